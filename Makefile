@@ -1,0 +1,40 @@
+# pantoum: what a newcomer types. Every target makes what it needs from an empty clone: Python, make and,
+# for the native core, a C++ compiler. Nothing here needs PyTorch but `make check`, which says so if it is missing.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: demo test check check-tools lint types coverage docs bench clean help
+
+help:  ## what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.installed: pyproject.toml $(BIN)/python $(shell find src core -type f -not -name '*.pyc' 2>/dev/null)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '.[test]'
+	@touch $(STAMP)
+
+demo: $(STAMP)  ## train on Python's own standard library for two minutes, then read what the model writes
+	$(BIN)/pantoum demo
+
+test: $(STAMP)  ## the whole test suite: under 5 minutes on 2 cores, no network, no PyTorch
+	$(BIN)/python -m pytest -m 'not oracle and not slow'
+
+coverage: $(STAMP)  ## the suite with branch coverage
+	$(BIN)/python -m pytest -m 'not oracle and not slow' --cov=pantoum --cov-branch --cov-report=term-missing:skip-covered
+
+check: $(STAMP)  ## lint, types, generated docs, the live PyTorch oracle: longer, and skips loudly what is missing
+	@bash .ci/check $(BIN)
+
+check-tools: $(STAMP)  ## which tools `make check` would find
+	@bash .ci/check $(BIN) --tools
+
+docs: $(STAMP)  ## write docs/cli.md anew from the parser
+	$(BIN)/python docs/make_cli.py
+
+clean:  ## remove the environment and what tests and builds leave
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -1,0 +1,93 @@
+"""The one tree of errors that pantoum raises on purpose.
+
+    PantoumError                everything below; the command line prints it as one line and exits 1
+    ├── SettingError            an argument or option has a value that cannot be (also a ValueError)
+    ├── TextError               a text cannot be read as asked: empty, wrong encoding, too short
+    ├── FormatError             a file of ours is foreign, cut, changed or of another kind
+    │   ├── ModelFileError
+    │   ├── ShardError
+    │   ├── CheckpointError
+    │   └── StateError          a state that does not belong to this model, or is damaged
+    ├── StorageError            the disk said no: full, read-only, missing folder (also an OSError's story)
+    ├── RunError                a run folder that exists, is busy, or differs from what is asked
+    ├── DivergedError           the loss is not finite, or keeps exploding
+    └── CoreError               the native core is missing where it is required, or refused a call
+
+A message is one line and names the argument, its value, the rule and what to do next.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CheckpointError",
+    "CoreError",
+    "DivergedError",
+    "FormatError",
+    "ModelFileError",
+    "PantoumError",
+    "RunError",
+    "SettingError",
+    "ShardError",
+    "StateError",
+    "StorageError",
+    "TextError",
+]
+
+
+class PantoumError(Exception):
+    """The base of every error that pantoum raises on purpose."""
+
+
+class SettingError(PantoumError, ValueError):
+    """An argument has a value that cannot be used.
+
+    ``argument`` is the name the user typed (a flag or a keyword), ``rule`` what it must be, and
+    ``advice`` what to do next.
+    """
+
+    def __init__(self, argument: str, value: object, rule: str, advice: str) -> None:
+        self.argument, self.value, self.rule, self.advice = argument, value, rule, advice
+        shown = repr(value)
+        if len(shown) > 200:
+            shown = shown[:197] + "..."
+        super().__init__(f"{argument} is {shown}: {rule}; {advice}")
+
+
+class TextError(PantoumError):
+    """A text cannot be read as asked: missing, empty, too short, or in another encoding."""
+
+
+class FormatError(PantoumError):
+    """A file is not what it should be: foreign, cut short, changed, or of another kind."""
+
+
+class ModelFileError(FormatError):
+    """A model file is foreign, cut, changed or too new."""
+
+
+class ShardError(FormatError):
+    """A token shard is foreign, cut, changed, or made from another text or tokenizer."""
+
+
+class CheckpointError(FormatError):
+    """No checkpoint of a run verifies, or it belongs to other settings."""
+
+
+class StateError(FormatError):
+    """A session state is damaged, or belongs to another model."""
+
+
+class StorageError(PantoumError):
+    """Writing failed: the disk is full, the folder is read-only or missing."""
+
+
+class RunError(PantoumError):
+    """A run folder exists already, is in use, or differs from what is asked."""
+
+
+class DivergedError(PantoumError):
+    """Training does not recover from losses or gradients that are not finite."""
+
+
+class CoreError(PantoumError):
+    """The native core is missing where it is required, or refused a call."""

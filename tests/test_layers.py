@@ -1,0 +1,84 @@
+"""Imports only go down: each floor imports the floors under it and never the reverse (docs/how-it-flows.md).
+
+Read from the source itself, imports inside functions too, so that no path of execution is missed.
+"""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "src" / "pantoum"
+
+FLOOR = {
+    "errors": 0, "config": 0,
+    "kernels": 1, "text": 1, "formats": 1,
+    "data": 2, "network": 2,
+    "inference": 3, "report": 3,
+    "training": 4,
+    "api": 6, "__init__": 6,
+    "cli": 7, "__main__": 7,
+}
+WITHIN = {("config", "errors"), ("formats", "text"), ("report", "inference"), ("__init__", "api"),
+          ("__main__", "cli")}
+# The command line sees the API and the settings only: what it needs, every user has.
+ONLY = {"cli": {"api", "config", "errors", "cli", "__init__"}}
+
+
+def rooms_imported(file: Path) -> set[str]:
+    """The rooms of pantoum that a file imports, wherever in the file the import stands."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: relative imports hide the floor; write the whole name"
+            names = [node.module or ""]
+            if node.module == "pantoum":
+                names = [f"pantoum.{alias.name}" for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "pantoum":
+                known = len(parts) > 1 and parts[1] in FLOOR
+                found.add(parts[1] if known else "__init__")
+    return found
+
+
+def room_of(file: Path) -> str:
+    return file.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
+def test_imports_only_go_down(file: Path) -> None:
+    room = room_of(file)
+    for other in rooms_imported(file) - {room}:
+        if other == "__init__" and room in ("cli", "__main__"):
+            continue
+        below = FLOOR[other] < FLOOR[room] or (room, other) in WITHIN
+        assert below, f"{file.relative_to(ROOT)} (floor {FLOOR[room]}) imports pantoum.{other} (floor {FLOOR[other]})"
+        if room in ONLY:
+            assert other in ONLY[room], f"{file.relative_to(ROOT)} may only see {sorted(ONLY[room])}, not {other}"
+
+
+def test_every_room_is_known() -> None:
+    assert {room_of(f) for f in FILES} <= set(FLOOR)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
+def test_no_framework_is_imported(file: Path) -> None:
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names = {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names = {(node.module or "").split(".")[0]}
+        else:
+            continue
+        assert not names & {"torch", "tensorflow", "jax", "keras", "pickle"}
+        if "ctypes" in names:
+            assert "native" in str(file.relative_to(ROOT)), "only kernels/native knows ctypes"
