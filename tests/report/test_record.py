@@ -1,0 +1,34 @@
+"""A record survives JSON, and says nothing that JSON cannot."""
+
+import dataclasses
+import json
+import math
+
+import pytest
+
+from pantoum.report.record import Report
+
+RECORD = Report(step=3, tokens=96, seconds=1.5, loss=2.5, accuracy=0.25, gradient_norm=0.7, learning_rate=4e-3,
+                tokens_per_second=64.0, epoch=0.5, progress=0.1)
+
+
+def test_goes_through_json_unchanged():
+    before = dataclasses.replace(RECORD, valid=1.25, sample="ab\n", phases={"training": 1.0}, notes=("skipped",),
+                                 ended="finished")
+    assert Report.from_dict(json.loads(json.dumps(before.to_dict(), allow_nan=False))) == before
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_is_not_finite_becomes_null(value):
+    plain = dataclasses.replace(RECORD, loss=value, gradient_norm=value).to_dict()
+    assert plain["loss"] is None and plain["gradient_norm"] is None
+    json.dumps(plain, allow_nan=False)
+
+
+def test_keys_of_a_newer_version_are_passed_over():
+    assert Report.from_dict({**RECORD.to_dict(), "colour": "blue"}) == RECORD
+
+
+def test_is_frozen():
+    with pytest.raises(AttributeError):
+        RECORD.step = 4
