@@ -1,0 +1,384 @@
+"""Writing that a crash, a full disk or a signal cannot turn into damage.
+
+Everything that ``formats`` keeps goes through this file: a temporary file beside the target, write,
+fsync, rename over the target, fsync of the folder. Until the rename the old file is whole and in place,
+after it the new one is; nothing in between can be seen. A failed write removes its temporary file, and a
+crash leaves one whose name ``clean_temporary`` knows.
+
+The system calls are methods of one object, ``system``. Fault tests put another in its place that fails
+or stops at the n-th call; nothing else in the package writes to a file of ours.
+
+What it will not do: retry. After a failed fsync the kernel may have dropped the very pages that it could
+not write, so the only honest retry is to write the whole file again, and that is the caller's decision.
+
+On Windows a folder cannot be fsynced: a rename is atomic there, but a power cut may undo it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import shutil
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeAlias
+
+from pantoum.errors import StorageError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = [
+    "Bytes",
+    "Data",
+    "System",
+    "append_line",
+    "clean_temporary",
+    "create",
+    "fsync",
+    "fsync_folder",
+    "is_temporary",
+    "make_folder",
+    "publish",
+    "remove_on_failure",
+    "remove_tree",
+    "rename",
+    "require_space",
+    "storage_error",
+    "system",
+    "temporary_beside",
+    "write",
+    "write_file",
+    "write_new",
+]
+
+Bytes: TypeAlias = "bytes | bytearray | memoryview"
+Data: TypeAlias = "Bytes | Iterable[Bytes]"
+
+WRITE_SIZE = 1 << 24
+"""Most bytes of one write call: several systems refuse calls of 2 GiB and more."""
+
+TEMPORARY = re.compile(r"\..{1,40}\.[0-9a-f]{16}\.pantoum-tmp", re.DOTALL)
+FOLDER_FSYNC_UNKNOWN = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
+O_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
+O_BINARY = getattr(os, "O_BINARY", 0)
+
+OTHER_FOLDER = "choose a folder that you may write to"
+ADVICE = {
+    errno.ENOSPC: ("the disk is full", "free some space there or choose another folder"),
+    errno.EDQUOT: ("your quota on this disk is used up", "free some space there or choose another folder"),
+    errno.EFBIG: ("the file would be larger than is allowed here", "choose a folder on another disk"),
+    errno.EACCES: ("permission denied", OTHER_FOLDER),
+    errno.EPERM: ("permission denied", OTHER_FOLDER),
+    errno.EROFS: ("the disk is read-only", OTHER_FOLDER),
+    errno.EIO: ("the disk reported an error", "check the disk, and copy what matters on it elsewhere"),
+    errno.ENOENT: ("the folder does not exist", "create the folder or check the spelling"),
+    errno.ENOTDIR: ("a part of the path is a file, not a folder", "check the spelling"),
+    errno.EISDIR: ("a folder is in its place", "choose another name"),
+    errno.EEXIST: ("it exists already", "choose another name"),
+    errno.ENOTEMPTY: ("it exists already", "choose another name"),
+    errno.ENAMETOOLONG: ("the name is too long", "choose a shorter name"),
+    errno.EMFILE: ("too many files are open", "close other programs or raise `ulimit -n`"),
+    errno.ENFILE: ("too many files are open", "close other programs or raise `ulimit -n`"),
+}
+
+
+class System:
+    """The real system calls, one method each, so that a fault test can stand in their place."""
+
+    def create(self, path: Path, mode: int) -> int:
+        """A new file, opened for writing; an existing one is an error."""
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | O_CLOEXEC | O_BINARY, mode)
+
+    def open_through(self, path: Path) -> int:
+        """An existing device or pipe, opened for writing."""
+        return os.open(path, os.O_WRONLY | O_CLOEXEC | O_BINARY)
+
+    def open_to_append(self, path: Path) -> int:
+        """A file whose every write goes to its end; made if missing."""
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | O_CLOEXEC | O_BINARY, 0o666)
+
+    def write(self, descriptor: int, data: Bytes) -> int:
+        """Write some of ``data``; how much is returned."""
+        return os.write(descriptor, data)
+
+    def fsync(self, descriptor: int) -> None:
+        """Wait until a file's bytes are on the disk itself."""
+        full = getattr(fcntl, "F_FULLFSYNC", None)
+        if full is not None:
+            # macOS: fsync leaves the bytes in the drive's cache; F_FULLFSYNC does not, where it is known.
+            with suppress(OSError):
+                fcntl.fcntl(descriptor, full)
+                return
+        os.fsync(descriptor)
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        """Cut a file to ``size`` bytes."""
+        os.ftruncate(descriptor, size)
+
+    def close(self, descriptor: int) -> None:
+        """Close a file; some systems report a failed write only here."""
+        os.close(descriptor)
+
+    def rename(self, source: Path, target: Path) -> None:
+        """Put ``source`` in ``target``'s place in one step."""
+        source.replace(target)
+
+    def fsync_folder(self, folder: Path) -> None:
+        """Wait until a folder's names are on the disk itself."""
+        if os.name == "nt":
+            return
+        descriptor = os.open(folder, os.O_RDONLY | O_CLOEXEC)
+        try:
+            self.fsync(descriptor)
+        except OSError as error:
+            # Some network file systems know no fsync of a folder: their server orders names itself.
+            if error.errno not in FOLDER_FSYNC_UNKNOWN:
+                raise
+        finally:
+            os.close(descriptor)
+
+    def make_folder(self, folder: Path) -> None:
+        """A new folder in an existing one."""
+        folder.mkdir()
+
+    def remove(self, path: Path) -> None:
+        """Remove a file."""
+        path.unlink()
+
+    def remove_folder(self, folder: Path) -> None:
+        """Remove an empty folder."""
+        folder.rmdir()
+
+    def free_bytes(self, folder: Path) -> int:
+        """Bytes that this user may still write there."""
+        return shutil.disk_usage(folder).free
+
+
+system = System()
+"""Through which everything is written. Fault tests replace it."""
+
+
+def storage_error(action: str, path: Path | str, error: OSError | ValueError) -> StorageError:
+    """One line: what was tried, where, what the system said, what to do."""
+    number = getattr(error, "errno", None) or 0
+    unlisted = (getattr(error, "strerror", None) or str(error), "choose another path")
+    meaning, advice = ADVICE.get(number, unlisted)
+    symbol = f" ({errno.errorcode[number]})" if number in errno.errorcode else ""
+    return StorageError(f"cannot {action} {str(path)!r}: {meaning}{symbol}; {advice}")
+
+
+@contextmanager
+def translated(action: str, path: Path) -> Iterator[None]:
+    """Turn the system's refusal (ValueError: a NUL in the path) into a StorageError."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise storage_error(action, path, error) from error
+
+
+# The single steps. --------------------------------------------------------------------------------------
+
+
+def create(path: Path, mode: int = 0o666) -> int:
+    """Make a new file and return its descriptor."""
+    with translated("write", path):
+        return system.create(path, mode)
+
+
+def write(descriptor: int, data: Bytes, path: Path) -> None:
+    """Write all of ``data``, however many calls that takes."""
+    view = memoryview(data).cast("B")
+    while view:
+        with translated("write", path):
+            count = system.write(descriptor, view[:WRITE_SIZE])
+            if count <= 0:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+        view = view[count:]
+
+
+def fsync(descriptor: int, path: Path) -> None:
+    """Wait until the file's bytes are on the disk."""
+    with translated("write", path):
+        system.fsync(descriptor)
+
+
+def rename(source: Path, target: Path) -> None:
+    """Put ``source`` in ``target``'s place in one step."""
+    with translated("write", target):
+        system.rename(source, target)
+
+
+def fsync_folder(folder: Path) -> None:
+    """Wait until the folder's names are on the disk."""
+    with translated("write", folder):
+        system.fsync_folder(folder)
+
+
+# What formats call. -------------------------------------------------------------------------------------
+
+
+def write_file(path: Path | str, data: Data) -> None:
+    """Write a file whole or not at all; an existing one stays in place until the new one is complete.
+
+    ``data`` is bytes, or an iterable of them, drawn while the file is written. A symbolic link is
+    followed, so that the file it names is replaced; a device or pipe is written through. The new file
+    is readable by no one who could not read the old one.
+    """
+    target = Path(path)
+    with translated("write", target):
+        if target.is_symlink():
+            target = Path(os.path.realpath(target))
+        mode = target.stat().st_mode if target.exists() else stat.S_IFREG | 0o666
+        if stat.S_ISDIR(mode):
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if not stat.S_ISREG(mode):
+        _write_through(target, data)
+        return
+    temporary = temporary_beside(target)
+    with remove_on_failure(temporary):
+        write_new(temporary, data, stat.S_IMODE(mode) & 0o666)
+        publish(temporary, target)
+
+
+def write_new(path: Path, data: Data, mode: int = 0o666) -> None:
+    """Write and fsync a new file under its own name; the caller publishes it."""
+    descriptor = create(path, mode)
+    try:
+        for chunk in _chunks(data):
+            write(descriptor, chunk, path)
+        fsync(descriptor, path)
+    except BaseException:
+        with suppress(OSError):
+            system.close(descriptor)
+        raise
+    with translated("write", path):
+        system.close(descriptor)
+
+
+def publish(temporary: Path, target: Path) -> None:
+    """Rename a finished temporary file or folder to its name, and make the name durable."""
+    rename(temporary, target)
+    fsync_folder(target.parent)
+
+
+def append_line(path: Path | str, line: bytes) -> None:
+    """Append one whole line by a single write; what a failure left of it is cut off again.
+
+    The line goes to the operating system, not to the disk: a killed process loses nothing, a power cut
+    may lose the last lines. A line torn by an earlier crash is ended first.
+    """
+    target = Path(path)
+    with translated("append to", target):
+        descriptor = system.open_to_append(target)
+        try:
+            size = os.fstat(descriptor).st_size
+            torn = size > 0 and os.lseek(descriptor, -1, os.SEEK_END) >= 0 and os.read(descriptor, 1) != b"\n"
+            whole = (b"\n" if torn else b"") + line + b"\n"
+            try:
+                if system.write(descriptor, whole) != len(whole):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            except OSError:
+                with suppress(OSError):
+                    system.truncate(descriptor, size)
+                raise
+        finally:
+            system.close(descriptor)
+
+
+def make_folder(folder: Path | str) -> None:
+    """Make a folder, and those above it where they are missing, durably; an existing one is fine."""
+    missing: list[Path] = []
+    place = Path(folder)
+    with translated("make the folder", place):
+        while not place.is_dir() and place != place.parent:
+            missing.append(place)
+            place = place.parent
+    for new in reversed(missing):
+        with translated("make the folder", new):
+            try:
+                system.make_folder(new)
+            except FileExistsError:
+                if not new.is_dir():
+                    raise
+        fsync_folder(new.parent)
+
+
+def require_space(folder: Path | str, count: int) -> None:
+    """Raise StorageError unless ``count`` more bytes fit on the folder's disk."""
+    place = Path(folder).absolute()
+    with translated("write in", place):
+        while not place.exists() and place != place.parent:
+            place = place.parent
+        free = system.free_bytes(place)
+    if free < count:
+        raise StorageError(f"cannot write {count:,} bytes in {str(folder)!r}: only {free:,} are free there; "
+                           "free some space or choose another folder")
+
+
+# Temporary names. ---------------------------------------------------------------------------------------
+
+
+def temporary_beside(target: Path) -> Path:
+    """A fresh name in the target's folder, on the same disk, that ``is_temporary`` recognises."""
+    return target.with_name(f".{target.name[:40]}.{secrets.token_hex(8)}.pantoum-tmp")
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a name was made by ``temporary_beside``."""
+    return TEMPORARY.fullmatch(name) is not None
+
+
+def clean_temporary(folder: Path | str) -> list[str]:
+    """Remove what crashes left in one folder, and return its names. Call it when no one else writes there."""
+    place = Path(folder)
+    with translated("clean", place):
+        names = sorted(entry.name for entry in place.iterdir()) if place.is_dir() else []
+    stale = [name for name in names if is_temporary(name)]
+    for name in stale:
+        remove_tree(place / name)
+    return stale
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a file, or a folder with what is in it; links are removed, never followed."""
+    with translated("remove", path):
+        if path.is_dir() and not path.is_symlink():
+            for entry in sorted(path.iterdir()):
+                remove_tree(entry)
+            system.remove_folder(path)
+        else:
+            system.remove(path)
+
+
+@contextmanager
+def remove_on_failure(temporary: Path) -> Iterator[None]:
+    """Remove a temporary file or folder if anything stops the block, Ctrl-C included."""
+    try:
+        yield
+    except BaseException:
+        with suppress(StorageError, OSError):
+            if temporary.exists():
+                remove_tree(temporary)
+        raise
+
+
+def _write_through(path: Path, data: Data) -> None:
+    """Write to a device or pipe, which can be neither replaced nor fsynced."""
+    with translated("write", path):
+        descriptor = system.open_through(path)
+    try:
+        for chunk in _chunks(data):
+            write(descriptor, chunk, path)
+    finally:
+        system.close(descriptor)
+
+
+def _chunks(data: Data) -> Iterable[Bytes]:
+    return (data,) if isinstance(data, (bytes, bytearray, memoryview)) else data

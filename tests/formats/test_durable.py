@@ -1,0 +1,271 @@
+"""Writing whole or not at all: names, modes, links, devices, and one clear line when the disk says no."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pantoum.errors import StorageError
+from pantoum.formats import durable
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
+def refuse(monkeypatch: pytest.MonkeyPatch, call: str, number: int) -> None:
+    """Let one system call fail with an errno."""
+
+    def failing(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(durable.system, call, failing)
+
+
+def test_a_file_is_written_whole_from_bytes_or_chunks(tmp_path: Path) -> None:
+    durable.write_file(tmp_path / "one", b"abc")
+    durable.write_file(str(tmp_path / "two"), iter([b"ab", bytearray(b"c"), memoryview(b"d")]))
+    assert (tmp_path / "one").read_bytes() == b"abc"
+    assert (tmp_path / "two").read_bytes() == b"abcd"
+    assert names(tmp_path) == ["one", "two"]
+
+
+def test_the_order_is_write_fsync_rename_fsync_of_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    for call in ("create", "write", "fsync", "close", "rename", "fsync_folder"):
+        real = getattr(durable.System, call)
+
+        def recorded(*arguments: object, call: str = call, real: object = real) -> object:
+            order.append(call)
+            return real(durable.system, *arguments)  # type: ignore[operator]
+
+        monkeypatch.setattr(durable.system, call, recorded)
+    durable.write_file(tmp_path / "file", b"abc")
+    # The folder's fsync calls fsync in turn: only the one after the write is the file's.
+    steps = [step for i, step in enumerate(order) if step != "fsync" or order[i - 1] == "write"]
+    assert steps == ["create", "write", "fsync", "close", "rename", "fsync_folder"]
+
+
+def test_short_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(durable.system, "write", lambda fd, data: os.write(fd, data[:3]))
+    durable.write_file(tmp_path / "file", b"0123456789")
+    assert (tmp_path / "file").read_bytes() == b"0123456789"
+
+
+@pytest.mark.parametrize("call", ["create", "write", "fsync", "close", "rename"])
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EACCES])
+def test_a_failure_leaves_the_old_file_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int
+) -> None:
+    target = tmp_path / "file"
+    durable.write_file(target, b"old")
+    refuse(monkeypatch, call, number)
+    with pytest.raises(StorageError) as caught:
+        durable.write_file(target, b"new")
+    message = str(caught.value)
+    assert errno.errorcode[number] in message and str(tmp_path) in message and "; " in message
+    assert "\n" not in message
+    assert names(tmp_path) == ["file"] and target.read_bytes() == b"old"
+
+
+def test_a_write_that_makes_no_progress_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(durable.system, "write", lambda fd, data: 0)
+    with pytest.raises(StorageError, match="EIO"):
+        durable.write_file(tmp_path / "file", b"abc")
+    assert names(tmp_path) == []
+
+
+def test_a_failed_folder_fsync_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse(monkeypatch, "fsync_folder", errno.EIO)
+    with pytest.raises(StorageError, match="EIO"):
+        durable.write_file(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"new"
+
+
+def test_an_interrupt_in_the_data_leaves_nothing(tmp_path: Path) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield b"half"
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        durable.write_file(tmp_path / "file", chunks())
+    assert names(tmp_path) == []
+
+
+def test_an_interrupt_whose_cleaning_fails_is_still_the_interrupt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse(monkeypatch, "fsync", errno.EIO)
+    refuse(monkeypatch, "remove", errno.EACCES)
+    with pytest.raises(StorageError, match="EIO"):
+        durable.write_file(tmp_path / "file", b"abc")
+    assert [durable.is_temporary(name) for name in names(tmp_path)] == [True]
+
+
+def test_a_link_is_followed_and_its_file_replaced(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "there" / "file")
+    for text in (b"first", b"second"):
+        durable.write_file(tmp_path / "link", text)
+        assert (tmp_path / "there" / "file").read_bytes() == text
+    assert (tmp_path / "link").is_symlink() and names(tmp_path / "there") == ["file"]
+
+
+def test_a_private_file_stays_private(tmp_path: Path) -> None:
+    target = tmp_path / "file"
+    target.write_bytes(b"old")
+    target.chmod(0o600)
+    durable.write_file(target, b"new")
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+
+
+def test_a_device_is_written_through_and_stays_a_device() -> None:
+    durable.write_file("/dev/null", b"abc")
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+
+
+def test_a_pipe_is_written_through(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        durable.write_file(pipe, [b"ab", b"cd"])
+        assert os.read(reader, 10) == b"abcd"
+    finally:
+        os.close(reader)
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [("missing/file", "folder does not exist"), ("file/below", "not a folder"), ("folder", "a folder is in"),
+     ("n" * 300, "name is too long"), ("nul\0byte", "null")],
+)
+def test_impossible_targets_are_one_clear_line(tmp_path: Path, path: str, words: str) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StorageError, match=words) as caught:
+        durable.write_file(tmp_path / path, b"abc")
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unlisted_errno_is_told_in_the_systems_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse(monkeypatch, "rename", errno.EXDEV)
+    with pytest.raises(StorageError, match=r"cross-device link \(EXDEV\); choose another path"):
+        durable.write_file(tmp_path / "file", b"abc")
+
+
+def test_lines_are_appended_whole_and_a_torn_one_is_ended(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    durable.append_line(log, b"one")
+    with log.open("ab") as file:
+        file.write(b'{"torn')
+    durable.append_line(log, b"two")
+    assert log.read_bytes() == b'one\n{"torn\ntwo\n'
+
+
+@pytest.mark.parametrize("taken", [0, 2])
+def test_a_failed_append_is_cut_off_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: int
+) -> None:
+    log = tmp_path / "log"
+    durable.append_line(log, b"one")
+
+    def short(descriptor: int, data: bytes) -> int:
+        if taken == 0:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return os.write(descriptor, data[:taken])
+
+    monkeypatch.setattr(durable.system, "write", short)
+    with pytest.raises(StorageError, match="cannot append to"):
+        durable.append_line(log, b"two")
+    assert log.read_bytes() == b"one\n"
+
+
+def test_folders_are_made_with_those_above_and_again(tmp_path: Path) -> None:
+    durable.make_folder(tmp_path / "a" / "b")
+    durable.make_folder(str(tmp_path / "a" / "b"))
+    assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_a_folder_made_by_another_meanwhile_is_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def raced(folder: Path) -> None:
+        folder.mkdir()
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+
+    monkeypatch.setattr(durable.system, "make_folder", raced)
+    durable.make_folder(tmp_path / "new")
+    assert (tmp_path / "new").is_dir()
+
+
+def test_a_file_in_a_folders_place_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StorageError, match="exists already"):
+        durable.make_folder(tmp_path / "file")
+
+
+def test_space_is_asked_for_before_it_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    durable.require_space(tmp_path / "not" / "yet", 1)
+    monkeypatch.setattr(durable.system, "free_bytes", lambda folder: 1_000)
+    with pytest.raises(StorageError, match=r"1,001 bytes .* only 1,000 are free"):
+        durable.require_space(tmp_path, 1_001)
+
+
+def test_only_names_of_our_own_making_are_cleaned(tmp_path: Path) -> None:
+    stale = durable.temporary_beside(tmp_path / ("long-name" * 40))
+    stale.write_bytes(b"half")
+    folder = durable.temporary_beside(tmp_path / "step-1")
+    folder.mkdir()
+    (folder / "file").write_bytes(b"half")
+    outside = tmp_path / "keep.pantoum-tmp"
+    outside.mkdir()
+    (outside / "precious").write_bytes(b"")
+    (folder / "link").symlink_to(outside)
+    assert durable.clean_temporary(tmp_path) == sorted([stale.name, folder.name])
+    assert names(tmp_path) == ["keep.pantoum-tmp"] and names(outside) == ["precious"]
+    assert durable.clean_temporary(tmp_path / "missing") == []
+
+
+@pytest.mark.parametrize(("number", "raised"), [(errno.EINVAL, False), (errno.EIO, True)])
+def test_a_folder_fsync_that_the_disk_does_not_know_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, raised: bool
+) -> None:
+    refuse(monkeypatch, "fsync", number)
+    if raised:
+        with pytest.raises(StorageError):
+            durable.fsync_folder(tmp_path)
+    else:
+        durable.fsync_folder(tmp_path)
+
+
+def test_windows_has_no_folder_fsync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse(monkeypatch, "fsync", errno.EIO)
+    with monkeypatch.context() as patch:
+        patch.setattr(durable.os, "name", "nt")
+        durable.system.fsync_folder(tmp_path)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_macos_flushes_the_drive_too_where_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    asked: list[int] = []
+
+    def control(descriptor: int, command: int) -> int:
+        asked.append(command)
+        if not known:
+            raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+        return 0
+
+    monkeypatch.setattr(durable.fcntl, "F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr(durable.fcntl, "fcntl", control)
+    durable.write_file(tmp_path / "file", b"abc")
+    assert asked == [51, 51] and (tmp_path / "file").read_bytes() == b"abc"
