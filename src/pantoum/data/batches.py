@@ -1,0 +1,140 @@
+"""From one long text to endless batches in which row i goes on where row i of the batch before ended.
+
+With N tokens, ``nb = (N - 1) // (B * T)``: the first ``nb * B * T`` tokens are laid out as B contiguous
+rows of ``nb * T``; the targets are the same layout of the text shifted by one (a row's end has the next
+row's first token). Batch k of an epoch is columns ``[k * T, (k + 1) * T)``. At epoch e the rows are rolled
+by e: stream i reads row ``(i + e) mod B``, which begins where the stream's last row ended. So the state is
+never reset, but for the one stream whose row is row 0, where the text's end meets its start.
+
+The text is never copied: rows are views of the array given (a memory-mapped shard, say), and a batch
+copies its own B x T tokens. The place is data: ``cursor`` is that of the *next* batch, plain, and a
+``StatefulBatches`` made with it goes on from there. No state of a model is held here; ``reset_BT`` says
+where it must be zero, *before* the token of that place is fed.
+
+B streams, T time steps, N tokens of the text.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from pantoum.errors import SettingError, TextError
+
+__all__ = ["Batch", "StatefulBatches"]
+
+CURSOR_KEYS = ("epoch", "batch", "batch_size", "seq_len", "tokens")
+
+
+class Batch(NamedTuple):
+    """B streams of T tokens, what follows each of them, and where the carried state is zeroed first."""
+
+    inputs_BT: npt.NDArray[np.int32]
+    targets_BT: npt.NDArray[np.int32]
+    reset_BT: npt.NDArray[np.bool_]
+    epoch: int
+
+
+class StatefulBatches(Iterator[Batch]):
+    """An endless iterator of ``Batch`` over a text of token numbers.
+
+    ``tokens`` is a one-dimensional array (or a sequence) of whole numbers; ``cursor`` what the attribute
+    of this name gave, on the same tokens and sizes; ``eos`` the token that begins a document: the state
+    is zeroed before it is fed. A text too small for ``batch_size`` x ``seq_len`` gets a smaller
+    ``batch_size``, then ``seq_len``, with a warning.
+    """
+
+    def __init__(self, tokens: npt.ArrayLike | Sequence[int], batch_size: int, seq_len: int,
+                 cursor: Mapping[str, Any] | None = None, *, eos: int | None = None) -> None:
+        tokens_N = _as_tokens(tokens)
+        self.batch_size, self.seq_len = _sizes_that_fit(len(tokens_N), batch_size, seq_len)
+        """The sizes in use."""
+        self.steps_per_epoch = (len(tokens_N) - 1) // (self.batch_size * self.seq_len)
+        """Batches in one pass over the text."""
+        laid = self.steps_per_epoch * self.batch_size * self.seq_len
+        shape = (self.batch_size, self.steps_per_epoch * self.seq_len)
+        self._inputs = tokens_N[:laid].reshape(shape)
+        self._targets = tokens_N[1 : laid + 1].reshape(shape)
+        self._num_tokens = len(tokens_N)
+        self._eos = eos
+        self._epoch, self._batch = (0, 0) if cursor is None else self._place(cursor)
+
+    @property
+    def cursor(self) -> dict[str, int]:
+        """Where the next batch stands, and on what it was counted; plain, for a checkpoint."""
+        return {"epoch": self._epoch, "batch": self._batch, "batch_size": self.batch_size,
+                "seq_len": self.seq_len, "tokens": self._num_tokens}
+
+    def __iter__(self) -> StatefulBatches:
+        return self
+
+    def __next__(self) -> Batch:
+        epoch, batch = self._epoch, self._batch
+        columns = slice(batch * self.seq_len, (batch + 1) * self.seq_len)
+        first_row = epoch % self.batch_size
+        inputs_BT = _rolled(self._inputs[:, columns], first_row)
+        targets_BT = _rolled(self._targets[:, columns], first_row)
+        if self._eos is None:
+            reset_BT = np.zeros(inputs_BT.shape, np.bool_)
+        else:
+            reset_BT = inputs_BT == self._eos
+        if batch == 0:
+            reset_BT[(-epoch) % self.batch_size, 0] = True
+        self._batch += 1
+        if self._batch == self.steps_per_epoch:
+            self._epoch, self._batch = epoch + 1, 0
+        return Batch(inputs_BT, targets_BT, reset_BT, epoch)
+
+    def _place(self, cursor: Mapping[str, Any]) -> tuple[int, int]:
+        """Check that a cursor was counted on these very rows, and take its place."""
+        rule = "must be a dict of the whole numbers " + ", ".join(CURSOR_KEYS)
+        advice = "give the .cursor of batches over the same tokens, batch_size and seq_len"
+        if not isinstance(cursor, Mapping) or any(type(cursor.get(key)) is not int for key in CURSOR_KEYS):
+            raise SettingError("cursor", cursor, rule, advice)
+        here = {"batch_size": self.batch_size, "seq_len": self.seq_len, "tokens": self._num_tokens}
+        for key, value in here.items():
+            if cursor[key] != value:
+                raise SettingError("cursor", dict(cursor), f"has another {key} than these batches, {value}",
+                                   advice)
+        if cursor["epoch"] < 0 or not 0 <= cursor["batch"] < self.steps_per_epoch:
+            raise SettingError("cursor", dict(cursor), "stands outside of the text", advice)
+        return cursor["epoch"], cursor["batch"]
+
+
+def _rolled(rows_BT: npt.NDArray[Any], first: int) -> npt.NDArray[np.int32]:
+    """The rows from ``first`` on, then those before it, as int32: two slices, no index array."""
+    rolled_BT = np.empty(rows_BT.shape, np.int32)
+    split = len(rows_BT) - first
+    rolled_BT[:split] = rows_BT[first:]
+    rolled_BT[split:] = rows_BT[:first]
+    return rolled_BT
+
+
+def _as_tokens(tokens: npt.ArrayLike | Sequence[int]) -> npt.NDArray[Any]:
+    """A plain one-dimensional array of whole numbers: a view wherever ``tokens`` is an array already."""
+    tokens_N = np.asarray(tokens)
+    if tokens_N.ndim == 1 and len(tokens_N) < 2:
+        raise TextError(f"the text has {len(tokens_N)} tokens: at least 2 are needed, one to read and one to "
+                        "predict; give a longer text")
+    if tokens_N.ndim != 1 or tokens_N.dtype.kind not in "iu":
+        found = f"{tokens_N.dtype} of shape {tokens_N.shape}"
+        raise SettingError("tokens", found, "must be a one-dimensional array of whole numbers",
+                           "encode the text with a tokenizer")
+    return tokens_N
+
+
+def _sizes_that_fit(num_tokens: int, batch_size: int, seq_len: int) -> tuple[int, int]:
+    """The sizes asked for, or smaller ones, first B and then T, with a warning that says so."""
+    for argument, value in (("batch_size", batch_size), ("seq_len", seq_len)):
+        if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+            raise SettingError(argument, value, "must be a whole number, at least 1", "give such a number")
+    fitting_T = min(int(seq_len), num_tokens - 1)
+    fitting_B = min(int(batch_size), (num_tokens - 1) // fitting_T)
+    if (fitting_B, fitting_T) != (batch_size, seq_len):
+        warnings.warn(f"the text has {num_tokens} tokens, too few for batch_size {batch_size} x seq_len "
+                      f"{seq_len}: using batch_size {fitting_B} x seq_len {fitting_T}", stacklevel=3)
+    return fitting_B, fitting_T

@@ -1,0 +1,151 @@
+"""The laws of stateful batches: streams go on for ever, and a cursor is all that is needed to go on."""
+
+import itertools
+import json
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pantoum.data.batches import StatefulBatches
+from pantoum.errors import SettingError, TextError
+
+
+@st.composite
+def shapes(draw):
+    """Sizes that fit: (number of tokens, B, T), up to a partial batch at the end."""
+    B, T, nb = draw(st.integers(1, 6)), draw(st.integers(1, 7)), draw(st.integers(1, 5))
+    return nb * B * T + 1 + draw(st.integers(0, B * T - 1)), B, T
+
+
+@given(shapes(), st.integers(1, 13))
+@settings(max_examples=60, deadline=None)
+def test_every_row_goes_on_over_any_number_of_epochs(shape, epochs):
+    N, B, T = shape
+    batches = StatefulBatches(np.arange(N), B, T)
+    end_of_text = batches.steps_per_epoch * B * T - 1
+    last = None
+    for batch in itertools.islice(batches, epochs * batches.steps_per_epoch):
+        if last is not None:
+            went_on = batch.inputs_BT[:, 0] == last.inputs_BT[:, -1] + 1
+            wrapped = (last.inputs_BT[:, -1] == end_of_text) & (batch.inputs_BT[:, 0] == 0)
+            assert (went_on | wrapped).all()
+            assert (batch.reset_BT[:, 0] == wrapped).all()
+        assert (np.diff(batch.inputs_BT, axis=1) == 1).all()
+        last = batch
+
+
+@given(shapes())
+@settings(max_examples=60, deadline=None)
+def test_each_target_is_the_next_token_of_the_text(shape):
+    N, B, T = shape
+    text = np.random.default_rng(N).permutation(N)
+    follows = dict(itertools.pairwise(text.tolist()))
+    for batch in itertools.islice(StatefulBatches(text, B, T), 12):
+        inputs, targets = batch.inputs_BT.ravel().tolist(), batch.targets_BT.ravel().tolist()
+        assert [follows[token] for token in inputs] == targets
+
+
+@given(shapes(), st.integers(1, 9))
+@settings(max_examples=60, deadline=None)
+def test_exactly_one_row_an_epoch_is_zeroed_and_every_token_is_seen_once(shape, epochs):
+    N, B, T = shape
+    batches = StatefulBatches(range(N), B, T)
+    for epoch in range(epochs):
+        taken = list(itertools.islice(batches, batches.steps_per_epoch))
+        assert {batch.epoch for batch in taken} == {epoch}
+        assert sum(int(batch.reset_BT.sum()) for batch in taken) == 1
+        stream = int(np.flatnonzero(taken[0].reset_BT[:, 0])[0])
+        assert taken[0].inputs_BT[stream, 0] == 0 and stream == -epoch % B
+        seen = np.sort(np.concatenate([batch.inputs_BT.ravel() for batch in taken]))
+        assert (seen == np.arange(batches.steps_per_epoch * B * T)).all()
+
+
+@given(shapes(), st.integers(0, 40), st.integers(0, 3))
+@settings(max_examples=60, deadline=None)
+def test_a_cursor_saved_and_restored_anywhere_gives_the_same_batches(shape, before, eos):
+    N, B, T = shape
+    text = np.random.default_rng(before).integers(0, 5, N)
+    first = StatefulBatches(text, B, T, eos=eos)
+    for _ in range(before):
+        next(first)
+    cursor = json.loads(json.dumps(first.cursor))
+    second = StatefulBatches(text, B, T, cursor, eos=eos)
+    for one, other in itertools.islice(zip(first, second, strict=False), 7):
+        assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+    assert first.cursor == second.cursor
+
+
+@given(shapes())
+@settings(max_examples=40, deadline=None)
+def test_documents_are_reset_before_their_first_token(shape):
+    N, B, T = shape
+    text = np.random.default_rng(N).integers(0, 3, N)
+    plain, documents = StatefulBatches(text, B, T), StatefulBatches(text, B, T, eos=0)
+    for one, other in itertools.islice(zip(plain, documents, strict=False), 9):
+        assert (other.reset_BT == (one.reset_BT | (one.inputs_BT == 0))).all()
+
+
+def test_types_and_unpacking():
+    inputs_BT, targets_BT, reset_BT, epoch = next(StatefulBatches(list(range(13)), 3, 2))
+    assert (inputs_BT.dtype, targets_BT.dtype, reset_BT.dtype) == (np.int32, np.int32, np.bool_)
+    assert inputs_BT.tolist() == [[0, 1], [4, 5], [8, 9]] and epoch == 0
+
+
+def test_a_memory_mapped_text_is_not_copied(tmp_path):
+    np.arange(1000, dtype=np.uint16).tofile(tmp_path / "tokens")
+    mapped = np.memmap(tmp_path / "tokens", np.uint16, "r")
+    batches = StatefulBatches(mapped, 4, 8)
+    assert np.shares_memory(batches._inputs, mapped) and np.shares_memory(batches._targets, mapped)
+    batch = next(batches)
+    assert type(batch.inputs_BT) is np.ndarray and batch.inputs_BT.flags.writeable
+
+
+@pytest.mark.parametrize(("N", "asked", "used"), [
+    (65, (8, 8), (8, 8)), (64, (8, 8), (7, 8)), (9, (8, 8), (1, 8)), (8, (8, 8), (1, 7)), (2, (8, 8), (1, 1)),
+])
+def test_a_small_text_gets_a_smaller_batch_then_shorter_sequences(N, asked, used):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        batches = StatefulBatches(np.arange(N), *asked)
+    assert (batches.batch_size, batches.seq_len) == used
+    said = [str(warning.message) for warning in caught]
+    if asked == used:
+        assert said == []
+    else:
+        assert said == [f"the text has {N} tokens, too few for batch_size 8 x seq_len 8: "
+                        f"using batch_size {used[0]} x seq_len {used[1]}"]
+    assert next(batches).inputs_BT.shape == used
+
+
+@pytest.mark.parametrize("tokens", [[], [7]])
+def test_a_text_without_a_next_token_is_refused(tokens):
+    with pytest.raises(TextError, match=f"the text has {len(tokens)} tokens: at least 2"):
+        StatefulBatches(np.array(tokens, np.int32), 1, 1)
+
+
+@pytest.mark.parametrize("tokens", [np.zeros((4, 4), int), np.zeros(8), ["a", "b"]])
+def test_what_is_not_a_row_of_whole_numbers_is_refused(tokens):
+    with pytest.raises(SettingError, match="one-dimensional array of whole numbers"):
+        StatefulBatches(tokens, 1, 1)
+
+
+@pytest.mark.parametrize(("argument", "sizes"), [
+    ("batch_size", (0, 4)), ("seq_len", (4, 2.0)), ("seq_len", (4, True)),
+])
+def test_sizes_must_be_whole_and_positive(argument, sizes):
+    with pytest.raises(SettingError, match=f"{argument} is .*at least 1"):
+        StatefulBatches(np.arange(100), *sizes)
+
+
+@pytest.mark.parametrize(("change", "rule"), [
+    ({"tokens": 99}, "has another tokens than these batches, 100"),
+    ({"batch_size": 3}, "has another batch_size than these batches, 2"),
+    ({"epoch": -1}, "stands outside"), ({"batch": 12}, "stands outside"), ({"batch": "1"}, "must be a dict"),
+])
+def test_a_cursor_of_other_batches_is_refused(change, rule):
+    cursor = {**StatefulBatches(np.arange(100), 2, 4).cursor, **change}
+    with pytest.raises(SettingError, match=rule):
+        StatefulBatches(np.arange(100), 2, 4, cursor)
