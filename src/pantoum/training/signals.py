@@ -1,0 +1,51 @@
+"""Being asked to stop: SIGTERM, SIGHUP and Ctrl-C are noted, and the loop ends after the step it is in.
+
+The handlers only note; the loop asks at each step, saves and returns. A second Ctrl-C raises
+``KeyboardInterrupt`` at once: what is on disk is whole at every instant, so nothing has to be waited for.
+Outside the ``with`` the handlers are what they were. In a thread other than the main one, where Python
+allows no handlers (a notebook's worker, say), nothing is installed and nothing is noted.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any
+
+__all__ = ["StopSignals"]
+
+NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+
+
+class StopSignals:
+    """While inside, a signal to stop sets ``received`` to its name instead of ending the process."""
+
+    def __init__(self, on_second: Callable[[], None] | None = None) -> None:
+        self.received: str | None = None
+        """The name of the first signal that came, or ``None``."""
+        self._on_second = on_second
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> StopSignals:
+        if threading.current_thread() is threading.main_thread():
+            for name in NAMES:
+                number = getattr(signal, name, None)  # Windows has no SIGHUP.
+                if number is not None:
+                    self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        if self.received is not None and number == signal.SIGINT:
+            if self._on_second is not None:
+                self._on_second()
+            raise KeyboardInterrupt
+        if self.received is None:
+            self.received = signal.Signals(number).name

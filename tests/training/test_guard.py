@@ -1,0 +1,89 @@
+"""The guard: what is skipped, what is rolled back, what is the text's own doing, and when it gives up."""
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pantoum.training.guard import Guard, Verdict
+
+ACCEPT, SKIP, ROLL_BACK, GIVE_UP = Verdict.ACCEPT, Verdict.SKIP, Verdict.ROLL_BACK, Verdict.GIVE_UP
+
+
+def calm(vocab_size=98, steps=40):
+    """A guard that has seen losses between 1.4 and 1.6."""
+    guard = Guard(vocab_size)
+    for step in range(steps):
+        assert guard.judge(step, 1.5 + 0.1 * math.sin(step), 0.5) is ACCEPT
+    return guard
+
+
+@given(st.lists(st.floats(0.0, 13.0), max_size=15))
+def test_early_losses_of_any_sane_size_are_accepted(losses):
+    guard = Guard(98)
+    assert [guard.judge(step, loss, 1.0) for step, loss in enumerate(losses)] == [ACCEPT] * len(losses)
+
+
+@pytest.mark.parametrize(("loss", "norm"), [
+    (math.nan, 1.0), (math.inf, 1.0), (1.5, math.nan), (1.5, math.inf), (150.0, 1.0), (3.2, 1.0),
+])
+def test_what_is_not_finite_or_a_spike_is_skipped_at_once(loss, norm):
+    guard = calm()
+    assert guard.judge(40, loss, norm) is SKIP and guard.skipped == 1
+    assert "step 40" in guard.last_reason and "skipped" in guard.last_reason
+    assert guard.judge(41, 1.5, 0.5) is ACCEPT
+
+
+def test_a_wrong_start_is_caught_without_any_history():
+    assert Guard(98).judge(0, 15.0, 1.0) is SKIP
+
+
+def test_a_norm_however_large_is_no_fault_since_it_is_clipped():
+    assert calm().judge(40, 1.5, 1e9) is ACCEPT
+
+
+def test_a_memorised_text_may_stumble():
+    guard = Guard(98)
+    for step in range(40):
+        guard.judge(step, 0.01, 0.5)
+    assert guard.judge(40, 0.9, 0.5) is ACCEPT
+
+
+def test_three_in_a_row_roll_back_at_half_the_rate_and_a_fourth_time_gives_up():
+    guard = calm()
+    good = guard.spec()
+    for rollback in range(3):
+        assert [guard.judge(step, math.nan, 1.0) for step in (40, 41, 42)] == [SKIP, SKIP, ROLL_BACK]
+        guard.rolled_back(42, good)
+        assert guard.rate_factor == 0.5 ** (rollback + 1)
+    assert [guard.judge(step, math.nan, 1.0) for step in (40, 41, 42)] == [SKIP, SKIP, GIVE_UP]
+    assert "3 times in a row" in guard.last_reason and guard.skipped == 8
+
+
+def test_a_spike_that_comes_back_at_the_same_place_is_the_texts_own():
+    guard = calm()
+    good = guard.spec()
+    assert [guard.judge(step, 5.0, 1.0) for step in (40, 41, 42)] == [SKIP, SKIP, ROLL_BACK]
+    guard.rolled_back(42, good)
+    assert [guard.judge(step, 5.0, 1.0) for step in (40, 41, 42)] == [SKIP, SKIP, ACCEPT]
+    assert "the text is like this" in guard.last_reason
+    assert guard.judge(43, 5.0, 1.0) is ACCEPT
+
+
+def test_an_absurd_loss_is_never_the_texts_own():
+    guard = calm()
+    for _ in range(2):
+        assert [guard.judge(step, 500.0, 1.0) for step in (40, 41, 42)] == [SKIP, SKIP, ROLL_BACK]
+        guard.rolled_back(42, None)
+
+
+def test_its_record_goes_through_json_and_goes_on_the_same():
+    guard = calm()
+    guard.judge(40, math.nan, 1.0)
+    twin = Guard(98)
+    twin.restore(json.loads(json.dumps(guard.spec())))
+    assert twin.spec() == guard.spec() and twin.limit == guard.limit
+    assert [g.judge(41, 99.0, 1.0) for g in (guard, twin)] == [SKIP, SKIP]
+    assert [g.judge(42, 99.0, 1.0) for g in (guard, twin)] == [ROLL_BACK, ROLL_BACK]

@@ -1,0 +1,44 @@
+"""A signal to stop is noted; a second Ctrl-C does not wait; handlers are put back."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from pantoum.training.signals import StopSignals
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_notes_the_first_signal_and_puts_the_handlers_back(name):
+    before = signal.getsignal(getattr(signal, name))
+    with StopSignals() as stop:
+        assert stop.received is None
+        os.kill(os.getpid(), getattr(signal, name))
+        assert stop.received == name
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.received == name
+    assert signal.getsignal(getattr(signal, name)) is before
+
+
+@pytest.mark.parametrize("called", [True, False])
+def test_a_second_ctrl_c_interrupts_at_once(called):
+    calls = []
+    with StopSignals((lambda: calls.append(1)) if called else None) as stop, pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+        assert stop.received == "SIGINT"
+        os.kill(os.getpid(), signal.SIGINT)
+    assert calls == [1] * called
+
+
+def test_in_another_thread_nothing_is_installed():
+    before, during = signal.getsignal(signal.SIGINT), []
+
+    def work():
+        with StopSignals() as stop:
+            during.append((signal.getsignal(signal.SIGINT), stop.received))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert during == [(before, None)]
