@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from pantoum.errors import StorageError
-from pantoum.formats import durable
+from pantoum.formats import durable, system_calls
+from pantoum.formats.system_calls import System
 
 
 def names(folder: Path) -> list[str]:
@@ -40,7 +41,7 @@ def test_the_order_is_write_fsync_rename_fsync_of_the_folder(
 ) -> None:
     order: list[str] = []
     for call in ("create", "write", "fsync", "close", "rename", "fsync_folder"):
-        real = getattr(durable.System, call)
+        real = getattr(System, call)
 
         def recorded(*arguments: object, call: str = call, real: object = real) -> object:
             order.append(call)
@@ -144,8 +145,13 @@ def test_a_pipe_is_written_through(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("path", "words"),
-    [("missing/file", "folder does not exist"), ("file/below", "not a folder"), ("folder", "a folder is in"),
-     ("n" * 300, "name is too long"), ("nul\0byte", "null")],
+    [
+        ("missing/file", "folder does not exist"),
+        ("file/below", "not a folder"),
+        ("folder", "a folder is in"),
+        ("n" * 300, "name is too long"),
+        ("nul\0byte", "null"),
+    ],
 )
 def test_impossible_targets_are_one_clear_line(tmp_path: Path, path: str, words: str) -> None:
     (tmp_path / "file").write_bytes(b"")
@@ -249,7 +255,7 @@ def test_a_folder_fsync_that_the_disk_does_not_know_is_no_failure(
 def test_windows_has_no_folder_fsync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refuse(monkeypatch, "fsync", errno.EIO)
     with monkeypatch.context() as patch:
-        patch.setattr(durable.os, "name", "nt")
+        patch.setattr(system_calls.os, "name", "nt")
         durable.system.fsync_folder(tmp_path)
 
 
@@ -265,7 +271,7 @@ def test_macos_flushes_the_drive_too_where_it_can(
             raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
         return 0
 
-    monkeypatch.setattr(durable.fcntl, "F_FULLFSYNC", 51, raising=False)
-    monkeypatch.setattr(durable.fcntl, "fcntl", control)
+    monkeypatch.setattr(system_calls.fcntl, "F_FULLFSYNC", 51, raising=False)
+    monkeypatch.setattr(system_calls.fcntl, "fcntl", control)
     durable.write_file(tmp_path / "file", b"abc")
     assert asked == [51, 51] and (tmp_path / "file").read_bytes() == b"abc"

@@ -20,7 +20,6 @@ import errno
 import os
 import re
 import secrets
-import shutil
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -28,16 +27,11 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pantoum.errors import StorageError
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from pantoum.formats.refusal import translated
+from pantoum.formats.system_calls import Bytes, System
 
 __all__ = [
-    "Bytes",
     "Data",
-    "System",
     "append_line",
     "clean_temporary",
     "create",
@@ -50,7 +44,6 @@ __all__ = [
     "remove_tree",
     "rename",
     "require_space",
-    "storage_error",
     "system",
     "temporary_beside",
     "write",
@@ -58,129 +51,15 @@ __all__ = [
     "write_new",
 ]
 
-Bytes: TypeAlias = "bytes | bytearray | memoryview"
 Data: TypeAlias = "Bytes | Iterable[Bytes]"
 
 WRITE_SIZE = 1 << 24
 """Most bytes of one write call: several systems refuse calls of 2 GiB and more."""
 
 TEMPORARY = re.compile(r"\..{1,40}\.[0-9a-f]{16}\.pantoum-tmp", re.DOTALL)
-FOLDER_FSYNC_UNKNOWN = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
-O_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
-O_BINARY = getattr(os, "O_BINARY", 0)
-
-OTHER_FOLDER = "choose a folder that you may write to"
-ADVICE = {
-    errno.ENOSPC: ("the disk is full", "free some space there or choose another folder"),
-    errno.EDQUOT: ("your quota on this disk is used up", "free some space there or choose another folder"),
-    errno.EFBIG: ("the file would be larger than is allowed here", "choose a folder on another disk"),
-    errno.EACCES: ("permission denied", OTHER_FOLDER),
-    errno.EPERM: ("permission denied", OTHER_FOLDER),
-    errno.EROFS: ("the disk is read-only", OTHER_FOLDER),
-    errno.EIO: ("the disk reported an error", "check the disk, and copy what matters on it elsewhere"),
-    errno.ENOENT: ("the folder does not exist", "create the folder or check the spelling"),
-    errno.ENOTDIR: ("a part of the path is a file, not a folder", "check the spelling"),
-    errno.EISDIR: ("a folder is in its place", "choose another name"),
-    errno.EEXIST: ("it exists already", "choose another name"),
-    errno.ENOTEMPTY: ("it exists already", "choose another name"),
-    errno.ENAMETOOLONG: ("the name is too long", "choose a shorter name"),
-    errno.EMFILE: ("too many files are open", "close other programs or raise `ulimit -n`"),
-    errno.ENFILE: ("too many files are open", "close other programs or raise `ulimit -n`"),
-}
-
-
-class System:
-    """The real system calls, one method each, so that a fault test can stand in their place."""
-
-    def create(self, path: Path, mode: int) -> int:
-        """A new file, opened for writing; an existing one is an error."""
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | O_CLOEXEC | O_BINARY, mode)
-
-    def open_through(self, path: Path) -> int:
-        """An existing device or pipe, opened for writing."""
-        return os.open(path, os.O_WRONLY | O_CLOEXEC | O_BINARY)
-
-    def open_to_append(self, path: Path) -> int:
-        """A file whose every write goes to its end; made if missing."""
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | O_CLOEXEC | O_BINARY, 0o666)
-
-    def write(self, descriptor: int, data: Bytes) -> int:
-        """Write some of ``data``; how much is returned."""
-        return os.write(descriptor, data)
-
-    def fsync(self, descriptor: int) -> None:
-        """Wait until a file's bytes are on the disk itself."""
-        full = getattr(fcntl, "F_FULLFSYNC", None)
-        if full is not None:
-            # macOS: fsync leaves the bytes in the drive's cache; F_FULLFSYNC does not, where it is known.
-            with suppress(OSError):
-                fcntl.fcntl(descriptor, full)
-                return
-        os.fsync(descriptor)
-
-    def truncate(self, descriptor: int, size: int) -> None:
-        """Cut a file to ``size`` bytes."""
-        os.ftruncate(descriptor, size)
-
-    def close(self, descriptor: int) -> None:
-        """Close a file; some systems report a failed write only here."""
-        os.close(descriptor)
-
-    def rename(self, source: Path, target: Path) -> None:
-        """Put ``source`` in ``target``'s place in one step."""
-        source.replace(target)
-
-    def fsync_folder(self, folder: Path) -> None:
-        """Wait until a folder's names are on the disk itself."""
-        if os.name == "nt":
-            return
-        descriptor = os.open(folder, os.O_RDONLY | O_CLOEXEC)
-        try:
-            self.fsync(descriptor)
-        except OSError as error:
-            # Some network file systems know no fsync of a folder: their server orders names itself.
-            if error.errno not in FOLDER_FSYNC_UNKNOWN:
-                raise
-        finally:
-            os.close(descriptor)
-
-    def make_folder(self, folder: Path) -> None:
-        """A new folder in an existing one."""
-        folder.mkdir()
-
-    def remove(self, path: Path) -> None:
-        """Remove a file."""
-        path.unlink()
-
-    def remove_folder(self, folder: Path) -> None:
-        """Remove an empty folder."""
-        folder.rmdir()
-
-    def free_bytes(self, folder: Path) -> int:
-        """Bytes that this user may still write there."""
-        return shutil.disk_usage(folder).free
-
 
 system = System()
 """Through which everything is written. Fault tests replace it."""
-
-
-def storage_error(action: str, path: Path | str, error: OSError | ValueError) -> StorageError:
-    """One line: what was tried, where, what the system said, what to do."""
-    number = getattr(error, "errno", None) or 0
-    unlisted = (getattr(error, "strerror", None) or str(error), "choose another path")
-    meaning, advice = ADVICE.get(number, unlisted)
-    symbol = f" ({errno.errorcode[number]})" if number in errno.errorcode else ""
-    return StorageError(f"cannot {action} {str(path)!r}: {meaning}{symbol}; {advice}")
-
-
-@contextmanager
-def translated(action: str, path: Path) -> Iterator[None]:
-    """Turn the system's refusal (ValueError: a NUL in the path) into a StorageError."""
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        raise storage_error(action, path, error) from error
 
 
 # The single steps. --------------------------------------------------------------------------------------
@@ -318,8 +197,10 @@ def require_space(folder: Path | str, count: int) -> None:
             place = place.parent
         free = system.free_bytes(place)
     if free < count:
-        raise StorageError(f"cannot write {count:,} bytes in {str(folder)!r}: only {free:,} are free there; "
-                           "free some space or choose another folder")
+        raise StorageError(
+            f"cannot write {count:,} bytes in {str(folder)!r}: only {free:,} are free there; "
+            "free some space or choose another folder"
+        )
 
 
 # Temporary names. ---------------------------------------------------------------------------------------

@@ -1,0 +1,79 @@
+"""Reading files that someone else may have made, cut, swapped or changed.
+
+A file is opened once, must be a regular file (a pipe would hang, a device never end), and is read into
+memory of our own: what was verified is then exactly what is used. A memory map would save a copy, but a
+file cut while it is mapped kills the process (SIGBUS), and one overwritten in place changes the weights
+under a running session.
+
+Errors are of the format's own type, one line with the path, what is wrong and what to do.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import FileIO
+from pathlib import Path
+
+from pantoum.errors import FormatError
+
+__all__ = ["READ_SIZE", "fill", "opened", "read_small"]
+
+READ_SIZE = 1 << 20
+"""Bytes read and hashed at a time: they are still in the cache when they are hashed."""
+
+FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+MEANING = {
+    errno.ENOENT: "there is no such file; check the spelling",
+    errno.ENOTDIR: "a part of the path is a file, not a folder; check the spelling",
+    errno.EACCES: "permission denied; make it readable for you",
+    errno.EIO: "the disk reported an error; check the disk, and use a copy of the file if there is one",
+}
+
+
+@contextmanager
+def opened(path: Path | str, error: type[FormatError]) -> Iterator[tuple[FileIO, int]]:
+    """A regular file, unbuffered, and its size; every failure to open or read it is told as ``error``."""
+    try:
+        descriptor = os.open(path, FLAGS)
+        try:
+            status = os.fstat(descriptor)
+            if stat.S_ISDIR(status.st_mode):
+                raise error(f"cannot read {str(path)!r}: it is a folder; name a file in it")
+            if not stat.S_ISREG(status.st_mode):
+                raise error(f"cannot read {str(path)!r}: it is not a regular file; copy it to one first")
+            yield FileIO(descriptor, closefd=False), status.st_size
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError) as problem:
+        number = problem.errno if isinstance(problem, OSError) else None
+        words = MEANING.get(number or 0, f"{getattr(problem, 'strerror', None) or problem}; use another file")
+        raise error(f"cannot read {str(path)!r}: {words}") from problem
+
+
+def fill(file: FileIO, buffer: memoryview) -> int:
+    """Read until the buffer is full or the file ends; return how many bytes there were."""
+    count = 0
+    while count < len(buffer):
+        got = file.readinto(buffer[count:])
+        if not got:
+            break
+        count += got
+    return count
+
+
+def read_small(path: Path | str, limit: int, error: type[FormatError]) -> bytes:
+    """A whole file of at most ``limit`` bytes."""
+    with opened(path, error) as (file, size):
+        if size > limit:
+            raise error(
+                f"cannot read {str(path)!r}: its {size:,} bytes are more than the {limit:,} that "
+                "such a file can have; it is not one of ours, use another"
+            )
+        data = bytearray(size)
+        if fill(file, memoryview(data)) != size:
+            raise error(f"cannot read {str(path)!r}: it was cut while being read; use another copy")
+    return bytes(data)

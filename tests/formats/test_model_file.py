@@ -1,0 +1,254 @@
+"""The model file: everything comes back, the same bytes each time, and no damage passes."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import tracemalloc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pantoum.errors import ModelFileError
+from pantoum.formats import model_file, tensor_layout
+from pantoum.formats.model_file import ModelFile
+
+
+def example(**changes: Any) -> ModelFile:
+    model = ModelFile(
+        config={"cell": "gru", "hidden_size": 2},
+        parameters={
+            "stack.0.weight_ih": np.arange(6, dtype=np.float32).reshape(3, 2),
+            "head.weight": np.array([1, 2], np.int8),
+            "head.bits": np.array([0x3F80], np.uint16),
+        },
+        tokenizer={"kind": "characters", "symbols": "aé\n\ud800"},
+        card={"loss": 1.5, "protocol": "segments:64", "texts": [{"sha256": "f" * 64}]},
+        extras={"rms.head": np.array([0.5], np.float32), "filter": np.array([1, 2], np.uint32)},
+    )
+    return dataclasses.replace(model, **changes)
+
+
+def same(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    return a.keys() == b.keys() and all(a[k].dtype == b[k].dtype and np.array_equal(a[k], b[k]) for k in a)
+
+
+def with_valid_digest(data: bytes) -> bytes:
+    """The same file with a SHA-256 that matches, as someone hostile would make it."""
+    zeros = data[: model_file.DIGITS.start] + b"0" * 64 + data[model_file.DIGITS.stop :]
+    digest = hashlib.sha256(zeros).hexdigest().encode()
+    return data[: model_file.DIGITS.start] + digest + data[model_file.DIGITS.stop :]
+
+
+def test_everything_comes_back(tmp_path: Path) -> None:
+    model = example()
+    digest = model_file.write(tmp_path / "m", model)
+    found = model_file.read(tmp_path / "m")
+    assert found.sha256 == digest
+    assert (found.config, found.tokenizer, found.card) == (model.config, model.tokenizer, model.card)
+    assert same(found.parameters, model.parameters) and same(found.extras, model.extras)
+    assert not any(array.flags.writeable for array in found.parameters.values())
+
+
+def test_the_same_model_gives_the_same_bytes_whatever_the_order_it_was_made_in(tmp_path: Path) -> None:
+    model = example()
+    turned = example(
+        parameters=dict(reversed(model.parameters.items())), card=dict(reversed(model.card.items()))
+    )
+    assert model_file.write(tmp_path / "a", model) == model_file.write(tmp_path / "b", turned)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_the_digest_covers_the_whole_file_with_its_own_digits_as_zeros(tmp_path: Path) -> None:
+    digest = model_file.write(tmp_path / "m", example())
+    data = (tmp_path / "m").read_bytes()
+    assert data.count(digest.encode()) == 1
+    assert hashlib.sha256(data.replace(digest.encode(), b"0" * 64)).hexdigest() == digest
+    assert data == with_valid_digest(data)
+
+
+def test_plain_safetensors_tools_open_it(tmp_path: Path) -> None:
+    model_file.write(tmp_path / "m.safetensors", example())
+    with safetensors.safe_open(tmp_path / "m.safetensors", framework="np") as file:
+        assert set(file.keys()) >= {"stack.0.weight_ih", "extras.rms.head", "tokenizer"}
+        assert np.array_equal(file.get_tensor("stack.0.weight_ih"), example().parameters["stack.0.weight_ih"])
+        assert list(file.metadata()) == ["pantoum"]
+
+
+def test_every_flipped_byte_is_refused(tmp_path: Path) -> None:
+    model_file.write(tmp_path / "m", example())
+    data = (tmp_path / "m").read_bytes()
+    for place in range(len(data)):
+        changed = bytearray(data)
+        changed[place] ^= 1 << (place % 8)
+        (tmp_path / "n").write_bytes(changed)
+        with pytest.raises(ModelFileError):
+            model_file.read(tmp_path / "n")
+
+
+def test_every_truncation_and_any_tail_is_refused(tmp_path: Path) -> None:
+    model_file.write(tmp_path / "m", example())
+    data = (tmp_path / "m").read_bytes()
+    for damaged in [data[:size] for size in range(0, len(data), 7)] + [data[:-1], data + b"\0", data + data]:
+        (tmp_path / "n").write_bytes(damaged)
+        with pytest.raises(ModelFileError, match=r"another copy|train again"):
+            model_file.read(tmp_path / "n")
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.binary(max_size=300))
+def test_a_foreign_file_is_refused(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "foreign"
+    path.write_bytes(data)
+    assert not model_file.is_model_file(path)
+    with pytest.raises(ModelFileError, match="foreign"):
+        model_file.read(path)
+
+
+def test_another_safetensors_file_is_told_to_be_foreign(tmp_path: Path) -> None:
+    (tmp_path / "n").write_bytes(safetensors.numpy.save({"a": np.zeros(9)}, metadata={"format": "np"}))
+    with pytest.raises(ModelFileError, match="not a model file of pantoum"):
+        model_file.read(tmp_path / "n")
+
+
+def test_is_model_file_looks_at_the_beginning_only(tmp_path: Path) -> None:
+    model_file.write(tmp_path / "m", example())
+    assert model_file.is_model_file(tmp_path / "m")
+    (tmp_path / "short").write_bytes((tmp_path / "m").read_bytes()[:20])
+    for other in ("short", "missing", ""):
+        assert not model_file.is_model_file(tmp_path / other)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"parameters": {"w": np.array([np.nan], np.float32)}}, "'w' holds values that are not finite"),
+        ({"extras": {"x": np.array([np.inf], np.float32)}}, "'extras.x' holds values"),
+        ({"parameters": {"w": np.zeros(1)}}, "'w' is float64, not one of float32"),
+        ({"parameters": {"w": np.array([None])}}, "'w' is object"),
+        ({"parameters": {"tokenizer": np.zeros(1, np.float32)}}, "taken by the format"),
+        ({"parameters": {"extras.x": np.zeros(1, np.float32)}}, "taken by the format"),
+        ({"parameters": {"a b": np.zeros(1, np.float32)}}, "not plain"),
+        ({"card": {"loss": float("nan")}}, "nan"),
+        ({"card": {"curve": ["x" * 999_999]}}, "1,000,000"),
+        ({"config": {1: 2}}, "keys must be text"),
+        ({"tokenizer": {"x": "y" * 16_000_001}}, "its tokenizer has"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused_and_the_old_file_stays(
+    tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    (tmp_path / "m").write_bytes(b"old")
+    with pytest.raises(ModelFileError, match=words) as caught:
+        model_file.write(tmp_path / "m", example(**changes))
+    assert "nothing was written" in str(caught.value)
+    assert [p.read_bytes() for p in tmp_path.iterdir()] == [b"old"]
+
+
+def test_arrays_that_change_while_they_are_written_are_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = example()
+    real = model_file.durable.write_file
+
+    def meanwhile(path: Any, data: Any) -> None:
+        model.parameters["stack.0.weight_ih"][0, 0] = 9
+        real(path, data)
+
+    monkeypatch.setattr(model_file.durable, "write_file", meanwhile)
+    with pytest.raises(ModelFileError, match="changed while being written"):
+        model_file.write(tmp_path / "m", model)
+    assert list(tmp_path.iterdir()) == []
+
+
+HOSTILE = [
+    ('\\"version\\":1', '\\"version\\":2', "its version is 2"),
+    ("pantoum model", "pantoum mobel", "not a model"),
+    ('\\"card\\"', '\\"cart\\"', "its card is missing"),
+    ('\\"config\\"', '\\"confix\\"', "its config is missing"),
+    ('\\"card\\"', '\\"card\\u0000', "Invalid|delimiter"),
+    ('"tokenizer"', '"tokenizes"', "tokenizer is missing"),
+    ('"BF16"', '"U16" ', "'head.bits' is U16, which no model has"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "words"), HOSTILE)
+def test_hostile_headers_with_a_valid_digest_are_refused(
+    tmp_path: Path, old: str, new: str, words: str
+) -> None:
+    model_file.write(tmp_path / "m", example())
+    data = (tmp_path / "m").read_bytes()
+    changed = data.replace(old.encode(), new.encode())
+    assert changed != data
+    grown = int.from_bytes(data[:8], "little") + len(changed) - len(data)
+    (tmp_path / "n").write_bytes(with_valid_digest(grown.to_bytes(8, "little") + changed[8:]))
+    with pytest.raises(ModelFileError, match=words):
+        model_file.read(tmp_path / "n")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (b'{"kind"', b'["kind"', "delimiter"),
+        (b"\x00\x00\x80?", b"\x00\x00\x80\x7f", "not finite"),
+    ],
+)
+def test_hostile_data_with_a_valid_digest_is_refused(
+    tmp_path: Path, old: bytes, new: bytes, words: str
+) -> None:
+    model_file.write(tmp_path / "m", example())
+    data = (tmp_path / "m").read_bytes()
+    assert old in data
+    (tmp_path / "n").write_bytes(with_valid_digest(data.replace(old, new)))
+    with pytest.raises(ModelFileError, match=words):
+        model_file.read(tmp_path / "n")
+
+
+def test_a_tokenizer_that_is_no_object_is_refused(tmp_path: Path) -> None:
+    model_file.write(tmp_path / "m", example(tokenizer=[]))
+    with pytest.raises(ModelFileError, match="its tokenizer is missing"):
+        model_file.read(tmp_path / "m")
+
+
+def test_a_file_cut_while_it_is_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model_file.write(tmp_path / "m", example())
+    real = model_file.bounded.fill
+    for calls_before in (1, 2):
+        calls: list[int] = []
+
+        def cut(file: Any, buffer: memoryview, calls: list[int] = calls, at: int = calls_before) -> int:
+            calls.append(1)
+            return real(file, buffer) - (len(calls) > at)
+
+        monkeypatch.setattr(model_file.bounded, "fill", cut)
+        with pytest.raises(ModelFileError, match="cut while being read"):
+            model_file.read(tmp_path / "m")
+
+
+def test_a_file_that_does_not_fit_into_memory_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model_file.write(tmp_path / "m", example())
+
+    def none_left(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(tensor_layout, "view", none_left)
+    with pytest.raises(ModelFileError, match="does not fit into memory"):
+        model_file.read(tmp_path / "m")
+
+
+def test_reading_takes_little_more_memory_than_the_file(tmp_path: Path) -> None:
+    model_file.write(tmp_path / "m", example(parameters={"w": np.ones(2_000_000, np.float32)}))
+    tracemalloc.start()
+    try:
+        found = model_file.read(tmp_path / "m")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found.parameters["w"].nbytes == 8_000_000 and peak < 1.5 * 8_000_000

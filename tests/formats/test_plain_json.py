@@ -1,0 +1,60 @@
+"""One spelling for one value, and strict reading."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pantoum.formats import plain_json
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(VALUES)
+def test_every_value_comes_back_and_is_spelled_alike(value: object) -> None:
+    data = plain_json.encode(value)
+    assert plain_json.decode(data) == value
+    assert plain_json.encode(plain_json.decode(data)) == data
+
+
+def test_the_order_of_keys_does_not_matter() -> None:
+    assert (
+        plain_json.encode({"b": 1, "a": "é"})
+        == b'{"a":"\\u00e9","b":1}'
+        == plain_json.encode({"a": "é", "b": 1})
+    )
+
+
+@pytest.mark.parametrize(
+    "value", [{1: "a"}, [{"a": {None: 1}}], float("nan"), [float("inf")], {"a": object()}]
+)
+def test_what_json_would_change_is_refused(value: object) -> None:
+    with pytest.raises((TypeError, ValueError)):
+        plain_json.encode(value)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{",
+        b"{} ,",
+        b'{"a":1,"a":2}',
+        b"NaN",
+        b"-Infinity",
+        b"1e999",
+        b"[" * 500_000,
+        b"\xff",
+        b'{"a":' * 99_999,
+        b"9" * 10_000,
+    ],
+)
+def test_what_is_not_strict_json_is_a_value_error(data: bytes) -> None:
+    with pytest.raises(ValueError):
+        plain_json.decode(data)
