@@ -35,10 +35,12 @@ __all__ = [
     "append_line",
     "clean_temporary",
     "create",
+    "discard",
     "fsync",
     "fsync_folder",
     "is_temporary",
     "make_folder",
+    "new_folder",
     "publish",
     "remove_on_failure",
     "remove_tree",
@@ -189,6 +191,12 @@ def make_folder(folder: Path | str) -> None:
         fsync_folder(new.parent)
 
 
+def new_folder(folder: Path) -> None:
+    """Make one new folder, under a temporary name that is published later."""
+    with translated("make the folder", folder):
+        system.make_folder(folder)
+
+
 def require_space(folder: Path | str, count: int) -> None:
     """Raise StorageError unless ``count`` more bytes fit on the folder's disk."""
     place = Path(folder).absolute()
@@ -236,6 +244,13 @@ def remove_tree(path: Path) -> None:
             system.remove_folder(path)
         else:
             system.remove(path)
+
+
+def discard(path: Path) -> None:
+    """Remove a folder in one instant: it takes a temporary name first, so that no half of it is ever seen."""
+    temporary = temporary_beside(path)
+    rename(path, temporary)
+    remove_tree(temporary)
 
 
 @contextmanager

@@ -156,11 +156,7 @@ def _read(file: FileIO, size: int) -> ModelFile:
     digits = bytes(head[DIGITS])
     head[DIGITS] = NO_DIGITS
     hasher = hashlib.sha256(head)
-    for begin in range(0, data.size, bounded.READ_SIZE):
-        part = data[begin : begin + bounded.READ_SIZE].data
-        if bounded.fill(file, part) != len(part):
-            raise ValueError("it was cut while being read")
-        hasher.update(part)
+    bounded.fill_hashed(file, data, hasher)
     if hasher.hexdigest().encode() != digits:
         raise ValueError("its SHA-256 does not match: the file is damaged or was changed")
     arrays = {tensor.name: tensor_layout.view(data, tensor) for tensor in tensors}

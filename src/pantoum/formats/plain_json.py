@@ -15,10 +15,13 @@ from typing import Any
 __all__ = ["decode", "encode"]
 
 
-def encode(value: Any) -> bytes:
-    """Canonical JSON. Keys must be text (JSON would turn others into text without a word), floats finite."""
+def encode(value: Any, *, keep_order: bool = False) -> bytes:
+    """Canonical JSON. Keys must be text (JSON would turn others into text without a word), floats finite.
+
+    ``keep_order`` leaves keys as they stand, for lines that people read; such bytes are not canonical.
+    """
     _require_plain(value)
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode("ascii")
+    return json.dumps(value, sort_keys=not keep_order, separators=(",", ":"), allow_nan=False).encode("ascii")
 
 
 def decode(data: bytes) -> Any:

@@ -1,0 +1,136 @@
+"""One command on a run folder at a time; no crash leaves a lock behind."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from pantoum.errors import RunError, StorageError
+from pantoum.formats import durable, run_lock
+from pantoum.formats.run_lock import RunLock
+
+HOLD = """
+import sys, time
+from pantoum.formats.run_lock import RunLock
+RunLock(sys.argv[1]).acquire()
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+@contextmanager
+def another_process(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, "-c", HOLD, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "held\n"
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_a_second_process_is_refused_with_the_first_ones_name(tmp_path: Path) -> None:
+    with another_process(tmp_path) as process, pytest.raises(RunError) as caught:
+        RunLock(tmp_path).acquire()
+    message = str(caught.value)
+    assert f"process {process.pid} on {socket.gethostname()!r}" in message and str(tmp_path) in message
+
+
+def test_the_lock_ends_with_a_killed_process(tmp_path: Path) -> None:
+    with another_process(tmp_path) as process:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        with RunLock(tmp_path):
+            pass
+
+
+def test_two_locks_in_one_process_exclude_each_other_and_release(tmp_path: Path) -> None:
+    with RunLock(tmp_path) as lock:
+        with pytest.raises(RunError, match=f"process {os.getpid()}"):
+            RunLock(str(tmp_path)).acquire()
+        with pytest.raises(RunError, match="by this very command"):
+            lock.acquire()
+    lock.release()
+    with RunLock(tmp_path), pytest.raises(RunError):
+        lock.acquire()
+
+
+def test_a_holder_without_a_name_is_another_process(tmp_path: Path) -> None:
+    with RunLock(tmp_path):
+        for content in (b"", b"{", b"[]", b'{"pid":"x","host":1}', b'{"pid":1}'):
+            (tmp_path / run_lock.LOCK_NAME).write_bytes(content)
+            with pytest.raises(RunError, match="in use by another process"):
+                RunLock(tmp_path).acquire()
+
+
+def test_a_missing_folder_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match="does not exist"):
+        RunLock(tmp_path / "missing").acquire()
+
+
+def test_a_full_disk_does_not_undo_the_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(durable.system, "write", full)
+    with RunLock(tmp_path), pytest.raises(RunError, match="another process"):
+        RunLock(tmp_path).acquire()
+
+
+@pytest.mark.parametrize("platform", ["windows", "network disk"])
+def test_where_there_are_no_locks_a_warning_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str
+) -> None:
+    def unlockable(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    if platform == "windows":
+        monkeypatch.setattr(run_lock, "fcntl", None)
+    else:
+        monkeypatch.setattr(run_lock.fcntl, "flock", unlockable)
+    with (
+        pytest.warns(UserWarning, match="cannot be locked here .*start no second command"),
+        RunLock(tmp_path),
+    ):
+        pass
+
+
+def test_whether_a_run_is_held_is_seen_without_touching_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run_lock.held(tmp_path) is False
+    with another_process(tmp_path) as process:
+        assert run_lock.held(tmp_path) is True
+        process.kill()
+        process.wait()
+        assert run_lock.held(tmp_path) is False
+    with RunLock(tmp_path):
+        assert run_lock.held(tmp_path) is True
+        monkeypatch.setattr(run_lock, "fcntl", None)
+        assert run_lock.held(tmp_path) is None
+        monkeypatch.undo()
+    assert run_lock.held(tmp_path) is False
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b'{"host":"another host","pid":1}', b'{"host":1}'])
+def test_whether_an_unclear_name_holds_a_run_is_not_known(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / run_lock.LOCK_NAME).write_bytes(content)
+    assert run_lock.held(tmp_path) is None
+
+
+def test_another_users_process_holds_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(pid: int, number: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(run_lock.os, "kill", forbidden)
+    with RunLock(tmp_path):
+        assert run_lock.held(tmp_path) is True
