@@ -1,0 +1,206 @@
+"""The checkpoints of a run: committed in one instant or not at all, and found again after any crash.
+
+``<run>/checkpoints/step-NNNNNNNN/`` is written under a temporary name, fsynced, renamed to its own, and
+made durable by an fsync of the folder above. At every instant the newest one that verifies is whole: the
+old checkpoint or the new one, never a mix. Reading walks back to the newest that verifies.
+
+A step that is committed again (a run rolled back, or prolonged) takes two renames; between them the old
+folder stands under a name that ``newest`` knows too, and ``clean_temporary`` puts it back.
+
+What a checkpoint holds is described in ``checkpoint_folder``; what it means, the training loop knows.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pantoum.errors import CheckpointError, StorageError
+from pantoum.formats import checkpoint_folder, durable
+from pantoum.formats.refusal import translated
+from pantoum.formats.tensor_layout import Array
+
+__all__ = ["Checkpoint", "clean_temporary", "commit", "discard_after", "newest", "prune", "read", "steps"]
+
+FOLDER = "checkpoints"
+MOST_STEPS = 10**12
+SPARE_BYTES = 1 << 20
+NAME = re.compile(r"step-([0-9]{8,12})")
+REPLACED = re.compile(r"\.step-([0-9]{8,12})\.[0-9a-f]{16}\.pantoum-old")
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A run at one step."""
+
+    step: int
+    arrays: dict[str, Array]
+    """Read-only views of one buffer; copy what is to change."""
+    state: dict[str, Any]
+    """Everything that is not an array."""
+    path: Path
+    notes: tuple[str, ...] = ()
+    """One line for each newer checkpoint that does not verify."""
+
+
+def commit(
+    run_folder: Path | str,
+    step: int,
+    arrays: Mapping[str, Array],
+    state: Mapping[str, Any],
+    *,
+    maybe_infinite: Collection[str] = (),
+) -> Path:
+    """Make the checkpoint of ``step`` durable and return its folder.
+
+    The arrays must not change meanwhile; those named in ``maybe_infinite`` may hold values that are not
+    finite. ``CheckpointError``: the content cannot be kept. ``StorageError``: the disk refused. Either way
+    every earlier checkpoint is as it was.
+    """
+    target = Path(run_folder) / FOLDER / _name(step)
+    try:
+        if not 0 <= step < MOST_STEPS:
+            raise ValueError(f"its step must be from 0 to {MOST_STEPS:,}")
+        content = checkpoint_folder.Content.of(arrays, state, maybe_infinite)
+    except (ValueError, TypeError) as problem:
+        words = f"cannot commit the checkpoint {str(target)!r}: {problem}; nothing was written"
+        raise CheckpointError(words) from None
+    durable.make_folder(target.parent)
+    durable.require_space(target.parent, content.size + SPARE_BYTES)
+    temporary = durable.temporary_beside(target)
+    with durable.remove_on_failure(temporary):
+        durable.new_folder(temporary)
+        checkpoint_folder.write(temporary, step, content)
+        _publish(temporary, target)
+    return target
+
+
+def newest(run_folder: Path | str) -> Checkpoint | None:
+    """The newest checkpoint that verifies; its notes name newer ones that do not.
+
+    ``None`` where a run has no checkpoint; ``CheckpointError`` where it has some and none verifies.
+    """
+    broken: list[str] = []
+    for step, path in _candidates(run_folder):
+        try:
+            return Checkpoint(step, *checkpoint_folder.read(path, step), path, tuple(broken))
+        except CheckpointError as problem:
+            broken.append(str(problem))
+    if broken:
+        raise CheckpointError(
+            f"no checkpoint in {str(Path(run_folder) / FOLDER)!r} verifies (the newest: {broken[0]}); "
+            "bring back a copy of that folder, or start a new run"
+        )
+    return None
+
+
+def read(run_folder: Path | str, step: int) -> Checkpoint:
+    """The checkpoint of one step, verified."""
+    problem: CheckpointError | None = None
+    for found, path in _candidates(run_folder):
+        if found == step:
+            try:
+                return Checkpoint(step, *checkpoint_folder.read(path, step), path)
+            except CheckpointError as error:
+                problem = problem or error
+    there = ", ".join(map(str, steps(run_folder))) or "none"
+    words = f"there is no checkpoint of step {step} in {str(Path(run_folder) / FOLDER)!r}"
+    raise problem or CheckpointError(f"{words}; choose one that is there: {there}")
+
+
+def steps(run_folder: Path | str) -> list[int]:
+    """The steps that have a checkpoint, ascending, whether it verifies or not."""
+    return sorted({step for step, _ in _candidates(run_folder)})
+
+
+def prune(run_folder: Path | str, keep: int = 3, also: int | Collection[int] | None = None) -> list[int]:
+    """Remove all but the last ``keep`` checkpoints and those of the steps ``also``; return what was removed.
+
+    Nothing is removed unless one that stays verifies: the last good one is never deleted.
+    """
+    named = {also} if isinstance(also, int) else set(also or ())
+    found = steps(run_folder)
+    stay = [step for step in found if step in named or step in found[max(0, len(found) - keep) :]]
+    return _remove(run_folder, [step for step in found if step not in stay], reversed(stay))
+
+
+def discard_after(run_folder: Path | str, step: int) -> list[int]:
+    """Remove the checkpoints of later steps than ``step``; return what was removed.
+
+    For a run that went back and has committed anew: what lies after is a future that did not happen. Nothing
+    is removed unless the checkpoint of ``step`` verifies.
+    """
+    return _remove(run_folder, [found for found in steps(run_folder) if found > step], [step])
+
+
+def clean_temporary(run_folder: Path | str) -> list[str]:
+    """Remove what crashes left in a run and its checkpoints, and return its names.
+
+    A replaced checkpoint whose successor never came is put back. For the holder of the run's lock only.
+    """
+    folder = Path(run_folder) / FOLDER
+    cleaned = durable.clean_temporary(run_folder) + durable.clean_temporary(folder)
+    for step, path in _candidates(run_folder):
+        target = folder / _name(step)
+        if path == target:
+            continue
+        if not target.exists():
+            durable.publish(path, target)
+        elif checkpoint_folder.verify(target, step):
+            durable.discard(path)
+        else:
+            continue  # Both stay: only the older one may be good.
+        cleaned.append(path.name)
+    return cleaned
+
+
+def _name(step: int) -> str:
+    return f"step-{step:08d}"
+
+
+def _candidates(run_folder: Path | str) -> list[tuple[int, Path]]:
+    """Every checkpoint with its step: the newest first, a step's own folder before one it replaced."""
+    folder = Path(run_folder) / FOLDER
+    with translated("list", folder):
+        entries = list(folder.iterdir()) if folder.is_dir() else []
+    found = []
+    for entry in entries:
+        own, replaced = NAME.fullmatch(entry.name), REPLACED.fullmatch(entry.name)
+        match = own or replaced
+        if match and _name(int(match[1])) in entry.name:
+            found.append((int(match[1]), own is not None, entry))
+    return [(step, entry) for step, _, entry in sorted(found, reverse=True)]
+
+
+def _publish(temporary: Path, target: Path) -> None:
+    """Give a written checkpoint its name; one that has it already steps aside first."""
+    if not target.exists():
+        durable.publish(temporary, target)
+        return
+    aside = target.with_name(f".{target.name}.{secrets.token_hex(8)}.pantoum-old")
+    durable.rename(target, aside)
+    try:
+        durable.publish(temporary, target)
+    except BaseException:
+        with suppress(StorageError, OSError):
+            if not target.exists():
+                durable.rename(aside, target)
+        raise
+    with suppress(StorageError):  # The new one is in place; the next start removes what is left.
+        durable.discard(aside)
+
+
+def _remove(run_folder: Path | str, gone: list[int], stay: Iterable[int]) -> list[int]:
+    """Remove the checkpoints of some steps, newest first, if one that stays verifies."""
+    folder = Path(run_folder) / FOLDER
+    if not gone or not any(checkpoint_folder.verify(folder / _name(step), step) for step in stay):
+        return []
+    for step, path in _candidates(run_folder):
+        if step in gone:
+            durable.discard(path)
+    return gone

@@ -1,0 +1,347 @@
+"""Checkpoints: everything comes back, damage is walked past, and the last good one is never deleted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pantoum.errors import CheckpointError, StorageError
+from pantoum.formats import checkpoint, checkpoint_folder, durable
+
+DTYPES = list(checkpoint_folder.DTYPE_NAMES)
+
+
+def arrays(step: int) -> dict[str, Any]:
+    return {
+        "weights.w": np.full((2, 3), step, np.float32),
+        "state.0": np.array([True, False]),
+        "cursor": np.array([step], np.int64),
+        "norm": np.array(0.5),
+    }
+
+
+def commit(run: Path, *steps: int) -> None:
+    for step in steps:
+        checkpoint.commit(run, step, arrays(step), {"step": step, "rng": 2**70, "rate": 0.1})
+
+
+def damage(run: Path, step: int, name: str = "arrays.safetensors") -> None:
+    path = run / "checkpoints" / f"step-{step:08d}" / name
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def names(run: Path) -> list[str]:
+    return sorted(entry.name for entry in (run / "checkpoints").iterdir())
+
+
+def test_everything_comes_back(tmp_path: Path) -> None:
+    path = checkpoint.commit(
+        tmp_path, 7, arrays(7), {"rng": [2**70, None], "rate": 0.1, "nested": {"é": True}}
+    )
+    found = checkpoint.newest(tmp_path)
+    assert found is not None and found.step == 7 and found.path == path and found.notes == ()
+    assert found.state == {"rng": [2**70, None], "rate": 0.1, "nested": {"é": True}}
+    for name, array in arrays(7).items():
+        assert found.arrays[name].dtype == array.dtype and found.arrays[name].shape == array.shape
+        assert np.array_equal(found.arrays[name], array) and not found.arrays[name].flags.writeable
+    assert names(tmp_path) == ["step-00000007"]
+    assert sorted(p.name for p in path.iterdir()) == ["arrays.safetensors", "manifest.json", "state.json"]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=st.integers(0, 2**32), dtype=st.sampled_from(DTYPES), shape=st.lists(st.integers(0, 4), max_size=3)
+)
+def test_arrays_of_every_dtype_and_shape_come_back_to_the_bit(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, dtype: str, shape: list[int]
+) -> None:
+    run = tmp_path_factory.getbasetemp() / "any"
+    array = np.random.default_rng(seed).integers(0, 100, shape).astype(dtype)
+    checkpoint.commit(run, 1, {"a": array}, {})
+    found = checkpoint.read(run, 1).arrays["a"]
+    assert found.dtype == array.dtype and found.shape == array.shape and found.tobytes() == array.tobytes()
+
+
+def test_the_library_opens_the_arrays(tmp_path: Path) -> None:
+    path = checkpoint.commit(tmp_path, 7, arrays(7), {})
+    found = safetensors.numpy.load_file(path / "arrays.safetensors")
+    assert all(np.array_equal(found[name], array) for name, array in arrays(7).items())
+
+
+def test_exact_bytes_of_state_and_manifest(tmp_path: Path) -> None:
+    path = checkpoint.commit(tmp_path, 7, {}, {"b": 1, "a": [0.5, None]})
+    assert (path / "state.json").read_bytes() == b'{"a":[0.5,null],"b":1}'
+    entries = ",".join(
+        f'"{name}":{{"sha256":"{hashlib.sha256(data).hexdigest()}","size":{len(data)}}}'
+        for name in ("arrays.safetensors", "state.json")
+        for data in [(path / name).read_bytes()]
+    )
+    expected = f'{{"files":{{{entries}}},"format":"pantoum checkpoint","step":7,"version":1}}'
+    assert (path / "manifest.json").read_text() == expected
+
+
+def test_a_run_without_checkpoints_has_none(tmp_path: Path) -> None:
+    assert checkpoint.newest(tmp_path) is None and checkpoint.steps(tmp_path) == []
+    assert checkpoint.prune(tmp_path) == [] and checkpoint.clean_temporary(tmp_path) == []
+    with pytest.raises(CheckpointError, match=r"no checkpoint of step 3 .* there: none"):
+        checkpoint.read(tmp_path, 3)
+
+
+@pytest.mark.parametrize("name", ["arrays.safetensors", "state.json", "manifest.json"])
+def test_the_newest_that_verifies_is_found_and_broken_ones_are_named(tmp_path: Path, name: str) -> None:
+    commit(tmp_path, 10, 20, 30)
+    damage(tmp_path, 30, name)
+    (tmp_path / "checkpoints" / "step-00000020" / name).unlink()
+    found = checkpoint.newest(tmp_path)
+    assert found is not None and found.step == 10 and found.state["step"] == 10
+    assert len(found.notes) == 2 and "step-00000030" in found.notes[0] and name in found.notes[1]
+
+
+def test_where_none_verifies_it_is_told_with_the_reason(tmp_path: Path) -> None:
+    commit(tmp_path, 10)
+    damage(tmp_path, 10)
+    with pytest.raises(CheckpointError, match=r"no checkpoint in .* verifies .*SHA-256"):
+        checkpoint.newest(tmp_path)
+    with pytest.raises(CheckpointError, match="SHA-256"):
+        checkpoint.read(tmp_path, 10)
+
+
+def test_other_names_are_passed_over(tmp_path: Path) -> None:
+    commit(tmp_path, 10)
+    folder = tmp_path / "checkpoints"
+    for name in (
+        "step-11",
+        "step-000000012",
+        "step-00000013.bak",
+        ".step-00000014.0123456789abcdef.pantoum-tmp",
+    ):
+        (folder / "step-00000010").rename(folder / name)
+        assert checkpoint.newest(tmp_path) is None
+        (folder / name).rename(folder / "step-00000010")
+
+
+def test_a_renamed_checkpoint_is_not_another_step(tmp_path: Path) -> None:
+    commit(tmp_path, 10)
+    (tmp_path / "checkpoints" / "step-00000010").rename(tmp_path / "checkpoints" / "step-00000099")
+    with pytest.raises(CheckpointError, match="not of step 99"):
+        checkpoint.newest(tmp_path)
+
+
+def test_the_same_step_again_replaces_its_checkpoint(tmp_path: Path) -> None:
+    commit(tmp_path, 10)
+    checkpoint.commit(tmp_path, 10, {}, {"second": True})
+    assert checkpoint.read(tmp_path, 10).state == {"second": True}
+    assert names(tmp_path) == ["step-00000010"]
+
+
+def test_a_replacement_that_was_cut_off_is_put_back(tmp_path: Path) -> None:
+    commit(tmp_path, 10)
+    folder = tmp_path / "checkpoints"
+    aside = folder / f".step-00000010.{'0' * 16}.pantoum-old"
+    (folder / "step-00000010").rename(aside)
+    found = checkpoint.newest(tmp_path)
+    assert found is not None and found.step == 10
+    assert checkpoint.clean_temporary(tmp_path) == [aside.name]
+    assert names(tmp_path) == ["step-00000010"]
+
+
+@pytest.mark.parametrize("good", [True, False])
+def test_what_was_replaced_goes_only_once_its_successor_verifies(tmp_path: Path, good: bool) -> None:
+    commit(tmp_path, 10)
+    folder = tmp_path / "checkpoints"
+    aside = folder / f".step-00000010.{'0' * 16}.pantoum-old"
+    (folder / "step-00000010").rename(aside)
+    commit(tmp_path, 10)
+    if not good:
+        damage(tmp_path, 10)
+    cleaned = checkpoint.clean_temporary(tmp_path)
+    assert (cleaned, aside.exists()) == (([aside.name], False) if good else ([], True))
+    assert checkpoint.read(tmp_path, 10).step == 10
+
+
+def test_a_failed_replacement_puts_the_old_one_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit(tmp_path, 10)
+    real = durable.publish
+
+    def failing(temporary: Path, target: Path) -> None:
+        raise StorageError("no")
+
+    monkeypatch.setattr(durable, "publish", failing)
+    with pytest.raises(StorageError):
+        checkpoint.commit(tmp_path, 10, {}, {})
+    monkeypatch.setattr(durable, "publish", real)
+    assert names(tmp_path) == ["step-00000010"] and checkpoint.read(tmp_path, 10).state["step"] == 10
+
+
+def test_the_last_three_and_named_ones_are_kept(tmp_path: Path) -> None:
+    commit(tmp_path, *range(10, 80, 10))
+    assert checkpoint.prune(tmp_path, keep=3, also=20) == [10, 30, 40]
+    assert checkpoint.steps(tmp_path) == [20, 50, 60, 70]
+    assert checkpoint.prune(tmp_path, keep=1, also=[50]) == [20, 60]
+    assert checkpoint.prune(tmp_path, keep=9) == []
+    assert checkpoint.steps(tmp_path) == [50, 70]
+
+
+def test_the_last_good_one_is_never_deleted(tmp_path: Path) -> None:
+    commit(tmp_path, 10, 20, 30, 40)
+    for step in (20, 30, 40):
+        damage(tmp_path, step)
+    assert checkpoint.prune(tmp_path, keep=3) == [] and checkpoint.prune(tmp_path, keep=0) == []
+    found = checkpoint.newest(tmp_path)
+    assert found is not None and found.step == 10
+
+
+def test_a_future_that_did_not_happen_is_discarded(tmp_path: Path) -> None:
+    commit(tmp_path, 10, 20, 30)
+    assert checkpoint.discard_after(tmp_path, 15) == []
+    assert checkpoint.discard_after(tmp_path, 10) == [20, 30]
+    assert checkpoint.discard_after(tmp_path, 10) == []
+    assert checkpoint.steps(tmp_path) == [10]
+
+
+def test_temporary_folders_are_ignored_and_cleaned(tmp_path: Path) -> None:
+    commit(tmp_path, 10)
+    half = durable.temporary_beside(tmp_path / "checkpoints" / "step-00000020")
+    half.mkdir()
+    (half / "arrays.safetensors").write_bytes(b"half")
+    model = durable.temporary_beside(tmp_path / "model.safetensors")
+    model.write_bytes(b"half")
+    found = checkpoint.newest(tmp_path)
+    assert found is not None and found.step == 10 and found.notes == ()
+    assert checkpoint.clean_temporary(tmp_path) == [model.name, half.name]
+    assert names(tmp_path) == ["step-00000010"]
+
+
+@pytest.mark.parametrize(
+    ("step", "content", "state", "words"),
+    [
+        (5, {"w": np.array([np.nan], np.float32)}, {}, "'w' holds values that are not finite"),
+        (5, {"w": np.array([[np.inf]])}, {}, "not finite"),
+        (5, {"w": np.array(["a"])}, {}, "'w' is str"),
+        (5, {"a b": np.zeros(1)}, {}, "not plain"),
+        (5, {}, {"rate": float("nan")}, "nan"),
+        (5, {}, {1: 2}, "keys must be text"),
+        (5, {}, {"x": object()}, "not JSON serializable"),
+        (5, {}, {"x": "y" * 16_000_001}, "at most 16,000,000"),
+        (-1, {}, {}, "step must be"),
+        (10**12, {}, {}, "step must be"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused_before_anything_is_written(
+    tmp_path: Path, step: int, content: Any, state: Any, words: str
+) -> None:
+    with pytest.raises(CheckpointError, match=words):
+        checkpoint.commit(tmp_path, step, content, state)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_named_arrays_may_hold_infinities(tmp_path: Path) -> None:
+    content = {"best": np.array([np.inf]), "w": np.zeros(1)}
+    checkpoint.commit(tmp_path, 1, content, {}, maybe_infinite={"best"})
+    assert np.isinf(checkpoint.read(tmp_path, 1).arrays["best"]).all()
+
+
+def test_a_disk_too_small_is_told_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(tmp_path, 10)
+    monkeypatch.setattr(durable.system, "free_bytes", lambda folder: 1_000)
+    with pytest.raises(StorageError, match="only 1,000 are free"):
+        commit(tmp_path, 20)
+    assert names(tmp_path) == ["step-00000010"]
+
+
+def vouched_for(folder: Path, **changes: Any) -> None:
+    """Write a manifest that vouches for the files as they are, as someone hostile would."""
+    files = {}
+    for name in ("arrays.safetensors", "state.json"):
+        data = (folder / name).read_bytes()
+        files[name] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+    manifest = {"files": files, "format": "pantoum checkpoint", "step": 10, "version": 1, **changes}
+    (folder / "manifest.json").write_text(json.dumps(manifest, sort_keys=True, separators=(",", ":")))
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("state.json", b"[]", "not an object"),
+        ("state.json", b'{"a":NaN}', "NaN"),
+        ("state.json", b"", "Expecting"),
+        ("arrays.safetensors", b"", "too short"),
+        ("arrays.safetensors", b"\xff" * 100, "claims a header"),
+        ("arrays.safetensors", safetensors.numpy.save({"a": np.zeros(2)}), "not written by pantoum"),
+        (
+            "arrays.safetensors",
+            safetensors.numpy.save({"a": np.zeros(2)}, {"pantoum": "{}"}),
+            "not a checkpoint",
+        ),
+    ],
+)
+def test_hostile_files_that_a_manifest_vouches_for_are_refused(
+    tmp_path: Path, name: str, data: bytes, words: str
+) -> None:
+    commit(tmp_path, 10)
+    folder = tmp_path / "checkpoints" / "step-00000010"
+    (folder / name).write_bytes(data)
+    vouched_for(folder)
+    with pytest.raises(CheckpointError, match=words):
+        checkpoint.read(tmp_path, 10)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"version": 2},
+        {"format": "other"},
+        {"step": True},
+        {"step": 11},
+        {"more": 1},
+        {"files": {}},
+        {"files": [1, 2]},
+        {"files": {"arrays.safetensors": {"size": 1}, "state.json": {}}},
+        {"files": {"arrays.safetensors": [], "state.json": {}, "../x": {}}},
+        {
+            "files": {
+                "arrays.safetensors": {"sha256": "", "size": 1e9},
+                "state.json": {"sha256": "", "size": 2},
+            }
+        },
+    ],
+)
+def test_hostile_manifests_are_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+    commit(tmp_path, 10)
+    vouched_for(tmp_path / "checkpoints" / "step-00000010", **changes)
+    with pytest.raises(CheckpointError, match="go on from another checkpoint"):
+        checkpoint.read(tmp_path, 10)
+    assert not checkpoint_folder.verify(tmp_path / "checkpoints" / "step-00000010", 10)
+
+
+def test_a_manifest_that_is_no_object_or_too_long_is_refused(tmp_path: Path) -> None:
+    commit(tmp_path, 10)
+    for data in (b"[]", b"{}", b" " * 20_000, b"[" * 9_000):
+        (tmp_path / "checkpoints" / "step-00000010" / "manifest.json").write_bytes(data)
+        with pytest.raises(CheckpointError):
+            checkpoint.read(tmp_path, 10)
+
+
+def test_a_checkpoint_that_does_not_fit_into_memory_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(tmp_path, 10)
+
+    def none_left(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(checkpoint_folder.tensor_layout, "view", none_left)
+    with pytest.raises(CheckpointError, match="does not fit into memory"):
+        checkpoint.read(tmp_path, 10)
