@@ -1,0 +1,176 @@
+"""The seam between the network and the arithmetic: every operation, its arguments and their shapes.
+
+A backend is a module that has these functions: ``reference`` (NumPy) is one, a native core another. Arrays
+are C-contiguous and time-major; ``out`` arguments take the result where given; a result may live in the
+``workspace`` and is then valid until the next call with it; no operation keeps an array for longer than its
+tape lives.
+
+Shapes: T steps, B rows (streams), N = T*B, E inputs, H units, G gate rows (1, 2, 3 or 4 times H), V symbols.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol, TypeAlias
+
+import numpy.typing as npt
+
+from pantoum.kernels.workspace import Workspace
+
+__all__ = ["Array", "Kernels", "PackedMatrix", "RecurrentWeight", "Scan", "ScanVJP", "State"]
+
+Array: TypeAlias = npt.NDArray[Any]
+State: TypeAlias = Array | tuple[Array, Array]
+"""A cell's state: h [B,H], or for the LSTM (h, c)."""
+
+
+class PackedMatrix(Protocol):
+    """A weight [G,K] ready for many products; how precisely it is held is its own affair."""
+
+    @property
+    def precision(self) -> str:
+        """``float32`` (the array's own) or what a backend has beside."""
+        ...
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(G, K)."""
+        ...
+
+    def product(self, x_NK: Array, out: Array | None = None) -> Array:
+        """x W^T, [N,G]."""
+        ...
+
+    def product_transposed(self, d_NG: Array, out: Array | None = None) -> Array:
+        """d W, [N,K]."""
+        ...
+
+    def refresh(self) -> None:
+        """The weight changed in place: what was made from it is made anew."""
+        ...
+
+
+RecurrentWeight: TypeAlias = PackedMatrix | tuple[PackedMatrix, PackedMatrix] | None
+"""W_hh of a scan: one matrix; for ``gru_before`` a pair (r z, n); for ``mingru`` none."""
+
+
+class Scan(Protocol):
+    """A cell over T steps: (outputs [T,B,H], last state, tape or None).
+
+    ``drive_TBG`` is all of the gates that is known before the loop (input product and biases), and is given
+    away: the scan overwrites it. ``bias_hh`` [H] is the candidate's hidden bias of ``gru``, None for the
+    others. The last state is a fresh array.
+    """
+
+    def __call__(self, drive_TBG: Array, state: Any, weight_hh: Any, bias_hh: Any,
+                 reset_TB: Array | None = None, lengths: Array | None = None, tape: bool = True,
+                 workspace: Workspace | None = None) -> tuple[Array, Any, Any]: ...
+
+
+class ScanVJP(Protocol):
+    """The way back: (d_drive [T,B,G], d_state0, d_weight_hh, d_bias_hh), None for what a cell has not.
+
+    ``out`` takes d_drive; it may be the tape's own gates (``tape.gates_TBG``), which spends the tape.
+    """
+
+    def __call__(self, tape: Any, weight_hh: Any, d_outputs_TBH: Array, d_state: Any = None,
+                 out: Array | None = None, workspace: Workspace | None = None,
+                 ) -> tuple[Array, Any, Any, Any]: ...
+
+
+class Kernels(Protocol):
+    """What a backend has. The equations stand in ``reference``, one file an operation."""
+
+    def pack(self, weight_GK: Array, precision: str = "float32", gates: int = 1) -> PackedMatrix:
+        """A weight ready for many products; ``gates``: how many blocks of H rows a scan takes at once."""
+        ...
+
+    def linear(self, x_NK: Array, weight: PackedMatrix, bias_G: Array | None = None,
+               out: Array | None = None) -> Array:
+        """x W^T + b, [N,G]."""
+        ...
+
+    def linear_weight_gradient(self, d_NG: Array, x_NK: Array, out: Array | None = None,
+                               precision: str = "float32") -> Array:
+        """d^T x, [G,K]; the operands in the precision of the weight."""
+        ...
+
+    def bias_gradient(self, d_NG: Array, out: Array | None = None) -> Array:
+        """The sum over rows, [G]."""
+        ...
+
+    def lookup(self, table_VG: Array, tokens_N: Array, out: Array | None = None) -> Array:
+        """Rows of a table, [N,G]; tokens are within range."""
+        ...
+
+    def lookup_gradient(self, d_NG: Array, tokens_N: Array, vocab_size: int,
+                        out: Array | None = None) -> Array:
+        """For each symbol the sum of its rows, [V,G]."""
+        ...
+
+    def layer_norm(self, x_NH: Array, weight_H: Array, bias_H: Array, workspace: Workspace | None = None,
+                   ) -> tuple[Array, Any]:
+        """(normalised rows [N,H], tape)."""
+        ...
+
+    def layer_norm_vjp(self, tape: Any, weight_H: Array, d_y_NH: Array, workspace: Workspace | None = None,
+                       ) -> tuple[Array, Array, Array]:
+        """(d_x [N,H], d_weight [H], d_bias [H])."""
+        ...
+
+    def dropout(self, x_TBH: Array, rate: float, seed: int, step: int, layer: int, streams_B: Array,
+                variational: bool = False, out: Array | None = None,
+                workspace: Workspace | None = None) -> Array:
+        """x with units dropped by the counter's hash; gradients go back by the same call."""
+        ...
+
+    def dropout_scales(self, units_TB: Array, rate: float, seed: int, step: int, layer: int,
+                       streams_B: Array, variational: bool = False) -> Array:
+        """What ``dropout`` multiplies one unit of each row by, [T,B] float64."""
+        ...
+
+    def cross_entropy(self, hidden_NH: Array, weight: PackedMatrix, bias_V: Array, targets_N: Array,
+                      workspace: Workspace | None = None) -> tuple[Array, Array]:
+        """(nats [N], predictions [N])."""
+        ...
+
+    def cross_entropy_gradient(self, hidden_NH: Array, weight: PackedMatrix, bias_V: Array,
+                               targets_N: Array, workspace: Workspace | None = None,
+                               ) -> tuple[Array, Array, Array, Array, Array]:
+        """(nats [N], predictions [N], d_hidden [N,H], d_weight [V,H], d_bias [V]) of the mean loss."""
+        ...
+
+    def global_norm(self, gradients: Iterable[Array]) -> float:
+        """The Euclidean norm of all arrays together."""
+        ...
+
+    def adamw(self, parameter: Array, gradient: Array, first: Array, second: Array, *, step: int,
+              rate: float, betas: tuple[float, float] = (0.9, 0.999), epsilon: float = 1e-8,
+              weight_decay: float = 0.0, factor: float = 1.0) -> None:
+        """One AdamW step in place; the gradient counts times ``factor``, which is how it is clipped."""
+        ...
+
+    def average(self, averaged: Array, parameter: Array, decay: float) -> None:
+        """One step of an exponential moving average, in place."""
+        ...
+
+    @property
+    def rnn_scan(self) -> Scan: ...
+    @property
+    def rnn_scan_vjp(self) -> ScanVJP: ...
+    @property
+    def gru_scan(self) -> Scan: ...
+    @property
+    def gru_scan_vjp(self) -> ScanVJP: ...
+    @property
+    def gru_before_scan(self) -> Scan: ...
+    @property
+    def gru_before_scan_vjp(self) -> ScanVJP: ...
+    @property
+    def lstm_scan(self) -> Scan: ...
+    @property
+    def lstm_scan_vjp(self) -> ScanVJP: ...
+    @property
+    def mingru_scan(self) -> Scan: ...
+    @property
+    def mingru_scan_vjp(self) -> ScanVJP: ...

@@ -1,0 +1,50 @@
+"""The kernels in NumPy: their specification, the oracle of their tests, and what runs without a compiler.
+
+One file an operation. Every function works in float32 and float64 and states its equations.
+"""
+
+from pantoum.kernels.reference.cross_entropy import (
+    cross_entropy,
+    cross_entropy_gradient,
+    softmax_cross_entropy,
+)
+from pantoum.kernels.reference.dropout import dropout, dropout_scales
+from pantoum.kernels.reference.embedding import lookup, lookup_gradient
+from pantoum.kernels.reference.gru import gru_scan, gru_scan_vjp
+from pantoum.kernels.reference.gru_before import gru_before_scan, gru_before_scan_vjp
+from pantoum.kernels.reference.lstm import lstm_scan, lstm_scan_vjp
+from pantoum.kernels.reference.mingru import mingru_scan, mingru_scan_vjp
+from pantoum.kernels.reference.normalization import layer_norm, layer_norm_vjp
+from pantoum.kernels.reference.optimizer import adamw, average, clip_factor, global_norm
+from pantoum.kernels.reference.product import bias_gradient, linear, linear_weight_gradient, pack
+from pantoum.kernels.reference.rnn import rnn_scan, rnn_scan_vjp
+
+__all__ = [
+    "adamw",
+    "average",
+    "bias_gradient",
+    "clip_factor",
+    "cross_entropy",
+    "cross_entropy_gradient",
+    "dropout",
+    "dropout_scales",
+    "global_norm",
+    "gru_before_scan",
+    "gru_before_scan_vjp",
+    "gru_scan",
+    "gru_scan_vjp",
+    "layer_norm",
+    "layer_norm_vjp",
+    "linear",
+    "linear_weight_gradient",
+    "lookup",
+    "lookup_gradient",
+    "lstm_scan",
+    "lstm_scan_vjp",
+    "mingru_scan",
+    "mingru_scan_vjp",
+    "pack",
+    "rnn_scan",
+    "rnn_scan_vjp",
+    "softmax_cross_entropy",
+]

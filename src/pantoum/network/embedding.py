@@ -1,0 +1,121 @@
+"""From tokens to the first layer: learned input vectors, or one-hot inputs by row look-up.
+
+Between tokens and the first layer's gates stands only a linear map, so what a token adds to the gates (its
+drive) is the same wherever it occurs. With fewer symbols than tokens, V < N, the drive is made once for all
+symbols and looked up: an exact saving of one large product forward and two backward. Dropout of embedded
+inputs needs the vectors themselves; a one-hot vector has one entry, so its dropout keeps and scales, or
+drops, the token's whole row.
+
+Shapes: V symbols, T steps, B rows, N = T*B, E embedding, G gate rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pantoum.kernels import Array, Workspace
+from pantoum.network.cell import PackedCell
+
+__all__ = ["OneHotTokens", "TableTokens", "symbol_drives"]
+
+
+def symbol_drives(cell: PackedCell, embedding_VE: Array | None, out: Array | None = None) -> Array:
+    """The drive of every symbol [V,G]; ``embedding_VE`` None: one-hot."""
+    if embedding_VE is not None:
+        return cell.drive(embedding_VE, out=out)
+    drives_VG: Array = np.add(cell.cell.parameters["weight_ih"].T, cell.bias_G, out=out, order="C")
+    return drives_VG
+
+
+@dataclass(frozen=True)
+class TableTokens:
+    """Embedded tokens whose drives are rows of the table of all symbols' drives."""
+
+    tokens_TB: Array
+    embedding_VE: Array
+    table_VG: Array | None
+    """The table, where it is kept between calls."""
+
+    @property
+    def x_TBE(self) -> Array:
+        """The vectors."""
+        return self.embedding_VE[self.tokens_TB]
+
+    def drive(self, cell: PackedCell, workspace: Workspace) -> Array:
+        """The first layer's drive [T,B,G]."""
+        table_VG = self.table_VG
+        if table_VG is None:
+            shape = len(self.embedding_VE), len(cell.bias_G)
+            table_VG = cell.drive(self.embedding_VE, out=workspace.array("table", shape, cell.bias_G.dtype))
+        return _rows(cell, table_VG, self.tokens_TB, workspace)
+
+    def drive_vjp(self, cell: PackedCell, d_drive_TBG: Array, d_x_TBE: Array | None, workspace: Workspace,
+                  ) -> tuple[Array, Array, Array]:
+        """(d_embedding [V,E], d_weight_ih, d_bias [G])."""
+        V, tokens_N = len(self.embedding_VE), self.tokens_TB.reshape(-1)
+        d_table_VG = workspace.array("table", (V, d_drive_TBG.shape[2]), d_drive_TBG.dtype)
+        cell.kernels.lookup_gradient(d_drive_TBG.reshape(len(tokens_N), -1), tokens_N, V, out=d_table_VG)
+        d_embedding_VE, d_weight, d_bias_G = cell.drive_vjp(d_table_VG, self.embedding_VE, workspace)
+        assert d_embedding_VE is not None
+        if d_x_TBE is not None:
+            d_embedding_VE += cell.kernels.lookup_gradient(d_x_TBE.reshape(len(tokens_N), -1), tokens_N, V)
+        return d_embedding_VE, d_weight, d_bias_G
+
+
+@dataclass(frozen=True)
+class OneHotTokens:
+    """One-hot tokens: a token's drive is a column of weight_ih and the bias."""
+
+    tokens_TB: Array
+    scale_TB: Array | None
+    """The dropout of each token's one entry; None: off."""
+    table_VG: Array | None
+    """The table of all drives, where it is kept between calls."""
+
+    x_symbols: int
+    """V, the width of a one-hot vector."""
+
+    @property
+    def x_TBE(self) -> Array:
+        """The vectors; asked for only by a residual first layer, whose H equals V."""
+        return np.equal(self.tokens_TB[:, :, None], np.arange(self.x_symbols))
+
+    def drive(self, cell: PackedCell, workspace: Workspace) -> Array:
+        """The first layer's drive [T,B,G]."""
+        if self.table_VG is not None and self.scale_TB is None:
+            return _rows(cell, self.table_VG, self.tokens_TB, workspace)
+        G, V = cell.weight_ih.shape
+        weight_GV = cell.cell.parameters["weight_ih"]
+        if self.tokens_TB.size < V:
+            drive_TBG = np.ascontiguousarray(np.moveaxis(weight_GV[:, self.tokens_TB], 0, 2))
+        else:
+            columns_VG = workspace.array("table", (V, G), weight_GV.dtype)
+            np.copyto(columns_VG, weight_GV.T)
+            drive_TBG = _rows(cell, columns_VG, self.tokens_TB, workspace)
+        if self.scale_TB is not None:
+            drive_TBG *= self.scale_TB[:, :, None]
+        drive_TBG += cell.bias_G
+        return drive_TBG
+
+    def drive_vjp(self, cell: PackedCell, d_drive_TBG: Array, d_x_TBE: Array | None, workspace: Workspace,
+                  ) -> tuple[None, Array, Array]:
+        """(None: nothing is learned in the inputs, d_weight_ih, d_bias [G])."""
+        G, V = cell.weight_ih.shape
+        tokens_N = self.tokens_TB.reshape(-1)
+        d_drive_NG = d_drive_TBG.reshape(len(tokens_N), G)
+        d_bias_G = cell.kernels.bias_gradient(d_drive_NG)
+        if self.scale_TB is not None:
+            d_drive_NG *= self.scale_TB.reshape(-1, 1)
+        d_columns_VG = workspace.array("table", (V, G), d_drive_NG.dtype)
+        cell.kernels.lookup_gradient(d_drive_NG, tokens_N, V, out=d_columns_VG)
+        d_weight = workspace.array("d_weight_ih", (G, V), d_drive_NG.dtype)
+        np.copyto(d_weight, d_columns_VG.T)
+        return None, d_weight, d_bias_G
+
+
+def _rows(cell: PackedCell, table_VG: Array, tokens_TB: Array, workspace: Workspace) -> Array:
+    drive_NG = workspace.array("drive", (tokens_TB.size, table_VG.shape[1]), table_VG.dtype)
+    cell.kernels.lookup(table_VG, tokens_TB.reshape(-1), out=drive_NG)
+    return drive_NG.reshape(*tokens_TB.shape, -1)

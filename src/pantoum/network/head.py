@@ -1,0 +1,118 @@
+"""The last layer: from the bag of outputs [N,H] to the symbols' logits, losses and predictions.
+
+All time steps of all rows lie in one bag and one softmax layer serves them all. With tied weights the
+layer's weight is the embedding's; where its width E differs from H, a projection [E,H] stands between.
+Logits are kept for a chunk of rows at a time, except where they are asked for.
+
+Shapes: N rows of the bag, H units, E embedding, V symbols.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pantoum.errors import SettingError
+from pantoum.kernels import Array, Kernels, PackedMatrix, Workspace, backend
+from pantoum.network.parameters import Parameters, generator, uniform
+
+__all__ = ["Head", "PackedHead", "cross_entropy", "cross_entropy_vjp"]
+
+
+class Head:
+    """The softmax layer; its bias begins at 0."""
+
+    def __init__(self, vocab_size: int, hidden_size: int, seed: int | None, dtype: np.dtype[np.generic],
+                 tied_VE: Array | None = None) -> None:
+        random = None if seed is None else generator(seed, 2)
+        bound = hidden_size**-0.5
+        own: dict[str, Array] = {}
+        if tied_VE is None:
+            own["weight"] = uniform(random, (vocab_size, hidden_size), bound, dtype)
+        elif tied_VE.shape[1] != hidden_size:
+            own["projection.weight"] = uniform(random, (tied_VE.shape[1], hidden_size), bound, dtype)
+        own["bias"] = np.zeros(vocab_size, dtype)
+        self.parameters, self.tied_VE = Parameters(own), tied_VE
+
+    def pack(self, precision: str = "float32") -> PackedHead:
+        """The parameters ready for a run of products."""
+        bias_V = self.parameters["bias"]
+        kernels = backend(bias_V.dtype)
+        weight = self.parameters["weight"] if self.tied_VE is None else self.tied_VE
+        projection = self.parameters.get("projection.weight")
+        return PackedHead(self, kernels, kernels.pack(weight, precision), bias_V,
+                          None if projection is None else kernels.pack(projection, precision))
+
+
+@dataclass(frozen=True)
+class PackedHead:
+    """The head's parameters as the kernels take them."""
+
+    head: Head
+    kernels: Kernels
+    weight: PackedMatrix
+    bias_V: Array
+    projection: PackedMatrix | None
+
+    def refresh(self) -> None:
+        """The parameters changed in place: what was made from them is made anew."""
+        self.weight.refresh()
+        if self.projection is not None:
+            self.projection.refresh()
+
+    def logits(self, hidden_NH: Array) -> Array:
+        """[N,V], all of them."""
+        return self.kernels.linear(self._projected(hidden_NH), self.weight, self.bias_V)
+
+    def losses(self, hidden_NH: Array, targets_N: Array) -> tuple[Array, Array]:
+        """(nats [N] of the targets, predictions [N])."""
+        return self.kernels.cross_entropy(self._projected(hidden_NH), self.weight, self.bias_V, targets_N)
+
+    def gradients(self, hidden_NH: Array, targets_N: Array, workspace: Workspace,
+                  ) -> tuple[Array, Array, Array, dict[str, Array]]:
+        """(nats [N], predictions [N], d_hidden [N,H], gradients), the last two of the mean loss; the weight's
+        gradient has the name ``weight`` also where it is the embedding's."""
+        projected = self._projected(hidden_NH)
+        nats_N, predictions_N, d_NE, d_weight, d_bias = self.kernels.cross_entropy_gradient(
+            projected, self.weight, self.bias_V, targets_N, workspace)
+        gradients = {"weight": d_weight, "bias": d_bias}
+        if self.projection is None:
+            return nats_N, predictions_N, d_NE, gradients
+        gradients["projection.weight"] = self.kernels.linear_weight_gradient(
+            d_NE, hidden_NH, precision=self.projection.precision)
+        return nats_N, predictions_N, self.projection.product_transposed(d_NE), gradients
+
+    def _projected(self, hidden_NH: Array) -> Array:
+        return hidden_NH if self.projection is None else self.projection.product(hidden_NH)
+
+
+def cross_entropy(logits: Array, targets: Array) -> float:
+    """The mean loss in nats of logits [...,V] for targets [...], over exactly the targets given."""
+    return cross_entropy_vjp(logits, targets)[0]
+
+
+def cross_entropy_vjp(logits: Array, targets: Array) -> tuple[float, Array]:
+    """(mean loss in nats, its gradient in the logits)."""
+    logits, targets = np.asarray(logits), np.asarray(targets)
+    V = logits.shape[-1] if logits.ndim else 0
+    if targets.shape != logits.shape[:-1] or not targets.size:
+        raise SettingError("targets", targets.shape,
+                           f"must have the logits' shape without V, {logits.shape[:-1]}",
+                           "give one target for each row of logits")
+    if targets.dtype.kind not in "iu" or targets.min() < 0 or targets.max() >= V:
+        raise SettingError("targets", f"{targets.dtype.name} from {targets.min()} to {targets.max()}",
+                           f"must be whole numbers from 0 to {V - 1}", "give the numbers of symbols")
+    flat_N = targets.reshape(-1)
+    kept = logits.dtype if logits.dtype.kind == "f" else np.dtype(np.float64)
+    d_NV = np.array(logits.reshape(-1, V), kept)
+    rows_N = np.arange(len(flat_N))
+    d_NV -= d_NV.max(axis=1, keepdims=True)
+    of_targets_N = d_NV[rows_N, flat_N]
+    np.exp(d_NV, out=d_NV)
+    sums_N = d_NV.sum(axis=1)
+    loss = float((np.log(sums_N) - of_targets_N).mean(dtype=np.float64))
+    d_NV /= sums_N[:, None]
+    d_NV[rows_N, flat_N] -= 1
+    d_NV /= len(flat_N)
+    return loss, d_NV.reshape(logits.shape)

@@ -1,0 +1,128 @@
+"""A language model's weights ready for a run of products: hidden states, logits and losses of given tokens.
+
+``LanguageModel.pack`` makes one. Whoever reads token by token keeps it, so that nothing is packed again,
+and makes a new one after the parameters change. Each call takes tokens [B,T] and a state, and gives the
+state after them; nothing of a call is remembered.
+
+Shapes: B streams, T steps, N = T*B, H units, V symbols, G gate rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pantoum.errors import SettingError
+from pantoum.kernels import Array, Workspace
+from pantoum.network.block import DropoutDraw, check_lengths, check_resets, check_state
+from pantoum.network.embedding import OneHotTokens, TableTokens, symbol_drives
+from pantoum.network.head import PackedHead
+from pantoum.network.stack import DriveSource, PackedStack
+from pantoum.network.tokens import time_major_tokens
+
+if TYPE_CHECKING:
+    from pantoum.network.language_model import LanguageModel
+
+__all__ = ["PackedLanguageModel"]
+
+# Up to this vocabulary the drives of all symbols are made once for reading: then an input costs one row.
+MOST_KEPT = 1024
+
+
+@dataclass
+class PackedLanguageModel:
+    """A language model's parameters as the kernels take them."""
+
+    model: LanguageModel
+    stack: PackedStack
+    head: PackedHead
+
+    def __post_init__(self) -> None:
+        self._table_VG: Array | None = None
+
+    def refresh(self) -> None:
+        """The parameters changed in place: what was made from them is made anew, in the same memory."""
+        self.stack.refresh()
+        self.head.refresh()
+        self._table_VG = None
+
+    def logits(self, tokens_BT: Array, state: Any, *, reset_BT: Array | None = None,
+               lengths: Array | None = None) -> tuple[Array, Any]:
+        """(logits [B,T,V] of the token after each, state)."""
+        hidden_TBH, state = self._read(tokens_BT, state, reset_BT, lengths)
+        T, B, H = hidden_TBH.shape
+        logits_TBV = self.head.logits(hidden_TBH.reshape(T * B, H)).reshape(T, B, -1)
+        return np.ascontiguousarray(logits_TBV.swapaxes(0, 1)), state
+
+    def last_logits(self, tokens_BT: Array, state: Any, *, lengths: Array | None = None,
+                    ) -> tuple[Array, Any, Array]:
+        """(logits [B,V] after each row's last token, state, hidden [B,H] there)."""
+        hidden_TBH, state = self._read(tokens_BT, state, None, lengths)
+        T, B, _ = hidden_TBH.shape
+        last_B = np.full(B, T - 1) if lengths is None else np.maximum(np.asarray(lengths) - 1, 0)
+        hidden_BH = hidden_TBH[last_B, np.arange(B)]
+        return self.head.logits(hidden_BH), state, hidden_BH
+
+    def losses(self, inputs_BT: Array, targets_BT: Array, state: Any, *, reset_BT: Array | None = None,
+               lengths: Array | None = None) -> tuple[Array, Array, Any]:
+        """(nats [B,T] of the targets, predictions [B,T], state); past a row's length both are 0."""
+        targets_TB = time_major_targets(targets_BT, inputs_BT, self.model.vocab_size)
+        hidden_TBH, state = self._read(inputs_BT, state, reset_BT, lengths)
+        T, B, H = hidden_TBH.shape
+        nats_N, predictions_N = self.head.losses(hidden_TBH.reshape(T * B, H), targets_TB.reshape(-1))
+        nats_BT, predictions_BT = nats_N.reshape(T, B).T.copy(), predictions_N.reshape(T, B).T.copy()
+        if lengths is not None:
+            ended_BT = np.arange(T) >= np.asarray(lengths)[:, None]
+            nats_BT[ended_BT], predictions_BT[ended_BT] = 0, 0
+        return nats_BT, predictions_BT, state
+
+    def hidden(self, tokens_BT: Array, state: Any) -> tuple[Array, Any]:
+        """(the last layer's outputs [B,T,H], state)."""
+        hidden_TBH, state = self._read(tokens_BT, state, None, None)
+        return np.ascontiguousarray(hidden_TBH.swapaxes(0, 1)), state
+
+    def inputs(self, tokens_TB: Array, dropout: DropoutDraw | None, training: bool) -> Array | DriveSource:
+        """What the stack takes for these tokens: the shortest way to the first layer."""
+        model, cell = self.model, self.stack.cells[0]
+        rate = self.model.stack.dropout.inputs if dropout is not None else 0.0
+        many = tokens_TB.size > model.vocab_size
+        table_VG = None if training else self._kept_table(many)
+        if model.embedding_VE is None:
+            scale_TB = None
+            if dropout is not None and rate:
+                scale_TB = self.stack.kernels.dropout_scales(
+                    tokens_TB, rate, dropout.seed, dropout.step, 0, dropout.streams_B,
+                    self.model.stack.dropout.kind == "variational").astype(model.dtype)
+            return OneHotTokens(tokens_TB, scale_TB, table_VG, model.vocab_size)
+        if rate or (table_VG is None and not many):
+            vectors_NE = cell.kernels.lookup(model.embedding_VE, tokens_TB.reshape(-1))
+            return vectors_NE.reshape(*tokens_TB.shape, -1)
+        return TableTokens(tokens_TB, model.embedding_VE, table_VG)
+
+    def _kept_table(self, many: bool) -> Array | None:
+        if self._table_VG is None and (many or self.model.vocab_size <= MOST_KEPT):
+            self._table_VG = symbol_drives(self.stack.cells[0], self.model.embedding_VE)
+        return self._table_VG
+
+    def _read(self, tokens_BT: Array, state: Any, reset_BT: Array | None, lengths: Array | None,
+              ) -> tuple[Array, Any]:
+        tokens_TB = time_major_tokens(tokens_BT, self.model.vocab_size)
+        T, B = tokens_TB.shape
+        state = check_state(state, self.model.initial_state(B))
+        lengths = check_lengths(lengths, B, T)
+        outputs_TBH, state, _ = self.stack.forward(
+            self.inputs(tokens_TB, None, training=False), state, reset_TB=check_resets(reset_BT, B, T),
+            lengths=lengths, workspace=Workspace())
+        return outputs_TBH, state
+
+
+def time_major_targets(targets_BT: Any, inputs_BT: Any, vocab_size: int) -> Array:
+    """Targets [T,B], of the inputs' shape."""
+    targets_TB = time_major_tokens(targets_BT, vocab_size, "targets_BT")
+    if targets_TB.T.shape != np.shape(inputs_BT):
+        raise SettingError("targets_BT", targets_TB.T.shape,
+                           f"must have the inputs' shape {np.shape(inputs_BT)}",
+                           "give one target for each input")
+    return targets_TB

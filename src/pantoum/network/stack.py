@@ -1,0 +1,214 @@
+"""Cells on top of one another: each layer its own weights, the state a tuple of the layers' states.
+
+The order within layer l, from its input x on:
+
+    x -> dropout -> cell -> normalisation of its output -> + x, where residual and sizes are equal
+
+and after the last layer dropout of the outputs. Dropout of the first layer's x has the rate ``inputs``, of
+the others' ``between``, after the last ``outputs``; its masks belong to layers 0 to L. The cell's own state
+stays raw: neither dropped nor normalised. Parameter names are ``0.weight_ih``, ``1.weight_ih``, ...,
+``0.norm.weight``.
+
+Shapes: B rows, T steps, N = T*B, E inputs, H units, G gate rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Protocol
+
+import numpy as np
+
+from pantoum.config import NORMS, DropoutConfig, one_of
+from pantoum.errors import SettingError
+from pantoum.kernels import Array, Kernels, Workspace, backend
+from pantoum.network.block import Block, DropoutDraw, PackedBlock
+from pantoum.network.cell import Cell, CellTape, PackedCell
+from pantoum.network.parameters import Parameters
+
+__all__ = ["DriveSource", "PackedStack", "Stack"]
+
+
+class Stack(Block):
+    """A deep cell; used wherever a cell is."""
+
+    def __init__(self, cells: Sequence[Cell], residual: bool = False, norm: str | None = None,
+                 dropout: DropoutConfig | None = None) -> None:
+        self.cells = tuple(cells)
+        _check_cells(self.cells)
+        if norm is not None:
+            one_of(norm, "norm", NORMS)
+        self.residual, self.norm = residual, norm
+        self.dropout = DropoutConfig() if dropout is None else dropout
+        self.input_size, self.hidden_size = self.cells[0].input_size, self.cells[-1].hidden_size
+        self.dtype = self.cells[0].dtype
+        self.norms = [Parameters({"weight": np.ones(cell.hidden_size, self.dtype),
+                                  "bias": np.zeros(cell.hidden_size, self.dtype)} if norm else {})
+                      for cell in self.cells]
+        self.parameters = Parameters.joined(
+            part for layer, (cell, own) in enumerate(zip(self.cells, self.norms, strict=True))
+            for part in ((f"{layer}.", cell.parameters), (f"{layer}.norm.", own)))
+
+    def initial_state(self, batch_size: int) -> Any:
+        return tuple(cell.initial_state(batch_size) for cell in self.cells)
+
+    def pack(self, precision: str = "float32") -> PackedStack:
+        return PackedStack(self, backend(self.dtype), tuple(cell.pack(precision) for cell in self.cells))
+
+    def adds(self, layer: int) -> bool:
+        """Whether this layer's input is added to its output."""
+        cell = self.cells[layer]
+        return self.residual and cell.input_size == cell.hidden_size
+
+    def dropout_rate(self, layer: int) -> float:
+        """What is dropped of this layer's input; for the layer after the last, of the outputs."""
+        if layer == 0:
+            return self.dropout.inputs
+        return self.dropout.between if layer < len(self.cells) else self.dropout.outputs
+
+
+class DriveSource(Protocol):
+    """Inputs that know a shorter way to the first layer's drive than a dense product: tokens."""
+
+    @property
+    def x_TBE(self) -> Array:
+        """The inputs themselves, for a residual first layer."""
+        ...
+
+    def drive(self, cell: PackedCell, workspace: Workspace) -> Array:
+        """The first layer's drive [T,B,G], the dropout of its input included."""
+        ...
+
+    def drive_vjp(self, cell: PackedCell, d_drive_TBG: Array, d_x_TBE: Array | None,
+                  workspace: Workspace) -> tuple[Any, Array, Array]:
+        """(gradient of what the inputs are made from, d_weight_ih, d_bias [G]); d_x is the residual's."""
+        ...
+
+
+@dataclass(frozen=True)
+class StackTape:
+    """What a stack's way back needs."""
+
+    source: DriveSource | None
+    layers: list[tuple[Any, Any]]
+    dropout: DropoutDraw | None
+    lengths: Array | None
+
+
+@dataclass(frozen=True)
+class PackedStack(PackedBlock):
+    """A stack's parameters as the kernels take them."""
+
+    stack: Stack
+    kernels: Kernels
+    cells: tuple[PackedCell, ...]
+
+    def forward(self, inputs: Array | DriveSource, state: Any, *, reset_TB: Array | None = None,
+                lengths: Array | None = None, dropout: DropoutDraw | None = None, tape: bool = False,
+                workspace: Workspace | None = None) -> tuple[Array, Any, Any]:
+        workspace = Workspace() if workspace is None else workspace
+        source = None if isinstance(inputs, np.ndarray) else inputs
+        x_TBE = inputs if isinstance(inputs, np.ndarray) else np.empty(0)
+        tapes, states = [], []
+        for layer, cell in enumerate(self.cells):
+            scope = workspace.scope(str(layer))
+            if source is not None and layer == 0:
+                drive_TBG = source.drive(cell, scope)
+                y_TBH, last, scanned = cell.scan(drive_TBG, state[0], reset_TB, lengths, tape, scope)
+                kept = CellTape(None, scanned)
+            else:
+                dropped_TBE = self._drop(x_TBE, layer, dropout, scope)
+                y_TBH, last, kept = cell.forward(dropped_TBE, state[layer], reset_TB=reset_TB,
+                                                 lengths=lengths, tape=tape, workspace=scope)
+            y_TBH, normed = self._normalise(y_TBH, layer, scope)
+            if self.stack.adds(layer):
+                below_TBH = x_TBE if source is None or layer > 0 else source.x_TBE
+                y_TBH = np.add(y_TBH, below_TBH, out=scope.array("sum", y_TBH.shape, y_TBH.dtype))
+            x_TBE = self._end(y_TBH, layer, lengths, scope, "ended")
+            tapes.append((kept, normed))
+            states.append(last)
+        outputs_TBH = self._drop(x_TBE, len(self.cells), dropout, workspace)
+        return outputs_TBH, tuple(states), StackTape(source, tapes, dropout, lengths) if tape else None
+
+    def backward(self, tape: StackTape, d_outputs_TBH: Array, d_state: Any = None, *, spend: bool = False,
+                 workspace: Workspace | None = None) -> tuple[Any, Any, dict[str, Array]]:
+        """As a block's; from a ``DriveSource`` the first result is what its ``drive_vjp`` gives."""
+        workspace = Workspace() if workspace is None else workspace
+        d_states: list[Any] = [None] * len(self.cells)
+        by_layer: list[dict[str, Array]] = [{} for _ in self.cells]
+        d_TBH: Any = self._drop(d_outputs_TBH, len(self.cells), tape.dropout, workspace)
+        for layer in reversed(range(len(self.cells))):
+            cell, scope, (kept, normed) = self.cells[layer], workspace.scope(str(layer)), tape.layers[layer]
+            d_last = None if d_state is None else d_state[layer]
+            d_TBH = self._end(d_TBH, layer, tape.lengths, scope, "d_ended")
+            d_skip_TBH = d_TBH if self.stack.adds(layer) else None
+            d_TBH, norm_gradients = self._normalise_vjp(normed, d_TBH, layer, scope)
+            if tape.source is not None and layer == 0:
+                d_drive_TBG, d_states[0], d_weight_hh, d_scan_bias = cell.scan_vjp(
+                    kept.scan, d_TBH, d_last, spend, scope)
+                d_TBH, d_weight_ih, d_bias_G = tape.source.drive_vjp(cell, d_drive_TBG, d_skip_TBH, scope)
+                gradients = cell.gradients(d_weight_ih, d_weight_hh, d_bias_G, d_scan_bias)
+            else:
+                d_TBH, d_states[layer], gradients = cell.backward(kept, d_TBH, d_last, spend=spend,
+                                                                  workspace=scope)
+                d_TBH = self._drop(d_TBH, layer, tape.dropout, scope)
+                if d_skip_TBH is not None:
+                    d_TBH = np.add(d_TBH, d_skip_TBH, out=scope.array("sum", d_TBH.shape, d_TBH.dtype))
+            by_layer[layer] = {f"{layer}.{name}": d for name, d in (gradients | norm_gradients).items()}
+        return d_TBH, tuple(d_states), {name: d for part in by_layer for name, d in part.items()}
+
+    def refresh(self) -> None:
+        """The parameters changed in place: what was made from them is made anew, in the same memory."""
+        for cell in self.cells:
+            cell.refresh()
+
+    def _drop(self, x_TBE: Array, layer: int, dropout: DropoutDraw | None, workspace: Workspace) -> Array:
+        """The dropout of a layer's input, or of its gradient."""
+        rate = self.stack.dropout_rate(layer)
+        if dropout is None or not rate:
+            return x_TBE
+        return self.kernels.dropout(
+            x_TBE, rate, dropout.seed, dropout.step, layer, dropout.streams_B,
+            self.stack.dropout.kind == "variational",
+            out=workspace.array("dropped", x_TBE.shape, x_TBE.dtype), workspace=workspace)
+
+    def _normalise(self, y_TBH: Array, layer: int, workspace: Workspace) -> tuple[Array, Any]:
+        own = self.stack.norms[layer]
+        if not own:
+            return y_TBH, None
+        y_NH, tape = self.kernels.layer_norm(y_TBH.reshape(-1, y_TBH.shape[2]), own["weight"], own["bias"],
+                                             workspace.scope("norm"))
+        return y_NH.reshape(y_TBH.shape), tape
+
+    def _normalise_vjp(self, tape: Any, d_TBH: Array, layer: int, workspace: Workspace,
+                       ) -> tuple[Array, dict[str, Array]]:
+        own = self.stack.norms[layer]
+        if not own:
+            return d_TBH, {}
+        d_x_NH, d_weight, d_bias = self.kernels.layer_norm_vjp(
+            tape, own["weight"], d_TBH.reshape(-1, d_TBH.shape[2]), workspace.scope("norm"))
+        return d_x_NH.reshape(d_TBH.shape), {"norm.weight": d_weight, "norm.bias": d_bias}
+
+    def _end(self, y_TBH: Array, layer: int, lengths: Array | None, workspace: Workspace, name: str) -> Array:
+        """Zeros past a row's length where normalisation or the residual would put something there."""
+        if lengths is None or not (self.stack.norm or self.stack.adds(layer)):
+            return y_TBH
+        going_TB1 = (np.arange(len(y_TBH))[:, None] < lengths)[:, :, None]
+        ended_TBH = workspace.array(name, y_TBH.shape, y_TBH.dtype)
+        np.multiply(y_TBH, going_TB1, out=ended_TBH)
+        return ended_TBH
+
+
+def _check_cells(cells: tuple[Cell, ...]) -> None:
+    if not cells:
+        raise SettingError("cells", [], "must hold at least one cell", "give a list of cells")
+    for below, above in pairwise(cells):
+        if above.input_size != below.hidden_size or above.dtype != below.dtype:
+            raise SettingError("cells", f"a cell of input_size {above.input_size} ({above.dtype}) over one "
+                               f"of hidden_size {below.hidden_size} ({below.dtype})", "must fit one another",
+                               "make each input_size the hidden_size below it, with one dtype")
+    if len({id(cell) for cell in cells}) != len(cells):
+        raise SettingError("cells", f"{len(cells)} with one repeated",
+                           "must be different: each layer has its own weights", "build one cell a layer")
