@@ -18,6 +18,7 @@ FLOOR = {
     "data": 2, "network": 2,
     "inference": 3, "report": 3,
     "training": 4,
+    "about": 5,
     "api": 6, "__init__": 6,
     "cli": 7, "__main__": 7,
 }
