@@ -1,0 +1,258 @@
+"""Byte-pair encoding: learned with the `tokenizers` package (``bpe_merges``), used without it.
+
+A text is first cut by a regular expression of our own: a word with the space before it, up to three digits,
+a run of other signs, of underscores, of white space. Each piece is UTF-8, each byte a token, and then pairs
+of neighbours are merged, always the pair that was learned first, until none is left to merge. So nothing is
+ever unknown, and decoding gives the text back byte for byte.
+
+Numbers: 0 ``<eos>``, 1 to 256 the bytes 0 to 255, then one for each merge in the order in which they were
+learned: a merge's number is also its rank. The spec holds the pairs and nothing else.
+
+Most pieces come again and again, so each is merged once: a learner merges its table of pieces at the end,
+a tokenizer keeps those it met (at most 100,000, of at most 64 characters). A long piece is merged with a
+heap, so that one word of 64 KB costs no more a byte than a text.
+"""
+
+from __future__ import annotations
+
+import heapq
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, pairwise, repeat
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pantoum.text.bpe_merges import learn_merges
+from pantoum.text.decoder import Utf8Decoder
+from pantoum.text.documents import BORDER_SIGN, eos_text, mark, sign_of
+from pantoum.text.numbers import EOS, Ids, Numbers, Tokens, joined, smallest_dtype, whole_numbers
+from pantoum.text.pieces import LONGEST, PieceCounter, Splitter
+from pantoum.text.spec import refuse, require_documents, require_keys
+from pantoum.text.unicode import as_text
+
+__all__ = ["FEWEST", "MOST", "BpeLearner", "BpeTokenizer", "from_spec"]
+
+FEWEST, MOST = 258, 1_000_000
+"""Bounds of N in ``bpe:N``."""
+FIRST_MERGE = 257
+SPLIT = 1
+"""The number of the regular expression below; a model keeps to the one it was learned with."""
+
+CACHED, CACHED_LENGTH = 100_000, 64
+SHORT = 48
+"""Tokens from which a heap is faster than looking at all pairs again (measured: 40 to 60)."""
+
+LETTER = (r"[^\s\d\x00-\x1f!-/:-@\[-`{-\xa9\xab-\xb4\xb6-\xb9\xbb-\xbf\xd7\xf7\u2000-\u2bff\u2e00-\u2e7f"
+          r"\u3000-\u303f\ud800-\udfff\ufe10-\ufe6f\uff00-\uff0f]")
+"""All but white space, digits and common punctuation: unlike ``\\w``, the marks of Indic and other scripts
+stay in their words."""
+
+
+def _pattern(sign: str) -> re.Pattern[str]:
+    space = rf"[^\S{sign}]"
+    return re.compile(
+        rf"{sign}| ?{LETTER}{{1,{LONGEST}}}|\d{{1,3}}| ?[^\w\s{sign}]{{1,{LONGEST}}}|_{{1,{LONGEST}}}"
+        # The last space of a run goes to the word after it, but for the border of a document.
+        rf"|{space}{{1,{LONGEST}}}(?![^\s{BORDER_SIGN}])|{space}|.", re.DOTALL)
+
+
+PATTERNS = {sign: _pattern(sign) for sign in ("\n", BORDER_SIGN)}
+
+
+class BpeTokenizer:
+    """Bytes, and pairs of tokens that came together often."""
+
+    kind = "bpe"
+    eos = EOS
+    unk = None
+    encoding = "utf-8"
+
+    def __init__(self, merges: Sequence[tuple[int, int]], documents: str | None = None) -> None:
+        self.documents = documents
+        self.eos_text = eos_text(documents)
+        self.merges = list(merges)
+        """The pairs of numbers that become number 257, 258, ..."""
+        self.vocab_size = FIRST_MERGE + len(self.merges)
+        self._dtype = smallest_dtype(self.vocab_size)
+        self._sign = sign_of(documents)
+        self._pattern = PATTERNS[self._sign]
+        self._merged = {pair: number for number, pair in enumerate(self.merges, FIRST_MERGE)}
+        self._pieces = [self.eos_text.encode("ascii"), *(bytes([b]) for b in range(256))]
+        for left, right in self.merges:
+            self._pieces.append(self._pieces[left] + self._pieces[right])
+        self._cache: dict[str, list[int]] = {}
+
+    def encode(self, text: str | bytes) -> Tokens:
+        """The numbers of a whole text; ``<eos>`` where documents meet."""
+        marked = mark(as_text(text), self.documents)
+        return joined([self._encoded(self._pattern.findall(marked))])
+
+    def encode_blocks(self, blocks: Iterable[str]) -> Iterator[Numbers]:
+        """The numbers of each block's pieces."""
+        splitter = Splitter(self._pattern)
+        for block in blocks:
+            yield self._encoded(splitter.push(block))
+        yield self._encoded(splitter.finish())
+
+    def token_lengths(self, text: str) -> list[tuple[int, int]]:
+        """Each piece of the regular expression is encoded apart."""
+        return [(len(piece), len(self.merge(piece))) for piece in self._pattern.findall(text)]
+
+    def decode(self, ids: Ids) -> str:
+        """The bytes as UTF-8; what is none reads U+FFFD."""
+        return self.decode_bytes(ids).decode("utf-8", "replace")
+
+    def decode_bytes(self, ids: Ids) -> bytes:
+        """The bytes of all tokens."""
+        return b"".join(map(self._pieces.__getitem__, whole_numbers(ids, self.vocab_size)))
+
+    def decoder(self, pending: bytes = b"") -> Utf8Decoder:
+        """Holds back a character's first bytes until the last."""
+        return Utf8Decoder(self._pieces, pending)
+
+    def spec(self) -> dict[str, Any]:
+        """What a document is, how pieces are cut, and the merges."""
+        return {"kind": self.kind, "documents": self.documents, "split": SPLIT,
+                "merges": [list(pair) for pair in self.merges]}
+
+    def merge(self, piece: str) -> list[int]:
+        """The numbers of one piece (of a border: ``<eos>``)."""
+        if piece == self._sign:
+            return [EOS]
+        ids = [b + 1 for b in piece.encode("utf-8")]
+        return self._merge_short(ids) if len(ids) < SHORT else self._merge_long(ids)
+
+    def _encoded(self, pieces: list[str]) -> Numbers:
+        cache = self._cache
+        try:
+            found = list(map(cache.__getitem__, pieces))
+        except KeyError:
+            found = list(map(self._remembered, pieces))
+        return np.fromiter(chain.from_iterable(found), self._dtype)
+
+    def _remembered(self, piece: str) -> list[int]:
+        found = self._cache.get(piece)
+        if found is None:
+            found = self.merge(piece)
+            if len(piece) <= CACHED_LENGTH:
+                if len(self._cache) >= CACHED:
+                    self._cache.clear()
+                self._cache[piece] = found
+        return found
+
+    def _merge_short(self, ids: list[int]) -> list[int]:
+        """Find the first pair in rank, merge it wherever it stands, from the left; again."""
+        rank_of, none = self._merged.get, self.vocab_size
+        while len(ids) > 1:
+            best = min(map(rank_of, pairwise(ids), repeat(none)))
+            if best == none:
+                break
+            left, right = self.merges[best - FIRST_MERGE]
+            merged, at, last = [], 0, len(ids) - 1
+            while at <= last:
+                if ids[at] == left and at < last and ids[at + 1] == right:
+                    merged.append(best)
+                    at += 2
+                else:
+                    merged.append(ids[at])
+                    at += 1
+            ids = merged
+        return ids
+
+    def _merge_long(self, ids: list[int]) -> list[int]:
+        """The same by a heap of (rank, place) over a linked list: n log n instead of n squared."""
+        end = len(ids)
+        before, after = list(range(-1, end - 1)), list(range(1, end + 1))
+        ids = [*ids, -1]  # a last token that is in no pair
+        rank_of = self._merged.get
+        heap = [(rank, at) for at, pair in enumerate(pairwise(ids)) if (rank := rank_of(pair)) is not None]
+        heapq.heapify(heap)
+        while heap:
+            rank, at = heapq.heappop(heap)
+            beside = after[at]
+            if ids[at] < 0 or rank_of((ids[at], ids[beside])) != rank:
+                continue  # one of the two has been merged since
+            ids[at], ids[beside] = rank, -1
+            after[at] = after[beside]
+            if after[at] < end:
+                before[after[at]] = at
+            for first in (before[at], at):
+                if first >= 0 and after[first] < end:
+                    found = rank_of((ids[first], ids[after[first]]))
+                    if found is not None:
+                        heapq.heappush(heap, (found, first))
+        return [number for number in ids if number >= 0]
+
+
+class BpeLearner:
+    """Counts pieces, then has the merges learned from them."""
+
+    def __init__(self, vocab_size: int, documents: str | None) -> None:
+        self._vocab_size, self._documents = vocab_size, documents
+        self._counter = PieceCounter(PATTERNS[sign_of(documents)])
+        self._flat: NDArray[np.uint32] = np.zeros(0, np.uint32)
+        self._starts = self._lengths = np.zeros(0, np.int64)
+
+    @property
+    def exact(self) -> bool:
+        """Whether the provisional numbers still stand."""
+        return self._counter.exact
+
+    @property
+    def rest(self) -> str:
+        """The end of what was fed that has no number yet."""
+        return self._counter.rest
+
+    def feed(self, block: str) -> Numbers:
+        """Count a block."""
+        return self._counter.feed(block)
+
+    def learn(self) -> BpeTokenizer:
+        """The tokenizer; every piece of the table is merged by it, once."""
+        pieces, counts = self._counter.counted()
+        sign = sign_of(self._documents)
+        counted = zip(pieces, counts.tolist(), strict=True)
+        words = ((piece, count) for piece, count in counted if piece != sign)
+        merges = learn_merges(words, int(counts.sum()), self._vocab_size - FIRST_MERGE)
+        tokenizer = BpeTokenizer(merges, self._documents)
+        if self.exact:
+            self._lengths = np.zeros(len(pieces), np.int64)
+            self._flat = np.fromiter(self._all_merged(tokenizer, pieces), np.uint32)
+            self._starts = np.cumsum(self._lengths) - self._lengths
+        return tokenizer
+
+    def tokens(self, numbers: Numbers) -> Numbers:
+        """Provisional numbers as the tokens of their pieces, one run after the other."""
+        lengths = self._lengths.take(numbers)
+        ends = np.cumsum(lengths)
+        places = np.repeat(self._starts.take(numbers) - ends + lengths, lengths)
+        places += np.arange(len(places))
+        return self._flat.take(places)
+
+    def _all_merged(self, tokenizer: BpeTokenizer, pieces: list[str]) -> Iterator[int]:
+        for number, piece in enumerate(pieces):
+            merged = tokenizer.merge(piece)
+            self._lengths[number] = len(merged)
+            yield from merged
+
+
+def from_spec(spec: Mapping[str, Any]) -> BpeTokenizer:
+    """The inverse of ``BpeTokenizer.spec``. Every merge must be of earlier numbers and make new bytes."""
+    require_keys(spec, "kind", "documents", "split", "merges")
+    documents, merges = require_documents(spec), spec["merges"]
+    if spec["split"] != SPLIT or isinstance(spec["split"], bool):
+        raise refuse(f"cuts text in a way {spec['split']!r} that is not known here")
+    if not isinstance(merges, list) or len(merges) > MOST - FIRST_MERGE:
+        raise refuse("has merges that are no list of pairs")
+    lengths = [0] + [1] * 256
+    for number, pair in enumerate(merges, FIRST_MERGE):
+        fine = isinstance(pair, list) and len(pair) == 2
+        fine = fine and all(type(n) is int and 0 < n < number for n in pair)
+        if not fine or (length := lengths[pair[0]] + lengths[pair[1]]) > LONGEST * 4:
+            raise refuse("has a merge that is no pair of earlier numbers")
+        lengths.append(length)
+    if len({tuple(pair) for pair in merges}) != len(merges):
+        raise refuse("has the same merge twice")
+    return BpeTokenizer([(left, right) for left, right in merges], documents)

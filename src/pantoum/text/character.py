@@ -1,0 +1,150 @@
+"""Characters as tokens: the code points of the training text, most frequent first, ties by code point.
+
+Numbers: 0 ``<eos>``, 1 ``<unk>``, then the characters. Reading is vectorised: an ASCII block goes through a
+table of 256 entries at the speed of ``bytes.translate``, any other through one of all code points.
+A learner's provisional numbers are the code points themselves, so a text is decoded once and its numbers
+are looked up once. ``<unk>`` decodes to U+FFFD.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pantoum.errors import SettingError
+from pantoum.text.decoder import PieceDecoder
+from pantoum.text.documents import eos_text, mark, sign_of
+from pantoum.text.numbers import EOS, UNK, Ids, Numbers, Tokens, joined, smallest_dtype, whole_numbers
+from pantoum.text.spec import refuse, require_documents, require_keys, require_texts
+from pantoum.text.unicode import REPLACEMENT, as_text
+
+__all__ = ["CharacterLearner", "CharacterTokenizer", "from_spec"]
+
+CODE_POINTS = 0x110000
+
+
+class CharacterTokenizer:
+    """Every character a token."""
+
+    kind = "characters"
+    eos = EOS
+    unk = UNK
+    encoding = "utf-8"
+
+    def __init__(self, characters: str, documents: str | None = None) -> None:
+        self.characters = characters
+        """The vocabulary, in the order of its numbers, from 2 on."""
+        self.documents = documents
+        self.eos_text = eos_text(documents)
+        self.vocab_size = len(characters) + 2
+        self._pieces = [self.eos_text, REPLACEMENT, *characters]
+        self._table = np.full(CODE_POINTS, UNK, smallest_dtype(self.vocab_size))
+        self._table[code_points(characters)] = np.arange(2, self.vocab_size)
+        self._table[ord(sign_of(documents))] = EOS
+        self._bytes = self._table[:256].tobytes() if self._table.itemsize == 1 else None
+
+    def __contains__(self, character: str) -> bool:
+        return len(character) == 1 and bool(self._table[ord(character)] != UNK)
+
+    def encode(self, text: str | bytes) -> Tokens:
+        """One number a character; ``<eos>`` where documents meet."""
+        return joined(self.encode_blocks([mark(as_text(text), self.documents)]))
+
+    def encode_blocks(self, blocks: Iterable[str]) -> Iterator[Numbers]:
+        """The numbers of each block."""
+        return map(self.look_up, map(code_points, blocks))
+
+    def look_up(self, numbers: Numbers) -> Numbers:
+        """The numbers of some code points."""
+        if self._bytes is not None and numbers.dtype == np.uint8:
+            return np.frombuffer(numbers.tobytes().translate(self._bytes), np.uint8)
+        return self._table.take(numbers)
+
+    def token_lengths(self, text: str) -> list[tuple[int, int]]:
+        """Each character is encoded apart."""
+        return [(1, 1)] * len(text)
+
+    def decode(self, ids: Ids) -> str:
+        """The characters, one after the other."""
+        return "".join(map(self._pieces.__getitem__, whole_numbers(ids, self.vocab_size)))
+
+    def decode_bytes(self, ids: Ids) -> bytes:
+        """The same as UTF-8."""
+        return self.decode(ids).encode("utf-8")
+
+    def decoder(self, pending: bytes = b"") -> PieceDecoder:
+        """Holds nothing back."""
+        return PieceDecoder(self._pieces)
+
+    def spec(self) -> dict[str, Any]:
+        """What a document is, and the characters in one text."""
+        return {"kind": self.kind, "documents": self.documents, "characters": self.characters}
+
+
+class CharacterLearner:
+    """Counts code points, which serve as provisional numbers."""
+
+    exact = True
+    rest = ""
+
+    def __init__(self, vocab_size: int | None, documents: str | None) -> None:
+        if vocab_size is not None and vocab_size < 3:
+            raise SettingError("vocab_size", vocab_size, "must be at least 3: <eos>, <unk> and one character",
+                               "give a larger one, or none")
+        self._most = CODE_POINTS if vocab_size is None else vocab_size - 2
+        self._documents = documents
+        self._counts = np.zeros(CODE_POINTS, np.int64)
+        self._end = 0
+        self._learned: CharacterTokenizer | None = None
+
+    @property
+    def distinct(self) -> int:
+        """How many different characters there were so far."""
+        return int(np.count_nonzero(self._counts[: self._end]))
+
+    def feed(self, block: str) -> Numbers:
+        """Count a block."""
+        numbers = code_points(block)
+        counts = np.bincount(numbers)
+        self._counts[: len(counts)] += counts
+        self._end = max(self._end, len(counts))
+        return numbers
+
+    def learn(self) -> CharacterTokenizer:
+        """The most frequent characters; of two equally frequent ones the lower code point comes first."""
+        counts = self._counts[: self._end].copy()
+        counts[ord(sign_of(self._documents)) :][:1] = 0
+        seen = np.flatnonzero(counts)
+        order = seen[np.argsort(-counts[seen], kind="stable")][: self._most]
+        characters = order.astype("<u4").tobytes().decode("utf-32-le")
+        self._learned = CharacterTokenizer(characters, self._documents)
+        return self._learned
+
+    def tokens(self, numbers: Numbers) -> Numbers:
+        """Code points as numbers of the learned tokenizer."""
+        if self._learned is None:
+            raise AssertionError("learn first")
+        return self._learned.look_up(numbers)
+
+
+def code_points(text: str) -> NDArray[np.unsignedinteger[Any]]:
+    """A text's code points (signs too), in bytes where all of them are ASCII, else as narrow as they fit."""
+    if text.isascii():
+        return np.frombuffer(text.encode("ascii"), np.uint8)
+    wide = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
+    return wide.astype(np.uint16) if wide.max() < 1 << 16 else wide
+
+
+def from_spec(spec: Mapping[str, Any]) -> CharacterTokenizer:
+    """The inverse of ``CharacterTokenizer.spec``."""
+    require_keys(spec, "kind", "documents", "characters")
+    documents, characters = require_documents(spec), spec["characters"]
+    if not isinstance(characters, str):
+        raise refuse("has characters that are no text")
+    require_texts(list(characters))
+    if sign_of(documents) in characters:
+        raise refuse("has its documents' border among its characters")
+    return CharacterTokenizer(characters, documents)

@@ -1,0 +1,85 @@
+"""Token numbers back to text, one at a time: what a person sees while a model writes.
+
+A decoder holds back what is no whole character yet (``pending``), so that a character is never split and
+valid text never shows U+FFFD. What is pending belongs to a session's state: ``decoder(pending=...)`` goes
+on from it. ``push`` over all tokens, then ``finish``, gives exactly what ``decode`` gives at once.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Sequence
+
+from pantoum.text.numbers import EOS, whole_numbers
+
+__all__ = ["PieceDecoder", "SpacedDecoder", "Utf8Decoder"]
+
+
+class Utf8Decoder:
+    """For tokens that are bytes: a character may need several of them."""
+
+    def __init__(self, pieces: Sequence[bytes], pending: bytes = b"") -> None:
+        self._pieces = pieces
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._decoder.setstate((pending, 0))
+
+    def push(self, token_id: int) -> str:
+        """The characters that this token completes; often none."""
+        (known,) = whole_numbers([token_id], len(self._pieces))
+        return self._decoder.decode(self._pieces[known])
+
+    def finish(self) -> str:
+        """U+FFFD for a character that was begun and not ended; the decoder is fresh again."""
+        text = self._decoder.decode(b"", final=True)
+        self._decoder.reset()
+        return text
+
+    @property
+    def pending(self) -> bytes:
+        """The bytes of a character that is not whole yet, three at most."""
+        return self._decoder.getstate()[0]
+
+
+class PieceDecoder:
+    """For tokens that are pieces of text, written one after the other."""
+
+    def __init__(self, pieces: Sequence[str]) -> None:
+        self._pieces = pieces
+
+    def push(self, token_id: int) -> str:
+        """The token's text."""
+        (known,) = whole_numbers([token_id], len(self._pieces))
+        return self._pieces[known]
+
+    def finish(self) -> str:
+        """Nothing is ever held back."""
+        return ""
+
+    @property
+    def pending(self) -> bytes:
+        """Nothing is ever held back."""
+        return b""
+
+
+class SpacedDecoder:
+    """For words that were split at white space: a space between two of them, none at a line's ends.
+
+    Whether a space is owed before the next word is what is pending (``b" "``).
+    """
+
+    def __init__(self, pieces: Sequence[str], pending: bytes = b"") -> None:
+        self._pieces = pieces
+        self.pending = b" " if pending else b""
+        """A space where the next word needs one before it."""
+
+    def push(self, token_id: int) -> str:
+        """The token's text, with the space that is owed."""
+        (known,) = whole_numbers([token_id], len(self._pieces))
+        space = self.pending.decode("ascii")
+        self.pending = b"" if known == EOS else b" "
+        return self._pieces[known] if known == EOS else space + self._pieces[known]
+
+    def finish(self) -> str:
+        """A space that is owed at the end is not written."""
+        self.pending = b""
+        return ""

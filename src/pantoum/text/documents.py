@@ -1,0 +1,76 @@
+"""Where one document ends and the next begins, and how that is carried through a text.
+
+Inside the streams of this package a border is one character, the *sign*. With ``lines`` that is the
+newline itself. With ``blank-lines`` and ``files`` it is ``\\udfff``, a lone surrogate: no text has one
+(``unicode.without_surrogates`` sees to it), so it cannot be taken for text. Tokenizers give the sign the
+number of ``<eos>``; decoding gives ``eos_text`` for it.
+
+=============  ===============================================  ================
+documents      the border                                       ``<eos>`` reads
+=============  ===============================================  ================
+lines          a newline                                        ``\\n``
+blank-lines    a line's end and all blank lines that follow     ``\\n\\n``
+files          a file's end (put in by who reads the files)     nothing
+None           none                                             nothing
+=============  ===============================================  ================
+
+A blank line may hold spaces and tabs, and lines may end in CR LF. A run of several blank lines reads back
+as one: that is what "it replaces the run" means.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+__all__ = ["BORDER_SIGN", "eos_text", "mark", "mark_blocks", "sign_of"]
+
+BORDER_SIGN = "\udfff"
+EOS_TEXT = {None: "", "lines": "\n", "blank-lines": "\n\n", "files": ""}
+
+BLANK_WIDTH = 4096
+"""Most spaces and tabs of a line that still counts as blank: what is held back needs a bound."""
+LONGEST = 1 << 16
+"""Most characters held back at the end of a block."""
+BORDER = re.compile(rf"\r?\n(?:[ \t]{{0,{BLANK_WIDTH}}}\r?\n)+")
+
+
+def sign_of(documents: str | None) -> str:
+    """The one character that stands for a border in this package's streams."""
+    return "\n" if documents == "lines" else BORDER_SIGN
+
+
+def eos_text(documents: str | None) -> str:
+    """What ``<eos>`` decodes to."""
+    return EOS_TEXT[documents]
+
+
+def mark(text: str, documents: str | None) -> str:
+    """A whole text with its borders as signs."""
+    return BORDER.sub(BORDER_SIGN, text) if documents == "blank-lines" else text
+
+
+def mark_blocks(blocks: Iterable[str], documents: str | None) -> Iterator[str]:
+    """The same for a text that comes in blocks, cut anywhere. At most 64 KB are held back."""
+    if documents != "blank-lines":
+        yield from blocks
+        return
+    held = ""
+    for block in blocks:
+        text = held + block
+        start = _undecided(text)
+        held = text[start:]
+        if len(held) > LONGEST:
+            held = BORDER.sub("\n\n", held, count=1)  # a border of many lines is one of two
+        if len(held) > LONGEST:
+            start, held = len(text), ""  # a long run of stray CRs, no border
+        yield BORDER.sub(BORDER_SIGN, text[:start])
+    yield BORDER.sub(BORDER_SIGN, held)
+
+
+def _undecided(text: str) -> int:
+    """Where the end of a block begins that, with what follows it, may be a border or a longer one."""
+    first = text.find("\n", len(text.rstrip(" \t\r\n")))
+    if first >= 0 and len(text) - text.rfind("\n") <= BLANK_WIDTH + 2:
+        return first - text.endswith("\r", 0, first)
+    return len(text) - text.endswith("\r")

@@ -1,0 +1,51 @@
+"""Token numbers: how they are kept, and the check that every decoder makes first.
+
+Number 0 is ``<eos>`` in every tokenizer; ``<unk>``, where there is one, is 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pantoum.errors import SettingError
+
+__all__ = ["EOS", "UNK", "Ids", "Numbers", "Tokens", "joined", "smallest_dtype", "whole_numbers"]
+
+Tokens: TypeAlias = "NDArray[np.uint32]"
+"""What ``encode`` returns."""
+Numbers: TypeAlias = "NDArray[np.unsignedinteger[Any]]"
+"""Token numbers in whatever width was at hand: the streaming side, where width is speed."""
+Ids: TypeAlias = "Sequence[int] | NDArray[Any] | Iterable[int]"
+"""What ``decode`` takes."""
+
+EOS = 0
+UNK = 1
+
+
+def smallest_dtype(count: int) -> np.dtype[np.unsignedinteger[Any]]:
+    """The narrowest little-endian unsigned type that holds the numbers below ``count``."""
+    for code in ("u1", "<u2"):
+        if count <= 1 << 8 * np.dtype(code).itemsize:
+            return np.dtype(code)
+    return np.dtype("<u4")
+
+
+def joined(blocks: Iterable[Numbers]) -> Tokens:
+    """Blocks of numbers as one uint32 array."""
+    parts = [np.asarray(block, np.uint32) for block in blocks]
+    return np.concatenate(parts) if parts else np.zeros(0, np.uint32)
+
+
+def whole_numbers(ids: Ids, vocab_size: int) -> list[int]:
+    """The ids as Python ints, each of them checked to be in the vocabulary: a negative one would count
+    from its end."""
+    found: list[int] = ids.tolist() if isinstance(ids, np.ndarray) else [int(i) for i in ids]
+    for bad in found:
+        if not 0 <= bad < vocab_size:
+            raise SettingError("ids", bad, f"must be token numbers from 0 to {vocab_size - 1}",
+                               "give numbers that this tokenizer made")
+    return found

@@ -1,0 +1,97 @@
+"""A prompt brought near to what a model knows, and what could not be, said once.
+
+People type ’ where a model learned ', or é where it learned e. A symbol (a character, or a word) that the
+vocabulary lacks is replaced by a near one: a typographic sign by its plain form, a compatibility form by the
+usual one, a letter by itself without accents. What stays unknown becomes ``<unk>``, and a note names it, each
+symbol once. Nothing is refused: a prompt may be empty, long, no UTF-8, or full of control characters.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
+
+from pantoum.text.documents import mark, sign_of
+from pantoum.text.numbers import Tokens, joined
+from pantoum.text.tokenizer import Tokenizer
+from pantoum.text.unicode import without_surrogates
+
+__all__ = ["encode_prompt"]
+
+NAMED = 8
+"""Symbols that a note names before it says how many more there are."""
+PLAIN = str.maketrans({
+    **dict.fromkeys("‘’‚‛′`´ʼ‹›", "'"), **dict.fromkeys("“”„‟″«»", '"'), **dict.fromkeys("‐‑‒–—―−", "-"),
+    "…": "...", "•": "*", "·": ".", "×": "x", "⁄": "/", "¿": "?", "¡": "!",
+    "ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D",
+    "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th", "ł": "l", "Ł": "L", "ı": "i", "ħ": "h", "Ħ": "H",
+    "\t": " ", "\r": "", "\u2028": "\n", "\u2029": "\n", "\ufeff": "", "\u200b": "", "\u200d": "",
+    "\u00ad": "",
+})
+
+
+def encode_prompt(tokenizer: Tokenizer, text: str | bytes) -> tuple[Tokens, list[str]]:
+    """The numbers of a prompt, and notes on what was replaced and what stays unknown."""
+    notes: list[str] = []
+    if isinstance(text, bytes):
+        if tokenizer.encoding == "latin-1":
+            return tokenizer.encode(text), notes
+        readable = text.decode("utf-8", "replace")
+        if readable.encode("utf-8") != text:
+            notes.append("the prompt is not UTF-8: what could not be read was replaced by U+FFFD")
+    else:
+        readable, notes = without_surrogates(text)
+    if tokenizer.unk is None:
+        return tokenizer.encode(readable), notes
+    marked, folded, unknown = _fold(tokenizer, mark(readable, tokenizer.documents))
+    if folded:
+        notes.append("not in the model's vocabulary, read as the nearest: "
+                     + _named([f"{_quoted(symbol)} as {_quoted(near)}" for symbol, near in folded.items()]))
+    if unknown:
+        notes.append("not in the model's vocabulary, read as unknown: " + _named(list(map(_quoted, unknown))))
+    return joined(tokenizer.encode_blocks([marked])), notes
+
+
+def _fold(tokenizer: Tokenizer, marked: str) -> tuple[str, dict[str, str], list[str]]:
+    """The text in symbols that are known where near ones are, which those are, and which stay unknown."""
+    places = accumulate((length for length, _ in tokenizer.token_lengths(marked)), initial=0)
+    symbols = [marked[start:end] for start, end in pairwise(places)]
+    folded: dict[str, str] = {}
+    unknown: list[str] = []
+    for symbol in dict.fromkeys(symbols):
+        if symbol == sign_of(tokenizer.documents) or _known(tokenizer, symbol):
+            continue
+        near = next((form for form in _near(symbol) if _known(tokenizer, form)), None)
+        if near is None:
+            unknown.append(symbol)
+        else:
+            folded[symbol] = near
+    return "".join(folded.get(symbol, symbol) for symbol in symbols), folded, unknown
+
+
+def _near(symbol: str) -> Iterator[str]:
+    """Plainer and plainer forms of a symbol. One that is nothing but an accent ends as nothing."""
+    yield symbol.translate(PLAIN)
+    usual = unicodedata.normalize("NFKC", symbol)
+    yield usual
+    yield usual.translate(PLAIN)
+    bare = "".join(c for c in unicodedata.normalize("NFKD", symbol) if not unicodedata.combining(c))
+    yield bare
+    plainest = bare.translate(PLAIN)
+    yield plainest
+    yield plainest.replace('"', "'")
+
+
+def _known(tokenizer: Tokenizer, symbol: str) -> bool:
+    return not any((block == tokenizer.unk).any() for block in tokenizer.encode_blocks([symbol]))
+
+
+def _quoted(symbol: str) -> str:
+    """A symbol as notes show it, without the white space that ``words:whitespace`` counts to a word."""
+    return repr(symbol.rstrip() or symbol)
+
+
+def _named(symbols: Sequence[str]) -> str:
+    more = f" and {len(symbols) - NAMED:,} more" if len(symbols) > NAMED else ""
+    return ", ".join(symbols[:NAMED]) + more

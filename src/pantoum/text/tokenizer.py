@@ -1,0 +1,181 @@
+"""The one protocol of all tokenizers, and the two ways to one: from a spec, or learned from a text.
+
+``encode`` and ``decode`` are for whole texts; ``encode_blocks`` and a ``Decoder`` for text that comes in
+parts. A ``Learner`` reads the training text once: ``feed`` gives provisional numbers at once, ``learn``
+makes the tokenizer at the end, and ``tokens`` turns the provisional numbers into its own, so that the
+text need not be read again.
+
+    learner("words", 20_000, None) ── feed, feed, ... ── learn() ──> WordTokenizer ── spec() ──> a plain dict
+                                                                          ^────────── from_spec ──┘
+
+A spec is plain (JSON's types only) and holds all there is: kind, documents, and the learned pieces.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol
+
+from pantoum.config import TOKENS_RULE
+from pantoum.errors import FormatError, SettingError
+from pantoum.text import bpe, byte, character, word
+from pantoum.text.numbers import Ids, Numbers, Tokens
+
+__all__ = ["Decoder", "Learner", "Tokenizer", "from_spec", "learner", "require_kind"]
+
+WORDS = 20_000
+"""Tokens of a vocabulary of words where no size is given."""
+
+
+class Decoder(Protocol):
+    """Turns tokens into text one by one, holding back what is no whole character yet."""
+
+    @property
+    def pending(self) -> bytes:
+        """What is held back; ``tokenizer.decoder(pending=...)`` goes on from it."""
+        ...
+
+    def push(self, token_id: int) -> str:
+        """The text that this token completes; may be empty."""
+        ...
+
+    def finish(self) -> str:
+        """What is left at the end: empty, or U+FFFD for an incomplete character."""
+        ...
+
+
+class Tokenizer(Protocol):
+    """Text to token numbers and back."""
+
+    @property
+    def kind(self) -> str:
+        """``bytes``, ``characters``, ``words``, ``words:whitespace`` or ``bpe``."""
+        ...
+
+    @property
+    def vocab_size(self) -> int:
+        """How many numbers there are, ``<eos>`` and ``<unk>`` included."""
+        ...
+
+    @property
+    def eos(self) -> int:
+        """The number of ``<eos>``: the end of a document (or, with ``words:whitespace``, of a line)."""
+        ...
+
+    @property
+    def unk(self) -> int | None:
+        """The number of what is not in the vocabulary; ``None`` where nothing is unknown."""
+        ...
+
+    @property
+    def documents(self) -> str | None:
+        """``lines``, ``files``, ``blank-lines``: what a document is; ``None``: the text is one stream."""
+        ...
+
+    @property
+    def eos_text(self) -> str:
+        """What ``<eos>`` decodes to."""
+        ...
+
+    @property
+    def encoding(self) -> str:
+        """How ``encode_blocks`` wants bytes decoded: ``utf-8``, or ``latin-1`` where a token is a byte."""
+        ...
+
+    def encode(self, text: str | bytes) -> Tokens:
+        """The numbers of a whole text, as uint32."""
+        ...
+
+    def encode_blocks(self, blocks: Iterable[str]) -> Iterator[Numbers]:
+        """The numbers of a text in blocks cut anywhere, with borders marked (``documents.mark_blocks``)."""
+        ...
+
+    def token_lengths(self, text: str) -> list[tuple[int, int]]:
+        """The pieces of a text that are encoded apart: the characters and the tokens of each."""
+        ...
+
+    def decode(self, ids: Ids) -> str:
+        """The text of some numbers; bytes that are no UTF-8 read U+FFFD."""
+        ...
+
+    def decode_bytes(self, ids: Ids) -> bytes:
+        """The same as bytes, exactly."""
+        ...
+
+    def decoder(self, pending: bytes = b"") -> Decoder:
+        """A fresh decoder, or one that goes on from what another had pending."""
+        ...
+
+    def spec(self) -> dict[str, Any]:
+        """All there is to know, plain; ``from_spec`` reads it back."""
+        ...
+
+
+class Learner(Protocol):
+    """Reads a training text once and becomes a tokenizer."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether the provisional numbers still stand; false once the table of pieces outgrew its bound."""
+        ...
+
+    @property
+    def rest(self) -> str:
+        """The end of what was fed that has no number yet: it may go on with what follows."""
+        ...
+
+    def feed(self, block: str) -> Numbers:
+        """Count a block (borders marked) and give it provisional numbers."""
+        ...
+
+    def learn(self) -> Tokenizer:
+        """The tokenizer of what was fed."""
+        ...
+
+    def tokens(self, numbers: Numbers) -> Numbers:
+        """Provisional numbers as the learned tokenizer's."""
+        ...
+
+
+MAKERS: dict[str, Callable[[Mapping[str, Any]], Tokenizer]] = {
+    "bytes": byte.from_spec,
+    "characters": character.from_spec,
+    "words": word.from_spec,
+    "words:whitespace": word.from_spec,
+    "bpe": bpe.from_spec,
+}
+
+
+def from_spec(spec: Mapping[str, Any]) -> Tokenizer:
+    """The tokenizer that a spec describes; ``FormatError`` where it describes none."""
+    make = MAKERS.get(str(spec.get("kind")))
+    if make is None:
+        raise FormatError(f"a tokenizer of kind {spec.get('kind')!r} is not known here; use a newer pantoum")
+    return make(spec)
+
+
+def require_kind(tokens: str, documents: str | None) -> None:
+    """Raise ``SettingError`` unless ``tokens`` names a tokenizer that can do with ``documents``."""
+    found = re.fullmatch(r"bytes|characters|words|words:whitespace|bpe:([0-9]{1,7})", tokens)
+    if found is None:
+        raise SettingError("tokens", tokens, TOKENS_RULE, "choose one of them")
+    if found[1] is not None and not bpe.FEWEST <= int(found[1]) <= bpe.MOST:
+        raise SettingError("tokens", tokens, f"N must be from {bpe.FEWEST} (256 bytes, <eos> and one merge) "
+                           f"to {bpe.MOST}", "give for example bpe:4096")
+    if tokens == "words:whitespace" and documents not in (None, "lines"):
+        raise SettingError("documents", documents,
+                           "must be lines with words:whitespace, where <eos> ends a line",
+                           "use --documents lines, or other --tokens")
+
+
+def learner(tokens: str, vocab_size: int | None, documents: str | None) -> Learner:
+    """What learns the tokenizer that ``tokens`` names (``bytes`` has nothing to learn)."""
+    require_kind(tokens, documents)
+    if tokens.startswith("bpe:"):
+        return bpe.BpeLearner(int(tokens[4:]), documents)
+    if tokens.startswith("words"):
+        return word.WordLearner(tokens, WORDS if vocab_size is None else vocab_size, documents)
+    if tokens == "characters":
+        return character.CharacterLearner(vocab_size, documents)
+    raise SettingError("tokens", tokens, "has nothing to learn", "use text.byte.ByteTokenizer")

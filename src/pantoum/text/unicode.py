@@ -1,0 +1,55 @@
+"""What Python calls a text and what a text is: surrogates, and bytes that are not UTF-8.
+
+A Python ``str`` can hold lone surrogates (an undecodable byte of the command line becomes one); no
+encoding has them. Each becomes U+FFFD, and that is said.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+from pantoum.errors import TextError
+
+__all__ = ["REPLACEMENT", "NotUtf8Error", "as_bytes", "as_text", "not_utf8", "without_surrogates"]
+
+REPLACEMENT = "\ufffd"
+SURROGATE = re.compile("[\ud800-\udfff]")
+NOTE = "lone surrogates are no characters: each was replaced by U+FFFD"
+
+
+def without_surrogates(text: str) -> tuple[str, list[str]]:
+    """The text with each lone surrogate as U+FFFD, and the note that says so, if there was any."""
+    if text.isascii() or SURROGATE.search(text) is None:
+        return text, []
+    return SURROGATE.sub(REPLACEMENT, text), [NOTE]
+
+
+def as_text(text: str | bytes) -> str:
+    """A text without surrogates; bytes must be UTF-8. Python shows the warning once a place."""
+    if isinstance(text, bytes):
+        try:
+            return text.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise not_utf8("the text", error.start, text[error.start]) from None
+    clean, notes = without_surrogates(text)
+    for note in notes:
+        warnings.warn(note, stacklevel=3)
+    return clean
+
+
+def as_bytes(text: str | bytes) -> bytes:
+    """UTF-8 of a text; bytes as they are."""
+    return text if isinstance(text, bytes) else as_text(text).encode("utf-8")
+
+
+class NotUtf8Error(TextError):
+    """Bytes that are not UTF-8 where they must be."""
+
+
+def not_utf8(name: str, offset: int, byte: int) -> NotUtf8Error:
+    """The one wording of "this is not UTF-8". A text that begins with FF or FE is most likely UTF-16."""
+    source = repr(name) if name != "the text" else name
+    likely = "UTF-16" if offset == 0 and byte >= 0xFE else "WINDOWS-1252"
+    return NotUtf8Error(f"{source} is not UTF-8: byte 0x{byte:02x} at offset {offset:,}; use --tokens bytes, "
+                        f"or convert it (for example: iconv -f {likely} -t UTF-8)")

@@ -1,0 +1,168 @@
+"""Words as tokens: ``words`` gives the text back; ``words:whitespace`` reads pre-tokenised corpora.
+
+``words``: pieces are a word with the space before it, a sign that is no letter with the space before it, or
+one white space (``re.findall(r" ?\\w+| ?[^\\w\\s]|\\s", text)``), so that joining them gives the text.
+``words:whitespace``: pieces are what white space parts, and ``<eos>`` ends each line, as the published
+figures on WikiText-2 and PTB count; a ``<unk>`` written in such a corpus is *the* ``<unk>``. Decoding puts
+single spaces between words.
+
+Numbers: 0 ``<eos>``, 1 ``<unk>``, then the most frequent pieces, ties by code point. A word of more than
+65,536 characters is cut there. What a letter is (``\\w``) is Python's Unicode tables' word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from pantoum.errors import SettingError
+from pantoum.text.decoder import PieceDecoder, SpacedDecoder
+from pantoum.text.documents import BORDER_SIGN, eos_text, mark, sign_of
+from pantoum.text.numbers import EOS, UNK, Ids, Numbers, Tokens, joined, smallest_dtype, whole_numbers
+from pantoum.text.pieces import LONGEST, PieceCounter, Splitter, most_frequent
+from pantoum.text.spec import refuse, require_documents, require_keys, require_texts
+from pantoum.text.unicode import as_text
+
+__all__ = ["UNKNOWN", "WordLearner", "WordTokenizer", "from_spec"]
+
+UNKNOWN = "<unk>"
+"""What ``<unk>`` decodes to, and how pre-tokenised corpora write it."""
+WHITESPACE = "words:whitespace"
+PATTERNS = {
+    "words": re.compile(rf" ?\w{{1,{LONGEST}}}| ?[^\w\s{BORDER_SIGN}]|[\s{BORDER_SIGN}]"),
+    WHITESPACE: re.compile(rf"\n|\S{{1,{LONGEST}}}"),
+}
+
+
+class Lookup(dict[str, int]):
+    """A vocabulary; what is not in it is ``<unk>``."""
+
+    def __missing__(self, piece: str) -> int:
+        return UNK
+
+
+class WordTokenizer:
+    """Every word of the vocabulary a token."""
+
+    eos = EOS
+    unk = UNK
+    encoding = "utf-8"
+
+    def __init__(self, kind: str, pieces: Iterable[str], documents: str | None = None) -> None:
+        self.kind = kind
+        self.pieces = list(pieces)
+        """The vocabulary, in the order of its numbers, from 2 on."""
+        self.documents = documents
+        self.eos_text = "\n" if kind == WHITESPACE else eos_text(documents)
+        self.vocab_size = len(self.pieces) + 2
+        self._dtype = smallest_dtype(self.vocab_size)
+        self._texts = [self.eos_text, UNKNOWN, *self.pieces]
+        self._table = Lookup(zip(self.pieces, range(2, self.vocab_size), strict=True))
+        self._table[_eos_sign(kind, documents)] = EOS
+
+    def __contains__(self, piece: str) -> bool:
+        return piece in self._table
+
+    def split(self, text: str) -> list[str]:
+        """The pieces of a whole text, borders marked."""
+        found: list[str] = PATTERNS[self.kind].findall(text)
+        return found
+
+    def encode(self, text: str | bytes) -> Tokens:
+        """One number a piece; ``<eos>`` where documents (or lines) meet."""
+        return joined([self._look_up(self.split(mark(as_text(text), self.documents)))])
+
+    def encode_blocks(self, blocks: Iterable[str]) -> Iterator[Numbers]:
+        """The numbers of each block's pieces."""
+        splitter = Splitter(PATTERNS[self.kind])
+        for block in blocks:
+            yield self._look_up(splitter.push(block))
+        yield self._look_up(splitter.finish())
+
+    def token_lengths(self, text: str) -> list[tuple[int, int]]:
+        """Each piece is one token; white space between two of them belongs to the first."""
+        starts = [match.start() for match in PATTERNS[self.kind].finditer(text)]
+        edges = [0, *starts[1:], len(text)] if starts else []
+        return [(end - start, 1) for start, end in pairwise(edges)]
+
+    def decode(self, ids: Ids) -> str:
+        """The pieces, one after the other or with spaces between."""
+        decoder = self.decoder()
+        return "".join(map(decoder.push, whole_numbers(ids, self.vocab_size)))
+
+    def decode_bytes(self, ids: Ids) -> bytes:
+        """The same as UTF-8."""
+        return self.decode(ids).encode("utf-8")
+
+    def decoder(self, pending: bytes = b"") -> PieceDecoder | SpacedDecoder:
+        """Holds back at most the space that is owed before the next word."""
+        return SpacedDecoder(self._texts, pending) if self.kind == WHITESPACE else PieceDecoder(self._texts)
+
+    def spec(self) -> dict[str, Any]:
+        """The kind, what a document is, and the pieces."""
+        return {"kind": self.kind, "documents": self.documents, "pieces": self.pieces}
+
+    def _look_up(self, pieces: list[str]) -> Numbers:
+        return np.fromiter(map(self._table.__getitem__, pieces), self._dtype, len(pieces))
+
+
+class WordLearner:
+    """Counts the words of a text."""
+
+    def __init__(self, kind: str, vocab_size: int, documents: str | None) -> None:
+        if vocab_size < 3:
+            raise SettingError("vocab_size", vocab_size, "must be at least 3: <eos>, <unk> and one word",
+                               "give a larger one, or none")
+        self._kind, self._most, self._documents = kind, vocab_size - 2, documents
+        self._counter = PieceCounter(PATTERNS[kind])
+        self._numbers: Numbers = np.zeros(0, np.uint32)
+
+    @property
+    def exact(self) -> bool:
+        """Whether the provisional numbers still stand."""
+        return self._counter.exact
+
+    @property
+    def rest(self) -> str:
+        """The end of what was fed that has no number yet."""
+        return self._counter.rest
+
+    def feed(self, block: str) -> Numbers:
+        """Count a block."""
+        return self._counter.feed(block)
+
+    def learn(self) -> WordTokenizer:
+        """The most frequent words; of two equally frequent ones the lower in code points comes first."""
+        pieces, counts = self._counter.counted()
+        special = {_eos_sign(self._kind, self._documents)}
+        if self._kind == WHITESPACE:
+            special.add(UNKNOWN)
+        for number, piece in enumerate(pieces):
+            if piece in special:
+                counts[number] = 0
+        tokenizer = WordTokenizer(self._kind, most_frequent(pieces, counts, self._most), self._documents)
+        self._numbers = tokenizer._look_up(pieces)
+        return tokenizer
+
+    def tokens(self, numbers: Numbers) -> Numbers:
+        """Provisional numbers as the learned tokenizer's."""
+        return self._numbers.take(numbers)
+
+
+def _eos_sign(kind: str, documents: str | None) -> str:
+    return "\n" if kind == WHITESPACE else sign_of(documents)
+
+
+def from_spec(spec: Mapping[str, Any]) -> WordTokenizer:
+    """The inverse of ``WordTokenizer.spec``."""
+    require_keys(spec, "kind", "documents", "pieces")
+    kind, documents, pieces = spec["kind"], require_documents(spec), require_texts(spec["pieces"])
+    if kind == WHITESPACE and documents not in (None, "lines"):
+        raise refuse(f"has documents {documents!r} with {kind}, which knows lines only")
+    if _eos_sign(kind, documents) in pieces:
+        raise refuse("has its documents' border among its pieces")
+    return WordTokenizer(kind, pieces, documents)

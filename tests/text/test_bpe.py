@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pantoum.errors import FormatError, SettingError
+from pantoum.text import bpe, bpe_merges
+from pantoum.text.bpe import BpeLearner, BpeTokenizer, from_spec
+
+TEXT = "the cat sat on the mat, and the other cat sat there with the hat. " * 20
+
+
+def learned(text: str = TEXT, vocab_size: int = 300, documents: str | None = None) -> BpeTokenizer:
+    pupil = BpeLearner(vocab_size, documents)
+    pupil.feed(text)
+    return pupil.learn()
+
+
+def test_merges_are_learned_and_shorten_the_text() -> None:
+    tokenizer = learned()
+    assert 257 < tokenizer.vocab_size <= 300
+    ids = tokenizer.encode(TEXT)
+    assert len(ids) < len(TEXT) / 2 and tokenizer.decode(ids) == TEXT
+    assert tokenizer.spec() == learned().spec()
+
+
+def test_a_short_text_gives_fewer_merges() -> None:
+    assert learned("ab", 1000).vocab_size == 257
+    assert learned("", 1000).vocab_size == 257
+
+
+def test_provisional_numbers_become_runs_of_tokens() -> None:
+    pupil = BpeLearner(300, "lines")
+    text = TEXT + "\nnew line\n" + "x" * 100
+    numbers = [pupil.feed(text[at : at + 70]) for at in range(0, len(text), 70)]
+    rest = pupil.rest
+    tokenizer = pupil.learn()
+    found = np.concatenate([*map(pupil.tokens, numbers), *tokenizer.encode_blocks([rest])])
+    assert np.array_equal(found, tokenizer.encode(text))
+
+
+@settings(max_examples=100)
+@given(st.text("abc de", max_size=200))
+def test_the_heap_merges_as_the_plain_loop_does(text: str) -> None:
+    tokenizer = BpeTokenizer([(98, 98), (99, 100), (257, 99), (258, 257), (98, 99), (257, 257), (260, 260)])
+    ids = [b + 1 for b in text.encode()]
+    assert tokenizer._merge_long(ids) == tokenizer._merge_short(ids)
+
+
+def test_a_word_without_end_is_merged_in_time() -> None:
+    tokenizer = BpeTokenizer([(98, 98), (257, 257), (258, 258)])
+    ids = tokenizer.encode("a" * 65_536)
+    assert ids.tolist() == [259] * 8192
+
+
+def test_it_is_used_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = learned().spec()
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    assert from_spec(spec).decode(from_spec(spec).encode("the hat")) == "the hat"
+    with pytest.raises(SettingError, match=r"bpe:300.*pip install 'pantoum\[bpe\]'"):
+        learned()
+
+
+def test_the_cache_of_pieces_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bpe, "CACHED", 3)
+    tokenizer = BpeTokenizer([(98, 99)])
+    text = "ab c d ef ab g h i"
+    assert tokenizer.decode(tokenizer.encode(text)) == text
+    assert len(tokenizer._cache) <= 3
+
+
+def test_many_pieces_are_repeated_in_proportion(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bpe_merges, "MOST_REPEATED", 10)
+    pairs = bpe_merges.learn_merges([("ab", 900), ("cd", 300), ("ef", 1), ("x" * 300, 50)], 1251, 50)
+    assert pairs == [(98, 99), (100, 101)]
+
+
+def test_pieces_are_repeated_as_often_as_they_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bpe_merges, "BATCH", 3)
+    word = bpe_merges.LETTERS[97] + " "
+    assert list(bpe_merges._repeated([("a", 8), ("x" * 300, 9), ("b", 0)], 2)) == [word * 3, word]
+
+
+def test_merges_that_make_the_same_bytes_are_one() -> None:
+    letter = bpe_merges.LETTERS
+    a, b, c = letter[97], letter[98], letter[99]
+    merges = [[a, b], [b, c], f"{a + b} {c}", [a, b + c]]
+    assert bpe_merges._numbered(merges) == [(98, 99), (99, 100), (257, 100)]
+
+
+def test_marks_stay_in_their_words_and_signs_do_not() -> None:
+    pieces = bpe.PATTERNS["\n"].findall("नमस्ते दुनिया “so”—x_y  1234\n\n  z")
+    assert pieces == ["नमस्ते", " दुनिया", " “", "so", "”—", "x", "_", "y", " ", " ", "123", "4", "\n", "\n",
+                      " ", " z"]
+
+
+@pytest.mark.parametrize("change", [
+    {"split": 2}, {"split": True}, {"merges": None}, {"merges": [[1]]}, {"merges": [[1, 257]]},
+    {"merges": [[0, 1]]}, {"merges": [[1, 2], [1, 2]]}, {"merges": [[True, 1]]}, {"documents": 5},
+    {"merges": [[98, 98], *([257 + k, 257 + k] for k in range(40))]},
+])
+def test_foreign_specs_are_refused(change: dict[str, object]) -> None:
+    with pytest.raises(FormatError, match="the tokenizer's spec"):
+        from_spec({**BpeTokenizer([]).spec(), **change})
