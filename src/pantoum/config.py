@@ -5,12 +5,13 @@ field's metadata), so that a flag, a Python keyword and a field have one name an
 means "chosen from the text, the time and this machine"; ``None`` means off. Nothing here imports NumPy.
 """
 
+# ruff: noqa: RUF009 - `option` makes a field, as `dataclasses.field` does
 from __future__ import annotations
 
 import math
 import re
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, Union
+from typing import Any, Literal, TypeAlias
 
 from pantoum.errors import SettingError
 
@@ -18,6 +19,7 @@ __all__ = [
     "AUTO",
     "CELLS",
     "DropoutConfig",
+    "GenerationConfig",
     "ModelConfig",
     "SamplingConfig",
     "TrainSettings",
@@ -58,7 +60,8 @@ def whole(value: object, argument: str, *, least: int = 1, most: int | None = No
 def number(value: object, argument: str, *, above: float | None = None, least: float | None = None,
            most: float | None = None, below: float | None = None) -> None:
     """Require a finite number within bounds."""
-    words = [f"above {above:g}" if above is not None else "", f"at least {least:g}" if least is not None else "",
+    words = [f"above {above:g}" if above is not None else "",
+             f"at least {least:g}" if least is not None else "",
              f"at most {most:g}" if most is not None else "", f"below {below:g}" if below is not None else ""]
     rule = "must be a number " + " and ".join(w for w in words if w)
     fits = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
@@ -135,7 +138,7 @@ class ModelConfig:
     """The shape of a language model: all that is needed to build it, but for the vocabulary's size."""
 
     cell: str = "gru"
-    """``rnn``, ``gru`` (reset after the product), ``gru-before`` (the original's form), ``lstm``, ``mingru``."""
+    """``rnn``, ``gru`` (reset after the product), ``gru-before`` (the original's), ``lstm``, ``mingru``."""
     hidden_size: int = 512
     """Units in each layer, H."""
     num_layers: int = 3
@@ -198,8 +201,16 @@ class SamplingConfig:
     """Penalty on the logits of the last 64 tokens (Keskar et al. 2019)."""
     greedy: bool = option(False, "always take the most probable token")
     """Always take the most probable token."""
+    stop: tuple[str, ...] = option((), "end before this text, which is not printed; may be repeated",
+                                   metavar="S")
+    """Texts before which the writing ends, also across tokens; a single text may be given as it is."""
 
     def __post_init__(self) -> None:
+        if isinstance(self.stop, str):
+            object.__setattr__(self, "stop", (self.stop,))
+        for text in self.stop:
+            require(isinstance(text, str) and text != "", "stop", text, "must be a text that is not empty",
+                    "leave it out, or give it characters")
         number(self.temperature, "temperature", least=0.0, most=100.0)
         if self.top_k is not None:
             whole(self.top_k, "top_k")
@@ -209,6 +220,24 @@ class SamplingConfig:
             number(self.min_p, "min_p", least=0.0, most=1.0)
         if self.repetition_penalty is not None:
             number(self.repetition_penalty, "repetition_penalty", above=0.0, most=100.0)
+
+
+@dataclass(frozen=True)
+class GenerationConfig:
+    """How much is written, and from which random numbers."""
+
+    length: int = option(500, "tokens to write at most", metavar="N")
+    """Tokens to write at most."""
+    seed: int | None = option(None, "seed of the draws; without it one is drawn and told", metavar="S")
+    """The seed of the random draws; ``None``: one is drawn."""
+    count: int = option(1, "texts to write side by side, text k from stream k of the seed", metavar="K")
+    """Texts to write side by side."""
+
+    def __post_init__(self) -> None:
+        whole(self.length, "length", least=0)
+        whole(self.count, "count", most=100_000)
+        if self.seed is not None:
+            whole(self.seed, "seed", least=0, most=2**63 - 1)
 
 
 @dataclass(frozen=True)
@@ -359,4 +388,4 @@ class TrainSettings:
             whole(self.checkpoint_every, "checkpoint_every")
 
 
-Setting = Union[str, int, float, bool, None]
+Setting: TypeAlias = "str | int | float | bool | None"

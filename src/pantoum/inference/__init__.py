@@ -1,0 +1,1 @@
+"""A trained model at work: sessions and their state, writing, scoring, evaluating."""

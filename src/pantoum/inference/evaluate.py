@@ -1,0 +1,217 @@
+"""How well a model predicts a text, in units that compare: nats and bits, a token, a character and a byte.
+
+Loss is divided by the targets really predicted, and by the characters and bytes of exactly those targets. For
+scale, the same bytes are packed by xz (preset 9) and bz2 (level 9); what beats them has learned something. A
+figure over text with unknown tokens says that it does not compare: an unknown token hides what it stood for.
+
+In order: ``protocols.blocks`` -> the network's losses, block by block -> sums -> ``Evaluation``. It never
+keeps logits, never changes the model, and knows nothing of files.
+"""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pantoum.errors import TextError
+from pantoum.inference.protocols import blocks, parse_protocol
+from pantoum.network import LanguageModel
+from pantoum.network.state import reset_rows
+from pantoum.text.tokenizer import Tokenizer
+
+__all__ = ["COMPRESSED_BYTES", "Evaluation", "Progress", "evaluate", "held_out_loss"]
+
+COMPRESSED_BYTES = 64_000_000
+"""At most so many bytes are given to xz and bz2: the figure is for scale."""
+DECODED = 1 << 16
+"""Targets that are decoded at once."""
+Progress = Callable[[int, int], None]
+"""Called with targets scored so far, and all of them."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model made of a text. The keys of ``evaluate --json``."""
+
+    protocol: str
+    """``carried``, ``segments:N`` or ``windows:N``: figures compare within one only."""
+    tokens: int
+    """Targets scored."""
+    unknown_tokens: int
+    """Targets that are the unknown token; if there are any, the figures do not compare."""
+    characters: int
+    """Of the targets."""
+    bytes: int
+    """Of the targets, as UTF-8."""
+    nats_per_token: float
+    nats_per_character: float | None
+    bits_per_byte: float | None
+    perplexity: float
+    """exp(nats a token)."""
+    accuracy: float
+    """Share of the targets that were the most probable token."""
+    xz_bits_per_byte: float | None
+    bz2_bits_per_byte: float | None
+    compressed_bytes: int
+    """How many of the bytes xz and bz2 were given."""
+    note: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    def __str__(self) -> str:
+        def shown(value: float | None) -> str:
+            return "-" if value is None else f"{value:.4f}"
+
+        rows = [
+            ("protocol", self.protocol),
+            ("targets", f"{self.tokens:,} tokens, {self.characters:,} characters, {self.bytes:,} bytes"),
+            ("nats a token", shown(self.nats_per_token)),
+            ("nats a character", shown(self.nats_per_character)),
+            (
+                "bits a byte",
+                f"{shown(self.bits_per_byte)}   (xz {shown(self.xz_bits_per_byte)}, "
+                f"bz2 {shown(self.bz2_bits_per_byte)})",
+            ),
+            ("perplexity", f"{self.perplexity:.4g} a token"),
+            ("accuracy", shown(self.accuracy)),
+        ]
+        rows += [("note", self.note)] if self.note else []
+        return "\n".join(f"{name:<18}{value}" for name, value in rows)
+
+    @staticmethod
+    def from_dict(plain: dict[str, Any]) -> Evaluation:
+        """The inverse of ``to_dict``; keys of a newer pantoum are passed over."""
+        known = {f.name for f in fields(Evaluation)}
+        return Evaluation(**{name: value for name, value in plain.items() if name in known})
+
+
+@dataclass
+class _Sums:
+    tokens: int = 0
+    nats: float = 0.0
+    right: int = 0
+
+
+def evaluate(
+    network: LanguageModel,
+    tokens: NDArray[Any],
+    tokenizer: Tokenizer,
+    protocol: str = "carried",
+    *,
+    compress: bool = True,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Score a text's tokens. ``compress=False`` leaves out xz and bz2, which cost more than a small model."""
+    sums = _score(network, tokens, tokenizer, protocol, progress)
+    characters, size, packed = _measure(tokens, tokenizer, compress)
+    unknown = 0 if tokenizer.unk is None else _count(tokens, tokenizer.unk)
+    note = None
+    if unknown:
+        note = (
+            f"{unknown:,} of {sums.tokens:,} targets are unknown to the tokenizer: these figures do not "
+            f"compare with those of another tokenizer"
+        )
+    mean = sums.nats / sums.tokens
+    return Evaluation(
+        protocol,
+        sums.tokens,
+        unknown,
+        characters,
+        size,
+        mean,
+        sums.nats / characters if characters else None,
+        sums.nats / math.log(2) / size if size else None,
+        math.exp(min(mean, 700.0)),
+        sums.right / sums.tokens,
+        *packed,
+        compressed_bytes=min(size, COMPRESSED_BYTES) if compress else 0,
+        note=note,
+    )
+
+
+def held_out_loss(network: LanguageModel, tokens: NDArray[Any], tokenizer: Tokenizer, protocol: str) -> float:
+    """The mean loss alone, nats a token: what a training run asks every now and then."""
+    sums = _score(network, tokens, tokenizer, protocol, None)
+    return sums.nats / sums.tokens
+
+
+def _score(
+    network: LanguageModel,
+    tokens: NDArray[Any],
+    tokenizer: Tokenizer,
+    protocol: str,
+    progress: Progress | None,
+) -> _Sums:
+    parse_protocol(protocol)
+    total = len(tokens) - 1
+    if total < 1:
+        raise TextError(
+            f"the text has {len(tokens)} tokens: it must have at least 2 to be scored; give a longer text"
+        )
+    eos = tokenizer.eos if tokenizer.documents is not None else None
+    packed, sums, state = network.pack(), _Sums(), None
+    for block in blocks(tokens, protocol):
+        if block.fresh_B is not None:
+            rows = len(block.inputs_BT)
+            # A row that goes on keeps its state; the first block of a protocol has none to keep.
+            kept = state is not None and not block.fresh_B.all()
+            state = reset_rows(state, block.fresh_B) if kept else network.initial_state(rows)
+        reset_BT = None if eos is None else block.inputs_BT == eos
+        nats_BT, predictions_BT, state = packed.losses(
+            block.inputs_BT, block.targets_BT, state, reset_BT=reset_BT
+        )
+        scored = block.scored_BT
+        sums.tokens += int(scored.sum())
+        sums.nats += float(nats_BT[scored].sum(dtype=np.float64))
+        sums.right += int((predictions_BT == block.targets_BT)[scored].sum())
+        if progress is not None:
+            progress(sums.tokens, total)
+    return sums
+
+
+def _count(tokens: NDArray[Any], token: int) -> int:
+    """How often a token is a target."""
+    return sum(int((tokens[at : at + DECODED] == token).sum()) for at in range(1, len(tokens), DECODED))
+
+
+def _measure(
+    tokens: NDArray[Any], tokenizer: Tokenizer, compress: bool
+) -> tuple[int, int, tuple[float | None, float | None]]:
+    """Characters and bytes of the targets, and bits a byte of xz and bz2 over the first of them."""
+    characters = size = 0
+    kept = bytearray()
+    for part in _decoded(tokens, tokenizer):
+        # Every byte that does not continue a character begins one (UTF-8's continuation bytes are 10xxxxxx).
+        characters += int(((np.frombuffer(part, np.uint8) & 0xC0) != 0x80).sum())
+        size += len(part)
+        if compress and len(kept) < COMPRESSED_BYTES:
+            kept += part[: COMPRESSED_BYTES - len(kept)]
+    if not kept:
+        return characters, size, (None, None)
+    return characters, size, (8 * _xz(kept) / len(kept), 8 * len(bz2.compress(kept, 9)) / len(kept))
+
+
+def _decoded(tokens: NDArray[Any], tokenizer: Tokenizer) -> Iterator[bytes]:
+    """The bytes of the targets, a chunk at a time. A token is decoded after the one before it, because the
+    space between two words belongs to neither alone."""
+    for start in range(1, len(tokens), DECODED):
+        part = np.asarray(tokens[start - 1 : start + DECODED])
+        before = len(tokenizer.decode_bytes(part[:1]))
+        yield tokenizer.decode_bytes(part)[before:]
+
+
+def _xz(data: bytearray) -> int:
+    """The size that `xz -9` gives; its window is cut to the data, which changes its memory and not the
+    size."""
+    window = 1 << max(12, min(26, (len(data) - 1).bit_length()))
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": window}]
+    return len(lzma.compress(data, format=lzma.FORMAT_XZ, filters=filters))

@@ -1,0 +1,107 @@
+"""A model ready for use: the network, its tokenizer, its card, and the hash that its states carry.
+
+``load`` takes a model file or a run folder (its best model). Nothing here can train, and nothing here
+changes once it is made, so that any number of sessions and threads share one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from pantoum.config import ModelConfig
+from pantoum.errors import ModelFileError
+from pantoum.formats import model_file
+from pantoum.network import LanguageModel
+from pantoum.network.packed_model import PackedLanguageModel
+from pantoum.text.tokenizer import Tokenizer, from_spec
+
+__all__ = ["MODEL_NAME", "LoadedModel", "load", "model_path"]
+
+MODEL_NAME = "model.safetensors"
+"""The name of the best model in its run folder."""
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A language model with all that is needed to use it."""
+
+    network: LanguageModel
+    tokenizer: Tokenizer
+    card: Mapping[str, Any] = field(default_factory=dict)
+    sha256: str = ""
+    """Of the model file; a state belongs to the model with the same one. Empty while a model trains."""
+    path: Path | None = None
+
+    @cached_property
+    def packed(self) -> PackedLanguageModel:
+        """The weights ready for reading, made once."""
+        return self.network.pack()
+
+    @property
+    def documents(self) -> bool:
+        """Whether it learned many documents (each from a zero state) and not one long text."""
+        return self.tokenizer.documents is not None
+
+    @property
+    def eos(self) -> int | None:
+        """The token before which the state is zeroed; ``None`` where the text is one stream."""
+        return self.tokenizer.eos if self.documents else None
+
+    @cached_property
+    def border(self) -> int:
+        """What an empty prompt starts after: the border of documents, else a newline."""
+        newline = self.tokenizer.encode("\n")
+        known = len(newline) == 1 and int(newline[0]) != self.tokenizer.unk
+        return int(newline[0]) if known and not self.documents else self.tokenizer.eos
+
+    @cached_property
+    def banned(self) -> tuple[int, ...]:
+        """Tokens that are never written: the unknown one, and a border that no training text held."""
+        tokenizer = self.tokenizer
+        bordered = self.documents or tokenizer.kind == "words:whitespace"  # there <eos> is the line's end
+        return tuple(t for t in (tokenizer.unk, None if bordered else tokenizer.eos) if t is not None)
+
+
+def model_path(path: str | Path) -> Path:
+    """The model file that a MODEL argument means: the file itself, or the best model of a run folder."""
+    path = Path(path)
+    if not path.is_dir():
+        return path
+    inside = path / MODEL_NAME
+    if not inside.exists():
+        raise ModelFileError(
+            f"{path} is a folder without {MODEL_NAME}: MODEL must be a model file or a run "
+            f"folder with a finished evaluation; train one with `pantoum train TEXT`"
+        )
+    return inside
+
+
+def load(path: str | Path) -> LoadedModel:
+    """Read a model file, or the best model of a run folder; every byte of it is verified."""
+    file = model_path(path)
+    content = model_file.read(file)
+    tokenizer = from_spec(content.tokenizer)
+    network = LanguageModel.from_config(
+        ModelConfig.from_spec(content.config), tokenizer.vocab_size, seed=None
+    )
+    _fill(network, content.parameters, file)
+    return LoadedModel(network, tokenizer, content.card, content.sha256, file)
+
+
+def _fill(network: LanguageModel, arrays: Mapping[str, NDArray[Any]], file: Path) -> None:
+    """Copy the file's arrays into the network; they must be its parameters, no more and no less."""
+    expected = {name: array.shape for name, array in network.parameters.items()}
+    found = {name: array.shape for name, array in arrays.items()}
+    if found != expected:
+        name = min(name for name in {*expected, *found} if expected.get(name) != found.get(name))
+        raise ModelFileError(
+            f"{file}: parameter {name} is {found.get(name, 'missing')}, its configuration needs "
+            f"{expected.get(name, 'none of that name')}; use another copy of it, or train again"
+        )
+    network.parameters.update(arrays)

@@ -1,0 +1,57 @@
+"""Small models with random weights and every kind of tokenizer, ready for use."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from pantoum.inference.loaded_model import LoadedModel
+from pantoum.network import LanguageModel
+from pantoum.text.byte import ByteTokenizer
+from pantoum.text.tokenizer import Tokenizer, learner
+
+TEXT = "The cat sat on the mat.\nA naïve dog ran, ran and ran!\n\nThe end of the day: 12 o'clock.\n" * 3
+
+
+def learned(kind: str, documents: str | None = None, vocab_size: int | None = None) -> Tokenizer:
+    """A tokenizer learned from ``TEXT``."""
+    if kind == "bytes":
+        return ByteTokenizer(documents)
+    scholar = learner(kind, vocab_size, documents)
+    scholar.feed(TEXT)
+    return scholar.learn()
+
+
+def model_of(tokenizer: Tokenizer, cell: str = "gru", seed: int = 3, sharpness: float = 3.0) -> LoadedModel:
+    """A model with random weights, large enough that its answers differ from one another."""
+    network = LanguageModel(tokenizer.vocab_size, 8, cell, hidden_size=16, num_layers=2, seed=seed)
+    for array in network.parameters.values():
+        array *= sharpness
+    return LoadedModel(network, tokenizer, {"made": "by a test"}, sha256="ab" * 32)
+
+
+@pytest.fixture(scope="session")
+def make() -> Callable[..., LoadedModel]:
+    """``make(kind, documents=None, cell="gru")``: a model, the same each time."""
+
+    def build(
+        kind: str = "characters",
+        documents: str | None = None,
+        cell: str = "gru",
+        vocab_size: int | None = None,
+    ) -> LoadedModel:
+        return model_of(learned(kind, documents, vocab_size), cell)
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def characters(make: Callable[..., LoadedModel]) -> LoadedModel:
+    return make("characters")
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(5)

@@ -1,0 +1,160 @@
+"""Loss in units that compare, against a loop that reads one token at a time."""
+
+from __future__ import annotations
+
+import bz2
+import lzma
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from pantoum.errors import SettingError, TextError
+from pantoum.inference.evaluate import Evaluation, evaluate, held_out_loss
+from pantoum.inference.loaded_model import LoadedModel
+
+Make = Callable[..., LoadedModel]
+TEXT = "The cat sat on the mat. A naïve dog ran and ran.\n\nThe end of the day.\n" * 22
+
+
+def plain_losses(model: LoadedModel, tokens: list[int], first: int = 0) -> list[float]:
+    """Nats of each target from ``first`` on, read one token at a time from a zero state."""
+    state, found = model.network.initial_state(1), []
+    for here, target in zip(tokens[first:], tokens[first + 1 :], strict=False):
+        if here == model.eos:
+            state = model.network.initial_state(1)
+        logits, state, _ = model.network.last_logits(np.array([[here]]), state)
+        wide = logits[0].astype(np.float64)
+        found.append(float(np.log(np.exp(wide - wide.max()).sum()) + wide.max() - wide[target]))
+    return found
+
+
+@pytest.mark.parametrize("kind", ["bytes", "characters", "words", "words:whitespace"])
+@pytest.mark.parametrize("documents", [None, "lines"])
+def test_carried_is_one_pass_with_the_state_carried(make: Make, kind: str, documents: str | None) -> None:
+    model = make(kind, documents)
+    tokens = model.tokenizer.encode(TEXT)
+    found = evaluate(model.network, tokens, model.tokenizer)
+    losses = plain_losses(model, tokens.tolist())
+    assert found.protocol == "carried"
+    assert found.tokens == len(tokens) - 1 == len(losses)
+    assert found.nats_per_token == pytest.approx(np.mean(losses), rel=1e-4)
+    assert found.perplexity == pytest.approx(math.exp(found.nats_per_token))
+
+
+def test_segments_are_carried_but_for_their_beginnings(characters: LoadedModel) -> None:
+    tokens = characters.tokenizer.encode(TEXT).tolist()
+    targets = len(tokens) - 1
+    assert targets // 512 == 3
+    expected: list[float] = []
+    for span in range(3):
+        start, end = span * targets // 3, (span + 1) * targets // 3
+        warm = max(0, start - 256)
+        expected += plain_losses(characters, tokens[: end + 1], first=warm)[start - warm :]
+    found = evaluate(characters.network, np.array(tokens), characters.tokenizer, "segments:64")
+    assert found.tokens == targets
+    assert found.nats_per_token == pytest.approx(np.mean(expected), rel=1e-4)
+    assert (
+        held_out_loss(characters.network, np.array(tokens), characters.tokenizer, "segments:64")
+        == found.nats_per_token
+    )
+
+
+@pytest.mark.parametrize("size", [1, 100, 1_000_000])
+def test_windows_each_begin_from_zero(characters: LoadedModel, size: int) -> None:
+    tokens = characters.tokenizer.encode(TEXT[:250]).tolist()
+    expected = [
+        loss
+        for start in range(0, len(tokens) - 1, size)
+        for loss in plain_losses(characters, tokens[: start + size + 1], first=start)
+    ]
+    found = evaluate(characters.network, np.array(tokens), characters.tokenizer, f"windows:{size}")
+    assert found.tokens == len(tokens) - 1
+    assert found.nats_per_token == pytest.approx(np.mean(expected), rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["bytes", "characters", "words", "words:whitespace"])
+def test_units_are_those_of_the_targets(make: Make, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pantoum.inference.evaluate.DECODED", 7)  # many chunks, within characters too
+    model = make(kind)
+    tokens = model.tokenizer.encode(TEXT)
+    whole = model.tokenizer.decode_bytes(tokens)
+    targets = whole[len(model.tokenizer.decode_bytes(tokens[:1])) :]
+    found = evaluate(model.network, tokens, model.tokenizer)
+    assert (found.bytes, found.characters) == (len(targets), len(targets.decode()))
+    nats = found.nats_per_token * found.tokens
+    assert found.nats_per_character == pytest.approx(nats / found.characters)
+    assert found.bits_per_byte == pytest.approx(nats / math.log(2) / found.bytes)
+
+
+def test_xz_and_bz2_are_those_of_their_commands(characters: LoadedModel) -> None:
+    tokens = characters.tokenizer.encode(TEXT)
+    data = TEXT[1:].encode()
+    found = evaluate(characters.network, tokens, characters.tokenizer)
+    assert found.xz_bits_per_byte == 8 * len(lzma.compress(data, preset=9)) / len(data)
+    assert found.bz2_bits_per_byte == 8 * len(bz2.compress(data, 9)) / len(data)
+    assert found.compressed_bytes == len(data)
+
+
+def test_only_the_first_bytes_are_compressed(
+    characters: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pantoum.inference.evaluate.COMPRESSED_BYTES", 100)
+    found = evaluate(characters.network, characters.tokenizer.encode(TEXT), characters.tokenizer)
+    assert found.compressed_bytes == 100
+    assert found.bz2_bits_per_byte == 8 * len(bz2.compress(TEXT[1:].encode()[:100], 9)) / 100
+
+
+def test_compression_can_be_left_out(characters: LoadedModel) -> None:
+    found = evaluate(
+        characters.network, characters.tokenizer.encode(TEXT), characters.tokenizer, compress=False
+    )
+    assert (found.xz_bits_per_byte, found.bz2_bits_per_byte, found.compressed_bytes) == (None, None, 0)
+
+
+def test_accuracy_is_the_share_of_best_guesses(characters: LoadedModel) -> None:
+    tokens = characters.tokenizer.encode("The cat sat")
+    logits, _ = characters.network.logits(
+        tokens[None, :-1].astype(np.int64), characters.network.initial_state(1)
+    )
+    expected = float((logits[0].argmax(axis=1) == tokens[1:]).mean())
+    assert evaluate(characters.network, tokens, characters.tokenizer).accuracy == pytest.approx(expected)
+
+
+def test_unknown_tokens_are_counted_and_said(characters: LoadedModel) -> None:
+    tokens = characters.tokenizer.encode("Цat sat on Цhe mat")
+    found = evaluate(characters.network, tokens, characters.tokenizer)
+    assert found.unknown_tokens == 1  # the first is no target
+    assert found.note is not None and "do not compare" in found.note
+    assert "do not compare" in str(found)
+
+
+def test_targets_without_text_have_no_figure_a_byte(make: Make) -> None:
+    model = make("characters", "files")
+    found = evaluate(model.network, np.array([0, 0, 0]), model.tokenizer)
+    assert (found.characters, found.bytes) == (0, 0)
+    assert (found.nats_per_character, found.bits_per_byte, found.xz_bits_per_byte) == (None, None, None)
+    assert "nats a token" in str(found)
+
+
+def test_a_text_of_one_token_is_refused(characters: LoadedModel) -> None:
+    with pytest.raises(TextError, match="must have at least 2"):
+        evaluate(characters.network, np.array([3]), characters.tokenizer)
+    with pytest.raises(SettingError, match="protocol"):
+        evaluate(characters.network, np.array([3, 4]), characters.tokenizer, "all")
+
+
+def test_progress_counts_up_to_all_targets(characters: LoadedModel) -> None:
+    seen: list[tuple[int, int]] = []
+    tokens = np.tile(characters.tokenizer.encode(TEXT), 4)
+    evaluate(
+        characters.network, tokens, characters.tokenizer, compress=False, progress=lambda *at: seen.append(at)
+    )
+    assert len(seen) > 1 and seen == sorted(seen)
+    assert seen[-1] == (len(tokens) - 1,) * 2
+
+
+def test_an_evaluation_survives_json_and_newer_keys(characters: LoadedModel) -> None:
+    found = evaluate(characters.network, characters.tokenizer.encode(TEXT), characters.tokenizer)
+    assert Evaluation.from_dict({**found.to_dict(), "of the future": 1}) == found

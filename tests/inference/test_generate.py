@@ -1,0 +1,178 @@
+"""Writing: stop strings, the ends of documents, texts side by side, and what stays behind in the state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from pantoum.config import SamplingConfig
+from pantoum.inference.generate import Generation, Writing, draw_seed
+from pantoum.inference.loaded_model import LoadedModel
+from pantoum.inference.sample import log_probabilities
+from pantoum.inference.session import Session
+from pantoum.inference.state import State
+
+Make = Callable[..., LoadedModel]
+WARM = SamplingConfig(temperature=1.0)
+
+
+def written(
+    model: LoadedModel,
+    sampling: SamplingConfig = WARM,
+    *,
+    length: int = 40,
+    seed: int = 1,
+    count: int = 1,
+    prompt: str = "The cat",
+) -> tuple[Generation, list[list[str]]]:
+    """A generation that has run, and the pieces that each text gave."""
+    session = Session(model)
+    session.feed(prompt)
+    generation = Generation(model, session.state, sampling, length, seed, count)
+    pieces: list[list[str]] = [[] for _ in range(count)]
+    for piece in generation:
+        assert piece.text != ""
+        pieces[piece.index].append(piece.text)
+    return generation, pieces
+
+
+@pytest.mark.parametrize("kind", ["bytes", "characters", "words", "words:whitespace"])
+def test_texts_side_by_side_are_streams_of_their_own(make: Make, kind: str) -> None:
+    model = make(kind)
+    many, pieces = written(model, count=5)
+    single, _ = written(model)
+    assert many.texts[0].text == single.texts[0].text
+    assert len({text.text for text in many.texts}) == 5
+    assert ["".join(p) for p in pieces] == [text.text for text in many.texts]
+
+
+def test_every_text_has_its_length_and_its_nats(characters: LoadedModel) -> None:
+    generation, _ = written(characters, count=3, length=25)
+    assert [(t.tokens, t.stopped, len(t.text)) for t in generation.texts] == [(25, None, 25)] * 3
+    assert all(0.0 < text.nats < 25 * 10 for text in generation.texts)
+
+
+def test_nats_are_what_scoring_says_of_the_text(characters: LoadedModel) -> None:
+    generation, _ = written(characters, SamplingConfig(temperature=0.3, top_k=5), length=12)
+    session = Session(characters)
+    session.feed("The cat")
+    state = session.state
+    total = 0.0
+    layers, last = state.layers_for(characters), state.last_token
+    for token in characters.tokenizer.encode(generation.texts[0].text).tolist():
+        logits, layers, _ = characters.network.last_logits(np.array([[last]]), layers)
+        total -= float(log_probabilities(logits, np.array([token]))[0])
+        last = token
+    assert generation.texts[0].nats == pytest.approx(total, rel=1e-5)
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_stop_string_cuts_the_text_before_it(make: Make, data: st.DataObject) -> None:
+    kind = data.draw(st.sampled_from(["bytes", "characters", "words"]))
+    model = make(kind)
+    full = written(model)[0].texts[0].text
+    starts = data.draw(
+        st.lists(st.tuples(st.integers(0, len(full) - 1), st.integers(1, 6)), min_size=1, max_size=3)
+    )
+    stops = [full[at : at + size] for at, size in starts]
+    assume("\ufffd" not in "".join(stops))
+    generation, pieces = written(model, SamplingConfig(temperature=1.0, stop=tuple(stops)))
+    _, cut = min((full.find(stop) + len(stop), full.find(stop)) for stop in stops)
+    assert generation.texts[0].text == full[:cut]
+    assert generation.texts[0].stopped == "stop"
+    assert "".join(pieces[0]) == full[:cut]
+
+
+def test_what_may_begin_a_stop_string_is_held_back_and_given_out_at_the_end(characters: LoadedModel) -> None:
+    full = written(characters)[0].texts[0].text
+    generation, pieces = written(characters, SamplingConfig(temperature=1.0, stop=(full[-2:] + "never",)))
+    assert generation.texts[0].text == full == "".join(pieces[0])
+    assert pieces[0][-1].endswith(full[-2:]) and len(pieces[0][-1]) >= 2
+
+
+def test_a_stop_string_may_begin_within_another_beginning() -> None:
+    text = Writing(0, _Letters(), ("aab",))
+    assert [text.take(ord(c), 0.0, None) for c in "aaab"] == ["", "", "a", ""]
+    assert (text.text, text.stopped) == ("a", "stop")
+
+
+class _Letters:
+    pending = b""
+
+    def push(self, token: int) -> str:
+        return chr(token)
+
+
+def test_documents_end_at_their_border(make: Make) -> None:
+    model = make("characters", "lines")
+    generation, _ = written(model, SamplingConfig(temperature=2.0), count=8, length=200, prompt="A")
+    assert {text.stopped for text in generation.texts} == {"eos"}
+    assert not any("\n" in text.text for text in generation.texts)
+    assert all(text.tokens == len(text.text) + 1 for text in generation.texts)
+    assert generation.state(3).last_token == model.eos
+
+
+def test_after_a_documents_end_the_next_one_begins(make: Make) -> None:
+    model = make("characters", "lines")
+    generation, _ = written(model, SamplingConfig(temperature=2.0), length=200, prompt="A")
+    ended = generation.state()
+    fresh = State.start(model)
+    greedy = SamplingConfig(greedy=True)
+    texts = []
+    for state in (ended, fresh):
+        following = Generation(model, state, greedy, 20, 0)
+        list(following)
+        texts.append(following.texts[0].text)
+    assert texts[0] == texts[1]
+
+
+def test_neighbours_that_end_do_not_disturb_the_others(make: Make) -> None:
+    model = make("characters", "lines")
+    sampling = SamplingConfig(temperature=2.0)
+    many, _ = written(model, sampling, count=12, length=60, prompt="A")
+    few, _ = written(model, sampling, count=3, length=60, prompt="A")
+    assert [t.text for t in few.texts] == [t.text for t in many.texts[:3]]
+
+
+@pytest.mark.parametrize("kind", ["bytes", "characters", "words", "words:whitespace"])
+def test_any_of_the_texts_can_be_gone_on_with(make: Make, kind: str) -> None:
+    model = make(kind)
+    whole, _ = written(model, length=30, count=3)
+    half, _ = written(model, length=12, count=3)
+    assert half.state(0).tokens_seen == half.state(2).tokens_seen
+    rest = Generation(model, half.state(0), WARM, 18, 1)
+    list(rest)
+    assert half.texts[0].text + rest.texts[0].text == whole.texts[0].text
+    assert rest.state().tokens_seen == whole.state().tokens_seen
+
+
+def test_no_length_writes_nothing_and_changes_nothing(characters: LoadedModel) -> None:
+    generation, _ = written(characters, length=0, count=2)
+    session = Session(characters)
+    session.feed("The cat")
+    assert [t.text for t in generation.texts] == ["", ""]
+    assert generation.state(1) == session.state
+
+
+def test_the_repetition_penalty_makes_texts_repeat_less(characters: LoadedModel) -> None:
+    plain, _ = written(characters, SamplingConfig(greedy=True), length=60)
+    varied, _ = written(characters, SamplingConfig(greedy=True, repetition_penalty=5.0), length=60)
+    assert len(set(varied.texts[0].text)) > len(set(plain.texts[0].text))
+
+
+@pytest.mark.parametrize(
+    ("kind", "never"), [("characters", {0, 1}), ("words", {0, 1}), ("bytes", {0}), ("words:whitespace", {1})]
+)
+def test_tokens_that_no_text_held_are_never_written(make: Make, kind: str, never: set[int]) -> None:
+    assert set(make(kind).banned) == never
+    assert set(make(kind, "lines").banned) == {t for t in never if t == 1}
+
+
+def test_drawn_seeds_are_short_and_differ() -> None:
+    seeds = {draw_seed() for _ in range(20)}
+    assert len(seeds) > 15 and all(0 <= seed < 2**31 for seed in seeds)

@@ -1,0 +1,61 @@
+"""A model file, or a run folder, becomes a model that answers as the one that was written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pantoum.errors import ModelFileError
+from pantoum.formats import model_file
+from pantoum.formats.model_file import ModelFile
+from pantoum.inference.loaded_model import LoadedModel, load, model_path
+from pantoum.inference.session import Session
+
+
+def write(path: Path, model: LoadedModel, **changes: object) -> Path:
+    content = {
+        "config": model.network.config.spec(),
+        "parameters": dict(model.network.parameters),
+        "tokenizer": model.tokenizer.spec(),
+        "card": dict(model.card),
+        **changes,
+    }
+    model_file.write(path, ModelFile(**content))  # type: ignore[arg-type]
+    return path
+
+
+def test_a_file_gives_the_same_model(characters: LoadedModel, tmp_path: Path) -> None:
+    found = load(write(tmp_path / "m.safetensors", characters))
+    assert Session(found).generate(30, seed=1) == Session(characters).generate(30, seed=1)
+    assert found.card == characters.card
+    assert len(found.sha256) == 64 and found.path == tmp_path / "m.safetensors"
+
+
+def test_a_run_folder_means_its_best_model(characters: LoadedModel, tmp_path: Path) -> None:
+    path = write(tmp_path / "model.safetensors", characters)
+    assert model_path(tmp_path) == path and load(str(tmp_path)).path == path
+
+
+def test_a_folder_without_a_model_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(
+        ModelFileError, match=r"is a folder without model\.safetensors: MODEL must be .*pantoum train"
+    ):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize("change", ["missing", "misshapen", "extra"])
+def test_arrays_that_are_not_the_networks_are_refused(
+    characters: LoadedModel, tmp_path: Path, change: str
+) -> None:
+    arrays = dict(characters.network.parameters)
+    if change == "missing":
+        del arrays["head.bias"]
+    elif change == "misshapen":
+        arrays["head.bias"] = np.zeros(3, np.float32)
+    else:
+        arrays["head.more"] = np.zeros(3, np.float32)
+    name = "head.more" if change == "extra" else "head.bias"
+    with pytest.raises(ModelFileError, match=f"parameter {name} is"):
+        load(write(tmp_path / "m.safetensors", characters, parameters=arrays))

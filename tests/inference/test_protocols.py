@@ -1,0 +1,91 @@
+"""Every target is scored exactly once, from the past that the protocol gives it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pantoum.errors import SettingError
+from pantoum.inference.protocols import ROWS, WARM_TOKENS, blocks, parse_protocol
+
+PROTOCOLS = st.sampled_from(
+    [
+        "carried",
+        "segments:1",
+        "segments:3",
+        "segments:64",
+        "windows:1",
+        "windows:7",
+        "windows:512",
+        "windows:100000",
+    ]
+)
+
+
+def pasts(length: int, protocol: str) -> dict[int, int]:
+    """For each scored target, how many tokens its row had read since the row's state was zero."""
+    tokens, found = np.arange(length), {}
+    read = np.zeros(0, np.int64)
+    for block in blocks(tokens, protocol):
+        assert block.inputs_BT.size <= max(ROWS, len(block.inputs_BT))
+        np.testing.assert_array_equal(block.targets_BT, block.inputs_BT + 1)
+        if block.fresh_B is not None:
+            read = np.zeros(len(block.inputs_BT), np.int64) if len(read) != len(block.inputs_BT) else read
+            read[block.fresh_B] = 0
+        for row, column in zip(*np.nonzero(block.scored_BT), strict=True):
+            target = int(block.targets_BT[row, column])
+            assert target not in found
+            found[target] = int(read[row]) + column + 1
+        read = read + block.inputs_BT.shape[1]
+    return found
+
+
+@given(length=st.integers(2, 3_000), protocol=PROTOCOLS)
+@settings(max_examples=40, deadline=None)
+def test_every_target_is_scored_once(length: int, protocol: str) -> None:
+    assert sorted(pasts(length, protocol)) == list(range(1, length))
+
+
+def test_carried_reads_all_that_came_before() -> None:
+    assert all(past == target for target, past in pasts(10_000, "carried").items())
+
+
+@pytest.mark.parametrize("length", [1_025, 2_000, 40_000])
+def test_segments_are_equal_spans_warmed_by_the_tokens_before(length: int) -> None:
+    found, targets = pasts(length, "segments:64"), length - 1
+    spans = max(1, min(64, targets // 512))
+    starts = [i * targets // spans for i in range(spans)]
+    for start in starts[1:]:
+        assert found[start + 1] == WARM_TOKENS + 1
+        assert found[start] > WARM_TOKENS + 1
+    assert all(found[target] == target for target in range(1, starts[1] + 1))
+
+
+@pytest.mark.parametrize("length", [2, 513, 1_024])
+def test_a_short_text_is_one_segment(length: int) -> None:
+    assert pasts(length, "segments:64") == pasts(length, "carried")
+
+
+def test_windows_begin_from_nothing() -> None:
+    assert pasts(100, "windows:30") == {t: (t - 1) % 30 + 1 for t in range(1, 100)}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "",
+        "segment:64",
+        "segments",
+        "segments:0",
+        "windows:-1",
+        "windows:x",
+        "carried:2",
+        "windows:9999999999999",
+        None,
+    ],
+)
+def test_another_protocol_is_refused_with_the_rule(wrong: str) -> None:
+    with pytest.raises(SettingError, match=r"protocol is .*must be carried, segments:N or windows:N"):
+        parse_protocol(wrong)
