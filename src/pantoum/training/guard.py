@@ -56,6 +56,11 @@ class Guard:
         """Why the last update was not accepted as usual, for a person to read."""
 
     @property
+    def in_trouble(self) -> bool:
+        """Whether the last update was bad: no moment to keep."""
+        return self._bad_in_a_row > 0
+
+    @property
     def rate_factor(self) -> float:
         """What the learning rate is multiplied by: halved at each rollback."""
         return 0.5**self.rollbacks

@@ -1,0 +1,134 @@
+"""The parts of a run, put together: network, optimiser, batches, the keeper of the best, from a ``RunState``.
+
+A new run and a resumed one are made by the same steps from the same values, so that what a resumed run does
+cannot differ: the state says all, and arrays from a checkpoint, where there are any, are laid over it.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pantoum.data.batches import StatefulBatches
+from pantoum.data.prepare import Prepared
+from pantoum.errors import CheckpointError
+from pantoum.formats.checkpoint import Checkpoint
+from pantoum.network import LanguageModel
+from pantoum.network import state as network_state
+from pantoum.training.backend import Backend, LocalBackend
+from pantoum.training.keep_best import KeepBest
+from pantoum.training.optimizer import make_optimizer
+from pantoum.training.recipe import Recipe
+from pantoum.training.run_folder import RunFolder
+from pantoum.training.run_state import RunState
+
+__all__ = ["Run", "assemble", "carried_arrays", "document_border", "make_backend", "make_batches"]
+
+Array = npt.NDArray[Any]
+CARRIED, STREAMS = "carried.", "streams"
+
+
+@dataclass
+class Run:
+    """A run, ready to train."""
+
+    folder: RunFolder
+    prepared: Prepared
+    state: RunState
+    backend: Backend
+    batches: StatefulBatches
+    carried: Any
+    """What each stream hands to its next batch."""
+    streams: Array
+    """The streams' global numbers: those of the carried state's rows."""
+    keep_best: KeepBest
+    parameters: int
+    weights: Mapping[str, Array] | None = None
+    """Those of another model that training began from."""
+    checkpoint_every: int | None = None
+    notes: list[str] = field(default_factory=list)
+    opens_span: bool = True
+    """Whether this session is the first of its span of the budget."""
+    went_back: bool = False
+    """Whether later checkpoints belong to a future that did not happen."""
+
+    def go_to(self, found: Checkpoint | None) -> None:
+        """Take up a checkpoint's arrays and place (``None``: the start of training)."""
+        state = self.state
+        if found is None:
+            self.backend = make_backend(state.recipe, self.prepared.tokenizer.vocab_size, self.weights)
+            state.cursor, state.step, state.tokens = None, 0, 0
+            self.carried = self.backend.initial_state(state.batch_size)
+        else:
+            self.backend.restore(found.arrays)
+            self.carried = _carried(self.backend.initial_state(state.batch_size), found.arrays, self.streams)
+        self.batches = make_batches(self.prepared, state.batch_size, state.seq_len, state.cursor)
+
+
+def assemble(folder: RunFolder, prepared: Prepared, state: RunState, *,
+             weights: Mapping[str, Array] | None = None) -> Run:
+    """Put a run together from its state; the arrays are those of its start."""
+    tokenizer = prepared.tokenizer
+    backend = make_backend(state.recipe, tokenizer.vocab_size, weights)
+    network = LanguageModel.from_config(state.recipe.model, tokenizer.vocab_size, seed=None)
+    held_out = prepared.valid is not None and prepared.valid.count >= 2
+    valid = np.asarray(prepared.valid.tokens) if prepared.valid is not None and held_out else None
+    return Run(
+        folder=folder, prepared=prepared, state=state, backend=backend,
+        batches=make_batches(prepared, state.batch_size, state.seq_len, state.cursor),
+        carried=backend.initial_state(state.batch_size), streams=np.arange(state.batch_size),
+        keep_best=KeepBest(network, tokenizer, valid, state.monitored, state.best),
+        parameters=network.num_parameters, weights=weights)
+
+
+def make_backend(recipe: Recipe, vocab_size: int, weights: Mapping[str, Array] | None = None) -> LocalBackend:
+    """Network and optimiser at the start of training; ``weights`` in place of random ones."""
+    model = LanguageModel.from_config(recipe.model, vocab_size, recipe.seed)
+    if weights is not None:
+        model.parameters.update(weights)
+    optimizer = make_optimizer(recipe.optimizer, model.parameters, recipe.weight_decay)
+    return LocalBackend(model, optimizer, seed=recipe.seed, average=recipe.average,
+                        precision=recipe.precision)
+
+
+def make_batches(prepared: Prepared, batch_size: int, seq_len: int, cursor: Mapping[str, Any] | None = None,
+                 notes: list[str] | None = None) -> StatefulBatches:
+    """Batches over the training text; that it is too small for them goes into the notes."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        batches = StatefulBatches(np.asarray(prepared.train.tokens), batch_size, seq_len, cursor,
+                                  eos=document_border(prepared))
+    if notes is not None:
+        notes += [str(warning.message) for warning in caught]
+    return batches
+
+
+def document_border(prepared: Prepared) -> int | None:
+    """The token before which the state is zeroed; ``None`` where the text is one stream."""
+    return prepared.tokenizer.eos if prepared.tokenizer.documents else None
+
+
+def carried_arrays(run: Run) -> dict[str, Array]:
+    """Copies of the carried state and the streams it is keyed by, for a checkpoint."""
+    layers = network_state.to_arrays(run.carried)
+    return {**{f"{CARRIED}{place}": array.copy() for place, array in enumerate(layers)},
+            STREAMS: run.streams.copy()}
+
+
+def _carried(template: Any, arrays: Mapping[str, Array], streams: Array) -> Any:
+    """The carried state of these streams, found by their global numbers."""
+    shapes = [array.shape for array in network_state.to_arrays(template)]
+    known = arrays.get(STREAMS, np.zeros(0, np.int64)).tolist()
+    kept = [arrays.get(f"{CARRIED}{place}") for place in range(len(shapes))]
+    missing = sorted(set(streams.tolist()) - set(known))
+    if missing or any(array is None or array.shape[1:] != shape[1:]
+                      for array, shape in zip(kept, shapes, strict=True)):
+        raise CheckpointError(f"the checkpoint lacks the carried state of streams {missing[:8] or streams}; "
+                              "resume with the settings that the run began with")
+    rows = [known.index(stream) for stream in streams.tolist()]
+    return network_state.from_arrays(template, [array[rows].copy() for array in kept if array is not None])

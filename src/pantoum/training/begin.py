@@ -1,0 +1,163 @@
+"""How a new run begins: from texts and settings to a ``Run`` that is ready for its first step.
+
+In order: the folder's ``config.json`` says at once what was asked (a run killed while it prepares can be
+begun again from it); the model that training starts from, if any, is read; the texts are prepared, or a
+prepared folder is opened; the recipe is chosen, with minutes after measuring the machine; the parts are put
+together; ``config.json`` is written again with what was chosen and why.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from pantoum.config import AUTO, VERSION, ModelConfig, TrainSettings
+from pantoum.data.prepare import Prepared, open_prepared, prepare
+from pantoum.errors import SettingError
+from pantoum.formats import model_file
+from pantoum.formats.model_file import ModelFile
+from pantoum.text.tokenizer import from_spec
+from pantoum.training.assembly import Run, assemble, make_batches
+from pantoum.training.budget import DEFAULT_MINUTES, Budget, Clock, Span
+from pantoum.training.pace import chosen_by_pace
+from pantoum.training.recipe import Outlook, Recipe, choose
+from pantoum.training.run_folder import RunFolder, machine
+from pantoum.training.run_state import RunState
+
+__all__ = ["begin", "choose_recipe", "every", "identity", "monitored_tokens", "prepare_texts", "read_source"]
+
+SHAPE = ("cell", "hidden_size", "num_layers", "embedding_size", "tied", "residual", "norm")
+LEAST_MONITORED, MOST_MONITORED = 2048, 100_000
+MONITORED_SHARE = 0.003
+"""With minutes, an evaluation looks at as many tokens as are trained in this share of the time."""
+
+
+def begin(folder: RunFolder, settings: TrainSettings, texts: Sequence[str], clock: Clock,
+          command: Sequence[str] = ()) -> Run:
+    """A new run in its (empty) folder."""
+    asked = {name: value for name, value in asdict(settings).items() if name not in ("resume", "run")}
+    config: dict[str, Any] = {
+        "pantoum": VERSION, "command": list(command), "texts": [str(text) for text in texts],
+        "settings": asked, "machine": machine(), "began": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+    folder.write_config(config)
+    source = read_source(settings)
+    prepared = prepare_texts(settings, texts, folder.data, source)
+    notes = list(prepared.notes)
+    if source is not None:
+        notes.append(_unknown(prepared))
+    budget = Budget.asked(settings) or Budget("minutes", DEFAULT_MINUTES)
+    recipe, tokens_per_second = choose_recipe(settings, prepared, budget, clock, source)
+    batches = make_batches(prepared, recipe.batch_size, recipe.seq_len, notes=notes)
+    size = budget.size(batches.steps_per_epoch)
+    state = RunState(
+        recipe=recipe, budget=budget, span=Span(budget.by_clock, 0.0, size), timeless=not budget.by_clock,
+        identity=identity(prepared, source), batch_size=batches.batch_size, seq_len=batches.seq_len,
+        monitored=monitored_tokens(prepared, budget, size, batches.batch_size * batches.seq_len,
+                                   tokens_per_second))
+    run = assemble(folder, prepared, state, weights=None if source is None else source.parameters)
+    run.notes, run.checkpoint_every = notes, every(settings)
+    folder.write_config({
+        **config, "chosen": recipe.spec(), "reasons": list(recipe.reasons), "budget": str(budget),
+        "parameters": run.parameters, "kind": prepared.tokenizer.kind,
+        "vocab_size": prepared.tokenizer.vocab_size, "batch_size": state.batch_size, "seq_len": state.seq_len,
+        "tokens": {"train": prepared.train.count, "valid": prepared.valid.count if prepared.valid else 0}})
+    return run
+
+
+def prepare_texts(settings: TrainSettings, texts: Sequence[str], out: Path,
+                  source: ModelFile | None) -> Prepared:
+    """The training text as tokens: prepared into ``out``, or the folder that ``--data`` names."""
+    tokenizer = None if source is None else from_spec(source.tokenizer)
+    if settings.data is None:
+        if not texts:
+            raise SettingError("TEXT", None, "must name at least one text",
+                               "give a file, a folder, or - for stdin")
+        return prepare(texts, tokens=settings.tokens, vocab_size=settings.vocab_size,
+                       documents=settings.documents, valid=settings.valid,
+                       valid_fraction=settings.valid_fraction, out=out, tokenizer=tokenizer)
+    prepared = open_prepared(settings.data, texts or None, valid=settings.valid)
+    found = {"tokens": prepared.tokenizer.kind, "documents": prepared.tokenizer.documents}
+    for name, value in found.items():
+        asked = getattr(settings, name)
+        if not _agrees(asked, value):
+            raise SettingError(name, asked, f"must be {value}, as the text in {settings.data!r} was prepared",
+                               "leave it out, or prepare the text with it")
+    if tokenizer is not None and tokenizer.spec() != prepared.tokenizer.spec():
+        raise SettingError("data", settings.data, "was prepared with another tokenizer than the model's",
+                           "leave --data out, and the text is prepared with the model's tokenizer")
+    return prepared
+
+
+def read_source(settings: TrainSettings) -> ModelFile | None:
+    """The model that training starts from; settings that contradict it are refused."""
+    if settings.from_ is None:
+        return None
+    path = Path(settings.from_)
+    source = model_file.read(path / "model.safetensors" if path.is_dir() else path)
+    shape = ModelConfig.from_spec(source.config)
+    default = TrainSettings()
+    for name in SHAPE:
+        asked, known = getattr(settings, name), getattr(shape, name)
+        if asked not in (getattr(default, name), known):
+            raise SettingError(name, asked, f"must be {known}, as in the model of from", "leave it out")
+    kind = source.tokenizer.get("kind")
+    if not _agrees(settings.tokens, kind):
+        raise SettingError("tokens", settings.tokens, f"must be {kind}, as in the model of from",
+                           "leave it out")
+    return source
+
+
+def choose_recipe(settings: TrainSettings, prepared: Prepared, budget: Budget, clock: Clock,
+                  source: ModelFile | None) -> tuple[Recipe, float]:
+    """The recipe, and with minutes the tokens a second that it is expected to train (else 0)."""
+    shape = None if source is None else ModelConfig.from_spec(source.config)
+    outlook = Outlook(prepared.train.count, prepared.tokenizer.vocab_size,
+                      steps=int(budget.amount) if budget.kind == "steps" else None,
+                      epochs=budget.amount if budget.kind == "epochs" else None)
+    if not budget.by_clock:
+        return choose(settings, outlook, source=shape), 0.0
+    seconds = budget.amount * 60.0
+    left = max(seconds - clock.seconds, 0.1 * seconds)
+    return chosen_by_pace(settings, outlook, prepared, left, seconds, source=shape)
+
+
+def identity(prepared: Prepared, source: ModelFile | None) -> dict[str, Any]:
+    """What a resumed run must share with this one."""
+    valid = None if prepared.valid is None else prepared.valid.text_fingerprint.hex()
+    return {"text": prepared.train.text_fingerprint.hex(), "held-out text": valid,
+            "tokenizer": prepared.train.tokenizer_fingerprint.hex(),
+            "began_from": None if source is None else source.sha256}
+
+
+def monitored_tokens(prepared: Prepared, budget: Budget, size: float, batch: int,
+                     tokens_per_second: float) -> int:
+    """How much of the held-out text evaluations while training look at, so that they stay within 5 % of the
+    time: a token scored costs a third of one trained, warming half as many again, and both weights are."""
+    if prepared.valid is None:
+        return 0
+    if budget.by_clock:
+        affordable = MONITORED_SHARE * size * tokens_per_second
+    else:
+        affordable = 0.05 * max(1, int(size) // 20) * batch
+    return min(prepared.valid.count, int(min(max(affordable, LEAST_MONITORED), MOST_MONITORED)) + 1)
+
+
+def _unknown(prepared: Prepared) -> str:
+    """What of the text another model's tokenizer does not know."""
+    unknown, count = int(prepared.facts["train"].get("unknown", 0)), prepared.train.count
+    if not unknown:
+        return "the model's tokenizer knows all of the text"
+    return f"{unknown:,} of {count:,} training tokens are unknown to the model's tokenizer: read as <unk>"
+
+
+def _agrees(asked: object, known: object) -> bool:
+    """Whether a setting was left out, or names what is there (``bpe:500`` names ``bpe``)."""
+    return asked in (AUTO, None, known) or (known == "bpe" and str(asked).startswith("bpe:"))
+
+
+def every(settings: TrainSettings) -> int | None:
+    """Steps between checkpoints, if that was asked for."""
+    return None if settings.checkpoint_every == AUTO else int(settings.checkpoint_every)

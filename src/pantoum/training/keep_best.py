@@ -1,0 +1,135 @@
+"""The best weights so far, by held-out loss, and the model file that holds them.
+
+Every now and then the last and the averaged weights are both scored by ``segments:64`` over the first
+``monitored`` tokens of the held-out text (all of it where that is cheap); the better of both is kept, a
+copy, if it is better than the best before. At the run's end the kept weights are scored once over the whole
+held-out text: that is the figure in the model's card and in ``train --json``.
+
+Without a held-out text the last weights are kept, and nothing is claimed about them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy.typing as npt
+
+from pantoum.errors import PantoumError
+from pantoum.formats import model_file
+from pantoum.formats.model_file import ModelFile
+from pantoum.inference.evaluate import Evaluation, evaluate, held_out_loss
+from pantoum.inference.protocols import SEGMENTS
+from pantoum.network import LanguageModel
+from pantoum.text.tokenizer import Tokenizer
+from pantoum.training.backend import Backend
+from pantoum.training.run_state import Best
+
+__all__ = ["KeepBest"]
+
+Array = npt.NDArray[Any]
+
+
+class KeepBest:
+    """Scores weights on a network of its own, so that training's is never touched."""
+
+    def __init__(self, network: LanguageModel, tokenizer: Tokenizer, valid: Array | None, monitored: int,
+                 best: Best | None) -> None:
+        self.network = network
+        """Holds the weights that were looked at last, the better ones."""
+        self.best = best
+        self._tokenizer = tokenizer
+        self._valid = valid
+        self._monitored = None if valid is None else valid[:monitored]
+        self._kept: dict[str, Array] | None = None
+
+    @property
+    def judges_nothing(self) -> bool:
+        """Whether nothing is held out, so that the last weights are kept."""
+        return self._monitored is None
+
+    @property
+    def tokens_scored(self) -> int:
+        """Tokens that one ``look`` scores, both kinds of weights, warming apart."""
+        return 0 if self._monitored is None else 2 * len(self._monitored)
+
+    @property
+    def tokens_at_the_end(self) -> int:
+        """Tokens that the run's end scores: a last look, and all of the held-out text once."""
+        return self.tokens_scored + (0 if self._valid is None else len(self._valid))
+
+    def look(self, step: int, backend: Backend) -> tuple[float | None, bool]:
+        """The held-out loss of the better weights, and whether they are the best so far."""
+        if self._monitored is None:
+            self._copy_in(backend.weights(averaged=False))
+            return None, False
+        found = []
+        for averaged in (True, False):
+            weights = backend.weights(averaged)
+            if weights is not None:
+                self._copy_in(weights)
+                loss = held_out_loss(self.network, self._monitored, self._tokenizer, SEGMENTS)
+                found.append((loss if math.isfinite(loss) else math.inf, averaged))
+        loss, averaged = min(found)
+        if averaged:
+            self._copy_in(backend.weights(averaged=True))
+        if not math.isfinite(loss):
+            return None, False
+        improved = self.best is None or loss < self.best.loss
+        if improved:
+            self.best = Best(step, averaged, loss)
+            self._kept = self._copied()
+        return loss, improved
+
+    def keep_last(self, backend: Backend) -> None:
+        """Keep the last weights, for want of anything to judge by."""
+        self._copy_in(backend.weights(averaged=False))
+        self._kept = self._copied()
+
+    def recall(self, path: Path) -> str | None:
+        """Take up the best of earlier sessions from the model file; a note if that cannot be.
+
+        The file may be newer than the checkpoint (the run was killed between two), or of a run that is
+        prolonged from an earlier step: what it holds is the best so far, whatever was forgotten.
+        """
+        if not path.exists():
+            lost = self.best is not None
+            self.best = None
+            return f"{path} is gone: the best model is sought anew" if lost else None
+        try:
+            found = model_file.read(path)
+            monitor = found.card["monitor"]
+            if monitor is None or self._monitored is None:
+                return None
+            known = Best(int(found.card["step"]), bool(found.card["averaged"]),
+                         float(monitor["nats_per_token"]))
+            comparable = monitor["tokens"] == len(self._monitored) - 1
+        except (PantoumError, KeyError, TypeError, ValueError) as problem:
+            self.best = None
+            return f"{problem}: the best model is sought anew"
+        if comparable and (self.best is None or known.loss <= self.best.loss):
+            self.best, self._kept = known, found.parameters
+        return None
+
+    def evaluate(self) -> Evaluation | None:
+        """The kept weights over the whole held-out text."""
+        if self._valid is None or self._kept is None:
+            return None
+        self._copy_in(self._kept)
+        return evaluate(self.network, self._valid, self._tokenizer, SEGMENTS)
+
+    def model_file(self, card: dict[str, Any]) -> ModelFile | None:
+        """The kept weights as a model file; ``None`` while nothing is kept."""
+        if self._kept is None:
+            return None
+        config = {**self.network.config.spec()}
+        return ModelFile(config, dict(self._kept), self._tokenizer.spec(), card)
+
+    def _copy_in(self, weights: Mapping[str, Array] | None) -> None:
+        for name, array in (weights or {}).items():
+            self.network.parameters[name][...] = array
+
+    def _copied(self) -> dict[str, Array]:
+        return {name: array.copy() for name, array in self.network.parameters.items()}

@@ -1,0 +1,200 @@
+"""The training loop: a step, and what follows it, until the budget is used or someone asks to stop.
+
+``train`` is the whole of a session: the run's folder and its lock, a beginning or a resumption, the loop, the
+result. In the loop everything that matters between steps is in ``Run`` and its ``RunState``, nothing in
+local variables, so any step can be the last of a session and the first of the next.
+
+The loop knows the arithmetic only as a ``Backend``, the time only as a ``Clock``, and decides nothing that
+has a file of its own: when (``rhythm``), how fast (``schedule``), whether (``guard``), what is best
+(``keep_best``), what is told and saved (``upkeep``).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from pantoum.config import TrainSettings
+from pantoum.errors import DivergedError, StorageError
+from pantoum.formats import checkpoint, durable
+from pantoum.formats.checkpoint import Checkpoint
+from pantoum.formats.run_lock import RunLock
+from pantoum.inference.evaluate import Evaluation
+from pantoum.network import state as network_state
+from pantoum.report.record import Report
+from pantoum.training.assembly import Run
+from pantoum.training.backend import StepResult
+from pantoum.training.begin import begin
+from pantoum.training.budget import Clock
+from pantoum.training.guard import Guard, Verdict
+from pantoum.training.meter import Curve
+from pantoum.training.reporter import Reporter
+from pantoum.training.result import RunResult, of_finished, of_session
+from pantoum.training.resume import Finished, resume
+from pantoum.training.rhythm import ByClock, BySteps, Costs, Rhythm
+from pantoum.training.run_folder import create, find
+from pantoum.training.run_state import RunState
+from pantoum.training.schedule import Schedule
+from pantoum.training.signals import StopSignals
+from pantoum.training.upkeep import Upkeep
+
+__all__ = ["Loop", "train"]
+
+
+def train(settings: TrainSettings, texts: Sequence[str] = (), *,
+          on_report: Callable[[Report], None] | None = None, on_note: Callable[[str], None] | None = None,
+          started: float | None = None, command: Sequence[str] = ()) -> RunResult:
+    """Train as the settings ask, and return what became of it.
+
+    ``started`` is ``time.monotonic()`` at the command's start, from which minutes are counted. A signal to
+    stop is no error: the result's ``stopped`` names it, after a checkpoint. A second Ctrl-C raises
+    ``KeyboardInterrupt``.
+    """
+    clock = Clock(started)
+    folder = find(settings, texts) if settings.resume else create(settings, texts)
+    with RunLock(folder.path):
+        checkpoint.clean_temporary(folder.path)
+        try:
+            run = (resume if settings.resume else begin)(folder, settings, texts, clock, command)
+        except BaseException:
+            if not settings.resume:
+                durable.remove_tree(folder.path)  # it was made a moment ago, and nothing came of it
+            raise
+        if isinstance(run, Finished):
+            return of_finished(folder, run.state)
+        reporter = Reporter(folder, on_report, on_note)
+        with StopSignals() as stop:
+            loop = Loop(run, clock, reporter, stop, settings.stop_after)
+            loop.train()
+        return of_session(run, clock.seconds, loop.stopped, loop.evaluation, reporter)
+
+
+class Loop:
+    """One session of a run."""
+
+    def __init__(self, run: Run, clock: Clock, reporter: Reporter, stop: StopSignals,
+                 stop_after: int | None = None) -> None:
+        self.stopped: str | None = None
+        """What ended the session before its budget: a signal's name, or ``stop_after``."""
+        self.evaluation: Evaluation | None = None
+        """Of the best model over all of the held-out text, when the budget is used."""
+        self._run, self._clock, self._reporter = run, clock, reporter
+        self._stop, self._stop_after = stop, stop_after
+        state = run.state
+        if state.span.by_clock and run.opens_span:
+            state.span = replace(state.span, begin=clock.seconds)
+        self._guard = Guard(run.prepared.tokenizer.vocab_size)
+        if state.guard is not None:
+            self._guard.restore(state.guard)
+        self._schedule = Schedule(state.recipe.schedule, state.recipe.warm_up if state.span.warm_up else 0.0)
+        self._costs = Costs(saved_bytes=4 * 4 * run.parameters)
+        self._rhythm: Rhythm = (
+            ByClock(state.span, self._costs, clock.seconds, run.checkpoint_every) if state.span.by_clock
+            else BySteps(state.span, run.checkpoint_every))
+        self._upkeep = Upkeep(run, clock, reporter, self._guard, self._schedule, self._rhythm, self._costs)
+        state.phases["preparing"] += clock.seconds - clock.used_before
+
+    def train(self) -> None:
+        """Train until the budget is used or someone asks to stop, and save."""
+        for note in self._run.notes:
+            self._reporter.note(note)
+        try:
+            if self._run.went_back:
+                self._upkeep.save(anew=True)
+            while not self._over():
+                if self._step():
+                    self._upkeep.after_step()
+                    if self._upkeep.spoiled:
+                        self._roll_back("the weights are not finite")
+                self._upkeep.hear_saver()
+            if self.stopped is None:
+                self.evaluation = self._upkeep.finish()
+            else:
+                self._upkeep.pause()
+        except (DivergedError, StorageError) as problem:
+            self._reporter.note(str(problem))
+            self._upkeep.report(ended="failed")
+            raise
+        finally:
+            self._upkeep.saver.close()
+
+    def _over(self) -> bool:
+        state = self._run.state
+        if state.span.over(state.step, self._clock.seconds, step_seconds=self._costs.step,
+                           reserve=self._upkeep.reserve()):
+            # A clock that ran out before the first step still gets one, so that there is a model.
+            return state.step > 0
+        if self._stop.received is not None:
+            self.stopped = self._stop.received
+        elif self._stop_after is not None and state.step >= self._stop_after:
+            self.stopped = "stop_after"
+        return self.stopped is not None
+
+    def _step(self) -> bool:
+        """One batch through the guard; ``False`` if the run went back to an earlier step."""
+        run, state, upkeep = self._run, self._run.state, self._upkeep
+        rate = state.recipe.learning_rate * self._schedule.factor(upkeep.progress()) * self._guard.rate_factor
+        began = time.perf_counter()
+        inputs_BT, targets_BT, reset_BT, _ = next(run.batches)
+        result = run.backend.gradients(inputs_BT, targets_BT, reset_BT, run.carried, state.step, run.streams)
+        verdict = self._guard.judge(state.step + 1, result.loss, result.gradient_norm)
+        if verdict is Verdict.GIVE_UP:
+            raise DivergedError(
+                f"training does not recover: {self._guard.last_reason}, after {self._guard.rollbacks} "
+                f"rollbacks; give a learning_rate below {state.recipe.learning_rate:g}")
+        if verdict is Verdict.ROLL_BACK:
+            self._roll_back(self._guard.last_reason)
+            return False
+        if verdict is Verdict.ACCEPT:
+            run.backend.update(rate, state.recipe.clip)
+            for sums in (upkeep.since_report, state.curve.sums):
+                sums.add(result.loss, result.accuracy, targets_BT.size)
+            upkeep.rate, upkeep.gradient_norm = rate, result.gradient_norm
+        if self._guard.last_reason:
+            self._reporter.note(self._guard.last_reason)
+            self._guard.last_reason = ""
+        self._hand_on(result)
+        state.step, state.tokens, state.cursor = (
+            state.step + 1, state.tokens + targets_BT.size, run.batches.cursor)
+        took = time.perf_counter() - began
+        state.phases["training"] += took
+        self._costs.stepped(took, targets_BT.size)
+        return True
+
+    def _hand_on(self, result: StepResult) -> None:
+        """The streams go on from their new state; one that is not finite would spoil all batches to come."""
+        layers = network_state.to_arrays(result.state)
+        if all(bool(np.isfinite(layer).all()) for layer in layers):
+            self._run.carried = result.state
+
+    def _roll_back(self, why: str) -> None:
+        """To the last good checkpoint (each time one further back), or the start, at half the rate."""
+        run, state, trouble = self._run, self._run.state, self._run.state.step + 1
+        self._upkeep.saver.wait()
+        self._upkeep.hear_saver()
+        found = self._good_checkpoint()
+        if found is None:
+            state.curve, state.decay_step, record = Curve(), None, None
+        else:
+            good = RunState.from_spec(found.state)
+            state.step, state.tokens, state.cursor = good.step, good.tokens, good.cursor
+            state.curve, state.decay_step, record = good.curve, good.decay_step, good.guard
+        self._guard.rolled_back(trouble, record)
+        run.go_to(found)
+        self._reporter.note(f"{why}: ROLLED BACK to step {state.step:,}, going on at "
+                            f"{self._guard.rate_factor:g} of the rate ({self._guard.rollbacks}. rollback)")
+        self._upkeep.went_back()
+
+    def _good_checkpoint(self) -> Checkpoint | None:
+        """The newest good checkpoint, or the one before it at each further rollback; ``None``: the start."""
+        folder, step, rhythm = self._run.folder.path, self._run.state.step, self._rhythm
+        known = [kept for kept in checkpoint.steps(folder) if kept <= step]
+        if isinstance(rhythm, BySteps):
+            newest = rhythm.good_step(step) - self._guard.rollbacks * rhythm.every
+            known = [kept for kept in known if kept <= newest]
+        else:
+            known = known[: len(known) - self._guard.rollbacks]
+        return checkpoint.read(folder, known[-1]) if known else None

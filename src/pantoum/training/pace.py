@@ -1,0 +1,75 @@
+"""How fast this machine trains: measured on true updates of the model that is likely to be chosen.
+
+Used with minutes alone. At most 5 s or 3 % of the budget, whichever is less (one update is always made): the
+first update makes buffers and is not counted where there are others. What comes out is operations
+a second, from which the recipe takes its sizes; the weights trained meanwhile are given up.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pantoum.config import ModelConfig, TrainSettings
+from pantoum.data.prepare import Prepared
+from pantoum.training.assembly import make_backend, make_batches
+from pantoum.training.recipe import Outlook, Recipe, choose, work
+
+__all__ = ["MOST_SECONDS", "MOST_SHARE", "chosen_by_pace", "operations_a_second"]
+
+MOST_SECONDS, MOST_SHARE = 5.0, 0.03
+UPDATES = 4
+GUESS = 6e10
+"""Operations a second of two modest cores: only to choose what is measured."""
+USABLE = 0.92
+"""Share of the time that is left for training when evaluation and saving have had theirs."""
+
+
+def chosen_by_pace(settings: TrainSettings, outlook: Outlook, prepared: Prepared, seconds: float,
+                   budget: float, *, source: ModelConfig | None = None) -> tuple[Recipe, float]:
+    """The recipe for ``seconds`` of a ``budget``, and the tokens a second that it is expected to train."""
+    limit = min(MOST_SECONDS, MOST_SHARE * budget)
+    began = time.perf_counter()
+    candidate = choose(settings, replace(outlook, operations=GUESS * seconds * USABLE), source=source)
+    rate = operations_a_second(candidate, prepared, limit)
+    recipe = choose(settings, replace(outlook, operations=rate * seconds * USABLE), source=source)
+    left = limit - (time.perf_counter() - began)
+    if left > 0.4 * limit and not 0.5 < _work(recipe, outlook) / _work(candidate, outlook) < 2.0:
+        # Small models reach a smaller share of the machine's rate: measure what is really going to run.
+        rate = operations_a_second(recipe, prepared, left)
+        recipe = choose(settings, replace(outlook, operations=rate * seconds * USABLE), source=source)
+    tokens_per_second = rate / (6.0 * _work(recipe, outlook))
+    measured = f"measured: {rate / 1e9:.3g} billion operations, {tokens_per_second:,.0f} tokens a second"
+    return replace(recipe, reasons=(measured, *recipe.reasons)), tokens_per_second
+
+
+def operations_a_second(recipe: Recipe, prepared: Prepared, limit: float,
+                        now: Callable[[], float] = time.perf_counter) -> float:
+    """Floating-point operations a second of true updates, the best of a few."""
+    began = now()
+    vocab_size = prepared.tokenizer.vocab_size
+    backend = make_backend(recipe, vocab_size)
+    batches = make_batches(prepared, recipe.batch_size, recipe.seq_len)
+    state: Any = backend.initial_state(batches.batch_size)
+    streams: npt.NDArray[Any] = np.arange(batches.batch_size)
+    best = float("inf")
+    for update in range(UPDATES):
+        start = now()
+        inputs_BT, targets_BT, reset_BT, _ = next(batches)
+        state = backend.gradients(inputs_BT, targets_BT, reset_BT, state, update, streams).state
+        backend.update(recipe.learning_rate * 1e-2, recipe.clip)
+        took = now() - start
+        best = min(best, took)
+        if now() - began + took > limit:
+            break
+    tokens = batches.batch_size * batches.seq_len
+    return 6.0 * work(recipe.model, vocab_size) * tokens / max(best, 1e-9)
+
+
+def _work(recipe: Recipe, outlook: Outlook) -> int:
+    return work(recipe.model, outlook.vocab_size)

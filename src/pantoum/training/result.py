@@ -1,0 +1,74 @@
+"""What became of a session of training: the keys of ``train --json``, and the records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from pantoum.errors import PantoumError
+from pantoum.formats import model_file
+from pantoum.inference.evaluate import Evaluation
+from pantoum.report.record import Report
+from pantoum.training.assembly import Run
+from pantoum.training.reporter import Reporter
+from pantoum.training.run_folder import RunFolder
+from pantoum.training.run_state import RunState
+
+__all__ = ["RunResult", "of_finished", "of_session"]
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A session of a run, ended."""
+
+    run: Path
+    """The run folder."""
+    model: Path
+    """The best model so far."""
+    steps: int
+    tokens: int
+    """Targets trained on."""
+    seconds: float
+    """Of all sessions."""
+    parameters: int
+    validation: dict[str, Any] | None
+    """The best model's held-out figures by ``segments:64``; ``None`` where nothing is held out, or before the
+    budget is used."""
+    finished: bool
+    """Whether the budget is used."""
+    stopped: str | None = None
+    """What ended the session before: ``SIGINT``, ``SIGTERM``, ``SIGHUP``, ``stop_after``."""
+    already: bool = False
+    """Whether the run was finished before, and nothing was done."""
+    notes: tuple[str, ...] = ()
+    history: tuple[Report, ...] = ()
+    """The records of this session."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON; the records are in ``metrics.jsonl``."""
+        plain = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "history"}
+        return {**plain, "run": str(self.run), "model": str(self.model), "notes": list(self.notes)}
+
+
+def of_session(run: Run, seconds: float, stopped: str | None, evaluation: Evaluation | None,
+               reporter: Reporter) -> RunResult:
+    """The result of a session that has just ended."""
+    state = run.state
+    return RunResult(run.folder.path, run.folder.model, state.step, state.tokens, seconds, run.parameters,
+                     None if evaluation is None else evaluation.to_dict(), finished=state.finished,
+                     stopped=stopped, notes=tuple(reporter.notes), history=tuple(reporter.history))
+
+
+def of_finished(folder: RunFolder, state: RunState) -> RunResult:
+    """The result of a run that was finished before: its model's card says how well."""
+    card: Mapping[str, Any] = {}
+    notes = [f"the run is finished ({state.step:,} steps); give --steps, --minutes or --epochs to go further"]
+    try:
+        card = model_file.read(folder.model).card
+    except PantoumError as problem:
+        notes.append(str(problem))
+    return RunResult(folder.path, folder.model, state.step, state.tokens, state.seconds,
+                     int(card.get("parameters", 0)), card.get("validation"), finished=True, already=True,
+                     notes=tuple(notes))

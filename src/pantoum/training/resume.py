@@ -1,0 +1,179 @@
+"""How a run goes on: from its newest checkpoint that verifies, as if nothing had happened.
+
+- An unfinished run completes its budget. A budget that is given again must say something: the same one is
+  accepted, a longer or shorter one takes its place (from the checkpoint where the rate began to fall, if the
+  run is past it).
+- A finished run is left alone, unless a budget is given: then it goes *further* by that, from the
+  checkpoint where the rate began to fall, without a new warm-up.
+- A run that was killed before its first checkpoint begins again from what ``config.json`` says was asked.
+- Only the budget, threads and the saving interval may change. Text, tokenizer, shape or a setting that
+  differs is refused with what differs; settings that are left out are those of the run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pantoum.config import DropoutConfig, TrainSettings
+from pantoum.data.prepare import Prepared, differences, open_prepared
+from pantoum.errors import CheckpointError, RunError, SettingError
+from pantoum.formats import checkpoint
+from pantoum.formats.checkpoint import Checkpoint
+from pantoum.training.assembly import Run, assemble
+from pantoum.training.begin import begin, every, identity, read_source
+from pantoum.training.budget import Budget, Clock, Span
+from pantoum.training.recipe import Recipe
+from pantoum.training.run_folder import RunFolder
+from pantoum.training.run_state import RunState
+from pantoum.training.schedule import Schedule
+
+__all__ = ["Finished", "resume"]
+
+MAY_CHANGE = ("minutes", "steps", "epochs", "stop_after", "checkpoint_every", "data", "run", "resume")
+OF_THE_TEXT = ("valid", "valid_fraction", "tokens", "vocab_size", "documents", "from_")
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The run is complete, and nothing further was asked."""
+
+    state: RunState
+
+
+def resume(folder: RunFolder, settings: TrainSettings, texts: Sequence[str], clock: Clock,
+           command: Sequence[str] = ()) -> Run | Finished:
+    """The run in ``folder``, ready to go on; or the news that it is finished."""
+    found = checkpoint.newest(folder.path)
+    config = folder.read_config() if found is None or folder.config.exists() else {}
+    known = _recorded(config)
+    recorded = known or TrainSettings()
+    if found is None:
+        return _from_the_start(folder, settings, recorded, texts or config.get("texts", ()), clock, command)
+    notes = list(found.notes)
+    state = RunState.from_spec(found.state)
+    _refuse_other_settings(settings, known, state.recipe)
+    asked = Budget.asked(settings)
+    if state.finished and asked is None:
+        return Finished(state)
+    prepared = open_prepared(settings.data or recorded.data or folder.data)
+    _refuse_other_texts(prepared, state, texts, settings.valid or recorded.valid)
+    clock.used_before = state.seconds
+    went_back, opens_span = False, asked is not None and (state.finished or asked != state.budget)
+    if asked is not None and opens_span:
+        opens_span = state.finished
+        found, state, went_back = _with_budget(folder, found, state, asked, prepared, notes)
+    run = assemble(folder, prepared, state, weights=_source_weights(recorded.from_, state))
+    run.go_to(found)
+    run.notes, run.checkpoint_every = notes, every(settings)
+    run.opens_span, run.went_back = opens_span, went_back
+    lost = run.keep_best.recall(folder.model)
+    run.notes += [f"going on from step {state.step:,}", *([lost] if lost else [])]
+    return run
+
+
+def _from_the_start(folder: RunFolder, settings: TrainSettings, recorded: TrainSettings, texts: Sequence[str],
+                    clock: Clock, command: Sequence[str]) -> Run:
+    """A run that was killed before its first checkpoint."""
+    _refuse_other_settings(settings, recorded, None)
+    given = {name: getattr(settings, name) for name in MAY_CHANGE[:6]
+             if getattr(settings, name) != getattr(TrainSettings(), name)}
+    if Budget.asked(settings) is not None:
+        given = {"minutes": None, "steps": None, "epochs": None, **given}
+    if "-" in texts:  # stdin cannot be read twice; what came through it is in the folder, if it was all read
+        texts, given["data"] = (), str(folder.data)
+    run = begin(folder, replace(recorded, **given), texts, clock, command)
+    run.notes.append("there was no checkpoint yet: beginning from the start")
+    return run
+
+
+def _with_budget(folder: RunFolder, found: Checkpoint, state: RunState, asked: Budget, prepared: Prepared,
+                 notes: list[str]) -> tuple[Checkpoint, RunState, bool]:
+    """Where to go on from under a new budget, and the state with it; whether later checkpoints are void."""
+    finished, used = state.finished, state.seconds
+    steps_per_epoch = (prepared.train.count - 1) // (state.batch_size * state.seq_len)
+    size = asked.size(steps_per_epoch)
+    falls = Schedule(state.recipe.schedule, state.recipe.warm_up).decay_begins
+    went_back = False
+    if state.decay_step is not None and state.decay_step != state.step and falls < 1.0:
+        try:
+            found = checkpoint.read(folder.path, state.decay_step)
+            state, went_back = RunState.from_spec(found.state), True
+            notes.append(f"back to step {state.step:,}, where the rate began to fall")
+        except CheckpointError as problem:
+            notes.append(f"{problem}; going on from the end instead")
+    here = used if asked.by_clock else float(state.step)
+    if finished:
+        # Further by the clock: from what all sessions used; by steps: from where training goes on.
+        span = Span(asked.by_clock, here, here + size, warm_up=False)
+    else:
+        span = Span(asked.by_clock, state.span.begin if asked.by_clock == state.span.by_clock else 0.0, size,
+                    warm_up=state.span.warm_up and state.decay_step is None)
+        if size <= here:
+            raise SettingError(asked.kind, asked.amount, "is less than the run has used already, which is "
+                               f"at step {state.step:,}", "give more, or leave it out to complete the run")
+    notes.append(f"the budget is now {asked}" + (" further" if finished else ""))
+    state = replace(state, span=span, budget=asked, finished=False, decay_step=None, seconds=used,
+                    timeless=state.timeless and not asked.by_clock)
+    return found, state, went_back
+
+
+def _refuse_other_texts(prepared: Prepared, state: RunState, texts: Sequence[str], valid: str | None) -> None:
+    """The tokens must be those the run began with, and texts, where they are given, those of the tokens."""
+    now = identity(prepared, None)
+    differ = [f"another {what}" for what in ("text", "held-out text", "tokenizer")
+              if now[what] != state.identity[what]]
+    if not differ and texts:
+        differ = differences(prepared, texts, valid=valid)
+    if differ:
+        raise RunError(f"the run cannot go on with other data: {'; '.join(differ)}; give what it began with "
+                       "(TEXT may be left out), or begin a new run, with --from for this one's model")
+
+
+def _refuse_other_settings(settings: TrainSettings, recorded: TrainSettings | None,
+                           recipe: Recipe | None) -> None:
+    """What is given must be what the run has; what is left out is its default, and says nothing."""
+    default = TrainSettings()
+    differ = []
+    for name in vars(default):
+        given = getattr(settings, name)
+        if name in MAY_CHANGE or given == getattr(default, name):
+            continue
+        if recipe is not None and name not in OF_THE_TEXT:
+            known = _of_recipe(recipe, name)
+            given = DropoutConfig.parse(given).spell() if name == "dropout" else given
+        elif recorded is not None:
+            known = getattr(recorded, name)
+        else:
+            continue
+        if known != given:
+            differ.append(f"{name.rstrip('_')} is {given}, the run has {known}")
+    if differ:
+        raise RunError(f"a resumed run keeps its settings, but {'; '.join(differ)}; leave it out, or begin "
+                       "a new run")
+
+
+def _of_recipe(recipe: Recipe, name: str) -> Any:
+    """A setting as the run really has it."""
+    if name == "dropout":
+        return recipe.model.dropout.spell()
+    return getattr(recipe.model, name) if hasattr(recipe.model, name) else getattr(recipe, name)
+
+
+def _recorded(config: Mapping[str, Any]) -> TrainSettings | None:
+    """The settings that the run began with, if they are known."""
+    known, names = config.get("settings"), vars(TrainSettings())
+    if not isinstance(known, Mapping):
+        return None
+    return TrainSettings(**{name: value for name, value in known.items() if name in names})
+
+
+def _source_weights(path: str | None, state: RunState) -> Mapping[str, Any] | None:
+    """The weights that the run began from: needed again only if it is rolled back to its very start."""
+    if state.identity.get("began_from") is None or path is None or not Path(path).exists():
+        return None
+    source = read_source(TrainSettings(from_=path))
+    same = source is not None and source.sha256 == state.identity["began_from"]
+    return source.parameters if source is not None and same else None

@@ -1,0 +1,169 @@
+"""When to evaluate, save, sample and report, and how much time the end needs.
+
+``BySteps``: evaluation and saving on a grid of ``max(1, steps // 20)`` steps, by counting alone, so that the
+same command does the same things at the same steps wherever it is stopped and resumed.
+
+``ByClock``: as often as it is worth, by what it was measured to cost: evaluation takes at most 4 % of the
+time, saving 1.5 %, samples 1 %. Twenty evaluations a run are enough; a save is due at least once in
+five minutes, for that is what a crash would cost.
+
+``Costs`` remembers what things took; ``reserve`` is what the last evaluation and saving will.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pantoum.training.budget import Span
+
+__all__ = ["ByClock", "BySteps", "Costs", "Rhythm"]
+
+EVALUATIONS = 20
+EVALUATION_SHARE, SAVING_SHARE, SAMPLING_SHARE = 0.04, 0.015, 0.01
+SOONEST_SAVE, LATEST_SAVE = 5.0, 300.0
+SAVED_BYTES_PER_SECOND = 100e6
+"""A cautious guess until a save was measured."""
+FORWARD = 0.4
+"""Seconds of a token scored, as a share of a token trained: a guess until an evaluation was measured."""
+LEAVING = 0.2
+"""Seconds to write the page and to end the process."""
+CURVE_POINTS = 100
+
+
+class Costs:
+    """Seconds that things took, the newer the heavier."""
+
+    def __init__(self, *, saved_bytes: int = 0) -> None:
+        self.step = 0.0
+        self.token = 0.0
+        """A token trained."""
+        self.evaluation: float | None = None
+        """An evaluation of the monitored part, both kinds of weights."""
+        self.scored: float | None = None
+        """A token scored."""
+        self.saving = saved_bytes / SAVED_BYTES_PER_SECOND
+        self.sampling: float | None = None
+
+    def stepped(self, seconds: float, tokens: int) -> None:
+        """An update took so long. The first steps make buffers, so they are soon forgotten."""
+        self.step = seconds if self.step == 0.0 else self.step + 0.2 * (seconds - self.step)
+        self.token = self.step / tokens
+
+    def evaluated(self, seconds: float, tokens: int) -> None:
+        """An evaluation took so long for so many tokens scored, warming included."""
+        self.evaluation = seconds
+        self.scored = seconds / tokens
+
+    def saved(self, seconds: float) -> None:
+        """Saving took so long, the part in the background included."""
+        self.saving = seconds
+
+    def reserve(self, scored_at_the_end: int) -> float:
+        """Seconds kept back for the last evaluation of so many tokens, and the last save."""
+        scored = self.token * FORWARD if self.scored is None else self.scored
+        return scored * scored_at_the_end + 1.5 * self.saving + LEAVING
+
+
+class Rhythm(Protocol):
+    """Asked after every step, evaluation first, saving last."""
+
+    def evaluation_due(self, step: int, seconds: float) -> bool:
+        """Whether to evaluate now."""
+
+    def saving_due(self, step: int, seconds: float) -> bool:
+        """Whether to save a checkpoint now."""
+
+    def sample_due(self, step: int, seconds: float) -> bool:
+        """Whether the model should write something; asked after an evaluation."""
+
+    def point_due(self, step: int, seconds: float) -> bool:
+        """Whether the curve gets a point now."""
+
+    def evaluated(self, step: int, seconds: float) -> None:
+        """It was done."""
+
+    def saved(self, step: int, seconds: float) -> None:
+        """It was done, or has failed and is to be tried again when next due."""
+
+
+class BySteps:
+    """On a grid of steps; reads no clock."""
+
+    def __init__(self, span: Span, checkpoint_every: int | None) -> None:
+        self._begin, self._length = int(span.begin), int(span.end - span.begin)
+        self.every = max(1, self._length // EVALUATIONS)
+        """Steps between evaluations, and between saves that are always made."""
+        self._save_every = checkpoint_every
+        self._point_every = max(1, self._length // CURVE_POINTS)
+
+    def evaluation_due(self, step: int, seconds: float) -> bool:
+        """On the grid, and at the end."""
+        done = step - self._begin
+        return done % self.every == 0 or done == self._length
+
+    def saving_due(self, step: int, seconds: float) -> bool:
+        """On the same grid, and on the one that was asked for."""
+        asked = self._save_every is not None and step % self._save_every == 0
+        return asked or self.evaluation_due(step, seconds)
+
+    def sample_due(self, step: int, seconds: float) -> bool:
+        """With each evaluation."""
+        return True
+
+    def point_due(self, step: int, seconds: float) -> bool:
+        """A hundred times a run, and with each evaluation."""
+        return (step - self._begin) % self._point_every == 0
+
+    def good_step(self, step: int) -> int:
+        """The newest step of the grid up to ``step``: where a rollback goes, however the run was cut."""
+        return step - (step - self._begin) % self.every
+
+    def evaluated(self, step: int, seconds: float) -> None:
+        """Nothing depends on it."""
+
+    def saved(self, step: int, seconds: float) -> None:
+        """Nothing depends on it."""
+
+
+class ByClock:
+    """By the time that has gone and what things cost."""
+
+    def __init__(self, span: Span, costs: Costs, begin: float, checkpoint_every: int | None) -> None:
+        self._costs = costs
+        self._length = max(span.end - span.begin, 1e-9)
+        self._save_every = checkpoint_every
+        self._evaluated = self._saved = self._sampled = self._marked = begin
+
+    def evaluation_due(self, step: int, seconds: float) -> bool:
+        """A twentieth of the run, or longer where that would cost too much."""
+        cost = self._costs.evaluation or 0.0
+        return seconds - self._evaluated >= max(self._length / EVALUATIONS, cost / EVALUATION_SHARE)
+
+    def saving_due(self, step: int, seconds: float) -> bool:
+        """By the steps asked for; else by time: rarely enough to be cheap, often enough to lose little."""
+        if self._save_every is not None:
+            return step % self._save_every == 0
+        pause = min(max(SOONEST_SAVE, self._costs.saving / SAVING_SHARE), LATEST_SAVE)
+        return seconds - self._saved >= pause
+
+    def sample_due(self, step: int, seconds: float) -> bool:
+        """Where the last sample's time has become a small share of what has passed since."""
+        due = seconds - self._sampled >= (self._costs.sampling or 0.0) / SAMPLING_SHARE
+        if due:
+            self._sampled = seconds
+        return due
+
+    def point_due(self, step: int, seconds: float) -> bool:
+        """A hundred times a run."""
+        due = seconds - self._marked >= self._length / CURVE_POINTS
+        if due:
+            self._marked = seconds
+        return due
+
+    def evaluated(self, step: int, seconds: float) -> None:
+        """Count from here."""
+        self._evaluated = seconds
+
+    def saved(self, step: int, seconds: float) -> None:
+        """Count from here."""
+        self._saved = seconds

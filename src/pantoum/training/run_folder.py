@@ -1,0 +1,164 @@
+"""The folder of a run: its name, where each of its files stands, and ``config.json``.
+
+    runs/book/                     named for the text; then book-2, book-3
+      model.safetensors            the best model so far, the only safetensors file here
+      config.json                  settings, what was chosen and why, the command, the machine
+      metrics.jsonl                a line a report
+      report.html                  the run to look at
+      checkpoints/step-NNNNNNNN/   all that a resumed run needs
+      data/                        token shards
+
+A new run makes its folder in one step, so that two commands never share one; an existing folder is only
+entered to resume. ``config.json`` is for people and for a run that was killed before its first checkpoint;
+what a checkpoint says goes before it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pantoum.config import TrainSettings
+from pantoum.errors import RunError, SettingError
+from pantoum.formats import durable, plain_json
+from pantoum.formats.refusal import translated
+
+__all__ = ["RunFolder", "create", "find", "machine"]
+
+RUNS = Path("runs")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where the files of one run are."""
+
+    path: Path
+
+    @property
+    def model(self) -> Path:
+        """The best model so far."""
+        return self.path / "model.safetensors"
+
+    @property
+    def config(self) -> Path:
+        """Settings, command, machine."""
+        return self.path / "config.json"
+
+    @property
+    def metrics(self) -> Path:
+        """A line a report."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def page(self) -> Path:
+        """The run to look at."""
+        return self.path / "report.html"
+
+    @property
+    def data(self) -> Path:
+        """Token shards, unless another folder was given for them."""
+        return self.path / "data"
+
+    def write_config(self, config: Mapping[str, Any]) -> None:
+        """Write ``config.json``, for people: indented."""
+        durable.write_file(self.config, json.dumps(config, indent=2, ensure_ascii=False).encode() + b"\n")
+
+    def read_config(self) -> dict[str, Any]:
+        """Read ``config.json``."""
+        advice = "give the folder of a run that pantoum began"
+        with translated("read", self.config):
+            if not self.config.is_file():
+                raise RunError(f"run is {str(self.path)!r}: there is no config.json in it; {advice}")
+            content = self.config.read_bytes()
+        try:
+            config = plain_json.decode(content)
+        except ValueError as problem:
+            raise RunError(f"{self.config} cannot be used: {problem}; {advice}") from None
+        if not isinstance(config, dict):
+            raise RunError(f"{self.config} cannot be used: it is not a JSON object; {advice}")
+        return config
+
+
+def create(settings: TrainSettings, texts: Sequence[str]) -> RunFolder:
+    """Make the folder of a new run: the one named, which must not exist, or the next free ``runs/<stem>``."""
+    if settings.run is not None:
+        path = Path(settings.run)
+        if not _made(path):
+            what, or_resume = ("exists already", ", or --resume to go on with that run")
+            if not path.is_dir():
+                what, or_resume = "is a file", ""
+            raise RunError(f"run is {settings.run!r}: it {what}, and a new run needs a new folder; "
+                           f"give another name{or_resume}")
+        return RunFolder(path)
+    number = 1
+    while not _made(path := RUNS / _name(texts, number)):
+        number += 1
+    return RunFolder(path)
+
+
+def find(settings: TrainSettings, texts: Sequence[str]) -> RunFolder:
+    """The folder of the run to resume: the one named, or the newest ``runs/<stem>`` of the text."""
+    if settings.run is not None:
+        path = Path(settings.run)
+        if not path.is_dir():
+            what = "is a file" if path.exists() else "does not exist"
+            raise RunError(f"run is {settings.run!r}: it {what}; give the folder of a run to resume")
+        return RunFolder(path)
+    if not texts:
+        raise SettingError("run", None, "must name the run to resume where no text is given",
+                           "give --run DIR")
+    newest = None
+    number = 1
+    while (path := RUNS / _name(texts, number)).is_dir():
+        newest, number = path, number + 1
+    if newest is None:
+        raise RunError(f"run is {str(path)!r}: there is no such run to resume; give --run DIR, or leave "
+                       "--resume out to begin one")
+    return RunFolder(newest)
+
+
+def machine() -> dict[str, Any]:
+    """What the run was trained on, as far as figures depend on it."""
+    blas = np.show_config(mode="dicts")
+    library = blas.get("Build Dependencies", {}).get("blas", {}) if isinstance(blas, dict) else {}
+    return {
+        "system": platform.system(), "architecture": platform.machine(), "cores": os.cpu_count(),
+        "processor": _processor(), "python": platform.python_version(), "numpy": np.__version__,
+        "blas": " ".join(str(library.get(key, "")) for key in ("name", "version")).strip(),
+    }
+
+
+def _processor() -> str:
+    """The processor's name, where the system tells it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor()
+
+
+def _made(path: Path) -> bool:
+    """Make the folder, in one step that only one command can do; whether it was this one."""
+    durable.make_folder(path.absolute().parent)
+    with translated("make the run folder", path):
+        try:
+            path.mkdir()
+        except FileExistsError:
+            return False
+    return True
+
+
+def _name(texts: Sequence[str], number: int) -> str:
+    """The stem of the first text, and a number from the second run on."""
+    first = texts[0] if texts else ""
+    stem = "stdin" if first == "-" else Path(first).absolute().stem or "text"
+    return stem if number == 1 else f"{stem}-{number}"

@@ -1,0 +1,93 @@
+"""Where a run stands, but for its arrays: what a checkpoint's ``state.json`` holds.
+
+All of it is plain (numbers, texts, lists, dicts), exact through JSON, and enough, with the arrays, to go on
+as if nothing had happened: the recipe, the span of the budget, the cursor, the guard's record, the curve, the
+best so far, counters and seconds. Only ``seconds`` and ``phases`` come from a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from pantoum.errors import CheckpointError
+from pantoum.report.record import PHASES
+from pantoum.training.budget import Budget, Span
+from pantoum.training.meter import Curve
+from pantoum.training.recipe import Recipe
+
+__all__ = ["Best", "RunState"]
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best weights so far: those of the model file."""
+
+    step: int
+    averaged: bool
+    """Whether they are the running average."""
+    loss: float
+    """Held-out, over the monitored part; nats a token by ``segments:64``."""
+
+
+@dataclass
+class RunState:
+    """The plain half of a checkpoint."""
+
+    recipe: Recipe
+    span: Span
+    budget: Budget
+    """As asked, for people and to know a repeated one."""
+    identity: dict[str, Any]
+    """What a resumed run must share: fingerprints of texts and tokenizer, the model it began from."""
+    batch_size: int
+    """Streams in use, fewer than the recipe's where the text is small."""
+    seq_len: int
+    monitored: int = 0
+    """Held-out tokens that evaluations while training look at."""
+    timeless: bool = True
+    """Whether the budget was never counted in time, so that the same command gives the same bits."""
+    step: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    phases: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
+    cursor: dict[str, int] | None = None
+    guard: dict[str, Any] | None = None
+    curve: Curve = field(default_factory=Curve)
+    best: Best | None = None
+    decay_step: int | None = None
+    """The step of the checkpoint where the rate began to fall; ``None`` before that."""
+    finished: bool = False
+
+    def spec(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "version": VERSION, "recipe": self.recipe.spec(), "span": self.span.spec(),
+            "budget": asdict(self.budget), "identity": dict(self.identity),
+            "batch_size": self.batch_size, "seq_len": self.seq_len, "monitored": self.monitored,
+            "timeless": self.timeless, "step": self.step, "tokens": self.tokens, "seconds": self.seconds,
+            "phases": dict(self.phases), "cursor": self.cursor, "guard": self.guard,
+            "curve": self.curve.spec(), "best": None if self.best is None else asdict(self.best),
+            "decay_step": self.decay_step, "finished": self.finished,
+        }
+
+    @staticmethod
+    def from_spec(spec: Mapping[str, Any]) -> RunState:
+        """The inverse of ``spec``."""
+        values = dict(spec)
+        if values.pop("version", None) != VERSION:
+            raise CheckpointError(f"the checkpoint's version is {spec.get('version')!r}, this pantoum reads "
+                                  f"{VERSION}; resume with the pantoum that wrote it")
+        curve = Curve()
+        try:
+            curve.restore(values["curve"])
+            return RunState(**{
+                **values, "recipe": Recipe.from_spec(values["recipe"]), "span": Span(**values["span"]),
+                "budget": Budget(**values["budget"]), "curve": curve,
+                "best": None if values["best"] is None else Best(**values["best"])})
+        except (KeyError, TypeError) as problem:
+            words = f"the checkpoint's state is incomplete ({problem}); start a new run"
+            raise CheckpointError(words) from None

@@ -1,0 +1,103 @@
+"""A whole run, from a text to a model file, and what it leaves behind."""
+
+import hashlib
+import json
+import math
+
+import pytest
+
+from pantoum.errors import RunError, SettingError, TextError
+from pantoum.formats import checkpoint, metrics, model_file
+from pantoum.inference.evaluate import evaluate
+from pantoum.inference.loaded_model import load
+
+
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_a_run_learns_and_leaves_a_model_a_log_a_page_and_its_settings(run, tmp_path):
+    records = []
+    result = run(steps=60, learning_rate=0.03, listen=records.append)
+    folder = tmp_path / "run"
+    assert result.finished and result.steps == 60 and result.stopped is None and result.run == folder
+    assert records[-1].ended == "finished" and records[-1].progress == 1.0
+    losses = [record.valid for record in records if record.valid is not None]
+    assert len(losses) == 20 and losses[-1] < losses[0] - 0.5
+    assert [line["step"] for line in metrics.read(folder / "metrics.jsonl")] == [r.step for r in records]
+    assert {path.name for path in folder.iterdir()} == {
+        ".lock", "model.safetensors", "config.json", "metrics.jsonl", "report.html", "checkpoints", "data"}
+    config = json.loads((folder / "config.json").read_text())
+    assert config["settings"]["steps"] == 60 and config["chosen"]["model"]["hidden_size"] == 12
+    assert checkpoint.steps(folder) == [36, 54, 57, 60]
+
+
+def test_the_figure_of_the_run_is_what_evaluating_its_model_gives(run):
+    result = run(steps=20)
+    model = load(result.model)
+    held_out = model_file.read(result.model).card["validation"]
+    assert result.validation == held_out and held_out["protocol"] == "segments:64"
+    from pantoum.data.prepare import open_prepared
+    tokens = open_prepared(result.run / "data").valid.tokens
+    again = evaluate(model.network, tokens, model.tokenizer, "segments:64")
+    assert math.isclose(again.nats_per_token, held_out["nats_per_token"], rel_tol=1e-6)
+
+
+def test_the_same_command_gives_the_same_file_byte_for_byte(run, tmp_path):
+    one, other = run("one", steps=12, dropout=0.2), run("other", steps=12, dropout=0.2)
+    assert digest(one.model) == digest(other.model)
+    different = run("different", steps=12, dropout=0.2, seed=1)
+    assert digest(different.model) != digest(one.model)
+
+
+def test_nothing_of_this_machine_or_moment_is_in_the_model_file(run, tmp_path):
+    card = model_file.read(run(steps=4).model).card
+    assert "seconds" not in card and str(tmp_path) not in json.dumps(card)
+    assert card["texts"][0]["name"] == "story.txt" and len(card["curve"]) <= 200
+
+
+def test_without_a_held_out_text_the_last_model_is_kept_and_nothing_is_claimed(run):
+    result = run(steps=6, valid_fraction=0.0)
+    card = model_file.read(result.model).card
+    assert result.validation is None and card["validation"] is None and card["step"] == 6
+
+
+def test_minutes_end_on_time(run):
+    result = run(minutes=0.05, hidden_size="auto", num_layers="auto", embedding_size="auto",
+                 batch_size="auto", seq_len="auto")
+    assert result.finished and 1.0 < result.seconds < 3.0 * 1.03 + 2.0 and result.steps > 1
+    assert "seconds" in model_file.read(result.model).card
+
+
+def test_an_existing_folder_is_never_entered(run, tmp_path):
+    run(steps=1)
+    before = digest(tmp_path / "run" / "model.safetensors")
+    with pytest.raises(RunError, match="exists already"):
+        run(steps=1)
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(RunError, match="is a file"):
+        run("file", steps=1)
+    assert digest(tmp_path / "run" / "model.safetensors") == before
+
+
+def test_what_fails_to_begin_leaves_no_folder(run, tmp_path):
+    (tmp_path / "empty.txt").write_text("")
+    for texts in ([str(tmp_path / "empty.txt")], [str(tmp_path / "missing.txt")]):
+        with pytest.raises(TextError):
+            run(steps=1, texts=texts)
+    with pytest.raises(SettingError, match="must name at least one text"):
+        run(steps=1, texts=[])
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_text_too_small_for_the_batch_trains_smaller_and_says_so(run, tmp_path):
+    small = tmp_path / "small.txt"
+    small.write_text("ab" * 30)
+    result = run(steps=3, texts=[str(small)], batch_size=64, seq_len=64)
+    assert result.steps == 3 and any("too few for batch_size 64" in note for note in result.notes)
+
+
+def test_settings_that_cannot_be_met_are_refused_in_one_line(run):
+    with pytest.raises(SettingError, match="optimizer is 'muon': must be adamw") as caught:
+        run(steps=1, optimizer="muon")
+    assert "\n" not in str(caught.value)
