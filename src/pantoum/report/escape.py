@@ -1,0 +1,43 @@
+"""Text that nobody vouches for, made safe to show: a model's samples, file names, a held-out page.
+
+A model writes whatever it has learned to write, so a sample may hold ``</script>``, an escape sequence that
+repaints a terminal, or a mark that turns the rest of the line around. Such characters are shown, not obeyed:
+control characters as their pictures (``␛``), invisible and direction marks by number (``⟨U+202E⟩``), halves
+of surrogate pairs as U+FFFD. Line feeds and tabs stay. Nothing is dropped without a trace.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+
+__all__ = ["markup", "visible"]
+
+# C0 and DEL and C1 controls; soft hyphen; zero-width and direction marks; line and paragraph separators;
+# direction overrides and isolates; invisible operators; the byte-order mark; interlinear marks; tag
+# characters. A zero-width joiner (U+200D) stays: scripts and emoji are written with it.
+_UNSAFE = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u200b\u200c\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+
+def _shown(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    if code < 0x20:
+        return chr(0x2400 + code)
+    if code == 0x7F:
+        return "\u2421"
+    if 0xD800 <= code <= 0xDFFF:
+        return "\ufffd"
+    return f"⟨U+{code:04X}⟩"
+
+
+def visible(text: str) -> str:
+    """``text`` as it can be printed on a terminal or a page without being obeyed."""
+    return _UNSAFE.sub(_shown, text.replace("\r\n", "\n"))
+
+
+def markup(text: str) -> str:
+    """``text`` as the content of an element or a quoted attribute of HTML or SVG."""
+    return html.escape(visible(text), quote=True)

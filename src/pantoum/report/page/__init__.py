@@ -1,0 +1,78 @@
+"""``report.html``: one run as one page that a person would want to show.
+
+A pure function of a ``Story`` (a run's records, settings and held-out figures): the same story, the same
+bytes. The page is one file. It loads nothing, and a content security policy says so to the browser; the
+only script allowed is its own, by hash, and the page is whole without it. From the top: what was trained
+and how well, beside ``xz`` and ``bz2``; the curves; what the model wrote on the way; a held-out page
+coloured by surprisal; settings, command, machine; what happened. Like a pantoum, it ends with the line it
+began with.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from importlib import resources
+
+from pantoum.report import curves, surprisal
+from pantoum.report.page import headline, motif, sections
+from pantoum.report.story import Story
+
+__all__ = ["Story", "render"]
+
+
+@cache
+def _file(name: str) -> str:
+    return (resources.files("pantoum.report.page") / name).read_text(encoding="utf-8")
+
+
+def style() -> str:
+    """The page's whole style sheet."""
+    return curves.STYLE + surprisal.STYLE + "\n" + _file("style.css")
+
+
+def render(story: Story) -> str:
+    """The page as one self-contained HTML document."""
+    script = _file("script.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'; img-src data:"
+    line = headline.first_line(story)
+    body = "\n".join(
+        part
+        for part in (
+            headline.section(story),
+            sections.curves(story),
+            sections.samples(story),
+            sections.passage(story),
+            sections.settings(story),
+            sections.notes(story),
+        )
+        if part
+    )
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="generator" content="pantoum">
+<title>{line}</title>
+<link rel="icon" href="data:,">
+<style>
+{style()}</style>
+</head>
+<body>
+{motif.band()}
+<main>
+{body}
+</main>
+<footer>
+<p class="line">{line}</p>
+{motif.band()}
+</footer>
+<script>{script}</script>
+</body>
+</html>
+"""

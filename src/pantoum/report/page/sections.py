@@ -1,0 +1,224 @@
+"""The body of the page, a function a section; each is empty where the run has nothing to say in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pantoum.report import loss, surprisal
+from pantoum.report.curves import curve, small
+from pantoum.report.escape import markup
+from pantoum.report.history import History, Record, Sample
+from pantoum.report.story import Story
+from pantoum.report.wording import clock, count, figure, finite, rate, share
+
+__all__ = ["curves", "notes", "passage", "samples", "settings"]
+
+MOST_SAMPLES = 6
+MOST_ROWS = 24
+SHORT, LONG = 260, 1200
+MOST_PIECES = 6_000
+
+
+def _section(title: str, body: str, kind: str) -> str:
+    return f'<section class="{kind}">\n<h2>{title}</h2>\n{body}\n</section>'
+
+
+def spread(items: Sequence[Any], most: int) -> list[Any]:
+    """At most this many of them, with the first and the last, closer at the beginning where more happens."""
+    if len(items) <= most:
+        return list(items)
+    places = {round((len(items)) ** (i / (most - 1))) - 1 for i in range(most)}
+    return [items[i] for i in sorted(places)]
+
+
+def curves(story: Story) -> str:
+    """Loss by tokens and by time, the small multiples, and the held-out figures as a table."""
+    history = story.history
+    if not history.records:
+        return ""
+    pictures = [
+        curve(view(history, story.references, story.unit), history.notes)
+        for view in (loss.by_tokens, loss.by_time)
+    ]
+    body = (
+        f'<div class="pair">\n<figure>{pictures[0]}</figure>\n<figure>{pictures[1]}</figure>\n</div>\n'
+        '<p class="note">Each point of the training curve is the mean of the reports in one of 120 equal '
+        "parts of the axis; the band goes from their least to their greatest. Held-out points are whole "
+        "evaluations; the filled one is the best, whose weights are kept.</p>\n"
+        f"{_multiples(history)}{_phases(history)}{_table(history)}"
+    )
+    return _section("How it learned", body, "learned")
+
+
+def _multiples(history: History) -> str:
+    cards = []
+    for field, name, spell in (
+        ("accuracy", "accuracy in training", share),
+        ("learning_rate", "learning rate", rate),
+        ("gradient_norm", "gradient norm", rate),
+        ("tokens_per_second", "tokens a second", count),
+    ):
+        points = history.points(field, "seconds")
+        if len(points) > 1:
+            newest = spell(points[-1][1])
+            words = f"{name}: from {spell(points[0][1])} to {newest}"
+            cards.append(
+                f"<figure>{small(points, words)}<figcaption>{name} <b>{newest}</b></figcaption></figure>"
+            )
+    return f'<div class="multiples">{"".join(cards)}</div>\n' if cards else ""
+
+
+def _phases(history: History) -> str:
+    """Where the time went, as one bar."""
+    phases = {name: seconds for name, seconds in history.phases.items() if seconds > 0.0}
+    whole = sum(phases.values())
+    if whole <= 0.0:
+        return ""
+    parts = "".join(
+        f'<i class="p{i}" style="width:{100 * seconds / whole:.2f}%"></i>'
+        for i, seconds in enumerate(phases.values())
+    )
+    keys = "".join(
+        f'<li><i class="p{i}"></i>{markup(name)} <b>{share(seconds / whole)}</b></li>'
+        for i, (name, seconds) in enumerate(phases.items())
+    )
+    return (
+        f'<figure class="phases"><figcaption>Where the time went</figcaption>'
+        f'<div aria-hidden="true">{parts}</div><ul>{keys}</ul></figure>\n'
+    )
+
+
+def _table(history: History) -> str:
+    rows: list[Record] = [r for r in history.records if finite(r.get("valid")) is not None]
+    if not rows:
+        return ""
+    best = history.best
+    shown = rows[:: -(-len(rows) // MOST_ROWS)]
+    shown = shown if shown[-1] is rows[-1] else [*shown, rows[-1]]
+    lines = []
+    for row in shown:
+        kind = ' class="best"' if row is best else ""
+        cells = (
+            f"{finite(row.get('step')) or 0:,.0f}",
+            count(row.get("tokens")),
+            clock(row.get("seconds")),
+            figure(row.get("loss")),
+            figure(row.get("valid")),
+        )
+        lines.append(f"<tr{kind}>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>")
+    return (
+        '<details><summary>The curves as a table</summary><div class="scroll"><table><thead><tr>'
+        '<th scope="col">step<th scope="col">tokens<th scope="col">time<th scope="col">training'
+        '<th scope="col">held-out</tr></thead>'
+        f"<tbody>{''.join(lines)}</tbody></table></div></details>"
+    )
+
+
+def samples(story: Story) -> str:
+    """What the model wrote on the way, from the first attempt to the newest."""
+    chosen = spread(story.history.samples, MOST_SAMPLES)
+    if not chosen:
+        return ""
+    last = chosen[-1]
+    rows = "\n".join(_sample(each, story.unit, LONG if each is last else SHORT) for each in chosen)
+    return _section("What it wrote on the way", f'<ol class="samples">\n{rows}\n</ol>', "wrote")
+
+
+def _sample(sample: Sample, unit: str, most: int) -> str:
+    text = sample.text.strip("\r\n") or sample.text
+    cut = text if len(text) <= most else text[:most].rstrip() + " …"
+    where = f"<b>{count(sample.tokens)}</b> {unit}s" if sample.tokens is not None else ""
+    facts = [
+        text
+        for text in (
+            clock(sample.seconds) if sample.seconds is not None else "",
+            f"loss {figure(sample.loss)}" if sample.loss is not None else "",
+        )
+        if text
+    ]
+    kind = "code" if reads_as_code(text) else "prose"
+    return (
+        f'<li><p class="when">{where}<span>{" · ".join(facts)}</span></p>'
+        f'<blockquote class="{kind}">{markup(cut)}</blockquote></li>'
+    )
+
+
+def reads_as_code(text: str) -> bool:
+    """Whether a text should keep its columns: many of its characters or line beginnings are those of code."""
+    lines = [line for line in text.splitlines() if line.strip()]
+    indented = sum(line.startswith(("  ", "\t")) for line in lines)
+    signs = sum(text.count(sign) for sign in "{}()[]=_;<>#")
+    return signs > 0.03 * len(text) or (len(lines) > 2 and indented > 0.3 * len(lines))
+
+
+def passage(story: Story) -> str:
+    """A held-out page, each token in the tint of its surprisal."""
+    if story.passage is None or not story.passage[0]:
+        return ""
+    pieces, nats = story.passage[0][:MOST_PIECES], story.passage[1][:MOST_PIECES]
+    body = (
+        '<p class="note">The stronger a token is coloured, the less the model expected it after all '
+        f"that came before. Point at one to read its figure.</p>\n{surprisal.fragment(pieces, nats)}"
+    )
+    return _section("A page it had not read", body, "unread")
+
+
+def settings(story: Story) -> str:
+    """Settings, command and machine, from ``config.json`` as it is."""
+    parts = []
+    command = story.config.get("command")
+    if command:
+        words = command if isinstance(command, str) else " ".join(str(word) for word in command)
+        parts.append(
+            f'<pre class="command" tabindex="0" aria-label="Command line"><code>{markup(words)}</code></pre>'
+        )
+    for name, part in story.config.items():
+        if isinstance(part, Mapping) and part:
+            parts.append(f"<h3>{markup(_title(name))}</h3>\n{_facts(part)}")
+    loose = {
+        name: value
+        for name, value in story.config.items()
+        if name != "command" and not isinstance(value, Mapping)
+    }
+    if loose:
+        parts.append(_facts(loose))
+    return _section("How to make it again", "\n".join(parts), "made") if parts else ""
+
+
+def _title(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def _facts(part: Mapping[str, Any]) -> str:
+    rows = "".join(
+        f"<div><dt>{markup(str(name).replace('_', ' '))}</dt><dd>{markup(_value(value))}</dd></div>"
+        for name, value in part.items()
+    )
+    return f'<dl class="facts">{rows}</dl>'
+
+
+def _value(value: object) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}" if abs(value) >= 10_000 else str(value)
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_value(each)}" for name, each in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_value(each) for each in value)
+    return str(value)
+
+
+def notes(story: Story) -> str:
+    """What happened that a person should know: roll-backs, a full disk, a text smaller than the batch."""
+    rows = []
+    for note in story.history.notes:
+        step = "" if note.step is None else f"step {note.step:,.0f}"
+        at = "" if note.seconds is None else clock(note.seconds)
+        rows.append(f'<li><p class="when">{at}<span>{step}</span></p><p>{markup(note.text)}</p></li>')
+    return _section("What happened", f'<ol class="notes">{"".join(rows)}</ol>', "happened") if rows else ""

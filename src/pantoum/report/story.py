@@ -1,0 +1,99 @@
+"""All that is told of one run, as plain values: its records, its settings, its held-out figures.
+
+The page, ``watch`` and ``compare`` start from it; what is missing is left out of them, not invented.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from pantoum.report.history import History
+from pantoum.report.loss import Reference
+from pantoum.report.wording import count, finite
+
+__all__ = ["Story"]
+
+UNITS = {"bytes": "byte", "characters": "character", "words": "word", "words:whitespace": "word"}
+CELLS = {
+    "rnn": "tanh RNN",
+    "gru": "GRU",
+    "gru-before": "GRU with the reset before the product",
+    "lstm": "LSTM",
+    "mingru": "minGRU",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Story:
+    """One run."""
+
+    name: str
+    """The run's name: that of its folder."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """``config.json``: settings, what was chosen, command, machine."""
+    records: Sequence[Mapping[str, Any]] = ()
+    """The lines of ``metrics.jsonl``."""
+    evaluation: Mapping[str, Any] | None = None
+    """The held-out figures of the best model, with the keys of ``evaluate --json``."""
+    passage: tuple[Sequence[str], Sequence[float | None]] | None = None
+    """A held-out page: its pieces and their nats under the best model."""
+
+    @cached_property
+    def history(self) -> History:
+        """The records as columns."""
+        return History.of(self.records)
+
+    @property
+    def ended(self) -> str | None:
+        """``finished``, ``stopped``, ``failed``; ``None`` while the run goes on."""
+        return self.history.ended
+
+    @property
+    def unit(self) -> str:
+        """What a token of this run is: a byte, a character, a word or just a token."""
+        for name in ("kind", "tokens"):
+            if (word := UNITS.get(str(self.get(name, "")))) is not None:
+                return word
+        return "token"
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """A value of ``config.json``, at its root or in one of its parts; ``auto`` counts as none."""
+        parts = [self.config, *(part for part in self.config.values() if isinstance(part, Mapping))]
+        parts += [inner for part in parts[1:] for inner in part.values() if isinstance(inner, Mapping)]
+        return next(
+            (part[name] for part in parts if name in part and part[name] not in ("auto", None)), default
+        )
+
+    def score(self, name: str) -> float | None:
+        """A held-out figure, where there is one."""
+        return finite((self.evaluation or {}).get(name))
+
+    @property
+    def cell(self) -> str:
+        """The cell's name, empty where it is not known."""
+        return CELLS.get(str(self.get("cell", "")), "")
+
+    @property
+    def about(self) -> str:
+        """The model in a few words: ``GRU 3 × 512, 4.14 M parameters``."""
+        layers, hidden, parameters = (
+            finite(self.get(name)) for name in ("num_layers", "hidden_size", "parameters")
+        )
+        shape = f" {layers:.0f} × {hidden:.0f}" if layers and hidden else ""
+        many = f"{count(parameters)} parameters" if parameters else ""
+        return ", ".join(part for part in ((self.cell + shape).strip(), many) if part)
+
+    @property
+    def references(self) -> list[Reference]:
+        """What ``bz2`` and ``xz`` reach on the held-out text, in nats a token of this run."""
+        tokens, size = self.score("tokens"), self.score("bytes")
+        if not tokens or not size:
+            return []
+        found = [(name, self.score(f"{name}_bits_per_byte")) for name in ("bz2", "xz")]
+        return [
+            Reference(name, bits * math.log(2) * size / tokens) for name, bits in found if bits is not None
+        ]

@@ -1,0 +1,98 @@
+"""Text coloured by surprisal: escaped, legible in both modes, not by colour alone."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pantoum.report import surprisal
+
+
+class Text(HTMLParser):
+    """The text of the <pre>, and what stands around it."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.text, self.tags, self.titles, self._inside = "", set(), [], False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        self._inside = self._inside or tag == "pre"
+        self.titles += [value for name, value in attributes if name == "title"]
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = self._inside and tag != "pre"
+
+    def handle_data(self, data: str) -> None:
+        self.text += data if self._inside else ""
+
+
+@pytest.mark.parametrize(("nats", "level"), [
+    (None, None), (math.nan, None), (0.0, 0), (0.49, 0), (0.5, 1), (1.0, 2), (7.9, 6), (8.0, 7),
+    (math.inf, 7),
+])  # fmt: skip
+def test_levels(nats: float | None, level: int | None) -> None:
+    assert surprisal.level(nats) == level
+
+
+def test_pieces_tints_figures_and_legend() -> None:
+    page = surprisal.html(["Once", " upon", "\n"], [None, 0.2, 4.5])
+    assert (
+        '<pre>Once<i title="0.20 nats"> upon</i><i class="s5" title="4.50 nats"><b>↵</b>\n</i></pre>' in page
+    )
+    assert "nats a token" in page and "mean 2.350 over 2 tokens" in page
+    assert page.startswith("<style>")
+
+
+def test_a_hostile_text_stays_text(hostile: str) -> None:
+    found = Text(surprisal.fragment([hostile], [1.0]))
+    assert found.tags <= {"div", "pre", "i", "p", "span", "b"}
+    assert "</script>" in found.text and "\x1b" not in found.text
+    surprisal.document([hostile], [1.0], hostile).encode()
+    assert "<b>x" not in surprisal.document([], [], hostile)
+
+
+@given(st.lists(st.tuples(st.text(st.characters(blacklist_categories=("C", "Z")), min_size=1, max_size=5),
+                          st.one_of(st.none(), st.floats(0, 20))), max_size=9))  # fmt: skip
+def test_the_text_is_all_there(pairs: list[tuple[str, float | None]]) -> None:
+    page = surprisal.fragment([p for p, _ in pairs], [n for _, n in pairs])
+    assert Text(page).text == "".join(p for p, _ in pairs)
+
+
+def test_part_of_a_character_adds_its_nats_to_the_next_piece() -> None:
+    assert Text(surprisal.fragment(["", "é", "x"], [2.0, 1.5, 0.1])).titles == ["3.50 nats", "0.10 nats"]
+
+
+def test_an_impossible_token_has_no_figure() -> None:
+    page = surprisal.fragment(["a", "b"], [math.inf, math.nan])
+    assert (
+        "held to be impossible" in page and "inf" not in page.replace("impossible", "") and "nan" not in page
+    )
+
+
+def test_a_long_text_joins_equal_tints(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(surprisal, "MOST_TITLES", 3)
+    page = surprisal.fragment(["a", "b", "c", "d"], [0.1, 0.2, 3.5, 3.6])
+    assert '<pre>ab<i class="s4">cd</i></pre>' in page
+
+
+def test_lists_of_unequal_length_are_refused() -> None:
+    with pytest.raises(ValueError):
+        surprisal.fragment(["a"], [1.0, 2.0])
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_text_and_legend_are_legible_on_every_tint(mode: str, contrast: Callable[[str, str], float]) -> None:
+    blocks = re.findall(r"\{(--s-ink:[^}]*)", surprisal.STYLE.replace("{.pantoum-surprisal{", "{"))
+    colours = dict(re.findall(r"--(s[\w-]*):(#[0-9a-f]{6})", blocks[mode == "dark"]))
+    assert len(colours) == 10
+    for level in range(8):
+        assert contrast(colours["s-ink"], colours[f"s{level}"]) >= 4.5, level
+    assert contrast(colours["s-soft"], colours["s0"]) >= 4.5
