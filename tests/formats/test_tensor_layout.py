@@ -97,6 +97,14 @@ def test_a_header_over_the_limit_is_not_written() -> None:
         layout.header_bytes({}, "x" * layout.HEADER_LIMIT)
 
 
+def test_a_header_of_too_many_parts_is_neither_written_nor_parsed() -> None:
+    many = "[" + "1," * layout.MOST_PARTS + "1]"
+    with pytest.raises(ValueError, match="more than 65,536 parts"):
+        layout.header_bytes({}, many)
+    with pytest.raises(ValueError, match="more than 65,536 parts"):
+        layout.parse(many.encode(), 0)
+
+
 @pytest.mark.parametrize(
     ("first", "size", "words"),
     [

@@ -86,7 +86,7 @@ def read_small(path: Path | str, limit: int, error: type[FormatError]) -> bytes:
                 f"cannot read {str(path)!r}: its {size:,} bytes are more than the {limit:,} that "
                 "such a file can have; it is not one of ours, use another"
             )
-        data = bytearray(size)
-        if fill(file, memoryview(data)) != size:
+        data = file.read(size)
+        if data is None or len(data) != size:
             raise error(f"cannot read {str(path)!r}: it was cut while being read; use another copy")
-    return bytes(data)
+    return data

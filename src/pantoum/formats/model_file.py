@@ -151,14 +151,15 @@ def _read(file: FileIO, size: int) -> ModelFile:
         raise ValueError("it was cut while being read")
     if not head.startswith(DIGITS_AFTER, 8):
         raise ValueError("it is not a model file of pantoum")
-    metadata, tensors = tensor_layout.parse(bytes(head[8:]), size - len(head))
-    data = np.empty(size - len(head), np.uint8)
+    # Hash first, parse after: what is damaged by accident never meets the parser.
     digits = bytes(head[DIGITS])
     head[DIGITS] = NO_DIGITS
     hasher = hashlib.sha256(head)
+    data = np.empty(size - len(head), np.uint8)
     bounded.fill_hashed(file, data, hasher)
     if hasher.hexdigest().encode() != digits:
-        raise ValueError("its SHA-256 does not match: the file is damaged or was changed")
+        raise ValueError("its SHA-256 does not match: it is cut, damaged or was changed")
+    metadata, tensors = tensor_layout.parse(bytes(memoryview(head)[8:]), data.size)
     arrays = {tensor.name: tensor_layout.view(data, tensor) for tensor in tensors}
     return _model(metadata, arrays, {tensor.name: tensor.dtype for tensor in tensors}, digits.decode())
 

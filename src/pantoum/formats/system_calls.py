@@ -24,6 +24,7 @@ Bytes: TypeAlias = "bytes | bytearray | memoryview"
 FOLDER_FSYNC_UNKNOWN = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 O_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 O_BINARY = getattr(os, "O_BINARY", 0)
+O_DIRECTORY = getattr(os, "O_DIRECTORY", 0)
 
 
 class System:
@@ -71,7 +72,7 @@ class System:
         """Wait until a folder's names are on the disk itself."""
         if os.name == "nt":
             return
-        descriptor = os.open(folder, os.O_RDONLY | O_CLOEXEC)
+        descriptor = os.open(folder, os.O_RDONLY | O_CLOEXEC | O_DIRECTORY)
         try:
             self.fsync(descriptor)
         except OSError as error:

@@ -48,6 +48,8 @@ METADATA_PREFIX = b'{"__metadata__":{"pantoum":'
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,199}")
 MOST_AXES = 8
+MOST_PARTS = 1 << 16
+"""Most commas and brackets in a header: a few bytes each in the file, but a Python object each in memory."""
 MOST_BYTES = 1 << 48
 DTYPES = {
     "F64": "<f8",
@@ -96,6 +98,8 @@ def header_bytes(arrays: Mapping[str, tuple[str, Array]], metadata: str) -> tupl
         place = end
     text = b",".join(parts) + b"}"
     text += b" " * (-len(text) % 8)
+    if _parts(text) > MOST_PARTS:
+        raise ValueError(f"its header would have more than {MOST_PARTS:,} parts")
     if len(text) > HEADER_LIMIT:
         raise ValueError(f"its header would have {len(text):,} bytes, at most {HEADER_LIMIT:,} are allowed")
     return len(text).to_bytes(8, "little") + text, order
@@ -124,6 +128,8 @@ def header_length(first: bytes, size: int) -> int:
 
 def parse(text: bytes, data_size: int) -> tuple[str, list[Tensor]]:
     """The metadata's text and every array's place, from a header without its length."""
+    if _parts(text) > MOST_PARTS:
+        raise ValueError(f"its header has more than {MOST_PARTS:,} parts")
     header = plain_json.decode(text)
     if not isinstance(header, dict):
         raise ValueError("its header is not an object")
@@ -163,6 +169,10 @@ def require_finite(name: str, dtype: str, array: Array) -> None:
             fine = bool(np.isfinite(part).all())
         if not fine:
             raise ValueError(f"array {name!r} holds values that are not finite")
+
+
+def _parts(text: bytes) -> int:
+    return sum(text.count(sign) for sign in (b",", b"[", b"{"))
 
 
 def _require_plain(name: str) -> None:
