@@ -1,0 +1,66 @@
+"""Texts as the numbers of a tokenizer that there is already: what evaluating needs.
+
+The texts are read once, in blocks, and their numbers lie in a temporary file that has no name and is
+mapped: a text may be larger than memory.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pantoum.data.compressed import CompressedSizes, sizes_of
+from pantoum.data.reading import Measure, Progress, TextReader, raw_blocks
+from pantoum.data.sources import found
+from pantoum.data.spool import Spool
+from pantoum.text.numbers import smallest_dtype
+from pantoum.text.tokenizer import Tokenizer
+
+__all__ = ["EncodedText", "compressed_sizes", "encode_texts"]
+
+
+@dataclass(frozen=True)
+class EncodedText:
+    """A text in numbers, and what it was before."""
+
+    tokens: NDArray[np.unsignedinteger[Any]]
+    characters: int
+    bytes: int
+    unknown: int
+    """How many tokens are ``<unk>``."""
+    files: list[dict[str, Any]]
+    """The texts: name, size, mtime_ns, sha256."""
+    compressed: CompressedSizes | None
+    """What xz and bz2 make of its beginning, if that was asked for."""
+    notes: list[str]
+
+
+def encode_texts(texts: Sequence[str | os.PathLike[str]], tokenizer: Tokenizer, *, compress: bool = False,
+                 report: Progress | None = None) -> EncodedText:
+    """Read files, folders and ``-`` as one text, as ``prepare`` does, with nothing held out."""
+    with tempfile.TemporaryDirectory(prefix="pantoum-") as name, found(texts, keep_in=Path(name)) as sources:
+        reader = TextReader(sources.texts, tokenizer.encoding, tokenizer.documents, report)
+        measure = Measure(tokenizer.encoding, tokenizer.documents)
+        dtype, unknown = smallest_dtype(tokenizer.vocab_size), 0
+        with Spool(Path(name)) as spool:
+            for block in tokenizer.encode_blocks(measure.through(reader.blocks())):
+                spool.append(block.astype(dtype, copy=False))
+                if tokenizer.unk is not None:
+                    unknown += int(np.count_nonzero(block == tokenizer.unk))
+            tokens = spool.mapped(dtype)
+        sizes = sizes_of(chain.from_iterable(map(raw_blocks, sources.texts))) if compress else None
+    return EncodedText(tokens, measure.characters, measure.bytes, unknown, reader.files, sizes, reader.notes)
+
+
+def compressed_sizes(texts: Sequence[str | os.PathLike[str]]) -> CompressedSizes:
+    """What xz and bz2 make of the first 64 MB of some texts, as they lie on disk."""
+    with tempfile.TemporaryDirectory(prefix="pantoum-") as name, found(texts, keep_in=Path(name)) as sources:
+        return sizes_of(chain.from_iterable(map(raw_blocks, sources.texts)))

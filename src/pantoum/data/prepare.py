@@ -1,0 +1,152 @@
+"""From text files to token shards: one pass over the text, whatever its size, in bounded memory.
+
+This file is the way in: it checks what is asked, finds the texts, has them tokenised (``tokenizing``) and
+opens the folder that results: ``train.tokens``, ``valid.tokens``, and ``prepared.json``, written last.
+
+The same texts and settings give the same bytes. A folder that holds just that already is used as it is; one
+made from other texts is made again, or refused where that is asked.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pantoum.config import AUTO, DOCUMENTS, one_of, whole
+from pantoum.data import manifest
+from pantoum.data.manifest import tokenizer_fingerprint
+from pantoum.data.reading import Progress
+from pantoum.data.sources import Sources, found
+from pantoum.data.tokenizing import SHARDS, Request, tokenize
+from pantoum.errors import FormatError, SettingError, ShardError, TextError
+from pantoum.formats import durable, token_shard
+from pantoum.formats.token_shard import Shard
+from pantoum.text.tokenizer import Tokenizer, from_spec, require_kind
+
+__all__ = ["Prepared", "differences", "open_prepared", "prepare", "tokenizer_fingerprint"]
+
+SPACE = 3
+"""Bytes of disk that a byte of text may take: numbers of two bytes, and their provisional form."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A prepared folder, open."""
+
+    folder: Path
+    tokenizer: Tokenizer
+    train: Shard
+    valid: Shard | None
+    """``None``: nothing is held out."""
+    facts: dict[str, Any]
+    """What it was made from; see ``data.manifest``."""
+    notes: list[str]
+    """What a person should know about it."""
+
+
+def prepare(texts: Sequence[str | os.PathLike[str]], *, tokens: str = AUTO, vocab_size: int | str = AUTO,
+            documents: str | None = None, valid: str | os.PathLike[str] | None = None,
+            valid_fraction: float = 0.1, out: str | os.PathLike[str], tokenizer: Tokenizer | None = None,
+            report: Progress | None = None) -> Prepared:
+    """Tokenise ``texts`` (files, folders, ``-``) into the folder ``out``.
+
+    ``tokenizer``: use this one and learn none; ``tokens`` and ``vocab_size`` are then its own. ``report`` is
+    called with the bytes read and the bytes there are.
+    """
+    request = _checked(tokens, vocab_size, documents, valid_fraction, tokenizer)
+    folder = Path(out)
+    durable.make_folder(folder)
+    durable.clean_temporary(folder)
+    with found(texts, valid, keep_in=folder) as sources:
+        known = _as_it_is(folder, request, sources)
+        if known is not None:
+            return known
+        size = sources.size + (0 if sources.valid is None else sources.valid.size)
+        durable.require_space(folder, SPACE * size)
+        tokenize(sources, request, folder, report)
+    return _opened(folder)[0]
+
+
+def open_prepared(folder: str | os.PathLike[str], texts: Sequence[str | os.PathLike[str]] | None = None, *,
+                  valid: str | os.PathLike[str] | None = None, strict: bool = False,
+                  report: Progress | None = None) -> Prepared:
+    """Open a folder that ``prepare`` made.
+
+    With ``texts`` it must be theirs: where one differs it is made again from them, as it was asked for then,
+    or with ``strict`` refused.
+    """
+    prepared, request = _opened(Path(folder))
+    differ = [] if texts is None else differences(prepared, texts, valid=valid)
+    if not differ:
+        return prepared
+    if strict:
+        raise TextError(f"{str(folder)!r} was prepared from another text: {'; '.join(differ)}; give the text "
+                        "it was made from, or another folder")
+    given = prepared.tokenizer if request["tokenizer"] else None
+    again = prepare(texts or (), tokens=AUTO if given else request["tokens"],
+                    vocab_size=request["vocab_size"] or AUTO, documents=request["documents"], valid=valid,
+                    valid_fraction=request["valid_fraction"], out=folder, tokenizer=given, report=report)
+    again.notes.append(f"prepared again: {'; '.join(differ)}")
+    return again
+
+
+def differences(prepared: Prepared, texts: Sequence[str | os.PathLike[str]], *,
+                valid: str | os.PathLike[str] | None = None) -> list[str]:
+    """How ``texts`` differ from those that ``prepared`` was made from: empty if they do not. Nothing is
+    changed; what has another size or time is hashed."""
+    with found(texts, valid, keep_in=prepared.folder) as sources:
+        return manifest.changes(prepared.facts, sources)
+
+
+def _checked(tokens: str, vocab_size: int | str, documents: str | None, valid_fraction: float,
+             tokenizer: Tokenizer | None) -> Request:
+    """The settings, or a ``SettingError`` that names the one that cannot be."""
+    if documents is not None:
+        one_of(documents, "documents", DOCUMENTS)
+    if not (isinstance(valid_fraction, (int, float)) and 0 <= valid_fraction < 1):
+        raise SettingError("valid_fraction", valid_fraction, "must be at least 0 and below 1",
+                           "give for example --valid-fraction 0.1")
+    if tokenizer is not None:
+        if documents not in (None, tokenizer.documents):
+            raise SettingError("documents", documents, f"must be {tokenizer.documents} with this tokenizer",
+                               "leave it out, or learn a tokenizer of your own")
+        return Request(tokenizer.kind, None, tokenizer.documents, float(valid_fraction), tokenizer)
+    if tokens != AUTO:
+        require_kind(tokens, documents)
+    size: int | None = None
+    if vocab_size != AUTO:
+        whole(vocab_size, "vocab_size", least=3)
+        size = int(vocab_size)
+    return Request(tokens, size, documents, float(valid_fraction), None)
+
+
+def _as_it_is(folder: Path, request: Request, sources: Sources) -> Prepared | None:
+    """What the folder holds, if that is what is asked for."""
+    if not (folder / manifest.NAME).exists():
+        return None
+    try:
+        prepared, made_for = _opened(folder)
+    except FormatError:
+        return None  # damaged, or of another version: it is made again
+    fits = made_for == request.spec() and not manifest.changes(prepared.facts, sources)
+    return prepared if fits else None
+
+
+def _opened(folder: Path) -> tuple[Prepared, dict[str, Any]]:
+    """A prepared folder and the request it was made for."""
+    content = manifest.read(folder)
+    facts, tokenizer = content["facts"], from_spec(content["tokenizer"])
+    train = _shard(folder, tokenizer, facts, "train")
+    valid = None if facts["valid"] is None else _shard(folder, tokenizer, facts, "valid")
+    return Prepared(folder, tokenizer, train, valid, facts, list(content["notes"])), content["request"]
+
+
+def _shard(folder: Path, tokenizer: Tokenizer, facts: Mapping[str, Any], part: str) -> Shard:
+    path = folder / SHARDS[part]
+    shard = token_shard.open(path, tokenizer_fingerprint(tokenizer), manifest.text_fingerprint(facts, part))
+    if shard.count != facts[part]["tokens"] or shard.vocab_size != tokenizer.vocab_size:
+        raise ShardError(f"{str(path)!r} does not belong to its {manifest.NAME}; prepare the text again")
+    return shard

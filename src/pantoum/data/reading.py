@@ -1,0 +1,151 @@
+"""Reading texts as one stream of blocks: decoded, hashed, counted, borders marked; a text is never held
+whole.
+
+A byte-order mark at a file's start is dropped, and said. CR LF stays as it is. What cannot be decoded is an
+error that names the file and the byte. A file that does not give the bytes it had when it was found has
+changed meanwhile: an error too, for its numbers would belong to no text.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from pantoum.data.sources import Source, open_source, unreadable
+from pantoum.errors import TextError
+from pantoum.text.documents import BORDER_SIGN, eos_text, mark_blocks, sign_of
+from pantoum.text.unicode import not_utf8
+
+__all__ = ["Measure", "Progress", "TextReader", "file_hash", "raw_blocks"]
+
+BLOCK = 1 << 20
+BOM = codecs.BOM_UTF8
+
+Progress = Callable[[int, int], None]
+"""Called with the bytes read and the bytes there are."""
+
+
+class TextReader:
+    """One pass over some texts.
+
+    ``encoding`` is the tokenizer's: ``utf-8``, or ``latin-1`` where bytes are tokens. After ``blocks`` has
+    been drawn to its end, ``files`` says what was read and ``notes`` what was dropped.
+    """
+
+    def __init__(self, sources: Sequence[Source], encoding: str, documents: str | None,
+                 progress: Progress | None = None) -> None:
+        self._sources, self._encoding = sources, encoding
+        self._documents, self._progress = documents, progress
+        self._done, self._size = 0, sum(source.size for source in sources)
+        self.files: list[dict[str, Any]] = []
+        """What each file was: name, size, mtime_ns, sha256."""
+        self.notes: list[str] = []
+
+    def blocks(self) -> Iterator[str]:
+        """The text, borders of documents marked; empty texts are errors."""
+        characters = 0
+        for block in mark_blocks(self._files(), self._documents):
+            characters += len(block.strip(BORDER_SIGN)) if self._documents == "files" else len(block)
+            yield block
+        if not characters:
+            names = ", ".join(repr(source.label) for source in self._sources[:3])
+            raise TextError(f"the text is empty: there is nothing in {names}; give a text to read")
+
+    def _files(self) -> Iterator[str]:
+        for source in self._sources:
+            yield from self._file(source)
+            if self._documents == "files":
+                yield BORDER_SIGN
+
+    def _file(self, source: Source) -> Iterator[str]:
+        decoder = codecs.getincrementaldecoder(self._encoding)()
+        digest = hashlib.sha256()
+        offset = 0
+        for raw in raw_blocks(source):
+            digest.update(raw)
+            start = offset
+            offset += len(raw)
+            if start == 0 and raw.startswith(BOM):
+                self.notes.append(f"{source.label} begins with a byte-order mark; it is left out")
+                raw, start = raw[len(BOM):], len(BOM)
+            held = len(decoder.getstate()[0])
+            try:
+                text = decoder.decode(raw)
+            except UnicodeDecodeError as error:
+                raise not_utf8(source.label, start - held + error.start, error.object[error.start]) from None
+            if text:
+                yield text
+            self._done += len(raw)
+            if self._progress is not None:
+                self._progress(self._done, max(self._size, self._done))
+        held_bytes = decoder.getstate()[0]
+        if held_bytes:
+            raise not_utf8(source.label, offset - len(held_bytes), held_bytes[0])
+        if offset != source.size:
+            raise TextError(f"{source.label!r} had {source.size:,} bytes and gave {offset:,}: it changed "
+                            "while it was read; try again when nothing writes to it")
+        self.files.append({"name": source.name, "size": source.size, "mtime_ns": source.mtime_ns,
+                           "sha256": digest.hexdigest()})
+
+
+class Measure:
+    """Counts characters and bytes of text in blocks as they were before borders were marked.
+
+    A border counts as what ``<eos>`` decodes to. With ``latin-1`` each character is a byte, and characters
+    are the bytes that do not continue one (UTF-8's own count).
+    """
+
+    def __init__(self, encoding: str, documents: str | None) -> None:
+        self._latin, self._sign = encoding == "latin-1", sign_of(documents)
+        self._bordered = self._sign == BORDER_SIGN and documents is not None
+        self._border = len(eos_text(documents))
+        self.characters = self.bytes = 0
+
+    def add(self, block: str) -> None:
+        """Count a block."""
+        if self._bordered and self._sign in block:
+            borders = block.count(self._sign)
+            self.characters += borders * self._border
+            self.bytes += borders * self._border
+            block = block.replace(self._sign, "")
+        if block.isascii():
+            self.characters += len(block)
+            self.bytes += len(block)
+        elif self._latin:
+            raw = np.frombuffer(block.encode("latin-1"), np.int8)
+            self.characters += int(np.count_nonzero(raw >= -64))
+            self.bytes += len(raw)
+        else:
+            self.characters += len(block)
+            self.bytes += len(block.encode("utf-8"))
+
+    def through(self, blocks: Iterable[str]) -> Iterator[str]:
+        """The blocks themselves, counted on the way."""
+        for block in blocks:
+            self.add(block)
+            yield block
+
+
+def file_hash(source: Source) -> str:
+    """SHA-256 of a source's bytes, in hex."""
+    digest = hashlib.sha256()
+    for raw in raw_blocks(source):
+        digest.update(raw)
+    return digest.hexdigest()
+
+
+def raw_blocks(source: Source) -> Iterator[bytes]:
+    """A source's bytes as they lie on disk, a MiB at a time."""
+    with open_source(source) as file:
+        try:
+            if hasattr(os, "posix_fadvise"):
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
+            while raw := file.read(BLOCK):
+                yield raw
+        except OSError as error:
+            raise unreadable(source.label, error) from error

@@ -1,0 +1,166 @@
+"""Which files a person meant: the texts in their order, folders opened, stdin kept, the held-out file apart.
+
+A folder means its regular files, recursively, in the order of the bytes of their paths below it; hidden files
+and folders (a leading dot) are passed over, links to folders are not followed. ``-`` is stdin; it and other
+pipes can be read only once and are first copied to a temporary file, which goes away again. Nothing is read
+here but that.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from pantoum.errors import TextError
+from pantoum.formats import durable
+
+__all__ = ["Source", "Sources", "found", "open_source"]
+
+STDIN = "-"
+COPIED = 1 << 20
+REASONS: dict[type[Exception], str] = {
+    FileNotFoundError: "there is no such file; check the spelling",
+    NotADirectoryError: "a part of its path is a file, not a folder; check the spelling",
+    PermissionError: "permission denied; make it readable for you",
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """One text file, as it was when it was found."""
+
+    name: str
+    """How it is called in messages and records: without the folder that was given."""
+    path: Path
+    """Where its bytes are."""
+    size: int
+    mtime_ns: int
+
+    @property
+    def label(self) -> str:
+        """What the person typed, as far as that is known."""
+        return "stdin" if self.name == STDIN else str(self.path)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """The texts, the held-out text, and what was done on the way."""
+
+    texts: list[Source]
+    valid: Source | None
+    notes: list[str]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all texts that are not held out."""
+        return sum(source.size for source in self.texts)
+
+
+@contextmanager
+def found(texts: Sequence[str | os.PathLike[str]], valid: str | os.PathLike[str] | None = None, *,
+          keep_in: Path) -> Iterator[Sources]:
+    """The sources, open to be read until the block ends. Pipes are kept in the folder ``keep_in``."""
+    if not texts:
+        raise TextError("no text was given; name a file, a folder, or - for stdin")
+    kept: list[Path] = []
+    try:
+        sources = [source for text in texts for source in _of(os.fspath(text), keep_in, kept)]
+        notes: list[str] = []
+        held_out = None
+        if valid is not None:
+            if Path(valid).is_dir():
+                raise TextError(f"cannot read {os.fspath(valid)!r} as the held-out text: it is a folder; "
+                                "name a file")
+            (held_out,) = _of(os.fspath(valid), keep_in, kept)
+            others = [source for source in sources if not _same(source, held_out)]
+            if len(others) < len(sources):
+                notes.append(f"{held_out.label} is held out, so it is left out of the texts to learn from")
+            sources = others
+            if not sources:
+                raise TextError(f"{held_out.label!r} is the only text and is held out; give another text to "
+                                "learn from")
+        yield Sources(sources, held_out, notes)
+    finally:
+        for path in kept:
+            durable.discard(path)
+
+
+def open_source(source: Source) -> BinaryIO:
+    """The source's bytes, unbuffered."""
+    try:
+        return source.path.open("rb", buffering=0)
+    except OSError as error:
+        raise unreadable(source.label, error) from error
+
+
+def unreadable(name: str, error: OSError | ValueError) -> TextError:
+    """One line: which text, why not, what to do."""
+    system = getattr(error, "strerror", None) or str(error)
+    return TextError(f"cannot read {name!r}: {REASONS.get(type(error), f'{system}; use another file')}")
+
+
+def _of(text: str, keep_in: Path, kept: list[Path]) -> Iterator[Source]:
+    """The sources that one argument means."""
+    if text == STDIN:
+        stream = getattr(sys.stdin, "buffer", None)
+        if stream is None:
+            raise TextError("cannot read '-': there is no stdin; name a file")
+        yield _kept(stream, STDIN, keep_in, kept)
+        return
+    path = Path(text)
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            files = sorted(_files(path, keep_in), key=lambda file: os.fsencode(file.relative_to(path)))
+            if not files:
+                raise TextError(f"the folder {text!r} holds no regular file that is not hidden; name another")
+            for file in files:
+                name = file.relative_to(path).as_posix()
+                status = file.stat()
+                yield Source(name, file, status.st_size, status.st_mtime_ns)
+        elif stat.S_ISREG(status.st_mode):
+            yield Source(path.name, path, status.st_size, status.st_mtime_ns)
+        elif stat.S_ISFIFO(status.st_mode):
+            with path.open("rb") as pipe:
+                yield _kept(pipe, path.name, keep_in, kept)
+        else:
+            raise TextError(f"cannot read {text!r}: it is neither a file, a folder nor a pipe; name one")
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise unreadable(text, error) from error
+
+
+def _files(folder: Path, but: Path) -> Iterator[Path]:
+    """Regular files that are not hidden. What is written now (``but``) is no text."""
+    for entry in os.scandir(folder):
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            if not Path(entry.path).samefile(but):
+                yield from _files(Path(entry.path), but)
+        elif entry.is_file():
+            yield Path(entry.path)
+
+
+def _same(one: Source, other: Source) -> bool:
+    return one.path == other.path or one.path.samefile(other.path)
+
+
+def _kept(stream: BinaryIO, name: str, keep_in: Path, kept: list[Path]) -> Source:
+    """A copy of a stream that can be read only once."""
+    path = durable.temporary_beside(keep_in / "stdin")
+    kept.append(path)
+    descriptor = durable.create(path)
+    size = 0
+    try:
+        while block := stream.read(COPIED):
+            durable.write(descriptor, block, path)
+            size += len(block)
+    finally:
+        durable.system.close(descriptor)
+    return Source(name, path, size, 0)

@@ -1,0 +1,240 @@
+"""One pass over a text: from sources to the shards of a prepared folder, in bounded memory.
+
+    read, decode, hash ── part ──┬── training: learner.feed ── spool ── look up ──> train.tokens
+                                 └── held out: kept ───────── encode ───────> valid.tokens
+
+While the text is read, its pieces get provisional numbers; when it has been read, the tokenizer is made
+from the training part, and the numbers are looked up in its table. A tokenizer that is known from the start
+(``bytes``, or one that is given) encodes at once. Only a text with more different words than the table may
+hold, or none of whose few documents is held out by its hash, is read a second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pantoum.config import AUTO
+from pantoum.data import manifest
+from pantoum.data.held_out import Documents, Split, Tail
+from pantoum.data.reading import Measure, Progress, TextReader
+from pantoum.data.sources import Source, Sources
+from pantoum.data.spool import Spool
+from pantoum.errors import TextError
+from pantoum.formats import durable, token_shard
+from pantoum.text.byte import ByteTokenizer
+from pantoum.text.character import CharacterLearner
+from pantoum.text.documents import sign_of
+from pantoum.text.numbers import Numbers
+from pantoum.text.tokenizer import Tokenizer, learner
+from pantoum.text.unicode import NotUtf8Error
+
+__all__ = ["SHARDS", "Request", "tokenize"]
+
+SHARDS = {"train": "train.tokens", "valid": "valid.tokens"}
+MOST_CHARACTERS = 512
+"""Different characters of a text that is read as characters where nothing is said."""
+LEAST_TOKENS = 2
+"""One to read, one to predict."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked, all of it checked."""
+
+    tokens: str
+    vocab_size: int | None
+    documents: str | None
+    valid_fraction: float
+    given: Tokenizer | None = None
+
+    def spec(self) -> dict[str, Any]:
+        """The plain form, as ``prepared.json`` keeps it."""
+        given = None if self.given is None else manifest.tokenizer_fingerprint(self.given).hex()
+        return {"tokens": self.tokens, "vocab_size": self.vocab_size, "documents": self.documents,
+                "valid_fraction": self.valid_fraction, "tokenizer": given}
+
+
+def tokenize(sources: Sources, request: Request, folder: Path, progress: Progress | None = None) -> None:
+    """Make the shards and the manifest of ``folder``."""
+    preparation = _Preparation(sources, request, folder, progress)
+    if request.tokens != AUTO or request.given is not None:
+        preparation.make(request.tokens)
+        return
+    try:
+        preparation.make("characters", MOST_CHARACTERS)
+    except (_TooMany, NotUtf8Error) as reason:
+        preparation.notes.append(f"the text is read as bytes: {str(reason).partition(';')[0]}")
+        preparation.make("bytes")
+
+
+class _TooMany(Exception):  # noqa: N818  it is no error: bytes are tried next
+    """The text has more different characters than are read as characters unasked."""
+
+
+class _Pass:
+    """One reading of the texts, parted, the training part counted."""
+
+    def __init__(self, sources: Sequence[Source], encoding: str, documents: str | None, split: Split,
+                 progress: Progress | None) -> None:
+        self.reader = TextReader(sources, encoding, documents, progress)
+        self.split = split
+        self.measure = Measure(encoding, documents)
+
+    def training(self) -> Iterator[str]:
+        """What is learned from, while the text is read."""
+        return self.measure.through(self.split.training(self.reader.blocks()))
+
+    def by_fraction(self) -> str:
+        """What comes to it when all has been read."""
+        return "".join(self.measure.through([self.split.by_fraction()]))
+
+    def by_tokens(self, tokenizer: Tokenizer) -> str:
+        """What comes to it when the tokenizer is known."""
+        return "".join(self.measure.through([self.split.by_tokens(tokenizer)]))
+
+    def encoded(self, tokenizer: Tokenizer) -> Iterator[Numbers]:
+        """All of it in numbers of a tokenizer that is known."""
+        def end() -> Iterator[str]:
+            yield self.by_fraction()
+            yield self.by_tokens(tokenizer)
+        return tokenizer.encode_blocks(chain(self.training(), end()))
+
+
+class _Preparation:
+    """What all passes over the same texts have in common."""
+
+    def __init__(self, sources: Sources, request: Request, folder: Path, progress: Progress | None) -> None:
+        self.sources, self.request, self.folder, self.progress = sources, request, folder, progress
+        self.fraction = 0.0 if sources.valid is not None else request.valid_fraction
+        self.notes = list(sources.notes)
+
+    def make(self, tokens: str, most_characters: int | None = None, only: int | None = None) -> None:
+        """Read, encode, write and describe. ``only``: the one document to hold out."""
+        given = self.request.given
+        known = ByteTokenizer(self.request.documents) if given is None and tokens == "bytes" else given
+        part = self._pass(tokens, known, only)
+        with Spool(self.folder) as spool:
+            if known is None:
+                tokenizer, learned = self._learned(tokens, part, spool, most_characters)
+            else:
+                tokenizer, learned = known, part.encoded(known)
+            if learned is None:  # its numbers are gone: they are made by a second reading
+                first, part = part, self._pass(tokens, tokenizer, only)
+                learned = _unchanged(part.encoded(tokenizer), first.reader, part.reader)
+            facts: dict[str, Any] = {
+                "kind": tokenizer.kind, "vocab_size": tokenizer.vocab_size, "documents": tokenizer.documents,
+                "valid_fraction": self.fraction, "texts": part.reader.files, "valid_text": None}
+            facts["train"] = self._write("train", tokenizer, learned, facts, part.measure, "the text")
+        split = part.split
+        if isinstance(split, Documents) and split.forgotten:
+            # The documents are few, and none of them is held out by its hash.
+            self.make(tokens, most_characters, split.lowest)
+            return
+        notes = [*self.notes, *part.reader.notes, *split.notes, *self._settings_without_effect(tokenizer)]
+        if self.sources.valid is None:
+            facts["valid"] = self._held_out(tokenizer, split.held, facts, notes)
+        else:
+            facts["valid"] = self._held_out_file(tokenizer, self.sources.valid, facts, notes)
+        manifest.write(self.folder, tokenizer, facts, self.request.spec(), notes)
+
+    def _pass(self, tokens: str, known: Tokenizer | None, only: int | None) -> _Pass:
+        documents, encoding = self.request.documents, "utf-8" if known is None else known.encoding
+        split: Split
+        if documents is None:
+            split = Tail(self.fraction, tokens)
+        else:
+            split = Documents(self.fraction, sign_of(documents), self.sources.size, only)
+        return _Pass(self.sources.texts, encoding, documents, split, self.progress)
+
+    def _learned(self, tokens: str, part: _Pass, spool: Spool, most_characters: int | None
+                 ) -> tuple[Tokenizer, Iterator[Numbers] | None]:
+        """The tokenizer of the training part and its numbers, or ``None`` if a second pass must give them."""
+        pupil = learner(tokens, self.request.vocab_size, self.request.documents)
+
+        def feed(block: str) -> None:
+            spool.append(pupil.feed(block))
+            if (most_characters is not None and isinstance(pupil, CharacterLearner)
+                    and pupil.distinct > most_characters):
+                raise _TooMany(f"it has more than {most_characters} different characters")
+
+        for block in part.training():
+            feed(block)
+        feed(part.by_fraction())
+        rest = pupil.rest
+        tokenizer = pupil.learn()
+        if not pupil.exact:
+            return tokenizer, None
+        end = tokenizer.encode_blocks([rest + part.by_tokens(tokenizer)])
+        return tokenizer, chain(map(pupil.tokens, spool.blocks()), end)
+
+    def _held_out(self, tokenizer: Tokenizer, held: str, facts: dict[str, Any], notes: list[str]
+                  ) -> dict[str, int] | None:
+        """Write the held-out part; ``None`` where it is too short to predict anything."""
+        measure = Measure(tokenizer.encoding, tokenizer.documents)
+        blocks = tokenizer.encode_blocks(measure.through([held]))
+        valid = self._write("valid", tokenizer, blocks, facts, measure, None)
+        if valid["tokens"] >= LEAST_TOKENS:
+            return valid
+        durable.discard(self.folder / SHARDS["valid"])
+        if self.fraction:
+            notes.append("nothing is held out: the text is too short; --valid FILE names a held-out text")
+        return None
+
+    def _held_out_file(self, tokenizer: Tokenizer, source: Source, facts: dict[str, Any], notes: list[str]
+                       ) -> dict[str, int]:
+        """Write the text that is held out because it was named."""
+        measure = Measure(tokenizer.encoding, tokenizer.documents)
+        reader = TextReader([source], tokenizer.encoding, tokenizer.documents)
+
+        def blocks() -> Iterator[Numbers]:
+            yield from tokenizer.encode_blocks(measure.through(reader.blocks()))
+            (facts["valid_text"],) = reader.files  # before the shard asks for its fingerprint
+
+        valid = self._write("valid", tokenizer, blocks(), facts, measure, repr(source.label))
+        notes += reader.notes
+        return valid
+
+    def _write(self, part: str, tokenizer: Tokenizer, blocks: Iterator[Numbers], facts: dict[str, Any],
+               measure: Measure, must_be_long: str | None) -> dict[str, int]:
+        """Write a shard; what it holds. A text that must be long enough is named, and refused before anything
+        that was there is replaced."""
+        count = unknown = 0
+
+        def counted() -> Iterator[Numbers]:
+            nonlocal count, unknown
+            for block in blocks:
+                count += len(block)
+                if tokenizer.unk is not None:
+                    unknown += int(np.count_nonzero(block == tokenizer.unk))
+                yield block
+            if must_be_long and count < LEAST_TOKENS:
+                raise TextError(f"{must_be_long} is too short: it has {count} tokens here, and at least "
+                                f"{LEAST_TOKENS} are needed, one to read, one to predict; give a longer text")
+
+        token_shard.write(self.folder / SHARDS[part], counted(), tokenizer.vocab_size,
+                          manifest.tokenizer_fingerprint(tokenizer),
+                          lambda: manifest.text_fingerprint(facts, part))
+        return {"characters": measure.characters, "bytes": measure.bytes, "tokens": count, "unknown": unknown}
+
+    def _settings_without_effect(self, tokenizer: Tokenizer) -> list[str]:
+        """What was asked for and did nothing, or not all of it."""
+        notes = []
+        if self.request.vocab_size is not None and tokenizer.kind in ("bytes", "bpe"):
+            notes.append(f"vocab_size {self.request.vocab_size} has no effect with {tokenizer.kind}")
+        if self.request.tokens.startswith("bpe:") and tokenizer.vocab_size < int(self.request.tokens[4:]):
+            notes.append(f"{self.request.tokens} found no more than {tokenizer.vocab_size} tokens worth "
+                         "having: the text is short")
+        return notes
+
+
+def _unchanged(blocks: Iterator[Numbers], first: TextReader, second: TextReader) -> Iterator[Numbers]:
+    """The blocks of a second reading; an error at its end if it was not of the same text."""
+    yield from blocks
+    if first.files != second.files:
+        raise TextError("a text changed while it was read; try again when nothing writes to it")

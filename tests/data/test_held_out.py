@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import zlib
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pantoum.data import held_out
+from pantoum.data.held_out import Documents, Tail, last_tokens
+from pantoum.text.byte import ByteTokenizer
+from pantoum.text.character import CharacterTokenizer
+from pantoum.text.word import WordTokenizer
+
+CHARACTERS, WORDS = CharacterTokenizer(""), WordTokenizer("words", [])
+
+
+def blocks(text: str, size: int) -> list[str]:
+    return [text[at : at + size] for at in range(0, len(text), size)]
+
+
+@settings(max_examples=100)
+@given(st.text("ab c", max_size=90), st.integers(1, 30), st.sampled_from([0, 0.1, 0.25, 0.3, 0.9]),
+       st.sampled_from(["characters", "words"]))
+def test_a_stream_is_cut_where_the_fraction_or_the_most_says(text: str, size: int, fraction: float,
+                                                             kind: str) -> None:
+    tokenizer = CHARACTERS if kind == "characters" else WORDS
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(held_out, "MOST_TOKENS", 7)
+        patch.setattr(held_out, "MOST_CHARACTERS", 20)
+        split = Tail(fraction, kind)
+        train = "".join(split.training(blocks(text, size))) + split.by_fraction()
+        first = int(len(text) * (1 - Fraction(str(fraction))))
+        most = 0 if not fraction else 7 if kind == "characters" else 20
+        assert len(train) == max(first, len(text) - most)
+        train += split.by_tokens(tokenizer)
+        assert train + split.held == text
+        assert len(list(tokenizer.encode(split.held))) <= 7
+
+
+def test_only_the_end_is_kept_back() -> None:
+    split = Tail(0.1, "bytes")
+    source = ("x" * 50_000 for _ in range(40))
+    passed = [len(block) for block in split.training(source)]
+    assert sum(passed) >= 2_000_000 - 250_000
+    assert split.by_tokens(ByteTokenizer()) == ""
+
+
+def held(count: int, fraction: float, size: int = 0) -> list[int]:
+    split = Documents(fraction, "\n", size)
+    text = "".join(f"{i}\n" for i in range(count))
+    train = "".join(split.training(blocks(text, 17)))
+    out = [int(line) for line in split.held.split()]
+    assert sorted([*map(int, train.split()), *out]) == list(range(count))
+    return out
+
+
+def test_documents_go_by_the_hash_of_their_index() -> None:
+    def check(i: int) -> int:
+        return zlib.crc32(str(i).encode("ascii"))
+    assert held(500, 0.1) == [i for i in range(500) if check(i) % 10 == 0]
+    assert held(500, 0.25) == [i for i in range(500) if check(i) % 4 == 0]
+    assert held(500, 0.3) == [i for i in range(500) if check(i) % 10 < 3]
+    assert held(500, 0) == []
+    assert held(500, 0.1, 6_000_000) == [i for i in range(500) if check(i) % 30 == 0]
+
+
+def test_a_document_that_is_too_long_is_cut_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(held_out, "MOST_TOKENS", 10)
+    split = Documents(0.5, "\n", 0)
+    chosen = [i for i in range(40) if zlib.crc32(b"%d" % i) % 2 == 0]
+    train = "".join(split.training(blocks("sixteen letters.\n" * 40, 5)))
+    assert split.held == "sixteen le" and train.count("\n") == 39
+    assert split.notes == [f"document {chosen[0]} is cut at 10 held-out characters; its rest is not used"]
+
+
+def test_few_documents_of_which_none_is_chosen_are_noticed() -> None:
+    split = Documents(0.1, "\n", 0)
+    list(split.training(["a\nb\nc"]))
+    assert split.forgotten and split.lowest == min((0, 1), key=lambda i: zlib.crc32(b"%d" % i))
+    only = Documents(0.1, "\n", 0, only=split.lowest)
+    train = "".join(only.training(["a\nb\nc"]))
+    assert sorted(train + only.held) == sorted("a\nb\nc") and only.held and not only.forgotten
+
+
+@pytest.mark.parametrize("text", ["a", "a\n", "a\n"[:1]])
+def test_one_document_is_learned_from(text: str) -> None:
+    split = Documents(0.1, "\n", 0)
+    assert "".join(split.training([text])) == text and not split.forgotten
+    assert split.by_fraction() == split.by_tokens(CHARACTERS) == ""
+
+
+def test_the_last_pieces_that_are_few_enough() -> None:
+    assert last_tokens([(3, 1), (2, 2), (4, 1)], 3) == 3
+    assert last_tokens([(3, 1), (2, 2), (4, 1)], 4) == 0
+    assert last_tokens([(3, 1), (2, 2), (4, 1)], 2) == 5
+    assert last_tokens([], 2) == 0

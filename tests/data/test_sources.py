@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import io
+import os
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from pantoum.data.sources import found, open_source
+from pantoum.errors import TextError
+
+
+def names(*texts: Path | str, valid: Path | None = None, keep_in: Path) -> list[str]:
+    with found(list(texts), valid, keep_in=keep_in) as sources:
+        return [source.name for source in sources.texts]
+
+
+def test_a_folder_means_its_files_in_the_order_of_their_paths_bytes(tmp_path: Path) -> None:
+    hidden = (".hidden", "a/.git/config", ".d/x")
+    for name in ("b.txt", "a/z.txt", "a-1.txt", "é.txt", "Z.txt", "a/b/c", *hidden):
+        (tmp_path / "in" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "in" / name).write_text("x")
+    (tmp_path / "in" / "link.txt").symlink_to(tmp_path / "in" / "b.txt")
+    (tmp_path / "in" / "loop").symlink_to(tmp_path / "in")
+    assert names(tmp_path / "in", keep_in=tmp_path) == [
+        "Z.txt", "a-1.txt", "a/b/c", "a/z.txt", "b.txt", "link.txt", "é.txt"]
+
+
+def test_what_is_being_written_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "train.tokens").write_text("x")
+    (tmp_path / "book").write_text("x")
+    assert names(tmp_path, keep_in=tmp_path / "out") == ["book"]
+
+
+def test_a_held_out_file_is_taken_out_of_the_texts_and_said(tmp_path: Path) -> None:
+    for name in "abc":
+        (tmp_path / name).write_text(name)
+    (tmp_path / "link").symlink_to(tmp_path / "b")
+    with found([tmp_path], tmp_path / "link", keep_in=tmp_path / "a") as sources:
+        assert [source.name for source in sources.texts] == ["a", "c"]
+        assert sources.valid is not None and sources.size == 2
+        assert sources.notes == [
+            f"{tmp_path / 'link'} is held out, so it is left out of the texts to learn from"]
+    with (pytest.raises(TextError, match="is the only text and is held out"),
+          found([tmp_path / "a"], tmp_path / "a", keep_in=tmp_path)):
+        pass
+
+
+def test_what_cannot_be_read_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("x")
+    for text, message in (("none", "there is no such file; check the spelling"),
+                          ("empty", "holds no regular file"), ("file/x", "a part of its path is a file"),
+                          ("a\0b", "null")):
+        with pytest.raises(TextError, match=message) as caught:
+            names(f"{tmp_path}/{text}", keep_in=tmp_path)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(TextError, match="is a folder; name a file"):
+        names(tmp_path / "file", valid=tmp_path / "empty", keep_in=tmp_path)
+    with pytest.raises(TextError, match="no text was given"):
+        names(keep_in=tmp_path)
+    with pytest.raises(TextError, match="neither a file, a folder nor a pipe"):
+        names("/dev/null", keep_in=tmp_path)
+
+
+def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("x")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    with found([tmp_path / "file"], keep_in=tmp_path) as sources:
+        monkeypatch.setattr(Path, "open", refuse)
+        with pytest.raises(TextError, match="permission denied; make it readable"):
+            open_source(sources.texts[0])
+
+
+def test_stdin_is_kept_while_it_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"some text")))
+    with found(["-"], keep_in=tmp_path) as sources:
+        (source,) = sources.texts
+        assert (source.label, source.size) == ("stdin", 9)
+        for _ in range(2):
+            with open_source(source) as file:
+                assert file.read() == b"some text"
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(TextError, match="there is no stdin"):
+        names("-", keep_in=tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_kept_too(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = threading.Thread(target=pipe.write_bytes, args=(b"from a pipe",))
+    writer.start()
+    with found([pipe], keep_in=tmp_path) as sources, open_source(sources.texts[0]) as file:
+        assert file.read() == b"from a pipe"
+    writer.join()

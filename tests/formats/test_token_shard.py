@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import random
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pantoum.errors import ShardError, StorageError
+from pantoum.formats import durable, token_shard
+
+TOKENIZER, TEXT = bytes(range(32)), bytes(range(32, 64))
+
+
+def written(path: Path, tokens: list[int] | np.ndarray, vocab_size: int = 300, size: int = 7) -> Path:
+    array = np.asarray(tokens, np.uint32)
+    blocks = [array[at : at + size] for at in range(0, len(array), size)]
+    assert token_shard.write(path, blocks, vocab_size, TOKENIZER, lambda: TEXT) == len(array)
+    return path
+
+
+@pytest.mark.parametrize(("vocab_size", "dtype"), [(256, "u1"), (257, "<u2"), (70_000, "<u4")])
+def test_tokens_come_back_in_the_narrowest_width(tmp_path: Path, vocab_size: int, dtype: str) -> None:
+    tokens = [0, 255, vocab_size - 1] * 5
+    shard = token_shard.open(written(tmp_path / "t", tokens, vocab_size), TOKENIZER, TEXT)
+    assert shard.tokens.dtype == np.dtype(dtype)
+    assert np.asarray(shard.tokens).tolist() == list(shard.tokens) == tokens
+    assert (shard.count, len(shard.tokens), shard.vocab_size) == (15, 15, vocab_size)
+    assert (shard.tokenizer_fingerprint, shard.text_fingerprint) == (TOKENIZER, TEXT)
+
+
+def test_the_layout_is_the_documented_one(tmp_path: Path) -> None:
+    data = written(tmp_path / "t", [1, 2, 3], 300).read_bytes()
+    tokens = struct.pack("<3H", 1, 2, 3)
+    table = struct.pack("<I", zlib.crc32(tokens))
+    head = struct.pack("<8sHBBIQ32s32sI", b"PANTOUMT", 1, 2, 0, 300, 3, TOKENIZER, TEXT, zlib.crc32(table))
+    assert data == head + struct.pack("<I", zlib.crc32(head)) + tokens + table
+    assert len(head) == 92
+
+
+def test_the_same_tokens_are_the_same_bytes_however_they_come(tmp_path: Path) -> None:
+    one = written(tmp_path / "one", range(200), size=1).read_bytes()
+    assert written(tmp_path / "two", range(200), size=90).read_bytes() == one
+
+
+def test_an_empty_shard(tmp_path: Path) -> None:
+    shard = token_shard.open(written(tmp_path / "t", []))
+    assert shard.count == 0 and np.asarray(shard.tokens).shape == (0,) and shard.tokens[:5].shape == (0,)
+
+
+@settings(max_examples=60)
+@given(st.data())
+def test_indexing_is_that_of_an_array(data: st.DataObject) -> None:
+    tokens = np.arange(50, dtype=np.uint16)
+    checked = token_shard.CheckedTokens(tokens, np.asarray([zlib.crc32(tokens.tobytes())], np.uint32), "t")
+    cut = data.draw(st.slices(50))
+    assert np.array_equal(checked[cut], tokens[cut])
+    places = data.draw(st.lists(st.integers(-50, 49), max_size=9))
+    assert np.array_equal(checked[places], tokens[places])
+    assert np.array_equal(checked[np.asarray(places, np.int64)], tokens[places])
+    mask = tokens % 3 == 0
+    assert np.array_equal(checked[mask], tokens[mask])
+    assert checked[-1] == 49 and checked.shape == (50,)
+    with pytest.raises(IndexError):
+        checked[50]
+
+
+def test_arrays_of_it_may_be_copied_and_cast(tmp_path: Path) -> None:
+    shard = token_shard.open(written(tmp_path / "t", [1, 2, 3]))
+    copied = np.array(shard.tokens, dtype=np.int32)
+    copied[0] = 9
+    assert copied.dtype == np.int32 and shard.tokens[0] == 1
+    assert not np.asarray(shard.tokens).flags.writeable
+
+
+def test_each_mib_is_checked_when_it_is_first_read(tmp_path: Path) -> None:
+    path = written(tmp_path / "t", np.zeros(3 << 20, np.uint8), 200, size=1 << 19)
+    with path.open("r+b") as file:
+        file.seek(96 + (2 << 20))
+        file.write(b"\x01")
+    shard = token_shard.open(path)
+    assert not shard.tokens[: 2 << 20].any() and shard.tokens[(2 << 20) - 1] == 0
+    for read in (lambda: shard.tokens[2 << 20], lambda: shard.tokens[::-1], lambda: np.asarray(shard.tokens),
+                 lambda: shard.tokens[[0, -5]]):
+        with pytest.raises(ShardError, match="its MiB 2 does not match its checksum"):
+            read()
+
+
+def test_every_flipped_bit_is_found(tmp_path: Path) -> None:
+    path = written(tmp_path / "t", list(range(40)))
+    whole = path.read_bytes()
+    for at in range(len(whole)):
+        changed = bytearray(whole)
+        changed[at] ^= 1 << at % 8
+        path.write_bytes(changed)
+        with pytest.raises(ShardError):
+            np.asarray(token_shard.open(path).tokens)
+
+
+def test_every_cut_and_every_byte_more_is_found(tmp_path: Path) -> None:
+    path = written(tmp_path / "t", list(range(40)))
+    whole = path.read_bytes()
+    for data in [*(whole[:end] for end in range(len(whole))), whole + b"\0"]:
+        path.write_bytes(data)
+        with pytest.raises(ShardError):
+            token_shard.open(path)
+
+
+def test_headers_that_lie_are_refused_before_anything_is_read(tmp_path: Path) -> None:
+    path = written(tmp_path / "t", [1, 2, 3])
+    whole = path.read_bytes()
+    numbers = random.Random(1)
+    for at, size in ((8, 2), (10, 1), (11, 1), (16, 8), (88, 4)):
+        for value in [0, 3, 7, 2 ** (8 * size) - 1, numbers.getrandbits(8 * size)]:
+            lie = value.to_bytes(size, "little")
+            if lie == whole[at : at + size]:
+                continue
+            head = whole[:at] + lie + whole[at + size : 92]
+            path.write_bytes(head + struct.pack("<I", zlib.crc32(head)) + whole[96:])
+            with pytest.raises(ShardError):
+                token_shard.open(path)
+
+
+def test_another_text_or_tokenizer_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path / "t", [1, 2, 3])
+    with pytest.raises(ShardError, match="made with another tokenizer"):
+        token_shard.open(path, TEXT, TEXT)
+    with pytest.raises(ShardError, match="made with another text"):
+        token_shard.open(path, TOKENIZER, TOKENIZER)
+
+
+@pytest.mark.parametrize("data", [b"", b"text\n" * 50, b"PANTOUMS" + bytes(200)])
+def test_foreign_files_are_refused(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "t").write_bytes(data)
+    with pytest.raises(ShardError, match="is no token shard"):
+        token_shard.open(tmp_path / "t")
+
+
+def test_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ShardError, match="no such file"):
+        token_shard.open(tmp_path / "none")
+    with pytest.raises(ShardError, match="folder"):
+        token_shard.open(tmp_path)
+
+
+def test_a_number_outside_of_the_vocabulary_is_our_mistake(tmp_path: Path) -> None:
+    with pytest.raises(AssertionError, match="token 300 of a vocabulary of 300"):
+        token_shard.write(tmp_path / "t", [np.array([300])], 300, TOKENIZER, lambda: TEXT)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_no_write_fails_silently(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path / "t", [1, 2, 3])
+    before, calls = path.read_bytes(), 0
+
+    class Failing(durable.System):
+        left = 0
+
+        def _count(self) -> None:
+            nonlocal calls
+            calls += 1
+            if calls > self.left:
+                raise OSError(28, "No space left on device")
+
+        def create(self, path: Path, mode: int) -> int:
+            self._count()
+            return super().create(path, mode)
+
+        def write(self, descriptor: int, data: durable.Bytes) -> int:
+            self._count()
+            return super().write(descriptor, data)
+
+        def fsync(self, descriptor: int) -> None:
+            self._count()
+            super().fsync(descriptor)
+
+        def rename(self, source: Path, target: Path) -> None:
+            self._count()
+            super().rename(source, target)
+
+    failing = Failing()
+    monkeypatch.setattr(durable, "system", failing)
+    for failing.left in range(7):
+        calls = 0
+        with pytest.raises(StorageError, match="the disk is full"):
+            written(path, [4, 5, 6])
+        assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
