@@ -8,16 +8,18 @@ import numpy as np
 import pytest
 
 from pantoum.errors import SettingError
-from pantoum.kernels import Workspace
-from pantoum.network import LanguageModel
+from pantoum.kernels import Workspace, backend
+from pantoum.network import LanguageModel, cross_entropy, unroll
 from pantoum.network.state import map_arrays, to_arrays
 
 CELLS = ("rnn", "gru", "gru-before", "lstm", "mingru")
 OPTIONS: dict[str, dict[str, Any]] = {
     "one-hot": {},
+    "one-hot, more symbols than tokens": {"vocab_size": 20},
     "one-hot, dropout": {"dropout": 0.3},
     "one-hot, variational, residual": {"dropout": "variational:0.3", "residual": True, "hidden_size": 7},
     "embedding": {"embedding_size": 4},
+    "embedding, more symbols than tokens": {"embedding_size": 5, "vocab_size": 20, "residual": True},
     "embedding, residual, norm": {"embedding_size": 5, "residual": True, "norm": "layer"},
     "embedding, everything": {"embedding_size": 5, "residual": True, "norm": "layer", "dropout": 0.2},
     "tied": {"embedding_size": 5, "tied": True},
@@ -27,8 +29,8 @@ V, B, T = 7, 3, 4
 
 
 def build(cell: str, options: dict[str, Any]) -> LanguageModel:
-    sizes = {"hidden_size": 5, "num_layers": 2, "seed": 1, "dtype": np.float64}
-    return LanguageModel(V, cell=cell, **{**sizes, **options})
+    sizes = {"vocab_size": V, "hidden_size": 5, "num_layers": 2, "seed": 1, "dtype": np.float64}
+    return LanguageModel(cell=cell, **{**sizes, **options})
 
 
 def random_state(model: LanguageModel, rows: int, random: np.random.Generator) -> Any:
@@ -45,7 +47,7 @@ def test_the_originals_model_has_its_4137570_parameters() -> None:
 @pytest.mark.parametrize("cell", CELLS)
 def test_gradients_are_the_central_differences(cell: str, options: dict[str, Any]) -> None:
     model, random = build(cell, options), np.random.default_rng(0)
-    inputs, targets = random.integers(0, V, (2, B, T))
+    inputs, targets = random.integers(0, model.vocab_size, (2, B, T))
     state, reset = random_state(model, B, random), random.random((B, T)) < 0.2
     workspace = Workspace()
 
@@ -73,3 +75,83 @@ def test_a_token_out_of_range_is_named(cell: str) -> None:
     model = build(cell, {})
     with pytest.raises(SettingError, match=r"inputs_BT is 7: must be token numbers from 0 to 6"):
         model.gradients(np.full((B, T), V), np.zeros((B, T), int), model.initial_state(B))
+
+
+def test_with_one_hot_inputs_dropout_falls_where_it_would_on_the_vectors() -> None:
+    model = build("gru", {"dropout": "inputs=0.5", "num_layers": 1})
+    tokens, state = np.arange(12).reshape(B, T) % V, model.initial_state(B)
+    with_dropout = model.gradients(tokens, tokens, state, dropout_key=(1, 2))
+    outputs, last = unroll(model.stack, np.eye(V)[tokens], state, dropout_key=(1, 2))
+    np.testing.assert_allclose(with_dropout.state[0], last[0], rtol=1e-12)
+    logits = model.head.pack().logits(outputs.reshape(B * T, -1))
+    assert with_dropout.loss == pytest.approx(cross_entropy(logits, tokens.reshape(-1)))
+
+
+def test_dropout_is_the_streams_own_wherever_they_are() -> None:
+    model = build("lstm", {"embedding_size": 4, "dropout": 0.4})
+    random = np.random.default_rng(1)
+    inputs, targets = random.integers(0, V, (2, 4, T))
+    whole = model.gradients(inputs, targets, model.initial_state(4), dropout_key=(1, 2))
+    halves = [model.gradients(inputs[rows], targets[rows], model.initial_state(2), dropout_key=(1, 2),
+                              streams=np.array(rows)) for rows in ([0, 2], [1, 3])]
+    assert whole.loss == pytest.approx((halves[0].loss + halves[1].loss) / 2)
+    for name, gradient in whole.gradients.items():
+        mean = (halves[0].gradients[name] + halves[1].gradients[name]) / 2
+        np.testing.assert_allclose(gradient, mean, atol=1e-12)
+
+
+def test_a_workspace_changes_no_number_and_does_not_grow() -> None:
+    model, workspace = build("gru", {"embedding_size": 5, "residual": True, "norm": "layer"}), Workspace()
+    tokens = np.arange(12).reshape(B, T) % V
+    fresh = model.gradients(tokens, tokens, model.initial_state(B))
+    sizes = []
+    for _ in range(3):
+        reused = model.gradients(tokens, tokens, model.initial_state(B), workspace=workspace)
+        sizes.append(workspace.nbytes)
+    assert reused.loss == fresh.loss
+    for name, gradient in fresh.gradients.items():
+        np.testing.assert_array_equal(gradient, reused.gradients[name])
+    assert sizes[0] == sizes[2] > 0
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_it_learns_a_rhyme(cell: str) -> None:
+    """A hundred steps in float32, the state handed on: the loss of a rhyme of eight symbols is almost 0."""
+    model = LanguageModel(5, cell=cell, hidden_size=24, num_layers=2, embedding_size=8)
+    workspace = Workspace()
+    text = np.tile([0, 1, 2, 0, 3, 1, 4, 4], 9)
+    inputs, targets = text[:64].reshape(2, 32), text[1:65].reshape(2, 32)
+    moments = {name: (np.zeros_like(p), np.zeros_like(p)) for name, p in model.parameters.items()}
+    state, kernels = model.initial_state(2), backend(np.float32)
+    for step in range(1, 101):
+        result = model.gradients(inputs, targets, state, workspace=workspace)
+        state = result.state
+        for name, gradient in result.gradients.items():
+            kernels.adamw(model.parameters[name], gradient, *moments[name], step=step, rate=0.02)
+    assert result.loss < 0.1
+    assert result.accuracy == 1.0
+    assert result.loss.__class__ is float
+    assert all(parameter.dtype == np.float32 for parameter in model.parameters.values())
+
+
+def test_a_model_is_rebuilt_from_its_configuration() -> None:
+    model = build("gru-before", {"embedding_size": 3, "tied": True, "dropout": 0.2})
+    again = LanguageModel.from_config(model.config, V, seed=1, dtype=np.float64)
+    assert again.config == model.config
+    assert list(again.parameters) == list(model.parameters)
+    for name, parameter in model.parameters.items():
+        np.testing.assert_array_equal(parameter, again.parameters[name])
+    empty = LanguageModel.from_config(model.config, V, seed=None)
+    assert not any(p.any() for name, p in empty.parameters.items() if "norm" not in name)
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    ({"vocab_size": 0}, "vocab_size is 0: must be a whole number, at least 1"),
+    ({"num_layers": 0}, "num_layers is 0: must be a whole number"),
+    ({"cell": "transformer"}, "cell is 'transformer': must be one of rnn, gru, gru-before, lstm, mingru"),
+    ({"tied": True}, "tied is True: needs an embedding"),
+    ({"dropout": 1.5}, "dropout is 1.5"),
+])
+def test_a_setting_that_cannot_be_is_named(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        LanguageModel(**{"vocab_size": 7, "hidden_size": 4, **arguments})

@@ -9,17 +9,18 @@ Shapes: B rows, T steps, N = T*B, E inputs, H units, G gate rows, V rows of a ta
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from pantoum.config import whole
 from pantoum.kernels import Array, Kernels, PackedMatrix, Workspace, backend
+from pantoum.kernels.interface import Scan, ScanVJP
 from pantoum.network.block import Block, DropoutDraw, PackedBlock
 from pantoum.network.parameters import Parameters, generator, uniform
 
-__all__ = ["Cell", "PackedCell"]
+__all__ = ["Cell", "CellTape", "Inputs", "PackedCell", "Vectors"]
 
 
 class Cell(Block):
@@ -89,12 +90,57 @@ class Cell(Block):
         return {"bias_ih": d_drive_bias_G, "bias_hh": d_drive_bias_G.copy()}
 
 
+class Inputs(Protocol):
+    """What a cell's drive can be made from: vectors, or (in ``embedding``) tokens by a shorter way."""
+
+    @property
+    def x_TBE(self) -> Array:
+        """The inputs as vectors."""
+        ...
+
+    def drive(self, cell: PackedCell, workspace: Workspace) -> Array:
+        """The drive [T,B,G]."""
+        ...
+
+    def drive_vjp(self, cell: PackedCell, d_drive_TBG: Array, workspace: Workspace,
+                  ) -> tuple[Any, Array, Array]:
+        """(gradient of what the inputs are made from, d_weight_ih, d_bias [G])."""
+        ...
+
+    def add(self, cell: PackedCell, d_inputs: Any, d_x_TBE: Array) -> Any:
+        """That gradient, with the one of a residual past the cell added."""
+        ...
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Inputs that are an array."""
+
+    x_TBE: Array
+
+    def drive(self, cell: PackedCell, workspace: Workspace) -> Array:
+        T, B, E = self.x_TBE.shape
+        drive_TBG = workspace.array("drive", (T, B, len(cell.bias_G)), self.x_TBE.dtype)
+        cell.drive(self.x_TBE.reshape(T * B, E), out=drive_TBG.reshape(T * B, -1))
+        return drive_TBG
+
+    def drive_vjp(self, cell: PackedCell, d_drive_TBG: Array, workspace: Workspace,
+                  ) -> tuple[Array, Array, Array]:
+        T, B, E = self.x_TBE.shape
+        d_x_NE, d_weight, d_bias_G = cell.drive_vjp(
+            d_drive_TBG.reshape(T * B, -1), self.x_TBE.reshape(T * B, E), workspace)
+        return d_x_NE.reshape(T, B, E), d_weight, d_bias_G
+
+    def add(self, cell: PackedCell, d_inputs: Array, d_x_TBE: Array) -> Array:
+        d_inputs += d_x_TBE
+        return d_inputs
+
+
 @dataclass(frozen=True)
 class CellTape:
-    """What a cell's way back needs: the inputs (None where they were not the cell's affair) and the scan's
-    tape."""
+    """What a cell's way back needs."""
 
-    x_TBE: Array | None
+    inputs: Inputs
     scan: Any
 
 
@@ -119,62 +165,37 @@ class PackedCell(PackedBlock):
         """What inputs add to the gates, W_ih x + b [N,G]. It also makes a table of V tokens' drives."""
         return self.kernels.linear(x_NE, self.weight_ih, self.bias_G, out=out)
 
-    def drive_vjp(self, d_drive_NG: Array, x_NE: Array, workspace: Workspace, inputs: bool = True,
-                  ) -> tuple[Array | None, Array, Array]:
-        """(d_x [N,E], unless not wanted, d_weight_ih, d_bias [G])."""
+    def drive_vjp(self, d_drive_NG: Array, x_NE: Array, workspace: Workspace) -> tuple[Array, Array, Array]:
+        """(d_x [N,E], d_weight_ih, d_bias [G])."""
         d_weight = workspace.array("d_weight_ih", self.weight_ih.shape, d_drive_NG.dtype)
         self.kernels.linear_weight_gradient(d_drive_NG, x_NE, d_weight, self.weight_ih.precision)
-        d_x_NE = None
-        if inputs:
-            d_x_NE = workspace.array("d_x", x_NE.shape, x_NE.dtype)
-            self.weight_ih.product_transposed(d_drive_NG, out=d_x_NE)
+        d_x_NE = workspace.array("d_x", x_NE.shape, x_NE.dtype)
+        self.weight_ih.product_transposed(d_drive_NG, out=d_x_NE)
         return d_x_NE, d_weight, self.kernels.bias_gradient(d_drive_NG)
 
-    def scan(self, drive_TBG: Array, state: Any, reset_TB: Array | None, lengths: Array | None, tape: bool,
-             workspace: Workspace) -> tuple[Array, Any, Any]:
-        """The loop over time; takes the drive over."""
-        run = getattr(self.kernels, self.cell.kernel + "_scan")
-        result: tuple[Array, Any, Any] = run(drive_TBG, state, self.weight_hh, self.scan_bias_H,
-                                             reset_TB, lengths, tape, workspace)
-        return result
-
-    def scan_vjp(self, tape: Any, d_outputs_TBH: Array, d_state: Any, spend: bool, workspace: Workspace,
-                 ) -> tuple[Array, Any, Array | None, Array | None]:
-        """(d_drive [T,B,G], d_state0, d_weight_hh, d_scan_bias)."""
-        run = getattr(self.kernels, self.cell.kernel + "_scan_vjp")
-        result: tuple[Array, Any, Array | None, Array | None] = run(
-            tape, self.weight_hh, d_outputs_TBH, d_state, tape.gates_TBG if spend else None, workspace)
-        return result
-
-    def forward(self, x_TBE: Array, state: Any, *, reset_TB: Array | None = None,
+    def forward(self, inputs: Array | Inputs, state: Any, *, reset_TB: Array | None = None,
                 lengths: Array | None = None, dropout: DropoutDraw | None = None, tape: bool = False,
                 workspace: Workspace | None = None) -> tuple[Array, Any, Any]:
         workspace = Workspace() if workspace is None else workspace
-        T, B, E = x_TBE.shape
-        drive_NG = workspace.array("drive", (T * B, len(self.bias_G)), x_TBE.dtype)
-        self.drive(x_TBE.reshape(T * B, E), out=drive_NG)
-        outputs_TBH, state, kept = self.scan(drive_NG.reshape(T, B, -1), state, reset_TB, lengths, tape,
-                                             workspace)
-        return outputs_TBH, state, CellTape(x_TBE, kept) if tape else None
+        source = Vectors(inputs) if isinstance(inputs, np.ndarray) else inputs
+        scan: Scan = getattr(self.kernels, self.cell.kernel + "_scan")
+        outputs_TBH, last, kept = scan(source.drive(self, workspace), state, self.weight_hh, self.scan_bias_H,
+                                       reset_TB, lengths, tape, workspace)
+        return outputs_TBH, last, CellTape(source, kept) if tape else None
 
-    def backward(self, tape: Any, d_outputs_TBH: Array, d_state: Any = None, *, spend: bool = False,
-                 workspace: Workspace | None = None) -> tuple[Array | None, Any, dict[str, Array]]:
+    def backward(self, tape: CellTape, d_outputs_TBH: Array, d_state: Any = None, *, spend: bool = False,
+                 workspace: Workspace | None = None) -> tuple[Any, Any, dict[str, Array]]:
+        """As a block's; the first result is the gradient of what the inputs are made from."""
         workspace = Workspace() if workspace is None else workspace
-        d_drive_TBG, d_state0, d_weight_hh, d_scan_bias = self.scan_vjp(
-            tape.scan, d_outputs_TBH, d_state, spend, workspace)
-        T, B, G = d_drive_TBG.shape
-        x_NE = tape.x_TBE.reshape(T * B, -1)
-        d_x_NE, d_weight_ih, d_bias_G = self.drive_vjp(d_drive_TBG.reshape(T * B, G), x_NE, workspace)
-        d_x_TBE = None if d_x_NE is None else d_x_NE.reshape(T, B, -1)
-        return d_x_TBE, d_state0, self.gradients(d_weight_ih, d_weight_hh, d_bias_G, d_scan_bias)
-
-    def gradients(self, d_weight_ih: Array, d_weight_hh: Array | None, d_bias_G: Array,
-                  d_scan_bias: Array | None) -> dict[str, Array]:
-        """By parameter name, in the parameters' order."""
-        weights = {"weight_ih": d_weight_ih}
+        scan_vjp: ScanVJP = getattr(self.kernels, self.cell.kernel + "_scan_vjp")
+        over = tape.scan.gates_TBG if spend else None
+        d_drive_TBG, d_state0, d_weight_hh, d_scan_bias = scan_vjp(
+            tape.scan, self.weight_hh, d_outputs_TBH, d_state, over, workspace)
+        d_inputs, d_weight_ih, d_bias_G = tape.inputs.drive_vjp(self, d_drive_TBG, workspace)
+        gradients = {"weight_ih": d_weight_ih}
         if d_weight_hh is not None:
-            weights["weight_hh"] = d_weight_hh
-        return {**weights, **self.cell.bias_gradients(d_bias_G, d_scan_bias)}
+            gradients["weight_hh"] = d_weight_hh
+        return d_inputs, d_state0, gradients | self.cell.bias_gradients(d_bias_G, d_scan_bias)
 
 
 def _matrices(weight_hh: Any) -> tuple[PackedMatrix, ...]:

@@ -51,17 +51,19 @@ class TableTokens:
             table_VG = cell.drive(self.embedding_VE, out=workspace.array("table", shape, cell.bias_G.dtype))
         return _rows(cell, table_VG, self.tokens_TB, workspace)
 
-    def drive_vjp(self, cell: PackedCell, d_drive_TBG: Array, d_x_TBE: Array | None, workspace: Workspace,
+    def drive_vjp(self, cell: PackedCell, d_drive_TBG: Array, workspace: Workspace,
                   ) -> tuple[Array, Array, Array]:
         """(d_embedding [V,E], d_weight_ih, d_bias [G])."""
         V, tokens_N = len(self.embedding_VE), self.tokens_TB.reshape(-1)
         d_table_VG = workspace.array("table", (V, d_drive_TBG.shape[2]), d_drive_TBG.dtype)
         cell.kernels.lookup_gradient(d_drive_TBG.reshape(len(tokens_N), -1), tokens_N, V, out=d_table_VG)
-        d_embedding_VE, d_weight, d_bias_G = cell.drive_vjp(d_table_VG, self.embedding_VE, workspace)
-        assert d_embedding_VE is not None
-        if d_x_TBE is not None:
-            d_embedding_VE += cell.kernels.lookup_gradient(d_x_TBE.reshape(len(tokens_N), -1), tokens_N, V)
-        return d_embedding_VE, d_weight, d_bias_G
+        return cell.drive_vjp(d_table_VG, self.embedding_VE, workspace)
+
+    def add(self, cell: PackedCell, d_inputs: Array, d_x_TBE: Array) -> Array:
+        """The embedding's gradient with that of its vectors added."""
+        tokens_N = self.tokens_TB.reshape(-1)
+        d_inputs += cell.kernels.lookup_gradient(d_x_TBE.reshape(len(tokens_N), -1), tokens_N, len(d_inputs))
+        return d_inputs
 
 
 @dataclass(frozen=True)
@@ -73,14 +75,12 @@ class OneHotTokens:
     """The dropout of each token's one entry; None: off."""
     table_VG: Array | None
     """The table of all drives, where it is kept between calls."""
-
-    x_symbols: int
-    """V, the width of a one-hot vector."""
+    vocab_size: int
 
     @property
     def x_TBE(self) -> Array:
         """The vectors; asked for only by a residual first layer, whose H equals V."""
-        return np.equal(self.tokens_TB[:, :, None], np.arange(self.x_symbols))
+        return np.equal(self.tokens_TB[:, :, None], np.arange(self.vocab_size))
 
     def drive(self, cell: PackedCell, workspace: Workspace) -> Array:
         """The first layer's drive [T,B,G]."""
@@ -99,7 +99,7 @@ class OneHotTokens:
         drive_TBG += cell.bias_G
         return drive_TBG
 
-    def drive_vjp(self, cell: PackedCell, d_drive_TBG: Array, d_x_TBE: Array | None, workspace: Workspace,
+    def drive_vjp(self, cell: PackedCell, d_drive_TBG: Array, workspace: Workspace,
                   ) -> tuple[None, Array, Array]:
         """(None: nothing is learned in the inputs, d_weight_ih, d_bias [G])."""
         G, V = cell.weight_ih.shape
@@ -113,6 +113,9 @@ class OneHotTokens:
         d_weight = workspace.array("d_weight_ih", (G, V), d_drive_NG.dtype)
         np.copyto(d_weight, d_columns_VG.T)
         return None, d_weight, d_bias_G
+
+    def add(self, cell: PackedCell, d_inputs: None, d_x_TBE: Array) -> None:
+        """Nothing is learned in the inputs."""
 
 
 def _rows(cell: PackedCell, table_VG: Array, tokens_TB: Array, workspace: Workspace) -> Array:

@@ -136,9 +136,9 @@ class LanguageModel:
         """(nats [B,T] of the targets, predictions [B,T], state)."""
         return self.pack().losses(inputs_BT, targets_BT, state, reset_BT=reset_BT, lengths=lengths)
 
-    def hidden(self, tokens_BT: Array, state: Any) -> tuple[Array, Any]:
+    def hidden(self, tokens_BT: Array, state: Any, *, reset_BT: Array | None = None) -> tuple[Array, Any]:
         """(the last layer's outputs [B,T,H], state)."""
-        return self.pack().hidden(tokens_BT, state)
+        return self.pack().hidden(tokens_BT, state, reset_BT=reset_BT)
 
     def _embedding(self, embedding_size: int, seed: int | None) -> Array:
         """Normal initial vectors, of deviation 1 as PyTorch's, or of length 1 where the head uses them

@@ -17,9 +17,10 @@ import numpy as np
 from pantoum.errors import SettingError
 from pantoum.kernels import Array, Workspace
 from pantoum.network.block import DropoutDraw, check_lengths, check_resets, check_state
+from pantoum.network.cell import Inputs
 from pantoum.network.embedding import OneHotTokens, TableTokens, symbol_drives
 from pantoum.network.head import PackedHead
-from pantoum.network.stack import DriveSource, PackedStack
+from pantoum.network.stack import PackedStack
 from pantoum.network.tokens import time_major_tokens
 
 if TYPE_CHECKING:
@@ -78,12 +79,12 @@ class PackedLanguageModel:
             nats_BT[ended_BT], predictions_BT[ended_BT] = 0, 0
         return nats_BT, predictions_BT, state
 
-    def hidden(self, tokens_BT: Array, state: Any) -> tuple[Array, Any]:
+    def hidden(self, tokens_BT: Array, state: Any, *, reset_BT: Array | None = None) -> tuple[Array, Any]:
         """(the last layer's outputs [B,T,H], state)."""
-        hidden_TBH, state = self._read(tokens_BT, state, None, None)
+        hidden_TBH, state = self._read(tokens_BT, state, reset_BT, None)
         return np.ascontiguousarray(hidden_TBH.swapaxes(0, 1)), state
 
-    def inputs(self, tokens_TB: Array, dropout: DropoutDraw | None, training: bool) -> Array | DriveSource:
+    def inputs(self, tokens_TB: Array, dropout: DropoutDraw | None, training: bool) -> Array | Inputs:
         """What the stack takes for these tokens: the shortest way to the first layer."""
         model, cell = self.model, self.stack.cells[0]
         rate = self.model.stack.dropout.inputs if dropout is not None else 0.0

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -25,10 +25,10 @@ from pantoum.config import NORMS, DropoutConfig, one_of
 from pantoum.errors import SettingError
 from pantoum.kernels import Array, Kernels, Workspace, backend
 from pantoum.network.block import Block, DropoutDraw, PackedBlock
-from pantoum.network.cell import Cell, CellTape, PackedCell
+from pantoum.network.cell import Cell, CellTape, Inputs, PackedCell, Vectors
 from pantoum.network.parameters import Parameters
 
-__all__ = ["DriveSource", "PackedStack", "Stack"]
+__all__ = ["PackedStack", "Stack"]
 
 
 class Stack(Block):
@@ -69,30 +69,12 @@ class Stack(Block):
         return self.dropout.between if layer < len(self.cells) else self.dropout.outputs
 
 
-class DriveSource(Protocol):
-    """Inputs that know a shorter way to the first layer's drive than a dense product: tokens."""
-
-    @property
-    def x_TBE(self) -> Array:
-        """The inputs themselves, for a residual first layer."""
-        ...
-
-    def drive(self, cell: PackedCell, workspace: Workspace) -> Array:
-        """The first layer's drive [T,B,G], the dropout of its input included."""
-        ...
-
-    def drive_vjp(self, cell: PackedCell, d_drive_TBG: Array, d_x_TBE: Array | None,
-                  workspace: Workspace) -> tuple[Any, Array, Array]:
-        """(gradient of what the inputs are made from, d_weight_ih, d_bias [G]); d_x is the residual's."""
-        ...
-
-
 @dataclass(frozen=True)
 class StackTape:
     """What a stack's way back needs."""
 
-    source: DriveSource | None
-    layers: list[tuple[Any, Any]]
+    layers: list[tuple[CellTape, Any]]
+    """Of each layer the cell's tape and the normalisation's."""
     dropout: DropoutDraw | None
     lengths: Array | None
 
@@ -105,64 +87,58 @@ class PackedStack(PackedBlock):
     kernels: Kernels
     cells: tuple[PackedCell, ...]
 
-    def forward(self, inputs: Array | DriveSource, state: Any, *, reset_TB: Array | None = None,
+    def forward(self, inputs: Array | Inputs, state: Any, *, reset_TB: Array | None = None,
                 lengths: Array | None = None, dropout: DropoutDraw | None = None, tape: bool = False,
                 workspace: Workspace | None = None) -> tuple[Array, Any, Any]:
+        """As a block's; of inputs that are no array, the dropout is their own affair."""
         workspace = Workspace() if workspace is None else workspace
-        source = None if isinstance(inputs, np.ndarray) else inputs
-        x_TBE = inputs if isinstance(inputs, np.ndarray) else np.empty(0)
+        source: Inputs = Vectors(inputs) if isinstance(inputs, np.ndarray) else inputs
         tapes, states = [], []
         for layer, cell in enumerate(self.cells):
             scope = workspace.scope(str(layer))
-            if source is not None and layer == 0:
-                drive_TBG = source.drive(cell, scope)
-                y_TBH, last, scanned = cell.scan(drive_TBG, state[0], reset_TB, lengths, tape, scope)
-                kept = CellTape(None, scanned)
-            else:
-                dropped_TBE = self._drop(x_TBE, layer, dropout, scope)
-                y_TBH, last, kept = cell.forward(dropped_TBE, state[layer], reset_TB=reset_TB,
-                                                 lengths=lengths, tape=tape, workspace=scope)
+            below = self._dropped(source, layer, dropout, scope)
+            y_TBH, last, kept = cell.forward(below, state[layer], reset_TB=reset_TB, lengths=lengths,
+                                             tape=tape, workspace=scope)
             y_TBH, normed = self._normalise(y_TBH, layer, scope)
             if self.stack.adds(layer):
-                below_TBH = x_TBE if source is None or layer > 0 else source.x_TBE
-                y_TBH = np.add(y_TBH, below_TBH, out=scope.array("sum", y_TBH.shape, y_TBH.dtype))
-            x_TBE = self._end(y_TBH, layer, lengths, scope, "ended")
+                y_TBH = np.add(y_TBH, source.x_TBE, out=scope.array("sum", y_TBH.shape, y_TBH.dtype))
+            source = Vectors(self._end(y_TBH, layer, lengths, scope, "ended"))
             tapes.append((kept, normed))
             states.append(last)
-        outputs_TBH = self._drop(x_TBE, len(self.cells), dropout, workspace)
-        return outputs_TBH, tuple(states), StackTape(source, tapes, dropout, lengths) if tape else None
+        outputs_TBH = self._drop(source.x_TBE, len(self.cells), dropout, workspace)
+        return outputs_TBH, tuple(states), StackTape(tapes, dropout, lengths) if tape else None
 
     def backward(self, tape: StackTape, d_outputs_TBH: Array, d_state: Any = None, *, spend: bool = False,
                  workspace: Workspace | None = None) -> tuple[Any, Any, dict[str, Array]]:
-        """As a block's; from a ``DriveSource`` the first result is what its ``drive_vjp`` gives."""
+        """As a block's; the first result is the gradient of what the inputs are made from."""
         workspace = Workspace() if workspace is None else workspace
         d_states: list[Any] = [None] * len(self.cells)
         by_layer: list[dict[str, Array]] = [{} for _ in self.cells]
-        d_TBH: Any = self._drop(d_outputs_TBH, len(self.cells), tape.dropout, workspace)
+        d_below: Any = self._drop(d_outputs_TBH, len(self.cells), tape.dropout, workspace)
         for layer in reversed(range(len(self.cells))):
             cell, scope, (kept, normed) = self.cells[layer], workspace.scope(str(layer)), tape.layers[layer]
-            d_last = None if d_state is None else d_state[layer]
-            d_TBH = self._end(d_TBH, layer, tape.lengths, scope, "d_ended")
-            d_skip_TBH = d_TBH if self.stack.adds(layer) else None
-            d_TBH, norm_gradients = self._normalise_vjp(normed, d_TBH, layer, scope)
-            if tape.source is not None and layer == 0:
-                d_drive_TBG, d_states[0], d_weight_hh, d_scan_bias = cell.scan_vjp(
-                    kept.scan, d_TBH, d_last, spend, scope)
-                d_TBH, d_weight_ih, d_bias_G = tape.source.drive_vjp(cell, d_drive_TBG, d_skip_TBH, scope)
-                gradients = cell.gradients(d_weight_ih, d_weight_hh, d_bias_G, d_scan_bias)
-            else:
-                d_TBH, d_states[layer], gradients = cell.backward(kept, d_TBH, d_last, spend=spend,
-                                                                  workspace=scope)
-                d_TBH = self._drop(d_TBH, layer, tape.dropout, scope)
-                if d_skip_TBH is not None:
-                    d_TBH = np.add(d_TBH, d_skip_TBH, out=scope.array("sum", d_TBH.shape, d_TBH.dtype))
-            by_layer[layer] = {f"{layer}.{name}": d for name, d in (gradients | norm_gradients).items()}
-        return d_TBH, tuple(d_states), {name: d for part in by_layer for name, d in part.items()}
+            d_y_TBH = self._end(d_below, layer, tape.lengths, scope, "d_ended")
+            d_cell_TBH, of_norm = self._normalise_vjp(normed, d_y_TBH, layer, scope)
+            d_below, d_states[layer], of_cell = cell.backward(
+                kept, d_cell_TBH, None if d_state is None else d_state[layer], spend=spend, workspace=scope)
+            if isinstance(kept.inputs, Vectors):
+                d_below = self._drop(d_below, layer, tape.dropout, scope)
+            if self.stack.adds(layer):
+                d_below = kept.inputs.add(cell, d_below, d_y_TBH)
+            by_layer[layer] = {f"{layer}.{name}": d for name, d in (of_cell | of_norm).items()}
+        return d_below, tuple(d_states), {name: d for part in by_layer for name, d in part.items()}
 
     def refresh(self) -> None:
         """The parameters changed in place: what was made from them is made anew, in the same memory."""
         for cell in self.cells:
             cell.refresh()
+
+    def _dropped(self, source: Inputs, layer: int, dropout: DropoutDraw | None, workspace: Workspace,
+                 ) -> Inputs:
+        """The inputs of a layer after their dropout."""
+        if not isinstance(source, Vectors):
+            return source
+        return Vectors(self._drop(source.x_TBE, layer, dropout, workspace))
 
     def _drop(self, x_TBE: Array, layer: int, dropout: DropoutDraw | None, workspace: Workspace) -> Array:
         """The dropout of a layer's input, or of its gradient."""

@@ -1,0 +1,42 @@
+"""Scratch arrays: made once, handed out again, never two uses under one name."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pantoum.kernels import Workspace
+
+
+def test_the_same_name_and_shape_is_the_same_array() -> None:
+    workspace = Workspace()
+    array = workspace.array("a", (2, 3), np.float32)
+    assert workspace.array("a", (2, 3), np.float32) is array
+    assert workspace.array("b", (2, 3), np.float32) is not array
+    assert (array.shape, array.dtype, array.flags.c_contiguous) == ((2, 3), np.float32, True)
+
+
+def test_a_smaller_shape_uses_the_same_memory_and_a_larger_one_grows_it() -> None:
+    workspace = Workspace()
+    large = workspace.array("a", (4, 6), np.float32)
+    small = workspace.array("a", (3, 2), np.float32)
+    assert np.shares_memory(large, small)
+    assert small.flags.c_contiguous
+    assert workspace.nbytes == 96
+    workspace.array("a", (5, 6), np.float32)
+    assert workspace.nbytes == 120
+    assert workspace.array("a", (2,), np.float64).dtype == np.float64
+
+
+def test_scopes_are_apart_and_kept() -> None:
+    workspace = Workspace()
+    one, two = (workspace.scope(name).array("a", (2,), np.float32) for name in ("1", "2"))
+    assert not np.shares_memory(one, two)
+    assert workspace.scope("1").array("a", (2,), np.float32) is one
+    assert workspace.nbytes == 16
+
+
+def test_other_things_are_made_once() -> None:
+    workspace, made = Workspace(), []
+    for _ in range(2):
+        workspace.kept("pack", lambda: made.append(1))
+    assert made == [1]

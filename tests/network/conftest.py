@@ -1,0 +1,65 @@
+"""Blocks of every kind, small and in float64, for the laws that all of them obey."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pantoum.config import DropoutConfig
+from pantoum.network import GRU, LSTM, RNN, MinGRU, Stack
+from pantoum.network.block import Block
+from pantoum.network.state import map_arrays
+
+CELLS: dict[str, Callable[..., Block]] = {
+    "rnn": RNN,
+    "gru": GRU,
+    "gru-before": lambda *sizes, **options: GRU(*sizes, reset="before", **options),
+    "lstm": LSTM,
+    "mingru": MinGRU,
+}
+
+
+def stack_of(kind: str, inputs: int, hidden: int, layers: int = 2, **options: Any) -> Stack:
+    sizes = [inputs] + [hidden] * (layers - 1)
+    cells = [CELLS[kind](size, hidden, seed=3, place=place, dtype=np.float64)
+             for place, size in enumerate(sizes)]
+    return Stack(cells, **options)  # type: ignore[arg-type]
+
+
+BLOCKS: dict[str, Callable[[int, int], Block]] = {
+    **{kind: lambda e, h, kind=kind: CELLS[kind](e, h, seed=1, dtype=np.float64) for kind in CELLS},
+    "stack": lambda e, h: stack_of("gru", e, h),
+    "stack, residual, norm": lambda e, h: stack_of("lstm", e, h, 3, residual=True, norm="layer"),
+    "stack, dropout": lambda e, h: stack_of("gru-before", e, h, dropout=DropoutConfig(0.2, 0.3, 0.4)),
+    "stack, variational, residual": lambda e, h: stack_of(
+        "mingru", e, h, residual=True, dropout=DropoutConfig(0.2, 0.3, 0.4, "variational")),
+}
+
+
+@pytest.fixture(params=CELLS)
+def make_cell(request: pytest.FixtureRequest) -> Callable[..., Block]:
+    """A cell's constructor: (input_size, hidden_size, seed=, dtype=)."""
+    return CELLS[request.param]
+
+
+@pytest.fixture(params=BLOCKS)
+def make_block(request: pytest.FixtureRequest) -> Callable[[int, int], Block]:
+    """A block's constructor: (input_size, hidden_size), float64."""
+    return BLOCKS[request.param]
+
+
+@pytest.fixture
+def random() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def random_state(random: np.random.Generator) -> Callable[[Block, int], Any]:
+    """A state that is not zero."""
+    def make(block: Block, rows: int) -> Any:
+        zeros = block.initial_state(rows)
+        return map_arrays(lambda a: random.standard_normal(a.shape).astype(a.dtype), zeros)
+    return make

@@ -1,0 +1,72 @@
+"""The head and the loss: nats over exactly the targets given."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pantoum.errors import SettingError
+from pantoum.kernels import Workspace
+from pantoum.network import cross_entropy
+from pantoum.network.head import Head, cross_entropy_vjp
+
+
+def test_even_logits_cost_the_logarithm_of_the_vocabulary() -> None:
+    assert cross_entropy(np.zeros((2, 3, 7)), np.ones((2, 3), int)) == pytest.approx(math.log(7))
+
+
+@given(shift=st.floats(-1e4, 1e4))
+def test_a_constant_added_to_all_logits_changes_nothing(shift: float) -> None:
+    logits = np.random.default_rng(0).standard_normal((4, 5))
+    assert cross_entropy(logits + shift, np.arange(4)) == pytest.approx(cross_entropy(logits, np.arange(4)))
+
+
+def test_the_gradient_is_the_central_difference(random: np.random.Generator) -> None:
+    logits, targets = random.standard_normal((2, 3, 5)), random.integers(0, 5, (2, 3))
+    _, gradient = cross_entropy_vjp(logits, targets)
+    direction = random.standard_normal(logits.shape)
+    above, below = (cross_entropy(logits + e * direction, targets) for e in (1e-6, -1e-6))
+    assert (gradient * direction).sum() == pytest.approx((above - below) / 2e-6)
+
+
+def test_integer_logits_are_numbers_too_and_are_left_alone() -> None:
+    logits = np.array([[3, 0], [0, 3]])
+    loss, gradient = cross_entropy_vjp(logits, np.array([0, 1]))
+    assert loss == pytest.approx(math.log(1 + math.exp(-3)))
+    assert gradient.dtype == np.float64
+    assert logits.tolist() == [[3, 0], [0, 3]]
+
+
+@pytest.mark.parametrize(("targets", "message"), [
+    (np.zeros(3, int), r"targets is \(3,\): must have the logits' shape without V, \(2,\)"),
+    (np.array([0, 5]), "targets is 'int64 from 0 to 5': must be whole numbers from 0 to 4"),
+    (np.array([-1, 0]), "targets is 'int64 from -1 to 0'"),
+    (np.array([0.0, 1.0]), "targets is 'float64"),
+])
+def test_targets_that_do_not_fit_are_named(targets: Any, message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        cross_entropy(np.zeros((2, 5)), targets)
+
+
+@pytest.mark.parametrize("embedding_size", [None, 4, 6])
+def test_losses_logits_and_gradients_agree(random: np.random.Generator, embedding_size: int | None) -> None:
+    tied = None if embedding_size is None else random.standard_normal((9, embedding_size))
+    head = Head(9, 6, 0, np.dtype(np.float64), tied)
+    assert ("projection.weight" in head.parameters) == (embedding_size == 4)
+    packed = head.pack()
+    hidden, targets = random.standard_normal((20, 6)), random.integers(0, 9, 20)
+    nats, predictions = packed.losses(hidden, targets)
+    logits = packed.logits(hidden)
+    assert nats.mean() == pytest.approx(cross_entropy(logits, targets))
+    np.testing.assert_array_equal(predictions, logits.argmax(axis=1))
+    again, same, d_hidden, _ = packed.gradients(hidden, targets, Workspace())
+    np.testing.assert_allclose(again, nats)
+    np.testing.assert_array_equal(same, predictions)
+    direction = random.standard_normal(hidden.shape)
+    above, below = (packed.losses(hidden + e * direction, targets)[0].mean() for e in (1e-6, -1e-6))
+    assert (d_hidden * direction).sum() == pytest.approx((above - below) / 2e-6)

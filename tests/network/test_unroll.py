@@ -1,0 +1,187 @@
+"""Unrolling: the gradient is exact, lengths and resets do what they say, every row is a stream of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pantoum.config import DropoutConfig
+from pantoum.errors import SettingError
+from pantoum.network import GRU, LSTM, Stack, unroll, unroll_vjp
+from pantoum.network.block import Block
+from pantoum.network.state import map_arrays, select_rows, to_arrays
+
+Random = np.random.Generator
+Make = Callable[[int, int], Block]
+MakeState = Callable[[Block, int], Any]
+
+SITUATIONS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "lengths": {"lengths": np.array([5, 2, 0])},
+    "resets": {"reset_BT": np.array([[1, 0, 0, 1, 0], [0, 0, 1, 0, 0], [0, 0, 0, 0, 0]], bool)},
+    "lengths and resets": {"lengths": np.array([4, 5, 1]),
+                           "reset_BT": np.array([[0, 1, 0, 0, 1], [1, 0, 0, 0, 1], [0, 1, 0, 1, 0]], bool)},
+}
+B, T, E, H = 3, 5, 4, 4
+
+
+def inner(a: Any, b: Any) -> float:
+    """The inner product of two states, or of two arrays."""
+    return sum(float(np.vdot(x, y)) for x, y in zip(to_arrays(a), to_arrays(b), strict=True))
+
+
+@pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS.keys())
+def test_the_pullback_is_the_central_difference(
+        make_block: Make, random: Random, random_state: MakeState, situation: dict[str, Any]) -> None:
+    """Along a random direction of each array: a wrong entry anywhere shows."""
+    block = make_block(E, H)
+    for name, parameter in block.parameters.items():
+        if "norm" in name:
+            parameter += random.standard_normal(parameter.shape)
+    x, state = random.standard_normal((B, T, E)), random_state(block, B)
+    d_outputs, d_state = random.standard_normal((B, T, H)), random_state(block, B)
+
+    def loss() -> float:
+        outputs, last = unroll(block, x, state, dropout_key=(5, 6), **situation)
+        return inner(outputs, d_outputs) + inner(last, d_state)
+
+    _, _, pullback = unroll_vjp(block, x, state, dropout_key=(5, 6), **situation)
+    d_x, d_initial, gradients = pullback(d_outputs, d_state)
+    assert list(gradients) == list(block.parameters)
+    pairs = [("x", x, d_x), *[(name, block.parameters[name], d) for name, d in gradients.items()]]
+    pairs += [("state", a, d) for a, d in zip(to_arrays(state), to_arrays(d_initial), strict=True)]
+    for name, array, gradient in pairs:
+        direction, kept = random.standard_normal(array.shape), array.copy()
+        array[...] = kept + 1e-6 * direction
+        above = loss()
+        array[...] = kept - 1e-6 * direction
+        below = loss()
+        array[...] = kept
+        expected = (above - below) / 2e-6
+        assert inner(gradient, direction) == pytest.approx(expected, rel=1e-6, abs=1e-7), name
+
+
+def test_a_pullback_may_be_called_again(make_block: Make, random: Random, random_state: MakeState) -> None:
+    block = make_block(E, H)
+    x, d_outputs = random.standard_normal((B, T, E)), random.standard_normal((B, T, H))
+    outputs, _, pullback = unroll_vjp(block, x, random_state(block, B), dropout_key=(1, 2))
+    before, first = outputs.copy(), pullback(d_outputs)
+    kept = [first[0].copy(), *(d.copy() for d in first[2].values())]
+    second = pullback(d_outputs)
+    for a, b in zip(kept, [second[0], *second[2].values()], strict=True):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(outputs, before)
+
+
+def test_unroll_and_unroll_vjp_agree(make_block: Make, random: Random, random_state: MakeState) -> None:
+    block = make_block(E, H)
+    x, state, lengths = random.standard_normal((B, T, E)), random_state(block, B), np.array([2, 5, 3])
+    outputs, last = unroll(block, x, state, lengths)
+    again, last_again, _ = unroll_vjp(block, x, state, lengths)
+    np.testing.assert_array_equal(outputs, again)
+    for a, b in zip(to_arrays(last), to_arrays(last_again), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_past_a_rows_length_outputs_are_zero_and_the_state_is_copied(
+        make_block: Make, random: Random, random_state: MakeState) -> None:
+    block = make_block(E, H)
+    x, state, lengths = random.standard_normal((B, T, E)), random_state(block, B), [3, 0, 5]
+    outputs, last = unroll(block, x, state, lengths)
+    for row, length in enumerate(lengths):
+        assert not outputs[row, length:].any()
+        expected = select_rows(state, [row])
+        if length:
+            alone, expected = unroll(block, x[row : row + 1, :length], expected)
+            np.testing.assert_allclose(outputs[row, :length], alone[0], rtol=1e-12)
+        for a, b in zip(to_arrays(select_rows(last, [row])), to_arrays(expected), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+def test_what_lies_past_a_rows_length_does_not_matter(make_block: Make, random: Random) -> None:
+    block = make_block(E, H)
+    x, lengths = random.standard_normal((B, T, E)), np.array([3, 1, 5])
+    spoiled = x.copy()
+    spoiled[0, 3:] = spoiled[1, 1:] = np.nan
+    _, _, pullback = unroll_vjp(block, x, None, lengths)
+    outputs, _, spoiled_pullback = unroll_vjp(block, spoiled, None, lengths)
+    d_outputs = random.standard_normal((B, T, H))
+    assert np.isfinite(outputs).all()
+    for a, b in zip(pullback(d_outputs)[2].values(), spoiled_pullback(d_outputs)[2].values(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_a_reset_begins_the_row_anew(make_block: Make, random: Random, random_state: MakeState) -> None:
+    block = make_block(E, H)
+    x, state = random.standard_normal((1, 6, E)), random_state(block, 1)
+    reset = np.array([[False, False, True, False, False, False]])
+    outputs, last = unroll(block, x, state, reset_BT=reset)
+    first, _ = unroll(block, x[:, :2], state)
+    second, last_of_second = unroll(block, x[:, 2:])
+    np.testing.assert_allclose(outputs, np.concatenate([first, second], axis=1), rtol=1e-12)
+    for a, b in zip(to_arrays(last), to_arrays(last_of_second), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-12)
+
+
+@given(cut=st.integers(1, 4))
+def test_two_chunks_with_the_state_handed_on_are_one(cut: int) -> None:
+    random, lstm = np.random.default_rng(cut), LSTM(E, H, dtype=np.float64)
+    x = random.standard_normal((B, T, E))
+    whole, last = unroll(lstm, x)
+    first, carried = unroll(lstm, x[:, :cut])
+    second, carried = unroll(lstm, x[:, cut:], carried)
+    np.testing.assert_allclose(np.concatenate([first, second], axis=1), whole, rtol=1e-12)
+    np.testing.assert_allclose(carried[1], last[1], rtol=1e-12)
+
+
+def test_dropout_is_off_without_a_key_and_repeats_with_one(random: Random) -> None:
+    x = random.standard_normal((B, T, E))
+    stack = Stack([GRU(E, H, dtype=np.float64)], dropout=DropoutConfig(0.5, 0.5, 0.5))
+    plain = Stack(stack.cells)
+    np.testing.assert_array_equal(unroll(stack, x)[0], unroll(plain, x)[0])
+    once, again = unroll(stack, x, dropout_key=(1, 2))[0], unroll(stack, x, dropout_key=(1, 2))[0]
+    np.testing.assert_array_equal(once, again)
+    for other in ((1, 3), (2, 2)):
+        assert (unroll(stack, x, dropout_key=other)[0] != once).any()
+
+
+def test_streams_split_over_two_calls_meet_the_same_masks(make_block: Make, random: Random) -> None:
+    block = make_block(E, H)
+    x = random.standard_normal((4, T, E))
+    whole, _ = unroll(block, x, dropout_key=(1, 2))
+    parts = [unroll(block, x[rows], dropout_key=(1, 2), streams=np.array(rows))[0]
+             for rows in ([0, 3], [2, 1])]
+    np.testing.assert_allclose(whole[[0, 3, 2, 1]], np.concatenate(parts), rtol=1e-12)
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    ({"inputs_BTE": np.zeros((B, T, E + 1))}, r"inputs_BTE is \(3, 5, 5\): must have the shape \[B, T, 4\]"),
+    ({"inputs_BTE": np.zeros((B, 0, E))}, r"inputs_BTE is \(3, 0, 4\): must have the shape"),
+    ({"inputs_BTE": np.full((B, T, E), "a")}, r"inputs_BTE is 'str32': must be an array of numbers"),
+    ({"initial_state": np.zeros((B + 1, H))}, r"state is \(4, 4\): must have the shape \(3, 4\)"),
+    ({"initial_state": (np.zeros((B, H)),) * 2}, r"state is .*; carry the state of the same batch"),
+    ({"initial_state": "zero"}, r"state is 'str': must be a state of this block; start from initial_state"),
+    ({"lengths": [1, 2]}, r"lengths is \[1, 2\]: must be 3 whole numbers; give one length a row"),
+    ({"lengths": [1.0, 2.0, 3.0]}, r"lengths is \[1.0, 2.0, 3.0\]: must be 3 whole numbers"),
+    ({"lengths": [1, 2, 6]}, r"lengths is \[1, 2, 6\]: must be from 0 to 5"),
+    ({"reset_BT": np.zeros((B, T))}, r"reset_BT is 'float64 \(3, 5\)': must be bool of shape \(3, 5\)"),
+    ({"dropout_key": 3}, r"dropout_key is 3: must be a pair \(seed, step\)"),
+    ({"dropout_key": (1, -1)}, r"dropout_key is -1: must be a whole number"),
+    ({"dropout_key": (1, 1), "streams": [0, 1]}, r"streams is \[0, 1\]: must be 3 whole numbers"),
+])
+def test_a_wrong_argument_is_named(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingError, match=message):
+        unroll(GRU(E, H), **{"inputs_BTE": np.zeros((B, T, E)), **arguments})
+
+
+def test_a_pullback_takes_gradients_of_its_own_shapes(random: Random) -> None:
+    _, last, pullback = unroll_vjp(LSTM(E, H), random.standard_normal((B, T, E)))
+    with pytest.raises(SettingError, match=r"d_outputs_BTH is \(3, 5, 5\): must have the shape \(3, 5, 4\)"):
+        pullback(np.zeros((B, T, H + 1)))
+    with pytest.raises(SettingError, match=r"state is \(2, 4\)"):
+        pullback(np.zeros((B, T, H)), map_arrays(lambda a: a[:2], last))
