@@ -21,7 +21,7 @@ from pantoum.errors import PantoumError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.evaluate import Evaluation, evaluate, held_out_loss
-from pantoum.inference.protocols import SEGMENTS
+from pantoum.inference.protocols import LEAST_SPAN, SEGMENTS, WARM_TOKENS
 from pantoum.network import LanguageModel
 from pantoum.text.tokenizer import Tokenizer
 from pantoum.training.backend import Backend
@@ -52,13 +52,13 @@ class KeepBest:
 
     @property
     def tokens_scored(self) -> int:
-        """Tokens that one ``look`` scores, both kinds of weights, warming apart."""
-        return 0 if self._monitored is None else 2 * len(self._monitored)
+        """Tokens that one ``look`` reads, for both kinds of weights."""
+        return 0 if self._monitored is None else 2 * _read(len(self._monitored))
 
     @property
     def tokens_at_the_end(self) -> int:
-        """Tokens that the run's end scores: a last look, and all of the held-out text once."""
-        return self.tokens_scored + (0 if self._valid is None else len(self._valid))
+        """Tokens that the run's end reads: a last look, and all of the held-out text once."""
+        return self.tokens_scored + (0 if self._valid is None else _read(len(self._valid)))
 
     def look(self, step: int, backend: Backend) -> tuple[float | None, bool]:
         """The held-out loss of the better weights, and whether they are the best so far."""
@@ -133,3 +133,9 @@ class KeepBest:
 
     def _copied(self) -> dict[str, Array]:
         return {name: array.copy() for name, array in self.network.parameters.items()}
+
+
+def _read(tokens: int) -> int:
+    """Tokens read to score so many by ``segments:64``: those that warm the spans too."""
+    spans = max(1, min(64, (tokens - 1) // LEAST_SPAN))
+    return tokens + (WARM_TOKENS * spans if spans > 1 else 0)

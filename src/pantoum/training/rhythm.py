@@ -50,7 +50,7 @@ class Costs:
         self.token = self.step / tokens
 
     def evaluated(self, seconds: float, tokens: int) -> None:
-        """An evaluation took so long for so many tokens scored, warming included."""
+        """An evaluation took so long for so many tokens read, those that warm included."""
         self.evaluation = seconds
         self.scored = seconds / tokens
 
@@ -107,8 +107,9 @@ class BySteps:
         return asked or self.evaluation_due(step, seconds)
 
     def sample_due(self, step: int, seconds: float) -> bool:
-        """With each evaluation."""
-        return True
+        """With every fourth evaluation, and at the end."""
+        done = step - self._begin
+        return done % (4 * self.every) == 0 or done == self._length
 
     def point_due(self, step: int, seconds: float) -> bool:
         """A hundred times a run, and with each evaluation."""

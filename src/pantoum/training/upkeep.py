@@ -31,6 +31,8 @@ __all__ = ["Upkeep"]
 SAMPLE_TOKENS = 200
 TEMPERATURE = 0.8
 LAST_TRIES, BETWEEN_TRIES = 3, 0.5
+PAGE_PAUSE = 1.0
+"""Least seconds between two writings of the page."""
 MOST_WAITING = 2
 """Model files that may wait for the disk, each with a copy of the weights."""
 
@@ -46,7 +48,7 @@ class Upkeep:
         self.since_report = Sums()
         self.rate = 0.0
         self.gradient_norm: float | None = None
-        self._reported_at = self._trained_then = 0.0
+        self._reported_at = self._trained_then = self._page_at = 0.0
         self._looked_at: int | None = None
         self._model_is_due = False
         self._models_waiting = 0
@@ -68,7 +70,8 @@ class Upkeep:
             state.curve.mark(step, state.tokens, valid)
         if looked or self.reporter.has_news or self._report_is_due():
             self.report(valid, sample)
-        if looked:
+        if looked and self.clock.seconds - self._page_at >= PAGE_PAUSE:
+            self._page_at = self.clock.seconds
             self.reporter.write_page()
         falls = state.decay_step is None and self._falling()
         if falls or self.rhythm.saving_due(step, self.clock.seconds):

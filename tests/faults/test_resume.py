@@ -1,0 +1,175 @@
+"""A run that is stopped anywhere and resumed is, bit for bit, the run that was never stopped."""
+
+import hashlib
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from pantoum.errors import RunError, SettingError
+from pantoum.formats import checkpoint, model_file
+
+
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def same_run(one, other):
+    """Model files byte for byte; weights, averages, moments, carried state and the plain state."""
+    assert digest(one / "model.safetensors") == digest(other / "model.safetensors")
+    a, b = checkpoint.newest(one), checkpoint.newest(other)
+    assert a.step == b.step and a.arrays.keys() == b.arrays.keys()
+    for name, array in a.arrays.items():
+        assert np.array_equal(array, b.arrays[name]), name
+    timed = ("seconds", "phases")
+    assert {k: v for k, v in a.state.items() if k not in timed} == {
+        k: v for k, v in b.state.items() if k not in timed
+    }
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"cell": "lstm", "dropout": "variational:0.3"},
+        {"cell": "gru-before", "dropout": 0.2, "norm": "layer"},
+        {"cell": "mingru", "num_layers": 2, "residual": True, "clip": None},
+        {"cell": "rnn", "average": None},
+        {"tied": True, "schedule": "cosine", "documents": "lines"},
+        {"embedding_size": None, "schedule": "constant", "valid_fraction": 0.0, "tokens": "bytes"},
+    ],
+    ids=lambda settings: settings.get("cell", "gru") + str(len(settings)),
+)
+def test_stopped_and_resumed_is_the_run_that_was_never_stopped(run, tmp_path, settings):
+    run("whole", steps=26, **settings)
+    run("cut", steps=26, stop_after=11, **settings)
+    assert run("cut", steps=26, resume=True, stop_after=12).stopped == "stop_after"
+    assert run("cut", resume=True, texts=[]).finished
+    same_run(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_at_any_step_and_saving_interval(run, tmp_path):
+    run("whole", steps=9)
+    run("cut", steps=9, stop_after=1, checkpoint_every=3)
+    for step in range(2, 9):
+        run("cut", resume=True, stop_after=step)
+    run("cut", resume=True)
+    same_run(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_killed_before_the_first_checkpoint_it_begins_again(run, tmp_path):
+    run("whole", steps=5)
+    run("cut", steps=5, stop_after=1)
+    shutil.rmtree(tmp_path / "cut" / "checkpoints")
+    (tmp_path / "cut" / "model.safetensors").unlink()
+    assert run("cut", resume=True, texts=[]).finished
+    same_run(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_a_checkpoint_that_does_not_verify_is_walked_past(run, tmp_path):
+    run("whole", steps=12)
+    run("cut", steps=12, stop_after=7)
+    arrays = tmp_path / "cut" / "checkpoints" / "step-00000007" / "arrays.safetensors"
+    arrays.write_bytes(arrays.read_bytes()[:-1])
+    result = run("cut", resume=True)
+    assert any("step-00000007" in note for note in result.notes)
+    same_run(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_a_finished_run_says_so_and_is_left_alone(run, tmp_path):
+    done = run("run", steps=4)
+    before = digest(done.model)
+    again = run("run", resume=True)
+    assert again.already and again.finished and again.steps == 4 and again.validation == done.validation
+    assert "finished" in again.notes[0] and digest(done.model) == before
+
+
+def test_a_finished_run_goes_further_from_where_the_rate_began_to_fall(run, tmp_path):
+    run("run", steps=20, learning_rate=0.02)
+    assert 12 in checkpoint.steps(tmp_path / "run")
+    records = []
+    result = run("run", steps=10, resume=True, listen=records.append)
+    assert result.steps == 22 and any("back to step 12" in note for note in result.notes)
+    rates = {record.step: record.learning_rate for record in records}
+    assert rates[13] == rates[17] == pytest.approx(0.02) and rates[22] < 0.005
+    assert checkpoint.newest(tmp_path / "run").step == 22
+    # The best of both stays: going further never makes the kept model worse.
+    assert model_file.read(result.model).card["validation"] == result.validation
+
+
+def test_going_further_can_be_cut_too(run, tmp_path):
+    for name, cut in (("whole", {}), ("cut", {"stop_after": 14})):
+        run(name, steps=20)
+        run(name, steps=10, resume=True, **cut)
+    run("cut", resume=True)
+    same_run(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_an_unfinished_run_takes_another_budget(run, tmp_path):
+    run("run", steps=10, stop_after=4)
+    with pytest.raises(SettingError, match=r"steps is 3.*: is less than the run has used"):
+        run("run", steps=3, resume=True)
+    result = run("run", steps=16, resume=True)
+    assert result.steps == 16 and any("the budget is now 16 steps" in note for note in result.notes)
+
+
+def test_minutes_already_used_count(run, tmp_path):
+    first = run("run", minutes=0.05, stop_after=3)
+    assert first.stopped == "stop_after" and first.seconds < 3.0
+    second = run("run", resume=True)
+    assert second.finished and second.seconds < 5.1
+    further = run("run", minutes=0.03, resume=True)
+    assert further.finished and further.seconds - second.seconds < 4.0
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        ({"hidden_size": 13}, "hidden_size is 13, the run has 12"),
+        ({"cell": "lstm"}, "cell is lstm, the run has gru"),
+        ({"tokens": "bytes"}, "tokens is bytes"),
+        ({"seed": 3}, "seed is 3, the run has 0"),
+        ({"learning_rate": 0.5}, "learning_rate is 0.5"),
+        ({"dropout": 0.5}, "dropout is 0.5"),
+    ],
+)
+def test_settings_that_differ_are_refused_with_what_differs(run, settings, what):
+    run("run", steps=8, stop_after=2)
+    with pytest.raises(RunError, match=what):
+        run("run", resume=True, **settings)
+    assert run("run", resume=True, hidden_size=12, dropout=0).finished
+
+
+def test_another_text_is_refused_and_a_copy_accepted(run, tmp_path, story):
+    run("run", steps=8, stop_after=2)
+    other, copy = tmp_path / "other.txt", tmp_path / "copy.txt"
+    other.write_text(story.read_text() + "more\n")
+    copy.write_bytes(story.read_bytes())
+    with pytest.raises(RunError, match=r"cannot go on with other data.*other\.txt"):
+        run("run", resume=True, texts=[str(other)])
+    assert run("run", resume=True, texts=[str(copy)]).finished
+
+
+def test_a_second_command_on_one_folder_is_refused(run, tmp_path):
+    from pantoum.formats.run_lock import RunLock
+
+    run("run", steps=8, stop_after=2)
+    with RunLock(tmp_path / "run"), pytest.raises(RunError, match="is in use by"):
+        run("run", resume=True)
+
+
+def test_there_must_be_something_to_resume(run, tmp_path):
+    with pytest.raises(RunError, match="does not exist"):
+        run("nothing", resume=True)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RunError, match=r"no config\.json"):
+        run("empty", resume=True)
+
+
+def test_a_lost_model_file_is_sought_anew(run, tmp_path):
+    run("run", steps=12, stop_after=6)
+    (tmp_path / "run" / "model.safetensors").write_bytes(b"damaged")
+    result = run("run", resume=True)
+    assert any("sought anew" in note for note in result.notes) and result.validation is not None
+    assert json.dumps(model_file.read(result.model).card)

@@ -1,0 +1,78 @@
+"""SIGKILL at random instants, signals to stop, and a second Ctrl-C: nothing that was saved is lost."""
+
+import hashlib
+import random
+import signal
+import subprocess
+import time
+
+import numpy as np
+import pytest
+
+from pantoum.formats import checkpoint, metrics
+from pantoum.formats.durable import is_temporary
+
+STEPS = 40
+
+
+def wait_for_step(process, step):
+    """Until the process has reported this step."""
+    for line in process.stdout:
+        if line.strip().isdigit() and int(line) >= step:
+            return
+    raise AssertionError(process.stderr.read())
+
+
+def test_killed_ten_times_at_random_instants_it_is_the_run_that_never_was(run, spawn, tmp_path):
+    run("whole", steps=STEPS, checkpoint_every=1)
+    draw, kills, resume = random.Random(5), 0, False
+    while kills < 10:
+        settings = {"resume": True} if resume else {"steps": STEPS, "checkpoint_every": 1}
+        process = spawn("cut", **settings)
+        wait_for_step(process, 0)
+        time.sleep(draw.uniform(0.0, 0.08))
+        process.kill()
+        process.communicate()
+        kills, resume = kills + 1, True
+        newest = checkpoint.newest(tmp_path / "cut")
+        if newest is not None and newest.state["finished"]:
+            break
+    assert run("cut", resume=True).finished
+    assert not [path for path in (tmp_path / "cut").rglob("*") if is_temporary(path.name)]
+    one, other = (checkpoint.newest(tmp_path / name) for name in ("whole", "cut"))
+    assert one.step == other.step == STEPS
+    assert all(np.array_equal(array, other.arrays[name]) for name, array in one.arrays.items())
+    digests = {hashlib.sha256((tmp_path / name / "model.safetensors").read_bytes()).hexdigest()
+               for name in ("whole", "cut")}
+    assert len(digests) == 1
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 0), ("SIGHUP", 0), ("SIGINT", 130)])
+def test_a_signal_saves_and_ends_soon(spawn, run, tmp_path, name, code):
+    process = spawn("run", steps=100_000)
+    wait_for_step(process, 5)
+    process.send_signal(getattr(signal, name))
+    began = time.monotonic()
+    output, errors = process.communicate(timeout=30)
+    assert time.monotonic() - began < 5.5
+    assert process.returncode == code, errors
+    assert f"stopped {name}" in output
+    newest = checkpoint.newest(tmp_path / "run")
+    assert newest.step >= 5 and (tmp_path / "run" / "model.safetensors").exists()
+    assert metrics.read(tmp_path / "run" / "metrics.jsonl")[-1]["ended"] == "stopped"
+    assert run("run", resume=True, stop_after=newest.step + 2).steps == newest.step + 2
+
+
+def test_a_second_ctrl_c_does_not_wait_and_the_checkpoint_before_is_whole(spawn, tmp_path):
+    process = spawn("run", steps=100_000, checkpoint_every=5)
+    wait_for_step(process, 20)
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
+    began = time.monotonic()
+    try:
+        process.communicate(timeout=10)
+    except subprocess.TimeoutExpired:  # both arrived as one: the kernel keeps no count
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10)
+    assert time.monotonic() - began < 5.0 and process.returncode != 0
+    assert checkpoint.newest(tmp_path / "run").step >= 15
