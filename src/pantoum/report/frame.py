@@ -123,7 +123,7 @@ def _figures(scene: Scene, width: int) -> list[list[Text]]:
             ("accuracy", share(last.get("accuracy")), ""),
         ],
         [
-            ("tokens/s", count(last.get("tokens_per_second")), ""),
+            ("tokens/s", count(_speed(history)), ""),
             ("step", f"{finite(last.get('step')) or 0:,.0f}", ""),
             ("tokens", count(last.get("tokens")), ""),
             ("passes", figure(last.get("epoch"), 2), ""),
@@ -149,6 +149,13 @@ def _figures(scene: Scene, width: int) -> list[list[Text]]:
         if lines:
             found.append(lines)
     return found
+
+
+def _speed(history: History) -> float | None:
+    """Tokens a second of training lately; over the whole run where none was since the last record."""
+    lately, tokens = finite(history.last.get("tokens_per_second")), finite(history.last.get("tokens"))
+    training = history.phases.get("training")
+    return lately if lately or not training or not tokens else tokens / training
 
 
 def _shares(history: History) -> list[tuple[str, str, str]]:

@@ -2,9 +2,9 @@
 
 Records are the lines of ``metrics.jsonl``, each a plain dict with the fields of ``report.record.Report``. A
 key may be missing or ``None``, a figure may not be finite (a diverged step): such points are left out,
-never drawn. When a run goes on from an earlier step (resumed after a crash, rolled back), the records that
-are written again replace those they repeat; the notes of all of them are kept. Nothing here reads a file or
-a clock.
+never drawn. When a run goes on from an earlier step (resumed after a crash, rolled back), the
+records of later steps before it no longer count, but for their notes; two records of one step stand
+together. Nothing here reads a file or a clock.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class History:
 def _before(kept: Sequence[Record], record: Record) -> int:
     """How many of the records so far stand before this one's step."""
     step, many = finite(record.get("step")), len(kept)
-    while step is not None and many and (finite(kept[many - 1].get("step")) or 0.0) >= step:
+    while step is not None and many and (finite(kept[many - 1].get("step")) or 0.0) > step:
         many -= 1
     return many
 

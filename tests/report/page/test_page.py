@@ -197,8 +197,9 @@ def test_settings_are_spelled_for_people() -> None:
         "rate": 0.0020,
         "list": ["a", 1],
         "inner": {"a": 1, "b": None},
+            "pair": [{"c": 2}],
     }
-    text = Page(render(Story("book", {"settings": values, "parameters": 4137570}))).text
+    text = Page(render(Story("book", {"chosen": values, "parameters": 4137570}))).text
     for words in (
         "offnone",
         "yesyes",
@@ -207,10 +208,26 @@ def test_settings_are_spelled_for_people() -> None:
         "few12",
         "rate0.002",
         "lista, 1",
-        "innera 1, b none",
-        "parameters4,137,570",
+        "a1bnone",
+        "pairc 2",
+            "parameters4,137,570",
     ):
         assert words in text, words
+
+
+def test_what_was_chosen_stands_for_what_was_left_open() -> None:
+    config = {
+        "command": ["pantoum", "train", "my book.txt"],
+        "settings": {"cell": "auto", "seed": 0, "valid": None},
+        "chosen": {"model": {"cell": "gru"}, "batch_size": 64},
+        "reasons": ["64 streams: at least 8 updates a pass"],
+        "batch_size": 64,
+        "began": "2026-01-01",
+    }
+    text = Page(render(Story("book", config))).text
+    for words in ("'my book.txt'", "cellgru", "batch size64", "64 streams: at least", "began2026-01-01"):
+        assert words in text, words
+    assert "auto" not in text and "none" not in text and text.count("batch size") == 1
 
 
 def test_long_samples_and_long_passages_are_cut(make_records: Make) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -59,7 +60,8 @@ def _multiples(history: History) -> str:
         ("gradient_norm", "gradient norm", rate),
         ("tokens_per_second", "tokens a second", count),
     ):
-        points = history.points(field, "seconds")
+        # A rate of zero: nothing was trained since the record before.
+        points = [p for p in history.points(field, "seconds") if p[1] or field != "tokens_per_second"]
         if len(points) > 1:
             newest = spell(points[-1][1])
             words = f"{name}: from {spell(points[0][1])} to {newest}"
@@ -165,37 +167,59 @@ def passage(story: Story) -> str:
 
 
 def settings(story: Story) -> str:
-    """Settings, command and machine, from ``config.json`` as it is."""
+    """The command, what was chosen and why, the machine, and whatever else ``config.json`` tells."""
+    rest = {name: value for name, value in story.config.items() if not _says_nothing(value)}
     parts = []
-    command = story.config.get("command")
+    command = rest.pop("command", None)
     if command:
-        words = command if isinstance(command, str) else " ".join(str(word) for word in command)
+        words = command if isinstance(command, str) else shlex.join(str(word) for word in command)
         parts.append(
             f'<pre class="command" tabindex="0" aria-label="Command line"><code>{markup(words)}</code></pre>'
         )
-    for name, part in story.config.items():
-        if isinstance(part, Mapping) and part:
-            parts.append(f"<h3>{markup(_title(name))}</h3>\n{_facts(part)}")
+    # A setting left open says nothing; "none" among what was chosen says that it is off.
+    settings = _flat(rest.pop("settings", {})).items()
+    asked = {name: value for name, value in settings if not _says_nothing(value)}
+    made = {**asked, **_flat(rest.pop("chosen", {}))}
+    reasons = rest.pop("reasons", ())
+    parts.append(_facts("Settings", made))
+    if isinstance(reasons, (list, tuple)) and reasons:
+        parts.append(
+            '<h3>Why these</h3>\n<ul class="reasons">'
+            f"{''.join(f'<li>{markup(str(reason))}</li>' for reason in reasons)}</ul>"
+        )
     loose = {
-        name: value
-        for name, value in story.config.items()
-        if name != "command" and not isinstance(value, Mapping)
+        name: value for name, value in rest.items() if not isinstance(value, Mapping) and name not in made
     }
-    if loose:
-        parts.append(_facts(loose))
-    return _section("How to make it again", "\n".join(parts), "made") if parts else ""
+    parts.append(_facts("The run", loose))
+    parts += [_facts(_title(name), part) for name, part in rest.items() if isinstance(part, Mapping)]
+    body = "\n".join(part for part in parts if part)
+    return _section("How to make it again", body, "made") if body else ""
+
+
+def _flat(part: object) -> dict[str, Any]:
+    """A part with its inner parts' values in it; empty where it is none."""
+    found: dict[str, Any] = {}
+    for name, value in part.items() if isinstance(part, Mapping) else ():
+        found.update(value if isinstance(value, Mapping) else {name: value})
+    return found
+
+
+def _says_nothing(value: object) -> bool:
+    return value is None or value == "auto" or value == {} or value == []
 
 
 def _title(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
-def _facts(part: Mapping[str, Any]) -> str:
+def _facts(title: str, part: Mapping[str, Any]) -> str:
+    if not part:
+        return ""
     rows = "".join(
         f"<div><dt>{markup(str(name).replace('_', ' '))}</dt><dd>{markup(_value(value))}</dd></div>"
         for name, value in part.items()
     )
-    return f'<dl class="facts">{rows}</dl>'
+    return f'<h3>{markup(title)}</h3>\n<dl class="facts">{rows}</dl>'
 
 
 def _value(value: object) -> str:

@@ -1,0 +1,222 @@
+"""Several runs side by side: mean and spread over seeds, and what is set differently.
+
+Runs whose settings differ only in the seed (and in where they keep their files) are one group. A group's
+figures are the mean of its runs and, from two runs on, their sample standard deviation; a run without a
+figure is left out of it and counted. Groups stand in order of held-out loss, best first: by bits a byte
+where every run has them, for these compare across tokenizers, else by nats a token. What does not compare
+is said in a note, not hidden.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pantoum.report.run_files import read
+from pantoum.report.story import Story
+from pantoum.report.wording import finite
+
+__all__ = ["FIGURES", "Comparison", "Figure", "Group", "compare", "comparison"]
+
+FIGURES = (
+    "bits_per_byte",
+    "nats_per_character",
+    "nats_per_token",
+    "best_valid",
+    "accuracy",
+    "steps",
+    "tokens",
+    "seconds",
+    "tokens_per_second",
+)
+"""What is compared: the held-out figures of the best model, then ``best_valid``, the least held-out loss
+while training, then the run's own size and speed."""
+PLACES = frozenset({"run", "data", "resume", "stop_after", "checkpoint_every", "texts"})
+"""Settings that say where and how long, not what: two runs that differ only there are still alike."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure over the runs of a group."""
+
+    values: tuple[float | None, ...]
+    """One a run."""
+
+    @property
+    def known(self) -> list[float]:
+        """Those that are there."""
+        return [value for value in self.values if value is not None]
+
+    @property
+    def mean(self) -> float | None:
+        """Their mean."""
+        return statistics.fmean(self.known) if self.known else None
+
+    @property
+    def spread(self) -> float | None:
+        """Their sample standard deviation; ``None`` for fewer than two."""
+        return statistics.stdev(self.known) if len(self.known) > 1 else None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        known = self.known
+        return {
+            "mean": self.mean,
+            "spread": self.spread,
+            "least": min(known, default=None),
+            "most": max(known, default=None),
+            "runs": len(known),
+        }
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that differ only in their seed."""
+
+    runs: tuple[str, ...]
+    seeds: tuple[int | None, ...]
+    states: tuple[str, ...]
+    differs: Mapping[str, Any]
+    """Of the settings, those in which the groups differ."""
+    figures: Mapping[str, Figure]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "runs": list(self.runs),
+            "seeds": list(self.seeds),
+            "states": list(self.states),
+            "settings": dict(self.differs),
+            "figures": {name: f.to_dict() for name, f in self.figures.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Groups of runs, best first."""
+
+    by: str
+    """The figure that the order goes by."""
+    groups: tuple[Group, ...]
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for ``--json``."""
+        return {
+            "by": self.by,
+            "groups": [group.to_dict() for group in self.groups],
+            "notes": list(self.notes),
+        }
+
+
+def compare(folders: Sequence[Path | str]) -> Comparison:
+    """Compare the runs in these folders."""
+    return comparison([read(folder) for folder in folders], [str(folder) for folder in folders])
+
+
+def comparison(stories: Sequence[Story], names: Sequence[str]) -> Comparison:
+    """Compare runs that have been read."""
+    settings = [_settings(story) for story in stories]
+    alike: dict[str, list[int]] = {}
+    for number, each in enumerate(settings):
+        key = repr(sorted((name, repr(value)) for name, value in each.items() if name != "seed"))
+        alike.setdefault(key, []).append(number)
+    different = _different([settings[numbers[0]] for numbers in alike.values()])
+    figures = [_figures(story) for story in stories]
+    groups = [_group(numbers, stories, names, settings, figures, different) for numbers in alike.values()]
+    by = next(
+        (name for name in ("bits_per_byte", "best_valid") if all(f[name] is not None for f in figures)),
+        "best_valid",
+    )
+    groups.sort(key=lambda group: (group.figures[by].mean is None, group.figures[by].mean or 0.0))
+    return Comparison(by, tuple(groups), tuple(_notes(stories, by)))
+
+
+def _settings(story: Story) -> dict[str, Any]:
+    """What makes it the run that it is: its settings, the shape that was chosen where none was set, its text.
+
+    Rates that were chosen are left out: with ``--minutes`` they follow the speed of the day.
+    """
+    found, chosen = story.config.get("settings"), story.config.get("chosen")
+    shape = chosen.get("model") if isinstance(chosen, Mapping) else None
+    plain = {**(found if isinstance(found, Mapping) else {}), **(shape if isinstance(shape, Mapping) else {})}
+    return {**{name: value for name, value in plain.items() if name not in PLACES}, "text": _texts(story)}
+
+
+def _texts(story: Story) -> Any:
+    texts = story.get("texts")
+    if isinstance(texts, (list, tuple)):
+        return [text.get("sha256", text.get("name")) if isinstance(text, Mapping) else text for text in texts]
+    return texts
+
+
+def _different(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The names of the settings, but for the seed, that are not the same in all."""
+    names = dict.fromkeys(name for each in settings for name in each if name not in ("seed", "text"))
+    return [name for name in names if len({repr(each.get(name)) for each in settings}) > 1]
+
+
+def _figures(story: Story) -> dict[str, float | None]:
+    history = story.history
+    best, last = history.best, history.last
+    found = {name: story.score(name) for name in FIGURES[:3]}
+    training = history.phases.get("training")
+    tokens = finite(last.get("tokens"))
+    rate = tokens / training if tokens and training else history.newest("tokens_per_second")
+    return {
+        **found,
+        "best_valid": None if best is None else finite(best["valid"]),
+        "accuracy": story.score("accuracy"),
+        "steps": finite(last.get("step")),
+        "tokens": tokens,
+        "seconds": finite(last.get("seconds")),
+        "tokens_per_second": rate,
+    }
+
+
+def _group(
+    numbers: Sequence[int],
+    stories: Sequence[Story],
+    names: Sequence[str],
+    settings: Sequence[Mapping[str, Any]],
+    figures: Sequence[Mapping[str, float | None]],
+    different: Sequence[str],
+) -> Group:
+    seeds = [settings[n].get("seed") for n in numbers]
+    return Group(
+        tuple(names[n] for n in numbers),
+        tuple(seed if isinstance(seed, int) else None for seed in seeds),
+        tuple(stories[n].ended or "unfinished" for n in numbers),
+        {name: settings[numbers[0]].get(name) for name in different},
+        {name: Figure(tuple(figures[n][name] for n in numbers)) for name in FIGURES},
+    )
+
+
+def _notes(stories: Sequence[Story], by: str) -> list[str]:
+    """What a reader must know before believing the order."""
+    found = []
+    if len({story.unit for story in stories}) > 1 and by == "best_valid":
+        found.append(
+            "the runs count different tokens, so nats a token do not compare; "
+            "bits a byte would, once every run has finished"
+        )
+    if len({repr(_texts(story)) for story in stories}) > 1:
+        found.append("the runs learned from different texts")
+    sizes = {
+        (story.score("bytes"), str((story.evaluation or {}).get("protocol")))
+        for story in stories
+        if story.evaluation
+    }
+    if len(sizes) > 1:
+        found.append("the held-out texts or protocols differ, so their figures do not compare")
+    if any(story.score("unknown_tokens") for story in stories):
+        found.append("some held-out tokens are unknown to a model, so its figures do not compare")
+    unfinished = sum(story.ended != "finished" for story in stories)
+    if unfinished:
+        found.append(
+            f"{unfinished} of {len(stories)} runs {'has' if unfinished == 1 else 'have'} not finished"
+        )
+    return found
