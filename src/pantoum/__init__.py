@@ -1,3 +1,72 @@
-"""pantoum: train a recurrent language model on your own text, on the machine you have, in minutes."""
+"""pantoum: train a recurrent language model on your own text, on the machine you have, in minutes.
 
-__version__ = "0.1.0"
+    import pantoum
+    run = pantoum.train("book.txt", minutes=5)
+    print(run.model.generate("Once upon", length=200, seed=1))
+
+What is public is in ``__all__``; ``pantoum.network`` has the cells and the model, ``pantoum.data`` the
+batches. Names are imported when they are first used, so that ``import pantoum`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pantoum.config import VERSION
+
+__version__ = VERSION
+
+if TYPE_CHECKING:
+    from pantoum import data as data
+    from pantoum import network as network
+    from pantoum.api import (
+        Evaluation,
+        Model,
+        Run,
+        Scores,
+        Session,
+        State,
+        Tokenizer,
+        doctor,
+        info,
+        load,
+        prepare,
+        train,
+    )
+    from pantoum.errors import PantoumError
+
+__all__ = [
+    "Evaluation",
+    "Model",
+    "PantoumError",
+    "Run",
+    "Scores",
+    "Session",
+    "State",
+    "Tokenizer",
+    "doctor",
+    "info",
+    "load",
+    "prepare",
+    "train",
+]
+
+_ROOMS = ("data", "network")
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name in _ROOMS:
+        return importlib.import_module(f"pantoum.{name}")
+    if name not in __all__:
+        raise AttributeError(f"module 'pantoum' has no attribute {name!r}")
+    value = getattr(
+        importlib.import_module("pantoum.errors" if name == "PantoumError" else "pantoum.api"), name
+    )
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_ROOMS, "__version__"])

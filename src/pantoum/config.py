@@ -21,9 +21,13 @@ __all__ = [
     "DropoutConfig",
     "GenerationConfig",
     "ModelConfig",
+    "VERSION",
     "SamplingConfig",
     "TrainSettings",
 ]
+
+VERSION = "0.1.0"
+"""Of pantoum; the same as in ``pyproject.toml`` (tested)."""
 
 AUTO = "auto"
 Auto = Literal["auto"]

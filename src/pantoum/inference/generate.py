@@ -126,6 +126,7 @@ class Generation:
         self._last_K = np.full(count, last, np.int64)
         self._seen = state.tokens_seen
         self._left: dict[int, State] = {}
+        self._told = 0
         if not length:
             self._leave(self.texts)
 
@@ -138,11 +139,16 @@ class Generation:
             ]
             self._leave([t for t in self._active if t.stopped is not None or t.tokens == self.length])
             yield from (piece for piece in pieces if piece.text)
+            self._told = len(self._left)
 
     def _take(self, text: Writing, token: int, nats: float) -> str:
         shown = text.take(token, nats, self.model.eos)
         ended = text.stopped is None and text.tokens == self.length
         return shown + text.finish() if ended else shown
+
+    def finished(self, index: int) -> bool:
+        """Whether text ``index`` has ended and all of its pieces were handed out."""
+        return index in list(self._left)[: self._told]
 
     def state(self, index: int = 0) -> State:
         """Where text ``index`` stands: the last token drawn is still unread."""

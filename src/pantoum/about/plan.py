@@ -1,0 +1,72 @@
+"""What a training run would choose, and why, before it is begun: ``pantoum train --plan``.
+
+The text is read and tokenised into a folder that is removed again, and with minutes the machine is measured,
+just as a run does; what the run would then choose is told. Nothing is trained, nothing is left behind.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pantoum.config import TrainSettings
+from pantoum.network import LanguageModel
+from pantoum.training.begin import choose_recipe, prepare_texts, read_source
+from pantoum.training.budget import DEFAULT_MINUTES, Budget, Clock
+
+__all__ = ["Plan", "make_plan"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The choices, each with its reason."""
+
+    budget: str
+    kind: str
+    """The tokenizer."""
+    vocab_size: int
+    training_tokens: int
+    held_out_tokens: int
+    parameters: int
+    chosen: Mapping[str, Any]
+    reasons: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer of ``train --plan --json``."""
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {**plain, "chosen": dict(self.chosen), "reasons": list(self.reasons)}
+
+    def __str__(self) -> str:
+        rows = [
+            ("budget", self.budget),
+            ("text", f"{self.training_tokens:,} tokens to train on, {self.held_out_tokens:,} held out"),
+            ("tokens", f"{self.kind}, vocabulary {self.vocab_size:,}"),
+            ("parameters", f"{self.parameters:,}"),
+            *((name, str(value)) for name, value in self.chosen.items() if not isinstance(value, Mapping)),
+            *(("model." + name, str(value)) for name, value in self.chosen["model"].items()),
+            *(("because", reason) for reason in self.reasons),
+        ]
+        return "\n".join(f"{name:<22}{value}" for name, value in rows)
+
+
+def make_plan(settings: TrainSettings, texts: Sequence[str]) -> Plan:
+    """What a run with these settings would choose on this machine."""
+    clock, source = Clock(), read_source(settings)
+    budget = Budget.asked(settings) or Budget("minutes", DEFAULT_MINUTES)
+    with tempfile.TemporaryDirectory(prefix="pantoum-") as folder:
+        prepared = prepare_texts(settings, texts, Path(folder), source)
+        recipe, _ = choose_recipe(settings, prepared, budget, clock, source)
+        vocab_size = prepared.tokenizer.vocab_size
+        return Plan(
+            budget=str(budget),
+            kind=prepared.tokenizer.kind,
+            vocab_size=vocab_size,
+            training_tokens=prepared.train.count,
+            held_out_tokens=0 if prepared.valid is None else prepared.valid.count,
+            parameters=LanguageModel.from_config(recipe.model, vocab_size, seed=None).num_parameters,
+            chosen=recipe.spec(),
+            reasons=recipe.reasons,
+        )

@@ -1,0 +1,429 @@
+"""The verbs and types that people import: ``import pantoum``, then ``pantoum.train``, ``pantoum.load``, ...
+
+Each is a few lines over the floors below, with the command line's flags as keywords. Training code is
+imported when something is trained, not before: a program that only uses a model never loads it.
+
+    train(texts) -> Run          prepare(texts, out) -> Prepared       doctor() -> Machine
+    load(path)   -> Model        info(path) -> Info                    plan(texts) -> Plan
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Union, overload
+
+import numpy as np
+
+from pantoum.config import GenerationConfig, SamplingConfig, TrainSettings, one_of
+from pantoum.errors import PantoumError, SettingError
+from pantoum.inference import score as scoring
+from pantoum.inference.evaluate import Evaluation, evaluate
+from pantoum.inference.generate import Generation, draw_seed
+from pantoum.inference.loaded_model import LoadedModel
+from pantoum.inference.loaded_model import load as load_model
+from pantoum.inference.protocols import parse_protocol
+from pantoum.inference.score import Score
+from pantoum.inference.session import Session
+from pantoum.inference.state import State
+from pantoum.report import surprisal
+from pantoum.report.escape import visible
+from pantoum.report.terminal import Counter, Progress, watched
+from pantoum.text.tokenizer import Tokenizer
+from pantoum.text.unicode import without_surrogates
+
+if TYPE_CHECKING:
+    from pantoum.about.file import Info
+    from pantoum.about.machine import Machine
+    from pantoum.about.plan import Plan
+    from pantoum.data.prepare import Prepared
+    from pantoum.report.record import Report
+    from pantoum.training.result import RunResult
+
+__all__ = [
+    "Evaluation",
+    "Generation",
+    "Model",
+    "PantoumError",
+    "Run",
+    "Score",
+    "Scores",
+    "Session",
+    "State",
+    "Tokenizer",
+    "doctor",
+    "free_folder",
+    "info",
+    "load",
+    "plan",
+    "prepare",
+    "printable",
+    "train",
+    "visible",
+]
+
+Texts = Union[str, "os.PathLike[str]", Sequence[Union[str, "os.PathLike[str]"]]]
+"""A text file or folder, or several; ``-`` is stdin."""
+
+
+class Scores(scoring.Scores):
+    """The scores of a text, with a picture in a notebook: the text, each token coloured by its surprisal."""
+
+    def _repr_html_(self) -> str:
+        return surprisal.html([p.text for p in self.pieces], [p.nats for p in self.pieces])
+
+    def html(self) -> str:
+        """The same picture as a page of its own."""
+        return surprisal.document([p.text for p in self.pieces], [p.nats for p in self.pieces], "surprisal")
+
+
+class Model:
+    """A trained model: it writes, scores and evaluates. It never changes; sessions hold all state."""
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self.loaded = loaded
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Text to tokens and back."""
+        return self.loaded.tokenizer
+
+    @property
+    def card(self) -> Mapping[str, Any]:
+        """How it was trained: texts' fingerprints, held-out loss with its protocol, settings, curve."""
+        return self.loaded.card
+
+    @property
+    def num_parameters(self) -> int:
+        """How many numbers were learned."""
+        return self.loaded.network.num_parameters
+
+    @property
+    def documents(self) -> str | None:
+        """What a document is to this model (``lines``, ``files``, ``blank-lines``); ``None``: one long
+        text."""
+        return self.loaded.tokenizer.documents
+
+    def __repr__(self) -> str:
+        shape = self.loaded.network.config
+        return (
+            f"<Model {shape.num_layers} x {shape.hidden_size} {shape.cell}, "
+            f"{self.num_parameters:,} parameters, {self.tokenizer.kind}>"
+        )
+
+    def session(self, state: State | None = None) -> Session:
+        """A stream of text of its own, at its beginning or where a state stands."""
+        return Session(self.loaded, state)
+
+    @overload
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        length: int = 500,
+        seed: int | None = None,
+        count: None = None,
+        state: State | None = None,
+        **sampling: Any,
+    ) -> str: ...
+    @overload
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        length: int = 500,
+        seed: int | None = None,
+        count: int,
+        state: State | None = None,
+        **sampling: Any,
+    ) -> list[str]: ...
+
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        length: int = 500,
+        seed: int | None = None,
+        count: int | None = None,
+        state: State | None = None,
+        **sampling: Any,
+    ) -> str | list[str]:
+        """The continuation of a prompt; with ``count`` a list of that many. ``sampling``: ``temperature``,
+        ``top_k``, ``top_p``, ``min_p``, ``repetition_penalty``, ``greedy``, ``stop``."""
+        how_much = GenerationConfig(length, seed, 1 if count is None else count)
+        generation = self.generation(prompt, how_much, SamplingConfig(**sampling), state=state)
+        for _ in generation:
+            pass
+        texts = [text.text for text in generation.texts]
+        return texts[0] if count is None else texts
+
+    def stream(
+        self,
+        prompt: str = "",
+        *,
+        length: int = 500,
+        seed: int | None = None,
+        state: State | None = None,
+        **sampling: Any,
+    ) -> Iterator[str]:
+        """The same, piece by piece as it is written; no piece ends within a character."""
+        generation = self.generation(
+            prompt, GenerationConfig(length, seed), SamplingConfig(**sampling), state=state
+        )
+        return (piece.text for piece in generation)
+
+    def generation(
+        self, prompt: str, how_much: GenerationConfig, sampling: SamplingConfig, *, state: State | None = None
+    ) -> Generation:
+        """Writing with all that can be known of it: tokens, nats, why a text ended, the state after it."""
+        session = self.session(state)
+        session.feed(prompt)
+        seed = draw_seed() if how_much.seed is None else how_much.seed
+        return Generation(self.loaded, session.state, sampling, how_much.length, seed, how_much.count)
+
+    def evaluate(self, texts: Texts, protocol: str = "carried", *, progress: bool = False) -> Evaluation:
+        """How well the model predicts texts (files or folders); ``protocol``: ``carried``, ``segments:N``,
+        ``windows:N``."""
+        from pantoum.data.prepare import prepare as prepare_texts
+
+        parse_protocol(protocol)
+        with tempfile.TemporaryDirectory(prefix="pantoum-") as folder:
+            prepared = prepare_texts(_listed(texts), tokenizer=self.tokenizer, valid_fraction=0.0, out=folder)
+            _warn(prepared.notes)
+            with _counting("scoring", progress) as count:
+                return evaluate(
+                    self.loaded.network,
+                    np.asarray(prepared.train.tokens),
+                    self.tokenizer,
+                    protocol,
+                    progress=count,
+                )
+
+    def score(self, text: str, by: str = "line") -> Scores:
+        """How surprising each token, word or line of a text is, in nats."""
+        return self.scores([text], by)
+
+    def scores(self, parts: Iterable[str | bytes], by: str = "line") -> Scores:
+        """The same of a text that comes in parts."""
+        one_of(by, "by", scoring.UNITS)
+        pieces = tuple(scoring.Scorer(self.loaded).read(parts))
+        return Scores(by, tuple(scoring.group(pieces, by)), pieces)
+
+    def score_stream(self, parts: Iterable[str | bytes], by: str = "line") -> Iterator[Score]:
+        """The same, each score as soon as it is known; memory does not grow with the text."""
+        one_of(by, "by", scoring.UNITS)
+        return scoring.group(scoring.Scorer(self.loaded).read(parts), by)
+
+
+class Run:
+    """A training run that has ended, by itself or early."""
+
+    def __init__(self, result: RunResult) -> None:
+        self.result = result
+        self.folder = Path(result.run)
+
+    @property
+    def model(self) -> Model:
+        """The best model, read from its file."""
+        return load(self.folder)
+
+    @property
+    def history(self) -> list[Report]:
+        """What the run reported, from its beginning."""
+        return list(self.result.history)
+
+    @property
+    def evaluation(self) -> Evaluation | None:
+        """Of the held-out text; ``None`` where nothing was held out or the run ended too early."""
+        found = self.result.validation
+        return None if found is None else Evaluation.from_dict(found)
+
+    @property
+    def stopped(self) -> str | None:
+        """What ended it early: a signal's name, ``stop_after``, or ``None``."""
+        return self.result.stopped
+
+    @property
+    def next_command(self) -> str:
+        """What to type next: go on, or let the model write."""
+        name = shlex.quote(str(self.folder))
+        if self.stopped is not None or not (self.folder / "model.safetensors").exists():
+            return f"pantoum train --run {name} --resume"
+        return f"pantoum generate {name}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """The answer of ``train --json``."""
+        return dict(self.result.to_dict())
+
+    def __repr__(self) -> str:
+        return f"<Run {self.folder}: {self.result.steps:,} steps, {self.result.seconds:.0f} s>"
+
+
+def train(
+    texts: Texts = (),
+    *,
+    progress: bool | None = None,
+    on_report: Callable[[Report], None] | None = None,
+    started: float | None = None,
+    command: Sequence[str] = (),
+    **settings: Any,
+) -> Run:
+    """Train a model. ``settings`` are the flags of ``pantoum train``: ``minutes=5``, ``tokens="words"``, ...
+
+    ``progress``: show it on stderr (default: where that is a terminal). ``on_report`` is called with every
+    ``Report``. ``started`` is ``time.monotonic()`` at the moment from which ``minutes`` count.
+    """
+    chosen = _settings(settings)
+    from pantoum.training import loop
+
+    show = watched(Progress().stream) if progress is None else progress
+    with contextlib.ExitStack() as stack:
+        view = stack.enter_context(_view(chosen, _listed(texts))) if show else None
+
+        def report(record: Report) -> None:
+            if view is not None:
+                view(record)
+            if on_report is not None:
+                on_report(record)
+
+        return Run(
+            loop.train(chosen, _listed(texts), on_report=report, started=started, command=tuple(command))
+        )
+
+
+def plan(texts: Texts = (), **settings: Any) -> Plan:
+    """What ``train`` would choose with these settings, and why; nothing is trained."""
+    from pantoum.about.plan import make_plan
+
+    return make_plan(_settings(settings), _listed(texts))
+
+
+def load(path: str | os.PathLike[str]) -> Model:
+    """A model from its file, or the best model of a run folder."""
+    return Model(load_model(Path(path)))
+
+
+def prepare(
+    texts: Texts, out: str | os.PathLike[str], *, progress: bool = False, **settings: Any
+) -> Prepared:
+    """Tokenise texts once, for many runs. ``settings``: ``tokens``, ``vocab_size``, ``documents``, ``valid``,
+    ``valid_fraction``."""
+    from pantoum.data.prepare import prepare as prepare_texts
+
+    with _counting("reading", progress) as count:
+        prepared = prepare_texts(_listed(texts), out=out, report=count, **settings)
+    _warn(prepared.notes)
+    return prepared
+
+
+def info(path: str | os.PathLike[str]) -> Info:
+    """What a file or folder of ours is."""
+    from pantoum.about.file import inspect
+
+    return inspect(Path(path))
+
+
+def doctor() -> Machine:
+    """What this machine gives; measures for a few seconds."""
+    from pantoum.about.machine import examine
+
+    return examine()
+
+
+def watch(run: str | os.PathLike[str], stream: TextIO) -> str:
+    """Show a run on this stream until it ends, live where it is a terminal; the word for how it ended."""
+    from pantoum.report import watch
+
+    return watch.watch(run, stream)
+
+
+def latest_record(run: str | os.PathLike[str]) -> dict[str, Any]:
+    """The newest record of a run."""
+    from pantoum.report import watch
+
+    return watch.latest(run)
+
+
+def compare(runs: Sequence[str | os.PathLike[str]], stream: TextIO | None = None) -> Comparison:
+    """Several runs side by side, those that differ only in their seed as one; shown where a stream is given."""
+    from pantoum.report import compare, comparison_table
+
+    found = compare.compare(runs)
+    if stream is not None:
+        comparison_table.show(found, stream)
+    return found
+
+
+def free_folder(name: str) -> str:
+    """The first of ``name``, ``name-2``, ``name-3``, ... that does not exist."""
+    number = 1
+    while os.path.lexists(found := name if number == 1 else f"{name}-{number}"):
+        number += 1
+    return found
+
+
+def printable(prompt: str) -> str:
+    """A prompt as it can be encoded: lone surrogates, which are no characters, are U+FFFD."""
+    return without_surrogates(prompt)[0]
+
+
+def _settings(settings: Mapping[str, Any]) -> TrainSettings:
+    known = TrainSettings.__dataclass_fields__
+    unknown = [name for name in settings if name not in known]
+    if unknown:
+        raise SettingError(
+            unknown[0], settings[unknown[0]], "is not a setting of training", "see `pantoum train --help`"
+        )
+    return TrainSettings(**settings)
+
+
+def _listed(texts: Texts) -> list[str]:
+    if isinstance(texts, (str, os.PathLike)):
+        return [os.fspath(texts)]
+    return [os.fspath(text) for text in texts]
+
+
+def _warn(notes: Iterable[str]) -> None:
+    for note in notes:
+        warnings.warn(note, UserWarning, stacklevel=3)
+
+
+@contextlib.contextmanager
+def _view(settings: TrainSettings, texts: list[str]) -> Iterator[Callable[[Report], None]]:
+    """The run as it trains: the live view on a terminal that can show it, else progress in lines."""
+    if not watched(sys.stderr):
+        with Progress() as lines:
+            yield lines
+        return
+    from pantoum.report import live, run_files
+    from pantoum.training import run_folder
+
+    if not live.possible(live.console(sys.stderr)):
+        with Progress() as lines:
+            yield lines
+        return
+    with live.LiveView("") as view:
+
+        def report(record: Report) -> None:
+            if not view.name:
+                # The run has just begun, so it is the newest of its text; a wrong name would cost nothing.
+                with contextlib.suppress(PantoumError):
+                    story = run_files.read(run_folder.find(settings, texts).path, validation=False)
+                    view.name, view.about, view.unit = story.name, story.about, story.unit
+            view(record)
+
+        yield report
+
+
+@contextlib.contextmanager
+def _counting(what: str, progress: bool) -> Iterator[Callable[[int, int], None] | None]:
+    if not progress:
+        yield None
+        return
+    with Counter(what) as counter:
+        yield counter

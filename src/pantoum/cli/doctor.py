@@ -1,0 +1,28 @@
+"""``pantoum doctor``: what this machine gives."""
+
+from __future__ import annotations
+
+import argparse
+
+from pantoum.cli.output import Output
+
+HELP = "say what this machine gives: processor, threads, measured rates, and advice"
+EXAMPLES = """example:
+  pantoum doctor --threads 2
+"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Only the form of the answer."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(arguments: argparse.Namespace, output: Output) -> None:
+    """Measure for a few seconds and tell."""
+    from pantoum import api
+
+    found = api.doctor()
+    if arguments.json:
+        output.json(found.to_dict())
+    else:
+        output.answer(str(found))

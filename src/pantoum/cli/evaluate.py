@@ -1,0 +1,40 @@
+"""``pantoum evaluate``: how well a model predicts a text, in units that compare."""
+
+from __future__ import annotations
+
+import argparse
+
+from pantoum.cli.output import Output
+
+HELP = "measure how well a model predicts texts"
+EXAMPLES = """examples:
+  pantoum evaluate runs/book other.txt
+  pantoum evaluate runs/book other.txt --protocol segments:64 --json
+"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The model, the texts, the protocol."""
+    parser.add_argument("model", metavar="MODEL", help="a model file, or a run folder (its best model)")
+    parser.add_argument(
+        "texts", nargs="+", metavar="TEXT", help="text files or folders, joined as given; - is stdin"
+    )
+    parser.add_argument(
+        "--protocol",
+        default="carried",
+        metavar="carried|segments:N|windows:N",
+        help="how the text is read (default carried: one pass, the state carried)",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(arguments: argparse.Namespace, output: Output) -> None:
+    """Measure, and print the figures."""
+    from pantoum import api
+
+    model = api.load(arguments.model)
+    evaluation = model.evaluate(arguments.texts, protocol=arguments.protocol, progress=not output.quiet)
+    if arguments.json:
+        output.json(evaluation.to_dict())
+    else:
+        output.answer(str(evaluation))

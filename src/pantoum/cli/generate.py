@@ -1,0 +1,119 @@
+"""``pantoum generate``: the model writes on, from a prompt or a saved state."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from pantoum.cli.options import add_settings, given
+from pantoum.cli.output import Output, is_terminal
+from pantoum.config import GenerationConfig, SamplingConfig
+from pantoum.errors import SettingError
+
+if TYPE_CHECKING:
+    from pantoum.api import Generation
+
+HELP = "let a model write: the prompt and its continuation"
+EXAMPLES = """examples:
+  pantoum generate runs/book --prompt "Once upon" --length 300 --seed 1
+  pantoum generate runs/names --count 20 --temperature 1
+  pantoum generate runs/book --prompt "A" --state-out a.state
+  pantoum generate runs/book --state-in a.state
+"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The prompt, how much and how to draw, the state in and out."""
+    parser.add_argument("model", metavar="MODEL", help="a model file, or a run folder (its best model)")
+    parser.add_argument(
+        "--prompt",
+        default="",
+        metavar="P",
+        help="what the text begins with; - reads it from stdin (default: starts after a newline)",
+    )
+    add_settings(parser, GenerationConfig)
+    add_settings(parser, SamplingConfig)
+    parser.add_argument("--state-in", metavar="F", help="go on from this state")
+    parser.add_argument("--state-out", metavar="F", help="keep the state after the text")
+    parser.add_argument("--json", action="store_true", help="print one JSON object when all is written")
+
+
+def run(arguments: argparse.Namespace, output: Output) -> None:
+    """Write as it comes; afterwards keep the state."""
+    how_much = GenerationConfig(**given(arguments, GenerationConfig))
+    sampling = SamplingConfig(**given(arguments, SamplingConfig))
+    if arguments.state_out is not None and how_much.count > 1:
+        raise SettingError(
+            "state_out",
+            arguments.state_out,
+            f"keeps one text's state, not that of --count {how_much.count}",
+            "leave one of the two out",
+        )
+    prompt = _prompt(arguments.prompt)
+
+    from pantoum import api
+
+    model = api.load(arguments.model)
+    state = api.State.read(arguments.state_in) if arguments.state_in is not None else None
+    generation = model.generation(prompt, how_much, sampling, state=state)
+    if how_much.seed is None:
+        output.say(f"pantoum: --seed {generation.seed}")
+    prompt = api.printable(prompt)
+    if arguments.json:
+        for _ in generation:
+            pass
+        output.json(
+            {
+                "prompt": prompt,
+                "seed": generation.seed,
+                "texts": [
+                    {"text": t.text, "tokens": t.tokens, "nats": t.nats, "stopped": t.stopped}
+                    for t in generation.texts
+                ],
+            }
+        )
+    else:
+        _print(generation, prompt, "\n" if model.documents == "lines" else "\n---\n", output, api.visible)
+    if arguments.state_out is not None:
+        generation.state().write(arguments.state_out)
+
+
+def _prompt(text: str) -> str:
+    if text != "-":
+        return text
+    data = sys.stdin.buffer.read() if sys.stdin is not None else b""
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _print(
+    generation: Generation, prompt: str, border: str, output: Output, visible: Callable[[str], str]
+) -> None:
+    """The texts one after the other, each as soon as it can be: the first that is not finished streams."""
+    terminal = is_terminal(sys.stdout)
+
+    def show(text: str) -> None:
+        output.write(visible(text) if terminal else text)
+
+    def texts() -> Iterable[str]:
+        shown = 0
+        waiting: dict[int, list[str]] = {}
+        yield prompt
+        for piece in generation:
+            if piece.index == shown:
+                yield piece.text
+            else:
+                waiting.setdefault(piece.index, []).append(piece.text)
+            while shown + 1 < len(generation.texts) and generation.finished(shown):
+                shown += 1
+                yield border + prompt
+                yield from waiting.pop(shown, [])
+        for later in range(shown + 1, len(generation.texts)):
+            yield border + prompt
+            yield from waiting.pop(later, [])
+
+    for text in texts():
+        show(text)
+    if terminal:
+        output.write("\n")

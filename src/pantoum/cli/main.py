@@ -1,0 +1,173 @@
+"""The command ``pantoum``: reads the arguments, sets the threads, runs one command, and ends well.
+
+In order: options are parsed (nothing heavy is imported for that); the threads of BLAS and of the core are set
+while they still can be, before NumPy is imported; the command runs. Whatever ends it early is one line on
+stderr:
+
+    0    done                          130  Ctrl-C
+    1    an error that pantoum knows   141  the reader of stdout went away (`| head`), without a word
+    2    wrong usage
+
+``PANTOUM_DEBUG=1`` shows the traceback behind an error. What it will not do: hide a bug behind a friendly
+face; an error nobody foresaw says that it is one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+
+from pantoum import __version__
+from pantoum.cli import compare, demo, doctor, evaluate, generate, info, prepare, score, train, watch
+from pantoum.cli.options import Parser, flag
+from pantoum.cli.output import Output, abandon_stdout
+from pantoum.errors import PantoumError, SettingError
+
+__all__ = ["COMMANDS", "entry", "main", "make_parser"]
+
+COMMANDS = {
+    module.__name__.rsplit(".", 1)[1]: module
+    for module in (demo, train, generate, evaluate, score, prepare, watch, compare, info, doctor)
+}
+THREAD_VARIABLES = (
+    "PANTOUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+MOST_THREADS = 1024
+ABOUT = "Train a recurrent language model on your own text, on the machine you have, in minutes; then use it."
+START = """start with:
+  pantoum demo                           two minutes on Python's own source, a curve and a sample
+  pantoum train book.txt --minutes 5     a model of your text, in runs/book
+  pantoum generate runs/book --prompt "Once upon"
+"""
+
+
+def make_parser() -> Parser:
+    """The whole parser; ``docs/cli.md`` is made from it."""
+    everywhere = Parser(add_help=False)
+    everywhere.add_argument(
+        "--quiet", action="store_true", default=argparse.SUPPRESS, help="only the answer and errors"
+    )
+    everywhere.add_argument(
+        "--threads",
+        type=_threads,
+        default=argparse.SUPPRESS,
+        metavar="N",
+        help="threads of every product (default: what the machine gives)",
+    )
+    everywhere.add_argument(
+        "--version", action="version", version=f"pantoum {__version__}", help="print the version and end"
+    )
+    parser = Parser(prog="pantoum", description=ABOUT, epilog=START, parents=[everywhere])
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=Parser)
+    for name, module in COMMANDS.items():
+        help = module.HELP
+        command = commands.add_parser(
+            name,
+            help=help,
+            description=help[0].upper() + help[1:] + ".",
+            epilog=module.EXAMPLES,
+            parents=[everywhere],
+        )
+        module.add_options(command)
+    return parser
+
+
+def _threads(text: str) -> int:
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if not 1 <= number <= MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"is {text!r}: must be a whole number from 1 to {MOST_THREADS}")
+    return number
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    started = time.monotonic()
+    parser = make_parser()
+    try:
+        arguments = parser.parse_args(argv)
+        if arguments.command is None:
+            parser.error("a command is missing: " + ", ".join(COMMANDS))
+    except SystemExit as end:
+        return int(end.code or 0)
+    arguments.started = started
+    arguments.typed = ["pantoum", *(sys.argv[1:] if argv is None else argv)]
+    output = Output(quiet=getattr(arguments, "quiet", False))
+    if hasattr(arguments, "threads"):
+        _set_threads(arguments.threads, output)
+    return _run(arguments, output)
+
+
+def _set_threads(count: int, output: Output) -> None:
+    for name in THREAD_VARIABLES:
+        os.environ[name] = str(count)
+    if "numpy" in sys.modules:
+        output.say(f"pantoum: note: --threads {count} comes too late for NumPy, which is imported already")
+
+
+def _run(arguments: argparse.Namespace, output: Output) -> int:
+    """The command, and one line for whatever ends it early."""
+    name = f"pantoum {arguments.command}"
+    try:
+        with output.warnings_as_lines():
+            code: int = COMMANDS[arguments.command].run(arguments, output) or 0
+        output.flush()
+        return code
+    except KeyboardInterrupt:
+        return _end(output, f"{name}: interrupted", 130)
+    except BrokenPipeError:
+        abandon_stdout()
+        return 141
+    except PantoumError as error:
+        return _end(output, f"{name}: {_as_typed(error, arguments)}", 1)
+    except OSError as error:
+        abandon_stdout()
+        place = f" {error.filename!r}" if error.filename is not None else ""
+        return _end(
+            output,
+            f"{name}: the system refused{place}: {error.strerror or error}; "
+            f"check the name, the permissions and the free space",
+            1,
+        )
+    except MemoryError:
+        return _end(
+            output,
+            f"{name}: not enough memory: the model, the batch or the text is too large for this "
+            f"machine; make --hidden-size, --batch-size or --seq-len smaller",
+            1,
+        )
+    except Exception as error:
+        return _end(
+            output,
+            f"{name}: a bug in pantoum, please report it: {type(error).__name__}: {error}; "
+            f"PANTOUM_DEBUG=1 shows where",
+            1,
+        )
+
+
+def _end(output: Output, line: str, code: int) -> int:
+    if os.environ.get("PANTOUM_DEBUG") == "1":
+        traceback.print_exc()
+    output.complain(line)
+    return code
+
+
+def _as_typed(error: PantoumError, arguments: argparse.Namespace) -> str:
+    """The error's line, a setting named by the flag that a person would type."""
+    known = isinstance(error, SettingError) and hasattr(arguments, error.argument)
+    if not known:
+        return str(error)
+    setting = error.argument  # type: ignore[attr-defined]
+    return str(error).replace(setting, flag(setting)) if setting != "model" else str(error)
+
+
+def entry() -> None:
+    """The process's beginning and end."""
+    sys.exit(main())

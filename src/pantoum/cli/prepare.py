@@ -1,0 +1,48 @@
+"""``pantoum prepare``: tokenises texts once, for many runs."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+
+from pantoum.cli.options import add_settings, given
+from pantoum.cli.output import Output
+from pantoum.config import TrainSettings
+
+HELP = "tokenise texts once, for many runs with --data"
+EXAMPLES = """example:
+  pantoum prepare corpus/ --tokens words --out corpus.tokens
+  pantoum train --data corpus.tokens --minutes 30
+"""
+OTHERS = {
+    f
+    for f in TrainSettings.__dataclass_fields__
+    if f not in ("tokens", "vocab_size", "documents", "valid", "valid_fraction")
+}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The texts, where to, and the settings of training that are about text."""
+    parser.add_argument(
+        "texts", nargs="+", metavar="TEXT", help="text files or folders, joined as given; - is stdin"
+    )
+    parser.add_argument("--out", required=True, metavar="DIR", help="the folder to make")
+    add_settings(parser, TrainSettings, skip=OTHERS)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(arguments: argparse.Namespace, output: Output) -> None:
+    """Tokenise; the folder is the answer."""
+    from pantoum import api
+
+    prepared = api.prepare(
+        arguments.texts,
+        out=arguments.out,
+        progress=not output.quiet,
+        **given(arguments, TrainSettings, skip=OTHERS),
+    )
+    if arguments.json:
+        output.json({"folder": str(prepared.folder), **prepared.facts})
+    else:
+        output.answer(str(prepared.folder))
+    output.next(f"pantoum train --data {shlex.quote(str(prepared.folder))}")

@@ -1,0 +1,42 @@
+"""A curve in one line of text: eight heights of bars, the least value lowest.
+
+A pure function of numbers. Values that are not finite leave a gap; more values than columns are averaged
+column by column, so the line keeps the curve's shape.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+from pantoum.report.wording import finite
+
+__all__ = ["BARS", "sparkline"]
+
+BARS = "▁▂▃▄▅▆▇█"
+GAP = " "
+
+
+def sparkline(values: Sequence[float | None], width: int = 60) -> str:
+    """The values as at most ``width`` bars; empty where there is no finite value."""
+    columns = _columns([finite(value) for value in values], width)
+    known = [value for value in columns if value is not None]
+    if not known:
+        return ""
+    least, most = min(known), max(known)
+    # A curve without any height is drawn at its middle: neither good nor bad.
+    scale = (len(BARS) - 1) / (most - least) if most > least else 0.0
+    middle = 0 if scale else len(BARS) // 2
+    return "".join(GAP if v is None else BARS[middle + round((v - least) * scale)] for v in columns)
+
+
+def _columns(values: list[float | None], width: int) -> list[float | None]:
+    if len(values) <= width:
+        return values
+    edges = [column * len(values) // width for column in range(width + 1)]
+    return [_mean(values[a:b]) for a, b in itertools.pairwise(edges)]
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

@@ -1,0 +1,191 @@
+"""Each command does what it says: answers on stdout, words on stderr, exit codes."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pantoum
+from pantoum.cli import demo
+
+Run = Callable[..., Any]
+SMALL = ("--steps", "4", "--hidden-size", "8", "--num-layers", "1")
+EVALUATION = {
+    "protocol",
+    "tokens",
+    "unknown_tokens",
+    "characters",
+    "bytes",
+    "nats_per_token",
+    "nats_per_character",
+    "bits_per_byte",
+    "perplexity",
+    "accuracy",
+    "xz_bits_per_byte",
+    "bz2_bits_per_byte",
+}
+
+
+def test_train_answers_with_the_folder_and_ends_with_what_to_try_next(
+    run: Run, text: Path, tmp_path: Path
+) -> None:
+    done = run("train", text, "--run", tmp_path / "r", *SMALL)
+    assert (done.code, done.out) == (0, f"{tmp_path / 'r'}\n")
+    assert done.lines[-1] == f"pantoum generate {tmp_path / 'r'}"
+    config = json.loads((tmp_path / "r" / "config.json").read_text())
+    assert config["command"][:2] == ["pantoum", "train"]
+
+
+def test_train_json_has_the_promised_keys(run: Run, text: Path, tmp_path: Path) -> None:
+    done = run("train", text, "--run", tmp_path / "r", *SMALL, "--json", "--quiet")
+    found = json.loads(done.out)
+    assert done.err == ""
+    assert {"run", "model", "steps", "tokens", "seconds", "parameters", "validation"} <= set(found)
+    assert set(found["validation"]) >= EVALUATION and found["validation"]["protocol"] == "segments:64"
+    assert Path(found["model"]).is_file()
+
+
+def test_a_run_that_was_stopped_says_how_to_go_on(run: Run, text: Path, tmp_path: Path) -> None:
+    first = run("train", text, "--run", tmp_path / "r", *SMALL, "--stop-after", 2)
+    assert first.code == 0 and first.lines[-1] == f"pantoum train --run {tmp_path / 'r'} --resume"
+    second = run("train", "--run", tmp_path / "r", "--resume", "--json")
+    assert json.loads(second.out)["steps"] == 4
+
+
+def test_a_run_without_a_held_out_text_claims_nothing(run: Run, text: Path, tmp_path: Path) -> None:
+    done = run("train", text, "--run", tmp_path / "r", *SMALL, "--valid-fraction", 0, "--json")
+    assert json.loads(done.out)["validation"] is None
+    assert run("info", tmp_path / "r").code == 0
+
+
+def test_a_plan_says_what_and_why_and_leaves_nothing(
+    run: Run, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = run("train", text, "--plan", "--steps", 100, "--cell", "lstm")
+    assert (
+        done.code == 0
+        and ["model.cell", "lstm"] in [line.split() for line in done.out.splitlines()]
+        and "because" in done.out
+    )
+    found = json.loads(run("train", text, "--plan", "--steps", 100, "--json").out)
+    assert found["budget"] == "100 steps" and found["reasons"] and found["chosen"]["model"]["cell"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_evaluate_prints_a_table_or_json(run: Run, trained: Path, text: Path) -> None:
+    done = run("evaluate", trained, text)
+    assert (done.code, done.err) == (0, "") and "nats a character" in done.out and "carried" in done.out
+    found = json.loads(run("evaluate", trained, text, "--json", "--protocol", "windows:64").out)
+    assert set(found) >= EVALUATION and found["protocol"] == "windows:64"
+    size = len(text.read_bytes())
+    assert found["tokens"] == found["bytes"] == size - 1
+    python = pantoum.load(trained).evaluate(text, protocol="windows:64")
+    assert python.to_dict() == found
+
+
+def test_evaluate_reads_stdin_and_says_what_does_not_compare(
+    run: Run, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stdin = io.TextIOWrapper(io.BytesIO("The Жat sat on the mat.\n".encode() * 3), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdin", stdin)
+    done = run("evaluate", trained, "-")
+    assert done.code == 0 and "do not compare" in done.out
+
+
+def test_score_gives_a_line_for_each_line(run: Run, trained: Path, text: Path) -> None:
+    done = run("score", trained, text)
+    assert done.code == 0 and len(done.out.splitlines()) == len(text.read_text().splitlines())
+    assert done.out.splitlines()[0].endswith("The cat number 0 sat on the mat, and dog 0 ran.\\n")
+
+
+def test_score_in_every_form(run: Run, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("The cat sat.\nThe dog")
+    tsv = run("score", trained, tmp_path / "t.txt", "--format", "tsv", "--by", "word").out.splitlines()
+    assert tsv[0] == "nats\ttokens\ttext" and [row.split("\t")[2] for row in tsv[1:]] == [
+        "The",
+        " cat",
+        " sat.",
+        "\\nThe",
+        " dog",
+    ]
+    found = json.loads(run("score", trained, tmp_path / "t.txt", "--json").out)
+    assert found["by"] == "line" and [i["text"] for i in found["items"]] == ["The cat sat.\n", "The dog"]
+    assert found["nats"] == pytest.approx(sum(i["nats"] for i in found["items"]))
+    page = run("score", trained, tmp_path / "t.txt", "--format", "html").out
+    assert page.startswith("<!doctype html>") and "pantoum-surprisal" in page
+
+
+def test_score_answers_a_line_at_once(run: Run, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+
+    class Lines(io.BytesIO):
+        def readline(self, size: int | None = -1, /) -> bytes:
+            written.append("read")
+            return super().readline(size)
+
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Lines(b"The cat\nsat\n")))
+    monkeypatch.setattr("pantoum.cli.output.Output.answer", lambda self, text: written.append(text))
+    assert run("score", trained).code == 0
+    assert [w if w == "read" else "line" for w in written] == ["read", "line", "read", "line", "read"]
+
+
+def test_score_without_stdin_is_an_error(run: Run, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    done = run("score", trained)
+    assert done.code == 1 and "stdin is closed" in done.err
+
+
+def test_prepare_makes_a_folder_for_many_runs(run: Run, text: Path, tmp_path: Path) -> None:
+    done = run("prepare", text, "--out", tmp_path / "p", "--tokens", "words")
+    assert (done.code, done.out) == (0, f"{tmp_path / 'p'}\n")
+    assert done.lines[-1] == f"pantoum train --data {tmp_path / 'p'}"
+    found = json.loads(run("prepare", text, "--out", tmp_path / "p", "--tokens", "words", "--json").out)
+    assert found["kind"] == "words" and found["folder"] == str(tmp_path / "p")
+    trained = run("train", "--data", tmp_path / "p", "--run", tmp_path / "r", *SMALL)
+    assert trained.code == 0 and pantoum.load(tmp_path / "r").tokenizer.kind == "words"
+
+
+def test_doctor_measures_and_advises(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pantoum.about.machine.examine.__defaults__", (0.01,))
+    done = run("doctor")
+    assert done.code == 0 and "GFLOP/s" in done.out and "tokens/s" in done.out
+    found = json.loads(run("doctor", "--json").out)
+    assert found["product_gflops"] > 0 and found["pantoum"] == pantoum.__version__
+
+
+def test_demo_trains_on_the_library_and_shows_what_it_made(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(demo, "TEXT_BYTES", 60_000)
+    done = run("demo", "--minutes", "0.05")
+    assert done.code == 0, done
+    assert "held out" in done.out and "It writes" in done.out
+    assert done.lines[-1] == "pantoum generate runs/demo"
+    again = run("demo", "--minutes", "0.03", "--json", "--quiet")
+    assert json.loads(again.out)["run"] == "runs/demo-2" and again.err == ""
+
+
+def test_the_demos_text_is_a_few_megabytes_of_plain_source(tmp_path: Path) -> None:
+    for name, content in {
+        "b.py": "x = 1\n",
+        "a.py": "y = 2\n",
+        "big.py": "#" * 300_000,
+        "z.txt": "no",
+        "n.py": "# \u00e9\n",
+        "test/t.py": "no",
+        "json/c.py": "z = 3\n",
+        "e.py": "",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    assert [Path(p).name for p in demo.library_source(tmp_path)] == ["a.py", "b.py", "c.py"]
+    with pytest.raises(pantoum.PantoumError, match="no Python source"):
+        demo.library_source(tmp_path / "test" / "none")

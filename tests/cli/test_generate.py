@@ -1,0 +1,156 @@
+"""``pantoum generate``: what goes to stdout and what does not, states, seeds, and any prompt."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pantoum
+
+Run = Callable[..., Any]
+
+
+def stdin_of(data: bytes) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(data), encoding="utf-8")
+
+
+def test_stdout_is_prompt_and_continuation(run: Run, trained: Path) -> None:
+    done = run("generate", trained, "--prompt", "The cat", "--length", 30, "--seed", 1)
+    assert (done.code, done.err) == (0, "")
+    model = pantoum.load(trained)
+    assert done.out == "The cat" + model.generate("The cat", length=30, seed=1)
+    assert "".join(model.stream("The cat", length=30, seed=1)) == model.generate("The cat", length=30, seed=1)
+
+
+def test_without_a_seed_one_is_drawn_and_told(run: Run, trained: Path) -> None:
+    done = run("generate", trained, "--length", 20)
+    (line,) = done.lines
+    again = run("generate", trained, "--length", 20, "--seed", line.rpartition(" ")[2])
+    assert again.out == done.out and "--seed" in line
+    assert run("generate", trained, "--length", 20, "--quiet").err == ""
+
+
+def test_texts_are_parted_by_a_line(run: Run, trained: Path) -> None:
+    one = run("generate", trained, "--prompt", "T", "--length", 20, "--seed", 3).out
+    done = run("generate", trained, "--prompt", "T", "--length", 20, "--seed", 3, "--count", 4)
+    texts = done.out.split("\n---\n")
+    assert len(texts) == 4 and texts[0] == one and len(set(texts)) > 1
+    assert texts == ["T" + t for t in pantoum.load(trained).generate("T", length=20, seed=3, count=4)]
+
+
+def test_json_holds_all_texts(run: Run, trained: Path) -> None:
+    done = run("generate", trained, "--prompt", "T", "--length", 20, "--seed", 3, "--count", 2, "--json")
+    found = json.loads(done.out)
+    assert found["prompt"] == "T" and found["seed"] == 3
+    assert [t["text"] for t in found["texts"]] == pantoum.load(trained).generate(
+        "T", length=20, seed=3, count=2
+    )
+    assert {"text", "tokens", "nats", "stopped"} == set(found["texts"][0])
+    assert found["texts"][0]["tokens"] == 20
+
+
+def test_documents_are_parted_by_a_newline(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("Anna\nBerta\nCarla\nDora\nEmma\nFrieda\n" * 30)
+    pantoum.train(
+        tmp_path / "names.txt",
+        run=str(tmp_path / "names"),
+        documents="lines",
+        steps=3,
+        hidden_size=8,
+        num_layers=1,
+        progress=False,
+    )
+    done = run("generate", tmp_path / "names", "--count", 5, "--seed", 1, "--length", 50)
+    assert len(done.out.split("\n")) == 5
+    stopped = json.loads(run("generate", tmp_path / "names", "--seed", 1, "--json", "--length", 5000).out)
+    assert stopped["texts"][0]["stopped"] == "eos"
+
+
+def test_a_state_goes_from_one_command_to_the_next(run: Run, trained: Path, tmp_path: Path) -> None:
+    whole = run("generate", trained, "--prompt", "The", "--length", 40, "--seed", 5).out
+    first = run(
+        "generate", trained, "--prompt", "The", "--length", 15, "--seed", 5, "--state-out", tmp_path / "s"
+    ).out
+    rest = run("generate", trained, "--length", 25, "--seed", 5, "--state-in", tmp_path / "s").out
+    assert first + rest == whole
+
+
+def test_a_stop_string_is_not_printed(run: Run, trained: Path) -> None:
+    whole = run("generate", trained, "--prompt", "The", "--length", 60, "--seed", 5).out
+    stop = whole[30:33]
+    done = run(
+        "generate", trained, "--prompt", "The", "--length", 60, "--seed", 5, "--stop", "@@", "--stop", stop
+    )
+    assert done.out == whole[: whole.index(stop, 3)]
+
+
+def test_a_prompt_is_read_from_stdin(run: Run, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", stdin_of(b"The cat"))
+    done = run("generate", trained, "--prompt", "-", "--length", 10, "--seed", 1)
+    assert done.out == run("generate", trained, "--prompt", "The cat", "--length", 10, "--seed", 1).out
+    monkeypatch.setattr(sys, "stdin", None)
+    assert run("generate", trained, "--prompt", "-", "--length", 10, "--seed", 1).code == 0
+
+
+def test_a_prompt_of_a_megabyte_is_read(run: Run, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = b"The cat number 1 sat on the mat.\n" * 31_000
+    monkeypatch.setattr(sys, "stdin", stdin_of(text))
+    done = run("generate", trained, "--prompt", "-", "--length", 5, "--seed", 1)
+    assert done.code == 0 and done.out.startswith(text.decode()) and len(done.out) == len(text) + 5
+
+
+@pytest.mark.parametrize("prompt", ["", "Жук", "\x1b[2J\x07\x00", "caf\udce9", "\ud83d", "‘quoted’", "-"])
+def test_any_prompt_can_be_gone_on_with(
+    run: Run, trained: Path, monkeypatch: pytest.MonkeyPatch, prompt: str
+) -> None:
+    monkeypatch.setattr(sys, "stdin", stdin_of(b"\xff\xfe"))
+    done = run("generate", trained, "--prompt", prompt, "--length", 5, "--seed", 1)
+    assert done.code == 0
+    assert all(line.startswith("pantoum: note: ") for line in done.lines)
+
+
+def test_unknown_symbols_are_said_once(run: Run, trained: Path) -> None:
+    done = run("generate", trained, "--prompt", "ЖЖЖ", "--length", 5, "--seed", 1)
+    assert len(done.lines) == 1 and done.err.count("Ж") == 1
+
+
+class Terminal(io.StringIO):
+    """A stream that says a person looks at it."""
+
+    encoding = "ascii"  # type: ignore[assignment]
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_gets_a_last_newline_and_nothing_that_it_would_obey(
+    trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pantoum.cli.main import main
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    assert (
+        main(
+            [
+                "generate",
+                str(trained),
+                "--prompt",
+                "\x1b[2Jna\u00efve",
+                "--length",
+                "5",
+                "--seed",
+                "1",
+                "--quiet",
+            ]
+        )
+        == 0
+    )
+    shown = terminal.getvalue()
+    assert shown.endswith("\n") and "\x1b" not in shown and shown.isascii()
