@@ -1,21 +1,46 @@
 """The arithmetic of the models, behind one seam.
 
 ``backend(dtype)`` gives the module that does it; ``interface`` lists its functions. ``reference`` is NumPy:
-the specification, the oracle of the tests, and what runs where there is nothing faster. Callers name no
-backend.
+the specification, the oracle of the tests, and what runs where there is no native core. ``native`` is that
+core, float32 only. PANTOUM_ISA=numpy takes the reference for everything; PANTOUM_REQUIRE_CORE=1 makes a
+missing core an error. Callers name no backend.
 """
 
 from __future__ import annotations
 
+import os
+from typing import cast
+
+import numpy as np
 import numpy.typing as npt
 
-from pantoum.kernels import reference
+from pantoum.errors import CoreError
+from pantoum.kernels import native, reference
 from pantoum.kernels.interface import Array, Kernels, PackedMatrix, State
 from pantoum.kernels.workspace import Workspace
 
-__all__ = ["Array", "Kernels", "PackedMatrix", "State", "Workspace", "backend"]
+__all__ = ["Array", "Kernels", "PackedMatrix", "State", "Workspace", "backend", "precisions", "without_core"]
 
 
 def backend(dtype: npt.DTypeLike) -> Kernels:
     """The kernels that work on arrays of this dtype."""
-    return reference
+    if np.dtype(dtype) != np.float32 or without_core() is not None:
+        return reference
+    native.core()
+    return cast(Kernels, native)
+
+
+def precisions(dtype: npt.DTypeLike = np.float32) -> tuple[str, ...]:
+    """What matrices of this dtype can be packed as on this machine, the fastest last."""
+    fast = backend(dtype) is not reference and native.core().isa == "bf16"
+    return ("float32", "bf16") if fast else ("float32",)
+
+
+def without_core() -> str | None:
+    """Why float32 is left to NumPy; None where the native core does it."""
+    if os.environ.get("PANTOUM_ISA") == "numpy":
+        return "PANTOUM_ISA is numpy"
+    reason = native.missing()
+    if reason is not None and os.environ.get("PANTOUM_REQUIRE_CORE") == "1":
+        raise CoreError(f"{reason}, and PANTOUM_REQUIRE_CORE is 1; install pantoum where a C++ compiler is")
+    return reason

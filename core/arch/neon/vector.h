@@ -1,0 +1,90 @@
+// Sixteen float lanes on Arm's Advanced SIMD: four registers each. See avx512/vector.h.
+#pragma once
+
+#include <arm_neon.h>
+
+#include <cstdint>
+
+namespace pantoum {
+namespace PANTOUM_ISA {
+
+constexpr int kLanes = 16;
+constexpr int kPanelVectors = 1;  // a panel of packed weights is 16 columns wide
+constexpr int kTileRows = 6;      // 6 x 4 accumulators + 4 of the panel + 1 broadcast = 29 registers
+constexpr int kRegisters = 8;     // in sixteens of floats
+
+struct F16 {
+  float32x4_t v[4];
+};
+struct I16 {
+  uint32x4_t v[4];
+};
+struct M16 {
+  uint32x4_t v[4];
+};
+
+#define PANTOUM_EACH(expression)                                            \
+  {                                                                         \
+    {                                                                       \
+      [&](int i) { return expression; }(0), [&](int i) { return expression; }(1), \
+          [&](int i) { return expression; }(2), [&](int i) { return expression; }(3) \
+    }                                                                       \
+  }
+
+inline F16 load(const float* p) { return PANTOUM_EACH(vld1q_f32(p + 4 * i)); }
+inline void store(float* p, F16 x) {
+  for (int i = 0; i < 4; ++i) vst1q_f32(p + 4 * i, x.v[i]);
+}
+inline F16 load(const float* p, int n) {
+  float whole[kLanes] = {};
+  for (int i = 0; i < n; ++i) whole[i] = p[i];
+  return load(whole);
+}
+inline void store(float* p, F16 x, int n) {
+  float whole[kLanes];
+  store(whole, x);
+  for (int i = 0; i < n; ++i) p[i] = whole[i];
+}
+inline F16 broadcast(float x) { return PANTOUM_EACH((static_cast<void>(i), vdupq_n_f32(x))); }
+inline F16 zero() { return broadcast(0.0f); }
+
+inline F16 operator+(F16 a, F16 b) { return PANTOUM_EACH(vaddq_f32(a.v[i], b.v[i])); }
+inline F16 operator-(F16 a, F16 b) { return PANTOUM_EACH(vsubq_f32(a.v[i], b.v[i])); }
+inline F16 operator*(F16 a, F16 b) { return PANTOUM_EACH(vmulq_f32(a.v[i], b.v[i])); }
+inline F16 operator/(F16 a, F16 b) { return PANTOUM_EACH(vdivq_f32(a.v[i], b.v[i])); }
+inline F16 fma(F16 a, F16 b, F16 c) { return PANTOUM_EACH(vfmaq_f32(c.v[i], a.v[i], b.v[i])); }
+inline F16 sqrt(F16 a) { return PANTOUM_EACH(vsqrtq_f32(a.v[i])); }
+// As x86 has it: the second operand unless the comparison holds.
+inline F16 max(F16 a, F16 b) { return PANTOUM_EACH(vbslq_f32(vcgtq_f32(a.v[i], b.v[i]), a.v[i], b.v[i])); }
+inline F16 min(F16 a, F16 b) { return PANTOUM_EACH(vbslq_f32(vcltq_f32(a.v[i], b.v[i]), a.v[i], b.v[i])); }
+
+inline I16 bits(F16 a) { return PANTOUM_EACH(vreinterpretq_u32_f32(a.v[i])); }
+inline F16 from_bits(I16 a) { return PANTOUM_EACH(vreinterpretq_f32_u32(a.v[i])); }
+inline I16 load(const std::uint32_t* p) { return PANTOUM_EACH(vld1q_u32(p + 4 * i)); }
+inline void store(std::uint32_t* p, I16 x) {
+  for (int i = 0; i < 4; ++i) vst1q_u32(p + 4 * i, x.v[i]);
+}
+inline I16 broadcast(std::uint32_t x) { return PANTOUM_EACH((static_cast<void>(i), vdupq_n_u32(x))); }
+inline I16 operator+(I16 a, I16 b) { return PANTOUM_EACH(vaddq_u32(a.v[i], b.v[i])); }
+inline I16 operator*(I16 a, I16 b) { return PANTOUM_EACH(vmulq_u32(a.v[i], b.v[i])); }
+inline I16 operator^(I16 a, I16 b) { return PANTOUM_EACH(veorq_u32(a.v[i], b.v[i])); }
+inline I16 operator&(I16 a, I16 b) { return PANTOUM_EACH(vandq_u32(a.v[i], b.v[i])); }
+inline I16 operator|(I16 a, I16 b) { return PANTOUM_EACH(vorrq_u32(a.v[i], b.v[i])); }
+template <int n>
+inline I16 shift_left(I16 a) {
+  return PANTOUM_EACH(vshlq_n_u32(a.v[i], n));
+}
+template <int n>
+inline I16 shift_right(I16 a) {
+  return PANTOUM_EACH(vshrq_n_u32(a.v[i], n));
+}
+
+inline M16 less(F16 a, F16 b) { return PANTOUM_EACH(vcltq_f32(a.v[i], b.v[i])); }
+inline M16 less(I16 a, I16 b) { return PANTOUM_EACH(vcltq_u32(a.v[i], b.v[i])); }
+inline F16 select(M16 m, F16 yes, F16 no) { return PANTOUM_EACH(vbslq_f32(m.v[i], yes.v[i], no.v[i])); }
+inline I16 select(M16 m, I16 yes, I16 no) { return PANTOUM_EACH(vbslq_u32(m.v[i], yes.v[i], no.v[i])); }
+
+#undef PANTOUM_EACH
+
+}  // namespace PANTOUM_ISA
+}  // namespace pantoum

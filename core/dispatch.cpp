@@ -1,0 +1,120 @@
+// The ABI: what this machine can do is asked once, then every call goes through one table.
+#include <atomic>
+#include <cstdlib>
+#include <cstring>
+
+#include "kernels/table.h"
+#include "pantoum_core.h"
+#include "threads.h"
+
+namespace pantoum {
+
+// The paths that CMakeLists.txt builds for this architecture, best last.
+#if defined(__x86_64__)
+#define PANTOUM_EACH_ISA(X) X(generic) X(avx2) X(avx512) X(bf16)
+#elif defined(__aarch64__)
+#define PANTOUM_EACH_ISA(X) X(generic) X(neon)
+#else
+#define PANTOUM_EACH_ISA(X) X(generic)
+#endif
+
+#define PANTOUM_DECLARE(isa) \
+  namespace isa {            \
+  extern const Kernels table; \
+  }
+PANTOUM_EACH_ISA(PANTOUM_DECLARE)
+
+namespace {
+
+bool machine_has(const char* isa) {
+  if (std::strcmp(isa, "generic") == 0 || std::strcmp(isa, "neon") == 0) return true;
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+  const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+                      __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+  if (std::strcmp(isa, "avx2") == 0) return avx2;
+  if (std::strcmp(isa, "avx512") == 0) return avx512;
+  if (std::strcmp(isa, "bf16") == 0) return avx512 && __builtin_cpu_supports("avx512bf16");
+#endif
+  return false;
+}
+
+const Kernels* find(const char* isa) {
+#define PANTOUM_OFFER(name) \
+  if (std::strcmp(isa, #name) == 0 && machine_has(#name)) return &name::table;
+  PANTOUM_EACH_ISA(PANTOUM_OFFER)
+  return nullptr;
+}
+
+const Kernels* best() {
+  const Kernels* found = nullptr;
+#define PANTOUM_TRY(name) \
+  if (machine_has(#name)) found = &name::table;
+  PANTOUM_EACH_ISA(PANTOUM_TRY)
+  return found;
+}
+
+std::atomic<const Kernels*> chosen{nullptr};
+
+const Kernels& kernels() {
+  const Kernels* now = chosen.load(std::memory_order_acquire);
+  if (!now) {
+    const char* asked = std::getenv("PANTOUM_ISA");
+    now = asked ? find(asked) : nullptr;
+    if (!now) now = best();  // the Python seam refuses a name that this machine has not got
+    chosen.store(now, std::memory_order_release);
+  }
+  return *now;
+}
+
+}  // namespace
+}  // namespace pantoum
+
+using namespace pantoum;
+
+extern "C" {
+
+int pantoum_abi(void) { return PANTOUM_ABI; }
+
+const char* pantoum_message(int status) {
+  switch (status) {
+    case PANTOUM_OK: return "done";
+    case PANTOUM_OUT_OF_MEMORY: return "there is no memory for the core's scratch arrays";
+    case PANTOUM_UNSUPPORTED: return "this processor, or the path chosen by PANTOUM_ISA, has no such operation";
+    case PANTOUM_BAD_ARGUMENT: return "an argument is out of range";
+    default: return "unknown status";
+  }
+}
+
+const char* pantoum_isa(void) { return kernels().isa; }
+int pantoum_supports(const char* name) { return find(name) != nullptr; }
+int pantoum_set_isa(const char* name) {
+  const Kernels* found = find(name);
+  if (!found) return PANTOUM_UNSUPPORTED;
+  chosen.store(found, std::memory_order_release);
+  return PANTOUM_OK;
+}
+int pantoum_threads(void) { return thread_count(); }
+int pantoum_set_threads(int count) {
+  set_thread_count(count);
+  return PANTOUM_OK;
+}
+
+int64_t pantoum_packed_bytes(int64_t rows, int64_t depth, int64_t block, int precision, int transposed) {
+  return kernels().packed_bytes(rows, depth, block, precision, transposed);
+}
+
+int64_t pantoum_operand_bytes(int64_t rows, int64_t depth, int precision) {
+  return kernels().operand_bytes(rows, depth, precision);
+}
+
+#define PANTOUM_OPERATION(name, Arguments)     \
+  int pantoum_##name(const Arguments* args) {  \
+    FloatModes modes;                          \
+    return kernels().name(*args);              \
+  }
+#include "kernels/operations.h"
+#undef PANTOUM_OPERATION
+
+}  // extern "C"

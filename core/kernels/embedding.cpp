@@ -1,0 +1,69 @@
+// Rows of a table by token, and sums of rows: by token (the table's gradient) or of all (a bias's).
+// Every sum runs over the rows in order; threads take columns.
+#include "kernels.h"
+
+#include "../scratch.h"
+#include "../threads.h"
+#include "panels.h"
+
+namespace pantoum {
+namespace PANTOUM_ISA {
+namespace {
+
+constexpr Long kSmallestPart = 1 << 15;  // floats that are worth waking a thread for
+
+int parts_for(Long floats) { return static_cast<int>(1 + floats / kSmallestPart < 64 ? 1 + floats / kSmallestPart : 64); }
+
+void copy_row(float* to, const float* from, Long width) {
+  Long c = 0;
+  for (; c + kLanes <= width; c += kLanes) store(to + c, load(from + c));
+  if (c < width) store(to + c, load(from + c, static_cast<int>(width - c)), static_cast<int>(width - c));
+}
+
+void add_row(float* to, const float* from, Long width) {
+  Long c = 0;
+  for (; c + kLanes <= width; c += kLanes) store(to + c, load(to + c) + load(from + c));
+  const int n = static_cast<int>(width - c);
+  if (n > 0) store(to + c, load(to + c, n) + load(from + c, n), n);
+}
+
+}  // namespace
+
+int bias_gradient(const pantoum_bias_gradient_args& a) {
+  auto part = [&](int index, int parts) -> int {
+    const Range vectors = part_of(up(a.columns, kLanes), index, parts);
+    const Long begin = vectors.begin * kLanes, width = least(vectors.end * kLanes, a.columns) - begin;
+    if (width <= 0) return PANTOUM_OK;
+    for (Long c = 0; c < width && !a.resume; ++c) a.out[begin + c] = 0.0f;
+    for (Long r = 0; r < a.count; ++r) add_row(a.out + begin, a.d + r * a.columns + begin, width);
+    return PANTOUM_OK;
+  };
+  return run_parts(parts_for(a.count * a.columns), part);
+}
+
+int lookup(const pantoum_lookup_args& a) {
+  auto part = [&](int index, int parts) -> int {
+    const Range rows = part_of(a.count, index, parts);
+    for (Long r = rows.begin; r < rows.end; ++r)
+      copy_row(a.out + r * a.columns, a.table + static_cast<Long>(a.tokens[r]) * a.columns, a.columns);
+    return PANTOUM_OK;
+  };
+  return run_parts(parts_for(a.count * a.columns), part);
+}
+
+int lookup_gradient(const pantoum_lookup_gradient_args& a) {
+  auto part = [&](int index, int parts) -> int {
+    const Range vectors = part_of(up(a.columns, kLanes), index, parts);
+    const Long begin = vectors.begin * kLanes, width = least(vectors.end * kLanes, a.columns) - begin;
+    if (width <= 0) return PANTOUM_OK;
+    for (Long v = 0; v < a.vocabulary; ++v)
+      for (Long c = 0; c < width; ++c) a.out[v * a.columns + begin + c] = 0.0f;
+    for (Long r = 0; r < a.count; ++r)
+      add_row(a.out + static_cast<Long>(a.tokens[r]) * a.columns + begin, a.d + r * a.columns + begin, width);
+    return PANTOUM_OK;
+  };
+  return run_parts(parts_for(a.count * a.columns), part);
+}
+
+}  // namespace PANTOUM_ISA
+}  // namespace pantoum

@@ -1,0 +1,104 @@
+// Layer normalisation of each row, and its gradient:
+//
+//   y = normal * weight + bias,  normal = (x - mean) * scale,  scale = 1 / sqrt(variance + epsilon)
+#include "kernels.h"
+
+#include "../threads.h"
+#include "panels.h"
+#include "reduce.h"
+
+namespace pantoum {
+namespace PANTOUM_ISA {
+namespace {
+
+constexpr float kEpsilon = 1e-5f;
+constexpr Long kSmallestPart = 1 << 14;  // floats that are worth waking a thread for
+
+int parts_for(Long floats) { return static_cast<int>(least(64, up(floats, kSmallestPart))); }
+
+// Calls body(first column, lanes) over a row.
+template <class Body>
+void each_chunk(Long width, Body&& body) {
+  for (Long c = 0; c < width; c += kLanes) body(c, static_cast<int>(least(kLanes, width - c)));
+}
+
+void normalise(const pantoum_layer_norm_args& a, Long row) {
+  const float *x = a.x + row * a.units, width = static_cast<float>(a.units);
+  float *normal = a.normal + row * a.units, *y = a.y + row * a.units;
+  F16 sum = zero();
+  each_chunk(a.units, [&](Long c, int n) { sum = sum + load(x + c, n); });
+  const F16 mean = broadcast(sum_lanes(sum) / width);
+  F16 squares = zero();
+  each_chunk(a.units, [&](Long c, int n) {
+    const F16 centred = load(x + c, n) - mean;
+    store(normal + c, centred, n);
+    const F16 own = load(normal + c, n);  // zeros past the row's end
+    squares = fma(own, own, squares);
+  });
+  const float deviation = __builtin_sqrtf(sum_lanes(squares) / width + kEpsilon);
+  a.scale[row] = 1.0f / deviation;
+  const F16 scale = broadcast(a.scale[row]);
+  each_chunk(a.units, [&](Long c, int n) {
+    const F16 own = load(normal + c, n) * scale;
+    store(normal + c, own, n);
+    store(y + c, fma(own, load(a.weight + c, n), load(a.bias + c, n)), n);
+  });
+}
+
+// d_x = (d - mean(d) - normal * mean(d * normal)) * scale, d = d_y * weight
+void back(const pantoum_layer_norm_vjp_args& a, Long row) {
+  const float *d_y = a.d_y + row * a.units, *normal = a.normal + row * a.units;
+  float* d_x = a.d_x + row * a.units;
+  F16 sum = zero(), along = zero();
+  each_chunk(a.units, [&](Long c, int n) {
+    const F16 d = load(d_y + c, n) * load(a.weight + c, n);
+    sum = sum + d;
+    along = fma(d, load(normal + c, n), along);
+  });
+  const float width = static_cast<float>(a.units);
+  const F16 mean = broadcast(sum_lanes(sum) / width), share = broadcast(-sum_lanes(along) / width);
+  const F16 scale = broadcast(a.scale[row]);
+  each_chunk(a.units, [&](Long c, int n) {
+    const F16 d = fma(load(d_y + c, n), load(a.weight + c, n), zero() - mean);
+    store(d_x + c, fma(load(normal + c, n), share, d) * scale, n);
+  });
+}
+
+}  // namespace
+
+int layer_norm(const pantoum_layer_norm_args& a) {
+  auto part = [&](int index, int parts) -> int {
+    const Range rows = part_of(a.count, index, parts);
+    for (Long r = rows.begin; r < rows.end; ++r) normalise(a, r);
+    return PANTOUM_OK;
+  };
+  return run_parts(parts_for(a.count * a.units), part);
+}
+
+int layer_norm_vjp(const pantoum_layer_norm_vjp_args& a) {
+  auto rows = [&](int index, int parts) -> int {
+    const Range r = part_of(a.count, index, parts);
+    for (Long i = r.begin; i < r.end; ++i) back(a, i);
+    return PANTOUM_OK;
+  };
+  run_parts(parts_for(a.count * a.units), rows);
+  auto columns = [&](int index, int parts) -> int {
+    const Range vectors = part_of(up(a.units, kLanes), index, parts);
+    for (Long c = vectors.begin * kLanes; c < least(vectors.end * kLanes, a.units); c += kLanes) {
+      const int n = static_cast<int>(least(kLanes, a.units - c));
+      F16 weight = zero(), bias = zero();
+      for (Long r = 0; r < a.count; ++r) {
+        const F16 d = load(a.d_y + r * a.units + c, n);
+        weight = fma(d, load(a.normal + r * a.units + c, n), weight);
+        bias = bias + d;
+      }
+      store(a.d_weight + c, weight, n);
+      store(a.d_bias + c, bias, n);
+    }
+    return PANTOUM_OK;
+  };
+  return run_parts(parts_for(a.count * a.units), columns);
+}
+
+}  // namespace PANTOUM_ISA
+}  // namespace pantoum

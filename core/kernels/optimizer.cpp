@@ -1,0 +1,84 @@
+// The update of weights: the gradients' norm, AdamW and the moving average, a block at a time.
+#include "kernels.h"
+
+#include "../scratch.h"
+#include "../threads.h"
+#include "panels.h"
+#include "reduce.h"
+
+namespace pantoum {
+namespace PANTOUM_ISA {
+namespace {
+
+constexpr Long kBlock = 1 << 14;
+
+// Calls body(first, count) for each block of `size` elements, over threads.
+template <class Body>
+int each_block(Long size, Body&& body) {
+  return run_each(static_cast<int>(up(size, kBlock)), [&](int block) {
+    const Long first = block * kBlock;
+    body(first, least(kBlock, size - first));
+    return PANTOUM_OK;
+  });
+}
+
+template <class Body>
+void each_vector(Long first, Long count, Body&& body) {
+  Long i = first;
+  for (; i + kLanes <= first + count; i += kLanes) body(i, kLanes);
+  if (i < first + count) body(i, static_cast<int>(first + count - i));
+}
+
+}  // namespace
+
+// Blocks are summed in float by lanes, then in double in order: threads change nothing.
+int sum_of_squares(const pantoum_sum_of_squares_args& a) {
+  Long most = 0;
+  for (Long i = 0; i < a.count; ++i) most = a.sizes[i] > most ? a.sizes[i] : most;
+  double* sums = reinterpret_cast<double*>(thread_scratch(static_cast<std::size_t>(up(most, kBlock)) * sizeof(double)));
+  if (!sums && most > 0) return PANTOUM_OUT_OF_MEMORY;
+  double total = 0.0;
+  for (Long i = 0; i < a.count; ++i) {
+    const float* x = a.arrays[i];
+    const int status = each_block(a.sizes[i], [&](Long first, Long count) {
+      F16 sum = zero();
+      each_vector(first, count, [&](Long at, int n) {
+        const F16 v = load(x + at, n);
+        sum = fma(v, v, sum);
+      });
+      sums[first / kBlock] = static_cast<double>(sum_lanes(sum));
+    });
+    if (status != PANTOUM_OK) return status;
+    for (Long block = 0; block < up(a.sizes[i], kBlock); ++block) total += sums[block];
+  }
+  *a.total = total;
+  return PANTOUM_OK;
+}
+
+int adamw(const pantoum_adamw_args& a) {
+  const F16 b1 = broadcast(a.beta1), b2 = broadcast(a.beta2), g1 = broadcast(a.share1), g2 = broadcast(a.share2);
+  const F16 root = broadcast(a.root), epsilon = broadcast(a.epsilon), rate = broadcast(-a.rate), keep = broadcast(a.keep);
+  return each_block(a.size, [&](Long first, Long count) {
+    each_vector(first, count, [&](Long i, int n) {
+      const F16 g = load(a.gradient + i, n);
+      const F16 m = fma(load(a.first + i, n), b1, g * g1);
+      const F16 v = fma(load(a.second + i, n), b2, g * g * g2);
+      store(a.first + i, m, n);
+      store(a.second + i, v, n);
+      store(a.parameter + i, fma(m / fma(sqrt(v), root, epsilon), rate, load(a.parameter + i, n) * keep), n);
+    });
+  });
+}
+
+int average(const pantoum_average_args& a) {
+  const F16 share = broadcast(a.share);
+  return each_block(a.size, [&](Long first, Long count) {
+    each_vector(first, count, [&](Long i, int n) {
+      const F16 old = load(a.averaged + i, n);
+      store(a.averaged + i, fma(load(a.parameter + i, n) - old, share, old), n);
+    });
+  });
+}
+
+}  // namespace PANTOUM_ISA
+}  // namespace pantoum

@@ -1,0 +1,138 @@
+// Packed matrices: panels of kPanelColumns results, each a run of steps along k.
+//
+// `columns` results of depth `depth` are cut into blocks (the gates of a recurrent matrix, so that a
+// hidden unit has the same place in each gate's panels), each block into panels; what a block does
+// not fill is zero, and so is the odd half of a last pair.
+#pragma once
+
+#include "tile.h"
+
+namespace pantoum {
+namespace PANTOUM_ISA {
+
+using Long = std::ptrdiff_t;
+
+inline Long least(Long a, Long b) { return a < b ? a : b; }
+inline Long up(Long a, Long b) { return (a + b - 1) / b; }
+// Lanes of vector v that `width` columns fill.
+inline int lanes(Long width, int v) {
+  const Long n = width - v * kLanes;
+  return static_cast<int>(n < 0 ? 0 : n < kLanes ? n : kLanes);
+}
+
+template <class P>
+constexpr Long steps_of(Long depth) {
+  return (depth + P::kPair - 1) / P::kPair;
+}
+
+template <class P>
+struct Panels {
+  const char* data;
+  Long columns, depth, block;
+
+  Long steps() const { return steps_of<P>(depth); }
+  Long bytes_each() const { return steps() * static_cast<Long>(kStepBytes); }
+  Long each_block() const { return up(block, kPanelColumns); }
+  Long count() const { return columns / block * each_block(); }
+  const char* at(Long panel) const { return data + panel * bytes_each(); }
+  Long first_column(Long panel) const {
+    return panel / each_block() * block + panel % each_block() * kPanelColumns;
+  }
+  Long width(Long panel) const {
+    return least(kPanelColumns, block - panel % each_block() * kPanelColumns);
+  }
+};
+
+// Rows of A beside each other, as the tile reads them: converted to the product's precision, an odd
+// number of cache lines a row (an even one would crowd few sets of the cache).
+template <class P>
+constexpr Long operand_row(Long depth) {
+  const Long bytes = steps_of<P>(depth) * 4;
+  return (bytes + 63) / 64 * 64 + ((bytes + 63) / 64 % 2 == 0 ? 64 : 0);
+}
+
+inline void write_operand(Float32, void* row, Long at, F16 x, int n) {
+  store(static_cast<float*>(row) + at, x, n);
+}
+inline void write_operand(Float32, void* row, Long at, F16 x) { store(static_cast<float*>(row) + at, x); }
+#ifdef PANTOUM_HAS_BF16
+inline void write_operand(BFloat16, void* row, Long at, F16 x, int n) {
+  store_half(static_cast<Half*>(row) + at, x, n);
+}
+inline void write_operand(BFloat16, void* row, Long at, F16 x) { store_half(static_cast<Half*>(row) + at, x); }
+#endif
+
+// The second half of a last pair meets a zero of the panel, but must not be a NaN.
+template <class P>
+inline void finish_operand(void* row, Long depth) {
+  if (P::kPair == 2 && depth % 2 == 1) static_cast<std::uint16_t*>(row)[depth] = 0;
+}
+
+template <class P>
+inline void convert_row(void* row, const float* x, Long depth) {
+  Long k = 0;
+  for (; k + kLanes <= depth; k += kLanes) write_operand(P{}, row, k, load(x + k));
+  if (k < depth) write_operand(P{}, row, k, load(x + k, static_cast<int>(depth - k)), static_cast<int>(depth - k));
+  finish_operand<P>(row, depth);
+}
+
+// Steps first .. last of a panel whose step k holds `width` values beginning at source + k * stride:
+// k walks over rows of the source.
+inline void pack_steps(Float32, char* panel, const float* source, Long stride, Long depth, Long width) {
+  float* out = reinterpret_cast<float*>(panel);
+  for (Long k = 0; k < depth; ++k, source += stride, out += kPanelColumns)
+    for (int c = 0; c < kPanelVectors; ++c) {
+      const Long n = width - c * kLanes;
+      store(out + c * kLanes, n >= kLanes ? load(source + c * kLanes)
+                              : n > 0     ? load(source + c * kLanes, static_cast<int>(n))
+                                          : zero());
+    }
+}
+#ifdef PANTOUM_HAS_BF16
+inline void pack_steps(BFloat16, char* panel, const float* source, Long stride, Long depth, Long width) {
+  std::uint32_t* out = reinterpret_cast<std::uint32_t*>(panel);
+  for (Long k = 0; k < depth; k += 2, source += 2 * stride, out += kPanelColumns)
+    for (int c = 0; c < kPanelVectors; ++c) {
+      const int n = static_cast<int>(least(width - c * kLanes, kLanes));
+      if (n <= 0) {
+        store(out + c * kLanes, broadcast(0u));
+        continue;
+      }
+      const float* p = source + c * kLanes;
+      store(out + c * kLanes, pairs(load(p, n), k + 1 < depth ? load(p + stride, n) : zero()));
+    }
+}
+// The same from rows that are bf16 already (`stride` in elements).
+inline void pack_steps(BFloat16, char* panel, const Half* source, Long stride, Long depth, Long width) {
+  std::uint32_t* out = reinterpret_cast<std::uint32_t*>(panel);
+  for (Long k = 0; k < depth; k += 2, source += 2 * stride, out += kPanelColumns)
+    for (int c = 0; c < kPanelVectors; ++c) {
+      const int n = static_cast<int>(least(width - c * kLanes, kLanes));
+      if (n <= 0) {
+        store(out + c * kLanes, broadcast(0u));
+        continue;
+      }
+      const Half* p = source + c * kLanes;
+      const I16 odd = k + 1 < depth ? load_halves(p + stride, n) : broadcast(0u);
+      store(out + c * kLanes, load_halves(p, n) | shift_left<16>(odd));
+    }
+}
+#endif
+
+// Accumulators, the panels' vectors and one broadcast value have to stay in registers.
+constexpr bool tile_fits(int rows, int panels) {
+  return rows <= kTileRows && (rows + 1) * panels * kPanelVectors < kRegisters;
+}
+
+// One tile of a size that fits, chosen at run time; at most 4 panels.
+template <class P>
+void run_tile(const TileArguments& t, int rows, int panels);
+
+// How many of `left` rows the next tile takes: near-equal tiles, even ones where that is possible.
+inline int next_tile_rows(Long left) {
+  const Long rows = up(left, up(left, kTileRows));
+  return static_cast<int>(least(left, rows + rows % 2));
+}
+
+}  // namespace PANTOUM_ISA
+}  // namespace pantoum

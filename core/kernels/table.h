@@ -1,0 +1,19 @@
+// What an ISA offers: one function pointer an operation.
+#pragma once
+
+#include <cstdint>
+
+#include "../pantoum_core.h"
+
+namespace pantoum {
+
+struct Kernels {
+  const char* isa;
+  std::int64_t (*packed_bytes)(std::int64_t, std::int64_t, std::int64_t, int, int);
+  std::int64_t (*operand_bytes)(std::int64_t, std::int64_t, int);
+#define PANTOUM_OPERATION(name, Arguments) int (*name)(const Arguments&);
+#include "operations.h"
+#undef PANTOUM_OPERATION
+};
+
+}  // namespace pantoum

@@ -1,0 +1,242 @@
+/* The C ABI of pantoum's core: every operation of a training step, on float32 arrays.
+ *
+ * Shapes: B streams, T time steps, N rows (T * B, time-major), E inputs, H hidden units, G gate rows
+ * (gates * H), V vocabulary. Arrays are C-contiguous and the caller's: the core keeps no pointer
+ * after a call returns, and allocates nothing but scratch memory of its own threads. Sizes, token
+ * numbers and aliasing are the caller's to check (the Python seam does). A null pointer is allowed
+ * where "or null" is written.
+ *
+ * Each operation takes a pointer to its arguments and returns a status; pantoum_message() says what
+ * a status means. The core never throws, exits or aborts; it may be called from several threads.
+ */
+#ifndef PANTOUM_CORE_H
+#define PANTOUM_CORE_H
+
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define PANTOUM_API __attribute__((visibility("default")))
+#else
+#define PANTOUM_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PANTOUM_ABI 1
+
+enum { PANTOUM_OK = 0, PANTOUM_OUT_OF_MEMORY = 1, PANTOUM_UNSUPPORTED = 2, PANTOUM_BAD_ARGUMENT = 3 };
+enum { PANTOUM_FLOAT32 = 0, PANTOUM_BF16 = 1 }; /* precision of a product's operands */
+
+/* ---- the library ---------------------------------------------------------------------------- */
+PANTOUM_API int pantoum_abi(void);               /* PANTOUM_ABI of the library */
+PANTOUM_API const char* pantoum_message(int status);
+PANTOUM_API const char* pantoum_isa(void);       /* the path in use: generic, avx2, avx512, bf16, neon */
+PANTOUM_API int pantoum_set_isa(const char* name); /* UNSUPPORTED if this machine has not got it */
+PANTOUM_API int pantoum_supports(const char* name); /* 1 or 0 */
+PANTOUM_API int pantoum_threads(void);
+PANTOUM_API int pantoum_set_threads(int count);  /* 0: as many as there are processors */
+
+/* ---- products ------------------------------------------------------------------------------- */
+/* A weight [rows, depth] packed for products: `transposed` 0 for x W^T, 1 for d W. With `block` < rows
+ * (the gates of a recurrent matrix) each block of rows begins a panel of its own; it divides rows. */
+typedef struct {
+  const float* weight; /* [rows, depth] */
+  void* panels;        /* pantoum_packed_bytes() of them, 64-byte aligned */
+  int64_t rows, depth, block;
+  int32_t precision, transposed;
+} pantoum_pack_args;
+PANTOUM_API int64_t pantoum_packed_bytes(int64_t rows, int64_t depth, int64_t block, int precision, int transposed);
+PANTOUM_API int pantoum_pack(const pantoum_pack_args*);
+
+/* y = x W^T + bias, or with panels packed `transposed` y = x W. */
+typedef struct {
+  const float* x;     /* [count, depth] */
+  const void* panels;
+  const float* bias;  /* [columns] or null */
+  float* y;           /* [count, columns] */
+  int64_t count, depth, columns, block;
+  int32_t precision;
+} pantoum_product_args;
+PANTOUM_API int pantoum_product(const pantoum_product_args*);
+
+/* out = d^T x */
+typedef struct {
+  const float* d; /* [count, columns] */
+  const float* x; /* [count, depth] */
+  float* out;     /* [columns, depth] */
+  int64_t count, columns, depth;
+  int32_t precision;
+  int32_t resume; /* go on with the sums that out holds */
+} pantoum_weight_gradient_args;
+PANTOUM_API int pantoum_weight_gradient(const pantoum_weight_gradient_args*);
+
+/* out = the sum of the rows of d */
+typedef struct {
+  const float* d; /* [count, columns] */
+  float* out;     /* [columns] */
+  int64_t count, columns;
+  int32_t resume;
+} pantoum_bias_gradient_args;
+PANTOUM_API int pantoum_bias_gradient(const pantoum_bias_gradient_args*);
+
+/* ---- tables --------------------------------------------------------------------------------- */
+typedef struct {
+  const float* table;    /* [V, columns] */
+  const int32_t* tokens; /* [count], each within 0 .. V-1 */
+  float* out;            /* [count, columns] */
+  int64_t count, columns;
+} pantoum_lookup_args;
+PANTOUM_API int pantoum_lookup(const pantoum_lookup_args*);
+
+typedef struct {
+  const float* d;        /* [count, columns] */
+  const int32_t* tokens; /* [count] */
+  float* out;            /* [V, columns]: for each token the sum of its rows */
+  int64_t count, columns, vocabulary;
+} pantoum_lookup_gradient_args;
+PANTOUM_API int pantoum_lookup_gradient(const pantoum_lookup_gradient_args*);
+
+/* ---- scans ---------------------------------------------------------------------------------- */
+/* A cell over T = steps, B = batch, H = units; G = gates * H. The drive is all of the gates that is
+ * known before; with `tape` the gates' values replace it. Operands are the states (and r * h) as
+ * rows of the product's precision: pantoum_operand_bytes(kept * B, H, precision) of them, kept = T
+ * with a tape and 2 without. Null pointers where a cell has no such thing. */
+typedef struct {
+  float* drive;         /* [T, B, G]; gates rnn 1, gru r z n, lstm i f g o, mingru z n */
+  float* hidden;        /* [T + 1, B, H]: the first is given, the others are written */
+  float* cell;          /* [T + 1, B, H], lstm: likewise */
+  float* candidate;     /* [T, B, H], gru with tape: h W_n^T + b_n */
+  float* outputs;       /* [T, B, H] or null: hidden with zeros where rows have ended */
+  void* operands;       /* of h */
+  void* more_operands;  /* of r * h, gru_before */
+  const void* panels;   /* W_hh packed with block = H; gru_before: of r z */
+  const void* more_panels; /* gru_before: of n */
+  const float* bias;    /* [H], gru: b_n */
+  const uint8_t* reset; /* [T, B] or null: the state is zeroed before the step */
+  const int64_t* lengths; /* [B] or null: from there on a row has ended */
+  int64_t steps, batch, units, operands_kept;
+  int32_t precision, tape;
+} pantoum_scan_args;
+PANTOUM_API int64_t pantoum_operand_bytes(int64_t rows, int64_t depth, int precision);
+PANTOUM_API int pantoum_rnn_scan(const pantoum_scan_args*);
+PANTOUM_API int pantoum_gru_scan(const pantoum_scan_args*);
+PANTOUM_API int pantoum_gru_before_scan(const pantoum_scan_args*);
+PANTOUM_API int pantoum_lstm_scan(const pantoum_scan_args*);
+PANTOUM_API int pantoum_mingru_scan(const pantoum_scan_args*);
+
+/* The way back. `d_drive` may be `gates` themselves. */
+typedef struct {
+  const float* gates;     /* [T, B, G] as the scan left them */
+  const float* hidden;    /* [T + 1, B, H] */
+  const float* cell;      /* [T + 1, B, H], lstm */
+  const float* candidate; /* [T, B, H], gru */
+  const void* operands;
+  const void* more_operands;
+  const void* panels;     /* W_hh packed transposed; gru_before: of r z */
+  const void* more_panels;
+  const float* d_outputs; /* [T, B, H] */
+  float* d_state;         /* [B, H]: in, of the last state; out, of the first */
+  float* d_cell;          /* [B, H], lstm: likewise */
+  float* d_drive;         /* [T, B, G] */
+  void* d_operands;       /* scratch, pantoum_operand_bytes(T * B, G, precision) */
+  float* d_weight;        /* [G, H] */
+  float* d_bias;          /* [H], gru */
+  float* d_bias_rows;     /* scratch [B, H], gru */
+  const uint8_t* reset;
+  const int64_t* lengths;
+  int64_t steps, batch, units;
+  int32_t precision;
+} pantoum_scan_vjp_args;
+PANTOUM_API int pantoum_rnn_scan_vjp(const pantoum_scan_vjp_args*);
+PANTOUM_API int pantoum_gru_scan_vjp(const pantoum_scan_vjp_args*);
+PANTOUM_API int pantoum_gru_before_scan_vjp(const pantoum_scan_vjp_args*);
+PANTOUM_API int pantoum_lstm_scan_vjp(const pantoum_scan_vjp_args*);
+PANTOUM_API int pantoum_mingru_scan_vjp(const pantoum_scan_vjp_args*);
+
+/* ---- between the layers --------------------------------------------------------------------- */
+typedef struct {
+  const float* x;      /* [N, H] */
+  const float* weight; /* [H] */
+  const float* bias;   /* [H] */
+  float* normal;       /* [N, H]: mean 0, variance 1 */
+  float* scale;        /* [N]: 1 / the old deviation */
+  float* y;            /* [N, H] */
+  int64_t count, units;
+} pantoum_layer_norm_args;
+PANTOUM_API int pantoum_layer_norm(const pantoum_layer_norm_args*);
+
+typedef struct {
+  const float* normal;
+  const float* scale;
+  const float* weight;
+  const float* d_y; /* [N, H] */
+  float* d_x;       /* [N, H] */
+  float* d_weight;  /* [H] */
+  float* d_bias;    /* [H] */
+  int64_t count, units;
+} pantoum_layer_norm_vjp_args;
+PANTOUM_API int pantoum_layer_norm_vjp(const pantoum_layer_norm_vjp_args*);
+
+/* y = x * scale where the hash of (seed, step, layer, stream, position, unit) is at least the threshold
+ * (of 65536), else 0. */
+typedef struct {
+  const float* x;          /* [T, B, H] */
+  float* y;                /* [T, B, H], may be x */
+  const uint32_t* streams; /* [B] */
+  int64_t steps, batch, units;
+  uint64_t seed;
+  uint32_t step, layer, threshold;
+  float scale;
+  int32_t variational; /* one mask for all steps */
+} pantoum_dropout_args;
+PANTOUM_API int pantoum_dropout(const pantoum_dropout_args*);
+
+/* ---- losses --------------------------------------------------------------------------------- */
+/* nats and the most probable symbol of each row. The logits are spent; with weight > 0 they become
+ * the gradient of weight * (sum of nats). */
+typedef struct {
+  float* logits;          /* [count, V] */
+  const int32_t* targets; /* [count], each within 0 .. V-1 */
+  float* nats;            /* [count] */
+  int32_t* predictions;   /* [count] */
+  int64_t count, vocabulary;
+  float weight;
+} pantoum_softmax_args;
+PANTOUM_API int pantoum_softmax(const pantoum_softmax_args*);
+
+/* ---- the update of weights ------------------------------------------------------------------ */
+typedef struct {
+  const float* const* arrays; /* [count] arrays */
+  const int64_t* sizes;       /* [count] */
+  double* total;              /* [1]: the sum of all their squares */
+  int64_t count;
+} pantoum_sum_of_squares_args;
+PANTOUM_API int pantoum_sum_of_squares(const pantoum_sum_of_squares_args*);
+
+/* first = beta1 * first + share1 * g;  second = beta2 * second + share2 * g^2;
+ * parameter = keep * parameter - rate * first / (root * sqrt(second) + epsilon) */
+typedef struct {
+  float* parameter;
+  const float* gradient;
+  float* first;
+  float* second;
+  int64_t size;
+  float beta1, share1, beta2, share2, root, epsilon, rate, keep;
+} pantoum_adamw_args;
+PANTOUM_API int pantoum_adamw(const pantoum_adamw_args*);
+
+/* averaged += share * (parameter - averaged) */
+typedef struct {
+  float* averaged;
+  const float* parameter;
+  int64_t size;
+  float share;
+} pantoum_average_args;
+PANTOUM_API int pantoum_average(const pantoum_average_args*);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,71 @@
+// A small pool of threads, the core's own: started when first needed, spinning briefly between calls.
+//
+// One call at a time has the pool; another Python thread that calls meanwhile runs its work alone,
+// with the same result (work is split over outputs, never over sums). After fork() a child starts a
+// pool of its own. Nothing here is constructed when the library is loaded.
+#pragma once
+
+#include <atomic>
+
+namespace pantoum {
+
+// One participant's part of a job: `part` of `parts`, all running at the same time (they may meet at
+// a Barrier). Returns a status; the first that is not zero becomes the job's.
+using Job = int (*)(void* context, int part, int parts);
+
+int thread_count();
+void set_thread_count(int count);
+
+// Runs `job` in at most `most` participants, the caller being part 0.
+int run_job(Job job, void* context, int most);
+
+// The same for a callable `int(int part, int parts)`.
+template <class Body>
+int run_parts(int most, Body& body) {
+  return run_job([](void* context, int part, int parts) { return (*static_cast<Body*>(context))(part, parts); },
+                 &body, most);
+}
+
+// Calls `body(int index)` for 0 .. count-1; whoever is free takes the next, so that a slow core does less.
+template <class Body>
+int run_each(int count, Body&& body) {
+  std::atomic<int> next{0};
+  auto part = [&](int, int) {
+    int status = 0;
+    for (int i; status == 0 && (i = next.fetch_add(1, std::memory_order_relaxed)) < count;) status = body(i);
+    return status;
+  };
+  return run_parts(count, part);
+}
+
+// Splits `count` into near-equal contiguous ranges.
+struct Range {
+  long begin, end;
+};
+inline Range part_of(long count, int part, int parts) {
+  return {count * part / parts, count * (part + 1) / parts};
+}
+
+// Where the participants of one job meet once a time step.
+class Barrier {
+ public:
+  void wait(int parts);
+
+ private:
+  std::atomic<int> arrived_{0};
+  std::atomic<int> round_{0};
+};
+
+// Default floating-point modes (round to nearest, no flush to zero) while it lives; then the caller's.
+class FloatModes {
+ public:
+  FloatModes();
+  ~FloatModes();
+  FloatModes(const FloatModes&) = delete;
+  FloatModes& operator=(const FloatModes&) = delete;
+
+ private:
+  unsigned long saved_;
+};
+
+}  // namespace pantoum

@@ -1,0 +1,57 @@
+"""The kernels of the native core: ``reference``'s operations in C++, on float32 arrays.
+
+The equations stand in ``kernels/reference``, what the core promises in ``core/pantoum_core.h``, how it is
+made in docs/kernels.md.
+"""
+
+from pantoum.kernels.native.cross_entropy import cross_entropy, cross_entropy_gradient
+from pantoum.kernels.native.dropout import dropout, dropout_scales
+from pantoum.kernels.native.embedding import lookup, lookup_gradient
+from pantoum.kernels.native.library import Library, core, missing
+from pantoum.kernels.native.normalization import layer_norm, layer_norm_vjp
+from pantoum.kernels.native.optimizer import adamw, average, clip_factor, global_norm
+from pantoum.kernels.native.product import bias_gradient, linear, linear_weight_gradient, pack
+from pantoum.kernels.native.scan import (
+    gru_before_scan,
+    gru_before_scan_vjp,
+    gru_scan,
+    gru_scan_vjp,
+    lstm_scan,
+    lstm_scan_vjp,
+    mingru_scan,
+    mingru_scan_vjp,
+    rnn_scan,
+    rnn_scan_vjp,
+)
+
+__all__ = [
+    "Library",
+    "adamw",
+    "average",
+    "bias_gradient",
+    "clip_factor",
+    "core",
+    "cross_entropy",
+    "cross_entropy_gradient",
+    "dropout",
+    "dropout_scales",
+    "global_norm",
+    "gru_before_scan",
+    "gru_before_scan_vjp",
+    "gru_scan",
+    "gru_scan_vjp",
+    "layer_norm",
+    "layer_norm_vjp",
+    "linear",
+    "linear_weight_gradient",
+    "lookup",
+    "lookup_gradient",
+    "lstm_scan",
+    "lstm_scan_vjp",
+    "mingru_scan",
+    "mingru_scan_vjp",
+    "missing",
+    "pack",
+    "rnn_scan",
+    "rnn_scan_vjp",
+]

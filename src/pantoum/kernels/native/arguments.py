@@ -1,0 +1,57 @@
+"""The arguments of the core's operations, as ``core/pantoum_core.h`` declares them.
+
+One ``ctypes.Structure`` for each struct of the header, fields in its order; a test reads the header and
+compares. What a field means stands in the header and nowhere else.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+__all__ = ["ARGUMENTS", "OPERATIONS"]
+
+_ADDRESS, _LONG, _INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32
+_FLOAT, _WORD, _WIDE = ctypes.c_float, ctypes.c_uint32, ctypes.c_uint64
+
+
+def _structure(name: str, fields: str) -> type[ctypes.Structure]:
+    """``fields``: groups of names, each after its type's letter."""
+    kinds = {"p": _ADDRESS, "l": _LONG, "i": _INT, "f": _FLOAT, "u": _WORD, "w": _WIDE}
+    groups = [group.split() for group in fields.split(";")]
+    parsed = [(field, kinds[kind]) for kind, *names in groups for field in names]
+    return type(name, (ctypes.Structure,), {"_fields_": parsed})
+
+
+_SCAN = """p drive hidden cell candidate outputs operands more_operands panels more_panels bias reset
+           lengths; l steps batch units operands_kept; i precision tape"""
+_SCAN_VJP = """p gates hidden cell candidate operands more_operands panels more_panels d_outputs d_state
+               d_cell d_drive d_operands d_weight d_bias d_bias_rows reset lengths; l steps batch units;
+               i precision"""
+
+ARGUMENTS: dict[str, type[ctypes.Structure]] = {name: _structure(name, fields) for name, fields in {
+    "pack": "p weight panels; l rows depth block; i precision transposed",
+    "product": "p x panels bias y; l count depth columns block; i precision",
+    "weight_gradient": "p d x out; l count columns depth; i precision resume",
+    "bias_gradient": "p d out; l count columns; i resume",
+    "lookup": "p table tokens out; l count columns",
+    "lookup_gradient": "p d tokens out; l count columns vocabulary",
+    "scan": _SCAN,
+    "scan_vjp": _SCAN_VJP,
+    "layer_norm": "p x weight bias normal scale y; l count units",
+    "layer_norm_vjp": "p normal scale weight d_y d_x d_weight d_bias; l count units",
+    "dropout": "p x y streams; l steps batch units; w seed; u step layer threshold; f scale; i variational",
+    "softmax": "p logits targets nats predictions; l count vocabulary; f weight",
+    "sum_of_squares": "p arrays sizes total; l count",
+    "adamw": "p parameter gradient first second; l size; "
+             "f beta1 share1 beta2 share2 root epsilon rate keep",
+    "average": "p averaged parameter; l size; f share",
+}.items()}
+"""By the struct's name in the header, without ``pantoum_`` and ``_args``."""
+
+_CELLS = ("rnn", "gru", "gru_before", "lstm", "mingru")
+OPERATIONS: dict[str, str] = {
+    **{name: name for name in ARGUMENTS if not name.startswith("scan")},
+    **{f"{cell}_scan": "scan" for cell in _CELLS},
+    **{f"{cell}_scan_vjp": "scan_vjp" for cell in _CELLS},
+}
+"""Which struct each operation takes."""

@@ -1,0 +1,86 @@
+"""Losses, predictions and gradients of the head, a chunk of rows at a time: the twin of
+``reference.cross_entropy``.
+
+The logits of a chunk become in place their own gradient; the weight's and the bias's gradients go on from
+chunk to chunk with the sums they hold. Logits of more than one chunk never exist.
+
+Shapes: N rows of the bag, H units, V symbols, C rows of a chunk.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pantoum.errors import CoreError
+from pantoum.kernels.interface import PackedMatrix
+from pantoum.kernels.native.embedding import checked_tokens
+from pantoum.kernels.native.library import core
+from pantoum.kernels.native.memory import address
+from pantoum.kernels.native.product import bias_gradient, linear, linear_weight_gradient
+from pantoum.kernels.workspace import Workspace
+
+__all__ = ["cross_entropy", "cross_entropy_gradient"]
+
+Array = npt.NDArray[Any]
+
+# Logits of a chunk: some 4 MB, but rows enough that the weight's gradient, read and written once a chunk, is
+# cheap.
+CHUNK_LOGITS, FEWEST_ROWS = 1 << 20, 512
+
+
+def cross_entropy(hidden_NH: Array, weight: PackedMatrix, bias_V: Array, targets_N: Array,
+                  workspace: Workspace | None = None) -> tuple[Array, Array]:
+    """Nats [N] of the targets and the most probable symbols [N]."""
+    workspace = Workspace() if workspace is None else workspace
+    targets_N, nats_N, predictions_N = _results(hidden_NH, targets_N, len(bias_V))
+    for rows in _chunks(len(targets_N), len(bias_V)):
+        logits_CV = _logits(hidden_NH[rows], weight, bias_V, workspace)
+        _softmax(logits_CV, targets_N[rows], nats_N[rows], predictions_N[rows], 0.0)
+    return nats_N, predictions_N
+
+
+def cross_entropy_gradient(hidden_NH: Array, weight: PackedMatrix, bias_V: Array, targets_N: Array,
+                           workspace: Workspace | None = None,
+                           ) -> tuple[Array, Array, Array, Array, Array]:
+    """Nats [N], predictions [N], and the gradients of the *mean* loss: of hidden, weight and bias."""
+    workspace = Workspace() if workspace is None else workspace
+    N, V = len(targets_N), len(bias_V)
+    targets_N, nats_N, predictions_N = _results(hidden_NH, targets_N, V)
+    d_hidden_NH = workspace.array("d_hidden", hidden_NH.shape, np.float32)
+    d_weight_VH = workspace.array("d_weight", weight.shape, np.float32)
+    d_bias_V = np.empty(V, np.float32)
+    for rows in _chunks(N, V):
+        resume = rows.start > 0
+        d_CV = _logits(hidden_NH[rows], weight, bias_V, workspace)
+        _softmax(d_CV, targets_N[rows], nats_N[rows], predictions_N[rows], 1 / N)
+        weight.product_transposed(d_CV, out=d_hidden_NH[rows])
+        linear_weight_gradient(d_CV, hidden_NH[rows], d_weight_VH, weight.precision, resume)
+        bias_gradient(d_CV, d_bias_V, resume)
+    return nats_N, predictions_N, d_hidden_NH, d_weight_VH, d_bias_V
+
+
+def _results(hidden_NH: Array, targets_N: Array, vocab_size: int) -> tuple[Array, Array, Array]:
+    targets_N = checked_tokens(targets_N, vocab_size, "targets_N")
+    if len(targets_N) != len(hidden_NH):
+        raise CoreError(f"targets_N has {len(targets_N)} targets for {len(hidden_NH)} rows: give one a row")
+    return targets_N, np.empty(len(targets_N), np.float32), np.empty(len(targets_N), np.int32)
+
+
+def _chunks(rows: int, vocab_size: int) -> list[slice]:
+    size = max(FEWEST_ROWS, CHUNK_LOGITS // vocab_size)
+    return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
+
+
+def _logits(hidden_CH: Array, weight: PackedMatrix, bias_V: Array, workspace: Workspace) -> Array:
+    logits_CV = workspace.array("logits", (len(hidden_CH), len(bias_V)), np.float32)
+    return linear(hidden_CH, weight, bias_V, out=logits_CV)
+
+
+def _softmax(logits_CV: Array, targets_C: Array, nats_C: Array, predictions_C: Array, weight: float) -> None:
+    """The logits become weight * d nats / d logits, where the weight is not 0."""
+    C, V = logits_CV.shape
+    core().call("softmax", address(logits_CV), address(targets_C), address(nats_C),
+                address(predictions_C), C, V, weight)

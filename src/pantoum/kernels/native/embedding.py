@@ -1,0 +1,48 @@
+"""Rows of a table by token number, and the gradient into the table: the twin of ``reference.embedding``.
+
+Shapes: V symbols, N tokens, G columns.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pantoum.errors import CoreError
+from pantoum.kernels.native.library import core
+from pantoum.kernels.native.memory import address, given, result
+
+__all__ = ["checked_tokens", "lookup", "lookup_gradient"]
+
+Array = npt.NDArray[Any]
+
+
+def checked_tokens(tokens_N: Array, vocab_size: int, name: str = "tokens_N") -> Array:
+    """Tokens as the core reads them, int32 and each within the vocabulary: it does not look itself."""
+    tokens_N = np.ascontiguousarray(tokens_N, np.int32)
+    if tokens_N.size and not (tokens_N.min() >= 0 and tokens_N.max() < vocab_size):
+        raise CoreError(f"{name} holds {tokens_N.min()} to {tokens_N.max()}: tokens are from 0 to "
+                        f"{vocab_size - 1}; encode the text with this model's tokenizer")
+    return tokens_N
+
+
+def lookup(table_VG: Array, tokens_N: Array, out: Array | None = None) -> Array:
+    """The table's rows [N,G]."""
+    V, G = table_VG.shape
+    tokens_N = checked_tokens(tokens_N, V)
+    out_NG, where = result(out, "out", (len(tokens_N), G))
+    core().call("lookup", given(table_VG, "table_VG", (V, G)), address(tokens_N), where, len(tokens_N), G)
+    return out_NG
+
+
+def lookup_gradient(d_NG: Array, tokens_N: Array, vocab_size: int, out: Array | None = None) -> Array:
+    """For each symbol the sum of the rows at its occurrences [V,G]."""
+    N, G = d_NG.shape
+    tokens_N = checked_tokens(tokens_N, vocab_size)
+    if len(tokens_N) != N:
+        raise CoreError(f"tokens_N has {len(tokens_N)} tokens for {N} rows: give one a row")
+    out_VG, where = result(out, "out", (vocab_size, G))
+    core().call("lookup_gradient", given(d_NG, "d_NG", (N, G)), address(tokens_N), where, N, G, vocab_size)
+    return out_VG

@@ -1,0 +1,110 @@
+"""The shared library: found, loaded and called. Only this package knows ctypes.
+
+Loading happens at the first need, never on import. A call packs addresses and sizes into the struct that the
+operation takes; ctypes lets other Python threads run meanwhile. A status that is not zero becomes a
+``CoreError``.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pantoum.errors import CoreError, SettingError
+from pantoum.kernels.native.arguments import ARGUMENTS, OPERATIONS
+
+__all__ = ["ABI", "Library", "core", "missing"]
+
+ABI = 1
+FILE = Path(__file__).parent / ("libpantoum_core.dylib" if sys.platform == "darwin" else "libpantoum_core.so")
+
+
+class Library:
+    """The loaded core."""
+
+    def __init__(self, path: Path) -> None:
+        self._handle = handle = ctypes.CDLL(str(path))
+        if handle.pantoum_abi() != ABI:
+            raise CoreError(f"{path} has ABI {handle.pantoum_abi()}, this pantoum needs {ABI}; install again")
+        handle.pantoum_message.restype = handle.pantoum_isa.restype = ctypes.c_char_p
+        for name in ("packed_bytes", "operand_bytes"):
+            getattr(handle, f"pantoum_{name}").restype = ctypes.c_int64
+        long, integer = ctypes.c_int64, ctypes.c_int
+        handle.pantoum_packed_bytes.argtypes = [long, long, long, integer, integer]
+        handle.pantoum_operand_bytes.argtypes = [long, long, integer]
+        self._operations: dict[str, tuple[Callable[..., int], type[ctypes.Structure]]] = {}
+        for name, struct in OPERATIONS.items():
+            operation, arguments = getattr(handle, f"pantoum_{name}"), ARGUMENTS[struct]
+            operation.argtypes = [ctypes.POINTER(arguments)]
+            self._operations[name] = operation, arguments
+
+    def call(self, name: str, *arguments: Any, **named: Any) -> None:
+        """Run an operation; ``arguments`` in the order of its struct, or by its names."""
+        operation, struct = self._operations[name]
+        status = operation(struct(*arguments, **named))
+        if status:
+            message = self._handle.pantoum_message(status).decode()
+            raise CoreError(f"the core's {name} refused: {message}; PANTOUM_ISA=numpy goes on without it")
+
+    def packed_bytes(self, rows: int, depth: int, block: int, precision: int, transposed: bool) -> int:
+        """How large a packed matrix is."""
+        return int(self._handle.pantoum_packed_bytes(rows, depth, block, precision, transposed))
+
+    def operand_bytes(self, rows: int, depth: int, precision: int) -> int:
+        """How large the operands of a scan are."""
+        return int(self._handle.pantoum_operand_bytes(rows, depth, precision))
+
+    @property
+    def isa(self) -> str:
+        """The path in use."""
+        return str(self._handle.pantoum_isa().decode())
+
+    def set_isa(self, name: str) -> None:
+        """Take another path; matrices packed for the old one are worthless then."""
+        if self._handle.pantoum_set_isa(name.encode()):
+            raise SettingError("PANTOUM_ISA", name, "is not a path that this machine and this build have",
+                               "leave it out, or take one of " + ", ".join(self.paths()))
+
+    def paths(self) -> tuple[str, ...]:
+        """The paths that this machine and this build have."""
+        known = ("generic", "avx2", "avx512", "bf16", "neon")
+        return tuple(name for name in known if self._handle.pantoum_supports(name.encode()))
+
+    @property
+    def threads(self) -> int:
+        """How many threads a call uses."""
+        return int(self._handle.pantoum_threads())
+
+    def set_threads(self, count: int) -> None:
+        """0: as many as there are processors."""
+        self._handle.pantoum_set_threads(count)
+
+
+@lru_cache(maxsize=1)
+def core() -> Library:
+    """The core, loaded once, set up from PANTOUM_ISA and PANTOUM_THREADS."""
+    reason = missing()
+    if reason is not None:
+        raise CoreError(f"{reason}; install pantoum where a C++ compiler is, or set PANTOUM_ISA=numpy")
+    loaded = Library(FILE)
+    isa, threads = os.environ.get("PANTOUM_ISA", ""), os.environ.get("PANTOUM_THREADS", "")
+    if isa:
+        loaded.set_isa(isa)
+    if threads:
+        if not threads.isdigit():
+            raise SettingError("PANTOUM_THREADS", threads, "must be a whole number",
+                               "give a number of threads")
+        loaded.set_threads(int(threads))
+    return loaded
+
+
+def missing() -> str | None:
+    """Why there is no core to load; None where there is one."""
+    if not FILE.exists():
+        return f"the native core is not installed ({FILE.name} is not beside {Path(__file__).name})"
+    return None

@@ -1,0 +1,51 @@
+"""The update of weights: the twin of ``reference.optimizer``.
+
+Shapes: any; arrays are taken flat.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pantoum.kernels.native.library import core
+from pantoum.kernels.native.memory import address, floats, given
+from pantoum.kernels.reference.optimizer import clip_factor
+
+__all__ = ["adamw", "average", "clip_factor", "global_norm"]
+
+Array = npt.NDArray[Any]
+
+
+def global_norm(gradients: Iterable[Array]) -> float:
+    """The Euclidean norm of all of them together."""
+    arrays = list(gradients)
+    where = np.array([given(array, "gradient", array.shape) for array in arrays], np.uintp)
+    sizes = np.array([array.size for array in arrays], np.int64)
+    total = np.zeros(1, np.float64)
+    core().call("sum_of_squares", address(where), address(sizes), address(total), len(arrays))
+    return math.sqrt(total[0])
+
+
+def adamw(parameter: Array, gradient: Array, first: Array, second: Array, *, step: int, rate: float,
+          betas: tuple[float, float] = (0.9, 0.999), epsilon: float = 1e-8, weight_decay: float = 0.0,
+          factor: float = 1.0) -> None:
+    """One step of AdamW in place; the gradient counts times ``factor``."""
+    b1, b2 = betas
+    shape = parameter.shape
+    core().call(
+        "adamw", floats(parameter, "parameter", shape), given(gradient, "gradient", shape),
+        floats(first, "first", shape), floats(second, "second", shape), parameter.size, b1, (1 - b1) * factor,
+        b2, (1 - b2) * factor * factor, 1 / math.sqrt(1 - b2**step), epsilon, rate / (1 - b1**step),
+        1 - rate * weight_decay)
+
+
+def average(averaged: Array, parameter: Array, decay: float) -> None:
+    """Move an exponential average: averaged = decay * averaged + (1 - decay) * parameter."""
+    shape = parameter.shape
+    core().call("average", floats(averaged, "averaged", shape), given(parameter, "parameter", shape),
+                   parameter.size, 1 - decay)

@@ -1,0 +1,122 @@
+"""Products over packed matrices: the twin of ``reference.product``.
+
+A ``PackedMatrix`` holds panels of the weight in the core's own order, for ``product`` and, once it was
+asked for, for ``product_transposed``. With ``precision="bf16"`` the operands of its products are rounded to
+bf16 and summed in float32.
+
+Shapes: N rows, K inputs, G outputs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy.typing as npt
+
+from pantoum.errors import SettingError
+from pantoum.kernels import interface
+from pantoum.kernels.native.library import core
+from pantoum.kernels.native.memory import address, aligned, given, result
+
+__all__ = ["PRECISIONS", "PackedMatrix", "bias_gradient", "linear", "linear_weight_gradient", "pack"]
+
+Array = npt.NDArray[Any]
+PRECISIONS = {"float32": 0, "bf16": 1}
+
+
+class PackedMatrix:
+    """A weight [G,K] in panels. After the weight has changed in place, ``refresh``."""
+
+    def __init__(self, weight_GK: Array, precision: str, gates: int) -> None:
+        self._weight_GK, self.precision, self.shape = weight_GK, precision, weight_GK.shape
+        self._number = number_of(precision)
+        self._source = given(weight_GK, "weight", weight_GK.shape)
+        self.block = self.shape[0] // gates
+        self._panels: list[Array | None] = [None, None]
+
+    def panels(self, transposed: bool) -> int:
+        """The address of the panels for one of the two products, made when first asked for."""
+        panels = self._panels[transposed]
+        if panels is None:
+            G, K = self.shape
+            panels = aligned(core().packed_bytes(G, K, self.block, self._number, transposed))
+            self._panels[transposed] = panels
+            self._pack(panels, transposed)
+        return address(panels)
+
+    def refresh(self) -> None:
+        """The weight changed in place: pack it again, into the same memory."""
+        for transposed, panels in enumerate(self._panels):
+            if panels is not None:
+                self._pack(panels, bool(transposed))
+
+    def product(self, x_NK: Array, out: Array | None = None) -> Array:
+        """x W^T: [N,K] -> [N,G]."""
+        return self._product(x_NK, None, out)
+
+    def product_transposed(self, d_NG: Array, out: Array | None = None) -> Array:
+        """d W: [N,G] -> [N,K]."""
+        (G, K), N = self.shape, len(d_NG)
+        y_NK, y = result(out, "out", (N, K))
+        d = given(d_NG, "d_NG", (N, G))
+        if N:
+            core().call("product", d, self.panels(True), None, y, N, G, K, K, self._number)
+        return y_NK
+
+    def with_bias(self, x_NK: Array, bias_G: Array | None, out: Array | None) -> Array:
+        """x W^T + b."""
+        bias = None if bias_G is None else given(bias_G, "bias_G", (self.shape[0],))
+        return self._product(x_NK, bias, out)
+
+    def _product(self, x_NK: Array, bias: int | None, out: Array | None) -> Array:
+        (G, K), N = self.shape, len(x_NK)
+        y_NG, y = result(out, "out", (N, G))
+        x = given(x_NK, "x_NK", (N, K))
+        if N:
+            core().call("product", x, self.panels(False), bias, y, N, K, G, self.block, self._number)
+        return y_NG
+
+    def _pack(self, panels: Array, transposed: bool) -> None:
+        G, K = self.shape
+        core().call("pack", self._source, address(panels), G, K, self.block, self._number, transposed)
+
+
+def number_of(precision: str) -> int:
+    """The core's number of a precision, if this machine has it."""
+    if precision not in PRECISIONS:
+        raise SettingError("precision", precision, "must be one of " + ", ".join(PRECISIONS),
+                           "choose one of them")
+    if precision == "bf16" and core().isa != "bf16":
+        rule = f"is not what the path {core().isa} of this machine can do"
+        raise SettingError("precision", precision, rule, "use float32 or auto")
+    return PRECISIONS[precision]
+
+
+def pack(weight_GK: Array, precision: str = "float32", gates: int = 1) -> PackedMatrix:
+    """A weight ready for many products; ``gates``: how many blocks of H rows a scan takes at once."""
+    return PackedMatrix(weight_GK, precision, gates)
+
+
+def linear(x_NK: Array, weight: interface.PackedMatrix, bias_G: Array | None = None,
+           out: Array | None = None) -> Array:
+    """x W^T + b."""
+    assert isinstance(weight, PackedMatrix)
+    return weight.with_bias(x_NK, bias_G, out)
+
+
+def linear_weight_gradient(d_NG: Array, x_NK: Array, out: Array | None = None, precision: str = "float32",
+                           resume: bool = False) -> Array:
+    """d^T x: [G,K]; with ``resume`` added to what ``out`` holds."""
+    (N, G), K = d_NG.shape, x_NK.shape[1]
+    out_GK, where = result(out, "out", (G, K))
+    core().call("weight_gradient", given(d_NG, "d_NG", (N, G)), given(x_NK, "x_NK", (N, K)), where, N,
+                   G, K, number_of(precision), resume)
+    return out_GK
+
+
+def bias_gradient(d_NG: Array, out: Array | None = None, resume: bool = False) -> Array:
+    """The sum over rows [G]; with ``resume`` added to what ``out`` holds."""
+    N, G = d_NG.shape
+    out_G, where = result(out, "out", (G,))
+    core().call("bias_gradient", given(d_NG, "d_NG", (N, G)), where, N, G, resume)
+    return out_G

@@ -1,0 +1,132 @@
+"""The core as a guest of the process: header, threads, forks, floating-point modes, settings."""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import multiprocessing
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pantoum import kernels
+from pantoum.errors import CoreError, SettingError
+from pantoum.kernels import native, reference
+from pantoum.kernels.native import library as loading
+from pantoum.kernels.native.arguments import ARGUMENTS, OPERATIONS
+
+HEADER = Path(__file__).parents[2] / "core" / "pantoum_core.h"
+C_NAMES: dict[Any, str] = {
+    ctypes.c_int64: "int64_t", ctypes.c_int32: "int32_t", ctypes.c_uint32: "uint32_t",
+    ctypes.c_uint64: "uint64_t", ctypes.c_float: "float", ctypes.c_void_p: "*"}
+
+
+def test_the_structs_are_those_of_the_header() -> None:
+    text = re.sub(r"/\*.*?\*/", "", HEADER.read_text(), flags=re.DOTALL)
+    declared = {}
+    for body, name in re.findall(r"typedef struct \{(.*?)\} pantoum_(\w+)_args;", text, flags=re.DOTALL):
+        fields = []
+        for kind, names in re.findall(r"^\s*(.*?[\s*])((?:\w+)(?:, \w+)*);", body, flags=re.MULTILINE):
+            fields += [(field, "*" if "*" in kind else kind.strip()) for field in names.split(", ")]
+        declared[name] = fields
+    ours = {name: [(field, C_NAMES[kind]) for field, kind in struct._fields_]  # type: ignore[misc]
+            for name, struct in ARGUMENTS.items()}
+    assert declared == ours
+    assert set(OPERATIONS) == set(re.findall(r"int pantoum_(\w+)\(const pantoum_\w+_args\*\)", text))
+
+
+WEIGHT_GK, X_NK = (np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+                   for shape in ((200, 300), (500, 300)))
+
+
+def product() -> bytes:
+    return native.pack(WEIGHT_GK).product(X_NK).tobytes()
+
+
+def test_several_python_threads_at_once(library: native.Library) -> None:
+    library.set_threads(2)
+    with ThreadPoolExecutor(4) as pool:
+        assert len(set(pool.map(lambda _: product(), range(32)))) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_forked_child_has_a_pool_of_its_own(library: native.Library) -> None:
+    library.set_threads(2)
+    expected = product()
+    with multiprocessing.get_context("fork").Pool(1) as children:
+        assert children.apply_async(product).get(timeout=30) == expected
+    assert product() == expected
+
+
+def test_the_callers_rounding_neither_changes_results_nor_is_changed(library: native.Library) -> None:
+    found = ctypes.util.find_library("m")
+    if found is None or sys.platform != "linux" or os.uname().machine != "x86_64":
+        pytest.skip("needs x86's fesetround")
+    libm, expected, downward = ctypes.CDLL(found), product(), 0x400
+    try:
+        libm.fesetround(downward)
+        changed, mode = product(), libm.fegetround()
+    finally:
+        libm.fesetround(0)
+    assert changed == expected and mode == downward
+
+
+def test_numpy_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PANTOUM_ISA", "numpy")
+    assert kernels.backend(np.float32) is reference and kernels.precisions() == ("float32",)
+
+
+def test_the_core_does_float32_and_numpy_float64(library: native.Library) -> None:
+    assert kernels.backend(np.float32) is native
+    assert kernels.backend(np.float64) is reference
+    library.set_isa("generic")
+    assert kernels.precisions() == ("float32",)
+
+
+def test_a_missing_core_is_said_where_it_is_required(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("PANTOUM_ISA", raising=False)
+    monkeypatch.delenv("PANTOUM_REQUIRE_CORE", raising=False)
+    monkeypatch.setattr(loading, "FILE", tmp_path / "libpantoum_core.so")
+    assert kernels.backend(np.float32) is reference
+    assert "not installed" in str(kernels.without_core())
+    monkeypatch.setenv("PANTOUM_REQUIRE_CORE", "1")
+    with pytest.raises(CoreError, match="PANTOUM_REQUIRE_CORE is 1"):
+        kernels.backend(np.float32)
+    loading.core.cache_clear()
+    with pytest.raises(CoreError, match="PANTOUM_ISA=numpy"):
+        loading.core()
+
+
+def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60,
+                          env={**os.environ, **environment})
+
+
+def test_path_and_threads_come_from_the_environment(library: native.Library) -> None:
+    code = "from pantoum.kernels import native; core = native.core(); print(core.isa, core.threads)"
+    assert run_python(code, PANTOUM_ISA="generic", PANTOUM_THREADS="1").stdout.split() == ["generic", "1"]
+    assert "PANTOUM_THREADS is 'many'" in run_python(code, PANTOUM_THREADS="many").stderr
+
+
+def test_a_path_that_is_not_there_is_refused(library: native.Library) -> None:
+    with pytest.raises(SettingError, match="PANTOUM_ISA is 'sve'"):
+        library.set_isa("sve")
+
+
+def test_a_refusal_of_the_core_is_an_error_of_ours(library: native.Library) -> None:
+    with pytest.raises(CoreError, match="weight_gradient refused: an argument is out of range"):
+        library.call("weight_gradient", 0, 0, 0, 1, 1, 1, 7, 0)
+
+
+def test_importing_does_not_load_the_core() -> None:
+    code = ("from pantoum.kernels import native; "
+            "from pantoum.kernels.native.library import core; print(core.cache_info().currsize)")
+    assert run_python(code).stdout.strip() == "0"

@@ -1,0 +1,93 @@
+"""Products over packed matrices and their gradients against NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pantoum.errors import CoreError, SettingError
+from pantoum.kernels import native, reference
+
+SIZES = [(1, 1, 1), (3, 7, 33), (100, 33, 99), (61, 512, 96), (7, 2100, 70), (1, 513, 512)]
+
+
+def normal(*shape: int) -> Any:
+    return np.random.default_rng(sum(shape)).standard_normal(shape).astype(np.float32)
+
+
+def rounded(x: Any) -> Any:
+    """To bf16, nearest even."""
+    bits = x.view(np.uint32)
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16 << 16).astype(np.uint32).view(np.float32)
+
+
+@pytest.mark.parametrize(("N", "K", "G"), SIZES)
+def test_products_are_those_of_numpy(path: str, N: int, K: int, G: int) -> None:
+    weight_GK, x_NK, d_NG, bias_G = normal(G, K), normal(N, K), normal(N, G), normal(G)
+    for precision in ("float32", "bf16") if path == "bf16" else ("float32",):
+        given_arrays = (weight_GK, x_NK, d_NG)
+        w, x, d = map(rounded, given_arrays) if precision == "bf16" else given_arrays
+        packed = native.pack(weight_GK, precision)
+        near = {"rtol": 1e-4, "atol": 1e-5 * max(N, K, G)}
+        np.testing.assert_allclose(packed.product(x_NK), x @ w.T, **near)
+        np.testing.assert_allclose(native.linear(x_NK, packed, bias_G), x @ w.T + bias_G, **near)
+        np.testing.assert_allclose(packed.product_transposed(d_NG), d @ w, **near)
+        d_weight_GK = native.linear_weight_gradient(d_NG, x_NK, None, precision)
+        np.testing.assert_allclose(d_weight_GK, d.T @ x, **near)
+
+
+def test_sums_of_thousands_of_rows_go_on_from_block_to_block(path: str) -> None:
+    d_NG, x_NK = normal(1100, 20), normal(1100, 17)
+    exact = d_NG.T.astype(np.float64) @ x_NK
+    np.testing.assert_allclose(native.linear_weight_gradient(d_NG, x_NK), exact, atol=1e-3)
+    np.testing.assert_allclose(native.bias_gradient(d_NG), d_NG.sum(axis=0), atol=1e-3)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 70), st.integers(1, 70), st.integers(1, 70), st.integers(1, 4))
+def test_a_row_of_a_product_knows_neither_others_nor_blocks(N: int, K: int, H: int, gates: int) -> None:
+    weight_GK, x_NK = normal(gates * H, K), normal(N, K)
+    whole = native.pack(weight_GK).product(x_NK)
+    assert np.array_equal(native.pack(weight_GK, gates=gates).product(x_NK[-1:].copy()), whole[-1:])
+
+
+def test_no_rows_give_no_rows(library: native.Library) -> None:
+    assert native.pack(normal(3, 4)).product(np.empty((0, 4), np.float32)).shape == (0, 3)
+    assert native.linear_weight_gradient(normal(0, 3), normal(0, 4)).tolist() == np.zeros((3, 4)).tolist()
+
+
+def test_refresh_packs_the_weight_as_it_is_now(library: native.Library) -> None:
+    weight_GK, x_NK = normal(5, 6), normal(2, 6)
+    packed = native.pack(weight_GK)
+    before = packed.product(x_NK), packed.product_transposed(normal(2, 5))
+    weight_GK *= 2
+    packed.refresh()
+    assert np.array_equal(packed.product(x_NK), 2 * before[0])
+    assert np.array_equal(packed.product_transposed(normal(2, 5)), 2 * before[1])
+
+
+def test_a_wrong_array_is_refused_before_the_core_sees_it(library: native.Library) -> None:
+    packed = native.pack(normal(3, 4))
+    for wrong in (normal(2, 5), normal(2, 4).astype(np.float64), normal(4, 2).T, normal(2, 8)[:, ::2]):
+        with pytest.raises(CoreError, match=r"x_NK is .*ascontiguousarray"):
+            packed.product(wrong)
+    with pytest.raises(CoreError, match="out is"):
+        packed.product(normal(2, 4), out=np.empty((2, 4), np.float32))
+    frozen = np.empty((2, 3), np.float32)
+    frozen.flags.writeable = False
+    with pytest.raises(CoreError, match="not writable"):
+        packed.product(normal(2, 4), out=frozen)
+
+
+def test_a_precision_that_is_not_there_is_refused(library: native.Library) -> None:
+    library.set_isa("generic")
+    with pytest.raises(SettingError, match="precision is 'bf16': is not what the path generic"):
+        native.pack(normal(2, 2), "bf16")
+    with pytest.raises(SettingError, match="must be one of float32, bf16"):
+        native.pack(normal(2, 2), "int8")
+    with pytest.raises(SettingError):
+        reference.pack(normal(2, 2), "bf16")

@@ -1,0 +1,117 @@
+"""The operations around the scans against NumPy: tables, normalisation, dropout, losses, updates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pantoum.errors import CoreError
+from pantoum.kernels import native, reference
+
+
+def normal(*shape: int, seed: int = 0) -> Any:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def near(ours: Any, theirs: Any, tolerance: float = 1e-5) -> None:
+    np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize(("N", "V", "G"), [(1, 1, 1), (50, 7, 33), (3000, 98, 70)])
+def test_lookup_and_its_gradient(path: str, N: int, V: int, G: int) -> None:
+    table_VG, d_NG = normal(V, G), normal(N, G, seed=1)
+    tokens_N = np.random.default_rng(2).integers(0, V, N).astype(np.int32)
+    assert np.array_equal(native.lookup(table_VG, tokens_N), table_VG[tokens_N])
+    near(native.lookup_gradient(d_NG, tokens_N, V), reference.lookup_gradient(d_NG, tokens_N, V), 1e-4)
+
+
+@pytest.mark.parametrize("tokens", [[0, 5], [-1, 0]])
+def test_a_token_outside_the_table_is_refused(library: native.Library, tokens: list[int]) -> None:
+    with pytest.raises(CoreError, match="tokens are from 0 to 4"):
+        native.lookup(normal(5, 3), np.array(tokens))
+    with pytest.raises(CoreError, match="tokens are from 0 to 4"):
+        native.lookup_gradient(normal(2, 3), np.array(tokens), 5)
+
+
+def test_one_token_a_row(library: native.Library) -> None:
+    with pytest.raises(CoreError, match="2 tokens for 3 rows"):
+        native.lookup_gradient(normal(3, 3), np.array([0, 1]), 5)
+
+
+@pytest.mark.parametrize(("N", "H"), [(1, 1), (5, 7), (40, 512)])
+def test_layer_norm_and_its_gradient(path: str, N: int, H: int) -> None:
+    x_NH, weight_H, bias_H = normal(N, H) + 3, normal(H, seed=1), normal(H, seed=2)
+    d_NH = normal(N, H, seed=3)
+    (y, tape), (want, want_tape) = (k.layer_norm(x_NH, weight_H, bias_H) for k in (native, reference))
+    near(y, want)
+    for ours, theirs in zip(native.layer_norm_vjp(tape, weight_H, d_NH),
+                            reference.layer_norm_vjp(want_tape, weight_H, d_NH), strict=True):
+        near(ours, theirs, 1e-4)
+
+
+@pytest.mark.parametrize("variational", [False, True])
+@pytest.mark.parametrize(("T", "B", "H"), [(1, 1, 1), (3, 2, 7), (4, 5, 64)])
+def test_dropout_draws_the_same_masks(path: str, T: int, B: int, H: int, variational: bool) -> None:
+    x_TBH, streams_B = normal(T, B, H), np.arange(B) + 7
+    arguments = (x_TBH, 0.3, 2**40 + 5, 11, 2, streams_B, variational)
+    assert np.array_equal(native.dropout(*arguments), reference.dropout(*arguments))
+
+
+def test_dropout_needs_a_number_for_each_stream(library: native.Library) -> None:
+    with pytest.raises(CoreError, match="1 numbers for 2 streams"):
+        native.dropout(normal(1, 2, 3), 0.5, 0, 0, 0, np.arange(1))
+
+
+@pytest.mark.parametrize(("N", "H", "V"), [(1, 1, 1), (9, 7, 33), (700, 16, 2100)])
+def test_losses_predictions_and_gradients_of_the_head(path: str, N: int, H: int, V: int) -> None:
+    hidden_NH, weight_VH, bias_V = normal(N, H), normal(V, H, seed=1), normal(V, seed=2)
+    targets_N = np.random.default_rng(3).integers(0, V, N).astype(np.int32)
+    ours = native.cross_entropy_gradient(hidden_NH, native.pack(weight_VH), bias_V, targets_N)
+    theirs = reference.cross_entropy_gradient(hidden_NH, reference.pack(weight_VH), bias_V, targets_N)
+    assert np.array_equal(ours[1], theirs[1])
+    for a, b in zip(ours, theirs, strict=True):
+        near(a, b)
+    nats_N, predictions_N = native.cross_entropy(hidden_NH, native.pack(weight_VH), bias_V, targets_N)
+    assert np.array_equal(nats_N, ours[0]) and np.array_equal(predictions_N, ours[1])
+
+
+def test_of_equal_logits_the_first_is_the_prediction(path: str) -> None:
+    weight = native.pack(np.zeros((40, 2), np.float32))
+    bias_V = np.zeros(40, np.float32)
+    bias_V[[5, 17, 33]] = 2
+    nats_N, predictions_N = native.cross_entropy(normal(3, 2), weight, bias_V, np.array([5, 0, 39]))
+    assert predictions_N.tolist() == [5, 5, 5]
+    exact = np.log(37 + 3 * np.exp(2.0)) - np.array([2, 0, 0])
+    near(nats_N, exact, 1e-6)
+
+
+def test_a_target_for_each_row_and_within_the_vocabulary(library: native.Library) -> None:
+    weight, bias_V = native.pack(normal(4, 2)), np.zeros(4, np.float32)
+    with pytest.raises(CoreError, match="1 targets for 3 rows"):
+        native.cross_entropy(normal(3, 2), weight, bias_V, np.array([1]))
+    with pytest.raises(CoreError, match="targets_N holds 4 to 4"):
+        native.cross_entropy(normal(1, 2), weight, bias_V, np.array([4]))
+
+
+@pytest.mark.parametrize("size", [1, 33, 40000])
+def test_the_update_of_weights(path: str, size: int) -> None:
+    def run(kernels: Any) -> list[Any]:
+        parameter, first, second, averaged = (normal(size, seed=k) for k in range(4))
+        second *= second
+        for step in (1, 2):
+            kernels.adamw(parameter, normal(size, seed=9), first, second, step=step, rate=0.01,
+                          weight_decay=0.1, factor=0.5)
+        kernels.average(averaged, parameter, 0.9)
+        return [parameter, first, second, averaged]
+
+    for ours, theirs in zip(run(native), run(reference), strict=True):
+        near(ours, theirs)
+
+
+def test_the_norm_of_all_gradients(path: str) -> None:
+    arrays = [normal(3, 5), normal(40000), normal(1)]
+    near(native.global_norm(arrays), reference.global_norm(arrays))
+    assert native.global_norm([]) == 0
+    assert np.isnan(native.global_norm([*arrays, np.array([np.nan], np.float32)]))

@@ -1,0 +1,159 @@
+"""Each cell's scan and way back against NumPy, from a state that is not zero, on odd sizes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pantoum.errors import CoreError
+from pantoum.kernels import Workspace, native, reference
+
+GATES = {"rnn": 1, "gru": 3, "gru_before": 3, "lstm": 4, "mingru": 2}
+SIZES = [(1, 1, 1), (2, 3, 7), (30, 3, 33), (2, 100, 33), (30, 1, 7), (2, 16, 512), (5, 20, 64)]
+ROWS = ["plain", "resets", "lengths", "resets and lengths"]
+
+
+class Case:
+    """One scan's arguments, and its results from any backend."""
+
+    def __init__(self, cell: str, sizes: tuple[int, int, int], rows: str = "resets") -> None:
+        self.cell, (T, B, H) = cell, sizes
+        random = np.random.default_rng(1)
+        self.H, self.pair = H, cell == "lstm"
+        self.drive_TBG = self._normal(random, T, B, GATES[cell] * H)
+        self.weight_GH = self._normal(random, GATES[cell] * H, H) * np.float32(H**-0.5)
+        self.bias_H = self._normal(random, H) if cell == "gru" else None
+        self.state, self.d_state = self._state(random, B), self._state(random, B)
+        self.d_outputs_TBH = self._normal(random, T, B, H)
+        self.reset_TB = random.random((T, B)) < 0.2 if "resets" in rows else None
+        self.lengths = random.integers(0, T + 1, B) if "lengths" in rows else None
+
+    def results(self, kernels: Any, precision: str = "float32") -> list[Any]:
+        weight, scan = self.pack(kernels, precision), getattr(kernels, f"{self.cell}_scan")
+        outputs, last, tape = scan(self.drive_TBG.copy(), self.state, weight, self.bias_H, self.reset_TB,
+                                   self.lengths, True, Workspace())
+        back = getattr(kernels, f"{self.cell}_scan_vjp")(
+            tape, weight, self.d_outputs_TBH, self.d_state, tape.gates_TBG, Workspace())
+        flat = [outputs, last, *back]
+        flat = [part for item in flat for part in (item if isinstance(item, tuple) else (item,))]
+        return [np.array(part) for part in flat if part is not None]
+
+    def outputs(self, kernels: Any, rows: slice = slice(None), precision: str = "float32") -> Any:
+        """Only the outputs, without a tape, of some of the rows."""
+        state = tuple(part[rows] for part in self.state) if self.pair else self.state[rows]
+        reset_TB = None if self.reset_TB is None else np.ascontiguousarray(self.reset_TB[:, rows])
+        return np.array(getattr(kernels, f"{self.cell}_scan")(
+            self.drive_TBG[:, rows].copy(), state, self.pack(kernels, precision), self.bias_H, reset_TB, None,
+            False)[0])
+
+    def pack(self, kernels: Any, precision: str) -> Any:
+        if self.cell == "mingru":
+            return None
+        if self.cell != "gru_before":
+            return kernels.pack(self.weight_GH, precision, GATES[self.cell])
+        both = 2 * self.H
+        return (kernels.pack(self.weight_GH[:both], precision, 2),
+                kernels.pack(self.weight_GH[both:], precision))
+
+    def _state(self, random: np.random.Generator, rows: int) -> Any:
+        states = tuple(self._normal(random, rows, self.H) for _ in range(2))
+        return states if self.pair else states[0]
+
+    @staticmethod
+    def _normal(random: np.random.Generator, *shape: int) -> Any:
+        return random.standard_normal(shape).astype(np.float32)
+
+
+def largest_difference(ours: list[Any], theirs: list[Any]) -> float:
+    assert [a.shape for a in ours] == [b.shape for b in theirs]
+    return max(float(np.abs(a - b).max() / (1 + np.abs(b).max())) for a, b in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize("rows", ROWS)
+@pytest.mark.parametrize("cell", GATES)
+def test_float32_is_the_reference_to_rounding(path: str, cell: str, rows: str) -> None:
+    for sizes in SIZES:
+        case = Case(cell, sizes, rows)
+        assert largest_difference(case.results(native), case.results(reference)) < 5e-6, sizes
+
+
+@pytest.mark.parametrize("rows", ["plain", "resets and lengths"])
+@pytest.mark.parametrize("cell", GATES)
+def test_bf16_is_the_reference_to_its_precision(library: native.Library, cell: str, rows: str) -> None:
+    if "bf16" not in library.paths():
+        pytest.skip("this machine has no bf16")
+    library.set_isa("bf16")
+    for sizes in SIZES:
+        case = Case(cell, sizes, rows)
+        assert largest_difference(case.results(native, "bf16"), case.results(reference)) < 0.02, sizes
+
+
+@pytest.mark.parametrize("cell", GATES)
+def test_without_a_tape_the_outputs_are_the_same(path: str, cell: str) -> None:
+    case = Case(cell, (5, 9, 33))
+    assert np.array_equal(case.outputs(native), case.results(native)[0])
+
+
+@pytest.mark.parametrize("cell", GATES)
+def test_a_row_has_the_same_bits_whatever_the_batch_around_it(path: str, cell: str) -> None:
+    case = Case(cell, (4, 40, 33))
+    whole = case.outputs(native)
+    for rows in (slice(0, 1), slice(17, 20), slice(8, 40)):
+        assert np.array_equal(case.outputs(native, rows), whole[:, rows])
+
+
+@pytest.mark.parametrize("cell", GATES)
+@pytest.mark.parametrize("sizes", [(3, 40, 40), (3, 3, 300), (2, 1, 512)])
+def test_float32_training_has_the_same_bits_on_every_path_and_for_any_threads(
+        library: native.Library, cell: str, sizes: tuple[int, int, int]) -> None:
+    case, found = Case(cell, sizes), set()
+    for name in library.paths():
+        for threads in (1, 2, 3):
+            library.set_isa(name)
+            library.set_threads(threads)
+            found.add(b"".join(array.tobytes() for array in case.results(native)))
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("cell", ["gru", "gru_before", "lstm"])
+def test_bf16_training_repeats_its_bits(library: native.Library, cell: str) -> None:
+    if "bf16" not in library.paths():
+        pytest.skip("this machine has no bf16")
+    library.set_isa("bf16")
+    case = Case(cell, (3, 20, 33))
+    first, again = case.results(native, "bf16"), case.results(native, "bf16")
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+
+
+def test_activations_are_within_two_units_in_the_last_place(path: str) -> None:
+    x = np.concatenate([np.linspace(-87, 100, 20001), np.geomspace(1e-30, 20, 20000),
+                        -np.geomspace(1e-30, 20, 20000)]).astype(np.float32)
+    H = len(x)
+    state = np.zeros((1, H), np.float32)
+    z_n = np.concatenate([x, x])[None, None].copy()
+    tape = native.mingru_scan(z_n, state, None)[2]
+    exact = 1 / (1 + np.exp(-x.astype(np.float64)))
+    assert (np.abs(tape.gates_TBG[0, 0, :H] - exact) / np.spacing(exact.astype(np.float32))).max() < 2.5
+    drive = x.reshape(1, -1, 1).copy()
+    weight = native.pack(np.zeros((1, 1), np.float32))
+    squashed = native.rnn_scan(drive, np.zeros((H, 1), np.float32), weight)[0][0, :, 0]
+    exact = np.tanh(x.astype(np.float64))
+    assert (np.abs(squashed - exact) / np.spacing(np.abs(exact).astype(np.float32))).max() < 2.5
+
+
+def test_not_a_number_goes_through(path: str) -> None:
+    case = Case("gru", (3, 2, 5), "plain")
+    case.drive_TBG[1, 0, 3] = np.nan
+    outputs = case.results(native)[0]
+    assert np.isnan(outputs[1, 0]).any() and np.isnan(outputs[2, 0]).all()
+    assert not np.isnan(outputs[:, 1]).any()
+
+
+def test_a_matrix_packed_for_another_cell_is_refused(library: native.Library) -> None:
+    case = Case("gru", (2, 2, 5))
+    with pytest.raises(CoreError, match="pack it with gates=3"):
+        native.gru_scan(case.drive_TBG, case.state, native.pack(case.weight_GH), case.bias_H)
+    with pytest.raises(CoreError, match="bias_hh is None"):
+        native.gru_scan(case.drive_TBG, case.state, native.pack(case.weight_GH, gates=3), None)
