@@ -11,7 +11,8 @@ or stops at the n-th call; nothing else in the package writes to a file of ours.
 What it will not do: retry. After a failed fsync the kernel may have dropped the very pages that it could
 not write, so the only honest retry is to write the whole file again, and that is the caller's decision.
 
-On Windows a folder cannot be fsynced: a rename is atomic there, but a power cut may undo it.
+On Windows a folder cannot be fsynced (a rename is atomic, but a power cut may undo it), and a file that
+another program holds open cannot be replaced: that is told, and the old file stays.
 """
 
 from __future__ import annotations
