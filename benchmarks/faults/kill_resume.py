@@ -51,7 +51,8 @@ def text(folder: Path) -> Path:
 
 def start(run: Path, story: Path, *, resume: bool) -> subprocess.Popen[str]:
     """The training command in a process of its own."""
-    settings: dict[str, Any] = {"run": str(run), "resume": True} if resume else {"run": str(run), **TINY}
+    settings: dict[str, Any] = {"run": str(run), "checkpoint_every": 1}
+    settings |= {"resume": True} if resume else TINY
     return subprocess.Popen([sys.executable, "-c", PROGRAM, json.dumps(settings), str(story)],
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 

@@ -61,6 +61,8 @@ class Upkeep:
         """All that is due now."""
         state = self.run.state
         step, seconds = state.step, self.clock.seconds
+        if isinstance(self.rhythm, BySteps) and self.rhythm.saving_due(step, seconds):
+            self.saver.wait()  # what is told from here on is at most one interval from the disk
         valid = sample = None
         looked = self.rhythm.evaluation_due(step, seconds)
         if looked:
