@@ -12,11 +12,12 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Union, overload
+from typing import TYPE_CHECKING, Any, TextIO, Union, overload
 
 import numpy as np
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from pantoum.about.machine import Machine
     from pantoum.about.plan import Plan
     from pantoum.data.prepare import Prepared
+    from pantoum.report.compare import Comparison
     from pantoum.report.record import Report
     from pantoum.training.result import RunResult
 
@@ -56,15 +58,18 @@ __all__ = [
     "Session",
     "State",
     "Tokenizer",
+    "compare",
     "doctor",
     "free_folder",
     "info",
+    "latest_record",
     "load",
     "plan",
     "prepare",
     "printable",
     "train",
     "visible",
+    "watch",
 ]
 
 Texts = Union[str, "os.PathLike[str]", Sequence[Union[str, "os.PathLike[str]"]]]
@@ -339,21 +344,21 @@ def watch(run: str | os.PathLike[str], stream: TextIO) -> str:
     """Show a run on this stream until it ends, live where it is a terminal; the word for how it ended."""
     from pantoum.report import watch
 
-    return watch.watch(run, stream)
+    return watch.watch(Path(run), stream)
 
 
 def latest_record(run: str | os.PathLike[str]) -> dict[str, Any]:
     """The newest record of a run."""
     from pantoum.report import watch
 
-    return watch.latest(run)
+    return watch.latest(Path(run))
 
 
 def compare(runs: Sequence[str | os.PathLike[str]], stream: TextIO | None = None) -> Comparison:
-    """Several runs side by side, those that differ only in their seed as one; shown where a stream is given."""
+    """Several runs side by side, those that differ only in their seed as one; shown on ``stream``."""
     from pantoum.report import compare, comparison_table
 
-    found = compare.compare(runs)
+    found = compare.compare([Path(run) for run in runs])
     if stream is not None:
         comparison_table.show(found, stream)
     return found
@@ -396,14 +401,16 @@ def _warn(notes: Iterable[str]) -> None:
 @contextlib.contextmanager
 def _view(settings: TrainSettings, texts: list[str]) -> Iterator[Callable[[Report], None]]:
     """The run as it trains: the live view on a terminal that can show it, else progress in lines."""
-    if not watched(sys.stderr):
+    if not watched(sys.stderr):  # rich is imported where a terminal is there to be painted
         with Progress() as lines:
             yield lines
         return
+    from rich.console import Console
+
     from pantoum.report import live, run_files
     from pantoum.training import run_folder
 
-    if not live.possible(live.console(sys.stderr)):
+    if not live.possible(Console(file=sys.stderr)):
         with Progress() as lines:
             yield lines
         return

@@ -69,6 +69,19 @@ def test_an_error_gives_the_screen_back_too(make_records: Make, screen: Screen, 
     assert signal.getsignal(signal.SIGTSTP) is signal.SIG_DFL
 
 
+def test_ctrl_c_while_the_first_frame_is_drawn(
+    screen: Screen, console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    view, stderr = LiveView("book", console=console), sys.stderr
+    monkeypatch.setattr(view, "_own", interrupted)
+    with pytest.raises(KeyboardInterrupt), view:
+        raise AssertionError("never inside")
+    assert screen.said.count(ENTERS) == screen.said.count(LEAVES) == 1 and sys.stderr is stderr
+
+
 def test_reports_are_taken_as_the_loop_makes_them(console: Console, make_records: Make) -> None:
     view = LiveView("book", console=console)
     view(Report.from_dict(make_records()[0]))

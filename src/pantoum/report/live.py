@@ -174,18 +174,14 @@ class LiveView:
         yield _joined(lines, end="")
 
     def __enter__(self) -> LiveView:
-        stream = sys.stderr
-        kept = _Kept(self._hear)
-        self._live.start(refresh=True)
-        self._own()
-        self._catch_suspension()
-        sys.stderr = kept
-
-        def give_back() -> None:
-            kept.end()
-            sys.stderr = stream
-
-        self._leaving.append(give_back)
+        try:
+            self._keep_stderr()
+            self._catch_suspension()
+            self._live.start(refresh=True)
+            self._own()
+        except BaseException:  # Ctrl-C while the first frame is drawn
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -207,6 +203,16 @@ class LiveView:
             )
         for message in self._messages:
             self.console.print(Text(message), soft_wrap=True)
+
+    def _keep_stderr(self) -> None:
+        stream, kept = sys.stderr, _Kept(self._hear)
+
+        def give_back() -> None:
+            kept.end()
+            sys.stderr = stream
+
+        self._leaving.append(give_back)
+        sys.stderr = kept
 
     def _hear(self, line: str) -> None:
         if line.strip():
