@@ -1,0 +1,81 @@
+"""The backend's promises: weights change in update and restore only, a snapshot brings everything back."""
+
+import numpy as np
+import pytest
+
+from pantoum.config import ModelConfig
+from pantoum.errors import CheckpointError
+from pantoum.network import LanguageModel
+from pantoum.training.backend import LocalBackend
+from pantoum.training.optimizer import AdamW
+
+
+def made(average=0.9, decay=0.1):
+    model = LanguageModel.from_config(ModelConfig("gru", 6, 1, 4), 5, 0)
+    return LocalBackend(model, AdamW(model.parameters, decay), seed=0, average=average)
+
+
+def steps(backend, count, first=0):
+    draw = np.random.default_rng(1)
+    text_BT = draw.integers(0, 5, (3, 40))
+    reset_BT = np.zeros((3, 8), bool)
+    state = backend.initial_state(3)
+    for step in range(first, first + count):
+        inputs_BT = text_BT[:, step : step + 8]
+        targets_BT = text_BT[:, step + 1 : step + 9]
+        result = backend.gradients(inputs_BT, targets_BT, reset_BT, state, step, np.arange(3))
+        backend.update(0.01, 1.0)
+    return result
+
+
+def test_gradients_change_nothing():
+    backend = made()
+    before = backend.snapshot()
+    text_BT, reset_BT = np.zeros((2, 4), int), np.zeros((2, 4), bool)
+    result = backend.gradients(text_BT, text_BT, reset_BT, backend.initial_state(2), 0, np.arange(2))
+    assert result.gradient_norm > 0.0 and np.isclose(result.loss, np.log(5), atol=0.8)
+    assert all(np.array_equal(array, before[name]) for name, array in backend.snapshot().items())
+
+
+def test_a_snapshot_brings_everything_back():
+    one, other = made(), made()
+    steps(one, 5)
+    kept = one.snapshot()
+    steps(one, 3, first=5)
+    other.restore(kept)
+    steps(other, 3, first=5)
+    assert all(np.array_equal(array, other.snapshot()[name]) for name, array in one.snapshot().items())
+
+
+def test_a_snapshot_is_a_copy():
+    backend = made()
+    kept = backend.snapshot()
+    steps(backend, 1)
+    assert not np.array_equal(kept["weights.head.weight"], backend.weights(False)["head.weight"])
+
+
+def test_a_snapshot_of_another_shape_is_refused():
+    kept = made().snapshot()
+    kept["weights.head.weight"] = np.zeros((2, 2), np.float32)
+    with pytest.raises(CheckpointError, match=r"weights\.head\.weight is float32 \(2, 2\), this run needs"):
+        made().restore(kept)
+    with pytest.raises(CheckpointError, match="is missing"):
+        made().restore({})
+
+
+def test_the_average_follows_the_weights_and_may_be_off():
+    backend = made(average=0.5)
+    steps(backend, 6)
+    weights, averaged = backend.weights(False), backend.weights(True)
+    assert 0.0 < max(np.abs(weights[name] - averaged[name]).max() for name in weights) < 0.05
+    assert made(average=None).weights(True) is None
+
+
+def test_decay_pulls_on_matrices_only():
+    model = LanguageModel.from_config(ModelConfig("gru", 6, 1, 4), 5, 0)
+    model.parameters["head.bias"] = np.ones(5)
+    before = {name: array.copy() for name, array in model.parameters.items()}
+    optimizer = AdamW(model.parameters, weight_decay=0.5)
+    optimizer.step({name: np.zeros_like(array) for name, array in model.parameters.items()}, 0.1, 1.0)
+    assert np.array_equal(model.parameters["head.bias"], before["head.bias"])
+    assert np.allclose(model.parameters["head.weight"], before["head.weight"] * 0.95)

@@ -1,0 +1,75 @@
+"""Beginnings that are not from nothing: another model's weights, a prepared folder, a list of texts."""
+
+import numpy as np
+import pytest
+
+from pantoum.data.prepare import prepare
+from pantoum.errors import SettingError
+from pantoum.formats import checkpoint, model_file
+from pantoum.training.run_state import RunState
+
+
+@pytest.fixture
+def source(run):
+    """A trained model's file."""
+    return run("source", steps=20, learning_rate=0.02)
+
+
+def test_another_models_weights_are_where_training_begins(run, source, tmp_path):
+    other = tmp_path / "other.txt"
+    other.write_text("the cat sat on the QUIET mat and slept.\n" * 60)
+    result = run("tuned", steps=1, from_=str(source.run), texts=[str(other)], learning_rate=1e-6)
+    before, after = (model_file.read(path).parameters for path in (source.model, result.model))
+    assert all(np.allclose(before[name], after[name], atol=1e-4) for name in before)
+    assert any("training tokens are unknown to the model's tokenizer" in note for note in result.notes)
+    assert model_file.read(result.model).card["began_from"] == model_file.read(source.model).sha256
+    assert result.steps == 1
+
+
+def test_a_text_of_known_symbols_is_said_to_be_one(run, source, text):
+    notes = run("tuned", steps=1, from_=str(source.model)).notes
+    assert "the model's tokenizer knows all of the text" in notes
+
+
+@pytest.mark.parametrize(("settings", "what"), [
+    ({"hidden_size": 99}, "hidden_size is 99: must be 12"), ({"cell": "lstm"}, "cell is 'lstm': must be gru"),
+    ({"tokens": "bytes"}, "tokens is 'bytes': must be characters"), ({"norm": "layer"}, "norm is 'layer'"),
+])
+def test_a_shape_that_contradicts_the_models_is_refused(run, source, settings, what):
+    with pytest.raises(SettingError, match=what):
+        run("tuned", steps=1, from_=str(source.model), **settings)
+
+
+def test_a_run_begun_from_a_model_resumes_without_it(run, source, tmp_path):
+    run("tuned", steps=6, from_=str(source.model), stop_after=2)
+    whole = run("whole", steps=6, from_=str(source.model))
+    tuned = run("tuned", resume=True, texts=[])
+    assert tuned.finished and tuned.model.read_bytes() == whole.model.read_bytes()
+
+
+def test_a_prepared_folder_serves_many_runs(run, text, tmp_path):
+    prepare([text], tokens="bytes", out=tmp_path / "tokens")
+    one = run("one", steps=2, data=str(tmp_path / "tokens"), texts=[])
+    other = run("other", steps=2, tokens="bytes")
+    assert not (one.run / "data").exists() and one.model.read_bytes() == other.model.read_bytes()
+    with pytest.raises(SettingError, match="tokens is 'characters': must be bytes"):
+        run("third", steps=2, data=str(tmp_path / "tokens"), texts=[], tokens="characters")
+
+
+def test_a_folder_prepared_with_another_tokenizer_than_the_models_is_refused(run, source, text, tmp_path):
+    prepare([text], tokens="bytes", out=tmp_path / "tokens")
+    with pytest.raises(SettingError, match=r"data is .*another tokenizer than the model's"):
+        run("tuned", steps=1, from_=str(source.model), data=str(tmp_path / "tokens"), texts=[])
+
+
+def test_epochs_are_passes_over_the_training_text(run):
+    result = run(epochs=0.5)
+    state = RunState.from_spec(checkpoint.newest(result.run).state)
+    steps_per_epoch = (state.cursor["tokens"] - 1) // 64
+    assert result.steps == -(-steps_per_epoch // 2)
+
+
+def test_a_held_out_part_too_short_to_score_is_none(run, tmp_path):
+    short = tmp_path / "short.txt"
+    short.write_text("abcdefghij")
+    assert run(steps=2, texts=[str(short)], batch_size=1, seq_len=4).validation is None

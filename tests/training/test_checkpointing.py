@@ -1,0 +1,77 @@
+"""The saver: in order, in the background, telling what failed."""
+
+import errno
+import threading
+
+import numpy as np
+import pytest
+
+from pantoum.errors import CheckpointError
+from pantoum.formats import checkpoint, durable
+from pantoum.formats.system_calls import System
+from pantoum.training.checkpointing import Saver, all_finite
+
+
+def test_writes_behind_the_callers_back_and_prunes(tmp_path):
+    saver = Saver(tmp_path)
+    for step in range(1, 7):
+        saver.checkpoint(step, {"w": np.ones(3)}, {"step": step}, also={2})
+    saver.wait()
+    assert not saver.busy and [outcome.step for outcome in saver.outcomes()] == [1, 2, 3, 4, 5, 6]
+    assert checkpoint.steps(tmp_path) == [2, 4, 5, 6] and saver.outcomes() == []
+    saver.close()
+
+
+def test_anew_discards_the_future_that_did_not_happen(tmp_path):
+    saver = Saver(tmp_path)
+    for step in (3, 4, 5):
+        saver.checkpoint(step, {}, {})
+    saver.checkpoint(4, {}, {"again": True}, anew=True)
+    saver.wait()
+    assert checkpoint.steps(tmp_path) == [3, 4] and checkpoint.newest(tmp_path).state == {"again": True}
+    saver.close()
+
+
+def test_a_refusal_of_the_disk_is_told_and_the_next_save_works(tmp_path, monkeypatch):
+    class Refusing(System):
+        def fsync(self, descriptor):
+            raise OSError(errno.EIO, "no")
+
+    saver = Saver(tmp_path)
+    monkeypatch.setattr(durable, "system", Refusing())
+    saver.checkpoint(1, {}, {})
+    saver.wait()
+    monkeypatch.undo()
+    saver.checkpoint(2, {}, {})
+    saver.wait()
+    first, second = saver.outcomes()
+    assert "disk reported an error" in str(first.error) and second.error is None
+    saver.close()
+
+
+def test_an_error_that_is_not_the_disks_is_raised(tmp_path):
+    saver = Saver(tmp_path)
+    saver.checkpoint(1, {"w": np.array([np.nan])}, {})
+    saver.wait()
+    with pytest.raises(CheckpointError):
+        saver.outcomes()
+    saver.close()
+    saver.close()
+
+
+def test_the_thread_ends_when_it_is_closed(tmp_path):
+    saver = Saver(tmp_path)
+    saver.checkpoint(1, {}, {})
+    saver.wait()
+    thread = next(thread for thread in threading.enumerate() if thread.name == "pantoum-saver")
+    saver.close()
+    thread.join(5.0)
+    assert not thread.is_alive()
+
+
+@pytest.mark.parametrize(("array", "finite"), [
+    (np.ones(3, np.float32), True), (np.array([1.0, np.nan]), False), (np.array([np.inf, -np.inf]), False),
+    (np.full(4, 3e38, np.float32), True), (np.array([1, 2]), True),
+])
+def test_finite_means_every_number(array, finite):
+    assert all_finite({"a": array}) is finite

@@ -1,0 +1,55 @@
+"""When things are due: on a grid of steps, or by what they cost."""
+
+from pantoum.training.budget import Span
+from pantoum.training.rhythm import ByClock, BySteps, Costs
+
+
+def due(rhythm, question, steps):
+    return [step for step in steps if getattr(rhythm, question)(step, 0.0)]
+
+
+def test_steps_have_twenty_evaluations_and_saves_and_a_last_one():
+    rhythm = BySteps(Span(False, 0, 210), None)
+    assert due(rhythm, "evaluation_due", range(1, 211)) == [*range(10, 211, 10)]
+    assert due(rhythm, "saving_due", range(1, 211)) == [*range(10, 211, 10)]
+    assert due(rhythm, "sample_due", range(10, 211, 10)) == [40, 80, 120, 160, 200, 210]
+    assert rhythm.good_step(57) == 50
+
+
+def test_short_runs_evaluate_at_each_step_and_an_asked_interval_is_added():
+    assert due(BySteps(Span(False, 0, 7), None), "evaluation_due", range(1, 8)) == [1, 2, 3, 4, 5, 6, 7]
+    asked = BySteps(Span(False, 100, 300), 7)
+    assert due(asked, "saving_due", range(101, 120)) == [105, 110, 112, 119]
+
+
+def test_by_the_clock_what_costs_more_comes_more_rarely():
+    costs = Costs(saved_bytes=100)
+    rhythm = ByClock(Span(True, 0.0, 100.0), costs, 0.0, None)
+    assert not rhythm.evaluation_due(1, 4.9) and rhythm.evaluation_due(1, 5.0)
+    costs.evaluated(1.0, 1000)
+    assert not rhythm.evaluation_due(1, 24.9) and rhythm.evaluation_due(1, 25.0)
+    rhythm.evaluated(1, 25.0)
+    assert not rhythm.evaluation_due(1, 30.0)
+    costs.saved(0.3)
+    assert not rhythm.saving_due(1, 19.9) and rhythm.saving_due(1, 20.1)
+    rhythm.saved(1, 20.1)
+    assert not rhythm.saving_due(1, 30.0)
+    costs.saved(1000.0)
+    assert rhythm.saving_due(1, 320.2)
+    costs.sampling = 0.5
+    assert not rhythm.sample_due(1, 49.0) and rhythm.sample_due(1, 50.0) and not rhythm.sample_due(1, 51.0)
+    assert rhythm.point_due(1, 1.0) and not rhythm.point_due(1, 1.5)
+
+
+def test_an_asked_interval_counts_steps_also_by_the_clock():
+    rhythm = ByClock(Span(True, 0.0, 100.0), Costs(), 0.0, 4)
+    assert due(rhythm, "saving_due", range(1, 10)) == [4, 8]
+
+
+def test_the_reserve_is_what_the_end_was_measured_to_need():
+    costs = Costs(saved_bytes=int(100e6))
+    costs.stepped(1.0, 1000)
+    assert costs.reserve(1000) > 1.5 + 0.3
+    costs.evaluated(2.0, 1000)
+    costs.saved(0.0)
+    assert abs(costs.reserve(2000) - 4.2) < 1e-9

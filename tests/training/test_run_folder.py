@@ -1,0 +1,60 @@
+"""Names of runs, and ``config.json``."""
+
+import json
+
+import pytest
+
+from pantoum.config import TrainSettings
+from pantoum.errors import PantoumError, RunError, SettingError
+from pantoum.training.run_folder import RunFolder, create, find, machine
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_runs_are_named_for_the_text_and_then_numbered(tmp_path):
+    made = [create(TrainSettings(), ["texts/book.txt"]).path for _ in range(3)]
+    assert [str(path) for path in made] == ["runs/book", "runs/book-2", "runs/book-3"]
+    assert create(TrainSettings(), ["-"]).path.name == "stdin"
+    assert create(TrainSettings(), [str(tmp_path / "folder")]).path.name == "folder"
+
+
+def test_the_newest_run_of_a_text_is_the_one_to_resume():
+    for _ in range(2):
+        create(TrainSettings(), ["book.txt"])
+    assert str(find(TrainSettings(), ["book.txt"]).path) == "runs/book-2"
+    with pytest.raises(RunError, match=r"there is no such run to resume"):
+        find(TrainSettings(), ["other.txt"])
+    with pytest.raises(SettingError, match="must name the run to resume"):
+        find(TrainSettings(), [])
+
+
+def test_a_named_folder_must_be_new_or_be_there(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "folder").mkdir()
+    for name, what in (("file", "is a file"), ("folder", r"exists already.*--resume")):
+        with pytest.raises(RunError, match=what):
+            create(TrainSettings(run=name), ["book.txt"])
+    with pytest.raises(RunError, match="is a file"):
+        find(TrainSettings(run="file"), [])
+    assert find(TrainSettings(run="folder"), []).path.name == "folder"
+    with pytest.raises(PantoumError, match="file"):
+        create(TrainSettings(run="file/run"), ["book.txt"])
+
+
+def test_config_goes_to_the_folder_and_back(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.write_config({"command": ["pantoum", "train"], "machine": machine()})
+    assert folder.read_config()["machine"]["cores"] >= 1
+    for content in ("not JSON", "[1]"):
+        folder.config.write_text(content)
+        with pytest.raises(RunError, match=r"config\.json cannot be used"):
+            folder.read_config()
+
+
+def test_the_machine_is_plain_and_names_no_host():
+    import socket
+    told = json.dumps(machine())
+    assert socket.gethostname() not in json.loads(told).values()
