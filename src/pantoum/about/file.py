@@ -44,7 +44,7 @@ class Info:
 
     def to_dict(self) -> dict[str, Any]:
         """The answer of ``info --json``."""
-        return {"path": str(self.path), "kind": self.kind, **self.facts}
+        return {**self.facts, "path": str(self.path), "kind": self.kind}
 
     def __str__(self) -> str:
         rows = [(self.kind, str(self.path)), *self.rows]
@@ -217,7 +217,7 @@ def _checkpoint(path: Path) -> Info:
 def _prepared(path: Path) -> Info:
     found = open_prepared(path)
     valid = 0 if found.valid is None else found.valid.count
-    facts = {**found.facts, "folder": str(path)}
+    facts = {**found.facts, "tokenizer": found.facts["kind"]}
     rows = [
         ("tokens", f"{_kind(found.tokenizer.spec())}, vocabulary {found.tokenizer.vocab_size:,}"),
         ("training", f"{found.train.count:,} tokens"),

@@ -1,0 +1,89 @@
+"""``info``: everything of ours is known by its content, everything else is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+import pantoum
+from pantoum.about.file import inspect
+from pantoum.errors import PantoumError
+
+TEXT = "The cat sat on the mat.\n" * 60
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("info")
+    (folder / "t.txt").write_text(TEXT)
+    pantoum.train(
+        folder / "t.txt",
+        run=str(folder / "r"),
+        steps=6,
+        hidden_size=8,
+        num_layers=2,
+        tied=True,
+        embedding_size=4,
+        norm="layer",
+        progress=False,
+    )
+    session = pantoum.load(folder / "r").session()
+    session.feed("The")
+    session.state.write(folder / "r" / "a.state")
+    return folder / "r"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "shown"),
+    [
+        ("", "run", ["finished, step 6", "t.txt", "characters", "held out"]),
+        ("model.safetensors", "model", ["2 x 8 gru, embedding 4, tied, layer norm", "sha256", "trained on"]),
+        ("data", "prepared", ["characters", "held out"]),
+        ("data/train.tokens", "shard", ["tokens", "tokenizer"]),
+        ("checkpoints/step-00000006", "checkpoint", ["step          6", "all verified"]),
+        ("a.state", "state", ["tokens seen   3", "8 + 8"]),
+    ],
+)
+def test_each_kind_is_known_by_its_content(run: Path, name: str, kind: str, shown: list[str]) -> None:
+    found = inspect(run / name)
+    assert found.kind == kind
+    assert all(words in str(found) for words in shown), str(found)
+    plain = found.to_dict()
+    assert plain["kind"] == kind and json.loads(json.dumps(plain)) == plain
+
+
+def test_the_curve_is_drawn(run: Path) -> None:
+    assert any(bar in str(inspect(run)) for bar in "▁▂▃▄▅▆▇█")
+
+
+def test_a_folder_that_only_holds_a_model_is_that_model(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes((run / "model.safetensors").read_bytes())
+    assert inspect(tmp_path).kind == "model"
+
+
+def test_a_run_without_a_model_yet_can_be_looked_at(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_bytes((run / "config.json").read_bytes())
+    found = inspect(tmp_path)
+    assert (
+        found.to_dict()["model"] is None
+        and "none yet" in str(found)
+        and "running or interrupted" in str(found)
+    )
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"PANTOUMS", b"PANTOUMT" + bytes(200)])
+def test_what_is_none_of_ours_or_damaged_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x").write_bytes(content)
+    with pytest.raises(PantoumError, match="x"):
+        inspect(tmp_path / "x")
+    with pytest.raises(PantoumError, match="nothing that pantoum knows"):
+        inspect(tmp_path)
+
+
+def test_a_card_that_says_little_is_shown_as_far_as_it_goes(run: Path) -> None:
+    from pantoum.about import file
+
+    assert file._card({}) == [] and file._curve([]) == [] and file._curve([None]) == []
+    assert file._some(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"

@@ -1,0 +1,32 @@
+"""``doctor``: rates that were measured, and advice that fits them."""
+
+from __future__ import annotations
+
+import pytest
+
+from pantoum.about.machine import advice, arithmetic, examine, usable_cores
+
+
+def test_the_machine_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    found = examine(0.01)
+    assert min(found.product_gflops, found.training_tokens_per_second, found.writing_tokens_per_second) > 0
+    assert "OMP_NUM_THREADS=2" in found.threads and found.cores == usable_cores() >= 1
+    assert found.python in str(found) and found.to_dict()["isa"] == found.isa
+
+
+def test_numpy_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PANTOUM_ISA", "numpy")
+    assert arithmetic() == ("numpy", False)
+
+
+def test_cores_are_counted_where_affinity_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("os.sched_getaffinity", raising=False)
+    assert usable_cores() >= 1
+
+
+def test_advice_fits_what_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PANTOUM_ISA", "numpy")
+    assert advice(True, 2, 100.0) == []
+    assert "native core is not in use (PANTOUM_ISA is numpy)" in advice(False, 2, 100.0)[0]
+    assert len(advice(False, 1, 1.0)) == 3

@@ -1,0 +1,68 @@
+"""The examples run, small, and show what they say."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+
+
+def example(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"example_{name}", EXAMPLES / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_write_up_learns_and_speaks(capsys: pytest.CaptureFixture[str]) -> None:
+    small = "--cell-size 32 --layers 2 --batch-size 4 --rate 0.01 --steps 40"
+    example("write_up").main(small.split())
+    lines = capsys.readouterr().out.splitlines()
+    losses = [float(line.split("loss ")[1].split()[0]) for line in lines if "loss" in line]
+    assert losses[-1] < 0.8 * losses[0]
+    assert lines[-1].startswith("it speaks: the ") and len(lines[-1].split()) == 43
+
+
+def test_the_write_ups_model_is_the_originals() -> None:
+    model = example("write_up").WordModel([str(i) for i in range(98)], 512, 3, seed=0)
+    assert sum(p.size for p in model.parameters.values()) == 4_137_570
+
+
+def test_the_write_ups_gradients_are_those_of_its_loss() -> None:
+    module = example("write_up")
+    model = module.WordModel(list("abcde"), 4, 2, seed=1)
+    random = np.random.default_rng(0)
+    inputs_BT, targets_BT = random.integers(0, 5, (2, 2, 6))
+    state = model.cells.initial_state(2)
+    _, _, _, gradients = model.gradients(inputs_BT, targets_BT, state)
+    for name, parameter in model.parameters.items():
+        at = np.unravel_index(np.abs(gradients[name]).argmax(), parameter.shape)
+        kept, losses = parameter[at], []
+        for change in (1e-2, -1e-2):
+            parameter[at] = kept + np.float32(change)
+            losses.append(model.gradients(inputs_BT, targets_BT, state)[0])
+        parameter[at] = kept
+        assert gradients[name][at] == pytest.approx((losses[0] - losses[1]) / 2e-2, rel=0.02, abs=2e-4), name
+
+
+def test_names_are_written(capsys: pytest.CaptureFixture[str]) -> None:
+    written = example("names").main(["--steps", "20", "--count", "5"])
+    assert len(written) == 5 and not any("\n" in name for name in written)
+    assert "nats a character" in capsys.readouterr().out
+
+
+def test_the_tour_goes_through(capsys: pytest.CaptureFixture[str]) -> None:
+    example("tour").main(["--steps", "10"])
+    out = capsys.readouterr().out
+    assert "<Model" in out and "<State after 15 tokens" in out and "segments:64" in out
+
+
+def test_a_state_goes_to_another_process(capfd: pytest.CaptureFixture[str]) -> None:
+    example("state_between_processes").main([])
+    assert capfd.readouterr().out.endswith("one process alone writes the same\n")

@@ -1,0 +1,111 @@
+"""Progress on stderr: a live line for a person, plain lines for a file, never a failure."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+
+from pantoum.report.record import Report
+from pantoum.report.terminal import Counter, Progress, line, watched
+
+FIRST = Report(
+    step=1,
+    tokens=4096,
+    seconds=1.0,
+    loss=4.5,
+    accuracy=0.1,
+    gradient_norm=1.0,
+    learning_rate=0.001,
+    tokens_per_second=12_345.0,
+    epoch=0.1,
+    progress=0.1,
+    time_left=75.0,
+)
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class Broken(io.StringIO):
+    def write(self, text: str) -> int:
+        raise BrokenPipeError
+
+
+def shown(*reports: Report, stream: io.StringIO | None = None) -> str:
+    stream = io.StringIO() if stream is None else stream
+    with Progress(stream) as progress:
+        for report in reports:
+            progress(report)
+    return stream.getvalue()
+
+
+def test_a_line_says_what_matters() -> None:
+    assert line(FIRST) == "   0:01  step 1  loss 4.500  12.3 k tokens/s  1:15 left"
+    assert "held-out 2.000 (best 1.900)" in line(replace(FIRST, valid=2.0), best=1.9)
+    assert "held-out 1.900" in line(FIRST, best=1.9) and "left" not in line(replace(FIRST, time_left=None))
+
+
+def test_a_file_gets_a_line_every_few_seconds_and_the_last_one() -> None:
+    text = shown(
+        FIRST,
+        replace(FIRST, step=2, seconds=2.0),
+        replace(FIRST, step=3, seconds=6.5),
+        replace(FIRST, step=4, seconds=7.0, loss=None, tokens_per_second=0.0, ended="finished"),
+    )
+    assert [row.split()[2] for row in text.splitlines()] == ["1", "3", "4"]
+    assert "loss 4.500" in text.splitlines()[-1]
+
+
+def test_the_best_held_out_loss_is_remembered() -> None:
+    text = shown(
+        replace(FIRST, valid=2.0), replace(FIRST, seconds=9.0, valid=2.5), replace(FIRST, seconds=20.0)
+    )
+    assert "held-out 2.500 (best 2.000)" in text.splitlines()[1] and "held-out 2.000" in text.splitlines()[2]
+
+
+def test_notes_and_samples_are_shown_safely() -> None:
+    text = shown(
+        replace(FIRST, seconds=30.0, notes=("the disk\x1b[2J is full",), sample="one\x07\ntwo\n" * 9)
+    )
+    assert "note: the disk␛[2J is full" in text and "  | one␇" in text and "\x07" not in text
+    assert text.count("  | ") == 8
+
+
+def test_samples_are_not_shown_at_every_record() -> None:
+    text = shown(*(replace(FIRST, seconds=float(s), sample="hm") for s in range(0, 60, 5)))
+    assert text.count("it writes") == 2
+
+
+def test_a_terminal_gets_a_live_line() -> None:
+    text = shown(replace(FIRST, notes=("a note",), seconds=30.0, sample="once"), stream=Terminal())
+    assert "note: a note" in text and "| once" in text and "loss 4.500" in text
+
+
+@pytest.mark.parametrize(
+    "kind", [Broken, type("BrokenTerminal", (Broken, Terminal), {"isatty": lambda self: False})]
+)
+def test_a_stream_that_fails_ends_the_view_and_nothing_else(kind: type[io.StringIO]) -> None:
+    assert shown(FIRST, replace(FIRST, seconds=20.0), stream=kind()) == ""
+
+
+def test_a_closed_stream_is_no_terminal() -> None:
+    closed = io.StringIO()
+    closed.close()
+    assert not watched(closed) and not watched(None)
+
+
+def test_a_counter_rewrites_its_share_and_cleans_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Counter, "EVERY", 0.0)
+    terminal = Terminal()
+    with Counter("scoring", terminal) as count:
+        count(1, 4)
+        count(2_000, 4_000)
+    assert "scoring 1 of 4 (25 %)" in terminal.getvalue() and terminal.getvalue().endswith("\r")
+    silent = io.StringIO()
+    with Counter("scoring", silent) as count:
+        count(1, 4)
+    assert silent.getvalue() == ""
