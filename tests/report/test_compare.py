@@ -120,7 +120,7 @@ def test_the_table_in_a_pipe_is_plain_and_whole(tell: Tell, monkeypatch: pytest.
     lines = shown(
         compared(tell(2.0, cell="lstm"), tell(2.2, cell="lstm", seed=1), tell(2.5)), None, monkeypatch
     )
-    heads = "run seeds cell bits/byte nats/char held-out accuracy steps tokens time tokens/s"
+    heads = "run seeds cell bits/byte nats/char held-out accuracy updates tokens time tokens/s"
     assert lines[0].split() == heads.split()
     assert lines[1].startswith("runs/0 +1  0,1    lstm  2.100 ± 0.141")
     assert lines[2].split()[:4] == ["runs/2", "0", "gru", "2.500"]

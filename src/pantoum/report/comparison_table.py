@@ -25,7 +25,7 @@ COLUMNS: tuple[tuple[str, str, Callable[[object], str]], ...] = (
     ("nats_per_character", "nats/char", figure),
     ("best_valid", "held-out", figure),
     ("accuracy", "accuracy", share),
-    ("steps", "steps", count),
+    ("steps", "updates", count),
     ("tokens", "tokens", count),
     ("seconds", "time", clock),
     ("tokens_per_second", "tokens/s", count),
