@@ -75,14 +75,16 @@ def test_the_cache_of_pieces_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_many_pieces_are_repeated_in_proportion(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bpe_merges, "MOST_REPEATED", 10)
-    pairs = bpe_merges.learn_merges([("ab", 900), ("cd", 300), ("ef", 1), ("x" * 300, 50)], 1251, 50)
-    assert pairs == [(98, 99), (100, 101)]
+    ranked = [("ab", 900), ("cd", 300), ("x" * 300, 50), ("ef", 1), ("gh", 1)]
+    assert bpe_merges.learn_merges(ranked, 50) == [(98, 99), (100, 101)]
+    monkeypatch.setattr(bpe_merges, "MOST_CHARACTERS", 3)
+    assert bpe_merges.learn_merges(ranked, 50) == [(98, 99)]
 
 
 def test_pieces_are_repeated_as_often_as_they_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bpe_merges, "BATCH", 3)
     word = bpe_merges.LETTERS[97] + " "
-    assert list(bpe_merges._repeated([("a", 8), ("x" * 300, 9), ("b", 0)], 2)) == [word * 3, word]
+    assert list(bpe_merges._repeated([("a", 7), ("b", 0)])) == [word * 3, word * 3, word]
 
 
 def test_merges_that_make_the_same_bytes_are_one() -> None:

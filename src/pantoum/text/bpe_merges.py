@@ -5,32 +5,32 @@ it can split or change them), each as often as it was counted. It merges what is
 lower numbers, and only what came at least twice; a short text therefore gives fewer merges than asked for.
 The same pieces give the same merges.
 
-More than 4,000,000 pieces are not repeated one by one: all counts are divided alike, and pieces that round to
-none are left out. The order of what is frequent stays; memory and time stay bounded.
+Time and memory are bounded: the most frequent pieces are used, as many as have 600,000 characters together
+(some 75,000 words), and where their counts add up to more than 1,000,000, all are divided alike. What is left
+out or rounded to nothing is too rare to decide a merge.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from pantoum.errors import SettingError
 
 __all__ = ["learn_merges"]
 
-MOST_REPEATED = 4_000_000
-MOST_CHARACTERS = 256
-"""Longer pieces (a line of base64, say) are passed over: what they hold is no words."""
+MOST_REPEATED = 1_000_000
+MOST_CHARACTERS = 600_000
+LONGEST = 256
+"""Characters of a piece; longer ones (a line of base64, say) hold no words."""
 BATCH = 4_000
 LETTERS = [chr(0x100 + b) for b in range(256)]
 
 
-def learn_merges(counted: Iterable[tuple[str, int]], total: int, most: int) -> list[tuple[int, int]]:
-    """At most ``most`` pairs of token numbers (byte b is b + 1, the k-th merge 257 + k), in order.
-
-    ``counted`` are pieces with their counts, ``total`` the sum of these.
-    """
+def learn_merges(ranked: Iterable[tuple[str, int]], most: int) -> list[tuple[int, int]]:
+    """At most ``most`` pairs of token numbers (byte b is b + 1, the k-th merge 257 + k), in order, from
+    pieces with their counts, most frequent first."""
     try:
         from tokenizers import Tokenizer, models, pre_tokenizers, trainers
     except ImportError:
@@ -40,16 +40,26 @@ def learn_merges(counted: Iterable[tuple[str, int]], total: int, most: int) -> l
     engine.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     trainer = trainers.BpeTrainer(vocab_size=256 + most, min_frequency=2, special_tokens=[],
                                   initial_alphabet=LETTERS, show_progress=False)
-    engine.train_from_iterator(_repeated(counted, max(1, -(-total // MOST_REPEATED))), trainer)
+    engine.train_from_iterator(_repeated(list(_enough(ranked))), trainer)
     return _numbered(json.loads(engine.to_str())["model"]["merges"])
 
 
-def _repeated(counted: Iterable[tuple[str, int]], divisor: int) -> Iterator[str]:
+def _enough(ranked: Iterable[tuple[str, int]]) -> Iterator[tuple[str, int]]:
+    """The first pieces, until their characters are as many as may be."""
+    room = MOST_CHARACTERS
+    for piece, count in ranked:
+        if len(piece) <= LONGEST:
+            room -= len(piece)
+            if room < 0:
+                return
+            yield piece, count
+
+
+def _repeated(counted: Sequence[tuple[str, int]]) -> Iterator[str]:
     """Lines of pieces parted by spaces, each piece as often as its share of the counts."""
+    divisor = max(1, -(-sum(count for _, count in counted) // MOST_REPEATED))
     for piece, count in counted:
         times = (count + divisor // 2) // divisor
-        if len(piece) > MOST_CHARACTERS:
-            continue
         line = "".join([LETTERS[b] for b in piece.encode("utf-8")]) + " "
         while times > 0:
             yield line * min(times, BATCH)
