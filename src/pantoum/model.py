@@ -1,0 +1,213 @@
+"""A trained model as people hold it: it writes, scores and evaluates, and its sessions hold all state.
+
+A thin hull over ``inference``: the command line's flags as keywords, texts given as files, a picture for a
+notebook. Nothing here trains, and nothing a model does changes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias, overload
+
+import numpy as np
+
+from pantoum.config import GenerationConfig, SamplingConfig, one_of
+from pantoum.inference import score as scoring
+from pantoum.inference.evaluate import Evaluation, evaluate
+from pantoum.inference.generate import Generation, draw_seed
+from pantoum.inference.loaded_model import LoadedModel
+from pantoum.inference.loaded_model import load as load_model
+from pantoum.inference.protocols import parse_protocol
+from pantoum.inference.score import Score
+from pantoum.inference.session import Session
+from pantoum.inference.state import State
+from pantoum.report import surprisal
+from pantoum.report.terminal import Counter
+from pantoum.text.tokenizer import Tokenizer
+
+__all__ = ["Model", "Scores", "Texts", "counting", "listed", "load", "say"]
+
+Texts: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
+"""A text file or folder, or several; ``-`` is stdin."""
+
+
+class Scores(scoring.Scores):
+    """The scores of a text, with a picture in a notebook: the text, each token coloured by its surprisal."""
+
+    def _repr_html_(self) -> str:
+        return surprisal.html([p.text for p in self.pieces], [p.nats for p in self.pieces])
+
+    def html(self) -> str:
+        """The same picture as a page of its own."""
+        return surprisal.document([p.text for p in self.pieces], [p.nats for p in self.pieces], "surprisal")
+
+
+class Model:
+    """A trained model: it writes, scores and evaluates. It never changes; sessions hold all state."""
+
+    def __init__(self, loaded: LoadedModel) -> None:
+        self.loaded = loaded
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Text to tokens and back."""
+        return self.loaded.tokenizer
+
+    @property
+    def card(self) -> Mapping[str, Any]:
+        """How it was trained: texts' fingerprints, held-out loss with its protocol, settings, curve."""
+        return self.loaded.card
+
+    @property
+    def num_parameters(self) -> int:
+        """How many numbers were learned."""
+        return self.loaded.network.num_parameters
+
+    @property
+    def documents(self) -> str | None:
+        """What a document is to this model (``lines``, ``files``, ``blank-lines``); ``None``: one long
+        text."""
+        return self.loaded.tokenizer.documents
+
+    def __repr__(self) -> str:
+        shape = self.loaded.network.config
+        return (
+            f"<Model {shape.num_layers} x {shape.hidden_size} {shape.cell}, "
+            f"{self.num_parameters:,} parameters, {self.tokenizer.kind}>"
+        )
+
+    def session(self, state: State | None = None) -> Session:
+        """A stream of text of its own, at its beginning or where a state stands."""
+        return Session(self.loaded, state)
+
+    @overload
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        length: int = 500,
+        seed: int | None = None,
+        count: None = None,
+        state: State | None = None,
+        **sampling: Any,
+    ) -> str: ...
+    @overload
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        length: int = 500,
+        seed: int | None = None,
+        count: int,
+        state: State | None = None,
+        **sampling: Any,
+    ) -> list[str]: ...
+
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        length: int = 500,
+        seed: int | None = None,
+        count: int | None = None,
+        state: State | None = None,
+        **sampling: Any,
+    ) -> str | list[str]:
+        """The continuation of a prompt; with ``count`` a list of that many. ``sampling``: ``temperature``,
+        ``top_k``, ``top_p``, ``min_p``, ``repetition_penalty``, ``greedy``, ``stop``."""
+        how_much = GenerationConfig(length, seed, 1 if count is None else count)
+        generation = self.generation(prompt, how_much, SamplingConfig(**sampling), state=state)
+        for _ in generation:
+            pass
+        texts = [text.text for text in generation.texts]
+        return texts[0] if count is None else texts
+
+    def stream(
+        self,
+        prompt: str = "",
+        *,
+        length: int = 500,
+        seed: int | None = None,
+        state: State | None = None,
+        **sampling: Any,
+    ) -> Iterator[str]:
+        """The same, piece by piece as it is written; no piece ends within a character."""
+        generation = self.generation(
+            prompt, GenerationConfig(length, seed), SamplingConfig(**sampling), state=state
+        )
+        return (piece.text for piece in generation)
+
+    def generation(
+        self, prompt: str, how_much: GenerationConfig, sampling: SamplingConfig, *, state: State | None = None
+    ) -> Generation:
+        """Writing with all that can be known of it: tokens, nats, why a text ended, the state after it."""
+        session = self.session(state)
+        session.feed(prompt)
+        seed = draw_seed() if how_much.seed is None else how_much.seed
+        return Generation(self.loaded, session.state, sampling, how_much.length, seed, how_much.count)
+
+    def evaluate(self, texts: Texts, protocol: str = "carried", *, progress: bool = False) -> Evaluation:
+        """How well the model predicts texts (files or folders); ``protocol``: ``carried``, ``segments:N``,
+        ``windows:N``."""
+        from pantoum.data.prepare import prepare as prepare_texts
+
+        parse_protocol(protocol)
+        with tempfile.TemporaryDirectory(prefix="pantoum-") as folder:
+            prepared = prepare_texts(listed(texts), tokenizer=self.tokenizer, valid_fraction=0.0, out=folder)
+            say(prepared.notes)
+            with counting("scoring", progress) as count:
+                return evaluate(
+                    self.loaded.network,
+                    np.asarray(prepared.train.tokens),
+                    self.tokenizer,
+                    protocol,
+                    progress=count,
+                )
+
+    def score(self, text: str, by: str = "line") -> Scores:
+        """How surprising each token, word or line of a text is, in nats."""
+        return self.scores([text], by)
+
+    def scores(self, parts: Iterable[str | bytes], by: str = "line") -> Scores:
+        """The same of a text that comes in parts."""
+        one_of(by, "by", scoring.UNITS)
+        pieces = tuple(scoring.Scorer(self.loaded).read(parts))
+        return Scores(by, tuple(scoring.group(pieces, by)), pieces)
+
+    def score_stream(self, parts: Iterable[str | bytes], by: str = "line") -> Iterator[Score]:
+        """The same, each score as soon as it is known; memory does not grow with the text."""
+        one_of(by, "by", scoring.UNITS)
+        return scoring.group(scoring.Scorer(self.loaded).read(parts), by)
+
+
+def load(path: str | os.PathLike[str]) -> Model:
+    """A model from its file, or the best model of a run folder."""
+    return Model(load_model(Path(path)))
+
+
+def listed(texts: Texts) -> list[str]:
+    """Texts as a list of names."""
+    if isinstance(texts, (str, os.PathLike)):
+        return [os.fspath(texts)]
+    return [os.fspath(text) for text in texts]
+
+
+def say(notes: Iterable[str]) -> None:
+    """What a person should know, as warnings."""
+    for note in notes:
+        warnings.warn(note, UserWarning, stacklevel=3)
+
+
+@contextlib.contextmanager
+def counting(what: str, progress: bool) -> Iterator[Callable[[int, int], None] | None]:
+    """What counts progress on stderr, or nothing."""
+    if not progress:
+        yield None
+        return
+    with Counter(what) as counter:
+        yield counter
