@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from pantoum import kernels
 from pantoum.config import AUTO, VERSION, ModelConfig, TrainSettings
 from pantoum.data.prepare import Prepared, open_prepared, prepare
 from pantoum.errors import SettingError
@@ -115,6 +116,7 @@ def choose_recipe(settings: TrainSettings, prepared: Prepared, budget: Budget, c
     """The recipe, and with minutes the tokens a second that it is expected to train (else 0)."""
     shape = None if source is None else ModelConfig.from_spec(source.config)
     outlook = Outlook(prepared.train.count, prepared.tokenizer.vocab_size,
+                      precision=kernels.precisions()[-1] if budget.by_clock else "float32",
                       steps=int(budget.amount) if budget.kind == "steps" else None,
                       epochs=budget.amount if budget.kind == "epochs" else None)
     if not budget.by_clock:

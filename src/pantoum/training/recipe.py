@@ -57,6 +57,8 @@ class Outlook:
     """Updates that the budget asks for; ``None`` with minutes, and with epochs, whose B x T come first."""
     epochs: float | None = None
     """Passes that the budget asks for."""
+    precision: str = "float32"
+    """Of products, where a person did not choose: the machine's fastest, but only with minutes."""
     operations: float | None = None
     """Floating-point operations that fit into the time, by measurement; only with minutes."""
 
@@ -122,7 +124,7 @@ def choose(settings: TrainSettings, outlook: Outlook, *, source: ModelConfig | N
         learning_rate=rate, schedule=schedule, warm_up=0.0 if schedule == "constant" else WARM_UP,
         weight_decay=0.01 if settings.weight_decay == AUTO else float(settings.weight_decay),
         clip=1.0 if settings.clip == AUTO else _float_or_off(settings.clip),
-        average=average, precision="float32" if settings.precision == AUTO else settings.precision,
+        average=average, precision=outlook.precision if settings.precision == AUTO else settings.precision,
         seed=settings.seed, reasons=tuple(reasons))
 
 
