@@ -18,10 +18,10 @@ from pantoum.errors import SettingError
 __all__ = [
     "AUTO",
     "CELLS",
+    "VERSION",
     "DropoutConfig",
     "GenerationConfig",
     "ModelConfig",
-    "VERSION",
     "SamplingConfig",
     "TrainSettings",
 ]
