@@ -56,6 +56,24 @@ def test_a_run_that_was_stopped_says_how_to_go_on(run: Run, text: Path, tmp_path
     assert first.code == 0 and first.lines[-1] == f"pantoum train --run {tmp_path / 'r'} --resume"
     second = run("train", "--run", tmp_path / "r", "--resume", "--json")
     assert json.loads(second.out)["steps"] == 4
+    third = run("train", "--run", tmp_path / "r", "--resume")
+    assert third.code == 0 and any("the run is finished (4 steps)" in line for line in third.lines)
+
+
+def test_a_finished_run_says_so(run: Run, trained: Path) -> None:
+    done = run("train", "--run", trained, "--resume")
+    assert (done.code, done.out) == (0, f"{trained}\n")
+    assert "finished" in done.lines[0] and done.lines[-1] == f"pantoum generate {trained}"
+
+
+def test_choices_can_be_left_to_pantoum_by_name(run: Run, text: Path) -> None:
+    done = run("train", text, "--plan", "--json", "--steps", 5, "--hidden-size", "auto", "--clip", "none")
+    assert done.code == 0 and json.loads(done.out)["chosen"]["clip"] is None
+
+
+def test_info_as_json(run: Run, trained: Path) -> None:
+    found = json.loads(run("info", trained, "--json").out)
+    assert found["kind"] == "run" and found["model"]["kind"] == "model" and found["path"] == str(trained)
 
 
 def test_a_run_without_a_held_out_text_claims_nothing(run: Run, text: Path, tmp_path: Path) -> None:

@@ -83,6 +83,13 @@ def test_a_finished_run_says_so_and_is_left_alone(run, tmp_path):
     again = run("run", resume=True)
     assert again.already and again.finished and again.steps == 4 and again.validation == done.validation
     assert "finished" in again.notes[0] and digest(done.model) == before
+    assert again.history == done.history
+
+
+def test_the_history_of_a_resumed_run_is_that_of_all_its_sessions(run):
+    first = run("run", steps=8, stop_after=3)
+    second = run("run", resume=True)
+    assert second.history[: len(first.history)] == first.history and second.history[-1].step == 8
 
 
 def test_a_finished_run_goes_further_from_where_the_rate_began_to_fall(run, tmp_path):

@@ -48,6 +48,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         command=arguments.typed,
         **settings,
     )
+    if done.result.already:
+        for note in done.result.notes:
+            output.say(note)
     if arguments.json:
         output.json(done.to_dict())
     else:

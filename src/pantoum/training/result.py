@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pantoum.errors import PantoumError
-from pantoum.formats import model_file
+from pantoum.formats import metrics, model_file
 from pantoum.inference.evaluate import Evaluation
 from pantoum.report.record import Report
 from pantoum.training.assembly import Run
@@ -44,7 +44,7 @@ class RunResult:
     """Whether the run was finished before, and nothing was done."""
     notes: tuple[str, ...] = ()
     history: tuple[Report, ...] = ()
-    """The records of this session."""
+    """The records of all sessions."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; the records are in ``metrics.jsonl``."""
@@ -58,7 +58,8 @@ def of_session(run: Run, seconds: float, stopped: str | None, evaluation: Evalua
     state = run.state
     return RunResult(run.folder.path, run.folder.model, state.step, state.tokens, seconds, run.parameters,
                      None if evaluation is None else evaluation.to_dict(), finished=state.finished,
-                     stopped=stopped, notes=tuple(reporter.notes), history=tuple(reporter.history))
+                     stopped=stopped, notes=tuple(reporter.notes),
+                     history=_records(run.folder, tuple(reporter.history)))
 
 
 def of_finished(folder: RunFolder, state: RunState) -> RunResult:
@@ -71,4 +72,13 @@ def of_finished(folder: RunFolder, state: RunState) -> RunResult:
         notes.append(str(problem))
     return RunResult(folder.path, folder.model, state.step, state.tokens, state.seconds,
                      int(card.get("parameters", 0)), card.get("validation"), finished=True, already=True,
-                     notes=tuple(notes))
+                     notes=tuple(notes), history=_records(folder, ()))
+
+
+def _records(folder: RunFolder, told: tuple[Report, ...]) -> tuple[Report, ...]:
+    """All records in the log; those told in this session where the log has not even them."""
+    try:
+        logged = tuple(Report.from_dict(line) for line in metrics.read(folder.metrics))
+    except (PantoumError, TypeError):
+        return told
+    return logged if len(logged) >= len(told) else told
