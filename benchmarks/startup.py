@@ -29,7 +29,7 @@ MARKS = {"pantoum --help": 0.1, "import pantoum": 0.2, "first character of gener
 
 
 def write_model(path: Path) -> None:
-    """A 3 x 512 GRU over 98 symbols."""
+    """A 3 x 512 GRU over some 100 symbols."""
     scholar = learner("characters", None, None)
     scholar.feed("".join(map(chr, range(32, 127))) + "\n")
     tokenizer = scholar.learn()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -111,6 +112,25 @@ def test_a_run_is_what_became_of_it(tmp_path: Path) -> None:
     session.feed("The cat")
     assert pantoum.State.from_bytes(bytes(session.state)) == session.state
     assert run.model.generate("The", length=5, seed=1, state=session.state) != ""
+
+
+class Terminal(io.StringIO):
+    """A stream that says a person looks at it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("can_draw", [False, True])
+def test_progress_is_shown_where_a_person_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, can_draw: bool
+) -> None:
+    (tmp_path / "t.txt").write_text("The cat sat on the mat.\n" * 60)
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr("pantoum.report.live.possible", lambda console: can_draw)
+    pantoum.train(tmp_path / "t.txt", run=str(tmp_path / "r"), steps=3, hidden_size=8, num_layers=1)
+    assert "writes after" in terminal.getvalue() if can_draw else "loss" in terminal.getvalue()
 
 
 def test_an_unknown_setting_is_refused_by_name() -> None:

@@ -72,6 +72,24 @@ def test_documents_are_parted_by_a_newline(run: Run, tmp_path: Path) -> None:
     assert stopped["texts"][0]["stopped"] == "eos"
 
 
+def test_texts_that_end_at_different_times_are_printed_whole_and_in_order(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "names.txt").write_text("Anna\nBerta\nCarla\nDora\nEmma\nFrieda\n" * 30)
+    pantoum.train(
+        tmp_path / "names.txt",
+        run=str(tmp_path / "names"),
+        documents="lines",
+        steps=3,
+        hidden_size=8,
+        num_layers=1,
+        progress=False,
+    )
+    options = ("--prompt", "A", "--count", 7, "--seed", 2, "--length", 40)
+    texts = json.loads(run("generate", tmp_path / "names", *options, "--json").out)["texts"]
+    assert len({text["tokens"] for text in texts}) > 2
+    printed = run("generate", tmp_path / "names", *options).out
+    assert printed == "\n".join("A" + text["text"] for text in texts)
+
+
 def test_a_state_goes_from_one_command_to_the_next(run: Run, trained: Path, tmp_path: Path) -> None:
     whole = run("generate", trained, "--prompt", "The", "--length", 40, "--seed", 5).out
     first = run(
