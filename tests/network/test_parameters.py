@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -31,6 +33,14 @@ def test_update_takes_over_all_arrays_of_another_model() -> None:
         np.testing.assert_array_equal(other.parameters[name], array)
     other.parameters.update({"head.bias": np.ones(5)})
     assert not one.parameters["head.bias"].any()
+
+
+def test_a_deep_copy_is_a_model_of_its_own() -> None:
+    model = LanguageModel(5, hidden_size=3, num_layers=1)
+    twin = copy.deepcopy(model)
+    twin.parameters["stack.0.weight_hh"][...] = 7
+    assert (twin.stack.cells[0].parameters["weight_hh"] == 7).all()
+    assert not (model.parameters["stack.0.weight_hh"] == 7).any()
 
 
 def test_an_unknown_name_and_another_shape_are_refused() -> None:

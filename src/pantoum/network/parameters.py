@@ -33,6 +33,10 @@ class Parameters(dict[str, Array]):
                                "give an array of that shape")
         self[name][...] = value
 
+    def __reduce__(self) -> tuple[type[Parameters], tuple[dict[str, Array]]]:
+        """Copied (``copy.deepcopy`` of a model) by way of a plain dict: assignment here never adds a name."""
+        return Parameters, (dict(self),)
+
     def update(self, *arrays: Mapping[str, Any], **named: Any) -> None:  # type: ignore[override]
         """Copy each of these arrays into the parameter of its name."""
         for mapping in (*arrays, named):

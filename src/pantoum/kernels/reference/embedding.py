@@ -15,7 +15,7 @@ __all__ = ["lookup", "lookup_gradient"]
 Array = npt.NDArray[Any]
 
 # Up to this vocabulary a product with one-hot rows is faster than sorting the tokens (docs/log.md).
-ONE_HOT_SYMBOLS = 512
+ONE_HOT_SYMBOLS = 128
 
 
 def lookup(table_VG: Array, tokens_N: Array, out: Array | None = None) -> Array:
