@@ -77,6 +77,12 @@ def test_rows_of_different_lengths(model: LanguageModel, tokens: np.ndarray) -> 
     np.testing.assert_allclose(state[1], same[1])
 
 
+def test_a_row_without_a_token_has_no_last_one() -> None:
+    model = LanguageModel(7, hidden_size=3, num_layers=1)
+    with pytest.raises(SettingError, match=r"lengths is \[0, 2\]: must be at least 1: each row"):
+        model.last_logits(np.zeros((2, 2), int), model.initial_state(2), lengths=np.array([0, 2]))
+
+
 def test_resets_begin_rows_anew(model: LanguageModel, tokens: np.ndarray) -> None:
     reset = np.zeros((B, T), bool)
     reset[:, 2] = True

@@ -11,21 +11,22 @@ Shapes: V symbols, T steps, B rows, N = T*B, E embedding, G gate rows.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from pantoum.kernels import Array, Workspace
-from pantoum.network.cell import PackedCell
+from pantoum.network.cell import PackedCell, Vectors
 
-__all__ = ["OneHotTokens", "TableTokens", "symbol_drives"]
+__all__ = ["OneHotTokens", "TableTokens", "VectorTokens", "symbol_drives"]
 
 
-def symbol_drives(cell: PackedCell, embedding_VE: Array | None, out: Array | None = None) -> Array:
+def symbol_drives(cell: PackedCell, embedding_VE: Array | None) -> Array:
     """The drive of every symbol [V,G]; ``embedding_VE`` None: one-hot."""
     if embedding_VE is not None:
-        return cell.drive(embedding_VE, out=out)
-    drives_VG: Array = np.add(cell.cell.parameters["weight_ih"].T, cell.bias_G, out=out, order="C")
+        return cell.drive(embedding_VE)
+    drives_VG: Array = np.add(cell.cell.parameters["weight_ih"].T, cell.bias_G, order="C")
     return drives_VG
 
 
@@ -49,21 +50,59 @@ class TableTokens:
         if table_VG is None:
             shape = len(self.embedding_VE), len(cell.bias_G)
             table_VG = cell.drive(self.embedding_VE, out=workspace.array("table", shape, cell.bias_G.dtype))
-        return _rows(cell, table_VG, self.tokens_TB, workspace)
+        return _look_up(cell, table_VG, self.tokens_TB, workspace, "drive")
 
     def drive_vjp(self, cell: PackedCell, d_drive_TBG: Array, workspace: Workspace,
                   ) -> tuple[Array, Array, Array]:
         """(d_embedding [V,E], d_weight_ih, d_bias [G])."""
-        V, tokens_N = len(self.embedding_VE), self.tokens_TB.reshape(-1)
-        d_table_VG = workspace.array("table", (V, d_drive_TBG.shape[2]), d_drive_TBG.dtype)
-        cell.kernels.lookup_gradient(d_drive_TBG.reshape(len(tokens_N), -1), tokens_N, V, out=d_table_VG)
+        shape = len(self.embedding_VE), d_drive_TBG.shape[2]
+        d_table_VG = workspace.array("table", shape, d_drive_TBG.dtype)
+        _look_up_vjp(cell, d_drive_TBG, self.tokens_TB, d_table_VG)
         return cell.drive_vjp(d_table_VG, self.embedding_VE, workspace)
 
     def add(self, cell: PackedCell, d_inputs: Array, d_x_TBE: Array) -> Array:
         """The embedding's gradient with that of its vectors added."""
-        tokens_N = self.tokens_TB.reshape(-1)
-        d_inputs += cell.kernels.lookup_gradient(d_x_TBE.reshape(len(tokens_N), -1), tokens_N, len(d_inputs))
+        d_inputs += _look_up_vjp(cell, d_x_TBE, self.tokens_TB, np.empty_like(d_inputs))
         return d_inputs
+
+
+@dataclass(frozen=True)
+class VectorTokens:
+    """Embedded tokens as vectors: where these are dropped, or too few to make a table for."""
+
+    tokens_TB: Array
+    embedding_VE: Array
+    drop: Callable[[Array], Array] | None
+    """The dropout of vectors, and of their gradient."""
+
+    @property
+    def x_TBE(self) -> Array:
+        """The vectors, not dropped."""
+        return self.embedding_VE[self.tokens_TB]
+
+    def drive(self, cell: PackedCell, workspace: Workspace) -> Array:
+        """The first layer's drive [T,B,G]."""
+        return Vectors(self._dropped(cell, workspace)).drive(cell, workspace)
+
+    def drive_vjp(self, cell: PackedCell, d_drive_TBG: Array, workspace: Workspace,
+                  ) -> tuple[Array, Array, Array]:
+        """(d_embedding [V,E], d_weight_ih, d_bias [G])."""
+        dropped = Vectors(self._dropped(cell, workspace))
+        d_x_TBE, d_weight, d_bias_G = dropped.drive_vjp(cell, d_drive_TBG, workspace)
+        if self.drop is not None:
+            d_x_TBE = self.drop(d_x_TBE)
+        d_embedding_VE = workspace.array("d_embedding", self.embedding_VE.shape, d_x_TBE.dtype)
+        _look_up_vjp(cell, d_x_TBE, self.tokens_TB, d_embedding_VE)
+        return d_embedding_VE, d_weight, d_bias_G
+
+    def add(self, cell: PackedCell, d_inputs: Array, d_x_TBE: Array) -> Array:
+        """The embedding's gradient with that of its vectors added."""
+        d_inputs += _look_up_vjp(cell, d_x_TBE, self.tokens_TB, np.empty_like(d_inputs))
+        return d_inputs
+
+    def _dropped(self, cell: PackedCell, workspace: Workspace) -> Array:
+        x_TBE = _look_up(cell, self.embedding_VE, self.tokens_TB, workspace, "vectors")
+        return x_TBE if self.drop is None else self.drop(x_TBE)
 
 
 @dataclass(frozen=True)
@@ -85,7 +124,7 @@ class OneHotTokens:
     def drive(self, cell: PackedCell, workspace: Workspace) -> Array:
         """The first layer's drive [T,B,G]."""
         if self.table_VG is not None and self.scale_TB is None:
-            return _rows(cell, self.table_VG, self.tokens_TB, workspace)
+            return _look_up(cell, self.table_VG, self.tokens_TB, workspace, "drive")
         G, V = cell.weight_ih.shape
         weight_GV = cell.cell.parameters["weight_ih"]
         if self.tokens_TB.size < V:
@@ -93,7 +132,7 @@ class OneHotTokens:
         else:
             columns_VG = workspace.array("table", (V, G), weight_GV.dtype)
             np.copyto(columns_VG, weight_GV.T)
-            drive_TBG = _rows(cell, columns_VG, self.tokens_TB, workspace)
+            drive_TBG = _look_up(cell, columns_VG, self.tokens_TB, workspace, "drive")
         if self.scale_TB is not None:
             drive_TBG *= self.scale_TB[:, :, None]
         drive_TBG += cell.bias_G
@@ -103,14 +142,12 @@ class OneHotTokens:
                   ) -> tuple[None, Array, Array]:
         """(None: nothing is learned in the inputs, d_weight_ih, d_bias [G])."""
         G, V = cell.weight_ih.shape
-        tokens_N = self.tokens_TB.reshape(-1)
-        d_drive_NG = d_drive_TBG.reshape(len(tokens_N), G)
-        d_bias_G = cell.kernels.bias_gradient(d_drive_NG)
+        d_bias_G = cell.kernels.bias_gradient(d_drive_TBG.reshape(-1, G))
         if self.scale_TB is not None:
-            d_drive_NG *= self.scale_TB.reshape(-1, 1)
-        d_columns_VG = workspace.array("table", (V, G), d_drive_NG.dtype)
-        cell.kernels.lookup_gradient(d_drive_NG, tokens_N, V, out=d_columns_VG)
-        d_weight = workspace.array("d_weight_ih", (G, V), d_drive_NG.dtype)
+            d_drive_TBG *= self.scale_TB[:, :, None]
+        d_columns_VG = workspace.array("table", (V, G), d_drive_TBG.dtype)
+        _look_up_vjp(cell, d_drive_TBG, self.tokens_TB, d_columns_VG)
+        d_weight = workspace.array("d_weight_ih", (G, V), d_drive_TBG.dtype)
         np.copyto(d_weight, d_columns_VG.T)
         return None, d_weight, d_bias_G
 
@@ -118,7 +155,14 @@ class OneHotTokens:
         """Nothing is learned in the inputs."""
 
 
-def _rows(cell: PackedCell, table_VG: Array, tokens_TB: Array, workspace: Workspace) -> Array:
-    drive_NG = workspace.array("drive", (tokens_TB.size, table_VG.shape[1]), table_VG.dtype)
-    cell.kernels.lookup(table_VG, tokens_TB.reshape(-1), out=drive_NG)
-    return drive_NG.reshape(*tokens_TB.shape, -1)
+def _look_up(cell: PackedCell, table_VG: Array, tokens_TB: Array, workspace: Workspace, name: str) -> Array:
+    """The table's row of each token [T,B,G]."""
+    rows_NG = workspace.array(name, (tokens_TB.size, table_VG.shape[1]), table_VG.dtype)
+    cell.kernels.lookup(table_VG, tokens_TB.reshape(-1), out=rows_NG)
+    return rows_NG.reshape(*tokens_TB.shape, -1)
+
+
+def _look_up_vjp(cell: PackedCell, d_TBG: Array, tokens_TB: Array, out: Array) -> Array:
+    """The table's gradient [V,G]."""
+    d_NG = d_TBG.reshape(tokens_TB.size, -1)
+    return cell.kernels.lookup_gradient(d_NG, tokens_TB.reshape(-1), len(out), out=out)

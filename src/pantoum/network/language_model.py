@@ -114,12 +114,12 @@ class LanguageModel:
         targets_N = targets_TB.reshape(-1)
         nats_N, predictions_N, d_hidden_NH, of_head = packed.head.gradients(
             hidden_TBH.reshape(T * B, -1), targets_N, workspace.scope("head"))
-        d_inputs, _, of_stack = packed.stack.backward(
+        d_embedding_VE, _, of_stack = packed.stack.backward(
             tape, d_hidden_NH.reshape(hidden_TBH.shape), spend=True, workspace=workspace.scope("stack"))
         return StepResult(
             loss=float(nats_N.mean(dtype=np.float64)), accuracy=float((predictions_N == targets_N).mean()),
             predictions_BT=np.ascontiguousarray(predictions_N.reshape(T, B).T), state=state,
-            gradients=self._by_name(d_inputs, of_stack, of_head, tokens_TB))
+            gradients=self._by_name(d_embedding_VE, of_stack, of_head))
 
     def logits(self, tokens_BT: Array, state: Any, *, reset_BT: Array | None = None,
                lengths: Array | None = None) -> tuple[Array, Any]:
@@ -141,27 +141,21 @@ class LanguageModel:
         return self.pack().hidden(tokens_BT, state, reset_BT=reset_BT)
 
     def _embedding(self, embedding_size: int, seed: int | None) -> Array:
-        """Normal initial vectors, of deviation 1 as PyTorch's, or of length 1 where the head uses them
-        too."""
+        """Normal initial vectors: of deviation 1 as PyTorch's; of length 1 where the head shares them."""
         shape = (self.vocab_size, embedding_size)
         if seed is None:
             return np.zeros(shape, self.dtype)
         deviation = embedding_size**-0.5 if self.config.tied else 1.0
         return (generator(seed, 0).standard_normal(shape) * deviation).astype(self.dtype)
 
-    def _by_name(self, d_inputs: Any, of_stack: dict[str, Array], of_head: dict[str, Array], tokens_TB: Array,
+    def _by_name(self, d_embedding_VE: Any, of_stack: dict[str, Array], of_head: dict[str, Array],
                  ) -> dict[str, Array]:
         """The gradients of the parts under the model's names and in its order."""
         found = {"stack." + name: d for name, d in of_stack.items()}
         found |= {"head." + name: d for name, d in of_head.items()}
         if self.embedding_VE is not None:
-            d_embedding_VE = d_inputs
-            if d_inputs.ndim == 3:  # the vectors' own gradient [T,B,E], not the table's [V,E]
-                kernels = self.stack.cells[0].pack().kernels
-                d_embedding_VE = kernels.lookup_gradient(d_inputs.reshape(tokens_TB.size, -1),
-                                                         tokens_TB.reshape(-1), self.vocab_size)
             if self.config.tied:
-                d_embedding_VE = d_embedding_VE + found.pop("head.weight")
+                d_embedding_VE += found.pop("head.weight")
             found["embedding.weight"] = d_embedding_VE
         return {name: found[name] for name in self.parameters}
 

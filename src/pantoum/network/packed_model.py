@@ -10,6 +10,7 @@ Shapes: B streams, T steps, N = T*B, H units, V symbols, G gate rows.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from pantoum.errors import SettingError
 from pantoum.kernels import Array, Workspace
 from pantoum.network.block import DropoutDraw, check_lengths, check_resets, check_state
 from pantoum.network.cell import Inputs
-from pantoum.network.embedding import OneHotTokens, TableTokens, symbol_drives
+from pantoum.network.embedding import OneHotTokens, TableTokens, VectorTokens, symbol_drives
 from pantoum.network.head import PackedHead
 from pantoum.network.stack import PackedStack
 from pantoum.network.tokens import time_major_tokens
@@ -59,10 +60,14 @@ class PackedLanguageModel:
 
     def last_logits(self, tokens_BT: Array, state: Any, *, lengths: Array | None = None,
                     ) -> tuple[Array, Any, Array]:
-        """(logits [B,V] after each row's last token, state, hidden [B,H] there)."""
+        """(logits [B,V] after each row's last token, state, hidden [B,H] there); each row has one."""
+        if lengths is not None and np.size(lengths) and np.min(lengths) < 1:
+            raise SettingError("lengths", np.asarray(lengths).tolist(),
+                               "must be at least 1: each row needs a last token",
+                               "leave rows of length 0 out")
         hidden_TBH, state = self._read(tokens_BT, state, None, lengths)
         T, B, _ = hidden_TBH.shape
-        last_B = np.full(B, T - 1) if lengths is None else np.maximum(np.asarray(lengths) - 1, 0)
+        last_B = np.full(B, T - 1) if lengths is None else np.asarray(lengths) - 1
         hidden_BH = hidden_TBH[last_B, np.arange(B)]
         return self.head.logits(hidden_BH), state, hidden_BH
 
@@ -84,22 +89,21 @@ class PackedLanguageModel:
         hidden_TBH, state = self._read(tokens_BT, state, reset_BT, None)
         return np.ascontiguousarray(hidden_TBH.swapaxes(0, 1)), state
 
-    def inputs(self, tokens_TB: Array, dropout: DropoutDraw | None, training: bool) -> Array | Inputs:
+    def inputs(self, tokens_TB: Array, dropout: DropoutDraw | None, training: bool) -> Inputs:
         """What the stack takes for these tokens: the shortest way to the first layer."""
-        model, cell = self.model, self.stack.cells[0]
-        rate = self.model.stack.dropout.inputs if dropout is not None else 0.0
+        model = self.model
+        if model.stack.dropout.inputs == 0:
+            dropout = None
         many = tokens_TB.size > model.vocab_size
         table_VG = None if training else self._kept_table(many)
         if model.embedding_VE is None:
-            scale_TB = None
-            if dropout is not None and rate:
-                scale_TB = self.stack.kernels.dropout_scales(
-                    tokens_TB, rate, dropout.seed, dropout.step, 0, dropout.streams_B,
-                    self.model.stack.dropout.kind == "variational").astype(model.dtype)
+            scale_TB = None if dropout is None else self.stack.drop_one(tokens_TB, 0, dropout)
             return OneHotTokens(tokens_TB, scale_TB, table_VG, model.vocab_size)
-        if rate or (table_VG is None and not many):
-            vectors_NE = cell.kernels.lookup(model.embedding_VE, tokens_TB.reshape(-1))
-            return vectors_NE.reshape(*tokens_TB.shape, -1)
+        if dropout is not None:
+            drop = partial(self.stack.drop, layer=0, dropout=dropout)
+            return VectorTokens(tokens_TB, model.embedding_VE, drop)
+        if table_VG is None and not many:
+            return VectorTokens(tokens_TB, model.embedding_VE, None)
         return TableTokens(tokens_TB, model.embedding_VE, table_VG)
 
     def _kept_table(self, many: bool) -> Array | None:

@@ -140,15 +140,26 @@ class PackedStack(PackedBlock):
             return source
         return Vectors(self._drop(source.x_TBE, layer, dropout, workspace))
 
-    def _drop(self, x_TBE: Array, layer: int, dropout: DropoutDraw | None, workspace: Workspace) -> Array:
+    def drop(self, x_TBE: Array, layer: int, dropout: DropoutDraw, workspace: Workspace | None = None,
+             ) -> Array:
         """The dropout of a layer's input, or of its gradient."""
-        rate = self.stack.dropout_rate(layer)
-        if dropout is None or not rate:
-            return x_TBE
+        out = None if workspace is None else workspace.array("dropped", x_TBE.shape, x_TBE.dtype)
         return self.kernels.dropout(
-            x_TBE, rate, dropout.seed, dropout.step, layer, dropout.streams_B,
-            self.stack.dropout.kind == "variational",
-            out=workspace.array("dropped", x_TBE.shape, x_TBE.dtype), workspace=workspace)
+            x_TBE, self.stack.dropout_rate(layer), dropout.seed, dropout.step, layer, dropout.streams_B,
+            self.stack.dropout.kind == "variational", out=out, workspace=workspace)
+
+    def drop_one(self, units_TB: Array, layer: int, dropout: DropoutDraw) -> Array:
+        """What ``drop`` multiplies one unit of each row by [T,B]."""
+        scales_TB = self.kernels.dropout_scales(
+            units_TB, self.stack.dropout_rate(layer), dropout.seed, dropout.step, layer, dropout.streams_B,
+            self.stack.dropout.kind == "variational")
+        return scales_TB.astype(self.stack.dtype)
+
+    def _drop(self, x_TBE: Array, layer: int, dropout: DropoutDraw | None, workspace: Workspace) -> Array:
+        """``drop``, where there is anything to drop."""
+        if dropout is None or not self.stack.dropout_rate(layer):
+            return x_TBE
+        return self.drop(x_TBE, layer, dropout, workspace)
 
     def _normalise(self, y_TBH: Array, layer: int, workspace: Workspace) -> tuple[Array, Any]:
         own = self.stack.norms[layer]

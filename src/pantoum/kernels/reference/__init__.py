@@ -3,11 +3,7 @@
 One file an operation. Every function works in float32 and float64 and states its equations.
 """
 
-from pantoum.kernels.reference.cross_entropy import (
-    cross_entropy,
-    cross_entropy_gradient,
-    softmax_cross_entropy,
-)
+from pantoum.kernels.reference.cross_entropy import cross_entropy, cross_entropy_gradient
 from pantoum.kernels.reference.dropout import dropout, dropout_scales
 from pantoum.kernels.reference.embedding import lookup, lookup_gradient
 from pantoum.kernels.reference.gru import gru_scan, gru_scan_vjp
@@ -46,5 +42,4 @@ __all__ = [
     "pack",
     "rnn_scan",
     "rnn_scan_vjp",
-    "softmax_cross_entropy",
 ]
