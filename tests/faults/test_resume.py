@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pantoum.errors import RunError, SettingError
-from pantoum.formats import checkpoint, model_file
+from pantoum.formats import checkpoint, metrics, model_file
 
 
 def digest(path):
@@ -90,6 +90,15 @@ def test_the_history_of_a_resumed_run_is_that_of_all_its_sessions(run):
     first = run("run", steps=8, stop_after=3)
     second = run("run", resume=True)
     assert second.history[: len(first.history)] == first.history and second.history[-1].step == 8
+
+
+def test_steps_that_come_again_are_in_the_log_once(run, tmp_path):
+    run("run", steps=12, stop_after=7)
+    log = tmp_path / "run" / "metrics.jsonl"
+    later = {**metrics.read(log)[-1], "step": 9}
+    metrics.append(log, later)
+    run("run", resume=True)
+    assert later not in metrics.read(log)
 
 
 def test_a_finished_run_goes_further_from_where_the_rate_began_to_fall(run, tmp_path):

@@ -19,8 +19,8 @@ from typing import Any
 
 from pantoum.config import DropoutConfig, TrainSettings
 from pantoum.data.prepare import Prepared, differences, open_prepared
-from pantoum.errors import CheckpointError, RunError, SettingError
-from pantoum.formats import checkpoint
+from pantoum.errors import CheckpointError, RunError, SettingError, StorageError
+from pantoum.formats import checkpoint, metrics
 from pantoum.formats.checkpoint import Checkpoint
 from pantoum.training.assembly import Run, assemble
 from pantoum.training.begin import begin, every, identity, read_source
@@ -67,11 +67,20 @@ def resume(folder: RunFolder, settings: TrainSettings, texts: Sequence[str], clo
         found, state, went_back = _with_budget(folder, found, state, asked, prepared, notes)
     run = assemble(folder, prepared, state, weights=_source_weights(recorded.from_, state))
     run.go_to(found)
+    _drop_later_records(folder, state.step, notes)
     run.notes, run.checkpoint_every = notes, every(settings)
     run.opens_span, run.went_back = opens_span, went_back
     lost = run.keep_best.recall(folder.model)
     run.notes += [f"going on from step {state.step:,}", *([lost] if lost else [])]
     return run
+
+
+def _drop_later_records(folder: RunFolder, step: int, notes: list[str]) -> None:
+    """The steps after the checkpoint will be told again; a log that cannot be changed does not stop a run."""
+    try:
+        metrics.truncate_after(folder.metrics, step)
+    except StorageError as problem:
+        notes.append(f"the log keeps records of steps that will come again: {problem}")
 
 
 def _from_the_start(folder: RunFolder, settings: TrainSettings, recorded: TrainSettings, texts: Sequence[str],
