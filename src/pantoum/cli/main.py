@@ -161,10 +161,9 @@ def _end(output: Output, line: str, code: int) -> int:
 
 def _as_typed(error: PantoumError, arguments: argparse.Namespace) -> str:
     """The error's line, a setting named by the flag that a person would type."""
-    known = isinstance(error, SettingError) and hasattr(arguments, error.argument)
-    if not known:
+    if not (isinstance(error, SettingError) and hasattr(arguments, error.argument)):
         return str(error)
-    setting = error.argument  # type: ignore[attr-defined]
+    setting = error.argument
     return str(error).replace(setting, flag(setting)) if setting != "model" else str(error)
 
 
