@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from pantoum.training.signals import StopSignals
+from pantoum.training.signals import StopSignals, ending_at_once
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
@@ -42,3 +42,15 @@ def test_in_another_thread_nothing_is_installed():
     thread.start()
     thread.join()
     assert during == [(before, None)]
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_before_there_is_anything_to_save_a_signal_unwinds_the_stack(name):
+    number = getattr(signal, name)
+    before, cleared = signal.getsignal(number), []
+    with pytest.raises(SystemExit) as ended, ending_at_once():
+        try:
+            os.kill(os.getpid(), number)
+        finally:
+            cleared.append(True)
+    assert ended.value.code == 128 + number and cleared and signal.getsignal(number) is before

@@ -38,7 +38,7 @@ from pantoum.training.rhythm import ByClock, BySteps, Costs, Rhythm
 from pantoum.training.run_folder import create, find
 from pantoum.training.run_state import RunState
 from pantoum.training.schedule import Schedule
-from pantoum.training.signals import StopSignals
+from pantoum.training.signals import StopSignals, ending_at_once
 from pantoum.training.upkeep import Upkeep
 
 __all__ = ["Loop", "train"]
@@ -58,7 +58,8 @@ def train(settings: TrainSettings, texts: Sequence[str] = (), *,
     with RunLock(folder.path):
         checkpoint.clean_temporary(folder.path)
         try:
-            run = (resume if settings.resume else begin)(folder, settings, texts, clock, command)
+            with ending_at_once():
+                run = (resume if settings.resume else begin)(folder, settings, texts, clock, command)
         except BaseException:
             if not settings.resume:
                 durable.remove_tree(folder.path)  # it was made a moment ago, and nothing came of it

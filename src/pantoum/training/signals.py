@@ -2,6 +2,8 @@
 
 The handlers only note; the loop asks at each step, saves and returns. A second Ctrl-C raises
 ``KeyboardInterrupt`` at once: what is on disk is whole at every instant, so nothing has to be waited for.
+Before the first step there is nothing to save: ``ending_at_once`` lets SIGTERM and SIGHUP unwind the stack
+like Ctrl-C, so that what was begun is cleared away.
 Outside the ``with`` the handlers are what they were. In a thread other than the main one, where Python
 allows no handlers (a notebook's worker, say), nothing is installed and nothing is noted.
 """
@@ -10,11 +12,12 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any
 
-__all__ = ["StopSignals"]
+__all__ = ["StopSignals", "ending_at_once"]
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
@@ -49,3 +52,20 @@ class StopSignals:
             raise KeyboardInterrupt
         if self.received is None:
             self.received = signal.Signals(number).name
+
+
+@contextmanager
+def ending_at_once() -> Iterator[None]:
+    """While inside, SIGTERM and SIGHUP raise ``SystemExit`` (128 + their number, as shells tell it)."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    main = threading.current_thread() is threading.main_thread()
+    numbers = [getattr(signal, name) for name in NAMES[1:] if hasattr(signal, name)] if main else []
+    before = {number: signal.signal(number, end) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
