@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from pantoum.config import one_of
 from pantoum.inference.loaded_model import LoadedModel
+from pantoum.inference.reader import MakeReader, PlainReader
 
 __all__ = ["UNITS", "Score", "Scorer", "Scores", "group"]
 
@@ -69,11 +70,11 @@ class Scores:
 
 
 class Scorer:
-    """Scores a text as it comes."""
+    """Scores a text as it comes. ``reader`` makes what reads it: the model as it is, where none is given."""
 
-    def __init__(self, model: LoadedModel) -> None:
+    def __init__(self, model: LoadedModel, reader: MakeReader | None = None) -> None:
         self.model = model
-        self._state = model.network.initial_state(1)
+        self._reader = PlainReader(model) if reader is None else reader(1)
         self._last = model.border
         self._decoder = model.tokenizer.decoder()
         self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
@@ -108,9 +109,7 @@ class Scorer:
     def _losses(self, targets_T: NDArray[np.int64]) -> NDArray[np.float64]:
         inputs_BT = np.concatenate([[self._last], targets_T[:-1]])[None]
         reset_BT = None if self.model.eos is None else inputs_BT == self.model.eos
-        nats_BT, _, self._state = self.model.packed.losses(
-            inputs_BT, targets_T[None], self._state, reset_BT=reset_BT
-        )
+        nats_BT = self._reader.losses(inputs_BT, targets_T[None], reset_BT)
         self._last = int(targets_T[-1])
         return np.array(nats_BT[0], np.float64)
 

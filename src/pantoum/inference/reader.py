@@ -1,0 +1,64 @@
+"""What reads streams of tokens and gives the nats of what follows: one protocol, so that whoever asks for
+losses need not know whether the model that reads is fixed or adapts to what it has read.
+
+A reader is made for a number of streams and holds their state; each call goes on where the call before ended.
+``PlainReader`` is the trained model itself. It never keeps logits and never changes the model.
+
+Shape letters: B streams, T time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pantoum.inference.loaded_model import LoadedModel
+
+__all__ = ["MakeReader", "PlainReader", "Reader"]
+
+ROWS = 4096
+"""Tokens that the network reads at once: enough for products at full rate, few enough for the cache."""
+
+
+class Reader(Protocol):
+    """Reads B streams side by side, as they come."""
+
+    def losses(
+        self, inputs_BT: NDArray[np.int64], targets_BT: NDArray[np.int64], reset_BT: NDArray[np.bool_] | None
+    ) -> NDArray[Any]:
+        """Nats [B,T] of the targets, each after its input and all inputs before it, of earlier calls too.
+
+        B is the reader's own, T any number from 1 on. Where ``reset_BT`` holds, the state is zero before the
+        input is read."""
+        ...
+
+
+MakeReader = Callable[[int], Reader]
+"""Makes a reader of so many streams, all at their beginning."""
+
+
+class PlainReader:
+    """The trained model reads, and stays as it is."""
+
+    def __init__(self, model: LoadedModel, streams: int = 1) -> None:
+        self._packed = model.packed
+        self._state: Any = model.network.initial_state(streams)
+        self._width = max(1, ROWS // streams)
+
+    def losses(
+        self, inputs_BT: NDArray[np.int64], targets_BT: NDArray[np.int64], reset_BT: NDArray[np.bool_] | None
+    ) -> NDArray[Any]:
+        """Nats [B,T] of the targets."""
+        found = np.empty(inputs_BT.shape, np.float32)
+        for start in range(0, inputs_BT.shape[1], self._width):
+            part = np.s_[:, start : start + self._width]
+            found[part], _, self._state = self._packed.losses(
+                inputs_BT[part],
+                targets_BT[part],
+                self._state,
+                reset_BT=None if reset_BT is None else reset_BT[part],
+            )
+        return found
