@@ -1,13 +1,12 @@
-"""Whole training steps of the native core against PyTorch, TensorFlow and JAX, on the same threads.
+"""Whole training steps of the native core against PyTorch, TensorFlow and JAX, and the marks set for them.
 
-A step is forward, backward, clipping by norm and AdamW of a language model: embedding, a stack of cells, a
-head. Peers: ``nn.GRU`` and ``nn.LSTM``, float32 and bf16 autocast, with fused AdamW; Keras' GRU on TensorFlow
-and on JAX. Every contestant is a process of its own, the processes take turns, and the large matrix product
-[3000,512] x [512,1536] of PyTorch is timed in the same run. Rates count the nominal products of a step. Run
-it in an environment with the peers and pantoum:
+One run gives all: our cells in both precisions, the peers (``contestants.py`` says which and how), the rate
+of a large matrix product, one thread against two, and our steps beside a loop that never rests on one of
+the cores. The processes take turns (``turns.py``); rates count the nominal products of a step and its least
+time. Run it in an environment with the peers (benchmarks/requirements.txt) and NumPy:
 
-    python benchmarks/training.py [--json] [--seconds 40] [--threads 2] [--shape origin] [--only gru,torch]
-    python benchmarks/training.py --busy      a loop on one of the cores beside our steps
+    python benchmarks/training.py [--json] [--shape origin] [--seconds 4] [--only gru,torch]
+    python benchmarks/training.py --only ours:gru:bf16 --threads 1,2 --no-busy
 """
 
 from __future__ import annotations
@@ -15,222 +14,148 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
+
+from contestants import Shape
+from turns import Child, say, start, summary, take_turns
+
+from pantoum.training.run_folder import machine
 
 SHAPES = {"origin": {"B": 100, "T": 30, "H": 512, "L": 3, "V": 98},
           "small": {"B": 32, "T": 64, "H": 256, "L": 2, "V": 98}}
-GATES = {"rnn": 1, "gru": 3, "gru-before": 3, "lstm": 4, "mingru": 2}
-OURS = [(cell, precision) for cell in ("gru", "gru-before", "lstm") for precision in ("bf16", "float32")]
-PEERS = [("torch", "gru", "float32"), ("torch", "gru", "bf16"), ("torch", "lstm", "float32"),
-         ("torch", "lstm", "bf16"), ("tensorflow", "gru", "float32"), ("jax", "gru", "float32")]
-CONTESTANTS = ["product:float32", "product:bf16", *(f"ours:{c}:{p}" for c, p in OURS),
-               *(":".join(peer) for peer in PEERS)]
-CLIP, RATE = 1.0, 1e-3
-Step = Callable[[], Any]
+OURS = [f"ours:{cell}:{p}" for cell in ("gru", "gru-before", "lstm") for p in ("bf16", "float32")]
+GRU_PEERS = ["torch:gru:float32", "torch:gru:bf16", "tensorflow:gru:float32", "jax:gru:float32"]
+LSTM_PEERS = ["torch:lstm:float32", "torch:lstm:bf16"]
+CONTESTANTS = ["product:float32", "product:bf16", *OURS, *GRU_PEERS, *LSTM_PEERS]
+BEST = "ours:gru:bf16"
+BUSY_TURNS, BUSY_SECONDS = 3, 1.5
+# (what, of which shapes, the mark; a time ratio with "at most" has to be below it)
+MARKS: list[tuple[str, str, float]] = [
+    ("share of the bf16 product rate", "origin", 0.85),
+    ("GRU bf16 x nn.GRU float32", "origin", 2.5), ("GRU bf16 x nn.GRU float32", "small", 3.0),
+    ("GRU bf16 x best peer", "origin", 1.2), ("GRU bf16 x best peer", "small", 2.0),
+    ("LSTM bf16 x best peer", "origin", 1.15), ("LSTM bf16 x best peer", "small", 1.05),
+    ("LSTM bf16 x nn.LSTM float32", "origin", 1.9),
+    ("GRU float32 x nn.GRU float32", "origin", 1.2), ("GRU float32 x nn.GRU float32", "small", 1.8),
+    ("before / after, at most", "origin", 1.4), ("before / after, at most", "small", 1.4),
+    ("one thread / two threads", "origin", 1.85), ("one thread / two threads", "small", 1.85),
+    ("busy / alone, at most", "origin", 2.2), ("busy / alone, at most", "small", 2.2),
+]
 
 
-def ours(shape: dict[str, int], cell: str, precision: str) -> Step:
-    import numpy as np
-
-    from pantoum import kernels
-    from pantoum.network import LanguageModel
-    from pantoum.training.optimizer import make_optimizer
-
-    model = LanguageModel(shape["V"], shape["H"], cell, shape["H"], shape["L"])
-    optimizer, workspace = make_optimizer("adamw", model.parameters, 0.01), kernels.Workspace()
-    tokens = np.random.default_rng(0).integers(0, shape["V"], (shape["B"], shape["T"] + 1))
-    backend, run = kernels.backend(np.float32), {"state": model.initial_state(shape["B"])}
-
-    def step() -> float:
-        result = model.gradients(tokens[:, :-1], tokens[:, 1:], run["state"], workspace=workspace,
-                                 precision=precision)
-        run["state"] = result.state
-        norm = backend.global_norm(result.gradients.values())
-        optimizer.step(result.gradients, RATE, min(1.0, CLIP / norm))
-        return result.loss
-
-    return step
-
-
-def torch(shape: dict[str, int], cell: str, precision: str) -> Step:
-    import torch
-    from torch import nn
-
-    torch.manual_seed(0)
-    H, B = shape["H"], shape["B"]
-    embedding, head = nn.Embedding(shape["V"], H), nn.Linear(H, shape["V"])
-    layers = (nn.LSTM if cell == "lstm" else nn.GRU)(H, H, shape["L"], batch_first=True)
-    parameters = [p for module in (embedding, layers, head) for p in module.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=RATE, weight_decay=0.01, fused=True)
-    tokens = torch.randint(shape["V"], (B, shape["T"] + 1))
-    zeros = torch.zeros(shape["L"], B, H)
-    run: dict[str, Any] = {"state": (zeros, zeros) if cell == "lstm" else zeros}
-
-    def step() -> float:
-        optimizer.zero_grad()
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-            outputs, state = layers(embedding(tokens[:, :-1]), run["state"])
-            logits = head(outputs).flatten(0, 1)
-        run["state"] = tuple(s.detach() for s in state) if cell == "lstm" else state.detach()
-        loss = nn.functional.cross_entropy(logits.float(), tokens[:, 1:].flatten())
-        loss.backward()
-        nn.utils.clip_grad_norm_(parameters, CLIP)
-        optimizer.step()
-        return float(loss.detach())
-
-    return step
-
-
-def keras(shape: dict[str, int], cell: str, precision: str) -> Step:
-    import keras
-    import numpy as np
-
-    layers = [keras.layers.GRU(shape["H"], return_sequences=True) for _ in range(shape["L"])]
-    model = keras.Sequential([keras.layers.Embedding(shape["V"], shape["H"]), *layers,
-                              keras.layers.Dense(shape["V"])])
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.AdamW(RATE, weight_decay=0.01, global_clipnorm=CLIP), loss)
-    tokens = np.random.default_rng(0).integers(0, shape["V"], (shape["B"], shape["T"] + 1))
-    return lambda: model.train_on_batch(tokens[:, :-1], tokens[:, 1:])
-
-
-def product(shape: dict[str, int], cell: str, precision: str) -> Step:
-    import torch
-
-    kind = torch.bfloat16 if cell == "bf16" else torch.float32
-    a, b = torch.randn(3000, 512).to(kind), torch.randn(512, 1536).to(kind)
-    out = torch.empty(3000, 1536, dtype=kind)
-    return lambda: torch.mm(a, b, out=out)
-
-
-MAKE = {"ours": ours, "torch": torch, "tensorflow": keras, "jax": keras, "product": product}
-
-
-def serve(contestant: str, shape: dict[str, int]) -> None:
-    """The child: for each line of stdin, that many seconds of steps; answers with their times."""
-    kind, cell, precision = [*contestant.split(":"), ""][:3]
-    step = MAKE[kind](shape, cell, precision)
-    for _ in range(3):
-        step()
-    print("ready", flush=True)
-    for line in sys.stdin:
-        times, end = [], time.perf_counter() + float(line)
-        while not times or time.perf_counter() < end:
-            start = time.perf_counter()
-            step()
-            times.append(time.perf_counter() - start)
-        print(json.dumps(times), flush=True)
-
-
-class Child:
-    """One contestant's process."""
-
-    def __init__(self, contestant: str, shape: dict[str, int], threads: int) -> None:
-        source = str(Path(__file__).resolve().parent.parent / "src")
-        names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PANTOUM_THREADS",
-                 "TF_NUM_INTRAOP_THREADS")
-        self.process = subprocess.Popen(
-            [sys.executable, __file__, "--serve", contestant, "--size", json.dumps(shape)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-            env={**os.environ, **dict.fromkeys(names, str(threads)),
-                 "KERAS_BACKEND": contestant.split(":")[0],
-                 "PYTHONPATH": os.pathsep.join([source, os.environ.get("PYTHONPATH", "")])})
-        self.times: list[float] = []
-        assert self.process.stdout is not None
-        while (line := self.process.stdout.readline()).strip() != "ready":
-            if not line:
-                raise SystemExit(f"{contestant} did not start: is its framework installed?")
-
-    def run(self, seconds: float) -> None:
-        assert self.process.stdin is not None and self.process.stdout is not None
-        print(seconds, file=self.process.stdin, flush=True)
-        self.times += json.loads(self.process.stdout.readline())
-
-    def close(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait()
-
-
-def gigaflops(shape: dict[str, int], cell: str) -> float:
-    """Multiplications and additions of a step's dense products, forward and backward."""
-    H = shape["H"]
-    return 6 * shape["B"] * shape["T"] * (2 * GATES[cell] * H * H * shape["L"] + H * shape["V"]) / 1e9
-
-
-def measure(shape: dict[str, int], contestants: list[str], seconds: float, threads: int) -> dict[str, Any]:
-    """All of them in turns, for about so many seconds in all."""
-    children = {name: Child(name, shape, threads) for name in contestants}
-    turns = 4
-    for _ in range(turns):
-        for child in children.values():
-            child.run(seconds / turns / len(children))
-            time.sleep(0.05)  # a peer's threads spin for a while after their last work
-    found = {}
-    for name, child in children.items():
+def measure(shape: Shape, names: list[str], seconds: float, threads: list[int], busy: bool) -> dict[str, Any]:
+    """All of them in turns; then the best of ours beside a busy loop."""
+    ones = [f"{BEST}@{count}" for count in threads if count != max(threads)] if BEST in names else []
+    children, missing = start([*names, *ones], shape, max(threads))
+    take_turns(children, seconds)
+    found = {"contestants": {name: summary(child, shape) for name, child in children.items()},
+             "missing": missing}
+    if busy and BEST in children:
+        found["busy"] = beside_a_loop(children[BEST])
+    for child in children.values():
         child.close()
-        low, cell = min(child.times), name.split(":")[1]
-        work = 2 * 3000 * 512 * 1536 / 1e9 if name.startswith("product") else gigaflops(shape, cell)
-        found[name] = {"min": low, "median": statistics.median(child.times), "max": max(child.times),
-                       "steps": len(child.times), "gflops": work / low}
     return found
 
 
-def busy(shape: dict[str, int], threads: int) -> dict[str, Any]:
-    """Our steps alone, then with a loop that never rests on one of the cores."""
-    child = Child("ours:gru:bf16", shape, threads)
-    child.run(5)
-    alone, child.times = child.times, []
-    loop = subprocess.Popen([sys.executable, "-c", "while True: pass"])
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(loop.pid, {0})
-    child.run(10)
-    loop.kill()
-    loop.wait()
-    child.close()
-    return {"alone": statistics.median(alone), "busy": statistics.median(child.times),
-            "slower": statistics.median(child.times) / statistics.median(alone)}
+def beside_a_loop(child: Child) -> dict[str, float]:
+    """Medians of its steps, by turns alone and with a loop that never rests on one of the cores."""
+    alone, busy = list[float](), list[float]()
+    for _ in range(BUSY_TURNS):
+        alone += child.run(BUSY_SECONDS / 2)
+        loop = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(loop.pid, {min(os.sched_getaffinity(0))})
+        time.sleep(0.2)
+        busy += child.run(BUSY_SECONDS)
+        loop.kill()
+        loop.wait()
+    say("beside a busy loop: done")
+    return {"alone": statistics.median(alone), "busy": statistics.median(busy)}
+
+
+def ratios(found: dict[str, Any]) -> dict[str, float]:
+    """Every figure that a mark is set for, as far as its contestants ran. Ratios are of least times."""
+    seen = found["contestants"]
+    times = {name: each["min"] for name, each in seen.items()}
+    result: dict[str, float] = {}
+
+    def compare(what: str, slower: str, faster: str) -> None:
+        if slower in times and faster in times:
+            result[what] = times[slower] / times[faster]
+
+    for precision in ("float32", "bf16"):
+        product, own = f"product:{precision}", f"ours:gru:{precision}"
+        if product in seen and own in seen:
+            result[f"share of the {precision} product rate"] = seen[own]["gflops"] / seen[product]["gflops"]
+    for cell, peers in (("GRU", GRU_PEERS), ("LSTM", LSTM_PEERS)):
+        name = cell.lower()
+        for precision in ("float32", "bf16"):
+            compare(f"{cell} {precision} x nn.{cell} float32", f"torch:{name}:float32",
+                    f"ours:{name}:{precision}")
+        ran = [peer for peer in peers if peer in times]
+        if ran:
+            compare(f"{cell} bf16 x best peer", min(ran, key=times.__getitem__), f"ours:{name}:bf16")
+    compare("before / after, at most", "ours:gru-before:bf16", BEST)
+    compare("before / after, float32", "ours:gru-before:float32", "ours:gru:float32")
+    compare("one thread / two threads", f"{BEST}@1", BEST)
+    if "busy" in found:
+        result["busy / alone, at most"] = found["busy"]["busy"] / found["busy"]["alone"]
+    return result
+
+
+def judged(what: str, shape: str, value: float) -> dict[str, Any]:
+    """A figure with its mark, if there is one for this shape."""
+    mark = next((mark for name, where, mark in MARKS if (name, where) == (what, shape)), None)
+    met = None if mark is None else value <= mark if what.endswith("at most") else value >= mark
+    return {"what": what, "value": value, "mark": mark, "met": met}
+
+
+def show(report: dict[str, Any]) -> None:
+    """The report for people."""
+    print(", ".join(f"{key} {value}" for key, value in report.items() if key != "shapes"))
+    for name, found in report["shapes"].items():
+        print(f"\n{name}: " + " ".join(f"{k}={v}" for k, v in SHAPES[name].items()))
+        for contestant, r in found["contestants"].items():
+            print(f"  {contestant:24} min {r['min'] * 1e3:7.1f} ms  median {r['median'] * 1e3:7.1f}  "
+                  f"max {r['max'] * 1e3:7.1f}  ({r['steps']} steps)  {r['gflops']:5.0f} GFLOP/s")
+        if found["missing"]:
+            print("  NOT MEASURED, did not start: " + ", ".join(found["missing"]))
+        for row in found["ratios"]:
+            verdict = "" if row["mark"] is None else (
+                f"   mark {row['mark']:g}: {'met' if row['met'] else 'NOT met'}")
+            print(f"  {row['what']:36} {row['value']:6.2f}{verdict}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--seconds", type=float, default=40, help="for each shape, all contestants together")
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--seconds", type=float, default=4, help="for each contestant at each shape")
+    parser.add_argument("--threads", default=f"1,{os.cpu_count()}",
+                        help="the most: for all; fewer: for our GRU in bf16 beside it")
     parser.add_argument("--shape", choices=SHAPES)
     parser.add_argument("--only", help="contestants whose names contain one of these, with commas")
-    parser.add_argument("--busy", action="store_true")
-    parser.add_argument("--serve", help=argparse.SUPPRESS)
-    parser.add_argument("--size", type=json.loads, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.serve:
-        return serve(options.serve, options.size)
-    words = options.only.split(",") if options.only else [""]
-    contestants = [name for name in CONTESTANTS if any(word in name for word in words)]
-    report: dict[str, Any] = {"machine": platform.processor() or platform.machine(), "cores": os.cpu_count(),
-                              "threads": options.threads, "python": platform.python_version(), "shapes": {}}
-    for name in [options.shape] if options.shape else SHAPES:
-        report["shapes"][name] = (busy(SHAPES[name], options.threads) if options.busy else
-                                  measure(SHAPES[name], contestants, options.seconds, options.threads))
-    if options.json:
-        return print(json.dumps(report))
-    print(", ".join(f"{key} {value}" for key, value in report.items() if key != "shapes"))
-    for name, found in report["shapes"].items():
-        print(f"\n{name}: " + " ".join(f"{k}={v}" for k, v in SHAPES[name].items()))
-        for contestant, r in found.items():
-            text = f"{r:.3f}" if options.busy else (
-                f"min {r['min'] * 1e3:7.1f} ms  median {r['median'] * 1e3:7.1f}  "
-                f"max {r['max'] * 1e3:7.1f}  ({r['steps']} steps)  {r['gflops']:5.0f} GFLOP/s")
-            print(f"  {contestant:24} {text}")
-    return None
+    parser.add_argument("--no-busy", action="store_true", help="leave the busy loop out")
+    asked = parser.parse_args()
+    words = asked.only.split(",") if asked.only else [""]
+    names = [name for name in CONTESTANTS if any(word in name for word in words)]
+    threads = [int(count) for count in asked.threads.split(",")]
+    began = time.perf_counter()
+    report: dict[str, Any] = {"machine": machine(), "threads": max(threads), "shapes": {}}
+    for name in [asked.shape] if asked.shape else SHAPES:
+        say(f"{name}:")
+        found = measure(SHAPES[name], names, asked.seconds, threads, not asked.no_busy)
+        found["ratios"] = [judged(what, name, value) for what, value in ratios(found).items()]
+        report["shapes"][name] = found
+    report["took"] = round(time.perf_counter() - began, 1)
+    if asked.json:
+        print(json.dumps(report))
+    else:
+        show(report)
 
 
 if __name__ == "__main__":

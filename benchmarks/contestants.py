@@ -1,0 +1,135 @@
+"""The steps that benchmarks/training.py lets compete, and the process that one contestant runs in.
+
+A step is forward, backward, clipping by norm and AdamW of a language model: embedding, a stack of cells, a
+head. A contestant's name is ``KIND:CELL:PRECISION``: ``ours``, ``torch`` (``nn.GRU``, ``nn.LSTM``, bf16 by
+autocast, fused AdamW), ``tensorflow`` and ``jax`` (Keras' GRU); ``product:PRECISION`` is PyTorch's matrix
+product [3000,512] x [512,1536]. This file, run as a program, is the child: it makes ready, says so, and then
+does for each line of stdin as many seconds of steps, at least ``LEAST``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+GATES = {"rnn": 1, "gru": 3, "gru-before": 3, "lstm": 4, "mingru": 2}
+CLIP, RATE = 1.0, 1e-3
+WARM_UP = 2
+LEAST = 2
+"""Steps of a turn, however long they take."""
+Step = Callable[[], Any]
+Shape = dict[str, int]
+
+
+def gigaflops(shape: Shape, cell: str) -> float:
+    """Multiplications and additions of a step's dense products, forward and backward."""
+    H = shape["H"]
+    return 6 * shape["B"] * shape["T"] * (2 * GATES[cell] * H * H * shape["L"] + H * shape["V"]) / 1e9
+
+
+def work(name: str, shape: Shape) -> float:
+    """GFLOP of a contestant's step."""
+    kind, cell = name.split(":")[:2]
+    return 2 * 3000 * 512 * 1536 / 1e9 if kind == "product" else gigaflops(shape, cell)
+
+
+def ours(shape: Shape, cell: str, precision: str) -> Step:
+    import numpy as np
+
+    from pantoum import kernels
+    from pantoum.network import LanguageModel
+    from pantoum.training.optimizer import make_optimizer
+
+    model = LanguageModel(shape["V"], shape["H"], cell, shape["H"], shape["L"])
+    optimizer, workspace = make_optimizer("adamw", model.parameters, 0.01), kernels.Workspace()
+    tokens = np.random.default_rng(0).integers(0, shape["V"], (shape["B"], shape["T"] + 1))
+    backend, run = kernels.backend(np.float32), {"state": model.initial_state(shape["B"])}
+
+    def step() -> float:
+        result = model.gradients(tokens[:, :-1], tokens[:, 1:], run["state"], workspace=workspace,
+                                 precision=precision)
+        run["state"] = result.state
+        norm = backend.global_norm(result.gradients.values())
+        optimizer.step(result.gradients, RATE, min(1.0, CLIP / norm))
+        return result.loss
+
+    return step
+
+
+def torch(shape: Shape, cell: str, precision: str) -> Step:
+    import torch
+    from torch import nn
+
+    torch.manual_seed(0)
+    H, B = shape["H"], shape["B"]
+    embedding, head = nn.Embedding(shape["V"], H), nn.Linear(H, shape["V"])
+    layers = (nn.LSTM if cell == "lstm" else nn.GRU)(H, H, shape["L"], batch_first=True)
+    parameters = [p for module in (embedding, layers, head) for p in module.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=RATE, weight_decay=0.01, fused=True)
+    tokens = torch.randint(shape["V"], (B, shape["T"] + 1))
+    zeros = torch.zeros(shape["L"], B, H)
+    run: dict[str, Any] = {"state": (zeros, zeros) if cell == "lstm" else zeros}
+
+    def step() -> float:
+        optimizer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            outputs, state = layers(embedding(tokens[:, :-1]), run["state"])
+            logits = head(outputs).flatten(0, 1)
+        run["state"] = tuple(s.detach() for s in state) if cell == "lstm" else state.detach()
+        loss = nn.functional.cross_entropy(logits.float(), tokens[:, 1:].flatten())
+        loss.backward()
+        nn.utils.clip_grad_norm_(parameters, CLIP)
+        optimizer.step()
+        return float(loss.detach())
+
+    return step
+
+
+def keras(shape: Shape, cell: str, precision: str) -> Step:
+    """On the backend that KERAS_BACKEND names; the first step compiles, some ten seconds on JAX."""
+    import keras
+    import numpy as np
+
+    layers = [keras.layers.GRU(shape["H"], return_sequences=True) for _ in range(shape["L"])]
+    model = keras.Sequential([keras.layers.Embedding(shape["V"], shape["H"]), *layers,
+                              keras.layers.Dense(shape["V"])])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.AdamW(RATE, weight_decay=0.01, global_clipnorm=CLIP), loss)
+    tokens = np.random.default_rng(0).integers(0, shape["V"], (shape["B"], shape["T"] + 1))
+    return lambda: model.train_on_batch(tokens[:, :-1], tokens[:, 1:])
+
+
+def product(shape: Shape, precision: str, _: str) -> Step:
+    import torch
+
+    kind = torch.bfloat16 if precision == "bf16" else torch.float32
+    a, b = torch.randn(3000, 512).to(kind), torch.randn(512, 1536).to(kind)
+    out = torch.empty(3000, 1536, dtype=kind)
+    return lambda: torch.mm(a, b, out=out)
+
+
+MAKE = {"ours": ours, "torch": torch, "tensorflow": keras, "jax": keras, "product": product}
+
+
+def main() -> None:
+    """The child: NAME and the shape as JSON."""
+    name, shape = sys.argv[1], json.loads(sys.argv[2])
+    kind, cell, precision = [*name.split(":"), ""][:3]
+    step = MAKE[kind](shape, cell, precision)
+    for _ in range(WARM_UP):
+        step()
+    print("ready", flush=True)
+    for line in sys.stdin:
+        times, end = [], time.perf_counter() + float(line)
+        while len(times) < LEAST or time.perf_counter() < end:
+            start = time.perf_counter()
+            step()
+            times.append(time.perf_counter() - start)
+        print(json.dumps(times), flush=True)
+
+
+if __name__ == "__main__":
+    main()
