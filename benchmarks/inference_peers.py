@@ -1,0 +1,169 @@
+"""The peers of ``inference.py``: PyTorch and ONNX Runtime with a one-hot GRU of the same shape.
+
+PyTorch: ``nn.GRU`` on one-hot inputs and a ``nn.Linear``, eager, and the same quantised dynamically. ONNX
+Runtime: the step written by hand in two forms, with its GRU operator and with products and gates spelled
+out (only these can be quantised); the better one counts. Every peer draws its token from the softmax at
+temperature 0.8, as ours does. ``score`` reads given tokens one by one and keeps the nats of each.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from processes import Work
+
+TOKENS = 64
+"""Tokens in a step of one stream."""
+TEMPERATURE = 0.8
+V, H, L = 98, 512, 3
+
+
+def torch_model(quantised: bool) -> tuple[Any, Any]:
+    import torch
+
+    torch.manual_seed(0)
+    layers, head = torch.nn.GRU(V, H, L, batch_first=True).eval(), torch.nn.Linear(H, V).eval()
+    if quantised:
+        both = torch.ao.quantization.quantize_dynamic(
+            torch.nn.ModuleList([layers, head]), {torch.nn.GRU, torch.nn.Linear}, torch.qint8)
+        layers, head = both[0], both[1]
+    return layers, head
+
+
+def torch_writes(streams: int, quantised: bool = False) -> Work:
+    """The loop that people write: a token in, a distribution out, a draw."""
+    import torch
+
+    layers, head = torch_model(quantised)
+    run: dict[str, Any] = {"tokens": torch.zeros(streams, dtype=torch.long),
+                           "state": torch.zeros(L, streams, H)}
+    rounds = TOKENS if streams == 1 else 1
+
+    @torch.inference_mode()
+    def step() -> None:
+        for _ in range(rounds):
+            x = torch.nn.functional.one_hot(run["tokens"], V).float().unsqueeze(1)
+            y, run["state"] = layers(x, run["state"])
+            p = torch.softmax(head(y[:, 0]) / TEMPERATURE, -1)
+            run["tokens"] = torch.multinomial(p, 1)[:, 0]
+            run["tokens"].tolist()  # somebody reads what was written
+
+    return Work(step, rounds * streams)
+
+
+def torch_scores() -> Work:
+    """Given tokens, one at a time."""
+    import torch
+
+    layers, head = torch_model(False)
+    run = {"state": torch.zeros(L, 1, H)}
+    tokens = torch.from_numpy(np.random.default_rng(0).integers(0, V, 501))
+
+    @torch.inference_mode()
+    def step() -> None:
+        for at in range(500):
+            x = torch.nn.functional.one_hot(tokens[at : at + 1], V).float().unsqueeze(1)
+            y, run["state"] = layers(x, run["state"])
+            float(-torch.log_softmax(head(y[0, 0]), -1)[tokens[at + 1]])
+
+    return Work(step, 500)
+
+
+def onnx_writes(form: str, threads: int, quantised: bool = False) -> Work:
+    """The same loop around ONNX Runtime, NumPy for the draw."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "step.onnx")
+        path.write_bytes(onnx_step(form).SerializeToString())
+        if quantised:
+            from onnxruntime.quantization import QuantType, quantize_dynamic
+
+            quantize_dynamic(path, Path(folder, "int8.onnx"), weight_type=QuantType.QInt8, per_channel=True)
+            path = Path(folder, "int8.onnx")
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    random, eye = np.random.default_rng(0), np.eye(V, dtype=np.float32)
+    run: dict[str, Any] = {"token": 0, "state": [np.zeros((1, H), np.float32)] * L}
+    names = [f"h{layer}" for layer in range(L)]
+
+    def step() -> None:
+        for u in random.random(TOKENS):
+            token = run["token"]
+            x = np.array([token]) if form == "products" else eye[token : token + 1]
+            inputs = {"x": x, **dict(zip(names, run["state"], strict=True))}
+            logits, *run["state"] = session.run(None, inputs)
+            z = logits[0] / TEMPERATURE
+            cumulative = np.cumsum(np.exp(z - z.max()))
+            run["token"] = int(np.searchsorted(cumulative, u * cumulative[-1]))
+
+    return Work(step, TOKENS)
+
+
+def onnx_step(form: str) -> Any:
+    """One token through the stack: inputs x (one-hot [1,V], or the token) and h0.. [1,H]; outputs the logits
+    and the new states."""
+    from onnx import TensorProto, checker, helper, numpy_helper
+
+    random = np.random.default_rng(0)
+    nodes: list[Any] = []
+    weights: list[Any] = []
+
+    def constant(name: str, *shape: int, value: Any = None) -> str:
+        array = random.uniform(-H**-0.5, H**-0.5, shape).astype(np.float32) if value is None else value
+        weights.append(numpy_helper.from_array(array, name))
+        return name
+
+    def node(kind: str, inputs: list[str], *outputs: str, **attributes: Any) -> str:
+        nodes.append(helper.make_node(kind, inputs, list(outputs), **attributes))
+        return outputs[0]
+
+    by_row = form == "products"  # the first layer's input product is a row of a table, as ours is
+    x = "x"
+    one = constant("one", value=np.ones((1, 1), np.float32)) if by_row else ""
+    lead = "" if by_row else constant("lead", value=np.array([0]))
+    for layer in range(L):
+        h, new, K = f"h{layer}", f"new{layer}", V if layer == 0 else H
+        name = f"l{layer}."
+        if form == "gru":
+            bias = constant(name + "b", 1, 6 * H)
+            x3, h3 = (node("Unsqueeze", [a, lead], name + a + "3") for a in (x, h))
+            node("GRU", [x3, constant(name + "w", 1, 3 * H, K), constant(name + "r", 1, 3 * H, H), bias, "",
+                         h3], "", name + "y", hidden_size=H, linear_before_reset=1)
+            x = node("Squeeze", [name + "y", lead], new)
+            continue
+        gates = []
+        for side, inputs, rows in (("i", x, K), ("h", h, H)):
+            if inputs == "x":
+                product = node("Gather", [constant(name + "table", V, 3 * H), "x"], name + "pi")
+            else:
+                product = node("MatMul", [inputs, constant(name + "w" + side, rows, 3 * H)],
+                               name + "p" + side)
+            total = node("Add", [product, constant(name + "b" + side, 3 * H)], name + "s" + side)
+            names = [name + side + gate for gate in "rzn"]
+            node("Split", [total], *names, axis=1, num_outputs=3)
+            gates.append(names)
+        (ir, iz, in_), (hr, hz, hn) = gates
+        r = node("Sigmoid", [node("Add", [ir, hr], name + "r+")], name + "r")
+        z = node("Sigmoid", [node("Add", [iz, hz], name + "z+")], name + "z")
+        n = node("Tanh", [node("Add", [in_, node("Mul", [r, hn], name + "rh")], name + "n+")], name + "n")
+        keep = node("Mul", [z, h], name + "zh")
+        take = node("Mul", [node("Sub", [one, z], name + "1-z"), n], name + "zn")
+        x = node("Add", [keep, take], new)
+    node("Add", [node("MatMul", [x, constant("head", H, V)], "product"), constant("bias", V)], "logits")
+
+    def value(name: str, size: int) -> Any:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, size])
+
+    token = helper.make_tensor_value_info("x", TensorProto.INT64, [1]) if by_row else value("x", V)
+    inputs = [token, *(value(f"h{layer}", H) for layer in range(L))]
+    outputs = [value("logits", V), *(value(f"new{layer}", H) for layer in range(L))]
+    graph = helper.make_graph(nodes, "step", inputs, outputs, weights)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+    checker.check_model(model)
+    return model
