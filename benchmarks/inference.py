@@ -26,8 +26,8 @@ from typing import Any
 
 import inference_peers as peers
 from inference_peers import TOKENS, H, L, V
-from startup import write_model
 from processes import Child, Work, machine, serve, take_turns
+from startup import write_model
 
 SECTIONS = {
     "one": ["ours one float32", "ours one int8", "ours bytes float32", "ours bytes int8",
