@@ -236,6 +236,27 @@ typedef struct {
 } pantoum_average_args;
 PANTOUM_API int pantoum_average(const pantoum_average_args*);
 
+/* ---- adapting ------------------------------------------------------------------------------- */
+/* squares = keep * squares + share * (the sum of a row's squares) */
+typedef struct {
+  const float* gradient; /* [rows, columns], columns at least 1 */
+  float* squares;        /* [rows] */
+  int64_t rows, columns;
+  float keep, share;
+} pantoum_row_squares_args;
+PANTOUM_API int pantoum_row_squares(const pantoum_row_squares_args*);
+
+/* parameter += back * (trained - parameter) - speed * gradient */
+typedef struct {
+  float* parameter;      /* [rows, columns], columns at least 1 */
+  const float* gradient; /* [rows, columns] */
+  const float* trained;  /* [rows, columns] */
+  const float* speed;    /* [rows] */
+  const float* back;     /* [rows] */
+  int64_t rows, columns;
+} pantoum_adapt_args;
+PANTOUM_API int pantoum_adapt(const pantoum_adapt_args*);
+
 #ifdef __cplusplus
 }
 #endif

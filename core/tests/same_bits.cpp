@@ -156,7 +156,12 @@ void others(std::int64_t N, std::int64_t K, std::int64_t V, int precision, Hash&
   must(pantoum_adamw(&adamw), "adamw");
   const pantoum_average_args average{averaged.data(), parameter.data(), V * K, 0.1f};
   must(pantoum_average(&average), "average");
-  for (const Floats* f : {&y, &parameter, &moment, &second, &averaged}) hash.add(*f);
+  Floats of_rows(V);
+  const pantoum_row_squares_args rows{d_weight.data(), of_rows.data(), V, K, 0.5f, 2.0f};
+  must(pantoum_row_squares(&rows), "row_squares");
+  const pantoum_adapt_args adapt{parameter.data(), d_weight.data(), weight.data(), of_rows.data(), bias.data(), V, K};
+  must(pantoum_adapt(&adapt), "adapt");
+  for (const Floats* f : {&y, &parameter, &moment, &second, &averaged, &of_rows}) hash.add(*f);
   hash.add(&total, sizeof total);
   for (Aligned* p : panels) delete p;
 }

@@ -29,12 +29,14 @@ from pantoum.errors import ModelFileError
 from pantoum.formats import bounded, durable, plain_json, tensor_layout
 from pantoum.formats.tensor_layout import Array
 
-__all__ = ["ModelFile", "is_model_file", "read", "write"]
+__all__ = ["SCALE", "ModelFile", "is_model_file", "read", "write"]
 
 FORMAT = "pantoum model"
 VERSION = 1
 TOKENIZER = "tokenizer"
 EXTRAS = "extras."
+SCALE = "adapt."
+"""Among the extras, before a parameter's name: the usual size of each row of its gradient."""
 TOKENIZER_LIMIT = 16_000_000
 NO_DIGITS = b"0" * 64
 DIGITS_AFTER = tensor_layout.METADATA_PREFIX + b'"{\\"sha256\\":\\"'

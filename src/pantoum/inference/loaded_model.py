@@ -37,6 +37,8 @@ class LoadedModel:
     sha256: str = ""
     """Of the model file; a state belongs to the model with the same one. Empty while a model trains."""
     path: Path | None = None
+    extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    """The file's arrays beside the weights, read-only."""
 
     @cached_property
     def packed(self) -> PackedLanguageModel:
@@ -91,7 +93,7 @@ def load(path: str | Path) -> LoadedModel:
         ModelConfig.from_spec(content.config), tokenizer.vocab_size, seed=None
     )
     _fill(network, content.parameters, file)
-    return LoadedModel(network, tokenizer, content.card, content.sha256, file)
+    return LoadedModel(network, tokenizer, content.card, content.sha256, file, content.extras)
 
 
 def _fill(network: LanguageModel, arrays: Mapping[str, NDArray[Any]], file: Path) -> None:

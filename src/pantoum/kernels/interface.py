@@ -154,6 +154,15 @@ class Kernels(Protocol):
         """One step of an exponential moving average, in place."""
         ...
 
+    def row_squares(self, gradient_RC: Array, squares_R: Array, keep: float, share: float) -> None:
+        """Running squares of rows, in place: keep * squares + share * (each row's sum of squares)."""
+        ...
+
+    def adapt(self, parameter_RC: Array, gradient_RC: Array, trained_RC: Array, speed_R: Array,
+              back_R: Array) -> None:
+        """One step of adapting, in place: parameter + back * (trained - parameter) - speed * gradient."""
+        ...
+
     @property
     def rnn_scan(self) -> Scan: ...
     @property

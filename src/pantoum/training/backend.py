@@ -2,8 +2,9 @@
 
 A step is two calls, because the guard decides between them: ``gradients`` computes and keeps what an update
 needs, ``update`` applies it. Weights change in ``update`` and ``restore`` only. ``snapshot`` is a
-copy of all arrays that a resumed run needs (weights, averaged weights, moments, counters), taken between
-steps; the loop adds the rest (cursor, carried state, the guard's record) which is its own.
+copy of all arrays that a resumed run needs (weights, averaged weights, moments, the gradients' scale,
+counters), taken between steps; the loop adds the rest (cursor, carried state, the guard's record) which is
+its own.
 
 Averaged weights: an exponential moving average of the weights after each update, whose decay rises from small
 values so that the first averages are not those of the initial weights.
@@ -24,6 +25,7 @@ from pantoum import kernels
 from pantoum.errors import CheckpointError
 from pantoum.kernels.workspace import Workspace
 from pantoum.network import LanguageModel
+from pantoum.training.gradient_scale import GradientScale
 from pantoum.training.optimizer import Optimizer
 
 __all__ = ["Backend", "LocalBackend", "StepResult"]
@@ -62,6 +64,9 @@ class Backend(Protocol):
     def weights(self, averaged: bool) -> Mapping[str, Array] | None:
         """The parameters, or their running average (``None`` without one): views, to be copied to be kept."""
 
+    def gradient_scale(self) -> dict[str, Array]:
+        """The usual size of each row of each gradient, by parameter name; fresh arrays."""
+
     def snapshot(self) -> dict[str, Array]:
         """Copies of all arrays that ``restore`` needs."""
 
@@ -70,7 +75,7 @@ class Backend(Protocol):
 
 
 class LocalBackend:
-    """The one implementation for one process: a ``LanguageModel``, an optimiser, an average."""
+    """The one implementation for one process: a ``LanguageModel``, an optimiser, an average, a scale."""
 
     def __init__(self, model: LanguageModel, optimizer: Optimizer, *, seed: int,
                  average: float | None, precision: str = "float32") -> None:
@@ -85,6 +90,8 @@ class LocalBackend:
         self._workspace = Workspace()
         self._gradients: Mapping[str, Array] = {}
         self._norm = 0.0
+        self._targets = 0
+        self._scale = GradientScale(model.parameters)
 
     def initial_state(self, batch_size: int) -> State:
         """The zero state of ``batch_size`` streams."""
@@ -98,13 +105,14 @@ class LocalBackend:
             result = self.model.gradients(inputs_BT, targets_BT, state, reset_BT=reset_BT,
                                           dropout_key=(self._seed, step), streams=streams,
                                           workspace=self._workspace, precision=self._precision)
-            self._gradients = result.gradients
+            self._gradients, self._targets = result.gradients, np.size(targets_BT)
             self._norm = self._kernels.global_norm(result.gradients.values())
         return StepResult(float(result.loss), float(result.accuracy), self._norm, result.state)
 
     def update(self, rate: float, clip: float | None) -> None:
         """Clip by norm, one step of the optimiser, one of the average."""
         factor = 1.0 if clip is None or self._norm <= clip else clip / self._norm
+        self._scale.updated(self._gradients, self._optimizer.steps, self._targets, factor)
         self._optimizer.step(self._gradients, rate, factor)
         if self._averaged is not None and self._decay is not None:
             steps = self._optimizer.steps
@@ -116,8 +124,12 @@ class LocalBackend:
         """The parameters, or their running average."""
         return self._averaged if averaged else self.model.parameters
 
+    def gradient_scale(self) -> dict[str, Array]:
+        """The usual size of each row of each gradient."""
+        return self._scale.roots()
+
     def snapshot(self) -> dict[str, Array]:
-        """Copies under ``weights.``, ``averaged.`` and ``optimizer.``."""
+        """Copies under ``weights.``, ``averaged.``, ``optimizer.`` and ``scale.``."""
         return {name: array.copy() for name, array in self._arrays().items()}
 
     def restore(self, arrays: Mapping[str, Array]) -> None:
@@ -137,5 +149,5 @@ class LocalBackend:
         """The very arrays in use, by their names in a snapshot."""
         counted = {"steps": np.array([self._optimizer.steps], np.int64)}
         parts = {"weights": self.model.parameters, "averaged": self._averaged or {},
-                 "optimizer": {**self._optimizer.arrays(), **counted}}
+                 "optimizer": {**self._optimizer.arrays(), **counted}, "scale": self._scale.squares}
         return {f"{part}.{name}": array for part, held in parts.items() for name, array in held.items()}

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from pantoum.errors import PantoumError
 from pantoum.formats import model_file
-from pantoum.formats.model_file import ModelFile
+from pantoum.formats.model_file import SCALE, ModelFile
 from pantoum.inference.evaluate import Evaluation, evaluate, held_out_loss
 from pantoum.inference.protocols import LEAST_SPAN, SEGMENTS, WARM_TOKENS
 from pantoum.network import LanguageModel
@@ -44,6 +44,7 @@ class KeepBest:
         self._valid = valid
         self._monitored = None if valid is None else valid[:monitored]
         self._kept: dict[str, Array] | None = None
+        self._extras: dict[str, Array] = {}
 
     @property
     def judges_nothing(self) -> bool:
@@ -80,13 +81,13 @@ class KeepBest:
         improved = self.best is None or loss < self.best.loss
         if improved:
             self.best = Best(step, averaged, loss)
-            self._kept = self._copied()
+            self._keep(backend)
         return loss, improved
 
     def keep_last(self, backend: Backend) -> None:
         """Keep the last weights, for want of anything to judge by."""
         self._copy_in(backend.weights(averaged=False))
-        self._kept = self._copied()
+        self._keep(backend)
 
     def recall(self, path: Path) -> str | None:
         """Take up the best of earlier sessions from the model file; a note if that cannot be.
@@ -110,7 +111,7 @@ class KeepBest:
             self.best = None
             return f"{problem}: the best model is sought anew"
         if comparable and (self.best is None or known.loss <= self.best.loss):
-            self.best, self._kept = known, found.parameters
+            self.best, self._kept, self._extras = known, found.parameters, found.extras
         return None
 
     def evaluate(self) -> Evaluation | None:
@@ -125,14 +126,16 @@ class KeepBest:
         if self._kept is None:
             return None
         config = {**self.network.config.spec()}
-        return ModelFile(config, dict(self._kept), self._tokenizer.spec(), card)
+        return ModelFile(config, dict(self._kept), self._tokenizer.spec(), card, dict(self._extras))
 
     def _copy_in(self, weights: Mapping[str, Array] | None) -> None:
         for name, array in (weights or {}).items():
             self.network.parameters[name][...] = array
 
-    def _copied(self) -> dict[str, Array]:
-        return {name: array.copy() for name, array in self.network.parameters.items()}
+    def _keep(self, backend: Backend) -> None:
+        """Keep what the network holds, and the scale of gradients there, which adapting needs."""
+        self._kept = {name: array.copy() for name, array in self.network.parameters.items()}
+        self._extras = {SCALE + name: roots_R for name, roots_R in backend.gradient_scale().items()}
 
 
 def _read(tokens: int) -> int:

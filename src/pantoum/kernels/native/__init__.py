@@ -4,6 +4,7 @@ The equations stand in ``kernels/reference``, what the core promises in ``core/p
 made in docs/kernels.md.
 """
 
+from pantoum.kernels.native.adapt import adapt, row_squares
 from pantoum.kernels.native.cross_entropy import cross_entropy, cross_entropy_gradient
 from pantoum.kernels.native.dropout import dropout, dropout_scales
 from pantoum.kernels.native.embedding import lookup, lookup_gradient
@@ -27,6 +28,7 @@ from pantoum.kernels.native.scan import (
 __all__ = [
     "Library",
     "adamw",
+    "adapt",
     "average",
     "bias_gradient",
     "clip_factor",
@@ -54,4 +56,5 @@ __all__ = [
     "pack",
     "rnn_scan",
     "rnn_scan_vjp",
+    "row_squares",
 ]

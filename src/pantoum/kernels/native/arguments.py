@@ -45,6 +45,8 @@ ARGUMENTS: dict[str, type[ctypes.Structure]] = {name: _structure(name, fields) f
     "adamw": "p parameter gradient first second; l size; "
              "f beta1 share1 beta2 share2 root epsilon rate keep",
     "average": "p averaged parameter; l size; f share",
+    "row_squares": "p gradient squares; l rows columns; f keep share",
+    "adapt": "p parameter gradient trained speed back; l rows columns",
 }.items()}
 """By the struct's name in the header, without ``pantoum_`` and ``_args``."""
 

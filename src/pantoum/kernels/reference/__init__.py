@@ -3,6 +3,7 @@
 One file an operation. Every function works in float32 and float64 and states its equations.
 """
 
+from pantoum.kernels.reference.adapt import adapt, row_squares
 from pantoum.kernels.reference.cross_entropy import cross_entropy, cross_entropy_gradient
 from pantoum.kernels.reference.dropout import dropout, dropout_scales
 from pantoum.kernels.reference.embedding import lookup, lookup_gradient
@@ -17,6 +18,7 @@ from pantoum.kernels.reference.rnn import rnn_scan, rnn_scan_vjp
 
 __all__ = [
     "adamw",
+    "adapt",
     "average",
     "bias_gradient",
     "clip_factor",
@@ -42,4 +44,5 @@ __all__ = [
     "pack",
     "rnn_scan",
     "rnn_scan_vjp",
+    "row_squares",
 ]

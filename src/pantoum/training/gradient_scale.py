@@ -1,0 +1,51 @@
+"""How large the gradient of each row of each parameter usually is: what adapting divides by.
+
+Every ``EVERY``-th update, each row's mean square goes into a running mean over the last updates (over all of
+them while they are few). It is counted for the loss of one target: the mean over a batch of N independent
+targets has 1/N of one target's variance, so squares are multiplied by N, and figures of runs with
+different batches compare. The gradient is taken as the optimiser takes it, clipped. A vector's rows are its
+entries.
+
+The squares are plain arrays that a checkpoint keeps; how many went into them follows from the optimiser's
+steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pantoum import kernels
+
+__all__ = ["EVERY", "GradientScale"]
+
+Array = npt.NDArray[Any]
+
+EVERY = 4
+WINDOW = 64
+"""Collected updates over which the running mean reaches: the last 256 or so."""
+
+
+class GradientScale:
+    """Running mean squares of gradients, one a row."""
+
+    def __init__(self, parameters: Mapping[str, Array]) -> None:
+        self.squares = {name: np.zeros(len(array), array.dtype) for name, array in parameters.items()}
+        self._kernels = kernels.backend(next(iter(parameters.values())).dtype)
+
+    def updated(self, gradients: Mapping[str, Array], steps: int, targets: int, factor: float) -> None:
+        """An update with the mean gradient over ``targets``, times ``factor``, after ``steps`` others."""
+        if steps % EVERY:
+            return
+        share = 1.0 / min(steps // EVERY + 1, WINDOW)
+        for name, squares_R in self.squares.items():
+            gradient_RC = gradients[name].reshape(len(squares_R), -1)
+            a_square = share * targets * factor * factor / gradient_RC.shape[1]
+            self._kernels.row_squares(gradient_RC, squares_R, 1.0 - share, a_square)
+
+    def roots(self) -> dict[str, Array]:
+        """The root mean squares, fresh arrays by parameter name."""
+        return {name: np.sqrt(squares_R) for name, squares_R in self.squares.items()}

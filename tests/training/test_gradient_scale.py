@@ -1,0 +1,70 @@
+"""The gradients' scale: a running mean of each row's squares, in checkpoint and model file."""
+
+import numpy as np
+import pytest
+
+from pantoum.config import ModelConfig
+from pantoum.formats import model_file
+from pantoum.formats.model_file import SCALE
+from pantoum.network import LanguageModel
+from pantoum.training import gradient_scale
+from pantoum.training.backend import LocalBackend
+from pantoum.training.gradient_scale import EVERY, GradientScale
+from pantoum.training.optimizer import AdamW
+
+PARAMETERS = {"matrix": np.zeros((3, 4), np.float32), "vector": np.zeros(2, np.float32)}
+
+
+def gradients(scale):
+    return {"matrix": scale * np.arange(1, 13, dtype=np.float32).reshape(3, 4),
+            "vector": scale * np.array([1, -2], np.float32)}
+
+
+def test_a_constant_gradient_gives_its_own_size_times_the_root_of_the_targets():
+    scale = GradientScale(PARAMETERS)
+    for steps in range(200):
+        scale.updated(gradients(1.0), steps, targets=100, factor=0.5)
+    want_R = 0.5 * 10 * np.sqrt((gradients(1.0)["matrix"] ** 2).mean(axis=1))
+    assert np.allclose(scale.roots()["matrix"], want_R, rtol=1e-5)
+    assert np.allclose(scale.roots()["vector"], [5.0, 10.0], rtol=1e-5)
+
+
+def test_every_few_updates_count_and_the_first_ones_are_forgotten(monkeypatch):
+    monkeypatch.setattr(gradient_scale, "WINDOW", 4)
+    scale = GradientScale(PARAMETERS)
+    scale.updated(gradients(1e3), 0, 1, 1.0)
+    for steps in range(1, EVERY):
+        scale.updated(gradients(np.nan), steps, 1, 1.0)
+    assert np.allclose(scale.roots()["vector"], [1e3, 2e3])
+    for steps in range(EVERY, 100 * EVERY):
+        scale.updated(gradients(1.0), steps, 1, 1.0)
+    assert np.allclose(scale.roots()["vector"], [1.0, 2.0], rtol=1e-3)
+
+
+@pytest.mark.parametrize("embedding_size", [4, None])
+def test_every_parameter_has_a_scale_and_a_snapshot_keeps_it(embedding_size):
+    model = LanguageModel.from_config(ModelConfig("gru", 6, 1, embedding_size), 5, 0)
+    backend = LocalBackend(model, AdamW(model.parameters, 0.1), seed=0, average=None)
+    text_BT = np.random.default_rng(1).integers(0, 5, (3, 9))
+    backend.gradients(text_BT[:, :-1], text_BT[:, 1:], np.zeros((3, 8), bool), backend.initial_state(3), 0,
+                      np.arange(3))
+    backend.update(0.01, 1.0)
+    found = backend.gradient_scale()
+    assert {name: len(roots_R) for name, roots_R in found.items()} == {
+        name: len(array) for name, array in model.parameters.items()}
+    assert all(np.isfinite(roots_R).all() and (roots_R > 0).any() for roots_R in found.values())
+    other = LocalBackend(LanguageModel.from_config(model.config, 5, 1), AdamW(model.parameters, 0.1), seed=0,
+                         average=None)
+    other.restore(backend.snapshot())
+    assert all(np.array_equal(roots_R, found[name]) for name, roots_R in other.gradient_scale().items())
+
+
+@pytest.mark.parametrize("valid_fraction", [0.1, 0.0])
+def test_the_model_file_carries_it_and_a_resumed_run_writes_the_same(run, tmp_path, valid_fraction):
+    run("whole", steps=24, valid_fraction=valid_fraction)
+    run("parted", steps=24, valid_fraction=valid_fraction, stop_after=13)
+    run("parted", steps=24, resume=True)
+    whole, parted = (tmp_path / name / "model.safetensors" for name in ("whole", "parted"))
+    assert whole.read_bytes() == parted.read_bytes()
+    found = model_file.read(whole)
+    assert {SCALE + name for name in found.parameters} == set(found.extras)
