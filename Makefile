@@ -6,7 +6,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check check-tools lint types coverage docs bench clean help
+.PHONY: demo test check check-tools sanitize coverage docs clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -27,11 +27,14 @@ test: $(STAMP)  ## the whole test suite: under 5 minutes on 2 cores, no network,
 coverage: $(STAMP)  ## the suite with branch coverage
 	$(BIN)/python -m pytest -m 'not oracle and not slow' --cov=pantoum --cov-branch --cov-report=term-missing:skip-covered
 
-check: $(STAMP)  ## lint, types, generated docs, the live PyTorch oracle: longer, and skips loudly what is missing
+check: $(STAMP)  ## lint, types, docs, the core under sanitizers and on arm64, the PyTorch oracle; skips loudly what is missing
 	@bash .ci/check $(BIN)
 
 check-tools: $(STAMP)  ## which tools `make check` would find
 	@bash .ci/check $(BIN) --tools
+
+sanitize: $(STAMP)  ## the core under ThreadSanitizer, and a minute of drawn calls under AddressSanitizer
+	@bash .ci/check $(BIN) --sanitize
 
 docs: $(STAMP)  ## write docs/cli.md anew from the parser
 	$(BIN)/python docs/make_cli.py

@@ -90,6 +90,7 @@ class Backward {
       second(share, t);
       if (share.meets) barrier.wait(parts);
     }
+    if (a_.steps == 0) return;
     alignas(64) float sums[kGateSums];
     each_tile(share, [&](Long panel, Long b, int count) {
       multiply(gates_, panel, 0, 1, d_.row(0, b), d_.row_bytes(), count, sums);
@@ -159,6 +160,7 @@ class Backward {
 
 template <class P>
 int forward(const pantoum_scan_args& a) {
+  if (a.steps == 0) return PANTOUM_OK;
   const Forward<P> scan(a);
   Barrier barrier;
   auto part = [&](int index, int parts) -> int {

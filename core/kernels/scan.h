@@ -161,6 +161,7 @@ inline void leave(const Rows& rows, const pantoum_scan_args& a, const Operands<P
 // The whole of a scan with one product a step. Cell has kGates and step(place, lanes, sums, h) -> h'.
 template <class P, class Cell>
 inline int run_scan(const pantoum_scan_args& a, const Cell& cell) {
+  if (a.steps == 0) return PANTOUM_OK;
   const Rows rows{a.reset, a.lengths, a.steps, a.batch};
   const Long H = a.units, B = a.batch, next = up(H, kPanelColumns);
   const Operands<P> operands{static_cast<char*>(a.operands), B, H, a.operands_kept};

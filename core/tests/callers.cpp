@@ -1,0 +1,46 @@
+// Several threads call the core at once, as Python threads do while ctypes has let go of the interpreter's lock:
+// each gets the bits that it gets alone, whoever has the pool. For ThreadSanitizer, and without it for the results.
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "operations.h"
+
+namespace {
+
+using namespace tests;
+
+std::uint64_t some(int caller) {
+  Hash hash;
+  Draw draw(static_cast<std::uint64_t>(caller));
+  scan(kCells[caller % 5], {3, 33, 17}, true, true, true, PANTOUM_FLOAT32, draw, hash);
+  scan(kCells[caller % 4], {2, 2, 200}, true, false, true, PANTOUM_FLOAT32, draw, hash);
+  products(130, 40, 33, 2, PANTOUM_FLOAT32, draw, hash);
+  tokens(300, 33, 70, draw, hash);
+  between(4, 30, 70, draw, hash);
+  update(40001, draw, hash);
+  adapting(70, 600, draw, hash);
+  return hash.value;
+}
+
+}  // namespace
+
+int main() {
+  constexpr int kCallers = 4, kRounds = 3;
+  must(pantoum_set_threads(1), "set_threads");
+  std::uint64_t alone[kCallers];
+  for (int caller = 0; caller < kCallers; ++caller) alone[caller] = some(caller);
+  std::atomic<int> wrong{0};
+  for (int threads = 2; threads <= 3; ++threads) {
+    must(pantoum_set_threads(threads), "set_threads");
+    std::vector<std::thread> callers;
+    for (int caller = 0; caller < kCallers; ++caller)
+      callers.emplace_back([&, caller] {
+        for (int round = 0; round < kRounds; ++round) wrong += some(caller) != alone[caller];
+      });
+    for (std::thread& caller : callers) caller.join();
+  }
+  if (wrong > 0) fail("callers", "a result is not the one that a call alone gives");
+  std::printf("%d callers at once on %s\n", kCallers, pantoum_isa());
+  return 0;
+}

@@ -1,0 +1,103 @@
+// Drawn calls of the whole ABI with valid buffers and hostile contents: NaN, infinities, denormal numbers, no rows,
+// no steps, one unit, lengths of nothing, resets everywhere. Each is run plainly (generic, one thread) and on a drawn
+// path with drawn threads: every status is the right one, no canary is touched, and float32 results are the same.
+//
+//   fuzz SECONDS [SEED]: goes on from SEED until the time is over; a failure names the seed that repeats it.
+#include <chrono>
+#include <csignal>
+#include <unistd.h>
+
+#include "operations.h"
+
+namespace {
+
+using namespace tests;
+
+std::uint64_t current = 0;
+
+void say_seed(int signal) {
+  char line[] = "FAILED with seed                     \n";
+  char* end = line + sizeof line - 2;
+  for (std::uint64_t n = current; end > line + 17; n /= 10) *--end = n || end == line + sizeof line - 3 ? static_cast<char>('0' + n % 10) : ' ';
+  const ssize_t written = write(1, line, sizeof line - 1);
+  static_cast<void>(written);
+  std::signal(signal, SIG_DFL);
+  std::raise(signal);
+}
+
+Long size(Draw& draw, Long most) {
+  if (draw.once_in(6)) return 0;
+  return draw.once_in(4) ? draw.within(1, most) : draw.within(1, 9);
+}
+Long width(Draw& draw, Long most) { return draw.once_in(5) ? 1 : draw.once_in(3) ? draw.within(1, most) : draw.within(1, 40); }
+
+std::uint64_t one_call(std::uint64_t seed, int precision) {
+  Draw draw(seed, seed % 4 != 0);
+  Hash hash;
+  const Long T = size(draw, 12), B = size(draw, 40), H = width(draw, 130);
+  const bool resets = draw.once_in(2), lengths = draw.once_in(2), tape = !draw.once_in(3);
+  switch (draw.within(0, 10)) {
+    case 0: products(T * B, width(draw, 300), H, draw.within(1, 4), precision, draw, hash); break;
+    case 1: tokens(T * B, width(draw, 90), width(draw, 300), draw, hash); break;
+    case 2: between(T, B, H, draw, hash); break;
+    case 3: update(size(draw, 40000), draw, hash); break;
+    case 4: adapting(size(draw, 40), H, draw, hash); break;
+    default: scan(kCells[draw.within(0, 4)], {T, B, H}, resets, lengths, tape, precision, draw, hash);
+  }
+  return hash.value;
+}
+
+// What is no argument of any path is refused, and nothing is touched.
+void refused(std::uint64_t seed) {
+  Draw draw(seed);
+  const int precision = draw.once_in(2) ? PANTOUM_BF16 : draw.within(2, 99);
+  if (precision == PANTOUM_BF16 && std::strcmp(pantoum_isa(), "bf16") == 0) return;
+  const int expected = precision == PANTOUM_BF16 ? PANTOUM_UNSUPPORTED : PANTOUM_BAD_ARGUMENT;
+  float x = 1.0f;
+  const pantoum_pack_args pack{&x, nullptr, 1, 1, 1, precision, 0};
+  const pantoum_product_args product{&x, nullptr, nullptr, nullptr, 1, 1, 1, 1, precision};
+  const pantoum_weight_gradient_args gradient{&x, &x, nullptr, 1, 1, 1, precision, 0};
+  pantoum_scan_args scanned{};
+  pantoum_scan_vjp_args back{};
+  scanned.precision = back.precision = precision;
+  bool right = pantoum_pack(&pack) == expected && pantoum_product(&product) == expected &&
+               pantoum_weight_gradient(&gradient) == expected;
+  for (const Cell& cell : kCells)
+    if (cell.product) right = right && cell.scan(&scanned) == expected && cell.vjp(&back) == expected;
+  right = right && pantoum_set_isa("no such path") == PANTOUM_UNSUPPORTED && !pantoum_supports("");
+  if (!right) fail("a precision that is not there", "was not refused");
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  const double seconds = count > 1 ? std::atof(arguments[1]) : 10.0;
+  std::uint64_t seed = count > 2 ? std::strtoull(arguments[2], nullptr, 10) : 1;
+  std::signal(SIGABRT, say_seed);
+  std::signal(SIGFPE, say_seed);
+  std::signal(SIGILL, say_seed);
+  const auto began = std::chrono::steady_clock::now();
+  const std::uint64_t first = seed;
+  for (; std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count() < seconds; ++seed) {
+    current = seed;
+    Draw draw(seed ^ 0x9e3779b97f4a7c15ull);
+    const char* path = kPaths[draw.within(0, 4)];
+    if (pantoum_set_isa(path) != PANTOUM_OK) continue;
+    pantoum_set_threads(static_cast<int>(draw.within(1, 3)));
+    refused(seed);
+    if (std::strcmp(path, "bf16") == 0 && draw.once_in(2)) {
+      one_call(seed, PANTOUM_BF16);
+      continue;
+    }
+    const std::uint64_t found = one_call(seed, PANTOUM_FLOAT32);
+    must(pantoum_set_isa("generic"), "set_isa");
+    pantoum_set_threads(1);
+    if (found != one_call(seed, PANTOUM_FLOAT32)) {
+      std::printf("on %s ", path);
+      fail("a result", "is not that of generic with one thread");
+    }
+  }
+  std::printf("%llu drawn calls, seeds %llu to %llu\n", static_cast<unsigned long long>(seed - first),
+              static_cast<unsigned long long>(first), static_cast<unsigned long long>(seed - 1));
+  return 0;
+}

@@ -1,0 +1,189 @@
+// Every operation of the ABI with drawn arguments and buffers of exactly the header's sizes, its results added to
+// a hash. The tests differ in who calls this, how often and with which draws.
+#pragma once
+
+#include <memory>
+
+#include "support.h"
+
+namespace tests {
+
+struct Cell {
+  const char* name;
+  Long gates;
+  int (*scan)(const pantoum_scan_args*);
+  int (*vjp)(const pantoum_scan_vjp_args*);
+  bool product, before, lstm, gru;
+};
+
+inline const Cell kCells[] = {
+    {"rnn", 1, pantoum_rnn_scan, pantoum_rnn_scan_vjp, true, false, false, false},
+    {"gru", 3, pantoum_gru_scan, pantoum_gru_scan_vjp, true, false, false, true},
+    {"gru_before", 3, pantoum_gru_before_scan, pantoum_gru_before_scan_vjp, true, true, false, false},
+    {"lstm", 4, pantoum_lstm_scan, pantoum_lstm_scan_vjp, true, false, true, false},
+    {"mingru", 2, pantoum_mingru_scan, pantoum_mingru_scan_vjp, false, false, false, false}};
+
+// A weight as panels.
+class Packed {
+ public:
+  Packed(const float* weight, Long rows, Long depth, Long block, int precision, int transposed)
+      : panels_(pantoum_packed_bytes(rows, depth, block, precision, transposed), true) {
+    const pantoum_pack_args args{weight, panels_.data(), rows, depth, block, precision, transposed};
+    must(pantoum_pack(&args), "pack");
+  }
+  const void* read() { return panels_.read(); }
+
+ private:
+  Bytes panels_;
+};
+
+struct Sizes {
+  Long steps, batch, units;
+};
+
+// One cell there and back from states that are not zero, or (no tape) only there.
+inline void scan(const Cell& cell, Sizes sizes, bool resets, bool lengths, bool tape, int precision, Draw& draw,
+                 Hash& hash) {
+  const Long T = sizes.steps, B = sizes.batch, H = sizes.units, G = cell.gates * H;
+  Floats weight(G * H, draw, 0.3f), bias(H, draw, 1.0f), gates(T * B * G, draw, 2.0f);
+  Floats hidden((T + 1) * B * H), memory((T + 1) * B * H), candidate(T * B * H), outputs(T * B * H);
+  for (Long i = 0; i < B * H; ++i) {
+    hidden[i] = draw.number(1.0f);
+    memory[i] = draw.number(1.0f);
+  }
+  Buffer<std::uint8_t> reset(T * B);
+  Buffer<std::int64_t> ends(B);
+  for (auto& r : reset) r = draw.once_in(draw.hostile() ? 2 : 7);
+  for (auto& n : ends) n = draw.within(0, T + 1);
+  const Long kept = tape ? T : 2, operand = pantoum_operand_bytes(kept * B, H, precision);
+  Bytes operands(operand, true), more(operand, true);
+  const Long first = cell.before ? 2 * H : G;
+  std::unique_ptr<Packed> panels[2][2];
+  for (int transposed = 0; cell.product && transposed < 2; ++transposed) {
+    panels[transposed][0].reset(new Packed(weight.read(), first, H, H, precision, transposed));
+    if (cell.before) panels[transposed][1].reset(new Packed(weight.read() + 2 * H * H, H, H, H, precision, transposed));
+  }
+  auto packed = [&](int transposed, int which) {
+    return panels[transposed][which] ? panels[transposed][which]->read() : nullptr;
+  };
+  const pantoum_scan_args forward{gates.data(), hidden.data(), cell.lstm ? memory.data() : nullptr,
+                                  cell.gru && tape ? candidate.data() : nullptr, lengths ? outputs.data() : nullptr,
+                                  cell.product ? operands.data() : nullptr, cell.before ? more.data() : nullptr,
+                                  packed(0, 0), packed(0, 1), cell.gru ? bias.read() : nullptr,
+                                  resets ? reset.read() : nullptr, lengths ? ends.read() : nullptr,
+                                  T, B, H, kept, precision, tape};
+  must(cell.scan(&forward), cell.name);
+  hidden.add_to(hash);
+  if (lengths) outputs.add_to(hash);
+  if (cell.lstm) memory.add_to(hash);
+  if (!tape) return;
+  Floats d_outputs(T * B * H, draw, 1.0f), d_state(B * H, draw, 1.0f), d_memory(B * H, draw, 1.0f);
+  Floats d_weight(G * H), d_bias(H), bias_rows(B * H), d_drive(T * B * G);
+  Bytes d_operands(pantoum_operand_bytes(T * B, G, precision), true);
+  const bool over = draw.once_in(2);  // the gradient may take the gates' place
+  const pantoum_scan_vjp_args back{
+      gates.data(), hidden.read(), cell.lstm ? memory.read() : nullptr, cell.gru ? candidate.read() : nullptr,
+      cell.product ? operands.read() : nullptr, cell.before ? more.read() : nullptr, packed(1, 0), packed(1, 1),
+      d_outputs.read(), d_state.data(), cell.lstm ? d_memory.data() : nullptr, over ? gates.data() : d_drive.data(),
+      cell.product ? d_operands.data() : nullptr, cell.product ? d_weight.data() : nullptr,
+      cell.gru ? d_bias.data() : nullptr, cell.gru ? bias_rows.data() : nullptr, resets ? reset.read() : nullptr,
+      lengths ? ends.read() : nullptr, T, B, H, precision};
+  must(cell.vjp(&back), cell.name);
+  (over ? gates : d_drive).add_to(hash);
+  d_state.add_to(hash);
+  if (cell.lstm) d_memory.add_to(hash);
+  if (cell.product) d_weight.add_to(hash);
+  if (cell.gru) d_bias.add_to(hash);
+}
+
+// x W^T + b and x W in `gates` blocks, and the weight's and bias's gradients, the second time going on.
+inline void products(Long N, Long K, Long H, Long gates, int precision, Draw& draw, Hash& hash) {
+  const Long G = gates * H;
+  Floats x(N * K, draw, 1.0f), weight(G * K, draw, 1.0f), bias(G, draw, 1.0f), y(N * G), d_x(N * K);
+  Floats d_weight(G * K), d_bias(G);
+  Packed panels(weight.read(), G, K, H, precision, 0), transposed(weight.read(), G, K, H, precision, 1);
+  const bool biased = draw.once_in(2);
+  const pantoum_product_args there{x.read(), panels.read(), biased ? bias.read() : nullptr, y.data(), N, K, G, H, precision};
+  must(pantoum_product(&there), "product");
+  const pantoum_product_args back{y.read(), transposed.read(), nullptr, d_x.data(), N, G, K, K, precision};
+  must(pantoum_product(&back), "product");
+  for (int resume : {0, 1}) {
+    const pantoum_weight_gradient_args of_weight{y.read(), x.read(), d_weight.data(), N, G, K, precision, resume};
+    must(pantoum_weight_gradient(&of_weight), "weight_gradient");
+    const pantoum_bias_gradient_args of_bias{y.read(), d_bias.data(), N, G, resume};
+    must(pantoum_bias_gradient(&of_bias), "bias_gradient");
+  }
+  for (Floats* f : {&y, &d_x, &d_weight, &d_bias}) f->add_to(hash);
+}
+
+// Tables by token, and losses of logits.
+inline void tokens(Long N, Long K, Long V, Draw& draw, Hash& hash) {
+  Floats table(V * K, draw, 1.0f), rows(N * K), d_table(V * K), logits(N * V, draw, 9.0f), nats(N);
+  Buffer<std::int32_t> numbers(N), predictions(N);
+  for (auto& token : numbers) token = static_cast<std::int32_t>(draw.within(0, V - 1));
+  const pantoum_lookup_args lookup{table.read(), numbers.read(), rows.data(), N, K};
+  must(pantoum_lookup(&lookup), "lookup");
+  const pantoum_lookup_gradient_args of_table{rows.read(), numbers.read(), d_table.data(), N, K, V};
+  must(pantoum_lookup_gradient(&of_table), "lookup_gradient");
+  const float weight = draw.once_in(2) ? 1.0f / static_cast<float>(N + 1) : 0.0f;
+  const pantoum_softmax_args softmax{logits.data(), numbers.read(), nats.data(), predictions.data(), N, V, weight};
+  must(pantoum_softmax(&softmax), "softmax");
+  for (Floats* f : {&rows, &d_table, &logits, &nats}) f->add_to(hash);
+  predictions.add_to(hash);
+  for (const std::int32_t p : predictions)
+    if (p < 0 || p >= V) fail("softmax", "predicts a symbol that is not there");
+}
+
+// Layer normalisation there and back, and dropout.
+inline void between(Long T, Long B, Long H, Draw& draw, Hash& hash) {
+  const Long N = T * B;
+  Floats x(N * H, draw, 1.0f), weight(H, draw, 1.0f), bias(H, draw, 1.0f), normal(N * H), scale(N), y(N * H);
+  const pantoum_layer_norm_args norm{x.read(), weight.read(), bias.read(), normal.data(), scale.data(), y.data(), N, H};
+  must(pantoum_layer_norm(&norm), "layer_norm");
+  Floats d_x(N * H), d_weight(H), d_bias(H);
+  const pantoum_layer_norm_vjp_args back{normal.read(), scale.read(), weight.read(), x.read(), d_x.data(),
+                                         d_weight.data(), d_bias.data(), N, H};
+  must(pantoum_layer_norm_vjp(&back), "layer_norm_vjp");
+  for (Floats* f : {&y, &d_x, &d_weight, &d_bias}) f->add_to(hash);
+  Buffer<std::uint32_t> streams(B);
+  for (auto& s : streams) s = draw.word();
+  const std::uint64_t seed = static_cast<std::uint64_t>(draw.word()) << 32 | draw.word();
+  const pantoum_dropout_args dropout{x.read(), d_x.data(), streams.read(), T, B, H, seed, draw.word(), draw.word(),
+                                     draw.word() & 0xffffu, 1.5f, draw.once_in(2)};
+  must(pantoum_dropout(&dropout), "dropout");
+  d_x.add_to(hash);
+}
+
+// The update of weights.
+inline void update(Long size, Draw& draw, Hash& hash) {
+  Floats parameter(size, draw, 1.0f), gradient(size, draw, 1.0f), first(size, draw, 1.0f), second(size, draw, 1.0f);
+  Floats averaged(size, draw, 1.0f), one(1, draw, 1.0f);
+  if (!draw.hostile())
+    for (float& v : second) v *= v;
+  const float* arrays[] = {gradient.read(), one.read(), nullptr};
+  const Long sizes[] = {size, 1, 0};
+  Buffer<double> total(1);
+  const pantoum_sum_of_squares_args squares{arrays, sizes, total.data(), 3};
+  must(pantoum_sum_of_squares(&squares), "sum_of_squares");
+  hash.add(static_cast<float>(total[0]));
+  const pantoum_adamw_args adamw{parameter.data(), gradient.read(), first.data(), second.data(), size, 0.9f, 0.1f,
+                                 0.99f, 0.01f, 10.0f, 1e-8f, 0.01f, 0.99f};
+  must(pantoum_adamw(&adamw), "adamw");
+  const pantoum_average_args average{averaged.data(), parameter.read(), size, 0.1f};
+  must(pantoum_average(&average), "average");
+  for (Floats* f : {&parameter, &first, &second, &averaged}) f->add_to(hash);
+}
+
+// The sums that adapting divides by, and its step.
+inline void adapting(Long rows, Long columns, Draw& draw, Hash& hash) {
+  const Long size = rows * columns;
+  Floats parameter(size, draw, 1.0f), gradient(size, draw, 1.0f), trained(size, draw, 1.0f);
+  Floats squares(rows, draw, 1.0f), speed(rows, draw, 1.0f), back(rows, draw, 1.0f);
+  const pantoum_row_squares_args of_rows{gradient.read(), squares.data(), rows, columns, 0.5f, 2.0f};
+  must(pantoum_row_squares(&of_rows), "row_squares");
+  const pantoum_adapt_args adapt{parameter.data(), gradient.read(), trained.read(), speed.read(), back.read(), rows, columns};
+  must(pantoum_adapt(&adapt), "adapt");
+  for (Floats* f : {&squares, &parameter}) f->add_to(hash);
+}
+
+}  // namespace tests
