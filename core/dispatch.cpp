@@ -5,6 +5,7 @@
 
 #include "kernels/table.h"
 #include "pantoum_core.h"
+#include "processor.h"
 #include "threads.h"
 
 namespace pantoum {
@@ -69,6 +70,23 @@ const Kernels& kernels() {
 }
 
 }  // namespace
+
+bool use_vnni() {
+#if defined(__x86_64__)
+  static std::atomic<int> known{-1};
+  int answer = known.load(std::memory_order_relaxed);
+  if (answer < 0) {
+    __builtin_cpu_init();
+    const char* asked = std::getenv("PANTOUM_VNNI");
+    answer = __builtin_cpu_supports("avx512vnni") && !(asked && std::strcmp(asked, "0") == 0);
+    known.store(answer, std::memory_order_relaxed);
+  }
+  return answer != 0;
+#else
+  return false;
+#endif
+}
+
 }  // namespace pantoum
 
 using namespace pantoum;

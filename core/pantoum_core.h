@@ -24,10 +24,10 @@
 extern "C" {
 #endif
 
-#define PANTOUM_ABI 1
+#define PANTOUM_ABI 2
 
 enum { PANTOUM_OK = 0, PANTOUM_OUT_OF_MEMORY = 1, PANTOUM_UNSUPPORTED = 2, PANTOUM_BAD_ARGUMENT = 3 };
-enum { PANTOUM_FLOAT32 = 0, PANTOUM_BF16 = 1 }; /* precision of a product's operands */
+enum { PANTOUM_FLOAT32 = 0, PANTOUM_BF16 = 1, PANTOUM_INT8 = 2 }; /* precision of a product's operands */
 
 /* ---- the library ---------------------------------------------------------------------------- */
 PANTOUM_API int pantoum_abi(void);               /* PANTOUM_ABI of the library */
@@ -40,7 +40,8 @@ PANTOUM_API int pantoum_set_threads(int count);  /* 0: as many as there are proc
 
 /* ---- products ------------------------------------------------------------------------------- */
 /* A weight [rows, depth] packed for products: `transposed` 0 for x W^T, 1 for d W. With `block` < rows
- * (the gates of a recurrent matrix) each block of rows begins a panel of its own; it divides rows. */
+ * (the gates of a recurrent matrix) each block of rows begins a panel of its own; it divides rows.
+ * INT8 quantises the rows, is never transposed and takes a depth of at most 2^17. */
 typedef struct {
   const float* weight; /* [rows, depth] */
   void* panels;        /* pantoum_packed_bytes() of them, 64-byte aligned */
@@ -50,6 +51,28 @@ typedef struct {
 PANTOUM_API int64_t pantoum_packed_bytes(int64_t rows, int64_t depth, int64_t block, int precision, int transposed);
 PANTOUM_API int pantoum_pack(const pantoum_pack_args*);
 
+/* Each row as codes of -127 to 127: scale = max|row| / 127, code = row * (127 / max|row|) to the nearest,
+ * ties to even. Below 2^-100 a row counts as zeros, with scale 0; with a number that is not finite its
+ * codes are 0 and its scale is NaN. */
+typedef struct {
+  const float* weight; /* [rows, depth] */
+  int8_t* codes;       /* [rows, depth] */
+  float* scales;       /* [rows] */
+  int64_t rows, depth;
+} pantoum_quantize_args;
+PANTOUM_API int pantoum_quantize(const pantoum_quantize_args*);
+
+/* What packing the quantised weight with INT8 gives. */
+typedef struct {
+  const int8_t* codes; /* [rows, depth], none -128 */
+  const float* scales; /* [rows] */
+  void* panels;        /* pantoum_packed_bytes() of them, 64-byte aligned */
+  int64_t rows, depth, block;
+} pantoum_pack_codes_args;
+PANTOUM_API int pantoum_pack_codes(const pantoum_pack_codes_args*);
+
+/* With panels of INT8 each row of x is quantised as a weight's row is, and its products are exact:
+ * y = (sum of codes) * (scale of x's row * scale of W's row) + bias, the same bits on every path. */
 /* y = x W^T + bias, or with panels packed `transposed` y = x W. */
 typedef struct {
   const float* x;     /* [count, depth] */
@@ -102,7 +125,7 @@ PANTOUM_API int pantoum_lookup_gradient(const pantoum_lookup_gradient_args*);
 /* A cell over T = steps, B = batch, H = units; G = gates * H. The drive is all of the gates that is
  * known before; with `tape` the gates' values replace it. Operands are the states (and r * h) as
  * rows of the product's precision: pantoum_operand_bytes(kept * B, H, precision) of them, kept = T
- * with a tape and 2 without. Null pointers where a cell has no such thing. */
+ * with a tape and 2 without. Null pointers where a cell has no such thing. INT8 has no tape. */
 typedef struct {
   float* drive;         /* [T, B, G]; gates rnn 1, gru r z n, lstm i f g o, mingru z n */
   float* hidden;        /* [T + 1, B, H]: the first is given, the others are written */

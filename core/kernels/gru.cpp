@@ -17,17 +17,15 @@ struct Forward {
   F16 step(Place at, N n, const float* sums, F16 h) const {
     const Long H = a.units;
     float* gates = a.drive + at.row * 3 * H + at.unit;
-    const F16 r = sigmoid(load(sums) + load(gates, n));
-    const F16 z = sigmoid(load(sums + kGateSums) + load(gates + H, n));
-    const F16 inner = load(sums + 2 * kGateSums) + load(a.bias + at.unit, n);
-    const F16 candidate = tanh(fma(r, inner, load(gates + 2 * H, n)));
+    const GruStep s = gru_cell(load(sums), load(sums + kGateSums), load(sums + 2 * kGateSums), load(gates, n),
+                               load(gates + H, n), load(gates + 2 * H, n), load(a.bias + at.unit, n), h);
     if (a.tape) {
-      store(gates, r, n);
-      store(gates + H, z, n);
-      store(gates + 2 * H, candidate, n);
-      store(a.candidate + at.row * H + at.unit, inner, n);
+      store(gates, s.r, n);
+      store(gates + H, s.z, n);
+      store(gates + 2 * H, s.candidate, n);
+      store(a.candidate + at.row * H + at.unit, s.inner, n);
     }
-    return fma(z, h - candidate, candidate);
+    return s.h;
   }
 };
 
@@ -76,7 +74,7 @@ int backward(const pantoum_scan_vjp_args& a) {
 }  // namespace
 
 int gru_scan(const pantoum_scan_args& a) { PANTOUM_CHOOSE_PRECISION(forward, a); }
-int gru_scan_vjp(const pantoum_scan_vjp_args& a) { PANTOUM_CHOOSE_PRECISION(backward, a); }
+int gru_scan_vjp(const pantoum_scan_vjp_args& a) { PANTOUM_CHOOSE_TRAINING_PRECISION(backward, a); }
 
 }  // namespace PANTOUM_ISA
 }  // namespace pantoum

@@ -17,58 +17,61 @@ class Forward {
   explicit Forward(const pantoum_scan_args& a)
       : a_(a),
         rows_{a.reset, a.lengths, a.steps, a.batch},
-        states_{static_cast<char*>(a.operands), a.batch, a.units, a.operands_kept},
+        states_{P::kCodes ? nullptr : static_cast<char*>(a.operands), a.batch, a.units, a.operands_kept},
         kept_{static_cast<char*>(a.more_operands), a.batch, a.units, a.operands_kept},
         gates_{static_cast<const char*>(a.panels), 2 * a.units, a.units, a.units},
         candidate_{static_cast<const char*>(a.more_panels), a.units, a.units, a.units} {}
 
-  void run(const Share& share, int parts, Barrier& barrier) const {
-    enter_first(share, rows_, a_.units, a_.hidden, states_);
+  void run(const Share& share, const Codes<P>& codes, int parts, Barrier& barrier) const {
+    if (states_.data) enter_first(share, rows_, a_.units, a_.hidden, states_);
     kept_.finish(share);
     if (share.meets) barrier.wait(parts);
     for (Long t = 0; t < a_.steps; ++t) {
-      first(share, t);
+      enter_step(codes, rows_, a_.hidden, a_.units, t);
+      first(share, codes, t);
       if (share.meets) barrier.wait(parts);
-      second(share, t);
+      codes.make([&](Long b) { return reinterpret_cast<const float*>(kept_.row(t, b)); });
+      second(share, codes, t);
       if (share.meets) barrier.wait(parts);
     }
   }
 
  private:
   // r and z, in place of their drives; r * h as the second product's operand.
-  void first(const Share& share, Long t) const {
-    const Long H = a_.units;
+  void first(const Share& share, const Codes<P>& codes, Long t) const {
+    const Long H = a_.units, row = operand_row<P>(H);
     alignas(64) float sums[2 * kGateSums];
     each_tile(share, [&](Long panel, Long b, int count) {
-      multiply(gates_, panel, gates_.each_block(), 2, states_.row(t, b), states_.row_bytes(), count, sums);
+      multiply(gates_, panel, gates_.each_block(), 2, step_rows(codes, states_, t, b), row, count, sums);
       each_vector(t, a_.batch, H, panel, b, count, [&](Place at, auto n, Long sum) {
         float* gates = a_.drive + at.row * 3 * H + at.unit;
-        const F16 r = sigmoid(load(sums + sum) + load(gates, n));
+        const F16 r = gate_cell(load(sums + sum), load(gates, n));
         store(gates, r, n);
-        store(gates + H, sigmoid(load(sums + kGateSums + sum) + load(gates + H, n)), n);
-        write_operand(P{}, kept_.row(t, at.b), at.unit, r * entering(rows_, a_.hidden, H, at, n), n);
+        store(gates + H, gate_cell(load(sums + kGateSums + sum), load(gates + H, n)), n);
+        write_operand(Stored{}, kept_.row(t, at.b), at.unit, r * entering(rows_, a_.hidden, H, at, n), n);
       });
     });
   }
 
-  void second(const Share& share, Long t) const {
-    const Long H = a_.units;
+  void second(const Share& share, const Codes<P>& codes, Long t) const {
+    const Long H = a_.units, row = operand_row<P>(H);
     alignas(64) float sums[kGateSums];
     each_tile(share, [&](Long panel, Long b, int count) {
-      multiply(candidate_, panel, 0, 1, kept_.row(t, b), kept_.row_bytes(), count, sums);
+      multiply(candidate_, panel, 0, 1, step_rows(codes, kept_, t, b), row, count, sums);
       each_vector(t, a_.batch, H, panel, b, count, [&](Place at, auto n, Long sum) {
         float* gates = a_.drive + at.row * 3 * H + at.unit;
         const F16 h = entering(rows_, a_.hidden, H, at, n), z = load(gates + H, n);
-        const F16 c = tanh(load(sums + sum) + load(gates + 2 * H, n));
+        const F16 c = rnn_cell(load(sums + sum), load(gates + 2 * H, n));
         store(gates + 2 * H, c, n);
-        leave(rows_, a_, states_, at, n, h, fma(z, h - c, c));
+        leave(rows_, a_, states_, at, n, h, mix_cell(z, h, c));
       });
     });
   }
 
+  using Stored = typename P::Stored;
   const pantoum_scan_args& a_;
   const Rows rows_;
-  const Operands<P> states_, kept_;
+  const Operands<Stored> states_, kept_;
   const Panels<P> gates_, candidate_;
 };
 
@@ -160,14 +163,19 @@ class Backward {
 
 template <class P>
 int forward(const pantoum_scan_args& a) {
+  if (P::kCodes && a.tape) return PANTOUM_BAD_ARGUMENT;
   if (a.steps == 0) return PANTOUM_OK;
   const Forward<P> scan(a);
+  const int most = scan_parts(a.batch, a.units, 3);
+  char* code_memory = P::kCodes ? thread_scratch(Codes<P>::bytes(a.batch, a.units, most)) : nullptr;
+  if (P::kCodes && !code_memory) return PANTOUM_OUT_OF_MEMORY;
   Barrier barrier;
   auto part = [&](int index, int parts) -> int {
-    scan.run(share_of(a.batch, a.units, index, parts), parts, barrier);
+    const Share share = share_of(a.batch, a.units, index, parts);
+    scan.run(share, Codes<P>(code_memory, share, a.batch, a.units, index), parts, barrier);
     return PANTOUM_OK;
   };
-  return run_parts(scan_parts(a.batch, a.units, 3), part);
+  return run_parts(most, part);
 }
 
 template <class P>
@@ -185,7 +193,7 @@ int backward(const pantoum_scan_vjp_args& a) {
 }  // namespace
 
 int gru_before_scan(const pantoum_scan_args& a) { PANTOUM_CHOOSE_PRECISION(forward, a); }
-int gru_before_scan_vjp(const pantoum_scan_vjp_args& a) { PANTOUM_CHOOSE_PRECISION(backward, a); }
+int gru_before_scan_vjp(const pantoum_scan_vjp_args& a) { PANTOUM_CHOOSE_TRAINING_PRECISION(backward, a); }
 
 }  // namespace PANTOUM_ISA
 }  // namespace pantoum

@@ -18,20 +18,18 @@ struct Forward {
   F16 step(Place at, N n, const float* sums, F16) const {
     const Long H = a.units;
     float* gates = a.drive + at.row * 4 * H + at.unit;
-    const F16 i = sigmoid(load(sums) + load(gates, n));
-    const F16 f = sigmoid(load(sums + kGateSums) + load(gates + H, n));
-    const F16 g = tanh(load(sums + 2 * kGateSums) + load(gates + 2 * H, n));
-    const F16 o = sigmoid(load(sums + 3 * kGateSums) + load(gates + 3 * H, n));
     const F16 before = entering(rows, a.cell, H, at, n);
-    const F16 c = fma(f, before, i * g);
-    store(a.cell + (at.row + a.batch) * H + at.unit, rows.ended(at.t, at.b) ? before : c, n);
+    const LstmStep s = lstm_cell(
+        {load(sums), load(sums + kGateSums), load(sums + 2 * kGateSums), load(sums + 3 * kGateSums)},
+        {load(gates, n), load(gates + H, n), load(gates + 2 * H, n), load(gates + 3 * H, n)}, before);
+    store(a.cell + (at.row + a.batch) * H + at.unit, rows.ended(at.t, at.b) ? before : s.c, n);
     if (a.tape) {
-      store(gates, i, n);
-      store(gates + H, f, n);
-      store(gates + 2 * H, g, n);
-      store(gates + 3 * H, o, n);
+      store(gates, s.i, n);
+      store(gates + H, s.f, n);
+      store(gates + 2 * H, s.g, n);
+      store(gates + 3 * H, s.o, n);
     }
-    return o * tanh(c);
+    return s.h;
   }
 };
 
@@ -80,7 +78,7 @@ int backward(const pantoum_scan_vjp_args& a) {
 }  // namespace
 
 int lstm_scan(const pantoum_scan_args& a) { PANTOUM_CHOOSE_PRECISION(forward, a); }
-int lstm_scan_vjp(const pantoum_scan_vjp_args& a) { PANTOUM_CHOOSE_PRECISION(backward, a); }
+int lstm_scan_vjp(const pantoum_scan_vjp_args& a) { PANTOUM_CHOOSE_TRAINING_PRECISION(backward, a); }
 
 }  // namespace PANTOUM_ISA
 }  // namespace pantoum

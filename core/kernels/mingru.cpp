@@ -33,7 +33,7 @@ int mingru_scan(const pantoum_scan_args& a) {
           float* gates = a.drive + at.row * 2 * H + at.unit;
           const F16 z = sigmoid(load(gates, n)), c = load(gates + H, n), h = entering(rows, a.hidden, H, at, n);
           if (a.tape) store(gates, z, n);
-          leave(rows, a, none, at, n, h, fma(z, h - c, c));
+          leave(rows, a, none, at, n, h, mix_cell(z, h, c));
         });
       });
   });

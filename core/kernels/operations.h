@@ -1,5 +1,7 @@
 // Every operation of the ABI, with the name of its arguments; included where a list is needed.
 PANTOUM_OPERATION(pack, pantoum_pack_args)
+PANTOUM_OPERATION(quantize, pantoum_quantize_args)
+PANTOUM_OPERATION(pack_codes, pantoum_pack_codes_args)
 PANTOUM_OPERATION(product, pantoum_product_args)
 PANTOUM_OPERATION(weight_gradient, pantoum_weight_gradient_args)
 PANTOUM_OPERATION(bias_gradient, pantoum_bias_gradient_args)

@@ -2,18 +2,16 @@
 //
 // `columns` results of depth `depth` are cut into blocks (the gates of a recurrent matrix, so that a
 // hidden unit has the same place in each gate's panels), each block into panels; what a block does
-// not fill is zero, and so is the odd half of a last pair.
+// not fill is zero, and so is the rest of a last step. Panels of codes end with 128 times each
+// column's sum, negative, and with the columns' scales.
 #pragma once
 
+#include "quantize.h"
 #include "tile.h"
 
 namespace pantoum {
 namespace PANTOUM_ISA {
 
-using Long = std::ptrdiff_t;
-
-inline Long least(Long a, Long b) { return a < b ? a : b; }
-inline Long up(Long a, Long b) { return (a + b - 1) / b; }
 // Lanes of vector v that `width` columns fill.
 inline int lanes(Long width, int v) {
   const Long n = width - v * kLanes;
@@ -31,7 +29,8 @@ struct Panels {
   Long columns, depth, block;
 
   Long steps() const { return steps_of<P>(depth); }
-  Long bytes_each() const { return steps() * static_cast<Long>(kStepBytes); }
+  Long code_bytes() const { return steps() * static_cast<Long>(kStepBytes); }
+  Long bytes_each() const { return code_bytes() + (P::kCodes ? 2 * static_cast<Long>(kStepBytes) : 0); }
   Long each_block() const { return up(block, kPanelColumns); }
   Long count() const { return columns / block * each_block(); }
   const char* at(Long panel) const { return data + panel * bytes_each(); }
@@ -44,13 +43,20 @@ struct Panels {
 };
 
 // Rows of A beside each other, as the tile reads them: converted to the product's precision, an odd
-// number of cache lines a row (an even one would crowd few sets of the cache).
+// number of cache lines a row (an even one would crowd few sets of the cache). A row of codes ends
+// with its scale.
+template <class P>
+constexpr Long scale_at(Long depth) {
+  return (depth + kLanes - 1) / kLanes * kLanes;
+}
 template <class P>
 constexpr Long operand_row(Long depth) {
-  const Long bytes = steps_of<P>(depth) * 4;
+  const Long bytes = P::kCodes ? scale_at<P>(depth) + 4 : steps_of<P>(depth) * 4;
   return (bytes + 63) / 64 * 64 + ((bytes + 63) / 64 % 2 == 0 ? 64 : 0);
 }
 
+inline void write_operand(Int8, void*, Long, F16, int) {}  // a row of codes is made as a whole
+inline void write_operand(Int8, void*, Long, F16) {}
 inline void write_operand(Float32, void* row, Long at, F16 x, int n) {
   store(static_cast<float*>(row) + at, x, n);
 }
@@ -70,10 +76,23 @@ inline void finish_operand(void* row, Long depth) {
 
 template <class P>
 inline void convert_row(void* row, const float* x, Long depth) {
+  if constexpr (P::kCodes) {
+    const float scale = quantize_row<P::kOffset>(static_cast<std::uint8_t*>(row), x, depth);
+    __builtin_memcpy(static_cast<char*>(row) + scale_at<P>(depth), &scale, sizeof scale);
+    return;
+  }
   Long k = 0;
   for (; k + kLanes <= depth; k += kLanes) write_operand(P{}, row, k, load(x + k));
   if (k < depth) write_operand(P{}, row, k, load(x + k, static_cast<int>(depth - k)), static_cast<int>(depth - k));
   finish_operand<P>(row, depth);
+}
+
+// A row of zeros.
+template <class P>
+inline void zero_row(void* row, Long depth) {
+  const float scale = 0.0f;
+  __builtin_memset(row, static_cast<int>(P::kOffset), static_cast<std::size_t>(scale_at<P>(depth)));
+  __builtin_memcpy(static_cast<char*>(row) + scale_at<P>(depth), &scale, sizeof scale);
 }
 
 // Steps first .. last of a panel whose step k holds `width` values beginning at source + k * stride:

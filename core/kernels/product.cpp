@@ -1,20 +1,22 @@
 // y = x W^T + bias over a packed matrix, and the packing itself.
 //
-// A task takes a block of rows, converts it once, and walks the panels: a panel stays in the first
-// two caches while all rows of the block pass by. Long k is cut into blocks, each going on with the
-// sums of the one before.
-#include "kernels.h"
+// Many rows: a task takes a block of them, converts it once, and walks the panels; a panel stays in
+// the first two caches while all rows of the block pass by. Few rows: a task takes a range of panels,
+// several at a time, and reads each once. Long k is cut into blocks, each going on with the sums of
+// the one before.
+#include "product.h"
 
 #include "../scratch.h"
 #include "../threads.h"
-#include "panels.h"
+#include "kernels.h"
 
 namespace pantoum {
 namespace PANTOUM_ISA {
 namespace {
 
-constexpr Long kRowsATask = 120;      // 120 KB of bf16 at depth 512: it stays in the second cache
-constexpr Long kStepsABlock = 1024;   // a panel of 128 KB
+constexpr Long kRowsATask = 120;     // 120 KB of bf16 at depth 512: it stays in the second cache
+constexpr Long kStepsABlock = 1024;  // a panel of 128 KB
+constexpr int kMostPanels = 4;       // at once
 
 // Panel of the transposed kind: column c, step k comes from source[c * stride + k].
 void pack_columns(Float32, char* panel, const float* source, Long stride, Long depth, Long width) {
@@ -55,54 +57,103 @@ int pack_as(const pantoum_pack_args& a) {
   });
 }
 
+// Some rows times some panels beside each other, over one block of k: whole panels of y hold the sums
+// themselves; part of one, codes and biased ends go by way of a small buffer.
+template <class P>
+struct Corner {
+  const Panels<P>& w;
+  const char* operands;
+  Long row;
+  const float* bias;
+  float* y;
+  Long y_row;
+
+  void run(Long k, Long panel, int panels, Long r, int rows) const {
+    const Long steps = least(kStepsABlock, w.steps() - k);
+    const bool last = k + steps == w.steps();
+    const char* operand = operands + r * row;
+    TileArguments t{operand + k * 4, row, 4, w.at(panel) + k * static_cast<Long>(kStepBytes), w.bytes_each(), steps,
+                    y + r * y_row + w.first_column(panel), y_row, kPanelColumns, k > 0};
+    if (plain(panel, panels) && !(last && (bias || P::kCodes))) return run_tile<P>(t, rows, panels);
+    alignas(64) float buffer[(kRegisters > kTileRows ? kRegisters : kTileRows) * kPanelColumns];
+    const Long next = rows * static_cast<Long>(kPanelColumns);
+    t.out = buffer;
+    t.out_row = kPanelColumns;
+    t.out_next = next;
+    for (int p = 0; k > 0 && p < panels; ++p) fetch(panel + p, r, rows, buffer + p * next);
+    run_tile<P>(t, rows, panels);
+    for (int p = 0; p < panels; ++p) {
+      if (last) scale_sums(w, panel + p, operand, row, rows, buffer + p * next);
+      deliver(panel + p, r, rows, buffer + p * next, last ? bias : nullptr);
+    }
+  }
+
+ private:
+  // Whether the panels fill y without a gap: all whole, and the next block's column follows.
+  bool plain(Long panel, int panels) const {
+    for (int p = 0; p < panels; ++p)
+      if (w.width(panel + p) != kPanelColumns || w.first_column(panel + p) != w.first_column(panel) + p * kPanelColumns)
+        return false;
+    return true;
+  }
+  void fetch(Long panel, Long r, int rows, float* buffer) const {
+    const float* from = y + r * y_row + w.first_column(panel);
+    for (int v = 0; v < kPanelVectors; ++v)
+      for (int i = 0; i < rows; ++i)
+        store(buffer + i * kPanelColumns + v * kLanes, load(from + i * y_row + v * kLanes, lanes(w.width(panel), v)));
+  }
+  void deliver(Long panel, Long r, int rows, const float* buffer, const float* b) const {
+    const Long column = w.first_column(panel);
+    float* to = y + r * y_row + column;
+    for (int v = 0; v < kPanelVectors; ++v) {
+      const int n = lanes(w.width(panel), v);
+      if (n == 0) break;
+      const F16 shift = b ? load(b + column + v * kLanes, n) : zero();
+      for (int i = 0; i < rows; ++i) {
+        const F16 sum = load(buffer + i * kPanelColumns + v * kLanes);
+        store(to + i * y_row + v * kLanes, b ? sum + shift : sum, n);
+      }
+    }
+  }
+};
+
+// How many panels a tile takes at once: few rows have registers left, and read the faster.
+int panels_at_once(Long rows) {
+  int panels = 1;
+  while (panels < kMostPanels && rows <= kTileRows && tile_fits(static_cast<int>(rows), panels + 1)) ++panels;
+  return panels;
+}
+
 template <class P>
 class Product {
  public:
   explicit Product(const pantoum_product_args& a)
       : a_(a), w_{static_cast<const char*>(a.panels), a.columns, a.depth, a.block}, row_(operand_row<P>(a.depth)) {}
 
-  int rows(Long begin, Long end) const {
-    char* operand = thread_scratch(static_cast<std::size_t>((end - begin) * row_));
-    if (!operand) return PANTOUM_OUT_OF_MEMORY;
-    for (Long r = begin; r < end; ++r) convert_row<P>(operand + (r - begin) * row_, a_.x + r * a_.depth, a_.depth);
-    for (Long k = 0; k < w_.steps(); k += kStepsABlock)
-      for (Long panel = 0; panel < w_.count(); ++panel)
-        for (Long r = begin; r < end;) {
-          const int rows = next_tile_rows(end - r);
-          one_tile(operand + (r - begin) * row_, k, panel, r, rows);
-          r += rows;
-        }
+  // All panels for some rows, or some panels for all rows.
+  int part(Range rows, Range panels) const {
+    char* operands = thread_scratch(static_cast<std::size_t>((rows.end - rows.begin) * row_));
+    if (!operands) return PANTOUM_OUT_OF_MEMORY;
+    for (Long r = rows.begin; r < rows.end; ++r)
+      convert_row<P>(operands + (r - rows.begin) * row_, a_.x + r * a_.depth, a_.depth);
+    product_panels<P>(w_, panels.begin, panels.end, operands, row_, rows.end - rows.begin, a_.bias,
+                      a_.y + rows.begin * a_.columns, a_.columns);
     return PANTOUM_OK;
+  }
+  int run() const {
+    const Long threads = thread_count();
+    if (a_.count < kRowsAThread * threads) {
+      const bool shared = a_.count * a_.depth * a_.columns >= kSmallestShared;
+      auto some_panels = [&](int index, int parts) { return part({0, a_.count}, part_of(w_.count(), index, parts)); };
+      return run_parts(shared ? static_cast<int>(least(threads, w_.count())) : 1, some_panels);
+    }
+    const Long tasks = least(up(up(a_.count, kRowsATask), threads) * threads, up(a_.count, kTileRows));
+    return run_each(static_cast<int>(tasks), [&](int task) {
+      return part(part_of(a_.count, task, static_cast<int>(tasks)), {0, w_.count()});
+    });
   }
 
  private:
-  // Whole panels of y hold the sums themselves; part of one and biased ends go by way of a small buffer.
-  void one_tile(const char* operand, Long k, Long panel, Long r, int rows) const {
-    const Long steps = least(kStepsABlock, w_.steps() - k), width = w_.width(panel);
-    const bool last = k + steps == w_.steps();
-    const Long column = w_.first_column(panel);
-    float* y = a_.y + r * a_.columns + column;
-    TileArguments t{operand + k * 4, row_, 4, w_.at(panel) + k * static_cast<Long>(kStepBytes), 0, steps,
-                    y,               a_.columns, 0, k > 0};
-    if (width == kPanelColumns && !(last && a_.bias)) return run_tile<P>(t, rows, 1);
-    alignas(64) float buffer[kTileRows * kPanelColumns];
-    t.out = buffer;
-    t.out_row = kPanelColumns;
-    for (int v = 0; k > 0 && v < kPanelVectors; ++v)
-      for (int i = 0; i < rows; ++i) {
-        const int n = lanes(width, v);
-        store(buffer + i * kPanelColumns + v * kLanes, load(y + i * a_.columns + v * kLanes, n));
-      }
-    run_tile<P>(t, rows, 1);
-    for (int v = 0; v < kPanelVectors; ++v) {
-      const int n = lanes(width, v);
-      if (n == 0) break;
-      const F16 bias = last && a_.bias ? load(a_.bias + column + v * kLanes, n) : zero();
-      for (int i = 0; i < rows; ++i)
-        store(y + i * a_.columns + v * kLanes, load(buffer + i * kPanelColumns + v * kLanes) + bias, n);
-    }
-  }
-
   const pantoum_product_args& a_;
   const Panels<P> w_;
   const Long row_;
@@ -110,30 +161,54 @@ class Product {
 
 template <class P>
 int product_as(const pantoum_product_args& a) {
-  const Product<P> product(a);
-  const Long tasks = up(up(a.count, kRowsATask), thread_count()) * thread_count();
-  return run_each(static_cast<int>(least(tasks, up(a.count, kTileRows))), [&](int task) {
-    const Range r = part_of(a.count, task, static_cast<int>(least(tasks, up(a.count, kTileRows))));
-    return product.rows(r.begin, r.end);
-  });
+  return Product<P>(a).run();
 }
 
 }  // namespace
 
-int pack(const pantoum_pack_args& a) { PANTOUM_CHOOSE_PRECISION(pack_as, a); }
+template <class P>
+void product_panels(const Panels<P>& w, Long first, Long last, const char* operands, Long row, Long rows,
+                    const float* bias, float* y, Long y_row) {
+  const Corner<P> corner{w, operands, row, bias, y, y_row};
+  const int most = panels_at_once(rows);
+  for (Long k = 0; k < w.steps(); k += kStepsABlock)
+    for (Long panel = first; panel < last; panel += most) {
+      const int panels = static_cast<int>(least(most, last - panel));
+      for (Long r = 0; r < rows;) {
+        const int n = next_tile_rows(rows - r);
+        corner.run(k, panel, panels, r, n);
+        r += n;
+      }
+    }
+}
+
+template void product_panels<Float32>(const Panels<Float32>&, Long, Long, const char*, Long, Long, const float*, float*, Long);
+template void product_panels<Int8>(const Panels<Int8>&, Long, Long, const char*, Long, Long, const float*, float*, Long);
+#ifdef PANTOUM_HAS_BF16
+template void product_panels<BFloat16>(const Panels<BFloat16>&, Long, Long, const char*, Long, Long, const float*, float*, Long);
+#endif
+#ifdef PANTOUM_HAS_VNNI
+template void product_panels<Int8VNNI>(const Panels<Int8VNNI>&, Long, Long, const char*, Long, Long, const float*, float*, Long);
+#endif
+
+int pack(const pantoum_pack_args& a) {
+  if (a.precision == PANTOUM_INT8) return pack_quantized(a);
+  PANTOUM_CHOOSE_TRAINING_PRECISION(pack_as, a);
+}
 int product(const pantoum_product_args& a) { PANTOUM_CHOOSE_PRECISION(product_as, a); }
 
 std::int64_t packed_bytes(std::int64_t rows, std::int64_t depth, std::int64_t block, int precision, int transposed) {
   const Long columns = transposed ? depth : rows, k = transposed ? rows : depth, b = transposed ? depth : block;
-  const Long steps = precision == PANTOUM_BF16 ? up(k, 2) : k;
+  const Long steps = precision == PANTOUM_INT8 ? up(k, 4) + 2 : precision == PANTOUM_BF16 ? up(k, 2) : k;
   return columns / b * up(b, kPanelColumns) * steps * static_cast<Long>(kStepBytes);
 }
 
+// Of codes a scan keeps rows of floats, until they are whole.
 std::int64_t operand_bytes(std::int64_t rows, std::int64_t depth, int precision) {
 #ifdef PANTOUM_HAS_BF16
   if (precision == PANTOUM_BF16) return rows * operand_row<BFloat16>(depth);
 #endif
-  return precision == PANTOUM_FLOAT32 ? rows * operand_row<Float32>(depth) : 0;
+  return precision == PANTOUM_FLOAT32 || precision == PANTOUM_INT8 ? rows * operand_row<Float32>(depth) : 0;
 }
 
 }  // namespace PANTOUM_ISA

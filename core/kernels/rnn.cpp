@@ -11,7 +11,7 @@ struct Forward {
 
   template <class N>
   F16 step(Place at, N n, const float* sums, F16) const {
-    return tanh(load(sums) + load(a.drive + at.row * a.units + at.unit, n));
+    return rnn_cell(load(sums), load(a.drive + at.row * a.units + at.unit, n));
   }
 };
 
@@ -43,7 +43,7 @@ int backward(const pantoum_scan_vjp_args& a) {
 }  // namespace
 
 int rnn_scan(const pantoum_scan_args& a) { PANTOUM_CHOOSE_PRECISION(forward, a); }
-int rnn_scan_vjp(const pantoum_scan_vjp_args& a) { PANTOUM_CHOOSE_PRECISION(backward, a); }
+int rnn_scan_vjp(const pantoum_scan_vjp_args& a) { PANTOUM_CHOOSE_TRAINING_PRECISION(backward, a); }
 
 }  // namespace PANTOUM_ISA
 }  // namespace pantoum

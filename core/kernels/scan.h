@@ -3,15 +3,17 @@
 //
 // Forward, a task takes some units of a few rows: it multiplies the operands of the states (kept in
 // the product's precision, one row a stream and step) with each gate's panel of these units, and
-// applies the gates while the sums are in the first cache. Back in time it is the same with the
+// applies the gates while the sums are in the first cache. In int8 a row's scale waits for the whole
+// row, so each thread quantises the rows that it multiplies itself, at the step's beginning. Back in time it is the same with the
 // gates' gradients and the transposed panels. With 8 streams a thread each thread takes streams and
 // runs through all steps alone; with fewer they share the units and meet at every step.
 #pragma once
 
+#include "../scratch.h"
 #include "../threads.h"
-#include "activation.h"
+#include "cells.h"
 #include "kernels.h"
-#include "panels.h"
+#include "product.h"
 
 namespace pantoum {
 namespace PANTOUM_ISA {
@@ -38,9 +40,6 @@ struct Share {
   bool meets;  // others work on the same rows: wait for them at each step
 };
 
-constexpr Long kRowsAThread = 8;
-constexpr Long kSmallestShared = 1 << 17;  // multiplications a step that are worth a meeting
-
 // How many parts a scan is worth, and which is whose.
 inline int scan_parts(Long B, Long H, Long gates) {
   const Long threads = thread_count();
@@ -55,23 +54,6 @@ inline Share share_of(Long B, Long H, int part, int parts) {
   }
   const Range units = part_of(panels, part, parts);
   return {0, B, units.begin, units.end, true};
-}
-
-// Sums of a tile: gate g of row r begins at sums + (g * kTileRows + r) * kPanelColumns.
-constexpr int kMostGates = 4;
-constexpr Long kGateSums = static_cast<Long>(kTileRows) * kPanelColumns;
-
-// The panels of the same units in `gates` gates, which are `next` panels apart, times `rows` operands.
-template <class P>
-inline void multiply(const Panels<P>& w, Long panel, Long next, int gates, const char* operands, Long row, int rows,
-                     float* sums) {
-  TileArguments t{operands, row, 4, w.at(panel), next * w.bytes_each(), w.steps(), sums, kPanelColumns, kGateSums, false};
-  const int at_once = tile_fits(rows, gates) ? gates : tile_fits(rows, 2) && gates % 2 == 0 ? 2 : 1;
-  for (int g = 0; g < gates; g += at_once) {
-    run_tile<P>(t, rows, at_once);
-    t.panel += at_once * t.panel_next;
-    t.out += at_once * kGateSums;
-  }
 }
 
 // Calls body(panel, first row, rows) for every tile of a share.
@@ -113,6 +95,7 @@ struct Rows {
 // The operands of a scan's products: one row a stream and step, or two steps in turn without a tape.
 template <class P>
 struct Operands {
+  static_assert(!P::kCodes, "codes are made for the step alone");
   char* data;
   Long streams, depth, kept;  // steps kept
 
@@ -127,6 +110,47 @@ struct Operands {
   auto elements() const { return reinterpret_cast<typename P::Element*>(data); }
   Long stride() const { return row_bytes() / static_cast<Long>(sizeof(typename P::Element)); }
 };
+
+// The rows of codes that one part of a scan multiplies in a step; in other precisions nothing, and the
+// scan's operands are read as they are.
+template <class P>
+class Codes {
+ public:
+  // Bytes for all parts of a scan, and the rows of this part among them.
+  static std::size_t bytes(Long B, Long H, int parts) {
+    return P::kCodes ? static_cast<std::size_t>((share_of(B, H, 0, parts).meets ? parts : 1) * B * operand_row<P>(H) + 64) : 0;
+  }
+  Codes(char* data, const Share& share, Long B, Long H, int part)
+      : data_(data + (share.meets ? part * B : 0) * operand_row<P>(H)), share_(share), depth_(H) {}
+
+  // `row_of(b)` gives a row of floats, or null for zeros.
+  template <class RowOf>
+  void make(RowOf&& row_of) const {
+    if constexpr (P::kCodes)
+      for (Long b = share_.first_row; b < share_.end_row; ++b) {
+        const float* x = row_of(b);
+        if (x)
+          convert_row<P>(row(b), x, depth_);
+        else
+          zero_row<P>(row(b), depth_);
+      }
+  }
+  char* row(Long b) const { return data_ + b * operand_row<P>(depth_); }
+
+ private:
+  char* data_;
+  const Share share_;
+  const Long depth_;
+};
+
+// The rows of step t that a product reads, from row b on.
+template <class P>
+inline const char* step_rows(const Codes<P>& codes, const Operands<typename P::Stored>& kept, Long t, Long b) {
+  if constexpr (P::kCodes)
+    return codes.row(b);
+  else
+    return kept.row(t, b);
+}
 
 // The initial states as operands of step 0.
 template <class P>
@@ -158,23 +182,35 @@ inline void leave(const Rows& rows, const pantoum_scan_args& a, const Operands<P
     write_operand(P{}, operands.row(at.t + 1, at.b), at.unit, rows.begins(at.t + 1, at.b) ? zero() : h, n);
 }
 
+// The states that enter step t, as codes.
+template <class P>
+inline void enter_step(const Codes<P>& codes, const Rows& rows, const float* hidden, Long H, Long t) {
+  codes.make([&](Long b) { return rows.begins(t, b) ? nullptr : hidden + (t * rows.streams + b) * H; });
+}
+
 // The whole of a scan with one product a step. Cell has kGates and step(place, lanes, sums, h) -> h'.
 template <class P, class Cell>
 inline int run_scan(const pantoum_scan_args& a, const Cell& cell) {
+  if (P::kCodes && a.tape) return PANTOUM_BAD_ARGUMENT;
   if (a.steps == 0) return PANTOUM_OK;
   const Rows rows{a.reset, a.lengths, a.steps, a.batch};
   const Long H = a.units, B = a.batch, next = up(H, kPanelColumns);
-  const Operands<P> operands{static_cast<char*>(a.operands), B, H, a.operands_kept};
+  const Operands<typename P::Stored> operands{P::kCodes ? nullptr : static_cast<char*>(a.operands), B, H, a.operands_kept};
   const Panels<P> w{static_cast<const char*>(a.panels), Cell::kGates * H, H, H};
+  const int most = scan_parts(B, H, Cell::kGates);
+  char* code_memory = P::kCodes ? thread_scratch(Codes<P>::bytes(B, H, most)) : nullptr;
+  if (P::kCodes && !code_memory) return PANTOUM_OUT_OF_MEMORY;
   Barrier barrier;
   auto part = [&](int index, int parts) -> int {
     const Share share = share_of(B, H, index, parts);
+    const Codes<P> codes(code_memory, share, B, H, index);
     alignas(64) float sums[kMostGates * kGateSums];
-    enter_first(share, rows, H, a.hidden, operands);
+    if (operands.data) enter_first(share, rows, H, a.hidden, operands);
     if (share.meets) barrier.wait(parts);
     for (Long t = 0; t < a.steps; ++t) {
+      enter_step(codes, rows, a.hidden, H, t);
       each_tile(share, [&](Long panel, Long b, int count) {
-        multiply(w, panel, next, Cell::kGates, operands.row(t, b), operands.row_bytes(), count, sums);
+        multiply(w, panel, next, Cell::kGates, step_rows(codes, operands, t, b), operand_row<P>(H), count, sums);
         each_vector(t, B, H, panel, b, count, [&](Place at, auto n, Long sum) {
           const F16 h = entering(rows, a.hidden, H, at, n);
           leave(rows, a, operands, at, n, h, cell.step(at, n, sums + sum, h));
@@ -184,7 +220,7 @@ inline int run_scan(const pantoum_scan_args& a, const Cell& cell) {
     }
     return PANTOUM_OK;
   };
-  return run_parts(scan_parts(B, H, Cell::kGates), part);
+  return run_parts(most, part);
 }
 
 }  // namespace PANTOUM_ISA

@@ -48,6 +48,10 @@ template void run_tile<Float32>(const TileArguments&, int, int);
 #ifdef PANTOUM_HAS_BF16
 template void run_tile<BFloat16>(const TileArguments&, int, int);
 #endif
+template void run_tile<Int8>(const TileArguments&, int, int);
+#ifdef PANTOUM_HAS_VNNI
+template void run_tile<Int8VNNI>(const TileArguments&, int, int);
+#endif
 
 }  // namespace PANTOUM_ISA
 }  // namespace pantoum

@@ -1,9 +1,10 @@
 // The one inner loop of every product: rows of A times panels of packed columns, by outer products.
 //
 // A panel is kPanelVectors * 16 columns of the packed matrix; one step of it is one row of k in
-// float32 and a pair of rows in bf16, so that both precisions walk memory with the same strides.
+// float32, two in bf16 and four in int8, so that all precisions walk memory with the same strides.
 // Each output element has one accumulator that takes k in ascending order by fused multiply-adds:
-// the bits of a float32 result depend neither on the tile's size nor on the vectors' width.
+// the bits of a float32 result depend neither on the tile's size nor on the vectors' width. Those of
+// int8 are whole numbers, the same in any order.
 #pragma once
 
 #include <cstddef>
@@ -17,10 +18,13 @@ namespace PANTOUM_ISA {
 constexpr int kPanelColumns = kPanelVectors * kLanes;
 constexpr std::size_t kStepBytes = kPanelColumns * sizeof(float);  // of a panel, a step
 
-// How a step's operands become products.
+// How a step's operands become products. `Stored` is what a scan keeps of a row that is not whole yet.
 struct Float32 {
   using Element = float;
+  using Stored = Float32;
+  using Sum = F16;
   static constexpr int kPair = 1;  // elements of k a step
+  static constexpr bool kCodes = false;
   static F16 step(const char* a, F16 b, F16 sum) {
     float x;
     __builtin_memcpy(&x, a, sizeof x);
@@ -31,7 +35,10 @@ struct Float32 {
 #ifdef PANTOUM_HAS_BF16
 struct BFloat16 {
   using Element = Half;
+  using Stored = BFloat16;
+  using Sum = F16;
   static constexpr int kPair = 2;
+  static constexpr bool kCodes = false;
   static F16 step(const char* a, F16 b, F16 sum) {
     std::uint32_t x;
     __builtin_memcpy(&x, a, sizeof x);
@@ -39,6 +46,41 @@ struct BFloat16 {
   }
 };
 #endif
+
+// Codes of -127 to 127; a row of A and a column of the panel have a scale each (quantize.h). The
+// codes of A are kept with kOffset added, as the processor likes them.
+struct Int8 {
+  using Element = std::int8_t;
+  using Stored = Float32;
+  using Sum = I16;
+  static constexpr int kPair = 4;
+  static constexpr bool kCodes = true;
+  static constexpr std::uint32_t kOffset = 0;
+  static I16 step(const char* a, F16 b, I16 sum) {
+    std::uint32_t x;
+    __builtin_memcpy(&x, a, sizeof x);
+    return dot_bytes(broadcast(x), bits(b), sum);
+  }
+};
+
+#ifdef PANTOUM_HAS_VNNI
+struct Int8VNNI : Int8 {
+  static constexpr std::uint32_t kOffset = 128;
+  static I16 step(const char* a, F16 b, I16 sum) {
+    std::uint32_t x;
+    __builtin_memcpy(&x, a, sizeof x);
+    return dot_bytes_vnni(broadcast(x), bits(b), sum);
+  }
+};
+#endif
+
+// Sums as `out` holds them: floats, or the bits of whole numbers.
+inline void read_sum(const float* p, F16& sum) { sum = load(p); }
+inline void read_sum(const float* p, I16& sum) { sum = bits(load(p)); }
+inline void no_sum(F16& sum) { sum = zero(); }
+inline void no_sum(I16& sum) { sum = broadcast(0u); }
+inline void write_sum(float* p, F16 sum) { store(p, sum); }
+inline void write_sum(float* p, I16 sum) { store(p, from_bits(sum)); }
 
 // Where a tile finds its operands and puts its results; strides in bytes for A and panels.
 struct TileArguments {
@@ -57,14 +99,17 @@ struct TileArguments {
 template <class Precision, int rows, int panels>
 [[gnu::noinline]] void tile(const TileArguments& t) {
   constexpr int columns = panels * kPanelVectors;
-  F16 sum[rows][columns];
+  typename Precision::Sum sum[rows][columns];
 #pragma GCC unroll 16
   for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 16
-    for (int c = 0; c < columns; ++c)
-      sum[r][c] = t.resume ? load(t.out + r * t.out_row + (c / kPanelVectors) * t.out_next +
-                                  (c % kPanelVectors) * kLanes)
-                           : zero();
+    for (int c = 0; c < columns; ++c) {
+      const float* out = t.out + r * t.out_row + (c / kPanelVectors) * t.out_next + (c % kPanelVectors) * kLanes;
+      if (t.resume)
+        read_sum(out, sum[r][c]);
+      else
+        no_sum(sum[r][c]);
+    }
   const std::ptrdiff_t row = t.a_row, step = t.a_step, next = t.panel_next;
   const char* a = t.a;
   const char* panel = t.panel;
@@ -87,8 +132,8 @@ template <class Precision, int rows, int panels>
   for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 16
     for (int c = 0; c < columns; ++c)
-      store(t.out + r * t.out_row + (c / kPanelVectors) * t.out_next + (c % kPanelVectors) * kLanes,
-            sum[r][c]);
+      write_sum(t.out + r * t.out_row + (c / kPanelVectors) * t.out_next + (c % kPanelVectors) * kLanes,
+                sum[r][c]);
 }
 
 }  // namespace PANTOUM_ISA

@@ -103,7 +103,7 @@ int weight_gradient_as(const pantoum_weight_gradient_args& a) {
 
 }  // namespace
 
-int weight_gradient(const pantoum_weight_gradient_args& a) { PANTOUM_CHOOSE_PRECISION(weight_gradient_as, a); }
+int weight_gradient(const pantoum_weight_gradient_args& a) { PANTOUM_CHOOSE_TRAINING_PRECISION(weight_gradient_as, a); }
 
 }  // namespace PANTOUM_ISA
 }  // namespace pantoum

@@ -117,6 +117,38 @@ def test_float32_training_has_the_same_bits_on_every_path_and_for_any_threads(
     assert len(found) == 1
 
 
+@pytest.mark.parametrize("cell", ["rnn", "gru", "gru_before", "lstm"])
+@pytest.mark.parametrize("sizes", [(1, 1, 1), (5, 3, 300), (3, 40, 33), (4, 1, 512), (6, 17, 70)])
+def test_int8_reading_has_the_same_bits_on_every_path_and_for_any_threads(
+        library: native.Library, cell: str, sizes: tuple[int, int, int]) -> None:
+    case, found = Case(cell, sizes), set()
+    for name in library.paths():
+        for threads in (1, 2, 3):
+            library.set_isa(name)
+            library.set_threads(threads)
+            found.add(case.outputs(native, precision="int8").tobytes())
+            one_row = case.outputs(native, slice(0, 1), "int8")
+            assert np.array_equal(one_row, case.outputs(native, precision="int8")[:, :1])
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "gru_before", "lstm"])
+def test_int8_reading_is_the_reference_to_its_gates_and_float32_to_its_codes(path: str, cell: str) -> None:
+    for sizes in SIZES:
+        case = Case(cell, sizes)
+        ours = case.outputs(native, precision="int8")
+        # A gate that differs in its last bit may turn a code, which is worth a 127th of the row's greatest.
+        assert largest_difference([ours], [case.outputs(reference, precision="int8")]) < 5e-3, sizes
+        assert largest_difference([ours], [case.outputs(native)]) < 0.06, sizes
+
+
+def test_int8_has_no_way_back(library: native.Library) -> None:
+    case = Case("gru", (2, 2, 5))
+    for kernels in (native, reference):
+        with pytest.raises(CoreError, match="int8 has no gradients"):
+            case.results(kernels, "int8")
+
+
 @pytest.mark.parametrize("cell", ["gru", "gru_before", "lstm"])
 def test_bf16_training_repeats_its_bits(library: native.Library, cell: str) -> None:
     if "bf16" not in library.paths():

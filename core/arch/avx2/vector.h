@@ -99,5 +99,19 @@ inline I16 select(M16 m, I16 yes, I16 no) {
 }
 inline F16 select(M16 m, F16 yes, F16 no) { return from_bits(select(m, bits(yes), bits(no))); }
 
+inline F16 to_float(I16 a) { return {_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)}; }
+inline void store_bytes(std::uint8_t* p, I16 x) {
+  const I16 low = x & broadcast(0xffu);
+  const __m256i words = _mm256_permute4x64_epi64(_mm256_packus_epi32(low.lo, low.hi), 0xd8);
+  const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
+}
+// |a| times b with a's sign: pairs are at most 2 * 127 * 127 and fit 16 bits, so nothing saturates.
+inline __m256i dot_bytes(__m256i a, __m256i b, __m256i sum) {
+  const __m256i halves = _mm256_maddubs_epi16(_mm256_abs_epi8(a), _mm256_sign_epi8(b, a));
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(halves, _mm256_set1_epi16(1)));
+}
+inline I16 dot_bytes(I16 a, I16 b, I16 sum) { return {dot_bytes(a.lo, b.lo, sum.lo), dot_bytes(a.hi, b.hi, sum.hi)}; }
+
 }  // namespace PANTOUM_ISA
 }  // namespace pantoum

@@ -70,5 +70,25 @@ inline M16 less(I16 a, I16 b) { return {_mm512_cmplt_epu32_mask(a.v, b.v)}; }
 inline F16 select(M16 m, F16 yes, F16 no) { return {_mm512_mask_blend_ps(m.v, no.v, yes.v)}; }
 inline I16 select(M16 m, I16 yes, I16 no) { return {_mm512_mask_blend_epi32(m.v, no.v, yes.v)}; }
 
+// Whole numbers, 32 bits a lane and with a sign: to the nearest float, ties to even.
+inline F16 to_float(I16 a) { return {_mm512_cvtepi32_ps(a.v)}; }
+// The lowest byte of each lane.
+inline void store_bytes(std::uint8_t* p, I16 x) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(x.v));
+}
+// Four bytes a lane, each -127 to 127: sum + a0 b0 + a1 b1 + a2 b2 + a3 b3, exactly.
+inline I16 dot_bytes(I16 a, I16 b, I16 sum) {
+  const __m512i signed_b = _mm512_mask_sub_epi8(b.v, _mm512_movepi8_mask(a.v), _mm512_setzero_si512(), b.v);
+  const __m512i halves = _mm512_maddubs_epi16(_mm512_abs_epi8(a.v), signed_b);  // at most 2 * 127 * 127: fits
+  return {_mm512_add_epi32(sum.v, _mm512_madd_epi16(halves, _mm512_set1_epi16(1)))};
+}
+// The same in one instruction, with a's bytes 0 to 255. Written out, so that the compiler may use it
+// nowhere else: this file also runs on processors that have not got it.
+#define PANTOUM_HAS_VNNI 1
+inline I16 dot_bytes_vnni(I16 a, I16 b, I16 sum) {
+  asm("vpdpbusd %2, %1, %0" : "+v"(sum.v) : "v"(a.v), "v"(b.v));
+  return sum;
+}
+
 }  // namespace PANTOUM_ISA
 }  // namespace pantoum

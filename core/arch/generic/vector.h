@@ -83,6 +83,21 @@ inline M16 less(I16 a, I16 b) { PANTOUM_LANES(M16, a.v[i] < b.v[i]); }
 inline F16 select(M16 m, F16 yes, F16 no) { PANTOUM_LANES(F16, m.v[i] ? yes.v[i] : no.v[i]); }
 inline I16 select(M16 m, I16 yes, I16 no) { PANTOUM_LANES(I16, m.v[i] ? yes.v[i] : no.v[i]); }
 
+inline F16 to_float(I16 a) { PANTOUM_LANES(F16, static_cast<float>(static_cast<std::int32_t>(a.v[i]))); }
+inline void store_bytes(std::uint8_t* p, I16 x) {
+  for (int i = 0; i < kLanes; ++i) p[i] = static_cast<std::uint8_t>(x.v[i]);
+}
+// Byte j of a word, with its sign.
+inline std::int32_t byte_of(std::uint32_t x, int j) { return static_cast<std::int8_t>(x >> (8 * j) & 0xffu); }
+inline I16 dot_bytes(I16 a, I16 b, I16 sum) {
+  for (int i = 0; i < kLanes; ++i) {
+    std::int32_t dot = 0;
+    for (int j = 0; j < 4; ++j) dot += byte_of(a.v[i], j) * byte_of(b.v[i], j);
+    sum.v[i] += static_cast<std::uint32_t>(dot);
+  }
+  return sum;
+}
+
 #undef PANTOUM_LANES
 
 }  // namespace PANTOUM_ISA

@@ -84,6 +84,20 @@ inline M16 less(I16 a, I16 b) { return PANTOUM_EACH(vcltq_u32(a.v[i], b.v[i])); 
 inline F16 select(M16 m, F16 yes, F16 no) { return PANTOUM_EACH(vbslq_f32(m.v[i], yes.v[i], no.v[i])); }
 inline I16 select(M16 m, I16 yes, I16 no) { return PANTOUM_EACH(vbslq_u32(m.v[i], yes.v[i], no.v[i])); }
 
+inline F16 to_float(I16 a) { return PANTOUM_EACH(vcvtq_f32_s32(vreinterpretq_s32_u32(a.v[i]))); }
+inline void store_bytes(std::uint8_t* p, I16 x) {
+  const uint16x8_t low = vcombine_u16(vmovn_u32(x.v[0]), vmovn_u32(x.v[1]));
+  const uint16x8_t high = vcombine_u16(vmovn_u32(x.v[2]), vmovn_u32(x.v[3]));
+  vst1q_u8(p, vcombine_u8(vmovn_u16(low), vmovn_u16(high)));
+}
+inline uint32x4_t dot_bytes(uint32x4_t a, uint32x4_t b, uint32x4_t sum) {
+  const int8x16_t x = vreinterpretq_s8_u32(a), y = vreinterpretq_s8_u32(b);
+  const int32x4_t low = vpaddlq_s16(vmull_s8(vget_low_s8(x), vget_low_s8(y)));
+  const int32x4_t high = vpaddlq_s16(vmull_high_s8(x, y));
+  return vaddq_u32(sum, vreinterpretq_u32_s32(vpaddq_s32(low, high)));
+}
+inline I16 dot_bytes(I16 a, I16 b, I16 sum) { return PANTOUM_EACH(dot_bytes(a.v[i], b.v[i], sum.v[i])); }
+
 #undef PANTOUM_EACH
 
 }  // namespace PANTOUM_ISA

@@ -29,7 +29,7 @@ class PackedMatrix(Protocol):
 
     @property
     def precision(self) -> str:
-        """``float32`` (the array's own) or what a backend has beside."""
+        """``float32`` (the array's own), ``int8``, or what a backend has beside."""
         ...
 
     @property
@@ -42,7 +42,7 @@ class PackedMatrix(Protocol):
         ...
 
     def product_transposed(self, d_NG: Array, out: Array | None = None) -> Array:
-        """d W, [N,K]."""
+        """d W, [N,K]; a ``CoreError`` in int8."""
         ...
 
     def refresh(self) -> None:
@@ -83,6 +83,14 @@ class Kernels(Protocol):
 
     def pack(self, weight_GK: Array, precision: str = "float32", gates: int = 1) -> PackedMatrix:
         """A weight ready for many products; ``gates``: how many blocks of H rows a scan takes at once."""
+        ...
+
+    def quantize(self, weight_GK: Array) -> tuple[Array, Array]:
+        """(codes [G,K] int8, scales [G] float32): codes times their row's scale are near the weight."""
+        ...
+
+    def pack_codes(self, codes_GK: Array, scales_G: Array, gates: int = 1) -> PackedMatrix:
+        """What ``pack(weight, "int8", gates)`` makes, from its codes; these are not kept."""
         ...
 
     def linear(self, x_NK: Array, weight: PackedMatrix, bias_G: Array | None = None,

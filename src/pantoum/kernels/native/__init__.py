@@ -12,6 +12,7 @@ from pantoum.kernels.native.library import Library, core, missing
 from pantoum.kernels.native.normalization import layer_norm, layer_norm_vjp
 from pantoum.kernels.native.optimizer import adamw, average, clip_factor, global_norm
 from pantoum.kernels.native.product import bias_gradient, linear, linear_weight_gradient, pack
+from pantoum.kernels.native.quantize import pack_codes, quantize
 from pantoum.kernels.native.scan import (
     gru_before_scan,
     gru_before_scan_vjp,
@@ -54,6 +55,8 @@ __all__ = [
     "mingru_scan_vjp",
     "missing",
     "pack",
+    "pack_codes",
+    "quantize",
     "rnn_scan",
     "rnn_scan_vjp",
     "row_squares",

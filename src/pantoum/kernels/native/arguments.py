@@ -30,6 +30,8 @@ _SCAN_VJP = """p gates hidden cell candidate operands more_operands panels more_
 
 ARGUMENTS: dict[str, type[ctypes.Structure]] = {name: _structure(name, fields) for name, fields in {
     "pack": "p weight panels; l rows depth block; i precision transposed",
+    "quantize": "p weight codes scales; l rows depth",
+    "pack_codes": "p codes scales panels; l rows depth block",
     "product": "p x panels bias y; l count depth columns block; i precision",
     "weight_gradient": "p d x out; l count columns depth; i precision resume",
     "bias_gradient": "p d out; l count columns; i resume",

@@ -20,7 +20,7 @@ from pantoum.kernels.native.arguments import ARGUMENTS, OPERATIONS
 
 __all__ = ["ABI", "Library", "core", "missing"]
 
-ABI = 1
+ABI = 2
 FILE = Path(__file__).parent / ("libpantoum_core.dylib" if sys.platform == "darwin" else "libpantoum_core.so")
 
 

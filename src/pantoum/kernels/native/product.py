@@ -2,7 +2,7 @@
 
 A ``PackedMatrix`` holds panels of the weight in the core's own order, for ``product`` and, once it was
 asked for, for ``product_transposed``. With ``precision="bf16"`` the operands of its products are rounded to
-bf16 and summed in float32.
+bf16 and summed in float32; with ``"int8"`` they are codes, see ``quantize``.
 
 Shapes: N rows, K inputs, G outputs.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from pantoum.errors import SettingError
+from pantoum.errors import CoreError, SettingError
 from pantoum.kernels import interface
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.memory import address, aligned, given, result
@@ -21,7 +21,7 @@ from pantoum.kernels.native.memory import address, aligned, given, result
 __all__ = ["PRECISIONS", "PackedMatrix", "bias_gradient", "linear", "linear_weight_gradient", "pack"]
 
 Array = npt.NDArray[Any]
-PRECISIONS = {"float32": 0, "bf16": 1}
+PRECISIONS = {"float32": 0, "bf16": 1, "int8": 2}
 
 
 class PackedMatrix:
@@ -38,6 +38,9 @@ class PackedMatrix:
         """The address of the panels for one of the two products, made when first asked for."""
         panels = self._panels[transposed]
         if panels is None:
+            if transposed and self.precision == "int8":
+                raise CoreError("int8 has no gradients: it is for reading and writing; "
+                                "train in float32 or bf16")
             G, K = self.shape
             panels = aligned(core().packed_bytes(G, K, self.block, self._number, transposed))
             self._panels[transposed] = panels

@@ -53,6 +53,8 @@ def _scan(kind: str, drive_TBG: Array, state: Any, weight_hh: Any, bias_hh: Arra
     T, B, G = drive_TBG.shape
     H = G // GATES[kind]
     weight, number, panels = _weights(kind, weight_hh, H, False)
+    if tape and number == PRECISIONS["int8"]:
+        raise CoreError("int8 has no gradients: scan without a tape, or train in float32 or bf16")
     hidden_SBH = workspace.array("hidden", (T + 1, B, H), np.float32)
     cell_SBH = workspace.array("cell", (T + 1, B, H), np.float32) if kind == "lstm" else None
     if cell_SBH is None:

@@ -14,6 +14,7 @@ from pantoum.kernels.reference.mingru import mingru_scan, mingru_scan_vjp
 from pantoum.kernels.reference.normalization import layer_norm, layer_norm_vjp
 from pantoum.kernels.reference.optimizer import adamw, average, clip_factor, global_norm
 from pantoum.kernels.reference.product import bias_gradient, linear, linear_weight_gradient, pack
+from pantoum.kernels.reference.quantize import pack_codes, quantize
 from pantoum.kernels.reference.rnn import rnn_scan, rnn_scan_vjp
 
 __all__ = [
@@ -42,6 +43,8 @@ __all__ = [
     "mingru_scan",
     "mingru_scan_vjp",
     "pack",
+    "pack_codes",
+    "quantize",
     "rnn_scan",
     "rnn_scan_vjp",
     "row_squares",

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from pantoum.errors import SettingError
 from pantoum.kernels import interface
+from pantoum.kernels.reference.quantize import QuantizedMatrix
 
 __all__ = ["PackedMatrix", "bias_gradient", "linear", "linear_weight_gradient", "pack"]
 
@@ -62,8 +63,10 @@ class PackedMatrix:
             _transpose(self._weight_GK, self._weight_KG)
 
 
-def pack(weight_GK: Array, precision: str = "float32", gates: int = 1) -> PackedMatrix:
-    """A weight ready for many products. NumPy has one precision, the array's, and no use for blocks."""
+def pack(weight_GK: Array, precision: str = "float32", gates: int = 1) -> interface.PackedMatrix:
+    """A weight ready for many products. NumPy has the array's precision and int8, and no use for blocks."""
+    if precision == "int8":
+        return QuantizedMatrix.of(weight_GK)
     _check_precision(precision)
     return PackedMatrix(weight_GK)
 
