@@ -11,13 +11,14 @@ import os
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, TypeAlias, overload
 
 import numpy as np
 
 from pantoum.config import GenerationConfig, SamplingConfig, one_of
 from pantoum.inference import score as scoring
+from pantoum.inference.adapt import adapter_of
 from pantoum.inference.evaluate import Evaluation, evaluate
 from pantoum.inference.generate import Generation, draw_seed
 from pantoum.inference.loaded_model import LoadedModel
@@ -151,23 +152,36 @@ class Model:
         seed = draw_seed() if how_much.seed is None else how_much.seed
         return Generation(self.loaded, session.state, sampling, how_much.length, seed, how_much.count)
 
-    def evaluate(self, texts: Texts, protocol: str = "carried", *, progress: bool = False) -> Evaluation:
+    def evaluate(
+        self,
+        texts: Texts,
+        protocol: str = "carried",
+        *,
+        adapt: bool = False,
+        model_out: str | os.PathLike[str] | None = None,
+        progress: bool = False,
+    ) -> Evaluation:
         """How well the model predicts texts (files or folders); ``protocol``: ``carried``, ``segments:N``,
-        ``windows:N``."""
+        ``windows:N``. ``adapt``: a copy of it follows the text as it reads; ``model_out`` keeps that one."""
         from pantoum.data.prepare import prepare as prepare_texts
 
         parse_protocol(protocol)
+        adapter = adapter_of(self.loaded, adapt, model_out)
         with tempfile.TemporaryDirectory(prefix="pantoum-") as folder:
             prepared = prepare_texts(listed(texts), tokenizer=self.tokenizer, valid_fraction=0.0, out=folder)
             say(prepared.notes)
             with counting("scoring", progress) as count:
-                return evaluate(
+                found = evaluate(
                     self.loaded.network,
                     np.asarray(prepared.train.tokens),
                     self.tokenizer,
                     protocol,
                     progress=count,
+                    adapter=adapter,
                 )
+        if adapter is not None and model_out is not None:
+            adapter.write(model_out, [_fingerprint(text) for text in prepared.facts.get("texts", ())])
+        return found
 
     def score(self, text: str, by: str = "line") -> Scores:
         """How surprising each token, word or line of a text is, in nats."""
@@ -183,6 +197,11 @@ class Model:
         """The same, each score as soon as it is known; memory does not grow with the text."""
         one_of(by, "by", scoring.UNITS)
         return scoring.group(scoring.Scorer(self.loaded).read(parts), by)
+
+
+def _fingerprint(text: Mapping[str, Any]) -> dict[str, Any]:
+    """A text's name without its path, its size, its hash."""
+    return {"name": PurePath(str(text["name"])).name, "size": text["size"], "sha256": text["sha256"]}
 
 
 def load(path: str | os.PathLike[str]) -> Model:

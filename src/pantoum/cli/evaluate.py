@@ -10,6 +10,7 @@ HELP = "measure how well a model predicts texts"
 EXAMPLES = """examples:
   pantoum evaluate runs/book other.txt
   pantoum evaluate runs/book other.txt --protocol segments:64 --json
+  pantoum evaluate runs/book other.txt --adapt --model-out adapted.safetensors
 """
 
 
@@ -25,6 +26,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="carried|segments:N|windows:N",
         help="how the text is read (default carried: one pass, the state carried)",
     )
+    parser.add_argument(
+        "--adapt", action="store_true", help="a copy of the model learns from each stretch after scoring it"
+    )
+    parser.add_argument("--model-out", metavar="F", help="keep the adapted model in this file")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -33,7 +38,13 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
     from pantoum import api
 
     model = api.load(arguments.model)
-    evaluation = model.evaluate(arguments.texts, protocol=arguments.protocol, progress=not output.quiet)
+    evaluation = model.evaluate(
+        arguments.texts,
+        protocol=arguments.protocol,
+        adapt=arguments.adapt,
+        model_out=arguments.model_out,
+        progress=not output.quiet,
+    )
     if arguments.json:
         output.json(evaluation.to_dict())
     else:

@@ -4,7 +4,8 @@ Loss is divided by the targets really predicted, and by the characters and bytes
 scale, the same bytes are packed by xz (preset 9) and bz2 (level 9); what beats them has learned something. A
 figure over text with unknown tokens says that it does not compare: an unknown token hides what it stood for.
 
-In order: ``protocols.blocks`` -> the network's losses, block by block -> sums -> ``Evaluation``. It never
+In order: ``protocols.blocks`` -> the network's losses, block by block -> sums -> ``Evaluation``. With an
+adapter the blocks go through that one instead, which learns from each chunk after it was scored. It never
 keeps logits, never changes the model, and knows nothing of files.
 """
 
@@ -20,7 +21,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pantoum.errors import TextError
+from pantoum.errors import SettingError, TextError
+from pantoum.inference.adapt import Adapter
 from pantoum.inference.protocols import blocks, parse_protocol
 from pantoum.network import LanguageModel
 from pantoum.network.state import reset_rows
@@ -62,6 +64,8 @@ class Evaluation:
     compressed_bytes: int
     """How many of the bytes xz and bz2 were given."""
     note: str | None = None
+    adapt: bool = False
+    """Whether the model adapted to the text as it read it; such figures compare with one another only."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -72,7 +76,7 @@ class Evaluation:
             return "-" if value is None else f"{value:.4f}"
 
         rows = [
-            ("protocol", self.protocol),
+            ("protocol", self.protocol + (", adapting" if self.adapt else "")),
             ("targets", f"{self.tokens:,} tokens, {self.characters:,} characters, {self.bytes:,} bytes"),
             ("nats a token", shown(self.nats_per_token)),
             ("nats a character", shown(self.nats_per_character)),
@@ -109,9 +113,11 @@ def evaluate(
     *,
     compress: bool = True,
     progress: Progress | None = None,
+    adapter: Adapter | None = None,
 ) -> Evaluation:
-    """Score a text's tokens. ``compress=False`` leaves out xz and bz2, which cost more than a small model."""
-    sums = _score(network, tokens, tokenizer, protocol, progress)
+    """Score a text's tokens. ``compress=False`` leaves out xz and bz2, which cost more than a small model;
+    ``adapter``: reads in the network's place, and follows the text."""
+    sums = _score(network, tokens, tokenizer, protocol, progress, adapter)
     characters, size, packed = _measure(tokens, tokenizer, compress)
     unknown = 0 if tokenizer.unk is None else _count(tokens, tokenizer.unk)
     note = None
@@ -135,6 +141,7 @@ def evaluate(
         *packed,
         compressed_bytes=min(size, COMPRESSED_BYTES) if compress else 0,
         note=note,
+        adapt=adapter is not None,
     )
 
 
@@ -150,8 +157,15 @@ def _score(
     tokenizer: Tokenizer,
     protocol: str,
     progress: Progress | None,
+    adapter: Adapter | None = None,
 ) -> _Sums:
-    parse_protocol(protocol)
+    if parse_protocol(protocol)[0] != "carried" and adapter is not None:
+        raise SettingError(
+            "protocol",
+            protocol,
+            "must be carried with --adapt: only what was read before can be learned from",
+            "leave one of the two out",
+        )
     total = len(tokens) - 1
     if total < 1:
         raise TextError(
@@ -166,15 +180,20 @@ def _score(
             kept = state is not None and not block.fresh_B.all()
             state = reset_rows(state, block.fresh_B) if kept else network.initial_state(rows)
         reset_BT = None if eos is None else block.inputs_BT == eos
-        nats_BT, predictions_BT, state = packed.losses(
-            block.inputs_BT, block.targets_BT, state, reset_BT=reset_BT
-        )
+        if adapter is not None:
+            nats_BT, predictions_BT = adapter.read(block.inputs_BT, block.targets_BT, reset_BT)
+        else:
+            nats_BT, predictions_BT, state = packed.losses(
+                block.inputs_BT, block.targets_BT, state, reset_BT=reset_BT
+            )
         scored = block.scored_BT
         sums.tokens += int(scored.sum())
         sums.nats += float(nats_BT[scored].sum(dtype=np.float64))
         sums.right += int((predictions_BT == block.targets_BT)[scored].sum())
         if progress is not None:
             progress(sums.tokens, total)
+    if adapter is not None:
+        adapter.finish()
     return sums
 
 

@@ -41,6 +41,8 @@ class StepResult:
     """Mean nats over all targets."""
     accuracy: float
     """Share of targets that were the most probable symbol."""
+    nats_BT: Array
+    """Of each target, before anything is learned from it."""
     predictions_BT: Array
     state: Any
     """The state to hand to the next batch, row by row."""
@@ -95,10 +97,12 @@ class LanguageModel:
 
     def gradients(self, inputs_BT: Array, targets_BT: Array, state: Any, *, reset_BT: Array | None = None,
                   dropout_key: tuple[int, int] | None = None, streams: Array | None = None,
-                  workspace: Workspace | None = None, precision: str = "float32") -> StepResult:
+                  workspace: Workspace | None = None, precision: str = "float32",
+                  packed: PackedLanguageModel | None = None) -> StepResult:
         """The loss of a batch, the state after it, and the gradient of every parameter.
 
-        Dropout is on with ``dropout_key=(seed, step)``; ``streams`` are the rows' global numbers."""
+        Dropout is on with ``dropout_key=(seed, step)``; ``streams`` are the rows' global numbers. ``packed``
+        is what the caller has packed from these very parameters; without it they are packed here."""
         workspace = Workspace() if workspace is None else workspace
         targets_TB = time_major_targets(targets_BT, inputs_BT, self.vocab_size)
         tokens_TB = time_major_tokens(inputs_BT, self.vocab_size, "inputs_BT")
@@ -106,8 +110,9 @@ class LanguageModel:
         state = check_state(state, self.initial_state(B))
         reset_TB = check_resets(reset_BT, B, T)
         dropout = dropout_draw(dropout_key, streams, B) if self.stack.dropout.active else None
-        packed = workspace.kept(f"packed {id(self)} {precision}", lambda: self.pack(precision))
-        packed.refresh()
+        if packed is None:
+            packed = workspace.kept(f"packed {id(self)} {precision}", lambda: self.pack(precision))
+            packed.refresh()
         inputs = packed.inputs(tokens_TB, dropout, training=True)
         hidden_TBH, state, tape = packed.stack.forward(
             inputs, state, reset_TB=reset_TB, dropout=dropout, tape=True, workspace=workspace.scope("stack"))
@@ -118,6 +123,7 @@ class LanguageModel:
             tape, d_hidden_NH.reshape(hidden_TBH.shape), spend=True, workspace=workspace.scope("stack"))
         return StepResult(
             loss=float(nats_N.mean(dtype=np.float64)), accuracy=float((predictions_N == targets_N).mean()),
+            nats_BT=nats_N.reshape(T, B).T.copy(),
             predictions_BT=np.ascontiguousarray(predictions_N.reshape(T, B).T), state=state,
             gradients=self._by_name(d_embedding_VE, of_stack, of_head))
 

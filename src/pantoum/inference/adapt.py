@@ -1,0 +1,149 @@
+"""A model that adapts to what it reads: dynamic evaluation, on a copy of the weights.
+
+The text is read in chunks. The targets of each are scored first, then the weights take a step
+(``adapt_rule``) towards what would have predicted them better; the next chunk is read with these. The
+state is zeroed where a document begins; the weights go on. However the text is cut into calls, the same
+chunks are learned from and the nats are the same: what does not fill a chunk is read at once, kept, and read
+again when the chunk is whole.
+
+The model it is made from never changes. Products are float32, so that nats without a step (rate 0) are the
+plain model's to the bit. Memory: a second copy of the weights, their gradients and one chunk's arrays,
+however long the text. One stream: of many side by side none would have been read before the others.
+
+Shapes: one stream B = 1, T tokens.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pantoum.errors import SettingError
+from pantoum.formats import model_file
+from pantoum.formats.model_file import ModelFile
+from pantoum.inference.adapt_rule import SETTINGS, Rule, Settings
+from pantoum.inference.loaded_model import LoadedModel
+from pantoum.kernels import Workspace
+from pantoum.network import LanguageModel
+
+__all__ = ["SETTINGS", "Adapter", "Settings", "adapter_of"]
+
+Array = NDArray[Any]
+
+
+class Adapter:
+    """Reads one stream of text, and follows it. It is a ``Reader``."""
+
+    def __init__(self, model: LoadedModel, settings: Settings = SETTINGS, *, state: Any = None) -> None:
+        """``state``: where the stream stands (its beginning)."""
+        source = model.network
+        self.model, self.settings = model, settings
+        self.tokens = 0
+        """Tokens that were learned from."""
+        self._rule = Rule(model, settings)
+        self._network = LanguageModel.from_config(source.config, source.vocab_size, seed=None)
+        self._network.parameters.update(source.parameters)
+        self._packed = self._network.pack()
+        self._workspace = Workspace()
+        self._state = self._network.initial_state(1) if state is None else state
+        self._nothing = np.zeros((3, 1, 0), np.int64)
+        self._begun_3BT, self._began = self._nothing, self._state
+
+    def of_streams(self, streams: int) -> Adapter:
+        """Itself, as the reader of that many streams, which can only be one."""
+        if streams != 1:
+            raise SettingError("streams", streams, "must be 1 with --adapt, which reads a text in order",
+                               "leave one of the two out")
+        return self
+
+    def losses(self, inputs_BT: Array, targets_BT: Array, reset_BT: Array | None = None) -> Array:
+        """Nats [1,T] of the targets, each before anything was learned from it."""
+        return self.read(inputs_BT, targets_BT, reset_BT)[0]
+
+    def read(self, inputs_BT: Array, targets_BT: Array, reset_BT: Array | None = None,
+             ) -> tuple[Array, Array]:
+        """(nats [1,T], predictions [1,T]); where ``reset_BT`` holds the state is zero before the input."""
+        if reset_BT is None:
+            reset_BT = np.zeros(inputs_BT.shape, bool)
+        text_3BT = np.stack([inputs_BT, targets_BT, reset_BT]).astype(np.int64)
+        T, chunk = text_3BT.shape[2], self.settings.chunk
+        nats_BT, predictions_BT = np.empty((1, T), np.float32), np.empty((1, T), np.int64)
+        start = 0
+        while start < T:
+            end = min(T, start + chunk - self._begun_3BT.shape[2])
+            part = np.s_[:, start:end]
+            read = self._learn_whole if end - start == chunk else self._begin_chunk
+            nats_BT[part], predictions_BT[part] = read(text_3BT[:, :, start:end])
+            start = end
+        return nats_BT, predictions_BT
+
+    def finish(self) -> None:
+        """Learn from what has not filled a chunk: the text ends here."""
+        if self._begun_3BT.shape[2]:
+            state = self._state
+            self._state, begun_3BT = self._began, self._begun_3BT
+            self._learn_whole(begun_3BT)
+            self._state, self._begun_3BT = state, self._nothing
+
+    def adapted(self, texts: Sequence[Mapping[str, Any]] = ()) -> LoadedModel:
+        """The model as it is now, a copy; ``texts``: what it was adapted to, for its card."""
+        self.finish()
+        network = LanguageModel.from_config(self._network.config, self._network.vocab_size, seed=None)
+        network.parameters.update(self._network.parameters)
+        before = self.model.card.get("adapted", [])
+        now = {"tokens": self.tokens, "texts": [dict(text) for text in texts],
+               "settings": dataclasses.asdict(self.settings), "from_sha256": self.model.sha256}
+        card = {**self.model.card, "adapted": [*(before if isinstance(before, list) else []), now]}
+        return LoadedModel(network, self.model.tokenizer, card, extras=self.model.extras)
+
+    def write(self, path: str | os.PathLike[str], texts: Sequence[Mapping[str, Any]] = ()) -> str:
+        """Write the model as it is now to a file of its own, and return its SHA-256."""
+        made = self.adapted(texts)
+        content = ModelFile(made.network.config.spec(), dict(made.network.parameters), made.tokenizer.spec(),
+                            dict(made.card), dict(made.extras))
+        return model_file.write(Path(path), content)
+
+    def _learn_whole(self, text_3BT: Array) -> tuple[Array, Array]:
+        """Read from where the state stands, and learn from it."""
+        inputs_BT, targets_BT, reset_BT = text_3BT
+        result = self._network.gradients(inputs_BT, targets_BT, self._state, reset_BT=reset_BT.astype(bool),
+                                         workspace=self._workspace, packed=self._packed)
+        self._state = result.state
+        if self._rule.step(self._network.parameters, result.gradients, inputs_BT.size):
+            self._packed.refresh()
+        self.tokens += inputs_BT.size
+        return result.nats_BT, result.predictions_BT
+
+    def _begin_chunk(self, text_3BT: Array) -> tuple[Array, Array]:
+        """Read what does not fill a chunk by itself, and keep it; learn from the chunk when it is whole."""
+        inputs_BT, targets_BT, reset_BT = text_3BT
+        if not self._begun_3BT.shape[2]:
+            self._began = self._state
+        nats_BT, predictions_BT, self._state = self._packed.losses(
+            inputs_BT, targets_BT, self._state, reset_BT=reset_BT.astype(bool))
+        self._begun_3BT = np.concatenate([self._begun_3BT, text_3BT], axis=2)
+        if self._begun_3BT.shape[2] == self.settings.chunk:
+            self.finish()
+        return nats_BT, predictions_BT
+
+
+def adapter_of(model: LoadedModel, adapt: bool, model_out: str | os.PathLike[str] | None) -> Adapter | None:
+    """The adapter that ``--adapt`` and ``--model-out`` ask for; what cannot be is refused before any work."""
+    if model_out is not None:
+        if not adapt:
+            raise SettingError("model_out", os.fspath(model_out), "keeps a model that has adapted",
+                               "give --adapt too, or leave it out")
+        out = Path(model_out)
+        if model.path is not None and out.exists() and out.samefile(model.path):
+            rule = "is the model itself, which is never changed"
+            raise SettingError("model_out", os.fspath(model_out), rule, "give another file")
+        if out.is_dir() or not out.parent.is_dir():
+            raise SettingError("model_out", os.fspath(model_out), "must be a file in a folder that exists",
+                               "give another file")
+    return Adapter(model) if adapt else None

@@ -1,0 +1,112 @@
+"""How weights follow what was just read: a step after each chunk (Krause and others 2018, one size a row).
+
+    weights += back * (trained - weights) - speed * gradient
+
+    speed = rate / (size + floor)      a row whose gradient is always large does not run ahead of the others
+    back  = decay * size               and is pulled back to where training left it the faster
+
+``size`` is what training found for each row (the root mean square of its gradient for the loss of one token)
+over the mean of that over all weights. The gradient is that of a chunk's mean loss, over the same mean, so
+that one rate serves models of any sharpness; a chunk that is cut short counts for the part that it is. A
+gradient far beyond what training ever saw is scaled down, and one that is not finite is passed over, so no
+text can throw the weights away; ``decay`` bounds how far they can go in all.
+
+The settings are fixed: ``benchmarks/adapting.py`` shows the search that they come from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pantoum import kernels
+from pantoum.errors import ModelFileError
+from pantoum.formats.model_file import SCALE
+from pantoum.inference.loaded_model import LoadedModel
+
+__all__ = ["SETTINGS", "Rule", "Settings"]
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What one may choose about adapting."""
+
+    chunk: int = 64
+    """Tokens that are read, and back-propagated through, between two steps."""
+    rate: float = 0.002
+    """How far a step goes."""
+    decay: float = 0.001
+    """The part of the way back that a row of usual size takes at each step."""
+    floor: float = 0.1
+    """Added to each size: rows that training hardly ever moved must not leap."""
+    clip: float = 8.0
+    """A gradient counts for at most so many times the size that it had in training."""
+
+
+SETTINGS = Settings()
+"""Those that commands use."""
+
+
+class Rule:
+    """The steps of one model's weights."""
+
+    def __init__(self, model: LoadedModel, settings: Settings) -> None:
+        self._settings = settings
+        self._trained = model.network.parameters
+        self._kernels = kernels.backend(model.network.dtype)
+        roots = _roots(model)
+        columns = {name: array.size // len(array) for name, array in self._trained.items()}
+        total = sum(float(r_R.sum(dtype=np.float64)) * columns[name] for name, r_R in roots.items())
+        mean = total / self._trained.size
+        if not 0.0 < mean < math.inf:
+            raise ModelFileError(f"{_named(model)}: the size of its gradients is {mean:g}, it must be above "
+                                 "0; --adapt needs a model that was trained")
+        squares = sum(float(np.square(r_R, dtype=np.float64).sum()) * columns[name]
+                      for name, r_R in roots.items())
+        self._usual_norm = math.sqrt(squares)
+        self._speeds, self._backs = {}, {}
+        for name, roots_R in roots.items():
+            sizes_R = roots_R / np.float32(mean)
+            speeds_R = settings.rate / mean / (sizes_R + settings.floor)
+            self._speeds[name] = speeds_R.astype(np.float32)
+            self._backs[name] = np.minimum(settings.decay * sizes_R, 1.0).astype(np.float32)
+
+    def step(self, weights: Mapping[str, Array], gradients: Mapping[str, Array], targets: int) -> bool:
+        """Take one step, in place, along the gradients of the mean loss of so many targets."""
+        norm = self._kernels.global_norm(gradients.values())
+        if not math.isfinite(norm):
+            return False
+        most = self._settings.clip * self._usual_norm / math.sqrt(targets)
+        factor = np.float32(targets / self._settings.chunk * min(1.0, most / max(norm, 1e-30)))
+        for name, speeds_R in self._speeds.items():
+            rows = len(speeds_R), -1
+            self._kernels.adapt(weights[name].reshape(rows), gradients[name].reshape(rows),
+                                self._trained[name].reshape(rows), speeds_R * factor, self._backs[name])
+        return True
+
+
+def _roots(model: LoadedModel) -> dict[str, Array]:
+    """The root mean squares that training left in the file, one a row."""
+    roots = {}
+    for name, array in model.network.parameters.items():
+        found = model.extras.get(SCALE + name)
+        if found is None:
+            raise ModelFileError(
+                f"{_named(model)} has no {SCALE}{name}: --adapt needs the sizes of gradients that training "
+                "keeps in the file by now; train again, or on with `pantoum train TEXT --from MODEL`")
+        if found.dtype != np.float32 or found.shape != (len(array),) or (found < 0).any():
+            raise ModelFileError(f"{_named(model)}: {SCALE}{name} is {found.dtype} {found.shape}, it must be "
+                                 f"float32 ({len(array)},) and not below 0; use another copy of the file")
+        roots[name] = found
+    return roots
+
+
+def _named(model: LoadedModel) -> str:
+    return "the model" if model.path is None else str(model.path)

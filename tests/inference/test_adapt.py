@@ -1,0 +1,183 @@
+"""Adapting: scored before it is learned from, the model itself never changes, any cut gives the same."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pantoum.errors import ModelFileError, SettingError
+from pantoum.formats.model_file import SCALE
+from pantoum.inference.adapt import Adapter, Settings, adapter_of
+from pantoum.inference.evaluate import evaluate
+from pantoum.inference.loaded_model import LoadedModel, load
+from pantoum.inference.reader import PlainReader
+
+Make = Callable[..., LoadedModel]
+FAST = Settings(chunk=8, rate=0.01, decay=0.01)
+
+
+def with_scale(model: LoadedModel, size: float = 0.05) -> LoadedModel:
+    extras = {SCALE + name: np.full(len(array), size, np.float32)
+              for name, array in model.network.parameters.items()}
+    return dataclasses.replace(model, extras=extras)
+
+
+def text_of(model: LoadedModel, count: int, period: int = 7) -> tuple[np.ndarray, np.ndarray]:
+    """A text that repeats itself, which a model can learn: inputs and targets [1,T]."""
+    ids_T = 2 + np.arange(count + 1) % period
+    return ids_T[None, :-1].astype(np.int64), ids_T[None, 1:].astype(np.int64)
+
+
+@pytest.fixture(params=["gru", "gru-before", "lstm", "mingru", "rnn"])
+def model(request: pytest.FixtureRequest, make: Make) -> LoadedModel:
+    return with_scale(make("characters", cell=request.param))
+
+
+def test_a_rate_of_nothing_is_the_plain_model_to_the_bit(model: LoadedModel) -> None:
+    text = text_of(model, 150)
+    still = Adapter(model, Settings(rate=0.0)).losses(*text)
+    assert np.array_equal(still, PlainReader(model).losses(*text, None))
+
+
+def test_what_repeats_is_predicted_better_and_the_model_stays_as_it_is(model: LoadedModel) -> None:
+    before = {name: array.tobytes() for name, array in model.network.parameters.items()}
+    text = text_of(model, 400)
+    adapter = Adapter(model, FAST)
+    nats_T = adapter.losses(*text)[0]
+    plain_T = PlainReader(model).losses(*text, None)[0]
+    assert np.array_equal(nats_T[:8], plain_T[:8])
+    assert nats_T[200:].mean() < 0.8 * plain_T[200:].mean()
+    assert adapter.tokens == 400
+    assert all(array.tobytes() == before[name] for name, array in model.network.parameters.items())
+
+
+@settings(max_examples=8, deadline=None)
+@given(cuts=st.lists(st.integers(1, 49), max_size=6), documents=st.booleans())
+def test_however_the_text_is_cut_the_nats_are_the_same(make: Make, cuts: list[int], documents: bool) -> None:
+    model = with_scale(make("characters", documents="lines" if documents else None))
+    inputs_BT, targets_BT = text_of(model, 50)
+    reset_BT = inputs_BT == 4 if documents else None
+    whole = Adapter(model, FAST)
+    want_BT = whole.losses(inputs_BT, targets_BT, reset_BT)
+    parted, found, edges = Adapter(model, FAST), [], [0, *sorted(set(cuts)), 50]
+    for start, end in pairwise(edges):
+        part = np.s_[:, start:end]
+        found.append(parted.losses(inputs_BT[part], targets_BT[part],
+                                   None if reset_BT is None else reset_BT[part]))
+    assert np.array_equal(np.concatenate(found, axis=1), want_BT)
+    ours, theirs = (adapter.adapted().network.parameters for adapter in (whole, parted))
+    assert all(np.array_equal(array, theirs[name]) for name, array in ours.items())
+    assert whole.tokens == parted.tokens == 50
+
+
+def test_an_adapted_model_saved_and_loaded_gives_the_same_nats(characters: LoadedModel, tmp_path) -> None:
+    model = with_scale(characters)
+    adapter = Adapter(model, FAST)
+    adapter.losses(*text_of(model, 90))
+    digest = adapter.write(tmp_path / "adapted.safetensors", [{"name": "a.txt"}])
+    saved, memory = load(tmp_path / "adapted.safetensors"), adapter.adapted()
+    other = text_of(model, 60, period=5)
+    nats = PlainReader(saved).losses(*other, None)
+    assert saved.sha256 == digest
+    assert np.array_equal(nats, PlainReader(memory).losses(*other, None))
+    assert not np.array_equal(nats, PlainReader(model).losses(*other, None))
+    assert saved.card["adapted"] == [{"tokens": 90, "texts": [{"name": "a.txt"}], "from_sha256": "ab" * 32,
+                                      "settings": dataclasses.asdict(FAST)}]
+    again = Adapter(saved, FAST).adapted([{"name": "b.txt"}])
+    assert [one["texts"] for one in again.card["adapted"]] == [[{"name": "a.txt"}], [{"name": "b.txt"}]]
+
+
+def test_the_pull_brings_the_weights_back_to_the_trained_ones(characters: LoadedModel) -> None:
+    model = with_scale(characters)
+    adapter = Adapter(model, Settings(chunk=8, rate=1.0, decay=1.0, clip=1e-9))
+    adapter.losses(*text_of(model, 80))
+    found = adapter.adapted().network.parameters
+    assert all(np.allclose(array, found[name], atol=1e-6) for name, array in model.network.parameters.items())
+
+
+def test_no_text_throws_the_weights_away(characters: LoadedModel) -> None:
+    model = with_scale(characters)
+    adapter = Adapter(model, dataclasses.replace(FAST, rate=100.0))
+    draw = np.random.default_rng(0)
+    for size in (1, 7, 300, 8, 64):
+        ids_T = draw.integers(0, model.network.vocab_size, size + 1)
+        with np.errstate(all="ignore"):
+            adapter.losses(ids_T[None, :-1], ids_T[None, 1:])
+    assert all(np.isfinite(array).all() for array in adapter.adapted().network.parameters.values())
+
+
+def test_a_gradient_that_is_not_finite_is_passed_over(characters: LoadedModel, monkeypatch) -> None:
+    model = with_scale(characters)
+    adapter = Adapter(model, FAST)
+    rule = adapter._rule
+    monkeypatch.setattr(rule, "_kernels", type("Broken", (), {"global_norm": staticmethod(lambda _: np.nan)}))
+    adapter.losses(*text_of(model, 20))
+    found = adapter.adapted().network.parameters
+    assert all(np.array_equal(array, found[name]) for name, array in model.network.parameters.items())
+
+
+def test_memory_does_not_grow_with_the_text(characters: LoadedModel) -> None:
+    adapter = Adapter(with_scale(characters), FAST)
+    adapter.losses(*text_of(adapter.model, 16))
+    held = adapter._workspace.nbytes
+    adapter.losses(*text_of(adapter.model, 3000))
+    assert adapter._workspace.nbytes == held and adapter._begun_3BT.shape[2] < 8
+
+
+@pytest.mark.parametrize("documents", [None, "lines"])
+def test_evaluating_with_an_adapter(make: Make, documents: str | None) -> None:
+    model = with_scale(make("characters", documents=documents))
+    ids_T = model.tokenizer.encode("The cat sat on the mat.\nA dog ran and ran.\n" * 30)
+    plain = evaluate(model.network, ids_T, model.tokenizer)
+    found = evaluate(model.network, ids_T, model.tokenizer, adapter=Adapter(model, FAST))
+    assert found.adapt and not plain.adapt and "carried, adapting" in str(found)
+    assert found.tokens == plain.tokens and found.nats_per_token < plain.nats_per_token
+    assert found.accuracy > plain.accuracy
+
+
+def test_only_one_text_in_order_can_be_followed(characters: LoadedModel) -> None:
+    adapter = Adapter(with_scale(characters))
+    ids_T = np.arange(2, 12)
+    with pytest.raises(SettingError, match="must be carried with --adapt"):
+        evaluate(characters.network, ids_T, characters.tokenizer, "segments:4", adapter=adapter)
+    with pytest.raises(SettingError, match="streams"):
+        adapter.of_streams(2)
+    assert adapter.of_streams(1) is adapter
+
+
+BIAS = "adapt.head.bias"
+
+
+@pytest.mark.parametrize(("spoil", "words"), [
+    (lambda extras: extras.pop(BIAS), "has no adapt.head.bias: --adapt needs"),
+    (lambda extras: extras.update({BIAS: np.ones(3, np.float32)}), r"float32 \(3,\), it must be"),
+    (lambda extras: extras.update({BIAS: extras[BIAS].astype(np.float64)}), "float64"),
+    (lambda extras: extras.update({BIAS: -extras[BIAS]}), "not below 0"),
+    (lambda extras: [array.fill(0) for array in extras.values()], "must be above 0"),
+])
+def test_a_model_without_sizes_of_gradients_says_what_to_do(characters: LoadedModel, spoil, words) -> None:
+    model = with_scale(characters)
+    spoil(model.extras)
+    with pytest.raises(ModelFileError, match=words):
+        Adapter(model)
+
+
+def test_where_an_adapted_model_may_go(characters: LoadedModel, tmp_path) -> None:
+    own = tmp_path / "model.safetensors"
+    own.write_bytes(b"")
+    model = dataclasses.replace(with_scale(characters), path=own)
+    assert adapter_of(model, False, None) is None
+    assert isinstance(adapter_of(model, True, tmp_path / "new.safetensors"), Adapter)
+    with pytest.raises(SettingError, match="give --adapt too"):
+        adapter_of(model, False, tmp_path / "new.safetensors")
+    with pytest.raises(SettingError, match="never changed"):
+        adapter_of(model, True, own)
+    for bad in (tmp_path, tmp_path / "none" / "new.safetensors"):
+        with pytest.raises(SettingError, match="in a folder that exists"):
+            adapter_of(model, True, bad)
