@@ -57,7 +57,7 @@ def row(action: argparse.Action) -> str:
     value = "" if action.nargs == 0 else metavar
     dots = "..." if action.nargs in ("*", "+") else ""
     shown = " ".join([*action.option_strings, value + dots]).strip().replace("|", "\\|")
-    return f"| `{shown}` | {action.help} |"
+    return f"| `{shown}` | {str(action.help).replace('%%', '%')} |"
 
 
 def main() -> int:

@@ -56,9 +56,11 @@ __all__ = [
     "info",
     "latest_record",
     "load",
+    "parts",
     "plan",
     "prepare",
     "printable",
+    "surprisal_page",
     "train",
     "visible",
     "watch",
@@ -199,6 +201,13 @@ def compare(runs: Sequence[str | os.PathLike[str]], stream: TextIO | None = None
     return found
 
 
+def parts(text: str | os.PathLike[str]) -> Iterator[bytes]:
+    """A text file, or stdin (``-``), as it comes: what ``Model.score_stream`` takes."""
+    from pantoum.data import live
+
+    return live.parts(text)
+
+
 def free_folder(name: str) -> str:
     """The first of ``name``, ``name-2``, ``name-3``, ... that does not exist."""
     number = 1
@@ -210,6 +219,13 @@ def free_folder(name: str) -> str:
 def printable(prompt: str) -> str:
     """A prompt as it can be encoded: lone surrogates, which are no characters, are U+FFFD."""
     return without_surrogates(prompt)[0]
+
+
+def surprisal_page(pieces: Sequence[tuple[str, float]], title: str) -> str:
+    """A page of a text's tokens, each coloured by its nats."""
+    from pantoum.report import surprisal
+
+    return surprisal.document([text for text, _ in pieces], [nats for _, nats in pieces], title)
 
 
 def _settings(settings: Mapping[str, Any]) -> TrainSettings:

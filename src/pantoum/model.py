@@ -11,20 +11,22 @@ import os
 import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any, TypeAlias, overload
 
 import numpy as np
 
-from pantoum.config import GenerationConfig, SamplingConfig, one_of
+from pantoum.config import GenerationConfig, SamplingConfig, ScoreConfig
 from pantoum.inference import score as scoring
 from pantoum.inference.adapt import adapter_of
+from pantoum.inference.alert import peaks_of, threshold
 from pantoum.inference.evaluate import Evaluation, evaluate
 from pantoum.inference.generate import Generation, draw_seed
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.loaded_model import load as load_model
-from pantoum.inference.protocols import parse_protocol
-from pantoum.inference.score import Score
+from pantoum.inference.protocols import SIDE_BY_SIDE, parse_protocol
+from pantoum.inference.score import Score, Scorer
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
 from pantoum.report import surprisal
@@ -41,11 +43,14 @@ class Scores(scoring.Scores):
     """The scores of a text, with a picture in a notebook: the text, each token coloured by its surprisal."""
 
     def _repr_html_(self) -> str:
-        return surprisal.html([p.text for p in self.pieces], [p.nats for p in self.pieces])
+        return surprisal.html(*self._columns())
 
     def html(self) -> str:
         """The same picture as a page of its own."""
-        return surprisal.document([p.text for p in self.pieces], [p.nats for p in self.pieces], "surprisal")
+        return surprisal.document(*self._columns(), "surprisal")
+
+    def _columns(self) -> tuple[list[str], list[float]]:
+        return [text for text, _ in self.pieces], [nats for _, nats in self.pieces]
 
 
 class Model:
@@ -183,20 +188,36 @@ class Model:
             adapter.write(model_out, [_fingerprint(text) for text in prepared.facts.get("texts", ())])
         return found
 
-    def score(self, text: str, by: str = "line") -> Scores:
-        """How surprising each token, word or line of a text is, in nats."""
-        return self.scores([text], by)
+    def score(self, text: str, by: str = "line", **settings: Any) -> Scores:
+        """How surprising each token, word or line of a text is, in nats. ``settings``: ``streams``,
+        ``documents``, ``alert``, ``alert_text``."""
+        return self.scores([text], by, **settings)
 
-    def scores(self, parts: Iterable[str | bytes], by: str = "line") -> Scores:
+    def scores(self, parts: Iterable[str | bytes], by: str = "line", **settings: Any) -> Scores:
         """The same of a text that comes in parts."""
-        one_of(by, "by", scoring.UNITS)
-        pieces = tuple(scoring.Scorer(self.loaded).read(parts))
-        return Scores(by, tuple(scoring.group(pieces, by)), pieces)
+        scorer = self.scorer(ScoreConfig(by, **settings), pieces=True)
+        return Scores(by, tuple(scorer.read(parts)), scorer.threshold)
 
-    def score_stream(self, parts: Iterable[str | bytes], by: str = "line") -> Iterator[Score]:
+    def score_stream(
+        self, parts: Iterable[str | bytes], by: str = "line", **settings: Any
+    ) -> Iterator[Score]:
         """The same, each score as soon as it is known; memory does not grow with the text."""
-        one_of(by, "by", scoring.UNITS)
-        return scoring.group(scoring.Scorer(self.loaded).read(parts), by)
+        return self.scorer(ScoreConfig(by, **settings)).read(parts)
+
+    def scorer(self, config: ScoreConfig, *, pieces: bool = False) -> Scorer:
+        """What scores a text that grows: ``feed`` and ``finish``, or ``batches``. ``pieces=True``: each score
+        also holds its tokens' texts and nats."""
+        ordinary = None
+        if config.alert_text is not None:
+            from pantoum.data import live
+
+            reading = replace(config, alert=None, alert_text=None, streams=max(config.streams, SIDE_BY_SIDE))
+            ordinary = peaks_of(Scorer(self.loaded, reading).read(live.parts(config.alert_text)))
+        nats, notes = threshold(self.loaded, config, ordinary)
+        if config.documents and self.documents is not None:
+            notes.append(f"documents has no effect: this model's documents are {self.documents} already")
+        say(notes)
+        return Scorer(self.loaded, config, threshold=nats, pieces=pieces)
 
 
 def _fingerprint(text: Mapping[str, Any]) -> dict[str, Any]:

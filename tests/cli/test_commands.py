@@ -117,49 +117,6 @@ def test_evaluate_reads_stdin_and_says_what_does_not_compare(
     assert done.code == 0 and "do not compare" in done.out
 
 
-def test_score_gives_a_line_for_each_line(run: Run, trained: Path, text: Path) -> None:
-    done = run("score", trained, text)
-    assert done.code == 0 and len(done.out.splitlines()) == len(text.read_text().splitlines())
-    assert done.out.splitlines()[0].endswith("The cat number 0 sat on the mat, and dog 0 ran.\\n")
-
-
-def test_score_in_every_form(run: Run, trained: Path, tmp_path: Path) -> None:
-    (tmp_path / "t.txt").write_text("The cat sat.\nThe dog")
-    tsv = run("score", trained, tmp_path / "t.txt", "--format", "tsv", "--by", "word").out.splitlines()
-    assert tsv[0] == "nats\ttokens\ttext" and [row.split("\t")[2] for row in tsv[1:]] == [
-        "The",
-        " cat",
-        " sat.",
-        "\\nThe",
-        " dog",
-    ]
-    found = json.loads(run("score", trained, tmp_path / "t.txt", "--json").out)
-    assert found["by"] == "line" and [i["text"] for i in found["items"]] == ["The cat sat.\n", "The dog"]
-    assert found["nats"] == pytest.approx(sum(i["nats"] for i in found["items"]))
-    page = run("score", trained, tmp_path / "t.txt", "--format", "html").out
-    assert page.startswith("<!doctype html>") and "pantoum-surprisal" in page
-
-
-def test_score_answers_a_line_at_once(run: Run, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    written: list[str] = []
-
-    class Lines(io.BytesIO):
-        def readline(self, size: int | None = -1, /) -> bytes:
-            written.append("read")
-            return super().readline(size)
-
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(Lines(b"The cat\nsat\n")))
-    monkeypatch.setattr("pantoum.cli.output.Output.answer", lambda self, text: written.append(text))
-    assert run("score", trained).code == 0
-    assert [w if w == "read" else "line" for w in written] == ["read", "line", "read", "line", "read"]
-
-
-def test_score_without_stdin_is_an_error(run: Run, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", None)
-    done = run("score", trained)
-    assert done.code == 1 and "stdin is closed" in done.err
-
-
 def test_prepare_makes_a_folder_for_many_runs(run: Run, text: Path, tmp_path: Path) -> None:
     done = run("prepare", text, "--out", tmp_path / "p", "--tokens", "words")
     assert (done.code, done.out) == (0, f"{tmp_path / 'p'}\n")

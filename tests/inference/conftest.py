@@ -9,6 +9,7 @@ import pytest
 
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.network import LanguageModel
+from pantoum.text.bpe import BpeTokenizer
 from pantoum.text.byte import ByteTokenizer
 from pantoum.text.tokenizer import Tokenizer, learner
 
@@ -19,6 +20,8 @@ def learned(kind: str, documents: str | None = None, vocab_size: int | None = No
     """A tokenizer learned from ``TEXT``."""
     if kind == "bytes":
         return ByteTokenizer(documents)
+    if kind == "bpe":
+        return BpeTokenizer([(number, number + 1) for number in (33, 65, 98)] + [(11, 33)], documents)
     scholar = learner(kind, vocab_size, documents)
     scholar.feed(TEXT)
     return scholar.learn()

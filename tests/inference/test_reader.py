@@ -55,5 +55,5 @@ def test_a_scorer_reads_through_the_reader_that_it_is_given(
             return 2 * self._plain.losses(*arguments)
 
     plain = [s.nats for s in Scorer(characters).read(["The cat"])]
-    doubled = [s.nats for s in Scorer(characters, Doubled).read(["The cat"])]
+    doubled = [s.nats for s in Scorer(characters, reader=Doubled).read(["The cat"])]
     assert doubled == pytest.approx([2 * nats for nats in plain])

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pantoum.config import ScoreConfig
 from pantoum.errors import SettingError
 from pantoum.inference.evaluate import evaluate
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.score import Score, Scorer, Scores, group
+from pantoum.inference.score import Score, Scorer, Scores
 
 Make = Callable[..., LoadedModel]
 TEXT = "The cat sat  on the mat.\n\nA na\u00efve dog ran\nand"
 
 
-def scored(model: LoadedModel, text: str | bytes, by: str = "token") -> Scores:
-    pieces = tuple(Scorer(model).read([text]))
-    return Scores(by, tuple(group(pieces, by)), pieces)
+def scored(model: LoadedModel, text: str | bytes, by: str = "token", **settings: Any) -> Scores:
+    scorer = Scorer(model, ScoreConfig(by, **settings), pieces=True)
+    return Scores(by, tuple(scorer.read([text])), scorer.threshold)
+
+
+def tokens(model: LoadedModel, parts: Iterable[str | bytes]) -> list[Score]:
+    return list(Scorer(model, ScoreConfig("token")).read(parts))
 
 
 @pytest.mark.parametrize("by", ["token", "word", "line"])
@@ -31,7 +37,9 @@ def test_units_put_together_are_the_text_and_its_nats(make: Make, kind: str, by:
     ids = model.tokenizer.encode(TEXT)
     assert "".join(score.text for score in scores) == model.tokenizer.decode(ids)
     assert sum(score.tokens for score in scores) == scores.tokens == len(ids)
-    assert sum(score.nats for score in scores) == pytest.approx(scores.nats)
+    assert sum(nats for _, nats in scores.pieces) == pytest.approx(scores.nats)
+    assert [score.peak for score in scores] == [max(n for _, n in score.pieces) for score in scores]
+    assert ["".join(text for text, _ in score.pieces) for score in scores] == [s.text for s in scores]
     assert scores.nats_per_token == pytest.approx(scores.nats / len(ids))
 
 
@@ -57,18 +65,13 @@ def test_units_are_words_with_their_space_and_lines_with_their_end(characters: L
     ]
 
 
-def test_a_piece_with_space_at_its_end_ends_a_word() -> None:
-    pieces = [Score(text, 1.0, 1) for text in ("a ", "b", " ", "c")]
-    assert [s.text for s in group(pieces, "word")] == ["a ", "b", " c"]
-
-
 def test_a_character_of_several_tokens_is_one_piece(make: Make) -> None:
-    pieces = scored(make("bytes"), "a\u00ef\U0001f600").pieces
+    pieces = scored(make("bytes"), "a\u00ef\U0001f600")
     assert [(p.text, p.tokens) for p in pieces] == [("a", 1), ("\u00ef", 2), ("\U0001f600", 4)]
 
 
 def test_the_first_token_is_scored_after_a_newline(characters: LoadedModel) -> None:
-    after = scored(characters, "\nThe cat").pieces[1:]
+    after = list(scored(characters, "\nThe cat"))[1:]
     network, tokenizer = characters.network, characters.tokenizer
     expected = evaluate(network, tokenizer.encode("\nThe cat"), tokenizer)
     assert scored(characters, "The cat").nats == pytest.approx(expected.nats_per_token * 7, rel=1e-5)
@@ -84,21 +87,75 @@ def test_bytes_that_come_in_parts_are_the_text(make: Make, cuts: list[int], kind
     model, data = make(kind), TEXT.encode()
     edges = [0, *cuts, len(data)]
     parts = [data[a:b] for a, b in itertools.pairwise(edges)]
-    found, whole = list(Scorer(model).read(parts)), list(Scorer(model).read([data]))
+    found, whole = tokens(model, parts), tokens(model, [data])
     assert [(s.text, s.tokens) for s in found] == [(s.text, s.tokens) for s in whole]
     assert [s.nats for s in found] == pytest.approx([s.nats for s in whole], abs=1e-4)
 
 
 def test_a_line_is_scored_as_soon_as_it_ends(characters: LoadedModel) -> None:
-    read: list[str] = []
+    scorer = Scorer(characters)
+    assert [list(map(len, scorer.feed(part))) for part in ("The c", "at\n", "sat")] == [[], [1], []]
+    assert [score.text for batch in scorer.finish() for score in batch] == ["sat"]
 
-    def lines() -> object:
-        for line in ("The cat\n", "sat\n"):
-            read.append(line)
-            yield line
 
-    scores = group(Scorer(characters).read(lines()), "line")  # type: ignore[arg-type]
-    assert next(scores).text == "The cat\n" and read == ["The cat\n"]
+def test_a_long_part_is_answered_on_the_way(characters: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pantoum.inference.segments.AT_ONCE", 20)
+    found = next(batch for batch in Scorer(characters).feed("The cat sat\n" * 50) if batch)
+    assert len(found) < 5
+
+
+@pytest.mark.parametrize(("kind", "documents"), [("bpe", None), ("characters", "blank-lines")])
+def test_a_line_end_that_may_be_part_of_more_waits_for_it(
+    make: Make, kind: str, documents: str | None
+) -> None:
+    model = make(kind, documents)
+    scorer = Scorer(model)
+    first = [s.text for batch in scorer.feed("The cat\n") for s in batch]
+    rest = [s.text for part in ("\n", "  sat\n") for batch in scorer.feed(part) for s in batch]
+    rest += [s.text for batch in scorer.finish() for s in batch]
+    assert first == [] and "".join(rest) == model.tokenizer.decode(
+        model.tokenizer.encode("The cat\n\n  sat\n")
+    )
+    whole = scored(model, "The cat\n\n  sat\n")
+    assert [s.text for s in tokens(model, ["The cat\n", "\n", "  sat\n"])] == [s.text for s in whole]
+
+
+def test_a_line_without_end_is_given_out_in_parts(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pantoum.inference.score.PART", 64)
+    monkeypatch.setattr("pantoum.inference.units.LONGEST", 64)
+    for by in ("line", "word"):
+        scorer = Scorer(make("bytes"), ScoreConfig(by))
+        found = [s for batch in scorer.feed(b"ab" * 100) for s in batch]
+        assert [s.tokens for s in found] == [64, 64, 64]
+        assert sum(s.tokens for batch in scorer.finish() for s in batch) == 8
+
+
+@pytest.mark.parametrize("data", [b"", b"\x00" * 99, b"\xff\xfe\x80" * 99, b"\r\n\r\r\n", b"\xef\xbb\xbfa\n"])
+@pytest.mark.parametrize("kind", ["bytes", "characters", "words", "words:whitespace", "bpe"])
+def test_hostile_bytes_are_scored(make: Make, kind: str, data: bytes) -> None:
+    for by in ("token", "word", "line"):
+        for streams in (1, 3):
+            found = scored(make(kind), data, by, streams=streams)
+            assert found.tokens == len(make(kind).tokenizer.encode(data.decode("utf-8", "replace"))) or (
+                kind == "bytes" and found.tokens == len(data)
+            )
+
+
+def test_lines_as_documents_are_scored_as_if_alone(make: Make) -> None:
+    model = make("characters")
+    together = scored(model, "The cat\nA dog\n", "line", documents=True)
+    alone = scored(model, "A dog\n", "line")
+    assert together.items[1].nats == pytest.approx(alone.items[0].nats, rel=1e-5)
+    assert scored(model, "The cat\nA dog\n", "line").items[1].nats != pytest.approx(alone.nats, rel=1e-3)
+
+
+def test_what_is_beyond_the_threshold_is_marked(characters: LoadedModel) -> None:
+    plain = scored(characters, TEXT, "word")
+    limit = sorted(score.peak for score in plain)[-3]
+    scorer = Scorer(characters, ScoreConfig("word"), threshold=limit)
+    marked = Scores("word", tuple(scorer.read([TEXT])), limit)
+    assert len(marked.alerts) == 2 and all(score.peak > limit for score in marked.alerts)
+    assert plain.alerts == ()
 
 
 def test_documents_are_scored_apart(make: Make) -> None:
@@ -110,7 +167,7 @@ def test_documents_are_scored_apart(make: Make) -> None:
 
 def test_what_is_not_utf8_and_what_is_cut_is_shown_as_such(make: Make) -> None:
     assert "".join(s.text for s in scored(make("bytes"), b"a\xff\xc3")) == "a\ufffd\ufffd"
-    assert scored(make("characters"), b"at\xc3").pieces[-1].tokens == 1
+    assert scored(make("characters"), b"at\xc3").items[-1].tokens == 1
     assert "".join(s.text for s in scored(make("bytes"), b"\xc3\xc3\xaf")) == "\ufffd\u00ef"
 
 

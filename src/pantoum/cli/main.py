@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 import time
 import traceback
@@ -164,7 +165,8 @@ def _as_typed(error: PantoumError, arguments: argparse.Namespace) -> str:
     if not (isinstance(error, SettingError) and hasattr(arguments, error.argument)):
         return str(error)
     setting = error.argument
-    return str(error).replace(setting, flag(setting)) if setting != "model" else str(error)
+    named = re.sub(rf"(?<![\w-]){re.escape(setting)}(?![\w-])", flag(setting), str(error))
+    return named if setting != "model" else str(error)
 
 
 def entry() -> None:

@@ -70,7 +70,9 @@ def _add(group: Any, field: Field[Any]) -> None:
 def _help(field: Field[Any]) -> str:
     """The help text, with the default where that is a value that says something."""
     text, default = str(field.metadata["help"]), field.default
-    return text if default in (None, False, (), AUTO) else f"{text} (default {default:g})"
+    if default in (None, False, (), AUTO):
+        return text
+    return f"{text} (default {default if isinstance(default, str) else f'{default:g}'})"
 
 
 def _reader(kind: str, off: bool) -> Callable[[str], Any]:

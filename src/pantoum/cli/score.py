@@ -1,32 +1,36 @@
 """``pantoum score``: how surprising each token, word or line of a text is to a model, in nats.
 
-Lines are read and scored as they come, so `tail -f app.log | pantoum score MODEL -` answers at once.
+Lines are read and scored as they come, so `tail -f app.log | pantoum score MODEL -` answers at once. Every
+form of the answer is written on the way: memory does not grow with the text. Ctrl-C ends the answer (JSON and
+HTML are whole then, too), sums up what was read and exits with 130.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
-from pantoum.cli.output import Output, is_terminal
-from pantoum.errors import TextError
+from pantoum.cli.options import add_settings, given
+from pantoum.cli.output import Output
+from pantoum.cli.score_forms import FORMS, Sums
+from pantoum.config import ScoreConfig
 
 if TYPE_CHECKING:
-    from pantoum.api import Score
+    pass
 
 HELP = "say how surprising each token, word or line of a text is, in nats"
 EXAMPLES = """examples:
   pantoum score runs/book chapter.txt --by word
-  tail -f app.log | pantoum score runs/log -
   pantoum score runs/book chapter.txt --format html > chapter.html
+  pantoum score runs/log app.log --alert auto:0.1% --streams 64 | grep '^!'
+  tail -f app.log | pantoum score runs/log - --alert auto:0.1%
+
+Each row has the nats of the whole piece, the nats of its most surprising token (the peak), its tokens and
+its text. --alert marks with ! what has a peak beyond the threshold; auto:0.1% is the threshold that 0.1%
+of the lines (tokens, words) of the run's held-out text are beyond. With --exit-code the command ends with
+3 if anything was marked.
 """
-FORMATS = ("text", "tsv", "json", "html")
-LONGEST_PART = 1 << 20
-ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+ALERTED = 3
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -35,73 +39,41 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "text", nargs="?", default="-", metavar="TEXT", help="a text file; - (default) is stdin"
     )
-    parser.add_argument(
-        "--by", default="line", metavar="token|word|line", help="what is scored (default line)"
-    )
+    add_settings(parser, ScoreConfig)
     parser.add_argument(
         "--format",
-        choices=FORMATS,
+        choices=tuple(FORMS),
         default="text",
-        metavar="|".join(FORMATS),
-        help="form of the answer (default text: nats, tokens, the piece)",
+        metavar="|".join(FORMS),
+        help="form of the answer (default text)",
     )
     parser.add_argument(
         "--json", action="store_const", const="json", dest="format", help="the same as --format json"
     )
+    parser.add_argument("--exit-code", action="store_true", help=f"end with {ALERTED} if anything was marked")
 
 
-def run(arguments: argparse.Namespace, output: Output) -> None:
-    """Score part after part; the table's lines come at once, JSON and HTML when the text has ended."""
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    """Score part after part, and answer on the way."""
+    config = ScoreConfig(**given(arguments, ScoreConfig))
+
     from pantoum import api
 
-    model, parts = api.load(arguments.model), _parts(arguments.text)
-    if arguments.format in ("text", "tsv"):
-        shown = api.visible if is_terminal(sys.stdout) else str
-        if arguments.format == "tsv":
-            output.answer("nats\ttokens\ttext")
-        for score in model.score_stream(parts, arguments.by):
-            output.answer(_row(score, arguments.format, shown))
-        return
-    scores = model.scores(parts, arguments.by)
-    if arguments.format == "html":
-        output.answer(scores.html())
-    else:
-        output.json(
-            {
-                "by": scores.by,
-                "tokens": scores.tokens,
-                "nats": scores.nats,
-                "nats_per_token": scores.nats_per_token,
-                "items": [{"text": s.text, "nats": s.nats, "tokens": s.tokens} for s in scores],
-            }
-        )
-
-
-def _row(score: Score, form: str, shown: Callable[[str], str]) -> str:
-    if form == "tsv":
-        return f"{score.nats:.6f}\t{score.tokens}\t{score.text.translate(ESCAPES)}"
-    return f"{score.nats:10.3f} {score.tokens:6d}  {shown(score.text.translate(ESCAPES))}"
-
-
-def _parts(name: str) -> Iterator[bytes]:
-    """The text a line at a time, as it comes; very long lines in pieces."""
-    with _opened(name) as file:
-        while data := file.readline(LONGEST_PART):
-            yield data
-
-
-@contextlib.contextmanager
-def _opened(name: str) -> Iterator[BinaryIO]:
-    if name == "-":
-        if sys.stdin is None:
-            raise TextError("text is '-': stdin is closed; give a file, or a text on stdin")
-        yield sys.stdin.buffer
-        return
+    model = api.load(arguments.model)
+    scorer = model.scorer(config, pieces=arguments.format == "html")
+    parts = api.parts(arguments.text)
+    form = FORMS[arguments.format](config.by, scorer.threshold, arguments.text)
+    sums = Sums(config.by, scorer.threshold)
     try:
-        file = Path(name).open("rb")  # noqa: SIM115 - closed below; opening fails with our own words
-    except OSError as error:
-        raise TextError(
-            f"text {name!r} cannot be read: {error.strerror}; give a text file, or - for stdin"
-        ) from None
-    with file:
-        yield file
+        output.write(form.begin())
+        for scores in scorer.batches(parts):
+            sums.add(scores)
+            output.write(form.rows(scores))
+        output.write(form.end(sums))
+    except KeyboardInterrupt:
+        sums.interrupted = True
+        output.write(form.end(sums))
+        output.say(str(sums))
+        raise
+    output.say(str(sums))
+    return ALERTED if arguments.exit_code and sums.alerts else 0

@@ -114,10 +114,11 @@ def evaluate(
     compress: bool = True,
     progress: Progress | None = None,
     adapter: Adapter | None = None,
+    nats_T: NDArray[np.float32] | None = None,
 ) -> Evaluation:
     """Score a text's tokens. ``compress=False`` leaves out xz and bz2, which cost more than a small model;
-    ``adapter``: reads in the network's place, and follows the text."""
-    sums = _score(network, tokens, tokenizer, protocol, progress, adapter)
+    ``adapter`` reads in the network's place, and follows the text; ``nats_T`` takes each target's loss."""
+    sums = _score(network, tokens, tokenizer, protocol, progress, adapter, nats_T)
     characters, size, packed = _measure(tokens, tokenizer, compress)
     unknown = 0 if tokenizer.unk is None else _count(tokens, tokenizer.unk)
     note = None
@@ -158,6 +159,7 @@ def _score(
     protocol: str,
     progress: Progress | None,
     adapter: Adapter | None = None,
+    nats_T: NDArray[np.float32] | None = None,
 ) -> _Sums:
     if parse_protocol(protocol)[0] != "carried" and adapter is not None:
         raise SettingError(
@@ -189,6 +191,8 @@ def _score(
         scored = block.scored_BT
         sums.tokens += int(scored.sum())
         sums.nats += float(nats_BT[scored].sum(dtype=np.float64))
+        if nats_T is not None:
+            nats_T[block.at_BT[scored]] = nats_BT[scored]
         sums.right += int((predictions_BT == block.targets_BT)[scored].sum())
         if progress is not None:
             progress(sums.tokens, total)

@@ -47,6 +47,8 @@ class Block:
     scored_BT: NDArray[np.bool_]
     fresh_B: NDArray[np.bool_] | None
     """Rows that begin from a zero state here; ``None``: all rows go on from the block before."""
+    at_BT: NDArray[np.int64]
+    """Where in the text each input stands; its target follows."""
 
 
 def parse_protocol(protocol: str) -> tuple[str, int]:
@@ -123,4 +125,4 @@ def _columns(
         at_BT = np.minimum(at_BT, ends_B[:, None] - 1)
         inputs_BT = tokens[at_BT].astype(np.int64)
         targets_BT = tokens[at_BT + 1].astype(np.int64)
-        yield Block(inputs_BT, targets_BT, inside_BT & scored, fresh_B if column == 0 else None)
+        yield Block(inputs_BT, targets_BT, inside_BT & scored, fresh_B if column == 0 else None, at_BT)

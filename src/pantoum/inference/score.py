@@ -1,41 +1,57 @@
 """How surprising each piece of a text is to a model, in nats: by token, by word, by line.
 
 The first token is scored too, as what follows a newline (the border, with documents), so that a line's
-score does not depend on being the first. A *token* whose bytes do not make a whole character is joined with
-those that complete it, so the pieces put together are the text. A *word* is its leading white space and
-what follows up to the next; a *line* ends with its newline. A token belongs to the unit in which it begins.
+score does not depend on being the first. What a token decodes to is what is shown; a symbol unknown to the
+tokenizer is shown as its stand-in.
 
-``Scorer`` reads a text that grows, a part at a time, its state carried: memory does not grow with it. What a
-token decodes to is what is shown; a symbol unknown to the tokenizer is shown as its stand-in.
+``Scorer`` reads a text that grows, a part at a time, its state carried: memory does not grow with it, and
+the result does not depend on where the parts are cut. In order: text -> tokens, as soon as they are certain
+-> nats (``segments``) -> pieces and units (``units``). A line is certain when it has ended. The exceptions:
+where BPE may join a line's end with the white space of the next one, and where a blank line may end a
+document, it is certain when the next line has begun.
+
+A unit's *peak* is the nats of its most surprising token. An alert looks at the peak: a long ordinary line has
+more nats than a short one but no higher peak, and one impossible token is not lost among many likely ones.
 """
 
 from __future__ import annotations
 
 import codecs
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pantoum.config import one_of
+from pantoum.config import ScoreConfig
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.reader import MakeReader, PlainReader
+from pantoum.inference.segments import Following, OneStream, Scored, Segments
+from pantoum.inference.units import Decoding, Grouping, Pieces
+from pantoum.text.unicode import as_bytes
 
-__all__ = ["UNITS", "Score", "Scorer", "Scores", "group"]
+__all__ = ["Piece", "Score", "Scorer", "Scores"]
 
-UNITS = ("token", "word", "line")
-CHUNK = 4096
-"""Tokens that the network reads at once."""
+Piece = tuple[str, float]
+PART = 1 << 20
+"""Characters of a line after which it is read although it has not ended."""
 
 
-@dataclass(frozen=True)
-class Score:
+class Score(NamedTuple):
     """A piece of the text, and what it cost the model."""
 
     text: str
     nats: float
     tokens: int
+    peak: float
+    """Nats of its most surprising token."""
+    alert: bool = False
+    """Whether the peak is beyond the threshold."""
+    pieces: tuple[Piece, ...] = ()
+    """The same text token by token, each with its nats, where that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +60,8 @@ class Scores:
 
     by: str
     items: tuple[Score, ...]
-    pieces: tuple[Score, ...]
-    """The same text by token."""
+    threshold: float | None = None
+    """Nats beyond which a peak is an alert; ``None``: nothing was to be marked."""
 
     def __iter__(self) -> Iterator[Score]:
         return iter(self.items)
@@ -53,15 +69,25 @@ class Scores:
     def __len__(self) -> int:
         return len(self.items)
 
+    @cached_property
+    def pieces(self) -> tuple[Piece, ...]:
+        """The same text by token."""
+        return tuple(piece for item in self.items for piece in item.pieces)
+
+    @property
+    def alerts(self) -> tuple[Score, ...]:
+        """What is beyond the threshold."""
+        return tuple(item for item in self.items if item.alert)
+
     @property
     def nats(self) -> float:
         """Of the whole text."""
-        return float(sum(piece.nats for piece in self.pieces))
+        return float(sum(item.nats for item in self.items))
 
     @property
     def tokens(self) -> int:
         """Tokens scored."""
-        return sum(piece.tokens for piece in self.pieces)
+        return sum(item.tokens for item in self.items)
 
     @property
     def nats_per_token(self) -> float | None:
@@ -70,73 +96,113 @@ class Scores:
 
 
 class Scorer:
-    """Scores a text as it comes. ``reader`` makes what reads it: the model as it is, where none is given."""
+    """Scores a text as it comes. ``reader`` makes what reads it: the model as it is, where none is given.
 
-    def __init__(self, model: LoadedModel, reader: MakeReader | None = None) -> None:
-        self.model = model
-        self._reader = PlainReader(model) if reader is None else reader(1)
-        self._last = model.border
-        self._decoder = model.tokenizer.decoder()
-        self._utf8 = codecs.getincrementaldecoder("utf-8")("replace")
-        self._open = Score("", 0.0, 0)
+    ``threshold`` marks what is beyond it; ``pieces`` keeps each unit's text by token, for a picture."""
 
-    def feed(self, text: str | bytes) -> Iterator[Score]:
-        """The scores of the next part of the text, by token. Bytes that are not UTF-8 become U+FFFD, unless
-        the model's tokens are bytes."""
-        tokenizer = self.model.tokenizer
-        if isinstance(text, bytes) and tokenizer.kind != "bytes":
-            text = self._utf8.decode(text)
-        ids_T = tokenizer.encode(text).astype(np.int64)
-        for start in range(0, len(ids_T), CHUNK):
-            chunk_T = ids_T[start : start + CHUNK]
-            for token, nats in zip(chunk_T.tolist(), self._losses(chunk_T).tolist(), strict=True):
-                yield from self._piece(token, nats)
+    def __init__(
+        self,
+        model: LoadedModel,
+        config: ScoreConfig | None = None,
+        *,
+        threshold: float | None = None,
+        pieces: bool = False,
+        reader: MakeReader | None = None,
+    ) -> None:
+        config = ScoreConfig() if config is None else config
+        make: MakeReader = (lambda streams: PlainReader(model, streams)) if reader is None else reader
+        resets_V = resets(model, config.documents)
+        self._following: Following = (
+            OneStream(make, model.border, resets_V)
+            if config.streams == 1
+            else Segments(make, config.streams, model.border, resets_V)
+        )
+        self._tokenizer = model.tokenizer
+        self._decoding, self._grouping = Decoding(model.tokenizer), Grouping(config.by)
+        self.by, self.threshold = config.by, threshold
+        self._keeps, self._pieces = pieces, list[Piece]()
+        self._utf8 = codecs.getincrementaldecoder(model.tokenizer.encoding)("replace")
+        self._waits = model.tokenizer.kind == "bpe" and model.tokenizer.documents != "lines"
+        self._waits |= model.tokenizer.documents == "blank-lines"
+        self._rest = ""
 
-    def finish(self) -> Iterator[Score]:
-        """The text has ended, perhaps within a character."""
+    def feed(self, text: str | bytes) -> Iterator[list[Score]]:
+        """The scores of what is certain when this next part of the text is known, some at a time. Bytes that
+        are not UTF-8 become U+FFFD, unless the model's tokens are bytes."""
+        if self._tokenizer.encoding != "utf-8":
+            text = as_bytes(text)
+        self._rest += self._utf8.decode(text) if isinstance(text, bytes) else text
+        while len(self._rest) >= PART:
+            yield from self._read(PART)
+        certain = self._rest.rfind("\n") + 1
+        if self._waits:
+            certain = len(self._rest[:certain].rstrip())
+        yield from self._read(certain)
+
+    def finish(self) -> Iterator[list[Score]]:
+        """The text has ended, perhaps within a line or a character."""
         yield from self.feed(self._utf8.decode(b"", final=True))
-        text = self._open.text + self._decoder.finish()
-        if self._open.tokens:
-            yield Score(text, self._open.nats, self._open.tokens)
-        self._open = Score("", 0.0, 0)
+        yield from self._read(len(self._rest))
+        yield from self._scores(self._following.finish())
+        yield self._united(self._decoding.finish())
+        yield self._made(self._grouping.finish())
 
-    def read(self, parts: Iterable[str | bytes]) -> Iterator[Score]:
-        """The scores of a whole text that comes in parts, by token, as it comes."""
+    def batches(self, parts: Iterable[str | bytes]) -> Iterator[list[Score]]:
+        """The scores of a whole text that comes in parts, as they are known."""
         for part in parts:
             yield from self.feed(part)
         yield from self.finish()
 
-    def _losses(self, targets_T: NDArray[np.int64]) -> NDArray[np.float64]:
-        inputs_BT = np.concatenate([[self._last], targets_T[:-1]])[None]
-        reset_BT = None if self.model.eos is None else inputs_BT == self.model.eos
-        nats_BT = self._reader.losses(inputs_BT, targets_T[None], reset_BT)
-        self._last = int(targets_T[-1])
-        return np.array(nats_BT[0], np.float64)
+    def read(self, parts: Iterable[str | bytes]) -> Iterator[Score]:
+        """The same, one by one."""
+        return itertools.chain.from_iterable(self.batches(parts))
 
-    def _piece(self, token: int, nats: float) -> Iterator[Score]:
-        text = self._open.text + self._decoder.push(token)
-        self._open = Score(text, self._open.nats + nats, self._open.tokens + 1)
-        if self._open.text or not self._decoder.pending:
-            yield self._open
-            self._open = Score("", 0.0, 0)
+    def _read(self, certain: int) -> Iterator[list[Score]]:
+        text, self._rest = self._rest[:certain], self._rest[certain:]
+        data = text if self._tokenizer.encoding == "utf-8" else text.encode("latin-1")
+        return self._scores(self._following.push(self._tokenizer.encode(data).astype(np.int64)))
+
+    def _scores(self, scored: Iterable[Scored]) -> Iterator[list[Score]]:
+        return (self._united(self._decoding.push(ids_T, nats_T)) for ids_T, nats_T in scored)
+
+    def _united(self, pieces: Pieces) -> list[Score]:
+        if self._keeps:
+            self._pieces += zip(pieces.texts, pieces.nats.tolist(), strict=True)
+        return self._made(self._grouping.push(pieces))
+
+    def _made(self, units: Pieces) -> list[Score]:
+        alerts = (
+            (units.peaks > self.threshold).tolist() if self.threshold is not None else [False] * len(units)
+        )
+        return list(
+            map(
+                Score,
+                units.texts,
+                units.nats.tolist(),
+                units.tokens.tolist(),
+                units.peaks.tolist(),
+                alerts,
+                self._taken(units.sizes.tolist()),
+            )
+        )
+
+    def _taken(self, sizes: list[int]) -> list[tuple[Piece, ...]]:
+        """The pieces of each unit, which are then no longer kept."""
+        if not self._keeps:
+            return [()] * len(sizes)
+        ends = list(itertools.accumulate(sizes, initial=0))
+        taken = [tuple(self._pieces[start:end]) for start, end in itertools.pairwise(ends)]
+        del self._pieces[: ends[-1]]
+        return taken
 
 
-def group(pieces: Iterable[Score], by: str) -> Iterator[Score]:
-    """Tokens joined into words or lines; each is given out as soon as it is known to be complete."""
-    one_of(by, "by", UNITS)
-    unit = Score("", 0.0, 0)
-    for piece in pieces:
-        if by == "word" and unit.tokens and _begins_word(unit.text, piece.text):
-            yield unit
-            unit = Score("", 0.0, 0)
-        unit = Score(unit.text + piece.text, unit.nats + piece.nats, unit.tokens + piece.tokens)
-        if by == "token" or (by == "line" and "\n" in piece.text):
-            yield unit
-            unit = Score("", 0.0, 0)
-    if unit.tokens:
-        yield unit
-
-
-def _begins_word(before: str, piece: str) -> bool:
-    """Whether a piece begins a new word after what its word holds so far."""
-    return not before.isspace() and before != "" and (piece[:1].isspace() or before[-1:].isspace())
+def resets(model: LoadedModel, documents: bool) -> NDArray[np.bool_] | None:
+    """The tokens before which the state is zeroed: the border of a model's own documents; with
+    ``documents`` what ends a line; none where the text is one stream."""
+    tokens = np.arange(model.network.vocab_size)
+    if model.eos is not None:
+        return np.equal(tokens, model.eos)
+    if not documents:
+        return None
+    ends = [model.tokenizer.decode_bytes([token]).endswith(b"\n") for token in tokens.tolist()]
+    return np.array(ends)

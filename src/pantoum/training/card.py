@@ -20,7 +20,7 @@ UNITS = "losses are mean nats a token over the targets scored; tokens are counte
 
 
 def card(state: RunState, best: Best | None, evaluation: Evaluation | None,
-         facts: Mapping[str, Any], parameters: int) -> dict[str, Any]:
+         facts: Mapping[str, Any], parameters: int, peaks: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The card of the weights that ``best`` names (``None``: the last ones, nothing was held out)."""
     made = {
         "pantoum": VERSION,
@@ -38,6 +38,7 @@ def card(state: RunState, best: Best | None, evaluation: Evaluation | None,
         "monitor": None if best is None else {
             "protocol": SEGMENTS, "tokens": state.monitored - 1, "nats_per_token": best.loss},
         "validation": None if evaluation is None else evaluation.to_dict(),
+        "peaks": None if evaluation is None or peaks is None else dict(peaks),
         "curve": [dict(point) for point in state.curve.points],
         "began_from": state.identity.get("began_from"),
     }

@@ -15,11 +15,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from pantoum.errors import PantoumError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import SCALE, ModelFile
+from pantoum.inference.alert import held_out_peaks
 from pantoum.inference.evaluate import Evaluation, evaluate, held_out_loss
 from pantoum.inference.protocols import LEAST_SPAN, SEGMENTS, WARM_TOKENS
 from pantoum.network import LanguageModel
@@ -40,6 +42,8 @@ class KeepBest:
         self.network = network
         """Holds the weights that were looked at last, the better ones."""
         self.best = best
+        self.peaks: dict[str, Any] | None = None
+        """What ``score --alert auto:P%`` asks of the held-out text, once all of it was scored."""
         self._tokenizer = tokenizer
         self._valid = valid
         self._monitored = None if valid is None else valid[:monitored]
@@ -115,11 +119,14 @@ class KeepBest:
         return None
 
     def evaluate(self) -> Evaluation | None:
-        """The kept weights over the whole held-out text."""
+        """The kept weights over the whole held-out text; ``peaks`` are then its most surprising places."""
         if self._valid is None or self._kept is None:
             return None
         self._copy_in(self._kept)
-        return evaluate(self.network, self._valid, self._tokenizer, SEGMENTS)
+        nats_T = np.empty(len(self._valid) - 1, np.float32)
+        found = evaluate(self.network, self._valid, self._tokenizer, SEGMENTS, nats_T=nats_T)
+        self.peaks = held_out_peaks(self._tokenizer, self._valid[1:], nats_T)
+        return found
 
     def model_file(self, card: dict[str, Any]) -> ModelFile | None:
         """The kept weights as a model file; ``None`` while nothing is kept."""

@@ -144,7 +144,8 @@ class Upkeep:
         run, keep = self.run, self.run.keep_best
         if keep.judges_nothing:
             keep.keep_last(run.backend)
-        made = keep.model_file(card(run.state, keep.best, evaluation, run.prepared.facts, run.parameters))
+        made = keep.model_file(card(run.state, keep.best, evaluation, run.prepared.facts, run.parameters,
+                                    keep.peaks))
         if made is None:
             return
         if self._models_waiting >= MOST_WAITING:

@@ -1,0 +1,144 @@
+"""When a token, word or line is out of the ordinary: a threshold on its peak, given or learned.
+
+A unit's *peak* is the nats of its most surprising token (decision 056). ``auto:P%`` asks for the threshold
+that at most P % of an ordinary text's units are beyond. What is needed for that is small: of each kind of
+unit the highest peaks, thinned out with their rank (``Peaks``). A run takes them from its held-out text when
+it ends, and they stand in the model's card under ``peaks``; those of another text are taken by ``peaks_of``.
+
+A share smaller than one unit in all of them is extrapolated: where a model is right, what costs a nat more
+is e times rarer. That is said.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pantoum.config import UNITS, Alert, ScoreConfig
+from pantoum.errors import SettingError
+from pantoum.inference.loaded_model import LoadedModel
+from pantoum.inference.protocols import SEGMENTS
+from pantoum.inference.score import Score
+from pantoum.inference.units import Decoding, Grouping, Pieces
+from pantoum.text.tokenizer import Tokenizer
+
+__all__ = ["Peaks", "held_out_peaks", "peaks_of", "threshold"]
+
+CARD = "peaks"
+"""The key in a model's card."""
+EXACT, GROWTH = 16, 1.25
+"""So many of the highest peaks are all kept; further down each rank is this much larger than the last."""
+HIGHEST_SHARE = 0.5
+DIGITS = 1e4
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """The highest peaks of a text's units: how many units there were, and the peak at some ranks."""
+
+    units: int
+    ranks: tuple[int, ...]
+    """Ascending, from 1, the highest peak."""
+    nats: tuple[float, ...]
+
+    @staticmethod
+    def of(peaks_U: NDArray[np.float64]) -> Peaks:
+        """Of all peaks; nats are rounded up to 1e-4, so that no rank is beyond its figure."""
+        falling_U = np.sort(peaks_U)[::-1]
+        last = math.floor(HIGHEST_SHARE * len(falling_U)) + 1
+        ranks = [rank for rank in range(1, EXACT + 1) if rank <= min(last, len(falling_U))]
+        while ranks and ranks[-1] >= EXACT and ranks[-1] < last:
+            ranks.append(min(last, math.ceil(ranks[-1] * GROWTH)))
+        nats = np.ceil(falling_U[np.array(ranks, np.int64) - 1] * DIGITS) / DIGITS
+        return Peaks(len(falling_U), tuple(ranks), tuple(nats.tolist()))
+
+    def threshold(self, share: float) -> float | None:
+        """Nats that at most this share of the units is beyond; ``None`` where there were no units."""
+        if not self.units:
+            return None
+        allowed = share * self.units
+        nats = max(zip(self.ranks, self.nats, strict=True), key=lambda at: (at[0] - 1 <= allowed) * at[0])[1]
+        return nats + max(0.0, -math.log(allowed))
+
+    def plain(self) -> dict[str, Any]:
+        """For a card."""
+        return {"units": self.units, "ranks": list(self.ranks), "nats": list(self.nats)}
+
+    @staticmethod
+    def from_plain(plain: Any) -> Peaks | None:
+        """The inverse; ``None`` for what is nothing of the kind."""
+        try:
+            found = Peaks(
+                int(plain["units"]), tuple(map(int, plain["ranks"])), tuple(map(float, plain["nats"]))
+            )
+        except (KeyError, TypeError, ValueError):
+            return None
+        return found if len(found.ranks) == len(found.nats) > 0 else None
+
+
+def peaks_of(scores: Iterable[Score]) -> Peaks:
+    """Those of a text that was scored."""
+    return Peaks.of(np.fromiter((score.peak for score in scores), np.float64))
+
+
+def held_out_peaks(tokenizer: Tokenizer, targets_T: NDArray[Any], nats_T: NDArray[Any]) -> dict[str, Any]:
+    """What a run keeps of its held-out text: the highest peaks of its tokens, words and lines."""
+    decoding = Decoding(tokenizer)
+    pieces = Pieces.joined([decoding.push(targets_T, nats_T), decoding.finish()])
+    found: dict[str, Any] = {"protocol": SEGMENTS}
+    for by in UNITS:
+        grouping = Grouping(by)
+        found[by] = Peaks.of(Pieces.joined([grouping.push(pieces), grouping.finish()]).peaks).plain()
+    return found
+
+
+def threshold(
+    model: LoadedModel, config: ScoreConfig, ordinary: Peaks | None
+) -> tuple[float | None, list[str]]:
+    """The threshold that a configuration asks for, and what is to be said about it. ``ordinary``: of the text
+    that was given to learn from; ``None``: the held-out text of the run."""
+    if config.alert is None:
+        return None, []
+    alert = Alert.parse(config.alert)
+    if alert.share is None:
+        return alert.nats, []
+    source = "the text to learn from"
+    if ordinary is None:
+        source = "the held-out text"
+        if config.documents and not model.documents:
+            raise _refusal(config, "is learned from the held-out text read as one stream, not line by line")
+        ordinary = _kept(model.card, config.by)
+    if ordinary is None:
+        raise _refusal(
+            config,
+            "needs figures of a held-out text, and this model file has none (it is older, "
+            "or its run was not finished, or held nothing out)",
+        )
+    nats = ordinary.threshold(alert.share)
+    if nats is None:
+        raise _refusal(config, f"cannot be learned: {source} is empty")
+    few = alert.share * ordinary.units < 1
+    note = (
+        f"{source} has {ordinary.units:,} {config.by}s, less than one of which is {100 * alert.share:g}%: "
+        f"the threshold of {nats:.2f} nats is extrapolated from the highest peak, {ordinary.nats[0]:.2f}"
+    )
+    return nats, [note] if few else []
+
+
+def _kept(card: Mapping[str, Any], by: str) -> Peaks | None:
+    kept = card.get(CARD)
+    return Peaks.from_plain(kept.get(by)) if isinstance(kept, Mapping) else None
+
+
+def _refusal(config: ScoreConfig, rule: str) -> SettingError:
+    return SettingError(
+        "alert",
+        config.alert,
+        rule,
+        "name a text of ordinary lines by --alert-text FILE, or give a number of nats",
+    )

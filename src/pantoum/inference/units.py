@@ -1,0 +1,195 @@
+"""Tokens and their nats put together: to pieces of text, and these to words or lines.
+
+A *piece* is a token's text; one whose bytes do not make a whole character is joined with those that complete
+it, so that pieces put together are the text. A *word* is its leading white space and what follows up to the
+next; a *line* ends with its newline. A piece belongs to the unit in which it begins. What is not complete yet
+waits for the next call; a unit without end is cut at ``LONGEST`` tokens.
+
+Everything is done a batch at a time: sums and maxima by NumPy, texts by list operations, no Python step a
+token where each token's text is whole by itself.
+
+Shape letters: T tokens, P pieces, U units.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pantoum.config import UNITS, one_of
+from pantoum.text.tokenizer import Tokenizer
+
+__all__ = ["Decoding", "Grouping", "Pieces"]
+
+LONGEST = 1 << 20
+"""Tokens after which a word or line is given out although it has not ended."""
+Floats = NDArray[np.float64]
+Counts = NDArray[np.int64]
+COLUMNS = {"nats": np.float64, "tokens": np.int64, "peaks": np.float64, "sizes": np.int64}
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Texts one after the other with what each cost: columns of one length."""
+
+    texts: list[str]
+    nats: Floats
+    tokens: Counts
+    """How many tokens make up the text."""
+    peaks: Floats
+    """Nats of the most surprising piece in it; of a piece, its nats."""
+    sizes: Counts
+    """How many pieces were joined: of a piece, 1."""
+
+    @staticmethod
+    def of(texts: list[str], nats: Floats, tokens: Counts) -> Pieces:
+        """Single pieces: each is its own peak."""
+        return Pieces(texts, nats, tokens, nats, np.ones(len(texts), np.int64))
+
+    @staticmethod
+    def joined(parts: Iterable[Pieces]) -> Pieces:
+        """Columns one under the other."""
+        parts = list(parts)
+        if len(parts) == 1:
+            return parts[0]
+        columns = [
+            np.concatenate([np.zeros(0, kind), *(getattr(part, name) for part in parts)])
+            for name, kind in COLUMNS.items()
+        ]
+        return Pieces([text for part in parts for text in part.texts], *columns)
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __getitem__(self, part: slice) -> Pieces:
+        return Pieces(self.texts[part], *(getattr(self, name)[part] for name in COLUMNS))
+
+    def united(self, starts_U: Counts) -> Pieces:
+        """Pieces from each start up to the next, joined; the first start is 0."""
+        if not len(starts_U):
+            return self
+        edges = [*starts_U.tolist(), len(self.texts)]
+        return Pieces(
+            ["".join(self.texts[a:b]) for a, b in itertools.pairwise(edges)],
+            np.add.reduceat(self.nats, starts_U),
+            np.add.reduceat(self.tokens, starts_U),
+            np.maximum.reduceat(self.peaks, starts_U),
+            np.add.reduceat(self.sizes, starts_U),
+        )
+
+
+class Whole(dict[int, "str | None"]):
+    """The text of each token that is whole by itself, found when it is first met; of others ``None``."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._decoder = tokenizer.decoder
+
+    def __missing__(self, token: int) -> str | None:
+        decoder = self._decoder()
+        text = decoder.push(token)
+        self[token] = found = None if decoder.pending else text
+        return found
+
+
+class Decoding:
+    """Tokens to pieces, as they come."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._whole = Whole(tokenizer)
+        self._decoder = tokenizer.decoder()
+        self._tokens, self._nats = 0, 0.0
+
+    def push(self, ids_T: NDArray[Any], nats_T: NDArray[Any]) -> Pieces:
+        """The pieces that these tokens complete."""
+        nats_T = nats_T.astype(np.float64)
+        texts = [self._whole[token] for token in ids_T.tolist()]
+        if None not in texts and not self._decoder.pending:
+            return Pieces.of(texts, nats_T, np.ones(len(texts), np.int64))  # type: ignore[arg-type]
+        return self._one_by_one(ids_T.tolist(), texts, nats_T)
+
+    def finish(self) -> Pieces:
+        """The text has ended, perhaps within a character."""
+        text, tokens, nats = self._decoder.finish(), self._tokens, self._nats
+        self._tokens, self._nats = 0, 0.0
+        if not tokens and not text:
+            return Pieces.joined([])
+        return Pieces.of([text], np.array([nats]), np.array([tokens]))
+
+    def _one_by_one(self, ids: list[int], whole: list[str | None], nats_T: Floats) -> Pieces:
+        decoder, waiting = self._decoder, bool(self._decoder.pending)
+        texts: list[str] = []
+        ends: list[int] = []
+        for place, text in enumerate(whole):
+            if waiting or text is None:
+                text = decoder.push(ids[place])
+                waiting = bool(decoder.pending)
+            if text or not waiting:
+                texts.append(text)
+                ends.append(place + 1)
+        # What the last call left open belongs to the first piece here.
+        edges_P = np.array([0, *ends], np.int64)
+        sums_T = np.concatenate([[0.0], np.cumsum(nats_T)])
+        left = np.array([self._tokens, self._nats])
+        self._tokens, self._nats = len(ids) - int(edges_P[-1]), float(sums_T[-1] - sums_T[edges_P[-1]])
+        if not ends:
+            self._tokens, self._nats = len(ids) + int(left[0]), float(sums_T[-1]) + float(left[1])
+            return Pieces.joined([])
+        nats_P = np.add.reduceat(nats_T[: ends[-1]], edges_P[:-1])
+        tokens_P = np.diff(edges_P)
+        tokens_P[0] += int(left[0])
+        nats_P[0] += left[1]
+        return Pieces.of(texts, nats_P, tokens_P)
+
+
+class Grouping:
+    """Pieces to units, each given out as soon as it is known to be complete."""
+
+    def __init__(self, by: str) -> None:
+        one_of(by, "by", UNITS)
+        self.by = by
+        self._open = Pieces.joined([])
+
+    def push(self, pieces: Pieces) -> Pieces:
+        """The units that these pieces complete."""
+        if self.by == "token" or not len(pieces):
+            return pieces
+        pieces = Pieces.joined([self._open, pieces])
+        starts_U = self._starts(pieces)
+        last = int(starts_U[-1])
+        if last < len(pieces) and int(pieces.tokens[last:].sum()) >= LONGEST:
+            last = len(pieces)
+        self._open = pieces[last:]
+        return pieces[:last].united(starts_U[starts_U < last])
+
+    def finish(self) -> Pieces:
+        """The unit that the text's end completes."""
+        left, self._open = self._open, Pieces.joined([])
+        return left.united(np.zeros(min(1, len(left)), np.int64))
+
+    def _starts(self, pieces: Pieces) -> Counts:
+        """Where units begin; the last may be the end, where no unit is open."""
+        if self.by == "line":
+            ends_P = np.fromiter(("\n" in text for text in pieces.texts), bool, len(pieces))
+            return np.concatenate([[0], np.flatnonzero(ends_P) + 1])
+        return _word_starts(pieces.texts)
+
+
+def _word_starts(texts: list[str]) -> Counts:
+    """A word begins where white space does, or after it, once the word before has something visible."""
+    P = len(texts)
+    blank_P = np.fromiter((not text or text.isspace() for text in texts), bool, P)
+    begins_P = np.fromiter((text[:1].isspace() for text in texts), bool, P)
+    after_P = np.fromiter((not text or text[-1].isspace() for text in texts), bool, P)
+    maybe = np.flatnonzero(begins_P[1:] | after_P[:-1]) + 1
+    visible_P = np.concatenate([[0], np.cumsum(~blank_P)])
+    starts, seen = [0], 0
+    for place, count in zip(maybe.tolist(), visible_P[maybe].tolist(), strict=True):
+        if count > seen:
+            starts.append(place)
+            seen = count
+    return np.array(starts, np.int64)

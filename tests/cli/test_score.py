@@ -1,0 +1,134 @@
+"""``pantoum score``: forms, alerts, live streams, hostile texts, and ends of every kind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import pantoum
+
+Run = Callable[..., Any]
+
+
+def test_score_gives_a_line_for_each_line(run: Run, trained: Path, text: Path) -> None:
+    done = run("score", trained, text)
+    assert done.code == 0 and len(done.out.splitlines()) == len(text.read_text().splitlines())
+    assert done.out.splitlines()[0].endswith("The cat number 0 sat on the mat, and dog 0 ran.\\n")
+
+
+def test_score_in_every_form(run: Run, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("The cat sat.\nThe dog")
+    tsv = run("score", trained, tmp_path / "t.txt", "--format", "tsv", "--by", "word").out.splitlines()
+    assert tsv[0] == "nats\ttokens\tpeak\ttext" and [row.split("\t")[3] for row in tsv[1:]] == [
+        "The",
+        " cat",
+        " sat.",
+        "\\nThe",
+        " dog",
+    ]
+    found = json.loads(run("score", trained, tmp_path / "t.txt", "--json").out)
+    assert found["by"] == "line" and [i["text"] for i in found["items"]] == ["The cat sat.\n", "The dog"]
+    assert found["nats"] == pytest.approx(sum(i["nats"] for i in found["items"]))
+    page = run("score", trained, tmp_path / "t.txt", "--format", "html").out
+    assert page.startswith("<!doctype html>") and "pantoum-surprisal" in page
+
+
+def test_score_without_stdin_is_an_error(run: Run, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    done = run("score", trained)
+    assert done.code == 1 and "stdin is closed" in done.err
+
+
+def test_alerts_are_marked_in_every_form(run: Run, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("The cat number 7 sat.\n\x07\n")
+    rows = run("score", trained, tmp_path / "t.txt", "--alert", 4.5).out.splitlines()
+    peaks = [float(row[2:].split()[1]) for row in rows]
+    assert [row[:2] for row in rows] == ["! " if peak > 4.5 else "  " for peak in peaks]
+    tsv = run("score", trained, tmp_path / "t.txt", "--alert", 0, "--format", "tsv").out.splitlines()
+    assert tsv[0].split("\t")[3] == "alert" and {row.split("\t")[3] for row in tsv[1:]} == {"1"}
+    done = run("score", trained, tmp_path / "t.txt", "--alert", 0, "--json", "--exit-code")
+    found = json.loads(done.out)
+    assert done.code == 3 and (found["threshold"], found["alerts"]) == (0.0, 2)
+    assert all(item["alert"] and item["peak"] <= item["nats"] for item in found["items"])
+    assert run("score", trained, tmp_path / "t.txt", "--alert", 999, "--exit-code").code == 0
+    assert "2 alerts beyond 0.00 nats" in done.err
+
+
+def test_a_threshold_is_learned_from_the_held_out_text_or_another(
+    run: Run, trained: Path, text: Path
+) -> None:
+    done = run("score", trained, text, "--alert", "auto:20%")
+    marked = sum(row.startswith("!") for row in done.out.splitlines())
+    assert done.code == 0 and 0 < marked < 60
+    other = run("score", trained, text, "--alert", "auto:10%", "--alert-text", text, "--streams", 64)
+    assert 0 < sum(row.startswith("!") for row in other.out.splitlines()) <= 12
+    few = run("score", trained, text, "--alert", "auto:0.1%")
+    assert few.code == 0 and "extrapolated" in few.err
+
+
+def test_a_line_is_answered_at_once_and_ctrl_c_sums_up(trained: Path, tmp_path: Path) -> None:
+    for form, first in ((["--by", "line"], b"The cat\\n\n"), (["--json"], b"")):
+        command = [sys.executable, "-m", "pantoum", "score", str(trained), "-", "--alert", "5", *form]
+        pipe = subprocess.PIPE
+        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(b"The cat\n")
+        process.stdin.flush()
+        head = process.stdout.readline() if first else os.read(process.stdout.fileno(), 1 << 16)
+        while not first and b"The cat" not in head:
+            head += os.read(process.stdout.fileno(), 1 << 16)
+        assert head.endswith(first)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        assert process.returncode == 130, err
+        lines = err.decode().splitlines()
+        assert (
+            "1 line, 8 tokens" in lines[0] and lines[-1] == "pantoum score: interrupted" and len(lines) == 2
+        )
+        if not first:
+            found = json.loads(head + out)
+            assert found["interrupted"] and found["tokens"] == 8
+
+
+def test_a_reader_that_goes_away_ends_it_without_a_word(trained: Path, text: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "pantoum", "score", str(trained), str(text), "--by", "token", "--quiet"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+@pytest.mark.parametrize("form", ["text", "tsv", "json", "html"])
+def test_hostile_texts_are_answered_in_every_form(run: Run, trained: Path, tmp_path: Path, form: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, 3000, np.uint8).tobytes()
+    for name, data in (("empty", b""), ("nuls", b"\0" * 500), ("noise", noise), ("long", b"ab\xff " * 9000)):
+        (tmp_path / name).write_bytes(data)
+        done = run("score", trained, tmp_path / name, "--format", form, "--streams", 16, "--alert", 3)
+        assert done.code == 0, done.err
+        if form == "json":
+            found = json.loads(done.out)
+            assert found["tokens"] == sum(item["tokens"] for item in found["items"])
+        if form == "tsv":
+            assert all(row.count("\t") == 4 for row in done.out.splitlines())
+
+
+def test_a_setting_without_effect_is_said(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("anna\nbert\ncora\n" * 30)
+    pantoum.train(tmp_path / "t.txt", run=str(tmp_path / "r"), steps=2, hidden_size=8, num_layers=1,
+                  documents="lines", progress=False)  # fmt: skip
+    done = run("score", tmp_path / "r", tmp_path / "t.txt", "--documents")
+    assert done.code == 0 and "no effect" in done.err

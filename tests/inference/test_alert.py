@@ -1,0 +1,97 @@
+"""A threshold that is learned lets the promised share of ordinary text pass it, and says when it cannot."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pantoum.config import Alert, ScoreConfig
+from pantoum.errors import SettingError
+from pantoum.inference.alert import Peaks, held_out_peaks, peaks_of, threshold
+from pantoum.inference.loaded_model import LoadedModel
+from pantoum.inference.score import Scorer
+
+Make = Callable[..., LoadedModel]
+TEXT = "The cat sat on the mat.\nA dog ran\n" * 40
+
+
+@given(
+    peaks=st.lists(st.floats(0, 20), min_size=1, max_size=300),
+    share=st.floats(0.001, 0.5),
+)
+@settings(max_examples=60, deadline=None)
+def test_at_most_the_share_is_beyond(peaks: list[float], share: float) -> None:
+    kept = Peaks.of(np.array(peaks))
+    nats = kept.threshold(share)
+    assert nats is not None
+    beyond = sum(peak > nats for peak in peaks)
+    assert beyond <= share * len(peaks)
+    assert Peaks.from_plain(kept.plain()) == kept
+
+
+def test_many_units_are_kept_in_few_figures_and_the_share_is_nearly_used() -> None:
+    peaks = np.random.default_rng(0).exponential(2.0, 200_000)
+    kept = Peaks.of(peaks)
+    assert len(kept.ranks) < 70
+    for share in (0.3, 0.01, 0.001, 0.0001):
+        nats = kept.threshold(share)
+        assert nats is not None and 0.75 * share <= (peaks > nats).mean() <= share
+
+
+def test_a_rarer_share_than_one_unit_is_extrapolated_and_said(characters: LoadedModel) -> None:
+    kept = Peaks.of(np.array([1.0, 2.0]))
+    assert kept.threshold(0.05) == pytest.approx(2.0 + math.log(10))
+    nats, notes = threshold(characters, ScoreConfig(alert="auto:5%"), kept)
+    assert nats == kept.threshold(0.05) and "2 lines" in notes[0] and "5%" in notes[0]
+
+
+@pytest.mark.parametrize("by", ["token", "word", "line"])
+def test_a_run_keeps_of_its_held_out_text_what_scoring_it_gives(make: Make, by: str) -> None:
+    model = make("characters")
+    ids = model.tokenizer.encode("\n" + TEXT)
+    scored = list(Scorer(model, ScoreConfig(by)).read([TEXT]))
+    nats_T = np.array([s.nats for s in Scorer(model, ScoreConfig("token")).read([TEXT])])
+    kept = held_out_peaks(model.tokenizer, ids[1:], nats_T)
+    assert Peaks.from_plain(kept[by]) == peaks_of(scored)
+    with_card = LoadedModel(model.network, model.tokenizer, {"peaks": kept})
+    nats, notes = threshold(with_card, ScoreConfig(by, alert="auto:20%"), None)
+    assert nats == peaks_of(scored).threshold(0.2) and notes == []
+
+
+def test_what_cannot_be_learned_is_refused_with_the_way_out(make: Make) -> None:
+    model = make("characters")
+    for config, kept, words in (
+        (ScoreConfig(alert="auto:1%"), None, "none"),
+        (ScoreConfig(alert="auto:1%", documents=True), None, "line by line"),
+        (ScoreConfig(alert="auto:1%"), Peaks.of(np.zeros(0)), "empty"),
+    ):
+        with pytest.raises(SettingError, match=f"{words}.*--alert-text FILE"):
+            threshold(model, config, kept)
+    damaged = LoadedModel(model.network, model.tokenizer, {"peaks": {"line": {"units": "many"}}})
+    with pytest.raises(SettingError):
+        threshold(damaged, ScoreConfig(alert="auto:1%"), None)
+
+
+def test_a_figure_is_the_threshold(characters: LoadedModel) -> None:
+    assert threshold(characters, ScoreConfig(alert="9.5"), None) == (9.5, [])
+    assert threshold(characters, ScoreConfig(alert=7), None) == (7.0, [])
+    assert threshold(characters, ScoreConfig(), None) == (None, [])
+
+
+NO_THRESHOLDS = "|x|auto|auto:|auto:1|5%|auto:0%|auto:51%|-1|nan|1e3|" + "9" * 400
+
+
+@pytest.mark.parametrize("text", NO_THRESHOLDS.split("|"))
+def test_what_is_no_threshold_is_refused(text: str) -> None:
+    with pytest.raises(SettingError, match="alert is"):
+        Alert.parse(text)
+
+
+def test_a_text_to_learn_from_needs_something_to_learn() -> None:
+    with pytest.raises(SettingError, match=r"alert_text is 'a\.log'"):
+        ScoreConfig(alert="9", alert_text="a.log")

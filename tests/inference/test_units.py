@@ -1,0 +1,91 @@
+"""Tokens to pieces to units: a batch at a time gives what one at a time would."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pantoum.inference.units import Decoding, Grouping, Pieces
+from pantoum.text.byte import ByteTokenizer
+from pantoum.text.tokenizer import Tokenizer, learner
+
+TEXTS = ["a", " ", "b ", "\n", " c", "", "\tde", "é\n"]
+
+
+def pieces_of(texts: list[str]) -> Pieces:
+    return Pieces.of(texts, np.arange(1.0, len(texts) + 1), np.ones(len(texts), np.int64))
+
+
+def grouped(texts: list[str], by: str, cuts: list[int]) -> list[Pieces]:
+    grouping, pieces = Grouping(by), pieces_of(texts)
+    edges = [0, *(min(cut, len(texts)) for cut in cuts), len(texts)]
+    return [*(grouping.push(pieces[a:b]) for a, b in itertools.pairwise(edges)), grouping.finish()]
+
+
+def words(texts: list[str]) -> list[str]:
+    """The rule, one piece at a time."""
+    found: list[list[str]] = []
+    for before, text in itertools.pairwise(["", *texts]):
+        begins = text[:1].isspace() or not before or before[-1].isspace()
+        if not found or (begins and "".join(found[-1]).strip()):
+            found.append([])
+        found[-1].append(text)
+    return ["".join(word) for word in found]
+
+
+@given(
+    texts=st.lists(st.sampled_from(TEXTS), max_size=12),
+    cuts=st.lists(st.integers(0, 12), max_size=4).map(sorted),
+    by=st.sampled_from(["token", "word", "line"]),
+)
+@settings(max_examples=60, deadline=None)
+def test_units_do_not_depend_on_where_batches_are_cut(texts: list[str], cuts: list[int], by: str) -> None:
+    whole = Pieces.joined(grouped(texts, by, []))
+    found = Pieces.joined(grouped(texts, by, cuts))
+    assert found.texts == whole.texts and "".join(found.texts) == "".join(texts)
+    for name in ("nats", "tokens", "peaks", "sizes"):
+        assert getattr(found, name).tolist() == getattr(whole, name).tolist()
+    assert found.sizes.sum() == len(texts) and found.nats.sum() == sum(range(1, len(texts) + 1))
+    if by == "word":
+        assert found.texts == words(texts)
+
+
+def test_peaks_are_the_highest_of_the_pieces() -> None:
+    (found, rest) = grouped(["x", "y", "\n", "z"], "line", [])
+    assert (found.texts, found.peaks.tolist(), found.nats.tolist()) == (["xy\n"], [3.0], [6.0])
+    assert (rest.texts, rest.peaks.tolist()) == (["z"], [4.0])
+
+
+def tokenizer(kind: str) -> Tokenizer:
+    if kind == "bytes":
+        return ByteTokenizer()
+    scholar = learner(kind, None, None)
+    scholar.feed("naïve a\U0001f600b cd\n ef ")
+    return scholar.learn()
+
+
+@given(
+    text=st.text(st.sampled_from("a \nï\U0001f600\x80"), max_size=12),
+    tail=st.binary(max_size=3),
+    cuts=st.lists(st.integers(0, 40), max_size=4).map(sorted),
+    kind=st.sampled_from(["bytes", "characters", "words:whitespace"]),
+)
+@settings(max_examples=60, deadline=None)
+def test_pieces_are_whole_characters_wherever_tokens_are_cut(
+    text: str, tail: bytes, cuts: list[int], kind: str
+) -> None:
+    reader = tokenizer(kind)
+    ids_T = reader.encode(text.encode() + tail if kind == "bytes" else text)
+    edges = [0, *(min(cut, len(ids_T)) for cut in cuts), len(ids_T)]
+    decoding = Decoding(reader)
+    nats_T = np.arange(1.0, len(ids_T) + 1)
+    parts = [decoding.push(ids_T[a:b], nats_T[a:b]) for a, b in itertools.pairwise(edges)]
+    found = Pieces.joined([*parts, decoding.finish()])
+    assert "".join(found.texts) == reader.decode(ids_T)
+    ends = np.cumsum(found.tokens)
+    assert found.tokens.sum() == len(ids_T)
+    assert np.cumsum(found.nats).tolist() == [pytest.approx(end * (end + 1) / 2) for end in ends.tolist()]
