@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors
+import safetensors.numpy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -59,3 +59,21 @@ def test_arrays_that_are_not_the_networks_are_refused(
     name = "head.more" if change == "extra" else "head.bias"
     with pytest.raises(ModelFileError, match=f"parameter {name} is"):
         load(write(tmp_path / "m.safetensors", characters, parameters=arrays))
+
+
+def test_parameters_come_from_the_same_file_or_not_at_all(characters: LoadedModel, tmp_path: Path) -> None:
+    path = write(tmp_path / "m.safetensors", characters)
+    found, other = load(path), load(path)
+    expected = characters.network.parameters
+    assert all(np.array_equal(array, expected[name]) for name, array in found.network.parameters.items())
+    write(path, characters, card={"made": "later"})
+    with pytest.raises(ModelFileError, match="another model than the one that was loaded"):
+        _ = other.network.parameters
+    assert Session(other).generate(30, seed=1) == Session(characters).generate(30, seed=1)
+
+
+def test_parameters_of_another_dtype_are_refused(characters: LoadedModel, tmp_path: Path) -> None:
+    arrays = dict(characters.network.parameters)
+    arrays["head.weight"] = arrays["head.weight"].astype(np.int8)
+    with pytest.raises(ModelFileError, match="int8"):
+        load(write(tmp_path / "m.safetensors", characters, parameters=arrays))

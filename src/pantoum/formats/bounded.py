@@ -3,7 +3,7 @@
 A file is opened once, must be a regular file (a pipe would hang, a device never end), and is read into
 memory of our own: what was verified is then exactly what is used. A memory map would save a copy, but a
 file cut while it is mapped kills the process (SIGBUS), and one overwritten in place changes the weights
-under a running session.
+under a running session; ``mapped`` has the one way in which a model is mapped all the same.
 
 Errors are of the format's own type, one line with the path, what is wrong and what to do.
 """
@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pantoum.errors import FormatError
+from pantoum.errors import FormatError, PantoumError
 
 __all__ = ["READ_SIZE", "fill", "fill_hashed", "opened", "read_small"]
 
@@ -52,6 +52,8 @@ def opened(path: Path | str, error: type[FormatError]) -> Iterator[tuple[FileIO,
             yield FileIO(descriptor, closefd=False), status.st_size
         finally:
             os.close(descriptor)
+    except PantoumError:
+        raise  # some of ours are ValueErrors too
     except (OSError, ValueError) as problem:
         number = problem.errno if isinstance(problem, OSError) else None
         words = MEANING.get(number or 0, f"{getattr(problem, 'strerror', None) or problem}; use another file")

@@ -10,14 +10,16 @@ that no other text in the header can be mistaken for them. The same ModelFile gi
 path or host is added.
 
 ``read`` verifies the file before it is used, in one pass, into memory of its own; the arrays are read-only
-views of that one buffer (about the file's size in all). Nothing is ever unpickled. Whether names and shapes
-make up a network is checked by whoever builds the network.
+views of that one buffer (about the file's size in all). ``opened`` gives the same without a copy, for as long
+as a ``with`` lasts (``mapped`` says why not longer). Nothing is ever unpickled. Whether names and shapes make
+up a network is checked by whoever builds the network.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
@@ -25,11 +27,11 @@ from typing import Any
 
 import numpy as np
 
-from pantoum.errors import ModelFileError
-from pantoum.formats import bounded, durable, plain_json, tensor_layout
+from pantoum.errors import ModelFileError, PantoumError
+from pantoum.formats import bounded, durable, mapped, plain_json, tensor_layout
 from pantoum.formats.tensor_layout import Array
 
-__all__ = ["SCALE", "ModelFile", "is_model_file", "read", "write"]
+__all__ = ["SCALE", "ModelFile", "is_model_file", "opened", "read", "write"]
 
 FORMAT = "pantoum model"
 VERSION = 1
@@ -94,8 +96,20 @@ def read(path: Path | str) -> ModelFile:
         try:
             return _read(file, size)
         except (ValueError, MemoryError) as problem:
-            words = str(problem) or "it does not fit into memory"
-            raise ModelFileError(f"cannot use the model {str(path)!r}: {words}; {USE_ANOTHER}") from None
+            raise _unusable(path, problem) from None
+
+
+@contextmanager
+def opened(path: Path | str) -> Iterator[ModelFile]:
+    """A verified model file whose arrays are the file's own pages: they are gone after the ``with``."""
+    with bounded.opened(path, ModelFileError) as (file, size):
+        try:
+            with mapped.contents(file, size) as data:
+                yield _parsed(data)
+        except PantoumError:
+            raise
+        except (ValueError, MemoryError) as problem:
+            raise _unusable(path, problem) from None
 
 
 def is_model_file(path: Path | str) -> bool:
@@ -142,6 +156,21 @@ def _file_chunks(
         )
 
 
+def _unusable(path: Path | str, problem: Exception) -> ModelFileError:
+    words = str(problem) or "it does not fit into memory"
+    return ModelFileError(f"cannot use the model {str(path)!r}: {words}; {USE_ANOTHER}")
+
+
+def _parsed(whole: Array) -> ModelFile:
+    """The content of a file's bytes; ``ValueError`` says what is wrong with it."""
+    length = tensor_layout.header_length(whole[:8].tobytes(), whole.size)
+    head, data = bytearray(whole[: 8 + length]), whole[8 + length :]
+    digits, hasher = _begun(head)
+    for begin in range(0, data.size, bounded.READ_SIZE):
+        hasher.update(data[begin : begin + bounded.READ_SIZE].data)
+    return _verified(head, data, digits, hasher)
+
+
 def _read(file: FileIO, size: int) -> ModelFile:
     """The file's content; ``ValueError`` says what is wrong with it."""
     first = bytearray(8)
@@ -151,14 +180,23 @@ def _read(file: FileIO, size: int) -> ModelFile:
     head[:8] = first
     if bounded.fill(file, memoryview(head)[8:]) != length:
         raise ValueError("it was cut while being read")
-    if not head.startswith(DIGITS_AFTER, 8):
-        raise ValueError("it is not a model file of pantoum")
-    # Hash first, parse after: what is damaged by accident never meets the parser.
-    digits = bytes(head[DIGITS])
-    head[DIGITS] = NO_DIGITS
-    hasher = hashlib.sha256(head)
+    digits, hasher = _begun(head)
     data = np.empty(size - len(head), np.uint8)
     bounded.fill_hashed(file, data, hasher)
+    return _verified(head, data, digits, hasher)
+
+
+def _begun(head: bytearray) -> tuple[bytes, hashlib._Hash]:
+    """The digits in a file's beginning, which are zeros afterwards, and the hash begun with it."""
+    if not head.startswith(DIGITS_AFTER, 8):
+        raise ValueError("it is not a model file of pantoum")
+    digits = bytes(head[DIGITS])
+    head[DIGITS] = NO_DIGITS
+    return digits, hashlib.sha256(head)
+
+
+def _verified(head: bytearray, data: Array, digits: bytes, hasher: hashlib._Hash) -> ModelFile:
+    """Hash first, parse after: what is damaged by accident never meets the parser."""
     if hasher.hexdigest().encode() != digits:
         raise ValueError("its SHA-256 does not match: it is cut, damaged or was changed")
     metadata, tensors = tensor_layout.parse(bytes(memoryview(head)[8:]), data.size)

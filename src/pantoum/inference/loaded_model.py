@@ -1,14 +1,15 @@
 """A model ready for use: the network, its tokenizer, its card, and the hash that its states carry.
 
-``load`` takes a model file or a run folder (its best model). Nothing here can train, and nothing here
-changes once it is made, so that any number of sessions and threads share one.
+``load`` takes a model file or a run folder (its best model). The file is mapped, verified, packed for the
+kernels and let go again (``formats.mapped``, ``network.stored_model``). Nothing here can train, and nothing
+here changes once it is made, so that any number of sessions and threads share one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from pantoum.errors import ModelFileError
 from pantoum.formats import model_file
 from pantoum.network import LanguageModel
 from pantoum.network.packed_model import PackedLanguageModel
+from pantoum.network.stored_model import StoredModel
 from pantoum.text.tokenizer import Tokenizer, from_spec
 
 __all__ = ["MODEL_NAME", "LoadedModel", "load", "model_path"]
@@ -87,23 +89,41 @@ def model_path(path: str | Path) -> Path:
 def load(path: str | Path) -> LoadedModel:
     """Read a model file, or the best model of a run folder; every byte of it is verified."""
     file = model_path(path)
+    with model_file.opened(file) as content:
+        tokenizer = from_spec(content.tokenizer)
+        config = ModelConfig.from_spec(content.config)
+        network = StoredModel.from_config(config, tokenizer.vocab_size, seed=None)
+        _check(network, content.parameters, file)
+        network.take(content.parameters, partial(_parameters, file, content.sha256))
+        extras = {name: _kept(array) for name, array in content.extras.items()}
+        return LoadedModel(network, tokenizer, content.card, content.sha256, file, extras)
+
+
+def _parameters(file: Path, sha256: str) -> Mapping[str, NDArray[Any]]:
+    """The parameters once more, of the very same file."""
     content = model_file.read(file)
-    tokenizer = from_spec(content.tokenizer)
-    network = LanguageModel.from_config(
-        ModelConfig.from_spec(content.config), tokenizer.vocab_size, seed=None
-    )
-    _fill(network, content.parameters, file)
-    return LoadedModel(network, tokenizer, content.card, content.sha256, file, content.extras)
+    if content.sha256 != sha256:
+        raise ModelFileError(
+            f"{file} is another model than the one that was loaded from it: its parameters must be read "
+            f"while it is unchanged; load the model again"
+        )
+    return content.parameters
 
 
-def _fill(network: LanguageModel, arrays: Mapping[str, NDArray[Any]], file: Path) -> None:
-    """Copy the file's arrays into the network; they must be its parameters, no more and no less."""
-    expected = {name: array.shape for name, array in network.parameters.items()}
-    found = {name: array.shape for name, array in arrays.items()}
+def _kept(array: NDArray[Any]) -> NDArray[Any]:
+    """A copy, read-only as the original."""
+    copied: NDArray[Any] = array.copy()
+    copied.flags.writeable = False
+    return copied
+
+
+def _check(network: LanguageModel, arrays: Mapping[str, NDArray[Any]], file: Path) -> None:
+    """The file's arrays must be the network's parameters, no more and no less."""
+    expected = {name: (*array.shape, "float32") for name, array in network.parameters.items()}
+    found = {name: (*array.shape, array.dtype.name) for name, array in arrays.items()}
     if found != expected:
         name = min(name for name in {*expected, *found} if expected.get(name) != found.get(name))
         raise ModelFileError(
             f"{file}: parameter {name} is {found.get(name, 'missing')}, its configuration needs "
             f"{expected.get(name, 'none of that name')}; use another copy of it, or train again"
         )
-    network.parameters.update(arrays)

@@ -49,6 +49,10 @@ class PackedMatrix(Protocol):
         """The weight changed in place: what was made from it is made anew."""
         ...
 
+    def forget(self) -> None:
+        """Make ready for ``product`` and hold the weight no longer; nothing else can be asked afterwards."""
+        ...
+
 
 RecurrentWeight: TypeAlias = PackedMatrix | tuple[PackedMatrix, PackedMatrix] | None
 """W_hh of a scan: one matrix; for ``gru_before`` a pair (r z, n); for ``mingru`` none."""

@@ -161,6 +161,11 @@ class PackedCell(PackedBlock):
             matrix.refresh()
         np.copyto(self.bias_G, self.cell.drive_bias())
 
+    def forget(self, inputs: bool = True) -> None:
+        """Hold the panels and not the weights; ``inputs=False``: weight_ih stays."""
+        for matrix in (*((self.weight_ih,) if inputs else ()), *_matrices(self.weight_hh)):
+            matrix.forget()
+
     def drive(self, x_NE: Array, out: Array | None = None) -> Array:
         """What inputs add to the gates, W_ih x + b [N,G]. It also makes a table of V tokens' drives."""
         return self.kernels.linear(x_NE, self.weight_ih, self.bias_G, out=out)

@@ -10,7 +10,7 @@ Shapes: B streams, T steps, N = T*B, H units, V symbols.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +50,9 @@ class StepResult:
     """Of the mean loss, by parameter name."""
 
 
+Made = TypeVar("Made", bound="LanguageModel")
+
+
 class LanguageModel:
     """A recurrent model of the next token."""
 
@@ -74,13 +77,13 @@ class LanguageModel:
         self.parameters = Parameters.joined([("embedding.", embedding), ("stack.", self.stack.parameters),
                                              ("head.", self.head.parameters)])
 
-    @staticmethod
-    def from_config(config: ModelConfig, vocab_size: int, seed: int | None = 0, *,
-                    dtype: npt.DTypeLike = np.float32) -> LanguageModel:
+    @classmethod
+    def from_config(cls: type[Made], config: ModelConfig, vocab_size: int, seed: int | None = 0, *,
+                    dtype: npt.DTypeLike = np.float32) -> Made:
         """The model of a configuration."""
-        return LanguageModel(vocab_size, config.embedding_size, config.cell, config.hidden_size,
-                             config.num_layers, seed, tied=config.tied, residual=config.residual,
-                             norm=config.norm, dropout=config.dropout, dtype=dtype)
+        return cls(vocab_size, config.embedding_size, config.cell, config.hidden_size, config.num_layers,
+                   seed, tied=config.tied, residual=config.residual, norm=config.norm,
+                   dropout=config.dropout, dtype=dtype)
 
     @property
     def num_parameters(self) -> int:

@@ -50,6 +50,17 @@ class PackedLanguageModel:
         self.head.refresh()
         self._table_VG = None
 
+    def forget(self) -> None:
+        """Nothing will be refreshed or trained: hold the panels and not the weights. What the model holds in
+        memory anyway (input vectors, which a tied head shares) stays."""
+        model = self.model
+        for layer, cell in enumerate(self.stack.cells):
+            cell.forget(inputs=layer > 0 or model.embedding_VE is not None)
+        if not model.config.tied:
+            self.head.weight.forget()
+        if self.head.projection is not None:
+            self.head.projection.forget()
+
     def logits(self, tokens_BT: Array, state: Any, *, reset_BT: Array | None = None,
                lengths: Array | None = None) -> tuple[Array, Any]:
         """(logits [B,T,V] of the token after each, state)."""

@@ -33,6 +33,12 @@ class Parameters(dict[str, Array]):
                                "give an array of that shape")
         self[name][...] = value
 
+    def lend(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
+        """Let names stand for other arrays of their shapes, which are not copied; those that stood there."""
+        before = {name: self[name] for name in arrays}
+        super().update(arrays)
+        return before
+
     def __reduce__(self) -> tuple[type[Parameters], tuple[dict[str, Array]]]:
         """Copied (``copy.deepcopy`` of a model) by way of a plain dict: assignment here never adds a name."""
         return Parameters, (dict(self),)

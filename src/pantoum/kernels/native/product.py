@@ -28,9 +28,10 @@ class PackedMatrix:
     """A weight [G,K] in panels. After the weight has changed in place, ``refresh``."""
 
     def __init__(self, weight_GK: Array, precision: str, gates: int) -> None:
-        self._weight_GK, self.precision, self.shape = weight_GK, precision, weight_GK.shape
+        self._weight_GK: Array | None = weight_GK
+        self.precision, self.shape = precision, weight_GK.shape
         self._number = number_of(precision)
-        self._source = given(weight_GK, "weight", weight_GK.shape)
+        self._source: int | None = given(weight_GK, "weight", weight_GK.shape)
         self.block = self.shape[0] // gates
         self._panels: list[Array | None] = [None, None]
 
@@ -52,6 +53,11 @@ class PackedMatrix:
         for transposed, panels in enumerate(self._panels):
             if panels is not None:
                 self._pack(panels, bool(transposed))
+
+    def forget(self) -> None:
+        """Make the panels for ``product`` and hold the weight no longer: they are all that is left."""
+        self.panels(False)
+        self._weight_GK = self._source = None
 
     def product(self, x_NK: Array, out: Array | None = None) -> Array:
         """x W^T: [N,K] -> [N,G]."""
@@ -80,6 +86,9 @@ class PackedMatrix:
         return y_NG
 
     def _pack(self, panels: Array, transposed: bool) -> None:
+        if self._source is None:
+            raise CoreError("a matrix was packed for reading alone and its weight is gone: train or change a "
+                            "copy, copy.deepcopy(network)")
         G, K = self.shape
         core().call("pack", self._source, address(panels), G, K, self.block, self._number, transposed)
 

@@ -62,6 +62,10 @@ class PackedMatrix:
         if self._weight_KG is not None:
             _transpose(self._weight_GK, self._weight_KG)
 
+    def forget(self) -> None:
+        """The weight's memory may go: NumPy multiplies by a copy."""
+        self._weight_GK = self._weight_GK.copy()
+
 
 def pack(weight_GK: Array, precision: str = "float32", gates: int = 1) -> interface.PackedMatrix:
     """A weight ready for many products. NumPy has the array's precision and int8, and no use for blocks."""
