@@ -79,6 +79,10 @@ class QuantizedMatrix:
         if self._weight_GK is not None:
             self._set(*_codes(self._weight_GK))
 
+    def forget(self) -> None:
+        """The codes are all that is left."""
+        self._weight_GK = None
+
     def _set(self, codes_GK: Array, scales_G: Array) -> None:
         self._codes_KG = np.ascontiguousarray(codes_GK.T, np.float32)
         self._scales_G = np.array(scales_G, np.float32)
