@@ -250,6 +250,23 @@ typedef struct {
 } pantoum_adamw_args;
 PANTOUM_API int pantoum_adamw(const pantoum_adamw_args*);
 
+/* Muon over blocks [rows, depth], each on its own:
+ * momentum = beta * momentum + share * g;  u = beta * momentum + share * g;
+ * parameter = keep * parameter - rate * y, where y is u / |u| after `steps` times
+ * y <- a y + (b y y^T + c (y y^T)^2) y, which drives its singular values towards 1. */
+typedef struct {
+  float* const* parameters;      /* [count] blocks; a block's rows lie together */
+  const float* const* gradients; /* [count] */
+  float* const* momenta;         /* [count] */
+  const int64_t* sizes;          /* [count, 2]: rows, depth */
+  const float* rates;            /* [count] */
+  const float* coefficients;     /* [steps, 3]: a b c */
+  int64_t count, steps;
+  float beta, share, keep;
+  int32_t precision;             /* of the products' operands */
+} pantoum_muon_args;
+PANTOUM_API int pantoum_muon(const pantoum_muon_args*);
+
 /* averaged += share * (parameter - averaged) */
 typedef struct {
   float* averaged;

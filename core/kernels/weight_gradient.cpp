@@ -5,6 +5,7 @@
 
 #include "../scratch.h"
 #include "../threads.h"
+#include "corner.h"
 #include "kernels.h"
 
 namespace pantoum {
@@ -19,31 +20,6 @@ void pack_block(char* to, RowsOf<E> rows, Long first, Long count, Long begin, Lo
   const Long panel = steps_of<P>(count) * static_cast<Long>(kStepBytes);
   for (Long c = begin; c < end; c += kPanelColumns, to += panel)
     pack_steps(P{}, to, rows.data + first * rows.stride + c, rows.stride, count, least(kPanelColumns, rows.width - c));
-}
-
-// One panel of d against one of x: up to kPanelColumns rows of the output, kPanelColumns of its columns.
-template <class P>
-void corner(const char* d, const char* x, Long steps, float* out, Long out_row, Long rows, Long width, bool resume) {
-  alignas(64) float buffer[kTileRows * kPanelColumns];
-  for (Long r = 0; r < rows;) {
-    const int n = next_tile_rows(rows - r);
-    float* to = out + r * out_row;
-    TileArguments t{d + r * 4, 4, static_cast<Long>(kStepBytes), x, 0, steps, to, out_row, 0, resume};
-    if (width == kPanelColumns) {
-      run_tile<P>(t, n, 1);
-    } else {
-      t.out = buffer;
-      t.out_row = kPanelColumns;
-      for (int i = 0; resume && i < n; ++i)
-        for (int v = 0; v < kPanelVectors; ++v)
-          store(buffer + i * kPanelColumns + v * kLanes, load(to + i * out_row + v * kLanes, lanes(width, v)));
-      run_tile<P>(t, n, 1);
-      for (int i = 0; i < n; ++i)
-        for (int v = 0; v < kPanelVectors; ++v)
-          store(to + i * out_row + v * kLanes, load(buffer + i * kPanelColumns + v * kLanes), lanes(width, v));
-    }
-    r += n;
-  }
 }
 
 struct Part {

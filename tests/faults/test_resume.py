@@ -7,8 +7,11 @@ import shutil
 import numpy as np
 import pytest
 
+from pantoum import kernels
 from pantoum.errors import RunError, SettingError
 from pantoum.formats import checkpoint, metrics, model_file
+
+FASTEST = kernels.precisions()[-1]
 
 
 def digest(path):
@@ -38,6 +41,8 @@ def same_run(one, other):
         {"cell": "rnn", "average": None},
         {"tied": True, "schedule": "cosine", "documents": "lines"},
         {"embedding_size": None, "schedule": "constant", "valid_fraction": 0.0, "tokens": "bytes"},
+        {"optimizer": "muon", "dropout": 0.1},
+        {"optimizer": "muon", "cell": "lstm", "embedding_size": None, "precision": FASTEST},
     ],
     ids=lambda settings: settings.get("cell", "gru") + str(len(settings)),
 )

@@ -10,7 +10,7 @@ Shapes: T steps, B rows (streams), N = T*B, E inputs, H units, G gate rows (1, 2
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, TypeAlias
 
 import numpy.typing as npt
@@ -160,6 +160,14 @@ class Kernels(Protocol):
               rate: float, betas: tuple[float, float] = (0.9, 0.999), epsilon: float = 1e-8,
               weight_decay: float = 0.0, factor: float = 1.0) -> None:
         """One AdamW step in place; the gradient counts times ``factor``, which is how it is clipped."""
+        ...
+
+    def muon(self, parameters: Sequence[Array], gradients: Sequence[Array], momenta: Sequence[Array],
+             gates: Sequence[int], *, rate: float, momentum: float = 0.95, weight_decay: float = 0.0,
+             factor: float = 1.0, coefficients: Sequence[tuple[float, float, float]] = (),
+             precision: str = "float32") -> None:
+        """One Muon step in place, over matrices of so many gates each; their blocks are made orthogonal each
+        on its own, by products of this precision."""
         ...
 
     def average(self, averaged: Array, parameter: Array, decay: float) -> None:

@@ -23,7 +23,7 @@ from pantoum.network import state as network_state
 from pantoum.training.backend import Backend, LocalBackend
 from pantoum.training.keep_best import KeepBest
 from pantoum.training.optimizer import make_optimizer
-from pantoum.training.recipe import Recipe
+from pantoum.training.recipe import GATES, Recipe
 from pantoum.training.run_folder import RunFolder
 from pantoum.training.run_state import RunState
 
@@ -91,7 +91,8 @@ def make_backend(recipe: Recipe, vocab_size: int, weights: Mapping[str, Array] |
     model = LanguageModel.from_config(recipe.model, vocab_size, recipe.seed)
     if weights is not None:
         model.parameters.update(weights)
-    optimizer = make_optimizer(recipe.optimizer, model.parameters, recipe.weight_decay)
+    optimizer = make_optimizer(recipe.optimizer, model.parameters, recipe.weight_decay,
+                               gates=GATES[recipe.model.cell], precision=recipe.precision)
     return LocalBackend(model, optimizer, seed=recipe.seed, average=recipe.average,
                         precision=recipe.precision)
 

@@ -1,4 +1,8 @@
-"""AdamW (Loshchilov and Hutter 2019) over a model's parameters, in place, by the kernels' operation.
+"""AdamW (Loshchilov and Hutter 2019) and Muon (Jordan et al. 2024) over a model's parameters, in place.
+
+- ``AdamW`` scales each number's step by its own gradients.
+- ``Muon`` is for the maps of the stack, ``weight_ih`` and ``weight_hh``: each gate's block moves by its
+  momentum made orthogonal, as far in every direction. Embedding, head, biases and gains stay with AdamW.
 
 Weight decay is decoupled and pulls on matrices only: shrinking a bias or a gain towards zero has no
 reason. The moments are float32 like the weights, and all of it is plain arrays that a checkpoint keeps.
@@ -14,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pantoum import kernels
-from pantoum.errors import SettingError
+from pantoum.config import OPTIMIZERS, one_of
 
-__all__ = ["AdamW", "Optimizer", "make_optimizer"]
+__all__ = ["AdamW", "Muon", "Optimizer", "make_optimizer"]
 
 Array = npt.NDArray[Any]
 
@@ -24,6 +28,9 @@ BETAS = (0.9, 0.99)
 """The second is below the usual 0.999: a run of minutes has a few hundred steps, and gradients of a recurrent
 network change their size fast."""
 EPSILON = 1e-8
+MOMENTUM = 0.95
+MUON_RATE = 5.0
+"""Muon's rate as a multiple of the learning rate, which is AdamW's."""
 
 
 class Optimizer(Protocol):
@@ -64,8 +71,52 @@ class AdamW:
                 **{f"second.{name}": array for name, array in self._second.items()}}
 
 
-def make_optimizer(kind: str, parameters: Mapping[str, Array], weight_decay: float) -> Optimizer:
-    """The optimiser of that name over these parameters."""
-    if kind == "adamw":
-        return AdamW(parameters, weight_decay)
-    raise SettingError("optimizer", kind, "must be adamw", "leave --optimizer out")
+class Muon:
+    """Muon for the maps of the stack, AdamW for everything else, at rates that go together."""
+
+    def __init__(self, parameters: Mapping[str, Array], weight_decay: float, gates: int,
+                 precision: str) -> None:
+        self._maps = {name: array for name, array in parameters.items() if _is_map(name, parameters)}
+        rest = {name: array for name, array in parameters.items() if name not in self._maps}
+        self._rest = AdamW(rest, weight_decay)
+        self._momentum = {name: np.zeros_like(array) for name, array in self._maps.items()}
+        self._decay, self._gates, self._precision = weight_decay, gates, precision
+        self._kernels = kernels.backend(next(iter(parameters.values())).dtype)
+
+    @property
+    def steps(self) -> int:
+        """Updates done."""
+        return self._rest.steps
+
+    @steps.setter
+    def steps(self, count: int) -> None:
+        self._rest.steps = count
+
+    def step(self, gradients: Mapping[str, Array], rate: float, factor: float) -> None:
+        """One update; ``rate`` is AdamW's, Muon's is ``MUON_RATE`` times that."""
+        self._rest.step(gradients, rate, factor)
+        self._kernels.muon(list(self._maps.values()), [gradients[name] for name in self._maps],
+                           list(self._momentum.values()), [self._gates] * len(self._maps),
+                           rate=MUON_RATE * rate, momentum=MOMENTUM, weight_decay=self._decay, factor=factor,
+                           precision=self._precision)
+
+    def arrays(self) -> dict[str, Array]:
+        """``momentum.NAME`` of the maps, and those of AdamW."""
+        momentum = {f"momentum.{name}": array for name, array in self._momentum.items()}
+        return {**momentum, **self._rest.arrays()}
+
+
+def make_optimizer(kind: str, parameters: Mapping[str, Array], weight_decay: float, *, gates: int = 1,
+                   precision: str = "float32") -> Optimizer:
+    """The optimiser of that name over these parameters. ``gates``: of the cell, whose recurrent weights are
+    so many maps each; ``precision``: of Muon's products."""
+    one_of(kind, "optimizer", OPTIMIZERS)
+    if kind == "muon":
+        return Muon(parameters, weight_decay, gates, precision)
+    return AdamW(parameters, weight_decay)
+
+
+def _is_map(name: str, parameters: Mapping[str, Array]) -> bool:
+    """Whether a parameter maps vectors to vectors. That of one-hot inputs is a table."""
+    table = "stack.0.weight_ih" if "embedding.weight" not in parameters else ""
+    return name.endswith((".weight_ih", ".weight_hh")) and name != table

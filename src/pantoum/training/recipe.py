@@ -26,7 +26,7 @@ from typing import Any
 
 from pantoum.config import AUTO, DropoutConfig, ModelConfig, TrainSettings
 
-__all__ = ["Outlook", "Recipe", "choose", "work"]
+__all__ = ["GATES", "Outlook", "Recipe", "choose", "work"]
 
 GATES = {"rnn": 1, "gru": 3, "gru-before": 3, "lstm": 4, "mingru": 2}
 SIZES = ((32, 1), (64, 1), (96, 1), (128, 1), (128, 2), (192, 2), (256, 2), (320, 2), (384, 2), (448, 2),

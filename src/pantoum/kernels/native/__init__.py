@@ -9,6 +9,7 @@ from pantoum.kernels.native.cross_entropy import cross_entropy, cross_entropy_gr
 from pantoum.kernels.native.dropout import dropout, dropout_scales
 from pantoum.kernels.native.embedding import lookup, lookup_gradient
 from pantoum.kernels.native.library import Library, core, missing
+from pantoum.kernels.native.muon import muon
 from pantoum.kernels.native.normalization import layer_norm, layer_norm_vjp
 from pantoum.kernels.native.optimizer import adamw, average, clip_factor, global_norm
 from pantoum.kernels.native.product import bias_gradient, linear, linear_weight_gradient, pack
@@ -54,6 +55,7 @@ __all__ = [
     "mingru_scan",
     "mingru_scan_vjp",
     "missing",
+    "muon",
     "pack",
     "pack_codes",
     "quantize",

@@ -46,6 +46,8 @@ ARGUMENTS: dict[str, type[ctypes.Structure]] = {name: _structure(name, fields) f
     "sum_of_squares": "p arrays sizes total; l count",
     "adamw": "p parameter gradient first second; l size; "
              "f beta1 share1 beta2 share2 root epsilon rate keep",
+    "muon": "p parameters gradients momenta sizes rates coefficients; l count steps; f beta share keep; "
+            "i precision",
     "average": "p averaged parameter; l size; f share",
     "row_squares": "p gradient squares; l rows columns; f keep share",
     "adapt": "p parameter gradient trained speed back; l rows columns",

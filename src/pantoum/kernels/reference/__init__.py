@@ -11,6 +11,7 @@ from pantoum.kernels.reference.gru import gru_scan, gru_scan_vjp
 from pantoum.kernels.reference.gru_before import gru_before_scan, gru_before_scan_vjp
 from pantoum.kernels.reference.lstm import lstm_scan, lstm_scan_vjp
 from pantoum.kernels.reference.mingru import mingru_scan, mingru_scan_vjp
+from pantoum.kernels.reference.muon import muon
 from pantoum.kernels.reference.normalization import layer_norm, layer_norm_vjp
 from pantoum.kernels.reference.optimizer import adamw, average, clip_factor, global_norm
 from pantoum.kernels.reference.product import bias_gradient, linear, linear_weight_gradient, pack
@@ -42,6 +43,7 @@ __all__ = [
     "lstm_scan_vjp",
     "mingru_scan",
     "mingru_scan_vjp",
+    "muon",
     "pack",
     "pack_codes",
     "quantize",

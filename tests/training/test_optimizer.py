@@ -1,0 +1,70 @@
+"""Which parameters Muon moves, how far, and that all of it can be kept."""
+
+import numpy as np
+import pytest
+
+from pantoum.config import ModelConfig
+from pantoum.errors import SettingError
+from pantoum.kernels.reference.muon import orthogonal
+from pantoum.network import LanguageModel
+from pantoum.training.optimizer import MUON_RATE, AdamW, Muon, make_optimizer
+
+
+def made(**shape):
+    config = ModelConfig(**{"cell": "gru", "hidden_size": 6, "num_layers": 2, "embedding_size": 4, **shape})
+    return LanguageModel.from_config(config, 5, 0)
+
+
+def gradients_of(model):
+    random = np.random.default_rng(1)
+    return {name: random.standard_normal(array.shape).astype(np.float32)
+            for name, array in model.parameters.items()}
+
+
+def test_the_maps_of_the_stack_are_muons_and_all_else_is_adamws():
+    model, twin = made(), made()
+    muon, adamw = make_optimizer("muon", model.parameters, 0.1, gates=3), AdamW(twin.parameters, 0.1)
+    before = {name: array.copy() for name, array in model.parameters.items()}
+    gradients = gradients_of(model)
+    for optimizer in (muon, adamw):
+        optimizer.step(gradients, 0.01, 1.0)
+    for name, array in model.parameters.items():
+        if not name.endswith(("weight_ih", "weight_hh")):
+            assert np.array_equal(array, twin.parameters[name]), name
+            continue
+        scale = MUON_RATE * 0.01 * max(1.0, 6 / array.shape[1]) ** 0.5
+        for gate in (slice(0, 6), slice(6, 12), slice(12, 18)):
+            kept = before[name][gate] * (1 - MUON_RATE * 0.01 * 0.1)
+            expected = kept - scale * orthogonal(gradients[name][gate])
+            np.testing.assert_allclose(array[gate], expected, rtol=1e-3, atol=1e-4)
+    assert muon.steps == 1
+
+
+def test_the_table_of_one_hot_inputs_is_no_map():
+    model = made(embedding_size=None)
+    kept = make_optimizer("muon", model.parameters, 0.1, gates=3).arrays()
+    assert {name for name in kept if name.startswith("momentum.")} == {
+        "momentum.stack.0.weight_hh", "momentum.stack.1.weight_ih", "momentum.stack.1.weight_hh"}
+    assert "first.stack.0.weight_ih" in kept
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "gru-before", "lstm", "mingru"])
+def test_all_of_it_can_be_kept(cell):
+    gates = {"rnn": 1, "lstm": 4, "mingru": 2}.get(cell, 3)
+    one, other = made(cell=cell), made(cell=cell)
+    first, second = (make_optimizer("muon", model.parameters, 0.1, gates=gates) for model in (one, other))
+    first.step(gradients_of(one), 0.01, 0.5)
+    for name, array in second.arrays().items():
+        array[...] = first.arrays()[name]
+    other.parameters.update(one.parameters)
+    second.steps = first.steps
+    for optimizer, model in ((first, one), (second, other)):
+        optimizer.step(gradients_of(model), 0.02, 1.0)
+    assert all(np.array_equal(array, other.parameters[name]) for name, array in one.parameters.items())
+    assert first.steps == second.steps == 2
+
+
+def test_other_names_are_refused():
+    with pytest.raises(SettingError, match="optimizer is 'sgd': must be one of adamw, muon"):
+        make_optimizer("sgd", made().parameters, 0.0)
+    assert isinstance(make_optimizer("muon", made().parameters, 0.0, gates=3), Muon)
