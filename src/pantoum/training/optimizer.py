@@ -75,7 +75,8 @@ class Muon:
     """Muon for the maps of the stack, AdamW for everything else, at rates that go together."""
 
     def __init__(self, parameters: Mapping[str, Array], weight_decay: float, gates: int,
-                 precision: str) -> None:
+                 precision: str, *, times: float = MUON_RATE) -> None:
+        self._times = times
         self._maps = {name: array for name, array in parameters.items() if _is_map(name, parameters)}
         rest = {name: array for name, array in parameters.items() if name not in self._maps}
         self._rest = AdamW(rest, weight_decay)
@@ -93,12 +94,12 @@ class Muon:
         self._rest.steps = count
 
     def step(self, gradients: Mapping[str, Array], rate: float, factor: float) -> None:
-        """One update; ``rate`` is AdamW's, Muon's is ``MUON_RATE`` times that."""
+        """One update; ``rate`` is AdamW's, Muon's a multiple."""
         self._rest.step(gradients, rate, factor)
         self._kernels.muon(list(self._maps.values()), [gradients[name] for name in self._maps],
                            list(self._momentum.values()), [self._gates] * len(self._maps),
-                           rate=MUON_RATE * rate, momentum=MOMENTUM, weight_decay=self._decay, factor=factor,
-                           precision=self._precision)
+                           rate=self._times * rate, momentum=MOMENTUM, weight_decay=self._decay,
+                           factor=factor, precision=self._precision)
 
     def arrays(self) -> dict[str, Array]:
         """``momentum.NAME`` of the maps, and those of AdamW."""
