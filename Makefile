@@ -6,7 +6,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check check-tools sanitize coverage docs clean help
+.PHONY: demo test check check-tools sanitize coverage docs bench-quality clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -38,6 +38,12 @@ sanitize: $(STAMP)  ## the core under ThreadSanitizer, and a minute of drawn cal
 
 docs: $(STAMP)  ## write docs/cli.md anew from the parser
 	$(BIN)/python docs/make_cli.py
+
+TEXT    ?= input.txt
+WORKS   ?= works
+NANOGPT ?=
+bench-quality: $(STAMP)  ## what minutes buy, beside peers: 90 minutes alone, resumable; TEXT, WORKS, NANOGPT name its inputs
+	$(BIN)/python benchmarks/quality.py --shakespeare $(TEXT) --works $(WORKS) $(if $(NANOGPT),--nanogpt $(NANOGPT))
 
 clean:  ## remove the environment and what tests and builds leave
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
