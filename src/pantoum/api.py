@@ -26,6 +26,7 @@ from pantoum.inference.session import Session
 from pantoum.inference.state import State
 from pantoum.model import Model, Scores, Texts, counting, listed, load, say
 from pantoum.report.escape import visible
+from pantoum.report.surprisal_page import Page
 from pantoum.report.terminal import Progress, watched
 from pantoum.text.tokenizer import Tokenizer
 from pantoum.text.unicode import without_surrogates
@@ -43,6 +44,7 @@ __all__ = [
     "Evaluation",
     "Generation",
     "Model",
+    "Page",
     "PantoumError",
     "Run",
     "Score",
@@ -60,7 +62,6 @@ __all__ = [
     "plan",
     "prepare",
     "printable",
-    "surprisal_page",
     "train",
     "visible",
     "watch",
@@ -219,13 +220,6 @@ def free_folder(name: str) -> str:
 def printable(prompt: str) -> str:
     """A prompt as it can be encoded: lone surrogates, which are no characters, are U+FFFD."""
     return without_surrogates(prompt)[0]
-
-
-def surprisal_page(pieces: Sequence[tuple[str, float]], title: str) -> str:
-    """A page of a text's tokens, each coloured by its nats."""
-    from pantoum.report import surprisal
-
-    return surprisal.document([text for text, _ in pieces], [nats for _, nats in pieces], title)
 
 
 def _settings(settings: Mapping[str, Any]) -> TrainSettings:

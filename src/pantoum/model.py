@@ -30,6 +30,7 @@ from pantoum.inference.score import Score, Scorer
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
 from pantoum.report import surprisal
+from pantoum.report.surprisal_page import Page
 from pantoum.report.terminal import Counter
 from pantoum.text.tokenizer import Tokenizer
 
@@ -43,14 +44,13 @@ class Scores(scoring.Scores):
     """The scores of a text, with a picture in a notebook: the text, each token coloured by its surprisal."""
 
     def _repr_html_(self) -> str:
-        return surprisal.html(*self._columns())
+        return surprisal.html([(item.pieces, item.peak, item.alert) for item in self.items])
 
-    def html(self) -> str:
+    def html(self, title: str = "surprisal") -> str:
         """The same picture as a page of its own."""
-        return surprisal.document(*self._columns(), "surprisal")
-
-    def _columns(self) -> tuple[list[str], list[float]]:
-        return [text for text, _ in self.pieces], [nats for _, nats in self.pieces]
+        page = Page(title, self.by, self.threshold)
+        units = [(item.pieces, item.peak, item.alert) for item in self.items]
+        return page.begin() + page.rows(units) + page.end(len(self), self.tokens, self.nats)
 
 
 class Model:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pantoum.report import surprisal
+from pantoum.report.surprisal_page import Page
 
 
 class Text(HTMLParser):
@@ -19,13 +20,14 @@ class Text(HTMLParser):
 
     def __init__(self, page: str) -> None:
         super().__init__()
-        self.text, self.tags, self.titles, self._inside = "", set(), [], False
+        self.text, self.tags, self.figures, self._inside = "", set(), [], False
         self.feed(page)
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         self.tags.add(tag)
         self._inside = self._inside or tag == "pre"
-        self.titles += [value for name, value in attributes if name == "title"]
+        found = dict(attributes)
+        self.figures += [f"{found['data-n']}{found['data-u']}"] if "data-n" in found else []
 
     def handle_endtag(self, tag: str) -> None:
         self._inside = self._inside and tag != "pre"
@@ -43,9 +45,10 @@ def test_levels(nats: float | None, level: int | None) -> None:
 
 
 def test_pieces_tints_figures_and_legend() -> None:
-    page = surprisal.html(["Once", " upon", "\n"], [None, 0.2, 4.5])
+    page = surprisal.html([([("Once", None), (" upon", 0.2), ("\n", 4.5)], 4.5, False)])
     assert (
-        '<pre>Once<i title="0.20 nats"> upon</i><i class="s5" title="4.50 nats"><b>↵</b>\n</i></pre>' in page
+        '<pre>Once<i data-n="0.20" data-u=" nats"> upon</i>'
+        '<i class="s5" data-n="4.50" data-u=" nats"><b>↵</b>\n</i></pre>' in page
     )
     assert "nats a token" in page and "mean 2.350 over 2 tokens" in page
     assert page.startswith("<style>")
@@ -55,8 +58,10 @@ def test_a_hostile_text_stays_text(hostile: str) -> None:
     found = Text(surprisal.fragment([hostile], [1.0]))
     assert found.tags <= {"div", "pre", "i", "p", "span", "b"}
     assert "</script>" in found.text and "\x1b" not in found.text
-    surprisal.document([hostile], [1.0], hostile).encode()
-    assert "<b>x" not in surprisal.document([], [], hostile)
+    page = Page(hostile, "line", 1.0)
+    whole = page.begin() + page.rows([([(hostile, 2.0)], 2.0, True)]) + page.end(1, 1, 2.0)
+    whole.encode()
+    assert "<b>x" not in whole and "</script>" not in whole
 
 
 @given(st.lists(st.tuples(st.text(st.characters(blacklist_categories=("C", "Z")), min_size=1, max_size=5),
@@ -67,7 +72,7 @@ def test_the_text_is_all_there(pairs: list[tuple[str, float | None]]) -> None:
 
 
 def test_part_of_a_character_adds_its_nats_to_the_next_piece() -> None:
-    assert Text(surprisal.fragment(["", "é", "x"], [2.0, 1.5, 0.1])).titles == ["3.50 nats", "0.10 nats"]
+    assert Text(surprisal.fragment(["", "é", "x"], [2.0, 1.5, 0.1])).figures == ["3.50 nats", "0.10 nats"]
 
 
 def test_an_impossible_token_has_no_figure() -> None:
@@ -78,7 +83,7 @@ def test_an_impossible_token_has_no_figure() -> None:
 
 
 def test_a_long_text_joins_equal_tints(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(surprisal, "MOST_TITLES", 3)
+    monkeypatch.setattr(surprisal, "MOST_FIGURES", 3)
     page = surprisal.fragment(["a", "b", "c", "d"], [0.1, 0.2, 3.5, 3.6])
     assert '<pre>ab<i class="s4">cd</i></pre>' in page
 
@@ -92,7 +97,37 @@ def test_lists_of_unequal_length_are_refused() -> None:
 def test_text_and_legend_are_legible_on_every_tint(mode: str, contrast: Callable[[str, str], float]) -> None:
     blocks = re.findall(r"\{(--s-ink:[^}]*)", surprisal.STYLE.replace("{.pantoum-surprisal{", "{"))
     colours = dict(re.findall(r"--(s[\w-]*):(#[0-9a-f]{6})", blocks[mode == "dark"]))
-    assert len(colours) == 10
+    assert len(colours) == 11
     for level in range(8):
         assert contrast(colours["s-ink"], colours[f"s{level}"]) >= 4.5, level
     assert contrast(colours["s-soft"], colours["s0"]) >= 4.5
+
+
+def test_an_alert_is_framed_without_its_line_end() -> None:
+    unit = ([("odd", 9.0), ("\n", 0.1)], 9.0, True)
+    assert surprisal.marked(unit, "a0").startswith('<mark id="a0"><i class="s7" data-n="9.00"')
+    assert surprisal.marked(unit, "a0").index("</mark>") < surprisal.marked(unit, "a0").index("↵")
+    assert "<mark" not in surprisal.marked((unit[0], 9.0, False), "a0")
+    assert "</mark>" in surprisal.marked(([("\n", 9.0)], 9.0, True), "a0")
+
+
+def test_a_page_grows_and_says_at_its_head_what_was_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(surprisal, "MOST_FIGURES", 3)
+    monkeypatch.setattr("pantoum.report.surprisal_page.MOST_LINKS", 2)
+    page = Page("app.log", "line", 5.0)
+    unit = ([("odd", 9.0), ("<\n", 0.1)], 9.0, True)
+    text = page.begin() + "".join(page.rows([unit]) for _ in range(3)) + page.end(3, 6, 27.3)
+    assert (
+        Text(text).text.strip() == "odd<↵\n" * 2 + "odd<↵"
+        and Text(text).figures == ["9.00 nats", "0.10 nats"] * 2
+    )
+    head = text[text.index("<header>") :]
+    assert "the first 3 tokens" in head and "3 lines beyond the threshold, the first 2 of them" in head
+    assert "<dd>4.550</dd>" in head and head.count("<li>") == 2 and 'href="#a1"' in head
+    assert "no script" not in text and "<script" not in text and "http" not in text
+
+
+def test_a_page_without_a_threshold_speaks_of_no_alerts() -> None:
+    page = Page("empty", "token", None)
+    head = page.begin() + page.rows([]) + page.end(0, 0, 0.0)
+    assert "alert" not in head.replace("--s-alert", "") and "<dt>tokens</dt><dd>0</dd>" in head

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pantoum.cli.output import is_terminal
@@ -166,23 +167,21 @@ class Html:
     """A page: the text, each token coloured by its surprisal."""
 
     def __init__(self, by: str, threshold: float | None, name: str) -> None:
-        self._pieces: list[tuple[str, float]] = []
-        self._name = name
-
-    def begin(self) -> str:
-        """Nothing yet."""
-        return ""
-
-    def rows(self, scores: Sequence[Score]) -> str:
-        """Nothing yet."""
-        self._pieces += [piece for score in scores for piece in score.pieces]
-        return ""
-
-    def end(self, sums: Sums) -> str:
-        """The page."""
         from pantoum import api
 
-        return api.surprisal_page(self._pieces, self._name) + "\n"
+        self._page = api.Page("stdin" if name == "-" else Path(name).name, by, threshold)
+
+    def begin(self) -> str:
+        """The page's beginning."""
+        return self._page.begin()
+
+    def rows(self, scores: Sequence[Score]) -> str:
+        """The next part of the text."""
+        return self._page.rows([(s.pieces, s.peak, s.alert) for s in scores])
+
+    def end(self, sums: Sums) -> str:
+        """The head with the sums, and the page's end."""
+        return self._page.end(sums.units, sums.tokens, sums.nats)
 
 
 def _json(value: dict[str, Any]) -> str:
