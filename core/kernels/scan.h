@@ -121,7 +121,7 @@ class Codes {
     return P::kCodes ? static_cast<std::size_t>((share_of(B, H, 0, parts).meets ? parts : 1) * B * operand_row<P>(H) + 64) : 0;
   }
   Codes(char* data, const Share& share, Long B, Long H, int part)
-      : data_(data + (share.meets ? part * B : 0) * operand_row<P>(H)), share_(share), depth_(H) {}
+      : data_(P::kCodes && share.meets ? data + part * B * operand_row<P>(H) : data), share_(share), depth_(H) {}
 
   // `row_of(b)` gives a row of floats, or null for zeros.
   template <class RowOf>

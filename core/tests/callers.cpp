@@ -16,6 +16,7 @@ std::uint64_t some(int caller) {
   scan(kCells[caller % 5], {3, 33, 17}, true, true, true, PANTOUM_FLOAT32, draw, hash);
   scan(kCells[caller % 4], {2, 2, 200}, true, false, true, PANTOUM_FLOAT32, draw, hash);
   products(130, 40, 33, 2, PANTOUM_FLOAT32, draw, hash);
+  codes(130, 40, 33, 2, draw, hash);
   tokens(300, 33, 70, draw, hash);
   between(4, 30, 70, draw, hash);
   update(40001, draw, hash);

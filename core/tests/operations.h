@@ -31,7 +31,18 @@ class Packed {
     const pantoum_pack_args args{weight, panels_.data(), rows, depth, block, precision, transposed};
     must(pantoum_pack(&args), "pack");
   }
+  // The same from codes and scales.
+  Packed(const std::int8_t* codes, const float* scales, Long rows, Long depth, Long block)
+      : panels_(pantoum_packed_bytes(rows, depth, block, PANTOUM_INT8, 0), true) {
+    const pantoum_pack_codes_args args{codes, scales, panels_.data(), rows, depth, block};
+    must(pantoum_pack_codes(&args), "pack_codes");
+  }
   const void* read() { return panels_.read(); }
+  std::uint64_t hash() const {
+    Hash own;
+    panels_.add_to(own);
+    return own.value;
+  }
 
  private:
   Bytes panels_;
@@ -59,7 +70,7 @@ inline void scan(const Cell& cell, Sizes sizes, bool resets, bool lengths, bool 
   Bytes operands(operand, true), more(operand, true);
   const Long first = cell.before ? 2 * H : G;
   std::unique_ptr<Packed> panels[2][2];
-  for (int transposed = 0; cell.product && transposed < 2; ++transposed) {
+  for (int transposed = 0; cell.product && transposed < (tape ? 2 : 1); ++transposed) {
     panels[transposed][0].reset(new Packed(weight.read(), first, H, H, precision, transposed));
     if (cell.before) panels[transposed][1].reset(new Packed(weight.read() + 2 * H * H, H, H, H, precision, transposed));
   }
@@ -114,6 +125,22 @@ inline void products(Long N, Long K, Long H, Long gates, int precision, Draw& dr
     must(pantoum_bias_gradient(&of_bias), "bias_gradient");
   }
   for (Floats* f : {&y, &d_x, &d_weight, &d_bias}) f->add_to(hash);
+}
+
+// The same products in int8, which has no way back: from a weight and from its codes.
+inline void codes(Long N, Long K, Long H, Long gates, Draw& draw, Hash& hash) {
+  const Long G = gates * H;
+  Floats x(N * K, draw, 1.0f), weight(G * K, draw, 1.0f), bias(G, draw, 1.0f), y(N * G), scales(G);
+  Buffer<std::int8_t> numbers(G * K);
+  const pantoum_quantize_args quantize{weight.read(), numbers.data(), scales.data(), G, K};
+  must(pantoum_quantize(&quantize), "quantize");
+  numbers.add_to(hash);
+  scales.add_to(hash);
+  Packed panels(weight.read(), G, K, H, PANTOUM_INT8, 0), again(numbers.read(), scales.read(), G, K, H);
+  if (panels.hash() != again.hash()) fail("pack_codes", "is not what packing the weight gives");
+  const pantoum_product_args product{x.read(), panels.read(), draw.once_in(2) ? bias.read() : nullptr, y.data(), N, K, G, H, PANTOUM_INT8};
+  must(pantoum_product(&product), "product");
+  y.add_to(hash);
 }
 
 // Tables by token, and losses of logits.

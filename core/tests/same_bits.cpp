@@ -22,8 +22,13 @@ std::uint64_t everything(int precision) {
       for (bool tape : {true, false})
         for (int rows = 0; rows < 4; ++rows)
           if (sizes.units < 100 || rows % 3 == 0) scan(cell, sizes, rows & 1, rows & 2, tape, precision, draw, hash);
+  for (const Sizes sizes : {Sizes{0, 2, 3}, {1, 1, 1}, {4, 25, 33}, {3, 2, 240}})
+    for (const Cell& cell : kCells) scan(cell, sizes, true, true, false, PANTOUM_INT8, draw, hash);
   for (const Sizes s : {Sizes{0, 3, 2}, {1, 1, 1}, {61, 33, 7}, {600, 40, 17}, {3, 1100, 33}, {121, 65, 64}})
-    for (Long gates : {1, 3}) products(s.steps, s.batch, s.units, gates, precision, draw, hash);
+    for (Long gates : {1, 3}) {
+      products(s.steps, s.batch, s.units, gates, precision, draw, hash);
+      codes(s.steps, s.batch, s.units, gates, draw, hash);
+    }
   for (const Sizes s : {Sizes{0, 3, 2}, {1, 1, 1}, {61, 33, 98}, {700, 70, 40}}) tokens(s.steps, s.batch, s.units, draw, hash);
   for (const Sizes s : {Sizes{0, 1, 3}, {1, 1, 1}, {5, 3, 33}, {9, 20, 130}}) between(s.steps, s.batch, s.units, draw, hash);
   for (const Long size : {0, 1, 33, 40001}) update(size, draw, hash);

@@ -31,6 +31,9 @@ class PackedMatrix:
         self._weight_GK: Array | None = weight_GK
         self.precision, self.shape = precision, weight_GK.shape
         self._number = number_of(precision)
+        if weight_GK.ndim != 2 or 0 in weight_GK.shape or gates < 1 or len(weight_GK) % gates:
+            raise CoreError(f"weight has shape {weight_GK.shape} for {gates} gates: it needs rows and "
+                            "columns, as many rows for each gate")
         self._source: int | None = given(weight_GK, "weight", weight_GK.shape)
         self.block = self.shape[0] // gates
         self._panels: list[Array | None] = [None, None]

@@ -42,6 +42,7 @@ class Tape:
     more_operands: int
     reset_TB: Array | None
     lengths: Array | None
+    precision: int
     workspace: Workspace
 
 
@@ -57,10 +58,9 @@ def _scan(kind: str, drive_TBG: Array, state: Any, weight_hh: Any, bias_hh: Arra
         raise CoreError("int8 has no gradients: scan without a tape, or train in float32 or bf16")
     hidden_SBH = workspace.array("hidden", (T + 1, B, H), np.float32)
     cell_SBH = workspace.array("cell", (T + 1, B, H), np.float32) if kind == "lstm" else None
-    if cell_SBH is None:
-        hidden_SBH[0] = state
-    else:
-        hidden_SBH[0], cell_SBH[0] = state
+    hidden_SBH[0] = _of_state(state if cell_SBH is None else state[0], "state", B, H)
+    if cell_SBH is not None:
+        cell_SBH[0] = _of_state(state[1], "state", B, H)
     candidate_TBH = workspace.array("candidate", (T, B, H), np.float32) if kind == "gru" and tape else None
     outputs_TBH = hidden_SBH[1:] if lengths is None else workspace.array("outputs", (T, B, H), np.float32)
     kept = T if tape else 2
@@ -78,7 +78,7 @@ def _scan(kind: str, drive_TBG: Array, state: Any, weight_hh: Any, bias_hh: Arra
     if not tape:
         return outputs_TBH, last, None
     return outputs_TBH, last, Tape(drive_TBG, hidden_SBH, cell_SBH, candidate_TBH, operands, more_operands,
-                                   reset_TB, lengths, workspace)
+                                   reset_TB, lengths, number, workspace)
 
 
 def _scan_vjp(kind: str, tape: Tape, weight_hh: Any, d_outputs_TBH: Array, d_state: Any = None,
@@ -89,6 +89,9 @@ def _scan_vjp(kind: str, tape: Tape, weight_hh: Any, d_outputs_TBH: Array, d_sta
     T, B, G = tape.gates_TBG.shape
     H, lstm = G // GATES[kind], kind == "lstm"
     weight, number, panels = _weights(kind, weight_hh, H, True)
+    if number != tape.precision:
+        raise CoreError("weight_hh has another precision than the scan's: go back with the matrix that went "
+                        "there")
     d_drive_TBG, d_drive = result(out, "out", (T, B, G))
     d_hidden_BH = _gradient(d_state[0] if lstm and d_state is not None else d_state, B, H)
     d_cell_BH = _gradient(None if d_state is None else d_state[1], B, H) if lstm else None
@@ -120,6 +123,8 @@ def _weights(kind: str, weight_hh: Any, units: int, transposed: bool) -> tuple[b
             raise CoreError(f"weight_hh is {weight.shape} in blocks of {weight.block}: the scan takes "
                             f"{(rows[name], units)} in blocks of {units}; pack it with "
                             f"gates={rows[name] // units}")
+    if len({weight.precision for weight in matrices.values()}) > 1:
+        raise CoreError("weight_hh is packed in two precisions: pack both matrices in the same one")
     return (True, PRECISIONS[matrices["panels"].precision],
             {name: weight.panels(transposed) for name, weight in matrices.items()})
 
@@ -148,8 +153,17 @@ def _gradient(d_state: Array | None, batch: int, units: int) -> Array:
     """A fresh array: the gradient of the last state goes in, that of the first comes out."""
     d_BH = np.zeros((batch, units), np.float32)
     if d_state is not None:
-        d_BH[...] = d_state
+        d_BH[...] = _of_state(d_state, "d_state", batch, units)
     return d_BH
+
+
+def _of_state(state: Any, name: str, batch: int, units: int) -> Array:
+    """NumPy would stretch one row over all streams."""
+    state_BH = np.asarray(state)
+    if state_BH.shape != (batch, units):
+        raise CoreError(f"{name} has shape {state_BH.shape}: {batch} streams of {units} units need "
+                        f"{(batch, units)}; take it from initial_state({batch})")
+    return state_BH
 
 
 # The signatures are those of ``interface.Scan`` and ``interface.ScanVJP``.
