@@ -40,3 +40,10 @@ def test_other_things_are_made_once() -> None:
     for _ in range(2):
         workspace.kept("pack", lambda: made.append(1))
     assert made == [1]
+
+
+def test_what_holds_for_one_operation_is_there_once() -> None:
+    workspace = Workspace()
+    one, two = (workspace.scope(name).passing.array("a", (2,), np.float32) for name in ("1", "2"))
+    assert one is two is workspace.passing.array("a", (2,), np.float32)
+    assert workspace.nbytes == 8 and workspace.scope("1").nbytes == 0

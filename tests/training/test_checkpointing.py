@@ -2,6 +2,7 @@
 
 import errno
 import threading
+import weakref
 
 import numpy as np
 import pytest
@@ -75,3 +76,14 @@ def test_the_thread_ends_when_it_is_closed(tmp_path):
 ])
 def test_finite_means_every_number(array, finite):
     assert all_finite({"a": array}) is finite
+
+
+def test_what_was_written_is_not_held_until_the_next_save(tmp_path):
+    weights = np.ones(3)
+    gone = weakref.ref(weights)
+    saver = Saver(tmp_path)
+    saver.checkpoint(1, {"w": weights}, {})
+    del weights
+    saver.wait()
+    assert gone() is None
+    saver.close()

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from pantoum.errors import SettingError, TextError
 from pantoum.inference.adapt import Adapter
 from pantoum.inference.protocols import blocks, parse_protocol
+from pantoum.kernels.workspace import Workspace
 from pantoum.network import LanguageModel
 from pantoum.network.state import reset_rows
 from pantoum.text.tokenizer import Tokenizer
@@ -174,7 +175,7 @@ def _score(
             f"the text has {len(tokens)} tokens: it must have at least 2 to be scored; give a longer text"
         )
     eos = tokenizer.eos if tokenizer.documents is not None else None
-    packed, sums, state = network.pack(), _Sums(), None
+    packed, sums, state, workspace = network.pack(), _Sums(), None, Workspace()
     for block in blocks(tokens, protocol):
         if block.fresh_B is not None:
             rows = len(block.inputs_BT)
@@ -186,7 +187,7 @@ def _score(
             nats_BT, predictions_BT = adapter.read(block.inputs_BT, block.targets_BT, reset_BT)
         else:
             nats_BT, predictions_BT, state = packed.losses(
-                block.inputs_BT, block.targets_BT, state, reset_BT=reset_BT
+                block.inputs_BT, block.targets_BT, state, reset_BT=reset_BT, workspace=workspace
             )
         scored = block.scored_BT
         sums.tokens += int(scored.sum())

@@ -31,7 +31,7 @@ SEGMENTS = "segments:64"
 """The protocol of every held-out figure of a run."""
 WARM_TOKENS = 256
 LEAST_SPAN = 512
-ROWS = 4096
+ROWS = 1024
 """Tokens in a block: enough for products at full rate, few enough for a large vocabulary's logits."""
 SIDE_BY_SIDE = 64
 """Windows read at once."""

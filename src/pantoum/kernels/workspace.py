@@ -23,7 +23,9 @@ T = TypeVar("T")
 class Workspace:
     """Named scratch arrays; one owner, one thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, passing: Workspace | None = None) -> None:
+        self._passing = passing
+        self._owns_passing = passing is None
         self._arrays: dict[str, npt.NDArray[Any]] = {}
         self._stores: dict[str, npt.NDArray[Any]] = {}
         self._scopes: dict[str, Workspace] = {}
@@ -44,8 +46,16 @@ class Workspace:
     def scope(self, name: str) -> Workspace:
         """The workspace of a part, such as a layer, whose names do not meet those of others."""
         if name not in self._scopes:
-            self._scopes[name] = Workspace()
+            self._scopes[name] = Workspace(self.passing)
         return self._scopes[name]
+
+    @property
+    def passing(self) -> Workspace:
+        """Arrays that hold during one operation only: all scopes share them, so that what each layer needs
+        for a moment is there once."""
+        if self._passing is None:
+            self._passing = Workspace()
+        return self._passing
 
     def kept(self, name: str, make: Callable[[], T]) -> T:
         """Something else that is made once and reused, such as packed weights: ``make()``, the first time."""
@@ -58,4 +68,6 @@ class Workspace:
     def nbytes(self) -> int:
         """Bytes held, those of the scopes included."""
         own = sum(store.nbytes for store in self._stores.values())
+        if self._owns_passing and self._passing is not None:
+            own += self._passing.nbytes
         return own + sum(scope.nbytes for scope in self._scopes.values())

@@ -65,9 +65,11 @@ class PackedHead:
         """[N,V], all of them."""
         return self.kernels.linear(self._projected(hidden_NH), self.weight, self.bias_V)
 
-    def losses(self, hidden_NH: Array, targets_N: Array) -> tuple[Array, Array]:
+    def losses(self, hidden_NH: Array, targets_N: Array, workspace: Workspace | None = None,
+               ) -> tuple[Array, Array]:
         """(nats [N] of the targets, predictions [N])."""
-        return self.kernels.cross_entropy(self._projected(hidden_NH), self.weight, self.bias_V, targets_N)
+        return self.kernels.cross_entropy(self._projected(hidden_NH), self.weight, self.bias_V, targets_N,
+                                          workspace)
 
     def gradients(self, hidden_NH: Array, targets_N: Array, workspace: Workspace,
                   ) -> tuple[Array, Array, Array, dict[str, Array]]:

@@ -83,12 +83,15 @@ class PackedLanguageModel:
         return self.head.logits(hidden_BH), state, hidden_BH
 
     def losses(self, inputs_BT: Array, targets_BT: Array, state: Any, *, reset_BT: Array | None = None,
-               lengths: Array | None = None) -> tuple[Array, Array, Any]:
-        """(nats [B,T] of the targets, predictions [B,T], state); past a row's length both are 0."""
+               lengths: Array | None = None, workspace: Workspace | None = None) -> tuple[Array, Array, Any]:
+        """(nats [B,T] of the targets, predictions [B,T], state); past a row's length both are 0. Whoever
+        calls often owns a workspace: fresh memory at each call can cost more than the arithmetic."""
+        workspace = Workspace() if workspace is None else workspace
         targets_TB = time_major_targets(targets_BT, inputs_BT, self.model.vocab_size)
-        hidden_TBH, state = self._read(inputs_BT, state, reset_BT, lengths)
+        hidden_TBH, state = self._read(inputs_BT, state, reset_BT, lengths, workspace.scope("stack"))
         T, B, H = hidden_TBH.shape
-        nats_N, predictions_N = self.head.losses(hidden_TBH.reshape(T * B, H), targets_TB.reshape(-1))
+        nats_N, predictions_N = self.head.losses(hidden_TBH.reshape(T * B, H), targets_TB.reshape(-1),
+                                                 workspace.scope("head"))
         nats_BT, predictions_BT = nats_N.reshape(T, B).T.copy(), predictions_N.reshape(T, B).T.copy()
         if lengths is not None:
             ended_BT = np.arange(T) >= np.asarray(lengths)[:, None]
@@ -123,14 +126,14 @@ class PackedLanguageModel:
         return self._table_VG
 
     def _read(self, tokens_BT: Array, state: Any, reset_BT: Array | None, lengths: Array | None,
-              ) -> tuple[Array, Any]:
+              workspace: Workspace | None = None) -> tuple[Array, Any]:
         tokens_TB = time_major_tokens(tokens_BT, self.model.vocab_size)
         T, B = tokens_TB.shape
         state = check_state(state, self.model.initial_state(B))
         lengths = check_lengths(lengths, B, T)
         outputs_TBH, state, _ = self.stack.forward(
             self.inputs(tokens_TB, None, training=False), state, reset_TB=check_resets(reset_BT, B, T),
-            lengths=lengths, workspace=Workspace())
+            lengths=lengths, workspace=workspace)
         return outputs_TBH, state
 
 

@@ -119,6 +119,7 @@ class Saver:
                 self._done.put(Outcome(what, step, time.perf_counter() - began, refusal))
             except Exception as problem:  # not the disk's doing: raised where someone can see it
                 self._done.put(problem)
+            del given, job  # and with it the copies that it wrote: the next job may be long in coming
             with self._lock:
                 self._pending -= 1
                 if self._pending == 0:

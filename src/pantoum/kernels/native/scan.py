@@ -96,7 +96,8 @@ def _scan_vjp(kind: str, tape: Tape, weight_hh: Any, d_outputs_TBH: Array, d_sta
     d_hidden_BH = _gradient(d_state[0] if lstm and d_state is not None else d_state, B, H)
     d_cell_BH = _gradient(None if d_state is None else d_state[1], B, H) if lstm else None
     d_weight_hh = workspace.array("d_weight_hh", (G, H), np.float32) if weight else None
-    d_operands = bytes_of(workspace, "d_operands", core().operand_bytes(T * B, G, number)) if weight else 0
+    size = core().operand_bytes(T * B, G, number) if weight else 0
+    d_operands = bytes_of(workspace.passing, "d_operands", size) if weight else 0
     bias_rows_BH = workspace.array("bias_rows", (B, H), np.float32) if kind == "gru" else None
     d_bias_hh = np.empty(H, np.float32) if kind == "gru" else None
     core().call(
