@@ -240,6 +240,8 @@ class GenerationConfig:
     """The seed of the random draws; ``None``: one is drawn."""
     count: int = option(1, "texts to write side by side, text k from stream k of the seed", metavar="K")
     """Texts to write side by side."""
+    adapt: bool = option(False, "let a copy of the model learn from the prompt before it writes")
+    """Whether it is a copy of the model that writes, adapted to the prompt."""
 
     def __post_init__(self) -> None:
         whole(self.length, "length", least=0)
@@ -291,6 +293,10 @@ class ScoreConfig:
     alert_text: str | None = option(None, "learn auto:P%% from this ordinary text, not from the held-out one",
                                     metavar="FILE")
     """An ordinary text from which ``auto:P%`` is learned; ``None``: the run's held-out text."""
+    adapt: bool = option(False, "a copy of the model learns from each stretch of the text after scoring it")
+    """Whether a copy of the model follows the text as it reads."""
+    model_out: str | None = option(None, "keep the adapted model in this file", metavar="F")
+    """Where the adapted model is kept when the text has ended; ``None``: nowhere."""
 
     def __post_init__(self) -> None:
         one_of(self.by, "by", UNITS)
@@ -298,6 +304,8 @@ class ScoreConfig:
         learned = self.alert is not None and Alert.parse(self.alert).share is not None
         require(self.alert_text is None or learned, "alert_text", self.alert_text,
                 "is what auto:P% is learned from", "give alert auto:P%, or leave alert_text out")
+        require(not self.adapt or self.streams == 1, "streams", self.streams,
+                "must be 1 with adapt, which reads a text in order", "leave one of the two out")
 
 
 @dataclass(frozen=True)

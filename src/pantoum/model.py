@@ -12,6 +12,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path, PurePath
 from typing import Any, TypeAlias, overload
 
@@ -19,7 +20,7 @@ import numpy as np
 
 from pantoum.config import GenerationConfig, SamplingConfig, ScoreConfig
 from pantoum.inference import score as scoring
-from pantoum.inference.adapt import adapter_of
+from pantoum.inference.adapt import adapted_to, adapter_of
 from pantoum.inference.alert import peaks_of, threshold
 from pantoum.inference.evaluate import Evaluation, evaluate
 from pantoum.inference.generate import Generation, draw_seed
@@ -100,6 +101,7 @@ class Model:
         seed: int | None = None,
         count: None = None,
         state: State | None = None,
+        adapt: bool = False,
         **sampling: Any,
     ) -> str: ...
     @overload
@@ -111,6 +113,7 @@ class Model:
         seed: int | None = None,
         count: int,
         state: State | None = None,
+        adapt: bool = False,
         **sampling: Any,
     ) -> list[str]: ...
 
@@ -122,11 +125,13 @@ class Model:
         seed: int | None = None,
         count: int | None = None,
         state: State | None = None,
+        adapt: bool = False,
         **sampling: Any,
     ) -> str | list[str]:
-        """The continuation of a prompt; with ``count`` a list of that many. ``sampling``: ``temperature``,
-        ``top_k``, ``top_p``, ``min_p``, ``repetition_penalty``, ``greedy``, ``stop``."""
-        how_much = GenerationConfig(length, seed, 1 if count is None else count)
+        """The continuation of a prompt; with ``count`` a list of that many. ``adapt``: a copy of the model
+        learns from the prompt and writes. ``sampling``: ``temperature``, ``top_k``, ``top_p``, ``min_p``,
+        ``repetition_penalty``, ``greedy``, ``stop``."""
+        how_much = GenerationConfig(length, seed, 1 if count is None else count, adapt)
         generation = self.generation(prompt, how_much, SamplingConfig(**sampling), state=state)
         for _ in generation:
             pass
@@ -140,11 +145,12 @@ class Model:
         length: int = 500,
         seed: int | None = None,
         state: State | None = None,
+        adapt: bool = False,
         **sampling: Any,
     ) -> Iterator[str]:
         """The same, piece by piece as it is written; no piece ends within a character."""
         generation = self.generation(
-            prompt, GenerationConfig(length, seed), SamplingConfig(**sampling), state=state
+            prompt, GenerationConfig(length, seed, adapt=adapt), SamplingConfig(**sampling), state=state
         )
         return (piece.text for piece in generation)
 
@@ -152,10 +158,13 @@ class Model:
         self, prompt: str, how_much: GenerationConfig, sampling: SamplingConfig, *, state: State | None = None
     ) -> Generation:
         """Writing with all that can be known of it: tokens, nats, why a text ended, the state after it."""
-        session = self.session(state)
+        model = self.loaded
+        if how_much.adapt:
+            model, state = adapted_to(model, prompt, State.start(model) if state is None else state)
+        session = Session(model, state)
         session.feed(prompt)
         seed = draw_seed() if how_much.seed is None else how_much.seed
-        return Generation(self.loaded, session.state, sampling, how_much.length, seed, how_much.count)
+        return Generation(model, session.state, sampling, how_much.length, seed, how_much.count)
 
     def evaluate(
         self,
@@ -190,7 +199,7 @@ class Model:
 
     def score(self, text: str, by: str = "line", **settings: Any) -> Scores:
         """How surprising each token, word or line of a text is, in nats. ``settings``: ``streams``,
-        ``documents``, ``alert``, ``alert_text``."""
+        ``documents``, ``alert``, ``alert_text``, ``adapt``, ``model_out``."""
         return self.scores([text], by, **settings)
 
     def scores(self, parts: Iterable[str | bytes], by: str = "line", **settings: Any) -> Scores:
@@ -204,20 +213,27 @@ class Model:
         """The same, each score as soon as it is known; memory does not grow with the text."""
         return self.scorer(ScoreConfig(by, **settings)).read(parts)
 
-    def scorer(self, config: ScoreConfig, *, pieces: bool = False) -> Scorer:
+    def scorer(self, config: ScoreConfig, *, pieces: bool = False, named: str | None = None) -> Scorer:
         """What scores a text that grows: ``feed`` and ``finish``, or ``batches``. ``pieces=True``: each score
-        also holds its tokens' texts and nats."""
+        also holds its tokens' texts and nats. ``named``: the text's name, for an adapted model's card."""
+        adapter = adapter_of(self.loaded, config.adapt, config.model_out)
         ordinary = None
         if config.alert_text is not None:
             from pantoum.data import live
 
-            reading = replace(config, alert=None, alert_text=None, streams=max(config.streams, SIDE_BY_SIDE))
+            reading = replace(config, alert=None, alert_text=None, adapt=False,
+                              streams=max(config.streams, SIDE_BY_SIDE))
             ordinary = peaks_of(Scorer(self.loaded, reading).read(live.parts(config.alert_text)))
         nats, notes = threshold(self.loaded, config, ordinary)
         if config.documents and self.documents is not None:
             notes.append(f"documents has no effect: this model's documents are {self.documents} already")
         say(notes)
-        return Scorer(self.loaded, config, threshold=nats, pieces=pieces)
+        if adapter is None:
+            return Scorer(self.loaded, config, threshold=nats, pieces=pieces)
+        texts = [] if named is None else [{"name": PurePath(named).name}]
+        keep = None if config.model_out is None else partial(adapter.write, config.model_out, texts)
+        return Scorer(self.loaded, config, threshold=nats, pieces=pieces, reader=adapter.of_streams,
+                      at_end=keep)
 
 
 def _fingerprint(text: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-from collections.abc import Callable
+import sys
 from pathlib import Path
 
-import pantoum
+import pytest
 
-Run = Callable[..., object]
+import pantoum
 
 
 def test_evaluate_adapts_and_keeps_the_adapted_model(run, trained: Path, text: Path, tmp_path: Path) -> None:
@@ -36,3 +37,65 @@ def test_what_cannot_be_is_refused_in_a_line(run, trained: Path, text: Path, tmp
                            (("--adapt", "--protocol", "windows:64"), "must be carried with --adapt")):
         done = run("evaluate", trained, text, *options)
         assert (done.code, done.out, len(done.lines)) == (1, "", 1) and words in done.err
+
+
+def test_score_adapts_live_and_keeps_the_model(
+    run, trained: Path, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, plain = tmp_path / "kept.safetensors", json.loads(run("score", trained, text, "--json").out)
+    whole = run("score", trained, text, "--adapt", "--model-out", kept, "--json")
+    found = json.loads(whole.out)
+    assert whole.code == 0 and found["nats"] < plain["nats"] and found["tokens"] == plain["tokens"]
+    card = pantoum.load(kept).card["adapted"][0]
+    assert card["texts"] == [{"name": "mats.txt"}] and card["tokens"] == found["tokens"]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.read_bytes()), encoding="utf-8"))
+    live = tmp_path / "live.safetensors"
+    done = run("score", trained, "-", "--adapt", "--model-out", live, "--json")
+    assert json.loads(done.out)["nats"] == found["nats"]
+    ours, theirs = (pantoum.load(path).loaded.network.parameters for path in (kept, live))
+    assert all((array == theirs[name]).all() for name, array in ours.items())
+
+
+def test_what_was_read_before_an_interruption_is_kept(
+    run, trained: Path, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parts(_: str):
+        yield text.read_bytes()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pantoum.api.parts", parts)
+    kept = tmp_path / "kept.safetensors"
+    done = run("score", trained, "-", "--adapt", "--model-out", kept)
+    assert done.code == 130 and pantoum.load(kept).card["adapted"][0]["tokens"] > 1000
+
+
+def test_generate_adapts_to_its_prompt(run, trained: Path, text: Path, tmp_path: Path) -> None:
+    prompt, before = text.read_text()[:1500], (trained / "model.safetensors").read_bytes()
+    writes = ("generate", trained, "--prompt", prompt, "--seed", 3, "--length", 60)
+    plain, adapted, again = (run(*writes, *more).out for more in ((), ("--adapt",), ("--adapt",)))
+    assert adapted == again != plain and adapted.startswith(prompt)
+    assert (trained / "model.safetensors").read_bytes() == before
+    model = pantoum.load(trained)
+    assert model.generate(prompt, length=60, seed=3, adapt=True) == adapted[len(prompt):]
+    assert "".join(model.stream(prompt, length=60, seed=3, adapt=True)) == adapted[len(prompt):]
+    assert model.generate("", length=20, seed=3, adapt=True) == model.generate("", length=20, seed=3)
+    state = tmp_path / "a.state"
+    run("generate", trained, "--prompt", prompt, "--length", 5, "--state-out", state)
+    assert run(*writes, "--adapt", "--state-in", state).code == 0
+    done = run(*writes, "--adapt", "--state-out", state)
+    assert done.code == 1 and "state of an adapted model" in done.err
+
+
+def test_one_stream_adapts(run, trained: Path, text: Path) -> None:
+    done = run("score", trained, text, "--adapt", "--streams", "4")
+    assert (done.code, done.out) == (1, "") and "must be 1 with adapt" in done.err
+
+
+def test_a_model_that_learned_documents_adapts_too(text: Path, tmp_path: Path) -> None:
+    pantoum.train(text, run=str(tmp_path / "run"), steps=12, hidden_size=16, num_layers=1, documents="lines",
+                  progress=False)
+    model = pantoum.load(tmp_path / "run")
+    plain, adapted = model.evaluate(text), model.evaluate(text, adapt=True)
+    assert adapted.nats_per_token < plain.nats_per_token
+    assert model.score(text.read_text(), adapt=True).nats < model.score(text.read_text()).nats
+    assert model.generate("The cat", length=5, seed=1, adapt=True)

@@ -51,6 +51,13 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
             f"keeps one text's state, not that of --count {how_much.count}",
             "leave one of the two out",
         )
+    if how_much.adapt and arguments.state_out is not None:
+        raise SettingError(
+            "state_out",
+            arguments.state_out,
+            "would be the state of an adapted model, which is gone when the command ends",
+            "leave one of the two out",
+        )
     prompt = _prompt(arguments.prompt)
 
     from pantoum import api

@@ -24,6 +24,7 @@ EXAMPLES = """examples:
   pantoum score runs/book chapter.txt --format html > chapter.html
   pantoum score runs/log app.log --alert auto:0.1% --streams 64 | grep '^!'
   tail -f app.log | pantoum score runs/log - --alert auto:0.1%
+  tail -f app.log | pantoum score runs/log - --adapt --model-out today.safetensors
 
 Each row has the nats of the whole piece, the nats of its most surprising token (the peak), its tokens and
 its text. --alert marks with ! what has a peak beyond the threshold; auto:0.1% is the threshold that 0.1%
@@ -60,7 +61,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     from pantoum import api
 
     model = api.load(arguments.model)
-    scorer = model.scorer(config, pieces=arguments.format == "html")
+    scorer = model.scorer(config, pieces=arguments.format == "html", named=arguments.text)
     parts = api.parts(arguments.text)
     form = FORMS[arguments.format](config.by, scorer.threshold, arguments.text)
     sums = Sums(config.by, scorer.threshold)
@@ -72,6 +73,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         output.write(form.end(sums))
     except KeyboardInterrupt:
         sums.interrupted = True
+        scorer.end()
         output.write(form.end(sums))
         output.say(str(sums))
         raise

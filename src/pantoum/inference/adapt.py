@@ -29,10 +29,12 @@ from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.adapt_rule import SETTINGS, Rule, Settings
 from pantoum.inference.loaded_model import LoadedModel
+from pantoum.inference.state import State
 from pantoum.kernels import Workspace
 from pantoum.network import LanguageModel
+from pantoum.text.prompt import encode_prompt
 
-__all__ = ["SETTINGS", "Adapter", "Settings", "adapter_of"]
+__all__ = ["SETTINGS", "Adapter", "Settings", "adapted_to", "adapter_of"]
 
 Array = NDArray[Any]
 
@@ -147,3 +149,16 @@ def adapter_of(model: LoadedModel, adapt: bool, model_out: str | os.PathLike[str
             raise SettingError("model_out", os.fspath(model_out), "must be a file in a folder that exists",
                                "give another file")
     return Adapter(model) if adapt else None
+
+
+def adapted_to(model: LoadedModel, text: str, state: State) -> tuple[LoadedModel, State]:
+    """A copy of the model that has learned from a text which goes on where ``state`` stands, and that state
+    as a state of the copy's."""
+    ids_T, _ = encode_prompt(model.tokenizer, text)
+    before = [] if state.last_token is None else [state.last_token]
+    text_BT = np.concatenate([np.array(before, np.int64), ids_T.astype(np.int64)])[None]
+    adapter = Adapter(model, state=state.layers_for(model))
+    inputs_BT = text_BT[:, :-1]
+    adapter.read(inputs_BT, text_BT[:, 1:], None if model.eos is None else inputs_BT == model.eos)
+    copy = adapter.adapted()
+    return copy, dataclasses.replace(state, model_sha256=copy.sha256)

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import codecs
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -98,7 +98,8 @@ class Scores:
 class Scorer:
     """Scores a text as it comes. ``reader`` makes what reads it: the model as it is, where none is given.
 
-    ``threshold`` marks what is beyond it; ``pieces`` keeps each unit's text by token, for a picture."""
+    ``threshold`` marks what is beyond it; ``pieces`` keeps each unit's text by token, for a picture;
+    ``at_end`` is called once, when nothing more will be read."""
 
     def __init__(
         self,
@@ -108,6 +109,7 @@ class Scorer:
         threshold: float | None = None,
         pieces: bool = False,
         reader: MakeReader | None = None,
+        at_end: Callable[[], object] | None = None,
     ) -> None:
         config = ScoreConfig() if config is None else config
         make: MakeReader = (lambda streams: PlainReader(model, streams)) if reader is None else reader
@@ -125,6 +127,7 @@ class Scorer:
         self._waits = model.tokenizer.kind == "bpe" and model.tokenizer.documents != "lines"
         self._waits |= model.tokenizer.documents == "blank-lines"
         self._rest = ""
+        self._at_end = at_end
 
     def feed(self, text: str | bytes) -> Iterator[list[Score]]:
         """The scores of what is certain when this next part of the text is known, some at a time. Bytes that
@@ -146,6 +149,13 @@ class Scorer:
         yield from self._scores(self._following.finish())
         yield self._united(self._decoding.finish())
         yield self._made(self._grouping.finish())
+        self.end()
+
+    def end(self) -> None:
+        """Nothing more will be read, finished or not: do what was to be done at the end, once."""
+        at_end, self._at_end = self._at_end, None
+        if at_end is not None:
+            at_end()
 
     def batches(self, parts: Iterable[str | bytes]) -> Iterator[list[Score]]:
         """The scores of a whole text that comes in parts, as they are known."""
