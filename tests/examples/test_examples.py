@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 from pathlib import Path
 from types import ModuleType
@@ -66,3 +67,27 @@ def test_the_tour_goes_through(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_state_goes_to_another_process(capfd: pytest.CaptureFixture[str]) -> None:
     example("state_between_processes").main([])
     assert capfd.readouterr().out.endswith("one process alone writes the same\n")
+
+
+@pytest.mark.filterwarnings("ignore:the held-out text has")
+def test_odd_lines_of_a_log_are_found(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    short = "--lines 1200 --new 300 --steps 40"
+    model, trigram, xz = importlib.import_module("log_anomalies").main(short.split())
+    odd = sum(kind is not None for kind in model.odd)
+    assert odd >= 7 and len(model.odd) >= 300
+    chance = odd / len(model.odd)
+    assert min(found.average_precision for found in (model, trigram, xz)) > 5 * chance
+    assert sum(trigram.marked) < 40 and 0.0 <= model.recall() <= 1.0
+    out = capsys.readouterr().out
+    assert "average precision" in out and "unknown message" in out and "missed:" in out
+
+
+def test_a_log_follows_from_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(EXAMPLES))
+    lines = importlib.import_module("log_lines")
+    assert lines.planted(300, 8, 1) == lines.planted(300, 8, 1) != lines.planted(300, 8, 2)
+    assert {line.odd for line in lines.planted(2000, 40, 3)} == {None, *lines.KINDS}
+    assert all(line.odd is None for line in lines.clean(300, 1))
