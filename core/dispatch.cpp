@@ -101,6 +101,7 @@ const char* pantoum_message(int status) {
     case PANTOUM_OUT_OF_MEMORY: return "there is no memory for the core's scratch arrays";
     case PANTOUM_UNSUPPORTED: return "this processor, or the path chosen by PANTOUM_ISA, has no such operation";
     case PANTOUM_BAD_ARGUMENT: return "an argument is out of range";
+    case PANTOUM_NOT_FINITE: return "a row's logits are not finite";
     default: return "unknown status";
   }
 }

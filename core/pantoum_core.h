@@ -26,7 +26,8 @@ extern "C" {
 
 #define PANTOUM_ABI 2
 
-enum { PANTOUM_OK = 0, PANTOUM_OUT_OF_MEMORY = 1, PANTOUM_UNSUPPORTED = 2, PANTOUM_BAD_ARGUMENT = 3 };
+enum { PANTOUM_OK = 0, PANTOUM_OUT_OF_MEMORY = 1, PANTOUM_UNSUPPORTED = 2, PANTOUM_BAD_ARGUMENT = 3,
+       PANTOUM_NOT_FINITE = 4 };
 enum { PANTOUM_FLOAT32 = 0, PANTOUM_BF16 = 1, PANTOUM_INT8 = 2 }; /* precision of a product's operands */
 
 /* ---- the library ---------------------------------------------------------------------------- */
@@ -296,6 +297,30 @@ typedef struct {
   int64_t rows, columns;
 } pantoum_adapt_args;
 PANTOUM_API int pantoum_adapt(const pantoum_adapt_args*);
+/* ---- the next token ------------------------------------------------------------------------- */
+/* One draw for each of the rows first .. first + count - 1 of a batch, whose settings and counters are
+ * arrays of a value a row. A row that was drawn has its token, the model's own log-probability of it in
+ * nats (whatever the settings), and its counters moved on. NOT_FINITE: a row's logits are not; the rows
+ * before it may have been drawn. */
+typedef struct {
+  const float* logits;       /* [count, V] */
+  const int32_t* banned;     /* [banned_count]: never drawn */
+  const double* temperature; /* 0: the most probable token */
+  const double* top_p;       /* 1: off */
+  const double* min_p;       /* 0: off */
+  const double* penalty;     /* of recent tokens; 1: off */
+  const int32_t* top_k;      /* 0: off */
+  const uint64_t* seed;
+  const uint64_t* stream;
+  uint64_t* position;        /* the number of the draw within its stream: moves on by 1 */
+  int32_t* recent;           /* [rows, window], a ring of the last tokens, or null; -1: none */
+  int64_t* written;          /* tokens drawn so far: moves on by 1 */
+  double* nats;              /* of all of them */
+  double* log_probability;
+  int32_t* tokens;
+  int64_t first, count, vocabulary, banned_count, window;
+} pantoum_sample_args;
+PANTOUM_API int pantoum_sample(const pantoum_sample_args*);
 
 #ifdef __cplusplus
 }

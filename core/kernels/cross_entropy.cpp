@@ -8,6 +8,7 @@
 #include "activation.h"
 #include "panels.h"
 #include "reduce.h"
+#include "wide.h"
 
 namespace pantoum {
 namespace PANTOUM_ISA {
@@ -55,33 +56,13 @@ float exponentials(float* x, Long width, float top) {
   return sum_lanes(sum);
 }
 
-// The natural logarithm of a sum of at least 1, in double and by plain operations: x = 2^k m with
-// m near 1, log m = 2 artanh((m - 1) / (m + 1)).
-double logarithm(double x) {
-  std::uint64_t word;
-  __builtin_memcpy(&word, &x, sizeof word);
-  const std::uint64_t exponent = word >> 52;
-  if (!(x > 0.0) || exponent == 0x7ff) return x;  // not a number, or infinite: it is told by being so
-  word = (word & 0x000fffffffffffffu) | 0x3ff0000000000000u;
-  double m, k = static_cast<double>(static_cast<std::int64_t>(exponent) - 1023);
-  __builtin_memcpy(&m, &word, sizeof m);
-  if (m > 1.4142135623730951) {
-    m *= 0.5;
-    k += 1.0;
-  }
-  const double s = (m - 1.0) / (m + 1.0), squared = s * s;
-  double series = 0.0;
-  for (int power = 19; power > 0; power -= 2) series = series * squared + 1.0 / power;
-  return k * 0.6931471805599453 + 2.0 * s * series;
-}
-
 void row_of(const pantoum_softmax_args& a, Long row) {
   float* x = a.logits + row * a.vocabulary;
   const Long target = a.targets[row];
   const Largest top = largest(x, a.vocabulary);
   const float of_target = x[target] - top.value;
   const float sum = exponentials(x, a.vocabulary, top.value);
-  a.nats[row] = static_cast<float>(logarithm(static_cast<double>(sum)) - static_cast<double>(of_target));
+  a.nats[row] = static_cast<float>(wide_log(static_cast<double>(sum)) - static_cast<double>(of_target));
   a.predictions[row] = static_cast<std::int32_t>(top.at);
   if (a.weight == 0.0f) return;
   const F16 scale = broadcast(a.weight / sum);

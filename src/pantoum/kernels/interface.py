@@ -15,9 +15,11 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy.typing as npt
 
+from pantoum.kernels.draw_rows import DrawRows
 from pantoum.kernels.workspace import Workspace
 
-__all__ = ["Array", "Kernels", "PackedMatrix", "RecurrentWeight", "Scan", "ScanVJP", "State"]
+__all__ = ["Array", "Kernels", "PackedMatrix", "RecurrentWeight", "Sampler", "Scan", "ScanVJP",
+           "State"]
 
 Array: TypeAlias = npt.NDArray[Any]
 State: TypeAlias = Array | tuple[Array, Array]
@@ -80,6 +82,15 @@ class ScanVJP(Protocol):
     def __call__(self, tape: Any, weight_hh: Any, d_outputs_TBH: Array, d_state: Any = None,
                  out: Array | None = None, workspace: Workspace | None = None,
                  ) -> tuple[Array, Any, Any, Any]: ...
+
+
+class Sampler(Protocol):
+    """Draws for rows of a batch, from logits in one array."""
+
+    def draw(self, first: int, count: int) -> None:
+        """One token for each of the rows first .. first + count - 1, from the first ``count`` logits; the
+        rows' counters move on."""
+        ...
 
 
 class Kernels(Protocol):
@@ -181,6 +192,9 @@ class Kernels(Protocol):
     def adapt(self, parameter_RC: Array, gradient_RC: Array, trained_RC: Array, speed_R: Array,
               back_R: Array) -> None:
         """One step of adapting, in place: parameter + back * (trained - parameter) - speed * gradient."""
+    def sampler(self, rows: DrawRows, banned_N: Array, logits_CV: Array) -> Sampler:
+        """Draws for these rows from logits [C,V] that are written to this array before each; tokens of
+        ``banned_N`` [N] are never drawn. To be made again when the rows grow."""
         ...
 
     @property

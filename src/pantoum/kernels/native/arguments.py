@@ -51,6 +51,8 @@ ARGUMENTS: dict[str, type[ctypes.Structure]] = {name: _structure(name, fields) f
     "average": "p averaged parameter; l size; f share",
     "row_squares": "p gradient squares; l rows columns; f keep share",
     "adapt": "p parameter gradient trained speed back; l rows columns",
+    "sample": "p logits banned temperature top_p min_p penalty top_k seed stream position recent written "
+              "nats log_probability tokens; l first count vocabulary banned_count window",
 }.items()}
 """By the struct's name in the header, without ``pantoum_`` and ``_args``."""
 

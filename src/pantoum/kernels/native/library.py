@@ -13,14 +13,16 @@ import sys
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pantoum.errors import CoreError, SettingError
 from pantoum.kernels.native.arguments import ARGUMENTS, OPERATIONS
 
-__all__ = ["ABI", "Library", "core", "missing"]
+__all__ = ["ABI", "NOT_FINITE", "Library", "core", "missing"]
 
 ABI = 2
+NOT_FINITE = 4
+"""The status of a draw from logits that are not finite."""
 FILE = Path(__file__).parent / ("libpantoum_core.dylib" if sys.platform == "darwin" else "libpantoum_core.so")
 
 
@@ -48,8 +50,18 @@ class Library:
         operation, struct = self._operations[name]
         status = operation(struct(*arguments, **named))
         if status:
-            message = self._handle.pantoum_message(status).decode()
-            raise CoreError(f"the core's {name} refused: {message}; PANTOUM_ISA=numpy goes on without it")
+            self.refuse(name, status)
+
+    def operation(self, name: str, **named: Any) -> tuple[Callable[..., int], ctypes.Structure]:
+        """An operation and its arguments, for who calls it again and again and changes few of them; a status
+        that is not 0 is for ``refuse``."""
+        operation, struct = self._operations[name]
+        return operation, struct(**named)
+
+    def refuse(self, name: str, status: int) -> NoReturn:
+        """The error that a status stands for."""
+        message = self._handle.pantoum_message(status).decode()
+        raise CoreError(f"the core's {name} refused: {message}; PANTOUM_ISA=numpy goes on without it")
 
     def packed_bytes(self, rows: int, depth: int, block: int, precision: int, transposed: bool) -> int:
         """How large a packed matrix is."""

@@ -17,6 +17,7 @@ from pantoum.kernels.reference.optimizer import adamw, average, clip_factor, glo
 from pantoum.kernels.reference.product import bias_gradient, linear, linear_weight_gradient, pack
 from pantoum.kernels.reference.quantize import pack_codes, quantize
 from pantoum.kernels.reference.rnn import rnn_scan, rnn_scan_vjp
+from pantoum.kernels.reference.sample import sampler
 
 __all__ = [
     "adamw",
@@ -50,4 +51,5 @@ __all__ = [
     "rnn_scan",
     "rnn_scan_vjp",
     "row_squares",
+    "sampler",
 ]

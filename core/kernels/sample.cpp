@@ -1,0 +1,283 @@
+// The draw of the next token, a row alone: penalty, banned tokens, temperature, the K most probable, the
+// smallest set that holds probability P, the floor, then the inverse of the cumulative distribution.
+//
+// All of it in double and by plain operations (wide.h), so that a row's token depends on nothing but the
+// row. What a filter keeps is found by selection, never by sorting a vocabulary.
+#include "kernels.h"
+
+#include "../scratch.h"
+#include "../threads.h"
+#include "panels.h"
+#include "philox.h"
+#include "wide.h"
+
+namespace pantoum {
+namespace PANTOUM_ISA {
+namespace {
+
+constexpr Long kSmallestPart = 1 << 12;  // logits that are worth waking a thread for
+constexpr Long kBlock = 64;              // of a row, summed at once
+
+struct Candidate {
+  double p;
+  Long token;
+};
+
+// The order of candidates: by probability, and of equals the smaller token first.
+bool precedes(const Candidate& a, const Candidate& b) { return a.p > b.p || (a.p == b.p && a.token < b.token); }
+
+void swap(Candidate& a, Candidate& b) {
+  const Candidate kept = a;
+  a = b;
+  b = kept;
+}
+
+// Moves a middling candidate of begin .. end to its place, those before it to its left; returns the place.
+Long partition(Candidate* c, Long begin, Long end) {
+  const Long middle = begin + (end - begin) / 2, last = end - 1;
+  if (precedes(c[middle], c[begin])) swap(c[middle], c[begin]);
+  if (precedes(c[last], c[begin])) swap(c[last], c[begin]);
+  if (precedes(c[middle], c[last])) swap(c[middle], c[last]);  // the middling one is now the last
+  Long place = begin;
+  for (Long i = begin; i < last; ++i)
+    if (precedes(c[i], c[last])) swap(c[i], c[place++]);
+  swap(c[place], c[last]);
+  return place;
+}
+
+// Moves the first k candidates of n to the front.
+void select_first(Candidate* c, Long n, Long k) {
+  for (Long begin = 0, end = n; begin < end;) {
+    const Long place = partition(c, begin, end);
+    if (place == k || place == k - 1) return;
+    if (place < k)
+      begin = place + 1;
+    else
+      end = place;
+  }
+}
+
+// Moves those to the front before which less than `mass` stands; returns how many they are.
+Long select_mass(Candidate* c, Long n, double mass) {
+  double held = 0.0;
+  Long begin = 0;
+  for (Long end = n; begin < end && held < mass;) {
+    const Long place = partition(c, begin, end);
+    double more = held;
+    for (Long i = begin; i < place; ++i) more += c[i].p;
+    if (more >= mass) {
+      end = place;
+    } else {
+      held = more + c[place].p;
+      begin = place + 1;
+    }
+  }
+  return begin;
+}
+
+// Of the lanes, by one fixed tree.
+double sum_of(double* lanes) {
+  for (int half = kWideLanes / 2; half > 0; half /= 2)
+    for (int lane = 0; lane < half; ++lane) lanes[lane] += lanes[lane + half];
+  return lanes[0];
+}
+
+struct Largest {
+  double value;
+  bool finite;
+};
+
+// Of the first `width` values, which are followed by minus infinities up to a whole number of lanes.
+Largest largest(const double* x, Long width) {
+  double most[kWideLanes];
+  std::uint64_t bad[kWideLanes] = {};
+  for (double& m : most) m = -__builtin_inf();
+  for (Long i = 0; i < width; i += kWideLanes)
+    for (int lane = 0; lane < kWideLanes; ++lane) {
+      const double v = x[i + lane];
+      most[lane] = v > most[lane] ? v : most[lane];
+      bad[lane] |= v != v ? 1 : 0;
+    }
+  double value = most[0];
+  std::uint64_t any = 0;
+  for (int lane = 0; lane < kWideLanes; ++lane) {
+    value = most[lane] > value ? most[lane] : value;
+    any |= bad[lane];
+  }
+  return {value, any == 0 && value - value == 0.0};
+}
+
+class Row {
+ public:
+  Row(const pantoum_sample_args& a, char* scratch)
+      : a_(a), V_(a.vocabulary), x_(reinterpret_cast<double*>(scratch)),
+        candidates_(reinterpret_cast<Candidate*>(scratch + up(V_, kWideLanes) * kWideLanes * 8)) {}
+
+  static Long scratch_bytes(Long V) { return up(V, kWideLanes) * kWideLanes * 8 + (V + 1) * static_cast<Long>(sizeof(Candidate)); }
+
+  int draw(Long number) {
+    const Long row = a_.first + number;
+    const float* logits = a_.logits + number * V_;
+    widen(logits);
+    const double own_top = largest(x_, V_).value, own_sum = sum_of_exponentials(own_top);
+    change(logits, row);
+    const Largest top = largest(x_, V_);
+    if (!top.finite) return PANTOUM_NOT_FINITE;
+    const Long token = a_.temperature[row] == 0.0 ? first_of(top.value) : drawn(row, top.value);
+    note(row, token, static_cast<double>(logits[token]) - own_top - wide_log(own_sum));
+    return PANTOUM_OK;
+  }
+
+ private:
+  void widen(const float* logits) {
+    for (Long i = 0; i < V_; ++i) x_[i] = static_cast<double>(logits[i]);
+    for (Long i = V_; i < up(V_, kWideLanes) * kWideLanes; ++i) x_[i] = -__builtin_inf();
+  }
+
+  double sum_of_exponentials(double top) const {
+    double sums[kWideLanes] = {};
+    for (Long i = 0; i < V_; i += kWideLanes)
+      for (int lane = 0; lane < kWideLanes; ++lane) sums[lane] += wide_exp(x_[i + lane] - top);
+    return sum_of(sums);
+  }
+
+  // The penalty on recent tokens and minus infinity for banned ones. A penalised value is made from the
+  // logit itself, so that a token which stands in the window twice is penalised once.
+  void change(const float* logits, Long row) {
+    if (a_.recent && a_.penalty[row] != 1.0)
+      for (Long i = 0; i < a_.window; ++i) {
+        const Long token = a_.recent[row * a_.window + i];
+        if (token < 0) continue;
+        const double value = static_cast<double>(logits[token]);
+        x_[token] = value > 0.0 ? value / a_.penalty[row] : value * a_.penalty[row];
+      }
+    for (Long i = 0; i < a_.banned_count; ++i) x_[a_.banned[i]] = -__builtin_inf();
+  }
+
+  Long first_of(double top) const {
+    Long token = 0;
+    while (x_[token] != top) ++token;
+    return token;
+  }
+
+  Long drawn(Long row, double top) {
+    const double temperature = a_.temperature[row];
+    for (Long i = 0; i < up(V_, kWideLanes) * kWideLanes; ++i) x_[i] = wide_exp((x_[i] - top) / temperature);
+    const Long k = a_.top_k[row];
+    if ((k > 0 && k < V_) || a_.top_p[row] < 1.0) keep_most_probable(k, a_.top_p[row]);
+    const double floor = a_.min_p[row];
+    if (floor > 0.0)
+      for (Long i = 0; i < V_; ++i) x_[i] = x_[i] < floor ? 0.0 : x_[i];
+    return at(uniform(a_.seed[row], a_.stream[row], a_.position[row]) * total());
+  }
+
+  // The token at which the cumulative sum passes `target`: by blocks, then within one.
+  Long at(double target) const {
+    double passed = 0.0;
+    Long token = 0;
+    for (Long begin = 0; begin < V_; begin += kBlock) {
+      const double here = block_sum(begin);
+      if (here == 0.0) continue;
+      const Long end = least(begin + kBlock, V_);
+      const bool last = passed + here > target;
+      double sum = passed;
+      // The last with any probability stands in where rounding has left no other.
+      for (Long i = begin; i < end && !(last && sum > target); ++i) {
+        if (x_[i] == 0.0) continue;
+        token = i;
+        sum += x_[i];
+      }
+      if (last) break;
+      passed += here;
+    }
+    return token;
+  }
+
+  void keep_most_probable(Long k, double mass) {
+    const bool fewer = k > 0 && k < V_;
+    Long n = gather(fewer ? bound_of(k) : total() * (1.0 - mass) / static_cast<double>(V_));
+    if (fewer) {
+      select_first(candidates_, n, k);
+      keep(n = k);
+    }
+    if (mass < 1.0) keep(select_mass(candidates_, n, mass * total()));
+  }
+
+  // A probability that at least k tokens reach: each of k groups has its largest.
+  double bound_of(Long k) {
+    const Long groups = k < 64 ? 64 : k;
+    if (V_ < 4 * groups) return 0.0;
+    double* most = reinterpret_cast<double*>(candidates_);
+    for (Long g = 0; g < groups; ++g) most[g] = x_[g];
+    for (Long begin = groups; begin < V_; begin += groups) {
+      const Long width = least(groups, V_ - begin);
+      for (Long g = 0; g < width; ++g) most[g] = x_[begin + g] > most[g] ? x_[begin + g] : most[g];
+    }
+    double bound = most[0];
+    for (Long g = 1; g < groups; ++g) bound = most[g] < bound ? most[g] : bound;
+    return bound;
+  }
+
+  // The tokens of at least this probability as candidates; those below together hold less than what the
+  // filters that follow leave out.
+  Long gather(double bound) {
+    Long n = 0;
+    for (Long i = 0; i < V_; ++i) {
+      candidates_[n] = {x_[i], i};
+      n += x_[i] >= bound ? 1 : 0;
+    }
+    return n;
+  }
+
+  void keep(Long kept) {
+    for (Long i = 0; i < V_; ++i) x_[i] = 0.0;
+    for (Long i = 0; i < kept; ++i) x_[candidates_[i].token] = candidates_[i].p;
+  }
+
+  double total() const {
+    double sum = 0.0;
+    for (Long begin = 0; begin < V_; begin += kBlock) sum += block_sum(begin);
+    return sum;
+  }
+
+  // Of whole lanes: what follows the last token is 0.
+  double block_sum(Long begin) const {
+    double sums[kWideLanes] = {};
+    const Long end = least(begin + kBlock, up(V_, kWideLanes) * kWideLanes);
+    for (Long i = begin; i < end; i += kWideLanes)
+      for (int lane = 0; lane < kWideLanes; ++lane) sums[lane] += x_[i + lane];
+    return sum_of(sums);
+  }
+
+  void note(Long row, Long token, double log_probability) const {
+    a_.tokens[row] = static_cast<std::int32_t>(token);
+    a_.log_probability[row] = log_probability;
+    a_.nats[row] -= log_probability;
+    if (a_.recent) a_.recent[row * a_.window + a_.written[row] % a_.window] = static_cast<std::int32_t>(token);
+    ++a_.written[row];
+    ++a_.position[row];
+  }
+
+  const pantoum_sample_args& a_;
+  const Long V_;
+  double* const x_;
+  Candidate* const candidates_;
+};
+
+}  // namespace
+
+int sample(const pantoum_sample_args& a) {
+  auto part = [&](int index, int parts) -> int {
+    const Range rows = part_of(a.count, index, parts);
+    char* scratch = thread_scratch(static_cast<std::size_t>(Row::scratch_bytes(a.vocabulary)));
+    if (!scratch) return PANTOUM_OUT_OF_MEMORY;
+    Row row(a, scratch);
+    int status = PANTOUM_OK;
+    for (Long r = rows.begin; r < rows.end && status == PANTOUM_OK; ++r) status = row.draw(r);
+    return status;
+  };
+  return run_parts(static_cast<int>(least(least(64, a.count), up(a.count * a.vocabulary, kSmallestPart))), part);
+}
+
+}  // namespace PANTOUM_ISA
+}  // namespace pantoum

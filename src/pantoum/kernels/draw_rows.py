@@ -1,0 +1,103 @@
+"""What the draw of the next token needs of each row of a batch: settings and counters, a column each.
+
+The rows of a batch live in arrays that are longer than the batch, so that a row can be added, moved and left
+without touching the others. ``sampler`` of a backend reads the settings and moves the counters on. A row's
+window of recent tokens exists only where some row of the batch has a penalty.
+
+Shapes: R rows that there is room for, W tokens of a window.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["COLUMNS", "NOT_FINITE", "WINDOW", "DrawRows"]
+
+Array = npt.NDArray[Any]
+WINDOW = 64
+"""Tokens that the repetition penalty looks back on."""
+NOT_FINITE = ("the model's scores are not finite: its weights are damaged; train it again or use another "
+              "model")
+COLUMNS: dict[str, tuple[type[np.generic], float]] = {
+    "temperature": (np.float64, 1.0),
+    "top_p": (np.float64, 1.0),
+    "min_p": (np.float64, 0.0),
+    "penalty": (np.float64, 1.0),
+    "top_k": (np.int32, 0),
+    "seed": (np.uint64, 0),
+    "stream": (np.uint64, 0),
+    "position": (np.uint64, 0),
+    "written": (np.int64, 0),
+    "nats": (np.float64, 0.0),
+    "log_probability": (np.float64, 0.0),
+    "tokens": (np.int32, 0),
+}
+"""dtype of each column, and the value of a row that says nothing of it (its filter is off)."""
+
+
+class DrawRows:
+    """The columns, of R rows each."""
+
+    temperature: Array
+    """Divides the logits; 0: the most probable token."""
+    top_p: Array
+    min_p: Array
+    penalty: Array
+    top_k: Array
+    seed: Array
+    stream: Array
+    position: Array
+    """The number of the draw within its stream."""
+    written: Array
+    """Tokens drawn so far."""
+    nats: Array
+    """What the model itself asks for all of them."""
+    log_probability: Array
+    """Of the last one."""
+    tokens: Array
+    """The last one."""
+
+    def __init__(self, rows: int) -> None:
+        self.recent_RW: Array | None = None
+        for name, (dtype, value) in COLUMNS.items():
+            setattr(self, name, np.full(rows, value, dtype))
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def set(self, row: int, **values: float) -> None:
+        """Begin a row anew: these values, the others off."""
+        for name, (_, value) in COLUMNS.items():
+            getattr(self, name)[row] = values.get(name, value)
+        if self.recent_RW is None and values.get("penalty", 1.0) != 1.0:
+            self.recent_RW = np.full((len(self), WINDOW), -1, np.int32)
+        if self.recent_RW is not None:
+            self.recent_RW[row] = -1
+
+    def move(self, source: int, to: int) -> None:
+        """One row's values in another's place."""
+        for array in self.arrays():
+            array[to] = array[source]
+
+    def grow(self, rows: int) -> None:
+        """Room for more rows; those that are there stay."""
+        for name, (dtype, value) in COLUMNS.items():
+            grown = np.full(rows, value, dtype)
+            grown[: len(self)] = getattr(self, name)
+            if name == "tokens":
+                self._grow_windows(rows)
+            setattr(self, name, grown)
+
+    def arrays(self) -> list[Array]:
+        """All columns."""
+        columns: list[Array] = [getattr(self, name) for name in COLUMNS]
+        return columns if self.recent_RW is None else [*columns, self.recent_RW]
+
+    def _grow_windows(self, rows: int) -> None:
+        if self.recent_RW is not None:
+            grown_RW = np.full((rows, WINDOW), -1, np.int32)
+            grown_RW[: len(self)] = self.recent_RW
+            self.recent_RW = grown_RW

@@ -1,0 +1,56 @@
+"""The draw of the next token: the twin of ``reference.sample``.
+
+The arguments are made once: addresses of the columns and of the logits. A call changes two numbers of them.
+
+Shapes: C rows of logits at once, V symbols, N banned tokens.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pantoum.errors import PantoumError
+from pantoum.kernels.draw_rows import COLUMNS, NOT_FINITE, WINDOW, DrawRows
+from pantoum.kernels.native import library
+from pantoum.kernels.native.embedding import checked_tokens
+from pantoum.kernels.native.library import core
+from pantoum.kernels.native.memory import address, floats, given
+
+__all__ = ["Sampler", "sampler"]
+
+Array = npt.NDArray[Any]
+
+
+class Sampler:
+    """Draws for rows of a batch, from logits in one array."""
+
+    def __init__(self, rows: DrawRows, banned_N: Array, logits_CV: Array) -> None:
+        C, V = logits_CV.shape
+        banned_N = checked_tokens(banned_N, V, "banned_N")
+        self._kept = banned_N, logits_CV, rows.arrays()
+        self._most = C, len(rows)
+        where = {name: floats(getattr(rows, name), name, (len(rows),), np.dtype(dtype))
+                 for name, (dtype, _) in COLUMNS.items()}
+        recent = None if rows.recent_RW is None else address(rows.recent_RW)
+        self._operation, self._arguments = core().operation(
+            "sample", logits=given(logits_CV, "logits_CV", (C, V)), banned=address(banned_N), recent=recent,
+            vocabulary=V, banned_count=len(banned_N), window=WINDOW, **where)
+
+    def draw(self, first: int, count: int) -> None:
+        """One token for each of the rows first .. first + count - 1, from the first ``count`` logits."""
+        assert 0 <= count <= self._most[0] and 0 <= first <= self._most[1] - count
+        arguments = self._arguments
+        arguments.first, arguments.count = first, count
+        status = self._operation(arguments)
+        if status == library.NOT_FINITE:
+            raise PantoumError(NOT_FINITE)
+        if status:
+            core().refuse("sample", status)
+
+
+def sampler(rows: DrawRows, banned_N: Array, logits_CV: Array) -> Sampler:
+    """Draws for these rows from logits that are written to this array before each."""
+    return Sampler(rows, banned_N, logits_CV)

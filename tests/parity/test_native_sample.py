@@ -1,0 +1,84 @@
+"""The draw of the next token: the core beside its twin, on the same logits and the same draws."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+
+from pantoum.errors import PantoumError
+from pantoum.kernels import native, reference
+from pantoum.kernels.draw_rows import DrawRows
+
+NONE = np.zeros(0, np.int32)
+
+
+def rows_of(count: int, random: np.random.Generator) -> DrawRows:
+    """Rows with settings of every kind."""
+    rows = DrawRows(count)
+    for row in range(count):
+        values = {"seed": int(random.integers(2**62)), "stream": row, "position": int(random.integers(2**40)),
+                  "temperature": float(random.choice([0, 0.3, 0.8, 1, 5, 5e-324, 100]))}
+        for name, choices in (("top_k", [1, 2, 40, 2000]), ("top_p", [0.1, 0.25, 0.5, 0.95, 0.999]),
+                              ("min_p", [0.01, 0.2, 1.0]), ("penalty", [0.5, 1.3, 5.0])):
+            if random.random() < 0.4:
+                values[name] = float(random.choice(choices))
+        rows.set(row, **values)
+    return rows
+
+
+def logits_of(kind: str, rows: int, vocab: int, random: np.random.Generator) -> np.ndarray:
+    logits_BV = (random.standard_normal((rows, vocab)) * random.choice([0.1, 1, 5, 40])).astype(np.float32)
+    if kind == "ties":
+        return np.round(logits_BV)
+    if kind == "equal":
+        return np.zeros((rows, vocab), np.float32)
+    if kind == "minus infinities":
+        logits_BV[:, 1::3] = -np.inf
+    return logits_BV
+
+
+@pytest.mark.parametrize("vocab", [1, 2, 9, 98, 700, 5000])
+@pytest.mark.parametrize("kind", ["plain", "ties", "equal", "minus infinities"])
+def test_the_core_draws_as_its_twin(path: str, kind: str, vocab: int) -> None:
+    random = np.random.default_rng(vocab)
+    ours = rows_of(40, random)
+    twins = copy.deepcopy(ours)
+    banned = np.array([0], np.int32) if vocab > 2 else NONE
+    for _ in range(3):
+        logits_BV = logits_of(kind, 40, vocab, random)
+        native.sampler(ours, banned, logits_BV).draw(0, 40)
+        reference.sampler(twins, banned, logits_BV).draw(0, 40)
+        np.testing.assert_array_equal(ours.tokens, twins.tokens)
+        np.testing.assert_allclose(ours.log_probability, twins.log_probability, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(ours.nats, twins.nats, rtol=1e-12, atol=1e-12)
+    for mine, other in zip(ours.arrays()[6:9], twins.arrays()[6:9], strict=True):
+        np.testing.assert_array_equal(mine, other)
+    assert ours.recent_RW is not None and (ours.recent_RW == twins.recent_RW).all()
+
+
+def test_every_path_any_threads_and_any_batch_give_the_same_bits(library: native.Library) -> None:
+    random = np.random.default_rng(1)
+    before, logits_BV = rows_of(61, random), logits_of("plain", 61, 333, random)
+    found = set()
+    for isa in library.paths():
+        library.set_isa(isa)
+        for threads, size in ((1, 61), (2, 61), (1, 1), (2, 7)):
+            library.set_threads(threads)
+            rows = copy.deepcopy(before)
+            for first in range(0, 61, size):
+                count = min(size, 61 - first)
+                native.sampler(rows, NONE, logits_BV[first : first + count]).draw(first, count)
+            found.add(b"".join(array.tobytes() for array in rows.arrays()))
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_scores_that_are_not_finite_are_an_error_of_ours(path: str, bad: float) -> None:
+    logits_BV = np.zeros((2, 20), np.float32)
+    logits_BV[1, 3 if bad > -np.inf or np.isnan(bad) else slice(None)] = bad
+    rows = DrawRows(2)
+    with pytest.raises(PantoumError, match="not finite"):
+        native.sampler(rows, NONE, logits_BV).draw(0, 2)
+    assert rows.written.tolist() == [1, 0]
