@@ -297,6 +297,39 @@ typedef struct {
   int64_t rows, columns;
 } pantoum_adapt_args;
 PANTOUM_API int pantoum_adapt(const pantoum_adapt_args*);
+/* ---- a step of a whole model ----------------------------------------------------------------- */
+/* One layer. Matrices are packed with block = H. */
+typedef struct {
+  const void* input;          /* W_ih, or null: the drive is a row of the table */
+  const void* recurrent;      /* W_hh; gru_before: of r and z; mingru: null */
+  const void* more_recurrent; /* gru_before: of n */
+  const float* drive_bias;    /* [G] */
+  const float* bias;          /* [H], gru: b_n */
+  const float* norm_weight;   /* [H] or null: outputs are not normalised */
+  const float* norm_bias;     /* [H] */
+  float* hidden;              /* [rows, H]: the states, updated in place */
+  float* cell;                /* [rows, H], lstm */
+  int64_t inputs;             /* the first layer: the embedding's width, 0 without one; others: H */
+  int32_t input_precision, recurrent_precision;
+  int32_t residual;           /* the layer's inputs are added to its outputs */
+} pantoum_layer_args;
+
+/* The rows first .. first + count - 1 of a batch read their tokens; their next tokens' logits come out. */
+typedef struct {
+  const pantoum_layer_args* layers; /* [layer_count] */
+  const int32_t* tokens;    /* [rows], each within 0 .. V-1 */
+  const float* table;       /* [V, G]: the first layer's drives, or null */
+  const float* embedding;   /* [V, inputs] or null: tokens are one-hot */
+  const void* head;         /* [V, head_inputs], packed */
+  const float* head_bias;   /* [V] */
+  const void* projection;   /* [head_inputs, H], packed, or null: head_inputs = H */
+  float* logits;            /* [count, V] */
+  int64_t first, count, vocabulary, units, layer_count, head_inputs;
+  int32_t kind;             /* rnn 0, gru 1, gru_before 2, lstm 3, mingru 4 */
+  int32_t head_precision, projection_precision;
+} pantoum_step_args;
+PANTOUM_API int pantoum_step(const pantoum_step_args*);
+
 /* ---- the next token ------------------------------------------------------------------------- */
 /* One draw for each of the rows first .. first + count - 1 of a batch, whose settings and counters are
  * arrays of a value a row. A row that was drawn has its token, the model's own log-probability of it in

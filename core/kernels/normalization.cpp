@@ -5,44 +5,18 @@
 
 #include "../threads.h"
 #include "panels.h"
-#include "reduce.h"
+#include "normalise.h"
 
 namespace pantoum {
 namespace PANTOUM_ISA {
 namespace {
 
-constexpr float kEpsilon = 1e-5f;
 constexpr Long kSmallestPart = 1 << 14;  // floats that are worth waking a thread for
 
 int parts_for(Long floats) { return static_cast<int>(least(64, up(floats, kSmallestPart))); }
 
-// Calls body(first column, lanes) over a row.
-template <class Body>
-void each_chunk(Long width, Body&& body) {
-  for (Long c = 0; c < width; c += kLanes) body(c, static_cast<int>(least(kLanes, width - c)));
-}
-
 void normalise(const pantoum_layer_norm_args& a, Long row) {
-  const float *x = a.x + row * a.units, width = static_cast<float>(a.units);
-  float *normal = a.normal + row * a.units, *y = a.y + row * a.units;
-  F16 sum = zero();
-  each_chunk(a.units, [&](Long c, int n) { sum = sum + load(x + c, n); });
-  const F16 mean = broadcast(sum_lanes(sum) / width);
-  F16 squares = zero();
-  each_chunk(a.units, [&](Long c, int n) {
-    const F16 centred = load(x + c, n) - mean;
-    store(normal + c, centred, n);
-    const F16 own = load(normal + c, n);  // zeros past the row's end
-    squares = fma(own, own, squares);
-  });
-  const float deviation = __builtin_sqrtf(sum_lanes(squares) / width + kEpsilon);
-  a.scale[row] = 1.0f / deviation;
-  const F16 scale = broadcast(a.scale[row]);
-  each_chunk(a.units, [&](Long c, int n) {
-    const F16 own = load(normal + c, n) * scale;
-    store(normal + c, own, n);
-    store(y + c, fma(own, load(a.weight + c, n), load(a.bias + c, n)), n);
-  });
+  a.scale[row] = normalise_row(a.x + row * a.units, a.weight, a.bias, a.units, a.normal + row * a.units, a.y + row * a.units);
 }
 
 // d_x = (d - mean(d) - normal * mean(d * normal)) * scale, d = d_y * weight

@@ -19,6 +19,7 @@ from typing import Any, TypeAlias, overload
 import numpy as np
 
 from pantoum.config import GenerationConfig, SamplingConfig, ScoreConfig
+from pantoum.inference import batch as batches
 from pantoum.inference import score as scoring
 from pantoum.inference.adapt import adapted_to, adapter_of
 from pantoum.inference.alert import peaks_of, threshold
@@ -30,12 +31,13 @@ from pantoum.inference.protocols import SIDE_BY_SIDE, parse_protocol
 from pantoum.inference.score import Score, Scorer
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
+from pantoum.inference.stream import Stream
 from pantoum.report import surprisal
 from pantoum.report.surprisal_page import Page
 from pantoum.report.terminal import Counter
 from pantoum.text.tokenizer import Tokenizer
 
-__all__ = ["Model", "Scores", "Texts", "counting", "listed", "load", "say"]
+__all__ = ["Batch", "Model", "Scores", "Texts", "counting", "listed", "load", "say"]
 
 Texts: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
 """A text file or folder, or several; ``-`` is stdin."""
@@ -52,6 +54,30 @@ class Scores(scoring.Scores):
         page = Page(title, self.by, self.threshold)
         units = [(item.pieces, item.peak, item.alert) for item in self.items]
         return page.begin() + page.rows(units) + page.end(len(self), self.tokens, self.nats)
+
+
+class Batch(batches.Batch):
+    """Streams of a model side by side, each with a prompt, a length and settings of its own. Iterate for the
+    pieces of all of them as they come; any may join or leave meanwhile."""
+
+    def start(
+        self,
+        prompt: str = "",
+        *,
+        length: int = 500,
+        seed: int | None = None,
+        stream: int = 0,
+        state: State | None = None,
+        **sampling: Any,
+    ) -> Stream:
+        """A stream that writes on from a prompt, or from a state; what it writes does not depend on the
+        others."""
+        session = Session(self.model, state)
+        session.feed(prompt)
+        chosen = draw_seed() if seed is None else seed
+        return self.join(
+            session.state, length=length, sampling=SamplingConfig(**sampling), seed=chosen, stream=stream
+        )
 
 
 class Model:
@@ -91,6 +117,11 @@ class Model:
     def session(self, state: State | None = None) -> Session:
         """A stream of text of its own, at its beginning or where a state stands."""
         return Session(self.loaded, state)
+
+    def batch(self) -> Batch:
+        """Streams side by side that come and go: ``batch.start("Once", length=100, seed=1)``, then
+        ``for stream, text in batch``."""
+        return Batch(self.loaded)
 
     @overload
     def generate(

@@ -16,10 +16,21 @@ import numpy.typing as npt
 
 from pantoum.errors import CoreError
 from pantoum.kernels import native, reference
+from pantoum.kernels.draw_rows import DrawRows
 from pantoum.kernels.interface import Array, Kernels, PackedMatrix, State
 from pantoum.kernels.workspace import Workspace
 
-__all__ = ["Array", "Kernels", "PackedMatrix", "State", "Workspace", "backend", "precisions", "without_core"]
+__all__ = [
+    "Array",
+    "DrawRows",
+    "Kernels",
+    "PackedMatrix",
+    "State",
+    "Workspace",
+    "backend",
+    "precisions",
+    "without_core",
+]
 
 
 def backend(dtype: npt.DTypeLike) -> Kernels:

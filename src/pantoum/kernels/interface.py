@@ -16,10 +16,11 @@ from typing import Any, Protocol, TypeAlias
 import numpy.typing as npt
 
 from pantoum.kernels.draw_rows import DrawRows
+from pantoum.kernels.step_model import StepModel
 from pantoum.kernels.workspace import Workspace
 
 __all__ = ["Array", "Kernels", "PackedMatrix", "RecurrentWeight", "Sampler", "Scan", "ScanVJP",
-           "State"]
+           "State", "Stepper"]
 
 Array: TypeAlias = npt.NDArray[Any]
 State: TypeAlias = Array | tuple[Array, Array]
@@ -90,6 +91,15 @@ class Sampler(Protocol):
     def draw(self, first: int, count: int) -> None:
         """One token for each of the rows first .. first + count - 1, from the first ``count`` logits; the
         rows' counters move on."""
+        ...
+
+
+class Stepper(Protocol):
+    """Steps of rows of a batch through a whole model."""
+
+    def step(self, first: int, count: int) -> None:
+        """The model reads the tokens of the rows first .. first + count - 1: their states go on in place, and
+        the first ``count`` logits are those of their next tokens."""
         ...
 
 
@@ -192,6 +202,12 @@ class Kernels(Protocol):
     def adapt(self, parameter_RC: Array, gradient_RC: Array, trained_RC: Array, speed_R: Array,
               back_R: Array) -> None:
         """One step of adapting, in place: parameter + back * (trained - parameter) - speed * gradient."""
+    def stepper(self, model: StepModel, tokens_R: Array, states: Sequence[Array], logits_CV: Array,
+                ) -> Stepper | None:
+        """Steps through this model of tokens [R], states [R,H] and logits [C,V] that live in these arrays;
+        None: this backend reads by scans only."""
+        ...
+
     def sampler(self, rows: DrawRows, banned_N: Array, logits_CV: Array) -> Sampler:
         """Draws for these rows from logits [C,V] that are written to this array before each; tokens of
         ``banned_N`` [N] are never drawn. To be made again when the rows grow."""

@@ -63,7 +63,7 @@ class Cell(Block):
 
     def pack(self, precision: str = "float32") -> PackedCell:
         kernels = backend(self.dtype)
-        weight_ih = kernels.pack(self.parameters["weight_ih"], precision)
+        weight_ih = kernels.pack(self.parameters["weight_ih"], precision, self.gates)
         return PackedCell(self, kernels, weight_ih, self.pack_recurrent(kernels, precision),
                           self.drive_bias(), self.scan_bias())
 

@@ -120,6 +120,11 @@ class PackedLanguageModel:
             return VectorTokens(tokens_TB, model.embedding_VE, None)
         return TableTokens(tokens_TB, model.embedding_VE, table_VG)
 
+    def symbol_table(self) -> Array | None:
+        """The first layer's drive of every symbol [V,G], kept; None where the embedding's rows are read
+        instead, because there are too many symbols."""
+        return self._kept_table(self.model.embedding_VE is None)
+
     def _kept_table(self, many: bool) -> Array | None:
         if self._table_VG is None and (many or self.model.vocab_size <= MOST_KEPT):
             self._table_VG = symbol_drives(self.stack.cells[0], self.model.embedding_VE)

@@ -27,6 +27,7 @@ from pantoum.kernels.native.scan import (
     rnn_scan,
     rnn_scan_vjp,
 )
+from pantoum.kernels.native.step import stepper
 
 __all__ = [
     "Library",
@@ -64,4 +65,5 @@ __all__ = [
     "rnn_scan_vjp",
     "row_squares",
     "sampler",
+    "stepper",
 ]

@@ -51,6 +51,11 @@ ARGUMENTS: dict[str, type[ctypes.Structure]] = {name: _structure(name, fields) f
     "average": "p averaged parameter; l size; f share",
     "row_squares": "p gradient squares; l rows columns; f keep share",
     "adapt": "p parameter gradient trained speed back; l rows columns",
+    "layer": "p input recurrent more_recurrent drive_bias bias norm_weight norm_bias hidden cell; l inputs; "
+             "i input_precision recurrent_precision residual",
+    "step": "p layers tokens table embedding head head_bias projection logits; "
+            "l first count vocabulary units layer_count head_inputs; i kind head_precision "
+            "projection_precision",
     "sample": "p logits banned temperature top_p min_p penalty top_k seed stream position recent written "
               "nats log_probability tokens; l first count vocabulary banned_count window",
 }.items()}
@@ -58,7 +63,7 @@ ARGUMENTS: dict[str, type[ctypes.Structure]] = {name: _structure(name, fields) f
 
 _CELLS = ("rnn", "gru", "gru_before", "lstm", "mingru")
 OPERATIONS: dict[str, str] = {
-    **{name: name for name in ARGUMENTS if not name.startswith("scan")},
+    **{name: name for name in ARGUMENTS if not name.startswith("scan") and name != "layer"},
     **{f"{cell}_scan": "scan" for cell in _CELLS},
     **{f"{cell}_scan_vjp": "scan_vjp" for cell in _CELLS},
 }

@@ -18,6 +18,7 @@ from pantoum.kernels.reference.product import bias_gradient, linear, linear_weig
 from pantoum.kernels.reference.quantize import pack_codes, quantize
 from pantoum.kernels.reference.rnn import rnn_scan, rnn_scan_vjp
 from pantoum.kernels.reference.sample import sampler
+from pantoum.kernels.reference.step import stepper
 
 __all__ = [
     "adamw",
@@ -52,4 +53,5 @@ __all__ = [
     "rnn_scan_vjp",
     "row_squares",
     "sampler",
+    "stepper",
 ]

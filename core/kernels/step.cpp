@@ -1,0 +1,285 @@
+// One token for each row of a batch through a whole model: table or embedding, layers, head.
+//
+// The states are updated in place. With 8 rows a thread, each takes blocks of rows through everything
+// and meets nobody, so that scratch memory is that of a block however many rows there are. With fewer
+// rows the threads share the units: each makes operands of the old states of all layers, they meet,
+// and from there on once a layer, when all of its new state is written. What is cheap (operands of a
+// few rows, normalisation) each thread does for itself. The arithmetic of a row is that of a scan of
+// one step, in the same order: the same bits.
+#include "matrix.h"
+#include "normalise.h"
+#include "scan.h"
+
+#include "../scratch.h"
+
+namespace pantoum {
+namespace PANTOUM_ISA {
+namespace {
+
+constexpr Long kRowsABlock = 80;  // operands of 80 rows, twice, and the panels of a unit stay in the second cache
+
+enum Kind { kRNN, kGRU, kGRUBefore, kLSTM, kMinGRU };
+constexpr int kGatesOf[] = {1, 3, 3, 4, 2};
+
+// How many bytes a thread needs for itself, and all need together, for so many rows.
+struct Places {
+  Layout own, shared;
+  std::size_t inputs, x, states, output[2], z, kept, projected;
+  Long state_bytes;
+
+  Places(const pantoum_step_args& a, Long rows, bool alone) {
+    Long depth = a.units;
+    for (Long l = 0; l < a.layer_count; ++l) depth = depth > a.layers[l].inputs ? depth : a.layers[l].inputs;
+    depth = depth > a.head_inputs ? depth : a.head_inputs;
+    const std::size_t floats = static_cast<std::size_t>(rows * a.units) * sizeof(float);
+    inputs = own.reserve(static_cast<std::size_t>(rows) * sizeof(const float*));
+    x = own.reserve(static_cast<std::size_t>(rows * operand_row<Float32>(depth)));  // float32 rows are the longest
+    state_bytes = rows * operand_row<Float32>(a.units);
+    states = own.reserve(static_cast<std::size_t>((alone ? 1 : a.layer_count) * state_bytes));
+    for (std::size_t& buffer : output) buffer = own.reserve(floats);
+    z = own.reserve(a.kind == kGRUBefore ? floats : 0);
+    Layout& common = alone ? own : shared;
+    kept = common.reserve(a.kind == kGRUBefore ? floats : 0);
+    projected = common.reserve(static_cast<std::size_t>(rows * a.head_inputs) * sizeof(float));
+  }
+};
+
+// What one thread does of some rows.
+class Part {
+ public:
+  Part(const pantoum_step_args& a, const Places& places, Long first, Long rows, int index, int parts, Barrier* barrier,
+       char* own, char* shared)
+      : a_(a), H_(a.units), first_(first), rows_(rows), index_(index), parts_(parts), barrier_(barrier),
+        share_{0, rows, part_of(up(a.units, kPanelColumns), index, parts).begin,
+               part_of(up(a.units, kPanelColumns), index, parts).end, barrier != nullptr},
+        inputs_(reinterpret_cast<const float**>(own + places.inputs)), x_(own + places.x), states_(own + places.states),
+        output_{reinterpret_cast<float*>(own + places.output[0]), reinterpret_cast<float*>(own + places.output[1])},
+        z_(reinterpret_cast<float*>(own + places.z)), kept_(reinterpret_cast<float*>(shared + places.kept)),
+        projected_(reinterpret_cast<float*>(shared + places.projected)), state_bytes_(places.state_bytes) {}
+
+  void run() const {
+    if (barrier_) {
+      for (Long l = 0; l < a_.layer_count; ++l) enter(l);
+      meet();
+    }
+    for (Long r = 0; r < rows_; ++r)
+      inputs_[r] = a_.embedding ? a_.embedding + a_.tokens[first_ + r] * a_.layers[0].inputs : nullptr;
+    for (Long l = 0; l < a_.layer_count; ++l) {
+      if (!barrier_) enter(l);
+      const Matrix input = input_of(l);
+      if (input) input.convert(x_, rows_, [&](Long r) { return inputs_[r]; });
+      advance(l, input);
+      meet();
+      leave(l);
+    }
+    finish();
+  }
+
+ private:
+  Matrix input_of(Long l) const {
+    const pantoum_layer_args& layer = a_.layers[l];
+    return {static_cast<const char*>(layer.input), kGatesOf[a_.kind] * H_, layer.inputs, H_, layer.input_precision};
+  }
+  // gru_before: of r and z.
+  Matrix recurrent_of(Long l) const {
+    const pantoum_layer_args& layer = a_.layers[l];
+    const Long gates = a_.kind == kGRUBefore ? 2 : kGatesOf[a_.kind];
+    return {static_cast<const char*>(layer.recurrent), gates * H_, H_, H_, layer.recurrent_precision};
+  }
+  float* hidden(Long l) const { return a_.layers[l].hidden + first_ * H_; }
+  char* operands(Long l) const { return states_ + (barrier_ ? l * state_bytes_ : 0); }
+  void meet() const {
+    if (barrier_) barrier_->wait(parts_);
+  }
+
+  // The operands of a layer's old states.
+  void enter(Long l) const {
+    const Matrix w = recurrent_of(l);
+    if (w) w.convert(operands(l), rows_, [&](Long r) { return hidden(l) + r * H_; });
+  }
+
+  // What is known of a gate before its product: the input's product and bias, or a row of drives.
+  struct Drive {
+    const float* sums;  // of the input's product, or null
+    const float* bias;  // [G], or with drives: the row
+    Long H;
+    template <class N>
+    F16 at(int gate, Place place, N n, Long sum, const float* row) const {
+      const F16 known = load((row ? row : bias) + gate * H + place.unit, n);
+      return sums ? load(sums + gate * kGateSums + sum) + known : known;
+    }
+  };
+  const float* drives(Long r) const {  // of the first layer's gates
+    return a_.table + a_.tokens[first_ + r] * kGatesOf[a_.kind] * H_;
+  }
+
+  // Calls cell(place, lanes, sums, drive) for every vector of new state: drive(gate) is the gate's.
+  // The product takes `gates` gates of w, the drive those from `from` on.
+  template <class Cell>
+  void each(Long l, const Matrix& input, const Matrix& w, int gates, int from, int known, Cell&& cell) const {
+    alignas(64) float sums[kMostGates * kGateSums];
+    alignas(64) float given[kMostGates * kGateSums];
+    const Long next = up(H_, kPanelColumns), x_row = input ? input.row_bytes() : 0, h_row = w ? w.row_bytes() : 0;
+    const Drive drive{input ? given : nullptr, a_.layers[l].drive_bias, H_};
+    each_tile(share_, [&](Long panel, Long r, int count) {
+      if (input) input.times(panel + from * next, next, known, x_ + r * x_row, count, given + from * kGateSums);
+      if (w) w.times(panel, next, gates, operands(l) + r * h_row, count, sums);
+      each_vector(0, rows_, H_, panel, r, count, [&](Place at, auto n, Long sum) {
+        const float* row = input ? nullptr : drives(at.b);
+        cell(at, n, sums + sum, [&](int gate) { return drive.at(gate, at, n, sum, row); });
+      });
+    });
+  }
+
+  // The new state of a layer.
+  void advance(Long l, const Matrix& input) const {
+    const Matrix w = recurrent_of(l);
+    float* h = hidden(l);
+    auto state = [&](Place at) { return h + at.b * H_ + at.unit; };
+    switch (a_.kind) {
+      case kRNN:
+        return each(l, input, w, 1, 0, 1, [&](Place at, auto n, const float* sums, auto drive) {
+          store(state(at), rnn_cell(load(sums), drive(0)), n);
+        });
+      case kGRU:
+        return each(l, input, w, 3, 0, 3, [&](Place at, auto n, const float* sums, auto drive) {
+          const GruStep s = gru_cell(load(sums), load(sums + kGateSums), load(sums + 2 * kGateSums), drive(0), drive(1),
+                                     drive(2), load(a_.layers[l].bias + at.unit, n), load(state(at), n));
+          store(state(at), s.h, n);
+        });
+      case kGRUBefore: return advance_before(l, input, w);
+      case kLSTM:
+        return each(l, input, w, 4, 0, 4, [&](Place at, auto n, const float* sums, auto drive) {
+          float* c = a_.layers[l].cell + (first_ + at.b) * H_ + at.unit;
+          const F16 sum[4] = {load(sums), load(sums + kGateSums), load(sums + 2 * kGateSums), load(sums + 3 * kGateSums)};
+          const F16 known[4] = {drive(0), drive(1), drive(2), drive(3)};
+          const LstmStep s = lstm_cell(sum, known, load(c, n));
+          store(c, s.c, n);
+          store(state(at), s.h, n);
+        });
+      default:
+        return each(l, input, Matrix{}, 0, 0, 2, [&](Place at, auto n, const float*, auto drive) {
+          store(state(at), mix_cell(sigmoid(drive(0)), load(state(at), n), drive(1)), n);
+        });
+    }
+  }
+
+  // Two products, the second waiting for all units of the first.
+  void advance_before(Long l, const Matrix& input, const Matrix& w) const {
+    float* h = hidden(l);
+    each(l, input, w, 2, 0, 2, [&](Place at, auto n, const float* sums, auto drive) {
+      const Long unit = at.b * H_ + at.unit;
+      const F16 r = gate_cell(load(sums), drive(0));
+      store(z_ + unit, gate_cell(load(sums + kGateSums), drive(1)), n);
+      store(kept_ + unit, r * load(h + unit, n), n);
+    });
+    meet();
+    const Matrix candidate{static_cast<const char*>(a_.layers[l].more_recurrent), H_, H_, H_,
+                           a_.layers[l].recurrent_precision};
+    candidate.convert(operands(l), rows_, [&](Long r) { return kept_ + r * H_; });
+    each(l, input, candidate, 1, 2, 1, [&](Place at, auto n, const float* sums, auto drive) {
+      const Long unit = at.b * H_ + at.unit;
+      store(h + unit, mix_cell(load(z_ + unit, n), load(h + unit, n), tanh(load(sums) + drive(2))), n);
+    });
+  }
+
+  // A layer's outputs become the next one's inputs: normalised, and with its own inputs added.
+  void leave(Long l) const {
+    const pantoum_layer_args& layer = a_.layers[l];
+    for (Long r = 0; r < rows_; ++r) {
+      const float* y = hidden(l) + r * H_;
+      float* out = output_[l % 2] + r * H_;
+      if (layer.norm_weight) {
+        normalise_row(y, layer.norm_weight, layer.norm_bias, H_, out, out);
+        y = out;
+      }
+      if (layer.residual) {
+        add_input(y, inputs_[r], a_.tokens[first_ + r], out);
+        y = out;
+      }
+      inputs_[r] = y;
+    }
+  }
+  // A row of the first layer without an embedding is 1 at its token.
+  void add_input(const float* y, const float* x, Long token, float* out) const {
+    for (Long u = 0; u < H_; ++u) out[u] = y[u] + (x ? x[u] : u == token ? 1.0f : 0.0f);
+  }
+
+  void finish() const {
+    const Long E = a_.head_inputs;
+    const Matrix projection{static_cast<const char*>(a_.projection), E, H_, E, a_.projection_precision};
+    const Matrix head{static_cast<const char*>(a_.head), a_.vocabulary, E, a_.vocabulary, a_.head_precision};
+    if (projection) {
+      projection.convert(x_, rows_, [&](Long r) { return inputs_[r]; });
+      projection.times_all(index_, parts_, x_, rows_, nullptr, projected_);
+      meet();
+      for (Long r = 0; r < rows_; ++r) inputs_[r] = projected_ + r * E;
+    }
+    head.convert(x_, rows_, [&](Long r) { return inputs_[r]; });
+    head.times_all(index_, parts_, x_, rows_, a_.head_bias, a_.logits + (first_ - a_.first) * a_.vocabulary);
+  }
+
+  const pantoum_step_args& a_;
+  const Long H_, first_, rows_;
+  const int index_, parts_;
+  Barrier* const barrier_;
+  const Share share_;
+  const float** const inputs_;  // of the layer at hand, a row each
+  char* const x_;
+  char* const states_;
+  float* const output_[2];
+  float* const z_;
+  float* const kept_;       // r * h
+  float* const projected_;
+  const Long state_bytes_;
+};
+
+int step_together(const pantoum_step_args& a, int most) {
+  const Places places(a, a.count, false);
+  const std::size_t own = (places.own.size() + 127) / 64 * 64;
+  char* memory = thread_scratch(places.shared.size() + own * static_cast<std::size_t>(most));
+  if (!memory) return PANTOUM_OUT_OF_MEMORY;
+  Barrier barrier;
+  auto part = [&](int index, int parts) -> int {
+    char* mine = memory + places.shared.size() + own * static_cast<std::size_t>(index);
+    Part(a, places, a.first, a.count, index, parts, &barrier, mine, memory).run();
+    return PANTOUM_OK;
+  };
+  return run_parts(most, part);
+}
+
+int step_blocks(const pantoum_step_args& a) {
+  const Long threads = thread_count();
+  const Long tasks = least(a.count, up(up(a.count, kRowsABlock), threads) * (a.count < kRowsAThread * threads ? 1 : threads));
+  return run_each(static_cast<int>(tasks), [&](int task) -> int {
+    const Range rows = part_of(a.count, task, static_cast<int>(tasks));
+    const Places places(a, rows.end - rows.begin, true);
+    char* memory = thread_scratch(places.own.size());
+    if (!memory) return PANTOUM_OUT_OF_MEMORY;
+    Part(a, places, a.first + rows.begin, rows.end - rows.begin, 0, 1, nullptr, memory, memory).run();
+    return PANTOUM_OK;
+  });
+}
+
+}  // namespace
+
+int step(const pantoum_step_args& a) {
+  if (a.kind < kRNN || a.kind > kMinGRU || a.layer_count < 1) return PANTOUM_BAD_ARGUMENT;
+  int precisions[] = {a.head_precision, a.projection_precision, 0, 0};
+  for (Long l = 0; l < a.layer_count; ++l) {
+    precisions[2] |= 1 << a.layers[l].input_precision;
+    precisions[3] |= 1 << a.layers[l].recurrent_precision;
+  }
+#ifndef PANTOUM_HAS_BF16
+  const int bf16 = 1 << PANTOUM_BF16;
+  if (((1 << precisions[0] | 1 << precisions[1] | precisions[2] | precisions[3]) & bf16) != 0) return PANTOUM_UNSUPPORTED;
+#endif
+  const Long threads = thread_count(), H = a.units;
+  const Long work = a.count * (a.layer_count * 2 * kGatesOf[a.kind] * H * H + a.vocabulary * a.head_inputs);
+  if (threads > 1 && a.count < kRowsAThread * threads && work >= kSmallestShared)
+    return step_together(a, static_cast<int>(least(threads, up(H, kPanelColumns))));
+  return step_blocks(a);
+}
+
+}  // namespace PANTOUM_ISA
+}  // namespace pantoum

@@ -1,0 +1,191 @@
+"""Streams side by side, a token of each a round; each comes, goes and ends when it likes.
+
+A round, in order: the network reads the last token of every stream and gives the next one's distribution;
+one token a stream is drawn, by settings, seed and number of its own; what can be shown is handed out; a
+stream that met a stop string, the end of its document or its length leaves. The states live in arrays of
+rows which are longer than the batch and grow by doubling; a stream that leaves is replaced by the last
+one. So coming and going costs the others nothing, and with the native core changes none of their bits: a
+stream writes what it would have written alone. NumPy's products may round otherwise in a batch of another
+size.
+
+Shapes: R rows that there is room for, C rows of logits at once, V symbols.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from pantoum.config import SamplingConfig, whole
+from pantoum.inference.loaded_model import LoadedModel
+from pantoum.inference.sample import columns
+from pantoum.inference.state import State
+from pantoum.inference.stream import Alone, Stream
+from pantoum.kernels import DrawRows, backend
+from pantoum.network import state as network_state
+from pantoum.network.stepper import stepper
+
+__all__ = ["Batch", "Piece"]
+
+LOGITS = 1 << 19
+"""Logits that are kept at once: of as many rows as that gives, but of ``FEWEST`` at least."""
+FEWEST = 64
+PLAIN = SamplingConfig()
+
+
+class Piece(NamedTuple):
+    """Some characters of a stream; never a part of a character."""
+
+    stream: Stream
+    text: str
+
+
+class Batch:
+    """Streams of one model side by side. ``rows``: how many there is room for before the arrays grow."""
+
+    def __init__(self, model: LoadedModel, rows: int = 1) -> None:
+        self.model = model
+        whole(rows, "rows")
+        self.rows = DrawRows(rows)
+        self._length_R = np.zeros(rows, np.int64)
+        self._states = network_state.to_arrays(model.network.initial_state(rows))
+        self._streams: list[Stream] = []
+        self._soonest = 0
+        """In so many rounds a stream may come to its length."""
+        self._alone = Alone(model.tokenizer)
+        self._banned_N = np.array(model.banned, np.int32)
+        self._bind()
+
+    def __len__(self) -> int:
+        """How many streams are writing."""
+        return len(self._streams)
+
+    def __iter__(self) -> Iterator[Piece]:
+        """Rounds until no stream is left; streams may join and leave meanwhile."""
+        while self._streams:
+            yield from self.round()
+
+    def join(self, state: State | None = None, *, length: int = 500, sampling: SamplingConfig = PLAIN,
+             seed: int = 0, stream: int = 0) -> Stream:
+        """A stream that goes on from a state, or begins: it writes ``length`` tokens at most, from the random
+        numbers of this seed and stream number."""
+        whole(length, "length", least=0)
+        whole(seed, "seed", least=0, most=2**63 - 1)
+        whole(stream, "stream", least=0, most=2**63 - 1)
+        state = State.start(self.model) if state is None else state
+        layers = network_state.to_arrays(state.layers_for(self.model))
+        last = self.model.border if state.last_token is None else state.last_token
+        row = len(self._streams)
+        if row == len(self.rows):
+            self._grow(2 * row)
+        for array_RH, own in zip(self._states, layers, strict=True):
+            # A document begins: as in training, from zero.
+            array_RH[row] = 0 if last == self.model.eos else own[0]
+        penalised = self.rows.recent_RW is not None
+        self.rows.set(row, tokens=last, position=state.tokens_seen, seed=seed, stream=stream,
+                      **columns(sampling))
+        if penalised != (self.rows.recent_RW is not None):
+            self._bind()
+        self._length_R[row] = length
+        decoder = self.model.tokenizer.decoder(pending=state.pending) if state.pending else None
+        joined = Stream(self, row, sampling.stop, decoder)
+        self._streams.append(joined)
+        self._soonest = min(self._soonest, length) if row else length
+        if not length:
+            self.leave(joined)
+        return joined
+
+    def leave(self, stream: Stream) -> State:
+        """A stream stops writing; the state that it leaves with."""
+        if not stream.ended:
+            self._leave(stream.row)
+        return stream.state
+
+    def round(self) -> list[Piece]:
+        """One token for each stream; what of them can be shown."""
+        streams, count = self._streams, len(self._streams)
+        if not count:
+            return []
+        self._advance(count)
+        tokens: list[int] = self.rows.tokens[:count].tolist()
+        texts: list[str | None] = list(map(self._alone.__getitem__, tokens))
+        ended = self._at_borders(tokens)
+        for row, stream in enumerate(streams):
+            if (stream.careful or texts[row] is None) and row not in ended:
+                texts[row] = stream.take(tokens[row], self.model.tokenizer)
+                if stream.stopped is not None:
+                    ended[row] = stream.stopped
+        for row in self._at_length(count):
+            ended.setdefault(row, None)
+        for row, why in ended.items():
+            streams[row].stopped = why
+            texts[row] = ("" if why == "eos" else texts[row] or "") + streams[row].finish()
+        pieces = [Piece(stream, text) for stream, text in zip(streams, texts, strict=True) if text]
+        for row in sorted(ended, reverse=True):
+            self._leave(row)
+        return pieces
+
+    def state_of(self, row: int, pending: bytes) -> State:
+        """The state in a row, as a value."""
+        layers = tuple(array_RH[row : row + 1].copy() for array_RH in self._states)
+        seen = int(self.rows.position[row])
+        return State(layers, int(self.rows.tokens[row]), seen, pending, self.model.sha256)
+
+    def _advance(self, count: int) -> None:
+        """Read and draw, a chunk of rows at a time; the tokens drawn are those that are read next."""
+        for first in range(0, count, self._chunk):
+            rows = min(self._chunk, count - first)
+            self._stepper.step(first, rows)
+            self._sampler.draw(first, rows)
+
+    def _at_borders(self, tokens: list[int]) -> dict[int, str | None]:
+        """Rows whose document has ended."""
+        eos = self.model.eos
+        if eos is None or eos not in tokens:
+            return {}
+        return {row: "eos" for row, token in enumerate(tokens) if token == eos}
+
+    def _at_length(self, count: int) -> list[int]:
+        """Rows that have written all that they were to."""
+        self._soonest -= 1
+        if self._soonest > 0:
+            return []
+        left_B = self._length_R[:count] - self.rows.written[:count]
+        going_B = left_B[left_B > 0]
+        self._soonest = int(going_B.min()) if going_B.size else 0
+        rows: list[int] = np.flatnonzero(left_B <= 0).tolist()
+        return rows
+
+    def _leave(self, row: int) -> None:
+        """A row is given up; the last one takes its place."""
+        self._streams[row].end()
+        last = len(self._streams) - 1
+        if row != last:
+            for array in (*self._states, self._length_R):
+                array[row] = array[last]
+            self.rows.move(last, row)
+            self._streams[row] = self._streams[last]
+            self._streams[row].row = row
+        self._streams.pop()
+
+    def _grow(self, rows: int) -> None:
+        """Room for more, an array at a time: both copies of one are there together, never of all."""
+        used = len(self._streams)
+        self.rows.grow(rows)
+        for number, array_RH in enumerate(self._states):
+            grown_RH = np.zeros((rows, array_RH.shape[1]), array_RH.dtype)
+            grown_RH[:used] = array_RH
+            self._states[number] = grown_RH
+            del array_RH
+        self._length_R = np.concatenate([self._length_R, np.zeros(rows - used, np.int64)])
+        self._bind()
+
+    def _bind(self) -> None:
+        """The addresses of the arrays, for the calls of a round."""
+        packed, V = self.model.packed, self.model.network.vocab_size
+        self._chunk = min(len(self.rows), max(FEWEST, LOGITS // V))
+        logits_CV = np.empty((self._chunk, V), np.float32)
+        self._stepper = stepper(packed, self.rows.tokens, self._states, logits_CV)
+        self._sampler = backend(np.float32).sampler(self.rows, self._banned_N, logits_CV)

@@ -1,0 +1,126 @@
+"""One stream of a batch as it writes: what of its text can be shown, and why it ended.
+
+A character is only handed out when it is whole: the bytes of one that is not are pending, and belong to
+the state. What may begin a stop string is held back until it is known whether it does; that, the
+penalty's window, the count and the nats belong to the writing, not to the state. A stream whose tokens
+are whole characters and which has no stop strings needs none of this: a batch shows its tokens by
+``Alone``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pantoum.inference.state import State
+from pantoum.text.tokenizer import Decoder, Tokenizer
+
+if TYPE_CHECKING:
+    from pantoum.inference.batch import Batch
+
+__all__ = ["Alone", "Stream"]
+
+
+class Alone(dict[int, "str | None"]):
+    """The text of each token where nothing is pending; None: it leaves something pending, or depends on what
+    was before it. Filled as tokens come."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        super().__init__()
+        self._tokenizer = tokenizer
+
+    def __missing__(self, token: int) -> str | None:
+        decoder = self._tokenizer.decoder()
+        text = decoder.push(token)
+        found = self[token] = None if decoder.pending else text
+        return found
+
+
+class Stream:
+    """A stream of a batch. After its end it keeps what it came to."""
+
+    __slots__ = ("_batch", "_decoder", "_held", "_kept", "_stops", "careful", "row", "stopped")
+
+    def __init__(self, batch: Batch, row: int, stops: tuple[str, ...], decoder: Decoder | None) -> None:
+        self.stopped: str | None = None
+        """Why it ended before its length: ``stop`` or ``eos``."""
+        self.careful = bool(stops) or decoder is not None
+        """Whether its tokens must pass through ``take``."""
+        self.row = row
+        """Its place in the batch while it writes."""
+        self._batch = batch
+        self._stops, self._decoder, self._held = stops, decoder, ""
+        self._kept: tuple[int, float, float, State] | None = None
+
+    def __repr__(self) -> str:
+        return f"<Stream, {'ended' if self.ended else 'writing'} after {self.tokens} tokens>"
+
+    @property
+    def ended(self) -> bool:
+        """Whether it writes no more: it came to its end, or left."""
+        return self._kept is not None
+
+    @property
+    def tokens(self) -> int:
+        """Tokens written."""
+        return int(self._batch.rows.written[self.row]) if self._kept is None else self._kept[0]
+
+    @property
+    def nats(self) -> float:
+        """What the model itself asks for them all, whatever the sampling settings were."""
+        return float(self._batch.rows.nats[self.row]) if self._kept is None else self._kept[1]
+
+    @property
+    def log_probability(self) -> float:
+        """What the model itself gave the last token, in nats."""
+        if self._kept is None:
+            return float(self._batch.rows.log_probability[self.row])
+        return self._kept[2]
+
+    @property
+    def state(self) -> State:
+        """Where it stands: the last token drawn is still unread."""
+        return self._batch.state_of(self.row, self.pending) if self._kept is None else self._kept[3]
+
+    @property
+    def pending(self) -> bytes:
+        """The bytes of a character that is not whole yet."""
+        return b"" if self._decoder is None else self._decoder.pending
+
+    def end(self) -> None:
+        """It leaves its row; what it came to is kept."""
+        self._kept = self.tokens, self.nats, self.log_probability, self.state
+
+    def take(self, token: int, tokenizer: Tokenizer) -> str:
+        """What can be shown after a token; ``stopped`` says when a stop string is complete."""
+        if self._decoder is None:
+            self._decoder = tokenizer.decoder()
+        self._held += self._decoder.push(token)
+        size = self._unstopped() if self._stops else len(self._held)
+        if not self._decoder.pending:
+            self._decoder = None
+        self.careful = bool(self._stops) or self._decoder is not None
+        return self._show(size)
+
+    def finish(self) -> str:
+        """Nothing more will come: what was held back in case it began a stop string."""
+        return self._show(len(self._held))
+
+    def _unstopped(self) -> int:
+        """How many held characters cannot be part of a stop string; notes a stop string that is complete."""
+        # The one that is complete first counts, so that it does not matter how the text is cut into tokens.
+        found = [(at + len(stop), at) for stop in self._stops if (at := self._held.find(stop)) >= 0]
+        if found:
+            self.stopped = "stop"
+            self._held = self._held[: min(found)[1]]
+            return len(self._held)
+        begun = 0
+        for stop in self._stops:
+            for size in range(min(len(stop) - 1, len(self._held)), begun, -1):
+                if self._held.endswith(stop[:size]):
+                    begun = size
+                    break
+        return len(self._held) - begun
+
+    def _show(self, size: int) -> str:
+        shown, self._held = self._held[:size], self._held[size:]
+        return shown

@@ -1,0 +1,119 @@
+"""One token for each row of a batch through a whole model, in one call of the core.
+
+The description of the model becomes the core's structs once, with every address in them; a call changes
+two numbers. There is no twin in NumPy: without the core, ``network.stepper`` reads by scans of one step,
+which give the same bits as this.
+
+Shapes: R rows that there is room for, C rows of logits, V symbols, E inputs, H units, G gate rows.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pantoum.errors import CoreError
+from pantoum.kernels.native.arguments import ARGUMENTS
+from pantoum.kernels.native.library import core
+from pantoum.kernels.native.memory import floats, given
+from pantoum.kernels.native.product import number_of
+from pantoum.kernels.native.scan import GATES
+from pantoum.kernels.step_model import StepLayer, StepModel
+
+__all__ = ["Stepper", "stepper"]
+
+Array = npt.NDArray[Any]
+KINDS = {"rnn": 0, "gru": 1, "gru_before": 2, "lstm": 3, "mingru": 4}
+INT32 = np.dtype(np.int32)
+
+
+class Stepper:
+    """Steps of rows of a batch: tokens in, states on in place, logits out."""
+
+    def __init__(self, model: StepModel, tokens_R: Array, states: Sequence[Array], logits_CV: Array) -> None:
+        (C, V), R, H = logits_CV.shape, len(tokens_R), model.units
+        each = 2 if model.kind == "lstm" else 1
+        if len(states) != each * len(model.layers):
+            raise CoreError(f"{len(states)} arrays of states for {len(model.layers)} layers of "
+                            f"{model.kind}: give {each} a layer")
+        self._kept = model, tokens_R, list(states), logits_CV
+        self._most = C, R
+        self._vocabulary, self._tokens_R = V, tokens_R
+        layers = (ARGUMENTS["layer"] * len(model.layers))()
+        for number, layer in enumerate(model.layers):
+            own = [floats(array, "state", (R, H)) for array in states[each * number : each * (number + 1)]]
+            layers[number] = _layer(model, layer, own)
+        self._layers = layers
+        head, projection = model.head, model.projection
+        _check(head, (V, head.shape[1]), V)
+        if projection is not None:
+            _check(projection, (head.shape[1], H), head.shape[1])
+        self._operation, self._arguments = core().operation(
+            "step", layers=ctypes.addressof(layers), tokens=floats(tokens_R, "tokens_R", (R,), INT32),
+            table=_where(model.table_VG, (V, GATES[model.kind] * H)),
+            embedding=_where(model.embedding_VE, (V, -1)), head=head.panels(False),
+            head_bias=given(model.head_bias_V, "head_bias_V", (V,)),
+            projection=None if projection is None else projection.panels(False),
+            logits=floats(logits_CV, "logits_CV", (C, V)), vocabulary=V, units=H,
+            layer_count=len(model.layers), head_inputs=head.shape[1], kind=KINDS[model.kind],
+            head_precision=number_of(head.precision),
+            projection_precision=0 if projection is None else number_of(projection.precision))
+
+    def step(self, first: int, count: int) -> None:
+        """Let the model read the tokens of the rows first .. first + count - 1; their next tokens' logits are
+        the first ``count`` rows. The tokens are this model's own, which is not looked at here."""
+        assert 0 <= count <= self._most[0] and 0 <= first <= self._most[1] - count
+        arguments = self._arguments
+        arguments.first, arguments.count = first, count
+        status = self._operation(arguments)
+        if status:
+            core().refuse("step", status)
+
+
+def stepper(model: StepModel, tokens_R: Array, states: Sequence[Array], logits_CV: Array) -> Stepper:
+    """Steps through this model of tokens and states in these arrays."""
+    return Stepper(model, tokens_R, states, logits_CV)
+
+
+def _layer(model: StepModel, layer: StepLayer, states: Sequence[int]) -> ctypes.Structure:
+    H, kind = model.units, model.kind
+    G = GATES[kind] * H
+    weight, matrices = layer.weight_ih, layer.weight_hh if isinstance(layer.weight_hh, tuple) else (
+        layer.weight_hh,)
+    if weight is not None:
+        _check(weight, (G, weight.shape[1]), H)
+    recurrent = [matrix for matrix in matrices if matrix is not None]
+    for matrix, rows in zip(recurrent, (2 * H, H) if kind == "gru_before" else (G,), strict=False):
+        _check(matrix, (rows, H), H)
+    addresses = [matrix.panels(False) for matrix in recurrent] + [None, None]
+    norm_weight, norm_bias = (None, None) if layer.norm is None else layer.norm
+    return ARGUMENTS["layer"](
+        input=None if weight is None else weight.panels(False), recurrent=addresses[0],
+        more_recurrent=addresses[1] if kind == "gru_before" else None,
+        drive_bias=given(layer.drive_bias_G, "drive_bias_G", (G,)),
+        bias=_where(layer.scan_bias_H, (H,)), norm_weight=_where(norm_weight, (H,)),
+        norm_bias=_where(norm_bias, (H,)), hidden=states[0], cell=states[1] if len(states) > 1 else None,
+        inputs=0 if weight is None and model.embedding_VE is None else (
+            model.embedding_VE.shape[1] if weight is None and model.embedding_VE is not None
+            else weight.shape[1]),
+        input_precision=0 if weight is None else number_of(weight.precision),
+        recurrent_precision=number_of(recurrent[0].precision) if recurrent else 0, residual=layer.residual)
+
+
+def _check(matrix: Any, shape: tuple[int, int], block: int) -> None:
+    if matrix.shape != shape or matrix.block != block:
+        raise CoreError(f"a matrix is {matrix.shape} in blocks of {matrix.block}: the step takes {shape} in "
+                        f"blocks of {block}; pack it with gates={shape[0] // block}")
+
+
+def _where(array: Array | None, shape: tuple[int, ...]) -> int | None:
+    if array is None:
+        return None
+    return given(array, "an array of the model", tuple(
+        size if size >= 0 else array.shape[axis] for axis, size in enumerate(shape)))
+
+

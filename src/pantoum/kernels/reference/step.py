@@ -1,0 +1,18 @@
+"""A step of a whole model at once: NumPy has none, since a product a layer is all that it could do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy.typing as npt
+
+from pantoum.kernels.step_model import StepModel
+
+__all__ = ["stepper"]
+
+Array = npt.NDArray[Any]
+
+
+def stepper(model: StepModel, tokens_R: Array, states: Sequence[Array], logits_CV: Array) -> None:
+    """None: read by scans of one step."""

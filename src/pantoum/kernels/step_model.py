@@ -1,0 +1,50 @@
+"""What a single step through a whole model needs to know of it: matrices ready for products, biases, tables.
+
+``network.stepper`` describes a packed model so; a backend that has a stepper reads the description once and
+keeps what it needs of it.
+
+Shapes: V symbols, E embedding, H units, G gate rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+
+__all__ = ["StepLayer", "StepModel"]
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class StepLayer:
+    """One layer."""
+
+    weight_ih: Any
+    """A packed matrix of blocks of H rows; None: the drives come from the model's table."""
+    weight_hh: Any
+    """As the scans take it: one packed matrix, a pair, or None."""
+    drive_bias_G: Array
+    scan_bias_H: Array | None
+    norm: tuple[Array, Array] | None
+    """Weight and bias of the normalisation of its outputs."""
+    residual: bool
+    """Whether its inputs are added to its outputs."""
+
+
+@dataclass(frozen=True)
+class StepModel:
+    """The whole model."""
+
+    kind: str
+    """The kernels' name of the cell."""
+    units: int
+    layers: tuple[StepLayer, ...]
+    table_VG: Array | None
+    """The first layer's drive of each symbol, or None: its inputs are rows of the embedding."""
+    embedding_VE: Array | None
+    head: Any
+    head_bias_V: Array
+    projection: Any

@@ -1,0 +1,205 @@
+"""Streams side by side: whatever the others do, each writes what it would have written alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pantoum import kernels
+from pantoum.config import SamplingConfig
+from pantoum.errors import SettingError, StateError
+from pantoum.inference.batch import Batch
+from pantoum.inference.loaded_model import LoadedModel
+from pantoum.inference.session import Session
+from pantoum.inference.state import State
+from pantoum.inference.stream import Alone, Stream
+
+Make = Callable[..., LoadedModel]
+SAMPLINGS = [
+    SamplingConfig(temperature=1.0),
+    SamplingConfig(greedy=True),
+    SamplingConfig(temperature=1.3, top_k=7, repetition_penalty=1.5),
+    SamplingConfig(temperature=1.0, top_p=0.8, min_p=0.02, stop=("an", " t")),
+]
+DEEDS = ["join", "join", "round", "round", "leave", "fork", "restore", "rewind"]
+PROMPTS = ["", "The cat", "The cat sat on the mat.\nA dog"]
+
+
+def prompted(model: LoadedModel, prompt: str) -> State:
+    session = Session(model)
+    session.feed(prompt)
+    return session.state
+
+
+class Record:
+    """A stream, what it was asked for, and what came of it so far."""
+
+    def __init__(self, batch: Batch, asked: dict[str, Any], state: State) -> None:
+        self.asked, self.state = asked, state
+        self.stream = batch.join(state, **asked)
+        self.text, self.log_probabilities = "", list[float]()
+
+    def alone(self, model: LoadedModel) -> Record:
+        """The same in a batch of its own."""
+        batch = Batch(model)
+        other = Record(batch, self.asked, self.state)
+        while len(batch) and len(other.log_probabilities) < len(self.log_probabilities):
+            take_round(batch, [other])
+        return other
+
+
+def take_round(batch: Batch, records: list[Record]) -> None:
+    writing = [record for record in records if not record.stream.ended]
+    by = {record.stream: record for record in writing}
+    for stream, text in batch.round():
+        by[stream].text += text
+    for record in writing:
+        record.log_probabilities.append(record.stream.log_probability)
+
+
+def check_any_schedule(model: LoadedModel, data: st.DataObject) -> None:
+    batch, records = Batch(model), list[Record]()
+    for _ in range(data.draw(st.integers(1, 12))):
+        deed = data.draw(st.sampled_from(DEEDS))
+        writing = [record for record in records if not record.stream.ended]
+        if deed == "join" or not writing:
+            state = prompted(model, data.draw(st.sampled_from(PROMPTS)))
+            asked = {"length": data.draw(st.integers(0, 12)),
+                     "sampling": data.draw(st.sampled_from(SAMPLINGS)),
+                     "seed": data.draw(st.integers(0, 3)), "stream": data.draw(st.integers(0, 2))}
+            records.append(Record(batch, asked, state))
+        elif deed == "round":
+            for _ in range(data.draw(st.integers(1, 4))):
+                take_round(batch, records)
+        else:
+            record = data.draw(st.sampled_from(writing))
+            state = record.stream.state
+            if deed != "fork":
+                assert batch.leave(record.stream) == state
+            if deed == "restore":  # saved, and gone on with later
+                records.append(Record(batch, record.asked, State.from_bytes(bytes(state))))
+            elif deed in ("fork", "rewind"):
+                records.append(Record(batch, record.asked, state if deed == "fork" else record.state))
+    take_round(batch, records)
+    for record in records:
+        other = record.alone(model)
+        assert record.log_probabilities == other.log_probabilities
+        assert record.text == other.text and record.stream.state == other.stream.state
+        assert (record.stream.tokens, record.stream.nats) == (other.stream.tokens, other.stream.nats)
+
+
+@given(data=st.data())
+@settings(max_examples=25, deadline=None)
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.skipif(kernels.without_core() is not None, reason="promised by the native core")
+def test_any_schedule_gives_each_stream_what_it_would_write_alone(
+    make: Make, precision: str, data: st.DataObject
+) -> None:
+    kind = data.draw(st.sampled_from(["bytes", "characters", "words", "words:whitespace"]))
+    cell = data.draw(st.sampled_from(["gru", "lstm", "gru-before"]))
+    model = make(kind, data.draw(st.sampled_from([None, "lines"])), cell)
+    model.__dict__["packed"] = model.network.pack(precision)
+    check_any_schedule(model, data)
+
+
+@pytest.mark.parametrize("kind", ["bytes", "characters", "words:whitespace"])
+def test_numpy_repeats_itself_and_agrees_with_the_core_to_rounding(
+    make: Make, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """NumPy promises the same command the same result; its batches agree with single streams to rounding."""
+
+    def written() -> list[tuple[str, float]]:
+        batch = Batch(make(kind))
+        state = prompted(batch.model, "The cat")
+        records = [Record(batch, {"length": 12 + k, "sampling": SAMPLINGS[k % 4], "seed": k}, state)
+                   for k in range(6)]
+        while len(batch):
+            take_round(batch, records)
+        return [(record.text, record.stream.nats) for record in records]
+
+    expected = written()
+    monkeypatch.setenv("PANTOUM_ISA", "numpy")
+    once, again = written(), written()
+    assert once == again
+    assert [text for text, _ in once] == [text for text, _ in expected]
+    np.testing.assert_allclose([nats for _, nats in once], [nats for _, nats in expected], rtol=1e-4)
+
+
+def test_streams_are_many_and_the_arrays_grow(characters: LoadedModel) -> None:
+    batch, state = Batch(characters), prompted(characters, "The cat")
+    streams = [batch.join(state, length=5 + k % 7, seed=2, stream=k) for k in range(150)]
+    text: dict[Stream, str] = dict.fromkeys(streams, "")
+    for stream, piece in batch:
+        text[stream] += piece
+    assert len(batch) == 0 and batch.round() == []
+    assert [len(text[stream]) for stream in streams] == [5 + k % 7 for k in range(150)]
+    alone = Batch(characters)
+    other = alone.join(state, length=5 + 149 % 7, seed=2, stream=149)
+    assert "".join(piece for _, piece in alone) == text[streams[149]]
+    assert other.state == streams[149].state
+
+
+def test_rows_in_chunks_are_rows(characters: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def written() -> list[str]:
+        batch = Batch(characters, 9)
+        streams = [batch.join(length=10, seed=1, stream=k) for k in range(9)]
+        return ["".join(piece for stream, piece in pieces if stream is one)
+                for pieces in [list(batch)] for one in streams]
+
+    expected = written()
+    monkeypatch.setattr("pantoum.inference.batch.LOGITS", 1)
+    monkeypatch.setattr("pantoum.inference.batch.FEWEST", 4)
+    assert written() == expected
+
+
+def test_a_stream_may_join_and_leave_while_the_batch_is_read(characters: LoadedModel) -> None:
+    batch = Batch(characters)
+    first = batch.join(length=50, seed=1)
+    late: Stream | None = None
+    for stream, _ in batch:
+        if stream is first and first.tokens == 10:
+            late = batch.join(length=5, seed=2)
+        if late is not None and late.ended:
+            batch.leave(first)
+    assert late is not None and late.tokens == 5 and first.tokens == 15
+    assert first.ended and first.stopped is None and batch.leave(first) == first.state
+    assert repr(first) == "<Stream, ended after 15 tokens>"
+
+
+def test_what_may_begin_a_stop_string_is_held_back(characters: LoadedModel) -> None:
+    stream = Stream(Batch(characters), 0, ("aan",), None)
+    tokens = characters.tokenizer.encode("aaan").tolist()
+    assert [stream.take(token, characters.tokenizer) for token in tokens] == ["", "", "a", ""]
+    assert stream.stopped == "stop" and stream.finish() == ""
+
+
+def test_tokens_alone_are_their_text_or_none(make: Make) -> None:
+    alone = Alone(make("bytes").tokenizer)
+    assert (alone[ord("a") + 1], alone[0xC3 + 1], alone[0xFF + 1]) == ("a", None, "\ufffd")
+    assert Alone(make("words:whitespace").tokenizer)[5] is None
+
+
+@pytest.mark.parametrize(("wrong", "message"), [
+    ({"length": -1}, "length is -1"),
+    ({"seed": -1}, "seed is -1"),
+    ({"stream": -1}, "stream is -1"),
+])
+def test_what_cannot_be_asked_is_refused(
+    characters: LoadedModel, wrong: dict[str, int], message: str
+) -> None:
+    with pytest.raises(SettingError, match=message):
+        Batch(characters).join(**wrong)  # type: ignore[arg-type]
+
+
+def test_another_models_state_is_refused_and_harms_nobody(characters: LoadedModel) -> None:
+    batch = Batch(characters)
+    one = batch.join(length=3)
+    foreign = State(one.state.layers, 1, 0, b"", "cd" * 32)
+    with pytest.raises(StateError, match="belongs to the model"):
+        batch.join(foreign)
+    assert len("".join(text for _, text in batch)) == 3
