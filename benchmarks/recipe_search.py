@@ -57,6 +57,8 @@ class Experiment:
     steps: int = 64
     """Time steps of an update, T."""
     rate: float = 4e-3
+    rounds: int = 4
+    """Of Newton-Schulz, an update."""
     muon_times: float = 5.0
     """Muon's rate as a multiple."""
     decay: float = 0.4
@@ -78,6 +80,7 @@ TEN = Experiment(minutes=10, hidden=640, embedding=208, rate=3.1e-3)
 EXPERIMENTS: dict[str, Experiment] = {
     "1 adamw": replace(ONE, optimizer="adamw", rate=4.4e-3),
     "1 muon": ONE,
+    "1 muon 5 rounds": replace(ONE, rounds=5),
     "1 muon rate 6e-3": replace(ONE, rate=6e-3),
     "1 muon 256": replace(ONE, hidden=256, embedding=96),
     "1 muon 384": replace(ONE, hidden=384, embedding=128),
@@ -130,7 +133,7 @@ def rounds(each: Experiment) -> float:
     for side, other in sizes:
         m, n = min(side, other), max(side, other)
         products += 1.5 * n * m * m + 0.5 * m**3
-    return 2.0 * MUON_COST * GATES[each.cell] * len(NEWTON_SCHULZ) * products
+    return 2.0 * MUON_COST * GATES[each.cell] * each.rounds * products
 
 
 def updates(each: Experiment, vocab_size: int) -> int:
@@ -150,7 +153,7 @@ def run(each: Experiment, train: Any, valid: Any, tokenizer: Any) -> dict[str, A
     model = LanguageModel.from_config(shape(each), vocab_size, each.seed)
     optimizer = (AdamW(model.parameters, each.weight_decay) if each.optimizer == "adamw" else
                  Muon(model.parameters, each.weight_decay, GATES[each.cell], precision,
-                      times=each.muon_times))
+                      times=each.muon_times, coefficients=NEWTON_SCHULZ[:1] * each.rounds))
     count = updates(each, vocab_size)
     average = 1.0 - 1.0 / max(10.0, each.average * count)
     backend = LocalBackend(model, optimizer, seed=each.seed, average=average, precision=precision)

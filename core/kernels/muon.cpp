@@ -34,6 +34,7 @@ class Block {
         n_(turned_ ? depth_ : rows_), m_(turned_ ? rows_ : depth_), row_(operand_row<P>(m_)) {}
 
   int update() {
+    if (n_ == 0 || m_ == 0) return PANTOUM_OK;
     Layout layout;
     const Long panels = up(m_, kPanelColumns) * steps_of<P>(n_) * static_cast<Long>(kStepBytes);
     const std::size_t floats = sizeof(float), square = static_cast<std::size_t>(m_ * m_) * floats;
@@ -74,20 +75,22 @@ class Block {
       total += static_cast<double>(sum_lanes(sum));
     }
     const float norm = static_cast<float>(__builtin_sqrt(total));
-    scale(1.0f / (norm > kSmallestNorm ? norm : kSmallestNorm));
+    const F16 by = broadcast(1.0f / (norm > kSmallestNorm ? norm : kSmallestNorm));
+    each_vector(n_ * m_, [&](Long i, int n) { store(y_ + i, load(y_ + i, n) * by, n); });
   }
 
   // y <- a y + y (b G + c G^2) with G = y^T y.
   void round(const float* abc) {
     pack(y_, n_);
-    symmetric(n_, gram_);
+    symmetric(n_, gram_, [](Long, int) {});
     pack(gram_, m_);
-    symmetric(m_, mix_);
-    const F16 b = broadcast(abc[1]), c = broadcast(abc[2]);
-    each_vector(m_ * m_, [&](Long i, int n) { store(mix_ + i, fma(load(mix_ + i, n), c, load(gram_ + i, n) * b), n); });
+    const F16 a = broadcast(abc[0]), b = broadcast(abc[1]), c = broadcast(abc[2]);
+    symmetric(m_, mix_, [&](Long i, int n) { store(mix_ + i, fma(load(mix_ + i, n), c, load(gram_ + i, n) * b), n); });
     pack(mix_, m_);
-    for (Long r = 0; r < n_; ++r) convert_row<P>(operand_ + r * row_, y_ + r * m_, m_);
-    scale(abc[0]);
+    for (Long r = 0; r < n_; ++r) {
+      convert_row<P>(operand_ + r * row_, y_ + r * m_, m_);
+      each_vector(m_, [&](Long k, int n) { store(y_ + r * m_ + k, load(y_ + r * m_ + k, n) * a, n); });
+    }
     const Long steps = steps_of<P>(m_), bytes = steps * static_cast<Long>(kStepBytes);
     for (Long c0 = 0; c0 < m_; c0 += kPanelColumns)
       for (Long r = 0; r < n_;) {
@@ -106,22 +109,22 @@ class Block {
       pack_steps(P{}, to, x + c, m_, depth, least(kPanelColumns, m_ - c));
   }
 
-  // out = x^T x of what the panels hold: the upper half, and its mirror image.
-  void symmetric(Long depth, float* out) {
+  // out = x^T x of what the panels hold: the upper half, each of its corners finished (`finish(at, n)`: n elements)
+  // while it is at hand, and its mirror image.
+  template <class Finish>
+  void symmetric(Long depth, float* out, Finish&& finish) {
     const Long steps = steps_of<P>(depth), bytes = steps * static_cast<Long>(kStepBytes);
     for (Long k = 0; k < m_; k += kPanelColumns)
       for (Long g = 0; g <= k; g += kPanelColumns) {
         const Long high = least(kPanelColumns, m_ - g), wide = least(kPanelColumns, m_ - k);
         corner<P>(panels_ + g / kPanelColumns * bytes, panels_ + k / kPanelColumns * bytes, steps, out + g * m_ + k, m_,
                   high, wide, false);
+        for (Long i = 0; i < high; ++i)
+          for (int v = 0; v < kPanelVectors && lanes(wide, v) > 0; ++v)
+            finish((g + i) * m_ + k + v * kLanes, lanes(wide, v));
         for (Long i = 0; g < k && i < wide; ++i)
           for (Long j = 0; j < high; ++j) out[(k + i) * m_ + g + j] = out[(g + j) * m_ + k + i];
       }
-  }
-
-  void scale(float factor) {
-    const F16 by = broadcast(factor);
-    each_vector(n_ * m_, [&](Long i, int n) { store(y_ + i, load(y_ + i, n) * by, n); });
   }
 
   void apply() {

@@ -21,6 +21,7 @@ std::uint64_t some(int caller) {
   between(4, 30, 70, draw, hash);
   update(40001, draw, hash);
   adapting(70, 600, draw, hash);
+  orthogonal(70, 60, PANTOUM_FLOAT32, draw, hash);
   return hash.value;
 }
 

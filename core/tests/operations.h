@@ -201,6 +201,19 @@ inline void update(Long size, Draw& draw, Hash& hash) {
   for (Floats* f : {&parameter, &first, &second, &averaged}) f->add_to(hash);
 }
 
+// Muon over two blocks of one size, high, wide or square.
+inline void orthogonal(Long rows, Long depth, int precision, Draw& draw, Hash& hash) {
+  const Long size = rows * depth, sizes[] = {rows, depth, rows, depth};
+  Floats parameter(2 * size, draw, 1.0f), gradient(2 * size, draw, 1.0f), momentum(2 * size, draw, 1.0f);
+  float* const parameters[] = {parameter.data(), parameter.data() + size};
+  const float* const gradients[] = {gradient.read(), gradient.read() + size};
+  float* const momenta[] = {momentum.data(), momentum.data() + size};
+  const float rates[] = {0.1f, 0.2f}, abc[] = {3.4445f, -4.775f, 2.0315f, 2.0f, -1.5f, 0.5f};
+  const pantoum_muon_args muon{parameters, gradients, momenta, sizes, rates, abc, 2, 2, 0.9f, 0.1f, 0.99f, precision};
+  must(pantoum_muon(&muon), "muon");
+  for (Floats* f : {&parameter, &momentum}) f->add_to(hash);
+}
+
 // The sums that adapting divides by, and its step.
 inline void adapting(Long rows, Long columns, Draw& draw, Hash& hash) {
   const Long size = rows * columns;

@@ -94,6 +94,7 @@ def test_a_plan_says_what_and_why_and_leaves_nothing(
     )
     found = json.loads(run("train", text, "--plan", "--steps", 100, "--json").out)
     assert found["budget"] == "100 steps" and found["reasons"] and found["chosen"]["model"]["cell"]
+    assert found["expected"]["nats_per_token"] > 0.0
     assert list(tmp_path.iterdir()) == []
 
 

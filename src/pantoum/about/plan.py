@@ -16,6 +16,9 @@ from pantoum.config import TrainSettings
 from pantoum.network import LanguageModel
 from pantoum.training.begin import choose_recipe, prepare_texts, read_source
 from pantoum.training.budget import DEFAULT_MINUTES, Budget, Clock
+from pantoum.training.forecast import Forecast, forecast
+from pantoum.training.pace import USABLE
+from pantoum.training.recipe import work
 
 __all__ = ["Plan", "make_plan"]
 
@@ -33,11 +36,14 @@ class Plan:
     parameters: int
     chosen: Mapping[str, Any]
     reasons: tuple[str, ...]
+    expected: Forecast | None
+    """The held-out loss; ``None`` where nothing is held out."""
 
     def to_dict(self) -> dict[str, Any]:
         """The answer of ``train --plan --json``."""
         plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return {**plain, "chosen": dict(self.chosen), "reasons": list(self.reasons)}
+        return {**plain, "chosen": dict(self.chosen), "reasons": list(self.reasons),
+                "expected": None if self.expected is None else self.expected.to_dict()}
 
     def __str__(self) -> str:
         rows = [
@@ -48,6 +54,7 @@ class Plan:
             *((name, str(value)) for name, value in self.chosen.items() if not isinstance(value, Mapping)),
             *(("model." + name, str(value)) for name, value in self.chosen["model"].items()),
             *(("because", reason) for reason in self.reasons),
+            ("expect", "no figure: nothing is held out" if self.expected is None else str(self.expected)),
         ]
         return "\n".join(f"{name:<22}{value}" for name, value in rows)
 
@@ -58,8 +65,10 @@ def make_plan(settings: TrainSettings, texts: Sequence[str]) -> Plan:
     budget = Budget.asked(settings) or Budget("minutes", DEFAULT_MINUTES)
     with tempfile.TemporaryDirectory(prefix="pantoum-") as folder:
         prepared = prepare_texts(settings, texts, Path(folder), source)
-        recipe, _ = choose_recipe(settings, prepared, budget, clock, source)
+        recipe, tokens_per_second = choose_recipe(settings, prepared, budget, clock, source)
         vocab_size = prepared.tokenizer.vocab_size
+        tokens = {"minutes": 60.0 * USABLE * tokens_per_second, "steps": recipe.batch_size * recipe.seq_len,
+                  "epochs": prepared.train.count}[budget.kind] * budget.amount
         return Plan(
             budget=str(budget),
             kind=prepared.tokenizer.kind,
@@ -69,4 +78,5 @@ def make_plan(settings: TrainSettings, texts: Sequence[str]) -> Plan:
             parameters=LanguageModel.from_config(recipe.model, vocab_size, seed=None).num_parameters,
             chosen=recipe.spec(),
             reasons=recipe.reasons,
+            expected=forecast(prepared, 6.0 * work(recipe.model, vocab_size) * tokens),
         )

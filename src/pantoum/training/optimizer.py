@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from pantoum import kernels
 from pantoum.config import OPTIMIZERS, one_of
+from pantoum.kernels.reference.muon import NEWTON_SCHULZ, Coefficients
 
 __all__ = ["AdamW", "Muon", "Optimizer", "make_optimizer"]
 
@@ -75,8 +76,9 @@ class Muon:
     """Muon for the maps of the stack, AdamW for everything else, at rates that go together."""
 
     def __init__(self, parameters: Mapping[str, Array], weight_decay: float, gates: int,
-                 precision: str, *, times: float = MUON_RATE) -> None:
-        self._times = times
+                 precision: str, *, times: float = MUON_RATE, coefficients: Coefficients = NEWTON_SCHULZ,
+                 ) -> None:
+        self._times, self._coefficients = times, coefficients
         self._maps = {name: array for name, array in parameters.items() if _is_map(name, parameters)}
         rest = {name: array for name, array in parameters.items() if name not in self._maps}
         self._rest = AdamW(rest, weight_decay)
@@ -99,7 +101,7 @@ class Muon:
         self._kernels.muon(list(self._maps.values()), [gradients[name] for name in self._maps],
                            list(self._momentum.values()), [self._gates] * len(self._maps),
                            rate=self._times * rate, momentum=MOMENTUM, weight_decay=self._decay,
-                           factor=factor, precision=self._precision)
+                           factor=factor, coefficients=self._coefficients, precision=self._precision)
 
     def arrays(self) -> dict[str, Array]:
         """``momentum.NAME`` of the maps, and those of AdamW."""

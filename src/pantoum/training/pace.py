@@ -20,7 +20,7 @@ from pantoum.data.prepare import Prepared
 from pantoum.training.assembly import make_backend, make_batches
 from pantoum.training.recipe import Outlook, Recipe, choose, work
 
-__all__ = ["MOST_SECONDS", "MOST_SHARE", "chosen_by_pace", "operations_a_second"]
+__all__ = ["MOST_SECONDS", "MOST_SHARE", "USABLE", "chosen_by_pace", "operations_a_second"]
 
 MOST_SECONDS, MOST_SHARE = 5.0, 0.03
 UPDATES = 4

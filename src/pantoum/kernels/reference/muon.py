@@ -22,9 +22,9 @@ __all__ = ["NEWTON_SCHULZ", "SMALLEST_NORM", "Coefficients", "block_rate", "muon
 Array = npt.NDArray[Any]
 Coefficients: TypeAlias = Sequence[tuple[float, float, float]]
 
-NEWTON_SCHULZ: Coefficients = ((3.4445, -4.7750, 2.0315),) * 5
-"""(a, b, c) of each round. These bring every singular value from 0.001 up between 0.7 and 1.2: they are
-made for speed near zero, and exactly 1 is not needed."""
+NEWTON_SCHULZ: Coefficients = ((3.4445, -4.7750, 2.0315),) * 4
+"""(a, b, c) of each round. These are made for speed near zero, where a round multiplies a singular value by
+3.4; it ends between 0.7 and 1.2, for exactly 1 is not needed."""
 SMALLEST_NORM = 1e-7
 
 

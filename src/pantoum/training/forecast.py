@@ -1,0 +1,74 @@
+"""What held-out loss a run may be expected to reach, before it is begun: a small rule fitted to logged
+runs.
+
+How hard a text is, is asked of xz: the bits a byte that the beginning of the held-out part costs it after the
+end of the training part. A model reaches a share of that, which falls with the operations it is trained with:
+
+    bits a byte = bits of xz * (FLOOR + FALL * (operations / 1e13) ** -POWER)
+
+never more than a guess among all symbols. The constants are fitted to runs of some minutes on tiny
+Shakespeare (``docs/log.md``), where the rule is right to ``ERROR``; another kind of text may be off by
+``ERROR_ELSEWHERE``: xz finds long repeats, of which source code has many and verse few.
+"""
+
+from __future__ import annotations
+
+import lzma
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from pantoum.data.prepare import Prepared
+
+__all__ = ["Forecast", "forecast"]
+
+FLOOR, FALL, POWER = 0.80, 0.062, 0.5
+ERROR, ERROR_ELSEWHERE = 0.03, 0.15
+"""Relative: of the fit, and what another kind of text may add."""
+BEFORE, JUDGED = 1_000_000, 100_000
+"""Bytes of the training text that xz has seen, and of the held-out text that it is judged by."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The loss to expect, as the run's own held-out figure will tell it."""
+
+    nats_per_token: float
+    bits_per_byte: float
+    xz_bits_per_byte: float
+    """What the rule starts from; lower than ``evaluate``'s, for xz has seen the training text here."""
+    error: float = ERROR_ELSEWHERE
+    """Relative."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return (f"about {self.nats_per_token:.3g} nats a token, {self.bits_per_byte:.3g} bits a byte held "
+                f"out, within {self.error:.0%} (xz, after the training text: {self.xz_bits_per_byte:.3g})")
+
+
+def forecast(prepared: Prepared, operations: float) -> Forecast | None:
+    """The forecast for a run of so many operations; ``None`` where nothing is held out."""
+    if prepared.valid is None or prepared.valid.count == 0:
+        return None
+    decode = prepared.tokenizer.decode_bytes
+    before = decode(np.asarray(prepared.train.tokens[-BEFORE:]))[-BEFORE:]
+    tokens = np.asarray(prepared.valid.tokens[:JUDGED])
+    judged = decode(tokens)
+    bytes_per_token = len(judged) / len(tokens)
+    judged = judged[:JUDGED]
+    if not judged:
+        return None
+    of_xz = 8.0 * (_packed(before + judged) - _packed(before)) / len(judged)
+    share = FLOOR + FALL * (max(operations, 1.0) / 1e13) ** -POWER
+    guess = math.log(prepared.tokenizer.vocab_size)
+    nats = min(share * of_xz * math.log(2.0) * bytes_per_token, guess)
+    return Forecast(nats, nats / bytes_per_token / math.log(2.0), of_xz)
+
+
+def _packed(content: bytes) -> int:
+    return len(lzma.compress(content, preset=6))

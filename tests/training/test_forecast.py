@@ -1,0 +1,43 @@
+"""The loss that a plan expects: less for more work and for a simpler text, never above a guess."""
+
+import math
+import random
+
+import pytest
+
+from pantoum.data.prepare import prepare
+from pantoum.training.forecast import forecast
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    def go(name, content, **settings):
+        path = tmp_path / f"{name}.txt"
+        path.write_text(content)
+        return prepare([str(path)], out=tmp_path / name, **settings)
+    return go
+
+
+def test_more_work_and_a_simpler_text_are_expected_to_do_better(prepared):
+    draw = random.Random(1)
+    words = prepared("words", " ".join(draw.choices(["one", "two", "three", "four"], k=4000)))
+    noise = prepared("noise", "".join(draw.choices("abcdefghijklmnop", k=16000)))
+    little, much = forecast(words, 1e13), forecast(words, 1e14)
+    assert much.nats_per_token < little.nats_per_token < forecast(noise, 1e13).nats_per_token
+    assert little.xz_bits_per_byte == much.xz_bits_per_byte > 0.0
+    assert math.isclose(little.bits_per_byte, little.nats_per_token / math.log(2.0))
+
+
+def test_never_above_a_guess(prepared):
+    found = forecast(prepared("text", "to be or not to be " * 50), 1.0)
+    assert found.nats_per_token <= math.log(20)
+    assert "nats a token" in str(found) and found.to_dict()["error"] > 0.0
+
+
+def test_in_bytes_a_token_may_be_several(prepared):
+    found = forecast(prepared("text", "the cat sat on a mat and the dog ran " * 400, tokens="words"), 1e13)
+    assert found.nats_per_token > 2 * math.log(2.0) * found.bits_per_byte
+
+
+def test_nothing_held_out_nothing_expected(prepared):
+    assert forecast(prepared("text", "to be or not to be " * 50, valid_fraction=0.0), 1e13) is None
