@@ -54,6 +54,7 @@ __all__ = [
     "Tokenizer",
     "compare",
     "doctor",
+    "export",
     "free_folder",
     "info",
     "latest_record",
@@ -162,6 +163,23 @@ def prepare(
         prepared = prepare_texts(listed(texts), out=out, report=count, **settings)
     say(prepared.notes)
     return prepared
+
+
+def export(
+    model: str | os.PathLike[str],
+    to: str,
+    out: str | os.PathLike[str],
+    *,
+    text: Texts = (),
+    progress: bool = False,
+) -> dict[str, Any]:
+    """Write a model in another form, ``int8`` or ``torch``; ``text``: what int8 costs is measured on it."""
+    from pantoum.inference import export as exporting
+
+    with counting("scoring", progress and bool(text)) as count:
+        found = exporting.export(model, to, out, listed(text), count)
+    say(found.pop("notes", ()))
+    return found
 
 
 def info(path: str | os.PathLike[str]) -> Info:

@@ -5,11 +5,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from pantoum.formats import model_file
+from pantoum.formats.model_file import ModelFile
+from pantoum.inference.export import export
 from pantoum.kernels import backend
 from pantoum.network import GRU, LSTM, RNN, LanguageModel, Stack, unroll_vjp
 
@@ -95,3 +100,21 @@ def test_ten_training_steps_are_pytorchs(torch: Any, dtype: str) -> None:
         assert ours == pytest.approx(norm, rel=close)
     expected = head.weight.detach().numpy()
     np.testing.assert_allclose(model.parameters["head.weight"], expected, rtol=1e-2, atol=close)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("embedding_size", [None, 6])
+def test_the_lines_of_the_docs_load_an_exported_model(
+    torch: Any, kind: str, embedding_size: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """docs/formats.md shows how PyTorch takes a model: exactly these lines run here."""
+    page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+    (lines,) = re.findall(r"```python\n(import torch.*?)```", page, re.DOTALL)
+    network = LanguageModel(11, embedding_size, kind, 24, 2, seed=4)
+    model_file.write(tmp_path / "m", ModelFile(network.config.spec(), dict(network.parameters), {}, {}))
+    export(tmp_path / "m", "torch", tmp_path / "book-torch.safetensors")
+    monkeypatch.chdir(tmp_path)
+    found: dict[str, Any] = {}
+    exec(lines.replace("torch.nn.GRU", f"torch.nn.{kind.upper()}"), found)
+    expected, _ = network.logits(np.array([[5, 9, 4]]), network.initial_state(1))
+    np.testing.assert_allclose(found["logits"].detach().numpy(), expected, atol=1e-5)

@@ -18,6 +18,7 @@ from pantoum.errors import FormatError, PantoumError
 from pantoum.formats import checkpoint, metrics, model_file, state_file, token_shard
 from pantoum.inference.evaluate import Evaluation
 from pantoum.inference.loaded_model import MODEL_NAME
+from pantoum.inference.precision import number, shape_of
 from pantoum.report.escape import visible
 from pantoum.report.history import History
 from pantoum.report.sparkline import sparkline
@@ -93,19 +94,20 @@ def _folder(path: Path) -> Info:
 
 def _model(path: Path) -> Info:
     found = model_file.read(path)
-    shape, card = ModelConfig.from_spec(found.config), found.card
-    parameters = sum(array.size for array in found.parameters.values())
+    (shape, precision), card = shape_of(found.config), found.card
+    parameters = number(found.parameters)
     facts = {
         "bytes": path.stat().st_size,
         "sha256": found.sha256,
         "parameters": parameters,
+        "precision": precision,
         "config": found.config,
         "tokenizer": {"kind": found.tokenizer.get("kind"), "documents": found.tokenizer.get("documents")},
         "card": card,
     }
     rows = [
         ("shape", _shape(shape)),
-        ("parameters", f"{parameters:,} ({size(path.stat().st_size)})"),
+        ("parameters", f"{parameters:,} in {precision} ({size(path.stat().st_size)})"),
         ("tokens", _kind(found.tokenizer)),
         ("sha256", found.sha256),
         *_card(card),
@@ -134,6 +136,7 @@ def _card(card: Mapping[str, Any]) -> list[tuple[str, str]]:
     if card.get("step") is not None:
         rows.append(("after", f"{card['step']:,} steps, {count(card.get('tokens_trained'))} tokens"))
     rows += _held_out(card.get("validation"))
+    rows += _int8(card.get("int8"))
     losses = [point.get("loss") for point in card.get("curve") or () if isinstance(point, Mapping)]
     return rows + _curve(losses)
 
@@ -153,6 +156,14 @@ def _held_out(validation: Any) -> list[tuple[str, str]]:
         f"(xz {figure(found.xz_bits_per_byte, 2)}) by {found.protocol}"
     )
     return [("held out", unit), ("accuracy", figure(found.accuracy))]
+
+
+def _int8(said: Any) -> list[tuple[str, str]]:
+    cost = said.get("cost") if isinstance(said, Mapping) else None
+    if not isinstance(cost, Mapping):
+        return []
+    told = f"{cost['nats_per_token']:+.4f} nats a token by {cost['protocol']}"
+    return [("int8 costs", f"{told} ({count(cost['tokens'])} tokens)")]
 
 
 def _curve(losses: Sequence[Any]) -> list[tuple[str, str]]:

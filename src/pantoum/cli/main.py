@@ -23,7 +23,7 @@ import traceback
 from collections.abc import Sequence
 
 from pantoum import __version__
-from pantoum.cli import compare, demo, doctor, evaluate, generate, info, prepare, score, train, watch
+from pantoum.cli import compare, demo, doctor, evaluate, export, generate, info, prepare, score, train, watch
 from pantoum.cli.options import Parser, flag
 from pantoum.cli.output import Output, abandon_stdout
 from pantoum.errors import PantoumError, SettingError
@@ -32,7 +32,7 @@ __all__ = ["COMMANDS", "entry", "main", "make_parser"]
 
 COMMANDS = {
     module.__name__.rsplit(".", 1)[1]: module
-    for module in (demo, train, generate, evaluate, score, prepare, watch, compare, info, doctor)
+    for module in (demo, train, generate, evaluate, score, export, prepare, watch, compare, info, doctor)
 }
 THREAD_VARIABLES = (
     "PANTOUM_THREADS",

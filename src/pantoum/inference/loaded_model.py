@@ -7,7 +7,7 @@ here changes once it is made, so that any number of sessions and threads share o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,15 +15,16 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from pantoum.config import ModelConfig
 from pantoum.errors import ModelFileError
 from pantoum.formats import model_file
+from pantoum.formats.model_file import ModelFile
+from pantoum.inference.precision import SCALE, plain, shape_of, weights
 from pantoum.network import LanguageModel
 from pantoum.network.packed_model import PackedLanguageModel
 from pantoum.network.stored_model import StoredModel
 from pantoum.text.tokenizer import Tokenizer, from_spec
 
-__all__ = ["MODEL_NAME", "LoadedModel", "load", "model_path"]
+__all__ = ["MODEL_NAME", "LoadedModel", "load", "model_path", "of_content"]
 
 MODEL_NAME = "model.safetensors"
 """The name of the best model in its run folder."""
@@ -90,13 +91,20 @@ def load(path: str | Path) -> LoadedModel:
     """Read a model file, or the best model of a run folder; every byte of it is verified."""
     file = model_path(path)
     with model_file.opened(file) as content:
-        tokenizer = from_spec(content.tokenizer)
-        config = ModelConfig.from_spec(content.config)
-        network = StoredModel.from_config(config, tokenizer.vocab_size, seed=None)
-        _check(network, content.parameters, file)
-        network.take(content.parameters, partial(_parameters, file, content.sha256))
-        extras = {name: _kept(array) for name, array in content.extras.items()}
-        return LoadedModel(network, tokenizer, content.card, content.sha256, file, extras)
+        return of_content(content, file, partial(_parameters, file, content.sha256))
+
+
+def of_content(
+    content: ModelFile, file: Path, parameters: Callable[[], Mapping[str, NDArray[Any]]]
+) -> LoadedModel:
+    """The model of a file's content, which may go away afterwards; ``parameters`` gives the float32 ones."""
+    tokenizer = from_spec(content.tokenizer)
+    config, precision = shape_of(content.config)
+    network = StoredModel.from_config(config, tokenizer.vocab_size, seed=None)
+    _check(network, content.parameters, precision, file)
+    network.take(weights(content.parameters), parameters, precision)
+    extras = {name: _kept(array) for name, array in content.extras.items()}
+    return LoadedModel(network, tokenizer, content.card, content.sha256, file, extras)
 
 
 def _parameters(file: Path, sha256: str) -> Mapping[str, NDArray[Any]]:
@@ -107,7 +115,7 @@ def _parameters(file: Path, sha256: str) -> Mapping[str, NDArray[Any]]:
             f"{file} is another model than the one that was loaded from it: its parameters must be read "
             f"while it is unchanged; load the model again"
         )
-    return content.parameters
+    return plain(content).parameters
 
 
 def _kept(array: NDArray[Any]) -> NDArray[Any]:
@@ -117,9 +125,14 @@ def _kept(array: NDArray[Any]) -> NDArray[Any]:
     return copied
 
 
-def _check(network: LanguageModel, arrays: Mapping[str, NDArray[Any]], file: Path) -> None:
+def _check(network: LanguageModel, arrays: Mapping[str, NDArray[Any]], precision: str, file: Path) -> None:
     """The file's arrays must be the network's parameters, no more and no less."""
-    expected = {name: (*array.shape, "float32") for name, array in network.parameters.items()}
+    expected: dict[str, tuple[Any, ...]] = {}
+    for name, array in network.parameters.items():
+        coded = precision == "int8" and array.ndim == 2
+        expected[name] = (*array.shape, "int8" if coded else "float32")
+        if coded:
+            expected[name + SCALE] = (len(array), "float32")
     found = {name: (*array.shape, array.dtype.name) for name, array in arrays.items()}
     if found != expected:
         name = min(name for name in {*expected, *found} if expected.get(name) != found.get(name))

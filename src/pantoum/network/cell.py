@@ -18,6 +18,7 @@ from pantoum.config import whole
 from pantoum.kernels import Array, Kernels, PackedMatrix, Workspace, backend
 from pantoum.kernels.interface import Scan, ScanVJP
 from pantoum.network.block import Block, DropoutDraw, PackedBlock
+from pantoum.network.codes import pack
 from pantoum.network.parameters import Parameters, generator, uniform
 
 __all__ = ["Cell", "CellTape", "Inputs", "PackedCell", "Vectors"]
@@ -63,7 +64,7 @@ class Cell(Block):
 
     def pack(self, precision: str = "float32") -> PackedCell:
         kernels = backend(self.dtype)
-        weight_ih = kernels.pack(self.parameters["weight_ih"], precision, self.gates)
+        weight_ih = pack(kernels, self.parameters["weight_ih"], precision, self.gates)
         return PackedCell(self, kernels, weight_ih, self.pack_recurrent(kernels, precision),
                           self.drive_bias(), self.scan_bias())
 
@@ -71,7 +72,7 @@ class Cell(Block):
         """weight_hh as the scan takes it."""
         if not self.recurrent:
             return None
-        return kernels.pack(self.parameters["weight_hh"], precision, self.gates)
+        return pack(kernels, self.parameters["weight_hh"], precision, self.gates)
 
     def drive_bias(self) -> Array:
         """The biases that merely add to the gates [G], and so belong to the drive."""

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from pantoum.config import one_of
 from pantoum.kernels import Array, Kernels
 from pantoum.network.cell import Cell
+from pantoum.network.codes import pack
 
 __all__ = ["GRU"]
 
@@ -41,8 +42,8 @@ class GRU(Cell):
     def pack_recurrent(self, kernels: Kernels, precision: str) -> Any:
         weight_hh, both = self.parameters["weight_hh"], 2 * self.hidden_size
         if self.reset == "after":
-            return kernels.pack(weight_hh, precision, gates=3)
-        return kernels.pack(weight_hh[:both], precision, gates=2), kernels.pack(weight_hh[both:], precision)
+            return pack(kernels, weight_hh, precision, gates=3)
+        return pack(kernels, weight_hh[:both], precision, gates=2), pack(kernels, weight_hh[both:], precision)
 
     def drive_bias(self) -> Array:
         bias_G: Array = self.parameters["bias_ih"].copy()

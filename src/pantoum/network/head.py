@@ -15,6 +15,7 @@ import numpy as np
 
 from pantoum.errors import SettingError
 from pantoum.kernels import Array, Kernels, PackedMatrix, Workspace, backend
+from pantoum.network.codes import pack
 from pantoum.network.parameters import Parameters, generator, uniform
 
 __all__ = ["Head", "PackedHead", "cross_entropy", "cross_entropy_vjp"]
@@ -41,8 +42,8 @@ class Head:
         kernels = backend(bias_V.dtype)
         weight = self.parameters["weight"] if self.tied_VE is None else self.tied_VE
         projection = self.parameters.get("projection.weight")
-        return PackedHead(self, kernels, kernels.pack(weight, precision), bias_V,
-                          None if projection is None else kernels.pack(projection, precision))
+        return PackedHead(self, kernels, pack(kernels, weight, precision), bias_V,
+                          None if projection is None else pack(kernels, projection, precision))
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,8 @@ class Parameters(dict[str, Array]):
                                "give an array of that shape")
         self[name][...] = value
 
-    def lend(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
-        """Let names stand for other arrays of their shapes, which are not copied; those that stood there."""
+    def lend(self, arrays: Mapping[str, Any]) -> dict[str, Array]:
+        """Let names stand for others of their shapes (arrays, codes), not copied; those that stood there."""
         before = {name: self[name] for name in arrays}
         super().update(arrays)
         return before

@@ -17,6 +17,7 @@ from typing import Any
 
 from pantoum.errors import SettingError
 from pantoum.kernels import Array
+from pantoum.network.codes import Codes
 from pantoum.network.language_model import LanguageModel
 from pantoum.network.packed_model import PackedLanguageModel
 from pantoum.network.parameters import Parameters
@@ -27,21 +28,23 @@ Fetch = Callable[[], Mapping[str, Array]]
 
 
 class StoredModel(LanguageModel):
-    """A language model for reading; made by ``from_config`` with ``seed=None``, filled by ``take``."""
+    """A language model for reading, in its file's precision: made by ``from_config`` with ``seed=None``,
+    filled by ``take``."""
 
     _packed: PackedLanguageModel
     _fetch: Fetch | None = None
+    precision = "float32"
 
-    def take(self, arrays: Mapping[str, Array], fetch: Fetch) -> None:
-        """Pack these arrays (float32, by parameter name), which may go away afterwards; ``fetch`` gives them
-        again."""
-        self._lock = threading.Lock()
+    def take(self, weights: Mapping[str, Any], fetch: Fetch, precision: str = "float32") -> None:
+        """Pack these (by parameter name: float32 arrays, or ``Codes``), which may go away afterwards;
+        ``fetch`` gives them as float32 arrays."""
+        self._lock, self.precision = threading.Lock(), precision
         lent = self._lent()
         for name in self._own.keys() - lent:
-            self._own[name] = arrays[name]
-        before = [(part, part.lend({own: arrays[prefix + own] for own in part if prefix + own in lent}))
+            self._own[name] = _floats(weights[name])
+        before = [(part, part.lend({own: weights[prefix + own] for own in part if prefix + own in lent}))
                   for prefix, part in self._parts()]
-        self._packed = super().pack()
+        self._packed = super().pack(precision)
         self._packed.forget()
         for part, own in before:
             part.lend(own)
@@ -65,7 +68,7 @@ class StoredModel(LanguageModel):
 
     def pack(self, precision: str = "float32") -> PackedLanguageModel:
         """The one that ``take`` made."""
-        if precision != "float32":
+        if precision not in ("float32", self.precision):
             raise SettingError("precision", precision, "is not what this model was read for",
                                "copy.deepcopy(network) can be packed anew")
         return self._packed
@@ -99,3 +102,7 @@ class StoredModel(LanguageModel):
         plain = "stack.0.weight_ih" if self.embedding_VE is None else ""
         return {prefix + own for prefix, part in self._parts() for own, array in part.items()
                 if array.ndim == 2 and prefix + own != plain}
+
+
+def _floats(weight: Any) -> Array:
+    return weight.floats() if isinstance(weight, Codes) else weight

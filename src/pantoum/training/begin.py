@@ -20,6 +20,7 @@ from pantoum.data.prepare import Prepared, open_prepared, prepare
 from pantoum.errors import SettingError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
+from pantoum.inference.precision import plain
 from pantoum.text.tokenizer import from_spec
 from pantoum.training.assembly import Run, assemble, make_batches
 from pantoum.training.budget import DEFAULT_MINUTES, Budget, Clock, Span
@@ -97,7 +98,7 @@ def read_source(settings: TrainSettings) -> ModelFile | None:
     if settings.from_ is None:
         return None
     path = Path(settings.from_)
-    source = model_file.read(path / "model.safetensors" if path.is_dir() else path)
+    source = plain(model_file.read(path / "model.safetensors" if path.is_dir() else path))
     shape = ModelConfig.from_spec(source.config)
     default = TrainSettings()
     for name in SHAPE:

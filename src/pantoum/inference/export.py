@@ -1,0 +1,70 @@
+"""``export``: a model in another form, in a file of its own; the model itself is only read.
+
+``int8`` gives an ordinary model file (``convert``), whose cost in nats is measured where a text is given;
+``torch`` a file for PyTorch (``torch_file``).
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pantoum.config import one_of, require
+from pantoum.formats import model_file
+from pantoum.formats.model_file import ModelFile
+from pantoum.inference import convert, torch_file
+from pantoum.inference.evaluate import Progress
+from pantoum.inference.loaded_model import load, model_path, of_content
+from pantoum.inference.precision import plain
+
+__all__ = ["FORMS", "export"]
+
+FORMS = ("int8", "torch")
+
+
+def export(
+    model: str | os.PathLike[str],
+    to: str,
+    out: str | os.PathLike[str],
+    texts: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Write ``model`` as ``to`` into ``out``; what was made of it, for JSON."""
+    one_of(to, "to", FORMS)
+    require(not texts or to == "int8", "text", list(texts), "measures what int8 costs", "leave it out")
+    path, target = model_path(Path(model)), Path(out)
+    same = target.exists() and path.exists() and target.samefile(path)
+    require(not same, "out", os.fspath(out), "is the model itself", "give another name")
+    content = model_file.read(path)
+    told: dict[str, Any] = {"out": os.fspath(out), "to": to, "made_from": content.sha256,
+                            "bytes_before": path.stat().st_size}
+    if to == "torch":
+        torch_file.write(target, content)
+        return {**told, "bytes": target.stat().st_size}
+    made, notes = convert.to_int8(content), list[str]()
+    if texts:
+        measured, notes = _cost(path, made, texts, progress)
+        made = convert.with_cost(made, measured)
+    sha256 = model_file.write(target, made)
+    return {**told, "bytes": target.stat().st_size, "sha256": sha256,
+            "cost": made.card[convert.CARD_KEY]["cost"], "notes": notes}
+
+
+def _cost(
+    path: Path, made: ModelFile, texts: Sequence[str], progress: Progress | None
+) -> tuple[dict[str, Any], list[str]]:
+    from pantoum.data.prepare import prepare
+
+    before, after = load(path), of_content(made, path, lambda: plain(made).parameters)
+    with tempfile.TemporaryDirectory(prefix="pantoum-") as folder:
+        prepared = prepare(list(texts), tokenizer=before.tokenizer, valid_fraction=0.0, out=folder)
+        tokens = np.asarray(prepared.train.tokens)
+        measured = convert.cost(before, after, tokens, progress)
+        known = [{"name": Path(str(text["name"])).name, "size": text["size"], "sha256": text["sha256"]}
+                 for text in prepared.facts["texts"]]
+    return {**measured, "texts": known}, list(prepared.notes)

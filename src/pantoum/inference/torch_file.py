@@ -1,0 +1,80 @@
+"""A file that plain PyTorch loads: ``torch.nn.GRU``, ``LSTM`` or ``RNN`` between an embedding and a head.
+
+A safetensors file whose names are those of
+
+    ModuleDict({"embedding": Embedding(V, E), "layers": GRU(E, H, L, batch_first=True), "head": Linear(H, V)})
+
+so that ``load_state_dict`` takes it as it is (docs/formats.md has the lines). One-hot inputs become an
+embedding that is the identity; a tied head is written out, its projection multiplied in. What PyTorch's
+modules cannot compute is refused: another cell, normalisation, residuals.
+
+Shapes: V symbols, E embedding, H units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pantoum.config import ModelConfig
+from pantoum.errors import SettingError
+from pantoum.formats import durable, plain_json, tensor_layout
+from pantoum.formats.model_file import ModelFile
+from pantoum.inference.precision import plain, shape_of
+
+__all__ = ["MODULES", "arrays_for_torch", "write"]
+
+MODULES = {"gru": "GRU", "lstm": "LSTM", "rnn": "RNN"}
+"""PyTorch's module of each cell that it has."""
+MOST_IDENTITY = 4096
+"""The largest vocabulary whose one-hot inputs are written as an identity."""
+MOST_SPEC = 900_000
+"""Bytes of a tokenizer's spec that fit the header."""
+Arrays = dict[str, NDArray[Any]]
+
+
+def arrays_for_torch(shape: ModelConfig, parameters: Mapping[str, NDArray[Any]]) -> Arrays:
+    """The parameters under the names of PyTorch's modules; ``SettingError`` where these cannot be."""
+    _require(shape, len(parameters["head.bias"]))
+    found: Arrays = {"head.bias": parameters["head.bias"]}
+    for name, array in parameters.items():
+        if name.startswith("stack."):
+            _, layer, own = name.split(".")
+            found[f"layers.{own}_l{layer}"] = array
+    embedding_VE = parameters.get("embedding.weight")
+    if embedding_VE is None:
+        embedding_VE = np.eye(len(found["head.bias"]), dtype=np.float32)
+    found["embedding.weight"] = embedding_VE
+    found["head.weight"] = parameters.get("head.weight", embedding_VE)
+    if "head.projection.weight" in parameters:
+        wide_VH = embedding_VE.astype(np.float64) @ parameters["head.projection.weight"].astype(np.float64)
+        found["head.weight"] = wide_VH.astype(np.float32)
+    return found
+
+
+def write(path: Path, content: ModelFile) -> None:
+    """Write the file; what is in it beside the arrays stands in its one metadata text, as JSON."""
+    shape, _ = shape_of(content.config)
+    found = arrays_for_torch(shape, plain(content).parameters)
+    spec = content.tokenizer if len(plain_json.encode(content.tokenizer)) <= MOST_SPEC else None
+    about = {"format": "pantoum for torch", "version": 1, "module": MODULES[shape.cell],
+             "config": shape.spec(), "made_from": content.sha256, "tokenizer": spec}
+    arrays = {name: ("F32", array) for name, array in found.items()}
+    header, order = tensor_layout.header_bytes(arrays, plain_json.encode(about).decode())
+    durable.write_file(path, [header, *tensor_layout.data_chunks(arrays, order)])
+
+
+def _require(shape: ModelConfig, vocab_size: int) -> None:
+    def refuse(what: object, rule: str) -> None:
+        raise SettingError("to", "torch", f"cannot hold {what}: {rule}", "export it to int8, or use it here")
+
+    if shape.cell not in MODULES:
+        refuse(f"the cell {shape.cell}", "torch.nn has GRU with its reset after the product, LSTM and RNN")
+    if shape.norm or shape.residual:
+        refuse("normalisation" if shape.norm else "residuals", "torch.nn has nothing between its layers")
+    if shape.embedding_size is None and vocab_size > MOST_IDENTITY:
+        refuse(f"one-hot inputs of {vocab_size:,} symbols", "the identity would be too large")

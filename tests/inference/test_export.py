@@ -1,0 +1,180 @@
+"""Exported models: int8 is an ordinary model that costs little; PyTorch's file has PyTorch's names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from pantoum.config import CELLS
+from pantoum.errors import CoreError, ModelFileError, SettingError, StateError
+from pantoum.formats import model_file
+from pantoum.formats.model_file import ModelFile
+from pantoum.inference import convert
+from pantoum.inference.evaluate import evaluate
+from pantoum.inference.export import export
+from pantoum.inference.loaded_model import LoadedModel, load
+from pantoum.inference.precision import plain, shape_of
+from pantoum.inference.session import Session
+from pantoum.network import LanguageModel
+
+TEXT = "The cat sat on the mat.\nA dog ran, ran and ran!\nThe end of the day.\n" * 4
+
+
+def write(path: Path, model: LoadedModel, **shape: Any) -> Path:
+    config = {**model.network.config.spec(), **shape}
+    network = LanguageModel(
+        model.tokenizer.vocab_size,
+        config["embedding_size"],
+        config["cell"],
+        16,
+        2,
+        seed=3,
+        tied=config["tied"],
+        residual=config["residual"],
+        norm=config["norm"],
+    )
+    for array in network.parameters.values():
+        array *= 2
+    content = ModelFile(network.config.spec(), dict(network.parameters), model.tokenizer.spec(), {"a": 1})
+    model_file.write(path, content)
+    return path
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> str:
+    (tmp_path / "text.txt").write_text(TEXT)
+    return str(tmp_path / "text.txt")
+
+
+SHAPES: list[dict[str, Any]] = [
+    *({"cell": cell} for cell in CELLS),
+    {"embedding_size": None},
+    {"tied": True},
+    {"norm": "layer", "residual": True},
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_int8_is_an_ordinary_model_near_the_first(
+    characters: LoadedModel, tmp_path: Path, text: str, shape: dict[str, Any]
+) -> None:
+    first = write(tmp_path / "m", characters, **shape)
+    told = export(first, "int8", tmp_path / "n", [text])
+    model = load(tmp_path / "n")
+    tokens = model.tokenizer.encode(TEXT)
+    found = evaluate(model.network, tokens, model.tokenizer, compress=False).nats_per_token
+    expected = evaluate(load(first).network, tokens, model.tokenizer, compress=False).nats_per_token
+    cost = told["cost"]
+    assert (cost["int8"], cost["float32"]) == (pytest.approx(found), pytest.approx(expected))
+    assert 0 < abs(cost["nats_per_token"]) < 0.05 and cost["tokens"] == len(tokens) - 1
+    assert model.card["int8"]["cost"] == cost and model.card["a"] == 1
+    assert model.sha256 == told["sha256"] != load(first).sha256
+    assert Session(model).generate(20, seed=1) == Session(load(tmp_path / "n")).generate(20, seed=1)
+
+
+def test_the_float32_parameters_are_what_the_codes_stand_for(
+    characters: LoadedModel, tmp_path: Path
+) -> None:
+    first = write(tmp_path / "m", characters)
+    assert export(first, "int8", tmp_path / "n")["cost"] is None
+    model, before = load(tmp_path / "n"), load(first).network.parameters
+    for name, array in model.network.parameters.items():
+        scale = abs(before[name]).max() / 127 if array.ndim == 2 else 0
+        np.testing.assert_allclose(array, before[name], atol=0.51 * scale)
+    assert plain(model_file.read(first)).sha256 == load(first).sha256
+    with pytest.raises(SettingError, match="precision"):
+        model.network.pack("bf16")
+
+
+def test_a_state_of_the_float32_model_is_refused(characters: LoadedModel, tmp_path: Path) -> None:
+    first = write(tmp_path / "m", characters)
+    export(first, "int8", tmp_path / "n")
+    session = Session(load(first))
+    session.feed("The")
+    with pytest.raises(StateError):
+        Session(load(tmp_path / "n"), session.state)
+
+
+def test_int8_of_int8_and_the_model_over_itself_are_refused(characters: LoadedModel, tmp_path: Path) -> None:
+    first = write(tmp_path / "m", characters)
+    export(first, "int8", tmp_path / "n")
+    for arguments, words in (
+        ((tmp_path / "n", "int8", tmp_path / "o"), "is already"),
+        ((first, "int8", first), "is the model itself"),
+        ((first, "int4", tmp_path / "o"), "must be one of int8, torch"),
+        ((first, "torch", tmp_path / "o", ["x"]), "measures what int8 costs"),
+    ):
+        with pytest.raises(SettingError, match=words):
+            export(*arguments)
+    assert not (tmp_path / "o").exists()
+
+
+def test_damaged_codes_and_unknown_precisions_are_refused(characters: LoadedModel, tmp_path: Path) -> None:
+    made = convert.to_int8(model_file.read(write(tmp_path / "m", characters)))
+    codes = made.parameters["head.weight"].copy()
+    codes[0, 0] = -128
+    unscaled = {name: array for name, array in made.parameters.items() if name != "head.weight.scale"}
+    for changes, error in (
+        ({"parameters": {**made.parameters, "head.weight": codes}}, CoreError),
+        ({"parameters": unscaled}, ModelFileError),
+        ({"config": {**made.config, "precision": "int4"}}, SettingError),
+    ):
+        content = ModelFile(**{**vars(made), **changes})
+        model_file.write(tmp_path / "n", content)
+        with pytest.raises(error):
+            load(tmp_path / "n")
+    with pytest.raises(ModelFileError, match="has the name of a scale"):
+        convert.to_int8(ModelFile(made.config | {"precision": "float32"}, made.parameters, {}, {}))
+    assert shape_of(made.config)[1] == "int8"
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm", "rnn"])
+def test_pytorchs_file_has_pytorchs_names(characters: LoadedModel, tmp_path: Path, cell: str) -> None:
+    first = write(tmp_path / "m", characters, cell=cell, embedding_size=None)
+    export(first, "torch", tmp_path / "t")
+    found = safetensors.numpy.load_file(tmp_path / "t")
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    layers = {f"layers.{name}_l{layer}" for name in names for layer in (0, 1)}
+    assert set(found) == layers | {"embedding.weight", "head.weight", "head.bias"}
+    V = characters.tokenizer.vocab_size
+    assert np.array_equal(found["embedding.weight"], np.eye(V))
+    expected = load(first).network.parameters["stack.1.weight_hh"]
+    assert np.array_equal(found["layers.weight_hh_l1"], expected)
+
+
+def test_a_tied_head_is_written_out(characters: LoadedModel, tmp_path: Path) -> None:
+    first = write(tmp_path / "m", characters, tied=True)
+    export(first, "torch", tmp_path / "t")
+    found, own = safetensors.numpy.load_file(tmp_path / "t"), load(first).network.parameters
+    expected = own["embedding.weight"] @ own["head.projection.weight"]
+    np.testing.assert_allclose(found["head.weight"], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        ({"cell": "gru-before"}, "the cell gru-before"),
+        ({"cell": "mingru"}, "the cell mingru"),
+        ({"norm": "layer"}, "normalisation"),
+        ({"residual": True}, "residuals"),
+    ],
+)
+def test_what_pytorch_cannot_compute_is_refused(
+    characters: LoadedModel, tmp_path: Path, shape: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(SettingError, match=words):
+        export(write(tmp_path / "m", characters, **shape), "torch", tmp_path / "t")
+    assert not (tmp_path / "t").exists()
+
+
+def test_one_hot_words_are_too_many(make: Callable[..., LoadedModel]) -> None:
+    from pantoum.config import ModelConfig
+    from pantoum.inference.torch_file import arrays_for_torch
+
+    with pytest.raises(SettingError, match="identity would be too large"):
+        arrays_for_torch(ModelConfig(), {"head.bias": np.zeros(5000, np.float32)})
