@@ -1,0 +1,61 @@
+"""N steps, a restart and N more are 2 N steps, bit for bit: each cell, optimiser, precision, with dropout.
+
+Float32 also over one and two threads, stopped with one and gone on with the other.
+"""
+
+import hashlib
+from collections.abc import Iterator
+
+import pytest
+
+from pantoum.formats import checkpoint
+from pantoum.kernels import native, precisions, without_core
+
+CELLS = ("rnn", "gru", "gru-before", "lstm", "mingru")
+# Streams and units enough that two threads share the work.
+WIDE = {"hidden_size": 24, "num_layers": 2, "batch_size": 16, "seq_len": 8, "dropout": 0.25,
+        "learning_rate": 0.01}
+N = 4
+
+
+@pytest.fixture
+def threads() -> Iterator[object]:
+    """Sets the core's threads, which are put back; without a core there is nothing to set."""
+    if without_core() is not None:
+        yield lambda count: None
+        return
+    before = native.core().threads
+    yield native.core().set_threads
+    native.core().set_threads(before)
+
+
+def bits(folder) -> str:
+    """Of the model file and of every array that a resumed run has."""
+    newest, total = checkpoint.newest(folder), hashlib.sha256((folder / "model.safetensors").read_bytes())
+    for name, array in sorted(newest.arrays.items()):
+        total.update(name.encode() + array.tobytes())
+    return f"{newest.step} {total.hexdigest()}"
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_restart_changes_no_bit(run, threads, tmp_path, cell, optimizer, precision):
+    if precision not in precisions():
+        pytest.skip(f"SKIP SKIP SKIP  this machine has no {precision}")
+    threads(2)
+    settings = {**WIDE, "cell": cell, "optimizer": optimizer, "precision": precision, "steps": 2 * N}
+    run("whole", **settings)
+    run("cut", **settings, stop_after=N)
+    if precision == "float32":
+        threads(1)
+    run("cut", resume=True)
+    assert bits(tmp_path / "cut") == bits(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_one_thread_and_two_train_to_the_same_bits(run, threads, tmp_path, cell):
+    for count in (1, 2):
+        threads(count)
+        run(f"threads-{count}", **WIDE, cell=cell, precision="float32", steps=N)
+    assert bits(tmp_path / "threads-1") == bits(tmp_path / "threads-2")
