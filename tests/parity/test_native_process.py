@@ -116,6 +116,20 @@ def test_path_and_threads_come_from_the_environment(library: native.Library) -> 
     assert "PANTOUM_THREADS is 'many'" in run_python(code, PANTOUM_THREADS="many").stderr
 
 
+def test_the_environment_is_read_when_the_core_is_loaded(library: native.Library,
+                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PANTOUM_ISA", "generic")
+    monkeypatch.setenv("PANTOUM_THREADS", "1")
+    loaded = loading.core.__wrapped__()
+    assert (loaded.isa, loaded.threads) == ("generic", 1)
+    monkeypatch.setenv("PANTOUM_THREADS", "many")
+    with pytest.raises(SettingError, match="PANTOUM_THREADS is 'many'"):
+        loading.core.__wrapped__()
+    monkeypatch.setattr(loading, "ABI", 0)
+    with pytest.raises(CoreError, match=r"has ABI .*install again"):
+        native.Library(loading.FILE)
+
+
 def test_a_path_that_is_not_there_is_refused(library: native.Library) -> None:
     with pytest.raises(SettingError, match="PANTOUM_ISA is 'sve'"):
         library.set_isa("sve")
