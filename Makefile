@@ -6,7 +6,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check check-tools sanitize dist coverage docs bench-quality clean help
+.PHONY: demo test check check-tools sanitize dist coverage docs bench bench-quality clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -48,11 +48,15 @@ dist: $(STAMP)  ## the sdist and from it this platform's wheel, in dist/: manyli
 docs: $(STAMP)  ## write docs/cli.md anew from the parser
 	$(BIN)/python docs/make_cli.py
 
+PEERS   ?= $(BIN)/python
+bench: $(STAMP)  ## measure the claims of the README: under an hour, alone; PEERS names a Python with pantoum and the peers
+	$(PEERS) benchmarks/claims.py
+
 TEXT    ?= input.txt
 WORKS   ?= works
 NANOGPT ?=
 bench-quality: $(STAMP)  ## what minutes buy, beside peers: 90 minutes alone, resumable; TEXT, WORKS, NANOGPT name its inputs
-	$(BIN)/python benchmarks/quality.py --shakespeare $(TEXT) --works $(WORKS) $(if $(NANOGPT),--nanogpt $(NANOGPT))
+	$(PEERS) benchmarks/quality.py --shakespeare $(TEXT) --works $(WORKS) $(if $(NANOGPT),--nanogpt $(NANOGPT))
 
 clean:  ## remove the environment and what tests and builds leave
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
