@@ -4,7 +4,7 @@
 #include <thread>
 #include <vector>
 
-#include "operations.h"
+#include "reading.h"
 
 namespace {
 
@@ -22,6 +22,9 @@ std::uint64_t some(int caller) {
   update(40001, draw, hash);
   adapting(70, 600, draw, hash);
   orthogonal(70, 60, PANTOUM_FLOAT32, draw, hash);
+  reading(caller % 5, 40, 33, 70, PANTOUM_FLOAT32, draw, hash);
+  reading(caller % 5, 3, 300, 70, PANTOUM_FLOAT32, draw, hash);
+  drawing(40, 300, draw, hash);
   return hash.value;
 }
 

@@ -7,7 +7,7 @@
 #include <csignal>
 #include <unistd.h>
 
-#include "operations.h"
+#include "reading.h"
 
 namespace {
 
@@ -35,7 +35,7 @@ std::uint64_t one_call(std::uint64_t seed, int precision) {
   Hash hash;
   const Long T = size(draw, 12), B = size(draw, 40), H = width(draw, 130);
   const bool resets = draw.once_in(2), lengths = draw.once_in(2), tape = !draw.once_in(3);
-  switch (draw.within(0, 14)) {
+  switch (draw.within(0, 17)) {
     case 0: products(T * B, width(draw, 300), H, draw.within(1, 4), precision, draw, hash); break;
     case 1: tokens(T * B, width(draw, 90), width(draw, 300), draw, hash); break;
     case 2: between(T, B, H, draw, hash); break;
@@ -44,6 +44,9 @@ std::uint64_t one_call(std::uint64_t seed, int precision) {
     case 5: codes(T * B, width(draw, 300), H, draw.within(1, 4), draw, hash); break;
     case 6: scan(kCells[draw.within(0, 4)], {T, B, H}, resets, lengths, false, PANTOUM_INT8, draw, hash); break;
     case 7: orthogonal(size(draw, 100), H, precision, draw, hash); break;
+    case 8:
+    case 9: reading(static_cast<int>(draw.within(0, 4)), size(draw, 90), H, width(draw, 90), precision, draw, hash); break;
+    case 10: drawing(size(draw, 40), width(draw, 300), draw, hash); break;
     default: scan(kCells[draw.within(0, 4)], {T, B, H}, resets, lengths, tape, precision, draw, hash);
   }
   return hash.value;

@@ -3,7 +3,7 @@
 // other architectures and at other levels of optimisation.
 #include <string>
 
-#include "operations.h"
+#include "reading.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -34,6 +34,11 @@ std::uint64_t everything(int precision) {
   for (const Long size : {0, 1, 33, 40001}) update(size, draw, hash);
   for (const Sizes s : {Sizes{0, 3, 0}, {1, 1, 0}, {61, 33, 0}, {700, 70, 0}}) adapting(s.steps, s.batch, draw, hash);
   for (const Sizes s : {Sizes{0, 3, 0}, {1, 1, 0}, {61, 33, 0}, {40, 90, 0}, {64, 64, 0}}) orthogonal(s.steps, s.batch, precision, draw, hash);
+  for (int kind = 0; kind < 5; ++kind)
+    for (const Sizes s : {Sizes{0, 7, 5}, {1, 1, 1}, {3, 33, 98}, {2, 300, 40}, {90, 17, 20}}) {
+      reading(kind, s.steps, s.batch, s.units, precision, draw, hash);
+      drawing(s.steps, s.units, draw, hash);
+    }
   return hash.value;
 }
 

@@ -1,0 +1,114 @@
+// A step of a whole model and the draw of the next token, with drawn arguments; the rest of the ABI is in
+// operations.h.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "operations.h"
+
+namespace tests {
+
+// A layer of a drawn kind, its matrices and its states.
+class Layer {
+ public:
+  Layer(const Cell& cell, int kind, Long inputs, bool by_table, Long rows, Long H, bool residual, int precision, Draw& draw)
+      : G_(cell.gates * H), drive_bias_(G_, draw, 1.0f), bias_(H, draw, 1.0f), norm_(H, draw, 1.0f),
+        hidden_(rows * H, draw, 1.0f), cell_(rows * H, draw, 1.0f) {
+    Floats weight(G_ * (inputs + 1), draw, 0.3f), recurrent(G_ * H, draw, 0.3f);
+    int chosen[2];
+    for (int& p : chosen) p = draw.once_in(2) ? precision : draw.once_in(2) ? PANTOUM_INT8 : PANTOUM_FLOAT32;
+    if (!by_table) input_.reset(new Packed(weight.data(), G_, inputs, H, chosen[0], 0));
+    const Long first = cell.before ? 2 * H : G_;
+    if (cell.product) recurrent_.reset(new Packed(recurrent.data(), first, H, H, chosen[1], 0));
+    if (cell.before) more_.reset(new Packed(recurrent.data() + 2 * H * H, H, H, H, chosen[1], 0));
+    const bool normal = draw.once_in(2);
+    arguments = {input_ ? input_->read() : nullptr, recurrent_ ? recurrent_->read() : nullptr,
+                 more_ ? more_->read() : nullptr, drive_bias_.read(), kind == 1 ? bias_.read() : nullptr,
+                 normal ? norm_.read() : nullptr, normal ? bias_.read() : nullptr, hidden_.data(),
+                 cell.lstm ? cell_.data() : nullptr, inputs, by_table ? 0 : chosen[0], cell.product ? chosen[1] : 0,
+                 residual};
+  }
+  void add_to(Hash& hash) const {
+    hidden_.add_to(hash);
+    if (arguments.cell) cell_.add_to(hash);
+  }
+  pantoum_layer_args arguments;
+
+ private:
+  const Long G_;
+  Floats drive_bias_, bias_, norm_, hidden_, cell_;
+  std::unique_ptr<Packed> input_, recurrent_, more_;
+};
+
+// Some of `rows` streams read a token each, twice. One-hot tokens or an embedding, by a table or a product.
+inline void reading(int kind, Long rows, Long H, Long V, int precision, Draw& draw, Hash& hash) {
+  const Cell& cell = kCells[kind];
+  const Long count = draw.within(0, rows), first = draw.within(0, rows - count), L = draw.within(1, 3);
+  const bool one_hot = draw.once_in(3), by_table = one_hot || draw.once_in(2), residual = draw.once_in(2);
+  const Long E = one_hot ? 0 : residual ? H : draw.within(1, 40), head_inputs = draw.once_in(2) ? H : draw.within(1, 40);
+  Floats table(V * cell.gates * H, draw, 1.0f), embedding(V * (E + 1), draw, 1.0f), head_bias(V, draw, 1.0f);
+  Floats weight(V * head_inputs, draw, 0.3f), project(head_inputs * H, draw, 0.3f), logits(count * V);
+  Buffer<std::int32_t> numbers(rows);
+  for (auto& token : numbers) token = static_cast<std::int32_t>(draw.within(0, V - 1));
+  std::vector<std::unique_ptr<Layer>> layers;
+  std::vector<pantoum_layer_args> arguments;
+  for (Long l = 0; l < L; ++l) {
+    layers.emplace_back(new Layer(cell, kind, l == 0 ? E : H, l == 0 && by_table, rows, H, residual, precision, draw));
+    arguments.push_back(layers.back()->arguments);
+  }
+  Packed head(weight.read(), V, head_inputs, V, precision, 0), projection(project.read(), head_inputs, H, head_inputs, precision, 0);
+  const pantoum_step_args step{arguments.data(), numbers.read(), by_table ? table.read() : nullptr,
+                               one_hot ? nullptr : embedding.read(), head.read(), head_bias.read(),
+                               head_inputs == H ? nullptr : projection.read(), logits.data(), first, count, V, H, L,
+                               head_inputs, kind, precision, precision};
+  for (int again = 0; again < 2; ++again) {
+    must(pantoum_step(&step), "step");
+    logits.add_to(hash);
+  }
+  for (const auto& layer : layers) layer->add_to(hash);
+}
+
+// A draw for some of `rows` streams, each with settings of its own. Of logits that are not finite only the status counts.
+inline void drawing(Long rows, Long V, Draw& draw, Hash& hash) {
+  const Long count = draw.within(0, rows), first = draw.within(0, rows - count), window = draw.within(0, 5);
+  const Long bans = draw.within(0, V > 3 ? 3 : V - 1);
+  Floats logits(count * V, draw, 5.0f);
+  Buffer<std::int32_t> banned(bans), top_k(rows), recent(rows * window), chosen(rows);
+  Buffer<double> temperature(rows), top_p(rows), min_p(rows), penalty(rows), nats(rows), log_probability(rows);
+  Buffer<std::uint64_t> seed(rows), stream(rows), position(rows);
+  Buffer<std::int64_t> written(rows);
+  for (Long i = 0; i < bans; ++i) banned[i] = static_cast<std::int32_t>(i);
+  for (auto& token : recent) token = static_cast<std::int32_t>(draw.within(-1, V - 1));
+  auto share = [&] { return static_cast<double>(draw.word()) * 0x1p-32; };
+  for (Long r = 0; r < rows; ++r) {
+    temperature[r] = draw.once_in(4) ? 0.0 : draw.once_in(6) ? 1e-300 : 3.0 * share() + 1e-9;
+    top_p[r] = draw.once_in(2) ? 1.0 : share() + 1e-9;
+    min_p[r] = draw.once_in(2) ? 0.0 : share();
+    penalty[r] = draw.once_in(2) ? 1.0 : 1.0 + share();
+    top_k[r] = static_cast<std::int32_t>(draw.once_in(2) ? 0 : draw.within(1, V + 2));
+    seed[r] = static_cast<std::uint64_t>(draw.word()) << 32 | draw.word();
+    stream[r] = draw.word();
+    position[r] = draw.word();
+    written[r] = 3;
+    nats[r] = 0.5;
+    chosen[r] = -1;
+    log_probability[r] = 0.0;
+  }
+  const pantoum_sample_args sample{logits.read(), banned.read(), temperature.read(), top_p.read(), min_p.read(),
+                                   penalty.read(), top_k.read(), seed.read(), stream.read(), position.data(),
+                                   window ? recent.data() : nullptr, written.data(), nats.data(), log_probability.data(),
+                                   chosen.data(), first, count, V, bans, window};
+  const int status = pantoum_sample(&sample);
+  hash.add(status);
+  if (status == PANTOUM_NOT_FINITE && draw.hostile()) return;
+  must(status, "sample");
+  for (Long r = first; r < first + count; ++r)
+    if (chosen[r] < bans || chosen[r] >= V) fail("sample", "drew a token that is banned or not there");
+  for (auto* numbers : {&nats, &log_probability}) numbers->add_to(hash);
+  for (auto* numbers : {&recent, &chosen}) numbers->add_to(hash);
+  position.add_to(hash);
+  written.add_to(hash);
+}
+
+}  // namespace tests
