@@ -99,3 +99,16 @@ def test_a_model_that_learned_documents_adapts_too(text: Path, tmp_path: Path) -
     assert adapted.nats_per_token < plain.nats_per_token
     assert model.score(text.read_text(), adapt=True).nats < model.score(text.read_text()).nats
     assert model.generate("The cat", length=5, seed=1, adapt=True)
+
+
+def test_an_int8_model_adapts_as_a_float32_copy(run, trained: Path, text: Path, tmp_path: Path) -> None:
+    small, kept = tmp_path / "small.safetensors", tmp_path / "kept.safetensors"
+    assert run("export", trained, "--to", "int8", "--out", small, "--text", text).code == 0
+    done = run("evaluate", small, text, "--adapt", "--model-out", kept, "--json")
+    assert done.code == 0 and "a float32 copy of it adapts" in done.err
+    plain, adapted = json.loads(run("evaluate", small, text, "--json").out), json.loads(done.out)
+    assert adapted["nats_per_token"] < plain["nats_per_token"]
+    card = pantoum.load(kept).card
+    assert "int8" not in card and card["adapted"][0]["from_precision"] == "int8"
+    told = run("info", kept).out
+    assert "adapted to" in told and "mats.txt, " in told and "in float32" in told

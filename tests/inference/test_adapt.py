@@ -88,7 +88,7 @@ def test_an_adapted_model_saved_and_loaded_gives_the_same_nats(characters: Loade
     assert np.array_equal(nats, PlainReader(memory).losses(*other, None))
     assert not np.array_equal(nats, PlainReader(model).losses(*other, None))
     assert saved.card["adapted"] == [{"tokens": 90, "texts": [{"name": "a.txt"}], "from_sha256": "ab" * 32,
-                                      "settings": dataclasses.asdict(FAST)}]
+                                      "from_precision": "float32", "settings": dataclasses.asdict(FAST)}]
     again = Adapter(saved, FAST).adapted([{"name": "b.txt"}])
     assert [one["texts"] for one in again.card["adapted"]] == [[{"name": "a.txt"}], [{"name": "b.txt"}]]
 

@@ -137,6 +137,7 @@ def _card(card: Mapping[str, Any]) -> list[tuple[str, str]]:
         rows.append(("after", f"{card['step']:,} steps, {count(card.get('tokens_trained'))} tokens"))
     rows += _held_out(card.get("validation"))
     rows += _int8(card.get("int8"))
+    rows += _adapted(card.get("adapted"))
     losses = [point.get("loss") for point in card.get("curve") or () if isinstance(point, Mapping)]
     return rows + _curve(losses)
 
@@ -164,6 +165,17 @@ def _int8(said: Any) -> list[tuple[str, str]]:
         return []
     told = f"{cost['nats_per_token']:+.4f} nats a token by {cost['protocol']}"
     return [("int8 costs", f"{told} ({count(cost['tokens'])} tokens)")]
+
+
+def _adapted(said: Any) -> list[tuple[str, str]]:
+    """What the model adapted to, time after time."""
+    rows = []
+    for one in said if isinstance(said, list) else []:
+        if isinstance(one, Mapping):
+            names = [str(text.get("name")) for text in one.get("texts") or () if isinstance(text, Mapping)]
+            told = f"{_some(names)}, " if names else ""
+            rows.append(("adapted to", f"{told}{count(one.get('tokens'))} tokens"))
+    return rows
 
 
 def _curve(losses: Sequence[Any]) -> list[tuple[str, str]]:

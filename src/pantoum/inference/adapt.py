@@ -7,8 +7,9 @@ chunks are learned from and the nats are the same: what does not fill a chunk is
 again when the chunk is whole.
 
 The model it is made from never changes. Products are float32, so that nats without a step (rate 0) are the
-plain model's to the bit. Memory: a second copy of the weights, their gradients and one chunk's arrays,
-however long the text. One stream: of many side by side none would have been read before the others.
+plain model's to the bit; an int8 model is adapted, and kept, as a float32 copy. Memory: a second copy of the
+weights, their gradients and one chunk's arrays, however long the text. One stream: of many side by side none
+would have been read before the others.
 
 Shapes: one stream B = 1, T tokens.
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,6 +34,7 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
 from pantoum.kernels import Workspace
 from pantoum.network import LanguageModel
+from pantoum.network.stored_model import StoredModel
 from pantoum.text.prompt import encode_prompt
 
 __all__ = ["SETTINGS", "Adapter", "Settings", "adapted_to", "adapter_of"]
@@ -46,6 +49,10 @@ class Adapter:
         """``state``: where the stream stands (its beginning)."""
         source = model.network
         self.model, self.settings = model, settings
+        self._precision = source.precision if isinstance(source, StoredModel) else "float32"
+        if self._precision != "float32":
+            note = f"the model is {self._precision}: a float32 copy of it adapts"
+            warnings.warn(note, UserWarning, stacklevel=2)
         self.tokens = 0
         """Tokens that were learned from."""
         self._rule = Rule(model, settings)
@@ -98,10 +105,12 @@ class Adapter:
         self.finish()
         network = LanguageModel.from_config(self._network.config, self._network.vocab_size, seed=None)
         network.parameters.update(self._network.parameters)
-        before = self.model.card.get("adapted", [])
+        card = {key: said for key, said in self.model.card.items() if key != self._precision}
+        before = card.get("adapted", [])
         now = {"tokens": self.tokens, "texts": [dict(text) for text in texts],
-               "settings": dataclasses.asdict(self.settings), "from_sha256": self.model.sha256}
-        card = {**self.model.card, "adapted": [*(before if isinstance(before, list) else []), now]}
+               "settings": dataclasses.asdict(self.settings), "from_sha256": self.model.sha256,
+               "from_precision": self._precision}
+        card["adapted"] = [*(before if isinstance(before, list) else []), now]
         return LoadedModel(network, self.model.tokenizer, card, extras=self.model.extras)
 
     def write(self, path: str | os.PathLike[str], texts: Sequence[Mapping[str, Any]] = ()) -> str:
