@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from pantoum.config import TrainSettings
 from pantoum.errors import PantoumError, SettingError
+from pantoum.inference.distinct import Distinct
 from pantoum.inference.evaluate import Evaluation
 from pantoum.inference.generate import Generation
 from pantoum.inference.score import Score
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from pantoum.training.result import RunResult
 
 __all__ = [
+    "Distinct",
     "Evaluation",
     "Generation",
     "Model",

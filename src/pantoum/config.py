@@ -242,6 +242,10 @@ class GenerationConfig:
     """Texts to write side by side."""
     adapt: bool = option(False, "let a copy of the model learn from the prompt before it writes")
     """Whether it is a copy of the model that writes, adapted to the prompt."""
+    unique: bool = option(False, "only texts that differ from one another")
+    """Whether a text that was written already is replaced by another."""
+    novel: bool = option(False, "only texts that are no training document (needs a model of --documents)")
+    """Whether a text that the model was trained on is replaced by another."""
 
     def __post_init__(self) -> None:
         whole(self.length, "length", least=0)

@@ -19,10 +19,12 @@ from typing import Any, TypeAlias, overload
 import numpy as np
 
 from pantoum.config import GenerationConfig, SamplingConfig, ScoreConfig
+from pantoum.errors import PantoumError
 from pantoum.inference import batch as batches
 from pantoum.inference import score as scoring
 from pantoum.inference.adapt import adapted_to, adapter_of
 from pantoum.inference.alert import peaks_of, threshold
+from pantoum.inference.distinct import Distinct
 from pantoum.inference.evaluate import Evaluation, evaluate
 from pantoum.inference.generate import Generation, draw_seed
 from pantoum.inference.loaded_model import LoadedModel
@@ -145,6 +147,8 @@ class Model:
         count: int,
         state: State | None = None,
         adapt: bool = False,
+        unique: bool = False,
+        novel: bool = False,
         **sampling: Any,
     ) -> list[str]: ...
 
@@ -157,15 +161,19 @@ class Model:
         count: int | None = None,
         state: State | None = None,
         adapt: bool = False,
+        unique: bool = False,
+        novel: bool = False,
         **sampling: Any,
     ) -> str | list[str]:
         """The continuation of a prompt; with ``count`` a list of that many. ``adapt``: a copy of the model
-        learns from the prompt and writes. ``sampling``: ``temperature``, ``top_k``, ``top_p``, ``min_p``,
+        learns from the prompt and writes. ``unique``: texts that differ from one another; ``novel``: that are
+        no training document. ``sampling``: ``temperature``, ``top_k``, ``top_p``, ``min_p``,
         ``repetition_penalty``, ``greedy``, ``stop``."""
-        how_much = GenerationConfig(length, seed, 1 if count is None else count, adapt)
+        how_much = GenerationConfig(length, seed, 1 if count is None else count, adapt, unique, novel)
         generation = self.generation(prompt, how_much, SamplingConfig(**sampling), state=state)
-        for _ in generation:
-            pass
+        if isinstance(generation, Generation):
+            for _ in generation:
+                pass
         texts = [text.text for text in generation.texts]
         return texts[0] if count is None else texts
 
@@ -183,19 +191,29 @@ class Model:
         generation = self.generation(
             prompt, GenerationConfig(length, seed, adapt=adapt), SamplingConfig(**sampling), state=state
         )
+        assert isinstance(generation, Generation)
         return (piece.text for piece in generation)
 
     def generation(
         self, prompt: str, how_much: GenerationConfig, sampling: SamplingConfig, *, state: State | None = None
-    ) -> Generation:
-        """Writing with all that can be known of it: tokens, nats, why a text ended, the state after it."""
+    ) -> Generation | Distinct:
+        """Writing with all that can be known of it: tokens, nats, why a text ended, the state after it. With
+        ``unique`` or ``novel`` all is written before it comes back."""
         model = self.loaded
         if how_much.adapt:
             model, state = adapted_to(model, prompt, State.start(model) if state is None else state)
         session = Session(model, state)
         session.feed(prompt)
         seed = draw_seed() if how_much.seed is None else how_much.seed
-        return Generation(model, session.state, sampling, how_much.length, seed, how_much.count)
+        length, count = how_much.length, how_much.count
+        if not (how_much.unique or how_much.novel):
+            return Generation(model, session.state, sampling, length, seed, count)
+        found = Distinct(model, session.state, sampling, length, seed, count, prompt,
+                         unique=how_much.unique, novel=how_much.novel)
+        if not found.texts:
+            raise PantoumError(str(found.note))
+        say([found.note] if found.note else [])
+        return found
 
     def evaluate(
         self,

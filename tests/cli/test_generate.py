@@ -172,3 +172,34 @@ def test_a_terminal_gets_a_last_newline_and_nothing_that_it_would_obey(
     )
     shown = terminal.getvalue()
     assert shown.endswith("\n") and "\x1b" not in shown and shown.isascii()
+
+
+def test_unique_and_novel(run: Run, tmp_path: Path) -> None:
+    names = ["Anna", "Berta", "Carla", "Dora", "Emma", "Frieda"]
+    (tmp_path / "names.txt").write_text("\n".join(names * 30) + "\n")
+    pantoum.train(
+        tmp_path / "names.txt",
+        run=str(tmp_path / "names"),
+        documents="lines",
+        steps=60,
+        hidden_size=16,
+        num_layers=1,
+        progress=False,
+    )
+    options = ("--count", 9, "--seed", 2, "--length", 20, "--unique", "--novel")
+    done = run("generate", tmp_path / "names", *options)
+    texts = done.out.split("\n")
+    assert done.code == 0 and len(set(texts)) == 9 and not set(texts) & set(names)
+    found = json.loads(run("generate", tmp_path / "names", *options, "--json").out)
+    assert [text["text"] for text in found["texts"]] == texts
+    assert found["drawn"] == 9 + found["repeated"] + found["known"]
+    model = pantoum.load(tmp_path / "names")
+    assert model.generate(count=9, seed=2, length=20, unique=True, novel=True) == texts
+    assert isinstance(model.generate(seed=2, length=20, novel=True), str)
+
+
+def test_too_few_or_no_texts_are_told(run: Run, trained: Path) -> None:
+    done = run("generate", trained, "--greedy", "--unique", "--count", 3, "--length", 5, "--seed", 1)
+    assert done.code == 0 and "only 1 of 3 texts" in done.err and "---" not in done.out
+    done = run("generate", trained, "--novel", "--length", 5)
+    assert done.code == 1 and done.out == "" and "has no filter" in done.err

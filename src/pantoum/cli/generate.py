@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 HELP = "let a model write: the prompt and its continuation"
 EXAMPLES = """examples:
   pantoum generate runs/book --prompt "Once upon" --length 300 --seed 1
-  pantoum generate runs/names --count 20 --temperature 1
+  pantoum generate runs/names --count 20 --temperature 1 --unique --novel
   pantoum generate runs/book --prompt "A" --state-out a.state
   pantoum generate runs/book --state-in a.state
 """
@@ -68,21 +68,30 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
     if how_much.seed is None:
         output.say(f"pantoum: --seed {generation.seed}")
     prompt = api.printable(prompt)
+    border = "\n" if model.documents == "lines" else "\n---\n"
+    writes = generation if isinstance(generation, api.Generation) else None
+    rejected: dict[str, int] = {}
+    if isinstance(generation, api.Distinct):
+        rejected = {"drawn": generation.drawn, "repeated": generation.repeated, "known": generation.known}
     if arguments.json:
-        for _ in generation:
+        for _ in writes or ():
             pass
         output.json(
             {
                 "prompt": prompt,
                 "seed": generation.seed,
+                **rejected,
                 "texts": [
                     {"text": t.text, "tokens": t.tokens, "nats": t.nats, "stopped": t.stopped}
                     for t in generation.texts
                 ],
             }
         )
+    elif writes is not None:
+        _print(writes, prompt, border, output, api.visible)
     else:
-        _print(generation, prompt, "\n" if model.documents == "lines" else "\n---\n", output, api.visible)
+        shown = border.join(prompt + text.text for text in generation.texts)
+        output.write(api.visible(shown) + "\n" if is_terminal(sys.stdout) else shown)
     if arguments.state_out is not None:
         generation.state().write(arguments.state_out)
 

@@ -74,11 +74,13 @@ class Generation:
         length: int,
         seed: int,
         count: int = 1,
+        first: int = 0,
     ) -> None:
+        """``first``: the stream that text 0 draws from."""
         self.model, self.sampling, self.length, self.seed = model, sampling, length, seed
         self._batch = Batch(model, count)
         streams = [
-            self._batch.join(state, length=length, sampling=sampling, seed=seed, stream=k)
+            self._batch.join(state, length=length, sampling=sampling, seed=seed, stream=first + k)
             for k in range(count)
         ]
         self.texts = [Text(index, stream) for index, stream in enumerate(streams)]

@@ -18,6 +18,7 @@ from pantoum.data.batches import StatefulBatches
 from pantoum.data.prepare import Prepared
 from pantoum.errors import CheckpointError
 from pantoum.formats.checkpoint import Checkpoint
+from pantoum.inference.novelty import NoveltyFilter, documents_of
 from pantoum.network import LanguageModel
 from pantoum.network import state as network_state
 from pantoum.training.backend import Backend, LocalBackend
@@ -82,7 +83,7 @@ def assemble(folder: RunFolder, prepared: Prepared, state: RunState, *,
         folder=folder, prepared=prepared, state=state, backend=backend,
         batches=make_batches(prepared, state.batch_size, state.seq_len, state.cursor),
         carried=backend.initial_state(state.batch_size), streams=np.arange(state.batch_size),
-        keep_best=KeepBest(network, tokenizer, valid, state.monitored, state.best),
+        keep_best=KeepBest(network, tokenizer, valid, state.monitored, state.best, document_filter(prepared)),
         parameters=network.num_parameters, weights=weights)
 
 
@@ -112,6 +113,14 @@ def make_batches(prepared: Prepared, batch_size: int, seq_len: int, cursor: Mapp
 def document_border(prepared: Prepared) -> int | None:
     """The token before which the state is zeroed; ``None`` where the text is one stream."""
     return prepared.tokenizer.eos if prepared.tokenizer.documents else None
+
+
+def document_filter(prepared: Prepared) -> dict[str, Array]:
+    """What the model file keeps of the training documents, by which a new one is told from them."""
+    if not prepared.tokenizer.documents:
+        return {}
+    found = NoveltyFilter.of(documents_of(np.asarray(prepared.train.tokens), prepared.tokenizer))
+    return {} if found is None else found.extras()
 
 
 def carried_arrays(run: Run) -> dict[str, Array]:

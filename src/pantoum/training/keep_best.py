@@ -38,7 +38,8 @@ class KeepBest:
     """Scores weights on a network of its own, so that training's is never touched."""
 
     def __init__(self, network: LanguageModel, tokenizer: Tokenizer, valid: Array | None, monitored: int,
-                 best: Best | None) -> None:
+                 best: Best | None, beside: Mapping[str, Array] | None = None) -> None:
+        """``beside``: arrays that go into the model file whatever the weights."""
         self.network = network
         """Holds the weights that were looked at last, the better ones."""
         self.best = best
@@ -49,6 +50,7 @@ class KeepBest:
         self._monitored = None if valid is None else valid[:monitored]
         self._kept: dict[str, Array] | None = None
         self._extras: dict[str, Array] = {}
+        self._beside = dict(beside or {})
 
     @property
     def judges_nothing(self) -> bool:
@@ -133,7 +135,8 @@ class KeepBest:
         if self._kept is None:
             return None
         config = {**self.network.config.spec()}
-        return ModelFile(config, dict(self._kept), self._tokenizer.spec(), card, dict(self._extras))
+        return ModelFile(config, dict(self._kept), self._tokenizer.spec(), card,
+                         {**self._extras, **self._beside})
 
     def _copy_in(self, weights: Mapping[str, Array] | None) -> None:
         for name, array in (weights or {}).items():
