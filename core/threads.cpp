@@ -29,16 +29,18 @@ inline void pause_briefly() {
 #endif
 }
 
-// Spins for a while, then gives the processor to whoever holds us up.
+// Spins for a while, then gives the processor to whoever holds us up; says whether it came to that.
 template <class Ready>
-void wait_for(Ready ready) {
-  for (int spins = 0; !ready(); ++spins) {
+bool wait_for(Ready ready) {
+  int spins = 0;
+  for (; !ready(); ++spins) {
     if (spins < kSpins) {
       pause_briefly();
     } else {
       sched_yield();
     }
   }
+  return spins > kSpins;
 }
 
 struct Pool {
@@ -168,7 +170,8 @@ void Barrier::wait(int parts) {
     arrived_.store(0, std::memory_order_relaxed);
     round_.store(round + 1, std::memory_order_release);
   } else {
-    wait_for([&] { return round_.load(std::memory_order_acquire) != round; });
+    if (wait_for([&] { return round_.load(std::memory_order_acquire) != round; }))
+      crowded_.store(true, std::memory_order_relaxed);
   }
 }
 

@@ -50,10 +50,13 @@ inline Range part_of(long count, int part, int parts) {
 class Barrier {
  public:
   void wait(int parts);
+  // Whether somebody waited so long that he gave his processor up: the machine has other work.
+  bool crowded() const { return crowded_.load(std::memory_order_relaxed); }
 
  private:
   std::atomic<int> arrived_{0};
   std::atomic<int> round_{0};
+  std::atomic<bool> crowded_{false};
 };
 
 // Default floating-point modes (round to nearest, no flush to zero) while it lives; then the caller's.

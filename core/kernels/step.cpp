@@ -12,6 +12,8 @@
 
 #include "../scratch.h"
 
+#include <atomic>
+
 namespace pantoum {
 namespace PANTOUM_ISA {
 namespace {
@@ -234,6 +236,12 @@ class Part {
   const Long state_bytes_;
 };
 
+// On a machine with other work, whoever waits at a meeting may wait for a time slice of it, which is many
+// steps long. After such a step the next ones are done alone, twice as many after each further one.
+constexpr int kFewestAlone = 32, kMostAlone = 1024;
+std::atomic<int> steps_alone{0};
+std::atomic<int> next_alone{kFewestAlone};
+
 int step_together(const pantoum_step_args& a, int most) {
   const Places places(a, a.count, false);
   const std::size_t own = (places.own.size() + 127) / 64 * 64;
@@ -245,7 +253,17 @@ int step_together(const pantoum_step_args& a, int most) {
     Part(a, places, a.first, a.count, index, parts, &barrier, mine, memory).run();
     return PANTOUM_OK;
   };
-  return run_parts(most, part);
+  const int status = run_parts(most, part);
+  const int next = next_alone.load(std::memory_order_relaxed);
+  if (barrier.crowded()) steps_alone.store(next, std::memory_order_relaxed);
+  next_alone.store(!barrier.crowded() ? kFewestAlone : next < kMostAlone ? 2 * next : next, std::memory_order_relaxed);
+  return status;
+}
+
+bool has_company() {
+  const int left = steps_alone.load(std::memory_order_relaxed);
+  if (left > 0) steps_alone.store(left - 1, std::memory_order_relaxed);
+  return left <= 0;
 }
 
 int step_blocks(const pantoum_step_args& a) {
@@ -276,7 +294,7 @@ int step(const pantoum_step_args& a) {
 #endif
   const Long threads = thread_count(), H = a.units;
   const Long work = a.count * (a.layer_count * 2 * kGatesOf[a.kind] * H * H + a.vocabulary * a.head_inputs);
-  if (threads > 1 && a.count < kRowsAThread * threads && work >= kSmallestShared)
+  if (threads > 1 && a.count < kRowsAThread * threads && work >= kSmallestShared && has_company())
     return step_together(a, static_cast<int>(least(threads, up(H, kPanelColumns))));
   return step_blocks(a);
 }
