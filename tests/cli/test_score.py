@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,31 @@ def test_a_line_is_answered_at_once_and_ctrl_c_sums_up(trained: Path, tmp_path: 
         if not first:
             found = json.loads(head + out)
             assert found["interrupted"] and found["tokens"] == 8
+
+
+def test_an_answer_that_is_interrupted_is_whole(
+    run: Run, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def parts(name: str) -> Iterator[bytes]:
+        yield b"The cat\nand"
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pantoum.api.parts", parts)
+    done = run("score", trained, "x", "--json")
+    assert done.code == 130 and json.loads(done.out)["interrupted"] is True
+    assert done.lines[0].startswith("pantoum: 1 line, 8 tokens")
+    page = run("score", trained, "x", "--format", "html", "--quiet")
+    assert page.out.endswith("</html>\n") and page.lines == ["pantoum score: interrupted"]
+
+
+def test_alerts_are_red_on_a_terminal_that_wants_colours(
+    run: Run, trained: Path, text: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pantoum.cli.score_forms.is_terminal", lambda stream: True)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    assert run("score", trained, text, "--alert", 0).out.startswith("\x1b[31m! ")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert run("score", trained, text, "--alert", 0).out.startswith("! ")
 
 
 def test_a_reader_that_goes_away_ends_it_without_a_word(trained: Path, text: Path) -> None:

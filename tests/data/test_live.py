@@ -1,0 +1,45 @@
+"""A text as it comes: what is there is handed on, and what cannot be opened is refused at once."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from pantoum.data import live
+from pantoum.errors import TextError
+
+
+def test_a_file_comes_in_parts_that_make_it_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "PART", 7)
+    (tmp_path / "a.txt").write_bytes(bytes(range(100)))
+    parts = list(live.parts(tmp_path / "a.txt"))
+    assert b"".join(parts) == bytes(range(100)) and max(map(len, parts)) <= 7
+    (tmp_path / "empty.txt").write_bytes(b"")
+    assert list(live.parts(tmp_path / "empty.txt")) == []
+
+
+def test_what_cannot_be_opened_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in (tmp_path / "none.txt", tmp_path):
+        with pytest.raises(TextError, match="cannot be read"):
+            live.parts(path)
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(TextError, match="stdin is closed"):
+        live.parts("-")
+
+
+def test_stdin_hands_on_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    with io.TextIOWrapper(io.BufferedReader(io.FileIO(reading))) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        parts = live.parts("-")
+        os.write(writing, b"a line\n")
+        assert next(parts) == b"a line\n"
+        later = threading.Timer(0.05, lambda: (os.write(writing, b"more"), os.close(writing)))
+        later.start()
+        assert list(parts) == [b"more"]
+        later.join()
