@@ -20,6 +20,8 @@ import argparse
 import json
 import math
 import pickle
+import re
+import statistics
 import subprocess
 import sys
 import time
@@ -32,10 +34,10 @@ from torch import nn
 
 LSTM_UNITS, LSTM_LAYERS, LSTM_EMBEDDING, LSTM_RATE, LSTM_DROPOUT = 384, 2, 128, 3e-3, 0.1
 BATCH, CHUNK = 64, 64
-RECIPE = ("--device=cpu", "--compile=False", "--eval_iters=20", "--log_interval=50", "--block_size=64",
+RECIPE = ("--device=cpu", "--compile=False", "--eval_iters=20", "--block_size=64",
           "--batch_size=12", "--n_layer=4", "--n_head=4", "--n_embd=128", "--dropout=0.0", "--dtype=float32")
 """Of nanoGPT's README, "only a macbook": 2,000 iterations there."""
-TRIAL = 60
+TRIAL = 40
 """Iterations that its pace is measured with."""
 
 
@@ -111,11 +113,11 @@ def nanogpt(asked: argparse.Namespace) -> dict[str, Any]:
     meta = {"vocab_size": len(symbols), "itos": dict(enumerate(symbols)),
             "stoi": {symbol: place for place, symbol in enumerate(symbols)}}
     (data / "meta.pkl").write_bytes(pickle.dumps(meta))
-    trial = _nanogpt(asked, TRIAL) / TRIAL  # its start and its two evaluations are in it, as in the real one
-    began = time.perf_counter()
-    iterations = int(asked.minutes * 60.0 / trial)
-    _nanogpt(asked, iterations)
-    took = time.perf_counter() - began
+    took, said = _nanogpt(asked, TRIAL, log_interval=1)
+    pace = statistics.median(float(ms) / 1e3 for ms in re.findall(r"time ([0-9.]+)ms", said)[1:])
+    rest = max(0.0, took - TRIAL * pace)  # what is not iterations: starting, and evaluating at both ends
+    iterations = max(1, int((asked.minutes * 60.0 - 2.0 * rest) / pace))
+    took, _ = _nanogpt(asked, iterations)
     sys.path.insert(0, str(asked.nanogpt))
     from model import GPT, GPTConfig  # type: ignore[import-not-found]
 
@@ -141,14 +143,15 @@ def nanogpt(asked: argparse.Namespace) -> dict[str, Any]:
             "tokens": iterations * 12 * context, "parameters": sum(p.numel() for p in model.parameters())}
 
 
-def _nanogpt(asked: argparse.Namespace, iterations: int) -> float:
-    """Seconds that so many iterations take."""
+def _nanogpt(asked: argparse.Namespace, iterations: int, log_interval: int = 100) -> tuple[float, str]:
+    """Seconds that so many iterations take, and what was said meanwhile."""
     began = time.perf_counter()
-    subprocess.run([sys.executable, "train.py", "config/train_shakespeare_char.py", *RECIPE,
-                    f"--max_iters={iterations}", f"--lr_decay_iters={iterations}",
-                    f"--eval_interval={max(1, iterations // 8)}", f"--out_dir={asked.folder.resolve()}"],
-                   cwd=asked.nanogpt, check=True, stdout=sys.stderr)
-    return time.perf_counter() - began
+    done = subprocess.run(
+        [sys.executable, "train.py", "config/train_shakespeare_char.py", *RECIPE, f"--max_iters={iterations}",
+         f"--lr_decay_iters={iterations}", f"--eval_interval={-(-iterations // 4)}",
+         f"--log_interval={log_interval}", f"--out_dir={asked.folder.resolve()}"],
+        cwd=asked.nanogpt, check=True, stdout=subprocess.PIPE, text=True)
+    return time.perf_counter() - began, done.stdout
 
 
 def _cold(logits: Any, text: Any, window: int) -> float:

@@ -72,11 +72,16 @@ class Experiment:
     norm: str | None = None
     residual: bool = False
     tied: bool = False
+    share: float = 1.0
+    """Of the training text that is read. With this share of the model's work too, and its square of the
+    operations, a long run has a short likeness: as many passes, as many parameters a character."""
     seed: int = 0
 
 
 ONE, THREE = Experiment(), Experiment(minutes=3, hidden=448, embedding=144, rate=3.7e-3)
 TEN = Experiment(minutes=10, hidden=640, embedding=208, rate=3.1e-3)
+LIKE_THREE = replace(ONE, minutes=3, share=0.5)
+LIKE_TEN = replace(ONE, minutes=10, share=0.25)
 EXPERIMENTS: dict[str, Experiment] = {
     "1 adamw": replace(ONE, optimizer="adamw", rate=4.4e-3),
     "1 muon": ONE,
@@ -101,6 +106,18 @@ EXPERIMENTS: dict[str, Experiment] = {
     "1 muon residual": replace(ONE, residual=True),
     "1 muon norm": replace(ONE, norm="layer"),
     "1 muon decay 1": replace(ONE, decay=1.0),
+    "1 adamw decay 0.7": replace(ONE, optimizer="adamw", rate=4.4e-3, decay=0.7),
+    **{f"like 3 adamw dropout {d}": replace(LIKE_THREE, optimizer="adamw", dropout=d)
+       for d in ("0.1", "0.2")},
+    **{f"like 3 dropout {d}": replace(LIKE_THREE, dropout=d) for d in ("0", "0.1", "0.2")},
+    **{f"like 10 adamw dropout {d}": replace(LIKE_TEN, optimizer="adamw", dropout=d)
+       for d in ("0.1", "0.3")},
+    **{f"like 10 dropout {d}": replace(LIKE_TEN, dropout=d) for d in ("0.1", "0.2", "0.3", "0.4")},
+    "like 10 variational 0.3": replace(LIKE_TEN, dropout="variational:0.3"),
+    "like 10 outputs 0.5": replace(LIKE_TEN, dropout="inputs=0.1,between=0.3,outputs=0.5"),
+    "like 10 256 dropout 0.2": replace(LIKE_TEN, hidden=256, embedding=96, dropout="0.2"),
+    "like 10 384 dropout 0.4": replace(LIKE_TEN, hidden=384, embedding=128, dropout="0.4"),
+    "like 10 dropout 0.3 decay 0.1": replace(LIKE_TEN, dropout="0.3", weight_decay=0.1),
     "3 adamw dropout 0.1": replace(THREE, optimizer="adamw", dropout="0.1"),
     "3 muon": THREE,
     "3 muon dropout 0.1": replace(THREE, dropout="0.1"),
@@ -139,7 +156,7 @@ def rounds(each: Experiment) -> float:
 def updates(each: Experiment, vocab_size: int) -> int:
     """How many of them the time allows."""
     training = 6.0 * work(shape(each), vocab_size) * each.batch * each.steps
-    return max(1, round(MINUTE[each.minutes] / (training + rounds(each))))
+    return max(1, round(MINUTE[each.minutes] * each.share**2 / (training + rounds(each))))
 
 
 def factor(each: Experiment, progress: float) -> float:
@@ -218,11 +235,12 @@ def main() -> None:
     learner = CharacterLearner(None, None)
     learner.feed(text[:cut])
     tokenizer = learner.learn()
-    train, valid = tokenizer.encode(text[:cut]), tokenizer.encode(text[cut:])
+    read, valid = tokenizer.encode(text[:cut]), tokenizer.encode(text[cut:])
     for name, each in chosen.items():
         if name in known(asked.log):
             continue
         print(f"{name}: {updates(each, tokenizer.vocab_size)} updates", file=sys.stderr, flush=True)
+        train = read[: int(len(read) * each.share)]
         found = {"name": name, **run(each, train, valid, tokenizer)}
         with asked.log.open("a") as log:
             log.write(json.dumps(found) + "\n")
