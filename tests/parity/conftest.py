@@ -23,6 +23,12 @@ def loaded_core() -> native.Library:
     return native.core()
 
 
+@pytest.fixture(scope="session")
+def core() -> native.Library:
+    """The core as it is set up, for laws, whose examples share what a test asked for."""
+    return loaded_core()
+
+
 @pytest.fixture
 def library() -> Iterator[native.Library]:
     """The core; its path and threads are put back afterwards."""

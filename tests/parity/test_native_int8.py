@@ -67,6 +67,7 @@ def test_hostile_rows_are_the_same_everywhere(path: str) -> None:
         assert np.isfinite(y_NG[5, 11:]).all() and (y_NG[0, 11:] == 0).all()
 
 
+@pytest.mark.usefixtures("core")
 @settings(max_examples=30, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 70), st.integers(1, 40), st.integers(1, 4), st.integers(0, 999))
 def test_exact_sums_know_neither_rows_nor_blocks(N: int, K: int, H: int, gates: int, seed: int) -> None:

@@ -47,6 +47,7 @@ def test_sums_of_thousands_of_rows_go_on_from_block_to_block(path: str) -> None:
     np.testing.assert_allclose(native.bias_gradient(d_NG), d_NG.sum(axis=0), atol=1e-3)
 
 
+@pytest.mark.usefixtures("core")
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, 70), st.integers(1, 70), st.integers(1, 70), st.integers(1, 4))
 def test_a_row_of_a_product_knows_neither_others_nor_blocks(N: int, K: int, H: int, gates: int) -> None:
