@@ -85,6 +85,16 @@ typedef struct {
 } pantoum_product_args;
 PANTOUM_API int pantoum_product(const pantoum_product_args*);
 
+/* The fastest that a stack's weights can be read: the sum of all words, `rounds` times over, in as many
+ * threads as there are, which meet after each array. What products of one row are measured against. */
+typedef struct {
+  const uint32_t* const* arrays; /* [count] arrays */
+  const int64_t* words;          /* [count] */
+  uint32_t* total;               /* [1]: added to */
+  int64_t count, rounds;
+} pantoum_read_words_args;
+PANTOUM_API int pantoum_read_words(const pantoum_read_words_args*);
+
 /* out = d^T x */
 typedef struct {
   const float* d; /* [count, columns] */

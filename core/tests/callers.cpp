@@ -25,6 +25,7 @@ std::uint64_t some(int caller) {
   reading(caller % 5, 40, 33, 70, PANTOUM_FLOAT32, draw, hash);
   reading(caller % 5, 3, 300, 70, PANTOUM_FLOAT32, draw, hash);
   drawing(40, 300, draw, hash);
+  adding(3000, draw, hash);
   return hash.value;
 }
 

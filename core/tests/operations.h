@@ -226,4 +226,20 @@ inline void adapting(Long rows, Long columns, Draw& draw, Hash& hash) {
   for (Floats* f : {&squares, &parameter}) f->add_to(hash);
 }
 
+// Words read and added up.
+inline void adding(Long size, Draw& draw, Hash& hash) {
+  Buffer<std::uint32_t> some(size), one(1), total(1);
+  for (auto& word : some) word = draw.word();
+  one[0] = draw.word();
+  total[0] = 0;
+  const std::uint32_t* arrays[] = {some.read(), one.read(), nullptr};
+  const Long words[] = {size, 1, 0};
+  const pantoum_read_words_args args{arrays, words, total.data(), 3, 2};
+  must(pantoum_read_words(&args), "read_words");
+  std::uint32_t sum = one[0];
+  for (const std::uint32_t word : some) sum += word;
+  if (total[0] != 2 * sum) fail("read_words", "is not the sum");
+  total.add_to(hash);
+}
+
 }  // namespace tests

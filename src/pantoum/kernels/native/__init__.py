@@ -14,6 +14,7 @@ from pantoum.kernels.native.normalization import layer_norm, layer_norm_vjp
 from pantoum.kernels.native.optimizer import adamw, average, clip_factor, global_norm
 from pantoum.kernels.native.product import bias_gradient, linear, linear_weight_gradient, pack
 from pantoum.kernels.native.quantize import pack_codes, quantize
+from pantoum.kernels.native.reading import read_words
 from pantoum.kernels.native.sample import sampler
 from pantoum.kernels.native.scan import (
     gru_before_scan,
@@ -61,6 +62,7 @@ __all__ = [
     "pack",
     "pack_codes",
     "quantize",
+    "read_words",
     "rnn_scan",
     "rnn_scan_vjp",
     "row_squares",

@@ -33,6 +33,7 @@ ARGUMENTS: dict[str, type[ctypes.Structure]] = {name: _structure(name, fields) f
     "quantize": "p weight codes scales; l rows depth",
     "pack_codes": "p codes scales panels; l rows depth block",
     "product": "p x panels bias y; l count depth columns block; i precision",
+    "read_words": "p arrays words total; l count rounds",
     "weight_gradient": "p d x out; l count columns depth; i precision resume",
     "bias_gradient": "p d out; l count columns; i resume",
     "lookup": "p table tokens out; l count columns",

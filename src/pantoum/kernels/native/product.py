@@ -51,6 +51,12 @@ class PackedMatrix:
             self._pack(panels, transposed)
         return address(panels)
 
+    @property
+    def panel_bytes(self) -> int:
+        """How many bytes ``product`` reads."""
+        G, K = self.shape
+        return core().packed_bytes(G, K, self.block, self._number, False)
+
     def refresh(self) -> None:
         """The weight changed in place: pack it again, into the same memory."""
         for transposed, panels in enumerate(self._panels):

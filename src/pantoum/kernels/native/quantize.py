@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.memory import address, aligned, given
 from pantoum.kernels.native.product import PRECISIONS, PackedMatrix
-from pantoum.kernels.reference.quantize import checked_codes
+from pantoum.kernels.reference.quantize import check_codes
 
 __all__ = ["pack_codes", "quantize"]
 
@@ -47,5 +47,5 @@ class PackedCodes(PackedMatrix):
 
 def pack_codes(codes_GK: Array, scales_G: Array, gates: int = 1) -> PackedMatrix:
     """The matrix that ``pack(weight, "int8", gates)`` makes of a weight with these codes and scales."""
-    checked_codes(codes_GK, scales_G)
+    check_codes(codes_GK, scales_G, gates)
     return PackedCodes(codes_GK, scales_G, gates)

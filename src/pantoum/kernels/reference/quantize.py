@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from pantoum.errors import CoreError
 
-__all__ = ["MOST_CODES", "SMALLEST", "QuantizedMatrix", "checked_codes", "pack_codes", "quantize"]
+__all__ = ["MOST_CODES", "SMALLEST", "QuantizedMatrix", "check_codes", "pack_codes", "quantize"]
 
 Array = npt.NDArray[Any]
 
@@ -90,16 +90,19 @@ class QuantizedMatrix:
 
 def pack_codes(codes_GK: Array, scales_G: Array, gates: int = 1) -> QuantizedMatrix:
     """The matrix that ``pack(weight, "int8")`` makes of a weight with these codes and scales."""
-    checked_codes(codes_GK, scales_G)
+    check_codes(codes_GK, scales_G, gates)
     return QuantizedMatrix(codes_GK, scales_G)
 
 
-def checked_codes(codes_GK: Array, scales_G: Array) -> None:
+def check_codes(codes_GK: Array, scales_G: Array, gates: int) -> None:
     """Refuse what no quantised matrix has."""
     if codes_GK.dtype != np.int8 or codes_GK.ndim != 2 or scales_G.shape != codes_GK.shape[:1]:
         raise CoreError(f"codes_GK is {codes_GK.dtype} of shape {codes_GK.shape}, scales_G of shape "
                         f"{scales_G.shape}: codes are int8 [G,K], with one scale a row; quantize makes them")
-    if codes_GK.size and codes_GK.min() < -127:
+    if 0 in codes_GK.shape or gates < 1 or len(codes_GK) % gates:
+        raise CoreError(f"codes_GK has shape {codes_GK.shape} for {gates} gates: it needs rows and columns, "
+                        "as many rows for each gate")
+    if codes_GK.min() < -127:
         raise CoreError("codes_GK has -128: codes are -127 to 127; quantize makes them")
     if codes_GK.shape[1] > MOST_CODES:
         raise CoreError(f"codes_GK has rows of {codes_GK.shape[1]}: int8 takes at most {MOST_CODES} inputs; "
