@@ -33,15 +33,15 @@ SECTIONS = {
     "one": ["ours one float32", "ours one int8", "ours bytes float32", "ours bytes int8",
             "torch eager", "torch int8", "onnx gru", "onnx products", "onnx int8"],
     "many": ["ours product", "ours 256 float32", "ours 256 int8", "torch eager 256"],
-    "crowd": ["ours 256 float32", "ours 10000 float32"],
-    "score": ["ours product", "ours score", "torch score"],
+    "crowd": ["ours 256 float32", "ours 10000 float32", "ours 10000 int8"],
+    "score": ["ours product", "ours score", "ours score command", "torch score"],
     "state": ["ours state", "ours state file", "ours load"],
     "start": [],
 }
 PEER_THREADS = (1, 2)
 PRODUCTS = (2 * L - 1) * 3 * H * H + H * V
 """Weights that one token is multiplied with; the first layer's input is a row of a table."""
-SCORED = 64 * 2000
+SCORED = 64 * 4000
 CROWD = 10_000
 
 
@@ -63,26 +63,25 @@ def product() -> Work:
 
 
 def writes(model: str, streams: int) -> Work:
-    from pantoum.config import SamplingConfig
-    from pantoum.inference.generate import Generation
+    from pantoum.inference.batch import Batch
     from pantoum.inference.loaded_model import load
-    from pantoum.inference.state import State
 
     warm_up_core()
     start = resident("VmRSS")
-    loaded = load(model)
-    pieces = iter(Generation(loaded, State.start(loaded), SamplingConfig(), 10**9, 0, streams))
-    tokens = TOKENS if streams == 1 else streams
+    batch = Batch(load(model))
+    for stream in range(streams):
+        batch.join(length=10**9, seed=0, stream=stream)
+    rounds = TOKENS if streams == 1 else 1
 
     def step() -> None:
-        for _ in range(tokens):
-            next(pieces)
+        for _ in range(rounds):
+            batch.round()
 
     def after() -> dict[str, Any]:
         return {"peak": resident("VmHWM"), "resident": resident("VmRSS")}
 
     state = 4 * H * L
-    return Work(step, tokens, {"start": start, "model": Path(model).stat().st_size, "state": state}, after)
+    return Work(step, rounds * streams, {"start": start, "model": Path(model).stat().st_size, "state": state}, after)
 
 
 def warm_up_core() -> None:
@@ -90,16 +89,42 @@ def warm_up_core() -> None:
     product().step()
 
 
-def scores(model: str) -> Work:
+def scores(model: str, command: bool) -> Work:
+    """A text of that length in lines, as ``pantoum score --streams 64`` scores it."""
     import numpy as np
 
-    from pantoum.inference.evaluate import evaluate
+    from pantoum.config import ScoreConfig
     from pantoum.inference.loaded_model import load
+    from pantoum.inference.score import Scorer
 
     loaded = load(model)
-    tokens = np.random.default_rng(0).integers(2, V, SCORED + 1)
-    return Work(lambda: evaluate(loaded.network, tokens, loaded.tokenizer, "segments:64", compress=False),
-                SCORED)
+    text = loaded.tokenizer.decode(np.random.default_rng(0).integers(2, V, SCORED))
+
+    def step() -> None:
+        for _ in Scorer(loaded, ScoreConfig(streams=64)).batches([text]):
+            pass
+
+    def whole_command() -> None:
+        command = ["-m", "pantoum", "score", model, file.name, "--streams", "64", "--quiet"]
+        subprocess.run([sys.executable, *command], stdout=subprocess.DEVNULL, check=True)
+
+    file = tempfile.NamedTemporaryFile("w", suffix=".txt")  # noqa: SIM115 - it lives as long as the process
+    file.write(text)
+    file.flush()
+    return Work(whole_command if command else step, SCORED)
+
+
+def reads(model: str) -> Work:
+    """The packed matrices of one token, read by a loop of the core that only sums them."""
+    from pantoum.inference.loaded_model import load
+    from pantoum.kernels import native
+
+    packed = load(model).packed
+    cells = packed.stack.cells
+    matrices = [*(cell.weight_hh for cell in cells), *(cell.weight_ih for cell in cells[1:]),
+                packed.head.weight]
+    size = sum(matrix.panel_bytes for matrix in matrices)
+    return Work(lambda: native.read_words(matrices, TOKENS), TOKENS, {"bytes": size})
 
 
 def states(model: str, file: bool) -> Work:
@@ -143,13 +168,13 @@ def contestant(name: str, models: dict[str, str]) -> Work:
     if what == ["product"]:
         return product()
     if what[0] == "score":
-        return scores(models["float32"])
+        return scores(models["float32"], "command" in what)
     if what[0] == "state":
         return states(models["float32"], "file" in what)
     if what[0] == "load":
         return loads(models["float32"])
     if what[0] == "bytes":
-        raise RuntimeError("the core has no such loop")
+        return reads(models[what[1]])
     if what[1] not in models:
         raise RuntimeError("there is no such model file")
     return writes(models[what[1]], {"one": 1}.get(what[0]) or int(what[0]))
@@ -157,8 +182,11 @@ def contestant(name: str, models: dict[str, str]) -> Work:
 
 def make_models(folder: str) -> dict[str, str]:
     """The model's files by precision."""
-    models = {"float32": str(Path(folder, "float32.safetensors"))}
+    from pantoum.inference.export import export
+
+    models = {name: str(Path(folder, f"{name}.safetensors")) for name in ("float32", "int8")}
     write_model(Path(models["float32"]))
+    export(models["float32"], "int8", models["int8"])
     return models
 
 
@@ -169,7 +197,7 @@ def measure(section: str, models: dict[str, str], seconds: float) -> dict[str, d
         for threads in [os.cpu_count() or 1] if name.startswith("ours") else PEER_THREADS:
             key = name if name.startswith("ours") else f"{name}, {threads} thread{'s' * (threads > 1)}"
             children[key] = Child(__file__, name, threads, "--models", json.dumps(models))
-    return take_turns(children, seconds)
+    return take_turns(children, seconds, 2 if section == "score" else 4)
 
 
 def start_times() -> dict[str, dict[str, Any]]:
@@ -215,9 +243,10 @@ def marks(found: dict[str, dict[str, dict[str, Any]]]) -> list[dict[str, Any]]:
     if "peak" in memory:
         allowed = memory["start"] + memory["model"] + CROWD * (2 * memory["state"] + 1024)
         tell("10,000 streams: memory of what is allowed", memory["peak"], allowed, 1, most=True)
-    tell("score in 64 segments: torch one token at a time", rate("score", "ours score"),
-         rate("score", "torch score"), 20)
-    tell("score in 64 segments: the core's product rate", work_of(rate("score", "ours score")), score, 0.7)
+    for name in ("ours score", "ours score command"):
+        scored = found.get("score", {}).get(name, {}).get("rate")
+        tell(f"{name[5:]}, 64 segments: torch one token at a time", scored, rate("score", "torch score"), 20)
+        tell(f"{name[5:]}, 64 segments: the core's product rate", work_of(scored), score, 0.7)
     for name, wanted in (("first character of generate", 0.3), ("pantoum --help", 0.1)):
         tell(name, found.get("start", {}).get(name, {}).get("min"), 1, wanted, "s", most=True)
     of_state = found.get("state", {})
@@ -267,7 +296,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.serve:
         make: Callable[[], Work] = lambda: contestant(options.serve, options.models)  # noqa: E731
-        return serve(make, warm=1 if options.serve == "ours score" else 3)
+        return serve(make, warm=0 if "score" in options.serve else 3)
     asked = options.only.split(",")
     if not set(asked) <= set(SECTIONS):
         parser.error(f"--only takes {','.join(SECTIONS)}")
