@@ -80,8 +80,8 @@ def writes(model: str, streams: int) -> Work:
     def after() -> dict[str, Any]:
         return {"peak": resident("VmHWM"), "resident": resident("VmRSS")}
 
-    state = 4 * H * L
-    return Work(step, rounds * streams, {"start": start, "model": Path(model).stat().st_size, "state": state}, after)
+    size = Path(model).stat().st_size
+    return Work(step, rounds * streams, {"start": start, "model": size, "state": 4 * H * L}, after)
 
 
 def warm_up_core() -> None:

@@ -17,6 +17,8 @@ from processes import Work
 
 TOKENS = 64
 """Tokens in a step of one stream."""
+SCORED = 5000
+"""Tokens in a step of scoring: with two numbers of threads and two turns 20,000 in all."""
 TEMPERATURE = 0.8
 V, H, L = 98, 512, 3
 
@@ -60,16 +62,16 @@ def torch_scores() -> Work:
 
     layers, head = torch_model(False)
     run = {"state": torch.zeros(L, 1, H)}
-    tokens = torch.from_numpy(np.random.default_rng(0).integers(0, V, 501))
+    tokens = torch.from_numpy(np.random.default_rng(0).integers(0, V, SCORED + 1))
 
     @torch.inference_mode()
     def step() -> None:
-        for at in range(500):
+        for at in range(SCORED):
             x = torch.nn.functional.one_hot(tokens[at : at + 1], V).float().unsqueeze(1)
             y, run["state"] = layers(x, run["state"])
             float(-torch.log_softmax(head(y[0, 0]), -1)[tokens[at + 1]])
 
-    return Work(step, 500)
+    return Work(step, SCORED)
 
 
 def onnx_writes(form: str, threads: int, quantised: bool = False) -> Work:
