@@ -51,11 +51,12 @@ def peak(command: list[str]) -> tuple[float, dict[str, Any]]:
     """The most bytes that a command held at once, and its answer."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        answer = json.loads(process.stdout.read())
+        text = process.stdout.read()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = status
     if status:
         raise SystemExit(f"{' '.join(command)} ended with {status}")
+    answer = json.loads(text)
     scale = 1 if sys.platform == "darwin" else 1024
     return float(usage.ru_maxrss * scale), answer
 

@@ -76,15 +76,15 @@ def assemble(folder: RunFolder, prepared: Prepared, state: RunState, *,
     """Put a run together from its state; the arrays are those of its start."""
     tokenizer = prepared.tokenizer
     backend = make_backend(state.recipe, tokenizer.vocab_size, weights)
-    network = LanguageModel.from_config(state.recipe.model, tokenizer.vocab_size, seed=None)
     held_out = prepared.valid is not None and prepared.valid.count >= 2
     valid = np.asarray(prepared.valid.tokens) if prepared.valid is not None and held_out else None
     return Run(
         folder=folder, prepared=prepared, state=state, backend=backend,
         batches=make_batches(prepared, state.batch_size, state.seq_len, state.cursor),
         carried=backend.initial_state(state.batch_size), streams=np.arange(state.batch_size),
-        keep_best=KeepBest(network, tokenizer, valid, state.monitored, state.best, document_filter(prepared)),
-        parameters=network.num_parameters, weights=weights)
+        keep_best=KeepBest(state.recipe.model, tokenizer, valid, state.monitored, state.best,
+                           document_filter(prepared)),
+        parameters=backend.model.num_parameters, weights=weights)
 
 
 def make_backend(recipe: Recipe, vocab_size: int, weights: Mapping[str, Array] | None = None) -> LocalBackend:

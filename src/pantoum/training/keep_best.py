@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pantoum.config import ModelConfig
 from pantoum.errors import PantoumError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import SCALE, ModelFile
@@ -37,20 +38,31 @@ Array = npt.NDArray[Any]
 class KeepBest:
     """Scores weights on a network of its own, so that training's is never touched."""
 
-    def __init__(self, network: LanguageModel, tokenizer: Tokenizer, valid: Array | None, monitored: int,
+    def __init__(self, config: ModelConfig, tokenizer: Tokenizer, valid: Array | None, monitored: int,
                  best: Best | None, beside: Mapping[str, Array] | None = None) -> None:
         """``beside``: arrays that go into the model file whatever the weights."""
-        self.network = network
-        """Holds the weights that were looked at last, the better ones."""
         self.best = best
         self.peaks: dict[str, Any] | None = None
         """What ``score --alert auto:P%`` asks of the held-out text, once all of it was scored."""
+        self._config = config
+        self._network: LanguageModel | None = None
         self._tokenizer = tokenizer
         self._valid = valid
         self._monitored = None if valid is None else valid[:monitored]
         self._kept: dict[str, Array] | None = None
         self._extras: dict[str, Array] = {}
         self._beside = dict(beside or {})
+
+    @property
+    def network(self) -> LanguageModel:
+        """Holds the weights that were looked at last, the better ones."""
+        if self._network is None:
+            self._network = LanguageModel.from_config(self._config, self._tokenizer.vocab_size, seed=None)
+        return self._network
+
+    def rest(self) -> None:
+        """Let go of the network until the next look: saving needs the memory."""
+        self._network = None
 
     @property
     def judges_nothing(self) -> bool:
@@ -134,8 +146,7 @@ class KeepBest:
         """The kept weights as a model file; ``None`` while nothing is kept."""
         if self._kept is None:
             return None
-        config = {**self.network.config.spec()}
-        return ModelFile(config, dict(self._kept), self._tokenizer.spec(), card,
+        return ModelFile(self._config.spec(), dict(self._kept), self._tokenizer.spec(), card,
                          {**self._extras, **self._beside})
 
     def _copy_in(self, weights: Mapping[str, Array] | None) -> None:

@@ -75,6 +75,7 @@ class Upkeep:
         if looked and self.clock.seconds - self._page_at >= PAGE_PAUSE:
             self._page_at = self.clock.seconds
             self.reporter.write_page()
+        self.run.keep_best.rest()
         falls = state.decay_step is None and self._falling()
         if falls or self.rhythm.saving_due(step, self.clock.seconds):
             self.save(falls=falls)
@@ -183,19 +184,23 @@ class Upkeep:
     def finish(self) -> Evaluation | None:
         """The budget is used: the best model's figures, the last files."""
         run, keep = self.run, self.run.keep_best
+        self.saver.wait()  # evaluation and a copy that is being saved need not be in memory at once
         if self._looked_at != run.state.step and not isinstance(self.rhythm, BySteps):
             valid = self.look()
             run.state.curve.mark(run.state.step, run.state.tokens, valid)
             self.report(valid)
         with self._phase("evaluation"):
             evaluation = keep.evaluate()
+            held_out = None
+            if evaluation is not None and run.prepared.valid is not None:
+                model = LoadedModel(keep.network, run.prepared.tokenizer)
+                held_out = passage(model, run.prepared.valid.tokens)
+                del model
+        keep.rest()
         run.state.finished = True
         self._surely(lambda: self.write_model(evaluation))
         self._surely(lambda: self.save(at_last=True))
         self.report(ended="finished")
-        held_out = None
-        if evaluation is not None and run.prepared.valid is not None:
-            held_out = passage(LoadedModel(keep.network, run.prepared.tokenizer), run.prepared.valid.tokens)
         self.reporter.write_page(evaluation, held_out)
         return evaluation
 
