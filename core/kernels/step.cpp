@@ -279,19 +279,24 @@ int step_blocks(const pantoum_step_args& a) {
   });
 }
 
+int refusal(int precision) {
+#ifndef PANTOUM_HAS_BF16
+  if (precision == PANTOUM_BF16) return PANTOUM_UNSUPPORTED;
+#endif
+  return precision >= PANTOUM_FLOAT32 && precision <= PANTOUM_INT8 ? PANTOUM_OK : PANTOUM_BAD_ARGUMENT;
+}
+
 }  // namespace
 
 int step(const pantoum_step_args& a) {
   if (a.kind < kRNN || a.kind > kMinGRU || a.layer_count < 1) return PANTOUM_BAD_ARGUMENT;
-  int precisions[] = {a.head_precision, a.projection_precision, 0, 0};
-  for (Long l = 0; l < a.layer_count; ++l) {
-    precisions[2] |= 1 << a.layers[l].input_precision;
-    precisions[3] |= 1 << a.layers[l].recurrent_precision;
+  int refused = refusal(a.head_precision);
+  if (refused == PANTOUM_OK) refused = refusal(a.projection_precision);
+  for (Long l = 0; l < a.layer_count && refused == PANTOUM_OK; ++l) {
+    refused = refusal(a.layers[l].input_precision);
+    if (refused == PANTOUM_OK) refused = refusal(a.layers[l].recurrent_precision);
   }
-#ifndef PANTOUM_HAS_BF16
-  const int bf16 = 1 << PANTOUM_BF16;
-  if (((1 << precisions[0] | 1 << precisions[1] | precisions[2] | precisions[3]) & bf16) != 0) return PANTOUM_UNSUPPORTED;
-#endif
+  if (refused != PANTOUM_OK) return refused;
   const Long threads = thread_count(), H = a.units;
   const Long work = a.count * (a.layer_count * 2 * kGatesOf[a.kind] * H * H + a.vocabulary * a.head_inputs);
   if (threads > 1 && a.count < kRowsAThread * threads && work >= kSmallestShared && has_company())

@@ -3,10 +3,10 @@
 A round, in order: the network reads the last token of every stream and gives the next one's distribution;
 one token a stream is drawn, by settings, seed and number of its own; what can be shown is handed out; a
 stream that met a stop string, the end of its document or its length leaves. The states live in arrays of
-rows which are longer than the batch and grow by doubling; a stream that leaves is replaced by the last
-one. So coming and going costs the others nothing, and with the native core changes none of their bits: a
-stream writes what it would have written alone. NumPy's products may round otherwise in a batch of another
-size.
+rows which are longer than the batch, grow by doubling and shrink by halves; a stream that leaves is
+replaced by the last one. So coming and going costs the others nothing, and with the native core changes
+none of their bits: a stream writes what it would have written alone. NumPy's products may round otherwise
+in a batch of another size.
 
 Shapes: R rows that there is room for, C rows of logits at once, V symbols.
 """
@@ -23,7 +23,7 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.sample import columns
 from pantoum.inference.state import State
 from pantoum.inference.stream import Alone, Stream
-from pantoum.kernels import DrawRows, backend
+from pantoum.kernels import Array, DrawRows, backend
 from pantoum.network import state as network_state
 from pantoum.network.stepper import stepper
 
@@ -48,6 +48,7 @@ class Batch:
     def __init__(self, model: LoadedModel, rows: int = 1) -> None:
         self.model = model
         whole(rows, "rows")
+        self._least = rows
         self.rows = DrawRows(rows)
         self._length_R = np.zeros(rows, np.int64)
         self._states = network_state.to_arrays(model.network.initial_state(rows))
@@ -79,7 +80,7 @@ class Batch:
         last = self.model.border if state.last_token is None else state.last_token
         row = len(self._streams)
         if row == len(self.rows):
-            self._grow(2 * row)
+            self._resize(2 * row)
         for array_RH, own in zip(self._states, layers, strict=True):
             # A document begins: as in training, from zero.
             array_RH[row] = 0 if last == self.model.eos else own[0]
@@ -169,17 +170,17 @@ class Batch:
             self._streams[row] = self._streams[last]
             self._streams[row].row = row
         self._streams.pop()
+        if self._least <= len(self.rows) // 2 and 4 * last < len(self.rows):
+            self._resize(len(self.rows) // 2)
 
-    def _grow(self, rows: int) -> None:
-        """Room for more, an array at a time: both copies of one are there together, never of all."""
+    def _resize(self, rows: int) -> None:
+        """Room for more or fewer, an array at a time: both copies of one are there together, never of all."""
         used = len(self._streams)
-        self.rows.grow(rows)
-        for number, array_RH in enumerate(self._states):
-            grown_RH = np.zeros((rows, array_RH.shape[1]), array_RH.dtype)
-            grown_RH[:used] = array_RH
-            self._states[number] = grown_RH
-            del array_RH
-        self._length_R = np.concatenate([self._length_R, np.zeros(rows - used, np.int64)])
+        del self._stepper, self._sampler
+        self.rows.resize(rows)
+        for number in range(len(self._states)):
+            self._states[number] = _resized(self._states[number], rows, used)
+        self._length_R = _resized(self._length_R, rows, used)
         self._bind()
 
     def _bind(self) -> None:
@@ -189,3 +190,10 @@ class Batch:
         logits_CV = np.empty((self._chunk, V), np.float32)
         self._stepper = stepper(packed, self.rows.tokens, self._states, logits_CV)
         self._sampler = backend(np.float32).sampler(self.rows, self._banned_N, logits_CV)
+
+
+def _resized(array: Array, rows: int, used: int) -> Array:
+    """The first ``used`` rows with room for others, which no memory is given to before they are needed."""
+    resized = np.zeros((rows, *array.shape[1:]), array.dtype)
+    resized[:used] = array[:used]
+    return resized

@@ -82,22 +82,19 @@ class DrawRows:
         for array in self.arrays():
             array[to] = array[source]
 
-    def grow(self, rows: int) -> None:
-        """Room for more rows; those that are there stay."""
+    def resize(self, rows: int) -> None:
+        """Room for more or fewer rows; the first ones stay."""
+        kept = min(rows, len(self))
         for name, (dtype, value) in COLUMNS.items():
-            grown = np.full(rows, value, dtype)
-            grown[: len(self)] = getattr(self, name)
-            if name == "tokens":
-                self._grow_windows(rows)
-            setattr(self, name, grown)
+            resized = np.full(rows, value, dtype)
+            resized[:kept] = getattr(self, name)[:kept]
+            setattr(self, name, resized)
+        if self.recent_RW is not None:
+            resized_RW = np.full((rows, WINDOW), -1, np.int32)
+            resized_RW[:kept] = self.recent_RW[:kept]
+            self.recent_RW = resized_RW
 
     def arrays(self) -> list[Array]:
         """All columns."""
         columns: list[Array] = [getattr(self, name) for name in COLUMNS]
         return columns if self.recent_RW is None else [*columns, self.recent_RW]
-
-    def _grow_windows(self, rows: int) -> None:
-        if self.recent_RW is not None:
-            grown_RW = np.full((rows, WINDOW), -1, np.int32)
-            grown_RW[: len(self)] = self.recent_RW
-            self.recent_RW = grown_RW

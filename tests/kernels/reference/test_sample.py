@@ -164,10 +164,12 @@ def test_any_filters_leave_a_token_that_has_probability(
 def test_rows_grow_move_and_begin_anew() -> None:
     rows = DrawRows(2)
     rows.set(0, seed=5, penalty=2.0)
-    rows.grow(4)
+    rows.resize(4)
     assert len(rows) == 4 and rows.seed.tolist() == [5, 0, 0, 0] and rows.penalty.tolist() == [2, 1, 1, 1]
     assert rows.recent_RW is not None and rows.recent_RW.shape == (4, 64)
     rows.recent_RW[0, 0] = 3
     rows.move(0, 3)
     rows.set(0)
     assert (rows.seed[3], rows.recent_RW[3, 0]) == (5, 3) and (rows.seed[0], rows.recent_RW[0, 0]) == (0, -1)
+    rows.resize(1)
+    assert len(rows) == 1 and rows.recent_RW.shape == (1, 64)
