@@ -191,11 +191,11 @@ def info(path: str | os.PathLike[str]) -> Info:
     return inspect(Path(path))
 
 
-def doctor() -> Machine:
-    """What this machine gives; measures for a few seconds."""
+def doctor(*, tell: Callable[[str], None] | None = None) -> Machine:
+    """What this machine gives; measures for a few seconds, and ``tell`` hears what."""
     from pantoum.about.machine import examine
 
-    return examine()
+    return examine(tell=tell)
 
 
 def watch(run: str | os.PathLike[str], stream: TextIO) -> str:

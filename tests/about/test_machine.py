@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from pantoum.about.machine import advice, arithmetic, examine, usable_cores
@@ -10,9 +12,11 @@ from pantoum.about.machine import advice, arithmetic, examine, usable_cores
 def test_the_machine_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
     found = examine(0.01)
-    assert min(found.product_gflops, found.training_tokens_per_second, found.writing_tokens_per_second) > 0
+    assert min(*found.product_gflops.values(), found.writing_tokens_per_second) > 0
+    assert len(found.training) == 2 and all(rate.tokens_per_second > 0 for rate in found.training)
     assert "OMP_NUM_THREADS=2" in found.threads and found.cores == usable_cores() >= 1
     assert found.python in str(found) and found.to_dict()["isa"] == found.isa
+    assert json.loads(json.dumps(found.to_dict()))["training"][1]["shape"]["hidden_size"] == 256
 
 
 def test_numpy_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

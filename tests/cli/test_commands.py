@@ -129,11 +129,14 @@ def test_prepare_makes_a_folder_for_many_runs(run: Run, text: Path, tmp_path: Pa
 
 
 def test_doctor_measures_and_advises(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pantoum.about.machine.examine.__defaults__", (0.01,))
+    monkeypatch.setattr("pantoum.about.machine.examine.__defaults__", (0.01, None))
     done = run("doctor")
     assert done.code == 0 and "GFLOP/s" in done.out and "tokens/s" in done.out
-    found = json.loads(run("doctor", "--json").out)
-    assert found["product_gflops"] > 0 and found["pantoum"] == pantoum.__version__
+    assert "measuring training steps: 2 x 256 GRU" in done.err
+    quiet = run("doctor", "--json", "--quiet")
+    found = json.loads(quiet.out)
+    assert quiet.err == "" and found["product_gflops"]["float32"] > 0
+    assert found["pantoum"] == pantoum.__version__
 
 
 def test_demo_trains_on_the_library_and_shows_what_it_made(

@@ -21,7 +21,7 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
     """Measure for a few seconds and tell."""
     from pantoum import api
 
-    found = api.doctor()
+    found = api.doctor(tell=output.say)
     if arguments.json:
         output.json(found.to_dict())
     else:

@@ -1,0 +1,129 @@
+"""Rates measured on the spot: large matrix products, whole training steps at two shapes, writing one text.
+
+A rate is that of the least time of several tries, because a machine that also does other things can only
+ever be slower than it is. The share that training reaches is what a step's nominal products (those of a
+framework that takes no short cut) would need at the product's rate, over what the step needs.
+
+Shapes: B streams, T steps, H units (and embedding), L layers, V symbols.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from pantoum import kernels
+from pantoum.kernels import Workspace
+from pantoum.network import LanguageModel
+from pantoum.training.optimizer import make_optimizer
+
+__all__ = ["SHAPES", "Shape", "TrainingRate", "product_rates", "training_rate", "writing_rate"]
+
+PRODUCT = (3000, 512, 1536)
+"""Rows, depth and columns of the product."""
+CLIP, RATE, DECAY = 1.0, 1e-3, 0.01
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Of a model, a GRU, and its batches."""
+
+    batch_size: int
+    seq_len: int
+    hidden_size: int
+    num_layers: int
+    vocab_size: int = 98
+
+    def __str__(self) -> str:
+        return f"{self.num_layers} x {self.hidden_size} GRU, batches of {self.batch_size} x {self.seq_len}"
+
+    @property
+    def operations(self) -> float:
+        """Multiplications and additions of a step's products, forward and backward."""
+        H = self.hidden_size
+        return 6.0 * self.batch_size * self.seq_len * (6 * H * H * self.num_layers + H * self.vocab_size)
+
+
+SHAPES = (Shape(100, 30, 512, 3), Shape(32, 64, 256, 2))
+
+
+@dataclass(frozen=True)
+class TrainingRate:
+    """What whole steps reach: forward, backward, clipping, AdamW."""
+
+    shape: Shape
+    precision: str
+    tokens_per_second: float
+    gflops: float
+    share: float
+    """Of the product's rate in the same precision."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+    def __str__(self) -> str:
+        return (f"{self.tokens_per_second:,.0f} tokens/s, {self.gflops:,.0f} GFLOP/s, {self.share:.0%} of "
+                f"the product's rate ({self.shape}, {self.precision})")
+
+
+def product_rates(seconds: float) -> dict[str, float]:
+    """GFLOP/s of a large product by precision: the better of the kernels' and, in float32, NumPy's BLAS."""
+    N, K, G = PRODUCT
+    random, backend, found = np.random.default_rng(0), kernels.backend(np.float32), {}
+    x_NK = random.standard_normal((N, K), np.float32)
+    weight_GK = random.standard_normal((G, K), np.float32)
+    right_KG, out_NG = np.ascontiguousarray(weight_GK.T), np.empty((N, G), np.float32)
+    for precision in kernels.precisions():
+        packed = backend.pack(weight_GK, precision)
+        best = least_time(lambda p=packed: p.product(x_NK, out=out_NG), seconds)  # type: ignore[misc]
+        if precision == "float32":
+            best = min(best, least_time(lambda: np.matmul(x_NK, right_KG, out=out_NG), seconds))
+        found[precision] = 2.0 * N * K * G / best / 1e9
+    return found
+
+
+def training_rate(shape: Shape, precision: str, product: float, seconds: float) -> TrainingRate:
+    """Whole steps of a GRU; ``product``: the rate to hold them against."""
+    model = LanguageModel(shape.vocab_size, shape.hidden_size, "gru", shape.hidden_size, shape.num_layers)
+    optimizer, workspace = make_optimizer("adamw", model.parameters, DECAY), Workspace()
+    backend, B, T = kernels.backend(np.float32), shape.batch_size, shape.seq_len
+    tokens_BT = np.random.default_rng(0).integers(0, shape.vocab_size, (B, T + 1))
+    state = model.initial_state(B)
+
+    def step() -> None:
+        result = model.gradients(tokens_BT[:, :-1], tokens_BT[:, 1:], state, workspace=workspace,
+                                 precision=precision)
+        norm = backend.global_norm(result.gradients.values())
+        optimizer.step(result.gradients, RATE, min(1.0, CLIP / norm))
+
+    step()  # makes its arrays
+    took = least_time(step, seconds)
+    gflops = shape.operations / took / 1e9
+    return TrainingRate(shape, precision, B * T / took, gflops, gflops / product)
+
+
+def writing_rate(shape: Shape, seconds: float, tokens: int = 20) -> float:
+    """Tokens a second of one text."""
+    model = LanguageModel(shape.vocab_size, shape.hidden_size, "gru", shape.hidden_size, shape.num_layers)
+    packed, state, token_BT = model.pack(), model.initial_state(1), np.zeros((1, 1), np.int64)
+
+    def write() -> None:
+        for _ in range(tokens):
+            packed.last_logits(token_BT, state)
+
+    return tokens / least_time(write, seconds)
+
+
+def least_time(work: Callable[[], Any], seconds: float) -> float:
+    """The least time that ``work`` took, over tries that fill ``seconds``; at least two."""
+    end, best, tries = time.perf_counter() + seconds, float("inf"), 0
+    while tries < 2 or time.perf_counter() < end:
+        began = time.perf_counter()
+        work()
+        best, tries = min(best, time.perf_counter() - began), tries + 1
+    return best
