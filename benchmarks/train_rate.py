@@ -1,0 +1,92 @@
+"""All of `pantoum train` against the bare training step: what batches, the guard, reports, held-out looks,
+samples, checkpoints and the end cost.
+
+One run of the real command for --minutes by the clock, at a shape of benchmarks/training.py, over --text or
+random characters (96 of them: what is learned does not matter). Before and after it the benchmark's own
+step, the same shape and precision, in a process that is stopped meanwhile. Two rates of the run, in tokens a
+second: of its training phase alone, and of everything after preparation (reading the text, measuring the
+pace).
+
+    python benchmarks/train_rate.py [--shape origin] [--minutes 0.75] [--text FILE] [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from training import SHAPES
+from turns import Child
+
+from pantoum import kernels
+from pantoum.training.run_folder import machine
+
+MARK = 0.9
+SYMBOLS = "".join(map(chr, range(32, 127))) + "\n"
+BENCH_SECONDS = 4.0
+
+
+def trained(text: Path, folder: Path, shape: dict[str, int], minutes: float) -> dict[str, Any]:
+    """The last record of a run: steps, tokens and seconds of each phase."""
+    sizes = {"--hidden-size": "H", "--embedding-size": "H", "--num-layers": "L", "--batch-size": "B",
+             "--seq-len": "T"}
+    flags = [word for flag, letter in sizes.items() for word in (flag, str(shape[letter]))]
+    subprocess.run([sys.executable, "-m", "pantoum", "train", str(text), "--run", str(folder), "--quiet",
+                    "--cell", "gru", "--dropout", "0", "--minutes", str(minutes), *flags],
+                   check=True, stdout=subprocess.DEVNULL)
+    last: dict[str, Any] = json.loads((folder / "metrics.jsonl").read_text().splitlines()[-1])
+    return last
+
+
+def main() -> None:
+    """The step, the run, the step again."""
+    parser = argparse.ArgumentParser(description="all of `pantoum train` against the bare step")
+    parser.add_argument("--shape", choices=SHAPES, default="origin")
+    parser.add_argument("--minutes", type=float, default=0.75)
+    parser.add_argument("--text", type=Path)
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args()
+    shape, precision, threads = SHAPES[asked.shape], kernels.precisions()[-1], kernels.native.core().threads
+    with tempfile.TemporaryDirectory() as place:
+        text = asked.text or Path(place, "text.txt")
+        if asked.text is None:
+            text.write_text("".join(random.Random(0).choices(SYMBOLS, k=2_000_000)))
+        child = Child(f"ours:gru:{precision}", shape, threads)
+        if not child.wait():
+            raise SystemExit("the benchmark's step did not start")
+        child.run(BENCH_SECONDS / 2)
+        last = trained(text, Path(place, "run"), shape, asked.minutes)
+        child.run(BENCH_SECONDS / 2)
+        child.close()
+    tokens, phases = shape["B"] * shape["T"], last["phases"]
+    bench = {"min": min(child.times), "median": statistics.median(child.times), "max": max(child.times)}
+    rates = {"benchmark": tokens / bench["min"], "benchmark, median step": tokens / bench["median"],
+             "training phase": last["tokens"] / phases["training"],
+             "all after preparation": last["tokens"] / (last["seconds"] - phases["preparing"])}
+    share = rates["all after preparation"] / rates["benchmark"]
+    report = {"machine": machine(), "threads": threads, "shape": shape, "precision": precision,
+              "minutes": asked.minutes, "steps": last["step"], "seconds": last["seconds"], "phases": phases,
+              "step seconds": bench, "tokens per second": rates, "share": share,
+              "share while training": rates["training phase"] / rates["benchmark"], "mark": MARK,
+              "met": share >= MARK}
+    if asked.json:
+        print(json.dumps(report))
+        return
+    print(machine())
+    print(f"{asked.shape} {shape}, {precision}, {threads} threads; {last['step']} steps in "
+          f"{last['seconds']:.1f} s: " + ", ".join(f"{name} {took:.1f} s" for name, took in phases.items()))
+    for name, rate in rates.items():
+        print(f"  {name:<24}{rate:9,.0f} tokens/s   {rate / rates['benchmark']:6.1%}")
+    print(f"all after preparation: {share:.3f} of the benchmark's rate, mark {MARK}: "
+          f"{'met' if share >= MARK else 'NOT met'}")
+
+
+if __name__ == "__main__":
+    main()
