@@ -67,7 +67,8 @@ class Stopwatch:
         if name == "product":
             rows, depth, columns = arguments[4:7]
             where = "head" if V in (depth, columns) and rows != V else "products"
-            kind = "back" if depth > columns or depth == V else "forward"
+            back = depth == V if where == "head" else depth > columns
+            kind = "back" if back else "forward"
             return f"{where}: {kind}", 2e-9 * rows * depth * columns
         if name == "weight_gradient":
             rows, columns, depth = arguments[3:6]

@@ -2,7 +2,9 @@
 samples, checkpoints and the end cost.
 
 One run of the real command for --minutes by the clock, at a shape of benchmarks/training.py, over --text or
-random characters (96 of them: what is learned does not matter). Before and after it the benchmark's own
+random characters (96 of them: what is learned does not matter). These are as many for the minutes as 2 MB are
+for the default five: a tenth is held out, at most 200,000 tokens, and all of that is scored at a run's end,
+which costs the same however short the run was. Before and after it the benchmark's own
 step, the same shape and precision, in a process that is stopped meanwhile. Two rates of the run, in tokens a
 second: of its training phase alone, and of everything after preparation (reading the text, measuring the
 pace).
@@ -31,6 +33,8 @@ from pantoum.training.run_folder import machine
 MARK = 0.9
 SYMBOLS = "".join(map(chr, range(32, 127))) + "\n"
 BENCH_SECONDS = 4.0
+TEXT = 2_000_000
+"""Characters for five minutes."""
 
 
 def trained(text: Path, folder: Path, shape: dict[str, int], minutes: float) -> dict[str, Any]:
@@ -57,7 +61,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         text = asked.text or Path(place, "text.txt")
         if asked.text is None:
-            text.write_text("".join(random.Random(0).choices(SYMBOLS, k=2_000_000)))
+            text.write_text("".join(random.Random(0).choices(SYMBOLS, k=int(TEXT * asked.minutes / 5))))
         child = Child(f"ours:gru:{precision}", shape, threads)
         if not child.wait():
             raise SystemExit("the benchmark's step did not start")
