@@ -14,6 +14,7 @@ Shapes: R rows that there is room for, C rows of logits at once, V symbols.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +30,7 @@ from pantoum.network.stepper import stepper
 
 __all__ = ["Batch", "Piece"]
 
-LOGITS = 1 << 19
+LOGITS = 1 << 20
 """Logits that are kept at once: of as many rows as that gives, but of ``FEWEST`` at least."""
 FEWEST = 64
 PLAIN = SamplingConfig()
@@ -40,6 +41,10 @@ class Piece(NamedTuple):
 
     stream: Stream
     text: str
+
+
+AS_PIECE = partial(tuple.__new__, Piece)
+"""A piece of a pair, in half the time of its own constructor: there is one a stream and round."""
 
 
 class Batch:
@@ -53,6 +58,8 @@ class Batch:
         self._length_R = np.zeros(rows, np.int64)
         self._states = network_state.to_arrays(model.network.initial_state(rows))
         self._streams: list[Stream] = []
+        self._careful: set[Stream] = set()
+        """Those whose tokens must pass through ``take``; the others cost a round no look at them."""
         self._soonest = 0
         """In so many rounds a stream may come to its length."""
         self._alone = Alone(model.tokenizer)
@@ -93,6 +100,8 @@ class Batch:
         decoder = self.model.tokenizer.decoder(pending=state.pending) if state.pending else None
         joined = Stream(self, row, sampling.stop, decoder)
         self._streams.append(joined)
+        if joined.careful:
+            self._careful.add(joined)
         self._soonest = min(self._soonest, length) if row else length
         if not length:
             self.leave(joined)
@@ -113,17 +122,18 @@ class Batch:
         tokens: list[int] = self.rows.tokens[:count].tolist()
         texts: list[str | None] = list(map(self._alone.__getitem__, tokens))
         ended = self._at_borders(tokens)
-        for row, stream in enumerate(streams):
-            if (stream.careful or texts[row] is None) and row not in ended:
-                texts[row] = stream.take(tokens[row], self.model.tokenizer)
-                if stream.stopped is not None:
-                    ended[row] = stream.stopped
+        for row in self._to_take(texts).difference(ended):
+            texts[row] = self._take(streams[row], tokens[row])
+            if streams[row].stopped is not None:
+                ended[row] = streams[row].stopped
         for row in self._at_length(count):
             ended.setdefault(row, None)
         for row, why in ended.items():
             streams[row].stopped = why
             texts[row] = ("" if why == "eos" else texts[row] or "") + streams[row].finish()
-        pieces = [Piece(stream, text) for stream, text in zip(streams, texts, strict=True) if text]
+        pairs = zip(streams, texts, strict=True)
+        shown = (pair for pair in pairs if pair[1]) if "" in texts else pairs
+        pieces: list[Piece] = list(map(AS_PIECE, shown))
         for row in sorted(ended, reverse=True):
             self._leave(row)
         return pieces
@@ -140,6 +150,22 @@ class Batch:
             rows = min(self._chunk, count - first)
             self._stepper.step(first, rows)
             self._sampler.draw(first, rows)
+
+    def _to_take(self, texts: list[str | None]) -> set[int]:
+        """Rows whose text is more than that of their token."""
+        rows = {stream.row for stream in self._careful}
+        if None in texts:
+            rows.update(row for row, text in enumerate(texts) if text is None)
+        return rows
+
+    def _take(self, stream: Stream, token: int) -> str:
+        """What a stream shows after a token; it may be careful from now on, or no longer."""
+        text = stream.take(token, self.model.tokenizer)
+        if stream.careful:
+            self._careful.add(stream)
+        else:
+            self._careful.discard(stream)
+        return text
 
     def _at_borders(self, tokens: list[int]) -> dict[int, str | None]:
         """Rows whose document has ended."""
@@ -162,6 +188,7 @@ class Batch:
     def _leave(self, row: int) -> None:
         """A row is given up; the last one takes its place."""
         self._streams[row].end()
+        self._careful.discard(self._streams[row])
         last = len(self._streams) - 1
         if row != last:
             for array in (*self._states, self._length_R):
