@@ -25,11 +25,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measured import machine
 
 from pantoum.inference.adapt import SETTINGS, Adapter, Settings
 from pantoum.inference.loaded_model import LoadedModel, load
 from pantoum.inference.reader import PlainReader
-from pantoum.training.run_folder import machine
 
 GAIN, TIMES = 0.03, 4.0
 PANTOUM = [sys.executable, "-m", "pantoum"]

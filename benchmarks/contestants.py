@@ -3,17 +3,20 @@
 A step is forward, backward, clipping by norm and AdamW of a language model: embedding, a stack of cells, a
 head. A contestant's name is ``KIND:CELL:PRECISION``: ``ours``, ``torch`` (``nn.GRU``, ``nn.LSTM``, bf16 by
 autocast, fused AdamW), ``tensorflow`` and ``jax`` (Keras' GRU); ``product:PRECISION`` is PyTorch's matrix
-product [3000,512] x [512,1536]. This file, run as a program, is the child: it makes ready, says so, and then
-does for each line of stdin as many seconds of steps, at least ``LEAST``.
+product [3000,512] x [512,1536]. This file, run as a program, is the child (``processes.py``); its units are
+GFLOP.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-import time
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+from processes import Child, Work, serve
 
 GATES = {"rnn": 1, "gru": 3, "gru-before": 3, "lstm": 4, "mingru": 2}
 CLIP, RATE = 1.0, 1e-3
@@ -114,21 +117,19 @@ def product(shape: Shape, precision: str, _: str) -> Step:
 MAKE = {"ours": ours, "torch": torch, "tensorflow": keras, "jax": keras, "product": product}
 
 
+def child(name: str, shape: Shape, threads: int) -> Child:
+    """A contestant's process."""
+    # What JAX has compiled once it finds again in the next run.
+    compiled = str(Path(tempfile.gettempdir(), "jax-compiled"))
+    return Child(str(Path(__file__).resolve()), name, threads, json.dumps(shape),
+                 KERAS_BACKEND=name.split(":")[0], JAX_COMPILATION_CACHE_DIR=compiled)
+
+
 def main() -> None:
-    """The child: NAME and the shape as JSON."""
-    name, shape = sys.argv[1], json.loads(sys.argv[2])
+    """The child: ``--serve NAME`` and the shape as JSON."""
+    name, shape = sys.argv[2], json.loads(sys.argv[3])
     kind, cell, precision = [*name.split(":"), ""][:3]
-    step = MAKE[kind](shape, cell, precision)
-    for _ in range(WARM_UP):
-        step()
-    print("ready", flush=True)
-    for line in sys.stdin:
-        times, end = [], time.perf_counter() + float(line)
-        while len(times) < LEAST or time.perf_counter() < end:
-            start = time.perf_counter()
-            step()
-            times.append(time.perf_counter() - start)
-        print(json.dumps(times), flush=True)
+    serve(lambda: Work(MAKE[kind](shape, cell, precision), work(name, shape)), WARM_UP, LEAST)
 
 
 if __name__ == "__main__":

@@ -23,12 +23,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import inference_peers as peers
 from inference_peers import TOKENS, H, L, V
-from processes import Child, Work, machine, serve, take_turns
+from measured import machine
+from processes import Child, Work, serve, start, take_turns
 from startup import write_model
 
 SECTIONS = {
@@ -196,20 +198,20 @@ def make_models(folder: str) -> dict[str, str]:
 
 def measure(section: str, models: dict[str, str], seconds: float) -> dict[str, dict[str, Any]]:
     """One section: every contestant, peers with each number of threads."""
-    children = {}
+    makers = {}
     for name in SECTIONS[section]:
         for threads in [os.cpu_count() or 1] if name.startswith("ours") else PEER_THREADS:
             key = name if name.startswith("ours") else f"{name}, {threads} thread{'s' * (threads > 1)}"
-            children[key] = Child(__file__, name, threads, "--models", json.dumps(models))
-    return take_turns(children, seconds, 2 if section == "score" else 4)
+            makers[key] = partial(Child, __file__, name, threads, "--models", json.dumps(models))
+    children = start(makers)
+    take_turns(children, seconds, 2 if section == "score" else 4)
+    return {name: child.close() for name, child in children.items()}
 
 
 def start_times() -> dict[str, dict[str, Any]]:
     """What ``startup.py`` measures."""
     script = str(Path(__file__).with_name("startup.py"))
-    source = str(Path(__file__).resolve().parent.parent / "src")
-    done = subprocess.run([sys.executable, script, "--json", "--runs", "9"], capture_output=True, check=True,
-                          env={**os.environ, "PYTHONPATH": source})
+    done = subprocess.run([sys.executable, script, "--json", "--runs", "9"], capture_output=True, check=True)
     found = json.loads(done.stdout)["seconds"]
     return {name: {"min": t["minimum"], "median": t["median"], "max": t["maximum"]}
             for name, t in found.items()}

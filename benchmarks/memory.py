@@ -28,9 +28,9 @@ from pathlib import Path
 from typing import Any
 
 from contestants import GATES
+from measured import machine
 
 from pantoum import kernels
-from pantoum.training.run_folder import machine
 
 B, T, H, L = 100, 30, 512, 3
 SYMBOLS = "".join(map(chr, range(32, 127))) + "\n"

@@ -15,12 +15,12 @@ import argparse
 import importlib.util
 import json
 import os
-import platform
-import statistics
-import subprocess
 import sys
-import time
-from pathlib import Path
+from functools import partial
+from importlib.metadata import version
+
+from measured import machine
+from processes import Child, Work, serve, start, take_turns
 
 SHAPES = {
     "origin": {"B": 100, "T": 30, "E": 512, "H": 512, "L": 3, "V": 98, "mark": 0.9},
@@ -28,6 +28,8 @@ SHAPES = {
     "minutes": {"B": 64, "T": 64, "E": 128, "H": 384, "L": 2, "V": 98, "mark": None},
 }
 CLIP, RATE = 1.0, 1e-3
+TURNS, LEAST = 6, 3
+"""Turns of each, and steps in one, however long they take."""
 
 
 def numpy_step(shape: dict):
@@ -82,46 +84,9 @@ def torch_step(shape: dict):
     return step
 
 
-def serve(which: str, shape: dict) -> None:
-    """The child: warm up, then for each line of stdin run that many steps and answer with their seconds."""
-    step = {"numpy": numpy_step, "torch": torch_step}[which](shape)
-    for _ in range(3):
-        step()
-    print("ready", flush=True)
-    for line in sys.stdin:
-        seconds = []
-        for _ in range(int(line)):
-            start = time.perf_counter()
-            step()
-            seconds.append(time.perf_counter() - start)
-        print(json.dumps(seconds), flush=True)
-
-
-class Peer:
-    """A child process that runs one implementation on request."""
-
-    def __init__(self, which: str, shape: dict, threads: int) -> None:
-        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-        source = str(Path(__file__).resolve().parent.parent / "src")
-        path = os.pathsep.join(part for part in (source, os.environ.get("PYTHONPATH")) if part)
-        environment = {**os.environ, **dict.fromkeys(names, str(threads)), "PYTHONPATH": path,
-                       "PANTOUM_ISA": "numpy"}
-        self.process = subprocess.Popen(
-            [sys.executable, __file__, "--serve", which, "--shape", json.dumps(shape)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
-        assert self.process.stdout is not None and self.process.stdout.readline().strip() == "ready"
-        self.seconds: list[float] = []
-
-    def run(self, steps: int) -> None:
-        assert self.process.stdin is not None and self.process.stdout is not None
-        self.process.stdin.write(f"{steps}\n")
-        self.process.stdin.flush()
-        self.seconds += json.loads(self.process.stdout.readline())
-
-    def close(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait()
+def work(which: str, shape: dict) -> Work:
+    """What a contestant's process does; its units are tokens."""
+    return Work({"numpy": numpy_step, "torch": torch_step}[which](shape), shape["B"] * shape["T"])
 
 
 def gigaflops(shape: dict) -> float:
@@ -132,39 +97,22 @@ def gigaflops(shape: dict) -> float:
 
 
 def measure(name: str, shape: dict, seconds: float, threads: int, peer: bool) -> dict:
-    """Both in turns, a few steps at a time, for about this long."""
-    runs = {which: Peer(which, shape, threads) for which in ("numpy", *(["torch"] if peer else []))}
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
-        for run in runs.values():
-            run.run(3)
+    """Both in turns, for about this long."""
+    more = ("--shape", json.dumps(shape))
+    makers = {which: partial(Child, __file__, which, threads, *more, PANTOUM_ISA="numpy")
+              for which in ("numpy", *(["torch"] if peer else []))}
+    children = start(makers)
+    take_turns(children, seconds / len(children), TURNS)
     result: dict = {"shape": name, **{k: v for k, v in shape.items() if k != "mark"}, "mark": shape["mark"]}
-    for which, run in runs.items():
-        run.close()
-        low = min(run.seconds)
-        result[which] = {"min": low, "median": statistics.median(run.seconds), "max": max(run.seconds),
-                         "steps": len(run.seconds), "tokens_per_second": shape["B"] * shape["T"] / low,
-                         "gflops": gigaflops(shape) / low}
+    for which, child in children.items():
+        found = child.close()
+        if "min" not in found:
+            raise SystemExit(f"{which} did not run: {child.missing}")
+        result[which] = {**found, "tokens_per_second": found["rate"],
+                         "gflops": gigaflops(shape) / found["min"]}
     if peer:
         result["ratio"] = result["torch"]["min"] / result["numpy"]["min"]
     return result
-
-
-def machine(threads: int) -> dict:
-    """What it ran on."""
-    import numpy as np
-
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    found = {"machine": models[0] if models else platform.processor() or platform.machine(),
-             "cores": os.cpu_count(), "threads": threads, "python": platform.python_version(),
-             "numpy": np.__version__}
-    if importlib.util.find_spec("torch"):
-        from importlib.metadata import version
-
-        found["torch"] = version("torch")
-    return found
 
 
 def main() -> None:
@@ -179,17 +127,17 @@ def main() -> None:
     parser.add_argument("--shape", type=json.loads, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        serve(options.serve, options.shape)
-        return
+        return serve(lambda: work(options.serve, options.shape), least=LEAST)
     peer = not options.no_peer and importlib.util.find_spec("torch") is not None
     if not peer:
         print("no peer: PyTorch is not importable here, or not wanted", file=sys.stderr)
-    found = machine(options.threads)
+    found = {**machine(), "arithmetic": "numpy", "threads": options.threads}
+    if peer:
+        found["torch"] = version("torch")
     names = [options.only] if options.only else list(SHAPES)
     results = [measure(name, SHAPES[name], options.seconds, options.threads, peer) for name in names]
     if options.json:
-        print(json.dumps({**found, "results": results}))
-        return
+        return print(json.dumps({**found, "results": results}))
     print(", ".join(f"{key} {value}" for key, value in found.items()))
     for result in results:
         print(f"\n{result['shape']}: " + " ".join(f"{k}={result[k]}" for k in "BTEHLV"))
@@ -202,6 +150,7 @@ def main() -> None:
         if peer:
             mark = f" (mark: {result['mark']})" if result["mark"] else ""
             print(f"  ratio  {result['ratio']:.2f} times the peer's rate{mark}")
+    return None
 
 
 if __name__ == "__main__":

@@ -13,13 +13,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import time
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from measured import machine
 
 from pantoum import kernels
 from pantoum.kernels import native
@@ -103,7 +103,7 @@ def main() -> None:
         for contestant in contestants.values():
             contestant.step()
     report: dict[str, Any] = {
-        "machine": platform.processor() or platform.machine(), "threads": options.threads, "mark": MARK,
+        "machine": machine(), "threads": options.threads, "mark": MARK,
         "hidden_size": options.hidden_size, "tokens": options.streams * options.steps, "steps": {}}
     for (precision, kind), contestant in contestants.items():
         times = contestant.times
@@ -118,8 +118,8 @@ def main() -> None:
         report["torch.optim.Muon"] = min(peer() for _ in range(5))
     if options.json:
         return print(json.dumps(report))
-    print(f"{report['machine']}, {options.threads} threads, 2 x {options.hidden_size} GRU, "
-          f"{report['tokens']} tokens")
+    print(report["machine"])
+    print(f"{options.threads} threads, 2 x {options.hidden_size} GRU, {report['tokens']} tokens")
     for name, row in report["steps"].items():
         print(f"  {name:16} step min {row['min'] * 1e3:6.1f} ms  median {row['median'] * 1e3:6.1f}  max "
               f"{row['max'] * 1e3:6.1f}  ({row['count']})  update alone {row['update'] * 1e3:5.1f}")

@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pantoum.training.run_folder import machine
+from measured import machine
 
 MARK = 0.01
 PRECISIONS = ("float32", "bf16")

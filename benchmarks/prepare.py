@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import resource
 import shutil
 import subprocess
@@ -107,17 +106,6 @@ def peak_memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
-def machine() -> dict[str, object]:
-    """What the figures were measured on."""
-    model = platform.processor() or platform.machine()
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        model = next((row.split(":", 1)[1].strip() for row in info.read_text().splitlines()
-                      if row.startswith("model name")), model)
-    return {"processor": model, "cores": os.cpu_count(), "system": platform.platform(),
-            "python": platform.python_version(), "numpy": np.__version__}
-
-
 def speeds(folder: Path, size: int, repeat: int) -> list[dict[str, object]]:
     """Each tokenizer's MB/s."""
     texts = {"ascii": folder / "ascii.txt", "scripts": folder / "scripts.txt"}
@@ -185,11 +173,13 @@ def main() -> None:
             rows = one_line(Path(name), size * 1_000_000, given.tokens)
         else:
             rows = speeds(Path(name), given.size * 1_000_000, given.repeat)
+    from measured import machine  # not in the children, whose memory counts
+
     result = {"machine": machine(), "command": " ".join(sys.argv), "seed": SEED, "rows": rows}
     if given.json:
         print(json.dumps(result, indent=1))
     else:
-        print(*(f"{key}: {value}" for key, value in machine().items()), sep="\n")
+        print(*(f"{key}: {value}" for key, value in result["machine"].items()), sep="\n")
         show(rows)
 
 

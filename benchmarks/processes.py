@@ -1,28 +1,34 @@
-"""Contestants that count tokens: each a process of its own, taking turns, as in ``turns.py``.
+"""Contestants that take turns: each a process of its own, so that the machine's noise hits all of them alike.
 
-A benchmark script is both the parent and, with ``--serve NAME``, the child of one contestant. The child makes
-its work, says what it is in one line of JSON, and then answers every line of stdin (a number of seconds) with
-the times of the steps it could do. What cannot start says why and is left out, never guessed. Whoever has
-not its turn is stopped by a signal, because the threads of some spin after their work.
+A contestant is a script called with ``--serve NAME``: it makes its work, says what it is in one line of JSON,
+and then answers every line of stdin (a number of seconds) with the times of the steps that it could do. Two
+frameworks never share a process, its threads and its allocator; whoever has not its turn is stopped by a
+signal, because the threads of some spin after their work. Starting is done two at a time (JAX compiles for a
+while); what cannot start, or not in time, says why and is left out, never guessed. Children import the same
+pantoum as the script that starts them (``measured.py``).
 """
 
 from __future__ import annotations
 
 import json
 import os
-import platform
 import signal
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-SOURCE = str(Path(__file__).resolve().parent.parent / "src")
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PANTOUM_THREADS")
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PANTOUM_THREADS",
+           "TF_NUM_INTRAOP_THREADS")
+START = 120.0
+"""Seconds that a contestant may take until it is ready."""
+END = 10.0
+"""Seconds that it may take to end."""
+STARTED_TOGETHER = 2
 
 
 @dataclass
@@ -31,15 +37,15 @@ class Work:
 
     step: Callable[[], Any]
     units: float = 1.0
-    """Tokens (or whatever is counted) in a step."""
+    """Tokens, GFLOP or whatever is counted in a step."""
     facts: dict[str, Any] = field(default_factory=dict)
     """What else it tells about itself when it begins."""
     after: Callable[[], dict[str, Any]] = dict
-    """What it tells when it ends."""
+    """What it tells after each turn."""
 
 
-def serve(make: Callable[[], Work], warm: int = 3) -> None:
-    """The child."""
+def serve(make: Callable[[], Work], warm: int = 3, least: int = 1) -> None:
+    """The child: so many steps before it is ready, and at least so many in a turn, however long they take."""
     try:
         work = make()
         for _ in range(warm):
@@ -49,8 +55,8 @@ def serve(make: Callable[[], Work], warm: int = 3) -> None:
         return
     print(json.dumps({"units": work.units, **work.facts}), flush=True)
     for line in sys.stdin:
-        times, end = [], time.perf_counter() + float(line)
-        while not times or time.perf_counter() < end:
+        times, end = list[float](), time.perf_counter() + float(line)
+        while len(times) < least or time.perf_counter() < end:
             start = time.perf_counter()
             work.step()
             times.append(time.perf_counter() - start)
@@ -58,42 +64,54 @@ def serve(make: Callable[[], Work], warm: int = 3) -> None:
 
 
 class Child:
-    """A contestant as the parent sees it."""
+    """A contestant as the parent sees it: its process begins at once; ``wait`` until it is ready."""
 
     def __init__(self, script: str, name: str, threads: int, *more: str, **environment: str) -> None:
-        path = os.pathsep.join([SOURCE, os.environ.get("PYTHONPATH", "")])
-        self.name, self.times, self.threads = name, [], threads
+        self.name, self.threads, self.times = name, threads, list[float]()
+        self.facts: dict[str, Any] = {}
         self.process = subprocess.Popen(
             [sys.executable, script, "--serve", name, *more],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-            env={**os.environ, **dict.fromkeys(THREADS, str(threads)), "PYTHONPATH": path, **environment})
-        self.facts: dict[str, Any] = self._answer()
-        self._signal("SIGSTOP")
-
-    times: list[float]
+            env={**os.environ, **dict.fromkeys(THREADS, str(threads)), **environment})
 
     @property
     def missing(self) -> str | None:
         """Why it does not take part."""
         return self.facts.get("missing")
 
-    def run(self, seconds: float) -> None:
-        """One turn."""
-        if self.missing is None:
-            assert self.process.stdin is not None
-            self._signal("SIGCONT")
-            print(seconds, file=self.process.stdin, flush=True)
-            answer = self._answer()
-            self._signal("SIGSTOP")
-            self.times += answer.get("times", [])
-            self.facts |= answer.get("facts", answer)
+    def wait(self) -> Child:
+        """Until it has said what it is, or why it cannot."""
+        late = threading.Timer(START, self.process.kill)
+        late.start()
+        self.facts = self._answer()
+        late.cancel()
+        self._signal("SIGSTOP")
+        return self
+
+    def run(self, seconds: float) -> list[float]:
+        """One turn: the times of its steps, which it also keeps."""
+        if self.missing is not None:
+            return []
+        assert self.process.stdin is not None
+        self._signal("SIGCONT")
+        print(seconds, file=self.process.stdin, flush=True)
+        answer = self._answer()
+        self._signal("SIGSTOP")
+        times: list[float] = answer.get("times", [])
+        self.times += times
+        self.facts |= answer.get("facts", answer)
+        return times
 
     def close(self) -> dict[str, Any]:
         """What was found: least, median and most seconds of a step, and units a second at the first two."""
         assert self.process.stdin is not None
         self._signal("SIGCONT")
         self.process.stdin.close()
-        self.process.wait()
+        try:
+            self.process.wait(END)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
         found: dict[str, Any] = {"threads": self.threads, **self.facts}
         if self.times:
             low, middle = min(self.times), statistics.median(self.times)
@@ -114,19 +132,28 @@ class Child:
         return {"missing": f"it ended with code {self.process.wait()}"}
 
 
-def take_turns(children: Mapping[str, Child], seconds: float, turns: int = 4) -> dict[str, dict[str, Any]]:
-    """All of them in turns, each for so many seconds in all."""
-    for _ in range(turns):
+def start(makers: Mapping[str, Callable[[], Child]]) -> dict[str, Child]:
+    """All of them begun, ready or ``missing``."""
+    children: dict[str, Child] = {}
+    names = list(makers)
+    for first in range(0, len(names), STARTED_TOGETHER):
+        began = time.perf_counter()
+        begun = {name: makers[name]() for name in names[first : first + STARTED_TOGETHER]}
+        for name, child in begun.items():
+            children[name] = child.wait()
+            say(f"{name} {'ready' if child.missing is None else f'LEFT OUT ({child.missing})'} "
+                f"after {time.perf_counter() - began:.1f} s")
+    return children
+
+
+def take_turns(children: Mapping[str, Child], seconds: float, turns: int = 4) -> None:
+    """So many seconds for each of them in all."""
+    for turn in range(turns):
         for child in children.values():
             child.run(seconds / turns)
-    return {name: child.close() for name, child in children.items()}
+        say(f"turn {turn + 1} of {turns} done")
 
 
-def machine() -> dict[str, Any]:
-    """Where it ran."""
-    model = ""
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        model = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
-    return {"processor": model or platform.processor() or platform.machine(), "cores": os.cpu_count(),
-            "system": platform.platform(), "python": platform.python_version()}
+def say(text: str) -> None:
+    """Progress, on stderr."""
+    print(text, file=sys.stderr, flush=True)

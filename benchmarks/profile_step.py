@@ -26,11 +26,11 @@ from typing import Any
 
 import numpy as np
 from contestants import GATES, ours
+from measured import machine
 from training import SHAPES
 
 from pantoum import kernels
 from pantoum.kernels.native.library import Library
-from pantoum.training.run_folder import machine
 
 GROUPS = {"pack": "packing", "lookup": "look-up", "lookup_gradient": "look-up", "softmax": "head",
           "adamw": "optimiser", "sum_of_squares": "optimiser", "row_squares": "optimiser"}

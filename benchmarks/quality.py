@@ -27,9 +27,8 @@ from pathlib import Path
 from typing import Any
 
 from kneser_ney import KneserNey
+from measured import machine
 from quality_texts import SMALL, Text, texts
-
-from pantoum.training.run_folder import machine
 
 HERE = Path(__file__).resolve().parent
 SEEDS = {1: (0, 1, 2), 3: (0, 1, 2), 10: (0,)}

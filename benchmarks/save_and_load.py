@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -23,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import safetensors.numpy
+from measured import machine
 
 from pantoum.formats import checkpoint, metrics, model_file
 
@@ -97,9 +97,9 @@ def main() -> int:
         "python": sys.version.split()[0],
     }
     if wanted.json:
-        print(json.dumps({"machine": platform.platform(), **versions, "milliseconds": results}))
+        print(json.dumps({"machine": machine(), **versions, "milliseconds": results}))
         return 0
-    print(platform.platform(), versions)
+    print(machine(), versions)
     for size, figures_by_name in results.items():
         for what, (least, middle, most) in figures_by_name.items():
             print(f"{size:8} {what:26} {least:9.2f} {middle:9.2f} {most:9.2f}")

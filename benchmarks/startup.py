@@ -19,11 +19,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from measured import machine
+
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.network import LanguageModel
 from pantoum.text.tokenizer import learner
-from pantoum.training.run_folder import machine
 
 MARKS = {"pantoum --help": 0.1, "import pantoum": 0.2, "first character of generate": 0.5}
 

@@ -17,18 +17,17 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import statistics
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from contestants import child
+from measured import machine
 from training import SHAPES
-from turns import Child
 
 from pantoum import kernels
-from pantoum.training.run_folder import machine
 
 MARK = 0.9
 SYMBOLS = "".join(map(chr, range(32, 127))) + "\n"
@@ -62,15 +61,15 @@ def main() -> None:
         text = asked.text or Path(place, "text.txt")
         if asked.text is None:
             text.write_text("".join(random.Random(0).choices(SYMBOLS, k=int(TEXT * asked.minutes / 5))))
-        child = Child(f"ours:gru:{precision}", shape, threads)
-        if not child.wait():
-            raise SystemExit("the benchmark's step did not start")
-        child.run(BENCH_SECONDS / 2)
+        step = child(f"ours:gru:{precision}", shape, threads).wait()
+        if step.missing:
+            raise SystemExit(f"the benchmark's step did not start: {step.missing}")
+        step.run(BENCH_SECONDS / 2)
         last = trained(text, Path(place, "run"), shape, asked.minutes)
-        child.run(BENCH_SECONDS / 2)
-        child.close()
+        step.run(BENCH_SECONDS / 2)
+        of_step = step.close()
     tokens, phases = shape["B"] * shape["T"], last["phases"]
-    bench = {"min": min(child.times), "median": statistics.median(child.times), "max": max(child.times)}
+    bench = {name: of_step[name] for name in ("min", "median", "max")}
     rates = {"benchmark": tokens / bench["min"], "benchmark, median step": tokens / bench["median"],
              "training phase": last["tokens"] / phases["training"],
              "all after preparation": last["tokens"] / (last["seconds"] - phases["preparing"])}

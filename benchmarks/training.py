@@ -2,8 +2,8 @@
 
 One run gives all: our cells in both precisions, the peers (``contestants.py`` says which and how), the rate
 of a large matrix product, one thread against two, and our steps beside a loop that never rests on one of
-the cores. The processes take turns (``turns.py``); rates count the nominal products of a step and its least
-time. Run it in an environment with the peers (benchmarks/requirements.txt) and NumPy:
+the cores. The processes take turns (``processes.py``); rates count the nominal products of a step and its
+least time. Run it in an environment with the peers (benchmarks/requirements.txt) and pantoum:
 
     python benchmarks/training.py [--json] [--shape origin] [--seconds 4] [--only gru,torch]
     python benchmarks/training.py --only ours:gru:bf16 --threads 1,2 --no-busy
@@ -18,12 +18,12 @@ import statistics
 import subprocess
 import sys
 import time
+from functools import partial
 from typing import Any
 
-from contestants import Shape
-from turns import Child, say, start, summary, take_turns
-
-from pantoum.training.run_folder import machine
+from contestants import Shape, child
+from measured import machine
+from processes import Child, say, start, take_turns
 
 SHAPES = {"origin": {"B": 100, "T": 30, "H": 512, "L": 3, "V": 98},
           "small": {"B": 32, "T": 64, "H": 256, "L": 2, "V": 98}}
@@ -49,15 +49,23 @@ MARKS: list[tuple[str, str, float]] = [
 
 def measure(shape: Shape, names: list[str], seconds: float, threads: list[int], busy: bool) -> dict[str, Any]:
     """All of them in turns; then the best of ours beside a busy loop."""
-    ones = [f"{BEST}@{count}" for count in threads if count != max(threads)] if BEST in names else []
-    children, missing = start([*names, *ones], shape, max(threads))
+    makers = {name: partial(child, name, shape, max(threads)) for name in names}
+    if BEST in names:
+        makers |= {f"{BEST}@{count}": partial(child, BEST, shape, count)
+                   for count in threads if count != max(threads)}
+    children = start(makers)
     take_turns(children, seconds)
-    found = {"contestants": {name: summary(child, shape) for name, child in children.items()},
-             "missing": missing}
-    if busy and BEST in children:
-        found["busy"] = beside_a_loop(children[BEST])
-    for child in children.values():
-        child.close()
+    found: dict[str, Any] = {"contestants": {}, "missing": {}}
+    for name, each in children.items():
+        times = list(each.times)  # those beside a loop do not count
+        if name == BEST and busy and times:
+            found["busy"] = beside_a_loop(each)
+            each.times = times
+        of = each.close()
+        if each.missing is None and times:
+            found["contestants"][name] = {**of, "gflops": of["rate"]}
+        else:
+            found["missing"][name] = each.missing
     return found
 
 
@@ -116,14 +124,15 @@ def judged(what: str, shape: str, value: float) -> dict[str, Any]:
 
 def show(report: dict[str, Any]) -> None:
     """The report for people."""
-    print(", ".join(f"{key} {value}" for key, value in report.items() if key != "shapes"))
+    print(report["machine"])
+    print(f"{report['threads']} threads, {report['took']} s in all")
     for name, found in report["shapes"].items():
         print(f"\n{name}: " + " ".join(f"{k}={v}" for k, v in SHAPES[name].items()))
         for contestant, r in found["contestants"].items():
             print(f"  {contestant:24} min {r['min'] * 1e3:7.1f} ms  median {r['median'] * 1e3:7.1f}  "
                   f"max {r['max'] * 1e3:7.1f}  ({r['steps']} steps)  {r['gflops']:5.0f} GFLOP/s")
         if found["missing"]:
-            print("  NOT MEASURED, did not start: " + ", ".join(found["missing"]))
+            print("  NOT MEASURED: " + ", ".join(f"{name} ({why})" for name, why in found["missing"].items()))
         for row in found["ratios"]:
             verdict = "" if row["mark"] is None else (
                 f"   mark {row['mark']:g}: {'met' if row['met'] else 'NOT met'}")
