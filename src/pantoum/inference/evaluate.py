@@ -147,9 +147,16 @@ def evaluate(
     )
 
 
-def held_out_loss(network: LanguageModel, tokens: NDArray[Any], tokenizer: Tokenizer, protocol: str) -> float:
-    """The mean loss alone, nats a token: what a training run asks every now and then."""
-    sums = _score(network, tokens, tokenizer, protocol, None)
+def held_out_loss(
+    network: LanguageModel,
+    tokens: NDArray[Any],
+    tokenizer: Tokenizer,
+    protocol: str,
+    precision: str = "float32",
+) -> float:
+    """The mean loss alone, nats a token: what a training run asks every now and then, of products in
+    ``precision``."""
+    sums = _score(network, tokens, tokenizer, protocol, None, precision=precision)
     return sums.nats / sums.tokens
 
 
@@ -161,6 +168,7 @@ def _score(
     progress: Progress | None,
     adapter: Adapter | None = None,
     nats_T: NDArray[np.float32] | None = None,
+    precision: str = "float32",
 ) -> _Sums:
     if parse_protocol(protocol)[0] != "carried" and adapter is not None:
         raise SettingError(
@@ -175,7 +183,7 @@ def _score(
             f"the text has {len(tokens)} tokens: it must have at least 2 to be scored; give a longer text"
         )
     eos = tokenizer.eos if tokenizer.documents is not None else None
-    packed, sums, state, workspace = network.pack(), _Sums(), None, Workspace()
+    packed, sums, state, workspace = network.pack(precision), _Sums(), None, Workspace()
     for block in blocks(tokens, protocol):
         if block.fresh_B is not None:
             rows = len(block.inputs_BT)

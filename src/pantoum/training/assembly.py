@@ -83,7 +83,7 @@ def assemble(folder: RunFolder, prepared: Prepared, state: RunState, *,
         batches=make_batches(prepared, state.batch_size, state.seq_len, state.cursor),
         carried=backend.initial_state(state.batch_size), streams=np.arange(state.batch_size),
         keep_best=KeepBest(state.recipe.model, tokenizer, valid, state.monitored, state.best,
-                           document_filter(prepared)),
+                           document_filter(prepared), state.recipe.precision),
         parameters=backend.model.num_parameters, weights=weights)
 
 

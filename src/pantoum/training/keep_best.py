@@ -1,9 +1,10 @@
 """The best weights so far, by held-out loss, and the model file that holds them.
 
 Every now and then the last and the averaged weights are both scored by ``segments:64`` over the first
-``monitored`` tokens of the held-out text (all of it where that is cheap); the better of both is kept, a
-copy, if it is better than the best before. At the run's end the kept weights are scored once over the whole
-held-out text: that is the figure in the model's card and in ``train --json``.
+``monitored`` tokens of the held-out text (all of it where that is cheap), by products in the run's own
+precision; the better of both is kept, a copy, if it is better than the best before. At the run's end the
+kept weights are scored once over the whole held-out text, in float32 as everybody will use them: that is
+the figure in the model's card and in ``train --json``.
 
 Without a held-out text the last weights are kept, and nothing is claimed about them.
 """
@@ -34,13 +35,18 @@ __all__ = ["KeepBest"]
 
 Array = npt.NDArray[Any]
 
+FLOAT32_COSTS = 2.0
+"""Times of a token read in float32 and in a faster precision (docs/log.md)."""
+
 
 class KeepBest:
     """Scores weights on a network of its own, so that training's is never touched."""
 
     def __init__(self, config: ModelConfig, tokenizer: Tokenizer, valid: Array | None, monitored: int,
-                 best: Best | None, beside: Mapping[str, Array] | None = None) -> None:
-        """``beside``: arrays that go into the model file whatever the weights."""
+                 best: Best | None, beside: Mapping[str, Array] | None = None,
+                 precision: str = "float32") -> None:
+        """``beside``: arrays that go into the model file whatever the weights; ``precision``: of the products
+        of a look."""
         self.best = best
         self.peaks: dict[str, Any] | None = None
         """What ``score --alert auto:P%`` asks of the held-out text, once all of it was scored."""
@@ -52,6 +58,7 @@ class KeepBest:
         self._kept: dict[str, Array] | None = None
         self._extras: dict[str, Array] = {}
         self._beside = dict(beside or {})
+        self._precision = precision
 
     @property
     def network(self) -> LanguageModel:
@@ -76,8 +83,10 @@ class KeepBest:
 
     @property
     def tokens_at_the_end(self) -> int:
-        """Tokens that the run's end reads: a last look, and all of the held-out text once."""
-        return self.tokens_scored + (0 if self._valid is None else _read(len(self._valid)))
+        """Tokens that the run's end reads, in what a look takes for one: a last look, and all of the held-out
+        text once."""
+        costs = 1.0 if self._precision == "float32" else FLOAT32_COSTS
+        return self.tokens_scored + (0 if self._valid is None else int(costs * _read(len(self._valid))))
 
     def look(self, step: int, backend: Backend) -> tuple[float | None, bool]:
         """The held-out loss of the better weights, and whether they are the best so far."""
@@ -89,7 +98,8 @@ class KeepBest:
             weights = backend.weights(averaged)
             if weights is not None:
                 self._copy_in(weights)
-                loss = held_out_loss(self.network, self._monitored, self._tokenizer, SEGMENTS)
+                loss = held_out_loss(self.network, self._monitored, self._tokenizer, SEGMENTS,
+                                     self._precision)
                 found.append((loss if math.isfinite(loss) else math.inf, averaged))
         loss, averaged = min(found)
         if averaged:
