@@ -6,9 +6,9 @@ end of the training part. A model reaches a share of that, which falls with the 
     bits a byte = bits of xz * (FLOOR + FALL * (operations / 1e13) ** -POWER)
 
 never more than a guess among all symbols. The constants were set by hand after three or four runs of some
-minutes, all on tiny Shakespeare: no fit, and no error measured on runs that they had not seen. That the rule
-meets those runs (``docs/log.md``) says little about others. ``ERROR_ELSEWHERE``, which is printed, is a guess
-too: xz finds long repeats, of which source code has many and verse few.
+minutes, all on tiny Shakespeare: no fit, and no error measured on another text or budget. That the rule meets
+those runs, and a later one (``docs/log.md``), says little about others. ``ERROR_ELSEWHERE``, which is
+printed, is a guess too: xz finds long repeats, of which source code has many and verse few.
 """
 
 from __future__ import annotations
