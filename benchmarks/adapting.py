@@ -71,7 +71,7 @@ def mark(asked: argparse.Namespace) -> dict[str, Any]:
 
 def variants() -> Iterator[tuple[str, Settings]]:
     """The grid: around what was chosen, one thing at a time; then what else may adapt, and without sizes."""
-    for chunk in (16, 32, 64, 128):
+    for chunk in (32, 96, 192, 256):
         for rate in (0.0005, 0.001, 0.002, 0.004, 0.008):
             yield "all", replace(SETTINGS, chunk=chunk, rate=rate)
     for decay in (0.0, 0.0003, 0.001, 0.003, 0.01):

@@ -38,9 +38,9 @@ Array = NDArray[Any]
 class Settings:
     """What one may choose about adapting."""
 
-    chunk: int = 96
+    chunk: int = 192
     """Tokens that are read, and back-propagated through, between two steps."""
-    rate: float = 0.003
+    rate: float = 0.006
     """How far a step goes."""
     decay: float = 0.001
     """The part of the way back that a row of usual size takes at each step."""
