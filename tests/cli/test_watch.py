@@ -69,13 +69,19 @@ def listen(terminal: int, until: Callable[[bytes], bool], seconds: float = 30.0)
     return said
 
 
+def hears_ctrl_c() -> None:
+    """A suite that was begun in the background ignores SIGINT, and its children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_ctrl_c_leaves_and_gives_the_terminal_back(folder: Path, tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     size = {"TERM": "xterm", "COLUMNS": "80", "LINES": "24"}
     command = [sys.executable, "-m", "pantoum", "watch", str(folder)]
     with RunLock(folder), (tmp_path / "stderr").open("wb") as stderr:
         child = subprocess.Popen(
-            command, stdin=theirs, stdout=theirs, stderr=stderr, env={**os.environ, **size}
+            command, stdin=theirs, stdout=theirs, stderr=stderr, env={**os.environ, **size},
+            preexec_fn=hears_ctrl_c,
         )
         os.close(theirs)
         try:
