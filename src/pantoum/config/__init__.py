@@ -1,0 +1,43 @@
+"""Settings as frozen dataclasses: one docstring a field, checked where they are built.
+
+The command line's options are made from these fields (``help``, ``choices``, ``metavar`` in each
+field's metadata), so that a flag, a Python keyword and a field have one name and one text. ``"auto"``
+means "chosen from the text, the time and this machine"; ``None`` means off. Nothing here imports NumPy.
+
+One file for each thing that is configured: ``model`` (the network), ``train``, ``writing``, ``score``, all
+over ``rules``. Names are imported from here.
+"""
+
+from __future__ import annotations
+
+from pantoum.config.model import CELLS, NORMS, DropoutConfig, ModelConfig
+from pantoum.config.rules import AUTO, number, one_of, require, whole
+from pantoum.config.score import UNITS, Alert, ScoreConfig
+from pantoum.config.train import DOCUMENTS, OPTIMIZERS, SCHEDULES, TOKENS_RULE, TrainSettings
+from pantoum.config.writing import GenerationConfig, SamplingConfig
+
+__all__ = [
+    "AUTO",
+    "CELLS",
+    "DOCUMENTS",
+    "NORMS",
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "TOKENS_RULE",
+    "UNITS",
+    "VERSION",
+    "Alert",
+    "DropoutConfig",
+    "GenerationConfig",
+    "ModelConfig",
+    "SamplingConfig",
+    "ScoreConfig",
+    "TrainSettings",
+    "number",
+    "one_of",
+    "require",
+    "whole",
+]
+
+VERSION = "0.1.0"
+"""Of pantoum; the same as in ``pyproject.toml`` (tested)."""

@@ -1,0 +1,119 @@
+"""The shape of a network: cell, sizes, what is dropped in training. A model file keeps it as ``spec``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from pantoum.config.rules import number, one_of, require, whole
+from pantoum.errors import SettingError
+
+__all__ = ["CELLS", "NORMS", "DropoutConfig", "ModelConfig"]
+
+CELLS = ("rnn", "gru", "gru-before", "lstm", "mingru")
+NORMS = ("layer",)
+
+
+@dataclass(frozen=True)
+class DropoutConfig:
+    """How much is dropped where; ``0.0`` everywhere is off."""
+
+    inputs: float = 0.0
+    """Share of the first layer's inputs (the embedding) that is dropped."""
+    between: float = 0.0
+    """Share of each further layer's inputs that is dropped."""
+    outputs: float = 0.0
+    """Share of the last layer's outputs that is dropped before the head."""
+    kind: str = "independent"
+    """``independent``: a new mask each time step. ``variational``: one mask over a chunk's time steps
+    (Gal and Ghahramani 2016)."""
+
+    def __post_init__(self) -> None:
+        for place in ("inputs", "between", "outputs"):
+            number(getattr(self, place), "dropout", least=0.0, below=1.0)
+        one_of(self.kind, "dropout", ("independent", "variational"))
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is dropped at all."""
+        return max(self.inputs, self.between, self.outputs) > 0.0
+
+    @staticmethod
+    def parse(text: str | float) -> DropoutConfig:
+        """``0.2`` (everywhere), ``variational:0.2``, ``inputs=0.1,outputs=0.3``, or both parts joined."""
+        rule = "must be a rate, [variational:]RATE, or [variational:]inputs=R,between=R,outputs=R"
+        advice = "give for example --dropout 0.2 or --dropout variational:0.2"
+        body = str(text).strip()
+        kind = "independent"
+        for known in ("variational", "independent"):
+            if body.startswith(known + ":"):
+                kind, body = known, body[len(known) + 1 :]
+        try:
+            if "=" not in body:
+                rate = float(body)
+                return DropoutConfig(rate, rate, rate, kind)
+            pairs = [part.split("=", 1) for part in body.split(",")]
+            rates = {place.strip(): float(rate) for place, rate in pairs}
+        except ValueError as error:
+            if isinstance(error, SettingError):
+                raise
+            raise SettingError("dropout", text, rule, advice) from None
+        if not set(rates) <= {"inputs", "between", "outputs"}:
+            raise SettingError("dropout", text, rule, advice)
+        return DropoutConfig(kind=kind, **rates)
+
+    def spell(self) -> str:
+        """The text that ``parse`` reads back."""
+        prefix = "" if self.kind == "independent" else self.kind + ":"
+        if self.inputs == self.between == self.outputs:
+            return f"{prefix}{self.inputs:g}"
+        return f"{prefix}inputs={self.inputs:g},between={self.between:g},outputs={self.outputs:g}"
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The shape of a language model: all that is needed to build it, but for the vocabulary's size."""
+
+    cell: str = "gru"
+    """``rnn``, ``gru`` (reset after the product), ``gru-before`` (the original's), ``lstm``, ``mingru``."""
+    hidden_size: int = 512
+    """Units in each layer, H."""
+    num_layers: int = 3
+    """Layers in the stack, L."""
+    embedding_size: int | None = None
+    """Size of the learned input vectors, E; ``None``: one-hot inputs, by row look-up."""
+    tied: bool = False
+    """Whether the head uses the embedding's weights (with a projection where E differs from H)."""
+    residual: bool = False
+    """Whether each layer's input is added to its output where their sizes are equal."""
+    norm: str | None = None
+    """``layer``: layer normalisation of each layer's output (Ba et al. 2016); ``None``: off."""
+    dropout: DropoutConfig = field(default_factory=DropoutConfig)
+    """What is dropped in training."""
+
+    def __post_init__(self) -> None:
+        one_of(self.cell, "cell", CELLS)
+        whole(self.hidden_size, "hidden_size", most=65_536)
+        whole(self.num_layers, "num_layers", most=256)
+        if self.embedding_size is not None:
+            whole(self.embedding_size, "embedding_size", most=65_536)
+        if self.norm is not None:
+            one_of(self.norm, "norm", NORMS)
+        require(not self.tied or self.embedding_size is not None, "tied", self.tied,
+                "needs an embedding", "give embedding_size a number")
+
+    def spec(self) -> dict[str, Any]:
+        """A plain dict, as written into files; ``from_spec`` reads it back."""
+        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "dropout"}
+        return {**plain, "dropout": self.dropout.spell()}
+
+    @staticmethod
+    def from_spec(spec: dict[str, Any]) -> ModelConfig:
+        """The inverse of ``spec``."""
+        known = {f.name for f in fields(ModelConfig)}
+        unknown = sorted(set(spec) - known)
+        require(not unknown, "model configuration", unknown, "has unknown keys", "use a newer pantoum")
+        values = dict(spec)
+        if "dropout" in values:
+            values["dropout"] = DropoutConfig.parse(values["dropout"])
+        return ModelConfig(**values)
