@@ -108,21 +108,16 @@ inline void pack_steps(Float32, char* panel, const float* source, Long stride, L
     }
 }
 #ifdef PANTOUM_HAS_BF16
-inline void pack_steps(BFloat16, char* panel, const float* source, Long stride, Long depth, Long width) {
-  std::uint32_t* out = reinterpret_cast<std::uint32_t*>(panel);
-  for (Long k = 0; k < depth; k += 2, source += 2 * stride, out += kPanelColumns)
-    for (int c = 0; c < kPanelVectors; ++c) {
-      const int n = static_cast<int>(least(width - c * kLanes, kLanes));
-      if (n <= 0) {
-        store(out + c * kLanes, broadcast(0u));
-        continue;
-      }
-      const float* p = source + c * kLanes;
-      store(out + c * kLanes, pairs(load(p, n), k + 1 < depth ? load(p + stride, n) : zero()));
-    }
+// Steps k and k + 1 of `n` columns as pairs of bf16; there may be no step k + 1.
+inline I16 paired(const float* even, const float* odd, int n) {
+  return pairs(load(even, n), odd ? load(odd, n) : zero());
 }
-// The same from rows that are bf16 already (`stride` in elements).
-inline void pack_steps(BFloat16, char* panel, const Half* source, Long stride, Long depth, Long width) {
+inline I16 paired(const Half* even, const Half* odd, int n) {
+  return load_halves(even, n) | shift_left<16>(odd ? load_halves(odd, n) : broadcast(0u));
+}
+// From float32 rows, or rows that are bf16 already (`stride` in elements).
+template <class Value>
+inline void pack_steps(BFloat16, char* panel, const Value* source, Long stride, Long depth, Long width) {
   std::uint32_t* out = reinterpret_cast<std::uint32_t*>(panel);
   for (Long k = 0; k < depth; k += 2, source += 2 * stride, out += kPanelColumns)
     for (int c = 0; c < kPanelVectors; ++c) {
@@ -131,9 +126,8 @@ inline void pack_steps(BFloat16, char* panel, const Half* source, Long stride, L
         store(out + c * kLanes, broadcast(0u));
         continue;
       }
-      const Half* p = source + c * kLanes;
-      const I16 odd = k + 1 < depth ? load_halves(p + stride, n) : broadcast(0u);
-      store(out + c * kLanes, load_halves(p, n) | shift_left<16>(odd));
+      const Value* even = source + c * kLanes;
+      store(out + c * kLanes, paired(even, k + 1 < depth ? even + stride : nullptr, n));
     }
 }
 #endif
