@@ -181,32 +181,18 @@ class BpeTokenizer:
         return [number for number in ids if number >= 0]
 
 
-class BpeLearner:
+class BpeLearner(PieceCounter):
     """Counts pieces, then has the merges learned from them."""
 
     def __init__(self, vocab_size: int, documents: str | None) -> None:
+        super().__init__(PATTERNS[sign_of(documents)])
         self._vocab_size, self._documents = vocab_size, documents
-        self._counter = PieceCounter(PATTERNS[sign_of(documents)])
         self._flat: NDArray[np.uint32] = np.zeros(0, np.uint32)
         self._starts = self._lengths = np.zeros(0, np.int64)
 
-    @property
-    def exact(self) -> bool:
-        """Whether the provisional numbers still stand."""
-        return self._counter.exact
-
-    @property
-    def rest(self) -> str:
-        """The end of what was fed that has no number yet."""
-        return self._counter.rest
-
-    def feed(self, block: str) -> Numbers:
-        """Count a block."""
-        return self._counter.feed(block)
-
     def learn(self) -> BpeTokenizer:
         """The tokenizer; every piece of the table is merged by it, once."""
-        pieces, counts = self._counter.counted()
+        pieces, counts = self.counted()
         sign = sign_of(self._documents)
         ranked = np.argsort(-counts, kind="stable").tolist()  # ties in order of appearance
         words = ((pieces[number], int(counts[number])) for number in ranked if pieces[number] != sign)

@@ -69,7 +69,7 @@ class Numbering(dict[str, int]):
 
 
 class PieceCounter:
-    """Counts the pieces of a text and numbers them on the way."""
+    """Counts the pieces of a text and numbers them on the way: the reading half of a learner."""
 
     def __init__(self, pattern: re.Pattern[str]) -> None:
         self._splitter = Splitter(pattern)

@@ -110,34 +110,20 @@ class WordTokenizer:
         return np.fromiter(map(self._table.__getitem__, pieces), self._dtype, len(pieces))
 
 
-class WordLearner:
+class WordLearner(PieceCounter):
     """Counts the words of a text."""
 
     def __init__(self, kind: str, vocab_size: int, documents: str | None) -> None:
         if vocab_size < 3:
             raise SettingError("vocab_size", vocab_size, "must be at least 3: <eos>, <unk> and one word",
                                "give a larger one, or none")
+        super().__init__(PATTERNS[kind])
         self._kind, self._most, self._documents = kind, vocab_size - 2, documents
-        self._counter = PieceCounter(PATTERNS[kind])
         self._numbers: Numbers = np.zeros(0, np.uint32)
-
-    @property
-    def exact(self) -> bool:
-        """Whether the provisional numbers still stand."""
-        return self._counter.exact
-
-    @property
-    def rest(self) -> str:
-        """The end of what was fed that has no number yet."""
-        return self._counter.rest
-
-    def feed(self, block: str) -> Numbers:
-        """Count a block."""
-        return self._counter.feed(block)
 
     def learn(self) -> WordTokenizer:
         """The most frequent words; of two equally frequent ones the lower in code points comes first."""
-        pieces, counts = self._counter.counted()
+        pieces, counts = self.counted()
         special = {_eos_sign(self._kind, self._documents)}
         if self._kind == WHITESPACE:
             special.add(UNKNOWN)
