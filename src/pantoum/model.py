@@ -22,7 +22,7 @@ from pantoum.config import GenerationConfig, SamplingConfig, ScoreConfig
 from pantoum.errors import PantoumError
 from pantoum.inference import batch as batches
 from pantoum.inference import score as scoring
-from pantoum.inference.adapt import adapted_to, adapter_of
+from pantoum.inference.adapt import adapted_to, adapter_of, require_out
 from pantoum.inference.alert import peaks_of, threshold
 from pantoum.inference.distinct import Distinct
 from pantoum.inference.evaluate import Evaluation, evaluate
@@ -135,6 +135,7 @@ class Model:
         count: None = None,
         state: State | None = None,
         adapt: bool = False,
+        model_out: str | os.PathLike[str] | None = None,
         **sampling: Any,
     ) -> str: ...
     @overload
@@ -147,6 +148,7 @@ class Model:
         count: int,
         state: State | None = None,
         adapt: bool = False,
+        model_out: str | os.PathLike[str] | None = None,
         unique: bool = False,
         novel: bool = False,
         **sampling: Any,
@@ -161,15 +163,17 @@ class Model:
         count: int | None = None,
         state: State | None = None,
         adapt: bool = False,
+        model_out: str | os.PathLike[str] | None = None,
         unique: bool = False,
         novel: bool = False,
         **sampling: Any,
     ) -> str | list[str]:
         """The continuation of a prompt; with ``count`` a list of that many. ``adapt``: a copy of the model
-        learns from the prompt and writes. ``unique``: texts that differ from one another; ``novel``: that are
-        no training document. ``sampling``: ``temperature``, ``top_k``, ``top_p``, ``min_p``,
-        ``repetition_penalty``, ``greedy``, ``stop``."""
-        how_much = GenerationConfig(length, seed, 1 if count is None else count, adapt, unique, novel)
+        learns from the prompt and writes; ``model_out`` keeps that one. ``unique``: texts that differ from
+        one another; ``novel``: that are no training document. ``sampling``: ``temperature``, ``top_k``,
+        ``top_p``, ``min_p``, ``repetition_penalty``, ``greedy``, ``stop``."""
+        kept = None if model_out is None else os.fspath(model_out)
+        how_much = GenerationConfig(length, seed, 1 if count is None else count, adapt, kept, unique, novel)
         generation = self.generation(prompt, how_much, SamplingConfig(**sampling), state=state)
         if isinstance(generation, Generation):
             for _ in generation:
@@ -185,12 +189,13 @@ class Model:
         seed: int | None = None,
         state: State | None = None,
         adapt: bool = False,
+        model_out: str | os.PathLike[str] | None = None,
         **sampling: Any,
     ) -> Iterator[str]:
         """The same, piece by piece as it is written; no piece ends within a character."""
-        generation = self.generation(
-            prompt, GenerationConfig(length, seed, adapt=adapt), SamplingConfig(**sampling), state=state
-        )
+        kept = None if model_out is None else os.fspath(model_out)
+        how_much = GenerationConfig(length, seed, adapt=adapt, model_out=kept)
+        generation = self.generation(prompt, how_much, SamplingConfig(**sampling), state=state)
         assert isinstance(generation, Generation)
         return (piece.text for piece in generation)
 
@@ -200,8 +205,10 @@ class Model:
         """Writing with all that can be known of it: tokens, nats, why a text ended, the state after it. With
         ``unique`` or ``novel`` all is written before it comes back."""
         model = self.loaded
+        require_out(model, how_much.adapt, how_much.model_out)
         if how_much.adapt:
-            model, state = adapted_to(model, prompt, State.start(model) if state is None else state)
+            begun = State.start(model) if state is None else state
+            model, state = adapted_to(model, prompt, begun, how_much.model_out)
         session = Session(model, state)
         session.feed(prompt)
         seed = draw_seed() if how_much.seed is None else how_much.seed

@@ -82,8 +82,29 @@ def test_generate_adapts_to_its_prompt(run, trained: Path, text: Path, tmp_path:
     state = tmp_path / "a.state"
     run("generate", trained, "--prompt", prompt, "--length", 5, "--state-out", state)
     assert run(*writes, "--adapt", "--state-in", state).code == 0
-    done = run(*writes, "--adapt", "--state-out", state)
-    assert done.code == 1 and "state of an adapted model" in done.err
+
+
+def test_a_state_of_an_adapted_model_is_kept_with_that_model(
+    run, trained: Path, text: Path, tmp_path: Path
+) -> None:
+    prompt, (model, state) = text.read_text()[:700], (tmp_path / "m.safetensors", tmp_path / "a.state")
+    adapts = ("generate", trained, "--prompt", prompt, "--seed", 3, "--adapt")
+    whole = run(*adapts, "--length", 40).out
+    first = run(*adapts, "--length", 15, "--model-out", model, "--state-out", state).out
+    rest = run("generate", model, "--state-in", state, "--seed", 3, "--length", 25)
+    assert first + rest.out == whole
+    refused = run("generate", trained, "--state-in", state)
+    assert refused.code == 1 and "must be used with the model that made it" in refused.err
+    assert "adapted to    a prompt, " in run("info", model).out
+    for options, words in ((("--adapt", "--state-out", state), "give --model-out FILE too"),
+                           (("--adapt", "--state-out", state, "--model-out", state), "file of its own"),
+                           (("--model-out", model), "give --adapt too")):
+        done = run("generate", trained, "--prompt", prompt, *options)
+        assert (done.code, done.out, len(done.lines)) == (1, "", 1) and words in done.err
+    again = pantoum.load(trained).generate(prompt, length=40, seed=3, adapt=True, model_out=tmp_path / "n")
+    assert prompt + again == whole and (tmp_path / "n").read_bytes() == model.read_bytes()
+    pieces = pantoum.load(trained).stream(prompt, length=4, seed=3, adapt=True, model_out=tmp_path / "o")
+    assert again.startswith("".join(pieces)) and (tmp_path / "o").exists()
 
 
 def test_one_stream_adapts(run, trained: Path, text: Path) -> None:

@@ -80,11 +80,11 @@ def test_an_adapted_model_saved_and_loaded_gives_the_same_nats(characters: Loade
     model = with_scale(characters)
     adapter = Adapter(model, FAST)
     adapter.losses(*text_of(model, 90))
-    digest = adapter.write(tmp_path / "adapted.safetensors", [{"name": "a.txt"}])
+    written = adapter.write(tmp_path / "adapted.safetensors", [{"name": "a.txt"}])
     saved, memory = load(tmp_path / "adapted.safetensors"), adapter.adapted()
     other = text_of(model, 60, period=5)
     nats = PlainReader(saved).losses(*other, None)
-    assert saved.sha256 == digest
+    assert saved.sha256 == written.sha256 and saved.path == written.path
     assert np.array_equal(nats, PlainReader(memory).losses(*other, None))
     assert not np.array_equal(nats, PlainReader(model).losses(*other, None))
     assert saved.card["adapted"] == [{"tokens": 90, "texts": [{"name": "a.txt"}], "from_sha256": "ab" * 32,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pantoum.cli.options import add_settings, given
@@ -21,6 +22,7 @@ EXAMPLES = """examples:
   pantoum generate runs/names --count 20 --temperature 1 --unique --novel
   pantoum generate runs/book --prompt "A" --state-out a.state
   pantoum generate runs/book --state-in a.state
+  pantoum generate runs/book --prompt - --adapt --model-out mine.safetensors < letters.txt
 """
 
 
@@ -36,7 +38,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_settings(parser, GenerationConfig)
     add_settings(parser, SamplingConfig)
     parser.add_argument("--state-in", metavar="F", help="go on from this state")
-    parser.add_argument("--state-out", metavar="F", help="keep the state after the text")
+    parser.add_argument(
+        "--state-out", metavar="F", help="keep the state after the text; with --adapt give --model-out, too"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object when all is written")
 
 
@@ -52,12 +56,7 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
             "leave one of the two out",
         )
     if how_much.adapt and arguments.state_out is not None:
-        raise SettingError(
-            "state_out",
-            arguments.state_out,
-            "would be the state of an adapted model, which is gone when the command ends",
-            "leave one of the two out",
-        )
+        _require_kept(how_much.model_out, arguments.state_out)
     prompt = _prompt(arguments.prompt)
 
     from pantoum import api
@@ -94,6 +93,20 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
         output.write(api.visible(shown) + "\n" if is_terminal(sys.stdout) else shown)
     if arguments.state_out is not None:
         generation.state().write(arguments.state_out)
+
+
+def _require_kept(model_out: str | None, state_out: str) -> None:
+    """A state belongs to the weights that made it: those of an adapted model must be kept, too."""
+    if model_out is None:
+        raise SettingError(
+            "state_out",
+            state_out,
+            "would be the state of an adapted model, which is gone when the command ends",
+            "give --model-out FILE too, which keeps that model, or leave --state-out out",
+        )
+    if Path(model_out).resolve() == Path(state_out).resolve():
+        rule = "is the file of --model-out, too"
+        raise SettingError("state_out", state_out, rule, "give each a file of its own")
 
 
 def _prompt(text: str) -> str:

@@ -61,6 +61,8 @@ class GenerationConfig:
     """Texts to write side by side."""
     adapt: bool = option(False, "let a copy of the model learn from the prompt before it writes")
     """Whether it is a copy of the model that writes, adapted to the prompt."""
+    model_out: str | None = option(None, "keep the adapted model in this file", metavar="F")
+    """Where the adapted model is kept before it writes; ``None``: nowhere."""
     unique: bool = option(False, "only texts that differ from one another")
     """Whether a text that was written already is replaced by another."""
     novel: bool = option(False, "only texts that are no training document (needs a model of --documents)")

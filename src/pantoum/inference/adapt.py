@@ -37,7 +37,7 @@ from pantoum.network import LanguageModel
 from pantoum.network.stored_model import StoredModel
 from pantoum.text.prompt import encode_prompt
 
-__all__ = ["SETTINGS", "Adapter", "Settings", "adapted_to", "adapter_of"]
+__all__ = ["SETTINGS", "Adapter", "Settings", "adapted_to", "adapter_of", "require_out"]
 
 Array = NDArray[Any]
 
@@ -113,12 +113,12 @@ class Adapter:
         card["adapted"] = [*(before if isinstance(before, list) else []), now]
         return LoadedModel(network, self.model.tokenizer, card, extras=self.model.extras)
 
-    def write(self, path: str | os.PathLike[str], texts: Sequence[Mapping[str, Any]] = ()) -> str:
-        """Write the model as it is now to a file of its own, and return its SHA-256."""
+    def write(self, path: str | os.PathLike[str], texts: Sequence[Mapping[str, Any]] = ()) -> LoadedModel:
+        """The same, written to a file of its own, whose SHA-256 it has and its states carry."""
         made = self.adapted(texts)
         content = ModelFile(made.network.config.spec(), dict(made.network.parameters), made.tokenizer.spec(),
                             dict(made.card), dict(made.extras))
-        return model_file.write(Path(path), content)
+        return dataclasses.replace(made, sha256=model_file.write(Path(path), content), path=Path(path))
 
     def _learn_whole(self, text_3BT: Array) -> tuple[Array, Array]:
         """Read from where the state stands, and learn from it."""
@@ -146,6 +146,12 @@ class Adapter:
 
 def adapter_of(model: LoadedModel, adapt: bool, model_out: str | os.PathLike[str] | None) -> Adapter | None:
     """The adapter that ``--adapt`` and ``--model-out`` ask for; what cannot be is refused before any work."""
+    require_out(model, adapt, model_out)
+    return Adapter(model) if adapt else None
+
+
+def require_out(model: LoadedModel, adapt: bool, model_out: str | os.PathLike[str] | None) -> None:
+    """Raise ``SettingError`` where ``--model-out`` has nothing to keep, or no place for it."""
     if model_out is not None:
         if not adapt:
             raise SettingError("model_out", os.fspath(model_out), "keeps a model that has adapted",
@@ -157,17 +163,17 @@ def adapter_of(model: LoadedModel, adapt: bool, model_out: str | os.PathLike[str
         if out.is_dir() or not out.parent.is_dir():
             raise SettingError("model_out", os.fspath(model_out), "must be a file in a folder that exists",
                                "give another file")
-    return Adapter(model) if adapt else None
 
 
-def adapted_to(model: LoadedModel, text: str, state: State) -> tuple[LoadedModel, State]:
+def adapted_to(model: LoadedModel, text: str, state: State, model_out: str | os.PathLike[str] | None = None,
+               ) -> tuple[LoadedModel, State]:
     """A copy of the model that has learned from a text which goes on where ``state`` stands, and that state
-    as a state of the copy's."""
+    as a state of the copy's. Kept in ``model_out``, the copy is the model of that file."""
     ids_T, _ = encode_prompt(model.tokenizer, text)
     before = [] if state.last_token is None else [state.last_token]
     text_BT = np.concatenate([np.array(before, np.int64), ids_T.astype(np.int64)])[None]
     adapter = Adapter(model, state=state.layers_for(model))
     inputs_BT = text_BT[:, :-1]
     adapter.read(inputs_BT, text_BT[:, 1:], None if model.eos is None else inputs_BT == model.eos)
-    copy = adapter.adapted()
+    copy = adapter.adapted() if model_out is None else adapter.write(model_out, [{"name": "a prompt"}])
     return copy, dataclasses.replace(state, model_sha256=copy.sha256)
