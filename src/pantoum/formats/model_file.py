@@ -10,8 +10,8 @@ that no other text in the header can be mistaken for them. The same ModelFile gi
 path or host is added.
 
 ``read`` verifies the file before it is used, in one pass, into memory of its own; the arrays are read-only
-views of that one buffer (about the file's size in all). ``opened`` gives the same without a copy, for as long
-as a ``with`` lasts (``mapped`` says why not longer). Nothing is ever unpickled. Whether names and shapes make
+views of that one buffer (about the file's size in all). ``opened`` gives the same for as long as a ``with``
+lasts, a large file's without a copy (``mapped``). Nothing is ever unpickled. Whether names and shapes make
 up a network is checked by whoever builds the network.
 """
 
@@ -101,7 +101,7 @@ def read(path: Path | str) -> ModelFile:
 
 @contextmanager
 def opened(path: Path | str) -> Iterator[ModelFile]:
-    """A verified model file whose arrays are the file's own pages: they are gone after the ``with``."""
+    """A verified model file whose arrays may be the file's own pages: they are gone after the ``with``."""
     with bounded.opened(path, ModelFileError) as (file, size):
         try:
             with mapped.contents(file, size) as data:
