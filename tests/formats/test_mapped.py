@@ -1,4 +1,4 @@
-"""A model file for as long as it is loaded: a copy where it is small, its own pages, given back, where not."""
+"""A model file for as long as it is loaded: a small one's copy, a large one's own pages, given back."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """A file's bytes for as long as one ``with`` lasts: a large file's without a copy.
 
 A mapped file that someone cuts kills the process (SIGBUS), and one that is overwritten in place changes under
-its reader. So what is at most ``LARGEST_COPY`` is read into memory of our own, which costs 0.1 to
-0.2 milliseconds a megabyte. Only what is larger is mapped, and the map never outlives the loading: what is needed
+its reader. So what is at most ``LARGEST_COPY`` is read into memory of our own, which costs 0.1 to 0.2
+milliseconds a megabyte. Only what is larger is mapped, and the map never outlives the loading: what is needed
 afterwards is copied or packed within the ``with``, and the pages are given back at its end. Whoever replaces
 a model as we do, by renaming, does not touch the mapped file at all (docs/decisions/033).
 """

@@ -1,8 +1,9 @@
 """A model ready for use: the network, its tokenizer, its card, and the hash that its states carry.
 
-``load`` takes a model file or a run folder (its best model). The file is read (a large one mapped),
-verified, packed for the kernels and let go again (``formats.mapped``, ``network.stored_model``). Nothing here can train, and nothing
-here changes once it is made, so that any number of sessions and threads share one.
+``load`` takes a model file or a run folder (its best model). The file is read (a large one is
+mapped), verified, packed for the kernels and let go again (``formats.mapped``, ``network.stored_model``).
+Nothing here can train, and nothing here changes once it is made, so that any number of sessions and threads
+share one.
 """
 
 from __future__ import annotations
