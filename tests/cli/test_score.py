@@ -151,6 +151,17 @@ def test_hostile_texts_are_answered_in_every_form(run: Run, trained: Path, tmp_p
             assert found["tokens"] == sum(item["tokens"] for item in found["items"])
         if form == "tsv":
             assert all(row.count("\t") == 4 for row in done.out.splitlines())
+        if form in ("text", "tsv"):
+            assert not any(c < " " or "\x7f" <= c < "\xa0" for c in done.out if c not in "\t\n")
+
+
+def test_a_marked_line_is_shown_as_it_stands_in_the_log(run: Run, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(b"The cat sat.\nPANIC \x1b[2J \xe6\xb0\xb4!\n")
+    done = run("score", trained, tmp_path / "log", "--alert", 1)
+    assert done.out.splitlines()[1].endswith("  PANIC \\x1b[2J \u6c34!\\n")
+    assert json.loads(run("score", trained, tmp_path / "log", "--json").out)["items"][1]["text"] == (
+        "PANIC \x1b[2J \u6c34!\n"
+    )
 
 
 def test_a_setting_without_effect_is_said(run: Run, tmp_path: Path) -> None:

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMS", "Form", "Sums"]
 
-ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+ESCAPES = str.maketrans(
+    {chr(code): f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
+    | {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+)
+"""A row is one line to whoever reads it, and commands no terminal, through a pipe either."""
 RED, PLAIN = "\x1b[31m", "\x1b[39m"
 
 
@@ -120,7 +124,7 @@ class Tsv:
         return "nats\ttokens\tpeak\t" + ("alert\t" if self._marked else "") + "text\n"
 
     def rows(self, scores: Sequence[Score]) -> str:
-        """One row each; tabs and line ends in the text are escaped."""
+        """One row each; line ends and control characters in the text are escaped."""
         alerts = ("0\t", "1\t") if self._marked else ("", "")
         return "".join(
             f"{s.nats:.6f}\t{s.tokens}\t{s.peak:.6f}\t{alerts[s.alert]}{s.text.translate(ESCAPES)}\n"

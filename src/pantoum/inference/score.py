@@ -2,7 +2,7 @@
 
 The first token is scored too, as what follows a newline (the border, with documents), so that a line's
 score does not depend on being the first. What a token decodes to is what is shown; a symbol unknown to the
-tokenizer is shown as its stand-in.
+tokenizer, most surprising of all, is shown as the text has it (``unknown``).
 
 ``Scorer`` reads a text that grows, a part at a time, its state carried: memory does not grow with it, and
 the result does not depend on where the parts are cut. In order: text -> tokens, as soon as they are certain
@@ -31,6 +31,7 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.reader import MakeReader, PlainReader
 from pantoum.inference.segments import Following, OneStream, Scored, Segments
 from pantoum.inference.units import Decoding, Grouping, Pieces
+from pantoum.inference.unknown import Unknown
 from pantoum.text.unicode import as_bytes
 
 __all__ = ["Piece", "Score", "Scorer", "Scores"]
@@ -119,7 +120,7 @@ class Scorer:
             if config.streams == 1
             else Segments(make, config.streams, model.border, resets_V)
         )
-        self._tokenizer = model.tokenizer
+        self._tokenizer, self._unknown = model.tokenizer, Unknown(model.tokenizer)
         self._decoding, self._grouping = Decoding(model.tokenizer), Grouping(config.by)
         self.by, self.threshold = config.by, threshold
         self._keeps, self._pieces = pieces, list[Piece]()
@@ -170,10 +171,13 @@ class Scorer:
     def _read(self, certain: int) -> Iterator[list[Score]]:
         text, self._rest = self._rest[:certain], self._rest[certain:]
         data = text if self._tokenizer.encoding == "utf-8" else text.encode("latin-1")
-        return self._scores(self._following.push(self._tokenizer.encode(data).astype(np.int64)))
+        ids_T = self._tokenizer.encode(data).astype(np.int64)
+        self._unknown.read(text, ids_T)
+        return self._scores(self._following.push(ids_T))
 
     def _scores(self, scored: Iterable[Scored]) -> Iterator[list[Score]]:
-        return (self._united(self._decoding.push(ids_T, nats_T)) for ids_T, nats_T in scored)
+        for ids_T, nats_T in scored:
+            yield self._united(self._unknown.shown(ids_T, self._decoding.push(ids_T, nats_T)))
 
     def _united(self, pieces: Pieces) -> list[Score]:
         if self._keeps:
