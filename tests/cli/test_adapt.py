@@ -95,7 +95,8 @@ def test_a_state_of_an_adapted_model_is_kept_with_that_model(
     assert first + rest.out == whole
     refused = run("generate", trained, "--state-in", state)
     assert refused.code == 1 and "must be used with the model that made it" in refused.err
-    assert "adapted to    a prompt, " in run("info", model).out
+    told = run("info", model).out
+    assert "adapted to    a prompt, " in told and "by segments:64, before it adapted" in told
     for options, words in ((("--adapt", "--state-out", state), "give --model-out FILE too"),
                            (("--adapt", "--state-out", state, "--model-out", state), "file of its own"),
                            (("--model-out", model), "give --adapt too")):

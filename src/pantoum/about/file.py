@@ -135,7 +135,7 @@ def _card(card: Mapping[str, Any]) -> list[tuple[str, str]]:
         rows.append(("trained on", _some(texts)))
     if card.get("step") is not None:
         rows.append(("after", f"{card['step']:,} steps, {count(card.get('tokens_trained'))} tokens"))
-    rows += _held_out(card.get("validation"))
+    rows += _held_out(card.get("validation"), ", before it adapted" if card.get("adapted") else "")
     rows += _int8(card.get("int8"))
     rows += _adapted(card.get("adapted"))
     losses = [point.get("loss") for point in card.get("curve") or () if isinstance(point, Mapping)]
@@ -148,13 +148,13 @@ def _some(names: Sequence[Any]) -> str:
     return ", ".join(map(str, names[:3])) + more
 
 
-def _held_out(validation: Any) -> list[tuple[str, str]]:
+def _held_out(validation: Any, when: str) -> list[tuple[str, str]]:
     if not isinstance(validation, Mapping):
         return []
     found = Evaluation.from_dict(dict(validation))
     unit = (
         f"{figure(found.nats_per_character)} nats a character, {figure(found.bits_per_byte, 2)} bits a byte "
-        f"(xz {figure(found.xz_bits_per_byte, 2)}) by {found.protocol}"
+        f"(xz {figure(found.xz_bits_per_byte, 2)}) by {found.protocol}{when}"
     )
     return [("held out", unit), ("accuracy", figure(found.accuracy))]
 

@@ -1,0 +1,81 @@
+"""The shape of a network as settings: what is refused, and that specs and spelled dropout read back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pantoum.config import DropoutConfig, ModelConfig
+from pantoum.errors import SettingError
+
+RATES = st.integers(0, 99).map(lambda percent: percent / 100)
+
+
+@given(
+    rates=st.tuples(RATES, RATES, RATES) | RATES.map(lambda rate: (rate, rate, rate)),
+    kind=st.sampled_from(["independent", "variational"]),
+)
+@settings(max_examples=50, deadline=None)
+def test_spelled_dropout_reads_back(rates: tuple[float, float, float], kind: str) -> None:
+    dropout = DropoutConfig(*rates, kind)
+    assert DropoutConfig.parse(dropout.spell()) == dropout
+    assert dropout.active == any(rates)
+
+
+def test_a_rate_alone_is_everywhere_and_a_place_alone_only_there() -> None:
+    assert DropoutConfig.parse(0.2) == DropoutConfig(0.2, 0.2, 0.2)
+    assert DropoutConfig.parse(" independent:outputs=0.3") == DropoutConfig(outputs=0.3)
+
+
+@pytest.mark.parametrize("text", ["", "x", "inputs=x", "inside=0.1", "0.1:variational", "inputs=0.1,"])
+def test_dropout_that_is_none_is_refused_with_an_example(text: str) -> None:
+    with pytest.raises(SettingError, match=r"RATE.* --dropout variational:0\.2"):
+        DropoutConfig.parse(text)
+
+
+@pytest.mark.parametrize("text", ["1", "-0.1", "nan", "outputs=1.5"])
+def test_a_rate_beyond_its_bounds_is_refused(text: str) -> None:
+    with pytest.raises(SettingError, match="must be a number at least 0 and below 1"):
+        DropoutConfig.parse(text)
+
+
+@given(
+    cell=st.sampled_from(["rnn", "gru", "lstm"]),
+    embedding=st.none() | st.integers(1, 9),
+    norm=st.sampled_from([None, "layer"]),
+    residual=st.booleans(),
+    rate=RATES,
+)
+@settings(max_examples=30, deadline=None)
+def test_a_model_s_spec_reads_back(
+    cell: str, embedding: int | None, norm: str | None, residual: bool, rate: float
+) -> None:
+    model = ModelConfig(cell, 5, 2, embedding, embedding is not None, residual, norm, DropoutConfig(rate))
+    assert ModelConfig.from_spec(model.spec()) == model
+    assert all(isinstance(value, (str, int, bool, type(None))) for value in model.spec().values())
+
+
+def test_a_spec_may_leave_out_what_has_a_default_and_add_nothing() -> None:
+    assert ModelConfig.from_spec({"hidden_size": 7}) == ModelConfig(hidden_size=7)
+    with pytest.raises(SettingError, match=r"\['depth'\]: has unknown keys; use a newer"):
+        ModelConfig.from_spec({"hidden_size": 7, "depth": 2})
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"cell": "transformer"}, "must be one of rnn, gru, gru-before, lstm, mingru"),
+        ({"hidden_size": 0}, "from 1 to 65536"),
+        ({"hidden_size": True}, "must be a whole number"),
+        ({"num_layers": 257}, "from 1 to 256"),
+        ({"embedding_size": 2.0}, "must be a whole number"),
+        ({"norm": "batch"}, "must be one of layer"),
+        ({"tied": True}, "give embedding_size a number"),
+    ],
+)
+def test_a_shape_that_cannot_be_is_refused(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(SettingError, match=words):
+        ModelConfig(**given)

@@ -1,0 +1,66 @@
+"""What a person may ask of a training run, and the one line that answers what cannot be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pantoum.config import AUTO, TrainSettings
+from pantoum.errors import SettingError
+
+
+def test_nothing_given_leaves_every_choice_open() -> None:
+    asked = TrainSettings()
+    assert (asked.minutes, asked.steps, asked.epochs) == (None, None, None)
+    assert asked.tokens == asked.cell == asked.hidden_size == asked.learning_rate == asked.clip == AUTO
+
+
+def test_off_is_none_and_not_auto() -> None:
+    asked = TrainSettings(embedding_size=None, norm=None, clip=None, average=None)
+    assert (asked.embedding_size, asked.norm, asked.clip, asked.average) == (None, None, None, None)
+
+
+@pytest.mark.parametrize("tokens", ["bytes", "characters", "words", "words:whitespace", "bpe:300"])
+def test_every_kind_of_token_may_be_named(tokens: str) -> None:
+    assert TrainSettings(tokens=tokens, vocab_size=300, checkpoint_every=5).tokens == tokens
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"minutes": 1, "steps": 2}, "budget is 'minutes and steps': must be one of minutes, steps, epochs"),
+        ({"minutes": 0}, "minutes is 0: must be a number above 0"),
+        ({"minutes": float("nan")}, "must be a number above 0"),
+        ({"epochs": 2e6}, "epochs is 2000000.0: must be a number above 0 and at most 1e"),
+        ({"steps": 0.5}, "steps is 0.5: must be a whole number, at least 1"),
+        ({"stop_after": 0}, "stop_after is 0: must be a whole number, at least 1"),
+        ({"valid_fraction": 1.0}, "must be a number at least 0 and below 1"),
+        ({"tokens": "syllables"}, "must be bytes, characters, words, words:whitespace or bpe:N"),
+        ({"vocab_size": 1}, "vocab_size is 1: must be a whole number, at least 2"),
+        ({"documents": "pages"}, "must be one of lines, files, blank-lines"),
+        ({"cell": "cnn"}, "must be one of rnn"),
+        ({"hidden_size": "large"}, "from 1 to 65536"),
+        ({"num_layers": 300}, "from 1 to 256"),
+        ({"embedding_size": 0}, "embedding_size is 0"),
+        ({"norm": "batch"}, "must be one of layer"),
+        ({"dropout": "much"}, "must be a rate"),
+        ({"tied": True, "embedding_size": None}, "tied is True: needs an embedding"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"seq_len": 2_000_000}, "from 1 to 1000000"),
+        ({"optimizer": "sgd"}, "must be one of adamw, muon"),
+        ({"schedule": "linear"}, "must be one of trapezoid, constant, cosine"),
+        ({"precision": "fp8"}, "must be one of auto, float32, bf16"),
+        ({"learning_rate": 0.0}, "learning_rate is 0.0: must be a number above 0"),
+        ({"weight_decay": -1.0}, "must be a number at least 0"),
+        ({"clip": float("inf")}, "clip is inf: must be a number above 0"),
+        ({"average": 1.0}, "must be a number above 0 and below 1"),
+        ({"seed": -1}, "seed is -1"),
+        ({"checkpoint_every": 0}, "checkpoint_every is 0"),
+    ],
+)
+def test_a_setting_that_cannot_be_is_named_with_its_value_and_rule(given: dict[str, Any], words: str) -> None:
+    with pytest.raises(SettingError) as refused:
+        TrainSettings(**given)
+    line = str(refused.value)
+    assert words in line and "\n" not in line and line.rpartition("; ")[2]
