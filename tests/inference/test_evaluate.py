@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from pantoum import kernels
 from pantoum.errors import SettingError, TextError
 from pantoum.inference.evaluate import Evaluation, evaluate, held_out_loss
 from pantoum.inference.loaded_model import LoadedModel
@@ -28,6 +29,17 @@ def plain_losses(model: LoadedModel, tokens: list[int], first: int = 0) -> list[
         wide = logits[0].astype(np.float64)
         found.append(float(np.log(np.exp(wide - wide.max()).sum()) + wide.max() - wide[target]))
     return found
+
+
+@pytest.mark.parametrize("precision", kernels.precisions())
+def test_the_figure_says_in_what_precision_it_was_read(make: Make, precision: str) -> None:
+    model = make("characters", None)
+    tokens = np.array(model.tokenizer.encode(TEXT))
+    exact = evaluate(model.network, tokens, model.tokenizer)
+    found = evaluate(model.network, tokens, model.tokenizer, precision=precision)
+    assert (exact.precision, found.precision) == ("float32", precision)
+    assert found.nats_per_token == pytest.approx(exact.nats_per_token, abs=0.003)
+    assert ("read in" in str(found)) == (precision != "float32")
 
 
 @pytest.mark.parametrize("kind", ["bytes", "characters", "words", "words:whitespace"])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from pantoum.errors import CoreError, SettingError
 from pantoum.kernels import native, reference
+from pantoum.kernels.workspace import Workspace
 
 SIZES = [(1, 1, 1), (3, 7, 33), (100, 33, 99), (61, 512, 96), (7, 2100, 70), (1, 513, 512)]
 
@@ -54,6 +55,45 @@ def test_a_row_of_a_product_knows_neither_others_nor_blocks(N: int, K: int, H: i
     weight_GK, x_NK = normal(gates * H, K), normal(N, K)
     whole = native.pack(weight_GK).product(x_NK)
     assert np.array_equal(native.pack(weight_GK, gates=gates).product(x_NK[-1:].copy()), whole[-1:])
+
+
+def test_matrices_that_take_turns_in_one_place_multiply_as_with_memory_of_their_own(path: str) -> None:
+    place, weights = Workspace(), [normal(96, 64), normal(30, 7), normal(64, 96)]
+    own, shared = [native.pack(weight) for weight in weights], [native.pack(weight) for weight in weights]
+    for matrix in shared:
+        matrix.share(place)
+    for change in (0.0, 1.0):
+        for weight, kept, lent in zip(weights, own, shared, strict=True):
+            weight += change
+            kept.refresh()
+            lent.refresh()
+        for turn in (0, 1, 1, 2, 0):
+            G, K = weights[turn].shape
+            x_NK, d_NG = normal(5, K), normal(5, G)
+            assert np.array_equal(shared[turn].product(x_NK), own[turn].product(x_NK))
+            assert np.array_equal(shared[turn].product_transposed(d_NG), own[turn].product_transposed(d_NG))
+            assert np.array_equal(shared[turn].product(x_NK), own[turn].product(x_NK))
+    assert place.nbytes < 2 * 96 * 64 * 4
+
+
+def test_a_matrix_that_forgets_its_weight_takes_no_turns_any_more(path: str) -> None:
+    place, weight_GK, x_NK = Workspace(), normal(20, 9), normal(3, 9)
+    matrix, other = native.pack(weight_GK), native.pack(normal(20, 9) * 2)
+    expected = matrix.product(x_NK)
+    matrix.share(place)
+    other.share(place)
+    matrix.forget()
+    other.product(x_NK)
+    assert np.array_equal(matrix.product(x_NK), expected)
+
+
+def test_codes_stay_where_they_are(library: native.Library) -> None:
+    for kernels in (native, reference):
+        codes = kernels.pack_codes(np.ones((4, 3), np.int8), np.ones(4, np.float32))
+        codes.share(Workspace())
+        codes.refresh()
+        assert codes.product(np.ones((1, 3), np.float32)).shape == (1, 4)
+        reference.pack(np.ones((4, 3), np.float32)).share(Workspace())
 
 
 def test_no_rows_give_no_rows(library: native.Library) -> None:

@@ -6,6 +6,8 @@ import math
 
 import pytest
 
+from pantoum import kernels
+from pantoum.data.prepare import open_prepared
 from pantoum.errors import RunError, SettingError, TextError
 from pantoum.formats import checkpoint, metrics, model_file
 from pantoum.inference.evaluate import evaluate
@@ -37,7 +39,6 @@ def test_the_figure_of_the_run_is_what_evaluating_its_model_gives(run):
     model = load(result.model)
     held_out = model_file.read(result.model).card["validation"]
     assert result.validation == held_out and held_out["protocol"] == "segments:64"
-    from pantoum.data.prepare import open_prepared
     tokens = open_prepared(result.run / "data").valid.tokens
     again = evaluate(model.network, tokens, model.tokenizer, "segments:64")
     assert math.isclose(again.nats_per_token, held_out["nats_per_token"], rel_tol=1e-6)
@@ -67,6 +68,17 @@ def test_minutes_end_on_time(run):
                  batch_size="auto", seq_len="auto")
     assert result.finished and 1.0 < result.seconds < 3.0 * 1.03 + 2.0 and result.steps > 1
     assert "seconds" in model_file.read(result.model).card
+
+
+def test_minutes_too_few_for_float32_say_in_what_the_held_out_text_was_read(run, monkeypatch):
+    monkeypatch.setattr("pantoum.training.upkeep.END_SHARE", 0.0)
+    own = kernels.precisions()[-1]
+    result = run(minutes=0.03, precision=own)
+    model = load(result.model)
+    tokens = open_prepared(result.run / "data").valid.tokens
+    exact = evaluate(model.network, tokens, model.tokenizer, "segments:64")
+    assert result.validation["precision"] == own and exact.precision == "float32"
+    assert abs(exact.nats_per_token - result.validation["nats_per_token"]) < 0.003
 
 
 def test_an_existing_folder_is_never_entered(run, tmp_path):

@@ -48,6 +48,11 @@ class PackedMatrix(Protocol):
         """d W, [N,K]; a ``CoreError`` in int8."""
         ...
 
+    def share(self, place: Workspace) -> None:
+        """What is made from the weight may lie in memory that other matrices use by turns: for a step that
+        asks for each of many matrices once. No call may take two matrices of one place."""
+        ...
+
     def refresh(self) -> None:
         """The weight changed in place: what was made from it is made anew."""
         ...

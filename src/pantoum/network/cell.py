@@ -8,6 +8,7 @@ Shapes: B rows, T steps, N = T*B, E inputs, H units, G gate rows, V rows of a ta
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
@@ -161,6 +162,11 @@ class PackedCell(PackedBlock):
         for matrix in (self.weight_ih, *_matrices(self.weight_hh)):
             matrix.refresh()
         np.copyto(self.bias_G, self.cell.drive_bias())
+
+    def share(self, places: Sequence[Workspace]) -> None:
+        """Its matrices, each in a place of its own, take turns with those of other cells."""
+        for matrix, place in zip((self.weight_ih, *_matrices(self.weight_hh)), places, strict=False):
+            matrix.share(place)
 
     def forget(self, inputs: bool = True) -> None:
         """Hold the panels and not the weights; ``inputs=False``: weight_ih stays."""

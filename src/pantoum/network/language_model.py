@@ -114,7 +114,8 @@ class LanguageModel:
         reset_TB = check_resets(reset_BT, B, T)
         dropout = dropout_draw(dropout_key, streams, B) if self.stack.dropout.active else None
         if packed is None:
-            packed = workspace.kept(f"packed {id(self)} {precision}", lambda: self.pack(precision))
+            packed = workspace.kept(f"packed {id(self)} {precision}",
+                                    lambda: self.pack(precision).for_steps())
             packed.refresh()
         inputs = packed.inputs(tokens_TB, dropout, training=True)
         hidden_TBH, state, tape = packed.stack.forward(

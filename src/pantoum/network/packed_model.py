@@ -44,6 +44,12 @@ class PackedLanguageModel:
     def __post_init__(self) -> None:
         self._table_VG: Array | None = None
 
+    def for_steps(self) -> PackedLanguageModel:
+        """The same, for training steps alone: each asks for a layer's matrices once forward and once back, so
+        that they are packed by turns and never lie there all at once."""
+        self.stack.share()
+        return self
+
     def refresh(self) -> None:
         """The parameters changed in place: what was made from them is made anew, in the same memory."""
         self.stack.refresh()

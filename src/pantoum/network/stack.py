@@ -30,6 +30,9 @@ from pantoum.network.parameters import Parameters
 
 __all__ = ["PackedStack", "Stack"]
 
+MATRICES = 3
+"""Of a cell, at most."""
+
 
 class Stack(Block):
     """A deep cell; used wherever a cell is."""
@@ -127,6 +130,12 @@ class PackedStack(PackedBlock):
                 d_below = kept.inputs.add(cell, d_below, d_y_TBH)
             by_layer[layer] = {f"{layer}.{name}": d for name, d in (of_cell | of_norm).items()}
         return d_below, tuple(d_states), {name: d for part in by_layer for name, d in part.items()}
+
+    def share(self) -> None:
+        """For training: the layers' matrices are packed by turns, in memory for one of them."""
+        places = [Workspace() for _ in range(MATRICES)]
+        for cell in self.cells:
+            cell.share(places)
 
     def refresh(self) -> None:
         """The parameters changed in place: what was made from them is made anew, in the same memory."""

@@ -33,7 +33,7 @@ __all__ = ["begin", "choose_recipe", "every", "identity", "monitored_tokens", "p
 
 SHAPE = ("cell", "hidden_size", "num_layers", "embedding_size", "tied", "residual", "norm")
 LEAST_MONITORED, MOST_MONITORED = 2048, 100_000
-MONITORED_SHARE = 0.003
+MONITORED_SHARE = 0.002
 """With minutes, an evaluation looks at as many tokens as are trained in this share of the time."""
 
 
@@ -137,8 +137,9 @@ def identity(prepared: Prepared, source: ModelFile | None) -> dict[str, Any]:
 
 def monitored_tokens(prepared: Prepared, budget: Budget, size: float, batch: int,
                      tokens_per_second: float) -> int:
-    """How much of the held-out text evaluations while training look at, so that they stay within 5 % of the
-    time: a token scored costs a third of one trained, warming half as many again, and both weights are."""
+    """How much of the held-out text evaluations while training look at, so that they stay within a few
+    percent of the time: a token scored costs a third of one trained, warming half as many again, and both
+    weights are."""
     if prepared.valid is None:
         return 0
     if budget.by_clock:

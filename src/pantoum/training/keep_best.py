@@ -3,8 +3,9 @@
 Every now and then the last and the averaged weights are both scored by ``segments:64`` over the first
 ``monitored`` tokens of the held-out text (all of it where that is cheap), by products in the run's own
 precision; the better of both is kept, a copy, if it is better than the best before. At the run's end the
-kept weights are scored once over the whole held-out text, in float32 as everybody will use them: that is
-the figure in the model's card and in ``train --json``.
+kept weights are scored once over the whole held-out text: that is the figure in the model's card and in
+``train --json``. It is in float32, as everybody will read the model, or, where that would take too much of a
+short run's minutes, in the run's precision; the figure says which, and both agree to 0.0001 nats.
 
 Without a held-out text the last weights are kept, and nothing is claimed about them.
 """
@@ -81,12 +82,15 @@ class KeepBest:
         """Tokens that one ``look`` reads, for both kinds of weights."""
         return 0 if self._monitored is None else 2 * _read(len(self._monitored))
 
-    @property
-    def tokens_at_the_end(self) -> int:
-        """Tokens that the run's end reads, in what a look takes for one: a last look, and all of the held-out
-        text once."""
-        costs = 1.0 if self._precision == "float32" else FLOAT32_COSTS
-        return self.tokens_scored + (0 if self._valid is None else int(costs * _read(len(self._valid))))
+    def at_the_end(self, affordable: float = math.inf) -> tuple[str, int]:
+        """The precision in which the run's end scores the held-out text: float32 if that takes no longer than
+        a look at so many tokens would, else the run's own. And what the end reads, in what a look takes for a
+        token: a last look, and all of the held-out text once."""
+        read = 0 if self._valid is None else _read(len(self._valid))
+        exact = read * (1.0 if self._precision == "float32" else FLOAT32_COSTS)
+        precision = "float32" if exact <= affordable else self._precision
+        # Without a jump where it becomes too dear, for the schedule's length depends on it.
+        return precision, self.tokens_scored + int(min(exact, max(read, affordable)))
 
     def look(self, step: int, backend: Backend) -> tuple[float | None, bool]:
         """The held-out loss of the better weights, and whether they are the best so far."""
@@ -142,13 +146,14 @@ class KeepBest:
             self.best, self._kept, self._extras = known, found.parameters, found.extras
         return None
 
-    def evaluate(self) -> Evaluation | None:
+    def evaluate(self, precision: str = "float32") -> Evaluation | None:
         """The kept weights over the whole held-out text; ``peaks`` are then its most surprising places."""
         if self._valid is None or self._kept is None:
             return None
         self._copy_in(self._kept)
         nats_T = np.empty(len(self._valid) - 1, np.float32)
-        found = evaluate(self.network, self._valid, self._tokenizer, SEGMENTS, nats_T=nats_T)
+        found = evaluate(self.network, self._valid, self._tokenizer, SEGMENTS, nats_T=nats_T,
+                         precision=precision)
         self.peaks = held_out_peaks(self._tokenizer, self._valid[1:], nats_T)
         return found
 

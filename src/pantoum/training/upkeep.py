@@ -33,6 +33,8 @@ TEMPERATURE = 0.8
 LAST_TRIES, BETWEEN_TRIES = 3, 0.5
 PAGE_PAUSE = 1.0
 """Least seconds between two writings of the page."""
+END_SHARE = 0.01
+"""Most of the time that scoring the whole held-out text in float32 may take."""
 MOST_WAITING = 2
 """Model files that may wait for the disk, each with a copy of the weights."""
 
@@ -190,7 +192,7 @@ class Upkeep:
             run.state.curve.mark(run.state.step, run.state.tokens, valid)
             self.report(valid)
         with self._phase("evaluation"):
-            evaluation = keep.evaluate()
+            evaluation = keep.evaluate(self._end()[0])
             held_out = None
             if evaluation is not None and run.prepared.valid is not None:
                 model = LoadedModel(keep.network, run.prepared.tokenizer)
@@ -240,7 +242,14 @@ class Upkeep:
         span = self.run.state.span
         if not span.by_clock:
             return 0.0
-        return min(self.costs.reserve(self.run.keep_best.tokens_at_the_end), (span.end - span.begin) / 3.0)
+        return min(self.costs.reserve(self._end()[1]), (span.end - span.begin) / 3.0)
+
+    def _end(self) -> tuple[str, int]:
+        """How the end scores the held-out text, and how much it reads."""
+        span, keep = self.run.state.span, self.run.keep_best
+        if not span.by_clock:
+            return keep.at_the_end()
+        return keep.at_the_end(END_SHARE * (span.end - span.begin) / max(self.costs.a_token_scored, 1e-12))
 
     def _falling(self) -> bool:
         falls = self.schedule.decay_begins

@@ -16,7 +16,8 @@ import numpy.typing as npt
 from pantoum.errors import CoreError, SettingError
 from pantoum.kernels import interface
 from pantoum.kernels.native.library import core
-from pantoum.kernels.native.memory import address, aligned, given, result
+from pantoum.kernels.native.memory import address, aligned, bytes_of, given, result
+from pantoum.kernels.workspace import Workspace
 
 __all__ = ["PRECISIONS", "PackedMatrix", "bias_gradient", "linear", "linear_weight_gradient", "pack"]
 
@@ -26,6 +27,9 @@ PRECISIONS = {"float32": 0, "bf16": 1, "int8": 2}
 
 class PackedMatrix:
     """A weight [G,K] in panels. After the weight has changed in place, ``refresh``."""
+
+    _place: Workspace | None = None
+    """Where the panels lie by turns with those of others."""
 
     def __init__(self, weight_GK: Array, precision: str, gates: int) -> None:
         self._weight_GK: Array | None = weight_GK
@@ -37,18 +41,20 @@ class PackedMatrix:
         self._source: int | None = given(weight_GK, "weight", weight_GK.shape)
         self.block = self.shape[0] // gates
         self._panels: list[Array | None] = [None, None]
+        self._mark = object()
 
     def panels(self, transposed: bool) -> int:
         """The address of the panels for one of the two products, made when first asked for."""
+        if transposed and self.precision == "int8":
+            raise CoreError("int8 has no gradients: it is for reading and writing; train in float32 or bf16")
+        if self._place is not None:
+            return self._panels_by_turns(self._place, transposed)
         panels = self._panels[transposed]
         if panels is None:
-            if transposed and self.precision == "int8":
-                raise CoreError("int8 has no gradients: it is for reading and writing; "
-                                "train in float32 or bf16")
             G, K = self.shape
             panels = aligned(core().packed_bytes(G, K, self.block, self._number, transposed))
             self._panels[transposed] = panels
-            self._pack(panels, transposed)
+            self._pack(address(panels), transposed)
         return address(panels)
 
     @property
@@ -57,14 +63,20 @@ class PackedMatrix:
         G, K = self.shape
         return core().packed_bytes(G, K, self.block, self._number, False)
 
+    def share(self, place: Workspace) -> None:
+        """Keep no panels: make them in ``place`` when they are asked for, if another's are there."""
+        self._place, self._panels = place, [None, None]
+
     def refresh(self) -> None:
         """The weight changed in place: pack it again, into the same memory."""
+        self._mark = object()
         for transposed, panels in enumerate(self._panels):
             if panels is not None:
-                self._pack(panels, bool(transposed))
+                self._pack(address(panels), bool(transposed))
 
     def forget(self) -> None:
         """Make the panels for ``product`` and hold the weight no longer: they are all that is left."""
+        self._place = None
         self.panels(False)
         self._weight_GK = self._source = None
 
@@ -94,12 +106,21 @@ class PackedMatrix:
             core().call("product", x, self.panels(False), bias, y, N, K, G, self.block, self._number)
         return y_NG
 
-    def _pack(self, panels: Array, transposed: bool) -> None:
+    def _panels_by_turns(self, place: Workspace, transposed: bool) -> int:
+        (G, K), mine = self.shape, (self._mark, transposed)
+        where = bytes_of(place, "panels", core().packed_bytes(G, K, self.block, self._number, transposed))
+        whose = place.kept("whose", dict[str, Any])
+        if whose.get("panels") != mine:
+            self._pack(where, transposed)
+            whose["panels"] = mine
+        return where
+
+    def _pack(self, panels: int, transposed: bool) -> None:
         if self._source is None:
             raise CoreError("a matrix was packed for reading alone and its weight is gone: train or change a "
                             "copy, copy.deepcopy(network)")
         G, K = self.shape
-        core().call("pack", self._source, address(panels), G, K, self.block, self._number, transposed)
+        core().call("pack", self._source, panels, G, K, self.block, self._number, transposed)
 
 
 def number_of(precision: str) -> int:

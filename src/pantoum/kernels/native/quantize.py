@@ -14,6 +14,7 @@ from pantoum.kernels.native.library import core
 from pantoum.kernels.native.memory import address, aligned, given
 from pantoum.kernels.native.product import PRECISIONS, PackedMatrix
 from pantoum.kernels.reference.quantize import check_codes
+from pantoum.kernels.workspace import Workspace
 
 __all__ = ["pack_codes", "quantize"]
 
@@ -40,6 +41,9 @@ class PackedCodes(PackedMatrix):
         codes, scales = given(codes_GK, "codes_GK", (G, K), INT8), given(scales_G, "scales_G", (G,))
         core().call("pack_codes", codes, scales, address(panels), G, K, self.block)
         self._panels = [panels, None]
+
+    def share(self, place: Workspace) -> None:
+        """Nothing: there is nothing to make them from again."""
 
     def refresh(self) -> None:
         """Nothing: the codes are the weight."""

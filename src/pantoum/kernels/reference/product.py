@@ -18,6 +18,7 @@ import numpy.typing as npt
 from pantoum.errors import SettingError
 from pantoum.kernels import interface
 from pantoum.kernels.reference.quantize import QuantizedMatrix
+from pantoum.kernels.workspace import Workspace
 
 __all__ = ["PackedMatrix", "bias_gradient", "linear", "linear_weight_gradient", "pack"]
 
@@ -56,6 +57,9 @@ class PackedMatrix:
     def product_transposed(self, d_NG: Array, out: Array | None = None) -> Array:
         """d W: [N,G] -> [N,K], the gradient that ``product`` hands to its input."""
         return np.matmul(d_NG, self._weight_GK, out=out)
+
+    def share(self, place: Workspace) -> None:
+        """Nothing: the copy is made of few weights, and kept."""
 
     def refresh(self) -> None:
         """The weight changed in place: the copy follows it, in the same memory."""

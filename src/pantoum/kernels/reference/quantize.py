@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pantoum.errors import CoreError
+from pantoum.kernels.workspace import Workspace
 
 __all__ = ["MOST_CODES", "SMALLEST", "QuantizedMatrix", "check_codes", "pack_codes", "quantize"]
 
@@ -73,6 +74,9 @@ class QuantizedMatrix:
     def product_transposed(self, d_NG: Array, out: Array | None = None) -> Array:
         """There is no way back through codes."""
         raise CoreError("int8 has no gradients: it is for reading and writing; train in float32 or bf16")
+
+    def share(self, place: Workspace) -> None:
+        """Nothing: what is kept is all there is."""
 
     def refresh(self) -> None:
         """The weight changed in place: quantise it again."""
