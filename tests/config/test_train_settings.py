@@ -49,7 +49,7 @@ def test_every_kind_of_token_may_be_named(tokens: str) -> None:
         ({"batch_size": 0}, "batch_size is 0"),
         ({"seq_len": 2_000_000}, "from 1 to 1000000"),
         ({"optimizer": "sgd"}, "must be one of adamw, muon"),
-        ({"schedule": "linear"}, "must be one of trapezoid, constant, cosine"),
+        ({"schedule": "steps"}, "must be one of linear, trapezoid, cosine, constant"),
         ({"precision": "fp8"}, "must be one of auto, float32, bf16"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0: must be a number above 0"),
         ({"weight_decay": -1.0}, "must be a number at least 0"),

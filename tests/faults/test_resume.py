@@ -107,7 +107,7 @@ def test_steps_that_come_again_are_in_the_log_once(run, tmp_path):
 
 
 def test_a_finished_run_goes_further_from_where_the_rate_began_to_fall(run, tmp_path):
-    run("run", steps=20, learning_rate=0.02)
+    run("run", steps=20, learning_rate=0.02, schedule="trapezoid")
     assert 12 in checkpoint.steps(tmp_path / "run")
     records = []
     result = run("run", steps=10, resume=True, listen=records.append)
@@ -117,6 +117,16 @@ def test_a_finished_run_goes_further_from_where_the_rate_began_to_fall(run, tmp_
     assert checkpoint.newest(tmp_path / "run").step == 22
     # The best of both stays: going further never makes the kept model worse.
     assert model_file.read(result.model).card["validation"] == result.validation
+
+
+def test_a_rate_that_fell_all_along_rises_again_from_the_end(run, tmp_path):
+    run("run", steps=20, learning_rate=0.02)
+    records = []
+    result = run("run", steps=50, resume=True, listen=records.append)
+    assert result.steps == 70 and not any("back to step" in note for note in result.notes)
+    rates = {record.step: record.learning_rate for record in records if record.step > 20}
+    highest = max(rates, key=rates.__getitem__)
+    assert 20 < highest < 30 and rates[highest] > 0.015 and rates[70] < 0.002
 
 
 def test_going_further_can_be_cut_too(run, tmp_path):

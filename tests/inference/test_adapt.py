@@ -17,6 +17,8 @@ from pantoum.inference.adapt import Adapter, Settings, adapter_of
 from pantoum.inference.evaluate import evaluate
 from pantoum.inference.loaded_model import LoadedModel, load
 from pantoum.inference.reader import PlainReader
+from pantoum.network import LanguageModel
+from pantoum.network.ensemble import join, joined_config
 
 Make = Callable[..., LoadedModel]
 FAST = Settings(chunk=8, rate=0.01, decay=0.01)
@@ -91,6 +93,23 @@ def test_an_adapted_model_saved_and_loaded_gives_the_same_nats(characters: Loade
                                       "from_precision": "float32", "settings": dataclasses.asdict(FAST)}]
     again = Adapter(saved, FAST).adapted([{"name": "b.txt"}])
     assert [one["texts"] for one in again.card["adapted"]] == [[{"name": "a.txt"}], [{"name": "b.txt"}]]
+
+
+def test_models_side_by_side_adapt_each_for_itself(make: Make, tmp_path) -> None:
+    one = make("characters")
+    config, network = one.network.config, one.network
+    others = [LanguageModel.from_config(config, network.vocab_size, seed) for seed in (5, 6, 7)]
+    wide = LanguageModel.from_config(joined_config(config, 4), network.vocab_size, seed=None)
+    wide.parameters.update(join(config, [network.parameters, *(each.parameters for each in others)]))
+    joined = with_scale(dataclasses.replace(one, network=wide), 0.05 / 4)
+    adapter, text = Adapter(joined, FAST), text_of(one, 400)
+    nats_T, alone_T = adapter.losses(*text)[0], Adapter(with_scale(one), FAST).losses(*text)[0]
+    assert nats_T[200:].mean() < 0.8 * PlainReader(joined).losses(*text, None)[0, 200:].mean()
+    assert nats_T[200:].mean() < 1.2 * alone_T[200:].mean()
+    kept = adapter.write(tmp_path / "adapted.safetensors")
+    for name, array in kept.network.parameters.items():
+        if name.startswith("stack.") and array.ndim == 2:
+            assert np.array_equal(array != 0, wide.parameters[name] != 0)
 
 
 def test_the_pull_brings_the_weights_back_to_the_trained_ones(characters: LoadedModel) -> None:

@@ -31,7 +31,14 @@ def test_a_run_learns_and_leaves_a_model_a_log_a_page_and_its_settings(run, tmp_
         ".lock", "model.safetensors", "config.json", "metrics.jsonl", "report.html", "checkpoints", "data"}
     config = json.loads((folder / "config.json").read_text())
     assert config["settings"]["steps"] == 60 and config["chosen"]["model"]["hidden_size"] == 12
-    assert checkpoint.steps(folder) == [36, 54, 57, 60]
+    assert checkpoint.steps(folder) == [54, 57, 60]
+
+
+def test_a_text_that_is_soon_known_by_heart_does_not_use_all_its_minutes(run, text):
+    text.write_text(text.read_text()[:1500])
+    result = run(minutes=2)
+    assert result.finished and result.seconds < 60
+    assert any(note.startswith("50 passes over 1,350 tokens are enough") for note in result.notes)
 
 
 def test_the_figure_of_the_run_is_what_evaluating_its_model_gives(run):

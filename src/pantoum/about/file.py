@@ -106,7 +106,7 @@ def _model(path: Path) -> Info:
         "card": card,
     }
     rows = [
-        ("shape", _shape(shape)),
+        ("shape", _shape(shape) + _members(card)),
         ("parameters", f"{parameters:,} in {precision} ({size(path.stat().st_size)})"),
         ("tokens", _kind(found.tokenizer)),
         ("sha256", found.sha256),
@@ -120,6 +120,12 @@ def _shape(shape: ModelConfig) -> str:
     options = [name for name in ("tied", "residual") if getattr(shape, name)]
     options += [f"{shape.norm} norm"] if shape.norm else []
     return ", ".join([f"{shape.num_layers} x {shape.hidden_size} {shape.cell}", inputs, *options])
+
+
+def _members(card: Mapping[str, Any]) -> str:
+    settings = card.get("settings")
+    members = settings.get("members") if isinstance(settings, Mapping) else None
+    return f", {members} models side by side" if isinstance(members, int) and members > 1 else ""
 
 
 def _kind(tokenizer: Mapping[str, Any]) -> str:

@@ -18,7 +18,6 @@ from pantoum.training.begin import choose_recipe, prepare_texts, read_source
 from pantoum.training.budget import DEFAULT_MINUTES, Budget, Clock
 from pantoum.training.forecast import Forecast, forecast
 from pantoum.training.pace import USABLE
-from pantoum.training.recipe import work
 
 __all__ = ["Plan", "make_plan"]
 
@@ -67,6 +66,7 @@ def make_plan(settings: TrainSettings, texts: Sequence[str]) -> Plan:
         prepared = prepare_texts(settings, texts, Path(folder), source)
         recipe, tokens_per_second = choose_recipe(settings, prepared, budget, clock, source)
         vocab_size = prepared.tokenizer.vocab_size
+        member = LanguageModel.from_config(recipe.model, vocab_size, seed=None)
         tokens = {"minutes": 60.0 * USABLE * tokens_per_second, "steps": recipe.batch_size * recipe.seq_len,
                   "epochs": prepared.train.count}[budget.kind] * budget.amount
         return Plan(
@@ -75,8 +75,8 @@ def make_plan(settings: TrainSettings, texts: Sequence[str]) -> Plan:
             vocab_size=vocab_size,
             training_tokens=prepared.train.count,
             held_out_tokens=0 if prepared.valid is None else prepared.valid.count,
-            parameters=LanguageModel.from_config(recipe.model, vocab_size, seed=None).num_parameters,
+            parameters=recipe.members * member.num_parameters,
             chosen=recipe.spec(),
             reasons=recipe.reasons,
-            expected=forecast(prepared, 6.0 * work(recipe.model, vocab_size) * tokens),
+            expected=forecast(prepared, 6.0 * recipe.work(vocab_size) * tokens),
         )

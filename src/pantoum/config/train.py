@@ -14,7 +14,7 @@ __all__ = ["DOCUMENTS", "OPTIMIZERS", "PRECISIONS", "SCHEDULES", "TOKENS_RULE", 
 DOCUMENTS = ("lines", "files", "blank-lines")
 OPTIMIZERS = ("adamw", "muon")
 PRECISIONS = ("auto", "float32", "bf16")
-SCHEDULES = ("trapezoid", "constant", "cosine")
+SCHEDULES = ("linear", "trapezoid", "cosine", "constant")
 TOKENS_RULE = "must be bytes, characters, words, words:whitespace or bpe:N"
 
 
@@ -66,6 +66,10 @@ class TrainSettings:
     dropout: str | float = option(AUTO, "rate, or variational:RATE, or inputs=R,between=R,outputs=R",
                                   group="model", metavar="SPEC")
     """What is dropped in training."""
+
+    members: int | Auto = option(AUTO, "models trained side by side and kept as one, their mean",
+                                 group="model", metavar="K")
+    """Models trained side by side and kept as one, their mean; 1 where no clock counts."""
 
     batch_size: int | Auto = option(AUTO, "parallel streams", group="training", metavar="B")
     """Parallel streams of text, B."""
@@ -142,6 +146,8 @@ class TrainSettings:
             one_of(self.norm, "norm", NORMS)
         if self.dropout != AUTO:
             DropoutConfig.parse(self.dropout)
+        if self.members != AUTO:
+            whole(self.members, "members", most=64)
         require(not (self.tied and self.embedding_size is None), "tied", True, "needs an embedding",
                 "give embedding_size a number")
 

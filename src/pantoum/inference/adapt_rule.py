@@ -11,6 +11,8 @@ that one rate serves models of any sharpness; a chunk that is cut short counts f
 gradient far beyond what training ever saw is scaled down, and one that is not finite is passed over, so no
 text can throw the weights away; ``decay`` bounds how far they can go in all.
 
+Models kept side by side as one (``network.ensemble``) adapt each for itself: zeros beside their blocks stay.
+
 The settings are fixed: ``benchmarks/adapting.py`` shows the search that they come from.
 """
 
@@ -62,9 +64,13 @@ class Rule:
         self._trained = model.network.parameters
         self._kernels = kernels.backend(model.network.dtype)
         roots = _roots(model)
+        self._blocks = {name: array != 0 for name, array in self._trained.items()
+                        if array.ndim == 2 and name.startswith("stack.") and not array.all()}
         columns = {name: array.size // len(array) for name, array in self._trained.items()}
+        for name, block in self._blocks.items():
+            columns[name] = max(1, int(np.count_nonzero(block)) // len(block))
         total = sum(float(r_R.sum(dtype=np.float64)) * columns[name] for name, r_R in roots.items())
-        mean = total / self._trained.size
+        mean = total / sum(len(self._trained[name]) * count for name, count in columns.items())
         if not 0.0 < mean < math.inf:
             raise ModelFileError(f"{_named(model)}: the size of its gradients is {mean:g}, it must be above "
                                  "0; --adapt needs a model that was trained")
@@ -80,6 +86,8 @@ class Rule:
 
     def step(self, weights: Mapping[str, Array], gradients: Mapping[str, Array], targets: int) -> bool:
         """Take one step, in place, along the gradients of the mean loss of so many targets."""
+        for name, block in self._blocks.items():
+            gradients[name][...] *= block
         norm = self._kernels.global_norm(gradients.values())
         if not math.isfinite(norm):
             return False

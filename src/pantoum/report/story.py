@@ -85,7 +85,13 @@ class Story:
         )
         shape = f" {layers:.0f} × {hidden:.0f}" if layers and hidden else ""
         many = f"{count(parameters)} parameters" if parameters else ""
-        return ", ".join(part for part in ((self.cell + shape).strip(), many) if part)
+        members = f"{self.members} side by side" if self.members > 1 else ""
+        return ", ".join(part for part in ((self.cell + shape).strip(), members, many) if part)
+
+    @property
+    def members(self) -> int:
+        """Models trained side by side and kept as one."""
+        return int(finite(self.get("members")) or 1)
 
     @property
     def references(self) -> list[Reference]:

@@ -22,6 +22,7 @@ from pantoum.inference.novelty import NoveltyFilter, documents_of
 from pantoum.network import LanguageModel
 from pantoum.network import state as network_state
 from pantoum.training.backend import Backend, LocalBackend
+from pantoum.training.ensemble import EnsembleBackend
 from pantoum.training.keep_best import KeepBest
 from pantoum.training.optimizer import make_optimizer
 from pantoum.training.recipe import GATES, Recipe
@@ -32,6 +33,8 @@ __all__ = ["Run", "assemble", "carried_arrays", "document_border", "make_backend
 
 Array = npt.NDArray[Any]
 CARRIED, STREAMS = "carried.", "streams"
+SEEDS_APART = 1_000_003
+"""Between the seeds of an ensemble's members, so that those of the next few seeds are others."""
 
 
 @dataclass
@@ -82,20 +85,25 @@ def assemble(folder: RunFolder, prepared: Prepared, state: RunState, *,
         folder=folder, prepared=prepared, state=state, backend=backend,
         batches=make_batches(prepared, state.batch_size, state.seq_len, state.cursor),
         carried=backend.initial_state(state.batch_size), streams=np.arange(state.batch_size),
-        keep_best=KeepBest(state.recipe.model, tokenizer, valid, state.monitored, state.best,
+        keep_best=KeepBest(state.recipe.kept, tokenizer, valid, state.monitored, state.best,
                            document_filter(prepared), state.recipe.precision),
-        parameters=backend.model.num_parameters, weights=weights)
+        parameters=backend.num_parameters, weights=weights)
 
 
-def make_backend(recipe: Recipe, vocab_size: int, weights: Mapping[str, Array] | None = None) -> LocalBackend:
-    """Network and optimiser at the start of training; ``weights`` in place of random ones."""
-    model = LanguageModel.from_config(recipe.model, vocab_size, recipe.seed)
+def make_backend(recipe: Recipe, vocab_size: int, weights: Mapping[str, Array] | None = None) -> Backend:
+    """Networks and optimisers at the start of training; ``weights`` in place of random ones."""
+    members = [_member(recipe, vocab_size, (recipe.seed + SEEDS_APART * place) % 2**63, weights)
+               for place in range(recipe.members)]
+    return members[0] if len(members) == 1 else EnsembleBackend(members)
+
+
+def _member(recipe: Recipe, vocab_size: int, seed: int, weights: Mapping[str, Array] | None) -> LocalBackend:
+    model = LanguageModel.from_config(recipe.model, vocab_size, seed)
     if weights is not None:
         model.parameters.update(weights)
     optimizer = make_optimizer(recipe.optimizer, model.parameters, recipe.weight_decay,
                                gates=GATES[recipe.model.cell], precision=recipe.precision)
-    return LocalBackend(model, optimizer, seed=recipe.seed, average=recipe.average,
-                        precision=recipe.precision)
+    return LocalBackend(model, optimizer, seed=seed, average=recipe.average, precision=recipe.precision)
 
 
 def make_batches(prepared: Prepared, batch_size: int, seq_len: int, cursor: Mapping[str, Any] | None = None,

@@ -51,6 +51,11 @@ class StepResult:
 class Backend(Protocol):
     """All that the loop knows of the arithmetic."""
 
+    @property
+    def num_parameters(self) -> int:
+        """How many numbers are learned."""
+        ...
+
     def initial_state(self, batch_size: int) -> State:
         """The zero state of ``batch_size`` streams."""
 
@@ -92,6 +97,11 @@ class LocalBackend:
         self._norm = 0.0
         self._targets = 0
         self._scale = GradientScale(model.parameters)
+
+    @property
+    def num_parameters(self) -> int:
+        """How many numbers are learned."""
+        return self.model.num_parameters
 
     def initial_state(self, batch_size: int) -> State:
         """The zero state of ``batch_size`` streams."""

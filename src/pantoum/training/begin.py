@@ -25,7 +25,7 @@ from pantoum.text.tokenizer import from_spec
 from pantoum.training.assembly import Run, assemble, make_batches
 from pantoum.training.budget import DEFAULT_MINUTES, Budget, Clock, Span
 from pantoum.training.pace import chosen_by_pace
-from pantoum.training.recipe import Outlook, Recipe, choose
+from pantoum.training.recipe import MOST_PASSES, Outlook, Recipe, choose
 from pantoum.training.run_folder import RunFolder, machine
 from pantoum.training.run_state import RunState
 
@@ -54,6 +54,13 @@ def begin(folder: RunFolder, settings: TrainSettings, texts: Sequence[str], cloc
     recipe, tokens_per_second = choose_recipe(settings, prepared, budget, clock, source)
     batches = make_batches(prepared, recipe.batch_size, recipe.seq_len, notes=notes)
     size = budget.size(batches.steps_per_epoch)
+    if budget.by_clock:
+        enough = clock.seconds + MOST_PASSES * prepared.train.count / tokens_per_second
+        if enough < size:
+            notes.append(f"{MOST_PASSES:g} passes over {prepared.train.count:,} tokens are enough, more "
+                         f"would only learn them by heart: ends after some {enough:.0f} of {size:.0f} s "
+                         "(--epochs gives more)")
+            size = enough
     state = RunState(
         recipe=recipe, budget=budget, span=Span(budget.by_clock, 0.0, size), timeless=not budget.by_clock,
         identity=identity(prepared, source), batch_size=batches.batch_size, seq_len=batches.seq_len,

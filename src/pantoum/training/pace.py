@@ -18,7 +18,7 @@ import numpy.typing as npt
 from pantoum.config import ModelConfig, TrainSettings
 from pantoum.data.prepare import Prepared
 from pantoum.training.assembly import make_backend, make_batches
-from pantoum.training.recipe import Outlook, Recipe, choose, work
+from pantoum.training.recipe import Outlook, Recipe, choose
 
 __all__ = ["MOST_SECONDS", "MOST_SHARE", "USABLE", "chosen_by_pace", "operations_a_second"]
 
@@ -39,11 +39,12 @@ def chosen_by_pace(settings: TrainSettings, outlook: Outlook, prepared: Prepared
     rate = operations_a_second(candidate, prepared, limit)
     recipe = choose(settings, replace(outlook, operations=rate * seconds * USABLE), source=source)
     left = limit - (time.perf_counter() - began)
-    if left > 0.4 * limit and not 0.5 < _work(recipe, outlook) / _work(candidate, outlook) < 2.0:
+    sizes = [each.work(outlook.vocab_size) for each in (recipe, candidate)]
+    if left > 0.4 * limit and not 0.5 < sizes[0] / sizes[1] < 2.0:
         # Small models reach a smaller share of the machine's rate: measure what is really going to run.
         rate = operations_a_second(recipe, prepared, left)
         recipe = choose(settings, replace(outlook, operations=rate * seconds * USABLE), source=source)
-    tokens_per_second = rate / (6.0 * _work(recipe, outlook))
+    tokens_per_second = rate / (6.0 * recipe.work(outlook.vocab_size))
     measured = f"measured: {rate / 1e9:.3g} billion operations, {tokens_per_second:,.0f} tokens a second"
     return replace(recipe, reasons=(measured, *recipe.reasons)), tokens_per_second
 
@@ -68,8 +69,4 @@ def operations_a_second(recipe: Recipe, prepared: Prepared, limit: float,
         if now() - began + took > limit:
             break
     tokens = batches.batch_size * batches.seq_len
-    return 6.0 * work(recipe.model, vocab_size) * tokens / max(best, 1e-9)
-
-
-def _work(recipe: Recipe, outlook: Outlook) -> int:
-    return work(recipe.model, outlook.vocab_size)
+    return 6.0 * recipe.work(vocab_size) * tokens / max(best, 1e-9)

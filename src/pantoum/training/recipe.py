@@ -4,17 +4,23 @@ One number leads: the multiply-adds that the model does for a token, its *work* 
 part in products). A run of D tokens costs about ``6 * work * D`` operations, forward and backward.
 
 - With minutes the machine is measured (``pace.py``), so the operations that fit are known; they are
-  split as D = 1.25 tokens for each unit of work, which is where 2 x 384 GRU units stand after two
-  and a half minutes of two CPU cores on a megabyte of text.
+  split as D = 4.5 tokens for each unit of work: of 192, 256, 320 and 384 units in a minute, 256 were best,
+  for a larger model has too few updates.
 - With steps or epochs the work comes from the text alone, as the square root of its length, so that neither
-  a clock nor a machine has a say. The same root, three times as large, caps what minutes choose:
-  a long run on a short text only learns it by heart.
-- B is 64 and T is 64, smaller where that would leave too few updates; the rate goes with the square root of
-  the batch and against that of the width; dropout with the passes over the text, for what is read
-  often is remembered instead of understood.
+  a clock nor a machine has a say. What minutes choose is capped by the text too: a long run on a short text
+  only learns it by heart.
+- Where the time would let one model read the text too often, it is shared out to several, side by side, which
+  are kept as one (``network.ensemble``): another model adds more than another pass.
+- B is 64 and T is 64, smaller where that would leave too few updates.
+- Muon moves the maps of the stack, where its rounds cost little beside the update they are for; the rate
+  falls linearly from the warm-up to the end, goes with the square root of the batch and against that of the
+  width.
+- Dropout, of the same units over all steps of a chunk, comes with the passes over the text and with the size
+  of the model beside it: what is read often is learned by heart.
 
 What a person did choose always stands. Each choice comes with its reason (``--plan`` prints them). Nothing
-here reads a clock or a text.
+here reads a clock or a text. The runs behind the numbers: docs/decisions/049 and 059,
+docs/log.md.
 """
 
 from __future__ import annotations
@@ -25,23 +31,41 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from pantoum.config import AUTO, DropoutConfig, ModelConfig, TrainSettings
+from pantoum.errors import SettingError
+from pantoum.network.ensemble import joined_config, joins
 
-__all__ = ["GATES", "Outlook", "Recipe", "choose", "work"]
+__all__ = ["GATES", "MOST_PASSES", "Outlook", "Recipe", "choose", "work"]
 
 GATES = {"rnn": 1, "gru": 3, "gru-before": 3, "lstm": 4, "mingru": 2}
-SIZES = ((32, 1), (64, 1), (96, 1), (128, 1), (128, 2), (192, 2), (256, 2), (320, 2), (384, 2), (448, 2),
-         (512, 2), (640, 2), (768, 2), (768, 3), (1024, 3), (1280, 3), (1536, 3))
+SIZES = ((32, 1), (64, 1), (96, 1), (128, 1), (128, 2), (160, 2), (192, 2), (224, 2), (256, 2), (288, 2),
+         (320, 2), (352, 2), (384, 2), (416, 2), (448, 2), (480, 2), (512, 2), (576, 2), (640, 2), (704, 2),
+         (768, 2), (768, 3), (1024, 3), (1280, 3), (1536, 3))
 """(H, L), from the smallest model that is chosen by itself to the largest."""
-TOKENS_PER_WORK = 1.25
+TOKENS_PER_WORK = 4.5
 WORK_OF_A_MEGABYTE = 1.6e6
-MOST_FOR_THE_TEXT = 3.0
+"""Where no clock counts, for 1e6 tokens; with the square root of the text."""
+MOST_FOR_A_MEGABYTE, MOST_POWER = 3.5e6, 0.7
+"""The most that minutes choose for 1e6 tokens, and how it grows with the text: a poem learned by heart is
+no use."""
+MOST_PASSES = 50.0
+"""By the clock a text is read so often at most; a run that could read it more often ends early."""
+MOST_MEMBERS, LEAST_PASSES, MOST_WIDTH = 4, 3.3, 1100
+"""Models trained side by side: as many as can each read the text so often, and stand side by side in so many
+units."""
 BATCH, CHUNK = 64, 64
-LEAST_UPDATES = 160
-RATE, RATE_WIDTH, RATE_BATCH = 4e-3, 384, 4096
+UPDATES_A_PASS, LEAST_UPDATES = 30, 160
+RATE_BATCH = 4096
+RATES = {"adamw": (4e-3, 384), "muon": (8e-3, 288)}
+"""The highest rate at so many units, for batches of ``RATE_BATCH`` tokens. Muon's own is five times it."""
+ROUNDS_COST, MOST_FOR_ROUNDS = 2.35, 0.6
+"""Muon's rounds take ``ROUNDS_COST * H / (B * T)`` of an update's time (``benchmarks/optimizers.py``): with
+more than this share of it AdamW's cheaper updates are worth more."""
 WARM_UP = 0.04
 AVERAGED_SHARE = 0.05
 """The averaged weights look back over about this share of the run."""
-DROPOUT_BY_EPOCHS = ((30.0, 0.3), (10.0, 0.2), (4.0, 0.1))
+DROPOUT, LEAST_DROPOUT, MOST_DROPOUT = 0.033, 0.08, 0.35
+"""Variational dropout: so much times the square root of (passes times the root of the model's work for each
+token of the text); none where that is below the least."""
 FINE_TUNING = 0.3
 """The rate on another model's weights, as a share of the rate from scratch."""
 
@@ -81,12 +105,23 @@ class Recipe:
     """Decay a step of the averaged weights."""
     precision: str
     seed: int
+    members: int = 1
+    """Models of this shape, trained side by side and kept as one."""
     reasons: tuple[str, ...] = ()
 
     def spec(self) -> dict[str, Any]:
         """Plain values, for files; the reasons are for people and stay out."""
         plain = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "reasons"}
         return {**plain, "model": self.model.spec()}
+
+    @property
+    def kept(self) -> ModelConfig:
+        """The shape of the model that is kept."""
+        return joined_config(self.model, self.members)
+
+    def work(self, vocab_size: int) -> int:
+        """Multiply-adds of a token in training, forward, by all members."""
+        return self.members * work(self.model, vocab_size)
 
     @staticmethod
     def from_spec(spec: Mapping[str, Any]) -> Recipe:
@@ -106,13 +141,17 @@ def work(model: ModelConfig, vocab_size: int) -> int:
 def choose(settings: TrainSettings, outlook: Outlook, *, source: ModelConfig | None = None) -> Recipe:
     """The recipe for a run. ``source``: the shape of the model whose weights it starts from."""
     reasons: list[str] = []
+    members = _members(settings, outlook, reasons, source is not None)
+    if outlook.operations is not None:
+        outlook = replace(outlook, operations=outlook.operations / members)
     model = source or _model(settings, outlook, reasons)
     batch_size, seq_len = _batch(settings, outlook, model, reasons)
     read = _tokens_read(outlook, model, batch_size * seq_len)
-    model = replace(model, dropout=_dropout(settings, outlook, read, reasons))
-    rate = _rate(settings, model, batch_size * seq_len, source is not None, reasons)
+    model = replace(model, dropout=_dropout(settings, outlook, model, read, reasons))
+    optimizer = _optimizer(settings, model, batch_size * seq_len, reasons)
+    rate = _rate(settings, model, optimizer, batch_size * seq_len, source is not None, reasons)
     updates = max(1.0, read / (batch_size * seq_len))
-    schedule = "trapezoid" if settings.schedule == AUTO else settings.schedule
+    schedule = "linear" if settings.schedule == AUTO else settings.schedule
     if settings.average == AUTO:
         average: float | None = round(1.0 - 1.0 / min(max(10.0, AVERAGED_SHARE * updates), 1000.0), 6)
         reasons.append(f"average {average:g}: looks back over {AVERAGED_SHARE:.0%} of {updates:,.0f} updates")
@@ -120,23 +159,44 @@ def choose(settings: TrainSettings, outlook: Outlook, *, source: ModelConfig | N
         average = _float_or_off(settings.average)
     return Recipe(
         model=model, batch_size=batch_size, seq_len=seq_len,
-        optimizer="adamw" if settings.optimizer == AUTO else settings.optimizer,
+        optimizer=optimizer,
         learning_rate=rate, schedule=schedule, warm_up=0.0 if schedule == "constant" else WARM_UP,
         weight_decay=0.01 if settings.weight_decay == AUTO else float(settings.weight_decay),
         clip=1.0 if settings.clip == AUTO else _float_or_off(settings.clip),
         average=average, precision=outlook.precision if settings.precision == AUTO else settings.precision,
-        seed=settings.seed, reasons=tuple(reasons))
+        seed=settings.seed, members=members, reasons=tuple(reasons))
+
+
+def _members(settings: TrainSettings, outlook: Outlook, reasons: list[str], fine_tuning: bool) -> int:
+    """As many as there is time for to read the text often enough: one, where the time is the bound."""
+    if settings.members != AUTO:
+        if fine_tuning and settings.members != 1:
+            raise SettingError("members", settings.members,
+                               "must be 1 where training starts from a model's weights", "leave it out")
+        joined_config(_shape(settings, *SIZES[0]), int(settings.members))  # refuses what cannot be joined
+        return int(settings.members)
+    if fine_tuning or outlook.operations is None:
+        return 1
+    for members in range(MOST_MEMBERS, 1, -1):
+        share = outlook.operations / members
+        each = _model(settings, replace(outlook, operations=share), [])
+        passes = share / (6.0 * work(each, outlook.vocab_size)) / outlook.tokens
+        if passes >= LEAST_PASSES and members * each.hidden_size <= MOST_WIDTH and joins(each):
+            reasons.append(f"{members} models side by side, kept as one: time for each to read the text "
+                           f"{passes:,.3g} times")
+            return members
+    return 1
 
 
 def _model(settings: TrainSettings, outlook: Outlook, reasons: list[str]) -> ModelConfig:
     """The largest model of the ladder within the work that text and time allow."""
-    for_the_text = WORK_OF_A_MEGABYTE * math.sqrt(outlook.tokens / 1e6)
+    megabytes, why = outlook.tokens / 1e6, f"{outlook.tokens:,} tokens of text"
     if outlook.operations is None:
-        allowed, why = for_the_text, f"{outlook.tokens:,} tokens of text"
+        allowed = WORK_OF_A_MEGABYTE * math.sqrt(megabytes)
     else:
         for_the_time = math.sqrt(outlook.operations / (6.0 * TOKENS_PER_WORK))
-        allowed = min(for_the_time, MOST_FOR_THE_TEXT * for_the_text)
-        why = "the time on this machine" if allowed == for_the_time else f"{outlook.tokens:,} tokens of text"
+        allowed = min(for_the_time, MOST_FOR_A_MEGABYTE * megabytes**MOST_POWER)
+        why = "the time on this machine" if allowed == for_the_time else why
     best = _shape(settings, *SIZES[0])
     for hidden, layers in SIZES[1:]:
         shape = _shape(settings, hidden, layers)
@@ -163,7 +223,7 @@ def _shape(settings: TrainSettings, hidden: int, layers: int) -> ModelConfig:
 def _tokens_read(outlook: Outlook, model: ModelConfig, batch: int) -> float:
     """Tokens that the whole budget reads, repeated passes counted."""
     if outlook.operations is not None:
-        return outlook.operations / (6.0 * work(model, outlook.vocab_size))
+        return min(outlook.operations / (6.0 * work(model, outlook.vocab_size)), MOST_PASSES * outlook.tokens)
     if outlook.steps is not None:
         return float(outlook.steps * batch)
     return (outlook.epochs or 1.0) * outlook.tokens
@@ -177,31 +237,45 @@ def _batch(settings: TrainSettings, outlook: Outlook, model: ModelConfig,
         chunk = max(8, min(CHUNK, 2 ** int(math.log2(max(8, outlook.tokens // 64)))))
     if settings.batch_size != AUTO:
         return int(settings.batch_size), chunk
-    most = outlook.tokens / (8 * chunk)
+    most = outlook.tokens / (UPDATES_A_PASS * chunk)
     if outlook.operations is not None:
         most = min(most, _tokens_read(outlook, model, 1) / (LEAST_UPDATES * chunk))
     batch = max(1, min(BATCH, 2 ** int(math.log2(max(1.0, most)))))
-    reasons.append(f"{batch} streams x {chunk} steps: at least 8 updates a pass over the text"
+    reasons.append(f"{batch} streams x {chunk} steps: at least {UPDATES_A_PASS} updates a pass over the text"
                    + ("" if outlook.operations is None else f", and {LEAST_UPDATES} in the time"))
     return batch, chunk
 
 
-def _dropout(settings: TrainSettings, outlook: Outlook, read: float, reasons: list[str]) -> DropoutConfig:
-    """More of it the more often the text is read."""
+def _dropout(settings: TrainSettings, outlook: Outlook, model: ModelConfig, read: float,
+             reasons: list[str]) -> DropoutConfig:
+    """More of it the more often the text is read, and the larger the model is beside it."""
     if settings.dropout != AUTO:
         return DropoutConfig.parse(settings.dropout)
-    epochs = read / outlook.tokens
-    rate = next((rate for least, rate in DROPOUT_BY_EPOCHS if epochs >= least), 0.0)
-    reasons.append(f"dropout {rate:g}: about {epochs:.3g} passes over the text")
-    return DropoutConfig(rate, rate, rate)
+    passes = read / outlook.tokens
+    by_heart = passes * math.sqrt(work(model, outlook.vocab_size) / outlook.tokens)
+    rate = round(min(DROPOUT * math.sqrt(by_heart), MOST_DROPOUT), 2)
+    dropout = DropoutConfig(rate, rate, rate, "variational") if rate >= LEAST_DROPOUT else DropoutConfig()
+    reasons.append(f"dropout {dropout.spell()}: about {passes:.3g} passes over the text")
+    return dropout
 
 
-def _rate(settings: TrainSettings, model: ModelConfig, batch: int, fine_tuning: bool,
+def _optimizer(settings: TrainSettings, model: ModelConfig, batch: int, reasons: list[str]) -> str:
+    """Muon where its rounds are cheap beside the update: they grow with the width, not with the batch."""
+    if settings.optimizer != AUTO:
+        return settings.optimizer
+    share = ROUNDS_COST * model.hidden_size / batch
+    kind = "muon" if share <= MOST_FOR_ROUNDS else "adamw"
+    reasons.append(f"{kind}: Muon's rounds would cost {share:.0%} of an update")
+    return kind
+
+
+def _rate(settings: TrainSettings, model: ModelConfig, optimizer: str, batch: int, fine_tuning: bool,
           reasons: list[str]) -> float:
     """The highest rate: with the square root of the batch, against that of the width."""
     if settings.learning_rate != AUTO:
         return float(settings.learning_rate)
-    rate = RATE * math.sqrt(min(1.0, batch / RATE_BATCH)) * math.sqrt(RATE_WIDTH / model.hidden_size)
+    rate, width = RATES[optimizer]
+    rate *= math.sqrt(min(1.0, batch / RATE_BATCH)) * math.sqrt(width / model.hidden_size)
     rate = min(max(rate, 5e-4), 8e-3) * (FINE_TUNING if fine_tuning else 1.0)
     rate = float(f"{rate:.3g}")
     reasons.append(f"learning rate {rate:g}: for batches of {batch:,} tokens and {model.hidden_size} units"

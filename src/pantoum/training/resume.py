@@ -104,9 +104,9 @@ def _with_budget(folder: RunFolder, found: Checkpoint, state: RunState, asked: B
     finished, used = state.finished, state.seconds
     steps_per_epoch = (prepared.train.count - 1) // (state.batch_size * state.seq_len)
     size = asked.size(steps_per_epoch)
-    falls = Schedule(state.recipe.schedule, state.recipe.warm_up).decay_begins
+    schedule = Schedule(state.recipe.schedule, state.recipe.warm_up)
     went_back = False
-    if state.decay_step is not None and state.decay_step != state.step and falls < 1.0:
+    if state.decay_step is not None and state.decay_step != state.step and schedule.prolonged_from < 1.0:
         try:
             found = checkpoint.read(folder.path, state.decay_step)
             state, went_back = RunState.from_spec(found.state), True
@@ -116,7 +116,7 @@ def _with_budget(folder: RunFolder, found: Checkpoint, state: RunState, asked: B
     here = used if asked.by_clock else float(state.step)
     if finished:
         # Further by the clock: from what all sessions used; by steps: from where training goes on.
-        span = Span(asked.by_clock, here, here + size, warm_up=False)
+        span = Span(asked.by_clock, here, here + size, warm_up=schedule.rises_again)
     else:
         span = Span(asked.by_clock, state.span.begin if asked.by_clock == state.span.by_clock else 0.0, size,
                     warm_up=state.span.warm_up and state.decay_step is None)

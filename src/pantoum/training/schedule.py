@@ -4,6 +4,8 @@ Progress goes from 0 to 1 and is steps done by steps to do, or seconds by second
 a step asks at its own middle, so that neither its first nor its last update is wasted on a rate of zero,
 and the rate reaches 0 exactly where the budget ends.
 
+- ``linear``: linear warm-up, then linear fall to 0: the best model for a length that is known
+  (Defazio et al. 2023), and what is chosen where nobody chose.
 - ``trapezoid``: linear warm-up, constant, linear decay to 0 over the last 40 % (Haegele et al. 2024): a run
   can be prolonged from the point where the decay begins as if it had been longer from the first.
 - ``cosine``: linear warm-up, then half a cosine down to 0 (Loshchilov and Hutter 2017).
@@ -29,7 +31,7 @@ DECAY = 0.4
 class Schedule:
     """A shape of the rate, and the share of the run that is warm-up (0 where a run is prolonged)."""
 
-    kind: str = "trapezoid"
+    kind: str = "linear"
     warm_up: float = 0.0
 
     def __post_init__(self) -> None:
@@ -45,9 +47,16 @@ class Schedule:
             if progress < self.warm_up:
                 return rise
             return 0.5 * (1.0 + math.cos(math.pi * (progress - self.warm_up) / (1.0 - self.warm_up)))
-        return min(1.0, rise, (1.0 - progress) / DECAY)
+        falls = 1.0 - self.warm_up if self.kind == "linear" else DECAY
+        return min(1.0, rise, (1.0 - progress) / max(falls, 1e-9))
 
     @property
-    def decay_begins(self) -> float:
-        """The progress at which the rate begins to fall; 1 if it never does."""
-        return {"constant": 1.0, "cosine": self.warm_up, "trapezoid": 1.0 - DECAY}[self.kind]
+    def prolonged_from(self) -> float:
+        """The progress up to which a longer run is the same run, so that a finished one goes back to there;
+        1: on from the end. A rate that falls all along has no such part that would be worth going back to."""
+        return 1.0 - DECAY if self.kind == "trapezoid" else 1.0
+
+    @property
+    def rises_again(self) -> bool:
+        """Whether a prolonged run begins with a warm-up, because its rate had fallen to 0."""
+        return self.kind in ("linear", "cosine")

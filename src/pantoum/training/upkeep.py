@@ -252,7 +252,7 @@ class Upkeep:
         return keep.at_the_end(END_SHARE * (span.end - span.begin) / max(self.costs.a_token_scored, 1e-12))
 
     def _falling(self) -> bool:
-        falls = self.schedule.decay_begins
+        falls = self.schedule.prolonged_from
         return falls < 1.0 and self.progress() >= falls
 
     def _stay(self) -> set[int]:

@@ -76,6 +76,8 @@ def _lede(story: Story) -> str:
     shape = ""
     if layers and hidden:
         shape = f" of {layers:.0f} layer{'s' if layers > 1 else ''} of {hidden:.0f} units"
+    if story.members > 1:
+        shape += f", {story.members} of them side by side and kept as one,"
     parameters = finite(story.get("parameters"))
     many = f" with {_whole(count(parameters))} parameters" if parameters else ""
     last, unit = story.history.last, story.unit

@@ -1,0 +1,90 @@
+"""Models trained side by side: each as if alone, kept as one, resumed to the bit."""
+
+import json
+
+import numpy as np
+import pytest
+
+from pantoum import load
+from pantoum.about.file import inspect
+from pantoum.config import ModelConfig
+from pantoum.errors import CheckpointError, SettingError
+from pantoum.formats import model_file
+from pantoum.network import LanguageModel
+from pantoum.training.backend import LocalBackend
+from pantoum.training.ensemble import EnsembleBackend
+from pantoum.training.optimizer import make_optimizer
+
+CONFIG, V = ModelConfig("gru", 7, 2, 5), 9
+
+
+def member(seed):
+    model = LanguageModel.from_config(CONFIG, V, seed)
+    return LocalBackend(model, make_optimizer("adamw", model.parameters, 0.01), seed=seed, average=0.9)
+
+
+def batches(count):
+    random = np.random.default_rng(5)
+    for _ in range(count):
+        yield random.integers(0, V, (2, 3, 11)).astype(np.int32)
+
+
+def trained(backend, count, state=None, first=0):
+    state = backend.initial_state(3) if state is None else state
+    for step, (inputs_BT, targets_BT) in list(enumerate(batches(first + count)))[first:]:
+        found = backend.gradients(inputs_BT, targets_BT, np.zeros((3, 11), bool), state, step, np.arange(3))
+        backend.update(0.01, 0.5)
+        state = found.state
+    return found, state
+
+
+def test_each_member_learns_as_if_it_were_alone():
+    together, alone = EnsembleBackend([member(1), member(2)]), [member(1), member(2)]
+    found, _ = trained(together, 4)
+    single = [trained(each, 4)[0] for each in alone]
+    assert found.loss == pytest.approx(np.mean([each.loss for each in single]), rel=1e-6)
+    assert found.accuracy == pytest.approx(np.mean([each.accuracy for each in single]))
+    for mine, other in zip(together.members, alone, strict=True):
+        for name, array in mine.weights(averaged=False).items():
+            assert np.array_equal(array, other.weights(averaged=False)[name])
+
+
+def test_a_snapshot_puts_all_members_back_to_the_bit():
+    backend = EnsembleBackend([member(1), member(2)])
+    _, state = trained(backend, 3)
+    kept = backend.snapshot()
+    trained(backend, 2, state, first=3)
+    other = EnsembleBackend([member(8), member(9)])
+    other.restore(kept)
+    trained(other, 2, state, first=3)
+    for averaged in (False, True):
+        one, again = backend.weights(averaged), other.weights(averaged)
+        assert all(np.array_equal(one[name], again[name]) for name in one)
+
+
+def test_a_snapshot_of_fewer_members_is_refused():
+    kept = EnsembleBackend([member(1), member(2)]).snapshot()
+    with pytest.raises(CheckpointError, match="missing"):
+        EnsembleBackend([member(1), member(2), member(3)]).restore(kept)
+
+
+def test_a_run_keeps_its_members_as_one_model_and_resumes_to_the_bit(run, tmp_path):
+    whole = run("whole", steps=12, members=3, dropout=0.2)
+    run("cut", steps=12, members=3, dropout=0.2, stop_after=5)
+    again = run("cut", resume=True)
+    assert model_file.read(whole.model).parameters.keys() == model_file.read(again.model).parameters.keys()
+    for name, array in model_file.read(whole.model).parameters.items():
+        assert np.array_equal(array, model_file.read(again.model).parameters[name])
+    kept = model_file.read(whole.model)
+    assert (kept.config["hidden_size"], kept.config["embedding_size"]) == (36, 18)
+    assert not kept.parameters["stack.0.weight_hh"][12:24, :12].any()
+    chosen = json.loads((tmp_path / "whole" / "config.json").read_text())["chosen"]
+    assert chosen["members"] == 3 and chosen["model"]["hidden_size"] == 12
+    assert "1 x 36 gru, embedding 18, 3 models side by side" in str(inspect(whole.model))
+    assert kept.card["parameters"] == 3 * run("one", steps=1).parameters
+    assert load(whole.model).evaluate(str(tmp_path / "story.txt")).tokens > 10_000
+
+
+def test_what_cannot_be_joined_is_refused_before_training(run):
+    with pytest.raises(SettingError, match="members is 2: must be 1 with norm"):
+        run("normed", steps=2, members=2, norm="layer")
