@@ -77,7 +77,7 @@ def main() -> None:
             "--json", "--quiet", "--steps", str(asked.steps), "--cell", asked.cell,
             "--precision", asked.precision, "--hidden-size", str(H), "--embedding-size", str(H),
             "--num-layers", str(L), "--batch-size", str(B), "--seq-len", str(T), "--dropout", "0",
-            "--valid-fraction", "0.02"])
+            "--optimizer", "adamw", "--valid-fraction", "0.02"])
     weights = answer["parameters"]
     parts = {"parameters x 24": 24.0 * weights, "parameters x 16 while saving": 16.0 * weights,
              "activations": activations(asked.cell, asked.precision), "room": ROOM}

@@ -53,6 +53,7 @@ def main() -> None:
     asked = parser.parse_args()
     settings = [word for name in ("steps", "hidden_size", "num_layers", "batch_size", "seq_len")
                 for word in ("--" + name.replace("_", "-"), str(getattr(asked, name)))]
+    settings += ["--optimizer", "adamw"]
     if asked.valid:
         settings += ["--valid", asked.valid]
     asked.folder.mkdir(parents=True, exist_ok=True)

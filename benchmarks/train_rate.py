@@ -48,7 +48,8 @@ def trained(text: Path, folder: Path, shape: dict[str, int], minutes: float) -> 
              "--seq-len": "T"}
     flags = [word for flag, letter in sizes.items() for word in (flag, str(shape[letter]))]
     subprocess.run([sys.executable, "-m", "pantoum", "train", str(text), "--run", str(folder), "--quiet",
-                    "--cell", "gru", "--dropout", "0", "--minutes", str(minutes), *flags],
+                    "--cell", "gru", "--dropout", "0", "--optimizer", "adamw", "--minutes", str(minutes),
+                    *flags],
                    check=True, stdout=subprocess.DEVNULL)
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from collections.abc import Callable
 from itertools import pairwise
@@ -101,7 +102,8 @@ def test_models_side_by_side_adapt_each_for_itself(make: Make, tmp_path) -> None
     others = [LanguageModel.from_config(config, network.vocab_size, seed) for seed in (5, 6, 7)]
     wide = LanguageModel.from_config(joined_config(config, 4), network.vocab_size, seed=None)
     wide.parameters.update(join(config, [network.parameters, *(each.parameters for each in others)]))
-    joined = with_scale(dataclasses.replace(one, network=wide), 0.05 / 4)
+    card = {"settings": {"members": 4}}
+    joined = with_scale(dataclasses.replace(one, network=wide, card=card), 0.05 / 4)
     adapter, text = Adapter(joined, FAST), text_of(one, 400)
     nats_T, alone_T = adapter.losses(*text)[0], Adapter(with_scale(one), FAST).losses(*text)[0]
     assert nats_T[200:].mean() < 0.8 * PlainReader(joined).losses(*text, None)[0, 200:].mean()
@@ -110,6 +112,14 @@ def test_models_side_by_side_adapt_each_for_itself(make: Make, tmp_path) -> None
     for name, array in kept.network.parameters.items():
         if name.startswith("stack.") and array.ndim == 2:
             assert np.array_equal(array != 0, wide.parameters[name] != 0)
+
+
+def test_a_zero_that_is_no_gap_beside_blocks_moves_too(characters: LoadedModel, tmp_path) -> None:
+    own = dataclasses.replace(characters, network=copy.deepcopy(characters.network))
+    own.network.parameters["stack.0.weight_hh"][:, 0] = 0  # as int8 leaves small weights
+    adapter = Adapter(with_scale(own), FAST)
+    adapter.losses(*text_of(characters, 100))
+    assert adapter.write(tmp_path / "kept.safetensors").network.parameters["stack.0.weight_hh"][:, 0].any()
 
 
 def test_the_pull_brings_the_weights_back_to_the_trained_ones(characters: LoadedModel) -> None:

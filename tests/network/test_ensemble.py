@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pantoum.config import ModelConfig
 from pantoum.errors import SettingError
 from pantoum.network import LanguageModel
-from pantoum.network.ensemble import join, join_scales, joined_config
+from pantoum.network.ensemble import blocks, join, join_scales, joined_config, members_of
 
 CELLS = ("rnn", "gru", "gru-before", "lstm", "mingru")
 
@@ -48,6 +48,23 @@ def test_the_scales_of_the_joined_gradient_are_those_of_its_rows():
         name: (len(array),) for name, array in wide.parameters.items()}
     assert found["stack.1.weight_hh"].tolist() == 3 * ([0.5] * 3 + [1.0] * 3)
     assert set(found["head.weight"].tolist()) == {0.75}
+
+
+@pytest.mark.parametrize("embedding", [None, 4])
+def test_blocks_are_where_a_member_may_have_a_weight(embedding):
+    config, V = ModelConfig("lstm", 3, 2, embedding), 5
+    member = LanguageModel.from_config(config, V)
+    ones = {name: np.ones_like(array) for name, array in member.parameters.items()}
+    whole, wide = join(config, [ones] * 2), joined_config(config, 2)
+    found = blocks(wide, whole, 2)
+    assert len(found) == (4 if embedding else 3)
+    assert all(np.array_equal(block, whole[name] != 0) for name, block in found.items())
+    assert blocks(wide, whole, 1) == blocks(wide, whole, 5) == {}
+
+
+@pytest.mark.parametrize("card", [{}, {"settings": None}, {"settings": {}}, {"settings": {"members": "3"}}])
+def test_a_card_that_does_not_say_is_of_one_model(card):
+    assert members_of(card) == 1 and members_of({"settings": {"members": 3}}) == 3
 
 
 def test_one_member_is_itself():

@@ -44,6 +44,7 @@ def test_models_side_by_side_where_one_alone_would_read_the_text_too_often():
     assert three.work(65) == three.members * work(three.model, 65)
     assert members(20_000_000, 4.7e13).members == 1
     assert members(1_000_000, 4.7e13, norm="layer").members == 1
+    assert members(1_000_000, 4.7e13, hidden_size=96).kept.hidden_size == 96
     assert choose(TrainSettings(steps=500), MEGABYTE).members == 1
 
 
@@ -60,6 +61,13 @@ def test_muon_where_its_rounds_are_cheap_beside_the_update():
     assert choose(wide, MEGABYTE).optimizer == "adamw"
     assert choose(dataclasses.replace(wide, batch_size=256), MEGABYTE).optimizer == "muon"
     assert choose(dataclasses.replace(wide, optimizer="muon"), MEGABYTE).optimizer == "muon"
+
+
+@pytest.mark.parametrize("asked", [{"learning_rate": 1e-3}, {"schedule": "constant"}])
+def test_a_rate_that_a_person_gives_is_adams(asked):
+    assert choose(TrainSettings(steps=500), MEGABYTE).optimizer == "muon"
+    assert choose(TrainSettings(steps=500, **asked), MEGABYTE).optimizer == "adamw"
+    assert choose(TrainSettings(steps=500, optimizer="muon", **asked), MEGABYTE).optimizer == "muon"
 
 
 @given(st.integers(2, 10**8), st.integers(10**8, 10**16), st.sampled_from([27, 65, 257, 20_000]))

@@ -19,6 +19,7 @@ from pantoum.formats import checkpoint, metrics, model_file, state_file, token_s
 from pantoum.inference.evaluate import Evaluation
 from pantoum.inference.loaded_model import MODEL_NAME
 from pantoum.inference.precision import number, shape_of
+from pantoum.network.ensemble import members_of
 from pantoum.report.escape import visible
 from pantoum.report.history import History
 from pantoum.report.sparkline import sparkline
@@ -105,8 +106,9 @@ def _model(path: Path) -> Info:
         "tokenizer": {"kind": found.tokenizer.get("kind"), "documents": found.tokenizer.get("documents")},
         "card": card,
     }
+    members = members_of(card)
     rows = [
-        ("shape", _shape(shape) + _members(card)),
+        ("shape", _shape(shape) + (f", {members} models side by side" if members > 1 else "")),
         ("parameters", f"{parameters:,} in {precision} ({size(path.stat().st_size)})"),
         ("tokens", _kind(found.tokenizer)),
         ("sha256", found.sha256),
@@ -120,12 +122,6 @@ def _shape(shape: ModelConfig) -> str:
     options = [name for name in ("tied", "residual") if getattr(shape, name)]
     options += [f"{shape.norm} norm"] if shape.norm else []
     return ", ".join([f"{shape.num_layers} x {shape.hidden_size} {shape.cell}", inputs, *options])
-
-
-def _members(card: Mapping[str, Any]) -> str:
-    settings = card.get("settings")
-    members = settings.get("members") if isinstance(settings, Mapping) else None
-    return f", {members} models side by side" if isinstance(members, int) and members > 1 else ""
 
 
 def _kind(tokenizer: Mapping[str, Any]) -> str:

@@ -30,6 +30,7 @@ from pantoum import kernels
 from pantoum.errors import ModelFileError
 from pantoum.formats.model_file import SCALE
 from pantoum.inference.loaded_model import LoadedModel
+from pantoum.network.ensemble import blocks, members_of
 
 __all__ = ["SETTINGS", "Rule", "Settings"]
 
@@ -64,11 +65,10 @@ class Rule:
         self._trained = model.network.parameters
         self._kernels = kernels.backend(model.network.dtype)
         roots = _roots(model)
-        self._blocks = {name: array != 0 for name, array in self._trained.items()
-                        if array.ndim == 2 and name.startswith("stack.") and not array.all()}
-        columns = {name: array.size // len(array) for name, array in self._trained.items()}
-        for name, block in self._blocks.items():
-            columns[name] = max(1, int(np.count_nonzero(block)) // len(block))
+        members = members_of(model.card)
+        self._blocks = blocks(model.network.config, self._trained, members)
+        columns = {name: array.size // len(array) // (members if name in self._blocks else 1)
+                   for name, array in self._trained.items()}
         total = sum(float(r_R.sum(dtype=np.float64)) * columns[name] for name, r_R in roots.items())
         mean = total / sum(len(self._trained[name]) * count for name, count in columns.items())
         if not 0.0 < mean < math.inf:

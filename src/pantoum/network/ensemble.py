@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from pantoum.config import ModelConfig
 from pantoum.errors import SettingError
 from pantoum.kernels import Array
 
-__all__ = ["join", "join_scales", "joined_config", "joins"]
+__all__ = ["blocks", "join", "join_scales", "joined_config", "joins", "members_of"]
 
 
 def joined_config(config: ModelConfig, members: int) -> ModelConfig:
@@ -56,6 +57,28 @@ def join(config: ModelConfig, parts: Sequence[Mapping[str, Array]]) -> dict[str,
         else:
             one_hot = name == "stack.0.weight_ih" and config.embedding_size is None
             found[name] = _blocks(arrays, config.hidden_size, one_hot)
+    return found
+
+
+def members_of(card: Mapping[str, Any]) -> int:
+    """How many models a model with this training card is."""
+    settings = card.get("settings")
+    members = settings.get("members") if isinstance(settings, Mapping) else None
+    return members if isinstance(members, int) and members > 1 else 1
+
+
+def blocks(config: ModelConfig, parameters: Mapping[str, Array], members: int) -> dict[str, Array]:
+    """Of each map of a joined model, whose shape is ``config``, what is a member's and no zero beside the
+    blocks; nothing of a model that is but one, or cannot be so many."""
+    if members == 1 or any(size % members for size in (config.hidden_size, config.embedding_size or 0)):
+        return {}
+    found = {}
+    for name, array in parameters.items():
+        one_hot = name == "stack.0.weight_ih" and config.embedding_size is None
+        if name.startswith("stack.") and array.ndim == 2 and not one_hot:
+            rows, columns = (size // members for size in array.shape)
+            found[name] = _blocks([np.ones((rows, columns), bool)] * members,
+                                  config.hidden_size // members, False)
     return found
 
 

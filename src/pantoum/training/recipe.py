@@ -175,8 +175,8 @@ def _members(settings: TrainSettings, outlook: Outlook, reasons: list[str], fine
                                "must be 1 where training starts from a model's weights", "leave it out")
         joined_config(_shape(settings, *SIZES[0]), int(settings.members))  # refuses what cannot be joined
         return int(settings.members)
-    if fine_tuning or outlook.operations is None:
-        return 1
+    if fine_tuning or outlook.operations is None or settings.hidden_size != AUTO:
+        return 1  # who asks for so many units gets so many
     for members in range(MOST_MEMBERS, 1, -1):
         share = outlook.operations / members
         each = _model(settings, replace(outlook, operations=share), [])
@@ -263,6 +263,9 @@ def _optimizer(settings: TrainSettings, model: ModelConfig, batch: int, reasons:
     """Muon where its rounds are cheap beside the update: they grow with the width, not with the batch."""
     if settings.optimizer != AUTO:
         return settings.optimizer
+    if settings.learning_rate != AUTO or settings.schedule == "constant":
+        reasons.append("adamw: a rate that a person gives is meant for it, and so is a constant one")
+        return "adamw"
     share = ROUNDS_COST * model.hidden_size / batch
     kind = "muon" if share <= MOST_FOR_ROUNDS else "adamw"
     reasons.append(f"{kind}: Muon's rounds would cost {share:.0%} of an update")
