@@ -36,10 +36,11 @@ from pantoum.kernels import native
 from pantoum.kernels.reference.muon import NEWTON_SCHULZ
 from pantoum.network import LanguageModel
 from pantoum.network.ensemble import joined_config
+from pantoum.network.ngrams import TABLE
 from pantoum.text.character import CharacterLearner
 from pantoum.training.backend import LocalBackend
 from pantoum.training.ensemble import EnsembleBackend
-from pantoum.training.optimizer import AdamW, Muon
+from pantoum.training.optimizer import AdamW, Muon, Optimizer, WithTable
 from pantoum.training.recipe import GATES, work
 
 MINUTE = 14.0e12
@@ -63,13 +64,13 @@ class Experiment:
     steps: int = 64
     """Time steps of an update, T."""
     rate: float = 8e-3
-    rounds: int = 4
+    rounds: int = 3
     """Of Newton-Schulz, an update."""
     muon_times: float = 5.0
     """Muon's rate as a multiple."""
     decay: float = 1.0
     """Share of the run over which the rate falls to 0."""
-    weight_decay: float = 0.01
+    weight_decay: float = 0.1
     dropout: str = "0"
     average: float = 0.05
     """Share of the run that the averaged weights look back over."""
@@ -80,13 +81,15 @@ class Experiment:
     likeness: as many passes, as many parameters a character. But it has fewer updates."""
     members: int = 1
     """Models side by side, kept as one; each has its share of the operations."""
+    ngrams: tuple[int, ...] = ()
+    ngram_rows: int = 16_384
     seed: int = 0
 
 
 def shape(each: Experiment) -> ModelConfig:
     """The model of an experiment."""
     return ModelConfig(each.cell, each.hidden, each.layers, each.embedding, False, each.residual,
-                       each.norm, DropoutConfig.parse(each.dropout))
+                       each.norm, DropoutConfig.parse(each.dropout), each.ngrams, each.ngram_rows)
 
 
 def rounds(each: Experiment) -> float:
@@ -144,10 +147,13 @@ def member(each: Experiment, vocab_size: int, count: int, seed: int) -> LocalBac
     """One model at the start of its training of ``count`` updates."""
     precision = kernels.precisions()[-1]
     model = LanguageModel.from_config(shape(each), vocab_size, seed)
-    optimizer: AdamW | Muon = (
-        AdamW(model.parameters, each.weight_decay) if each.optimizer == "adamw" else
-        Muon(model.parameters, each.weight_decay, GATES[each.cell], precision, times=each.muon_times,
+    others = {name: array for name, array in model.parameters.items() if name != TABLE}
+    optimizer: Optimizer = (
+        AdamW(others, each.weight_decay) if each.optimizer == "adamw" else
+        Muon(others, each.weight_decay, GATES[each.cell], precision, times=each.muon_times,
              coefficients=NEWTON_SCHULZ[:1] * each.rounds))
+    if each.ngrams:
+        optimizer = WithTable(optimizer, model.parameters[TABLE])
     average = 1.0 - 1.0 / max(10.0, each.average * count)
     return LocalBackend(model, optimizer, seed=seed, average=average, precision=precision)
 

@@ -24,7 +24,7 @@
 extern "C" {
 #endif
 
-#define PANTOUM_ABI 2
+#define PANTOUM_ABI 3
 
 enum { PANTOUM_OK = 0, PANTOUM_OUT_OF_MEMORY = 1, PANTOUM_UNSUPPORTED = 2, PANTOUM_BAD_ARGUMENT = 3,
        PANTOUM_NOT_FINITE = 4 };
@@ -131,6 +131,37 @@ typedef struct {
   int64_t count, columns, vocabulary;
 } pantoum_lookup_gradient_args;
 PANTOUM_API int pantoum_lookup_gradient(const pantoum_lookup_gradient_args*);
+
+/* Large tables of which a batch uses few rows. Each token uses `each` of them, its use m of all being that of
+ * token m / each. */
+typedef struct {
+  const float* table;  /* [R, columns] */
+  const int32_t* rows; /* [count, each], each within 0 .. R-1 */
+  float* out;          /* [count, columns]: the sum of each token's rows */
+  int64_t count, each, columns;
+} pantoum_lookup_sum_args;
+PANTOUM_API int pantoum_lookup_sum(const pantoum_lookup_sum_args*);
+
+typedef struct {
+  const float* d;        /* [count / each, columns] */
+  const int64_t* uses;   /* [count], each within 0 .. count-1: by row, and within a row in order */
+  const int64_t* starts; /* [used], ascending from 0: where in `uses` each row's begin; each has one */
+  float* out;            /* [used, columns]: the sum of d over each row's uses */
+  int64_t count, used, each, columns;
+} pantoum_sum_uses_args;
+PANTOUM_API int pantoum_sum_uses(const pantoum_sum_uses_args*);
+
+/* Of the rows in use alone, g being factor * gradient:
+ * squares = keep * squares + share * g^2;  table -= rate * g / (sqrt(squares) + epsilon). */
+typedef struct {
+  float* table;          /* [R, columns] */
+  const int64_t* rows;   /* [used], all different */
+  const float* gradient; /* [used, columns] */
+  float* squares;        /* [R, columns] */
+  int64_t used, columns;
+  float rate, keep, share, epsilon, factor;
+} pantoum_rms_rows_args;
+PANTOUM_API int pantoum_rms_rows(const pantoum_rms_rows_args*);
 
 /* ---- scans ---------------------------------------------------------------------------------- */
 /* A cell over T = steps, B = batch, H = units; G = gates * H. The drive is all of the gates that is
@@ -324,7 +355,11 @@ typedef struct {
   int32_t residual;           /* the layer's inputs are added to its outputs */
 } pantoum_layer_args;
 
-/* The rows first .. first + count - 1 of a batch read their tokens; their next tokens' logits come out. */
+/* The rows first .. first + count - 1 of a batch read their tokens; their next tokens' logits come out.
+ *
+ * With n-grams, to a row's logits is added the sum of a row of each order's table, in order. The n-gram of order n
+ * ends with the token read; its key is the sum over k = 0 .. n-1 of (k tokens ago: number + 1, or 0) * (V + 1)^k,
+ * its row the upper bits of key * 0x9E3779B97F4A7C15, all modulo 2^64. */
 typedef struct {
   const pantoum_layer_args* layers; /* [layer_count] */
   const int32_t* tokens;    /* [rows], each within 0 .. V-1 */
@@ -333,8 +368,13 @@ typedef struct {
   const void* head;         /* [V, head_inputs], packed */
   const float* head_bias;   /* [V] */
   const void* projection;   /* [head_inputs, H], packed, or null: head_inputs = H */
+  const float* ngrams;      /* [order_count * ngram_rows, V]: each order's table after the one before, or null */
+  const int64_t* orders;    /* [order_count], ascending, each within 1 .. recent_kept + 1 */
+  float* recent;            /* [rows, recent_kept]: the tokens before, oldest first, each its number + 1, 0: none.
+                               Updated in place */
   float* logits;            /* [count, V] */
   int64_t first, count, vocabulary, units, layer_count, head_inputs;
+  int64_t order_count, ngram_rows, recent_kept; /* ngram_rows: a power of two, at least 2 */
   int32_t kind;             /* rnn 0, gru 1, gru_before 2, lstm 3, mingru 4 */
   int32_t head_precision, projection_precision;
 } pantoum_step_args;

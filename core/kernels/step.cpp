@@ -4,10 +4,13 @@
 // and meets nobody, so that scratch memory is that of a block however many rows there are. With fewer
 // rows the threads share the units: each makes operands of the old states of all layers, they meet,
 // and from there on once a layer, when all of its new state is written. What is cheap (operands of a
-// few rows, normalisation) each thread does for itself. The arithmetic of a row is that of a scan of
+// few rows, normalisation) each thread does for itself; what the n-grams say is added by whoever made these
+// columns of the logits. The arithmetic of a row is that of a scan of
 // one step, in the same order: the same bits.
 #include "matrix.h"
+#include "ngrams.h"
 #include "normalise.h"
+#include "row_sum.h"
 #include "scan.h"
 
 #include "../scratch.h"
@@ -26,7 +29,7 @@ constexpr int kGatesOf[] = {1, 3, 3, 4, 2};
 // How many bytes a thread needs for itself, and all need together, for so many rows.
 struct Places {
   Layout own, shared;
-  std::size_t inputs, x, states, output[2], z, kept, projected;
+  std::size_t inputs, x, states, output[2], z, ngrams, kept, projected;
   Long state_bytes;
 
   Places(const pantoum_step_args& a, Long rows, bool alone) {
@@ -40,6 +43,7 @@ struct Places {
     states = own.reserve(static_cast<std::size_t>((alone ? 1 : a.layer_count) * state_bytes));
     for (std::size_t& buffer : output) buffer = own.reserve(floats);
     z = own.reserve(a.kind == kGRUBefore ? floats : 0);
+    ngrams = own.reserve(a.ngrams ? static_cast<std::size_t>(rows * a.order_count) * sizeof(Long) : 0);
     Layout& common = alone ? own : shared;
     kept = common.reserve(a.kind == kGRUBefore ? floats : 0);
     projected = common.reserve(static_cast<std::size_t>(rows * a.head_inputs) * sizeof(float));
@@ -56,14 +60,17 @@ class Part {
                part_of(up(a.units, kPanelColumns), index, parts).end, barrier != nullptr},
         inputs_(reinterpret_cast<const float**>(own + places.inputs)), x_(own + places.x), states_(own + places.states),
         output_{reinterpret_cast<float*>(own + places.output[0]), reinterpret_cast<float*>(own + places.output[1])},
-        z_(reinterpret_cast<float*>(own + places.z)), kept_(reinterpret_cast<float*>(shared + places.kept)),
+        z_(reinterpret_cast<float*>(own + places.z)), ngrams_(reinterpret_cast<Long*>(own + places.ngrams)),
+        kept_(reinterpret_cast<float*>(shared + places.kept)),
         projected_(reinterpret_cast<float*>(shared + places.projected)), state_bytes_(places.state_bytes) {}
 
   void run() const {
+    if (a_.ngrams) find();
     if (barrier_) {
       for (Long l = 0; l < a_.layer_count; ++l) enter(l);
       meet();
     }
+    if (a_.ngrams && index_ == 0) keep();  // now that all have seen the tokens before
     for (Long r = 0; r < rows_; ++r)
       inputs_[r] = a_.embedding ? a_.embedding + a_.tokens[first_ + r] * a_.layers[0].inputs : nullptr;
     for (Long l = 0; l < a_.layer_count; ++l) {
@@ -93,6 +100,16 @@ class Part {
   void meet() const {
     if (barrier_) barrier_->wait(parts_);
   }
+
+  // The table's rows of the n-grams that end here.
+  void find() const {
+    for (Long r = 0; r < rows_; ++r)
+      find_rows(a_, a_.tokens[first_ + r], recent(r), ngrams_ + r * a_.order_count);
+  }
+  void keep() const {
+    for (Long r = 0; r < rows_; ++r) keep_token(a_.tokens[first_ + r], a_.recent_kept, recent(r));
+  }
+  float* recent(Long r) const { return a_.recent + (first_ + r) * a_.recent_kept; }
 
   // The operands of a layer's old states.
   void enter(Long l) const {
@@ -218,7 +235,22 @@ class Part {
       for (Long r = 0; r < rows_; ++r) inputs_[r] = projected_ + r * E;
     }
     head.convert(x_, rows_, [&](Long r) { return inputs_[r]; });
-    head.times_all(index_, parts_, x_, rows_, a_.head_bias, a_.logits + (first_ - a_.first) * a_.vocabulary);
+    float* logits = a_.logits + (first_ - a_.first) * a_.vocabulary;
+    head.times_all(index_, parts_, x_, rows_, a_.head_bias, logits);
+    if (a_.ngrams) add_ngrams(logits);
+  }
+
+  // To the columns of the panels that are this thread's share of the head.
+  void add_ngrams(float* logits) const {
+    const Long V = a_.vocabulary;
+    const Range panels = part_of(up(V, kPanelColumns), index_, parts_);
+    for (Long r = 0; r < rows_; ++r, logits += V) {
+      const Long* own = ngrams_ + r * a_.order_count;
+      each_lanes(panels.begin * kPanelColumns, least(panels.end * kPanelColumns, V), [&](Long c, int n) {
+        const F16 said = sum_of_rows(a_.ngrams, V, a_.order_count, c, n, [&](Long o) { return own[o]; });
+        store(logits + c, load(logits + c, n) + said, n);
+      });
+    }
   }
 
   const pantoum_step_args& a_;
@@ -231,6 +263,7 @@ class Part {
   char* const states_;
   float* const output_[2];
   float* const z_;
+  Long* const ngrams_;      // [rows, orders]
   float* const kept_;       // r * h
   float* const projected_;
   const Long state_bytes_;

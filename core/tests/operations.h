@@ -2,7 +2,9 @@
 // a hash. The tests differ in who calls this, how often and with which draws.
 #pragma once
 
+#include <algorithm>
 #include <memory>
+#include <vector>
 
 #include "support.h"
 
@@ -159,6 +161,41 @@ inline void tokens(Long N, Long K, Long V, Draw& draw, Hash& hash) {
   predictions.add_to(hash);
   for (const std::int32_t p : predictions)
     if (p < 0 || p >= V) fail("softmax", "predicts a symbol that is not there");
+}
+
+// A table of which N tokens use `each` rows apiece: their sums, the sums into them, and their update.
+inline void used_rows(Long N, Long each, Long R, Long V, Draw& draw, Hash& hash) {
+  Floats table(R * V, draw, 1.0f), squares(R * V, draw, 1.0f), sums(N * V);
+  Buffer<std::int32_t> rows(N * each);
+  for (auto& row : rows) row = static_cast<std::int32_t>(draw.within(0, R - 1));
+  const pantoum_lookup_sum_args lookup{table.read(), rows.read(), sums.data(), N, each, V};
+  must(pantoum_lookup_sum(&lookup), "lookup_sum");
+  sums.add_to(hash);
+  Buffer<std::int64_t> uses(N * each);
+  std::vector<std::int64_t> starts, used;
+  Long at = 0;
+  for (Long row = 0; row < R; ++row) {
+    const Long before = at;
+    for (Long m = 0; m < N * each; ++m)
+      if (rows[m] == row) uses[at++] = m;
+    if (at == before) continue;
+    starts.push_back(before);
+    used.push_back(row);
+  }
+  const Long U = static_cast<Long>(used.size());
+  Buffer<std::int64_t> begins(U), numbers(U);
+  std::copy(starts.begin(), starts.end(), begins.begin());
+  std::copy(used.begin(), used.end(), numbers.begin());
+  Floats gradient(U * V), learned(R * V);
+  std::copy(table.begin(), table.end(), learned.begin());
+  const pantoum_sum_uses_args sum{sums.read(), uses.read(), begins.read(), gradient.data(), N * each, U, each, V};
+  must(pantoum_sum_uses(&sum), "sum_uses");
+  if (!draw.hostile())
+    for (float& v : squares) v *= v;
+  const pantoum_rms_rows_args rms{learned.data(), numbers.read(), gradient.read(), squares.data(), U, V,
+                                  0.01f, 0.99f, 0.01f, 1e-8f, 0.5f};
+  must(pantoum_rms_rows(&rms), "rms_rows");
+  for (Floats* f : {&gradient, &learned, &squares}) f->add_to(hash);
 }
 
 // Layer normalisation there and back, and dropout.

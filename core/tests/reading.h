@@ -41,6 +41,28 @@ class Layer {
   std::unique_ptr<Packed> input_, recurrent_, more_;
 };
 
+// N-grams beside a network, or none: orders, the table of each, and what streams keep of the past, in which a hostile
+// draw leaves what can be no token.
+class NGrams {
+ public:
+  NGrams(bool any, Long rows, Long V, Draw& draw)
+      : kept(draw.within(1, 5)), count(any ? 1 + (kept > 1 && draw.once_in(2)) : 0), size(Long{2} << draw.within(0, 5)),
+        orders_(count), table_(count * size * V, draw, 1.0f), recent_(rows * kept) {
+    for (Long o = 0; o < count; ++o) orders_[o] = o + 1 == count ? kept + 1 : draw.within(1, kept);
+    for (float& token : recent_)
+      token = draw.hostile() && draw.once_in(5) ? draw.number(1e9f) : static_cast<float>(draw.within(0, V));
+  }
+  const float* table() { return count ? table_.read() : nullptr; }
+  const std::int64_t* orders() { return count ? orders_.read() : nullptr; }
+  float* recent() { return count ? recent_.data() : nullptr; }
+  void add_to(Hash& hash) const { recent_.add_to(hash); }
+  const Long kept, count, size;
+
+ private:
+  Buffer<std::int64_t> orders_;
+  Floats table_, recent_;
+};
+
 // Some of `rows` streams read a token each, twice. One-hot tokens or an embedding, by a table or a product.
 inline void reading(int kind, Long rows, Long H, Long V, int precision, Draw& draw, Hash& hash) {
   const Cell& cell = kCells[kind];
@@ -58,15 +80,18 @@ inline void reading(int kind, Long rows, Long H, Long V, int precision, Draw& dr
     arguments.push_back(layers.back()->arguments);
   }
   Packed head(weight.read(), V, head_inputs, V, precision, 0), projection(project.read(), head_inputs, H, head_inputs, precision, 0);
+  NGrams ngrams(draw.once_in(2), rows, V, draw);
   const pantoum_step_args step{arguments.data(), numbers.read(), by_table ? table.read() : nullptr,
                                one_hot ? nullptr : embedding.read(), head.read(), head_bias.read(),
-                               head_inputs == H ? nullptr : projection.read(), logits.data(), first, count, V, H, L,
-                               head_inputs, kind, precision, precision};
+                               head_inputs == H ? nullptr : projection.read(), ngrams.table(), ngrams.orders(),
+                               ngrams.recent(), logits.data(), first, count, V, H, L, head_inputs, ngrams.count,
+                               ngrams.size, ngrams.kept, kind, precision, precision};
   for (int again = 0; again < 2; ++again) {
     must(pantoum_step(&step), "step");
     logits.add_to(hash);
   }
   for (const auto& layer : layers) layer->add_to(hash);
+  ngrams.add_to(hash);
 }
 
 // A draw for some of `rows` streams, each with settings of its own. Of logits that are not finite only the status counts.

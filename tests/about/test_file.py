@@ -27,6 +27,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tied=True,
         embedding_size=4,
         norm="layer",
+        ngrams=(2, 3),
+        ngram_rows=64,
         progress=False,
     )
     session = pantoum.load(folder / "r").session()
@@ -39,11 +41,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("name", "kind", "shown"),
     [
         ("", "run", ["finished, step 6", "t.txt", "characters", "held out"]),
-        ("model.safetensors", "model", ["2 x 8 gru, embedding 4, tied, layer norm", "sha256", "trained on"]),
+        ("model.safetensors", "model", ["2 x 8 gru, embedding 4, tied, layer norm", "sha256", "trained on",
+                                        "of 2, 3 tokens, 64 rows each: 1,920 of the parameters"]),
         ("data", "prepared", ["characters", "held out"]),
         ("data/train.tokens", "shard", ["tokens", "tokenizer"]),
         ("checkpoints/step-00000006", "checkpoint", ["step          6", "all verified"]),
-        ("a.state", "state", ["tokens seen   3", "8 + 8"]),
+        ("a.state", "state", ["tokens seen   3", "8 + 8 + 2"]),
     ],
 )
 def test_each_kind_is_known_by_its_content(run: Path, name: str, kind: str, shown: list[str]) -> None:
@@ -87,3 +90,10 @@ def test_a_card_that_says_little_is_shown_as_far_as_it_goes(run: Path) -> None:
 
     assert file._card({}) == [] and file._curve([]) == [] and file._curve([None]) == []
     assert file._some(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
+
+
+def test_a_network_alone_says_nothing_of_n_grams(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text(TEXT)
+    pantoum.train(tmp_path / "t.txt", run=str(tmp_path / "r"), steps=1, hidden_size=8, num_layers=1,
+                  ngrams=None, progress=False)
+    assert "n-grams" not in str(inspect(tmp_path / "r" / "model.safetensors"))

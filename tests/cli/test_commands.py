@@ -168,3 +168,34 @@ def test_the_demos_text_is_a_few_megabytes_of_plain_source(tmp_path: Path) -> No
     assert [Path(p).name for p in demo.library_source(tmp_path)] == ["a.py", "b.py", "c.py"]
     with pytest.raises(pantoum.PantoumError, match="no Python source"):
         demo.library_source(tmp_path / "test" / "none")
+
+
+def test_n_grams_go_with_the_model_wherever_it_goes(run: Run, text: Path, tmp_path: Path) -> None:
+    own = tmp_path / "r"
+    asked = ("--ngrams", "2,3", "--ngram-rows", 128)
+    assert run("train", text, "--run", own, *SMALL, *asked, "--quiet").code == 0
+    chosen = json.loads((own / "config.json").read_text())["chosen"]["model"]
+    assert (chosen["ngrams"], chosen["ngram_rows"]) == ([2, 3], 128)
+    assert "of 2, 3 tokens, 128 rows each" in run("info", own).out
+    wrote = run("generate", own, "--length", 20, "--seed", 1).out
+    assert wrote == run("generate", own, "--length", 20, "--seed", 1).out
+    plain = json.loads(run("evaluate", own, text, "--json").out)
+    kept = tmp_path / "adapted.safetensors"
+    adapted = json.loads(run("evaluate", own, text, "--adapt", "--model-out", kept, "--json").out)
+    assert adapted["nats_per_token"] < plain["nats_per_token"]
+    scored = json.loads(run("score", own, text, "--json").out)
+    assert scored["nats_per_token"] == pytest.approx(plain["nats_per_token"], rel=1e-3)
+    assert run("export", own, "--to", "int8", "--out", tmp_path / "n", "--text", text).code == 0
+    for model in (kept, tmp_path / "n"):
+        assert run("generate", model, "--length", 20, "--seed", 1).code == 0
+    done = run("export", own, "--to", "torch", "--out", tmp_path / "t")
+    assert done.code == 1 and "cannot hold n-grams" in done.err
+
+
+def test_n_grams_from_python(text: Path, tmp_path: Path) -> None:
+    asked = {"steps": 2, "hidden_size": 8, "num_layers": 1, "ngram_rows": 64, "progress": False}
+    one = pantoum.train(text, run=str(tmp_path / "a"), ngrams=(2, 3), **asked)
+    two = pantoum.train(text, run=str(tmp_path / "b"), ngrams="2,3", **asked)
+    assert one.model.num_parameters == two.model.num_parameters
+    files = [tmp_path / name / "model.safetensors" for name in "ab"]
+    assert files[0].read_bytes() == files[1].read_bytes()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -48,14 +49,17 @@ def test_a_rate_beyond_its_bounds_is_refused(text: str) -> None:
     norm=st.sampled_from([None, "layer"]),
     residual=st.booleans(),
     rate=RATES,
+    orders=st.sets(st.integers(2, 16), max_size=4),
 )
 @settings(max_examples=30, deadline=None)
 def test_a_model_s_spec_reads_back(
-    cell: str, embedding: int | None, norm: str | None, residual: bool, rate: float
+    cell: str, embedding: int | None, norm: str | None, residual: bool, rate: float,
+    orders: set[int],
 ) -> None:
-    model = ModelConfig(cell, 5, 2, embedding, embedding is not None, residual, norm, DropoutConfig(rate))
-    assert ModelConfig.from_spec(model.spec()) == model
-    assert all(isinstance(value, (str, int, bool, type(None))) for value in model.spec().values())
+    model = ModelConfig(cell, 5, 2, embedding, embedding is not None, residual, norm, DropoutConfig(rate),
+                        tuple(sorted(orders)), 1024 if orders else 16_384)
+    assert ModelConfig.from_spec(json.loads(json.dumps(model.spec()))) == model
+    assert ("ngrams" in model.spec()) == bool(orders)  # without them a file is as it was before they were
 
 
 def test_a_spec_may_leave_out_what_has_a_default_and_add_nothing() -> None:
@@ -74,6 +78,17 @@ def test_a_spec_may_leave_out_what_has_a_default_and_add_nothing() -> None:
         ({"embedding_size": 2.0}, "must be a whole number"),
         ({"norm": "batch"}, "must be one of layer"),
         ({"tied": True}, "give embedding_size a number"),
+        ({"ngrams": (1, 2)}, "ngrams is 1: must be a whole number, from 2 to 16"),
+        ({"ngrams": (2, 17)}, "ngrams is 17: must be a whole number, from 2 to 16"),
+        ({"ngrams": (3, 2)}, r"ngrams is \[3, 2\]: must be different orders, the lowest first"),
+        ({"ngrams": (2, 2)}, "must be different orders"),
+        ({"ngrams": (2, "3")}, "ngrams is '3': must be a whole number"),
+        ({"ngrams": 2.5}, "ngrams is 2.5: must be a whole number"),
+        ({"ngrams": {}}, "must be a whole number"),
+        ({"ngrams": "2,x"}, "ngrams is '2,x': must be whole numbers with commas between them; give"),
+        ({"ngrams": (2,), "ngram_rows": 1000}, "ngram_rows is 1000: must be a power of two; give 16384"),
+        ({"ngrams": (2,), "ngram_rows": 8}, "ngram_rows is 8: must be a whole number, from 16 to 16777216"),
+        ({"ngrams": (2,), "ngram_rows": "64"}, "ngram_rows is '64': must be a whole number"),
     ],
 )
 def test_a_shape_that_cannot_be_is_refused(given: dict[str, Any], words: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -57,6 +59,12 @@ def test_every_kind_of_token_may_be_named(tokens: str) -> None:
         ({"average": 1.0}, "must be a number above 0 and below 1"),
         ({"seed": -1}, "seed is -1"),
         ({"checkpoint_every": 0}, "checkpoint_every is 0"),
+        ({"ngrams": "2;3"}, "ngrams is '2;3': must be whole numbers with commas between them"),
+        ({"ngrams": [1]}, "ngrams is 1: must be a whole number, from 2 to 16"),
+        ({"ngrams": True}, "ngrams is True: must be a whole number, from 2 to 16"),
+        ({"ngram_rows": 100}, "ngram_rows is 100: must be a power of two"),
+        ({"ngram_rows": "many"}, "ngram_rows is 'many': must be a whole number"),
+        ({"ngrams": None, "ngram_rows": 64}, "ngram_rows is 64: needs n-grams; give --ngrams as well"),
     ],
 )
 def test_a_setting_that_cannot_be_is_named_with_its_value_and_rule(given: dict[str, Any], words: str) -> None:
@@ -64,3 +72,16 @@ def test_a_setting_that_cannot_be_is_named_with_its_value_and_rule(given: dict[s
         TrainSettings(**given)
     line = str(refused.value)
     assert words in line and "\n" not in line and line.rpartition("; ")[2]
+
+
+@pytest.mark.parametrize("given", ["2,3,4", " 2, 3,4", (2, 3, 4), [2, 3, 4]])
+def test_orders_of_n_grams_may_be_text_or_numbers(given: Any) -> None:
+    asked = TrainSettings(ngrams=given)
+    assert asked.ngrams == (2, 3, 4) and asked == TrainSettings(ngrams=(2, 3, 4))
+    assert TrainSettings(**json.loads(json.dumps(asdict(asked)))) == asked
+
+
+def test_one_order_none_and_auto() -> None:
+    assert TrainSettings(ngrams=3).ngrams == TrainSettings(ngrams="3").ngrams == (3,)
+    assert TrainSettings(ngrams=None).ngrams is TrainSettings(ngrams=()).ngrams is None
+    assert TrainSettings().ngrams == TrainSettings(ngrams=AUTO).ngrams == AUTO

@@ -43,6 +43,8 @@ def same_run(one, other):
         {"embedding_size": None, "schedule": "constant", "valid_fraction": 0.0, "tokens": "bytes"},
         {"optimizer": "muon", "dropout": 0.1},
         {"optimizer": "muon", "cell": "lstm", "embedding_size": None, "precision": FASTEST},
+        {"ngrams": "2,3", "ngram_rows": 256, "documents": "lines"},
+        {"ngrams": "2,4", "optimizer": "muon", "precision": FASTEST, "cell": "lstm", "dropout": 0.2},
     ],
     ids=lambda settings: settings.get("cell", "gru") + str(len(settings)),
 )
@@ -170,6 +172,14 @@ def test_settings_that_differ_are_refused_with_what_differs(run, settings, what)
     with pytest.raises(RunError, match=what):
         run("run", resume=True, **settings)
     assert run("run", resume=True, hidden_size=12, dropout=0).finished
+
+
+def test_n_grams_that_differ_are_refused_and_the_same_may_be_said(run):
+    run("run", steps=8, stop_after=2, ngrams="2,3", ngram_rows=64)
+    for other in ({"ngrams": "2,4"}, {"ngrams": None}, {"ngram_rows": 32}):
+        with pytest.raises(RunError, match=next(iter(other)) + r" is .*the run has (\(2, 3\)|64)"):
+            run("run", resume=True, **other)
+    assert run("run", resume=True, ngrams=[2, 3], ngram_rows=64).finished
 
 
 def test_another_text_is_refused_and_a_copy_accepted(run, tmp_path, story):

@@ -53,6 +53,17 @@ def test_a_restart_changes_no_bit(run, threads, tmp_path, cell, optimizer, preci
     assert bits(tmp_path / "cut") == bits(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_a_restart_changes_no_bit_of_n_grams(run, threads, tmp_path, optimizer):
+    threads(2)
+    settings = {**WIDE, "optimizer": optimizer, "ngrams": "2,3", "ngram_rows": 512, "steps": 2 * N}
+    run("whole", **settings)
+    run("cut", **settings, stop_after=N)
+    threads(1)
+    run("cut", resume=True)
+    assert bits(tmp_path / "cut") == bits(tmp_path / "whole")
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_one_thread_and_two_train_to_the_same_bits(run, threads, tmp_path, cell):
     for count in (1, 2):

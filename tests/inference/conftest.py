@@ -27,25 +27,31 @@ def learned(kind: str, documents: str | None = None, vocab_size: int | None = No
     return scholar.learn()
 
 
-def model_of(tokenizer: Tokenizer, cell: str = "gru", seed: int = 3, sharpness: float = 3.0) -> LoadedModel:
+def model_of(tokenizer: Tokenizer, cell: str = "gru", seed: int = 3, sharpness: float = 3.0,
+             ngrams: tuple[int, ...] = ()) -> LoadedModel:
     """A model with random weights, large enough that its answers differ from one another."""
-    network = LanguageModel(tokenizer.vocab_size, 8, cell, hidden_size=16, num_layers=2, seed=seed)
+    network = LanguageModel(tokenizer.vocab_size, 8, cell, hidden_size=16, num_layers=2, seed=seed,
+                            ngrams=ngrams, ngram_rows=64)
     for array in network.parameters.values():
         array *= sharpness
+    if network.ngrams:  # whose table begins at 0
+        table_WV = network.parameters["ngrams.weight"]
+        table_WV[...] = np.random.default_rng(seed).standard_normal(table_WV.shape)
     return LoadedModel(network, tokenizer, {"made": "by a test"}, sha256="ab" * 32)
 
 
 @pytest.fixture(scope="session")
 def make() -> Callable[..., LoadedModel]:
-    """``make(kind, documents=None, cell="gru")``: a model, the same each time."""
+    """``make(kind, documents=None, cell="gru", ngrams=())``: a model, the same each time."""
 
     def build(
         kind: str = "characters",
         documents: str | None = None,
         cell: str = "gru",
         vocab_size: int | None = None,
+        ngrams: tuple[int, ...] = (),
     ) -> LoadedModel:
-        return model_of(learned(kind, documents, vocab_size), cell)
+        return model_of(learned(kind, documents, vocab_size), cell, ngrams=ngrams)
 
     return build
 

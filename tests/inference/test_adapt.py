@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 from pantoum.errors import ModelFileError, SettingError
 from pantoum.formats.model_file import SCALE
 from pantoum.inference.adapt import Adapter, Settings, adapter_of
+from pantoum.inference.adapt_rule import Rule
 from pantoum.inference.evaluate import evaluate
 from pantoum.inference.loaded_model import LoadedModel, load
 from pantoum.inference.reader import PlainReader
 from pantoum.network import LanguageModel
 from pantoum.network.ensemble import join, joined_config
+from pantoum.network.ngrams import TABLE
 
 Make = Callable[..., LoadedModel]
 FAST = Settings(chunk=8, rate=0.01, decay=0.01)
@@ -112,6 +114,53 @@ def test_models_side_by_side_adapt_each_for_itself(make: Make, tmp_path) -> None
     for name, array in kept.network.parameters.items():
         if name.startswith("stack.") and array.ndim == 2:
             assert np.array_equal(array != 0, wide.parameters[name] != 0)
+
+
+def with_ngrams(one: LoadedModel) -> LoadedModel:
+    """The same network with a table beside it, some of whose rows training used."""
+    config = dataclasses.replace(one.network.config, ngrams=(2, 3), ngram_rows=256)
+    network = LanguageModel.from_config(config, one.network.vocab_size, seed=None)
+    draw = np.random.default_rng(2)
+    network.parameters.update(one.network.parameters)
+    network.parameters[TABLE] = 0.3 * draw.standard_normal(network.parameters[TABLE].shape)
+    model = with_scale(dataclasses.replace(one, network=network))
+    model.extras[SCALE + TABLE][...] *= draw.random(512) < 0.2
+    return model
+
+
+def test_of_the_n_grams_only_those_that_were_read_move(characters: LoadedModel, tmp_path) -> None:
+    model, plain = with_ngrams(characters), with_scale(characters)
+    adapter, text = Adapter(model, FAST), text_of(model, 400)
+    nats_T, plain_T = adapter.losses(*text)[0], PlainReader(model).losses(*text, None)[0]
+    assert nats_T[200:].mean() < 0.5 * plain_T[200:].mean()
+    assert nats_T[200:].mean() < Adapter(plain, FAST).losses(*text)[0, 200:].mean()
+    saved = adapter.write(tmp_path / "adapted.safetensors")
+    moved = (saved.network.parameters[TABLE] != model.network.parameters[TABLE]).any(axis=1)
+    assert model.network.ngrams is not None
+    rows_NO, _ = model.network.ngrams.find(text[0].T, model.network.ngrams.initial_state(1))
+    assert np.array_equal(np.flatnonzero(moved), np.unique(rows_NO))
+    assert len(np.unique(rows_NO)) < 30 and np.isfinite(saved.network.parameters[TABLE]).all()
+    other = text_of(model, 60, period=5)
+    assert np.array_equal(PlainReader(load(tmp_path / "adapted.safetensors")).losses(*other, None),
+                          PlainReader(saved).losses(*other, None))
+
+
+def test_a_table_leaves_the_networks_speeds_as_they_are(characters: LoadedModel) -> None:
+    alone, beside = Rule(with_scale(characters), FAST), Rule(with_ngrams(characters), FAST)
+    assert all(np.array_equal(speeds_R, beside._speeds[name]) for name, speeds_R in alone._speeds.items())
+    assert all(np.array_equal(backs_R, beside._backs[name]) for name, backs_R in alone._backs.items())
+
+
+@settings(max_examples=5, deadline=None)
+@given(cuts=st.lists(st.integers(1, 49), max_size=6))
+def test_n_grams_adapt_the_same_however_the_text_is_cut(characters: LoadedModel, cuts: list[int]) -> None:
+    model = with_ngrams(characters)
+    inputs_BT, targets_BT = text_of(model, 50)
+    whole = Adapter(model, FAST).losses(inputs_BT, targets_BT)
+    parted, edges = Adapter(model, FAST), [0, *sorted(set(cuts)), 50]
+    found = [parted.losses(inputs_BT[:, start:end], targets_BT[:, start:end])
+             for start, end in pairwise(edges)]
+    assert np.array_equal(np.concatenate(found, axis=1), whole)
 
 
 def test_a_zero_that_is_no_gap_beside_blocks_moves_too(characters: LoadedModel, tmp_path) -> None:

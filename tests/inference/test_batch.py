@@ -102,19 +102,21 @@ def test_any_schedule_gives_each_stream_what_it_would_write_alone(
 ) -> None:
     kind = data.draw(st.sampled_from(["bytes", "characters", "words", "words:whitespace"]))
     cell = data.draw(st.sampled_from(["gru", "lstm", "gru-before"]))
-    model = make(kind, data.draw(st.sampled_from([None, "lines"])), cell)
+    model = make(kind, data.draw(st.sampled_from([None, "lines"])), cell,
+                 ngrams=data.draw(st.sampled_from([(), (2, 4)])))
     model.__dict__["packed"] = model.network.pack(precision)
     check_any_schedule(model, data)
 
 
-@pytest.mark.parametrize("kind", ["bytes", "characters", "words:whitespace"])
+@pytest.mark.parametrize(("kind", "ngrams"), [
+    ("bytes", ()), ("characters", ()), ("characters", (2, 4)), ("words:whitespace", ())])
 def test_numpy_repeats_itself_and_agrees_with_the_core_to_rounding(
-    make: Make, monkeypatch: pytest.MonkeyPatch, kind: str
+    make: Make, monkeypatch: pytest.MonkeyPatch, kind: str, ngrams: tuple[int, ...]
 ) -> None:
     """NumPy promises the same command the same result; its batches agree with single streams to rounding."""
 
     def written() -> list[tuple[str, float]]:
-        batch = Batch(make(kind))
+        batch = Batch(make(kind, ngrams=ngrams))
         state = prompted(batch.model, "The cat")
         records = [Record(batch, {"length": 12 + k, "sampling": SAMPLINGS[k % 4], "seed": k}, state)
                    for k in range(6)]
@@ -130,7 +132,9 @@ def test_numpy_repeats_itself_and_agrees_with_the_core_to_rounding(
     np.testing.assert_allclose([nats for _, nats in once], [nats for _, nats in expected], rtol=1e-4)
 
 
-def test_streams_are_many_and_the_arrays_grow(characters: LoadedModel) -> None:
+@pytest.mark.parametrize("ngrams", [(), (2, 4)])
+def test_streams_are_many_and_the_arrays_grow(make: Make, ngrams: tuple[int, ...]) -> None:
+    characters = make("characters", ngrams=ngrams)
     batch, state = Batch(characters), prompted(characters, "The cat")
     streams = [batch.join(state, length=5 + k % 7, seed=2, stream=k) for k in range(150)]
     text: dict[Stream, str] = dict.fromkeys(streams, "")
@@ -138,10 +142,11 @@ def test_streams_are_many_and_the_arrays_grow(characters: LoadedModel) -> None:
         text[stream] += piece
     assert len(batch) == 0 and batch.round() == [] and len(batch.rows) < 8
     assert [len(text[stream]) for stream in streams] == [5 + k % 7 for k in range(150)]
-    alone = Batch(characters)
-    other = alone.join(state, length=5 + 149 % 7, seed=2, stream=149)
-    assert "".join(piece for _, piece in alone) == text[streams[149]]
-    assert other.state == streams[149].state
+    for k in (0, 7, 80, 149):
+        alone = Batch(characters)
+        other = alone.join(state, length=5 + k % 7, seed=2, stream=k)
+        assert "".join(piece for _, piece in alone) == text[streams[k]]
+        assert other.state == streams[k].state
 
 
 def test_rows_in_chunks_are_rows(characters: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:

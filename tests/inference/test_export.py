@@ -37,9 +37,13 @@ def write(path: Path, model: LoadedModel, **shape: Any) -> Path:
         tied=config["tied"],
         residual=config["residual"],
         norm=config["norm"],
+        ngrams=config.get("ngrams", ()),
+        ngram_rows=config.get("ngram_rows", 16),
     )
-    for array in network.parameters.values():
+    for name, array in network.parameters.items():
         array *= 2
+        if name == "ngrams.weight":
+            array[...] = np.random.default_rng(1).standard_normal(array.shape)
     content = ModelFile(network.config.spec(), dict(network.parameters), model.tokenizer.spec(), {"a": 1})
     model_file.write(path, content)
     return path
@@ -56,6 +60,7 @@ SHAPES: list[dict[str, Any]] = [
     {"embedding_size": None},
     {"tied": True},
     {"norm": "layer", "residual": True},
+    {"ngrams": (2, 3), "ngram_rows": 64},
 ]
 
 
@@ -162,6 +167,7 @@ def test_a_tied_head_is_written_out(characters: LoadedModel, tmp_path: Path) -> 
         ({"cell": "mingru"}, "the cell mingru"),
         ({"norm": "layer"}, "normalisation"),
         ({"residual": True}, "residuals"),
+        ({"ngrams": (2, 3)}, "cannot hold n-grams: .* --ngrams none trains without"),
     ],
 )
 def test_what_pytorch_cannot_compute_is_refused(

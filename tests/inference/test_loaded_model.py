@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pantoum.errors import ModelFileError
+from pantoum.errors import ModelFileError, SettingError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.loaded_model import LoadedModel, load, model_path
@@ -31,6 +32,14 @@ def test_a_file_gives_the_same_model(characters: LoadedModel, tmp_path: Path) ->
     assert Session(found).generate(30, seed=1) == Session(characters).generate(30, seed=1)
     assert found.card == characters.card
     assert len(found.sha256) == 64 and found.path == tmp_path / "m.safetensors"
+
+
+def test_a_file_gives_the_same_ngrams(make: Callable[..., LoadedModel], tmp_path: Path) -> None:
+    model = make("characters", ngrams=(2, 4))
+    found = load(write(tmp_path / "m.safetensors", model))
+    assert found.network.config == model.network.config
+    assert Session(found).generate(30, seed=1) == Session(model).generate(30, seed=1)
+    assert Session(make("characters")).generate(30, seed=1) != Session(model).generate(30, seed=1)
 
 
 def test_a_run_folder_means_its_best_model(characters: LoadedModel, tmp_path: Path) -> None:
@@ -70,6 +79,21 @@ def test_parameters_come_from_the_same_file_or_not_at_all(characters: LoadedMode
     with pytest.raises(ModelFileError, match="another model than the one that was loaded"):
         _ = other.network.parameters
     assert Session(other).generate(30, seed=1) == Session(characters).generate(30, seed=1)
+
+
+@pytest.mark.parametrize(("config", "error", "words"), [
+    ({"ngrams": [2, 3], "ngram_rows": 64}, ModelFileError, "parameter ngrams.weight is missing"),
+    ({"ngrams": [2], "ngram_rows": 1 << 24, "hidden_size": 4}, SettingError, "1 GiB"),
+    ({"ngrams": [[2]]}, SettingError, "ngrams is"), ({"ngrams": 1}, SettingError, "ngrams is 1"),
+    ({"ngrams": None}, SettingError, "ngrams is None"),
+    ({"ngram_rows": "x"}, SettingError, "ngram_rows is 'x'"),
+])
+def test_a_configuration_that_asks_for_another_table_is_refused(
+    characters: LoadedModel, tmp_path: Path, config: dict[str, object], error: type[Exception], words: str
+) -> None:
+    path = write(tmp_path / "m", characters, config={**characters.network.config.spec(), **config})
+    with pytest.raises(error, match=words):
+        load(path)
 
 
 def test_parameters_of_another_dtype_are_refused(characters: LoadedModel, tmp_path: Path) -> None:

@@ -41,10 +41,13 @@ def fed(model: LoadedModel, *parts: object) -> Session:
 @given(
     cuts=st.lists(st.integers(0, len(TEXT)), max_size=4).map(sorted),
     documents=st.sampled_from([None, "lines"]),
+    ngrams=st.sampled_from([(), (2, 3, 5)]),
 )
 @settings(max_examples=25, deadline=None)
-def test_a_text_in_parts_is_the_text(make: Make, cuts: list[int], documents: str | None) -> None:
-    model = make("characters", documents)
+def test_a_text_in_parts_is_the_text(
+    make: Make, cuts: list[int], documents: str | None, ngrams: tuple[int, ...]
+) -> None:
+    model = make("characters", documents, ngrams=ngrams)
     edges = [0, *cuts, len(TEXT)]
     parts = [TEXT[a:b] for a, b in itertools.pairwise(edges)]
     assert_close(fed(model, *parts).state, fed(model, TEXT).state)
@@ -69,6 +72,33 @@ def test_tokens_are_as_good_as_their_text(characters: LoadedModel) -> None:
 def test_what_is_no_token_is_refused(characters: LoadedModel, wrong: object) -> None:
     with pytest.raises(SettingError, match=r"tokens is .*must be whole numbers from 0 to"):
         fed(characters, wrong)
+
+
+@pytest.mark.parametrize("documents", [None, "lines"])
+def test_writing_with_ngrams_is_what_reading_says(make: Make, documents: str | None) -> None:
+    """The most probable tokens, by steps of the core, are those by logits of the whole text."""
+    model = make("characters", documents, ngrams=(2, 3, 5))
+    session = fed(model, TEXT)
+    written = session.generate(30, greedy=True)
+    ids = [*([] if model.eos is None else [model.eos]), *model.tokenizer.encode(TEXT + written).tolist()]
+    tokens = np.array(ids)
+    logits, _ = model.packed.logits(tokens[None], model.network.initial_state(1),
+                                    reset_BT=None if model.eos is None else (tokens == model.eos)[None])
+    logits[..., list(model.banned)] = -np.inf
+    count = len(model.tokenizer.encode(written))
+    assert count > 5 and logits[0, -count - 1 : -1].argmax(axis=1).tolist() == ids[-count:]
+
+
+def test_a_fork_with_ngrams_writes_what_the_first_writes(make: Make) -> None:
+    model = make("characters", ngrams=(2, 3, 5))
+    session = fed(model, "The cat")
+    session.generate(3, seed=2)
+    state, twin = session.state, session.fork()
+    first = session.generate(20, seed=1)
+    assert twin.generate(20, seed=1) == first
+    session.rewind(state)
+    parts = [session.generate(n, seed=1) for n in (1, 7, 12)]
+    assert "".join(parts) == first and session.state == twin.state
 
 
 @pytest.mark.parametrize("documents", [None, "lines"])

@@ -29,6 +29,34 @@ def test_bytes_give_the_state_back(make: Callable[..., LoadedModel], cell: str) 
     assert again.tokens_seen == 7 and len(again.layers) == (4 if cell == "lstm" else 2)
 
 
+def test_ngrams_keep_the_last_tokens_in_the_state(make: Callable[..., LoadedModel], tmp_path: Path) -> None:
+    plain, model = make("characters"), make("characters", ngrams=(2, 4))
+    state = fed(model)
+    tokens = model.tokenizer.encode("The cat")
+    assert len(state.layers) == 3  # the last token is not read yet
+    assert state.layers[2].tolist() == [[1 + token for token in tokens[-4:-1]]]
+    assert fed(model, "The").layers[2].tolist() == [[0, *(1 + token for token in tokens[:2])]]
+    assert len(bytes(state)) == len(bytes(fed(plain))) + 4 + 4 * 3
+    assert len(bytes(state)) == len(bytes(Session(model).state))
+    state.write(tmp_path / "a.state")
+    again = State.read(tmp_path / "a.state")
+    assert again == state and again == State.from_bytes(bytes(state))
+    assert Session(model, again).generate(20, seed=1) == Session(model, state).generate(20, seed=1)
+    with pytest.raises(StateError, match="this model needs"):
+        Session(model, fed(plain))
+    with pytest.raises(StateError, match="this model needs"):
+        Session(plain, state)
+
+
+def test_what_ngrams_keep_decides_what_follows(make: Callable[..., LoadedModel]) -> None:
+    model = make("characters", ngrams=(2, 4))
+    one, other = fed(model, "The cat"), fed(model, "The dog")
+    swapped = replace(one, layers=(*one.layers[:2], other.layers[2]))
+    nats = [model.packed.last_logits(np.array([[one.last_token]]), state.layers_for(model))[0]
+            for state in (one, swapped)]
+    assert not np.allclose(*nats, atol=0.1)
+
+
 def test_a_file_gives_the_state_back(characters: LoadedModel, tmp_path: Path) -> None:
     state = fed(characters)
     state.write(tmp_path / "a.state")

@@ -9,6 +9,7 @@ from pantoum.config import ModelConfig
 from pantoum.errors import SettingError
 from pantoum.network import LanguageModel
 from pantoum.network.ensemble import blocks, join, join_scales, joined_config, members_of
+from pantoum.network.ngrams import TABLE
 
 CELLS = ("rnn", "gru", "gru-before", "lstm", "mingru")
 
@@ -21,11 +22,14 @@ def joined(config, members, vocab_size):
 
 @settings(max_examples=25, deadline=None)
 @given(st.sampled_from(CELLS), st.integers(1, 4), st.integers(1, 7), st.sampled_from([None, 1, 5]),
-       st.integers(1, 3), st.booleans())
-def test_the_joined_models_logits_are_the_mean_of_theirs(cell, count, hidden, embedding, layers, residual):
+       st.integers(1, 3), st.booleans(), st.sampled_from([(), (2,), (2, 4)]))
+def test_the_joined_models_logits_are_the_mean_of_theirs(cell, count, hidden, embedding, layers, residual,
+                                                         ngrams):
     V, residual = 6, residual and embedding is not None
-    config = ModelConfig(cell, hidden, layers, embedding, residual=residual)
+    config = ModelConfig(cell, hidden, layers, embedding, residual=residual, ngrams=ngrams, ngram_rows=16)
     members = [LanguageModel.from_config(config, V, seed, dtype=np.float64) for seed in range(count)]
+    for each in members if ngrams else ():
+        each.parameters[TABLE] = np.random.default_rng(count).standard_normal(each.parameters[TABLE].shape)
     wide = joined(config, members, V)
     random = np.random.default_rng(3)
     states, state = [each.initial_state(3) for each in members], wide.initial_state(3)
@@ -38,7 +42,7 @@ def test_the_joined_models_logits_are_the_mean_of_theirs(cell, count, hidden, em
 
 
 def test_the_scales_of_the_joined_gradient_are_those_of_its_rows():
-    config, V = ModelConfig("gru", 3, 2, 4), 5
+    config, V = ModelConfig("gru", 3, 2, 4, ngrams=(2,), ngram_rows=16), 5
     members = [LanguageModel.from_config(config, V, seed, dtype=np.float64) for seed in (0, 1)]
     wide = joined(config, members, V)
     scales = [{name: np.full(len(array), 1.0 + place) for name, array in each.parameters.items()}
@@ -47,7 +51,7 @@ def test_the_scales_of_the_joined_gradient_are_those_of_its_rows():
     assert {name: array.shape for name, array in found.items()} == {
         name: (len(array),) for name, array in wide.parameters.items()}
     assert found["stack.1.weight_hh"].tolist() == 3 * ([0.5] * 3 + [1.0] * 3)
-    assert set(found["head.weight"].tolist()) == {0.75}
+    assert set(found["head.weight"].tolist()) == set(found[TABLE].tolist()) == {0.75}
 
 
 @pytest.mark.parametrize("embedding", [None, 4])

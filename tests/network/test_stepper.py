@@ -13,8 +13,11 @@ from pantoum.network.stepper import ScanStepper, stepper
 
 
 def states_of(model: LanguageModel, rows: int, random: np.random.Generator) -> list[np.ndarray]:
-    return [random.standard_normal(array.shape).astype(np.float32)
-            for array in to_arrays(model.initial_state(rows))]
+    states = [random.standard_normal(array.shape).astype(np.float32)
+              for array in to_arrays(model.initial_state(rows))]
+    if model.ngrams:
+        states[-1] = random.integers(0, model.vocab_size + 1, states[-1].shape).astype(np.float32)
+    return states
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "gru-before", "lstm", "mingru"])
@@ -24,10 +27,13 @@ def states_of(model: LanguageModel, rows: int, random: np.random.Generator) -> l
     {"embedding_size": 33, "tied": True, "residual": True},
     {"vocab_size": 33, "residual": True, "norm": "layer"},
     {"vocab_size": 1100, "embedding_size": 9},
+    {"ngrams": (2, 4), "ngram_rows": 64},
 ])
 def test_a_step_gives_the_scans_bits(cell: str, options: dict[str, Any]) -> None:
     model = LanguageModel(**{"vocab_size": 50, "hidden_size": 33, "num_layers": 3, "cell": cell, **options})
     random, V = np.random.default_rng(2), model.vocab_size
+    if model.ngrams:  # which begin at 0
+        model.parameters["ngrams.weight"][...] = random.standard_normal((128, V))
     for count in (1, 5, 40):
         rows, first = count + 3, 2
         states = states_of(model, rows, random)

@@ -14,6 +14,8 @@ from pantoum.config import CELLS, ModelConfig
 from pantoum.errors import CoreError, SettingError
 from pantoum.kernels import backend, reference
 from pantoum.network import LanguageModel
+from pantoum.network.codes import Codes
+from pantoum.network.ngrams import TABLE
 from pantoum.network.stored_model import StoredModel
 
 SHAPES: list[dict[str, Any]] = [
@@ -22,6 +24,8 @@ SHAPES: list[dict[str, Any]] = [
     {"embedding_size": 5, "tied": True},
     {"embedding_size": 16, "tied": True, "norm": "layer", "residual": True},
     {"norm": "layer"},
+    {"ngrams": (2, 4), "ngram_rows": 32},
+    {"ngrams": (3,), "ngram_rows": 16, "embedding_size": 5, "cell": "lstm"},
 ]
 
 
@@ -40,6 +44,8 @@ class Store:
 def stored(**shape: Any) -> tuple[LanguageModel, StoredModel, Store]:
     config = ModelConfig(**{"hidden_size": 16, "num_layers": 2, **shape})
     plain = LanguageModel.from_config(config, 11, seed=4)
+    if TABLE in plain.parameters:
+        plain.parameters[TABLE] = np.random.default_rng(1).standard_normal(plain.parameters[TABLE].shape)
     store, model = Store(plain), StoredModel.from_config(config, 11, seed=None)
     lent = {name: array.copy() for name, array in plain.parameters.items()}
     model.take(lent, store)
@@ -91,11 +97,15 @@ def test_threads_fetch_once() -> None:
     assert store.asked == 1
 
 
-def test_a_copy_is_a_plain_model_that_may_be_changed() -> None:
-    plain, model, _ = stored()
+@pytest.mark.parametrize("shape", [{}, {"ngrams": (2,), "ngram_rows": 16}], ids=str)
+def test_a_copy_is_a_plain_model_that_may_be_changed(shape: dict[str, Any]) -> None:
+    plain, model, _ = stored(**shape)
     twin = copy.deepcopy(model)
     assert type(twin) is LanguageModel
-    twin.parameters["head.bias"][...] = 1
+    for name, array in twin.parameters.items():
+        assert np.array_equal(array, plain.parameters[name])
+        array[...] = 1
+        assert np.array_equal(model.parameters[name], plain.parameters[name])
     result = twin.gradients(np.ones((2, 3), int), np.ones((2, 3), int), twin.initial_state(2))
     assert set(result.gradients) == set(plain.parameters)
 
@@ -107,3 +117,18 @@ def test_it_is_not_trained_or_packed_anew() -> None:
     if backend(np.float32) is not reference:
         with pytest.raises(CoreError, match="deepcopy"):
             model.gradients(np.ones((2, 3), int), np.ones((2, 3), int), model.initial_state(2))
+
+
+def test_a_table_in_int8_is_read_as_the_floats_of_its_codes() -> None:
+    plain, _, store = stored(ngrams=(2, 3), ngram_rows=64, embedding_size=5)
+    coded = {name: Codes(*reference.quantize(array)) if array.ndim == 2 else array
+             for name, array in plain.parameters.items()}
+    model = StoredModel.from_config(plain.config, 11, seed=None)
+    model.take(coded, store, "int8")
+    assert model.ngrams is not None
+    table = model.ngrams.parameters["weight"]
+    assert table.dtype == np.float32 and np.array_equal(table, coded[TABLE].floats())
+    tokens = np.arange(24).reshape(2, 12) % 11
+    found, state = model.pack("int8").logits(tokens, model.initial_state(2))
+    expected, after = plain.logits(tokens, plain.initial_state(2))
+    assert 0 < np.abs(found - expected).max() < 0.1 and np.array_equal(state[-1], after[-1])

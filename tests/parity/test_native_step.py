@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,12 +17,25 @@ from pantoum.network.stepper import ScanStepper, described, stepper
 V = 70
 
 
+def with_ngrams(vocab_size: int, orders: tuple[int, ...], rows: int, **shape: Any) -> LanguageModel:
+    """A model whose table is not zeros, as it is at first."""
+    model = LanguageModel(vocab_size, ngrams=orders, ngram_rows=rows, **shape)
+    table_WV = model.parameters["ngrams.weight"]
+    table_WV[...] = np.random.default_rng(5).standard_normal(table_WV.shape)
+    return model
+
+
 def stepped(model: LanguageModel, precision: str, rows: int, *, scan: bool = False, size: int | None = None,
-            ) -> bytes:
+            fresh: bool = False) -> bytes:
     """Two steps of some rows, ``size`` of them at once: logits and states."""
-    random = np.random.default_rng(4)
+    random, V = np.random.default_rng(4), model.vocab_size
     states = [random.standard_normal(array.shape).astype(np.float32)
               for array in to_arrays(model.initial_state(rows))]
+    if model.ngrams:  # of a few rows not all tokens are there, of one in four none
+        states[-1][...] = np.sort(random.integers(-V // 4, V + 1, states[-1].shape).clip(0), axis=1)
+        states[-1][::4] = 0
+    if fresh:
+        states = to_arrays(model.initial_state(rows))
     tokens = random.integers(0, V, rows).astype(np.int32)
     logits_CV, found = np.zeros((rows, V), np.float32), []
     make = ScanStepper if scan else stepper
@@ -31,6 +45,7 @@ def stepped(model: LanguageModel, precision: str, rows: int, *, scan: bool = Fal
             count = min(size or rows, rows - first)
             read.step(first, count)
             found.append(logits_CV[:count].tobytes())
+        tokens[...] = tokens[::-1].copy()
     return b"".join([*found, *(array.tobytes() for array in states)])
 
 
@@ -62,6 +77,70 @@ def test_every_path_any_threads_and_any_batch_give_the_same_bits(
     assert len(alone) == 1
 
 
+@pytest.mark.parametrize("cell", ["rnn", "gru", "gru-before", "lstm", "mingru"])
+@pytest.mark.parametrize("precision", ["float32", "int8", "bf16"])
+@pytest.mark.parametrize(("vocab_size", "orders", "table_rows"), [(7, (2,), 16), (98, (3, 4, 5), 1024)])
+def test_ngrams_add_what_they_add_in_a_scan(
+    path: str, library: native.Library, cell: str, precision: str, vocab_size: int, orders: tuple[int, ...],
+    table_rows: int,
+) -> None:
+    if precision == "bf16" and path != "bf16":
+        pytest.skip("no bf16 on this path")
+    model = with_ngrams(vocab_size, orders, table_rows, cell=cell, hidden_size=100, num_layers=2)
+    for threads in (1, 2):
+        library.set_threads(threads)
+        for rows in (1, 3, 17, 100):
+            for fresh in (True, False):
+                native_bits = stepped(model, precision, rows, fresh=fresh)
+                assert native_bits == stepped(model, precision, rows, fresh=fresh, scan=True)
+
+
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_ngrams_have_the_same_bits_on_every_path_whatever_the_batch(
+    library: native.Library, precision: str
+) -> None:
+    model = with_ngrams(97, (2, 3, 16), 32, cell="gru", hidden_size=150, num_layers=2)
+    found, alone = set(), set()
+    for isa in library.paths():
+        library.set_isa(isa)
+        for threads in (1, 2, 3):
+            library.set_threads(threads)
+            found.add(stepped(model, precision, 20))
+            alone.add(stepped(model, precision, 20, size=1)[-1000:])
+    assert len(found) == 1 and alone == {found.pop()[-1000:]}
+
+
+def test_each_token_kept_finds_another_row(library: native.Library) -> None:
+    model = with_ngrams(11, (2, 4), 1 << 16, hidden_size=8, num_layers=1)
+    packed, found = model.pack(), []
+    for changed in range(-1, 3):
+        states = to_arrays(model.initial_state(1))
+        states[-1][...] = [[3, 5, 7]]
+        if changed >= 0:
+            states[-1][0, changed] = 9
+        logits_CV = np.zeros((1, 11), np.float32)
+        read = stepper(packed, np.array([4], np.int32), states, logits_CV)
+        read.step(0, 1)
+        found.append(logits_CV.tobytes())
+        assert states[-1].tolist()[0][-1] == 5
+        states[0][...] = 0
+        states[-1][...] = [[3, 5, 7]]  # the same again, now that the addresses are kept
+        read.step(0, 1)
+        assert logits_CV.tobytes() == found[0]
+    assert len(set(found)) == 4
+
+
+def test_what_a_state_holds_and_can_be_no_token_counts_as_none(library: native.Library) -> None:
+    model, found = with_ngrams(11, (2, 4), 32, hidden_size=8, num_layers=1), []
+    for make in (stepper, ScanStepper):
+        states = to_arrays(model.initial_state(5))
+        states[-1][...] = [[np.nan] * 3, [np.inf] * 3, [-1e30] * 3, [3e38, 0.5, -0.0], [1.5, 2**31, 9]]
+        logits_CV = np.zeros((5, 11), np.float32)
+        make(model.pack(), np.arange(5, dtype=np.int32), states, logits_CV).step(0, 5)
+        found.append(logits_CV.tobytes() + states[-1].tobytes())
+    assert found[0] == found[1] and states[-1].tolist()[3:] == [[0, 0, 4], [0, 9, 5]]
+
+
 def test_what_does_not_fit_is_refused_before_the_core_sees_it(library: native.Library) -> None:
     packed = LanguageModel(V, None, "gru", hidden_size=10, num_layers=2).pack()
     tokens, logits_CV = np.zeros(3, np.int32), np.zeros((3, V), np.float32)
@@ -76,3 +155,29 @@ def test_what_does_not_fit_is_refused_before_the_core_sees_it(library: native.Li
                   replace(model.layers[1], weight_ih=native.pack(np.zeros((30, 10), np.float32)))):
         with pytest.raises(CoreError, match="in blocks of 30: the step takes"):
             native.stepper(replace(model, layers=(layer, model.layers[1])), tokens, states, logits_CV)
+
+
+def test_ngrams_that_do_not_fit_are_refused_too(library: native.Library) -> None:
+    packed = with_ngrams(V, (2, 4), 32, hidden_size=10, num_layers=2).pack()
+    tokens, logits_CV = np.zeros(3, np.int32), np.zeros((3, V), np.float32)
+    layers, recent = [np.zeros((3, 10), np.float32)] * 2, np.zeros((3, 3), np.float32)
+    read_only = recent.copy()
+    read_only.flags.writeable = False
+    with pytest.raises(CoreError, match="2 arrays of states for 2 layers of gru: give 1 a layer and the n"):
+        native.stepper(described(packed), tokens, layers, logits_CV)
+    for wrong in (recent[:, :2], recent.astype(np.float64), recent.T, recent[:2], read_only):
+        with pytest.raises(CoreError, match="the n-grams' state is"):
+            native.stepper(described(packed), tokens, [*layers, wrong], logits_CV)
+    model, own = described(packed), described(packed).ngrams
+    assert own is not None
+    for changed, message in (({"orders": (4, 2)}, "the orders are"), ({"orders": ()}, "the orders are"),
+                             ({"orders": (1, 2)}, "the orders are"), ({"orders": (2, 2)}, "the orders are"),
+                             ({"rows": 48}, "48 rows: the step takes a power"), ({"rows": 1}, "1 rows"),
+                             ({"rows": 64}, "table_WV is"),
+                             ({"table_WV": own.table_WV[:, :5]}, "table_WV is"),
+                             ({"table_WV": own.table_WV.astype(np.float16)}, "table_WV is")):
+        wrong_model = replace(model, ngrams=replace(own, **changed))
+        with pytest.raises(CoreError, match=message):
+            native.stepper(wrong_model, tokens, [*layers, recent], logits_CV)
+    with pytest.raises(CoreError, match=r"3 arrays of states for 2 layers of gru: give 1 a layer$"):
+        native.stepper(replace(model, ngrams=None), tokens, [*layers, recent], logits_CV)

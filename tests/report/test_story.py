@@ -16,6 +16,8 @@ def test_settings_are_found_wherever_they_stand(config: dict[str, Any]) -> None:
     assert story.get("cores") == 2 and story.get("num_layers") == 2
     assert story.get("nowhere", 7) == 7
     assert story.about == "GRU 2 × 512, 4.14 M parameters"
+    beside = Story("book", {**config, "chosen": {"model": {"ngrams": [2, 3]}}})
+    assert beside.about == "GRU 3 × 512 and n-grams, 4.14 M parameters"
     three = Story("book", {**config, "chosen": {"members": 3}})
     assert three.members == 3 and "3 side by side" in three.about and story.members == 1
 

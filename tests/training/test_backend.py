@@ -6,13 +6,14 @@ import pytest
 from pantoum.config import ModelConfig
 from pantoum.errors import CheckpointError
 from pantoum.network import LanguageModel
+from pantoum.network.ngrams import TABLE
 from pantoum.training.backend import LocalBackend
-from pantoum.training.optimizer import AdamW
+from pantoum.training.optimizer import AdamW, make_optimizer
 
 
-def made(average=0.9, decay=0.1):
-    model = LanguageModel.from_config(ModelConfig("gru", 6, 1, 4), 5, 0)
-    return LocalBackend(model, AdamW(model.parameters, decay), seed=0, average=average)
+def made(average=0.9, decay=0.1, **shape):
+    model = LanguageModel.from_config(ModelConfig("gru", 6, 1, 4, **shape), 5, 0)
+    return LocalBackend(model, make_optimizer("adamw", model.parameters, decay), seed=0, average=average)
 
 
 def steps(backend, count, first=0):
@@ -37,8 +38,9 @@ def test_gradients_change_nothing():
     assert all(np.array_equal(array, before[name]) for name, array in backend.snapshot().items())
 
 
-def test_a_snapshot_brings_everything_back():
-    one, other = made(), made()
+@pytest.mark.parametrize("shape", [{}, {"ngrams": (2, 3), "ngram_rows": 16}], ids=str)
+def test_a_snapshot_brings_everything_back(shape):
+    one, other = made(**shape), made(**shape)
     steps(one, 5)
     kept = one.snapshot()
     steps(one, 3, first=5)
@@ -69,6 +71,42 @@ def test_the_average_follows_the_weights_and_may_be_off():
     weights, averaged = backend.weights(False), backend.weights(True)
     assert 0.0 < max(np.abs(weights[name] - averaged[name]).max() for name in weights) < 0.05
     assert made(average=None).weights(True) is None
+
+
+def test_the_table_goes_into_the_averaged_weights_as_it_is():
+    backend = made(average=0.5, ngrams=(2, 3), ngram_rows=16)
+    steps(backend, 6)
+    weights, averaged = backend.weights(False), backend.weights(True)
+    assert list(averaged) == list(weights) and averaged[TABLE] is weights[TABLE] and weights[TABLE].any()
+    assert not np.array_equal(averaged["head.weight"], weights["head.weight"])
+    kept = backend.snapshot()
+    assert f"weights.{TABLE}" in kept and f"optimizer.squares.{TABLE}" in kept
+    assert f"averaged.{TABLE}" not in kept
+    assert made(average=None, ngrams=(2,)).weights(True) is None
+
+
+@pytest.mark.parametrize("kind", ["adamw", "muon"])
+def test_in_float64_numpy_trains_it_to_the_same_weights(kind):
+    found = []
+    for dtype in (np.float32, np.float64):
+        config = ModelConfig("gru", 6, 1, 4, ngrams=(2, 3), ngram_rows=16)
+        model = LanguageModel.from_config(config, 5, 0, dtype=dtype)
+        optimizer = make_optimizer(kind, model.parameters, 0.1, gates=3)
+        backend = LocalBackend(model, optimizer, seed=0, average=0.9)
+        steps(backend, 3)
+        scale = {"scale." + name: array for name, array in backend.gradient_scale().items()}
+        found.append({**backend.weights(True), **scale})
+        assert all(array.dtype == dtype for array in found[-1].values())
+    for name, array in found[0].items():
+        np.testing.assert_allclose(array, found[1][name], rtol=2e-3, atol=2e-4)
+
+
+def test_the_norm_is_of_all_gradients_together():
+    backend = made(ngrams=(2, 3), ngram_rows=16)
+    result = steps(backend, 3)
+    squares = sum(float(np.square(getattr(found, "values_UV", found), dtype=np.float64).sum())
+                  for found in backend._gradients.values())
+    assert result.gradient_norm == pytest.approx(squares**0.5, rel=1e-5)
 
 
 def test_decay_pulls_on_matrices_only():

@@ -34,10 +34,32 @@ def test_a_text_of_known_symbols_is_said_to_be_one(run, source, text):
 @pytest.mark.parametrize(("settings", "what"), [
     ({"hidden_size": 99}, "hidden_size is 99: must be 12"), ({"cell": "lstm"}, "cell is 'lstm': must be gru"),
     ({"tokens": "bytes"}, "tokens is 'bytes': must be characters"), ({"norm": "layer"}, "norm is 'layer'"),
+    ({"ngrams": "2,3"}, r"ngrams is \(2, 3\): must be None"),
+    ({"ngram_rows": 64}, "ngram_rows is 64: must be None"),
 ])
 def test_a_shape_that_contradicts_the_models_is_refused(run, source, settings, what):
     with pytest.raises(SettingError, match=what):
         run("tuned", steps=1, from_=str(source.model), **settings)
+
+
+def test_n_grams_go_on_from_the_models(run):
+    first = run("first", steps=8, ngrams="2,3", ngram_rows=64)
+    own = {"from_": str(first.model), "steps": 2, "learning_rate": 1e-6}
+    for asked in ({}, {"ngrams": (2, 3)}, {"ngram_rows": 64}):
+        tuned = run("tuned" + "".join(asked), **own, **asked)
+        before, after = (model_file.read(each.model).parameters["ngrams.weight"] for each in (first, tuned))
+        assert before.any() and np.allclose(before, after, atol=1e-4)
+    for asked, what in (({"ngrams": None}, r"None: must be \(2, 3\)"),
+                        ({"ngram_rows": 32}, "32: must be 64")):
+        with pytest.raises(SettingError, match=what + ", as in the model of from"):
+            run("other", **own, **asked)
+
+
+def test_rows_of_n_grams_that_were_not_chosen_are_said_to_say_nothing(run):
+    asked = {"steps": 4, "ngram_rows": 64}
+    notes = run("run", **asked, stop_after=2).notes
+    assert "--ngram-rows says nothing here: no n-grams were chosen (--ngrams 2,3,4 chooses them)" in notes
+    assert run("run", resume=True, **asked).finished
 
 
 def test_a_run_begun_from_a_model_resumes_without_it(run, source, tmp_path):

@@ -1,6 +1,7 @@
 """Models trained side by side: each as if alone, kept as one, resumed to the bit."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,9 @@ from pantoum import load
 from pantoum.about.file import inspect
 from pantoum.config import ModelConfig
 from pantoum.errors import CheckpointError, SettingError
-from pantoum.formats import model_file
+from pantoum.formats import checkpoint, model_file
 from pantoum.network import LanguageModel
+from pantoum.network.ngrams import TABLE
 from pantoum.training.backend import LocalBackend
 from pantoum.training.ensemble import EnsembleBackend
 from pantoum.training.optimizer import make_optimizer
@@ -18,8 +20,11 @@ from pantoum.training.optimizer import make_optimizer
 CONFIG, V = ModelConfig("gru", 7, 2, 5), 9
 
 
-def member(seed):
-    model = LanguageModel.from_config(CONFIG, V, seed)
+NGRAMS = replace(CONFIG, ngrams=(2, 3), ngram_rows=32)
+
+
+def member(seed, config=CONFIG):
+    model = LanguageModel.from_config(config, V, seed)
     return LocalBackend(model, make_optimizer("adamw", model.parameters, 0.01), seed=seed, average=0.9)
 
 
@@ -49,12 +54,13 @@ def test_each_member_learns_as_if_it_were_alone():
             assert np.array_equal(array, other.weights(averaged=False)[name])
 
 
-def test_a_snapshot_puts_all_members_back_to_the_bit():
-    backend = EnsembleBackend([member(1), member(2)])
+@pytest.mark.parametrize("config", [CONFIG, NGRAMS])
+def test_a_snapshot_puts_all_members_back_to_the_bit(config):
+    backend = EnsembleBackend([member(1, config), member(2, config)])
     _, state = trained(backend, 3)
     kept = backend.snapshot()
     trained(backend, 2, state, first=3)
-    other = EnsembleBackend([member(8), member(9)])
+    other = EnsembleBackend([member(8, config), member(9, config)])
     other.restore(kept)
     trained(other, 2, state, first=3)
     for averaged in (False, True):
@@ -83,6 +89,21 @@ def test_a_run_keeps_its_members_as_one_model_and_resumes_to_the_bit(run, tmp_pa
     assert "1 x 36 gru, embedding 18, 3 models side by side" in str(inspect(whole.model))
     assert kept.card["parameters"] == 3 * run("one", steps=1).parameters
     assert load(whole.model).evaluate(str(tmp_path / "story.txt")).tokens > 10_000
+
+
+def test_members_with_n_grams_are_kept_as_one_with_the_mean_of_their_tables(run, tmp_path):
+    settings = {"steps": 12, "members": 2, "ngrams": "2,3", "ngram_rows": 64}
+    whole = run("whole", **settings)
+    run("cut", **settings, stop_after=5)
+    again = run("cut", resume=True)
+    assert whole.model.read_bytes() == again.model.read_bytes()
+    kept = model_file.read(whole.model)
+    assert (kept.config["hidden_size"], kept.config["ngrams"], kept.config["ngram_rows"]) == (24, [2, 3], 64)
+    newest = checkpoint.newest(tmp_path / "whole").arrays
+    tables = [newest[f"member{place}.weights.{TABLE}"] for place in (0, 1)]
+    assert not np.array_equal(*tables) and kept.parameters[TABLE].shape == tables[0].shape
+    np.testing.assert_allclose(kept.parameters[TABLE], np.mean(tables, axis=0), atol=1e-7)
+    assert load(whole.model).evaluate(str(tmp_path / "story.txt"), adapt=True).tokens > 10_000
 
 
 def test_what_cannot_be_joined_is_refused_before_training(run):

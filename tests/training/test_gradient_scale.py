@@ -7,6 +7,7 @@ from pantoum.config import ModelConfig
 from pantoum.formats import model_file
 from pantoum.formats.model_file import SCALE
 from pantoum.network import LanguageModel
+from pantoum.network.ngrams import RowGradient
 from pantoum.training import gradient_scale
 from pantoum.training.backend import LocalBackend
 from pantoum.training.gradient_scale import EVERY, GradientScale
@@ -39,6 +40,20 @@ def test_every_few_updates_count_and_the_first_ones_are_forgotten(monkeypatch):
     for steps in range(EVERY, 100 * EVERY):
         scale.updated(gradients(1.0), steps, 1, 1.0)
     assert np.allclose(scale.roots()["vector"], [1.0, 2.0], rtol=1e-3)
+
+
+def test_a_gradient_of_few_rows_counts_as_if_it_were_whole():
+    table = {"table": np.zeros((9, 4), np.float32)}
+    sparse, dense, draw = GradientScale(table), GradientScale(table), np.random.default_rng(3)
+    for steps in range(0, 12 * EVERY, EVERY):
+        rows_U = np.sort(draw.permutation(9)[: 1 + steps % 5])
+        values_UV = draw.standard_normal((len(rows_U), 4)).astype(np.float32)
+        whole_RV = np.zeros((9, 4), np.float32)
+        whole_RV[rows_U] = values_UV
+        sparse.updated({"table": RowGradient(rows_U, values_UV)}, steps, targets=50, factor=0.5)
+        dense.updated({"table": whole_RV}, steps, targets=50, factor=0.5)
+    assert sparse.roots()["table"].any()
+    np.testing.assert_allclose(sparse.roots()["table"], dense.roots()["table"], rtol=1e-5)
 
 
 @pytest.mark.parametrize("embedding_size", [4, None])

@@ -7,7 +7,16 @@ from pantoum.config import ModelConfig
 from pantoum.errors import SettingError
 from pantoum.kernels.reference.muon import orthogonal
 from pantoum.network import LanguageModel
-from pantoum.training.optimizer import MUON_RATE, AdamW, Muon, make_optimizer
+from pantoum.network.ngrams import TABLE, RowGradient
+from pantoum.training.optimizer import (
+    MUON_RATE,
+    TABLE_KEEP,
+    TABLE_RATE,
+    AdamW,
+    Muon,
+    WithTable,
+    make_optimizer,
+)
 
 
 def made(**shape):
@@ -68,3 +77,45 @@ def test_other_names_are_refused():
     with pytest.raises(SettingError, match="optimizer is 'sgd': must be one of adamw, muon"):
         make_optimizer("sgd", made().parameters, 0.0)
     assert isinstance(make_optimizer("muon", made().parameters, 0.0, gates=3), Muon)
+
+
+def rows_of(model, *rows):
+    values_UV = np.random.default_rng(len(rows)).standard_normal((len(rows), 5)).astype(np.float32)
+    return {**gradients_of(model), TABLE: RowGradient(np.array(rows), values_UV)}
+
+
+@pytest.mark.parametrize("kind", ["adamw", "muon"])
+def test_of_the_table_only_the_rows_in_use_move_and_all_else_as_without_it(kind):
+    model, twin = made(ngrams=(2, 3), ngram_rows=16), made()
+    optimizer = make_optimizer(kind, model.parameters, 0.1, gates=3)
+    alone = make_optimizer(kind, twin.parameters, 0.1, gates=3)
+    assert isinstance(optimizer, WithTable)
+    model.parameters[TABLE][...] = 1.0  # what is not in use does not even decay
+    expected, squares = np.ones((32, 5)), np.zeros((32, 5))
+    for rows in ((3, 5, 20), (5,), (0, 5, 31)):
+        gradients = rows_of(model, *rows)
+        optimizer.step(gradients, 0.01, 0.5)
+        alone.step(gradients_of(twin), 0.01, 0.5)
+        own = 0.5 * gradients[TABLE].values_UV.astype(np.float64)
+        squares[list(rows)] = TABLE_KEEP * squares[list(rows)] + (1 - TABLE_KEEP) * own**2
+        expected[list(rows)] -= TABLE_RATE * 0.01 * own / np.sqrt(squares[list(rows)])
+    assert optimizer.steps == alone.steps == 3
+    for name, array in twin.parameters.items():
+        assert np.array_equal(model.parameters[name], array), name
+    np.testing.assert_allclose(model.parameters[TABLE], expected, rtol=1e-4)
+    assert set(np.flatnonzero((model.parameters[TABLE] != 1).any(axis=1))) == {0, 3, 5, 20, 31}
+
+
+@pytest.mark.parametrize("kind", ["adamw", "muon"])
+def test_the_tables_squares_can_be_kept(kind):
+    one, other = made(ngrams=(2,), ngram_rows=16), made(ngrams=(2,), ngram_rows=16)
+    first, second = (make_optimizer(kind, model.parameters, 0.1, gates=3) for model in (one, other))
+    first.step(rows_of(one, 2, 7), 0.01, 1.0)
+    assert set(first.arrays()) == set(second.arrays()) and f"squares.{TABLE}" in first.arrays()
+    for name, array in second.arrays().items():
+        array[...] = first.arrays()[name]
+    other.parameters.update(one.parameters)
+    second.steps = first.steps
+    for optimizer, model in ((first, one), (second, other)):
+        optimizer.step(rows_of(model, 2, 3, 9), 0.02, 1.0)
+    assert all(np.array_equal(array, other.parameters[name]) for name, array in one.parameters.items())

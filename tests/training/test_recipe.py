@@ -97,6 +97,21 @@ def test_what_is_read_often_is_dropped_more():
     assert all(dropout.kind == "variational" for dropout in found[1:])
 
 
+def test_n_grams_stand_beside_the_network_where_a_text_is_long_for_its_time():
+    works, a_minute = 5_000_000, 1.4e13
+
+    def chosen(tokens=works, vocab_size=98, operations=a_minute, **asked):
+        return choose(TrainSettings(minutes=1, **asked), Outlook(tokens, vocab_size, operations=operations))
+    beside = chosen().model
+    assert beside.ngrams and len(beside.ngrams) * beside.ngram_rows * 98 <= 1.2e7
+    assert chosen(vocab_size=256).model.ngram_rows < beside.ngram_rows
+    assert chosen(vocab_size=20_000).model.ngrams == chosen(tokens=100_000).model.ngrams == ()
+    assert chosen(ngrams=None).model.ngrams == ()
+    given = chosen(tokens=100_000, ngrams="2,7", ngram_rows=64).model
+    assert (given.ngrams, given.ngram_rows) == ((2, 7), 64)
+    assert choose(TrainSettings(steps=500), MEGABYTE).model.ngrams == ()
+
+
 def test_small_texts_get_small_batches():
     tiny = choose(TrainSettings(steps=9), Outlook(500, 30, steps=9))
     assert tiny.batch_size * tiny.seq_len * 7 <= 500
@@ -130,4 +145,4 @@ def test_goes_through_json_and_has_its_reasons():
     recipe = choose(TrainSettings(), Outlook(10**6, 65, operations=1e13))
     again = Recipe.from_spec(json.loads(json.dumps(recipe.spec())))
     assert again == dataclasses.replace(recipe, reasons=())
-    assert any("multiply-adds" in reason for reason in recipe.reasons) and len(recipe.reasons) == 6
+    assert any("multiply-adds" in reason for reason in recipe.reasons) and len(recipe.reasons) == 7

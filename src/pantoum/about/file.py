@@ -20,6 +20,7 @@ from pantoum.inference.evaluate import Evaluation
 from pantoum.inference.loaded_model import MODEL_NAME
 from pantoum.inference.precision import number, shape_of
 from pantoum.network.ensemble import members_of
+from pantoum.network.ngrams import TABLE
 from pantoum.report.escape import visible
 from pantoum.report.history import History
 from pantoum.report.sparkline import sparkline
@@ -110,6 +111,7 @@ def _model(path: Path) -> Info:
     rows = [
         ("shape", _shape(shape) + (f", {members} models side by side" if members > 1 else "")),
         ("parameters", f"{parameters:,} in {precision} ({size(path.stat().st_size)})"),
+        *_ngrams(shape, found.parameters),
         ("tokens", _kind(found.tokenizer)),
         ("sha256", found.sha256),
         *_card(card),
@@ -122,6 +124,15 @@ def _shape(shape: ModelConfig) -> str:
     options = [name for name in ("tied", "residual") if getattr(shape, name)]
     options += [f"{shape.norm} norm"] if shape.norm else []
     return ", ".join([f"{shape.num_layers} x {shape.hidden_size} {shape.cell}", inputs, *options])
+
+
+def _ngrams(shape: ModelConfig, parameters: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The table beside the network, and how many of the parameters are its."""
+    if TABLE not in parameters:
+        return []
+    orders = ", ".join(map(str, shape.ngrams))
+    return [("n-grams", f"of {orders} tokens, {shape.ngram_rows:,} rows each: "
+             f"{parameters[TABLE].size:,} of the parameters")]
 
 
 def _kind(tokenizer: Mapping[str, Any]) -> str:

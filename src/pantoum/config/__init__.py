@@ -10,7 +10,7 @@ over ``rules``. Names are imported from here.
 
 from __future__ import annotations
 
-from pantoum.config.model import CELLS, NORMS, DropoutConfig, ModelConfig
+from pantoum.config.model import CELLS, NORMS, DropoutConfig, ModelConfig, parse_orders
 from pantoum.config.rules import AUTO, number, one_of, require, whole
 from pantoum.config.score import UNITS, Alert, ScoreConfig
 from pantoum.config.train import DOCUMENTS, OPTIMIZERS, SCHEDULES, TOKENS_RULE, TrainSettings
@@ -35,6 +35,7 @@ __all__ = [
     "TrainSettings",
     "number",
     "one_of",
+    "parse_orders",
     "require",
     "whole",
 ]

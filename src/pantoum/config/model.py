@@ -8,10 +8,12 @@ from typing import Any
 from pantoum.config.rules import number, one_of, require, whole
 from pantoum.errors import SettingError
 
-__all__ = ["CELLS", "NORMS", "DropoutConfig", "ModelConfig"]
+__all__ = ["CELLS", "NORMS", "DropoutConfig", "ModelConfig", "check_ngrams", "check_table", "parse_orders"]
 
 CELLS = ("rnn", "gru", "gru-before", "lstm", "mingru")
 NORMS = ("layer",)
+MOST_IN_TABLE = 1 << 28
+"""Numbers in the table of n-grams, of all orders."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,38 @@ class DropoutConfig:
         return f"{prefix}inputs={self.inputs:g},between={self.between:g},outputs={self.outputs:g}"
 
 
+def check_ngrams(orders: tuple[int, ...], rows: Any) -> None:
+    """Refuse orders of n-grams, or sizes of their tables, that there cannot be."""
+    for order in orders:
+        whole(order, "ngrams", least=2, most=16)
+    require(list(orders) == sorted(set(orders)), "ngrams", list(orders), "must be different orders, the "
+            "lowest first", "give for example --ngrams 2,3,4")
+    whole(rows, "ngram_rows", least=16, most=1 << 24)
+    require(rows & (rows - 1) == 0, "ngram_rows", rows, "must be a power of two", "give 16384 or 65536")
+
+
+def check_table(orders: tuple[int, ...], rows: int, vocab_size: int) -> None:
+    """Refuse a table that no text would fill and few machines hold: each row has a number for each symbol."""
+    numbers = len(orders) * rows * vocab_size
+    require(numbers <= MOST_IN_TABLE, "ngrams", list(orders),
+            f"must make a table of at most {MOST_IN_TABLE:,} numbers (1 GiB), but {len(orders)} x {rows:,} "
+            f"rows of {vocab_size:,} symbols are {numbers:,}", "give fewer --ngram-rows, or --ngrams none")
+
+
+def parse_orders(given: Any) -> tuple[int, ...]:
+    """Orders of n-grams as people give them: ``"2,3,4"``, one number, or several; of none, ()."""
+    orders = given
+    if isinstance(given, str):
+        try:
+            orders = tuple(int(part) for part in given.split(","))
+        except ValueError:
+            raise SettingError("ngrams", given, "must be whole numbers with commas between them",
+                               "give for example --ngrams 2,3,4") from None
+    orders = tuple(orders) if isinstance(orders, (tuple, list)) else (orders,)
+    check_ngrams(orders, 16)
+    return orders
+
+
 @dataclass(frozen=True)
 class ModelConfig:
     """The shape of a language model: all that is needed to build it, but for the vocabulary's size."""
@@ -90,6 +124,10 @@ class ModelConfig:
     """``layer``: layer normalisation of each layer's output (Ba et al. 2016); ``None``: off."""
     dropout: DropoutConfig = field(default_factory=DropoutConfig)
     """What is dropped in training."""
+    ngrams: tuple[int, ...] = ()
+    """Orders of the n-grams whose own logits are added to the head's (``network.ngrams``); none: ()."""
+    ngram_rows: int = 16_384
+    """Rows of the table of each order, a power of two."""
 
     def __post_init__(self) -> None:
         one_of(self.cell, "cell", CELLS)
@@ -101,11 +139,15 @@ class ModelConfig:
             one_of(self.norm, "norm", NORMS)
         require(not self.tied or self.embedding_size is not None, "tied", self.tied,
                 "needs an embedding", "give embedding_size a number")
+        object.__setattr__(self, "ngrams", parse_orders(self.ngrams))
+        check_ngrams(self.ngrams, self.ngram_rows)
 
     def spec(self) -> dict[str, Any]:
         """A plain dict, as written into files; ``from_spec`` reads it back."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "dropout"}
-        return {**plain, "dropout": self.dropout.spell()}
+        plain = {f.name: getattr(self, f.name) for f in fields(self)
+                 if f.name not in ("dropout", "ngrams", "ngram_rows")}
+        ngrams = {"ngrams": list(self.ngrams), "ngram_rows": self.ngram_rows} if self.ngrams else {}
+        return {**plain, "dropout": self.dropout.spell(), **ngrams}
 
     @staticmethod
     def from_spec(spec: dict[str, Any]) -> ModelConfig:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from pantoum.config.model import CELLS, NORMS, DropoutConfig
+from pantoum.config.model import CELLS, NORMS, DropoutConfig, check_ngrams, parse_orders
 from pantoum.config.rules import AUTO, Auto, number, one_of, option, require, whole
 
 __all__ = ["DOCUMENTS", "OPTIMIZERS", "PRECISIONS", "SCHEDULES", "TOKENS_RULE", "TrainSettings"]
@@ -66,7 +66,13 @@ class TrainSettings:
     dropout: str | float = option(AUTO, "rate, or variational:RATE, or inputs=R,between=R,outputs=R",
                                   group="model", metavar="SPEC")
     """What is dropped in training."""
-
+    ngrams: str | tuple[int, ...] | None = option(
+        AUTO, "add logits of n-grams of these orders, say 2,3,4; none: off", group="model", metavar="N,N",
+        off=True)
+    """Orders of the n-grams whose own logits are added, as text or numbers, kept as numbers; none: off."""
+    ngram_rows: int | Auto = option(AUTO, "rows of the table of each order, a power of two", group="model",
+                                    metavar="R")
+    """Rows of the table of each order of n-grams, a power of two."""
     members: int | Auto = option(AUTO, "models trained side by side and kept as one, their mean",
                                  group="model", metavar="K")
     """Models trained side by side and kept as one, their mean; 1 where no clock counts."""
@@ -146,6 +152,12 @@ class TrainSettings:
             one_of(self.norm, "norm", NORMS)
         if self.dropout != AUTO:
             DropoutConfig.parse(self.dropout)
+        if self.ngrams not in (AUTO, None):
+            object.__setattr__(self, "ngrams", parse_orders(self.ngrams) or None)
+        if self.ngram_rows != AUTO:
+            check_ngrams((), self.ngram_rows)
+            require(self.ngrams is not None, "ngram_rows", self.ngram_rows, "needs n-grams",
+                    "give --ngrams as well, or leave it out")
         if self.members != AUTO:
             whole(self.members, "members", most=64)
         require(not (self.tied and self.embedding_size is None), "tied", True, "needs an embedding",

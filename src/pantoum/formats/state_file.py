@@ -3,7 +3,7 @@
     at        bytes   what
     0         8       b"PANTOUMS"
     8         2       version, 1
-    10        2       n, the number of arrays (a layer has one, an LSTM layer two: h, c)
+    10        2       n, the number of arrays (a layer has one, an LSTM layer two: h, c; last the n-grams')
     12        4       the last token, not fed yet; 0xFFFFFFFF: none
     16        8       tokens seen
     24        32      SHA-256 of the model file; zeros: a model that was never written
@@ -13,7 +13,8 @@
     72 + 4 n  4 each  the arrays, float32, one after the other
     the end   32      SHA-256 of everything before it
 
-All numbers are little-endian. A 3 x 512 GRU takes 6,260 bytes. No sampling settings and no text are in it.
+All numbers are little-endian. A 3 x 512 GRU takes 6,260 bytes. No sampling settings and no text are in it,
+but the last few tokens where the model has n-grams.
 Whether the state belongs to a model is checked by whoever uses it.
 """
 
@@ -49,7 +50,7 @@ class StateRecord:
     """What a state file holds."""
 
     layers: list[NDArray[np.float32]]
-    """The layers' states of one stream, each flat: ``[H]``."""
+    """The layers' states of one stream, each flat: ``[H]``; last the n-grams', ``[K]``."""
     last_token: int | None
     """The token that was seen last and not fed yet; ``None`` before the first."""
     tokens_seen: int

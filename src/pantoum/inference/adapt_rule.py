@@ -6,10 +6,11 @@
     back  = decay * size               and is pulled back to where training left it the faster
 
 ``size`` is what training found for each row (the root mean square of its gradient for the loss of one token)
-over the mean of that over all weights. The gradient is that of a chunk's mean loss, over the same mean, so
-that one rate serves models of any sharpness; a chunk that is cut short counts for the part that it is. A
-gradient far beyond what training ever saw is scaled down, and one that is not finite is passed over, so no
-text can throw the weights away; ``decay`` bounds how far they can go in all.
+over the mean of that over all weights of the network; the n-grams' table, most of whose rows are hardly ever
+used, has no say in it, and of it only the rows in use move. The gradient is that of a chunk's mean loss, over
+the same mean, so that one rate serves models of any sharpness; a chunk that is cut short counts for the part
+that it is. A gradient far beyond what training ever saw is scaled down, and one that is not finite is passed
+over, so no text can throw the weights away; ``decay`` bounds how far they can go in all.
 
 Models kept side by side as one (``network.ensemble``) adapt each for itself: zeros beside their blocks stay.
 
@@ -31,6 +32,7 @@ from pantoum.errors import ModelFileError
 from pantoum.formats.model_file import SCALE
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.network.ensemble import blocks, members_of
+from pantoum.network.ngrams import TABLE, RowGradient
 
 __all__ = ["SETTINGS", "Rule", "Settings"]
 
@@ -69,8 +71,9 @@ class Rule:
         self._blocks = blocks(model.network.config, self._trained, members)
         columns = {name: array.size // len(array) // (members if name in self._blocks else 1)
                    for name, array in self._trained.items()}
-        total = sum(float(r_R.sum(dtype=np.float64)) * columns[name] for name, r_R in roots.items())
-        mean = total / sum(len(self._trained[name]) * count for name, count in columns.items())
+        network = {name: count for name, count in columns.items() if name != TABLE}
+        total = sum(float(roots[name].sum(dtype=np.float64)) * count for name, count in network.items())
+        mean = total / sum(len(roots[name]) * count for name, count in network.items())
         if not 0.0 < mean < math.inf:
             raise ModelFileError(f"{_named(model)}: the size of its gradients is {mean:g}, it must be above "
                                  "0; --adapt needs a model that was trained")
@@ -84,16 +87,25 @@ class Rule:
             self._speeds[name] = speeds_R.astype(np.float32)
             self._backs[name] = np.minimum(settings.decay * sizes_R, 1.0).astype(np.float32)
 
-    def step(self, weights: Mapping[str, Array], gradients: Mapping[str, Array], targets: int) -> bool:
+    def step(self, weights: Mapping[str, Array], gradients: Mapping[str, Any], targets: int) -> bool:
         """Take one step, in place, along the gradients of the mean loss of so many targets."""
         for name, block in self._blocks.items():
             gradients[name][...] *= block
-        norm = self._kernels.global_norm(gradients.values())
+        norm = self._kernels.global_norm(
+            found.values_UV if isinstance(found, RowGradient) else found for found in gradients.values())
         if not math.isfinite(norm):
             return False
         most = self._settings.clip * self._usual_norm / math.sqrt(targets)
         factor = np.float32(targets / self._settings.chunk * min(1.0, most / max(norm, 1e-30)))
         for name, speeds_R in self._speeds.items():
+            found = gradients[name]
+            if isinstance(found, RowGradient):
+                used_U = found.rows_U
+                moved_UV = weights[name][used_U]
+                self._kernels.adapt(moved_UV, found.values_UV, self._trained[name][used_U],
+                                    speeds_R[used_U] * factor, self._backs[name][used_U])
+                weights[name][used_U] = moved_UV
+                continue
             rows = len(speeds_R), -1
             self._kernels.adapt(weights[name].reshape(rows), gradients[name].reshape(rows),
                                 self._trained[name].reshape(rows), speeds_R * factor, self._backs[name])

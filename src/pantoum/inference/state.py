@@ -2,8 +2,9 @@
 
 A ``State`` never changes. It holds the layers' states, the last token (which the network has not read yet),
 how many tokens were seen, and the bytes of a character that is not complete. No sampling settings are in
-it, and no text. Its bytes (``formats.state_file``) have one size for a given model and carry the model's
-hash: another model's state is refused when a session begins with it.
+it, and no text but the few tokens that a model with n-grams keeps. Its bytes (``formats.state_file``) have
+one size for a given model and carry the model's hash: another model's state is refused when a session begins
+with it.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class State:
     """Where a session stands. Compare with ``==``; write with ``write`` or ``bytes(state)``."""
 
     layers: tuple[NDArray[np.float32], ...]
-    """Each layer's state of one stream, as arrays ``[1, H]`` (an LSTM's are two)."""
+    """Each layer's state of one stream, as arrays ``[1, H]`` (an LSTM's are two); last the n-grams'
+    ``[1, K]``."""
     last_token: int | None
     """The token that was seen last and is read by the network next; ``None`` before the first."""
     tokens_seen: int

@@ -6,7 +6,7 @@ A safetensors file whose names are those of
 
 so that ``load_state_dict`` takes it as it is (docs/formats.md has the lines). One-hot inputs become an
 embedding that is the identity; a tied head is written out, its projection multiplied in. What PyTorch's
-modules cannot compute is refused: another cell, normalisation, residuals.
+modules cannot compute is refused: another cell, normalisation, residuals, n-grams.
 
 Shapes: V symbols, E embedding, H units.
 """
@@ -76,5 +76,7 @@ def _require(shape: ModelConfig, vocab_size: int) -> None:
         refuse(f"the cell {shape.cell}", "torch.nn has GRU with its reset after the product, LSTM and RNN")
     if shape.norm or shape.residual:
         refuse("normalisation" if shape.norm else "residuals", "torch.nn has nothing between its layers")
+    if shape.ngrams:
+        refuse("n-grams", "torch.nn has no table of them; --ngrams none trains without")
     if shape.embedding_size is None and vocab_size > MOST_IDENTITY:
         refuse(f"one-hot inputs of {vocab_size:,} symbols", "the identity would be too large")

@@ -146,6 +146,14 @@ class Kernels(Protocol):
         """For each symbol the sum of its rows, [V,G]."""
         ...
 
+    def lookup_sum(self, table_RV: Array, rows_NO: Array) -> Array:
+        """The sum of O rows of a table for each token, [N,V]; the rows are within range."""
+        ...
+
+    def lookup_sum_gradient(self, d_NV: Array, rows_NO: Array) -> tuple[Array, Array]:
+        """(the numbers of the rows that are used [U], ascending, and for each the sum of its d [U,V])."""
+        ...
+
     def layer_norm(self, x_NH: Array, weight_H: Array, bias_H: Array, workspace: Workspace | None = None,
                    ) -> tuple[Array, Any]:
         """(normalised rows [N,H], tape)."""
@@ -168,14 +176,16 @@ class Kernels(Protocol):
         ...
 
     def cross_entropy(self, hidden_NH: Array, weight: PackedMatrix, bias_V: Array, targets_N: Array,
-                      workspace: Workspace | None = None) -> tuple[Array, Array]:
-        """(nats [N], predictions [N])."""
+                      workspace: Workspace | None = None, given_NV: Array | None = None,
+                      ) -> tuple[Array, Array]:
+        """(nats [N], predictions [N]); logits that are given are added."""
         ...
 
     def cross_entropy_gradient(self, hidden_NH: Array, weight: PackedMatrix, bias_V: Array,
                                targets_N: Array, workspace: Workspace | None = None,
-                               ) -> tuple[Array, Array, Array, Array, Array]:
-        """(nats [N], predictions [N], d_hidden [N,H], d_weight [V,H], d_bias [V]) of the mean loss."""
+                               given_NV: Array | None = None) -> tuple[Array, Array, Array, Array, Array]:
+        """(nats [N], predictions [N], d_hidden [N,H], d_weight [V,H], d_bias [V]) of the mean loss. Logits
+        that are given are added, and become their gradient."""
         ...
 
     def global_norm(self, gradients: Iterable[Array]) -> float:
@@ -194,6 +204,11 @@ class Kernels(Protocol):
              precision: str = "float32") -> None:
         """One Muon step in place, over matrices of so many gates each; their blocks are made orthogonal each
         on its own, by products of this precision."""
+        ...
+
+    def rms_rows(self, table_RV: Array, rows_U: Array, gradient_UV: Array, squares_RV: Array, *,
+                 rate: float, keep: float, epsilon: float, factor: float = 1.0) -> None:
+        """One step of RMSProp in place, of these rows alone; the gradient counts times ``factor``."""
         ...
 
     def average(self, averaged: Array, parameter: Array, decay: float) -> None:

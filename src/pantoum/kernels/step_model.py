@@ -3,7 +3,7 @@
 ``network.stepper`` describes a packed model so; a backend that has a stepper reads the description once and
 keeps what it needs of it.
 
-Shapes: V symbols, E embedding, H units, G gate rows.
+Shapes: V symbols, E embedding, H units, G gate rows, W rows of the n-grams' table.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-__all__ = ["StepLayer", "StepModel"]
+__all__ = ["StepLayer", "StepModel", "StepNgrams"]
 
 Array = npt.NDArray[Any]
 
@@ -35,6 +35,17 @@ class StepLayer:
 
 
 @dataclass(frozen=True)
+class StepNgrams:
+    """N-grams beside the network (``network.ngrams``), whose state is the last array of the states."""
+
+    table_WV: Array
+    """The table of each order after the one before."""
+    orders: tuple[int, ...]
+    rows: int
+    """Of each order's table."""
+
+
+@dataclass(frozen=True)
 class StepModel:
     """The whole model."""
 
@@ -48,3 +59,4 @@ class StepModel:
     head: Any
     head_bias_V: Array
     projection: Any
+    ngrams: StepNgrams | None = None

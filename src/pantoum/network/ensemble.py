@@ -3,8 +3,8 @@
 The mean of logits is, up to a constant, the logarithm of the geometric mean of the models' probabilities: an
 ensemble (Hansen and Salamon 1990). Side by side, K models of H units are one ordinary model of K * H units:
 input vectors one after the other, maps block by block on the diagonal of each gate, heads side by side and
-divided by K. So whoever reads, writes, adapts or exports a model needs to know nothing of it; what it costs
-are the zeros beside the blocks.
+divided by K, and of their n-grams' tables the mean. So whoever reads, writes, adapts or exports a model needs
+to know nothing of it; what it costs are the zeros beside the blocks.
 
 Where layers look across their units (normalisation), where the head shares the embedding's weights or
 one-hot inputs are added to outputs, there is no such model.
@@ -23,6 +23,7 @@ import numpy as np
 from pantoum.config import ModelConfig
 from pantoum.errors import SettingError
 from pantoum.kernels import Array
+from pantoum.network.ngrams import TABLE
 
 __all__ = ["blocks", "join", "join_scales", "joined_config", "joins", "members_of"]
 
@@ -52,7 +53,7 @@ def join(config: ModelConfig, parts: Sequence[Mapping[str, Array]]) -> dict[str,
             found[name] = np.concatenate(arrays, axis=1)
         elif name == "head.weight":
             found[name] = np.concatenate(arrays, axis=1) / arrays[0].dtype.type(count)
-        elif name == "head.bias":
+        elif name in ("head.bias", TABLE):
             found[name] = np.mean(arrays, axis=0, dtype=arrays[0].dtype)
         else:
             one_hot = name == "stack.0.weight_ih" and config.embedding_size is None
@@ -90,7 +91,7 @@ def join_scales(config: ModelConfig, parts: Sequence[Mapping[str, Array]]) -> di
     count, found = len(parts), {}
     for name in parts[0]:
         rows = [part[name] / part[name].dtype.type(count) for part in parts]
-        shared = name in ("embedding.weight", "head.weight", "head.bias")
+        shared = name in ("embedding.weight", "head.weight", "head.bias", TABLE)
         found[name] = (np.mean(rows, axis=0, dtype=rows[0].dtype) if shared else
                        _blocks(rows, config.hidden_size, False))
     return found

@@ -62,23 +62,27 @@ class PackedHead:
         if self.projection is not None:
             self.projection.refresh()
 
-    def logits(self, hidden_NH: Array) -> Array:
-        """[N,V], all of them."""
-        return self.kernels.linear(self._projected(hidden_NH), self.weight, self.bias_V)
+    def logits(self, hidden_NH: Array, given_NV: Array | None = None) -> Array:
+        """[N,V], all of them. To them is added what is given beside."""
+        logits_NV = self.kernels.linear(self._projected(hidden_NH), self.weight, self.bias_V)
+        if given_NV is not None:
+            logits_NV += given_NV
+        return logits_NV
 
     def losses(self, hidden_NH: Array, targets_N: Array, workspace: Workspace | None = None,
-               ) -> tuple[Array, Array]:
+               given_NV: Array | None = None) -> tuple[Array, Array]:
         """(nats [N] of the targets, predictions [N])."""
         return self.kernels.cross_entropy(self._projected(hidden_NH), self.weight, self.bias_V, targets_N,
-                                          workspace)
+                                          workspace, given_NV)
 
     def gradients(self, hidden_NH: Array, targets_N: Array, workspace: Workspace,
-                  ) -> tuple[Array, Array, Array, dict[str, Array]]:
+                  given_NV: Array | None = None) -> tuple[Array, Array, Array, dict[str, Array]]:
         """(nats [N], predictions [N], d_hidden [N,H], gradients), the last two of the mean loss; the weight's
-        gradient has the name ``weight`` also where it is the embedding's."""
+        gradient has the name ``weight`` also where it is the embedding's. What is given beside the logits
+        becomes their gradient."""
         projected = self._projected(hidden_NH)
         nats_N, predictions_N, d_NE, d_weight, d_bias = self.kernels.cross_entropy_gradient(
-            projected, self.weight, self.bias_V, targets_N, workspace)
+            projected, self.weight, self.bias_V, targets_N, workspace, given_NV)
         gradients = {"weight": d_weight, "bias": d_bias}
         if self.projection is None:
             return nats_N, predictions_N, d_NE, gradients

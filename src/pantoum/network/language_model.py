@@ -1,4 +1,5 @@
 """The language model: tokens -> embedding -> stack -> head -> losses, and the gradient of all of it.
+Beside the stack there may be n-grams (``ngrams``), whose logits are added to the head's.
 
 One implementation serves training, generation, scoring and adapting. The state goes in as an argument and
 comes out as a result. ``gradients`` is the forward and the backward pass of one batch; reading without
@@ -23,6 +24,7 @@ from pantoum.network.gru import GRU
 from pantoum.network.head import Head
 from pantoum.network.lstm import LSTM
 from pantoum.network.mingru import MinGRU
+from pantoum.network.ngrams import Ngrams, RowGradient
 from pantoum.network.packed_model import PackedLanguageModel, time_major_targets
 from pantoum.network.parameters import Parameters, generator
 from pantoum.network.rnn import RNN
@@ -46,8 +48,8 @@ class StepResult:
     predictions_BT: Array
     state: Any
     """The state to hand to the next batch, row by row."""
-    gradients: dict[str, Array]
-    """Of the mean loss, by parameter name."""
+    gradients: dict[str, Any]
+    """Of the mean loss, by parameter name: arrays, and that of the n-grams' table a ``RowGradient``."""
 
 
 Made = TypeVar("Made", bound="LanguageModel")
@@ -60,12 +62,13 @@ class LanguageModel:
                  hidden_size: int = 512, num_layers: int = 3, seed: int | None = 0, *, tied: bool = False,
                  residual: bool = False, norm: str | None = None,
                  dropout: DropoutConfig | str | float | None = None,
+                 ngrams: tuple[int, ...] = (), ngram_rows: int = 16_384,
                  dtype: npt.DTypeLike = np.float32) -> None:
         """``seed=None`` leaves all parameters zero, to be filled."""
         if not isinstance(dropout, DropoutConfig):
             dropout = DropoutConfig() if dropout is None else DropoutConfig.parse(dropout)
         self.config = ModelConfig(cell, hidden_size, num_layers, embedding_size, tied, residual, norm,
-                                  dropout)
+                                  dropout, ngrams, ngram_rows)
         whole(vocab_size, "vocab_size")
         self.vocab_size, self.dtype = vocab_size, np.dtype(dtype)
         self.embedding_VE = None if embedding_size is None else self._embedding(embedding_size, seed)
@@ -73,9 +76,12 @@ class LanguageModel:
         self.stack = Stack([build_cell(cell, size, hidden_size, seed, self.dtype, place)
                             for place, size in enumerate(sizes)], residual, norm, dropout)
         self.head = Head(vocab_size, hidden_size, seed, self.dtype, self.embedding_VE if tied else None)
+        self.ngrams = (
+            Ngrams(vocab_size, self.config.ngrams, ngram_rows, self.dtype) if self.config.ngrams else None)
         embedding = {} if self.embedding_VE is None else {"weight": self.embedding_VE}
         self.parameters = Parameters.joined([("embedding.", embedding), ("stack.", self.stack.parameters),
-                                             ("head.", self.head.parameters)])
+                                             ("head.", self.head.parameters),
+                                             ("ngrams.", self.ngrams.parameters if self.ngrams else {})])
 
     @classmethod
     def from_config(cls: type[Made], config: ModelConfig, vocab_size: int, seed: int | None = 0, *,
@@ -83,7 +89,8 @@ class LanguageModel:
         """The model of a configuration."""
         return cls(vocab_size, config.embedding_size, config.cell, config.hidden_size, config.num_layers,
                    seed, tied=config.tied, residual=config.residual, norm=config.norm,
-                   dropout=config.dropout, dtype=dtype)
+                   dropout=config.dropout, ngrams=config.ngrams, ngram_rows=config.ngram_rows,
+                   dtype=dtype)
 
     @property
     def num_parameters(self) -> int:
@@ -91,8 +98,9 @@ class LanguageModel:
         return self.parameters.size
 
     def initial_state(self, batch_size: int) -> Any:
-        """The zero state of ``batch_size`` streams."""
-        return self.stack.initial_state(batch_size)
+        """The zero state of ``batch_size`` streams: the layers', and last the n-grams'."""
+        layers = self.stack.initial_state(batch_size)
+        return layers if self.ngrams is None else (*layers, self.ngrams.initial_state(batch_size))
 
     def pack(self, precision: str = "float32") -> PackedLanguageModel:
         """The parameters ready for reading; keep it for many calls, pack again after they change."""
@@ -118,18 +126,19 @@ class LanguageModel:
                                     lambda: self.pack(precision).for_steps())
             packed.refresh()
         inputs = packed.inputs(tokens_TB, dropout, training=True)
-        hidden_TBH, state, tape = packed.stack.forward(
-            inputs, state, reset_TB=reset_TB, dropout=dropout, tape=True, workspace=workspace.scope("stack"))
+        layers, beside = packed.beside(tokens_TB, state, reset_TB)
+        hidden_TBH, layers, tape = packed.stack.forward(
+            inputs, layers, reset_TB=reset_TB, dropout=dropout, tape=True, workspace=workspace.scope("stack"))
         targets_N = targets_TB.reshape(-1)
         nats_N, predictions_N, d_hidden_NH, of_head = packed.head.gradients(
-            hidden_TBH.reshape(T * B, -1), targets_N, workspace.scope("head"))
+            hidden_TBH.reshape(T * B, -1), targets_N, workspace.scope("head"), beside.logits_NV)
         d_embedding_VE, _, of_stack = packed.stack.backward(
             tape, d_hidden_NH.reshape(hidden_TBH.shape), spend=True, workspace=workspace.scope("stack"))
         return StepResult(
             loss=float(nats_N.mean(dtype=np.float64)), accuracy=float((predictions_N == targets_N).mean()),
             nats_BT=nats_N.reshape(T, B).T.copy(),
-            predictions_BT=np.ascontiguousarray(predictions_N.reshape(T, B).T), state=state,
-            gradients=self._by_name(d_embedding_VE, of_stack, of_head))
+            predictions_BT=np.ascontiguousarray(predictions_N.reshape(T, B).T), state=beside.joined(layers),
+            gradients=self._by_name(d_embedding_VE, of_stack, of_head, beside.gradient(beside.logits_NV)))
 
     def logits(self, tokens_BT: Array, state: Any, *, reset_BT: Array | None = None,
                lengths: Array | None = None) -> tuple[Array, Any]:
@@ -159,14 +168,16 @@ class LanguageModel:
         return (generator(seed, 0).standard_normal(shape) * deviation).astype(self.dtype)
 
     def _by_name(self, d_embedding_VE: Any, of_stack: dict[str, Array], of_head: dict[str, Array],
-                 ) -> dict[str, Array]:
+                 of_ngrams: RowGradient | None) -> dict[str, Any]:
         """The gradients of the parts under the model's names and in its order."""
-        found = {"stack." + name: d for name, d in of_stack.items()}
+        found: dict[str, Any] = {"stack." + name: d for name, d in of_stack.items()}
         found |= {"head." + name: d for name, d in of_head.items()}
         if self.embedding_VE is not None:
             if self.config.tied:
                 d_embedding_VE += found.pop("head.weight")
             found["embedding.weight"] = d_embedding_VE
+        if of_ngrams is not None:
+            found["ngrams.weight"] = of_ngrams
         return {name: found[name] for name in self.parameters}
 
 

@@ -10,7 +10,7 @@ Shapes: B streams, T steps, N = T*B, H units, V symbols, G gate rows.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from pantoum.network.block import DropoutDraw, check_lengths, check_resets, chec
 from pantoum.network.cell import Inputs
 from pantoum.network.embedding import OneHotTokens, TableTokens, VectorTokens, symbol_drives
 from pantoum.network.head import PackedHead
+from pantoum.network.ngrams import Ngrams, RowGradient
 from pantoum.network.stack import PackedStack
 from pantoum.network.tokens import time_major_tokens
 
@@ -31,6 +32,37 @@ __all__ = ["PackedLanguageModel"]
 
 # Up to this vocabulary the drives of all symbols are made once for reading: then an input costs one row.
 MOST_KEPT = 1024
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What the n-grams of some tokens say, if there are any: made where it is asked for."""
+
+    ngrams: Ngrams | None = None
+    rows_NO: Array | None = None
+    recent_BK: Array | None = None
+    """Their state after the tokens."""
+
+    @cached_property
+    def logits_NV(self) -> Array | None:
+        """All of them; a training step makes of it their gradient."""
+        return None if self.ngrams is None or self.rows_NO is None else self.ngrams.logits(self.rows_NO)
+
+    def some(self, tokens_B: Array) -> Array | None:
+        """Those of some of the tokens [B,V]."""
+        if self.ngrams is None or self.rows_NO is None:
+            return None
+        return self.ngrams.logits(self.rows_NO[tokens_B])
+
+    def gradient(self, d_logits_NV: Array | None) -> RowGradient | None:
+        """The table's gradient from that of the logits."""
+        if self.ngrams is None or self.rows_NO is None or d_logits_NV is None:
+            return None
+        return self.ngrams.gradient(self.rows_NO, d_logits_NV)
+
+    def joined(self, layers: Any) -> Any:
+        """The model's state from that of its layers."""
+        return layers if self.recent_BK is None else (*layers, self.recent_BK)
 
 
 @dataclass
@@ -70,9 +102,9 @@ class PackedLanguageModel:
     def logits(self, tokens_BT: Array, state: Any, *, reset_BT: Array | None = None,
                lengths: Array | None = None) -> tuple[Array, Any]:
         """(logits [B,T,V] of the token after each, state)."""
-        hidden_TBH, state = self._read(tokens_BT, state, reset_BT, lengths)
+        hidden_TBH, beside, state = self._read(tokens_BT, state, reset_BT, lengths)
         T, B, H = hidden_TBH.shape
-        logits_TBV = self.head.logits(hidden_TBH.reshape(T * B, H)).reshape(T, B, -1)
+        logits_TBV = self.head.logits(hidden_TBH.reshape(T * B, H), beside.logits_NV).reshape(T, B, -1)
         return np.ascontiguousarray(logits_TBV.swapaxes(0, 1)), state
 
     def last_logits(self, tokens_BT: Array, state: Any, *, lengths: Array | None = None,
@@ -82,11 +114,11 @@ class PackedLanguageModel:
             raise SettingError("lengths", np.asarray(lengths).tolist(),
                                "must be at least 1: each row needs a last token",
                                "leave rows of length 0 out")
-        hidden_TBH, state = self._read(tokens_BT, state, None, lengths)
+        hidden_TBH, beside, state = self._read(tokens_BT, state, None, lengths)
         T, B, _ = hidden_TBH.shape
         last_B = np.full(B, T - 1) if lengths is None else np.asarray(lengths) - 1
         hidden_BH = hidden_TBH[last_B, np.arange(B)]
-        return self.head.logits(hidden_BH), state, hidden_BH
+        return self.head.logits(hidden_BH, beside.some(last_B * B + np.arange(B))), state, hidden_BH
 
     def losses(self, inputs_BT: Array, targets_BT: Array, state: Any, *, reset_BT: Array | None = None,
                lengths: Array | None = None, workspace: Workspace | None = None) -> tuple[Array, Array, Any]:
@@ -94,10 +126,10 @@ class PackedLanguageModel:
         calls often owns a workspace: fresh memory at each call can cost more than the arithmetic."""
         workspace = Workspace() if workspace is None else workspace
         targets_TB = time_major_targets(targets_BT, inputs_BT, self.model.vocab_size)
-        hidden_TBH, state = self._read(inputs_BT, state, reset_BT, lengths, workspace.scope("stack"))
+        hidden_TBH, beside, state = self._read(inputs_BT, state, reset_BT, lengths, workspace.scope("stack"))
         T, B, H = hidden_TBH.shape
         nats_N, predictions_N = self.head.losses(hidden_TBH.reshape(T * B, H), targets_TB.reshape(-1),
-                                                 workspace.scope("head"))
+                                                 workspace.scope("head"), beside.logits_NV)
         nats_BT, predictions_BT = nats_N.reshape(T, B).T.copy(), predictions_N.reshape(T, B).T.copy()
         if lengths is not None:
             ended_BT = np.arange(T) >= np.asarray(lengths)[:, None]
@@ -106,7 +138,7 @@ class PackedLanguageModel:
 
     def hidden(self, tokens_BT: Array, state: Any, *, reset_BT: Array | None = None) -> tuple[Array, Any]:
         """(the last layer's outputs [B,T,H], state)."""
-        hidden_TBH, state = self._read(tokens_BT, state, reset_BT, None)
+        hidden_TBH, _, state = self._read(tokens_BT, state, reset_BT, None)
         return np.ascontiguousarray(hidden_TBH.swapaxes(0, 1)), state
 
     def inputs(self, tokens_TB: Array, dropout: DropoutDraw | None, training: bool) -> Inputs:
@@ -137,15 +169,25 @@ class PackedLanguageModel:
         return self._table_VG
 
     def _read(self, tokens_BT: Array, state: Any, reset_BT: Array | None, lengths: Array | None,
-              workspace: Workspace | None = None) -> tuple[Array, Any]:
+              workspace: Workspace | None = None) -> tuple[Array, Beside, Any]:
         tokens_TB = time_major_tokens(tokens_BT, self.model.vocab_size)
         T, B = tokens_TB.shape
         state = check_state(state, self.model.initial_state(B))
-        lengths = check_lengths(lengths, B, T)
-        outputs_TBH, state, _ = self.stack.forward(
-            self.inputs(tokens_TB, None, training=False), state, reset_TB=check_resets(reset_BT, B, T),
-            lengths=lengths, workspace=workspace)
-        return outputs_TBH, state
+        lengths, reset_TB = check_lengths(lengths, B, T), check_resets(reset_BT, B, T)
+        layers, beside = self.beside(tokens_TB, state, reset_TB, lengths)
+        outputs_TBH, layers, _ = self.stack.forward(
+            self.inputs(tokens_TB, None, training=False), layers, reset_TB=reset_TB, lengths=lengths,
+            workspace=workspace)
+        return outputs_TBH, beside, beside.joined(layers)
+
+    def beside(self, tokens_TB: Array, state: Any, reset_TB: Array | None, lengths: Array | None = None,
+               ) -> tuple[Any, Beside]:
+        """(the layers' part of the state, what the n-grams say of these tokens)."""
+        ngrams = self.model.ngrams
+        if ngrams is None:
+            return state, Beside()
+        rows_NO, recent_BK = ngrams.find(tokens_TB, state[-1], reset_TB, lengths)
+        return state[:-1], Beside(ngrams, rows_NO, recent_BK)
 
 
 def time_major_targets(targets_BT: Any, inputs_BT: Any, vocab_size: int) -> Array:

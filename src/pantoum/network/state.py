@@ -1,9 +1,10 @@
 """The state that a stream hands on, as a value.
 
 A cell's state is an array [B,H], an LSTM's the pair (h, c); a stack's state is the tuple of its layers'
-states. Nothing here changes a state: each function gives a new one.
+states, and a model with n-grams has theirs, [B,K], as one part more. Nothing here changes a state: each
+function gives a new one.
 
-Shapes: B rows (streams), H units.
+Shapes: B rows (streams), H units, K tokens that the n-grams keep.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def map_arrays(function: Callable[..., Array], state: Any, *others: Any) -> Any:
 
 
 def to_arrays(state: Any) -> list[Array]:
-    """The state's arrays in order: layer by layer, h before c."""
+    """The state's arrays in order: layer by layer, h before c, and last the n-grams'."""
     if isinstance(state, tuple):
         return [array for part in state for array in to_arrays(part)]
     return [state]

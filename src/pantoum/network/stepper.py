@@ -4,7 +4,8 @@ Where the backend has a stepper (``kernels.native``), all layers and the head ar
 precision of the model's matrices. Elsewhere a step is a scan of one step. Both update the states in place
 and give the same bits as ``PackedLanguageModel.last_logits``.
 
-Shapes: R rows that there is room for, B rows read, C rows of logits, V symbols, G gate rows.
+Shapes: R rows that there is room for, B rows read, C rows of logits, V symbols, H units, G gate rows,
+K tokens that the n-grams look back.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from pantoum.kernels import Array
-from pantoum.kernels.step_model import StepLayer, StepModel
+from pantoum.kernels.step_model import StepLayer, StepModel, StepNgrams
 from pantoum.network.packed_model import PackedLanguageModel
 from pantoum.network.state import from_arrays, to_arrays
 
@@ -31,8 +32,9 @@ class Stepper(Protocol):
 
 def stepper(packed: PackedLanguageModel, tokens_R: Array, states: Sequence[Array], logits_CV: Array,
             ) -> Stepper:
-    """Steps through a model of tokens [R], states (arrays [R,H] in the order of ``network.state.to_arrays``)
-    and logits that live in these arrays. After ``packed.refresh`` it is to be made again."""
+    """Steps through a model of tokens [R], states (arrays [R,H], and [R,K] of the n-grams, in the order of
+    ``network.state.to_arrays``) and logits that live in these arrays. After ``packed.refresh`` it is to be
+    made again."""
     fast = packed.stack.kernels.stepper(described(packed), tokens_R, states, logits_CV)
     return ScanStepper(packed, tokens_R, states, logits_CV) if fast is None else fast
 
@@ -57,7 +59,7 @@ class ScanStepper:
 
 def described(packed: PackedLanguageModel) -> StepModel:
     """A packed model as a stepper takes it."""
-    stack, model = packed.stack.stack, packed.model
+    stack, model, ngrams = packed.stack.stack, packed.model, packed.model.ngrams
     table_VG = packed.symbol_table()
     layers = []
     for number, cell in enumerate(packed.stack.cells):
@@ -67,4 +69,5 @@ def described(packed: PackedLanguageModel) -> StepModel:
             weight_hh=cell.weight_hh, drive_bias_G=cell.bias_G, scan_bias_H=cell.scan_bias_H,
             norm=(own["weight"], own["bias"]) if own else None, residual=stack.adds(number)))
     return StepModel(stack.cells[0].kernel, stack.hidden_size, tuple(layers), table_VG, model.embedding_VE,
-                     packed.head.weight, packed.head.bias_V, packed.head.projection)
+                     packed.head.weight, packed.head.bias_V, packed.head.projection,
+                     StepNgrams(ngrams.parameters["weight"], ngrams.orders, ngrams.rows) if ngrams else None)

@@ -79,12 +79,13 @@ class Story:
 
     @property
     def about(self) -> str:
-        """The model in a few words: ``GRU 3 × 512, 4.14 M parameters``."""
+        """The model in a few words: ``GRU 3 × 512 and n-grams, 7.36 M parameters``."""
         layers, hidden, parameters = (
             finite(self.get(name)) for name in ("num_layers", "hidden_size", "parameters")
         )
         shape = f" {layers:.0f} × {hidden:.0f}" if layers and hidden else ""
         many = f"{count(parameters)} parameters" if parameters else ""
+        shape += " and n-grams" if self.get("ngrams") else ""
         members = f"{self.members} side by side" if self.members > 1 else ""
         return ", ".join(part for part in ((self.cell + shape).strip(), members, many) if part)
 

@@ -7,7 +7,8 @@ counters), taken between steps; the loop adds the rest (cursor, carried state, t
 its own.
 
 Averaged weights: an exponential moving average of the weights after each update, whose decay rises from small
-values so that the first averages are not those of the initial weights.
+values so that the first averages are not those of the initial weights. The n-grams' table, of which an
+update touches few rows, goes in as it is.
 
 B streams, T time steps.
 """
@@ -25,6 +26,7 @@ from pantoum import kernels
 from pantoum.errors import CheckpointError
 from pantoum.kernels.workspace import Workspace
 from pantoum.network import LanguageModel
+from pantoum.network.ngrams import TABLE, RowGradient
 from pantoum.training.gradient_scale import GradientScale
 from pantoum.training.optimizer import Optimizer
 
@@ -90,10 +92,10 @@ class LocalBackend:
         self._seed = seed
         self._decay = average
         self._averaged = None if average is None else {
-            name: array.copy() for name, array in model.parameters.items()}
+            name: array.copy() for name, array in model.parameters.items() if name != TABLE}
         self._kernels = kernels.backend(model.dtype)
         self._workspace = Workspace()
-        self._gradients: Mapping[str, Array] = {}
+        self._gradients: Mapping[str, Any] = {}
         self._norm = 0.0
         self._targets = 0
         self._scale = GradientScale(model.parameters)
@@ -116,7 +118,9 @@ class LocalBackend:
                                           dropout_key=(self._seed, step), streams=streams,
                                           workspace=self._workspace, precision=self._precision)
             self._gradients, self._targets = result.gradients, np.size(targets_BT)
-            self._norm = self._kernels.global_norm(result.gradients.values())
+            self._norm = self._kernels.global_norm(
+                found.values_UV if isinstance(found, RowGradient) else found
+                for found in result.gradients.values())
         return StepResult(float(result.loss), float(result.accuracy), self._norm, result.state)
 
     def update(self, rate: float, clip: float | None) -> None:
@@ -132,7 +136,9 @@ class LocalBackend:
 
     def weights(self, averaged: bool) -> Mapping[str, Array] | None:
         """The parameters, or their running average."""
-        return self._averaged if averaged else self.model.parameters
+        if not averaged or self._averaged is None:
+            return None if averaged else self.model.parameters
+        return {name: self._averaged.get(name, array) for name, array in self.model.parameters.items()}
 
     def gradient_scale(self) -> dict[str, Array]:
         """The usual size of each row of each gradient."""

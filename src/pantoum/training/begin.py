@@ -31,7 +31,8 @@ from pantoum.training.run_state import RunState
 
 __all__ = ["begin", "choose_recipe", "every", "identity", "monitored_tokens", "prepare_texts", "read_source"]
 
-SHAPE = ("cell", "hidden_size", "num_layers", "embedding_size", "tied", "residual", "norm")
+SHAPE = ("cell", "hidden_size", "num_layers", "embedding_size", "tied", "residual", "norm",
+         "ngrams", "ngram_rows")
 LEAST_MONITORED, MOST_MONITORED = 2048, 100_000
 MONITORED_SHARE = 0.002
 """With minutes, an evaluation looks at as many tokens as are trained in this share of the time."""
@@ -52,6 +53,8 @@ def begin(folder: RunFolder, settings: TrainSettings, texts: Sequence[str], cloc
         notes.append(_unknown(prepared))
     budget = Budget.asked(settings) or Budget("minutes", DEFAULT_MINUTES)
     recipe, tokens_per_second = choose_recipe(settings, prepared, budget, clock, source)
+    if settings.ngram_rows != AUTO and not recipe.model.ngrams:
+        notes.append("--ngram-rows says nothing here: no n-grams were chosen (--ngrams 2,3,4 chooses them)")
     batches = make_batches(prepared, recipe.batch_size, recipe.seq_len, notes=notes)
     size = budget.size(batches.steps_per_epoch)
     if budget.by_clock:
@@ -110,6 +113,8 @@ def read_source(settings: TrainSettings) -> ModelFile | None:
     default = TrainSettings()
     for name in SHAPE:
         asked, known = getattr(settings, name), getattr(shape, name)
+        if name.startswith("ngram") and not shape.ngrams:
+            known = None
         if asked not in (getattr(default, name), known):
             raise SettingError(name, asked, f"must be {known}, as in the model of from", "leave it out")
     kind = source.tokenizer.get("kind")

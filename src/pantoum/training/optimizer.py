@@ -3,6 +3,8 @@
 - ``AdamW`` scales each number's step by its own gradients.
 - ``Muon`` is for the maps of the stack, ``weight_ih`` and ``weight_hh``: each gate's block moves by its
   momentum made orthogonal, as far in every direction. Embedding, head, biases and gains stay with AdamW.
+- ``WithTable`` is either of them for all but the table of n-grams, of which an update touches few rows:
+  these move by RMSProp (Hinton 2012), the others stay where they are.
 
 Weight decay is decoupled and pulls on matrices only: shrinking a bias or a gain towards zero has no
 reason. The moments are float32 like the weights, and all of it is plain arrays that a checkpoint keeps.
@@ -20,8 +22,9 @@ import numpy.typing as npt
 from pantoum import kernels
 from pantoum.config import OPTIMIZERS, one_of
 from pantoum.kernels.reference.muon import NEWTON_SCHULZ, Coefficients
+from pantoum.network.ngrams import TABLE, RowGradient
 
-__all__ = ["AdamW", "Muon", "Optimizer", "make_optimizer"]
+__all__ = ["AdamW", "Muon", "Optimizer", "WithTable", "make_optimizer"]
 
 Array = npt.NDArray[Any]
 
@@ -32,12 +35,14 @@ EPSILON = 1e-8
 MOMENTUM = 0.95
 MUON_RATE = 5.0
 """Muon's rate as a multiple of the learning rate, which is AdamW's."""
+TABLE_RATE, TABLE_KEEP = 1.0, 0.99
+"""The table's rate as a multiple of the learning rate, and how long its squares last, in uses of a row."""
 
 
 class Optimizer(Protocol):
     """What changes parameters in place, step by step, and can be put back to any of its moments."""
 
-    def step(self, gradients: Mapping[str, Array], rate: float, factor: float) -> None:
+    def step(self, gradients: Mapping[str, Any], rate: float, factor: float) -> None:
         """One update at ``rate``; the gradients count times ``factor``."""
 
     def arrays(self) -> dict[str, Array]:
@@ -109,11 +114,44 @@ class Muon:
         return {**momentum, **self._rest.arrays()}
 
 
+class WithTable:
+    """Another optimiser, and RMSProp for the rows of the n-grams' table that a batch uses."""
+
+    def __init__(self, others: Optimizer, table_RV: Array) -> None:
+        self._others, self._table_RV = others, table_RV
+        self._squares_RV = np.zeros_like(table_RV)
+        self._kernels = kernels.backend(table_RV.dtype)
+
+    @property
+    def steps(self) -> int:
+        """Updates done."""
+        return self._others.steps
+
+    @steps.setter
+    def steps(self, count: int) -> None:
+        self._others.steps = count
+
+    def step(self, gradients: Mapping[str, Any], rate: float, factor: float) -> None:
+        """One update of everything; the table's rate is a share of the learning rate."""
+        self._others.step(gradients, rate, factor)
+        own: RowGradient = gradients[TABLE]
+        self._kernels.rms_rows(self._table_RV, own.rows_U, own.values_UV, self._squares_RV,
+                               rate=TABLE_RATE * rate, keep=TABLE_KEEP, epsilon=EPSILON, factor=factor)
+
+    def arrays(self) -> dict[str, Array]:
+        """``squares.NAME`` of the table, and those of the other optimiser."""
+        return {f"squares.{TABLE}": self._squares_RV, **self._others.arrays()}
+
+
 def make_optimizer(kind: str, parameters: Mapping[str, Array], weight_decay: float, *, gates: int = 1,
                    precision: str = "float32") -> Optimizer:
     """The optimiser of that name over these parameters. ``gates``: of the cell, whose recurrent weights are
     so many maps each; ``precision``: of Muon's products."""
     one_of(kind, "optimizer", OPTIMIZERS)
+    if TABLE in parameters:
+        others = {name: array for name, array in parameters.items() if name != TABLE}
+        return WithTable(make_optimizer(kind, others, weight_decay, gates=gates, precision=precision),
+                         parameters[TABLE])
     if kind == "muon":
         return Muon(parameters, weight_decay, gates, precision)
     return AdamW(parameters, weight_decay)

@@ -4,8 +4,7 @@ One number leads: the multiply-adds that the model does for a token, its *work* 
 part in products). A run of D tokens costs about ``6 * work * D`` operations, forward and backward.
 
 - With minutes the machine is measured (``pace.py``), so the operations that fit are known; they are
-  split as D = 4.5 tokens for each unit of work: of 192, 256, 320 and 384 units in a minute, 256 were best,
-  for a larger model has too few updates.
+  split as D = 8.5 tokens for each unit of work: a larger model has too few updates.
 - With steps or epochs the work comes from the text alone, as the square root of its length, so that neither
   a clock nor a machine has a say. What minutes choose is capped by the text too: a long run on a short text
   only learns it by heart.
@@ -15,6 +14,10 @@ part in products). A run of D tokens costs about ``6 * work * D`` operations, fo
 - Muon moves the maps of the stack, where its rounds cost little beside the update they are for; the rate
   falls linearly from the warm-up to the end, goes with the square root of the batch and against that of the
   width.
+- N-grams stand beside the network (``network.ngrams``) where a text is not read too often: they take short
+  contexts off it for next to no time.
+- Weights decay ten times as fast under Muon as is usual for Adam: its steps have one size, whatever the
+  gradient, and so nothing else keeps the weights small.
 - Dropout, of the same units over all steps of a chunk, comes with the passes over the text and with the size
   of the model beside it: what is read often is learned by heart.
 
@@ -30,16 +33,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from pantoum.config import AUTO, DropoutConfig, ModelConfig, TrainSettings
+from pantoum.config import AUTO, DropoutConfig, ModelConfig, TrainSettings, parse_orders
 from pantoum.errors import SettingError
 from pantoum.network.ensemble import joined_config, joins
 
 __all__ = ["GATES", "MOST_PASSES", "Outlook", "Recipe", "choose", "work"]
 
 GATES = {"rnn": 1, "gru": 3, "gru-before": 3, "lstm": 4, "mingru": 2}
-SIZES = ((32, 1), (64, 1), (96, 1), (128, 1), (128, 2), (160, 2), (192, 2), (224, 2), (256, 2), (288, 2),
-         (320, 2), (352, 2), (384, 2), (416, 2), (448, 2), (480, 2), (512, 2), (576, 2), (640, 2), (704, 2),
-         (768, 2), (768, 3), (1024, 3), (1280, 3), (1536, 3))
+SIZES = ((32, 1), (64, 1), (96, 1), (128, 1), (128, 2), (160, 2), (192, 2), (224, 2), (256, 2),
+         (288, 2), (320, 2), (352, 2), (384, 2), (416, 2), (448, 2), (480, 2), (512, 2), (576, 2), (640, 2),
+         (704, 2), (768, 2), (768, 3), (1024, 3), (1280, 3), (1536, 3))
 """(H, L), from the smallest model that is chosen by itself to the largest."""
 TOKENS_PER_WORK = 4.5
 WORK_OF_A_MEGABYTE = 1.6e6
@@ -60,12 +63,17 @@ RATES = {"adamw": (4e-3, 384), "muon": (8e-3, 288)}
 ROUNDS_COST, MOST_FOR_ROUNDS = 2.35, 0.6
 """Muon's rounds take ``ROUNDS_COST * H / (B * T)`` of an update's time (``benchmarks/optimizers.py``): with
 more than this share of it AdamW's cheaper updates are worth more."""
+WEIGHT_DECAY = {"adamw": 0.01, "muon": 0.01}
 WARM_UP = 0.04
 AVERAGED_SHARE = 0.05
 """The averaged weights look back over about this share of the run."""
 DROPOUT, LEAST_DROPOUT, MOST_DROPOUT = 0.033, 0.08, 0.35
 """Variational dropout: so much times the square root of (passes times the root of the model's work for each
 token of the text); none where that is below the least."""
+NGRAMS, NGRAM_PASSES, NGRAM_SYMBOLS = (3, 4, 5), 6.5, 512
+"""Orders of the n-grams beside the network, for texts that are read so often at most, of so many symbols."""
+NGRAM_NUMBERS, TOKENS_PER_ROW = 1.2e7, 48
+"""The numbers that their table holds at most, and the tokens of text for each row of an order."""
 FINE_TUNING = 0.3
 """The rate on another model's weights, as a share of the rate from scratch."""
 
@@ -147,6 +155,9 @@ def choose(settings: TrainSettings, outlook: Outlook, *, source: ModelConfig | N
     model = source or _model(settings, outlook, reasons)
     batch_size, seq_len = _batch(settings, outlook, model, reasons)
     read = _tokens_read(outlook, model, batch_size * seq_len)
+    if source is None:
+        orders, rows = _ngrams(settings, outlook, read, reasons)
+        model = replace(model, ngrams=orders, ngram_rows=rows)
     model = replace(model, dropout=_dropout(settings, outlook, model, read, reasons))
     optimizer = _optimizer(settings, model, batch_size * seq_len, reasons)
     rate = _rate(settings, model, optimizer, batch_size * seq_len, source is not None, reasons)
@@ -161,7 +172,8 @@ def choose(settings: TrainSettings, outlook: Outlook, *, source: ModelConfig | N
         model=model, batch_size=batch_size, seq_len=seq_len,
         optimizer=optimizer,
         learning_rate=rate, schedule=schedule, warm_up=0.0 if schedule == "constant" else WARM_UP,
-        weight_decay=0.01 if settings.weight_decay == AUTO else float(settings.weight_decay),
+        weight_decay=(WEIGHT_DECAY[optimizer] if settings.weight_decay == AUTO
+                      else float(settings.weight_decay)),
         clip=1.0 if settings.clip == AUTO else _float_or_off(settings.clip),
         average=average, precision=outlook.precision if settings.precision == AUTO else settings.precision,
         seed=settings.seed, members=members, reasons=tuple(reasons))
@@ -218,6 +230,24 @@ def _shape(settings: TrainSettings, hidden: int, layers: int) -> ModelConfig:
                        num_layers=layers, embedding_size=None if embedding is None else int(embedding),
                        tied=settings.tied, residual=settings.residual,
                        norm=None if settings.norm == AUTO else settings.norm)
+
+
+def _ngrams(settings: TrainSettings, outlook: Outlook, read: float, reasons: list[str],
+            ) -> tuple[tuple[int, ...], int]:
+    """(orders, rows of each): by themselves where a text is not read too often, for they learn by heart."""
+    orders: tuple[int, ...] = ()
+    passes, symbols = read / outlook.tokens, outlook.vocab_size
+    if settings.ngrams not in (None, AUTO):
+        orders = parse_orders(settings.ngrams)
+    elif settings.ngrams == AUTO and outlook.operations is not None and passes <= NGRAM_PASSES:
+        orders = NGRAMS if symbols <= NGRAM_SYMBOLS else ()
+    if settings.ngram_rows != AUTO or not orders:
+        return orders, 16_384 if settings.ngram_rows == AUTO else int(settings.ngram_rows)
+    most = min(NGRAM_NUMBERS / (len(orders) * symbols), outlook.tokens / TOKENS_PER_ROW)
+    rows = 2 ** int(math.log2(min(max(most, 256), 2**24)))
+    reasons.append(f"n-grams of {', '.join(map(str, orders))} tokens, {rows:,} rows each: about {passes:.3g} "
+                   "passes over the text")
+    return orders, rows
 
 
 def _tokens_read(outlook: Outlook, model: ModelConfig, batch: int) -> float:

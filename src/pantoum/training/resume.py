@@ -150,6 +150,8 @@ def _refuse_other_settings(settings: TrainSettings, recorded: TrainSettings | No
         given = getattr(settings, name)
         if name in MAY_CHANGE or given == getattr(default, name):
             continue
+        if name == "ngram_rows" and recipe is not None and not recipe.model.ngrams:
+            continue  # it had nothing to say when the run began
         if recipe is not None and name not in OF_THE_TEXT:
             known = _of_recipe(recipe, name)
             given = DropoutConfig.parse(given).spell() if name == "dropout" else given
@@ -168,6 +170,8 @@ def _of_recipe(recipe: Recipe, name: str) -> Any:
     """A setting as the run really has it."""
     if name == "dropout":
         return recipe.model.dropout.spell()
+    if name == "ngrams":
+        return recipe.model.ngrams or None
     return getattr(recipe.model, name) if hasattr(recipe.model, name) else getattr(recipe, name)
 
 

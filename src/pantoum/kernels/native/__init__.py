@@ -15,6 +15,7 @@ from pantoum.kernels.native.optimizer import adamw, average, clip_factor, global
 from pantoum.kernels.native.product import bias_gradient, linear, linear_weight_gradient, pack
 from pantoum.kernels.native.quantize import pack_codes, quantize
 from pantoum.kernels.native.reading import read_words
+from pantoum.kernels.native.row_table import lookup_sum, lookup_sum_gradient, rms_rows
 from pantoum.kernels.native.sample import sampler
 from pantoum.kernels.native.scan import (
     gru_before_scan,
@@ -53,6 +54,8 @@ __all__ = [
     "linear_weight_gradient",
     "lookup",
     "lookup_gradient",
+    "lookup_sum",
+    "lookup_sum_gradient",
     "lstm_scan",
     "lstm_scan_vjp",
     "mingru_scan",
@@ -63,6 +66,7 @@ __all__ = [
     "pack_codes",
     "quantize",
     "read_words",
+    "rms_rows",
     "rnn_scan",
     "rnn_scan_vjp",
     "row_squares",

@@ -38,6 +38,9 @@ ARGUMENTS: dict[str, type[ctypes.Structure]] = {name: _structure(name, fields) f
     "bias_gradient": "p d out; l count columns; i resume",
     "lookup": "p table tokens out; l count columns",
     "lookup_gradient": "p d tokens out; l count columns vocabulary",
+    "lookup_sum": "p table rows out; l count each columns",
+    "sum_uses": "p d uses starts out; l count used each columns",
+    "rms_rows": "p table rows gradient squares; l used columns; f rate keep share epsilon factor",
     "scan": _SCAN,
     "scan_vjp": _SCAN_VJP,
     "layer_norm": "p x weight bias normal scale y; l count units",
@@ -54,9 +57,9 @@ ARGUMENTS: dict[str, type[ctypes.Structure]] = {name: _structure(name, fields) f
     "adapt": "p parameter gradient trained speed back; l rows columns",
     "layer": "p input recurrent more_recurrent drive_bias bias norm_weight norm_bias hidden cell; l inputs; "
              "i input_precision recurrent_precision residual",
-    "step": "p layers tokens table embedding head head_bias projection logits; "
-            "l first count vocabulary units layer_count head_inputs; i kind head_precision "
-            "projection_precision",
+    "step": "p layers tokens table embedding head head_bias projection ngrams orders recent logits; "
+            "l first count vocabulary units layer_count head_inputs order_count ngram_rows recent_kept; "
+            "i kind head_precision projection_precision",
     "sample": "p logits banned temperature top_p min_p penalty top_k seed stream position recent written "
               "nats log_probability tokens; l first count vocabulary banned_count window",
 }.items()}

@@ -32,20 +32,23 @@ CHUNK_LOGITS, FEWEST_ROWS = 1 << 20, 512
 
 
 def cross_entropy(hidden_NH: Array, weight: PackedMatrix, bias_V: Array, targets_N: Array,
-                  workspace: Workspace | None = None) -> tuple[Array, Array]:
-    """Nats [N] of the targets and the most probable symbols [N]."""
+                  workspace: Workspace | None = None, given_NV: Array | None = None) -> tuple[Array, Array]:
+    """Nats [N] of the targets and the most probable symbols [N]; logits that are given are added."""
     workspace = Workspace() if workspace is None else workspace
     targets_N, nats_N, predictions_N = _results(hidden_NH, targets_N, len(bias_V))
     for rows in _chunks(len(targets_N), len(bias_V)):
         logits_CV = _logits(hidden_NH[rows], weight, bias_V, workspace)
+        if given_NV is not None:
+            logits_CV += given_NV[rows]
         _softmax(logits_CV, targets_N[rows], nats_N[rows], predictions_N[rows], 0.0)
     return nats_N, predictions_N
 
 
 def cross_entropy_gradient(hidden_NH: Array, weight: PackedMatrix, bias_V: Array, targets_N: Array,
-                           workspace: Workspace | None = None,
+                           workspace: Workspace | None = None, given_NV: Array | None = None,
                            ) -> tuple[Array, Array, Array, Array, Array]:
-    """Nats [N], predictions [N], and the gradients of the *mean* loss: of hidden, weight and bias."""
+    """Nats [N], predictions [N], and the gradients of the *mean* loss: of hidden, weight and bias. Logits
+    that are given are added, and become their gradient."""
     workspace = Workspace() if workspace is None else workspace
     N, V = len(targets_N), len(bias_V)
     targets_N, nats_N, predictions_N = _results(hidden_NH, targets_N, V)
@@ -55,7 +58,11 @@ def cross_entropy_gradient(hidden_NH: Array, weight: PackedMatrix, bias_V: Array
     for rows in _chunks(N, V):
         resume = rows.start > 0
         d_CV = _logits(hidden_NH[rows], weight, bias_V, workspace)
+        if given_NV is not None:
+            d_CV += given_NV[rows]
         _softmax(d_CV, targets_N[rows], nats_N[rows], predictions_N[rows], 1 / N)
+        if given_NV is not None:
+            given_NV[rows] = d_CV
         weight.product_transposed(d_CV, out=d_hidden_NH[rows])
         linear_weight_gradient(d_CV, hidden_NH[rows], d_weight_VH, weight.precision, resume)
         bias_gradient(d_CV, d_bias_V, resume)

@@ -4,7 +4,8 @@ The description of the model becomes the core's structs once, with every address
 two numbers. There is no twin in NumPy: without the core, ``network.stepper`` reads by scans of one step,
 which give the same bits as this.
 
-Shapes: R rows that there is room for, C rows of logits, V symbols, E inputs, H units, G gate rows.
+Shapes: R rows that there is room for, C rows of logits, V symbols, E inputs, H units, G gate rows,
+K tokens that the n-grams look back.
 """
 
 from __future__ import annotations
@@ -19,10 +20,10 @@ import numpy.typing as npt
 from pantoum.errors import CoreError
 from pantoum.kernels.native.arguments import ARGUMENTS
 from pantoum.kernels.native.library import core
-from pantoum.kernels.native.memory import floats, given
+from pantoum.kernels.native.memory import address, floats, given
 from pantoum.kernels.native.product import number_of
 from pantoum.kernels.native.scan import GATES
-from pantoum.kernels.step_model import StepLayer, StepModel
+from pantoum.kernels.step_model import StepLayer, StepModel, StepNgrams
 
 __all__ = ["Stepper", "stepper"]
 
@@ -37,9 +38,9 @@ class Stepper:
     def __init__(self, model: StepModel, tokens_R: Array, states: Sequence[Array], logits_CV: Array) -> None:
         (C, V), R, H = logits_CV.shape, len(tokens_R), model.units
         each = 2 if model.kind == "lstm" else 1
-        if len(states) != each * len(model.layers):
+        if len(states) != each * len(model.layers) + (model.ngrams is not None):
             raise CoreError(f"{len(states)} arrays of states for {len(model.layers)} layers of "
-                            f"{model.kind}: give {each} a layer")
+                            f"{model.kind}: give {each} a layer" + " and the n-grams'" * bool(model.ngrams))
         self._kept = model, tokens_R, list(states), logits_CV
         self._most = C, R
         self._vocabulary, self._tokens_R = V, tokens_R
@@ -48,6 +49,8 @@ class Stepper:
             own = [floats(array, "state", (R, H)) for array in states[each * number : each * (number + 1)]]
             layers[number] = _layer(model, layer, own)
         self._layers = layers
+        self._orders = np.array(model.ngrams.orders if model.ngrams else (), np.int64)
+        ngrams = _ngrams(model.ngrams, self._orders, states[-1], R, V) if model.ngrams else {}
         head, projection = model.head, model.projection
         _check(head, (V, head.shape[1]), V)
         if projection is not None:
@@ -61,7 +64,7 @@ class Stepper:
             logits=floats(logits_CV, "logits_CV", (C, V)), vocabulary=V, units=H,
             layer_count=len(model.layers), head_inputs=head.shape[1], kind=KINDS[model.kind],
             head_precision=number_of(head.precision),
-            projection_precision=0 if projection is None else number_of(projection.precision))
+            projection_precision=0 if projection is None else number_of(projection.precision), **ngrams)
 
     def step(self, first: int, count: int) -> None:
         """Let the model read the tokens of the rows first .. first + count - 1; their next tokens' logits are
@@ -102,6 +105,19 @@ def _layer(model: StepModel, layer: StepLayer, states: Sequence[int]) -> ctypes.
             else weight.shape[1]),
         input_precision=0 if weight is None else number_of(weight.precision),
         recurrent_precision=number_of(recurrent[0].precision) if recurrent else 0, residual=layer.residual)
+
+
+def _ngrams(ngrams: StepNgrams, orders: Array, recent: Array, R: int, V: int) -> dict[str, Any]:
+    """The arguments of n-grams. What the state holds is not looked at: any row found is in the table."""
+    if not (orders.size and orders[0] >= 2 and (np.diff(orders) > 0).all()):
+        raise CoreError(f"the orders are {ngrams.orders}: the step takes different ones from 2 on, the "
+                        "lowest first")
+    if ngrams.rows < 2 or ngrams.rows & (ngrams.rows - 1):
+        raise CoreError(f"an order has {ngrams.rows} rows: the step takes a power of two, 2 at least")
+    K = int(orders[-1]) - 1
+    return {"ngrams": given(ngrams.table_WV, "table_WV", (len(orders) * ngrams.rows, V)),
+            "orders": address(orders), "recent": floats(recent, "the n-grams' state", (R, K)),
+            "order_count": len(orders), "ngram_rows": ngrams.rows, "recent_kept": K}
 
 
 def _check(matrix: Any, shape: tuple[int, int], block: int) -> None:

@@ -17,6 +17,7 @@ from pantoum.kernels.reference.optimizer import adamw, average, clip_factor, glo
 from pantoum.kernels.reference.product import bias_gradient, linear, linear_weight_gradient, pack
 from pantoum.kernels.reference.quantize import pack_codes, quantize
 from pantoum.kernels.reference.rnn import rnn_scan, rnn_scan_vjp
+from pantoum.kernels.reference.row_table import lookup_sum, lookup_sum_gradient, rms_rows
 from pantoum.kernels.reference.sample import sampler
 from pantoum.kernels.reference.step import stepper
 
@@ -41,6 +42,8 @@ __all__ = [
     "linear_weight_gradient",
     "lookup",
     "lookup_gradient",
+    "lookup_sum",
+    "lookup_sum_gradient",
     "lstm_scan",
     "lstm_scan_vjp",
     "mingru_scan",
@@ -49,6 +52,7 @@ __all__ = [
     "pack",
     "pack_codes",
     "quantize",
+    "rms_rows",
     "rnn_scan",
     "rnn_scan_vjp",
     "row_squares",

@@ -36,20 +36,23 @@ def softmax_cross_entropy(logits_CV: Array, targets_C: Array) -> tuple[Array, Ar
 
 
 def cross_entropy(hidden_NH: Array, weight: PackedMatrix, bias_V: Array, targets_N: Array,
-                  workspace: Workspace | None = None) -> tuple[Array, Array]:
-    """Nats [N] of the targets and the most probable symbols [N]."""
+                  workspace: Workspace | None = None, given_NV: Array | None = None) -> tuple[Array, Array]:
+    """Nats [N] of the targets and the most probable symbols [N]; logits that are given are added."""
     workspace = Workspace() if workspace is None else workspace
     nats_N, predictions_N = np.empty(len(targets_N), hidden_NH.dtype), np.empty(len(targets_N), np.int32)
     for rows in _chunks(len(targets_N), len(bias_V)):
         logits_CV = _logits(hidden_NH[rows], weight, bias_V, workspace)
+        if given_NV is not None:
+            logits_CV += given_NV[rows]
         nats_N[rows], predictions_N[rows], _ = softmax_cross_entropy(logits_CV, targets_N[rows])
     return nats_N, predictions_N
 
 
 def cross_entropy_gradient(hidden_NH: Array, weight: PackedMatrix, bias_V: Array, targets_N: Array,
-                           workspace: Workspace | None = None,
+                           workspace: Workspace | None = None, given_NV: Array | None = None,
                            ) -> tuple[Array, Array, Array, Array, Array]:
-    """Nats [N], predictions [N], and the gradients of the *mean* loss: of hidden, weight and bias."""
+    """Nats [N], predictions [N], and the gradients of the *mean* loss: of hidden, weight and bias. Logits
+    that are given are added, and become their gradient."""
     workspace = Workspace() if workspace is None else workspace
     N, dtype = len(targets_N), hidden_NH.dtype
     nats_N, predictions_N = np.empty(N, dtype), np.empty(N, np.int32)
@@ -58,10 +61,14 @@ def cross_entropy_gradient(hidden_NH: Array, weight: PackedMatrix, bias_V: Array
     d_bias_V = np.zeros(len(bias_V), dtype)
     for rows in _chunks(N, len(bias_V)):
         d_CV, targets_C = _logits(hidden_NH[rows], weight, bias_V, workspace), targets_N[rows]
+        if given_NV is not None:
+            d_CV += given_NV[rows]
         nats_N[rows], predictions_N[rows], sums_C = softmax_cross_entropy(d_CV, targets_C)
         # d loss / d logit = (softmax - one at the target) / N
         d_CV *= (1 / (N * sums_C))[:, None]
         d_CV[np.arange(len(targets_C)), targets_C] -= dtype.type(1 / N)
+        if given_NV is not None:
+            given_NV[rows] = d_CV
         weight.product_transposed(d_CV, out=d_hidden_NH[rows])
         first = rows.start == 0
         np.matmul(d_CV.T, hidden_NH[rows], out=d_weight_VH if first else share_VH)

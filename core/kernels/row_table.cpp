@@ -1,0 +1,64 @@
+// Large tables of which a batch uses few rows: sums of rows, sums into rows, and the update of those rows.
+// A sum runs over its rows in order; threads take whole rows of the result.
+#include "kernels.h"
+
+#include "../threads.h"
+#include "row_sum.h"
+
+namespace pantoum {
+namespace PANTOUM_ISA {
+namespace {
+
+constexpr Long kRowsAtOnce = 64;
+
+// Calls body(row) for each of `count` rows, over threads, some at a time.
+template <class Body>
+int each_row(Long count, Body&& body) {
+  return run_each(static_cast<int>(up(count, kRowsAtOnce)), [&](int block) {
+    const Long first = block * kRowsAtOnce;
+    for (Long r = first; r < least(first + kRowsAtOnce, count); ++r) body(r);
+    return PANTOUM_OK;
+  });
+}
+
+// to = the sum of the `count` rows of `from` that at(i) numbers.
+template <class At>
+void sum_rows(float* to, const float* from, Long columns, Long count, At&& at) {
+  each_lanes(0, columns, [&](Long c, int n) { store(to + c, sum_of_rows(from, columns, count, c, n, at), n); });
+}
+
+}  // namespace
+
+int lookup_sum(const pantoum_lookup_sum_args& a) {
+  return each_row(a.count, [&](Long r) {
+    const std::int32_t* rows = a.rows + r * a.each;
+    sum_rows(a.out + r * a.columns, a.table, a.columns, a.each, [&](Long i) { return static_cast<Long>(rows[i]); });
+  });
+}
+
+int sum_uses(const pantoum_sum_uses_args& a) {
+  return each_row(a.used, [&](Long u) {
+    const std::int64_t* uses = a.uses + a.starts[u];
+    const Long end = u + 1 < a.used ? a.starts[u + 1] : a.count;
+    sum_rows(a.out + u * a.columns, a.d, a.columns, end - a.starts[u], [&](Long i) { return uses[i] / a.each; });
+  });
+}
+
+int rms_rows(const pantoum_rms_rows_args& a) {
+  const F16 factor = broadcast(a.factor), keep = broadcast(a.keep), share = broadcast(a.share);
+  const F16 epsilon = broadcast(a.epsilon), rate = broadcast(a.rate);
+  return each_row(a.used, [&](Long u) {
+    float* row = a.table + a.rows[u] * a.columns;
+    float* squares = a.squares + a.rows[u] * a.columns;
+    const float* gradient = a.gradient + u * a.columns;
+    each_lanes(0, a.columns, [&](Long c, int n) {
+      const F16 g = load(gradient + c, n) * factor;
+      const F16 v = fma(load(squares + c, n), keep, g * g * share);
+      store(squares + c, v, n);
+      store(row + c, load(row + c, n) - g / (sqrt(v) + epsilon) * rate, n);
+    });
+  });
+}
+
+}  // namespace PANTOUM_ISA
+}  // namespace pantoum

@@ -1,0 +1,61 @@
+"""Large tables of which a batch uses few rows: sums of rows, their gradient, and the update of those rows.
+
+Shapes: N tokens, O rows for each, R rows of the table, U of them in use, V columns.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["lookup_sum", "lookup_sum_gradient", "rms_rows", "used_rows"]
+
+Array = npt.NDArray[Any]
+
+
+def lookup_sum(table_RV: Array, rows_NO: Array) -> Array:
+    """The sum of each token's rows [N,V], the first of them first."""
+    sum_NV: Array = table_RV[rows_NO[:, 0]]
+    for place in range(1, rows_NO.shape[1]):
+        sum_NV += table_RV[rows_NO[:, place]]
+    return sum_NV
+
+
+def lookup_sum_gradient(d_NV: Array, rows_NO: Array) -> tuple[Array, Array]:
+    """(rows in use [U], ascending; for each the sum of d over the tokens that use it [U,V], in order)."""
+    rows_U, order_M, starts_U = used_rows(rows_NO)
+    return rows_U, np.add.reduceat(d_NV[order_M // rows_NO.shape[1]], starts_U, axis=0)
+
+
+def used_rows(rows_NO: Array) -> tuple[Array, Array, Array]:
+    """(rows in use [U], ascending; the uses [M], M = N * O, by row and then by token; where in these each
+    row's begin [U]). Use m is that of token m // O."""
+    flat_M = rows_NO.reshape(-1)
+    order_M = np.argsort(flat_M, kind="stable")
+    sorted_M = flat_M[order_M]
+    starts_U = np.flatnonzero(np.diff(sorted_M, prepend=-1))
+    return sorted_M[starts_U].astype(np.int64), order_M, starts_U
+
+
+def rms_rows(table_RV: Array, rows_U: Array, gradient_UV: Array, squares_RV: Array, *, rate: float,
+             keep: float, epsilon: float, factor: float = 1.0) -> None:
+    """One step of RMSProp (Hinton 2012) in place, of these rows alone; the gradient counts times ``factor``.
+
+        g = factor * gradient
+        squares = keep * squares + (1 - keep) * g^2
+        table -= rate * g / (sqrt(squares) + epsilon)
+
+    Squares begin at 0 and are not corrected for it: the first step of a row is 1 / sqrt(1 - keep) times the
+    rate, for a row that is seldom used must learn from each use.
+    """
+    gradient_UV = gradient_UV * table_RV.dtype.type(factor)
+    squares_UV = squares_RV[rows_U] * table_RV.dtype.type(keep)
+    squares_UV += np.square(gradient_UV) * table_RV.dtype.type(1 - keep)
+    squares_RV[rows_U] = squares_UV
+    np.sqrt(squares_UV, out=squares_UV)
+    squares_UV += table_RV.dtype.type(epsilon)
+    gradient_UV /= squares_UV
+    gradient_UV *= table_RV.dtype.type(rate)
+    table_RV[rows_U] -= gradient_UV
