@@ -8,7 +8,7 @@ __all__ = ["EXPERIMENTS"]
 
 EXPERIMENTS: dict[str, dict[str, dict[str, Any]]] = {
     "shakespeare": {
-        "base": {},
+        "base": {"rounds": 4, "weight_decay": 0.01},
         "320 units, rate 0.006, decay 0.4": {"hidden": 320, "embedding": 112, "rate": 0.006, "decay": 0.4},
         "320 units, rate 0.009, decay 0.4": {"hidden": 320, "embedding": 112, "rate": 0.009, "decay": 0.4},
         "320 units, rate 0.006, decay 0.4, layer norm":
@@ -56,15 +56,118 @@ EXPERIMENTS: dict[str, dict[str, dict[str, Any]]] = {
             {"operations": 23.5e12, "hidden": 288, "dropout": "variational:0.07"},
         "2 side by side, 28e12 operations": {"members": 2, "operations": 28e12},
         "2 side by side, 192 units": {"members": 2, "hidden": 192, "embedding": 64},
+        "14e12, 320 units, n-grams 3+4+5 of 16384, rate 0.0076, wd 0.01, 4 rounds":
+            {"hidden": 320, "embedding": 112, "rate": 0.0076, "ngrams": (3, 4, 5), "ngram_rows": 16384},
+        "14e12, 256 units, n-grams 3+4+5 of 16384, rate 0.008, wd 0.01, 4 rounds":
+            {"ngrams": (3, 4, 5), "ngram_rows": 16384},
+        "14e12, 256 units, rate 0.008, wd 0.1, 4 rounds":
+            {"weight_decay": 0.1},
+        "14e12, 256 units, n-grams 3+4+5 of 16384, rate 0.008, wd 0.3, 4 rounds":
+            {"weight_decay": 0.3, "ngrams": (3, 4, 5), "ngram_rows": 16384},
+        "14e12, 256 units, n-grams 3+4+5 of 16384, rate 0.008, wd 0.1, 3 rounds":
+            {"weight_decay": 0.1, "rounds": 3, "ngrams": (3, 4, 5), "ngram_rows": 16384},
+        "47e12, 256 units, 2 side by side, n-grams 3+4+5 of 16384, rate 0.008, wd 0.1, 3 rounds":
+            {"ngrams": (3, 4, 5), "ngram_rows": 16384, "operations": 47e12, "weight_decay": 0.1,
+             "rounds": 3, "members": 2},
+        "47e12, 256 units, 2 side by side, rate 0.008, wd 0.1, 3 rounds":
+            {"operations": 47e12, "weight_decay": 0.1, "rounds": 3, "members": 2},
+        "14e12, 224 units, n-grams 3+4+5 of 16384, rate 0.008, wd 0.1, 3 rounds":
+            {"hidden": 224, "embedding": 80, "ngrams": (3, 4, 5), "ngram_rows": 16384, "rounds": 3,
+             "weight_decay": 0.1},
+        "14e12, 192 units, n-grams 3+4+5 of 16384, rate 0.008, wd 0.1, 3 rounds":
+            {"hidden": 192, "embedding": 64, "ngrams": (3, 4, 5), "ngram_rows": 16384, "rounds": 3,
+             "weight_decay": 0.1},
     },
     "works": {
-        "base": {"operations": 47e12, "hidden": 384, "embedding": 128, "rate": 0.006},
+        "base": {"operations": 47e12, "hidden": 384, "embedding": 128, "rate": 0.006, "rounds": 4,
+                 "weight_decay": 0.01},
         "512 units, decay 0.4": {"hidden": 512, "embedding": 176, "decay": 0.4},
         "512 units": {"hidden": 512, "embedding": 176},
+        "14e12, 256 units, rate 0.008, wd 0.01, 4 rounds":
+            {"operations": 14e12, "hidden": 256, "embedding": 96, "rate": 0.008},
+        "14e12, 256 units, n-grams 2+3+4+5 of 16384, rate 0.008, wd 0.01, 4 rounds":
+            {"ngrams": (2, 3, 4, 5), "ngram_rows": 16384, "operations": 14e12, "hidden": 256,
+             "embedding": 96, "rate": 0.008},
+        "14e12, 256 units, n-grams 3+4+5 of 32768, rate 0.008, wd 0.01, 4 rounds":
+            {"ngrams": (3, 4, 5), "ngram_rows": 32768, "operations": 14e12, "hidden": 256, "embedding": 96,
+             "rate": 0.008},
+        "14e12, 256 units, n-grams 2+3+4+5+6 of 65536, rate 0.008, wd 0.01, 4 rounds":
+            {"ngrams": (2, 3, 4, 5, 6), "ngram_rows": 65536, "operations": 14e12, "hidden": 256,
+             "embedding": 96, "rate": 0.008},
+        "160e12, 304 units, share 0.4, rate 0.0078, wd 0.01, 4 rounds":
+            {"operations": 160e12, "share": 0.4, "hidden": 304, "embedding": 96, "rate": 0.0078},
+        "160e12, 304 units, share 0.4, n-grams 3+4+5 of 32768, rate 0.0078, wd 0.01, 4 rounds":
+            {"ngrams": (3, 4, 5), "ngram_rows": 32768, "operations": 160e12, "share": 0.4, "hidden": 304,
+             "embedding": 96, "rate": 0.0078},
+        "14e12, 256 units, n-grams 4+6 of 32768, rate 0.008, wd 0.01, 4 rounds":
+            {"ngrams": (4, 6), "ngram_rows": 32768, "operations": 14e12, "hidden": 256, "embedding": 96,
+             "rate": 0.008},
+        "14e12, 256 units, n-grams 3+4+5+6 of 16384, rate 0.008, wd 0.01, 4 rounds":
+            {"ngrams": (3, 4, 5, 6), "ngram_rows": 16384, "operations": 14e12, "hidden": 256,
+             "embedding": 96, "rate": 0.008},
+        "14e12, 256 units, n-grams 3+4+5 of 16384, rate 0.008, wd 0.01, 4 rounds":
+            {"ngrams": (3, 4, 5), "ngram_rows": 16384, "operations": 14e12, "hidden": 256, "embedding": 96,
+             "rate": 0.008},
+        "160e12, 208 units, share 0.2, rate 0.008, wd 0.01, 4 rounds":
+            {"operations": 160e12, "share": 0.2, "hidden": 208, "embedding": 80, "rate": 0.008},
+        "160e12, 208 units, share 0.2, n-grams 3+4+5 of 16384, rate 0.008, wd 0.01, 4 rounds":
+            {"ngrams": (3, 4, 5), "ngram_rows": 16384, "operations": 160e12, "share": 0.2, "hidden": 208,
+             "embedding": 80, "rate": 0.008},
+        "47e12, 384 units, n-grams 3+4+5 of 32768, rate 0.0069, wd 0.01, 4 rounds":
+            {"rate": 0.0069, "ngrams": (3, 4, 5), "ngram_rows": 32768},
+        "47e12, 320 units, n-grams 3+4+5 of 32768, rate 0.0076, wd 0.01, 4 rounds":
+            {"hidden": 320, "embedding": 112, "rate": 0.0076, "ngrams": (3, 4, 5), "ngram_rows": 32768},
+        "14e12, 256 units, n-grams 3+4+5 of 32768, B 32 T 128, rate 0.008, wd 0.01, 4 rounds":
+            {"steps": 128, "batch": 32, "rate": 0.008, "operations": 14e12, "hidden": 256, "embedding": 96,
+             "ngrams": (3, 4, 5), "ngram_rows": 32768},
+        "14e12, 256 units, n-grams 3+4+5 of 32768, rate 0.01, wd 0.01, 4 rounds":
+            {"rate": 0.01, "operations": 14e12, "hidden": 256, "embedding": 96, "ngrams": (3, 4, 5),
+             "ngram_rows": 32768},
+        "14e12, 256 units, n-grams 3+4+5 of 32768, rate 0.008, wd 0.1, 4 rounds":
+            {"rate": 0.008, "weight_decay": 0.1, "operations": 14e12, "hidden": 256, "embedding": 96,
+             "ngrams": (3, 4, 5), "ngram_rows": 32768},
+        "14e12, 256 units, n-grams 3+4+5 of 32768, rate 0.008, wd 0.01, 3 rounds":
+            {"rate": 0.008, "rounds": 3, "operations": 14e12, "hidden": 256, "embedding": 96, "ngrams": (3,
+             4, 5), "ngram_rows": 32768},
+        "14e12, 224 units, n-grams 3+4+5 of 32768, rate 0.008, wd 0.01, 4 rounds":
+            {"operations": 14e12, "hidden": 224, "embedding": 80, "rate": 0.008, "ngrams": (3, 4, 5),
+             "ngram_rows": 32768},
+        "14e12, 288 units, n-grams 3+4+5 of 32768, rate 0.008, wd 0.01, 4 rounds":
+            {"operations": 14e12, "hidden": 288, "embedding": 96, "rate": 0.008, "ngrams": (3, 4, 5),
+             "ngram_rows": 32768},
+        "14e12, 256 units, n-grams 3+4+5 of 32768, rate 0.008, wd 0.3, 4 rounds":
+            {"weight_decay": 0.3, "operations": 14e12, "hidden": 256, "embedding": 96, "ngrams": (3, 4, 5),
+             "ngram_rows": 32768, "rate": 0.008},
+        "14e12, 256 units, n-grams 3+4+5 of 32768, rate 0.008, wd 0.1, 3 rounds":
+            {"weight_decay": 0.1, "rounds": 3, "operations": 14e12, "hidden": 256, "embedding": 96,
+             "ngrams": (3, 4, 5), "ngram_rows": 32768, "rate": 0.008},
+        "14e12, 256 units, n-grams 3+4+5 of 32768, rate 0.008, wd 0.1, 2 rounds":
+            {"weight_decay": 0.1, "rounds": 2, "operations": 14e12, "hidden": 256, "embedding": 96,
+             "ngrams": (3, 4, 5), "ngram_rows": 32768, "rate": 0.008},
+        "14e12, 256 units, n-grams 3+4+5 of 32768, rate 0.008, wd 0.3, 3 rounds":
+            {"weight_decay": 0.3, "rounds": 3, "operations": 14e12, "hidden": 256, "embedding": 96,
+             "ngrams": (3, 4, 5), "ngram_rows": 32768, "rate": 0.008},
+        "47e12, 320 units, n-grams 3+4+5 of 32768, rate 0.0076, wd 0.1, 3 rounds":
+            {"weight_decay": 0.1, "hidden": 320, "embedding": 112, "rate": 0.0076, "ngrams": (3, 4, 5),
+             "ngram_rows": 32768, "rounds": 3},
+        "47e12, 320 units, n-grams 3+4+5 of 32768, rate 0.0076, wd 0.04, 3 rounds":
+            {"weight_decay": 0.04, "hidden": 320, "embedding": 112, "rate": 0.0076, "ngrams": (3, 4, 5),
+             "ngram_rows": 32768, "rounds": 3},
+        "14e12, 224 units, n-grams 3+4+5 of 32768, rate 0.008, wd 0.1, 3 rounds":
+            {"weight_decay": 0.1, "rounds": 3, "hidden": 224, "embedding": 80, "rate": 0.008,
+             "operations": 14e12, "ngrams": (3, 4, 5), "ngram_rows": 32768},
+        "47e12, 384 units, n-grams 3+4+5 of 32768, rate 0.0069, wd 0.1, 3 rounds":
+            {"rate": 0.0069, "weight_decay": 0.1, "ngrams": (3, 4, 5), "ngram_rows": 32768, "rounds": 3},
+        "47e12, 320 units, n-grams 3+4+5 of 32768, rate 0.0076, wd 0.2, 3 rounds":
+            {"hidden": 320, "embedding": 112, "rate": 0.0076, "weight_decay": 0.2, "ngrams": (3, 4, 5),
+             "ngram_rows": 32768, "rounds": 3},
+        "47e12, 272 units, n-grams 3+4+5 of 32768, rate 0.008, wd 0.1, 3 rounds":
+            {"hidden": 272, "embedding": 96, "rate": 0.008, "weight_decay": 0.1, "ngrams": (3, 4, 5),
+             "ngram_rows": 32768, "rounds": 3},
     },
     "verse": {
         "base": {"operations": 1.2e12, "hidden": 128, "embedding": 48, "batch": 8, "rate": 0.004,
-                 "dropout": "variational:0.3"},
+                 "dropout": "variational:0.3", "rounds": 4, "weight_decay": 0.01},
         "6e12 operations, 256 units, B 32, rate 0.006, dropout between=0.5,outputs=0.5":
             {"operations": 6e12, "hidden": 256, "embedding": 96, "batch": 32, "rate": 0.006,
              "dropout": "between=0.5,outputs=0.5"},

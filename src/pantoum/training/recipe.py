@@ -40,11 +40,11 @@ from pantoum.network.ensemble import joined_config, joins
 __all__ = ["GATES", "MOST_PASSES", "Outlook", "Recipe", "choose", "work"]
 
 GATES = {"rnn": 1, "gru": 3, "gru-before": 3, "lstm": 4, "mingru": 2}
-SIZES = ((32, 1), (64, 1), (96, 1), (128, 1), (128, 2), (160, 2), (192, 2), (224, 2), (256, 2),
+SIZES = ((32, 1), (64, 1), (96, 1), (128, 1), (128, 2), (160, 2), (192, 2), (208, 2), (224, 2), (256, 2),
          (288, 2), (320, 2), (352, 2), (384, 2), (416, 2), (448, 2), (480, 2), (512, 2), (576, 2), (640, 2),
          (704, 2), (768, 2), (768, 3), (1024, 3), (1280, 3), (1536, 3))
 """(H, L), from the smallest model that is chosen by itself to the largest."""
-TOKENS_PER_WORK = 4.5
+TOKENS_PER_WORK = 8.5
 WORK_OF_A_MEGABYTE = 1.6e6
 """Where no clock counts, for 1e6 tokens; with the square root of the text."""
 MOST_FOR_A_MEGABYTE, MOST_POWER = 3.5e6, 0.7
@@ -52,7 +52,7 @@ MOST_FOR_A_MEGABYTE, MOST_POWER = 3.5e6, 0.7
 no use."""
 MOST_PASSES = 50.0
 """By the clock a text is read so often at most; a run that could read it more often ends early."""
-MOST_MEMBERS, LEAST_PASSES, MOST_WIDTH = 4, 3.3, 1100
+MOST_MEMBERS, LEAST_PASSES, MOST_WIDTH = 4, 5.0, 1100
 """Models trained side by side: as many as can each read the text so often, and stand side by side in so many
 units."""
 BATCH, CHUNK = 64, 64
@@ -60,14 +60,14 @@ UPDATES_A_PASS, LEAST_UPDATES = 30, 160
 RATE_BATCH = 4096
 RATES = {"adamw": (4e-3, 384), "muon": (8e-3, 288)}
 """The highest rate at so many units, for batches of ``RATE_BATCH`` tokens. Muon's own is five times it."""
-ROUNDS_COST, MOST_FOR_ROUNDS = 2.35, 0.6
+ROUNDS_COST, MOST_FOR_ROUNDS = 1.8, 0.6
 """Muon's rounds take ``ROUNDS_COST * H / (B * T)`` of an update's time (``benchmarks/optimizers.py``): with
 more than this share of it AdamW's cheaper updates are worth more."""
-WEIGHT_DECAY = {"adamw": 0.01, "muon": 0.01}
+WEIGHT_DECAY = {"adamw": 0.01, "muon": 0.1}
 WARM_UP = 0.04
 AVERAGED_SHARE = 0.05
 """The averaged weights look back over about this share of the run."""
-DROPOUT, LEAST_DROPOUT, MOST_DROPOUT = 0.033, 0.08, 0.35
+DROPOUT, LEAST_DROPOUT, MOST_DROPOUT = 0.033, 0.12, 0.35
 """Variational dropout: so much times the square root of (passes times the root of the model's work for each
 token of the text); none where that is below the least."""
 NGRAMS, NGRAM_PASSES, NGRAM_SYMBOLS = (3, 4, 5), 6.5, 512
