@@ -106,7 +106,7 @@ def test_n_grams_stand_beside_the_network_where_a_text_is_long_for_its_time():
     assert beside.ngrams and len(beside.ngrams) * beside.ngram_rows * 98 <= 1.2e7
     assert chosen(vocab_size=256).model.ngram_rows < beside.ngram_rows
     assert chosen(vocab_size=20_000).model.ngrams == chosen(tokens=100_000).model.ngrams == ()
-    assert chosen(ngrams=None).model.ngrams == ()
+    assert chosen(ngrams=None).model.ngrams == chosen(hidden_size=96).model.ngrams == ()
     given = chosen(tokens=100_000, ngrams="2,7", ngram_rows=64).model
     assert (given.ngrams, given.ngram_rows) == ((2, 7), 64)
     assert choose(TrainSettings(steps=500), MEGABYTE).model.ngrams == ()

@@ -234,13 +234,15 @@ def _shape(settings: TrainSettings, hidden: int, layers: int) -> ModelConfig:
 
 def _ngrams(settings: TrainSettings, outlook: Outlook, read: float, reasons: list[str],
             ) -> tuple[tuple[int, ...], int]:
-    """(orders, rows of each): by themselves where a text is not read too often, for they learn by heart."""
+    """(orders, rows of each): by themselves where a text is not read too often, for they learn by heart, and
+    a person did not ask for a network of so many units."""
     orders: tuple[int, ...] = ()
     passes, symbols = read / outlook.tokens, outlook.vocab_size
     if settings.ngrams not in (None, AUTO):
         orders = parse_orders(settings.ngrams)
-    elif settings.ngrams == AUTO and outlook.operations is not None and passes <= NGRAM_PASSES:
-        orders = NGRAMS if symbols <= NGRAM_SYMBOLS else ()
+    elif (settings.ngrams == settings.hidden_size == AUTO and outlook.operations is not None
+          and passes <= NGRAM_PASSES and symbols <= NGRAM_SYMBOLS):
+        orders = NGRAMS
     if settings.ngram_rows != AUTO or not orders:
         return orders, 16_384 if settings.ngram_rows == AUTO else int(settings.ngram_rows)
     most = min(NGRAM_NUMBERS / (len(orders) * symbols), outlook.tokens / TOKENS_PER_ROW)
