@@ -134,7 +134,7 @@ def peer(unit: Unit, text: Text, folder: Path, nanogpt: Path | None) -> dict[str
         [sys.executable, str(HERE / "quality_peers.py"), unit.system, str(text.train), str(text.reported),
          str(unit.minutes), "--seed", str(unit.seed), "--folder", str(folder / "nanogpt"), *checkout],
         stdout=subprocess.PIPE, check=True, env={**os.environ, "OMP_NUM_THREADS": str(os.cpu_count())})
-    found: dict[str, Any] = json.loads(done.stdout)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])  # nanoGPT's own code prints before it
     return found
 
 
