@@ -87,7 +87,7 @@ class CheckedTokens:
             given = np.asarray(key)
             chosen = np.flatnonzero(given) if given.dtype == np.bool_ else given.astype(np.int64)
             if chosen.size:
-                low, high = int(chosen.min()), int(chosen.max())
+                low, high = int(np.min(chosen)), int(np.max(chosen))
                 self._check(0 if low < 0 else low, self.size - 1 if low < 0 else high)
             return self._tokens[chosen]
         place = range(self.size)[key]
@@ -162,8 +162,8 @@ def _write(descriptor: int, path: Path, blocks: Iterable[Array], vocab_size: int
     size = check = 0
     for block in blocks:
         # An index is cheap beside a wrong number that a narrower type would fold into a right one.
-        if len(block) and int(block.max()) >= vocab_size:
-            raise AssertionError(f"token {int(block.max())} of a vocabulary of {vocab_size}")
+        if len(block) and int(np.max(block)) >= vocab_size:
+            raise AssertionError(f"token {int(np.max(block))} of a vocabulary of {vocab_size}")
         data = memoryview(np.ascontiguousarray(block, dtype).view(np.uint8).data)
         durable.write(descriptor, data, path)
         while data:

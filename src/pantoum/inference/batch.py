@@ -181,7 +181,7 @@ class Batch:
             return []
         left_B = self._length_R[:count] - self.rows.written[:count]
         going_B = left_B[left_B > 0]
-        self._soonest = int(going_B.min()) if going_B.size else 0
+        self._soonest = int(np.min(going_B)) if going_B.size else 0
         rows: list[int] = np.flatnonzero(left_B <= 0).tolist()
         return rows
 

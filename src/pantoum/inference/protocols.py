@@ -118,7 +118,7 @@ def _columns(
     """Rows of nearly one length as blocks of columns; past a row's end it reads its last input again,
     unscored."""
     width = max(1, ROWS // len(starts_B))
-    longest = int((ends_B - starts_B).max())
+    longest = int(np.max(ends_B - starts_B))
     for column in range(0, longest, width):
         at_BT = starts_B[:, None] + np.arange(column, min(column + width, longest), dtype=np.int64)[None, :]
         inside_BT = at_BT < ends_B[:, None]
