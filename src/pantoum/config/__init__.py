@@ -10,7 +10,7 @@ over ``rules``. Names are imported from here.
 
 from __future__ import annotations
 
-from pantoum.config.model import CELLS, NORMS, DropoutConfig, ModelConfig, parse_orders
+from pantoum.config.model import CELLS, NORMS, DropoutConfig, ModelConfig, check_table
 from pantoum.config.rules import AUTO, number, one_of, require, whole
 from pantoum.config.score import UNITS, Alert, ScoreConfig
 from pantoum.config.train import DOCUMENTS, OPTIMIZERS, SCHEDULES, TOKENS_RULE, TrainSettings
@@ -33,9 +33,9 @@ __all__ = [
     "SamplingConfig",
     "ScoreConfig",
     "TrainSettings",
+    "check_table",
     "number",
     "one_of",
-    "parse_orders",
     "require",
     "whole",
 ]

@@ -32,7 +32,7 @@ from pantoum.errors import ModelFileError
 from pantoum.formats.model_file import SCALE
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.network.ensemble import blocks, members_of
-from pantoum.network.ngrams import TABLE, RowGradient
+from pantoum.network.ngrams import TABLE, RowGradient, numbers_of
 
 __all__ = ["SETTINGS", "Rule", "Settings"]
 
@@ -91,8 +91,7 @@ class Rule:
         """Take one step, in place, along the gradients of the mean loss of so many targets."""
         for name, block in self._blocks.items():
             gradients[name][...] *= block
-        norm = self._kernels.global_norm(
-            found.values_UV if isinstance(found, RowGradient) else found for found in gradients.values())
+        norm = self._kernels.global_norm(numbers_of(gradients.values()))
         if not math.isfinite(norm):
             return False
         most = self._settings.clip * self._usual_norm / math.sqrt(targets)

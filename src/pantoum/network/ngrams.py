@@ -15,15 +15,18 @@ V symbols, U rows of the table in use.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
-from pantoum.config.model import check_table
+from pantoum.config import check_table
 from pantoum.kernels import Array, Kernels, backend
 from pantoum.network.parameters import Parameters
 
-__all__ = ["TABLE", "Ngrams", "RowGradient"]
+__all__ = ["TABLE", "Beside", "Ngrams", "RowGradient", "numbers_of"]
 
 TABLE = "ngrams.weight"
 """The table's name among a model's parameters."""
@@ -39,6 +42,11 @@ class RowGradient:
     rows_U: Array
     """Their numbers, ascending, int64."""
     values_UV: Array
+
+
+def numbers_of(gradients: Iterable[Array | RowGradient]) -> Iterator[Array]:
+    """Arrays of all that is not zero for certain: a norm needs no more."""
+    return (each.values_UV if isinstance(each, RowGradient) else each for each in gradients)
 
 
 class Ngrams:
@@ -100,3 +108,34 @@ class Ngrams:
         shift = np.uint64(64 - (self.rows.bit_length() - 1))
         place_TB: Array = (key_TB * np.uint64(MULTIPLIER)) >> shift
         return place_TB
+
+
+@dataclass(frozen=True)
+class Beside:
+    """What the n-grams of some tokens say, if there are any: made where it is asked for."""
+
+    ngrams: Ngrams | None = None
+    rows_NO: Array | None = None
+    recent_BK: Array | None = None
+    """Their state after the tokens."""
+
+    @cached_property
+    def logits_NV(self) -> Array | None:
+        """All of them; a training step makes of it their gradient."""
+        return None if self.ngrams is None or self.rows_NO is None else self.ngrams.logits(self.rows_NO)
+
+    def some(self, tokens_B: Array) -> Array | None:
+        """Those of some of the tokens [B,V]."""
+        if self.ngrams is None or self.rows_NO is None:
+            return None
+        return self.ngrams.logits(self.rows_NO[tokens_B])
+
+    def gradient(self, d_logits_NV: Array | None) -> RowGradient | None:
+        """The table's gradient from that of the logits."""
+        if self.ngrams is None or self.rows_NO is None or d_logits_NV is None:
+            return None
+        return self.ngrams.gradient(self.rows_NO, d_logits_NV)
+
+    def joined(self, layers: Any) -> Any:
+        """The model's state from that of its layers."""
+        return layers if self.recent_BK is None else (*layers, self.recent_BK)

@@ -10,7 +10,7 @@ Shapes: B streams, T steps, N = T*B, H units, V symbols, G gate rows.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from pantoum.network.block import DropoutDraw, check_lengths, check_resets, chec
 from pantoum.network.cell import Inputs
 from pantoum.network.embedding import OneHotTokens, TableTokens, VectorTokens, symbol_drives
 from pantoum.network.head import PackedHead
-from pantoum.network.ngrams import Ngrams, RowGradient
+from pantoum.network.ngrams import Beside
 from pantoum.network.stack import PackedStack
 from pantoum.network.tokens import time_major_tokens
 
@@ -32,37 +32,6 @@ __all__ = ["PackedLanguageModel"]
 
 # Up to this vocabulary the drives of all symbols are made once for reading: then an input costs one row.
 MOST_KEPT = 1024
-
-
-@dataclass(frozen=True)
-class Beside:
-    """What the n-grams of some tokens say, if there are any: made where it is asked for."""
-
-    ngrams: Ngrams | None = None
-    rows_NO: Array | None = None
-    recent_BK: Array | None = None
-    """Their state after the tokens."""
-
-    @cached_property
-    def logits_NV(self) -> Array | None:
-        """All of them; a training step makes of it their gradient."""
-        return None if self.ngrams is None or self.rows_NO is None else self.ngrams.logits(self.rows_NO)
-
-    def some(self, tokens_B: Array) -> Array | None:
-        """Those of some of the tokens [B,V]."""
-        if self.ngrams is None or self.rows_NO is None:
-            return None
-        return self.ngrams.logits(self.rows_NO[tokens_B])
-
-    def gradient(self, d_logits_NV: Array | None) -> RowGradient | None:
-        """The table's gradient from that of the logits."""
-        if self.ngrams is None or self.rows_NO is None or d_logits_NV is None:
-            return None
-        return self.ngrams.gradient(self.rows_NO, d_logits_NV)
-
-    def joined(self, layers: Any) -> Any:
-        """The model's state from that of its layers."""
-        return layers if self.recent_BK is None else (*layers, self.recent_BK)
 
 
 @dataclass

@@ -26,7 +26,7 @@ from pantoum import kernels
 from pantoum.errors import CheckpointError
 from pantoum.kernels.workspace import Workspace
 from pantoum.network import LanguageModel
-from pantoum.network.ngrams import TABLE, RowGradient
+from pantoum.network.ngrams import TABLE, numbers_of
 from pantoum.training.gradient_scale import GradientScale
 from pantoum.training.optimizer import Optimizer
 
@@ -118,9 +118,7 @@ class LocalBackend:
                                           dropout_key=(self._seed, step), streams=streams,
                                           workspace=self._workspace, precision=self._precision)
             self._gradients, self._targets = result.gradients, np.size(targets_BT)
-            self._norm = self._kernels.global_norm(
-                found.values_UV if isinstance(found, RowGradient) else found
-                for found in result.gradients.values())
+            self._norm = self._kernels.global_norm(numbers_of(result.gradients.values()))
         return StepResult(float(result.loss), float(result.accuracy), self._norm, result.state)
 
     def update(self, rate: float, clip: float | None) -> None:
@@ -136,8 +134,10 @@ class LocalBackend:
 
     def weights(self, averaged: bool) -> Mapping[str, Array] | None:
         """The parameters, or their running average."""
-        if not averaged or self._averaged is None:
-            return None if averaged else self.model.parameters
+        if not averaged:
+            return self.model.parameters
+        if self._averaged is None:
+            return None
         return {name: self._averaged.get(name, array) for name, array in self.model.parameters.items()}
 
     def gradient_scale(self) -> dict[str, Array]:

@@ -132,7 +132,7 @@ class WithTable:
         self._others.steps = count
 
     def step(self, gradients: Mapping[str, Any], rate: float, factor: float) -> None:
-        """One update of everything; the table's rate is a share of the learning rate."""
+        """One update of everything; ``rate`` is the others', the table's a multiple."""
         self._others.step(gradients, rate, factor)
         own: RowGradient = gradients[TABLE]
         self._kernels.rms_rows(self._table_RV, own.rows_U, own.values_UV, self._squares_RV,

@@ -33,7 +33,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from pantoum.config import AUTO, DropoutConfig, ModelConfig, TrainSettings, parse_orders
+from pantoum.config import AUTO, DropoutConfig, ModelConfig, TrainSettings
 from pantoum.errors import SettingError
 from pantoum.network.ensemble import joined_config, joins
 
@@ -238,13 +238,13 @@ def _ngrams(settings: TrainSettings, outlook: Outlook, read: float, reasons: lis
     a person did not ask for a network of so many units."""
     orders: tuple[int, ...] = ()
     passes, symbols = read / outlook.tokens, outlook.vocab_size
-    if settings.ngrams not in (None, AUTO):
-        orders = parse_orders(settings.ngrams)
+    if isinstance(settings.ngrams, tuple):
+        orders = settings.ngrams
     elif (settings.ngrams == settings.hidden_size == AUTO and outlook.operations is not None
           and passes <= NGRAM_PASSES and symbols <= NGRAM_SYMBOLS):
         orders = NGRAMS
     if settings.ngram_rows != AUTO or not orders:
-        return orders, 16_384 if settings.ngram_rows == AUTO else int(settings.ngram_rows)
+        return orders, ModelConfig.ngram_rows if settings.ngram_rows == AUTO else int(settings.ngram_rows)
     most = min(NGRAM_NUMBERS / (len(orders) * symbols), outlook.tokens / TOKENS_PER_ROW)
     rows = 2 ** int(math.log2(min(max(most, 256), 2**24)))
     reasons.append(f"n-grams of {', '.join(map(str, orders))} tokens, {rows:,} rows each: about {passes:.3g} "
