@@ -33,23 +33,42 @@ from pantoum.inference.reader import PlainReader
 
 GAIN, TIMES = 0.03, 4.0
 PANTOUM = [sys.executable, "-m", "pantoum"]
-SHAPE = ["--hidden-size", "384", "--num-layers", "2", "--embedding-size", "128", "--batch-size", "64",
-         "--seq-len", "64", "--tokens", "characters", "--quiet"]
+SHAPE = [
+    "--hidden-size",
+    "384",
+    "--num-layers",
+    "2",
+    "--embedding-size",
+    "128",
+    "--batch-size",
+    "64",
+    "--seq-len",
+    "64",
+    "--tokens",
+    "characters",
+    "--quiet",
+]
 
 
 def train(run: Path, texts: list[str], valid: str | None, *settings: str) -> None:
     """Train a run that does not exist yet."""
     if not (run / "model.safetensors").exists():
         held_out = [] if valid is None else ["--valid", valid]
-        subprocess.run([*PANTOUM, "train", *texts, *held_out, *settings, "--run", str(run)], check=True,
-                       stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [*PANTOUM, "train", *texts, *held_out, *settings, "--run", str(run)],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
 
 
 def evaluated(run: Path, valid: str, *options: str) -> tuple[dict[str, Any], float]:
     """The figures of one command, and its seconds by the clock."""
     began = time.perf_counter()
-    done = subprocess.run([*PANTOUM, "evaluate", str(run), valid, "--json", "--quiet", *options], check=True,
-                          stdout=subprocess.PIPE)
+    done = subprocess.run(
+        [*PANTOUM, "evaluate", str(run), valid, "--json", "--quiet", *options],
+        check=True,
+        stdout=subprocess.PIPE,
+    )
     return json.loads(done.stdout), time.perf_counter() - began
 
 
@@ -64,9 +83,16 @@ def mark(asked: argparse.Namespace) -> dict[str, Any]:
             seconds[name].append(took)
             nats[name] = found["nats_per_token"]
     gain, times = nats["plain"] - nats["adapting"], min(seconds["adapting"]) / min(seconds["plain"])
-    return {"machine": machine(), "settings": asdict(SETTINGS), "nats_per_token": nats, "seconds": seconds,
-            "gain": gain, "times": times, "marks": {"gain": GAIN, "times": TIMES},
-            "met": gain >= GAIN and times <= TIMES}
+    return {
+        "machine": machine(),
+        "settings": asdict(SETTINGS),
+        "nats_per_token": nats,
+        "seconds": seconds,
+        "gain": gain,
+        "times": times,
+        "marks": {"gain": GAIN, "times": TIMES},
+        "met": gain >= GAIN and times <= TIMES,
+    }
 
 
 def variants() -> Iterator[tuple[str, Settings]]:
@@ -116,8 +142,15 @@ def search(asked: argparse.Namespace) -> list[dict[str, Any]]:
                 continue
             nats_BT = adapter_of(model, part, settings).losses(inputs_BT, targets_BT)
             nats = float(nats_BT.mean(dtype=np.float64))
-            row = {"text": run.name, "part": part, "settings": asdict(settings), "tokens": len(ids_T) - 1,
-                   "plain": plain, "nats": nats, "gain": plain - nats}
+            row = {
+                "text": run.name,
+                "part": part,
+                "settings": asdict(settings),
+                "tokens": len(ids_T) - 1,
+                "plain": plain,
+                "nats": nats,
+                "gain": plain - nats,
+            }
             seen.add((run.name, part, json.dumps(asdict(settings))))
             known.append(row)
             with log.open("a") as file:
@@ -156,10 +189,14 @@ def main() -> None:
         return
     print(report["machine"])
     for name, seconds in report["seconds"].items():
-        print(f"{name:<10} {report['nats_per_token'][name]:.4f} nats a token, "
-              f"{min(seconds):.2f} / {sorted(seconds)[len(seconds) // 2]:.2f} / {max(seconds):.2f} s")
-    print(f"gain {report['gain']:.4f} (mark {GAIN}), time x {report['times']:.2f} (mark {TIMES:g}): "
-          f"{'met' if report['met'] else 'NOT met'}")
+        print(
+            f"{name:<10} {report['nats_per_token'][name]:.4f} nats a token, "
+            f"{min(seconds):.2f} / {sorted(seconds)[len(seconds) // 2]:.2f} / {max(seconds):.2f} s"
+        )
+    print(
+        f"gain {report['gain']:.4f} (mark {GAIN}), time x {report['times']:.2f} (mark {TIMES:g}): "
+        f"{'met' if report['met'] else 'NOT met'}"
+    )
 
 
 if __name__ == "__main__":

@@ -44,20 +44,34 @@ CLAIMS = (
     Claim("files", "a model is read and verified in milliseconds", ("save_and_load.py",), 3),
     Claim("memory", "training needs little more than the model", ("memory.py",), 4),
 )
-LOGGED = ("minutes, native core", "minutes, NumPy only", "Quality", "SIGKILL", "refused, damaged and forged",
-          "bf16 costs", "recipe")
+LOGGED = (
+    "minutes, native core",
+    "minutes, NumPy only",
+    "Quality",
+    "SIGKILL",
+    "refused, damaged and forged",
+    "bf16 costs",
+    "recipe",
+)
 """Words of the log's headings for what takes longer."""
 
 
 def measure(claim: Claim, out: TextIO) -> dict[str, Any]:
     """Run its script, pass on what it says."""
-    print(f"\n== {claim.name}: {claim.says}\n$ python benchmarks/{' '.join(claim.command)}", file=out,
-          flush=True)
+    print(
+        f"\n== {claim.name}: {claim.says}\n$ python benchmarks/{' '.join(claim.command)}",
+        file=out,
+        flush=True,
+    )
     began = time.perf_counter()
     script, *flags = claim.command
     try:
-        done = subprocess.run([sys.executable, str(HERE / script), *flags], timeout=60 * claim.minutes,
-                              stdout=subprocess.PIPE, text=True)
+        done = subprocess.run(
+            [sys.executable, str(HERE / script), *flags],
+            timeout=60 * claim.minutes,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
         problem = None if done.returncode == 0 else f"exit code {done.returncode}"
         answer = done.stdout
     except subprocess.TimeoutExpired:
@@ -69,15 +83,18 @@ def measure(claim: Claim, out: TextIO) -> dict[str, Any]:
 def logged() -> list[str]:
     """The newest section of the log for each of ``LOGGED``."""
     sections = LOG.read_text(encoding="utf-8").split("\n## ")[1:]
-    found = (next((each for each in reversed(sections) if words in each.partition("\n")[0]), None)
-             for words in LOGGED)
+    found = (
+        next((each for each in reversed(sections) if words in each.partition("\n")[0]), None)
+        for words in LOGGED
+    )
     return ["## " + each.rstrip() for each in found if each is not None]
 
 
 def main() -> int:
     """Measure what is short, quote what is long."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--only", help="names, parted by commas")
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--json", action="store_true")

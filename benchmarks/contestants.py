@@ -52,8 +52,9 @@ def ours(shape: Shape, cell: str, precision: str) -> Step:
     backend, run = kernels.backend(np.float32), {"state": model.initial_state(shape["B"])}
 
     def step() -> float:
-        result = model.gradients(tokens[:, :-1], tokens[:, 1:], run["state"], workspace=workspace,
-                                 precision=precision)
+        result = model.gradients(
+            tokens[:, :-1], tokens[:, 1:], run["state"], workspace=workspace, precision=precision
+        )
         run["state"] = result.state
         norm = backend.global_norm(result.gradients.values())
         optimizer.step(result.gradients, RATE, min(1.0, CLIP / norm))
@@ -97,8 +98,9 @@ def keras(shape: Shape, cell: str, precision: str) -> Step:
     import numpy as np
 
     layers = [keras.layers.GRU(shape["H"], return_sequences=True) for _ in range(shape["L"])]
-    model = keras.Sequential([keras.layers.Embedding(shape["V"], shape["H"]), *layers,
-                              keras.layers.Dense(shape["V"])])
+    model = keras.Sequential(
+        [keras.layers.Embedding(shape["V"], shape["H"]), *layers, keras.layers.Dense(shape["V"])]
+    )
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.AdamW(RATE, weight_decay=0.01, global_clipnorm=CLIP), loss)
     tokens = np.random.default_rng(0).integers(0, shape["V"], (shape["B"], shape["T"] + 1))
@@ -121,8 +123,14 @@ def child(name: str, shape: Shape, threads: int) -> Child:
     """A contestant's process."""
     # What JAX has compiled once it finds again in the next run.
     compiled = str(Path(tempfile.gettempdir(), "jax-compiled"))
-    return Child(str(Path(__file__).resolve()), name, threads, json.dumps(shape),
-                 KERAS_BACKEND=name.split(":")[0], JAX_COMPILATION_CACHE_DIR=compiled)
+    return Child(
+        str(Path(__file__).resolve()),
+        name,
+        threads,
+        json.dumps(shape),
+        KERAS_BACKEND=name.split(":")[0],
+        JAX_COMPILATION_CACHE_DIR=compiled,
+    )
 
 
 def main() -> None:

@@ -34,8 +34,17 @@ from processes import Child, Work, serve, start, take_turns
 from startup import write_model
 
 SECTIONS = {
-    "one": ["ours one float32", "ours one int8", "ours bytes float32", "ours bytes int8",
-            "torch eager", "torch int8", "onnx gru", "onnx products", "onnx int8"],
+    "one": [
+        "ours one float32",
+        "ours one int8",
+        "ours bytes float32",
+        "ours bytes int8",
+        "torch eager",
+        "torch int8",
+        "onnx gru",
+        "onnx products",
+        "onnx int8",
+    ],
     "many": ["ours product", "ours 256 float32", "ours 256 int8", "torch eager 256"],
     "crowd": ["ours 256 float32 long", "ours 10000 float32", "ours 256 int8 long", "ours 10000 int8"],
     "score": ["ours product", "ours score", "ours score command", "torch score"],
@@ -126,8 +135,11 @@ def reads(model: str) -> Work:
 
     packed = load(model).packed
     cells = packed.stack.cells
-    matrices = [*(cell.weight_hh for cell in cells), *(cell.weight_ih for cell in cells[1:]),
-                packed.head.weight]
+    matrices = [
+        *(cell.weight_hh for cell in cells),
+        *(cell.weight_ih for cell in cells[1:]),
+        packed.head.weight,
+    ]
     size = sum(matrix.panel_bytes for matrix in matrices)
     return Work(lambda: native.read_words(matrices, TOKENS), TOKENS, {"bytes": size})
 
@@ -213,8 +225,9 @@ def start_times() -> dict[str, dict[str, Any]]:
     script = str(Path(__file__).with_name("startup.py"))
     done = subprocess.run([sys.executable, script, "--json", "--runs", "9"], capture_output=True, check=True)
     found = json.loads(done.stdout)["seconds"]
-    return {name: {"min": t["minimum"], "median": t["median"], "max": t["maximum"]}
-            for name, t in found.items()}
+    return {
+        name: {"min": t["minimum"], "median": t["median"], "max": t["maximum"]} for name, t in found.items()
+    }
 
 
 def marks(found: dict[str, dict[str, dict[str, Any]]]) -> list[dict[str, Any]]:
@@ -225,28 +238,61 @@ def marks(found: dict[str, dict[str, dict[str, Any]]]) -> list[dict[str, Any]]:
         rates = [r[key] for name, r in found.get(section, {}).items() if name.startswith(begins) and key in r]
         return max(rates) if rates else None
 
-    def tell(mark: str, figure: float | None, against: float | None, wanted: float, unit: str = "x",
-             most: bool = False) -> None:
+    def tell(
+        mark: str,
+        figure: float | None,
+        against: float | None,
+        wanted: float,
+        unit: str = "x",
+        most: bool = False,
+    ) -> None:
         if figure is not None and against:
             ratio = figure / against
-            told.append({"mark": mark, "figure": ratio, "wanted": wanted, "unit": unit,
-                         "holds": ratio <= wanted if most else ratio >= wanted})
+            told.append(
+                {
+                    "mark": mark,
+                    "figure": ratio,
+                    "wanted": wanted,
+                    "unit": unit,
+                    "holds": ratio <= wanted if most else ratio >= wanted,
+                }
+            )
 
     eager = rate("one", "torch eager")
     tell("one stream, int8: torch eager", rate("one", "ours one int8"), eager, 12)
-    tell("one stream, int8: best peer of any form", rate("one", "ours one int8"),
-         rate("one", "torch", "onnx"), 2)
-    tell("one stream, float32: best float32 peer", rate("one", "ours one float32"),
-         rate("one", "torch eager", "onnx gru", "onnx products"), 1.1)
-    tell("one stream, float32: a loop that sums the bytes", rate("one", "ours one float32"),
-         rate("one", "ours bytes float32"), 0.8)
+    tell(
+        "one stream, int8: best peer of any form",
+        rate("one", "ours one int8"),
+        rate("one", "torch", "onnx"),
+        2,
+    )
+    tell(
+        "one stream, float32: best float32 peer",
+        rate("one", "ours one float32"),
+        rate("one", "torch eager", "onnx gru", "onnx products"),
+        1.1,
+    )
+    tell(
+        "one stream, float32: a loop that sums the bytes",
+        rate("one", "ours one float32"),
+        rate("one", "ours bytes float32"),
+        0.8,
+    )
     own, score = rate("many", "ours product"), rate("score", "ours product")
     tell("256 streams, float32: the core's product rate", work_of(rate("many", "ours 256 float32")), own, 0.8)
-    tell("256 streams, int8: torch eager at 256", rate("many", "ours 256 int8"),
-         rate("many", "torch eager 256"), 2.5)
+    tell(
+        "256 streams, int8: torch eager at 256",
+        rate("many", "ours 256 int8"),
+        rate("many", "torch eager 256"),
+        2.5,
+    )
     for precision in ("float32", "int8"):
-        tell(f"10,000 streams, {precision}: the rate at 256", rate("crowd", f"ours 10000 {precision}"),
-             rate("crowd", f"ours 256 {precision}"), 0.95)
+        tell(
+            f"10,000 streams, {precision}: the rate at 256",
+            rate("crowd", f"ours 10000 {precision}"),
+            rate("crowd", f"ours 256 {precision}"),
+            0.95,
+        )
     memory = found.get("crowd", {}).get("ours 10000 float32", {})
     if "peak" in memory:
         allowed = memory["start"] + memory["model"] + CROWD * (2 * memory["state"] + 1024)
@@ -281,21 +327,30 @@ def show(report: dict[str, Any]) -> None:
                 print(f"  {name:32} not measured: {r.get('missing')}")
                 continue
             rates = f"   {r['rate']:12,.5g} a second (median {r['median_rate']:,.5g})" if "rate" in r else ""
-            print(f"  {name:32} min {r['min'] * 1e3:9.3f} ms  median {r['median'] * 1e3:9.3f}  "
-                  f"max {r['max'] * 1e3:9.3f}{rates}")
+            print(
+                f"  {name:32} min {r['min'] * 1e3:9.3f} ms  median {r['median'] * 1e3:9.3f}  "
+                f"max {r['max'] * 1e3:9.3f}{rates}"
+            )
             if section == "crowd" and "peak" in r:
-                print(" " * 35 + ", ".join(f"{key} {r[key] / 1e6:,.1f} MB"
-                                           for key in ("start", "model", "peak", "resident")))
+                print(
+                    " " * 35
+                    + ", ".join(
+                        f"{key} {r[key] / 1e6:,.1f} MB" for key in ("start", "model", "peak", "resident")
+                    )
+                )
     print(f"\n{'mark':52} {'figure':>10}    wanted")
     for row in report["marks"]:
-        print(f"{row['mark']:52} {row['figure']:10.4g} {row['unit']:5} {row['wanted']:8g}   "
-              f"{'holds' if row['holds'] else 'MISSED'}")
+        print(
+            f"{row['mark']:52} {row['figure']:10.4g} {row['unit']:5} {row['wanted']:8g}   "
+            f"{'holds' if row['holds'] else 'MISSED'}"
+        )
 
 
 def main() -> None:
     """Measure section by section, then tell."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--seconds", type=float, default=6, help="of each contestant")
     parser.add_argument("--only", default=",".join(SECTIONS), help="sections, with commas between")
@@ -312,8 +367,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         models = make_models(folder)
         for section in asked:
-            report["found"][section] = (start_times() if section == "start" else
-                                        measure(section, models, options.seconds))
+            report["found"][section] = (
+                start_times() if section == "start" else measure(section, models, options.seconds)
+            )
     report["marks"] = marks(report["found"])
     if options.json:
         return print(json.dumps(report))

@@ -30,7 +30,8 @@ def torch_model(quantised: bool) -> tuple[Any, Any]:
     layers, head = torch.nn.GRU(V, H, L, batch_first=True).eval(), torch.nn.Linear(H, V).eval()
     if quantised:
         both = torch.ao.quantization.quantize_dynamic(
-            torch.nn.ModuleList([layers, head]), {torch.nn.GRU, torch.nn.Linear}, torch.qint8)
+            torch.nn.ModuleList([layers, head]), {torch.nn.GRU, torch.nn.Linear}, torch.qint8
+        )
         layers, head = both[0], both[1]
     return layers, head
 
@@ -40,8 +41,10 @@ def torch_writes(streams: int, quantised: bool = False) -> Work:
     import torch
 
     layers, head = torch_model(quantised)
-    run: dict[str, Any] = {"tokens": torch.zeros(streams, dtype=torch.long),
-                           "state": torch.zeros(L, streams, H)}
+    run: dict[str, Any] = {
+        "tokens": torch.zeros(streams, dtype=torch.long),
+        "state": torch.zeros(L, streams, H),
+    }
     rounds = TOKENS if streams == 1 else 1
 
     @torch.inference_mode()
@@ -117,7 +120,7 @@ def onnx_step(form: str) -> Any:
     weights: list[Any] = []
 
     def constant(name: str, *shape: int, value: Any = None) -> str:
-        array = random.uniform(-H**-0.5, H**-0.5, shape).astype(np.float32) if value is None else value
+        array = random.uniform(-(H**-0.5), H**-0.5, shape).astype(np.float32) if value is None else value
         weights.append(numpy_helper.from_array(array, name))
         return name
 
@@ -135,8 +138,14 @@ def onnx_step(form: str) -> Any:
         if form == "gru":
             bias = constant(name + "b", 1, 6 * H)
             x3, h3 = (node("Unsqueeze", [a, lead], name + a + "3") for a in (x, h))
-            node("GRU", [x3, constant(name + "w", 1, 3 * H, K), constant(name + "r", 1, 3 * H, H), bias, "",
-                         h3], "", name + "y", hidden_size=H, linear_before_reset=1)
+            node(
+                "GRU",
+                [x3, constant(name + "w", 1, 3 * H, K), constant(name + "r", 1, 3 * H, H), bias, "", h3],
+                "",
+                name + "y",
+                hidden_size=H,
+                linear_before_reset=1,
+            )
             x = node("Squeeze", [name + "y", lead], new)
             continue
         gates = []
@@ -144,8 +153,9 @@ def onnx_step(form: str) -> Any:
             if inputs == "x":
                 product = node("Gather", [constant(name + "table", V, 3 * H), "x"], name + "pi")
             else:
-                product = node("MatMul", [inputs, constant(name + "w" + side, rows, 3 * H)],
-                               name + "p" + side)
+                product = node(
+                    "MatMul", [inputs, constant(name + "w" + side, rows, 3 * H)], name + "p" + side
+                )
             total = node("Add", [product, constant(name + "b" + side, 3 * H)], name + "s" + side)
             names = [name + side + gate for gate in "rzn"]
             node("Split", [total], *names, axis=1, num_outputs=3)

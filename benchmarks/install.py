@@ -28,8 +28,11 @@ PARTS = ("environment", "pip install", "first step")
 
 def build(folder: Path) -> Path:
     """The wheel of this source, core and all."""
-    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder),
-                    str(ROOT)], check=True, env={**os.environ, "PANTOUM_REQUIRE_CORE": "1"})
+    subprocess.run(
+        [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(ROOT)],
+        check=True,
+        env={**os.environ, "PANTOUM_REQUIRE_CORE": "1"},
+    )
     return next(folder.glob("pantoum-*.whl"))
 
 
@@ -42,8 +45,18 @@ def once(wheel: Path, folder: Path, compiled: bool) -> dict[str, float]:
     commands = {
         "environment": [sys.executable, "-m", "venv", str(folder / "environment")],
         "pip install": [*install, *([] if compiled else ["--no-compile"]), str(wheel)],
-        "first step": [str(python), "-m", "pantoum", "train", str(text), "--steps", "1", "--quiet",
-                       "--run", str(folder / "run")],
+        "first step": [
+            str(python),
+            "-m",
+            "pantoum",
+            "train",
+            str(text),
+            "--steps",
+            "1",
+            "--quiet",
+            "--run",
+            str(folder / "run"),
+        ],
     }
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     found = {}
@@ -75,11 +88,19 @@ def main() -> None:
         size = wheel.stat().st_size
     rows: dict[str, Any] = {
         part: {"min": min(values), "median": statistics.median(values), "max": max(values)}
-        for part in (*PARTS, "whole") for values in [[each[part] for each in found[1:]]]}
+        for part in (*PARTS, "whole")
+        for values in [[each[part] for each in found[1:]]]
+    }
     met = rows["whole"]["min"] <= MARK
-    report = {"machine": {"cores": os.cpu_count(), "python": sys.version.split()[0]}, "wheel": wheel.name,
-              "wheel bytes": size, "byte code by pip": asked.compile, "seconds": rows, "mark": MARK,
-              "met": met}
+    report = {
+        "machine": {"cores": os.cpu_count(), "python": sys.version.split()[0]},
+        "wheel": wheel.name,
+        "wheel bytes": size,
+        "byte code by pip": asked.compile,
+        "seconds": rows,
+        "mark": MARK,
+        "met": met,
+    }
     if asked.json:
         print(json.dumps(report))
         return

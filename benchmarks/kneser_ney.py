@@ -28,8 +28,10 @@ class KneserNey:
             for context, following in longer.items():
                 for symbol in following:
                     shorter[context[1:]][symbol] += 1
-        self._tables = [{context: (following, following.total()) for context, following in table.items()}
-                        for table in tables]
+        self._tables = [
+            {context: (following, following.total()) for context, following in table.items()}
+            for table in tables
+        ]
         self._discounts = [_discount(table) for table in tables]
 
     def probability(self, context: str, symbol: str) -> float:
@@ -46,8 +48,9 @@ class KneserNey:
     def nats(self, text: str) -> float:
         """Mean nats a character, after the first."""
         before = self.order - 1
-        return -sum(math.log(self.probability(text[max(0, at - before) : at], text[at]))
-                    for at in range(1, len(text))) / (len(text) - 1)
+        return -sum(
+            math.log(self.probability(text[max(0, at - before) : at], text[at])) for at in range(1, len(text))
+        ) / (len(text) - 1)
 
 
 def _discount(table: dict[str, Counter[str]]) -> float:
@@ -58,8 +61,9 @@ def _discount(table: dict[str, Counter[str]]) -> float:
 
 def main() -> None:
     """Print the figure."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("train", type=Path)
     parser.add_argument("test", type=Path)
     parser.add_argument("--order", type=int, default=5)

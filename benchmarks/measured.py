@@ -18,5 +18,9 @@ from pantoum.training.run_folder import machine as described
 
 def machine() -> dict[str, Any]:
     """Processor, system and libraries; pantoum's version, folder and arithmetic."""
-    return {**described(), "pantoum": VERSION, "from": str(Path(pantoum.__file__).parent),
-            "arithmetic": arithmetic()[0]}
+    return {
+        **described(),
+        "pantoum": VERSION,
+        "from": str(Path(pantoum.__file__).parent),
+        "arithmetic": arithmetic()[0],
+    }

@@ -72,25 +72,68 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         text = Path(folder, "text.txt")
         text.write_text("".join(random.Random(0).choices(SYMBOLS, k=400_000)))
-        found, answer = peak([
-            sys.executable, "-m", "pantoum", "train", str(text), "--run", str(Path(folder, "run")),
-            "--json", "--quiet", "--steps", str(asked.steps), "--cell", asked.cell,
-            "--precision", asked.precision, "--hidden-size", str(H), "--embedding-size", str(H),
-            "--num-layers", str(L), "--batch-size", str(B), "--seq-len", str(T), "--dropout", "0",
-            "--optimizer", "adamw", "--valid-fraction", "0.02"])
+        found, answer = peak(
+            [
+                sys.executable,
+                "-m",
+                "pantoum",
+                "train",
+                str(text),
+                "--run",
+                str(Path(folder, "run")),
+                "--json",
+                "--quiet",
+                "--steps",
+                str(asked.steps),
+                "--cell",
+                asked.cell,
+                "--precision",
+                asked.precision,
+                "--hidden-size",
+                str(H),
+                "--embedding-size",
+                str(H),
+                "--num-layers",
+                str(L),
+                "--batch-size",
+                str(B),
+                "--seq-len",
+                str(T),
+                "--dropout",
+                "0",
+                "--optimizer",
+                "adamw",
+                "--valid-fraction",
+                "0.02",
+            ]
+        )
     weights = answer["parameters"]
-    parts = {"parameters x 24": 24.0 * weights, "parameters x 16 while saving": 16.0 * weights,
-             "activations": activations(asked.cell, asked.precision), "room": ROOM}
+    parts = {
+        "parameters x 24": 24.0 * weights,
+        "parameters x 16 while saving": 16.0 * weights,
+        "activations": activations(asked.cell, asked.precision),
+        "room": ROOM,
+    }
     allowed = sum(parts.values())
-    report = {"machine": machine(), "cell": asked.cell, "precision": asked.precision, "steps": asked.steps,
-              "parameters": weights, "parts": parts, "allowed": allowed, "peak": found,
-              "met": found <= allowed}
+    report = {
+        "machine": machine(),
+        "cell": asked.cell,
+        "precision": asked.precision,
+        "steps": asked.steps,
+        "parameters": weights,
+        "parts": parts,
+        "allowed": allowed,
+        "peak": found,
+        "met": found <= allowed,
+    }
     if asked.json:
         print(json.dumps(report))
         return
     print(machine())
-    print(f"{asked.cell}, {asked.precision}, B={B} T={T} E=H={H} L={L}, {weights:,} parameters, "
-          f"{asked.steps} steps")
+    print(
+        f"{asked.cell}, {asked.precision}, B={B} T={T} E=H={H} L={L}, {weights:,} parameters, "
+        f"{asked.steps} steps"
+    )
     for name, size in parts.items():
         print(f"  {name:<32}{size / 1e6:7.1f} MB")
     verdict = "met" if found <= allowed else "NOT met"

@@ -51,8 +51,16 @@ def numpy_step(shape: dict):
         run["state"] = result.state
         factor = kernels.clip_factor(kernels.global_norm(result.gradients.values()), CLIP)
         for name, gradient in result.gradients.items():
-            kernels.adamw(model.parameters[name], gradient, *moments[name], step=run["step"], rate=RATE,
-                          betas=(0.9, 0.999), weight_decay=0.01, factor=factor)
+            kernels.adamw(
+                model.parameters[name],
+                gradient,
+                *moments[name],
+                step=run["step"],
+                rate=RATE,
+                betas=(0.9, 0.999),
+                weight_decay=0.01,
+                factor=factor,
+            )
         return result.loss
 
     return step
@@ -99,8 +107,10 @@ def gigaflops(shape: dict) -> float:
 def measure(name: str, shape: dict, seconds: float, threads: int, peer: bool) -> dict:
     """Both in turns, for about this long."""
     more = ("--shape", json.dumps(shape))
-    makers = {which: partial(Child, __file__, which, threads, *more, PANTOUM_ISA="numpy")
-              for which in ("numpy", *(["torch"] if peer else []))}
+    makers = {
+        which: partial(Child, __file__, which, threads, *more, PANTOUM_ISA="numpy")
+        for which in ("numpy", *(["torch"] if peer else []))
+    }
     children = start(makers)
     take_turns(children, seconds / len(children), TURNS)
     result: dict = {"shape": name, **{k: v for k, v in shape.items() if k != "mark"}, "mark": shape["mark"]}
@@ -108,16 +118,20 @@ def measure(name: str, shape: dict, seconds: float, threads: int, peer: bool) ->
         found = child.close()
         if "min" not in found:
             raise SystemExit(f"{which} did not run: {child.missing}")
-        result[which] = {**found, "tokens_per_second": found["rate"],
-                         "gflops": gigaflops(shape) / found["min"]}
+        result[which] = {
+            **found,
+            "tokens_per_second": found["rate"],
+            "gflops": gigaflops(shape) / found["min"],
+        }
     if peer:
         result["ratio"] = result["torch"]["min"] / result["numpy"]["min"]
     return result
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--seconds", type=float, default=12, help="for each shape")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
@@ -144,9 +158,11 @@ def main() -> None:
         for which in ("numpy", "torch"):
             if which in result:
                 r = result[which]
-                print(f"  {which:6} min {r['min'] * 1e3:7.1f} ms  median {r['median'] * 1e3:7.1f}  "
-                      f"max {r['max'] * 1e3:7.1f}  ({r['steps']} steps)  "
-                      f"{r['tokens_per_second']:8.0f} tokens/s  {r['gflops']:5.0f} GFLOP/s")
+                print(
+                    f"  {which:6} min {r['min'] * 1e3:7.1f} ms  median {r['median'] * 1e3:7.1f}  "
+                    f"max {r['max'] * 1e3:7.1f}  ({r['steps']} steps)  "
+                    f"{r['tokens_per_second']:8.0f} tokens/s  {r['gflops']:5.0f} GFLOP/s"
+                )
         if peer:
             mark = f" (mark: {result['mark']})" if result["mark"] else ""
             print(f"  ratio  {result['ratio']:.2f} times the peer's rate{mark}")

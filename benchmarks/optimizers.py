@@ -46,8 +46,13 @@ class Contestant:
     def step(self) -> None:
         """One step, timed."""
         began = time.perf_counter()
-        result = self._model.gradients(self._tokens_BT[:, :-1], self._tokens_BT[:, 1:], self._state,
-                                       workspace=self._workspace, precision=self._precision)
+        result = self._model.gradients(
+            self._tokens_BT[:, :-1],
+            self._tokens_BT[:, 1:],
+            self._state,
+            workspace=self._workspace,
+            precision=self._precision,
+        )
         self._state = result.state
         norm = self._kernels.global_norm(result.gradients.values())
         ready = time.perf_counter()
@@ -81,8 +86,9 @@ def torch_update(hidden: int, threads: int) -> Callable[[], float] | None:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
@@ -92,8 +98,11 @@ def main() -> None:
     options = parser.parse_args()
     if kernels.without_core() is None:
         native.core().set_threads(options.threads)
-    contestants = {(precision, kind): Contestant(kind, precision, options)
-                   for precision in reversed(kernels.precisions()) for kind in ("adamw", "muon")}
+    contestants = {
+        (precision, kind): Contestant(kind, precision, options)
+        for precision in reversed(kernels.precisions())
+        for kind in ("adamw", "muon")
+    }
     for contestant in contestants.values():
         contestant.step()
         contestant.times.clear()
@@ -103,13 +112,22 @@ def main() -> None:
         for contestant in contestants.values():
             contestant.step()
     report: dict[str, Any] = {
-        "machine": machine(), "threads": options.threads, "mark": MARK,
-        "hidden_size": options.hidden_size, "tokens": options.streams * options.steps, "steps": {}}
+        "machine": machine(),
+        "threads": options.threads,
+        "mark": MARK,
+        "hidden_size": options.hidden_size,
+        "tokens": options.streams * options.steps,
+        "steps": {},
+    }
     for (precision, kind), contestant in contestants.items():
         times = contestant.times
         report["steps"][f"{kind} {precision}"] = {
-            "min": min(times), "median": statistics.median(times), "max": max(times), "count": len(times),
-            "update": min(contestant.updates)}
+            "min": min(times),
+            "median": statistics.median(times),
+            "max": max(times),
+            "count": len(times),
+            "update": min(contestant.updates),
+        }
     for precision in kernels.precisions():
         muon, adamw = (report["steps"][f"{kind} {precision}"] for kind in ("muon", "adamw"))
         report[f"ratio {precision}"] = muon["min"] / adamw["min"]
@@ -121,8 +139,10 @@ def main() -> None:
     print(report["machine"])
     print(f"{options.threads} threads, 2 x {options.hidden_size} GRU, {report['tokens']} tokens")
     for name, row in report["steps"].items():
-        print(f"  {name:16} step min {row['min'] * 1e3:6.1f} ms  median {row['median'] * 1e3:6.1f}  max "
-              f"{row['max'] * 1e3:6.1f}  ({row['count']})  update alone {row['update'] * 1e3:5.1f}")
+        print(
+            f"  {name:16} step min {row['min'] * 1e3:6.1f} ms  median {row['median'] * 1e3:6.1f}  max "
+            f"{row['max'] * 1e3:6.1f}  ({row['count']})  update alone {row['update'] * 1e3:5.1f}"
+        )
     if peer is not None:
         print(f"  torch.optim.Muon, the same blocks: update alone {report['torch.optim.Muon'] * 1e3:.1f} ms")
     for precision in kernels.precisions():

@@ -51,8 +51,11 @@ def main() -> None:
     parser.add_argument("--seq-len", type=int, default=64)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
-    settings = [word for name in ("steps", "hidden_size", "num_layers", "batch_size", "seq_len")
-                for word in ("--" + name.replace("_", "-"), str(getattr(asked, name)))]
+    settings = [
+        word
+        for name in ("steps", "hidden_size", "num_layers", "batch_size", "seq_len")
+        for word in ("--" + name.replace("_", "-"), str(getattr(asked, name)))
+    ]
     settings += ["--optimizer", "adamw"]
     if asked.valid:
         settings += ["--valid", asked.valid]
@@ -68,21 +71,33 @@ def main() -> None:
         row["difference"] = row["bf16"] - row["float32"]
         rows.append(row)
     differences = [row["difference"] for row in rows]
-    report = {"machine": machine(), "settings": " ".join(settings), "runs": rows,
-              "difference": {"mean": statistics.fmean(differences), "min": min(differences),
-                             "max": max(differences)}, "mark": MARK,
-              "met": abs(statistics.fmean(differences)) <= MARK}
+    report = {
+        "machine": machine(),
+        "settings": " ".join(settings),
+        "runs": rows,
+        "difference": {
+            "mean": statistics.fmean(differences),
+            "min": min(differences),
+            "max": max(differences),
+        },
+        "mark": MARK,
+        "met": abs(statistics.fmean(differences)) <= MARK,
+    }
     if asked.json:
         print(json.dumps(report))
         return
     print(machine())
     print(report["settings"])
     for row in rows:
-        print(f"seed {row['seed']}: float32 {row['float32']:.4f}  bf16 {row['bf16']:.4f}  "
-              f"difference {row['difference']:+.4f} nats a token  "
-              f"({row['float32 seconds']:.0f} and {row['bf16 seconds']:.0f} s)")
-    print(f"mean difference {statistics.fmean(differences):+.4f} nats, mark within {MARK}: "
-          f"{'met' if report['met'] else 'NOT met'}")
+        print(
+            f"seed {row['seed']}: float32 {row['float32']:.4f}  bf16 {row['bf16']:.4f}  "
+            f"difference {row['difference']:+.4f} nats a token  "
+            f"({row['float32 seconds']:.0f} and {row['bf16 seconds']:.0f} s)"
+        )
+    print(
+        f"mean difference {statistics.fmean(differences):+.4f} nats, mark within {MARK}: "
+        f"{'met' if report['met'] else 'NOT met'}"
+    )
 
 
 if __name__ == "__main__":

@@ -34,8 +34,10 @@ from pantoum.data.prepare import prepare  # noqa: E402
 SEED = 1
 MARKS = {"bytes": 200.0, "characters (ASCII)": 100.0, "characters": 30.0, "words": 5.0, "bpe:4096": 3.0}
 """MB/s to reach, of the issue that asked for it."""
-LETTERS = {"ascii": "etaoinshrdlucmfwypvbgkjqxz",
-           "scripts": "etaoinshrdlućéñßабвгдежзиклмноαβγδεκλμν中文字日本語한국어"}
+LETTERS = {
+    "ascii": "etaoinshrdlucmfwypvbgkjqxz",
+    "scripts": "etaoinshrdlućéñßабвгдежзиклмноαβγδεκλμν中文字日本語한국어",
+}
 
 
 def words_of(letters: str, count: int, random: np.random.Generator) -> list[str]:
@@ -59,8 +61,10 @@ def text_blocks(letters: str, size: int, line: bool = True) -> Iterator[bytes]:
         ranks = np.minimum(random.zipf(1.25, 200_000) - 1, 10**9)
         borders = random.integers(0, len(ends), len(ranks))
         # A word beyond the list is made of parts of two of it: real texts have no last new word.
-        drawn = (words[r] if r < len(words) else words[r % 9973][-4:] + words[r % 49_999][:5]
-                 for r in ranks.tolist())
+        drawn = (
+            words[r] if r < len(words) else words[r % 9973][-4:] + words[r % 49_999][:5]
+            for r in ranks.tolist()
+        )
         parted = zip(drawn, (ends[end] for end in borders.tolist()), strict=True)
         block = "".join(chain.from_iterable(parted)).encode()
         yield block[: size - made] if letters.isascii() else block
@@ -115,8 +119,17 @@ def speeds(folder: Path, size: int, repeat: int) -> list[dict[str, object]]:
         text = "scripts" if label == "characters" else "ascii"
         seconds = measure(texts[text], label.partition(" ")[0], folder / "out", repeat)
         rates = sorted(sizes[text] / 1e6 / second for second in seconds)
-        rows.append({"tokens": label, "mark": mark, "megabytes": sizes[text] / 1e6, "min": rates[0],
-                     "median": rates[len(rates) // 2], "max": rates[-1], "peak_memory_mb": peak_memory()})
+        rows.append(
+            {
+                "tokens": label,
+                "mark": mark,
+                "megabytes": sizes[text] / 1e6,
+                "min": rates[0],
+                "median": rates[len(rates) // 2],
+                "max": rates[-1],
+                "peak_memory_mb": peak_memory(),
+            }
+        )
     return rows
 
 
@@ -137,15 +150,25 @@ def one(path: str, tokens: str, out: str) -> dict[str, object]:
     """One preparation in this process."""
     before, began = peak_memory(), time.perf_counter()
     prepared = prepare([path], tokens=tokens, out=out)
-    return {"seconds": time.perf_counter() - began, "tokens_made": prepared.train.count,
-            "memory_before_mb": before, "peak_memory_mb": peak_memory()}
+    return {
+        "seconds": time.perf_counter() - began,
+        "tokens_made": prepared.train.count,
+        "memory_before_mb": before,
+        "peak_memory_mb": peak_memory(),
+    }
 
 
 def show(rows: list[dict[str, object]]) -> None:
     """The rows as a table."""
     for row in rows:
-        cells = (f"{key} {value:,.1f}" if isinstance(value, float) else f"{value:>18}" if key == "tokens"
-                 else f"{key} {value:,}" for key, value in row.items())
+        cells = (
+            f"{key} {value:,.1f}"
+            if isinstance(value, float)
+            else f"{value:>18}"
+            if key == "tokens"
+            else f"{key} {value:,}"
+            for key, value in row.items()
+        )
         print("  ".join(cells))
 
 
@@ -157,8 +180,12 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=30, help="MB of each text (30)")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--big", action="store_true", help="one line of 1 GB, or of --size MB")
-    parser.add_argument("--tokens", nargs="+", default=["bytes", "characters", "words", "bpe:4096"],
-                        help="tokenizers of --big")
+    parser.add_argument(
+        "--tokens",
+        nargs="+",
+        default=["bytes", "characters", "words", "bpe:4096"],
+        help="tokenizers of --big",
+    )
     parser.add_argument("--folder", help="where the texts are made (a temporary folder)")
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()

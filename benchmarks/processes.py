@@ -22,8 +22,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "PANTOUM_THREADS",
-           "TF_NUM_INTRAOP_THREADS")
+THREADS = (
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "PANTOUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+)
 START = 120.0
 """Seconds that a contestant may take until it is ready."""
 END = 10.0
@@ -71,8 +76,12 @@ class Child:
         self.facts: dict[str, Any] = {}
         self.process = subprocess.Popen(
             [sys.executable, script, "--serve", name, *more],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-            env={**os.environ, **dict.fromkeys(THREADS, str(threads)), **environment})
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, **dict.fromkeys(THREADS, str(threads)), **environment},
+        )
 
     @property
     def missing(self) -> str | None:
@@ -115,8 +124,14 @@ class Child:
         found: dict[str, Any] = {"threads": self.threads, **self.facts}
         if self.times:
             low, middle = min(self.times), statistics.median(self.times)
-            found |= {"min": low, "median": middle, "max": max(self.times), "steps": len(self.times),
-                      "rate": found["units"] / low, "median_rate": found["units"] / middle}
+            found |= {
+                "min": low,
+                "median": middle,
+                "max": max(self.times),
+                "steps": len(self.times),
+                "rate": found["units"] / low,
+                "median_rate": found["units"] / middle,
+            }
         return found
 
     def _signal(self, name: str) -> None:
@@ -141,8 +156,10 @@ def start(makers: Mapping[str, Callable[[], Child]]) -> dict[str, Child]:
         begun = {name: makers[name]() for name in names[first : first + STARTED_TOGETHER]}
         for name, child in begun.items():
             children[name] = child.wait()
-            say(f"{name} {'ready' if child.missing is None else f'LEFT OUT ({child.missing})'} "
-                f"after {time.perf_counter() - began:.1f} s")
+            say(
+                f"{name} {'ready' if child.missing is None else f'LEFT OUT ({child.missing})'} "
+                f"after {time.perf_counter() - began:.1f} s"
+            )
     return children
 
 

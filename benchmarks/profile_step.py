@@ -32,8 +32,15 @@ from training import SHAPES
 from pantoum import kernels
 from pantoum.kernels.native.library import Library
 
-GROUPS = {"pack": "packing", "lookup": "look-up", "lookup_gradient": "look-up", "softmax": "head",
-          "adamw": "optimiser", "sum_of_squares": "optimiser", "row_squares": "optimiser"}
+GROUPS = {
+    "pack": "packing",
+    "lookup": "look-up",
+    "lookup_gradient": "look-up",
+    "softmax": "head",
+    "adamw": "optimiser",
+    "sum_of_squares": "optimiser",
+    "row_squares": "optimiser",
+}
 
 
 class Stopwatch:
@@ -86,8 +93,9 @@ class Stopwatch:
 def product_rate(precision: str, seconds: float) -> float:
     """GFLOP/s of the large product in the core."""
     backend = kernels.backend(np.float32)
-    x_NK, weight_GK = (np.random.default_rng(0).standard_normal(shape, np.float32)
-                       for shape in ((3000, 512), (1536, 512)))
+    x_NK, weight_GK = (
+        np.random.default_rng(0).standard_normal(shape, np.float32) for shape in ((3000, 512), (1536, 512))
+    )
     packed, out, best = backend.pack(weight_GK, precision), np.empty((3000, 1536), np.float32), np.inf
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
@@ -129,28 +137,56 @@ def main() -> None:
     rows = []
     for name in sorted(best.took, key=lambda name: -best.took[name]):
         took, work = best.took[name], best.work[name]
-        rows.append({"what": name, "calls": best.calls[name], "ms": took * 1e3, "share": took / whole,
-                     "gflops": work / took if work else None,
-                     "of product": work / took / rate if work else None,
-                     "beyond its products, ms": (took - work / rate) * 1e3 if work else None})
+        rows.append(
+            {
+                "what": name,
+                "calls": best.calls[name],
+                "ms": took * 1e3,
+                "share": took / whole,
+                "gflops": work / took if work else None,
+                "of product": work / took / rate if work else None,
+                "beyond its products, ms": (took - work / rate) * 1e3 if work else None,
+            }
+        )
     python = whole - sum(best.took.values())
-    rows.append({"what": "Python", "calls": 0, "ms": python * 1e3, "share": python / whole, "gflops": None,
-                 "of product": None, "beyond its products, ms": None})
-    report = {"machine": machine(), "threads": kernels.native.core().threads, "shape": shape,
-              "cell": asked.cell, "precision": asked.precision, "product gflops": rate,
-              "step ms": {"min": whole * 1e3, "median": statistics.median(times) * 1e3,
-                          "max": max(times) * 1e3}, "steps": len(times), "rows": rows}
+    rows.append(
+        {
+            "what": "Python",
+            "calls": 0,
+            "ms": python * 1e3,
+            "share": python / whole,
+            "gflops": None,
+            "of product": None,
+            "beyond its products, ms": None,
+        }
+    )
+    report = {
+        "machine": machine(),
+        "threads": kernels.native.core().threads,
+        "shape": shape,
+        "cell": asked.cell,
+        "precision": asked.precision,
+        "product gflops": rate,
+        "step ms": {"min": whole * 1e3, "median": statistics.median(times) * 1e3, "max": max(times) * 1e3},
+        "steps": len(times),
+        "rows": rows,
+    }
     if asked.json:
         print(json.dumps(report))
         return
     print(machine())
-    print(f"{asked.cell}, {asked.precision}, {asked.shape} {shape}: {whole * 1e3:.1f} ms (least of "
-          f"{len(times)}, median {statistics.median(times) * 1e3:.1f}); the core's large product "
-          f"{rate:.0f} GFLOP/s")
+    print(
+        f"{asked.cell}, {asked.precision}, {asked.shape} {shape}: {whole * 1e3:.1f} ms (least of "
+        f"{len(times)}, median {statistics.median(times) * 1e3:.1f}); the core's large product "
+        f"{rate:.0f} GFLOP/s"
+    )
     print(f"{'':<28}{'calls':>6}{'ms':>8}{'share':>8}{'GFLOP/s':>9}{'of product':>12}{'beyond, ms':>12}")
     for row in rows:
-        numbers = ("" if row["gflops"] is None else
-                   f"{row['gflops']:9.0f}{row['of product']:12.2f}{row['beyond its products, ms']:12.1f}")
+        numbers = (
+            ""
+            if row["gflops"] is None
+            else f"{row['gflops']:9.0f}{row['of product']:12.2f}{row['beyond its products, ms']:12.1f}"
+        )
         print(f"{row['what']:<28}{row['calls']:>6}{row['ms']:8.2f}{row['share']:8.1%}{numbers}")
 
 

@@ -49,12 +49,17 @@ class Mark:
 
 
 MARKS = (
-    Mark("shakespeare", 1, "carried", 1.58, 1.53), Mark("shakespeare", 3, "carried", 1.45, 1.42),
-    Mark("shakespeare", 3, "windows:256", 1.4697), Mark("shakespeare", 10, "carried", 1.42, 1.38),
-    Mark("shakespeare", 10, "windows:256", 1.44), Mark("shakespeare", 10, "adapt", 1.38, 1.34),
-    Mark("works", 10, "carried", 1.35, 1.30), Mark("works", 10, "accuracy", 0.60, least=True),
+    Mark("shakespeare", 1, "carried", 1.58, 1.53),
+    Mark("shakespeare", 3, "carried", 1.45, 1.42),
+    Mark("shakespeare", 3, "windows:256", 1.4697),
+    Mark("shakespeare", 10, "carried", 1.42, 1.38),
+    Mark("shakespeare", 10, "windows:256", 1.44),
+    Mark("shakespeare", 10, "adapt", 1.38, 1.34),
+    Mark("works", 10, "carried", 1.35, 1.30),
+    Mark("works", 10, "accuracy", 0.60, least=True),
     Mark("library", 10, "against xz", 1.05, 1.0),
-    *(Mark(text, 1, "against n-gram", 1.0) for text in SMALL))
+    *(Mark(text, 1, "against n-gram", 1.0) for text in SMALL),
+)
 
 
 @dataclass(frozen=True)
@@ -88,8 +93,19 @@ def ours(unit: Unit, text: Text, folder: Path) -> dict[str, Any]:
     """Train by the clock, evaluate, remove the run."""
     run = folder / "run"
     shutil.rmtree(run, ignore_errors=True)
-    trained = pantoum("train", str(text.train), "--valid", str(text.valid), "--minutes", str(unit.minutes),
-                      "--seed", str(unit.seed), "--run", str(run), *text.flags)
+    trained = pantoum(
+        "train",
+        str(text.train),
+        "--valid",
+        str(text.valid),
+        "--minutes",
+        str(unit.minutes),
+        "--seed",
+        str(unit.seed),
+        "--run",
+        str(run),
+        *text.flags,
+    )
     chosen = json.loads((run / "config.json").read_text())["chosen"]
     found: dict[str, Any] = {name: trained[name] for name in ("steps", "tokens", "seconds", "parameters")}
     found["chosen"] = chosen
@@ -112,16 +128,18 @@ def ours(unit: Unit, text: Text, folder: Path) -> dict[str, Any]:
 
 def pantoum(*words: str) -> dict[str, Any]:
     """One command, its JSON."""
-    done = subprocess.run([sys.executable, "-m", "pantoum", *words, "--json", "--quiet"],
-                          stdout=subprocess.PIPE, check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "pantoum", *words, "--json", "--quiet"], stdout=subprocess.PIPE, check=True
+    )
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 
 
 def pantoum_help(command: str) -> str:
     """The text of ``--help``."""
-    return subprocess.run([sys.executable, "-m", "pantoum", command, "--help"], capture_output=True,
-                          text=True, check=True).stdout
+    return subprocess.run(
+        [sys.executable, "-m", "pantoum", command, "--help"], capture_output=True, text=True, check=True
+    ).stdout
 
 
 def peer(unit: Unit, text: Text, folder: Path, nanogpt: Path | None) -> dict[str, Any] | None:
@@ -131,9 +149,23 @@ def peer(unit: Unit, text: Text, folder: Path, nanogpt: Path | None) -> dict[str
         return None
     checkout = [] if nanogpt is None else ["--nanogpt", str(nanogpt)]
     done = subprocess.run(
-        [sys.executable, str(HERE / "quality_peers.py"), unit.system, str(text.train), str(text.reported),
-         str(unit.minutes), "--seed", str(unit.seed), "--folder", str(folder / "nanogpt"), *checkout],
-        stdout=subprocess.PIPE, check=True, env={**os.environ, "OMP_NUM_THREADS": str(os.cpu_count())})
+        [
+            sys.executable,
+            str(HERE / "quality_peers.py"),
+            unit.system,
+            str(text.train),
+            str(text.reported),
+            str(unit.minutes),
+            "--seed",
+            str(unit.seed),
+            "--folder",
+            str(folder / "nanogpt"),
+            *checkout,
+        ],
+        stdout=subprocess.PIPE,
+        check=True,
+        env={**os.environ, "OMP_NUM_THREADS": str(os.cpu_count())},
+    )
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])  # nanoGPT's own code prints before it
     return found
 
@@ -148,33 +180,53 @@ def table(done: dict[Unit, dict[str, Any]]) -> list[dict[str, Any]]:
     """A row for each figure that has a mark, and whether it is met by the mean of its seeds."""
     rows = []
     for mark in MARKS:
-        values = [line[mark.key] for unit, line in done.items() if mark.key in line and
-                  (unit.system, unit.text, unit.minutes) == ("pantoum", mark.text, mark.minutes)]
+        values = [
+            line[mark.key]
+            for unit, line in done.items()
+            if mark.key in line
+            and (unit.system, unit.text, unit.minutes) == ("pantoum", mark.text, mark.minutes)
+        ]
         if values:
             mean = statistics.fmean(values)
             met = mean >= mark.bound if mark.least else mean <= mark.bound
-            rows.append({"text": mark.text, "minutes": mark.minutes, "figure": mark.key, "mean": mean,
-                         "values": values, "mark": mark.bound, "strive": mark.strive, "met": met})
+            rows.append(
+                {
+                    "text": mark.text,
+                    "minutes": mark.minutes,
+                    "figure": mark.key,
+                    "mean": mean,
+                    "values": values,
+                    "mark": mark.bound,
+                    "strive": mark.strive,
+                    "met": met,
+                }
+            )
     return rows
 
 
 def show(done: dict[Unit, dict[str, Any]]) -> None:
     """Every unit, then the marks."""
     for unit, line in done.items():
-        figures = "  ".join(f"{name} {value:.4f}" for name, value in line.items()
-                            if isinstance(value, float) and name not in ("seconds",))
+        figures = "  ".join(
+            f"{name} {value:.4f}"
+            for name, value in line.items()
+            if isinstance(value, float) and name not in ("seconds",)
+        )
         print(f"{unit!s:42} {figures}")
     for row in table(done):
         spread = f" ({min(row['values']):.4f} to {max(row['values']):.4f})" if len(row["values"]) > 1 else ""
         strive = "" if row["strive"] is None else f", strive {row['strive']}"
-        print(f"{'met   ' if row['met'] else 'MISSED'} {row['text']}, {row['minutes']} min, {row['figure']}: "
-              f"{row['mean']:.4f}{spread}, mark {row['mark']}{strive}")
+        print(
+            f"{'met   ' if row['met'] else 'MISSED'} {row['text']}, {row['minutes']} min, {row['figure']}: "
+            f"{row['mean']:.4f}{spread}, mark {row['mark']}{strive}"
+        )
 
 
 def main() -> None:
     """Do what is not done, and print all."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--shakespeare", type=Path, help="tiny Shakespeare's input.txt")
     parser.add_argument("--works", type=Path, help="a folder of Shakespeare's works, a .txt file each")
     parser.add_argument("--folder", type=Path, default=Path("runs/quality"))
@@ -198,8 +250,11 @@ def main() -> None:
                 continue
             print(f"{unit} ...", file=sys.stderr, flush=True)
             text = found[unit.text]
-            figures = (ours(unit, text, asked.folder) if unit.system == "pantoum" else
-                       peer(unit, text, asked.folder, asked.nanogpt))
+            figures = (
+                ours(unit, text, asked.folder)
+                if unit.system == "pantoum"
+                else peer(unit, text, asked.folder, asked.nanogpt)
+            )
             if figures is not None:
                 with results.open("a") as lines:
                     lines.write(json.dumps({**unit.__dict__, "machine": machine(), **figures}) + "\n")

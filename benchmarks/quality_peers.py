@@ -34,8 +34,18 @@ from torch import nn
 
 LSTM_UNITS, LSTM_LAYERS, LSTM_EMBEDDING, LSTM_RATE, LSTM_DROPOUT = 384, 2, 128, 3e-3, 0.1
 BATCH, CHUNK = 64, 64
-RECIPE = ("--device=cpu", "--compile=False", "--eval_iters=20", "--block_size=64",
-          "--batch_size=12", "--n_layer=4", "--n_head=4", "--n_embd=128", "--dropout=0.0", "--dtype=float32")
+RECIPE = (
+    "--device=cpu",
+    "--compile=False",
+    "--eval_iters=20",
+    "--block_size=64",
+    "--batch_size=12",
+    "--n_layer=4",
+    "--n_head=4",
+    "--n_embd=128",
+    "--dropout=0.0",
+    "--dtype=float32",
+)
 """Of nanoGPT's README, "only a macbook": 2,000 iterations there."""
 WINDOWS = 32
 """That are judged at once."""
@@ -62,8 +72,11 @@ def encoded(train: Path, valid: Path) -> tuple[Any, Any, list[str]]:
     text = train.read_text(encoding="utf-8")
     symbols = sorted(set(text))
     number = {symbol: place for place, symbol in enumerate(symbols)}
-    return (np.array([number[c] for c in text], np.int64),
-            np.array([number.get(c, 0) for c in valid.read_text(encoding="utf-8")], np.int64), symbols)
+    return (
+        np.array([number[c] for c in text], np.int64),
+        np.array([number.get(c, 0) for c in valid.read_text(encoding="utf-8")], np.int64),
+        symbols,
+    )
 
 
 def lstm(asked: argparse.Namespace) -> dict[str, Any]:
@@ -85,8 +98,9 @@ def lstm(asked: argparse.Namespace) -> dict[str, Any]:
             state, at = None, 0
         with torch.autocast("cpu", torch.bfloat16):
             logits, state = model(inputs[:, at : at + CHUNK], state)
-        loss = nn.functional.cross_entropy(logits.float().flatten(0, 1),
-                                           targets[:, at : at + CHUNK].flatten())
+        loss = nn.functional.cross_entropy(
+            logits.float().flatten(0, 1), targets[:, at : at + CHUNK].flatten()
+        )
         optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -102,8 +116,13 @@ def lstm(asked: argparse.Namespace) -> dict[str, Any]:
             logits, carried = model(chunk[None, :-1], carried)
             total += float(nn.functional.cross_entropy(logits[0], chunk[1:], reduction="sum"))
         cold = _cold(lambda tokens: model(tokens, None)[0], text, 256)
-    return {"carried": total / (len(text) - 1), "windows:256": cold, "steps": steps,
-            "tokens": steps * BATCH * CHUNK, "parameters": sum(p.numel() for p in model.parameters())}
+    return {
+        "carried": total / (len(text) - 1),
+        "windows:256": cold,
+        "steps": steps,
+        "tokens": steps * BATCH * CHUNK,
+        "parameters": sum(p.numel() for p in model.parameters()),
+    }
 
 
 def nanogpt(asked: argparse.Namespace) -> dict[str, Any]:
@@ -112,8 +131,11 @@ def nanogpt(asked: argparse.Namespace) -> dict[str, Any]:
     data = asked.nanogpt / "data" / "shakespeare_char"
     for name, tokens in (("train", train), ("val", valid)):
         tokens.astype(np.uint16).tofile(data / f"{name}.bin")
-    meta = {"vocab_size": len(symbols), "itos": dict(enumerate(symbols)),
-            "stoi": {symbol: place for place, symbol in enumerate(symbols)}}
+    meta = {
+        "vocab_size": len(symbols),
+        "itos": dict(enumerate(symbols)),
+        "stoi": {symbol: place for place, symbol in enumerate(symbols)},
+    }
     (data / "meta.pkl").write_bytes(pickle.dumps(meta))
     took, said = _nanogpt(asked, TRIAL, log_interval=1)
     pace = statistics.median(float(ms) / 1e3 for ms in re.findall(r"time ([0-9.]+)ms", said)[1:])
@@ -137,22 +159,43 @@ def nanogpt(asked: argparse.Namespace) -> dict[str, Any]:
         half, total, count = context // 2, 0.0, 0
         for start in range(0, len(text) - 1 - context, half):
             found = logits(text[None, start : start + context])[0, half:]
-            total += float(nn.functional.cross_entropy(found, text[start + half + 1 : start + context + 1],
-                                                       reduction="sum"))
+            total += float(
+                nn.functional.cross_entropy(
+                    found, text[start + half + 1 : start + context + 1], reduction="sum"
+                )
+            )
             count += half
         cold = _cold(logits, text, context)
-    return {f"windows:{context}": cold, "sliding": total / count, "steps": iterations, "seconds": took,
-            "tokens": iterations * 12 * context, "parameters": sum(p.numel() for p in model.parameters())}
+    return {
+        f"windows:{context}": cold,
+        "sliding": total / count,
+        "steps": iterations,
+        "seconds": took,
+        "tokens": iterations * 12 * context,
+        "parameters": sum(p.numel() for p in model.parameters()),
+    }
 
 
 def _nanogpt(asked: argparse.Namespace, iterations: int, log_interval: int = 100) -> tuple[float, str]:
     """Seconds that so many iterations take, and what was said meanwhile."""
     began = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "train.py", "config/train_shakespeare_char.py", *RECIPE, f"--max_iters={iterations}",
-         f"--lr_decay_iters={iterations}", f"--eval_interval={-(-iterations // 4)}",
-         f"--log_interval={log_interval}", f"--out_dir={asked.folder.resolve()}"],
-        cwd=asked.nanogpt, check=True, stdout=subprocess.PIPE, text=True)
+        [
+            sys.executable,
+            "train.py",
+            "config/train_shakespeare_char.py",
+            *RECIPE,
+            f"--max_iters={iterations}",
+            f"--lr_decay_iters={iterations}",
+            f"--eval_interval={-(-iterations // 4)}",
+            f"--log_interval={log_interval}",
+            f"--out_dir={asked.folder.resolve()}",
+        ],
+        cwd=asked.nanogpt,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     return time.perf_counter() - began, done.stdout
 
 
@@ -160,18 +203,23 @@ def _cold(logits: Any, text: Any, window: int) -> float:
     """Nats a target over windows that each begin with nothing known."""
     full = (len(text) - 1) // window * window
     inputs_WT, targets_WT = text[:full].view(-1, window), text[1 : full + 1].view(-1, window)
-    parts = [*zip(inputs_WT.split(WINDOWS), targets_WT.split(WINDOWS), strict=True),
-             (text[None, full:-1], text[None, full + 1 :])]
-    total = sum(float(nn.functional.cross_entropy(logits(inputs).flatten(0, 1), targets.flatten(),
-                                                  reduction="sum"))
-                for inputs, targets in parts if targets.numel())
+    parts = [
+        *zip(inputs_WT.split(WINDOWS), targets_WT.split(WINDOWS), strict=True),
+        (text[None, full:-1], text[None, full + 1 :]),
+    ]
+    total = sum(
+        float(nn.functional.cross_entropy(logits(inputs).flatten(0, 1), targets.flatten(), reduction="sum"))
+        for inputs, targets in parts
+        if targets.numel()
+    )
     return total / (len(text) - 1)
 
 
 def main() -> None:
     """Train one peer, print what it reached."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("peer", choices=("lstm", "nanogpt"))
     parser.add_argument("train", type=Path)
     parser.add_argument("valid", type=Path)

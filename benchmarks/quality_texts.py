@@ -38,8 +38,15 @@ class Text:
 def texts(folder: Path, shakespeare: Path, works: Path) -> dict[str, Text]:
     """All of them, written where they are not yet."""
     folder.mkdir(parents=True, exist_ok=True)
-    return {each.name: each for each in (*_tiny(folder, shakespeare), _works(folder, works), _library(folder),
-                                         *_small(folder, works))}
+    return {
+        each.name: each
+        for each in (
+            *_tiny(folder, shakespeare),
+            _works(folder, works),
+            _library(folder),
+            *_small(folder, works),
+        )
+    }
 
 
 def _tiny(folder: Path, source: Path) -> list[Text]:
@@ -64,13 +71,24 @@ def _library(folder: Path) -> Text:
     for place, path in enumerate(_sources()):
         (valid if place % 20 == 7 else train).extend(path.read_bytes())
     held_out = _written(folder / "library.valid.py", bytes(valid))
-    return Text("library", _written(folder / "library.train.py", bytes(train)), held_out, held_out,
-                ("--tokens", "bytes"))
+    return Text(
+        "library",
+        _written(folder / "library.train.py", bytes(train)),
+        held_out,
+        held_out,
+        ("--tokens", "bytes"),
+    )
 
 
 def _small(folder: Path, works: Path) -> list[Text]:
-    names = sorted({node.name for path in _sources() for node in ast.walk(ast.parse(path.read_bytes()))
-                    if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_")})
+    names = sorted(
+        {
+            node.name
+            for path in _sources()
+            for node in ast.walk(ast.parse(path.read_bytes()))
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not node.name.startswith("_")
+        }
+    )
     total = sum(map(len, names)) + len(names)
     names = names[:: max(1, round(total / SMALL_SIZE))]
     held_out = [name for place, name in enumerate(names) if place % 10 == 7]
@@ -78,8 +96,9 @@ def _small(folder: Path, works: Path) -> list[Text]:
     poems = (works / "sonnets.txt").read_text(encoding="utf-8")[:SMALL_SIZE]
     found = []
     for kind, train, valid, flags in (
-            ("names", "\n".join(learned) + "\n", "\n".join(held_out) + "\n", ("--documents", "lines")),
-            ("poems", poems[: SMALL_SIZE * 9 // 10], poems[SMALL_SIZE * 9 // 10 :], ())):
+        ("names", "\n".join(learned) + "\n", "\n".join(held_out) + "\n", ("--documents", "lines")),
+        ("poems", poems[: SMALL_SIZE * 9 // 10], poems[SMALL_SIZE * 9 // 10 :], ()),
+    ):
         judged = _written(folder / f"{kind}.valid.txt", valid)
         found.append(Text(kind, _written(folder / f"{kind}.train.txt", train), judged, judged, flags))
     return found

@@ -88,8 +88,18 @@ class Experiment:
 
 def shape(each: Experiment) -> ModelConfig:
     """The model of an experiment."""
-    return ModelConfig(each.cell, each.hidden, each.layers, each.embedding, False, each.residual,
-                       each.norm, DropoutConfig.parse(each.dropout), each.ngrams, each.ngram_rows)
+    return ModelConfig(
+        each.cell,
+        each.hidden,
+        each.layers,
+        each.embedding,
+        False,
+        each.residual,
+        each.norm,
+        DropoutConfig.parse(each.dropout),
+        each.ngrams,
+        each.ngram_rows,
+    )
 
 
 def rounds(each: Experiment) -> float:
@@ -118,8 +128,9 @@ def updates(each: Experiment, vocab_size: int) -> int:
 def run(each: Experiment, train: Any, judge: Any, vocab_size: int, eos: int | None) -> dict[str, Any]:
     """Train, judge, and say what came of it."""
     count = updates(each, vocab_size)
-    backend = EnsembleBackend([member(each, vocab_size, count, each.seed + place)
-                               for place in range(each.members)])
+    backend = EnsembleBackend(
+        [member(each, vocab_size, count, each.seed + place) for place in range(each.members)]
+    )
     batches = StatefulBatches(train, each.batch, each.steps, eos=eos)
     state, streams = backend.initial_state(each.batch), np.arange(each.batch)
     began, recent = time.process_time(), list[float]()
@@ -138,9 +149,16 @@ def run(each: Experiment, train: Any, judge: Any, vocab_size: int, eos: int | No
             network.parameters[name][...] = weight
         judged["averaged" if averaged else "last"] = loss(network, judge, eos)
     tokens = count * each.batch * each.steps
-    return {**asdict(each), "updates": count, "tokens": tokens, "passes": tokens / len(train),
-            "training": float(np.mean(recent)), **judged, "nats": min(judged.values()),
-            "cpu_seconds": time.process_time() - began}
+    return {
+        **asdict(each),
+        "updates": count,
+        "tokens": tokens,
+        "passes": tokens / len(train),
+        "training": float(np.mean(recent)),
+        **judged,
+        "nats": min(judged.values()),
+        "cpu_seconds": time.process_time() - began,
+    }
 
 
 def member(each: Experiment, vocab_size: int, count: int, seed: int) -> LocalBackend:
@@ -149,9 +167,17 @@ def member(each: Experiment, vocab_size: int, count: int, seed: int) -> LocalBac
     model = LanguageModel.from_config(shape(each), vocab_size, seed)
     others = {name: array for name, array in model.parameters.items() if name != TABLE}
     optimizer: Optimizer = (
-        AdamW(others, each.weight_decay) if each.optimizer == "adamw" else
-        Muon(others, each.weight_decay, GATES[each.cell], precision, times=each.muon_times,
-             coefficients=NEWTON_SCHULZ[:1] * each.rounds))
+        AdamW(others, each.weight_decay)
+        if each.optimizer == "adamw"
+        else Muon(
+            others,
+            each.weight_decay,
+            GATES[each.cell],
+            precision,
+            times=each.muon_times,
+            coefficients=NEWTON_SCHULZ[:1] * each.rounds,
+        )
+    )
     if each.ngrams:
         optimizer = WithTable(optimizer, model.parameters[TABLE])
     average = 1.0 - 1.0 / max(10.0, each.average * count)
@@ -166,8 +192,9 @@ def loss(network: LanguageModel, text: Any, eos: int | None) -> float:
     packed, state, total = network.pack(), network.initial_state(streams), 0.0
     for at in range(0, length, 128):
         inputs_BT, targets_BT = inputs_BL[:, at : at + 128], targets_BL[:, at : at + 128]
-        nats_BT, _, state = packed.losses(inputs_BT, targets_BT, state,
-                                          reset_BT=None if eos is None else inputs_BT == eos)
+        nats_BT, _, state = packed.losses(
+            inputs_BT, targets_BT, state, reset_BT=None if eos is None else inputs_BT == eos
+        )
         total += float(nats_BT.sum(dtype=np.float64))
     return total / targets_BL.size
 
@@ -181,9 +208,11 @@ def known(log: Path) -> dict[str, dict[str, Any]]:
 def table(log: Path) -> None:
     """Print the results, the best of each length first."""
     for found in sorted(known(log).values(), key=lambda each: (each["operations"], each["nats"])):
-        print(f"{found['nats']:.4f}  {found['name']:28} last {found['last']:.4f}  averaged "
-              f"{found['averaged']:.4f}  training {found['training']:.3f}  {found['updates']:5} updates  "
-              f"{found['passes']:.1f} passes")
+        print(
+            f"{found['nats']:.4f}  {found['name']:28} last {found['last']:.4f}  averaged "
+            f"{found['averaged']:.4f}  training {found['training']:.3f}  {found['updates']:5} updates  "
+            f"{found['passes']:.1f} passes"
+        )
 
 
 def read(asked: argparse.Namespace) -> tuple[Any, Any, int, int | None]:
@@ -203,8 +232,9 @@ def read(asked: argparse.Namespace) -> tuple[Any, Any, int, int | None]:
 
 def main() -> None:
     """Run what the log has not."""
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("text", type=Path, nargs="*")
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--judge", type=Path, help="the text that judges; without it a part of TEXT")
@@ -219,8 +249,11 @@ def main() -> None:
         return table(asked.log)
     begin = tuple(asked.only.split(";")) if asked.only else ("",)
     base = EXPERIMENTS[asked.set]["base"]
-    chosen = {name: Experiment(**{**base, **changed}) for name, changed in EXPERIMENTS[asked.set].items()
-              if name.startswith(begin)}
+    chosen = {
+        name: Experiment(**{**base, **changed})
+        for name, changed in EXPERIMENTS[asked.set].items()
+        if name.startswith(begin)
+    }
     if asked.list:
         return print("\n".join(chosen))
     if not asked.text:

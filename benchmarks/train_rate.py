@@ -61,11 +61,33 @@ TEXT = 2_000_000
 
 def command(text: Path, folder: Path, shape: dict[str, int], minutes: float) -> list[str]:
     """`pantoum train` at the shape, for so many minutes by its own clock."""
-    sizes = {"--hidden-size": "H", "--embedding-size": "H", "--num-layers": "L", "--batch-size": "B",
-             "--seq-len": "T"}
+    sizes = {
+        "--hidden-size": "H",
+        "--embedding-size": "H",
+        "--num-layers": "L",
+        "--batch-size": "B",
+        "--seq-len": "T",
+    }
     flags = [word for flag, letter in sizes.items() for word in (flag, str(shape[letter]))]
-    return [sys.executable, "-m", "pantoum", "train", str(text), "--run", str(folder), "--quiet",
-            "--cell", "gru", "--dropout", "0", "--optimizer", "adamw", "--minutes", str(minutes), *flags]
+    return [
+        sys.executable,
+        "-m",
+        "pantoum",
+        "train",
+        str(text),
+        "--run",
+        str(folder),
+        "--quiet",
+        "--cell",
+        "gru",
+        "--dropout",
+        "0",
+        "--optimizer",
+        "adamw",
+        "--minutes",
+        str(minutes),
+        *flags,
+    ]
 
 
 def by_turns(words: list[str], first_record: Path, step: Child) -> tuple[float, float, list[list[float]]]:
@@ -129,34 +151,59 @@ def main() -> None:
     last, tokens = records[-1], shape["B"] * shape["T"]
     own = seconds - stopped - last["phases"]["preparing"]
     every, warm = ([took for each in slices for took in each[first:]] for first in (0, 1))
-    bare = {"bare step, mean": statistics.mean(warm), "bare step, least": min(warm),
-            "bare step, median": statistics.median(warm),
-            "bare step, mean with each slice's first": statistics.mean(every)}
-    rates = {"all after preparation": last["tokens"] / own,
-             **{name: tokens / took for name, took in bare.items()}}
+    bare = {
+        "bare step, mean": statistics.mean(warm),
+        "bare step, least": min(warm),
+        "bare step, median": statistics.median(warm),
+        "bare step, mean with each slice's first": statistics.mean(every),
+    }
+    rates = {
+        "all after preparation": last["tokens"] / own,
+        **{name: tokens / took for name, took in bare.items()},
+    }
     shares = {name: rates["all after preparation"] / rates[name] for name in bare}
     share = shares["bare step, mean"]
-    report = {"machine": machine(), "threads": threads, "shape": shape, "precision": precision,
-              "minutes": asked.minutes, "steps": last["step"], "seconds": own, "wall seconds": seconds,
-              "stopped": stopped, "slices": len(slices), "bare steps": len(warm),
-              "looks": sum(each["valid"] is not None for each in records), "phases": last["phases"],
-              "tokens per second": rates, "shares": shares, "share": share, "mark": MARK,
-              "met": share >= MARK}
+    report = {
+        "machine": machine(),
+        "threads": threads,
+        "shape": shape,
+        "precision": precision,
+        "minutes": asked.minutes,
+        "steps": last["step"],
+        "seconds": own,
+        "wall seconds": seconds,
+        "stopped": stopped,
+        "slices": len(slices),
+        "bare steps": len(warm),
+        "looks": sum(each["valid"] is not None for each in records),
+        "phases": last["phases"],
+        "tokens per second": rates,
+        "shares": shares,
+        "share": share,
+        "mark": MARK,
+        "met": share >= MARK,
+    }
     if asked.json:
         print(json.dumps(report))
         return
     print(machine())
-    print(f"{asked.shape} {shape}, {precision}, {threads} threads; {last['step']} steps and "
-          f"{report['looks']} looks in {own:.1f} s after preparation; {len(warm)} bare steps in "
-          f"{len(slices)} slices of {stopped / len(slices):.2f} s")
-    print("by the run's clock, which counts the slices: "
-          + ", ".join(f"{name} {took:.1f} s" for name, took in last["phases"].items()))
+    print(
+        f"{asked.shape} {shape}, {precision}, {threads} threads; {last['step']} steps and "
+        f"{report['looks']} looks in {own:.1f} s after preparation; {len(warm)} bare steps in "
+        f"{len(slices)} slices of {stopped / len(slices):.2f} s"
+    )
+    print(
+        "by the run's clock, which counts the slices: "
+        + ", ".join(f"{name} {took:.1f} s" for name, took in last["phases"].items())
+    )
     for name, rate in rates.items():
         of_it = f"   the run has {shares[name]:6.1%} of it" if name in shares else ""
         print(f"  {name:<42}{rate:9,.0f} tokens/s{of_it}")
-    print(f"all after preparation, against the bare step's mean in the same moments: {share:.3f}, "
-          f"mark {MARK}: {'met' if share >= MARK else 'NOT met'}; against its least step: "
-          f"{shares['bare step, least']:.3f}")
+    print(
+        f"all after preparation, against the bare step's mean in the same moments: {share:.3f}, "
+        f"mark {MARK}: {'met' if share >= MARK else 'NOT met'}; against its least step: "
+        f"{shares['bare step, least']:.3f}"
+    )
 
 
 if __name__ == "__main__":

@@ -25,8 +25,10 @@ from contestants import Shape, child
 from measured import machine
 from processes import Child, say, start, take_turns
 
-SHAPES = {"origin": {"B": 100, "T": 30, "H": 512, "L": 3, "V": 98},
-          "small": {"B": 32, "T": 64, "H": 256, "L": 2, "V": 98}}
+SHAPES = {
+    "origin": {"B": 100, "T": 30, "H": 512, "L": 3, "V": 98},
+    "small": {"B": 32, "T": 64, "H": 256, "L": 2, "V": 98},
+}
 OURS = [f"ours:{cell}:{p}" for cell in ("gru", "gru-before", "lstm") for p in ("bf16", "float32")]
 GRU_PEERS = ["torch:gru:float32", "torch:gru:bf16", "tensorflow:gru:float32", "jax:gru:float32"]
 LSTM_PEERS = ["torch:lstm:float32", "torch:lstm:bf16"]
@@ -36,14 +38,21 @@ BUSY_TURNS, BUSY_SECONDS = 3, 1.5
 # (what, of which shapes, the mark; a time ratio with "at most" has to be below it)
 MARKS: list[tuple[str, str, float]] = [
     ("share of the bf16 product rate", "origin", 0.85),
-    ("GRU bf16 x nn.GRU float32", "origin", 2.5), ("GRU bf16 x nn.GRU float32", "small", 3.0),
-    ("GRU bf16 x best peer", "origin", 1.2), ("GRU bf16 x best peer", "small", 2.0),
-    ("LSTM bf16 x best peer", "origin", 1.15), ("LSTM bf16 x best peer", "small", 1.05),
+    ("GRU bf16 x nn.GRU float32", "origin", 2.5),
+    ("GRU bf16 x nn.GRU float32", "small", 3.0),
+    ("GRU bf16 x best peer", "origin", 1.2),
+    ("GRU bf16 x best peer", "small", 2.0),
+    ("LSTM bf16 x best peer", "origin", 1.15),
+    ("LSTM bf16 x best peer", "small", 1.05),
     ("LSTM bf16 x nn.LSTM float32", "origin", 1.9),
-    ("GRU float32 x nn.GRU float32", "origin", 1.2), ("GRU float32 x nn.GRU float32", "small", 1.8),
-    ("before / after, at most", "origin", 1.4), ("before / after, at most", "small", 1.4),
-    ("one thread / two threads", "origin", 1.85), ("one thread / two threads", "small", 1.85),
-    ("busy / alone, at most", "origin", 2.2), ("busy / alone, at most", "small", 2.2),
+    ("GRU float32 x nn.GRU float32", "origin", 1.2),
+    ("GRU float32 x nn.GRU float32", "small", 1.8),
+    ("before / after, at most", "origin", 1.4),
+    ("before / after, at most", "small", 1.4),
+    ("one thread / two threads", "origin", 1.85),
+    ("one thread / two threads", "small", 1.85),
+    ("busy / alone, at most", "origin", 2.2),
+    ("busy / alone, at most", "small", 2.2),
 ]
 
 
@@ -51,8 +60,11 @@ def measure(shape: Shape, names: list[str], seconds: float, threads: list[int], 
     """All of them in turns; then the best of ours beside a busy loop."""
     makers = {name: partial(child, name, shape, max(threads)) for name in names}
     if BEST in names:
-        makers |= {f"{BEST}@{count}": partial(child, BEST, shape, count)
-                   for count in threads if count != max(threads)}
+        makers |= {
+            f"{BEST}@{count}": partial(child, BEST, shape, count)
+            for count in threads
+            if count != max(threads)
+        }
     children = start(makers)
     take_turns(children, seconds)
     found: dict[str, Any] = {"contestants": {}, "missing": {}}
@@ -102,8 +114,9 @@ def ratios(found: dict[str, Any]) -> dict[str, float]:
     for cell, peers in (("GRU", GRU_PEERS), ("LSTM", LSTM_PEERS)):
         name = cell.lower()
         for precision in ("float32", "bf16"):
-            compare(f"{cell} {precision} x nn.{cell} float32", f"torch:{name}:float32",
-                    f"ours:{name}:{precision}")
+            compare(
+                f"{cell} {precision} x nn.{cell} float32", f"torch:{name}:float32", f"ours:{name}:{precision}"
+            )
         ran = [peer for peer in peers if peer in times]
         if ran:
             compare(f"{cell} bf16 x best peer", min(ran, key=times.__getitem__), f"ours:{name}:bf16")
@@ -129,23 +142,32 @@ def show(report: dict[str, Any]) -> None:
     for name, found in report["shapes"].items():
         print(f"\n{name}: " + " ".join(f"{k}={v}" for k, v in SHAPES[name].items()))
         for contestant, r in found["contestants"].items():
-            print(f"  {contestant:24} min {r['min'] * 1e3:7.1f} ms  median {r['median'] * 1e3:7.1f}  "
-                  f"max {r['max'] * 1e3:7.1f}  ({r['steps']} steps)  {r['gflops']:5.0f} GFLOP/s")
+            print(
+                f"  {contestant:24} min {r['min'] * 1e3:7.1f} ms  median {r['median'] * 1e3:7.1f}  "
+                f"max {r['max'] * 1e3:7.1f}  ({r['steps']} steps)  {r['gflops']:5.0f} GFLOP/s"
+            )
         if found["missing"]:
             print("  NOT MEASURED: " + ", ".join(f"{name} ({why})" for name, why in found["missing"].items()))
         for row in found["ratios"]:
-            verdict = "" if row["mark"] is None else (
-                f"   mark {row['mark']:g}: {'met' if row['met'] else 'NOT met'}")
+            verdict = (
+                ""
+                if row["mark"] is None
+                else (f"   mark {row['mark']:g}: {'met' if row['met'] else 'NOT met'}")
+            )
             print(f"  {row['what']:36} {row['value']:6.2f}{verdict}")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--seconds", type=float, default=4, help="for each contestant at each shape")
-    parser.add_argument("--threads", default=f"1,{os.cpu_count()}",
-                        help="the most: for all; fewer: for our GRU in bf16 beside it")
+    parser.add_argument(
+        "--threads",
+        default=f"1,{os.cpu_count()}",
+        help="the most: for all; fewer: for our GRU in bf16 beside it",
+    )
     parser.add_argument("--shape", choices=SHAPES)
     parser.add_argument("--only", help="contestants whose names contain one of these, with commas")
     parser.add_argument("--no-busy", action="store_true", help="leave the busy loop out")

@@ -19,8 +19,8 @@ namespace pantoum {
 #define PANTOUM_EACH_ISA(X) X(generic)
 #endif
 
-#define PANTOUM_DECLARE(isa) \
-  namespace isa {            \
+#define PANTOUM_DECLARE(isa)  \
+  namespace isa {             \
   extern const Kernels table; \
   }
 PANTOUM_EACH_ISA(PANTOUM_DECLARE)
@@ -128,10 +128,10 @@ int64_t pantoum_operand_bytes(int64_t rows, int64_t depth, int precision) {
   return kernels().operand_bytes(rows, depth, precision);
 }
 
-#define PANTOUM_OPERATION(name, Arguments)     \
-  int pantoum_##name(const Arguments* args) {  \
-    FloatModes modes;                          \
-    return kernels().name(*args);              \
+#define PANTOUM_OPERATION(name, Arguments)    \
+  int pantoum_##name(const Arguments* args) { \
+    FloatModes modes;                         \
+    return kernels().name(*args);             \
   }
 #include "kernels/operations.h"
 #undef PANTOUM_OPERATION

@@ -26,18 +26,23 @@ extern "C" {
 
 #define PANTOUM_ABI 3
 
-enum { PANTOUM_OK = 0, PANTOUM_OUT_OF_MEMORY = 1, PANTOUM_UNSUPPORTED = 2, PANTOUM_BAD_ARGUMENT = 3,
-       PANTOUM_NOT_FINITE = 4 };
+enum {
+  PANTOUM_OK = 0,
+  PANTOUM_OUT_OF_MEMORY = 1,
+  PANTOUM_UNSUPPORTED = 2,
+  PANTOUM_BAD_ARGUMENT = 3,
+  PANTOUM_NOT_FINITE = 4
+};
 enum { PANTOUM_FLOAT32 = 0, PANTOUM_BF16 = 1, PANTOUM_INT8 = 2 }; /* precision of a product's operands */
 
 /* ---- the library ---------------------------------------------------------------------------- */
-PANTOUM_API int pantoum_abi(void);               /* PANTOUM_ABI of the library */
+PANTOUM_API int pantoum_abi(void); /* PANTOUM_ABI of the library */
 PANTOUM_API const char* pantoum_message(int status);
-PANTOUM_API const char* pantoum_isa(void);       /* the path in use: generic, avx2, avx512, bf16, neon */
-PANTOUM_API int pantoum_set_isa(const char* name); /* UNSUPPORTED if this machine has not got it */
+PANTOUM_API const char* pantoum_isa(void);          /* the path in use: generic, avx2, avx512, bf16, neon */
+PANTOUM_API int pantoum_set_isa(const char* name);  /* UNSUPPORTED if this machine has not got it */
 PANTOUM_API int pantoum_supports(const char* name); /* 1 or 0 */
 PANTOUM_API int pantoum_threads(void);
-PANTOUM_API int pantoum_set_threads(int count);  /* 0: as many as there are processors */
+PANTOUM_API int pantoum_set_threads(int count); /* 0: as many as there are processors */
 
 /* ---- products ------------------------------------------------------------------------------- */
 /* A weight [rows, depth] packed for products: `transposed` 0 for x W^T, 1 for d W. With `block` < rows
@@ -76,10 +81,10 @@ PANTOUM_API int pantoum_pack_codes(const pantoum_pack_codes_args*);
  * y = (sum of codes) * (scale of x's row * scale of W's row) + bias, the same bits on every path. */
 /* y = x W^T + bias, or with panels packed `transposed` y = x W. */
 typedef struct {
-  const float* x;     /* [count, depth] */
+  const float* x; /* [count, depth] */
   const void* panels;
-  const float* bias;  /* [columns] or null */
-  float* y;           /* [count, columns] */
+  const float* bias; /* [columns] or null */
+  float* y;          /* [count, columns] */
   int64_t count, depth, columns, block;
   int32_t precision;
 } pantoum_product_args;
@@ -169,18 +174,18 @@ PANTOUM_API int pantoum_rms_rows(const pantoum_rms_rows_args*);
  * rows of the product's precision: pantoum_operand_bytes(kept * B, H, precision) of them, kept = T
  * with a tape and 2 without. Null pointers where a cell has no such thing. INT8 has no tape. */
 typedef struct {
-  float* drive;         /* [T, B, G]; gates rnn 1, gru r z n, lstm i f g o, mingru z n */
-  float* hidden;        /* [T + 1, B, H]: the first is given, the others are written */
-  float* cell;          /* [T + 1, B, H], lstm: likewise */
-  float* candidate;     /* [T, B, H], gru with tape: h W_n^T + b_n */
-  float* outputs;       /* [T, B, H] or null: hidden with zeros where rows have ended */
-  void* operands;       /* of h */
-  void* more_operands;  /* of r * h, gru_before */
-  const void* panels;   /* W_hh packed with block = H; gru_before: of r z */
+  float* drive;            /* [T, B, G]; gates rnn 1, gru r z n, lstm i f g o, mingru z n */
+  float* hidden;           /* [T + 1, B, H]: the first is given, the others are written */
+  float* cell;             /* [T + 1, B, H], lstm: likewise */
+  float* candidate;        /* [T, B, H], gru with tape: h W_n^T + b_n */
+  float* outputs;          /* [T, B, H] or null: hidden with zeros where rows have ended */
+  void* operands;          /* of h */
+  void* more_operands;     /* of r * h, gru_before */
+  const void* panels;      /* W_hh packed with block = H; gru_before: of r z */
   const void* more_panels; /* gru_before: of n */
-  const float* bias;    /* [H], gru: b_n */
-  const uint8_t* reset; /* [T, B] or null: the state is zeroed before the step */
-  const int64_t* lengths; /* [B] or null: from there on a row has ended */
+  const float* bias;       /* [H], gru: b_n */
+  const uint8_t* reset;    /* [T, B] or null: the state is zeroed before the step */
+  const int64_t* lengths;  /* [B] or null: from there on a row has ended */
   int64_t steps, batch, units, operands_kept;
   int32_t precision, tape;
 } pantoum_scan_args;
@@ -199,7 +204,7 @@ typedef struct {
   const float* candidate; /* [T, B, H], gru */
   const void* operands;
   const void* more_operands;
-  const void* panels;     /* W_hh packed transposed; gru_before: of r z */
+  const void* panels; /* W_hh packed transposed; gru_before: of r z */
   const void* more_panels;
   const float* d_outputs; /* [T, B, H] */
   float* d_state;         /* [B, H]: in, of the last state; out, of the first */
@@ -305,7 +310,7 @@ typedef struct {
   const float* coefficients;     /* [steps, 3]: a b c */
   int64_t count, steps;
   float beta, share, keep;
-  int32_t precision;             /* of the products' operands */
+  int32_t precision; /* of the products' operands */
 } pantoum_muon_args;
 PANTOUM_API int pantoum_muon(const pantoum_muon_args*);
 
@@ -352,7 +357,7 @@ typedef struct {
   float* cell;                /* [rows, H], lstm */
   int64_t inputs;             /* the first layer: the embedding's width, 0 without one; others: H */
   int32_t input_precision, recurrent_precision;
-  int32_t residual;           /* the layer's inputs are added to its outputs */
+  int32_t residual; /* the layer's inputs are added to its outputs */
 } pantoum_layer_args;
 
 /* The rows first .. first + count - 1 of a batch read their tokens; their next tokens' logits come out.
@@ -362,20 +367,20 @@ typedef struct {
  * its row the upper bits of key * 0x9E3779B97F4A7C15, all modulo 2^64. */
 typedef struct {
   const pantoum_layer_args* layers; /* [layer_count] */
-  const int32_t* tokens;    /* [rows], each within 0 .. V-1 */
-  const float* table;       /* [V, G]: the first layer's drives, or null */
-  const float* embedding;   /* [V, inputs] or null: tokens are one-hot */
-  const void* head;         /* [V, head_inputs], packed */
-  const float* head_bias;   /* [V] */
-  const void* projection;   /* [head_inputs, H], packed, or null: head_inputs = H */
-  const float* ngrams;      /* [order_count * ngram_rows, V]: each order's table after the one before, or null */
-  const int64_t* orders;    /* [order_count], ascending, each within 1 .. recent_kept + 1 */
-  float* recent;            /* [rows, recent_kept]: the tokens before, oldest first, each its number + 1, 0: none.
-                               Updated in place */
-  float* logits;            /* [count, V] */
+  const int32_t* tokens;            /* [rows], each within 0 .. V-1 */
+  const float* table;               /* [V, G]: the first layer's drives, or null */
+  const float* embedding;           /* [V, inputs] or null: tokens are one-hot */
+  const void* head;                 /* [V, head_inputs], packed */
+  const float* head_bias;           /* [V] */
+  const void* projection;           /* [head_inputs, H], packed, or null: head_inputs = H */
+  const float* ngrams;   /* [order_count * ngram_rows, V]: each order's table after the one before, or null */
+  const int64_t* orders; /* [order_count], ascending, each within 1 .. recent_kept + 1 */
+  float* recent;         /* [rows, recent_kept]: the tokens before, oldest first, each its number + 1, 0: none.
+                            Updated in place */
+  float* logits;         /* [count, V] */
   int64_t first, count, vocabulary, units, layer_count, head_inputs;
   int64_t order_count, ngram_rows, recent_kept; /* ngram_rows: a power of two, at least 2 */
-  int32_t kind;             /* rnn 0, gru 1, gru_before 2, lstm 3, mingru 4 */
+  int32_t kind;                                 /* rnn 0, gru 1, gru_before 2, lstm 3, mingru 4 */
   int32_t head_precision, projection_precision;
 } pantoum_step_args;
 PANTOUM_API int pantoum_step(const pantoum_step_args*);
@@ -395,10 +400,10 @@ typedef struct {
   const int32_t* top_k;      /* 0: off */
   const uint64_t* seed;
   const uint64_t* stream;
-  uint64_t* position;        /* the number of the draw within its stream: moves on by 1 */
-  int32_t* recent;           /* [rows, window], a ring of the last tokens, or null; -1: none */
-  int64_t* written;          /* tokens drawn so far: moves on by 1 */
-  double* nats;              /* of all of them */
+  uint64_t* position; /* the number of the draw within its stream: moves on by 1 */
+  int32_t* recent;    /* [rows, window], a ring of the last tokens, or null; -1: none */
+  int64_t* written;   /* tokens drawn so far: moves on by 1 */
+  double* nats;       /* of all of them */
   double* log_probability;
   int32_t* tokens;
   int64_t first, count, vocabulary, banned_count, window;

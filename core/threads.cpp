@@ -148,9 +148,7 @@ int thread_count() {
   return count;
 }
 
-void set_thread_count(int count) {
-  wanted_threads.store(count < 0 ? 0 : count > kMostThreads ? kMostThreads : count);
-}
+void set_thread_count(int count) { wanted_threads.store(count < 0 ? 0 : count > kMostThreads ? kMostThreads : count); }
 
 int run_job(Job job, void* context, int most) {
   const int count = thread_count();

@@ -22,8 +22,8 @@ int run_job(Job job, void* context, int most);
 // The same for a callable `int(int part, int parts)`.
 template <class Body>
 int run_parts(int most, Body& body) {
-  return run_job([](void* context, int part, int parts) { return (*static_cast<Body*>(context))(part, parts); },
-                 &body, most);
+  return run_job([](void* context, int part, int parts) { return (*static_cast<Body*>(context))(part, parts); }, &body,
+                 most);
 }
 
 // Calls `body(int index)` for 0 .. count-1; whoever is free takes the next, so that a slow core does less.
@@ -42,9 +42,7 @@ int run_each(int count, Body&& body) {
 struct Range {
   long begin, end;
 };
-inline Range part_of(long count, int part, int parts) {
-  return {count * part / parts, count * (part + 1) / parts};
-}
+inline Range part_of(long count, int part, int parts) { return {count * part / parts, count * (part + 1) / parts}; }
 
 // Where the participants of one job meet once a time step.
 class Barrier {

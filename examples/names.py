@@ -17,8 +17,30 @@ from pathlib import Path
 import pantoum
 
 BEGIN = [
-    "Al", "An", "Bel", "Bri", "Cor", "Dan", "El", "Em", "Fe", "Gis", "Hel", "Il",
-    "Jo", "Kat", "Li", "Mar", "Nor", "Ol", "Per", "Ro", "Sel", "Tam", "Ul", "Vi",
+    "Al",
+    "An",
+    "Bel",
+    "Bri",
+    "Cor",
+    "Dan",
+    "El",
+    "Em",
+    "Fe",
+    "Gis",
+    "Hel",
+    "Il",
+    "Jo",
+    "Kat",
+    "Li",
+    "Mar",
+    "Nor",
+    "Ol",
+    "Per",
+    "Ro",
+    "Sel",
+    "Tam",
+    "Ul",
+    "Vi",
 ]
 MIDDLE = ["", "a", "i", "an", "el", "in", "or", "is", "e"]
 END = ["a", "ia", "ina", "o", "us", "e", "en", "bert", "ric", "lla"]

@@ -13,17 +13,30 @@ import pytest
 ROOT = Path(__file__).parent.parent / "src" / "pantoum"
 
 FLOOR = {
-    "errors": 0, "config": 0,
-    "kernels": 1, "text": 1, "formats": 1,
-    "data": 2, "network": 2,
-    "inference": 3, "report": 3,
+    "errors": 0,
+    "config": 0,
+    "kernels": 1,
+    "text": 1,
+    "formats": 1,
+    "data": 2,
+    "network": 2,
+    "inference": 3,
+    "report": 3,
     "training": 4,
-    "about": 5, "model": 5,
-    "api": 6, "__init__": 6,
-    "cli": 7, "__main__": 7,
+    "about": 5,
+    "model": 5,
+    "api": 6,
+    "__init__": 6,
+    "cli": 7,
+    "__main__": 7,
 }
-WITHIN = {("config", "errors"), ("formats", "text"), ("report", "inference"), ("__init__", "api"),
-          ("__main__", "cli")}
+WITHIN = {
+    ("config", "errors"),
+    ("formats", "text"),
+    ("report", "inference"),
+    ("__init__", "api"),
+    ("__main__", "cli"),
+}
 # The command line sees the API and the settings only: what it needs, every user has.
 ONLY = {"cli": {"api", "config", "errors", "cli", "__init__"}}
 

@@ -17,8 +17,10 @@ def test_prompts_side_by_side_are_written_as_alone(tmp_path: Path) -> None:
     model_file.write(path, ModelFile(network.config.spec(), dict(network.parameters), tokenizer.spec(), {}))
     model = pantoum.load(path)
     batch = model.batch()
-    streams = {batch.start(prompt, length=20 + seed, seed=seed, temperature=1.0): (prompt, seed)
-               for seed, prompt in enumerate(("Once", "Twice", ""))}
+    streams = {
+        batch.start(prompt, length=20 + seed, seed=seed, temperature=1.0): (prompt, seed)
+        for seed, prompt in enumerate(("Once", "Twice", ""))
+    }
     texts = dict.fromkeys(streams, "")
     for stream, text in batch:
         texts[stream] += text

@@ -14,8 +14,15 @@ from pantoum.errors import PantoumError
 def model(tmp_path_factory: pytest.TempPathFactory) -> pantoum.Model:
     folder = tmp_path_factory.mktemp("names")
     (folder / "names.txt").write_text("Anna\nBerta <b>\nCarla & Co\n" * 40)
-    pantoum.train(folder / "names.txt", run=str(folder / "run"), steps=3, hidden_size=8, num_layers=1,
-                  documents="lines", progress=False)
+    pantoum.train(
+        folder / "names.txt",
+        run=str(folder / "run"),
+        steps=3,
+        hidden_size=8,
+        num_layers=1,
+        documents="lines",
+        progress=False,
+    )
     return pantoum.load(folder / "run")
 
 

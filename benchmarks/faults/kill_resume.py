@@ -29,8 +29,16 @@ import numpy as np
 from pantoum.formats import checkpoint
 from pantoum.formats.durable import is_temporary
 
-TINY = {"hidden_size": 16, "num_layers": 1, "embedding_size": 8, "batch_size": 4, "seq_len": 16, "steps": 60,
-        "checkpoint_every": 1, "dropout": 0.1}
+TINY = {
+    "hidden_size": 16,
+    "num_layers": 1,
+    "embedding_size": 8,
+    "batch_size": 4,
+    "seq_len": 16,
+    "steps": 60,
+    "checkpoint_every": 1,
+    "dropout": 0.1,
+}
 PROGRAM = """
 import json, sys
 from pantoum.config import TrainSettings
@@ -53,8 +61,12 @@ def start(run: Path, story: Path, *, resume: bool) -> subprocess.Popen[str]:
     """The training command in a process of its own."""
     settings: dict[str, Any] = {"run": str(run), "checkpoint_every": 1}
     settings |= {"resume": True} if resume else TINY
-    return subprocess.Popen([sys.executable, "-c", PROGRAM, json.dumps(settings), str(story)],
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, json.dumps(settings), str(story)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def fingerprint(run: Path) -> str:
@@ -73,8 +85,9 @@ def finished(run: Path) -> bool:
     return found is not None and bool(found.state["finished"])
 
 
-def one_run(folder: Path, story: Path, whole: str, seconds: float, draw: random.Random,
-            most: int) -> dict[str, Any]:
+def one_run(
+    folder: Path, story: Path, whole: str, seconds: float, draw: random.Random, most: int
+) -> dict[str, Any]:
     """Kill and resume one run until it has finished (or ``most`` kills are done)."""
     run = folder / "run"
     shutil.rmtree(run, ignore_errors=True)
@@ -107,8 +120,9 @@ def one_run(folder: Path, story: Path, whole: str, seconds: float, draw: random.
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__,
-                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--count", type=int, default=500, help="kills in all")
     parser.add_argument("--progress", type=Path, help="file that keeps the count")
     parser.add_argument("--seed", type=int, default=0)
@@ -135,8 +149,13 @@ def main() -> int:
             if arguments.progress:
                 arguments.progress.write_text(json.dumps(total))
     lost = total.pop("lost")
-    total |= {"most_steps_lost": max(lost, default=0), "median_steps_lost": statistics.median(lost or [0]),
-              "machine": platform.platform(), "python": platform.python_version(), "numpy": np.__version__}
+    total |= {
+        "most_steps_lost": max(lost, default=0),
+        "median_steps_lost": statistics.median(lost or [0]),
+        "machine": platform.platform(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+    }
     good = total["equal"] == total["runs"] and not total["stray"] and not total["failures"]
     if arguments.json:
         print(json.dumps(total))

@@ -30,8 +30,9 @@ template <class P>
 void corner(const char* d, const char* x, Long steps, float* out, Long out_row, Long rows, Long width, bool resume) {
   for (Long r = 0; r < rows;) {
     const int n = next_tile_rows(rows - r);
-    tile_into<P>(TileArguments{d + r * 4, 4, static_cast<Long>(kStepBytes), x, 0, steps, out + r * out_row, out_row, 0, resume},
-                 n, width);
+    tile_into<P>(
+        TileArguments{d + r * 4, 4, static_cast<Long>(kStepBytes), x, 0, steps, out + r * out_row, out_row, 0, resume},
+        n, width);
     r += n;
   }
 }

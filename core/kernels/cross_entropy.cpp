@@ -30,7 +30,9 @@ Largest largest(const float* x, Long width) {
   I16 where = lane;
   for (Long c = 0; c < width; c += kLanes) {
     const int n = static_cast<int>(least(kLanes, width - c));
-    const F16 v = n == kLanes ? load(x + c) : select(less(lane, broadcast(static_cast<std::uint32_t>(n))), load(x + c, n), least_of_all);
+    const F16 v = n == kLanes
+                      ? load(x + c)
+                      : select(less(lane, broadcast(static_cast<std::uint32_t>(n))), load(x + c, n), least_of_all);
     const M16 better = less(best, v);
     best = select(better, v, best);
     where = select(better, lane + broadcast(static_cast<std::uint32_t>(c)), where);

@@ -12,7 +12,9 @@ namespace {
 
 constexpr Long kSmallestPart = 1 << 15;  // floats that are worth waking a thread for
 
-int parts_for(Long floats) { return static_cast<int>(1 + floats / kSmallestPart < 64 ? 1 + floats / kSmallestPart : 64); }
+int parts_for(Long floats) {
+  return static_cast<int>(1 + floats / kSmallestPart < 64 ? 1 + floats / kSmallestPart : 64);
+}
 
 void copy_row(float* to, const float* from, Long width) {
   Long c = 0;

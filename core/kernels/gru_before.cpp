@@ -110,8 +110,8 @@ class Backward {
     const int status = weight_gradient_of<P>(Matrix{d_.elements(), d_.stride(), 2 * H},
                                              Matrix{h.elements(), h.stride(), H}, count, a_.d_weight);
     if (status != PANTOUM_OK) return status;
-    return weight_gradient_of<P>(Matrix{d_.elements() + 2 * H, d_.stride(), H},
-                                 Matrix{rh.elements(), rh.stride(), H}, count, a_.d_weight + 2 * H * H);
+    return weight_gradient_of<P>(Matrix{d_.elements() + 2 * H, d_.stride(), H}, Matrix{rh.elements(), rh.stride(), H},
+                                 count, a_.d_weight + 2 * H * H);
   }
 
  private:

@@ -39,6 +39,6 @@ constexpr std::int64_t kMostCodes = 1 << 17;
 #else
 #define PANTOUM_CHOOSE_INT8(function, args) return function<Int8>(args)
 #endif
-#define PANTOUM_CHOOSE_PRECISION(function, args)                              \
-  if ((args).precision == PANTOUM_INT8) PANTOUM_CHOOSE_INT8(function, args);  \
+#define PANTOUM_CHOOSE_PRECISION(function, args)                             \
+  if ((args).precision == PANTOUM_INT8) PANTOUM_CHOOSE_INT8(function, args); \
   PANTOUM_CHOOSE_TRAINING_PRECISION(function, args)

@@ -19,9 +19,9 @@ struct Forward {
     const Long H = a.units;
     float* gates = a.drive + at.row * 4 * H + at.unit;
     const F16 before = entering(rows, a.cell, H, at, n);
-    const LstmStep s = lstm_cell(
-        {load(sums), load(sums + kGateSums), load(sums + 2 * kGateSums), load(sums + 3 * kGateSums)},
-        {load(gates, n), load(gates + H, n), load(gates + 2 * H, n), load(gates + 3 * H, n)}, before);
+    const LstmStep s =
+        lstm_cell({load(sums), load(sums + kGateSums), load(sums + 2 * kGateSums), load(sums + 3 * kGateSums)},
+                  {load(gates, n), load(gates + H, n), load(gates + 2 * H, n), load(gates + 3 * H, n)}, before);
     store(a.cell + (at.row + a.batch) * H + at.unit, rows.ended(at.t, at.b) ? before : s.c, n);
     if (a.tape) {
       store(gates, s.i, n);

@@ -29,9 +29,17 @@ template <class P>
 class Block {
  public:
   Block(const pantoum_muon_args& a, Long index)
-      : a_(a), parameter_(a.parameters[index]), gradient_(a.gradients[index]), momentum_(a.momenta[index]),
-        rate_(a.rates[index]), rows_(a.sizes[2 * index]), depth_(a.sizes[2 * index + 1]), turned_(rows_ < depth_),
-        n_(turned_ ? depth_ : rows_), m_(turned_ ? rows_ : depth_), row_(operand_row<P>(m_)) {}
+      : a_(a),
+        parameter_(a.parameters[index]),
+        gradient_(a.gradients[index]),
+        momentum_(a.momenta[index]),
+        rate_(a.rates[index]),
+        rows_(a.sizes[2 * index]),
+        depth_(a.sizes[2 * index + 1]),
+        turned_(rows_ < depth_),
+        n_(turned_ ? depth_ : rows_),
+        m_(turned_ ? rows_ : depth_),
+        row_(operand_row<P>(m_)) {}
 
   int update() {
     if (n_ == 0 || m_ == 0) return PANTOUM_OK;

@@ -16,7 +16,8 @@ inline void each_chunk(Long width, Body&& body) {
 }
 
 // y = normal * weight + bias; returns 1 / the old deviation. `normal` may be y; x is another row.
-inline float normalise_row(const float* x, const float* weight, const float* bias, Long units, float* normal, float* y) {
+inline float normalise_row(const float* x, const float* weight, const float* bias, Long units, float* normal,
+                           float* y) {
   const float width = static_cast<float>(units);
   F16 sum = zero();
   each_chunk(units, [&](Long c, int n) { sum = sum + load(x + c, n); });

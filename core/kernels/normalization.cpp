@@ -16,7 +16,8 @@ constexpr Long kSmallestPart = 1 << 14;  // floats that are worth waking a threa
 int parts_for(Long floats) { return static_cast<int>(least(64, up(floats, kSmallestPart))); }
 
 void normalise(const pantoum_layer_norm_args& a, Long row) {
-  a.scale[row] = normalise_row(a.x + row * a.units, a.weight, a.bias, a.units, a.normal + row * a.units, a.y + row * a.units);
+  a.scale[row] =
+      normalise_row(a.x + row * a.units, a.weight, a.bias, a.units, a.normal + row * a.units, a.y + row * a.units);
 }
 
 // d_x = (d - mean(d) - normal * mean(d * normal)) * scale, d = d_y * weight

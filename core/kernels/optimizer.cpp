@@ -57,7 +57,8 @@ int sum_of_squares(const pantoum_sum_of_squares_args& a) {
 
 int adamw(const pantoum_adamw_args& a) {
   const F16 b1 = broadcast(a.beta1), b2 = broadcast(a.beta2), g1 = broadcast(a.share1), g2 = broadcast(a.share2);
-  const F16 root = broadcast(a.root), epsilon = broadcast(a.epsilon), rate = broadcast(-a.rate), keep = broadcast(a.keep);
+  const F16 root = broadcast(a.root), epsilon = broadcast(a.epsilon), rate = broadcast(-a.rate),
+            keep = broadcast(a.keep);
   return each_block(a.size, [&](Long first, Long count) {
     each_vector(first, count, [&](Long i, int n) {
       const F16 g = load(a.gradient + i, n);

@@ -34,12 +34,8 @@ struct Panels {
   Long each_block() const { return up(block, kPanelColumns); }
   Long count() const { return columns / block * each_block(); }
   const char* at(Long panel) const { return data + panel * bytes_each(); }
-  Long first_column(Long panel) const {
-    return panel / each_block() * block + panel % each_block() * kPanelColumns;
-  }
-  Long width(Long panel) const {
-    return least(kPanelColumns, block - panel % each_block() * kPanelColumns);
-  }
+  Long first_column(Long panel) const { return panel / each_block() * block + panel % each_block() * kPanelColumns; }
+  Long width(Long panel) const { return least(kPanelColumns, block - panel % each_block() * kPanelColumns); }
 };
 
 // Rows of A beside each other, as the tile reads them: converted to the product's precision, an odd
@@ -57,9 +53,7 @@ constexpr Long operand_row(Long depth) {
 
 inline void write_operand(Int8, void*, Long, F16, int) {}  // a row of codes is made as a whole
 inline void write_operand(Int8, void*, Long, F16) {}
-inline void write_operand(Float32, void* row, Long at, F16 x, int n) {
-  store(static_cast<float*>(row) + at, x, n);
-}
+inline void write_operand(Float32, void* row, Long at, F16 x, int n) { store(static_cast<float*>(row) + at, x, n); }
 inline void write_operand(Float32, void* row, Long at, F16 x) { store(static_cast<float*>(row) + at, x); }
 #ifdef PANTOUM_HAS_BF16
 inline void write_operand(BFloat16, void* row, Long at, F16 x, int n) {

@@ -12,7 +12,8 @@ inline double uniform(std::uint64_t seed, std::uint64_t stream, std::uint64_t po
                         static_cast<std::uint32_t>(stream), static_cast<std::uint32_t>(stream >> 32)};
   std::uint32_t key[2] = {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)};
   for (int round = 0; round < 10; ++round) {
-    const std::uint64_t a = static_cast<std::uint64_t>(c[0]) * 0xD2511F53u, b = static_cast<std::uint64_t>(c[2]) * 0xCD9E8D57u;
+    const std::uint64_t a = static_cast<std::uint64_t>(c[0]) * 0xD2511F53u,
+                        b = static_cast<std::uint64_t>(c[2]) * 0xCD9E8D57u;
     c[0] = static_cast<std::uint32_t>(b >> 32) ^ c[1] ^ key[0];
     c[2] = static_cast<std::uint32_t>(a >> 32) ^ c[3] ^ key[1];
     c[1] = static_cast<std::uint32_t>(b);

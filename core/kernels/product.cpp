@@ -72,8 +72,16 @@ struct Corner {
     const Long steps = least(kStepsABlock, w.steps() - k);
     const bool last = k + steps == w.steps();
     const char* operand = operands + r * row;
-    TileArguments t{operand + k * 4, row, 4, w.at(panel) + k * static_cast<Long>(kStepBytes), w.bytes_each(), steps,
-                    y + r * y_row + w.first_column(panel), y_row, kPanelColumns, k > 0};
+    TileArguments t{operand + k * 4,
+                    row,
+                    4,
+                    w.at(panel) + k * static_cast<Long>(kStepBytes),
+                    w.bytes_each(),
+                    steps,
+                    y + r * y_row + w.first_column(panel),
+                    y_row,
+                    kPanelColumns,
+                    k > 0};
     if (plain(panel, panels) && !(last && (bias || P::kCodes))) return run_tile<P>(t, rows, panels);
     alignas(64) float buffer[(kRegisters > kTileRows ? kRegisters : kTileRows) * kPanelColumns];
     const Long next = rows * static_cast<Long>(kPanelColumns);
@@ -128,7 +136,9 @@ template <class P>
 class Product {
  public:
   explicit Product(const pantoum_product_args& a)
-      : a_(a), w_{static_cast<const char*>(a.panels), a.columns, a.depth, a.block}, row_(operand_row<P>(a.depth)) {}
+      : a_(a),
+        w_{static_cast<const char*>(a.panels), a.columns, a.depth, a.block},
+        row_(operand_row<P>(a.depth)) {}
 
   // All panels for some rows, or some panels for all rows.
   int part(Range rows, Range panels) const {
@@ -148,9 +158,8 @@ class Product {
       return run_parts(shared ? static_cast<int>(least(threads, w_.count())) : 1, some_panels);
     }
     const Long tasks = least(up(up(a_.count, kRowsATask), threads) * threads, up(a_.count, kTileRows));
-    return run_each(static_cast<int>(tasks), [&](int task) {
-      return part(part_of(a_.count, task, static_cast<int>(tasks)), {0, w_.count()});
-    });
+    return run_each(static_cast<int>(tasks),
+                    [&](int task) { return part(part_of(a_.count, task, static_cast<int>(tasks)), {0, w_.count()}); });
   }
 
  private:
@@ -182,13 +191,17 @@ void product_panels(const Panels<P>& w, Long first, Long last, const char* opera
     }
 }
 
-template void product_panels<Float32>(const Panels<Float32>&, Long, Long, const char*, Long, Long, const float*, float*, Long);
-template void product_panels<Int8>(const Panels<Int8>&, Long, Long, const char*, Long, Long, const float*, float*, Long);
+template void product_panels<Float32>(const Panels<Float32>&, Long, Long, const char*, Long, Long, const float*, float*,
+                                      Long);
+template void product_panels<Int8>(const Panels<Int8>&, Long, Long, const char*, Long, Long, const float*, float*,
+                                   Long);
 #ifdef PANTOUM_HAS_BF16
-template void product_panels<BFloat16>(const Panels<BFloat16>&, Long, Long, const char*, Long, Long, const float*, float*, Long);
+template void product_panels<BFloat16>(const Panels<BFloat16>&, Long, Long, const char*, Long, Long, const float*,
+                                       float*, Long);
 #endif
 #ifdef PANTOUM_HAS_VNNI
-template void product_panels<Int8VNNI>(const Panels<Int8VNNI>&, Long, Long, const char*, Long, Long, const float*, float*, Long);
+template void product_panels<Int8VNNI>(const Panels<Int8VNNI>&, Long, Long, const char*, Long, Long, const float*,
+                                       float*, Long);
 #endif
 
 int pack(const pantoum_pack_args& a) {

@@ -36,7 +36,8 @@ inline void scale_sums(const Panels<P>& w, Long panel, const char* operands, Lon
 template <class P>
 inline void multiply(const Panels<P>& w, Long panel, Long next, int gates, const char* operands, Long row, int rows,
                      float* sums) {
-  TileArguments t{operands, row, 4, w.at(panel), next * w.bytes_each(), w.steps(), sums, kPanelColumns, kGateSums, false};
+  TileArguments t{operands, row,           4,         w.at(panel), next * w.bytes_each(), w.steps(),
+                  sums,     kPanelColumns, kGateSums, false};
   const int at_once = tile_fits(rows, gates) ? gates : tile_fits(rows, 2) && gates % 2 == 0 ? 2 : 1;
   for (int g = 0; g < gates; g += at_once) {
     run_tile<P>(t, rows, at_once);

@@ -51,9 +51,8 @@ int pack_codes_as(const pantoum_pack_codes_args& a) {
 
 template <class P>
 int pack_quantized_as(const pantoum_pack_args& a) {
-  return pack_rows<P>(static_cast<char*>(a.panels), a.rows, a.depth, a.block, [&](Long r, std::uint8_t* row) {
-    return quantize_row<0>(row, a.weight + r * a.depth, a.depth);
-  });
+  return pack_rows<P>(static_cast<char*>(a.panels), a.rows, a.depth, a.block,
+                      [&](Long r, std::uint8_t* row) { return quantize_row<0>(row, a.weight + r * a.depth, a.depth); });
 }
 
 }  // namespace
@@ -70,7 +69,8 @@ int pack_codes(const pantoum_pack_codes_args& a) {
 
 int quantize(const pantoum_quantize_args& a) {
   return run_each(static_cast<int>(up(a.rows, kRowsATask)), [&](int task) -> int {
-    std::uint8_t* row = reinterpret_cast<std::uint8_t*>(thread_scratch(static_cast<std::size_t>(up(a.depth, kLanes) * kLanes)));
+    std::uint8_t* row =
+        reinterpret_cast<std::uint8_t*>(thread_scratch(static_cast<std::size_t>(up(a.depth, kLanes) * kLanes)));
     if (!row) return PANTOUM_OUT_OF_MEMORY;
     for (Long r = task * kRowsATask; r < least(a.rows, (task + 1) * kRowsATask); ++r) {
       a.scales[r] = quantize_row<0>(row, a.weight + r * a.depth, a.depth);

@@ -61,8 +61,7 @@ inline float quantize_row(std::uint8_t* codes, const float* x, Long depth) {
   const F16 inverse = broadcast(127.0f / most);
   Long k = 0;
   for (; k + kLanes <= depth; k += kLanes) store_bytes(codes + k, bits(load(x + k) * inverse + round) ^ flip);
-  if (k < depth)
-    store_bytes(codes + k, bits(load(x + k, static_cast<int>(depth - k)) * inverse + round) ^ flip);
+  if (k < depth) store_bytes(codes + k, bits(load(x + k, static_cast<int>(depth - k)) * inverse + round) ^ flip);
   return most / 127.0f;
 }
 

@@ -110,10 +110,14 @@ Largest largest(const double* x, Long width) {
 class Row {
  public:
   Row(const pantoum_sample_args& a, char* scratch)
-      : a_(a), V_(a.vocabulary), x_(reinterpret_cast<double*>(scratch)),
+      : a_(a),
+        V_(a.vocabulary),
+        x_(reinterpret_cast<double*>(scratch)),
         candidates_(reinterpret_cast<Candidate*>(scratch + up(V_, kWideLanes) * kWideLanes * 8)) {}
 
-  static Long scratch_bytes(Long V) { return up(V, kWideLanes) * kWideLanes * 8 + (V + 1) * static_cast<Long>(sizeof(Candidate)); }
+  static Long scratch_bytes(Long V) {
+    return up(V, kWideLanes) * kWideLanes * 8 + (V + 1) * static_cast<Long>(sizeof(Candidate));
+  }
 
   int draw(Long number) {
     const Long row = a_.first + number;

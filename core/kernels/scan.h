@@ -4,9 +4,9 @@
 // Forward, a task takes some units of a few rows: it multiplies the operands of the states (kept in
 // the product's precision, one row a stream and step) with each gate's panel of these units, and
 // applies the gates while the sums are in the first cache. In int8 a row's scale waits for the whole
-// row, so each thread quantises the rows that it multiplies itself, at the step's beginning. Back in time it is the same with the
-// gates' gradients and the transposed panels. With 8 streams a thread each thread takes streams and
-// runs through all steps alone; with fewer they share the units and meet at every step.
+// row, so each thread quantises the rows that it multiplies itself, at the step's beginning. Back in time it is the
+// same with the gates' gradients and the transposed panels. With 8 streams a thread each thread takes streams and runs
+// through all steps alone; with fewer they share the units and meet at every step.
 #pragma once
 
 #include "../scratch.h"
@@ -118,10 +118,14 @@ class Codes {
  public:
   // Bytes for all parts of a scan, and the rows of this part among them.
   static std::size_t bytes(Long B, Long H, int parts) {
-    return P::kCodes ? static_cast<std::size_t>((share_of(B, H, 0, parts).meets ? parts : 1) * B * operand_row<P>(H) + 64) : 0;
+    return P::kCodes
+               ? static_cast<std::size_t>((share_of(B, H, 0, parts).meets ? parts : 1) * B * operand_row<P>(H) + 64)
+               : 0;
   }
   Codes(char* data, const Share& share, Long B, Long H, int part)
-      : data_(P::kCodes && share.meets ? data + part * B * operand_row<P>(H) : data), share_(share), depth_(H) {}
+      : data_(P::kCodes && share.meets ? data + part * B * operand_row<P>(H) : data),
+        share_(share),
+        depth_(H) {}
 
   // `row_of(b)` gives a row of floats, or null for zeros.
   template <class RowOf>
@@ -154,7 +158,8 @@ inline const char* step_rows(const Codes<P>& codes, const Operands<typename P::S
 
 // The initial states as operands of step 0.
 template <class P>
-inline void enter_first(const Share& share, const Rows& rows, Long H, const float* hidden, const Operands<P>& operands) {
+inline void enter_first(const Share& share, const Rows& rows, Long H, const float* hidden,
+                        const Operands<P>& operands) {
   operands.finish(share);
   for (Long panel = share.first_panel; panel < share.end_panel; ++panel)
     for (Long b = share.first_row; b < share.end_row; ++b)
@@ -195,7 +200,8 @@ inline int run_scan(const pantoum_scan_args& a, const Cell& cell) {
   if (a.steps == 0) return PANTOUM_OK;
   const Rows rows{a.reset, a.lengths, a.steps, a.batch};
   const Long H = a.units, B = a.batch, next = up(H, kPanelColumns);
-  const Operands<typename P::Stored> operands{P::kCodes ? nullptr : static_cast<char*>(a.operands), B, H, a.operands_kept};
+  const Operands<typename P::Stored> operands{P::kCodes ? nullptr : static_cast<char*>(a.operands), B, H,
+                                              a.operands_kept};
   const Panels<P> w{static_cast<const char*>(a.panels), Cell::kGates * H, H, H};
   const int most = scan_parts(B, H, Cell::kGates);
   char* code_memory = P::kCodes ? thread_scratch(Codes<P>::bytes(B, H, most)) : nullptr;

@@ -55,14 +55,24 @@ class Part {
  public:
   Part(const pantoum_step_args& a, const Places& places, Long first, Long rows, int index, int parts, Barrier* barrier,
        char* own, char* shared)
-      : a_(a), H_(a.units), first_(first), rows_(rows), index_(index), parts_(parts), barrier_(barrier),
+      : a_(a),
+        H_(a.units),
+        first_(first),
+        rows_(rows),
+        index_(index),
+        parts_(parts),
+        barrier_(barrier),
         share_{0, rows, part_of(up(a.units, kPanelColumns), index, parts).begin,
                part_of(up(a.units, kPanelColumns), index, parts).end, barrier != nullptr},
-        inputs_(reinterpret_cast<const float**>(own + places.inputs)), x_(own + places.x), states_(own + places.states),
+        inputs_(reinterpret_cast<const float**>(own + places.inputs)),
+        x_(own + places.x),
+        states_(own + places.states),
         output_{reinterpret_cast<float*>(own + places.output[0]), reinterpret_cast<float*>(own + places.output[1])},
-        z_(reinterpret_cast<float*>(own + places.z)), ngrams_(reinterpret_cast<Long*>(own + places.ngrams)),
+        z_(reinterpret_cast<float*>(own + places.z)),
+        ngrams_(reinterpret_cast<Long*>(own + places.ngrams)),
         kept_(reinterpret_cast<float*>(shared + places.kept)),
-        projected_(reinterpret_cast<float*>(shared + places.projected)), state_bytes_(places.state_bytes) {}
+        projected_(reinterpret_cast<float*>(shared + places.projected)),
+        state_bytes_(places.state_bytes) {}
 
   void run() const {
     if (a_.ngrams) find();
@@ -103,8 +113,7 @@ class Part {
 
   // The table's rows of the n-grams that end here.
   void find() const {
-    for (Long r = 0; r < rows_; ++r)
-      find_rows(a_, a_.tokens[first_ + r], recent(r), ngrams_ + r * a_.order_count);
+    for (Long r = 0; r < rows_; ++r) find_rows(a_, a_.tokens[first_ + r], recent(r), ngrams_ + r * a_.order_count);
   }
   void keep() const {
     for (Long r = 0; r < rows_; ++r) keep_token(a_.tokens[first_ + r], a_.recent_kept, recent(r));
@@ -170,7 +179,8 @@ class Part {
       case kLSTM:
         return each(l, input, w, 4, 0, 4, [&](Place at, auto n, const float* sums, auto drive) {
           float* c = a_.layers[l].cell + (first_ + at.b) * H_ + at.unit;
-          const F16 sum[4] = {load(sums), load(sums + kGateSums), load(sums + 2 * kGateSums), load(sums + 3 * kGateSums)};
+          const F16 sum[4] = {load(sums), load(sums + kGateSums), load(sums + 2 * kGateSums),
+                              load(sums + 3 * kGateSums)};
           const F16 known[4] = {drive(0), drive(1), drive(2), drive(3)};
           const LstmStep s = lstm_cell(sum, known, load(c, n));
           store(c, s.c, n);
@@ -263,8 +273,8 @@ class Part {
   char* const states_;
   float* const output_[2];
   float* const z_;
-  Long* const ngrams_;      // [rows, orders]
-  float* const kept_;       // r * h
+  Long* const ngrams_;  // [rows, orders]
+  float* const kept_;   // r * h
   float* const projected_;
   const Long state_bytes_;
 };
@@ -301,7 +311,8 @@ bool has_company() {
 
 int step_blocks(const pantoum_step_args& a) {
   const Long threads = thread_count();
-  const Long tasks = least(a.count, up(up(a.count, kRowsABlock), threads) * (a.count < kRowsAThread * threads ? 1 : threads));
+  const Long tasks =
+      least(a.count, up(up(a.count, kRowsABlock), threads) * (a.count < kRowsAThread * threads ? 1 : threads));
   return run_each(static_cast<int>(tasks), [&](int task) -> int {
     const Range rows = part_of(a.count, task, static_cast<int>(tasks));
     const Places places(a, rows.end - rows.begin, true);

@@ -17,8 +17,8 @@ constexpr Tile tile_or_none() {
 
 template <class P, int rows>
 struct Sizes {
-  static constexpr Tile tiles[4] = {tile_or_none<P, rows, 1>(), tile_or_none<P, rows, 2>(),
-                                    tile_or_none<P, rows, 3>(), tile_or_none<P, rows, 4>()};
+  static constexpr Tile tiles[4] = {tile_or_none<P, rows, 1>(), tile_or_none<P, rows, 2>(), tile_or_none<P, rows, 3>(),
+                                    tile_or_none<P, rows, 4>()};
 };
 
 template <class P>

@@ -85,8 +85,8 @@ inline void write_sum(float* p, I16 sum) { store(p, from_bits(sum)); }
 // Where a tile finds its operands and puts its results; strides in bytes for A and panels.
 struct TileArguments {
   const char* a;
-  std::ptrdiff_t a_row;     // from a row to the next
-  std::ptrdiff_t a_step;    // from a step to the next
+  std::ptrdiff_t a_row;   // from a row to the next
+  std::ptrdiff_t a_step;  // from a step to the next
   const char* panel;
   std::ptrdiff_t panel_next;  // to the panel of the next kPanelColumns results
   std::ptrdiff_t steps;
@@ -117,8 +117,7 @@ template <class Precision, int rows, int panels>
     F16 b[columns];
 #pragma GCC unroll 16
     for (int c = 0; c < columns; ++c)
-      b[c] = load(reinterpret_cast<const float*>(panel + (c / kPanelVectors) * next) +
-                  (c % kPanelVectors) * kLanes);
+      b[c] = load(reinterpret_cast<const float*>(panel + (c / kPanelVectors) * next) + (c % kPanelVectors) * kLanes);
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r) {
       const char* x = a + r * row;
@@ -132,8 +131,7 @@ template <class Precision, int rows, int panels>
   for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 16
     for (int c = 0; c < columns; ++c)
-      write_sum(t.out + r * t.out_row + (c / kPanelVectors) * t.out_next + (c % kPanelVectors) * kLanes,
-                sum[r][c]);
+      write_sum(t.out + r * t.out_row + (c / kPanelVectors) * t.out_next + (c % kPanelVectors) * kLanes, sum[r][c]);
 }
 
 }  // namespace PANTOUM_ISA

@@ -73,8 +73,8 @@ namespace {
 
 template <class P>
 int weight_gradient_as(const pantoum_weight_gradient_args& a) {
-  return weight_gradient_of<P>(RowsOf<float>{a.d, a.columns, a.columns}, RowsOf<float>{a.x, a.depth, a.depth},
-                               a.count, a.out, a.resume != 0);
+  return weight_gradient_of<P>(RowsOf<float>{a.d, a.columns, a.columns}, RowsOf<float>{a.x, a.depth, a.depth}, a.count,
+                               a.out, a.resume != 0);
 }
 
 }  // namespace

@@ -28,7 +28,9 @@ Long size(Draw& draw, Long most) {
   if (draw.once_in(6)) return 0;
   return draw.once_in(4) ? draw.within(1, most) : draw.within(1, 9);
 }
-Long width(Draw& draw, Long most) { return draw.once_in(5) ? 1 : draw.once_in(3) ? draw.within(1, most) : draw.within(1, 40); }
+Long width(Draw& draw, Long most) {
+  return draw.once_in(5) ? 1 : draw.once_in(3) ? draw.within(1, most) : draw.within(1, 40);
+}
 
 std::uint64_t one_call(std::uint64_t seed, int precision) {
   Draw draw(seed, seed % 4 != 0);
@@ -45,7 +47,9 @@ std::uint64_t one_call(std::uint64_t seed, int precision) {
     case 6: scan(kCells[draw.within(0, 4)], {T, B, H}, resets, lengths, false, PANTOUM_INT8, draw, hash); break;
     case 7: orthogonal(size(draw, 100), H, precision, draw, hash); break;
     case 8:
-    case 9: reading(static_cast<int>(draw.within(0, 4)), size(draw, 90), H, width(draw, 90), precision, draw, hash); break;
+    case 9:
+      reading(static_cast<int>(draw.within(0, 4)), size(draw, 90), H, width(draw, 90), precision, draw, hash);
+      break;
     case 10: drawing(size(draw, 40), width(draw, 300), draw, hash); break;
     case 11: adding(size(draw, 3000), draw, hash); break;
     case 12: used_rows(T * B, draw.within(1, 4), width(draw, 90), width(draw, 300), draw, hash); break;
@@ -86,7 +90,8 @@ int main(int count, char** arguments) {
   const auto began = std::chrono::steady_clock::now();
   const std::uint64_t first = seed;
   for (; std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count() < seconds; ++seed) {
-    failed_length = static_cast<std::size_t>(std::snprintf(failed, sizeof failed, "FAILED with seed %llu\n", static_cast<unsigned long long>(seed)));
+    failed_length = static_cast<std::size_t>(
+        std::snprintf(failed, sizeof failed, "FAILED with seed %llu\n", static_cast<unsigned long long>(seed)));
     Draw draw(seed ^ 0x9e3779b97f4a7c15ull);
     const char* path = kPaths[draw.within(0, 4)];
     if (pantoum_set_isa(path) != PANTOUM_OK) continue;

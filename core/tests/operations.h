@@ -79,12 +79,24 @@ inline void scan(const Cell& cell, Sizes sizes, bool resets, bool lengths, bool 
   auto packed = [&](int transposed, int which) {
     return panels[transposed][which] ? panels[transposed][which]->read() : nullptr;
   };
-  const pantoum_scan_args forward{gates.data(), hidden.data(), cell.lstm ? memory.data() : nullptr,
-                                  cell.gru && tape ? candidate.data() : nullptr, lengths ? outputs.data() : nullptr,
-                                  cell.product ? operands.data() : nullptr, cell.before ? more.data() : nullptr,
-                                  packed(0, 0), packed(0, 1), cell.gru ? bias.read() : nullptr,
-                                  resets ? reset.read() : nullptr, lengths ? ends.read() : nullptr,
-                                  T, B, H, kept, precision, tape};
+  const pantoum_scan_args forward{gates.data(),
+                                  hidden.data(),
+                                  cell.lstm ? memory.data() : nullptr,
+                                  cell.gru && tape ? candidate.data() : nullptr,
+                                  lengths ? outputs.data() : nullptr,
+                                  cell.product ? operands.data() : nullptr,
+                                  cell.before ? more.data() : nullptr,
+                                  packed(0, 0),
+                                  packed(0, 1),
+                                  cell.gru ? bias.read() : nullptr,
+                                  resets ? reset.read() : nullptr,
+                                  lengths ? ends.read() : nullptr,
+                                  T,
+                                  B,
+                                  H,
+                                  kept,
+                                  precision,
+                                  tape};
   must(cell.scan(&forward), cell.name);
   hidden.add_to(hash);
   if (lengths) outputs.add_to(hash);
@@ -94,13 +106,28 @@ inline void scan(const Cell& cell, Sizes sizes, bool resets, bool lengths, bool 
   Floats d_weight(G * H), d_bias(H), bias_rows(B * H), d_drive(T * B * G);
   Bytes d_operands(pantoum_operand_bytes(T * B, G, precision), true);
   const bool over = draw.once_in(2);  // the gradient may take the gates' place
-  const pantoum_scan_vjp_args back{
-      gates.data(), hidden.read(), cell.lstm ? memory.read() : nullptr, cell.gru ? candidate.read() : nullptr,
-      cell.product ? operands.read() : nullptr, cell.before ? more.read() : nullptr, packed(1, 0), packed(1, 1),
-      d_outputs.read(), d_state.data(), cell.lstm ? d_memory.data() : nullptr, over ? gates.data() : d_drive.data(),
-      cell.product ? d_operands.data() : nullptr, cell.product ? d_weight.data() : nullptr,
-      cell.gru ? d_bias.data() : nullptr, cell.gru ? bias_rows.data() : nullptr, resets ? reset.read() : nullptr,
-      lengths ? ends.read() : nullptr, T, B, H, precision};
+  const pantoum_scan_vjp_args back{gates.data(),
+                                   hidden.read(),
+                                   cell.lstm ? memory.read() : nullptr,
+                                   cell.gru ? candidate.read() : nullptr,
+                                   cell.product ? operands.read() : nullptr,
+                                   cell.before ? more.read() : nullptr,
+                                   packed(1, 0),
+                                   packed(1, 1),
+                                   d_outputs.read(),
+                                   d_state.data(),
+                                   cell.lstm ? d_memory.data() : nullptr,
+                                   over ? gates.data() : d_drive.data(),
+                                   cell.product ? d_operands.data() : nullptr,
+                                   cell.product ? d_weight.data() : nullptr,
+                                   cell.gru ? d_bias.data() : nullptr,
+                                   cell.gru ? bias_rows.data() : nullptr,
+                                   resets ? reset.read() : nullptr,
+                                   lengths ? ends.read() : nullptr,
+                                   T,
+                                   B,
+                                   H,
+                                   precision};
   must(cell.vjp(&back), cell.name);
   (over ? gates : d_drive).add_to(hash);
   d_state.add_to(hash);
@@ -116,7 +143,8 @@ inline void products(Long N, Long K, Long H, Long gates, int precision, Draw& dr
   Floats d_weight(G * K), d_bias(G);
   Packed panels(weight.read(), G, K, H, precision, 0), transposed(weight.read(), G, K, H, precision, 1);
   const bool biased = draw.once_in(2);
-  const pantoum_product_args there{x.read(), panels.read(), biased ? bias.read() : nullptr, y.data(), N, K, G, H, precision};
+  const pantoum_product_args there{x.read(), panels.read(), biased ? bias.read() : nullptr, y.data(), N, K, G,
+                                   H,        precision};
   must(pantoum_product(&there), "product");
   const pantoum_product_args back{y.read(), transposed.read(), nullptr, d_x.data(), N, G, K, K, precision};
   must(pantoum_product(&back), "product");
@@ -140,7 +168,8 @@ inline void codes(Long N, Long K, Long H, Long gates, Draw& draw, Hash& hash) {
   scales.add_to(hash);
   Packed panels(weight.read(), G, K, H, PANTOUM_INT8, 0), again(numbers.read(), scales.read(), G, K, H);
   if (panels.hash() != again.hash()) fail("pack_codes", "is not what packing the weight gives");
-  const pantoum_product_args product{x.read(), panels.read(), draw.once_in(2) ? bias.read() : nullptr, y.data(), N, K, G, H, PANTOUM_INT8};
+  const pantoum_product_args product{
+      x.read(), panels.read(), draw.once_in(2) ? bias.read() : nullptr, y.data(), N, K, G, H, PANTOUM_INT8};
   must(pantoum_product(&product), "product");
   y.add_to(hash);
 }
@@ -192,8 +221,8 @@ inline void used_rows(Long N, Long each, Long R, Long V, Draw& draw, Hash& hash)
   must(pantoum_sum_uses(&sum), "sum_uses");
   if (!draw.hostile())
     for (float& v : squares) v *= v;
-  const pantoum_rms_rows_args rms{learned.data(), numbers.read(), gradient.read(), squares.data(), U, V,
-                                  0.01f, 0.99f, 0.01f, 1e-8f, 0.5f};
+  const pantoum_rms_rows_args rms{learned.data(), numbers.read(), gradient.read(), squares.data(), U,   V,
+                                  0.01f,          0.99f,          0.01f,           1e-8f,          0.5f};
   must(pantoum_rms_rows(&rms), "rms_rows");
   for (Floats* f : {&gradient, &learned, &squares}) f->add_to(hash);
 }
@@ -205,15 +234,16 @@ inline void between(Long T, Long B, Long H, Draw& draw, Hash& hash) {
   const pantoum_layer_norm_args norm{x.read(), weight.read(), bias.read(), normal.data(), scale.data(), y.data(), N, H};
   must(pantoum_layer_norm(&norm), "layer_norm");
   Floats d_x(N * H), d_weight(H), d_bias(H);
-  const pantoum_layer_norm_vjp_args back{normal.read(), scale.read(), weight.read(), x.read(), d_x.data(),
-                                         d_weight.data(), d_bias.data(), N, H};
+  const pantoum_layer_norm_vjp_args back{
+      normal.read(), scale.read(), weight.read(), x.read(), d_x.data(), d_weight.data(), d_bias.data(), N, H};
   must(pantoum_layer_norm_vjp(&back), "layer_norm_vjp");
   for (Floats* f : {&y, &d_x, &d_weight, &d_bias}) f->add_to(hash);
   Buffer<std::uint32_t> streams(B);
   for (auto& s : streams) s = draw.word();
   const std::uint64_t seed = static_cast<std::uint64_t>(draw.word()) << 32 | draw.word();
-  const pantoum_dropout_args dropout{x.read(), d_x.data(), streams.read(), T, B, H, seed, draw.word(), draw.word(),
-                                     draw.word() & 0xffffu, 1.5f, draw.once_in(2)};
+  const pantoum_dropout_args dropout{x.read(), d_x.data(),     streams.read(), T,           B,
+                                     H,        seed,           draw.word(),    draw.word(), draw.word() & 0xffffu,
+                                     1.5f,     draw.once_in(2)};
   must(pantoum_dropout(&dropout), "dropout");
   d_x.add_to(hash);
 }
@@ -230,8 +260,19 @@ inline void update(Long size, Draw& draw, Hash& hash) {
   const pantoum_sum_of_squares_args squares{arrays, sizes, total.data(), 3};
   must(pantoum_sum_of_squares(&squares), "sum_of_squares");
   hash.add(static_cast<float>(total[0]));
-  const pantoum_adamw_args adamw{parameter.data(), gradient.read(), first.data(), second.data(), size, 0.9f, 0.1f,
-                                 0.99f, 0.01f, 10.0f, 1e-8f, 0.01f, 0.99f};
+  const pantoum_adamw_args adamw{parameter.data(),
+                                 gradient.read(),
+                                 first.data(),
+                                 second.data(),
+                                 size,
+                                 0.9f,
+                                 0.1f,
+                                 0.99f,
+                                 0.01f,
+                                 10.0f,
+                                 1e-8f,
+                                 0.01f,
+                                 0.99f};
   must(pantoum_adamw(&adamw), "adamw");
   const pantoum_average_args average{averaged.data(), parameter.read(), size, 0.1f};
   must(pantoum_average(&average), "average");
@@ -258,7 +299,8 @@ inline void adapting(Long rows, Long columns, Draw& draw, Hash& hash) {
   Floats squares(rows, draw, 1.0f), speed(rows, draw, 1.0f), back(rows, draw, 1.0f);
   const pantoum_row_squares_args of_rows{gradient.read(), squares.data(), rows, columns, 0.5f, 2.0f};
   must(pantoum_row_squares(&of_rows), "row_squares");
-  const pantoum_adapt_args adapt{parameter.data(), gradient.read(), trained.read(), speed.read(), back.read(), rows, columns};
+  const pantoum_adapt_args adapt{parameter.data(), gradient.read(), trained.read(), speed.read(), back.read(), rows,
+                                 columns};
   must(pantoum_adapt(&adapt), "adapt");
   for (Floats* f : {&squares, &parameter}) f->add_to(hash);
 }

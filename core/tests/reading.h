@@ -12,9 +12,14 @@ namespace tests {
 // A layer of a drawn kind, its matrices and its states.
 class Layer {
  public:
-  Layer(const Cell& cell, int kind, Long inputs, bool by_table, Long rows, Long H, bool residual, int precision, Draw& draw)
-      : G_(cell.gates * H), drive_bias_(G_, draw, 1.0f), bias_(H, draw, 1.0f), norm_(H, draw, 1.0f),
-        hidden_(rows * H, draw, 1.0f), cell_(rows * H, draw, 1.0f) {
+  Layer(const Cell& cell, int kind, Long inputs, bool by_table, Long rows, Long H, bool residual, int precision,
+        Draw& draw)
+      : G_(cell.gates * H),
+        drive_bias_(G_, draw, 1.0f),
+        bias_(H, draw, 1.0f),
+        norm_(H, draw, 1.0f),
+        hidden_(rows * H, draw, 1.0f),
+        cell_(rows * H, draw, 1.0f) {
     Floats weight(G_ * (inputs + 1), draw, 0.3f), recurrent(G_ * H, draw, 0.3f);
     int chosen[2];
     for (int& p : chosen) p = draw.once_in(2) ? precision : draw.once_in(2) ? PANTOUM_INT8 : PANTOUM_FLOAT32;
@@ -23,10 +28,18 @@ class Layer {
     if (cell.product) recurrent_.reset(new Packed(recurrent.data(), first, H, H, chosen[1], 0));
     if (cell.before) more_.reset(new Packed(recurrent.data() + 2 * H * H, H, H, H, chosen[1], 0));
     const bool normal = draw.once_in(2);
-    arguments = {input_ ? input_->read() : nullptr, recurrent_ ? recurrent_->read() : nullptr,
-                 more_ ? more_->read() : nullptr, drive_bias_.read(), kind == 1 ? bias_.read() : nullptr,
-                 normal ? norm_.read() : nullptr, normal ? bias_.read() : nullptr, hidden_.data(),
-                 cell.lstm ? cell_.data() : nullptr, inputs, by_table ? 0 : chosen[0], cell.product ? chosen[1] : 0,
+    arguments = {input_ ? input_->read() : nullptr,
+                 recurrent_ ? recurrent_->read() : nullptr,
+                 more_ ? more_->read() : nullptr,
+                 drive_bias_.read(),
+                 kind == 1 ? bias_.read() : nullptr,
+                 normal ? norm_.read() : nullptr,
+                 normal ? bias_.read() : nullptr,
+                 hidden_.data(),
+                 cell.lstm ? cell_.data() : nullptr,
+                 inputs,
+                 by_table ? 0 : chosen[0],
+                 cell.product ? chosen[1] : 0,
                  residual};
   }
   void add_to(Hash& hash) const {
@@ -46,8 +59,12 @@ class Layer {
 class NGrams {
  public:
   NGrams(bool any, Long rows, Long V, Draw& draw)
-      : kept(draw.within(1, 5)), count(any ? 1 + (kept > 1 && draw.once_in(2)) : 0), size(Long{2} << draw.within(0, 5)),
-        orders_(count), table_(count * size * V, draw, 1.0f), recent_(rows * kept) {
+      : kept(draw.within(1, 5)),
+        count(any ? 1 + (kept > 1 && draw.once_in(2)) : 0),
+        size(Long{2} << draw.within(0, 5)),
+        orders_(count),
+        table_(count * size * V, draw, 1.0f),
+        recent_(rows * kept) {
     for (Long o = 0; o < count; ++o) orders_[o] = o + 1 == count ? kept + 1 : draw.within(1, kept);
     for (float& token : recent_)
       token = draw.hostile() && draw.once_in(5) ? draw.number(1e9f) : static_cast<float>(draw.within(0, V));
@@ -68,7 +85,10 @@ inline void reading(int kind, Long rows, Long H, Long V, int precision, Draw& dr
   const Cell& cell = kCells[kind];
   const Long count = draw.within(0, rows), first = draw.within(0, rows - count), L = draw.within(1, 3);
   const bool one_hot = draw.once_in(3), by_table = one_hot || draw.once_in(2), residual = draw.once_in(2);
-  const Long E = one_hot ? 0 : residual ? H : draw.within(1, 40), head_inputs = draw.once_in(2) ? H : draw.within(1, 40);
+  const Long E = one_hot    ? 0
+                 : residual ? H
+                            : draw.within(1, 40),
+             head_inputs = draw.once_in(2) ? H : draw.within(1, 40);
   Floats table(V * cell.gates * H, draw, 1.0f), embedding(V * (E + 1), draw, 1.0f), head_bias(V, draw, 1.0f);
   Floats weight(V * head_inputs, draw, 0.3f), project(head_inputs * H, draw, 0.3f), logits(count * V);
   Buffer<std::int32_t> numbers(rows);
@@ -79,13 +99,32 @@ inline void reading(int kind, Long rows, Long H, Long V, int precision, Draw& dr
     layers.emplace_back(new Layer(cell, kind, l == 0 ? E : H, l == 0 && by_table, rows, H, residual, precision, draw));
     arguments.push_back(layers.back()->arguments);
   }
-  Packed head(weight.read(), V, head_inputs, V, precision, 0), projection(project.read(), head_inputs, H, head_inputs, precision, 0);
+  Packed head(weight.read(), V, head_inputs, V, precision, 0),
+      projection(project.read(), head_inputs, H, head_inputs, precision, 0);
   NGrams ngrams(draw.once_in(2), rows, V, draw);
-  const pantoum_step_args step{arguments.data(), numbers.read(), by_table ? table.read() : nullptr,
-                               one_hot ? nullptr : embedding.read(), head.read(), head_bias.read(),
-                               head_inputs == H ? nullptr : projection.read(), ngrams.table(), ngrams.orders(),
-                               ngrams.recent(), logits.data(), first, count, V, H, L, head_inputs, ngrams.count,
-                               ngrams.size, ngrams.kept, kind, precision, precision};
+  const pantoum_step_args step{arguments.data(),
+                               numbers.read(),
+                               by_table ? table.read() : nullptr,
+                               one_hot ? nullptr : embedding.read(),
+                               head.read(),
+                               head_bias.read(),
+                               head_inputs == H ? nullptr : projection.read(),
+                               ngrams.table(),
+                               ngrams.orders(),
+                               ngrams.recent(),
+                               logits.data(),
+                               first,
+                               count,
+                               V,
+                               H,
+                               L,
+                               head_inputs,
+                               ngrams.count,
+                               ngrams.size,
+                               ngrams.kept,
+                               kind,
+                               precision,
+                               precision};
   for (int again = 0; again < 2; ++again) {
     must(pantoum_step(&step), "step");
     logits.add_to(hash);
@@ -94,7 +133,8 @@ inline void reading(int kind, Long rows, Long H, Long V, int precision, Draw& dr
   ngrams.add_to(hash);
 }
 
-// A draw for some of `rows` streams, each with settings of its own. Of logits that are not finite only the status counts.
+// A draw for some of `rows` streams, each with settings of its own. Of logits that are not finite only the status
+// counts.
 inline void drawing(Long rows, Long V, Draw& draw, Hash& hash) {
   const Long count = draw.within(0, rows), first = draw.within(0, rows - count), window = draw.within(0, 5);
   const Long bans = draw.within(0, V > 3 ? 3 : V - 1);
@@ -120,10 +160,26 @@ inline void drawing(Long rows, Long V, Draw& draw, Hash& hash) {
     chosen[r] = -1;
     log_probability[r] = 0.0;
   }
-  const pantoum_sample_args sample{logits.read(), banned.read(), temperature.read(), top_p.read(), min_p.read(),
-                                   penalty.read(), top_k.read(), seed.read(), stream.read(), position.data(),
-                                   window ? recent.data() : nullptr, written.data(), nats.data(), log_probability.data(),
-                                   chosen.data(), first, count, V, bans, window};
+  const pantoum_sample_args sample{logits.read(),
+                                   banned.read(),
+                                   temperature.read(),
+                                   top_p.read(),
+                                   min_p.read(),
+                                   penalty.read(),
+                                   top_k.read(),
+                                   seed.read(),
+                                   stream.read(),
+                                   position.data(),
+                                   window ? recent.data() : nullptr,
+                                   written.data(),
+                                   nats.data(),
+                                   log_probability.data(),
+                                   chosen.data(),
+                                   first,
+                                   count,
+                                   V,
+                                   bans,
+                                   window};
   const int status = pantoum_sample(&sample);
   hash.add(status);
   if (status == PANTOUM_NOT_FINITE && draw.hostile()) return;

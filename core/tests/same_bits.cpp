@@ -29,14 +29,17 @@ std::uint64_t everything(int precision) {
       products(s.steps, s.batch, s.units, gates, precision, draw, hash);
       codes(s.steps, s.batch, s.units, gates, draw, hash);
     }
-  for (const Sizes s : {Sizes{0, 3, 2}, {1, 1, 1}, {61, 33, 98}, {700, 70, 40}}) tokens(s.steps, s.batch, s.units, draw, hash);
+  for (const Sizes s : {Sizes{0, 3, 2}, {1, 1, 1}, {61, 33, 98}, {700, 70, 40}})
+    tokens(s.steps, s.batch, s.units, draw, hash);
   for (const Sizes s : {Sizes{0, 3, 2}, {1, 1, 1}, {61, 16, 7}, {700, 64, 98}})
     for (const Long each : {1, 3}) used_rows(s.steps, each, s.batch, s.units, draw, hash);
-  for (const Sizes s : {Sizes{0, 1, 3}, {1, 1, 1}, {5, 3, 33}, {9, 20, 130}}) between(s.steps, s.batch, s.units, draw, hash);
+  for (const Sizes s : {Sizes{0, 1, 3}, {1, 1, 1}, {5, 3, 33}, {9, 20, 130}})
+    between(s.steps, s.batch, s.units, draw, hash);
   for (const Long size : {0, 1, 33, 40001}) update(size, draw, hash);
   for (const Long size : {0, 1, 127, 1000}) adding(size, draw, hash);
   for (const Sizes s : {Sizes{0, 3, 0}, {1, 1, 0}, {61, 33, 0}, {700, 70, 0}}) adapting(s.steps, s.batch, draw, hash);
-  for (const Sizes s : {Sizes{0, 3, 0}, {1, 1, 0}, {61, 33, 0}, {40, 90, 0}, {64, 64, 0}}) orthogonal(s.steps, s.batch, precision, draw, hash);
+  for (const Sizes s : {Sizes{0, 3, 0}, {1, 1, 0}, {61, 33, 0}, {40, 90, 0}, {64, 64, 0}})
+    orthogonal(s.steps, s.batch, precision, draw, hash);
   for (int kind = 0; kind < 5; ++kind)
     for (const Sizes s : {Sizes{0, 7, 5}, {1, 1, 1}, {3, 33, 98}, {2, 300, 40}, {90, 17, 20}}) {
       reading(kind, s.steps, s.batch, s.units, precision, draw, hash);
@@ -85,7 +88,8 @@ int main() {
       const std::uint64_t found = everything(PANTOUM_FLOAT32);
       if (expected == 0) expected = found;
       same = same && found == expected;
-      if (found != expected) std::printf("%s, %d threads: %016llx\n", path, threads, static_cast<unsigned long long>(found));
+      if (found != expected)
+        std::printf("%s, %d threads: %016llx\n", path, threads, static_cast<unsigned long long>(found));
     }
     under_a_callers_modes();
     if (std::strcmp(path, "bf16") == 0) everything(PANTOUM_BF16);

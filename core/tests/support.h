@@ -72,8 +72,18 @@ class Draw {
   bool once_in(int times) { return word() % static_cast<std::uint32_t>(times) == 0; }
   // Between -scale and scale, but for a hostile one in sixteen.
   float number(float scale) {
-    static const float kOdd[] = {__builtin_nanf(""), __builtin_inff(), -__builtin_inff(), 3e38f, -3e38f,
-                                 1e-40f, -1e-45f, 0x1p-126f, -0.0f, 88.1f, -87.4f, 1e30f};
+    static const float kOdd[] = {__builtin_nanf(""),
+                                 __builtin_inff(),
+                                 -__builtin_inff(),
+                                 3e38f,
+                                 -3e38f,
+                                 1e-40f,
+                                 -1e-45f,
+                                 0x1p-126f,
+                                 -0.0f,
+                                 88.1f,
+                                 -87.4f,
+                                 1e30f};
     if (hostile_ && once_in(16)) return kOdd[word() % (sizeof kOdd / sizeof *kOdd)];
     return scale * (static_cast<float>(word() >> 8) * 0x1p-23f - 1.0f);
   }

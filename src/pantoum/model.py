@@ -215,8 +215,17 @@ class Model:
         length, count = how_much.length, how_much.count
         if not (how_much.unique or how_much.novel):
             return Generation(model, session.state, sampling, length, seed, count)
-        found = Distinct(model, session.state, sampling, length, seed, count, prompt,
-                         unique=how_much.unique, novel=how_much.novel)
+        found = Distinct(
+            model,
+            session.state,
+            sampling,
+            length,
+            seed,
+            count,
+            prompt,
+            unique=how_much.unique,
+            novel=how_much.novel,
+        )
         if not found.texts:
             raise PantoumError(str(found.note))
         say([found.note] if found.note else [])
@@ -277,8 +286,9 @@ class Model:
         if config.alert_text is not None:
             from pantoum.data import live
 
-            reading = replace(config, alert=None, alert_text=None, adapt=False,
-                              streams=max(config.streams, SIDE_BY_SIDE))
+            reading = replace(
+                config, alert=None, alert_text=None, adapt=False, streams=max(config.streams, SIDE_BY_SIDE)
+            )
             ordinary = peaks_of(Scorer(self.loaded, reading).read(live.parts(config.alert_text)))
         nats, notes = threshold(self.loaded, config, ordinary)
         if config.documents and self.documents is not None:
@@ -288,8 +298,9 @@ class Model:
             return Scorer(self.loaded, config, threshold=nats, pieces=pieces)
         texts = [] if named is None else [{"name": PurePath(named).name}]
         keep = None if config.model_out is None else partial(adapter.write, config.model_out, texts)
-        return Scorer(self.loaded, config, threshold=nats, pieces=pieces, reader=adapter.of_streams,
-                      at_end=keep)
+        return Scorer(
+            self.loaded, config, threshold=nats, pieces=pieces, reader=adapter.of_streams, at_end=keep
+        )
 
 
 def _fingerprint(text: Mapping[str, Any]) -> dict[str, Any]:

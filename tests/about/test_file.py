@@ -41,8 +41,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("name", "kind", "shown"),
     [
         ("", "run", ["finished, step 6", "t.txt", "characters", "held out"]),
-        ("model.safetensors", "model", ["2 x 8 gru, embedding 4, tied, layer norm", "sha256", "trained on",
-                                        "of 2, 3 tokens, 64 rows each: 1,920 of the parameters"]),
+        (
+            "model.safetensors",
+            "model",
+            [
+                "2 x 8 gru, embedding 4, tied, layer norm",
+                "sha256",
+                "trained on",
+                "of 2, 3 tokens, 64 rows each: 1,920 of the parameters",
+            ],
+        ),
         ("data", "prepared", ["characters", "held out"]),
         ("data/train.tokens", "shard", ["tokens", "tokenizer"]),
         ("checkpoints/step-00000006", "checkpoint", ["step          6", "all verified"]),
@@ -94,6 +102,13 @@ def test_a_card_that_says_little_is_shown_as_far_as_it_goes(run: Path) -> None:
 
 def test_a_network_alone_says_nothing_of_n_grams(tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text(TEXT)
-    pantoum.train(tmp_path / "t.txt", run=str(tmp_path / "r"), steps=1, hidden_size=8, num_layers=1,
-                  ngrams=None, progress=False)
+    pantoum.train(
+        tmp_path / "t.txt",
+        run=str(tmp_path / "r"),
+        steps=1,
+        hidden_size=8,
+        num_layers=1,
+        ngrams=None,
+        progress=False,
+    )
     assert "n-grams" not in str(inspect(tmp_path / "r" / "model.safetensors"))

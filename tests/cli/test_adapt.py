@@ -25,16 +25,23 @@ def test_evaluate_adapts_and_keeps_the_adapted_model(run, trained: Path, text: P
     again = json.loads(run("evaluate", kept, text, "--json").out)
     assert again["nats_per_token"] < plain["nats_per_token"]
     adapted = pantoum.load(kept).card["adapted"][0]
-    assert adapted["texts"] == [{"name": "mats.txt", "size": len(text.read_bytes()),
-                                 "sha256": hashlib.sha256(text.read_bytes()).hexdigest()}]
+    assert adapted["texts"] == [
+        {
+            "name": "mats.txt",
+            "size": len(text.read_bytes()),
+            "sha256": hashlib.sha256(text.read_bytes()).hexdigest(),
+        }
+    ]
     assert adapted["tokens"] == found["tokens"]
     assert pantoum.load(trained).evaluate(text, adapt=True).to_dict() == found
 
 
 def test_what_cannot_be_is_refused_in_a_line(run, trained: Path, text: Path, tmp_path: Path) -> None:
-    for options, words in ((("--model-out", tmp_path / "m"), "give --adapt too"),
-                           (("--adapt", "--model-out", trained / "model.safetensors"), "never changed"),
-                           (("--adapt", "--protocol", "windows:64"), "must be carried with --adapt")):
+    for options, words in (
+        (("--model-out", tmp_path / "m"), "give --adapt too"),
+        (("--adapt", "--model-out", trained / "model.safetensors"), "never changed"),
+        (("--adapt", "--protocol", "windows:64"), "must be carried with --adapt"),
+    ):
         done = run("evaluate", trained, text, *options)
         assert (done.code, done.out, len(done.lines)) == (1, "", 1) and words in done.err
 
@@ -76,8 +83,8 @@ def test_generate_adapts_to_its_prompt(run, trained: Path, text: Path, tmp_path:
     assert adapted == again != plain and adapted.startswith(prompt)
     assert (trained / "model.safetensors").read_bytes() == before
     model = pantoum.load(trained)
-    assert model.generate(prompt, length=60, seed=3, adapt=True) == adapted[len(prompt):]
-    assert "".join(model.stream(prompt, length=60, seed=3, adapt=True)) == adapted[len(prompt):]
+    assert model.generate(prompt, length=60, seed=3, adapt=True) == adapted[len(prompt) :]
+    assert "".join(model.stream(prompt, length=60, seed=3, adapt=True)) == adapted[len(prompt) :]
     assert model.generate("", length=20, seed=3, adapt=True) == model.generate("", length=20, seed=3)
     state = tmp_path / "a.state"
     run("generate", trained, "--prompt", prompt, "--length", 5, "--state-out", state)
@@ -97,9 +104,11 @@ def test_a_state_of_an_adapted_model_is_kept_with_that_model(
     assert refused.code == 1 and "must be used with the model that made it" in refused.err
     told = run("info", model).out
     assert "adapted to    a prompt, " in told and "by segments:64, before it adapted" in told
-    for options, words in ((("--adapt", "--state-out", state), "give --model-out FILE too"),
-                           (("--adapt", "--state-out", state, "--model-out", state), "file of its own"),
-                           (("--model-out", model), "give --adapt too")):
+    for options, words in (
+        (("--adapt", "--state-out", state), "give --model-out FILE too"),
+        (("--adapt", "--state-out", state, "--model-out", state), "file of its own"),
+        (("--model-out", model), "give --adapt too"),
+    ):
         done = run("generate", trained, "--prompt", prompt, *options)
         assert (done.code, done.out, len(done.lines)) == (1, "", 1) and words in done.err
     again = pantoum.load(trained).generate(prompt, length=40, seed=3, adapt=True, model_out=tmp_path / "n")
@@ -114,8 +123,15 @@ def test_one_stream_adapts(run, trained: Path, text: Path) -> None:
 
 
 def test_a_model_that_learned_documents_adapts_too(text: Path, tmp_path: Path) -> None:
-    pantoum.train(text, run=str(tmp_path / "run"), steps=12, hidden_size=16, num_layers=1, documents="lines",
-                  progress=False)
+    pantoum.train(
+        text,
+        run=str(tmp_path / "run"),
+        steps=12,
+        hidden_size=16,
+        num_layers=1,
+        documents="lines",
+        progress=False,
+    )
     model = pantoum.load(tmp_path / "run")
     plain, adapted = model.evaluate(text), model.evaluate(text, adapt=True)
     assert adapted.nats_per_token < plain.nats_per_token

@@ -80,8 +80,13 @@ def test_a_line_is_answered_at_once_and_ctrl_c_sums_up(trained: Path, tmp_path: 
         command = [sys.executable, "-m", "pantoum", "score", str(trained), "-", "--alert", "5", *form]
         pipe = subprocess.PIPE
         # A suite that was begun in the background ignores SIGINT, and its children inherit that.
-        process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe,
-                                   preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        process = subprocess.Popen(
+            command,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
         assert process.stdin is not None and process.stdout is not None
         process.stdin.write(b"The cat\n")
         process.stdin.flush()

@@ -80,7 +80,11 @@ def test_ctrl_c_leaves_and_gives_the_terminal_back(folder: Path, tmp_path: Path)
     command = [sys.executable, "-m", "pantoum", "watch", str(folder)]
     with RunLock(folder), (tmp_path / "stderr").open("wb") as stderr:
         child = subprocess.Popen(
-            command, stdin=theirs, stdout=theirs, stderr=stderr, env={**os.environ, **size},
+            command,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=stderr,
+            env={**os.environ, **size},
             preexec_fn=hears_ctrl_c,
         )
         os.close(theirs)

@@ -53,11 +53,25 @@ def test_a_rate_beyond_its_bounds_is_refused(text: str) -> None:
 )
 @settings(max_examples=30, deadline=None)
 def test_a_model_s_spec_reads_back(
-    cell: str, embedding: int | None, norm: str | None, residual: bool, rate: float,
+    cell: str,
+    embedding: int | None,
+    norm: str | None,
+    residual: bool,
+    rate: float,
     orders: set[int],
 ) -> None:
-    model = ModelConfig(cell, 5, 2, embedding, embedding is not None, residual, norm, DropoutConfig(rate),
-                        tuple(sorted(orders)), 1024 if orders else 16_384)
+    model = ModelConfig(
+        cell,
+        5,
+        2,
+        embedding,
+        embedding is not None,
+        residual,
+        norm,
+        DropoutConfig(rate),
+        tuple(sorted(orders)),
+        1024 if orders else 16_384,
+    )
     assert ModelConfig.from_spec(json.loads(json.dumps(model.spec()))) == model
     assert ("ngrams" in model.spec()) == bool(orders)  # without them a file is as it was before they were
 

@@ -103,9 +103,16 @@ def test_a_memory_mapped_text_is_not_copied(tmp_path):
     assert type(batch.inputs_BT) is np.ndarray and batch.inputs_BT.flags.writeable
 
 
-@pytest.mark.parametrize(("N", "asked", "used"), [
-    (65, (8, 8), (8, 8)), (64, (8, 8), (7, 8)), (9, (8, 8), (1, 8)), (8, (8, 8), (1, 7)), (2, (8, 8), (1, 1)),
-])
+@pytest.mark.parametrize(
+    ("N", "asked", "used"),
+    [
+        (65, (8, 8), (8, 8)),
+        (64, (8, 8), (7, 8)),
+        (9, (8, 8), (1, 8)),
+        (8, (8, 8), (1, 7)),
+        (2, (8, 8), (1, 1)),
+    ],
+)
 def test_a_small_text_gets_a_smaller_batch_then_shorter_sequences(N, asked, used):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -115,8 +122,10 @@ def test_a_small_text_gets_a_smaller_batch_then_shorter_sequences(N, asked, used
     if asked == used:
         assert said == []
     else:
-        assert said == [f"the text has {N} tokens, too few for batch_size 8 x seq_len 8: "
-                        f"using batch_size {used[0]} x seq_len {used[1]}"]
+        assert said == [
+            f"the text has {N} tokens, too few for batch_size 8 x seq_len 8: "
+            f"using batch_size {used[0]} x seq_len {used[1]}"
+        ]
     assert next(batches).inputs_BT.shape == used
 
 
@@ -132,19 +141,29 @@ def test_what_is_not_a_row_of_whole_numbers_is_refused(tokens):
         StatefulBatches(tokens, 1, 1)
 
 
-@pytest.mark.parametrize(("argument", "sizes"), [
-    ("batch_size", (0, 4)), ("seq_len", (4, 2.0)), ("seq_len", (4, True)),
-])
+@pytest.mark.parametrize(
+    ("argument", "sizes"),
+    [
+        ("batch_size", (0, 4)),
+        ("seq_len", (4, 2.0)),
+        ("seq_len", (4, True)),
+    ],
+)
 def test_sizes_must_be_whole_and_positive(argument, sizes):
     with pytest.raises(SettingError, match=f"{argument} is .*at least 1"):
         StatefulBatches(np.arange(100), *sizes)
 
 
-@pytest.mark.parametrize(("change", "rule"), [
-    ({"tokens": 99}, "has another tokens than these batches, 100"),
-    ({"batch_size": 3}, "has another batch_size than these batches, 2"),
-    ({"epoch": -1}, "stands outside"), ({"batch": 12}, "stands outside"), ({"batch": "1"}, "must be a dict"),
-])
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        ({"tokens": 99}, "has another tokens than these batches, 100"),
+        ({"batch_size": 3}, "has another batch_size than these batches, 2"),
+        ({"epoch": -1}, "stands outside"),
+        ({"batch": 12}, "stands outside"),
+        ({"batch": "1"}, "must be a dict"),
+    ],
+)
 def test_a_cursor_of_other_batches_is_refused(change, rule):
     cursor = {**StatefulBatches(np.arange(100), 2, 4).cursor, **change}
     with pytest.raises(SettingError, match=rule):

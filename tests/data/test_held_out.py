@@ -21,10 +21,15 @@ def blocks(text: str, size: int) -> list[str]:
 
 
 @settings(max_examples=100)
-@given(st.text("ab c", max_size=90), st.integers(1, 30), st.sampled_from([0, 0.1, 0.25, 0.3, 0.9]),
-       st.sampled_from(["characters", "words"]))
-def test_a_stream_is_cut_where_the_fraction_or_the_most_says(text: str, size: int, fraction: float,
-                                                             kind: str) -> None:
+@given(
+    st.text("ab c", max_size=90),
+    st.integers(1, 30),
+    st.sampled_from([0, 0.1, 0.25, 0.3, 0.9]),
+    st.sampled_from(["characters", "words"]),
+)
+def test_a_stream_is_cut_where_the_fraction_or_the_most_says(
+    text: str, size: int, fraction: float, kind: str
+) -> None:
     tokenizer = CHARACTERS if kind == "characters" else WORDS
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(held_out, "MOST_TOKENS", 7)
@@ -59,6 +64,7 @@ def held(count: int, fraction: float, size: int = 0) -> list[int]:
 def test_documents_go_by_the_hash_of_their_index() -> None:
     def check(i: int) -> int:
         return zlib.crc32(str(i).encode("ascii"))
+
     assert held(500, 0.1) == [i for i in range(500) if check(i) % 10 == 0]
     assert held(500, 0.25) == [i for i in range(500) if check(i) % 4 == 0]
     assert held(500, 0.3) == [i for i in range(500) if check(i) % 10 < 3]

@@ -28,8 +28,10 @@ def text_file(folder: Path, text: str | bytes, name: str = "book.txt") -> Path:
 def parts(prepared: Prepared) -> tuple[str, str]:
     """The two parts as text."""
     valid = prepared.valid
-    return (prepared.tokenizer.decode(np.asarray(prepared.train.tokens)),
-            "" if valid is None else prepared.tokenizer.decode(np.asarray(valid.tokens)))
+    return (
+        prepared.tokenizer.decode(np.asarray(prepared.train.tokens)),
+        "" if valid is None else prepared.tokenizer.decode(np.asarray(valid.tokens)),
+    )
 
 
 @pytest.mark.parametrize("tokens", ["auto", "bytes", "characters", "words", "bpe:300"])
@@ -184,8 +186,9 @@ def test_a_given_tokenizer_learns_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("tokens", ["words", "bpe:300"])
-def test_a_text_of_too_many_words_is_read_twice(tmp_path: Path, tokens: str,
-                                                monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_text_of_too_many_words_is_read_twice(
+    tmp_path: Path, tokens: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pieces, "MOST_PIECES", 50)
     path = text_file(tmp_path, STORY * 3)
     prepared = prepare([path], tokens=tokens, out=tmp_path / "out")
@@ -246,13 +249,22 @@ def test_a_given_tokenizer_is_kept_when_the_text_is_prepared_again(tmp_path: Pat
     assert open_prepared(tmp_path / "out", [path]).tokenizer.kind == "bytes"
 
 
-@pytest.mark.parametrize("change", [
-    lambda c: c.update(version=2), lambda c: c.update(format="x"), lambda c: c.pop("notes"),
-    lambda c: c["facts"].pop("texts"), lambda c: c["facts"].pop("documents"),
-    lambda c: c["facts"]["train"].update(tokens="3"), lambda c: c.update(request=[]),
-    lambda c: c["facts"]["train"].update(tokens=3), lambda c: c["facts"].update(documents="lines"),
-    lambda c: c["tokenizer"].update(characters="abc"), lambda c: c["facts"].update(valid=3),
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda c: c.update(version=2),
+        lambda c: c.update(format="x"),
+        lambda c: c.pop("notes"),
+        lambda c: c["facts"].pop("texts"),
+        lambda c: c["facts"].pop("documents"),
+        lambda c: c["facts"]["train"].update(tokens="3"),
+        lambda c: c.update(request=[]),
+        lambda c: c["facts"]["train"].update(tokens=3),
+        lambda c: c["facts"].update(documents="lines"),
+        lambda c: c["tokenizer"].update(characters="abc"),
+        lambda c: c["facts"].update(valid=3),
+    ],
+)
 def test_a_changed_manifest_is_refused_and_made_again(tmp_path: Path, change: Any) -> None:
     path = text_file(tmp_path, STORY)
     whole = prepare([path], out=tmp_path / "out").facts
@@ -293,18 +305,21 @@ def test_swapped_and_missing_shards_are_refused(tmp_path: Path) -> None:
 # What cannot be. ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("settings", "message"), [
-    ({"tokens": "runes"}, "tokens is 'runes'"),
-    ({"tokens": "bpe:12"}, "N must be from 258"),
-    ({"vocab_size": 2}, "vocab_size is 2"),
-    ({"vocab_size": "many"}, "vocab_size is 'many'"),
-    ({"documents": "pages"}, "documents is 'pages'"),
-    ({"documents": "files", "tokens": "words:whitespace"}, "documents is 'files'"),
-    ({"valid_fraction": 1.0}, "valid_fraction is 1.0"),
-    ({"valid_fraction": -0.1}, "valid_fraction is -0.1"),
-    ({"valid_fraction": "a"}, "valid_fraction is 'a'"),
-    ({"valid_fraction": float("nan")}, "valid_fraction is nan"),
-])
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"tokens": "runes"}, "tokens is 'runes'"),
+        ({"tokens": "bpe:12"}, "N must be from 258"),
+        ({"vocab_size": 2}, "vocab_size is 2"),
+        ({"vocab_size": "many"}, "vocab_size is 'many'"),
+        ({"documents": "pages"}, "documents is 'pages'"),
+        ({"documents": "files", "tokens": "words:whitespace"}, "documents is 'files'"),
+        ({"valid_fraction": 1.0}, "valid_fraction is 1.0"),
+        ({"valid_fraction": -0.1}, "valid_fraction is -0.1"),
+        ({"valid_fraction": "a"}, "valid_fraction is 'a'"),
+        ({"valid_fraction": float("nan")}, "valid_fraction is nan"),
+    ],
+)
 def test_settings_that_cannot_be(tmp_path: Path, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingError, match=message):
         prepare([text_file(tmp_path, STORY)], out=tmp_path / "out", **settings)

@@ -28,13 +28,21 @@ def test_characters_cut_by_blocks_are_whole(tmp_path: Path, monkeypatch: pytest.
         assert reader.files[0]["sha256"] == hashlib.sha256(text.encode()).hexdigest()
 
 
-@pytest.mark.parametrize(("data", "offset", "byte"), [
-    (b"ab\xffcd", 2, 0xFF), (b"abcdefgh\xc3(", 8, 0xC3), (b"abc\xe4\xb8", 3, 0xE4),
-    (b"\xef\xbb\xbfabcd\x80", 7, 0x80), (b"\xed\xa0\x80", 0, 0xED), (b"abc\xe4\xb8d", 3, 0xE4),
-])
+@pytest.mark.parametrize(
+    ("data", "offset", "byte"),
+    [
+        (b"ab\xffcd", 2, 0xFF),
+        (b"abcdefgh\xc3(", 8, 0xC3),
+        (b"abc\xe4\xb8", 3, 0xE4),
+        (b"\xef\xbb\xbfabcd\x80", 7, 0x80),
+        (b"\xed\xa0\x80", 0, 0xED),
+        (b"abc\xe4\xb8d", 3, 0xE4),
+    ],
+)
 @pytest.mark.parametrize("size", [3, 4, 100])
-def test_the_first_byte_that_is_not_utf8_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
-                                                  size: int, data: bytes, offset: int, byte: int) -> None:
+def test_the_first_byte_that_is_not_utf8_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, data: bytes, offset: int, byte: int
+) -> None:
     monkeypatch.setattr(reading, "BLOCK", size)
     reader = TextReader([source(tmp_path / "t", data)], "utf-8", None)
     with pytest.raises(TextError, match=f"/t' is not UTF-8: byte 0x{byte:02x} at offset {offset}; "):

@@ -25,7 +25,14 @@ def test_a_folder_means_its_files_in_the_order_of_their_paths_bytes(tmp_path: Pa
     (tmp_path / "in" / "link.txt").symlink_to(tmp_path / "in" / "b.txt")
     (tmp_path / "in" / "loop").symlink_to(tmp_path / "in")
     assert names(tmp_path / "in", keep_in=tmp_path) == [
-        "Z.txt", "a-1.txt", "a/b/c", "a/z.txt", "b.txt", "link.txt", "é.txt"]
+        "Z.txt",
+        "a-1.txt",
+        "a/b/c",
+        "a/z.txt",
+        "b.txt",
+        "link.txt",
+        "é.txt",
+    ]
 
 
 def test_what_is_being_written_is_no_text(tmp_path: Path) -> None:
@@ -43,18 +50,24 @@ def test_a_held_out_file_is_taken_out_of_the_texts_and_said(tmp_path: Path) -> N
         assert [source.name for source in sources.texts] == ["a", "c"]
         assert sources.valid is not None and sources.size == 2
         assert sources.notes == [
-            f"{tmp_path / 'link'} is held out, so it is left out of the texts to learn from"]
-    with (pytest.raises(TextError, match="is the only text and is held out"),
-          found([tmp_path / "a"], tmp_path / "a", keep_in=tmp_path)):
+            f"{tmp_path / 'link'} is held out, so it is left out of the texts to learn from"
+        ]
+    with (
+        pytest.raises(TextError, match="is the only text and is held out"),
+        found([tmp_path / "a"], tmp_path / "a", keep_in=tmp_path),
+    ):
         pass
 
 
 def test_what_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("x")
-    for text, message in (("none", "there is no such file; check the spelling"),
-                          ("empty", "holds no regular file"), ("file/x", "a part of its path is a file"),
-                          ("a\0b", "null")):
+    for text, message in (
+        ("none", "there is no such file; check the spelling"),
+        ("empty", "holds no regular file"),
+        ("file/x", "a part of its path is a file"),
+        ("a\0b", "null"),
+    ):
         with pytest.raises(TextError, match=message) as caught:
             names(f"{tmp_path}/{text}", keep_in=tmp_path)
         assert "\n" not in str(caught.value)

@@ -13,8 +13,14 @@ from pantoum.kernels import native, precisions, without_core
 
 CELLS = ("rnn", "gru", "gru-before", "lstm", "mingru")
 # Streams and units enough that two threads share the work.
-WIDE = {"hidden_size": 24, "num_layers": 2, "batch_size": 16, "seq_len": 8, "dropout": 0.25,
-        "learning_rate": 0.01}
+WIDE = {
+    "hidden_size": 24,
+    "num_layers": 2,
+    "batch_size": 16,
+    "seq_len": 8,
+    "dropout": 0.25,
+    "learning_rate": 0.01,
+}
 N = 4
 
 

@@ -42,8 +42,10 @@ def test_killed_ten_times_at_random_instants_it_is_the_run_that_never_was(run, s
     one, other = (checkpoint.newest(tmp_path / name) for name in ("whole", "cut"))
     assert one.step == other.step == STEPS
     assert all(np.array_equal(array, other.arrays[name]) for name, array in one.arrays.items())
-    digests = {hashlib.sha256((tmp_path / name / "model.safetensors").read_bytes()).hexdigest()
-               for name in ("whole", "cut")}
+    digests = {
+        hashlib.sha256((tmp_path / name / "model.safetensors").read_bytes()).hexdigest()
+        for name in ("whole", "cut")
+    }
     assert len(digests) == 1
 
 

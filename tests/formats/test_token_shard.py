@@ -84,8 +84,12 @@ def test_each_mib_is_checked_when_it_is_first_read(tmp_path: Path) -> None:
         file.write(b"\x01")
     shard = token_shard.open(path)
     assert not shard.tokens[: 2 << 20].any() and shard.tokens[(2 << 20) - 1] == 0
-    for read in (lambda: shard.tokens[2 << 20], lambda: shard.tokens[::-1], lambda: np.asarray(shard.tokens),
-                 lambda: shard.tokens[[0, -5]]):
+    for read in (
+        lambda: shard.tokens[2 << 20],
+        lambda: shard.tokens[::-1],
+        lambda: np.asarray(shard.tokens),
+        lambda: shard.tokens[[0, -5]],
+    ):
         with pytest.raises(ShardError, match="its MiB 2 does not match its checksum"):
             read()
 

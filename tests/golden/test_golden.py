@@ -31,12 +31,17 @@ def test_results_and_gradients_are_pytorchs(case: str) -> None:
         golden = dict(file)
     depth, _, hidden = golden["state0"].shape
     cell = CELLS[case.removesuffix("-lengths")]
-    stack = Stack([cell(golden["inputs"].shape[2], hidden, dtype=np.float64),
-                   *(cell(hidden, hidden, dtype=np.float64) for _ in range(depth - 1))])
+    stack = Stack(
+        [
+            cell(golden["inputs"].shape[2], hidden, dtype=np.float64),
+            *(cell(hidden, hidden, dtype=np.float64) for _ in range(depth - 1)),
+        ]
+    )
     names = {name: "parameter.{1}_l{0}".format(*name.split(".")) for name in stack.parameters}
     stack.parameters.update({name: golden[theirs] for name, theirs in names.items()})
-    outputs, last, pullback = unroll_vjp(stack, golden["inputs"], layers(golden, "state", depth),
-                                         golden.get("lengths"))
+    outputs, last, pullback = unroll_vjp(
+        stack, golden["inputs"], layers(golden, "state", depth), golden.get("lengths")
+    )
     d_inputs, d_state, gradients = pullback(golden["d_outputs"], layers(golden, "d_last", depth))
     np.testing.assert_allclose(outputs, golden["outputs"], rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(d_inputs, golden["d_inputs"], rtol=1e-9, atol=1e-12)

@@ -27,11 +27,17 @@ def learned(kind: str, documents: str | None = None, vocab_size: int | None = No
     return scholar.learn()
 
 
-def model_of(tokenizer: Tokenizer, cell: str = "gru", seed: int = 3, sharpness: float = 3.0,
-             ngrams: tuple[int, ...] = ()) -> LoadedModel:
+def model_of(
+    tokenizer: Tokenizer,
+    cell: str = "gru",
+    seed: int = 3,
+    sharpness: float = 3.0,
+    ngrams: tuple[int, ...] = (),
+) -> LoadedModel:
     """A model with random weights, large enough that its answers differ from one another."""
-    network = LanguageModel(tokenizer.vocab_size, 8, cell, hidden_size=16, num_layers=2, seed=seed,
-                            ngrams=ngrams, ngram_rows=64)
+    network = LanguageModel(
+        tokenizer.vocab_size, 8, cell, hidden_size=16, num_layers=2, seed=seed, ngrams=ngrams, ngram_rows=64
+    )
     for array in network.parameters.values():
         array *= sharpness
     if network.ngrams:  # whose table begins at 0

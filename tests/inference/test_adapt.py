@@ -28,8 +28,10 @@ FAST = Settings(chunk=8, rate=0.01, decay=0.01)
 
 
 def with_scale(model: LoadedModel, size: float = 0.05) -> LoadedModel:
-    extras = {SCALE + name: np.full(len(array), size, np.float32)
-              for name, array in model.network.parameters.items()}
+    extras = {
+        SCALE + name: np.full(len(array), size, np.float32)
+        for name, array in model.network.parameters.items()
+    }
     return dataclasses.replace(model, extras=extras)
 
 
@@ -73,8 +75,9 @@ def test_however_the_text_is_cut_the_nats_are_the_same(make: Make, cuts: list[in
     parted, found, edges = Adapter(model, FAST), [], [0, *sorted(set(cuts)), 50]
     for start, end in pairwise(edges):
         part = np.s_[:, start:end]
-        found.append(parted.losses(inputs_BT[part], targets_BT[part],
-                                   None if reset_BT is None else reset_BT[part]))
+        found.append(
+            parted.losses(inputs_BT[part], targets_BT[part], None if reset_BT is None else reset_BT[part])
+        )
     assert np.array_equal(np.concatenate(found, axis=1), want_BT)
     ours, theirs = (adapter.adapted().network.parameters for adapter in (whole, parted))
     assert all(np.array_equal(array, theirs[name]) for name, array in ours.items())
@@ -92,8 +95,15 @@ def test_an_adapted_model_saved_and_loaded_gives_the_same_nats(characters: Loade
     assert saved.sha256 == written.sha256 and saved.path == written.path
     assert np.array_equal(nats, PlainReader(memory).losses(*other, None))
     assert not np.array_equal(nats, PlainReader(model).losses(*other, None))
-    assert saved.card["adapted"] == [{"tokens": 90, "texts": [{"name": "a.txt"}], "from_sha256": "ab" * 32,
-                                      "from_precision": "float32", "settings": dataclasses.asdict(FAST)}]
+    assert saved.card["adapted"] == [
+        {
+            "tokens": 90,
+            "texts": [{"name": "a.txt"}],
+            "from_sha256": "ab" * 32,
+            "from_precision": "float32",
+            "settings": dataclasses.asdict(FAST),
+        }
+    ]
     again = Adapter(saved, FAST).adapted([{"name": "b.txt"}])
     assert [one["texts"] for one in again.card["adapted"]] == [[{"name": "a.txt"}], [{"name": "b.txt"}]]
 
@@ -141,8 +151,10 @@ def test_of_the_n_grams_only_those_that_were_read_move(characters: LoadedModel, 
     assert np.array_equal(np.flatnonzero(moved), np.unique(rows_NO))
     assert len(np.unique(rows_NO)) < 30 and np.isfinite(saved.network.parameters[TABLE]).all()
     other = text_of(model, 60, period=5)
-    assert np.array_equal(PlainReader(load(tmp_path / "adapted.safetensors")).losses(*other, None),
-                          PlainReader(saved).losses(*other, None))
+    assert np.array_equal(
+        PlainReader(load(tmp_path / "adapted.safetensors")).losses(*other, None),
+        PlainReader(saved).losses(*other, None),
+    )
 
 
 def test_a_table_leaves_the_networks_speeds_as_they_are(characters: LoadedModel) -> None:
@@ -158,8 +170,9 @@ def test_n_grams_adapt_the_same_however_the_text_is_cut(characters: LoadedModel,
     inputs_BT, targets_BT = text_of(model, 50)
     whole = Adapter(model, FAST).losses(inputs_BT, targets_BT)
     parted, edges = Adapter(model, FAST), [0, *sorted(set(cuts)), 50]
-    found = [parted.losses(inputs_BT[:, start:end], targets_BT[:, start:end])
-             for start, end in pairwise(edges)]
+    found = [
+        parted.losses(inputs_BT[:, start:end], targets_BT[:, start:end]) for start, end in pairwise(edges)
+    ]
     assert np.array_equal(np.concatenate(found, axis=1), whole)
 
 
@@ -232,13 +245,16 @@ def test_only_one_text_in_order_can_be_followed(characters: LoadedModel) -> None
 BIAS = "adapt.head.bias"
 
 
-@pytest.mark.parametrize(("spoil", "words"), [
-    (lambda extras: extras.pop(BIAS), "has no adapt.head.bias: --adapt needs"),
-    (lambda extras: extras.update({BIAS: np.ones(3, np.float32)}), r"float32 \(3,\), it must be"),
-    (lambda extras: extras.update({BIAS: extras[BIAS].astype(np.float64)}), "float64"),
-    (lambda extras: extras.update({BIAS: -extras[BIAS]}), "not below 0"),
-    (lambda extras: [array.fill(0) for array in extras.values()], "must be above 0"),
-])
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda extras: extras.pop(BIAS), "has no adapt.head.bias: --adapt needs"),
+        (lambda extras: extras.update({BIAS: np.ones(3, np.float32)}), r"float32 \(3,\), it must be"),
+        (lambda extras: extras.update({BIAS: extras[BIAS].astype(np.float64)}), "float64"),
+        (lambda extras: extras.update({BIAS: -extras[BIAS]}), "not below 0"),
+        (lambda extras: [array.fill(0) for array in extras.values()], "must be above 0"),
+    ],
+)
 def test_a_model_without_sizes_of_gradients_says_what_to_do(characters: LoadedModel, spoil, words) -> None:
     model = with_scale(characters)
     spoil(model.extras)

@@ -69,9 +69,12 @@ def check_any_schedule(model: LoadedModel, data: st.DataObject) -> None:
         writing = [record for record in records if not record.stream.ended]
         if deed == "join" or not writing:
             state = prompted(model, data.draw(st.sampled_from(PROMPTS)))
-            asked = {"length": data.draw(st.integers(0, 12)),
-                     "sampling": data.draw(st.sampled_from(SAMPLINGS)),
-                     "seed": data.draw(st.integers(0, 3)), "stream": data.draw(st.integers(0, 2))}
+            asked = {
+                "length": data.draw(st.integers(0, 12)),
+                "sampling": data.draw(st.sampled_from(SAMPLINGS)),
+                "seed": data.draw(st.integers(0, 3)),
+                "stream": data.draw(st.integers(0, 2)),
+            }
             records.append(Record(batch, asked, state))
         elif deed == "round":
             for _ in range(data.draw(st.integers(1, 4))):
@@ -102,14 +105,19 @@ def test_any_schedule_gives_each_stream_what_it_would_write_alone(
 ) -> None:
     kind = data.draw(st.sampled_from(["bytes", "characters", "words", "words:whitespace"]))
     cell = data.draw(st.sampled_from(["gru", "lstm", "gru-before"]))
-    model = make(kind, data.draw(st.sampled_from([None, "lines"])), cell,
-                 ngrams=data.draw(st.sampled_from([(), (2, 4)])))
+    model = make(
+        kind,
+        data.draw(st.sampled_from([None, "lines"])),
+        cell,
+        ngrams=data.draw(st.sampled_from([(), (2, 4)])),
+    )
     model.__dict__["packed"] = model.network.pack(precision)
     check_any_schedule(model, data)
 
 
-@pytest.mark.parametrize(("kind", "ngrams"), [
-    ("bytes", ()), ("characters", ()), ("characters", (2, 4)), ("words:whitespace", ())])
+@pytest.mark.parametrize(
+    ("kind", "ngrams"), [("bytes", ()), ("characters", ()), ("characters", (2, 4)), ("words:whitespace", ())]
+)
 def test_numpy_repeats_itself_and_agrees_with_the_core_to_rounding(
     make: Make, monkeypatch: pytest.MonkeyPatch, kind: str, ngrams: tuple[int, ...]
 ) -> None:
@@ -118,8 +126,10 @@ def test_numpy_repeats_itself_and_agrees_with_the_core_to_rounding(
     def written() -> list[tuple[str, float]]:
         batch = Batch(make(kind, ngrams=ngrams))
         state = prompted(batch.model, "The cat")
-        records = [Record(batch, {"length": 12 + k, "sampling": SAMPLINGS[k % 4], "seed": k}, state)
-                   for k in range(6)]
+        records = [
+            Record(batch, {"length": 12 + k, "sampling": SAMPLINGS[k % 4], "seed": k}, state)
+            for k in range(6)
+        ]
         while len(batch):
             take_round(batch, records)
         return [(record.text, record.stream.nats) for record in records]
@@ -153,8 +163,11 @@ def test_rows_in_chunks_are_rows(characters: LoadedModel, monkeypatch: pytest.Mo
     def written() -> list[str]:
         batch = Batch(characters, 9)
         streams = [batch.join(length=10, seed=1, stream=k) for k in range(9)]
-        return ["".join(piece for stream, piece in pieces if stream is one)
-                for pieces in [list(batch)] for one in streams]
+        return [
+            "".join(piece for stream, piece in pieces if stream is one)
+            for pieces in [list(batch)]
+            for one in streams
+        ]
 
     expected = written()
     monkeypatch.setattr("pantoum.inference.batch.LOGITS", 1)
@@ -189,11 +202,14 @@ def test_tokens_alone_are_their_text_or_none(make: Make) -> None:
     assert Alone(make("words:whitespace").tokenizer)[5] is None
 
 
-@pytest.mark.parametrize(("wrong", "message"), [
-    ({"length": -1}, "length is -1"),
-    ({"seed": -1}, "seed is -1"),
-    ({"stream": -1}, "stream is -1"),
-])
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"length": -1}, "length is -1"),
+        ({"seed": -1}, "seed is -1"),
+        ({"stream": -1}, "stream is -1"),
+    ],
+)
 def test_what_cannot_be_asked_is_refused(
     characters: LoadedModel, wrong: dict[str, int], message: str
 ) -> None:

@@ -82,9 +82,7 @@ def test_int8_is_an_ordinary_model_near_the_first(
     assert Session(model).generate(20, seed=1) == Session(load(tmp_path / "n")).generate(20, seed=1)
 
 
-def test_the_float32_parameters_are_what_the_codes_stand_for(
-    characters: LoadedModel, tmp_path: Path
-) -> None:
+def test_the_float32_parameters_are_what_the_codes_stand_for(characters: LoadedModel, tmp_path: Path) -> None:
     first = write(tmp_path / "m", characters)
     assert export(first, "int8", tmp_path / "n")["cost"] is None
     model, before = load(tmp_path / "n"), load(first).network.parameters

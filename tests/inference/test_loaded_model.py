@@ -81,13 +81,17 @@ def test_parameters_come_from_the_same_file_or_not_at_all(characters: LoadedMode
     assert Session(other).generate(30, seed=1) == Session(characters).generate(30, seed=1)
 
 
-@pytest.mark.parametrize(("config", "error", "words"), [
-    ({"ngrams": [2, 3], "ngram_rows": 64}, ModelFileError, "parameter ngrams.weight is missing"),
-    ({"ngrams": [2], "ngram_rows": 1 << 24, "hidden_size": 4}, SettingError, "1 GiB"),
-    ({"ngrams": [[2]]}, SettingError, "ngrams is"), ({"ngrams": 1}, SettingError, "ngrams is 1"),
-    ({"ngrams": None}, SettingError, "ngrams is None"),
-    ({"ngram_rows": "x"}, SettingError, "ngram_rows is 'x'"),
-])
+@pytest.mark.parametrize(
+    ("config", "error", "words"),
+    [
+        ({"ngrams": [2, 3], "ngram_rows": 64}, ModelFileError, "parameter ngrams.weight is missing"),
+        ({"ngrams": [2], "ngram_rows": 1 << 24, "hidden_size": 4}, SettingError, "1 GiB"),
+        ({"ngrams": [[2]]}, SettingError, "ngrams is"),
+        ({"ngrams": 1}, SettingError, "ngrams is 1"),
+        ({"ngrams": None}, SettingError, "ngrams is None"),
+        ({"ngram_rows": "x"}, SettingError, "ngram_rows is 'x'"),
+    ],
+)
 def test_a_configuration_that_asks_for_another_table_is_refused(
     characters: LoadedModel, tmp_path: Path, config: dict[str, object], error: type[Exception], words: str
 ) -> None:

@@ -62,9 +62,7 @@ def test_a_filter_of_another_version_is_told() -> None:
 
 @pytest.mark.parametrize("documents", ["lines", "blank-lines", "files"])
 @pytest.mark.parametrize("block", [3, 7, 1 << 20])
-def test_documents_come_back_from_tokens(
-    documents: str, block: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_documents_come_back_from_tokens(documents: str, block: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(novelty, "BLOCK", block)
     tokenizer = ByteTokenizer(documents)
     parts = ["Anna", "Berta", "C", "", "Dora"]
@@ -95,7 +93,7 @@ def test_unique_texts_differ_and_follow_from_the_seed(names: LoadedModel) -> Non
     assert texts == [text.text for text in again.texts] and once.note is None
     assert len({" ".join(text.split()) for text in texts}) == 40
     assert once.drawn == 40 + once.repeated and once.repeated > 0 and once.known == 0
-    assert texts[: 5] == list(dict.fromkeys(text.text for text in plain.texts))[:5]
+    assert texts[:5] == list(dict.fromkeys(text.text for text in plain.texts))[:5]
     assert once.state(1).tokens_seen == once.texts[1].tokens
 
 

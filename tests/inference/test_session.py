@@ -82,8 +82,11 @@ def test_writing_with_ngrams_is_what_reading_says(make: Make, documents: str | N
     written = session.generate(30, greedy=True)
     ids = [*([] if model.eos is None else [model.eos]), *model.tokenizer.encode(TEXT + written).tolist()]
     tokens = np.array(ids)
-    logits, _ = model.packed.logits(tokens[None], model.network.initial_state(1),
-                                    reset_BT=None if model.eos is None else (tokens == model.eos)[None])
+    logits, _ = model.packed.logits(
+        tokens[None],
+        model.network.initial_state(1),
+        reset_BT=None if model.eos is None else (tokens == model.eos)[None],
+    )
     logits[..., list(model.banned)] = -np.inf
     count = len(model.tokenizer.encode(written))
     assert count > 5 and logits[0, -count - 1 : -1].argmax(axis=1).tolist() == ids[-count:]

@@ -52,8 +52,10 @@ def test_what_ngrams_keep_decides_what_follows(make: Callable[..., LoadedModel])
     model = make("characters", ngrams=(2, 4))
     one, other = fed(model, "The cat"), fed(model, "The dog")
     swapped = replace(one, layers=(*one.layers[:2], other.layers[2]))
-    nats = [model.packed.last_logits(np.array([[one.last_token]]), state.layers_for(model))[0]
-            for state in (one, swapped)]
+    nats = [
+        model.packed.last_logits(np.array([[one.last_token]]), state.layers_for(model))[0]
+        for state in (one, swapped)
+    ]
     assert not np.allclose(*nats, atol=0.1)
 
 

@@ -17,8 +17,13 @@ Make = Callable[..., LoadedModel]
 ODD = "The cat  PANIC 0xf\u00e9!\n\n\u6c34\tsat on a mat\u00bf\n"
 
 
-def shown(model: LoadedModel, text: str, by: str = "line", streams: int = 1, cuts: list[int] | None = None,
-          ) -> list[str]:
+def shown(
+    model: LoadedModel,
+    text: str,
+    by: str = "line",
+    streams: int = 1,
+    cuts: list[int] | None = None,
+) -> list[str]:
     edges = [0, *sorted(cuts or []), len(text)]
     parts = [text[start:end] for start, end in itertools.pairwise(edges)]
     scorer = Scorer(model, ScoreConfig(by, streams=streams), pieces=True)

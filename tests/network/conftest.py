@@ -24,8 +24,9 @@ CELLS: dict[str, Callable[..., Block]] = {
 
 def stack_of(kind: str, inputs: int, hidden: int, layers: int = 2, **options: Any) -> Stack:
     sizes = [inputs] + [hidden] * (layers - 1)
-    cells = [CELLS[kind](size, hidden, seed=3, place=place, dtype=np.float64)
-             for place, size in enumerate(sizes)]
+    cells = [
+        CELLS[kind](size, hidden, seed=3, place=place, dtype=np.float64) for place, size in enumerate(sizes)
+    ]
     return Stack(cells, **options)  # type: ignore[arg-type]
 
 
@@ -35,7 +36,8 @@ BLOCKS: dict[str, Callable[[int, int], Block]] = {
     "stack, residual, norm": lambda e, h: stack_of("lstm", e, h, 3, residual=True, norm="layer"),
     "stack, dropout": lambda e, h: stack_of("gru-before", e, h, dropout=DropoutConfig(0.2, 0.3, 0.4)),
     "stack, variational, residual": lambda e, h: stack_of(
-        "mingru", e, h, residual=True, dropout=DropoutConfig(0.2, 0.3, 0.4, "variational")),
+        "mingru", e, h, residual=True, dropout=DropoutConfig(0.2, 0.3, 0.4, "variational")
+    ),
 }
 
 
@@ -59,7 +61,9 @@ def random() -> np.random.Generator:
 @pytest.fixture
 def random_state(random: np.random.Generator) -> Callable[[Block, int], Any]:
     """A state that is not zero."""
+
     def make(block: Block, rows: int) -> Any:
         zeros = block.initial_state(rows)
         return map_arrays(lambda a: random.standard_normal(a.shape).astype(a.dtype), zeros)
+
     return make

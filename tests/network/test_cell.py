@@ -18,8 +18,13 @@ from pantoum.network.state import map_arrays, to_arrays
 @pytest.mark.parametrize("batch_size", [1, 3])
 @pytest.mark.parametrize("steps", [1, 2, 30])
 def test_a_scan_is_repeated_steps_from_a_state_that_is_not_zero(
-        make_cell: Callable[..., Block], random: np.random.Generator,
-        random_state: Callable[[Block, int], Any], hidden_size: int, batch_size: int, steps: int) -> None:
+    make_cell: Callable[..., Block],
+    random: np.random.Generator,
+    random_state: Callable[[Block, int], Any],
+    hidden_size: int,
+    batch_size: int,
+    steps: int,
+) -> None:
     cell = make_cell(5, hidden_size)
     x = random.standard_normal((batch_size, steps, 5)).astype(np.float32)
     start = state = random_state(cell, batch_size)
@@ -36,8 +41,10 @@ def test_a_scan_is_repeated_steps_from_a_state_that_is_not_zero(
 
 
 def test_a_stack_is_stepped_as_a_cell_is(
-        make_block: Callable[[int, int], Block], random: np.random.Generator,
-        random_state: Callable[[Block, int], Any]) -> None:
+    make_block: Callable[[int, int], Block],
+    random: np.random.Generator,
+    random_state: Callable[[Block, int], Any],
+) -> None:
     block = make_block(4, 4)
     x, state = random.standard_normal((2, 3, 4)), random_state(block, 2)
     outputs, last = block.scan(x, state)
@@ -48,13 +55,16 @@ def test_a_stack_is_stepped_as_a_cell_is(
         np.testing.assert_allclose(a, b, rtol=1e-12)
 
 
-@pytest.mark.parametrize(("cell", "shapes"), [
-    (RNN(3, 2), {"weight_ih": (2, 3), "weight_hh": (2, 2), "bias_ih": (2,), "bias_hh": (2,)}),
-    (GRU(3, 2), {"weight_ih": (6, 3), "weight_hh": (6, 2), "bias_ih": (6,), "bias_hh": (6,)}),
-    (GRU(3, 2, "before"), {"weight_ih": (6, 3), "weight_hh": (6, 2), "bias_ih": (6,)}),
-    (LSTM(3, 2), {"weight_ih": (8, 3), "weight_hh": (8, 2), "bias_ih": (8,), "bias_hh": (8,)}),
-    (MinGRU(3, 2), {"weight_ih": (4, 3), "bias_ih": (4,)}),
-])
+@pytest.mark.parametrize(
+    ("cell", "shapes"),
+    [
+        (RNN(3, 2), {"weight_ih": (2, 3), "weight_hh": (2, 2), "bias_ih": (2,), "bias_hh": (2,)}),
+        (GRU(3, 2), {"weight_ih": (6, 3), "weight_hh": (6, 2), "bias_ih": (6,), "bias_hh": (6,)}),
+        (GRU(3, 2, "before"), {"weight_ih": (6, 3), "weight_hh": (6, 2), "bias_ih": (6,)}),
+        (LSTM(3, 2), {"weight_ih": (8, 3), "weight_hh": (8, 2), "bias_ih": (8,), "bias_hh": (8,)}),
+        (MinGRU(3, 2), {"weight_ih": (4, 3), "bias_ih": (4,)}),
+    ],
+)
 def test_parameters_have_pytorchs_names_and_shapes(cell: Block, shapes: dict[str, tuple[int, ...]]) -> None:
     assert {name: array.shape for name, array in cell.parameters.items()} == shapes
     assert cell.num_parameters == sum(int(np.prod(shape)) for shape in shapes.values())

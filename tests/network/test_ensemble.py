@@ -21,10 +21,18 @@ def joined(config, members, vocab_size):
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.sampled_from(CELLS), st.integers(1, 4), st.integers(1, 7), st.sampled_from([None, 1, 5]),
-       st.integers(1, 3), st.booleans(), st.sampled_from([(), (2,), (2, 4)]))
-def test_the_joined_models_logits_are_the_mean_of_theirs(cell, count, hidden, embedding, layers, residual,
-                                                         ngrams):
+@given(
+    st.sampled_from(CELLS),
+    st.integers(1, 4),
+    st.integers(1, 7),
+    st.sampled_from([None, 1, 5]),
+    st.integers(1, 3),
+    st.booleans(),
+    st.sampled_from([(), (2,), (2, 4)]),
+)
+def test_the_joined_models_logits_are_the_mean_of_theirs(
+    cell, count, hidden, embedding, layers, residual, ngrams
+):
     V, residual = 6, residual and embedding is not None
     config = ModelConfig(cell, hidden, layers, embedding, residual=residual, ngrams=ngrams, ngram_rows=16)
     members = [LanguageModel.from_config(config, V, seed, dtype=np.float64) for seed in range(count)]
@@ -45,11 +53,14 @@ def test_the_scales_of_the_joined_gradient_are_those_of_its_rows():
     config, V = ModelConfig("gru", 3, 2, 4, ngrams=(2,), ngram_rows=16), 5
     members = [LanguageModel.from_config(config, V, seed, dtype=np.float64) for seed in (0, 1)]
     wide = joined(config, members, V)
-    scales = [{name: np.full(len(array), 1.0 + place) for name, array in each.parameters.items()}
-              for place, each in enumerate(members)]
+    scales = [
+        {name: np.full(len(array), 1.0 + place) for name, array in each.parameters.items()}
+        for place, each in enumerate(members)
+    ]
     found = join_scales(config, scales)
     assert {name: array.shape for name, array in found.items()} == {
-        name: (len(array),) for name, array in wide.parameters.items()}
+        name: (len(array),) for name, array in wide.parameters.items()
+    }
     assert found["stack.1.weight_hh"].tolist() == 3 * ([0.5] * 3 + [1.0] * 3)
     assert set(found["head.weight"].tolist()) == set(found[TABLE].tolist()) == {0.75}
 
@@ -76,9 +87,14 @@ def test_one_member_is_itself():
     assert joined_config(config, 1) is config
 
 
-@pytest.mark.parametrize("config", [
-    ModelConfig("gru", 4, 1, 4, tied=True), ModelConfig("gru", 4, 1, 4, norm="layer"),
-    ModelConfig("gru", 4, 1, None, residual=True)])
+@pytest.mark.parametrize(
+    "config",
+    [
+        ModelConfig("gru", 4, 1, 4, tied=True),
+        ModelConfig("gru", 4, 1, 4, norm="layer"),
+        ModelConfig("gru", 4, 1, None, residual=True),
+    ],
+)
 def test_what_looks_across_units_cannot_stand_side_by_side(config):
     with pytest.raises(SettingError, match="members is 2: must be 1 with norm"):
         joined_config(config, 2)

@@ -42,12 +42,15 @@ def test_integer_logits_are_numbers_too_and_are_left_alone() -> None:
     assert logits.tolist() == [[3, 0], [0, 3]]
 
 
-@pytest.mark.parametrize(("targets", "message"), [
-    (np.zeros(3, int), r"targets is \(3,\): must have the logits' shape without V, \(2,\)"),
-    (np.array([0, 5]), "targets is 'int64 from 0 to 5': must be whole numbers from 0 to 4"),
-    (np.array([-1, 0]), "targets is 'int64 from -1 to 0'"),
-    (np.array([0.0, 1.0]), "targets is 'float64"),
-])
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        (np.zeros(3, int), r"targets is \(3,\): must have the logits' shape without V, \(2,\)"),
+        (np.array([0, 5]), "targets is 'int64 from 0 to 5': must be whole numbers from 0 to 4"),
+        (np.array([-1, 0]), "targets is 'int64 from -1 to 0'"),
+        (np.array([0.0, 1.0]), "targets is 'float64"),
+    ],
+)
 def test_targets_that_do_not_fit_are_named(targets: Any, message: str) -> None:
     with pytest.raises(SettingError, match=message):
         cross_entropy(np.zeros((2, 5)), targets)

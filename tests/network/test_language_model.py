@@ -52,8 +52,9 @@ def test_gradients_are_the_central_differences(cell: str, options: dict[str, Any
     workspace = Workspace()
 
     def loss() -> float:
-        return model.gradients(inputs, targets, state, reset_BT=reset, dropout_key=(3, 4),
-                               workspace=workspace).loss
+        return model.gradients(
+            inputs, targets, state, reset_BT=reset, dropout_key=(3, 4), workspace=workspace
+        ).loss
 
     loss()
     result = model.gradients(inputs, targets, state, reset_BT=reset, dropout_key=(3, 4))
@@ -92,8 +93,12 @@ def test_dropout_is_the_streams_own_wherever_they_are() -> None:
     random = np.random.default_rng(1)
     inputs, targets = random.integers(0, V, (2, 4, T))
     whole = model.gradients(inputs, targets, model.initial_state(4), dropout_key=(1, 2))
-    halves = [model.gradients(inputs[rows], targets[rows], model.initial_state(2), dropout_key=(1, 2),
-                              streams=np.array(rows)) for rows in ([0, 2], [1, 3])]
+    halves = [
+        model.gradients(
+            inputs[rows], targets[rows], model.initial_state(2), dropout_key=(1, 2), streams=np.array(rows)
+        )
+        for rows in ([0, 2], [1, 3])
+    ]
     assert whole.loss == pytest.approx((halves[0].loss + halves[1].loss) / 2)
     for name, gradient in whole.gradients.items():
         mean = (halves[0].gradients[name] + halves[1].gradients[name]) / 2
@@ -145,13 +150,16 @@ def test_a_model_is_rebuilt_from_its_configuration() -> None:
     assert not any(p.any() for name, p in empty.parameters.items() if "norm" not in name)
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    ({"vocab_size": 0}, "vocab_size is 0: must be a whole number, at least 1"),
-    ({"num_layers": 0}, "num_layers is 0: must be a whole number"),
-    ({"cell": "transformer"}, "cell is 'transformer': must be one of rnn, gru, gru-before, lstm, mingru"),
-    ({"tied": True}, "tied is True: needs an embedding"),
-    ({"dropout": 1.5}, "dropout is 1.5"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"vocab_size": 0}, "vocab_size is 0: must be a whole number, at least 1"),
+        ({"num_layers": 0}, "num_layers is 0: must be a whole number"),
+        ({"cell": "transformer"}, "cell is 'transformer': must be one of rnn, gru, gru-before, lstm, mingru"),
+        ({"tied": True}, "tied is True: needs an embedding"),
+        ({"dropout": 1.5}, "dropout is 1.5"),
+    ],
+)
 def test_a_setting_that_cannot_be_is_named(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingError, match=message):
         LanguageModel(**{"vocab_size": 7, "hidden_size": 4, **arguments})

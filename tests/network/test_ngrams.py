@@ -49,8 +49,9 @@ def slow_rows(texts_BT: Array, reset_BT: Array, known: int) -> dict[tuple[int, i
             begin = t if reset_BT[b, t] else begin
             rows = []
             for place, order in enumerate(ORDERS):
-                spelled = [int(texts_BT[b, back]) + 1 if back >= begin else 0
-                           for back in range(t, t - order, -1)]
+                spelled = [
+                    int(texts_BT[b, back]) + 1 if back >= begin else 0 for back in range(t, t - order, -1)
+                ]
                 assert spelled[0] == token + 1
                 key = sum(symbol * (V + 1) ** power for power, symbol in enumerate(spelled)) % 2**64
                 rows.append(place * ROWS + (key * MULTIPLIER % 2**64) * ROWS // 2**64)
@@ -68,8 +69,9 @@ def test_logits_are_the_heads_and_the_rows_of_each_n_gram() -> None:
     plain.parameters.update({name: a for name, a in model.parameters.items() if name != TABLE})
     before_BT, early_BT = texts(1)
     tokens_BT, reset_BT = texts(2)
-    state, own = (each.logits(before_BT, each.initial_state(B), reset_BT=early_BT)[1]
-                  for each in (model, plain))
+    state, own = (
+        each.logits(before_BT, each.initial_state(B), reset_BT=early_BT)[1] for each in (model, plain)
+    )
     logits, _ = model.logits(tokens_BT, state, reset_BT=reset_BT)
     expected, _ = plain.logits(tokens_BT, own, reset_BT=reset_BT)
     rows = slow_rows(np.hstack([before_BT, tokens_BT]), np.hstack([early_BT, reset_BT]), T)
@@ -143,8 +145,11 @@ def test_what_can_be_no_token_counts_as_none() -> None:
     assert same(found[1], expected[1])
 
 
-@pytest.mark.parametrize("options", [{}, {"embedding_size": None, "norm": "layer"}, {"tied": True},
-                                     {"cell": "lstm", "dropout": 0.3}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"embedding_size": None, "norm": "layer"}, {"tied": True}, {"cell": "lstm", "dropout": 0.3}],
+    ids=str,
+)
 def test_gradients_are_the_central_differences(options: dict[str, Any]) -> None:
     model, random = build(**options), np.random.default_rng(0)
     inputs, targets = random.integers(0, V, (2, B, T))
@@ -206,8 +211,9 @@ def test_ways_of_reading_agree() -> None:
 
 
 def test_a_table_begins_at_nothing_and_none_is_no_table() -> None:
-    with_table, without = (LanguageModel(V, hidden_size=5, ngrams=orders, ngram_rows=16)
-                           for orders in ((2,), ()))
+    with_table, without = (
+        LanguageModel(V, hidden_size=5, ngrams=orders, ngram_rows=16) for orders in ((2,), ())
+    )
     assert not with_table.parameters[TABLE].any()
     assert with_table.num_parameters == without.num_parameters + 16 * V
     assert TABLE not in without.parameters and without.ngrams is None
@@ -231,6 +237,9 @@ def test_a_model_with_n_grams_is_rebuilt_from_its_configuration() -> None:
 
 
 def test_a_table_larger_than_a_gibibyte_is_refused_before_it_is_made() -> None:
-    with pytest.raises(SettingError, match=r"3 x 16,384 rows of 20,000 symbols are 983,040,000; give fewer "
-                                           r"--ngram-rows, or --ngrams none"):
+    with pytest.raises(
+        SettingError,
+        match=r"3 x 16,384 rows of 20,000 symbols are 983,040,000; give fewer "
+        r"--ngram-rows, or --ngrams none",
+    ):
         LanguageModel(20_000, hidden_size=4, num_layers=1, embedding_size=2, ngrams=(2, 3, 4))

@@ -19,8 +19,13 @@ MODELS: dict[str, dict[str, Any]] = {
     "one-hot, residual": {"vocab_size": 5, "residual": True},
     "embedding": {"vocab_size": 7, "embedding_size": 4},
     "embedding, too large for a table": {"vocab_size": 1100, "embedding_size": 4},
-    "tied, residual, norm": {"vocab_size": 7, "embedding_size": 5, "tied": True, "residual": True,
-                             "norm": "layer"},
+    "tied, residual, norm": {
+        "vocab_size": 7,
+        "embedding_size": 5,
+        "tied": True,
+        "residual": True,
+        "norm": "layer",
+    },
 }
 
 
@@ -103,13 +108,20 @@ def test_a_pack_follows_the_parameters_when_refreshed(model: LanguageModel, toke
     np.testing.assert_array_equal(packed.logits(tokens, model.initial_state(B))[0], expected)
 
 
-@pytest.mark.parametrize(("tokens", "targets", "message"), [
-    (np.zeros(4, int), np.zeros(4, int), r"targets_BT is \(4,\): must have the shape \[B, T\]"),
-    (np.zeros((1, 0), int), np.zeros((1, 1), int), r"must have the inputs' shape \(1, 0\)"),
-    (np.zeros((1, 2)), np.zeros((1, 2), int), "tokens_BT is 'float64': must be whole numbers"),
-    (np.zeros((1, 2), int), np.zeros((1, 3), int), r"targets_BT is \(1, 3\): must have the inputs' shape"),
-    (np.array([[0, -1]]), np.zeros((1, 2), int), "tokens_BT is -1: must be token numbers from 0 to 6"),
-])
+@pytest.mark.parametrize(
+    ("tokens", "targets", "message"),
+    [
+        (np.zeros(4, int), np.zeros(4, int), r"targets_BT is \(4,\): must have the shape \[B, T\]"),
+        (np.zeros((1, 0), int), np.zeros((1, 1), int), r"must have the inputs' shape \(1, 0\)"),
+        (np.zeros((1, 2)), np.zeros((1, 2), int), "tokens_BT is 'float64': must be whole numbers"),
+        (
+            np.zeros((1, 2), int),
+            np.zeros((1, 3), int),
+            r"targets_BT is \(1, 3\): must have the inputs' shape",
+        ),
+        (np.array([[0, -1]]), np.zeros((1, 2), int), "tokens_BT is -1: must be token numbers from 0 to 6"),
+    ],
+)
 def test_tokens_and_targets_that_do_not_fit_are_named(tokens: Any, targets: Any, message: str) -> None:
     model = LanguageModel(7, hidden_size=3, num_layers=1)
     with pytest.raises(SettingError, match=message):

@@ -85,13 +85,16 @@ def test_variational_masks_are_the_same_at_every_step(random: Random) -> None:
     assert (zeros[0] != zeros[1]).any()
 
 
-@pytest.mark.parametrize(("make", "message"), [
-    (lambda: Stack([]), r"cells is \[\]: must hold at least one cell; give a list of cells"),
-    (lambda: Stack([GRU(3, 4), GRU(5, 4)]), "input_size 5 .* over one of hidden_size 4 .*: must fit"),
-    (lambda: Stack([GRU(4, 4), GRU(4, 4, dtype=np.float64)]), r"\(float64\) over .* 4 \(float32\)"),
-    (lambda: Stack([GRU(4, 4)] * 3), "must be different: each layer has its own weights; build one"),
-    (lambda: Stack([GRU(4, 4)], norm="batch"), "norm is 'batch': must be one of layer"),
-])
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Stack([]), r"cells is \[\]: must hold at least one cell; give a list of cells"),
+        (lambda: Stack([GRU(3, 4), GRU(5, 4)]), "input_size 5 .* over one of hidden_size 4 .*: must fit"),
+        (lambda: Stack([GRU(4, 4), GRU(4, 4, dtype=np.float64)]), r"\(float64\) over .* 4 \(float32\)"),
+        (lambda: Stack([GRU(4, 4)] * 3), "must be different: each layer has its own weights; build one"),
+        (lambda: Stack([GRU(4, 4)], norm="batch"), "norm is 'batch': must be one of layer"),
+    ],
+)
 def test_cells_that_do_not_fit_are_named(make: Callable[[], Any], message: str) -> None:
     with pytest.raises(SettingError, match=message):
         make()

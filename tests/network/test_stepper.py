@@ -13,22 +13,27 @@ from pantoum.network.stepper import ScanStepper, stepper
 
 
 def states_of(model: LanguageModel, rows: int, random: np.random.Generator) -> list[np.ndarray]:
-    states = [random.standard_normal(array.shape).astype(np.float32)
-              for array in to_arrays(model.initial_state(rows))]
+    states = [
+        random.standard_normal(array.shape).astype(np.float32)
+        for array in to_arrays(model.initial_state(rows))
+    ]
     if model.ngrams:
         states[-1] = random.integers(0, model.vocab_size + 1, states[-1].shape).astype(np.float32)
     return states
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "gru-before", "lstm", "mingru"])
-@pytest.mark.parametrize("options", [
-    {},
-    {"embedding_size": 10, "tied": True, "residual": True, "norm": "layer"},
-    {"embedding_size": 33, "tied": True, "residual": True},
-    {"vocab_size": 33, "residual": True, "norm": "layer"},
-    {"vocab_size": 1100, "embedding_size": 9},
-    {"ngrams": (2, 4), "ngram_rows": 64},
-])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"embedding_size": 10, "tied": True, "residual": True, "norm": "layer"},
+        {"embedding_size": 33, "tied": True, "residual": True},
+        {"vocab_size": 33, "residual": True, "norm": "layer"},
+        {"vocab_size": 1100, "embedding_size": 9},
+        {"ngrams": (2, 4), "ngram_rows": 64},
+    ],
+)
 def test_a_step_gives_the_scans_bits(cell: str, options: dict[str, Any]) -> None:
     model = LanguageModel(**{"vocab_size": 50, "hidden_size": 33, "num_layers": 3, "cell": cell, **options})
     random, V = np.random.default_rng(2), model.vocab_size
@@ -41,8 +46,10 @@ def test_a_step_gives_the_scans_bits(cell: str, options: dict[str, Any]) -> None
         tokens = random.integers(0, V, rows).astype(np.int32)
         logits_CV, expected_CV = np.zeros((count, V), np.float32), np.zeros((count, V), np.float32)
         packed = model.pack()
-        fast, slow = (stepper(packed, tokens, states, logits_CV),
-                      ScanStepper(packed, tokens, others, expected_CV))
+        fast, slow = (
+            stepper(packed, tokens, states, logits_CV),
+            ScanStepper(packed, tokens, others, expected_CV),
+        )
         for _ in range(2):
             fast.step(first, count)
             slow.step(first, count)

@@ -121,8 +121,10 @@ def test_it_is_not_trained_or_packed_anew() -> None:
 
 def test_a_table_in_int8_is_read_as_the_floats_of_its_codes() -> None:
     plain, _, store = stored(ngrams=(2, 3), ngram_rows=64, embedding_size=5)
-    coded = {name: Codes(*reference.quantize(array)) if array.ndim == 2 else array
-             for name, array in plain.parameters.items()}
+    coded = {
+        name: Codes(*reference.quantize(array)) if array.ndim == 2 else array
+        for name, array in plain.parameters.items()
+    }
     model = StoredModel.from_config(plain.config, 11, seed=None)
     model.take(coded, store, "int8")
     assert model.ngrams is not None

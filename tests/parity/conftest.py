@@ -10,8 +10,11 @@ import pytest
 
 from pantoum.kernels import native, without_core
 
-PATHS = ("generic", "neon") if platform.machine() in ("aarch64", "arm64") else (
-    "generic", "avx2", "avx512", "bf16")
+PATHS = (
+    ("generic", "neon")
+    if platform.machine() in ("aarch64", "arm64")
+    else ("generic", "avx2", "avx512", "bf16")
+)
 
 
 def loaded_core() -> native.Library:

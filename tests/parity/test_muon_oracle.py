@@ -33,9 +33,16 @@ def test_five_steps_are_pytorchs(torch: Any, kind: str, shape: tuple[int, int, i
     parameter = random.standard_normal((blocks * H, K)).astype(np.float32)
     start = parameter.copy()
     theirs = [torch.nn.Parameter(torch.tensor(part)) for part in np.split(parameter, blocks)]
-    optimizer = torch.optim.Muon(theirs, lr=0.02, weight_decay=0.1, momentum=0.9, nesterov=True,
-                                 ns_coefficients=NEWTON_SCHULZ[0], ns_steps=len(NEWTON_SCHULZ),
-                                 adjust_lr_fn="original")
+    optimizer = torch.optim.Muon(
+        theirs,
+        lr=0.02,
+        weight_decay=0.1,
+        momentum=0.9,
+        nesterov=True,
+        ns_coefficients=NEWTON_SCHULZ[0],
+        ns_steps=len(NEWTON_SCHULZ),
+        adjust_lr_fn="original",
+    )
     m = np.zeros_like(parameter)
     kernels: Any = native if kind == "native" else reference
     for _ in range(5):

@@ -30,8 +30,9 @@ def test_a_step(path: str, R: int, C: int) -> None:
     found = []
     for kernels in (native, reference):
         parameter_RC = normal(R, C)
-        kernels.adapt(parameter_RC, normal(R, C, seed=1), normal(R, C, seed=2), normal(R, seed=3),
-                      normal(R, seed=4))
+        kernels.adapt(
+            parameter_RC, normal(R, C, seed=1), normal(R, C, seed=2), normal(R, seed=3), normal(R, seed=4)
+        )
         found.append(parameter_RC)
     np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-5)
 

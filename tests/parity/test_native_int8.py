@@ -15,8 +15,16 @@ from hypothesis import strategies as st
 from pantoum.errors import CoreError
 from pantoum.kernels import native, reference
 
-SIZES = [(1, 1, 1, 1), (3, 7, 33, 3), (100, 33, 99, 3), (61, 512, 96, 1), (7, 2100, 70, 2), (2, 513, 512, 1),
-         (15, 300, 396, 4), (2, 17000, 34, 1)]
+SIZES = [
+    (1, 1, 1, 1),
+    (3, 7, 33, 3),
+    (100, 33, 99, 3),
+    (61, 512, 96, 1),
+    (7, 2100, 70, 2),
+    (2, 513, 512, 1),
+    (15, 300, 396, 4),
+    (2, 17000, 34, 1),
+]
 
 
 def normal(*shape: int) -> Any:
@@ -39,8 +47,9 @@ def same(a: Any, b: Any) -> bool:
 
 
 @pytest.mark.parametrize(("N", "K", "G", "gates"), SIZES)
-def test_codes_and_products_are_those_of_numpy(path: str, library: native.Library, N: int, K: int, G: int,
-                                               gates: int) -> None:
+def test_codes_and_products_are_those_of_numpy(
+    path: str, library: native.Library, N: int, K: int, G: int, gates: int
+) -> None:
     weight_GK, x_NK, bias_G = normal(G, K), normal(N, K), normal(G)
     codes = reference.quantize(weight_GK)
     expected = reference.linear(x_NK, reference.pack(weight_GK, "int8"), bias_G)

@@ -23,8 +23,17 @@ def run(kernels: Any, precision: str = "float32") -> list[Any]:
     momenta = [0.1 * normal(*p.shape, seed=50 + k) for k, p in enumerate(parameters)]
     for step in range(2):
         gradients = [normal(*p.shape, seed=100 + 10 * step + k) for k, p in enumerate(parameters)]
-        kernels.muon(parameters, gradients, momenta, [blocks for blocks, *_ in SHAPES], rate=0.1,
-                     momentum=0.9, weight_decay=0.1, factor=0.5, precision=precision)
+        kernels.muon(
+            parameters,
+            gradients,
+            momenta,
+            [blocks for blocks, *_ in SHAPES],
+            rate=0.1,
+            momentum=0.9,
+            weight_decay=0.1,
+            factor=0.5,
+            precision=precision,
+        )
     return [*parameters, *momenta]
 
 

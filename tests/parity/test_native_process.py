@@ -24,8 +24,13 @@ from pantoum.kernels.native.arguments import ARGUMENTS, OPERATIONS
 
 HEADER = Path(__file__).parents[2] / "core" / "pantoum_core.h"
 C_NAMES: dict[Any, str] = {
-    ctypes.c_int64: "int64_t", ctypes.c_int32: "int32_t", ctypes.c_uint32: "uint32_t",
-    ctypes.c_uint64: "uint64_t", ctypes.c_float: "float", ctypes.c_void_p: "*"}
+    ctypes.c_int64: "int64_t",
+    ctypes.c_int32: "int32_t",
+    ctypes.c_uint32: "uint32_t",
+    ctypes.c_uint64: "uint64_t",
+    ctypes.c_float: "float",
+    ctypes.c_void_p: "*",
+}
 
 
 def test_the_structs_are_those_of_the_header() -> None:
@@ -36,14 +41,17 @@ def test_the_structs_are_those_of_the_header() -> None:
         for kind, names in re.findall(r"^\s*(.*?[\s*])((?:\w+)(?:, \w+)*);", body, flags=re.MULTILINE):
             fields += [(field, "*" if "*" in kind else kind.strip()) for field in names.split(", ")]
         declared[name] = fields
-    ours = {name: [(field, C_NAMES[kind]) for field, kind in struct._fields_]  # type: ignore[misc]
-            for name, struct in ARGUMENTS.items()}
+    ours = {
+        name: [(field, C_NAMES[kind]) for field, kind in struct._fields_]  # type: ignore[misc]
+        for name, struct in ARGUMENTS.items()
+    }
     assert declared == ours
     assert set(OPERATIONS) == set(re.findall(r"int pantoum_(\w+)\(const pantoum_\w+_args\*\)", text))
 
 
-WEIGHT_GK, X_NK = (np.random.default_rng(0).standard_normal(shape).astype(np.float32)
-                   for shape in ((200, 300), (500, 300)))
+WEIGHT_GK, X_NK = (
+    np.random.default_rng(0).standard_normal(shape).astype(np.float32) for shape in ((200, 300), (500, 300))
+)
 
 
 def product() -> bytes:
@@ -106,8 +114,13 @@ def test_a_missing_core_is_said_where_it_is_required(monkeypatch: pytest.MonkeyP
 
 
 def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60,
-                          env={**os.environ, **environment})
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, **environment},
+    )
 
 
 def test_path_and_threads_come_from_the_environment(library: native.Library) -> None:
@@ -116,8 +129,9 @@ def test_path_and_threads_come_from_the_environment(library: native.Library) -> 
     assert "PANTOUM_THREADS is 'many'" in run_python(code, PANTOUM_THREADS="many").stderr
 
 
-def test_the_environment_is_read_when_the_core_is_loaded(library: native.Library,
-                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_is_read_when_the_core_is_loaded(
+    library: native.Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PANTOUM_ISA", "generic")
     monkeypatch.setenv("PANTOUM_THREADS", "1")
     loaded = loading.core.__wrapped__()
@@ -141,6 +155,8 @@ def test_a_refusal_of_the_core_is_an_error_of_ours(library: native.Library) -> N
 
 
 def test_importing_does_not_load_the_core() -> None:
-    code = ("from pantoum.kernels import native; "
-            "from pantoum.kernels.native.library import core; print(core.cache_info().currsize)")
+    code = (
+        "from pantoum.kernels import native; "
+        "from pantoum.kernels.native.library import core; print(core.cache_info().currsize)"
+    )
     assert run_python(code).stdout.strip() == "0"

@@ -135,8 +135,9 @@ def test_a_precision_that_is_not_there_is_refused(library: native.Library) -> No
 
 
 def test_reading_adds_up_all_words(path: str, library: native.Library) -> None:
-    matrices = [native.pack(normal(rows, 70), precision)
-                for rows in (1, 100) for precision in ("float32", "int8")]
+    matrices = [
+        native.pack(normal(rows, 70), precision) for rows in (1, 100) for precision in ("float32", "int8")
+    ]
     found = set()
     for threads in (1, 2):
         library.set_threads(threads)

@@ -32,8 +32,9 @@ def moved(kernels: Any, N: int, each: int, R: int, V: int) -> list[Any]:
     table_RV, squares_RV = normal(R, V), np.square(normal(R, V, seed=1))
     for seed in (3, 4):
         rows_U, gradient_UV = reference.lookup_sum_gradient(normal(N, V, seed=seed), rows_of(N, each, R))
-        kernels.rms_rows(table_RV, rows_U, gradient_UV, squares_RV, rate=0.1, keep=0.9, epsilon=1e-8,
-                         factor=0.5)
+        kernels.rms_rows(
+            table_RV, rows_U, gradient_UV, squares_RV, rate=0.1, keep=0.9, epsilon=1e-8, factor=0.5
+        )
     return [table_RV, squares_RV]
 
 
@@ -47,7 +48,8 @@ def test_sums_of_rows_have_numpys_bits(path: str, N: int, each: int, R: int, V: 
 def test_sums_into_rows_are_numpys(path: str, N: int, each: int, R: int, V: int) -> None:
     d_NV, rows_NO = normal(N, V), rows_of(N, each, R)
     (rows_U, sums_UV), (expected_U, expected_UV) = (
-        kernels.lookup_sum_gradient(d_NV, rows_NO) for kernels in (native, reference))
+        kernels.lookup_sum_gradient(d_NV, rows_NO) for kernels in (native, reference)
+    )
     assert np.array_equal(rows_U, expected_U) and rows_U.dtype == np.int64
     near(sums_UV, expected_UV, N * each // R)
     exact_RV = np.zeros((R, V))
@@ -70,9 +72,15 @@ def test_paths_and_threads_change_no_bit(library: native.Library) -> None:
         library.set_isa(isa)
         for threads in (1, 2, 3):
             library.set_threads(threads)
-            arrays = [array for N, each, R, V in SHAPES for array in (
-                *moved(native, N, each, R, V), native.lookup_sum(normal(R, V), rows_of(N, each, R)),
-                native.lookup_sum_gradient(normal(N, V), rows_of(N, each, R))[1])]
+            arrays = [
+                array
+                for N, each, R, V in SHAPES
+                for array in (
+                    *moved(native, N, each, R, V),
+                    native.lookup_sum(normal(R, V), rows_of(N, each, R)),
+                    native.lookup_sum_gradient(normal(N, V), rows_of(N, each, R))[1],
+                )
+            ]
             found.add(b"".join(array.tobytes() for array in arrays))
     assert len(found) == 1
 
@@ -102,8 +110,12 @@ def test_what_is_not_there_is_refused(library: native.Library) -> None:
     def update(rows_U: Any, U: int = 2, R: int = 16) -> None:
         native.rms_rows(table_RV, rows_U, normal(U, 5), normal(R, 5), rate=0.1, keep=0.9, epsilon=1e-8)
 
-    for rows_U, message in ((np.array([3, 16]), "rows are"), (np.array([-1, 3]), "rows are"),
-                            (np.array([3, 3]), "not ascending"), (np.array([4, 3]), "not ascending")):
+    for rows_U, message in (
+        (np.array([3, 16]), "rows are"),
+        (np.array([-1, 3]), "rows are"),
+        (np.array([3, 3]), "not ascending"),
+        (np.array([4, 3]), "not ascending"),
+    ):
         with pytest.raises(CoreError, match=message):
             update(rows_U)
     with pytest.raises(CoreError, match="gradient_UV is"):

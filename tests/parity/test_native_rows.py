@@ -46,8 +46,11 @@ def test_layer_norm_and_its_gradient(path: str, N: int, H: int) -> None:
     d_NH = normal(N, H, seed=3)
     (y, tape), (want, want_tape) = (k.layer_norm(x_NH, weight_H, bias_H) for k in (native, reference))
     near(y, want)
-    for ours, theirs in zip(native.layer_norm_vjp(tape, weight_H, d_NH),
-                            reference.layer_norm_vjp(want_tape, weight_H, d_NH), strict=True):
+    for ours, theirs in zip(
+        native.layer_norm_vjp(tape, weight_H, d_NH),
+        reference.layer_norm_vjp(want_tape, weight_H, d_NH),
+        strict=True,
+    ):
         near(ours, theirs, 1e-4)
 
 
@@ -101,8 +104,16 @@ def test_the_update_of_weights(path: str, size: int) -> None:
         parameter, first, second, averaged = (normal(size, seed=k) for k in range(4))
         second *= second
         for step in (1, 2):
-            kernels.adamw(parameter, normal(size, seed=9), first, second, step=step, rate=0.01,
-                          weight_decay=0.1, factor=0.5)
+            kernels.adamw(
+                parameter,
+                normal(size, seed=9),
+                first,
+                second,
+                step=step,
+                rate=0.01,
+                weight_decay=0.1,
+                factor=0.5,
+            )
         kernels.average(averaged, parameter, 0.9)
         return [parameter, first, second, averaged]
 

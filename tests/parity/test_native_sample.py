@@ -18,10 +18,18 @@ def rows_of(count: int, random: np.random.Generator) -> DrawRows:
     """Rows with settings of every kind."""
     rows = DrawRows(count)
     for row in range(count):
-        values = {"seed": int(random.integers(2**62)), "stream": row, "position": int(random.integers(2**40)),
-                  "temperature": float(random.choice([0, 0.3, 0.8, 1, 5, 5e-324, 100]))}
-        for name, choices in (("top_k", [1, 2, 40, 2000]), ("top_p", [0.1, 0.25, 0.5, 0.95, 0.999]),
-                              ("min_p", [0.01, 0.2, 1.0]), ("penalty", [0.5, 1.3, 5.0])):
+        values = {
+            "seed": int(random.integers(2**62)),
+            "stream": row,
+            "position": int(random.integers(2**40)),
+            "temperature": float(random.choice([0, 0.3, 0.8, 1, 5, 5e-324, 100])),
+        }
+        for name, choices in (
+            ("top_k", [1, 2, 40, 2000]),
+            ("top_p", [0.1, 0.25, 0.5, 0.95, 0.999]),
+            ("min_p", [0.01, 0.2, 1.0]),
+            ("penalty", [0.5, 1.3, 5.0]),
+        ):
             if random.random() < 0.4:
                 values[name] = float(random.choice(choices))
         rows.set(row, **values)

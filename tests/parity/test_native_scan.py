@@ -11,8 +11,17 @@ from pantoum.errors import CoreError
 from pantoum.kernels import Workspace, native, reference
 
 GATES = {"rnn": 1, "gru": 3, "gru_before": 3, "lstm": 4, "mingru": 2}
-SIZES = [(1, 1, 1), (2, 3, 7), (30, 3, 33), (2, 100, 33), (30, 1, 7), (2, 16, 512), (5, 20, 64),
-         (30, 3, 1), (1, 100, 7)]
+SIZES = [
+    (1, 1, 1),
+    (2, 3, 7),
+    (30, 3, 33),
+    (2, 100, 33),
+    (30, 1, 7),
+    (2, 16, 512),
+    (5, 20, 64),
+    (30, 3, 1),
+    (1, 100, 7),
+]
 EVERY_SIZE = [(T, B, H) for T in (1, 2, 30) for B in (1, 3, 100) for H in (1, 7, 33, 512)]
 ROWS = ["plain", "resets", "lengths", "resets and lengths"]
 
@@ -34,10 +43,19 @@ class Case:
 
     def results(self, kernels: Any, precision: str = "float32") -> list[Any]:
         weight, scan = self.pack(kernels, precision), getattr(kernels, f"{self.cell}_scan")
-        outputs, last, tape = scan(self.drive_TBG.copy(), self.state, weight, self.bias_H, self.reset_TB,
-                                   self.lengths, True, Workspace())
+        outputs, last, tape = scan(
+            self.drive_TBG.copy(),
+            self.state,
+            weight,
+            self.bias_H,
+            self.reset_TB,
+            self.lengths,
+            True,
+            Workspace(),
+        )
         back = getattr(kernels, f"{self.cell}_scan_vjp")(
-            tape, weight, self.d_outputs_TBH, self.d_state, tape.gates_TBG, Workspace())
+            tape, weight, self.d_outputs_TBH, self.d_state, tape.gates_TBG, Workspace()
+        )
         flat = [outputs, last, *back]
         flat = [part for item in flat for part in (item if isinstance(item, tuple) else (item,))]
         return [np.array(part) for part in flat if part is not None]
@@ -46,9 +64,17 @@ class Case:
         """Only the outputs, without a tape, of some of the rows."""
         state = tuple(part[rows] for part in self.state) if self.pair else self.state[rows]
         reset_TB = None if self.reset_TB is None else np.ascontiguousarray(self.reset_TB[:, rows])
-        return np.array(getattr(kernels, f"{self.cell}_scan")(
-            self.drive_TBG[:, rows].copy(), state, self.pack(kernels, precision), self.bias_H, reset_TB, None,
-            False)[0])
+        return np.array(
+            getattr(kernels, f"{self.cell}_scan")(
+                self.drive_TBG[:, rows].copy(),
+                state,
+                self.pack(kernels, precision),
+                self.bias_H,
+                reset_TB,
+                None,
+                False,
+            )[0]
+        )
 
     def pack(self, kernels: Any, precision: str) -> Any:
         if self.cell == "mingru":
@@ -56,8 +82,10 @@ class Case:
         if self.cell != "gru_before":
             return kernels.pack(self.weight_GH, precision, GATES[self.cell])
         both = 2 * self.H
-        return (kernels.pack(self.weight_GH[:both], precision, 2),
-                kernels.pack(self.weight_GH[both:], precision))
+        return (
+            kernels.pack(self.weight_GH[:both], precision, 2),
+            kernels.pack(self.weight_GH[both:], precision),
+        )
 
     def _state(self, random: np.random.Generator, rows: int) -> Any:
         states = tuple(self._normal(random, rows, self.H) for _ in range(2))
@@ -121,7 +149,8 @@ def test_a_row_has_the_same_bits_whatever_the_batch_around_it(path: str, cell: s
 @pytest.mark.parametrize("cell", GATES)
 @pytest.mark.parametrize("sizes", [(3, 40, 40), (3, 3, 300), (2, 1, 512)])
 def test_float32_training_has_the_same_bits_on_every_path_and_for_any_threads(
-        library: native.Library, cell: str, sizes: tuple[int, int, int]) -> None:
+    library: native.Library, cell: str, sizes: tuple[int, int, int]
+) -> None:
     case, found = Case(cell, sizes), set()
     for name in library.paths():
         for threads in (1, 2, 3):
@@ -134,7 +163,8 @@ def test_float32_training_has_the_same_bits_on_every_path_and_for_any_threads(
 @pytest.mark.parametrize("cell", ["rnn", "gru", "gru_before", "lstm"])
 @pytest.mark.parametrize("sizes", [(1, 1, 1), (5, 3, 300), (3, 40, 33), (4, 1, 512), (6, 17, 70)])
 def test_int8_reading_has_the_same_bits_on_every_path_and_for_any_threads(
-        library: native.Library, cell: str, sizes: tuple[int, int, int]) -> None:
+    library: native.Library, cell: str, sizes: tuple[int, int, int]
+) -> None:
     case, found = Case(cell, sizes), set()
     for name in library.paths():
         for threads in (1, 2, 3):
@@ -174,8 +204,9 @@ def test_bf16_training_repeats_its_bits(library: native.Library, cell: str) -> N
 
 
 def test_activations_are_within_two_units_in_the_last_place(path: str) -> None:
-    x = np.concatenate([np.linspace(-87, 100, 20001), np.geomspace(1e-30, 20, 20000),
-                        -np.geomspace(1e-30, 20, 20000)]).astype(np.float32)
+    x = np.concatenate(
+        [np.linspace(-87, 100, 20001), np.geomspace(1e-30, 20, 20000), -np.geomspace(1e-30, 20, 20000)]
+    ).astype(np.float32)
     H = len(x)
     state = np.zeros((1, H), np.float32)
     z_n = np.concatenate([x, x])[None, None].copy()

@@ -24,8 +24,13 @@ def spoiled(*shape: int) -> list[Any]:
     """Arrays that are nearly what was asked for, each wrong in its own way."""
     longer = (shape[0] + 1, *shape[1:])
     strided = zeros(*shape[:-1], 2 * shape[-1])[..., ::2]
-    return [zeros(*longer), zeros(*shape).astype(np.float64), zeros(*shape).astype(np.float32).view(">f4"),
-            strided, misaligned(*shape)]
+    return [
+        zeros(*longer),
+        zeros(*shape).astype(np.float64),
+        zeros(*shape).astype(np.float32).view(">f4"),
+        strided,
+        misaligned(*shape),
+    ]
 
 
 @pytest.mark.parametrize("wrong", range(5))
@@ -91,8 +96,9 @@ def test_a_scan_goes_back_in_the_precision_in_which_it_went(library: native.Libr
 
 
 @pytest.mark.parametrize(("shape", "gates"), [((0, 4), 1), ((4, 0), 1), ((10, 4), 3), ((4, 4), 0), ((4,), 1)])
-def test_a_matrix_has_rows_and_columns_and_as_many_rows_a_gate(library: native.Library, shape: Any,
-                                                               gates: int) -> None:
+def test_a_matrix_has_rows_and_columns_and_as_many_rows_a_gate(
+    library: native.Library, shape: Any, gates: int
+) -> None:
     with pytest.raises(CoreError, match="as many rows for each gate"):
         native.pack(zeros(*shape), gates=gates)
 
@@ -112,20 +118,22 @@ def test_tokens_are_whole_numbers_in_one_row(library: native.Library, tokens: An
 def test_everything_else_is_looked_at_too(library: native.Library) -> None:
     bad, normal = spoiled(2, 3)[3], native.layer_norm(zeros(2, 3), zeros(3), zeros(3))[1]
     head, targets = native.pack(zeros(4, 3)), np.array([1, 0])
-    for call in (lambda: native.layer_norm(bad, zeros(3), zeros(3)),
-                 lambda: native.layer_norm(zeros(2, 3), zeros(2), zeros(3)),
-                 lambda: native.layer_norm_vjp(normal, zeros(3), bad),
-                 lambda: native.dropout(bad[None], 0.5, 0, 0, 0, np.arange(2)),
-                 lambda: native.lookup(bad, targets),
-                 lambda: native.lookup_gradient(bad, targets, 5),
-                 lambda: native.cross_entropy(bad, head, zeros(4), targets),
-                 lambda: native.cross_entropy(zeros(2, 3), head, zeros(5), targets),
-                 lambda: native.linear_weight_gradient(zeros(3, 2), bad),
-                 lambda: native.bias_gradient(bad),
-                 lambda: native.global_norm([zeros(1), bad]),
-                 lambda: native.adamw(zeros(2, 3), bad, zeros(2, 3), zeros(2, 3), step=1, rate=0.1),
-                 lambda: native.adamw(zeros(2, 3), zeros(2, 3), zeros(3, 2), zeros(2, 3), step=1, rate=0.1),
-                 lambda: native.average(bad, zeros(2, 3), 0.5)):
+    for call in (
+        lambda: native.layer_norm(bad, zeros(3), zeros(3)),
+        lambda: native.layer_norm(zeros(2, 3), zeros(2), zeros(3)),
+        lambda: native.layer_norm_vjp(normal, zeros(3), bad),
+        lambda: native.dropout(bad[None], 0.5, 0, 0, 0, np.arange(2)),
+        lambda: native.lookup(bad, targets),
+        lambda: native.lookup_gradient(bad, targets, 5),
+        lambda: native.cross_entropy(bad, head, zeros(4), targets),
+        lambda: native.cross_entropy(zeros(2, 3), head, zeros(5), targets),
+        lambda: native.linear_weight_gradient(zeros(3, 2), bad),
+        lambda: native.bias_gradient(bad),
+        lambda: native.global_norm([zeros(1), bad]),
+        lambda: native.adamw(zeros(2, 3), bad, zeros(2, 3), zeros(2, 3), step=1, rate=0.1),
+        lambda: native.adamw(zeros(2, 3), zeros(2, 3), zeros(3, 2), zeros(2, 3), step=1, rate=0.1),
+        lambda: native.average(bad, zeros(2, 3), 0.5),
+    ):
         with pytest.raises(CoreError, match=r"the core takes|not writable"):
             call()
 
@@ -140,7 +148,8 @@ def test_no_steps_and_no_streams_are_scans_too(library: native.Library, cell: st
     ones = zeros(B, H) + 1
     state = (ones, ones) if cell == "lstm" else ones
     outputs, last, tape = getattr(native, f"{cell}_scan")(
-        zeros(T, B, gates * H), state, weight, zeros(H) if cell == "gru" else None)
+        zeros(T, B, gates * H), state, weight, zeros(H) if cell == "gru" else None
+    )
     assert outputs.shape == (T, B, H) and (T or np.array_equal(last, state))
     d_drive, d_state, d_weight, _ = getattr(native, f"{cell}_scan_vjp")(tape, weight, zeros(T, B, H), state)
     assert d_drive.shape == (T, B, gates * H) and (T or np.array_equal(d_state, state))

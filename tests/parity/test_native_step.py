@@ -25,12 +25,21 @@ def with_ngrams(vocab_size: int, orders: tuple[int, ...], rows: int, **shape: An
     return model
 
 
-def stepped(model: LanguageModel, precision: str, rows: int, *, scan: bool = False, size: int | None = None,
-            fresh: bool = False) -> bytes:
+def stepped(
+    model: LanguageModel,
+    precision: str,
+    rows: int,
+    *,
+    scan: bool = False,
+    size: int | None = None,
+    fresh: bool = False,
+) -> bytes:
     """Two steps of some rows, ``size`` of them at once: logits and states."""
     random, V = np.random.default_rng(4), model.vocab_size
-    states = [random.standard_normal(array.shape).astype(np.float32)
-              for array in to_arrays(model.initial_state(rows))]
+    states = [
+        random.standard_normal(array.shape).astype(np.float32)
+        for array in to_arrays(model.initial_state(rows))
+    ]
     if model.ngrams:  # of a few rows not all tokens are there, of one in four none
         states[-1][...] = np.sort(random.integers(-V // 4, V + 1, states[-1].shape).clip(0), axis=1)
         states[-1][::4] = 0
@@ -81,7 +90,12 @@ def test_every_path_any_threads_and_any_batch_give_the_same_bits(
 @pytest.mark.parametrize("precision", ["float32", "int8", "bf16"])
 @pytest.mark.parametrize(("vocab_size", "orders", "table_rows"), [(7, (2,), 16), (98, (3, 4, 5), 1024)])
 def test_ngrams_add_what_they_add_in_a_scan(
-    path: str, library: native.Library, cell: str, precision: str, vocab_size: int, orders: tuple[int, ...],
+    path: str,
+    library: native.Library,
+    cell: str,
+    precision: str,
+    vocab_size: int,
+    orders: tuple[int, ...],
     table_rows: int,
 ) -> None:
     if precision == "bf16" and path != "bf16":
@@ -145,14 +159,18 @@ def test_what_does_not_fit_is_refused_before_the_core_sees_it(library: native.Li
     packed = LanguageModel(V, None, "gru", hidden_size=10, num_layers=2).pack()
     tokens, logits_CV = np.zeros(3, np.int32), np.zeros((3, V), np.float32)
     states = [np.zeros((3, 10), np.float32)] * 2
-    for wrong, message in (((tokens, states[:1], logits_CV), "1 arrays of states for 2 layers"),
-                           ((tokens.astype(np.int64), states, logits_CV), "tokens_R is int64"),
-                           ((tokens, [states[0], states[1][:2]], logits_CV), "state is float32 of shape")):
+    for wrong, message in (
+        ((tokens, states[:1], logits_CV), "1 arrays of states for 2 layers"),
+        ((tokens.astype(np.int64), states, logits_CV), "tokens_R is int64"),
+        ((tokens, [states[0], states[1][:2]], logits_CV), "state is float32 of shape"),
+    ):
         with pytest.raises(CoreError, match=message):
             native.stepper(described(packed), *wrong)
     model = described(packed)
-    for layer in (replace(model.layers[0], weight_hh=native.pack(np.zeros((30, 10), np.float32))),
-                  replace(model.layers[1], weight_ih=native.pack(np.zeros((30, 10), np.float32)))):
+    for layer in (
+        replace(model.layers[0], weight_hh=native.pack(np.zeros((30, 10), np.float32))),
+        replace(model.layers[1], weight_ih=native.pack(np.zeros((30, 10), np.float32))),
+    ):
         with pytest.raises(CoreError, match="in blocks of 30: the step takes"):
             native.stepper(replace(model, layers=(layer, model.layers[1])), tokens, states, logits_CV)
 
@@ -170,12 +188,17 @@ def test_ngrams_that_do_not_fit_are_refused_too(library: native.Library) -> None
             native.stepper(described(packed), tokens, [*layers, wrong], logits_CV)
     model, own = described(packed), described(packed).ngrams
     assert own is not None
-    for changed, message in (({"orders": (4, 2)}, "the orders are"), ({"orders": ()}, "the orders are"),
-                             ({"orders": (1, 2)}, "the orders are"), ({"orders": (2, 2)}, "the orders are"),
-                             ({"rows": 48}, "48 rows: the step takes a power"), ({"rows": 1}, "1 rows"),
-                             ({"rows": 64}, "table_WV is"),
-                             ({"table_WV": own.table_WV[:, :5]}, "table_WV is"),
-                             ({"table_WV": own.table_WV.astype(np.float16)}, "table_WV is")):
+    for changed, message in (
+        ({"orders": (4, 2)}, "the orders are"),
+        ({"orders": ()}, "the orders are"),
+        ({"orders": (1, 2)}, "the orders are"),
+        ({"orders": (2, 2)}, "the orders are"),
+        ({"rows": 48}, "48 rows: the step takes a power"),
+        ({"rows": 1}, "1 rows"),
+        ({"rows": 64}, "table_WV is"),
+        ({"table_WV": own.table_WV[:, :5]}, "table_WV is"),
+        ({"table_WV": own.table_WV.astype(np.float16)}, "table_WV is"),
+    ):
         wrong_model = replace(model, ngrams=replace(own, **changed))
         with pytest.raises(CoreError, match=message):
             native.stepper(wrong_model, tokens, [*layers, recent], logits_CV)

@@ -29,8 +29,9 @@ def torch() -> Any:
 
 def peer(torch: Any, kind: str, stack: Stack, dtype: str) -> Any:
     """PyTorch's module with the stack's weights."""
-    module = getattr(torch.nn, kind.upper())(stack.input_size, stack.hidden_size, len(stack.cells),
-                                             batch_first=True).to(getattr(torch, dtype))
+    module = getattr(torch.nn, kind.upper())(
+        stack.input_size, stack.hidden_size, len(stack.cells), batch_first=True
+    ).to(getattr(torch, dtype))
     for name, array in stack.parameters.items():
         layer, own = name.split(".")
         getattr(module, f"{own}_l{layer}").data.copy_(torch.from_numpy(array))
@@ -93,8 +94,16 @@ def test_ten_training_steps_are_pytorchs(torch: Any, dtype: str) -> None:
         state = result.state
         ours = kernels.global_norm(result.gradients.values())
         for name, gradient in result.gradients.items():
-            kernels.adamw(model.parameters[name], gradient, *moments[name], step=step + 1, rate=0.01,
-                          betas=(0.9, 0.95), weight_decay=0.1, factor=kernels.clip_factor(ours, 0.3))
+            kernels.adamw(
+                model.parameters[name],
+                gradient,
+                *moments[name],
+                step=step + 1,
+                rate=0.01,
+                betas=(0.9, 0.95),
+                weight_decay=0.1,
+                factor=kernels.clip_factor(ours, 0.3),
+            )
         close = 1e-3 if dtype == "float32" else 1e-5  # PyTorch clips by clip / (norm + 1e-6)
         assert result.loss == pytest.approx(float(loss.detach()), rel=close)
         assert ours == pytest.approx(norm, rel=close)

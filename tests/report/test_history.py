@@ -15,8 +15,13 @@ Make = Callable[..., list[dict[str, Any]]]
 
 
 def test_points_leave_out_what_is_missing_or_not_finite() -> None:
-    records = [{"step": 1, "tokens": 10, "loss": 3.0}, {"step": 2, "tokens": 20, "loss": None},
-               {"step": 3, "tokens": 30, "loss": math.nan}, {"step": 4, "tokens": 40, "loss": 2.0}, {}]
+    records = [
+        {"step": 1, "tokens": 10, "loss": 3.0},
+        {"step": 2, "tokens": 20, "loss": None},
+        {"step": 3, "tokens": 30, "loss": math.nan},
+        {"step": 4, "tokens": 40, "loss": 2.0},
+        {},
+    ]
     assert History.of(records).points("loss") == [(10, 3.0), (40, 2.0)]
 
 

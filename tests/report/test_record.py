@@ -8,13 +8,24 @@ import pytest
 
 from pantoum.report.record import Report
 
-RECORD = Report(step=3, tokens=96, seconds=1.5, loss=2.5, accuracy=0.25, gradient_norm=0.7,
-                learning_rate=4e-3, tokens_per_second=64.0, epoch=0.5, progress=0.1)
+RECORD = Report(
+    step=3,
+    tokens=96,
+    seconds=1.5,
+    loss=2.5,
+    accuracy=0.25,
+    gradient_norm=0.7,
+    learning_rate=4e-3,
+    tokens_per_second=64.0,
+    epoch=0.5,
+    progress=0.1,
+)
 
 
 def test_goes_through_json_unchanged():
-    before = dataclasses.replace(RECORD, valid=1.25, sample="ab\n", phases={"training": 1.0},
-                                 notes=("skipped",), ended="finished")
+    before = dataclasses.replace(
+        RECORD, valid=1.25, sample="ab\n", phases={"training": 1.0}, notes=("skipped",), ended="finished"
+    )
     assert Report.from_dict(json.loads(json.dumps(before.to_dict(), allow_nan=False))) == before
 
 

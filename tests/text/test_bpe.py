@@ -96,15 +96,41 @@ def test_merges_that_make_the_same_bytes_are_one() -> None:
 
 def test_marks_stay_in_their_words_and_signs_do_not() -> None:
     pieces = bpe.PATTERNS["\n"].findall("नमस्ते दुनिया “so”—x_y  1234\n\n  z")
-    assert pieces == ["नमस्ते", " दुनिया", " “", "so", "”—", "x", "_", "y", " ", " ", "123", "4", "\n", "\n",
-                      " ", " z"]
+    assert pieces == [
+        "नमस्ते",
+        " दुनिया",
+        " “",
+        "so",
+        "”—",
+        "x",
+        "_",
+        "y",
+        " ",
+        " ",
+        "123",
+        "4",
+        "\n",
+        "\n",
+        " ",
+        " z",
+    ]
 
 
-@pytest.mark.parametrize("change", [
-    {"split": 2}, {"split": True}, {"merges": None}, {"merges": [[1]]}, {"merges": [[1, 257]]},
-    {"merges": [[0, 1]]}, {"merges": [[1, 2], [1, 2]]}, {"merges": [[True, 1]]}, {"documents": 5},
-    {"merges": [[98, 98], *([257 + k, 257 + k] for k in range(40))]},
-])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"split": 2},
+        {"split": True},
+        {"merges": None},
+        {"merges": [[1]]},
+        {"merges": [[1, 257]]},
+        {"merges": [[0, 1]]},
+        {"merges": [[1, 2], [1, 2]]},
+        {"merges": [[True, 1]]},
+        {"documents": 5},
+        {"merges": [[98, 98], *([257 + k, 257 + k] for k in range(40))]},
+    ],
+)
 def test_foreign_specs_are_refused(change: dict[str, object]) -> None:
     with pytest.raises(FormatError, match="the tokenizer's spec"):
         from_spec({**BpeTokenizer([]).spec(), **change})

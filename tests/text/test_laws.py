@@ -17,7 +17,8 @@ from pantoum.text.numbers import joined
 from pantoum.text.tokenizer import Tokenizer, from_spec, learner
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60) | st.text(
-    st.sampled_from("ab \n\r\t.,_1é中😀'"), max_size=120)
+    st.sampled_from("ab \n\r\t.,_1é中😀'"), max_size=120
+)
 KINDS = ["bytes", "characters", "words", "bpe"]
 DOCUMENTS = [None, "lines", "files"]  # blank-lines: a run reads back as one, see test_documents
 
@@ -79,8 +80,9 @@ def test_a_decoder_goes_on_from_what_another_had_pending(kind: str, data: st.Dat
 @pytest.mark.parametrize("kind", KINDS)
 @settings(max_examples=50)
 @given(TEXTS, st.lists(st.integers(0, 120), max_size=5))
-def test_blocks_cut_anywhere_give_the_same_numbers(kind: str, documents: str | None, text: str,
-                                                   cuts: list[int]) -> None:
+def test_blocks_cut_anywhere_give_the_same_numbers(
+    kind: str, documents: str | None, text: str, cuts: list[int]
+) -> None:
     tokenizer = made(kind, mark(text, documents), documents)
     if kind == "bytes":
         text = text.encode("utf-8").decode("latin-1")
@@ -96,8 +98,9 @@ def test_blocks_cut_anywhere_give_the_same_numbers(kind: str, documents: str | N
 @pytest.mark.parametrize("kind", ["characters", "words", "words:whitespace"])
 @settings(max_examples=40)
 @given(TEXTS, st.integers(1, 40))
-def test_provisional_numbers_become_the_tokenizers(kind: str, documents: str | None, text: str,
-                                                   size: int) -> None:
+def test_provisional_numbers_become_the_tokenizers(
+    kind: str, documents: str | None, text: str, size: int
+) -> None:
     if kind == "words:whitespace" and documents == "blank-lines":
         return
     pupil = learner(kind, 12, documents)
@@ -121,7 +124,11 @@ def test_a_spec_is_plain_and_comes_back_the_same(kind: str, documents: str | Non
     assert json.dumps(again.spec(), sort_keys=True) == spec
     assert np.array_equal(again.encode(text), tokenizer.encode(text))
     assert (again.kind, again.vocab_size, again.documents, again.eos_text) == (
-        tokenizer.kind, tokenizer.vocab_size, tokenizer.documents, tokenizer.eos_text)
+        tokenizer.kind,
+        tokenizer.vocab_size,
+        tokenizer.documents,
+        tokenizer.eos_text,
+    )
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "words:whitespace"])

@@ -13,8 +13,14 @@ from pantoum.text.word import WordTokenizer
 
 LETTERS = CharacterTokenizer("abcdefghijklmnopqrstuvwxyz '-.\n")
 WORDS = WordTokenizer("words", ["It", "'", "s", " naive", " cafe", "."])
-ALL = [LETTERS, WORDS, ByteTokenizer(), BpeTokenizer([]), CharacterTokenizer("ab", "blank-lines"),
-       WordTokenizer("words:whitespace", ["a", "b"])]
+ALL = [
+    LETTERS,
+    WORDS,
+    ByteTokenizer(),
+    BpeTokenizer([]),
+    CharacterTokenizer("ab", "blank-lines"),
+    WordTokenizer("words:whitespace", ["a", "b"]),
+]
 
 
 def read(tokenizer: Tokenizer, prompt: str | bytes) -> tuple[str, list[str]]:

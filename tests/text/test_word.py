@@ -10,8 +10,9 @@ from pantoum.text.numbers import joined
 from pantoum.text.word import WordLearner, WordTokenizer, from_spec
 
 
-def learned(text: str, kind: str = "words", vocab_size: int = 100,
-            documents: str | None = None) -> WordTokenizer:
+def learned(
+    text: str, kind: str = "words", vocab_size: int = 100, documents: str | None = None
+) -> WordTokenizer:
     pupil = WordLearner(kind, vocab_size, documents)
     pupil.feed(text)
     return pupil.learn()
@@ -79,15 +80,18 @@ def test_too_small_a_vocabulary_is_refused() -> None:
         WordLearner("words", 2, None)
 
 
-@pytest.mark.parametrize("spec", [
-    {"kind": "words", "documents": None, "pieces": "abc"},
-    {"kind": "words", "documents": None, "pieces": ["a", "a"]},
-    {"kind": "words", "documents": None, "pieces": ["a", ""]},
-    {"kind": "words", "documents": None, "pieces": ["\udc80"]},
-    {"kind": "words", "documents": "lines", "pieces": ["\n"]},
-    {"kind": "words:whitespace", "documents": "files", "pieces": ["a"]},
-    {"kind": "words", "documents": None, "pieces": [], "more": 1},
-])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"kind": "words", "documents": None, "pieces": "abc"},
+        {"kind": "words", "documents": None, "pieces": ["a", "a"]},
+        {"kind": "words", "documents": None, "pieces": ["a", ""]},
+        {"kind": "words", "documents": None, "pieces": ["\udc80"]},
+        {"kind": "words", "documents": "lines", "pieces": ["\n"]},
+        {"kind": "words:whitespace", "documents": "files", "pieces": ["a"]},
+        {"kind": "words", "documents": None, "pieces": [], "more": 1},
+    ],
+)
 def test_foreign_specs_are_refused(spec: dict[str, object]) -> None:
     with pytest.raises(FormatError, match="the tokenizer's spec"):
         from_spec(spec)

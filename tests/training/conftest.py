@@ -24,10 +24,12 @@ def text(tmp_path: Path) -> Path:
 @pytest.fixture
 def run(text: Path, tmp_path: Path):
     """Train a tiny model: ``run("name", steps=20, ...)``; the folder is ``tmp_path / name``."""
+
     def go(name: str = "run", *, texts=None, listen=None, **settings):
         tiny = {"hidden_size": 12, "num_layers": 1, "embedding_size": 6, "batch_size": 4, "seq_len": 16}
         resumed = bool(settings.get("resume")) or bool(settings.get("from_"))
         asked = settings if resumed else {**tiny, **settings}
         given = [str(text)] if texts is None else texts
         return train(TrainSettings(run=str(tmp_path / name), **asked), given, on_report=listen)
+
     return go

@@ -104,8 +104,10 @@ def test_in_float64_numpy_trains_it_to_the_same_weights(kind):
 def test_the_norm_is_of_all_gradients_together():
     backend = made(ngrams=(2, 3), ngram_rows=16)
     result = steps(backend, 3)
-    squares = sum(float(np.square(getattr(found, "values_UV", found), dtype=np.float64).sum())
-                  for found in backend._gradients.values())
+    squares = sum(
+        float(np.square(getattr(found, "values_UV", found), dtype=np.float64).sum())
+        for found in backend._gradients.values()
+    )
     assert result.gradient_norm == pytest.approx(squares**0.5, rel=1e-5)
 
 

@@ -31,12 +31,17 @@ def test_a_text_of_known_symbols_is_said_to_be_one(run, source, text):
     assert "the model's tokenizer knows all of the text" in notes
 
 
-@pytest.mark.parametrize(("settings", "what"), [
-    ({"hidden_size": 99}, "hidden_size is 99: must be 12"), ({"cell": "lstm"}, "cell is 'lstm': must be gru"),
-    ({"tokens": "bytes"}, "tokens is 'bytes': must be characters"), ({"norm": "layer"}, "norm is 'layer'"),
-    ({"ngrams": "2,3"}, r"ngrams is \(2, 3\): must be None"),
-    ({"ngram_rows": 64}, "ngram_rows is 64: must be None"),
-])
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        ({"hidden_size": 99}, "hidden_size is 99: must be 12"),
+        ({"cell": "lstm"}, "cell is 'lstm': must be gru"),
+        ({"tokens": "bytes"}, "tokens is 'bytes': must be characters"),
+        ({"norm": "layer"}, "norm is 'layer'"),
+        ({"ngrams": "2,3"}, r"ngrams is \(2, 3\): must be None"),
+        ({"ngram_rows": 64}, "ngram_rows is 64: must be None"),
+    ],
+)
 def test_a_shape_that_contradicts_the_models_is_refused(run, source, settings, what):
     with pytest.raises(SettingError, match=what):
         run("tuned", steps=1, from_=str(source.model), **settings)
@@ -49,8 +54,10 @@ def test_n_grams_go_on_from_the_models(run):
         tuned = run("tuned" + "".join(asked), **own, **asked)
         before, after = (model_file.read(each.model).parameters["ngrams.weight"] for each in (first, tuned))
         assert before.any() and np.allclose(before, after, atol=1e-4)
-    for asked, what in (({"ngrams": None}, r"None: must be \(2, 3\)"),
-                        ({"ngram_rows": 32}, "32: must be 64")):
+    for asked, what in (
+        ({"ngrams": None}, r"None: must be \(2, 3\)"),
+        ({"ngram_rows": 32}, "32: must be 64"),
+    ):
         with pytest.raises(SettingError, match=what + ", as in the model of from"):
             run("other", **own, **asked)
 

@@ -10,18 +10,30 @@ from pantoum.config import TrainSettings
 from pantoum.training.budget import Budget, Clock, Span
 
 
-@pytest.mark.parametrize(("settings", "expected"), [
-    (TrainSettings(), None), (TrainSettings(minutes=2), Budget("minutes", 2.0)),
-    (TrainSettings(steps=7), Budget("steps", 7.0)), (TrainSettings(epochs=0.5), Budget("epochs", 0.5)),
-])
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        (TrainSettings(), None),
+        (TrainSettings(minutes=2), Budget("minutes", 2.0)),
+        (TrainSettings(steps=7), Budget("steps", 7.0)),
+        (TrainSettings(epochs=0.5), Budget("epochs", 0.5)),
+    ],
+)
 def test_reads_what_was_asked(settings, expected):
     assert Budget.asked(settings) == expected
 
 
-@pytest.mark.parametrize(("budget", "size"), [
-    (Budget("steps", 7), 7), (Budget("epochs", 2), 20), (Budget("epochs", 0.25), 3),
-    (Budget("epochs", 0.01), 1), (Budget("epochs", 0.3), 3), (Budget("minutes", 1.5), 90),
-])
+@pytest.mark.parametrize(
+    ("budget", "size"),
+    [
+        (Budget("steps", 7), 7),
+        (Budget("epochs", 2), 20),
+        (Budget("epochs", 0.25), 3),
+        (Budget("epochs", 0.01), 1),
+        (Budget("epochs", 0.3), 3),
+        (Budget("minutes", 1.5), 90),
+    ],
+)
 def test_size_in_steps_or_seconds(budget, size):
     assert budget.size(steps_per_epoch=10) == size
 

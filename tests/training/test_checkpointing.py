@@ -70,10 +70,16 @@ def test_the_thread_ends_when_it_is_closed(tmp_path):
     assert not thread.is_alive()
 
 
-@pytest.mark.parametrize(("array", "finite"), [
-    (np.ones(3, np.float32), True), (np.array([1.0, np.nan]), False), (np.array([np.inf, -np.inf]), False),
-    (np.full(4, 3e38, np.float32), True), (np.array([1, 2]), True),
-])
+@pytest.mark.parametrize(
+    ("array", "finite"),
+    [
+        (np.ones(3, np.float32), True),
+        (np.array([1.0, np.nan]), False),
+        (np.array([np.inf, -np.inf]), False),
+        (np.full(4, 3e38, np.float32), True),
+        (np.array([1, 2]), True),
+    ],
+)
 def test_finite_means_every_number(array, finite):
     assert all_finite({"a": array}) is finite
 

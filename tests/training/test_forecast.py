@@ -15,6 +15,7 @@ def prepared(tmp_path):
         path = tmp_path / f"{name}.txt"
         path.write_text(content)
         return prepare([str(path)], out=tmp_path / name, **settings)
+
     return go
 
 

@@ -17,8 +17,10 @@ PARAMETERS = {"matrix": np.zeros((3, 4), np.float32), "vector": np.zeros(2, np.f
 
 
 def gradients(scale):
-    return {"matrix": scale * np.arange(1, 13, dtype=np.float32).reshape(3, 4),
-            "vector": scale * np.array([1, -2], np.float32)}
+    return {
+        "matrix": scale * np.arange(1, 13, dtype=np.float32).reshape(3, 4),
+        "vector": scale * np.array([1, -2], np.float32),
+    }
 
 
 def test_a_constant_gradient_gives_its_own_size_times_the_root_of_the_targets():
@@ -61,15 +63,18 @@ def test_every_parameter_has_a_scale_and_a_snapshot_keeps_it(embedding_size):
     model = LanguageModel.from_config(ModelConfig("gru", 6, 1, embedding_size), 5, 0)
     backend = LocalBackend(model, AdamW(model.parameters, 0.1), seed=0, average=None)
     text_BT = np.random.default_rng(1).integers(0, 5, (3, 9))
-    backend.gradients(text_BT[:, :-1], text_BT[:, 1:], np.zeros((3, 8), bool), backend.initial_state(3), 0,
-                      np.arange(3))
+    backend.gradients(
+        text_BT[:, :-1], text_BT[:, 1:], np.zeros((3, 8), bool), backend.initial_state(3), 0, np.arange(3)
+    )
     backend.update(0.01, 1.0)
     found = backend.gradient_scale()
     assert {name: len(roots_R) for name, roots_R in found.items()} == {
-        name: len(array) for name, array in model.parameters.items()}
+        name: len(array) for name, array in model.parameters.items()
+    }
     assert all(np.isfinite(roots_R).all() and (roots_R > 0).any() for roots_R in found.values())
-    other = LocalBackend(LanguageModel.from_config(model.config, 5, 1), AdamW(model.parameters, 0.1), seed=0,
-                         average=None)
+    other = LocalBackend(
+        LanguageModel.from_config(model.config, 5, 1), AdamW(model.parameters, 0.1), seed=0, average=None
+    )
     other.restore(backend.snapshot())
     assert all(np.array_equal(roots_R, found[name]) for name, roots_R in other.gradient_scale().items())
 

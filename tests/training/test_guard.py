@@ -26,9 +26,17 @@ def test_early_losses_of_any_sane_size_are_accepted(losses):
     assert [guard.judge(step, loss, 1.0) for step, loss in enumerate(losses)] == [ACCEPT] * len(losses)
 
 
-@pytest.mark.parametrize(("loss", "norm"), [
-    (math.nan, 1.0), (math.inf, 1.0), (1.5, math.nan), (1.5, math.inf), (150.0, 1.0), (3.2, 1.0),
-])
+@pytest.mark.parametrize(
+    ("loss", "norm"),
+    [
+        (math.nan, 1.0),
+        (math.inf, 1.0),
+        (1.5, math.nan),
+        (1.5, math.inf),
+        (150.0, 1.0),
+        (3.2, 1.0),
+    ],
+)
 def test_what_is_not_finite_or_a_spike_is_skipped_at_once(loss, norm):
     guard = calm()
     assert guard.judge(40, loss, norm) is SKIP and guard.skipped == 1

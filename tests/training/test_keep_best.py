@@ -11,8 +11,9 @@ from pantoum.training.keep_best import KeepBest
 
 
 def keeping(precision, held_out=3001, monitored=1001):
-    return KeepBest(ModelConfig("gru", 8, 1, 8), None, np.zeros(held_out, np.int32), monitored, None,
-                    precision=precision)
+    return KeepBest(
+        ModelConfig("gru", 8, 1, 8), None, np.zeros(held_out, np.int32), monitored, None, precision=precision
+    )
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])

@@ -28,7 +28,14 @@ def test_a_run_learns_and_leaves_a_model_a_log_a_page_and_its_settings(run, tmp_
     assert len(losses) == 20 and losses[-1] < losses[0] - 0.5
     assert [line["step"] for line in metrics.read(folder / "metrics.jsonl")] == [r.step for r in records]
     assert {path.name for path in folder.iterdir()} == {
-        ".lock", "model.safetensors", "config.json", "metrics.jsonl", "report.html", "checkpoints", "data"}
+        ".lock",
+        "model.safetensors",
+        "config.json",
+        "metrics.jsonl",
+        "report.html",
+        "checkpoints",
+        "data",
+    }
     config = json.loads((folder / "config.json").read_text())
     assert config["settings"]["steps"] == 60 and config["chosen"]["model"]["hidden_size"] == 12
     assert checkpoint.steps(folder) == [54, 57, 60]
@@ -71,8 +78,14 @@ def test_without_a_held_out_text_the_last_model_is_kept_and_nothing_is_claimed(r
 
 
 def test_minutes_end_on_time(run):
-    result = run(minutes=0.05, hidden_size="auto", num_layers="auto", embedding_size="auto",
-                 batch_size="auto", seq_len="auto")
+    result = run(
+        minutes=0.05,
+        hidden_size="auto",
+        num_layers="auto",
+        embedding_size="auto",
+        batch_size="auto",
+        seq_len="auto",
+    )
     assert result.finished and 1.0 < result.seconds < 3.0 * 1.03 + 2.0 and result.steps > 1
     assert "seconds" in model_file.read(result.model).card
 

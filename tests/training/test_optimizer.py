@@ -26,8 +26,10 @@ def made(**shape):
 
 def gradients_of(model):
     random = np.random.default_rng(1)
-    return {name: random.standard_normal(array.shape).astype(np.float32)
-            for name, array in model.parameters.items()}
+    return {
+        name: random.standard_normal(array.shape).astype(np.float32)
+        for name, array in model.parameters.items()
+    }
 
 
 def test_the_maps_of_the_stack_are_muons_and_all_else_is_adamws():
@@ -53,7 +55,10 @@ def test_the_table_of_one_hot_inputs_is_no_map():
     model = made(embedding_size=None)
     kept = make_optimizer("muon", model.parameters, 0.1, gates=3).arrays()
     assert {name for name in kept if name.startswith("momentum.")} == {
-        "momentum.stack.0.weight_hh", "momentum.stack.1.weight_ih", "momentum.stack.1.weight_hh"}
+        "momentum.stack.0.weight_hh",
+        "momentum.stack.1.weight_ih",
+        "momentum.stack.1.weight_hh",
+    }
     assert "first.stack.0.weight_ih" in kept
 
 

@@ -37,6 +37,7 @@ def test_a_short_text_gets_a_small_model_however_much_time_there_is():
 def test_models_side_by_side_where_one_alone_would_read_the_text_too_often():
     def members(tokens, operations, **asked):
         return choose(TrainSettings(minutes=1, **asked), Outlook(tokens, 65, operations=operations))
+
     assert members(1_000_000, 1.4e13).members == 1
     three = members(1_000_000, 4.7e13)
     assert three.members > 1 and three.kept.hidden_size == three.members * three.model.hidden_size
@@ -72,8 +73,10 @@ def test_a_rate_that_a_person_gives_is_adams(asked):
 
 @given(st.integers(2, 10**8), st.integers(10**8, 10**16), st.sampled_from([27, 65, 257, 20_000]))
 def test_more_time_never_means_a_smaller_model_and_sizes_always_fit(tokens, operations, vocab):
-    small, large = (choose(TrainSettings(), Outlook(tokens, vocab, operations=float(operations * more)))
-                    for more in (1, 4))
+    small, large = (
+        choose(TrainSettings(), Outlook(tokens, vocab, operations=float(operations * more)))
+        for more in (1, 4)
+    )
     assert work(small.model, vocab) <= work(large.model, vocab)
     for recipe in (small, large):
         assert 1 <= recipe.batch_size <= 64 and 8 <= recipe.seq_len <= 64
@@ -90,8 +93,10 @@ def test_with_steps_the_sizes_come_from_the_text_alone(tokens, steps):
 
 
 def test_what_is_read_often_is_dropped_more():
-    found = [choose(TrainSettings(epochs=passes), Outlook(50_000, 65, epochs=passes)).model.dropout
-             for passes in (1, 6, 20, 100)]
+    found = [
+        choose(TrainSettings(epochs=passes), Outlook(50_000, 65, epochs=passes)).model.dropout
+        for passes in (1, 6, 20, 100)
+    ]
     assert not found[0].active
     assert 0 < found[1].between < found[2].between < found[3].between <= 0.35
     assert all(dropout.kind == "variational" for dropout in found[1:])
@@ -102,6 +107,7 @@ def test_n_grams_stand_beside_the_network_where_a_text_is_long_for_its_time():
 
     def chosen(tokens=works, vocab_size=98, operations=a_minute, **asked):
         return choose(TrainSettings(minutes=1, **asked), Outlook(tokens, vocab_size, operations=operations))
+
     beside = chosen().model
     assert beside.ngrams and len(beside.ngrams) * beside.ngram_rows * 98 <= 1.2e7
     assert chosen(vocab_size=256).model.ngram_rows < beside.ngram_rows
@@ -118,10 +124,24 @@ def test_small_texts_get_small_batches():
 
 
 def test_what_was_chosen_stands():
-    asked = TrainSettings(steps=5, cell="lstm", hidden_size=48, num_layers=3, embedding_size=None,
-                          batch_size=7, seq_len=11, learning_rate=0.5, schedule="constant", clip=None,
-                          average=None, weight_decay=0.0, dropout="variational:0.25", norm="layer",
-                          residual=True, seed=9)
+    asked = TrainSettings(
+        steps=5,
+        cell="lstm",
+        hidden_size=48,
+        num_layers=3,
+        embedding_size=None,
+        batch_size=7,
+        seq_len=11,
+        learning_rate=0.5,
+        schedule="constant",
+        clip=None,
+        average=None,
+        weight_decay=0.0,
+        dropout="variational:0.25",
+        norm="layer",
+        residual=True,
+        seed=9,
+    )
     recipe = choose(asked, Outlook(10_000, 65, steps=5))
     dropout = DropoutConfig.parse("variational:0.25")
     assert recipe.model == ModelConfig("lstm", 48, 3, None, False, True, "layer", dropout)

@@ -56,5 +56,6 @@ def test_config_goes_to_the_folder_and_back(tmp_path):
 
 def test_the_machine_is_plain_and_names_no_host():
     import socket
+
     told = json.dumps(machine())
     assert socket.gethostname() not in json.loads(told).values()

@@ -13,9 +13,9 @@ namespace pantoum {
 namespace PANTOUM_ISA {
 
 constexpr int kLanes = 16;
-constexpr int kPanelVectors = 2;     // a panel of packed weights is 32 columns wide
-constexpr int kTileRows = 10;        // 8 and 10 rows reach 99 % of the peak; gcc has no addresses for 12 to 14
-constexpr int kRegisters = 32;       // in sixteens of floats
+constexpr int kPanelVectors = 2;  // a panel of packed weights is 32 columns wide
+constexpr int kTileRows = 10;     // 8 and 10 rows reach 99 % of the peak; gcc has no addresses for 12 to 14
+constexpr int kRegisters = 32;    // in sixteens of floats
 
 struct F16 {
   __m512 v;

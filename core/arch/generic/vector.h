@@ -24,8 +24,8 @@ struct M16 {
 };
 
 // A value of type T whose lane i is `expression`.
-#define PANTOUM_LANES(T, expression)                        \
-  T result;                                                 \
+#define PANTOUM_LANES(T, expression)                         \
+  T result;                                                  \
   for (int i = 0; i < kLanes; ++i) result.v[i] = expression; \
   return result
 

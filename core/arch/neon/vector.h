@@ -23,12 +23,12 @@ struct M16 {
   uint32x4_t v[4];
 };
 
-#define PANTOUM_EACH(expression)                                            \
-  {                                                                         \
-    {                                                                       \
-      [&](int i) { return expression; }(0), [&](int i) { return expression; }(1), \
+#define PANTOUM_EACH(expression)                                                     \
+  {                                                                                  \
+    {                                                                                \
+      [&](int i) { return expression; }(0), [&](int i) { return expression; }(1),    \
           [&](int i) { return expression; }(2), [&](int i) { return expression; }(3) \
-    }                                                                       \
+    }                                                                                \
   }
 
 inline F16 load(const float* p) { return PANTOUM_EACH(vld1q_f32(p + 4 * i)); }

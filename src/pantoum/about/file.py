@@ -131,8 +131,13 @@ def _ngrams(shape: ModelConfig, parameters: Mapping[str, Any]) -> list[tuple[str
     if TABLE not in parameters:
         return []
     orders = ", ".join(map(str, shape.ngrams))
-    return [("n-grams", f"of {orders} tokens, {shape.ngram_rows:,} rows each: "
-             f"{parameters[TABLE].size:,} of the parameters")]
+    return [
+        (
+            "n-grams",
+            f"of {orders} tokens, {shape.ngram_rows:,} rows each: "
+            f"{parameters[TABLE].size:,} of the parameters",
+        )
+    ]
 
 
 def _kind(tokenizer: Mapping[str, Any]) -> str:

@@ -71,8 +71,12 @@ class Machine:
             ("threads", self.threads or f"not set: as many as cores ({self.cores})"),
             ("BLAS", self.blas or "unknown"),
             ("arithmetic", self.isa + (", native core" if self.native_core else "")),
-            ("product", ", ".join(f"{rate:,.0f} GFLOP/s in {precision}"
-                                  for precision, rate in self.product_gflops.items())),
+            (
+                "product",
+                ", ".join(
+                    f"{rate:,.0f} GFLOP/s in {precision}" for precision, rate in self.product_gflops.items()
+                ),
+            ),
             *(("training", str(rate)) for rate in self.training),
             ("writing", f"{self.writing_tokens_per_second:,.0f} tokens/s (3 x 512 GRU, one text)"),
         ]

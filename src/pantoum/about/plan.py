@@ -41,8 +41,12 @@ class Plan:
     def to_dict(self) -> dict[str, Any]:
         """The answer of ``train --plan --json``."""
         plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return {**plain, "chosen": dict(self.chosen), "reasons": list(self.reasons),
-                "expected": None if self.expected is None else self.expected.to_dict()}
+        return {
+            **plain,
+            "chosen": dict(self.chosen),
+            "reasons": list(self.reasons),
+            "expected": None if self.expected is None else self.expected.to_dict(),
+        }
 
     def __str__(self) -> str:
         rows = [
@@ -67,8 +71,11 @@ def make_plan(settings: TrainSettings, texts: Sequence[str]) -> Plan:
         recipe, tokens_per_second = choose_recipe(settings, prepared, budget, clock, source)
         vocab_size = prepared.tokenizer.vocab_size
         member = LanguageModel.from_config(recipe.model, vocab_size, seed=None)
-        tokens = {"minutes": 60.0 * USABLE * tokens_per_second, "steps": recipe.batch_size * recipe.seq_len,
-                  "epochs": prepared.train.count}[budget.kind] * budget.amount
+        tokens = {
+            "minutes": 60.0 * USABLE * tokens_per_second,
+            "steps": recipe.batch_size * recipe.seq_len,
+            "epochs": prepared.train.count,
+        }[budget.kind] * budget.amount
         return Plan(
             budget=str(budget),
             kind=prepared.tokenizer.kind,

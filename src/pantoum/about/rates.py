@@ -69,8 +69,10 @@ class TrainingRate:
         return asdict(self)
 
     def __str__(self) -> str:
-        return (f"{self.tokens_per_second:,.0f} tokens/s, {self.gflops:,.0f} GFLOP/s, {self.share:.0%} of "
-                f"the product's rate ({self.shape}, {self.precision})")
+        return (
+            f"{self.tokens_per_second:,.0f} tokens/s, {self.gflops:,.0f} GFLOP/s, {self.share:.0%} of "
+            f"the product's rate ({self.shape}, {self.precision})"
+        )
 
 
 def product_rates(seconds: float) -> dict[str, float]:
@@ -98,8 +100,9 @@ def training_rate(shape: Shape, precision: str, product: float, seconds: float) 
     state = model.initial_state(B)
 
     def step() -> None:
-        result = model.gradients(tokens_BT[:, :-1], tokens_BT[:, 1:], state, workspace=workspace,
-                                 precision=precision)
+        result = model.gradients(
+            tokens_BT[:, :-1], tokens_BT[:, 1:], state, workspace=workspace, precision=precision
+        )
         norm = backend.global_norm(result.gradients.values())
         optimizer.step(result.gradients, RATE, min(1.0, CLIP / norm))
 

@@ -76,8 +76,13 @@ def check_ngrams(orders: tuple[int, ...], rows: Any) -> None:
     """Refuse orders of n-grams, or sizes of their tables, that there cannot be."""
     for order in orders:
         whole(order, "ngrams", least=2, most=16)
-    require(list(orders) == sorted(set(orders)), "ngrams", list(orders), "must be different orders, the "
-            "lowest first", "give for example --ngrams 2,3,4")
+    require(
+        list(orders) == sorted(set(orders)),
+        "ngrams",
+        list(orders),
+        "must be different orders, the lowest first",
+        "give for example --ngrams 2,3,4",
+    )
     whole(rows, "ngram_rows", least=16, most=1 << 24)
     require(rows & (rows - 1) == 0, "ngram_rows", rows, "must be a power of two", "give 16384 or 65536")
 
@@ -85,9 +90,14 @@ def check_ngrams(orders: tuple[int, ...], rows: Any) -> None:
 def check_table(orders: tuple[int, ...], rows: int, vocab_size: int) -> None:
     """Refuse a table that no text would fill and few machines hold: each row has a number for each symbol."""
     numbers = len(orders) * rows * vocab_size
-    require(numbers <= MOST_IN_TABLE, "ngrams", list(orders),
-            f"must make a table of at most {MOST_IN_TABLE:,} numbers (1 GiB), but {len(orders)} x {rows:,} "
-            f"rows of {vocab_size:,} symbols are {numbers:,}", "give fewer --ngram-rows, or --ngrams none")
+    require(
+        numbers <= MOST_IN_TABLE,
+        "ngrams",
+        list(orders),
+        f"must make a table of at most {MOST_IN_TABLE:,} numbers (1 GiB), but {len(orders)} x {rows:,} "
+        f"rows of {vocab_size:,} symbols are {numbers:,}",
+        "give fewer --ngram-rows, or --ngrams none",
+    )
 
 
 def parse_orders(given: Any) -> tuple[int, ...]:
@@ -97,8 +107,12 @@ def parse_orders(given: Any) -> tuple[int, ...]:
         try:
             orders = tuple(int(part) for part in given.split(","))
         except ValueError:
-            raise SettingError("ngrams", given, "must be whole numbers with commas between them",
-                               "give for example --ngrams 2,3,4") from None
+            raise SettingError(
+                "ngrams",
+                given,
+                "must be whole numbers with commas between them",
+                "give for example --ngrams 2,3,4",
+            ) from None
     orders = tuple(orders) if isinstance(orders, (tuple, list)) else (orders,)
     check_ngrams(orders, 16)
     return orders
@@ -137,15 +151,23 @@ class ModelConfig:
             whole(self.embedding_size, "embedding_size", most=65_536)
         if self.norm is not None:
             one_of(self.norm, "norm", NORMS)
-        require(not self.tied or self.embedding_size is not None, "tied", self.tied,
-                "needs an embedding", "give embedding_size a number")
+        require(
+            not self.tied or self.embedding_size is not None,
+            "tied",
+            self.tied,
+            "needs an embedding",
+            "give embedding_size a number",
+        )
         object.__setattr__(self, "ngrams", parse_orders(self.ngrams))
         check_ngrams(self.ngrams, self.ngram_rows)
 
     def spec(self) -> dict[str, Any]:
         """A plain dict, as written into files; ``from_spec`` reads it back."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self)
-                 if f.name not in ("dropout", "ngrams", "ngram_rows")}
+        plain = {
+            f.name: getattr(self, f.name)
+            for f in fields(self)
+            if f.name not in ("dropout", "ngrams", "ngram_rows")
+        }
         ngrams = {"ngrams": list(self.ngrams), "ngram_rows": self.ngram_rows} if self.ngrams else {}
         return {**plain, "dropout": self.dropout.spell(), **ngrams}
 

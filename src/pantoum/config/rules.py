@@ -17,8 +17,15 @@ AUTO = "auto"
 Auto = Literal["auto"]
 
 
-def option(default: Any, help: str, *, group: str = "", choices: tuple[str, ...] = (),
-           metavar: str = "", off: bool = False) -> Any:
+def option(
+    default: Any,
+    help: str,
+    *,
+    group: str = "",
+    choices: tuple[str, ...] = (),
+    metavar: str = "",
+    off: bool = False,
+) -> Any:
     """A dataclass field with the text of its flag. ``off``: the flag also takes ``none``."""
     meta = {"help": help, "group": group, "choices": choices, "metavar": metavar, "off": off}
     return field(default=default, metadata=meta)
@@ -38,18 +45,32 @@ def whole(value: object, argument: str, *, least: int = 1, most: int | None = No
     require(fits, argument, value, f"must be a whole number, {bounds}", f"give {argument} such a number")
 
 
-def number(value: object, argument: str, *, above: float | None = None, least: float | None = None,
-           most: float | None = None, below: float | None = None) -> None:
+def number(
+    value: object,
+    argument: str,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    most: float | None = None,
+    below: float | None = None,
+) -> None:
     """Require a finite number within bounds."""
-    words = [f"above {above:g}" if above is not None else "",
-             f"at least {least:g}" if least is not None else "",
-             f"at most {most:g}" if most is not None else "", f"below {below:g}" if below is not None else ""]
+    words = [
+        f"above {above:g}" if above is not None else "",
+        f"at least {least:g}" if least is not None else "",
+        f"at most {most:g}" if most is not None else "",
+        f"below {below:g}" if below is not None else "",
+    ]
     rule = "must be a number " + " and ".join(w for w in words if w)
     fits = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
     if fits:
         x = float(value)  # type: ignore[arg-type]
-        fits = ((above is None or x > above) and (least is None or x >= least)
-                and (most is None or x <= most) and (below is None or x < below))
+        fits = (
+            (above is None or x > above)
+            and (least is None or x >= least)
+            and (most is None or x <= most)
+            and (below is None or x < below)
+        )
     require(fits, argument, value, rule, f"give {argument} such a number")
 
 

@@ -43,18 +43,26 @@ class ScoreConfig:
 
     by: str = option("line", "what is scored", choices=UNITS)
     """The unit: each token, word or line."""
-    streams: int = option(1, "for speed, read a long text in N segments side by side, each warmed by the 256 "
-                             "tokens before it; answers come a block at a time", metavar="N")
+    streams: int = option(
+        1,
+        "for speed, read a long text in N segments side by side, each warmed by the 256 "
+        "tokens before it; answers come a block at a time",
+        metavar="N",
+    )
     """Segments that are read side by side; 1 reads each token after all before it, and answers at once."""
     documents: bool = option(False, "each line is a text of its own: the state is zeroed before it")
     """Whether the state is zeroed before each line. A model trained on documents does so before each of
     them."""
     alert: str | float | None = option(
-        None, "mark what is beyond a threshold: nats of its most surprising token, or learned so that P%% of "
-              "the held-out text is beyond it", metavar="NATS|auto:P%")
+        None,
+        "mark what is beyond a threshold: nats of its most surprising token, or learned so that P%% of "
+        "the held-out text is beyond it",
+        metavar="NATS|auto:P%",
+    )
     """The threshold of an alert (``Alert``)."""
-    alert_text: str | None = option(None, "learn auto:P%% from this ordinary text, not from the held-out one",
-                                    metavar="FILE")
+    alert_text: str | None = option(
+        None, "learn auto:P%% from this ordinary text, not from the held-out one", metavar="FILE"
+    )
     """An ordinary text from which ``auto:P%`` is learned; ``None``: the run's held-out text."""
     adapt: bool = option(False, "a copy of the model learns from each stretch of the text after scoring it")
     """Whether a copy of the model follows the text as it reads."""
@@ -65,7 +73,17 @@ class ScoreConfig:
         one_of(self.by, "by", UNITS)
         whole(self.streams, "streams", most=100_000)
         learned = self.alert is not None and Alert.parse(self.alert).share is not None
-        require(self.alert_text is None or learned, "alert_text", self.alert_text,
-                "is what auto:P% is learned from", "give alert auto:P%, or leave alert_text out")
-        require(not self.adapt or self.streams == 1, "streams", self.streams,
-                "must be 1 with adapt, which reads a text in order", "leave one of the two out")
+        require(
+            self.alert_text is None or learned,
+            "alert_text",
+            self.alert_text,
+            "is what auto:P% is learned from",
+            "give alert auto:P%, or leave alert_text out",
+        )
+        require(
+            not self.adapt or self.streams == 1,
+            "streams",
+            self.streams,
+            "must be 1 with adapt, which reads a text in order",
+            "leave one of the two out",
+        )

@@ -22,27 +22,32 @@ TOKENS_RULE = "must be bytes, characters, words, words:whitespace or bpe:N"
 class TrainSettings:
     """What a person asks of a training run; all of it may be left out."""
 
-    minutes: float | None = option(None, "minutes by the clock, all included (default 5)", group="budget",
-                                   metavar="M")
+    minutes: float | None = option(
+        None, "minutes by the clock, all included (default 5)", group="budget", metavar="M"
+    )
     """Budget in minutes by the clock, everything included; 5 where no budget is given."""
-    steps: int | None = option(None, "optimiser steps; reads no clock, repeatable to the bit", group="budget",
-                               metavar="N")
+    steps: int | None = option(
+        None, "optimiser steps; reads no clock, repeatable to the bit", group="budget", metavar="N"
+    )
     """Budget in optimiser steps."""
     epochs: float | None = option(None, "passes over the training text", group="budget", metavar="E")
     """Budget in passes over the training text."""
-    stop_after: int | None = option(None, "checkpoint and end after step N, schedule unchanged",
-                                    group="budget", metavar="N")
+    stop_after: int | None = option(
+        None, "checkpoint and end after step N, schedule unchanged", group="budget", metavar="N"
+    )
     """Checkpoint and end there as SIGTERM would; the schedule is unchanged."""
 
     valid: str | None = option(None, "held-out text file", group="text", metavar="FILE")
     """A held-out text; without it the last part of the text is held out."""
     valid_fraction: float = option(0.1, "share of the text held out (0: none)", group="text", metavar="F")
     """Share of the text that is held out, at most 200,000 tokens; 0: none."""
-    tokens: str = option(AUTO, "bytes, characters, words, words:whitespace or bpe:N", group="text",
-                         metavar="KIND")
+    tokens: str = option(
+        AUTO, "bytes, characters, words, words:whitespace or bpe:N", group="text", metavar="KIND"
+    )
     """The tokenizer."""
-    vocab_size: int | Auto = option(AUTO, "most tokens of the words tokenizer (20,000)", group="text",
-                                    metavar="V")
+    vocab_size: int | Auto = option(
+        AUTO, "most tokens of the words tokenizer (20,000)", group="text", metavar="V"
+    )
     """Most tokens of a learned vocabulary."""
     documents: str | None = option(None, "what one document is", group="text", choices=DOCUMENTS)
     """Whether the text is many documents, and what parts them."""
@@ -53,28 +58,37 @@ class TrainSettings:
     """Units in each layer."""
     num_layers: int | Auto = option(AUTO, "layers in the stack", group="model", metavar="L")
     """Layers in the stack."""
-    embedding_size: int | Auto | None = option(AUTO, "size of input vectors; none: one-hot", group="model",
-                                               metavar="E", off=True)
+    embedding_size: int | Auto | None = option(
+        AUTO, "size of input vectors; none: one-hot", group="model", metavar="E", off=True
+    )
     """Size of the learned input vectors; none: one-hot."""
     tied: bool = option(False, "the head uses the embedding's weights", group="model")
     """Whether the head uses the embedding's weights."""
     residual: bool = option(False, "add each layer's input to its output", group="model")
     """Whether each layer's input is added to its output."""
-    norm: str | Auto | None = option(AUTO, "normalise each layer's output: layer", group="model",
-                                     metavar="KIND", off=True)
+    norm: str | Auto | None = option(
+        AUTO, "normalise each layer's output: layer", group="model", metavar="KIND", off=True
+    )
     """Normalisation of each layer's output."""
-    dropout: str | float = option(AUTO, "rate, or variational:RATE, or inputs=R,between=R,outputs=R",
-                                  group="model", metavar="SPEC")
+    dropout: str | float = option(
+        AUTO, "rate, or variational:RATE, or inputs=R,between=R,outputs=R", group="model", metavar="SPEC"
+    )
     """What is dropped in training."""
     ngrams: str | tuple[int, ...] | None = option(
-        AUTO, "add logits of n-grams of these orders, say 2,3,4; none: off", group="model", metavar="N,N",
-        off=True)
+        AUTO,
+        "add logits of n-grams of these orders, say 2,3,4; none: off",
+        group="model",
+        metavar="N,N",
+        off=True,
+    )
     """Orders of the n-grams whose own logits are added, as text or numbers, kept as numbers; none: off."""
-    ngram_rows: int | Auto = option(AUTO, "rows of the table of each order, a power of two", group="model",
-                                    metavar="R")
+    ngram_rows: int | Auto = option(
+        AUTO, "rows of the table of each order, a power of two", group="model", metavar="R"
+    )
     """Rows of the table of each order of n-grams, a power of two."""
-    members: int | Auto = option(AUTO, "models trained side by side and kept as one, their mean",
-                                 group="model", metavar="K")
+    members: int | Auto = option(
+        AUTO, "models trained side by side and kept as one, their mean", group="model", metavar="K"
+    )
     """Models trained side by side and kept as one, their mean; 1 where no clock counts."""
 
     batch_size: int | Auto = option(AUTO, "parallel streams", group="training", metavar="B")
@@ -85,16 +99,19 @@ class TrainSettings:
     """The optimiser."""
     learning_rate: float | Auto = option(AUTO, "highest learning rate", group="training", metavar="X")
     """The highest learning rate of the schedule."""
-    schedule: str = option(AUTO, "shape of the learning rate over the budget", group="training",
-                           choices=SCHEDULES)
+    schedule: str = option(
+        AUTO, "shape of the learning rate over the budget", group="training", choices=SCHEDULES
+    )
     """Shape of the learning rate over the budget."""
     weight_decay: float | Auto = option(AUTO, "decoupled weight decay", group="training", metavar="X")
     """Decoupled weight decay (Loshchilov and Hutter 2019)."""
-    clip: float | Auto | None = option(AUTO, "largest norm of the gradient", group="training", metavar="X",
-                                       off=True)
+    clip: float | Auto | None = option(
+        AUTO, "largest norm of the gradient", group="training", metavar="X", off=True
+    )
     """Largest norm of the gradient of all parameters together."""
-    average: float | Auto | None = option(AUTO, "decay a step of the averaged weights", group="training",
-                                          metavar="X", off=True)
+    average: float | Auto | None = option(
+        AUTO, "decay a step of the averaged weights", group="training", metavar="X", off=True
+    )
     """Decay a step of the exponential moving average of the weights."""
     precision: str = option(AUTO, "of the operands of products", group="training", choices=PRECISIONS)
     """Precision of the operands of matrix products."""
@@ -109,8 +126,9 @@ class TrainSettings:
     """Steps between checkpoints."""
     resume: bool = option(False, "go on with an interrupted or finished run", group="run")
     """Go on with the run in the run folder."""
-    from_: str | None = option(None, "start from a model's weights and tokenizer", group="run",
-                               metavar="MODEL")
+    from_: str | None = option(
+        None, "start from a model's weights and tokenizer", group="run", metavar="MODEL"
+    )
     """Start from this model's weights and tokenizer (fine-tuning)."""
 
     def __post_init__(self) -> None:
@@ -121,8 +139,13 @@ class TrainSettings:
 
     def _check_budget(self) -> None:
         given = [name for name in ("minutes", "steps", "epochs") if getattr(self, name) is not None]
-        require(len(given) <= 1, "budget", " and ".join(given), "must be one of minutes, steps, epochs",
-                "give one of them")
+        require(
+            len(given) <= 1,
+            "budget",
+            " and ".join(given),
+            "must be one of minutes, steps, epochs",
+            "give one of them",
+        )
         if self.minutes is not None:
             number(self.minutes, "minutes", above=0.0, most=100_000.0)
         if self.epochs is not None:
@@ -133,8 +156,14 @@ class TrainSettings:
 
     def _check_text(self) -> None:
         number(self.valid_fraction, "valid_fraction", least=0.0, below=1.0)
-        require(re.fullmatch(r"auto|bytes|characters|words|words:whitespace|bpe:[0-9]{1,7}", self.tokens)
-                is not None, "tokens", self.tokens, TOKENS_RULE, "choose one of them")
+        require(
+            re.fullmatch(r"auto|bytes|characters|words|words:whitespace|bpe:[0-9]{1,7}", self.tokens)
+            is not None,
+            "tokens",
+            self.tokens,
+            TOKENS_RULE,
+            "choose one of them",
+        )
         if self.vocab_size != AUTO:
             whole(self.vocab_size, "vocab_size", least=2)
         if self.documents is not None:
@@ -156,12 +185,22 @@ class TrainSettings:
             object.__setattr__(self, "ngrams", parse_orders(self.ngrams) or None)
         if self.ngram_rows != AUTO:
             check_ngrams((), self.ngram_rows)
-            require(self.ngrams is not None, "ngram_rows", self.ngram_rows, "needs n-grams",
-                    "give --ngrams as well, or leave it out")
+            require(
+                self.ngrams is not None,
+                "ngram_rows",
+                self.ngram_rows,
+                "needs n-grams",
+                "give --ngrams as well, or leave it out",
+            )
         if self.members != AUTO:
             whole(self.members, "members", most=64)
-        require(not (self.tied and self.embedding_size is None), "tied", True, "needs an embedding",
-                "give embedding_size a number")
+        require(
+            not (self.tied and self.embedding_size is None),
+            "tied",
+            True,
+            "needs an embedding",
+            "give embedding_size a number",
+        )
 
     def _check_training(self) -> None:
         for name in ("batch_size", "seq_len"):

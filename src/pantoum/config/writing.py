@@ -17,27 +17,36 @@ class SamplingConfig:
     """Divides the logits before the draw; 0 means greedy."""
     top_k: int | None = option(None, "draw from the K most probable tokens", metavar="K", off=True)
     """Draw among the K most probable tokens only."""
-    top_p: float | None = option(None, "draw from the smallest set that holds this probability",
-                                 metavar="P", off=True)
+    top_p: float | None = option(
+        None, "draw from the smallest set that holds this probability", metavar="P", off=True
+    )
     """Draw among the smallest set of tokens whose probability reaches P (nucleus sampling)."""
-    min_p: float | None = option(None, "drop tokens below P times the most probable one's probability",
-                                 metavar="P", off=True)
+    min_p: float | None = option(
+        None, "drop tokens below P times the most probable one's probability", metavar="P", off=True
+    )
     """Drop tokens less probable than P times the most probable one."""
     repetition_penalty: float | None = option(
-        None, "divides positive logits of recent tokens, multiplies negative ones", metavar="X", off=True)
+        None, "divides positive logits of recent tokens, multiplies negative ones", metavar="X", off=True
+    )
     """Penalty on the logits of the last 64 tokens (Keskar et al. 2019)."""
     greedy: bool = option(False, "always take the most probable token")
     """Always take the most probable token."""
-    stop: tuple[str, ...] = option((), "end before this text, which is not printed; may be repeated",
-                                   metavar="S")
+    stop: tuple[str, ...] = option(
+        (), "end before this text, which is not printed; may be repeated", metavar="S"
+    )
     """Texts before which the writing ends, also across tokens; a single text may be given as it is."""
 
     def __post_init__(self) -> None:
         if isinstance(self.stop, str):
             object.__setattr__(self, "stop", (self.stop,))
         for text in self.stop:
-            require(isinstance(text, str) and text != "", "stop", text, "must be a text that is not empty",
-                    "leave it out, or give it characters")
+            require(
+                isinstance(text, str) and text != "",
+                "stop",
+                text,
+                "must be a text that is not empty",
+                "leave it out, or give it characters",
+            )
         number(self.temperature, "temperature", least=0.0, most=100.0)
         if self.top_k is not None:
             whole(self.top_k, "top_k")

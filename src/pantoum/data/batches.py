@@ -48,8 +48,15 @@ class StatefulBatches(Iterator[Batch]):
     ``batch_size``, then ``seq_len``, with a warning.
     """
 
-    def __init__(self, tokens: npt.ArrayLike | Sequence[int], batch_size: int, seq_len: int,
-                 cursor: Mapping[str, Any] | None = None, *, eos: int | None = None) -> None:
+    def __init__(
+        self,
+        tokens: npt.ArrayLike | Sequence[int],
+        batch_size: int,
+        seq_len: int,
+        cursor: Mapping[str, Any] | None = None,
+        *,
+        eos: int | None = None,
+    ) -> None:
         tokens_N = _as_tokens(tokens)
         self.batch_size, self.seq_len = _sizes_that_fit(len(tokens_N), batch_size, seq_len)
         """The sizes in use."""
@@ -66,8 +73,13 @@ class StatefulBatches(Iterator[Batch]):
     @property
     def cursor(self) -> dict[str, int]:
         """Where the next batch stands, and on what it was counted; plain, for a checkpoint."""
-        return {"epoch": self._epoch, "batch": self._batch, "batch_size": self.batch_size,
-                "seq_len": self.seq_len, "tokens": self._num_tokens}
+        return {
+            "epoch": self._epoch,
+            "batch": self._batch,
+            "batch_size": self.batch_size,
+            "seq_len": self.seq_len,
+            "tokens": self._num_tokens,
+        }
 
     def __iter__(self) -> StatefulBatches:
         return self
@@ -98,8 +110,9 @@ class StatefulBatches(Iterator[Batch]):
         here = {"batch_size": self.batch_size, "seq_len": self.seq_len, "tokens": self._num_tokens}
         for key, value in here.items():
             if cursor[key] != value:
-                raise SettingError("cursor", dict(cursor), f"has another {key} than these batches, {value}",
-                                   advice)
+                raise SettingError(
+                    "cursor", dict(cursor), f"has another {key} than these batches, {value}", advice
+                )
         if cursor["epoch"] < 0 or not 0 <= cursor["batch"] < self.steps_per_epoch:
             raise SettingError("cursor", dict(cursor), "stands outside of the text", advice)
         return cursor["epoch"], cursor["batch"]
@@ -118,12 +131,18 @@ def _as_tokens(tokens: npt.ArrayLike | Sequence[int]) -> npt.NDArray[Any]:
     """A plain one-dimensional array of whole numbers: a view wherever ``tokens`` is an array already."""
     tokens_N = np.asarray(tokens)
     if tokens_N.ndim == 1 and len(tokens_N) < 2:
-        raise TextError(f"the text has {len(tokens_N)} tokens: at least 2 are needed, one to read and one to "
-                        "predict; give a longer text")
+        raise TextError(
+            f"the text has {len(tokens_N)} tokens: at least 2 are needed, one to read and one to "
+            "predict; give a longer text"
+        )
     if tokens_N.ndim != 1 or tokens_N.dtype.kind not in "iu":
         found = f"{tokens_N.dtype} of shape {tokens_N.shape}"
-        raise SettingError("tokens", found, "must be a one-dimensional array of whole numbers",
-                           "encode the text with a tokenizer")
+        raise SettingError(
+            "tokens",
+            found,
+            "must be a one-dimensional array of whole numbers",
+            "encode the text with a tokenizer",
+        )
     return tokens_N
 
 
@@ -135,6 +154,9 @@ def _sizes_that_fit(num_tokens: int, batch_size: int, seq_len: int) -> tuple[int
     fitting_T = min(int(seq_len), num_tokens - 1)
     fitting_B = min(int(batch_size), (num_tokens - 1) // fitting_T)
     if (fitting_B, fitting_T) != (batch_size, seq_len):
-        warnings.warn(f"the text has {num_tokens} tokens, too few for batch_size {batch_size} x seq_len "
-                      f"{seq_len}: using batch_size {fitting_B} x seq_len {fitting_T}", stacklevel=3)
+        warnings.warn(
+            f"the text has {num_tokens} tokens, too few for batch_size {batch_size} x seq_len "
+            f"{seq_len}: using batch_size {fitting_B} x seq_len {fitting_T}",
+            stacklevel=3,
+        )
     return fitting_B, fitting_T

@@ -42,5 +42,8 @@ def sizes_of(blocks: Iterable[bytes], largest: int = LARGEST) -> CompressedSizes
     filters = [{"id": lzma.FILTER_LZMA2, "preset": 9, "dict_size": dictionary}]
     xz = lzma.LZMACompressor(filters=filters)
     bz = bz2.BZ2Compressor(9)
-    return CompressedSizes(size, sum(len(xz.compress(block)) for block in kept) + len(xz.flush()),
-                           sum(len(bz.compress(block)) for block in kept) + len(bz.flush()))
+    return CompressedSizes(
+        size,
+        sum(len(xz.compress(block)) for block in kept) + len(xz.flush()),
+        sum(len(bz.compress(block)) for block in kept) + len(bz.flush()),
+    )

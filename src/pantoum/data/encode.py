@@ -43,8 +43,13 @@ class EncodedText:
     notes: list[str]
 
 
-def encode_texts(texts: Sequence[str | os.PathLike[str]], tokenizer: Tokenizer, *, compress: bool = False,
-                 report: Progress | None = None) -> EncodedText:
+def encode_texts(
+    texts: Sequence[str | os.PathLike[str]],
+    tokenizer: Tokenizer,
+    *,
+    compress: bool = False,
+    report: Progress | None = None,
+) -> EncodedText:
     """Read files, folders and ``-`` as one text, as ``prepare`` does, with nothing held out."""
     with tempfile.TemporaryDirectory(prefix="pantoum-") as name, found(texts, keep_in=Path(name)) as sources:
         reader = TextReader(sources.texts, tokenizer.encoding, tokenizer.documents, report)

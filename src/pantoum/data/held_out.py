@@ -168,8 +168,9 @@ class Documents:
 
     def _hold(self, text: str) -> None:
         if len(text) > self._room and self._room:
-            self.notes.append(f"document {self._index} is cut at {MOST_TOKENS:,} held-out characters; its "
-                              "rest is not used")
+            self.notes.append(
+                f"document {self._index} is cut at {MOST_TOKENS:,} held-out characters; its rest is not used"
+            )
         self._parts.append(text[: self._room])
         self._room -= len(text[: self._room])
 

@@ -43,16 +43,30 @@ def text_fingerprint(facts: Mapping[str, Any], part: str) -> bytes:
     split. Their names and times do not count."""
     apart = part == "valid" and facts["valid_text"] is not None
     texts = [facts["valid_text"]] if apart else facts["texts"]
-    decides = {"part": part, "texts": [text["sha256"] for text in texts],
-               "split": [facts["kind"], facts["documents"], facts["valid_fraction"]]}
+    decides = {
+        "part": part,
+        "texts": [text["sha256"] for text in texts],
+        "split": [facts["kind"], facts["documents"], facts["valid_fraction"]],
+    }
     return hashlib.sha256(plain_json.encode(decides)).digest()
 
 
-def write(folder: Path, tokenizer: Tokenizer, facts: Mapping[str, Any], request: Mapping[str, Any],
-          notes: Sequence[str]) -> None:
+def write(
+    folder: Path,
+    tokenizer: Tokenizer,
+    facts: Mapping[str, Any],
+    request: Mapping[str, Any],
+    notes: Sequence[str],
+) -> None:
     """Write the folder's ``prepared.json``."""
-    content = {"facts": dict(facts), "format": FORMAT, "notes": list(notes), "request": dict(request),
-               "tokenizer": tokenizer.spec(), "version": VERSION}
+    content = {
+        "facts": dict(facts),
+        "format": FORMAT,
+        "notes": list(notes),
+        "request": dict(request),
+        "tokenizer": tokenizer.spec(),
+        "version": VERSION,
+    }
     durable.write_file(folder / NAME, plain_json.encode(content) + b"\n")
 
 
@@ -60,8 +74,9 @@ def read(folder: Path) -> dict[str, Any]:
     """The content of a folder's ``prepared.json``."""
     path = folder / NAME
     if not path.exists():
-        raise ShardError(f"{str(folder)!r} holds no prepared text; make it with: "
-                         f"pantoum prepare TEXT --out {folder}")
+        raise ShardError(
+            f"{str(folder)!r} holds no prepared text; make it with: pantoum prepare TEXT --out {folder}"
+        )
     data = bounded.read_small(path, LARGEST, ShardError)
     try:
         content = plain_json.decode(data)
@@ -70,8 +85,10 @@ def read(folder: Path) -> dict[str, Any]:
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise ShardError(f"{str(path)!r} was not made by pantoum prepare; name another folder")
     if content.get("version") != VERSION:
-        raise ShardError(f"{str(path)!r} has version {content.get('version')!r}, known here is {VERSION}; "
-                         "use a newer pantoum, or prepare the text again")
+        raise ShardError(
+            f"{str(path)!r} has version {content.get('version')!r}, known here is {VERSION}; "
+            "use a newer pantoum, or prepare the text again"
+        )
     if set(content) != KEYS or not _is_whole(content):
         raise ShardError(f"{str(path)!r} is damaged: parts of it are missing; prepare the text again")
     return content
@@ -110,11 +127,12 @@ def _is_whole(content: Mapping[str, Any]) -> bool:
         return False
     texts = texts + ([] if facts["valid_text"] is None else [facts["valid_text"]])
     parts = [facts.get("train")] + ([] if facts["valid"] is None else [facts["valid"]])
-    return (isinstance(content["notes"], list)
-            and all(_has(text, name=str, size=int, mtime_ns=int, sha256=str) for text in texts)
-            and all(_has(part, tokens=int, characters=int, bytes=int, unknown=int) for part in parts))
+    return (
+        isinstance(content["notes"], list)
+        and all(_has(text, name=str, size=int, mtime_ns=int, sha256=str) for text in texts)
+        and all(_has(part, tokens=int, characters=int, bytes=int, unknown=int) for part in parts)
+    )
 
 
 def _has(value: Any, **kinds: type) -> bool:
     return isinstance(value, dict) and all(type(value.get(key)) is kind for key, kind in kinds.items())
-

@@ -47,10 +47,18 @@ class Prepared:
     """What a person should know about it."""
 
 
-def prepare(texts: Sequence[str | os.PathLike[str]], *, tokens: str = AUTO, vocab_size: int | str = AUTO,
-            documents: str | None = None, valid: str | os.PathLike[str] | None = None,
-            valid_fraction: float = 0.1, out: str | os.PathLike[str], tokenizer: Tokenizer | None = None,
-            report: Progress | None = None) -> Prepared:
+def prepare(
+    texts: Sequence[str | os.PathLike[str]],
+    *,
+    tokens: str = AUTO,
+    vocab_size: int | str = AUTO,
+    documents: str | None = None,
+    valid: str | os.PathLike[str] | None = None,
+    valid_fraction: float = 0.1,
+    out: str | os.PathLike[str],
+    tokenizer: Tokenizer | None = None,
+    report: Progress | None = None,
+) -> Prepared:
     """Tokenise ``texts`` (files, folders, ``-``) into the folder ``out``.
 
     ``tokenizer``: use this one and learn none; ``tokens`` and ``vocab_size`` are then its own. ``report`` is
@@ -70,9 +78,14 @@ def prepare(texts: Sequence[str | os.PathLike[str]], *, tokens: str = AUTO, voca
     return _opened(folder)[0]
 
 
-def open_prepared(folder: str | os.PathLike[str], texts: Sequence[str | os.PathLike[str]] | None = None, *,
-                  valid: str | os.PathLike[str] | None = None, strict: bool = False,
-                  report: Progress | None = None) -> Prepared:
+def open_prepared(
+    folder: str | os.PathLike[str],
+    texts: Sequence[str | os.PathLike[str]] | None = None,
+    *,
+    valid: str | os.PathLike[str] | None = None,
+    strict: bool = False,
+    report: Progress | None = None,
+) -> Prepared:
     """Open a folder that ``prepare`` made.
 
     With ``texts`` it must be theirs: where one differs it is made again from them, as it was asked for then,
@@ -83,36 +96,63 @@ def open_prepared(folder: str | os.PathLike[str], texts: Sequence[str | os.PathL
     if not differ:
         return prepared
     if strict:
-        raise TextError(f"{str(folder)!r} was prepared from another text: {'; '.join(differ)}; give the text "
-                        "it was made from, or another folder")
+        raise TextError(
+            f"{str(folder)!r} was prepared from another text: {'; '.join(differ)}; give the text "
+            "it was made from, or another folder"
+        )
     given = prepared.tokenizer if request["tokenizer"] else None
-    again = prepare(texts or (), tokens=AUTO if given else request["tokens"],
-                    vocab_size=request["vocab_size"] or AUTO, documents=request["documents"], valid=valid,
-                    valid_fraction=request["valid_fraction"], out=folder, tokenizer=given, report=report)
+    again = prepare(
+        texts or (),
+        tokens=AUTO if given else request["tokens"],
+        vocab_size=request["vocab_size"] or AUTO,
+        documents=request["documents"],
+        valid=valid,
+        valid_fraction=request["valid_fraction"],
+        out=folder,
+        tokenizer=given,
+        report=report,
+    )
     again.notes.append(f"prepared again: {'; '.join(differ)}")
     return again
 
 
-def differences(prepared: Prepared, texts: Sequence[str | os.PathLike[str]], *,
-                valid: str | os.PathLike[str] | None = None) -> list[str]:
+def differences(
+    prepared: Prepared,
+    texts: Sequence[str | os.PathLike[str]],
+    *,
+    valid: str | os.PathLike[str] | None = None,
+) -> list[str]:
     """How ``texts`` differ from those that ``prepared`` was made from: empty if they do not. Nothing is
     changed; what has another size or time is hashed."""
     with found(texts, valid, keep_in=prepared.folder) as sources:
         return manifest.changes(prepared.facts, sources)
 
 
-def _checked(tokens: str, vocab_size: int | str, documents: str | None, valid_fraction: float,
-             tokenizer: Tokenizer | None) -> Request:
+def _checked(
+    tokens: str,
+    vocab_size: int | str,
+    documents: str | None,
+    valid_fraction: float,
+    tokenizer: Tokenizer | None,
+) -> Request:
     """The settings, or a ``SettingError`` that names the one that cannot be."""
     if documents is not None:
         one_of(documents, "documents", DOCUMENTS)
     if not (isinstance(valid_fraction, (int, float)) and 0 <= valid_fraction < 1):
-        raise SettingError("valid_fraction", valid_fraction, "must be at least 0 and below 1",
-                           "give for example --valid-fraction 0.1")
+        raise SettingError(
+            "valid_fraction",
+            valid_fraction,
+            "must be at least 0 and below 1",
+            "give for example --valid-fraction 0.1",
+        )
     if tokenizer is not None:
         if documents not in (None, tokenizer.documents):
-            raise SettingError("documents", documents, f"must be {tokenizer.documents} with this tokenizer",
-                               "leave it out, or learn a tokenizer of your own")
+            raise SettingError(
+                "documents",
+                documents,
+                f"must be {tokenizer.documents} with this tokenizer",
+                "leave it out, or learn a tokenizer of your own",
+            )
         return Request(tokenizer.kind, None, tokenizer.documents, float(valid_fraction), tokenizer)
     if tokens != AUTO:
         require_kind(tokens, documents)

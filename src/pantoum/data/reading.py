@@ -37,8 +37,13 @@ class TextReader:
     been drawn to its end, ``files`` says what was read and ``notes`` what was dropped.
     """
 
-    def __init__(self, sources: Sequence[Source], encoding: str, documents: str | None,
-                 progress: Progress | None = None) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        encoding: str,
+        documents: str | None,
+        progress: Progress | None = None,
+    ) -> None:
         self._sources, self._encoding = sources, encoding
         self._documents, self._progress = documents, progress
         self._done, self._size = 0, sum(source.size for source in sources)
@@ -72,7 +77,7 @@ class TextReader:
             offset += len(raw)
             if start == 0 and raw.startswith(BOM):
                 self.notes.append(f"{source.label} begins with a byte-order mark; it is left out")
-                raw, start = raw[len(BOM):], len(BOM)
+                raw, start = raw[len(BOM) :], len(BOM)
             held = len(decoder.getstate()[0])
             try:
                 text = decoder.decode(raw)
@@ -87,10 +92,18 @@ class TextReader:
         if held_bytes:
             raise not_utf8(source.label, offset - len(held_bytes), held_bytes[0])
         if offset != source.size:
-            raise TextError(f"{source.label!r} had {source.size:,} bytes and gave {offset:,}: it changed "
-                            "while it was read; try again when nothing writes to it")
-        self.files.append({"name": source.name, "size": source.size, "mtime_ns": source.mtime_ns,
-                           "sha256": digest.hexdigest()})
+            raise TextError(
+                f"{source.label!r} had {source.size:,} bytes and gave {offset:,}: it changed "
+                "while it was read; try again when nothing writes to it"
+            )
+        self.files.append(
+            {
+                "name": source.name,
+                "size": source.size,
+                "mtime_ns": source.mtime_ns,
+                "sha256": digest.hexdigest(),
+            }
+        )
 
 
 class Measure:

@@ -63,8 +63,9 @@ class Sources:
 
 
 @contextmanager
-def found(texts: Sequence[str | os.PathLike[str]], valid: str | os.PathLike[str] | None = None, *,
-          keep_in: Path) -> Iterator[Sources]:
+def found(
+    texts: Sequence[str | os.PathLike[str]], valid: str | os.PathLike[str] | None = None, *, keep_in: Path
+) -> Iterator[Sources]:
     """The sources, open to be read until the block ends. Pipes are kept in the folder ``keep_in``."""
     if not texts:
         raise TextError("no text was given; name a file, a folder, or - for stdin")
@@ -75,16 +76,18 @@ def found(texts: Sequence[str | os.PathLike[str]], valid: str | os.PathLike[str]
         held_out = None
         if valid is not None:
             if Path(valid).is_dir():
-                raise TextError(f"cannot read {os.fspath(valid)!r} as the held-out text: it is a folder; "
-                                "name a file")
+                raise TextError(
+                    f"cannot read {os.fspath(valid)!r} as the held-out text: it is a folder; name a file"
+                )
             (held_out,) = _of(os.fspath(valid), keep_in, kept)
             others = [source for source in sources if not _same(source, held_out)]
             if len(others) < len(sources):
                 notes.append(f"{held_out.label} is held out, so it is left out of the texts to learn from")
             sources = others
             if not sources:
-                raise TextError(f"{held_out.label!r} is the only text and is held out; give another text to "
-                                "learn from")
+                raise TextError(
+                    f"{held_out.label!r} is the only text and is held out; give another text to learn from"
+                )
         yield Sources(sources, held_out, notes)
     finally:
         for path in kept:

@@ -56,8 +56,13 @@ class Request:
     def spec(self) -> dict[str, Any]:
         """The plain form, as ``prepared.json`` keeps it."""
         given = None if self.given is None else manifest.tokenizer_fingerprint(self.given).hex()
-        return {"tokens": self.tokens, "vocab_size": self.vocab_size, "documents": self.documents,
-                "valid_fraction": self.valid_fraction, "tokenizer": given}
+        return {
+            "tokens": self.tokens,
+            "vocab_size": self.vocab_size,
+            "documents": self.documents,
+            "valid_fraction": self.valid_fraction,
+            "tokenizer": given,
+        }
 
 
 def tokenize(sources: Sources, request: Request, folder: Path, progress: Progress | None = None) -> None:
@@ -80,8 +85,14 @@ class _TooMany(Exception):  # noqa: N818  it is no error: bytes are tried next
 class _Pass:
     """One reading of the texts, parted, the training part counted."""
 
-    def __init__(self, sources: Sequence[Source], encoding: str, documents: str | None, split: Split,
-                 progress: Progress | None) -> None:
+    def __init__(
+        self,
+        sources: Sequence[Source],
+        encoding: str,
+        documents: str | None,
+        split: Split,
+        progress: Progress | None,
+    ) -> None:
         self.reader = TextReader(sources, encoding, documents, progress)
         self.split = split
         self.measure = Measure(encoding, documents)
@@ -100,9 +111,11 @@ class _Pass:
 
     def encoded(self, tokenizer: Tokenizer) -> Iterator[Numbers]:
         """All of it in numbers of a tokenizer that is known."""
+
         def end() -> Iterator[str]:
             yield self.by_fraction()
             yield self.by_tokens(tokenizer)
+
         return tokenizer.encode_blocks(chain(self.training(), end()))
 
 
@@ -128,8 +141,13 @@ class _Preparation:
                 first, part = part, self._pass(tokens, tokenizer, only)
                 learned = _unchanged(part.encoded(tokenizer), first.reader, part.reader)
             facts: dict[str, Any] = {
-                "kind": tokenizer.kind, "vocab_size": tokenizer.vocab_size, "documents": tokenizer.documents,
-                "valid_fraction": self.fraction, "texts": part.reader.files, "valid_text": None}
+                "kind": tokenizer.kind,
+                "vocab_size": tokenizer.vocab_size,
+                "documents": tokenizer.documents,
+                "valid_fraction": self.fraction,
+                "texts": part.reader.files,
+                "valid_text": None,
+            }
             facts["train"] = self._write("train", tokenizer, learned, facts, part.measure, "the text")
         split = part.split
         if isinstance(split, Documents) and split.forgotten:
@@ -152,15 +170,19 @@ class _Preparation:
             split = Documents(self.fraction, sign_of(documents), self.sources.size, only)
         return _Pass(self.sources.texts, encoding, documents, split, self.progress)
 
-    def _learned(self, tokens: str, part: _Pass, spool: Spool, most_characters: int | None
-                 ) -> tuple[Tokenizer, Iterator[Numbers] | None]:
+    def _learned(
+        self, tokens: str, part: _Pass, spool: Spool, most_characters: int | None
+    ) -> tuple[Tokenizer, Iterator[Numbers] | None]:
         """The tokenizer of the training part and its numbers, or ``None`` if a second pass must give them."""
         pupil = learner(tokens, self.request.vocab_size, self.request.documents)
 
         def feed(block: str) -> None:
             spool.append(pupil.feed(block))
-            if (most_characters is not None and isinstance(pupil, CharacterLearner)
-                    and pupil.distinct > most_characters):
+            if (
+                most_characters is not None
+                and isinstance(pupil, CharacterLearner)
+                and pupil.distinct > most_characters
+            ):
                 raise _TooMany(f"it has more than {most_characters} different characters")
 
         for block in part.training():
@@ -173,8 +195,9 @@ class _Preparation:
         end = tokenizer.encode_blocks([rest + part.by_tokens(tokenizer)])
         return tokenizer, chain(map(pupil.tokens, spool.blocks()), end)
 
-    def _held_out(self, tokenizer: Tokenizer, held: str, facts: dict[str, Any], notes: list[str]
-                  ) -> dict[str, int] | None:
+    def _held_out(
+        self, tokenizer: Tokenizer, held: str, facts: dict[str, Any], notes: list[str]
+    ) -> dict[str, int] | None:
         """Write the held-out part; ``None`` where it is too short to predict anything."""
         measure = Measure(tokenizer.encoding, tokenizer.documents)
         blocks = tokenizer.encode_blocks(measure.through([held]))
@@ -186,8 +209,9 @@ class _Preparation:
             notes.append("nothing is held out: the text is too short; --valid FILE names a held-out text")
         return None
 
-    def _held_out_file(self, tokenizer: Tokenizer, source: Source, facts: dict[str, Any], notes: list[str]
-                       ) -> dict[str, int]:
+    def _held_out_file(
+        self, tokenizer: Tokenizer, source: Source, facts: dict[str, Any], notes: list[str]
+    ) -> dict[str, int]:
         """Write the text that is held out because it was named."""
         measure = Measure(tokenizer.encoding, tokenizer.documents)
         reader = TextReader([source], tokenizer.encoding, tokenizer.documents)
@@ -200,8 +224,15 @@ class _Preparation:
         notes += reader.notes
         return valid
 
-    def _write(self, part: str, tokenizer: Tokenizer, blocks: Iterator[Numbers], facts: dict[str, Any],
-               measure: Measure, must_be_long: str | None) -> dict[str, int]:
+    def _write(
+        self,
+        part: str,
+        tokenizer: Tokenizer,
+        blocks: Iterator[Numbers],
+        facts: dict[str, Any],
+        measure: Measure,
+        must_be_long: str | None,
+    ) -> dict[str, int]:
         """Write a shard; what it holds. A text that must be long enough is named, and refused before anything
         that was there is replaced."""
         count = unknown = 0
@@ -214,12 +245,18 @@ class _Preparation:
                     unknown += int(np.count_nonzero(block == tokenizer.unk))
                 yield block
             if must_be_long and count < LEAST_TOKENS:
-                raise TextError(f"{must_be_long} is too short: it has {count} tokens here, and at least "
-                                f"{LEAST_TOKENS} are needed, one to read, one to predict; give a longer text")
+                raise TextError(
+                    f"{must_be_long} is too short: it has {count} tokens here, and at least "
+                    f"{LEAST_TOKENS} are needed, one to read, one to predict; give a longer text"
+                )
 
-        token_shard.write(self.folder / SHARDS[part], counted(), tokenizer.vocab_size,
-                          manifest.tokenizer_fingerprint(tokenizer),
-                          lambda: manifest.text_fingerprint(facts, part))
+        token_shard.write(
+            self.folder / SHARDS[part],
+            counted(),
+            tokenizer.vocab_size,
+            manifest.tokenizer_fingerprint(tokenizer),
+            lambda: manifest.text_fingerprint(facts, part),
+        )
         return {"characters": measure.characters, "bytes": measure.bytes, "tokens": count, "unknown": unknown}
 
     def _settings_without_effect(self, tokenizer: Tokenizer) -> list[str]:
@@ -228,8 +265,10 @@ class _Preparation:
         if self.request.vocab_size is not None and tokenizer.kind in ("bytes", "bpe"):
             notes.append(f"vocab_size {self.request.vocab_size} has no effect with {tokenizer.kind}")
         if self.request.tokens.startswith("bpe:") and tokenizer.vocab_size < int(self.request.tokens[4:]):
-            notes.append(f"{self.request.tokens} found no more than {tokenizer.vocab_size} tokens worth "
-                         "having: the text is short")
+            notes.append(
+                f"{self.request.tokens} found no more than {tokenizer.vocab_size} tokens worth "
+                "having: the text is short"
+            )
         return notes
 
 

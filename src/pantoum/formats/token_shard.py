@@ -109,16 +109,23 @@ class CheckedTokens:
         flat = self._tokens.view(np.uint8).data
         for block in (np.flatnonzero(self._unchecked[begin:end]) + begin).tolist():
             if zlib.crc32(flat[block * BLOCK : (block + 1) * BLOCK]) != self._table[block]:
-                raise ShardError(f"{self._name!r} is damaged: its MiB {block} does not match its checksum; "
-                                 f"{MAKE_IT_ANEW}")
+                raise ShardError(
+                    f"{self._name!r} is damaged: its MiB {block} does not match its checksum; {MAKE_IT_ANEW}"
+                )
             self._unchecked[block] = False
 
 
 class Shard:
     """An open token shard."""
 
-    def __init__(self, path: Path, tokens: CheckedTokens, vocab_size: int, tokenizer_fingerprint: bytes,
-                 text_fingerprint: bytes) -> None:
+    def __init__(
+        self,
+        path: Path,
+        tokens: CheckedTokens,
+        vocab_size: int,
+        tokenizer_fingerprint: bytes,
+        text_fingerprint: bytes,
+    ) -> None:
         self.path = path
         self.tokens = tokens
         """The tokens; checked where they are read."""
@@ -130,8 +137,13 @@ class Shard:
         self.text_fingerprint = text_fingerprint
 
 
-def write(path: Path | str, blocks: Iterable[Array], vocab_size: int, tokenizer_fingerprint: bytes,
-          text_fingerprint: Callable[[], bytes]) -> int:
+def write(
+    path: Path | str,
+    blocks: Iterable[Array],
+    vocab_size: int,
+    tokenizer_fingerprint: bytes,
+    text_fingerprint: Callable[[], bytes],
+) -> int:
     """Write a shard from blocks of numbers, in the narrowest width that holds them; return how many came.
 
     The file appears whole, under its name, when the last block is written; only then is the text's
@@ -154,8 +166,14 @@ def write(path: Path | str, blocks: Iterable[Array], vocab_size: int, tokenizer_
     return count
 
 
-def _write(descriptor: int, path: Path, blocks: Iterable[Array], vocab_size: int,
-           tokenizer_fingerprint: bytes, text_fingerprint: Callable[[], bytes]) -> int:
+def _write(
+    descriptor: int,
+    path: Path,
+    blocks: Iterable[Array],
+    vocab_size: int,
+    tokenizer_fingerprint: bytes,
+    text_fingerprint: Callable[[], bytes],
+) -> int:
     dtype = smallest_dtype(vocab_size)
     durable.write(descriptor, bytes(START), path)
     table: list[int] = []
@@ -179,16 +197,26 @@ def _write(descriptor: int, path: Path, blocks: Iterable[Array], vocab_size: int
     packed = np.asarray(table, "<u4").tobytes()
     durable.write(descriptor, packed, path)
     count = size // dtype.itemsize
-    head = HEAD.pack(MAGIC, VERSION, dtype.itemsize, 0, vocab_size, count, tokenizer_fingerprint,
-                     text_fingerprint(), zlib.crc32(packed))
+    head = HEAD.pack(
+        MAGIC,
+        VERSION,
+        dtype.itemsize,
+        0,
+        vocab_size,
+        count,
+        tokenizer_fingerprint,
+        text_fingerprint(),
+        zlib.crc32(packed),
+    )
     with translated("write", path):
         os.lseek(descriptor, 0, os.SEEK_SET)
     durable.write(descriptor, head + SEALED.pack(zlib.crc32(head)), path)
     return count
 
 
-def open(path: Path | str, tokenizer_fingerprint: bytes | None = None,
-         text_fingerprint: bytes | None = None) -> Shard:
+def open(
+    path: Path | str, tokenizer_fingerprint: bytes | None = None, text_fingerprint: bytes | None = None
+) -> Shard:
     """Open a shard; ``ShardError`` if it is foreign, cut, changed, or not the one with these fingerprints."""
     name = str(path)
     with bounded.opened(path, ShardError) as (file, size):
@@ -197,16 +225,19 @@ def open(path: Path | str, tokenizer_fingerprint: bytes | None = None,
             raise ShardError(f"{name!r} is no token shard; {MAKE_IT_ANEW}")
         _, version, width, zero, vocab_size, count, tokenizer, text, table_check = HEAD.unpack_from(head)
         if version != VERSION:
-            raise ShardError(f"{name!r} is a token shard of version {version}, known here is {VERSION}; "
-                             f"use a newer pantoum, or {MAKE_IT_ANEW}")
+            raise ShardError(
+                f"{name!r} is a token shard of version {version}, known here is {VERSION}; "
+                f"use a newer pantoum, or {MAKE_IT_ANEW}"
+            )
         sealed = SEALED.unpack_from(head, HEAD.size)[0] == zlib.crc32(head[: HEAD.size])
         if not sealed or width not in DTYPES or zero or count > MOST_TOKENS:
             raise ShardError(f"{name!r} is damaged: its header does not match its checksum; {MAKE_IT_ANEW}")
         end = START + count * width
         blocks = -(-count * width // BLOCK)
         if size != end + 4 * blocks:
-            raise ShardError(f"{name!r} is damaged: it has {size:,} bytes, not {end + 4 * blocks:,}; "
-                             f"{MAKE_IT_ANEW}")
+            raise ShardError(
+                f"{name!r} is damaged: it has {size:,} bytes, not {end + 4 * blocks:,}; {MAKE_IT_ANEW}"
+            )
         map_ = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     table = _mapped(map_, DTYPES[4], blocks, end).astype(np.uint32)
     if zlib.crc32(table.tobytes()) != table_check:

@@ -67,16 +67,24 @@ class Adapter:
     def of_streams(self, streams: int) -> Adapter:
         """Itself, as the reader of that many streams, which can only be one."""
         if streams != 1:
-            raise SettingError("streams", streams, "must be 1 with --adapt, which reads a text in order",
-                               "leave one of the two out")
+            raise SettingError(
+                "streams",
+                streams,
+                "must be 1 with --adapt, which reads a text in order",
+                "leave one of the two out",
+            )
         return self
 
     def losses(self, inputs_BT: Array, targets_BT: Array, reset_BT: Array | None = None) -> Array:
         """Nats [1,T] of the targets, each before anything was learned from it."""
         return self.read(inputs_BT, targets_BT, reset_BT)[0]
 
-    def read(self, inputs_BT: Array, targets_BT: Array, reset_BT: Array | None = None,
-             ) -> tuple[Array, Array]:
+    def read(
+        self,
+        inputs_BT: Array,
+        targets_BT: Array,
+        reset_BT: Array | None = None,
+    ) -> tuple[Array, Array]:
         """(nats [1,T], predictions [1,T]); where ``reset_BT`` holds the state is zero before the input."""
         if reset_BT is None:
             reset_BT = np.zeros(inputs_BT.shape, bool)
@@ -107,24 +115,39 @@ class Adapter:
         network.parameters.update(self._network.parameters)
         card = {key: said for key, said in self.model.card.items() if key != self._precision}
         before = card.get("adapted", [])
-        now = {"tokens": self.tokens, "texts": [dict(text) for text in texts],
-               "settings": dataclasses.asdict(self.settings), "from_sha256": self.model.sha256,
-               "from_precision": self._precision}
+        now = {
+            "tokens": self.tokens,
+            "texts": [dict(text) for text in texts],
+            "settings": dataclasses.asdict(self.settings),
+            "from_sha256": self.model.sha256,
+            "from_precision": self._precision,
+        }
         card["adapted"] = [*(before if isinstance(before, list) else []), now]
         return LoadedModel(network, self.model.tokenizer, card, extras=self.model.extras)
 
     def write(self, path: str | os.PathLike[str], texts: Sequence[Mapping[str, Any]] = ()) -> LoadedModel:
         """The same, written to a file of its own, whose SHA-256 it has and its states carry."""
         made = self.adapted(texts)
-        content = ModelFile(made.network.config.spec(), dict(made.network.parameters), made.tokenizer.spec(),
-                            dict(made.card), dict(made.extras))
+        content = ModelFile(
+            made.network.config.spec(),
+            dict(made.network.parameters),
+            made.tokenizer.spec(),
+            dict(made.card),
+            dict(made.extras),
+        )
         return dataclasses.replace(made, sha256=model_file.write(Path(path), content), path=Path(path))
 
     def _learn_whole(self, text_3BT: Array) -> tuple[Array, Array]:
         """Read from where the state stands, and learn from it."""
         inputs_BT, targets_BT, reset_BT = text_3BT
-        result = self._network.gradients(inputs_BT, targets_BT, self._state, reset_BT=reset_BT.astype(bool),
-                                         workspace=self._workspace, packed=self._packed)
+        result = self._network.gradients(
+            inputs_BT,
+            targets_BT,
+            self._state,
+            reset_BT=reset_BT.astype(bool),
+            workspace=self._workspace,
+            packed=self._packed,
+        )
         self._state = result.state
         if self._rule.step(self._network.parameters, result.gradients, inputs_BT.size):
             self._packed.refresh()
@@ -137,7 +160,8 @@ class Adapter:
         if not self._begun_3BT.shape[2]:
             self._began = self._state
         nats_BT, predictions_BT, self._state = self._packed.losses(
-            inputs_BT, targets_BT, self._state, reset_BT=reset_BT.astype(bool))
+            inputs_BT, targets_BT, self._state, reset_BT=reset_BT.astype(bool)
+        )
         self._begun_3BT = np.concatenate([self._begun_3BT, text_3BT], axis=2)
         if self._begun_3BT.shape[2] == self.settings.chunk:
             self.finish()
@@ -154,19 +178,31 @@ def require_out(model: LoadedModel, adapt: bool, model_out: str | os.PathLike[st
     """Raise ``SettingError`` where ``--model-out`` has nothing to keep, or no place for it."""
     if model_out is not None:
         if not adapt:
-            raise SettingError("model_out", os.fspath(model_out), "keeps a model that has adapted",
-                               "give --adapt too, or leave it out")
+            raise SettingError(
+                "model_out",
+                os.fspath(model_out),
+                "keeps a model that has adapted",
+                "give --adapt too, or leave it out",
+            )
         out = Path(model_out)
         if model.path is not None and out.exists() and out.samefile(model.path):
             rule = "is the model itself, which is never changed"
             raise SettingError("model_out", os.fspath(model_out), rule, "give another file")
         if out.is_dir() or not out.parent.is_dir():
-            raise SettingError("model_out", os.fspath(model_out), "must be a file in a folder that exists",
-                               "give another file")
+            raise SettingError(
+                "model_out",
+                os.fspath(model_out),
+                "must be a file in a folder that exists",
+                "give another file",
+            )
 
 
-def adapted_to(model: LoadedModel, text: str, state: State, model_out: str | os.PathLike[str] | None = None,
-               ) -> tuple[LoadedModel, State]:
+def adapted_to(
+    model: LoadedModel,
+    text: str,
+    state: State,
+    model_out: str | os.PathLike[str] | None = None,
+) -> tuple[LoadedModel, State]:
     """A copy of the model that has learned from a text which goes on where ``state`` stands, and that state
     as a state of the copy's. Kept in ``model_out``, the copy is the model of that file."""
     ids_T, _ = encode_prompt(model.tokenizer, text)

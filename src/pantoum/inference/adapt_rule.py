@@ -69,16 +69,21 @@ class Rule:
         roots = _roots(model)
         members = members_of(model.card)
         self._blocks = blocks(model.network.config, self._trained, members)
-        columns = {name: array.size // len(array) // (members if name in self._blocks else 1)
-                   for name, array in self._trained.items()}
+        columns = {
+            name: array.size // len(array) // (members if name in self._blocks else 1)
+            for name, array in self._trained.items()
+        }
         network = {name: count for name, count in columns.items() if name != TABLE}
         total = sum(float(roots[name].sum(dtype=np.float64)) * count for name, count in network.items())
         mean = total / sum(len(roots[name]) * count for name, count in network.items())
         if not 0.0 < mean < math.inf:
-            raise ModelFileError(f"{_named(model)}: the size of its gradients is {mean:g}, it must be above "
-                                 "0; --adapt needs a model that was trained")
-        squares = sum(float(np.square(r_R, dtype=np.float64).sum()) * columns[name]
-                      for name, r_R in roots.items())
+            raise ModelFileError(
+                f"{_named(model)}: the size of its gradients is {mean:g}, it must be above "
+                "0; --adapt needs a model that was trained"
+            )
+        squares = sum(
+            float(np.square(r_R, dtype=np.float64).sum()) * columns[name] for name, r_R in roots.items()
+        )
         self._usual_norm = math.sqrt(squares)
         self._speeds, self._backs = {}, {}
         for name, roots_R in roots.items():
@@ -101,13 +106,23 @@ class Rule:
             if isinstance(found, RowGradient):
                 used_U = found.rows_U
                 moved_UV = weights[name][used_U]
-                self._kernels.adapt(moved_UV, found.values_UV, self._trained[name][used_U],
-                                    speeds_R[used_U] * factor, self._backs[name][used_U])
+                self._kernels.adapt(
+                    moved_UV,
+                    found.values_UV,
+                    self._trained[name][used_U],
+                    speeds_R[used_U] * factor,
+                    self._backs[name][used_U],
+                )
                 weights[name][used_U] = moved_UV
                 continue
             rows = len(speeds_R), -1
-            self._kernels.adapt(weights[name].reshape(rows), gradients[name].reshape(rows),
-                                self._trained[name].reshape(rows), speeds_R * factor, self._backs[name])
+            self._kernels.adapt(
+                weights[name].reshape(rows),
+                gradients[name].reshape(rows),
+                self._trained[name].reshape(rows),
+                speeds_R * factor,
+                self._backs[name],
+            )
         return True
 
 
@@ -119,10 +134,13 @@ def _roots(model: LoadedModel) -> dict[str, Array]:
         if found is None:
             raise ModelFileError(
                 f"{_named(model)} has no {SCALE}{name}: --adapt needs the sizes of gradients that training "
-                "keeps in the file by now; train again, or on with `pantoum train TEXT --from MODEL`")
+                "keeps in the file by now; train again, or on with `pantoum train TEXT --from MODEL`"
+            )
         if found.dtype != np.float32 or found.shape != (len(array),) or (found < 0).any():
-            raise ModelFileError(f"{_named(model)}: {SCALE}{name} is {found.dtype} {found.shape}, it must be "
-                                 f"float32 ({len(array)},) and not below 0; use another copy of the file")
+            raise ModelFileError(
+                f"{_named(model)}: {SCALE}{name} is {found.dtype} {found.shape}, it must be "
+                f"float32 ({len(array)},) and not below 0; use another copy of the file"
+            )
         roots[name] = found
     return roots
 

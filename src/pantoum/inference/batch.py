@@ -75,8 +75,15 @@ class Batch:
         while self._streams:
             yield from self.round()
 
-    def join(self, state: State | None = None, *, length: int = 500, sampling: SamplingConfig = PLAIN,
-             seed: int = 0, stream: int = 0) -> Stream:
+    def join(
+        self,
+        state: State | None = None,
+        *,
+        length: int = 500,
+        sampling: SamplingConfig = PLAIN,
+        seed: int = 0,
+        stream: int = 0,
+    ) -> Stream:
         """A stream that goes on from a state, or begins: it writes ``length`` tokens at most, from the random
         numbers of this seed and stream number."""
         whole(length, "length", least=0)
@@ -92,8 +99,9 @@ class Batch:
             # A document begins: as in training, from zero.
             array_RH[row] = 0 if last == self.model.eos else own[0]
         penalised = self.rows.recent_RW is not None
-        self.rows.set(row, tokens=last, position=state.tokens_seen, seed=seed, stream=stream,
-                      **columns(sampling))
+        self.rows.set(
+            row, tokens=last, position=state.tokens_seen, seed=seed, stream=stream, **columns(sampling)
+        )
         if penalised != (self.rows.recent_RW is not None):
             self._bind()
         self._length_R[row] = length

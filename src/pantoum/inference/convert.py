@@ -59,8 +59,13 @@ def cost(
         found = evaluate(model.network, tokens, model.tokenizer, "carried", compress=False, progress=count)
         losses.append(found.nats_per_token)
         scored += found.tokens
-    return {"protocol": "carried", "tokens": len(tokens) - 1, "float32": losses[0], "int8": losses[1],
-            "nats_per_token": losses[1] - losses[0]}
+    return {
+        "protocol": "carried",
+        "tokens": len(tokens) - 1,
+        "float32": losses[0],
+        "int8": losses[1],
+        "nats_per_token": losses[1] - losses[0],
+    }
 
 
 def with_cost(content: ModelFile, measured: dict[str, Any]) -> ModelFile:

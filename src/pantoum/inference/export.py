@@ -41,8 +41,12 @@ def export(
     same = target.exists() and path.exists() and target.samefile(path)
     require(not same, "out", os.fspath(out), "is the model itself", "give another name")
     content = model_file.read(path)
-    told: dict[str, Any] = {"out": os.fspath(out), "to": to, "made_from": content.sha256,
-                            "bytes_before": path.stat().st_size}
+    told: dict[str, Any] = {
+        "out": os.fspath(out),
+        "to": to,
+        "made_from": content.sha256,
+        "bytes_before": path.stat().st_size,
+    }
     if to == "torch":
         torch_file.write(target, content)
         return {**told, "bytes": target.stat().st_size}
@@ -51,8 +55,13 @@ def export(
         measured, notes = _cost(path, made, texts, progress)
         made = convert.with_cost(made, measured)
     sha256 = model_file.write(target, made)
-    return {**told, "bytes": target.stat().st_size, "sha256": sha256,
-            "cost": made.card[convert.CARD_KEY]["cost"], "notes": notes}
+    return {
+        **told,
+        "bytes": target.stat().st_size,
+        "sha256": sha256,
+        "cost": made.card[convert.CARD_KEY]["cost"],
+        "notes": notes,
+    }
 
 
 def _cost(
@@ -65,6 +74,8 @@ def _cost(
         prepared = prepare(list(texts), tokenizer=before.tokenizer, valid_fraction=0.0, out=folder)
         tokens = np.asarray(prepared.train.tokens)
         measured = convert.cost(before, after, tokens, progress)
-        known = [{"name": Path(str(text["name"])).name, "size": text["size"], "sha256": text["sha256"]}
-                 for text in prepared.facts["texts"]]
+        known = [
+            {"name": Path(str(text["name"])).name, "size": text["size"], "sha256": text["sha256"]}
+            for text in prepared.facts["texts"]
+        ]
     return {**measured, "texts": known}, list(prepared.notes)

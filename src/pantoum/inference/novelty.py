@@ -71,14 +71,15 @@ class NoveltyFilter:
         whole = shape.shape == (3,) and shape.dtype == np.uint32 and bits.dtype == np.uint8 and bits.ndim == 1
         version, hashes, documents = map(int, shape) if whole else (0, 0, 0)
         if version != VERSION or not bits.size or not 1 <= hashes <= 64:
-            raise ModelFileError("the model's filter of its training documents is not one that this pantoum "
-                                 "reads; use a newer one, or leave out --novel")
+            raise ModelFileError(
+                "the model's filter of its training documents is not one that this pantoum "
+                "reads; use a newer one, or leave out --novel"
+            )
         return NoveltyFilter(bits, hashes, documents)
 
     def extras(self) -> dict[str, NDArray[Any]]:
         """What a model file keeps of it."""
-        return {BITS_NAME: self.bits,
-                SHAPE_NAME: np.array([VERSION, self.hashes, self.documents], np.uint32)}
+        return {BITS_NAME: self.bits, SHAPE_NAME: np.array([VERSION, self.hashes, self.documents], np.uint32)}
 
     def knows(self, text: str) -> bool:
         """Whether it is one of the documents; wrongly so in few cases, never wrongly not."""

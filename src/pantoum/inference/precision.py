@@ -47,13 +47,17 @@ def plain(content: ModelFile) -> ModelFile:
     _, precision = shape_of(content.config)
     if precision == "float32":
         return content
-    parameters = {name: weight.floats() if isinstance(weight, Codes) else weight
-                  for name, weight in weights(content.parameters).items()}
+    parameters = {
+        name: weight.floats() if isinstance(weight, Codes) else weight
+        for name, weight in weights(content.parameters).items()
+    }
     config = {key: value for key, value in content.config.items() if key != PRECISION}
     return replace(content, config=config, parameters=parameters)
 
 
 def number(arrays: Arrays) -> int:
     """How many parameters a file's arrays are; scales are none."""
-    return sum(weight.codes_GK.size if isinstance(weight, Codes) else weight.size
-               for weight in weights(arrays).values())
+    return sum(
+        weight.codes_GK.size if isinstance(weight, Codes) else weight.size
+        for weight in weights(arrays).values()
+    )

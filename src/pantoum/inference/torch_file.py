@@ -61,8 +61,14 @@ def write(path: Path, content: ModelFile) -> None:
     shape, _ = shape_of(content.config)
     found = arrays_for_torch(shape, plain(content).parameters)
     spec = content.tokenizer if len(plain_json.encode(content.tokenizer)) <= MOST_SPEC else None
-    about = {"format": "pantoum for torch", "version": 1, "module": MODULES[shape.cell],
-             "config": shape.spec(), "made_from": content.sha256, "tokenizer": spec}
+    about = {
+        "format": "pantoum for torch",
+        "version": 1,
+        "module": MODULES[shape.cell],
+        "config": shape.spec(),
+        "made_from": content.sha256,
+        "tokenizer": spec,
+    }
     arrays = {name: ("F32", array) for name, array in found.items()}
     header, order = tensor_layout.header_bytes(arrays, plain_json.encode(about).decode())
     durable.write_file(path, [header, *tensor_layout.data_chunks(arrays, order)])

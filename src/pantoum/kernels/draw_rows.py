@@ -19,8 +19,7 @@ __all__ = ["COLUMNS", "NOT_FINITE", "WINDOW", "DrawRows"]
 Array = npt.NDArray[Any]
 WINDOW = 64
 """Tokens that the repetition penalty looks back on."""
-NOT_FINITE = ("the model's scores are not finite: its weights are damaged; train it again or use another "
-              "model")
+NOT_FINITE = "the model's scores are not finite: its weights are damaged; train it again or use another model"
 COLUMNS: dict[str, tuple[type[np.generic], float]] = {
     "temperature": (np.float64, 1.0),
     "top_p": (np.float64, 1.0),

@@ -19,8 +19,17 @@ from pantoum.kernels.draw_rows import DrawRows
 from pantoum.kernels.step_model import StepModel
 from pantoum.kernels.workspace import Workspace
 
-__all__ = ["Array", "Kernels", "PackedMatrix", "RecurrentWeight", "Sampler", "Scan", "ScanVJP",
-           "State", "Stepper"]
+__all__ = [
+    "Array",
+    "Kernels",
+    "PackedMatrix",
+    "RecurrentWeight",
+    "Sampler",
+    "Scan",
+    "ScanVJP",
+    "State",
+    "Stepper",
+]
 
 Array: TypeAlias = npt.NDArray[Any]
 State: TypeAlias = Array | tuple[Array, Array]
@@ -74,9 +83,17 @@ class Scan(Protocol):
     others. The last state is a fresh array.
     """
 
-    def __call__(self, drive_TBG: Array, state: Any, weight_hh: Any, bias_hh: Any,
-                 reset_TB: Array | None = None, lengths: Array | None = None, tape: bool = True,
-                 workspace: Workspace | None = None) -> tuple[Array, Any, Any]: ...
+    def __call__(
+        self,
+        drive_TBG: Array,
+        state: Any,
+        weight_hh: Any,
+        bias_hh: Any,
+        reset_TB: Array | None = None,
+        lengths: Array | None = None,
+        tape: bool = True,
+        workspace: Workspace | None = None,
+    ) -> tuple[Array, Any, Any]: ...
 
 
 class ScanVJP(Protocol):
@@ -85,9 +102,15 @@ class ScanVJP(Protocol):
     ``out`` takes d_drive; it may be the tape's own gates (``tape.gates_TBG``), which spends the tape.
     """
 
-    def __call__(self, tape: Any, weight_hh: Any, d_outputs_TBH: Array, d_state: Any = None,
-                 out: Array | None = None, workspace: Workspace | None = None,
-                 ) -> tuple[Array, Any, Any, Any]: ...
+    def __call__(
+        self,
+        tape: Any,
+        weight_hh: Any,
+        d_outputs_TBH: Array,
+        d_state: Any = None,
+        out: Array | None = None,
+        workspace: Workspace | None = None,
+    ) -> tuple[Array, Any, Any, Any]: ...
 
 
 class Sampler(Protocol):
@@ -123,13 +146,15 @@ class Kernels(Protocol):
         """What ``pack(weight, "int8", gates)`` makes, from its codes; these are not kept."""
         ...
 
-    def linear(self, x_NK: Array, weight: PackedMatrix, bias_G: Array | None = None,
-               out: Array | None = None) -> Array:
+    def linear(
+        self, x_NK: Array, weight: PackedMatrix, bias_G: Array | None = None, out: Array | None = None
+    ) -> Array:
         """x W^T + b, [N,G]."""
         ...
 
-    def linear_weight_gradient(self, d_NG: Array, x_NK: Array, out: Array | None = None,
-                               precision: str = "float32") -> Array:
+    def linear_weight_gradient(
+        self, d_NG: Array, x_NK: Array, out: Array | None = None, precision: str = "float32"
+    ) -> Array:
         """d^T x, [G,K]; the operands in the precision of the weight."""
         ...
 
@@ -141,8 +166,9 @@ class Kernels(Protocol):
         """Rows of a table, [N,G]; tokens are within range."""
         ...
 
-    def lookup_gradient(self, d_NG: Array, tokens_N: Array, vocab_size: int,
-                        out: Array | None = None) -> Array:
+    def lookup_gradient(
+        self, d_NG: Array, tokens_N: Array, vocab_size: int, out: Array | None = None
+    ) -> Array:
         """For each symbol the sum of its rows, [V,G]."""
         ...
 
@@ -154,36 +180,75 @@ class Kernels(Protocol):
         """(the numbers of the rows that are used [U], ascending, and for each the sum of its d [U,V])."""
         ...
 
-    def layer_norm(self, x_NH: Array, weight_H: Array, bias_H: Array, workspace: Workspace | None = None,
-                   ) -> tuple[Array, Any]:
+    def layer_norm(
+        self,
+        x_NH: Array,
+        weight_H: Array,
+        bias_H: Array,
+        workspace: Workspace | None = None,
+    ) -> tuple[Array, Any]:
         """(normalised rows [N,H], tape)."""
         ...
 
-    def layer_norm_vjp(self, tape: Any, weight_H: Array, d_y_NH: Array, workspace: Workspace | None = None,
-                       ) -> tuple[Array, Array, Array]:
+    def layer_norm_vjp(
+        self,
+        tape: Any,
+        weight_H: Array,
+        d_y_NH: Array,
+        workspace: Workspace | None = None,
+    ) -> tuple[Array, Array, Array]:
         """(d_x [N,H], d_weight [H], d_bias [H])."""
         ...
 
-    def dropout(self, x_TBH: Array, rate: float, seed: int, step: int, layer: int, streams_B: Array,
-                variational: bool = False, out: Array | None = None,
-                workspace: Workspace | None = None) -> Array:
+    def dropout(
+        self,
+        x_TBH: Array,
+        rate: float,
+        seed: int,
+        step: int,
+        layer: int,
+        streams_B: Array,
+        variational: bool = False,
+        out: Array | None = None,
+        workspace: Workspace | None = None,
+    ) -> Array:
         """x with units dropped by the counter's hash; gradients go back by the same call."""
         ...
 
-    def dropout_scales(self, units_TB: Array, rate: float, seed: int, step: int, layer: int,
-                       streams_B: Array, variational: bool = False) -> Array:
+    def dropout_scales(
+        self,
+        units_TB: Array,
+        rate: float,
+        seed: int,
+        step: int,
+        layer: int,
+        streams_B: Array,
+        variational: bool = False,
+    ) -> Array:
         """What ``dropout`` multiplies one unit of each row by, [T,B] float64."""
         ...
 
-    def cross_entropy(self, hidden_NH: Array, weight: PackedMatrix, bias_V: Array, targets_N: Array,
-                      workspace: Workspace | None = None, given_NV: Array | None = None,
-                      ) -> tuple[Array, Array]:
+    def cross_entropy(
+        self,
+        hidden_NH: Array,
+        weight: PackedMatrix,
+        bias_V: Array,
+        targets_N: Array,
+        workspace: Workspace | None = None,
+        given_NV: Array | None = None,
+    ) -> tuple[Array, Array]:
         """(nats [N], predictions [N]); logits that are given are added."""
         ...
 
-    def cross_entropy_gradient(self, hidden_NH: Array, weight: PackedMatrix, bias_V: Array,
-                               targets_N: Array, workspace: Workspace | None = None,
-                               given_NV: Array | None = None) -> tuple[Array, Array, Array, Array, Array]:
+    def cross_entropy_gradient(
+        self,
+        hidden_NH: Array,
+        weight: PackedMatrix,
+        bias_V: Array,
+        targets_N: Array,
+        workspace: Workspace | None = None,
+        given_NV: Array | None = None,
+    ) -> tuple[Array, Array, Array, Array, Array]:
         """(nats [N], predictions [N], d_hidden [N,H], d_weight [V,H], d_bias [V]) of the mean loss. Logits
         that are given are added, and become their gradient."""
         ...
@@ -192,22 +257,53 @@ class Kernels(Protocol):
         """The Euclidean norm of all arrays together."""
         ...
 
-    def adamw(self, parameter: Array, gradient: Array, first: Array, second: Array, *, step: int,
-              rate: float, betas: tuple[float, float] = (0.9, 0.999), epsilon: float = 1e-8,
-              weight_decay: float = 0.0, factor: float = 1.0) -> None:
+    def adamw(
+        self,
+        parameter: Array,
+        gradient: Array,
+        first: Array,
+        second: Array,
+        *,
+        step: int,
+        rate: float,
+        betas: tuple[float, float] = (0.9, 0.999),
+        epsilon: float = 1e-8,
+        weight_decay: float = 0.0,
+        factor: float = 1.0,
+    ) -> None:
         """One AdamW step in place; the gradient counts times ``factor``, which is how it is clipped."""
         ...
 
-    def muon(self, parameters: Sequence[Array], gradients: Sequence[Array], momenta: Sequence[Array],
-             gates: Sequence[int], *, rate: float, momentum: float = 0.95, weight_decay: float = 0.0,
-             factor: float = 1.0, coefficients: Sequence[tuple[float, float, float]] = (),
-             precision: str = "float32") -> None:
+    def muon(
+        self,
+        parameters: Sequence[Array],
+        gradients: Sequence[Array],
+        momenta: Sequence[Array],
+        gates: Sequence[int],
+        *,
+        rate: float,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+        factor: float = 1.0,
+        coefficients: Sequence[tuple[float, float, float]] = (),
+        precision: str = "float32",
+    ) -> None:
         """One Muon step in place, over matrices of so many gates each; their blocks are made orthogonal each
         on its own, by products of this precision."""
         ...
 
-    def rms_rows(self, table_RV: Array, rows_U: Array, gradient_UV: Array, squares_RV: Array, *,
-                 rate: float, keep: float, epsilon: float, factor: float = 1.0) -> None:
+    def rms_rows(
+        self,
+        table_RV: Array,
+        rows_U: Array,
+        gradient_UV: Array,
+        squares_RV: Array,
+        *,
+        rate: float,
+        keep: float,
+        epsilon: float,
+        factor: float = 1.0,
+    ) -> None:
         """One step of RMSProp in place, of these rows alone; the gradient counts times ``factor``."""
         ...
 
@@ -219,11 +315,18 @@ class Kernels(Protocol):
         """Running squares of rows, in place: keep * squares + share * (each row's sum of squares)."""
         ...
 
-    def adapt(self, parameter_RC: Array, gradient_RC: Array, trained_RC: Array, speed_R: Array,
-              back_R: Array) -> None:
+    def adapt(
+        self, parameter_RC: Array, gradient_RC: Array, trained_RC: Array, speed_R: Array, back_R: Array
+    ) -> None:
         """One step of adapting, in place: parameter + back * (trained - parameter) - speed * gradient."""
-    def stepper(self, model: StepModel, tokens_R: Array, states: Sequence[Array], logits_CV: Array,
-                ) -> Stepper | None:
+
+    def stepper(
+        self,
+        model: StepModel,
+        tokens_R: Array,
+        states: Sequence[Array],
+        logits_CV: Array,
+    ) -> Stepper | None:
         """Steps through this model of tokens [R], states [R,H] and logits [C,V] that live in these arrays;
         None: this backend reads by scans only."""
         ...

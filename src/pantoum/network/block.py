@@ -36,14 +36,29 @@ class PackedBlock(ABC):
     """A block's parameters ready for many products. Time-major; arguments are trusted."""
 
     @abstractmethod
-    def forward(self, x_TBE: Array, state: Any, *, reset_TB: Array | None = None,
-                lengths: Array | None = None, dropout: DropoutDraw | None = None, tape: bool = False,
-                workspace: Workspace | None = None) -> tuple[Array, Any, Any]:
+    def forward(
+        self,
+        x_TBE: Array,
+        state: Any,
+        *,
+        reset_TB: Array | None = None,
+        lengths: Array | None = None,
+        dropout: DropoutDraw | None = None,
+        tape: bool = False,
+        workspace: Workspace | None = None,
+    ) -> tuple[Array, Any, Any]:
         """(outputs [T,B,H], last state, tape or None)."""
 
     @abstractmethod
-    def backward(self, tape: Any, d_outputs_TBH: Array, d_state: Any = None, *, spend: bool = False,
-                 workspace: Workspace | None = None) -> tuple[Array | None, Any, dict[str, Array]]:
+    def backward(
+        self,
+        tape: Any,
+        d_outputs_TBH: Array,
+        d_state: Any = None,
+        *,
+        spend: bool = False,
+        workspace: Workspace | None = None,
+    ) -> tuple[Array | None, Any, dict[str, Array]]:
         """(d_x [T,B,E], d_state0, gradients by parameter name); ``spend``: the tape is not needed again."""
 
 
@@ -72,29 +87,41 @@ class Block(ABC):
         """One time step: (outputs [B,H], state)."""
         x_BE = np.asarray(x_BE)
         if x_BE.ndim != 2:
-            raise SettingError("x_BE", x_BE.shape, f"must have the shape [B, {self.input_size}]",
-                               "give one input a stream")
+            raise SettingError(
+                "x_BE", x_BE.shape, f"must have the shape [B, {self.input_size}]", "give one input a stream"
+            )
         outputs_BTH, state = self.scan(x_BE[:, None], state)
         return outputs_BTH[:, 0], state
 
-    def scan(self, x_BTE: Array, state: Any = None, lengths: Array | None = None,
-             reset_BT: Array | None = None) -> tuple[Array, Any]:
+    def scan(
+        self, x_BTE: Array, state: Any = None, lengths: Array | None = None, reset_BT: Array | None = None
+    ) -> tuple[Array, Any]:
         """All time steps: (outputs [B,T,H], the last state). ``reset_BT`` zeroes a row's state *before* a
         step; past a row's length outputs are zero and the state is copied through."""
         x_TBE, state, lengths, reset_TB = self.checked(x_BTE, state, lengths, reset_BT)
         outputs_TBH, state, _ = self.pack().forward(x_TBE, state, lengths=lengths, reset_TB=reset_TB)
         return np.ascontiguousarray(outputs_TBH.swapaxes(0, 1)), state
 
-    def checked(self, x_BTE: Array, state: Any, lengths: Array | None, reset_BT: Array | None,
-                ) -> tuple[Array, Any, Array | None, Array | None]:
+    def checked(
+        self,
+        x_BTE: Array,
+        state: Any,
+        lengths: Array | None,
+        reset_BT: Array | None,
+    ) -> tuple[Array, Any, Array | None, Array | None]:
         """The arguments of a scan, checked and time-major; inputs past a row's length are zeros."""
         x_BTE = np.asarray(x_BTE)
         if x_BTE.ndim != 3 or x_BTE.shape[2] != self.input_size or 0 in x_BTE.shape:
-            raise SettingError("inputs_BTE", x_BTE.shape, f"must have the shape [B, T, {self.input_size}]",
-                               "give inputs of the block's input_size")
+            raise SettingError(
+                "inputs_BTE",
+                x_BTE.shape,
+                f"must have the shape [B, T, {self.input_size}]",
+                "give inputs of the block's input_size",
+            )
         if x_BTE.dtype.kind not in "fiub":
-            raise SettingError("inputs_BTE", x_BTE.dtype.name, "must be an array of numbers",
-                               f"give {self.dtype.name}")
+            raise SettingError(
+                "inputs_BTE", x_BTE.dtype.name, "must be an array of numbers", f"give {self.dtype.name}"
+            )
         B, T, _ = x_BTE.shape
         state = self.initial_state(B) if state is None else check_state(state, self.initial_state(B))
         lengths = check_lengths(lengths, B, T)
@@ -111,16 +138,20 @@ def check_state(state: Any, template: Any) -> Any:
     except (TypeError, ValueError) as error:
         if isinstance(error, SettingError):
             raise
-        raise SettingError("state", type(state).__name__, "must be a state of this block",
-                           "start from initial_state") from None
+        raise SettingError(
+            "state", type(state).__name__, "must be a state of this block", "start from initial_state"
+        ) from None
 
 
 def _check_part(template_BH: Array, value: Any) -> Array:
     part: Array = np.asarray(value, template_BH.dtype)
     if part.shape != template_BH.shape:
-        raise SettingError("state", part.shape,
-                           f"must have the shape {template_BH.shape}: a state belongs to its batch",
-                           "carry the state of the same batch, or start from initial_state")
+        raise SettingError(
+            "state",
+            part.shape,
+            f"must have the shape {template_BH.shape}: a state belongs to its batch",
+            "carry the state of the same batch, or start from initial_state",
+        )
     return part
 
 
@@ -130,11 +161,13 @@ def check_lengths(lengths: Any, batch_size: int, steps: int) -> Array | None:
         return None
     lengths = np.asarray(lengths)
     if lengths.shape != (batch_size,) or lengths.dtype.kind not in "iu":
-        raise SettingError("lengths", lengths.tolist(), f"must be {batch_size} whole numbers",
-                           "give one length a row")
+        raise SettingError(
+            "lengths", lengths.tolist(), f"must be {batch_size} whole numbers", "give one length a row"
+        )
     if lengths.min() < 0 or lengths.max() > steps:
-        raise SettingError("lengths", lengths.tolist(), f"must be from 0 to {steps}",
-                           "give lengths within the inputs")
+        raise SettingError(
+            "lengths", lengths.tolist(), f"must be from 0 to {steps}", "give lengths within the inputs"
+        )
     numbers: Array = lengths.astype(np.int64)
     return numbers
 
@@ -145,7 +178,10 @@ def check_resets(reset_BT: Any, batch_size: int, steps: int) -> Array | None:
         return None
     reset_BT = np.asarray(reset_BT)
     if reset_BT.shape != (batch_size, steps) or reset_BT.dtype != bool:
-        raise SettingError("reset_BT", f"{reset_BT.dtype.name} {reset_BT.shape}",
-                           f"must be bool of shape ({batch_size}, {steps})",
-                           "give one mask of the inputs' shape")
+        raise SettingError(
+            "reset_BT",
+            f"{reset_BT.dtype.name} {reset_BT.shape}",
+            f"must be bool of shape ({batch_size}, {steps})",
+            "give one mask of the inputs' shape",
+        )
     return np.ascontiguousarray(reset_BT.T) if reset_BT.any() else None

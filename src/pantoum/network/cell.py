@@ -37,8 +37,15 @@ class Cell(Block):
     hidden_bias: bool = True
     """Whether there is a bias_hh."""
 
-    def __init__(self, input_size: int, hidden_size: int, seed: int | None = 0, *,
-                 dtype: npt.DTypeLike = np.float32, place: int = 0) -> None:
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        seed: int | None = 0,
+        *,
+        dtype: npt.DTypeLike = np.float32,
+        place: int = 0,
+    ) -> None:
         """``seed=None`` leaves zeros, to be filled; ``place`` is the cell's layer in a stack of one seed."""
         whole(input_size, "input_size")
         whole(hidden_size, "hidden_size")
@@ -51,8 +58,9 @@ class Cell(Block):
         shapes["bias_ih"] = (rows,)
         if self.hidden_bias:
             shapes["bias_hh"] = (rows,)
-        self.parameters = Parameters({name: uniform(random, shape, bound, self.dtype)
-                                      for name, shape in shapes.items()})
+        self.parameters = Parameters(
+            {name: uniform(random, shape, bound, self.dtype) for name, shape in shapes.items()}
+        )
         if random is not None:
             self.begin_biases()
 
@@ -66,8 +74,14 @@ class Cell(Block):
     def pack(self, precision: str = "float32") -> PackedCell:
         kernels = backend(self.dtype)
         weight_ih = pack(kernels, self.parameters["weight_ih"], precision, self.gates)
-        return PackedCell(self, kernels, weight_ih, self.pack_recurrent(kernels, precision),
-                          self.drive_bias(), self.scan_bias())
+        return PackedCell(
+            self,
+            kernels,
+            weight_ih,
+            self.pack_recurrent(kernels, precision),
+            self.drive_bias(),
+            self.scan_bias(),
+        )
 
     def pack_recurrent(self, kernels: Kernels, precision: str) -> Any:
         """weight_hh as the scan takes it."""
@@ -104,8 +118,12 @@ class Inputs(Protocol):
         """The drive [T,B,G]."""
         ...
 
-    def drive_vjp(self, cell: PackedCell, d_drive_TBG: Array, workspace: Workspace,
-                  ) -> tuple[Any, Array, Array]:
+    def drive_vjp(
+        self,
+        cell: PackedCell,
+        d_drive_TBG: Array,
+        workspace: Workspace,
+    ) -> tuple[Any, Array, Array]:
         """(gradient of what the inputs are made from, d_weight_ih, d_bias [G])."""
         ...
 
@@ -126,11 +144,16 @@ class Vectors:
         cell.drive(self.x_TBE.reshape(T * B, E), out=drive_TBG.reshape(T * B, -1))
         return drive_TBG
 
-    def drive_vjp(self, cell: PackedCell, d_drive_TBG: Array, workspace: Workspace,
-                  ) -> tuple[Array, Array, Array]:
+    def drive_vjp(
+        self,
+        cell: PackedCell,
+        d_drive_TBG: Array,
+        workspace: Workspace,
+    ) -> tuple[Array, Array, Array]:
         T, B, E = self.x_TBE.shape
         d_x_NE, d_weight, d_bias_G = cell.drive_vjp(
-            d_drive_TBG.reshape(T * B, -1), self.x_TBE.reshape(T * B, E), workspace)
+            d_drive_TBG.reshape(T * B, -1), self.x_TBE.reshape(T * B, E), workspace
+        )
         return d_x_NE.reshape(T, B, E), d_weight, d_bias_G
 
     def add(self, cell: PackedCell, d_inputs: Array, d_x_TBE: Array) -> Array:
@@ -185,24 +208,48 @@ class PackedCell(PackedBlock):
         self.weight_ih.product_transposed(d_drive_NG, out=d_x_NE)
         return d_x_NE, d_weight, self.kernels.bias_gradient(d_drive_NG)
 
-    def forward(self, inputs: Array | Inputs, state: Any, *, reset_TB: Array | None = None,
-                lengths: Array | None = None, dropout: DropoutDraw | None = None, tape: bool = False,
-                workspace: Workspace | None = None) -> tuple[Array, Any, Any]:
+    def forward(
+        self,
+        inputs: Array | Inputs,
+        state: Any,
+        *,
+        reset_TB: Array | None = None,
+        lengths: Array | None = None,
+        dropout: DropoutDraw | None = None,
+        tape: bool = False,
+        workspace: Workspace | None = None,
+    ) -> tuple[Array, Any, Any]:
         workspace = Workspace() if workspace is None else workspace
         source = Vectors(inputs) if isinstance(inputs, np.ndarray) else inputs
         scan: Scan = getattr(self.kernels, self.cell.kernel + "_scan")
-        outputs_TBH, last, kept = scan(source.drive(self, workspace), state, self.weight_hh, self.scan_bias_H,
-                                       reset_TB, lengths, tape, workspace)
+        outputs_TBH, last, kept = scan(
+            source.drive(self, workspace),
+            state,
+            self.weight_hh,
+            self.scan_bias_H,
+            reset_TB,
+            lengths,
+            tape,
+            workspace,
+        )
         return outputs_TBH, last, CellTape(source, kept) if tape else None
 
-    def backward(self, tape: CellTape, d_outputs_TBH: Array, d_state: Any = None, *, spend: bool = False,
-                 workspace: Workspace | None = None) -> tuple[Any, Any, dict[str, Array]]:
+    def backward(
+        self,
+        tape: CellTape,
+        d_outputs_TBH: Array,
+        d_state: Any = None,
+        *,
+        spend: bool = False,
+        workspace: Workspace | None = None,
+    ) -> tuple[Any, Any, dict[str, Array]]:
         """As a block's; the first result is the gradient of what the inputs are made from."""
         workspace = Workspace() if workspace is None else workspace
         scan_vjp: ScanVJP = getattr(self.kernels, self.cell.kernel + "_scan_vjp")
         over = tape.scan.gates_TBG if spend else None
         d_drive_TBG, d_state0, d_weight_hh, d_scan_bias = scan_vjp(
-            tape.scan, self.weight_hh, d_outputs_TBH, d_state, over, workspace)
+            tape.scan, self.weight_hh, d_outputs_TBH, d_state, over, workspace
+        )
         d_inputs, d_weight_ih, d_bias_G = tape.inputs.drive_vjp(self, d_drive_TBG, workspace)
         gradients = {"weight_ih": d_weight_ih}
         if d_weight_hh is not None:

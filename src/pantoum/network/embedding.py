@@ -52,8 +52,12 @@ class TableTokens:
             table_VG = cell.drive(self.embedding_VE, out=workspace.array("table", shape, cell.bias_G.dtype))
         return _look_up(cell, table_VG, self.tokens_TB, workspace, "drive")
 
-    def drive_vjp(self, cell: PackedCell, d_drive_TBG: Array, workspace: Workspace,
-                  ) -> tuple[Array, Array, Array]:
+    def drive_vjp(
+        self,
+        cell: PackedCell,
+        d_drive_TBG: Array,
+        workspace: Workspace,
+    ) -> tuple[Array, Array, Array]:
         """(d_embedding [V,E], d_weight_ih, d_bias [G])."""
         shape = len(self.embedding_VE), d_drive_TBG.shape[2]
         d_table_VG = workspace.array("table", shape, d_drive_TBG.dtype)
@@ -84,8 +88,12 @@ class VectorTokens:
         """The first layer's drive [T,B,G]."""
         return Vectors(self._dropped(cell, workspace)).drive(cell, workspace)
 
-    def drive_vjp(self, cell: PackedCell, d_drive_TBG: Array, workspace: Workspace,
-                  ) -> tuple[Array, Array, Array]:
+    def drive_vjp(
+        self,
+        cell: PackedCell,
+        d_drive_TBG: Array,
+        workspace: Workspace,
+    ) -> tuple[Array, Array, Array]:
         """(d_embedding [V,E], d_weight_ih, d_bias [G])."""
         dropped = Vectors(self._dropped(cell, workspace))
         d_x_TBE, d_weight, d_bias_G = dropped.drive_vjp(cell, d_drive_TBG, workspace)
@@ -138,8 +146,12 @@ class OneHotTokens:
         drive_TBG += cell.bias_G
         return drive_TBG
 
-    def drive_vjp(self, cell: PackedCell, d_drive_TBG: Array, workspace: Workspace,
-                  ) -> tuple[None, Array, Array]:
+    def drive_vjp(
+        self,
+        cell: PackedCell,
+        d_drive_TBG: Array,
+        workspace: Workspace,
+    ) -> tuple[None, Array, Array]:
         """(None: nothing is learned in the inputs, d_weight_ih, d_bias [G])."""
         G, V = cell.weight_ih.shape
         d_bias_G = cell.kernels.bias_gradient(d_drive_TBG.reshape(-1, G))

@@ -33,8 +33,13 @@ def joined_config(config: ModelConfig, members: int) -> ModelConfig:
     if members == 1:
         return config
     if not joins(config):
-        raise SettingError("members", members, "must be 1 with norm, with tied, or with residual over one-hot"
-                           " inputs: such models cannot stand side by side", "leave members out")
+        raise SettingError(
+            "members",
+            members,
+            "must be 1 with norm, with tied, or with residual over one-hot"
+            " inputs: such models cannot stand side by side",
+            "leave members out",
+        )
     embedding = None if config.embedding_size is None else members * config.embedding_size
     return replace(config, hidden_size=members * config.hidden_size, embedding_size=embedding)
 
@@ -78,8 +83,9 @@ def blocks(config: ModelConfig, parameters: Mapping[str, Array], members: int) -
         one_hot = name == "stack.0.weight_ih" and config.embedding_size is None
         if name.startswith("stack.") and array.ndim == 2 and not one_hot:
             rows, columns = (size // members for size in array.shape)
-            found[name] = _blocks([np.ones((rows, columns), bool)] * members,
-                                  config.hidden_size // members, False)
+            found[name] = _blocks(
+                [np.ones((rows, columns), bool)] * members, config.hidden_size // members, False
+            )
     return found
 
 
@@ -92,8 +98,9 @@ def join_scales(config: ModelConfig, parts: Sequence[Mapping[str, Array]]) -> di
     for name in parts[0]:
         rows = [part[name] / part[name].dtype.type(count) for part in parts]
         shared = name in ("embedding.weight", "head.weight", "head.bias", TABLE)
-        found[name] = (np.mean(rows, axis=0, dtype=rows[0].dtype) if shared else
-                       _blocks(rows, config.hidden_size, False))
+        found[name] = (
+            np.mean(rows, axis=0, dtype=rows[0].dtype) if shared else _blocks(rows, config.hidden_size, False)
+        )
     return found
 
 

@@ -26,8 +26,16 @@ class GRU(Cell):
 
     gates = 3
 
-    def __init__(self, input_size: int, hidden_size: int, reset: str = "after", seed: int | None = 0, *,
-                 dtype: npt.DTypeLike = np.float32, place: int = 0) -> None:
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        reset: str = "after",
+        seed: int | None = 0,
+        *,
+        dtype: npt.DTypeLike = np.float32,
+        place: int = 0,
+    ) -> None:
         one_of(reset, "reset", ("after", "before"))
         self.reset = reset
         self.hidden_bias = reset == "after"

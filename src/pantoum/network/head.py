@@ -24,8 +24,14 @@ __all__ = ["Head", "PackedHead", "cross_entropy", "cross_entropy_vjp"]
 class Head:
     """The softmax layer; its bias begins at 0."""
 
-    def __init__(self, vocab_size: int, hidden_size: int, seed: int | None, dtype: np.dtype[np.generic],
-                 tied_VE: Array | None = None) -> None:
+    def __init__(
+        self,
+        vocab_size: int,
+        hidden_size: int,
+        seed: int | None,
+        dtype: np.dtype[np.generic],
+        tied_VE: Array | None = None,
+    ) -> None:
         random = None if seed is None else generator(seed, 2)
         bound = hidden_size**-0.5
         own: dict[str, Array] = {}
@@ -42,8 +48,13 @@ class Head:
         kernels = backend(bias_V.dtype)
         weight = self.parameters["weight"] if self.tied_VE is None else self.tied_VE
         projection = self.parameters.get("projection.weight")
-        return PackedHead(self, kernels, pack(kernels, weight, precision), bias_V,
-                          None if projection is None else pack(kernels, projection, precision))
+        return PackedHead(
+            self,
+            kernels,
+            pack(kernels, weight, precision),
+            bias_V,
+            None if projection is None else pack(kernels, projection, precision),
+        )
 
 
 @dataclass(frozen=True)
@@ -69,25 +80,34 @@ class PackedHead:
             logits_NV += given_NV
         return logits_NV
 
-    def losses(self, hidden_NH: Array, targets_N: Array, workspace: Workspace | None = None,
-               given_NV: Array | None = None) -> tuple[Array, Array]:
+    def losses(
+        self,
+        hidden_NH: Array,
+        targets_N: Array,
+        workspace: Workspace | None = None,
+        given_NV: Array | None = None,
+    ) -> tuple[Array, Array]:
         """(nats [N] of the targets, predictions [N])."""
-        return self.kernels.cross_entropy(self._projected(hidden_NH), self.weight, self.bias_V, targets_N,
-                                          workspace, given_NV)
+        return self.kernels.cross_entropy(
+            self._projected(hidden_NH), self.weight, self.bias_V, targets_N, workspace, given_NV
+        )
 
-    def gradients(self, hidden_NH: Array, targets_N: Array, workspace: Workspace,
-                  given_NV: Array | None = None) -> tuple[Array, Array, Array, dict[str, Array]]:
+    def gradients(
+        self, hidden_NH: Array, targets_N: Array, workspace: Workspace, given_NV: Array | None = None
+    ) -> tuple[Array, Array, Array, dict[str, Array]]:
         """(nats [N], predictions [N], d_hidden [N,H], gradients), the last two of the mean loss; the weight's
         gradient has the name ``weight`` also where it is the embedding's. What is given beside the logits
         becomes their gradient."""
         projected = self._projected(hidden_NH)
         nats_N, predictions_N, d_NE, d_weight, d_bias = self.kernels.cross_entropy_gradient(
-            projected, self.weight, self.bias_V, targets_N, workspace, given_NV)
+            projected, self.weight, self.bias_V, targets_N, workspace, given_NV
+        )
         gradients = {"weight": d_weight, "bias": d_bias}
         if self.projection is None:
             return nats_N, predictions_N, d_NE, gradients
         gradients["projection.weight"] = self.kernels.linear_weight_gradient(
-            d_NE, hidden_NH, precision=self.projection.precision)
+            d_NE, hidden_NH, precision=self.projection.precision
+        )
         return nats_N, predictions_N, self.projection.product_transposed(d_NE), gradients
 
     def _projected(self, hidden_NH: Array) -> Array:
@@ -104,12 +124,19 @@ def cross_entropy_vjp(logits: Array, targets: Array) -> tuple[float, Array]:
     logits, targets = np.asarray(logits), np.asarray(targets)
     V = logits.shape[-1] if logits.ndim else 0
     if targets.shape != logits.shape[:-1] or not targets.size:
-        raise SettingError("targets", targets.shape,
-                           f"must have the logits' shape without V, {logits.shape[:-1]}",
-                           "give one target for each row of logits")
+        raise SettingError(
+            "targets",
+            targets.shape,
+            f"must have the logits' shape without V, {logits.shape[:-1]}",
+            "give one target for each row of logits",
+        )
     if targets.dtype.kind not in "iu" or targets.min() < 0 or targets.max() >= V:
-        raise SettingError("targets", f"{targets.dtype.name} from {targets.min()} to {targets.max()}",
-                           f"must be whole numbers from 0 to {V - 1}", "give the numbers of symbols")
+        raise SettingError(
+            "targets",
+            f"{targets.dtype.name} from {targets.min()} to {targets.max()}",
+            f"must be whole numbers from 0 to {V - 1}",
+            "give the numbers of symbols",
+        )
     flat_N = targets.reshape(-1)
     kept = logits.dtype if logits.dtype.kind == "f" else np.dtype(np.float64)
     d_NV = np.array(logits.reshape(-1, V), kept)

@@ -58,39 +58,81 @@ Made = TypeVar("Made", bound="LanguageModel")
 class LanguageModel:
     """A recurrent model of the next token."""
 
-    def __init__(self, vocab_size: int, embedding_size: int | None = None, cell: str = "gru",
-                 hidden_size: int = 512, num_layers: int = 3, seed: int | None = 0, *, tied: bool = False,
-                 residual: bool = False, norm: str | None = None,
-                 dropout: DropoutConfig | str | float | None = None,
-                 ngrams: tuple[int, ...] = (), ngram_rows: int = 16_384,
-                 dtype: npt.DTypeLike = np.float32) -> None:
+    def __init__(
+        self,
+        vocab_size: int,
+        embedding_size: int | None = None,
+        cell: str = "gru",
+        hidden_size: int = 512,
+        num_layers: int = 3,
+        seed: int | None = 0,
+        *,
+        tied: bool = False,
+        residual: bool = False,
+        norm: str | None = None,
+        dropout: DropoutConfig | str | float | None = None,
+        ngrams: tuple[int, ...] = (),
+        ngram_rows: int = 16_384,
+        dtype: npt.DTypeLike = np.float32,
+    ) -> None:
         """``seed=None`` leaves all parameters zero, to be filled."""
         if not isinstance(dropout, DropoutConfig):
             dropout = DropoutConfig() if dropout is None else DropoutConfig.parse(dropout)
-        self.config = ModelConfig(cell, hidden_size, num_layers, embedding_size, tied, residual, norm,
-                                  dropout, ngrams, ngram_rows)
+        self.config = ModelConfig(
+            cell, hidden_size, num_layers, embedding_size, tied, residual, norm, dropout, ngrams, ngram_rows
+        )
         whole(vocab_size, "vocab_size")
         self.vocab_size, self.dtype = vocab_size, np.dtype(dtype)
         self.embedding_VE = None if embedding_size is None else self._embedding(embedding_size, seed)
         sizes = [vocab_size if embedding_size is None else embedding_size] + [hidden_size] * (num_layers - 1)
-        self.stack = Stack([build_cell(cell, size, hidden_size, seed, self.dtype, place)
-                            for place, size in enumerate(sizes)], residual, norm, dropout)
+        self.stack = Stack(
+            [
+                build_cell(cell, size, hidden_size, seed, self.dtype, place)
+                for place, size in enumerate(sizes)
+            ],
+            residual,
+            norm,
+            dropout,
+        )
         self.head = Head(vocab_size, hidden_size, seed, self.dtype, self.embedding_VE if tied else None)
         self.ngrams = (
-            Ngrams(vocab_size, self.config.ngrams, ngram_rows, self.dtype) if self.config.ngrams else None)
+            Ngrams(vocab_size, self.config.ngrams, ngram_rows, self.dtype) if self.config.ngrams else None
+        )
         embedding = {} if self.embedding_VE is None else {"weight": self.embedding_VE}
-        self.parameters = Parameters.joined([("embedding.", embedding), ("stack.", self.stack.parameters),
-                                             ("head.", self.head.parameters),
-                                             ("ngrams.", self.ngrams.parameters if self.ngrams else {})])
+        self.parameters = Parameters.joined(
+            [
+                ("embedding.", embedding),
+                ("stack.", self.stack.parameters),
+                ("head.", self.head.parameters),
+                ("ngrams.", self.ngrams.parameters if self.ngrams else {}),
+            ]
+        )
 
     @classmethod
-    def from_config(cls: type[Made], config: ModelConfig, vocab_size: int, seed: int | None = 0, *,
-                    dtype: npt.DTypeLike = np.float32) -> Made:
+    def from_config(
+        cls: type[Made],
+        config: ModelConfig,
+        vocab_size: int,
+        seed: int | None = 0,
+        *,
+        dtype: npt.DTypeLike = np.float32,
+    ) -> Made:
         """The model of a configuration."""
-        return cls(vocab_size, config.embedding_size, config.cell, config.hidden_size, config.num_layers,
-                   seed, tied=config.tied, residual=config.residual, norm=config.norm,
-                   dropout=config.dropout, ngrams=config.ngrams, ngram_rows=config.ngram_rows,
-                   dtype=dtype)
+        return cls(
+            vocab_size,
+            config.embedding_size,
+            config.cell,
+            config.hidden_size,
+            config.num_layers,
+            seed,
+            tied=config.tied,
+            residual=config.residual,
+            norm=config.norm,
+            dropout=config.dropout,
+            ngrams=config.ngrams,
+            ngram_rows=config.ngram_rows,
+            dtype=dtype,
+        )
 
     @property
     def num_parameters(self) -> int:
@@ -106,10 +148,19 @@ class LanguageModel:
         """The parameters ready for reading; keep it for many calls, pack again after they change."""
         return PackedLanguageModel(self, self.stack.pack(precision), self.head.pack(precision))
 
-    def gradients(self, inputs_BT: Array, targets_BT: Array, state: Any, *, reset_BT: Array | None = None,
-                  dropout_key: tuple[int, int] | None = None, streams: Array | None = None,
-                  workspace: Workspace | None = None, precision: str = "float32",
-                  packed: PackedLanguageModel | None = None) -> StepResult:
+    def gradients(
+        self,
+        inputs_BT: Array,
+        targets_BT: Array,
+        state: Any,
+        *,
+        reset_BT: Array | None = None,
+        dropout_key: tuple[int, int] | None = None,
+        streams: Array | None = None,
+        workspace: Workspace | None = None,
+        precision: str = "float32",
+        packed: PackedLanguageModel | None = None,
+    ) -> StepResult:
         """The loss of a batch, the state after it, and the gradient of every parameter.
 
         Dropout is on with ``dropout_key=(seed, step)``; ``streams`` are the rows' global numbers. ``packed``
@@ -122,36 +173,56 @@ class LanguageModel:
         reset_TB = check_resets(reset_BT, B, T)
         dropout = dropout_draw(dropout_key, streams, B) if self.stack.dropout.active else None
         if packed is None:
-            packed = workspace.kept(f"packed {id(self)} {precision}",
-                                    lambda: self.pack(precision).for_steps())
+            packed = workspace.kept(
+                f"packed {id(self)} {precision}", lambda: self.pack(precision).for_steps()
+            )
             packed.refresh()
         inputs = packed.inputs(tokens_TB, dropout, training=True)
         layers, beside = packed.beside(tokens_TB, state, reset_TB)
         hidden_TBH, layers, tape = packed.stack.forward(
-            inputs, layers, reset_TB=reset_TB, dropout=dropout, tape=True, workspace=workspace.scope("stack"))
+            inputs, layers, reset_TB=reset_TB, dropout=dropout, tape=True, workspace=workspace.scope("stack")
+        )
         targets_N = targets_TB.reshape(-1)
         nats_N, predictions_N, d_hidden_NH, of_head = packed.head.gradients(
-            hidden_TBH.reshape(T * B, -1), targets_N, workspace.scope("head"), beside.logits_NV)
+            hidden_TBH.reshape(T * B, -1), targets_N, workspace.scope("head"), beside.logits_NV
+        )
         d_embedding_VE, _, of_stack = packed.stack.backward(
-            tape, d_hidden_NH.reshape(hidden_TBH.shape), spend=True, workspace=workspace.scope("stack"))
+            tape, d_hidden_NH.reshape(hidden_TBH.shape), spend=True, workspace=workspace.scope("stack")
+        )
         return StepResult(
-            loss=float(nats_N.mean(dtype=np.float64)), accuracy=float((predictions_N == targets_N).mean()),
+            loss=float(nats_N.mean(dtype=np.float64)),
+            accuracy=float((predictions_N == targets_N).mean()),
             nats_BT=nats_N.reshape(T, B).T.copy(),
-            predictions_BT=np.ascontiguousarray(predictions_N.reshape(T, B).T), state=beside.joined(layers),
-            gradients=self._by_name(d_embedding_VE, of_stack, of_head, beside.gradient(beside.logits_NV)))
+            predictions_BT=np.ascontiguousarray(predictions_N.reshape(T, B).T),
+            state=beside.joined(layers),
+            gradients=self._by_name(d_embedding_VE, of_stack, of_head, beside.gradient(beside.logits_NV)),
+        )
 
-    def logits(self, tokens_BT: Array, state: Any, *, reset_BT: Array | None = None,
-               lengths: Array | None = None) -> tuple[Array, Any]:
+    def logits(
+        self, tokens_BT: Array, state: Any, *, reset_BT: Array | None = None, lengths: Array | None = None
+    ) -> tuple[Array, Any]:
         """(logits [B,T,V] of the token after each, state)."""
         return self.pack().logits(tokens_BT, state, reset_BT=reset_BT, lengths=lengths)
 
-    def last_logits(self, tokens_BT: Array, state: Any, *, lengths: Array | None = None,
-                    ) -> tuple[Array, Any, Array]:
+    def last_logits(
+        self,
+        tokens_BT: Array,
+        state: Any,
+        *,
+        lengths: Array | None = None,
+    ) -> tuple[Array, Any, Array]:
         """(logits [B,V] after each row's last token, state, hidden [B,H] there)."""
         return self.pack().last_logits(tokens_BT, state, lengths=lengths)
 
-    def losses(self, inputs_BT: Array, targets_BT: Array, state: Any, *, reset_BT: Array | None = None,
-               lengths: Array | None = None) -> tuple[Array, Array, Any]:
+    def losses(
+        self,
+        inputs_BT: Array,
+        targets_BT: Array,
+        state: Any,
+        *,
+        reset_BT: Array | None = None,
+        lengths: Array | None = None,
+    ) -> tuple[Array, Array, Any]:
         """(nats [B,T] of the targets, predictions [B,T], state)."""
         return self.pack().losses(inputs_BT, targets_BT, state, reset_BT=reset_BT, lengths=lengths)
 
@@ -167,8 +238,13 @@ class LanguageModel:
         deviation = embedding_size**-0.5 if self.config.tied else 1.0
         return (generator(seed, 0).standard_normal(shape) * deviation).astype(self.dtype)
 
-    def _by_name(self, d_embedding_VE: Any, of_stack: dict[str, Array], of_head: dict[str, Array],
-                 of_ngrams: RowGradient | None) -> dict[str, Any]:
+    def _by_name(
+        self,
+        d_embedding_VE: Any,
+        of_stack: dict[str, Array],
+        of_head: dict[str, Array],
+        of_ngrams: RowGradient | None,
+    ) -> dict[str, Any]:
         """The gradients of the parts under the model's names and in its order."""
         found: dict[str, Any] = {"stack." + name: d for name, d in of_stack.items()}
         found |= {"head." + name: d for name, d in of_head.items()}
@@ -181,8 +257,9 @@ class LanguageModel:
         return {name: found[name] for name in self.parameters}
 
 
-def build_cell(kind: str, input_size: int, hidden_size: int, seed: int | None, dtype: npt.DTypeLike,
-               place: int) -> Cell:
+def build_cell(
+    kind: str, input_size: int, hidden_size: int, seed: int | None, dtype: npt.DTypeLike, place: int
+) -> Cell:
     """A cell by the name it has in a configuration."""
     if kind in ("gru", "gru-before"):
         reset = "after" if kind == "gru" else "before"

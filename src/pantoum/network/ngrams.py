@@ -52,8 +52,13 @@ def numbers_of(gradients: Iterable[Array | RowGradient]) -> Iterator[Array]:
 class Ngrams:
     """The table of all orders, [O * rows, V]: that of each order after the one before. It begins at 0."""
 
-    def __init__(self, vocab_size: int, orders: tuple[int, ...], rows: int, dtype: np.dtype[np.generic],
-                 ) -> None:
+    def __init__(
+        self,
+        vocab_size: int,
+        orders: tuple[int, ...],
+        rows: int,
+        dtype: np.dtype[np.generic],
+    ) -> None:
         check_table(orders, rows, vocab_size)
         self.orders, self.rows = orders, rows
         self.kept = max(orders) - 1
@@ -65,8 +70,9 @@ class Ngrams:
         """No tokens yet [B,K]."""
         return np.zeros((batch_size, self.kept), self.dtype)
 
-    def find(self, tokens_TB: Array, recent_BK: Array, reset_TB: Array | None = None,
-             lengths: Array | None = None) -> tuple[Array, Array]:
+    def find(
+        self, tokens_TB: Array, recent_BK: Array, reset_TB: Array | None = None, lengths: Array | None = None
+    ) -> tuple[Array, Array]:
         """(the table's row of each n-gram [N,O] int32, the state after the tokens [B,K]). Past a row's length
         the state stays."""
         T, B = tokens_TB.shape

@@ -68,37 +68,55 @@ class PackedLanguageModel:
         if self.head.projection is not None:
             self.head.projection.forget()
 
-    def logits(self, tokens_BT: Array, state: Any, *, reset_BT: Array | None = None,
-               lengths: Array | None = None) -> tuple[Array, Any]:
+    def logits(
+        self, tokens_BT: Array, state: Any, *, reset_BT: Array | None = None, lengths: Array | None = None
+    ) -> tuple[Array, Any]:
         """(logits [B,T,V] of the token after each, state)."""
         hidden_TBH, beside, state = self._read(tokens_BT, state, reset_BT, lengths)
         T, B, H = hidden_TBH.shape
         logits_TBV = self.head.logits(hidden_TBH.reshape(T * B, H), beside.logits_NV).reshape(T, B, -1)
         return np.ascontiguousarray(logits_TBV.swapaxes(0, 1)), state
 
-    def last_logits(self, tokens_BT: Array, state: Any, *, lengths: Array | None = None,
-                    ) -> tuple[Array, Any, Array]:
+    def last_logits(
+        self,
+        tokens_BT: Array,
+        state: Any,
+        *,
+        lengths: Array | None = None,
+    ) -> tuple[Array, Any, Array]:
         """(logits [B,V] after each row's last token, state, hidden [B,H] there); each row has one."""
         if lengths is not None and np.size(lengths) and np.min(lengths) < 1:
-            raise SettingError("lengths", np.asarray(lengths).tolist(),
-                               "must be at least 1: each row needs a last token",
-                               "leave rows of length 0 out")
+            raise SettingError(
+                "lengths",
+                np.asarray(lengths).tolist(),
+                "must be at least 1: each row needs a last token",
+                "leave rows of length 0 out",
+            )
         hidden_TBH, beside, state = self._read(tokens_BT, state, None, lengths)
         T, B, _ = hidden_TBH.shape
         last_B = np.full(B, T - 1) if lengths is None else np.asarray(lengths) - 1
         hidden_BH = hidden_TBH[last_B, np.arange(B)]
         return self.head.logits(hidden_BH, beside.some(last_B * B + np.arange(B))), state, hidden_BH
 
-    def losses(self, inputs_BT: Array, targets_BT: Array, state: Any, *, reset_BT: Array | None = None,
-               lengths: Array | None = None, workspace: Workspace | None = None) -> tuple[Array, Array, Any]:
+    def losses(
+        self,
+        inputs_BT: Array,
+        targets_BT: Array,
+        state: Any,
+        *,
+        reset_BT: Array | None = None,
+        lengths: Array | None = None,
+        workspace: Workspace | None = None,
+    ) -> tuple[Array, Array, Any]:
         """(nats [B,T] of the targets, predictions [B,T], state); past a row's length both are 0. Whoever
         calls often owns a workspace: fresh memory at each call can cost more than the arithmetic."""
         workspace = Workspace() if workspace is None else workspace
         targets_TB = time_major_targets(targets_BT, inputs_BT, self.model.vocab_size)
         hidden_TBH, beside, state = self._read(inputs_BT, state, reset_BT, lengths, workspace.scope("stack"))
         T, B, H = hidden_TBH.shape
-        nats_N, predictions_N = self.head.losses(hidden_TBH.reshape(T * B, H), targets_TB.reshape(-1),
-                                                 workspace.scope("head"), beside.logits_NV)
+        nats_N, predictions_N = self.head.losses(
+            hidden_TBH.reshape(T * B, H), targets_TB.reshape(-1), workspace.scope("head"), beside.logits_NV
+        )
         nats_BT, predictions_BT = nats_N.reshape(T, B).T.copy(), predictions_N.reshape(T, B).T.copy()
         if lengths is not None:
             ended_BT = np.arange(T) >= np.asarray(lengths)[:, None]
@@ -137,20 +155,35 @@ class PackedLanguageModel:
             self._table_VG = symbol_drives(self.stack.cells[0], self.model.embedding_VE)
         return self._table_VG
 
-    def _read(self, tokens_BT: Array, state: Any, reset_BT: Array | None, lengths: Array | None,
-              workspace: Workspace | None = None) -> tuple[Array, Beside, Any]:
+    def _read(
+        self,
+        tokens_BT: Array,
+        state: Any,
+        reset_BT: Array | None,
+        lengths: Array | None,
+        workspace: Workspace | None = None,
+    ) -> tuple[Array, Beside, Any]:
         tokens_TB = time_major_tokens(tokens_BT, self.model.vocab_size)
         T, B = tokens_TB.shape
         state = check_state(state, self.model.initial_state(B))
         lengths, reset_TB = check_lengths(lengths, B, T), check_resets(reset_BT, B, T)
         layers, beside = self.beside(tokens_TB, state, reset_TB, lengths)
         outputs_TBH, layers, _ = self.stack.forward(
-            self.inputs(tokens_TB, None, training=False), layers, reset_TB=reset_TB, lengths=lengths,
-            workspace=workspace)
+            self.inputs(tokens_TB, None, training=False),
+            layers,
+            reset_TB=reset_TB,
+            lengths=lengths,
+            workspace=workspace,
+        )
         return outputs_TBH, beside, beside.joined(layers)
 
-    def beside(self, tokens_TB: Array, state: Any, reset_TB: Array | None, lengths: Array | None = None,
-               ) -> tuple[Any, Beside]:
+    def beside(
+        self,
+        tokens_TB: Array,
+        state: Any,
+        reset_TB: Array | None,
+        lengths: Array | None = None,
+    ) -> tuple[Any, Beside]:
         """(the layers' part of the state, what the n-grams say of these tokens)."""
         ngrams = self.model.ngrams
         if ngrams is None:
@@ -163,7 +196,10 @@ def time_major_targets(targets_BT: Any, inputs_BT: Any, vocab_size: int) -> Arra
     """Targets [T,B], of the inputs' shape."""
     targets_TB = time_major_tokens(targets_BT, vocab_size, "targets_BT")
     if targets_TB.T.shape != np.shape(inputs_BT):
-        raise SettingError("targets_BT", targets_TB.T.shape,
-                           f"must have the inputs' shape {np.shape(inputs_BT)}",
-                           "give one target for each input")
+        raise SettingError(
+            "targets_BT",
+            targets_TB.T.shape,
+            f"must have the inputs' shape {np.shape(inputs_BT)}",
+            "give one target for each input",
+        )
     return targets_TB

@@ -25,12 +25,17 @@ class Parameters(dict[str, Array]):
 
     def __setitem__(self, name: str, value: Any) -> None:
         if name not in self:
-            raise SettingError("parameter", name, "is not one of this block's",
-                               "use one of " + ", ".join(self))
+            raise SettingError(
+                "parameter", name, "is not one of this block's", "use one of " + ", ".join(self)
+            )
         value = np.asarray(value)
         if value.shape != self[name].shape:
-            raise SettingError(f"parameter {name}", value.shape, f"must have the shape {self[name].shape}",
-                               "give an array of that shape")
+            raise SettingError(
+                f"parameter {name}",
+                value.shape,
+                f"must have the shape {self[name].shape}",
+                "give an array of that shape",
+            )
         self[name][...] = value
 
     def lend(self, arrays: Mapping[str, Any]) -> dict[str, Array]:
@@ -65,8 +70,9 @@ def generator(seed: int, *place: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *place])))
 
 
-def uniform(random: np.random.Generator | None, shape: tuple[int, ...], bound: float,
-            dtype: npt.DTypeLike) -> Array:
+def uniform(
+    random: np.random.Generator | None, shape: tuple[int, ...], bound: float, dtype: npt.DTypeLike
+) -> Array:
     """Numbers from -bound to bound, PyTorch's initial values with bound = 1/sqrt(H); zeros without
     ``random``."""
     if random is None:

@@ -37,8 +37,13 @@ MATRICES = 3
 class Stack(Block):
     """A deep cell; used wherever a cell is."""
 
-    def __init__(self, cells: Sequence[Cell], residual: bool = False, norm: str | None = None,
-                 dropout: DropoutConfig | None = None) -> None:
+    def __init__(
+        self,
+        cells: Sequence[Cell],
+        residual: bool = False,
+        norm: str | None = None,
+        dropout: DropoutConfig | None = None,
+    ) -> None:
         self.cells = tuple(cells)
         _check_cells(self.cells)
         if norm is not None:
@@ -47,12 +52,22 @@ class Stack(Block):
         self.dropout = DropoutConfig() if dropout is None else dropout
         self.input_size, self.hidden_size = self.cells[0].input_size, self.cells[-1].hidden_size
         self.dtype = self.cells[0].dtype
-        self.norms = [Parameters({"weight": np.ones(cell.hidden_size, self.dtype),
-                                  "bias": np.zeros(cell.hidden_size, self.dtype)} if norm else {})
-                      for cell in self.cells]
+        self.norms = [
+            Parameters(
+                {
+                    "weight": np.ones(cell.hidden_size, self.dtype),
+                    "bias": np.zeros(cell.hidden_size, self.dtype),
+                }
+                if norm
+                else {}
+            )
+            for cell in self.cells
+        ]
         self.parameters = Parameters.joined(
-            part for layer, (cell, own) in enumerate(zip(self.cells, self.norms, strict=True))
-            for part in ((f"{layer}.", cell.parameters), (f"{layer}.norm.", own)))
+            part
+            for layer, (cell, own) in enumerate(zip(self.cells, self.norms, strict=True))
+            for part in ((f"{layer}.", cell.parameters), (f"{layer}.norm.", own))
+        )
 
     def initial_state(self, batch_size: int) -> Any:
         return tuple(cell.initial_state(batch_size) for cell in self.cells)
@@ -90,9 +105,17 @@ class PackedStack(PackedBlock):
     kernels: Kernels
     cells: tuple[PackedCell, ...]
 
-    def forward(self, inputs: Array | Inputs, state: Any, *, reset_TB: Array | None = None,
-                lengths: Array | None = None, dropout: DropoutDraw | None = None, tape: bool = False,
-                workspace: Workspace | None = None) -> tuple[Array, Any, Any]:
+    def forward(
+        self,
+        inputs: Array | Inputs,
+        state: Any,
+        *,
+        reset_TB: Array | None = None,
+        lengths: Array | None = None,
+        dropout: DropoutDraw | None = None,
+        tape: bool = False,
+        workspace: Workspace | None = None,
+    ) -> tuple[Array, Any, Any]:
         """As a block's; of inputs that are no array, the dropout is their own affair."""
         workspace = Workspace() if workspace is None else workspace
         source: Inputs = Vectors(inputs) if isinstance(inputs, np.ndarray) else inputs
@@ -100,8 +123,9 @@ class PackedStack(PackedBlock):
         for layer, cell in enumerate(self.cells):
             scope = workspace.scope(str(layer))
             below = self._dropped(source, layer, dropout, scope)
-            y_TBH, last, kept = cell.forward(below, state[layer], reset_TB=reset_TB, lengths=lengths,
-                                             tape=tape, workspace=scope)
+            y_TBH, last, kept = cell.forward(
+                below, state[layer], reset_TB=reset_TB, lengths=lengths, tape=tape, workspace=scope
+            )
             y_TBH, normed = self._normalise(y_TBH, layer, scope)
             if self.stack.adds(layer):
                 y_TBH = np.add(y_TBH, source.x_TBE, out=scope.array("sum", y_TBH.shape, y_TBH.dtype))
@@ -111,8 +135,15 @@ class PackedStack(PackedBlock):
         outputs_TBH = self._drop(source.x_TBE, len(self.cells), dropout, workspace)
         return outputs_TBH, tuple(states), StackTape(tapes, dropout, lengths) if tape else None
 
-    def backward(self, tape: StackTape, d_outputs_TBH: Array, d_state: Any = None, *, spend: bool = False,
-                 workspace: Workspace | None = None) -> tuple[Any, Any, dict[str, Array]]:
+    def backward(
+        self,
+        tape: StackTape,
+        d_outputs_TBH: Array,
+        d_state: Any = None,
+        *,
+        spend: bool = False,
+        workspace: Workspace | None = None,
+    ) -> tuple[Any, Any, dict[str, Array]]:
         """As a block's; the first result is the gradient of what the inputs are made from."""
         workspace = Workspace() if workspace is None else workspace
         d_states: list[Any] = [None] * len(self.cells)
@@ -123,7 +154,8 @@ class PackedStack(PackedBlock):
             d_y_TBH = self._end(d_below, layer, tape.lengths, scope, "d_ended")
             d_cell_TBH, of_norm = self._normalise_vjp(normed, d_y_TBH, layer, scope)
             d_below, d_states[layer], of_cell = cell.backward(
-                kept, d_cell_TBH, None if d_state is None else d_state[layer], spend=spend, workspace=scope)
+                kept, d_cell_TBH, None if d_state is None else d_state[layer], spend=spend, workspace=scope
+            )
             if isinstance(kept.inputs, Vectors):
                 d_below = self._drop(d_below, layer, tape.dropout, scope)
             if self.stack.adds(layer):
@@ -142,26 +174,50 @@ class PackedStack(PackedBlock):
         for cell in self.cells:
             cell.refresh()
 
-    def _dropped(self, source: Inputs, layer: int, dropout: DropoutDraw | None, workspace: Workspace,
-                 ) -> Inputs:
+    def _dropped(
+        self,
+        source: Inputs,
+        layer: int,
+        dropout: DropoutDraw | None,
+        workspace: Workspace,
+    ) -> Inputs:
         """The inputs of a layer after their dropout."""
         if not isinstance(source, Vectors):
             return source
         return Vectors(self._drop(source.x_TBE, layer, dropout, workspace))
 
-    def drop(self, x_TBE: Array, layer: int, dropout: DropoutDraw, workspace: Workspace | None = None,
-             ) -> Array:
+    def drop(
+        self,
+        x_TBE: Array,
+        layer: int,
+        dropout: DropoutDraw,
+        workspace: Workspace | None = None,
+    ) -> Array:
         """The dropout of a layer's input, or of its gradient."""
         out = None if workspace is None else workspace.array("dropped", x_TBE.shape, x_TBE.dtype)
         return self.kernels.dropout(
-            x_TBE, self.stack.dropout_rate(layer), dropout.seed, dropout.step, layer, dropout.streams_B,
-            self.stack.dropout.kind == "variational", out=out, workspace=workspace)
+            x_TBE,
+            self.stack.dropout_rate(layer),
+            dropout.seed,
+            dropout.step,
+            layer,
+            dropout.streams_B,
+            self.stack.dropout.kind == "variational",
+            out=out,
+            workspace=workspace,
+        )
 
     def drop_one(self, units_TB: Array, layer: int, dropout: DropoutDraw) -> Array:
         """What ``drop`` multiplies one unit of each row by [T,B]."""
         scales_TB = self.kernels.dropout_scales(
-            units_TB, self.stack.dropout_rate(layer), dropout.seed, dropout.step, layer, dropout.streams_B,
-            self.stack.dropout.kind == "variational")
+            units_TB,
+            self.stack.dropout_rate(layer),
+            dropout.seed,
+            dropout.step,
+            layer,
+            dropout.streams_B,
+            self.stack.dropout.kind == "variational",
+        )
         return scales_TB.astype(self.stack.dtype)
 
     def _drop(self, x_TBE: Array, layer: int, dropout: DropoutDraw | None, workspace: Workspace) -> Array:
@@ -174,17 +230,24 @@ class PackedStack(PackedBlock):
         own = self.stack.norms[layer]
         if not own:
             return y_TBH, None
-        y_NH, tape = self.kernels.layer_norm(y_TBH.reshape(-1, y_TBH.shape[2]), own["weight"], own["bias"],
-                                             workspace.scope("norm"))
+        y_NH, tape = self.kernels.layer_norm(
+            y_TBH.reshape(-1, y_TBH.shape[2]), own["weight"], own["bias"], workspace.scope("norm")
+        )
         return y_NH.reshape(y_TBH.shape), tape
 
-    def _normalise_vjp(self, tape: Any, d_TBH: Array, layer: int, workspace: Workspace,
-                       ) -> tuple[Array, dict[str, Array]]:
+    def _normalise_vjp(
+        self,
+        tape: Any,
+        d_TBH: Array,
+        layer: int,
+        workspace: Workspace,
+    ) -> tuple[Array, dict[str, Array]]:
         own = self.stack.norms[layer]
         if not own:
             return d_TBH, {}
         d_x_NH, d_weight, d_bias = self.kernels.layer_norm_vjp(
-            tape, own["weight"], d_TBH.reshape(-1, d_TBH.shape[2]), workspace.scope("norm"))
+            tape, own["weight"], d_TBH.reshape(-1, d_TBH.shape[2]), workspace.scope("norm")
+        )
         return d_x_NH.reshape(d_TBH.shape), {"norm.weight": d_weight, "norm.bias": d_bias}
 
     def _end(self, y_TBH: Array, layer: int, lengths: Array | None, workspace: Workspace, name: str) -> Array:
@@ -202,9 +265,17 @@ def _check_cells(cells: tuple[Cell, ...]) -> None:
         raise SettingError("cells", [], "must hold at least one cell", "give a list of cells")
     for below, above in pairwise(cells):
         if above.input_size != below.hidden_size or above.dtype != below.dtype:
-            raise SettingError("cells", f"a cell of input_size {above.input_size} ({above.dtype}) over one "
-                               f"of hidden_size {below.hidden_size} ({below.dtype})", "must fit one another",
-                               "make each input_size the hidden_size below it, with one dtype")
+            raise SettingError(
+                "cells",
+                f"a cell of input_size {above.input_size} ({above.dtype}) over one "
+                f"of hidden_size {below.hidden_size} ({below.dtype})",
+                "must fit one another",
+                "make each input_size the hidden_size below it, with one dtype",
+            )
     if len({id(cell) for cell in cells}) != len(cells):
-        raise SettingError("cells", f"{len(cells)} with one repeated",
-                           "must be different: each layer has its own weights", "build one cell a layer")
+        raise SettingError(
+            "cells",
+            f"{len(cells)} with one repeated",
+            "must be different: each layer has its own weights",
+            "build one cell a layer",
+        )

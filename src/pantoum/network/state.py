@@ -50,8 +50,12 @@ def from_arrays(template: Any, arrays: Sequence[Array]) -> Any:
     """The inverse of ``to_arrays``: a state of the template's form."""
     expected = len(to_arrays(template))
     if len(arrays) != expected:
-        raise SettingError("state", f"{len(arrays)} arrays", f"must be {expected} for this model",
-                           "give the state of this model")
+        raise SettingError(
+            "state",
+            f"{len(arrays)} arrays",
+            f"must be {expected} for this model",
+            "give the state of this model",
+        )
     rest: Iterator[Array] = iter(arrays)
     return map_arrays(lambda _: next(rest), template)
 
@@ -83,7 +87,11 @@ def split_state(block: Block, array: Array) -> Any:
     template = block.initial_state(1)
     widths = [part.shape[1] for part in to_arrays(template)]
     if array.ndim != 2 or array.shape[1] != sum(widths):
-        raise SettingError("state", array.shape, f"must have the shape [B, {sum(widths)}]",
-                           "give the array of concatenate_state")
+        raise SettingError(
+            "state",
+            array.shape,
+            f"must have the shape [B, {sum(widths)}]",
+            "give the array of concatenate_state",
+        )
     parts = np.split(array, np.cumsum(widths)[:-1], axis=1)
     return from_arrays(template, [np.ascontiguousarray(part) for part in parts])

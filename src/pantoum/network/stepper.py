@@ -30,8 +30,12 @@ class Stepper(Protocol):
         ...
 
 
-def stepper(packed: PackedLanguageModel, tokens_R: Array, states: Sequence[Array], logits_CV: Array,
-            ) -> Stepper:
+def stepper(
+    packed: PackedLanguageModel,
+    tokens_R: Array,
+    states: Sequence[Array],
+    logits_CV: Array,
+) -> Stepper:
     """Steps through a model of tokens [R], states (arrays [R,H], and [R,K] of the n-grams, in the order of
     ``network.state.to_arrays``) and logits that live in these arrays. After ``packed.refresh`` it is to be
     made again."""
@@ -42,8 +46,9 @@ def stepper(packed: PackedLanguageModel, tokens_R: Array, states: Sequence[Array
 class ScanStepper:
     """Steps as scans of one step."""
 
-    def __init__(self, packed: PackedLanguageModel, tokens_R: Array, states: Sequence[Array],
-                 logits_CV: Array) -> None:
+    def __init__(
+        self, packed: PackedLanguageModel, tokens_R: Array, states: Sequence[Array], logits_CV: Array
+    ) -> None:
         self._packed, self._tokens_R, self._states, self._logits_CV = packed, tokens_R, states, logits_CV
         self._template = packed.model.initial_state(1)
 
@@ -64,10 +69,24 @@ def described(packed: PackedLanguageModel) -> StepModel:
     layers = []
     for number, cell in enumerate(packed.stack.cells):
         own = stack.norms[number]
-        layers.append(StepLayer(
-            weight_ih=None if number == 0 and table_VG is not None else cell.weight_ih,
-            weight_hh=cell.weight_hh, drive_bias_G=cell.bias_G, scan_bias_H=cell.scan_bias_H,
-            norm=(own["weight"], own["bias"]) if own else None, residual=stack.adds(number)))
-    return StepModel(stack.cells[0].kernel, stack.hidden_size, tuple(layers), table_VG, model.embedding_VE,
-                     packed.head.weight, packed.head.bias_V, packed.head.projection,
-                     StepNgrams(ngrams.parameters["weight"], ngrams.orders, ngrams.rows) if ngrams else None)
+        layers.append(
+            StepLayer(
+                weight_ih=None if number == 0 and table_VG is not None else cell.weight_ih,
+                weight_hh=cell.weight_hh,
+                drive_bias_G=cell.bias_G,
+                scan_bias_H=cell.scan_bias_H,
+                norm=(own["weight"], own["bias"]) if own else None,
+                residual=stack.adds(number),
+            )
+        )
+    return StepModel(
+        stack.cells[0].kernel,
+        stack.hidden_size,
+        tuple(layers),
+        table_VG,
+        model.embedding_VE,
+        packed.head.weight,
+        packed.head.bias_V,
+        packed.head.projection,
+        StepNgrams(ngrams.parameters["weight"], ngrams.orders, ngrams.rows) if ngrams else None,
+    )

@@ -42,8 +42,10 @@ class StoredModel(LanguageModel):
         lent = self._lent()
         for name in self._own.keys() - lent:
             self._own[name] = _floats(weights[name])
-        before = [(part, part.lend({own: weights[prefix + own] for own in part if prefix + own in lent}))
-                  for prefix, part in self._parts()]
+        before = [
+            (part, part.lend({own: weights[prefix + own] for own in part if prefix + own in lent}))
+            for prefix, part in self._parts()
+        ]
         self._packed = super().pack(precision)
         self._packed.forget()
         for part, own in before:
@@ -69,8 +71,12 @@ class StoredModel(LanguageModel):
     def pack(self, precision: str = "float32") -> PackedLanguageModel:
         """The one that ``take`` made."""
         if precision not in ("float32", self.precision):
-            raise SettingError("precision", precision, "is not what this model was read for",
-                               "copy.deepcopy(network) can be packed anew")
+            raise SettingError(
+                "precision",
+                precision,
+                "is not what this model was read for",
+                "copy.deepcopy(network) can be packed anew",
+            )
         return self._packed
 
     def __deepcopy__(self, memo: dict[int, Any]) -> LanguageModel:
@@ -100,8 +106,12 @@ class StoredModel(LanguageModel):
     def _lent(self) -> set[str]:
         """The matrices that are needed in panels only. One-hot inputs are rows of the first one itself."""
         plain = "stack.0.weight_ih" if self.embedding_VE is None else ""
-        return {prefix + own for prefix, part in self._parts() for own, array in part.items()
-                if array.ndim == 2 and prefix + own != plain}
+        return {
+            prefix + own
+            for prefix, part in self._parts()
+            for own, array in part.items()
+            if array.ndim == 2 and prefix + own != plain
+        }
 
 
 def _floats(weight: Any) -> Array:

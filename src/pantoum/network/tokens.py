@@ -16,13 +16,20 @@ def time_major_tokens(tokens_BT: Any, vocab_size: int, argument: str = "tokens_B
     """Tokens [T,B], int32; whole numbers from 0 to V-1."""
     tokens_BT = np.asarray(tokens_BT)
     if tokens_BT.ndim != 2 or not tokens_BT.size:
-        raise SettingError(argument, tokens_BT.shape, "must have the shape [B, T], with no side empty",
-                           "give one row of tokens a stream")
+        raise SettingError(
+            argument,
+            tokens_BT.shape,
+            "must have the shape [B, T], with no side empty",
+            "give one row of tokens a stream",
+        )
     if tokens_BT.dtype.kind not in "iu":
         raise SettingError(argument, tokens_BT.dtype.name, "must be whole numbers", "give an integer array")
     low, high = int(tokens_BT.min()), int(tokens_BT.max())
     if low < 0 or high >= vocab_size:
-        raise SettingError(argument, low if low < 0 else high,
-                           f"must be token numbers from 0 to {vocab_size - 1}",
-                           "encode the text with this model's tokenizer")
+        raise SettingError(
+            argument,
+            low if low < 0 else high,
+            f"must be token numbers from 0 to {vocab_size - 1}",
+            "encode the text with this model's tokenizer",
+        )
     return np.ascontiguousarray(tokens_BT.T, np.int32)

@@ -27,34 +27,54 @@ Pullback = Callable[..., tuple[Array, Any, dict[str, Array]]]
 """(d_outputs_BTH, d_state=None) -> (d_inputs_BTE, d_initial_state, gradients by parameter name)."""
 
 
-def unroll(cell: Block, inputs_BTE: Array, initial_state: Any = None, lengths: Array | None = None, *,
-           reset_BT: Array | None = None, dropout_key: tuple[int, int] | None = None,
-           streams: Array | None = None) -> tuple[Array, Any]:
+def unroll(
+    cell: Block,
+    inputs_BTE: Array,
+    initial_state: Any = None,
+    lengths: Array | None = None,
+    *,
+    reset_BT: Array | None = None,
+    dropout_key: tuple[int, int] | None = None,
+    streams: Array | None = None,
+) -> tuple[Array, Any]:
     """(outputs [B,T,H], last state)."""
     x_TBE, state, lengths, reset_TB = cell.checked(inputs_BTE, initial_state, lengths, reset_BT)
     dropout = dropout_draw(dropout_key, streams, x_TBE.shape[1])
-    outputs_TBH, state, _ = cell.pack().forward(x_TBE, state, reset_TB=reset_TB, lengths=lengths,
-                                                dropout=dropout)
+    outputs_TBH, state, _ = cell.pack().forward(
+        x_TBE, state, reset_TB=reset_TB, lengths=lengths, dropout=dropout
+    )
     return _turned(outputs_TBH), state
 
 
-def unroll_vjp(cell: Block, inputs_BTE: Array, initial_state: Any = None, lengths: Array | None = None, *,
-               reset_BT: Array | None = None, dropout_key: tuple[int, int] | None = None,
-               streams: Array | None = None) -> tuple[Array, Any, Pullback]:
+def unroll_vjp(
+    cell: Block,
+    inputs_BTE: Array,
+    initial_state: Any = None,
+    lengths: Array | None = None,
+    *,
+    reset_BT: Array | None = None,
+    dropout_key: tuple[int, int] | None = None,
+    streams: Array | None = None,
+) -> tuple[Array, Any, Pullback]:
     """(outputs [B,T,H], last state, pullback), as ``jax.vjp``. Parameters must not change before the
     pullback."""
     x_TBE, state, lengths, reset_TB = cell.checked(inputs_BTE, initial_state, lengths, reset_BT)
     dropout = dropout_draw(dropout_key, streams, x_TBE.shape[1])
     packed = cell.pack()
-    outputs_TBH, last, tape = packed.forward(x_TBE, state, reset_TB=reset_TB, lengths=lengths,
-                                             dropout=dropout, tape=True)
+    outputs_TBH, last, tape = packed.forward(
+        x_TBE, state, reset_TB=reset_TB, lengths=lengths, dropout=dropout, tape=True
+    )
     shape_BTH = outputs_TBH.swapaxes(0, 1).shape
 
     def pullback(d_outputs_BTH: Array, d_state: Any = None) -> tuple[Array, Any, dict[str, Array]]:
         d_outputs_BTH = np.asarray(d_outputs_BTH, cell.dtype)
         if d_outputs_BTH.shape != shape_BTH:
-            raise SettingError("d_outputs_BTH", d_outputs_BTH.shape, f"must have the shape {shape_BTH}",
-                               "give the gradient of the outputs")
+            raise SettingError(
+                "d_outputs_BTH",
+                d_outputs_BTH.shape,
+                f"must have the shape {shape_BTH}",
+                "give the gradient of the outputs",
+            )
         if d_state is not None:
             d_state = check_state(d_state, last)
         d_x_TBE, d_initial, gradients = packed.backward(tape, _turned(d_outputs_BTH), d_state)
@@ -75,8 +95,12 @@ def dropout_draw(key: tuple[int, int] | None, streams: Array | None, batch_size:
     whole(step, "dropout_key", least=0, most=2**32 - 1)
     numbers = np.arange(batch_size) if streams is None else np.asarray(streams)
     if numbers.shape != (batch_size,) or numbers.dtype.kind not in "iu":
-        raise SettingError("streams", numbers.tolist(), f"must be {batch_size} whole numbers",
-                           "give each row's global number")
+        raise SettingError(
+            "streams",
+            numbers.tolist(),
+            f"must be {batch_size} whole numbers",
+            "give each row's global number",
+        )
     return DropoutDraw(seed, step, numbers)
 
 

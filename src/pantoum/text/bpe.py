@@ -44,8 +44,10 @@ CACHED, CACHED_LENGTH = 100_000, 64
 SHORT = 48
 """Tokens from which a heap is faster than looking at all pairs again (measured: about 45)."""
 
-LETTER = (r"[^\s\d\x00-\x1f!-/:-@\[-`{-\xa9\xab-\xb4\xb6-\xb9\xbb-\xbf\xd7\xf7\u2000-\u2bff\u2e00-\u2e7f"
-          r"\u3000-\u303f\ud800-\udfff\ufe10-\ufe6f\uff00-\uff0f]")
+LETTER = (
+    r"[^\s\d\x00-\x1f!-/:-@\[-`{-\xa9\xab-\xb4\xb6-\xb9\xbb-\xbf\xd7\xf7\u2000-\u2bff\u2e00-\u2e7f"
+    r"\u3000-\u303f\ud800-\udfff\ufe10-\ufe6f\uff00-\uff0f]"
+)
 """All but white space, digits and common punctuation: unlike ``\\w``, the marks of Indic and other scripts
 stay in their words."""
 
@@ -55,7 +57,9 @@ def _pattern(sign: str) -> re.Pattern[str]:
     return re.compile(
         rf"{sign}| ?{LETTER}{{1,{LONGEST}}}|\d{{1,3}}| ?[^\w\s{sign}]{{1,{LONGEST}}}|_{{1,{LONGEST}}}"
         # The last space of a run goes to the word after it, but for the border of a document.
-        rf"|{space}{{1,{LONGEST}}}(?![^\s{BORDER_SIGN}])|{space}|.", re.DOTALL)
+        rf"|{space}{{1,{LONGEST}}}(?![^\s{BORDER_SIGN}])|{space}|.",
+        re.DOTALL,
+    )
 
 
 PATTERNS = {sign: _pattern(sign) for sign in ("\n", BORDER_SIGN)}
@@ -114,8 +118,12 @@ class BpeTokenizer:
 
     def spec(self) -> dict[str, Any]:
         """What a document is, how pieces are cut, and the merges."""
-        return {"kind": self.kind, "documents": self.documents, "split": SPLIT,
-                "merges": [list(pair) for pair in self.merges]}
+        return {
+            "kind": self.kind,
+            "documents": self.documents,
+            "split": SPLIT,
+            "merges": [list(pair) for pair in self.merges],
+        }
 
     def merge(self, piece: str) -> list[int]:
         """The numbers of one piece (of a border: ``<eos>``)."""

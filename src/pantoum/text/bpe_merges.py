@@ -34,12 +34,21 @@ def learn_merges(ranked: Iterable[tuple[str, int]], most: int) -> list[tuple[int
     try:
         from tokenizers import Tokenizer, models, pre_tokenizers, trainers
     except ImportError:
-        raise SettingError("tokens", f"bpe:{most + 257}", "needs the package `tokenizers`, which is not "
-                           "installed, to be learned", "run: pip install 'pantoum[bpe]'") from None
+        raise SettingError(
+            "tokens",
+            f"bpe:{most + 257}",
+            "needs the package `tokenizers`, which is not installed, to be learned",
+            "run: pip install 'pantoum[bpe]'",
+        ) from None
     engine: Any = Tokenizer(models.BPE())
     engine.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    trainer = trainers.BpeTrainer(vocab_size=256 + most, min_frequency=2, special_tokens=[],
-                                  initial_alphabet=LETTERS, show_progress=False)
+    trainer = trainers.BpeTrainer(
+        vocab_size=256 + most,
+        min_frequency=2,
+        special_tokens=[],
+        initial_alphabet=LETTERS,
+        show_progress=False,
+    )
     engine.train_from_iterator(_repeated(list(_enough(ranked))), trainer)
     return _numbered(json.loads(engine.to_str())["model"]["merges"])
 

@@ -92,8 +92,12 @@ class CharacterLearner:
 
     def __init__(self, vocab_size: int | None, documents: str | None) -> None:
         if vocab_size is not None and vocab_size < 3:
-            raise SettingError("vocab_size", vocab_size, "must be at least 3: <eos>, <unk> and one character",
-                               "give a larger one, or none")
+            raise SettingError(
+                "vocab_size",
+                vocab_size,
+                "must be at least 3: <eos>, <unk> and one character",
+                "give a larger one, or none",
+            )
         self._most = CODE_POINTS if vocab_size is None else vocab_size - 2
         self._documents = documents
         self._counts = np.zeros(CODE_POINTS, np.int64)

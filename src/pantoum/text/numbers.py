@@ -46,6 +46,10 @@ def whole_numbers(ids: Ids, vocab_size: int) -> list[int]:
     found: list[int] = ids.tolist() if isinstance(ids, np.ndarray) else [int(i) for i in ids]
     for bad in found:
         if not 0 <= bad < vocab_size:
-            raise SettingError("ids", bad, f"must be token numbers from 0 to {vocab_size - 1}",
-                               "give numbers that this tokenizer made")
+            raise SettingError(
+                "ids",
+                bad,
+                f"must be token numbers from 0 to {vocab_size - 1}",
+                "give numbers that this tokenizer made",
+            )
     return found

@@ -21,14 +21,47 @@ __all__ = ["encode_prompt"]
 
 NAMED = 8
 """Symbols that a note names before it says how many more there are."""
-PLAIN = str.maketrans({
-    **dict.fromkeys("‘’‚‛′`´ʼ‹›", "'"), **dict.fromkeys("“”„‟″«»", '"'), **dict.fromkeys("‐‑‒–—―−", "-"),
-    "…": "...", "•": "*", "·": ".", "×": "x", "⁄": "/", "¿": "?", "¡": "!",
-    "ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D",
-    "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th", "ł": "l", "Ł": "L", "ı": "i", "ħ": "h", "Ħ": "H",
-    "\t": " ", "\r": "", "\u2028": "\n", "\u2029": "\n", "\ufeff": "", "\u200b": "", "\u200d": "",
-    "\u00ad": "",
-})
+PLAIN = str.maketrans(
+    {
+        **dict.fromkeys("‘’‚‛′`´ʼ‹›", "'"),
+        **dict.fromkeys("“”„‟″«»", '"'),
+        **dict.fromkeys("‐‑‒–—―−", "-"),
+        "…": "...",
+        "•": "*",
+        "·": ".",
+        "×": "x",
+        "⁄": "/",
+        "¿": "?",
+        "¡": "!",
+        "ß": "ss",
+        "ẞ": "SS",
+        "æ": "ae",
+        "Æ": "AE",
+        "œ": "oe",
+        "Œ": "OE",
+        "ø": "o",
+        "Ø": "O",
+        "đ": "d",
+        "Đ": "D",
+        "ð": "d",
+        "Ð": "D",
+        "þ": "th",
+        "Þ": "Th",
+        "ł": "l",
+        "Ł": "L",
+        "ı": "i",
+        "ħ": "h",
+        "Ħ": "H",
+        "\t": " ",
+        "\r": "",
+        "\u2028": "\n",
+        "\u2029": "\n",
+        "\ufeff": "",
+        "\u200b": "",
+        "\u200d": "",
+        "\u00ad": "",
+    }
+)
 
 
 def encode_prompt(tokenizer: Tokenizer, text: str | bytes) -> tuple[Tokens, list[str]]:
@@ -46,8 +79,10 @@ def encode_prompt(tokenizer: Tokenizer, text: str | bytes) -> tuple[Tokens, list
         return tokenizer.encode(readable), notes
     marked, folded, unknown = _fold(tokenizer, mark(readable, tokenizer.documents))
     if folded:
-        notes.append("not in the model's vocabulary, read as the nearest: "
-                     + _named([f"{_quoted(symbol)} as {_quoted(near)}" for symbol, near in folded.items()]))
+        notes.append(
+            "not in the model's vocabulary, read as the nearest: "
+            + _named([f"{_quoted(symbol)} as {_quoted(near)}" for symbol, near in folded.items()])
+        )
     if unknown:
         notes.append("not in the model's vocabulary, read as unknown: " + _named(list(map(_quoted, unknown))))
     return joined(tokenizer.encode_blocks([marked])), notes

@@ -161,12 +161,19 @@ def require_kind(tokens: str, documents: str | None) -> None:
     if found is None:
         raise SettingError("tokens", tokens, TOKENS_RULE, "choose one of them")
     if found[1] is not None and not bpe.FEWEST <= int(found[1]) <= bpe.MOST:
-        raise SettingError("tokens", tokens, f"N must be from {bpe.FEWEST} (256 bytes, <eos> and one merge) "
-                           f"to {bpe.MOST}", "give for example bpe:4096")
+        raise SettingError(
+            "tokens",
+            tokens,
+            f"N must be from {bpe.FEWEST} (256 bytes, <eos> and one merge) to {bpe.MOST}",
+            "give for example bpe:4096",
+        )
     if tokens == "words:whitespace" and documents not in (None, "lines"):
-        raise SettingError("documents", documents,
-                           "must be lines with words:whitespace, where <eos> ends a line",
-                           "use --documents lines, or other --tokens")
+        raise SettingError(
+            "documents",
+            documents,
+            "must be lines with words:whitespace, where <eos> ends a line",
+            "use --documents lines, or other --tokens",
+        )
 
 
 def learner(tokens: str, vocab_size: int | None, documents: str | None) -> Learner:

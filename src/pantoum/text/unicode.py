@@ -51,5 +51,7 @@ def not_utf8(name: str, offset: int, byte: int) -> NotUtf8Error:
     """The one wording of "this is not UTF-8". A text that begins with FF or FE is most likely UTF-16."""
     source = repr(name) if name != "the text" else name
     likely = "UTF-16" if offset == 0 and byte >= 0xFE else "WINDOWS-1252"
-    return NotUtf8Error(f"{source} is not UTF-8: byte 0x{byte:02x} at offset {offset:,}; use --tokens bytes, "
-                        f"or convert it (for example: iconv -f {likely} -t UTF-8)")
+    return NotUtf8Error(
+        f"{source} is not UTF-8: byte 0x{byte:02x} at offset {offset:,}; use --tokens bytes, "
+        f"or convert it (for example: iconv -f {likely} -t UTF-8)"
+    )

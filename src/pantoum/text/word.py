@@ -115,8 +115,12 @@ class WordLearner(PieceCounter):
 
     def __init__(self, kind: str, vocab_size: int, documents: str | None) -> None:
         if vocab_size < 3:
-            raise SettingError("vocab_size", vocab_size, "must be at least 3: <eos>, <unk> and one word",
-                               "give a larger one, or none")
+            raise SettingError(
+                "vocab_size",
+                vocab_size,
+                "must be at least 3: <eos>, <unk> and one word",
+                "give a larger one, or none",
+            )
         super().__init__(PATTERNS[kind])
         self._kind, self._most, self._documents = kind, vocab_size - 2, documents
         self._numbers: Numbers = np.zeros(0, np.uint32)

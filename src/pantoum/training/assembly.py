@@ -74,26 +74,42 @@ class Run:
         self.batches = make_batches(self.prepared, state.batch_size, state.seq_len, state.cursor)
 
 
-def assemble(folder: RunFolder, prepared: Prepared, state: RunState, *,
-             weights: Mapping[str, Array] | None = None) -> Run:
+def assemble(
+    folder: RunFolder, prepared: Prepared, state: RunState, *, weights: Mapping[str, Array] | None = None
+) -> Run:
     """Put a run together from its state; the arrays are those of its start."""
     tokenizer = prepared.tokenizer
     backend = make_backend(state.recipe, tokenizer.vocab_size, weights)
     held_out = prepared.valid is not None and prepared.valid.count >= 2
     valid = np.asarray(prepared.valid.tokens) if prepared.valid is not None and held_out else None
     return Run(
-        folder=folder, prepared=prepared, state=state, backend=backend,
+        folder=folder,
+        prepared=prepared,
+        state=state,
+        backend=backend,
         batches=make_batches(prepared, state.batch_size, state.seq_len, state.cursor),
-        carried=backend.initial_state(state.batch_size), streams=np.arange(state.batch_size),
-        keep_best=KeepBest(state.recipe.kept, tokenizer, valid, state.monitored, state.best,
-                           document_filter(prepared), state.recipe.precision),
-        parameters=backend.num_parameters, weights=weights)
+        carried=backend.initial_state(state.batch_size),
+        streams=np.arange(state.batch_size),
+        keep_best=KeepBest(
+            state.recipe.kept,
+            tokenizer,
+            valid,
+            state.monitored,
+            state.best,
+            document_filter(prepared),
+            state.recipe.precision,
+        ),
+        parameters=backend.num_parameters,
+        weights=weights,
+    )
 
 
 def make_backend(recipe: Recipe, vocab_size: int, weights: Mapping[str, Array] | None = None) -> Backend:
     """Networks and optimisers at the start of training; ``weights`` in place of random ones."""
-    members = [_member(recipe, vocab_size, (recipe.seed + SEEDS_APART * place) % 2**63, weights)
-               for place in range(recipe.members)]
+    members = [
+        _member(recipe, vocab_size, (recipe.seed + SEEDS_APART * place) % 2**63, weights)
+        for place in range(recipe.members)
+    ]
     return members[0] if len(members) == 1 else EnsembleBackend(members)
 
 
@@ -101,18 +117,29 @@ def _member(recipe: Recipe, vocab_size: int, seed: int, weights: Mapping[str, Ar
     model = LanguageModel.from_config(recipe.model, vocab_size, seed)
     if weights is not None:
         model.parameters.update(weights)
-    optimizer = make_optimizer(recipe.optimizer, model.parameters, recipe.weight_decay,
-                               gates=GATES[recipe.model.cell], precision=recipe.precision)
+    optimizer = make_optimizer(
+        recipe.optimizer,
+        model.parameters,
+        recipe.weight_decay,
+        gates=GATES[recipe.model.cell],
+        precision=recipe.precision,
+    )
     return LocalBackend(model, optimizer, seed=seed, average=recipe.average, precision=recipe.precision)
 
 
-def make_batches(prepared: Prepared, batch_size: int, seq_len: int, cursor: Mapping[str, Any] | None = None,
-                 notes: list[str] | None = None) -> StatefulBatches:
+def make_batches(
+    prepared: Prepared,
+    batch_size: int,
+    seq_len: int,
+    cursor: Mapping[str, Any] | None = None,
+    notes: list[str] | None = None,
+) -> StatefulBatches:
     """Batches over the training text; that it is too small for them goes into the notes."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        batches = StatefulBatches(np.asarray(prepared.train.tokens), batch_size, seq_len, cursor,
-                                  eos=document_border(prepared))
+        batches = StatefulBatches(
+            np.asarray(prepared.train.tokens), batch_size, seq_len, cursor, eos=document_border(prepared)
+        )
     if notes is not None:
         notes += [str(warning.message) for warning in caught]
     return batches
@@ -134,8 +161,10 @@ def document_filter(prepared: Prepared) -> dict[str, Array]:
 def carried_arrays(run: Run) -> dict[str, Array]:
     """Copies of the carried state and the streams it is keyed by, for a checkpoint."""
     layers = network_state.to_arrays(run.carried)
-    return {**{f"{CARRIED}{place}": array.copy() for place, array in enumerate(layers)},
-            STREAMS: run.streams.copy()}
+    return {
+        **{f"{CARRIED}{place}": array.copy() for place, array in enumerate(layers)},
+        STREAMS: run.streams.copy(),
+    }
 
 
 def _carried(template: Any, arrays: Mapping[str, Array], streams: Array) -> Any:
@@ -144,9 +173,12 @@ def _carried(template: Any, arrays: Mapping[str, Array], streams: Array) -> Any:
     known = arrays.get(STREAMS, np.zeros(0, np.int64)).tolist()
     kept = [arrays.get(f"{CARRIED}{place}") for place in range(len(shapes))]
     missing = sorted(set(streams.tolist()) - set(known))
-    if missing or any(array is None or array.shape[1:] != shape[1:]
-                      for array, shape in zip(kept, shapes, strict=True)):
-        raise CheckpointError(f"the checkpoint lacks the carried state of streams {missing[:8] or streams}; "
-                              "resume with the settings that the run began with")
+    if missing or any(
+        array is None or array.shape[1:] != shape[1:] for array, shape in zip(kept, shapes, strict=True)
+    ):
+        raise CheckpointError(
+            f"the checkpoint lacks the carried state of streams {missing[:8] or streams}; "
+            "resume with the settings that the run began with"
+        )
     rows = [known.index(stream) for stream in streams.tolist()]
     return network_state.from_arrays(template, [array[rows].copy() for array in kept if array is not None])

@@ -61,8 +61,9 @@ class Backend(Protocol):
     def initial_state(self, batch_size: int) -> State:
         """The zero state of ``batch_size`` streams."""
 
-    def gradients(self, inputs_BT: Array, targets_BT: Array, reset_BT: Array, state: State, step: int,
-                  streams: Array) -> StepResult:
+    def gradients(
+        self, inputs_BT: Array, targets_BT: Array, reset_BT: Array, state: State, step: int, streams: Array
+    ) -> StepResult:
         """Forward and backward over a batch; ``step`` and global ``streams`` number the random draws."""
 
     def update(self, rate: float, clip: float | None) -> None:
@@ -84,15 +85,25 @@ class Backend(Protocol):
 class LocalBackend:
     """The one implementation for one process: a ``LanguageModel``, an optimiser, an average, a scale."""
 
-    def __init__(self, model: LanguageModel, optimizer: Optimizer, *, seed: int,
-                 average: float | None, precision: str = "float32") -> None:
+    def __init__(
+        self,
+        model: LanguageModel,
+        optimizer: Optimizer,
+        *,
+        seed: int,
+        average: float | None,
+        precision: str = "float32",
+    ) -> None:
         self.model = model
         self._precision = precision
         self._optimizer = optimizer
         self._seed = seed
         self._decay = average
-        self._averaged = None if average is None else {
-            name: array.copy() for name, array in model.parameters.items() if name != TABLE}
+        self._averaged = (
+            None
+            if average is None
+            else {name: array.copy() for name, array in model.parameters.items() if name != TABLE}
+        )
         self._kernels = kernels.backend(model.dtype)
         self._workspace = Workspace()
         self._gradients: Mapping[str, Any] = {}
@@ -109,14 +120,22 @@ class LocalBackend:
         """The zero state of ``batch_size`` streams."""
         return self.model.initial_state(batch_size)
 
-    def gradients(self, inputs_BT: Array, targets_BT: Array, reset_BT: Array, state: State, step: int,
-                  streams: Array) -> StepResult:
+    def gradients(
+        self, inputs_BT: Array, targets_BT: Array, reset_BT: Array, state: State, step: int, streams: Array
+    ) -> StepResult:
         """Forward and backward over a batch."""
         # What is not finite is the guard's to see, not a warning's to say.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            result = self.model.gradients(inputs_BT, targets_BT, state, reset_BT=reset_BT,
-                                          dropout_key=(self._seed, step), streams=streams,
-                                          workspace=self._workspace, precision=self._precision)
+            result = self.model.gradients(
+                inputs_BT,
+                targets_BT,
+                state,
+                reset_BT=reset_BT,
+                dropout_key=(self._seed, step),
+                streams=streams,
+                workspace=self._workspace,
+                precision=self._precision,
+            )
             self._gradients, self._targets = result.gradients, np.size(targets_BT)
             self._norm = self._kernels.global_norm(numbers_of(result.gradients.values()))
         return StepResult(float(result.loss), float(result.accuracy), self._norm, result.state)
@@ -155,8 +174,10 @@ class LocalBackend:
             kept = arrays.get(name)
             if kept is None or kept.shape != array.shape or kept.dtype != array.dtype:
                 found = "missing" if kept is None else f"{kept.dtype} {kept.shape}"
-                raise CheckpointError(f"checkpoint array {name} is {found}, this run needs {array.dtype} "
-                                      f"{array.shape}; resume with the settings that the run began with")
+                raise CheckpointError(
+                    f"checkpoint array {name} is {found}, this run needs {array.dtype} "
+                    f"{array.shape}; resume with the settings that the run began with"
+                )
         for name, array in own.items():
             array[...] = arrays[name]
         self._optimizer.steps = int(arrays["optimizer.steps"][0])
@@ -164,6 +185,10 @@ class LocalBackend:
     def _arrays(self) -> dict[str, Array]:
         """The very arrays in use, by their names in a snapshot."""
         counted = {"steps": np.array([self._optimizer.steps], np.int64)}
-        parts = {"weights": self.model.parameters, "averaged": self._averaged or {},
-                 "optimizer": {**self._optimizer.arrays(), **counted}, "scale": self._scale.squares}
+        parts = {
+            "weights": self.model.parameters,
+            "averaged": self._averaged or {},
+            "optimizer": {**self._optimizer.arrays(), **counted},
+            "scale": self._scale.squares,
+        }
         return {f"{part}.{name}": array for part, held in parts.items() for name, array in held.items()}

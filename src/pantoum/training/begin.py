@@ -31,20 +31,39 @@ from pantoum.training.run_state import RunState
 
 __all__ = ["begin", "choose_recipe", "every", "identity", "monitored_tokens", "prepare_texts", "read_source"]
 
-SHAPE = ("cell", "hidden_size", "num_layers", "embedding_size", "tied", "residual", "norm",
-         "ngrams", "ngram_rows")
+SHAPE = (
+    "cell",
+    "hidden_size",
+    "num_layers",
+    "embedding_size",
+    "tied",
+    "residual",
+    "norm",
+    "ngrams",
+    "ngram_rows",
+)
 LEAST_MONITORED, MOST_MONITORED = 2048, 100_000
 MONITORED_SHARE = 0.002
 """With minutes, an evaluation looks at as many tokens as are trained in this share of the time."""
 
 
-def begin(folder: RunFolder, settings: TrainSettings, texts: Sequence[str], clock: Clock,
-          command: Sequence[str] = ()) -> Run:
+def begin(
+    folder: RunFolder,
+    settings: TrainSettings,
+    texts: Sequence[str],
+    clock: Clock,
+    command: Sequence[str] = (),
+) -> Run:
     """A new run in its (empty) folder."""
     asked = {name: value for name, value in asdict(settings).items() if name not in ("resume", "run")}
     config: dict[str, Any] = {
-        "pantoum": VERSION, "command": list(command), "texts": [str(text) for text in texts],
-        "settings": asked, "machine": machine(), "began": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+        "pantoum": VERSION,
+        "command": list(command),
+        "texts": [str(text) for text in texts],
+        "settings": asked,
+        "machine": machine(),
+        "began": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
     folder.write_config(config)
     source = read_source(settings)
     prepared = prepare_texts(settings, texts, folder.data, source)
@@ -60,46 +79,81 @@ def begin(folder: RunFolder, settings: TrainSettings, texts: Sequence[str], cloc
     if budget.by_clock:
         enough = clock.seconds + MOST_PASSES * prepared.train.count / tokens_per_second
         if enough < size:
-            notes.append(f"{MOST_PASSES:g} passes over {prepared.train.count:,} tokens are enough, more "
-                         f"would only learn them by heart: ends after some {enough:.0f} of {size:.0f} s "
-                         "(--epochs gives more)")
+            notes.append(
+                f"{MOST_PASSES:g} passes over {prepared.train.count:,} tokens are enough, more "
+                f"would only learn them by heart: ends after some {enough:.0f} of {size:.0f} s "
+                "(--epochs gives more)"
+            )
             size = enough
     state = RunState(
-        recipe=recipe, budget=budget, span=Span(budget.by_clock, 0.0, size), timeless=not budget.by_clock,
-        identity=identity(prepared, source), batch_size=batches.batch_size, seq_len=batches.seq_len,
-        monitored=monitored_tokens(prepared, budget, size, batches.batch_size * batches.seq_len,
-                                   tokens_per_second))
+        recipe=recipe,
+        budget=budget,
+        span=Span(budget.by_clock, 0.0, size),
+        timeless=not budget.by_clock,
+        identity=identity(prepared, source),
+        batch_size=batches.batch_size,
+        seq_len=batches.seq_len,
+        monitored=monitored_tokens(
+            prepared, budget, size, batches.batch_size * batches.seq_len, tokens_per_second
+        ),
+    )
     run = assemble(folder, prepared, state, weights=None if source is None else source.parameters)
     run.notes, run.checkpoint_every = notes, every(settings)
-    folder.write_config({
-        **config, "chosen": recipe.spec(), "reasons": list(recipe.reasons), "budget": str(budget),
-        "parameters": run.parameters, "kind": prepared.tokenizer.kind,
-        "vocab_size": prepared.tokenizer.vocab_size, "batch_size": state.batch_size, "seq_len": state.seq_len,
-        "tokens": {"train": prepared.train.count, "valid": prepared.valid.count if prepared.valid else 0}})
+    folder.write_config(
+        {
+            **config,
+            "chosen": recipe.spec(),
+            "reasons": list(recipe.reasons),
+            "budget": str(budget),
+            "parameters": run.parameters,
+            "kind": prepared.tokenizer.kind,
+            "vocab_size": prepared.tokenizer.vocab_size,
+            "batch_size": state.batch_size,
+            "seq_len": state.seq_len,
+            "tokens": {"train": prepared.train.count, "valid": prepared.valid.count if prepared.valid else 0},
+        }
+    )
     return run
 
 
-def prepare_texts(settings: TrainSettings, texts: Sequence[str], out: Path,
-                  source: ModelFile | None) -> Prepared:
+def prepare_texts(
+    settings: TrainSettings, texts: Sequence[str], out: Path, source: ModelFile | None
+) -> Prepared:
     """The training text as tokens: prepared into ``out``, or the folder that ``--data`` names."""
     tokenizer = None if source is None else from_spec(source.tokenizer)
     if settings.data is None:
         if not texts:
-            raise SettingError("TEXT", None, "must name at least one text",
-                               "give a file, a folder, or - for stdin")
-        return prepare(texts, tokens=settings.tokens, vocab_size=settings.vocab_size,
-                       documents=settings.documents, valid=settings.valid,
-                       valid_fraction=settings.valid_fraction, out=out, tokenizer=tokenizer)
+            raise SettingError(
+                "TEXT", None, "must name at least one text", "give a file, a folder, or - for stdin"
+            )
+        return prepare(
+            texts,
+            tokens=settings.tokens,
+            vocab_size=settings.vocab_size,
+            documents=settings.documents,
+            valid=settings.valid,
+            valid_fraction=settings.valid_fraction,
+            out=out,
+            tokenizer=tokenizer,
+        )
     prepared = open_prepared(settings.data, texts or None, valid=settings.valid)
     found = {"tokens": prepared.tokenizer.kind, "documents": prepared.tokenizer.documents}
     for name, value in found.items():
         asked = getattr(settings, name)
         if not _agrees(asked, value):
-            raise SettingError(name, asked, f"must be {value}, as the text in {settings.data!r} was prepared",
-                               "leave it out, or prepare the text with it")
+            raise SettingError(
+                name,
+                asked,
+                f"must be {value}, as the text in {settings.data!r} was prepared",
+                "leave it out, or prepare the text with it",
+            )
     if tokenizer is not None and tokenizer.spec() != prepared.tokenizer.spec():
-        raise SettingError("data", settings.data, "was prepared with another tokenizer than the model's",
-                           "leave --data out, and the text is prepared with the model's tokenizer")
+        raise SettingError(
+            "data",
+            settings.data,
+            "was prepared with another tokenizer than the model's",
+            "leave --data out, and the text is prepared with the model's tokenizer",
+        )
     return prepared
 
 
@@ -119,19 +173,24 @@ def read_source(settings: TrainSettings) -> ModelFile | None:
             raise SettingError(name, asked, f"must be {known}, as in the model of from", "leave it out")
     kind = source.tokenizer.get("kind")
     if not _agrees(settings.tokens, kind):
-        raise SettingError("tokens", settings.tokens, f"must be {kind}, as in the model of from",
-                           "leave it out")
+        raise SettingError(
+            "tokens", settings.tokens, f"must be {kind}, as in the model of from", "leave it out"
+        )
     return source
 
 
-def choose_recipe(settings: TrainSettings, prepared: Prepared, budget: Budget, clock: Clock,
-                  source: ModelFile | None) -> tuple[Recipe, float]:
+def choose_recipe(
+    settings: TrainSettings, prepared: Prepared, budget: Budget, clock: Clock, source: ModelFile | None
+) -> tuple[Recipe, float]:
     """The recipe, and with minutes the tokens a second that it is expected to train (else 0)."""
     shape = None if source is None else ModelConfig.from_spec(source.config)
-    outlook = Outlook(prepared.train.count, prepared.tokenizer.vocab_size,
-                      precision=kernels.precisions()[-1] if budget.by_clock else "float32",
-                      steps=int(budget.amount) if budget.kind == "steps" else None,
-                      epochs=budget.amount if budget.kind == "epochs" else None)
+    outlook = Outlook(
+        prepared.train.count,
+        prepared.tokenizer.vocab_size,
+        precision=kernels.precisions()[-1] if budget.by_clock else "float32",
+        steps=int(budget.amount) if budget.kind == "steps" else None,
+        epochs=budget.amount if budget.kind == "epochs" else None,
+    )
     if not budget.by_clock:
         return choose(settings, outlook, source=shape), 0.0
     seconds = budget.amount * 60.0
@@ -142,13 +201,17 @@ def choose_recipe(settings: TrainSettings, prepared: Prepared, budget: Budget, c
 def identity(prepared: Prepared, source: ModelFile | None) -> dict[str, Any]:
     """What a resumed run must share with this one."""
     valid = None if prepared.valid is None else prepared.valid.text_fingerprint.hex()
-    return {"text": prepared.train.text_fingerprint.hex(), "held-out text": valid,
-            "tokenizer": prepared.train.tokenizer_fingerprint.hex(),
-            "began_from": None if source is None else source.sha256}
+    return {
+        "text": prepared.train.text_fingerprint.hex(),
+        "held-out text": valid,
+        "tokenizer": prepared.train.tokenizer_fingerprint.hex(),
+        "began_from": None if source is None else source.sha256,
+    }
 
 
-def monitored_tokens(prepared: Prepared, budget: Budget, size: float, batch: int,
-                     tokens_per_second: float) -> int:
+def monitored_tokens(
+    prepared: Prepared, budget: Budget, size: float, batch: int, tokens_per_second: float
+) -> int:
     """How much of the held-out text evaluations while training look at, so that they stay within a few
     percent of the time: a token scored costs a third of one trained, warming half as many again, and both
     weights are."""

@@ -75,8 +75,9 @@ class Span:
     warm_up: bool = True
     """Whether the rate rises at its beginning; not where a run is prolonged."""
 
-    def progress(self, step: int, seconds: float, *, step_seconds: float = 0.0,
-                 reserve: float = 0.0) -> float:
+    def progress(
+        self, step: int, seconds: float, *, step_seconds: float = 0.0, reserve: float = 0.0
+    ) -> float:
         """How far along, 0 to 1, the middle of the update is that would come now, after ``step`` updates."""
         if self.by_clock:
             here, length = seconds + 0.5 * step_seconds - self.begin, self.end - reserve - self.begin
@@ -84,8 +85,7 @@ class Span:
             here, length = step + 0.5 - self.begin, self.end - self.begin
         return min(max(here / length, 0.0), 1.0) if length > 0.0 else 1.0
 
-    def over(self, step: int, seconds: float, *, step_seconds: float = 0.0,
-             reserve: float = 0.0) -> bool:
+    def over(self, step: int, seconds: float, *, step_seconds: float = 0.0, reserve: float = 0.0) -> bool:
         """Whether nothing is left to train: by the clock, if half of another update would be late."""
         if self.by_clock:
             return seconds + 0.5 * step_seconds >= self.end - reserve
@@ -105,8 +105,9 @@ class Span:
 class Clock:
     """Seconds used by a run: those of earlier sessions, and those since this command's start."""
 
-    def __init__(self, started: float | None = None, used: float = 0.0,
-                 now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, started: float | None = None, used: float = 0.0, now: Callable[[], float] = time.monotonic
+    ) -> None:
         self._now = now
         self._started = now() if started is None else started
         self.used_before = used

@@ -19,8 +19,14 @@ __all__ = ["card"]
 UNITS = "losses are mean nats a token over the targets scored; tokens are counted after tokenisation"
 
 
-def card(state: RunState, best: Best | None, evaluation: Evaluation | None,
-         facts: Mapping[str, Any], parameters: int, peaks: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def card(
+    state: RunState,
+    best: Best | None,
+    evaluation: Evaluation | None,
+    facts: Mapping[str, Any],
+    parameters: int,
+    peaks: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """The card of the weights that ``best`` names (``None``: the last ones, nothing was held out)."""
     made = {
         "pantoum": VERSION,
@@ -35,8 +41,9 @@ def card(state: RunState, best: Best | None, evaluation: Evaluation | None,
         "step": state.step if best is None else best.step,
         "tokens_trained": state.tokens,
         "averaged": best is not None and best.averaged,
-        "monitor": None if best is None else {
-            "protocol": SEGMENTS, "tokens": state.monitored - 1, "nats_per_token": best.loss},
+        "monitor": None
+        if best is None
+        else {"protocol": SEGMENTS, "tokens": state.monitored - 1, "nats_per_token": best.loss},
         "validation": None if evaluation is None else evaluation.to_dict(),
         "peaks": None if evaluation is None or peaks is None else dict(peaks),
         "curve": [dict(point) for point in state.curve.points],

@@ -61,8 +61,15 @@ class Saver:
         """Whether something is still being written."""
         return not self._idle.is_set()
 
-    def checkpoint(self, step: int, arrays: Mapping[str, Array], state: Mapping[str, Any], *,
-                   also: Collection[int] = (), anew: bool = False) -> None:
+    def checkpoint(
+        self,
+        step: int,
+        arrays: Mapping[str, Array],
+        state: Mapping[str, Any],
+        *,
+        also: Collection[int] = (),
+        anew: bool = False,
+    ) -> None:
         """Commit a checkpoint of copies that no one changes, and prune. ``anew``: the run went back to this
         step, and later checkpoints belong to a future that did not happen."""
         kept = set(also)
@@ -130,5 +137,8 @@ def all_finite(arrays: Mapping[str, Array]) -> bool:
     """Whether every number is finite. The sum of an array is not finite if one of its numbers is not; a sum
     that overflows by itself is looked at closer."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return all(bool(np.isfinite(array.sum()) or np.isfinite(array).all())
-                   for array in arrays.values() if array.dtype.kind == "f")
+        return all(
+            bool(np.isfinite(array.sum()) or np.isfinite(array).all())
+            for array in arrays.values()
+            if array.dtype.kind == "f"
+        )

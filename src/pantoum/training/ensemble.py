@@ -39,16 +39,20 @@ class EnsembleBackend:
         """The zero states, a member's beside the other's."""
         return tuple(member.initial_state(batch_size) for member in self.members)
 
-    def gradients(self, inputs_BT: Array, targets_BT: Array, reset_BT: Array, state: State, step: int,
-                  streams: Array) -> StepResult:
+    def gradients(
+        self, inputs_BT: Array, targets_BT: Array, reset_BT: Array, state: State, step: int, streams: Array
+    ) -> StepResult:
         """Forward and backward of each; the norm is the root of their mean square."""
-        found = [member.gradients(inputs_BT, targets_BT, reset_BT, own, step, streams)
-                 for member, own in zip(self.members, state, strict=True)]
+        found = [
+            member.gradients(inputs_BT, targets_BT, reset_BT, own, step, streams)
+            for member, own in zip(self.members, state, strict=True)
+        ]
         return StepResult(
             loss=float(np.mean([each.loss for each in found])),
             accuracy=float(np.mean([each.accuracy for each in found])),
             gradient_norm=math.sqrt(float(np.mean([each.gradient_norm**2 for each in found]))),
-            state=tuple(each.state for each in found))
+            state=tuple(each.state for each in found),
+        )
 
     def update(self, rate: float, clip: float | None) -> None:
         """One step of each."""
@@ -67,12 +71,16 @@ class EnsembleBackend:
 
     def snapshot(self) -> dict[str, Array]:
         """Copies of all members' arrays."""
-        return {f"member{place}.{name}": array for place, member in enumerate(self.members)
-                for name, array in member.snapshot().items()}
+        return {
+            f"member{place}.{name}": array
+            for place, member in enumerate(self.members)
+            for name, array in member.snapshot().items()
+        }
 
     def restore(self, arrays: Mapping[str, Array]) -> None:
         """Put every member back."""
         for place, member in enumerate(self.members):
             prefix = f"member{place}."
-            member.restore({name[len(prefix) :]: array for name, array in arrays.items()
-                            if name.startswith(prefix)})
+            member.restore(
+                {name[len(prefix) :]: array for name, array in arrays.items() if name.startswith(prefix)}
+            )

@@ -48,8 +48,10 @@ class Forecast:
         return asdict(self)
 
     def __str__(self) -> str:
-        return (f"about {self.nats_per_token:.3g} nats a token, {self.bits_per_byte:.3g} bits a byte held "
-                f"out, within {self.error:.0%} (xz, after the training text: {self.xz_bits_per_byte:.3g})")
+        return (
+            f"about {self.nats_per_token:.3g} nats a token, {self.bits_per_byte:.3g} bits a byte held "
+            f"out, within {self.error:.0%} (xz, after the training text: {self.xz_bits_per_byte:.3g})"
+        )
 
 
 def forecast(prepared: Prepared, operations: float) -> Forecast | None:

@@ -81,8 +81,11 @@ class Guard:
             self._bad_in_a_row = 0
             self._losses.append(loss)
             return Verdict.ACCEPT
-        what = f"loss {loss:.4g} is a spike above {self.limit:.3g}" if finite else (
-            f"loss {loss:.4g}, gradient norm {gradient_norm:.4g}")
+        what = (
+            f"loss {loss:.4g} is a spike above {self.limit:.3g}"
+            if finite
+            else (f"loss {loss:.4g}, gradient norm {gradient_norm:.4g}")
+        )
         self._bad_in_a_row += 1
         if self._bad_in_a_row < PATIENCE:
             self.last_reason = f"step {step}: {what}; update skipped"
@@ -107,8 +110,13 @@ class Guard:
 
     def spec(self) -> dict[str, Any]:
         """The record as plain values, for the checkpoint."""
-        return {"losses": list(self._losses), "bad_in_a_row": self._bad_in_a_row, "incident": self._incident,
-                "skipped": self.skipped, "rollbacks": self.rollbacks}
+        return {
+            "losses": list(self._losses),
+            "bad_in_a_row": self._bad_in_a_row,
+            "incident": self._incident,
+            "skipped": self.skipped,
+            "rollbacks": self.rollbacks,
+        }
 
     def restore(self, record: Mapping[str, Any]) -> None:
         """Go on from a record."""

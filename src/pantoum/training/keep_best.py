@@ -43,9 +43,16 @@ FLOAT32_COSTS = 2.0
 class KeepBest:
     """Scores weights on a network of its own, so that training's is never touched."""
 
-    def __init__(self, config: ModelConfig, tokenizer: Tokenizer, valid: Array | None, monitored: int,
-                 best: Best | None, beside: Mapping[str, Array] | None = None,
-                 precision: str = "float32") -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        tokenizer: Tokenizer,
+        valid: Array | None,
+        monitored: int,
+        best: Best | None,
+        beside: Mapping[str, Array] | None = None,
+        precision: str = "float32",
+    ) -> None:
         """``beside``: arrays that go into the model file whatever the weights; ``precision``: of the products
         of a look."""
         self.best = best
@@ -102,8 +109,9 @@ class KeepBest:
             weights = backend.weights(averaged)
             if weights is not None:
                 self._copy_in(weights)
-                loss = held_out_loss(self.network, self._monitored, self._tokenizer, SEGMENTS,
-                                     self._precision)
+                loss = held_out_loss(
+                    self.network, self._monitored, self._tokenizer, SEGMENTS, self._precision
+                )
                 found.append((loss if math.isfinite(loss) else math.inf, averaged))
         loss, averaged = min(found)
         if averaged:
@@ -136,8 +144,9 @@ class KeepBest:
             monitor = found.card["monitor"]
             if monitor is None or self._monitored is None:
                 return None
-            known = Best(int(found.card["step"]), bool(found.card["averaged"]),
-                         float(monitor["nats_per_token"]))
+            known = Best(
+                int(found.card["step"]), bool(found.card["averaged"]), float(monitor["nats_per_token"])
+            )
             comparable = monitor["tokens"] == len(self._monitored) - 1
         except (PantoumError, KeyError, TypeError, ValueError) as problem:
             self.best = None
@@ -152,8 +161,9 @@ class KeepBest:
             return None
         self._copy_in(self._kept)
         nats_T = np.empty(len(self._valid) - 1, np.float32)
-        found = evaluate(self.network, self._valid, self._tokenizer, SEGMENTS, nats_T=nats_T,
-                         precision=precision)
+        found = evaluate(
+            self.network, self._valid, self._tokenizer, SEGMENTS, nats_T=nats_T, precision=precision
+        )
         self.peaks = held_out_peaks(self._tokenizer, self._valid[1:], nats_T)
         return found
 
@@ -161,8 +171,13 @@ class KeepBest:
         """The kept weights as a model file; ``None`` while nothing is kept."""
         if self._kept is None:
             return None
-        return ModelFile(self._config.spec(), dict(self._kept), self._tokenizer.spec(), card,
-                         {**self._extras, **self._beside})
+        return ModelFile(
+            self._config.spec(),
+            dict(self._kept),
+            self._tokenizer.spec(),
+            card,
+            {**self._extras, **self._beside},
+        )
 
     def _copy_in(self, weights: Mapping[str, Array] | None) -> None:
         for name, array in (weights or {}).items():

@@ -44,9 +44,15 @@ from pantoum.training.upkeep import Upkeep
 __all__ = ["Loop", "train"]
 
 
-def train(settings: TrainSettings, texts: Sequence[str] = (), *,
-          on_report: Callable[[Report], None] | None = None, on_note: Callable[[str], None] | None = None,
-          started: float | None = None, command: Sequence[str] = ()) -> RunResult:
+def train(
+    settings: TrainSettings,
+    texts: Sequence[str] = (),
+    *,
+    on_report: Callable[[Report], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
+    started: float | None = None,
+    command: Sequence[str] = (),
+) -> RunResult:
     """Train as the settings ask, and return what became of it.
 
     ``started`` is ``time.monotonic()`` at the command's start, from which minutes are counted. A signal to
@@ -76,8 +82,9 @@ def train(settings: TrainSettings, texts: Sequence[str] = (), *,
 class Loop:
     """One session of a run."""
 
-    def __init__(self, run: Run, clock: Clock, reporter: Reporter, stop: StopSignals,
-                 stop_after: int | None = None) -> None:
+    def __init__(
+        self, run: Run, clock: Clock, reporter: Reporter, stop: StopSignals, stop_after: int | None = None
+    ) -> None:
         self.stopped: str | None = None
         """What ended the session before its budget: a signal's name, or ``stop_after``."""
         self.evaluation: Evaluation | None = None
@@ -93,8 +100,10 @@ class Loop:
         self._schedule = Schedule(state.recipe.schedule, state.recipe.warm_up if state.span.warm_up else 0.0)
         self._costs = Costs(saved_bytes=4 * 4 * run.parameters)
         self._rhythm: Rhythm = (
-            ByClock(state.span, self._costs, clock.seconds, run.checkpoint_every) if state.span.by_clock
-            else BySteps(state.span, run.checkpoint_every))
+            ByClock(state.span, self._costs, clock.seconds, run.checkpoint_every)
+            if state.span.by_clock
+            else BySteps(state.span, run.checkpoint_every)
+        )
         self._upkeep = Upkeep(run, clock, reporter, self._guard, self._schedule, self._rhythm, self._costs)
         state.phases["preparing"] += clock.seconds - clock.used_before
 
@@ -124,8 +133,9 @@ class Loop:
 
     def _over(self) -> bool:
         state = self._run.state
-        if state.span.over(state.step, self._clock.seconds, step_seconds=self._costs.step,
-                           reserve=self._upkeep.reserve()):
+        if state.span.over(
+            state.step, self._clock.seconds, step_seconds=self._costs.step, reserve=self._upkeep.reserve()
+        ):
             # A clock that ran out before the first step still gets one, so that there is a model.
             return state.step > 0
         if self._stop.received is not None:
@@ -145,7 +155,8 @@ class Loop:
         if verdict is Verdict.GIVE_UP:
             raise DivergedError(
                 f"training does not recover: {self._guard.last_reason}, after {self._guard.rollbacks} "
-                f"rollbacks; give a learning_rate below {state.recipe.learning_rate:g}")
+                f"rollbacks; give a learning_rate below {state.recipe.learning_rate:g}"
+            )
         if verdict is Verdict.ROLL_BACK:
             self._roll_back(self._guard.last_reason)
             return False
@@ -159,7 +170,10 @@ class Loop:
             self._guard.last_reason = ""
         self._hand_on(result)
         state.step, state.tokens, state.cursor = (
-            state.step + 1, state.tokens + targets_BT.size, run.batches.cursor)
+            state.step + 1,
+            state.tokens + targets_BT.size,
+            run.batches.cursor,
+        )
         took = time.perf_counter() - began
         state.phases["training"] += took
         self._costs.stepped(took, targets_BT.size)
@@ -185,8 +199,10 @@ class Loop:
             state.curve, state.decay_step, record = good.curve, good.decay_step, good.guard
         self._guard.rolled_back(trouble, record)
         run.go_to(found)
-        self._reporter.note(f"{why}: ROLLED BACK to step {state.step:,}, going on at "
-                            f"{self._guard.rate_factor:g} of the rate ({self._guard.rollbacks}. rollback)")
+        self._reporter.note(
+            f"{why}: ROLLED BACK to step {state.step:,}, going on at "
+            f"{self._guard.rate_factor:g} of the rate ({self._guard.rollbacks}. rollback)"
+        )
         self._upkeep.went_back()
 
     def _good_checkpoint(self) -> Checkpoint | None:

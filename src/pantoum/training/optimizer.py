@@ -67,22 +67,40 @@ class AdamW:
         """One update at ``rate``; the gradients count times ``factor``."""
         self.steps += 1
         for name, parameter in self._parameters.items():
-            self._kernels.adamw(parameter, gradients[name], self._first[name], self._second[name],
-                                step=self.steps, rate=rate, betas=BETAS, epsilon=EPSILON,
-                                weight_decay=self._decay[name], factor=factor)
+            self._kernels.adamw(
+                parameter,
+                gradients[name],
+                self._first[name],
+                self._second[name],
+                step=self.steps,
+                rate=rate,
+                betas=BETAS,
+                epsilon=EPSILON,
+                weight_decay=self._decay[name],
+                factor=factor,
+            )
 
     def arrays(self) -> dict[str, Array]:
         """``first.NAME`` and ``second.NAME``."""
-        return {**{f"first.{name}": array for name, array in self._first.items()},
-                **{f"second.{name}": array for name, array in self._second.items()}}
+        return {
+            **{f"first.{name}": array for name, array in self._first.items()},
+            **{f"second.{name}": array for name, array in self._second.items()},
+        }
 
 
 class Muon:
     """Muon for the maps of the stack, AdamW for everything else, at rates that go together."""
 
-    def __init__(self, parameters: Mapping[str, Array], weight_decay: float, gates: int,
-                 precision: str, *, times: float = MUON_RATE, coefficients: Coefficients = NEWTON_SCHULZ,
-                 ) -> None:
+    def __init__(
+        self,
+        parameters: Mapping[str, Array],
+        weight_decay: float,
+        gates: int,
+        precision: str,
+        *,
+        times: float = MUON_RATE,
+        coefficients: Coefficients = NEWTON_SCHULZ,
+    ) -> None:
         self._times, self._coefficients = times, coefficients
         self._maps = {name: array for name, array in parameters.items() if _is_map(name, parameters)}
         rest = {name: array for name, array in parameters.items() if name not in self._maps}
@@ -103,10 +121,18 @@ class Muon:
     def step(self, gradients: Mapping[str, Array], rate: float, factor: float) -> None:
         """One update; ``rate`` is AdamW's, Muon's a multiple."""
         self._rest.step(gradients, rate, factor)
-        self._kernels.muon(list(self._maps.values()), [gradients[name] for name in self._maps],
-                           list(self._momentum.values()), [self._gates] * len(self._maps),
-                           rate=self._times * rate, momentum=MOMENTUM, weight_decay=self._decay,
-                           factor=factor, coefficients=self._coefficients, precision=self._precision)
+        self._kernels.muon(
+            list(self._maps.values()),
+            [gradients[name] for name in self._maps],
+            list(self._momentum.values()),
+            [self._gates] * len(self._maps),
+            rate=self._times * rate,
+            momentum=MOMENTUM,
+            weight_decay=self._decay,
+            factor=factor,
+            coefficients=self._coefficients,
+            precision=self._precision,
+        )
 
     def arrays(self) -> dict[str, Array]:
         """``momentum.NAME`` of the maps, and those of AdamW."""
@@ -135,23 +161,38 @@ class WithTable:
         """One update of everything; ``rate`` is the others', the table's a multiple."""
         self._others.step(gradients, rate, factor)
         own: RowGradient = gradients[TABLE]
-        self._kernels.rms_rows(self._table_RV, own.rows_U, own.values_UV, self._squares_RV,
-                               rate=TABLE_RATE * rate, keep=TABLE_KEEP, epsilon=EPSILON, factor=factor)
+        self._kernels.rms_rows(
+            self._table_RV,
+            own.rows_U,
+            own.values_UV,
+            self._squares_RV,
+            rate=TABLE_RATE * rate,
+            keep=TABLE_KEEP,
+            epsilon=EPSILON,
+            factor=factor,
+        )
 
     def arrays(self) -> dict[str, Array]:
         """``squares.NAME`` of the table, and those of the other optimiser."""
         return {f"squares.{TABLE}": self._squares_RV, **self._others.arrays()}
 
 
-def make_optimizer(kind: str, parameters: Mapping[str, Array], weight_decay: float, *, gates: int = 1,
-                   precision: str = "float32") -> Optimizer:
+def make_optimizer(
+    kind: str,
+    parameters: Mapping[str, Array],
+    weight_decay: float,
+    *,
+    gates: int = 1,
+    precision: str = "float32",
+) -> Optimizer:
     """The optimiser of that name over these parameters. ``gates``: of the cell, whose recurrent weights are
     so many maps each; ``precision``: of Muon's products."""
     one_of(kind, "optimizer", OPTIMIZERS)
     if TABLE in parameters:
         others = {name: array for name, array in parameters.items() if name != TABLE}
-        return WithTable(make_optimizer(kind, others, weight_decay, gates=gates, precision=precision),
-                         parameters[TABLE])
+        return WithTable(
+            make_optimizer(kind, others, weight_decay, gates=gates, precision=precision), parameters[TABLE]
+        )
     if kind == "muon":
         return Muon(parameters, weight_decay, gates, precision)
     return AdamW(parameters, weight_decay)

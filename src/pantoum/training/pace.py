@@ -30,8 +30,15 @@ USABLE = 0.92
 """Share of the time that is left for training when evaluation and saving have had theirs."""
 
 
-def chosen_by_pace(settings: TrainSettings, outlook: Outlook, prepared: Prepared, seconds: float,
-                   budget: float, *, source: ModelConfig | None = None) -> tuple[Recipe, float]:
+def chosen_by_pace(
+    settings: TrainSettings,
+    outlook: Outlook,
+    prepared: Prepared,
+    seconds: float,
+    budget: float,
+    *,
+    source: ModelConfig | None = None,
+) -> tuple[Recipe, float]:
     """The recipe for ``seconds`` of a ``budget``, and the tokens a second that it is expected to train."""
     limit = min(MOST_SECONDS, MOST_SHARE * budget)
     began = time.perf_counter()
@@ -49,8 +56,9 @@ def chosen_by_pace(settings: TrainSettings, outlook: Outlook, prepared: Prepared
     return replace(recipe, reasons=(measured, *recipe.reasons)), tokens_per_second
 
 
-def operations_a_second(recipe: Recipe, prepared: Prepared, limit: float,
-                        now: Callable[[], float] = time.perf_counter) -> float:
+def operations_a_second(
+    recipe: Recipe, prepared: Prepared, limit: float, now: Callable[[], float] = time.perf_counter
+) -> float:
     """Floating-point operations a second of true updates, the best of a few."""
     began = now()
     vocab_size = prepared.tokenizer.vocab_size

@@ -40,9 +40,34 @@ from pantoum.network.ensemble import joined_config, joins
 __all__ = ["GATES", "MOST_PASSES", "Outlook", "Recipe", "choose", "work"]
 
 GATES = {"rnn": 1, "gru": 3, "gru-before": 3, "lstm": 4, "mingru": 2}
-SIZES = ((32, 1), (64, 1), (96, 1), (128, 1), (128, 2), (160, 2), (192, 2), (208, 2), (224, 2), (256, 2),
-         (288, 2), (320, 2), (352, 2), (384, 2), (416, 2), (448, 2), (480, 2), (512, 2), (576, 2), (640, 2),
-         (704, 2), (768, 2), (768, 3), (1024, 3), (1280, 3), (1536, 3))
+SIZES = (
+    (32, 1),
+    (64, 1),
+    (96, 1),
+    (128, 1),
+    (128, 2),
+    (160, 2),
+    (192, 2),
+    (208, 2),
+    (224, 2),
+    (256, 2),
+    (288, 2),
+    (320, 2),
+    (352, 2),
+    (384, 2),
+    (416, 2),
+    (448, 2),
+    (480, 2),
+    (512, 2),
+    (576, 2),
+    (640, 2),
+    (704, 2),
+    (768, 2),
+    (768, 3),
+    (1024, 3),
+    (1280, 3),
+    (1536, 3),
+)
 """(H, L), from the smallest model that is chosen by itself to the largest."""
 TOKENS_PER_WORK = 8.5
 WORK_OF_A_MEGABYTE = 1.6e6
@@ -169,22 +194,35 @@ def choose(settings: TrainSettings, outlook: Outlook, *, source: ModelConfig | N
     else:
         average = _float_or_off(settings.average)
     return Recipe(
-        model=model, batch_size=batch_size, seq_len=seq_len,
+        model=model,
+        batch_size=batch_size,
+        seq_len=seq_len,
         optimizer=optimizer,
-        learning_rate=rate, schedule=schedule, warm_up=0.0 if schedule == "constant" else WARM_UP,
-        weight_decay=(WEIGHT_DECAY[optimizer] if settings.weight_decay == AUTO
-                      else float(settings.weight_decay)),
+        learning_rate=rate,
+        schedule=schedule,
+        warm_up=0.0 if schedule == "constant" else WARM_UP,
+        weight_decay=(
+            WEIGHT_DECAY[optimizer] if settings.weight_decay == AUTO else float(settings.weight_decay)
+        ),
         clip=1.0 if settings.clip == AUTO else _float_or_off(settings.clip),
-        average=average, precision=outlook.precision if settings.precision == AUTO else settings.precision,
-        seed=settings.seed, members=members, reasons=tuple(reasons))
+        average=average,
+        precision=outlook.precision if settings.precision == AUTO else settings.precision,
+        seed=settings.seed,
+        members=members,
+        reasons=tuple(reasons),
+    )
 
 
 def _members(settings: TrainSettings, outlook: Outlook, reasons: list[str], fine_tuning: bool) -> int:
     """As many as there is time for to read the text often enough: one, where the time is the bound."""
     if settings.members != AUTO:
         if fine_tuning and settings.members != 1:
-            raise SettingError("members", settings.members,
-                               "must be 1 where training starts from a model's weights", "leave it out")
+            raise SettingError(
+                "members",
+                settings.members,
+                "must be 1 where training starts from a model's weights",
+                "leave it out",
+            )
         joined_config(_shape(settings, *SIZES[0]), int(settings.members))  # refuses what cannot be joined
         return int(settings.members)
     if fine_tuning or outlook.operations is None or settings.hidden_size != AUTO:
@@ -194,8 +232,10 @@ def _members(settings: TrainSettings, outlook: Outlook, reasons: list[str], fine
         each = _model(settings, replace(outlook, operations=share), [])
         passes = share / (6.0 * work(each, outlook.vocab_size)) / outlook.tokens
         if passes >= LEAST_PASSES and members * each.hidden_size <= MOST_WIDTH and joins(each):
-            reasons.append(f"{members} models side by side, kept as one: time for each to read the text "
-                           f"{passes:,.3g} times")
+            reasons.append(
+                f"{members} models side by side, kept as one: time for each to read the text "
+                f"{passes:,.3g} times"
+            )
             return members
     return 1
 
@@ -214,8 +254,10 @@ def _model(settings: TrainSettings, outlook: Outlook, reasons: list[str]) -> Mod
         shape = _shape(settings, hidden, layers)
         if work(shape, outlook.vocab_size) <= allowed:
             best = shape
-    reasons.append(f"{best.num_layers} x {best.hidden_size} {best.cell}: "
-                   f"{work(best, outlook.vocab_size):,} multiply-adds a token, from {why}")
+    reasons.append(
+        f"{best.num_layers} x {best.hidden_size} {best.cell}: "
+        f"{work(best, outlook.vocab_size):,} multiply-adds a token, from {why}"
+    )
     return best
 
 
@@ -226,29 +268,44 @@ def _shape(settings: TrainSettings, hidden: int, layers: int) -> ModelConfig:
     embedding = settings.embedding_size
     if embedding == AUTO:
         embedding = max(16, round(hidden / 3 / 16) * 16)
-    return ModelConfig(cell="gru" if settings.cell == AUTO else settings.cell, hidden_size=hidden,
-                       num_layers=layers, embedding_size=None if embedding is None else int(embedding),
-                       tied=settings.tied, residual=settings.residual,
-                       norm=None if settings.norm == AUTO else settings.norm)
+    return ModelConfig(
+        cell="gru" if settings.cell == AUTO else settings.cell,
+        hidden_size=hidden,
+        num_layers=layers,
+        embedding_size=None if embedding is None else int(embedding),
+        tied=settings.tied,
+        residual=settings.residual,
+        norm=None if settings.norm == AUTO else settings.norm,
+    )
 
 
-def _ngrams(settings: TrainSettings, outlook: Outlook, read: float, reasons: list[str],
-            ) -> tuple[tuple[int, ...], int]:
+def _ngrams(
+    settings: TrainSettings,
+    outlook: Outlook,
+    read: float,
+    reasons: list[str],
+) -> tuple[tuple[int, ...], int]:
     """(orders, rows of each): by themselves where a text is not read too often, for they learn by heart, and
     a person did not ask for a network of so many units."""
     orders: tuple[int, ...] = ()
     passes, symbols = read / outlook.tokens, outlook.vocab_size
     if isinstance(settings.ngrams, tuple):
         orders = settings.ngrams
-    elif (settings.ngrams == settings.hidden_size == AUTO and outlook.operations is not None
-          and passes <= NGRAM_PASSES and symbols <= NGRAM_SYMBOLS):
+    elif (
+        settings.ngrams == settings.hidden_size == AUTO
+        and outlook.operations is not None
+        and passes <= NGRAM_PASSES
+        and symbols <= NGRAM_SYMBOLS
+    ):
         orders = NGRAMS
     if settings.ngram_rows != AUTO or not orders:
         return orders, ModelConfig.ngram_rows if settings.ngram_rows == AUTO else int(settings.ngram_rows)
     most = min(NGRAM_NUMBERS / (len(orders) * symbols), outlook.tokens / TOKENS_PER_ROW)
     rows = 2 ** int(math.log2(min(max(most, 256), 2**24)))
-    reasons.append(f"n-grams of {', '.join(map(str, orders))} tokens, {rows:,} rows each: about {passes:.3g} "
-                   "passes over the text")
+    reasons.append(
+        f"n-grams of {', '.join(map(str, orders))} tokens, {rows:,} rows each: about {passes:.3g} "
+        "passes over the text"
+    )
     return orders, rows
 
 
@@ -261,8 +318,9 @@ def _tokens_read(outlook: Outlook, model: ModelConfig, batch: int) -> float:
     return (outlook.epochs or 1.0) * outlook.tokens
 
 
-def _batch(settings: TrainSettings, outlook: Outlook, model: ModelConfig,
-           reasons: list[str]) -> tuple[int, int]:
+def _batch(
+    settings: TrainSettings, outlook: Outlook, model: ModelConfig, reasons: list[str]
+) -> tuple[int, int]:
     """B and T: 64 x 64, smaller where the text or the time leaves too few updates."""
     chunk = CHUNK if settings.seq_len == AUTO else int(settings.seq_len)
     if settings.seq_len == AUTO:
@@ -273,13 +331,16 @@ def _batch(settings: TrainSettings, outlook: Outlook, model: ModelConfig,
     if outlook.operations is not None:
         most = min(most, _tokens_read(outlook, model, 1) / (LEAST_UPDATES * chunk))
     batch = max(1, min(BATCH, 2 ** int(math.log2(max(1.0, most)))))
-    reasons.append(f"{batch} streams x {chunk} steps: at least {UPDATES_A_PASS} updates a pass over the text"
-                   + ("" if outlook.operations is None else f", and {LEAST_UPDATES} in the time"))
+    reasons.append(
+        f"{batch} streams x {chunk} steps: at least {UPDATES_A_PASS} updates a pass over the text"
+        + ("" if outlook.operations is None else f", and {LEAST_UPDATES} in the time")
+    )
     return batch, chunk
 
 
-def _dropout(settings: TrainSettings, outlook: Outlook, model: ModelConfig, read: float,
-             reasons: list[str]) -> DropoutConfig:
+def _dropout(
+    settings: TrainSettings, outlook: Outlook, model: ModelConfig, read: float, reasons: list[str]
+) -> DropoutConfig:
     """More of it the more often the text is read, and the larger the model is beside it."""
     if settings.dropout != AUTO:
         return DropoutConfig.parse(settings.dropout)
@@ -304,8 +365,14 @@ def _optimizer(settings: TrainSettings, model: ModelConfig, batch: int, reasons:
     return kind
 
 
-def _rate(settings: TrainSettings, model: ModelConfig, optimizer: str, batch: int, fine_tuning: bool,
-          reasons: list[str]) -> float:
+def _rate(
+    settings: TrainSettings,
+    model: ModelConfig,
+    optimizer: str,
+    batch: int,
+    fine_tuning: bool,
+    reasons: list[str],
+) -> float:
     """The highest rate: with the square root of the batch, against that of the width."""
     if settings.learning_rate != AUTO:
         return float(settings.learning_rate)
@@ -313,8 +380,10 @@ def _rate(settings: TrainSettings, model: ModelConfig, optimizer: str, batch: in
     rate *= math.sqrt(min(1.0, batch / RATE_BATCH)) * math.sqrt(width / model.hidden_size)
     rate = min(max(rate, 5e-4), 8e-3) * (FINE_TUNING if fine_tuning else 1.0)
     rate = float(f"{rate:.3g}")
-    reasons.append(f"learning rate {rate:g}: for batches of {batch:,} tokens and {model.hidden_size} units"
-                   + (", on weights already trained" if fine_tuning else ""))
+    reasons.append(
+        f"learning rate {rate:g}: for batches of {batch:,} tokens and {model.hidden_size} units"
+        + (", on weights already trained" if fine_tuning else "")
+    )
     return rate
 
 

@@ -29,8 +29,12 @@ PASSAGE_TOKENS = 1000
 class Reporter:
     """Where the loop's records go."""
 
-    def __init__(self, folder: RunFolder, on_report: Callable[[Report], None] | None = None,
-                 on_note: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        on_report: Callable[[Report], None] | None = None,
+        on_note: Callable[[str], None] | None = None,
+    ) -> None:
         self.history: list[Report] = []
         """The records of this session."""
         self.notes: list[str] = []
@@ -76,8 +80,13 @@ class Reporter:
         try:
             if self._config is None:
                 self._config = self._folder.read_config()
-            story = Story(self._folder.path.absolute().name, self._config, metrics.read(self._folder.metrics),
-                          None if evaluation is None else evaluation.to_dict(), held_out)
+            story = Story(
+                self._folder.path.absolute().name,
+                self._config,
+                metrics.read(self._folder.metrics),
+                None if evaluation is None else evaluation.to_dict(),
+                held_out,
+            )
             durable.write_file(self._folder.page, page.render(story).encode())
         except PantoumError as problem:
             self.note_once("page", f"report.html cannot be written, training goes on: {problem}")

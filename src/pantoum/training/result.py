@@ -52,14 +52,24 @@ class RunResult:
         return {**plain, "run": str(self.run), "model": str(self.model), "notes": list(self.notes)}
 
 
-def of_session(run: Run, seconds: float, stopped: str | None, evaluation: Evaluation | None,
-               reporter: Reporter) -> RunResult:
+def of_session(
+    run: Run, seconds: float, stopped: str | None, evaluation: Evaluation | None, reporter: Reporter
+) -> RunResult:
     """The result of a session that has just ended."""
     state = run.state
-    return RunResult(run.folder.path, run.folder.model, state.step, state.tokens, seconds, run.parameters,
-                     None if evaluation is None else evaluation.to_dict(), finished=state.finished,
-                     stopped=stopped, notes=tuple(reporter.notes),
-                     history=_records(run.folder, tuple(reporter.history)))
+    return RunResult(
+        run.folder.path,
+        run.folder.model,
+        state.step,
+        state.tokens,
+        seconds,
+        run.parameters,
+        None if evaluation is None else evaluation.to_dict(),
+        finished=state.finished,
+        stopped=stopped,
+        notes=tuple(reporter.notes),
+        history=_records(run.folder, tuple(reporter.history)),
+    )
 
 
 def of_finished(folder: RunFolder, state: RunState) -> RunResult:
@@ -70,9 +80,19 @@ def of_finished(folder: RunFolder, state: RunState) -> RunResult:
         card = model_file.read(folder.model).card
     except PantoumError as problem:
         notes.append(str(problem))
-    return RunResult(folder.path, folder.model, state.step, state.tokens, state.seconds,
-                     int(card.get("parameters", 0)), card.get("validation"), finished=True, already=True,
-                     notes=tuple(notes), history=_records(folder, ()))
+    return RunResult(
+        folder.path,
+        folder.model,
+        state.step,
+        state.tokens,
+        state.seconds,
+        int(card.get("parameters", 0)),
+        card.get("validation"),
+        finished=True,
+        already=True,
+        notes=tuple(notes),
+        history=_records(folder, ()),
+    )
 
 
 def _records(folder: RunFolder, told: tuple[Report, ...]) -> tuple[Report, ...]:

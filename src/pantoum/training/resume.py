@@ -43,8 +43,13 @@ class Finished:
     state: RunState
 
 
-def resume(folder: RunFolder, settings: TrainSettings, texts: Sequence[str], clock: Clock,
-           command: Sequence[str] = ()) -> Run | Finished:
+def resume(
+    folder: RunFolder,
+    settings: TrainSettings,
+    texts: Sequence[str],
+    clock: Clock,
+    command: Sequence[str] = (),
+) -> Run | Finished:
     """The run in ``folder``, ready to go on; or the news that it is finished."""
     found = checkpoint.newest(folder.path)
     config = folder.read_config() if found is None or folder.config.exists() else {}
@@ -83,12 +88,21 @@ def _drop_later_records(folder: RunFolder, step: int, notes: list[str]) -> None:
         notes.append(f"the log keeps records of steps that will come again: {problem}")
 
 
-def _from_the_start(folder: RunFolder, settings: TrainSettings, recorded: TrainSettings, texts: Sequence[str],
-                    clock: Clock, command: Sequence[str]) -> Run:
+def _from_the_start(
+    folder: RunFolder,
+    settings: TrainSettings,
+    recorded: TrainSettings,
+    texts: Sequence[str],
+    clock: Clock,
+    command: Sequence[str],
+) -> Run:
     """A run that was killed before its first checkpoint."""
     _refuse_other_settings(settings, recorded, None)
-    given = {name: getattr(settings, name) for name in MAY_CHANGE[:6]
-             if getattr(settings, name) != getattr(TrainSettings(), name)}
+    given = {
+        name: getattr(settings, name)
+        for name in MAY_CHANGE[:6]
+        if getattr(settings, name) != getattr(TrainSettings(), name)
+    }
     if Budget.asked(settings) is not None:
         given = {"minutes": None, "steps": None, "epochs": None, **given}
     if "-" in texts:  # stdin cannot be read twice; what came through it is in the folder, if it was all read
@@ -98,8 +112,9 @@ def _from_the_start(folder: RunFolder, settings: TrainSettings, recorded: TrainS
     return run
 
 
-def _with_budget(folder: RunFolder, found: Checkpoint, state: RunState, asked: Budget, prepared: Prepared,
-                 notes: list[str]) -> tuple[Checkpoint, RunState, bool]:
+def _with_budget(
+    folder: RunFolder, found: Checkpoint, state: RunState, asked: Budget, prepared: Prepared, notes: list[str]
+) -> tuple[Checkpoint, RunState, bool]:
     """Where to go on from under a new budget, and the state with it; whether later checkpoints are void."""
     finished, used = state.finished, state.seconds
     steps_per_epoch = (prepared.train.count - 1) // (state.batch_size * state.seq_len)
@@ -118,31 +133,52 @@ def _with_budget(folder: RunFolder, found: Checkpoint, state: RunState, asked: B
         # Further by the clock: from what all sessions used; by steps: from where training goes on.
         span = Span(asked.by_clock, here, here + size, warm_up=schedule.rises_again)
     else:
-        span = Span(asked.by_clock, state.span.begin if asked.by_clock == state.span.by_clock else 0.0, size,
-                    warm_up=state.span.warm_up and state.decay_step is None)
+        span = Span(
+            asked.by_clock,
+            state.span.begin if asked.by_clock == state.span.by_clock else 0.0,
+            size,
+            warm_up=state.span.warm_up and state.decay_step is None,
+        )
         if size <= here:
-            raise SettingError(asked.kind, asked.amount, "is less than the run has used already, which is "
-                               f"at step {state.step:,}", "give more, or leave it out to complete the run")
+            raise SettingError(
+                asked.kind,
+                asked.amount,
+                f"is less than the run has used already, which is at step {state.step:,}",
+                "give more, or leave it out to complete the run",
+            )
     notes.append(f"the budget is now {asked}" + (" further" if finished else ""))
-    state = replace(state, span=span, budget=asked, finished=False, decay_step=None, seconds=used,
-                    timeless=state.timeless and not asked.by_clock)
+    state = replace(
+        state,
+        span=span,
+        budget=asked,
+        finished=False,
+        decay_step=None,
+        seconds=used,
+        timeless=state.timeless and not asked.by_clock,
+    )
     return found, state, went_back
 
 
 def _refuse_other_texts(prepared: Prepared, state: RunState, texts: Sequence[str], valid: str | None) -> None:
     """The tokens must be those the run began with, and texts, where they are given, those of the tokens."""
     now = identity(prepared, None)
-    differ = [f"another {what}" for what in ("text", "held-out text", "tokenizer")
-              if now[what] != state.identity[what]]
+    differ = [
+        f"another {what}"
+        for what in ("text", "held-out text", "tokenizer")
+        if now[what] != state.identity[what]
+    ]
     if not differ and texts:
         differ = differences(prepared, texts, valid=valid)
     if differ:
-        raise RunError(f"the run cannot go on with other data: {'; '.join(differ)}; give what it began with "
-                       "(TEXT may be left out), or begin a new run, with --from for this one's model")
+        raise RunError(
+            f"the run cannot go on with other data: {'; '.join(differ)}; give what it began with "
+            "(TEXT may be left out), or begin a new run, with --from for this one's model"
+        )
 
 
-def _refuse_other_settings(settings: TrainSettings, recorded: TrainSettings | None,
-                           recipe: Recipe | None) -> None:
+def _refuse_other_settings(
+    settings: TrainSettings, recorded: TrainSettings | None, recipe: Recipe | None
+) -> None:
     """What is given must be what the run has; what is left out is its default, and says nothing."""
     default = TrainSettings()
     differ = []
@@ -162,8 +198,9 @@ def _refuse_other_settings(settings: TrainSettings, recorded: TrainSettings | No
         if known != given:
             differ.append(f"{name.rstrip('_')} is {given}, the run has {known}")
     if differ:
-        raise RunError(f"a resumed run keeps its settings, but {'; '.join(differ)}; leave it out, or begin "
-                       "a new run")
+        raise RunError(
+            f"a resumed run keeps its settings, but {'; '.join(differ)}; leave it out, or begin a new run"
+        )
 
 
 def _of_recipe(recipe: Recipe, name: str) -> Any:

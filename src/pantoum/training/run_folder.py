@@ -94,8 +94,10 @@ def create(settings: TrainSettings, texts: Sequence[str]) -> RunFolder:
             what, or_resume = ("exists already", ", or --resume to go on with that run")
             if not path.is_dir():
                 what, or_resume = "is a file", ""
-            raise RunError(f"run is {settings.run!r}: it {what}, and a new run needs a new folder; "
-                           f"give another name{or_resume}")
+            raise RunError(
+                f"run is {settings.run!r}: it {what}, and a new run needs a new folder; "
+                f"give another name{or_resume}"
+            )
         return RunFolder(path)
     number = 1
     while not _made(path := RUNS / _name(texts, number)):
@@ -112,15 +114,18 @@ def find(settings: TrainSettings, texts: Sequence[str]) -> RunFolder:
             raise RunError(f"run is {settings.run!r}: it {what}; give the folder of a run to resume")
         return RunFolder(path)
     if not texts:
-        raise SettingError("run", None, "must name the run to resume where no text is given",
-                           "give --run DIR")
+        raise SettingError(
+            "run", None, "must name the run to resume where no text is given", "give --run DIR"
+        )
     newest = None
     number = 1
     while (path := RUNS / _name(texts, number)).is_dir():
         newest, number = path, number + 1
     if newest is None:
-        raise RunError(f"run is {str(path)!r}: there is no such run to resume; give --run DIR, or leave "
-                       "--resume out to begin one")
+        raise RunError(
+            f"run is {str(path)!r}: there is no such run to resume; give --run DIR, or leave "
+            "--resume out to begin one"
+        )
     return RunFolder(newest)
 
 
@@ -129,8 +134,12 @@ def machine() -> dict[str, Any]:
     blas = np.show_config(mode="dicts")
     library = blas.get("Build Dependencies", {}).get("blas", {}) if isinstance(blas, dict) else {}
     return {
-        "system": platform.system(), "architecture": platform.machine(), "cores": os.cpu_count(),
-        "processor": _processor(), "python": platform.python_version(), "numpy": np.__version__,
+        "system": platform.system(),
+        "architecture": platform.machine(),
+        "cores": os.cpu_count(),
+        "processor": _processor(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
         "blas": " ".join(str(library.get(key, "")) for key in ("name", "version")).strip(),
     }
 

@@ -65,13 +65,25 @@ class RunState:
     def spec(self) -> dict[str, Any]:
         """Plain values."""
         return {
-            "version": VERSION, "recipe": self.recipe.spec(), "span": self.span.spec(),
-            "budget": asdict(self.budget), "identity": dict(self.identity),
-            "batch_size": self.batch_size, "seq_len": self.seq_len, "monitored": self.monitored,
-            "timeless": self.timeless, "step": self.step, "tokens": self.tokens, "seconds": self.seconds,
-            "phases": dict(self.phases), "cursor": self.cursor, "guard": self.guard,
-            "curve": self.curve.spec(), "best": None if self.best is None else asdict(self.best),
-            "decay_step": self.decay_step, "finished": self.finished,
+            "version": VERSION,
+            "recipe": self.recipe.spec(),
+            "span": self.span.spec(),
+            "budget": asdict(self.budget),
+            "identity": dict(self.identity),
+            "batch_size": self.batch_size,
+            "seq_len": self.seq_len,
+            "monitored": self.monitored,
+            "timeless": self.timeless,
+            "step": self.step,
+            "tokens": self.tokens,
+            "seconds": self.seconds,
+            "phases": dict(self.phases),
+            "cursor": self.cursor,
+            "guard": self.guard,
+            "curve": self.curve.spec(),
+            "best": None if self.best is None else asdict(self.best),
+            "decay_step": self.decay_step,
+            "finished": self.finished,
         }
 
     @staticmethod
@@ -79,15 +91,23 @@ class RunState:
         """The inverse of ``spec``."""
         values = dict(spec)
         if values.pop("version", None) != VERSION:
-            raise CheckpointError(f"the checkpoint's version is {spec.get('version')!r}, this pantoum reads "
-                                  f"{VERSION}; resume with the pantoum that wrote it")
+            raise CheckpointError(
+                f"the checkpoint's version is {spec.get('version')!r}, this pantoum reads "
+                f"{VERSION}; resume with the pantoum that wrote it"
+            )
         curve = Curve()
         try:
             curve.restore(values["curve"])
-            return RunState(**{
-                **values, "recipe": Recipe.from_spec(values["recipe"]), "span": Span(**values["span"]),
-                "budget": Budget(**values["budget"]), "curve": curve,
-                "best": None if values["best"] is None else Best(**values["best"])})
+            return RunState(
+                **{
+                    **values,
+                    "recipe": Recipe.from_spec(values["recipe"]),
+                    "span": Span(**values["span"]),
+                    "budget": Budget(**values["budget"]),
+                    "curve": curve,
+                    "best": None if values["best"] is None else Best(**values["best"]),
+                }
+            )
         except (KeyError, TypeError) as problem:
             words = f"the checkpoint's state is incomplete ({problem}); start a new run"
             raise CheckpointError(words) from None

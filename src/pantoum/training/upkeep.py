@@ -42,8 +42,16 @@ MOST_WAITING = 2
 class Upkeep:
     """Looks, writes samples, reports and saves for one session of a run."""
 
-    def __init__(self, run: Run, clock: Clock, reporter: Reporter, guard: Guard, schedule: Schedule,
-                 rhythm: Rhythm, costs: Costs) -> None:
+    def __init__(
+        self,
+        run: Run,
+        clock: Clock,
+        reporter: Reporter,
+        guard: Guard,
+        schedule: Schedule,
+        rhythm: Rhythm,
+        costs: Costs,
+    ) -> None:
         self.run, self.clock, self.reporter, self.guard = run, clock, reporter, guard
         self.schedule, self.rhythm, self.costs = schedule, rhythm, costs
         self.saver = Saver(run.folder.path)
@@ -99,8 +107,9 @@ class Upkeep:
         """Something the model writes now, the same for the same weights."""
         model = LoadedModel(self.run.keep_best.network, self.run.prepared.tokenizer)
         with self._phase("sampling") as spent:
-            written = Session(model).generate(SAMPLE_TOKENS, seed=self.run.state.recipe.seed,
-                                              temperature=TEMPERATURE)
+            written = Session(model).generate(
+                SAMPLE_TOKENS, seed=self.run.state.recipe.seed, temperature=TEMPERATURE
+            )
         self.costs.sampling = spent[0]
         return written
 
@@ -110,13 +119,26 @@ class Upkeep:
         trained = state.phases["training"]
         since, left = trained - self._trained_then, self._time_left(seconds)
         self.since_report, self._reported_at, self._trained_then = Sums(), seconds, trained
-        self.reporter.emit(lambda notes: Report(
-            step=state.step, tokens=state.tokens, seconds=seconds, loss=sums.mean_loss,
-            accuracy=sums.mean_accuracy, gradient_norm=self.gradient_norm, learning_rate=self.rate,
-            tokens_per_second=sums.tokens / since if since > 0.0 else 0.0,
-            epoch=state.step / self.run.batches.steps_per_epoch,
-            progress=state.span.used(state.step, seconds), time_left=left, valid=valid, sample=sample,
-            phases=dict(state.phases), notes=notes, ended=ended))
+        self.reporter.emit(
+            lambda notes: Report(
+                step=state.step,
+                tokens=state.tokens,
+                seconds=seconds,
+                loss=sums.mean_loss,
+                accuracy=sums.mean_accuracy,
+                gradient_norm=self.gradient_norm,
+                learning_rate=self.rate,
+                tokens_per_second=sums.tokens / since if since > 0.0 else 0.0,
+                epoch=state.step / self.run.batches.steps_per_epoch,
+                progress=state.span.used(state.step, seconds),
+                time_left=left,
+                valid=valid,
+                sample=sample,
+                phases=dict(state.phases),
+                notes=notes,
+                ended=ended,
+            )
+        )
 
     # Saving. --------------------------------------------------------------------------------------------
 
@@ -147,8 +169,9 @@ class Upkeep:
         run, keep = self.run, self.run.keep_best
         if keep.judges_nothing:
             keep.keep_last(run.backend)
-        made = keep.model_file(card(run.state, keep.best, evaluation, run.prepared.facts, run.parameters,
-                                    keep.peaks))
+        made = keep.model_file(
+            card(run.state, keep.best, evaluation, run.prepared.facts, run.parameters, keep.peaks)
+        )
         if made is None:
             return
         if self._models_waiting >= MOST_WAITING:
@@ -172,8 +195,10 @@ class Upkeep:
                 self._model_is_due = True
             elif self.run.state.decay_step == outcome.step:
                 self.run.state.decay_step = None
-            self.reporter.note(f"SAVING FAILED, {outcome.what} of step {outcome.step:,}: {outcome.error}; "
-                               "what was saved before is whole, training goes on and tries again")
+            self.reporter.note(
+                f"SAVING FAILED, {outcome.what} of step {outcome.step:,}: {outcome.error}; "
+                "what was saved before is whole, training goes on and tries again"
+            )
         return failed
 
     def went_back(self) -> None:
@@ -234,8 +259,9 @@ class Upkeep:
     def progress(self) -> float:
         """How far along in the schedule the next update is."""
         state = self.run.state
-        return state.span.progress(state.step, self.clock.seconds, step_seconds=self.costs.step,
-                                   reserve=self.reserve())
+        return state.span.progress(
+            state.step, self.clock.seconds, step_seconds=self.costs.step, reserve=self.reserve()
+        )
 
     def reserve(self) -> float:
         """Seconds kept back for the end, at most a third of the budget."""

@@ -16,8 +16,12 @@ def plain(hidden: np.ndarray, weight: np.ndarray, bias: np.ndarray, targets: np.
 @pytest.fixture(params=[600, 256, 1])
 def case(request: pytest.FixtureRequest) -> tuple[np.ndarray, ...]:
     random = np.random.default_rng(0)
-    return (random.standard_normal((request.param, 5)), random.standard_normal((2500, 5)),
-            random.standard_normal(2500), random.integers(0, 2500, request.param))
+    return (
+        random.standard_normal((request.param, 5)),
+        random.standard_normal((2500, 5)),
+        random.standard_normal(2500),
+        random.integers(0, 2500, request.param),
+    )
 
 
 def test_losses_and_predictions(case: tuple[np.ndarray, ...]) -> None:
@@ -31,13 +35,16 @@ def test_the_gradient_of_the_mean_is_the_central_difference(case: tuple[np.ndarr
     hidden, weight, bias, targets = case
     random, workspace = np.random.default_rng(1), Workspace()
     for _ in range(2):
-        nats, _, *gradients = reference.cross_entropy_gradient(hidden, reference.pack(weight), bias, targets,
-                                                               workspace)
+        nats, _, *gradients = reference.cross_entropy_gradient(
+            hidden, reference.pack(weight), bias, targets, workspace
+        )
     np.testing.assert_allclose(nats, plain(*case))
     for place, gradient in enumerate(gradients):
         direction = random.standard_normal(gradient.shape)
-        moved = [[array + e * direction if k == place else array for k, array in enumerate(case)]
-                 for e in (1e-6, -1e-6)]
+        moved = [
+            [array + e * direction if k == place else array for k, array in enumerate(case)]
+            for e in (1e-6, -1e-6)
+        ]
         expected = (plain(*moved[0]).mean() - plain(*moved[1]).mean()) / 2e-6
         assert (gradient * direction).sum() == pytest.approx(expected, rel=1e-5, abs=1e-9)
 
@@ -45,6 +52,7 @@ def test_the_gradient_of_the_mean_is_the_central_difference(case: tuple[np.ndarr
 def test_huge_logits_are_no_trouble() -> None:
     weight = np.array([[1e4], [-1e4]], np.float32)
     nats, _, d_hidden, *_ = reference.cross_entropy_gradient(
-        np.ones((2, 1), np.float32), reference.pack(weight), np.zeros(2, np.float32), np.array([0, 1]))
+        np.ones((2, 1), np.float32), reference.pack(weight), np.zeros(2, np.float32), np.array([0, 1])
+    )
     assert nats.tolist() == [0, 2e4]
     assert np.isfinite(d_hidden).all()

@@ -32,11 +32,17 @@ def plain_kept(rate: float, seed: int, step: int, layer: int, stream: int, posit
     return (word >> 16 * (unit % 2)) & 0xFFFF >= round(rate * 65536)
 
 
-@given(seed=st.integers(0, 2**64 - 1), step=st.integers(0, 2**32 - 1), layer=st.integers(0, 300),
-       streams=st.lists(st.integers(0, 2**31 - 1), min_size=1, max_size=3), rate=st.floats(0.01, 0.99),
-       variational=st.booleans())
-def test_every_bit_is_as_written(seed: int, step: int, layer: int, streams: list[int], rate: float,
-                                 variational: bool) -> None:
+@given(
+    seed=st.integers(0, 2**64 - 1),
+    step=st.integers(0, 2**32 - 1),
+    layer=st.integers(0, 300),
+    streams=st.lists(st.integers(0, 2**31 - 1), min_size=1, max_size=3),
+    rate=st.floats(0.01, 0.99),
+    variational=st.booleans(),
+)
+def test_every_bit_is_as_written(
+    seed: int, step: int, layer: int, streams: list[int], rate: float, variational: bool
+) -> None:
     ones = np.ones((2, len(streams), 5), np.float32)
     dropped = reference.dropout(ones, rate, seed, step, layer, np.array(streams), variational)
     scale = np.float32(65536 / (65536 - dropout_threshold(rate)))
@@ -47,8 +53,10 @@ def test_every_bit_is_as_written(seed: int, step: int, layer: int, streams: list
 
 def test_three_masks_that_must_never_change() -> None:
     """A checkpoint of a run with dropout goes on only if the masks do."""
-    masks = [reference.dropout(np.ones((1, 1, 16)), 0.5, *key, np.array([3]))[0, 0] > 0
-             for key in ((0, 0, 0), (1, 2, 3), (2**40, 7, 1))]
+    masks = [
+        reference.dropout(np.ones((1, 1, 16)), 0.5, *key, np.array([3]))[0, 0] > 0
+        for key in ((0, 0, 0), (1, 2, 3), (2**40, 7, 1))
+    ]
     assert ["".join("01"[int(kept)] for kept in mask) for mask in masks] == FROZEN
 
 
@@ -65,11 +73,19 @@ def test_the_share_and_the_mean_are_right(rate: float, variational: bool) -> Non
 
 def test_neighbours_do_not_know_of_one_another() -> None:
     """Units, positions, streams, steps and layers side by side: correlations as of independent draws."""
+
     def draw(step: int, layer: int) -> np.ndarray:
         return reference.dropout(np.ones((64, 64, 64)), 0.5, 0, step, layer, np.arange(64)) - 1
+
     mask = draw(0, 0)
-    pairs = [(mask[1:], mask[:-1]), (mask[:, 1:], mask[:, :-1]), (mask[:, :, 1:], mask[:, :, :-1]),
-             (mask[:, :, 2:], mask[:, :, :-2]), (mask, draw(1, 0)), (mask, draw(0, 1))]
+    pairs = [
+        (mask[1:], mask[:-1]),
+        (mask[:, 1:], mask[:, :-1]),
+        (mask[:, :, 1:], mask[:, :, :-1]),
+        (mask[:, :, 2:], mask[:, :, :-2]),
+        (mask, draw(1, 0)),
+        (mask, draw(0, 1)),
+    ]
     for a, b in pairs:
         assert abs((a * b).mean()) < 5 / np.sqrt(a.size)
 
@@ -100,4 +116,5 @@ def test_it_writes_where_it_is_told_and_its_input_stays() -> None:
 
 def test_mix_is_the_published_hash() -> None:
     assert [int(word) for word in mix(np.array([0, 1, 0xDEADBEEF], np.uint32))] == [
-        plain_mix(word) for word in (0, 1, 0xDEADBEEF)]
+        plain_mix(word) for word in (0, 1, 0xDEADBEEF)
+    ]

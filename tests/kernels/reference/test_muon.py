@@ -12,8 +12,9 @@ from pantoum.kernels.reference.muon import NEWTON_SCHULZ, orthogonal
 
 @pytest.mark.parametrize("shape", [(1, 1), (7, 7), (12, 5), (5, 12), (40, 40)])
 @pytest.mark.parametrize(("rounds", "least"), [(3, 0.5), (4, 0.6)])
-def test_singular_values_go_towards_one_and_singular_vectors_stay(shape: tuple[int, int], rounds: int,
-                                                                  least: float) -> None:
+def test_singular_values_go_towards_one_and_singular_vectors_stay(
+    shape: tuple[int, int], rounds: int, least: float
+) -> None:
     u = np.random.default_rng(1).standard_normal(shape)
     left, values, right = np.linalg.svd(u, full_matrices=False)
     made = left.T @ orthogonal(u, NEWTON_SCHULZ[:1] * rounds) @ right.T
@@ -42,8 +43,9 @@ def test_momentum_decay_clipping_and_the_scale_rule() -> None:
     start, one, two = random.standard_normal((3, 8, 2))
     parameter, m = start.copy(), np.zeros_like(start)
     for gradient in (one, two):
-        reference.muon([parameter], [gradient], [m], [1], rate=0.1, momentum=0.9, weight_decay=0.5,
-                       factor=0.5)
+        reference.muon(
+            [parameter], [gradient], [m], [1], rate=0.1, momentum=0.9, weight_decay=0.5, factor=0.5
+        )
     first, second = 0.05 * one, 0.9 * 0.05 * one + 0.05 * two
     np.testing.assert_allclose(m, second, rtol=1e-12)
     expected = start * 0.95 - 0.2 * orthogonal(0.9 * first + 0.05 * one)  # sqrt(8 / 2) is 2

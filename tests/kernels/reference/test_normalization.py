@@ -23,8 +23,11 @@ def test_a_constant_row_becomes_the_bias() -> None:
 @pytest.mark.parametrize("name", ["x", "weight", "bias"])
 def test_the_gradient_is_the_central_difference(name: str) -> None:
     random = np.random.default_rng(1)
-    arrays = {"x": random.standard_normal((5, 7)), "weight": random.standard_normal(7),
-              "bias": random.standard_normal(7)}
+    arrays = {
+        "x": random.standard_normal((5, 7)),
+        "weight": random.standard_normal(7),
+        "bias": random.standard_normal(7),
+    }
     d_y, direction = random.standard_normal((5, 7)), random.standard_normal(arrays[name].shape)
     _, tape = reference.layer_norm(arrays["x"], arrays["weight"], arrays["bias"])
     gradients = dict(zip(arrays, reference.layer_norm_vjp(tape, arrays["weight"], d_y), strict=True))

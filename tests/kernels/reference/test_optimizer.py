@@ -17,8 +17,17 @@ def test_adamw_is_pytorchs() -> None:
         parameter = golden["start"].copy()
         first, second = np.zeros_like(parameter), np.zeros_like(parameter)
         for step in range(5):
-            reference.adamw(parameter, golden[f"gradient{step}"], first, second, step=step + 1, rate=0.01,
-                            betas=(0.9, 0.95), epsilon=1e-8, weight_decay=0.1)
+            reference.adamw(
+                parameter,
+                golden[f"gradient{step}"],
+                first,
+                second,
+                step=step + 1,
+                rate=0.01,
+                betas=(0.9, 0.95),
+                epsilon=1e-8,
+                weight_decay=0.1,
+            )
             np.testing.assert_allclose(parameter, golden[f"parameter{step}"], rtol=1e-12)
 
 
@@ -45,8 +54,10 @@ def test_the_norm_is_of_all_arrays_together() -> None:
     assert np.isnan(reference.global_norm([np.array([np.nan])]))
 
 
-@pytest.mark.parametrize(("norm", "clip", "factor"), [
-    (2.0, 1.0, 0.5), (1.0, 1.0, 1.0), (0.5, 1.0, 1.0), (9.0, None, 1.0), (float("nan"), 1.0, 1.0)])
+@pytest.mark.parametrize(
+    ("norm", "clip", "factor"),
+    [(2.0, 1.0, 0.5), (1.0, 1.0, 1.0), (0.5, 1.0, 1.0), (9.0, None, 1.0), (float("nan"), 1.0, 1.0)],
+)
 def test_gradients_are_clipped_to_the_norm(norm: float, clip: float | None, factor: float) -> None:
     assert reference.clip_factor(norm, clip) == factor
 

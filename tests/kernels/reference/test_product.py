@@ -35,10 +35,13 @@ def test_a_changed_weight_counts_after_a_refresh() -> None:
     np.testing.assert_array_equal(matrix.product(x), 4)
 
 
-@pytest.mark.parametrize("call", [
-    lambda: reference.pack(np.ones((2, 2)), "bf16"),
-    lambda: reference.linear_weight_gradient(np.ones((2, 2)), np.ones((2, 2)), precision="bf16"),
-])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: reference.pack(np.ones((2, 2)), "bf16"),
+        lambda: reference.linear_weight_gradient(np.ones((2, 2)), np.ones((2, 2)), precision="bf16"),
+    ],
+)
 def test_numpy_has_float32_only(call: object) -> None:
     with pytest.raises(SettingError, match=r"precision is 'bf16': needs the native core .*; use float32"):
         call()  # type: ignore[operator]

@@ -54,8 +54,9 @@ def test_rows_in_use_move_and_the_others_stay(U: int, R: int, V: int, dtype: typ
                 g = 0.5 * float(gradient_UV[place, v])
                 expected_squares_RV[row, v] = 0.9 * expected_squares_RV[row, v] + 0.1 * g * g
                 expected_RV[row, v] -= 0.02 * g / (expected_squares_RV[row, v] ** 0.5 + 1e-3)
-        reference.rms_rows(table_RV, rows_U, gradient_UV, squares_RV, rate=0.02, keep=0.9, epsilon=1e-3,
-                           factor=0.5)
+        reference.rms_rows(
+            table_RV, rows_U, gradient_UV, squares_RV, rate=0.02, keep=0.9, epsilon=1e-3, factor=0.5
+        )
         assert np.array_equal(gradient_UV, kept_UV)
     close = {"rtol": 1e-4, "atol": 1e-6} if dtype is np.float32 else {"rtol": 1e-12}
     np.testing.assert_allclose(table_RV, expected_RV, **close)

@@ -19,8 +19,13 @@ DRAWS = 1000
 GRID = (np.arange(DRAWS) + 0.5) / DRAWS
 
 
-def drawn(logits_V: np.ndarray = LOGITS_V, *, recent: tuple[int, ...] = (), banned: tuple[int, ...] = (),
-          **values: Any) -> list[float]:
+def drawn(
+    logits_V: np.ndarray = LOGITS_V,
+    *,
+    recent: tuple[int, ...] = (),
+    banned: tuple[int, ...] = (),
+    **values: Any,
+) -> list[float]:
     """How often each token is drawn over an even grid of uniform numbers."""
     rows = DrawRows(DRAWS)
     for row in range(DRAWS):

@@ -197,7 +197,7 @@ def test_settings_are_spelled_for_people() -> None:
         "rate": 0.0020,
         "list": ["a", 1],
         "inner": {"a": 1, "b": None},
-            "pair": [{"c": 2}],
+        "pair": [{"c": 2}],
     }
     text = Page(render(Story("book", {"chosen": values, "parameters": 4137570}))).text
     for words in (
@@ -210,7 +210,7 @@ def test_settings_are_spelled_for_people() -> None:
         "lista, 1",
         "a1bnone",
         "pairc 2",
-            "parameters4,137,570",
+        "parameters4,137,570",
     ):
         assert words in text, words
 

@@ -28,41 +28,45 @@ _SCAN_VJP = """p gates hidden cell candidate operands more_operands panels more_
                d_cell d_drive d_operands d_weight d_bias d_bias_rows reset lengths; l steps batch units;
                i precision"""
 
-ARGUMENTS: dict[str, type[ctypes.Structure]] = {name: _structure(name, fields) for name, fields in {
-    "pack": "p weight panels; l rows depth block; i precision transposed",
-    "quantize": "p weight codes scales; l rows depth",
-    "pack_codes": "p codes scales panels; l rows depth block",
-    "product": "p x panels bias y; l count depth columns block; i precision",
-    "read_words": "p arrays words total; l count rounds",
-    "weight_gradient": "p d x out; l count columns depth; i precision resume",
-    "bias_gradient": "p d out; l count columns; i resume",
-    "lookup": "p table tokens out; l count columns",
-    "lookup_gradient": "p d tokens out; l count columns vocabulary",
-    "lookup_sum": "p table rows out; l count each columns",
-    "sum_uses": "p d uses starts out; l count used each columns",
-    "rms_rows": "p table rows gradient squares; l used columns; f rate keep share epsilon factor",
-    "scan": _SCAN,
-    "scan_vjp": _SCAN_VJP,
-    "layer_norm": "p x weight bias normal scale y; l count units",
-    "layer_norm_vjp": "p normal scale weight d_y d_x d_weight d_bias; l count units",
-    "dropout": "p x y streams; l steps batch units; w seed; u step layer threshold; f scale; i variational",
-    "softmax": "p logits targets nats predictions; l count vocabulary; f weight",
-    "sum_of_squares": "p arrays sizes total; l count",
-    "adamw": "p parameter gradient first second; l size; "
-             "f beta1 share1 beta2 share2 root epsilon rate keep",
-    "muon": "p parameters gradients momenta sizes rates coefficients; l count steps; f beta share keep; "
-            "i precision",
-    "average": "p averaged parameter; l size; f share",
-    "row_squares": "p gradient squares; l rows columns; f keep share",
-    "adapt": "p parameter gradient trained speed back; l rows columns",
-    "layer": "p input recurrent more_recurrent drive_bias bias norm_weight norm_bias hidden cell; l inputs; "
-             "i input_precision recurrent_precision residual",
-    "step": "p layers tokens table embedding head head_bias projection ngrams orders recent logits; "
-            "l first count vocabulary units layer_count head_inputs order_count ngram_rows recent_kept; "
-            "i kind head_precision projection_precision",
-    "sample": "p logits banned temperature top_p min_p penalty top_k seed stream position recent written "
-              "nats log_probability tokens; l first count vocabulary banned_count window",
-}.items()}
+ARGUMENTS: dict[str, type[ctypes.Structure]] = {
+    name: _structure(name, fields)
+    for name, fields in {
+        "pack": "p weight panels; l rows depth block; i precision transposed",
+        "quantize": "p weight codes scales; l rows depth",
+        "pack_codes": "p codes scales panels; l rows depth block",
+        "product": "p x panels bias y; l count depth columns block; i precision",
+        "read_words": "p arrays words total; l count rounds",
+        "weight_gradient": "p d x out; l count columns depth; i precision resume",
+        "bias_gradient": "p d out; l count columns; i resume",
+        "lookup": "p table tokens out; l count columns",
+        "lookup_gradient": "p d tokens out; l count columns vocabulary",
+        "lookup_sum": "p table rows out; l count each columns",
+        "sum_uses": "p d uses starts out; l count used each columns",
+        "rms_rows": "p table rows gradient squares; l used columns; f rate keep share epsilon factor",
+        "scan": _SCAN,
+        "scan_vjp": _SCAN_VJP,
+        "layer_norm": "p x weight bias normal scale y; l count units",
+        "layer_norm_vjp": "p normal scale weight d_y d_x d_weight d_bias; l count units",
+        "dropout": "p x y streams; l steps batch units; w seed; u step layer threshold; f scale; "
+        "i variational",
+        "softmax": "p logits targets nats predictions; l count vocabulary; f weight",
+        "sum_of_squares": "p arrays sizes total; l count",
+        "adamw": "p parameter gradient first second; l size; "
+        "f beta1 share1 beta2 share2 root epsilon rate keep",
+        "muon": "p parameters gradients momenta sizes rates coefficients; l count steps; "
+        "f beta share keep; i precision",
+        "average": "p averaged parameter; l size; f share",
+        "row_squares": "p gradient squares; l rows columns; f keep share",
+        "adapt": "p parameter gradient trained speed back; l rows columns",
+        "layer": "p input recurrent more_recurrent drive_bias bias norm_weight norm_bias hidden cell; l inputs; "
+        "i input_precision recurrent_precision residual",
+        "step": "p layers tokens table embedding head head_bias projection ngrams orders recent logits; "
+        "l first count vocabulary units layer_count head_inputs order_count ngram_rows recent_kept; "
+        "i kind head_precision projection_precision",
+        "sample": "p logits banned temperature top_p min_p penalty top_k seed stream position recent written "
+        "nats log_probability tokens; l first count vocabulary banned_count window",
+    }.items()
+}
 """By the struct's name in the header, without ``pantoum_`` and ``_args``."""
 
 _CELLS = ("rnn", "gru", "gru_before", "lstm", "mingru")

@@ -31,8 +31,14 @@ Array = npt.NDArray[Any]
 CHUNK_LOGITS, FEWEST_ROWS = 1 << 20, 512
 
 
-def cross_entropy(hidden_NH: Array, weight: PackedMatrix, bias_V: Array, targets_N: Array,
-                  workspace: Workspace | None = None, given_NV: Array | None = None) -> tuple[Array, Array]:
+def cross_entropy(
+    hidden_NH: Array,
+    weight: PackedMatrix,
+    bias_V: Array,
+    targets_N: Array,
+    workspace: Workspace | None = None,
+    given_NV: Array | None = None,
+) -> tuple[Array, Array]:
     """Nats [N] of the targets and the most probable symbols [N]; logits that are given are added."""
     workspace = Workspace() if workspace is None else workspace
     targets_N, nats_N, predictions_N = _results(hidden_NH, targets_N, len(bias_V))
@@ -44,9 +50,14 @@ def cross_entropy(hidden_NH: Array, weight: PackedMatrix, bias_V: Array, targets
     return nats_N, predictions_N
 
 
-def cross_entropy_gradient(hidden_NH: Array, weight: PackedMatrix, bias_V: Array, targets_N: Array,
-                           workspace: Workspace | None = None, given_NV: Array | None = None,
-                           ) -> tuple[Array, Array, Array, Array, Array]:
+def cross_entropy_gradient(
+    hidden_NH: Array,
+    weight: PackedMatrix,
+    bias_V: Array,
+    targets_N: Array,
+    workspace: Workspace | None = None,
+    given_NV: Array | None = None,
+) -> tuple[Array, Array, Array, Array, Array]:
     """Nats [N], predictions [N], and the gradients of the *mean* loss: of hidden, weight and bias. Logits
     that are given are added, and become their gradient."""
     workspace = Workspace() if workspace is None else workspace
@@ -89,5 +100,13 @@ def _logits(hidden_CH: Array, weight: PackedMatrix, bias_V: Array, workspace: Wo
 def _softmax(logits_CV: Array, targets_C: Array, nats_C: Array, predictions_C: Array, weight: float) -> None:
     """The logits become weight * d nats / d logits, where the weight is not 0."""
     C, V = logits_CV.shape
-    core().call("softmax", address(logits_CV), address(targets_C), address(nats_C),
-                address(predictions_C), C, V, weight)
+    core().call(
+        "softmax",
+        address(logits_CV),
+        address(targets_C),
+        address(nats_C),
+        address(predictions_C),
+        C,
+        V,
+        weight,
+    )

@@ -22,8 +22,17 @@ Array = npt.NDArray[Any]
 WORD = 0xFFFFFFFF
 
 
-def dropout(x_TBH: Array, rate: float, seed: int, step: int, layer: int, streams_B: Array,
-            variational: bool = False, out: Array | None = None, workspace: Workspace | None = None) -> Array:
+def dropout(
+    x_TBH: Array,
+    rate: float,
+    seed: int,
+    step: int,
+    layer: int,
+    streams_B: Array,
+    variational: bool = False,
+    out: Array | None = None,
+    workspace: Workspace | None = None,
+) -> Array:
     """x with units dropped; gradients go back by the same call."""
     T, B, H = x_TBH.shape
     if len(streams_B) != B:
@@ -31,7 +40,19 @@ def dropout(x_TBH: Array, rate: float, seed: int, step: int, layer: int, streams
     streams_B = np.ascontiguousarray(streams_B.astype(np.uint32))
     y_TBH, y = result(out, "out", (T, B, H))
     threshold = dropout_threshold(rate)
-    core().call("dropout", given(x_TBH, "x_TBH", (T, B, H)), y, address(streams_B), T, B, H,
-                seed & 0xFFFFFFFFFFFFFFFF, step & WORD, layer & WORD, threshold,
-                LEVELS / (LEVELS - threshold), variational)
+    core().call(
+        "dropout",
+        given(x_TBH, "x_TBH", (T, B, H)),
+        y,
+        address(streams_B),
+        T,
+        B,
+        H,
+        seed & 0xFFFFFFFFFFFFFFFF,
+        step & WORD,
+        layer & WORD,
+        threshold,
+        LEVELS / (LEVELS - threshold),
+        variational,
+    )
     return y_TBH

@@ -23,12 +23,16 @@ def checked_tokens(tokens_N: Array, vocab_size: int, name: str = "tokens_N") -> 
     """Tokens as the core reads them, int32 and each within the vocabulary: it does not look itself."""
     tokens_N = np.asarray(tokens_N)
     if tokens_N.dtype.kind not in "iu" or tokens_N.ndim != 1:
-        raise CoreError(f"{name} is {tokens_N.dtype} of shape {tokens_N.shape}: tokens are whole numbers in "
-                        "one row; encode the text with this model's tokenizer")
+        raise CoreError(
+            f"{name} is {tokens_N.dtype} of shape {tokens_N.shape}: tokens are whole numbers in "
+            "one row; encode the text with this model's tokenizer"
+        )
     # Before the conversion, in which a large number may become a small one.
     if tokens_N.size and not (tokens_N.min() >= 0 and tokens_N.max() < vocab_size):
-        raise CoreError(f"{name} holds {tokens_N.min()} to {tokens_N.max()}: tokens are from 0 to "
-                        f"{vocab_size - 1}; encode the text with this model's tokenizer")
+        raise CoreError(
+            f"{name} holds {tokens_N.min()} to {tokens_N.max()}: tokens are from 0 to "
+            f"{vocab_size - 1}; encode the text with this model's tokenizer"
+        )
     return np.ascontiguousarray(tokens_N, np.int32)
 
 

@@ -79,8 +79,12 @@ class Library:
     def set_isa(self, name: str) -> None:
         """Take another path; matrices packed for the old one are worthless then."""
         if self._handle.pantoum_set_isa(name.encode()):
-            raise SettingError("PANTOUM_ISA", name, "is not a path that this machine and this build have",
-                               "leave it out, or take one of " + ", ".join(self.paths()))
+            raise SettingError(
+                "PANTOUM_ISA",
+                name,
+                "is not a path that this machine and this build have",
+                "leave it out, or take one of " + ", ".join(self.paths()),
+            )
 
     def paths(self) -> tuple[str, ...]:
         """The paths that this machine and this build have."""
@@ -109,8 +113,9 @@ def core() -> Library:
         loaded.set_isa(isa)
     if threads:
         if not threads.isdigit():
-            raise SettingError("PANTOUM_THREADS", threads, "must be a whole number",
-                               "give a number of threads")
+            raise SettingError(
+                "PANTOUM_THREADS", threads, "must be a whole number", "give a number of threads"
+            )
         loaded.set_threads(int(threads))
     return loaded
 

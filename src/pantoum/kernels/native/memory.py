@@ -31,8 +31,10 @@ def floats(array: Array, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]
     """The address of an array that must have this shape and dtype, in C order."""
     if array.shape != shape or array.dtype != dtype or not array.flags.carray:
         order = "" if array.flags.carray else ", not writable in C order"
-        raise CoreError(f"{name} is {array.dtype} of shape {array.shape}{order}: the core takes {dtype} of "
-                        f"shape {shape} in C order; convert it with np.ascontiguousarray")
+        raise CoreError(
+            f"{name} is {array.dtype} of shape {array.shape}{order}: the core takes {dtype} of "
+            f"shape {shape} in C order; convert it with np.ascontiguousarray"
+        )
     return address(array)
 
 
@@ -40,9 +42,11 @@ def given(array: Array, name: str, shape: tuple[int, ...], dtype: np.dtype[Any] 
     """The same for an array that is only read."""
     flags = array.flags
     if array.shape != shape or array.dtype != dtype or not flags.c_contiguous or not flags.aligned:
-        raise CoreError(f"{name} is {array.dtype} of shape {array.shape} with strides {array.strides}: the "
-                        f"core takes {dtype} of shape {shape} in C order; convert it with "
-                        "np.ascontiguousarray")
+        raise CoreError(
+            f"{name} is {array.dtype} of shape {array.shape} with strides {array.strides}: the "
+            f"core takes {dtype} of shape {shape} in C order; convert it with "
+            "np.ascontiguousarray"
+        )
     return address(array)
 
 

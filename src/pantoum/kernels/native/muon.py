@@ -24,15 +24,28 @@ Array = npt.NDArray[Any]
 FLOAT_BYTES = 4
 
 
-def muon(parameters: Sequence[Array], gradients: Sequence[Array], momenta: Sequence[Array],
-         gates: Sequence[int], *, rate: float, momentum: float = 0.95, weight_decay: float = 0.0,
-         factor: float = 1.0, coefficients: Coefficients = NEWTON_SCHULZ, precision: str = "float32") -> None:
+def muon(
+    parameters: Sequence[Array],
+    gradients: Sequence[Array],
+    momenta: Sequence[Array],
+    gates: Sequence[int],
+    *,
+    rate: float,
+    momentum: float = 0.95,
+    weight_decay: float = 0.0,
+    factor: float = 1.0,
+    coefficients: Coefficients = NEWTON_SCHULZ,
+    precision: str = "float32",
+) -> None:
     """One step over matrices of so many ``gates`` each, in place; the gradients count times ``factor``."""
     blocks: list[tuple[int, int, int, int, int]] = []
     for parameter, gradient, m, count in zip(parameters, gradients, momenta, gates, strict=True):
         shape = parameter.shape
-        at = (floats(parameter, "parameter", shape), given(gradient, "gradient", shape),
-              floats(m, "momentum", shape))
+        at = (
+            floats(parameter, "parameter", shape),
+            given(gradient, "gradient", shape),
+            floats(m, "momentum", shape),
+        )
         H, K = shape[0] // count, shape[1]
         blocks += [(*(each + block * H * K * FLOAT_BYTES for each in at), H, K) for block in range(count)]
     if not blocks:
@@ -42,6 +55,18 @@ def muon(parameters: Sequence[Array], gradients: Sequence[Array], momenta: Seque
     sizes = np.array([block[3:] for block in blocks], np.int64)
     rates = np.array([block_rate(rate, H, K) for *_, H, K in blocks], np.float32)
     abc = np.array(coefficients, np.float32)
-    core().call("muon", address(where[0]), address(where[1]), address(where[2]), address(sizes),
-                address(rates), address(abc), len(blocks), len(abc), momentum, (1 - momentum) * factor,
-                1 - rate * weight_decay, number_of(precision))
+    core().call(
+        "muon",
+        address(where[0]),
+        address(where[1]),
+        address(where[2]),
+        address(sizes),
+        address(rates),
+        address(abc),
+        len(blocks),
+        len(abc),
+        momentum,
+        (1 - momentum) * factor,
+        1 - rate * weight_decay,
+        number_of(precision),
+    )

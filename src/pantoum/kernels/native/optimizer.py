@@ -31,21 +31,47 @@ def global_norm(gradients: Iterable[Array]) -> float:
     return math.sqrt(total[0])
 
 
-def adamw(parameter: Array, gradient: Array, first: Array, second: Array, *, step: int, rate: float,
-          betas: tuple[float, float] = (0.9, 0.999), epsilon: float = 1e-8, weight_decay: float = 0.0,
-          factor: float = 1.0) -> None:
+def adamw(
+    parameter: Array,
+    gradient: Array,
+    first: Array,
+    second: Array,
+    *,
+    step: int,
+    rate: float,
+    betas: tuple[float, float] = (0.9, 0.999),
+    epsilon: float = 1e-8,
+    weight_decay: float = 0.0,
+    factor: float = 1.0,
+) -> None:
     """One step of AdamW in place; the gradient counts times ``factor``."""
     b1, b2 = betas
     shape = parameter.shape
     core().call(
-        "adamw", floats(parameter, "parameter", shape), given(gradient, "gradient", shape),
-        floats(first, "first", shape), floats(second, "second", shape), parameter.size, b1, (1 - b1) * factor,
-        b2, (1 - b2) * factor * factor, 1 / math.sqrt(1 - b2**step), epsilon, rate / (1 - b1**step),
-        1 - rate * weight_decay)
+        "adamw",
+        floats(parameter, "parameter", shape),
+        given(gradient, "gradient", shape),
+        floats(first, "first", shape),
+        floats(second, "second", shape),
+        parameter.size,
+        b1,
+        (1 - b1) * factor,
+        b2,
+        (1 - b2) * factor * factor,
+        1 / math.sqrt(1 - b2**step),
+        epsilon,
+        rate / (1 - b1**step),
+        1 - rate * weight_decay,
+    )
 
 
 def average(averaged: Array, parameter: Array, decay: float) -> None:
     """Move an exponential average: averaged = decay * averaged + (1 - decay) * parameter."""
     shape = parameter.shape
-    core().call("average", floats(averaged, "averaged", shape), given(parameter, "parameter", shape),
-                   parameter.size, 1 - decay)
+    core().call(
+        "average",
+        floats(averaged, "averaged", shape),
+        given(parameter, "parameter", shape),
+        parameter.size,
+        1 - decay,
+    )

@@ -36,8 +36,10 @@ class PackedMatrix:
         self.precision, self.shape = precision, weight_GK.shape
         self._number = number_of(precision)
         if weight_GK.ndim != 2 or 0 in weight_GK.shape or gates < 1 or len(weight_GK) % gates:
-            raise CoreError(f"weight has shape {weight_GK.shape} for {gates} gates: it needs rows and "
-                            "columns, as many rows for each gate")
+            raise CoreError(
+                f"weight has shape {weight_GK.shape} for {gates} gates: it needs rows and "
+                "columns, as many rows for each gate"
+            )
         self._source: int | None = given(weight_GK, "weight", weight_GK.shape)
         self.block = self.shape[0] // gates
         self._panels: list[Array | None] = [None, None]
@@ -117,8 +119,10 @@ class PackedMatrix:
 
     def _pack(self, panels: int, transposed: bool) -> None:
         if self._source is None:
-            raise CoreError("a matrix was packed for reading alone and its weight is gone: train or change a "
-                            "copy, copy.deepcopy(network)")
+            raise CoreError(
+                "a matrix was packed for reading alone and its weight is gone: train or change a "
+                "copy, copy.deepcopy(network)"
+            )
         G, K = self.shape
         core().call("pack", self._source, panels, G, K, self.block, self._number, transposed)
 
@@ -126,8 +130,9 @@ class PackedMatrix:
 def number_of(precision: str) -> int:
     """The core's number of a precision, if this machine has it."""
     if precision not in PRECISIONS:
-        raise SettingError("precision", precision, "must be one of " + ", ".join(PRECISIONS),
-                           "choose one of them")
+        raise SettingError(
+            "precision", precision, "must be one of " + ", ".join(PRECISIONS), "choose one of them"
+        )
     if precision == "bf16" and core().isa != "bf16":
         rule = f"is not what the path {core().isa} of this machine can do"
         raise SettingError("precision", precision, rule, "use float32 or auto")
@@ -139,20 +144,31 @@ def pack(weight_GK: Array, precision: str = "float32", gates: int = 1) -> Packed
     return PackedMatrix(weight_GK, precision, gates)
 
 
-def linear(x_NK: Array, weight: interface.PackedMatrix, bias_G: Array | None = None,
-           out: Array | None = None) -> Array:
+def linear(
+    x_NK: Array, weight: interface.PackedMatrix, bias_G: Array | None = None, out: Array | None = None
+) -> Array:
     """x W^T + b."""
     assert isinstance(weight, PackedMatrix)
     return weight.with_bias(x_NK, bias_G, out)
 
 
-def linear_weight_gradient(d_NG: Array, x_NK: Array, out: Array | None = None, precision: str = "float32",
-                           resume: bool = False) -> Array:
+def linear_weight_gradient(
+    d_NG: Array, x_NK: Array, out: Array | None = None, precision: str = "float32", resume: bool = False
+) -> Array:
     """d^T x: [G,K]; with ``resume`` added to what ``out`` holds."""
     (N, G), K = d_NG.shape, x_NK.shape[1]
     out_GK, where = result(out, "out", (G, K))
-    core().call("weight_gradient", given(d_NG, "d_NG", (N, G)), given(x_NK, "x_NK", (N, K)), where, N,
-                   G, K, number_of(precision), resume)
+    core().call(
+        "weight_gradient",
+        given(d_NG, "d_NG", (N, G)),
+        given(x_NK, "x_NK", (N, K)),
+        where,
+        N,
+        G,
+        K,
+        number_of(precision),
+        resume,
+    )
     return out_GK
 
 

@@ -20,6 +20,12 @@ def read_words(matrices: Sequence[PackedMatrix], rounds: int) -> int:
     count, total = len(matrices), ctypes.c_uint32(0)
     arrays = (ctypes.c_void_p * count)(*(matrix.panels(False) for matrix in matrices))
     words = (ctypes.c_int64 * count)(*(matrix.panel_bytes // 4 for matrix in matrices))
-    core().call("read_words", arrays=ctypes.addressof(arrays), words=ctypes.addressof(words),
-                total=ctypes.addressof(total), count=count, rounds=rounds)
+    core().call(
+        "read_words",
+        arrays=ctypes.addressof(arrays),
+        words=ctypes.addressof(words),
+        total=ctypes.addressof(total),
+        count=count,
+        rounds=rounds,
+    )
     return total.value

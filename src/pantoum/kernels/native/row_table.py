@@ -27,8 +27,9 @@ def lookup_sum(table_RV: Array, rows_NO: Array) -> Array:
     (R, V), (N, each) = table_RV.shape, rows_NO.shape
     rows_NO = _checked(rows_NO, R)
     sum_NV = np.empty((N, V), np.float32)
-    core().call("lookup_sum", given(table_RV, "table_RV", (R, V)), address(rows_NO), address(sum_NV), N, each,
-                V)
+    core().call(
+        "lookup_sum", given(table_RV, "table_RV", (R, V)), address(rows_NO), address(sum_NV), N, each, V
+    )
     return sum_NV
 
 
@@ -39,27 +40,58 @@ def lookup_sum_gradient(d_NV: Array, rows_NO: Array) -> tuple[Array, Array]:
         raise CoreError(f"rows_NO has rows for {len(rows_NO)} tokens, d_NV for {N}: give one each")
     rows_U, uses_M, starts_U = used_rows(rows_NO)
     sums_UV = np.empty((len(rows_U), V), np.float32)
-    core().call("sum_uses", given(d_NV, "d_NV", (N, V)), address(uses_M), address(starts_U), address(sums_UV),
-                len(uses_M), len(rows_U), each, V)
+    core().call(
+        "sum_uses",
+        given(d_NV, "d_NV", (N, V)),
+        address(uses_M),
+        address(starts_U),
+        address(sums_UV),
+        len(uses_M),
+        len(rows_U),
+        each,
+        V,
+    )
     return rows_U, sums_UV
 
 
-def rms_rows(table_RV: Array, rows_U: Array, gradient_UV: Array, squares_RV: Array, *, rate: float,
-             keep: float, epsilon: float, factor: float = 1.0) -> None:
+def rms_rows(
+    table_RV: Array,
+    rows_U: Array,
+    gradient_UV: Array,
+    squares_RV: Array,
+    *,
+    rate: float,
+    keep: float,
+    epsilon: float,
+    factor: float = 1.0,
+) -> None:
     """One step of RMSProp in place, of these rows alone (all different)."""
     (R, V), U = table_RV.shape, len(rows_U)
     rows_U = np.ascontiguousarray(_checked(rows_U, R), np.int64)
     if U > 1 and not (rows_U[1:] > rows_U[:-1]).all():
         raise CoreError("rows_U is not ascending: each row moves once; take it from lookup_sum_gradient")
-    core().call("rms_rows", floats(table_RV, "table_RV", (R, V)), address(rows_U),
-                given(gradient_UV, "gradient_UV", (U, V)), floats(squares_RV, "squares_RV", (R, V)), U, V,
-                rate, keep, 1 - keep, epsilon, factor)
+    core().call(
+        "rms_rows",
+        floats(table_RV, "table_RV", (R, V)),
+        address(rows_U),
+        given(gradient_UV, "gradient_UV", (U, V)),
+        floats(squares_RV, "squares_RV", (R, V)),
+        U,
+        V,
+        rate,
+        keep,
+        1 - keep,
+        epsilon,
+        factor,
+    )
 
 
 def _checked(rows: Array, count: int) -> Array:
     """Numbers of rows, each within the table: the core does not look itself."""
     none = rows.ndim == 2 and rows.shape[1] == 0
     if rows.dtype.kind not in "iu" or none or (rows.size and not (rows.min() >= 0 and rows.max() < count)):
-        raise CoreError(f"rows are {rows.dtype} of {rows.shape}: a token has one at least, and rows are "
-                        f"whole numbers from 0 to {count - 1}")
+        raise CoreError(
+            f"rows are {rows.dtype} of {rows.shape}: a token has one at least, and rows are "
+            f"whole numbers from 0 to {count - 1}"
+        )
     return np.ascontiguousarray(rows, np.int32 if rows.ndim == 2 else np.int64)

@@ -32,12 +32,21 @@ class Sampler:
         banned_N = checked_tokens(banned_N, V, "banned_N")
         self._kept = banned_N, logits_CV, rows.arrays()
         self._most = C, len(rows)
-        where = {name: floats(getattr(rows, name), name, (len(rows),), np.dtype(dtype))
-                 for name, (dtype, _) in COLUMNS.items()}
+        where = {
+            name: floats(getattr(rows, name), name, (len(rows),), np.dtype(dtype))
+            for name, (dtype, _) in COLUMNS.items()
+        }
         recent = None if rows.recent_RW is None else address(rows.recent_RW)
         self._operation, self._arguments = core().operation(
-            "sample", logits=given(logits_CV, "logits_CV", (C, V)), banned=address(banned_N), recent=recent,
-            vocabulary=V, banned_count=len(banned_N), window=WINDOW, **where)
+            "sample",
+            logits=given(logits_CV, "logits_CV", (C, V)),
+            banned=address(banned_N),
+            recent=recent,
+            vocabulary=V,
+            banned_count=len(banned_N),
+            window=WINDOW,
+            **where,
+        )
 
     def draw(self, first: int, count: int) -> None:
         """One token for each of the rows first .. first + count - 1, from the first ``count`` logits."""

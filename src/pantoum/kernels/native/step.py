@@ -39,8 +39,10 @@ class Stepper:
         (C, V), R, H = logits_CV.shape, len(tokens_R), model.units
         each = 2 if model.kind == "lstm" else 1
         if len(states) != each * len(model.layers) + (model.ngrams is not None):
-            raise CoreError(f"{len(states)} arrays of states for {len(model.layers)} layers of "
-                            f"{model.kind}: give {each} a layer" + " and the n-grams'" * bool(model.ngrams))
+            raise CoreError(
+                f"{len(states)} arrays of states for {len(model.layers)} layers of "
+                f"{model.kind}: give {each} a layer" + " and the n-grams'" * bool(model.ngrams)
+            )
         self._kept = model, tokens_R, list(states), logits_CV
         self._most = C, R
         self._vocabulary, self._tokens_R = V, tokens_R
@@ -56,15 +58,24 @@ class Stepper:
         if projection is not None:
             _check(projection, (head.shape[1], H), head.shape[1])
         self._operation, self._arguments = core().operation(
-            "step", layers=ctypes.addressof(layers), tokens=floats(tokens_R, "tokens_R", (R,), INT32),
+            "step",
+            layers=ctypes.addressof(layers),
+            tokens=floats(tokens_R, "tokens_R", (R,), INT32),
             table=_where(model.table_VG, (V, GATES[model.kind] * H)),
-            embedding=_where(model.embedding_VE, (V, -1)), head=head.panels(False),
+            embedding=_where(model.embedding_VE, (V, -1)),
+            head=head.panels(False),
             head_bias=given(model.head_bias_V, "head_bias_V", (V,)),
             projection=None if projection is None else projection.panels(False),
-            logits=floats(logits_CV, "logits_CV", (C, V)), vocabulary=V, units=H,
-            layer_count=len(model.layers), head_inputs=head.shape[1], kind=KINDS[model.kind],
+            logits=floats(logits_CV, "logits_CV", (C, V)),
+            vocabulary=V,
+            units=H,
+            layer_count=len(model.layers),
+            head_inputs=head.shape[1],
+            kind=KINDS[model.kind],
             head_precision=number_of(head.precision),
-            projection_precision=0 if projection is None else number_of(projection.precision), **ngrams)
+            projection_precision=0 if projection is None else number_of(projection.precision),
+            **ngrams,
+        )
 
     def step(self, first: int, count: int) -> None:
         """Let the model read the tokens of the rows first .. first + count - 1; their next tokens' logits are
@@ -85,8 +96,10 @@ def stepper(model: StepModel, tokens_R: Array, states: Sequence[Array], logits_C
 def _layer(model: StepModel, layer: StepLayer, states: Sequence[int]) -> ctypes.Structure:
     H, kind = model.units, model.kind
     G = GATES[kind] * H
-    weight, matrices = layer.weight_ih, layer.weight_hh if isinstance(layer.weight_hh, tuple) else (
-        layer.weight_hh,)
+    weight, matrices = (
+        layer.weight_ih,
+        layer.weight_hh if isinstance(layer.weight_hh, tuple) else (layer.weight_hh,),
+    )
     if weight is not None:
         _check(weight, (G, weight.shape[1]), H)
     recurrent = [matrix for matrix in matrices if matrix is not None]
@@ -95,41 +108,60 @@ def _layer(model: StepModel, layer: StepLayer, states: Sequence[int]) -> ctypes.
     addresses = [matrix.panels(False) for matrix in recurrent] + [None, None]
     norm_weight, norm_bias = (None, None) if layer.norm is None else layer.norm
     return ARGUMENTS["layer"](
-        input=None if weight is None else weight.panels(False), recurrent=addresses[0],
+        input=None if weight is None else weight.panels(False),
+        recurrent=addresses[0],
         more_recurrent=addresses[1] if kind == "gru_before" else None,
         drive_bias=given(layer.drive_bias_G, "drive_bias_G", (G,)),
-        bias=_where(layer.scan_bias_H, (H,)), norm_weight=_where(norm_weight, (H,)),
-        norm_bias=_where(norm_bias, (H,)), hidden=states[0], cell=states[1] if len(states) > 1 else None,
-        inputs=0 if weight is None and model.embedding_VE is None else (
-            model.embedding_VE.shape[1] if weight is None and model.embedding_VE is not None
-            else weight.shape[1]),
+        bias=_where(layer.scan_bias_H, (H,)),
+        norm_weight=_where(norm_weight, (H,)),
+        norm_bias=_where(norm_bias, (H,)),
+        hidden=states[0],
+        cell=states[1] if len(states) > 1 else None,
+        inputs=0
+        if weight is None and model.embedding_VE is None
+        else (
+            model.embedding_VE.shape[1]
+            if weight is None and model.embedding_VE is not None
+            else weight.shape[1]
+        ),
         input_precision=0 if weight is None else number_of(weight.precision),
-        recurrent_precision=number_of(recurrent[0].precision) if recurrent else 0, residual=layer.residual)
+        recurrent_precision=number_of(recurrent[0].precision) if recurrent else 0,
+        residual=layer.residual,
+    )
 
 
 def _ngrams(ngrams: StepNgrams, orders: Array, recent: Array, R: int, V: int) -> dict[str, Any]:
     """The arguments of n-grams. What the state holds is not looked at: any row found is in the table."""
     if not (orders.size and orders[0] >= 2 and (np.diff(orders) > 0).all()):
-        raise CoreError(f"the orders are {ngrams.orders}: the step takes different ones from 2 on, the "
-                        "lowest first")
+        raise CoreError(
+            f"the orders are {ngrams.orders}: the step takes different ones from 2 on, the lowest first"
+        )
     if ngrams.rows < 2 or ngrams.rows & (ngrams.rows - 1):
         raise CoreError(f"an order has {ngrams.rows} rows: the step takes a power of two, 2 at least")
     K = int(orders[-1]) - 1
-    return {"ngrams": given(ngrams.table_WV, "table_WV", (len(orders) * ngrams.rows, V)),
-            "orders": address(orders), "recent": floats(recent, "the n-grams' state", (R, K)),
-            "order_count": len(orders), "ngram_rows": ngrams.rows, "recent_kept": K}
+    return {
+        "ngrams": given(ngrams.table_WV, "table_WV", (len(orders) * ngrams.rows, V)),
+        "orders": address(orders),
+        "recent": floats(recent, "the n-grams' state", (R, K)),
+        "order_count": len(orders),
+        "ngram_rows": ngrams.rows,
+        "recent_kept": K,
+    }
 
 
 def _check(matrix: Any, shape: tuple[int, int], block: int) -> None:
     if matrix.shape != shape or matrix.block != block:
-        raise CoreError(f"a matrix is {matrix.shape} in blocks of {matrix.block}: the step takes {shape} in "
-                        f"blocks of {block}; pack it with gates={shape[0] // block}")
+        raise CoreError(
+            f"a matrix is {matrix.shape} in blocks of {matrix.block}: the step takes {shape} in "
+            f"blocks of {block}; pack it with gates={shape[0] // block}"
+        )
 
 
 def _where(array: Array | None, shape: tuple[int, ...]) -> int | None:
     if array is None:
         return None
-    return given(array, "an array of the model", tuple(
-        size if size >= 0 else array.shape[axis] for axis, size in enumerate(shape)))
-
-
+    return given(
+        array,
+        "an array of the model",
+        tuple(size if size >= 0 else array.shape[axis] for axis, size in enumerate(shape)),
+    )

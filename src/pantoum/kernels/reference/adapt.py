@@ -23,7 +23,7 @@ BLOCK = 1 << 14
 def row_squares(gradient_RC: Array, squares_R: Array, keep: float, share: float) -> None:
     """Running squares of rows, in place.
 
-        squares = keep * squares + share * sum_c gradient^2
+    squares = keep * squares + share * sum_c gradient^2
     """
     sums_R = np.einsum("rc,rc->r", gradient_RC, gradient_RC)
     sums_R *= share
@@ -34,7 +34,7 @@ def row_squares(gradient_RC: Array, squares_R: Array, keep: float, share: float)
 def adapt(parameter_RC: Array, gradient_RC: Array, trained_RC: Array, speed_R: Array, back_R: Array) -> None:
     """One step, in place, a block of rows at a time so that its passes stay in the cache.
 
-        parameter = parameter + back * (trained - parameter) - speed * gradient
+    parameter = parameter + back * (trained - parameter) - speed * gradient
     """
     rows = max(1, BLOCK // parameter_RC.shape[1])
     scratch_RC = np.empty((rows, parameter_RC.shape[1]), parameter_RC.dtype)

@@ -35,8 +35,14 @@ def softmax_cross_entropy(logits_CV: Array, targets_C: Array) -> tuple[Array, Ar
     return np.log(sums_C) - of_targets_C, predictions_C, sums_C
 
 
-def cross_entropy(hidden_NH: Array, weight: PackedMatrix, bias_V: Array, targets_N: Array,
-                  workspace: Workspace | None = None, given_NV: Array | None = None) -> tuple[Array, Array]:
+def cross_entropy(
+    hidden_NH: Array,
+    weight: PackedMatrix,
+    bias_V: Array,
+    targets_N: Array,
+    workspace: Workspace | None = None,
+    given_NV: Array | None = None,
+) -> tuple[Array, Array]:
     """Nats [N] of the targets and the most probable symbols [N]; logits that are given are added."""
     workspace = Workspace() if workspace is None else workspace
     nats_N, predictions_N = np.empty(len(targets_N), hidden_NH.dtype), np.empty(len(targets_N), np.int32)
@@ -48,9 +54,14 @@ def cross_entropy(hidden_NH: Array, weight: PackedMatrix, bias_V: Array, targets
     return nats_N, predictions_N
 
 
-def cross_entropy_gradient(hidden_NH: Array, weight: PackedMatrix, bias_V: Array, targets_N: Array,
-                           workspace: Workspace | None = None, given_NV: Array | None = None,
-                           ) -> tuple[Array, Array, Array, Array, Array]:
+def cross_entropy_gradient(
+    hidden_NH: Array,
+    weight: PackedMatrix,
+    bias_V: Array,
+    targets_N: Array,
+    workspace: Workspace | None = None,
+    given_NV: Array | None = None,
+) -> tuple[Array, Array, Array, Array, Array]:
     """Nats [N], predictions [N], and the gradients of the *mean* loss: of hidden, weight and bias. Logits
     that are given are added, and become their gradient."""
     workspace = Workspace() if workspace is None else workspace

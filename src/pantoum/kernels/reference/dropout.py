@@ -37,8 +37,17 @@ FIRST, SECOND = np.uint32(0x7FEB352D), np.uint32(0x846CA68B)
 LEVELS = 1 << 16
 
 
-def dropout(x_TBH: Array, rate: float, seed: int, step: int, layer: int, streams_B: Array,
-            variational: bool = False, out: Array | None = None, workspace: Workspace | None = None) -> Array:
+def dropout(
+    x_TBH: Array,
+    rate: float,
+    seed: int,
+    step: int,
+    layer: int,
+    streams_B: Array,
+    variational: bool = False,
+    out: Array | None = None,
+    workspace: Workspace | None = None,
+) -> Array:
     """x with units dropped. Linear in x and its own transpose: gradients go back by the same call."""
     workspace = Workspace() if workspace is None else workspace
     T, B, H = x_TBH.shape
@@ -59,8 +68,15 @@ def dropout(x_TBH: Array, rate: float, seed: int, step: int, layer: int, streams
     return y_TBH
 
 
-def dropout_scales(units_TB: Array, rate: float, seed: int, step: int, layer: int, streams_B: Array,
-                   variational: bool = False) -> Array:
+def dropout_scales(
+    units_TB: Array,
+    rate: float,
+    seed: int,
+    step: int,
+    layer: int,
+    streams_B: Array,
+    variational: bool = False,
+) -> Array:
     """What ``dropout`` multiplies one unit of each row by [T,B], in float64: 0, or the scale."""
     T, _ = units_TB.shape
     threshold = dropout_threshold(rate)

@@ -43,9 +43,16 @@ class GRUTape:
     rows: Rows
 
 
-def gru_scan(drive_TBG: Array, state: Array, weight_hh: PackedMatrix, bias_hh: Array,
-             reset_TB: Array | None = None, lengths: Array | None = None, tape: bool = True,
-             workspace: Workspace | None = None) -> tuple[Array, Array, GRUTape | None]:
+def gru_scan(
+    drive_TBG: Array,
+    state: Array,
+    weight_hh: PackedMatrix,
+    bias_hh: Array,
+    reset_TB: Array | None = None,
+    lengths: Array | None = None,
+    tape: bool = True,
+    workspace: Workspace | None = None,
+) -> tuple[Array, Array, GRUTape | None]:
     """Outputs [T,B,H], the last state [B,H] and, if asked for, the tape."""
     workspace = Workspace() if workspace is None else workspace
     T, B, G = drive_TBG.shape
@@ -79,9 +86,14 @@ def gru_scan(drive_TBG: Array, state: Array, weight_hh: PackedMatrix, bias_hh: A
     return outputs_TBH, hidden_SBH[T].copy(), kept
 
 
-def gru_scan_vjp(tape: GRUTape, weight_hh: PackedMatrix, d_outputs_TBH: Array, d_state: Array | None = None,
-                 out: Array | None = None, workspace: Workspace | None = None,
-                 ) -> tuple[Array, Array, Array, Array]:
+def gru_scan_vjp(
+    tape: GRUTape,
+    weight_hh: PackedMatrix,
+    d_outputs_TBH: Array,
+    d_state: Array | None = None,
+    out: Array | None = None,
+    workspace: Workspace | None = None,
+) -> tuple[Array, Array, Array, Array]:
     """Gradients of the drive, the initial state, W_hh and b_n."""
     workspace = Workspace() if workspace is None else workspace
     hidden_SBH, rows = tape.hidden_SBH, tape.rows

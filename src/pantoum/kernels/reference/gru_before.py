@@ -42,10 +42,16 @@ class GRUBeforeTape:
     rows: Rows
 
 
-def gru_before_scan(drive_TBG: Array, state: Array, weight_hh: tuple[PackedMatrix, PackedMatrix],
-                    bias_hh: None = None, reset_TB: Array | None = None, lengths: Array | None = None,
-                    tape: bool = True, workspace: Workspace | None = None,
-                    ) -> tuple[Array, Array, GRUBeforeTape | None]:
+def gru_before_scan(
+    drive_TBG: Array,
+    state: Array,
+    weight_hh: tuple[PackedMatrix, PackedMatrix],
+    bias_hh: None = None,
+    reset_TB: Array | None = None,
+    lengths: Array | None = None,
+    tape: bool = True,
+    workspace: Workspace | None = None,
+) -> tuple[Array, Array, GRUBeforeTape | None]:
     """Outputs [T,B,H], the last state [B,H] and, if asked for, the tape."""
     workspace = Workspace() if workspace is None else workspace
     weight_rz, weight_n = weight_hh
@@ -79,9 +85,14 @@ def gru_before_scan(drive_TBG: Array, state: Array, weight_hh: tuple[PackedMatri
     return outputs_TBH, hidden_SBH[T].copy(), kept
 
 
-def gru_before_scan_vjp(tape: GRUBeforeTape, weight_hh: tuple[PackedMatrix, PackedMatrix],
-                        d_outputs_TBH: Array, d_state: Array | None = None, out: Array | None = None,
-                        workspace: Workspace | None = None) -> tuple[Array, Array, Array, None]:
+def gru_before_scan_vjp(
+    tape: GRUBeforeTape,
+    weight_hh: tuple[PackedMatrix, PackedMatrix],
+    d_outputs_TBH: Array,
+    d_state: Array | None = None,
+    out: Array | None = None,
+    workspace: Workspace | None = None,
+) -> tuple[Array, Array, Array, None]:
     """Gradients of the drive, the initial state and W_hh (rows r z n)."""
     workspace = Workspace() if workspace is None else workspace
     weight_rz, weight_n = weight_hh
@@ -127,6 +138,7 @@ def gru_before_scan_vjp(tape: GRUBeforeTape, weight_hh: tuple[PackedMatrix, Pack
     d_drive_NG = d_drive_TBG.reshape(T * B, G)
     d_weight_hh = workspace.array("d_weight_hh", (G, H), dtype)
     linear_weight_gradient(d_drive_NG[:, : 2 * H], entered_NH, out=d_weight_hh[: 2 * H])
-    linear_weight_gradient(d_drive_NG[:, 2 * H :], tape.reset_hidden_TBH.reshape(T * B, H),
-                           out=d_weight_hh[2 * H :])
+    linear_weight_gradient(
+        d_drive_NG[:, 2 * H :], tape.reset_hidden_TBH.reshape(T * B, H), out=d_weight_hh[2 * H :]
+    )
     return d_drive_TBG, d_new_BH.copy(), d_weight_hh, None

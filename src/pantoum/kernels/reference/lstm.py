@@ -40,9 +40,16 @@ class LSTMTape:
     rows: Rows
 
 
-def lstm_scan(drive_TBG: Array, state: Pair, weight_hh: PackedMatrix, bias_hh: None = None,
-              reset_TB: Array | None = None, lengths: Array | None = None, tape: bool = True,
-              workspace: Workspace | None = None) -> tuple[Array, Pair, LSTMTape | None]:
+def lstm_scan(
+    drive_TBG: Array,
+    state: Pair,
+    weight_hh: PackedMatrix,
+    bias_hh: None = None,
+    reset_TB: Array | None = None,
+    lengths: Array | None = None,
+    tape: bool = True,
+    workspace: Workspace | None = None,
+) -> tuple[Array, Pair, LSTMTape | None]:
     """Outputs [T,B,H], the last state (h, c) and, if asked for, the tape."""
     workspace = Workspace() if workspace is None else workspace
     T, B, G = drive_TBG.shape
@@ -82,9 +89,14 @@ def lstm_scan(drive_TBG: Array, state: Pair, weight_hh: PackedMatrix, bias_hh: N
     return outputs_TBH, (hidden_SBH[T].copy(), cell_SBH[T].copy()), kept
 
 
-def lstm_scan_vjp(tape: LSTMTape, weight_hh: PackedMatrix, d_outputs_TBH: Array, d_state: Pair | None = None,
-                  out: Array | None = None, workspace: Workspace | None = None,
-                  ) -> tuple[Array, Pair, Array, None]:
+def lstm_scan_vjp(
+    tape: LSTMTape,
+    weight_hh: PackedMatrix,
+    d_outputs_TBH: Array,
+    d_state: Pair | None = None,
+    out: Array | None = None,
+    workspace: Workspace | None = None,
+) -> tuple[Array, Pair, Array, None]:
     """Gradients of the drive, the initial state (h, c) and W_hh."""
     workspace = Workspace() if workspace is None else workspace
     hidden_SBH, rows = tape.hidden_SBH, tape.rows
@@ -94,7 +106,8 @@ def lstm_scan_vjp(tape: LSTMTape, weight_hh: PackedMatrix, d_outputs_TBH: Array,
     d_outputs_TBH = rows.outputs(d_outputs_TBH, workspace, "d_outputs")
     d_new_BH, d_old_BH, d_c_BH, d_old_c_BH, entering_c_BH, scratch_BH = (
         workspace.array(name, (B, H), dtype)
-        for name in ("d_new", "d_old", "d_c", "d_old_c", "entering_c", "scratch"))
+        for name in ("d_new", "d_old", "d_c", "d_old_c", "entering_c", "scratch")
+    )
     a_BG, slope_BG = workspace.array("a", (B, G), dtype), workspace.array("slope", (B, G), dtype)
     i_BH, f_BH, g_BH, o_BH = (a_BG[:, k * H : (k + 1) * H] for k in range(4))
     d_new_BH[...], d_c_BH[...] = (0, 0) if d_state is None else d_state

@@ -36,9 +36,16 @@ class MinGRUTape:
     rows: Rows
 
 
-def mingru_scan(drive_TBG: Array, state: Array, weight_hh: None = None, bias_hh: None = None,
-                reset_TB: Array | None = None, lengths: Array | None = None, tape: bool = True,
-                workspace: Workspace | None = None) -> tuple[Array, Array, MinGRUTape | None]:
+def mingru_scan(
+    drive_TBG: Array,
+    state: Array,
+    weight_hh: None = None,
+    bias_hh: None = None,
+    reset_TB: Array | None = None,
+    lengths: Array | None = None,
+    tape: bool = True,
+    workspace: Workspace | None = None,
+) -> tuple[Array, Array, MinGRUTape | None]:
     """Outputs [T,B,H], the last state [B,H] and, if asked for, the tape."""
     workspace = Workspace() if workspace is None else workspace
     T, B, G = drive_TBG.shape
@@ -59,9 +66,14 @@ def mingru_scan(drive_TBG: Array, state: Array, weight_hh: None = None, bias_hh:
     return outputs_TBH, hidden_SBH[T].copy(), MinGRUTape(hidden_SBH, drive_TBG, rows) if tape else None
 
 
-def mingru_scan_vjp(tape: MinGRUTape, weight_hh: None, d_outputs_TBH: Array, d_state: Array | None = None,
-                    out: Array | None = None, workspace: Workspace | None = None,
-                    ) -> tuple[Array, Array, None, None]:
+def mingru_scan_vjp(
+    tape: MinGRUTape,
+    weight_hh: None,
+    d_outputs_TBH: Array,
+    d_state: Array | None = None,
+    out: Array | None = None,
+    workspace: Workspace | None = None,
+) -> tuple[Array, Array, None, None]:
     """Gradients of the drive and the initial state."""
     workspace = Workspace() if workspace is None else workspace
     hidden_SBH, rows = tape.hidden_SBH, tape.rows
@@ -70,8 +82,8 @@ def mingru_scan_vjp(tape: MinGRUTape, weight_hh: None, d_outputs_TBH: Array, d_s
     d_drive_TBG = np.empty((T, B, 2 * H), dtype) if out is None else out
     d_outputs_TBH = rows.outputs(d_outputs_TBH, workspace, "d_outputs")
     d_new_BH, d_old_BH, z_BH, n_BH, slope_BH, entering_BH = (
-        workspace.array(name, (B, H), dtype)
-        for name in ("d_new", "d_old", "z", "n", "slope", "entering"))
+        workspace.array(name, (B, H), dtype) for name in ("d_new", "d_old", "z", "n", "slope", "entering")
+    )
     d_new_BH[...] = 0 if d_state is None else d_state
     for t in reversed(range(T)):
         d_new_BH += d_outputs_TBH[t]

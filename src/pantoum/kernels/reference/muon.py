@@ -38,7 +38,7 @@ def block_rate(rate: float, H: int, K: int) -> float:
 def orthogonal(u_HK: Array, coefficients: Coefficients = NEWTON_SCHULZ) -> Array:
     """The orthogonal matrix near u: its singular values go towards 1, its singular vectors stay.
 
-        y = u / |u|;  each round:  y <- a y + y (b G + c G G)  with G = y^T y
+    y = u / |u|;  each round:  y <- a y + y (b G + c G G)  with G = y^T y
     """
     y = u_HK if u_HK.shape[0] >= u_HK.shape[1] else u_HK.T
     y = y / max(math.sqrt(float(np.vdot(y, y))), SMALLEST_NORM)
@@ -48,19 +48,30 @@ def orthogonal(u_HK: Array, coefficients: Coefficients = NEWTON_SCHULZ) -> Array
     return y if u_HK.shape[0] >= u_HK.shape[1] else y.T
 
 
-def muon(parameters: Sequence[Array], gradients: Sequence[Array], momenta: Sequence[Array],
-         gates: Sequence[int], *, rate: float, momentum: float = 0.95, weight_decay: float = 0.0,
-         factor: float = 1.0, coefficients: Coefficients = NEWTON_SCHULZ, precision: str = "float32") -> None:
+def muon(
+    parameters: Sequence[Array],
+    gradients: Sequence[Array],
+    momenta: Sequence[Array],
+    gates: Sequence[int],
+    *,
+    rate: float,
+    momentum: float = 0.95,
+    weight_decay: float = 0.0,
+    factor: float = 1.0,
+    coefficients: Coefficients = NEWTON_SCHULZ,
+    precision: str = "float32",
+) -> None:
     """One step over matrices of so many ``gates`` each, in place; the gradients count times ``factor``.
 
-        g = factor * gradient
-        m = momentum * m + (1 - momentum) * g
-        u = momentum * m + (1 - momentum) * g                                   (Nesterov's look ahead)
-        parameter -= rate * (weight_decay * parameter + sqrt(max(1, H / K)) * orthogonal(u))   block by block
+    g = factor * gradient
+    m = momentum * m + (1 - momentum) * g
+    u = momentum * m + (1 - momentum) * g                                   (Nesterov's look ahead)
+    parameter -= rate * (weight_decay * parameter + sqrt(max(1, H / K)) * orthogonal(u))   block by block
     """
     if precision != "float32":
-        raise SettingError("precision", precision, "needs the native core on a processor that has it",
-                           "use float32")
+        raise SettingError(
+            "precision", precision, "needs the native core on a processor that has it", "use float32"
+        )
     for parameter, gradient, m, blocks in zip(parameters, gradients, momenta, gates, strict=True):
         H, K = len(parameter) // blocks, parameter.shape[1]
         m *= momentum

@@ -30,8 +30,12 @@ class LayerNormTape:
     scale_N1: Array
 
 
-def layer_norm(x_NH: Array, weight_H: Array, bias_H: Array, workspace: Workspace | None = None,
-               ) -> tuple[Array, LayerNormTape]:
+def layer_norm(
+    x_NH: Array,
+    weight_H: Array,
+    bias_H: Array,
+    workspace: Workspace | None = None,
+) -> tuple[Array, LayerNormTape]:
     """Normalised rows and the tape."""
     workspace = Workspace() if workspace is None else workspace
     normal_NH = workspace.array("normal", x_NH.shape, x_NH.dtype)
@@ -45,8 +49,12 @@ def layer_norm(x_NH: Array, weight_H: Array, bias_H: Array, workspace: Workspace
     return y_NH, LayerNormTape(normal_NH, scale_N1)
 
 
-def layer_norm_vjp(tape: LayerNormTape, weight_H: Array, d_y_NH: Array, workspace: Workspace | None = None,
-                   ) -> tuple[Array, Array, Array]:
+def layer_norm_vjp(
+    tape: LayerNormTape,
+    weight_H: Array,
+    d_y_NH: Array,
+    workspace: Workspace | None = None,
+) -> tuple[Array, Array, Array]:
     """Gradients of x, weight and bias: d_x = (d - mean(d) - normal * mean(d * normal)) * scale, d = d_y *
     weight."""
     workspace = Workspace() if workspace is None else workspace

@@ -30,16 +30,26 @@ def clip_factor(norm: float, clip: float | None) -> float:
     return 1.0 if clip is None or not norm > clip else clip / norm
 
 
-def adamw(parameter: Array, gradient: Array, first: Array, second: Array, *, step: int, rate: float,
-          betas: tuple[float, float] = (0.9, 0.999), epsilon: float = 1e-8, weight_decay: float = 0.0,
-          factor: float = 1.0) -> None:
+def adamw(
+    parameter: Array,
+    gradient: Array,
+    first: Array,
+    second: Array,
+    *,
+    step: int,
+    rate: float,
+    betas: tuple[float, float] = (0.9, 0.999),
+    epsilon: float = 1e-8,
+    weight_decay: float = 0.0,
+    factor: float = 1.0,
+) -> None:
     """One step (counted from 1) of decoupled, bias-corrected Adam; the gradient counts times ``factor``.
 
-        g = factor * gradient
-        first = b1 * first + (1 - b1) * g
-        second = b2 * second + (1 - b2) * g^2
-        parameter -= rate * (weight_decay * parameter + m / (sqrt(v) + epsilon))
-            with m = first / (1 - b1^step), v = second / (1 - b2^step)
+    g = factor * gradient
+    first = b1 * first + (1 - b1) * g
+    second = b2 * second + (1 - b2) * g^2
+    parameter -= rate * (weight_decay * parameter + m / (sqrt(v) + epsilon))
+        with m = first / (1 - b1^step), v = second / (1 - b2^step)
     """
     b1, b2 = betas
     size, dtype = parameter.size, parameter.dtype

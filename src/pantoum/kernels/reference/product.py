@@ -79,8 +79,9 @@ def pack(weight_GK: Array, precision: str = "float32", gates: int = 1) -> interf
     return PackedMatrix(weight_GK)
 
 
-def linear(x_NK: Array, weight: interface.PackedMatrix, bias_G: Array | None = None,
-           out: Array | None = None) -> Array:
+def linear(
+    x_NK: Array, weight: interface.PackedMatrix, bias_G: Array | None = None, out: Array | None = None
+) -> Array:
     """x W^T + b."""
     y_NG = weight.product(x_NK, out=out)
     if bias_G is not None:
@@ -88,8 +89,9 @@ def linear(x_NK: Array, weight: interface.PackedMatrix, bias_G: Array | None = N
     return y_NG
 
 
-def linear_weight_gradient(d_NG: Array, x_NK: Array, out: Array | None = None,
-                           precision: str = "float32") -> Array:
+def linear_weight_gradient(
+    d_NG: Array, x_NK: Array, out: Array | None = None, precision: str = "float32"
+) -> Array:
     """d^T x: [G,K]."""
     _check_precision(precision)
     return np.matmul(d_NG.T, x_NK, out=out)
@@ -102,8 +104,9 @@ def bias_gradient(d_NG: Array, out: Array | None = None) -> Array:
 
 def _check_precision(precision: str) -> None:
     if precision != "float32":
-        raise SettingError("precision", precision, "needs the native core on a processor that has it",
-                           "use float32")
+        raise SettingError(
+            "precision", precision, "needs the native core on a processor that has it", "use float32"
+        )
 
 
 def _transpose(weight_GK: Array, weight_KG: Array) -> None:

@@ -36,9 +36,16 @@ class RNNTape:
     rows: Rows
 
 
-def rnn_scan(drive_TBG: Array, state: Array, weight_hh: PackedMatrix, bias_hh: None = None,
-             reset_TB: Array | None = None, lengths: Array | None = None, tape: bool = True,
-             workspace: Workspace | None = None) -> tuple[Array, Array, RNNTape | None]:
+def rnn_scan(
+    drive_TBG: Array,
+    state: Array,
+    weight_hh: PackedMatrix,
+    bias_hh: None = None,
+    reset_TB: Array | None = None,
+    lengths: Array | None = None,
+    tape: bool = True,
+    workspace: Workspace | None = None,
+) -> tuple[Array, Array, RNNTape | None]:
     """Outputs [T,B,H], the last state [B,H] and, if asked for, the tape."""
     workspace = Workspace() if workspace is None else workspace
     T, B, H = drive_TBG.shape
@@ -56,9 +63,14 @@ def rnn_scan(drive_TBG: Array, state: Array, weight_hh: PackedMatrix, bias_hh: N
     return outputs_TBH, hidden_SBH[T].copy(), RNNTape(hidden_SBH, drive_TBG, rows) if tape else None
 
 
-def rnn_scan_vjp(tape: RNNTape, weight_hh: PackedMatrix, d_outputs_TBH: Array, d_state: Array | None = None,
-                 out: Array | None = None, workspace: Workspace | None = None,
-                 ) -> tuple[Array, Array, Array, None]:
+def rnn_scan_vjp(
+    tape: RNNTape,
+    weight_hh: PackedMatrix,
+    d_outputs_TBH: Array,
+    d_state: Array | None = None,
+    out: Array | None = None,
+    workspace: Workspace | None = None,
+) -> tuple[Array, Array, Array, None]:
     """Gradients of the drive, the initial state and W_hh."""
     workspace = Workspace() if workspace is None else workspace
     hidden_SBH, rows = tape.hidden_SBH, tape.rows

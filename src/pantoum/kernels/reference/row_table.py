@@ -39,8 +39,17 @@ def used_rows(rows_NO: Array) -> tuple[Array, Array, Array]:
     return sorted_M[starts_U].astype(np.int64), order_M, starts_U
 
 
-def rms_rows(table_RV: Array, rows_U: Array, gradient_UV: Array, squares_RV: Array, *, rate: float,
-             keep: float, epsilon: float, factor: float = 1.0) -> None:
+def rms_rows(
+    table_RV: Array,
+    rows_U: Array,
+    gradient_UV: Array,
+    squares_RV: Array,
+    *,
+    rate: float,
+    keep: float,
+    epsilon: float,
+    factor: float = 1.0,
+) -> None:
     """One step of RMSProp (Hinton 2012) in place, of these rows alone; the gradient counts times ``factor``.
 
         g = factor * gradient

@@ -75,8 +75,11 @@ class Sampler:
         if not np.isfinite(top_B).all():
             raise PantoumError(NOT_FINITE)
         numbers_B = uniform(rows.seed[at], rows.stream[at], rows.position[at])
-        tokens_B = np.where(rows.temperature[at] == 0.0, x_BV.argmax(axis=1),
-                            _drawn(x_BV - top_B[:, None], rows, at, numbers_B))
+        tokens_B = np.where(
+            rows.temperature[at] == 0.0,
+            x_BV.argmax(axis=1),
+            _drawn(x_BV - top_B[:, None], rows, at, numbers_B),
+        )
         _note(rows, at, tokens_B, _log_probabilities(logits_BV, tokens_B))
 
 
