@@ -58,8 +58,8 @@ ARGUMENTS: dict[str, type[ctypes.Structure]] = {
         "average": "p averaged parameter; l size; f share",
         "row_squares": "p gradient squares; l rows columns; f keep share",
         "adapt": "p parameter gradient trained speed back; l rows columns",
-        "layer": "p input recurrent more_recurrent drive_bias bias norm_weight norm_bias hidden cell; l inputs; "
-        "i input_precision recurrent_precision residual",
+        "layer": "p input recurrent more_recurrent drive_bias bias norm_weight norm_bias hidden cell; "
+        "l inputs; i input_precision recurrent_precision residual",
         "step": "p layers tokens table embedding head head_bias projection ngrams orders recent logits; "
         "l first count vocabulary units layer_count head_inputs order_count ngram_rows recent_kept; "
         "i kind head_precision projection_precision",
