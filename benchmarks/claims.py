@@ -4,8 +4,8 @@
 
 The scripts run one after the other, alone, in under an hour of both cores; what each says is printed as it
 comes, a script that fails or takes too long is named at the end, and the exit code says whether one did.
-Peers that are not installed are left out by their scripts. ``docs/log.md`` has the figures of what takes
-longer: the newest section with such a heading is printed as it stands, with its command.
+Peers that are not installed are left out by their scripts. ``docs/log`` has the figures of what takes longer:
+the newest section with such a heading is printed as it stands, with its command.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 HERE = Path(__file__).resolve().parent
-LOG = HERE.parent / "docs" / "log.md"
+LOG = HERE.parent / "docs" / "log"
 
 
 @dataclass(frozen=True)
@@ -45,15 +45,15 @@ CLAIMS = (
     Claim("memory", "training needs little more than the model", ("memory.py",), 4),
 )
 LOGGED = (
-    "minutes, native core",
-    "minutes, NumPy only",
-    "Quality",
-    "SIGKILL",
-    "refused, damaged and forged",
-    "bf16 costs",
-    "recipe",
+    ("quality", "minutes, native core"),
+    ("quality", "minutes, NumPy only"),
+    ("quality", "Quality"),
+    ("faults", "SIGKILL"),
+    ("faults", "refused, damaged and forged"),
+    ("precision", "bf16 costs"),
+    ("recipe-search", ""),
 )
-"""Words of the log's headings for what takes longer."""
+"""The log's page, and words of the heading, for what takes longer."""
 
 
 def measure(claim: Claim, out: TextIO) -> dict[str, Any]:
@@ -81,13 +81,12 @@ def measure(claim: Claim, out: TextIO) -> dict[str, Any]:
 
 
 def logged() -> list[str]:
-    """The newest section of the log for each of ``LOGGED``."""
-    sections = LOG.read_text(encoding="utf-8").split("\n## ")[1:]
-    found = (
-        next((each for each in reversed(sections) if words in each.partition("\n")[0]), None)
-        for words in LOGGED
-    )
-    return ["## " + each.rstrip() for each in found if each is not None]
+    """The newest section of the log for each of ``LOGGED``; the newest stands first on a page."""
+    found = []
+    for page, words in LOGGED:
+        sections = (LOG / f"{page}.md").read_text(encoding="utf-8").split("\n## ")[1:]
+        found += ["## " + each.rstrip() for each in sections if words in each.partition("\n")[0]][:1]
+    return found
 
 
 def main() -> int:
@@ -107,7 +106,7 @@ def main() -> int:
     out = sys.stderr if asked.json else sys.stdout
     results = [measure(claim, out) for claim in chosen]
     quoted = logged()
-    print("\n== Longer than an hour allows: from docs/log.md\n", *quoted, sep="\n\n", file=out)
+    print("\n== Longer than an hour allows: from docs/log\n", *quoted, sep="\n\n", file=out)
     failed = [f"{each['name']} ({each['problem']})" for each in results if each["problem"]]
     if asked.json:
         print(json.dumps({"measured": results, "logged": quoted}))

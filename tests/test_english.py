@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES: tuple[str, ...] = ()
 """Source trees without findings, which stay so. Add yours."""
 
-PENDING = ("docs/cli.md", "docs/log.md", "docs/decisions", "CHANGELOG.md", "README.md", "CONTRIBUTING.md")
+PENDING = ("docs/cli.md", "docs/decisions", "CHANGELOG.md", "README.md", "CONTRIBUTING.md")
 """Markdown that has not been rewritten yet, files or folders."""
 PENDING += ("docs/api.md", "docs/formats.md", "docs/how-it-flows.md", "docs/kernels.md")
 
