@@ -96,7 +96,6 @@ MISTAKES = [
     (["demo", "--minutes", "0"], 1, ["--minutes", "0"]),
     (["doctor", "now"], 2, ["now"]),
     (["dance"], 2, ["dance"]),
-    ([], 2, ["train", "--help"]),
 ]
 
 

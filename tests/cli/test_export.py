@@ -15,7 +15,7 @@ Run = Callable[..., Any]
 def test_int8_tells_what_it_costs(run: Run, trained: Path, text: Path, tmp_path: Path) -> None:
     done = run("export", trained, "--to", "int8", "--out", tmp_path / "n", "--text", text, "--quiet")
     assert done.code == 0 and done.err == ""
-    assert "int8 costs" in done.out and "by carried over" in done.out
+    assert "int8 costs" in done.out and "protocol carried" in done.out
     for command in ("generate", "info", "score"):
         more = {"generate": ["--length", 5, "--seed", 1], "info": [], "score": [text]}[command]
         assert run(command, tmp_path / "n", *more).code == 0

@@ -1,5 +1,5 @@
-"""The command line: one file a command, each with its options and what it does; ``main`` joins them.
+"""The command line: one file per command with its options and what it does; ``main`` joins them.
 
-A command sees ``pantoum.api``, ``config`` and ``errors`` only, and the API not before it runs: ``--help``
+A command imports only ``pantoum.api``, ``config`` and ``errors``, and the API only when it runs: ``--help``
 imports neither NumPy nor rich.
 """

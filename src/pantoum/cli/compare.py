@@ -1,4 +1,4 @@
-"""``pantoum compare``: several runs side by side, with mean and spread over seeds."""
+"""``pantoum compare``: a table of runs, with mean and standard deviation over seeds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 from pantoum.cli.output import Output
 
-HELP = "put several runs side by side, with mean and spread over seeds"
+HELP = "compare runs in a table, with mean and standard deviation over seeds"
 EXAMPLES = """examples:
   pantoum compare runs/book runs/book-2 runs/book-3
   pantoum compare runs/* --json
@@ -15,15 +15,15 @@ EXAMPLES = """examples:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The runs to compare."""
+    """Add the options."""
     parser.add_argument(
-        "runs", nargs="+", metavar="RUN", help="run folders; those that differ only in seed are one row"
+        "runs", nargs="+", metavar="RUN", help="run folders; runs that differ only in their seed share a row"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(arguments: argparse.Namespace, output: Output) -> None:
-    """Compare and tell."""
+    """Compare the runs and print the table."""
     from pantoum import api
 
     if arguments.json:

@@ -1,4 +1,4 @@
-"""``pantoum doctor``: what this machine gives."""
+"""``pantoum doctor``: what this machine offers."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import argparse
 
 from pantoum.cli.output import Output
 
-HELP = "say what this machine gives: processor, threads, measured rates, and advice"
+HELP = "show what this machine offers: processor, threads, measured rates, and advice"
 EXAMPLES = """example:
   pantoum doctor --threads 2
 """
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Only the form of the answer."""
+    """Add the options."""
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(arguments: argparse.Namespace, output: Output) -> None:
-    """Measure for a few seconds and tell."""
+    """Measure for a few seconds and print the result."""
     from pantoum import api
 
     found = api.doctor(tell=output.say)

@@ -1,4 +1,4 @@
-"""``pantoum evaluate``: how well a model predicts a text, in units that compare."""
+"""``pantoum evaluate``: how well a model predicts a text, in units that can be compared."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ EXAMPLES = """examples:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The model, the texts, the protocol."""
+    """Add the options."""
     parser.add_argument("model", metavar="MODEL", help="a model file, or a run folder (its best model)")
     parser.add_argument(
-        "texts", nargs="+", metavar="TEXT", help="text files or folders, joined as given; - is stdin"
+        "texts", nargs="+", metavar="TEXT", help="text files or folders, joined in this order; - is stdin"
     )
     parser.add_argument(
         "--protocol",
         default="carried",
         metavar="carried|segments:N|windows:N",
-        help="how the text is read (default carried: one pass, the state carried)",
+        help="how the text is read (default: carried, one pass with the state carried)",
     )
     parser.add_argument(
-        "--adapt", action="store_true", help="a copy of the model learns from each stretch after scoring it"
+        "--adapt", action="store_true", help="let a copy of the model learn from each chunk after scoring it"
     )
-    parser.add_argument("--model-out", metavar="F", help="keep the adapted model in this file")
+    parser.add_argument("--model-out", metavar="F", help="save the adapted model in this file")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(arguments: argparse.Namespace, output: Output) -> None:
-    """Measure, and print the figures."""
+    """Evaluate the model and print the figures."""
     from pantoum import api
 
     model = api.load(arguments.model)

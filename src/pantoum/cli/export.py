@@ -1,4 +1,4 @@
-"""``pantoum export``: a model in another form, in a file of its own."""
+"""``pantoum export``: converts a model to another format, in a new file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 
 from pantoum.cli.output import Output
 
-HELP = "write a model in another form: int8, a quarter of the size, or a file that PyTorch loads"
+HELP = "convert a model: to int8, a quarter of the size, or to a file that PyTorch loads"
 EXAMPLES = """examples:
   pantoum export runs/book --to int8 --out book-int8.safetensors --text other.txt
   pantoum generate book-int8.safetensors --prompt "Once upon"
@@ -15,22 +15,22 @@ EXAMPLES = """examples:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The model, the form, where to, and the text that int8's cost is measured on."""
+    """Add the options."""
     parser.add_argument("model", metavar="MODEL", help="a model file, or a run folder (its best model)")
-    parser.add_argument("--to", required=True, metavar="int8|torch", help="the form")
+    parser.add_argument("--to", required=True, metavar="int8|torch", help="the format")
     parser.add_argument("--out", required=True, metavar="F", help="the file to write")
     parser.add_argument(
         "--text",
         action="append",
         default=[],
         metavar="T",
-        help="measure what int8 costs on this text, and keep it in the card; may be repeated",
+        help="measure the loss of int8 on this text and store it in the card; may be repeated",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(arguments: argparse.Namespace, output: Output) -> None:
-    """Convert, measure, tell."""
+    """Convert the model and print what it costs."""
     from pantoum import api
 
     found = api.export(
@@ -43,8 +43,8 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
     if found.get("cost"):
         cost = found["cost"]
         output.answer(
-            f"int8 costs {cost['nats_per_token']:+.4f} nats a token: {cost['float32']:.4f} in float32, "
-            f"{cost['int8']:.4f} in int8, by {cost['protocol']} over {cost['tokens']:,} targets"
+            f"int8 costs {cost['nats_per_token']:+.4f} nats per token: {cost['float32']:.4f} in float32, "
+            f"{cost['int8']:.4f} in int8 (protocol {cost['protocol']}, {cost['tokens']:,} targets)"
         )
     if arguments.to == "int8":
         output.next(f"pantoum generate {found['out']}")

@@ -1,4 +1,4 @@
-"""``pantoum info``: what a file or folder of ours is."""
+"""``pantoum info``: describes a file or folder that pantoum wrote."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 
 from pantoum.cli.output import Output
 
-HELP = "say what a file or a run folder is: its card, its figures, its curve"
+HELP = "describe a model, a run folder or another file of pantoum"
 EXAMPLES = """examples:
   pantoum info runs/book
   pantoum info runs/book/model.safetensors --json
@@ -14,7 +14,7 @@ EXAMPLES = """examples:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The thing to look at."""
+    """Add the options."""
     parser.add_argument(
         "path",
         metavar="FILE_OR_RUN",
@@ -24,7 +24,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, output: Output) -> None:
-    """Look and tell."""
+    """Describe the file or folder."""
     from pantoum import api
 
     found = api.info(arguments.path)

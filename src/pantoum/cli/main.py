@@ -1,15 +1,13 @@
-"""The command ``pantoum``: reads the arguments, sets the threads, runs one command, and ends well.
+"""The command ``pantoum``: parses the arguments, sets the threads, runs one command.
 
-In order: options are parsed (nothing heavy is imported for that); the threads of BLAS and of the core are set
-while they still can be, before NumPy is imported; the command runs. Whatever ends it early is one line on
-stderr:
+In order: options are parsed, without heavy imports; the threads of BLAS and of the core are set before NumPy
+is imported; the command runs. Whatever ends it early is one line on stderr:
 
-    0    done                          130  Ctrl-C
-    1    an error that pantoum knows   141  the reader of stdout went away (`| head`), without a word
+    0    success                       130  Ctrl-C
+    1    an error that pantoum knows   141  the reader of stdout was closed (`| head`); no message
     2    wrong usage
 
-``PANTOUM_DEBUG=1`` shows the traceback behind an error. What it will not do: hide a bug behind a friendly
-face; an error nobody foresaw says that it is one.
+``PANTOUM_DEBUG=1`` shows the traceback of an error. An unexpected error is reported as a bug of pantoum.
 """
 
 from __future__ import annotations
@@ -42,11 +40,13 @@ THREAD_VARIABLES = (
     "VECLIB_MAXIMUM_THREADS",
 )
 MOST_THREADS = 1024
-ABOUT = "Train a recurrent language model on your own text, on the machine you have, in minutes; then use it."
+ABOUT = "Train a recurrent language model on your own text, on your own machine, in minutes; then use it."
 START = """start with:
-  pantoum demo                           two minutes on Python's own source, a curve and a sample
-  pantoum train book.txt --minutes 5     a model of your text, in runs/book
+  pantoum demo                           train two minutes on the source of Python itself
+  pantoum train book.txt --minutes 5     train a model of your text, in runs/book
   pantoum generate runs/book --prompt "Once upon"
+
+`pantoum COMMAND --help` lists the options of a command.
 """
 
 
@@ -54,17 +54,17 @@ def make_parser() -> Parser:
     """The whole parser; ``docs/cli.md`` is made from it."""
     everywhere = Parser(add_help=False)
     everywhere.add_argument(
-        "--quiet", action="store_true", default=argparse.SUPPRESS, help="only the answer and errors"
+        "--quiet", action="store_true", default=argparse.SUPPRESS, help="print only the answer and errors"
     )
     everywhere.add_argument(
         "--threads",
         type=_threads,
         default=argparse.SUPPRESS,
         metavar="N",
-        help="threads of every product (default: what the machine gives)",
+        help="threads of all computation (default: one per core)",
     )
     everywhere.add_argument(
-        "--version", action="version", version=f"pantoum {__version__}", help="print the version and end"
+        "--version", action="version", version=f"pantoum {__version__}", help="print the version and exit"
     )
     parser = Parser(prog="pantoum", description=ABOUT, epilog=START, parents=[everywhere])
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=Parser)
@@ -78,6 +78,10 @@ def make_parser() -> Parser:
             parents=[everywhere],
         )
         module.add_options(command)
+    options = {name: command.option_names() for name, command in commands.choices.items()}
+    parser.others = options
+    for name, command in commands.choices.items():
+        command.others = {other: known for other, known in options.items() if other != name}
     return parser
 
 
@@ -89,13 +93,14 @@ def _threads(text: str) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; the exit code."""
+    """Run one command and return the exit code."""
     started = time.monotonic()
     parser = make_parser()
     try:
         arguments = parser.parse_args(argv)
         if arguments.command is None:
-            parser.error("a command is missing: " + ", ".join(COMMANDS))
+            parser.print_help()
+            return 0
     except SystemExit as end:
         return int(end.code or 0)
     arguments.started = started
@@ -110,11 +115,11 @@ def _set_threads(count: int, output: Output) -> None:
     for name in THREAD_VARIABLES:
         os.environ[name] = str(count)
     if "numpy" in sys.modules:
-        output.say(f"pantoum: note: --threads {count} comes too late for NumPy, which is imported already")
+        output.say(f"pantoum: note: --threads {count} has no effect on NumPy, which was imported before")
 
 
 def _run(arguments: argparse.Namespace, output: Output) -> int:
-    """The command, and one line for whatever ends it early."""
+    """Run the command; whatever ends it early is one line on stderr."""
     name = f"pantoum {arguments.command}"
     try:
         with output.warnings_as_lines():
@@ -133,7 +138,7 @@ def _run(arguments: argparse.Namespace, output: Output) -> int:
         place = f" {error.filename!r}" if error.filename is not None else ""
         return _end(
             output,
-            f"{name}: the system refused{place}: {error.strerror or error}; "
+            f"{name}: the system reports an error{place}: {error.strerror or error}; "
             f"check the name, the permissions and the free space",
             1,
         )
@@ -161,7 +166,7 @@ def _end(output: Output, line: str, code: int) -> int:
 
 
 def _as_typed(error: PantoumError, arguments: argparse.Namespace) -> str:
-    """The error's line, a setting named by the flag that a person would type."""
+    """The message of an error; a setting is named by its option."""
     if not (isinstance(error, SettingError) and hasattr(arguments, error.argument)):
         return str(error)
     setting = error.argument
@@ -170,5 +175,5 @@ def _as_typed(error: PantoumError, arguments: argparse.Namespace) -> str:
 
 
 def entry() -> None:
-    """The process's beginning and end."""
+    """The entry point of the process."""
     sys.exit(main())

@@ -1,47 +1,112 @@
-"""Options made from the fields of the settings, so that a flag, a keyword and a field are one thing.
+"""The parser of the command line, and options made from the fields of the settings.
 
-A field's name gives the flag, its type how the text is read, its metadata the help. Only what a person typed
-is handed on: defaults are the dataclass's own. Whether a value makes sense is the dataclass's to say; here
-only what is no number at all is refused, as wrong usage.
+The name of a field gives the option, its type says how the text is read, its metadata holds the help. So an
+option, a Python keyword and a field have one name and one text. Only what was typed is passed on: the
+dataclass has the defaults. The dataclass checks the values; the parser refuses only a text that is not a
+number where a number is needed.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import Field, fields
-from typing import Any
+from typing import Any, NoReturn
 
-from pantoum.config import AUTO
+from pantoum.cli.suggest import command_advice, option_advice
+from pantoum.config import AUTO, nearest
 
 __all__ = ["Parser", "add_settings", "flag", "given"]
 
-GROUPS = {"budget": "budget (one of)", "text": "text", "model": "model", "training": "training", "run": "run"}
+GROUPS = {
+    "budget": "budget (give one; the default is 5 minutes)",
+    "text": "text",
+    "model": "model",
+    "training": "training",
+    "run": "run",
+}
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line that says what to do next; a flag is never guessed from its
-    start."""
+    """A parser whose errors are one line that says what to type instead.
+
+    Options and files may come in any order (``parse_known_intermixed_args``). An option is never guessed from
+    its beginning. What is not understood is an error of the command that did not understand it.
+    """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         options.setdefault("allow_abbrev", False)
         options.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         super().__init__(*arguments, **options)
+        self.others: Mapping[str, Collection[str]] = {}
+        """The options of the other commands, by their name: for suggestions."""
+        self._intermixing = False
 
-    def error(self, message: str) -> Any:
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse; options and files of a command may be mixed. What is left over is an error here."""
+        if self._intermixing:
+            return super().parse_known_args(args, namespace)
+        if self._subparsers is not None:
+            found, unknown = super().parse_known_args(args, namespace)
+        else:
+            # argparse before 3.12 formats the usage in between, where a % in a metavar must be doubled.
+            self.usage = self.format_usage().removeprefix("usage: ").strip().replace("%", "%%")
+            self._intermixing = True
+            try:
+                found, unknown = self.parse_known_intermixed_args(args, namespace)
+            finally:
+                self.usage, self._intermixing = None, False
+        if unknown:
+            self.error(self._about_unknown(unknown))
+        return found, unknown
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """A name that is not among the choices: suggest a near one."""
+        if action.choices is None or value in action.choices:
+            return
+        if isinstance(action, argparse._SubParsersAction):
+            self.error(f"there is no command {value!r}: {command_advice(str(value), list(action.choices))}")
+        choices = [str(choice) for choice in action.choices]
+        meant = nearest(value, choices)
+        advice = f"did you mean {meant}?" if meant else f"must be one of {', '.join(choices)}"
+        raise argparse.ArgumentError(action, f"is {value!r}: {advice}")
+
+    def _about_unknown(self, unknown: Sequence[str]) -> str:
+        options = [word for word in unknown if word.startswith("-") and word != "-"]
+        if not options:
+            return f"{' '.join(unknown)} is one argument too many"
+        advice = option_advice(options[0], self.option_names(), self.others)
+        name = options[0].partition("=")[0]
+        return f"there is no option {name}" + (f": {advice}" if advice else "")
+
+    def option_names(self) -> list[str]:
+        """All options in their long form."""
+        return [name for action in self._actions for name in action.option_strings if name.startswith("--")]
+
+    def error(self, message: str) -> NoReturn:
         """Exit with 2 after one line."""
         line = " ".join(message.split()).removeprefix("argument ").replace(": is ", " is ", 1)
-        self.exit(2, f"{self.prog}: {line}; `{self.prog} --help` lists what can be given\n")
+        line = re.sub(r"^(\S+): expected (one|at least one) argument$", r"\1 needs a value", line)
+        missing = re.fullmatch("the following arguments are required: (.*)", line)
+        if missing:
+            line = f"{missing[1]} is missing: type for example `{self._example()}`"
+        line = line if line.endswith("?") else line + ";"
+        self.exit(2, f"{self.prog}: {line} `{self.prog} --help` lists its options\n")
+
+    def _example(self) -> str:
+        """The first example of the help."""
+        lines = [line.strip() for line in (self.epilog or "").splitlines()]
+        return next((line for line in lines if line.startswith(self.prog)), self.prog)
 
 
 def flag(name: str) -> str:
-    """The flag of a setting."""
+    """The option of a setting: ``--hidden-size`` of ``hidden_size``."""
     return "--" + name.rstrip("_").replace("_", "-")
 
 
 def add_settings(parser: argparse.ArgumentParser, settings: type[Any], *, skip: Iterable[str] = ()) -> None:
-    """Add an option for each field of a settings dataclass that has a help text, in the groups of the
-    fields."""
+    """Add an option for each field of a settings dataclass that has a help text, by group."""
     groups: dict[str, Any] = {}
     for field in fields(settings):
         if field.name in skip or "help" not in field.metadata:
@@ -68,15 +133,17 @@ def _add(group: Any, field: Field[Any]) -> None:
 
 
 def _help(field: Field[Any]) -> str:
-    """The help text, with the default where that is a value that says something."""
+    """The help text with the default, or with what pantoum chooses where nothing is given."""
     text, default = str(field.metadata["help"]), field.default
-    if default in (None, False, (), AUTO):
+    if field.metadata["chosen"]:
+        return f"{text} (default: {field.metadata['chosen']})"
+    if default is None or default is False or default in ((), AUTO):
         return text
-    return f"{text} (default {default if isinstance(default, str) else f'{default:g}'})"
+    return f"{text} (default: {default if isinstance(default, str) else f'{default:g}'})"
 
 
 def _reader(kind: str, off: bool) -> Callable[[str], Any]:
-    """How a flag's text becomes the field's value."""
+    """How the text of an option becomes the value of the field."""
     number: Callable[[str], Any] | None = None
     if "str" not in kind:
         number = float if "float" in kind else int
@@ -97,7 +164,7 @@ def _reader(kind: str, off: bool) -> Callable[[str], Any]:
 
 
 def given(arguments: argparse.Namespace, settings: type[Any], *, skip: Iterable[str] = ()) -> dict[str, Any]:
-    """What was typed of a settings dataclass, as keywords."""
+    """The options of a settings dataclass that were typed, as keywords."""
     found = {
         f.name: getattr(arguments, f.name)
         for f in fields(settings)

@@ -1,7 +1,7 @@
-"""Where words go: answers to stdout, everything else to stderr, one line each.
+"""Output streams: answers go to stdout, everything else goes to stderr, one line each.
 
-A stream that does not know a character shows its number instead of failing. On a terminal, what a model wrote
-cannot move the cursor or change colours. ``quiet`` silences what is neither an answer nor an error.
+A character that the encoding of a stream lacks is written as its number. On a terminal, text written by a
+model cannot move the cursor or change colours. ``quiet`` suppresses everything except answers and errors.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ __all__ = ["Output", "abandon_stdout", "is_terminal", "one_line"]
 
 
 def one_line(text: str) -> str:
-    """A message as one line, with what a terminal would obey shown instead."""
+    """A message as one line; control characters are shown, not obeyed."""
     return "".join(c if c.isprintable() else " " if c in "\r\n\t" else repr(c)[1:-1] for c in text.strip())
 
 
 def is_terminal(stream: TextIO | None) -> bool:
-    """Whether a person looks at this stream."""
+    """Whether this stream is a terminal."""
     return stream is not None and not stream.closed and stream.isatty()
 
 
@@ -34,36 +34,36 @@ class Output:
         self.quiet = quiet
 
     def write(self, text: str) -> None:
-        """A part of an answer, at once."""
+        """Write a part of an answer immediately."""
         if sys.stdout is not None and text:
             sys.stdout.write(_encodable(text, sys.stdout))
             sys.stdout.flush()
 
     def flush(self) -> None:
-        """Hand on what is buffered now, while a failure can still be told."""
+        """Flush stdout while a failure can still be reported."""
         if sys.stdout is not None:
             sys.stdout.flush()
 
     def answer(self, text: str) -> None:
-        """An answer and a new line."""
+        """Write an answer and a newline."""
         self.write(text + "\n")
 
     def json(self, value: Any) -> None:
-        """One JSON object; what is no finite number is ``null``."""
+        """Write one JSON object; a number that is not finite becomes ``null``."""
         self.answer(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
 
     def say(self, text: str) -> None:
-        """A line on stderr for a person, unless quiet."""
+        """Write a line to stderr, unless quiet."""
         if not self.quiet:
             self.complain(text)
 
     def next(self, command: str) -> None:
-        """The command to try next, alone on the last line so that it can be copied."""
+        """Write the command to try next, alone on the last line so that it can be copied."""
         self.say("try next:")
         self.say(command)
 
     def complain(self, text: str) -> None:
-        """A line on stderr in any case. A stderr that is gone is no reason to stop."""
+        """Write a line to stderr in any case. A closed stderr is not an error."""
         if sys.stderr is not None:
             with suppress(OSError, ValueError):
                 sys.stderr.write(_encodable(one_line(text), sys.stderr) + "\n")
@@ -71,7 +71,7 @@ class Output:
 
     @contextmanager
     def warnings_as_lines(self) -> Iterator[None]:
-        """Warnings that a person's settings or text cause, each said once as a line on stderr."""
+        """Write each warning about settings or texts once, as a line on stderr."""
         told: set[str] = set()
 
         def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
@@ -87,7 +87,7 @@ class Output:
 
 
 def _encodable(text: str, stream: TextIO) -> str:
-    """The text with what the stream's encoding lacks (lone surrogates too) as ``\\uNNNN``."""
+    """The text; characters that the encoding of the stream lacks become ``\\uNNNN``."""
     encoding = getattr(stream, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
@@ -103,7 +103,7 @@ def _finite(value: Any) -> Any:
 
 
 def abandon_stdout() -> None:
-    """Point stdout at nothing, so that what is still buffered cannot fail again when Python ends."""
+    """Redirect stdout to the null device, so that flushing it at exit cannot fail again."""
     with suppress(OSError, ValueError, AttributeError):
         nothing = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nothing, sys.stdout.fileno())

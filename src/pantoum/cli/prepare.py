@@ -1,4 +1,4 @@
-"""``pantoum prepare``: tokenises texts once, for many runs."""
+"""``pantoum prepare``: tokenizes texts once, for many runs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pantoum.cli.options import add_settings, given
 from pantoum.cli.output import Output
 from pantoum.config import TrainSettings
 
-HELP = "tokenise texts once, for many runs with --data"
-EXAMPLES = """example:
+HELP = "tokenize texts once, for many runs with `pantoum train --data`"
+EXAMPLES = """examples:
   pantoum prepare corpus/ --tokens words --out corpus.tokens
   pantoum train --data corpus.tokens --minutes 30
 """
@@ -22,17 +22,17 @@ OTHERS = {
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The texts, where to, and the settings of training that are about text."""
+    """Add the options; those of the text are the same as for ``train``."""
     parser.add_argument(
-        "texts", nargs="+", metavar="TEXT", help="text files or folders, joined as given; - is stdin"
+        "texts", nargs="+", metavar="TEXT", help="text files or folders, joined in this order; - is stdin"
     )
-    parser.add_argument("--out", required=True, metavar="DIR", help="the folder to make")
+    parser.add_argument("--out", required=True, metavar="DIR", help="the folder to create")
     add_settings(parser, TrainSettings, skip=OTHERS)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(arguments: argparse.Namespace, output: Output) -> None:
-    """Tokenise; the folder is the answer."""
+    """Tokenize the texts and print the folder."""
     from pantoum import api
 
     prepared = api.prepare(

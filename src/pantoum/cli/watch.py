@@ -1,4 +1,4 @@
-"""``pantoum watch``: a running or finished run, from another terminal."""
+"""``pantoum watch``: shows a run from another terminal."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import sys
 
 from pantoum.cli.output import Output
 
-HELP = "show a running or finished run from another terminal"
+HELP = "show a run from another terminal while it trains, or after its end"
 EXAMPLES = """examples:
-  pantoum watch runs/book              until it ends; Ctrl-C leaves, the run goes on
-  pantoum watch runs/book --json       its newest record, once
+  pantoum watch runs/book              until it ends; Ctrl-C ends the view, not the run
+  pantoum watch runs/book --json       the newest record, once
 """
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The run to look at."""
+    """Add the options."""
     parser.add_argument("run", metavar="RUN", help="a run folder, such as runs/book")
     parser.add_argument(
         "--json", action="store_true", help="print the newest record as one JSON object, and end"
@@ -23,7 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, output: Output) -> None:
-    """Follow the run to its end, or print where it is."""
+    """Show the run until it ends, or print its newest record."""
     from pantoum import api
 
     if arguments.json:

@@ -1,17 +1,18 @@
-"""Settings as frozen dataclasses: one docstring a field, checked where they are built.
+"""Settings as frozen dataclasses: one docstring per field, checked where they are built.
 
-The command line's options are made from these fields (``help``, ``choices``, ``metavar`` in each
-field's metadata), so that a flag, a Python keyword and a field have one name and one text. ``"auto"``
-means "chosen from the text, the time and this machine"; ``None`` means off. Nothing here imports NumPy.
+The options of the command line are made from these fields (``help``, ``choices``, ``metavar`` and ``chosen``
+in the metadata of each field), so that an option, a Python keyword and a field have one name and one text.
+``"auto"`` means "chosen from the text, the time and this machine"; ``None`` means off. Nothing here imports
+NumPy.
 
-One file for each thing that is configured: ``model`` (the network), ``train``, ``writing``, ``score``, all
-over ``rules``. Names are imported from here.
+One file per thing that is configured: ``model`` (the network), ``train``, ``writing``, ``score``, all over
+``rules``. Import the names from here.
 """
 
 from __future__ import annotations
 
 from pantoum.config.model import CELLS, NORMS, DropoutConfig, ModelConfig, check_table
-from pantoum.config.rules import AUTO, number, one_of, require, whole
+from pantoum.config.rules import AUTO, nearest, number, one_of, require, whole
 from pantoum.config.score import UNITS, Alert, ScoreConfig
 from pantoum.config.train import DOCUMENTS, OPTIMIZERS, SCHEDULES, TOKENS_RULE, TrainSettings
 from pantoum.config.writing import GenerationConfig, SamplingConfig
@@ -34,6 +35,7 @@ __all__ = [
     "ScoreConfig",
     "TrainSettings",
     "check_table",
+    "nearest",
     "number",
     "one_of",
     "require",
@@ -41,4 +43,4 @@ __all__ = [
 ]
 
 VERSION = "0.1.0"
-"""Of pantoum; the same as in ``pyproject.toml`` (tested)."""
+"""The version of pantoum, the same as in ``pyproject.toml`` (tested)."""

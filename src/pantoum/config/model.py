@@ -1,4 +1,4 @@
-"""The shape of a network: cell, sizes, what is dropped in training. A model file keeps it as ``spec``."""
+"""The shape of a network: cell, sizes, dropout. A model file stores it as ``spec``."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ __all__ = ["CELLS", "NORMS", "DropoutConfig", "ModelConfig", "check_ngrams", "ch
 CELLS = ("rnn", "gru", "gru-before", "lstm", "mingru")
 NORMS = ("layer",)
 MOST_IN_TABLE = 1 << 28
-"""Numbers in the table of n-grams, of all orders."""
+"""Largest number of values in the tables of all n-gram orders together."""
 
 
 @dataclass(frozen=True)
 class DropoutConfig:
-    """How much is dropped where; ``0.0`` everywhere is off."""
+    """Dropout rates by place; ``0.0`` everywhere is off."""
 
     inputs: float = 0.0
-    """Share of the first layer's inputs (the embedding) that is dropped."""
+    """Dropout rate of the inputs of the first layer (the embedding)."""
     between: float = 0.0
-    """Share of each further layer's inputs that is dropped."""
+    """Dropout rate of the inputs of the other layers."""
     outputs: float = 0.0
-    """Share of the last layer's outputs that is dropped before the head."""
+    """Dropout rate of the outputs of the last layer, before the output layer."""
     kind: str = "independent"
-    """``independent``: a new mask each time step. ``variational``: one mask over a chunk's time steps
+    """``independent``: a new mask per time step. ``variational``: one mask for all time steps of a chunk
     (Gal and Ghahramani 2016)."""
 
     def __post_init__(self) -> None:
@@ -37,12 +37,12 @@ class DropoutConfig:
 
     @property
     def active(self) -> bool:
-        """Whether anything is dropped at all."""
+        """Whether any rate is above 0."""
         return max(self.inputs, self.between, self.outputs) > 0.0
 
     @staticmethod
     def parse(text: str | float) -> DropoutConfig:
-        """``0.2`` (everywhere), ``variational:0.2``, ``inputs=0.1,outputs=0.3``, or both parts joined."""
+        """Read ``0.2`` (everywhere), ``variational:0.2``, or ``inputs=0.1,outputs=0.3``."""
         rule = "must be a rate, [variational:]RATE, or [variational:]inputs=R,between=R,outputs=R"
         advice = "give for example --dropout 0.2 or --dropout variational:0.2"
         body = str(text).strip()
@@ -73,7 +73,7 @@ class DropoutConfig:
 
 
 def check_ngrams(orders: tuple[int, ...], rows: Any) -> None:
-    """Refuse orders of n-grams, or sizes of their tables, that there cannot be."""
+    """Refuse n-gram orders and table sizes that are not possible."""
     for order in orders:
         whole(order, "ngrams", least=2, most=16)
     require(
@@ -88,20 +88,20 @@ def check_ngrams(orders: tuple[int, ...], rows: Any) -> None:
 
 
 def check_table(orders: tuple[int, ...], rows: int, vocab_size: int) -> None:
-    """Refuse a table that no text would fill and few machines hold: each row has a number for each symbol."""
+    """Refuse a table that is too large for most machines: each row has one value per symbol."""
     numbers = len(orders) * rows * vocab_size
     require(
         numbers <= MOST_IN_TABLE,
         "ngrams",
         list(orders),
-        f"must make a table of at most {MOST_IN_TABLE:,} numbers (1 GiB), but {len(orders)} x {rows:,} "
+        f"must make a table of at most {MOST_IN_TABLE:,} values (1 GiB), but {len(orders)} x {rows:,} "
         f"rows of {vocab_size:,} symbols are {numbers:,}",
         "give fewer --ngram-rows, or --ngrams none",
     )
 
 
 def parse_orders(given: Any) -> tuple[int, ...]:
-    """Orders of n-grams as people give them: ``"2,3,4"``, one number, or several; of none, ()."""
+    """N-gram orders as people give them: ``"2,3,4"``, one number, or several."""
     orders = given
     if isinstance(given, str):
         try:
@@ -120,28 +120,28 @@ def parse_orders(given: Any) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """The shape of a language model: all that is needed to build it, but for the vocabulary's size."""
+    """The shape of a language model: all that is needed to build it, except the vocabulary size."""
 
     cell: str = "gru"
-    """``rnn``, ``gru`` (reset after the product), ``gru-before`` (the original's), ``lstm``, ``mingru``."""
+    """``rnn``, ``gru`` (reset after the product), ``gru-before`` (Cho et al. 2014), ``lstm``, ``mingru``."""
     hidden_size: int = 512
-    """Units in each layer, H."""
+    """Units per layer, H."""
     num_layers: int = 3
-    """Layers in the stack, L."""
+    """Recurrent layers, L."""
     embedding_size: int | None = None
-    """Size of the learned input vectors, E; ``None``: one-hot inputs, by row look-up."""
+    """Size of the token embedding, E; ``None``: one-hot inputs, by row look-up."""
     tied: bool = False
-    """Whether the head uses the embedding's weights (with a projection where E differs from H)."""
+    """Whether the output layer uses the weights of the embedding (through a projection if E is not H)."""
     residual: bool = False
-    """Whether each layer's input is added to its output where their sizes are equal."""
+    """Whether the input of each layer is added to its output where their sizes are equal."""
     norm: str | None = None
-    """``layer``: layer normalisation of each layer's output (Ba et al. 2016); ``None``: off."""
+    """``layer``: layer normalization of the output of each layer (Ba et al. 2016); ``None``: off."""
     dropout: DropoutConfig = field(default_factory=DropoutConfig)
-    """What is dropped in training."""
+    """Dropout in training."""
     ngrams: tuple[int, ...] = ()
-    """Orders of the n-grams whose own logits are added to the head's (``network.ngrams``); none: ()."""
+    """Orders of the n-grams whose logits are added to those of the network (``network.ngrams``); (): none."""
     ngram_rows: int = 16_384
-    """Rows of the table of each order, a power of two."""
+    """Rows of the table of each n-gram order, a power of two."""
 
     def __post_init__(self) -> None:
         one_of(self.cell, "cell", CELLS)
@@ -162,7 +162,7 @@ class ModelConfig:
         check_ngrams(self.ngrams, self.ngram_rows)
 
     def spec(self) -> dict[str, Any]:
-        """A plain dict, as written into files; ``from_spec`` reads it back."""
+        """A plain dict, as stored in files; ``from_spec`` reads it back."""
         plain = {
             f.name: getattr(self, f.name)
             for f in fields(self)

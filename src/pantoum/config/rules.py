@@ -1,4 +1,4 @@
-"""What every setting is made of: a field with the text of its flag, and the checks of its value.
+"""What every setting is made of: a field with the text of its option, and the checks of its value.
 
 The checks raise ``SettingError``: the argument, its value, the rule, what to do next.
 """
@@ -6,12 +6,13 @@ The checks raise ``SettingError``: the argument, its value, the rule, what to do
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import field
 from typing import Any, Literal
 
 from pantoum.errors import SettingError
 
-__all__ = ["AUTO", "Auto", "number", "one_of", "option", "require", "whole"]
+__all__ = ["AUTO", "Auto", "nearest", "number", "one_of", "option", "require", "whole"]
 
 AUTO = "auto"
 Auto = Literal["auto"]
@@ -25,9 +26,21 @@ def option(
     choices: tuple[str, ...] = (),
     metavar: str = "",
     off: bool = False,
+    chosen: str = "",
 ) -> Any:
-    """A dataclass field with the text of its flag. ``off``: the flag also takes ``none``."""
-    meta = {"help": help, "group": group, "choices": choices, "metavar": metavar, "off": off}
+    """A dataclass field with the text of its option.
+
+    ``off``: the option also takes ``none``. ``chosen``: what is used where the option is not given, in words,
+    for an option whose default is ``auto``.
+    """
+    meta = {
+        "help": help,
+        "group": group,
+        "choices": choices,
+        "metavar": metavar,
+        "off": off,
+        "chosen": chosen,
+    }
     return field(default=default, metadata=meta)
 
 
@@ -75,5 +88,17 @@ def number(
 
 
 def one_of(value: object, argument: str, choices: tuple[str, ...]) -> None:
-    """Require one of the named choices."""
-    require(value in choices, argument, value, "must be one of " + ", ".join(choices), "choose one of them")
+    """Require one of the named choices; a near one is suggested."""
+    if value in choices:
+        return
+    meant = nearest(value, choices)
+    advice = "choose one of them" if meant is None else f"did you mean {meant}?"
+    raise SettingError(argument, value, "must be one of " + ", ".join(choices), advice)
+
+
+def nearest(typed: object, known: Iterable[str]) -> str | None:
+    """The known word that a mistyped one is closest to; ``None`` where none is close."""
+    from difflib import get_close_matches  # only a mistake pays for the import
+
+    found = get_close_matches(str(typed).lower(), list(known), n=1, cutoff=0.6)
+    return found[0] if found else None

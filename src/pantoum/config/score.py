@@ -1,4 +1,4 @@
-"""What of a text is scored, and what is out of the ordinary."""
+"""Settings of ``score``: the unit, how the text is read, the alerts."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ UNITS = ("token", "word", "line")
 
 @dataclass(frozen=True)
 class Alert:
-    """When a token, word or line is out of the ordinary: its *peak*, the nats of its most surprising token,
-    is beyond a figure. One of the two is given."""
+    """When a token, word or line is an alert: its *peak*, the nats of its most surprising token, is above a
+    threshold. Either the threshold or a share is given."""
 
     nats: float | None = None
-    """The figure itself."""
+    """The threshold."""
     share: float | None = None
-    """The share of ordinary text's units that may be beyond the figure, which is learned from such text."""
+    """The share of the units of ordinary text that may be above the threshold, which is learned from such
+    text."""
 
     @staticmethod
     def parse(text: str | float) -> Alert:
@@ -39,35 +40,37 @@ class Alert:
 
 @dataclass(frozen=True)
 class ScoreConfig:
-    """What of a text is scored, and how it is read."""
+    """What is scored, and how the text is read."""
 
-    by: str = option("line", "what is scored", choices=UNITS)
+    by: str = option("line", "unit that is scored", choices=UNITS)
     """The unit: each token, word or line."""
     streams: int = option(
         1,
-        "for speed, read a long text in N segments side by side, each warmed by the 256 "
-        "tokens before it; answers come a block at a time",
+        "read a long text in N parallel segments, which is faster; each segment is warmed up by the 256 "
+        "tokens before it, and results come a block at a time",
         metavar="N",
     )
-    """Segments that are read side by side; 1 reads each token after all before it, and answers at once."""
-    documents: bool = option(False, "each line is a text of its own: the state is zeroed before it")
-    """Whether the state is zeroed before each line. A model trained on documents does so before each of
-    them."""
+    """Segments that are read in parallel; 1 reads each token after all tokens before it."""
+    documents: bool = option(False, "score each line as a document of its own: the state is reset before it")
+    """Whether the state is reset before each line. A model that was trained on documents resets it before
+    each document in any case."""
     alert: str | float | None = option(
         None,
-        "mark what is beyond a threshold: nats of its most surprising token, or learned so that P%% of "
-        "the held-out text is beyond it",
+        "mark every unit whose most surprising token is above this threshold in nats, or above the threshold "
+        "that P%% of the validation text exceeds",
         metavar="NATS|auto:P%",
     )
-    """The threshold of an alert (``Alert``)."""
+    """The threshold of alerts (``Alert``)."""
     alert_text: str | None = option(
-        None, "learn auto:P%% from this ordinary text, not from the held-out one", metavar="FILE"
+        None,
+        "learn the threshold of auto:P%% from this ordinary text instead of the validation text",
+        metavar="FILE",
     )
-    """An ordinary text from which ``auto:P%`` is learned; ``None``: the run's held-out text."""
-    adapt: bool = option(False, "a copy of the model learns from each stretch of the text after scoring it")
-    """Whether a copy of the model follows the text as it reads."""
-    model_out: str | None = option(None, "keep the adapted model in this file", metavar="F")
-    """Where the adapted model is kept when the text has ended; ``None``: nowhere."""
+    """An ordinary text from which ``auto:P%`` is learned; ``None``: the validation text of the run."""
+    adapt: bool = option(False, "let a copy of the model learn from each chunk of the text after scoring it")
+    """Whether a copy of the model adapts to the text while it reads."""
+    model_out: str | None = option(None, "save the adapted model in this file", metavar="F")
+    """Where the adapted model is saved at the end of the text; ``None``: nowhere."""
 
     def __post_init__(self) -> None:
         one_of(self.by, "by", UNITS)

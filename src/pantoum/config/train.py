@@ -1,4 +1,7 @@
-"""What a person asks of a training run. What is not given, and what goes with what, is ``training``'s."""
+"""The settings of a training run.
+
+``training.recipe`` chooses what is left at ``auto``; its choices are said in the help (``chosen``).
+"""
 
 # ruff: noqa: RUF009 - `option` makes a field, as `dataclasses.field` does
 from __future__ import annotations
@@ -7,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from pantoum.config.model import CELLS, NORMS, DropoutConfig, check_ngrams, parse_orders
-from pantoum.config.rules import AUTO, Auto, number, one_of, option, require, whole
+from pantoum.config.rules import AUTO, Auto, nearest, number, one_of, option, require, whole
 
 __all__ = ["DOCUMENTS", "OPTIMIZERS", "PRECISIONS", "SCHEDULES", "TOKENS_RULE", "TrainSettings"]
 
@@ -15,121 +18,239 @@ DOCUMENTS = ("lines", "files", "blank-lines")
 OPTIMIZERS = ("adamw", "muon")
 PRECISIONS = ("auto", "float32", "bf16")
 SCHEDULES = ("linear", "trapezoid", "cosine", "constant")
+KINDS = ("bytes", "characters", "words", "words:whitespace")
 TOKENS_RULE = "must be bytes, characters, words, words:whitespace or bpe:N"
 
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """What a person asks of a training run; all of it may be left out."""
+    """The settings of a training run as a person gives them; every field has a default."""
 
     minutes: float | None = option(
-        None, "minutes by the clock, all included (default 5)", group="budget", metavar="M"
+        None,
+        "budget in minutes of wall-clock time, everything included",
+        group="budget",
+        metavar="M",
     )
-    """Budget in minutes by the clock, everything included; 5 where no budget is given."""
+    """Budget in minutes of wall-clock time, everything included; 5 where no budget is given."""
     steps: int | None = option(
-        None, "optimiser steps; reads no clock, repeatable to the bit", group="budget", metavar="N"
+        None,
+        "budget in optimizer steps; the result does not depend on the clock and is repeatable to the bit",
+        group="budget",
+        metavar="N",
     )
-    """Budget in optimiser steps."""
-    epochs: float | None = option(None, "passes over the training text", group="budget", metavar="E")
-    """Budget in passes over the training text."""
+    """Budget in optimizer steps."""
+    epochs: float | None = option(
+        None, "budget in epochs over the training text", group="budget", metavar="E"
+    )
+    """Budget in epochs over the training text."""
     stop_after: int | None = option(
-        None, "checkpoint and end after step N, schedule unchanged", group="budget", metavar="N"
+        None,
+        "save a checkpoint after step N and stop; the schedule stays that of the whole budget",
+        group="budget",
+        metavar="N",
     )
-    """Checkpoint and end there as SIGTERM would; the schedule is unchanged."""
+    """Save a checkpoint and stop after this step, as after SIGTERM; the schedule does not change."""
 
-    valid: str | None = option(None, "held-out text file", group="text", metavar="FILE")
-    """A held-out text; without it the last part of the text is held out."""
-    valid_fraction: float = option(0.1, "share of the text held out (0: none)", group="text", metavar="F")
-    """Share of the text that is held out, at most 200,000 tokens; 0: none."""
+    valid: str | None = option(
+        None, "text file for validation", group="text", metavar="FILE", chosen="the end of TEXT"
+    )
+    """A text file for validation; without it the last part of the text is held out."""
+    valid_fraction: float = option(
+        0.1,
+        "share of the text that is held out for validation, at most 200,000 tokens; 0: no validation",
+        group="text",
+        metavar="F",
+    )
+    """Share of the text that is held out for validation, at most 200,000 tokens; 0: no validation."""
     tokens: str = option(
-        AUTO, "bytes, characters, words, words:whitespace or bpe:N", group="text", metavar="KIND"
+        AUTO,
+        "tokenizer: bytes, characters, words, words:whitespace or bpe:N (N tokens)",
+        group="text",
+        metavar="KIND",
+        chosen="characters where the text has at most 512 different ones, else bytes",
     )
     """The tokenizer."""
     vocab_size: int | Auto = option(
-        AUTO, "most tokens of the words tokenizer (20,000)", group="text", metavar="V"
+        AUTO, "vocabulary size of the words tokenizer", group="text", metavar="V", chosen="20,000"
     )
-    """Most tokens of a learned vocabulary."""
-    documents: str | None = option(None, "what one document is", group="text", choices=DOCUMENTS)
-    """Whether the text is many documents, and what parts them."""
+    """Largest size of a learned vocabulary."""
+    documents: str | None = option(
+        None,
+        "treat the text as many short documents, one per line, file or paragraph",
+        group="text",
+        choices=DOCUMENTS,
+        chosen="one continuous text",
+    )
+    """Whether the text consists of many documents, and what separates them."""
 
-    cell: str = option(AUTO, "recurrent cell", group="model", choices=CELLS)
+    cell: str = option(AUTO, "recurrent cell", group="model", choices=CELLS, chosen="gru")
     """The recurrent cell."""
-    hidden_size: int | Auto = option(AUTO, "units in each layer", group="model", metavar="H")
-    """Units in each layer."""
-    num_layers: int | Auto = option(AUTO, "layers in the stack", group="model", metavar="L")
-    """Layers in the stack."""
+    hidden_size: int | Auto = option(
+        AUTO,
+        "units per layer",
+        group="model",
+        metavar="H",
+        chosen="32 to 1536, from the size of the text and the time",
+    )
+    """Units per layer."""
+    num_layers: int | Auto = option(
+        AUTO, "recurrent layers", group="model", metavar="L", chosen="1 to 3, with the hidden size"
+    )
+    """Recurrent layers."""
     embedding_size: int | Auto | None = option(
-        AUTO, "size of input vectors; none: one-hot", group="model", metavar="E", off=True
+        AUTO,
+        "size of the token embedding; none: one-hot inputs",
+        group="model",
+        metavar="E",
+        off=True,
+        chosen="a third of the hidden size",
     )
-    """Size of the learned input vectors; none: one-hot."""
-    tied: bool = option(False, "the head uses the embedding's weights", group="model")
-    """Whether the head uses the embedding's weights."""
-    residual: bool = option(False, "add each layer's input to its output", group="model")
-    """Whether each layer's input is added to its output."""
+    """Size of the token embedding; none: one-hot inputs."""
+    tied: bool = option(False, "use the weights of the embedding in the output layer", group="model")
+    """Whether the output layer uses the weights of the embedding."""
+    residual: bool = option(False, "add the input of each layer to its output", group="model")
+    """Whether the input of each layer is added to its output."""
     norm: str | Auto | None = option(
-        AUTO, "normalise each layer's output: layer", group="model", metavar="KIND", off=True
+        AUTO,
+        "normalization of the output of each layer: layer",
+        group="model",
+        metavar="KIND",
+        off=True,
+        chosen="none",
     )
-    """Normalisation of each layer's output."""
+    """Normalization of the output of each layer."""
     dropout: str | float = option(
-        AUTO, "rate, or variational:RATE, or inputs=R,between=R,outputs=R", group="model", metavar="SPEC"
+        AUTO,
+        "dropout RATE, variational:RATE, or inputs=R,between=R,outputs=R",
+        group="model",
+        metavar="SPEC",
+        chosen="0, or variational:0.12 to 0.35 where the text is read many times",
     )
-    """What is dropped in training."""
+    """Dropout rates."""
     ngrams: str | tuple[int, ...] | None = option(
         AUTO,
-        "add logits of n-grams of these orders, say 2,3,4; none: off",
+        "orders of n-grams whose logits are added to those of the network",
         group="model",
         metavar="N,N",
         off=True,
+        chosen="3,4,5 with --minutes where the text is read at most 6.5 times, else none",
     )
-    """Orders of the n-grams whose own logits are added, as text or numbers, kept as numbers; none: off."""
+    """Orders of the n-grams whose logits are added to those of the network; none: off."""
     ngram_rows: int | Auto = option(
-        AUTO, "rows of the table of each order, a power of two", group="model", metavar="R"
+        AUTO,
+        "rows of the table of each n-gram order, a power of two",
+        group="model",
+        metavar="R",
+        chosen="from the size of the text",
     )
-    """Rows of the table of each order of n-grams, a power of two."""
+    """Rows of the table of each n-gram order, a power of two."""
     members: int | Auto = option(
-        AUTO, "models trained side by side and kept as one, their mean", group="model", metavar="K"
+        AUTO,
+        "train an ensemble of K members, saved as one model",
+        group="model",
+        metavar="K",
+        chosen="1 to 4 with --minutes, else 1",
     )
-    """Models trained side by side and kept as one, their mean; 1 where no clock counts."""
+    """Members of the ensemble, which is saved as one model."""
 
-    batch_size: int | Auto = option(AUTO, "parallel streams", group="training", metavar="B")
-    """Parallel streams of text, B."""
-    seq_len: int | Auto = option(AUTO, "time steps unrolled for one update", group="training", metavar="T")
-    """Time steps unrolled for one update, T."""
-    optimizer: str = option(AUTO, "optimiser", group="training", choices=OPTIMIZERS)
-    """The optimiser."""
-    learning_rate: float | Auto = option(AUTO, "highest learning rate", group="training", metavar="X")
-    """The highest learning rate of the schedule."""
-    schedule: str = option(
-        AUTO, "shape of the learning rate over the budget", group="training", choices=SCHEDULES
+    batch_size: int | Auto = option(
+        AUTO,
+        "parallel streams of text",
+        group="training",
+        metavar="B",
+        chosen="64, fewer for a short text or time",
     )
-    """Shape of the learning rate over the budget."""
-    weight_decay: float | Auto = option(AUTO, "decoupled weight decay", group="training", metavar="X")
+    """Parallel streams of text, B."""
+    seq_len: int | Auto = option(
+        AUTO,
+        "time steps per update (truncated backpropagation through time)",
+        group="training",
+        metavar="T",
+        chosen="64, fewer for a short text",
+    )
+    """Time steps per update, T."""
+    optimizer: str = option(
+        AUTO,
+        "optimizer",
+        group="training",
+        choices=OPTIMIZERS,
+        chosen="muon where its extra time per update is small, else adamw",
+    )
+    """The optimizer."""
+    learning_rate: float | Auto = option(
+        AUTO,
+        "peak learning rate",
+        group="training",
+        metavar="X",
+        chosen="0.0005 to 0.008, from optimizer, batch and hidden size",
+    )
+    """The peak of the learning rate schedule."""
+    schedule: str = option(
+        AUTO,
+        "learning rate schedule",
+        group="training",
+        choices=SCHEDULES,
+        chosen="linear, after a warm-up of 4%%",
+    )
+    """The learning rate schedule."""
+    weight_decay: float | Auto = option(
+        AUTO,
+        "decoupled weight decay",
+        group="training",
+        metavar="X",
+        chosen="0.1 with muon, 0.01 with adamw",
+    )
     """Decoupled weight decay (Loshchilov and Hutter 2019)."""
     clip: float | Auto | None = option(
-        AUTO, "largest norm of the gradient", group="training", metavar="X", off=True
+        AUTO, "largest norm of the gradient", group="training", metavar="X", off=True, chosen="1"
     )
     """Largest norm of the gradient of all parameters together."""
     average: float | Auto | None = option(
-        AUTO, "decay a step of the averaged weights", group="training", metavar="X", off=True
+        AUTO,
+        "decay per step of the exponential moving average of the weights",
+        group="training",
+        metavar="X",
+        off=True,
+        chosen="averages over 5%% of the run",
     )
-    """Decay a step of the exponential moving average of the weights."""
-    precision: str = option(AUTO, "of the operands of products", group="training", choices=PRECISIONS)
+    """Decay per step of the exponential moving average of the weights."""
+    precision: str = option(
+        AUTO,
+        "arithmetic of matrix products",
+        group="training",
+        choices=PRECISIONS,
+        chosen="the fastest of this machine with --minutes, else float32",
+    )
     """Precision of the operands of matrix products."""
-    seed: int = option(0, "seed of every random number", group="training", metavar="S")
-    """The seed of initialisation and dropout."""
+    seed: int = option(0, "seed of all random numbers", group="training", metavar="S")
+    """The seed of initialization and dropout."""
 
-    run: str | None = option(None, "run folder (default runs/<name of the text>)", group="run", metavar="DIR")
-    """The run folder."""
-    data: str | None = option(None, "folder of tokens made by `pantoum prepare`", group="run", metavar="DIR")
-    """A folder of token shards made by `pantoum prepare`."""
-    checkpoint_every: int | Auto = option(AUTO, "steps between checkpoints", group="run", metavar="STEPS")
-    """Steps between checkpoints."""
-    resume: bool = option(False, "go on with an interrupted or finished run", group="run")
-    """Go on with the run in the run folder."""
-    from_: str | None = option(
-        None, "start from a model's weights and tokenizer", group="run", metavar="MODEL"
+    run: str | None = option(
+        None, "run folder", group="run", metavar="DIR", chosen="runs/NAME, after the name of the text"
     )
-    """Start from this model's weights and tokenizer (fine-tuning)."""
+    """The run folder."""
+    data: str | None = option(
+        None, "use the tokens in this folder, made by `pantoum prepare`", group="run", metavar="DIR"
+    )
+    """A folder of tokens made by `pantoum prepare`."""
+    checkpoint_every: int | Auto = option(
+        AUTO,
+        "steps between checkpoints",
+        group="run",
+        metavar="STEPS",
+        chosen="by time with --minutes, else 20 in a run",
+    )
+    """Steps between checkpoints."""
+    resume: bool = option(False, "continue an interrupted run, or train a finished one further", group="run")
+    """Continue the run in the run folder."""
+    from_: str | None = option(
+        None,
+        "start from the weights and the tokenizer of this model (fine-tuning)",
+        group="run",
+        metavar="MODEL",
+    )
+    """Start from the weights and the tokenizer of this model (fine-tuning)."""
 
     def __post_init__(self) -> None:
         self._check_budget()
@@ -144,7 +265,7 @@ class TrainSettings:
             "budget",
             " and ".join(given),
             "must be one of minutes, steps, epochs",
-            "give one of them",
+            "give only one of them",
         )
         if self.minutes is not None:
             number(self.minutes, "minutes", above=0.0, most=100_000.0)
@@ -162,7 +283,7 @@ class TrainSettings:
             "tokens",
             self.tokens,
             TOKENS_RULE,
-            "choose one of them",
+            _tokens_advice(self.tokens),
         )
         if self.vocab_size != AUTO:
             whole(self.vocab_size, "vocab_size", least=2)
@@ -221,3 +342,11 @@ class TrainSettings:
         whole(self.seed, "seed", least=0, most=2**63 - 1)
         if self.checkpoint_every != AUTO:
             whole(self.checkpoint_every, "checkpoint_every")
+
+
+def _tokens_advice(tokens: object) -> str:
+    """What to type instead of a tokenizer that does not exist."""
+    if str(tokens).startswith("bpe"):
+        return "give the vocabulary size too, for example bpe:4000"
+    meant = nearest(tokens, KINDS)
+    return "choose one of them" if meant is None else f"did you mean {meant}?"

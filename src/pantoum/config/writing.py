@@ -1,4 +1,4 @@
-"""How a model writes: what is drawn, how much of it, from which random numbers."""
+"""Settings of ``generate``: sampling, length, seed."""
 
 from __future__ import annotations
 
@@ -11,30 +11,34 @@ __all__ = ["GenerationConfig", "SamplingConfig"]
 
 @dataclass(frozen=True)
 class SamplingConfig:
-    """How the next token is drawn from the model's distribution."""
+    """How the next token is sampled from the distribution of the model."""
 
-    temperature: float = option(0.8, "divides the logits; 0 is greedy", metavar="X")
-    """Divides the logits before the draw; 0 means greedy."""
-    top_k: int | None = option(None, "draw from the K most probable tokens", metavar="K", off=True)
-    """Draw among the K most probable tokens only."""
+    temperature: float = option(0.8, "sampling temperature; 0: greedy", metavar="X")
+    """Divides the logits before sampling; 0 means greedy."""
+    top_k: int | None = option(None, "sample among the K most probable tokens", metavar="K", off=True)
+    """Sample among the K most probable tokens only."""
     top_p: float | None = option(
-        None, "draw from the smallest set that holds this probability", metavar="P", off=True
+        None,
+        "sample among the most probable tokens that make up this probability (nucleus)",
+        metavar="P",
+        off=True,
     )
-    """Draw among the smallest set of tokens whose probability reaches P (nucleus sampling)."""
+    """Sample among the smallest set of tokens whose probability reaches P (nucleus sampling, Holtzman et al.
+    2020)."""
     min_p: float | None = option(
-        None, "drop tokens below P times the most probable one's probability", metavar="P", off=True
+        None, "leave out tokens below P times the probability of the most probable one", metavar="P", off=True
     )
-    """Drop tokens less probable than P times the most probable one."""
+    """Leave out tokens less probable than P times the most probable one (Nguyen et al. 2024)."""
     repetition_penalty: float | None = option(
-        None, "divides positive logits of recent tokens, multiplies negative ones", metavar="X", off=True
+        None, "penalty on the logits of the last 64 tokens; 1: none", metavar="X", off=True
     )
     """Penalty on the logits of the last 64 tokens (Keskar et al. 2019)."""
     greedy: bool = option(False, "always take the most probable token")
     """Always take the most probable token."""
     stop: tuple[str, ...] = option(
-        (), "end before this text, which is not printed; may be repeated", metavar="S"
+        (), "stop before this text, which is not printed; may be repeated", metavar="S"
     )
-    """Texts before which the writing ends, also across tokens; a single text may be given as it is."""
+    """Texts before which generation stops, also across tokens; a single text may be given as it is."""
 
     def __post_init__(self) -> None:
         if isinstance(self.stop, str):
@@ -60,22 +64,28 @@ class SamplingConfig:
 
 @dataclass(frozen=True)
 class GenerationConfig:
-    """How much is written, and from which random numbers."""
+    """How much is generated, and from which random numbers."""
 
     length: int = option(500, "tokens to write at most", metavar="N")
     """Tokens to write at most."""
-    seed: int | None = option(None, "seed of the draws; without it one is drawn and told", metavar="S")
-    """The seed of the random draws; ``None``: one is drawn."""
-    count: int = option(1, "texts to write side by side, text k from stream k of the seed", metavar="K")
-    """Texts to write side by side."""
+    seed: int | None = option(
+        None, "seed of the random numbers; without it a seed is drawn and printed", metavar="S"
+    )
+    """The seed of the random numbers; ``None``: a seed is drawn."""
+    count: int = option(
+        1, "number of texts, generated in parallel; text k uses stream k of the seed", metavar="K"
+    )
+    """Texts to generate in parallel."""
     adapt: bool = option(False, "let a copy of the model learn from the prompt before it writes")
-    """Whether it is a copy of the model that writes, adapted to the prompt."""
-    model_out: str | None = option(None, "keep the adapted model in this file", metavar="F")
-    """Where the adapted model is kept before it writes; ``None``: nowhere."""
-    unique: bool = option(False, "only texts that differ from one another")
-    """Whether a text that was written already is replaced by another."""
-    novel: bool = option(False, "only texts that are no training document (needs a model of --documents)")
-    """Whether a text that the model was trained on is replaced by another."""
+    """Whether a copy of the model that was adapted to the prompt writes."""
+    model_out: str | None = option(None, "save the adapted model in this file", metavar="F")
+    """Where the adapted model is saved before it writes; ``None``: nowhere."""
+    unique: bool = option(False, "only texts that differ from each other")
+    """Whether a text that was generated before is replaced by another."""
+    novel: bool = option(
+        False, "only texts that are not in the training documents (for a model trained with --documents)"
+    )
+    """Whether a text that is a training document is replaced by another."""
 
     def __post_init__(self) -> None:
         whole(self.length, "length", least=0)

@@ -1,0 +1,155 @@
+"""What a mistyped command or option probably meant.
+
+Three sources, in this order: the name that other programs use for the same thing (``--lr``), an option that
+begins with what was typed (``--hidden``), a similar spelling (``trian``). A suggestion never changes what
+runs: it stands in the message of the error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from pantoum.config import nearest
+
+__all__ = ["command_advice", "option_advice"]
+
+ELSEWHERE = {
+    "adaptive": "--adapt",
+    "alpha": "--learning-rate",
+    "batch": "--batch-size",
+    "beam": "--top-k",
+    "block-size": "--seq-len",
+    "bptt": "--seq-len",
+    "bs": "--batch-size",
+    "by-line": "--by",
+    "checkpoint": "--resume",
+    "clip-norm": "--clip",
+    "context": "--seq-len",
+    "continue": "--resume",
+    "ctx": "--seq-len",
+    "dim": "--hidden-size",
+    "dropout-rate": "--dropout",
+    "dry-run": "--plan",
+    "dtype": "--precision",
+    "ema": "--average",
+    "emb-size": "--embedding-size",
+    "epoch": "--epochs",
+    "from-model": "--from",
+    "fp16": "--precision",
+    "bf16": "--precision",
+    "grad-clip": "--clip",
+    "hidden": "--hidden-size",
+    "init-from": "--from",
+    "int8": "--to",
+    "iterations": "--steps",
+    "iters": "--steps",
+    "j": "--threads",
+    "jobs": "--threads",
+    "layers": "--num-layers",
+    "lines": "--documents",
+    "lr": "--learning-rate",
+    "m": "--minutes",
+    "max-iters": "--steps",
+    "max-length": "--length",
+    "max-new-tokens": "--length",
+    "max-steps": "--steps",
+    "max-tokens": "--length",
+    "max-time": "--minutes",
+    "model": "--from",
+    "n": "--count",
+    "n-embd": "--hidden-size",
+    "n-layer": "--num-layers",
+    "n-layers": "--num-layers",
+    "n-predict": "--length",
+    "name": "--run",
+    "ngram": "--ngrams",
+    "num-samples": "--count",
+    "num-tokens": "--length",
+    "number": "--count",
+    "o": "--out",
+    "p": "--prompt",
+    "optim": "--optimizer",
+    "out-dir": "--run",
+    "output": "--out",
+    "output-dir": "--run",
+    "repeat-penalty": "--repetition-penalty",
+    "rnn-size": "--hidden-size",
+    "save-every": "--checkpoint-every",
+    "sequence-length": "--seq-len",
+    "q": "--quiet",
+    "silent": "--quiet",
+    "start": "--prompt",
+    "t": "--temperature",
+    "temp": "--temperature",
+    "threshold": "--alert",
+    "time": "--minutes",
+    "tokenizer": "--tokens",
+    "units": "--hidden-size",
+    "val": "--valid",
+    "val-fraction": "--valid-fraction",
+    "validation": "--valid",
+    "vocab": "--vocab-size",
+    "wd": "--weight-decay",
+    "workers": "--threads",
+}
+"""Names that other programs use, with the option here; only an option that the command has is suggested."""
+COMMANDS_ELSEWHERE = {
+    "benchmark": "doctor",
+    "complete": "generate",
+    "convert": "export",
+    "eval": "evaluate",
+    "finetune": "train",
+    "fit": "train",
+    "inspect": "info",
+    "ls": "info",
+    "perplexity": "evaluate",
+    "predict": "generate",
+    "quantize": "export",
+    "resume": "train",
+    "run": "generate",
+    "sample": "generate",
+    "show": "info",
+    "test": "evaluate",
+    "tokenize": "prepare",
+    "write": "generate",
+}
+
+
+def option_advice(typed: str, known: Collection[str], others: Mapping[str, Collection[str]]) -> str:
+    """What to type instead of an option that a command does not have; empty where nothing is near.
+
+    ``known``: the options of the command. ``others``: the options of the other commands by their name.
+    """
+    name = typed.partition("=")[0]
+    bare = name.strip("-").lower().replace("_", "-")
+    elsewhere = ELSEWHERE.get(bare)
+    if elsewhere in known:
+        return f"did you mean {elsewhere}?"
+    owners = [command for command, options in others.items() if name in options]
+    if owners:
+        return f"it is an option of `pantoum {owners[0]}`"
+    if len(bare) < 2:
+        return ""
+    longer = [option for option in known if option.startswith(f"--{bare}")]
+    bare_known = [option.lstrip("-") for option in known]
+    near = nearest(bare, bare_known)
+    meant = longer[0] if longer else f"--{near}" if near else None
+    return f"did you mean {meant}?" if meant is not None else ""
+
+
+def command_advice(typed: str, commands: Collection[str]) -> str:
+    """What to type instead of a command that does not exist."""
+    if typed == "help":
+        return "type `pantoum --help`, or `pantoum train --help` for one command"
+    meant = COMMANDS_ELSEWHERE.get(typed.lower()) or nearest(typed, commands)
+    if meant is not None:
+        return f"did you mean `pantoum {meant}`?"
+    path = Path(typed)
+    with suppress(OSError, ValueError):  # a name that no file can have
+        if path.exists():
+            is_model = path.suffix == ".safetensors" or (path / "model.safetensors").exists()
+            command = "generate" if is_model else "train"
+            return f"it is a file or folder: did you mean `pantoum {command} {typed}`?"
+    return "the commands are " + ", ".join(commands)
