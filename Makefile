@@ -6,7 +6,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check check-tools sanitize dist coverage docs bench bench-quality clean help
+.PHONY: demo test check check-tools sanitize dist coverage docs bench bench-quality mutants clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -57,6 +57,12 @@ WORKS   ?= works
 NANOGPT ?=
 bench-quality: $(STAMP)  ## what minutes buy, beside peers: 90 minutes alone, resumable; TEXT, WORKS, NANOGPT name its inputs
 	$(PEERS) benchmarks/quality.py --shakespeare $(TEXT) --works $(WORKS) $(if $(NANOGPT),--nanogpt $(NANOGPT))
+
+PACKAGE ?= formats
+ONLY    ?= *
+mutants: $(STAMP)  ## mutation testing of PACKAGE=formats, training or inference, ONLY=model_file: hours, by hand, resumable
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'mutmut>=3.8'
+	$(BIN)/python benchmarks/mutants.py $(PACKAGE) --only '$(ONLY)'
 
 clean:  ## remove the environment and what tests and builds leave
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
