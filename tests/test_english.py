@@ -31,9 +31,9 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES: tuple[str, ...] = ()
 """Source trees without findings, which stay so. Add yours."""
 
-PENDING = ("docs/cli.md", "docs/decisions", "CHANGELOG.md", "README.md", "CONTRIBUTING.md")
+PENDING = ("docs/cli.md", "CHANGELOG.md", "README.md", "CONTRIBUTING.md")
 """Markdown that has not been rewritten yet, files or folders."""
-PENDING += ("docs/api.md", "docs/formats.md", "docs/how-it-flows.md", "docs/kernels.md")
+
 
 ONE = r"(?:an?|one|two|three|four|each|every|no|the|its|their|another|last|next|first)"
 WORD = r"(?:tokens?|characters?|words?|lines?|bytes?|targets?|symbols?|units?|pieces?|\w+ token)"
@@ -51,9 +51,13 @@ PHRASES: tuple[tuple[str, str], ...] = (
     (r"looks (?:take|took|use|cost|may|while|were|are|in|of|see|with)", "evaluations"),
     (r"(?:[\d.,]+\)?|repeated|many|more|so many) passes", "epochs"),
     (r"passes over (?:the|a|its|this|that|all|[\d{])[^.]{0,20}(?:text|tokens?|data|it)", "epochs"),
-    (r"(?:updates|offset|times) an? pass|another pass|end of (?:a|the) pass", "epoch"),
+    (r"(?:updates|offset|times) an? pass|another pass(?! over)|end of (?:a|the) pass", "epoch"),
     (rf"(?:nats|bits) an? {WORD}", "nats per token, bits per byte"),
-    (r"\w+s an? (?:second|minute|hour)(?!\w)", "per second, per minute"),
+    (
+        r"(?:tokens|characters|words|bytes|operations|frames|times|updates|steps|texts|requests|calls|records"
+        r"|samples|targets|lines|GB|MB) an? (?:second|minute|hour)",
+        "per second, per minute",
+    ),
     (
         r"(?:one|an?|two|\d+) (?:JSON )?(?:scale|number|size|file|object|line|row|wheel|entry|call|bias)"
         rf"e?s? an? {PER}",
@@ -75,7 +79,7 @@ PHRASES: tuple[tuple[str, str], ...] = (
         r"models?,? (?:trained |kept |standing )?side by side|members side by side|stands? side by side",
         "an ensemble of K members",
     ),
-    (r"kept as one", "an ensemble, joined into one model"),
+    (r"kept as one(?! \w)", "an ensemble, joined into one model"),
     (r"(?:the|our|this) house(?:'s)?", "architecture, project"),
     (r"rooms|(?:the|each|every|one|this|that) room(?! (?:for|to|that))", "packages"),
     (r"floors|(?:the|each|every|one|lower|upper|lowest|same|this) floor(?! (?:of|under|at|for)\b)", "layers"),
@@ -254,7 +258,8 @@ def test_a_private_word_is_found(text: str) -> None:
         "runs side by side",
         "a round number", "the state passes through", "a look at the report", "seconds a run takes",
         "a hard drive",
-        "it is the user's text.", "1.38 nats per character", "what drives the cost", "a pass over the array",
+        "it is the user's text.", "1.38 nats per character", "it takes a second",
+        "what drives the cost", "a pass over the array",
     ],
 )  # fmt: skip
 def test_good_english_is_left_alone(text: str) -> None:
