@@ -47,7 +47,7 @@ def test_more_than_256_characters_need_wider_numbers() -> None:
 
 
 def test_bytes_must_be_utf8() -> None:
-    with pytest.raises(TextError, match=r"the text is not UTF-8: byte 0xff at offset 2; use --tokens bytes"):
+    with pytest.raises(TextError, match=r"the text is not UTF-8: byte 0xff at offset 2; convert it: iconv"):
         learned("ab").encode(b"ab\xff")
     with pytest.raises(TextError, match="iconv -f UTF-16"):
         learned("ab").encode(b"\xff\xfea\x00")

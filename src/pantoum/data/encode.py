@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pantoum.data.compressed import CompressedSizes, sizes_of
-from pantoum.data.reading import Measure, Progress, TextReader, raw_blocks
-from pantoum.data.sources import found
+from pantoum.data.reading import Measure, Progress, TextReader, content, raw_blocks
+from pantoum.data.sources import Sources, found
 from pantoum.data.spool import Spool
 from pantoum.text.numbers import smallest_dtype
 from pantoum.text.tokenizer import Tokenizer
@@ -51,7 +51,11 @@ def encode_texts(
     report: Progress | None = None,
 ) -> EncodedText:
     """Read files, folders and ``-`` as one text, as ``prepare`` does, with nothing held out."""
-    with tempfile.TemporaryDirectory(prefix="pantoum-") as name, found(texts, keep_in=Path(name)) as sources:
+    raw = tokenizer.kind == "bytes"
+    with (
+        tempfile.TemporaryDirectory(prefix="pantoum-") as name,
+        found(texts, keep_in=Path(name), raw=raw) as sources,
+    ):
         reader = TextReader(sources.texts, tokenizer.encoding, tokenizer.documents, report)
         measure = Measure(tokenizer.encoding, tokenizer.documents)
         dtype, unknown = smallest_dtype(tokenizer.vocab_size), 0
@@ -61,11 +65,15 @@ def encode_texts(
                 if tokenizer.unk is not None:
                     unknown += int(np.count_nonzero(block == tokenizer.unk))
             tokens = spool.mapped(dtype)
-        sizes = sizes_of(chain.from_iterable(map(raw_blocks, sources.texts))) if compress else None
+        sizes = sizes_of(_text_of(sources)) if compress else None
     return EncodedText(tokens, measure.characters, measure.bytes, unknown, reader.files, sizes, reader.notes)
 
 
 def compressed_sizes(texts: Sequence[str | os.PathLike[str]]) -> CompressedSizes:
-    """What xz and bz2 make of the first 64 MB of some texts, as they lie on disk."""
+    """The sizes that xz and bz2 reach on the first 64 MB of some texts."""
     with tempfile.TemporaryDirectory(prefix="pantoum-") as name, found(texts, keep_in=Path(name)) as sources:
-        return sizes_of(chain.from_iterable(map(raw_blocks, sources.texts)))
+        return sizes_of(_text_of(sources))
+
+
+def _text_of(sources: Sources) -> Iterator[bytes]:
+    return chain.from_iterable(content(source, raw_blocks(source)) for source in sources.texts)

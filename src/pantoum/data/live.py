@@ -1,18 +1,25 @@
-"""A text as it comes: a file a part at a time, or stdin with whatever is there by now.
+"""A text as it comes: a file part by part, or stdin with whatever is there by now.
 
-Nothing waits for a part to be full, so that who writes into a pipe a line at a time is answered a line at a
-time.
+Nothing waits for a part to be full, so a program that writes a line at a time into a pipe is answered a line
+at a time. Compressed texts and documents are read as for training (``expand``, ``documents``); the first part
+says what it is. stdin is taken as it is, unless it is compressed or in UTF-16.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import stat
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
+from pantoum.data.forms import HEAD, form_of
+from pantoum.data.reading import content
+from pantoum.data.sources import STDIN, Source, unreadable
 from pantoum.errors import TextError
 
 __all__ = ["parts"]
@@ -21,22 +28,48 @@ PART = 1 << 16
 
 
 def parts(name: str | os.PathLike[str]) -> Iterator[bytes]:
-    """The bytes of a file, or of stdin where the name is ``-``, as they come; it is opened here and now."""
+    """The text of a file, or of stdin where the name is ``-``, as it comes; it is opened here and now."""
     name = os.fspath(name)
-    if name != "-":
-        try:
-            return _read(Path(name).open("rb"))
-        except OSError as error:
-            raise TextError(
-                f"text {name!r} cannot be read: {error.strerror}; give a text file, or - for stdin"
-            ) from None
-    if sys.stdin is None:
-        raise TextError("text is '-': stdin is closed; give a file, or a text on stdin")
-    return _read(sys.stdin.buffer, close=False)
+    if name == STDIN:
+        if sys.stdin is None:
+            raise TextError("text is '-': stdin is closed; give a file, or a text on stdin")
+        return _of_stream(sys.stdin.buffer)
+    path = Path(name)
+    try:
+        file = path.open("rb")
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise unreadable(name, error) from None
+    status = os.fstat(file.fileno())
+    if not stat.S_ISREG(status.st_mode):
+        return _of_stream(file, path)
+    form = form_of(file.read(HEAD), path.name)
+    file.seek(0)
+    source = Source(path.name, path, status.st_size, status.st_mtime_ns, form)
+    return content(_not_refused(source), _read(file))
 
 
-def _read(file: BinaryIO, close: bool = True) -> Iterator[bytes]:
+def _of_stream(file: BinaryIO, path: Path = Path(STDIN)) -> Iterator[bytes]:
+    """The text of a stream; its first part says what it is."""
+    blocks = _read(file)
+    first = next(blocks, b"")
+    form = form_of(first[:HEAD])
+    if form.kind == "document":
+        form = replace(form, kind="refused", advice="give the file by its name")
+    source = _not_refused(Source(path.name, path, sys.maxsize, 0, form))
+    yield from content(source, chain([first], blocks))
+
+
+def _not_refused(source: Source) -> Source:
+    if source.form.kind == "refused":
+        raise TextError(
+            f"cannot read {source.label!r}: it is {source.form.name}, not a text; {source.form.advice}"
+        )
+    return source
+
+
+def _read(file: BinaryIO) -> Iterator[bytes]:
+    """What is there, part by part; stdin stays open at the end."""
     read = getattr(file, "read1", file.read)
-    with file if close else contextlib.nullcontext():
+    with contextlib.nullcontext() if sys.stdin is not None and file is sys.stdin.buffer else file:
         while data := read(PART):
             yield data

@@ -9,7 +9,8 @@ text, tokenizer or part is refused.
 
 ``facts``: ``kind``, ``vocab_size``, ``documents``, ``valid_fraction``; ``texts``, a list of {``name``,
 ``size``, ``mtime_ns``, ``sha256``}, and ``valid_text``, one of them or null; ``train`` and ``valid`` (or
-null): {``characters``, ``bytes``, ``tokens``, ``unknown``}.
+null): {``characters``, ``bytes``, ``tokens``, ``unknown``}; ``left_out``, where files of a folder were not
+UTF-8: their {``name``, ``size``, ``mtime_ns``}.
 """
 
 from __future__ import annotations
@@ -100,7 +101,9 @@ def changes(facts: Mapping[str, Any], sources: Sources) -> list[str]:
     A file of the same name, size and time is taken to be the same; of any other the hash decides, so that a
     copied or touched file is accepted.
     """
-    before, now = facts["texts"], sources.texts
+    odd = [(each["name"], each["size"]) for each in facts.get("left_out", ())]
+    before = facts["texts"]
+    now = [source for source in sources.texts if (source.name, source.size) not in odd]
     if len(before) != len(now):
         return [f"there were {len(before)} text files and now there are {len(now)}"]
     pairs = list(zip(before, now, strict=True))

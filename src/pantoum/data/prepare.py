@@ -68,7 +68,7 @@ def prepare(
     folder = Path(out)
     durable.make_folder(folder)
     durable.clean_temporary(folder)
-    with found(texts, valid, keep_in=folder) as sources:
+    with found(texts, valid, keep_in=folder, raw=request.raw) as sources:
         known = _as_it_is(folder, request, sources)
         if known is not None:
             return known
@@ -124,7 +124,8 @@ def differences(
 ) -> list[str]:
     """How ``texts`` differ from those that ``prepared`` was made from: empty if they do not. Nothing is
     changed; what has another size or time is hashed."""
-    with found(texts, valid, keep_in=prepared.folder) as sources:
+    raw = bool(prepared.facts.get("raw"))
+    with found(texts, valid, keep_in=prepared.folder, raw=raw) as sources:
         return manifest.changes(prepared.facts, sources)
 
 

@@ -1,9 +1,10 @@
-"""Reading texts as one stream of blocks: decoded, hashed, counted, borders marked; a text is never held
-whole.
+"""Reads texts as one stream of blocks: decoded, hashed, counted, with borders marked. A text is never held in
+memory as a whole.
 
-A byte-order mark at a file's start is dropped, and said. CR LF stays as it is. What cannot be decoded is an
-error that names the file and the byte. A file that does not give the bytes it had when it was found has
-changed meanwhile: an error too, for its numbers would belong to no text.
+A byte order mark at the beginning of a file is dropped, with a note. CR LF stays as it is. The text of
+compressed files and documents is taken out on the way; the hash and the size are those of the file on disk.
+What cannot be decoded is an error that names the file and the byte. A file that does not give the bytes it
+had when it was found has changed meanwhile, which is an error, too.
 """
 
 from __future__ import annotations
@@ -16,12 +17,23 @@ from typing import Any
 
 import numpy as np
 
+from pantoum.data.documents import document_text
+from pantoum.data.expand import decompressed, transcoded
 from pantoum.data.sources import Source, open_source, unreadable
 from pantoum.errors import TextError
 from pantoum.text.documents import BORDER_SIGN, eos_text, mark_blocks, sign_of
 from pantoum.text.unicode import not_utf8
 
-__all__ = ["Measure", "Progress", "TextReader", "file_hash", "raw_blocks"]
+__all__ = [
+    "Measure",
+    "OddFileError",
+    "Progress",
+    "TextReader",
+    "content",
+    "file_hash",
+    "is_utf8",
+    "raw_blocks",
+]
 
 BLOCK = 1 << 20
 BOM = codecs.BOM_UTF8
@@ -70,30 +82,39 @@ class TextReader:
     def _file(self, source: Source) -> Iterator[str]:
         decoder = codecs.getincrementaldecoder(self._encoding)()
         digest = hashlib.sha256()
-        offset = 0
-        for raw in raw_blocks(source):
-            digest.update(raw)
+        size = offset = 0
+
+        def raw() -> Iterator[bytes]:
+            nonlocal size
+            for block in raw_blocks(source):
+                digest.update(block)
+                size += len(block)
+                self._done += len(block)
+                if self._progress is not None:
+                    self._progress(self._done, max(self._size, self._done))
+                yield block
+
+        if source.form.kind != "text":
+            self.notes.append(f"{source.label} is {source.form.name}: its text is read")
+        for block in content(source, raw()):
             start = offset
-            offset += len(raw)
-            if start == 0 and raw.startswith(BOM):
+            offset += len(block)
+            if start == 0 and block.startswith(BOM):
                 self.notes.append(f"{source.label} begins with a byte-order mark; it is left out")
-                raw, start = raw[len(BOM) :], len(BOM)
+                block, start = block[len(BOM) :], len(BOM)
             held = len(decoder.getstate()[0])
             try:
-                text = decoder.decode(raw)
+                text = decoder.decode(block)
             except UnicodeDecodeError as error:
-                raise not_utf8(source.label, start - held + error.start, error.object[error.start]) from None
+                raise _odd(source, start - held + error.start, error.object[error.start]) from None
             if text:
                 yield text
-            self._done += len(raw)
-            if self._progress is not None:
-                self._progress(self._done, max(self._size, self._done))
         held_bytes = decoder.getstate()[0]
         if held_bytes:
-            raise not_utf8(source.label, offset - len(held_bytes), held_bytes[0])
-        if offset != source.size:
+            raise _odd(source, offset - len(held_bytes), held_bytes[0])
+        if size != source.size:
             raise TextError(
-                f"{source.label!r} had {source.size:,} bytes and gave {offset:,}: it changed "
+                f"{source.label!r} had {source.size:,} bytes and gave {size:,}: it changed "
                 "while it was read; try again when nothing writes to it"
             )
         self.files.append(
@@ -104,6 +125,50 @@ class TextReader:
                 "sha256": digest.hexdigest(),
             }
         )
+
+
+class OddFileError(TextError):
+    """A file in a folder is not UTF-8: the others may be read without it."""
+
+    def __init__(self, source: Source, message: str) -> None:
+        super().__init__(message)
+        self.source = source
+
+
+def _odd(source: Source, offset: int, byte: int) -> TextError:
+    """The error for bytes that are not UTF-8, in a file that was named or in one of a folder."""
+    error = not_utf8(source.label, offset, byte)
+    return OddFileError(source, str(error)) if source.in_folder else error
+
+
+def content(source: Source, raw: Iterable[bytes]) -> Iterator[bytes]:
+    """The text of a source in UTF-8 (or in bytes that are no UTF-8, as they are), from its bytes on disk."""
+    form = source.form
+    if form.kind == "compressed":
+        return decompressed(form, source.label, source.size, raw)
+    if form.kind == "encoded":
+        return transcoded(form, source.label, raw)
+    if form.kind == "document":
+        return _of_document(source, raw)
+    return iter(raw)
+
+
+def _of_document(source: Source, raw: Iterable[bytes]) -> Iterator[bytes]:
+    for _ in raw:  # hashed and counted; the document is then read from its end, where its directory is
+        pass
+    yield from document_text(source.form, source.label, source.path)
+
+
+def is_utf8(source: Source) -> bool:
+    """Whether all of its text is UTF-8."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    try:
+        for block in content(source, raw_blocks(source)):
+            decoder.decode(block)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 class Measure:

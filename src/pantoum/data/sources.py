@@ -1,9 +1,11 @@
-"""Which files a person meant: the texts in their order, folders opened, stdin kept, the held-out file apart.
+"""Finds the text files that were meant: lists folders, copies stdin, sets the validation file apart.
 
 A folder means its regular files, recursively, in the order of the bytes of their paths below it; hidden files
-and folders (a leading dot) are passed over, links to folders are not followed. ``-`` is stdin; it and other
-pipes can be read only once and are first copied to a temporary file, which goes away again. Nothing is read
-here but that.
+and folders (a leading dot) are skipped, links to folders are not followed. ``-`` is stdin; it and other pipes
+can be read only once and are first copied to a temporary file, which is removed again.
+
+The beginning of each file says what it is (``forms``). A file that was named and is no text is refused; in a
+folder it is left out, and a note names it, so that one odd file never changes how the others are read.
 """
 
 from __future__ import annotations
@@ -13,21 +15,25 @@ import stat
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
+from pantoum.data.forms import HEAD, TEXT, Form, form_of
 from pantoum.errors import TextError
 from pantoum.formats import durable
 
-__all__ = ["Source", "Sources", "found", "open_source"]
+__all__ = ["Source", "Sources", "found", "left_out", "open_source", "unreadable"]
 
 STDIN = "-"
 COPIED = 1 << 20
+NAMED = 3
+"""Files that a note names before it says how many more there are."""
 REASONS: dict[type[Exception], str] = {
     FileNotFoundError: "there is no such file; check the spelling",
     NotADirectoryError: "a part of its path is a file, not a folder; check the spelling",
-    PermissionError: "permission denied; make it readable for you",
+    IsADirectoryError: "it is a folder; name a file",
+    PermissionError: "permission denied; make it readable",
 }
 
 
@@ -41,6 +47,9 @@ class Source:
     """Where its bytes are."""
     size: int
     mtime_ns: int
+    form: Form = TEXT
+    in_folder: bool = False
+    """Whether it was found in a folder, so that it may be left out."""
 
     @property
     def label(self) -> str:
@@ -55,6 +64,8 @@ class Sources:
     texts: list[Source]
     valid: Source | None
     notes: list[str]
+    left_out: list[Source] = field(default_factory=list)
+    """Files of a folder that turned out not to be UTF-8 when they were read."""
 
     @property
     def size(self) -> int:
@@ -64,22 +75,31 @@ class Sources:
 
 @contextmanager
 def found(
-    texts: Sequence[str | os.PathLike[str]], valid: str | os.PathLike[str] | None = None, *, keep_in: Path
+    texts: Sequence[str | os.PathLike[str]],
+    valid: str | os.PathLike[str] | None = None,
+    *,
+    keep_in: Path,
+    raw: bool = False,
 ) -> Iterator[Sources]:
-    """The sources, open to be read until the block ends. Pipes are kept in the folder ``keep_in``."""
+    """The sources, open to be read until the block ends. Pipes are copied into the folder ``keep_in``.
+
+    ``raw``: a model of bytes was asked for, which reads files of any kind as they are.
+    """
     if not texts:
         raise TextError("no text was given; name a file, a folder, or - for stdin")
     kept: list[Path] = []
     try:
-        sources = [source for text in texts for source in _of(os.fspath(text), keep_in, kept)]
         notes: list[str] = []
+        sources = []
+        for text in texts:
+            sources += _readable(list(_of(os.fspath(text), keep_in, kept)), os.fspath(text), notes, raw)
         held_out = None
         if valid is not None:
             if Path(valid).is_dir():
                 raise TextError(
                     f"cannot read {os.fspath(valid)!r} as the held-out text: it is a folder; name a file"
                 )
-            (held_out,) = _of(os.fspath(valid), keep_in, kept)
+            (held_out,) = _readable(list(_of(os.fspath(valid), keep_in, kept)), os.fspath(valid), notes, raw)
             others = [source for source in sources if not _same(source, held_out)]
             if len(others) < len(sources):
                 notes.append(f"{held_out.label} is held out, so it is left out of the texts to learn from")
@@ -108,6 +128,44 @@ def unreadable(name: str, error: OSError | ValueError) -> TextError:
     return TextError(f"cannot read {name!r}: {REASONS.get(type(error), f'{system}; use another file')}")
 
 
+def _readable(sources: list[Source], text: str, notes: list[str], raw: bool) -> list[Source]:
+    """The sources that one argument means and that are texts; what is left out of a folder is noted."""
+    known = [replace(source, form=_form(source)) for source in sources]
+    if raw:
+        return [each if each.form.readable else replace(each, form=TEXT) for each in known]
+    kept, odd = [], []
+    for each in known:
+        if each.form.readable or (each.form.kind == "binary" and not each.in_folder):
+            kept.append(each)
+        elif each.in_folder:
+            odd.append(each)
+        else:
+            raise TextError(
+                f"cannot read {each.label!r}: it is {each.form.name}, not a text; {each.form.advice}"
+            )
+    if odd and not kept:
+        raise TextError(f"the folder {text!r} holds no text: {left_out(odd)}; name a text file")
+    if odd:
+        notes.append(
+            f"left out of {text}, because {'it is' if len(odd) == 1 else 'they are'} no text: {left_out(odd)}"
+        )
+    return kept
+
+
+def left_out(sources: Sequence[Source]) -> str:
+    """Some names of files that are left out, and how many more there are."""
+    named = ", ".join(f"{each.name} ({each.form.name})" for each in sources[:NAMED])
+    return named + (f" and {len(sources) - NAMED:,} more" if len(sources) > NAMED else "")
+
+
+def _form(source: Source) -> Form:
+    with open_source(source) as file:
+        try:
+            return form_of(file.read(HEAD), source.path.name)
+        except OSError as error:
+            raise unreadable(source.label, error) from error
+
+
 def _of(text: str, keep_in: Path, kept: list[Path]) -> Iterator[Source]:
     """The sources that one argument means."""
     if text == STDIN:
@@ -126,7 +184,7 @@ def _of(text: str, keep_in: Path, kept: list[Path]) -> Iterator[Source]:
             for file in files:
                 name = file.relative_to(path).as_posix()
                 status = file.stat()
-                yield Source(name, file, status.st_size, status.st_mtime_ns)
+                yield Source(name, file, status.st_size, status.st_mtime_ns, in_folder=True)
         elif stat.S_ISREG(status.st_mode):
             yield Source(path.name, path, status.st_size, status.st_mtime_ns)
         elif stat.S_ISFIFO(status.st_mode):

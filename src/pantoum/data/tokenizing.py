@@ -12,7 +12,7 @@ hold, or none of whose few documents is held out by its hash, is read a second t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,9 @@ import numpy as np
 from pantoum.config import AUTO
 from pantoum.data import manifest
 from pantoum.data.held_out import Documents, Split, Tail
-from pantoum.data.reading import Measure, Progress, TextReader
-from pantoum.data.sources import Source, Sources
+from pantoum.data.reading import Measure, OddFileError, Progress, TextReader, is_utf8
+from pantoum.data.short_lines import ADVICE, ShortLines
+from pantoum.data.sources import Source, Sources, left_out
 from pantoum.data.spool import Spool
 from pantoum.errors import TextError
 from pantoum.formats import durable, token_shard
@@ -32,7 +33,7 @@ from pantoum.text.character import CharacterLearner
 from pantoum.text.documents import sign_of
 from pantoum.text.numbers import Numbers
 from pantoum.text.tokenizer import Tokenizer, learner
-from pantoum.text.unicode import NotUtf8Error
+from pantoum.text.unicode import NotUtf8Error, to_utf8
 
 __all__ = ["SHARDS", "Request", "tokenize"]
 
@@ -53,6 +54,11 @@ class Request:
     valid_fraction: float
     given: Tokenizer | None = None
 
+    @property
+    def raw(self) -> bool:
+        """Whether files are read as they are, of whatever kind: bytes were asked for."""
+        return self.tokens == "bytes"
+
     def spec(self) -> dict[str, Any]:
         """The plain form, as ``prepared.json`` keeps it."""
         given = None if self.given is None else manifest.tokenizer_fingerprint(self.given).hex()
@@ -66,7 +72,28 @@ class Request:
 
 
 def tokenize(sources: Sources, request: Request, folder: Path, progress: Progress | None = None) -> None:
-    """Make the shards and the manifest of ``folder``."""
+    """Write the shards and the manifest of ``folder``. Files of a folder that are not UTF-8 are left out."""
+    try:
+        _tokenize(sources, request, folder, progress)
+    except OddFileError as error:
+        odd = [s for s in sources.texts if s.in_folder and (s is error.source or not is_utf8(s))]
+        others = [source for source in sources.texts if source not in odd]
+        if not others:
+            raise TextError(f"{error} (of {len(odd):,} files, none is UTF-8)") from None
+        note = f"left out, because not UTF-8: {left_out(odd)}; convert it: {to_utf8(odd[0].label)}"
+        _tokenize(
+            replace(sources, texts=others, notes=[*sources.notes, note], left_out=odd),
+            request,
+            folder,
+            progress,
+        )
+    except NotUtf8Error as error:
+        if request.given is not None:
+            raise
+        raise NotUtf8Error(f"{error}, or read its bytes with --tokens bytes") from None
+
+
+def _tokenize(sources: Sources, request: Request, folder: Path, progress: Progress | None) -> None:
     preparation = _Preparation(sources, request, folder, progress)
     if request.tokens != AUTO or request.given is not None:
         preparation.make(request.tokens)
@@ -74,7 +101,7 @@ def tokenize(sources: Sources, request: Request, folder: Path, progress: Progres
     try:
         preparation.make("characters", MOST_CHARACTERS)
     except (_TooMany, NotUtf8Error) as reason:
-        preparation.notes.append(f"the text is read as bytes: {str(reason).partition(';')[0]}")
+        preparation.notes.append(f"the text is read as bytes: {reason}")
         preparation.make("bytes")
 
 
@@ -94,12 +121,14 @@ class _Pass:
         progress: Progress | None,
     ) -> None:
         self.reader = TextReader(sources, encoding, documents, progress)
+        self.short_lines = ShortLines()
         self.split = split
         self.measure = Measure(encoding, documents)
 
     def training(self) -> Iterator[str]:
         """What is learned from, while the text is read."""
-        return self.measure.through(self.split.training(self.reader.blocks()))
+        blocks = self.short_lines.through(self.reader.blocks())
+        return self.measure.through(self.split.training(blocks))
 
     def by_fraction(self) -> str:
         """What comes to it when all has been read."""
@@ -148,6 +177,13 @@ class _Preparation:
                 "texts": part.reader.files,
                 "valid_text": None,
             }
+            if self.request.raw:
+                facts["raw"] = True
+            if self.sources.left_out:
+                facts["left_out"] = [
+                    {"name": odd.name, "size": odd.size, "mtime_ns": odd.mtime_ns}
+                    for odd in self.sources.left_out
+                ]
             facts["train"] = self._write("train", tokenizer, learned, facts, part.measure, "the text")
         split = part.split
         if isinstance(split, Documents) and split.forgotten:
@@ -155,6 +191,8 @@ class _Preparation:
             self.make(tokens, most_characters, split.lowest)
             return
         notes = [*self.notes, *part.reader.notes, *split.notes, *self._settings_without_effect(tokenizer)]
+        if given is None and tokenizer.documents is None and part.short_lines.found:
+            notes.append(ADVICE)
         if self.sources.valid is None:
             facts["valid"] = self._held_out(tokenizer, split.held, facts, notes)
         else:

@@ -7,14 +7,25 @@ encoding has them. Each becomes U+FFFD, and that is said.
 from __future__ import annotations
 
 import re
+import shlex
 import warnings
 
 from pantoum.errors import TextError
 
-__all__ = ["REPLACEMENT", "NotUtf8Error", "as_bytes", "as_text", "not_utf8", "without_surrogates"]
+__all__ = [
+    "REPLACEMENT",
+    "NotUtf8Error",
+    "as_bytes",
+    "as_text",
+    "not_utf8",
+    "to_utf8",
+    "without_surrogates",
+]
 
 REPLACEMENT = "\ufffd"
 SURROGATE = re.compile("[\ud800-\udfff]")
+LIKELY = "WINDOWS-1252"
+"""What a text that is not UTF-8 is most likely in: Latin-1 and some more characters."""
 NOTE = "lone surrogates are no characters: each was replaced by U+FFFD"
 
 
@@ -48,10 +59,19 @@ class NotUtf8Error(TextError):
 
 
 def not_utf8(name: str, offset: int, byte: int) -> NotUtf8Error:
-    """The one wording of "this is not UTF-8". A text that begins with FF or FE is most likely UTF-16."""
+    """The one wording of "this is not UTF-8", with the command that converts the file."""
     source = repr(name) if name != "the text" else name
-    likely = "UTF-16" if offset == 0 and byte >= 0xFE else "WINDOWS-1252"
+    encoding = "UTF-16" if offset == 0 and byte >= 0xFE else LIKELY
     return NotUtf8Error(
-        f"{source} is not UTF-8: byte 0x{byte:02x} at offset {offset:,}; use --tokens bytes, "
-        f"or convert it (for example: iconv -f {likely} -t UTF-8)"
+        f"{source} is not UTF-8: byte 0x{byte:02x} at offset {offset:,}; "
+        f"convert it: {to_utf8(name, encoding)}"
     )
+
+
+def to_utf8(name: str, encoding: str = LIKELY) -> str:
+    """The command that converts a file to UTF-8."""
+    if name in ("the text", "stdin", "-"):
+        return f"iconv -f {encoding} -t UTF-8"
+    stem, dot, ending = name.rpartition(".")
+    stem, ending = (stem, dot + ending) if stem and "/" not in ending else (name, "")
+    return f"iconv -f {encoding} -t UTF-8 {shlex.quote(name)} > {shlex.quote(f'{stem}-utf8{ending}')}"

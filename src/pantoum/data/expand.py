@@ -1,0 +1,176 @@
+"""The text inside a compressed file or one in UTF-16, as UTF-8 bytes.
+
+Everything is a stream of blocks, so memory does not grow with the text. A compressed file may expand to at
+most ``MOST_TIMES`` its size (and to 64 MiB in any case): what expands further is no text, but made to fill a
+disk. The decompressor of an xz file may take at most 256 MiB, more than its highest preset needs.
+"""
+
+from __future__ import annotations
+
+import bz2
+import codecs
+import importlib
+import lzma
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from itertools import chain
+from typing import Any, Protocol
+
+from pantoum.data.forms import HEAD, Form, form_of
+from pantoum.errors import TextError
+
+__all__ = ["Bound", "decompressed", "transcoded"]
+
+BLOCK = 1 << 20
+MOST_TIMES, ALWAYS = 1000, 64 << 20
+XZ_MEMORY = 256 << 20
+ZSTD_ADVICE = "pip install 'pantoum[zstd]' reads it, or unpack it: zstd -d FILE"
+
+
+class Decompressor(Protocol):
+    """What ``bz2``, ``lzma`` and ``compression.zstd`` have in common."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the end of the stream was reached."""
+        ...
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether nothing more comes out without more input."""
+        ...
+
+    @property
+    def unused_data(self) -> bytes:
+        """What follows the end of the stream."""
+        ...
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        """At most ``max_length`` bytes of the content."""
+        ...
+
+
+class _Gzip:
+    """``zlib`` with the interface of the others."""
+
+    def __init__(self) -> None:
+        self._zlib = zlib.decompressobj(31)
+        self.needs_input = True
+
+    @property
+    def eof(self) -> bool:
+        return self._zlib.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._zlib.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        found = self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
+        self.needs_input = not self._zlib.unconsumed_tail and len(found) < max_length
+        return found
+
+
+class Bound:
+    """Refuses what expands too far."""
+
+    def __init__(self, label: str, size: int) -> None:
+        self._label, self._left = label, max(MOST_TIMES * size, ALWAYS)
+
+    def add(self, count: int) -> None:
+        """Count bytes of expanded text."""
+        self._left -= count
+        if self._left < 0:
+            raise TextError(
+                f"cannot read {self._label!r}: it expands to more than {MOST_TIMES:,} times its size, as no "
+                "text does; give a text file"
+            )
+
+
+def decompressed(form: Form, label: str, size: int, blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The text in a compressed file of ``size`` bytes; what is inside must be a text itself."""
+    bound, head = Bound(label, size), b""
+    try:
+        stream = _streams(blocks, _maker(form, label))
+        while len(head) < HEAD and (block := next(stream, b"")):
+            bound.add(len(block))
+            head += block
+        inside = form_of(head)
+        if inside.kind == "encoded":
+            yield from transcoded(inside, label, chain([head], stream))
+            return
+        if inside.kind not in ("text", "binary"):
+            raise TextError(f"cannot read {label!r}: inside is {inside.name}; unpack it first")
+        yield head
+        for block in stream:
+            bound.add(len(block))
+            yield block
+    except _damages() as error:
+        raise TextError(
+            f"cannot read {label!r}: {form.name} that is damaged or cut short ({error}); get it again"
+        ) from error
+
+
+def _streams(blocks: Iterable[bytes], new: Callable[[], Decompressor]) -> Iterator[bytes]:
+    """The content of one or several compressed streams, one after the other."""
+    machine: Decompressor | None = None
+    for block in blocks:
+        left = block
+        while left:
+            machine = machine or new()
+            found = machine.decompress(left, BLOCK)
+            while found or not (machine.eof or machine.needs_input):
+                yield found
+                if machine.eof or machine.needs_input:
+                    break
+                found = machine.decompress(b"", BLOCK)
+            left = machine.unused_data.lstrip(b"\x00") if machine.eof else b""
+            machine = None if machine.eof else machine
+    if machine is not None:
+        raise EOFError("its end is missing")
+
+
+def _maker(form: Form, label: str) -> Callable[[], Decompressor]:
+    if form.codec == "gzip":
+        return _Gzip
+    if form.codec == "bzip2":
+        return bz2.BZ2Decompressor
+    if form.codec == "xz":
+        return lambda: lzma.LZMADecompressor(memlimit=XZ_MEMORY)
+    zstd = _zstd()
+    if zstd is None:
+        raise TextError(f"cannot read {label!r}: it is {form.name}, and nothing here reads it; {ZSTD_ADVICE}")
+    made: Callable[[], Decompressor] = zstd.ZstdDecompressor
+    return made
+
+
+def _zstd() -> Any:
+    """The module that reads zstd: of the standard library from Python 3.14 on, else its backport."""
+    for name in ("compression.zstd", "backports.zstd"):
+        with suppress(ImportError):
+            return importlib.import_module(name)
+    return None
+
+
+def _damages() -> tuple[type[Exception], ...]:
+    """The errors by which decompressors say that a file is damaged."""
+    zstd = _zstd()
+    own = () if zstd is None else (zstd.ZstdError,)
+    return (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, *own)
+
+
+def transcoded(form: Form, label: str, blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """A text in UTF-16 or UTF-32 as UTF-8; its byte order mark is dropped."""
+    decoder = codecs.getincrementaldecoder(form.codec)()
+    first = True
+    try:
+        for block in chain(blocks, [None]):
+            text = decoder.decode(block or b"", final=block is None)
+            if first and text:
+                text, first = text.removeprefix("\ufeff"), False
+            yield text.encode()
+    except UnicodeDecodeError as error:
+        raise TextError(
+            f"cannot read {label!r}: {form.name} that is damaged or cut short ({error.reason}); get it again"
+        ) from error

@@ -1,0 +1,128 @@
+"""What a file is, by its first bytes: a text, a compressed text, a document, or no text at all.
+
+The content decides, not the name, with one exception: markup is read as a document only where the name ends
+with ``.html``, ``.htm`` or ``.xhtml``. So a person who wants to learn markup gives the file another ending.
+"""
+
+from __future__ import annotations
+
+import codecs
+from dataclasses import dataclass
+
+__all__ = ["HEAD", "TEXT", "Form", "form_of"]
+
+HEAD = 1 << 16
+"""Bytes at the beginning of a file that decide what it is."""
+SAMPLE = 4096
+UTF16_SHARE = 0.3
+"""Share of zero bytes at odd or even places from which a text without a byte order mark is UTF-16."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a file is."""
+
+    name: str
+    """As messages say it: ``a gzip file``."""
+    kind: str
+    """``text``, ``encoded`` (``codec``), ``compressed`` (``codec``), ``document`` (``codec``), ``binary``
+    (nothing known, but no text), or ``refused``."""
+    codec: str = ""
+    """The encoding, the compression or the document format."""
+    advice: str = "give a text file"
+    """What to do with a file that is refused."""
+
+    @property
+    def readable(self) -> bool:
+        """Whether its text can be read."""
+        return self.kind in ("text", "encoded", "compressed", "document")
+
+
+TEXT = Form("a text", "text")
+BINARY = Form("binary data", "binary")
+IMAGE, SOUND, PROGRAM = "an image", "an audio or video file", "an executable program"
+CONVERT = "save it as plain text, .docx or .odt first"
+UNPACK = "unpack it and give the folder"
+OURS = "`pantoum info` describes it"
+
+SIGNATURES: tuple[tuple[int, bytes, Form], ...] = (
+    (0, b"\xff\xfe\x00\x00", Form("UTF-32", "encoded", "utf-32-le")),
+    (0, b"\x00\x00\xfe\xff", Form("UTF-32", "encoded", "utf-32-be")),
+    (0, codecs.BOM_UTF16_LE, Form("UTF-16", "encoded", "utf-16-le")),
+    (0, codecs.BOM_UTF16_BE, Form("UTF-16", "encoded", "utf-16-be")),
+    (0, b"\x1f\x8b", Form("a gzip file", "compressed", "gzip")),
+    (4, b"1AY&SY", Form("a bzip2 file", "compressed", "bzip2")),
+    (0, b"\xfd7zXZ\x00", Form("an xz file", "compressed", "xz")),
+    (0, b"\x28\xb5\x2f\xfd", Form("a zstd file", "compressed", "zstd")),
+    (30, b"mimetypeapplication/epub+zip", Form("an EPUB book", "document", "epub")),
+    (30, b"mimetypeapplication/vnd.oasis.opendocument.text", Form("an ODT document", "document", "odt")),
+    (30, b"mimetypeapplication/vnd.oasis", Form("an OpenDocument file", "refused", advice=CONVERT)),
+    (0, b"PK\x03\x04", Form("a zip archive", "document", "zip")),
+    (0, b"%PDF-", Form("a PDF document", "refused", advice="extract its text first: pdftotext FILE.pdf")),
+    (0, b"{\\rtf", Form("an RTF document", "refused", advice=CONVERT)),
+    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Form("an old Office document", "refused", advice=CONVERT)),
+    (0, b"7z\xbc\xaf\x27\x1c", Form("a 7z archive", "refused", advice=UNPACK)),
+    (0, b"Rar!\x1a\x07", Form("a RAR archive", "refused", advice=UNPACK)),
+    (257, b"ustar", Form("a tar archive", "refused", advice=UNPACK)),
+    (0, b"\x04\x22\x4d\x18", Form("an lz4 file", "refused", advice="unpack it: lz4 -d FILE")),
+    (0, b"\x1f\x9d", Form("a compress file", "refused", advice="unpack it: uncompress FILE")),
+    (0, b"\x89PNG\r\n\x1a\n", Form(IMAGE, "refused")),
+    (0, b"\xff\xd8\xff", Form(IMAGE, "refused")),
+    (0, b"II*\x00", Form(IMAGE, "refused")),
+    (0, b"MM\x00*", Form(IMAGE, "refused")),
+    (0, b"OggS\x00", Form(SOUND, "refused")),
+    (0, b"fLaC\x00", Form(SOUND, "refused")),
+    (0, b"ID3\x03\x00", Form(SOUND, "refused")),
+    (0, b"ID3\x04\x00", Form(SOUND, "refused")),
+    (0, b"\x1a\x45\xdf\xa3", Form(SOUND, "refused")),
+    (0, b"\x7fELF", Form(PROGRAM, "refused")),
+    (0, b"MZ\x90\x00", Form(PROGRAM, "refused")),
+    (0, b"\xcf\xfa\xed\xfe", Form(PROGRAM, "refused")),
+    (0, b"\xca\xfe\xba\xbe", Form(PROGRAM, "refused")),
+    (0, b"\x00asm", Form(PROGRAM, "refused")),
+    (0, b"SQLite format 3\x00", Form("an SQLite database", "refused")),
+    (0, b"\x93NUMPY", Form("a NumPy array", "refused")),
+    (0, b"\x89HDF\r\n", Form("an HDF5 file", "refused")),
+    (8, b'{"', Form("a safetensors file", "refused", advice=OURS)),
+)
+"""Offset, bytes, form; the first that fits. No text has these bytes there."""
+LETTERS: tuple[tuple[int, bytes, Form], ...] = (
+    (0, b"GIF87a", Form(IMAGE, "refused")),
+    (0, b"GIF89a", Form(IMAGE, "refused")),
+    (8, b"WEBP", Form(IMAGE, "refused")),
+    (8, b"WAVE", Form(SOUND, "refused")),
+    (4, b"ftyp", Form(SOUND, "refused")),
+    (0, b"PAR1", Form("a Parquet file", "refused", advice="export its text column first")),
+)
+"""The same of letters that a text may begin with: they count only in a file that is no text."""
+MARKUP = (".html", ".htm", ".xhtml")
+
+
+def form_of(head: bytes, name: str = "") -> Form:
+    """The form of a file that begins with ``head`` and is called ``name``."""
+    for offset, signature, form in (*SIGNATURES, *(() if _is_text(head) else LETTERS)):
+        if head.startswith(signature, offset):
+            return form
+    if name.lower().endswith(MARKUP) and b"<" in head:
+        return Form("an HTML page", "document", "html")
+    return _with_zeros(head) if b"\x00" in head else TEXT
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether it is UTF-8 without zero bytes; its end may be cut within a character."""
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return False
+    return b"\x00" not in head
+
+
+def _with_zeros(head: bytes) -> Form:
+    """UTF-16 without a byte order mark, where zeros stand at every second place; else binary data."""
+    sample = head[: SAMPLE - SAMPLE % 2]
+    pairs = len(sample) // 2
+    even, odd = sample[0::2].count(0), sample[1::2].count(0)
+    for zeros, others, codec in ((odd, even, "utf-16-le"), (even, odd, "utf-16-be")):
+        if pairs >= 4 and zeros >= 2 * UTF16_SHARE * pairs and others == 0:
+            return Form("UTF-16", "encoded", codec)
+    return BINARY

@@ -1,0 +1,124 @@
+"""Files that are no text, or not in UTF-8: refused where they were named, left out of a folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pantoum.data.prepare import Prepared, differences, open_prepared, prepare
+from pantoum.data.short_lines import ADVICE
+from pantoum.errors import TextError
+
+POEM = "Es war, als hätt der Himmel die Erde still geküsst.\n" * 40
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)) * 9
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "in"
+    made.mkdir()
+    for name in ("a.txt", "z.txt"):
+        (made / name).write_text(POEM)
+    return made
+
+
+def text_of(prepared: Prepared) -> str:
+    return prepared.tokenizer.decode(prepared.train.tokens)
+
+
+@pytest.mark.parametrize("tokens", ["auto", "characters", "words"])
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (PNG, "m.x (an image)"),
+        (b"%PDF-1.4\n\xff", "m.x (a PDF document)"),
+        (b"\0\1\2" * 99, "m.x (binary data)"),
+        (POEM.encode("latin-1"), "m.x"),
+        (b"a" * 200_000 + b"\xe4", "m.x"),
+    ],
+)
+def test_one_odd_file_in_a_folder_is_left_out_and_named(
+    folder: Path, tmp_path: Path, data: bytes, reason: str, tokens: str
+) -> None:
+    (folder / "m.x").write_bytes(data)
+    prepared = prepare([folder], tokens=tokens, out=tmp_path / "out", valid_fraction=0.0)
+    assert prepared.tokenizer.kind == ("words" if tokens == "words" else "characters")
+    assert text_of(prepared) == POEM * 2
+    (note,) = [note for note in prepared.notes if "left out" in note]
+    assert reason in note
+    assert differences(prepared, [folder]) == []
+    assert prepare([folder], tokens=tokens, out=tmp_path / "out", valid_fraction=0.0).notes == prepared.notes
+    (folder / "n.txt").write_text("more")
+    assert differences(prepared, [folder])
+
+
+def test_many_odd_files_are_found_by_a_second_reading(folder: Path, tmp_path: Path) -> None:
+    for number in range(5):
+        (folder / f"b{number}.txt").write_bytes(POEM.encode("latin-1"))
+    prepared = prepare([folder], out=tmp_path / "out", valid_fraction=0.0)
+    (note,) = [note for note in prepared.notes if "left out" in note]
+    assert "b0.txt" in note and "and 2 more" in note
+    assert f"iconv -f WINDOWS-1252 -t UTF-8 {folder}/b0.txt > {folder}/b0-utf8.txt" in note
+    assert open_prepared(tmp_path / "out", [folder], strict=True).train.count == len(POEM) * 2
+
+
+def test_bytes_read_a_folder_as_it_is(folder: Path, tmp_path: Path) -> None:
+    (folder / "m.x").write_bytes(PNG)
+    prepared = prepare([folder], tokens="bytes", out=tmp_path / "out", valid_fraction=0.0)
+    assert prepared.train.count == len(PNG) + 2 * len(POEM.encode()) and prepared.notes == []
+    assert differences(prepared, [folder]) == []
+
+
+def test_a_folder_without_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a").write_bytes(PNG)
+    with pytest.raises(TextError, match=r"holds no text: a \(an image\); name a text file"):
+        prepare([tmp_path / "in"], out=tmp_path / "out")
+    (tmp_path / "in" / "a").write_bytes(POEM.encode("latin-1"))
+    with pytest.raises(TextError, match="of 1 files, none is UTF-8"):
+        prepare([tmp_path / "in"], out=tmp_path / "out")
+
+
+def test_a_named_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(PNG)
+    with pytest.raises(TextError, match="it is an image, not a text; give a text file"):
+        prepare([tmp_path / "a.png"], out=tmp_path / "out")
+    assert prepare([tmp_path / "a.png"], tokens="bytes", out=tmp_path / "out").tokenizer.kind == "bytes"
+
+
+def test_latin1_gets_the_exact_command(tmp_path: Path) -> None:
+    path = tmp_path / "Der Mond.txt"
+    path.write_bytes(POEM.encode("latin-1"))
+    command = f"iconv -f WINDOWS-1252 -t UTF-8 '{path}' > '{tmp_path}/Der Mond-utf8.txt'"
+    with pytest.raises(TextError) as caught:
+        prepare([path], tokens="characters", out=tmp_path / "out")
+    assert command in str(caught.value) and "or read its bytes with --tokens bytes" in str(caught.value)
+    prepared = prepare([path], out=tmp_path / "out")
+    assert prepared.tokenizer.kind == "bytes" and command in prepared.notes[0]
+    tokenizer = prepare([tmp_path / "t", path][:0] or [_utf8(tmp_path)], out=tmp_path / "o").tokenizer
+    with pytest.raises(TextError) as caught:  # a model is given: there is no --tokens to give
+        prepare([path], tokenizer=tokenizer, out=tmp_path / "out2")
+    assert command in str(caught.value) and "--tokens" not in str(caught.value)
+
+
+def _utf8(folder: Path) -> Path:
+    (folder / "t.txt").write_text(POEM)
+    return folder / "t.txt"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_list"),
+    [
+        ("".join(f"name{n}\n" for n in range(200)), True),
+        ("".join(f"CC(=O)N{n}c1ccc\n" for n in range(200)), True),
+        ("".join(f"Anna {n}\n" for n in range(49)), False),
+        (POEM * 3, False),
+        ("def f():\n    return 1\n\n\n" * 90, False),
+        ("".join(f"2026-01-01 12:00:{n} INFO started in {n} ms\n" for n in range(200)), False),
+    ],
+)
+def test_a_list_of_short_lines_gets_advice(tmp_path: Path, text: str, is_list: bool) -> None:
+    (tmp_path / "t").write_text(text)
+    assert (ADVICE in prepare([tmp_path / "t"], out=tmp_path / "a").notes) == is_list
+    assert ADVICE not in prepare([tmp_path / "t"], documents="lines", out=tmp_path / "b").notes
