@@ -134,7 +134,9 @@ def test_progress_is_shown_where_a_person_looks(
 
 
 def test_an_unknown_setting_is_refused_by_name() -> None:
-    with pytest.raises(pantoum.PantoumError, match="layers is 3: is not a setting of training"):
+    with pytest.raises(
+        pantoum.PantoumError, match="layers is 3: is not a setting of train; did you mean num_layers"
+    ):
         pantoum.train("x.txt", layers=3)
 
 

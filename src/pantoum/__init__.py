@@ -12,10 +12,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pantoum.config import VERSION
-
-__version__ = VERSION
-
 if TYPE_CHECKING:
     from pantoum import data as data
     from pantoum import network as network
@@ -35,6 +31,8 @@ if TYPE_CHECKING:
     )
     from pantoum.errors import PantoumError
 
+    __version__: str
+
 __all__ = [
     "Evaluation",
     "Model",
@@ -51,22 +49,23 @@ __all__ = [
     "train",
 ]
 
-_ROOMS = ("data", "network")
+_PACKAGES = ("data", "network")
+_ELSEWHERE = {"PantoumError": ("errors", "PantoumError"), "__version__": ("config", "VERSION")}
+"""The module and the name there of what is not in ``api``."""
 
 
 def __getattr__(name: str) -> Any:
     import importlib
 
-    if name in _ROOMS:
+    if name in _PACKAGES:
         return importlib.import_module(f"pantoum.{name}")
-    if name not in __all__:
+    home, own = _ELSEWHERE.get(name, ("api", name))
+    if own == name and name not in __all__:
         raise AttributeError(f"module 'pantoum' has no attribute {name!r}")
-    value = getattr(
-        importlib.import_module("pantoum.errors" if name == "PantoumError" else "pantoum.api"), name
-    )
+    value = getattr(importlib.import_module(f"pantoum.{home}"), own)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *_ROOMS, "__version__"])
+    return sorted([*__all__, *_PACKAGES, "__version__"])

@@ -1,6 +1,6 @@
 """The verbs and types that people import: ``import pantoum``, then ``pantoum.train``, ``pantoum.load``, ...
 
-Each is a few lines over the floors below, with the command line's flags as keywords. Training code is
+Each is a few lines over the layers below, with the options of the command line as keywords. Training code is
 imported when something is trained, not before: a program that only uses a model never loads it.
 
     train(texts) -> Run          prepare(texts, out) -> Prepared       doctor() -> Machine
@@ -13,12 +13,14 @@ import contextlib
 import os
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from pantoum.config import TrainSettings
-from pantoum.errors import PantoumError, SettingError
+from pantoum.config import TrainSettings, function, number, path, require, truth
+from pantoum.config import path as checked
+from pantoum.config.calls import made, public, unknown_setting
+from pantoum.errors import PantoumError
 from pantoum.inference.distinct import Distinct
 from pantoum.inference.evaluate import Evaluation
 from pantoum.inference.generate import Generation
@@ -70,6 +72,9 @@ __all__ = [
     "watch",
 ]
 
+TRAIN = ("texts", "progress", "on_report", "started", "command")
+PREPARE = ("tokens", "vocab_size", "documents", "valid", "valid_fraction")
+
 
 class Run:
     """A training run that has ended, by itself or early."""
@@ -115,6 +120,7 @@ class Run:
         return f"<Run {self.folder}: {self.result.steps:,} steps, {self.result.seconds:.0f} s>"
 
 
+@public
 def train(
     texts: Texts = (),
     *,
@@ -124,17 +130,22 @@ def train(
     command: Sequence[str] = (),
     **settings: Any,
 ) -> Run:
-    """Train a model. ``settings`` are the flags of ``pantoum train``: ``minutes=5``, ``tokens="words"``, ...
+    """Train a model. ``settings`` are the options of ``pantoum train``: ``minutes=5``, ``tokens="words"``,
+    ...
 
     ``progress``: show it on stderr (default: where that is a terminal). ``on_report`` is called with every
     ``Report``. ``started`` is ``time.monotonic()`` at the moment from which ``minutes`` count.
     """
-    chosen = _settings(settings)
+    chosen, names = made(TrainSettings, settings, "train", TRAIN), listed(texts)
+    function(on_report, "on_report")
+    started = None if started is None else number(started, "started")
+    fits = isinstance(command, (list, tuple)) and all(isinstance(word, str) for word in command)
+    require(fits, "command", command, "must be the words of a command", "leave it out")
+    show = watched(Progress().stream) if progress is None else truth(progress, "progress")
     from pantoum.training import loop
 
-    show = watched(Progress().stream) if progress is None else progress
     with contextlib.ExitStack() as stack:
-        view = stack.enter_context(_view(chosen, listed(texts))) if show else None
+        view = stack.enter_context(_view(chosen, names)) if show else None
 
         def report(record: Report) -> None:
             if view is not None:
@@ -142,18 +153,18 @@ def train(
             if on_report is not None:
                 on_report(record)
 
-        return Run(
-            loop.train(chosen, listed(texts), on_report=report, started=started, command=tuple(command))
-        )
+        return Run(loop.train(chosen, names, on_report=report, started=started, command=tuple(command)))
 
 
+@public
 def plan(texts: Texts = (), **settings: Any) -> Plan:
     """What ``train`` would choose with these settings, and why; nothing is trained."""
     from pantoum.about.plan import make_plan
 
-    return make_plan(_settings(settings), listed(texts))
+    return make_plan(made(TrainSettings, settings, "plan", ("texts",)), listed(texts))
 
 
+@public
 def prepare(
     texts: Texts, out: str | os.PathLike[str], *, progress: bool = False, **settings: Any
 ) -> Prepared:
@@ -161,12 +172,22 @@ def prepare(
     ``valid_fraction``."""
     from pantoum.data.prepare import prepare as prepare_texts
 
-    with counting("reading", progress) as count:
-        prepared = prepare_texts(listed(texts), out=out, report=count, **settings)
+    for name in settings:
+        if name not in PREPARE:
+            raise unknown_setting(name, settings[name], "prepare", ("texts", "out", "progress", *PREPARE))
+    chosen = TrainSettings(**settings)
+    with counting("reading", truth(progress, "progress")) as count:
+        prepared = prepare_texts(
+            listed(texts),
+            out=path(out, "out"),
+            report=count,
+            **{name: getattr(chosen, name) for name in PREPARE},
+        )
     say(prepared.notes)
     return prepared
 
 
+@public
 def export(
     model: str | os.PathLike[str],
     to: str,
@@ -178,45 +199,49 @@ def export(
     """Write a model in another form, ``int8`` or ``torch``; ``text``: what int8 costs is measured on it."""
     from pantoum.inference import export as exporting
 
-    with counting("scoring", progress and bool(text)) as count:
-        found = exporting.export(model, to, out, listed(text), count)
+    texts = listed(text, "text")
+    with counting("scoring", truth(progress, "progress") and bool(texts)) as count:
+        found = exporting.export(path(model, "model"), to, path(out, "out"), texts, count)
     say(found.pop("notes", ()))
     return found
 
 
+@public
 def info(path: str | os.PathLike[str]) -> Info:
     """What a file or folder of ours is."""
     from pantoum.about.file import inspect
 
-    return inspect(Path(path))
+    return inspect(Path(checked(path, "path")))
 
 
+@public
 def doctor(*, tell: Callable[[str], None] | None = None) -> Machine:
     """What this machine gives; measures for a few seconds, and ``tell`` hears what."""
     from pantoum.about.machine import examine
 
-    return examine(tell=tell)
+    return examine(tell=function(tell, "tell"))
 
 
 def watch(run: str | os.PathLike[str], stream: TextIO) -> str:
     """Show a run on this stream until it ends, live where it is a terminal; the word for how it ended."""
     from pantoum.report import watch
 
-    return watch.watch(Path(run), stream)
+    return watch.watch(Path(path(run, "run")), stream)
 
 
 def latest_record(run: str | os.PathLike[str]) -> dict[str, Any]:
     """The newest record of a run."""
     from pantoum.report import watch
 
-    return watch.latest(Path(run))
+    return watch.latest(Path(path(run, "run")))
 
 
+@public
 def compare(runs: Sequence[str | os.PathLike[str]], stream: TextIO | None = None) -> Comparison:
     """Several runs side by side, those that differ only in their seed as one; shown on ``stream``."""
     from pantoum.report import compare, comparison_table
 
-    found = compare.compare([Path(run) for run in runs])
+    found = compare.compare([Path(run) for run in listed(runs, "runs")])
     if stream is not None:
         comparison_table.show(found, stream)
     return found
@@ -240,16 +265,6 @@ def free_folder(name: str) -> str:
 def printable(prompt: str) -> str:
     """A prompt as it can be encoded: lone surrogates, which are no characters, are U+FFFD."""
     return without_surrogates(prompt)[0]
-
-
-def _settings(settings: Mapping[str, Any]) -> TrainSettings:
-    known = TrainSettings.__dataclass_fields__
-    unknown = [name for name in settings if name not in known]
-    if unknown:
-        raise SettingError(
-            unknown[0], settings[unknown[0]], "is not a setting of training", "see `pantoum train --help`"
-        )
-    return TrainSettings(**settings)
 
 
 @contextlib.contextmanager

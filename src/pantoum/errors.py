@@ -47,10 +47,21 @@ class SettingError(PantoumError, ValueError):
 
     def __init__(self, argument: str, value: object, rule: str, advice: str) -> None:
         self.argument, self.value, self.rule, self.advice = argument, value, rule, advice
-        shown = repr(value)
-        if len(shown) > 200:
-            shown = shown[:197] + "..."
-        super().__init__(f"{argument} is {shown}: {rule}; {advice}")
+        super().__init__(f"{argument} is {_shown(value)}: {rule}; {advice}")
+
+    def __reduce__(self) -> tuple[type[SettingError], tuple[str, object, str, str]]:
+        return type(self), (self.argument, self.value, self.rule, self.advice)
+
+
+def _shown(value: object) -> str:
+    """A value on one line, cut where it is long. A value that has no ``repr`` is named by its type."""
+    if isinstance(value, (str, bytes, list, tuple)):
+        value = value[:200]
+    try:
+        shown = " ".join(repr(value).split())
+    except Exception:
+        return f"<{type(value).__name__}>"
+    return shown if len(shown) <= 200 else shown[:197] + "..."
 
 
 class TextError(PantoumError):

@@ -1,7 +1,8 @@
-"""A trained model as people hold it: it writes, scores and evaluates, and its sessions hold all state.
+"""A trained model as Python users see it: it writes, scores and evaluates, and its sessions hold all state.
 
-A thin hull over ``inference``: the command line's flags as keywords, texts given as files, a picture for a
-notebook. Nothing here trains, and nothing a model does changes it.
+A thin layer over ``inference``: the options of the command line as keywords, texts given as files, a picture
+for a notebook. Nothing here trains, and nothing a model does changes it. Every argument is checked here, so
+that a mistake is a ``SettingError`` that names it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ from typing import Any, TypeAlias, overload
 
 import numpy as np
 
-from pantoum.config import GenerationConfig, SamplingConfig, ScoreConfig
+from pantoum.config import GenerationConfig, SamplingConfig, ScoreConfig, path, require, text, truth
+from pantoum.config import path as checked
+from pantoum.config.calls import made, public
 from pantoum.errors import PantoumError
 from pantoum.inference import batch as batches
 from pantoum.inference import score as scoring
@@ -41,6 +44,10 @@ from pantoum.text.tokenizer import Tokenizer
 
 __all__ = ["Batch", "Model", "Scores", "Texts", "counting", "listed", "load", "say"]
 
+START = ("prompt", "length", "seed", "stream", "state")
+WRITE = ("prompt", "length", "seed", "state", "adapt", "model_out")
+SCORE = ("text", "parts", "by")
+"""The parameters of calls that also take settings, for suggestions."""
 Texts: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
 """A text file or folder, or several; ``-`` is stdin."""
 
@@ -51,17 +58,19 @@ class Scores(scoring.Scores):
     def _repr_html_(self) -> str:
         return surprisal.html([(item.pieces, item.peak, item.alert) for item in self.items])
 
+    @public
     def html(self, title: str = "surprisal") -> str:
         """The same picture as a page of its own."""
-        page = Page(title, self.by, self.threshold)
+        page = Page(text(title, "title"), self.by, self.threshold)
         units = [(item.pieces, item.peak, item.alert) for item in self.items]
         return page.begin() + page.rows(units) + page.end(len(self), self.tokens, self.nats)
 
 
 class Batch(batches.Batch):
     """Streams of a model side by side, each with a prompt, a length and settings of its own. Iterate for the
-    pieces of all of them as they come; any may join or leave meanwhile."""
+    pieces of all of them as they come; streams may join and leave meanwhile, from any thread."""
 
+    @public
     def start(
         self,
         prompt: str = "",
@@ -72,14 +81,13 @@ class Batch(batches.Batch):
         state: State | None = None,
         **sampling: Any,
     ) -> Stream:
-        """A stream that writes on from a prompt, or from a state; what it writes does not depend on the
-        others."""
+        """A stream that continues a prompt, or a state and a prompt; what it writes does not depend on the
+        other streams."""
+        settings = made(SamplingConfig, sampling, "Batch.start", START)
         session = Session(self.model, state)
-        session.feed(prompt)
+        session.feed(text(prompt, "prompt"))
         chosen = draw_seed() if seed is None else seed
-        return self.join(
-            session.state, length=length, sampling=SamplingConfig(**sampling), seed=chosen, stream=stream
-        )
+        return self.join(session.state, length=length, sampling=settings, seed=chosen, stream=stream)
 
 
 class Model:
@@ -116,13 +124,15 @@ class Model:
             f"{self.num_parameters:,} parameters, {self.tokenizer.kind}>"
         )
 
+    @public
     def session(self, state: State | None = None) -> Session:
-        """A stream of text of its own, at its beginning or where a state stands."""
+        """A stream of text of its own, from its beginning or from a state."""
         return Session(self.loaded, state)
 
+    @public
     def batch(self) -> Batch:
-        """Streams side by side that come and go: ``batch.start("Once", length=100, seed=1)``, then
-        ``for stream, text in batch``."""
+        """Streams side by side that start and end at any time: ``batch.start("Once", length=100, seed=1)``,
+        then ``for stream, text in batch``."""
         return Batch(self.loaded)
 
     @overload
@@ -154,6 +164,7 @@ class Model:
         **sampling: Any,
     ) -> list[str]: ...
 
+    @public
     def generate(
         self,
         prompt: str = "",
@@ -169,18 +180,20 @@ class Model:
         **sampling: Any,
     ) -> str | list[str]:
         """The continuation of a prompt; with ``count`` a list of that many. ``adapt``: a copy of the model
-        learns from the prompt and writes; ``model_out`` keeps that one. ``unique``: texts that differ from
-        one another; ``novel``: that are no training document. ``sampling``: ``temperature``, ``top_k``,
+        learns from the prompt and writes; ``model_out`` keeps that copy. ``unique``: texts that differ from
+        one another; ``novel``: texts that are no training document. ``sampling``: ``temperature``, ``top_k``,
         ``top_p``, ``min_p``, ``repetition_penalty``, ``greedy``, ``stop``."""
-        kept = None if model_out is None else os.fspath(model_out)
+        settings = made(SamplingConfig, sampling, "generate", (*WRITE, "count", "unique", "novel"))
+        kept = None if model_out is None else path(model_out, "model_out")
         how_much = GenerationConfig(length, seed, 1 if count is None else count, adapt, kept, unique, novel)
-        generation = self.generation(prompt, how_much, SamplingConfig(**sampling), state=state)
+        generation = self.generation(prompt, how_much, settings, state=state)
         if isinstance(generation, Generation):
             for _ in generation:
                 pass
         texts = [text.text for text in generation.texts]
         return texts[0] if count is None else texts
 
+    @public
     def stream(
         self,
         prompt: str = "",
@@ -193,21 +206,25 @@ class Model:
         **sampling: Any,
     ) -> Iterator[str]:
         """The same, piece by piece as it is written; no piece ends within a character."""
-        kept = None if model_out is None else os.fspath(model_out)
+        settings = made(SamplingConfig, sampling, "stream", WRITE)
+        kept = None if model_out is None else path(model_out, "model_out")
         how_much = GenerationConfig(length, seed, adapt=adapt, model_out=kept)
-        generation = self.generation(prompt, how_much, SamplingConfig(**sampling), state=state)
+        generation = self.generation(prompt, how_much, settings, state=state)
         assert isinstance(generation, Generation)
         return (piece.text for piece in generation)
 
+    @public
     def generation(
         self, prompt: str, how_much: GenerationConfig, sampling: SamplingConfig, *, state: State | None = None
     ) -> Generation | Distinct:
-        """Writing with all that can be known of it: tokens, nats, why a text ended, the state after it. With
-        ``unique`` or ``novel`` all is written before it comes back."""
-        model = self.loaded
+        """The same with all that is known of it: tokens, nats, why a text ended, the state after it. With
+        ``unique`` or ``novel`` all is written before it is returned."""
+        model, prompt = self.loaded, text(prompt, "prompt")
+        _require_kind(how_much, GenerationConfig, "how_much")
+        _require_kind(sampling, SamplingConfig, "sampling")
         require_out(model, how_much.adapt, how_much.model_out)
         if how_much.adapt:
-            begun = State.start(model) if state is None else state
+            begun = State.start(model) if state is None else State.required(state)
             model, state = adapted_to(model, prompt, begun, how_much.model_out)
         session = Session(model, state)
         session.feed(prompt)
@@ -231,6 +248,7 @@ class Model:
         say([found.note] if found.note else [])
         return found
 
+    @public
     def evaluate(
         self,
         texts: Texts,
@@ -241,15 +259,17 @@ class Model:
         progress: bool = False,
     ) -> Evaluation:
         """How well the model predicts texts (files or folders); ``protocol``: ``carried``, ``segments:N``,
-        ``windows:N``. ``adapt``: a copy of it follows the text as it reads; ``model_out`` keeps that one."""
+        ``windows:N``. ``adapt``: a copy of the model adapts to the text as it reads; ``model_out`` keeps that
+        copy."""
         from pantoum.data.prepare import prepare as prepare_texts
 
         parse_protocol(protocol)
-        adapter = adapter_of(self.loaded, adapt, model_out)
+        model_out = None if model_out is None else path(model_out, "model_out")
+        adapter = adapter_of(self.loaded, truth(adapt, "adapt"), model_out)
         with tempfile.TemporaryDirectory(prefix="pantoum-") as folder:
             prepared = prepare_texts(listed(texts), tokenizer=self.tokenizer, valid_fraction=0.0, out=folder)
             say(prepared.notes)
-            with counting("scoring", progress) as count:
+            with counting("scoring", truth(progress, "progress")) as count:
                 found = evaluate(
                     self.loaded.network,
                     np.asarray(prepared.train.tokens),
@@ -262,25 +282,33 @@ class Model:
             adapter.write(model_out, [_fingerprint(text) for text in prepared.facts.get("texts", ())])
         return found
 
+    @public
     def score(self, text: str, by: str = "line", **settings: Any) -> Scores:
         """How surprising each token, word or line of a text is, in nats. ``settings``: ``streams``,
         ``documents``, ``alert``, ``alert_text``, ``adapt``, ``model_out``."""
         return self.scores([text], by, **settings)
 
+    @public
     def scores(self, parts: Iterable[str | bytes], by: str = "line", **settings: Any) -> Scores:
-        """The same of a text that comes in parts."""
-        scorer = self.scorer(ScoreConfig(by, **settings), pieces=True)
-        return Scores(by, tuple(scorer.read(parts)), scorer.threshold)
+        """The same for a text that comes in parts."""
+        scorer = self.scorer(made(ScoreConfig, {"by": by, **settings}, "score", SCORE), pieces=True)
+        return Scores(scorer.by, tuple(scorer.read(_iterable(parts))), scorer.threshold)
 
+    @public
     def score_stream(
         self, parts: Iterable[str | bytes], by: str = "line", **settings: Any
     ) -> Iterator[Score]:
         """The same, each score as soon as it is known; memory does not grow with the text."""
-        return self.scorer(ScoreConfig(by, **settings)).read(parts)
+        config = made(ScoreConfig, {"by": by, **settings}, "score_stream", SCORE)
+        return self.scorer(config).read(_iterable(parts))
 
+    @public
     def scorer(self, config: ScoreConfig, *, pieces: bool = False, named: str | None = None) -> Scorer:
-        """What scores a text that grows: ``feed`` and ``finish``, or ``batches``. ``pieces=True``: each score
-        also holds its tokens' texts and nats. ``named``: the text's name, for an adapted model's card."""
+        """A scorer of a text that grows: ``feed`` and ``finish``, or ``batches``. ``pieces=True``: each score
+        also holds the texts and nats of its tokens. ``named``: the name of the text, for the card of an
+        adapted model."""
+        _require_kind(config, ScoreConfig, "config")
+        pieces, named = truth(pieces, "pieces"), None if named is None else text(named, "named")
         adapter = adapter_of(self.loaded, config.adapt, config.model_out)
         ordinary = None
         if config.alert_text is not None:
@@ -303,21 +331,39 @@ class Model:
         )
 
 
+def _require_kind(value: object, kind: type[Any], argument: str) -> None:
+    require(isinstance(value, kind), argument, value, f"must be a {kind.__name__}", "give one")
+
+
+def _iterable(parts: Iterable[str | bytes]) -> Iterable[str | bytes]:
+    """The parts of a text; a text in one piece is one part."""
+    if isinstance(parts, (str, bytes)):
+        return [parts]
+    fits = isinstance(parts, Iterable)
+    require(
+        fits, "parts", parts, "must be texts or bytes, one after the other", "give a list or an open file"
+    )
+    return parts
+
+
 def _fingerprint(text: Mapping[str, Any]) -> dict[str, Any]:
-    """A text's name without its path, its size, its hash."""
+    """The name of a text without its path, its size, its hash."""
     return {"name": PurePath(str(text["name"])).name, "size": text["size"], "sha256": text["sha256"]}
 
 
+@public
 def load(path: str | os.PathLike[str]) -> Model:
     """A model from its file, or the best model of a run folder."""
-    return Model(load_model(Path(path)))
+    return Model(load_model(Path(checked(path, "path"))))
 
 
-def listed(texts: Texts) -> list[str]:
-    """Texts as a list of names."""
+def listed(texts: Texts, argument: str = "texts") -> list[str]:
+    """Paths as a list of names."""
     if isinstance(texts, (str, os.PathLike)):
-        return [os.fspath(texts)]
-    return [os.fspath(text) for text in texts]
+        return [path(texts, argument)]
+    fits = isinstance(texts, (list, tuple))
+    require(fits, argument, texts, "must be a path, or a list of paths", "give str or pathlib.Path")
+    return [path(text, argument) for text in texts]
 
 
 def say(notes: Iterable[str]) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from pantoum.cli.main import COMMANDS, make_parser
-from pantoum.cli.suggest import ELSEWHERE
+from pantoum.cli.options import flag
 from pantoum.config import TrainSettings
+from pantoum.config.elsewhere import ELSEWHERE
 from pantoum.training import recipe
 
 Run = Callable[..., Any]
@@ -87,8 +88,8 @@ def test_a_wrong_value_gets_a_suggestion(run: Run, typed: str, words: str) -> No
 def test_names_of_other_programs_lead_to_options_that_exist() -> None:
     (commands,) = (a for a in make_parser()._actions if a.dest == "command")
     known = {name for parser in commands.choices.values() for name in parser.option_names()}
-    assert set(ELSEWHERE.values()) <= known
-    assert not {f"--{name}" for name in ELSEWHERE} & (known - {"--model", "--lines"})
+    assert {flag(setting) for setting in ELSEWHERE.values()} <= known
+    assert not {flag(name) for name in ELSEWHERE} & (known - {"--model", "--lines"})
 
 
 def test_help_gives_the_default_of_every_model_option(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

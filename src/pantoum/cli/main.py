@@ -22,11 +22,12 @@ from collections.abc import Sequence
 
 from pantoum import __version__
 from pantoum.cli import compare, demo, doctor, evaluate, export, generate, info, prepare, score, train, watch
+from pantoum.cli.interrupts import Interrupts
 from pantoum.cli.options import Parser, flag
 from pantoum.cli.output import Output, abandon_stdout
 from pantoum.errors import PantoumError, SettingError
 
-__all__ = ["COMMANDS", "entry", "main", "make_parser"]
+__all__ = ["COMMANDS", "main", "make_parser"]
 
 COMMANDS = {
     module.__name__.rsplit(".", 1)[1]: module
@@ -108,7 +109,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     output = Output(quiet=getattr(arguments, "quiet", False))
     if hasattr(arguments, "threads"):
         _set_threads(arguments.threads, output)
-    return _run(arguments, output)
+    with Interrupts() as interrupts:
+        return _run(arguments, output, interrupts)
 
 
 def _set_threads(count: int, output: Output) -> None:
@@ -118,7 +120,7 @@ def _set_threads(count: int, output: Output) -> None:
         output.say(f"pantoum: note: --threads {count} has no effect on NumPy, which was imported before")
 
 
-def _run(arguments: argparse.Namespace, output: Output) -> int:
+def _run(arguments: argparse.Namespace, output: Output, interrupts: Interrupts) -> int:
     """Run the command; whatever ends it early is one line on stderr."""
     name = f"pantoum {arguments.command}"
     try:
@@ -150,6 +152,8 @@ def _run(arguments: argparse.Namespace, output: Output) -> int:
             1,
         )
     except Exception as error:
+        if interrupts.came:
+            return _end(output, f"{name}: interrupted", 130)
         return _end(
             output,
             f"{name}: a bug in pantoum, please report it: {type(error).__name__}: {error}; "
@@ -172,8 +176,3 @@ def _as_typed(error: PantoumError, arguments: argparse.Namespace) -> str:
     setting = error.argument
     named = re.sub(rf"(?<![\w-]){re.escape(setting)}(?![\w-])", flag(setting), str(error))
     return named if setting != "model" else str(error)
-
-
-def entry() -> None:
-    """The entry point of the process."""
-    sys.exit(main())

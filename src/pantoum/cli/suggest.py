@@ -12,89 +12,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from pantoum.config import nearest
+from pantoum.config.elsewhere import ELSEWHERE
 
 __all__ = ["command_advice", "option_advice"]
 
-ELSEWHERE = {
-    "adaptive": "--adapt",
-    "alpha": "--learning-rate",
-    "batch": "--batch-size",
-    "beam": "--top-k",
-    "block-size": "--seq-len",
-    "bptt": "--seq-len",
-    "bs": "--batch-size",
-    "by-line": "--by",
-    "checkpoint": "--resume",
-    "clip-norm": "--clip",
-    "context": "--seq-len",
-    "continue": "--resume",
-    "ctx": "--seq-len",
-    "dim": "--hidden-size",
-    "dropout-rate": "--dropout",
-    "dry-run": "--plan",
-    "dtype": "--precision",
-    "ema": "--average",
-    "emb-size": "--embedding-size",
-    "epoch": "--epochs",
-    "from-model": "--from",
-    "fp16": "--precision",
-    "bf16": "--precision",
-    "grad-clip": "--clip",
-    "hidden": "--hidden-size",
-    "init-from": "--from",
-    "int8": "--to",
-    "iterations": "--steps",
-    "iters": "--steps",
-    "j": "--threads",
-    "jobs": "--threads",
-    "layers": "--num-layers",
-    "lines": "--documents",
-    "lr": "--learning-rate",
-    "m": "--minutes",
-    "max-iters": "--steps",
-    "max-length": "--length",
-    "max-new-tokens": "--length",
-    "max-steps": "--steps",
-    "max-tokens": "--length",
-    "max-time": "--minutes",
-    "model": "--from",
-    "n": "--count",
-    "n-embd": "--hidden-size",
-    "n-layer": "--num-layers",
-    "n-layers": "--num-layers",
-    "n-predict": "--length",
-    "name": "--run",
-    "ngram": "--ngrams",
-    "num-samples": "--count",
-    "num-tokens": "--length",
-    "number": "--count",
-    "o": "--out",
-    "p": "--prompt",
-    "optim": "--optimizer",
-    "out-dir": "--run",
-    "output": "--out",
-    "output-dir": "--run",
-    "repeat-penalty": "--repetition-penalty",
-    "rnn-size": "--hidden-size",
-    "save-every": "--checkpoint-every",
-    "sequence-length": "--seq-len",
-    "q": "--quiet",
-    "silent": "--quiet",
-    "start": "--prompt",
-    "t": "--temperature",
-    "temp": "--temperature",
-    "threshold": "--alert",
-    "time": "--minutes",
-    "tokenizer": "--tokens",
-    "units": "--hidden-size",
-    "val": "--valid",
-    "val-fraction": "--valid-fraction",
-    "validation": "--valid",
-    "vocab": "--vocab-size",
-    "wd": "--weight-decay",
-    "workers": "--threads",
-}
-"""Names that other programs use, with the option here; only an option that the command has is suggested."""
 COMMANDS_ELSEWHERE = {
     "benchmark": "doctor",
     "complete": "generate",
@@ -124,7 +45,7 @@ def option_advice(typed: str, known: Collection[str], others: Mapping[str, Colle
     """
     name = typed.partition("=")[0]
     bare = name.strip("-").lower().replace("_", "-")
-    elsewhere = ELSEWHERE.get(bare)
+    elsewhere = "--" + ELSEWHERE.get(bare.replace("-", "_"), "").rstrip("_").replace("_", "-")
     if elsewhere in known:
         return f"did you mean {elsewhere}?"
     owners = [command for command, options in others.items() if name in options]

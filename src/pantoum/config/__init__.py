@@ -12,7 +12,7 @@ One file per thing that is configured: ``model`` (the network), ``train``, ``wri
 from __future__ import annotations
 
 from pantoum.config.model import CELLS, NORMS, DropoutConfig, ModelConfig, check_table
-from pantoum.config.rules import AUTO, nearest, number, one_of, require, whole
+from pantoum.config.rules import AUTO, function, nearest, number, one_of, path, require, text, truth, whole
 from pantoum.config.score import UNITS, Alert, ScoreConfig
 from pantoum.config.train import DOCUMENTS, OPTIMIZERS, SCHEDULES, TOKENS_RULE, TrainSettings
 from pantoum.config.writing import GenerationConfig, SamplingConfig
@@ -35,10 +35,14 @@ __all__ = [
     "ScoreConfig",
     "TrainSettings",
     "check_table",
+    "function",
     "nearest",
     "number",
     "one_of",
+    "path",
     "require",
+    "text",
+    "truth",
     "whole",
 ]
 

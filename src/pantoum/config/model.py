@@ -45,6 +45,8 @@ class DropoutConfig:
         """Read ``0.2`` (everywhere), ``variational:0.2``, or ``inputs=0.1,outputs=0.3``."""
         rule = "must be a rate, [variational:]RATE, or [variational:]inputs=R,between=R,outputs=R"
         advice = "give for example --dropout 0.2 or --dropout variational:0.2"
+        if not isinstance(text, str):
+            text = number(text, "dropout", least=0.0, below=1.0)
         body = str(text).strip()
         kind = "independent"
         for known in ("variational", "independent"):

@@ -1,21 +1,43 @@
 """What every setting is made of: a field with the text of its option, and the checks of its value.
 
-The checks raise ``SettingError``: the argument, its value, the rule, what to do next.
+The checks raise ``SettingError``, which names the argument, its value, the rule and what to do next. They
+return the value as plain Python has it: a NumPy integer becomes an ``int``, so that a setting can be
+compared, kept in JSON and passed to the core.
 """
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable
-from dataclasses import field
-from typing import Any, Literal
+from dataclasses import Field, field, fields
+from numbers import Integral, Real
+from typing import Any, Literal, TypeVar
 
 from pantoum.errors import SettingError
 
-__all__ = ["AUTO", "Auto", "nearest", "number", "one_of", "option", "require", "whole"]
+__all__ = [
+    "AUTO",
+    "Auto",
+    "function",
+    "nearest",
+    "number",
+    "one_of",
+    "option",
+    "path",
+    "require",
+    "settle",
+    "text",
+    "truth",
+    "whole",
+]
 
 AUTO = "auto"
 Auto = Literal["auto"]
+Value = TypeVar("Value")
+MOST = 2**63 - 1
+PATHS = ("FILE", "DIR", "F", "MODEL")
+"""The metavars of settings that are paths."""
 
 
 def option(
@@ -50,12 +72,14 @@ def require(condition: bool, argument: str, value: object, rule: str, advice: st
         raise SettingError(argument, value, rule, advice)
 
 
-def whole(value: object, argument: str, *, least: int = 1, most: int | None = None) -> None:
-    """Require a whole number within bounds."""
-    fits = isinstance(value, int) and not isinstance(value, bool) and value >= least
-    fits = fits and (most is None or int(value) <= most)  # type: ignore[call-overload]
-    bounds = f"at least {least}" if most is None else f"from {least} to {most}"
+def whole(value: object, argument: str, *, least: int = 1, most: int | None = None) -> int:
+    """A whole number within bounds, as an ``int``. Without ``most`` it must fit a 64-bit integer."""
+    fits = isinstance(value, Integral) and not isinstance(value, bool)
+    found = int(value) if isinstance(value, Integral) and fits else least - 1
+    bounds = f"at least {least}" if most is None and found <= MOST else f"from {least} to {most or MOST}"
+    fits = least <= found <= (MOST if most is None else most)
     require(fits, argument, value, f"must be a whole number, {bounds}", f"give {argument} such a number")
+    return found
 
 
 def number(
@@ -66,8 +90,8 @@ def number(
     least: float | None = None,
     most: float | None = None,
     below: float | None = None,
-) -> None:
-    """Require a finite number within bounds."""
+) -> float:
+    """A finite number within bounds, as an ``int`` or a ``float``."""
     words = [
         f"above {above:g}" if above is not None else "",
         f"at least {least:g}" if least is not None else "",
@@ -75,23 +99,33 @@ def number(
         f"below {below:g}" if below is not None else "",
     ]
     rule = "must be a number " + " and ".join(w for w in words if w)
-    fits = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    if fits:
-        x = float(value)  # type: ignore[arg-type]
-        fits = (
-            (above is None or x > above)
-            and (least is None or x >= least)
-            and (most is None or x <= most)
-            and (below is None or x < below)
-        )
+    x = _float(value)
+    fits = (
+        math.isfinite(x)
+        and (above is None or x > above)
+        and (least is None or x >= least)
+        and (most is None or x <= most)
+        and (below is None or x < below)
+    )
     require(fits, argument, value, rule, f"give {argument} such a number")
+    return int(value) if isinstance(value, Integral) else x
 
 
-def one_of(value: object, argument: str, choices: tuple[str, ...]) -> None:
-    """Require one of the named choices; a near one is suggested."""
-    if value in choices:
-        return
-    meant = nearest(value, choices)
+def _float(value: object) -> float:
+    """The number that a value is; NaN where it is none, or too large for a ``float``."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return math.nan
+    try:
+        return float(value)
+    except (OverflowError, ValueError):
+        return math.nan
+
+
+def one_of(value: object, argument: str, choices: tuple[str, ...]) -> str:
+    """One of the named choices; for a mistyped one the nearest is suggested."""
+    if isinstance(value, str) and value in choices:
+        return str(value)
+    meant = nearest(value, choices) if isinstance(value, str) else None
     advice = "choose one of them" if meant is None else f"did you mean {meant}?"
     raise SettingError(argument, value, "must be one of " + ", ".join(choices), advice)
 
@@ -102,3 +136,72 @@ def nearest(typed: object, known: Iterable[str]) -> str | None:
 
     found = get_close_matches(str(typed).lower(), list(known), n=1, cutoff=0.6)
     return found[0] if found else None
+
+
+def text(value: object, argument: str) -> str:
+    """A ``str``."""
+    require(isinstance(value, str), argument, value, "must be a text (str)", f"give {argument} a text")
+    return str(value)
+
+
+def path(value: object, argument: str) -> str:
+    """The path of a file or folder, as a ``str``."""
+    found = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    fits = isinstance(found, str) and "\0" not in found
+    rule = "must be a path (str or pathlib.Path) without NUL characters"
+    require(fits, argument, value, rule, f"give {argument} such a path")
+    return str(found)
+
+
+def truth(value: object, argument: str) -> bool:
+    """``True`` or ``False``, as Python or NumPy has them."""
+    fits = isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")
+    require(fits, argument, value, "must be True or False", f"give {argument} one of them")
+    return bool(value)
+
+
+def function(value: Value, argument: str) -> Value:
+    """A function, or ``None``."""
+    fits = value is None or callable(value)
+    require(fits, argument, value, "must be a function or None", "leave it out otherwise")
+    return value
+
+
+def settle(settings: Any) -> None:
+    """Give each field of a frozen dataclass its value as plain Python has it.
+
+    Only the kind of a value is checked here, against the field's type; its bounds are the dataclass's to
+    check.
+    """
+    for one in fields(settings):
+        object.__setattr__(settings, one.name, _plain(getattr(settings, one.name), one))
+
+
+def _plain(value: Any, one: Field[Any]) -> Any:
+    kinds = str(one.type).replace("tuple[int, ...]", "tuple").replace("tuple[str, ...]", "tuple").split(" | ")
+    if value is None and "None" in kinds:
+        return None
+    if "str" in kinds and one.metadata.get("metavar") in PATHS:
+        return path(value, one.name)
+    if kinds == ["bool"]:
+        return truth(value, one.name)
+    if isinstance(value, (list, tuple)) and "tuple" in kinds:
+        return tuple(_scalar(item) for item in value)
+    if isinstance(value, str) and ("str" in kinds or "Auto" in kinds or "tuple" in kinds):
+        return str(value)
+    numeric = {"int", "float"} & set(kinds) or "tuple[int, ...]" in str(one.type)
+    if numeric and isinstance(value, Real):
+        return _scalar(value)
+    words = {"str": "a text", "tuple": "several of them", "int": "a whole number", "float": "a number"}
+    may = [words.get(kind, repr(AUTO) if kind == "Auto" else kind) for kind in kinds]
+    raise SettingError(one.name, value, "must be " + " or ".join(may), f"give {one.name} such a value")
+
+
+def _scalar(value: Any) -> Any:
+    """A NumPy number as a Python one; anything else as it is."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    x = _float(value)
+    return value if math.isnan(x) else x

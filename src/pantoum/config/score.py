@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from pantoum.config.rules import one_of, option, require, whole
+from pantoum.config.rules import number, one_of, option, require, settle, whole
 
 __all__ = ["UNITS", "Alert", "ScoreConfig"]
 
@@ -29,11 +29,13 @@ class Alert:
         """``9.5``, or ``auto:0.1%``."""
         rule = "must be a number of nats, or auto:P% with P above 0 and at most 50"
         advice = "give for example 9.5, or auto:0.1%"
+        if isinstance(text, int):
+            text = number(text, "alert", least=0.0)
         found = re.fullmatch(r"(auto:)?([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(%?)", str(text).strip())
         learned = found is not None and found[1] is not None
         require(found is not None and learned == bool(found[3]), "alert", text, rule, advice)
         value = float(found[2]) if found is not None else 0.0
-        require(not learned or 0.0 < value <= 50.0, "alert", text, rule, advice)
+        require(not learned or (value / 100.0 > 0.0 and value <= 50.0), "alert", text, rule, advice)
         require(math.isfinite(value), "alert", text, rule, advice)
         return Alert(share=value / 100.0) if learned else Alert(nats=value)
 
@@ -73,6 +75,7 @@ class ScoreConfig:
     """Where the adapted model is saved at the end of the text; ``None``: nowhere."""
 
     def __post_init__(self) -> None:
+        settle(self)
         one_of(self.by, "by", UNITS)
         whole(self.streams, "streams", most=100_000)
         learned = self.alert is not None and Alert.parse(self.alert).share is not None

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from pantoum.config.model import CELLS, NORMS, DropoutConfig, check_ngrams, parse_orders
-from pantoum.config.rules import AUTO, Auto, nearest, number, one_of, option, require, whole
+from pantoum.config.rules import AUTO, Auto, nearest, number, one_of, option, require, settle, whole
 
 __all__ = ["DOCUMENTS", "OPTIMIZERS", "PRECISIONS", "SCHEDULES", "TOKENS_RULE", "TrainSettings"]
 
@@ -253,6 +253,7 @@ class TrainSettings:
     """Start from the weights and the tokenizer of this model (fine-tuning)."""
 
     def __post_init__(self) -> None:
+        settle(self)
         self._check_budget()
         self._check_text()
         self._check_model()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pantoum.config.rules import number, option, require, whole
+from pantoum.config.rules import number, option, require, settle, whole
 
 __all__ = ["GenerationConfig", "SamplingConfig"]
 
@@ -41,6 +41,7 @@ class SamplingConfig:
     """Texts before which generation stops, also across tokens; a single text may be given as it is."""
 
     def __post_init__(self) -> None:
+        settle(self)
         if isinstance(self.stop, str):
             object.__setattr__(self, "stop", (self.stop,))
         for text in self.stop:
@@ -88,6 +89,7 @@ class GenerationConfig:
     """Whether a text that is a training document is replaced by another."""
 
     def __post_init__(self) -> None:
+        settle(self)
         whole(self.length, "length", least=0)
         whole(self.count, "count", most=100_000)
         if self.seed is not None:

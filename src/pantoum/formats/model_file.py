@@ -31,7 +31,7 @@ from pantoum.errors import ModelFileError, PantoumError
 from pantoum.formats import bounded, durable, mapped, plain_json, tensor_layout
 from pantoum.formats.tensor_layout import Array
 
-__all__ = ["SCALE", "ModelFile", "is_model_file", "opened", "read", "write"]
+__all__ = ["SCALE", "ModelFile", "is_model_file", "opened", "parsed", "read", "write"]
 
 FORMAT = "pantoum model"
 VERSION = 1
@@ -97,6 +97,16 @@ def read(path: Path | str) -> ModelFile:
             return _read(file, size)
         except (ValueError, MemoryError) as problem:
             raise _unusable(path, problem) from None
+
+
+def parsed(data: bytes, path: Path | str) -> ModelFile:
+    """The content of the bytes of a model file, verified; ``path`` names it in errors."""
+    try:
+        return _parsed(np.frombuffer(data, np.uint8))
+    except PantoumError:
+        raise
+    except (ValueError, MemoryError) as problem:
+        raise _unusable(path, problem) from None
 
 
 @contextmanager

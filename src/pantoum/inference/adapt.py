@@ -30,6 +30,7 @@ from pantoum.errors import SettingError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.adapt_rule import SETTINGS, Rule, Settings
+from pantoum.inference.finite import require_finite
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
 from pantoum.kernels import Workspace
@@ -45,6 +46,7 @@ Array = NDArray[Any]
 class Adapter:
     """Reads one stream of text, and follows it. It is a ``Reader``."""
 
+    @np.errstate(over="ignore", invalid="ignore")  # `require_finite` reports what overflows
     def __init__(self, model: LoadedModel, settings: Settings = SETTINGS, *, state: Any = None) -> None:
         """``state``: where the stream stands (its beginning)."""
         source = model.network
@@ -79,6 +81,7 @@ class Adapter:
         """Nats [1,T] of the targets, each before anything was learned from it."""
         return self.read(inputs_BT, targets_BT, reset_BT)[0]
 
+    @np.errstate(over="ignore", invalid="ignore")  # `require_finite` reports what overflows
     def read(
         self,
         inputs_BT: Array,
@@ -97,9 +100,11 @@ class Adapter:
             part = np.s_[:, start:end]
             read = self._learn_whole if end - start == chunk else self._begin_chunk
             nats_BT[part], predictions_BT[part] = read(text_3BT[:, :, start:end])
+            require_finite([nats_BT[part]])
             start = end
         return nats_BT, predictions_BT
 
+    @np.errstate(over="ignore", invalid="ignore")  # `require_finite` reports what overflows
     def finish(self) -> None:
         """Learn from what has not filled a chunk: the text ends here."""
         if self._begun_3BT.shape[2]:

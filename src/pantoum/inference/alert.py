@@ -1,16 +1,19 @@
 """When a token, word or line is out of the ordinary: a threshold on its peak, given or learned.
 
-A unit's *peak* is the nats of its most surprising token (decision 056). ``auto:P%`` asks for the threshold
-that at most P % of an ordinary text's units are beyond. What is needed for that is small: of each kind of
-unit the highest peaks, thinned out with their rank (``Peaks``). A run takes them from its held-out text when
-it ends, and they stand in the model's card under ``peaks``; those of another text are taken by ``peaks_of``.
+The *peak* of a unit is the nats of its most surprising token (decision 056). ``auto:P%`` asks for the
+threshold that at most P % of the units of an ordinary text exceed. It is learned from few figures: the
+highest peaks of each kind of unit, thinned out with their rank (``Peaks``). A run takes them from its
+validation text when it ends, and keeps them in the card of the model under ``peaks``; ``peaks_of`` takes
+those of another text.
 
-A share smaller than one unit in all of them is extrapolated: where a model is right, what costs a nat more
-is e times rarer. That is said.
+A share smaller than one unit is extrapolated, because a token that costs one nat more is e times rarer under
+a model that is right; a note says so. Figures that are not finite, or that no text can have, are refused: no
+peak exceeds a NaN, so such a threshold would mark nothing.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -32,9 +35,11 @@ __all__ = ["Peaks", "held_out_peaks", "peaks_of", "threshold"]
 CARD = "peaks"
 """The key in a model's card."""
 EXACT, GROWTH = 16, 1.25
-"""So many of the highest peaks are all kept; further down each rank is this much larger than the last."""
+"""The highest peaks are all kept, up to this rank; further down each rank is this factor times the last."""
 HIGHEST_SHARE = 0.5
 DIGITS = 1e4
+MOST_UNITS = 2**53
+"""More units than any text has."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ class Peaks:
         return Peaks(len(falling_U), tuple(ranks), tuple(nats.tolist()))
 
     def threshold(self, share: float) -> float | None:
-        """Nats that at most this share of the units is beyond; ``None`` where there were no units."""
+        """Nats that at most this share of the units exceeds; ``None`` where there were no units."""
         if not self.units:
             return None
         allowed = share * self.units
@@ -71,14 +76,28 @@ class Peaks:
 
     @staticmethod
     def from_plain(plain: Any) -> Peaks | None:
-        """The inverse; ``None`` for what is nothing of the kind."""
+        """The inverse; ``None`` for figures that no text has."""
         try:
             found = Peaks(
                 int(plain["units"]), tuple(map(int, plain["ranks"])), tuple(map(float, plain["nats"]))
             )
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             return None
-        return found if len(found.ranks) == len(found.nats) > 0 else None
+        return found if found.possible else None
+
+    @property
+    def possible(self) -> bool:
+        """Whether a text can have these figures: ranks rise from 1, nats are finite and do not rise."""
+        ranks, nats = self.ranks, self.nats
+        return (
+            0 < len(ranks) == len(nats)
+            and ranks[0] == 1
+            and ranks[-1] <= self.units <= MOST_UNITS
+            and all(a < b for a, b in itertools.pairwise(ranks))
+            and all(a >= b for a, b in itertools.pairwise(nats))
+            and all(map(math.isfinite, nats))
+            and nats[-1] >= 0.0
+        )
 
 
 def peaks_of(scores: Iterable[Score]) -> Peaks:
@@ -87,7 +106,7 @@ def peaks_of(scores: Iterable[Score]) -> Peaks:
 
 
 def held_out_peaks(tokenizer: Tokenizer, targets_T: NDArray[Any], nats_T: NDArray[Any]) -> dict[str, Any]:
-    """What a run keeps of its held-out text: the highest peaks of its tokens, words and lines."""
+    """What a run keeps of its validation text: the highest peaks of its tokens, words and lines."""
     decoding = Decoding(tokenizer)
     pieces = Pieces.joined([decoding.push(targets_T, nats_T), decoding.finish()])
     found: dict[str, Any] = {"protocol": SEGMENTS}
@@ -100,8 +119,8 @@ def held_out_peaks(tokenizer: Tokenizer, targets_T: NDArray[Any], nats_T: NDArra
 def threshold(
     model: LoadedModel, config: ScoreConfig, ordinary: Peaks | None
 ) -> tuple[float | None, list[str]]:
-    """The threshold that a configuration asks for, and what is to be said about it. ``ordinary``: of the text
-    that was given to learn from; ``None``: the held-out text of the run."""
+    """The threshold that a configuration asks for, and notes about it. ``ordinary``: the peaks of the text
+    that was given to learn from; ``None``: those of the validation text of the run."""
     if config.alert is None:
         return None, []
     alert = Alert.parse(config.alert)
@@ -109,15 +128,15 @@ def threshold(
         return alert.nats, []
     source = "the text to learn from"
     if ordinary is None:
-        source = "the held-out text"
+        source = "the validation text"
         if config.documents and not model.documents:
-            raise _refusal(config, "is learned from the held-out text read as one stream, not line by line")
+            raise _refusal(config, "is learned from the validation text read as one stream, not line by line")
         ordinary = _kept(model.card, config.by)
     if ordinary is None:
         raise _refusal(
             config,
-            "needs figures of a held-out text, and this model file has none (it is older, "
-            "or its run was not finished, or held nothing out)",
+            "needs figures of a validation text, and this model file has none (it is older, "
+            "or its run was not finished, or had no validation text)",
         )
     nats = ordinary.threshold(alert.share)
     if nats is None:

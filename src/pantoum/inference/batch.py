@@ -1,25 +1,31 @@
-"""Streams side by side, a token of each a round; each comes, goes and ends when it likes.
+"""Streams of one model side by side; each starts, leaves and ends independently of the others.
 
-A round, in order: the network reads the last token of every stream and gives the next one's distribution;
-one token a stream is drawn, by settings, seed and number of its own; what can be shown is handed out; a
-stream that met a stop string, the end of its document or its length leaves. The states live in arrays of
-rows which are longer than the batch, grow by doubling and shrink by halves; a stream that leaves is
-replaced by the last one. So coming and going costs the others nothing, and with the native core changes
-none of their bits: a stream writes what it would have written alone. NumPy's products may round otherwise
-in a batch of another size.
+``round`` writes one token per stream. In order: the network reads the last token of every stream and gives
+the distribution of the next one; one token per stream is drawn, by the settings, seed and number of that
+stream; the text that can be shown is returned; a stream that met a stop string, the end of its document or
+its length leaves. The states live in arrays whose rows are more than the streams; the arrays double when they
+are full and halve when they are a quarter full. The last stream takes the row of one that leaves. So a stream
+that starts or leaves costs the others nothing, and with the native core it changes none of their bits: a
+stream writes what it would write alone. NumPy's products may round otherwise in a batch of another size.
 
-Shapes: R rows that there is room for, C rows of logits at once, V symbols.
+Threads may share a batch: a lock lets one call at a time through. A round that does not complete (Ctrl-C, no
+memory, scores that are not finite) leaves streams whose state and text may differ; every later call says so.
+
+Shapes: R rows, C rows of logits at once, V symbols.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
-from pantoum.config import SamplingConfig, whole
+from pantoum.config import SamplingConfig, require, whole
+from pantoum.config.calls import public
+from pantoum.errors import PantoumError
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.sample import columns
 from pantoum.inference.state import State
@@ -34,6 +40,10 @@ LOGITS = 1 << 20
 """Logits that are kept at once: of as many rows as that gives, but of ``FEWEST`` at least."""
 FEWEST = 64
 PLAIN = SamplingConfig()
+FAILED = (
+    "the batch cannot be used: an earlier call on it did not complete, so that states and texts may differ; "
+    "start a new batch"
+)
 
 
 class Piece(NamedTuple):
@@ -44,24 +54,26 @@ class Piece(NamedTuple):
 
 
 AS_PIECE = partial(tuple.__new__, Piece)
-"""A piece of a pair, in half the time of its own constructor: there is one a stream and round."""
+"""A piece of a pair, in half the time of its own constructor: there is one per stream and round."""
 
 
 class Batch:
-    """Streams of one model side by side. ``rows``: how many there is room for before the arrays grow."""
+    """Streams of one model side by side. ``rows``: how many fit before the arrays grow."""
 
     def __init__(self, model: LoadedModel, rows: int = 1) -> None:
         self.model = model
-        whole(rows, "rows")
-        self._least = rows
+        self._least = rows = whole(rows, "rows")
+        self.lock = threading.RLock()
+        """Held by every call that reads or changes a stream of this batch."""
+        self._failed = False
         self.rows = DrawRows(rows)
         self._length_R = np.zeros(rows, np.int64)
         self._states = network_state.to_arrays(model.network.initial_state(rows))
         self._streams: list[Stream] = []
         self._careful: set[Stream] = set()
-        """Those whose tokens must pass through ``take``; the others cost a round no look at them."""
+        """Streams whose tokens must pass through ``take``; a round does not look at the others."""
         self._soonest = 0
-        """In so many rounds a stream may come to its length."""
+        """Rounds until a stream may reach its length."""
         self._alone = Alone(model.tokenizer)
         self._banned_N = np.array(model.banned, np.int32)
         self._bind()
@@ -75,6 +87,13 @@ class Batch:
         while self._streams:
             yield from self.round()
 
+    def __reduce__(self) -> NoReturn:
+        raise PantoumError(
+            "a batch cannot be copied or pickled, because its streams are bound to its arrays; take the "
+            "state of each stream, which can, and let it join another batch"
+        )
+
+    @public
     def join(
         self,
         state: State | None = None,
@@ -84,13 +103,81 @@ class Batch:
         seed: int = 0,
         stream: int = 0,
     ) -> Stream:
-        """A stream that goes on from a state, or begins: it writes ``length`` tokens at most, from the random
-        numbers of this seed and stream number."""
-        whole(length, "length", least=0)
-        whole(seed, "seed", least=0, most=2**63 - 1)
-        whole(stream, "stream", least=0, most=2**63 - 1)
+        """A stream that starts from a state (by default from the beginning) and writes ``length`` tokens at
+        most, from the random numbers of this seed and stream number."""
+        length = whole(length, "length", least=0)
+        seed = whole(seed, "seed", least=0, most=2**63 - 1)
+        stream = whole(stream, "stream", least=0, most=2**63 - 1)
+        fits = isinstance(sampling, SamplingConfig)
+        require(fits, "sampling", sampling, "must be a SamplingConfig", "leave it out, or give one")
         state = State.start(self.model) if state is None else state
-        layers = network_state.to_arrays(state.layers_for(self.model))
+        layers = network_state.to_arrays(State.required(state).layers_for(self.model))
+        with self.lock:
+            self._begin()
+            joined = self._join(state, layers, length, sampling, seed, stream)
+            self._failed = False
+        return joined
+
+    @public
+    def leave(self, stream: Stream) -> State:
+        """A stream stops writing; the state that it leaves with."""
+        require(
+            isinstance(stream, Stream) and stream.writes_in(self),
+            "stream",
+            stream,
+            "is not a stream of this batch",
+            "give it to the batch that it joined",
+        )
+        with self.lock:
+            if not stream.ended:
+                self._begin()
+                self._leave(stream.row)
+                self._failed = False
+            return stream.state
+
+    def round(self) -> list[Piece]:
+        """One token for each stream; the text that can be shown of them."""
+        with self.lock:
+            if not self._streams:
+                return []
+            self._begin()
+            pieces = self._round()
+            self._failed = False
+        return pieces
+
+    @property
+    def failed(self) -> bool:
+        """Whether an earlier call did not complete: the batch can no longer be used."""
+        with self.lock:
+            return self._failed
+
+    def state_of(self, row: int, pending: bytes) -> State:
+        """The state in a row, as a value."""
+        with self.lock:
+            if self._failed:
+                raise PantoumError(FAILED)
+            return self._state_of(row, pending)
+
+    def _begin(self) -> None:
+        """A change begins; whoever completes it takes the mark back."""
+        if self._failed:
+            raise PantoumError(FAILED)
+        self._failed = True
+
+    def _state_of(self, row: int, pending: bytes) -> State:
+        layers = tuple(array_RH[row : row + 1].copy() for array_RH in self._states)
+        seen = int(self.rows.position[row])
+        return State(layers, int(self.rows.tokens[row]), seen, pending, self.model.sha256)
+
+    def _join(
+        self,
+        state: State,
+        layers: list[Array],
+        length: int,
+        sampling: SamplingConfig,
+        seed: int,
+        stream: int,
+    ) -> Stream:
         last = self.model.border if state.last_token is None else state.last_token
         row = len(self._streams)
         if row == len(self.rows):
@@ -112,20 +199,11 @@ class Batch:
             self._careful.add(joined)
         self._soonest = min(self._soonest, length) if row else length
         if not length:
-            self.leave(joined)
+            self._leave(row)
         return joined
 
-    def leave(self, stream: Stream) -> State:
-        """A stream stops writing; the state that it leaves with."""
-        if not stream.ended:
-            self._leave(stream.row)
-        return stream.state
-
-    def round(self) -> list[Piece]:
-        """One token for each stream; what of them can be shown."""
+    def _round(self) -> list[Piece]:
         streams, count = self._streams, len(self._streams)
-        if not count:
-            return []
         self._advance(count)
         tokens: list[int] = self.rows.tokens[:count].tolist()
         texts: list[str | None] = list(map(self._alone.__getitem__, tokens))
@@ -145,12 +223,6 @@ class Batch:
         for row in sorted(ended, reverse=True):
             self._leave(row)
         return pieces
-
-    def state_of(self, row: int, pending: bytes) -> State:
-        """The state in a row, as a value."""
-        layers = tuple(array_RH[row : row + 1].copy() for array_RH in self._states)
-        seen = int(self.rows.position[row])
-        return State(layers, int(self.rows.tokens[row]), seen, pending, self.model.sha256)
 
     def _advance(self, count: int) -> None:
         """Read and draw, a chunk of rows at a time; the tokens drawn are those that are read next."""
@@ -183,7 +255,7 @@ class Batch:
         return {row: "eos" for row, token in enumerate(tokens) if token == eos}
 
     def _at_length(self, count: int) -> list[int]:
-        """Rows that have written all that they were to."""
+        """Rows that have written their length."""
         self._soonest -= 1
         if self._soonest > 0:
             return []
@@ -195,8 +267,9 @@ class Batch:
 
     def _leave(self, row: int) -> None:
         """A row is given up; the last one takes its place."""
-        self._streams[row].end()
-        self._careful.discard(self._streams[row])
+        leaving = self._streams[row]
+        leaving.end(self._state_of(row, leaving.pending))
+        self._careful.discard(leaving)
         last = len(self._streams) - 1
         if row != last:
             for array in (*self._states, self._length_R):
@@ -209,7 +282,7 @@ class Batch:
             self._resize(len(self.rows) // 2)
 
     def _resize(self, rows: int) -> None:
-        """Room for more or fewer, an array at a time: both copies of one are there together, never of all."""
+        """More or fewer rows, an array at a time: both copies of one array exist together, never of all."""
         used = len(self._streams)
         del self._stepper, self._sampler
         self.rows.resize(rows)
@@ -218,6 +291,7 @@ class Batch:
         self._length_R = _resized(self._length_R, rows, used)
         self._bind()
 
+    @np.errstate(over="ignore", invalid="ignore")
     def _bind(self) -> None:
         """The addresses of the arrays, for the calls of a round."""
         packed, V = self.model.packed, self.model.network.vocab_size
@@ -228,7 +302,7 @@ class Batch:
 
 
 def _resized(array: Array, rows: int, used: int) -> Array:
-    """The first ``used`` rows with room for others, which no memory is given to before they are needed."""
+    """The first ``used`` rows with room for others, which get no memory before they are used."""
     resized = np.zeros((rows, *array.shape[1:]), array.dtype)
     resized[:used] = array[:used]
     return resized

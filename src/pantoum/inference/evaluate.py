@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from pantoum.errors import SettingError, TextError
 from pantoum.inference.adapt import Adapter
+from pantoum.inference.finite import require_finite
 from pantoum.inference.protocols import blocks, parse_protocol
 from pantoum.kernels.workspace import Workspace
 from pantoum.network import LanguageModel
@@ -127,6 +128,7 @@ def evaluate(
     ``adapter`` reads in the network's place, and follows the text; ``nats_T`` takes each target's loss;
     ``precision`` is that of the network's products."""
     sums = _score(network, tokens, tokenizer, protocol, progress, adapter, nats_T, precision)
+    require_finite([np.array(sums.nats)])
     characters, size, packed = _measure(tokens, tokenizer, compress)
     unknown = 0 if tokenizer.unk is None else _count(tokens, tokenizer.unk)
     note = None
@@ -162,12 +164,13 @@ def held_out_loss(
     protocol: str,
     precision: str = "float32",
 ) -> float:
-    """The mean loss alone, nats a token: what a training run asks every now and then, of products in
-    ``precision``."""
+    """The mean loss alone, in nats per token, of products in ``precision``: what a training run asks every
+    now and then. It is not finite where the weights have diverged."""
     sums = _score(network, tokens, tokenizer, protocol, None, precision=precision)
     return sums.nats / sums.tokens
 
 
+@np.errstate(over="ignore", invalid="ignore")  # `require_finite` reports what overflows
 def _score(
     network: LanguageModel,
     tokens: NDArray[Any],
@@ -211,6 +214,8 @@ def _score(
         if nats_T is not None:
             nats_T[block.at_BT[scored]] = nats_BT[scored]
         sums.right += int((predictions_BT == block.targets_BT)[scored].sum())
+        if not math.isfinite(sums.nats):
+            break
         if progress is not None:
             progress(sums.tokens, total)
     if adapter is not None:

@@ -103,6 +103,11 @@ class Generation:
         """Whether text ``index`` has ended and all of its pieces were handed out."""
         return index in self._told
 
+    @property
+    def failed(self) -> bool:
+        """Whether a round did not complete: there is no state to go on from."""
+        return self._batch.failed
+
     def state(self, index: int = 0) -> State:
         """Where text ``index`` stands: the last token drawn is still unread."""
         return self.texts[index].stream.state

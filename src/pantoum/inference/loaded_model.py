@@ -1,9 +1,9 @@
 """A model ready for use: the network, its tokenizer, its card, and the hash that its states carry.
 
-``load`` takes a model file or a run folder (its best model). The file is read (a large one is
-mapped), verified, packed for the kernels and let go again (``formats.mapped``, ``network.stored_model``).
-Nothing here can train, and nothing here changes once it is made, so that any number of sessions and threads
-share one.
+``load`` takes a model file or a run folder (its best model). The file is read (a large one is mapped),
+verified, packed for the kernels and closed (``formats.mapped``, ``network.stored_model``). Nothing here can
+train, and nothing here changes once it is made: any number of sessions and threads share one, and a copy of
+it is itself. A pickled model is the bytes of its file, which are read anew and verified.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from pantoum.errors import ModelFileError
-from pantoum.formats import model_file
+from pantoum.formats import bounded, model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.precision import SCALE, plain, shape_of, weights
 from pantoum.network import LanguageModel
@@ -29,6 +30,7 @@ __all__ = ["MODEL_NAME", "LoadedModel", "load", "model_path", "of_content"]
 
 MODEL_NAME = "model.safetensors"
 """The name of the best model in its run folder."""
+MOST_BYTES = 2**63 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +45,28 @@ class LoadedModel:
     path: Path | None = None
     extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     """The file's arrays beside the weights, read-only."""
+
+    def __copy__(self) -> LoadedModel:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> LoadedModel:
+        return self
+
+    def __reduce__(self) -> tuple[Callable[[bytes, Path], LoadedModel], tuple[bytes, Path]]:
+        data = self.file_bytes()
+        assert self.path is not None
+        return _of_bytes, (data, self.path)
+
+    def file_bytes(self) -> bytes:
+        """The bytes of its file; ``ModelFileError`` where the file is gone, or is now another model."""
+        if self.path is None:
+            raise ModelFileError(
+                "this model was never written to a file: it cannot be copied to one or pickled; give "
+                "model_out to keep an adapted model"
+            )
+        data = bounded.read_small(self.path, MOST_BYTES, ModelFileError)
+        _require_same(model_file.parsed(data, self.path), self.path, self.sha256)
+        return data
 
     @cached_property
     def packed(self) -> PackedLanguageModel:
@@ -95,6 +119,7 @@ def load(path: str | Path) -> LoadedModel:
         return of_content(content, file, partial(_parameters, file, content.sha256))
 
 
+@np.errstate(over="ignore", invalid="ignore")  # reading reports what overflows
 def of_content(
     content: ModelFile, file: Path, parameters: Callable[[], Mapping[str, NDArray[Any]]]
 ) -> LoadedModel:
@@ -108,15 +133,29 @@ def of_content(
     return LoadedModel(network, tokenizer, content.card, content.sha256, file, extras)
 
 
+def _of_bytes(data: bytes, file: Path) -> LoadedModel:
+    """The model of the bytes of a file, which are kept: nothing depends on the file any more."""
+    content = model_file.parsed(data, file)
+    return of_content(content, file, partial(_parameters_in, data, file))
+
+
 def _parameters(file: Path, sha256: str) -> Mapping[str, NDArray[Any]]:
-    """The parameters once more, of the very same file."""
+    """The parameters, read from the same file again."""
     content = model_file.read(file)
+    _require_same(content, file, sha256)
+    return plain(content).parameters
+
+
+def _parameters_in(data: bytes, file: Path) -> Mapping[str, NDArray[Any]]:
+    return plain(model_file.parsed(data, file)).parameters
+
+
+def _require_same(content: ModelFile, file: Path, sha256: str) -> None:
     if content.sha256 != sha256:
         raise ModelFileError(
-            f"{file} is another model than the one that was loaded from it: its parameters must be read "
-            f"while it is unchanged; load the model again"
+            f"{file} is another model than the one that was loaded from it: it must be unchanged while the "
+            f"loaded model is in use; load the model again"
         )
-    return plain(content).parameters
 
 
 def _kept(array: NDArray[Any]) -> NDArray[Any]:

@@ -2,7 +2,8 @@
 losses need not know whether the model that reads is fixed or adapts to what it has read.
 
 A reader is made for a number of streams and holds their state; each call goes on where the call before ended.
-``PlainReader`` is the trained model itself. It never keeps logits and never changes the model.
+``PlainReader`` is the trained model itself. It never keeps logits and never changes the model. Nats that are
+not finite are an error.
 
 Shape letters: B streams, T time.
 """
@@ -15,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from pantoum.inference.finite import require_finite
 from pantoum.inference.loaded_model import LoadedModel
 
 __all__ = ["MakeReader", "PlainReader", "Reader"]
@@ -48,6 +50,7 @@ class PlainReader:
         self._state: Any = model.network.initial_state(streams)
         self._width = max(1, ROWS // streams)
 
+    @np.errstate(over="ignore", invalid="ignore")  # `require_finite` reports what overflows
     def losses(
         self, inputs_BT: NDArray[np.int64], targets_BT: NDArray[np.int64], reset_BT: NDArray[np.bool_] | None
     ) -> NDArray[Any]:
@@ -61,4 +64,5 @@ class PlainReader:
                 self._state,
                 reset_BT=None if reset_BT is None else reset_BT[part],
             )
+            require_finite([found[part]])
         return found

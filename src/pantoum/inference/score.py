@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pantoum.config import ScoreConfig
+from pantoum.config import ScoreConfig, require
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.reader import MakeReader, PlainReader
 from pantoum.inference.segments import Following, OneStream, Scored, Segments
@@ -133,6 +133,8 @@ class Scorer:
     def feed(self, text: str | bytes) -> Iterator[list[Score]]:
         """The scores of what is certain when this next part of the text is known, some at a time. Bytes that
         are not UTF-8 become U+FFFD, unless the model's tokens are bytes."""
+        fits = isinstance(text, (str, bytes))
+        require(fits, "text", text, "must be a text (str) or bytes", "give the text itself")
         if self._tokenizer.encoding != "utf-8":
             text = as_bytes(text)
         self._rest += self._utf8.decode(text) if isinstance(text, bytes) else text

@@ -1,12 +1,14 @@
 """One stream of text with a model: it reads, it writes, and its state can be taken, forked and rewound.
 
-A session holds a ``State`` and the model, nothing else. What is fed is read in chunks, so a prompt of any
-length needs the same memory. The last token stays unread until something follows it, because the
-network's answer to it (the next token's distribution) is only needed then; this is what makes a state
-one value, whether its last token came from a person or from the model.
+A session holds a ``State`` and the model, nothing else. Text is read in chunks, so a prompt of any length
+needs the same memory. The last token stays unread until something follows it, because the network's answer to
+it (the distribution of the next token) is only needed then; this makes a state one value, whether its last
+token came from a person or from the model.
 
-With documents the state is zeroed before ``<eos>`` is read, here as in training: what stands before the last
-border of a text has no influence, so it is not read at all.
+With documents the state is zeroed before ``<eos>`` is read, as in training: what precedes the last border of
+a text has no influence, so it is not read at all.
+
+A call that fails leaves the session where it was. One thread at a time may use a session.
 
 Shape letters: T tokens, H hidden size.
 """
@@ -20,10 +22,13 @@ from typing import Any, Literal, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from pantoum.config import SamplingConfig, require, whole
+from pantoum.config import SamplingConfig, require, truth, whole
+from pantoum.config.calls import made, public
+from pantoum.inference.finite import require_finite
 from pantoum.inference.generate import Generation, draw_seed
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
+from pantoum.network import state as network_state
 from pantoum.text.prompt import encode_prompt
 
 __all__ = ["CHUNK", "Session"]
@@ -36,7 +41,10 @@ Feed = str | bytes | Sequence[int] | NDArray[Any]
 class Session:
     """A stream of text with a model."""
 
+    @public
     def __init__(self, model: LoadedModel, state: State | None = None) -> None:
+        fits = isinstance(model, LoadedModel)
+        require(fits, "model", model, "must be a loaded model", "use pantoum.load(path).session()")
         self.model = model
         self._layers: Any = None
         self._last: int | None = None
@@ -44,84 +52,110 @@ class Session:
         self._pending = b""
         self.rewind(State.start(model) if state is None else state)
 
+    def __repr__(self) -> str:
+        return f"<Session after {self._seen:,} tokens>"
+
+    def __copy__(self) -> Session:
+        return self.fork()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Session:
+        return self.fork()
+
+    def __reduce__(self) -> tuple[type[Session], tuple[LoadedModel, State]]:
+        return type(self), (self.model, self.state)
+
     @property
     def state(self) -> State:
         """Where the session stands now, as a value."""
         return State.of(self.model, self._layers, self._last, self._seen, self._pending)
 
+    @public
     def rewind(self, state: State) -> None:
         """Go back (or on) to a state of this model."""
-        self._layers = state.layers_for(self.model)
+        self._layers = State.required(state).layers_for(self.model)
         self._last, self._seen, self._pending = state.last_token, state.tokens_seen, state.pending
 
+    @public
     def fork(self) -> Session:
-        """A second session that stands where this one does; from here on the two go their own ways."""
-        return Session(self.model, self.state)
+        """A second session with the same past; from here on the two are independent."""
+        return type(self)(self.model, self.state)
 
     @overload
     def feed(self, text: Feed, hidden: Literal[False] = False) -> None: ...
     @overload
     def feed(self, text: Feed, hidden: Literal[True]) -> NDArray[np.float32]: ...
 
+    @public
     def feed(self, text: Feed, hidden: bool = False) -> NDArray[np.float32] | None:
-        """Read a text (or its tokens). ``hidden=True``: also the last layer's outputs, one row a token.
+        """Read a text (or its tokens). ``hidden=True``: also the last layer's outputs [T,H], one row per
+        token.
 
-        The row of a token is what the network holds after reading it.
+        The row of a token is the output after reading it.
         """
+        hidden = truth(hidden, "hidden")
         ids_T = self._encode(text)
         if len(ids_T) == 0:
             return np.zeros((0, self.model.network.config.hidden_size), np.float32) if hidden else None
         first = [] if self._last is None else [self._last]
         inputs = np.concatenate([np.array(first, np.int64), ids_T.astype(np.int64)])
-        rows = self._read(inputs[:-1], keep=hidden)
+        rows, layers = self._read(inputs[:-1], self._layers, keep=hidden)
         if hidden:
             # The last token is read too, for its row, and then forgotten: the session reads it again later.
-            before = self._layers
-            rows += self._read(inputs[-1:], keep=True)
-            self._layers = before
-        self._last = int(inputs[-1])
+            rows += self._read(inputs[-1:], layers, keep=True)[0]
+        pending = self._undecoded(ids_T)
+        self._layers, self._last, self._pending = layers, int(inputs[-1]), pending
         self._seen += len(ids_T)
-        self._pending = self._undecoded(ids_T)
         return np.concatenate(rows)[len(first) :] if hidden else None
 
+    @public
     def stream(self, length: int = 500, *, seed: int | None = None, **sampling: Any) -> Iterator[str]:
         """Write on, a piece of text at a time; the session stands after the pieces that were taken."""
-        whole(length, "length", least=0)
-        chosen = draw_seed() if seed is None else seed
-        generation = Generation(self.model, self.state, SamplingConfig(**sampling), length, chosen)
-        try:
-            for piece in generation:
-                yield piece.text
-        finally:
-            self.rewind(generation.state())
+        length = whole(length, "length", least=0)
+        chosen = draw_seed() if seed is None else whole(seed, "seed", least=0, most=2**63 - 1)
+        settings = made(SamplingConfig, sampling, "Session.stream", ("length", "seed"))
+        return self._written(settings, length, chosen)
 
+    @public
     def generate(self, length: int = 500, *, seed: int | None = None, **sampling: Any) -> str:
         """Write on and return the continuation."""
         return "".join(self.stream(length, seed=seed, **sampling))
 
+    def _written(self, sampling: SamplingConfig, length: int, seed: int) -> Iterator[str]:
+        generation = Generation(self.model, self.state, sampling, length, seed)
+        try:
+            for piece in generation:
+                yield piece.text
+        finally:
+            if not generation.failed:
+                self.rewind(generation.state())
+
     def _encode(self, text: Feed) -> NDArray[Any]:
-        if isinstance(text, bytes):
-            return self.model.tokenizer.encode(text)
+        if isinstance(text, (bytes, bytearray)):
+            return self.model.tokenizer.encode(bytes(text))
         if isinstance(text, str):
             ids_T, notes = encode_prompt(self.model.tokenizer, text)
             for note in notes:
-                warnings.warn(note, UserWarning, stacklevel=3)
+                warnings.warn(note, UserWarning, stacklevel=4)
             return ids_T
-        ids_T = np.asarray(text).reshape(-1)
         size = self.model.network.vocab_size
+        rule = f"must be a text, or whole numbers from 0 to {size - 1}"
+        advice = "give a text, or this model's own tokens"
+        require(isinstance(text, (Sequence, np.ndarray)), "text", text, rule, advice)
+        try:
+            ids_T = np.asarray(text).reshape(-1)
+        except (ValueError, TypeError, OverflowError):
+            ids_T = np.array([np.nan])
         whole = ids_T.size == 0 or np.issubdtype(ids_T.dtype, np.integer)
         outside = [] if not whole else ids_T[(ids_T < 0) | (ids_T >= size)][:1].tolist()
-        require(
-            whole and not outside,
-            "tokens",
-            outside[0] if outside else str(ids_T.dtype),
-            f"must be whole numbers from 0 to {size - 1}",
-            "give this model's own tokens, or a text",
-        )
+        require(whole and not outside, "tokens", outside[0] if outside else text, rule, advice)
         return ids_T
 
-    def _read(self, inputs_T: NDArray[np.int64], keep: bool) -> list[NDArray[np.float32]]:
-        """Let the network read tokens, a chunk at a time; the last layer's outputs are kept if asked for."""
+    @np.errstate(over="ignore", invalid="ignore")  # `require_finite` reports what overflows
+    def _read(
+        self, inputs_T: NDArray[np.int64], layers: Any, keep: bool
+    ) -> tuple[list[NDArray[np.float32]], Any]:
+        """The network reads tokens, a chunk at a time: the last layer's outputs if they are kept, and the
+        state of the layers after them."""
         packed, eos = self.model.packed, self.model.eos
         borders = np.flatnonzero(inputs_T == eos) if eos is not None else np.zeros(0, np.int64)
         if borders.size and not keep:
@@ -130,10 +164,11 @@ class Session:
         for start in range(0, len(inputs_T), CHUNK):
             chunk_BT = inputs_T[None, start : start + CHUNK]
             reset_BT = None if eos is None else chunk_BT == eos
-            hidden_BTH, self._layers = packed.hidden(chunk_BT, self._layers, reset_BT=reset_BT)
+            hidden_BTH, layers = packed.hidden(chunk_BT, layers, reset_BT=reset_BT)
+            require_finite(network_state.to_arrays(layers))
             if keep:
                 rows.append(np.array(hidden_BTH[0], np.float32))
-        return rows
+        return rows, layers
 
     def _undecoded(self, ids_T: NDArray[Any]) -> bytes:
         """The bytes at the end that do not make a whole character; four tokens back is far enough."""

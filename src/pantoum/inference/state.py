@@ -1,22 +1,26 @@
-"""All that a session knows of its past, as a value: a few kilobytes that can be kept, sent and gone on with.
+"""All that a session knows of its past, as a value: a few kilobytes that can be kept, sent and resumed from.
 
-A ``State`` never changes. It holds the layers' states, the last token (which the network has not read yet),
-how many tokens were seen, and the bytes of a character that is not complete. No sampling settings are in
-it, and no text but the few tokens that a model with n-grams keeps. Its bytes (``formats.state_file``) have
-one size for a given model and carry the model's hash: another model's state is refused when a session begins
-with it.
+A ``State`` never changes, so a copy of it is itself. It holds the states of the layers, the last token (which
+the network has not read yet), the number of tokens seen, and the bytes of an incomplete character. It has no
+sampling settings, and no text but the few tokens that a model with n-grams keeps. Its bytes
+(``formats.state_file``) have one size for a given model and carry the model's hash: a session refuses the
+state of another model. A pickled state is its bytes, which are verified.
 """
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pantoum.errors import StateError
+from pantoum.config import path as checked_path
+from pantoum.config import require, whole
+from pantoum.config.calls import public
+from pantoum.errors import SettingError, StateError
 from pantoum.formats import state_file
 from pantoum.network import state as network_state
 
@@ -43,8 +47,39 @@ class State:
     """The model file that it belongs to."""
 
     def __post_init__(self) -> None:
+        self._check()
         for array in self.layers:
             array.flags.writeable = False
+
+    def __reduce__(self) -> tuple[Callable[[bytes], State], tuple[bytes]]:
+        return State.from_bytes, (bytes(self),)
+
+    def __copy__(self) -> State:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> State:
+        return self
+
+    @staticmethod
+    def required(value: object) -> State:
+        """The state that a value is; anything else is refused."""
+        if not isinstance(value, State):
+            raise SettingError("state", value, "must be a State", "give session.state, or State.read(path)")
+        return value
+
+    def _check(self) -> None:
+        """Refuse values that no state has; whether it fits a model is checked when it meets one."""
+        layers, last, sha256 = self.layers, self.last_token, self.model_sha256
+        arrays = isinstance(layers, tuple) and all(isinstance(array, np.ndarray) for array in layers)
+        advice = "take a state from a session, or State.read(path)"
+        fits = arrays and all(array.dtype == np.float32 and array.ndim == 2 for array in layers)
+        require(fits, "layers", layers, "must be a tuple of float32 arrays [1,H]", advice)
+        if last is not None:
+            object.__setattr__(self, "last_token", whole(last, "last_token", least=0, most=2**32 - 2))
+        seen = whole(self.tokens_seen, "tokens_seen", least=0, most=2**63 - 1)
+        object.__setattr__(self, "tokens_seen", seen)
+        require(isinstance(self.pending, bytes), "pending", self.pending, "must be bytes", advice)
+        require(isinstance(sha256, str), "model_sha256", sha256, "must be a text", advice)
 
     @staticmethod
     def start(model: LoadedModel) -> State:
@@ -88,21 +123,28 @@ class State:
         return hash(bytes(self))
 
     def __repr__(self) -> str:
-        return f"<State after {self.tokens_seen} tokens, {len(bytes(self))} bytes>"
+        arrays = sum(4 + array.nbytes for array in self.layers)
+        size = state_file.HEAD.size + arrays + state_file.DIGEST_SIZE
+        return f"<State after {self.tokens_seen} tokens, {size} bytes>"
 
     @staticmethod
+    @public
     def from_bytes(data: bytes) -> State:
         """The inverse of ``bytes(state)``; damaged bytes are refused."""
-        return State._of_record(state_file.from_bytes(data))
+        fits = isinstance(data, (bytes, bytearray, memoryview))
+        require(fits, "data", data, "must be the bytes of a state", "give bytes(state)")
+        return State._of_record(state_file.from_bytes(bytes(data)))
 
-    def write(self, path: str | Path) -> None:
-        """Keep the state in a file, by a temporary file and a rename."""
-        state_file.write(path, self._record())
+    @public
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the state to a file, by a temporary file and a rename."""
+        state_file.write(checked_path(path, "path"), self._record())
 
     @staticmethod
-    def read(path: str | Path) -> State:
+    @public
+    def read(path: str | os.PathLike[str]) -> State:
         """A state from its file."""
-        return State._of_record(state_file.read(path))
+        return State._of_record(state_file.read(checked_path(path, "path")))
 
     @staticmethod
     def _of_record(record: state_file.StateRecord) -> State:

@@ -1,16 +1,19 @@
-"""One stream of a batch as it writes: what of its text can be shown, and why it ended.
+"""One stream of a batch as it writes: how much of its text can be shown, and why it ended.
 
-A character is only handed out when it is whole: the bytes of one that is not are pending, and belong to
-the state. What may begin a stop string is held back until it is known whether it does; that, the
-penalty's window, the count and the nats belong to the writing, not to the state. A stream whose tokens
-are whole characters and which has no stop strings needs none of this: a batch shows its tokens by
-``Alone``.
+A character is only shown when it is whole: the bytes of an incomplete one are pending, and belong to the
+state. Text that may begin a stop string is held back until it is known whether it does; that text, the
+penalty's window, the count and the nats belong to the writing, not to the state. A stream whose tokens are
+whole characters and which has no stop strings needs none of this: a batch shows its tokens by ``Alone``.
+
+While a stream writes, its figures stand in the arrays of the batch. They are read under the lock of the
+batch, because a round in another thread may move them to another row.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
+from pantoum.errors import PantoumError
 from pantoum.inference.state import State
 from pantoum.text.tokenizer import Decoder, Tokenizer
 
@@ -21,8 +24,8 @@ __all__ = ["Alone", "Stream"]
 
 
 class Alone(dict[int, "str | None"]):
-    """The text of each token where nothing is pending; None: it leaves something pending, or depends on what
-    was before it. Filled as tokens come."""
+    """The text of each token where nothing is pending; None: it leaves something pending, or depends on the
+    tokens before it. Filled as tokens come."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         super().__init__()
@@ -36,7 +39,7 @@ class Alone(dict[int, "str | None"]):
 
 
 class Stream:
-    """A stream of a batch. After its end it keeps what it came to."""
+    """A stream of a batch. After its end it keeps its figures and its state."""
 
     __slots__ = ("_batch", "_decoder", "_held", "_kept", "_stops", "careful", "row", "stopped")
 
@@ -51,6 +54,12 @@ class Stream:
         self._stops, self._decoder, self._held = stops, decoder, ""
         self._kept: tuple[int, float, float, State] | None = None
 
+    def __reduce__(self) -> NoReturn:
+        raise PantoumError(
+            "a stream cannot be copied or pickled, because it is bound to its batch; take its state, "
+            "which can"
+        )
+
     def __repr__(self) -> str:
         return f"<Stream, {'ended' if self.ended else 'writing'} after {self.tokens} tokens>"
 
@@ -62,33 +71,43 @@ class Stream:
     @property
     def tokens(self) -> int:
         """Tokens written."""
-        return int(self._batch.rows.written[self.row]) if self._kept is None else self._kept[0]
+        with self._batch.lock:
+            return int(self._batch.rows.written[self.row]) if self._kept is None else self._kept[0]
 
     @property
     def nats(self) -> float:
-        """What the model itself asks for them all, whatever the sampling settings were."""
-        return float(self._batch.rows.nats[self.row]) if self._kept is None else self._kept[1]
+        """Nats of all of them under the model itself, whatever the sampling settings were."""
+        with self._batch.lock:
+            return float(self._batch.rows.nats[self.row]) if self._kept is None else self._kept[1]
 
     @property
     def log_probability(self) -> float:
-        """What the model itself gave the last token, in nats."""
-        if self._kept is None:
-            return float(self._batch.rows.log_probability[self.row])
-        return self._kept[2]
+        """Natural logarithm of the probability that the model itself gave the last token."""
+        with self._batch.lock:
+            if self._kept is None:
+                return float(self._batch.rows.log_probability[self.row])
+            return self._kept[2]
 
     @property
     def state(self) -> State:
         """Where it stands: the last token drawn is still unread."""
-        return self._batch.state_of(self.row, self.pending) if self._kept is None else self._kept[3]
+        with self._batch.lock:
+            if self._kept is None:
+                return self._batch.state_of(self.row, self.pending)
+            return self._kept[3]
 
     @property
     def pending(self) -> bytes:
         """The bytes of a character that is not whole yet."""
         return b"" if self._decoder is None else self._decoder.pending
 
-    def end(self) -> None:
-        """It leaves its row; what it came to is kept."""
-        self._kept = self.tokens, self.nats, self.log_probability, self.state
+    def writes_in(self, batch: Batch) -> bool:
+        """Whether it joined this batch."""
+        return self._batch is batch
+
+    def end(self, state: State) -> None:
+        """It leaves its row; its figures and this state are kept."""
+        self._kept = self.tokens, self.nats, self.log_probability, state
 
     def take(self, token: int, tokenizer: Tokenizer) -> str:
         """What can be shown after a token; ``stopped`` says when a stop string is complete."""

@@ -13,6 +13,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+import numpy as np
+
 from pantoum.kernels import Array
 from pantoum.kernels.step_model import StepLayer, StepModel, StepNgrams
 from pantoum.network.packed_model import PackedLanguageModel
@@ -52,6 +54,7 @@ class ScanStepper:
         self._packed, self._tokens_R, self._states, self._logits_CV = packed, tokens_R, states, logits_CV
         self._template = packed.model.initial_state(1)
 
+    @np.errstate(over="ignore", invalid="ignore")  # the draw refuses logits that are not finite
     def step(self, first: int, count: int) -> None:
         """As ``Stepper.step``."""
         rows = slice(first, first + count)

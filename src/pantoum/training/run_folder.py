@@ -67,8 +67,10 @@ class RunFolder:
         return self.path / "data"
 
     def write_config(self, config: Mapping[str, Any]) -> None:
-        """Write ``config.json``, for people: indented."""
-        durable.write_file(self.config, json.dumps(config, indent=2, ensure_ascii=False).encode() + b"\n")
+        """Write ``config.json``, for people: indented. A path that is not UTF-8 holds lone surrogates, whose
+        ``backslashreplace`` form is their escape in JSON."""
+        text = json.dumps(config, indent=2, ensure_ascii=False)
+        durable.write_file(self.config, text.encode("utf-8", "backslashreplace") + b"\n")
 
     def read_config(self) -> dict[str, Any]:
         """Read ``config.json``."""

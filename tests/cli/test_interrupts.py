@@ -1,0 +1,90 @@
+"""Ctrl-C at any moment is one line and the code 130: never a traceback, never called a bug."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pantoum.cli import info
+from pantoum.cli.output import Output
+
+Run = Callable[..., Any]
+posix = pytest.mark.skipif(os.name != "posix", reason="needs signals")
+
+
+@posix
+@pytest.mark.parametrize("error", [ImportError("numpy"), SystemError("odd"), RuntimeError("half imported")])
+def test_an_error_that_ctrl_c_caused_is_no_bug(
+    run: Run, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def interrupted(arguments: argparse.Namespace, output: Output) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+        except KeyboardInterrupt:
+            raise error from None
+
+    monkeypatch.setattr(info, "run", interrupted)
+    before = signal.getsignal(signal.SIGINT)
+    done = run("info", "x")
+    assert (done.code, done.err) == (130, "pantoum info: interrupted\n")
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_an_error_without_ctrl_c_is_still_called_a_bug(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(arguments: argparse.Namespace, output: Output) -> None:
+        raise ImportError("numpy")
+
+    monkeypatch.setattr(info, "run", broken)
+    assert "a bug in pantoum" in run("info", "x").err
+
+
+def test_ctrl_c_while_the_command_line_is_imported_is_one_line() -> None:
+    script = (
+        "import builtins, sys\n"
+        "real = builtins.__import__\n"
+        "def imported(name, *rest):\n"
+        "    if name == 'argparse': raise KeyboardInterrupt\n"
+        "    return real(name, *rest)\n"
+        "from pantoum.__main__ import entry\n"
+        "assert 'pantoum.config' not in sys.modules and 'argparse' not in sys.modules\n"
+        "builtins.__import__ = imported\n"
+        "entry()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "pantoum: interrupted\n")
+
+
+@posix
+@pytest.mark.slow
+def test_ctrl_c_at_random_moments_ends_with_a_line(trained: Path, text: Path) -> None:
+    began = "import sys; from pantoum.__main__ import entry; "
+    began += "print(end='.', file=sys.stderr, flush=True); entry()"
+    draw = random.Random(4)
+    for number in range(60):
+        words = [
+            ["info", trained],
+            ["generate", trained],
+            ["score", trained, text],
+            ["evaluate", trained, text],
+        ]
+        command = [sys.executable, "-c", began, *map(str, words[number % 4])]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        assert process.stderr is not None and process.stderr.read(1) == b"."
+        time.sleep(draw.uniform(0.002, 0.5))
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        assert b"Traceback" not in said and b"a bug in pantoum" not in said, (number, said.decode())
+        assert process.returncode in (0, 130, -signal.SIGINT)
