@@ -21,7 +21,20 @@ import traceback
 from collections.abc import Sequence
 
 from pantoum import __version__
-from pantoum.cli import compare, demo, doctor, evaluate, export, generate, info, prepare, score, train, watch
+from pantoum.cli import (
+    compare,
+    demo,
+    doctor,
+    evaluate,
+    export,
+    generate,
+    info,
+    prepare,
+    score,
+    serve,
+    train,
+    watch,
+)
 from pantoum.cli.interrupts import Interrupts
 from pantoum.cli.options import Parser, flag
 from pantoum.cli.output import Output, abandon_stdout
@@ -31,7 +44,20 @@ __all__ = ["COMMANDS", "main", "make_parser"]
 
 COMMANDS = {
     module.__name__.rsplit(".", 1)[1]: module
-    for module in (demo, train, generate, evaluate, score, export, prepare, watch, compare, info, doctor)
+    for module in (
+        demo,
+        train,
+        generate,
+        evaluate,
+        score,
+        serve,
+        export,
+        prepare,
+        watch,
+        compare,
+        info,
+        doctor,
+    )
 }
 THREAD_VARIABLES = (
     "PANTOUM_THREADS",

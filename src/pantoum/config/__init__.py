@@ -14,6 +14,7 @@ from __future__ import annotations
 from pantoum.config.model import CELLS, NORMS, DropoutConfig, ModelConfig, check_table
 from pantoum.config.rules import AUTO, function, nearest, number, one_of, path, require, text, truth, whole
 from pantoum.config.score import UNITS, Alert, ScoreConfig
+from pantoum.config.serve import ServeSettings
 from pantoum.config.train import DOCUMENTS, OPTIMIZERS, SCHEDULES, TOKENS_RULE, TrainSettings
 from pantoum.config.writing import GenerationConfig, SamplingConfig
 
@@ -33,6 +34,7 @@ __all__ = [
     "ModelConfig",
     "SamplingConfig",
     "ScoreConfig",
+    "ServeSettings",
     "TrainSettings",
     "check_table",
     "function",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import Field, field, fields
 from numbers import Integral, Real
 from typing import Any, Literal, TypeVar
@@ -187,12 +187,20 @@ def _plain(value: Any, one: Field[Any]) -> Any:
         return truth(value, one.name)
     if isinstance(value, (list, tuple)) and "tuple" in kinds:
         return tuple(_scalar(item) for item in value)
+    if isinstance(value, Mapping) and kinds[0].startswith("Mapping"):
+        return {_scalar(key): _scalar(item) for key, item in value.items()}
     if isinstance(value, str) and ("str" in kinds or "Auto" in kinds or "tuple" in kinds):
         return str(value)
     numeric = {"int", "float"} & set(kinds) or "tuple[int, ...]" in str(one.type)
     if numeric and isinstance(value, Real):
         return _scalar(value)
-    words = {"str": "a text", "tuple": "several of them", "int": "a whole number", "float": "a number"}
+    words = {
+        "Mapping[int, float]": "a dict of numbers",
+        "str": "a text",
+        "tuple": "several of them",
+        "int": "a whole number",
+        "float": "a number",
+    }
     may = [words.get(kind, repr(AUTO) if kind == "Auto" else kind) for kind in kinds]
     raise SettingError(one.name, value, "must be " + " or ".join(may), f"give {one.name} such a value")
 

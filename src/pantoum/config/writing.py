@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pantoum.config.rules import number, option, require, settle, whole
@@ -33,6 +34,16 @@ class SamplingConfig:
         None, "penalty on the logits of the last 64 tokens; 1: none", metavar="X", off=True
     )
     """Penalty on the logits of the last 64 tokens (Keskar et al. 2019)."""
+    frequency_penalty: float | None = option(
+        None, "subtract X from the logit of a token for each time that the text has it", metavar="X", off=True
+    )
+    """Subtracted from a token's logit once per time that this text has written it, from -2 to 2."""
+    presence_penalty: float | None = option(
+        None, "subtract X from the logit of each token that the text has", metavar="X", off=True
+    )
+    """Subtracted from the logit of a token that this text has written at least once, from -2 to 2."""
+    logit_bias: Mapping[int, float] | None = None
+    """Added to the logits of these tokens, from -100 to 100; no flag, a keyword only."""
     greedy: bool = option(False, "always take the most probable token")
     """Always take the most probable token."""
     stop: tuple[str, ...] = option(
@@ -61,6 +72,12 @@ class SamplingConfig:
             number(self.min_p, "min_p", least=0.0, most=1.0)
         if self.repetition_penalty is not None:
             number(self.repetition_penalty, "repetition_penalty", above=0.0, most=100.0)
+        for name in ("frequency_penalty", "presence_penalty"):
+            if getattr(self, name) is not None:
+                number(getattr(self, name), name, least=-2.0, most=2.0)
+        for token, bias in (self.logit_bias or {}).items():
+            whole(token, "logit_bias", least=0)
+            number(bias, "logit_bias", least=-100.0, most=100.0)
 
 
 @dataclass(frozen=True)

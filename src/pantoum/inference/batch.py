@@ -26,6 +26,7 @@ import numpy as np
 from pantoum.config import SamplingConfig, require, whole
 from pantoum.config.calls import public
 from pantoum.errors import PantoumError
+from pantoum.inference.adjusted import Adjusted
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.sample import columns
 from pantoum.inference.state import State
@@ -72,6 +73,8 @@ class Batch:
         self._streams: list[Stream] = []
         self._careful: set[Stream] = set()
         """Streams whose tokens must pass through ``take``; a round does not look at the others."""
+        self._adjusted: set[Stream] = set()
+        """Those whose logits are changed, or whose tokens are recorded (``inference.adjusted``)."""
         self._soonest = 0
         """Rounds until a stream may reach its length."""
         self._alone = Alone(model.tokenizer)
@@ -102,9 +105,11 @@ class Batch:
         sampling: SamplingConfig = PLAIN,
         seed: int = 0,
         stream: int = 0,
+        alternatives: int | None = None,
     ) -> Stream:
         """A stream that starts from a state (by default from the beginning) and writes ``length`` tokens at
-        most, from the random numbers of this seed and stream number."""
+        most, from the random numbers of this seed and stream number. ``alternatives``: ``Stream.drawn``
+        records each token, with so many of the most probable ones in its place."""
         length = whole(length, "length", least=0)
         seed = whole(seed, "seed", least=0, most=2**63 - 1)
         stream = whole(stream, "stream", least=0, most=2**63 - 1)
@@ -112,9 +117,12 @@ class Batch:
         require(fits, "sampling", sampling, "must be a SamplingConfig", "leave it out, or give one")
         state = State.start(self.model) if state is None else state
         layers = network_state.to_arrays(State.required(state).layers_for(self.model))
+        adjusted = None
+        if Adjusted.needed(sampling, alternatives):
+            adjusted = Adjusted(sampling, self.model.network.vocab_size, alternatives)
         with self.lock:
             self._begin()
-            joined = self._join(state, layers, length, sampling, seed, stream)
+            joined = self._join(state, layers, length, sampling, seed, stream, adjusted)
             self._failed = False
         return joined
 
@@ -177,6 +185,7 @@ class Batch:
         sampling: SamplingConfig,
         seed: int,
         stream: int,
+        adjusted: Adjusted | None,
     ) -> Stream:
         last = self.model.border if state.last_token is None else state.last_token
         row = len(self._streams)
@@ -193,8 +202,10 @@ class Batch:
             self._bind()
         self._length_R[row] = length
         decoder = self.model.tokenizer.decoder(pending=state.pending) if state.pending else None
-        joined = Stream(self, row, sampling.stop, decoder)
+        joined = Stream(self, row, sampling.stop, decoder, adjusted)
         self._streams.append(joined)
+        if adjusted is not None:
+            self._adjusted.add(joined)
         if joined.careful:
             self._careful.add(joined)
         self._soonest = min(self._soonest, length) if row else length
@@ -229,7 +240,27 @@ class Batch:
         for first in range(0, count, self._chunk):
             rows = min(self._chunk, count - first)
             self._stepper.step(first, rows)
-            self._sampler.draw(first, rows)
+            if self._adjusted:
+                self._draw_adjusted(first, rows)
+            else:
+                self._sampler.draw(first, rows)
+
+    def _draw_adjusted(self, first: int, rows: int) -> None:
+        """As the sampler draws, for a chunk in which some streams ask for more."""
+        columns = self.rows
+        asking = [
+            (stream.row, stream.adjusted)
+            for stream in self._adjusted
+            if stream.adjusted is not None and first <= stream.row < first + rows
+        ]
+        for row, adjusted in asking:
+            adjusted.before(self._logits_CV[row - first])
+        self._sampler.draw(first, rows)
+        for row, adjusted in asking:
+            given = float(columns.log_probability[row])
+            own = adjusted.after(int(columns.tokens[row]), given)
+            columns.log_probability[row] = own
+            columns.nats[row] += given - own
 
     def _to_take(self, texts: list[str | None]) -> set[int]:
         """Rows whose text is more than that of their token."""
@@ -270,6 +301,7 @@ class Batch:
         leaving = self._streams[row]
         leaving.end(self._state_of(row, leaving.pending))
         self._careful.discard(leaving)
+        self._adjusted.discard(leaving)
         last = len(self._streams) - 1
         if row != last:
             for array in (*self._states, self._length_R):
@@ -296,9 +328,9 @@ class Batch:
         """The addresses of the arrays, for the calls of a round."""
         packed, V = self.model.packed, self.model.network.vocab_size
         self._chunk = min(len(self.rows), max(FEWEST, LOGITS // V))
-        logits_CV = np.empty((self._chunk, V), np.float32)
-        self._stepper = stepper(packed, self.rows.tokens, self._states, logits_CV)
-        self._sampler = backend(np.float32).sampler(self.rows, self._banned_N, logits_CV)
+        self._logits_CV = np.empty((self._chunk, V), np.float32)
+        self._stepper = stepper(packed, self.rows.tokens, self._states, self._logits_CV)
+        self._sampler = backend(np.float32).sampler(self.rows, self._banned_N, self._logits_CV)
 
 
 def _resized(array: Array, rows: int, used: int) -> Array:

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NoReturn
 
 from pantoum.errors import PantoumError
+from pantoum.inference.adjusted import Adjusted, Drawn
 from pantoum.inference.state import State
 from pantoum.text.tokenizer import Decoder, Tokenizer
 
@@ -41,13 +42,22 @@ class Alone(dict[int, "str | None"]):
 class Stream:
     """A stream of a batch. After its end it keeps its figures and its state."""
 
-    __slots__ = ("_batch", "_decoder", "_held", "_kept", "_stops", "careful", "row", "stopped")
+    __slots__ = ("_batch", "_decoder", "_held", "_kept", "_stops", "adjusted", "careful", "row", "stopped")
 
-    def __init__(self, batch: Batch, row: int, stops: tuple[str, ...], decoder: Decoder | None) -> None:
+    def __init__(
+        self,
+        batch: Batch,
+        row: int,
+        stops: tuple[str, ...],
+        decoder: Decoder | None,
+        adjusted: Adjusted | None = None,
+    ) -> None:
         self.stopped: str | None = None
         """Why it ended before its length: ``stop`` or ``eos``."""
         self.careful = bool(stops) or decoder is not None
         """Whether its tokens must pass through ``take``."""
+        self.adjusted = adjusted
+        """What it asks of the draw beyond the kernels' sampler."""
         self.row = row
         """Its place in the batch while it writes."""
         self._batch = batch
@@ -87,6 +97,10 @@ class Stream:
             if self._kept is None:
                 return float(self._batch.rows.log_probability[self.row])
             return self._kept[2]
+
+    def drawn(self) -> list[Drawn]:
+        """The tokens recorded since the last call, where ``alternatives`` was given."""
+        return [] if self.adjusted is None else self.adjusted.take()
 
     @property
     def state(self) -> State:

@@ -123,9 +123,11 @@ class PackedLanguageModel:
             nats_BT[ended_BT], predictions_BT[ended_BT] = 0, 0
         return nats_BT, predictions_BT, state
 
-    def hidden(self, tokens_BT: Array, state: Any, *, reset_BT: Array | None = None) -> tuple[Array, Any]:
+    def hidden(
+        self, tokens_BT: Array, state: Any, *, reset_BT: Array | None = None, lengths: Array | None = None
+    ) -> tuple[Array, Any]:
         """(the last layer's outputs [B,T,H], state)."""
-        hidden_TBH, _, state = self._read(tokens_BT, state, reset_BT, None)
+        hidden_TBH, _, state = self._read(tokens_BT, state, reset_BT, lengths)
         return np.ascontiguousarray(hidden_TBH.swapaxes(0, 1)), state
 
     def inputs(self, tokens_TB: Array, dropout: DropoutDraw | None, training: bool) -> Inputs:

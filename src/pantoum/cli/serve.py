@@ -1,0 +1,44 @@
+"""``pantoum serve``: models over HTTP, and a page to write on."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+
+from pantoum.cli.options import add_settings, given
+from pantoum.cli.output import Output
+from pantoum.config import ServeSettings
+from pantoum.errors import SettingError
+
+HELP = "serve models over HTTP (OpenAI's interface, sessions, scores), and a page to write on"
+EXAMPLES = """examples:
+  pantoum serve runs/book
+  pantoum serve runs/book runs/letters --port 9000
+  pantoum serve runs/book --host 0.0.0.0 --api-key-file keys.txt
+  pantoum serve runs/book --sessions redis://localhost:6379/0 --state-key-file state.key
+
+Needs the extra: pip install 'pantoum[serve]'. The page is at http://127.0.0.1:8000/, the interface is
+described at /docs. docs/serving.md has examples. Without --host only this machine reaches the server.
+"""
+NEEDED = ("fastapi", "uvicorn", "httptools", "prometheus_client")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The models, the address, the bounds."""
+    parser.add_argument(
+        "model", nargs="+", metavar="MODEL", help="model files or run folders (their best model)"
+    )
+    add_settings(parser, ServeSettings)
+
+
+def run(arguments: argparse.Namespace, output: Output) -> None:
+    """Serve until a signal comes."""
+    settings = ServeSettings(**given(arguments, ServeSettings))
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        rule = f"needs {', '.join(missing)}, which this Python does not have"
+        raise SettingError("serve", " ".join(arguments.model), rule, "install: pip install 'pantoum[serve]'")
+
+    from pantoum.server.serve import serve
+
+    serve(arguments.model, settings, output.say)

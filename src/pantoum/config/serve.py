@@ -1,0 +1,76 @@
+"""How models are served: the address, the bounds, the keys, where sessions live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from pantoum.config.rules import number, option, require, settle, whole
+
+__all__ = ["ServeSettings"]
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """The settings of ``pantoum serve``."""
+
+    host: str = option("127.0.0.1", "the address to listen on", metavar="ADDRESS")
+    """The address to listen on; another than loopback requires ``api_key_file``."""
+    port: int = option(8000, "the port to listen on; 0 takes a free one and tells it", metavar="N")
+    """The port; 0: a free one."""
+    slots: int = option(64, "texts that one model writes or reads at the same time", metavar="N")
+    """Streams of one model that are read or written at the same time."""
+    queue: int = option(256, "texts that may wait for a slot; then the answer is 429", metavar="N")
+    """Streams of one model that may wait."""
+    api_key_file: str | None = option(
+        None, "accept only requests with one of the keys in this file, one per line", metavar="FILE"
+    )
+    """Keys that a request must carry as ``Authorization: Bearer KEY``."""
+    state_key_file: str | None = option(
+        None, "the key that signs states; made where it does not exist", metavar="FILE"
+    )
+    """The key of the states' signatures; ``None``: ``state.key`` in the user's state folder."""
+    sessions: str | None = option(
+        None,
+        "where sessions are kept: a SQLite file, or a server of several replicas",
+        metavar="FILE|redis://...",
+    )
+    """The store of sessions; ``None``: ``sessions.sqlite`` in the user's state folder."""
+    session_memory: int = option(768, "megabytes of sessions that are kept in memory, too", metavar="MB")
+    """Of sessions in memory; the least recently used ones are read from the store."""
+    session_hours: float = option(168.0, "a session that nobody used for so long is deleted", metavar="H")
+    """Idle time after which a session expires."""
+    cors_origin: tuple[str, ...] = option(
+        (), "let pages of this origin use the server; may be repeated", metavar="ORIGIN"
+    )
+    """Origins of pages that may call the server."""
+    chat_template: str | None = option(None, "the template of chat prompts", metavar="FILE")
+    """A file with the template of chat prompts; ``None``: the plain one."""
+    timeout: float = option(600.0, "the longest that one answer may take, in seconds", metavar="S")
+    """Seconds after which a request that is not answered yet ends with an error."""
+
+    def __post_init__(self) -> None:
+        settle(self)
+        whole(self.port, "port", least=0, most=65535)
+        whole(self.slots, "slots", most=4096)
+        whole(self.queue, "queue", least=0, most=1_000_000)
+        whole(self.session_memory, "session_memory", least=0, most=1_000_000)
+        number(self.session_hours, "session_hours", above=0.0, most=1e6)
+        number(self.timeout, "timeout", above=0.0, most=86_400.0)
+        require(
+            loopback(self.host) or self.api_key_file is not None,
+            "host",
+            self.host,
+            "is reachable from other machines and needs API keys",
+            "give --api-key-file FILE with a key per line, or leave --host out",
+        )
+
+
+def loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,183 @@
+"""``/v1/completions`` and ``/v1/chat/completions``: OpenAI's forms around ``writing.Request``."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+
+from pantoum.server.chat import ChatTemplate
+from pantoum.server.errors import RequestError
+from pantoum.server.events import EventStream
+from pantoum.server.models import Models, Served
+from pantoum.server.recorded import Entry, chat_logprobs, completion_logprobs
+from pantoum.server.schema import ChatRequest, CompletionRequest, WritingRequest
+from pantoum.server.signing import Signer
+from pantoum.server.writing import Choice, Part, Prompt, Request, encode
+
+__all__ = ["Answer", "routes", "usage"]
+
+COMPLETION_TOKENS = 16
+"""What OpenAI's completions write where no ``max_tokens`` is given."""
+CHAT_TOKENS = 500
+Shape = Callable[[str, Sequence[Entry]], dict[str, Any]]
+
+
+def usage(request: Request) -> dict[str, int]:
+    """The tokens of a request."""
+    read, written = request.prompt_tokens, request.completion_tokens
+    return {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
+
+
+class Answer:
+    """The JSON of an answer, whole or in chunks."""
+
+    def __init__(
+        self, request: Request, fields: WritingRequest, signer: Signer, kind: str, whole: Shape, part: Shape
+    ) -> None:
+        """``whole`` and ``part`` give the fields of a choice from its text and tokens."""
+        self._request, self._fields, self._signer = request, fields, signer
+        self._whole, self._part = whole, part
+        self._chunks = kind + ".chunk" if kind == "chat.completion" else kind
+        prefix = "chatcmpl" if kind == "chat.completion" else "cmpl"
+        self.head: dict[str, Any] = {
+            "id": f"{prefix}-{secrets.token_urlsafe(16)}",
+            "object": kind,
+            "created": int(time.time()),
+            "model": request.served.name,
+            "system_fingerprint": request.served.fingerprint,
+            "seed": request.seed,
+        }
+        notes = [note for prompt in request.prompts for note in prompt.notes]
+        if notes:
+            self.head["notes"] = notes
+
+    def whole(self, choices: Sequence[Choice]) -> dict[str, Any]:
+        """The answer in one object."""
+        made = [
+            {
+                "index": choice.index,
+                **self._whole(choice.text, choice.entries),
+                "finish_reason": choice.finish,
+                **self._state(choice),
+            }
+            for choice in choices
+        ]
+        return {**self.head, "choices": made, "usage": usage(self._request)}
+
+    async def chunks(self) -> AsyncGenerator[Any, None]:
+        """The answer in chunks, one for each part of a text."""
+        options = self._fields.stream_options
+        head = {**self.head, "object": self._chunks}
+        if options is not None and options.include_usage:
+            head["usage"] = None
+        parts = self._request.parts()
+        try:
+            async for found in parts:
+                for part in found:
+                    yield {**head, "choices": [self._chunk(part)]}
+        finally:
+            await parts.aclose()
+        if options is not None and options.include_usage:
+            yield {**head, "choices": [], "usage": usage(self._request)}
+
+    def _chunk(self, part: Part) -> dict[str, Any]:
+        choice = part.choice
+        return {
+            "index": choice.index,
+            **self._part(part.text, part.entries),
+            "finish_reason": choice.finish if part.last else None,
+            **(self._state(choice) if part.last else {}),
+        }
+
+    def _state(self, choice: Choice) -> dict[str, Any]:
+        if not self._fields.return_state or choice.state is None:
+            return {}
+        return {"state": self._signer.to_text(choice.state), "tokens_seen": choice.state.tokens_seen}
+
+
+def routes(models: Models, signer: Signer, template: ChatTemplate) -> APIRouter:
+    """The two routes."""
+    router = APIRouter(prefix="/v1", tags=["writing"])
+
+    @router.post("/completions", response_model=None)
+    async def completions(fields: CompletionRequest) -> Response:
+        """Continue a text."""
+        served = models.get(fields.model)
+        length = COMPLETION_TOKENS if fields.max_tokens is None else fields.max_tokens
+        prompts = await prompts_of(served, fields.prompt)
+        state = None if fields.state is None else signer.from_text(fields.state, served.model)
+        request = Request(
+            served,
+            fields,
+            prompts,
+            length=length,
+            state=state,
+            alternatives=fields.logprobs,
+            echo=bool(fields.echo),
+        )
+
+        def shape(text: str, entries: Sequence[Entry]) -> dict[str, Any]:
+            found = None
+            if fields.logprobs is not None:
+                found = completion_logprobs(entries, fields.logprobs)
+            return {"text": text, "logprobs": found}
+
+        return await _answered(
+            Answer(request, fields, signer, "text_completion", shape, shape), request, fields
+        )
+
+    @router.post("/chat/completions", response_model=None)
+    async def chat(fields: ChatRequest) -> Response:
+        """Continue a chat."""
+        served = models.get(fields.model)
+        given = fields.max_tokens if fields.max_completion_tokens is None else fields.max_completion_tokens
+        stops = [fields.stop] if isinstance(fields.stop, str) else fields.stop or []
+        fields = fields.model_copy(update={"stop": [*stops, *template.stop]})
+        prompt = await encode(served.model, template.prompt(fields.messages))
+        state = None if fields.state is None else signer.from_text(fields.state, served.model)
+        request = Request(
+            served,
+            fields,
+            [prompt],
+            length=CHAT_TOKENS if given is None else given,
+            state=state,
+            alternatives=(fields.top_logprobs or 0) if fields.logprobs else None,
+        )
+
+        def logprobs(entries: Sequence[Entry]) -> dict[str, Any] | None:
+            return chat_logprobs(entries) if fields.logprobs else None
+
+        def whole(text: str, entries: Sequence[Entry]) -> dict[str, Any]:
+            message = {"role": "assistant", "content": text, "refusal": None}
+            return {"message": message, "logprobs": logprobs(entries)}
+
+        def part(text: str, entries: Sequence[Entry]) -> dict[str, Any]:
+            return {"delta": {"role": "assistant", "content": text}, "logprobs": logprobs(entries)}
+
+        return await _answered(
+            Answer(request, fields, signer, "chat.completion", whole, part), request, fields
+        )
+
+    return router
+
+
+async def prompts_of(served: Served, given: Any) -> list[Prompt]:
+    """The prompts of a completion: a text, tokens, or a list of either."""
+    if given is None or isinstance(given, str):
+        return [await encode(served.model, given or "")]
+    if not given:
+        raise RequestError(400, "prompt is []: give a text, tokens, or a list of them", param="prompt")
+    if isinstance(given[0], int):
+        return [await encode(served.model, given)]
+    return [await encode(served.model, one) for one in given]
+
+
+async def _answered(answer: Answer, request: Request, fields: WritingRequest) -> Response:
+    if fields.stream:
+        return EventStream(answer.chunks(), request.cancel)
+    return JSONResponse(answer.whole(await request.whole()))

@@ -1,0 +1,68 @@
+"""A connection that nobody keeps for nothing: uvicorn's HTTP protocol with three limits more.
+
+- A request must arrive whole within ``PATIENCE`` seconds of the connection, or of its own beginning.
+- At most ``BUFFER`` bytes wait for a client that reads slowly; the text behind them waits in the engine.
+- A client that takes nothing for ``PATIENCE`` seconds is cut off, and its slot is free.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+__all__ = ["BUFFER", "PATIENCE", "Connection"]
+
+PATIENCE = 30.0
+"""Seconds that a client may keep silent, or not read."""
+BUFFER = 32 * 1024
+"""Bytes that wait for a client in this process."""
+
+
+class Connection(HttpToolsProtocol):
+    """One client's connection."""
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A client is there."""
+        super().connection_made(transport)
+        transport.set_write_buffer_limits(high=BUFFER)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone."""
+        self._stop()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        """A request begins."""
+        super().on_message_begin()
+        self._wait()
+
+    def on_message_complete(self) -> None:
+        """It has arrived whole."""
+        self._stop()
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        """The client does not read."""
+        super().pause_writing()
+        self._wait()
+
+    def resume_writing(self) -> None:
+        """It reads again."""
+        self._stop()
+        super().resume_writing()
+
+    def _wait(self) -> None:
+        self._stop()
+        self._timer = self.loop.call_later(PATIENCE, self._cut)
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _cut(self) -> None:
+        self.transport.abort()

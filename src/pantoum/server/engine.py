@@ -1,0 +1,294 @@
+"""The thread that owns a model's batch: it reads prompts, writes texts, and tells the event loop what came.
+
+A turn, in order: jobs that came or were cancelled are taken in; prompts are read side by side for about
+``READ_TURN`` seconds; the batch writes for at least one round; what was written goes to the event loop. So a
+long prompt delays the others by one turn and never by its own length. The first characters of a text are told
+at once; what follows is put together, and told at an interval that grows with the number of texts: the event
+loop sends a bounded number of events per second, however fast the model writes.
+
+Slots are bounded, and so is the queue in front of them: ``submit`` raises ``FullError`` when both are taken.
+A job whose request went away is cancelled between two steps; its slots are free from then on.
+
+The engine does no HTTP and knows no request. Everything that it does is decided by jobs and settings, never
+by time alone, except how the work is cut into turns, which changes no result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+
+from pantoum.inference.batch import Batch
+from pantoum.inference.loaded_model import LoadedModel
+from pantoum.inference.reading import Reading, advance
+from pantoum.inference.stream import Stream
+from pantoum.server.job import Ended, Event, Failed, Job, Read, Written
+
+__all__ = ["Engine", "FullError", "StoppedError"]
+
+READ_TURN = 0.008
+"""Seconds that prompts are read before the others write on."""
+WRITE_TURN = 0.004
+"""Seconds that texts are written before prompts are read on, where both wait."""
+SIDE_BY_SIDE = 64
+"""Prompts that are read together."""
+ALONE = 4096
+"""Tokens of prompts that are read at once where nobody writes."""
+SOONEST, LATEST, EACH = 0.004, 0.040, 0.0004
+"""Seconds between two tellings: at least, at most, and per text that is being written."""
+
+
+class FullError(Exception):
+    """All slots and all places of the queue are taken."""
+
+
+class StoppedError(Exception):
+    """The engine takes no more jobs."""
+
+
+class Telling:
+    """What was written of one text and not told yet."""
+
+    __slots__ = ("index", "job", "parts", "told")
+
+    def __init__(self, job: Job, index: int) -> None:
+        self.job, self.index = job, index
+        self.parts: list[str] = []
+        self.told = False
+        """Whether its first characters were told."""
+
+
+class Engine:
+    """A model's thread. ``submit`` and ``cancel`` are for the event loop."""
+
+    def __init__(self, model: LoadedModel, slots: int, places: int, loop: asyncio.AbstractEventLoop) -> None:
+        self.model, self.slots, self.places = model, slots, places
+        self.counters: Counter[str] = Counter()
+        """Tokens read and written, texts begun and ended; changed by the engine's thread alone."""
+        self.taken = 0
+        """Slots and places that are taken, as the event loop counts them."""
+        self._loop = loop
+        self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._batch = Batch(model)
+        self._waiting: deque[Job] = deque()
+        self._reading: list[Job] = []
+        self._streams: dict[Stream, Telling] = {}
+        self._active: dict[Job, int] = {}
+        """Slots that each job in work still holds."""
+        self._outbox: dict[Job, list[Event]] = {}
+        self._rate = 4000.0
+        """Tokens of prompts per second, as measured."""
+        self._told = 0.0
+        self._closing = False
+        self.stopped = False
+        self._thread = threading.Thread(target=self._run, name="pantoum-engine", daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Job) -> None:
+        """Take a job, or raise ``FullError`` or ``StoppedError``."""
+        if self.stopped:
+            raise StoppedError
+        if self.taken + job.slots > self.slots + self.places:
+            raise FullError
+        self.taken += job.slots
+        self._commands.put(lambda: self._waiting.append(job))
+
+    def cancel(self, job: Job) -> None:
+        """Nobody waits for the job any more."""
+        if not job.done or job.failed:
+            self._commands.put(lambda: self._drop(job))
+
+    def stop(self) -> None:
+        """Take no more jobs; the thread ends when all are done."""
+        if not self.stopped:
+            self.stopped = True
+            self._commands.put(self._close)
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait for the thread's end; whether it has come."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    # What follows runs in the engine's thread.
+
+    def _close(self) -> None:
+        self._closing = True
+
+    def _run(self) -> None:
+        while True:
+            idle = not (self._waiting or self._reading or self._streams)
+            if idle and self._closing and self._commands.empty():
+                return
+            if idle:
+                self._commands.get()()
+            while not self._commands.empty():
+                self._commands.get()()
+            self._admit()
+            self._turn()
+
+    def _turn(self) -> None:
+        try:
+            if self._reading:
+                self._read()
+            until = time.monotonic() + WRITE_TURN
+            while self._streams:
+                self._write()
+                if self._reading and time.monotonic() >= until:
+                    break
+                if not self._commands.empty() or self._waiting:
+                    break
+            self._tell()
+        except Exception as error:  # whatever it is: the jobs in work must hear of it
+            self._fail(error)
+
+    def _admit(self) -> None:
+        """Jobs that waited take their slots, in order."""
+        while self._waiting and (
+            sum(self._active.values()) + self._waiting[0].slots <= self.slots or not self._active
+        ):
+            job = self._waiting.popleft()
+            self._active[job] = job.slots
+            self._reading.append(job)
+
+    def _read(self) -> None:
+        """Prompts go on side by side, those of one kind at a time."""
+        first = self._reading[0].reading
+        jobs = [job for job in self._reading if job.reading.kind == first.kind][:SIDE_BY_SIDE]
+        readings: list[Reading] = [job.reading for job in jobs if job.reading.left]
+        if readings:
+            tokens = max(len(readings), int(self._rate * READ_TURN)) if self._streams else ALONE
+            begun = time.perf_counter()
+            count = advance(readings, tokens)
+            seconds = time.perf_counter() - begun
+            self._rate += 0.2 * (count / max(seconds, 1e-6) - self._rate)
+            self.counters["tokens_read"] += count
+        read = [job for job in jobs if not job.reading.left]
+        for job in read:
+            self._reading.remove(job)
+            self._post(job, Read())
+            self._begin(job)
+
+    def _begin(self, job: Job) -> None:
+        """The prompt was read: the texts join the batch."""
+        writing = job.writing
+        if writing is None:
+            self._release(job, job.slots)
+            return
+        try:
+            for index in range(writing.count):
+                stream = self._batch.join(
+                    job.reading.state,
+                    length=writing.length,
+                    sampling=writing.sampling,
+                    seed=writing.seed,
+                    stream=index,
+                    alternatives=writing.alternatives,
+                )
+                self.counters["texts_begun"] += 1
+                self._streams[stream] = Telling(job, index)
+                if stream.ended:
+                    self._end(stream)
+        except Exception as error:
+            self._drop(job)
+            self._post(job, Failed(error))
+
+    def _write(self) -> None:
+        """One round."""
+        streams, count = self._streams, len(self._batch)
+        pieces = self._batch.round()
+        self.counters["tokens_written"] += count
+        for stream, text in pieces:
+            telling = streams[stream]
+            telling.parts.append(text)
+            if not telling.told:
+                self._gather(stream, telling)
+        if len(self._batch) != count:
+            for stream in [one for one in streams if one.ended]:
+                self._end(stream)
+        now = time.monotonic()
+        if now - self._told >= min(LATEST, max(SOONEST, EACH * len(streams))):
+            self._told = now
+            for stream, telling in streams.items():
+                self._gather(stream, telling)
+        self._tell()
+
+    def _gather(self, stream: Stream, telling: Telling) -> None:
+        """What was written of a text becomes an event."""
+        drawn = stream.drawn()
+        if telling.parts or drawn:
+            telling.told = True
+            self._post(telling.job, Written(telling.index, "".join(telling.parts), drawn))
+            telling.parts.clear()
+
+    def _end(self, stream: Stream) -> None:
+        telling = self._streams.pop(stream)
+        self._gather(stream, telling)
+        self.counters["texts_ended"] += 1
+        ended = Ended(telling.index, stream.stopped, stream.tokens, stream.nats, stream.state)
+        self._post(telling.job, ended)
+        self._release(telling.job, 1)
+
+    def _drop(self, job: Job) -> None:
+        """Give up a job, wherever it is."""
+        for stream in [one for one, telling in self._streams.items() if telling.job is job]:
+            self._batch.leave(stream)
+            del self._streams[stream]
+            self.counters["texts_cancelled"] += 1
+        if job in self._reading:
+            self._reading.remove(job)
+        self._outbox.pop(job, None)
+        if job in self._waiting:
+            self._waiting.remove(job)
+            self._freed(job.slots)
+        elif job in self._active:
+            self._release(job, self._active[job])
+
+    def _fail(self, error: Exception) -> None:
+        """A turn failed: every job in work is told, and the batch begins anew."""
+        jobs = list(self._active)
+        self._batch = Batch(self.model)
+        self._streams.clear()
+        self._reading.clear()
+        for job in jobs:
+            self._release(job, self._active[job])
+            self._post(job, Failed(error))
+        self._tell()
+
+    def _release(self, job: Job, slots: int) -> None:
+        left = self._active.get(job, 0) - slots
+        if left > 0:
+            self._active[job] = left
+        else:
+            self._active.pop(job, None)
+        self._freed(slots)
+
+    def _freed(self, slots: int) -> None:
+        def count() -> None:
+            self.taken -= slots
+
+        self._call(count)
+
+    def _post(self, job: Job, event: Event) -> None:
+        self._outbox.setdefault(job, []).append(event)
+
+    def _tell(self) -> None:
+        """Hand over what was gathered, in one call for all jobs."""
+        if not self._outbox:
+            return
+        outbox, self._outbox = self._outbox, {}
+
+        def deliver() -> None:
+            for job, events in outbox.items():
+                job.inbox.arrive(job, events)
+
+        self._call(deliver)
+
+    def _call(self, function: Callable[[], None]) -> None:
+        try:
+            self._loop.call_soon_threadsafe(function)
+        except RuntimeError:  # the event loop has ended; nobody waits any more
+            self._closing = self.stopped = True

@@ -1,0 +1,94 @@
+"""Errors as OpenAI's clients expect them: ``{"error": {"message", "type", "param", "code"}}`` and a status.
+
+400  a field cannot be as it is, or asks for what this server does not do
+401  no key, or a wrong one            404  no such model, session or mark
+409  the session is in use, or changed meanwhile
+413  the body is larger than 1 MB      422  a state that was altered, or belongs to another model
+429  slots and queue are full          503  the sessions' store does not answer, or the server is stopping
+500  a bug; the log has the traceback and the answer has none of it
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from pantoum.errors import PantoumError, SettingError, StateError
+
+__all__ = ["RequestError", "error_body", "install", "refusal"]
+
+log = logging.getLogger("pantoum.server")
+TYPES = {401: "authentication_error", 429: "rate_limit_error", 500: "server_error", 503: "server_error"}
+
+
+class RequestError(Exception):
+    """A request that is answered with an error."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status, self.message, self.param, self.code = status, message, param, code
+        self.headers = headers or {}
+
+
+def refusal(error: Exception) -> RequestError:
+    """What a client is told of an error that a request met."""
+    if isinstance(error, RequestError):
+        return error
+    if isinstance(error, TimeoutError):
+        return RequestError(503, "the answer takes longer than this server allows; ask for fewer tokens")
+    if isinstance(error, StateError):
+        return RequestError(422, str(error), param="state", code="invalid_state")
+    if isinstance(error, SettingError):
+        return RequestError(400, str(error), param=error.argument)
+    if isinstance(error, PantoumError):
+        return RequestError(500, str(error))
+    log.error("a bug in pantoum, please report it", exc_info=error)
+    return RequestError(500, f"a bug in pantoum ({type(error).__name__}); the server's log says where")
+
+
+def error_body(error: RequestError) -> dict[str, Any]:
+    """The JSON of an error."""
+    kind = TYPES.get(error.status, "invalid_request_error")
+    return {"error": {"message": error.message, "type": kind, "param": error.param, "code": error.code}}
+
+
+def answer(error: RequestError) -> JSONResponse:
+    """The response of an error."""
+    return JSONResponse(error_body(error), error.status, error.headers)
+
+
+def install(app: FastAPI) -> None:
+    """Let every error of a route be answered in this form."""
+
+    async def of_any(request: Request, error: Exception) -> JSONResponse:
+        return answer(refusal(error))
+
+    async def of_http(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, HTTPException)
+        headers = dict(error.headers) if error.headers else None
+        return answer(RequestError(error.status_code, str(error.detail), headers=headers))
+
+    async def of_schema(request: Request, error: Exception) -> JSONResponse:
+        assert isinstance(error, RequestValidationError)
+        found = error.errors()[0]
+        place = ".".join(str(part) for part in found["loc"] if part != "body")
+        what = f"{place}: {found['msg']}" if place else str(found["msg"])
+        return answer(RequestError(400, f"{what}; /docs has the schema", param=place or None))
+
+    for kind in (RequestError, PantoumError, Exception):
+        app.add_exception_handler(kind, of_any)
+    app.add_exception_handler(HTTPException, of_http)
+    app.add_exception_handler(RequestValidationError, of_schema)

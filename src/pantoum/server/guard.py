@@ -1,0 +1,162 @@
+"""What every request passes before it reaches a route: key, size, time; and the line that it leaves in the
+log.
+
+One ASGI middleware, so that a stream passes through it untouched. The line is JSON: when, who (the address),
+method, route, status, seconds, bytes. No prompt, no text and no key is in it, and no query string.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pantoum.errors import SettingError
+from pantoum.server.errors import RequestError, answer
+from pantoum.server.metrics import Metrics
+
+__all__ = ["Guard", "read_keys"]
+
+access = logging.getLogger("pantoum.access")
+MOST_BYTES = 1 << 20
+"""Of a request's body."""
+OPEN = ("/health", "/", "/page", "/favicon.ico")
+"""Paths that need no key: whether the server lives, and the page, which asks for one."""
+
+
+def read_keys(path: str) -> tuple[bytes, ...]:
+    """The keys in a file, one per line."""
+    try:
+        lines = Path(path).read_bytes().split(b"\n")
+    except OSError as error:
+        rule = f"cannot be read ({error.strerror})"
+        raise SettingError("api_key_file", path, rule, "name a file with a key per line") from None
+    keys = tuple(line.strip() for line in lines if line.strip())
+    if not keys:
+        raise SettingError("api_key_file", path, "holds no key", "write one key per line into it")
+    return keys
+
+
+class Guard:
+    """The middleware."""
+
+    def __init__(self, app: ASGIApp, *, keys: Sequence[bytes], metrics: Metrics) -> None:
+        self._app, self._keys, self._metrics = app, keys, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or answer it here."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = time.perf_counter()
+        status, sent = 0, 0
+
+        async def counted(message: Message) -> None:
+            nonlocal status, sent
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            elif message["type"] == "http.response.body":
+                sent += len(message.get("body", b""))
+            await send(message)
+
+        try:
+            refused = self._refused(scope)
+            if refused is not None:
+                await answer(refused)(scope, receive, counted)
+            elif scope["method"] == "POST":
+                await self._while_present(scope, _Bounded(receive), counted)
+            else:
+                await self._app(scope, receive, counted)
+        finally:
+            self._note(scope, status, sent, time.perf_counter() - begun)
+
+    async def _while_present(self, scope: Scope, receive: _Bounded, send: Send) -> None:
+        """Run a request until it is answered or its client goes away, which cancels it."""
+        running = asyncio.ensure_future(self._app(scope, receive, send))
+        watching = asyncio.ensure_future(receive.gone())
+        try:
+            await asyncio.wait((running, watching), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            watching.cancel()
+            gone = not running.done()
+            if gone:
+                running.cancel()
+            try:
+                await running
+            except asyncio.CancelledError:
+                if not gone:
+                    raise
+
+    def _refused(self, scope: Scope) -> RequestError | None:
+        headers = dict(scope["headers"])
+        size = headers.get(b"content-length", b"0")
+        if not size.isdigit():
+            return RequestError(400, "Content-Length must be a number")
+        if int(size) > MOST_BYTES:
+            return too_large()
+        path = scope["path"]
+        free = path in OPEN or path.startswith("/page/") or scope["method"] == "OPTIONS"
+        if not self._keys or free:
+            return None
+        kind, _, given = headers.get(b"authorization", b"").partition(b" ")
+        if kind.lower() == b"bearer" and any(hmac.compare_digest(given.strip(), key) for key in self._keys):
+            return None
+        return RequestError(
+            401,
+            "this server needs a key: send the header Authorization: Bearer KEY",
+            code="invalid_api_key",
+            headers={"WWW-Authenticate": "Bearer"},
+        )
+
+    def _note(self, scope: Scope, status: int, sent: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "other")
+        self._metrics.requests.labels(route, str(status)).inc()
+        self._metrics.seconds.labels(route).observe(seconds)
+        if access.isEnabledFor(logging.INFO):
+            client = scope.get("client")
+            line = {
+                "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                "client": client[0] if client else None,
+                "method": scope["method"],
+                "route": route,
+                "status": status,
+                "seconds": round(seconds, 4),
+                "bytes": sent,
+            }
+            access.info(json.dumps(line))
+
+
+class _Bounded:
+    """A request's body, ``MOST_BYTES`` at most."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive, self._size = receive, 0
+        self._read = asyncio.Event()
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._size += len(message.get("body", b""))
+            if self._size > MOST_BYTES:
+                raise HTTPException(413, too_large().message)
+            if not message.get("more_body", False):
+                self._read.set()
+        return message
+
+    async def gone(self) -> None:
+        """Wait until the client has gone away, when all of the body was read."""
+        await self._read.wait()
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+def too_large() -> RequestError:
+    """The answer to a body beyond the limit."""
+    return RequestError(413, f"the body is larger than {MOST_BYTES:,} bytes: send a smaller one")

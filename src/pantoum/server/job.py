@@ -1,0 +1,161 @@
+"""One prompt that is to be read, and the texts that are to be written after it.
+
+A job is made on the event loop and goes to the engine's thread; its events come back in the inbox of its
+request, in order. A job is done when its last event arrived; whoever does not wait for that must cancel it.
+
+    Read      the prompt was read; its recorded tokens and its summary are in ``job.reading``
+    Written   some characters of text ``number``, with its recorded tokens
+    Ended     text ``number`` has ended: why, after how many tokens, in which state
+    Failed    the job will say no more
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from pantoum.config import SamplingConfig
+from pantoum.inference.adjusted import Drawn
+from pantoum.inference.reading import Reading
+from pantoum.inference.state import State
+
+__all__ = ["Ended", "Event", "Failed", "Inbox", "Job", "Read", "Writing", "Written"]
+
+
+class Read(NamedTuple):
+    """The prompt was read."""
+
+
+class Written(NamedTuple):
+    """A part of a text, as much as came since the last one."""
+
+    number: int
+    text: str
+    drawn: Sequence[Drawn]
+
+
+class Ended(NamedTuple):
+    """A text is whole."""
+
+    number: int
+    stopped: str | None
+    """``stop``, ``eos``, or ``None``: its length."""
+    tokens: int
+    nats: float
+    state: State
+
+
+class Failed(NamedTuple):
+    """The engine could not go on with the job."""
+
+    error: Exception
+
+
+Event = Read | Written | Ended | Failed
+
+
+@dataclass(frozen=True)
+class Writing:
+    """What is to be written after a prompt: ``count`` texts of at least one token, text k from stream k of
+    the seed."""
+
+    length: int
+    sampling: SamplingConfig
+    seed: int
+    count: int = 1
+    alternatives: int | None = None
+
+
+class Inbox:
+    """Where the events of one request's jobs arrive, in order. It lives on the event loop."""
+
+    def __init__(self, seconds: float) -> None:
+        """``seconds``: after so long whoever waits gets a ``TimeoutError``."""
+        self.jobs: list[Job] = []
+        self._seconds = seconds
+        self._arrived: deque[tuple[Job, Event]] = deque()
+        self._waiting: asyncio.Future[None] | None = None
+
+    def job(self, reading: Reading, writing: Writing | None = None) -> Job:
+        """A job whose events arrive here."""
+        job = Job(self, len(self.jobs), reading, writing)
+        self.jobs.append(job)
+        return job
+
+    def arrive(self, job: Job, events: Sequence[Event]) -> None:
+        """Events of a job have come."""
+        for event in events:
+            if isinstance(event, Failed):
+                job.failed, job.left = True, 0
+            elif not isinstance(event, Written):
+                job.left -= 1
+            self._arrived.append((job, event))
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    async def events(self) -> AsyncIterator[list[tuple[Job, Event]]]:
+        """All that arrived since the last time, until all jobs are done; a failure is raised."""
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(self._seconds, self._late)
+        try:
+            async for found in self._events(loop):
+                yield found
+        finally:
+            timer.cancel()
+
+    def _late(self) -> None:
+        for job in self.jobs:
+            if not job.done:
+                self.arrive(job, [Failed(TimeoutError())])
+
+    async def _events(self, loop: asyncio.AbstractEventLoop) -> AsyncIterator[list[tuple[Job, Event]]]:
+        while self._arrived or not all(job.done for job in self.jobs):
+            if not self._arrived:
+                self._waiting = loop.create_future()
+                await self._waiting
+            found = list(self._arrived)
+            self._arrived.clear()
+            for _, event in found:
+                if isinstance(event, Failed):
+                    raise event.error
+            yield found
+
+    async def finished(self) -> None:
+        """Wait until all jobs are done."""
+        async for _ in self.events():
+            pass
+
+
+@dataclass(eq=False)
+class Job:
+    """A prompt's reading and what is written after it. ``number``: its place in the request."""
+
+    inbox: Inbox
+    number: int
+    reading: Reading
+    writing: Writing | None = None
+    left: int = field(init=False)
+    """Events that are still to come, beside the parts of texts."""
+    failed: bool = False
+    """Whether it was given up; the engine may still have it."""
+
+    def __post_init__(self) -> None:
+        self.left = self.streams + 1
+
+    @property
+    def streams(self) -> int:
+        """Texts that it writes."""
+        return 0 if self.writing is None else self.writing.count
+
+    @property
+    def slots(self) -> int:
+        """Slots that it takes."""
+        return max(1, self.streams)
+
+    @property
+    def done(self) -> bool:
+        """Whether its last event has arrived."""
+        return self.left <= 0

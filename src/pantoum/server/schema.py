@@ -1,0 +1,179 @@
+"""What requests may say. Fields are OpenAI's where OpenAI has them; unknown ones are ignored, as OpenAI does.
+
+FastAPI makes ``/docs`` from these classes. Bounds that depend on the model (tokens below its vocabulary) are
+checked where the model is known.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = [
+    "ActivationsRequest",
+    "ChatMessage",
+    "ChatRequest",
+    "CompletionRequest",
+    "EmbeddingRequest",
+    "FeedRequest",
+    "GenerateRequest",
+    "RewindRequest",
+    "ScoreRequest",
+    "SessionRequest",
+    "StreamOptions",
+    "UnitsRequest",
+    "WritingRequest",
+]
+
+Token = Annotated[int, Field(ge=0)]
+Text = Annotated[str, Field()]
+
+
+class Request(BaseModel):
+    """What all requests share."""
+
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False, protected_namespaces=())
+
+
+class StreamOptions(Request):
+    """What a stream carries beside the text."""
+
+    include_usage: bool = False
+
+
+class WritingRequest(Request):
+    """How a text is written. Beyond OpenAI's fields: ``top_k``, ``min_p``, ``repetition_penalty``, the
+    settings of ``pantoum generate``, and ``return_state``."""
+
+    temperature: float | None = Field(
+        None, ge=0.0, le=100.0, description="Default 1, as OpenAI's; 0 is greedy."
+    )
+    top_p: float | None = Field(None, gt=0.0, le=1.0)
+    top_k: int | None = Field(None, ge=1)
+    min_p: float | None = Field(None, ge=0.0, le=1.0)
+    repetition_penalty: float | None = Field(None, gt=0.0, le=100.0)
+    frequency_penalty: float | None = Field(None, ge=-2.0, le=2.0)
+    presence_penalty: float | None = Field(None, ge=-2.0, le=2.0)
+    logit_bias: dict[str, float] | None = Field(None, description="Bias by token number, -100 to 100.")
+    seed: int | None = Field(
+        None, ge=0, lt=2**63, description="As pantoum generate --seed; none: one is drawn."
+    )
+    n: int | None = Field(None, ge=1, le=4096)
+    stop: str | list[str] | None = None
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    return_state: bool = Field(False, description="Give the state after each text as base64.")
+    # What cannot be done is said, never ignored.
+    best_of: int | None = None
+    suffix: str | None = None
+    tools: list[Any] | None = None
+    functions: list[Any] | None = None
+    response_format: dict[str, Any] | None = None
+    user: str | None = None
+
+
+class GenerateRequest(WritingRequest):
+    """What a session writes next: a completion's fields without a prompt."""
+
+    max_tokens: int | None = Field(None, ge=0, le=1_000_000, description="Default 16, as OpenAI's.")
+    logprobs: int | None = Field(None, ge=0, le=20)
+    prompt: str | None = Field(None, description="A text that the session reads first.")
+
+
+class CompletionRequest(WritingRequest):
+    """``POST /v1/completions``. ``state``: go on from a state of this server; the prompt follows it."""
+
+    model: str | None = None
+    prompt: str | list[str] | list[Token] | list[list[Token]] | None = None
+    max_tokens: int | None = Field(None, ge=0, le=1_000_000, description="Default 16, as OpenAI's.")
+    echo: bool | None = None
+    logprobs: int | None = Field(None, ge=0, le=20)
+    state: str | None = None
+
+
+class ContentPart(Request):
+    """A part of a message."""
+
+    type: str
+    text: str | None = None
+
+
+class ChatMessage(Request):
+    """A message of a chat."""
+
+    role: str
+    content: str | list[ContentPart] | None = None
+    name: str | None = None
+
+
+class ChatRequest(WritingRequest):
+    """``POST /v1/chat/completions``. The messages become one prompt by the chat template."""
+
+    model: str | None = None
+    messages: Annotated[list[ChatMessage], Field(min_length=1)]
+    max_tokens: int | None = Field(None, ge=0, le=1_000_000, description="Default 500.")
+    max_completion_tokens: int | None = Field(None, ge=0, le=1_000_000)
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(None, ge=0, le=20)
+    state: str | None = None
+
+
+class EmbeddingRequest(Request):
+    """``POST /v1/embeddings``: the last layer's output after a text, or its mean over the tokens."""
+
+    model: str | None = None
+    input: str | list[str] | list[Token] | list[list[Token]]
+    encoding_format: Literal["float", "base64"] = "float"
+    dimensions: int | None = None
+    pooling: Literal["last", "mean"] = "last"
+    user: str | None = None
+
+
+class ScoreRequest(Request):
+    """``POST /v1/score``: how surprising each piece of a text is, as ``pantoum score`` says it."""
+
+    model: str | None = None
+    text: str
+    by: Literal["token", "word", "line"] = "line"
+    alert: float | str | None = Field(None, description="Nats, or auto:P%, learned from the held-out text.")
+    documents: bool = Field(False, description="Each line is a text of its own.")
+
+
+class ActivationsRequest(Request):
+    """``POST /v1/activations``: what units of the network hold after each token of a text."""
+
+    model: str | None = None
+    text: str
+    units: Annotated[list[Token], Field(min_length=1, max_length=64)]
+
+
+class UnitsRequest(Request):
+    """``POST /v1/units``: the units that follow a property of a text most closely."""
+
+    model: str | None = None
+    text: str
+    feature: Literal["line-length", "quotes", "indentation"] = "line-length"
+    count: int = Field(10, ge=1, le=100)
+
+
+class SessionRequest(Request):
+    """``POST /v1/sessions``: from nothing, a state, or another session; then a prompt, if one is given."""
+
+    model_config = ConfigDict(extra="ignore", populate_by_name=True, protected_namespaces=())
+    model: str | None = None
+    prompt: str | None = None
+    state: str | None = None
+    from_: str | None = Field(None, alias="from")
+
+
+class FeedRequest(Request):
+    """``POST /v1/sessions/{id}/feed``."""
+
+    text: str
+
+
+class RewindRequest(Request):
+    """``POST /v1/sessions/{id}/rewind``: to a mark that the session keeps."""
+
+    tokens_seen: int = Field(ge=0)

@@ -1,0 +1,183 @@
+"""``/v1/score`` gives what ``pantoum score`` gives; ``/v1/activations`` and ``/v1/units`` look at single
+units.
+
+A text is scored by the same ``Scorer`` as everywhere, in two passes: the first says which tokens are to be
+read after which, the engine reads them beside all other requests, and the second puts their nats into pieces.
+The long work on a text runs in a thread of its own, never on the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+from numpy.typing import NDArray
+
+from pantoum.config import ScoreConfig
+from pantoum.inference.activations import activations, following
+from pantoum.inference.alert import threshold
+from pantoum.inference.loaded_model import LoadedModel
+from pantoum.inference.reading import Reading
+from pantoum.inference.score import Score, Scorer, resets
+from pantoum.inference.state import State
+from pantoum.server.errors import RequestError
+from pantoum.server.models import Models, Served
+from pantoum.server.schema import ActivationsRequest, ScoreRequest, UnitsRequest
+from pantoum.server.writing import cancel, encode, submit
+
+__all__ = ["routes"]
+
+Ids = NDArray[np.int64]
+
+
+class Listening:
+    """A reader that only notes what it is asked to read."""
+
+    def __init__(self) -> None:
+        self.targets: list[Ids] = []
+
+    def losses(self, inputs_BT: Ids, targets_BT: Ids, reset_BT: NDArray[np.bool_] | None) -> NDArray[Any]:
+        """Nothing yet."""
+        self.targets.append(targets_BT[0])
+        return np.zeros(targets_BT.shape, np.float32)
+
+
+class Replaying:
+    """A reader that knows the nats already."""
+
+    def __init__(self, nats_T: NDArray[Any]) -> None:
+        self._nats_T, self._at = nats_T, 0
+
+    def losses(self, inputs_BT: Ids, targets_BT: Ids, reset_BT: NDArray[np.bool_] | None) -> NDArray[Any]:
+        """The next ones."""
+        T = targets_BT.shape[1]
+        found_BT = self._nats_T[None, self._at : self._at + T]
+        self._at += T
+        return found_BT
+
+
+def tokens_to_score(model: LoadedModel, text: str, config: ScoreConfig) -> Ids:
+    """The tokens whose nats a scorer of this text asks for."""
+    listening = Listening()
+    for _ in Scorer(model, config, reader=lambda streams: listening).read([text]):
+        pass
+    return np.concatenate([np.zeros(0, np.int64), *listening.targets])
+
+
+def scores(
+    model: LoadedModel, text: str, config: ScoreConfig, nats_T: NDArray[Any], beyond: float | None
+) -> list[Score]:
+    """The scores of a text whose nats are known."""
+    reader = Replaying(nats_T)
+    return list(Scorer(model, config, threshold=beyond, reader=lambda streams: reader).read([text]))
+
+
+async def nats_of(served: Served, tokens_T: Ids, documents: bool) -> NDArray[Any]:
+    """The nats of tokens that follow the border, read by the engine."""
+    model = served.model
+    begun = State.of(model, model.network.initial_state(1), model.border, 0, b"")
+    inbox = served.inbox()
+    inbox.job(Reading(model, begun, tokens_T, alternatives=0, resets_V=resets(model, documents)))
+    submit(served, inbox.jobs)
+    try:
+        await inbox.finished()
+    finally:
+        cancel(served, inbox.jobs)
+    found = [0.0 if one is None else -one.log_probability for one in inbox.jobs[0].reading.drawn]
+    return np.array(found, np.float32)
+
+
+def routes(models: Models) -> APIRouter:
+    """The three routes."""
+    router = APIRouter(prefix="/v1", tags=["reading"])
+
+    @router.post("/score", response_model=None)
+    async def score(fields: ScoreRequest) -> Response:
+        """How surprising each token, word or line is."""
+        served = models.get(fields.model)
+        model = served.model
+        config = ScoreConfig(by=fields.by, alert=fields.alert, documents=fields.documents)
+        beyond, notes = threshold(model, config, None)
+        tokens_T = await asyncio.to_thread(tokens_to_score, model, fields.text, config)
+        nats_T = await nats_of(served, tokens_T, fields.documents)
+        items = await asyncio.to_thread(scores, model, fields.text, config, nats_T, beyond)
+        shown: dict[str, Any] = {
+            "object": "list",
+            "model": served.name,
+            "by": fields.by,
+            "tokens": len(tokens_T),
+            "nats": float(nats_T.sum(dtype=np.float64)),
+            "threshold": beyond,
+            "items": [
+                {
+                    "text": item.text,
+                    "nats": item.nats,
+                    "peak": item.peak,
+                    "tokens": item.tokens,
+                    **({} if beyond is None else {"alert": item.alert}),
+                }
+                for item in items
+            ],
+        }
+        if notes:
+            shown["notes"] = notes
+        return JSONResponse(shown)
+
+    @router.post("/activations", response_model=None)
+    async def show_activations(fields: ActivationsRequest) -> Response:
+        """The values of some units after each token of a text."""
+        served = models.get(fields.model)
+        config = served.model.network.config
+        prompt = await encode(served.model, fields.text)
+        found = await asyncio.to_thread(activations, served.model, prompt.tokens_T)
+        U = config.num_layers * config.hidden_size
+        for unit in fields.units:
+            _require_unit(unit, U)
+        return JSONResponse(
+            {
+                "object": "activations",
+                "model": served.name,
+                "layers": config.num_layers,
+                "hidden_size": config.hidden_size,
+                "tokens": list(found.texts),
+                "units": [
+                    {"unit": unit, "values": np.round(found.values_TU[:, unit], 4).astype(float).tolist()}
+                    for unit in fields.units
+                ],
+            }
+        )
+
+    @router.post("/units", response_model=None)
+    async def find_units(fields: UnitsRequest) -> Response:
+        """The units that follow a property of the text most closely."""
+        served = models.get(fields.model)
+        config = served.model.network.config
+        prompt = await encode(served.model, fields.text)
+
+        def search() -> dict[str, Any]:
+            found = activations(served.model, prompt.tokens_T)
+            best, values = following(found, fields.feature, fields.count)
+            units = [
+                {
+                    "unit": one.unit,
+                    "layer": one.unit // config.hidden_size,
+                    "index": one.unit % config.hidden_size,
+                    "correlation": one.correlation,
+                    "values": np.round(found.values_TU[:, one.unit], 4).astype(float).tolist(),
+                }
+                for one in best
+            ]
+            return {"tokens": list(found.texts), "feature_values": values, "units": units}
+
+        made = await asyncio.to_thread(search)
+        return JSONResponse({"object": "units", "model": served.name, "feature": fields.feature, **made})
+
+    return router
+
+
+def _require_unit(unit: int, count: int) -> None:
+    if unit >= count:
+        raise RequestError(400, f"units has {unit}: this model's units are 0 to {count - 1}", param="units")

@@ -1,0 +1,80 @@
+"""From the settings to a server that listens, and to its end.
+
+SIGTERM and Ctrl-C stop it gracefully: it takes no new connections, finishes what runs within ``DRAIN``
+seconds, and ends with 0. A second signal ends it at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+
+import uvicorn
+from fastapi import FastAPI
+
+from pantoum.config import ServeSettings
+from pantoum.errors import SettingError
+from pantoum.server.app import make_app
+from pantoum.server.connection import Connection
+from pantoum.server.models import Models
+
+__all__ = ["config_of", "listening", "serve"]
+
+DRAIN = 30
+"""Seconds that running requests have to end after SIGTERM."""
+SWITCH = 0.0005
+"""Seconds after which Python lets another thread run. The engine's thread asks for the interpreter once a
+round, and would wait for ten rounds at the default of 5 ms while the event loop is busy."""
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that listens, or an error that names the port."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((host.strip("[]"), port))
+    except OSError as error:
+        made.close()
+        rule = f"cannot be listened on at {host} ({error.strerror})"
+        raise SettingError("port", port, rule, "give another --port; 0 takes a free one") from None
+    made.listen(2048)
+    return made
+
+
+def config_of(app: FastAPI) -> uvicorn.Config:
+    """How uvicorn runs the application. Its own access log names query strings and stays off."""
+    logging.getLogger("uvicorn.access").disabled = True
+    return uvicorn.Config(
+        app,
+        http=Connection,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN,
+        timeout_keep_alive=30,
+    )
+
+
+def serve(models: Sequence[str], settings: ServeSettings, say: Callable[[str], None]) -> None:
+    """Serve these models until a signal comes. ``say`` hears where."""
+    sys.setswitchinterval(SWITCH)
+    logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.INFO)
+    opened = listening(settings.host, settings.port)
+    try:
+        app = make_app(Models(models, settings), settings)
+        host, port = opened.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        say(f"pantoum: http://{shown}:{port}/ (Ctrl-C stops)")
+        # uvicorn sends itself the signal once more when it has stopped: SIGTERM has done its work by then.
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        asyncio.run(uvicorn.Server(config_of(app)).serve(sockets=[opened]))
+    finally:
+        opened.close()

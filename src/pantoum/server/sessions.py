@@ -1,0 +1,187 @@
+"""``/v1/sessions``: a text that the server keeps the state of. Create, feed, generate, fork, rewind, export.
+
+A request that fails or whose client goes away leaves its session as it was: what a session has read or
+written is kept when all of it is there, and before the answer ends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+
+from pantoum.inference.reading import Reading
+from pantoum.inference.state import State
+from pantoum.server.completions import COMPLETION_TOKENS, Answer
+from pantoum.server.errors import RequestError
+from pantoum.server.events import EventStream
+from pantoum.server.models import Models, Served
+from pantoum.server.recorded import Entry, completion_logprobs
+from pantoum.server.schema import FeedRequest, GenerateRequest, RewindRequest, SessionRequest
+from pantoum.server.session_table import Held, SessionTable
+from pantoum.server.signing import Signer
+from pantoum.server.writing import Request, cancel, encode, submit
+
+__all__ = ["routes"]
+
+
+def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
+    """All routes of sessions."""
+    router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
+
+    def stands(held: Held) -> tuple[Served, State]:
+        """The model and the state of a session."""
+        state = signer.read(held.signed)
+        served = models.of_hash(state.model_sha256)
+        if served is None:
+            raise RequestError(
+                422,
+                f"the session {held.name!r} belongs to a model that is not served any more; export its text, "
+                f"or serve that model",
+                code="invalid_state",
+            )
+        return served, state
+
+    def said(held: Held) -> dict[str, Any]:
+        return {"id": held.name, "object": "session", "tokens_seen": held.tokens_seen}
+
+    async def standing(held: Held, state: State) -> None:
+        """The session stands at this state from now on."""
+        await table.change(held, held.stand(state.tokens_seen, signer.sign(state)))
+
+    @router.post("", response_model=None)
+    async def create(fields: SessionRequest) -> Response:
+        """Begin: from nothing, a state, or another session; read the prompt, if there is one."""
+        if fields.state is not None and fields.from_ is not None:
+            raise RequestError(400, "state and from are both given: leave one of them out", param="from")
+        state: State | None = None
+        if fields.from_ is not None:
+            served, state = stands(await table.read(fields.from_))
+        else:
+            served = models.get(fields.model)
+            if fields.state is not None:
+                state = signer.from_text(fields.state, served.model)
+        begun = State.start(served.model) if state is None else state
+        after = await read_text(served, begun, fields.prompt or "")
+        held = await table.create(((after.tokens_seen, signer.sign(after)),))
+        return JSONResponse({**said(held), "model": served.name})
+
+    @router.get("/{name}", response_model=None)
+    async def show(name: str) -> Response:
+        """Where a session stands, and where it can be rewound to."""
+        held = await table.read(name)
+        served, _ = stands(held)
+        return JSONResponse({**said(held), "model": served.name, "marks": [seen for seen, _ in held.marks]})
+
+    @router.post("/{name}/feed", response_model=None)
+    async def feed(name: str, fields: FeedRequest) -> Response:
+        """Let the session read a text."""
+        async with table.opened(name) as held:
+            served, state = stands(held)
+            await standing(held, await read_text(served, state, fields.text))
+            return JSONResponse(said(held))
+
+    @router.post("/{name}/generate", response_model=None)
+    async def generate(name: str, fields: GenerateRequest) -> Response:
+        """Let the session write on. The fields are those of a completion."""
+        if (fields.n or 1) != 1:
+            raise RequestError(400, f"n is {fields.n}: a session writes one text; fork it", param="n")
+        held = await table.take(name)
+        try:
+            served, state = stands(held)
+            length = COMPLETION_TOKENS if fields.max_tokens is None else fields.max_tokens
+            prompt = await encode(served.model, fields.prompt or "")
+            request = Request(
+                served, fields, [prompt], length=length, state=state, alternatives=fields.logprobs
+            )
+        except BaseException:
+            table.release(name)
+            raise
+
+        def shape(text: str, entries: Sequence[Entry]) -> dict[str, Any]:
+            found = None if fields.logprobs is None else completion_logprobs(entries, fields.logprobs)
+            return {"text": text, "logprobs": found}
+
+        answer = Answer(request, fields, signer, "text_completion", shape, shape)
+
+        async def keep() -> dict[str, Any]:
+            state = request.choices[0].state
+            assert state is not None
+            await standing(held, state)
+            return {"session": said(held)}
+
+        async def streamed() -> AsyncGenerator[Any, None]:
+            chunks = answer.chunks()
+            try:
+                async for chunk in chunks:
+                    yield chunk
+                yield {**answer.head, "choices": [], **(await keep())}
+            finally:
+                await chunks.aclose()
+
+        def end() -> None:
+            request.cancel()
+            table.release(name)
+
+        if fields.stream:
+            return EventStream(streamed(), end)
+        try:
+            whole = answer.whole(await request.whole())
+            return JSONResponse({**whole, **(await keep())})
+        finally:
+            end()
+
+    @router.post("/{name}/fork", response_model=None)
+    async def fork(name: str) -> Response:
+        """A second session that stands where this one does, with its marks."""
+        held = await table.read(name)
+        stands(held)
+        return JSONResponse(said(await table.create(held.marks)))
+
+    @router.post("/{name}/rewind", response_model=None)
+    async def rewind(name: str, fields: RewindRequest) -> Response:
+        """Go back to a mark."""
+        async with table.opened(name) as held:
+            kept = tuple(mark for mark in held.marks if mark[0] <= fields.tokens_seen)
+            if not kept or kept[-1][0] != fields.tokens_seen:
+                known = ", ".join(str(seen) for seen, _ in held.marks)
+                raise RequestError(
+                    404,
+                    f"tokens_seen is {fields.tokens_seen}: this session has marks at {known}",
+                    param="tokens_seen",
+                )
+            await table.change(held, kept)
+            return JSONResponse(said(held))
+
+    @router.get("/{name}/state", response_model=None)
+    async def export(name: str) -> Response:
+        """The signed state: any server with this model and key goes on from it."""
+        held = await table.read(name)
+        served, state = stands(held)
+        return JSONResponse({**said(held), "model": served.name, "state": signer.to_text(state)})
+
+    @router.delete("/{name}", response_model=None)
+    async def delete(name: str) -> Response:
+        """Forget a session."""
+        async with table.opened(name):
+            await table.delete(name)
+        return JSONResponse({"id": name, "object": "session", "deleted": True})
+
+    return router
+
+
+async def read_text(served: Served, state: State, text: str) -> State:
+    """The state after a text."""
+    prompt = await encode(served.model, text)
+    if len(prompt.tokens_T) == 0:
+        return state
+    inbox = served.inbox()
+    job = inbox.job(Reading(served.model, state, prompt.tokens_T))
+    submit(served, inbox.jobs)
+    try:
+        await inbox.finished()
+    finally:
+        cancel(served, inbox.jobs)
+    return job.reading.state

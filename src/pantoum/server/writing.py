@@ -1,0 +1,276 @@
+"""A request that lets a model write, from its fields to its texts: what completions, chats and sessions
+share.
+
+In order: the fields become settings, or an error that names the field; prompts become tokens; one job per
+prompt goes to the model's engine; what comes back is put together per text. ``Request.whole`` waits for all
+of it, ``Request.parts`` gives it as it comes. However a request ends, its jobs have ended or are cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pantoum.config import SamplingConfig
+from pantoum.inference.generate import draw_seed
+from pantoum.inference.loaded_model import LoadedModel
+from pantoum.inference.reading import Reading
+from pantoum.inference.state import State
+from pantoum.server.engine import FullError, StoppedError
+from pantoum.server.errors import RequestError
+from pantoum.server.job import Ended, Job, Read, Writing, Written
+from pantoum.server.models import Served
+from pantoum.server.recorded import Entry, Recorded
+from pantoum.server.schema import WritingRequest
+from pantoum.text.prompt import encode_prompt
+
+__all__ = ["Choice", "Part", "Prompt", "Request", "cancel", "encode", "sampling_of", "submit"]
+
+LONG = 20_000
+"""Characters from which a prompt is encoded in a thread of its own."""
+UNABLE = {
+    "tools": "this model calls no tools",
+    "functions": "this model calls no functions",
+    "suffix": "this model writes forward only",
+    "response_format": "this model keeps to no format",
+}
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A prompt as tokens."""
+
+    text: str
+    tokens_T: NDArray[Any]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(eq=False)
+class Choice:
+    """One text of the answer."""
+
+    index: int
+    prompt: int
+    text: str = ""
+    tokens: int = 0
+    finish: str | None = None
+    state: State | None = None
+    entries: list[Entry] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Part:
+    """What came of one choice: characters and tokens. ``last``: nothing more will come of it."""
+
+    choice: Choice
+    text: str
+    entries: list[Entry]
+    last: bool = False
+
+
+async def encode(model: LoadedModel, text: str | Sequence[int]) -> Prompt:
+    """The tokens of a prompt."""
+    if isinstance(text, str):
+        if len(text) < LONG:
+            tokens_T, notes = encode_prompt(model.tokenizer, text)
+        else:
+            tokens_T, notes = await asyncio.to_thread(encode_prompt, model.tokenizer, text)
+        return Prompt(text, tokens_T, tuple(notes))
+    size = model.network.vocab_size
+    outside = [token for token in text if not 0 <= token < size]
+    if outside:
+        raise RequestError(
+            400, f"prompt has the token {outside[0]}: this model's tokens are 0 to {size - 1}", param="prompt"
+        )
+    tokens_T = np.array(text, np.int64)
+    return Prompt(model.tokenizer.decode(text), tokens_T)
+
+
+def sampling_of(request: WritingRequest) -> SamplingConfig:
+    """How a request wants tokens to be drawn. The temperature is 1 where none is given, as OpenAI's."""
+    for name, why in UNABLE.items():
+        value = getattr(request, name)
+        plain = name == "response_format" and value == {"type": "text"}
+        if value and not plain:
+            raise RequestError(400, f"{name} cannot be used: {why}; leave it out", param=name)
+    if request.best_of is not None and request.best_of != (request.n or 1):
+        raise RequestError(
+            400, f"best_of is {request.best_of}: must be n ({request.n or 1}); leave it out", param="best_of"
+        )
+    stops = [request.stop] if isinstance(request.stop, str) else request.stop or []
+    bias: dict[int, float] = {}
+    for token, value in (request.logit_bias or {}).items():
+        if not (token.isascii() and token.isdigit()):
+            raise RequestError(
+                400, f"logit_bias has the key {token!r}: must be a token's number", param="logit_bias"
+            )
+        bias[int(token)] = value
+    return SamplingConfig(
+        temperature=1.0 if request.temperature is None else request.temperature,
+        top_k=request.top_k,
+        top_p=request.top_p,
+        min_p=request.min_p,
+        repetition_penalty=request.repetition_penalty,
+        frequency_penalty=request.frequency_penalty,
+        presence_penalty=request.presence_penalty,
+        logit_bias=bias or None,
+        stop=tuple(stop for stop in stops if stop),
+    )
+
+
+def submit(served: Served, jobs: Sequence[Job]) -> None:
+    """Hand jobs to the model's engine: all of them, or none and an error."""
+    slots = sum(job.slots for job in jobs)
+    most = served.engine.slots
+    if any(job.slots > most for job in jobs):
+        raise RequestError(400, f"n is beyond the {most} texts that this server writes at once", param="n")
+    taken: list[Job] = []
+    try:
+        for job in jobs:
+            served.engine.submit(job)
+            taken.append(job)
+    except FullError:
+        cancel(served, taken)
+        raise RequestError(
+            429,
+            f"all slots and places of the queue are taken (this request needs {slots}); try again soon",
+            code="rate_limit_exceeded",
+            headers={"Retry-After": "1"},
+        ) from None
+    except StoppedError:
+        cancel(served, taken)
+        raise RequestError(
+            503, "this server is stopping; try another one", headers={"Retry-After": "5"}
+        ) from None
+
+
+def cancel(served: Served, jobs: Sequence[Job]) -> None:
+    """Nobody waits for these any more."""
+    for job in jobs:
+        served.engine.cancel(job)
+
+
+class Request:
+    """Prompts that are read and written after."""
+
+    def __init__(
+        self,
+        served: Served,
+        request: WritingRequest,
+        prompts: Sequence[Prompt],
+        *,
+        length: int,
+        state: State | None = None,
+        alternatives: int | None = None,
+        echo: bool = False,
+    ) -> None:
+        self.served, self.prompts, self.echo = served, prompts, echo
+        self.alternatives = alternatives
+        self.count = request.n or 1
+        self.seed = draw_seed() if request.seed is None else request.seed
+        sampling = sampling_of(request)
+        writing = None
+        if length:
+            writing = Writing(length, sampling, self.seed, self.count, alternatives)
+        self.inbox = served.inbox()
+        self.choices: list[Choice] = []
+        self._recorded: list[Recorded] = []
+        for number, prompt in enumerate(prompts):
+            wanted = alternatives if echo else None
+            reading = Reading(served.model, state, prompt.tokens_T, alternatives=wanted)
+            self.inbox.job(reading, writing)
+            for k in range(self.count):
+                self.choices.append(Choice(number * self.count + k, number))
+                self._recorded.append(Recorded(served.model.tokenizer))
+        submit(served, self.inbox.jobs)
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of all prompts."""
+        return sum(len(prompt.tokens_T) for prompt in self.prompts)
+
+    @property
+    def completion_tokens(self) -> int:
+        """Tokens written so far."""
+        return sum(choice.tokens for choice in self.choices)
+
+    def cancel(self) -> None:
+        """Nobody waits for it any more."""
+        cancel(self.served, self.inbox.jobs)
+
+    async def whole(self) -> list[Choice]:
+        """All texts, when all are written."""
+        texts: list[list[str]] = [[] for _ in self.choices]
+        async for parts in self.parts():
+            for part in parts:
+                texts[part.choice.index].append(part.text)
+                part.choice.entries += part.entries
+        for choice, pieces in zip(self.choices, texts, strict=True):
+            choice.text = "".join(pieces)
+        return self.choices
+
+    async def parts(self) -> AsyncGenerator[list[Part], None]:
+        """What comes, as it comes."""
+        try:
+            shown = [0] * len(self.choices)
+            async for events in self.inbox.events():
+                found: list[Part] = []
+                for job, event in events:
+                    if isinstance(event, Read):
+                        found += self._read(job, shown)
+                    elif isinstance(event, Written):
+                        choice = self._choice(job, event.number)
+                        shown[choice.index] += len(event.text)
+                        entries = self._entries(choice, event, shown[choice.index])
+                        found.append(Part(choice, event.text, entries))
+                    elif isinstance(event, Ended):
+                        choice = self._choice(job, event.number)
+                        choice.tokens, choice.state = event.tokens, event.state
+                        choice.finish = "length" if event.stopped is None else "stop"
+                        last = shown[choice.index] if event.stopped is not None else None
+                        rest = self._recorded[choice.index].take(last) if self._records else []
+                        found.append(Part(choice, "", rest, last=True))
+                if found:
+                    yield found
+        finally:
+            self.cancel()
+
+    @property
+    def _records(self) -> bool:
+        return self.alternatives is not None
+
+    def _choice(self, job: Job, index: int) -> Choice:
+        return self.choices[job.number * self.count + index]
+
+    def _entries(self, choice: Choice, event: Written, shown: int) -> list[Entry]:
+        if not self._records:
+            return []
+        recorded = self._recorded[choice.index]
+        recorded.add(event.drawn)
+        return recorded.take(shown)
+
+    def _read(self, job: Job, shown: list[int]) -> list[Part]:
+        """The prompt was read: with ``echo`` it is the beginning of each text."""
+        found: list[Part] = []
+        prompt = self.prompts[job.number]
+        for k in range(self.count):
+            choice = self._choice(job, k)
+            text, entries = "", list[Entry]()
+            if self.echo:
+                text = prompt.text
+                if self._records:
+                    recorded = self._recorded[choice.index]
+                    recorded.add(job.reading.drawn, prompt.tokens_T.tolist())
+                    entries = recorded.take(None)
+                    recorded.offset = len(text)
+                shown[choice.index] += len(text)
+            if job.writing is None:
+                choice.finish, choice.state = "length", job.reading.state
+            if text or job.writing is None:
+                found.append(Part(choice, text, entries, last=job.writing is None))
+        return found

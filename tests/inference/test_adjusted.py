@@ -1,0 +1,108 @@
+"""Biases, penalties by count, and recorded tokens: the others of a batch notice nothing of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from pantoum.config import SamplingConfig
+from pantoum.errors import SettingError
+from pantoum.inference.adjusted import log_probabilities, most_probable
+from pantoum.inference.batch import Batch
+from pantoum.inference.loaded_model import LoadedModel
+from pantoum.inference.session import Session
+from pantoum.inference.state import State
+
+
+def begun(model: LoadedModel) -> State:
+    session = Session(model)
+    session.feed("The cat")
+    return session.state
+
+
+def finish(batch: Batch) -> None:
+    while len(batch):
+        batch.round()
+
+
+def test_a_greedy_text_with_penalties_is_what_the_rule_says(characters: LoadedModel) -> None:
+    sampling = SamplingConfig(
+        greedy=True, frequency_penalty=1.5, presence_penalty=0.25, logit_bias={5: 1.0, 7: -2.0}
+    )
+    batch = Batch(characters)
+    stream = batch.join(begun(characters), length=40, sampling=sampling, alternatives=0)
+    finish(batch)
+
+    state, counts, expected = begun(characters), Counter[int](), []
+    layers, last = state.layers_for(characters), int(state.last_token or 0)
+    for _ in range(40):
+        logits_BV, layers, _ = characters.packed.last_logits(np.array([[last]]), layers)
+        changed_V = logits_BV[0].copy()
+        changed_V[5] += 1.0
+        changed_V[7] -= 2.0
+        for token, count in counts.items():
+            changed_V[token] -= 1.5 * count + 0.25
+        changed_V[list(characters.banned)] = -np.inf
+        last = int(changed_V.argmax())
+        counts[last] += 1
+        expected.append((last, float(log_probabilities(logits_BV)[0, last])))
+    found = [(one.token, one.log_probability) for one in stream.drawn()]
+    assert [token for token, _ in found] == [token for token, _ in expected]
+    assert [nats for _, nats in found] == pytest.approx([nats for _, nats in expected])
+    assert stream.nats == pytest.approx(-sum(nats for _, nats in expected))
+
+
+def test_neighbours_write_what_they_write_without_it(characters: LoadedModel) -> None:
+    def written(beside: SamplingConfig | None) -> tuple[int, float]:
+        batch = Batch(characters)
+        if beside is not None:
+            batch.join(begun(characters), length=9, sampling=beside, alternatives=3)
+        stream = batch.join(begun(characters), length=30, seed=3)
+        finish(batch)
+        return stream.state.last_token or 0, stream.nats
+
+    assert written(None) == written(SamplingConfig(presence_penalty=2.0, logit_bias={1: 9.0}))
+
+
+def test_recording_alone_changes_nothing_and_holds_every_token(characters: LoadedModel) -> None:
+    batch = Batch(characters)
+    plain = batch.join(begun(characters), length=25, seed=4)
+    recorded = batch.join(begun(characters), length=25, seed=4, alternatives=4)
+    finish(batch)
+    drawn = recorded.drawn()
+    assert plain.state == recorded.state and plain.nats == recorded.nats and plain.drawn() == []
+    assert len(drawn) == 25 and recorded.drawn() == []
+    assert -sum(one.log_probability for one in drawn) == pytest.approx(plain.nats)
+    for one in drawn:
+        values = [nats for _, nats in one.alternatives]
+        assert len(values) == 4 and values == sorted(values, reverse=True)
+        assert all(nats == one.log_probability for token, nats in one.alternatives if token == one.token)
+
+
+def test_the_most_probable_come_best_first_and_the_smaller_token_first() -> None:
+    own_V = np.log(np.array([0.1, 0.2, 0.2, 0.4, 0.1]))
+    assert [token for token, _ in most_probable(own_V, 4)] == [3, 1, 2, 0]
+    assert most_probable(own_V, 0) == () and len(most_probable(own_V, 9)) == 5
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"frequency_penalty": 2.1},
+        {"presence_penalty": float("nan")},
+        {"logit_bias": {-1: 1.0}},
+        {"logit_bias": {1: 101.0}},
+    ],
+)
+def test_settings_beyond_their_bounds_are_refused(settings: dict[str, object]) -> None:
+    with pytest.raises(SettingError, match=next(iter(settings))):
+        SamplingConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_a_bias_for_a_token_that_is_none_is_refused(characters: LoadedModel) -> None:
+    batch = Batch(characters)
+    with pytest.raises(SettingError, match="logit_bias is 99"):
+        batch.join(sampling=SamplingConfig(logit_bias={99: 1.0}))
+    assert len(batch) == 0

@@ -1,0 +1,258 @@
+"""Completions and chats: the text is that of ``pantoum generate``, in OpenAI's form."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+
+import pantoum
+
+PROMPT = "The cat number 7"
+
+
+def events(server: Any, path: str, **fields: Any) -> list[Any]:
+    """The JSON of each event of a stream, which must end with [DONE]."""
+    with server.client.stream("POST", path, json={"stream": True, **fields}) as response:
+        assert response.headers["content-type"].startswith("text/event-stream")
+        lines = [line.removeprefix("data: ") for line in response.iter_lines() if line]
+    assert lines[-1] == "[DONE]"
+    return [json.loads(line) for line in lines[:-1]]
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        {"temperature": 0.8},
+        {"temperature": 1.3, "top_p": 0.9, "top_k": 20, "repetition_penalty": 1.3},
+        {"temperature": 0.0},
+        {"temperature": 1.0, "frequency_penalty": 0.7, "presence_penalty": -0.4, "min_p": 0.02},
+        {"temperature": 1.0, "logit_bias": {3: 5.0, 4: -100.0}},
+    ],
+)
+def test_a_completion_is_what_generate_writes_streamed_or_not(
+    server: Any, model: pantoum.Model, sampling: dict[str, Any]
+) -> None:
+    expected = model.generate(PROMPT, length=60, seed=5, stop=("dog 3",), **sampling)
+    fields = {**sampling, "prompt": PROMPT, "max_tokens": 60, "seed": 5, "stop": "dog 3"}
+    fields["logit_bias"] = {str(token): bias for token, bias in sampling.get("logit_bias", {}).items()}
+    whole = server.post("/v1/completions", **fields).json()["choices"][0]
+    parts = [event["choices"][0] for event in events(server, "/v1/completions", **fields)]
+    assert whole["text"] == "".join(part["text"] for part in parts) == expected
+    assert [part["finish_reason"] for part in parts[:-1]] == [None] * (len(parts) - 1)
+    assert parts[-1]["finish_reason"] == whole["finish_reason"]
+
+
+def test_text_k_of_n_is_stream_k_of_the_seed_for_each_prompt(server: Any, model: pantoum.Model) -> None:
+    expected = [
+        text
+        for prompt in (PROMPT, "T")
+        for text in model.generate(prompt, length=20, seed=2, count=3, temperature=1)
+    ]
+    found = server.post("/v1/completions", prompt=[PROMPT, "T"], n=3, max_tokens=20, seed=2, temperature=1)
+    choices = found.json()["choices"]
+    assert [choice["text"] for choice in choices] == expected
+    assert [choice["index"] for choice in choices] == list(range(6))
+    assert found.json()["usage"]["completion_tokens"] == 120
+
+
+def test_a_prompt_of_tokens_is_the_prompt_of_their_text(server: Any, model: pantoum.Model) -> None:
+    tokens = model.tokenizer.encode(PROMPT).tolist()
+    expected = server.text(PROMPT, seed=1, max_tokens=30)
+    assert server.text(tokens, seed=1, max_tokens=30) == expected
+    assert server.text([tokens], seed=1, max_tokens=30) == expected
+
+
+def test_echo_with_logprobs_gives_each_tokens_own_and_the_alternatives(
+    server: Any, model: pantoum.Model
+) -> None:
+    answer = server.post(
+        "/v1/completions", prompt=PROMPT, max_tokens=9, echo=True, logprobs=3, seed=4, temperature=1.0
+    ).json()["choices"][0]
+    found = answer["logprobs"]
+    assert answer["text"].startswith(PROMPT) and "".join(found["tokens"]) == answer["text"]
+    assert found["text_offset"] == list(range(len(answer["text"])))
+    assert found["token_logprobs"][0] is None and found["top_logprobs"][0] is None
+    for token, nats, top in list(
+        zip(found["tokens"], found["token_logprobs"], found["top_logprobs"], strict=True)
+    )[1:]:
+        assert len(top) == 3 and list(top.values()) == sorted(top.values(), reverse=True)
+        assert token not in top or top[token] == pytest.approx(nats, abs=1e-6)
+        assert nats <= max(top.values()) + 1e-6
+    scores = model.score(answer["text"], by="token")
+    own = [-item.nats for item in scores.items[1:]]
+    # The score begins after a newline, the completion after nothing: they differ at first, and forget it.
+    assert found["token_logprobs"][-5:] == pytest.approx(own[-5:], abs=0.3)
+
+
+def test_the_prompt_alone_is_scored_as_it_is_written(server: Any) -> None:
+    whole = server.post("/v1/completions", prompt=PROMPT, max_tokens=12, logprobs=0, seed=8).json()[
+        "choices"
+    ][0]
+    again = server.post(
+        "/v1/completions", prompt=PROMPT + whole["text"], max_tokens=0, echo=True, logprobs=0
+    ).json()["choices"][0]
+    written = whole["logprobs"]["token_logprobs"]
+    assert again["logprobs"]["token_logprobs"][-12:] == pytest.approx(written, abs=2e-6)
+    assert again["finish_reason"] == "length" and again["logprobs"]["top_logprobs"] is None
+
+
+def test_logprobs_of_a_stream_are_those_of_the_whole(server: Any) -> None:
+    fields: dict[str, Any] = {
+        "prompt": PROMPT,
+        "max_tokens": 40,
+        "logprobs": 2,
+        "seed": 3,
+        "stop": [" sat", "ran"],
+    }
+    whole = server.post("/v1/completions", **fields).json()["choices"][0]
+    parts = [event["choices"][0]["logprobs"] for event in events(server, "/v1/completions", **fields)]
+    for name in ("tokens", "token_logprobs", "top_logprobs", "text_offset"):
+        assert [value for part in parts for value in part[name]] == whole["logprobs"][name]
+    assert "".join(whole["logprobs"]["tokens"]) == whole["text"]
+
+
+def test_penalties_and_biases_leave_the_models_own_probabilities(server: Any) -> None:
+    changed = server.post(
+        "/v1/completions",
+        prompt=PROMPT,
+        max_tokens=20,
+        seed=1,
+        logprobs=1,
+        frequency_penalty=2,
+        logit_bias={"9": 50},
+    ).json()["choices"][0]
+    echoed = server.post(
+        "/v1/completions", prompt=PROMPT + changed["text"], max_tokens=0, echo=True, logprobs=0
+    ).json()["choices"][0]
+    assert echoed["logprobs"]["token_logprobs"][-20:] == pytest.approx(
+        changed["logprobs"]["token_logprobs"], abs=2e-6
+    )
+
+
+def test_a_state_goes_on_where_the_text_ended(server: Any, model: pantoum.Model) -> None:
+    fields: dict[str, Any] = {"temperature": 1.0, "seed": 6}
+    expected = model.generate(PROMPT, length=40, **fields)
+    first = server.post("/v1/completions", prompt=PROMPT, max_tokens=15, return_state=True, **fields).json()[
+        "choices"
+    ][0]
+    last = [
+        event["choices"][0]
+        for event in events(
+            server, "/v1/completions", state=first["state"], max_tokens=25, return_state=True, **fields
+        )
+    ]
+    assert first["text"] + "".join(part["text"] for part in last) == expected
+    assert last[-1]["tokens_seen"] == len(PROMPT) + 40 and "state" not in last[0]
+
+
+def test_a_chat_is_a_completion_of_the_plain_template(server: Any) -> None:
+    messages = [
+        {"role": "system", "content": "{content}"},
+        {"role": "user", "content": [{"type": "text", "text": "Hi"}]},
+    ]
+    prompt = "system: {content}\nuser: Hi\nassistant:"
+    fields: dict[str, Any] = {"max_tokens": 25, "seed": 3}
+    answer = server.post(
+        "/v1/chat/completions", messages=messages, logprobs=True, top_logprobs=2, **fields
+    ).json()
+    expected = server.text(prompt, stop=["\nuser:"], **fields)
+    assert answer["choices"][0]["message"] == {"role": "assistant", "content": expected, "refusal": None}
+    assert len(answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"]) == 2
+    streamed = events(server, "/v1/chat/completions", messages=messages, **fields)
+    assert "".join(event["choices"][0]["delta"]["content"] for event in streamed) == expected
+    assert streamed[0]["object"] == "chat.completion.chunk"
+
+
+def test_usage_comes_last_in_a_stream_that_asks_for_it(server: Any) -> None:
+    found = events(
+        server, "/v1/completions", prompt="abc", max_tokens=7, stream_options={"include_usage": True}
+    )
+    assert found[-1]["choices"] == []
+    assert found[-1]["usage"] == {"prompt_tokens": 3, "completion_tokens": 7, "total_tokens": 10}
+    assert all(event["usage"] is None for event in found[:-1])
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "param"),
+    [
+        ({"prompt": 7}, 400, "prompt"),
+        ({"prompt": []}, 400, "prompt"),
+        ({"prompt": [10_000]}, 400, "prompt"),
+        ({"max_tokens": -1}, 400, "max_tokens"),
+        ({"temperature": 101}, 400, "temperature"),
+        ({"top_p": 0}, 400, "top_p"),
+        ({"n": 17}, 400, "n"),
+        ({"n": 2, "best_of": 3}, 400, "best_of"),
+        ({"tools": [{"type": "function"}]}, 400, "tools"),
+        ({"suffix": "x"}, 400, "suffix"),
+        ({"logit_bias": {"a": 1}}, 400, "logit_bias"),
+        ({"logit_bias": {"9999": 1}}, 400, "logit_bias"),
+        ({"logit_bias": {"3": 101}}, 400, "logit_bias"),
+        ({"seed": -1}, 400, "seed"),
+        ({"logprobs": 21}, 400, "logprobs"),
+        ({"model": "gpt-5"}, 404, "model"),
+        ({"state": "AAAA"}, 422, "state"),
+        ({"state": "?"}, 422, "state"),
+    ],
+)
+def test_what_cannot_be_is_an_error_that_names_the_field(
+    server: Any, fields: dict[str, Any], status: int, param: str
+) -> None:
+    response = server.post("/v1/completions", **fields)
+    error = response.json()["error"]
+    assert (response.status_code, error["param"].split(".")[0]) == (status, param)
+    assert set(error) == {"message", "type", "param", "code"}
+    assert server.engine.taken == 0
+
+
+def test_unknown_fields_are_ignored_as_openai_does(server: Any) -> None:
+    assert server.text("A", seed=1, max_tokens=3, store=True, metadata={"a": "b"}) == server.text(
+        "A", seed=1, max_tokens=3
+    )
+
+
+def test_embeddings_are_the_last_hidden_state_or_the_mean(server: Any, model: pantoum.Model) -> None:
+    hidden = model.session().feed("The cat.", hidden=True)
+    for pooling, expected in (("last", hidden[-1]), ("mean", hidden.mean(axis=0))):
+        found = server.post("/v1/embeddings", input=["The cat.", "B"], pooling=pooling).json()
+        assert found["data"][0]["embedding"] == pytest.approx(expected.tolist(), abs=1e-6)
+        assert len(found["data"]) == 2 and found["usage"]["prompt_tokens"] == 9
+    assert server.post("/v1/embeddings", input="").status_code == 400
+
+
+def test_score_is_what_score_gives(server: Any, model: pantoum.Model) -> None:
+    text = "The cat\nnumber seven sat \u20ac on\n\nthe mat"
+    for by in ("token", "word", "line"):
+        expected = model.score(text, by=by, alert=2.5)
+        found = server.post("/v1/score", text=text, by=by, alert=2.5).json()
+        assert [item["text"] for item in found["items"]] == [item.text for item in expected.items]
+        assert [item["nats"] for item in found["items"]] == [item.nats for item in expected.items]
+        assert [item["peak"] for item in found["items"]] == [item.peak for item in expected.items]
+        assert [item["alert"] for item in found["items"]] == [item.alert for item in expected.items]
+        assert math.isclose(found["nats"], expected.nats, rel_tol=1e-9) and found["tokens"] == expected.tokens
+    assert server.post("/v1/score", text="").json()["items"] == []
+
+
+def test_the_unchanged_openai_client_uses_it(server: Any) -> None:
+    openai = pytest.importorskip("openai")
+    client = openai.OpenAI(base_url=server.url + "/v1", api_key="none")
+    name = client.models.list().data[0].id
+    expected = server.text(PROMPT, max_tokens=30, seed=2, temperature=0.9)
+    fields: dict[str, Any] = {"model": name, "seed": 2, "max_tokens": 30, "temperature": 0.9}
+    assert client.completions.create(prompt=PROMPT, **fields).choices[0].text == expected
+    stream = client.completions.create(prompt=PROMPT, stream=True, **fields)
+    assert "".join(chunk.choices[0].text for chunk in stream) == expected
+    chat = client.chat.completions.create(
+        messages=[{"role": "user", "content": "Hi"}], model=name, max_tokens=5
+    )
+    assert chat.choices[0].finish_reason == "length"
+    vector = client.embeddings.create(model=name, input="The cat").data[0].embedding
+    assert vector == pytest.approx(
+        server.post("/v1/embeddings", input="The cat").json()["data"][0]["embedding"]
+    )
+    with pytest.raises(openai.NotFoundError):
+        client.completions.create(model="other", prompt="")
+    client.close()
