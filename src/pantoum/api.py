@@ -29,6 +29,7 @@ from pantoum.inference.session import Session
 from pantoum.inference.state import State
 from pantoum.model import Model, Scores, Texts, counting, listed, load, say
 from pantoum.report.escape import visible
+from pantoum.report.sparkline import sparkline
 from pantoum.report.surprisal_page import Page
 from pantoum.report.terminal import Progress, watched
 from pantoum.text.tokenizer import Tokenizer
@@ -67,6 +68,7 @@ __all__ = [
     "plan",
     "prepare",
     "printable",
+    "sparkline",
     "train",
     "visible",
     "watch",
@@ -111,6 +113,13 @@ class Run:
         if self.stopped is not None or not (self.folder / "model.safetensors").exists():
             return f"pantoum train --run {name} --resume"
         return f"pantoum generate {name}"
+
+    @property
+    def summary(self) -> list[str]:
+        """What the session came to, in a few lines."""
+        from pantoum.report.summary import summary
+
+        return summary(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
         """The answer of ``train --json``."""

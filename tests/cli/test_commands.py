@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -53,6 +54,8 @@ def test_train_json_has_the_promised_keys(run: Run, text: Path, tmp_path: Path) 
 
 def test_a_run_that_was_stopped_says_how_to_go_on(run: Run, text: Path, tmp_path: Path) -> None:
     first = run("train", text, "--run", tmp_path / "r", *SMALL, "--stop-after", 2)
+    assert "stopped as asked by --stop-after at step 2; the run is saved" in first.err
+    assert first.lines[-2] == "continue with:" and "validation" not in first.lines[0]
     assert first.code == 0 and first.lines[-1] == f"pantoum train --run {tmp_path / 'r'} --resume"
     second = run("train", "--run", tmp_path / "r", "--resume", "--json")
     assert json.loads(second.out)["steps"] == 4
@@ -146,7 +149,9 @@ def test_demo_trains_on_the_library_and_shows_what_it_made(
     monkeypatch.setattr(demo, "TEXT_BYTES", 60_000)
     done = run("demo", "--minutes", "0.05")
     assert done.code == 0, done
-    assert "held out" in done.out and "It writes" in done.out
+    assert "Training loss from the first" in done.out and "def read_" in done.out
+    assert any(line.startswith("validation loss: ") for line in done.lines)
+    assert "note:" not in done.err and str(Path(os.__file__).parent) not in done.out + done.err
     assert done.lines[-1] == "pantoum generate runs/demo"
     again = run("demo", "--minutes", "0.03", "--json", "--quiet")
     assert json.loads(again.out)["run"] == "runs/demo-2" and again.err == ""

@@ -1,8 +1,7 @@
 """``pantoum demo``: a model learns the source of Python's own standard library, and writes some.
 
-The text is there on every machine that runs pantoum, so the demo needs no network. Which files are read
-depends on the Python version alone: the library's own modules in order of their paths, tests left out, up
-to a few megabytes.
+Every machine that runs pantoum has this text, so the demo needs no network. The files depend on the Python
+version alone: the modules of the library in the order of their paths, without tests, up to a few megabytes.
 """
 
 from __future__ import annotations
@@ -11,13 +10,18 @@ import argparse
 import os
 import sysconfig
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pantoum.cli.output import Output
+from pantoum.cli.train import end
 from pantoum.config import TrainSettings
 from pantoum.errors import TextError
 
-HELP = "train on Python's own standard library for two minutes, show the curve, and let it write"
-EXAMPLES = """example:
+if TYPE_CHECKING:
+    from pantoum.api import Run
+
+HELP = "train two minutes on the source of Python's standard library, and show what the model writes"
+EXAMPLES = """examples:
   pantoum demo --minutes 1
 """
 TEXT_BYTES = 4_000_000
@@ -35,22 +39,22 @@ LEFT_OUT = {
     "pydoc_data",
     "ensurepip",
 }
-INTERRUPTED = 130
+PROMPT = "def read_"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The time, the place, and the seed."""
+    """Add the options."""
     parser.add_argument(
-        "--minutes", type=float, default=2.0, metavar="M", help="minutes by the clock (default 2)"
+        "--minutes", type=float, default=2.0, metavar="M", help="minutes of wall-clock time (default: 2)"
     )
     parser.add_argument(
-        "--run", default=None, metavar="DIR", help="run folder (default runs/demo, then -2, -3)"
+        "--run", default=None, metavar="DIR", help="run folder (default: runs/demo, then -2, -3)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def library_source(library: Path) -> list[str]:
-    """The files to read: the standard library's modules in order of their paths, few enough for minutes."""
+    """The files to read: modules of the library in the order of their paths, up to ``TEXT_BYTES``."""
     found = []
     for folder, folders, names in os.walk(library):
         folders[:] = sorted(name for name in folders if name not in LEFT_OUT and not name.startswith("."))
@@ -71,7 +75,7 @@ def library_source(library: Path) -> list[str]:
 
 
 def _plain(path: Path) -> bool:
-    """ASCII only: a model of two minutes has no time for symbols that it meets once."""
+    """Whether a file is ASCII: two minutes are too short for symbols that occur once."""
     try:
         return path.read_bytes().isascii()
     except OSError:
@@ -79,17 +83,18 @@ def _plain(path: Path) -> bool:
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
-    """Train, show the curve and a sample, and say what to try next."""
+    """Train, comment the result, show a sample, and say what to try next."""
     folder = arguments.run
     TrainSettings(minutes=arguments.minutes, run=folder)  # refused before any file is read
-    texts = library_source(Path(sysconfig.get_paths()["stdlib"]))
+    library = Path(sysconfig.get_paths()["stdlib"])
+    texts = library_source(library)
 
     from pantoum import api
 
     megabytes = sum(Path(text).stat().st_size for text in texts) / 1e6
     output.say(
-        f"pantoum learns {len(texts)} files of Python's standard library ({megabytes:.1f} MB) "
-        f"for {arguments.minutes:g} minutes"
+        f"pantoum trains a model on {len(texts)} files of Python's standard library ({megabytes:.1f} MB of "
+        f"source) for {arguments.minutes:g} minutes"
     )
     done = api.train(
         texts,
@@ -99,13 +104,19 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         started=arguments.started,
         command=arguments.typed,
     )
-    if arguments.json:
-        output.json(done.to_dict())
-    else:
-        sample = done.model.generate("def ", length=400, seed=1, temperature=0.7)
-        output.answer(
-            f"{api.info(done.folder)}\n\nIt writes (prompt 'def '):\n\n{api.visible('def ' + sample)}\n"
-        )
-        output.say(f"The model, its checkpoints and its curve are in {done.folder}")
-    output.next(done.next_command)
-    return INTERRUPTED if done.stopped == "SIGINT" else 0
+    answer = "" if arguments.json or done.stopped else _shown(done)
+    return end(done, answer or str(done.folder), arguments.json, output)
+
+
+def _shown(done: Run) -> str:
+    """The curve and a sample with a comment on each."""
+    from pantoum import api
+
+    sample = done.model.generate(PROMPT, length=400, seed=1)
+    losses = [record.loss for record in done.history if record.loss is not None]
+    curve = f"{losses[0]:.2f} {api.sparkline(losses)} {losses[-1]:.2f}\n\n" if losses else ""
+    return (
+        f"Training loss from the first report to the last, in nats per character:\n{curve}"
+        f"The model has never seen this function; it writes it character by character, after {PROMPT!r}:\n\n"
+        f"{api.visible(PROMPT + sample)}\n"
+    )

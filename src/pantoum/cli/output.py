@@ -57,9 +57,9 @@ class Output:
         if not self.quiet:
             self.complain(text)
 
-    def next(self, command: str) -> None:
+    def next(self, command: str, words: str = "try next:") -> None:
         """Write the command to try next, alone on the last line so that it can be copied."""
-        self.say("try next:")
+        self.say(words)
         self.say(command)
 
     def complain(self, text: str) -> None:

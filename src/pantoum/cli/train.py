@@ -1,36 +1,46 @@
-"""``pantoum train``: from texts to a run folder with the best model in it."""
+"""``pantoum train``: from texts to a run folder with the best model in it.
+
+The run folder is the answer on stdout. The summary and the next command go to stderr.
+"""
 
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from pantoum.cli.options import add_settings, given
 from pantoum.cli.output import Output
 from pantoum.config import TrainSettings
 
-HELP = "train a model on texts; what is not given is chosen from the text's size and the time"
+if TYPE_CHECKING:
+    from pantoum.api import Run
+
+HELP = "train a model on texts; what is not given is chosen from the size of the text and the time"
 EXAMPLES = """examples:
   pantoum train book.txt                          five minutes, everything chosen
   pantoum train notes/ --minutes 30 --tokens words
   pantoum train names.txt --documents lines --steps 2000 --seed 1
-  pantoum train --run runs/book --resume          go on after an interruption
-  pantoum train book.txt --plan                   say what would be chosen, and why
+  pantoum train --run runs/book --resume          continue after an interruption
+  pantoum train --run runs/book --resume --minutes 5      train a finished run further
+  pantoum train book.txt --plan                   show what would be chosen, and why
 """
 INTERRUPTED = 130
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The texts and every setting of training."""
+    """Add the texts and every setting of training."""
     parser.add_argument(
-        "texts", nargs="*", metavar="TEXT", help="text files or folders, joined as given; - is stdin"
+        "texts", nargs="*", metavar="TEXT", help="text files or folders, joined in this order; - is stdin"
     )
     add_settings(parser, TrainSettings)
-    parser.add_argument("--plan", action="store_true", help="print what would be chosen and why, and end")
+    parser.add_argument(
+        "--plan", action="store_true", help="print what would be chosen, and why, without training"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
-    """Train (or plan), tell how well the model does, and what to try next."""
+    """Train (or plan) and print the summary."""
     from pantoum import api
 
     settings = given(arguments, TrainSettings)
@@ -48,12 +58,16 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         command=arguments.typed,
         **settings,
     )
-    if done.result.already:
-        for note in done.result.notes:
-            output.say(note)
-    if arguments.json:
+    return end(done, str(done.folder), arguments.json, output)
+
+
+def end(done: Run, answer: str, as_json: bool, output: Output) -> int:
+    """Print the answer, the summary and the next command; the exit code."""
+    for line in done.result.notes if done.result.already else done.summary:
+        output.say(line)
+    if as_json:
         output.json(done.to_dict())
     else:
-        output.answer(str(done.folder))
-    output.next(done.next_command)
+        output.answer(answer)
+    output.next(done.next_command, "try next:" if done.stopped is None else "continue with:")
     return INTERRUPTED if done.stopped == "SIGINT" else 0

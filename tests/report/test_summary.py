@@ -1,0 +1,69 @@
+"""The summary of a run: loss with unit, what it means beside the compressors, files, and how it ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pantoum.report.summary import judgement, summary
+
+FIGURES = {
+    "nats_per_token": 1.5,
+    "nats_per_character": 1.25,
+    "bits_per_byte": 1.8,
+    "xz_bits_per_byte": 2.9,
+    "bz2_bits_per_byte": 2.6,
+    "accuracy": 0.6123,
+}
+
+
+def result(folder: Path, **changes: Any) -> dict[str, Any]:
+    (folder / "model.safetensors").write_bytes(bytes(2_500_000))
+    plain = {
+        "run": str(folder),
+        "model": str(folder / "model.safetensors"),
+        "steps": 1234,
+        "tokens": 5_140_000,
+        "seconds": 301.0,
+        "parameters": 620_000,
+        "validation": FIGURES,
+        "stopped": None,
+    }
+    return {**plain, **changes}
+
+
+def test_a_finished_run_is_summed_up(tmp_path: Path) -> None:
+    assert summary(result(tmp_path)) == [
+        "finished after step 1,234, 5.14 M tokens and 5 minutes 1 second",
+        "validation loss: 1.250 nats per character, accuracy 61.2 %",
+        "bits per byte:   1.80, beside 2.90 (xz) and 2.60 (bz2)",
+        "the model predicts the validation text better than xz and bz2 compress it",
+        f"model:  {tmp_path}/model.safetensors (2.5 MB, 620 k parameters)",
+        f"report: {tmp_path}/report.html",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stopped", "words"),
+    [("SIGINT", "by Ctrl-C"), ("SIGTERM", "by SIGTERM"), ("stop_after", "as asked by --stop-after")],
+)
+def test_a_stopped_run_says_where_and_that_it_is_saved(tmp_path: Path, stopped: str, words: str) -> None:
+    lines = summary(result(tmp_path, stopped=stopped, validation=None))
+    assert lines[0] == f"stopped {words} at step 1,234; the run is saved and goes on from there"
+    assert not any("validation" in line for line in lines)
+
+
+def test_what_is_not_known_is_not_invented(tmp_path: Path) -> None:
+    assert "validation: none, because no text was held out" in summary(result(tmp_path, validation=None))
+    words = {**FIGURES, "nats_per_character": None, "bits_per_byte": None}
+    lines = summary(result(tmp_path, validation=words, model=str(tmp_path / "none")))
+    assert "validation loss: 1.500 nats per token, accuracy 61.2 %" in lines and len(lines) == 3
+
+
+def test_the_judgement_follows_the_figures() -> None:
+    assert "better than xz and bz2 compress it" in judgement(1.0, 2.0, 3.0)
+    assert "better than bz2 compresses it, not yet better than xz" in judgement(2.5, 2.0, 3.0)
+    assert "better than xz compresses it, not yet better than bz2" in judgement(2.5, 3.0, 2.0)
+    assert judgement(3.0, 3.0, 2.0).startswith("xz and bz2 compress the validation text better")
