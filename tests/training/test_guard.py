@@ -87,6 +87,53 @@ def test_an_absurd_loss_is_never_the_texts_own():
         guard.rolled_back(42, None)
 
 
+def after_a_rollback(loss, again, vocab_size=98):
+    """A calm guard whose third bad loss at step 42 is ``loss``, and after the rollback ``again``."""
+    guard = calm(vocab_size)
+    good = guard.spec()
+    assert [guard.judge(step, loss, 1.0) for step in (40, 41, 42)] == [SKIP, SKIP, ROLL_BACK]
+    guard.rolled_back(42, good)
+    return guard, [guard.judge(step, again, 1.0) for step in (40, 41, 42)][-1]
+
+
+@pytest.mark.parametrize(("again", "verdict"), [(30.0, ACCEPT), (20.0, ROLL_BACK), (45.0, ROLL_BACK)])
+def test_a_loss_beyond_a_sane_models_is_the_texts_if_half_the_rate_does_not_change_it(again, verdict):
+    guard, found = after_a_rollback(31.0, again)
+    assert found is verdict and guard.rate_factor == (1.0 if verdict is ACCEPT else 0.5)
+
+
+def test_a_height_that_the_text_has_caused_is_no_spike_any_more():
+    guard, _ = after_a_rollback(31.0, 30.0)
+    for step in range(43, 80):
+        assert guard.judge(step, 1.5, 0.5) is ACCEPT
+    assert guard.judge(80, 1.25 * 30.0, 1.0) is ACCEPT and guard.judge(81, 1.26 * 30.0, 1.0) is SKIP
+
+
+def test_a_spike_that_half_the_rate_lowers_to_a_sane_loss_is_accepted_at_half_the_rate():
+    guard, found = after_a_rollback(31.0, 9.0)
+    assert found is ACCEPT and guard.rate_factor == 0.5 and guard.limit < 31.0
+
+
+def test_each_rollback_for_the_same_place_goes_further_back_and_another_place_begins_anew():
+    guard = calm()
+    good = guard.spec()
+    for further in range(3):
+        assert guard.further_back(42) == guard.further_back(39) == further
+        guard.rolled_back(42, good)
+    assert guard.further_back(43) == 0
+    guard.rolled_back(43, good)
+    assert guard.further_back(43) == 1
+
+
+def test_a_record_of_an_older_pantoum_is_read():
+    guard, old = calm(), calm().spec()
+    for name in ("height", "rollbacks_before", "of_the_text"):
+        del old[name]
+    guard.restore({**old, "incident": 42, "rollbacks": 1})
+    assert guard.further_back(42) == 1 and guard.rate_factor == 0.5
+    assert [guard.judge(step, 5.0, 1.0) for step in (40, 41, 42)] == [SKIP, SKIP, ACCEPT]
+
+
 def test_its_record_goes_through_json_and_goes_on_the_same():
     guard = calm()
     guard.judge(40, math.nan, 1.0)

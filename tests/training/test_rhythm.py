@@ -13,7 +13,7 @@ def test_steps_have_twenty_evaluations_and_saves_and_a_last_one():
     assert due(rhythm, "evaluation_due", range(1, 211)) == [*range(10, 211, 10)]
     assert due(rhythm, "saving_due", range(1, 211)) == [*range(10, 211, 10)]
     assert due(rhythm, "sample_due", range(10, 211, 10)) == [40, 80, 120, 160, 200, 210]
-    assert rhythm.good_step(57) == 50
+    assert rhythm.recovers_here(50, 0.0) and not rhythm.recovers_here(57, 0.0)
 
 
 def test_short_runs_evaluate_at_each_step_and_an_asked_interval_is_added():

@@ -1,17 +1,21 @@
-"""The guard: looks at each loss and gradient before the weights do.
+"""The guard judges each loss and gradient before the weights are moved.
 
 An update is **bad** if its loss or the norm of its gradient is not finite, or if the loss is a spike: above
 ``median + max(10 sigma, median, 1 nat)`` of the last 64 accepted losses, with sigma 1.4826 times the median
 absolute deviation. Until 16 are known the limit is three times the loss of a uniform guess, and a nat.
-Medians, because a mean would follow the very spikes it should catch.
+Medians are used because a mean would follow the spikes that it should catch.
 
 1. A bad update is skipped: weights, moments and averages stay as they are.
-2. Three in a row, and the run is rolled back to the last good checkpoint, at half the rate.
-3. A spike that comes back after that, in the same place and at a loss that a sane model can have, is the
-   text's own doing (another language, a table in a novel): it is accepted, and said.
+2. After three bad updates in a row the run is rolled back to a good checkpoint, at half the rate. Each
+   further rollback for the same place goes one good checkpoint further back.
+3. A spike that returns in the same place after a rollback is caused by the text (another language, a table
+   in a novel) if its loss is one that a sane model can have, or if the loss is as high as before the
+   rollback: half the rate moves the weights half as far, so a spike that the weights cause would be lower.
+   Such a spike is accepted. The rate and the count of rollbacks return to what they were before it, and a
+   loss of that height is not a spike any more.
 4. After three rollbacks the next is ``DivergedError``.
 
-The guard decides; ``loop.py`` acts. Its record is plain, and goes into the checkpoint and comes out of it.
+The guard decides and ``loop.py`` acts. The guard's record is plain; every checkpoint holds it.
 """
 
 from __future__ import annotations
@@ -23,12 +27,18 @@ from enum import Enum
 from statistics import median
 from typing import Any
 
-__all__ = ["Guard", "Verdict"]
+__all__ = ["MOST_ROLLBACKS", "Guard", "Verdict"]
 
 WINDOW = 64
 KNOWN = 16
 PATIENCE = 3
 MOST_ROLLBACKS = 3
+AS_HIGH = (0.75, 1.33)
+"""A loss within these factors of the one before a rollback is as high as before."""
+ABSURD = 10.0
+"""No text causes a loss above so many times that of a sane model."""
+TOLERANCE = 1.25
+"""A loss up to so many times one that the text has caused is not a spike."""
 
 
 class Verdict(Enum):
@@ -48,10 +58,16 @@ class Guard:
         self._losses: deque[float] = deque(maxlen=WINDOW)
         self._bad_in_a_row = 0
         self._incident: int | None = None
+        self._height: float | None = None
+        """The loss that caused the last rollback; ``None`` if it was not finite."""
+        self._rollbacks_before = 0
+        """Rollbacks before the last incident, which may cause several."""
+        self._of_the_text = 0.0
+        """The highest loss that the text was found to cause."""
         self.skipped = 0
         """Updates skipped so far."""
         self.rollbacks = 0
-        """Rollbacks so far."""
+        """Rollbacks that count: those that the text caused are taken back."""
         self.last_reason = ""
         """Why the last update was not accepted as usual, for a person to read."""
 
@@ -68,11 +84,12 @@ class Guard:
     @property
     def limit(self) -> float:
         """The loss above which the next update is a spike."""
-        if len(self._losses) < KNOWN:
-            return self._sane
-        middle = median(self._losses)
-        sigma = 1.4826 * median(abs(loss - middle) for loss in self._losses)
-        return middle + max(10.0 * sigma, middle, 1.0)
+        limit = self._sane
+        if len(self._losses) >= KNOWN:
+            middle = median(self._losses)
+            sigma = 1.4826 * median(abs(loss - middle) for loss in self._losses)
+            limit = middle + max(10.0 * sigma, middle, 1.0)
+        return max(limit, TOLERANCE * self._of_the_text)
 
     def judge(self, step: int, loss: float, gradient_norm: float) -> Verdict:
         """What to do with update number ``step``."""
@@ -91,22 +108,47 @@ class Guard:
             self.last_reason = f"step {step}: {what}; update skipped"
             self.skipped += 1
             return Verdict.SKIP
-        again = self._incident is not None and step <= self._incident
-        if finite and loss <= self._sane and again:
+        as_high = finite and self._is_as_high(loss)
+        if finite and self._again(step) and (as_high or loss <= self._sane):
             self.last_reason = f"step {step}: {what} again, at a lower rate: the text is like this here"
             self._bad_in_a_row = 0
             self._losses.clear()
             self._losses.append(loss)
+            if as_high:
+                self._of_the_text = max(self._of_the_text, loss)
+                self.rollbacks = self._rollbacks_before
             return Verdict.ACCEPT
         self.last_reason = f"step {step}: {what}, {PATIENCE} times in a row"
-        return Verdict.ROLL_BACK if self.rollbacks < MOST_ROLLBACKS else Verdict.GIVE_UP
+        if self.rollbacks >= MOST_ROLLBACKS:
+            return Verdict.GIVE_UP
+        self._height = loss if finite else None
+        return Verdict.ROLL_BACK
+
+    def further_back(self, step: int) -> int:
+        """Good checkpoints to pass over in a rollback for trouble at ``step``: none at first, then one more
+        for each rollback that the same trouble has caused."""
+        return self.rollbacks - self._rollbacks_before if self._again(step) else 0
 
     def rolled_back(self, step: int, record: Mapping[str, Any] | None) -> None:
-        """Take up the record of the good checkpoint (none: the run's start) after trouble at ``step``."""
-        skipped, rollbacks = self.skipped, self.rollbacks + 1
-        self.restore(record if record is not None else Guard(2).spec())
-        self._bad_in_a_row, self._incident = 0, step
-        self.skipped, self.rollbacks = skipped, rollbacks
+        """Count a rollback for trouble at ``step``; ``record``: that of the good checkpoint (none: the run's
+        start), from which the accepted losses are taken."""
+        if not self._again(step):
+            self._incident, self._rollbacks_before = step, self.rollbacks
+        self.rollbacks += 1
+        self._bad_in_a_row = 0
+        self._losses.clear()
+        self._losses.extend(record["losses"] if record is not None else ())
+
+    def _again(self, step: int) -> bool:
+        """Whether ``step`` is in a place that has caused a rollback."""
+        return self._incident is not None and step <= self._incident
+
+    def _is_as_high(self, loss: float) -> bool:
+        """Whether the loss is as high as before the last rollback, and one that a text can cause."""
+        if self._height is None or loss > ABSURD * self._sane:
+            return False
+        low, high = AS_HIGH
+        return low * self._height <= loss <= high * self._height
 
     def spec(self) -> dict[str, Any]:
         """The record as plain values, for the checkpoint."""
@@ -114,6 +156,9 @@ class Guard:
             "losses": list(self._losses),
             "bad_in_a_row": self._bad_in_a_row,
             "incident": self._incident,
+            "height": self._height,
+            "rollbacks_before": self._rollbacks_before,
+            "of_the_text": self._of_the_text,
             "skipped": self.skipped,
             "rollbacks": self.rollbacks,
         }
@@ -123,4 +168,8 @@ class Guard:
         self._losses = deque((float(loss) for loss in record["losses"]), maxlen=WINDOW)
         self._bad_in_a_row = int(record["bad_in_a_row"])
         self._incident = record["incident"]
+        # Older records have none of the three.
+        self._height = record.get("height")
+        self._rollbacks_before = int(record.get("rollbacks_before", 0))
+        self._of_the_text = float(record.get("of_the_text", 0.0))
         self.skipped, self.rollbacks = int(record["skipped"]), int(record["rollbacks"])

@@ -20,23 +20,22 @@ import numpy as np
 from pantoum.config import TrainSettings
 from pantoum.errors import DivergedError, StorageError
 from pantoum.formats import checkpoint, durable
-from pantoum.formats.checkpoint import Checkpoint
 from pantoum.formats.run_lock import RunLock
 from pantoum.inference.evaluate import Evaluation
 from pantoum.network import state as network_state
 from pantoum.report.record import Report
+from pantoum.training import recovery
 from pantoum.training.assembly import Run
 from pantoum.training.backend import StepResult
 from pantoum.training.begin import begin
 from pantoum.training.budget import Clock
-from pantoum.training.guard import Guard, Verdict
+from pantoum.training.guard import MOST_ROLLBACKS, Guard, Verdict
 from pantoum.training.meter import Curve
 from pantoum.training.reporter import Reporter
 from pantoum.training.result import RunResult, of_finished, of_session
 from pantoum.training.resume import Finished, resume
 from pantoum.training.rhythm import ByClock, BySteps, Costs, Rhythm
 from pantoum.training.run_folder import create, find
-from pantoum.training.run_state import RunState
 from pantoum.training.schedule import Schedule
 from pantoum.training.signals import StopSignals, ending_at_once
 from pantoum.training.upkeep import Upkeep
@@ -153,10 +152,7 @@ class Loop:
         result = run.backend.gradients(inputs_BT, targets_BT, reset_BT, run.carried, state.step, run.streams)
         verdict = self._guard.judge(state.step + 1, result.loss, result.gradient_norm)
         if verdict is Verdict.GIVE_UP:
-            raise DivergedError(
-                f"training does not recover: {self._guard.last_reason}, after {self._guard.rollbacks} "
-                f"rollbacks; give a learning_rate below {state.recipe.learning_rate:g}"
-            )
+            raise self._does_not_recover(self._guard.last_reason)
         if verdict is Verdict.ROLL_BACK:
             self._roll_back(self._guard.last_reason)
             return False
@@ -185,17 +181,32 @@ class Loop:
         if all(bool(np.isfinite(layer).all()) for layer in layers):
             self._run.carried = result.state
 
+    def _does_not_recover(self, why: str) -> DivergedError:
+        return DivergedError(
+            f"training does not recover: {why}, after {self._guard.rollbacks} "
+            f"rollbacks; give a learning_rate below {self._run.state.recipe.learning_rate:g}"
+        )
+
     def _roll_back(self, why: str) -> None:
-        """To the last good checkpoint (each time one further back), or the start, at half the rate."""
+        """Go back to a good checkpoint (the start if there never was one), and on at half the rate."""
         run, state, trouble = self._run, self._run.state, self._run.state.step + 1
+        if self._guard.rollbacks >= MOST_ROLLBACKS:
+            raise self._does_not_recover(why)
         self._upkeep.saver.wait()
         self._upkeep.hear_saver()
-        found = self._good_checkpoint()
-        if found is None:
-            state.curve, state.decay_step, record = Curve(), None, None
+        further = self._guard.further_back(trouble)
+        taken = recovery.go_back(run.folder.path, state.good, state.step, further, self._reporter.note)
+        if taken is None:
+            if run.weights is None and state.identity.get("began_from") is not None:
+                raise DivergedError(
+                    f"{why}, before the first good checkpoint, and the model that the run began from is "
+                    "gone or changed; bring it back, or begin a new run"
+                )
+            found, state.good, state.curve, state.decay_step, record = None, [], Curve(), None, None
         else:
-            good = RunState.from_spec(found.state)
+            found, good = taken
             state.step, state.tokens, state.cursor = good.step, good.tokens, good.cursor
+            state.good = [step for step in state.good if step <= good.step]
             state.curve, state.decay_step, record = good.curve, good.decay_step, good.guard
         self._guard.rolled_back(trouble, record)
         run.go_to(found)
@@ -204,14 +215,3 @@ class Loop:
             f"{self._guard.rate_factor:g} of the rate ({self._guard.rollbacks}. rollback)"
         )
         self._upkeep.went_back()
-
-    def _good_checkpoint(self) -> Checkpoint | None:
-        """The newest good checkpoint, or the one before it at each further rollback; ``None``: the start."""
-        folder, step, rhythm = self._run.folder.path, self._run.state.step, self._rhythm
-        known = [kept for kept in checkpoint.steps(folder) if kept <= step]
-        if isinstance(rhythm, BySteps):
-            newest = rhythm.good_step(step) - self._guard.rollbacks * rhythm.every
-            known = [kept for kept in known if kept <= newest]
-        else:
-            known = known[: len(known) - self._guard.rollbacks]
-        return checkpoint.read(folder, known[-1]) if known else None

@@ -152,6 +152,7 @@ def _with_budget(
         span=span,
         budget=asked,
         finished=False,
+        good=state.good[-1:] if state.in_trouble else [state.step],
         decay_step=None,
         seconds=used,
         timeless=state.timeless and not asked.by_clock,

@@ -12,6 +12,7 @@ five minutes, for that is what a crash would cost.
 
 from __future__ import annotations
 
+import math
 from typing import Protocol
 
 from pantoum.training.budget import Span
@@ -77,6 +78,9 @@ class Rhythm(Protocol):
     def saving_due(self, step: int, seconds: float) -> bool:
         """Whether to save a checkpoint now."""
 
+    def recovers_here(self, step: int, seconds: float) -> bool:
+        """Whether a checkpoint that is saved now is one that a rollback may go to."""
+
     def sample_due(self, step: int, seconds: float) -> bool:
         """Whether the model should write something; asked after an evaluation."""
 
@@ -95,7 +99,7 @@ class BySteps:
 
     def __init__(self, span: Span, checkpoint_every: int | None) -> None:
         self._begin, self._length = int(span.begin), int(span.end - span.begin)
-        self.every = max(1, self._length // EVALUATIONS)
+        self._every = max(1, self._length // EVALUATIONS)
         """Steps between evaluations, and between saves that are always made."""
         self._save_every = checkpoint_every
         self._point_every = max(1, self._length // CURVE_POINTS)
@@ -103,7 +107,7 @@ class BySteps:
     def evaluation_due(self, step: int, seconds: float) -> bool:
         """On the grid, and at the end."""
         done = step - self._begin
-        return done % self.every == 0 or done == self._length
+        return done % self._every == 0 or done == self._length
 
     def saving_due(self, step: int, seconds: float) -> bool:
         """On the same grid, and on the one that was asked for."""
@@ -113,15 +117,15 @@ class BySteps:
     def sample_due(self, step: int, seconds: float) -> bool:
         """With every fourth evaluation, and at the end."""
         done = step - self._begin
-        return done % (4 * self.every) == 0 or done == self._length
+        return done % (4 * self._every) == 0 or done == self._length
 
     def point_due(self, step: int, seconds: float) -> bool:
         """A hundred times a run, and with each evaluation."""
         return (step - self._begin) % self._point_every == 0
 
-    def good_step(self, step: int) -> int:
-        """The newest step of the grid up to ``step``: where a rollback goes, however the run was cut."""
-        return step - (step - self._begin) % self.every
+    def recovers_here(self, step: int, seconds: float) -> bool:
+        """On the grid alone: where a rollback goes must not depend on stops and on what else is saved."""
+        return self.evaluation_due(step, seconds)
 
     def evaluated(self, step: int, seconds: float) -> None:
         """Nothing depends on it."""
@@ -138,6 +142,7 @@ class ByClock:
         self._length = max(span.end - span.begin, 1e-9)
         self._save_every = checkpoint_every
         self._evaluated = self._saved = self._sampled = self._marked = begin
+        self._recovers = -math.inf
 
     def evaluation_due(self, step: int, seconds: float) -> bool:
         """A twentieth of the run, or longer where that would cost too much."""
@@ -150,6 +155,13 @@ class ByClock:
             return step % self._save_every == 0
         pause = min(max(SOONEST_SAVE, self._costs.saving / SAVING_SHARE), LATEST_SAVE)
         return seconds - self._saved >= pause
+
+    def recovers_here(self, step: int, seconds: float) -> bool:
+        """A twentieth of the run after the last: of every step, all would stand beside the trouble."""
+        due = seconds - self._recovers >= self._length / EVALUATIONS
+        if due:
+            self._recovers = seconds
+        return due
 
     def sample_due(self, step: int, seconds: float) -> bool:
         """Where the last sample's time has become a small share of what has passed since."""

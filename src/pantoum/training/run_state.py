@@ -58,9 +58,16 @@ class RunState:
     guard: dict[str, Any] | None = None
     curve: Curve = field(default_factory=Curve)
     best: Best | None = None
+    good: list[int] = field(default_factory=list)
+    """Steps of the last good checkpoints, ascending, to which a rollback may go (``recovery``)."""
     decay_step: int | None = None
     """The step of the checkpoint where the rate began to fall; ``None`` before that."""
     finished: bool = False
+
+    @property
+    def in_trouble(self) -> bool:
+        """Whether the update before this state was bad: nothing to go back to."""
+        return self.guard is not None and self.guard["bad_in_a_row"] > 0
 
     def spec(self) -> dict[str, Any]:
         """Plain values."""
@@ -82,6 +89,7 @@ class RunState:
             "guard": self.guard,
             "curve": self.curve.spec(),
             "best": None if self.best is None else asdict(self.best),
+            "good": list(self.good),
             "decay_step": self.decay_step,
             "finished": self.finished,
         }

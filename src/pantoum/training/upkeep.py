@@ -22,6 +22,7 @@ from pantoum.training.card import card
 from pantoum.training.checkpointing import Saver, all_finite
 from pantoum.training.guard import Guard
 from pantoum.training.meter import Sums
+from pantoum.training.recovery import with_good, without
 from pantoum.training.reporter import Reporter, passage
 from pantoum.training.rhythm import BySteps, Costs, Rhythm
 from pantoum.training.schedule import Schedule
@@ -154,10 +155,15 @@ class Upkeep:
             self.hear_saver()
             arrays = {**run.backend.snapshot(), **carried_arrays(run)}
             self.spoiled = not all_finite(arrays)
-            if self.spoiled:
+            # Off the grid the next losses tell, as they do where nothing is saved at this step.
+            here = self.rhythm.recovers_here(state.step, self.clock.seconds)
+            unsaved, self.spoiled = self.spoiled, self.spoiled and here
+            if unsaved:
                 return
             if falls:
                 state.decay_step = state.step
+            if here and not self.guard.in_trouble:
+                state.good = with_good(state.good, state.step)
             state.seconds, state.guard, state.best = self.clock.seconds, self.guard.spec(), run.keep_best.best
             self.saver.checkpoint(state.step, arrays, state.spec(), also=self._stay(), anew=anew)
         self.rhythm.saved(state.step, self.clock.seconds)
@@ -193,13 +199,20 @@ class Upkeep:
             failed.append(outcome.error)
             if outcome.what == "model":
                 self._model_is_due = True
-            elif self.run.state.decay_step == outcome.step:
-                self.run.state.decay_step = None
+            else:
+                self._refused(outcome.step)
             self.reporter.note(
                 f"SAVING FAILED, {outcome.what} of step {outcome.step:,}: {outcome.error}; "
                 "what was saved before is whole, training goes on and tries again"
             )
         return failed
+
+    def _refused(self, step: int) -> None:
+        """The disk refused the checkpoint of ``step``: nothing can go back to it."""
+        state = self.run.state
+        state.good = without(state.good, step)
+        if state.decay_step == step:
+            state.decay_step = None
 
     def went_back(self) -> None:
         """The run was rolled back: count anew from here, and make here the newest checkpoint."""
@@ -282,14 +295,11 @@ class Upkeep:
         return falls < 1.0 and self.progress() >= falls
 
     def _stay(self) -> set[int]:
-        """Checkpoints that stay beside the last three: where the rate began to fall, where a rollback
-        goes."""
-        state, stay = self.run.state, set()
-        if state.decay_step is not None:
-            stay.add(state.decay_step)
-        if isinstance(self.rhythm, BySteps) and not state.finished:
-            stay.add(self.rhythm.good_step(state.step))
-        return stay
+        """Checkpoints that stay beside the last three: where the rate began to fall, and while the run goes
+        on those that a rollback can ask for."""
+        state = self.run.state
+        stay = set(state.good[-1:] if state.finished else state.good)
+        return stay if state.decay_step is None else {*stay, state.decay_step}
 
     def _report_is_due(self) -> bool:
         """Every second at first, more rarely the longer the run."""

@@ -1,0 +1,62 @@
+"""Which checkpoint a rollback takes."""
+
+import numpy as np
+import pytest
+
+from pantoum.config import TrainSettings
+from pantoum.formats import checkpoint
+from pantoum.training.budget import Budget, Span
+from pantoum.training.guard import MOST_ROLLBACKS, Guard
+from pantoum.training.recipe import Outlook, choose
+from pantoum.training.recovery import go_back, with_good, without
+from pantoum.training.run_state import RunState
+
+STEPS = (10, 20, 25, 30, 33)
+GOOD = [10, 20, 30]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Checkpoints of ``STEPS``, the last in trouble."""
+    recipe = choose(TrainSettings(steps=40), Outlook(1000, 50, steps=40))
+    for step in STEPS:
+        guard = {**Guard(50).spec(), "bad_in_a_row": int(step == 33)}
+        state = RunState(recipe, Span(False, 0, 40), Budget("steps", 40), {}, 2, 8, step=step, guard=guard)
+        checkpoint.commit(tmp_path, step, {"w": np.full(3, step, np.float32)}, state.spec())
+    return tmp_path
+
+
+def taken(folder, good, step, further):
+    notes = []
+    found = go_back(folder, good, step, further, notes.append)
+    return (None if found is None else found[1].step), len(notes)
+
+
+def damage(folder, step):
+    (folder / "checkpoints" / f"step-{step:08d}" / "arrays.safetensors").write_bytes(b"damaged")
+
+
+@pytest.mark.parametrize(("further", "step"), [(0, 30), (1, 20), (2, 10), (3, 10), (9, 10)])
+def test_it_is_as_far_back_as_asked_or_the_oldest_good_one(folder, further, step):
+    assert taken(folder, GOOD, 33, further) == (step, 0)
+
+
+def test_one_that_is_damaged_or_gone_is_said_and_an_older_one_taken_then_a_newer(folder):
+    damage(folder, 20)
+    assert taken(folder, GOOD, 33, 1) == (10, 1)
+    assert taken(folder, [20, 30], 33, 1) == (30, 1)
+    assert taken(folder, [5, 10], 12, 1) == (10, 1)
+
+
+def test_where_no_listed_one_is_left_any_other_is_better_than_the_start_but_not_one_in_trouble(folder):
+    assert taken(folder, [], 33, 0) == (30, 0)
+    assert taken(folder, [], 29, 0) == (25, 0)
+    assert taken(folder, [], 9, 0) == (None, 0)
+
+
+def test_the_list_is_as_long_as_rollbacks_can_ask_for_and_ascends():
+    good = []
+    for step in (10, 20, 20, 30, 40, 40):
+        good = with_good(good, step)
+    assert good == [20, 30, 40] and len(good) == MOST_ROLLBACKS
+    assert with_good(good, 30) == [20, 30] and without(good, 30) == [20, 40]
