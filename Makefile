@@ -6,7 +6,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check check-tools sanitize dist coverage docs bench bench-quality mutants clean help
+.PHONY: demo test check check-tools sanitize dist coverage docs site format bench bench-quality mutants clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -45,8 +45,19 @@ dist: $(STAMP)  ## the sdist and from it this platform's wheel, in dist/: manyli
 	else echo "SKIP SKIP SKIP  no manylinux wheel: auditwheel is missing or refused"; fi
 	@ls -l dist
 
-docs: $(STAMP)  ## write docs/cli.md anew from the parser
+docs: $(STAMP)  ## write docs/cli.md from the parser
 	$(BIN)/python docs/make_cli.py
+
+site: $(STAMP)  ## build the documentation site in build/site; a broken link is an error
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'mkdocs-material>=9.5,<10' 'mkdocstrings[python]>=0.26'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	@echo "open build/site/index.html"
+
+format: $(STAMP)  ## format Python, C++ and Markdown
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'ruff>=0.15' 'clang-format>=20' 'mdformat>=0.7.22' 'mdformat-tables>=1'
+	$(BIN)/python -m ruff format .
+	$(BIN)/clang-format -i $$(git ls-files 'core/*.h' 'core/*.cpp')
+	$(BIN)/python -m mdformat --compact-tables $$(git ls-files '*.md' ':!.github' ':!docs/cli.md')
 
 PEERS   ?= $(BIN)/python
 bench: $(STAMP)  ## measure the claims of the README: under an hour, alone; PEERS names a Python with pantoum and the peers

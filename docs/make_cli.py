@@ -16,12 +16,12 @@ from pathlib import Path
 from pantoum.cli.main import COMMANDS, make_parser
 
 PAGE = Path(__file__).with_name("cli.md")
-HEAD = """# The command line
+HEAD = """# Command line
 
-Made from the parser by `python docs/make_cli.py`; do not edit. Answers go to stdout, everything else to
-stderr; `-` is stdin; exit codes: 0, 1 (an error in one line), 2 (usage), 130 (Ctrl-C). `--quiet`,
-`--threads N` and `--version` are understood everywhere; `NO_COLOR` is respected; `PANTOUM_DEBUG=1` shows
-the traceback behind an error.
+This page is made from the parser by `python docs/make_cli.py`; do not edit it. Every command prints its
+result on stdout and everything else on stderr. `-` is stdin. Exit codes: 0, 1 (an error, in one line), 2
+(wrong usage), 130 (Ctrl-C). Every command takes `--help`, `--quiet`, `--threads N` and `--version`.
+`NO_COLOR` is respected; `PANTOUM_DEBUG=1` shows the traceback behind an error.
 """
 EVERYWHERE = {"--help", "--quiet", "--threads", "--version"}
 
@@ -29,7 +29,7 @@ EVERYWHERE = {"--help", "--quiet", "--threads", "--version"}
 def page() -> str:
     """The whole page."""
     (commands,) = (a for a in make_parser()._actions if isinstance(a, argparse._SubParsersAction))
-    parts = [HEAD, "| command | does |\n|---|---|"]
+    parts = [HEAD, "| command | purpose |\n|---|---|"]
     parts[-1] += "".join(
         f"\n| [`pantoum {name}`](#pantoum-{name}) | {COMMANDS[name].HELP} |" for name in COMMANDS
     )
@@ -45,7 +45,9 @@ def section(name: str, parser: argparse.ArgumentParser) -> str:
         if rows:
             title = group.title if group.title not in ("options", "positional arguments") else None
             parts.append(
-                (f"**{title}**\n\n" if title else "") + "| argument | |\n|---|---|\n" + "\n".join(rows)
+                (f"**{title}**\n\n" if title else "")
+                + "| argument | meaning |\n|---|---|\n"
+                + "\n".join(rows)
             )
     parts.append("```\n" + str(parser.epilog).strip() + "\n```")
     return "\n\n".join(parts)
@@ -57,7 +59,8 @@ def row(action: argparse.Action) -> str:
     value = "" if action.nargs == 0 else metavar
     dots = "..." if action.nargs in ("*", "+") else ""
     shown = " ".join([*action.option_strings, value + dots]).strip().replace("|", "\\|")
-    return f"| `{shown}` | {str(action.help).replace('%%', '%')} |"
+    meaning = str(action.help).replace("%%", "%").replace("<", "&lt;")
+    return f"| `{shown}` | {meaning} |"
 
 
 def main() -> int:

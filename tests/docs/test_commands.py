@@ -1,0 +1,210 @@
+"""Every command of the README, the tutorial, the guides and the help's examples runs as it is written.
+
+The blocks of a page run in their order in one temporary folder that holds small texts with the names that the
+pages use. Only three things are replaced, by commands of the same names that come first on the PATH:
+
+- ``pantoum train`` and ``demo`` get ``MINUTES`` in place of the minutes that are written;
+- ``tail -f`` ends at the end of its file;
+- commands that install or build (``INSTALLS``) are left out: tests/packaging and `make check` run those.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pantoum.cli.main import COMMANDS, make_parser
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE = ROOT / "src"
+MINUTES = "0.04"
+INSTALLS = ("pip ", "make ", "git clone", "pre-commit ", "python -m venv")
+QUICK = ("README.md",)
+SLOW = ("docs/index.md", "docs/tutorial.md", "docs/api.md", "docs/explanation/recipe.md")
+GUIDES = tuple(f"docs/how-to/{page.name}" for page in sorted((ROOT / "docs" / "how-to").glob("*.md")))
+GIVEN = {
+    "docs/how-to/other-machines.md": ("book",),
+    "docs/how-to/python.md": ("book",),
+    "docs/api.md": ("app", "names"),
+}
+"""Runs that a page takes for granted, by the name of their text."""
+OPTIONS = {"names": ["--documents", "lines"]}
+
+PANTOUM = f"""#!{sys.executable}
+import runpy, sys
+sys.path.insert(0, {str(SOURCE)!r})
+words = sys.argv[1:]
+if words[:1] in (["train"], ["demo"]):
+    if "--minutes" in words:
+        words[words.index("--minutes") + 1] = {MINUTES!r}
+    elif not {{"--steps", "--epochs", "--plan", "--resume", "--help"}} & set(words):
+        words += ["--minutes", {MINUTES!r}]
+sys.argv[1:] = words
+runpy.run_module("pantoum", run_name="__main__", alter_sys=True)
+"""
+PRELUDE = f"""
+import pantoum
+_train = pantoum.train
+def _short(*texts, **given):
+    return _train(*texts, **(given | ({{"minutes": {MINUTES}}} if "minutes" in given else {{}})))
+pantoum.train = _short
+"""
+
+
+def blocks(page: str) -> list[tuple[str, str]]:
+    """The fenced blocks of a page that are marked ``sh`` or ``python``, in order."""
+    text = (ROOT / page).read_text("utf-8")
+    return [(m[1], m[2]) for m in re.finditer(r"^```(sh|python)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)]
+
+
+def example(name: str) -> object:
+    spec = importlib.util.spec_from_file_location(f"example_{name}", ROOT / "examples" / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the texts that the pages name."""
+    folder = tmp_path_factory.mktemp("texts")
+    prose = "\n\n".join(
+        page.read_text("utf-8") for page in sorted((ROOT / "docs" / "decisions").glob("0[0-4]*.md"))
+    )
+    for name, part in {
+        "book.txt": prose, "input.txt": prose, "poems.txt": prose[5_000:20_000], "other.txt": prose[-6_000:],
+        "chapter.txt": prose[-3_000:], "letters.txt": prose[-2_000:], "notes/a.txt": prose,
+        "corpus/a.txt": prose,
+    }.items():  # fmt: skip
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(part, "utf-8")
+    syllables = ("Ma", "ri", "an", "na", "lo", "ren", "zo", "pet", "ra", "jo")
+    names = sorted({a + b + c for a in syllables for b in syllables for c in syllables[3:]})
+    (folder / "names.txt").write_text("\n".join(name.capitalize() for name in names[:300]) + "\n")
+    lines = [f"10:{i // 60 % 60:02}:{i % 60:02} GET /page/{i * 7 % 13} 200\n" for i in range(1_200)]
+    for name in ("app.log", "ordinary.log"):
+        (folder / name).write_text("".join(lines))
+    (folder / "today.log").write_text(
+        "".join([*lines[:200], "10:03:21 ÄÖÜ %%% \x7f panic\n", *lines[200:300]])
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def place(texts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A PATH with the replaced commands."""
+    folder = tmp_path_factory.mktemp("bin")
+    tail = shutil.which("tail")
+    scripts = {"pantoum": PANTOUM, "tail": f'#!/bin/sh\n[ "$1" = -f ] && shift\nexec {tail} -n +1 "$@"\n'}
+    for name, script in scripts.items():
+        (folder / name).write_text(script)
+        (folder / name).chmod(0o755)
+    (folder / "python").symlink_to(sys.executable)
+    return folder
+
+
+def run(command: list[str], folder: Path, place: Path) -> subprocess.CompletedProcess[str]:
+    surroundings = {
+        **os.environ,
+        "PATH": f"{place}:{os.environ['PATH']}",
+        "PYTHONPATH": str(SOURCE),
+        "NO_COLOR": "1",
+    }
+    return subprocess.run(command, cwd=folder, env=surroundings, capture_output=True, text=True, timeout=300)
+
+
+def prepared(texts: Path, place: Path, tmp_path: Path, runs: tuple[str, ...]) -> Path:
+    folder = tmp_path / "folder"
+    shutil.copytree(texts, folder)
+    for name in runs:
+        text = name + (".log" if name == "app" else ".txt")
+        done = run(["pantoum", "train", text, "--quiet", *OPTIONS.get(name, [])], folder, place)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+def check_page(page: str, texts: Path, place: Path, tmp_path: Path) -> None:
+    found = blocks(page)
+    assert found, f"{page} has no command to run"
+    folder = prepared(texts, place, tmp_path, GIVEN.get(page, ()))
+    for language, block in found:
+        if language == "sh":
+            kept = [line for line in block.splitlines() if not line.startswith(INSTALLS)]
+            done = run(["bash", "-euc", "\n".join(kept)], folder, place)
+        else:
+            done = run([sys.executable, "-c", PRELUDE + block], folder, place)
+        assert done.returncode == 0, (
+            f"{page}:\n{block}\nexit code {done.returncode}\n{done.stdout[-500:]}\n{done.stderr[-2000:]}"
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("page", QUICK)
+def test_the_commands_of_the_readme_run(page: str, texts: Path, place: Path, tmp_path: Path) -> None:
+    check_page(page, texts, place, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [*SLOW, *GUIDES])
+def test_the_commands_of_a_page_run(page: str, texts: Path, place: Path, tmp_path: Path) -> None:
+    check_page(page, texts, place, tmp_path)
+
+
+def table_commands() -> list[str]:
+    """The commands in the table of the README."""
+    cells = re.findall(
+        r"^\| [^|]+ \| `(pantoum [^`]+)` \|$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert len(cells) > 10
+    return [cell.replace("\\|", "|") for cell in cells]
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_readmes_table_run(texts: Path, place: Path, tmp_path: Path) -> None:
+    folder = prepared(texts, place, tmp_path, ("app",))
+    plain = "pantoum train book.txt --ngrams none --steps 3 --run runs/plain"
+    for command in [plain, *table_commands()]:
+        if command.startswith("pantoum train book.txt --steps 2000"):
+            command = command.replace("2000", "20") + " --run runs/steps"
+        elif command == "pantoum train book.txt --minutes 3":
+            command += " --seed 1"
+        done = run(["bash", "-euc", command], folder, place)
+        assert done.returncode == 0, f"{command}\n{done.stderr[-2000:]}"
+
+
+def help_examples() -> list[str]:
+    """The examples under each command's help, without the words that explain them."""
+    (commands,) = (a for a in make_parser()._actions if hasattr(a, "choices") and isinstance(a.choices, dict))
+    assert isinstance(commands.choices, dict)
+    found = []
+    for name in COMMANDS:
+        epilog = str(commands.choices[name].epilog)
+        for line in epilog.splitlines():
+            if re.match(r"  \S.*\bpantoum ", line) or line.startswith("  pantoum "):
+                found.append(re.split(r"\s{2,}", line.strip())[0])
+    return found
+
+
+@pytest.mark.slow
+def test_the_examples_of_the_help_run(texts: Path, place: Path, tmp_path: Path) -> None:
+    folder = prepared(texts, place, tmp_path, ("book", "names", "app"))
+    for copy in ("book-2", "book-3"):
+        shutil.copytree(folder / "runs" / "book", folder / "runs" / copy)
+    shutil.copytree(folder / "runs" / "app", folder / "runs" / "log")
+    for command in help_examples():
+        done = run(["bash", "-euc", command.replace("--steps 2000", "--steps 20")], folder, place)
+        assert done.returncode in (0, 1 if "grep" in command else 0), f"{command}\n{done.stderr[-2000:]}"
+
+
+def test_blocks_are_found_in_order(tmp_path: Path) -> None:
+    assert [language for language, _ in blocks("docs/api.md")].count("python") >= 4
+    assert shlex.split(table_commands()[0])[:2] == ["pantoum", "train"]

@@ -1,0 +1,71 @@
+"""The Markdown pages: links and anchors lead somewhere, lists are complete, the site makes no requests."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub and mkdocs make them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
+    plain = (re.sub(r"[^\w\s-]", "", heading.replace("`", "")).strip().lower() for heading in headings)
+    return {re.sub(r"[-\s]+", "-", heading) for heading in plain}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    for link in LINK.findall(re.sub(r"^```.*?^```", "", page.read_text("utf-8"), flags=re.M | re.S)):
+        if re.match(r"[a-z]+:", link):
+            continue
+        name, _, anchor = link.partition("#")
+        target = (page.parent / name).resolve() if name else page
+        assert target.exists(), f"{link}: there is no {target}"
+        assert target.is_relative_to(ROOT), link
+        if anchor and target.suffix == ".md":
+            assert anchor in anchors(target), f"{link}: no such heading among {sorted(anchors(target))}"
+
+
+def test_the_list_of_decisions_is_complete() -> None:
+    folder = ROOT / "docs" / "decisions"
+    listed = set(re.findall(r"\]\(([^)]+\.md)\)", (folder / "index.md").read_text("utf-8")))
+    assert listed == {page.name for page in folder.glob("*-*.md")}
+
+
+def test_no_two_decisions_have_one_number() -> None:
+    numbers = [page.name[:3] for page in (ROOT / "docs" / "decisions").glob("*-*.md")]
+    assert len(numbers) == len(set(numbers))
+
+
+def test_the_log_lists_its_pages_and_each_has_a_dated_section() -> None:
+    folder = ROOT / "docs" / "log"
+    pages = {page.name for page in folder.glob("*.md")} - {"index.md"}
+    assert pages <= set(re.findall(r"\]\(([^)#]+\.md)\)", (folder / "index.md").read_text("utf-8")))
+    for name in pages:
+        sections = re.findall(r"^## (.+)$", (folder / name).read_text("utf-8"), re.MULTILINE)
+        dates = [re.search(r"\((\d{4}-\d\d-\d\d)\)$", section) for section in sections]
+        assert sections and all(dates), f"{name}: a heading without a date"
+        found = [date[1] for date in dates if date]
+        assert found == sorted(found, reverse=True), f"{name}: the newest section comes first"
+
+
+@pytest.mark.slow
+def test_the_site_is_strict_and_asks_no_other_host(tmp_path: Path) -> None:
+    pytest.importorskip("material")
+    pytest.importorskip("mkdocstrings_handlers.python")
+    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    asked = re.compile(r"""(?:src|href)=["']?(https?:)?//[^"' >]+|url\(\s*["']?(?:https?:)?//|@import""")
+    for page in [*tmp_path.rglob("*.html"), *tmp_path.rglob("*.css"), *tmp_path.rglob("*.svg")]:
+        for match in asked.finditer(page.read_text("utf-8")):
+            start = page.read_text("utf-8")[max(0, match.start() - 60) : match.start()]
+            assert re.search(r"<a [^<]*$|rel=canonical[^<]*$", start), f"{page.name} asks for {match[0]}"
