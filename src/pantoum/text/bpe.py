@@ -24,18 +24,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pantoum.text.bpe_merges import learn_merges
+from pantoum.text.bpe_merges import MOST_BYTES, learn_merges
 from pantoum.text.decoder import Utf8Decoder
 from pantoum.text.documents import BORDER_SIGN, eos_text, mark, sign_of
 from pantoum.text.numbers import EOS, Ids, Numbers, Tokens, joined, smallest_dtype, whole_numbers
 from pantoum.text.pieces import LONGEST, PieceCounter, Splitter
-from pantoum.text.spec import refuse, require_documents, require_keys
+from pantoum.text.spec import MOST, refuse, require_documents, require_keys, shown
 from pantoum.text.unicode import as_text
 
 __all__ = ["FEWEST", "MOST", "BpeLearner", "BpeTokenizer", "from_spec"]
 
-FEWEST, MOST = 258, 1_000_000
-"""Bounds of N in ``bpe:N``."""
+FEWEST = 258
+"""Least N in ``bpe:N``; the greatest is ``MOST``."""
 FIRST_MERGE = 257
 SPLIT = 1
 """The number of the regular expression below; a model keeps to the one it was learned with."""
@@ -228,20 +228,39 @@ class BpeLearner(PieceCounter):
 
 
 def from_spec(spec: Mapping[str, Any]) -> BpeTokenizer:
-    """The inverse of ``BpeTokenizer.spec``. Every merge must be of earlier numbers and make new bytes."""
+    """The inverse of ``BpeTokenizer.spec``.
+
+    Every merge must be of earlier numbers, and no pair may come twice. A merge may double the bytes of the one
+    before it, so what all of them stand for together is bounded: by ``MOST_BYTES``.
+    """
     require_keys(spec, "kind", "documents", "split", "merges")
     documents, merges = require_documents(spec), spec["merges"]
     if spec["split"] != SPLIT or isinstance(spec["split"], bool):
-        raise refuse(f"cuts text in a way {spec['split']!r} that is not known here")
+        raise refuse(f"cuts text in a way {shown(spec['split'])!r} that is not known here")
     if not isinstance(merges, list) or len(merges) > MOST - FIRST_MERGE:
         raise refuse("has merges that are no list of pairs")
-    lengths = [0] + [1] * 256
-    for number, pair in enumerate(merges, FIRST_MERGE):
-        fine = isinstance(pair, list) and len(pair) == 2
-        fine = fine and all(type(n) is int and 0 < n < number for n in pair)
-        if not fine or (length := lengths[pair[0]] + lengths[pair[1]]) > LONGEST * 4:
-            raise refuse("has a merge that is no pair of earlier numbers")
-        lengths.append(length)
-    if len({tuple(pair) for pair in merges}) != len(merges):
+    pairs = _pairs(merges)
+    lengths, room = [0] + [1] * 256, MOST_BYTES
+    for left, right in pairs:
+        lengths.append(lengths[left] + lengths[right])
+        room -= lengths[-1]
+        if room < 0:
+            raise refuse(f"has merges that stand for more than {MOST_BYTES:,} bytes")
+    return BpeTokenizer(pairs, documents)
+
+
+def _pairs(merges: list[Any]) -> list[tuple[int, int]]:
+    """The merges as pairs of numbers, each of them checked."""
+    if not all(type(pair) is list and len(pair) == 2 for pair in merges):
+        raise refuse("has a merge that is no pair")
+    if not all(type(left) is int and type(right) is int for left, right in merges):
+        raise refuse("has a merge that is no pair of numbers")
+    try:
+        pairs_N2 = np.array(merges, np.int64).reshape(-1, 2)
+    except OverflowError:
+        raise refuse("has a merge of numbers that there are not") from None
+    if bool(((pairs_N2 < 1) | (pairs_N2 >= np.arange(FIRST_MERGE, FIRST_MERGE + len(merges))[:, None])).any()):
+        raise refuse("has a merge that is no pair of earlier numbers")
+    if len(np.unique(pairs_N2 @ np.array([MOST + 1, 1]))) != len(merges):
         raise refuse("has the same merge twice")
-    return BpeTokenizer([(left, right) for left, right in merges], documents)
+    return [(left, right) for left, right in merges]

@@ -18,10 +18,12 @@ from typing import Any
 
 from pantoum.errors import SettingError
 
-__all__ = ["learn_merges"]
+__all__ = ["MOST_BYTES", "learn_merges"]
 
 MOST_REPEATED = 1_000_000
 MOST_CHARACTERS = 600_000
+MOST_BYTES = 32 << 20
+"""Bytes that all merges of a tokenizer stand for together; ordinary text needs some ten for each merge."""
 LONGEST = 256
 """Characters of a piece; longer ones (a line of base64, say) hold no words."""
 BATCH = 4_000
@@ -77,12 +79,16 @@ def _repeated(counted: Sequence[tuple[str, int]]) -> Iterator[str]:
 
 def _numbered(merges: list[Any]) -> list[tuple[int, int]]:
     """Pairs of letters as pairs of numbers. A pair that makes bytes which another pair made before is left
-    out: here every number has bytes of its own."""
+    out: here every number has bytes of its own. Merges end where they would stand for ``MOST_BYTES``."""
     numbers = {letter: b + 1 for b, letter in enumerate(LETTERS)}
     pairs: list[tuple[int, int]] = []
+    room = MOST_BYTES
     for merge in merges:
         left, right = merge.split(" ") if isinstance(merge, str) else merge  # text before tokenizers 0.20
         if left + right not in numbers:
+            room -= len(left + right)
+            if room < 0:
+                break
             numbers[left + right] = 257 + len(pairs)
             pairs.append((numbers[left], numbers[right]))
     return pairs

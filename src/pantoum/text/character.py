@@ -18,7 +18,7 @@ from pantoum.errors import SettingError
 from pantoum.text.decoder import PieceDecoder
 from pantoum.text.documents import eos_text, mark, sign_of
 from pantoum.text.numbers import EOS, UNK, Ids, Numbers, Tokens, joined, smallest_dtype, whole_numbers
-from pantoum.text.spec import refuse, require_documents, require_keys, require_texts
+from pantoum.text.spec import refuse, require_documents, require_keys
 from pantoum.text.unicode import REPLACEMENT, as_text
 
 __all__ = ["CharacterLearner", "CharacterTokenizer", "from_spec"]
@@ -146,9 +146,13 @@ def from_spec(spec: Mapping[str, Any]) -> CharacterTokenizer:
     """The inverse of ``CharacterTokenizer.spec``."""
     require_keys(spec, "kind", "documents", "characters")
     documents, characters = require_documents(spec), spec["characters"]
-    if not isinstance(characters, str):
-        raise refuse("has characters that are no text")
-    require_texts(list(characters))
+    if not isinstance(characters, str) or len(characters) > CODE_POINTS:
+        raise refuse("has characters that are no text, or more than there are")
+    points = np.frombuffer(characters.encode("utf-32-le", "surrogatepass"), "<u4")
+    if len(np.unique(points)) != len(points):
+        raise refuse("has a character twice")
+    if bool(((points >= 0xD800) & (points < 0xE000)).any()):
+        raise refuse("has a lone surrogate among its characters")
     if sign_of(documents) in characters:
         raise refuse("has its documents' border among its characters")
     return CharacterTokenizer(characters, documents)

@@ -21,8 +21,9 @@ from pantoum.config import TOKENS_RULE
 from pantoum.errors import FormatError, SettingError
 from pantoum.text import bpe, byte, character, word
 from pantoum.text.numbers import Ids, Numbers, Tokens
+from pantoum.text.spec import refuse, shown
 
-__all__ = ["Decoder", "Learner", "Tokenizer", "from_spec", "learner", "require_kind"]
+__all__ = ["Decoder", "Learner", "Tokenizer", "declared_size", "from_spec", "learner", "require_kind"]
 
 WORDS = 20_000
 """Tokens of a vocabulary of words where no size is given."""
@@ -151,8 +152,23 @@ def from_spec(spec: Mapping[str, Any]) -> Tokenizer:
     """The tokenizer that a spec describes; ``FormatError`` where it describes none."""
     make = MAKERS.get(str(spec.get("kind")))
     if make is None:
-        raise FormatError(f"a tokenizer of kind {spec.get('kind')!r} is not known here; use a newer pantoum")
+        raise FormatError(
+            f"a tokenizer of kind {shown(spec.get('kind'))!r} is not known here; use a newer pantoum"
+        )
     return make(spec)
+
+
+def declared_size(spec: Mapping[str, Any]) -> int:
+    """The vocabulary's size that a spec speaks of, before anything is made of it."""
+    if spec.get("kind") == "bytes":
+        return byte.ByteTokenizer.vocab_size
+    named = [spec[key] for key in ("characters", "pieces") if isinstance(spec.get(key), (str, list))]
+    if named:
+        return len(named[0]) + 2
+    merges = spec.get("merges")
+    if not isinstance(merges, list):
+        raise refuse("has no vocabulary")
+    return len(merges) + bpe.FIRST_MERGE
 
 
 def require_kind(tokens: str, documents: str | None) -> None:

@@ -24,7 +24,7 @@ from pantoum.text.decoder import PieceDecoder, SpacedDecoder
 from pantoum.text.documents import BORDER_SIGN, eos_text, mark, sign_of
 from pantoum.text.numbers import EOS, UNK, Ids, Numbers, Tokens, joined, smallest_dtype, whole_numbers
 from pantoum.text.pieces import LONGEST, PieceCounter, Splitter, most_frequent
-from pantoum.text.spec import refuse, require_documents, require_keys, require_texts
+from pantoum.text.spec import MOST, refuse, require_documents, require_keys, require_texts
 from pantoum.text.unicode import as_text
 
 __all__ = ["UNKNOWN", "WordLearner", "WordTokenizer", "from_spec"]
@@ -114,12 +114,12 @@ class WordLearner(PieceCounter):
     """Counts the words of a text."""
 
     def __init__(self, kind: str, vocab_size: int, documents: str | None) -> None:
-        if vocab_size < 3:
+        if not 3 <= vocab_size <= MOST + 2:
             raise SettingError(
                 "vocab_size",
                 vocab_size,
-                "must be at least 3: <eos>, <unk> and one word",
-                "give a larger one, or none",
+                f"must be from 3 (<eos>, <unk> and one word) to {MOST + 2:,}",
+                "give one in between, or none",
             )
         super().__init__(PATTERNS[kind])
         self._kind, self._most, self._documents = kind, vocab_size - 2, documents
@@ -152,7 +152,7 @@ def from_spec(spec: Mapping[str, Any]) -> WordTokenizer:
     require_keys(spec, "kind", "documents", "pieces")
     kind, documents, pieces = spec["kind"], require_documents(spec), require_texts(spec["pieces"])
     if kind == WHITESPACE and documents not in (None, "lines"):
-        raise refuse(f"has documents {documents!r} with {kind}, which knows lines only")
+        raise refuse(f"has documents {documents} with {kind}, which knows lines only")
     if _eos_sign(kind, documents) in pieces:
         raise refuse("has its documents' border among its pieces")
     return WordTokenizer(kind, pieces, documents)
