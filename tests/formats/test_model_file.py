@@ -138,7 +138,8 @@ def test_is_model_file_looks_at_the_beginning_only(tmp_path: Path) -> None:
         ({"card": {"loss": float("nan")}}, "nan"),
         ({"card": {"curve": ["x" * 999_999]}}, "1,000,000"),
         ({"config": {1: 2}}, "keys must be text"),
-        ({"tokenizer": {"x": "y" * 16_000_001}}, "its tokenizer has"),
+        ({"tokenizer": {"x": "y" * 70_000_000}}, "its tokenizer has"),
+        ({"tokenizer": {"x": [[]] * 3_000_000}}, "very many very small values"),
     ],
 )
 def test_what_cannot_be_kept_is_refused_and_the_old_file_stays(

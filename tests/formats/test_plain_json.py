@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -58,3 +60,41 @@ def test_what_json_would_change_is_refused(value: object) -> None:
 def test_what_is_not_strict_json_is_a_value_error(data: bytes) -> None:
     with pytest.raises(ValueError):
         plain_json.decode(data)
+
+
+@pytest.mark.parametrize("item", [b"[]", b"{}", b'{"a":1}', b"[[]]", b'""', b'{"a":{}}', b'"ab",[]'])
+def test_text_that_would_expand_far_beyond_its_size_is_refused_unread(item: bytes) -> None:
+    data = b"[" + item + (b"," + item) * (8_000_000 // len(item)) + b"]"
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="very many very small values"):
+            plain_json.decode(data)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"[" + b"[1,2]," * 200_000 + b"1]",
+        b"[" + b"999," * 300_000 + b"1]",
+        b"[" + b'"ab",' * 300_000 + b"1]",
+        b'["' + b"a" * 4_000_000 + b'\\ud83d\\ude00"]',
+        b'["' + "a\u4e00\U0001f600".encode() * 700_000 + b'"]',
+        b"{" + b",".join(b'"%x":1' % number for number in range(250_000)) + b"}",
+    ],
+)
+def test_what_passes_takes_no_more_than_the_bound(data: bytes) -> None:
+    tracemalloc.start()
+    try:
+        plain_json.decode(data)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 9 * len(data) + (56 << 20)
+
+
+def test_what_would_not_be_read_back_is_not_written() -> None:
+    with pytest.raises(ValueError, match="very many very small values"):
+        plain_json.encode([[]] * 3_000_000)

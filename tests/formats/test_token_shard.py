@@ -1,14 +1,15 @@
 from __future__ import annotations
 
+import os
 import random
 import struct
+import tempfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from pantoum.errors import ShardError, StorageError
 from pantoum.formats import durable, token_shard
@@ -52,23 +53,6 @@ def test_an_empty_shard(tmp_path: Path) -> None:
     assert shard.count == 0 and np.asarray(shard.tokens).shape == (0,) and shard.tokens[:5].shape == (0,)
 
 
-@settings(max_examples=60)
-@given(st.data())
-def test_indexing_is_that_of_an_array(data: st.DataObject) -> None:
-    tokens = np.arange(50, dtype=np.uint16)
-    checked = token_shard.CheckedTokens(tokens, np.asarray([zlib.crc32(tokens.tobytes())], np.uint32), "t")
-    cut = data.draw(st.slices(50))
-    assert np.array_equal(checked[cut], tokens[cut])
-    places = data.draw(st.lists(st.integers(-50, 49), max_size=9))
-    assert np.array_equal(checked[places], tokens[places])
-    assert np.array_equal(checked[np.asarray(places, np.int64)], tokens[places])
-    mask = tokens % 3 == 0
-    assert np.array_equal(checked[mask], tokens[mask])
-    assert checked[-1] == 49 and checked.shape == (50,)
-    with pytest.raises(IndexError):
-        checked[50]
-
-
 def test_arrays_of_it_may_be_copied_and_cast(tmp_path: Path) -> None:
     shard = token_shard.open(written(tmp_path / "t", [1, 2, 3]))
     copied = np.array(shard.tokens, dtype=np.int32)
@@ -77,21 +61,62 @@ def test_arrays_of_it_may_be_copied_and_cast(tmp_path: Path) -> None:
     assert not np.asarray(shard.tokens).flags.writeable
 
 
-def test_each_mib_is_checked_when_it_is_first_read(tmp_path: Path) -> None:
+def test_the_mib_that_was_changed_is_named(tmp_path: Path) -> None:
     path = written(tmp_path / "t", np.zeros(3 << 20, np.uint8), 200, size=1 << 19)
     with path.open("r+b") as file:
         file.seek(96 + (2 << 20))
         file.write(b"\x01")
     shard = token_shard.open(path)
-    assert not shard.tokens[: 2 << 20].any() and shard.tokens[(2 << 20) - 1] == 0
-    for read in (
-        lambda: shard.tokens[2 << 20],
-        lambda: shard.tokens[::-1],
-        lambda: np.asarray(shard.tokens),
-        lambda: shard.tokens[[0, -5]],
-    ):
+    for read in (shard.verify, lambda: shard.tokens):
         with pytest.raises(ShardError, match="its MiB 2 does not match its checksum"):
             read()
+
+
+@pytest.mark.parametrize("in_memory", [64 << 20, 10])
+def test_a_shard_may_be_cut_while_it_is_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_memory: int
+) -> None:
+    monkeypatch.setattr(token_shard, "LARGEST_IN_MEMORY", in_memory)
+    path = written(tmp_path / "t", list(range(300)) * 9, 300)
+    late, shard = token_shard.open(path), token_shard.open(path)
+    tokens = shard.tokens
+    os.truncate(path, 100)
+    assert tokens.tolist() == list(range(300)) * 9
+    assert shard.tokens is tokens
+    with pytest.raises(ShardError, match="it was cut while it was in use; prepare the text again"):
+        late.tokens.sum()
+    assert [entry.name for entry in tmp_path.iterdir()] == ["t"]
+
+
+def test_a_shard_replaced_after_it_was_opened_is_still_the_old_one(tmp_path: Path) -> None:
+    shard = token_shard.open(written(tmp_path / "t", [1, 2, 3]))
+    written(tmp_path / "t", [4, 5, 6])
+    assert shard.tokens.tolist() == [1, 2, 3]
+
+
+def test_a_copy_goes_elsewhere_where_the_folder_is_read_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(token_shard, "LARGEST_IN_MEMORY", 1)
+    shard = token_shard.open(written(tmp_path / "t", [1, 2, 3]))
+    real = tempfile.TemporaryFile
+
+    def refused(**given: Any) -> Any:
+        if given.get("dir") == tmp_path:
+            raise PermissionError(13, "Permission denied")
+        return real(**given)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refused)
+    assert shard.tokens.tolist() == [1, 2, 3]
+
+
+def test_a_token_that_the_vocabulary_lacks_is_refused(tmp_path: Path) -> None:
+    whole = bytearray(written(tmp_path / "t", [1, 2, 199], 200).read_bytes())
+    whole[12:16] = struct.pack("<I", 199)
+    whole[92:96] = struct.pack("<I", zlib.crc32(whole[:92]))
+    (tmp_path / "t").write_bytes(whole)
+    with pytest.raises(ShardError, match="a token that its vocabulary lacks"):
+        token_shard.open(tmp_path / "t").tokens.sum()
 
 
 def test_every_flipped_bit_is_found(tmp_path: Path) -> None:

@@ -10,16 +10,14 @@ that no other text in the header can be mistaken for them. The same ModelFile gi
 path or host is added.
 
 ``read`` verifies the file before it is used, in one pass, into memory of its own; the arrays are read-only
-views of that one buffer (about the file's size in all). ``opened`` gives the same for as long as a ``with``
-lasts, a large file's without a copy (``mapped``). Nothing is ever unpickled. Whether names and shapes make
-up a network is checked by whoever builds the network.
+views of that one buffer (about the file's size in all). Nothing is ever unpickled. Whether names and shapes
+make up a network is checked by whoever builds the network.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
@@ -27,11 +25,11 @@ from typing import Any
 
 import numpy as np
 
-from pantoum.errors import ModelFileError, PantoumError
-from pantoum.formats import bounded, durable, mapped, plain_json, tensor_layout
+from pantoum.errors import ModelFileError
+from pantoum.formats import bounded, durable, plain_json, tensor_layout
 from pantoum.formats.tensor_layout import Array
 
-__all__ = ["SCALE", "ModelFile", "is_model_file", "opened", "parsed", "read", "write"]
+__all__ = ["SCALE", "ModelFile", "is_model_file", "parsed", "read", "require_writable", "write"]
 
 FORMAT = "pantoum model"
 VERSION = 1
@@ -39,7 +37,10 @@ TOKENIZER = "tokenizer"
 EXTRAS = "extras."
 SCALE = "adapt."
 """Among the extras, before a parameter's name: the usual size of each row of its gradient."""
-TOKENIZER_LIMIT = 16_000_000
+TOKENIZER_LIMIT = 64 << 20
+"""300,000 words of a script that JSON escapes have some 25 MB."""
+CARD_GROWS = 100_000
+"""Bytes that a card gains while a run goes on: curve, figures, peaks."""
 NO_DIGITS = b"0" * 64
 DIGITS_AFTER = tensor_layout.METADATA_PREFIX + b'"{\\"sha256\\":\\"'
 DIGITS = slice(8 + len(DIGITS_AFTER), 8 + len(DIGITS_AFTER) + 64)
@@ -76,9 +77,7 @@ def write(path: Path | str, model: ModelFile) -> str:
         for name, (dtype, array) in arrays.items():
             if dtype in ("F32", "BF16"):
                 tensor_layout.require_finite(name, dtype, array)
-        body = {"format": FORMAT, "version": VERSION, "config": model.config, "card": model.card}
-        text = '{"sha256":"' + NO_DIGITS.decode() + '",' + plain_json.encode(body).decode()[1:]
-        header, order = tensor_layout.header_bytes(arrays, text)
+        header, order = _header(model, arrays)
     except (ValueError, TypeError) as problem:
         words = f"cannot write the model {str(path)!r}: {problem}; nothing was written"
         raise ModelFileError(words) from None
@@ -88,6 +87,32 @@ def write(path: Path | str, model: ModelFile) -> str:
     digest = hasher.hexdigest()
     durable.write_file(path, _file_chunks(path, header, arrays, order, digest))
     return digest
+
+
+def require_writable(model: ModelFile) -> None:
+    """``ModelFileError`` where ``write`` would refuse such a model once its card has grown by ``CARD_GROWS``.
+
+    A run asks this before it trains. Only names, shapes and sizes are looked at, no array's values.
+    """
+    try:
+        header, _ = _header(model, _named_arrays(model))
+        if len(header) + CARD_GROWS > tensor_layout.HEADER_LIMIT:
+            raise ValueError(
+                f"its header would have {len(header) + CARD_GROWS:,} bytes, at most "
+                f"{tensor_layout.HEADER_LIMIT:,} are allowed"
+            )
+    except (ValueError, TypeError) as problem:
+        raise ModelFileError(
+            f"a model of this shape and text cannot be written: {problem}; give fewer layers, fewer words or "
+            "shorter names of texts"
+        ) from None
+
+
+def _header(model: ModelFile, arrays: Mapping[str, tuple[str, Array]]) -> tuple[bytes, list[str]]:
+    """The header's bytes, the digest's digits still zeros, and the order of the arrays after it."""
+    body = {"format": FORMAT, "version": VERSION, "config": model.config, "card": model.card}
+    text = '{"sha256":"' + NO_DIGITS.decode() + '",' + plain_json.encode(body).decode()[1:]
+    return tensor_layout.header_bytes(arrays, text)
 
 
 def read(path: Path | str) -> ModelFile:
@@ -102,24 +127,14 @@ def read(path: Path | str) -> ModelFile:
 def parsed(data: bytes, path: Path | str) -> ModelFile:
     """The content of the bytes of a model file, verified; ``path`` names it in errors."""
     try:
-        return _parsed(np.frombuffer(data, np.uint8))
-    except PantoumError:
-        raise
+        whole = np.frombuffer(data, np.uint8)
+        length = tensor_layout.header_length(data[:8], whole.size)
+        head, rest = bytearray(whole[: 8 + length]), whole[8 + length :]
+        digits, hasher = _begun(head)
+        hasher.update(rest.data)
+        return _verified(head, rest, digits, hasher)
     except (ValueError, MemoryError) as problem:
         raise _unusable(path, problem) from None
-
-
-@contextmanager
-def opened(path: Path | str) -> Iterator[ModelFile]:
-    """A verified model file whose arrays may be the file's own pages: they are gone after the ``with``."""
-    with bounded.opened(path, ModelFileError) as (file, size):
-        try:
-            with mapped.contents(file, size) as data:
-                yield _parsed(data)
-        except PantoumError:
-            raise
-        except (ValueError, MemoryError) as problem:
-            raise _unusable(path, problem) from None
 
 
 def is_model_file(path: Path | str) -> bool:
@@ -169,16 +184,6 @@ def _file_chunks(
 def _unusable(path: Path | str, problem: Exception) -> ModelFileError:
     words = str(problem) or "it does not fit into memory"
     return ModelFileError(f"cannot use the model {str(path)!r}: {words}; {USE_ANOTHER}")
-
-
-def _parsed(whole: Array) -> ModelFile:
-    """The content of a file's bytes; ``ValueError`` says what is wrong with it."""
-    length = tensor_layout.header_length(whole[:8].tobytes(), whole.size)
-    head, data = bytearray(whole[: 8 + length]), whole[8 + length :]
-    digits, hasher = _begun(head)
-    for begin in range(0, data.size, bounded.READ_SIZE):
-        hasher.update(data[begin : begin + bounded.READ_SIZE].data)
-    return _verified(head, data, digits, hasher)
 
 
 def _read(file: FileIO, size: int) -> ModelFile:

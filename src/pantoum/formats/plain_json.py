@@ -52,7 +52,7 @@ def decode(data: bytes) -> Any:
 def cost(data: bytes) -> int:
     """An upper bound of the memory that the value of a JSON text takes, in bytes.
 
-    Signs are counted wherever they stand, those inside a string too, so that counting is one fast pass for each.
+    Signs are counted wherever they stand, inside strings too: one fast pass over the text for each.
     """
     strings = data.count(b'"') // 2 * STRING_COST
     # One character beyond Latin makes two or four bytes of each character beside it.
@@ -64,8 +64,8 @@ def require_cost(bytes_of_memory: int, bytes_of_text: int) -> None:
     """``ValueError`` where a value would take far more memory than its text."""
     if bytes_of_memory > MOST_TIMES * bytes_of_text + SPARE:
         raise ValueError(
-            f"its {bytes_of_text:,} bytes of JSON would take {bytes_of_memory:,} bytes of memory: it is made of "
-            "very many very small values"
+            f"its {bytes_of_text:,} bytes of JSON would take {bytes_of_memory:,} bytes of memory: it is made "
+            "of very many very small values"
         )
 
 

@@ -1,4 +1,4 @@
-"""A text as token numbers on disk: flat, memory-mapped, and checked where it is read.
+"""A text as token numbers on disk: flat, checked, and never used but through a copy of our own.
 
     at        bytes   what
     0         8       b"PANTOUMT"
@@ -14,11 +14,11 @@
     96        n w     the tokens, unsigned, w bytes each
     then      4 each  the table: CRC-32 of each MiB of the tokens' bytes, the last of what is left
 
-All numbers are little-endian; nothing follows. ``open`` checks the header, the table and the size, and maps
-the tokens; each MiB is checked against the table when it is first read, so a shard larger than memory opens
-at once and no changed byte is ever trained on. Whether the fingerprints are those that are wanted is
-checked by ``open`` too, if it is told. A file that someone cuts *while* it is mapped ends the process
-(SIGBUS): that is the price of a map, and nothing of ours cuts one.
+All numbers are little-endian; nothing follows. ``open`` checks the header, the table, the size, and
+whether the fingerprints are those that are wanted, if it is told. ``tokens`` reads the rest when it is first
+asked for: each MiB is checked against the table, each token against the vocabulary, and what is then used is
+a copy that nobody else can cut or change. Mapping the shard itself would save the copy, but a file that is
+cut while it is mapped ends the process (SIGBUS; docs/decisions/082 has what the copy costs).
 """
 
 from __future__ import annotations
@@ -26,11 +26,16 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+import tempfile
+import weakref
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cached_property
+from io import FileIO
 from pathlib import Path
-from typing import Any, TypeAlias, overload
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +45,7 @@ from pantoum.formats import bounded, durable
 from pantoum.formats.refusal import translated
 from pantoum.text.numbers import smallest_dtype
 
-__all__ = ["CheckedTokens", "Shard", "open", "write"]
+__all__ = ["Shard", "open", "write"]
 
 MAGIC = b"PANTOUMT"
 VERSION = 1
@@ -50,91 +55,91 @@ START = HEAD.size + SEALED.size
 BLOCK = 1 << 20
 """Bytes of tokens that one CRC-32 covers."""
 MOST_TOKENS = 1 << 40
+LARGEST_IN_MEMORY = 64 << 20
+"""Bytes of tokens that are copied into memory; what is larger goes to a file without a name."""
 DTYPES = {width: smallest_dtype(1 << 8 * width) for width in (1, 2, 4)}
 MAKE_IT_ANEW = "prepare the text again"
 
 Array: TypeAlias = "NDArray[np.unsignedinteger[Any]]"
 
 
-class CheckedTokens:
-    """The tokens of a shard, much like a read-only array of one axis.
+@dataclass(frozen=True)
+class Head:
+    """What a header says."""
 
-    Indexing checks the MiBs that it touches, each once, and gives plain arrays (views of the map where NumPy
-    gives views); ``np.asarray`` checks them all.
-    """
-
-    def __init__(self, tokens: Array, table: NDArray[np.uint32], name: str) -> None:
-        self._tokens, self._table, self._name = tokens, table, name
-        self._unchecked = np.ones(len(table), np.bool_)
-        self.dtype = tokens.dtype
-        self.shape: tuple[int] = (len(tokens),)
-        self.ndim, self.size = 1, len(tokens)
-
-    def __len__(self) -> int:
-        return self.size
-
-    @overload
-    def __getitem__(self, key: int) -> int: ...
-    @overload
-    def __getitem__(self, key: slice | NDArray[Any] | list[int]) -> Array: ...
-    def __getitem__(self, key: int | slice | NDArray[Any] | list[int]) -> int | Array:
-        if isinstance(key, slice):
-            places = range(self.size)[key]
-            if places:
-                self._check(min(places[0], places[-1]), max(places[0], places[-1]))
-            return self._tokens[key]
-        if isinstance(key, (np.ndarray, list)):
-            given = np.asarray(key)
-            chosen = np.flatnonzero(given) if given.dtype == np.bool_ else given.astype(np.int64)
-            if chosen.size:
-                low, high = int(np.min(chosen)), int(np.max(chosen))
-                self._check(0 if low < 0 else low, self.size - 1 if low < 0 else high)
-            return self._tokens[chosen]
-        place = range(self.size)[key]
-        self._check(place, place)
-        return int(self._tokens[place])
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(np.asarray(self).tolist())
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        if self.size:
-            self._check(0, self.size - 1)
-        return np.array(self._tokens, dtype) if copy else np.asarray(self._tokens, dtype)
-
-    def _check(self, first: int, last: int) -> None:
-        """Check the MiBs from token ``first`` to token ``last`` that have not been checked yet."""
-        width = self.dtype.itemsize
-        begin, end = first * width // BLOCK, min(last, self.size - 1) * width // BLOCK + 1
-        flat = self._tokens.view(np.uint8).data
-        for block in (np.flatnonzero(self._unchecked[begin:end]) + begin).tolist():
-            if zlib.crc32(flat[block * BLOCK : (block + 1) * BLOCK]) != self._table[block]:
-                raise ShardError(
-                    f"{self._name!r} is damaged: its MiB {block} does not match its checksum; {MAKE_IT_ANEW}"
-                )
-            self._unchecked[block] = False
+    dtype: np.dtype[np.unsignedinteger[Any]]
+    count: int
+    vocab_size: int
+    tokenizer: bytes
+    text: bytes
 
 
 class Shard:
-    """An open token shard."""
+    """A token shard whose header and table were verified.
 
-    def __init__(
-        self,
-        path: Path,
-        tokens: CheckedTokens,
-        vocab_size: int,
-        tokenizer_fingerprint: bytes,
-        text_fingerprint: bytes,
-    ) -> None:
+    The file stays open, so that what is read later is the file that was opened, whatever its name means then.
+    """
+
+    def __init__(self, path: Path, descriptor: int, head: Head, table: NDArray[np.uint32]) -> None:
         self.path = path
-        self.tokens = tokens
-        """The tokens; checked where they are read."""
-        self.count = len(tokens)
-        """How many there are."""
-        self.vocab_size = vocab_size
+        self.count = head.count
+        """How many tokens there are."""
+        self.vocab_size = head.vocab_size
         """Every token is below it."""
-        self.tokenizer_fingerprint = tokenizer_fingerprint
-        self.text_fingerprint = text_fingerprint
+        self.tokenizer_fingerprint = head.tokenizer
+        self.text_fingerprint = head.text
+        self._descriptor, self._head, self._table = descriptor, head, table
+        self._close = weakref.finalize(self, os.close, descriptor)
+
+    @cached_property
+    def tokens(self) -> Array:
+        """All tokens, read-only: verified, and a copy of our own, made when it is first asked for.
+
+        ``ShardError``: the file has been cut or changed. What is larger than ``LARGEST_IN_MEMORY`` is copied
+        into a file without a name, which is mapped: a text may be larger than memory.
+        """
+        size = self.count * self._head.dtype.itemsize
+        if size <= LARGEST_IN_MEMORY:
+            data, end = np.empty(size, np.uint8), 0
+            for block in self._blocks():
+                data[end : end + len(block)] = block
+                end += len(block)
+        else:
+            data = self._copied()
+        self._close()
+        tokens: Array = data.view(self._head.dtype)
+        tokens.flags.writeable = False
+        return tokens
+
+    def verify(self) -> None:
+        """Read all tokens and keep none; ``ShardError`` where ``tokens`` would refuse them."""
+        for _ in self._blocks() if self._close.alive else ():
+            pass
+
+    def _blocks(self) -> Iterator[NDArray[np.uint8]]:
+        """Each MiB of the tokens' bytes, once it matches the table and the vocabulary."""
+        size, dtype = self.count * self._head.dtype.itemsize, self._head.dtype
+        file = FileIO(self._descriptor, closefd=False)
+        for number, begin in enumerate(range(0, size, BLOCK)):
+            block = np.empty(min(BLOCK, size - begin), np.uint8)
+            with _told(self.path):
+                file.seek(START + begin)
+                if bounded.fill(file, block.data) != block.size:
+                    raise ValueError("it was cut while it was in use")
+                if zlib.crc32(block.data) != self._table[number]:
+                    raise ValueError(f"its MiB {number} does not match its checksum")
+                if int(block.view(dtype).max()) >= self.vocab_size:
+                    raise ValueError(f"its MiB {number} holds a token that its vocabulary lacks")
+            yield block
+
+    def _copied(self) -> NDArray[np.uint8]:
+        """The tokens' bytes in a file that has no name, so that nobody can cut it, mapped."""
+        folder = self.path.parent
+        with translated("copy tokens to", folder), _nameless(folder) as copy:
+            for block in self._blocks():
+                copy.write(block.data)
+            copy.flush()
+            return np.frombuffer(mmap.mmap(copy.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
 
 
 def write(
@@ -220,36 +225,49 @@ def open(
     """Open a shard; ``ShardError`` if it is foreign, cut, changed, or not the one with these fingerprints."""
     name = str(path)
     with bounded.opened(path, ShardError) as (file, size):
-        head = bytearray(START)
-        if bounded.fill(file, memoryview(head)) != START or not head.startswith(MAGIC):
+        start = bytearray(START)
+        if bounded.fill(file, memoryview(start)) != START or not start.startswith(MAGIC):
             raise ShardError(f"{name!r} is no token shard; {MAKE_IT_ANEW}")
-        _, version, width, zero, vocab_size, count, tokenizer, text, table_check = HEAD.unpack_from(head)
+        _, version, width, zero, vocab_size, count, tokenizer, text, table_check = HEAD.unpack_from(start)
         if version != VERSION:
             raise ShardError(
                 f"{name!r} is a token shard of version {version}, known here is {VERSION}; "
                 f"use a newer pantoum, or {MAKE_IT_ANEW}"
             )
-        sealed = SEALED.unpack_from(head, HEAD.size)[0] == zlib.crc32(head[: HEAD.size])
-        if not sealed or width not in DTYPES or zero or count > MOST_TOKENS:
-            raise ShardError(f"{name!r} is damaged: its header does not match its checksum; {MAKE_IT_ANEW}")
-        end = START + count * width
-        blocks = -(-count * width // BLOCK)
-        if size != end + 4 * blocks:
-            raise ShardError(
-                f"{name!r} is damaged: it has {size:,} bytes, not {end + 4 * blocks:,}; {MAKE_IT_ANEW}"
-            )
-        map_ = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    table = _mapped(map_, DTYPES[4], blocks, end).astype(np.uint32)
-    if zlib.crc32(table.tobytes()) != table_check:
-        raise ShardError(f"{name!r} is damaged: its table of checksums has changed; {MAKE_IT_ANEW}")
-    wants = ((tokenizer_fingerprint, tokenizer, "tokenizer"), (text_fingerprint, text, "text"))
-    for wanted, found, what in wants:
-        if wanted is not None and wanted != found:
-            raise ShardError(f"{name!r} was made with another {what}; {MAKE_IT_ANEW}")
-    tokens = _mapped(map_, DTYPES[width], count, START)
-    return Shard(Path(path), CheckedTokens(tokens, table, name), vocab_size, tokenizer, text)
+        with _told(Path(path)):
+            sealed = SEALED.unpack_from(start, HEAD.size)[0] == zlib.crc32(start[: HEAD.size])
+            if not sealed or width not in DTYPES or zero or count > MOST_TOKENS:
+                raise ValueError("its header does not match its checksum")
+            end, blocks = START + count * width, -(-count * width // BLOCK)
+            if size != end + 4 * blocks:
+                raise ValueError(f"it has {size:,} bytes, not {end + 4 * blocks:,}")
+            table = np.empty(blocks, "<u4")
+            file.seek(end)
+            if bounded.fill(file, table.view(np.uint8).data) != table.nbytes:
+                raise ValueError("it was cut while being read")
+            if zlib.crc32(table.data) != table_check:
+                raise ValueError("its table of checksums has changed")
+        wants = ((tokenizer_fingerprint, tokenizer, "tokenizer"), (text_fingerprint, text, "text"))
+        for wanted, found, what in wants:
+            if wanted is not None and wanted != found:
+                raise ShardError(f"{name!r} was made with another {what}; {MAKE_IT_ANEW}")
+        kept = os.dup(file.fileno())
+    return Shard(Path(path), kept, Head(DTYPES[width], count, vocab_size, tokenizer, text), table)
 
 
-def _mapped(map_: mmap.mmap, dtype: np.dtype[np.unsignedinteger[Any]], count: int, start: int) -> Array:
-    """Part of a map as an array; NumPy gives none for an empty one at the end."""
-    return np.frombuffer(map_, dtype, count, start) if count else np.zeros(0, dtype)
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """What is wrong with a shard, as a line that names it."""
+    try:
+        yield
+    except (ValueError, MemoryError) as problem:
+        words = str(problem) or "it does not fit into memory"
+        raise ShardError(f"{str(path)!r} is damaged: {words}; {MAKE_IT_ANEW}") from None
+
+
+def _nameless(folder: Path) -> IO[bytes]:
+    """A temporary file on the shard's disk, or, where that folder cannot be written to, where others go."""
+    try:
+        return tempfile.TemporaryFile(dir=folder, prefix=".", suffix=".pantoum-tmp")
+    except OSError:
+        return tempfile.TemporaryFile(prefix="pantoum-")

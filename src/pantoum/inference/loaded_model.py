@@ -1,9 +1,9 @@
 """A model ready for use: the network, its tokenizer, its card, and the hash that its states carry.
 
-``load`` takes a model file or a run folder (its best model). The file is read (a large one is mapped),
-verified, packed for the kernels and closed (``formats.mapped``, ``network.stored_model``). Nothing here can
-train, and nothing here changes once it is made: any number of sessions and threads share one, and a copy of
-it is itself. A pickled model is the bytes of its file, which are read anew and verified.
+``load`` takes a model file or a run folder (its best model). The file is read, verified, packed for the
+kernels and closed (``network.stored_model``). Nothing here can train, and nothing here changes once it is
+made: any number of sessions and threads share one, and a copy of it is itself. A pickled model is the bytes of
+its file, which are read anew and verified.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from pantoum.formats.model_file import ModelFile
 from pantoum.inference.precision import SCALE, plain, shape_of, weights
 from pantoum.network import LanguageModel
 from pantoum.network.packed_model import PackedLanguageModel
+from pantoum.network.size import require_filled
 from pantoum.network.stored_model import StoredModel
-from pantoum.text.tokenizer import Tokenizer, from_spec
+from pantoum.text.tokenizer import Tokenizer, declared_size, from_spec
 
 __all__ = ["MODEL_NAME", "LoadedModel", "load", "model_path", "of_content"]
 
@@ -115,8 +116,8 @@ def model_path(path: str | Path) -> Path:
 def load(path: str | Path) -> LoadedModel:
     """Read a model file, or the best model of a run folder; every byte of it is verified."""
     file = model_path(path)
-    with model_file.opened(file) as content:
-        return of_content(content, file, partial(_parameters, file, content.sha256))
+    content = model_file.read(file)
+    return of_content(content, file, partial(_parameters, file, content.sha256))
 
 
 @np.errstate(over="ignore", invalid="ignore")  # reading reports what overflows
@@ -124,10 +125,13 @@ def of_content(
     content: ModelFile, file: Path, parameters: Callable[[], Mapping[str, NDArray[Any]]]
 ) -> LoadedModel:
     """The model of a file's content, which may go away afterwards; ``parameters`` gives the float32 ones."""
-    tokenizer = from_spec(content.tokenizer)
+    # What is cheap to refuse is refused first: a tokenizer and a network may be far larger than their files.
+    vocab_size = declared_size(content.tokenizer)
     config, precision = shape_of(content.config)
-    network = StoredModel.from_config(config, tokenizer.vocab_size, seed=None)
+    require_filled(config, vocab_size, content.parameters, ModelFileError, file)
+    network = StoredModel.from_config(config, vocab_size, seed=None)
     _check(network, content.parameters, precision, file)
+    tokenizer = from_spec(content.tokenizer)
     network.take(weights(content.parameters), parameters, precision)
     extras = {name: _kept(array) for name, array in content.extras.items()}
     return LoadedModel(network, tokenizer, content.card, content.sha256, file, extras)

@@ -230,8 +230,8 @@ class BpeLearner(PieceCounter):
 def from_spec(spec: Mapping[str, Any]) -> BpeTokenizer:
     """The inverse of ``BpeTokenizer.spec``.
 
-    Every merge must be of earlier numbers, and no pair may come twice. A merge may double the bytes of the one
-    before it, so what all of them stand for together is bounded: by ``MOST_BYTES``.
+    Every merge must be of earlier numbers, and no pair may come twice. A merge can double the bytes of the
+    one before it, so the bytes of all of them together are bounded by ``MOST_BYTES``.
     """
     require_keys(spec, "kind", "documents", "split", "merges")
     documents, merges = require_documents(spec), spec["merges"]
@@ -259,7 +259,8 @@ def _pairs(merges: list[Any]) -> list[tuple[int, int]]:
         pairs_N2 = np.array(merges, np.int64).reshape(-1, 2)
     except OverflowError:
         raise refuse("has a merge of numbers that there are not") from None
-    if bool(((pairs_N2 < 1) | (pairs_N2 >= np.arange(FIRST_MERGE, FIRST_MERGE + len(merges))[:, None])).any()):
+    own_N1 = np.arange(FIRST_MERGE, FIRST_MERGE + len(merges))[:, None]
+    if bool(((pairs_N2 < 1) | (pairs_N2 >= own_N1)).any()):
         raise refuse("has a merge that is no pair of earlier numbers")
     if len(np.unique(pairs_N2 @ np.array([MOST + 1, 1]))) != len(merges):
         raise refuse("has the same merge twice")

@@ -17,13 +17,15 @@ from typing import Any
 from pantoum import kernels
 from pantoum.config import AUTO, VERSION, ModelConfig, TrainSettings
 from pantoum.data.prepare import Prepared, open_prepared, prepare
-from pantoum.errors import SettingError
+from pantoum.errors import ModelFileError, SettingError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.precision import plain
-from pantoum.text.tokenizer import from_spec
+from pantoum.network.size import require_filled
+from pantoum.text.tokenizer import declared_size, from_spec
 from pantoum.training.assembly import Run, assemble, make_batches
 from pantoum.training.budget import DEFAULT_MINUTES, Budget, Clock, Span
+from pantoum.training.card import card
 from pantoum.training.pace import chosen_by_pace
 from pantoum.training.recipe import MOST_PASSES, Outlook, Recipe, choose
 from pantoum.training.run_folder import RunFolder, machine
@@ -99,6 +101,7 @@ def begin(
     )
     run = assemble(folder, prepared, state, weights=None if source is None else source.parameters)
     run.notes, run.checkpoint_every = notes, every(settings)
+    run.keep_best.require_writable(card(state, None, None, prepared.facts, run.parameters))
     folder.write_config(
         {
             **config,
@@ -162,8 +165,10 @@ def read_source(settings: TrainSettings) -> ModelFile | None:
     if settings.from_ is None:
         return None
     path = Path(settings.from_)
-    source = plain(model_file.read(path / "model.safetensors" if path.is_dir() else path))
+    path = path / "model.safetensors" if path.is_dir() else path
+    source = plain(model_file.read(path))
     shape = ModelConfig.from_spec(source.config)
+    require_filled(shape, declared_size(source.tokenizer), source.parameters, ModelFileError, path)
     default = TrainSettings()
     for name in SHAPE:
         asked, known = getattr(settings, name), getattr(shape, name)

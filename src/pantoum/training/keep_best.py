@@ -179,6 +179,16 @@ class KeepBest:
             {**self._extras, **self._beside},
         )
 
+    def require_writable(self, card: dict[str, Any]) -> None:
+        """``ModelFileError`` where a model of this shape, text and card cannot be written."""
+        shapes = self.network.parameters
+        scales = {SCALE + name: np.zeros(len(array), np.float32) for name, array in shapes.items()}
+        extras = {**scales, **self._beside}
+        model_file.require_writable(
+            ModelFile(self._config.spec(), dict(shapes), self._tokenizer.spec(), card, extras)
+        )
+        self.rest()
+
     def _copy_in(self, weights: Mapping[str, Array] | None) -> None:
         for name, array in (weights or {}).items():
             self.network.parameters[name][...] = array

@@ -17,12 +17,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pantoum.config import DropoutConfig, TrainSettings
+import numpy as np
+
+from pantoum.config import DropoutConfig, TrainSettings, whole
 from pantoum.data.prepare import Prepared, differences, open_prepared
 from pantoum.errors import CheckpointError, RunError, SettingError, StorageError
 from pantoum.formats import checkpoint, metrics
 from pantoum.formats.checkpoint import Checkpoint
-from pantoum.training.assembly import Run, assemble
+from pantoum.network.size import fewest_numbers
+from pantoum.training.assembly import STREAMS, Run, assemble
 from pantoum.training.begin import begin, every, identity, read_source
 from pantoum.training.budget import Budget, Clock, Span
 from pantoum.training.recipe import Recipe
@@ -65,6 +68,7 @@ def resume(
         return Finished(state)
     prepared = open_prepared(settings.data or recorded.data or folder.data)
     _refuse_other_texts(prepared, state, texts, settings.valid or recorded.valid)
+    _require_arrays(found, state, prepared.tokenizer.vocab_size)
     clock.used_before = state.seconds
     went_back, opens_span = False, asked is not None and (state.finished or asked != state.budget)
     if asked is not None and opens_span:
@@ -78,6 +82,21 @@ def resume(
     lost = run.keep_best.recall(folder.model)
     run.notes += [f"going on from step {state.step:,}", *([lost] if lost else [])]
     return run
+
+
+def _require_arrays(found: Checkpoint, state: RunState, vocab_size: int) -> None:
+    """Refuse a state that asks for larger networks or more streams than the checkpoint holds arrays for,
+    before anything is made."""
+    model, members, streams = state.recipe.model, state.recipe.members, state.batch_size
+    whole(members, "members", most=len(found.arrays))
+    whole(streams, "batch_size", most=max(1, found.arrays.get(STREAMS, np.zeros(0)).size))
+    held = sum(array.size for array in found.arrays.values())
+    needed = members * fewest_numbers(model, vocab_size) + streams * model.hidden_size * model.num_layers
+    if held < needed:
+        raise CheckpointError(
+            f"{found.path}: its state needs at least {needed:,} numbers, its arrays hold {held:,}; go on "
+            "from another checkpoint, or start a new run"
+        )
 
 
 def _drop_later_records(folder: RunFolder, step: int, notes: list[str]) -> None:

@@ -1,0 +1,43 @@
+"""How many numbers a network has at least, from its configuration alone, before anything is made.
+
+A configuration in a file is a few bytes that can ask for gigabytes. Whoever builds a network from a file
+compares the two first: a network that the file's arrays can fill is at most some eight times as large as the
+bound here, and every array is checked as soon as the network stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pantoum.config import ModelConfig, check_table
+from pantoum.errors import FormatError
+from pantoum.kernels import Array
+
+__all__ = ["fewest_numbers", "require_filled"]
+
+SPARE = 1 << 20
+
+
+def fewest_numbers(config: ModelConfig, vocab_size: int) -> int:
+    """A lower bound: input vectors, one gate of each layer over its inputs and its state, head, n-grams."""
+    H, L, V, E = config.hidden_size, config.num_layers, vocab_size, config.embedding_size
+    inputs = H * (V if E is None else E) + (L - 1) * H * H
+    states = 0 if config.cell == "mingru" else L * H * H
+    embedding, head = V * (E or 0), 0 if config.tied else V * H
+    return embedding + inputs + states + head + len(config.ngrams) * config.ngram_rows * V
+
+
+def require_filled(
+    config: ModelConfig, vocab_size: int, arrays: Mapping[str, Array], error: type[FormatError], path: object
+) -> None:
+    """Raise ``error`` where the arrays of a file hold far fewer numbers than its configuration needs.
+
+    What lacks less than ``SPARE`` numbers is left to the check of each array, which names the wrong one.
+    """
+    check_table(config.ngrams, config.ngram_rows, vocab_size)
+    found, needed = sum(array.size for array in arrays.values()), fewest_numbers(config, vocab_size)
+    if found + SPARE < needed:
+        raise error(
+            f"{path}: its configuration needs at least {needed:,} numbers for {vocab_size:,} symbols, its "
+            f"arrays hold {found:,}; use another copy of it, or train again"
+        )
