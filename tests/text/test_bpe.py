@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -134,3 +135,47 @@ def test_marks_stay_in_their_words_and_signs_do_not() -> None:
 def test_foreign_specs_are_refused(change: dict[str, object]) -> None:
     with pytest.raises(FormatError, match="the tokenizer's spec"):
         from_spec({**BpeTokenizer([]).spec(), **change})
+
+
+def test_merges_may_not_stand_for_more_bytes_than_the_bound() -> None:
+    doubling = [[1, 1], *([257 + at, 257 + at] for at in range(16))]
+    on_top = [[273, byte + 1] for byte in range(256)]
+    spec = {"kind": "bpe", "documents": None, "split": 1, "merges": doubling + on_top}
+    tracemalloc.start()
+    try:
+        with pytest.raises(FormatError, match="stand for more than 33,554,432 bytes"):
+            from_spec(spec)
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+    fewer = from_spec({**spec, "merges": doubling + on_top[:100]})
+    assert len(fewer.decode_bytes([fewer.vocab_size - 1])) == (1 << 17) + 1
+
+
+def test_learning_ends_where_merges_would_stand_for_too_many_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bpe_merges, "MOST_BYTES", 40)
+    monkeypatch.setattr(bpe, "MOST_BYTES", 40)
+    short = learned()
+    assert 257 < short.vocab_size < 275
+    assert from_spec(short.spec()).vocab_size == short.vocab_size
+
+
+@pytest.mark.parametrize(
+    "merges",
+    [
+        [[1, 2], [1, 2]],
+        [[257, 1]],
+        [[0, 1]],
+        [[1]],
+        [[1, 2, 3]],
+        [[1, True]],
+        [[1, 2.0]],
+        [[1, 2**70]],
+        [(1, 2)],
+        [[-1, 1]],
+        "ab",
+    ],
+)
+def test_merges_that_are_no_pairs_of_earlier_numbers_are_refused(merges: object) -> None:
+    with pytest.raises(FormatError, match="the tokenizer's spec has"):
+        from_spec({"kind": "bpe", "documents": None, "split": 1, "merges": merges})

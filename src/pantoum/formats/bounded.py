@@ -3,7 +3,7 @@
 A file is opened once, must be a regular file (a pipe would hang, a device never end), and is read into
 memory of our own: what was verified is then exactly what is used. A memory map would save a copy, but a
 file cut while it is mapped kills the process (SIGBUS), and one overwritten in place changes the weights
-under a running session. No file that has a name is ever mapped (docs/decisions/082).
+under a running session. No file that has a name is ever mapped (docs/decisions/037).
 
 Errors are of the format's own type, one line with the path, what is wrong and what to do.
 """

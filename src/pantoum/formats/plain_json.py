@@ -21,7 +21,7 @@ beside others. Measured with CPython 3.11 and rounded up: ``[],`` takes 22 times
 STRING_COST = 60
 SPARE = 48 << 20
 MOST_TIMES = 8
-"""A text may take ``MOST_TIMES`` times its size in memory, and ``SPARE`` more (docs/decisions/081)."""
+"""A text may take ``MOST_TIMES`` times its size in memory, and ``SPARE`` more (docs/decisions/036)."""
 
 
 def encode(value: Any, *, keep_order: bool = False) -> bytes:

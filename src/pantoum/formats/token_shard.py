@@ -18,7 +18,7 @@ All numbers are little-endian; nothing follows. ``open`` checks the header, the 
 whether the fingerprints are those that are wanted, if it is told. ``tokens`` reads the rest when it is first
 asked for: each MiB is checked against the table, each token against the vocabulary, and what is then used is
 a copy that nobody else can cut or change. Mapping the shard itself would save the copy, but a file that is
-cut while it is mapped ends the process (SIGBUS; docs/decisions/082 has what the copy costs).
+cut while it is mapped ends the process (SIGBUS; docs/decisions/037 has what the copy costs).
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 ``load`` takes a model file or a run folder (its best model). The file is read, verified, packed for the
 kernels and closed (``network.stored_model``). Nothing here can train, and nothing here changes once it is
-made: any number of sessions and threads share one, and a copy of it is itself. A pickled model is the bytes of
-its file, which are read anew and verified.
+made: any number of sessions and threads share one, and a copy of it is itself. A pickled model is the bytes
+of its file, which are read anew and verified.
 """
 
 from __future__ import annotations
