@@ -1,17 +1,17 @@
-"""Odd lines in a log: a model of ordinary lines finds them, and two baselines show what that is worth.
+"""Find odd lines in a log with a model of ordinary lines, and compare with two baselines.
 
-    python examples/log_anomalies.py                       a minute of training, some two minutes in all
+    python examples/log_anomalies.py                       one minute of training, about two minutes in all
     python examples/log_anomalies.py --steps 100 --lines 3000 --new 800      a short form
 
-In order: ordinary lines are made (``log_lines``) and a model is trained on them, as anybody would on a log of
-their own; a new log with odd lines planted is scored line by line, each line marked whose most surprising
-token is beyond ``auto:0.1%``: a threshold that one in a thousand held-out ordinary lines is beyond. The
-same lines are judged by a character trigram model (Witten-Bell smoothing, the same figure: the most
-surprising character) and by xz (by how many bytes a line makes the packed end of the training log longer),
-with thresholds learned on the same held-out lines by the same rule.
+The program makes ordinary lines (``log_lines``) and trains a model on them, as you would on your own log.
+Then it scores a new log with planted odd lines. A line is marked if its most surprising token exceeds
+``auto:0.1%``, the threshold that one in a thousand held-out ordinary lines exceeds. Two baselines judge the
+same lines, with thresholds learned on the same held-out lines by the same rule: a character trigram model
+(Witten-Bell smoothing, the most surprising character) and xz (the number of bytes that a line adds to the
+compressed end of the training log).
 
-The lines carry the time but no date: a date that never came before would surprise in every line, in any
-model. The same in a shell:
+The lines have a time but no date: a new date would be surprising in every line, for any model. The same in a
+shell:
 
     pantoum train app.log --minutes 1
     pantoum score runs/app new.log --alert auto:0.1% | grep '^!'
@@ -35,13 +35,13 @@ import pantoum
 
 SHARE = 0.001
 XZ_WINDOW = 16_000
-"""Bytes at the training log's end that xz packs before each line: it has to do so again for every line."""
+"""Bytes at the end of the training log that xz compresses before each line, again for every line."""
 XZ_HELD = 1000
 PACKED = [{"id": lzma.FILTER_LZMA1, "preset": 6, "dict_size": 1 << 16}]
 
 
 class Trigram:
-    """The probability of a character after the two before it, mixed with those after one and none."""
+    """The probability of a character after the last two, interpolated with lower orders (Witten-Bell)."""
 
     def __init__(self, text: str) -> None:
         self.counts: list[defaultdict[str, Counter[str]]] = [defaultdict(Counter) for _ in range(3)]
@@ -51,7 +51,7 @@ class Trigram:
         self.totals = [{past: found.total() for past, found in counts.items()} for counts in self.counts]
 
     def nats(self, past: str, character: str) -> float:
-        """Of one character after at least two others."""
+        """The surprisal of one character after ``past``, which has at least two characters."""
         chance = 1 / 256
         for order, counts in enumerate(self.counts):
             context = past[len(past) - order :]
@@ -62,7 +62,7 @@ class Trigram:
         return -math.log(chance)
 
     def peaks(self, lines: Iterable[str]) -> list[float]:
-        """The most surprising character of each line."""
+        """The surprisal of the most surprising character of each line."""
         past, found = "\n\n", []
         for line in lines:
             nats = []
@@ -74,7 +74,7 @@ class Trigram:
 
 
 def growth(before: bytes, lines: Iterable[str]) -> list[float]:
-    """The bytes by which each line alone makes the packed text before it longer."""
+    """The number of bytes that each line alone adds to the compressed ``before``."""
 
     def size(data: bytes) -> int:
         return len(lzma.compress(data, lzma.FORMAT_RAW, filters=PACKED))
@@ -85,7 +85,7 @@ def growth(before: bytes, lines: Iterable[str]) -> list[float]:
 
 @dataclass(frozen=True)
 class Judged:
-    """What a detector made of the new log."""
+    """The verdict of one detector on the new log."""
 
     name: str
     threshold: float
@@ -106,7 +106,7 @@ class Judged:
 
     @property
     def average_precision(self) -> float:
-        """The mean of the precision at each odd line, from the highest figure down: no threshold in it."""
+        """The mean precision at each odd line, from the highest figure down; it needs no threshold."""
         order = sorted(range(len(self.odd)), key=lambda at: -self.figures[at])
         right, found = 0, []
         for rank, at in enumerate(order, 1):
@@ -117,13 +117,13 @@ class Judged:
 
 
 def judge(name: str, held: Sequence[float], figures: list[float], odd: list[str | None]) -> Judged:
-    """Mark what is beyond the figure that at most ``SHARE`` of the held-out lines are beyond."""
+    """Mark lines above the threshold that at most ``SHARE`` of the held-out lines exceed."""
     threshold = sorted(held)[-1 - int(SHARE * len(held))]
     return Judged(name, threshold, [figure > threshold for figure in figures], figures, odd)
 
 
 def table(found: Sequence[Judged]) -> str:
-    """All detectors side by side; recall by kind on the right."""
+    """One row per detector; recall by kind on the right."""
     head = ["", "threshold", "precision", "recall", "average precision", *KINDS]
     rows = [head] + [
         [
@@ -147,13 +147,13 @@ def table(found: Sequence[Judged]) -> str:
 
 
 def main(argv: list[str] | None = None) -> list[Judged]:
-    """Make, train, score, compare."""
-    parser = argparse.ArgumentParser(description="odd lines in a log, found by a model of ordinary ones")
-    parser.add_argument("--lines", type=int, default=20_000, help="ordinary lines to learn from")
+    """Make the logs, train, score, compare."""
+    parser = argparse.ArgumentParser(description="find odd lines in a log with a model of ordinary lines")
+    parser.add_argument("--lines", type=int, default=20_000, help="ordinary lines to train on")
     parser.add_argument("--new", type=int, default=4000, help="lines of the new log")
     parser.add_argument("--minutes", type=float, default=1.0)
     parser.add_argument(
-        "--steps", type=int, default=None, help="a budget in steps instead (and a small model)"
+        "--steps", type=int, default=None, help="budget in steps instead of minutes, with a small model"
     )
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args(argv)
@@ -193,13 +193,13 @@ def _loss(run: pantoum.Run) -> str:
     if run.evaluation is None:
         return "nothing held out"
     return (
-        f"{run.evaluation.nats_per_token:.3f} nats a character on held-out lines "
-        f"({run.evaluation.bits_per_byte:.2f} bits a byte, xz {run.evaluation.xz_bits_per_byte:.2f})"
+        f"{run.evaluation.nats_per_token:.3f} nats per character on held-out lines "
+        f"({run.evaluation.bits_per_byte:.2f} bits per byte, xz {run.evaluation.xz_bits_per_byte:.2f})"
     )
 
 
 def _examples(model: Judged, new: Sequence[Line]) -> None:
-    """Some lines that the model found, missed and marked wrongly."""
+    """Print some lines that the model found, missed and marked wrongly."""
     groups: dict[str, list[str]] = {"found": [], "missed": [], "marked although ordinary": []}
     for line, mark, peak in zip(new, model.marked, model.figures, strict=True):
         group = (

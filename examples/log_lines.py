@@ -1,9 +1,8 @@
-"""Log lines of a small service, and odd ones planted among them; everything follows from a seed.
+"""Made-up log lines of a small service, with odd lines planted among them; a seed determines all of them.
 
-The service keeps parcels: it answers requests (begin, what the database and the cache did, end), runs jobs,
-and reports its health every now and then. Fields have the spread that such fields have: most answers are 200,
-most take a few milliseconds, users and paths are few, ids are random. ``plant`` puts odd lines in, four
-kinds of them, and says where.
+The service tracks parcels: it answers requests (begin, database and cache, end), runs jobs, and reports its
+health from time to time. Fields vary as in real logs: most answers are 200, most take a few milliseconds,
+users and paths are few, ids are random. ``planted`` inserts odd lines of four kinds and says which they are.
 """
 
 from __future__ import annotations
@@ -23,14 +22,14 @@ JOBS = ("nightly-report", "expire-labels", "sync-depots")
 
 @dataclass(frozen=True)
 class Line:
-    """A line, and what is odd about it: one of ``KINDS``, or nothing."""
+    """A line, and what is odd about it: one of ``KINDS``, or ``None``."""
 
     text: str
     odd: str | None = None
 
 
 class Service:
-    """Writes its log for ever."""
+    """A service that writes its log without end."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
@@ -43,7 +42,7 @@ class Service:
         return f"{time} {level:<5} {part:<5} {message}"
 
     def events(self) -> Iterator[list[str]]:
-        """What belongs together: the lines of a request, of a job, of a report."""
+        """Groups of lines: those of a request, of a job, of a health report."""
         while True:
             kind = self.random.random()
             if kind < 0.86:
@@ -94,7 +93,7 @@ class Service:
         )
 
     def health(self) -> str:
-        """How the service is."""
+        """The line of a health report."""
         draw = self.random
         return self.stamp(
             "INFO",
@@ -105,7 +104,7 @@ class Service:
         )
 
     def job(self) -> Iterator[str]:
-        """A job in its steps."""
+        """The lines of a job, step by step."""
         draw = self.random
         name, total = draw.choice(JOBS), 10 * draw.randrange(3, 40)
         yield self.stamp("INFO", "jobs", f"{name} started, {total} items", 12_000.0)
@@ -116,7 +115,7 @@ class Service:
 
 
 def clean(count: int, seed: int) -> list[Line]:
-    """So many ordinary lines, or a few more."""
+    """At least ``count`` ordinary lines; the last group is complete."""
     lines: list[Line] = []
     for event in Service(seed).events():
         lines += [Line(text) for text in event]
@@ -126,7 +125,7 @@ def clean(count: int, seed: int) -> list[Line]:
 
 
 def planted(count: int, odd: int, seed: int) -> list[Line]:
-    """Ordinary lines with so many odd events among them."""
+    """At least ``count`` lines with ``odd`` odd events among them, evenly spaced."""
     service, lines = Service(seed), []
     events = service.events()
     every = count // max(odd, 1)
@@ -144,7 +143,7 @@ def planted(count: int, odd: int, seed: int) -> list[Line]:
 
 
 def unknown_message(service: Service, event: list[str]) -> list[Line]:
-    """Something that this service never says."""
+    """A message that this service never writes."""
     draw = service.random
     level, part, message = draw.choice(
         (
@@ -162,7 +161,7 @@ def unknown_message(service: Service, event: list[str]) -> list[Line]:
 
 
 def wrong_value(service: Service, event: list[str]) -> list[Line] | None:
-    """A field with a value that it never has."""
+    """A value that its field never has; ``None`` if the event has no such field."""
     draw = service.random
     last = event[-1]
     if " end req=" not in last:
@@ -186,7 +185,7 @@ def wrong_value(service: Service, event: list[str]) -> list[Line] | None:
 
 
 def wrong_order(service: Service, event: list[str]) -> list[Line] | None:
-    """An end without its beginning, a step before the one it follows, a beginning twice."""
+    """An end without its beginning, steps in the wrong order, or a beginning twice."""
     if len(event) < 3:
         return None
     draw = service.random
@@ -200,7 +199,7 @@ def wrong_order(service: Service, event: list[str]) -> list[Line] | None:
 
 
 def odd_characters(service: Service, event: list[str]) -> list[Line]:
-    """A line that was damaged on its way."""
+    """A damaged line."""
     draw = service.random
     at = draw.randrange(len(event))
     text = event[at]

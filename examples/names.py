@@ -3,8 +3,8 @@
     python examples/names.py                    a built-in list, half a minute
     python examples/names.py names.txt --minutes 3 --count 20
 
-With `documents="lines"` every name begins from a zero state and ends at its own border, so the model
-learns where names begin and end; a held-out tenth of the list is taken from all over it.
+With `documents="lines"` every line is a document: each name begins from a zero state, and the model learns
+where names begin and end. A tenth of the list, spread over all of it, is held out.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def names() -> list[str]:
 
 def main(argv: list[str] | None = None) -> list[str]:
     """Train on a list of names and write new ones."""
-    parser = argparse.ArgumentParser(description="new names from old ones")
-    parser.add_argument("names", nargs="?", help="a file with a name a line (default: a built-in list)")
+    parser = argparse.ArgumentParser(description="invent names that resemble the names of a list")
+    parser.add_argument("names", nargs="?", help="a file with one name per line (default: a built-in list)")
     parser.add_argument("--minutes", type=float, default=0.5)
     parser.add_argument("--steps", type=int, default=None)
     parser.add_argument("--count", type=int, default=12)
@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> list[str]:
         budget = {"steps": asked.steps} if asked.steps is not None else {"minutes": asked.minutes}
         run = pantoum.train(path, documents="lines", run=str(Path(folder, "run")), **budget)
         if run.evaluation is not None:
-            print(f"held-out names: {run.evaluation.nats_per_character:.3f} nats a character")
+            print(f"held-out names: {run.evaluation.nats_per_character:.3f} nats per character")
         written = run.model.generate(count=asked.count, seed=1, length=30, temperature=1.0)
     for name in written:
         print(name, "" if name in known else "  (new)")

@@ -1,9 +1,9 @@
-"""A text begun in one process and gone on with in another, by a state of a few kilobytes.
+"""One process begins a text, another continues it, by a state of a few kilobytes.
 
     python examples/state_between_processes.py runs/book
 
-The second process gets the model's path, a state on its stdin, and nothing of the text; what it writes is
-what the first would have written. Without a model a small one is trained first.
+The second process gets the path of the model and a state on its stdin, but not the text. It writes exactly
+what the first process would have written. Without a model, a small one is trained first.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ sys.stdout.buffer.write(session.generate(60, seed=7).encode())
 
 
 def hand_over(model_path: Path, prompt: str) -> tuple[str, str]:
-    """What one process would write alone, and what two write together."""
+    """The text that one process writes alone, and the text that two processes write together."""
     model = pantoum.load(model_path)
     alone = model.session()
     alone.feed(prompt)
@@ -43,8 +43,8 @@ def hand_over(model_path: Path, prompt: str) -> tuple[str, str]:
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Show that the two are one."""
-    parser = argparse.ArgumentParser(description="a state handed between two processes")
+    """Show that the two texts are equal."""
+    parser = argparse.ArgumentParser(description="continue a text in another process")
     parser.add_argument(
         "model", nargs="?", help="a model file or run folder (default: a small one is trained)"
     )

@@ -1,15 +1,15 @@
-"""The write-up that pantoum began from, in its own terms, with `pantoum.network` alone.
+"""The write-up of 2017 that pantoum began from, built with `pantoum.network` alone.
 
-A deep cell is a stack of three GRU cells of 512 (reset gate before the product). It is unrolled over
-chunks of 30 words, batches of 100 chunks side by side, and the state of one batch is handed to the next,
-row by row. It is taught the same text shifted by one word, by cross-entropy over all outputs in one bag;
-the predicted word is the argmax. Then it speaks.
+The network is a stack of three GRU cells with 512 units (reset gate before the product). It is unrolled over
+chunks of 30 words, in batches of 100 chunks, and the state of each row carries over from one batch to the
+next. The targets are the same text shifted by one word; the loss is the cross-entropy over all outputs; the
+predicted word is the argmax. After training the program prints a text of the model.
 
     python examples/write_up.py book.txt --minutes 10
-    python examples/write_up.py --cell-size 32 --layers 1 --batch-size 4 --steps 20      a look, in seconds
+    python examples/write_up.py --cell-size 32 --layers 1 --batch-size 4 --steps 20      some seconds
 
-Without a text it makes one by a small grammar, so that there is something to learn and to hear. For a model
-of your own text use `pantoum train`: this program shows the parts.
+Without a text it generates one from a small grammar. To train a model on your own text use `pantoum train`;
+this program shows the parts.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def small_text(words: int = 6_000, seed: int = 0) -> str:
 
 
 class WordModel:
-    """The write-up's graph: one-hot words, a stack of cells, one softmax layer for all outputs."""
+    """The network of the write-up: one-hot words, a stack of cells, one softmax layer for all outputs."""
 
     def __init__(self, vocabulary: list[str], cell_size: int, layers: int, seed: int) -> None:
         self.words = vocabulary
@@ -70,13 +70,13 @@ class WordModel:
         return np.array([self.number.get(word, self.number[UNKNOWN]) for word in words], np.int64)
 
     def one_hot(self, tokens_BT: np.ndarray) -> np.ndarray:
-        """X of the write-up: [B, T, ALPHASIZE]."""
+        """One-hot vectors [B, T, V] of tokens [B, T]; ``X`` in the write-up."""
         return np.eye(len(self.words), dtype=np.float32)[tokens_BT]
 
     def gradients(
         self, inputs_BT: np.ndarray, targets_BT: np.ndarray, state: object
     ) -> tuple[float, np.ndarray, object, dict[str, np.ndarray]]:
-        """Loss, predictions [B, T], the state to hand on, and the gradient of every parameter."""
+        """Loss, predictions [B, T], the state for the next batch, and the gradient of every parameter."""
         x_BTV = self.one_hot(inputs_BT)
         outputs_BTH, state, pullback = unroll_vjp(self.cells, x_BTV, state)
         bag_NH = outputs_BTH.reshape(-1, outputs_BTH.shape[-1])
@@ -90,7 +90,7 @@ class WordModel:
         return loss, predictions_BT, state, gradients
 
     def speak(self, first: str, length: int) -> str:
-        """Words after a first one, each the most probable of a few drawn from."""
+        """``first`` and ``length`` more words, drawn at temperature 0.7."""
         random, state, word = np.random.default_rng(0), self.cells.initial_state(1), first
         said = [word]
         for _ in range(length):
@@ -103,7 +103,7 @@ class WordModel:
 
 
 def loss_and_gradient(logits_NV: np.ndarray, targets_N: np.ndarray) -> tuple[float, np.ndarray]:
-    """Mean cross-entropy in nats, and what it asks of the logits."""
+    """Mean cross-entropy in nats, and its gradient [N, V]."""
     loss = cross_entropy(logits_NV, targets_N)
     p_NV = np.exp(logits_NV - logits_NV.max(axis=1, keepdims=True))
     p_NV /= p_NV.sum(axis=1, keepdims=True)
@@ -112,7 +112,7 @@ def loss_and_gradient(logits_NV: np.ndarray, targets_N: np.ndarray) -> tuple[flo
 
 
 class Adam:
-    """Kingma and Ba 2015, constant rate, as the write-up used it."""
+    """Adam (Kingma and Ba 2015) with a constant learning rate, as in the write-up."""
 
     def __init__(self, parameters: dict[str, np.ndarray], rate: float = 1e-3) -> None:
         self.parameters, self.rate, self.steps = parameters, rate, 0
@@ -131,9 +131,9 @@ class Adam:
 
 
 def main(argv: list[str] | None = None) -> WordModel:
-    """Train, tell how it goes, speak."""
-    parser = argparse.ArgumentParser(description="the write-up's program")
-    parser.add_argument("text", nargs="?", help="a text file (default: a small text of its own)")
+    """Train, print progress, and print a text of the model."""
+    parser = argparse.ArgumentParser(description="the program of the write-up")
+    parser.add_argument("text", nargs="?", help="a text file (default: a small built-in text)")
     parser.add_argument("--cell-size", type=int, default=512)
     parser.add_argument("--layers", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=100)
@@ -157,7 +157,7 @@ def main(argv: list[str] | None = None) -> WordModel:
         over = step >= asked.steps if asked.steps is not None else time.monotonic() >= end
         if step % 10 == 0 or over:
             accuracy = float((predictions_BT == batch.targets_BT).mean())
-            print(f"step {step}  epoch {batch.epoch}  loss {loss:.3f} nats a word  accuracy {accuracy:.3f}")
+            print(f"step {step}  epoch {batch.epoch}  loss {loss:.3f} nats per word  accuracy {accuracy:.3f}")
             print("  predicted:", " ".join(vocabulary[i] for i in predictions_BT[0, :12]))
         if over:
             break

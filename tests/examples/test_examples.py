@@ -55,7 +55,7 @@ def test_the_write_ups_gradients_are_those_of_its_loss() -> None:
 def test_names_are_written(capsys: pytest.CaptureFixture[str]) -> None:
     written = example("names").main(["--steps", "20", "--count", "5"])
     assert len(written) == 5 and not any("\n" in name for name in written)
-    assert "nats a character" in capsys.readouterr().out
+    assert "nats per character" in capsys.readouterr().out
 
 
 def test_the_tour_goes_through(capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,7 +69,7 @@ def test_a_state_goes_to_another_process(capfd: pytest.CaptureFixture[str]) -> N
     assert capfd.readouterr().out.endswith("one process alone writes the same\n")
 
 
-@pytest.mark.filterwarnings("ignore:the held-out text has")
+@pytest.mark.filterwarnings("ignore:the validation text has")
 def test_odd_lines_of_a_log_are_found(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

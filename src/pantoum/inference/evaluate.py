@@ -69,7 +69,7 @@ class Evaluation:
     adapt: bool = False
     """Whether the model adapted to the text as it read it; such figures compare with one another only."""
     precision: str = "float32"
-    """Of the products it was read by. ``bf16`` moves a mean loss by less than 0.0001 nats (docs/log.md)."""
+    """Of the products it was read by. ``bf16`` moves a mean loss by less than 0.0001 nats (docs/log)."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

@@ -6,7 +6,7 @@ end of the training part. A model reaches a share of that, which falls with the 
     bits a byte = bits of xz * (FLOOR + FALL * (operations / 1e13) ** -POWER)
 
 never more than a guess among all symbols. The constants were set by hand after a few runs on tiny
-Shakespeare. Seven later runs (``docs/log.md``: three texts of a megabyte and more, two of 20 KB, one to ten
+Shakespeare. Seven later runs (``docs/log``: three texts of a megabyte and more, two of 20 KB, one to ten
 minutes) came out 12 % below to 19 % above what it says, six by the next recipe 4 to 13 % below: xz finds long
 repeats, of which source code has many and verse few.
 """

@@ -37,7 +37,7 @@ __all__ = ["KeepBest"]
 Array = npt.NDArray[Any]
 
 FLOAT32_COSTS = 2.0
-"""Times of a token read in float32 and in a faster precision (docs/log.md)."""
+"""Times of a token read in float32 and in a faster precision (docs/log)."""
 
 
 class KeepBest:

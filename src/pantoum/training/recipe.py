@@ -23,7 +23,7 @@ part in products). A run of D tokens costs about ``6 * work * D`` operations, fo
 
 What a person did choose always stands. Each choice comes with its reason (``--plan`` prints them). Nothing
 here reads a clock or a text. The runs behind the numbers: docs/decisions/049 and 059,
-docs/log.md.
+docs/log.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ __all__ = ["lookup", "lookup_gradient"]
 
 Array = npt.NDArray[Any]
 
-# Up to this vocabulary a product with one-hot rows is faster than sorting the tokens (docs/log.md).
+# Up to this vocabulary a product with one-hot rows is faster than sorting the tokens (docs/log).
 ONE_HOT_SYMBOLS = 128
 
 

@@ -25,7 +25,7 @@ Coefficients: TypeAlias = Sequence[tuple[float, float, float]]
 NEWTON_SCHULZ: Coefficients = ((3.4445, -4.7750, 2.0315),) * 3
 """(a, b, c) of each round. These are made for speed near zero, where a round multiplies a singular value by
 3.4; what is not small ends between 0.7 and 1.2, for exactly 1 is not needed. A fourth round cost more than it
-gave, without the third much was lost (docs/log.md)."""
+gave, without the third much was lost (docs/log)."""
 SMALLEST_NORM = 1e-7
 
 

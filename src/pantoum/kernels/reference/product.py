@@ -24,7 +24,7 @@ __all__ = ["PackedMatrix", "bias_gradient", "linear", "linear_weight_gradient", 
 
 Array = npt.NDArray[Any]
 
-# Between these numbers of rows the product with the transposed copy is the faster one (docs/log.md).
+# Between these numbers of rows the product with the transposed copy is the faster one (docs/log).
 FEWEST_ROWS, MOST_ROWS = 8, 1024
 # Columns of the copy written at a time: numpy's plain transposed copy is five times slower.
 TRANSPOSE_BLOCK = 16
