@@ -18,7 +18,9 @@ from typing import Any
 
 from processes import Child, Work, serve
 
-GATES = {"rnn": 1, "gru": 3, "gru-before": 3, "lstm": 4, "mingru": 2}
+from pantoum.config import CELLS
+
+GATES = {name: len(cell.gates) for name, cell in CELLS.items()}
 CLIP, RATE = 1.0, 1e-3
 WARM_UP = 2
 LEAST = 2

@@ -81,9 +81,9 @@ class Stopwatch:
             rows, columns, depth = arguments[3:6]
             where = "head" if columns == V else "products"
             return f"{where}: weight gradient", 2e-9 * rows * columns * depth
-        if name.endswith("_scan"):
+        if name == "scan":
             return "scan: forward", 2e-9 * N * self.gates * H * H
-        if name.endswith("_scan_vjp"):
+        if name == "scan_vjp":
             return "scan: back", 4e-9 * N * self.gates * H * H
         if name == "bias_gradient":
             return ("head" if arguments[3] == V else "products") + ": bias gradient", 0.0

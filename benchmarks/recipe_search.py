@@ -30,7 +30,7 @@ import numpy as np
 from recipe_experiments import EXPERIMENTS
 
 from pantoum import kernels
-from pantoum.config import DropoutConfig, ModelConfig
+from pantoum.config import CELLS, DropoutConfig, ModelConfig
 from pantoum.data.batches import StatefulBatches
 from pantoum.kernels import native
 from pantoum.kernels.reference.muon import NEWTON_SCHULZ
@@ -41,7 +41,7 @@ from pantoum.text.character import CharacterLearner
 from pantoum.training.backend import LocalBackend
 from pantoum.training.ensemble import EnsembleBackend
 from pantoum.training.optimizer import AdamW, Muon, Optimizer, WithTable
-from pantoum.training.recipe import GATES, work
+from pantoum.training.recipe import work
 
 MINUTE = 14.0e12
 """Operations of a run of one: 280 billion a second, less what is not training. Three have 47e12, ten
@@ -112,7 +112,7 @@ def rounds(each: Experiment) -> float:
     for side, other in sizes:
         m, n = min(side, other), max(side, other)
         products += 1.5 * n * m * m + 0.5 * m**3
-    return 2.0 * MUON_COST * GATES[each.cell] * each.rounds * products
+    return 2.0 * MUON_COST * len(CELLS[each.cell].gates) * each.rounds * products
 
 
 def updates(each: Experiment, vocab_size: int) -> int:
@@ -120,7 +120,7 @@ def updates(each: Experiment, vocab_size: int) -> int:
     model = shape(each)
     made = work(model, vocab_size)
     if model.embedding_size is not None and not model.dropout.inputs:
-        made -= GATES[each.cell] * each.hidden * model.embedding_size
+        made -= len(CELLS[each.cell].gates) * each.hidden * model.embedding_size
     an_update = 6.0 * made * each.batch * each.steps + rounds(each)
     return max(1, round(each.operations * each.share**2 / each.members / an_update))
 
@@ -172,7 +172,7 @@ def member(each: Experiment, vocab_size: int, count: int, seed: int) -> LocalBac
         else Muon(
             others,
             each.weight_decay,
-            GATES[each.cell],
+            len(CELLS[each.cell].gates),
             precision,
             times=each.muon_times,
             coefficients=NEWTON_SCHULZ[:1] * each.rounds,

@@ -128,6 +128,8 @@ int64_t pantoum_operand_bytes(int64_t rows, int64_t depth, int precision) {
   return kernels().operand_bytes(rows, depth, precision);
 }
 
+const pantoum_cell* pantoum_cells(int64_t* count) { return kernels().cells(count); }
+
 #define PANTOUM_OPERATION(name, Arguments)    \
   int pantoum_##name(const Arguments* args) { \
     FloatModes modes;                         \

@@ -24,7 +24,7 @@
 extern "C" {
 #endif
 
-#define PANTOUM_ABI 3
+#define PANTOUM_ABI 4
 
 enum {
   PANTOUM_OK = 0,
@@ -168,62 +168,66 @@ typedef struct {
 } pantoum_rms_rows_args;
 PANTOUM_API int pantoum_rms_rows(const pantoum_rms_rows_args*);
 
+/* ---- cells ---------------------------------------------------------------------------------- */
+/* The cells that this core has. A cell's number, its `kind`, is its place. */
+typedef struct {
+  const char* name;
+  int32_t gates;  /* blocks of H rows of the weights */
+  int32_t sums;   /* the first gates, which the product of the state adds to; the others take a second
+                     product, which waits for the first; 0: no product */
+  int32_t memory; /* 1: there is a state c beside h */
+  int32_t biased; /* 1: the last gate's product has a bias of its own */
+} pantoum_cell;
+PANTOUM_API const pantoum_cell* pantoum_cells(int64_t* count);
+
 /* ---- scans ---------------------------------------------------------------------------------- */
 /* A cell over T = steps, B = batch, H = units; G = gates * H. The drive is all of the gates that is
- * known before; with `tape` the gates' values replace it. Operands are the states (and r * h) as
- * rows of the product's precision: pantoum_operand_bytes(kept * B, H, precision) of them, kept = T
- * with a tape and 2 without. Null pointers where a cell has no such thing. INT8 has no tape. */
+ * known before; with `tape` the gates' values replace it. Operands are the states, and those of a second
+ * product, as rows of the product's precision: pantoum_operand_bytes(kept * B, H, precision) of them,
+ * kept = T with a tape and 2 without. Null pointers where a cell has no such thing. INT8 has no tape. */
 typedef struct {
-  float* drive;            /* [T, B, G]; gates rnn 1, gru r z n, lstm i f g o, mingru z n */
+  float* drive;            /* [T, B, G] */
   float* hidden;           /* [T + 1, B, H]: the first is given, the others are written */
-  float* cell;             /* [T + 1, B, H], lstm: likewise */
-  float* candidate;        /* [T, B, H], gru with tape: h W_n^T + b_n */
+  float* cell;             /* [T + 1, B, H], memory: likewise */
+  float* candidate;        /* [T, B, H], biased, with tape: the last gate's product and bias */
   float* outputs;          /* [T, B, H] or null: hidden with zeros where rows have ended */
   void* operands;          /* of h */
-  void* more_operands;     /* of r * h, gru_before */
-  const void* panels;      /* W_hh packed with block = H; gru_before: of r z */
-  const void* more_panels; /* gru_before: of n */
-  const float* bias;       /* [H], gru: b_n */
+  void* more_operands;     /* of the second product */
+  const void* panels;      /* W_hh packed with block = H; with a second product: of the first gates */
+  const void* more_panels; /* of the gates of the second product */
+  const float* bias;       /* [H], biased */
   const uint8_t* reset;    /* [T, B] or null: the state is zeroed before the step */
   const int64_t* lengths;  /* [B] or null: from there on a row has ended */
   int64_t steps, batch, units, operands_kept;
-  int32_t precision, tape;
+  int32_t kind, precision, tape;
 } pantoum_scan_args;
 PANTOUM_API int64_t pantoum_operand_bytes(int64_t rows, int64_t depth, int precision);
-PANTOUM_API int pantoum_rnn_scan(const pantoum_scan_args*);
-PANTOUM_API int pantoum_gru_scan(const pantoum_scan_args*);
-PANTOUM_API int pantoum_gru_before_scan(const pantoum_scan_args*);
-PANTOUM_API int pantoum_lstm_scan(const pantoum_scan_args*);
-PANTOUM_API int pantoum_mingru_scan(const pantoum_scan_args*);
+PANTOUM_API int pantoum_scan(const pantoum_scan_args*);
 
-/* The way back. `d_drive` may be `gates` themselves. */
+/* The backward pass. `d_drive` may be `gates` themselves. */
 typedef struct {
   const float* gates;     /* [T, B, G] as the scan left them */
   const float* hidden;    /* [T + 1, B, H] */
-  const float* cell;      /* [T + 1, B, H], lstm */
-  const float* candidate; /* [T, B, H], gru */
+  const float* cell;      /* [T + 1, B, H], memory */
+  const float* candidate; /* [T, B, H], biased */
   const void* operands;
   const void* more_operands;
-  const void* panels; /* W_hh packed transposed; gru_before: of r z */
+  const void* panels; /* packed transposed */
   const void* more_panels;
   const float* d_outputs; /* [T, B, H] */
   float* d_state;         /* [B, H]: in, of the last state; out, of the first */
-  float* d_cell;          /* [B, H], lstm: likewise */
+  float* d_cell;          /* [B, H], memory: likewise */
   float* d_drive;         /* [T, B, G] */
   void* d_operands;       /* scratch, pantoum_operand_bytes(T * B, G, precision) */
   float* d_weight;        /* [G, H] */
-  float* d_bias;          /* [H], gru */
-  float* d_bias_rows;     /* scratch [B, H], gru */
+  float* d_bias;          /* [H], biased */
+  float* d_bias_rows;     /* scratch [B, H], biased */
   const uint8_t* reset;
   const int64_t* lengths;
   int64_t steps, batch, units;
-  int32_t precision;
+  int32_t kind, precision;
 } pantoum_scan_vjp_args;
-PANTOUM_API int pantoum_rnn_scan_vjp(const pantoum_scan_vjp_args*);
-PANTOUM_API int pantoum_gru_scan_vjp(const pantoum_scan_vjp_args*);
-PANTOUM_API int pantoum_gru_before_scan_vjp(const pantoum_scan_vjp_args*);
-PANTOUM_API int pantoum_lstm_scan_vjp(const pantoum_scan_vjp_args*);
-PANTOUM_API int pantoum_mingru_scan_vjp(const pantoum_scan_vjp_args*);
+PANTOUM_API int pantoum_scan_vjp(const pantoum_scan_vjp_args*);
 
 /* ---- between the layers --------------------------------------------------------------------- */
 typedef struct {
@@ -347,14 +351,14 @@ PANTOUM_API int pantoum_adapt(const pantoum_adapt_args*);
 /* One layer. Matrices are packed with block = H. */
 typedef struct {
   const void* input;          /* W_ih, or null: the drive is a row of the table */
-  const void* recurrent;      /* W_hh; gru_before: of r and z; mingru: null */
-  const void* more_recurrent; /* gru_before: of n */
+  const void* recurrent;      /* W_hh, with a second product that of the first gates; or null */
+  const void* more_recurrent; /* of the gates of the second product */
   const float* drive_bias;    /* [G] */
-  const float* bias;          /* [H], gru: b_n */
+  const float* bias;          /* [H], biased */
   const float* norm_weight;   /* [H] or null: outputs are not normalised */
   const float* norm_bias;     /* [H] */
   float* hidden;              /* [rows, H]: the states, updated in place */
-  float* cell;                /* [rows, H], lstm */
+  float* cell;                /* [rows, H], memory */
   int64_t inputs;             /* the first layer: the embedding's width, 0 without one; others: H */
   int32_t input_precision, recurrent_precision;
   int32_t residual; /* the layer's inputs are added to its outputs */
@@ -380,7 +384,7 @@ typedef struct {
   float* logits;         /* [count, V] */
   int64_t first, count, vocabulary, units, layer_count, head_inputs;
   int64_t order_count, ngram_rows, recent_kept; /* ngram_rows: a power of two, at least 2 */
-  int32_t kind;                                 /* rnn 0, gru 1, gru_before 2, lstm 3, mingru 4 */
+  int32_t kind;
   int32_t head_precision, projection_precision;
 } pantoum_step_args;
 PANTOUM_API int pantoum_step(const pantoum_step_args*);

@@ -48,5 +48,9 @@ inline F16 tanh(F16 x) {
   return from_bits(bits(less_one / (less_one + broadcast(2.0f))) | sign);
 }
 
+// Their slopes, from their values.
+inline F16 sigmoid_slope(F16 s) { return s * (broadcast(1.0f) - s); }
+inline F16 tanh_slope(F16 t) { return fma(zero() - t, t, broadcast(1.0f)); }
+
 }  // namespace PANTOUM_ISA
 }  // namespace pantoum

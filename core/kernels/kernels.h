@@ -16,6 +16,7 @@ namespace PANTOUM_ISA {
 int pack_quantized(const pantoum_pack_args&);
 std::int64_t packed_bytes(std::int64_t rows, std::int64_t depth, std::int64_t block, int precision, int transposed);
 std::int64_t operand_bytes(std::int64_t rows, std::int64_t depth, int precision);
+const pantoum_cell* cells(std::int64_t* count);
 
 }  // namespace PANTOUM_ISA
 }  // namespace pantoum

@@ -11,7 +11,6 @@ constexpr Long kRowsAThread = 8;           // with so many rows a thread, thread
 constexpr Long kSmallestShared = 1 << 17;  // multiplications that are worth a meeting of threads
 
 // Sums of a tile: gate g of row r begins at sums + (g * kTileRows + r) * kPanelColumns.
-constexpr int kMostGates = 4;
 constexpr Long kGateSums = static_cast<Long>(kTileRows) * kPanelColumns;
 
 // Sums of codes, kPanelColumns a row, become what they stand for; nothing to do in other precisions.

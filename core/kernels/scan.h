@@ -1,19 +1,21 @@
-// What the scans of all cells share: who works on which rows and units, the products of a step, and
-// the rows that begin anew or have ended.
+// What a scan over time and a step of a whole model share: who works on which rows and units, the operands
+// of products, and the rows that begin anew or have ended.
 //
-// Forward, a task takes some units of a few rows: it multiplies the operands of the states (kept in
-// the product's precision, one row a stream and step) with each gate's panel of these units, and
-// applies the gates while the sums are in the first cache. In int8 a row's scale waits for the whole
-// row, so each thread quantises the rows that it multiplies itself, at the step's beginning. Back in time it is the
-// same with the gates' gradients and the transposed panels. With 8 streams a thread each thread takes streams and runs
-// through all steps alone; with fewer they share the units and meet at every step.
+// Forward (scan.cpp), a task takes some units of a few rows: it multiplies the operands of the states (kept
+// in the product's precision, one row per stream and step) with each gate's panel of these units, and
+// applies the cell's equations while the sums are in the first cache. In int8 the scale of a row needs the
+// whole row, so each thread quantises the rows that it multiplies, at the beginning of the step. The
+// backward pass (scan_vjp.cpp) does the same with the gradients of the gates and the transposed panels. With
+// 8 streams per thread, each thread takes streams and runs through all steps alone. With fewer streams the
+// threads share the units and meet at every step; without a product they share the units and never meet.
 #pragma once
 
 #include "../scratch.h"
 #include "../threads.h"
-#include "cells.h"
 #include "kernels.h"
 #include "product.h"
+
+#include <type_traits>
 
 namespace pantoum {
 namespace PANTOUM_ISA {
@@ -40,14 +42,23 @@ struct Share {
   bool meets;  // others work on the same rows: wait for them at each step
 };
 
-// How many parts a scan is worth, and which is whose.
-inline int scan_parts(Long B, Long H, Long gates) {
-  const Long threads = thread_count();
+constexpr Long kSmallestPart = 1 << 14;  // elements of a scan without products that are worth waking a thread for
+
+// How many parts the scan of a cell is worth, and which part is whose.
+template <class Cell>
+inline int scan_parts(Long T, Long B, Long H) {
+  const Long threads = thread_count(), panels = up(H, kPanelColumns);
+  if (Cell::kSums == 0) return static_cast<int>(least(panels, up(T * B * H, kSmallestPart)));
   if (B >= kRowsAThread * threads) return static_cast<int>(threads);
-  return gates > 0 && B * H * H * gates >= kSmallestShared ? static_cast<int>(least(threads, up(H, kPanelColumns))) : 1;
+  return B * H * H * Cell::kGates >= kSmallestShared ? static_cast<int>(least(threads, panels)) : 1;
 }
+template <class Cell>
 inline Share share_of(Long B, Long H, int part, int parts) {
   const Long panels = up(H, kPanelColumns);
+  if (Cell::kSums == 0) {
+    const Range units = part_of(panels, part, parts);
+    return {0, B, units.begin, units.end, false};
+  }
   if (parts == 1 || B >= kRowsAThread * parts) {
     const Range rows = part_of(B, part, parts);
     return {rows.begin, rows.end, 0, panels, false};
@@ -117,10 +128,8 @@ template <class P>
 class Codes {
  public:
   // Bytes for all parts of a scan, and the rows of this part among them.
-  static std::size_t bytes(Long B, Long H, int parts) {
-    return P::kCodes
-               ? static_cast<std::size_t>((share_of(B, H, 0, parts).meets ? parts : 1) * B * operand_row<P>(H) + 64)
-               : 0;
+  static std::size_t bytes(Long B, Long H, int parts, bool meets) {
+    return static_cast<std::size_t>((meets ? parts : 1) * B * operand_row<P>(H) + 64);
   }
   Codes(char* data, const Share& share, Long B, Long H, int part)
       : data_(P::kCodes && share.meets ? data + part * B * operand_row<P>(H) : data),
@@ -169,64 +178,14 @@ inline void enter_first(const Share& share, const Rows& rows, Long H, const floa
       });
 }
 
+// The precision of a cell's products; without a product there is none, and float32 stands for it.
+template <class P, class Cell>
+using PrecisionOf = std::conditional_t<(Cell::kSums > 0), P, Float32>;
+
 // The state that a step begins with; `states` is [T + 1, B, H].
 template <class N>
 inline F16 entering(const Rows& rows, const float* states, Long H, Place at, N n) {
   return rows.begins(at.t, at.b) ? zero() : load(states + at.row * H + at.unit, n);
-}
-
-// Writes a step's new hidden state to wherever it is needed.
-template <class P, class N>
-inline void leave(const Rows& rows, const pantoum_scan_args& a, const Operands<P>& operands, Place at, N n, F16 before,
-                  F16 after) {
-  const bool ended = rows.ended(at.t, at.b);
-  const F16 h = ended ? before : after;
-  store(a.hidden + (at.row + a.batch) * a.units + at.unit, h, n);
-  if (a.outputs) store(a.outputs + at.row * a.units + at.unit, ended ? zero() : h, n);
-  if (operands.data && at.t + 1 < a.steps)
-    write_operand(P{}, operands.row(at.t + 1, at.b), at.unit, rows.begins(at.t + 1, at.b) ? zero() : h, n);
-}
-
-// The states that enter step t, as codes.
-template <class P>
-inline void enter_step(const Codes<P>& codes, const Rows& rows, const float* hidden, Long H, Long t) {
-  codes.make([&](Long b) { return rows.begins(t, b) ? nullptr : hidden + (t * rows.streams + b) * H; });
-}
-
-// The whole of a scan with one product a step. Cell has kGates and step(place, lanes, sums, h) -> h'.
-template <class P, class Cell>
-inline int run_scan(const pantoum_scan_args& a, const Cell& cell) {
-  if (P::kCodes && a.tape) return PANTOUM_BAD_ARGUMENT;
-  if (a.steps == 0) return PANTOUM_OK;
-  const Rows rows{a.reset, a.lengths, a.steps, a.batch};
-  const Long H = a.units, B = a.batch, next = up(H, kPanelColumns);
-  const Operands<typename P::Stored> operands{P::kCodes ? nullptr : static_cast<char*>(a.operands), B, H,
-                                              a.operands_kept};
-  const Panels<P> w{static_cast<const char*>(a.panels), Cell::kGates * H, H, H};
-  const int most = scan_parts(B, H, Cell::kGates);
-  char* code_memory = P::kCodes ? thread_scratch(Codes<P>::bytes(B, H, most)) : nullptr;
-  if (P::kCodes && !code_memory) return PANTOUM_OUT_OF_MEMORY;
-  Barrier barrier;
-  auto part = [&](int index, int parts) -> int {
-    const Share share = share_of(B, H, index, parts);
-    const Codes<P> codes(code_memory, share, B, H, index);
-    alignas(64) float sums[kMostGates * kGateSums];
-    if (operands.data) enter_first(share, rows, H, a.hidden, operands);
-    if (share.meets) barrier.wait(parts);
-    for (Long t = 0; t < a.steps; ++t) {
-      enter_step(codes, rows, a.hidden, H, t);
-      each_tile(share, [&](Long panel, Long b, int count) {
-        multiply(w, panel, next, Cell::kGates, step_rows(codes, operands, t, b), operand_row<P>(H), count, sums);
-        each_vector(t, B, H, panel, b, count, [&](Place at, auto n, Long sum) {
-          const F16 h = entering(rows, a.hidden, H, at, n);
-          leave(rows, a, operands, at, n, h, cell.step(at, n, sums + sum, h));
-        });
-      });
-      if (share.meets) barrier.wait(parts);
-    }
-    return PANTOUM_OK;
-  };
-  return run_parts(most, part);
 }
 
 }  // namespace PANTOUM_ISA

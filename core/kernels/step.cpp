@@ -7,6 +7,7 @@
 // few rows, normalisation) each thread does for itself; what the n-grams say is added by whoever made these
 // columns of the logits. The arithmetic of a row is that of a scan of
 // one step, in the same order: the same bits.
+#include "cells.h"
 #include "matrix.h"
 #include "ngrams.h"
 #include "normalise.h"
@@ -23,16 +24,14 @@ namespace {
 
 constexpr Long kRowsABlock = 80;  // operands of 80 rows, twice, and the panels of a unit stay in the second cache
 
-enum Kind { kRNN, kGRU, kGRUBefore, kLSTM, kMinGRU };
-constexpr int kGatesOf[] = {1, 3, 3, 4, 2};
-
 // How many bytes a thread needs for itself, and all need together, for so many rows.
 struct Places {
   Layout own, shared;
-  std::size_t inputs, x, states, output[2], z, ngrams, kept, projected;
+  std::size_t inputs, x, states, output[2], gates, ngrams, products, projected;
   Long state_bytes;
 
-  Places(const pantoum_step_args& a, Long rows, bool alone) {
+  // `early`: the gates of a first product that a second one waits for.
+  Places(const pantoum_step_args& a, int early, Long rows, bool alone) {
     Long depth = a.units;
     for (Long l = 0; l < a.layer_count; ++l) depth = depth > a.layers[l].inputs ? depth : a.layers[l].inputs;
     depth = depth > a.head_inputs ? depth : a.head_inputs;
@@ -42,15 +41,39 @@ struct Places {
     state_bytes = rows * operand_row<Float32>(a.units);
     states = own.reserve(static_cast<std::size_t>((alone ? 1 : a.layer_count) * state_bytes));
     for (std::size_t& buffer : output) buffer = own.reserve(floats);
-    z = own.reserve(a.kind == kGRUBefore ? floats : 0);
+    gates = own.reserve(static_cast<std::size_t>(early) * floats);
     ngrams = own.reserve(a.ngrams ? static_cast<std::size_t>(rows * a.order_count) * sizeof(Long) : 0);
     Layout& common = alone ? own : shared;
-    kept = common.reserve(a.kind == kGRUBefore ? floats : 0);
+    products = common.reserve(early > 0 ? floats : 0);
     projected = common.reserve(static_cast<std::size_t>(rows * a.head_inputs) * sizeof(float));
   }
 };
 
+template <class Cell>
+constexpr int early_gates() {
+  return Cell::kTwice ? Cell::kSums : 0;
+}
+
+// What the equations of a cell see: sixteen units of a row, or the first few.
+template <class N, class Drive>
+struct Given {
+  const Place at;
+  const N n;
+  const float* sums;
+  const Drive& known;
+  const float* gates;  // of a first product
+  const Long gate_stride;
+  const float* bias_H;
+  const F16 h, c;
+
+  F16 sum(int gate) const { return load(sums + gate * kGateSums); }
+  F16 drive(int gate) const { return known(gate); }
+  F16 gate(int gate) const { return load(gates + gate * gate_stride, n); }
+  F16 bias() const { return load(bias_H + at.unit, n); }
+};
+
 // What one thread does of some rows.
+template <class Cell>
 class Part {
  public:
   Part(const pantoum_step_args& a, const Places& places, Long first, Long rows, int index, int parts, Barrier* barrier,
@@ -68,9 +91,9 @@ class Part {
         x_(own + places.x),
         states_(own + places.states),
         output_{reinterpret_cast<float*>(own + places.output[0]), reinterpret_cast<float*>(own + places.output[1])},
-        z_(reinterpret_cast<float*>(own + places.z)),
+        gates_(reinterpret_cast<float*>(own + places.gates)),
         ngrams_(reinterpret_cast<Long*>(own + places.ngrams)),
-        kept_(reinterpret_cast<float*>(shared + places.kept)),
+        products_(reinterpret_cast<float*>(shared + places.products)),
         projected_(reinterpret_cast<float*>(shared + places.projected)),
         state_bytes_(places.state_bytes) {}
 
@@ -97,13 +120,16 @@ class Part {
  private:
   Matrix input_of(Long l) const {
     const pantoum_layer_args& layer = a_.layers[l];
-    return {static_cast<const char*>(layer.input), kGatesOf[a_.kind] * H_, layer.inputs, H_, layer.input_precision};
+    return {static_cast<const char*>(layer.input), Cell::kGates * H_, layer.inputs, H_, layer.input_precision};
   }
-  // gru_before: of r and z.
   Matrix recurrent_of(Long l) const {
     const pantoum_layer_args& layer = a_.layers[l];
-    const Long gates = a_.kind == kGRUBefore ? 2 : kGatesOf[a_.kind];
-    return {static_cast<const char*>(layer.recurrent), gates * H_, H_, H_, layer.recurrent_precision};
+    return {static_cast<const char*>(layer.recurrent), Cell::kSums * H_, H_, H_, layer.recurrent_precision};
+  }
+  Matrix second_of(Long l) const {
+    const pantoum_layer_args& layer = a_.layers[l];
+    return {static_cast<const char*>(layer.more_recurrent), (Cell::kGates - Cell::kSums) * H_, H_, H_,
+            layer.recurrent_precision};
   }
   float* hidden(Long l) const { return a_.layers[l].hidden + first_ * H_; }
   char* operands(Long l) const { return states_ + (barrier_ ? l * state_bytes_ : 0); }
@@ -138,79 +164,57 @@ class Part {
     }
   };
   const float* drives(Long r) const {  // of the first layer's gates
-    return a_.table + a_.tokens[first_ + r] * kGatesOf[a_.kind] * H_;
+    return a_.table + a_.tokens[first_ + r] * Cell::kGates * H_;
   }
 
-  // Calls cell(place, lanes, sums, drive) for every vector of new state: drive(gate) is the gate's.
-  // The product takes `gates` gates of w, the drive those from `from` on.
-  template <class Cell>
-  void each(Long l, const Matrix& input, const Matrix& w, int gates, int from, int known, Cell&& cell) const {
-    alignas(64) float sums[kMostGates * kGateSums];
-    alignas(64) float given[kMostGates * kGateSums];
+  // Calls body(what the cell's equations see, place, lanes) for every vector of a layer's states, with the products of
+  // the gates first .. end - 1.
+  template <class Body>
+  void each(Long l, const Matrix& input, const Matrix& w, int first, int end, Body&& body) const {
+    alignas(64) float sums[Cell::kGates * kGateSums];
+    alignas(64) float given[Cell::kGates * kGateSums];
+    const pantoum_layer_args& layer = a_.layers[l];
     const Long next = up(H_, kPanelColumns), x_row = input ? input.row_bytes() : 0, h_row = w ? w.row_bytes() : 0;
-    const Drive drive{input ? given : nullptr, a_.layers[l].drive_bias, H_};
+    const Drive drive{input ? given : nullptr, layer.drive_bias, H_};
     each_tile(share_, [&](Long panel, Long r, int count) {
-      if (input) input.times(panel + from * next, next, known, x_ + r * x_row, count, given + from * kGateSums);
-      if (w) w.times(panel, next, gates, operands(l) + r * h_row, count, sums);
+      if (input) input.times(panel + first * next, next, end - first, x_ + r * x_row, count, given + first * kGateSums);
+      if (w) w.times(panel, next, end - first, operands(l) + r * h_row, count, sums + first * kGateSums);
       each_vector(0, rows_, H_, panel, r, count, [&](Place at, auto n, Long sum) {
         const float* row = input ? nullptr : drives(at.b);
-        cell(at, n, sums + sum, [&](int gate) { return drive.at(gate, at, n, sum, row); });
+        const auto drives_of = [&](int gate) { return drive.at(gate, at, n, sum, row); };
+        body(Given<decltype(n), decltype(drives_of)>{at, n, sums + sum, drives_of, gate(at, 0), rows_ * H_, layer.bias,
+                                                     load(hidden(l) + unit(at), n),
+                                                     Cell::kMemory ? load(memory(l) + unit(at), n) : zero()},
+             at, n);
       });
     });
   }
 
   // The new state of a layer.
   void advance(Long l, const Matrix& input) const {
-    const Matrix w = recurrent_of(l);
-    float* h = hidden(l);
-    auto state = [&](Place at) { return h + at.b * H_ + at.unit; };
-    switch (a_.kind) {
-      case kRNN:
-        return each(l, input, w, 1, 0, 1, [&](Place at, auto n, const float* sums, auto drive) {
-          store(state(at), rnn_cell(load(sums), drive(0)), n);
-        });
-      case kGRU:
-        return each(l, input, w, 3, 0, 3, [&](Place at, auto n, const float* sums, auto drive) {
-          const GruStep s = gru_cell(load(sums), load(sums + kGateSums), load(sums + 2 * kGateSums), drive(0), drive(1),
-                                     drive(2), load(a_.layers[l].bias + at.unit, n), load(state(at), n));
-          store(state(at), s.h, n);
-        });
-      case kGRUBefore: return advance_before(l, input, w);
-      case kLSTM:
-        return each(l, input, w, 4, 0, 4, [&](Place at, auto n, const float* sums, auto drive) {
-          float* c = a_.layers[l].cell + (first_ + at.b) * H_ + at.unit;
-          const F16 sum[4] = {load(sums), load(sums + kGateSums), load(sums + 2 * kGateSums),
-                              load(sums + 3 * kGateSums)};
-          const F16 known[4] = {drive(0), drive(1), drive(2), drive(3)};
-          const LstmStep s = lstm_cell(sum, known, load(c, n));
-          store(c, s.c, n);
-          store(state(at), s.h, n);
-        });
-      default:
-        return each(l, input, Matrix{}, 0, 0, 2, [&](Place at, auto n, const float*, auto drive) {
-          store(state(at), mix_cell(sigmoid(drive(0)), load(state(at), n), drive(1)), n);
-        });
-    }
+    if constexpr (Cell::kTwice) early(l, input);
+    constexpr int first = early_gates<Cell>();
+    const Matrix w = Cell::kTwice ? second_of(l) : recurrent_of(l);
+    each(l, input, w, first, Cell::kGates, [&](const auto& x, Place at, auto n) {
+      const typename Cell::Forward found = Cell::forward(x);
+      if (Cell::kMemory) store(memory(l) + unit(at), found.c, n);
+      store(hidden(l) + unit(at), found.h, n);
+    });
   }
 
-  // Two products, the second waiting for all units of the first.
-  void advance_before(Long l, const Matrix& input, const Matrix& w) const {
-    float* h = hidden(l);
-    each(l, input, w, 2, 0, 2, [&](Place at, auto n, const float* sums, auto drive) {
-      const Long unit = at.b * H_ + at.unit;
-      const F16 r = gate_cell(load(sums), drive(0));
-      store(z_ + unit, gate_cell(load(sums + kGateSums), drive(1)), n);
-      store(kept_ + unit, r * load(h + unit, n), n);
+  // The gates of the first product, and the operands of the second, which waits for all units of the first.
+  void early(Long l, const Matrix& input) const {
+    each(l, input, recurrent_of(l), 0, Cell::kSums, [&](const auto& x, Place at, auto n) {
+      const typename Cell::Early found = Cell::early(x);
+      for (int g = 0; g < Cell::kSums; ++g) store(gate(at, g), found.gate[g], n);
+      store(products_ + unit(at), found.operand, n);
     });
     meet();
-    const Matrix candidate{static_cast<const char*>(a_.layers[l].more_recurrent), H_, H_, H_,
-                           a_.layers[l].recurrent_precision};
-    candidate.convert(operands(l), rows_, [&](Long r) { return kept_ + r * H_; });
-    each(l, input, candidate, 1, 2, 1, [&](Place at, auto n, const float* sums, auto drive) {
-      const Long unit = at.b * H_ + at.unit;
-      store(h + unit, mix_cell(load(z_ + unit, n), load(h + unit, n), tanh(load(sums) + drive(2))), n);
-    });
+    second_of(l).convert(operands(l), rows_, [&](Long r) { return products_ + r * H_; });
   }
+  float* memory(Long l) const { return a_.layers[l].cell + first_ * H_; }
+  float* gate(Place at, int g) const { return gates_ + g * rows_ * H_ + unit(at); }
+  Long unit(Place at) const { return at.b * H_ + at.unit; }
 
   // A layer's outputs become the next one's inputs: normalised, and with its own inputs added.
   void leave(Long l) const {
@@ -272,9 +276,9 @@ class Part {
   char* const x_;
   char* const states_;
   float* const output_[2];
-  float* const z_;
-  Long* const ngrams_;  // [rows, orders]
-  float* const kept_;   // r * h
+  float* const gates_;     // of a first product
+  Long* const ngrams_;     // [rows, orders]
+  float* const products_;  // operands of a second product
   float* const projected_;
   const Long state_bytes_;
 };
@@ -285,15 +289,16 @@ constexpr int kFewestAlone = 32, kMostAlone = 1024;
 std::atomic<int> steps_alone{0};
 std::atomic<int> next_alone{kFewestAlone};
 
+template <class Cell>
 int step_together(const pantoum_step_args& a, int most) {
-  const Places places(a, a.count, false);
+  const Places places(a, early_gates<Cell>(), a.count, false);
   const std::size_t own = (places.own.size() + 127) / 64 * 64;
   char* memory = thread_scratch(places.shared.size() + own * static_cast<std::size_t>(most));
   if (!memory) return PANTOUM_OUT_OF_MEMORY;
   Barrier barrier;
   auto part = [&](int index, int parts) -> int {
     char* mine = memory + places.shared.size() + own * static_cast<std::size_t>(index);
-    Part(a, places, a.first, a.count, index, parts, &barrier, mine, memory).run();
+    Part<Cell>(a, places, a.first, a.count, index, parts, &barrier, mine, memory).run();
     return PANTOUM_OK;
   };
   const int status = run_parts(most, part);
@@ -309,16 +314,17 @@ bool has_company() {
   return left <= 0;
 }
 
+template <class Cell>
 int step_blocks(const pantoum_step_args& a) {
   const Long threads = thread_count();
   const Long tasks =
       least(a.count, up(up(a.count, kRowsABlock), threads) * (a.count < kRowsAThread * threads ? 1 : threads));
   return run_each(static_cast<int>(tasks), [&](int task) -> int {
     const Range rows = part_of(a.count, task, static_cast<int>(tasks));
-    const Places places(a, rows.end - rows.begin, true);
+    const Places places(a, early_gates<Cell>(), rows.end - rows.begin, true);
     char* memory = thread_scratch(places.own.size());
     if (!memory) return PANTOUM_OUT_OF_MEMORY;
-    Part(a, places, a.first + rows.begin, rows.end - rows.begin, 0, 1, nullptr, memory, memory).run();
+    Part<Cell>(a, places, a.first + rows.begin, rows.end - rows.begin, 0, 1, nullptr, memory, memory).run();
     return PANTOUM_OK;
   });
 }
@@ -333,7 +339,7 @@ int refusal(int precision) {
 }  // namespace
 
 int step(const pantoum_step_args& a) {
-  if (a.kind < kRNN || a.kind > kMinGRU || a.layer_count < 1) return PANTOUM_BAD_ARGUMENT;
+  if (a.layer_count < 1) return PANTOUM_BAD_ARGUMENT;
   int refused = refusal(a.head_precision);
   if (refused == PANTOUM_OK) refused = refusal(a.projection_precision);
   for (Long l = 0; l < a.layer_count && refused == PANTOUM_OK; ++l) {
@@ -341,11 +347,14 @@ int step(const pantoum_step_args& a) {
     if (refused == PANTOUM_OK) refused = refusal(a.layers[l].recurrent_precision);
   }
   if (refused != PANTOUM_OK) return refused;
-  const Long threads = thread_count(), H = a.units;
-  const Long work = a.count * (a.layer_count * 2 * kGatesOf[a.kind] * H * H + a.vocabulary * a.head_inputs);
-  if (threads > 1 && a.count < kRowsAThread * threads && work >= kSmallestShared && has_company())
-    return step_together(a, static_cast<int>(least(threads, up(H, kPanelColumns))));
-  return step_blocks(a);
+  return with_cell(a.kind, [&](auto cell) {
+    using Cell = decltype(cell);
+    const Long threads = thread_count(), H = a.units;
+    const Long work = a.count * (a.layer_count * 2 * Cell::kGates * H * H + a.vocabulary * a.head_inputs);
+    if (threads > 1 && a.count < kRowsAThread * threads && work >= kSmallestShared && has_company())
+      return step_together<Cell>(a, static_cast<int>(least(threads, up(H, kPanelColumns))));
+    return step_blocks<Cell>(a);
+  });
 }
 
 }  // namespace PANTOUM_ISA

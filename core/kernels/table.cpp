@@ -14,6 +14,7 @@ constexpr Kernels table = {
     PANTOUM_TEXT(PANTOUM_ISA),
     packed_bytes,
     operand_bytes,
+    cells,
 #define PANTOUM_OPERATION(name, Arguments) name,
 #include "operations.h"
 #undef PANTOUM_OPERATION

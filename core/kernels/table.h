@@ -11,6 +11,7 @@ struct Kernels {
   const char* isa;
   std::int64_t (*packed_bytes)(std::int64_t, std::int64_t, std::int64_t, int, int);
   std::int64_t (*operand_bytes)(std::int64_t, std::int64_t, int);
+  const pantoum_cell* (*cells)(std::int64_t*);
 #define PANTOUM_OPERATION(name, Arguments) int (*name)(const Arguments&);
 #include "operations.h"
 #undef PANTOUM_OPERATION

@@ -13,8 +13,9 @@ using namespace tests;
 std::uint64_t some(int caller) {
   Hash hash;
   Draw draw(static_cast<std::uint64_t>(caller));
-  scan(kCells[caller % 5], {3, 33, 17}, true, true, true, PANTOUM_FLOAT32, draw, hash);
-  scan(kCells[caller % 4], {2, 2, 200}, true, false, true, PANTOUM_FLOAT32, draw, hash);
+  const Cell& cell = cells()[static_cast<std::size_t>(caller) % cells().size()];
+  scan(cell, {3, 33, 17}, true, true, true, PANTOUM_FLOAT32, draw, hash);
+  scan(cell, {2, 2, 200}, true, false, true, PANTOUM_FLOAT32, draw, hash);
   products(130, 40, 33, 2, PANTOUM_FLOAT32, draw, hash);
   codes(130, 40, 33, 2, draw, hash);
   tokens(300, 33, 70, draw, hash);
@@ -23,8 +24,8 @@ std::uint64_t some(int caller) {
   update(40001, draw, hash);
   adapting(70, 600, draw, hash);
   orthogonal(70, 60, PANTOUM_FLOAT32, draw, hash);
-  reading(caller % 5, 40, 33, 70, PANTOUM_FLOAT32, draw, hash);
-  reading(caller % 5, 3, 300, 70, PANTOUM_FLOAT32, draw, hash);
+  reading(cell, 40, 33, 70, PANTOUM_FLOAT32, draw, hash);
+  reading(cell, 3, 300, 70, PANTOUM_FLOAT32, draw, hash);
   drawing(40, 300, draw, hash);
   adding(3000, draw, hash);
   return hash.value;
@@ -33,7 +34,7 @@ std::uint64_t some(int caller) {
 }  // namespace
 
 int main() {
-  constexpr int kCallers = 4, kRounds = 3;
+  constexpr int kCallers = 5, kRounds = 3;
   must(pantoum_set_threads(1), "set_threads");
   std::uint64_t alone[kCallers];
   for (int caller = 0; caller < kCallers; ++caller) alone[caller] = some(caller);

@@ -37,6 +37,7 @@ std::uint64_t one_call(std::uint64_t seed, int precision) {
   Hash hash;
   const Long T = size(draw, 12), B = size(draw, 40), H = width(draw, 130);
   const bool resets = draw.once_in(2), lengths = draw.once_in(2), tape = !draw.once_in(3);
+  const Cell& cell = cells()[static_cast<std::size_t>(draw.within(0, static_cast<Long>(cells().size()) - 1))];
   switch (draw.within(0, 19)) {
     case 0: products(T * B, width(draw, 300), H, draw.within(1, 4), precision, draw, hash); break;
     case 1: tokens(T * B, width(draw, 90), width(draw, 300), draw, hash); break;
@@ -44,16 +45,14 @@ std::uint64_t one_call(std::uint64_t seed, int precision) {
     case 3: update(size(draw, 40000), draw, hash); break;
     case 4: adapting(size(draw, 40), H, draw, hash); break;
     case 5: codes(T * B, width(draw, 300), H, draw.within(1, 4), draw, hash); break;
-    case 6: scan(kCells[draw.within(0, 4)], {T, B, H}, resets, lengths, false, PANTOUM_INT8, draw, hash); break;
+    case 6: scan(cell, {T, B, H}, resets, lengths, false, PANTOUM_INT8, draw, hash); break;
     case 7: orthogonal(size(draw, 100), H, precision, draw, hash); break;
     case 8:
-    case 9:
-      reading(static_cast<int>(draw.within(0, 4)), size(draw, 90), H, width(draw, 90), precision, draw, hash);
-      break;
+    case 9: reading(cell, size(draw, 90), H, width(draw, 90), precision, draw, hash); break;
     case 10: drawing(size(draw, 40), width(draw, 300), draw, hash); break;
     case 11: adding(size(draw, 3000), draw, hash); break;
     case 12: used_rows(T * B, draw.within(1, 4), width(draw, 90), width(draw, 300), draw, hash); break;
-    default: scan(kCells[draw.within(0, 4)], {T, B, H}, resets, lengths, tape, precision, draw, hash);
+    default: scan(cell, {T, B, H}, resets, lengths, tape, precision, draw, hash);
   }
   return hash.value;
 }
@@ -73,10 +72,15 @@ void refused(std::uint64_t seed) {
   scanned.precision = back.precision = precision;
   bool right = pantoum_pack(&pack) == expected && pantoum_product(&product) == expected &&
                pantoum_weight_gradient(&gradient) == expected;
-  for (const Cell& cell : kCells)
-    if (cell.product) right = right && cell.scan(&scanned) == expected && cell.vjp(&back) == expected;
+  for (const Cell& cell : cells()) {
+    scanned.kind = back.kind = cell.kind;
+    right = right && pantoum_scan(&scanned) == expected && pantoum_scan_vjp(&back) == expected;
+  }
+  scanned.kind = back.kind = static_cast<int>(cells().size());
+  scanned.precision = back.precision = PANTOUM_FLOAT32;
+  right = right && pantoum_scan(&scanned) == PANTOUM_BAD_ARGUMENT && pantoum_scan_vjp(&back) == PANTOUM_BAD_ARGUMENT;
   right = right && pantoum_set_isa("no such path") == PANTOUM_UNSUPPORTED && !pantoum_supports("");
-  if (!right) fail("a precision that is not there", "was not refused");
+  if (!right) fail("a precision or a cell that is not there", "was not refused");
 }
 
 }  // namespace

@@ -10,20 +10,28 @@
 
 namespace tests {
 
+// A cell of the core, by what it says of itself.
 struct Cell {
   const char* name;
-  Long gates;
-  int (*scan)(const pantoum_scan_args*);
-  int (*vjp)(const pantoum_scan_vjp_args*);
-  bool product, before, lstm, gru;
+  int kind;
+  Long gates, first;  // all, and those of the first product
+  bool product, before, memory, biased;
 };
 
-inline const Cell kCells[] = {
-    {"rnn", 1, pantoum_rnn_scan, pantoum_rnn_scan_vjp, true, false, false, false},
-    {"gru", 3, pantoum_gru_scan, pantoum_gru_scan_vjp, true, false, false, true},
-    {"gru_before", 3, pantoum_gru_before_scan, pantoum_gru_before_scan_vjp, true, true, false, false},
-    {"lstm", 4, pantoum_lstm_scan, pantoum_lstm_scan_vjp, true, false, true, false},
-    {"mingru", 2, pantoum_mingru_scan, pantoum_mingru_scan_vjp, false, false, false, false}};
+inline const std::vector<Cell>& cells() {
+  static const std::vector<Cell> found = [] {
+    std::int64_t count;
+    const pantoum_cell* facts = pantoum_cells(&count);
+    std::vector<Cell> all;
+    for (int kind = 0; kind < count; ++kind) {
+      const pantoum_cell& cell = facts[kind];
+      all.push_back({cell.name, kind, cell.gates, cell.sums, cell.sums > 0, cell.sums > 0 && cell.sums < cell.gates,
+                     cell.memory != 0, cell.biased != 0});
+    }
+    return all;
+  }();
+  return found;
+}
 
 // A weight as panels.
 class Packed {
@@ -70,37 +78,39 @@ inline void scan(const Cell& cell, Sizes sizes, bool resets, bool lengths, bool 
   for (auto& n : ends) n = draw.within(0, T + 1);
   const Long kept = tape ? T : 2, operand = pantoum_operand_bytes(kept * B, H, precision);
   Bytes operands(operand, true), more(operand, true);
-  const Long first = cell.before ? 2 * H : G;
+  const Long first = cell.first * H;
   std::unique_ptr<Packed> panels[2][2];
   for (int transposed = 0; cell.product && transposed < (tape ? 2 : 1); ++transposed) {
     panels[transposed][0].reset(new Packed(weight.read(), first, H, H, precision, transposed));
-    if (cell.before) panels[transposed][1].reset(new Packed(weight.read() + 2 * H * H, H, H, H, precision, transposed));
+    if (cell.before)
+      panels[transposed][1].reset(new Packed(weight.read() + first * H, G - first, H, H, precision, transposed));
   }
   auto packed = [&](int transposed, int which) {
     return panels[transposed][which] ? panels[transposed][which]->read() : nullptr;
   };
   const pantoum_scan_args forward{gates.data(),
                                   hidden.data(),
-                                  cell.lstm ? memory.data() : nullptr,
-                                  cell.gru && tape ? candidate.data() : nullptr,
+                                  cell.memory ? memory.data() : nullptr,
+                                  cell.biased && tape ? candidate.data() : nullptr,
                                   lengths ? outputs.data() : nullptr,
                                   cell.product ? operands.data() : nullptr,
                                   cell.before ? more.data() : nullptr,
                                   packed(0, 0),
                                   packed(0, 1),
-                                  cell.gru ? bias.read() : nullptr,
+                                  cell.biased ? bias.read() : nullptr,
                                   resets ? reset.read() : nullptr,
                                   lengths ? ends.read() : nullptr,
                                   T,
                                   B,
                                   H,
                                   kept,
+                                  cell.kind,
                                   precision,
                                   tape};
-  must(cell.scan(&forward), cell.name);
+  must(pantoum_scan(&forward), cell.name);
   hidden.add_to(hash);
   if (lengths) outputs.add_to(hash);
-  if (cell.lstm) memory.add_to(hash);
+  if (cell.memory) memory.add_to(hash);
   if (!tape) return;
   Floats d_outputs(T * B * H, draw, 1.0f), d_state(B * H, draw, 1.0f), d_memory(B * H, draw, 1.0f);
   Floats d_weight(G * H), d_bias(H), bias_rows(B * H), d_drive(T * B * G);
@@ -108,32 +118,33 @@ inline void scan(const Cell& cell, Sizes sizes, bool resets, bool lengths, bool 
   const bool over = draw.once_in(2);  // the gradient may take the gates' place
   const pantoum_scan_vjp_args back{gates.data(),
                                    hidden.read(),
-                                   cell.lstm ? memory.read() : nullptr,
-                                   cell.gru ? candidate.read() : nullptr,
+                                   cell.memory ? memory.read() : nullptr,
+                                   cell.biased ? candidate.read() : nullptr,
                                    cell.product ? operands.read() : nullptr,
                                    cell.before ? more.read() : nullptr,
                                    packed(1, 0),
                                    packed(1, 1),
                                    d_outputs.read(),
                                    d_state.data(),
-                                   cell.lstm ? d_memory.data() : nullptr,
+                                   cell.memory ? d_memory.data() : nullptr,
                                    over ? gates.data() : d_drive.data(),
                                    cell.product ? d_operands.data() : nullptr,
                                    cell.product ? d_weight.data() : nullptr,
-                                   cell.gru ? d_bias.data() : nullptr,
-                                   cell.gru ? bias_rows.data() : nullptr,
+                                   cell.biased ? d_bias.data() : nullptr,
+                                   cell.biased ? bias_rows.data() : nullptr,
                                    resets ? reset.read() : nullptr,
                                    lengths ? ends.read() : nullptr,
                                    T,
                                    B,
                                    H,
+                                   cell.kind,
                                    precision};
-  must(cell.vjp(&back), cell.name);
+  must(pantoum_scan_vjp(&back), cell.name);
   (over ? gates : d_drive).add_to(hash);
   d_state.add_to(hash);
-  if (cell.lstm) d_memory.add_to(hash);
+  if (cell.memory) d_memory.add_to(hash);
   if (cell.product) d_weight.add_to(hash);
-  if (cell.gru) d_bias.add_to(hash);
+  if (cell.biased) d_bias.add_to(hash);
 }
 
 // x W^T + b and x W in `gates` blocks, and the weight's and bias's gradients, the second time going on.

@@ -12,8 +12,7 @@ namespace tests {
 // A layer of a drawn kind, its matrices and its states.
 class Layer {
  public:
-  Layer(const Cell& cell, int kind, Long inputs, bool by_table, Long rows, Long H, bool residual, int precision,
-        Draw& draw)
+  Layer(const Cell& cell, Long inputs, bool by_table, Long rows, Long H, bool residual, int precision, Draw& draw)
       : G_(cell.gates * H),
         drive_bias_(G_, draw, 1.0f),
         bias_(H, draw, 1.0f),
@@ -24,19 +23,19 @@ class Layer {
     int chosen[2];
     for (int& p : chosen) p = draw.once_in(2) ? precision : draw.once_in(2) ? PANTOUM_INT8 : PANTOUM_FLOAT32;
     if (!by_table) input_.reset(new Packed(weight.data(), G_, inputs, H, chosen[0], 0));
-    const Long first = cell.before ? 2 * H : G_;
+    const Long first = cell.first * H;
     if (cell.product) recurrent_.reset(new Packed(recurrent.data(), first, H, H, chosen[1], 0));
-    if (cell.before) more_.reset(new Packed(recurrent.data() + 2 * H * H, H, H, H, chosen[1], 0));
+    if (cell.before) more_.reset(new Packed(recurrent.data() + first * H, G_ - first, H, H, chosen[1], 0));
     const bool normal = draw.once_in(2);
     arguments = {input_ ? input_->read() : nullptr,
                  recurrent_ ? recurrent_->read() : nullptr,
                  more_ ? more_->read() : nullptr,
                  drive_bias_.read(),
-                 kind == 1 ? bias_.read() : nullptr,
+                 cell.biased ? bias_.read() : nullptr,
                  normal ? norm_.read() : nullptr,
                  normal ? bias_.read() : nullptr,
                  hidden_.data(),
-                 cell.lstm ? cell_.data() : nullptr,
+                 cell.memory ? cell_.data() : nullptr,
                  inputs,
                  by_table ? 0 : chosen[0],
                  cell.product ? chosen[1] : 0,
@@ -81,8 +80,7 @@ class NGrams {
 };
 
 // Some of `rows` streams read a token each, twice. One-hot tokens or an embedding, by a table or a product.
-inline void reading(int kind, Long rows, Long H, Long V, int precision, Draw& draw, Hash& hash) {
-  const Cell& cell = kCells[kind];
+inline void reading(const Cell& cell, Long rows, Long H, Long V, int precision, Draw& draw, Hash& hash) {
   const Long count = draw.within(0, rows), first = draw.within(0, rows - count), L = draw.within(1, 3);
   const bool one_hot = draw.once_in(3), by_table = one_hot || draw.once_in(2), residual = draw.once_in(2);
   const Long E = one_hot    ? 0
@@ -96,7 +94,7 @@ inline void reading(int kind, Long rows, Long H, Long V, int precision, Draw& dr
   std::vector<std::unique_ptr<Layer>> layers;
   std::vector<pantoum_layer_args> arguments;
   for (Long l = 0; l < L; ++l) {
-    layers.emplace_back(new Layer(cell, kind, l == 0 ? E : H, l == 0 && by_table, rows, H, residual, precision, draw));
+    layers.emplace_back(new Layer(cell, l == 0 ? E : H, l == 0 && by_table, rows, H, residual, precision, draw));
     arguments.push_back(layers.back()->arguments);
   }
   Packed head(weight.read(), V, head_inputs, V, precision, 0),
@@ -122,7 +120,7 @@ inline void reading(int kind, Long rows, Long H, Long V, int precision, Draw& dr
                                ngrams.count,
                                ngrams.size,
                                ngrams.kept,
-                               kind,
+                               cell.kind,
                                precision,
                                precision};
   for (int again = 0; again < 2; ++again) {

@@ -18,12 +18,12 @@ std::uint64_t everything(int precision) {
   Draw draw(1);
   // Streams of one thread, of several, and (3 x 240) units that threads share and meet over.
   for (const Sizes sizes : {Sizes{0, 2, 3}, {1, 0, 5}, {1, 1, 1}, {2, 3, 7}, {4, 25, 33}, {30, 1, 17}, {3, 2, 240}})
-    for (const Cell& cell : kCells)
+    for (const Cell& cell : cells())
       for (bool tape : {true, false})
         for (int rows = 0; rows < 4; ++rows)
           if (sizes.units < 100 || rows % 3 == 0) scan(cell, sizes, rows & 1, rows & 2, tape, precision, draw, hash);
   for (const Sizes sizes : {Sizes{0, 2, 3}, {1, 1, 1}, {4, 25, 33}, {3, 2, 240}})
-    for (const Cell& cell : kCells) scan(cell, sizes, true, true, false, PANTOUM_INT8, draw, hash);
+    for (const Cell& cell : cells()) scan(cell, sizes, true, true, false, PANTOUM_INT8, draw, hash);
   for (const Sizes s : {Sizes{0, 3, 2}, {1, 1, 1}, {61, 33, 7}, {600, 40, 17}, {3, 1100, 33}, {121, 65, 64}})
     for (Long gates : {1, 3}) {
       products(s.steps, s.batch, s.units, gates, precision, draw, hash);
@@ -40,9 +40,9 @@ std::uint64_t everything(int precision) {
   for (const Sizes s : {Sizes{0, 3, 0}, {1, 1, 0}, {61, 33, 0}, {700, 70, 0}}) adapting(s.steps, s.batch, draw, hash);
   for (const Sizes s : {Sizes{0, 3, 0}, {1, 1, 0}, {61, 33, 0}, {40, 90, 0}, {64, 64, 0}})
     orthogonal(s.steps, s.batch, precision, draw, hash);
-  for (int kind = 0; kind < 5; ++kind)
+  for (const Cell& cell : cells())
     for (const Sizes s : {Sizes{0, 7, 5}, {1, 1, 1}, {3, 33, 98}, {2, 300, 40}, {90, 17, 20}}) {
-      reading(kind, s.steps, s.batch, s.units, precision, draw, hash);
+      reading(cell, s.steps, s.batch, s.units, precision, draw, hash);
       drawing(s.steps, s.units, draw, hash);
     }
   return hash.value;

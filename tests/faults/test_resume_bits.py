@@ -8,10 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from pantoum.config import CELLS
 from pantoum.formats import checkpoint
 from pantoum.kernels import native, precisions, without_core
 
-CELLS = ("rnn", "gru", "gru-before", "lstm", "mingru")
 # Streams and units enough that two threads share the work.
 WIDE = {
     "hidden_size": 24,

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pantoum.config import CELLS
 from pantoum.errors import StateError
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
@@ -21,7 +22,7 @@ def fed(model: LoadedModel, text: str | bytes = "The cat") -> State:
     return session.state
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "gru-before", "lstm", "mingru"])
+@pytest.mark.parametrize("cell", CELLS)
 def test_bytes_give_the_state_back(make: Callable[..., LoadedModel], cell: str) -> None:
     state = fed(make("characters", cell=cell))
     again = State.from_bytes(bytes(state))

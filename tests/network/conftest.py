@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 
+from pantoum.config import CELLS as TABLE
 from pantoum.config import DropoutConfig
-from pantoum.network import GRU, LSTM, RNN, MinGRU, Stack
+from pantoum.network import Stack
 from pantoum.network.block import Block
+from pantoum.network.cell import Cell
 from pantoum.network.state import map_arrays
 
-CELLS: dict[str, Callable[..., Block]] = {
-    "rnn": RNN,
-    "gru": GRU,
-    "gru-before": lambda *sizes, **options: GRU(*sizes, reset="before", **options),
-    "lstm": LSTM,
-    "mingru": MinGRU,
-}
+CELLS: dict[str, Callable[..., Cell]] = {name: partial(Cell, spec) for name, spec in TABLE.items()}
 
 
 def stack_of(kind: str, inputs: int, hidden: int, layers: int = 2, **options: Any) -> Stack:
@@ -27,7 +24,7 @@ def stack_of(kind: str, inputs: int, hidden: int, layers: int = 2, **options: An
     cells = [
         CELLS[kind](size, hidden, seed=3, place=place, dtype=np.float64) for place, size in enumerate(sizes)
     ]
-    return Stack(cells, **options)  # type: ignore[arg-type]
+    return Stack(cells, **options)
 
 
 BLOCKS: dict[str, Callable[[int, int], Block]] = {

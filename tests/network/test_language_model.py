@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pantoum.config import CELLS
 from pantoum.errors import SettingError
 from pantoum.kernels import Workspace, backend
 from pantoum.network import LanguageModel, cross_entropy, unroll
 from pantoum.network.state import map_arrays, to_arrays
 
-CELLS = ("rnn", "gru", "gru-before", "lstm", "mingru")
 OPTIONS: dict[str, dict[str, Any]] = {
     "one-hot": {},
     "one-hot, more symbols than tokens": {"vocab_size": 20},

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pantoum.config import CELLS
 from pantoum.network import LanguageModel
 from pantoum.network.state import to_arrays
 from pantoum.network.stepper import ScanStepper, stepper
@@ -22,7 +23,7 @@ def states_of(model: LanguageModel, rows: int, random: np.random.Generator) -> l
     return states
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "gru-before", "lstm", "mingru"])
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize(
     "options",
     [

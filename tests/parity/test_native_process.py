@@ -36,7 +36,7 @@ C_NAMES: dict[Any, str] = {
 def test_the_structs_are_those_of_the_header() -> None:
     text = re.sub(r"/\*.*?\*/", "", HEADER.read_text(), flags=re.DOTALL)
     declared = {}
-    for body, name in re.findall(r"typedef struct \{(.*?)\} pantoum_(\w+)_args;", text, flags=re.DOTALL):
+    for body, name in re.findall(r"typedef struct \{([^}]*)\} pantoum_(\w+)_args;", text):
         fields = []
         for kind, names in re.findall(r"^\s*(.*?[\s*])((?:\w+)(?:, \w+)*);", body, flags=re.MULTILINE):
             fields += [(field, "*" if "*" in kind else kind.strip()) for field in names.split(", ")]

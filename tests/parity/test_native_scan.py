@@ -7,10 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pantoum.config import CELLS
 from pantoum.errors import CoreError
 from pantoum.kernels import Workspace, native, reference
+from pantoum.network import LanguageModel
+from pantoum.network.state import from_arrays, to_arrays
+from pantoum.network.stepper import stepper
 
-GATES = {"rnn": 1, "gru": 3, "gru_before": 3, "lstm": 4, "mingru": 2}
+WITH_PRODUCTS = [name for name, spec in CELLS.items() if spec.products]
 SIZES = [
     (1, 1, 1),
     (2, 3, 7),
@@ -30,20 +34,21 @@ class Case:
     """One scan's arguments, and its results from any backend."""
 
     def __init__(self, cell: str, sizes: tuple[int, int, int], rows: str = "resets") -> None:
-        self.cell, (T, B, H) = cell, sizes
+        self.spec, (T, B, H) = CELLS[cell], sizes
         random = np.random.default_rng(1)
-        self.H, self.pair = H, cell == "lstm"
-        self.drive_TBG = self._normal(random, T, B, GATES[cell] * H)
-        self.weight_GH = self._normal(random, GATES[cell] * H, H) * np.float32(H**-0.5)
-        self.bias_H = self._normal(random, H) if cell == "gru" else None
+        self.H, self.pair, G = H, len(self.spec.state) > 1, len(self.spec.gates) * H
+        self.drive_TBG = self._normal(random, T, B, G)
+        self.weight_GH = self._normal(random, G, H) * np.float32(H**-0.5)
+        self.bias_H = self._normal(random, H) if self.spec.biased else None
         self.state, self.d_state = self._state(random, B), self._state(random, B)
         self.d_outputs_TBH = self._normal(random, T, B, H)
         self.reset_TB = random.random((T, B)) < 0.2 if "resets" in rows else None
         self.lengths = random.integers(0, T + 1, B) if "lengths" in rows else None
 
     def results(self, kernels: Any, precision: str = "float32") -> list[Any]:
-        weight, scan = self.pack(kernels, precision), getattr(kernels, f"{self.cell}_scan")
-        outputs, last, tape = scan(
+        weight = self.pack(kernels, precision)
+        outputs, last, tape = kernels.scan(
+            self.spec,
             self.drive_TBG.copy(),
             self.state,
             weight,
@@ -53,8 +58,8 @@ class Case:
             True,
             Workspace(),
         )
-        back = getattr(kernels, f"{self.cell}_scan_vjp")(
-            tape, weight, self.d_outputs_TBH, self.d_state, tape.gates_TBG, Workspace()
+        back = kernels.scan_vjp(
+            self.spec, tape, weight, self.d_outputs_TBH, self.d_state, tape.gates_TBG, Workspace()
         )
         flat = [outputs, last, *back]
         flat = [part for item in flat for part in (item if isinstance(item, tuple) else (item,))]
@@ -65,7 +70,8 @@ class Case:
         state = tuple(part[rows] for part in self.state) if self.pair else self.state[rows]
         reset_TB = None if self.reset_TB is None else np.ascontiguousarray(self.reset_TB[:, rows])
         return np.array(
-            getattr(kernels, f"{self.cell}_scan")(
+            kernels.scan(
+                self.spec,
                 self.drive_TBG[:, rows].copy(),
                 state,
                 self.pack(kernels, precision),
@@ -77,15 +83,12 @@ class Case:
         )
 
     def pack(self, kernels: Any, precision: str) -> Any:
-        if self.cell == "mingru":
-            return None
-        if self.cell != "gru_before":
-            return kernels.pack(self.weight_GH, precision, GATES[self.cell])
-        both = 2 * self.H
-        return (
-            kernels.pack(self.weight_GH[:both], precision, 2),
-            kernels.pack(self.weight_GH[both:], precision),
-        )
+        packs, start = [], 0
+        for gates in self.spec.products:
+            rows = self.weight_GH[start * self.H : (start + gates) * self.H]
+            packs.append(kernels.pack(rows, precision, gates))
+            start += gates
+        return tuple(packs) if len(packs) > 1 else packs[0] if packs else None
 
     def _state(self, random: np.random.Generator, rows: int) -> Any:
         states = tuple(self._normal(random, rows, self.H) for _ in range(2))
@@ -102,7 +105,7 @@ def largest_difference(ours: list[Any], theirs: list[Any]) -> float:
 
 
 @pytest.mark.parametrize("rows", ROWS)
-@pytest.mark.parametrize("cell", GATES)
+@pytest.mark.parametrize("cell", CELLS)
 def test_float32_is_the_reference_to_rounding(path: str, cell: str, rows: str) -> None:
     for sizes in SIZES:
         case = Case(cell, sizes, rows)
@@ -110,7 +113,7 @@ def test_float32_is_the_reference_to_rounding(path: str, cell: str, rows: str) -
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cell", GATES)
+@pytest.mark.parametrize("cell", CELLS)
 def test_float32_is_the_reference_on_every_size(library: native.Library, cell: str) -> None:
     for sizes in EVERY_SIZE:
         case = Case(cell, sizes, "resets and lengths")
@@ -122,7 +125,7 @@ def test_float32_is_the_reference_on_every_size(library: native.Library, cell: s
 
 
 @pytest.mark.parametrize("rows", ["plain", "resets and lengths"])
-@pytest.mark.parametrize("cell", GATES)
+@pytest.mark.parametrize("cell", CELLS)
 def test_bf16_is_the_reference_to_its_precision(library: native.Library, cell: str, rows: str) -> None:
     if "bf16" not in library.paths():
         pytest.skip("SKIP SKIP SKIP  this machine has no bf16")
@@ -132,13 +135,13 @@ def test_bf16_is_the_reference_to_its_precision(library: native.Library, cell: s
         assert largest_difference(case.results(native, "bf16"), case.results(reference)) < 0.02, sizes
 
 
-@pytest.mark.parametrize("cell", GATES)
+@pytest.mark.parametrize("cell", CELLS)
 def test_without_a_tape_the_outputs_are_the_same(path: str, cell: str) -> None:
     case = Case(cell, (5, 9, 33))
     assert np.array_equal(case.outputs(native), case.results(native)[0])
 
 
-@pytest.mark.parametrize("cell", GATES)
+@pytest.mark.parametrize("cell", CELLS)
 def test_a_row_has_the_same_bits_whatever_the_batch_around_it(path: str, cell: str) -> None:
     case = Case(cell, (4, 40, 33))
     whole = case.outputs(native)
@@ -146,7 +149,7 @@ def test_a_row_has_the_same_bits_whatever_the_batch_around_it(path: str, cell: s
         assert np.array_equal(case.outputs(native, rows), whole[:, rows])
 
 
-@pytest.mark.parametrize("cell", GATES)
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("sizes", [(3, 40, 40), (3, 3, 300), (2, 1, 512)])
 def test_float32_training_has_the_same_bits_on_every_path_and_for_any_threads(
     library: native.Library, cell: str, sizes: tuple[int, int, int]
@@ -160,7 +163,7 @@ def test_float32_training_has_the_same_bits_on_every_path_and_for_any_threads(
     assert len(found) == 1
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "gru_before", "lstm"])
+@pytest.mark.parametrize("cell", WITH_PRODUCTS)
 @pytest.mark.parametrize("sizes", [(1, 1, 1), (5, 3, 300), (3, 40, 33), (4, 1, 512), (6, 17, 70)])
 def test_int8_reading_has_the_same_bits_on_every_path_and_for_any_threads(
     library: native.Library, cell: str, sizes: tuple[int, int, int]
@@ -176,7 +179,7 @@ def test_int8_reading_has_the_same_bits_on_every_path_and_for_any_threads(
     assert len(found) == 1
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "gru_before", "lstm"])
+@pytest.mark.parametrize("cell", WITH_PRODUCTS)
 def test_int8_reading_is_the_reference_to_its_gates_and_float32_to_its_codes(path: str, cell: str) -> None:
     for sizes in SIZES:
         case = Case(cell, sizes)
@@ -193,7 +196,7 @@ def test_int8_has_no_way_back(library: native.Library) -> None:
             case.results(kernels, "int8")
 
 
-@pytest.mark.parametrize("cell", ["gru", "gru_before", "lstm"])
+@pytest.mark.parametrize("cell", ["gru", "gru-before", "lstm"])
 def test_bf16_training_repeats_its_bits(library: native.Library, cell: str) -> None:
     if "bf16" not in library.paths():
         pytest.skip("SKIP SKIP SKIP  this machine has no bf16")
@@ -210,12 +213,12 @@ def test_activations_are_within_two_units_in_the_last_place(path: str) -> None:
     H = len(x)
     state = np.zeros((1, H), np.float32)
     z_n = np.concatenate([x, x])[None, None].copy()
-    tape = native.mingru_scan(z_n, state, None)[2]
+    tape: Any = native.scan(CELLS["mingru"], z_n, state, None)[2]
     exact = 1 / (1 + np.exp(-x.astype(np.float64)))
     assert (np.abs(tape.gates_TBG[0, 0, :H] - exact) / np.spacing(exact.astype(np.float32))).max() < 2.5
     drive = x.reshape(1, -1, 1).copy()
     weight = native.pack(np.zeros((1, 1), np.float32))
-    squashed = native.rnn_scan(drive, np.zeros((H, 1), np.float32), weight)[0][0, :, 0]
+    squashed = native.scan(CELLS["rnn"], drive, np.zeros((H, 1), np.float32), weight)[0][0, :, 0]
     exact = np.tanh(x.astype(np.float64))
     assert (np.abs(squashed - exact) / np.spacing(np.abs(exact).astype(np.float32))).max() < 2.5
 
@@ -231,6 +234,52 @@ def test_not_a_number_goes_through(path: str) -> None:
 def test_a_matrix_packed_for_another_cell_is_refused(library: native.Library) -> None:
     case = Case("gru", (2, 2, 5))
     with pytest.raises(CoreError, match="pack it with gates=3"):
-        native.gru_scan(case.drive_TBG, case.state, native.pack(case.weight_GH), case.bias_H)
+        native.scan(case.spec, case.drive_TBG, case.state, native.pack(case.weight_GH), case.bias_H)
     with pytest.raises(CoreError, match="bias_hh is None"):
-        native.gru_scan(case.drive_TBG, case.state, native.pack(case.weight_GH, gates=3), None)
+        native.scan(case.spec, case.drive_TBG, case.state, native.pack(case.weight_GH, gates=3), None)
+
+
+def test_the_core_says_of_its_cells_what_the_table_says(library: native.Library) -> None:
+    assert set(library.cells) <= {spec.kernel for spec in CELLS.values()}
+    for spec in CELLS.values():
+        if spec.kernel in library.cells:
+            facts = library.facts(spec.kernel)
+            first = spec.products[0] if spec.products else 0
+            assert facts == (len(spec.gates), first, len(spec.state) > 1, spec.biased), spec.name
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_cell_that_the_core_lacks_is_run_by_the_reference_over_the_cores_products(
+    library: native.Library, monkeypatch: pytest.MonkeyPatch, cell: str
+) -> None:
+    case = Case(cell, (5, 3, 33), "resets and lengths")
+    expected = case.results(native)
+    monkeypatch.setattr(library, "cells", {})
+    assert largest_difference(case.results(native), expected) < 5e-6
+    if "bf16" in library.paths() and case.spec.products:
+        library.set_isa("bf16")
+        assert largest_difference(case.results(native, "bf16"), expected) < 0.02
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_model_of_a_cell_that_the_core_lacks_trains_scores_and_steps(
+    library: native.Library, monkeypatch: pytest.MonkeyPatch, cell: str
+) -> None:
+    random, model = np.random.default_rng(3), LanguageModel(11, 6, cell, 13, 2)
+    tokens = random.integers(0, 11, (3, 8))
+    states = [
+        random.standard_normal(part.shape).astype(np.float32) for part in to_arrays(model.initial_state(3))
+    ]
+
+    def everything() -> list[Any]:
+        kept = [part.copy() for part in states]
+        state = from_arrays(model.initial_state(3), kept)
+        result = model.gradients(tokens[:, :-1], tokens[:, 1:], state)
+        nats, _, _ = model.losses(tokens[:, :-1], tokens[:, 1:], state)
+        logits = np.zeros((3, 11), np.float32)
+        stepper(model.pack(), tokens[:, 0].astype(np.int32), kept, logits).step(0, 3)
+        return [nats, logits, *kept, *(np.array(d) for d in result.gradients.values())]
+
+    expected = everything()
+    monkeypatch.setattr(library, "cells", {})
+    assert largest_difference(everything(), expected) < 1e-5

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pantoum.config import CELLS
 from pantoum.errors import CoreError
 from pantoum.kernels import native
 
@@ -40,7 +41,7 @@ def test_a_scan_takes_only_what_it_was_promised(library: native.Library, wrong: 
 
     def scan(**changed: Any) -> Any:
         given = {"drive_TBG": zeros(T, B, 3 * H), "state": zeros(B, H), "bias_hh": zeros(H), **changed}
-        return native.gru_scan(weight_hh=weight, **given)
+        return native.scan(CELLS["gru"], weight_hh=weight, **given)
 
     tape = scan()[2]
     with pytest.raises(CoreError, match="bias_hh is"):
@@ -49,16 +50,16 @@ def test_a_scan_takes_only_what_it_was_promised(library: native.Library, wrong: 
         with pytest.raises(CoreError, match="drive_TBG is"):
             scan(drive_TBG=spoiled(T, B, 3 * H)[wrong])
     with pytest.raises(CoreError, match="d_outputs_TBH is"):
-        native.gru_scan_vjp(tape, weight, spoiled(T, B, H)[wrong])
+        native.scan_vjp(CELLS["gru"], tape, weight, spoiled(T, B, H)[wrong])
     with pytest.raises(CoreError, match="out is"):
-        native.gru_scan_vjp(tape, weight, zeros(T, B, H), out=spoiled(T, B, 3 * H)[wrong])
+        native.scan_vjp(CELLS["gru"], tape, weight, zeros(T, B, H), out=spoiled(T, B, 3 * H)[wrong])
 
 
 def test_masks_and_lengths_are_those_of_the_steps_and_streams(library: native.Library) -> None:
     weight = native.pack(zeros(5, 5))
 
     def scan(**rows: Any) -> Any:
-        return native.rnn_scan(zeros(3, 2, 5), zeros(2, 5), weight, **rows)
+        return native.scan(CELLS["rnn"], zeros(3, 2, 5), zeros(2, 5), weight, **rows)
 
     for reset_TB in (np.zeros((2, 3), bool), np.zeros((3, 2), np.int8), np.zeros((2, 3), bool).T):
         with pytest.raises(CoreError, match="reset_TB is"):
@@ -72,15 +73,14 @@ def test_masks_and_lengths_are_those_of_the_steps_and_streams(library: native.Li
 @pytest.mark.parametrize("cell", ["rnn", "lstm"])
 @pytest.mark.parametrize("shape", [(5,), (1, 5), (3, 5), (2, 4), (2, 5, 1)])
 def test_one_state_is_not_stretched_over_all_streams(library: native.Library, cell: str, shape: Any) -> None:
-    gates, pair = (4, True) if cell == "lstm" else (1, False)
+    spec, gates = CELLS[cell], len(CELLS[cell].gates)
     weight = native.pack(zeros(gates * 5, 5), gates=gates)
-    scan, back = getattr(native, f"{cell}_scan"), getattr(native, f"{cell}_scan_vjp")
-    right, wrong = ((zeros(2, 5), zeros(*s)) if pair else zeros(*s) for s in ((2, 5), shape))
+    right, wrong = ((zeros(2, 5), zeros(*s)) if cell == "lstm" else zeros(*s) for s in ((2, 5), shape))
     with pytest.raises(CoreError, match=r"state has shape .*initial_state\(2\)"):
-        scan(zeros(3, 2, 5 * gates), wrong, weight)
-    tape = scan(zeros(3, 2, 5 * gates), right, weight)[2]
+        native.scan(spec, zeros(3, 2, 5 * gates), wrong, weight)
+    tape: Any = native.scan(spec, zeros(3, 2, 5 * gates), right, weight)[2]
     with pytest.raises(CoreError, match="d_state has shape"):
-        back(tape, weight, zeros(3, 2, 5), wrong)
+        native.scan_vjp(spec, tape, weight, zeros(3, 2, 5), wrong)
 
 
 def test_a_scan_goes_back_in_the_precision_in_which_it_went(library: native.Library) -> None:
@@ -88,11 +88,12 @@ def test_a_scan_goes_back_in_the_precision_in_which_it_went(library: native.Libr
         pytest.skip("SKIP SKIP SKIP  this machine has no bf16")
     library.set_isa("bf16")
     float32, bf16 = (native.pack(zeros(5, 5), precision) for precision in ("float32", "bf16"))
-    tape = native.rnn_scan(zeros(3, 2, 5), zeros(2, 5), bf16)[2]
+    tape: Any = native.scan(CELLS["rnn"], zeros(3, 2, 5), zeros(2, 5), bf16)[2]
     with pytest.raises(CoreError, match="another precision"):
-        native.rnn_scan_vjp(tape, float32, zeros(3, 2, 5))
+        native.scan_vjp(CELLS["rnn"], tape, float32, zeros(3, 2, 5))
     with pytest.raises(CoreError, match="packed in two precisions"):
-        native.gru_before_scan(zeros(3, 2, 15), zeros(2, 5), (native.pack(zeros(10, 5), gates=2), bf16))
+        pair = native.pack(zeros(10, 5), gates=2), bf16
+        native.scan(CELLS["gru-before"], zeros(3, 2, 15), zeros(2, 5), pair)
 
 
 @pytest.mark.parametrize(("shape", "gates"), [((0, 4), 1), ((4, 0), 1), ((10, 4), 3), ((4, 4), 0), ((4,), 1)])
@@ -138,19 +139,18 @@ def test_everything_else_is_looked_at_too(library: native.Library) -> None:
             call()
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "gru_before", "lstm", "mingru"])
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize(("T", "B"), [(0, 2), (2, 0)])
 def test_no_steps_and_no_streams_are_scans_too(library: native.Library, cell: str, T: int, B: int) -> None:
-    H, gates = 5, {"rnn": 1, "gru": 3, "gru_before": 3, "lstm": 4, "mingru": 2}[cell]
-    weight: Any = native.pack(zeros(gates * H, H), gates=gates)
-    if cell == "gru_before":
-        weight = native.pack(zeros(2 * H, H), gates=2), native.pack(zeros(H, H))
-    ones = zeros(B, H) + 1
-    state = (ones, ones) if cell == "lstm" else ones
-    outputs, last, tape = getattr(native, f"{cell}_scan")(
-        zeros(T, B, gates * H), state, weight, zeros(H) if cell == "gru" else None
-    )
+    H, spec = 5, CELLS[cell]
+    packs = tuple(native.pack(zeros(gates * H, H), gates=gates) for gates in spec.products)
+    weight, G = packs if len(packs) > 1 else packs[0] if packs else None, len(spec.gates) * H
+    state: Any = tuple(zeros(B, H) + 1 for _ in spec.state)
+    state = state if len(state) > 1 else state[0]
+    bias = zeros(H) if spec.biased else None
+    outputs, last, tape = native.scan(spec, zeros(T, B, G), state, weight, bias)
+    assert tape is not None
     assert outputs.shape == (T, B, H) and (T or np.array_equal(last, state))
-    d_drive, d_state, d_weight, _ = getattr(native, f"{cell}_scan_vjp")(tape, weight, zeros(T, B, H), state)
-    assert d_drive.shape == (T, B, gates * H) and (T or np.array_equal(d_state, state))
+    d_drive, d_state, d_weight, _ = native.scan_vjp(spec, tape, weight, zeros(T, B, H), state)
+    assert d_drive.shape == (T, B, G) and (T or np.array_equal(d_state, state))
     assert d_weight is None or not d_weight.any()

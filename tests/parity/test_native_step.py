@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pantoum.config import CELLS
 from pantoum.errors import CoreError
 from pantoum.kernels import native
 from pantoum.network import LanguageModel
@@ -58,7 +59,7 @@ def stepped(
     return b"".join([*found, *(array.tobytes() for array in states)])
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "gru-before", "lstm", "mingru"])
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("precision", ["float32", "int8", "bf16"])
 def test_a_step_is_a_scan_of_one_step(path: str, library: native.Library, cell: str, precision: str) -> None:
     if precision == "bf16" and path != "bf16":
@@ -86,7 +87,7 @@ def test_every_path_any_threads_and_any_batch_give_the_same_bits(
     assert len(alone) == 1
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "gru-before", "lstm", "mingru"])
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("precision", ["float32", "int8", "bf16"])
 @pytest.mark.parametrize(("vocab_size", "orders", "table_rows"), [(7, (2,), 16), (98, (3, 4, 5), 1024)])
 def test_ngrams_add_what_they_add_in_a_scan(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pantoum.config import ModelConfig
+from pantoum.config import CELLS, ModelConfig
 from pantoum.errors import SettingError
 from pantoum.kernels.reference.muon import orthogonal
 from pantoum.network import LanguageModel
@@ -62,7 +62,7 @@ def test_the_table_of_one_hot_inputs_is_no_map():
     assert "first.stack.0.weight_ih" in kept
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "gru-before", "lstm", "mingru"])
+@pytest.mark.parametrize("cell", CELLS)
 def test_all_of_it_can_be_kept(cell):
     gates = {"rnn": 1, "lstm": 4, "mingru": 2}.get(cell, 3)
     one, other = made(cell=cell), made(cell=cell)

@@ -11,7 +11,8 @@ One file per thing that is configured: ``model`` (the network), ``train``, ``wri
 
 from __future__ import annotations
 
-from pantoum.config.model import CELLS, NORMS, DropoutConfig, ModelConfig, check_table
+from pantoum.config.cells import CELLS, CellSpec
+from pantoum.config.model import NORMS, DropoutConfig, ModelConfig, check_table
 from pantoum.config.rules import AUTO, function, nearest, number, one_of, path, require, text, truth, whole
 from pantoum.config.score import UNITS, Alert, ScoreConfig
 from pantoum.config.serve import ServeSettings
@@ -29,6 +30,7 @@ __all__ = [
     "UNITS",
     "VERSION",
     "Alert",
+    "CellSpec",
     "DropoutConfig",
     "GenerationConfig",
     "ModelConfig",

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from pantoum.config.cells import CELLS
 from pantoum.config.rules import number, one_of, require, whole
 from pantoum.errors import SettingError
 
-__all__ = ["CELLS", "NORMS", "DropoutConfig", "ModelConfig", "check_ngrams", "check_table", "parse_orders"]
+__all__ = ["NORMS", "DropoutConfig", "ModelConfig", "check_ngrams", "check_table", "parse_orders"]
 
-CELLS = ("rnn", "gru", "gru-before", "lstm", "mingru")
 NORMS = ("layer",)
 MOST_IN_TABLE = 1 << 28
 """Largest number of values in the tables of all n-gram orders together."""
@@ -125,7 +125,7 @@ class ModelConfig:
     """The shape of a language model: all that is needed to build it, except the vocabulary size."""
 
     cell: str = "gru"
-    """``rnn``, ``gru`` (reset after the product), ``gru-before`` (Cho et al. 2014), ``lstm``, ``mingru``."""
+    """Name of the cell, one of ``config.CELLS``."""
     hidden_size: int = 512
     """Units per layer, H."""
     num_layers: int = 3
@@ -146,7 +146,7 @@ class ModelConfig:
     """Rows of the table of each n-gram order, a power of two."""
 
     def __post_init__(self) -> None:
-        one_of(self.cell, "cell", CELLS)
+        one_of(self.cell, "cell", tuple(CELLS))
         whole(self.hidden_size, "hidden_size", most=65_536)
         whole(self.num_layers, "num_layers", most=256)
         if self.embedding_size is not None:

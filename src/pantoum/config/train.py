@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from pantoum.config.model import CELLS, NORMS, DropoutConfig, check_ngrams, parse_orders
+from pantoum.config.cells import CELLS
+from pantoum.config.model import NORMS, DropoutConfig, check_ngrams, parse_orders
 from pantoum.config.rules import AUTO, Auto, nearest, number, one_of, option, require, settle, whole
 
 __all__ = ["DOCUMENTS", "OPTIMIZERS", "PRECISIONS", "SCHEDULES", "TOKENS_RULE", "TrainSettings"]
@@ -84,7 +85,7 @@ class TrainSettings:
     )
     """Whether the text consists of many documents, and what separates them."""
 
-    cell: str = option(AUTO, "recurrent cell", group="model", choices=CELLS, chosen="gru")
+    cell: str = option(AUTO, "recurrent cell", group="model", choices=tuple(CELLS), chosen="gru")
     """The recurrent cell."""
     hidden_size: int | Auto = option(
         AUTO,
@@ -293,7 +294,7 @@ class TrainSettings:
 
     def _check_model(self) -> None:
         if self.cell != AUTO:
-            one_of(self.cell, "cell", CELLS)
+            one_of(self.cell, "cell", tuple(CELLS))
         for name in ("hidden_size", "num_layers"):
             if getattr(self, name) != AUTO:
                 whole(getattr(self, name), name, most=256 if name == "num_layers" else 65_536)

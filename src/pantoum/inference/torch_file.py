@@ -20,16 +20,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pantoum.config import ModelConfig
+from pantoum.config import CELLS, ModelConfig
 from pantoum.errors import SettingError
 from pantoum.formats import durable, plain_json, tensor_layout
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.precision import plain, shape_of
 
-__all__ = ["MODULES", "arrays_for_torch", "write"]
+__all__ = ["arrays_for_torch", "write"]
 
-MODULES = {"gru": "GRU", "lstm": "LSTM", "rnn": "RNN"}
-"""PyTorch's module of each cell that it has."""
 MOST_IDENTITY = 4096
 """The largest vocabulary whose one-hot inputs are written as an identity."""
 MOST_SPEC = 900_000
@@ -64,7 +62,7 @@ def write(path: Path, content: ModelFile) -> None:
     about = {
         "format": "pantoum for torch",
         "version": 1,
-        "module": MODULES[shape.cell],
+        "module": CELLS[shape.cell].torch,
         "config": shape.spec(),
         "made_from": content.sha256,
         "tokenizer": spec,
@@ -78,7 +76,7 @@ def _require(shape: ModelConfig, vocab_size: int) -> None:
     def refuse(what: object, rule: str) -> None:
         raise SettingError("to", "torch", f"cannot hold {what}: {rule}", "export it to int8, or use it here")
 
-    if shape.cell not in MODULES:
+    if CELLS[shape.cell].torch is None:
         refuse(f"the cell {shape.cell}", "torch.nn has GRU with its reset after the product, LSTM and RNN")
     if shape.norm or shape.residual:
         refuse("normalisation" if shape.norm else "residuals", "torch.nn has nothing between its layers")

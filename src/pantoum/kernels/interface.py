@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeAlias
 
 import numpy.typing as npt
 
+from pantoum.config import CellSpec
 from pantoum.kernels.draw_rows import DrawRows
 from pantoum.kernels.step_model import StepModel
 from pantoum.kernels.workspace import Workspace
@@ -25,15 +26,13 @@ __all__ = [
     "PackedMatrix",
     "RecurrentWeight",
     "Sampler",
-    "Scan",
-    "ScanVJP",
     "State",
     "Stepper",
 ]
 
 Array: TypeAlias = npt.NDArray[Any]
 State: TypeAlias = Array | tuple[Array, Array]
-"""A cell's state: h [B,H], or for the LSTM (h, c)."""
+"""The state of a cell: h [B,H], or (h, c)."""
 
 
 class PackedMatrix(Protocol):
@@ -71,46 +70,8 @@ class PackedMatrix(Protocol):
         ...
 
 
-RecurrentWeight: TypeAlias = PackedMatrix | tuple[PackedMatrix, PackedMatrix] | None
-"""W_hh of a scan: one matrix; for ``gru_before`` a pair (r z, n); for ``mingru`` none."""
-
-
-class Scan(Protocol):
-    """A cell over T steps: (outputs [T,B,H], last state, tape or None).
-
-    ``drive_TBG`` is all of the gates that is known before the loop (input product and biases), and is given
-    away: the scan overwrites it. ``bias_hh`` [H] is the candidate's hidden bias of ``gru``, None for the
-    others. The last state is a fresh array.
-    """
-
-    def __call__(
-        self,
-        drive_TBG: Array,
-        state: Any,
-        weight_hh: Any,
-        bias_hh: Any,
-        reset_TB: Array | None = None,
-        lengths: Array | None = None,
-        tape: bool = True,
-        workspace: Workspace | None = None,
-    ) -> tuple[Array, Any, Any]: ...
-
-
-class ScanVJP(Protocol):
-    """The way back: (d_drive [T,B,G], d_state0, d_weight_hh, d_bias_hh), None for what a cell has not.
-
-    ``out`` takes d_drive; it may be the tape's own gates (``tape.gates_TBG``), which spends the tape.
-    """
-
-    def __call__(
-        self,
-        tape: Any,
-        weight_hh: Any,
-        d_outputs_TBH: Array,
-        d_state: Any = None,
-        out: Array | None = None,
-        workspace: Workspace | None = None,
-    ) -> tuple[Array, Any, Any, Any]: ...
+RecurrentWeight: TypeAlias = PackedMatrix | tuple[PackedMatrix, ...] | None
+"""W_hh of a scan: one matrix, or one for each product of a step, or none."""
 
 
 class Sampler(Protocol):
@@ -320,6 +281,40 @@ class Kernels(Protocol):
     ) -> None:
         """One step of adapting, in place: parameter + back * (trained - parameter) - speed * gradient."""
 
+    def scan(
+        self,
+        cell: CellSpec,
+        drive_TBG: Array,
+        state: State,
+        weight_hh: RecurrentWeight,
+        bias_hh: Array | None = None,
+        reset_TB: Array | None = None,
+        lengths: Array | None = None,
+        tape: bool = True,
+        workspace: Workspace | None = None,
+    ) -> tuple[Array, State, Any]:
+        """A cell over T steps: (outputs [T,B,H], last state, tape or None).
+
+        ``drive_TBG`` is all of the gates that is known before the loop (input product and biases). It is
+        given away: the scan overwrites it. ``bias_hh`` [H] is the bias inside the scan of a ``biased`` cell.
+        The last state is a fresh array. A cell that a backend lacks is run by the reference."""
+        ...
+
+    def scan_vjp(
+        self,
+        cell: CellSpec,
+        tape: Any,
+        weight_hh: RecurrentWeight,
+        d_outputs_TBH: Array,
+        d_state: State | None = None,
+        out: Array | None = None,
+        workspace: Workspace | None = None,
+    ) -> tuple[Array, State, Array | None, Array | None]:
+        """The backward pass: (d_drive [T,B,G], d_state0, d_weight_hh or None, d_bias_hh or None).
+
+        ``out`` takes d_drive; it may be the tape's own gates (``tape.gates_TBG``), which spends the tape."""
+        ...
+
     def stepper(
         self,
         model: StepModel,
@@ -328,31 +323,10 @@ class Kernels(Protocol):
         logits_CV: Array,
     ) -> Stepper | None:
         """Steps through this model of tokens [R], states [R,H] and logits [C,V] that live in these arrays;
-        None: this backend reads by scans only."""
+        None: this backend reads this model by scans only."""
         ...
 
     def sampler(self, rows: DrawRows, banned_N: Array, logits_CV: Array) -> Sampler:
         """Draws for these rows from logits [C,V] that are written to this array before each; tokens of
         ``banned_N`` [N] are never drawn. To be made again when the rows grow."""
         ...
-
-    @property
-    def rnn_scan(self) -> Scan: ...
-    @property
-    def rnn_scan_vjp(self) -> ScanVJP: ...
-    @property
-    def gru_scan(self) -> Scan: ...
-    @property
-    def gru_scan_vjp(self) -> ScanVJP: ...
-    @property
-    def gru_before_scan(self) -> Scan: ...
-    @property
-    def gru_before_scan_vjp(self) -> ScanVJP: ...
-    @property
-    def lstm_scan(self) -> Scan: ...
-    @property
-    def lstm_scan_vjp(self) -> ScanVJP: ...
-    @property
-    def mingru_scan(self) -> Scan: ...
-    @property
-    def mingru_scan_vjp(self) -> ScanVJP: ...

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy.typing as npt
 
+from pantoum.config import CellSpec
+
 __all__ = ["StepLayer", "StepModel", "StepNgrams"]
 
 Array = npt.NDArray[Any]
@@ -25,7 +27,7 @@ class StepLayer:
     weight_ih: Any
     """A packed matrix of blocks of H rows; None: the drives come from the model's table."""
     weight_hh: Any
-    """As the scans take it: one packed matrix, a pair, or None."""
+    """As the scan takes it: one packed matrix, several, or None."""
     drive_bias_G: Array
     scan_bias_H: Array | None
     norm: tuple[Array, Array] | None
@@ -49,8 +51,7 @@ class StepNgrams:
 class StepModel:
     """The whole model."""
 
-    kind: str
-    """The kernels' name of the cell."""
+    cell: CellSpec
     units: int
     layers: tuple[StepLayer, ...]
     table_VG: Array | None

@@ -4,12 +4,9 @@ The blocks of ``__all__`` are public. Arrays are batch-major, state goes in as a
 a result.
 """
 
-from pantoum.network.gru import GRU
+from pantoum.network.cells import GRU, LSTM, RNN, MinGRU
 from pantoum.network.head import cross_entropy
 from pantoum.network.language_model import LanguageModel
-from pantoum.network.lstm import LSTM
-from pantoum.network.mingru import MinGRU
-from pantoum.network.rnn import RNN
 from pantoum.network.stack import Stack
 from pantoum.network.state import concatenate_state, split_state
 from pantoum.network.unroll import unroll, unroll_vjp

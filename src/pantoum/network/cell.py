@@ -1,7 +1,7 @@
-"""What the recurrent cells share: parameters under PyTorch's names, and the way through the kernels.
+"""A recurrent cell: parameters under PyTorch's names, and the calls of the kernels.
 
-A cell is an input product for a whole chunk at once (``drive``), then a scan over time. Subclasses say how
-many gates there are, how biases begin, and which kernel scans.
+A cell is an input product for a whole chunk at once (``drive``), then a scan over time. What differs from
+cell to cell stands in ``config.cells``, the equations in the kernels.
 
 Shapes: B rows, T steps, N = T*B, E inputs, H units, G gate rows, V rows of a table.
 """
@@ -10,14 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from pantoum.config import whole
-from pantoum.kernels import Array, Kernels, PackedMatrix, Workspace, backend
-from pantoum.kernels.interface import Scan, ScanVJP
+from pantoum.config import CellSpec, whole
+from pantoum.kernels import Array, Kernels, PackedMatrix, State, Workspace, backend
+from pantoum.kernels.interface import RecurrentWeight
 from pantoum.network.block import Block, DropoutDraw, PackedBlock
 from pantoum.network.codes import pack
 from pantoum.network.parameters import Parameters, generator, uniform
@@ -28,17 +28,9 @@ __all__ = ["Cell", "CellTape", "Inputs", "PackedCell", "Vectors"]
 class Cell(Block):
     """A recurrent cell: its one setting is its size."""
 
-    kernel: str
-    """The kernels' name of the scan."""
-    gates: ClassVar[int]
-    """G / H."""
-    recurrent: ClassVar[bool] = True
-    """Whether there is a weight_hh."""
-    hidden_bias: bool = True
-    """Whether there is a bias_hh."""
-
     def __init__(
         self,
+        spec: CellSpec,
         input_size: int,
         hidden_size: int,
         seed: int | None = 0,
@@ -49,61 +41,71 @@ class Cell(Block):
         """``seed=None`` leaves zeros, to be filled; ``place`` is the cell's layer in a stack of one seed."""
         whole(input_size, "input_size")
         whole(hidden_size, "hidden_size")
-        self.input_size, self.hidden_size, self.dtype = input_size, hidden_size, np.dtype(dtype)
+        self.spec, self.input_size, self.hidden_size = spec, input_size, hidden_size
+        self.dtype, rows = np.dtype(dtype), len(spec.gates) * hidden_size
         random = None if seed is None else generator(seed, 1, place)
-        rows, bound = self.gates * hidden_size, hidden_size**-0.5
         shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, input_size)}
-        if self.recurrent:
+        if spec.products:
             shapes["weight_hh"] = (rows, hidden_size)
         shapes["bias_ih"] = (rows,)
-        if self.hidden_bias:
+        if spec.hidden_bias:
             shapes["bias_hh"] = (rows,)
         self.parameters = Parameters(
-            {name: uniform(random, shape, bound, self.dtype) for name, shape in shapes.items()}
+            {name: uniform(random, shape, hidden_size**-0.5, self.dtype) for name, shape in shapes.items()}
         )
-        if random is not None:
-            self.begin_biases()
+        for gate, value in spec.biases.items() if random is not None else ():
+            place = spec.gates.index(gate) * hidden_size
+            for name in shapes:
+                if name.startswith("bias"):
+                    self.parameters[name][place : place + hidden_size] = value if name == "bias_ih" else 0
 
-    def begin_biases(self) -> None:
-        """Set the initial biases that differ from the uniform ones."""
-
-    def initial_state(self, batch_size: int) -> Any:
+    def initial_state(self, batch_size: int) -> State:
+        """Zeros: h [B,H], or (h, c)."""
         whole(batch_size, "batch_size")
-        return np.zeros((batch_size, self.hidden_size), self.dtype)
+        parts = [np.zeros((batch_size, self.hidden_size), self.dtype) for _ in self.spec.state]
+        return parts[0] if len(parts) == 1 else (parts[0], parts[1])
 
     def pack(self, precision: str = "float32") -> PackedCell:
+        """The parameters as the kernels take them."""
         kernels = backend(self.dtype)
-        weight_ih = pack(kernels, self.parameters["weight_ih"], precision, self.gates)
-        return PackedCell(
-            self,
-            kernels,
-            weight_ih,
-            self.pack_recurrent(kernels, precision),
-            self.drive_bias(),
-            self.scan_bias(),
-        )
-
-    def pack_recurrent(self, kernels: Kernels, precision: str) -> Any:
-        """weight_hh as the scan takes it."""
-        if not self.recurrent:
-            return None
-        return pack(kernels, self.parameters["weight_hh"], precision, self.gates)
+        weight_ih = pack(kernels, self.parameters["weight_ih"], precision, len(self.spec.gates))
+        weight_hh = self._pack_recurrent(kernels, precision)
+        return PackedCell(self, kernels, weight_ih, weight_hh, self.drive_bias(), self._scan_bias())
 
     def drive_bias(self) -> Array:
         """The biases that merely add to the gates [G], and so belong to the drive."""
-        if not self.hidden_bias:
-            return self.parameters["bias_ih"]
-        return self.parameters["bias_ih"] + self.parameters["bias_hh"]
+        bias_G: Array = self.parameters["bias_ih"].copy()
+        if self.spec.hidden_bias:
+            bias_G[: self._added] += self.parameters["bias_hh"][: self._added]
+        return bias_G
 
-    def scan_bias(self) -> Array | None:
-        """The bias that the scan itself needs."""
-        return None
-
-    def bias_gradients(self, d_drive_bias_G: Array, d_scan_bias: Array | None) -> dict[str, Array]:
+    def bias_gradients(self, d_drive_bias_G: Array, d_scan_bias_H: Array | None) -> dict[str, Array]:
         """The gradients of bias_ih and bias_hh from those of the drive's and the scan's bias."""
-        if not self.hidden_bias:
+        if not self.spec.hidden_bias:
             return {"bias_ih": d_drive_bias_G}
-        return {"bias_ih": d_drive_bias_G, "bias_hh": d_drive_bias_G.copy()}
+        inside = () if d_scan_bias_H is None else (d_scan_bias_H,)
+        return {
+            "bias_ih": d_drive_bias_G,
+            "bias_hh": np.concatenate([d_drive_bias_G[: self._added], *inside]),
+        }
+
+    def _scan_bias(self) -> Array | None:
+        """The bias inside the scan [H]."""
+        return self.parameters["bias_hh"][self._added :] if self.spec.biased else None
+
+    def _pack_recurrent(self, kernels: Kernels, precision: str) -> RecurrentWeight:
+        """A matrix for each product of a step."""
+        found, start = [], 0
+        for gates in self.spec.products:
+            end = start + gates * self.hidden_size
+            found.append(pack(kernels, self.parameters["weight_hh"][start:end], precision, gates))
+            start = end
+        return tuple(found) if len(found) > 1 else found[0] if found else None
+
+    @property
+    def _added(self) -> int:
+        """How many rows of ``bias_hh`` merely add."""
+        return (len(self.spec.gates) - self.spec.biased) * self.hidden_size
 
 
 class Inputs(Protocol):
@@ -163,7 +165,7 @@ class Vectors:
 
 @dataclass(frozen=True)
 class CellTape:
-    """What a cell's way back needs."""
+    """What a cell's backward pass needs."""
 
     inputs: Inputs
     scan: Any
@@ -176,7 +178,7 @@ class PackedCell(PackedBlock):
     cell: Cell
     kernels: Kernels
     weight_ih: PackedMatrix
-    weight_hh: Any
+    weight_hh: RecurrentWeight
     bias_G: Array
     scan_bias_H: Array | None
 
@@ -221,8 +223,8 @@ class PackedCell(PackedBlock):
     ) -> tuple[Array, Any, Any]:
         workspace = Workspace() if workspace is None else workspace
         source = Vectors(inputs) if isinstance(inputs, np.ndarray) else inputs
-        scan: Scan = getattr(self.kernels, self.cell.kernel + "_scan")
-        outputs_TBH, last, kept = scan(
+        outputs_TBH, last, kept = self.kernels.scan(
+            self.cell.spec,
             source.drive(self, workspace),
             state,
             self.weight_hh,
@@ -245,10 +247,9 @@ class PackedCell(PackedBlock):
     ) -> tuple[Any, Any, dict[str, Array]]:
         """As a block's; the first result is the gradient of what the inputs are made from."""
         workspace = Workspace() if workspace is None else workspace
-        scan_vjp: ScanVJP = getattr(self.kernels, self.cell.kernel + "_scan_vjp")
         over = tape.scan.gates_TBG if spend else None
-        d_drive_TBG, d_state0, d_weight_hh, d_scan_bias = scan_vjp(
-            tape.scan, self.weight_hh, d_outputs_TBH, d_state, over, workspace
+        d_drive_TBG, d_state0, d_weight_hh, d_scan_bias = self.kernels.scan_vjp(
+            self.cell.spec, tape.scan, self.weight_hh, d_outputs_TBH, d_state, over, workspace
         )
         d_inputs, d_weight_ih, d_bias_G = tape.inputs.drive_vjp(self, d_drive_TBG, workspace)
         gradients = {"weight_ih": d_weight_ih}
@@ -257,7 +258,7 @@ class PackedCell(PackedBlock):
         return d_inputs, d_state0, gradients | self.cell.bias_gradients(d_bias_G, d_scan_bias)
 
 
-def _matrices(weight_hh: Any) -> tuple[PackedMatrix, ...]:
+def _matrices(weight_hh: RecurrentWeight) -> tuple[PackedMatrix, ...]:
     if weight_hh is None:
         return ()
     return weight_hh if isinstance(weight_hh, tuple) else (weight_hh,)

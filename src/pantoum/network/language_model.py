@@ -16,18 +16,14 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from pantoum.config import DropoutConfig, ModelConfig, whole
+from pantoum.config import CELLS, DropoutConfig, ModelConfig, whole
 from pantoum.kernels import Array, Workspace
 from pantoum.network.block import check_resets, check_state
 from pantoum.network.cell import Cell
-from pantoum.network.gru import GRU
 from pantoum.network.head import Head
-from pantoum.network.lstm import LSTM
-from pantoum.network.mingru import MinGRU
 from pantoum.network.ngrams import Ngrams, RowGradient
 from pantoum.network.packed_model import PackedLanguageModel, time_major_targets
 from pantoum.network.parameters import Parameters, generator
-from pantoum.network.rnn import RNN
 from pantoum.network.stack import Stack
 from pantoum.network.tokens import time_major_tokens
 from pantoum.network.unroll import dropout_draw
@@ -87,7 +83,7 @@ class LanguageModel:
         sizes = [vocab_size if embedding_size is None else embedding_size] + [hidden_size] * (num_layers - 1)
         self.stack = Stack(
             [
-                build_cell(cell, size, hidden_size, seed, self.dtype, place)
+                Cell(CELLS[cell], size, hidden_size, seed, dtype=self.dtype, place=place)
                 for place, size in enumerate(sizes)
             ],
             residual,
@@ -255,14 +251,3 @@ class LanguageModel:
         if of_ngrams is not None:
             found["ngrams.weight"] = of_ngrams
         return {name: found[name] for name in self.parameters}
-
-
-def build_cell(
-    kind: str, input_size: int, hidden_size: int, seed: int | None, dtype: npt.DTypeLike, place: int
-) -> Cell:
-    """A cell by the name it has in a configuration."""
-    if kind in ("gru", "gru-before"):
-        reset = "after" if kind == "gru" else "before"
-        return GRU(input_size, hidden_size, reset, seed, dtype=dtype, place=place)
-    cells: dict[str, type[Cell]] = {"rnn": RNN, "lstm": LSTM, "mingru": MinGRU}
-    return cells[kind](input_size, hidden_size, seed, dtype=dtype, place=place)

@@ -83,7 +83,7 @@ def described(packed: PackedLanguageModel) -> StepModel:
             )
         )
     return StepModel(
-        stack.cells[0].kernel,
+        stack.cells[0].spec,
         stack.hidden_size,
         tuple(layers),
         table_VG,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from pantoum.config import CELLS
 from pantoum.report.history import History
 from pantoum.report.loss import Reference
 from pantoum.report.wording import count, finite
@@ -18,13 +19,6 @@ from pantoum.report.wording import count, finite
 __all__ = ["Story"]
 
 UNITS = {"bytes": "byte", "characters": "character", "words": "word", "words:whitespace": "word"}
-CELLS = {
-    "rnn": "tanh RNN",
-    "gru": "GRU",
-    "gru-before": "GRU with the reset before the product",
-    "lstm": "LSTM",
-    "mingru": "minGRU",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +69,8 @@ class Story:
     @property
     def cell(self) -> str:
         """The cell's name, empty where it is not known."""
-        return CELLS.get(str(self.get("cell", "")), "")
+        known = CELLS.get(str(self.get("cell", "")))
+        return "" if known is None else known.title
 
     @property
     def about(self) -> str:

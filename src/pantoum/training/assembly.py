@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pantoum.config import CELLS
 from pantoum.data.batches import StatefulBatches
 from pantoum.data.prepare import Prepared
 from pantoum.errors import CheckpointError
@@ -25,7 +26,7 @@ from pantoum.training.backend import Backend, LocalBackend
 from pantoum.training.ensemble import EnsembleBackend
 from pantoum.training.keep_best import KeepBest
 from pantoum.training.optimizer import make_optimizer
-from pantoum.training.recipe import GATES, Recipe
+from pantoum.training.recipe import Recipe
 from pantoum.training.run_folder import RunFolder
 from pantoum.training.run_state import RunState
 
@@ -121,7 +122,7 @@ def _member(recipe: Recipe, vocab_size: int, seed: int, weights: Mapping[str, Ar
         recipe.optimizer,
         model.parameters,
         recipe.weight_decay,
-        gates=GATES[recipe.model.cell],
+        gates=len(CELLS[recipe.model.cell].gates),
         precision=recipe.precision,
     )
     return LocalBackend(model, optimizer, seed=seed, average=recipe.average, precision=recipe.precision)

@@ -33,13 +33,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from pantoum.config import AUTO, DropoutConfig, ModelConfig, TrainSettings
+from pantoum.config import AUTO, CELLS, DropoutConfig, ModelConfig, TrainSettings
 from pantoum.errors import SettingError
 from pantoum.network.ensemble import joined_config, joins
 
-__all__ = ["GATES", "MOST_PASSES", "Outlook", "Recipe", "choose", "work"]
+__all__ = ["MOST_PASSES", "Outlook", "Recipe", "choose", "work"]
 
-GATES = {"rnn": 1, "gru": 3, "gru-before": 3, "lstm": 4, "mingru": 2}
 SIZES = (
     (32, 1),
     (64, 1),
@@ -164,8 +163,8 @@ class Recipe:
 
 def work(model: ModelConfig, vocab_size: int) -> int:
     """Multiply-adds of a token, forward; the look-up of one-hot inputs costs none."""
-    hidden, gates = model.hidden_size, GATES[model.cell]
-    recurrent = 0 if model.cell == "mingru" else gates * hidden * hidden
+    hidden, cell = model.hidden_size, CELLS[model.cell]
+    gates, recurrent = len(cell.gates), sum(cell.products) * hidden * hidden
     first = recurrent if model.embedding_size is None else recurrent + gates * hidden * model.embedding_size
     further = recurrent + gates * hidden * hidden
     return first + (model.num_layers - 1) * further + hidden * vocab_size

@@ -17,18 +17,7 @@ from pantoum.kernels.native.quantize import pack_codes, quantize
 from pantoum.kernels.native.reading import read_words
 from pantoum.kernels.native.row_table import lookup_sum, lookup_sum_gradient, rms_rows
 from pantoum.kernels.native.sample import sampler
-from pantoum.kernels.native.scan import (
-    gru_before_scan,
-    gru_before_scan_vjp,
-    gru_scan,
-    gru_scan_vjp,
-    lstm_scan,
-    lstm_scan_vjp,
-    mingru_scan,
-    mingru_scan_vjp,
-    rnn_scan,
-    rnn_scan_vjp,
-)
+from pantoum.kernels.native.scan import scan, scan_vjp
 from pantoum.kernels.native.step import stepper
 
 __all__ = [
@@ -44,10 +33,6 @@ __all__ = [
     "dropout",
     "dropout_scales",
     "global_norm",
-    "gru_before_scan",
-    "gru_before_scan_vjp",
-    "gru_scan",
-    "gru_scan_vjp",
     "layer_norm",
     "layer_norm_vjp",
     "linear",
@@ -56,10 +41,6 @@ __all__ = [
     "lookup_gradient",
     "lookup_sum",
     "lookup_sum_gradient",
-    "lstm_scan",
-    "lstm_scan_vjp",
-    "mingru_scan",
-    "mingru_scan_vjp",
     "missing",
     "muon",
     "pack",
@@ -67,9 +48,9 @@ __all__ = [
     "quantize",
     "read_words",
     "rms_rows",
-    "rnn_scan",
-    "rnn_scan_vjp",
     "row_squares",
     "sampler",
+    "scan",
+    "scan_vjp",
     "stepper",
 ]

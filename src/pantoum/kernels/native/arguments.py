@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 
-__all__ = ["ARGUMENTS", "OPERATIONS"]
+__all__ = ["ARGUMENTS", "OPERATIONS", "CellFacts"]
 
 _ADDRESS, _LONG, _INT = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int32
 _FLOAT, _WORD, _WIDE = ctypes.c_float, ctypes.c_uint32, ctypes.c_uint64
@@ -23,10 +23,10 @@ def _structure(name: str, fields: str) -> type[ctypes.Structure]:
 
 
 _SCAN = """p drive hidden cell candidate outputs operands more_operands panels more_panels bias reset
-           lengths; l steps batch units operands_kept; i precision tape"""
+           lengths; l steps batch units operands_kept; i kind precision tape"""
 _SCAN_VJP = """p gates hidden cell candidate operands more_operands panels more_panels d_outputs d_state
                d_cell d_drive d_operands d_weight d_bias d_bias_rows reset lengths; l steps batch units;
-               i precision"""
+               i kind precision"""
 
 ARGUMENTS: dict[str, type[ctypes.Structure]] = {
     name: _structure(name, fields)
@@ -69,10 +69,11 @@ ARGUMENTS: dict[str, type[ctypes.Structure]] = {
 }
 """By the struct's name in the header, without ``pantoum_`` and ``_args``."""
 
-_CELLS = ("rnn", "gru", "gru_before", "lstm", "mingru")
-OPERATIONS: dict[str, str] = {
-    **{name: name for name in ARGUMENTS if not name.startswith("scan") and name != "layer"},
-    **{f"{cell}_scan": "scan" for cell in _CELLS},
-    **{f"{cell}_scan_vjp": "scan_vjp" for cell in _CELLS},
-}
-"""Which struct each operation takes."""
+OPERATIONS = tuple(name for name in ARGUMENTS if name != "layer")
+"""Each takes the struct of its name."""
+
+
+class CellFacts(ctypes.Structure):
+    """What the core says of a cell: ``pantoum_cell``."""
+
+    _fields_ = (("name", ctypes.c_char_p), *((name, _INT) for name in ("gates", "sums", "memory", "biased")))

@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from pantoum.errors import CoreError, SettingError
-from pantoum.kernels.native.arguments import ARGUMENTS, OPERATIONS
+from pantoum.kernels.native.arguments import ARGUMENTS, OPERATIONS, CellFacts
 
 __all__ = ["ABI", "NOT_FINITE", "Library", "core", "missing"]
 
-ABI = 3
+ABI = 4
 NOT_FINITE = 4
 """The status of a draw from logits that are not finite."""
 FILE = Path(__file__).parent / ("libpantoum_core.dylib" if sys.platform == "darwin" else "libpantoum_core.so")
@@ -40,10 +40,19 @@ class Library:
         handle.pantoum_packed_bytes.argtypes = [long, long, long, integer, integer]
         handle.pantoum_operand_bytes.argtypes = [long, long, integer]
         self._operations: dict[str, tuple[Callable[..., int], type[ctypes.Structure]]] = {}
-        for name, struct in OPERATIONS.items():
-            operation, arguments = getattr(handle, f"pantoum_{name}"), ARGUMENTS[struct]
+        for name in OPERATIONS:
+            operation, arguments = getattr(handle, f"pantoum_{name}"), ARGUMENTS[name]
             operation.argtypes = [ctypes.POINTER(arguments)]
             self._operations[name] = operation, arguments
+        handle.pantoum_cells.restype, handle.pantoum_cells.argtypes = (
+            ctypes.POINTER(CellFacts),
+            [ctypes.POINTER(long)],
+        )
+        count = long(0)
+        facts = handle.pantoum_cells(ctypes.byref(count))
+        self._facts = facts
+        self.cells = {facts[kind].name.decode(): kind for kind in range(count.value)}
+        """The numbers of the cells that the core has; the reference runs the others."""
 
     def call(self, name: str, *arguments: Any, **named: Any) -> None:
         """Run an operation; ``arguments`` in the order of its struct, or by its names."""
@@ -70,6 +79,12 @@ class Library:
     def operand_bytes(self, rows: int, depth: int, precision: int) -> int:
         """How large the operands of a scan are."""
         return int(self._handle.pantoum_operand_bytes(rows, depth, precision))
+
+    def facts(self, cell: str) -> tuple[int, int, bool, bool]:
+        """What the core says of a cell: gates, those of the first product, whether there is a c, whether the
+        last gate's product has a bias."""
+        known = self._facts[self.cells[cell]]
+        return known.gates, known.sums, bool(known.memory), bool(known.biased)
 
     @property
     def isa(self) -> str:

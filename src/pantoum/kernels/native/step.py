@@ -22,13 +22,11 @@ from pantoum.kernels.native.arguments import ARGUMENTS
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.memory import address, floats, given
 from pantoum.kernels.native.product import number_of
-from pantoum.kernels.native.scan import GATES
 from pantoum.kernels.step_model import StepLayer, StepModel, StepNgrams
 
 __all__ = ["Stepper", "stepper"]
 
 Array = npt.NDArray[Any]
-KINDS = {"rnn": 0, "gru": 1, "gru_before": 2, "lstm": 3, "mingru": 4}
 INT32 = np.dtype(np.int32)
 
 
@@ -37,11 +35,11 @@ class Stepper:
 
     def __init__(self, model: StepModel, tokens_R: Array, states: Sequence[Array], logits_CV: Array) -> None:
         (C, V), R, H = logits_CV.shape, len(tokens_R), model.units
-        each = 2 if model.kind == "lstm" else 1
+        each = len(model.cell.state)
         if len(states) != each * len(model.layers) + (model.ngrams is not None):
             raise CoreError(
                 f"{len(states)} arrays of states for {len(model.layers)} layers of "
-                f"{model.kind}: give {each} a layer" + " and the n-grams'" * bool(model.ngrams)
+                f"{model.cell.name}: give {each} a layer" + " and the n-grams'" * bool(model.ngrams)
             )
         self._kept = model, tokens_R, list(states), logits_CV
         self._most = C, R
@@ -61,7 +59,7 @@ class Stepper:
             "step",
             layers=ctypes.addressof(layers),
             tokens=floats(tokens_R, "tokens_R", (R,), INT32),
-            table=_where(model.table_VG, (V, GATES[model.kind] * H)),
+            table=_where(model.table_VG, (V, len(model.cell.gates) * H)),
             embedding=_where(model.embedding_VE, (V, -1)),
             head=head.panels(False),
             head_bias=given(model.head_bias_V, "head_bias_V", (V,)),
@@ -71,7 +69,7 @@ class Stepper:
             units=H,
             layer_count=len(model.layers),
             head_inputs=head.shape[1],
-            kind=KINDS[model.kind],
+            kind=core().cells[model.cell.kernel],
             head_precision=number_of(head.precision),
             projection_precision=0 if projection is None else number_of(projection.precision),
             **ngrams,
@@ -88,14 +86,16 @@ class Stepper:
             core().refuse("step", status)
 
 
-def stepper(model: StepModel, tokens_R: Array, states: Sequence[Array], logits_CV: Array) -> Stepper:
-    """Steps through this model of tokens and states in these arrays."""
+def stepper(model: StepModel, tokens_R: Array, states: Sequence[Array], logits_CV: Array) -> Stepper | None:
+    """Steps through this model of tokens and states in these arrays; None where the core lacks the cell."""
+    if model.cell.kernel not in core().cells:
+        return None
     return Stepper(model, tokens_R, states, logits_CV)
 
 
 def _layer(model: StepModel, layer: StepLayer, states: Sequence[int]) -> ctypes.Structure:
-    H, kind = model.units, model.kind
-    G = GATES[kind] * H
+    H = model.units
+    G = len(model.cell.gates) * H
     weight, matrices = (
         layer.weight_ih,
         layer.weight_hh if isinstance(layer.weight_hh, tuple) else (layer.weight_hh,),
@@ -103,14 +103,14 @@ def _layer(model: StepModel, layer: StepLayer, states: Sequence[int]) -> ctypes.
     if weight is not None:
         _check(weight, (G, weight.shape[1]), H)
     recurrent = [matrix for matrix in matrices if matrix is not None]
-    for matrix, rows in zip(recurrent, (2 * H, H) if kind == "gru_before" else (G,), strict=False):
-        _check(matrix, (rows, H), H)
+    for matrix, gates in zip(recurrent, model.cell.products, strict=True):
+        _check(matrix, (gates * H, H), H)
     addresses = [matrix.panels(False) for matrix in recurrent] + [None, None]
     norm_weight, norm_bias = (None, None) if layer.norm is None else layer.norm
     return ARGUMENTS["layer"](
         input=None if weight is None else weight.panels(False),
         recurrent=addresses[0],
-        more_recurrent=addresses[1] if kind == "gru_before" else None,
+        more_recurrent=addresses[1],
         drive_bias=given(layer.drive_bias_G, "drive_bias_G", (G,)),
         bias=_where(layer.scan_bias_H, (H,)),
         norm_weight=_where(norm_weight, (H,)),

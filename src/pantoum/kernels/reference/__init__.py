@@ -1,24 +1,20 @@
 """The kernels in NumPy: their specification, the oracle of their tests, and what runs without a compiler.
 
-One file an operation. Every function works in float32 and float64 and states its equations.
+One file per operation and per cell. Every function works in float32 and float64 and states its equations.
 """
 
 from pantoum.kernels.reference.adapt import adapt, row_squares
 from pantoum.kernels.reference.cross_entropy import cross_entropy, cross_entropy_gradient
 from pantoum.kernels.reference.dropout import dropout, dropout_scales
 from pantoum.kernels.reference.embedding import lookup, lookup_gradient
-from pantoum.kernels.reference.gru import gru_scan, gru_scan_vjp
-from pantoum.kernels.reference.gru_before import gru_before_scan, gru_before_scan_vjp
-from pantoum.kernels.reference.lstm import lstm_scan, lstm_scan_vjp
-from pantoum.kernels.reference.mingru import mingru_scan, mingru_scan_vjp
 from pantoum.kernels.reference.muon import muon
 from pantoum.kernels.reference.normalization import layer_norm, layer_norm_vjp
 from pantoum.kernels.reference.optimizer import adamw, average, clip_factor, global_norm
 from pantoum.kernels.reference.product import bias_gradient, linear, linear_weight_gradient, pack
 from pantoum.kernels.reference.quantize import pack_codes, quantize
-from pantoum.kernels.reference.rnn import rnn_scan, rnn_scan_vjp
 from pantoum.kernels.reference.row_table import lookup_sum, lookup_sum_gradient, rms_rows
 from pantoum.kernels.reference.sample import sampler
+from pantoum.kernels.reference.scan import scan, scan_vjp
 from pantoum.kernels.reference.step import stepper
 
 __all__ = [
@@ -32,10 +28,6 @@ __all__ = [
     "dropout",
     "dropout_scales",
     "global_norm",
-    "gru_before_scan",
-    "gru_before_scan_vjp",
-    "gru_scan",
-    "gru_scan_vjp",
     "layer_norm",
     "layer_norm_vjp",
     "linear",
@@ -44,18 +36,14 @@ __all__ = [
     "lookup_gradient",
     "lookup_sum",
     "lookup_sum_gradient",
-    "lstm_scan",
-    "lstm_scan_vjp",
-    "mingru_scan",
-    "mingru_scan_vjp",
     "muon",
     "pack",
     "pack_codes",
     "quantize",
     "rms_rows",
-    "rnn_scan",
-    "rnn_scan_vjp",
     "row_squares",
     "sampler",
+    "scan",
+    "scan_vjp",
     "stepper",
 ]

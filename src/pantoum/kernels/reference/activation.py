@@ -1,4 +1,4 @@
-"""The logistic function, in place.
+"""The logistic function and the slopes of activations, from their values.
 
 NumPy's float32 ``tanh`` is vectorised and needs no guard against overflow; the logistic function through it,
 sigma(x) = tanh(x/2)/2 + 1/2, is faster than through ``exp`` and a division, and exact at both ends.
@@ -11,12 +11,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["sigmoid_in_place"]
+__all__ = ["sigmoid", "sigmoid_slope", "tanh_slope"]
+
+Array = npt.NDArray[Any]
 
 
-def sigmoid_in_place(x: npt.NDArray[Any]) -> None:
-    """Replace x by 1 / (1 + exp(-x))."""
-    x *= 0.5
-    np.tanh(x, out=x)
-    x *= 0.5
-    x += 0.5
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x)), a fresh array."""
+    s: Array = x * 0.5
+    np.tanh(s, out=s)
+    s *= 0.5
+    s += 0.5
+    return s
+
+
+def sigmoid_slope(s: Array) -> Array:
+    """s (1 - s)."""
+    slope: Array = s - s * s
+    return slope
+
+
+def tanh_slope(t: Array) -> Array:
+    """1 - t^2."""
+    slope: Array = 1 - t * t
+    return slope

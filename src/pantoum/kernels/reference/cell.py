@@ -1,0 +1,113 @@
+"""What the equations of a cell are written in.
+
+A cell is a module with the functions of ``Equations``; ``scan`` runs them over time, forward and backward.
+All arrays are [B,H], B rows and H units, and empty where a cell has no such thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Protocol, cast
+
+import numpy.typing as npt
+
+from pantoum.config import CellSpec
+
+__all__ = ["Backward", "Early", "EarlyBackward", "Equations", "Forward", "Given", "Taped", "equations"]
+
+Array = npt.NDArray[Any]
+Gates = Sequence[Array]
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a step begins with."""
+
+    sums: Gates
+    """Of each gate the product of the state with its weights; none where a cell has no product."""
+    drives: Gates
+    """Of each gate all that is known before the loop: input product and biases."""
+    h: Array
+    c: Array
+    bias: Array
+    """Of a ``biased`` cell: that of the last gate's product."""
+    early: Gates = ()
+    """Of a cell of two products: the gates of the first."""
+
+
+@dataclass(frozen=True)
+class Forward:
+    """What a step gives. ``inner`` is the last gate's product and bias of a ``biased`` cell."""
+
+    gates: Gates
+    h: Array
+    c: Array | None = None
+    inner: Array | None = None
+
+
+@dataclass(frozen=True)
+class Early:
+    """What the first of two products gives: its gates, and the operand of the second."""
+
+    gates: Gates
+    operand: Array
+
+
+@dataclass(frozen=True)
+class Taped:
+    """What the backward pass knows of a step: what went in, the gates, and what came out."""
+
+    gates: Gates
+    h: Array
+    next_h: Array
+    c: Array
+    next_c: Array
+    inner: Array
+
+
+@dataclass(frozen=True)
+class Backward:
+    """The gradients of the gates' drives and sums, and of the state before, its part in products left out.
+
+    Of a cell of two products the gates that act by the second's operand alone are left out. ``inner`` is the
+    gradient of a ``biased`` cell's last sum, which differs from that of its drive."""
+
+    gates: Gates
+    h: Array | None = None
+    c: Array | None = None
+    inner: Array | None = None
+
+
+@dataclass(frozen=True)
+class EarlyBackward:
+    """The gradients of the gates that act by the operand alone, and the operand's part in that of h."""
+
+    gates: Gates
+    h: Array
+
+
+class Equations(Protocol):
+    """A cell."""
+
+    def forward(self, x: Given) -> Forward:
+        """One step."""
+        ...
+
+    def backward(self, x: Taped, d_h: Array, d_c: Array) -> Backward:
+        """Its gradient, from that of the new state."""
+        ...
+
+    def early(self, x: Given) -> Early:
+        """Of a cell of two products: what the second waits for."""
+        ...
+
+    def early_backward(self, x: Taped, d_operand: Array) -> EarlyBackward:
+        """Its gradient."""
+        ...
+
+
+def equations(cell: CellSpec) -> Equations:
+    """The module of a cell."""
+    return cast(Equations, import_module(f"pantoum.kernels.reference.{cell.kernel}"))
