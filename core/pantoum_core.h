@@ -181,12 +181,13 @@ typedef struct {
 PANTOUM_API const pantoum_cell* pantoum_cells(int64_t* count);
 
 /* ---- scans ---------------------------------------------------------------------------------- */
-/* A cell over T = steps, B = batch, H = units; G = gates * H. The drive is all of the gates that is
- * known before; with `tape` the gates' values replace it. Operands are the states, and those of a second
- * product, as rows of the product's precision: pantoum_operand_bytes(kept * B, H, precision) of them,
- * kept = T with a tape and 2 without. Null pointers where a cell has no such thing. INT8 has no tape. */
+/* A cell over T = steps, B = batch, H = units; G = gates * H. The input
+ * projection is all of the gates that is known before the loop; with `tape` the gates' values replace it. Operands are
+ * the states, and those of a second product, as rows of the product's precision: pantoum_operand_bytes(kept * B, H,
+ * precision) of them, kept = T with a tape and 2 without. Null pointers where a cell has no such thing. INT8 has no
+ * tape. */
 typedef struct {
-  float* drive;            /* [T, B, G] */
+  float* projection;       /* [T, B, G] */
   float* hidden;           /* [T + 1, B, H]: the first is given, the others are written */
   float* cell;             /* [T + 1, B, H], memory: likewise */
   float* candidate;        /* [T, B, H], biased, with tape: the last gate's product and bias */
@@ -204,7 +205,7 @@ typedef struct {
 PANTOUM_API int64_t pantoum_operand_bytes(int64_t rows, int64_t depth, int precision);
 PANTOUM_API int pantoum_scan(const pantoum_scan_args*);
 
-/* The backward pass. `d_drive` may be `gates` themselves. */
+/* The backward pass. `d_projection` may be `gates` themselves. */
 typedef struct {
   const float* gates;     /* [T, B, G] as the scan left them */
   const float* hidden;    /* [T + 1, B, H] */
@@ -217,7 +218,7 @@ typedef struct {
   const float* d_outputs; /* [T, B, H] */
   float* d_state;         /* [B, H]: in, of the last state; out, of the first */
   float* d_cell;          /* [B, H], memory: likewise */
-  float* d_drive;         /* [T, B, G] */
+  float* d_projection;    /* [T, B, G] */
   void* d_operands;       /* scratch, pantoum_operand_bytes(T * B, G, precision) */
   float* d_weight;        /* [G, H] */
   float* d_bias;          /* [H], biased */
@@ -350,10 +351,10 @@ PANTOUM_API int pantoum_adapt(const pantoum_adapt_args*);
 /* ---- a step of a whole model ----------------------------------------------------------------- */
 /* One layer. Matrices are packed with block = H. */
 typedef struct {
-  const void* input;          /* W_ih, or null: the drive is a row of the table */
+  const void* input;          /* W_ih, or null: the input projection is a row of the table */
   const void* recurrent;      /* W_hh, with a second product that of the first gates; or null */
   const void* more_recurrent; /* of the gates of the second product */
-  const float* drive_bias;    /* [G] */
+  const float* input_bias;    /* [G] */
   const float* bias;          /* [H], biased */
   const float* norm_weight;   /* [H] or null: outputs are not normalised */
   const float* norm_bias;     /* [H] */
@@ -372,7 +373,7 @@ typedef struct {
 typedef struct {
   const pantoum_layer_args* layers; /* [layer_count] */
   const int32_t* tokens;            /* [rows], each within 0 .. V-1 */
-  const float* table;               /* [V, G]: the first layer's drives, or null */
+  const float* table;               /* [V, G]: the first layer's input projections, or null */
   const float* embedding;           /* [V, inputs] or null: tokens are one-hot */
   const void* head;                 /* [V, head_inputs], packed */
   const float* head_bias;           /* [V] */

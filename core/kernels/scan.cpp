@@ -13,12 +13,12 @@ struct Given {
   const Place at;
   const N n;
   const float* sums;
-  const float* gates;  // those that are known: drives, then what takes their place
+  const float* gates;  // input projections, then the values that take their place
   const F16 h, c;
 
   F16 sum(int gate) const { return load(sums + gate * kGateSums); }
-  F16 drive(int gate) const { return load(gates + gate * a.units, n); }
-  F16 gate(int gate) const { return drive(gate); }
+  F16 input(int gate) const { return load(gates + gate * a.units, n); }
+  F16 gate(int gate) const { return input(gate); }
   F16 bias() const { return load(a.bias + at.unit, n); }
 };
 
@@ -71,7 +71,7 @@ class Scan {
     }
   }
 
-  // The gates of the first product, in place of their drives, and the operand of the second.
+  // The gates of the first product, in place of their input projections, and the operand of the second.
   void early(const Share& share, const Codes<P>& codes, Long t) const {
     alignas(64) float sums[Cell::kSums * kGateSums];
     each_tile(share, [&](Long panel, Long b, int count) {
@@ -97,7 +97,7 @@ class Scan {
         const typename Cell::Forward found = Cell::forward(x);
         if (a_.tape) {
           for (int g = Cell::kTwice ? Cell::kSums : 0; g < Cell::kTaped; ++g) store(gate(at, g), found.gate[g], n);
-          if (Cell::kBiased) store(a_.candidate + at.row * a_.units + at.unit, found.inner, n);
+          if (Cell::kBiased) store(a_.candidate + at.row * a_.units + at.unit, found.candidate, n);
         }
         leave(at, n, x, found);
       });
@@ -127,7 +127,7 @@ class Scan {
             entering(rows_, a_.hidden, a_.units, at, n),
             Cell::kMemory ? entering(rows_, a_.cell, a_.units, at, n) : zero()};
   }
-  float* gate(Place at, int g) const { return a_.drive + (at.row * Cell::kGates + g) * a_.units + at.unit; }
+  float* gate(Place at, int g) const { return a_.projection + (at.row * Cell::kGates + g) * a_.units + at.unit; }
   Long row() const { return operand_row<P>(a_.units); }
 
   using Stored = typename P::Stored;

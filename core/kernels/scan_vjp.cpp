@@ -17,7 +17,7 @@ struct Taped {
   const float* gates;
 
   F16 gate(int gate) const { return load(gates + gate * a.units, n); }
-  F16 inner() const { return load(a.candidate + at.row * a.units + at.unit, n); }
+  F16 candidate() const { return load(a.candidate + at.row * a.units + at.unit, n); }
   F16 h() const { return entering(rows, a.hidden, a.units, at, n); }
   F16 next() const { return load(a.hidden + (at.row + a.batch) * a.units + at.unit, n); }
   F16 c() const { return entering(rows, a.cell, a.units, at, n); }
@@ -82,11 +82,11 @@ class ScanVjp {
       }
       const typename Cell::Backward found = Cell::backward(taped(at, n), whole);
       for (int g = Cell::kByOperand; g < Cell::kGates; ++g)
-        give(at, n, g, found.gate[g], Cell::kBiased && g == Cell::kGates - 1 ? found.inner : found.gate[g]);
+        give(at, n, g, found.gate[g], Cell::kBiased && g == Cell::kGates - 1 ? found.candidate : found.gate[g]);
       if (Cell::kMemory) store(a_.d_cell + at.b * a_.units + at.unit, found.c, n);
       if (Cell::kBiased) {  // a sum per stream: the order of additions then knows no threads
         float* bias = a_.d_bias_rows + at.b * a_.units + at.unit;
-        store(bias, load(bias, n) + found.inner, n);
+        store(bias, load(bias, n) + found.candidate, n);
       }
       store(state(at), found.h, n);
     });
@@ -133,11 +133,11 @@ class ScanVjp {
     });
   }
 
-  // Writes gate g's gradient: to d_drive, and (`inner`, which may differ) as an operand of the product.
+  // Writes the gradients of gate g: that of its input projection, and, as an operand of the product, that of its sum.
   template <class N>
-  void give(Place at, N n, Long g, F16 outer, F16 inner) const {
-    store(a_.d_drive + (at.row * Cell::kGates + g) * a_.units + at.unit, outer, n);
-    if (Cell::kSums > 0) write_operand(P{}, d_.row(at.t, at.b), g * a_.units + at.unit, inner, n);
+  void give(Place at, N n, Long g, F16 input, F16 sum) const {
+    store(a_.d_projection + (at.row * Cell::kGates + g) * a_.units + at.unit, input, n);
+    if (Cell::kSums > 0) write_operand(P{}, d_.row(at.t, at.b), g * a_.units + at.unit, sum, n);
   }
 
   void begin_bias(const Share& share) const {

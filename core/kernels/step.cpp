@@ -55,19 +55,19 @@ constexpr int early_gates() {
 }
 
 // What the equations of a cell see: sixteen units of a row, or the first few.
-template <class N, class Drive>
+template <class N, class Input>
 struct Given {
   const Place at;
   const N n;
   const float* sums;
-  const Drive& known;
+  const Input& known;
   const float* gates;  // of a first product
   const Long gate_stride;
   const float* bias_H;
   const F16 h, c;
 
   F16 sum(int gate) const { return load(sums + gate * kGateSums); }
-  F16 drive(int gate) const { return known(gate); }
+  F16 input(int gate) const { return known(gate); }
   F16 gate(int gate) const { return load(gates + gate * gate_stride, n); }
   F16 bias() const { return load(bias_H + at.unit, n); }
 };
@@ -152,10 +152,10 @@ class Part {
     if (w) w.convert(operands(l), rows_, [&](Long r) { return hidden(l) + r * H_; });
   }
 
-  // What is known of a gate before its product: the input's product and bias, or a row of drives.
-  struct Drive {
+  // The input projection of a gate: the input's product and bias, or of tokens a row of the table.
+  struct Projection {
     const float* sums;  // of the input's product, or null
-    const float* bias;  // [G], or with drives: the row
+    const float* bias;  // [G], or the row
     Long H;
     template <class N>
     F16 at(int gate, Place place, N n, Long sum, const float* row) const {
@@ -163,7 +163,7 @@ class Part {
       return sums ? load(sums + gate * kGateSums + sum) + known : known;
     }
   };
-  const float* drives(Long r) const {  // of the first layer's gates
+  const float* table_row(Long r) const {  // the first layer's
     return a_.table + a_.tokens[first_ + r] * Cell::kGates * H_;
   }
 
@@ -175,16 +175,16 @@ class Part {
     alignas(64) float given[Cell::kGates * kGateSums];
     const pantoum_layer_args& layer = a_.layers[l];
     const Long next = up(H_, kPanelColumns), x_row = input ? input.row_bytes() : 0, h_row = w ? w.row_bytes() : 0;
-    const Drive drive{input ? given : nullptr, layer.drive_bias, H_};
+    const Projection projection{input ? given : nullptr, layer.input_bias, H_};
     each_tile(share_, [&](Long panel, Long r, int count) {
       if (input) input.times(panel + first * next, next, end - first, x_ + r * x_row, count, given + first * kGateSums);
       if (w) w.times(panel, next, end - first, operands(l) + r * h_row, count, sums + first * kGateSums);
       each_vector(0, rows_, H_, panel, r, count, [&](Place at, auto n, Long sum) {
-        const float* row = input ? nullptr : drives(at.b);
-        const auto drives_of = [&](int gate) { return drive.at(gate, at, n, sum, row); };
-        body(Given<decltype(n), decltype(drives_of)>{at, n, sums + sum, drives_of, gate(at, 0), rows_ * H_, layer.bias,
-                                                     load(hidden(l) + unit(at), n),
-                                                     Cell::kMemory ? load(memory(l) + unit(at), n) : zero()},
+        const float* row = input ? nullptr : table_row(at.b);
+        const auto input_of = [&](int gate) { return projection.at(gate, at, n, sum, row); };
+        body(Given<decltype(n), decltype(input_of)>{at, n, sums + sum, input_of, gate(at, 0), rows_ * H_, layer.bias,
+                                                    load(hidden(l) + unit(at), n),
+                                                    Cell::kMemory ? load(memory(l) + unit(at), n) : zero()},
              at, n);
       });
     });

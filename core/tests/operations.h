@@ -113,7 +113,7 @@ inline void scan(const Cell& cell, Sizes sizes, bool resets, bool lengths, bool 
   if (cell.memory) memory.add_to(hash);
   if (!tape) return;
   Floats d_outputs(T * B * H, draw, 1.0f), d_state(B * H, draw, 1.0f), d_memory(B * H, draw, 1.0f);
-  Floats d_weight(G * H), d_bias(H), bias_rows(B * H), d_drive(T * B * G);
+  Floats d_weight(G * H), d_bias(H), bias_rows(B * H), d_projection(T * B * G);
   Bytes d_operands(pantoum_operand_bytes(T * B, G, precision), true);
   const bool over = draw.once_in(2);  // the gradient may take the gates' place
   const pantoum_scan_vjp_args back{gates.data(),
@@ -127,7 +127,7 @@ inline void scan(const Cell& cell, Sizes sizes, bool resets, bool lengths, bool 
                                    d_outputs.read(),
                                    d_state.data(),
                                    cell.memory ? d_memory.data() : nullptr,
-                                   over ? gates.data() : d_drive.data(),
+                                   over ? gates.data() : d_projection.data(),
                                    cell.product ? d_operands.data() : nullptr,
                                    cell.product ? d_weight.data() : nullptr,
                                    cell.biased ? d_bias.data() : nullptr,
@@ -140,7 +140,7 @@ inline void scan(const Cell& cell, Sizes sizes, bool resets, bool lengths, bool 
                                    cell.kind,
                                    precision};
   must(pantoum_scan_vjp(&back), cell.name);
-  (over ? gates : d_drive).add_to(hash);
+  (over ? gates : d_projection).add_to(hash);
   d_state.add_to(hash);
   if (cell.memory) d_memory.add_to(hash);
   if (cell.product) d_weight.add_to(hash);

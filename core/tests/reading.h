@@ -14,7 +14,7 @@ class Layer {
  public:
   Layer(const Cell& cell, Long inputs, bool by_table, Long rows, Long H, bool residual, int precision, Draw& draw)
       : G_(cell.gates * H),
-        drive_bias_(G_, draw, 1.0f),
+        input_bias_(G_, draw, 1.0f),
         bias_(H, draw, 1.0f),
         norm_(H, draw, 1.0f),
         hidden_(rows * H, draw, 1.0f),
@@ -30,7 +30,7 @@ class Layer {
     arguments = {input_ ? input_->read() : nullptr,
                  recurrent_ ? recurrent_->read() : nullptr,
                  more_ ? more_->read() : nullptr,
-                 drive_bias_.read(),
+                 input_bias_.read(),
                  cell.biased ? bias_.read() : nullptr,
                  normal ? norm_.read() : nullptr,
                  normal ? bias_.read() : nullptr,
@@ -49,7 +49,7 @@ class Layer {
 
  private:
   const Long G_;
-  Floats drive_bias_, bias_, norm_, hidden_, cell_;
+  Floats input_bias_, bias_, norm_, hidden_, cell_;
   std::unique_ptr<Packed> input_, recurrent_, more_;
 };
 

@@ -37,7 +37,7 @@ class Case:
         self.spec, (T, B, H) = CELLS[cell], sizes
         random = np.random.default_rng(1)
         self.H, self.pair, G = H, len(self.spec.state) > 1, len(self.spec.gates) * H
-        self.drive_TBG = self._normal(random, T, B, G)
+        self.projection_TBG = self._normal(random, T, B, G)
         self.weight_GH = self._normal(random, G, H) * np.float32(H**-0.5)
         self.bias_H = self._normal(random, H) if self.spec.biased else None
         self.state, self.d_state = self._state(random, B), self._state(random, B)
@@ -49,7 +49,7 @@ class Case:
         weight = self.pack(kernels, precision)
         outputs, last, tape = kernels.scan(
             self.spec,
-            self.drive_TBG.copy(),
+            self.projection_TBG.copy(),
             self.state,
             weight,
             self.bias_H,
@@ -72,7 +72,7 @@ class Case:
         return np.array(
             kernels.scan(
                 self.spec,
-                self.drive_TBG[:, rows].copy(),
+                self.projection_TBG[:, rows].copy(),
                 state,
                 self.pack(kernels, precision),
                 self.bias_H,
@@ -216,16 +216,16 @@ def test_activations_are_within_two_units_in_the_last_place(path: str) -> None:
     tape: Any = native.scan(CELLS["mingru"], z_n, state, None)[2]
     exact = 1 / (1 + np.exp(-x.astype(np.float64)))
     assert (np.abs(tape.gates_TBG[0, 0, :H] - exact) / np.spacing(exact.astype(np.float32))).max() < 2.5
-    drive = x.reshape(1, -1, 1).copy()
+    projection = x.reshape(1, -1, 1).copy()
     weight = native.pack(np.zeros((1, 1), np.float32))
-    squashed = native.scan(CELLS["rnn"], drive, np.zeros((H, 1), np.float32), weight)[0][0, :, 0]
+    squashed = native.scan(CELLS["rnn"], projection, np.zeros((H, 1), np.float32), weight)[0][0, :, 0]
     exact = np.tanh(x.astype(np.float64))
     assert (np.abs(squashed - exact) / np.spacing(np.abs(exact).astype(np.float32))).max() < 2.5
 
 
 def test_not_a_number_goes_through(path: str) -> None:
     case = Case("gru", (3, 2, 5), "plain")
-    case.drive_TBG[1, 0, 3] = np.nan
+    case.projection_TBG[1, 0, 3] = np.nan
     outputs = case.results(native)[0]
     assert np.isnan(outputs[1, 0]).any() and np.isnan(outputs[2, 0]).all()
     assert not np.isnan(outputs[:, 1]).any()
@@ -234,9 +234,9 @@ def test_not_a_number_goes_through(path: str) -> None:
 def test_a_matrix_packed_for_another_cell_is_refused(library: native.Library) -> None:
     case = Case("gru", (2, 2, 5))
     with pytest.raises(CoreError, match="pack it with gates=3"):
-        native.scan(case.spec, case.drive_TBG, case.state, native.pack(case.weight_GH), case.bias_H)
+        native.scan(case.spec, case.projection_TBG, case.state, native.pack(case.weight_GH), case.bias_H)
     with pytest.raises(CoreError, match="bias_hh is None"):
-        native.scan(case.spec, case.drive_TBG, case.state, native.pack(case.weight_GH, gates=3), None)
+        native.scan(case.spec, case.projection_TBG, case.state, native.pack(case.weight_GH, gates=3), None)
 
 
 def test_the_core_says_of_its_cells_what_the_table_says(library: native.Library) -> None:

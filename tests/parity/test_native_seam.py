@@ -40,15 +40,15 @@ def test_a_scan_takes_only_what_it_was_promised(library: native.Library, wrong: 
     weight = native.pack(zeros(3 * H, H), gates=3)
 
     def scan(**changed: Any) -> Any:
-        given = {"drive_TBG": zeros(T, B, 3 * H), "state": zeros(B, H), "bias_hh": zeros(H), **changed}
+        given = {"projection_TBG": zeros(T, B, 3 * H), "state": zeros(B, H), "bias_hh": zeros(H), **changed}
         return native.scan(CELLS["gru"], weight_hh=weight, **given)
 
     tape = scan()[2]
     with pytest.raises(CoreError, match="bias_hh is"):
         scan(bias_hh=spoiled(H)[wrong])
     if wrong > 0:  # another T is another scan
-        with pytest.raises(CoreError, match="drive_TBG is"):
-            scan(drive_TBG=spoiled(T, B, 3 * H)[wrong])
+        with pytest.raises(CoreError, match="projection_TBG is"):
+            scan(projection_TBG=spoiled(T, B, 3 * H)[wrong])
     with pytest.raises(CoreError, match="d_outputs_TBH is"):
         native.scan_vjp(CELLS["gru"], tape, weight, spoiled(T, B, H)[wrong])
     with pytest.raises(CoreError, match="out is"):
@@ -151,6 +151,6 @@ def test_no_steps_and_no_streams_are_scans_too(library: native.Library, cell: st
     outputs, last, tape = native.scan(spec, zeros(T, B, G), state, weight, bias)
     assert tape is not None
     assert outputs.shape == (T, B, H) and (T or np.array_equal(last, state))
-    d_drive, d_state, d_weight, _ = native.scan_vjp(spec, tape, weight, zeros(T, B, H), state)
-    assert d_drive.shape == (T, B, G) and (T or np.array_equal(d_state, state))
+    d_projection, d_state, d_weight, _ = native.scan_vjp(spec, tape, weight, zeros(T, B, H), state)
+    assert d_projection.shape == (T, B, G) and (T or np.array_equal(d_state, state))
     assert d_weight is None or not d_weight.any()

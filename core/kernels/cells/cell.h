@@ -4,7 +4,7 @@
 // the step of a whole model are templates over it. It has
 //
 //   forward(x)        the new state, from x.h (and x.c), x.sum(gate), the product of the state with the
-//                     gate's weights, and x.drive(gate), all of the gate that is known before it
+//                     gate's weights, and x.input(gate), the input projection: all of the gate that is known before
 //   backward(x, d_h)  the gradients of its gates and of the state before, from that of its new state;
 //                     x.gate(gate) is what forward gave, x.h() and x.next() the states around the step
 //
@@ -34,18 +34,18 @@ struct CellOf {
   struct Forward {
     F16 gate[gates];
     F16 h;
-    F16 c = zero();      // kMemory
-    F16 inner = zero();  // kBiased: the last gate's sum and bias
+    F16 c = zero();          // kMemory
+    F16 candidate = zero();  // kBiased: the last gate's sum and bias
   };
   struct Early {
     F16 gate[gates];  // the first kSums
     F16 operand;
   };
   struct Backward {
-    F16 gate[gates];     // of the drive
-    F16 h = zero();      // the share of the state before that no product carries
-    F16 c = zero();      // kMemory
-    F16 inner = zero();  // kBiased: of the last gate's sum, which then differs from that of its drive
+    F16 gate[gates];         // of the input projection
+    F16 h = zero();          // the share of the state before that no product carries
+    F16 c = zero();          // kMemory
+    F16 candidate = zero();  // kBiased: of the last gate's sum, which differs from that of its input
   };
   struct EarlyBackward {
     F16 gate[gates];  // the first kByOperand

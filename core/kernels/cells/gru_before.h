@@ -1,7 +1,7 @@
 // The gated recurrent unit with the reset gate before the candidate's product, gates r z n:
 //
-//   r = sigma(drive_r + h W_r^T)     z = sigma(drive_z + h W_z^T)
-//   n = tanh(drive_n + (r * h) W_n^T)
+//   r = sigma(x_r + h W_r^T)     z = sigma(x_z + h W_z^T)
+//   n = tanh(x_n + (r * h) W_n^T)
 //   h' = n + z * (h - n)
 #pragma once
 
@@ -16,12 +16,12 @@ struct GruBefore : CellOf<3, 2> {
 
   template <class X>
   static Early early(const X& x) {
-    const F16 r = sigmoid(x.sum(0) + x.drive(0)), z = sigmoid(x.sum(1) + x.drive(1));
+    const F16 r = sigmoid(x.sum(0) + x.input(0)), z = sigmoid(x.sum(1) + x.input(1));
     return {{r, z}, r * x.h};
   }
   template <class X>
   static Forward forward(const X& x) {
-    const F16 r = x.gate(0), z = x.gate(1), n = tanh(x.sum(2) + x.drive(2));
+    const F16 r = x.gate(0), z = x.gate(1), n = tanh(x.sum(2) + x.input(2));
     return {{r, z, n}, mix(z, x.h, n)};
   }
   template <class X>

@@ -1,6 +1,6 @@
 // The long short-term memory cell, gates i f g o:
 //
-//   i, f, o = sigma(drive + h W^T)     g = tanh(drive_g + h W_g^T)
+//   i, f, o = sigma(x + h W^T)     g = tanh(x_g + h W_g^T)
 //   c' = f * c + i * g
 //   h' = o * tanh(c')
 #pragma once
@@ -16,8 +16,8 @@ struct Lstm : CellOf<4, 4> {
 
   template <class X>
   static Forward forward(const X& x) {
-    const F16 i = sigmoid(x.sum(0) + x.drive(0)), f = sigmoid(x.sum(1) + x.drive(1));
-    const F16 g = tanh(x.sum(2) + x.drive(2)), o = sigmoid(x.sum(3) + x.drive(3));
+    const F16 i = sigmoid(x.sum(0) + x.input(0)), f = sigmoid(x.sum(1) + x.input(1));
+    const F16 g = tanh(x.sum(2) + x.input(2)), o = sigmoid(x.sum(3) + x.input(3));
     const F16 c = fma(f, x.c, i * g);
     return {{i, f, g, o}, o * tanh(c), c};
   }

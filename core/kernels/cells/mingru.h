@@ -1,6 +1,6 @@
 // The minimal gated unit, gates z n, with no product of the state:
 //
-//   z = sigma(drive_z)     n = drive_n     h' = n + z * (h - n)
+//   z = sigma(x_z)     n = x_n     h' = n + z * (h - n)
 #pragma once
 
 #include "cell.h"
@@ -10,11 +10,11 @@ namespace PANTOUM_ISA {
 
 struct MinGru : CellOf<2, 0> {
   static constexpr const char* kName = "mingru";
-  static constexpr int kTaped = 1;  // n is its drive
+  static constexpr int kTaped = 1;  // n is its input projection
 
   template <class X>
   static Forward forward(const X& x) {
-    const F16 z = sigmoid(x.drive(0)), n = x.drive(1);
+    const F16 z = sigmoid(x.input(0)), n = x.input(1);
     return {{z, n}, mix(z, x.h, n)};
   }
   template <class X>

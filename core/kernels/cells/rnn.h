@@ -1,4 +1,4 @@
-// The plain recurrent cell (Elman 1990): h' = tanh(drive + h W^T)
+// The plain recurrent cell (Elman 1990): h' = tanh(x + h W^T)
 #pragma once
 
 #include "cell.h"
@@ -12,7 +12,7 @@ struct Rnn : CellOf<1, 1> {
 
   template <class X>
   static Forward forward(const X& x) {
-    const F16 h = tanh(x.sum(0) + x.drive(0));
+    const F16 h = tanh(x.sum(0) + x.input(0));
     return {{h}, h};
   }
   template <class X>

@@ -284,7 +284,7 @@ class Kernels(Protocol):
     def scan(
         self,
         cell: CellSpec,
-        drive_TBG: Array,
+        projection_TBG: Array,
         state: State,
         weight_hh: RecurrentWeight,
         bias_hh: Array | None = None,
@@ -295,7 +295,7 @@ class Kernels(Protocol):
     ) -> tuple[Array, State, Any]:
         """A cell over T steps: (outputs [T,B,H], last state, tape or None).
 
-        ``drive_TBG`` is all of the gates that is known before the loop (input product and biases). It is
+        ``projection_TBG`` is all of the gates that is known before the loop (input product and biases). It is
         given away: the scan overwrites it. ``bias_hh`` [H] is the bias inside the scan of a ``biased`` cell.
         The last state is a fresh array. A cell that a backend lacks is run by the reference."""
         ...
@@ -310,9 +310,9 @@ class Kernels(Protocol):
         out: Array | None = None,
         workspace: Workspace | None = None,
     ) -> tuple[Array, State, Array | None, Array | None]:
-        """The backward pass: (d_drive [T,B,G], d_state0, d_weight_hh or None, d_bias_hh or None).
+        """The backward pass: (d_projection [T,B,G], d_state0, d_weight_hh or None, d_bias_hh or None).
 
-        ``out`` takes d_drive; it may be the tape's own gates (``tape.gates_TBG``), which spends the tape."""
+        ``out`` takes d_projection; it may be the tape's own gates (``tape.gates_TBG``), which spends the tape."""
         ...
 
     def stepper(

@@ -25,10 +25,10 @@ class StepLayer:
     """One layer."""
 
     weight_ih: Any
-    """A packed matrix of blocks of H rows; None: the drives come from the model's table."""
+    """A packed matrix of blocks of H rows; None: the input projections come from the model's table."""
     weight_hh: Any
     """As the scan takes it: one packed matrix, several, or None."""
-    drive_bias_G: Array
+    input_bias_G: Array
     scan_bias_H: Array | None
     norm: tuple[Array, Array] | None
     """Weight and bias of the normalisation of its outputs."""
@@ -55,7 +55,7 @@ class StepModel:
     units: int
     layers: tuple[StepLayer, ...]
     table_VG: Array | None
-    """The first layer's drive of each symbol, or None: its inputs are rows of the embedding."""
+    """The first layer's input projection of each symbol, or None: its inputs are rows of the embedding."""
     embedding_VE: Array | None
     head: Any
     head_bias_V: Array

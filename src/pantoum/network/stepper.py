@@ -76,7 +76,7 @@ def described(packed: PackedLanguageModel) -> StepModel:
             StepLayer(
                 weight_ih=None if number == 0 and table_VG is not None else cell.weight_ih,
                 weight_hh=cell.weight_hh,
-                drive_bias_G=cell.bias_G,
+                input_bias_G=cell.bias_G,
                 scan_bias_H=cell.scan_bias_H,
                 norm=(own["weight"], own["bias"]) if own else None,
                 residual=stack.adds(number),

@@ -22,10 +22,10 @@ def _structure(name: str, fields: str) -> type[ctypes.Structure]:
     return type(name, (ctypes.Structure,), {"_fields_": parsed})
 
 
-_SCAN = """p drive hidden cell candidate outputs operands more_operands panels more_panels bias reset
+_SCAN = """p projection hidden cell candidate outputs operands more_operands panels more_panels bias reset
            lengths; l steps batch units operands_kept; i kind precision tape"""
 _SCAN_VJP = """p gates hidden cell candidate operands more_operands panels more_panels d_outputs d_state
-               d_cell d_drive d_operands d_weight d_bias d_bias_rows reset lengths; l steps batch units;
+               d_cell d_projection d_operands d_weight d_bias d_bias_rows reset lengths; l steps batch units;
                i kind precision"""
 
 ARGUMENTS: dict[str, type[ctypes.Structure]] = {
@@ -58,7 +58,7 @@ ARGUMENTS: dict[str, type[ctypes.Structure]] = {
         "average": "p averaged parameter; l size; f share",
         "row_squares": "p gradient squares; l rows columns; f keep share",
         "adapt": "p parameter gradient trained speed back; l rows columns",
-        "layer": "p input recurrent more_recurrent drive_bias bias norm_weight norm_bias hidden cell; "
+        "layer": "p input recurrent more_recurrent input_bias bias norm_weight norm_bias hidden cell; "
         "l inputs; i input_precision recurrent_precision residual",
         "step": "p layers tokens table embedding head head_bias projection ngrams orders recent logits; "
         "l first count vocabulary units layer_count head_inputs order_count ngram_rows recent_kept; "

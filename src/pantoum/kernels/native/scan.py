@@ -49,7 +49,7 @@ class Tape:
 
 def scan(
     cell: CellSpec,
-    drive_TBG: Array,
+    projection_TBG: Array,
     state: State,
     weight_hh: RecurrentWeight,
     bias_hh: Array | None = None,
@@ -61,9 +61,9 @@ def scan(
     """Outputs [T,B,H], the last state and, if asked for, the tape."""
     kind = core().cells.get(cell.kernel)
     if kind is None:
-        return reference_scan(cell, drive_TBG, state, weight_hh, bias_hh, reset_TB, lengths, tape, workspace)
+        return reference_scan(cell, projection_TBG, state, weight_hh, bias_hh, reset_TB, lengths, tape, workspace)
     workspace = Workspace() if workspace is None else workspace
-    T, B, G = drive_TBG.shape
+    T, B, G = projection_TBG.shape
     H = G // len(cell.gates)
     number, panels = _weights(cell, weight_hh, H, False)
     if tape and number == PRECISIONS["int8"]:
@@ -81,7 +81,7 @@ def scan(
     operands += [0, 0]
     core().call(
         "scan",
-        drive=floats(drive_TBG, "drive_TBG", (T, B, G)),
+        projection=floats(projection_TBG, "projection_TBG", (T, B, G)),
         hidden=address(hidden_SBH),
         cell=_where(cell_SBH),
         candidate=_where(candidate_TBH),
@@ -107,7 +107,7 @@ def scan(
         outputs_TBH,
         last,
         Tape(
-            drive_TBG,
+            projection_TBG,
             hidden_SBH,
             cell_SBH,
             candidate_TBH,
@@ -130,7 +130,7 @@ def scan_vjp(
     out: Array | None = None,
     workspace: Workspace | None = None,
 ) -> tuple[Array, State, Array | None, Array | None]:
-    """Gradients of the drive, the initial state, W_hh and the bias inside the scan."""
+    """Gradients of the input projection, the initial state, W_hh and the bias inside the scan."""
     if isinstance(tape, ReferenceTape):
         return reference_scan_vjp(cell, tape, weight_hh, d_outputs_TBH, d_state, out, workspace)
     workspace = Workspace() if workspace is None else workspace
@@ -141,7 +141,7 @@ def scan_vjp(
         raise CoreError(
             "weight_hh has another precision than the scan's: go back with the matrix that went there"
         )
-    d_drive_TBG, d_drive = result(out, "out", (T, B, G))
+    d_projection_TBG, d_projection = result(out, "out", (T, B, G))
     parts = d_state if isinstance(d_state, tuple) else (d_state,) * len(cell.state)
     d_parts = [_gradient(part, B, H) for part in parts]
     d_weight_hh = workspace.array("d_weight_hh", (G, H), np.float32) if cell.products else None
@@ -159,7 +159,7 @@ def scan_vjp(
         d_outputs=given(d_outputs_TBH, "d_outputs_TBH", (T, B, H)),
         d_state=address(d_parts[0]),
         d_cell=address(d_parts[1]) if len(d_parts) > 1 else None,
-        d_drive=d_drive,
+        d_projection=d_projection,
         d_operands=bytes_of(workspace.passing, "d_operands", size) if cell.products else None,
         d_weight=_where(d_weight_hh),
         d_bias=_where(d_bias_hh),
@@ -173,7 +173,7 @@ def scan_vjp(
         precision=number,
         **panels,
     )
-    return d_drive_TBG, _state(d_parts), d_weight_hh, d_bias_hh
+    return d_projection_TBG, _state(d_parts), d_weight_hh, d_bias_hh
 
 
 def _state(parts: list[Array]) -> State:

@@ -111,7 +111,7 @@ def _layer(model: StepModel, layer: StepLayer, states: Sequence[int]) -> ctypes.
         input=None if weight is None else weight.panels(False),
         recurrent=addresses[0],
         more_recurrent=addresses[1],
-        drive_bias=given(layer.drive_bias_G, "drive_bias_G", (G,)),
+        input_bias=given(layer.input_bias_G, "input_bias_G", (G,)),
         bias=_where(layer.scan_bias_H, (H,)),
         norm_weight=_where(norm_weight, (H,)),
         norm_bias=_where(norm_bias, (H,)),

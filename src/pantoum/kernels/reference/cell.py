@@ -27,7 +27,7 @@ class Given:
 
     sums: Gates
     """Of each gate the product of the state with its weights; none where a cell has no product."""
-    drives: Gates
+    inputs: Gates
     """Of each gate all that is known before the loop: input product and biases."""
     h: Array
     c: Array
@@ -39,12 +39,12 @@ class Given:
 
 @dataclass(frozen=True)
 class Forward:
-    """What a step gives. ``inner`` is the last gate's product and bias of a ``biased`` cell."""
+    """What a step gives. ``candidate`` is the last gate's product and bias of a ``biased`` cell."""
 
     gates: Gates
     h: Array
     c: Array | None = None
-    inner: Array | None = None
+    candidate: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -64,20 +64,21 @@ class Taped:
     next_h: Array
     c: Array
     next_c: Array
-    inner: Array
+    candidate: Array
 
 
 @dataclass(frozen=True)
 class Backward:
-    """The gradients of the gates' drives and sums, and of the state before, its part in products left out.
+    """The gradients of the gates' input projections and sums, and of the state before, its part in products
+    left out.
 
-    Of a cell of two products the gates that act by the second's operand alone are left out. ``inner`` is the
-    gradient of a ``biased`` cell's last sum, which differs from that of its drive."""
+    Of a cell of two products the gates that act by the second's operand alone are left out. ``candidate`` is the
+    gradient of a ``biased`` cell's last sum, which differs from that of its input projection."""
 
     gates: Gates
     h: Array | None = None
     c: Array | None = None
-    inner: Array | None = None
+    candidate: Array | None = None
 
 
 @dataclass(frozen=True)

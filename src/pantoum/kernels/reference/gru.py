@@ -1,10 +1,10 @@
 """The gated recurrent unit with the reset gate after the product (cuDNN's and PyTorch's form), gates r z n.
 
-    r = sigma(drive_r + h W_r^T)      z = sigma(drive_z + h W_z^T)
-    n = tanh(drive_n + r * (h W_n^T + b_n))
+    r = sigma(x_r + h W_r^T)      z = sigma(x_z + h W_z^T)
+    n = tanh(x_n + r * (h W_n^T + b_n))
     h' = n + z * (h - n)
 
-The hidden biases of r and z merely add and are in the drive; b_n is multiplied by the reset gate.
+The hidden biases of r and z merely add and are in the input projection x; b_n is multiplied by the reset gate.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ Array = npt.NDArray[Any]
 
 def forward(x: Given) -> Forward:
     """One step."""
-    (sum_r, sum_z, sum_n), (drive_r, drive_z, drive_n) = x.sums, x.drives
-    r, z, inner = sigmoid(sum_r + drive_r), sigmoid(sum_z + drive_z), sum_n + x.bias
-    n = np.tanh(r * inner + drive_n)
-    return Forward((r, z, n), n + z * (x.h - n), inner=inner)
+    (sum_r, sum_z, sum_n), (input_r, input_z, input_n) = x.sums, x.inputs
+    r, z, candidate = sigmoid(sum_r + input_r), sigmoid(sum_z + input_z), sum_n + x.bias
+    n = np.tanh(r * candidate + input_n)
+    return Forward((r, z, n), n + z * (x.h - n), candidate=candidate)
 
 
 def backward(x: Taped, d_h: Array, d_c: Array) -> Backward:
     """Its gradient."""
     r, z, n = x.gates
     d_n = d_h * (1 - z) * tanh_slope(n)
-    d_r, d_z = d_n * x.inner * sigmoid_slope(r), d_h * (x.h - n) * sigmoid_slope(z)
-    return Backward((d_r, d_z, d_n), d_h * z, inner=d_n * r)
+    d_r, d_z = d_n * x.candidate * sigmoid_slope(r), d_h * (x.h - n) * sigmoid_slope(z)
+    return Backward((d_r, d_z, d_n), d_h * z, candidate=d_n * r)

@@ -1,7 +1,7 @@
 """The gated recurrent unit with the reset gate before the candidate's product, gates r z n.
 
-    r = sigma(drive_r + h W_r^T)      z = sigma(drive_z + h W_z^T)
-    n = tanh(drive_n + (r * h) W_n^T)
+    r = sigma(x_r + h W_r^T)      z = sigma(x_z + h W_z^T)
+    n = tanh(x_n + (r * h) W_n^T)
     h' = n + z * (h - n)
 
 This is the original form, Cho et al. (2014), and TensorFlow 1's GRUCell, whose u is z here. The second
@@ -25,13 +25,13 @@ Array = npt.NDArray[Any]
 
 def early(x: Given) -> Early:
     """The gates r z, and the operand of the second product."""
-    r, z = sigmoid(x.sums[0] + x.drives[0]), sigmoid(x.sums[1] + x.drives[1])
+    r, z = sigmoid(x.sums[0] + x.inputs[0]), sigmoid(x.sums[1] + x.inputs[1])
     return Early((r, z), r * x.h)
 
 
 def forward(x: Given) -> Forward:
     """One step, from there on."""
-    (r, z), n = x.early, np.tanh(x.sums[2] + x.drives[2])
+    (r, z), n = x.early, np.tanh(x.sums[2] + x.inputs[2])
     return Forward((r, z, n), n + z * (x.h - n))
 
 

@@ -1,6 +1,6 @@
 """The long short-term memory cell (Hochreiter and Schmidhuber 1997, with Gers's forget gate), gates i f g o.
 
-i, f, o = sigma(drive + h W^T)      g = tanh(drive_g + h W_g^T)
+i, f, o = sigma(x + h W^T)      g = tanh(x_g + h W_g^T)
 c' = f * c + i * g
 h' = o * tanh(c')
 """
@@ -22,7 +22,7 @@ Array = npt.NDArray[Any]
 
 def forward(x: Given) -> Forward:
     """One step."""
-    i, f, g, o = (total + drive for total, drive in zip(x.sums, x.drives, strict=True))
+    i, f, g, o = (total + known for total, known in zip(x.sums, x.inputs, strict=True))
     i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
     c = f * x.c + i * g
     return Forward((i, f, g, o), o * np.tanh(c), c)

@@ -1,6 +1,6 @@
 """The minimal gated unit of Feng et al. (2024), "Were RNNs all we needed?", gates z n.
 
-    z = sigma(drive_z)      n = drive_n
+    z = sigma(x_z)      n = x_n
     h' = n + z * (h - n)
 
 The gates do not see the state: all that is costly is done for the whole chunk at once, and only the last line
@@ -23,7 +23,7 @@ Array = npt.NDArray[Any]
 
 def forward(x: Given) -> Forward:
     """One step."""
-    z, n = sigmoid(x.drives[0]), x.drives[1]
+    z, n = sigmoid(x.inputs[0]), x.inputs[1]
     return Forward((z, n), n + z * (x.h - n))
 
 

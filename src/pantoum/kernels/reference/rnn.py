@@ -1,6 +1,6 @@
 """The plain recurrent cell (Elman 1990).
 
-h' = tanh(drive + h W^T)
+h' = tanh(x + h W^T)
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Array = npt.NDArray[Any]
 
 def forward(x: Given) -> Forward:
     """One step."""
-    h = np.tanh(x.sums[0] + x.drives[0])
+    h = np.tanh(x.sums[0] + x.inputs[0])
     return Forward((h,), h)
 
 

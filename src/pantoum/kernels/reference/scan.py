@@ -1,8 +1,8 @@
 """A cell over a chunk of time steps, and its gradient.
 
-The drive [T,B,G] holds, of all gates in their order, what is known before the loop: W_ih x and every bias
-that merely adds. A scan takes it over: it comes back as the tape's gates, and ``scan_vjp`` may write the
-gradient of the drive over these in turn (``out=tape.gates_TBG``), when the tape is not needed again. One
+The input projection [T,B,G] holds, of all gates in their order, what is known before the loop: W_ih x and
+every bias that merely adds. A scan owns it from then on: it comes back as the tape's gates, and ``scan_vjp``
+may write the gradient of the projection over these in turn (``out=tape.gates_TBG``), when the tape is not needed again. One
 array per layer serves all three.
 
 Shapes: T steps, B rows, H units, G gate rows, S = T+1 states from the initial one on.
@@ -37,7 +37,7 @@ class Tape:
     memory_SBH: Array | None
     """c of every step."""
     gates_TBG: Array
-    inner_TBH: Array | None
+    candidate_TBH: Array | None
     """Of a biased cell: the last gate's product and bias."""
     operands_TBH: Array | None
     """Of a cell of two products: those of the second."""
@@ -46,7 +46,7 @@ class Tape:
 
 def scan(
     cell: CellSpec,
-    drive_TBG: Array,
+    projection_TBG: Array,
     state: State,
     weight_hh: RecurrentWeight,
     bias_hh: Array | None = None,
@@ -58,13 +58,13 @@ def scan(
     """Outputs [T,B,H], the last state and, if asked for, the tape."""
     workspace = Workspace() if workspace is None else workspace
     step, packs = equations(cell), _packs(weight_hh)
-    (T, B, G), dtype = drive_TBG.shape, drive_TBG.dtype
+    (T, B, G), dtype = projection_TBG.shape, projection_TBG.dtype
     H = G // len(cell.gates)
     rows = Rows(T, reset_TB, lengths)
     shapes = {"hidden": (T + 1, B, H), "entering": (B, H), "sums": (B, sum(cell.products) * H)}
     hidden_SBH, entering_BH, sums_BG = (workspace.array(*each, dtype) for each in shapes.items())
     memory_SBH = workspace.array("memory", (T + 1, B, H), dtype) if len(cell.state) > 1 else None
-    inner_TBH = workspace.array("inner", (T, B, H), dtype) if cell.biased and tape else None
+    candidate_TBH = workspace.array("candidate", (T, B, H), dtype) if cell.biased and tape else None
     operands_TBH = workspace.array("operands", (T, B, H), dtype) if len(packs) > 1 and tape else None
     hidden_SBH[0], c_BH = state if isinstance(state, tuple) else (state, NONE)
     if memory_SBH is not None:
@@ -75,7 +75,7 @@ def scan(
         if memory_SBH is not None:
             c_BH = rows.enter(t, memory_SBH[t], np.empty_like(h_BH))
         sums = _gates(packs[0].product(h_BH, out=first_BG), H) if packs else []
-        x = Given(sums, _gates(drive_TBG[t], H), h_BH, c_BH, NONE if bias_hh is None else bias_hh)
+        x = Given(sums, _gates(projection_TBG[t], H), h_BH, c_BH, NONE if bias_hh is None else bias_hh)
         if len(packs) > 1:
             early = step.early(x)
             sums += _gates(packs[1].product(early.operand), H)
@@ -89,12 +89,12 @@ def scan(
             memory_SBH[t + 1] = found.c
             rows.hold(t, c_BH, memory_SBH[t + 1])
         if tape:
-            np.concatenate(found.gates, axis=1, out=drive_TBG[t])
-        if inner_TBH is not None:
-            inner_TBH[t] = found.inner
+            np.concatenate(found.gates, axis=1, out=projection_TBG[t])
+        if candidate_TBH is not None:
+            candidate_TBH[t] = found.candidate
     outputs_TBH = rows.outputs(hidden_SBH[1:], workspace)
     last = hidden_SBH[T].copy() if memory_SBH is None else (hidden_SBH[T].copy(), memory_SBH[T].copy())
-    kept = Tape(hidden_SBH, memory_SBH, drive_TBG, inner_TBH, operands_TBH, rows) if tape else None
+    kept = Tape(hidden_SBH, memory_SBH, projection_TBG, candidate_TBH, operands_TBH, rows) if tape else None
     return outputs_TBH, last, kept
 
 
@@ -107,14 +107,14 @@ def scan_vjp(
     out: Array | None = None,
     workspace: Workspace | None = None,
 ) -> tuple[Array, State, Array | None, Array | None]:
-    """Gradients of the drive, the initial state, W_hh and the bias inside the scan, or None."""
+    """Gradients of the input projection, the initial state, W_hh and the bias inside the scan, or None."""
     workspace = Workspace() if workspace is None else workspace
     step, packs, rows = equations(cell), _packs(weight_hh), tape.rows
     hidden_SBH, memory_SBH = tape.hidden_SBH, tape.memory_SBH
     (T, B, H), dtype = d_outputs_TBH.shape, hidden_SBH.dtype
     G, split = len(cell.gates) * H, cell.products[0] * H if packs else 0
-    d_drive_TBG = np.empty((T, B, G), dtype) if out is None else out
-    d_inner_TBH = workspace.array("d_inner", (T, B, H), dtype) if cell.biased else None
+    d_projection_TBG = np.empty((T, B, G), dtype) if out is None else out
+    d_candidate_TBH = workspace.array("d_candidate", (T, B, H), dtype) if cell.biased else None
     d_outputs_TBH = rows.outputs(d_outputs_TBH, workspace, "d_outputs")
     entering_BH, entering_c_BH = (workspace.array(name, (B, H), dtype) for name in ("entering", "entering_c"))
     d_h_BH, d_c_BH = np.zeros((B, H), dtype), np.zeros((B, H), dtype)
@@ -128,7 +128,7 @@ def scan_vjp(
             hidden_SBH[t + 1],
             NONE if memory_SBH is None else rows.enter(t, memory_SBH[t], entering_c_BH),
             NONE if memory_SBH is None else memory_SBH[t + 1],
-            NONE if tape.inner_TBH is None else tape.inner_TBH[t],
+            NONE if tape.candidate_TBH is None else tape.candidate_TBH[t],
         )
         found = step.backward(x, d_h_BH, d_c_BH)
         gates, d_old_BH = tuple(found.gates), np.zeros_like(d_h_BH) if found.h is None else found.h
@@ -136,12 +136,12 @@ def scan_vjp(
             late_BG = np.concatenate(gates[-cell.products[1] :], axis=1)
             early = step.early_backward(x, packs[1].product_transposed(late_BG))
             gates, d_old_BH = (*early.gates, *gates), d_old_BH + early.h
-        d_BG = np.concatenate(gates, axis=1, out=d_drive_TBG[t])
+        d_BG = np.concatenate(gates, axis=1, out=d_projection_TBG[t])
         d_steps = [d_BG]
-        if d_inner_TBH is not None and found.inner is not None:
-            d_inner_TBH[t] = found.inner
-            d_steps.append(d_inner_TBH[t])
-            d_BG = np.concatenate([d_BG[:, :-H], found.inner], axis=1)
+        if d_candidate_TBH is not None and found.candidate is not None:
+            d_candidate_TBH[t] = found.candidate
+            d_steps.append(d_candidate_TBH[t])
+            d_BG = np.concatenate([d_BG[:, :-H], found.candidate], axis=1)
         if packs:
             d_old_BH = packs[0].product_transposed(np.ascontiguousarray(d_BG[:, :split])) + d_old_BH
         rows.hold_vjp(t, d_h_BH, d_old_BH, *d_steps)
@@ -151,19 +151,19 @@ def scan_vjp(
             d_c_BH = found.c
     d_state0 = d_h_BH if memory_SBH is None else (d_h_BH, d_c_BH)
     if not packs:
-        return d_drive_TBG, d_state0, None, None
-    d_weight_hh, d_drive_NG = workspace.array("d_weight_hh", (G, H), dtype), d_drive_TBG.reshape(T * B, G)
-    d_first_NG, entered_NH = d_drive_NG[:, :split], rows.entered(hidden_SBH, workspace).reshape(T * B, H)
+        return d_projection_TBG, d_state0, None, None
+    d_weight_hh, d_projection_NG = workspace.array("d_weight_hh", (G, H), dtype), d_projection_TBG.reshape(T * B, G)
+    d_first_NG, entered_NH = d_projection_NG[:, :split], rows.entered(hidden_SBH, workspace).reshape(T * B, H)
     d_bias_hh = None
     if tape.operands_TBH is not None:
         operands_NH = tape.operands_TBH.reshape(T * B, H)
-        linear_weight_gradient(d_drive_NG[:, split:], operands_NH, out=d_weight_hh[split:])
-    if d_inner_TBH is not None:
-        d_inner_NH, d_first_NG = d_inner_TBH.reshape(T * B, H), d_first_NG[:, :-H]
-        linear_weight_gradient(d_inner_NH, entered_NH, out=d_weight_hh[-H:])
-        d_bias_hh = bias_gradient(d_inner_NH)
+        linear_weight_gradient(d_projection_NG[:, split:], operands_NH, out=d_weight_hh[split:])
+    if d_candidate_TBH is not None:
+        d_candidate_NH, d_first_NG = d_candidate_TBH.reshape(T * B, H), d_first_NG[:, :-H]
+        linear_weight_gradient(d_candidate_NH, entered_NH, out=d_weight_hh[-H:])
+        d_bias_hh = bias_gradient(d_candidate_NH)
     linear_weight_gradient(d_first_NG, entered_NH, out=d_weight_hh[: d_first_NG.shape[1]])
-    return d_drive_TBG, d_state0, d_weight_hh, d_bias_hh
+    return d_projection_TBG, d_state0, d_weight_hh, d_bias_hh
 
 
 def _packs(weight_hh: RecurrentWeight) -> tuple[PackedMatrix, ...]:
