@@ -312,7 +312,7 @@ class Kernels(Protocol):
     ) -> tuple[Array, State, Array | None, Array | None]:
         """The backward pass: (d_projection [T,B,G], d_state0, d_weight_hh or None, d_bias_hh or None).
 
-        ``out`` takes d_projection; it may be the tape's own gates (``tape.gates_TBG``), which spends the tape."""
+        ``out`` takes d_projection; it may be the gates of the tape (``tape.gates_TBG``), which spends it."""
         ...
 
     def stepper(

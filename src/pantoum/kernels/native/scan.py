@@ -61,7 +61,9 @@ def scan(
     """Outputs [T,B,H], the last state and, if asked for, the tape."""
     kind = core().cells.get(cell.kernel)
     if kind is None:
-        return reference_scan(cell, projection_TBG, state, weight_hh, bias_hh, reset_TB, lengths, tape, workspace)
+        return reference_scan(
+            cell, projection_TBG, state, weight_hh, bias_hh, reset_TB, lengths, tape, workspace
+        )
     workspace = Workspace() if workspace is None else workspace
     T, B, G = projection_TBG.shape
     H = G // len(cell.gates)

@@ -72,8 +72,8 @@ class Backward:
     """The gradients of the gates' input projections and sums, and of the state before, its part in products
     left out.
 
-    Of a cell of two products the gates that act by the second's operand alone are left out. ``candidate`` is the
-    gradient of a ``biased`` cell's last sum, which differs from that of its input projection."""
+    Of a cell of two products the gates that act by the second's operand alone are left out. ``candidate`` is
+    the gradient of the last sum of a ``biased`` cell, which differs from that of its input projection."""
 
     gates: Gates
     h: Array | None = None

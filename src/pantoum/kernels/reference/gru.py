@@ -4,7 +4,7 @@
     n = tanh(x_n + r * (h W_n^T + b_n))
     h' = n + z * (h - n)
 
-The hidden biases of r and z merely add and are in the input projection x; b_n is multiplied by the reset gate.
+The hidden biases of r and z merely add and are in the input projection x; the reset gate multiplies b_n.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 The input projection [T,B,G] holds, of all gates in their order, what is known before the loop: W_ih x and
 every bias that merely adds. A scan owns it from then on: it comes back as the tape's gates, and ``scan_vjp``
-may write the gradient of the projection over these in turn (``out=tape.gates_TBG``), when the tape is not needed again. One
-array per layer serves all three.
+may write the gradient of the projection over these in turn (``out=tape.gates_TBG``), when the tape is not
+needed again. One array per layer serves all three.
 
 Shapes: T steps, B rows, H units, G gate rows, S = T+1 states from the initial one on.
 """
@@ -152,7 +152,8 @@ def scan_vjp(
     d_state0 = d_h_BH if memory_SBH is None else (d_h_BH, d_c_BH)
     if not packs:
         return d_projection_TBG, d_state0, None, None
-    d_weight_hh, d_projection_NG = workspace.array("d_weight_hh", (G, H), dtype), d_projection_TBG.reshape(T * B, G)
+    d_weight_hh = workspace.array("d_weight_hh", (G, H), dtype)
+    d_projection_NG = d_projection_TBG.reshape(T * B, G)
     d_first_NG, entered_NH = d_projection_NG[:, :split], rows.entered(hidden_SBH, workspace).reshape(T * B, H)
     d_bias_hh = None
     if tape.operands_TBH is not None:
