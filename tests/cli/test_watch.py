@@ -99,4 +99,4 @@ def test_ctrl_c_leaves_and_gives_the_terminal_back(folder: Path, tmp_path: Path)
             os.close(ours)
     assert (code, (tmp_path / "stderr").read_bytes()) == (130, b"pantoum watch: interrupted\n")
     assert said.startswith(b"\x1b[?1049h") and said.count(b"\x1b[?1049l") == 1
-    assert b"\x1b[?25h" in said and b"held-out" in said.split(b"\x1b[?1049l")[1]
+    assert b"\x1b[?25h" in said and b"validation" in said.split(b"\x1b[?1049l")[1]

@@ -87,7 +87,7 @@ def config() -> dict[str, Any]:
 
 @pytest.fixture
 def evaluation() -> dict[str, Any]:
-    """Held-out figures with the keys of ``evaluate --json``."""
+    """Validation figures with the keys of ``evaluate --json``."""
     return dict(EVALUATION)
 
 

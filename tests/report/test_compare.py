@@ -20,7 +20,7 @@ Tell = Callable[..., Story]
 
 @pytest.fixture
 def tell(make_records: Make, config: dict[str, Any], evaluation: dict[str, Any]) -> Tell:
-    """A run with these settings and this many bits a byte; without them it has no held-out figures yet."""
+    """A run with these settings and this many bits a byte; without them it has no validation figures yet."""
 
     def made(bits: float | None = 2.0, ended: str | None = "finished", **settings: Any) -> Story:
         records = make_records(10)
@@ -58,7 +58,7 @@ def test_without_final_figures_the_held_out_loss_decides(tell: Tell) -> None:
 @pytest.mark.parametrize(("one", "other", "words"), [
     ({}, {"bits": None, "tokens": "words"}, "count different tokens"),
     ({}, {"text": "another"}, "different texts"),
-    ({}, {"bytes": 5}, "held-out texts or protocols differ"),
+    ({}, {"bytes": 5}, "validation texts or protocols differ"),
     ({}, {"unknown_tokens": 3}, "unknown to a model"),
     ({}, {"ended": "stopped"}, "1 of 2 runs has not finished"),
     ({"ended": None}, {"ended": None}, "2 of 2 runs have not finished"),
@@ -120,7 +120,7 @@ def test_the_table_in_a_pipe_is_plain_and_whole(tell: Tell, monkeypatch: pytest.
     lines = shown(
         compared(tell(2.0, cell="lstm"), tell(2.2, cell="lstm", seed=1), tell(2.5)), None, monkeypatch
     )
-    heads = "run seeds cell bits/byte nats/char held-out accuracy updates tokens time tokens/s"
+    heads = "run seeds cell bits/byte nats/char validation accuracy updates tokens time tokens/s"
     assert lines[0].split() == heads.split()
     assert lines[1].startswith("runs/0 +1  0,1    lstm  2.100 ± 0.141")
     assert lines[2].split()[:4] == ["runs/2", "0", "gru", "2.500"]

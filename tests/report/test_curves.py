@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable
 from html import unescape
+from itertools import pairwise
 from typing import Any
 from xml.etree import ElementTree
 
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pantoum.report.curves import curve, small
+from pantoum.report.curves import curve, small, spread_apart
 from pantoum.report.history import History, Note
 from pantoum.report.loss import Reference, by_time, by_tokens
 
@@ -35,11 +36,11 @@ def test_both_lines_their_labels_and_their_words(make_records: Make, view: Any) 
     picture = curve(view(History.of(make_records()), (Reference("bz2", 1.6),)), standalone=True)
     assert len(parts(picture, "path", "line")) == 2
     assert len(parts(picture, "circle", "best")) == 1 and len(parts(picture, "circle", "dot")) == 9
-    assert [e.text for e in parts(picture, "text", "name")] == ["training", "held-out"]
+    assert {e.text for e in parts(picture, "text", "name")} == {"training", "validation"}
     root = ElementTree.fromstring(picture)
     assert root.get("role") == "img"
     words = root.findtext(f"{SVG}desc") or ""
-    assert "Training loss goes from" in words and "The least held-out loss is" in words
+    assert "Training loss goes from" in words and "The lowest validation loss is" in words
     assert {f"by-{view.__name__[3:].replace('time', 'seconds')}-title"} == {
         e.get("id") for e in root.iter(f"{SVG}title") if e.get("id")}  # fmt: skip
 
@@ -78,6 +79,28 @@ def test_labels_at_the_ends_do_not_touch(make_records: Make) -> None:
     assert abs(heights[0] - heights[1]) >= 30
 
 
+@settings(max_examples=200)
+@given(
+    st.lists(st.tuples(st.floats(-500, 900), st.sampled_from([17.0, 35.0])), max_size=4),
+    st.floats(0, 50),
+)
+def test_labels_never_overlap_and_stay_inside(wanted: list[tuple[float, float]], least: float) -> None:
+    wanted.sort()
+    tops = spread_apart(wanted, least, least + 300.0)
+    ends = [top + height for top, (_, height) in zip(tops, wanted, strict=True)]
+    assert all(end <= top + 1e-9 for end, top in zip(ends, tops[1:], strict=False))
+    assert all(least <= top for top in tops) and all(end <= least + 300.0 + 1e-9 for end in ends)
+
+
+def test_references_that_lie_together_have_labels_apart(make_records: Make) -> None:
+    references = (Reference("bz2", 1.6), Reference("xz", 1.601))
+    picture = curve(by_tokens(History.of(make_records()), references), standalone=True)
+    labels = [*parts(picture, "text", "aside"), *parts(picture, "text", "name")]
+    heights = sorted(float(e.get("y", "nan")) for e in labels)
+    assert len(heights) == 4 and all(b - a >= 16.9 for a, b in pairwise(heights))
+    assert {e.text for e in parts(picture, "text", "aside")} == {"bz2 1.600", "xz 1.601"}
+
+
 def test_notes_are_marks_on_the_axis_that_tell_their_words(make_records: Make, hostile: str) -> None:
     notes = [Note(hostile, 5, 32_000, 2.5), Note("before it began", 0, None, None)]
     picture = curve(by_tokens(History.of(make_records())), notes, standalone=True)
@@ -95,8 +118,8 @@ def test_the_readout_holds_every_point_drawn(make_records: Make) -> None:
     text = re.search(r'data-readout="([^"]*)"', curve(by_tokens(History.of(make_records()))))
     assert text is not None
     lines = json.loads(unescape(text.group(1)))
-    assert set(lines) == {"training", "held-out"} and len(lines["held-out"]) == 10
-    assert lines["held-out"][-1][2] == "384 k"
+    assert set(lines) == {"training", "validation"} and len(lines["validation"]) == 10
+    assert lines["validation"][-1][2] == "384 k"
 
 
 def test_small_multiples_keep_the_shape_only() -> None:

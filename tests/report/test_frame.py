@@ -40,7 +40,7 @@ def test_all_is_there_where_there_is_room(make_records: Make) -> None:
     assert "67 %  0:20 used  0:10 left" in lines[1]
     for words in (
         "┤",
-        "training 1.531   held-out 1.713   best 1.713 at 230 k",
+        "training 1.531   validation 1.713   best 1.713 at 230 k",
         "tokens/s 12.8 k   step 40",
         "rate 0.00133",
         "training 94.0 %   evaluation 4.0 %   saving 2.0 %",
@@ -53,7 +53,7 @@ def test_all_is_there_where_there_is_room(make_records: Make) -> None:
 
 def test_a_low_window_keeps_the_picture_and_the_losses(make_records: Make) -> None:
     whole = "\n".join(text(Scene("book", History.of(make_records())), 60, 18))
-    assert "┤" in whole and "held-out" in whole and "gradient" not in whole
+    assert "┤" in whole and "validation" in whole and "gradient" not in whole
 
 
 def test_before_the_first_report() -> None:

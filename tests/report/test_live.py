@@ -55,7 +55,7 @@ def test_the_screen_is_taken_and_given_back_with_the_last_frame(
             view(record)
     before, after = screen.said.split(LEAVES)
     assert before.startswith(ENTERS) and SHOWS_CURSOR in screen.said
-    assert "finished" in after and "held-out" in after and "A line written at step 60." in after
+    assert "finished" in after and "validation" in after and "A line written at step 60." in after
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, RuntimeError])

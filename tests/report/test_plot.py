@@ -41,8 +41,8 @@ def test_a_falling_line_goes_from_the_top_left_to_the_bottom_right() -> None:
 def test_the_lines_differ_without_colour(make_records: Make) -> None:
     rows = plot(by_time(History.of(make_records())), 80, 20)
     dots = {kind: sum(bin(ord(c) - 0x2800).count("1") for row in rows for text, k in row if k == kind
-                      for c in text if c >= "\u2800") for kind in ("training", "held-out")}  # fmt: skip
-    assert 0 < dots["held-out"] < 0.6 * dots["training"]
+                      for c in text if c >= "\u2800") for kind in ("training", "validation")}  # fmt: skip
+    assert 0 < dots["validation"] < 0.6 * dots["training"]
 
 
 def test_ticks_name_both_axes(make_records: Make) -> None:

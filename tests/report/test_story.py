@@ -19,7 +19,7 @@ def test_settings_are_found_wherever_they_stand(config: dict[str, Any]) -> None:
     beside = Story("book", {**config, "chosen": {"model": {"ngrams": [2, 3]}}})
     assert beside.about == "GRU 3 × 512 and n-grams, 4.14 M parameters"
     three = Story("book", {**config, "chosen": {"members": 3}})
-    assert three.members == 3 and "3 side by side" in three.about and story.members == 1
+    assert three.members == 3 and "3 members" in three.about and story.members == 1
 
 
 @pytest.mark.parametrize(("settings", "unit"), [

@@ -50,7 +50,7 @@ def test_pieces_tints_figures_and_legend() -> None:
         '<pre>Once<i data-n="0.20" data-u=" nats"> upon</i>'
         '<i class="s5" data-n="4.50" data-u=" nats"><b>↵</b>\n</i></pre>' in page
     )
-    assert "nats a token" in page and "mean 2.350 over 2 tokens" in page
+    assert "nats per token" in page and "mean 2.350 over 2 tokens" in page
     assert page.startswith("<style>")
 
 
@@ -78,7 +78,9 @@ def test_part_of_a_character_adds_its_nats_to_the_next_piece() -> None:
 def test_an_impossible_token_has_no_figure() -> None:
     page = surprisal.fragment(["a", "b"], [math.inf, math.nan])
     assert (
-        "held to be impossible" in page and "inf" not in page.replace("impossible", "") and "nan" not in page
+        "impossible to the model" in page
+        and "inf" not in page.replace("impossible", "")
+        and "nan" not in page
     )
 
 

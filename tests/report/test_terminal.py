@@ -45,8 +45,8 @@ def shown(*reports: Report, stream: io.StringIO | None = None) -> str:
 
 def test_a_line_says_what_matters() -> None:
     assert line(FIRST) == "   0:01  step 1  loss 4.500  12.3 k tokens/s  1:15 left"
-    assert "held-out 2.000 (best 1.900)" in line(replace(FIRST, valid=2.0), best=1.9)
-    assert "held-out 1.900" in line(FIRST, best=1.9) and "left" not in line(replace(FIRST, time_left=None))
+    assert "validation 2.000 (best 1.900)" in line(replace(FIRST, valid=2.0), best=1.9)
+    assert "validation 1.900" in line(FIRST, best=1.9) and "left" not in line(replace(FIRST, time_left=None))
 
 
 def test_a_file_gets_a_line_every_few_seconds_and_the_last_one() -> None:
@@ -64,7 +64,9 @@ def test_the_best_held_out_loss_is_remembered() -> None:
     text = shown(
         replace(FIRST, valid=2.0), replace(FIRST, seconds=9.0, valid=2.5), replace(FIRST, seconds=20.0)
     )
-    assert "held-out 2.500 (best 2.000)" in text.splitlines()[1] and "held-out 2.000" in text.splitlines()[2]
+    assert (
+        "validation 2.500 (best 2.000)" in text.splitlines()[1] and "validation 2.000" in text.splitlines()[2]
+    )
 
 
 def test_notes_and_samples_are_shown_safely() -> None:

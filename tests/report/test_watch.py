@@ -45,14 +45,14 @@ def test_a_finished_run_elsewhere_is_lines(folder: Path) -> None:
     assert watch(folder, stream) == "finished"
     lines = stream.getvalue().splitlines()
     assert len(lines) == 41 and lines[-1] == "finished"
-    assert "step 20" in lines[-3] and "held-out" in lines[-3] and lines[-2].strip() == "note: a note␛[2J"
+    assert "step 20" in lines[-3] and "validation" in lines[-3] and lines[-2].strip() == "note: a note␛[2J"
 
 
 def test_a_finished_run_on_a_terminal_is_one_frame_that_stays(folder: Path) -> None:
     stream = Terminal()
     assert watch(folder, stream) == "finished"
     assert "\x1b[?1049h" not in stream.getvalue()
-    assert "held-out" in stream.getvalue() and "finished" in stream.getvalue()
+    assert "validation" in stream.getvalue() and "finished" in stream.getvalue()
 
 
 @pytest.mark.parametrize("kind", [io.StringIO, Terminal])

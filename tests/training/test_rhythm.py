@@ -25,9 +25,11 @@ def test_short_runs_evaluate_at_each_step_and_an_asked_interval_is_added():
 def test_by_the_clock_what_costs_more_comes_more_rarely():
     costs = Costs(saved_bytes=100)
     rhythm = ByClock(Span(True, 0.0, 100.0), costs, 0.0, None)
+    assert not rhythm.evaluation_due(1, 1.9) and rhythm.evaluation_due(1, 2.0)
+    rhythm.evaluated(1, 2.0)
     assert not rhythm.evaluation_due(1, 4.9) and rhythm.evaluation_due(1, 5.0)
     costs.evaluated(1.0, 1000)
-    assert not rhythm.evaluation_due(1, 66.6) and rhythm.evaluation_due(1, 66.7)
+    assert not rhythm.evaluation_due(1, 18.6) and rhythm.evaluation_due(1, 18.7)
     rhythm.evaluated(1, 66.7)
     assert not rhythm.evaluation_due(1, 75.0)
     costs.saved(0.2)
@@ -53,3 +55,15 @@ def test_the_reserve_is_what_the_end_was_measured_to_need():
     costs.evaluated(2.0, 1000)
     costs.saved(0.0)
     assert abs(costs.reserve(2000) - 4.2) < 1e-9
+
+
+def test_a_short_run_has_enough_evaluations_for_a_curve():
+    for length, cost in ((18.0, 0.05), (18.0, 0.09), (60.0, 0.1), (300.0, 0.1)):
+        costs = Costs()
+        rhythm, found = ByClock(Span(True, 0.0, length), costs, 0.0, None), []
+        for tenth in range(int(10 * length)):
+            if rhythm.evaluation_due(tenth, tenth / 10):
+                found.append(tenth / 10)
+                costs.evaluated(cost, 1000)
+                rhythm.evaluated(tenth, tenth / 10)
+        assert 8 <= len(found) <= 22 and found[0] <= 0.03 * length and len(found) * cost <= 0.07 * length

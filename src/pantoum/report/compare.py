@@ -1,10 +1,10 @@
-"""Several runs side by side: mean and spread over seeds, and what is set differently.
+"""Compares runs: mean and standard deviation over seeds, and the settings that differ.
 
 Runs whose settings differ only in the seed (and in where they keep their files) are one group. A group's
 figures are the mean of its runs and, from two runs on, their sample standard deviation; a run without a
-figure is left out of it and counted. Groups stand in order of held-out loss, best first: by bits a byte
-where every run has them, for these compare across tokenizers, else by nats a token. What does not compare
-is said in a note, not hidden.
+figure is left out of it and counted. Groups are sorted by validation loss, best first: by bits per byte
+where every run has them, because these compare across tokenizers, else by nats per token. A note says what
+does not compare.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ FIGURES = (
     "seconds",
     "tokens_per_second",
 )
-"""What is compared: the held-out figures of the best model, then ``best_valid``, the least held-out loss
-while training, then the run's own size and speed."""
+"""What is compared: the validation figures of the best model, then ``best_valid``, the lowest validation loss
+during training, then size and speed of the run."""
 PLACES = frozenset({"run", "data", "resume", "stop_after", "checkpoint_every", "texts"})
-"""Settings that say where and how long, not what: two runs that differ only there are still alike."""
+"""Settings of files and length: runs that differ only in these are the same."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Figure:
     """A figure over the runs of a group."""
 
     values: tuple[float | None, ...]
-    """One a run."""
+    """One per run."""
 
     @property
     def known(self) -> list[float]:
@@ -80,7 +80,7 @@ class Group:
     seeds: tuple[int | None, ...]
     states: tuple[str, ...]
     differs: Mapping[str, Any]
-    """Of the settings, those in which the groups differ."""
+    """The settings in which the groups differ."""
     figures: Mapping[str, Figure]
 
     def to_dict(self) -> dict[str, Any]:
@@ -136,9 +136,9 @@ def comparison(stories: Sequence[Story], names: Sequence[str]) -> Comparison:
 
 
 def _settings(story: Story) -> dict[str, Any]:
-    """What makes it the run that it is: its settings, the shape that was chosen where none was set, its text.
+    """What identifies a run: its settings, the shape that was chosen where none was set, its text.
 
-    Rates that were chosen are left out: with ``--minutes`` they follow the speed of the day.
+    Chosen learning rates are left out: with ``--minutes`` they depend on the speed of the machine.
     """
     found, chosen = story.config.get("settings"), story.config.get("chosen")
     shape = chosen.get("model") if isinstance(chosen, Mapping) else None
@@ -196,12 +196,12 @@ def _group(
 
 
 def _notes(stories: Sequence[Story], by: str) -> list[str]:
-    """What a reader must know before believing the order."""
+    """What limits the comparison."""
     found = []
     if len({story.unit for story in stories}) > 1 and by == "best_valid":
         found.append(
-            "the runs count different tokens, so nats a token do not compare; "
-            "bits a byte would, once every run has finished"
+            "the runs count different tokens, so nats per token do not compare; "
+            "bits per byte will, once every run has finished"
         )
     if len({repr(_texts(story)) for story in stories}) > 1:
         found.append("the runs learned from different texts")
@@ -211,9 +211,9 @@ def _notes(stories: Sequence[Story], by: str) -> list[str]:
         if story.evaluation
     }
     if len(sizes) > 1:
-        found.append("the held-out texts or protocols differ, so their figures do not compare")
+        found.append("the validation texts or protocols differ, so their figures do not compare")
     if any(story.score("unknown_tokens") for story in stories):
-        found.append("some held-out tokens are unknown to a model, so its figures do not compare")
+        found.append("some validation tokens are unknown to a model, so its figures do not compare")
     unfinished = sum(story.ended != "finished" for story in stories)
     if unfinished:
         found.append(

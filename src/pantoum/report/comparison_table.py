@@ -23,7 +23,7 @@ STRIP = 24
 COLUMNS: tuple[tuple[str, str, Callable[[object], str]], ...] = (
     ("bits_per_byte", "bits/byte", figure),
     ("nats_per_character", "nats/char", figure),
-    ("best_valid", "held-out", figure),
+    ("best_valid", "validation", figure),
     ("accuracy", "accuracy", share),
     ("steps", "updates", count),
     ("tokens", "tokens", count),

@@ -1,9 +1,9 @@
 """Loss curves as SVG, and small multiples of one figure.
 
-Pure functions from a ``LossView`` to a string: the same records, the same bytes. Smoothing and ticks are
-those of ``axes``. Colours come from the page's custom properties, with fallbacks, so that a picture also
-stands alone. Lines are told apart by their labels, dots and dashes, not by colour only; each picture has a
-title and a description in words. Nothing that is not finite is ever drawn.
+Pure functions from a ``LossView`` to a string: the same records, the same bytes. ``axes`` does the smoothing
+and the ticks. Colours are custom properties of the page, with fallbacks, so that a picture can also be shown
+alone. Labels, dots and dashes distinguish the lines, not colour alone; labels never overlap. Each picture has
+a title and a description in words. Nothing that is not finite is drawn.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from pantoum.report.history import Note
 from pantoum.report.loss import LossView
 from pantoum.report.wording import figure
 
-__all__ = ["STYLE", "curve", "small"]
+__all__ = ["STYLE", "curve", "small", "spread_apart"]
 
 WIDTH, HEIGHT = 560, 340
-LEFT, RIGHT, TOP, BOTTOM = 46, 84, 30, 38
-APART = 36
-"""Least distance of two labels at the lines' ends."""
+LEFT, RIGHT, TOP, BOTTOM = 46, 98, 30, 38
+NAME_HEIGHT, REFERENCE_HEIGHT = 35.0, 17.0
+"""Room that the label of a line (name and figure) and that of a reference take at the right."""
 MOST_DOTS = 40
 
 STYLE = """\
@@ -32,16 +32,15 @@ STYLE = """\
 .curve .base{stroke:var(--edge,#8d867b);stroke-width:1}
 .curve .line{fill:none;stroke-width:1.75;stroke-linejoin:round;stroke-linecap:round}
 .curve .training{stroke:var(--training,#48698c)}
-.curve .held-out{stroke:var(--held-out,#a8401c)}
+.curve .validation{stroke:var(--validation,#a8401c)}
 .curve .band{stroke:none;fill:var(--training,#48698c);opacity:.16}
 .curve .dot{fill:var(--paper,#fdfcf9);stroke-width:1.75}
-.curve .best{fill:var(--held-out,#a8401c);stroke-width:1.75}
+.curve .best{fill:var(--validation,#a8401c);stroke-width:1.75}
 .curve .reference{stroke:var(--edge,#8d867b);stroke-width:1;stroke-dasharray:2 4}
 .curve .event{fill:var(--ink,#201d1a)}
 .curve text.name{font-weight:600}
 .curve text.training{stroke:none;fill:var(--training,#48698c)}
-.curve text.held-out{stroke:none;fill:var(--held-out,#a8401c)}
-.curve .aside{text-anchor:end;paint-order:stroke;stroke:var(--paper,#fdfcf9);stroke-width:4}
+.curve text.validation{stroke:none;fill:var(--validation,#a8401c)}
 .curve .empty{font-style:italic}
 .small{display:block;width:100%;height:auto;overflow:visible}
 .small path{fill:none;stroke:var(--ink,#201d1a);stroke-width:1.5;vector-effect:non-scaling-stroke}
@@ -76,7 +75,7 @@ def curve(view: LossView, notes: Sequence[Note] = (), *, standalone: bool = Fals
 
 
 class _Picture:
-    """A view laid out on the canvas: where everything stands, and its parts as SVG."""
+    """A view laid out on the canvas: all positions, and the parts as SVG."""
 
     def __init__(self, view: LossView) -> None:
         self.view = view
@@ -86,8 +85,8 @@ class _Picture:
 
     def _buckets(self, name: str) -> list[Bucket]:
         points = self.view.lines[name]
-        # Each evaluation is a figure over the whole held-out text: drawn as it is while they are few.
-        if name == "held-out" and len(points) <= 2 * MOST_DOTS:
+        # Each evaluation is a figure of its own: all are drawn as long as they are few.
+        if name == "validation" and len(points) <= 2 * MOST_DOTS:
             return [Bucket(a, b, b, b) for a, b in points]
         return bucketed(points, self.view.x)
 
@@ -102,7 +101,7 @@ class _Picture:
     def frame(self) -> list[str]:
         right, floor = WIDTH - RIGHT, HEIGHT - BOTTOM
         parts = [
-            f'<text x="0" y="13">nats a {markup(self.view.unit)}</text>',
+            f'<text class="unit" x="0" y="13">nats per {markup(self.view.unit)}</text>',
             f'<text x="{right}" y="{HEIGHT - 4}" text-anchor="end">{markup(self.view.x_title)}</text>',
         ]
         for value, label in self.view.y.ticks if self.view.lines else ():
@@ -133,7 +132,7 @@ class _Picture:
             f'<clipPath id="{clip}"><rect x="{LEFT}" y="{TOP - 8}" width="{WIDTH - LEFT - RIGHT + 6}" '
             f'height="{HEIGHT - TOP - BOTTOM + 8}"/></clipPath><g clip-path="url(#{clip})">'
         ]
-        training, held_out = self.buckets.get("training", []), self.buckets.get("held-out", [])
+        training, held_out = self.buckets.get("training", []), self.buckets.get("validation", [])
         if len(training) > 1:
             edge = [f"{self.across(b.x)},{self.down(b.most)}" for b in training]
             back = [f"{self.across(b.x)},{self.down(b.least)}" for b in reversed(training)]
@@ -147,8 +146,8 @@ class _Picture:
         if held_out:
             best = min(held_out, key=lambda b: b.mean)
             few = len(held_out) <= MOST_DOTS
-            parts += [self._dot("dot held-out", b, 2.5) for b in held_out if few and b is not best]
-            parts.append(self._dot("best held-out", best, 4))
+            parts += [self._dot("dot validation", b, 2.5) for b in held_out if few and b is not best]
+            parts.append(self._dot("best validation", best, 4))
         return [*parts, "</g>"]
 
     def _dot(self, kind: str, bucket: Bucket, radius: float) -> str:
@@ -156,7 +155,7 @@ class _Picture:
         return f'<circle class="{kind}" cx="{x}" cy="{y}" r="{radius:g}"/>'
 
     def events(self, notes: Sequence[Note]) -> list[str]:
-        """A mark on the axis where something happened; its words appear on pointing at it."""
+        """A mark on the axis for each note; pointing at it shows the text."""
         parts, floor = [], HEIGHT - BOTTOM
         for note in notes if self.view.lines else ():
             where = note.tokens if self.view.field == "tokens" else note.seconds
@@ -168,25 +167,27 @@ class _Picture:
         return parts
 
     def labels(self) -> list[str]:
-        """Each line's name and last figure at its end, pushed apart where they would touch."""
-        places = [
-            min(max(self.down(buckets[-1].mean), TOP + 4.0), HEIGHT - BOTTOM - 4.0)
-            for buckets in self.buckets.values()
-        ]
-        if len(places) == 2 and abs(places[0] - places[1]) < APART:
-            middle, order = sum(places) / 2, 1 if places[0] >= places[1] else -1
-            middle = min(max(middle, TOP + APART / 2), HEIGHT - BOTTOM - APART / 2 - 8.0)
-            places = [middle + APART / 2 * order, middle - APART / 2 * order]
+        """The name and the last figure of each line, and the references, at the right, pushed apart."""
         x = WIDTH - RIGHT + 10
-        asides = [
-            f'<text class="aside" x="{x - 14}" y="{self.down(each.loss) - 5:.1f}">{markup(each.name)}</text>'
-            for each in (self.view.references if self.view.lines else ())
+        wanted = [
+            (self.down(buckets[-1].mean) - 14.0, NAME_HEIGHT, name) for name, buckets in self.buckets.items()
         ]
-        return asides + [
-            f'<text class="name {name}" x="{x}" y="{y:.1f}">{name}</text>'
-            f'<text class="value {name}" x="{x}" y="{y + 16:.1f}">{figure(self.last[name])}</text>'
-            for name, y in zip(self.buckets, places, strict=True)
-        ]
+        named = {each.name: each for each in (self.view.references if self.view.lines else ())}
+        wanted += [(self.down(each.loss) - 8.0, REFERENCE_HEIGHT, name) for name, each in named.items()]
+        wanted.sort()
+        tops = spread_apart([(top, height) for top, height, _ in wanted], TOP - 14.0, HEIGHT - BOTTOM + 8.0)
+        found = []
+        for top, (_, _, name) in zip(tops, wanted, strict=True):
+            y = top + 12.0
+            if name in named:
+                text = f"{markup(name)} {figure(named[name].loss)}"
+                found.append(f'<text class="aside" x="{x}" y="{y:.1f}">{text}</text>')
+                continue
+            found.append(
+                f'<text class="name {name}" x="{x}" y="{y:.1f}">{name}</text>'
+                f'<text class="value {name}" x="{x}" y="{y + 16:.1f}">{figure(self.last[name])}</text>'
+            )
+        return found
 
     def description(self) -> str:
         """The picture in words."""
@@ -195,16 +196,16 @@ class _Picture:
             end = self.view.spell(buckets[-1].x)
             parts.append(
                 f"{name.capitalize()} loss goes from {figure(buckets[0].mean)} to "
-                f"{figure(self.last[name])} nats a {self.view.unit} at {end}."
+                f"{figure(self.last[name])} nats per {self.view.unit} at {end}."
             )
-        if "held-out" in self.buckets:
+        if "validation" in self.buckets:
             parts.append(
-                f"The least held-out loss is {figure(min(b.mean for b in self.buckets['held-out']))}."
+                f"The lowest validation loss is {figure(min(b.mean for b in self.buckets['validation']))}."
             )
         return " ".join(parts) or "No reports yet."
 
     def readout(self) -> str:
-        """What the page's script shows under the pointer: place and words of every point."""
+        """What the script of the page shows at the pointer: position and words of every point."""
         found = {
             name: [
                 [self.across(b.x), self.down(b.mean), self.view.spell(b.x), figure(b.mean)] for b in buckets
@@ -214,8 +215,24 @@ class _Picture:
         return json.dumps(found, separators=(",", ":"), ensure_ascii=False)
 
 
+def spread_apart(wanted: Sequence[tuple[float, float]], least: float, most: float) -> list[float]:
+    """The tops of labels (wanted top, height), sorted, moved as little as needed so that none overlap and all
+    lie between ``least`` and ``most``, as far as there is room."""
+    tops: list[float] = []
+    end = least
+    for top, height in wanted:
+        tops.append(max(top, end))
+        end = tops[-1] + height
+    end = most
+    for place in reversed(range(len(tops))):
+        height = wanted[place][1]
+        tops[place] = max(min(tops[place], end - height), least)
+        end = tops[place]
+    return tops
+
+
 def small(points: Sequence[tuple[float, float]], words: str, *, width: int = 160, height: int = 40) -> str:
-    """One figure over the run without axes: its shape only. ``words`` says it for those who cannot see it."""
+    """The shape of one figure over the run, without axes; ``words`` describes it for screen readers."""
     head = f'<svg class="small" viewBox="0 0 {width} {height}" preserveAspectRatio="none" role="img" '
     head += f'aria-label="{markup(words)}">'
     if len(points) < 2 or points[-1][0] <= points[0][0]:

@@ -1,4 +1,4 @@
-"""Text that nobody vouches for, made safe to show: a model's samples, file names, a held-out page.
+"""Makes untrusted text safe to show: samples of a model, file names, validation text.
 
 A model writes whatever it has learned to write, so a sample may hold ``</script>``, an escape sequence that
 repaints a terminal, or a mark that turns the rest of the line around. Such characters are shown, not obeyed:

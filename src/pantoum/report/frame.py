@@ -22,7 +22,7 @@ from pantoum.report.wording import MISSING, clock, count, figure, finite, rate, 
 __all__ = ["STYLES", "Scene", "frame"]
 
 # Middle tones, legible on dark and on light terminals alike; without colour the lines still differ.
-STYLES = {"axis": "dim", "training": "#4078c0", "held-out": "bold #c45a2a", "reference": "dim", "": ""}
+STYLES = {"axis": "dim", "training": "#4078c0", "validation": "bold #c45a2a", "reference": "dim", "": ""}
 LEAST_CURVE, MOST_CURVE = 6, 18
 ENOUGH = 14
 """Lines for curve and sample below which figures give way."""
@@ -118,7 +118,7 @@ def _figures(scene: Scene, width: int) -> list[list[Text]]:
     groups = [
         [
             ("training", figure(history.newest("loss")), "training"),
-            ("held-out", figure(history.newest("valid")), "held-out"),
+            ("validation", figure(history.newest("valid")), "validation"),
             ("best", figure(best["valid"]) + at if best is not None else MISSING, ""),
             ("accuracy", share(last.get("accuracy")), ""),
         ],
@@ -126,7 +126,7 @@ def _figures(scene: Scene, width: int) -> list[list[Text]]:
             ("tokens/s", count(_speed(history)), ""),
             ("step", f"{finite(last.get('step')) or 0:,.0f}", ""),
             ("tokens", count(last.get("tokens")), ""),
-            ("passes", figure(last.get("epoch"), 2), ""),
+            ("epochs", figure(last.get("epoch"), 2), ""),
             ("rate", rate(last.get("learning_rate")), ""),
             ("gradient", rate(last.get("gradient_norm")), ""),
         ],
@@ -152,7 +152,7 @@ def _figures(scene: Scene, width: int) -> list[list[Text]]:
 
 
 def _speed(history: History) -> float | None:
-    """Tokens a second of training lately; over the whole run where none was since the last record."""
+    """Training speed in tokens per second since the last record, or of the whole run if there was no step."""
     lately, tokens = finite(history.last.get("tokens_per_second")), finite(history.last.get("tokens"))
     training = history.phases.get("training")
     return lately if lately or not training or not tokens else tokens / training

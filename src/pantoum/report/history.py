@@ -1,4 +1,4 @@
-"""A run's records as columns: what every curve, page and table starts from.
+"""The records of a run as columns, from which every curve, page and table is made.
 
 Records are the lines of ``metrics.jsonl``, each a plain dict with the fields of ``report.record.Report``. A
 key may be missing or ``None``, a figure may not be finite (a diverged step): such points are left out,
@@ -22,23 +22,23 @@ __all__ = ["History", "Note", "Sample"]
 Record = Mapping[str, Any]
 Point = tuple[float, float]
 LARGEST = 1e18
-"""No run has a figure beyond it; a picture of one would only hide the others."""
+"""No figure of a run is larger; a picture of such a figure would hide the others."""
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A text that the model wrote on the way, and where it was then."""
+    """A text that the model wrote during training, and when."""
 
     text: str
     tokens: float | None
     seconds: float | None
     loss: float | None
-    """Held-out loss at that time where there is one, else training loss; nats a token."""
+    """Validation loss at that time where there is one, else training loss; nats per token."""
 
 
 @dataclass(frozen=True)
 class Note:
-    """Something that a person should know: a roll-back, a full disk, a text smaller than the batch."""
+    """Something that a person should know: a rollback, a full disk, a text smaller than the batch."""
 
     text: str
     step: float | None
@@ -94,13 +94,13 @@ class History:
 
     @cached_property
     def best(self) -> Record | None:
-        """The record with the least held-out loss; the earliest of equal ones."""
+        """The record with the lowest validation loss; the earliest of equal ones."""
         scored = [r for r in self.records if finite(r.get("valid")) is not None]
         return min(scored, key=lambda r: float(r["valid"])) if scored else None
 
     @cached_property
     def samples(self) -> list[Sample]:
-        """The samples along the way."""
+        """The samples."""
         found, loss = [], None
         for record in self.records:
             valid = finite(record.get("valid"))

@@ -1,13 +1,13 @@
-"""The live view of a run in a terminal, and what gives the terminal back.
+"""The live view of a run in a terminal.
 
 ``LiveView`` is a context manager and an ``on_report``. Inside, it owns the screen: a thread redraws a few
-times a second, so that the newest sample streams in, and each time looks at the terminal's size anew. What
-others write to stderr meanwhile is kept, shown among the notes, and printed afterwards. On leaving, however
-that happens, the old screen comes back with the last frame under it. Ctrl-Z gives the screen back too,
-until the run goes on.
+times per second, so that the newest sample streams in, and each time looks at the terminal's size anew. What
+others write to stderr meanwhile is kept, shown among the notes, and printed afterwards. When the view ends,
+for whatever reason, the old screen returns with the last frame below it. Ctrl-Z gives the screen back too,
+until the run continues.
 
-It will not run where no person looks or nothing can be drawn (see ``possible``), and it starts no process,
-reads no key and catches no signal but Ctrl-Z.
+The view needs a terminal on which it can draw (see ``possible``). It starts no process, reads no key and
+catches no signal but Ctrl-Z.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from pantoum.report.record import Report
 __all__ = ["LiveView", "possible", "restore_terminal"]
 
 REFRESH = 8
-"""Frames a second."""
+"""Frames per second."""
 SLOWEST, LONGEST = 45.0, 8.0
-"""A sample streams in at this many characters a second, or faster where it would take longer than this."""
+"""A sample streams in at this many characters per second, or faster where it would take longer than this."""
 RESTRAINT = 50.0
 """A new record is drawn no sooner than this many times as long as drawing took, so that a long run's curve
 takes at most 2 % of one core."""

@@ -1,8 +1,8 @@
-"""What a loss curve shows, before anybody draws it: its two lines, its axes, what it compares with.
+"""The content of a loss curve before it is drawn: two lines, two axes, references.
 
-By tokens on a logarithmic axis: the whole story, its beginning too. By time on a straight axis: whether it
-still falls; there the first losses may lie above the picture, so that the last ones can be told apart. The
-SVG on the page and the dots in a terminal are drawn from the same ``LossView``.
+By tokens on a logarithmic axis: the whole run with its beginning. By time on a linear axis: whether the loss
+still falls; there the first losses may lie above the picture, so that the last ones can be distinguished. The
+SVG of the page and the dots in a terminal are drawn from the same ``LossView``.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from pantoum.report.wording import clock, count
 __all__ = ["LossView", "Reference", "by_time", "by_tokens"]
 
 Point = tuple[float, float]
-FIELDS = {"training": "loss", "held-out": "valid"}
+FIELDS = {"training": "loss", "validation": "valid"}
 GONE = 0.06
-"""Share of a straight axis at its start whose losses do not set the height of the picture."""
+"""Share of a linear axis at its start whose losses do not set the height of the picture."""
 REACH = 0.4
 """How far above the losses, in their span, a reference may lie and still be drawn."""
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A level to compare with: what ``xz`` reaches on the same held-out text, in nats a token."""
+    """A level to compare with: what ``xz`` reaches on the same validation text, in nats per token."""
 
     name: str
     loss: float
@@ -47,7 +47,7 @@ class LossView:
     x: Axis
     y: Axis
     lines: dict[str, list[Point]]
-    """``training`` and ``held-out``, those that have points."""
+    """``training`` and ``validation``, those that have points."""
     references: tuple[Reference, ...]
     """Those that lie inside the picture."""
 
@@ -75,7 +75,7 @@ def by_tokens(
 def by_time(
     history: History, references: Sequence[Reference] = (), unit: str = "token", most_ticks: int = 6
 ) -> LossView:
-    """Loss by time, on a straight axis."""
+    """Loss by time, on a linear axis."""
     lines = _lines(history, "seconds")
     x = clock_axis([a for points in lines.values() for a, _ in points], most_ticks)
     smooth = [(b.x, b.mean) for points in lines.values() for b in bucketed(points, x)]

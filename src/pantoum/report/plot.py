@@ -1,8 +1,8 @@
 """The loss curve in a terminal, drawn with braille dots: two dots across and four down to a character.
 
-A pure function from a ``LossView`` and a size to rows of spans. Training is a whole line, held-out loss a
-dotted one, so that they differ without colour too; where both meet, the character is the held-out line's.
-The size is kept exactly: every row has the same width. A terminal without room gets fewer ticks, then none.
+A pure function from a ``LossView`` and a size to rows of spans. The training loss is a solid line, the
+validation loss a dotted one, so that they differ without colour; where both meet, the character shows the
+validation line. Every row has exactly the same width. A small terminal gets fewer ticks, or none.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pantoum.report.loss import LossView
 __all__ = ["Row", "plot"]
 
 Row = list[tuple[str, str]]
-"""Spans of one line: the text, and what it is: ``axis``, ``training``, ``held-out``, ``reference``, or
+"""Spans of one line: the text, and what it is: ``axis``, ``training``, ``validation``, ``reference``, or
 nothing."""
 ACROSS, DOWN = 2, 4
 BLANK = 0x2800
@@ -25,7 +25,7 @@ DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 LEAST_WIDTH, LEAST_HEIGHT = 16, 3
 MARGIN = 6
 EVERY = 3
-"""Of the held-out line's dots, one in this many is drawn."""
+"""One in this many dots of the validation line is drawn."""
 
 
 class _Canvas:
@@ -71,7 +71,7 @@ def plot(view: LossView, width: int, height: int) -> list[Row]:
         return []
     inner = width - MARGIN - 1
     canvas = _Canvas(inner, height - 2)
-    for name, every in (("training", 1), ("held-out", EVERY)):
+    for name, every in (("training", 1), ("validation", EVERY)):
         points = view.lines.get(name, [])
         if name == "training":
             points = [(b.x, b.mean) for b in bucketed(points, view.x, inner * ACROSS)]

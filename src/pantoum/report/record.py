@@ -1,6 +1,6 @@
 """One record of a run: what the training loop says each time it reports.
 
-The loop makes a ``Report`` and hands it to ``on_report``; ``metrics.jsonl`` keeps the same record a
+The loop makes a ``Report`` and passes it to ``on_report``; ``metrics.jsonl`` stores the same record, one per
 line. The live view, ``report.html``, ``watch`` and ``compare`` are pure functions of these records,
 so that a run looks the same while it trains, from another terminal, and a year later.
 Nothing here formats, draws or writes.
@@ -21,14 +21,14 @@ PHASES = ("preparing", "training", "evaluation", "sampling", "saving")
 
 @dataclass(frozen=True)
 class Report:
-    """A moment of a run. Losses are mean nats a token; times are seconds."""
+    """A moment of a run. Losses are mean nats per token; times are seconds."""
 
     step: int
-    """Updates done, skipped ones included."""
+    """Updates done, including skipped ones."""
     tokens: int
     """Targets trained on so far."""
     seconds: float
-    """Seconds used so far, those of earlier sessions of a resumed run included."""
+    """Seconds used so far, including earlier sessions of a resumed run."""
     loss: float | None
     """Mean training loss since the record before this one; ``None`` if no update was accepted."""
     accuracy: float | None
@@ -38,22 +38,22 @@ class Report:
     learning_rate: float
     """Rate of the last update."""
     tokens_per_second: float
-    """Targets trained on a second of training time, since the record before this one."""
+    """Targets trained on per second of training time, since the record before this one."""
     epoch: float
-    """Passes over the training text so far."""
+    """Epochs over the training text so far."""
     progress: float
     """Share of the budget that is used, 0 to 1."""
     time_left: float | None = None
     """Seconds to the end of the budget, estimated; ``None`` before anything is measured."""
     valid: float | None = None
-    """Held-out loss, nats a token by ``segments:64``, the better of the last and the averaged weights;
+    """Validation loss, nats per token by ``segments:64``, the better of the last and the averaged weights;
     ``None`` where this record has no evaluation."""
     sample: str | None = None
     """A text the model wrote at this moment, prompt not included."""
     phases: Mapping[str, float] = field(default_factory=dict)
     """Seconds by phase (``PHASES``)."""
     notes: tuple[str, ...] = ()
-    """What a person should be told: skipped updates, a full disk, a best model."""
+    """Notes for people: skipped updates, a full disk, a best model."""
     ended: str | None = None
     """``finished``, ``stopped`` or ``failed`` on the last record of a session that ended by itself."""
 

@@ -31,7 +31,7 @@ PATIENCE = 3.0
 
 
 def read(folder: Path | str, *, validation: bool = True) -> Story:
-    """The story of the run in this folder; ``validation``: with its model's held-out figures."""
+    """The story of the run in this folder; ``validation``: with its model's validation figures."""
     path = Path(folder)
     if not path.is_dir():
         what = "is a file" if path.exists() else "does not exist"
@@ -62,7 +62,7 @@ def _config(path: Path) -> dict[str, Any]:
 
 
 def _validation(path: Path) -> dict[str, Any] | None:
-    """The held-out figures on the best model's card; none while the model is being replaced."""
+    """The validation figures on the best model's card; none while the model is being replaced."""
     try:
         card = model_file.read(path).card if path.is_file() else {}
     except FormatError:

@@ -1,6 +1,6 @@
-"""All that is told of one run, as plain values: its records, its settings, its held-out figures.
+"""One run as plain values: records, settings, validation figures.
 
-The page, ``watch`` and ``compare`` start from it; what is missing is left out of them, not invented.
+The page, ``watch`` and ``compare`` start from it; they leave out what is missing.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ class Story:
     """One run."""
 
     name: str
-    """The run's name: that of its folder."""
+    """The name of the run: that of its folder."""
     config: Mapping[str, Any] = field(default_factory=dict)
     """``config.json``: settings, what was chosen, command, machine."""
     records: Sequence[Mapping[str, Any]] = ()
     """The lines of ``metrics.jsonl``."""
     evaluation: Mapping[str, Any] | None = None
-    """The held-out figures of the best model, with the keys of ``evaluate --json``."""
+    """The validation figures of the best model, with the keys of ``evaluate --json``."""
     passage: tuple[Sequence[str], Sequence[float | None]] | None = None
-    """A held-out page: its pieces and their nats under the best model."""
+    """The beginning of the validation text: its pieces and their nats under the best model."""
 
     @cached_property
     def history(self) -> History:
@@ -48,14 +48,14 @@ class Story:
 
     @property
     def unit(self) -> str:
-        """What a token of this run is: a byte, a character, a word or just a token."""
+        """What a token of this run is: a byte, a character, a word, or a token."""
         for name in ("kind", "tokens"):
             if (word := UNITS.get(str(self.get(name, "")))) is not None:
                 return word
         return "token"
 
     def get(self, name: str, default: Any = None) -> Any:
-        """A value of ``config.json``, at its root or in one of its parts; ``auto`` counts as none."""
+        """A value of ``config.json``, at any level; ``auto`` counts as missing."""
         parts = [self.config, *(part for part in self.config.values() if isinstance(part, Mapping))]
         parts += [inner for part in parts[1:] for inner in part.values() if isinstance(inner, Mapping)]
         return next(
@@ -63,12 +63,12 @@ class Story:
         )
 
     def score(self, name: str) -> float | None:
-        """A held-out figure, where there is one."""
+        """A validation figure, where there is one."""
         return finite((self.evaluation or {}).get(name))
 
     @property
     def cell(self) -> str:
-        """The cell's name, empty where it is not known."""
+        """The name of the cell, empty where it is unknown."""
         known = CELLS.get(str(self.get("cell", "")))
         return "" if known is None else known.title
 
@@ -81,17 +81,17 @@ class Story:
         shape = f" {layers:.0f} × {hidden:.0f}" if layers and hidden else ""
         many = f"{count(parameters)} parameters" if parameters else ""
         shape += " and n-grams" if self.get("ngrams") else ""
-        members = f"{self.members} side by side" if self.members > 1 else ""
+        members = f"{self.members} members" if self.members > 1 else ""
         return ", ".join(part for part in ((self.cell + shape).strip(), members, many) if part)
 
     @property
     def members(self) -> int:
-        """Models trained side by side and kept as one."""
+        """Members of the ensemble, which is saved as one model."""
         return int(finite(self.get("members")) or 1)
 
     @property
     def references(self) -> list[Reference]:
-        """What ``bz2`` and ``xz`` reach on the held-out text, in nats a token of this run."""
+        """What ``bz2`` and ``xz`` reach on the validation text, in nats per token of this run."""
         tokens, size = self.score("tokens"), self.score("bytes")
         if not tokens or not size:
             return []

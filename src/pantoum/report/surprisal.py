@@ -1,11 +1,11 @@
 """Text coloured by surprisal: how little each token was expected, in nats.
 
-A pure function from pieces and their nats to a fragment of HTML that carries its own style and a legend,
-for the report, ``pantoum score --format html`` (``surprisal_page``) and a notebook. A piece with no figure
-(the first token of a text has no past) stays plain. Pointing at a piece shows its nats. Everything is
-escaped; control characters and line ends are shown. Eight steps of one tint, each checked for contrast
-against the text; the two most surprising are underlined too, and what an alert marks is framed, so that the
-picture does not rest on colour alone.
+A pure function from pieces and their nats to a fragment of HTML with its own style and a legend, for the
+report, ``pantoum score --format html`` (``surprisal_page``) and notebooks. A piece without a figure (the
+first token of a text has no context) stays plain. Pointing at a piece shows its nats. Everything is escaped;
+control characters and line ends are shown. There are eight steps of one tint, each checked for contrast
+against the text; the two most surprising are underlined too, and alerts are framed, so that the picture does
+not depend on colour alone.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 BOUNDS = (0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0)
-"""Nats a token at which the next tint begins."""
+"""Nats per token at which the next tint begins."""
 MOST_FIGURES = 20_000
 """Pieces up to which each carries its figure to be read by pointing at it; beyond, equal tints are joined."""
 Piece = tuple[str, "float | None"]
@@ -98,7 +98,7 @@ def _span(piece: Piece, figures: bool) -> str:
 def _figure(nats: float | None) -> str:
     if nats is None or math.isnan(nats):
         return ""
-    shown, unit = (f"{nats:.2f}", " nats") if math.isfinite(nats) else ("held to be impossible", "")
+    shown, unit = (f"{nats:.2f}", " nats") if math.isfinite(nats) else ("impossible to the model", "")
     return f' data-n="{shown}" data-u="{unit}"'
 
 
@@ -142,7 +142,7 @@ def legend(nats: float = 0.0, tokens: int = 0) -> str:
         f'<i class="s{i}">{edge}{"+" if i == len(BOUNDS) else ""}</i>' for i, edge in enumerate(edges)
     )
     mean = f"<span>mean {figure(nats / tokens)} over {tokens:,} tokens</span>" if tokens else ""
-    return f"<p><span>surprisal from, in nats a token</span><span>{steps}</span>{mean}</p>"
+    return f"<p><span>surprisal in nats per token, from</span><span>{steps}</span>{mean}</p>"
 
 
 def fragment(pieces: Sequence[str], nats: Sequence[float | None]) -> str:

@@ -5,8 +5,8 @@ trains, and is itself an ``on_report``. On a terminal the line stays in its plac
 scroll above it; in a file or a pipe there is a line every few seconds of the run. ``Counter`` does the same
 for what only counts (bytes read, tokens scored), and is silent where nobody looks.
 
-It never fails because its stream did: a closed terminal is no reason to lose a run. Rich is imported when a
-terminal is there to be painted, not before.
+An error of the stream is never an error of the run: a closed terminal does not end a run. Rich is imported
+only where there is a terminal to draw on.
 """
 
 from __future__ import annotations
@@ -37,11 +37,13 @@ def watched(stream: TextIO | None) -> bool:
 
 
 def figures(report: Report, best: float | None) -> list[str]:
-    """What a person wants to know of a moment, a few words each."""
+    """The main figures of a moment, a few words each."""
     found = [f"loss {figure(report.loss)}"]
     if best is not None:
         held_out = report.valid if report.valid is not None else best
-        found.append(f"held-out {figure(held_out)}" + (f" (best {figure(best)})" if held_out > best else ""))
+        found.append(
+            f"validation {figure(held_out)}" + (f" (best {figure(best)})" if held_out > best else "")
+        )
     found.append(f"{count(report.tokens_per_second)} tokens/s")
     if report.time_left is not None:
         found.append(f"{clock(report.time_left)} left")
@@ -49,7 +51,7 @@ def figures(report: Report, best: float | None) -> list[str]:
 
 
 def line(report: Report, best: float | None = None) -> str:
-    """A moment of a run as one plain line."""
+    """A moment of a run as one line."""
     return "  ".join([f"{clock(report.seconds):>7}", f"step {report.step:,}", *figures(report, best)])
 
 
@@ -160,7 +162,7 @@ class _LiveLine:
 
 
 class Counter:
-    """How far something is that only counts: a share, rewritten in its place on a terminal."""
+    """Progress of something that only counts: a share, rewritten in place on a terminal."""
 
     EVERY = 0.2
 
@@ -180,7 +182,7 @@ class Counter:
             self._write("\r" + " " * self._wide + "\r")
 
     def __call__(self, done: int, total: int) -> None:
-        """Show where it is, a few times a second at most."""
+        """Show the progress, a few times per second at most."""
         now = time.monotonic()
         if not watched(self.stream) or now - self._shown < self.EVERY:
             return

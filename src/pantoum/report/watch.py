@@ -73,7 +73,7 @@ def _words(record: Mapping[str, Any], best: float | None) -> list[str]:
 
 
 def _lines(history: History, over: bool, histories: Iterator[tuple[History, bool]], stream: TextIO) -> str:
-    """The same without a screen: a line a record, its notes below it."""
+    """The same without a screen: one line per record with its notes below."""
     told, best = 0, None
     while True:
         for record in history.records[min(told, len(history)) :]:

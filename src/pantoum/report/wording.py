@@ -1,7 +1,7 @@
-"""How figures are spelled for people: counts, clocks, shares, sizes.
+"""Formats figures for people: counts, durations, shares, sizes.
 
-One spelling everywhere (page, live view, tables), so that two pictures of one run never disagree. Numbers
-that are missing or not finite are an em dash; nothing here knows what the figures mean.
+Page, live view and tables use the same formats, so that two views of one run never disagree. A number that is
+missing or not finite is an em dash.
 """
 
 from __future__ import annotations

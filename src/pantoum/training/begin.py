@@ -114,6 +114,7 @@ def begin(
             "batch_size": state.batch_size,
             "seq_len": state.seq_len,
             "tokens": {"train": prepared.train.count, "valid": prepared.valid.count if prepared.valid else 0},
+            "monitored_tokens": state.monitored,
         }
     )
     return run

@@ -10,20 +10,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pantoum.config import SamplingConfig, ScoreConfig
 from pantoum.errors import PantoumError, StorageError
 from pantoum.formats import durable, metrics
 from pantoum.inference.evaluate import Evaluation
+from pantoum.inference.generate import Generation
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.score import Scorer
+from pantoum.inference.state import State
 from pantoum.report import page
 from pantoum.report.record import Report
 from pantoum.report.story import Story
 from pantoum.training.run_folder import RunFolder
 
-__all__ = ["Reporter", "passage"]
+__all__ = ["Reporter", "passage", "sample_of"]
 
 Passage = tuple[list[str], list[float]]
 PASSAGE_TOKENS = 1000
+SAMPLE_TOKENS, SAMPLE_DOCUMENTS = 200, 10
 
 
 class Reporter:
@@ -100,7 +104,18 @@ class Reporter:
 
 
 def passage(model: LoadedModel, valid: Any) -> Passage:
-    """The first held-out page: its pieces, and their nats under the model."""
+    """The beginning of the validation text: its pieces token by token, and their nats under the model."""
     text = model.tokenizer.decode(valid[:PASSAGE_TOKENS])
-    scores = list(Scorer(model).read([text]))
+    scores = list(Scorer(model, ScoreConfig(by="token")).read([text]))
     return [score.text for score in scores], [score.nats for score in scores]
+
+
+def sample_of(model: LoadedModel, seed: int) -> str:
+    """Something that the model writes with the default settings, the same for the same weights: a text, or
+    ten documents where it learned short ones."""
+    documents = model.tokenizer.documents
+    count = SAMPLE_DOCUMENTS if documents == "lines" else 1
+    generation = Generation(model, State.start(model), SamplingConfig(), SAMPLE_TOKENS, seed, count)
+    for _ in generation:
+        pass
+    return "\n".join(text.text for text in generation.texts)

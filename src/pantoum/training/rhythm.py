@@ -3,9 +3,10 @@
 ``BySteps``: evaluation and saving on a grid of ``max(1, steps // 20)`` steps, by counting alone, so that the
 same command does the same things at the same steps wherever it is stopped and resumed.
 
-``ByClock``: as often as it is worth, by what it was measured to cost: evaluation takes at most 1.5 % of the
-time, saving 1 %, samples 1 %. Twenty evaluations a run are enough; a save is due at least once in
-five minutes, for that is what a crash would cost.
+``ByClock``: by the measured costs: evaluation takes at most 1.5 % of the time, saving 1 %, samples 1 %.
+Twenty evaluations per run are enough. So that the curve of a short run is a curve, there are two early
+evaluations and at least eight in all, as long as they take at most 6 % of the time. A save is due at least
+once in five minutes, for that is what a crash would cost.
 
 ``Costs`` remembers what things took; ``reserve`` is what the last evaluation and saving will.
 """
@@ -21,6 +22,8 @@ __all__ = ["ByClock", "BySteps", "Costs", "Rhythm"]
 
 EVALUATIONS = 20
 EVALUATION_SHARE, SAVING_SHARE, SAMPLING_SHARE = 0.015, 0.01, 0.01
+EARLY, FEWEST, MOST_SHARE = (0.02, 0.05), 8, 0.06
+"""Shares of the run at the first evaluations; evaluations in a short run, and the most time for them."""
 SOONEST_SAVE, LATEST_SAVE = 5.0, 300.0
 SAVED_BYTES_PER_SECOND = 100e6
 """A cautious guess until a save was measured."""
@@ -138,16 +141,21 @@ class ByClock:
     """By the time that has gone and what things cost."""
 
     def __init__(self, span: Span, costs: Costs, begin: float, checkpoint_every: int | None) -> None:
-        self._costs = costs
+        self._costs, self._begin = costs, span.begin
         self._length = max(span.end - span.begin, 1e-9)
         self._save_every = checkpoint_every
         self._evaluated = self._saved = self._sampled = self._marked = begin
         self._recovers = -math.inf
 
     def evaluation_due(self, step: int, seconds: float) -> bool:
-        """A twentieth of the run, or longer where that would cost too much."""
+        """Every twentieth of the run, more rarely where that would cost too much; and early on."""
         cost = self._costs.evaluation or 0.0
-        return seconds - self._evaluated >= max(self._length / EVALUATIONS, cost / EVALUATION_SHARE)
+        if cost <= MOST_SHARE / FEWEST * self._length and any(
+            self._evaluated < self._begin + early * self._length <= seconds for early in EARLY
+        ):
+            return True
+        cheap = min(cost / EVALUATION_SHARE, max(self._length / FEWEST, cost / MOST_SHARE))
+        return seconds - self._evaluated >= max(self._length / EVALUATIONS, cheap)
 
     def saving_due(self, step: int, seconds: float) -> bool:
         """By the steps asked for; else by time: rarely enough to be cheap, often enough to lose little."""

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from pantoum.errors import StorageError
 from pantoum.inference.evaluate import Evaluation
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.session import Session
 from pantoum.report.record import Report
 from pantoum.training.assembly import Run, carried_arrays
 from pantoum.training.budget import Clock
@@ -23,14 +22,12 @@ from pantoum.training.checkpointing import Saver, all_finite
 from pantoum.training.guard import Guard
 from pantoum.training.meter import Sums
 from pantoum.training.recovery import with_good, without
-from pantoum.training.reporter import Reporter, passage
+from pantoum.training.reporter import Reporter, passage, sample_of
 from pantoum.training.rhythm import BySteps, Costs, Rhythm
 from pantoum.training.schedule import Schedule
 
 __all__ = ["Upkeep"]
 
-SAMPLE_TOKENS = 200
-TEMPERATURE = 0.8
 LAST_TRIES, BETWEEN_TRIES = 3, 0.5
 PAGE_PAUSE = 1.0
 """Least seconds between two writings of the page."""
@@ -108,9 +105,7 @@ class Upkeep:
         """Something the model writes now, the same for the same weights."""
         model = LoadedModel(self.run.keep_best.network, self.run.prepared.tokenizer)
         with self._phase("sampling") as spent:
-            written = Session(model).generate(
-                SAMPLE_TOKENS, seed=self.run.state.recipe.seed, temperature=TEMPERATURE
-            )
+            written = sample_of(model, self.run.state.recipe.seed)
         self.costs.sampling = spent[0]
         return written
 

@@ -192,7 +192,7 @@ def test_pointing_at_a_curve_reads_it(browser: Browser, page: Path) -> None:
     )
     browser.call("Input.dispatchMouseEvent", type="mouseMoved", x=place["x"] + 5, y=place["y"] + 50)
     words = browser.evaluate("document.querySelector('svg.curve g[visibility=visible] text').textContent")
-    assert words == "6,400:  training 3.217  held-out 2.211 at 38.4 k"
+    assert words == "6,400:  training 3.217  validation 2.211 at 38.4 k"
 
 
 def test_the_page_reloads_only_when_a_reader_wants_it(browser: Browser, page: Path) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import itertools
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from importlib import resources
 from typing import Any
@@ -61,10 +62,10 @@ def test_all_is_told(story: Story) -> None:
     assert not page.open
     for words in (
         "1.348",
-        "nats a character",
-        "bits a byte",
+        "nats per character",
+        "bits per byte",
         "1.945",
-        "perplexity a character",
+        "perplexity per character",
         "59.5 %",
         "segments:64",
         "10,000 characters",
@@ -87,8 +88,8 @@ def test_all_is_told(story: Story) -> None:
 
 def test_it_ends_with_the_line_it_began_with(story: Story) -> None:
     page = render(story)
-    assert page.index("<title>book: 1.348 nats a character</title>") < page.index(
-        "book: 1.348 nats a character</p>"
+    assert page.index("<title>book: 1.348 nats per character</title>") < page.index(
+        "book: 1.348 nats per character</p>"
     )
 
 
@@ -153,7 +154,7 @@ def test_a_running_run_shows_how_far_it_is(make_records: Make) -> None:
 def test_what_is_missing_is_left_out(make_records: Make) -> None:
     page = Page(render(Story("book", {}, make_records(valid=None))))
     for words in (
-        "bits a byte",
+        "bits per byte",
         "bz2",
         "A page it had not read",
         "What it wrote",
@@ -169,7 +170,7 @@ def test_before_the_final_figures_the_best_so_far_stands_there(
 ) -> None:
     story = Story("book", config, make_records(60, 40))
     assert story.history.best is not None
-    assert f"{story.history.best['valid']:.3f}</strong> <span>nats a character" in render(story)
+    assert f"{story.history.best['valid']:.3f}</strong> <span>nats per character" in render(story)
 
 
 def test_unknown_tokens_are_said(story: Story, evaluation: dict[str, Any]) -> None:
@@ -258,7 +259,9 @@ def test_code_is_told_from_prose() -> None:
 
 def test_every_protocol_has_words() -> None:
     assert "state carried" in protocol_in_words("carried")
-    assert "64 spans" in protocol_in_words("segments:64") and "32 tokens" in protocol_in_words("windows:32")
+    assert "64 segments" in protocol_in_words("segments:64") and "32 tokens" in protocol_in_words(
+        "windows:32"
+    )
     assert protocol_in_words("foreign") == ""
 
 
@@ -271,8 +274,34 @@ def test_the_colours_are_legible(mode: str, contrast: Callable[[str, str], float
         changed = dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", dark))
         assert set(changed) == set(colours)
         colours = changed
-    for text in ("ink", "soft", "training", "held-out"):
+    for text in ("ink", "soft", "training", "validation"):
         for ground in ("paper", "sheet"):
             assert contrast(colours[text], colours[ground]) >= 4.5, (text, ground)
     assert contrast(colours["edge"], colours["paper"]) >= 3.0
-    assert contrast(colours["held-out"], colours["training"]) >= 1.0
+    assert contrast(colours["validation"], colours["training"]) >= 1.0
+
+
+def test_n_grams_and_ensembles_are_said_in_the_headline(config: dict[str, Any]) -> None:
+    chosen = {"members": 3, "model": {"ngrams": [3, 4, 5]}}
+    page = render(Story("book", {**config, "chosen": chosen}))
+    assert (
+        "An ensemble of 3 members, each a GRU of 3 layers of 512 units and n-grams of 3, 4 and 5 char" in page
+    )
+    assert "ensemble" not in render(Story("book", config))
+
+
+def test_the_page_says_why_curve_and_figure_differ(story: Story) -> None:
+    assert "To save time" not in render(story)
+    part = replace(story, config={**story.config, "monitored_tokens": 2049})
+    words = "measured on the first 2,048 of"
+    assert words in render(part) and "the figure at the top of the page is measured on all of them" in render(
+        part
+    )
+    whole = replace(story, config={**story.config, "monitored_tokens": int(story.score("tokens") or 0) + 1})
+    assert "To save time" not in render(whole)
+
+
+def test_of_many_texts_the_first_names_are_shown(config: dict[str, Any]) -> None:
+    texts = [f"/long/path/to/{name}.py" for name in "abcde"]
+    page = render(Story("book", {**config, "texts": texts}))
+    assert "a.py, b.py, c.py and 2 more" in page and "/long/path" not in page

@@ -1,11 +1,10 @@
-"""``report.html``: one run as one page that a person would want to show.
+"""``report.html``: one run as one page.
 
-A pure function of a ``Story`` (a run's records, settings and held-out figures): the same story, the same
-bytes. The page is one file. It loads nothing, and a content security policy says so to the browser; the
-only script allowed is its own, by hash, and the page is whole without it. From the top: what was trained
-and how well, beside ``xz`` and ``bz2``; the curves; what the model wrote on the way; a held-out page
-coloured by surprisal; settings, command, machine; what happened. Like a pantoum, it ends with the line it
-began with.
+A pure function of a ``Story`` (records, settings and validation figures of a run): the same story, the same
+bytes. The page is one file. It loads nothing, and a content security policy enforces that; the only script
+allowed is its own, by hash, and the page is complete without it. From the top: what was trained and how
+well, beside ``xz`` and ``bz2``; the curves; samples; the beginning of the validation text coloured by
+surprisal; settings, command, machine; notes. Like a pantoum, it ends with the line it began with.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ def _file(name: str) -> str:
 
 
 def style() -> str:
-    """The page's whole style sheet."""
+    """The style sheet of the page."""
     return curves.STYLE + surprisal.STYLE + "\n" + _file("style.css")
 
 

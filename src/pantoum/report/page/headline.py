@@ -1,9 +1,12 @@
-"""The head of the page: what was trained, how far it is, how well it predicts a text that it has not read."""
+"""The head of the page: what was trained, for how long, and how well it predicts text it has not read."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pantoum.report.escape import markup
 from pantoum.report.story import Story
+from pantoum.report.summary import judgement
 from pantoum.report.wording import clock, count, figure, finite, share, spoken
 
 __all__ = ["first_line", "section"]
@@ -12,18 +15,18 @@ STATUS = {None: "running", "finished": "finished", "stopped": "stopped", "failed
 
 
 def protocol_in_words(protocol: str) -> str:
-    """What a protocol does, for a reader who does not know its name."""
+    """What a protocol does, for readers who do not know its name."""
     kind, _, number = protocol.partition(":")
     return {
-        "carried": "one pass over the text, the state carried from beginning to end",
-        "segments": f"every token scored once, in up to {number} spans, "
-        "each warmed by the 256 tokens before it",
-        "windows": f"windows of {number} tokens, each read from an empty state",
+        "carried": "one pass over the text with the state carried from beginning to end",
+        "segments": f"every token scored once, in up to {number} segments, "
+        "each warmed up by the 256 tokens before it",
+        "windows": f"windows of {number} tokens, each from a zero state",
     }.get(kind, "")
 
 
 def section(story: Story) -> str:
-    """Title, status, the held-out figures and the bars beside ``xz`` and ``bz2``."""
+    """Title, status, validation figures, and bars beside ``xz`` and ``bz2``."""
     head = (
         f'<header>\n<p class="status">{_status(story)}</p>\n<h1>{markup(story.name)}</h1>\n'
         f'<p class="lede">{_lede(story)}</p>\n{_progress(story)}</header>'
@@ -37,7 +40,7 @@ def section(story: Story) -> str:
 
 
 def first_line(story: Story) -> str:
-    """The page's first and last line: the name and the one figure."""
+    """The first and last line of the page: the name and the main figure."""
     value, unit, _ = _main_figure(story)
     return f"{markup(story.name)}: {value} {unit}" if value else markup(story.name)
 
@@ -76,46 +79,53 @@ def _lede(story: Story) -> str:
     shape = ""
     if layers and hidden:
         shape = f" of {layers:.0f} layer{'s' if layers > 1 else ''} of {hidden:.0f} units"
-    if story.members > 1:
-        shape += f", {story.members} of them side by side and kept as one,"
+    grams = story.get("ngrams")
+    if isinstance(grams, (list, tuple)) and grams:
+        shape += f" and n-grams of {_listed(grams)} {story.unit}s"
     parameters = finite(story.get("parameters"))
     many = f" with {_whole(count(parameters))} parameters" if parameters else ""
     last, unit = story.history.last, story.unit
     tokens = finite(last.get("tokens"))
     read = f", after {_whole(count(tokens))} {unit}s of text" if tokens else ""
     epoch = finite(last.get("epoch"))
-    passes = f" ({epoch:.1f} passes)" if epoch and epoch >= 0.05 and tokens else ""
+    epochs = f" ({epoch:.1f} epochs)" if epoch and epoch >= 0.05 and tokens else ""
     time = f" and {spoken(last.get('seconds'))} of training" if finite(last.get("seconds")) else ""
-    return markup(
-        f"{'An' if cell[:1] == 'L' else 'A'} {cell or 'recurrent language model'}"
-        f"{shape}{many}{read}{passes}{time}."
-    )
+    article = "An" if cell[:1] == "L" else "A"
+    if story.members > 1:
+        article = f"An ensemble of {story.members} members, each a"
+    return markup(f"{article} {cell or 'recurrent language model'}{shape}{many}{read}{epochs}{time}.")
+
+
+def _listed(numbers: Sequence[object]) -> str:
+    """``3, 4 and 5``."""
+    words = [str(number) for number in numbers]
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _whole(words: str) -> str:
-    """A figure whose unit does not go to the next line."""
+    """A figure and its unit, never broken over two lines."""
     return words.replace(" ", "\u00a0")
 
 
 def _main_figure(story: Story) -> tuple[str, str, str]:
-    """The one figure, its unit, and what it is: held out where it can be."""
+    """The main figure, its unit, and what it was measured on."""
     nats = story.score("nats_per_character")
     if nats is not None:
-        return figure(nats), "nats a character", "on text it has not read"
+        return figure(nats), "nats per character", "validation loss, on text it has not read"
     best = story.history.best
     if best is not None:
-        return figure(best["valid"]), f"nats a {story.unit}", "on text it has not read"
+        return figure(best["valid"]), f"nats per {story.unit}", "validation loss, on text it has not read"
     if story.history.newest("loss") is not None:
         what = "in training; no text was held out" if story.ended else "in training"
-        return figure(story.history.newest("loss")), f"nats a {story.unit}", what
+        return figure(story.history.newest("loss")), f"nats per {story.unit}", what
     return "", "", ""
 
 
 def _figures(story: Story) -> str:
     value, unit, what = _main_figure(story)
     rows = [
-        ("bits a byte", figure(story.score("bits_per_byte"))),
-        (f"perplexity a {story.unit}", figure(story.score("perplexity"), 2)),
+        ("bits per byte", figure(story.score("bits_per_byte"))),
+        (f"perplexity per {story.unit}", figure(story.score("perplexity"), 2)),
         ("accuracy", share(story.score("accuracy"))),
     ]
     shown = [f"<div><dt>{name}</dt><dd>{text}</dd></div>" for name, text in rows if text != "—"]
@@ -137,16 +147,20 @@ def _protocol(story: Story) -> str:
     words = protocol_in_words(protocol)
     text += f": {words}." if words else "."
     if unknown:
-        text += f" <b>{unknown:,.0f} of them are unknown to the model: its figures do not compare.</b>"
+        text += f" <b>{unknown:,.0f} of them are unknown to the model, so its figures do not compare.</b>"
     return f'<p class="note">{text}</p>'
 
 
+def _capital(sentence: str) -> str:
+    return f"{sentence[:1].upper()}{sentence[1:]}. " if sentence else ""
+
+
 def _bars(story: Story) -> str:
-    """Bits a byte of the model, ``bz2`` and ``xz`` on the same held-out text."""
+    """Bits per byte of the model, ``bz2`` and ``xz`` on the same validation text."""
     own = story.score("bits_per_byte")
     others = [(name, story.score(f"{name}_bits_per_byte")) for name in ("bz2", "xz")]
     rows = [(name, bits) for name, bits in (("this model", own), *others) if bits is not None and bits > 0]
-    if own is None or len(rows) < 2:
+    if own is None or own <= 0 or len(rows) < 2:
         return ""
     most = max(bits for _, bits in rows)
     shown = "".join(
@@ -155,8 +169,9 @@ def _bars(story: Story) -> str:
         for name, bits in rows
     )
     return (
-        '<figure class="bars"><figcaption>Bits a byte of the held-out text <span>shorter is better</span>'
+        '<figure class="bars"><figcaption>Bits per byte of the validation text <span>shorter is better</span>'
         f"</figcaption>\n<dl>{shown}</dl>\n"
-        '<p class="note">The compressors get the held-out text alone, at their strongest setting; '
-        "the model has read the training text before.</p></figure>\n"
+        f'<p class="note">{_capital(judgement(own, rows[2][1], rows[1][1]) if len(rows) == 3 else "")}'
+        "The compressors see the validation text alone, at their strongest setting; the model has read the "
+        "training text before.</p></figure>\n"
     )

@@ -1,7 +1,7 @@
-"""The page's ornament: the second and fourth line of each stanza return as the first and third of the next.
+"""The ornament of the page: lines 2 and 4 of each stanza return as lines 1 and 3 of the next.
 
-That is what a pantoum is, and what the rows of a batch do. Each thread is born as the lower line of a pair,
-goes through its stanza, rises into the next one and ends there.
+That is the form of a pantoum, and what the rows of a batch do. Each thread begins as the lower line of a
+pair, runs through its stanza, rises into the next one and ends there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SPACING, TOP = 9, 5
 
 @cache
 def band() -> str:
-    """The ornament as SVG; it means nothing to a screen reader and is hidden from it."""
+    """The ornament as SVG, hidden from screen readers."""
     width = STANZAS * (LENGTH + GAP) - GAP
     threads = []
     for stanza in range(-1, STANZAS):

@@ -1,4 +1,4 @@
-// Two comforts; the page is whole without them. Reading the curves by pointing, and reloading while a run goes on.
+// Not needed to read the page: figures at the pointer, and reloading while a run trains.
 (() => {
   "use strict";
   const make = (name, attributes, parent) => {
@@ -10,9 +10,10 @@
     const lines = Object.entries(JSON.parse(svg.dataset.readout)).filter(([, points]) => points.length);
     if (!lines.length) continue;
     const frame = svg.viewBox.baseVal;
+    const unit = svg.querySelector("text.unit");
     const group = make("g", { visibility: "hidden", "aria-hidden": "true" }, svg);
     const rule = make("line", { class: "base", y1: 22, y2: frame.height - 38 }, group);
-    const words = make("text", { x: frame.width - 84, y: 13, "text-anchor": "end" }, group);
+    const words = make("text", { x: frame.width - 98, y: 13, "text-anchor": "end" }, group);
     const dots = lines.map(([name]) => make("circle", { class: "dot " + name, r: 3.5 }, group));
     const nearest = (points, x) => points.reduce((a, b) => (Math.abs(b[0] - x) < Math.abs(a[0] - x) ? b : a));
     const show = (event) => {
@@ -29,10 +30,14 @@
       const where = (point) => (point[2] === at[2] ? "" : " at " + point[2]);
       words.textContent = at[2] + ":  " + found.map(([name, p]) => name + " " + p[3] + where(p)).join("  ");
       group.setAttribute("visibility", "visible");
+      unit.setAttribute("visibility", "hidden");
     };
     svg.addEventListener("pointermove", show);
     svg.addEventListener("pointerdown", show);
-    svg.addEventListener("pointerleave", () => group.setAttribute("visibility", "hidden"));
+    svg.addEventListener("pointerleave", () => {
+      group.setAttribute("visibility", "hidden");
+      unit.setAttribute("visibility", "visible");
+    });
   }
   const follow = document.querySelector("a.follow");
   if (follow) {

@@ -1,9 +1,10 @@
-"""The body of the page, a function a section; each is empty where the run has nothing to say in it."""
+"""The body of the page, one function per section; a section without content is empty."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from pantoum.report import loss, surprisal
@@ -19,6 +20,7 @@ MOST_SAMPLES = 6
 MOST_ROWS = 24
 SHORT, LONG = 260, 1200
 MOST_PIECES = 6_000
+MOST_TEXTS = 3
 
 
 def _section(title: str, body: str, kind: str) -> str:
@@ -26,7 +28,7 @@ def _section(title: str, body: str, kind: str) -> str:
 
 
 def spread(items: Sequence[Any], most: int) -> list[Any]:
-    """At most this many of them, with the first and the last, closer at the beginning where more happens."""
+    """At most ``most`` items, with the first and the last, denser at the beginning where more happens."""
     if len(items) <= most:
         return list(items)
     places = {round((len(items)) ** (i / (most - 1))) - 1 for i in range(most)}
@@ -34,7 +36,7 @@ def spread(items: Sequence[Any], most: int) -> list[Any]:
 
 
 def curves(story: Story) -> str:
-    """Loss by tokens and by time, the small multiples, and the held-out figures as a table."""
+    """Loss by tokens and by time, the small multiples, and the validation figures as a table."""
     history = story.history
     if not history.records:
         return ""
@@ -45,11 +47,23 @@ def curves(story: Story) -> str:
     body = (
         f'<div class="pair">\n<figure>{pictures[0]}</figure>\n<figure>{pictures[1]}</figure>\n</div>\n'
         '<p class="note">Each point of the training curve is the mean of the reports in one of 120 equal '
-        "parts of the axis; the band goes from their least to their greatest. Held-out points are whole "
-        "evaluations; the filled one is the best, whose weights are kept.</p>\n"
+        "parts of the axis; the band spans their lowest and highest value. Each validation point is an "
+        f"evaluation; the filled one is the best, whose weights are saved. {_monitored(story)}</p>\n"
         f"{_multiples(history)}{_phases(history)}{_table(history)}"
     )
     return _section("How it learned", body, "learned")
+
+
+def _monitored(story: Story) -> str:
+    """Why the curve and the main figure differ: the curve is measured on a part of the validation text."""
+    part, whole, best = finite(story.get("monitored_tokens")), story.score("tokens"), story.history.best
+    if not part or not whole or best is None or part - 1 >= whole:
+        return ""
+    return (
+        f"To save time, the validation points are measured on the first {part - 1:,.0f} of {whole:,.0f} "
+        f"{story.unit}s of the validation text (best: {figure(best['valid'])}); the figure at the top of the "
+        f"page is measured on all of them ({figure(story.score('nats_per_token'))} nats per {story.unit})."
+    )
 
 
 def _multiples(history: History) -> str:
@@ -58,7 +72,7 @@ def _multiples(history: History) -> str:
         ("accuracy", "accuracy in training", share),
         ("learning_rate", "learning rate", rate),
         ("gradient_norm", "gradient norm", rate),
-        ("tokens_per_second", "tokens a second", count),
+        ("tokens_per_second", "tokens per second", count),
     ):
         # A rate of zero: nothing was trained since the record before.
         points = [p for p in history.points(field, "seconds") if p[1] or field != "tokens_per_second"]
@@ -72,7 +86,7 @@ def _multiples(history: History) -> str:
 
 
 def _phases(history: History) -> str:
-    """Where the time went, as one bar."""
+    """The share of each phase in the time, as one bar."""
     phases = {name: seconds for name, seconds in history.phases.items() if seconds > 0.0}
     whole = sum(phases.values())
     if whole <= 0.0:
@@ -112,13 +126,13 @@ def _table(history: History) -> str:
     return (
         '<details><summary>The curves as a table</summary><div class="scroll"><table><thead><tr>'
         '<th scope="col">step<th scope="col">tokens<th scope="col">time<th scope="col">training'
-        '<th scope="col">held-out</tr></thead>'
+        '<th scope="col">validation</tr></thead>'
         f"<tbody>{''.join(lines)}</tbody></table></div></details>"
     )
 
 
 def samples(story: Story) -> str:
-    """What the model wrote on the way, from the first attempt to the newest."""
+    """What the model wrote during training, from the first sample to the newest."""
     chosen = spread(story.history.samples, MOST_SAMPLES)
     if not chosen:
         return ""
@@ -147,7 +161,7 @@ def _sample(sample: Sample, unit: str, most: int) -> str:
 
 
 def reads_as_code(text: str) -> bool:
-    """Whether a text should keep its columns: many of its characters or line beginnings are those of code."""
+    """Whether a text is shown in a fixed-width font: it has many signs or indented lines, as code has."""
     lines = [line for line in text.splitlines() if line.strip()]
     indented = sum(line.startswith(("  ", "\t")) for line in lines)
     signs = sum(text.count(sign) for sign in "{}()[]=_;<>#")
@@ -155,19 +169,19 @@ def reads_as_code(text: str) -> bool:
 
 
 def passage(story: Story) -> str:
-    """A held-out page, each token in the tint of its surprisal."""
+    """The beginning of the validation text, each token tinted by its surprisal."""
     if story.passage is None or not story.passage[0]:
         return ""
     pieces, nats = story.passage[0][:MOST_PIECES], story.passage[1][:MOST_PIECES]
     body = (
-        '<p class="note">The stronger a token is coloured, the less the model expected it after all '
-        f"that came before. Point at one to read its figure.</p>\n{surprisal.fragment(pieces, nats)}"
+        '<p class="note">The stronger the colour of a token, the less the model expected it after the text '
+        f"before it. Point at a token to read its surprisal.</p>\n{surprisal.fragment(pieces, nats)}"
     )
     return _section("A page it had not read", body, "unread")
 
 
 def settings(story: Story) -> str:
-    """The command, what was chosen and why, the machine, and whatever else ``config.json`` tells."""
+    """The command, what was chosen and why, the machine, and the rest of ``config.json``."""
     rest = {name: value for name, value in story.config.items() if not _says_nothing(value)}
     parts = []
     command = rest.pop("command", None)
@@ -176,11 +190,13 @@ def settings(story: Story) -> str:
         parts.append(
             f'<pre class="command" tabindex="0" aria-label="Command line"><code>{markup(words)}</code></pre>'
         )
-    # A setting left open says nothing; "none" among what was chosen says that it is off.
+    # A setting that was not given is left out; "none" among what was chosen means off.
     settings = _flat(rest.pop("settings", {})).items()
     asked = {name: value for name, value in settings if not _says_nothing(value)}
     made = {**asked, **_flat(rest.pop("chosen", {}))}
     reasons = rest.pop("reasons", ())
+    if "texts" in rest:
+        rest["texts"] = _few(rest["texts"])
     parts.append(_facts("Settings", made))
     if isinstance(reasons, (list, tuple)) and reasons:
         parts.append(
@@ -196,8 +212,16 @@ def settings(story: Story) -> str:
     return _section("How to make it again", body, "made") if body else ""
 
 
+def _few(texts: object) -> object:
+    """The texts; of many only the first names."""
+    if not isinstance(texts, (list, tuple)) or len(texts) <= MOST_TEXTS:
+        return texts
+    names = [PurePath(str(text)).name for text in texts[:MOST_TEXTS]]
+    return f"{', '.join(names)} and {len(texts) - len(names):,} more"
+
+
 def _flat(part: object) -> dict[str, Any]:
-    """A part with its inner parts' values in it; empty where it is none."""
+    """A mapping with the values of its mappings lifted into it; empty for anything else."""
     found: dict[str, Any] = {}
     for name, value in part.items() if isinstance(part, Mapping) else ():
         found.update(value if isinstance(value, Mapping) else {name: value})
@@ -239,7 +263,7 @@ def _value(value: object) -> str:
 
 
 def notes(story: Story) -> str:
-    """What happened that a person should know: roll-backs, a full disk, a text smaller than the batch."""
+    """Notes: rollbacks, a full disk, a text smaller than the batch."""
     rows = []
     for note in story.history.notes:
         step = "" if note.step is None else f"step {note.step:,.0f}"

@@ -1,0 +1,35 @@
+"""What a run shows of itself: a passage scored token by token, samples with the default settings."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pantoum.inference.loaded_model import LoadedModel
+from pantoum.network import LanguageModel
+from pantoum.text.character import CharacterLearner
+from pantoum.training.reporter import SAMPLE_DOCUMENTS, passage, sample_of
+
+
+def model(text: str, documents: str | None) -> LoadedModel:
+    learner = CharacterLearner(None, documents)
+    learner.feed(text)
+    tokenizer = learner.learn()
+    network = LanguageModel(tokenizer.vocab_size, embedding_size=4, hidden_size=8, num_layers=1, seed=3)
+    return LoadedModel(network, tokenizer)
+
+
+def test_the_passage_has_a_figure_for_every_token() -> None:
+    text = "The cat sat.\nThe dog ran.\n" * 9
+    made = model(text, None)
+    pieces, nats = passage(made, made.tokenizer.encode(text))
+    assert "".join(pieces) == text and len(pieces) == len(text) == len(nats)
+    assert len({round(float(n), 3) for n in nats}) > 10 and np.isfinite(nats).all()
+
+
+def test_short_documents_show_ten_samples_and_a_text_one() -> None:
+    names = model("anna\nbert\ncora\n" * 9, "lines")
+    lines = sample_of(names, 1).split("\n")
+    assert len(lines) == SAMPLE_DOCUMENTS == 10 and len(set(lines)) > 3
+    assert sample_of(names, 1) == sample_of(names, 1) != sample_of(names, 2)
+    text = model("The cat sat.\n" * 9, None)
+    assert 150 <= len(sample_of(text, 1)) <= 200
