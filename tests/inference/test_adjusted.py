@@ -9,7 +9,7 @@ import pytest
 
 from pantoum.config import SamplingConfig
 from pantoum.errors import SettingError
-from pantoum.inference.adjusted import log_probabilities, most_probable
+from pantoum.inference.adjusted import SORTED, log_probabilities, most_probable
 from pantoum.inference.batch import Batch
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
@@ -82,9 +82,13 @@ def test_recording_alone_changes_nothing_and_holds_every_token(characters: Loade
 
 
 def test_the_most_probable_come_best_first_and_the_smaller_token_first() -> None:
-    own_V = np.log(np.array([0.1, 0.2, 0.2, 0.4, 0.1]))
-    assert [token for token, _ in most_probable(own_V, 4)] == [3, 1, 2, 0]
-    assert most_probable(own_V, 0) == () and len(most_probable(own_V, 9)) == 5
+    own_NV = np.log(np.array([[0.1, 0.2, 0.2, 0.4, 0.1], [0.3, 0.1, 0.3, 0.2, 0.1]]))
+    wide_NV = np.concatenate([own_NV, np.full((2, SORTED), -99.0)], axis=1)
+    for values_NV in (own_NV, wide_NV):
+        found = [[token for token, _ in row] for row in most_probable(values_NV, 4)]
+        assert found == [[3, 1, 2, 0], [0, 2, 3, 1]]
+        assert [row[0][0] for row in most_probable(values_NV, 1)] == [3, 0]
+    assert most_probable(own_NV, 0) == [(), ()] and len(most_probable(own_NV, 9)[0]) == 5
 
 
 @pytest.mark.parametrize(

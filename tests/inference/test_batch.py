@@ -224,3 +224,39 @@ def test_another_models_state_is_refused_and_harms_nobody(characters: LoadedMode
     with pytest.raises(StateError, match="belongs to the model"):
         batch.join(foreign)
     assert len("".join(text for _, text in batch)) == 3
+
+
+def test_a_parked_stream_goes_on_as_if_nothing_had_been(characters: LoadedModel) -> None:
+    asked = {
+        "length": 40,
+        "sampling": SamplingConfig(
+            temperature=1.3, repetition_penalty=1.5, frequency_penalty=0.5, stop=("zzz",)
+        ),
+        "seed": 3,
+        "alternatives": 1,
+    }
+
+    def written(parks: bool) -> tuple[str, float, bytes, int]:
+        batch, text = Batch(characters), ""
+        batch.join(length=7)
+        stream = batch.join(prompted(characters, "The cat"), **asked)
+        rounds = 0
+        while not stream.ended or stream.parked is not None:
+            text += "".join(piece for one, piece in batch.round() if one is stream)
+            rounds += 1
+            if parks and rounds in (3, 20):
+                batch.park(stream)
+                batch.join(length=5, sampling=SamplingConfig(repetition_penalty=2.0))
+                for _ in range(3):
+                    assert all(one is not stream for one, _ in batch.round())
+                assert stream.ended and stream.tokens == rounds
+                batch.resume(stream)
+        return text, stream.nats, bytes(stream.state), len(stream.drawn())
+
+    assert written(True) == written(False)
+
+
+def test_only_a_parked_stream_is_resumed(characters: LoadedModel) -> None:
+    batch = Batch(characters)
+    with pytest.raises(SettingError, match="not parked"):
+        batch.resume(batch.join())

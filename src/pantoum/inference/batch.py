@@ -17,7 +17,7 @@ Shapes: R rows, C rows of logits at once, V symbols.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple, NoReturn
 
@@ -30,7 +30,7 @@ from pantoum.inference.adjusted import Adjusted
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.sample import columns
 from pantoum.inference.state import State
-from pantoum.inference.stream import Alone, Stream
+from pantoum.inference.stream import Alone, Parked, Stream
 from pantoum.kernels import Array, DrawRows, backend
 from pantoum.network import state as network_state
 from pantoum.network.stepper import stepper
@@ -143,6 +143,39 @@ class Batch:
                 self._failed = False
             return stream.state
 
+    @public
+    def park(self, stream: Stream) -> None:
+        """A stream pauses: it gives up its row until ``resume``, and then goes on as if nothing had been
+        between."""
+        with self.lock:
+            if not stream.ended:
+                self._begin()
+                row, recent_RW = stream.row, self.rows.recent_RW
+                stream.parked = Parked(
+                    [array_RH[row].copy() for array_RH in self._states],
+                    self.rows.get(row),
+                    None if recent_RW is None else recent_RW[row].copy(),
+                    int(self._length_R[row]),
+                )
+                self._leave(row)
+                self._failed = False
+
+    @public
+    def resume(self, stream: Stream) -> None:
+        """A parked stream writes on."""
+        parked = stream.parked
+        require(parked is not None, "stream", stream, "is not parked", "park it first")
+        assert parked is not None
+        with self.lock:
+            self._begin()
+            row = self._place(stream, parked.layers, parked.columns, parked.length)
+            if parked.recent_W is not None and self.rows.recent_RW is not None:
+                self.rows.recent_RW[row] = parked.recent_W
+            stream.resume(row)
+            left = parked.length - int(parked.columns["written"])
+            self._soonest = min(self._soonest, left) if row else left
+            self._failed = False
+
     def round(self) -> list[Piece]:
         """One token for each stream; the text that can be shown of them."""
         with self.lock:
@@ -188,30 +221,46 @@ class Batch:
         adjusted: Adjusted | None,
     ) -> Stream:
         last = self.model.border if state.last_token is None else state.last_token
-        row = len(self._streams)
-        if row == len(self.rows):
-            self._resize(2 * row)
-        for array_RH, own in zip(self._states, layers, strict=True):
-            # A document begins: as in training, from zero.
-            array_RH[row] = 0 if last == self.model.eos else own[0]
-        penalised = self.rows.recent_RW is not None
-        self.rows.set(
-            row, tokens=last, position=state.tokens_seen, seed=seed, stream=stream, **columns(sampling)
-        )
-        if penalised != (self.rows.recent_RW is not None):
-            self._bind()
-        self._length_R[row] = length
         decoder = self.model.tokenizer.decoder(pending=state.pending) if state.pending else None
-        joined = Stream(self, row, sampling.stop, decoder, adjusted)
-        self._streams.append(joined)
-        if adjusted is not None:
-            self._adjusted.add(joined)
-        if joined.careful:
-            self._careful.add(joined)
+        joined = Stream(self, len(self._streams), sampling.stop, decoder, adjusted)
+        begins = last == self.model.eos  # a document begins: as in training, from zero
+        row = self._place(
+            joined,
+            [np.zeros_like(own[0]) if begins else own[0] for own in layers],
+            {
+                "tokens": last,
+                "position": state.tokens_seen,
+                "seed": seed,
+                "stream": stream,
+                **columns(sampling),
+            },
+            length,
+        )
         self._soonest = min(self._soonest, length) if row else length
         if not length:
             self._leave(row)
         return joined
+
+    def _place(
+        self, stream: Stream, layers: Sequence[Array], values: Mapping[str, float], length: int
+    ) -> int:
+        """A stream gets the row after the last one, with this state and these columns."""
+        row = len(self._streams)
+        if row == len(self.rows):
+            self._resize(2 * row)
+        for array_RH, own_H in zip(self._states, layers, strict=True):
+            array_RH[row] = own_H
+        penalised = self.rows.recent_RW is not None
+        self.rows.set(row, **values)
+        if penalised != (self.rows.recent_RW is not None):
+            self._bind()
+        self._length_R[row] = length
+        self._streams.append(stream)
+        if stream.adjusted is not None:
+            self._adjusted.add(stream)
+        if stream.careful:
+            self._careful.add(stream)
+        return row
 
     def _round(self) -> list[Piece]:
         streams, count = self._streams, len(self._streams)

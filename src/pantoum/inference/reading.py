@@ -154,8 +154,13 @@ def advance(readings: Sequence[Reading], tokens: int) -> int:
             own_TV = log_probabilities(logits_TV[: len(targets)])
             require_finite([own_TV])
             reading.drawn += [
-                Drawn(token, float(own_V[token]), most_probable(own_V, reading.alternatives or 0))
-                for token, own_V in zip(targets, own_TV, strict=True)
+                Drawn(token, nats, top)
+                for token, nats, top in zip(
+                    targets,
+                    own_TV[np.arange(len(targets)), targets].tolist(),
+                    most_probable(own_TV, reading.alternatives or 0),
+                    strict=True,
+                )
             ]
     else:
         hidden_BTH, state = packed.hidden(inputs_BT, state, reset_BT=reset_BT, lengths=lengths)

@@ -11,11 +11,12 @@ batch, because a round in another thread may move them to another row.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from pantoum.errors import PantoumError
 from pantoum.inference.adjusted import Adjusted, Drawn
 from pantoum.inference.state import State
+from pantoum.kernels import Array
 from pantoum.text.tokenizer import Decoder, Tokenizer
 
 if TYPE_CHECKING:
@@ -39,10 +40,30 @@ class Alone(dict[int, "str | None"]):
         return found
 
 
+class Parked(NamedTuple):
+    """What a row of a batch holds of a stream that pauses."""
+
+    layers: list[Array]
+    columns: dict[str, float]
+    recent_W: Array | None
+    length: int
+
+
 class Stream:
     """A stream of a batch. After its end it keeps its figures and its state."""
 
-    __slots__ = ("_batch", "_decoder", "_held", "_kept", "_stops", "adjusted", "careful", "row", "stopped")
+    __slots__ = (
+        "_batch",
+        "_decoder",
+        "_held",
+        "_kept",
+        "_stops",
+        "adjusted",
+        "careful",
+        "parked",
+        "row",
+        "stopped",
+    )
 
     def __init__(
         self,
@@ -58,6 +79,8 @@ class Stream:
         """Whether its tokens must pass through ``take``."""
         self.adjusted = adjusted
         """What it asks of the draw beyond the kernels' sampler."""
+        self.parked: Parked | None = None
+        """What it resumes from while it pauses."""
         self.row = row
         """Its place in the batch while it writes."""
         self._batch = batch
@@ -122,6 +145,10 @@ class Stream:
     def end(self, state: State) -> None:
         """It leaves its row; its figures and this state are kept."""
         self._kept = self.tokens, self.nats, self.log_probability, state
+
+    def resume(self, row: int) -> None:
+        """It has a row again."""
+        self.row, self._kept, self.parked = row, None, None
 
     def take(self, token: int, tokenizer: Tokenizer) -> str:
         """What can be shown after a token; ``stopped`` says when a stop string is complete."""

@@ -76,6 +76,10 @@ class DrawRows:
         if self.recent_RW is not None:
             self.recent_RW[row] = -1
 
+    def get(self, row: int) -> dict[str, float]:
+        """The values of a row, for ``set``; without its window of recent tokens."""
+        return {name: getattr(self, name)[row].item() for name in COLUMNS}
+
     def move(self, source: int, to: int) -> None:
         """One row's values in another's place."""
         for array in self.arrays():

@@ -77,6 +77,8 @@ class Engine:
         self._waiting: deque[Job] = deque()
         self._reading: list[Job] = []
         self._streams: dict[Stream, Telling] = {}
+        self._parked: dict[Stream, Telling] = {}
+        """Texts that pause, because their clients read slowly."""
         self._active: dict[Job, int] = {}
         """Slots that each job in work still holds."""
         self._outbox: dict[Job, list[Event]] = {}
@@ -102,6 +104,14 @@ class Engine:
         if not job.done or job.failed:
             self._commands.put(lambda: self._drop(job))
 
+    def pause(self, job: Job) -> None:
+        """Its client reads too slowly: write no more of it for now. It keeps its slots."""
+        self._commands.put(lambda: self._park(job))
+
+    def resume(self, job: Job) -> None:
+        """Its client has read what there was."""
+        self._commands.put(lambda: self._unpark(job))
+
     def stop(self) -> None:
         """Take no more jobs; the thread ends when all are done."""
         if not self.stopped:
@@ -120,15 +130,15 @@ class Engine:
 
     def _run(self) -> None:
         while True:
-            idle = not (self._waiting or self._reading or self._streams)
-            if idle and self._closing and self._commands.empty():
-                return
-            if idle:
-                self._commands.get()()
             while not self._commands.empty():
                 self._commands.get()()
             self._admit()
-            self._turn()
+            if self._reading or self._streams:
+                self._turn()
+            elif self._closing and not self._active and self._commands.empty():
+                return
+            else:
+                self._commands.get()()
 
     def _turn(self) -> None:
         try:
@@ -238,6 +248,9 @@ class Engine:
             self._batch.leave(stream)
             del self._streams[stream]
             self.counters["texts_cancelled"] += 1
+        for stream in [one for one, telling in self._parked.items() if telling.job is job]:
+            del self._parked[stream]
+            self.counters["texts_cancelled"] += 1
         if job in self._reading:
             self._reading.remove(job)
         self._outbox.pop(job, None)
@@ -247,11 +260,22 @@ class Engine:
         elif job in self._active:
             self._release(job, self._active[job])
 
+    def _park(self, job: Job) -> None:
+        for stream in [one for one, telling in self._streams.items() if telling.job is job]:
+            self._batch.park(stream)
+            self._parked[stream] = self._streams.pop(stream)
+
+    def _unpark(self, job: Job) -> None:
+        for stream in [one for one, telling in self._parked.items() if telling.job is job]:
+            self._batch.resume(stream)
+            self._streams[stream] = self._parked.pop(stream)
+
     def _fail(self, error: Exception) -> None:
         """A turn failed: every job in work is told, and the batch begins anew."""
         jobs = list(self._active)
         self._batch = Batch(self.model)
         self._streams.clear()
+        self._parked.clear()
         self._reading.clear()
         for job in jobs:
             self._release(job, self._active[job])

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -23,6 +23,9 @@ from pantoum.inference.reading import Reading
 from pantoum.inference.state import State
 
 __all__ = ["Ended", "Event", "Failed", "Inbox", "Job", "Read", "Writing", "Written"]
+
+UNREAD = 8192
+"""Characters of one request that may wait for its client before its texts pause."""
 
 
 class Read(NamedTuple):
@@ -72,10 +75,13 @@ class Writing:
 class Inbox:
     """Where the events of one request's jobs arrive, in order. It lives on the event loop."""
 
-    def __init__(self, seconds: float) -> None:
-        """``seconds``: after so long whoever waits gets a ``TimeoutError``."""
+    def __init__(self, seconds: float, pause: Callable[[Job, bool], None]) -> None:
+        """``seconds``: after so long whoever waits gets a ``TimeoutError``. ``pause`` is called with a job
+        and ``True`` when more than ``UNREAD`` characters wait here, and with ``False`` when they were
+        taken."""
         self.jobs: list[Job] = []
-        self._seconds = seconds
+        self._seconds, self._pause = seconds, pause
+        self._unread, self._paused = 0, False
         self._arrived: deque[tuple[Job, Event]] = deque()
         self._waiting: asyncio.Future[None] | None = None
 
@@ -90,9 +96,13 @@ class Inbox:
         for event in events:
             if isinstance(event, Failed):
                 job.failed, job.left = True, 0
-            elif not isinstance(event, Written):
+            elif isinstance(event, Written):
+                self._unread += len(event.text)
+            else:
                 job.left -= 1
             self._arrived.append((job, event))
+        if self._unread > UNREAD and not self._paused:
+            self._tell_paused(True)
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 
@@ -118,10 +128,19 @@ class Inbox:
                 await self._waiting
             found = list(self._arrived)
             self._arrived.clear()
+            self._unread = 0
+            if self._paused:
+                self._tell_paused(False)
             for _, event in found:
                 if isinstance(event, Failed):
                     raise event.error
             yield found
+
+    def _tell_paused(self, paused: bool) -> None:
+        self._paused = paused
+        for job in self.jobs:
+            if not job.done:
+                self._pause(job, paused)
 
     async def finished(self) -> None:
         """Wait until all jobs are done."""

@@ -20,7 +20,7 @@ from pantoum.errors import PantoumError, SettingError
 from pantoum.inference.loaded_model import LoadedModel, load, model_path
 from pantoum.server.engine import Engine
 from pantoum.server.errors import RequestError
-from pantoum.server.job import Inbox
+from pantoum.server.job import Inbox, Job
 
 __all__ = ["Models", "Served"]
 
@@ -44,7 +44,13 @@ class Served:
 
     def inbox(self) -> Inbox:
         """The inbox of a request to this model."""
-        return Inbox(self.timeout)
+        return Inbox(self.timeout, self._pause)
+
+    def _pause(self, job: Job, paused: bool) -> None:
+        if paused:
+            self.engine.pause(job)
+        else:
+            self.engine.resume(job)
 
     @property
     def fingerprint(self) -> str:

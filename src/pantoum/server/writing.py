@@ -57,19 +57,21 @@ class Choice:
     index: int
     prompt: int
     text: str = ""
+    shown: int = 0
+    """Characters given out so far."""
     tokens: int = 0
     finish: str | None = None
     state: State | None = None
     entries: list[Entry] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Part:
     """What came of one choice: characters and tokens. ``last``: nothing more will come of it."""
 
     choice: Choice
-    text: str
-    entries: list[Entry]
+    text: str = ""
+    entries: list[Entry] = field(default_factory=list)
     last: bool = False
 
 
@@ -215,28 +217,19 @@ class Request:
         return self.choices
 
     async def parts(self) -> AsyncGenerator[list[Part], None]:
-        """What comes, as it comes."""
+        """What comes, as it comes; what came of one text since the last time is one part."""
         try:
-            shown = [0] * len(self.choices)
             async for events in self.inbox.events():
-                found: list[Part] = []
+                found: dict[int, Part] = {}
                 for job, event in events:
                     if isinstance(event, Read):
-                        found += self._read(job, shown)
+                        self._read(job, found)
                     elif isinstance(event, Written):
-                        choice = self._choice(job, event.number)
-                        shown[choice.index] += len(event.text)
-                        entries = self._entries(choice, event, shown[choice.index])
-                        found.append(Part(choice, event.text, entries))
+                        self._written(self._choice(job, event.number), event, found)
                     elif isinstance(event, Ended):
-                        choice = self._choice(job, event.number)
-                        choice.tokens, choice.state = event.tokens, event.state
-                        choice.finish = "length" if event.stopped is None else "stop"
-                        last = shown[choice.index] if event.stopped is not None else None
-                        rest = self._recorded[choice.index].take(last) if self._records else []
-                        found.append(Part(choice, "", rest, last=True))
+                        self._ended(self._choice(job, event.number), event, found)
                 if found:
-                    yield found
+                    yield list(found.values())
         finally:
             self.cancel()
 
@@ -247,30 +240,43 @@ class Request:
     def _choice(self, job: Job, index: int) -> Choice:
         return self.choices[job.number * self.count + index]
 
-    def _entries(self, choice: Choice, event: Written, shown: int) -> list[Entry]:
-        if not self._records:
-            return []
-        recorded = self._recorded[choice.index]
-        recorded.add(event.drawn)
-        return recorded.take(shown)
+    def _part(self, choice: Choice, found: dict[int, Part]) -> Part:
+        """The part of this text that is being put together."""
+        return found.setdefault(choice.index, Part(choice))
 
-    def _read(self, job: Job, shown: list[int]) -> list[Part]:
+    def _read(self, job: Job, found: dict[int, Part]) -> None:
         """The prompt was read: with ``echo`` it is the beginning of each text."""
-        found: list[Part] = []
         prompt = self.prompts[job.number]
         for k in range(self.count):
             choice = self._choice(job, k)
-            text, entries = "", list[Entry]()
             if self.echo:
-                text = prompt.text
+                part = self._part(choice, found)
+                part.text += prompt.text
+                choice.shown += len(prompt.text)
                 if self._records:
                     recorded = self._recorded[choice.index]
                     recorded.add(job.reading.drawn, prompt.tokens_T.tolist())
-                    entries = recorded.take(None)
-                    recorded.offset = len(text)
-                shown[choice.index] += len(text)
+                    part.entries += recorded.take(None)
+                    recorded.offset = len(prompt.text)
             if job.writing is None:
                 choice.finish, choice.state = "length", job.reading.state
-            if text or job.writing is None:
-                found.append(Part(choice, text, entries, last=job.writing is None))
-        return found
+                self._part(choice, found).last = True
+
+    def _written(self, choice: Choice, event: Written, found: dict[int, Part]) -> None:
+        part = self._part(choice, found)
+        part.text += event.text
+        choice.shown += len(event.text)
+        if self._records:
+            recorded = self._recorded[choice.index]
+            recorded.add(event.drawn)
+            part.entries += recorded.take(choice.shown)
+
+    def _ended(self, choice: Choice, event: Ended, found: dict[int, Part]) -> None:
+        part = self._part(choice, found)
+        part.last = True
+        choice.tokens, choice.state = event.tokens, event.state
+        choice.finish = "length" if event.stopped is None else "stop"
+        if self._records:
+            # Tokens whose text a stop string has cut off are not part of the answer.
+            cut = choice.shown if event.stopped is not None else None
+            part.entries += self._recorded[choice.index].take(cut)

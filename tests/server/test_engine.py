@@ -1,0 +1,190 @@
+"""The engine: slots and queue are bounded, long prompts stall nobody, whoever goes away frees its slot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+import pantoum
+from pantoum.config import SamplingConfig
+from pantoum.errors import PantoumError
+from pantoum.inference.batch import Batch
+from pantoum.inference.reading import Reading
+from pantoum.server.engine import Engine, FullError, StoppedError
+from pantoum.server.job import UNREAD, Ended, Inbox, Job, Read, Writing, Written
+
+Play = Callable[[Callable[[Engine], Coroutine[Any, Any, None]]], None]
+
+
+@pytest.fixture
+def play(model: pantoum.Model) -> Play:
+    """Run a coroutine with an engine of 3 slots and 2 places."""
+
+    def call(body: Callable[[Engine], Coroutine[Any, Any, None]]) -> None:
+        async def main() -> None:
+            engine = Engine(model.loaded, 3, 2, asyncio.get_running_loop())
+            try:
+                await asyncio.wait_for(body(engine), 20)
+            finally:
+                engine.stop()
+                assert await asyncio.to_thread(engine.join, 10)
+
+        asyncio.run(main())
+
+    return call
+
+
+def inbox(engine: Engine) -> Inbox:
+    return Inbox(20, lambda job, paused: engine.pause(job) if paused else engine.resume(job))
+
+
+def job(engine: Engine, length: int, prompt: str = "The cat", count: int = 1) -> Job:
+    reading = Reading(engine.model, None, engine.model.tokenizer.encode(prompt))
+    return inbox(engine).job(
+        reading, Writing(length, SamplingConfig(temperature=1), 1, count) if length else None
+    )
+
+
+async def freed(engine: Engine) -> None:
+    while engine.taken:
+        await asyncio.sleep(0.001)
+
+
+def test_beyond_slots_and_queue_it_is_full_until_one_ends(play: Play) -> None:
+    async def body(engine: Engine) -> None:
+        jobs = [job(engine, 10**6) for _ in range(5)]
+        for one in jobs:
+            engine.submit(one)
+        with pytest.raises(FullError):
+            engine.submit(job(engine, 1))
+        for one in jobs[:4]:
+            engine.cancel(one)
+        while engine.taken != 1:
+            await asyncio.sleep(0.001)
+        last = job(engine, 5)
+        engine.submit(last)
+        await last.inbox.finished()
+        engine.cancel(jobs[4])
+        await freed(engine)
+
+    play(body)
+
+
+def test_events_come_in_order_and_hold_the_whole_text(play: Play, model: pantoum.Model) -> None:
+    expected = model.generate("The cat", length=80, seed=1, count=2, temperature=1.0)
+
+    async def body(engine: Engine) -> None:
+        one = job(engine, 80, count=2)
+        engine.submit(one)
+        events = [event async for found in one.inbox.events() for _, event in found]
+        assert isinstance(events[0], Read)
+        for number in range(2):
+            own = [event for event in events[1:] if event.number == number]  # type: ignore[union-attr]
+            assert [type(event) for event in own] == [Written] * (len(own) - 1) + [Ended]
+            assert "".join(event.text for event in own[:-1]) == expected[number]  # type: ignore[union-attr]
+            assert own[-1].tokens == 80  # type: ignore[union-attr]
+        await freed(engine)
+
+    play(body)
+
+
+def test_a_long_prompt_is_read_between_the_steps_of_others(play: Play) -> None:
+    async def body(engine: Engine) -> None:
+        writer, reader = job(engine, 10**6), job(engine, 0, "The cat sat. " * 20_000)
+        engine.submit(writer)
+        order = []
+        async for _ in writer.inbox.events():
+            if not order:
+                engine.submit(reader)
+            order.append(reader.done)
+            if reader.done:
+                break
+        engine.cancel(writer)
+        assert order.count(False) > 5  # the writer's events went on while the prompt was read
+        await freed(engine)
+
+    play(body)
+
+
+def test_a_text_whose_client_reads_slowly_pauses_and_loses_nothing(play: Play, model: pantoum.Model) -> None:
+    expected = model.generate("The cat", length=40_000, seed=1, temperature=1.0)
+
+    async def body(engine: Engine) -> None:
+        slow = job(engine, 40_000)
+        engine.submit(slow)
+        events = slow.inbox.events()
+        text, waited = "", 0
+        async for found in events:
+            text += "".join(event.text for _, event in found if isinstance(event, Written))
+            if waited < 2 and len(text) < 10_000:
+                waited += 1
+                await asyncio.sleep(0.5)
+                written = engine.counters["tokens_written"]
+                await asyncio.sleep(0.1)
+                assert engine.counters["tokens_written"] == written < len(text) + 4 * UNREAD
+        assert text == expected
+
+    play(body)
+
+
+def test_a_step_that_fails_is_told_to_its_jobs_and_the_next_ones_work(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body(engine: Engine) -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(Batch, "round", lambda self: 1 / 0)
+            one = job(engine, 5)
+            engine.submit(one)
+            with pytest.raises(ZeroDivisionError):
+                await one.inbox.finished()
+        two = job(engine, 5)
+        engine.submit(two)
+        await two.inbox.finished()
+        await freed(engine)
+
+    play(body)
+
+
+def test_a_stopped_engine_finishes_what_it_has_and_takes_no_more(play: Play) -> None:
+    async def body(engine: Engine) -> None:
+        jobs = [job(engine, 200) for _ in range(5)]
+        for one in jobs:
+            engine.submit(one)
+        engine.stop()
+        with pytest.raises(StoppedError):
+            engine.submit(job(engine, 1))
+        for one in jobs:
+            await one.inbox.finished()
+        assert await asyncio.to_thread(engine.join, 10)
+
+    play(body)
+
+
+def test_who_waits_too_long_is_told(play: Play) -> None:
+    async def body(engine: Engine) -> None:
+        slow = Inbox(0.05, lambda job, paused: None).job(
+            Reading(engine.model, None, engine.model.tokenizer.encode("T")),
+            Writing(10**6, SamplingConfig(), 1),
+        )
+        engine.submit(slow)
+        with pytest.raises(TimeoutError):
+            await slow.inbox.finished()
+        engine.cancel(slow)
+        await freed(engine)
+
+    play(body)
+
+
+def test_settings_that_a_batch_refuses_are_the_jobs_error(play: Play) -> None:
+    async def body(engine: Engine) -> None:
+        reading = Reading(engine.model, None, engine.model.tokenizer.encode("T"))
+        bad = inbox(engine).job(reading, Writing(5, SamplingConfig(logit_bias={9999: 1.0}), 1))
+        engine.submit(bad)
+        with pytest.raises(PantoumError, match="logit_bias"):
+            await bad.inbox.finished()
+        await freed(engine)
+
+    play(body)
