@@ -49,10 +49,14 @@ class Reading:
         hidden: bool = False,
         resets_V: NDArray[np.bool_] | None = None,
     ) -> None:
-        begun = State.start(model) if state is None else state
-        self.model, self._begun, self.tokens_T = model, begun, tokens_T
-        self.layers: Any = begun.layers_for(model)
-        first = [] if begun.last_token is None else [begun.last_token]
+        self.model, self.tokens_T = model, tokens_T
+        if state is None:
+            last, self._seen, self._pending = model.eos, 0, b""
+            self.layers: Any = model.network.initial_state(1)
+        else:
+            last, self._seen, self._pending = state.last_token, state.tokens_seen, state.pending
+            self.layers = state.layers_for(model)
+        first = [] if last is None else [last]
         self._inputs = np.concatenate([np.array(first, np.int64), tokens_T.astype(np.int64)])
         self._at = 0
         self._end = len(self._inputs) if hidden else max(0, len(self._inputs) - 1)
@@ -97,10 +101,9 @@ class Reading:
     def state(self) -> State:
         """Where the stream stands when all is read."""
         assert self.left == 0 and not self.hidden
-        begun = self._begun
         last = int(self._inputs[-1]) if len(self._inputs) else None
-        pending = _undecoded(self.model, self.tokens_T, begun.pending)
-        return State.of(self.model, self.layers, last, begun.tokens_seen + len(self.tokens_T), pending)
+        pending = _undecoded(self.model, self.tokens_T, self._pending)
+        return State.of(self.model, self.layers, last, self._seen + len(self.tokens_T), pending)
 
     def next(self, count: int) -> NDArray[np.int64]:
         """The next inputs, ``count`` at most."""

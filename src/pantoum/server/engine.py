@@ -38,7 +38,7 @@ SIDE_BY_SIDE = 64
 """Prompts that are read together."""
 ALONE = 4096
 """Tokens of prompts that are read at once where nobody writes."""
-SOONEST, LATEST, EACH = 0.004, 0.040, 0.0004
+SOONEST, LATEST, EACH = 0.004, 0.040, 0.0006
 """Seconds between two tellings: at least, at most, and per text that is being written."""
 
 

@@ -77,7 +77,11 @@ def encode_prompt(tokenizer: Tokenizer, text: str | bytes) -> tuple[Tokens, list
         readable, notes = without_surrogates(text)
     if tokenizer.unk is None:
         return tokenizer.encode(readable), notes
-    marked, folded, unknown = _fold(tokenizer, mark(readable, tokenizer.documents))
+    marked = mark(readable, tokenizer.documents)
+    tokens = joined(tokenizer.encode_blocks([marked]))
+    if not (tokens == tokenizer.unk).any():
+        return tokens, notes
+    marked, folded, unknown = _fold(tokenizer, marked)
     if folded:
         notes.append(
             "not in the model's vocabulary, read as the nearest: "
