@@ -216,11 +216,11 @@ def export(
 
 
 @public
-def info(path: str | os.PathLike[str]) -> Info:
-    """What a file or folder of ours is."""
+def info(path: str | os.PathLike[str], *, verify: bool = False) -> Info:
+    """What a file or folder of ours is; ``verify`` loads it as well, with the errors of loading."""
     from pantoum.about.file import inspect
 
-    return inspect(Path(checked(path, "path")))
+    return inspect(Path(checked(path, "path")), verify=truth(verify, "verify"))
 
 
 @public

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import pantoum
 from pantoum.about.file import inspect
 from pantoum.errors import PantoumError
+from pantoum.formats import model_file
 
 TEXT = "The cat sat on the mat.\n" * 60
 
@@ -93,13 +96,6 @@ def test_what_is_none_of_ours_or_damaged_is_refused(tmp_path: Path, content: byt
         inspect(tmp_path)
 
 
-def test_a_card_that_says_little_is_shown_as_far_as_it_goes(run: Path) -> None:
-    from pantoum.about import file
-
-    assert file._card({}) == [] and file._curve([]) == [] and file._curve([None]) == []
-    assert file._some(["a", "b", "c", "d", "e"]) == "a, b, c and 2 more"
-
-
 def test_a_network_alone_says_nothing_of_n_grams(tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text(TEXT)
     pantoum.train(
@@ -112,3 +108,54 @@ def test_a_network_alone_says_nothing_of_n_grams(tmp_path: Path) -> None:
         progress=False,
     )
     assert "n-grams" not in str(inspect(tmp_path / "r" / "model.safetensors"))
+
+
+def forged(run: Path, target: Path, **changes: object) -> Path:
+    content = model_file.read(run / "model.safetensors")
+    model_file.write(target, replace(content, **changes))
+    return target
+
+
+def test_verify_says_of_a_file_what_loading_says(run: Path, tmp_path: Path) -> None:
+    good = model_file.read(run / "model.safetensors")
+    cases: list[dict[str, object]] = [
+        {"config": {**good.config, "hidden_size": 9}},
+        {"config": {**good.config, "residual": ""}},
+        {"config": {**good.config, "cell": "x"}},
+        {"config": {**good.config, "num_layers": 256, "hidden_size": 65_536}},
+        {"tokenizer": {"kind": "runes"}},
+        {"tokenizer": {**good.tokenizer, "characters": good.tokenizer["characters"][::-1] + "aa"}},
+        {"tokenizer": {**good.tokenizer, "more": 1}},
+        {"parameters": {**good.parameters, "stack.9.bias": np.zeros(3, np.float32)}},
+    ]
+    for number, changes in enumerate(cases):
+        path = forged(run, tmp_path / f"m{number}", **changes)
+        with pytest.raises(PantoumError) as loading:
+            pantoum.load(path)
+        with pytest.raises(PantoumError) as verifying:
+            inspect(path, verify=True)
+        assert str(verifying.value) == str(loading.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("model.safetensors", "it loads"),
+        ("data", "every token, the tokenizer"),
+        ("data/train.tokens", "every token"),
+        ("checkpoints/step-00000006", "every byte"),
+        ("a.state", "every byte"),
+        ("", "its model loads, every checkpoint, every token"),
+    ],
+)
+def test_what_is_good_is_said_to_be_verified(run: Path, name: str, words: str) -> None:
+    assert inspect(run / name, verify=True).rows[-1] == ("verified", words)
+
+
+def test_a_damaged_token_is_found_by_verify_alone(run: Path, tmp_path: Path) -> None:
+    data = bytearray((run / "data" / "train.tokens").read_bytes())
+    data[100] ^= 1
+    (tmp_path / "t").write_bytes(data)
+    assert inspect(tmp_path / "t").kind == "shard"
+    with pytest.raises(PantoumError, match="its MiB 0 does not match its checksum"):
+        inspect(tmp_path / "t", verify=True)

@@ -1,30 +1,30 @@
 """What a file or folder of ours is, and what it says about itself.
 
 A thing is known by its content, never by its name: a model, a state, a token shard by how they begin; a
-run, a prepared folder, a checkpoint by what is in them. Whatever is shown was verified by the format's own
-reader, so ``info`` is also the way to check a file. Nothing is changed.
+run, a prepared folder, a checkpoint by what is in them. Whatever is shown was read by the reader of its
+format, which checks its hash. ``verify`` also does what using it would do first: its errors are those of
+loading. Nothing is changed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pantoum.about.card import card_rows, curve_rows, some, whole
 from pantoum.config import ModelConfig
 from pantoum.data.prepare import open_prepared
 from pantoum.errors import FormatError, PantoumError
 from pantoum.formats import checkpoint, metrics, model_file, state_file, token_shard
-from pantoum.inference.evaluate import Evaluation
-from pantoum.inference.loaded_model import MODEL_NAME
+from pantoum.inference.loaded_model import MODEL_NAME, load
 from pantoum.inference.precision import number, shape_of
 from pantoum.network.ensemble import members_of
 from pantoum.network.ngrams import TABLE
 from pantoum.report.escape import visible
 from pantoum.report.history import History
-from pantoum.report.sparkline import sparkline
-from pantoum.report.wording import clock, count, figure, size
+from pantoum.report.wording import clock, count, size
 from pantoum.training.run_folder import RunFolder
 
 __all__ = ["Info", "inspect"]
@@ -54,8 +54,48 @@ class Info:
         return "\n".join(f"{name:<14}{visible(text)}" for name, text in rows)
 
 
-def inspect(path: Path) -> Info:
-    """Say what ``path`` is; ``FormatError`` where it is nothing of ours."""
+def inspect(path: Path, *, verify: bool = False) -> Info:
+    """Say what ``path`` is; ``FormatError`` where it is nothing of ours.
+
+    ``verify``: load it as well, all of it; the errors are those of loading.
+    """
+    found = _inspect(path)
+    if not verify:
+        return found
+    return replace(found, rows=[*found.rows, ("verified", _verified(found))])
+
+
+def _verified(found: Info) -> str:
+    """Load what was found; what was done, in words."""
+    if found.kind == "model":
+        load(found.path)
+        return "it loads"
+    if found.kind == "shard":
+        token_shard.open(found.path).verify()
+        return "every token"
+    if found.kind == "prepared":
+        _verify_prepared(found.path)
+        return "every token, the tokenizer"
+    if found.kind != "run":
+        return "every byte"  # reading a state or a checkpoint reads all of it
+    folder = RunFolder(found.path)
+    if folder.model.exists():
+        load(folder.model)
+    for step in checkpoint.steps(found.path):
+        checkpoint.read(found.path, step)
+    if folder.data.is_dir():
+        _verify_prepared(folder.data)
+    return "its model loads, every checkpoint, every token"
+
+
+def _verify_prepared(path: Path) -> None:
+    prepared = open_prepared(path)
+    for shard in (prepared.train, prepared.valid):
+        if shard is not None:
+            shard.verify()
+
+
+def _inspect(path: Path) -> Info:
     if not path.exists():
         raise FormatError(f"{str(path)!r} does not exist: give a file or folder that pantoum made")
     if path.is_dir():
@@ -90,7 +130,7 @@ def _folder(path: Path) -> Info:
     if (path / "manifest.json").exists() and path.name.startswith("step-") and path.name[5:].isdigit():
         return _checkpoint(path)
     if (path / MODEL_NAME).exists():
-        return inspect(path / MODEL_NAME)
+        return _inspect(path / MODEL_NAME)
     raise _foreign(path)
 
 
@@ -114,7 +154,7 @@ def _model(path: Path) -> Info:
         *_ngrams(shape, found.parameters),
         ("tokens", _kind(found.tokenizer)),
         ("sha256", found.sha256),
-        *_card(card),
+        *card_rows(card),
     ]
     return Info(path, "model", facts, rows)
 
@@ -142,64 +182,7 @@ def _ngrams(shape: ModelConfig, parameters: Mapping[str, Any]) -> list[tuple[str
 
 def _kind(tokenizer: Mapping[str, Any]) -> str:
     documents = tokenizer.get("documents")
-    return f"{tokenizer.get('kind')}" + (f", documents are {documents}" if documents else "")
-
-
-def _card(card: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What a training card says, as far as it says it."""
-    rows = []
-    texts = [str(text.get("name")) for text in card.get("texts") or () if isinstance(text, Mapping)]
-    if texts:
-        rows.append(("trained on", _some(texts)))
-    if card.get("step") is not None:
-        rows.append(("after", f"{card['step']:,} steps, {count(card.get('tokens_trained'))} tokens"))
-    rows += _held_out(card.get("validation"), ", before it adapted" if card.get("adapted") else "")
-    rows += _int8(card.get("int8"))
-    rows += _adapted(card.get("adapted"))
-    losses = [point.get("loss") for point in card.get("curve") or () if isinstance(point, Mapping)]
-    return rows + _curve(losses)
-
-
-def _some(names: Sequence[Any]) -> str:
-    """The first of many names."""
-    more = f" and {len(names) - 3:,} more" if len(names) > 3 else ""
-    return ", ".join(map(str, names[:3])) + more
-
-
-def _held_out(validation: Any, when: str) -> list[tuple[str, str]]:
-    if not isinstance(validation, Mapping):
-        return []
-    found = Evaluation.from_dict(dict(validation))
-    unit = (
-        f"{figure(found.nats_per_character)} nats a character, {figure(found.bits_per_byte, 2)} bits a byte "
-        f"(xz {figure(found.xz_bits_per_byte, 2)}) by {found.protocol}{when}"
-    )
-    return [("held out", unit), ("accuracy", figure(found.accuracy))]
-
-
-def _int8(said: Any) -> list[tuple[str, str]]:
-    cost = said.get("cost") if isinstance(said, Mapping) else None
-    if not isinstance(cost, Mapping):
-        return []
-    told = f"{cost['nats_per_token']:+.4f} nats a token by {cost['protocol']}"
-    return [("int8 costs", f"{told} ({count(cost['tokens'])} tokens)")]
-
-
-def _adapted(said: Any) -> list[tuple[str, str]]:
-    """What the model adapted to, time after time."""
-    rows = []
-    for one in said if isinstance(said, list) else []:
-        if isinstance(one, Mapping):
-            names = [str(text.get("name")) for text in one.get("texts") or () if isinstance(text, Mapping)]
-            told = f"{_some(names)}, " if names else ""
-            rows.append(("adapted to", f"{told}{count(one.get('tokens'))} tokens"))
-    return rows
-
-
-def _curve(losses: Sequence[Any]) -> list[tuple[str, str]]:
-    drawn = sparkline(losses)
-    known = [loss for loss in losses if isinstance(loss, (int, float))]
-    return [("loss", f"{figure(known[0], 2)} {drawn} {figure(known[-1], 2)}")] if drawn and known else []
+    return f"{tokenizer.get('kind')!s:.40}" + (f", documents are {documents!s:.40}" if documents else "")
 
 
 def _run(path: Path) -> Info:
@@ -209,30 +192,30 @@ def _run(path: Path) -> Info:
     history = History.of(records)
     steps = checkpoint.steps(path)
     model = _tried(folder.model)
-    last = dict(history.last)
+    curve = [record.get("loss") for record in history.records]
+    last, texts = dict(history.last), config.get("texts")
     facts = {
         "settings": config.get("settings"),
-        "texts": config.get("texts"),
+        "texts": texts,
         "ended": history.ended,
         "last": last,
         "checkpoints": steps,
         "model": None if model is None else model.to_dict(),
-        "curve": [record.get("loss") for record in history.records],
+        "curve": curve,
     }
     rows = [
-        ("texts", _some(config.get("texts") or [])),
+        ("texts", some(texts if isinstance(texts, list) else [])),
         (
             "state",
-            f"{history.ended or 'running or interrupted'}, step {last.get('step', 0):,}, "
+            f"{history.ended or 'running or interrupted'}, step {whole(last.get('step', 0))}, "
             f"{count(last.get('tokens', 0))} tokens, {clock(last.get('seconds', 0))}",
         ),
         ("checkpoints", ", ".join(f"{step:,}" for step in steps) or "none"),
     ]
     if model is None:
-        rows += [("model", "none yet"), *_curve(facts["curve"])]  # type: ignore[arg-type]
+        rows += [("model", "none yet"), *curve_rows(curve)]
     else:
-        curve = [row for row in model.rows if row[0] != "sha256"]
-        rows += [("model", MODEL_NAME), *curve]
+        rows += [("model", MODEL_NAME), *(row for row in model.rows if row[0] != "sha256")]
     return Info(path, "run", facts, rows)
 
 

@@ -10,6 +10,7 @@ HELP = "describe a model, a run folder or another file of pantoum"
 EXAMPLES = """examples:
   pantoum info runs/book
   pantoum info runs/book/model.safetensors --json
+  pantoum info from-a-stranger.safetensors --verify
 """
 
 
@@ -20,6 +21,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE_OR_RUN",
         help="a model, state, token shard, checkpoint, run folder or prepared folder",
     )
+    parser.add_argument(
+        "--verify", action="store_true", help="load it as well, all of it: the errors are those of loading"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -27,7 +31,7 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
     """Describe the file or folder."""
     from pantoum import api
 
-    found = api.info(arguments.path)
+    found = api.info(arguments.path, verify=arguments.verify)
     if arguments.json:
         output.json(found.to_dict())
     else:

@@ -153,6 +153,14 @@ class ModelConfig:
             whole(self.embedding_size, "embedding_size", most=65_536)
         if self.norm is not None:
             one_of(self.norm, "norm", NORMS)
+        for name in ("tied", "residual"):
+            require(
+                isinstance(getattr(self, name), bool),
+                name,
+                getattr(self, name),
+                "must be true or false",
+                "give one",
+            )
         require(
             not self.tied or self.embedding_size is not None,
             "tied",

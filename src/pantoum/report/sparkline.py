@@ -15,11 +15,13 @@ __all__ = ["BARS", "sparkline"]
 
 BARS = "▁▂▃▄▅▆▇█"
 GAP = " "
+LARGEST = 1e18
+"""No loss is beyond it; one would hide the others."""
 
 
-def sparkline(values: Sequence[float | None], width: int = 60) -> str:
+def sparkline(values: Sequence[object], width: int = 60) -> str:
     """The values as at most ``width`` bars; empty where there is no finite value."""
-    columns = _columns([finite(value) for value in values], width)
+    columns = _columns([_drawable(value) for value in values], width)
     known = [value for value in columns if value is not None]
     if not known:
         return ""
@@ -28,6 +30,11 @@ def sparkline(values: Sequence[float | None], width: int = 60) -> str:
     scale = (len(BARS) - 1) / (most - least) if most > least else 0.0
     middle = 0 if scale else len(BARS) // 2
     return "".join(GAP if v is None else BARS[middle + round((v - least) * scale)] for v in columns)
+
+
+def _drawable(value: object) -> float | None:
+    number = finite(value)
+    return None if number is None or abs(number) > LARGEST else number
 
 
 def _columns(values: list[float | None], width: int) -> list[float | None]:

@@ -17,7 +17,10 @@ def finite(value: object) -> float | None:
     """The number that ``value`` is, or ``None`` where it is missing, no number, or not finite."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value) if math.isfinite(value) else None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # a whole number beyond every float
+        return None
 
 
 def figure(value: object, digits: int = 3) -> str:
