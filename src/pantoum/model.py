@@ -143,6 +143,7 @@ class Model:
         length: int = 500,
         seed: int | None = None,
         count: None = None,
+        exact: bool = False,
         state: State | None = None,
         adapt: bool = False,
         model_out: str | os.PathLike[str] | None = None,
@@ -156,6 +157,7 @@ class Model:
         length: int = 500,
         seed: int | None = None,
         count: int,
+        exact: bool = False,
         state: State | None = None,
         adapt: bool = False,
         model_out: str | os.PathLike[str] | None = None,
@@ -172,6 +174,7 @@ class Model:
         length: int = 500,
         seed: int | None = None,
         count: int | None = None,
+        exact: bool = False,
         state: State | None = None,
         adapt: bool = False,
         model_out: str | os.PathLike[str] | None = None,
@@ -179,13 +182,16 @@ class Model:
         novel: bool = False,
         **sampling: Any,
     ) -> str | list[str]:
-        """The continuation of a prompt; with ``count`` a list of that many. ``adapt``: a copy of the model
-        learns from the prompt and writes; ``model_out`` keeps that copy. ``unique``: texts that differ from
-        one another; ``novel``: texts that are no training document. ``sampling``: ``temperature``, ``top_k``,
-        ``top_p``, ``min_p``, ``repetition_penalty``, ``greedy``, ``stop``."""
+        """The continuation of a prompt; with ``count`` a list of that many. A text has at most ``length``
+        tokens and ends up to a fifth earlier, at the end of a line or sentence, unless ``exact``. ``adapt``: a
+        copy of the model learns from the prompt and writes; ``model_out`` keeps that copy. ``unique``:
+        texts that differ from one another; ``novel``: texts that are no training document. ``sampling``:
+        ``temperature``, ``top_k``, ``top_p``, ``min_p``, ``repetition_penalty``, ``greedy``, ``stop``."""
         settings = made(SamplingConfig, sampling, "generate", (*WRITE, "count", "unique", "novel"))
         kept = None if model_out is None else path(model_out, "model_out")
-        how_much = GenerationConfig(length, seed, 1 if count is None else count, adapt, kept, unique, novel)
+        how_much = GenerationConfig(
+            length, seed, 1 if count is None else count, exact, adapt, kept, unique, novel
+        )
         generation = self.generation(prompt, how_much, settings, state=state)
         if isinstance(generation, Generation):
             for _ in generation:
@@ -200,6 +206,7 @@ class Model:
         *,
         length: int = 500,
         seed: int | None = None,
+        exact: bool = False,
         state: State | None = None,
         adapt: bool = False,
         model_out: str | os.PathLike[str] | None = None,
@@ -208,7 +215,7 @@ class Model:
         """The same, piece by piece as it is written; no piece ends within a character."""
         settings = made(SamplingConfig, sampling, "stream", WRITE)
         kept = None if model_out is None else path(model_out, "model_out")
-        how_much = GenerationConfig(length, seed, adapt=adapt, model_out=kept)
+        how_much = GenerationConfig(length, seed, exact=exact, adapt=adapt, model_out=kept)
         generation = self.generation(prompt, how_much, settings, state=state)
         assert isinstance(generation, Generation)
         return (piece.text for piece in generation)
@@ -231,7 +238,7 @@ class Model:
         seed = draw_seed() if how_much.seed is None else how_much.seed
         length, count = how_much.length, how_much.count
         if not (how_much.unique or how_much.novel):
-            return Generation(model, session.state, sampling, length, seed, count)
+            return Generation(model, session.state, sampling, length, seed, count, exact=how_much.exact)
         found = Distinct(
             model,
             session.state,

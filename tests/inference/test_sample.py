@@ -12,8 +12,8 @@ from pantoum.kernels.draw_rows import COLUMNS
 @pytest.mark.parametrize(
     ("sampling", "expected"),
     [
-        (SamplingConfig(), {"temperature": 0.8}),
-        (SamplingConfig(greedy=True, temperature=2.0), {"temperature": 0.0}),
+        (SamplingConfig(), {"temperature": 0.9, "min_p": 0.05}),
+        (SamplingConfig(greedy=True, temperature=2.0, min_p=None), {"temperature": 0.0}),
         (
             SamplingConfig(1.5, 7, 0.9, 0.1, 1.2),
             {"temperature": 1.5, "top_k": 7, "top_p": 0.9, "min_p": 0.1, "penalty": 1.2},

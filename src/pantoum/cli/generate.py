@@ -1,4 +1,4 @@
-"""``pantoum generate``: the model writes on, from a prompt or a saved state."""
+"""``pantoum generate``: a model continues a prompt or a saved state."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pantoum.errors import SettingError
 if TYPE_CHECKING:
     from pantoum.api import Generation
 
-HELP = "let a model write: the prompt and its continuation"
+HELP = "generate text: the prompt and its continuation"
 EXAMPLES = """examples:
   pantoum generate runs/book --prompt "Once upon" --length 300 --seed 1
   pantoum generate runs/names --count 20 --temperature 1 --unique --novel
@@ -27,32 +27,32 @@ EXAMPLES = """examples:
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The prompt, how much and how to draw, the state in and out."""
+    """Add the options."""
     parser.add_argument("model", metavar="MODEL", help="a model file, or a run folder (its best model)")
     parser.add_argument(
         "--prompt",
         default="",
         metavar="P",
-        help="what the text begins with; - reads it from stdin (default: starts after a newline)",
+        help="text to continue; - reads it from stdin (default: a new line)",
     )
     add_settings(parser, GenerationConfig)
     add_settings(parser, SamplingConfig)
-    parser.add_argument("--state-in", metavar="F", help="go on from this state")
+    parser.add_argument("--state-in", metavar="F", help="continue from this saved state")
     parser.add_argument(
-        "--state-out", metavar="F", help="keep the state after the text; with --adapt give --model-out, too"
+        "--state-out", metavar="F", help="save the state after the text; with --adapt give --model-out, too"
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object when all is written")
+    parser.add_argument("--json", action="store_true", help="print one JSON object when the text is complete")
 
 
 def run(arguments: argparse.Namespace, output: Output) -> None:
-    """Write as it comes; afterwards keep the state."""
+    """Print the text while it is generated; then save the state."""
     how_much = GenerationConfig(**given(arguments, GenerationConfig))
     sampling = SamplingConfig(**given(arguments, SamplingConfig))
     if arguments.state_out is not None and how_much.count > 1:
         raise SettingError(
             "state_out",
             arguments.state_out,
-            f"keeps one text's state, not that of --count {how_much.count}",
+            f"saves the state of one text, not of --count {how_much.count}",
             "leave one of the two out",
         )
     if how_much.adapt and arguments.state_out is not None:
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
     state = api.State.read(arguments.state_in) if arguments.state_in is not None else None
     generation = model.generation(prompt, how_much, sampling, state=state)
     if how_much.seed is None:
-        output.say(f"pantoum: --seed {generation.seed}")
+        output.say(f"pantoum: repeat with --seed {generation.seed}")
     prompt = api.printable(prompt)
     border = "\n" if model.documents == "lines" else "\n---\n"
     writes = generation if isinstance(generation, api.Generation) else None
@@ -96,13 +96,13 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
 
 
 def _require_kept(model_out: str | None, state_out: str) -> None:
-    """A state belongs to the weights that made it: those of an adapted model must be kept, too."""
+    """A state belongs to the weights that made it, so those of an adapted model must be saved, too."""
     if model_out is None:
         raise SettingError(
             "state_out",
             state_out,
-            "would be the state of an adapted model, which is gone when the command ends",
-            "give --model-out FILE too, which keeps that model, or leave --state-out out",
+            "would be the state of an adapted model, which is not saved",
+            "give --model-out FILE too, which saves that model, or leave --state-out out",
         )
     if Path(model_out).resolve() == Path(state_out).resolve():
         rule = "is the file of --model-out, too"
@@ -119,7 +119,7 @@ def _prompt(text: str) -> str:
 def _print(
     generation: Generation, prompt: str, border: str, output: Output, visible: Callable[[str], str]
 ) -> None:
-    """The texts one after the other, each as soon as it can be: the first that is not finished streams."""
+    """Print the texts one after the other: the first that is not finished streams."""
     terminal = is_terminal(sys.stdout)
 
     def show(text: str) -> None:

@@ -12,9 +12,9 @@ __all__ = ["GenerationConfig", "SamplingConfig"]
 
 @dataclass(frozen=True)
 class SamplingConfig:
-    """How the next token is sampled from the distribution of the model."""
+    """How the next token is sampled. Decision 086 has the figures behind the defaults."""
 
-    temperature: float = option(0.8, "sampling temperature; 0: greedy", metavar="X")
+    temperature: float = option(0.9, "sampling temperature; 0: greedy", metavar="X")
     """Divides the logits before sampling; 0 means greedy."""
     top_k: int | None = option(None, "sample among the K most probable tokens", metavar="K", off=True)
     """Sample among the K most probable tokens only."""
@@ -27,7 +27,7 @@ class SamplingConfig:
     """Sample among the smallest set of tokens whose probability reaches P (nucleus sampling, Holtzman et al.
     2020)."""
     min_p: float | None = option(
-        None, "leave out tokens below P times the probability of the most probable one", metavar="P", off=True
+        0.05, "leave out tokens below P times the probability of the most probable one", metavar="P", off=True
     )
     """Leave out tokens less probable than P times the most probable one (Nguyen et al. 2024)."""
     repetition_penalty: float | None = option(
@@ -84,7 +84,11 @@ class SamplingConfig:
 class GenerationConfig:
     """How much is generated, and from which random numbers."""
 
-    length: int = option(500, "tokens to write at most", metavar="N")
+    length: int = option(
+        500,
+        "tokens to write at most; the text ends up to a fifth earlier, at a line or sentence end",
+        metavar="N",
+    )
     """Tokens to write at most."""
     seed: int | None = option(
         None, "seed of the random numbers; without it a seed is drawn and printed", metavar="S"
@@ -94,6 +98,8 @@ class GenerationConfig:
         1, "number of texts, generated in parallel; text k uses stream k of the seed", metavar="K"
     )
     """Texts to generate in parallel."""
+    exact: bool = option(False, "write exactly --length tokens, even if that is in the middle of a word")
+    """Whether a text has its whole length; else it may end before, at the end of a line or a sentence."""
     adapt: bool = option(False, "let a copy of the model learn from the prompt before it writes")
     """Whether a copy of the model that was adapted to the prompt writes."""
     model_out: str | None = option(None, "save the adapted model in this file", metavar="F")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 from dataclasses import dataclass
 
-__all__ = ["HEAD", "TEXT", "Form", "form_of"]
+__all__ = ["HEAD", "SAFETENSORS", "TEXT", "Form", "form_of"]
 
 HEAD = 1 << 16
 """Bytes at the beginning of a file that decide what it is."""
@@ -43,7 +43,7 @@ BINARY = Form("binary data", "binary")
 IMAGE, SOUND, PROGRAM = "an image", "an audio or video file", "an executable program"
 CONVERT = "save it as plain text, .docx or .odt first"
 UNPACK = "unpack it and give the folder"
-OURS = "`pantoum info` describes it"
+SAFETENSORS = Form("a safetensors file", "refused", advice="`pantoum info` describes it")
 
 SIGNATURES: tuple[tuple[int, bytes, Form], ...] = (
     (0, b"\xff\xfe\x00\x00", Form("UTF-32", "encoded", "utf-32-le")),
@@ -83,7 +83,7 @@ SIGNATURES: tuple[tuple[int, bytes, Form], ...] = (
     (0, b"SQLite format 3\x00", Form("an SQLite database", "refused")),
     (0, b"\x93NUMPY", Form("a NumPy array", "refused")),
     (0, b"\x89HDF\r\n", Form("an HDF5 file", "refused")),
-    (8, b'{"', Form("a safetensors file", "refused", advice=OURS)),
+    (8, b'{"', SAFETENSORS),
 )
 """Offset, bytes, form; the first that fits. No text has these bytes there."""
 LETTERS: tuple[tuple[int, bytes, Form], ...] = (

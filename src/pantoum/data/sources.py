@@ -11,6 +11,7 @@ folder it is left out, and a note names it, so that one odd file never changes h
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 import sys
 from collections.abc import Iterator, Sequence
@@ -178,6 +179,7 @@ def _of(text: str, keep_in: Path, kept: list[Path]) -> Iterator[Source]:
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
+            _refuse_own_folder(path)
             files = sorted(_files(path, keep_in), key=lambda file: os.fsencode(file.relative_to(path)))
             if not files:
                 raise TextError(f"the folder {text!r} holds no regular file that is not hidden; name another")
@@ -194,6 +196,18 @@ def _of(text: str, keep_in: Path, kept: list[Path]) -> Iterator[Source]:
             raise TextError(f"cannot read {text!r}: it is neither a file, a folder nor a pipe; name one")
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise unreadable(text, error) from error
+
+
+def _refuse_own_folder(path: Path) -> None:
+    """A folder that pantoum made is no text: say how it is used."""
+    name = shlex.quote(str(path))
+    if (path / "config.json").is_file() and (path / "metrics.jsonl").is_file():
+        raise TextError(
+            f"{str(path)!r} is a run, not a text; continue it with `pantoum train --run {name} --resume`, or "
+            f"start from its model with `pantoum train TEXT --from {name}`"
+        )
+    if (path / "prepared.json").is_file():
+        raise TextError(f"{str(path)!r} is a prepared text; use it with `pantoum train --data {name}`")
 
 
 def _files(folder: Path, but: Path) -> Iterator[Path]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from pantoum.config import SamplingConfig
 from pantoum.inference.batch import Batch
+from pantoum.inference.ending import Ending, tolerance
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
 from pantoum.inference.stream import Stream
@@ -75,8 +76,11 @@ class Generation:
         seed: int,
         count: int = 1,
         first: int = 0,
+        exact: bool = True,
     ) -> None:
-        """``first``: the stream that text 0 draws from."""
+        """``first``: the stream that text 0 draws from. ``exact=False``: a text may end a little before its
+        length, at the end of a line or a sentence (``ending``); documents and stop strings have ends of their
+        own."""
         self.model, self.sampling, self.length, self.seed = model, sampling, length, seed
         self._batch = Batch(model, count)
         streams = [
@@ -86,11 +90,17 @@ class Generation:
         self.texts = [Text(index, stream) for index, stream in enumerate(streams)]
         self._of = {text.stream: text for text in self.texts}
         self._told: set[int] = set()
+        ends_early = not exact and model.eos is None and not sampling.stop
+        self._rounds, self._early = 0, length - tolerance(length) if ends_early else length
+        self._endings = {text.stream: Ending(model.tokenizer.kind) for text in self.texts}
 
     def __iter__(self) -> Iterator[Piece]:
         while before := len(self._batch):
             # All texts take their token before any piece is handed out: the reader may stop at any piece.
             pieces = [self._keep(self._of[stream], shown) for stream, shown in self._batch.round()]
+            self._rounds += 1
+            if self._rounds >= self._early:
+                self._end_early(pieces)
             yield from pieces
             if len(self._batch) != before:
                 self._told = {text.index for text in self.texts if text.stream.ended}
@@ -98,6 +108,13 @@ class Generation:
     def _keep(self, text: Text, shown: str) -> Piece:
         text.pieces.append(shown)
         return Piece(text.index, shown)
+
+    def _end_early(self, pieces: list[Piece]) -> None:
+        """Let each text go that stands at the end of a line or a sentence."""
+        for piece in pieces:
+            stream = self.texts[piece.index].stream
+            if self._endings[stream].reached(piece.text) and not stream.ended:
+                self._batch.leave(stream)
 
     def finished(self, index: int) -> bool:
         """Whether text ``index`` has ended and all of its pieces were handed out."""

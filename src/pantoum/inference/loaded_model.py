@@ -8,6 +8,7 @@ of its file, which are read anew and verified.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pantoum.data.forms import HEAD, SAFETENSORS, form_of
 from pantoum.errors import ModelFileError
 from pantoum.formats import bounded, model_file
 from pantoum.formats.model_file import ModelFile
@@ -31,6 +33,7 @@ __all__ = ["MODEL_NAME", "LoadedModel", "load", "model_path", "of_content"]
 
 MODEL_NAME = "model.safetensors"
 """The name of the best model in its run folder."""
+STATE = b"PANTOUMS"
 MOST_BYTES = 2**63 - 1
 
 
@@ -103,14 +106,33 @@ def model_path(path: str | Path) -> Path:
     """The model file that a MODEL argument means: the file itself, or the best model of a run folder."""
     path = Path(path)
     if not path.is_dir():
+        _refuse_other_files(path)
         return path
     inside = path / MODEL_NAME
     if not inside.exists():
         raise ModelFileError(
             f"{path} is a folder without {MODEL_NAME}: MODEL must be a model file or a run "
-            f"folder with a finished evaluation; train one with `pantoum train TEXT`"
+            f"folder with a finished evaluation; train one with `pantoum train {shlex.quote(str(path))}`"
         )
     return inside
+
+
+def _refuse_other_files(path: Path) -> None:
+    """A text, a document or a picture in the place of a model: say what it is, and what to type."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD)
+    except (OSError, ValueError):
+        return  # reading the model says it
+    form = form_of(head, path.name)
+    if not head or form.kind == "binary" or form == SAFETENSORS:
+        return
+    if head.startswith(STATE):
+        raise ModelFileError(f"{str(path)!r} is a saved state, not a model; give it with --state-in")
+    advice = f"train one of it first: `pantoum train {shlex.quote(str(path))}`; MODEL comes before TEXT"
+    raise ModelFileError(
+        f"{str(path)!r} is {form.name}, not a model; " + (advice if form.readable else "give a run folder")
+    )
 
 
 def load(path: str | Path) -> LoadedModel:
