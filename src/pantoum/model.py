@@ -183,10 +183,11 @@ class Model:
         **sampling: Any,
     ) -> str | list[str]:
         """The continuation of a prompt; with ``count`` a list of that many. A text has at most ``length``
-        tokens and ends up to a fifth earlier, at the end of a line or sentence, unless ``exact``. ``adapt``: a
-        copy of the model learns from the prompt and writes; ``model_out`` keeps that copy. ``unique``:
-        texts that differ from one another; ``novel``: texts that are no training document. ``sampling``:
-        ``temperature``, ``top_k``, ``top_p``, ``min_p``, ``repetition_penalty``, ``greedy``, ``stop``."""
+        tokens and ends up to a fifth earlier, at the end of a line or sentence, unless ``exact``.
+        ``adapt``: a copy of the model learns from the prompt and writes; ``model_out`` keeps that copy.
+        ``unique``: texts that differ from one another; ``novel``: texts that are no training document.
+        ``sampling``: ``temperature``, ``top_k``, ``top_p``, ``min_p``, ``repetition_penalty``, ``greedy``,
+        ``stop``."""
         settings = made(SamplingConfig, sampling, "generate", (*WRITE, "count", "unique", "novel"))
         kept = None if model_out is None else path(model_out, "model_out")
         how_much = GenerationConfig(

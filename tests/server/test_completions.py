@@ -35,7 +35,7 @@ def events(server: Any, path: str, **fields: Any) -> list[Any]:
 def test_a_completion_is_what_generate_writes_streamed_or_not(
     server: Any, model: pantoum.Model, sampling: dict[str, Any]
 ) -> None:
-    expected = model.generate(PROMPT, length=60, seed=5, stop=("dog 3",), **sampling)
+    expected = model.generate(PROMPT, length=60, exact=True, seed=5, stop=("dog 3",), **sampling)
     fields = {**sampling, "prompt": PROMPT, "max_tokens": 60, "seed": 5, "stop": "dog 3"}
     fields["logit_bias"] = {str(token): bias for token, bias in sampling.get("logit_bias", {}).items()}
     whole = server.post("/v1/completions", **fields).json()["choices"][0]
@@ -49,7 +49,7 @@ def test_text_k_of_n_is_stream_k_of_the_seed_for_each_prompt(server: Any, model:
     expected = [
         text
         for prompt in (PROMPT, "T")
-        for text in model.generate(prompt, length=20, seed=2, count=3, temperature=1)
+        for text in model.generate(prompt, length=20, exact=True, seed=2, count=3, temperature=1)
     ]
     found = server.post("/v1/completions", prompt=[PROMPT, "T"], n=3, max_tokens=20, seed=2, temperature=1)
     choices = found.json()["choices"]
@@ -134,7 +134,7 @@ def test_penalties_and_biases_leave_the_models_own_probabilities(server: Any) ->
 
 def test_a_state_goes_on_where_the_text_ended(server: Any, model: pantoum.Model) -> None:
     fields: dict[str, Any] = {"temperature": 1.0, "seed": 6}
-    expected = model.generate(PROMPT, length=40, **fields)
+    expected = model.generate(PROMPT, length=40, exact=True, **fields)
     first = server.post("/v1/completions", prompt=PROMPT, max_tokens=15, return_state=True, **fields).json()[
         "choices"
     ][0]

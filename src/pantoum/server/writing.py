@@ -94,7 +94,8 @@ async def encode(model: LoadedModel, text: str | Sequence[int]) -> Prompt:
 
 
 def sampling_of(request: WritingRequest) -> SamplingConfig:
-    """How a request wants tokens to be drawn. The temperature is 1 where none is given, as OpenAI's."""
+    """How a request wants tokens to be drawn. The default of the temperature is that of OpenAI; settings that
+    OpenAI does not have take the default of ``pantoum generate``."""
     for name, why in UNABLE.items():
         value = getattr(request, name)
         plain = name == "response_format" and value == {"type": "text"}
@@ -116,7 +117,7 @@ def sampling_of(request: WritingRequest) -> SamplingConfig:
         temperature=1.0 if request.temperature is None else request.temperature,
         top_k=request.top_k,
         top_p=request.top_p,
-        min_p=request.min_p,
+        min_p=SamplingConfig.min_p if request.min_p is None else request.min_p,
         repetition_penalty=request.repetition_penalty,
         frequency_penalty=request.frequency_penalty,
         presence_penalty=request.presence_penalty,
