@@ -25,7 +25,7 @@ def same_run(one, other):
     assert a.step == b.step and a.arrays.keys() == b.arrays.keys()
     for name, array in a.arrays.items():
         assert np.array_equal(array, b.arrays[name]), name
-    timed = ("seconds", "phases")
+    timed = ("seconds", "phases", "run")
     assert {k: v for k, v in a.state.items() if k not in timed} == {
         k: v for k, v in b.state.items() if k not in timed
     }
@@ -204,8 +204,10 @@ def test_there_must_be_something_to_resume(run, tmp_path):
     with pytest.raises(RunError, match="does not exist"):
         run("nothing", resume=True)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(RunError, match=r"no config\.json"):
+    with pytest.raises(RunError, match=r"holds no run.*no config\.json.*leave --resume out"):
         run("empty", resume=True)
+    with pytest.raises(RunError, match=r"exists already and holds no run.*remove that folder first"):
+        run("empty", steps=1)
 
 
 def test_a_lost_model_file_is_sought_anew(run, tmp_path):

@@ -119,7 +119,8 @@ def test_a_full_disk_is_said_loudly_and_tried_again(run, monkeypatch, tmp_path, 
     monkeypatch.setattr(durable, "system", full)
     result = run("run", steps=20)
     assert full.refused == 4 and result.finished
-    assert sum("SAVING FAILED" in note and "disk is full" in note for note in result.notes) == 4
+    assert sum("SAVING FAILED" in note and "disk is full" in note for note in result.notes) == 1
+    assert sum("saving works again" in note and "after 4 failures" in note for note in result.notes) == 1
     assert checkpoint.newest(tmp_path / "run").step == 20
     assert model_file.read(result.model).card["validation"] == result.validation
 

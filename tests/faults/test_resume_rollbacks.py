@@ -88,8 +88,8 @@ def outcome(result, folder):
     if isinstance(result, str):
         return result
     state = checkpoint.newest(folder).state
-    plain = {name: value for name, value in state.items() if name not in ("seconds", "phases")}
-    return result.model.read_bytes(), {**plain, "identity": {**plain["identity"], "run": None}}
+    own = ("seconds", "phases", "run")
+    return result.model.read_bytes(), {name: state[name] for name in state if name not in own}
 
 
 STOPS = st.lists(st.tuples(INTERVALS, st.integers(-40, 12).filter(bool)), max_size=6)

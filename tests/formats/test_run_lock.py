@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -86,6 +87,76 @@ def test_a_full_disk_does_not_undo_the_lock(tmp_path: Path, monkeypatch: pytest.
         RunLock(tmp_path).acquire()
 
 
+def test_removing_the_lock_file_lets_no_second_one_in(tmp_path: Path) -> None:
+    with RunLock(tmp_path) as lock:
+        (tmp_path / run_lock.LOCK_NAME).unlink()
+        with pytest.raises(RunError, match="in use by another process"):
+            RunLock(tmp_path).acquire()
+        lock.require()
+
+
+def test_where_only_the_file_is_locked_its_removal_ends_the_holder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = run_lock.fcntl.flock
+
+    def files_only(descriptor: int, how: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        real(descriptor, how)
+
+    monkeypatch.setattr(run_lock.fcntl, "flock", files_only)
+    with RunLock(tmp_path) as lock:
+        with pytest.raises(RunError, match="in use by"):
+            RunLock(tmp_path).acquire()
+        lock.require()
+        (tmp_path / run_lock.LOCK_NAME).unlink()
+        with RunLock(tmp_path) as second, pytest.raises(RunError, match="removed or replaced"):
+            second.require()
+            lock.require()
+
+
+@pytest.mark.parametrize("instead", ["nothing", "a file", "another folder"])
+def test_a_folder_that_was_removed_or_replaced_is_noticed_and_not_touched(
+    tmp_path: Path, instead: str
+) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with RunLock(folder) as lock:
+        folder.rename(tmp_path / "moved")
+        if instead == "a file":
+            folder.write_text("mine")
+        if instead == "another folder":
+            folder.mkdir()
+        with pytest.raises(RunError, match=r"'.*run' was removed or replaced while this command used it"):
+            lock.require()
+        if instead == "another folder":
+            with RunLock(folder) as other:
+                other.require()
+                durable.write_file(folder / "file", b"new")
+                assert (folder / "file").exists() and not (tmp_path / "moved" / "file").exists()
+    assert instead != "a file" or folder.read_text() == "mine"
+
+
+def test_links_and_pipes_in_the_locks_place_are_refused_and_left_alone(tmp_path: Path) -> None:
+    folder, victim = tmp_path / "run", tmp_path / "victim"
+    folder.mkdir()
+    victim.write_text("mine")
+    lock = folder / run_lock.LOCK_NAME
+    lock.symlink_to(victim)
+    with pytest.raises(StorageError, match="a symbolic link is in its place"):
+        RunLock(folder).acquire()
+    lock.unlink()
+    os.mkfifo(lock)
+    with pytest.raises(StorageError, match="not a regular file"):
+        RunLock(folder).acquire()
+    lock.unlink()
+    lock.hardlink_to(victim)
+    with RunLock(folder), pytest.raises(RunError, match="another process"):
+        RunLock(folder).acquire()
+    assert victim.read_text() == "mine"
+
+
 @pytest.mark.parametrize("platform", ["windows", "network disk"])
 def test_where_there_are_no_locks_a_warning_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, platform: str
@@ -95,6 +166,7 @@ def test_where_there_are_no_locks_a_warning_says_so(
 
     if platform == "windows":
         monkeypatch.setattr(run_lock, "fcntl", None)
+        monkeypatch.setattr(run_lock.anchor, "SUPPORTED", False)
     else:
         monkeypatch.setattr(run_lock.fcntl, "flock", unlockable)
     with (

@@ -1,5 +1,7 @@
 """Which checkpoint a rollback takes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -21,14 +23,17 @@ def folder(tmp_path):
     recipe = choose(TrainSettings(steps=40), Outlook(1000, 50, steps=40))
     for step in STEPS:
         guard = {**Guard(50).spec(), "bad_in_a_row": int(step == 33)}
-        state = RunState(recipe, Span(False, 0, 40), Budget("steps", 40), {}, 2, 8, step=step, guard=guard)
+        state = RunState(
+            recipe, Span(False, 0, 40), Budget("steps", 40), {}, 2, 8, step=step, guard=guard, run="ours"
+        )
         checkpoint.commit(tmp_path, step, {"w": np.full(3, step, np.float32)}, state.spec())
     return tmp_path
 
 
-def taken(folder, good, step, further):
+def taken(folder, good, step, further, run="ours"):
     notes = []
-    found = go_back(folder, good, step, further, notes.append)
+    now = RunState.from_spec(checkpoint.newest(folder).state)
+    found = go_back(folder, replace(now, good=good, step=step, run=run), further, notes.append)
     return (None if found is None else found[1].step), len(notes)
 
 
@@ -52,6 +57,10 @@ def test_where_no_listed_one_is_left_any_other_is_better_than_the_start_but_not_
     assert taken(folder, [], 33, 0) == (30, 0)
     assert taken(folder, [], 29, 0) == (25, 0)
     assert taken(folder, [], 9, 0) == (None, 0)
+
+
+def test_those_of_another_run_are_said_and_never_taken(folder):
+    assert taken(folder, GOOD, 33, 0, run="another") == (None, 5)
 
 
 def test_the_list_is_as_long_as_rollbacks_can_ask_for_and_ascends():

@@ -34,7 +34,10 @@ def test_the_newest_run_of_a_text_is_the_one_to_resume():
 def test_a_named_folder_must_be_new_or_be_there(tmp_path):
     (tmp_path / "file").write_text("mine")
     (tmp_path / "folder").mkdir()
-    for name, what in (("file", "is a file"), ("folder", r"exists already.*--resume")):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text("{}")
+    exists = {"run": r"exists already.*--resume", "folder": "holds no run.*remove that folder first"}
+    for name, what in {"file": "is a file", **exists}.items():
         with pytest.raises(RunError, match=what):
             create(TrainSettings(run=name), ["book.txt"])
     with pytest.raises(RunError, match="is a file"):

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from pantoum.errors import StorageError
+from pantoum.formats import anchor
 from pantoum.formats.refusal import translated
 from pantoum.formats.system_calls import Bytes, System
 
@@ -110,11 +111,15 @@ def write_file(path: Path | str, data: Data) -> None:
     """Write a file whole or not at all; an existing one stays in place until the new one is complete.
 
     ``data`` is bytes, or an iterable of them, drawn while the file is written. A symbolic link is
-    followed, so that the file it names is replaced; a device or pipe is written through. The new file
-    is readable by no one who could not read the old one.
+    followed, so that the file it names is replaced; a device or pipe is written through. Beneath a folder
+    that is held (``anchor``) the link, the device or the pipe itself is replaced. The new file is readable
+    by no one who could not read the old one.
     """
     target = Path(path)
     with translated("write", target):
+        if anchor.beneath(target):
+            _replace(target, data, _mode_of(target))
+            return
         if target.is_symlink():
             target = Path(os.path.realpath(target))
         mode = target.stat().st_mode if target.exists() else stat.S_IFREG | 0o666
@@ -123,6 +128,21 @@ def write_file(path: Path | str, data: Data) -> None:
     if not stat.S_ISREG(mode):
         _write_through(target, data)
         return
+    _replace(target, data, mode)
+
+
+def _mode_of(path: Path) -> int:
+    """The mode of a regular file, or that of a new one."""
+    with suppress(FileNotFoundError):
+        mode = path.lstat().st_mode
+        if stat.S_ISDIR(mode):
+            raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if stat.S_ISREG(mode):
+            return mode
+    return stat.S_IFREG | 0o666
+
+
+def _replace(target: Path, data: Data, mode: int) -> None:
     temporary = temporary_beside(target)
     with remove_on_failure(temporary):
         write_new(temporary, data, stat.S_IMODE(mode) & 0o666)
@@ -154,11 +174,16 @@ def append_line(path: Path | str, line: bytes) -> None:
     """Append one whole line by a single write; what a failure left of it is cut off again.
 
     The line goes to the operating system, not to the disk: a killed process loses nothing, a power cut
-    may lose the last lines. A line torn by an earlier crash is ended first.
+    may lose the last lines. A line torn by an earlier crash is ended first. A symbolic link is an error; a
+    file that has other names (a copy by hard links) is replaced by one of its own first.
     """
     target = Path(path)
     with translated("append to", target):
         descriptor = system.open_to_append(target)
+        if os.fstat(descriptor).st_nlink > 1:
+            system.close(descriptor)
+            write_file(target, target.read_bytes())
+            descriptor = system.open_to_append(target)
         try:
             size = os.fstat(descriptor).st_size
             torn = size > 0 and os.lseek(descriptor, -1, os.SEEK_END) >= 0 and os.read(descriptor, 1) != b"\n"

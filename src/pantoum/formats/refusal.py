@@ -29,6 +29,7 @@ ADVICE = {
     errno.EISDIR: ("a folder is in its place", "choose another name"),
     errno.EEXIST: ("it exists already", "choose another name"),
     errno.ENOTEMPTY: ("it exists already", "choose another name"),
+    errno.ELOOP: ("a symbolic link is in its place", "put what it names there instead of the link"),
     errno.ENAMETOOLONG: ("the name is too long", "choose a shorter name"),
     errno.EMFILE: ("too many files are open", "close other programs or raise `ulimit -n`"),
     errno.ENFILE: ("too many files are open", "close other programs or raise `ulimit -n`"),

@@ -1,11 +1,16 @@
-"""One command at a time on a run folder, by a lock that survives no crash.
+"""One command at a time on a run folder, by a lock that survives no crash and follows its folder.
 
-The lock is an ``flock`` on the file ``.lock`` in the run folder. The kernel holds it for the process, so
-however the process ends, SIGKILL and power cuts included, the lock ends with it: nothing stale is ever left
-to be removed by hand. The file itself stays; in it stands who holds the lock, for the refusal's message.
-It is never removed, because two processes could then hold locks on two files of one name.
+The lock is an ``flock`` on the folder itself and one on the file ``.lock`` in it. The kernel holds both for
+the process, so however the process ends, SIGKILL and power cuts included, the lock ends with it: nothing
+stale is ever left to be removed by hand. The folder's lock cannot be removed with a file; the file's holds
+where folders cannot be locked (some network disks) and for older versions of pantoum, and in it stands who
+holds the lock, for the refusal's message.
 
-Where locks do not exist (Windows, some network disks) the run goes on unlocked, with a warning.
+The folder stays open while it is locked. What is written beneath it starts from there (``anchor``), and
+``require`` compares it with what the path names now, so that a command whose folder was removed or replaced
+ends, and writes nothing into the folder that has its name.
+
+Where locks do not exist (Windows) the run goes on unlocked, with a warning.
 """
 
 from __future__ import annotations
@@ -13,13 +18,14 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import stat
 import warnings
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from pantoum.errors import RunError
-from pantoum.formats import durable, plain_json
+from pantoum.errors import FormatError, RunError
+from pantoum.formats import anchor, bounded, durable, plain_json
 from pantoum.formats.refusal import translated
 
 try:
@@ -39,6 +45,9 @@ class RunLock:
     def __init__(self, run_folder: Path | str) -> None:
         self.run_folder = Path(run_folder)
         self._descriptor: int | None = None
+        self._folder: int | None = None
+        self._by_file = False
+        """Whether the folder cannot be locked, so that the lock is that of the file alone."""
 
     def __enter__(self) -> RunLock:
         self.acquire()
@@ -56,40 +65,92 @@ class RunLock:
                 f"the run folder {str(self.run_folder)!r} is locked by this very command; release it first"
             )
         path = self.run_folder / LOCK_NAME
-        with translated("lock the run folder by", path):
-            descriptor = durable.system.open_to_append(path)
         try:
-            self._lock(descriptor)
+            self._by_file = not self._lock_folder()
+            with translated("lock the run folder by", path):
+                self._descriptor = durable.system.open_to_append(path)
+                if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+                    raise OSError(errno.EINVAL, "it is not a regular file")
+            problem = self._lock(self._descriptor)
+            if problem is not None and self._by_file:
+                words = f"the run folder {str(self.run_folder)!r} cannot be locked here ({problem.strerror})"
+                warnings.warn(f"{words}; start no second command on it", UserWarning, stacklevel=3)
+            self.require()
         except BaseException:
-            os.close(descriptor)
+            self._close()
             raise
-        self._descriptor = descriptor
+        if os.fstat(self._descriptor).st_nlink > 1:
+            return  # Another folder's file too, by a copy of hard links: nothing is written into it.
         holder = {"host": socket.gethostname(), "pid": os.getpid()}
         with suppress(OSError):  # The name is a courtesy; a full disk does not undo the lock.
-            durable.system.truncate(descriptor, 0)
-            durable.system.write(descriptor, plain_json.encode(holder))
+            durable.system.truncate(self._descriptor, 0)
+            durable.system.write(self._descriptor, plain_json.encode(holder))
+
+    def require(self) -> None:
+        """Raise ``RunError`` if the run folder, or where only that is locked its ``.lock``, is not what was
+        locked any more; ``StorageError`` if the disk does not say. Two system calls."""
+        if self._folder is None:
+            return
+        with translated("read", self.run_folder):
+            try:
+                same = os.path.samestat(self.run_folder.stat(), os.fstat(self._folder))
+                if same and self._by_file and self._descriptor is not None:
+                    lock = (self.run_folder / LOCK_NAME).lstat()
+                    same = os.path.samestat(lock, os.fstat(self._descriptor))
+            except (FileNotFoundError, NotADirectoryError):
+                same = False
+        if not same:
+            raise RunError(
+                f"the run folder {str(self.run_folder)!r} was removed or replaced while this command used "
+                "it: nothing more is written; begin a new run, and remove only folders that no command uses"
+            )
 
     def release(self) -> None:
         """Give the lock back; nothing happens where it is not held."""
         if self._descriptor is not None:
             with suppress(OSError):
-                durable.system.truncate(self._descriptor, 0)
-            os.close(self._descriptor)
-            self._descriptor = None
+                if os.fstat(self._descriptor).st_nlink == 1:
+                    durable.system.truncate(self._descriptor, 0)
+        self._close()
 
-    def _lock(self, descriptor: int) -> None:
+    def _close(self) -> None:
+        if self._folder is not None:
+            anchor.drop(self.run_folder, self._folder)
+        for descriptor in (self._descriptor, self._folder):
+            if descriptor is not None:
+                os.close(descriptor)
+        self._descriptor = self._folder = None
+
+    def _lock_folder(self) -> bool:
+        """Open the folder and lock it; ``False`` where folders cannot be locked."""
+        if not anchor.SUPPORTED:
+            return False
+        with translated("lock the run folder", self.run_folder):
+            folder = os.open(self.run_folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            locked = self._lock(folder)
+        except BaseException:
+            os.close(folder)
+            raise
+        self._folder = folder
+        anchor.hold(self.run_folder, folder)
+        return locked is None
+
+    def _lock(self, descriptor: int) -> OSError | None:
+        """Lock a file or folder: ``RunError`` if another has it, the system's refusal where it knows no locks
+        of it."""
         try:
             if fcntl is None:
                 raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise RunError(
-                f"the run folder {str(self.run_folder)!r} is in use by {_holder(descriptor)}; "
+                f"the run folder {str(self.run_folder)!r} is in use by {_holder(self.run_folder)}; "
                 "wait until it ends, or give this run another folder"
             ) from None
         except OSError as error:
-            words = f"the run folder {str(self.run_folder)!r} cannot be locked here ({error.strerror})"
-            warnings.warn(f"{words}; start no second command on it", UserWarning, stacklevel=4)
+            return error
+        return None
 
 
 def held(run_folder: Path | str) -> bool | None:
@@ -121,11 +182,10 @@ def held(run_folder: Path | str) -> bool | None:
     return True
 
 
-def _holder(descriptor: int) -> str:
+def _holder(run_folder: Path) -> str:
     """Who wrote its name into the lock file."""
     try:
-        os.lseek(descriptor, 0, os.SEEK_SET)
-        name = plain_json.decode(os.read(descriptor, MOST_BYTES))
+        name = plain_json.decode(bounded.read_small(run_folder / LOCK_NAME, MOST_BYTES, FormatError))
         return f"process {int(name['pid'])} on {str(name['host'])[:100]!r}"
-    except (OSError, ValueError, TypeError, KeyError):
+    except (FormatError, OSError, ValueError, TypeError, KeyError):
         return "another process"

@@ -1,6 +1,7 @@
 """The system calls by which files are written, one method each: a fault test stands in their place.
 
 ``durable.system`` is the one object of this class in use. Where macOS and Windows differ, they differ here.
+A path beneath a folder that is held (``anchor``) is reached from that folder, without following a link.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeAlias
+
+from pantoum.formats import anchor
 
 try:
     import fcntl
@@ -25,6 +28,7 @@ FOLDER_FSYNC_UNKNOWN = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
 O_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 O_BINARY = getattr(os, "O_BINARY", 0)
 O_DIRECTORY = getattr(os, "O_DIRECTORY", 0)
+O_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 
 
 class System:
@@ -32,15 +36,19 @@ class System:
 
     def create(self, path: Path, mode: int) -> int:
         """A new file, opened for writing; an existing one is an error."""
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | O_CLOEXEC | O_BINARY, mode)
+        with anchor.at(path) as (name, folder):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | O_CLOEXEC | O_BINARY
+            return os.open(name, flags, mode, dir_fd=folder)
 
     def open_through(self, path: Path) -> int:
         """An existing device or pipe, opened for writing."""
         return os.open(path, os.O_WRONLY | O_CLOEXEC | O_BINARY)
 
     def open_to_append(self, path: Path) -> int:
-        """A file whose every write goes to its end; made if missing."""
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | O_CLOEXEC | O_BINARY, 0o666)
+        """A file whose every write goes to its end; made if missing. A symbolic link is an error."""
+        with anchor.at(path) as (name, folder):
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | O_CLOEXEC | O_BINARY | O_NOFOLLOW
+            return os.open(name, flags, 0o666, dir_fd=folder)
 
     def write(self, descriptor: int, data: Bytes) -> int:
         """Write some of ``data``; how much is returned."""
@@ -66,13 +74,15 @@ class System:
 
     def rename(self, source: Path, target: Path) -> None:
         """Put ``source`` in ``target``'s place in one step."""
-        source.replace(target)
+        with anchor.at(source) as (old, folder), anchor.at(target) as (new, other):
+            os.replace(old, new, src_dir_fd=folder, dst_dir_fd=other)
 
     def fsync_folder(self, folder: Path) -> None:
         """Wait until a folder's names are on the disk itself."""
         if os.name == "nt":
             return
-        descriptor = os.open(folder, os.O_RDONLY | O_CLOEXEC | O_DIRECTORY)
+        with anchor.at(folder) as (name, above):
+            descriptor = os.open(name, os.O_RDONLY | O_CLOEXEC | O_DIRECTORY, dir_fd=above)
         try:
             self.fsync(descriptor)
         except OSError as error:
@@ -84,15 +94,18 @@ class System:
 
     def make_folder(self, folder: Path) -> None:
         """A new folder in an existing one."""
-        folder.mkdir()
+        with anchor.at(folder) as (name, above):
+            os.mkdir(name, dir_fd=above)
 
     def remove(self, path: Path) -> None:
         """Remove a file."""
-        path.unlink()
+        with anchor.at(path) as (name, folder):
+            os.unlink(name, dir_fd=folder)
 
     def remove_folder(self, folder: Path) -> None:
         """Remove an empty folder."""
-        folder.rmdir()
+        with anchor.at(folder) as (name, above):
+            os.rmdir(name, dir_fd=above)
 
     def free_bytes(self, folder: Path) -> int:
         """Bytes that this user may still write there."""

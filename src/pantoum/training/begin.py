@@ -8,6 +8,7 @@ together; ``config.json`` is written again with what was chosen and why.
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -60,6 +61,7 @@ def begin(
     asked = {name: value for name, value in asdict(settings).items() if name not in ("resume", "run")}
     config: dict[str, Any] = {
         "pantoum": VERSION,
+        "run": secrets.token_hex(16),
         "command": list(command),
         "texts": [str(text) for text in texts],
         "settings": asked,
@@ -92,6 +94,7 @@ def begin(
         budget=budget,
         span=Span(budget.by_clock, 0.0, size),
         timeless=not budget.by_clock,
+        run=config["run"],
         identity=identity(prepared, source),
         batch_size=batches.batch_size,
         seq_len=batches.seq_len,

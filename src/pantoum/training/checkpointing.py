@@ -46,8 +46,9 @@ class Outcome:
 class Saver:
     """The thread that writes a run's files."""
 
-    def __init__(self, run_folder: Path) -> None:
-        self._folder = run_folder
+    def __init__(self, run_folder: Path, require: Callable[[], None] = lambda: None) -> None:
+        """``require`` is asked before each job and raises if the folder is not the run's any more."""
+        self._folder, self._require = run_folder, require
         self._jobs: queue.Queue[tuple[str, int, Callable[[], object]] | None] = queue.Queue()
         self._done: queue.Queue[Outcome | Exception] = queue.Queue()
         self._idle = threading.Event()
@@ -120,6 +121,7 @@ class Saver:
             what, step, job = given
             began = time.perf_counter()
             try:
+                self._require()
                 job()
                 self._done.put(Outcome(what, step, time.perf_counter() - began))
             except StorageError as refusal:

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 
 from pantoum.config import TrainSettings
-from pantoum.errors import DivergedError, StorageError
+from pantoum.errors import DivergedError, RunError, StorageError
 from pantoum.formats import checkpoint, durable
 from pantoum.formats.run_lock import RunLock
 from pantoum.inference.evaluate import Evaluation
@@ -60,14 +61,17 @@ def train(
     """
     clock = Clock(started)
     folder = find(settings, texts) if settings.resume else create(settings, texts)
-    with RunLock(folder.path):
+    with RunLock(folder.path) as lock:
+        folder = replace(folder, lock=lock)
         checkpoint.clean_temporary(folder.path)
         try:
             with ending_at_once():
                 run = (resume if settings.resume else begin)(folder, settings, texts, clock, command)
         except BaseException:
             if not settings.resume:
-                durable.remove_tree(folder.path)  # it was made a moment ago, and nothing came of it
+                with suppress(RunError):
+                    folder.require()
+                    durable.remove_tree(folder.path)  # it was made a moment ago, and nothing came of it
             raise
         if isinstance(run, Finished):
             return of_finished(folder, run.state)
@@ -195,7 +199,7 @@ class Loop:
         self._upkeep.saver.wait()
         self._upkeep.hear_saver()
         further = self._guard.further_back(trouble)
-        taken = recovery.go_back(run.folder.path, state.good, state.step, further, self._reporter.note)
+        taken = recovery.go_back(run.folder.path, state, further, self._reporter.note)
         if taken is None:
             if run.weights is None and state.identity.get("began_from") is not None:
                 raise DivergedError(

@@ -32,19 +32,21 @@ def without(good: Sequence[int], step: int) -> list[int]:
 
 
 def go_back(
-    folder: Path, good: Sequence[int], step: int, further: int, note: Callable[[str], None]
+    folder: Path, now: RunState, further: int, note: Callable[[str], None]
 ) -> tuple[Checkpoint, RunState] | None:
-    """The good checkpoint to go back to from ``step``, and its state; ``None``: there is none.
+    """The good checkpoint to go back to from the state ``now``, and its state; ``None``: there is none.
 
     ``further``: newer good ones to pass over; where the list is shorter, the oldest is taken. One that does
     not verify is said, and the next older one is taken, then newer ones, then any other that verifies.
     """
+    good = now.good
     place = max(0, len(good) - 1 - further)
-    others = [known for known in checkpoint.steps(folder) if known <= step and known not in good]
+    others = [known for known in checkpoint.steps(folder) if known <= now.step and known not in good]
     for candidate in (*reversed(good[: place + 1]), *good[place + 1 :], *reversed(others)):
         try:
             found = checkpoint.read(folder, candidate)
             state = RunState.from_spec(found.state)
+            state.require_run(now.run, found.path)
         except CheckpointError as problem:
             note(f"recovery passes over the checkpoint of step {candidate:,}: {problem}")
             continue

@@ -68,7 +68,9 @@ class Reporter:
             self.note(text)
 
     def emit(self, make: Callable[[tuple[str, ...]], Report]) -> None:
-        """Hand out the record that ``make`` makes with the notes so far."""
+        """Hand out the record that ``make`` makes with the notes so far. ``RunError`` if the run folder was
+        removed or replaced."""
+        self._folder.require()
         untold, self._untold = tuple(self._untold), []
         report = make(untold)
         self.history.append(report)
@@ -81,6 +83,7 @@ class Reporter:
 
     def write_page(self, evaluation: Evaluation | None = None, held_out: Passage | None = None) -> None:
         """Write ``report.html`` anew from all records of the run."""
+        self._folder.require()
         try:
             if self._config is None:
                 self._config = self._folder.read_config()

@@ -62,6 +62,8 @@ def resume(
         return _from_the_start(folder, settings, recorded, texts or config.get("texts", ()), clock, command)
     notes = list(found.notes)
     state = RunState.from_spec(found.state)
+    if config:
+        state.require_run(config.get("run"), found.path)
     _refuse_other_settings(settings, known, state.recipe)
     asked = Budget.asked(settings)
     if state.finished and asked is None:
@@ -143,7 +145,9 @@ def _with_budget(
     if state.decay_step is not None and state.decay_step != state.step and schedule.prolonged_from < 1.0:
         try:
             found = checkpoint.read(folder.path, state.decay_step)
-            state, went_back = RunState.from_spec(found.state), True
+            earlier = RunState.from_spec(found.state)
+            earlier.require_run(state.run, found.path)
+            state, went_back = earlier, True
             notes.append(f"back to step {state.step:,}, where the rate began to fall")
         except CheckpointError as problem:
             notes.append(f"{problem}; going on from the end instead")

@@ -29,10 +29,12 @@ from pantoum.config import TrainSettings
 from pantoum.errors import RunError, SettingError
 from pantoum.formats import durable, plain_json
 from pantoum.formats.refusal import translated
+from pantoum.formats.run_lock import RunLock
 
 __all__ = ["RunFolder", "create", "find", "machine"]
 
 RUNS = Path("runs")
+CONFIG = "config.json"
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,13 @@ class RunFolder:
     """Where the files of one run are."""
 
     path: Path
+    lock: RunLock | None = None
+    """That of the command which trains."""
+
+    def require(self) -> None:
+        """Raise ``RunError`` if the folder was removed or replaced since it was locked."""
+        if self.lock is not None:
+            self.lock.require()
 
     @property
     def model(self) -> Path:
@@ -49,7 +58,7 @@ class RunFolder:
     @property
     def config(self) -> Path:
         """Settings, command, machine."""
-        return self.path / "config.json"
+        return self.path / CONFIG
 
     @property
     def metrics(self) -> Path:
@@ -77,7 +86,10 @@ class RunFolder:
         advice = "give the folder of a run that pantoum began"
         with translated("read", self.config):
             if not self.config.is_file():
-                raise RunError(f"run is {str(self.path)!r}: there is no config.json in it; {advice}")
+                raise RunError(
+                    f"run is {str(self.path)!r}: it holds no run, for there is no {CONFIG} in it; {advice}, "
+                    "or leave --resume out and give another name to begin one"
+                )
             content = self.config.read_bytes()
         try:
             config = plain_json.decode(content)
@@ -93,12 +105,14 @@ def create(settings: TrainSettings, texts: Sequence[str]) -> RunFolder:
     if settings.run is not None:
         path = Path(settings.run)
         if not _made(path):
-            what, or_resume = ("exists already", ", or --resume to go on with that run")
+            what, instead = "exists already", ", or --resume to go on with that run"
             if not path.is_dir():
-                what, or_resume = "is a file", ""
+                what, instead = "is a file", ""
+            elif not (path / CONFIG).exists():
+                what, instead = "exists already and holds no run", ", or remove that folder first"
             raise RunError(
                 f"run is {settings.run!r}: it {what}, and a new run needs a new folder; "
-                f"give another name{or_resume}"
+                f"give another name{instead}"
             )
         return RunFolder(path)
     number = 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pantoum.errors import CheckpointError
@@ -63,11 +64,20 @@ class RunState:
     decay_step: int | None = None
     """The step of the checkpoint where the rate began to fall; ``None`` before that."""
     finished: bool = False
+    run: str | None = None
+    """The run's own name, drawn when it began and kept in ``config.json`` too; older runs have none."""
 
     @property
     def in_trouble(self) -> bool:
         """Whether the update before this state was bad: nothing to go back to."""
         return self.guard is not None and self.guard["bad_in_a_row"] > 0
+
+    def require_run(self, run: str | None, path: Path) -> None:
+        """``CheckpointError`` unless this state is of the run of that name; ``path``: where it was found."""
+        if self.run != run:
+            raise CheckpointError(
+                f"the checkpoint {str(path)!r} belongs to another run; move it out of this run's folder"
+            )
 
     def spec(self) -> dict[str, Any]:
         """Plain values."""
@@ -92,6 +102,7 @@ class RunState:
             "good": list(self.good),
             "decay_step": self.decay_step,
             "finished": self.finished,
+            "run": self.run,
         }
 
     @staticmethod

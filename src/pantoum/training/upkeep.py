@@ -22,6 +22,7 @@ from pantoum.training.checkpointing import Saver, all_finite
 from pantoum.training.guard import Guard
 from pantoum.training.meter import Sums
 from pantoum.training.recovery import with_good, without
+from pantoum.training.refusals import Refusals
 from pantoum.training.reporter import Reporter, passage, sample_of
 from pantoum.training.rhythm import BySteps, Costs, Rhythm
 from pantoum.training.schedule import Schedule
@@ -52,7 +53,8 @@ class Upkeep:
     ) -> None:
         self.run, self.clock, self.reporter, self.guard = run, clock, reporter, guard
         self.schedule, self.rhythm, self.costs = schedule, rhythm, costs
-        self.saver = Saver(run.folder.path)
+        self.saver = Saver(run.folder.path, run.folder.require)
+        self._refusals = Refusals(reporter.note)
         self.since_report = Sums()
         self.rate = 0.0
         self.gradient_norm: float | None = None
@@ -186,6 +188,7 @@ class Upkeep:
         """What became of what was handed over; what failed is said."""
         failed = []
         for outcome in self.saver.outcomes():
+            self._refusals.hear(outcome)
             self._models_waiting -= outcome.what == "model"
             if outcome.error is None:
                 if outcome.what == "checkpoint":
@@ -196,10 +199,6 @@ class Upkeep:
                 self._model_is_due = True
             else:
                 self._refused(outcome.step)
-            self.reporter.note(
-                f"SAVING FAILED, {outcome.what} of step {outcome.step:,}: {outcome.error}; "
-                "what was saved before is whole, training goes on and tries again"
-            )
         return failed
 
     def _refused(self, step: int) -> None:

@@ -1,0 +1,95 @@
+"""Runs cannot be mixed up: a folder that is replaced, links in it, another run's checkpoint."""
+
+import json
+import shutil
+import signal
+
+import pytest
+
+from pantoum.errors import CheckpointError, RunError, StorageError
+from pantoum.formats import checkpoint
+
+
+def content(folder):
+    return {path.relative_to(folder): path.is_file() and path.read_bytes() for path in folder.rglob("*")}
+
+
+def wait_for_step(process, step):
+    for line in process.stdout:
+        if line.strip().isdigit() and int(line) >= step:
+            return
+    raise AssertionError(process.stderr.read())
+
+
+@pytest.mark.parametrize("replaced", [True, False])
+def test_a_run_whose_folder_is_replaced_or_gone_ends_and_touches_nothing(spawn, run, tmp_path, replaced):
+    process = spawn("run", steps=100_000)
+    wait_for_step(process, 5)
+    process.send_signal(signal.SIGSTOP)
+    shutil.rmtree(tmp_path / "run")
+    if replaced:
+        run("run", steps=9)
+    before = content(tmp_path / "run")
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(signal.SIGCONT)
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 1 and "was removed or replaced while this command used it" in errors
+    assert content(tmp_path / "run") == before
+    if replaced:
+        assert run("run", resume=True, steps=3).steps == 12
+
+
+def test_a_checkpoint_of_another_run_is_refused(run, tmp_path):
+    run("run", steps=9, stop_after=3)
+    run("other", steps=9, stop_after=5)
+    name = "step-00000005"
+    shutil.copytree(tmp_path / "other" / "checkpoints" / name, tmp_path / "run" / "checkpoints" / name)
+    with pytest.raises(CheckpointError, match=r"step-00000005' belongs to another run; move it out"):
+        run("run", resume=True)
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / name)
+    assert run("run", resume=True).finished
+
+
+def test_a_run_of_an_older_pantoum_and_a_copy_of_a_run_go_on(run, tmp_path):
+    run("run", steps=9, stop_after=3)
+    shutil.copytree(tmp_path / "run", tmp_path / "copy")
+    assert run("copy", resume=True).finished
+    config = tmp_path / "run" / "config.json"
+    config.write_text(json.dumps({k: v for k, v in json.loads(config.read_text()).items() if k != "run"}))
+    found = checkpoint.newest(tmp_path / "run")
+    state = {name: value for name, value in found.state.items() if name not in ("run", "good")}
+    checkpoint.commit(tmp_path / "run", found.step, found.arrays, state)
+    checkpoint.prune(tmp_path / "run", keep=1)
+    assert run("run", resume=True).finished
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "report.html", "metrics.jsonl", "config.json"])
+def test_a_link_in_the_place_of_a_file_never_changes_what_it_names(run, tmp_path, name):
+    run("run", steps=9, stop_after=3)
+    victim = (tmp_path / "run" / name).rename(tmp_path / "victim")
+    before = victim.read_bytes()
+    (tmp_path / "run" / name).symlink_to(victim)
+    result = run("run", resume=True)
+    assert result.finished and victim.read_bytes() == before
+    assert name != "metrics.jsonl" or any("symbolic link" in note for note in result.notes)
+
+
+def test_a_link_in_the_place_of_the_checkpoints_is_refused_and_they_stay(run, tmp_path):
+    run("run", steps=9, stop_after=3)
+    run("other", steps=9)
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    (tmp_path / "run" / "checkpoints").symlink_to(tmp_path / "other" / "checkpoints")
+    before = content(tmp_path / "other")
+    with pytest.raises((RunError, StorageError, CheckpointError)):
+        run("run", resume=True)
+    assert content(tmp_path / "other") == before
+
+
+def test_two_commands_on_one_folder_exclude_each_other_without_the_lock_file(spawn, run, tmp_path):
+    process = spawn("run", steps=100_000)
+    wait_for_step(process, 2)
+    (tmp_path / "run" / ".lock").unlink()
+    with pytest.raises(RunError, match="is in use by another process"):
+        run("run", resume=True)
+    process.kill()
+    process.communicate()

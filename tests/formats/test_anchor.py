@@ -1,0 +1,105 @@
+"""What is written beneath a folder that is held lands in it, whatever takes its name or a part of it."""
+
+import errno
+import os
+import shutil
+
+import pytest
+
+from pantoum.errors import StorageError
+from pantoum.formats import anchor, durable, metrics
+
+pytestmark = pytest.mark.skipif(not anchor.SUPPORTED, reason="SKIP: this system has no openat")
+
+
+@pytest.fixture
+def held(tmp_path):
+    """A folder that is held, with a folder and a file in it."""
+    folder = tmp_path / "held"
+    (folder / "within").mkdir(parents=True)
+    (folder / "log").write_text("old\n")
+    descriptor = os.open(folder, os.O_RDONLY)
+    anchor.hold(folder, descriptor)
+    yield folder
+    anchor.drop(folder, descriptor)
+    os.close(descriptor)
+
+
+def writes(folder):
+    """Everything that is done to a folder, each by itself."""
+    yield lambda: durable.write_file(folder / "log", b"new")
+    yield lambda: durable.write_file(folder / "within" / "file", b"new")
+    yield lambda: durable.append_line(folder / "log", b"new")
+    yield lambda: durable.make_folder(folder / "within" / "a" / "b")
+    yield lambda: durable.rename(folder / "log", folder / "other")
+    yield lambda: durable.remove_tree(folder / "log")
+    yield lambda: durable.discard(folder / "within")
+
+
+def content(folder):
+    return sorted(
+        (str(path.relative_to(folder)), path.is_file() and path.read_bytes()) for path in folder.rglob("*")
+    )
+
+
+def test_nothing_reaches_a_folder_that_has_taken_its_name(held):
+    shutil.rmtree(held)
+    (held / "within").mkdir(parents=True)
+    (held / "log").write_text("another's\n")
+    before = content(held)
+    for write in writes(held):
+        with pytest.raises(StorageError):
+            write()
+        assert content(held) == before
+
+
+def test_a_folder_that_was_renamed_still_gets_what_is_meant_for_it(held):
+    moved = held.rename(held.with_name("moved"))
+    durable.write_file(held / "within" / "file", b"new")
+    durable.append_line(held / "log", b"new")
+    durable.rename(held / "log", held / "other")
+    assert content(moved) == [("other", b"old\nnew\n"), ("within", False), ("within/file", b"new")]
+    assert not held.exists()
+
+
+def test_a_link_in_its_place_is_never_followed(held, tmp_path):
+    victim = tmp_path / "victim"
+    (victim / "a").mkdir(parents=True)
+    (victim / "file").write_text("another's\n")
+    before = content(victim)
+    for name, target in (("log", victim / "file"), ("within", victim)):
+        durable.remove_tree(held / name)
+        (held / name).symlink_to(target)
+    told = []
+    for write in writes(held):
+        try:
+            write()
+        except StorageError as problem:
+            told.append(str(problem))
+        assert content(victim) == before
+    assert "a symbolic link is in its place (ELOOP); put what it names there" in told[0]
+    assert not (held / "log").is_symlink()
+
+
+def test_a_log_that_shares_its_file_with_a_copy_gets_a_file_of_its_own(held, tmp_path):
+    copy = tmp_path / "copy"
+    copy.hardlink_to(held / "log")
+    metrics.append(held / "log", {"step": 1})
+    assert copy.read_text() == "old\n" and (held / "log").read_text() == 'old\n{"step":1}\n'
+
+
+def test_paths_that_leave_the_folder_are_not_beneath_it(held, tmp_path):
+    assert anchor.beneath(held / "a" / "b") and not anchor.beneath(held)
+    assert not anchor.beneath(held / ".." / "a") and not anchor.beneath(tmp_path / "held2" / "a")
+
+
+def test_a_link_elsewhere_is_followed_as_before(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "file")
+    durable.write_file(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "file").read_bytes() == b"new"
+
+
+def test_a_part_that_is_a_file_is_no_link(held):
+    with pytest.raises(StorageError) as caught:
+        durable.make_folder(held / "log" / "a")
+    assert caught.value.__cause__.errno in (errno.ENOTDIR, errno.EEXIST, errno.EINVAL)
