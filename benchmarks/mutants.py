@@ -44,7 +44,12 @@ PACKAGES = {
     ),
     "inference": Package(
         tuple(f"inference/{name}.py" for name in ("alert", "batch", "state")),
-        ("tests/inference", "tests/test_model_batch.py", "tests/test_model_scores.py"),
+        (
+            "tests/inference",
+            "tests/test_copies.py",
+            "tests/test_model_batch.py",
+            "tests/test_model_scores.py",
+        ),
     ),
 }
 KILLED = {

@@ -250,6 +250,8 @@ def compare(runs: Sequence[str | os.PathLike[str]], stream: TextIO | None = None
     """Several runs side by side, those that differ only in their seed as one; shown on ``stream``."""
     from pantoum.report import compare, comparison_table
 
+    fits = stream is None or callable(getattr(stream, "write", None))
+    require(fits, "stream", stream, "must be an open file for text", "leave it out, or give sys.stdout")
     found = compare.compare([Path(run) for run in listed(runs, "runs")])
     if stream is not None:
         comparison_table.show(found, stream)

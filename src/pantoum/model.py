@@ -22,7 +22,7 @@ import numpy as np
 from pantoum.config import GenerationConfig, SamplingConfig, ScoreConfig, path, require, text, truth
 from pantoum.config import path as checked
 from pantoum.config.calls import made, public
-from pantoum.errors import PantoumError
+from pantoum.errors import PantoumError, SettingError
 from pantoum.inference import batch as batches
 from pantoum.inference import score as scoring
 from pantoum.inference.adapt import adapted_to, adapter_of, require_out
@@ -347,11 +347,11 @@ def _iterable(parts: Iterable[str | bytes]) -> Iterable[str | bytes]:
     """The parts of a text; a text in one piece is one part."""
     if isinstance(parts, (str, bytes)):
         return [parts]
-    fits = isinstance(parts, Iterable)
-    require(
-        fits, "parts", parts, "must be texts or bytes, one after the other", "give a list or an open file"
-    )
-    return parts
+    try:
+        return iter(parts)
+    except TypeError:
+        rule = "must be texts or bytes, one after the other"
+        raise SettingError("parts", parts, rule, "give a list or an open file") from None
 
 
 def _fingerprint(text: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,6 @@ import pytest
 
 import pantoum
 from pantoum.formats import model_file
-from pantoum.inference.alert import Peaks
 
 Run = Callable[..., Any]
 
@@ -61,28 +60,6 @@ def test_every_command_refuses_figures_that_are_not_finite(
     done = run(*words.format(m=huge, t=text, d=tmp_path).split())
     assert done.code == 1 and "not finite" in done.lines[-1]
     assert "nan" not in done.out and list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    "figures",
-    [
-        {"nats": [1e308, float("inf")]},
-        {"nats": [2.0, -1.0]},
-        {"nats": [1.0, 2.0]},
-        {"ranks": [2, 3]},
-        {"ranks": [1, 1]},
-        {"ranks": [1, 200]},
-        {"units": 2**60},
-        {"units": 0},
-        {"ranks": [1]},
-        {"ranks": [], "nats": []},
-        {"units": float("inf")},
-    ],
-)
-def test_peaks_that_no_text_has_are_no_threshold(figures: dict[str, Any]) -> None:
-    plain = {"units": 100, "ranks": [1, 51], "nats": [5.0, 2.0]}
-    assert Peaks.from_plain(plain) is not None
-    assert Peaks.from_plain({**plain, **figures}) is None
 
 
 def test_a_session_refuses_to_read_on_and_stays_where_it_was(huge: Path) -> None:

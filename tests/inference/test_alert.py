@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,3 +96,76 @@ def test_what_is_no_threshold_is_refused(text: str) -> None:
 def test_a_text_to_learn_from_needs_something_to_learn() -> None:
     with pytest.raises(SettingError, match=r"alert_text is 'a\.log'"):
         ScoreConfig(alert="9", alert_text="a.log")
+
+
+@pytest.mark.parametrize(
+    "figures",
+    [
+        {"nats": [1e308, float("inf")]},
+        {"nats": [2.0, -1.0]},
+        {"nats": [1.0, 2.0]},
+        {"ranks": [2, 3]},
+        {"ranks": [1, 1]},
+        {"ranks": [1, 200]},
+        {"units": 2**60},
+        {"units": 0},
+        {"ranks": [1]},
+        {"ranks": [], "nats": []},
+        {"units": float("inf")},
+    ],
+)
+def test_peaks_that_no_text_has_are_no_threshold(figures: dict[str, Any]) -> None:
+    plain = {"units": 100, "ranks": [1, 51], "nats": [5.0, 2.0]}
+    assert Peaks.from_plain(plain) is not None
+    assert Peaks.from_plain({**plain, **figures}) is None
+
+
+def test_which_ranks_are_kept_of_how_many_units() -> None:
+    def ranks(units: int) -> tuple[int, ...]:
+        return Peaks.of(np.arange(units, dtype=np.float64)).ranks
+
+    assert ranks(1) == (1,) and ranks(2) == (1, 2) and ranks(7) == (1, 2, 3, 4)
+    assert ranks(31) == tuple(range(1, 17)) and ranks(32) == (*range(1, 17), 17)
+    assert ranks(60) == (*range(1, 17), 20, 25, 31)
+
+
+def test_the_share_itself_may_be_beyond_and_is_not_extrapolated(characters: LoadedModel) -> None:
+    kept = Peaks.of(np.array([5.0, 4.0, 3.0, 2.0]))
+    assert kept.threshold(0.25) == 4.0  # one of four is beyond it
+    assert threshold(characters, ScoreConfig(alert="auto:25%"), kept) == (4.0, [])
+    nats, notes = threshold(characters, ScoreConfig(alert="auto:10%"), kept)
+    assert nats == 5.0 + math.log(2.5)
+    assert notes == [
+        "the text to learn from has 4 lines, less than one of which is 10%: "
+        "the threshold of 5.92 nats is extrapolated from the highest peak, 5.00"
+    ]
+
+
+def test_a_refusal_says_which_text_is_missing(characters: LoadedModel) -> None:
+    way_out = "name a text of ordinary lines by --alert-text FILE, or give a number of nats"
+    for config, kept, rule in (
+        (
+            ScoreConfig(alert="auto:1%"),
+            None,
+            "needs figures of a validation text, and this model file has none (it is older, or its run was "
+            "not finished, or had no validation text)",
+        ),
+        (
+            ScoreConfig(alert="auto:1%", documents=True),
+            None,
+            "is learned from the validation text read as one stream, not line by line",
+        ),
+        (
+            ScoreConfig(alert="auto:1%"),
+            Peaks.of(np.zeros(0)),
+            "cannot be learned: the text to learn from is empty",
+        ),
+    ):
+        with pytest.raises(SettingError) as error:
+            threshold(characters, config, kept)
+        assert str(error.value) == f"alert is 'auto:1%': {rule}; {way_out}"
+    few = {"peaks": {"line": Peaks.of(np.array([3.0])).plain()}}
+    model = LoadedModel(characters.network, characters.tokenizer, few)
+    assert threshold(model, ScoreConfig(alert="auto:1%"), None)[1][0].startswith(
+        "the validation text has 1 lines"
+    )

@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from pantoum.config.elsewhere import ELSEWHERE
 from pantoum.config.rules import nearest
-from pantoum.errors import SettingError
+from pantoum.errors import SettingError, StorageError
 
 __all__ = ["made", "public", "unknown_setting"]
 
@@ -34,7 +34,8 @@ def made(kind: type[Settings], given: Mapping[str, Any], call: str, others: Iter
 
 
 def public(function: Callable[P, R]) -> Callable[P, R]:
-    """The same function; a call that does not fit its parameters is a ``SettingError``."""
+    """The same function; a call that does not fit its parameters is a ``SettingError``, and what the system
+    says of a file is a ``StorageError``."""
 
     @functools.wraps(function)
     def call(*arguments: P.args, **keywords: P.kwargs) -> R:
@@ -43,6 +44,14 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
         except TypeError:
             _require_fit(function, arguments, keywords)
             raise
+        except OSError as problem:
+            if problem.filename is None:
+                raise
+            name = repr(str(problem.filename)[:200])
+            raise StorageError(
+                f"the system reports an error: {name}: {problem.strerror}; check the name, the permissions "
+                f"and the free space"
+            ) from problem
 
     return call
 

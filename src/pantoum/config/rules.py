@@ -146,7 +146,10 @@ def text(value: object, argument: str) -> str:
 
 def path(value: object, argument: str) -> str:
     """The path of a file or folder, as a ``str``."""
-    found = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    try:
+        found = os.fspath(value) if isinstance(value, (str, os.PathLike)) else None
+    except Exception:  # of an object that is no path after all
+        found = None
     fits = isinstance(found, str) and "\0" not in found
     rule = "must be a path (str or pathlib.Path) without NUL characters"
     require(fits, argument, value, rule, f"give {argument} such a path")

@@ -43,13 +43,25 @@ def joined(blocks: Iterable[Numbers]) -> Tokens:
 def whole_numbers(ids: Ids, vocab_size: int) -> list[int]:
     """The ids as Python ints, each of them checked to be in the vocabulary: a negative one would count
     from its end."""
-    found: list[int] = ids.tolist() if isinstance(ids, np.ndarray) else [int(i) for i in ids]
-    for bad in found:
-        if not 0 <= bad < vocab_size:
-            raise SettingError(
-                "ids",
-                bad,
-                f"must be token numbers from 0 to {vocab_size - 1}",
-                "give numbers that this tokenizer made",
-            )
+    if isinstance(ids, np.ndarray):
+        flat = ids.reshape(-1)
+        fits = not flat.size or np.issubdtype(flat.dtype, np.integer)
+        outside = flat[(flat < 0) | (flat >= vocab_size)][:1] if fits else flat[:1]
+        if outside.size:
+            raise _refusal(outside[0], vocab_size)
+        whole: list[int] = flat.tolist()
+        return whole
+    if not isinstance(ids, Iterable):
+        raise _refusal(ids, vocab_size)
+    found: list[int] = []
+    for one in ids:
+        number = int(one) if isinstance(one, (int, np.integer)) else -1
+        if not 0 <= number < vocab_size:
+            raise _refusal(one, vocab_size)
+        found.append(number)
     return found
+
+
+def _refusal(value: object, vocab_size: int) -> SettingError:
+    rule = f"must be token numbers from 0 to {vocab_size - 1}"
+    return SettingError("ids", value, rule, "give numbers that this tokenizer made")

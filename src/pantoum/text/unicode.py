@@ -10,7 +10,7 @@ import re
 import shlex
 import warnings
 
-from pantoum.errors import TextError
+from pantoum.errors import SettingError, TextError
 
 __all__ = [
     "REPLACEMENT",
@@ -43,6 +43,8 @@ def as_text(text: str | bytes) -> str:
             return text.decode("utf-8")
         except UnicodeDecodeError as error:
             raise not_utf8("the text", error.start, text[error.start]) from None
+    if not isinstance(text, str):
+        raise SettingError("text", text, "must be a text (str) or bytes", "give the text itself")
     clean, notes = without_surrogates(text)
     for note in notes:
         warnings.warn(note, stacklevel=3)
