@@ -11,11 +11,13 @@ pages use. Only three things are replaced, by commands of the same names that co
 
 from __future__ import annotations
 
-import importlib.util
+import json
 import os
 import re
 import shlex
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -70,14 +72,6 @@ def blocks(page: str) -> list[tuple[str, str]]:
     return [(m[1], m[2]) for m in re.finditer(r"^```(sh|python)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)]
 
 
-def example(name: str) -> object:
-    spec = importlib.util.spec_from_file_location(f"example_{name}", ROOT / "examples" / f"{name}.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the texts that the pages name."""
@@ -117,14 +111,15 @@ def place(texts: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def surroundings(place: Path, home: Path) -> dict[str, str]:
+    path = f"{place}:{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "PYTHONPATH": str(SOURCE), "NO_COLOR": "1", "HOME": str(home)}
+
+
 def run(command: list[str], folder: Path, place: Path) -> subprocess.CompletedProcess[str]:
-    surroundings = {
-        **os.environ,
-        "PATH": f"{place}:{os.environ['PATH']}",
-        "PYTHONPATH": str(SOURCE),
-        "NO_COLOR": "1",
-    }
-    return subprocess.run(command, cwd=folder, env=surroundings, capture_output=True, text=True, timeout=300)
+    return subprocess.run(
+        command, cwd=folder, env=surroundings(place, folder), capture_output=True, text=True, timeout=300
+    )
 
 
 def prepared(texts: Path, place: Path, tmp_path: Path, runs: tuple[str, ...]) -> Path:
@@ -178,6 +173,8 @@ def test_the_commands_of_the_readmes_table_run(texts: Path, place: Path, tmp_pat
     folder = prepared(texts, place, tmp_path, ("app",))
     plain = "pantoum train book.txt --ngrams none --steps 3 --run runs/plain"
     for command in [plain, *table_commands()]:
+        if command.startswith("pantoum serve"):  # it ends by a signal: see below
+            continue
         done = run(["bash", "-euc", command], folder, place)
         assert done.returncode == 0, f"{command}\n{done.stderr[-2000:]}"
 
@@ -209,3 +206,32 @@ def test_the_examples_of_the_help_run(texts: Path, place: Path, tmp_path: Path) 
 def test_blocks_are_found_in_order(tmp_path: Path) -> None:
     assert [language for language, _ in blocks("docs/api.md")].count("python") >= 4
     assert shlex.split(table_commands()[0])[:2] == ["pantoum", "train"]
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_server_run(texts: Path, place: Path, tmp_path: Path) -> None:
+    pytest.importorskip("fastapi")
+    if shutil.which("curl") is None:
+        pytest.skip("curl is not installed")
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", 8000)) == 0:
+            pytest.skip("another program uses port 8000, which the page names")
+    folder = prepared(texts, place, tmp_path, ("book", "letters"))
+    (serve, *requests) = [block for language, block in blocks("docs/serving.md") if language == "sh"]
+    (command,) = [line for line in serve.splitlines() if not line.startswith(INSTALLS)]
+    with subprocess.Popen(
+        shlex.split(command), cwd=folder, env=surroundings(place, tmp_path), stderr=subprocess.PIPE, text=True
+    ) as server:
+        try:
+            done = run(
+                ["curl", "--retry", "30", "--retry-connrefused", "-sf", "127.0.0.1:8000/health"],
+                folder,
+                place,
+            )
+            assert json.loads(done.stdout)["status"] == "ok", done.stderr
+            for block in requests:
+                done = run(["bash", "-euc", block], folder, place)
+                assert json.loads(done.stdout)["choices"][0]["text"], done.stdout
+        finally:
+            server.send_signal(signal.SIGTERM)
+        assert server.wait(60) == 0
