@@ -40,7 +40,8 @@ GIVEN = {
     "docs/api.md": ("app", "names"),
 }
 """Runs that a page takes for granted, by the name of their text."""
-OPTIONS = {"names": ["--documents", "lines"]}
+OPTIONS = {"names": ["--documents", "lines"], "book": ["--ngrams", "none"]}
+"""Options of those runs; PyTorch, to which a page exports, has no n-grams."""
 
 PANTOUM = f"""#!{sys.executable}
 import runpy, sys
@@ -132,6 +133,11 @@ def prepared(texts: Path, place: Path, tmp_path: Path, runs: tuple[str, ...]) ->
     return folder
 
 
+def expected(command: str) -> tuple[int, ...]:
+    """The exit codes of a command that worked; ``grep`` ends with 1 if a model of seconds marked no line."""
+    return (0, 1) if "| grep" in command else (0,)
+
+
 def check_page(page: str, texts: Path, place: Path, tmp_path: Path) -> None:
     found = blocks(page)
     assert found, f"{page} has no command to run"
@@ -142,7 +148,7 @@ def check_page(page: str, texts: Path, place: Path, tmp_path: Path) -> None:
             done = run(["bash", "-euc", "\n".join(kept)], folder, place)
         else:
             done = run([sys.executable, "-c", PRELUDE + block], folder, place)
-        assert done.returncode == 0, (
+        assert done.returncode in expected(block), (
             f"{page}:\n{block}\nexit code {done.returncode}\n{done.stdout[-500:]}\n{done.stderr[-2000:]}"
         )
         assert "Traceback" not in done.stderr, done.stderr
@@ -187,7 +193,7 @@ def help_examples() -> list[str]:
     for name in COMMANDS:
         epilog = str(commands.choices[name].epilog)
         for line in epilog.splitlines():
-            if re.match(r"  \S.*\bpantoum ", line) or line.startswith("  pantoum "):
+            if re.match(r"  (?!pantoum serve)\S.*\bpantoum |  pantoum (?!serve)", line):
                 found.append(re.split(r"\s{2,}", line.strip())[0])
     return found
 
@@ -200,7 +206,7 @@ def test_the_examples_of_the_help_run(texts: Path, place: Path, tmp_path: Path) 
     shutil.copytree(folder / "runs" / "app", folder / "runs" / "log")
     for command in help_examples():
         done = run(["bash", "-euc", command], folder, place)
-        assert done.returncode in (0, 1 if "grep" in command else 0), f"{command}\n{done.stderr[-2000:]}"
+        assert done.returncode in expected(command), f"{command}\n{done.stderr[-2000:]}"
 
 
 def test_blocks_are_found_in_order(tmp_path: Path) -> None:
