@@ -29,7 +29,7 @@ _held: dict[Path, int] = {}
 
 
 def hold(folder: Path, descriptor: int) -> None:
-    """From now on reach what is beneath ``folder`` by its descriptor, which stays the caller's."""
+    """From now on reach what is beneath ``folder`` by its descriptor; the caller closes the descriptor."""
     _held[folder.absolute()] = descriptor
 
 
