@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pantoum.training.ensemble import EnsembleBackend
 from recipe_experiments import EXPERIMENTS
 
 from pantoum import kernels
@@ -37,9 +38,9 @@ from pantoum.kernels.reference.muon import NEWTON_SCHULZ
 from pantoum.network import LanguageModel
 from pantoum.network.ensemble import joined_config
 from pantoum.network.ngrams import TABLE
+from pantoum.network.program import Program
 from pantoum.text.character import CharacterLearner
 from pantoum.training.backend import LocalBackend
-from pantoum.training.ensemble import EnsembleBackend
 from pantoum.training.optimizer import AdamW, Muon, Optimizer, WithTable
 from pantoum.training.recipe import work
 
@@ -144,7 +145,7 @@ def run(each: Experiment, train: Any, judge: Any, vocab_size: int, eos: int | No
     judged = {}
     for averaged in (False, True):
         kept = joined_config(shape(each), each.members)
-        network = LanguageModel.from_config(kept, vocab_size, seed=None)
+        network = LanguageModel(vocab_size, config=kept, seed=None)
         for name, weight in (backend.weights(averaged) or {}).items():
             network.parameters[name][...] = weight
         judged["averaged" if averaged else "last"] = loss(network, judge, eos)
@@ -164,7 +165,7 @@ def run(each: Experiment, train: Any, judge: Any, vocab_size: int, eos: int | No
 def member(each: Experiment, vocab_size: int, count: int, seed: int) -> LocalBackend:
     """One model at the start of its training of ``count`` updates."""
     precision = kernels.precisions()[-1]
-    model = LanguageModel.from_config(shape(each), vocab_size, seed)
+    model = LanguageModel(vocab_size, config=shape(each), seed=seed)
     others = {name: array for name, array in model.parameters.items() if name != TABLE}
     optimizer: Optimizer = (
         AdamW(others, each.weight_decay)
@@ -189,7 +190,7 @@ def loss(network: LanguageModel, text: Any, eos: int | None) -> float:
     streams = 32 if len(text) > 50_000 else 1
     length = (len(text) - 1) // streams
     inputs_BL, targets_BL = (text[at : at + streams * length].reshape(streams, length) for at in (0, 1))
-    packed, state, total = network.pack(), network.initial_state(streams), 0.0
+    packed, state, total = Program(network), network.initial_state(streams), 0.0
     for at in range(0, length, 128):
         inputs_BT, targets_BT = inputs_BL[:, at : at + 128], targets_BL[:, at : at + 128]
         nats_BT, _, state = packed.losses(

@@ -62,7 +62,7 @@ def test_a_pickled_model_needs_its_file_no_more_and_a_replaced_file_is_refused(f
 
 
 def test_a_model_without_a_file_says_so(folder: Path) -> None:
-    made = LoadedModel(LanguageModel(257, 8, hidden_size=8, num_layers=1), ByteTokenizer())
+    made = LoadedModel.of(LanguageModel(257, 8, hidden_size=8, num_layers=1), ByteTokenizer())
     with pytest.raises(ModelFileError, match="never written to a file"):
         pickle.dumps(made)
     assert copy.deepcopy(made) is made

@@ -109,7 +109,7 @@ class Model:
     @property
     def num_parameters(self) -> int:
         """How many numbers were learned."""
-        return self.loaded.network.num_parameters
+        return self.loaded.program.model.num_parameters
 
     @property
     def documents(self) -> str | None:
@@ -118,7 +118,7 @@ class Model:
         return self.loaded.tokenizer.documents
 
     def __repr__(self) -> str:
-        shape = self.loaded.network.config
+        shape = self.loaded.config
         return (
             f"<Model {shape.num_layers} x {shape.hidden_size} {shape.cell}, "
             f"{self.num_parameters:,} parameters, {self.tokenizer.kind}>"
@@ -279,7 +279,7 @@ class Model:
             say(prepared.notes)
             with counting("scoring", truth(progress, "progress")) as count:
                 found = evaluate(
-                    self.loaded.network,
+                    self.loaded.program,
                     np.asarray(prepared.train.tokens),
                     self.tokenizer,
                     protocol,

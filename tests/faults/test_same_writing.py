@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from pantoum.config import SamplingConfig
+from pantoum.config import ModelConfig, SamplingConfig
 from pantoum.inference.batch import Batch
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
@@ -16,6 +16,7 @@ from pantoum.inference.state import State
 from pantoum.inference.stream import Stream
 from pantoum.kernels import native, without_core
 from pantoum.network import LanguageModel
+from pantoum.network.program import Program
 from pantoum.text.byte import ByteTokenizer
 
 pytestmark = pytest.mark.skipif(without_core() is not None, reason="promised by the native core")
@@ -29,7 +30,7 @@ Found = tuple[str, tuple[float, ...], bytes]
 @pytest.fixture(scope="module")
 def network() -> LanguageModel:
     """Of an odd size; its weights are random, and large enough for answers that differ."""
-    network = LanguageModel(257, 24, hidden_size=130, num_layers=2, residual=True, norm="layer", seed=4)
+    network = LanguageModel(257, config=ModelConfig("gru", 130, 2, 24, residual=True, norm="layer"), seed=4)
     for array in network.parameters.values():
         array *= 2
     return network
@@ -45,9 +46,7 @@ def core() -> Iterator[native.Library]:
 
 
 def model_of(network: LanguageModel, precision: str) -> LoadedModel:
-    model = LoadedModel(network, ByteTokenizer(), sha256="ab" * 32)
-    model.__dict__["packed"] = network.pack(precision)
-    return model
+    return LoadedModel(Program(network, precision=precision), ByteTokenizer(), sha256="ab" * 32)
 
 
 def join(batch: Batch, prompt: str = PROMPT, seed: int = 7) -> Stream:

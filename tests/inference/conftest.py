@@ -7,8 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from pantoum.config import ModelConfig
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.network import LanguageModel
+from pantoum.network.program import Program
 from pantoum.text.bpe import BpeTokenizer
 from pantoum.text.byte import ByteTokenizer
 from pantoum.text.tokenizer import Tokenizer, learner
@@ -33,17 +35,17 @@ def model_of(
     seed: int = 3,
     sharpness: float = 3.0,
     ngrams: tuple[int, ...] = (),
+    members: int = 1,
 ) -> LoadedModel:
     """A model with random weights, large enough that its answers differ from one another."""
-    network = LanguageModel(
-        tokenizer.vocab_size, 8, cell, hidden_size=16, num_layers=2, seed=seed, ngrams=ngrams, ngram_rows=64
-    )
+    config = ModelConfig(cell, 16, 2, 8, ngrams=ngrams, ngram_rows=64, members=members)
+    network = LanguageModel(tokenizer.vocab_size, config=config, seed=seed)
     for array in network.parameters.values():
         array *= sharpness
     if network.ngrams:  # whose table begins at 0
         table_WV = network.parameters["ngrams.weight"]
         table_WV[...] = np.random.default_rng(seed).standard_normal(table_WV.shape)
-    return LoadedModel(network, tokenizer, {"made": "by a test"}, sha256="ab" * 32)
+    return LoadedModel(Program(network), tokenizer, {"made": "by a test"}, sha256="ab" * 32)
 
 
 @pytest.fixture(scope="session")
@@ -56,8 +58,9 @@ def make() -> Callable[..., LoadedModel]:
         cell: str = "gru",
         vocab_size: int | None = None,
         ngrams: tuple[int, ...] = (),
+        members: int = 1,
     ) -> LoadedModel:
-        return model_of(learned(kind, documents, vocab_size), cell, ngrams=ngrams)
+        return model_of(learned(kind, documents, vocab_size), cell, ngrams=ngrams, members=members)
 
     return build
 

@@ -22,6 +22,7 @@ from pantoum.inference.reader import PlainReader
 from pantoum.network import LanguageModel
 from pantoum.network.ensemble import join, joined_config
 from pantoum.network.ngrams import TABLE
+from pantoum.network.program import Program
 
 Make = Callable[..., LoadedModel]
 FAST = Settings(chunk=8, rate=0.01, decay=0.01)
@@ -108,32 +109,31 @@ def test_an_adapted_model_saved_and_loaded_gives_the_same_nats(characters: Loade
     assert [one["texts"] for one in again.card["adapted"]] == [[{"name": "a.txt"}], [{"name": "b.txt"}]]
 
 
-def test_models_side_by_side_adapt_each_for_itself(make: Make, tmp_path) -> None:
+def test_every_member_of_an_ensemble_adapts(make: Make, tmp_path) -> None:
     one = make("characters")
-    config, network = one.network.config, one.network
-    others = [LanguageModel.from_config(config, network.vocab_size, seed) for seed in (5, 6, 7)]
-    wide = LanguageModel.from_config(joined_config(config, 4), network.vocab_size, seed=None)
+    config, network = one.config, one.network
+    others = [LanguageModel(network.vocab_size, config=config, seed=seed) for seed in (5, 6, 7)]
+    wide = LanguageModel(network.vocab_size, config=joined_config(config, 4), seed=None)
     wide.parameters.update(join(config, [network.parameters, *(each.parameters for each in others)]))
-    card = {"settings": {"members": 4}}
-    joined = with_scale(dataclasses.replace(one, network=wide, card=card), 0.05 / 4)
+    joined = with_scale(dataclasses.replace(one, program=Program(wide)), 0.05 / 4)
     adapter, text = Adapter(joined, FAST), text_of(one, 400)
     nats_T, alone_T = adapter.losses(*text)[0], Adapter(with_scale(one), FAST).losses(*text)[0]
     assert nats_T[200:].mean() < 0.8 * PlainReader(joined).losses(*text, None)[0, 200:].mean()
     assert nats_T[200:].mean() < 1.2 * alone_T[200:].mean()
-    kept = adapter.write(tmp_path / "adapted.safetensors")
-    for name, array in kept.network.parameters.items():
-        if name.startswith("stack.") and array.ndim == 2:
-            assert np.array_equal(array != 0, wide.parameters[name] != 0)
+    kept = load(adapter.write(tmp_path / "adapted.safetensors").path)
+    for place in range(4):
+        name = f"members.{place}.stack.1.weight_hh"
+        assert abs(kept.network.parameters[name] - wide.parameters[name]).max() > 1e-4
 
 
 def with_ngrams(one: LoadedModel) -> LoadedModel:
     """The same network with a table beside it, some of whose rows training used."""
-    config = dataclasses.replace(one.network.config, ngrams=(2, 3), ngram_rows=256)
-    network = LanguageModel.from_config(config, one.network.vocab_size, seed=None)
+    config = dataclasses.replace(one.config, ngrams=(2, 3), ngram_rows=256)
+    network = LanguageModel(one.vocab_size, config=config, seed=None)
     draw = np.random.default_rng(2)
     network.parameters.update(one.network.parameters)
     network.parameters[TABLE] = 0.3 * draw.standard_normal(network.parameters[TABLE].shape)
-    model = with_scale(dataclasses.replace(one, network=network))
+    model = with_scale(dataclasses.replace(one, program=Program(network)))
     model.extras[SCALE + TABLE][...] *= draw.random(512) < 0.2
     return model
 
@@ -176,9 +176,10 @@ def test_n_grams_adapt_the_same_however_the_text_is_cut(characters: LoadedModel,
     assert np.array_equal(np.concatenate(found, axis=1), whole)
 
 
-def test_a_zero_that_is_no_gap_beside_blocks_moves_too(characters: LoadedModel, tmp_path) -> None:
-    own = dataclasses.replace(characters, network=copy.deepcopy(characters.network))
-    own.network.parameters["stack.0.weight_hh"][:, 0] = 0  # as int8 leaves small weights
+def test_a_weight_that_is_zero_moves_too(characters: LoadedModel, tmp_path) -> None:
+    network = copy.deepcopy(characters.network)
+    network.parameters["stack.0.weight_hh"][:, 0] = 0  # as int8 leaves small weights
+    own = dataclasses.replace(characters, program=Program(network))
     adapter = Adapter(with_scale(own), FAST)
     adapter.losses(*text_of(characters, 100))
     assert adapter.write(tmp_path / "kept.safetensors").network.parameters["stack.0.weight_hh"][:, 0].any()
@@ -197,7 +198,7 @@ def test_no_text_throws_the_weights_away(characters: LoadedModel) -> None:
     adapter = Adapter(model, dataclasses.replace(FAST, rate=100.0))
     draw = np.random.default_rng(0)
     for size in (1, 7, 300, 8, 64):
-        ids_T = draw.integers(0, model.network.vocab_size, size + 1)
+        ids_T = draw.integers(0, model.vocab_size, size + 1)
         with np.errstate(all="ignore"):
             adapter.losses(ids_T[None, :-1], ids_T[None, 1:])
     assert all(np.isfinite(array).all() for array in adapter.adapted().network.parameters.values())
@@ -225,8 +226,8 @@ def test_memory_does_not_grow_with_the_text(characters: LoadedModel) -> None:
 def test_evaluating_with_an_adapter(make: Make, documents: str | None) -> None:
     model = with_scale(make("characters", documents=documents))
     ids_T = model.tokenizer.encode("The cat sat on the mat.\nA dog ran and ran.\n" * 30)
-    plain = evaluate(model.network, ids_T, model.tokenizer)
-    found = evaluate(model.network, ids_T, model.tokenizer, adapter=Adapter(model, FAST))
+    plain = evaluate(model.program, ids_T, model.tokenizer)
+    found = evaluate(model.program, ids_T, model.tokenizer, adapter=Adapter(model, FAST))
     assert found.adapt and not plain.adapt and "carried, adapting" in str(found)
     assert found.tokens == plain.tokens and found.nats_per_token < plain.nats_per_token
     assert found.accuracy > plain.accuracy
@@ -236,7 +237,7 @@ def test_only_one_text_in_order_can_be_followed(characters: LoadedModel) -> None
     adapter = Adapter(with_scale(characters))
     ids_T = np.arange(2, 12)
     with pytest.raises(SettingError, match="must be carried with --adapt"):
-        evaluate(characters.network, ids_T, characters.tokenizer, "segments:4", adapter=adapter)
+        evaluate(characters.program, ids_T, characters.tokenizer, "segments:4", adapter=adapter)
     with pytest.raises(SettingError, match="streams"):
         adapter.of_streams(2)
     assert adapter.of_streams(1) is adapter

@@ -59,7 +59,7 @@ def test_a_run_keeps_of_its_held_out_text_what_scoring_it_gives(make: Make, by: 
     nats_T = np.array([s.nats for s in Scorer(model, ScoreConfig("token")).read([TEXT])])
     kept = held_out_peaks(model.tokenizer, ids[1:], nats_T)
     assert Peaks.from_plain(kept[by]) == peaks_of(scored)
-    with_card = LoadedModel(model.network, model.tokenizer, {"peaks": kept})
+    with_card = LoadedModel(model.program, model.tokenizer, {"peaks": kept})
     nats, notes = threshold(with_card, ScoreConfig(by, alert="auto:20%"), None)
     assert nats == peaks_of(scored).threshold(0.2) and notes == []
 
@@ -73,7 +73,7 @@ def test_what_cannot_be_learned_is_refused_with_the_way_out(make: Make) -> None:
     ):
         with pytest.raises(SettingError, match=f"{words}.*--alert-text FILE"):
             threshold(model, config, kept)
-    damaged = LoadedModel(model.network, model.tokenizer, {"peaks": {"line": {"units": "many"}}})
+    damaged = LoadedModel(model.program, model.tokenizer, {"peaks": {"line": {"units": "many"}}})
     with pytest.raises(SettingError):
         threshold(damaged, ScoreConfig(alert="auto:1%"), None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
 from pantoum.inference.stream import Alone, Stream
+from pantoum.network.program import Program
 
 Make = Callable[..., LoadedModel]
 SAMPLINGS = [
@@ -111,7 +113,7 @@ def test_any_schedule_gives_each_stream_what_it_would_write_alone(
         cell,
         ngrams=data.draw(st.sampled_from([(), (2, 4)])),
     )
-    model.__dict__["packed"] = model.network.pack(precision)
+    model = replace(model, program=Program(model.network, precision=precision))
     check_any_schedule(model, data)
 
 

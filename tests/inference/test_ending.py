@@ -40,7 +40,7 @@ def model(documents: str | None = None) -> LoadedModel:
     learner.feed(TEXT * 9)
     tokenizer = learner.learn()
     network = LanguageModel(tokenizer.vocab_size, embedding_size=4, hidden_size=8, num_layers=1, seed=3)
-    return LoadedModel(network, tokenizer)
+    return LoadedModel.of(network, tokenizer)
 
 
 def written(made: LoadedModel, length: int, count: int, exact: bool, **sampling: object) -> Generation:

@@ -14,6 +14,7 @@ from pantoum import kernels
 from pantoum.errors import SettingError, TextError
 from pantoum.inference.evaluate import Evaluation, evaluate, held_out_loss
 from pantoum.inference.loaded_model import LoadedModel
+from pantoum.network.program import Program
 
 Make = Callable[..., LoadedModel]
 TEXT = "The cat sat on the mat. A naïve dog ran and ran.\n\nThe end of the day.\n" * 22
@@ -21,11 +22,11 @@ TEXT = "The cat sat on the mat. A naïve dog ran and ran.\n\nThe end of the day.
 
 def plain_losses(model: LoadedModel, tokens: list[int], first: int = 0) -> list[float]:
     """Nats of each target from ``first`` on, read one token at a time from a zero state."""
-    state, found = model.network.initial_state(1), []
+    state, found = model.program.initial_state(1), []
     for here, target in zip(tokens[first:], tokens[first + 1 :], strict=False):
         if here == model.eos:
-            state = model.network.initial_state(1)
-        logits, state, _ = model.network.last_logits(np.array([[here]]), state)
+            state = model.program.initial_state(1)
+        logits, state, _ = model.program.last_logits(np.array([[here]]), state)
         wide = logits[0].astype(np.float64)
         found.append(float(np.log(np.exp(wide - wide.max()).sum()) + wide.max() - wide[target]))
     return found
@@ -35,8 +36,8 @@ def plain_losses(model: LoadedModel, tokens: list[int], first: int = 0) -> list[
 def test_the_figure_says_in_what_precision_it_was_read(make: Make, precision: str) -> None:
     model = make("characters", None)
     tokens = np.array(model.tokenizer.encode(TEXT))
-    exact = evaluate(model.network, tokens, model.tokenizer)
-    found = evaluate(model.network, tokens, model.tokenizer, precision=precision)
+    exact = evaluate(model.program, tokens, model.tokenizer)
+    found = evaluate(Program(model.network, precision=precision), tokens, model.tokenizer)
     assert (exact.precision, found.precision) == ("float32", precision)
     assert found.nats_per_token == pytest.approx(exact.nats_per_token, abs=0.003)
     assert ("read in" in str(found)) == (precision != "float32")
@@ -47,7 +48,7 @@ def test_the_figure_says_in_what_precision_it_was_read(make: Make, precision: st
 def test_carried_is_one_pass_with_the_state_carried(make: Make, kind: str, documents: str | None) -> None:
     model = make(kind, documents)
     tokens = model.tokenizer.encode(TEXT)
-    found = evaluate(model.network, tokens, model.tokenizer)
+    found = evaluate(model.program, tokens, model.tokenizer)
     losses = plain_losses(model, tokens.tolist())
     assert found.protocol == "carried"
     assert found.tokens == len(tokens) - 1 == len(losses)
@@ -64,11 +65,11 @@ def test_segments_are_carried_but_for_their_beginnings(characters: LoadedModel) 
         start, end = span * targets // 3, (span + 1) * targets // 3
         warm = max(0, start - 256)
         expected += plain_losses(characters, tokens[: end + 1], first=warm)[start - warm :]
-    found = evaluate(characters.network, np.array(tokens), characters.tokenizer, "segments:64")
+    found = evaluate(characters.program, np.array(tokens), characters.tokenizer, "segments:64")
     assert found.tokens == targets
     assert found.nats_per_token == pytest.approx(np.mean(expected), rel=1e-4)
     assert (
-        held_out_loss(characters.network, np.array(tokens), characters.tokenizer, "segments:64")
+        held_out_loss(characters.program, np.array(tokens), characters.tokenizer, "segments:64")
         == found.nats_per_token
     )
 
@@ -81,7 +82,7 @@ def test_windows_each_begin_from_zero(characters: LoadedModel, size: int) -> Non
         for start in range(0, len(tokens) - 1, size)
         for loss in plain_losses(characters, tokens[: start + size + 1], first=start)
     ]
-    found = evaluate(characters.network, np.array(tokens), characters.tokenizer, f"windows:{size}")
+    found = evaluate(characters.program, np.array(tokens), characters.tokenizer, f"windows:{size}")
     assert found.tokens == len(tokens) - 1
     assert found.nats_per_token == pytest.approx(np.mean(expected), rel=1e-4)
 
@@ -93,7 +94,7 @@ def test_units_are_those_of_the_targets(make: Make, kind: str, monkeypatch: pyte
     tokens = model.tokenizer.encode(TEXT)
     whole = model.tokenizer.decode_bytes(tokens)
     targets = whole[len(model.tokenizer.decode_bytes(tokens[:1])) :]
-    found = evaluate(model.network, tokens, model.tokenizer)
+    found = evaluate(model.program, tokens, model.tokenizer)
     assert (found.bytes, found.characters) == (len(targets), len(targets.decode()))
     nats = found.nats_per_token * found.tokens
     assert found.nats_per_character == pytest.approx(nats / found.characters)
@@ -103,7 +104,7 @@ def test_units_are_those_of_the_targets(make: Make, kind: str, monkeypatch: pyte
 def test_xz_and_bz2_are_those_of_their_commands(characters: LoadedModel) -> None:
     tokens = characters.tokenizer.encode(TEXT)
     data = TEXT[1:].encode()
-    found = evaluate(characters.network, tokens, characters.tokenizer)
+    found = evaluate(characters.program, tokens, characters.tokenizer)
     assert found.xz_bits_per_byte == 8 * len(lzma.compress(data, preset=9)) / len(data)
     assert found.bz2_bits_per_byte == 8 * len(bz2.compress(data, 9)) / len(data)
     assert found.compressed_bytes == len(data)
@@ -113,30 +114,30 @@ def test_only_the_first_bytes_are_compressed(
     characters: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pantoum.inference.evaluate.COMPRESSED_BYTES", 100)
-    found = evaluate(characters.network, characters.tokenizer.encode(TEXT), characters.tokenizer)
+    found = evaluate(characters.program, characters.tokenizer.encode(TEXT), characters.tokenizer)
     assert found.compressed_bytes == 100
     assert found.bz2_bits_per_byte == 8 * len(bz2.compress(TEXT[1:].encode()[:100], 9)) / 100
 
 
 def test_compression_can_be_left_out(characters: LoadedModel) -> None:
     found = evaluate(
-        characters.network, characters.tokenizer.encode(TEXT), characters.tokenizer, compress=False
+        characters.program, characters.tokenizer.encode(TEXT), characters.tokenizer, compress=False
     )
     assert (found.xz_bits_per_byte, found.bz2_bits_per_byte, found.compressed_bytes) == (None, None, 0)
 
 
 def test_accuracy_is_the_share_of_best_guesses(characters: LoadedModel) -> None:
     tokens = characters.tokenizer.encode("The cat sat")
-    logits, _ = characters.network.logits(
-        tokens[None, :-1].astype(np.int64), characters.network.initial_state(1)
+    logits, _ = characters.program.logits(
+        tokens[None, :-1].astype(np.int64), characters.program.initial_state(1)
     )
     expected = float((logits[0].argmax(axis=1) == tokens[1:]).mean())
-    assert evaluate(characters.network, tokens, characters.tokenizer).accuracy == pytest.approx(expected)
+    assert evaluate(characters.program, tokens, characters.tokenizer).accuracy == pytest.approx(expected)
 
 
 def test_unknown_tokens_are_counted_and_said(characters: LoadedModel) -> None:
     tokens = characters.tokenizer.encode("Цat sat on Цhe mat")
-    found = evaluate(characters.network, tokens, characters.tokenizer)
+    found = evaluate(characters.program, tokens, characters.tokenizer)
     assert found.unknown_tokens == 1  # the first is no target
     assert found.note is not None and "do not compare" in found.note
     assert "do not compare" in str(found)
@@ -144,7 +145,7 @@ def test_unknown_tokens_are_counted_and_said(characters: LoadedModel) -> None:
 
 def test_targets_without_text_have_no_figure_a_byte(make: Make) -> None:
     model = make("characters", "files")
-    found = evaluate(model.network, np.array([0, 0, 0]), model.tokenizer)
+    found = evaluate(model.program, np.array([0, 0, 0]), model.tokenizer)
     assert (found.characters, found.bytes) == (0, 0)
     assert (found.nats_per_character, found.bits_per_byte, found.xz_bits_per_byte) == (None, None, None)
     assert "nats a token" in str(found)
@@ -152,21 +153,21 @@ def test_targets_without_text_have_no_figure_a_byte(make: Make) -> None:
 
 def test_a_text_of_one_token_is_refused(characters: LoadedModel) -> None:
     with pytest.raises(TextError, match="must have at least 2"):
-        evaluate(characters.network, np.array([3]), characters.tokenizer)
+        evaluate(characters.program, np.array([3]), characters.tokenizer)
     with pytest.raises(SettingError, match="protocol"):
-        evaluate(characters.network, np.array([3, 4]), characters.tokenizer, "all")
+        evaluate(characters.program, np.array([3, 4]), characters.tokenizer, "all")
 
 
 def test_progress_counts_up_to_all_targets(characters: LoadedModel) -> None:
     seen: list[tuple[int, int]] = []
     tokens = np.tile(characters.tokenizer.encode(TEXT), 4)
     evaluate(
-        characters.network, tokens, characters.tokenizer, compress=False, progress=lambda *at: seen.append(at)
+        characters.program, tokens, characters.tokenizer, compress=False, progress=lambda *at: seen.append(at)
     )
     assert len(seen) > 1 and seen == sorted(seen)
     assert seen[-1] == (len(tokens) - 1,) * 2
 
 
 def test_an_evaluation_survives_json_and_newer_keys(characters: LoadedModel) -> None:
-    found = evaluate(characters.network, characters.tokenizer.encode(TEXT), characters.tokenizer)
+    found = evaluate(characters.program, characters.tokenizer.encode(TEXT), characters.tokenizer)
     assert Evaluation.from_dict({**found.to_dict(), "of the future": 1}) == found

@@ -17,7 +17,7 @@ from pantoum.inference.session import Session
 
 def write(path: Path, model: LoadedModel, **changes: object) -> Path:
     content = {
-        "config": model.network.config.spec(),
+        "config": model.config.spec(),
         "parameters": dict(model.network.parameters),
         "tokenizer": model.tokenizer.spec(),
         "card": dict(model.card),
@@ -37,7 +37,7 @@ def test_a_file_gives_the_same_model(characters: LoadedModel, tmp_path: Path) ->
 def test_a_file_gives_the_same_ngrams(make: Callable[..., LoadedModel], tmp_path: Path) -> None:
     model = make("characters", ngrams=(2, 4))
     found = load(write(tmp_path / "m.safetensors", model))
-    assert found.network.config == model.network.config
+    assert found.config == model.config
     assert Session(found).generate(30, seed=1) == Session(model).generate(30, seed=1)
     assert Session(make("characters")).generate(30, seed=1) != Session(model).generate(30, seed=1)
 
@@ -95,7 +95,7 @@ def test_parameters_come_from_the_same_file_or_not_at_all(characters: LoadedMode
 def test_a_configuration_that_asks_for_another_table_is_refused(
     characters: LoadedModel, tmp_path: Path, config: dict[str, object], error: type[Exception], words: str
 ) -> None:
-    path = write(tmp_path / "m", characters, config={**characters.network.config.spec(), **config})
+    path = write(tmp_path / "m", characters, config={**characters.config.spec(), **config})
     with pytest.raises(error, match=words):
         load(path)
 

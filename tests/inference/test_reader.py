@@ -15,7 +15,7 @@ from pantoum.inference.score import Scorer
 
 
 def tokens(model: LoadedModel, rng: np.random.Generator, streams: int) -> tuple[np.ndarray, ...]:
-    ids_BN = rng.integers(0, model.network.vocab_size, (streams, 41))
+    ids_BN = rng.integers(0, model.vocab_size, (streams, 41))
     return ids_BN[:, :-1], ids_BN[:, 1:], rng.random((streams, 40)) < 0.1
 
 
@@ -24,8 +24,8 @@ def test_calls_of_any_size_are_one_reading(
     characters: LoadedModel, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch, cuts: list[int]
 ) -> None:
     inputs_BT, targets_BT, reset_BT = tokens(characters, rng, 3)
-    nats_BT, _, _ = characters.packed.losses(
-        inputs_BT, targets_BT, characters.network.initial_state(3), reset_BT=reset_BT
+    nats_BT, _, _ = characters.program.losses(
+        inputs_BT, targets_BT, characters.program.initial_state(3), reset_BT=reset_BT
     )
     monkeypatch.setattr(reading, "ROWS", 15)
     reader = PlainReader(characters, 3)

@@ -74,8 +74,8 @@ def test_a_character_of_several_tokens_is_one_piece(make: Make) -> None:
 
 def test_the_first_token_is_scored_after_a_newline(characters: LoadedModel) -> None:
     after = list(scored(characters, "\nThe cat"))[1:]
-    network, tokenizer = characters.network, characters.tokenizer
-    expected = evaluate(network, tokenizer.encode("\nThe cat"), tokenizer)
+    program, tokenizer = characters.program, characters.tokenizer
+    expected = evaluate(program, tokenizer.encode("\nThe cat"), tokenizer)
     assert scored(characters, "The cat").nats == pytest.approx(expected.nats_per_token * 7, rel=1e-5)
     assert len(after) == 7
 

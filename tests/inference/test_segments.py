@@ -60,7 +60,7 @@ def test_one_stream_and_segments_agree_where_documents_zero_the_state(make: Make
     model = make("characters", "lines")
     text = "".join(f"The cat ran {'on' * (n % 7)}.\n" for n in range(400))
     ids_T = model.tokenizer.encode(text).astype(np.int64)
-    resets_V = np.arange(model.network.vocab_size) == model.eos
+    resets_V = np.arange(model.vocab_size) == model.eos
     plain = all_of(OneStream(lambda n: PlainReader(model, n), model.border, resets_V), [ids_T])[1]
     found = all_of(Segments(lambda n: PlainReader(model, n), 8, model.border, resets_V), [ids_T])[1]
     assert found == pytest.approx(plain, abs=1e-4)

@@ -82,9 +82,9 @@ def test_writing_with_ngrams_is_what_reading_says(make: Make, documents: str | N
     written = session.generate(30, greedy=True)
     ids = [*([] if model.eos is None else [model.eos]), *model.tokenizer.encode(TEXT + written).tolist()]
     tokens = np.array(ids)
-    logits, _ = model.packed.logits(
+    logits, _ = model.program.logits(
         tokens[None],
-        model.network.initial_state(1),
+        model.program.initial_state(1),
         reset_BT=None if model.eos is None else (tokens == model.eos)[None],
     )
     logits[..., list(model.banned)] = -np.inf
@@ -110,8 +110,8 @@ def test_hidden_states_are_the_networks_own(make: Make, documents: str | None) -
     session = Session(model)
     rows = np.concatenate([session.feed(part, hidden=True) for part in (TEXT[:11], TEXT[11:])])
     ids = model.tokenizer.encode(TEXT).astype(np.int64)
-    expected, _ = model.network.hidden(
-        ids[None], model.network.initial_state(1), reset_BT=(ids == model.eos)[None]
+    expected, _ = model.program.hidden(
+        ids[None], model.program.initial_state(1), reset_BT=(ids == model.eos)[None]
     )
     if documents is None:
         np.testing.assert_allclose(rows, expected[0], atol=1e-5)
@@ -200,13 +200,13 @@ def test_unknown_symbols_are_said_once(characters: LoadedModel) -> None:
 
 def test_a_long_prompt_is_fed_in_chunks(characters: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    original = type(characters.packed).hidden
+    original = type(characters.program).hidden
 
     def hidden(self: object, tokens_BT: np.ndarray, *rest: object, **more: object) -> object:
         sizes.append(tokens_BT.size)
         return original(self, tokens_BT, *rest, **more)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(type(characters.packed), "hidden", hidden)
+    monkeypatch.setattr(type(characters.program), "hidden", hidden)
     session = fed(characters, "The cat " * 2_000)
     assert max(sizes) == session_module.CHUNK and sum(sizes) == 15_999
     assert session.state.tokens_seen == 16_000

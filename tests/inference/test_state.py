@@ -54,7 +54,7 @@ def test_what_ngrams_keep_decides_what_follows(make: Callable[..., LoadedModel])
     one, other = fed(model, "The cat"), fed(model, "The dog")
     swapped = replace(one, layers=(*one.layers[:2], other.layers[2]))
     nats = [
-        model.packed.last_logits(np.array([[one.last_token]]), state.layers_for(model))[0]
+        model.program.last_logits(np.array([[one.last_token]]), state.for_model(model))[0]
         for state in (one, swapped)
     ]
     assert not np.allclose(*nats, atol=0.1)
@@ -91,7 +91,7 @@ def test_a_state_cannot_be_written_to(characters: LoadedModel) -> None:
 
 
 def test_another_models_state_is_refused(characters: LoadedModel) -> None:
-    other = LoadedModel(characters.network, characters.tokenizer, sha256="cd" * 32)
+    other = LoadedModel(characters.program, characters.tokenizer, sha256="cd" * 32)
     with pytest.raises(StateError, match=r"belongs to the model with SHA-256 ababab.*load that model"):
         Session(other, fed(characters))
 

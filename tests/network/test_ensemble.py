@@ -1,100 +1,142 @@
-"""Models side by side are one model whose logits are the mean of theirs."""
+"""An ensemble: its logits are the mean of its members', its members come out as they went in."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pantoum.config import ModelConfig
+from pantoum.config import CELLS, ModelConfig
 from pantoum.errors import SettingError
 from pantoum.network import LanguageModel
-from pantoum.network.ensemble import blocks, join, join_scales, joined_config, members_of
+from pantoum.network.ensemble import join, join_scales, join_states, joined_config, part, part_states
+from pantoum.network.gradient import Gradient
 from pantoum.network.ngrams import TABLE
+from pantoum.network.program import Program
 
-CELLS = ("rnn", "gru", "gru-before", "lstm", "mingru")
+V = 6
 
 
-def joined(config, members, vocab_size):
-    wide = LanguageModel.from_config(joined_config(config, len(members)), vocab_size, None, dtype=np.float64)
-    wide.parameters.update(join(config, [each.parameters for each in members]))
-    return wide
+def members_of(config, count):
+    members = [LanguageModel(V, config=config, seed=seed, dtype=np.float64) for seed in range(count)]
+    for seed, each in enumerate(members):
+        if TABLE in each.parameters:
+            each.parameters[TABLE] = np.random.default_rng(seed).standard_normal(each.parameters[TABLE].shape)
+        each.parameters["head.bias"] = np.random.default_rng(seed).standard_normal(V)
+    return members
+
+
+def joined(config, members):
+    whole = LanguageModel(V, config=joined_config(config, len(members)), seed=None, dtype=np.float64)
+    whole.parameters.update(join(config, [each.parameters for each in members]))
+    return whole
+
+
+SHAPES = st.builds(
+    ModelConfig,
+    st.sampled_from(sorted(CELLS)),
+    st.integers(1, 7),
+    st.integers(1, 3),
+    st.sampled_from([None, 1, 5]),
+    residual=st.booleans(),
+    norm=st.sampled_from([None, "layer"]),
+    ngrams=st.sampled_from([(), (2,), (2, 4)]),
+    ngram_rows=st.just(16),
+)
 
 
 @settings(max_examples=25, deadline=None)
-@given(
-    st.sampled_from(CELLS),
-    st.integers(1, 4),
-    st.integers(1, 7),
-    st.sampled_from([None, 1, 5]),
-    st.integers(1, 3),
-    st.booleans(),
-    st.sampled_from([(), (2,), (2, 4)]),
-)
-def test_the_joined_models_logits_are_the_mean_of_theirs(
-    cell, count, hidden, embedding, layers, residual, ngrams
-):
-    V, residual = 6, residual and embedding is not None
-    config = ModelConfig(cell, hidden, layers, embedding, residual=residual, ngrams=ngrams, ngram_rows=16)
-    members = [LanguageModel.from_config(config, V, seed, dtype=np.float64) for seed in range(count)]
-    for each in members if ngrams else ():
-        each.parameters[TABLE] = np.random.default_rng(count).standard_normal(each.parameters[TABLE].shape)
-    wide = joined(config, members, V)
-    random = np.random.default_rng(3)
-    states, state = [each.initial_state(3) for each in members], wide.initial_state(3)
+@given(SHAPES, st.integers(1, 4), st.booleans())
+def test_its_logits_are_the_mean_of_its_members(config, count, tied):
+    config = replace(config, tied=tied and config.embedding_size is not None)
+    members = members_of(config, count)
+    whole = joined(config, members)
+    random, program = np.random.default_rng(3), Program(whole)
+    states = [each.initial_state(3) for each in members]
+    state = whole.initial_state(3)
     for _ in range(2):  # the second time from states that are not zero
         tokens_BT = random.integers(0, V, (3, 9))
-        found = [each.logits(tokens_BT, own) for each, own in zip(members, states, strict=True)]
+        found = [Program(each).logits(tokens_BT, own) for each, own in zip(members, states, strict=True)]
         states = [own for _, own in found]
-        logits_BTV, state = wide.logits(tokens_BT, state)
+        logits_BTV, state = program.logits(tokens_BT, state)
         np.testing.assert_allclose(logits_BTV, np.mean([each for each, _ in found], axis=0), atol=1e-12)
+    for one, other in zip(part_states(config, state, count), states, strict=True):
+        assert all(np.allclose(a, b) for a, b in zip(one.arrays, other.arrays, strict=True))
+    again = join_states(config, part_states(config, state, count))
+    assert all(a is b for a, b in zip(state.arrays, again.arrays, strict=True))
 
 
-def test_the_scales_of_the_joined_gradient_are_those_of_its_rows():
-    config, V = ModelConfig("gru", 3, 2, 4, ngrams=(2,), ngram_rows=16), 5
-    members = [LanguageModel.from_config(config, V, seed, dtype=np.float64) for seed in (0, 1)]
-    wide = joined(config, members, V)
+@settings(max_examples=15, deadline=None)
+@given(SHAPES, st.integers(1, 4))
+def test_its_members_come_out_as_they_went_in(config, count):
+    members = members_of(config, count)
+    whole = joined(config, members)
+    for one, other in zip(part(whole.config, whole.parameters), members, strict=True):
+        assert one.keys() == other.parameters.keys()
+        for name, array in one.items():
+            if name not in ("head.bias", TABLE):  # of which the mean is kept
+                np.testing.assert_allclose(array, other.parameters[name], rtol=1e-15)
+
+
+def test_gradients_of_an_ensemble_are_the_central_differences():
+    config = ModelConfig("lstm", 3, 2, 4, norm="layer", residual=True, ngrams=(2,), ngram_rows=16)
+    model, random = joined(config, members_of(config, 3)), np.random.default_rng(0)
+    inputs, targets = random.integers(0, V, (2, 2, 7))
+    state = Program(model).logits(inputs, model.initial_state(2))[1]
+
+    def found():
+        return Program(model, purpose="train").gradients(inputs, targets, state)
+
+    gradients = found().gradients
+    assert list(gradients) == list(model.parameters)
+    for name, parameter in model.parameters.items():
+        dense = np.zeros_like(parameter)
+        dense[slice(None) if gradients[name].rows_U is None else gradients[name].rows_U] = gradients[
+            name
+        ].values
+        place = tuple(random.integers(0, size) for size in parameter.shape)
+        kept, losses = parameter[place], []
+        for step in (1e-6, -1e-6):
+            parameter[place] = kept + step
+            losses.append(found().loss)
+        parameter[place] = kept
+        assert dense[place] == pytest.approx((losses[0] - losses[1]) / 2e-6, abs=1e-8), name
+
+
+def test_the_scales_of_its_gradient_are_those_of_its_rows():
+    config = ModelConfig("gru", 3, 2, 4, ngrams=(2,), ngram_rows=16)
+    members = members_of(config, 2)
     scales = [
         {name: np.full(len(array), 1.0 + place) for name, array in each.parameters.items()}
         for place, each in enumerate(members)
     ]
     found = join_scales(config, scales)
     assert {name: array.shape for name, array in found.items()} == {
-        name: (len(array),) for name, array in wide.parameters.items()
+        name: (len(array),) for name, array in joined(config, members).parameters.items()
     }
-    assert found["stack.1.weight_hh"].tolist() == 3 * ([0.5] * 3 + [1.0] * 3)
+    assert set(found["members.0.stack.1.weight_hh"]) == {0.5} and set(
+        found["members.1.embedding.weight"]
+    ) == {1}
     assert set(found["head.weight"].tolist()) == set(found[TABLE].tolist()) == {0.75}
 
 
-@pytest.mark.parametrize("embedding", [None, 4])
-def test_blocks_are_where_a_member_may_have_a_weight(embedding):
-    config, V = ModelConfig("lstm", 3, 2, embedding), 5
-    member = LanguageModel.from_config(config, V)
-    ones = {name: np.ones_like(array) for name, array in member.parameters.items()}
-    whole, wide = join(config, [ones] * 2), joined_config(config, 2)
-    found = blocks(wide, whole, 2)
-    assert len(found) == (4 if embedding else 3)
-    assert all(np.array_equal(block, whole[name] != 0) for name, block in found.items())
-    assert blocks(wide, whole, 1) == blocks(wide, whole, 5) == {}
-
-
-@pytest.mark.parametrize("card", [{}, {"settings": None}, {"settings": {}}, {"settings": {"members": "3"}}])
-def test_a_card_that_does_not_say_is_of_one_model(card):
-    assert members_of(card) == 1 and members_of({"settings": {"members": 3}}) == 3
-
-
 def test_one_member_is_itself():
-    config = ModelConfig("lstm", 5, 2, 3, norm="layer")
-    assert joined_config(config, 1) is config
+    config = ModelConfig("lstm", 5, 2, 3, norm="layer", tied=True)
+    assert joined_config(config, 1) is config and "members" not in config.spec()
+    with pytest.raises(SettingError, match="tied is True: is for one member"):
+        replace(config, members=2)
+    with pytest.raises(SettingError, match="members is 65: must be a whole number"):
+        replace(config, members=65, tied=False)
 
 
-@pytest.mark.parametrize(
-    "config",
-    [
-        ModelConfig("gru", 4, 1, 4, tied=True),
-        ModelConfig("gru", 4, 1, 4, norm="layer"),
-        ModelConfig("gru", 4, 1, None, residual=True),
-    ],
-)
-def test_what_looks_across_units_cannot_stand_side_by_side(config):
-    with pytest.raises(SettingError, match="members is 2: must be 1 with norm"):
-        joined_config(config, 2)
+def test_a_gradient_of_few_rows_is_the_same_as_one_that_is_zero_beside_them():
+    rows, whole = Gradient(np.array([[1.0, 2.0], [3.0, 4.0]]), np.array([1, 3])), np.zeros((4, 2))
+    whole[[1, 3]] = rows.values
+    for gradient in (rows, Gradient(whole)):
+        table = np.arange(8.0).reshape(4, 2)
+        reached = gradient.reached(table)
+        reached -= gradient.values
+        gradient.put(table, reached)
+        np.testing.assert_array_equal(table, np.arange(8.0).reshape(4, 2) - whole)
+        assert gradient.columns == 2

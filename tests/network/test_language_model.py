@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pantoum.config import CELLS
+from pantoum.config import CELLS, DropoutConfig, ModelConfig
 from pantoum.errors import SettingError
 from pantoum.kernels import Workspace, backend
 from pantoum.network import LanguageModel, cross_entropy, unroll
-from pantoum.network.state import map_arrays, to_arrays
+from pantoum.network.program import BatchResult, Program
+from pantoum.network.state import NetworkState
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "one-hot": {},
@@ -28,19 +29,27 @@ OPTIONS: dict[str, dict[str, Any]] = {
 V, B, T = 7, 3, 4
 
 
+def learned(model: LanguageModel, *batch: Any, **options: Any) -> BatchResult:
+    return Program(model, purpose="train").gradients(*batch, **options)
+
+
 def build(cell: str, options: dict[str, Any]) -> LanguageModel:
-    sizes = {"vocab_size": V, "hidden_size": 5, "num_layers": 2, "seed": 1, "dtype": np.float64}
-    return LanguageModel(cell=cell, **{**sizes, **options})
+    shape = {"hidden_size": 5, "num_layers": 2, **options}
+    vocab_size = shape.pop("vocab_size", V)
+    if "dropout" in shape:
+        shape["dropout"] = DropoutConfig.parse(shape["dropout"])
+    return LanguageModel(vocab_size, config=ModelConfig(cell, **shape), seed=1, dtype=np.float64)
 
 
-def random_state(model: LanguageModel, rows: int, random: np.random.Generator) -> Any:
-    return map_arrays(lambda a: random.standard_normal(a.shape).astype(a.dtype), model.initial_state(rows))
+def random_state(model: LanguageModel, rows: int, random: np.random.Generator) -> NetworkState:
+    arrays = model.initial_state(rows).arrays
+    return NetworkState(tuple(random.standard_normal(a.shape).astype(a.dtype) for a in arrays))
 
 
 def test_the_originals_model_has_its_4137570_parameters() -> None:
     model = LanguageModel(98, cell="gru-before", hidden_size=512, num_layers=3)
     assert model.num_parameters == 4_137_570
-    assert sum(part.shape[1] for part in to_arrays(model.initial_state(1))) == 1536
+    assert sum(part.shape[1] for part in model.initial_state(1).arrays) == 1536
 
 
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS.keys())
@@ -52,12 +61,11 @@ def test_gradients_are_the_central_differences(cell: str, options: dict[str, Any
     workspace = Workspace()
 
     def loss() -> float:
-        return model.gradients(
-            inputs, targets, state, reset_BT=reset, dropout_key=(3, 4), workspace=workspace
-        ).loss
+        program = Program(model, purpose="train", workspace=workspace)
+        return program.gradients(inputs, targets, state, reset_BT=reset, dropout_key=(3, 4)).loss
 
     loss()
-    result = model.gradients(inputs, targets, state, reset_BT=reset, dropout_key=(3, 4))
+    result = learned(model, inputs, targets, state, reset_BT=reset, dropout_key=(3, 4))
     assert list(result.gradients) == list(model.parameters)
     for name, parameter in model.parameters.items():
         for _ in range(3):
@@ -68,22 +76,24 @@ def test_gradients_are_the_central_differences(cell: str, options: dict[str, Any
             parameter[place] = kept - 1e-6
             below = loss()
             parameter[place] = kept
-            assert result.gradients[name][place] == pytest.approx((above - below) / 2e-6, abs=1e-8), name
+            assert result.gradients[name].values[place] == pytest.approx((above - below) / 2e-6, abs=1e-8), (
+                name
+            )
 
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_token_out_of_range_is_named(cell: str) -> None:
     model = build(cell, {})
     with pytest.raises(SettingError, match=r"inputs_BT is 7: must be token numbers from 0 to 6"):
-        model.gradients(np.full((B, T), V), np.zeros((B, T), int), model.initial_state(B))
+        learned(model, np.full((B, T), V), np.zeros((B, T), int), model.initial_state(B))
 
 
 def test_with_one_hot_inputs_dropout_falls_where_it_would_on_the_vectors() -> None:
     model = build("gru", {"dropout": "inputs=0.5", "num_layers": 1})
     tokens, state = np.arange(12).reshape(B, T) % V, model.initial_state(B)
-    with_dropout = model.gradients(tokens, tokens, state, dropout_key=(1, 2))
-    outputs, last = unroll(model.stack, np.eye(V)[tokens], state, dropout_key=(1, 2))
-    np.testing.assert_allclose(with_dropout.state[0], last[0], rtol=1e-12)
+    with_dropout = learned(model, tokens, tokens, state, dropout_key=(1, 2))
+    outputs, last = unroll(model.members[0].stack, np.eye(V)[tokens], dropout_key=(1, 2))
+    np.testing.assert_allclose(with_dropout.state.arrays[0], last[0], rtol=1e-12)
     logits = model.head.pack().logits(outputs.reshape(B * T, -1))
     assert with_dropout.loss == pytest.approx(cross_entropy(logits, tokens.reshape(-1)))
 
@@ -92,30 +102,36 @@ def test_dropout_is_the_streams_own_wherever_they_are() -> None:
     model = build("lstm", {"embedding_size": 4, "dropout": 0.4})
     random = np.random.default_rng(1)
     inputs, targets = random.integers(0, V, (2, 4, T))
-    whole = model.gradients(inputs, targets, model.initial_state(4), dropout_key=(1, 2))
+    whole = learned(model, inputs, targets, model.initial_state(4), dropout_key=(1, 2))
     halves = [
-        model.gradients(
-            inputs[rows], targets[rows], model.initial_state(2), dropout_key=(1, 2), streams=np.array(rows)
+        learned(
+            model,
+            inputs[rows],
+            targets[rows],
+            model.initial_state(2),
+            dropout_key=(1, 2),
+            streams=np.array(rows),
         )
         for rows in ([0, 2], [1, 3])
     ]
     assert whole.loss == pytest.approx((halves[0].loss + halves[1].loss) / 2)
     for name, gradient in whole.gradients.items():
-        mean = (halves[0].gradients[name] + halves[1].gradients[name]) / 2
-        np.testing.assert_allclose(gradient, mean, atol=1e-12)
+        mean = (halves[0].gradients[name].values + halves[1].gradients[name].values) / 2
+        np.testing.assert_allclose(gradient.values, mean, atol=1e-12)
 
 
 def test_a_workspace_changes_no_number_and_does_not_grow() -> None:
     model, workspace = build("gru", {"embedding_size": 5, "residual": True, "norm": "layer"}), Workspace()
     tokens = np.arange(12).reshape(B, T) % V
-    fresh = model.gradients(tokens, tokens, model.initial_state(B))
+    fresh = learned(model, tokens, tokens, model.initial_state(B))
     sizes = []
     for _ in range(3):
-        reused = model.gradients(tokens, tokens, model.initial_state(B), workspace=workspace)
+        program = Program(model, purpose="train", workspace=workspace)
+        reused = program.gradients(tokens, tokens, model.initial_state(B))
         sizes.append(workspace.nbytes)
     assert reused.loss == fresh.loss
     for name, gradient in fresh.gradients.items():
-        np.testing.assert_array_equal(gradient, reused.gradients[name])
+        np.testing.assert_array_equal(gradient.values, reused.gradients[name].values)
     assert sizes[0] == sizes[2] > 0
 
 
@@ -129,10 +145,11 @@ def test_it_learns_a_rhyme(cell: str) -> None:
     moments = {name: (np.zeros_like(p), np.zeros_like(p)) for name, p in model.parameters.items()}
     state, kernels = model.initial_state(2), backend(np.float32)
     for step in range(1, 101):
-        result = model.gradients(inputs, targets, state, workspace=workspace)
+        program = Program(model, purpose="train", workspace=workspace)
+        result = program.gradients(inputs, targets, state)
         state = result.state
         for name, gradient in result.gradients.items():
-            kernels.adamw(model.parameters[name], gradient, *moments[name], step=step, rate=0.02)
+            kernels.adamw(model.parameters[name], gradient.values, *moments[name], step=step, rate=0.02)
     assert result.loss < 0.1
     assert result.accuracy == 1.0
     assert result.loss.__class__ is float
@@ -141,12 +158,12 @@ def test_it_learns_a_rhyme(cell: str) -> None:
 
 def test_a_model_is_rebuilt_from_its_configuration() -> None:
     model = build("gru-before", {"embedding_size": 3, "tied": True, "dropout": 0.2})
-    again = LanguageModel.from_config(model.config, V, seed=1, dtype=np.float64)
+    again = LanguageModel(V, config=model.config, seed=1, dtype=np.float64)
     assert again.config == model.config
     assert list(again.parameters) == list(model.parameters)
     for name, parameter in model.parameters.items():
         np.testing.assert_array_equal(parameter, again.parameters[name])
-    empty = LanguageModel.from_config(model.config, V, seed=None)
+    empty = LanguageModel(V, config=model.config, seed=None)
     assert not any(p.any() for name, p in empty.parameters.items() if "norm" not in name)
 
 
@@ -162,4 +179,7 @@ def test_a_model_is_rebuilt_from_its_configuration() -> None:
 )
 def test_a_setting_that_cannot_be_is_named(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(SettingError, match=message):
-        LanguageModel(**{"vocab_size": 7, "hidden_size": 4, **arguments})
+        shape = {"cell": "gru", "hidden_size": 4, **arguments}
+        vocab_size = shape.pop("vocab_size", 7)
+        dropout = DropoutConfig.parse(shape.pop("dropout", 0.0))
+        LanguageModel(vocab_size, config=ModelConfig(**shape, dropout=dropout))

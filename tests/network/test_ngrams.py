@@ -10,20 +10,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pantoum.config import ModelConfig
+from pantoum.config import DropoutConfig, ModelConfig
 from pantoum.errors import SettingError
 from pantoum.network import LanguageModel
-from pantoum.network.ngrams import MULTIPLIER, TABLE, Ngrams, RowGradient
-from pantoum.network.state import to_arrays
+from pantoum.network.ngrams import MULTIPLIER, TABLE, FoundNgrams, Ngrams, NgramTable
+from pantoum.network.program import BatchResult, Program
+from pantoum.network.state import NetworkState
 
 V, B, T, ORDERS, ROWS = 7, 3, 9, (2, 3, 5), 16
 Array = np.ndarray[Any, Any]
 
 
+def learned(model: LanguageModel, *batch: Any, **options: Any) -> BatchResult:
+    return Program(model, purpose="train").gradients(*batch, **options)
+
+
 def build(orders: tuple[int, ...] = ORDERS, **options: Any) -> LanguageModel:
     """A model whose table is not zero; with 16 rows for each order some n-grams share one."""
     sizes = {"hidden_size": 5, "num_layers": 2, "embedding_size": 4, "dtype": np.float64}
-    model = LanguageModel(V, ngrams=orders, ngram_rows=ROWS, **{**sizes, **options})
+    shape = {**sizes, **options}
+    dtype, dropout = shape.pop("dtype"), DropoutConfig.parse(shape.pop("dropout", 0.0))
+    config = ModelConfig(**shape, dropout=dropout, ngrams=orders, ngram_rows=ROWS)
+    model = LanguageModel(V, config=config, dtype=dtype)
     if orders:
         model.parameters[TABLE] = np.random.default_rng(8).standard_normal(model.parameters[TABLE].shape)
     return model
@@ -37,7 +45,7 @@ def texts(seed: int = 0, steps: int = T) -> tuple[Array, Array]:
 def begun(model: LanguageModel, seed: int = 1) -> Any:
     """A state after some tokens."""
     tokens, reset = texts(seed)
-    return model.logits(tokens, model.initial_state(B), reset_BT=reset)[1]
+    return Program(model).logits(tokens, model.initial_state(B), reset_BT=reset)[1]
 
 
 def slow_rows(texts_BT: Array, reset_BT: Array, known: int) -> dict[tuple[int, int], Any]:
@@ -60,8 +68,8 @@ def slow_rows(texts_BT: Array, reset_BT: Array, known: int) -> dict[tuple[int, i
     return found
 
 
-def same(one: Any, other: Any) -> bool:
-    return all(np.allclose(a, b, atol=1e-12) for a, b in zip(to_arrays(one), to_arrays(other), strict=True))
+def same(one: NetworkState, other: NetworkState) -> bool:
+    return all(np.allclose(a, b, atol=1e-12) for a, b in zip(one.arrays, other.arrays, strict=True))
 
 
 def test_logits_are_the_heads_and_the_rows_of_each_n_gram() -> None:
@@ -70,10 +78,11 @@ def test_logits_are_the_heads_and_the_rows_of_each_n_gram() -> None:
     before_BT, early_BT = texts(1)
     tokens_BT, reset_BT = texts(2)
     state, own = (
-        each.logits(before_BT, each.initial_state(B), reset_BT=early_BT)[1] for each in (model, plain)
+        Program(each).logits(before_BT, each.initial_state(B), reset_BT=early_BT)[1]
+        for each in (model, plain)
     )
-    logits, _ = model.logits(tokens_BT, state, reset_BT=reset_BT)
-    expected, _ = plain.logits(tokens_BT, own, reset_BT=reset_BT)
+    logits, _ = Program(model).logits(tokens_BT, state, reset_BT=reset_BT)
+    expected, _ = Program(plain).logits(tokens_BT, own, reset_BT=reset_BT)
     rows = slow_rows(np.hstack([before_BT, tokens_BT]), np.hstack([early_BT, reset_BT]), T)
     for place, which in rows.items():
         expected[place] += sum(model.parameters[TABLE][row] for row in which)
@@ -86,15 +95,15 @@ def test_however_a_text_is_cut_logits_and_state_are_the_same(cuts: list[int], se
     model = build()
     tokens, reset = texts(seed)
     state = model.initial_state(B) if fresh else begun(model)
-    whole, after = model.logits(tokens, state, reset_BT=reset)
+    whole, after = Program(model).logits(tokens, state, reset_BT=reset)
     edges, parts = [0, *sorted(cuts), T], []
     for start, end in pairwise(edges):
         if start < end:
-            logits, state = model.logits(tokens[:, start:end], state, reset_BT=reset[:, start:end])
+            logits, state = Program(model).logits(tokens[:, start:end], state, reset_BT=reset[:, start:end])
             parts.append(logits)
     np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, atol=1e-12)
     assert same(state, after)
-    assert np.array_equal(state[-1], after[-1])
+    assert np.array_equal(state.arrays[-1], after.arrays[-1])
 
 
 @settings(max_examples=15, deadline=None)
@@ -104,8 +113,8 @@ def test_a_reset_makes_the_past_invisible(at: int, seed: int) -> None:
     tokens, _ = texts(seed)
     reset = np.zeros((B, T), bool)
     reset[:, at] = True
-    logits, state = model.logits(tokens, begun(model, seed), reset_BT=reset)
-    fresh, own = model.logits(tokens[:, at:], model.initial_state(B))
+    logits, state = Program(model).logits(tokens, begun(model, seed), reset_BT=reset)
+    fresh, own = Program(model).logits(tokens[:, at:], model.initial_state(B))
     np.testing.assert_allclose(logits[:, at:], fresh, atol=1e-12)
     assert same(state, own)
 
@@ -116,31 +125,36 @@ def test_past_its_length_a_row_keeps_its_state(lengths: tuple[int, ...], seed: i
     model = build()
     tokens, reset = texts(seed)
     state = begun(model)
-    logits, after = model.logits(tokens, state, reset_BT=reset, lengths=np.array(lengths))
+    logits, after = Program(model).logits(tokens, state, reset_BT=reset, lengths=np.array(lengths))
     for b, length in enumerate(lengths):
-        own = type(state)(part[b : b + 1] for part in state)
+        own = state.select([b])
         if length:
-            expected, own = model.logits(tokens[b : b + 1, :length], own, reset_BT=reset[b : b + 1, :length])
+            expected, own = Program(model).logits(
+                tokens[b : b + 1, :length], own, reset_BT=reset[b : b + 1, :length]
+            )
             np.testing.assert_allclose(logits[b : b + 1, :length], expected, atol=1e-12)
-        assert same(type(after)(part[b : b + 1] for part in after), own)
+        assert same(after.select([b]), own)
 
 
 def test_the_state_is_the_last_tokens_and_begins_as_none() -> None:
     model = build()
-    assert np.array_equal(model.initial_state(2)[-1], np.zeros((2, 4)))
+    assert np.array_equal(model.initial_state(2).arrays[-1], np.zeros((2, 4)))
     tokens = np.array([[1, 2, 3, 4, 5, 6]])
-    assert model.logits(tokens, model.initial_state(1))[1][-1].tolist() == [[4, 5, 6, 7]]
+    assert Program(model).logits(tokens, model.initial_state(1))[1].arrays[-1].tolist() == [[4, 5, 6, 7]]
     reset = np.array([[False, False, False, False, True, False]])
-    assert model.logits(tokens, model.initial_state(1), reset_BT=reset)[1][-1].tolist() == [[0, 0, 6, 7]]
+    assert Program(model).logits(tokens, model.initial_state(1), reset_BT=reset)[1].arrays[-1].tolist() == [
+        [0, 0, 6, 7]
+    ]
 
 
 @pytest.mark.filterwarnings("error")
 def test_what_can_be_no_token_counts_as_none() -> None:
     model = build()
-    odd = (*begun(model)[:-1], np.array([[-1.0, 0.5, 0.0, 0.0], [1e30, 0.0, np.nan, np.inf], [0.0] * 4]))
-    none = (*odd[:-1], np.zeros((B, 4)))
+    layers = begun(model).arrays[:-1]
+    odd = NetworkState((*layers, np.array([[-1.0, 0.5, 0.0, 0.0], [1e30, 0.0, np.nan, np.inf], [0.0] * 4])))
+    none = NetworkState((*layers, np.zeros((B, 4))))
     tokens, _ = texts(7)
-    found, expected = model.logits(tokens, odd), model.logits(tokens, none)
+    found, expected = Program(model).logits(tokens, odd), Program(model).logits(tokens, none)
     np.testing.assert_array_equal(found[0], expected[0])
     assert same(found[1], expected[1])
 
@@ -156,13 +170,14 @@ def test_gradients_are_the_central_differences(options: dict[str, Any]) -> None:
     state, reset = begun(model), random.random((B, T)) < 0.2
 
     def gradients() -> Any:
-        return model.gradients(inputs, targets, state, reset_BT=reset, dropout_key=(3, 4))
+        return learned(model, inputs, targets, state, reset_BT=reset, dropout_key=(3, 4))
 
     result = gradients()
     own = result.gradients[TABLE]
-    assert isinstance(own, RowGradient) and len(own.rows_U) < len(ORDERS) * B * T  # some share a row
-    dense = {**result.gradients, TABLE: np.zeros_like(model.parameters[TABLE])}
-    dense[TABLE][own.rows_U] = own.values_UV
+    assert own.rows_U is not None and len(own.rows_U) < len(ORDERS) * B * T  # some share a row
+    dense = {name: gradient.values for name, gradient in result.gradients.items()}
+    dense[TABLE] = np.zeros_like(model.parameters[TABLE])
+    dense[TABLE][own.rows_U] = own.values
     assert list(dense) == list(model.parameters)
     for name, parameter in model.parameters.items():
         for _ in range(12 if name == TABLE else 2):
@@ -186,33 +201,37 @@ def test_the_tables_gradient_is_that_of_the_logits_added_up_by_row() -> None:
     for place in range(len(ORDERS)):
         assert set(rows_NO[:, place] // ROWS) == {place}  # each order has rows of its own
         np.add.at(expected, rows_NO[:, place], d_NV)
-    found = ngrams.gradient(rows_NO, d_NV)
+    found = FoundNgrams(NgramTable(ngrams, ngrams.parameters["weight"]), rows_NO, np.zeros((B, 4))).gradient(
+        d_NV
+    )
     assert np.array_equal(found.rows_U, np.flatnonzero(expected.any(axis=1)))
-    np.testing.assert_allclose(found.values_UV, expected[found.rows_U], atol=1e-12)
+    np.testing.assert_allclose(found.values, expected[found.rows_U], atol=1e-12)
 
 
 def test_ways_of_reading_agree() -> None:
     model = build()
     tokens, reset = texts(5)
     targets = texts(6)[0]
-    logits, after = model.logits(tokens, begun(model), reset_BT=reset)
-    nats, predictions, own = model.losses(tokens, targets, begun(model), reset_BT=reset)
+    logits, after = Program(model).logits(tokens, begun(model), reset_BT=reset)
+    nats, predictions, own = Program(model).losses(tokens, targets, begun(model), reset_BT=reset)
     log_sums = np.log(np.exp(logits).sum(axis=-1))
     np.testing.assert_allclose(nats, log_sums - np.take_along_axis(logits, targets[..., None], 2)[..., 0])
     assert np.array_equal(predictions, logits.argmax(axis=-1)) and same(own, after)
-    trained = model.gradients(tokens, targets, begun(model), reset_BT=reset)
+    trained = learned(model, tokens, targets, begun(model), reset_BT=reset)
     np.testing.assert_allclose(trained.nats_BT, nats)
-    assert same(trained.state, after) and same(model.hidden(tokens, begun(model), reset_BT=reset)[1], after)
+    assert same(trained.state, after) and same(
+        Program(model).hidden(tokens, begun(model), reset_BT=reset)[1], after
+    )
     lengths = np.array([1, 4, T])
-    last, own, _ = model.last_logits(tokens, begun(model), lengths=lengths)
-    every, after = model.logits(tokens, begun(model), lengths=lengths)
+    last, own, _ = Program(model).last_logits(tokens, begun(model), lengths=lengths)
+    every, after = Program(model).logits(tokens, begun(model), lengths=lengths)
     np.testing.assert_allclose(last, every[np.arange(B), lengths - 1], atol=1e-12)
     assert same(own, after)
 
 
 def test_a_table_begins_at_nothing_and_none_is_no_table() -> None:
     with_table, without = (
-        LanguageModel(V, hidden_size=5, ngrams=orders, ngram_rows=16) for orders in ((2,), ())
+        LanguageModel(V, config=ModelConfig("gru", 5, ngrams=orders, ngram_rows=16)) for orders in ((2,), ())
     )
     assert not with_table.parameters[TABLE].any()
     assert with_table.num_parameters == without.num_parameters + 16 * V
@@ -233,7 +252,7 @@ def test_a_model_with_n_grams_is_rebuilt_from_its_configuration() -> None:
     config = ModelConfig("gru", 5, 1, 4, ngrams=(2, 4), ngram_rows=32)
     assert ModelConfig.from_spec(config.spec()) == config
     assert config.spec()["ngrams"] == [2, 4] and "ngrams" not in ModelConfig().spec()
-    assert LanguageModel.from_config(config, V).config == config
+    assert LanguageModel(V, config=config).config == config
 
 
 def test_a_table_larger_than_a_gibibyte_is_refused_before_it_is_made() -> None:
@@ -242,4 +261,4 @@ def test_a_table_larger_than_a_gibibyte_is_refused_before_it_is_made() -> None:
         match=r"3 x 16,384 rows of 20,000 symbols are 983,040,000; give fewer "
         r"--ngram-rows, or --ngrams none",
     ):
-        LanguageModel(20_000, hidden_size=4, num_layers=1, embedding_size=2, ngrams=(2, 3, 4))
+        LanguageModel(20_000, config=ModelConfig("gru", 4, 1, 2, ngrams=(2, 3, 4)))

@@ -29,7 +29,7 @@ def test_a_network_is_at_most_eight_times_the_bound(data: st.DataObject) -> None
         norm=data.draw(st.sampled_from([None, "layer"])),
     )
     vocab_size = data.draw(st.integers(3, 40))
-    true = LanguageModel.from_config(config, vocab_size, seed=None).num_parameters
+    true = LanguageModel(vocab_size, config=config, seed=None).num_parameters
     assert fewest_numbers(config, vocab_size) <= true <= 8 * fewest_numbers(config, vocab_size)
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from pantoum.errors import SettingError
 from pantoum.network import GRU, LSTM, Stack, concatenate_state, split_state
-from pantoum.network.state import from_arrays, map_arrays, reset_rows, select_rows, stack_rows, to_arrays
+from pantoum.network.state import NetworkState, from_arrays, map_arrays, to_arrays
 
 STACK = Stack([GRU(3, 4), LSTM(4, 5)])
 
@@ -44,17 +44,35 @@ def test_arrays_and_back(state: Any) -> None:
         from_arrays(STACK.initial_state(1), to_arrays(state)[:2])
 
 
-def test_rows_are_selected_and_joined(state: Any) -> None:
-    parts = [select_rows(state, [row]) for row in range(3)]
-    assert_equal(stack_rows(parts), state)
-    parts[0][0][...] = 9
-    assert not (state[0] == 9).any()
+def network_state(state: Any) -> NetworkState:
+    return NetworkState(tuple(to_arrays(state)))
 
 
-def test_rows_are_reset_in_a_new_state(state: Any) -> None:
-    kept = map_arrays(np.copy, state)
-    fresh = reset_rows(state, np.array([True, False, True]))
-    assert_equal(state, kept)
-    assert not any(a[[0, 2]].any() for a in to_arrays(fresh))
-    assert_equal(select_rows(fresh, [1]), select_rows(state, [1]))
-    assert fresh[0].dtype == np.float32
+def test_rows_of_a_models_state_are_selected_and_joined(state: Any) -> None:
+    whole = network_state(state)
+    parts = [whole.select([row]) for row in range(3)]
+    assert len(whole) == 3 and [len(part) for part in parts] == [1, 1, 1]
+    assert_equal(NetworkState.joined(parts).arrays, whole.arrays)
+    assert_equal(whole.select(slice(1, 3)).arrays, NetworkState.joined(parts[1:]).arrays)
+    assert_equal(whole.select(np.array([True, False, True])).arrays, whole.select([0, 2]).arrays)
+    parts[0].arrays[0][...] = 9
+    assert not (whole.arrays[0] == 9).any()
+
+
+def test_rows_are_zeroed_in_a_new_state(state: Any) -> None:
+    whole = network_state(state)
+    kept = whole.copy()
+    fresh = whole.zero_where(np.array([True, False, True]))
+    assert_equal(whole.arrays, kept.arrays)
+    assert not any(a[[0, 2]].any() for a in fresh.arrays)
+    assert_equal(fresh.select([1]).arrays, whole.select([1]).arrays)
+    assert fresh.arrays[0].dtype == np.float32
+
+
+def test_a_state_of_another_batch_is_refused_and_one_that_is_not_finite_known(state: Any) -> None:
+    whole = network_state(state)
+    assert whole.finite and whole.checked(whole.copy()).shapes == whole.shapes
+    with pytest.raises(SettingError, match="a state belongs to its model and its batch"):
+        whole.checked(whole.select([0]))
+    whole.arrays[1][2, 3] = np.nan
+    assert not whole.finite

@@ -7,20 +7,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pantoum.config import CELLS
+from pantoum.config import CELLS, ModelConfig
 from pantoum.network import LanguageModel
-from pantoum.network.state import to_arrays
+from pantoum.network.program import Program
+from pantoum.network.state import NetworkState
 from pantoum.network.stepper import ScanStepper, stepper
 
 
-def states_of(model: LanguageModel, rows: int, random: np.random.Generator) -> list[np.ndarray]:
-    states = [
-        random.standard_normal(array.shape).astype(np.float32)
-        for array in to_arrays(model.initial_state(rows))
-    ]
+def state_of(model: LanguageModel, rows: int, random: np.random.Generator) -> NetworkState:
+    state = model.initial_state(rows)
+    for array in state.arrays:
+        array[...] = random.standard_normal(array.shape)
     if model.ngrams:
-        states[-1] = random.integers(0, model.vocab_size + 1, states[-1].shape).astype(np.float32)
-    return states
+        state.arrays[-1][...] = random.integers(0, model.vocab_size + 1, state.arrays[-1].shape)
+    return state
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -33,27 +33,30 @@ def states_of(model: LanguageModel, rows: int, random: np.random.Generator) -> l
         {"vocab_size": 33, "residual": True, "norm": "layer"},
         {"vocab_size": 1100, "embedding_size": 9},
         {"ngrams": (2, 4), "ngram_rows": 64},
+        {"members": 3, "embedding_size": 7, "norm": "layer", "ngrams": (2,), "ngram_rows": 64},
+        {"members": 2, "vocab_size": 33, "residual": True},
     ],
 )
 def test_a_step_gives_the_scans_bits(cell: str, options: dict[str, Any]) -> None:
-    model = LanguageModel(**{"vocab_size": 50, "hidden_size": 33, "num_layers": 3, "cell": cell, **options})
+    shape = {"hidden_size": 33, "num_layers": 3, **options}
+    model = LanguageModel(shape.pop("vocab_size", 50), config=ModelConfig(cell, **shape))
     random, V = np.random.default_rng(2), model.vocab_size
     if model.ngrams:  # which begin at 0
-        model.parameters["ngrams.weight"][...] = random.standard_normal((128, V))
+        model.parameters["ngrams.weight"][...] = random.standard_normal(
+            model.parameters["ngrams.weight"].shape
+        )
     for count in (1, 5, 40):
         rows, first = count + 3, 2
-        states = states_of(model, rows, random)
-        others = [array.copy() for array in states]
+        state = state_of(model, rows, random)
+        other = state.copy()
         tokens = random.integers(0, V, rows).astype(np.int32)
         logits_CV, expected_CV = np.zeros((count, V), np.float32), np.zeros((count, V), np.float32)
-        packed = model.pack()
-        fast, slow = (
-            stepper(packed, tokens, states, logits_CV),
-            ScanStepper(packed, tokens, others, expected_CV),
-        )
+        program = Program(model)
+        fast = stepper(program, tokens, state, logits_CV)
+        slow = ScanStepper(program, tokens, other, expected_CV)
         for _ in range(2):
             fast.step(first, count)
             slow.step(first, count)
         np.testing.assert_array_equal(logits_CV, expected_CV)
-        for array, other in zip(states, others, strict=True):
-            np.testing.assert_array_equal(array, other)
+        for array, expected in zip(state.arrays, other.arrays, strict=True):
+            np.testing.assert_array_equal(array, expected)

@@ -102,18 +102,6 @@ def test_the_longest_row_does_not_overflow(path: str) -> None:
         native.pack_codes(np.zeros((1, K + 1), np.int8), np.ones(1, np.float32))
 
 
-def test_refresh_quantises_the_weight_as_it_is_now(library: native.Library) -> None:
-    weight_GK, x_NK = normal(5, 6), normal(2, 6)
-    for kernels in (native, reference):
-        packed, fixed = kernels.pack(weight_GK, "int8"), kernels.pack_codes(*kernels.quantize(weight_GK))
-        before = packed.product(x_NK)
-        weight_GK *= 2
-        packed.refresh()
-        fixed.refresh()
-        assert np.array_equal(packed.product(x_NK), 2 * before)
-        assert np.array_equal(fixed.product(x_NK), before)
-
-
 def test_what_codes_cannot_do_is_refused(library: native.Library) -> None:
     scales_G = np.ones(2, np.float32)
     for kernels in (native, reference):

@@ -11,7 +11,7 @@ from pantoum.config import CELLS
 from pantoum.errors import CoreError
 from pantoum.kernels import Workspace, native, reference
 from pantoum.network import LanguageModel
-from pantoum.network.state import from_arrays, to_arrays
+from pantoum.network.program import Program
 from pantoum.network.stepper import stepper
 
 WITH_PRODUCTS = [name for name, spec in CELLS.items() if spec.products]
@@ -267,18 +267,17 @@ def test_a_model_of_a_cell_that_the_core_lacks_trains_scores_and_steps(
 ) -> None:
     random, model = np.random.default_rng(3), LanguageModel(11, 6, cell, 13, 2)
     tokens = random.integers(0, 11, (3, 8))
-    states = [
-        random.standard_normal(part.shape).astype(np.float32) for part in to_arrays(model.initial_state(3))
-    ]
+    begun = model.initial_state(3)
+    for part in begun.arrays:
+        part[...] = random.standard_normal(part.shape)
 
     def everything() -> list[Any]:
-        kept = [part.copy() for part in states]
-        state = from_arrays(model.initial_state(3), kept)
-        result = model.gradients(tokens[:, :-1], tokens[:, 1:], state)
-        nats, _, _ = model.losses(tokens[:, :-1], tokens[:, 1:], state)
+        state = begun.copy()
+        result = Program(model, purpose="train").gradients(tokens[:, :-1], tokens[:, 1:], state)
+        nats, _, _ = Program(model).losses(tokens[:, :-1], tokens[:, 1:], state)
         logits = np.zeros((3, 11), np.float32)
-        stepper(model.pack(), tokens[:, 0].astype(np.int32), kept, logits).step(0, 3)
-        return [nats, logits, *kept, *(np.array(d) for d in result.gradients.values())]
+        stepper(Program(model), tokens[:, 0].astype(np.int32), state, logits).step(0, 3)
+        return [nats, logits, *state.arrays, *(d.values.copy() for d in result.gradients.values())]
 
     expected = everything()
     monkeypatch.setattr(library, "cells", {})

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pantoum.config import CELLS
+from pantoum.config import CELLS, ModelConfig
 from pantoum.errors import CoreError
 from pantoum.kernels import native
 from pantoum.network import LanguageModel
-from pantoum.network.state import to_arrays
+from pantoum.network.program import Program
 from pantoum.network.stepper import ScanStepper, described, stepper
 
 V = 70
@@ -20,7 +20,8 @@ V = 70
 
 def with_ngrams(vocab_size: int, orders: tuple[int, ...], rows: int, **shape: Any) -> LanguageModel:
     """A model whose table is not zeros, as it is at first."""
-    model = LanguageModel(vocab_size, ngrams=orders, ngram_rows=rows, **shape)
+    config = ModelConfig(**shape, ngrams=orders, ngram_rows=rows)
+    model = LanguageModel(vocab_size, config=config)
     table_WV = model.parameters["ngrams.weight"]
     table_WV[...] = np.random.default_rng(5).standard_normal(table_WV.shape)
     return model
@@ -37,19 +38,20 @@ def stepped(
 ) -> bytes:
     """Two steps of some rows, ``size`` of them at once: logits and states."""
     random, V = np.random.default_rng(4), model.vocab_size
-    states = [
-        random.standard_normal(array.shape).astype(np.float32)
-        for array in to_arrays(model.initial_state(rows))
-    ]
+    state = model.initial_state(rows)
+    states = list(state.arrays)
+    for array in states:
+        array[...] = random.standard_normal(array.shape)
     if model.ngrams:  # of a few rows not all tokens are there, of one in four none
         states[-1][...] = np.sort(random.integers(-V // 4, V + 1, states[-1].shape).clip(0), axis=1)
         states[-1][::4] = 0
     if fresh:
-        states = to_arrays(model.initial_state(rows))
+        for array in states:
+            array[...] = 0
     tokens = random.integers(0, V, rows).astype(np.int32)
     logits_CV, found = np.zeros((rows, V), np.float32), []
     make = ScanStepper if scan else stepper
-    read = make(model.pack(precision), tokens, states, logits_CV)
+    read = make(Program(model, precision=precision), tokens, state, logits_CV)
     for _ in range(2):
         for first in range(0, rows, size or rows):
             count = min(size or rows, rows - first)
@@ -64,7 +66,7 @@ def stepped(
 def test_a_step_is_a_scan_of_one_step(path: str, library: native.Library, cell: str, precision: str) -> None:
     if precision == "bf16" and path != "bf16":
         pytest.skip("no bf16 on this path")
-    model = LanguageModel(V, 20, cell, hidden_size=66, num_layers=2, tied=True, residual=True, norm="layer")
+    model = LanguageModel(V, config=ModelConfig(cell, 66, 2, 20, tied=True, residual=True, norm="layer"))
     for threads, rows in ((1, 1), (2, 1), (2, 5), (2, 40)):
         library.set_threads(threads)
         assert stepped(model, precision, rows) == stepped(model, precision, rows, scan=True)
@@ -127,14 +129,15 @@ def test_ngrams_have_the_same_bits_on_every_path_whatever_the_batch(
 
 def test_each_token_kept_finds_another_row(library: native.Library) -> None:
     model = with_ngrams(11, (2, 4), 1 << 16, hidden_size=8, num_layers=1)
-    packed, found = model.pack(), []
+    packed, found = Program(model), []
     for changed in range(-1, 3):
-        states = to_arrays(model.initial_state(1))
+        state = model.initial_state(1)
+        states = state.arrays
         states[-1][...] = [[3, 5, 7]]
         if changed >= 0:
             states[-1][0, changed] = 9
         logits_CV = np.zeros((1, 11), np.float32)
-        read = stepper(packed, np.array([4], np.int32), states, logits_CV)
+        read = stepper(packed, np.array([4], np.int32), state, logits_CV)
         read.step(0, 1)
         found.append(logits_CV.tobytes())
         assert states[-1].tolist()[0][-1] == 5
@@ -148,16 +151,17 @@ def test_each_token_kept_finds_another_row(library: native.Library) -> None:
 def test_what_a_state_holds_and_can_be_no_token_counts_as_none(library: native.Library) -> None:
     model, found = with_ngrams(11, (2, 4), 32, hidden_size=8, num_layers=1), []
     for make in (stepper, ScanStepper):
-        states = to_arrays(model.initial_state(5))
+        state = model.initial_state(5)
+        states = state.arrays
         states[-1][...] = [[np.nan] * 3, [np.inf] * 3, [-1e30] * 3, [3e38, 0.5, -0.0], [1.5, 2**31, 9]]
         logits_CV = np.zeros((5, 11), np.float32)
-        make(model.pack(), np.arange(5, dtype=np.int32), states, logits_CV).step(0, 5)
+        make(Program(model), np.arange(5, dtype=np.int32), state, logits_CV).step(0, 5)
         found.append(logits_CV.tobytes() + states[-1].tobytes())
     assert found[0] == found[1] and states[-1].tolist()[3:] == [[0, 0, 4], [0, 9, 5]]
 
 
 def test_what_does_not_fit_is_refused_before_the_core_sees_it(library: native.Library) -> None:
-    packed = LanguageModel(V, None, "gru", hidden_size=10, num_layers=2).pack()
+    packed = Program(LanguageModel(V, None, "gru", hidden_size=10, num_layers=2))
     tokens, logits_CV = np.zeros(3, np.int32), np.zeros((3, V), np.float32)
     states = [np.zeros((3, 10), np.float32)] * 2
     for wrong, message in (
@@ -177,7 +181,7 @@ def test_what_does_not_fit_is_refused_before_the_core_sees_it(library: native.Li
 
 
 def test_ngrams_that_do_not_fit_are_refused_too(library: native.Library) -> None:
-    packed = with_ngrams(V, (2, 4), 32, hidden_size=10, num_layers=2).pack()
+    packed = Program(with_ngrams(V, (2, 4), 32, hidden_size=10, num_layers=2))
     tokens, logits_CV = np.zeros(3, np.int32), np.zeros((3, V), np.float32)
     layers, recent = [np.zeros((3, 10), np.float32)] * 2, np.zeros((3, 3), np.float32)
     read_only = recent.copy()

@@ -17,6 +17,8 @@ from pantoum.formats.model_file import ModelFile
 from pantoum.inference.export import export
 from pantoum.kernels import backend
 from pantoum.network import GRU, LSTM, RNN, LanguageModel, Stack, unroll_vjp
+from pantoum.network.gradient import norm as norm_of
+from pantoum.network.program import Program
 
 pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("default")]
 KINDS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
@@ -70,7 +72,7 @@ def test_ten_training_steps_are_pytorchs(torch: Any, dtype: str) -> None:
     """Embedding, GRU, head, cross-entropy, clipping and AdamW together, the state handed on."""
     model = LanguageModel(11, 6, "gru", 24, 2, seed=4, dtype=dtype)
     embedding, head = torch.nn.Embedding(11, 6), torch.nn.Linear(24, 11)
-    gru = peer(torch, "gru", model.stack, dtype)
+    gru = peer(torch, "gru", model.members[0].stack, dtype)
     for name, module in (("embedding", embedding), ("head", head)):
         module.to(getattr(torch, dtype))
         module.weight.data.copy_(torch.from_numpy(model.parameters[name + ".weight"]))
@@ -90,13 +92,13 @@ def test_ten_training_steps_are_pytorchs(torch: Any, dtype: str) -> None:
         loss.backward()
         norm = float(torch.nn.utils.clip_grad_norm_(theirs, 0.3))
         optimizer.step()
-        result = model.gradients(inputs, targets, state)
+        result = Program(model, purpose="train").gradients(inputs, targets, state)
         state = result.state
-        ours = kernels.global_norm(result.gradients.values())
+        ours = norm_of(kernels, result.gradients)
         for name, gradient in result.gradients.items():
             kernels.adamw(
                 model.parameters[name],
-                gradient,
+                gradient.values,
                 *moments[name],
                 step=step + 1,
                 rate=0.01,
@@ -125,5 +127,5 @@ def test_the_lines_of_the_docs_load_an_exported_model(
     monkeypatch.chdir(tmp_path)
     found: dict[str, Any] = {}
     exec(lines.replace("torch.nn.GRU", f"torch.nn.{kind.upper()}"), found)
-    expected, _ = network.logits(np.array([[5, 9, 4]]), network.initial_state(1))
+    expected, _ = Program(network).logits(np.array([[5, 9, 4]]), network.initial_state(1))
     np.testing.assert_allclose(found["logits"].detach().numpy(), expected, atol=1e-5)

@@ -6,14 +6,17 @@ import pytest
 from pantoum.config import ModelConfig
 from pantoum.errors import CheckpointError
 from pantoum.network import LanguageModel
+from pantoum.network.gradient import Gradient
 from pantoum.network.ngrams import TABLE
 from pantoum.training.backend import LocalBackend
+from pantoum.training.learner import Learner
 from pantoum.training.optimizer import AdamW, make_optimizer
 
 
 def made(average=0.9, decay=0.1, **shape):
-    model = LanguageModel.from_config(ModelConfig("gru", 6, 1, 4, **shape), 5, 0)
-    return LocalBackend(model, make_optimizer("adamw", model.parameters, decay), seed=0, average=average)
+    model = LanguageModel(5, config=ModelConfig("gru", 6, 1, 4, **shape), seed=0)
+    optimizer = make_optimizer("adamw", model.parameters, decay)
+    return LocalBackend([Learner(model, optimizer, seed=0, average=average)])
 
 
 def steps(backend, count, first=0):
@@ -90,9 +93,9 @@ def test_in_float64_numpy_trains_it_to_the_same_weights(kind):
     found = []
     for dtype in (np.float32, np.float64):
         config = ModelConfig("gru", 6, 1, 4, ngrams=(2, 3), ngram_rows=16)
-        model = LanguageModel.from_config(config, 5, 0, dtype=dtype)
+        model = LanguageModel(5, config=config, seed=0, dtype=dtype)
         optimizer = make_optimizer(kind, model.parameters, 0.1, gates=3)
-        backend = LocalBackend(model, optimizer, seed=0, average=0.9)
+        backend = LocalBackend([Learner(model, optimizer, seed=0, average=0.9)])
         steps(backend, 3)
         scale = {"scale." + name: array for name, array in backend.gradient_scale().items()}
         found.append({**backend.weights(True), **scale})
@@ -105,17 +108,19 @@ def test_the_norm_is_of_all_gradients_together():
     backend = made(ngrams=(2, 3), ngram_rows=16)
     result = steps(backend, 3)
     squares = sum(
-        float(np.square(getattr(found, "values_UV", found), dtype=np.float64).sum())
-        for found in backend._gradients.values()
+        float(np.square(found.values, dtype=np.float64).sum())
+        for found in backend.learners[0]._gradients.values()
     )
     assert result.gradient_norm == pytest.approx(squares**0.5, rel=1e-5)
 
 
 def test_decay_pulls_on_matrices_only():
-    model = LanguageModel.from_config(ModelConfig("gru", 6, 1, 4), 5, 0)
+    model = LanguageModel(5, config=ModelConfig("gru", 6, 1, 4), seed=0)
     model.parameters["head.bias"] = np.ones(5)
     before = {name: array.copy() for name, array in model.parameters.items()}
     optimizer = AdamW(model.parameters, weight_decay=0.5)
-    optimizer.step({name: np.zeros_like(array) for name, array in model.parameters.items()}, 0.1, 1.0)
+    optimizer.step(
+        {name: Gradient(np.zeros_like(array)) for name, array in model.parameters.items()}, 0.1, 1.0
+    )
     assert np.array_equal(model.parameters["head.bias"], before["head.bias"])
     assert np.allclose(model.parameters["head.weight"], before["head.weight"] * 0.95)

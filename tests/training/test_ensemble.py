@@ -14,7 +14,7 @@ from pantoum.formats import checkpoint, model_file
 from pantoum.network import LanguageModel
 from pantoum.network.ngrams import TABLE
 from pantoum.training.backend import LocalBackend
-from pantoum.training.ensemble import EnsembleBackend
+from pantoum.training.learner import Learner
 from pantoum.training.optimizer import make_optimizer
 
 CONFIG, V = ModelConfig("gru", 7, 2, 5), 9
@@ -24,8 +24,8 @@ NGRAMS = replace(CONFIG, ngrams=(2, 3), ngram_rows=32)
 
 
 def member(seed, config=CONFIG):
-    model = LanguageModel.from_config(config, V, seed)
-    return LocalBackend(model, make_optimizer("adamw", model.parameters, 0.01), seed=seed, average=0.9)
+    model = LanguageModel(V, config=config, seed=seed)
+    return Learner(model, make_optimizer("adamw", model.parameters, 0.01), seed=seed, average=0.9)
 
 
 def batches(count):
@@ -44,23 +44,23 @@ def trained(backend, count, state=None, first=0):
 
 
 def test_each_member_learns_as_if_it_were_alone():
-    together, alone = EnsembleBackend([member(1), member(2)]), [member(1), member(2)]
+    together, alone = LocalBackend([member(1), member(2)]), [member(1), member(2)]
     found, _ = trained(together, 4)
-    single = [trained(each, 4)[0] for each in alone]
+    single = [trained(LocalBackend([each]), 4)[0] for each in alone]
     assert found.loss == pytest.approx(np.mean([each.loss for each in single]), rel=1e-6)
     assert found.accuracy == pytest.approx(np.mean([each.accuracy for each in single]))
-    for mine, other in zip(together.members, alone, strict=True):
+    for mine, other in zip(together.learners, alone, strict=True):
         for name, array in mine.weights(averaged=False).items():
             assert np.array_equal(array, other.weights(averaged=False)[name])
 
 
 @pytest.mark.parametrize("config", [CONFIG, NGRAMS])
 def test_a_snapshot_puts_all_members_back_to_the_bit(config):
-    backend = EnsembleBackend([member(1, config), member(2, config)])
+    backend = LocalBackend([member(1, config), member(2, config)])
     _, state = trained(backend, 3)
     kept = backend.snapshot()
     trained(backend, 2, state, first=3)
-    other = EnsembleBackend([member(8, config), member(9, config)])
+    other = LocalBackend([member(8, config), member(9, config)])
     other.restore(kept)
     trained(other, 2, state, first=3)
     for averaged in (False, True):
@@ -69,9 +69,9 @@ def test_a_snapshot_puts_all_members_back_to_the_bit(config):
 
 
 def test_a_snapshot_of_fewer_members_is_refused():
-    kept = EnsembleBackend([member(1), member(2)]).snapshot()
+    kept = LocalBackend([member(1), member(2)]).snapshot()
     with pytest.raises(CheckpointError, match="missing"):
-        EnsembleBackend([member(1), member(2), member(3)]).restore(kept)
+        LocalBackend([member(1), member(2), member(3)]).restore(kept)
 
 
 def test_a_run_keeps_its_members_as_one_model_and_resumes_to_the_bit(run, tmp_path):
@@ -82,11 +82,11 @@ def test_a_run_keeps_its_members_as_one_model_and_resumes_to_the_bit(run, tmp_pa
     for name, array in model_file.read(whole.model).parameters.items():
         assert np.array_equal(array, model_file.read(again.model).parameters[name])
     kept = model_file.read(whole.model)
-    assert (kept.config["hidden_size"], kept.config["embedding_size"]) == (36, 18)
-    assert not kept.parameters["stack.0.weight_hh"][12:24, :12].any()
+    assert [kept.config[key] for key in ("members", "hidden_size", "embedding_size")] == [3, 12, 6]
+    assert kept.parameters["members.2.stack.0.weight_hh"].shape == (36, 12)
     chosen = json.loads((tmp_path / "whole" / "config.json").read_text())["chosen"]
     assert chosen["members"] == 3 and chosen["model"]["hidden_size"] == 12
-    assert "1 x 36 gru, embedding 18, 3 models side by side" in str(inspect(whole.model))
+    assert "an ensemble of 3 members of 1 x 12 gru, embedding 6" in str(inspect(whole.model))
     assert kept.card["parameters"] == 3 * run("one", steps=1).parameters
     assert load(whole.model).evaluate(str(tmp_path / "story.txt")).tokens > 10_000
 
@@ -98,7 +98,7 @@ def test_members_with_n_grams_are_kept_as_one_with_the_mean_of_their_tables(run,
     again = run("cut", resume=True)
     assert whole.model.read_bytes() == again.model.read_bytes()
     kept = model_file.read(whole.model)
-    assert (kept.config["hidden_size"], kept.config["ngrams"], kept.config["ngram_rows"]) == (24, [2, 3], 64)
+    assert (kept.config["members"], kept.config["ngrams"], kept.config["ngram_rows"]) == (2, [2, 3], 64)
     newest = checkpoint.newest(tmp_path / "whole").arrays
     tables = [newest[f"member{place}.weights.{TABLE}"] for place in (0, 1)]
     assert not np.array_equal(*tables) and kept.parameters[TABLE].shape == tables[0].shape
@@ -106,6 +106,22 @@ def test_members_with_n_grams_are_kept_as_one_with_the_mean_of_their_tables(run,
     assert load(whole.model).evaluate(str(tmp_path / "story.txt"), adapt=True).tokens > 10_000
 
 
-def test_what_cannot_be_joined_is_refused_before_training(run):
-    with pytest.raises(SettingError, match="members is 2: must be 1 with norm"):
-        run("normed", steps=2, members=2, norm="layer")
+@pytest.mark.parametrize(
+    "shape", [{"norm": "layer"}, {"tied": True}, {"embedding_size": None, "residual": True}], ids=str
+)
+def test_members_may_have_any_shape(run, tmp_path, shape):
+    found = run("any", steps=4, members=2, **shape)
+    kept = model_file.read(found.model)
+    assert kept.config["members"] == 2 and not kept.config["tied"]
+    assert load(found.model).evaluate(str(tmp_path / "story.txt"), adapt=True).tokens > 10_000
+
+
+def test_an_ensemble_goes_on_from_an_ensemble(run, tmp_path):
+    first = run("first", steps=6, members=2, learning_rate=0.01)
+    onward = run("onward", steps=1, learning_rate=1e-9, from_=str(first.model))
+    one, other = model_file.read(first.model), model_file.read(onward.model)
+    assert one.config == other.config
+    for name, array in one.parameters.items():
+        np.testing.assert_allclose(other.parameters[name], array, atol=1e-5)
+    with pytest.raises(SettingError, match="members is 3: must be 2, as in the model of from"):
+        run("third", steps=1, members=3, from_=str(first.model))

@@ -7,10 +7,11 @@ from pantoum.config import ModelConfig
 from pantoum.formats import model_file
 from pantoum.formats.model_file import SCALE
 from pantoum.network import LanguageModel
-from pantoum.network.ngrams import RowGradient
+from pantoum.network.gradient import Gradient
 from pantoum.training import gradient_scale
 from pantoum.training.backend import LocalBackend
 from pantoum.training.gradient_scale import EVERY, GradientScale
+from pantoum.training.learner import Learner
 from pantoum.training.optimizer import AdamW
 
 PARAMETERS = {"matrix": np.zeros((3, 4), np.float32), "vector": np.zeros(2, np.float32)}
@@ -18,8 +19,8 @@ PARAMETERS = {"matrix": np.zeros((3, 4), np.float32), "vector": np.zeros(2, np.f
 
 def gradients(scale):
     return {
-        "matrix": scale * np.arange(1, 13, dtype=np.float32).reshape(3, 4),
-        "vector": scale * np.array([1, -2], np.float32),
+        "matrix": Gradient(scale * np.arange(1, 13, dtype=np.float32).reshape(3, 4)),
+        "vector": Gradient(scale * np.array([1, -2], np.float32)),
     }
 
 
@@ -27,7 +28,7 @@ def test_a_constant_gradient_gives_its_own_size_times_the_root_of_the_targets():
     scale = GradientScale(PARAMETERS)
     for steps in range(200):
         scale.updated(gradients(1.0), steps, targets=100, factor=0.5)
-    want_R = 0.5 * 10 * np.sqrt((gradients(1.0)["matrix"] ** 2).mean(axis=1))
+    want_R = 0.5 * 10 * np.sqrt((gradients(1.0)["matrix"].values ** 2).mean(axis=1))
     assert np.allclose(scale.roots()["matrix"], want_R, rtol=1e-5)
     assert np.allclose(scale.roots()["vector"], [5.0, 10.0], rtol=1e-5)
 
@@ -52,16 +53,17 @@ def test_a_gradient_of_few_rows_counts_as_if_it_were_whole():
         values_UV = draw.standard_normal((len(rows_U), 4)).astype(np.float32)
         whole_RV = np.zeros((9, 4), np.float32)
         whole_RV[rows_U] = values_UV
-        sparse.updated({"table": RowGradient(rows_U, values_UV)}, steps, targets=50, factor=0.5)
-        dense.updated({"table": whole_RV}, steps, targets=50, factor=0.5)
+        sparse.updated({"table": Gradient(values_UV, rows_U)}, steps, targets=50, factor=0.5)
+        dense.updated({"table": Gradient(whole_RV)}, steps, targets=50, factor=0.5)
     assert sparse.roots()["table"].any()
     np.testing.assert_allclose(sparse.roots()["table"], dense.roots()["table"], rtol=1e-5)
 
 
 @pytest.mark.parametrize("embedding_size", [4, None])
 def test_every_parameter_has_a_scale_and_a_snapshot_keeps_it(embedding_size):
-    model = LanguageModel.from_config(ModelConfig("gru", 6, 1, embedding_size), 5, 0)
-    backend = LocalBackend(model, AdamW(model.parameters, 0.1), seed=0, average=None)
+    model = LanguageModel(5, config=ModelConfig("gru", 6, 1, embedding_size), seed=0)
+    learner = Learner(model, AdamW(model.parameters, 0.1), seed=0, average=None)
+    backend = LocalBackend([learner])
     text_BT = np.random.default_rng(1).integers(0, 5, (3, 9))
     backend.gradients(
         text_BT[:, :-1], text_BT[:, 1:], np.zeros((3, 8), bool), backend.initial_state(3), 0, np.arange(3)
@@ -72,9 +74,8 @@ def test_every_parameter_has_a_scale_and_a_snapshot_keeps_it(embedding_size):
         name: len(array) for name, array in model.parameters.items()
     }
     assert all(np.isfinite(roots_R).all() and (roots_R > 0).any() for roots_R in found.values())
-    other = LocalBackend(
-        LanguageModel.from_config(model.config, 5, 1), AdamW(model.parameters, 0.1), seed=0, average=None
-    )
+    twin = LanguageModel(5, config=model.config, seed=1)
+    other = LocalBackend([Learner(twin, AdamW(model.parameters, 0.1), seed=0, average=None)])
     other.restore(backend.snapshot())
     assert all(np.array_equal(roots_R, found[name]) for name, roots_R in other.gradient_scale().items())
 

@@ -7,12 +7,18 @@ import numpy as np
 import pytest
 
 from pantoum.config import ModelConfig
+from pantoum.text.byte import ByteTokenizer
 from pantoum.training.keep_best import KeepBest
 
 
 def keeping(precision, held_out=3001, monitored=1001):
     return KeepBest(
-        ModelConfig("gru", 8, 1, 8), None, np.zeros(held_out, np.int32), monitored, None, precision=precision
+        ModelConfig("gru", 8, 1, 8),
+        ByteTokenizer(),
+        np.zeros(held_out, np.int32),
+        monitored,
+        None,
+        precision=precision,
     )
 
 
@@ -37,5 +43,5 @@ def test_what_the_end_reads_has_no_jump_where_the_precision_changes():
 
 
 def test_without_a_held_out_text_the_end_reads_nothing():
-    keep = KeepBest(ModelConfig("gru", 8, 1, 8), None, None, 0, None)
+    keep = KeepBest(ModelConfig("gru", 8, 1, 8), ByteTokenizer(), None, 0, None)
     assert keep.at_the_end() == ("float32", 0) and keep.evaluate() is None

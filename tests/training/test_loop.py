@@ -54,7 +54,7 @@ def test_the_figure_of_the_run_is_what_evaluating_its_model_gives(run):
     held_out = model_file.read(result.model).card["validation"]
     assert result.validation == held_out and held_out["protocol"] == "segments:64"
     tokens = open_prepared(result.run / "data").valid.tokens
-    again = evaluate(model.network, tokens, model.tokenizer, "segments:64")
+    again = evaluate(model.program, tokens, model.tokenizer, "segments:64")
     assert math.isclose(again.nats_per_token, held_out["nats_per_token"], rel_tol=1e-6)
 
 
@@ -96,7 +96,7 @@ def test_minutes_too_few_for_float32_say_in_what_the_held_out_text_was_read(run,
     result = run(minutes=0.03, precision=own)
     model = load(result.model)
     tokens = open_prepared(result.run / "data").valid.tokens
-    exact = evaluate(model.network, tokens, model.tokenizer, "segments:64")
+    exact = evaluate(model.program, tokens, model.tokenizer, "segments:64")
     assert result.validation["precision"] == own and exact.precision == "float32"
     assert abs(exact.nats_per_token - result.validation["nats_per_token"]) < 0.003
 

@@ -7,7 +7,8 @@ from pantoum.config import CELLS, ModelConfig
 from pantoum.errors import SettingError
 from pantoum.kernels.reference.muon import orthogonal
 from pantoum.network import LanguageModel
-from pantoum.network.ngrams import TABLE, RowGradient
+from pantoum.network.gradient import Gradient
+from pantoum.network.ngrams import TABLE
 from pantoum.training.optimizer import (
     MUON_RATE,
     TABLE_KEEP,
@@ -21,13 +22,13 @@ from pantoum.training.optimizer import (
 
 def made(**shape):
     config = ModelConfig(**{"cell": "gru", "hidden_size": 6, "num_layers": 2, "embedding_size": 4, **shape})
-    return LanguageModel.from_config(config, 5, 0)
+    return LanguageModel(5, config=config, seed=0)
 
 
 def gradients_of(model):
     random = np.random.default_rng(1)
     return {
-        name: random.standard_normal(array.shape).astype(np.float32)
+        name: Gradient(random.standard_normal(array.shape).astype(np.float32))
         for name, array in model.parameters.items()
     }
 
@@ -46,7 +47,7 @@ def test_the_maps_of_the_stack_are_muons_and_all_else_is_adamws():
         scale = MUON_RATE * 0.01 * max(1.0, 6 / array.shape[1]) ** 0.5
         for gate in (slice(0, 6), slice(6, 12), slice(12, 18)):
             kept = before[name][gate] * (1 - MUON_RATE * 0.01 * 0.1)
-            expected = kept - scale * orthogonal(gradients[name][gate])
+            expected = kept - scale * orthogonal(gradients[name].values[gate])
             np.testing.assert_allclose(array[gate], expected, rtol=1e-3, atol=1e-4)
     assert muon.steps == 1
 
@@ -86,7 +87,7 @@ def test_other_names_are_refused():
 
 def rows_of(model, *rows):
     values_UV = np.random.default_rng(len(rows)).standard_normal((len(rows), 5)).astype(np.float32)
-    return {**gradients_of(model), TABLE: RowGradient(np.array(rows), values_UV)}
+    return {**gradients_of(model), TABLE: Gradient(values_UV, np.array(rows))}
 
 
 @pytest.mark.parametrize("kind", ["adamw", "muon"])
@@ -101,7 +102,7 @@ def test_of_the_table_only_the_rows_in_use_move_and_all_else_as_without_it(kind)
         gradients = rows_of(model, *rows)
         optimizer.step(gradients, 0.01, 0.5)
         alone.step(gradients_of(twin), 0.01, 0.5)
-        own = 0.5 * gradients[TABLE].values_UV.astype(np.float64)
+        own = 0.5 * gradients[TABLE].values.astype(np.float64)
         squares[list(rows)] = TABLE_KEEP * squares[list(rows)] + (1 - TABLE_KEEP) * own**2
         expected[list(rows)] -= TABLE_RATE * 0.01 * own / np.sqrt(squares[list(rows)])
     assert optimizer.steps == alone.steps == 3

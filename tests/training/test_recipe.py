@@ -40,21 +40,23 @@ def test_models_side_by_side_where_one_alone_would_read_the_text_too_often():
 
     assert members(1_000_000, 1.4e13).members == 1
     three = members(1_000_000, 4.7e13)
-    assert three.members > 1 and three.kept.hidden_size == three.members * three.model.hidden_size
+    assert three.members > 1 and three.kept == dataclasses.replace(three.model, members=three.members)
     assert three.model.hidden_size < members(1_000_000, 4.7e13, members=1).model.hidden_size
     assert three.work(65) == three.members * work(three.model, 65)
     assert members(20_000_000, 4.7e13).members == 1
-    assert members(1_000_000, 4.7e13, norm="layer").members == 1
+    assert members(1_000_000, 4.7e13, norm="layer").members > 1
     assert members(1_000_000, 4.7e13, hidden_size=96).kept.hidden_size == 96
     assert choose(TrainSettings(steps=500), MEGABYTE).members == 1
 
 
-def test_a_model_to_start_from_stays_one():
+def test_a_model_to_start_from_keeps_its_members():
     source = ModelConfig("gru", 64, 1, 16)
     outlook = Outlook(20_000, 65, operations=1e14)
     assert choose(TrainSettings(minutes=1), outlook, source=source).members == 1
-    with pytest.raises(SettingError, match="members is 2: must be 1 where training starts"):
+    with pytest.raises(SettingError, match="members is 2: must be 1, as in the model of from"):
         choose(TrainSettings(minutes=1, members=2), outlook, source=source)
+    three = choose(TrainSettings(minutes=1), outlook, source=dataclasses.replace(source, members=3))
+    assert (three.members, three.model.members, three.kept.members) == (3, 1, 3)
 
 
 def test_muon_where_its_rounds_are_cheap_beside_the_update():

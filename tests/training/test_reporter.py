@@ -15,7 +15,7 @@ def model(text: str, documents: str | None) -> LoadedModel:
     learner.feed(text)
     tokenizer = learner.learn()
     network = LanguageModel(tokenizer.vocab_size, embedding_size=4, hidden_size=8, num_layers=1, seed=3)
-    return LoadedModel(network, tokenizer)
+    return LoadedModel.of(network, tokenizer)
 
 
 def test_the_passage_has_a_figure_for_every_token() -> None:

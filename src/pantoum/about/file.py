@@ -18,9 +18,9 @@ from pantoum.config import ModelConfig
 from pantoum.data.prepare import open_prepared
 from pantoum.errors import FormatError, PantoumError
 from pantoum.formats import checkpoint, metrics, model_file, state_file, token_shard
+from pantoum.inference.joined_file import taken_apart
 from pantoum.inference.loaded_model import MODEL_NAME, load
 from pantoum.inference.precision import number, shape_of
-from pantoum.network.ensemble import members_of
 from pantoum.network.ngrams import TABLE
 from pantoum.report.escape import visible
 from pantoum.report.history import History
@@ -135,7 +135,7 @@ def _folder(path: Path) -> Info:
 
 
 def _model(path: Path) -> Info:
-    found = model_file.read(path)
+    found = taken_apart(model_file.read(path))
     (shape, precision), card = shape_of(found.config), found.card
     parameters = number(found.parameters)
     facts = {
@@ -147,9 +147,8 @@ def _model(path: Path) -> Info:
         "tokenizer": {"kind": found.tokenizer.get("kind"), "documents": found.tokenizer.get("documents")},
         "card": card,
     }
-    members = members_of(card)
     rows = [
-        ("shape", _shape(shape) + (f", {members} models side by side" if members > 1 else "")),
+        ("shape", _shape(shape)),
         ("parameters", f"{parameters:,} in {precision} ({size(path.stat().st_size)})"),
         *_ngrams(shape, found.parameters),
         ("tokens", _kind(found.tokenizer)),
@@ -163,7 +162,10 @@ def _shape(shape: ModelConfig) -> str:
     inputs = "one-hot" if shape.embedding_size is None else f"embedding {shape.embedding_size}"
     options = [name for name in ("tied", "residual") if getattr(shape, name)]
     options += [f"{shape.norm} norm"] if shape.norm else []
-    return ", ".join([f"{shape.num_layers} x {shape.hidden_size} {shape.cell}", inputs, *options])
+    sizes = f"{shape.num_layers} x {shape.hidden_size} {shape.cell}"
+    if shape.members > 1:
+        sizes = f"an ensemble of {shape.members} members of {sizes}"
+    return ", ".join([sizes, inputs, *options])
 
 
 def _ngrams(shape: ModelConfig, parameters: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -70,7 +70,7 @@ def make_plan(settings: TrainSettings, texts: Sequence[str]) -> Plan:
         prepared = prepare_texts(settings, texts, Path(folder), source)
         recipe, tokens_per_second = choose_recipe(settings, prepared, budget, clock, source)
         vocab_size = prepared.tokenizer.vocab_size
-        member = LanguageModel.from_config(recipe.model, vocab_size, seed=None)
+        member = LanguageModel(vocab_size, config=recipe.model, seed=None)
         tokens = {
             "minutes": 60.0 * USABLE * tokens_per_second,
             "steps": recipe.batch_size * recipe.seq_len,

@@ -19,7 +19,8 @@ import numpy as np
 from pantoum import kernels
 from pantoum.kernels import Workspace
 from pantoum.network import LanguageModel
-from pantoum.network.state import to_arrays
+from pantoum.network.gradient import norm
+from pantoum.network.program import Program
 from pantoum.network.stepper import stepper
 from pantoum.training.optimizer import make_optimizer
 
@@ -100,11 +101,9 @@ def training_rate(shape: Shape, precision: str, product: float, seconds: float) 
     state = model.initial_state(B)
 
     def step() -> None:
-        result = model.gradients(
-            tokens_BT[:, :-1], tokens_BT[:, 1:], state, workspace=workspace, precision=precision
-        )
-        norm = backend.global_norm(result.gradients.values())
-        optimizer.step(result.gradients, RATE, min(1.0, CLIP / norm))
+        program = Program(model, precision=precision, purpose="train", workspace=workspace)
+        found = program.gradients(tokens_BT[:, :-1], tokens_BT[:, 1:], state).gradients
+        optimizer.step(found, RATE, min(1.0, CLIP / norm(backend, found)))
 
     step()  # makes its arrays
     took = least_time(step, seconds)
@@ -115,8 +114,8 @@ def training_rate(shape: Shape, precision: str, product: float, seconds: float) 
 def writing_rate(shape: Shape, seconds: float, tokens: int = 20) -> float:
     """Tokens a second of one text, read as writing reads them; the draw is a small part more."""
     model = LanguageModel(shape.vocab_size, shape.hidden_size, "gru", shape.hidden_size, shape.num_layers)
-    states, logits_CV = to_arrays(model.initial_state(1)), np.empty((1, shape.vocab_size), np.float32)
-    reader = stepper(model.pack(), np.zeros(1, np.int32), states, logits_CV)
+    state, logits_CV = model.initial_state(1), np.empty((1, shape.vocab_size), np.float32)
+    reader = stepper(Program(model), np.zeros(1, np.int32), state, logits_CV)
 
     def write() -> None:
         for _ in range(tokens):

@@ -144,6 +144,8 @@ class ModelConfig:
     """Orders of the n-grams whose logits are added to those of the network (``network.ngrams``); (): none."""
     ngram_rows: int = 16_384
     """Rows of the table of each n-gram order, a power of two."""
+    members: int = 1
+    """Members of an ensemble, K; each has the sizes above. Their logits are averaged."""
 
     def __post_init__(self) -> None:
         one_of(self.cell, "cell", tuple(CELLS))
@@ -170,16 +172,25 @@ class ModelConfig:
         )
         object.__setattr__(self, "ngrams", parse_orders(self.ngrams))
         check_ngrams(self.ngrams, self.ngram_rows)
+        whole(self.members, "members", most=64)
+        require(
+            not self.tied or self.members == 1,
+            "tied",
+            self.tied,
+            "is for one member: several share one head over all of their outputs",
+            "leave one of the two out",
+        )
 
     def spec(self) -> dict[str, Any]:
         """A plain dict, as stored in files; ``from_spec`` reads it back."""
         plain = {
             f.name: getattr(self, f.name)
             for f in fields(self)
-            if f.name not in ("dropout", "ngrams", "ngram_rows")
+            if f.name not in ("dropout", "ngrams", "ngram_rows", "members")
         }
         ngrams = {"ngrams": list(self.ngrams), "ngram_rows": self.ngram_rows} if self.ngrams else {}
-        return {**plain, "dropout": self.dropout.spell(), **ngrams}
+        members = {"members": self.members} if self.members > 1 else {}
+        return {**plain, "dropout": self.dropout.spell(), **ngrams, **members}
 
     @staticmethod
     def from_spec(spec: dict[str, Any]) -> ModelConfig:

@@ -3,7 +3,8 @@
 The idea is that of Karpathy, Johnson, Fei-Fei (2015), "Visualizing and Understanding Recurrent Networks":
 some units keep the position in the line, whether a quotation is open, or how deep the text is indented. A
 unit's value is its layer's output; of an LSTM it is tanh of its cell, as in that paper. Units are numbered
-through all layers: unit u of layer l (from 0) is ``l * hidden_size + u``.
+through all layers: unit u of layer l (from 0) is ``l * hidden_size + u``; the layers of an ensemble are those
+of its members, one member after the other.
 
 Shapes: T tokens, U units of all layers, H units of one layer.
 """
@@ -19,7 +20,6 @@ from numpy.typing import NDArray
 from pantoum.config import require
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.kernels import Array
-from pantoum.network import state as network_state
 from pantoum.network.stepper import stepper
 
 __all__ = ["FEATURES", "MOST_TOKENS", "Activations", "Following", "activations", "following"]
@@ -46,22 +46,21 @@ def activations(model: LoadedModel, tokens_T: NDArray[np.uint32]) -> Activations
         f"must have at most {MOST_TOKENS:,} tokens",
         "give a part of it",
     )
-    config = model.network.config
-    states = [array.copy() for array in network_state.to_arrays(model.network.initial_state(1))]
+    config, state = model.config, model.program.initial_state(1)
     read_1 = np.zeros(1, np.int32)
-    step = stepper(model.packed, read_1, states, np.empty((1, model.network.vocab_size), np.float32))
-    each = 2 if config.cell == "lstm" else 1
-    values_TU = np.empty((len(tokens_T), config.num_layers * config.hidden_size), np.float32)
+    step = stepper(model.program, read_1, state, np.empty((1, model.vocab_size), np.float32))
+    each, layers = 2 if config.cell == "lstm" else 1, config.members * config.num_layers
+    values_TU = np.empty((len(tokens_T), layers * config.hidden_size), np.float32)
     decoder = model.tokenizer.decoder()
     texts = []
     for values_U, token in zip(values_TU, tokens_T.tolist(), strict=True):
         if token == model.eos:
-            for array in states:
+            for array in state.arrays:
                 array[...] = 0
         read_1[0] = token
         step.step(0, 1)
-        layers = states[each - 1 : each * config.num_layers : each]
-        values_U[:] = np.concatenate([array_1H[0] for array_1H in layers])
+        outputs = state.arrays[each - 1 : each * layers : each]
+        values_U[:] = np.concatenate([array_1H[0] for array_1H in outputs])
         texts.append(decoder.push(token))
     if each == 2:
         np.tanh(values_TU, out=values_TU)

@@ -35,7 +35,8 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
 from pantoum.kernels import Workspace
 from pantoum.network import LanguageModel
-from pantoum.network.stored_model import StoredModel
+from pantoum.network.program import Program
+from pantoum.network.state import NetworkState
 from pantoum.text.prompt import encode_prompt
 
 __all__ = ["SETTINGS", "Adapter", "Settings", "adapted_to", "adapter_of", "require_out"]
@@ -47,21 +48,23 @@ class Adapter:
     """Reads one stream of text, and follows it. It is a ``Reader``."""
 
     @np.errstate(over="ignore", invalid="ignore")  # `require_finite` reports what overflows
-    def __init__(self, model: LoadedModel, settings: Settings = SETTINGS, *, state: Any = None) -> None:
+    def __init__(
+        self, model: LoadedModel, settings: Settings = SETTINGS, *, state: NetworkState | None = None
+    ) -> None:
         """``state``: where the stream stands (its beginning)."""
         source = model.network
         self.model, self.settings = model, settings
-        self._precision = source.precision if isinstance(source, StoredModel) else "float32"
+        self._precision = model.precision
         if self._precision != "float32":
             note = f"the model is {self._precision}: a float32 copy of it adapts"
             warnings.warn(note, UserWarning, stacklevel=2)
         self.tokens = 0
         """Tokens that were learned from."""
         self._rule = Rule(model, settings)
-        self._network = LanguageModel.from_config(source.config, source.vocab_size, seed=None)
-        self._network.parameters.update(source.parameters)
-        self._packed = self._network.pack()
+        self._network = _copy(source)
         self._workspace = Workspace()
+        self._reading: Program | None = None
+        """Of the weights as they are now, where something was read since they changed."""
         self._state = self._network.initial_state(1) if state is None else state
         self._nothing = np.zeros((3, 1, 0), np.int64)
         self._begun_3BT, self._began = self._nothing, self._state
@@ -116,8 +119,7 @@ class Adapter:
     def adapted(self, texts: Sequence[Mapping[str, Any]] = ()) -> LoadedModel:
         """The model as it is now, a copy; ``texts``: what it was adapted to, for its card."""
         self.finish()
-        network = LanguageModel.from_config(self._network.config, self._network.vocab_size, seed=None)
-        network.parameters.update(self._network.parameters)
+        network = _copy(self._network)
         card = {key: said for key, said in self.model.card.items() if key != self._precision}
         before = card.get("adapted", [])
         now = {
@@ -128,7 +130,7 @@ class Adapter:
             "from_precision": self._precision,
         }
         card["adapted"] = [*(before if isinstance(before, list) else []), now]
-        return LoadedModel(network, self.model.tokenizer, card, extras=self.model.extras)
+        return LoadedModel(Program(network), self.model.tokenizer, card, extras=self.model.extras)
 
     def write(self, path: str | os.PathLike[str], texts: Sequence[Mapping[str, Any]] = ()) -> LoadedModel:
         """The same, written to a file of its own, whose SHA-256 it has and its states carry."""
@@ -145,17 +147,11 @@ class Adapter:
     def _learn_whole(self, text_3BT: Array) -> tuple[Array, Array]:
         """Read from where the state stands, and learn from it."""
         inputs_BT, targets_BT, reset_BT = text_3BT
-        result = self._network.gradients(
-            inputs_BT,
-            targets_BT,
-            self._state,
-            reset_BT=reset_BT.astype(bool),
-            workspace=self._workspace,
-            packed=self._packed,
-        )
+        program = Program(self._network, purpose="train", workspace=self._workspace)
+        result = program.gradients(inputs_BT, targets_BT, self._state, reset_BT=reset_BT.astype(bool))
         self._state = result.state
         if self._rule.step(self._network.parameters, result.gradients, inputs_BT.size):
-            self._packed.refresh()
+            self._reading = None
         self.tokens += inputs_BT.size
         return result.nats_BT, result.predictions_BT
 
@@ -164,13 +160,22 @@ class Adapter:
         inputs_BT, targets_BT, reset_BT = text_3BT
         if not self._begun_3BT.shape[2]:
             self._began = self._state
-        nats_BT, predictions_BT, self._state = self._packed.losses(
+        if self._reading is None:
+            self._reading = Program(self._network)
+        nats_BT, predictions_BT, self._state = self._reading.losses(
             inputs_BT, targets_BT, self._state, reset_BT=reset_BT.astype(bool)
         )
         self._begun_3BT = np.concatenate([self._begun_3BT, text_3BT], axis=2)
         if self._begun_3BT.shape[2] == self.settings.chunk:
             self.finish()
         return nats_BT, predictions_BT
+
+
+def _copy(network: LanguageModel) -> LanguageModel:
+    """The same weights in memory of their own."""
+    copied = LanguageModel(network.vocab_size, config=network.config, seed=None, dtype=network.dtype)
+    copied.parameters.update(network.parameters)
+    return copied
 
 
 def adapter_of(model: LoadedModel, adapt: bool, model_out: str | os.PathLike[str] | None) -> Adapter | None:
@@ -213,7 +218,7 @@ def adapted_to(
     ids_T, _ = encode_prompt(model.tokenizer, text)
     before = [] if state.last_token is None else [state.last_token]
     text_BT = np.concatenate([np.array(before, np.int64), ids_T.astype(np.int64)])[None]
-    adapter = Adapter(model, state=state.layers_for(model))
+    adapter = Adapter(model, state=state.for_model(model))
     inputs_BT = text_BT[:, :-1]
     adapter.read(inputs_BT, text_BT[:, 1:], None if model.eos is None else inputs_BT == model.eos)
     copy = adapter.adapted() if model_out is None else adapter.write(model_out, [{"name": "a prompt"}])

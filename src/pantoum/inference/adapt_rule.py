@@ -12,8 +12,6 @@ the same mean, so that one rate serves models of any sharpness; a chunk that is 
 that it is. A gradient far beyond what training ever saw is scaled down, and one that is not finite is passed
 over, so no text can throw the weights away; ``decay`` bounds how far they can go in all.
 
-Models kept side by side as one (``network.ensemble``) adapt each for itself: zeros beside their blocks stay.
-
 The settings are fixed: ``benchmarks/adapting.py`` shows the search that they come from.
 """
 
@@ -31,8 +29,8 @@ from pantoum import kernels
 from pantoum.errors import ModelFileError
 from pantoum.formats.model_file import SCALE
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.network.ensemble import blocks, members_of
-from pantoum.network.ngrams import TABLE, RowGradient, numbers_of
+from pantoum.network.gradient import Gradients, norm
+from pantoum.network.ngrams import TABLE
 
 __all__ = ["SETTINGS", "Rule", "Settings"]
 
@@ -67,12 +65,7 @@ class Rule:
         self._trained = model.network.parameters
         self._kernels = kernels.backend(model.network.dtype)
         roots = _roots(model)
-        members = members_of(model.card)
-        self._blocks = blocks(model.network.config, self._trained, members)
-        columns = {
-            name: array.size // len(array) // (members if name in self._blocks else 1)
-            for name, array in self._trained.items()
-        }
+        columns = {name: array.size // len(array) for name, array in self._trained.items()}
         network = {name: count for name, count in columns.items() if name != TABLE}
         total = sum(float(roots[name].sum(dtype=np.float64)) * count for name, count in network.items())
         mean = total / sum(len(roots[name]) * count for name, count in network.items())
@@ -92,37 +85,25 @@ class Rule:
             self._speeds[name] = speeds_R.astype(np.float32)
             self._backs[name] = np.minimum(settings.decay * sizes_R, 1.0).astype(np.float32)
 
-    def step(self, weights: Mapping[str, Array], gradients: Mapping[str, Any], targets: int) -> bool:
+    def step(self, weights: Mapping[str, Array], gradients: Gradients, targets: int) -> bool:
         """Take one step, in place, along the gradients of the mean loss of so many targets."""
-        for name, block in self._blocks.items():
-            gradients[name][...] *= block
-        norm = self._kernels.global_norm(numbers_of(gradients.values()))
-        if not math.isfinite(norm):
+        size = norm(self._kernels, gradients)
+        if not math.isfinite(size):
             return False
         most = self._settings.clip * self._usual_norm / math.sqrt(targets)
-        factor = np.float32(targets / self._settings.chunk * min(1.0, most / max(norm, 1e-30)))
+        factor = np.float32(targets / self._settings.chunk * min(1.0, most / max(size, 1e-30)))
         for name, speeds_R in self._speeds.items():
-            found = gradients[name]
-            if isinstance(found, RowGradient):
-                used_U = found.rows_U
-                moved_UV = weights[name][used_U]
-                self._kernels.adapt(
-                    moved_UV,
-                    found.values_UV,
-                    self._trained[name][used_U],
-                    speeds_R[used_U] * factor,
-                    self._backs[name][used_U],
-                )
-                weights[name][used_U] = moved_UV
-                continue
-            rows = len(speeds_R), -1
+            gradient = gradients[name]
+            moved = gradient.reached(weights[name])
+            rows = len(moved), -1
             self._kernels.adapt(
-                weights[name].reshape(rows),
-                gradients[name].reshape(rows),
-                self._trained[name].reshape(rows),
-                speeds_R * factor,
-                self._backs[name],
+                moved.reshape(rows),
+                gradient.values.reshape(rows),
+                gradient.reached(self._trained[name]).reshape(rows),
+                gradient.reached(speeds_R) * factor,
+                gradient.reached(self._backs[name]),
             )
+            gradient.put(weights[name], moved)
         return True
 
 

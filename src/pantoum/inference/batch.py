@@ -17,7 +17,7 @@ Shapes: R rows, C rows of logits at once, V symbols.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import NamedTuple, NoReturn
 
@@ -32,7 +32,7 @@ from pantoum.inference.sample import columns
 from pantoum.inference.state import State
 from pantoum.inference.stream import Alone, Parked, Stream
 from pantoum.kernels import Array, DrawRows, backend
-from pantoum.network import state as network_state
+from pantoum.network.state import NetworkState
 from pantoum.network.stepper import stepper
 
 __all__ = ["Batch", "Piece"]
@@ -69,7 +69,7 @@ class Batch:
         self._failed = False
         self.rows = DrawRows(rows)
         self._length_R = np.zeros(rows, np.int64)
-        self._states = network_state.to_arrays(model.network.initial_state(rows))
+        self._state = model.program.initial_state(rows)
         self._streams: list[Stream] = []
         self._careful: set[Stream] = set()
         """Streams whose tokens must pass through ``take``; a round does not look at the others."""
@@ -116,13 +116,13 @@ class Batch:
         fits = isinstance(sampling, SamplingConfig)
         require(fits, "sampling", sampling, "must be a SamplingConfig", "leave it out, or give one")
         state = State.start(self.model) if state is None else state
-        layers = network_state.to_arrays(State.required(state).layers_for(self.model))
+        network = State.required(state).for_model(self.model)
         adjusted = None
         if Adjusted.needed(sampling, alternatives):
-            adjusted = Adjusted(sampling, self.model.network.vocab_size, alternatives)
+            adjusted = Adjusted(sampling, self.model.vocab_size, alternatives)
         with self.lock:
             self._begin()
-            joined = self._join(state, layers, length, sampling, seed, stream, adjusted)
+            joined = self._join(state, network, length, sampling, seed, stream, adjusted)
             self._failed = False
         return joined
 
@@ -152,7 +152,7 @@ class Batch:
                 self._begin()
                 row, recent_RW = stream.row, self.rows.recent_RW
                 stream.parked = Parked(
-                    [array_RH[row].copy() for array_RH in self._states],
+                    self._state.select([row]),
                     self.rows.get(row),
                     None if recent_RW is None else recent_RW[row].copy(),
                     int(self._length_R[row]),
@@ -168,7 +168,7 @@ class Batch:
         assert parked is not None
         with self.lock:
             self._begin()
-            row = self._place(stream, parked.layers, parked.columns, parked.length)
+            row = self._place(stream, parked.network, parked.columns, parked.length)
             if parked.recent_W is not None and self.rows.recent_RW is not None:
                 self.rows.recent_RW[row] = parked.recent_W
             stream.resume(row)
@@ -206,14 +206,14 @@ class Batch:
         self._failed = True
 
     def _state_of(self, row: int, pending: bytes) -> State:
-        layers = tuple(array_RH[row : row + 1].copy() for array_RH in self._states)
+        layers = self._state.select([row]).arrays
         seen = int(self.rows.position[row])
         return State(layers, int(self.rows.tokens[row]), seen, pending, self.model.sha256)
 
     def _join(
         self,
         state: State,
-        layers: list[Array],
+        network: NetworkState,
         length: int,
         sampling: SamplingConfig,
         seed: int,
@@ -226,7 +226,7 @@ class Batch:
         begins = last == self.model.eos  # a document begins: as in training, from zero
         row = self._place(
             joined,
-            [np.zeros_like(own[0]) if begins else own[0] for own in layers],
+            network.zero_where(np.array([begins])),
             {
                 "tokens": last,
                 "position": state.tokens_seen,
@@ -241,15 +241,13 @@ class Batch:
             self._leave(row)
         return joined
 
-    def _place(
-        self, stream: Stream, layers: Sequence[Array], values: Mapping[str, float], length: int
-    ) -> int:
+    def _place(self, stream: Stream, network: NetworkState, values: Mapping[str, float], length: int) -> int:
         """A stream gets the row after the last one, with this state and these columns."""
         row = len(self._streams)
         if row == len(self.rows):
             self._resize(2 * row)
-        for array_RH, own_H in zip(self._states, layers, strict=True):
-            array_RH[row] = own_H
+        for array_RH, own_1H in zip(self._state.arrays, network.arrays, strict=True):
+            array_RH[row] = own_1H[0]
         penalised = self.rows.recent_RW is not None
         self.rows.set(row, **values)
         if penalised != (self.rows.recent_RW is not None):
@@ -353,7 +351,7 @@ class Batch:
         self._adjusted.discard(leaving)
         last = len(self._streams) - 1
         if row != last:
-            for array in (*self._states, self._length_R):
+            for array in (*self._state.arrays, self._length_R):
                 array[row] = array[last]
             self.rows.move(last, row)
             self._streams[row] = self._streams[last]
@@ -367,18 +365,21 @@ class Batch:
         used = len(self._streams)
         del self._stepper, self._sampler
         self.rows.resize(rows)
-        for number in range(len(self._states)):
-            self._states[number] = _resized(self._states[number], rows, used)
+        arrays = list(self._state.arrays)
+        del self._state
+        for number in range(len(arrays)):
+            arrays[number] = _resized(arrays[number], rows, used)
+        self._state = NetworkState(tuple(arrays))
         self._length_R = _resized(self._length_R, rows, used)
         self._bind()
 
     @np.errstate(over="ignore", invalid="ignore")
     def _bind(self) -> None:
         """The addresses of the arrays, for the calls of a round."""
-        packed, V = self.model.packed, self.model.network.vocab_size
+        V = self.model.vocab_size
         self._chunk = min(len(self.rows), max(FEWEST, LOGITS // V))
         self._logits_CV = np.empty((self._chunk, V), np.float32)
-        self._stepper = stepper(packed, self.rows.tokens, self._states, self._logits_CV)
+        self._stepper = stepper(self.model.program, self.rows.tokens, self._state, self._logits_CV)
         self._sampler = backend(np.float32).sampler(self.rows, self._banned_N, self._logits_CV)
 
 

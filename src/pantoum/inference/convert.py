@@ -56,7 +56,7 @@ def cost(
             progress(scored + done, total)
 
     for model in (before, after):
-        found = evaluate(model.network, tokens, model.tokenizer, "carried", compress=False, progress=count)
+        found = evaluate(model.program, tokens, model.tokenizer, "carried", compress=False, progress=count)
         losses.append(found.nats_per_token)
         scored += found.tokens
     return {

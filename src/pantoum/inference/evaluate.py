@@ -26,8 +26,7 @@ from pantoum.inference.adapt import Adapter
 from pantoum.inference.finite import require_finite
 from pantoum.inference.protocols import blocks, parse_protocol
 from pantoum.kernels.workspace import Workspace
-from pantoum.network import LanguageModel
-from pantoum.network.state import reset_rows
+from pantoum.network.program import Program
 from pantoum.text.tokenizer import Tokenizer
 
 __all__ = ["COMPRESSED_BYTES", "Evaluation", "Progress", "evaluate", "held_out_loss"]
@@ -113,7 +112,7 @@ class _Sums:
 
 
 def evaluate(
-    network: LanguageModel,
+    program: Program,
     tokens: NDArray[Any],
     tokenizer: Tokenizer,
     protocol: str = "carried",
@@ -122,12 +121,10 @@ def evaluate(
     progress: Progress | None = None,
     adapter: Adapter | None = None,
     nats_T: NDArray[np.float32] | None = None,
-    precision: str = "float32",
 ) -> Evaluation:
     """Score a text's tokens. ``compress=False`` leaves out xz and bz2, which cost more than a small model;
-    ``adapter`` reads in the network's place, and follows the text; ``nats_T`` takes each target's loss;
-    ``precision`` is that of the network's products."""
-    sums = _score(network, tokens, tokenizer, protocol, progress, adapter, nats_T, precision)
+    ``adapter`` reads in the program's place, and follows the text; ``nats_T`` takes each target's loss."""
+    sums = _score(program, tokens, tokenizer, protocol, progress, adapter, nats_T)
     require_finite([np.array(sums.nats)])
     characters, size, packed = _measure(tokens, tokenizer, compress)
     unknown = 0 if tokenizer.unk is None else _count(tokens, tokenizer.unk)
@@ -153,33 +150,31 @@ def evaluate(
         compressed_bytes=min(size, COMPRESSED_BYTES) if compress else 0,
         note=note,
         adapt=adapter is not None,
-        precision=precision,
+        precision=program.precision,
     )
 
 
 def held_out_loss(
-    network: LanguageModel,
+    program: Program,
     tokens: NDArray[Any],
     tokenizer: Tokenizer,
     protocol: str,
-    precision: str = "float32",
 ) -> float:
-    """The mean loss alone, in nats per token, of products in ``precision``: what a training run asks every
-    now and then. It is not finite where the weights have diverged."""
-    sums = _score(network, tokens, tokenizer, protocol, None, precision=precision)
+    """The mean loss alone, in nats per token: what a training run asks every now and then. It is not finite
+    where the weights have diverged."""
+    sums = _score(program, tokens, tokenizer, protocol, None)
     return sums.nats / sums.tokens
 
 
 @np.errstate(over="ignore", invalid="ignore")  # `require_finite` reports what overflows
 def _score(
-    network: LanguageModel,
+    program: Program,
     tokens: NDArray[Any],
     tokenizer: Tokenizer,
     protocol: str,
     progress: Progress | None,
     adapter: Adapter | None = None,
     nats_T: NDArray[np.float32] | None = None,
-    precision: str = "float32",
 ) -> _Sums:
     if parse_protocol(protocol)[0] != "carried" and adapter is not None:
         raise SettingError(
@@ -194,18 +189,17 @@ def _score(
             f"the text has {len(tokens)} tokens: it must have at least 2 to be scored; give a longer text"
         )
     eos = tokenizer.eos if tokenizer.documents is not None else None
-    packed, sums, state, workspace = network.pack(precision), _Sums(), None, Workspace()
+    sums, state, workspace = _Sums(), program.initial_state(1), Workspace()
     for block in blocks(tokens, protocol):
         if block.fresh_B is not None:
             rows = len(block.inputs_BT)
-            # A row that goes on keeps its state; the first block of a protocol has none to keep.
-            kept = state is not None and not block.fresh_B.all()
-            state = reset_rows(state, block.fresh_B) if kept else network.initial_state(rows)
+            begins = bool(block.fresh_B.all())
+            state = program.initial_state(rows) if begins else state.zero_where(block.fresh_B)
         reset_BT = None if eos is None else block.inputs_BT == eos
         if adapter is not None:
             nats_BT, predictions_BT = adapter.read(block.inputs_BT, block.targets_BT, reset_BT)
         else:
-            nats_BT, predictions_BT, state = packed.losses(
+            nats_BT, predictions_BT, state = program.losses(
                 block.inputs_BT, block.targets_BT, state, reset_BT=reset_BT, workspace=workspace
             )
         scored = block.scored_BT

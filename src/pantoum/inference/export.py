@@ -19,6 +19,7 @@ from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference import convert, torch_file
 from pantoum.inference.evaluate import Progress
+from pantoum.inference.joined_file import taken_apart
 from pantoum.inference.loaded_model import load, model_path, of_content
 from pantoum.inference.precision import plain
 
@@ -40,7 +41,7 @@ def export(
     path, target = model_path(Path(model)), Path(out)
     same = target.exists() and path.exists() and target.samefile(path)
     require(not same, "out", os.fspath(out), "is the model itself", "give another name")
-    content = model_file.read(path)
+    content = taken_apart(model_file.read(path))
     told: dict[str, Any] = {
         "out": os.fspath(out),
         "to": to,

@@ -1,14 +1,17 @@
-"""A model ready for use: the network, its tokenizer, its card, and the hash that its states carry.
+"""A model ready for use: a program, its tokenizer, its card, and the hash that its states carry.
 
 ``load`` takes a model file or a run folder (its best model). The file is read, verified, packed for the
-kernels and closed (``network.stored_model``). Nothing here can train, and nothing here changes once it is
-made: any number of sessions and threads share one, and a copy of it is itself. A pickled model is the bytes
-of its file, which are read anew and verified.
+kernels and closed: in memory is the form that the kernels read (``network.program``). The float32 parameters,
+which few ask for (adapting, training from this model), are read from the file again when ``network`` is first
+asked for. Nothing here can train, and nothing here changes once it is made: any number of sessions and
+threads share one, and a copy of it is itself. A pickled model is the bytes of its file, which are read anew
+and verified.
 """
 
 from __future__ import annotations
 
 import shlex
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -16,17 +19,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pantoum.config import ModelConfig
 from pantoum.data.forms import HEAD, SAFETENSORS, form_of
 from pantoum.errors import ModelFileError
 from pantoum.formats import bounded, model_file
 from pantoum.formats.model_file import ModelFile
+from pantoum.inference.joined_file import taken_apart
 from pantoum.inference.precision import SCALE, plain, shape_of, weights
+from pantoum.kernels import Array
 from pantoum.network import LanguageModel
-from pantoum.network.packed_model import PackedLanguageModel
+from pantoum.network.packing import Weight, floats
+from pantoum.network.program import KEPT, Program
 from pantoum.network.size import require_filled
-from pantoum.network.stored_model import StoredModel
 from pantoum.text.tokenizer import Tokenizer, declared_size, from_spec
 
 __all__ = ["MODEL_NAME", "LoadedModel", "load", "model_path", "of_content"]
@@ -35,20 +40,32 @@ MODEL_NAME = "model.safetensors"
 """The name of the best model in its run folder."""
 STATE = b"PANTOUMS"
 MOST_BYTES = 2**63 - 1
+Fetch = Callable[[], Mapping[str, Array]]
 
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
     """A language model with all that is needed to use it."""
 
-    network: LanguageModel
+    program: Program
+    """Its weights as the kernels read them."""
     tokenizer: Tokenizer
     card: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
     """Of the model file; a state belongs to the model with the same one. Empty while a model trains."""
     path: Path | None = None
-    extras: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    extras: Mapping[str, Array] = field(default_factory=dict)
     """The file's arrays beside the weights, read-only."""
+    precision: str = "float32"
+    """Of the matrices in the file."""
+    fetch: Fetch | None = None
+    """Gives the float32 parameters; ``None``: they are those of the program's model."""
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @staticmethod
+    def of(network: LanguageModel, tokenizer: Tokenizer) -> LoadedModel:
+        """A model in memory, as its weights are now."""
+        return LoadedModel(Program(network), tokenizer)
 
     def __copy__(self) -> LoadedModel:
         return self
@@ -72,10 +89,32 @@ class LoadedModel:
         _require_same(model_file.parsed(data, self.path), self.path, self.sha256)
         return data
 
+    @property
+    def network(self) -> LanguageModel:
+        """The plain weights in float32, read-only where they come from a file."""
+        if self.fetch is None:
+            return self.program.model
+        with self._lock:
+            return self._fetched
+
     @cached_property
-    def packed(self) -> PackedLanguageModel:
-        """The weights ready for reading, made once."""
-        return self.network.pack()
+    def _fetched(self) -> LanguageModel:
+        network = LanguageModel(self.vocab_size, config=self.config, seed=None)
+        if self.fetch is not None:
+            network.parameters.update(self.fetch())
+        for array in network.parameters.values():
+            array.flags.writeable = False
+        return network
+
+    @property
+    def config(self) -> ModelConfig:
+        """The network's shape."""
+        return self.program.config
+
+    @property
+    def vocab_size(self) -> int:
+        """How many tokens there are."""
+        return self.program.vocab_size
 
     @property
     def documents(self) -> bool:
@@ -143,20 +182,22 @@ def load(path: str | Path) -> LoadedModel:
 
 
 @np.errstate(over="ignore", invalid="ignore")  # reading reports what overflows
-def of_content(
-    content: ModelFile, file: Path, parameters: Callable[[], Mapping[str, NDArray[Any]]]
-) -> LoadedModel:
-    """The model of a file's content, which may go away afterwards; ``parameters`` gives the float32 ones."""
+def of_content(content: ModelFile, file: Path, fetch: Fetch) -> LoadedModel:
+    """The model of a file's content, which may go away afterwards; ``fetch`` gives the float32 parameters."""
     # What is cheap to refuse is refused first: a tokenizer and a network may be far larger than their files.
     vocab_size = declared_size(content.tokenizer)
+    content = taken_apart(content)
     config, precision = shape_of(content.config)
     require_filled(config, vocab_size, content.parameters, ModelFileError, file)
-    network = StoredModel.from_config(config, vocab_size, seed=None)
+    network = LanguageModel(vocab_size, config=config, seed=None)
     _check(network, content.parameters, precision, file)
     tokenizer = from_spec(content.tokenizer)
-    network.take(weights(content.parameters), parameters, precision)
+    held = {name: _held(name, weight) for name, weight in weights(content.parameters).items()}
+    program = Program(network, held)
     extras = {name: _kept(array) for name, array in content.extras.items()}
-    return LoadedModel(network, tokenizer, content.card, content.sha256, file, extras)
+    return LoadedModel(
+        program, tokenizer, content.card, content.sha256, file, extras, precision=precision, fetch=fetch
+    )
 
 
 def _of_bytes(data: bytes, file: Path) -> LoadedModel:
@@ -165,15 +206,15 @@ def _of_bytes(data: bytes, file: Path) -> LoadedModel:
     return of_content(content, file, partial(_parameters_in, data, file))
 
 
-def _parameters(file: Path, sha256: str) -> Mapping[str, NDArray[Any]]:
+def _parameters(file: Path, sha256: str) -> Mapping[str, Array]:
     """The parameters, read from the same file again."""
     content = model_file.read(file)
     _require_same(content, file, sha256)
-    return plain(content).parameters
+    return plain(taken_apart(content)).parameters
 
 
-def _parameters_in(data: bytes, file: Path) -> Mapping[str, NDArray[Any]]:
-    return plain(model_file.parsed(data, file)).parameters
+def _parameters_in(data: bytes, file: Path) -> Mapping[str, Array]:
+    return plain(taken_apart(model_file.parsed(data, file))).parameters
 
 
 def _require_same(content: ModelFile, file: Path, sha256: str) -> None:
@@ -184,16 +225,21 @@ def _require_same(content: ModelFile, file: Path, sha256: str) -> None:
         )
 
 
-def _kept(array: NDArray[Any]) -> NDArray[Any]:
+def _held(name: str, weight: Weight) -> Weight:
+    """What a program holds as it is must not go away with the file."""
+    return _kept(floats(weight)) if len(weight.shape) == 1 or name.endswith(KEPT) else weight
+
+
+def _kept(array: Array) -> Array:
     """A copy, read-only as the original."""
-    copied: NDArray[Any] = array.copy()
+    copied: Array = array.copy()
     copied.flags.writeable = False
     return copied
 
 
-def _check(network: LanguageModel, arrays: Mapping[str, NDArray[Any]], precision: str, file: Path) -> None:
+def _check(network: LanguageModel, arrays: Mapping[str, Array], precision: str, file: Path) -> None:
     """The file's arrays must be the network's parameters, no more and no less."""
-    expected: dict[str, tuple[Any, ...]] = {}
+    expected: dict[str, tuple[object, ...]] = {}
     for name, array in network.parameters.items():
         coded = precision == "int8" and array.ndim == 2
         expected[name] = (*array.shape, "int8" if coded else "float32")

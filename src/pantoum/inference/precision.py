@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pantoum.config import ModelConfig, one_of
 from pantoum.formats.model_file import ModelFile
-from pantoum.network.codes import Codes
+from pantoum.network.packing import Codes, Weight, floats
 
 __all__ = ["PRECISION", "SCALE", "number", "plain", "shape_of", "weights"]
 
@@ -34,10 +34,10 @@ def shape_of(config: Mapping[str, Any]) -> tuple[ModelConfig, str]:
     return ModelConfig.from_spec({key: value for key, value in config.items() if key != PRECISION}), precision
 
 
-def weights(arrays: Arrays) -> dict[str, Any]:
+def weights(arrays: Arrays) -> dict[str, Weight]:
     """The parameters by name: arrays, or ``Codes`` where the file has these."""
     coded = {name[: -len(SCALE)] for name in arrays if name.endswith(SCALE)} & arrays.keys()
-    found: dict[str, Any] = {name: Codes(arrays[name], arrays[name + SCALE]) for name in coded}
+    found: dict[str, Weight] = {name: Codes(arrays[name], arrays[name + SCALE]) for name in coded}
     scales = {name + SCALE for name in coded}
     return found | {name: array for name, array in arrays.items() if name not in coded | scales}
 
@@ -47,10 +47,7 @@ def plain(content: ModelFile) -> ModelFile:
     _, precision = shape_of(content.config)
     if precision == "float32":
         return content
-    parameters = {
-        name: weight.floats() if isinstance(weight, Codes) else weight
-        for name, weight in weights(content.parameters).items()
-    }
+    parameters = {name: floats(weight) for name, weight in weights(content.parameters).items()}
     config = {key: value for key, value in content.config.items() if key != PRECISION}
     return replace(content, config=config, parameters=parameters)
 

@@ -46,8 +46,8 @@ class PlainReader:
     """The trained model reads, and stays as it is."""
 
     def __init__(self, model: LoadedModel, streams: int = 1) -> None:
-        self._packed = model.packed
-        self._state: Any = model.network.initial_state(streams)
+        self._program = model.program
+        self._state = model.program.initial_state(streams)
         self._width = max(1, ROWS // streams)
 
     @np.errstate(over="ignore", invalid="ignore")  # `require_finite` reports what overflows
@@ -58,7 +58,7 @@ class PlainReader:
         found = np.empty(inputs_BT.shape, np.float32)
         for start in range(0, inputs_BT.shape[1], self._width):
             part = np.s_[:, start : start + self._width]
-            found[part], _, self._state = self._packed.losses(
+            found[part], _, self._state = self._program.losses(
                 inputs_BT[part],
                 targets_BT[part],
                 self._state,

@@ -15,7 +15,6 @@ Shapes: B readings, T tokens of a chunk, V symbols, H units, K alternatives.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +24,7 @@ from pantoum.inference.finite import require_finite
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
 from pantoum.kernels import Array
-from pantoum.network import state as network_state
+from pantoum.network.state import NetworkState
 
 __all__ = ["Reading", "advance"]
 
@@ -43,7 +42,7 @@ class Reading:
         self,
         model: LoadedModel,
         state: State | None,
-        tokens_T: NDArray[Any],
+        tokens_T: Array,
         *,
         alternatives: int | None = None,
         hidden: bool = False,
@@ -52,10 +51,10 @@ class Reading:
         self.model, self.tokens_T = model, tokens_T
         if state is None:
             last, self._seen, self._pending = model.eos, 0, b""
-            self.layers: Any = model.network.initial_state(1)
+            self.network = model.program.initial_state(1)
         else:
             last, self._seen, self._pending = state.last_token, state.tokens_seen, state.pending
-            self.layers = state.layers_for(model)
+            self.network = state.for_model(model)
         first = [] if last is None else [last]
         self._inputs = np.concatenate([np.array(first, np.int64), tokens_T.astype(np.int64)])
         self._at = 0
@@ -66,12 +65,12 @@ class Reading:
         if alternatives is not None and not first and len(tokens_T):
             self.drawn.append(None)
         self.hidden = hidden
-        self._sum_H: Array = np.zeros(model.network.config.hidden_size)
+        self._sum_H: Array = np.zeros(model.program.model.hidden_size)
         self.last_H: Array | None = None
         """The last layer's output after the last token."""
         self._resets_V = resets_V
         if resets_V is None and model.eos is not None:
-            self._resets_V = np.arange(model.network.vocab_size) == model.eos
+            self._resets_V = np.arange(model.vocab_size) == model.eos
         if self._resets_V is not None and alternatives is None and not hidden:
             # The state is zeroed at a border, so nothing before the last one has any influence.
             borders = np.flatnonzero(self._resets_V[self._inputs[: self._end]])
@@ -103,7 +102,7 @@ class Reading:
         assert self.left == 0 and not self.hidden
         last = int(self._inputs[-1]) if len(self._inputs) else None
         pending = _undecoded(self.model, self.tokens_T, self._pending)
-        return State.of(self.model, self.layers, last, self._seen + len(self.tokens_T), pending)
+        return State.of(self.model, self.network, last, self._seen + len(self.tokens_T), pending)
 
     def next(self, count: int) -> NDArray[np.int64]:
         """The next inputs, ``count`` at most."""
@@ -117,10 +116,10 @@ class Reading:
         """Whether the state is zeroed before each of the next inputs; ``None``: nowhere."""
         return None if self._resets_V is None else self._resets_V[self.next(count)]
 
-    def took(self, count: int, layers: Any) -> None:
+    def took(self, count: int, network: NetworkState) -> None:
         """The network has read so many."""
         self._at += count
-        self.layers = layers
+        self.network = network
 
     def summarise(self, hidden_TH: Array) -> None:
         """The last layer's outputs of the next inputs."""
@@ -133,25 +132,25 @@ def advance(readings: Sequence[Reading], tokens: int) -> int:
     """Let readings of one model and kind go on by about ``tokens`` tokens in all, at least one each; how many
     were read."""
     model, kind = readings[0].model, readings[0].kind
-    B, packed = len(readings), model.packed
+    B, program = len(readings), model.program
     if kind == "logits":
-        tokens = min(tokens, max(1, LOGITS // model.network.vocab_size))
+        tokens = min(tokens, max(1, LOGITS // model.vocab_size))
     T = max(1, min(tokens // B, max(reading.left for reading in readings)))
     lengths_B = np.array([min(T, reading.left) for reading in readings])
     inputs_BT = _padded([reading.next(T) for reading in readings], T)
     reset_BT = _resets(readings, inputs_BT)
-    state = network_state.stack_rows([reading.layers for reading in readings])
+    state = NetworkState.joined([reading.network for reading in readings])
     lengths = None if (lengths_B == T).all() else lengths_B
     if kind == "nats":
         targets_BT = _padded([reading.targets(T) for reading in readings], T)
-        nats_BT, _, state = packed.losses(inputs_BT, targets_BT, state, reset_BT=reset_BT, lengths=lengths)
+        nats_BT, _, state = program.losses(inputs_BT, targets_BT, state, reset_BT=reset_BT, lengths=lengths)
         require_finite([nats_BT])
         for reading, nats_T, target_T in zip(readings, nats_BT, targets_BT, strict=True):
             count = min(T, reading.left)
             pairs = zip(target_T[:count].tolist(), (-nats_T[:count]).tolist(), strict=True)
             reading.drawn += [Drawn(token, given) for token, given in pairs]
     elif kind == "logits":
-        logits_BTV, state = packed.logits(inputs_BT, state, reset_BT=reset_BT, lengths=lengths)
+        logits_BTV, state = program.logits(inputs_BT, state, reset_BT=reset_BT, lengths=lengths)
         for reading, logits_TV in zip(readings, logits_BTV, strict=True):
             targets = reading.targets(T).tolist()
             own_TV = log_probabilities(logits_TV[: len(targets)])
@@ -166,14 +165,14 @@ def advance(readings: Sequence[Reading], tokens: int) -> int:
                 )
             ]
     else:
-        hidden_BTH, state = packed.hidden(inputs_BT, state, reset_BT=reset_BT, lengths=lengths)
+        hidden_BTH, state = program.hidden(inputs_BT, state, reset_BT=reset_BT, lengths=lengths)
         require_finite([hidden_BTH])
         if kind == "hidden":
             for reading, hidden_TH, count in zip(readings, hidden_BTH, lengths_B.tolist(), strict=True):
                 if count:
                     reading.summarise(hidden_TH[:count])
     for row, (reading, count) in enumerate(zip(readings, lengths_B.tolist(), strict=True)):
-        reading.took(count, network_state.select_rows(state, slice(row, row + 1)))
+        reading.took(count, state.select([row]))
     return int(lengths_B.sum())
 
 
@@ -195,7 +194,7 @@ def _resets(readings: Sequence[Reading], inputs_BT: NDArray[np.int64]) -> NDArra
     return reset_BT
 
 
-def _undecoded(model: LoadedModel, tokens_T: NDArray[Any], pending: bytes) -> bytes:
+def _undecoded(model: LoadedModel, tokens_T: Array, pending: bytes) -> bytes:
     """The bytes at the end that do not make a whole character; four tokens back is far enough."""
     decoder = model.tokenizer.decoder(pending=pending if len(tokens_T) < 4 else b"")
     for token in tokens_T[-4:].tolist():

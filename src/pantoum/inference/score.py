@@ -215,7 +215,7 @@ class Scorer:
 def resets(model: LoadedModel, documents: bool) -> NDArray[np.bool_] | None:
     """The tokens before which the state is zeroed: the border of a model's own documents; with
     ``documents`` what ends a line; none where the text is one stream."""
-    tokens = np.arange(model.network.vocab_size)
+    tokens = np.arange(model.vocab_size)
     if model.eos is not None:
         return np.equal(tokens, model.eos)
     if not documents:

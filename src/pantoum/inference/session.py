@@ -28,14 +28,15 @@ from pantoum.inference.finite import require_finite
 from pantoum.inference.generate import Generation, draw_seed
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
-from pantoum.network import state as network_state
+from pantoum.kernels import Array
+from pantoum.network.state import NetworkState
 from pantoum.text.prompt import encode_prompt
 
 __all__ = ["CHUNK", "Session"]
 
 CHUNK = 1024
 """Tokens that the network reads at once."""
-Feed = str | bytes | Sequence[int] | NDArray[Any]
+Feed = str | bytes | Sequence[int] | Array
 
 
 class Session:
@@ -46,7 +47,6 @@ class Session:
         fits = isinstance(model, LoadedModel)
         require(fits, "model", model, "must be a loaded model", "use pantoum.load(path).session()")
         self.model = model
-        self._layers: Any = None
         self._last: int | None = None
         self._seen = 0
         self._pending = b""
@@ -67,12 +67,12 @@ class Session:
     @property
     def state(self) -> State:
         """Where the session stands now, as a value."""
-        return State.of(self.model, self._layers, self._last, self._seen, self._pending)
+        return State.of(self.model, self._network, self._last, self._seen, self._pending)
 
     @public
     def rewind(self, state: State) -> None:
         """Go back (or on) to a state of this model."""
-        self._layers = State.required(state).layers_for(self.model)
+        self._network = State.required(state).for_model(self.model)
         self._last, self._seen, self._pending = state.last_token, state.tokens_seen, state.pending
 
     @public
@@ -95,15 +95,15 @@ class Session:
         hidden = truth(hidden, "hidden")
         ids_T = self._encode(text)
         if len(ids_T) == 0:
-            return np.zeros((0, self.model.network.config.hidden_size), np.float32) if hidden else None
+            return np.zeros((0, self.model.program.model.hidden_size), np.float32) if hidden else None
         first = [] if self._last is None else [self._last]
         inputs = np.concatenate([np.array(first, np.int64), ids_T.astype(np.int64)])
-        rows, layers = self._read(inputs[:-1], self._layers, keep=hidden)
+        rows, network = self._read(inputs[:-1], self._network, keep=hidden)
         if hidden:
             # The last token is read too, for its row, and then forgotten: the session reads it again later.
-            rows += self._read(inputs[-1:], layers, keep=True)[0]
+            rows += self._read(inputs[-1:], network, keep=True)[0]
         pending = self._undecoded(ids_T)
-        self._layers, self._last, self._pending = layers, int(inputs[-1]), pending
+        self._network, self._last, self._pending = network, int(inputs[-1]), pending
         self._seen += len(ids_T)
         return np.concatenate(rows)[len(first) :] if hidden else None
 
@@ -129,7 +129,7 @@ class Session:
             if not generation.failed:
                 self.rewind(generation.state())
 
-    def _encode(self, text: Feed) -> NDArray[Any]:
+    def _encode(self, text: Feed) -> Array:
         if isinstance(text, (bytes, bytearray)):
             return self.model.tokenizer.encode(bytes(text))
         if isinstance(text, str):
@@ -137,7 +137,7 @@ class Session:
             for note in notes:
                 warnings.warn(note, UserWarning, stacklevel=4)
             return ids_T
-        size = self.model.network.vocab_size
+        size = self.model.vocab_size
         rule = f"must be a text, or whole numbers from 0 to {size - 1}"
         advice = "give a text, or this model's own tokens"
         require(isinstance(text, (Sequence, np.ndarray)), "text", text, rule, advice)
@@ -152,11 +152,11 @@ class Session:
 
     @np.errstate(over="ignore", invalid="ignore")  # `require_finite` reports what overflows
     def _read(
-        self, inputs_T: NDArray[np.int64], layers: Any, keep: bool
-    ) -> tuple[list[NDArray[np.float32]], Any]:
+        self, inputs_T: NDArray[np.int64], network: NetworkState, keep: bool
+    ) -> tuple[list[NDArray[np.float32]], NetworkState]:
         """The network reads tokens, a chunk at a time: the last layer's outputs if they are kept, and the
-        state of the layers after them."""
-        packed, eos = self.model.packed, self.model.eos
+        state of the network after them."""
+        program, eos = self.model.program, self.model.eos
         borders = np.flatnonzero(inputs_T == eos) if eos is not None else np.zeros(0, np.int64)
         if borders.size and not keep:
             inputs_T = inputs_T[borders[-1] :]
@@ -164,13 +164,13 @@ class Session:
         for start in range(0, len(inputs_T), CHUNK):
             chunk_BT = inputs_T[None, start : start + CHUNK]
             reset_BT = None if eos is None else chunk_BT == eos
-            hidden_BTH, layers = packed.hidden(chunk_BT, layers, reset_BT=reset_BT)
-            require_finite(network_state.to_arrays(layers))
+            hidden_BTH, network = program.hidden(chunk_BT, network, reset_BT=reset_BT)
+            require_finite(network.arrays)
             if keep:
                 rows.append(np.array(hidden_BTH[0], np.float32))
-        return rows, layers
+        return rows, network
 
-    def _undecoded(self, ids_T: NDArray[Any]) -> bytes:
+    def _undecoded(self, ids_T: Array) -> bytes:
         """The bytes at the end that do not make a whole character; four tokens back is far enough."""
         pending = self._pending if len(ids_T) < 4 else b""
         decoder = self.model.tokenizer.decoder(pending=pending)

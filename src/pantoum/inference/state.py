@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +22,9 @@ from pantoum.config import require, whole
 from pantoum.config.calls import public
 from pantoum.errors import SettingError, StateError
 from pantoum.formats import state_file
-from pantoum.network import state as network_state
-
-if TYPE_CHECKING:
-    from pantoum.inference.loaded_model import LoadedModel
+from pantoum.inference.joined_file import state_taken_apart
+from pantoum.inference.loaded_model import LoadedModel
+from pantoum.network.state import NetworkState
 
 __all__ = ["State"]
 
@@ -84,17 +83,17 @@ class State:
     @staticmethod
     def start(model: LoadedModel) -> State:
         """The state of a new session: zero; with documents, at a document's beginning."""
-        return State.of(model, model.network.initial_state(1), model.eos, 0, b"")
+        return State.of(model, model.program.initial_state(1), model.eos, 0, b"")
 
     @staticmethod
     def of(
-        model: LoadedModel, layers: Any, last_token: int | None, tokens_seen: int, pending: bytes
+        model: LoadedModel, network: NetworkState, last_token: int | None, tokens_seen: int, pending: bytes
     ) -> State:
         """The value of a network's state (of one row), with its own copy of the arrays."""
-        copies = tuple(np.array(array, np.float32) for array in network_state.to_arrays(layers))
+        copies = tuple(np.array(array, np.float32) for array in network.arrays)
         return State(copies, last_token, tokens_seen, pending, model.sha256)
 
-    def layers_for(self, model: LoadedModel) -> Any:
+    def for_model(self, model: LoadedModel) -> NetworkState:
         """The network's own form of the layers, freshly copied; refuses another model's state."""
         if self.model_sha256 != model.sha256:
             raise StateError(
@@ -102,16 +101,16 @@ class State:
                 f"not to this one ({model.sha256[:12] or 'none'}...): a state must be used with the "
                 f"model that made it; load that model, or start without a state"
             )
-        template = model.network.initial_state(1)
-        expected = [array.shape for array in network_state.to_arrays(template)]
-        found = [array.shape for array in self.layers]
+        network = state_taken_apart(model.config, NetworkState(self.layers))
+        expected = model.program.initial_state(1).shapes
+        found = network.shapes
         last = self.last_token
-        if found != expected or (last is not None and not 0 <= last < model.network.vocab_size):
+        if found != expected or (last is not None and not 0 <= last < model.vocab_size):
             raise StateError(
                 f"the state's layers are {found}, last token {last}: this model needs {expected} "
-                f"and a token below {model.network.vocab_size}; start without a state"
+                f"and a token below {model.vocab_size}; start without a state"
             )
-        return network_state.from_arrays(template, [array.copy() for array in self.layers])
+        return network.copy()
 
     def __bytes__(self) -> bytes:
         return state_file.to_bytes(self._record())

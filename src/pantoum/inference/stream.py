@@ -11,16 +11,15 @@ batch, because a round in another thread may move them to another row.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from contextlib import AbstractContextManager
+from typing import NamedTuple, NoReturn, Protocol
 
 from pantoum.errors import PantoumError
 from pantoum.inference.adjusted import Adjusted, Drawn
 from pantoum.inference.state import State
-from pantoum.kernels import Array
+from pantoum.kernels import Array, DrawRows
+from pantoum.network.state import NetworkState
 from pantoum.text.tokenizer import Decoder, Tokenizer
-
-if TYPE_CHECKING:
-    from pantoum.inference.batch import Batch
 
 __all__ = ["Alone", "Stream"]
 
@@ -43,10 +42,24 @@ class Alone(dict[int, "str | None"]):
 class Parked(NamedTuple):
     """What a row of a batch holds of a stream that pauses."""
 
-    layers: list[Array]
+    network: NetworkState
     columns: dict[str, float]
     recent_W: Array | None
     length: int
+
+
+class Rows(Protocol):
+    """The batch that a stream is a row of."""
+
+    rows: DrawRows
+
+    @property
+    def lock(self) -> AbstractContextManager[bool]:
+        """Held by every call that reads or changes a stream."""
+        ...
+
+    def state_of(self, row: int, pending: bytes) -> State:
+        """The state in a row, as a value."""
 
 
 class Stream:
@@ -67,7 +80,7 @@ class Stream:
 
     def __init__(
         self,
-        batch: Batch,
+        batch: Rows,
         row: int,
         stops: tuple[str, ...],
         decoder: Decoder | None,
@@ -138,7 +151,7 @@ class Stream:
         """The bytes of a character that is not whole yet."""
         return b"" if self._decoder is None else self._decoder.pending
 
-    def writes_in(self, batch: Batch) -> bool:
+    def writes_in(self, batch: Rows) -> bool:
         """Whether it joined this batch."""
         return self._batch is batch
 

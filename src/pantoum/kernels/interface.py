@@ -36,7 +36,7 @@ State: TypeAlias = Array | tuple[Array, Array]
 
 
 class PackedMatrix(Protocol):
-    """A weight [G,K] ready for many products; how precisely it is held is its own affair."""
+    """A weight [G,K] ready for many products. It does not follow a weight that changes: pack it again."""
 
     @property
     def precision(self) -> str:
@@ -54,19 +54,6 @@ class PackedMatrix(Protocol):
 
     def product_transposed(self, d_NG: Array, out: Array | None = None) -> Array:
         """d W, [N,K]; a ``CoreError`` in int8."""
-        ...
-
-    def share(self, place: Workspace) -> None:
-        """What is made from the weight may lie in memory that other matrices use by turns: for a step that
-        asks for each of many matrices once. No call may take two matrices of one place."""
-        ...
-
-    def refresh(self) -> None:
-        """The weight changed in place: what was made from it is made anew."""
-        ...
-
-    def forget(self) -> None:
-        """Make ready for ``product`` and hold the weight no longer; nothing else can be asked afterwards."""
         ...
 
 
@@ -95,8 +82,20 @@ class Stepper(Protocol):
 class Kernels(Protocol):
     """What a backend has. The equations stand in ``reference``, one file an operation."""
 
-    def pack(self, weight_GK: Array, precision: str = "float32", gates: int = 1) -> PackedMatrix:
-        """A weight ready for many products; ``gates``: how many blocks of H rows a scan takes at once."""
+    def pack(
+        self,
+        weight_GK: Array,
+        precision: str = "float32",
+        gates: int = 1,
+        place: Workspace | None = None,
+        reading: bool = False,
+    ) -> PackedMatrix:
+        """A weight ready for many products; ``gates``: how many blocks of H rows a scan takes at once.
+
+        What is made from the weight lies in ``place``, where several matrices may take turns: each is packed
+        anew when it is asked for after another one. No call may take two matrices of one place. With
+        ``reading`` the weight is packed at once, into a place that no other matrix uses, and is not held:
+        only ``product`` can be asked."""
         ...
 
     def quantize(self, weight_GK: Array) -> tuple[Array, Array]:
@@ -209,9 +208,9 @@ class Kernels(Protocol):
         targets_N: Array,
         workspace: Workspace | None = None,
         given_NV: Array | None = None,
-    ) -> tuple[Array, Array, Array, Array, Array]:
-        """(nats [N], predictions [N], d_hidden [N,H], d_weight [V,H], d_bias [V]) of the mean loss. Logits
-        that are given are added, and become their gradient."""
+    ) -> tuple[Array, Array, Array, Array, Array, Array | None]:
+        """(nats [N], predictions [N], d_hidden [N,H], d_weight [V,H], d_bias [V], d_given [N,V] or None) of
+        the mean loss. Logits that are given are added, and given away: d_given takes their memory."""
         ...
 
     def global_norm(self, gradients: Iterable[Array]) -> float:

@@ -1,8 +1,9 @@
 """What a cell and a stack have in common: a state in, a state out.
 
 Outside, arrays are batch-major [B,T,E] and everything is checked; inside, they are time-major and trusted.
-A ``Block`` holds parameters; ``pack`` makes from them a ``PackedBlock``, their form for a run of many
-products, which has the forward pass and its exact gradient. A block never remembers a sequence.
+A ``Block`` holds parameters; ``pack`` makes from them a ``PackedBlock``, the form that the kernels take,
+which has the forward pass and its exact gradient. It does not follow parameters that change later. A block
+never remembers a sequence.
 
 Shapes: B rows (streams), T steps, E inputs, H units.
 """
@@ -10,17 +11,22 @@ Shapes: B rows (streams), T steps, E inputs, H units.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from pantoum.errors import SettingError
 from pantoum.kernels import Array, Workspace
+from pantoum.network.packing import Packer, Weight
 from pantoum.network.parameters import Parameters
-from pantoum.network.state import map_arrays
+from pantoum.network.state import BlockState, map_arrays
 
-__all__ = ["Block", "DropoutDraw", "PackedBlock", "check_lengths", "check_state"]
+__all__ = ["Block", "DropoutDraw", "PackedBlock", "Tape", "check_lengths", "check_state"]
+
+Tape: TypeAlias = Any
+"""What a block keeps of a forward pass for its backward pass; nobody else looks inside."""
 
 
 @dataclass(frozen=True)
@@ -39,26 +45,26 @@ class PackedBlock(ABC):
     def forward(
         self,
         x_TBE: Array,
-        state: Any,
+        state: BlockState,
         *,
         reset_TB: Array | None = None,
         lengths: Array | None = None,
         dropout: DropoutDraw | None = None,
         tape: bool = False,
         workspace: Workspace | None = None,
-    ) -> tuple[Array, Any, Any]:
+    ) -> tuple[Array, BlockState, Tape]:
         """(outputs [T,B,H], last state, tape or None)."""
 
     @abstractmethod
     def backward(
         self,
-        tape: Any,
+        tape: Tape,
         d_outputs_TBH: Array,
-        d_state: Any = None,
+        d_state: BlockState | None = None,
         *,
         spend: bool = False,
         workspace: Workspace | None = None,
-    ) -> tuple[Array | None, Any, dict[str, Array]]:
+    ) -> tuple[Array | None, BlockState, dict[str, Array]]:
         """(d_x [T,B,E], d_state0, gradients by parameter name); ``spend``: the tape is not needed again."""
 
 
@@ -67,23 +73,23 @@ class Block(ABC):
 
     input_size: int
     hidden_size: int
-    dtype: np.dtype[Any]
+    dtype: np.dtype[np.generic]
     parameters: Parameters
 
     @abstractmethod
-    def initial_state(self, batch_size: int) -> Any:
+    def initial_state(self, batch_size: int) -> BlockState:
         """The zero state of ``batch_size`` streams."""
 
     @abstractmethod
-    def pack(self, precision: str = "float32") -> PackedBlock:
-        """The parameters ready for a run of products; pack again after they change."""
+    def pack(self, packer: Packer | None = None, weights: Mapping[str, Weight] | None = None) -> PackedBlock:
+        """The parameters as the kernels take them; ``weights``: others of these names and shapes."""
 
     @property
     def num_parameters(self) -> int:
         """How many numbers are learned."""
         return self.parameters.size
 
-    def step(self, x_BE: Array, state: Any) -> tuple[Array, Any]:
+    def step(self, x_BE: Array, state: BlockState) -> tuple[Array, BlockState]:
         """One time step: (outputs [B,H], state)."""
         x_BE = np.asarray(x_BE)
         if x_BE.ndim != 2:
@@ -94,8 +100,12 @@ class Block(ABC):
         return outputs_BTH[:, 0], state
 
     def scan(
-        self, x_BTE: Array, state: Any = None, lengths: Array | None = None, reset_BT: Array | None = None
-    ) -> tuple[Array, Any]:
+        self,
+        x_BTE: Array,
+        state: BlockState | None = None,
+        lengths: Array | None = None,
+        reset_BT: Array | None = None,
+    ) -> tuple[Array, BlockState]:
         """All time steps: (outputs [B,T,H], the last state). ``reset_BT`` zeroes a row's state *before* a
         step; past a row's length outputs are zero and the state is copied through."""
         x_TBE, state, lengths, reset_TB = self.checked(x_BTE, state, lengths, reset_BT)
@@ -105,10 +115,10 @@ class Block(ABC):
     def checked(
         self,
         x_BTE: Array,
-        state: Any,
+        state: BlockState | None,
         lengths: Array | None,
         reset_BT: Array | None,
-    ) -> tuple[Array, Any, Array | None, Array | None]:
+    ) -> tuple[Array, BlockState, Array | None, Array | None]:
         """The arguments of a scan, checked and time-major; inputs past a row's length are zeros."""
         x_BTE = np.asarray(x_BTE)
         if x_BTE.ndim != 3 or x_BTE.shape[2] != self.input_size or 0 in x_BTE.shape:
@@ -131,7 +141,7 @@ class Block(ABC):
         return x_TBE, state, lengths, check_resets(reset_BT, B, T)
 
 
-def check_state(state: Any, template: Any) -> Any:
+def check_state(state: BlockState, template: BlockState) -> BlockState:
     """The state, if it has the form and shapes of the template; dtype made the template's."""
     try:
         return map_arrays(_check_part, template, state)
@@ -143,7 +153,7 @@ def check_state(state: Any, template: Any) -> Any:
         ) from None
 
 
-def _check_part(template_BH: Array, value: Any) -> Array:
+def _check_part(template_BH: Array, value: object) -> Array:
     part: Array = np.asarray(value, template_BH.dtype)
     if part.shape != template_BH.shape:
         raise SettingError(
@@ -155,7 +165,7 @@ def _check_part(template_BH: Array, value: Any) -> Array:
     return part
 
 
-def check_lengths(lengths: Any, batch_size: int, steps: int) -> Array | None:
+def check_lengths(lengths: object, batch_size: int, steps: int) -> Array | None:
     """Lengths [B] from 0 to T, as int64."""
     if lengths is None:
         return None
@@ -172,7 +182,7 @@ def check_lengths(lengths: Any, batch_size: int, steps: int) -> Array | None:
     return numbers
 
 
-def check_resets(reset_BT: Any, batch_size: int, steps: int) -> Array | None:
+def check_resets(reset_BT: object, batch_size: int, steps: int) -> Array | None:
     """The reset mask, time-major; None where nothing is reset."""
     if reset_BT is None:
         return None

@@ -8,7 +8,7 @@ Shapes: B rows, T steps, N = T*B, E inputs, H units, G gate rows, V rows of a ta
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ from pantoum.config import CellSpec, whole
 from pantoum.kernels import Array, Kernels, PackedMatrix, State, Workspace, backend
 from pantoum.kernels.interface import RecurrentWeight
 from pantoum.network.block import Block, DropoutDraw, PackedBlock
-from pantoum.network.codes import pack
+from pantoum.network.packing import Packer, Weight, floats
 from pantoum.network.parameters import Parameters, generator, uniform
 
 __all__ = ["Cell", "CellTape", "Inputs", "PackedCell", "Vectors"]
@@ -65,19 +65,31 @@ class Cell(Block):
         parts = [np.zeros((batch_size, self.hidden_size), self.dtype) for _ in self.spec.state]
         return parts[0] if len(parts) == 1 else (parts[0], parts[1])
 
-    def pack(self, precision: str = "float32") -> PackedCell:
-        """The parameters as the kernels take them."""
-        kernels = backend(self.dtype)
-        weight_ih = pack(kernels, self.parameters["weight_ih"], precision, len(self.spec.gates))
-        weight_hh = self._pack_recurrent(kernels, precision)
-        return PackedCell(self, kernels, weight_ih, weight_hh, self.drive_bias(), self._scan_bias())
-
-    def drive_bias(self) -> Array:
-        """The biases that merely add to the gates [G], and so belong to the drive."""
-        bias_G: Array = self.parameters["bias_ih"].copy()
+    def pack(
+        self,
+        packer: Packer | None = None,
+        weights: Mapping[str, Weight] | None = None,
+        *,
+        one_hot: bool = False,
+    ) -> PackedCell:
+        """As a block's; ``one_hot``: weight_ih is never multiplied by a vector, and is not packed."""
+        packer = Packer(backend(self.dtype)) if packer is None else packer
+        weights = self.parameters if weights is None else weights
+        gates = len(self.spec.gates)
+        # The biases that merely add to the gates belong to the drive; what is added inside the scan does not.
+        bias_G, scan_bias_H = floats(weights["bias_ih"]).copy(), None
         if self.spec.hidden_bias:
-            bias_G[: self._added] += self.parameters["bias_hh"][: self._added]
-        return bias_G
+            bias_hh = floats(weights["bias_hh"])
+            bias_G[: self._added] += bias_hh[: self._added]
+            scan_bias_H = bias_hh[self._added :].copy() if self.spec.biased else None
+        return PackedCell(
+            self,
+            packer.kernels,
+            None if one_hot else packer.matrix("weight_ih", weights["weight_ih"], gates),
+            self._pack_recurrent(packer, weights),
+            bias_G,
+            scan_bias_H,
+        )
 
     def bias_gradients(self, d_drive_bias_G: Array, d_scan_bias_H: Array | None) -> dict[str, Array]:
         """The gradients of bias_ih and bias_hh from those of the drive's and the scan's bias."""
@@ -89,16 +101,12 @@ class Cell(Block):
             "bias_hh": np.concatenate([d_drive_bias_G[: self._added], *inside]),
         }
 
-    def _scan_bias(self) -> Array | None:
-        """The bias inside the scan [H]."""
-        return self.parameters["bias_hh"][self._added :] if self.spec.biased else None
-
-    def _pack_recurrent(self, kernels: Kernels, precision: str) -> RecurrentWeight:
+    def _pack_recurrent(self, packer: Packer, weights: Mapping[str, Weight]) -> RecurrentWeight:
         """A matrix for each product of a step."""
         found, start = [], 0
-        for gates in self.spec.products:
+        for place, gates in enumerate(self.spec.products):
             end = start + gates * self.hidden_size
-            found.append(pack(kernels, self.parameters["weight_hh"][start:end], precision, gates))
+            found.append(packer.matrix(f"weight_hh {place}", weights["weight_hh"][start:end], gates))
             start = end
         return tuple(found) if len(found) > 1 else found[0] if found else None
 
@@ -177,33 +185,20 @@ class PackedCell(PackedBlock):
 
     cell: Cell
     kernels: Kernels
-    weight_ih: PackedMatrix
+    weight_ih: PackedMatrix | None
+    """``None``: the inputs are one-hot."""
     weight_hh: RecurrentWeight
     bias_G: Array
     scan_bias_H: Array | None
 
-    def refresh(self) -> None:
-        """The parameters changed in place: what was made from them is made anew, in the same memory."""
-        for matrix in (self.weight_ih, *_matrices(self.weight_hh)):
-            matrix.refresh()
-        np.copyto(self.bias_G, self.cell.drive_bias())
-
-    def share(self, places: Sequence[Workspace]) -> None:
-        """Its matrices, each in a place of its own, take turns with those of other cells."""
-        for matrix, place in zip((self.weight_ih, *_matrices(self.weight_hh)), places, strict=False):
-            matrix.share(place)
-
-    def forget(self, inputs: bool = True) -> None:
-        """Hold the panels and not the weights; ``inputs=False``: weight_ih stays."""
-        for matrix in (*((self.weight_ih,) if inputs else ()), *_matrices(self.weight_hh)):
-            matrix.forget()
-
     def drive(self, x_NE: Array, out: Array | None = None) -> Array:
         """What inputs add to the gates, W_ih x + b [N,G]. It also makes a table of V tokens' drives."""
+        assert self.weight_ih is not None
         return self.kernels.linear(x_NE, self.weight_ih, self.bias_G, out=out)
 
     def drive_vjp(self, d_drive_NG: Array, x_NE: Array, workspace: Workspace) -> tuple[Array, Array, Array]:
         """(d_x [N,E], d_weight_ih, d_bias [G])."""
+        assert self.weight_ih is not None
         d_weight = workspace.array("d_weight_ih", self.weight_ih.shape, d_drive_NG.dtype)
         self.kernels.linear_weight_gradient(d_drive_NG, x_NE, d_weight, self.weight_ih.precision)
         d_x_NE = workspace.array("d_x", x_NE.shape, x_NE.dtype)
@@ -256,9 +251,3 @@ class PackedCell(PackedBlock):
         if d_weight_hh is not None:
             gradients["weight_hh"] = d_weight_hh
         return d_inputs, d_state0, gradients | self.cell.bias_gradients(d_bias_G, d_scan_bias)
-
-
-def _matrices(weight_hh: RecurrentWeight) -> tuple[PackedMatrix, ...]:
-    if weight_hh is None:
-        return ()
-    return weight_hh if isinstance(weight_hh, tuple) else (weight_hh,)

@@ -19,14 +19,12 @@ import numpy as np
 from pantoum.kernels import Array, Workspace
 from pantoum.network.cell import PackedCell, Vectors
 
-__all__ = ["OneHotTokens", "TableTokens", "VectorTokens", "symbol_drives"]
+__all__ = ["OneHotTokens", "TableTokens", "VectorTokens", "one_hot_drives"]
 
 
-def symbol_drives(cell: PackedCell, embedding_VE: Array | None) -> Array:
-    """The drive of every symbol [V,G]; ``embedding_VE`` None: one-hot."""
-    if embedding_VE is not None:
-        return cell.drive(embedding_VE)
-    drives_VG: Array = np.add(cell.cell.parameters["weight_ih"].T, cell.bias_G, order="C")
+def one_hot_drives(cell: PackedCell, weight_GV: Array) -> Array:
+    """The drive of every symbol [V,G] where inputs are one-hot."""
+    drives_VG: Array = np.add(weight_GV.T, cell.bias_G, order="C")
     return drives_VG
 
 
@@ -118,6 +116,8 @@ class OneHotTokens:
     """One-hot tokens: a token's drive is a column of weight_ih and the bias."""
 
     tokens_TB: Array
+    weight_GV: Array | None
+    """The first layer's weight_ih; ``None`` where the table of all drives is kept."""
     scale_TB: Array | None
     """The dropout of each token's one entry; None: off."""
     table_VG: Array | None
@@ -133,8 +133,9 @@ class OneHotTokens:
         """The first layer's drive [T,B,G]."""
         if self.table_VG is not None and self.scale_TB is None:
             return _look_up(cell, self.table_VG, self.tokens_TB, workspace, "drive")
-        G, V = cell.weight_ih.shape
-        weight_GV = cell.cell.parameters["weight_ih"]
+        weight_GV = self.weight_GV
+        assert weight_GV is not None
+        G, V = weight_GV.shape
         if self.tokens_TB.size < V:
             drive_TBG = np.ascontiguousarray(np.moveaxis(weight_GV[:, self.tokens_TB], 0, 2))
         else:
@@ -153,7 +154,8 @@ class OneHotTokens:
         workspace: Workspace,
     ) -> tuple[None, Array, Array]:
         """(None: nothing is learned in the inputs, d_weight_ih, d_bias [G])."""
-        G, V = cell.weight_ih.shape
+        assert self.weight_GV is not None
+        G, V = self.weight_GV.shape
         d_bias_G = cell.kernels.bias_gradient(d_drive_TBG.reshape(-1, G))
         if self.scale_TB is not None:
             d_drive_TBG *= self.scale_TB[:, :, None]

@@ -1,119 +1,112 @@
-"""Several models of one shape as one wider model, whose logits are the mean of theirs.
+"""An ensemble and its members: K models of one shape as one model of K members, and the reverse.
 
-The mean of logits is, up to a constant, the logarithm of the geometric mean of the models' probabilities: an
-ensemble (Hansen and Salamon 1990). Side by side, K models of H units are one ordinary model of K * H units:
-input vectors one after the other, maps block by block on the diagonal of each gate, heads side by side and
-divided by K, and of their n-grams' tables the mean. So whoever reads, writes, adapts or exports a model needs
-to know nothing of it; what it costs are the zeros beside the blocks.
+The mean of logits is, up to a constant, the logarithm of the geometric mean of the members' probabilities
+(Hansen and Salamon 1990). Members are trained each by itself. As one model they keep their embeddings and
+stacks under ``members.0.``, ``members.1.``, ...; their heads become one over all of their outputs side by
+side, divided by K, which averages the logits; of their n-grams' tables and of the heads' biases one mean is
+kept. A head that shares the embedding's weights is written out.
 
-Where layers look across their units (normalisation), where the head shares the embedding's weights or
-one-hot inputs are added to outputs, there is no such model.
-
-Shapes: K members, H units, E embedding, V symbols, G = gates * H rows.
+Shapes: K members, H units, V symbols, R rows of a parameter.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from pantoum.config import ModelConfig
-from pantoum.errors import SettingError
 from pantoum.kernels import Array
+from pantoum.network.language_model import prefix
+from pantoum.network.member import EMBEDDING
 from pantoum.network.ngrams import TABLE
+from pantoum.network.parameters import under
+from pantoum.network.state import NetworkState
 
-__all__ = ["blocks", "join", "join_scales", "joined_config", "joins", "members_of"]
+__all__ = ["join", "join_scales", "join_states", "joined_config", "part", "part_states"]
+
+SHARED = ("head.", "ngrams.")
+HEAD, BIAS, PROJECTION = "head.weight", "head.bias", "head.projection.weight"
 
 
 def joined_config(config: ModelConfig, members: int) -> ModelConfig:
-    """The shape of ``members`` models of this shape side by side."""
-    if members == 1:
-        return config
-    if not joins(config):
-        raise SettingError(
-            "members",
-            members,
-            "must be 1 with norm, with tied, or with residual over one-hot"
-            " inputs: such models cannot stand side by side",
-            "leave members out",
-        )
-    embedding = None if config.embedding_size is None else members * config.embedding_size
-    return replace(config, hidden_size=members * config.hidden_size, embedding_size=embedding)
-
-
-def joins(config: ModelConfig) -> bool:
-    """Whether models of this shape can stand side by side."""
-    return config.norm is None and not config.tied and not (config.residual and config.embedding_size is None)
+    """The shape of so many models of this shape as one model."""
+    return config if members == 1 else replace(config, members=members, tied=False)
 
 
 def join(config: ModelConfig, parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
-    """The parameters of the joined model from those of its members, which have the shape ``config``."""
-    count, found = len(parts), {}
-    for name in parts[0]:
-        arrays = [part[name] for part in parts]
-        if name == "embedding.weight":
-            found[name] = np.concatenate(arrays, axis=1)
-        elif name == "head.weight":
-            found[name] = np.concatenate(arrays, axis=1) / arrays[0].dtype.type(count)
-        elif name in ("head.bias", TABLE):
-            found[name] = np.mean(arrays, axis=0, dtype=arrays[0].dtype)
-        else:
-            one_hot = name == "stack.0.weight_ih" and config.embedding_size is None
-            found[name] = _blocks(arrays, config.hidden_size, one_hot)
+    """The parameters of one model from those of its members, which have the shape ``config``."""
+    if len(parts) == 1:
+        return dict(parts[0])
+    whole, kind = joined_config(config, len(parts)), parts[0][BIAS].dtype.type
+    found = {
+        prefix(whole, place) + name: array
+        for place, own in enumerate(parts)
+        for name, array in own.items()
+        if not name.startswith(SHARED)
+    }
+    found[HEAD] = np.concatenate([_head(own) for own in parts], axis=1) / kind(len(parts))
+    for name in (BIAS, TABLE):
+        if name in parts[0]:
+            found[name] = np.mean([own[name] for own in parts], axis=0, dtype=kind)
     return found
 
 
-def members_of(card: Mapping[str, Any]) -> int:
-    """How many models a model with this training card is."""
-    settings = card.get("settings")
-    members = settings.get("members") if isinstance(settings, Mapping) else None
-    return members if isinstance(members, int) and members > 1 else 1
-
-
-def blocks(config: ModelConfig, parameters: Mapping[str, Array], members: int) -> dict[str, Array]:
-    """Of each map of a joined model, whose shape is ``config``, what is a member's and no zero beside the
-    blocks; nothing of a model that is but one, or cannot be so many."""
-    if members == 1 or any(size % members for size in (config.hidden_size, config.embedding_size or 0)):
-        return {}
-    found = {}
-    for name, array in parameters.items():
-        one_hot = name == "stack.0.weight_ih" and config.embedding_size is None
-        if name.startswith("stack.") and array.ndim == 2 and not one_hot:
-            rows, columns = (size // members for size in array.shape)
-            found[name] = _blocks(
-                [np.ones((rows, columns), bool)] * members, config.hidden_size // members, False
-            )
-    return found
+def part(config: ModelConfig, parameters: Mapping[str, Array]) -> list[dict[str, Array]]:
+    """The parameters of each member of a model of the shape ``config``: the inverse of ``join``, but for the
+    means."""
+    if config.members == 1:
+        return [dict(parameters)]
+    shared = {name: array for name, array in parameters.items() if name in (BIAS, TABLE)}
+    head_VH, kind = parameters[HEAD], parameters[HEAD].dtype.type
+    heads = np.split(head_VH * kind(config.members), config.members, axis=1)
+    return [
+        {**under(prefix(config, place), parameters), HEAD: np.ascontiguousarray(own), **shared}
+        for place, own in enumerate(heads)
+    ]
 
 
 def join_scales(config: ModelConfig, parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
-    """The usual size of each row's gradient in the joined model, from those of the members' rows.
+    """The usual size of each row's gradient (``training.gradient_scale``) of one model from its members'.
 
     A member has 1/K of the say, so a gradient that goes through it is 1/K as large; rows that all members
-    share (a symbol's vector, the head's) have the mean."""
-    count, found = len(parts), {}
-    for name in parts[0]:
-        rows = [part[name] / part[name].dtype.type(count) for part in parts]
-        shared = name in ("embedding.weight", "head.weight", "head.bias", TABLE)
-        found[name] = (
-            np.mean(rows, axis=0, dtype=rows[0].dtype) if shared else _blocks(rows, config.hidden_size, False)
-        )
+    share have the mean."""
+    if len(parts) == 1:
+        return dict(parts[0])
+    whole, found = joined_config(config, len(parts)), dict[str, Array]()
+    shares = [{name: R / R.dtype.type(len(parts)) for name, R in own.items()} for own in parts]
+    for place, own in enumerate(shares):
+        found |= {prefix(whole, place) + name: R for name, R in own.items() if not name.startswith(SHARED)}
+    for name in (HEAD, BIAS, TABLE):
+        rows = [own.get(name, own.get(EMBEDDING) if name == HEAD else None) for own in shares]
+        known = [R for R in rows if R is not None]
+        if known:
+            found[name] = np.mean(known, axis=0, dtype=known[0].dtype)
     return found
 
 
-def _blocks(arrays: Sequence[Array], hidden_size: int, shared_columns: bool) -> Array:
-    """Vectors [G] or maps [G,C] of the members as one [K*G] or [K*G, K*C], gate by gate."""
-    first, count = arrays[0], len(arrays)
-    gates, columns = len(first) // hidden_size, first.shape[1:]
-    wide = columns if shared_columns or not columns else (count * columns[0],)
-    joined = np.zeros((gates, count, hidden_size, *wide), first.dtype)
-    for place, array in enumerate(arrays):
-        block = array.reshape(gates, hidden_size, *columns)
-        if wide == columns:
-            joined[:, place] = block
-        else:
-            joined[:, place, :, place * columns[0] : (place + 1) * columns[0]] = block
-    return joined.reshape(gates * count * hidden_size, *wide)
+def join_states(config: ModelConfig, parts: Sequence[NetworkState]) -> NetworkState:
+    """The state of one model from the states of its members; the n-grams of all look back on one text."""
+    if not config.ngrams:
+        return NetworkState(tuple(array for own in parts for array in own.arrays))
+    layers = [array for own in parts for array in own.arrays[:-1]]
+    return NetworkState((*layers, parts[0].arrays[-1]))
+
+
+def part_states(config: ModelConfig, state: NetworkState, members: int) -> list[NetworkState]:
+    """The inverse of ``join_states``."""
+    arrays = state.arrays[:-1] if config.ngrams else state.arrays
+    each = len(arrays) // members
+    recent = state.arrays[len(arrays) :]
+    return [NetworkState((*arrays[place * each : (place + 1) * each], *recent)) for place in range(members)]
+
+
+def _head(own: Mapping[str, Array]) -> Array:
+    """A member's head [V,H]; of a tied one the embedding, with its projection multiplied in."""
+    if HEAD in own:
+        return own[HEAD]
+    if PROJECTION not in own:
+        return own[EMBEDDING]
+    wide_VH = own[EMBEDDING].astype(np.float64) @ own[PROJECTION].astype(np.float64)
+    return wide_VH.astype(own[EMBEDDING].dtype)

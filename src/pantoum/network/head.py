@@ -1,7 +1,8 @@
 """The last layer: from the bag of outputs [N,H] to the symbols' logits, losses and predictions.
 
-All time steps of all rows lie in one bag and one softmax layer serves them all. With tied weights the
-layer's weight is the embedding's; where its width E differs from H, a projection [E,H] stands between.
+All time steps of all rows lie in one bag and one softmax layer serves them all. A model of K members has one
+head over all of their outputs side by side, [V, K*H]; its weights average their logits. With tied weights
+the layer's weight is the embedding's; where its width E differs from H, a projection [E,H] stands between.
 Logits are kept for a chunk of rows at a time, except where they are asked for.
 
 Shapes: N rows of the bag, H units, E embedding, V symbols.
@@ -9,13 +10,14 @@ Shapes: N rows of the bag, H units, E embedding, V symbols.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from pantoum.errors import SettingError
 from pantoum.kernels import Array, Kernels, PackedMatrix, Workspace, backend
-from pantoum.network.codes import pack
+from pantoum.network.packing import Packer, Weight, floats
 from pantoum.network.parameters import Parameters, generator, uniform
 
 __all__ = ["Head", "PackedHead", "cross_entropy", "cross_entropy_vjp"]
@@ -42,18 +44,25 @@ class Head:
         own["bias"] = np.zeros(vocab_size, dtype)
         self.parameters, self.tied_VE = Parameters(own), tied_VE
 
-    def pack(self, precision: str = "float32") -> PackedHead:
-        """The parameters ready for a run of products."""
-        bias_V = self.parameters["bias"]
-        kernels = backend(bias_V.dtype)
-        weight = self.parameters["weight"] if self.tied_VE is None else self.tied_VE
-        projection = self.parameters.get("projection.weight")
+    def pack(
+        self,
+        packer: Packer | None = None,
+        weights: Mapping[str, Weight] | None = None,
+        tied: Array | None = None,
+    ) -> PackedHead:
+        """The parameters as the kernels take them; ``weights``: others of these names and shapes, ``tied``:
+        the embedding's where it is the head's too."""
+        if weights is None:
+            weights, tied = self.parameters, self.tied_VE
+        packer = Packer(backend(self.parameters["bias"].dtype)) if packer is None else packer
+        weight = weights["weight"] if tied is None else tied
+        projection = weights.get("projection.weight")
         return PackedHead(
-            self,
-            kernels,
-            pack(kernels, weight, precision),
-            bias_V,
-            None if projection is None else pack(kernels, projection, precision),
+            packer.kernels,
+            packer.precision,
+            packer.matrix("head", weight),
+            floats(weights["bias"]),
+            None if projection is None else packer.matrix("projection", projection),
         )
 
 
@@ -61,20 +70,14 @@ class Head:
 class PackedHead:
     """The head's parameters as the kernels take them."""
 
-    head: Head
     kernels: Kernels
+    precision: str
     weight: PackedMatrix
     bias_V: Array
     projection: PackedMatrix | None
 
-    def refresh(self) -> None:
-        """The parameters changed in place: what was made from them is made anew."""
-        self.weight.refresh()
-        if self.projection is not None:
-            self.projection.refresh()
-
     def logits(self, hidden_NH: Array, given_NV: Array | None = None) -> Array:
-        """[N,V], all of them. To them is added what is given beside."""
+        """[N,V], all of them; logits that are given are added."""
         logits_NV = self.kernels.linear(self._projected(hidden_NH), self.weight, self.bias_V)
         if given_NV is not None:
             logits_NV += given_NV
@@ -94,21 +97,21 @@ class PackedHead:
 
     def gradients(
         self, hidden_NH: Array, targets_N: Array, workspace: Workspace, given_NV: Array | None = None
-    ) -> tuple[Array, Array, Array, dict[str, Array]]:
-        """(nats [N], predictions [N], d_hidden [N,H], gradients), the last two of the mean loss; the weight's
-        gradient has the name ``weight`` also where it is the embedding's. What is given beside the logits
-        becomes their gradient."""
+    ) -> tuple[Array, Array, Array, dict[str, Array], Array | None]:
+        """(nats [N], predictions [N], d_hidden [N,H], gradients, d_given [N,V]), the last three of the mean
+        loss. The weight's gradient has the name ``weight`` also where it is the embedding's. The given logits
+        are given away: d_given takes their memory."""
         projected = self._projected(hidden_NH)
-        nats_N, predictions_N, d_NE, d_weight, d_bias = self.kernels.cross_entropy_gradient(
+        nats_N, predictions_N, d_NE, d_weight, d_bias, d_given_NV = self.kernels.cross_entropy_gradient(
             projected, self.weight, self.bias_V, targets_N, workspace, given_NV
         )
         gradients = {"weight": d_weight, "bias": d_bias}
         if self.projection is None:
-            return nats_N, predictions_N, d_NE, gradients
+            return nats_N, predictions_N, d_NE, gradients, d_given_NV
         gradients["projection.weight"] = self.kernels.linear_weight_gradient(
             d_NE, hidden_NH, precision=self.projection.precision
         )
-        return nats_N, predictions_N, self.projection.product_transposed(d_NE), gradients
+        return nats_N, predictions_N, self.projection.product_transposed(d_NE), gradients, d_given_NV
 
     def _projected(self, hidden_NH: Array) -> Array:
         return hidden_NH if self.projection is None else self.projection.product(hidden_NH)

@@ -15,38 +15,22 @@ V symbols, U rows of the table in use.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from pantoum.config import check_table
 from pantoum.kernels import Array, Kernels, backend
+from pantoum.network.gradient import Gradient
 from pantoum.network.parameters import Parameters
 
-__all__ = ["TABLE", "Beside", "Ngrams", "RowGradient", "numbers_of"]
+__all__ = ["TABLE", "FoundNgrams", "NgramTable", "Ngrams"]
 
 TABLE = "ngrams.weight"
 """The table's name among a model's parameters."""
 
 MULTIPLIER = 0x9E3779B97F4A7C15
 """2^64 over the golden ratio: the upper bits of a product with it are Fibonacci hashing (Knuth, vol. 3)."""
-
-
-@dataclass(frozen=True)
-class RowGradient:
-    """The gradient of a table of which a batch uses few rows: it is zero beside them."""
-
-    rows_U: Array
-    """Their numbers, ascending, int64."""
-    values_UV: Array
-
-
-def numbers_of(gradients: Iterable[Array | RowGradient]) -> Iterator[Array]:
-    """Arrays of all that is not zero for certain: a norm needs no more."""
-    return (each.values_UV if isinstance(each, RowGradient) else each for each in gradients)
 
 
 class Ngrams:
@@ -102,14 +86,6 @@ class Ngrams:
         rows_NO = np.ascontiguousarray(rows_OTB.reshape(len(self.orders), T * B).T)
         return rows_NO, after_BK.astype(self.dtype)
 
-    def logits(self, rows_NO: Array) -> Array:
-        """The sum of the rows of each token's n-grams [N,V], a fresh array."""
-        return self.kernels.lookup_sum(self.parameters["weight"], rows_NO)
-
-    def gradient(self, rows_NO: Array, d_logits_NV: Array) -> RowGradient:
-        """What flows back into the rows."""
-        return RowGradient(*self.kernels.lookup_sum_gradient(d_logits_NV, rows_NO))
-
     def _hashed(self, key_TB: Array) -> Array:
         shift = np.uint64(64 - (self.rows.bit_length() - 1))
         place_TB: Array = (key_TB * np.uint64(MULTIPLIER)) >> shift
@@ -117,31 +93,34 @@ class Ngrams:
 
 
 @dataclass(frozen=True)
-class Beside:
-    """What the n-grams of some tokens say, if there are any: made where it is asked for."""
+class NgramTable:
+    """The weights of n-grams as a program holds them."""
 
-    ngrams: Ngrams | None = None
-    rows_NO: Array | None = None
-    recent_BK: Array | None = None
-    """Their state after the tokens."""
+    ngrams: Ngrams
+    weight_RV: Array
 
-    @cached_property
-    def logits_NV(self) -> Array | None:
-        """All of them; a training step makes of it their gradient."""
-        return None if self.ngrams is None or self.rows_NO is None else self.ngrams.logits(self.rows_NO)
+    def find(
+        self, tokens_TB: Array, recent_BK: Array, reset_TB: Array | None, lengths: Array | None
+    ) -> FoundNgrams:
+        """The n-grams of these tokens."""
+        rows_NO, recent_BK = self.ngrams.find(tokens_TB, recent_BK, reset_TB, lengths)
+        return FoundNgrams(self, rows_NO, recent_BK)
 
-    def some(self, tokens_B: Array) -> Array | None:
-        """Those of some of the tokens [B,V]."""
-        if self.ngrams is None or self.rows_NO is None:
-            return None
-        return self.ngrams.logits(self.rows_NO[tokens_B])
 
-    def gradient(self, d_logits_NV: Array | None) -> RowGradient | None:
-        """The table's gradient from that of the logits."""
-        if self.ngrams is None or self.rows_NO is None or d_logits_NV is None:
-            return None
-        return self.ngrams.gradient(self.rows_NO, d_logits_NV)
+@dataclass(frozen=True)
+class FoundNgrams:
+    """The n-grams of N tokens: their rows of the table, and the state after the tokens."""
 
-    def joined(self, layers: Any) -> Any:
-        """The model's state from that of its layers."""
-        return layers if self.recent_BK is None else (*layers, self.recent_BK)
+    table: NgramTable
+    rows_NO: Array
+    recent_BK: Array
+
+    def logits(self, tokens: Array | None = None) -> Array:
+        """The sum of the rows of each token's n-grams [N,V], a fresh array; ``tokens``: of some of them."""
+        rows_NO = self.rows_NO if tokens is None else self.rows_NO[tokens]
+        return self.table.ngrams.kernels.lookup_sum(self.table.weight_RV, rows_NO)
+
+    def gradient(self, d_logits_NV: Array) -> Gradient:
+        """The table's gradient from the gradient of the logits."""
+        rows_U, values_UV = self.table.ngrams.kernels.lookup_sum_gradient(d_logits_NV, self.rows_NO)
+        return Gradient(values_UV, rows_U)

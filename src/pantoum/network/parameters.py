@@ -9,7 +9,7 @@ were.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,9 @@ import numpy.typing as npt
 from pantoum.errors import SettingError
 from pantoum.kernels import Array
 
-__all__ = ["Parameters", "generator", "uniform"]
+__all__ = ["Parameters", "generator", "under", "uniform"]
+
+T = TypeVar("T")
 
 
 class Parameters(dict[str, Array]):
@@ -38,12 +40,6 @@ class Parameters(dict[str, Array]):
             )
         self[name][...] = value
 
-    def lend(self, arrays: Mapping[str, Any]) -> dict[str, Array]:
-        """Let names stand for others of their shapes (arrays, codes), not copied; those that stood there."""
-        before = {name: self[name] for name in arrays}
-        super().update(arrays)
-        return before
-
     def __reduce__(self) -> tuple[type[Parameters], tuple[dict[str, Array]]]:
         """Copied (``copy.deepcopy`` of a model) by way of a plain dict: assignment here never adds a name."""
         return Parameters, (dict(self),)
@@ -63,6 +59,11 @@ class Parameters(dict[str, Array]):
     def size(self) -> int:
         """How many numbers there are in all."""
         return sum(array.size for array in self.values())
+
+
+def under(prefix: str, weights: Mapping[str, T]) -> dict[str, T]:
+    """What stands under a prefix, by the rest of its name."""
+    return {name[len(prefix) :]: weight for name, weight in weights.items() if name.startswith(prefix)}
 
 
 def generator(seed: int, *place: int) -> np.random.Generator:

@@ -23,8 +23,8 @@ def fewest_numbers(config: ModelConfig, vocab_size: int) -> int:
     H, L, V, E = config.hidden_size, config.num_layers, vocab_size, config.embedding_size
     inputs = H * (V if E is None else E) + (L - 1) * H * H
     states = 0 if config.cell == "mingru" else L * H * H
-    embedding, head = V * (E or 0), 0 if config.tied else V * H
-    return embedding + inputs + states + head + len(config.ngrams) * config.ngram_rows * V
+    member = V * (E or 0) + inputs + states + (0 if config.tied else V * H)
+    return config.members * member + len(config.ngrams) * config.ngram_rows * V
 
 
 def require_filled(

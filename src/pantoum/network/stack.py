@@ -14,24 +14,22 @@ Shapes: B rows, T steps, N = T*B, E inputs, H units, G gate rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
 from pantoum.config import NORMS, DropoutConfig, one_of
 from pantoum.errors import SettingError
 from pantoum.kernels import Array, Kernels, Workspace, backend
-from pantoum.network.block import Block, DropoutDraw, PackedBlock
+from pantoum.network.block import Block, DropoutDraw, PackedBlock, Tape
 from pantoum.network.cell import Cell, CellTape, Inputs, PackedCell, Vectors
-from pantoum.network.parameters import Parameters
+from pantoum.network.packing import Packer, Weight, floats
+from pantoum.network.parameters import Parameters, under
+from pantoum.network.state import BlockState
 
 __all__ = ["PackedStack", "Stack"]
-
-MATRICES = 3
-"""Of a cell, at most."""
 
 
 class Stack(Block):
@@ -52,7 +50,7 @@ class Stack(Block):
         self.dropout = DropoutConfig() if dropout is None else dropout
         self.input_size, self.hidden_size = self.cells[0].input_size, self.cells[-1].hidden_size
         self.dtype = self.cells[0].dtype
-        self.norms = [
+        norms = [
             Parameters(
                 {
                     "weight": np.ones(cell.hidden_size, self.dtype),
@@ -65,15 +63,29 @@ class Stack(Block):
         ]
         self.parameters = Parameters.joined(
             part
-            for layer, (cell, own) in enumerate(zip(self.cells, self.norms, strict=True))
+            for layer, (cell, own) in enumerate(zip(self.cells, norms, strict=True))
             for part in ((f"{layer}.", cell.parameters), (f"{layer}.norm.", own))
         )
 
-    def initial_state(self, batch_size: int) -> Any:
+    def initial_state(self, batch_size: int) -> BlockState:
         return tuple(cell.initial_state(batch_size) for cell in self.cells)
 
-    def pack(self, precision: str = "float32") -> PackedStack:
-        return PackedStack(self, backend(self.dtype), tuple(cell.pack(precision) for cell in self.cells))
+    def pack(
+        self,
+        packer: Packer | None = None,
+        weights: Mapping[str, Weight] | None = None,
+        *,
+        one_hot: bool = False,
+    ) -> PackedStack:
+        """As a block's; ``one_hot``: the inputs of the first layer are one-hot."""
+        packer = Packer(backend(self.dtype)) if packer is None else packer
+        weights = self.parameters if weights is None else weights
+        cells, norms = [], []
+        for layer, cell in enumerate(self.cells):
+            own = under(f"{layer}.", weights)
+            cells.append(cell.pack(packer.part(str(layer)), own, one_hot=one_hot and layer == 0))
+            norms.append((floats(own["norm.weight"]), floats(own["norm.bias"])) if self.norm else None)
+        return PackedStack(self, packer.kernels, tuple(cells), tuple(norms))
 
     def adds(self, layer: int) -> bool:
         """Whether this layer's input is added to its output."""
@@ -89,9 +101,9 @@ class Stack(Block):
 
 @dataclass(frozen=True)
 class StackTape:
-    """What a stack's way back needs."""
+    """What a stack's backward pass needs."""
 
-    layers: list[tuple[CellTape, Any]]
+    layers: list[tuple[CellTape, Tape]]
     """Of each layer the cell's tape and the normalisation's."""
     dropout: DropoutDraw | None
     lengths: Array | None
@@ -104,19 +116,22 @@ class PackedStack(PackedBlock):
     stack: Stack
     kernels: Kernels
     cells: tuple[PackedCell, ...]
+    norms: tuple[tuple[Array, Array] | None, ...]
+    """Weight and bias of each layer's normalisation."""
 
     def forward(
         self,
         inputs: Array | Inputs,
-        state: Any,
+        state: BlockState,
         *,
         reset_TB: Array | None = None,
         lengths: Array | None = None,
         dropout: DropoutDraw | None = None,
         tape: bool = False,
         workspace: Workspace | None = None,
-    ) -> tuple[Array, Any, Any]:
-        """As a block's; of inputs that are no array, the dropout is their own affair."""
+    ) -> tuple[Array, BlockState, Tape]:
+        """As a block's; inputs that are no array apply their dropout themselves."""
+        assert isinstance(state, tuple)
         workspace = Workspace() if workspace is None else workspace
         source: Inputs = Vectors(inputs) if isinstance(inputs, np.ndarray) else inputs
         tapes, states = [], []
@@ -139,40 +154,31 @@ class PackedStack(PackedBlock):
         self,
         tape: StackTape,
         d_outputs_TBH: Array,
-        d_state: Any = None,
+        d_state: BlockState | None = None,
         *,
         spend: bool = False,
         workspace: Workspace | None = None,
-    ) -> tuple[Any, Any, dict[str, Array]]:
+    ) -> tuple[Array | None, BlockState, dict[str, Array]]:
         """As a block's; the first result is the gradient of what the inputs are made from."""
+        assert d_state is None or isinstance(d_state, tuple)
         workspace = Workspace() if workspace is None else workspace
-        d_states: list[Any] = [None] * len(self.cells)
+        d_states: list[BlockState] = [()] * len(self.cells)
         by_layer: list[dict[str, Array]] = [{} for _ in self.cells]
-        d_below: Any = self._drop(d_outputs_TBH, len(self.cells), tape.dropout, workspace)
+        d_below: Array | None = self._drop(d_outputs_TBH, len(self.cells), tape.dropout, workspace)
         for layer in reversed(range(len(self.cells))):
             cell, scope, (kept, normed) = self.cells[layer], workspace.scope(str(layer)), tape.layers[layer]
+            assert d_below is not None
             d_y_TBH = self._end(d_below, layer, tape.lengths, scope, "d_ended")
             d_cell_TBH, of_norm = self._normalise_vjp(normed, d_y_TBH, layer, scope)
             d_below, d_states[layer], of_cell = cell.backward(
                 kept, d_cell_TBH, None if d_state is None else d_state[layer], spend=spend, workspace=scope
             )
-            if isinstance(kept.inputs, Vectors):
+            if isinstance(kept.inputs, Vectors) and d_below is not None:
                 d_below = self._drop(d_below, layer, tape.dropout, scope)
             if self.stack.adds(layer):
                 d_below = kept.inputs.add(cell, d_below, d_y_TBH)
             by_layer[layer] = {f"{layer}.{name}": d for name, d in (of_cell | of_norm).items()}
         return d_below, tuple(d_states), {name: d for part in by_layer for name, d in part.items()}
-
-    def share(self) -> None:
-        """For training: the layers' matrices are packed by turns, in memory for one of them."""
-        places = [Workspace() for _ in range(MATRICES)]
-        for cell in self.cells:
-            cell.share(places)
-
-    def refresh(self) -> None:
-        """The parameters changed in place: what was made from them is made anew, in the same memory."""
-        for cell in self.cells:
-            cell.refresh()
 
     def _dropped(
         self,
@@ -226,27 +232,25 @@ class PackedStack(PackedBlock):
             return x_TBE
         return self.drop(x_TBE, layer, dropout, workspace)
 
-    def _normalise(self, y_TBH: Array, layer: int, workspace: Workspace) -> tuple[Array, Any]:
-        own = self.stack.norms[layer]
-        if not own:
+    def _normalise(self, y_TBH: Array, layer: int, workspace: Workspace) -> tuple[Array, Tape]:
+        own = self.norms[layer]
+        if own is None:
             return y_TBH, None
-        y_NH, tape = self.kernels.layer_norm(
-            y_TBH.reshape(-1, y_TBH.shape[2]), own["weight"], own["bias"], workspace.scope("norm")
-        )
+        y_NH, tape = self.kernels.layer_norm(y_TBH.reshape(-1, y_TBH.shape[2]), *own, workspace.scope("norm"))
         return y_NH.reshape(y_TBH.shape), tape
 
     def _normalise_vjp(
         self,
-        tape: Any,
+        tape: Tape,
         d_TBH: Array,
         layer: int,
         workspace: Workspace,
     ) -> tuple[Array, dict[str, Array]]:
-        own = self.stack.norms[layer]
-        if not own:
+        own = self.norms[layer]
+        if own is None:
             return d_TBH, {}
         d_x_NH, d_weight, d_bias = self.kernels.layer_norm_vjp(
-            tape, own["weight"], d_TBH.reshape(-1, d_TBH.shape[2]), workspace.scope("norm")
+            tape, own[0], d_TBH.reshape(-1, d_TBH.shape[2]), workspace.scope("norm")
         )
         return d_x_NH.reshape(d_TBH.shape), {"norm.weight": d_weight, "norm.bias": d_bias}
 

@@ -1,52 +1,109 @@
-"""The state that a stream hands on, as a value.
+"""The state that streams hand on, as a value: of one block, or of a whole model.
 
-A cell's state is an array [B,H], an LSTM's the pair (h, c); a stack's state is the tuple of its layers'
-states, and a model with n-grams has theirs, [B,K], as one part more. Nothing here changes a state: each
-function gives a new one.
+A cell's state is an array [B,H], the LSTM's the pair (h, c); a stack's state is the tuple of the states of
+its layers. A model's state is flat: arrays of B rows, one row per stream, in an order that the model knows.
+So whoever carries, keeps, forks or resets streams needs to know nothing of cells and layers. No function
+here changes a state: each gives a new one.
 
-Shapes: B rows (streams), H units, K tokens that the n-grams keep.
+Shapes: B rows (streams), H units.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
 from pantoum.errors import SettingError
 from pantoum.kernels import Array
 
-if TYPE_CHECKING:
-    from pantoum.network.block import Block
-
 __all__ = [
+    "BlockState",
+    "NetworkState",
     "concatenate_state",
     "from_arrays",
     "map_arrays",
-    "reset_rows",
-    "select_rows",
     "split_state",
-    "stack_rows",
     "to_arrays",
 ]
 
+BlockState: TypeAlias = "Array | tuple[BlockState, ...]"
+"""The state of a cell or of a stack, in the public form."""
 
-def map_arrays(function: Callable[..., Array], state: Any, *others: Any) -> Any:
+
+@dataclass(frozen=True, eq=False)
+class NetworkState:
+    """The state of B streams of a model: arrays of B rows each, float32 in every model file.
+
+    ``network.program`` says which array is what. All operations are by rows.
+    """
+
+    arrays: tuple[Array, ...]
+
+    def __len__(self) -> int:
+        return len(self.arrays[0])
+
+    @property
+    def shapes(self) -> list[tuple[int, ...]]:
+        """Of the arrays."""
+        return [array.shape for array in self.arrays]
+
+    @property
+    def finite(self) -> bool:
+        """Whether every number is finite."""
+        return all(bool(np.isfinite(array).all()) for array in self.arrays)
+
+    def copy(self) -> NetworkState:
+        """With memory of its own."""
+        return NetworkState(tuple(array.copy() for array in self.arrays))
+
+    def select(self, rows: Sequence[int] | Array | slice) -> NetworkState:
+        """The state of some of the streams, by number, mask or slice; a copy."""
+        chosen = np.arange(len(self))[rows]
+        return NetworkState(tuple(array[chosen] for array in self.arrays))
+
+    def zero_where(self, mask_B: Array) -> NetworkState:
+        """With zeros in the rows where the mask holds."""
+        keep_B1 = ~np.asarray(mask_B, bool)[:, None]
+        return NetworkState(tuple(np.where(keep_B1, array, array.dtype.type(0)) for array in self.arrays))
+
+    @staticmethod
+    def joined(states: Sequence[NetworkState]) -> NetworkState:
+        """The streams of several states one after the other."""
+        parts = zip(*(state.arrays for state in states), strict=True)
+        return NetworkState(tuple(np.concatenate(arrays) for arrays in parts))
+
+    def checked(self, template: NetworkState) -> NetworkState:
+        """This state, if it has the shapes of the template; with the template's dtypes."""
+        if self.shapes != template.shapes:
+            raise SettingError(
+                "state",
+                self.shapes,
+                f"must have the shapes {template.shapes}: a state belongs to its model and its batch",
+                "carry the state of the same batch, or start from initial_state",
+            )
+        return NetworkState(
+            tuple(np.asarray(own, like.dtype) for own, like in zip(self.arrays, template.arrays, strict=True))
+        )
+
+
+def map_arrays(function: Callable[..., Array], state: BlockState, *others: BlockState | None) -> BlockState:
     """A state of the same form whose arrays are ``function`` of the arrays at their place in each state."""
     if isinstance(state, tuple):
         return tuple(map_arrays(function, *parts) for parts in zip(state, *others, strict=True))
     return function(state, *others)
 
 
-def to_arrays(state: Any) -> list[Array]:
-    """The state's arrays in order: layer by layer, h before c, and last the n-grams'."""
+def to_arrays(state: BlockState) -> list[Array]:
+    """The state's arrays in order: layer by layer, h before c."""
     if isinstance(state, tuple):
         return [array for part in state for array in to_arrays(part)]
     return [state]
 
 
-def from_arrays(template: Any, arrays: Sequence[Array]) -> Any:
+def from_arrays(template: BlockState, arrays: Sequence[Array]) -> BlockState:
     """The inverse of ``to_arrays``: a state of the template's form."""
     expected = len(to_arrays(template))
     if len(arrays) != expected:
@@ -56,32 +113,23 @@ def from_arrays(template: Any, arrays: Sequence[Array]) -> Any:
             f"must be {expected} for this model",
             "give the state of this model",
         )
-    rest: Iterator[Array] = iter(arrays)
-    return map_arrays(lambda _: next(rest), template)
+    left: Iterator[Array] = iter(arrays)
+    return map_arrays(lambda _: next(left), template)
 
 
-def select_rows(state: Any, rows: Any) -> Any:
-    """The state of some of the streams, by number, mask or slice."""
-    return map_arrays(lambda array_BH: array_BH[rows].copy(), state)
-
-
-def stack_rows(states: Sequence[Any]) -> Any:
-    """One state of the streams of several."""
-    return map_arrays(lambda *arrays: np.concatenate(arrays), *states)
-
-
-def reset_rows(state: Any, mask_B: Array) -> Any:
-    """The state with zeros where the mask holds."""
-    keep_B1 = ~np.asarray(mask_B, bool)[:, None]
-    return map_arrays(lambda array_BH: np.where(keep_B1, array_BH, array_BH.dtype.type(0)), state)
-
-
-def concatenate_state(state: Any) -> Array:
+def concatenate_state(state: BlockState) -> Array:
     """The one array [B,sum] of ``state_is_tuple=False``: the layers side by side."""
     return np.concatenate(to_arrays(state), axis=1)
 
 
-def split_state(block: Block, array: Array) -> Any:
+class HasState(Protocol):
+    """A block, as far as its state goes."""
+
+    def initial_state(self, batch_size: int) -> BlockState:
+        """The zero state of ``batch_size`` streams."""
+
+
+def split_state(block: HasState, array: Array) -> BlockState:
     """The inverse of ``concatenate_state``, for a stack or a cell."""
     array = np.asarray(array)
     template = block.initial_state(1)

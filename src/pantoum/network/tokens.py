@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from pantoum.errors import SettingError
 from pantoum.kernels import Array
 
-__all__ = ["time_major_tokens"]
+__all__ = ["time_major_targets", "time_major_tokens"]
 
 
-def time_major_tokens(tokens_BT: Any, vocab_size: int, argument: str = "tokens_BT") -> Array:
+def time_major_tokens(tokens_BT: object, vocab_size: int, argument: str = "tokens_BT") -> Array:
     """Tokens [T,B], int32; whole numbers from 0 to V-1."""
     tokens_BT = np.asarray(tokens_BT)
     if tokens_BT.ndim != 2 or not tokens_BT.size:
@@ -33,3 +31,17 @@ def time_major_tokens(tokens_BT: Any, vocab_size: int, argument: str = "tokens_B
             "encode the text with this model's tokenizer",
         )
     return np.ascontiguousarray(tokens_BT.T, np.int32)
+
+
+def time_major_targets(targets_BT: object, inputs_BT: object, vocab_size: int) -> Array:
+    """Targets [T,B], of the inputs' shape."""
+    targets_TB = time_major_tokens(targets_BT, vocab_size, "targets_BT")
+    shape = np.asarray(inputs_BT).shape
+    if targets_TB.T.shape != shape:
+        raise SettingError(
+            "targets_BT",
+            targets_TB.T.shape,
+            f"must have the inputs' shape {shape}",
+            "give one target for each input",
+        )
+    return targets_TB

@@ -1,4 +1,4 @@
-"""A cell or a stack over a sequence, and the exact gradient of that.
+"""A cell or a stack over a sequence, and the exact gradient of it.
 
 ``unroll`` is what ``tf.nn.dynamic_rnn`` was: with lengths, outputs past a row's length are zero, the state
 is copied through, and the returned state is each row's own last one. ``unroll_vjp`` is its back-propagation
@@ -10,8 +10,7 @@ Shapes: B rows, T steps, E inputs, H units.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 
@@ -19,24 +18,30 @@ from pantoum.config import whole
 from pantoum.errors import SettingError
 from pantoum.kernels import Array
 from pantoum.network.block import Block, DropoutDraw, check_state
-from pantoum.network.state import map_arrays
+from pantoum.network.state import BlockState, map_arrays
 
 __all__ = ["Pullback", "dropout_draw", "unroll", "unroll_vjp"]
 
-Pullback = Callable[..., tuple[Array, Any, dict[str, Array]]]
-"""(d_outputs_BTH, d_state=None) -> (d_inputs_BTE, d_initial_state, gradients by parameter name)."""
+
+class Pullback(Protocol):
+    """The backward pass of one ``unroll_vjp``."""
+
+    def __call__(
+        self, d_outputs_BTH: Array, d_state: BlockState | None = None
+    ) -> tuple[Array, BlockState, dict[str, Array]]:
+        """(d_inputs [B,T,E], d_initial_state, gradients by parameter name)."""
 
 
 def unroll(
     cell: Block,
     inputs_BTE: Array,
-    initial_state: Any = None,
+    initial_state: BlockState | None = None,
     lengths: Array | None = None,
     *,
     reset_BT: Array | None = None,
     dropout_key: tuple[int, int] | None = None,
     streams: Array | None = None,
-) -> tuple[Array, Any]:
+) -> tuple[Array, BlockState]:
     """(outputs [B,T,H], last state)."""
     x_TBE, state, lengths, reset_TB = cell.checked(inputs_BTE, initial_state, lengths, reset_BT)
     dropout = dropout_draw(dropout_key, streams, x_TBE.shape[1])
@@ -49,13 +54,13 @@ def unroll(
 def unroll_vjp(
     cell: Block,
     inputs_BTE: Array,
-    initial_state: Any = None,
+    initial_state: BlockState | None = None,
     lengths: Array | None = None,
     *,
     reset_BT: Array | None = None,
     dropout_key: tuple[int, int] | None = None,
     streams: Array | None = None,
-) -> tuple[Array, Any, Pullback]:
+) -> tuple[Array, BlockState, Pullback]:
     """(outputs [B,T,H], last state, pullback), as ``jax.vjp``. Parameters must not change before the
     pullback."""
     x_TBE, state, lengths, reset_TB = cell.checked(inputs_BTE, initial_state, lengths, reset_BT)
@@ -66,7 +71,9 @@ def unroll_vjp(
     )
     shape_BTH = outputs_TBH.swapaxes(0, 1).shape
 
-    def pullback(d_outputs_BTH: Array, d_state: Any = None) -> tuple[Array, Any, dict[str, Array]]:
+    def pullback(
+        d_outputs_BTH: Array, d_state: BlockState | None = None
+    ) -> tuple[Array, BlockState, dict[str, Array]]:
         d_outputs_BTH = np.asarray(d_outputs_BTH, cell.dtype)
         if d_outputs_BTH.shape != shape_BTH:
             raise SettingError(

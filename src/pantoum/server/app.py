@@ -111,13 +111,13 @@ def make_app(models: Models, settings: ServeSettings) -> FastAPI:
                 "created": one.created,
                 "owned_by": "pantoum",
                 "fingerprint": one.fingerprint,
-                "vocabulary": one.model.network.vocab_size,
+                "vocabulary": one.model.vocab_size,
                 "tokens": one.model.tokenizer.kind,
                 "documents": one.model.tokenizer.documents,
-                "cell": one.model.network.config.cell,
-                "layers": one.model.network.config.num_layers,
-                "hidden_size": one.model.network.config.hidden_size,
-                "parameters": one.model.network.num_parameters,
+                "cell": one.model.config.cell,
+                "layers": one.model.config.num_layers,
+                "hidden_size": one.model.config.hidden_size,
+                "parameters": one.model.program.model.num_parameters,
             }
             for one in models.all()
         ]

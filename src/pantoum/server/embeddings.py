@@ -28,7 +28,7 @@ def routes(models: Models) -> APIRouter:
     async def embeddings(fields: EmbeddingRequest) -> Response:
         """A vector for each text."""
         served = models.get(fields.model)
-        size = served.model.network.config.hidden_size
+        size = served.model.program.model.hidden_size
         if fields.dimensions is not None and fields.dimensions != size:
             raise RequestError(
                 400,

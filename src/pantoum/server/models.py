@@ -155,5 +155,4 @@ def _load(path: str) -> tuple[LoadedModel, Mark]:
     """A model ready for use; the mark is taken before, so that a change while it loads is seen later."""
     mark = _mark(path)
     model = load(path)
-    _ = model.packed
     return model, mark

@@ -78,7 +78,7 @@ def scores(
 async def nats_of(served: Served, tokens_T: Ids, documents: bool) -> NDArray[Any]:
     """The nats of tokens that follow the border, read by the engine."""
     model = served.model
-    begun = State.of(model, model.network.initial_state(1), model.border, 0, b"")
+    begun = State.of(model, model.program.initial_state(1), model.border, 0, b"")
     inbox = served.inbox()
     inbox.job(Reading(model, begun, tokens_T, alternatives=0, resets_V=resets(model, documents)))
     submit(served, inbox.jobs)
@@ -130,17 +130,17 @@ def routes(models: Models) -> APIRouter:
     async def show_activations(fields: ActivationsRequest) -> Response:
         """The values of some units after each token of a text."""
         served = models.get(fields.model)
-        config = served.model.network.config
+        config = served.model.config
         prompt = await encode(served.model, fields.text)
         found = await asyncio.to_thread(activations, served.model, prompt.tokens_T)
-        U = config.num_layers * config.hidden_size
+        U = found.values_TU.shape[1]
         for unit in fields.units:
             _require_unit(unit, U)
         return JSONResponse(
             {
                 "object": "activations",
                 "model": served.name,
-                "layers": config.num_layers,
+                "layers": U // config.hidden_size,
                 "hidden_size": config.hidden_size,
                 "tokens": list(found.texts),
                 "units": [
@@ -154,7 +154,7 @@ def routes(models: Models) -> APIRouter:
     async def find_units(fields: UnitsRequest) -> Response:
         """The units that follow a property of the text most closely."""
         served = models.get(fields.model)
-        config = served.model.network.config
+        config = served.model.config
         prompt = await encode(served.model, fields.text)
 
         def search() -> dict[str, Any]:

@@ -96,7 +96,7 @@ class Signer:
         except (binascii.Error, ValueError):
             raise StateError(REFUSED.format("it is not base64")) from None
         state = self.read(signed)
-        state.layers_for(model)
+        state.for_model(model)
         return state
 
     def _mac(self, data: bytes) -> bytes:

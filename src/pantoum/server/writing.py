@@ -83,7 +83,7 @@ async def encode(model: LoadedModel, text: str | Sequence[int]) -> Prompt:
         else:
             tokens_T, notes = await asyncio.to_thread(encode_prompt, model.tokenizer, text)
         return Prompt(text, tokens_T, tuple(notes))
-    size = model.network.vocab_size
+    size = model.vocab_size
     outside = [token for token in text if not 0 <= token < size]
     if outside:
         raise RequestError(

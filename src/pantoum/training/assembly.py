@@ -21,10 +21,12 @@ from pantoum.errors import CheckpointError
 from pantoum.formats.checkpoint import Checkpoint
 from pantoum.inference.novelty import NoveltyFilter, documents_of
 from pantoum.network import LanguageModel
-from pantoum.network import state as network_state
+from pantoum.network.ensemble import part
+from pantoum.network.language_model import seed_of
+from pantoum.network.state import NetworkState
 from pantoum.training.backend import Backend, LocalBackend
-from pantoum.training.ensemble import EnsembleBackend
 from pantoum.training.keep_best import KeepBest
+from pantoum.training.learner import Learner
 from pantoum.training.optimizer import make_optimizer
 from pantoum.training.recipe import Recipe
 from pantoum.training.run_folder import RunFolder
@@ -34,8 +36,6 @@ __all__ = ["Run", "assemble", "carried_arrays", "document_border", "make_backend
 
 Array = npt.NDArray[Any]
 CARRIED, STREAMS = "carried.", "streams"
-SEEDS_APART = 1_000_003
-"""Between the seeds of an ensemble's members, so that those of the next few seeds are others."""
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Run:
     state: RunState
     backend: Backend
     batches: StatefulBatches
-    carried: Any
+    carried: NetworkState
     """What each stream hands to its next batch."""
     streams: Array
     """The streams' global numbers: those of the carried state's rows."""
@@ -71,7 +71,8 @@ class Run:
             self.carried = self.backend.initial_state(state.batch_size)
         else:
             self.backend.restore(found.arrays)
-            self.carried = _carried(self.backend.initial_state(state.batch_size), found.arrays, self.streams)
+            template = self.backend.initial_state(state.batch_size)
+            self.carried = _carried(template, found.arrays, self.streams, state.recipe)
         self.batches = make_batches(self.prepared, state.batch_size, state.seq_len, state.cursor)
 
 
@@ -106,16 +107,15 @@ def assemble(
 
 
 def make_backend(recipe: Recipe, vocab_size: int, weights: Mapping[str, Array] | None = None) -> Backend:
-    """Networks and optimisers at the start of training; ``weights`` in place of random ones."""
-    members = [
-        _member(recipe, vocab_size, (recipe.seed + SEEDS_APART * place) % 2**63, weights)
-        for place in range(recipe.members)
-    ]
-    return members[0] if len(members) == 1 else EnsembleBackend(members)
+    """Networks and optimisers at the start of training; ``weights`` of the whole model in place of random
+    ones."""
+    begun = [None] * recipe.members if weights is None else part(recipe.kept, weights)
+    return LocalBackend([_learner(recipe, vocab_size, place, own) for place, own in enumerate(begun)])
 
 
-def _member(recipe: Recipe, vocab_size: int, seed: int, weights: Mapping[str, Array] | None) -> LocalBackend:
-    model = LanguageModel.from_config(recipe.model, vocab_size, seed)
+def _learner(recipe: Recipe, vocab_size: int, place: int, weights: Mapping[str, Array] | None) -> Learner:
+    seed = seed_of(recipe.seed, place)
+    model = LanguageModel(vocab_size, config=recipe.model, seed=seed)
     if weights is not None:
         model.parameters.update(weights)
     optimizer = make_optimizer(
@@ -125,7 +125,7 @@ def _member(recipe: Recipe, vocab_size: int, seed: int, weights: Mapping[str, Ar
         gates=len(CELLS[recipe.model.cell].gates),
         precision=recipe.precision,
     )
-    return LocalBackend(model, optimizer, seed=seed, average=recipe.average, precision=recipe.precision)
+    return Learner(model, optimizer, seed=seed, average=recipe.average, precision=recipe.precision)
 
 
 def make_batches(
@@ -161,25 +161,24 @@ def document_filter(prepared: Prepared) -> dict[str, Array]:
 
 def carried_arrays(run: Run) -> dict[str, Array]:
     """Copies of the carried state and the streams it is keyed by, for a checkpoint."""
-    layers = network_state.to_arrays(run.carried)
-    return {
-        **{f"{CARRIED}{place}": array.copy() for place, array in enumerate(layers)},
-        STREAMS: run.streams.copy(),
-    }
+    arrays = run.carried.copy().arrays
+    return {**{f"{CARRIED}{place}": array for place, array in enumerate(arrays)}, STREAMS: run.streams.copy()}
 
 
-def _carried(template: Any, arrays: Mapping[str, Array], streams: Array) -> Any:
+def _carried(
+    template: NetworkState, arrays: Mapping[str, Array], streams: Array, recipe: Recipe
+) -> NetworkState:
     """The carried state of these streams, found by their global numbers."""
-    shapes = [array.shape for array in network_state.to_arrays(template)]
     known = arrays.get(STREAMS, np.zeros(0, np.int64)).tolist()
-    kept = [arrays.get(f"{CARRIED}{place}") for place in range(len(shapes))]
+    kept = [arrays[f"{CARRIED}{place}"] for place in range(len(arrays)) if f"{CARRIED}{place}" in arrays]
+    each = len(kept) // recipe.members
+    if recipe.model.ngrams and len(kept) == len(template.shapes) + recipe.members - 1:
+        # Of before ensembles were one model: each member had the tokens of the n-grams, the same ones.
+        kept = [array for place, array in enumerate(kept) if (place + 1) % each or place == len(kept) - 1]
     missing = sorted(set(streams.tolist()) - set(known))
-    if missing or any(
-        array is None or array.shape[1:] != shape[1:] for array, shape in zip(kept, shapes, strict=True)
-    ):
+    if missing or [array.shape[1:] for array in kept] != [shape[1:] for shape in template.shapes]:
         raise CheckpointError(
             f"the checkpoint lacks the carried state of streams {missing[:8] or streams}; "
             "resume with the settings that the run began with"
         )
-    rows = [known.index(stream) for stream in streams.tolist()]
-    return network_state.from_arrays(template, [array[rows].copy() for array in kept if array is not None])
+    return NetworkState(tuple(kept)).select([known.index(stream) for stream in streams.tolist()])

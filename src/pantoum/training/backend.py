@@ -1,40 +1,32 @@
-"""The seam between the loop and the arithmetic: what the loop may ask, and the answer on one machine.
+"""The interface between the loop and the arithmetic: what the loop may ask, and the answer on one machine.
 
 A step is two calls, because the guard decides between them: ``gradients`` computes and keeps what an update
-needs, ``update`` applies it. Weights change in ``update`` and ``restore`` only. ``snapshot`` is a
-copy of all arrays that a resumed run needs (weights, averaged weights, moments, the gradients' scale,
-counters), taken between steps; the loop adds the rest (cursor, carried state, the guard's record) which is
-its own.
+needs, ``update`` applies it. Weights change in ``update`` and ``restore`` only. ``snapshot`` is a copy of all
+arrays that a resumed run needs (weights, averaged weights, moments, the gradients' scale, counters), taken
+between steps; the loop adds the rest (cursor, carried state, the guard's record) which is its own.
 
-Averaged weights: an exponential moving average of the weights after each update, whose decay rises from small
-values so that the first averages are not those of the initial weights. The n-grams' table, of which an
-update touches few rows, goes in as it is.
+Towards the loop an ensemble is one model: losses are the mean over the members, weights those of the joined
+model (``network.ensemble``), arrays of a snapshot stand under ``memberN.``.
 
 B streams, T time steps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
-from pantoum import kernels
-from pantoum.errors import CheckpointError
-from pantoum.kernels.workspace import Workspace
-from pantoum.network import LanguageModel
-from pantoum.network.ngrams import TABLE, numbers_of
-from pantoum.training.gradient_scale import GradientScale
-from pantoum.training.optimizer import Optimizer
+from pantoum.kernels import Array
+from pantoum.network.ensemble import join, join_scales, join_states, part_states
+from pantoum.network.parameters import under
+from pantoum.network.state import NetworkState
+from pantoum.training.learner import Learner
 
 __all__ = ["Backend", "LocalBackend", "StepResult"]
-
-Array = npt.NDArray[Any]
-State = Any
-"""The carried state, as the network gives and takes it."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +37,8 @@ class StepResult:
     """Mean nats a target, before the update, with dropout."""
     accuracy: float
     gradient_norm: float
-    """Of all parameters together, before clipping."""
-    state: State
+    """Of all parameters together, before clipping; of an ensemble the root of the members' mean square."""
+    state: NetworkState
     """What each stream hands to its next batch."""
 
 
@@ -58,11 +50,17 @@ class Backend(Protocol):
         """How many numbers are learned."""
         ...
 
-    def initial_state(self, batch_size: int) -> State:
+    def initial_state(self, batch_size: int) -> NetworkState:
         """The zero state of ``batch_size`` streams."""
 
     def gradients(
-        self, inputs_BT: Array, targets_BT: Array, reset_BT: Array, state: State, step: int, streams: Array
+        self,
+        inputs_BT: Array,
+        targets_BT: Array,
+        reset_BT: Array,
+        state: NetworkState,
+        step: int,
+        streams: Array,
     ) -> StepResult:
         """Forward and backward over a batch; ``step`` and global ``streams`` number the random draws."""
 
@@ -70,7 +68,7 @@ class Backend(Protocol):
         """Apply the gradients of the last call."""
 
     def weights(self, averaged: bool) -> Mapping[str, Array] | None:
-        """The parameters, or their running average (``None`` without one): views, to be copied to be kept."""
+        """The parameters, or their running average (``None`` without one): to be copied to be kept."""
 
     def gradient_scale(self) -> dict[str, Array]:
         """The usual size of each row of each gradient, by parameter name; fresh arrays."""
@@ -83,112 +81,74 @@ class Backend(Protocol):
 
 
 class LocalBackend:
-    """The one implementation for one process: a ``LanguageModel``, an optimiser, an average, a scale."""
+    """The one implementation for one process: a learner for each member, all of one shape."""
 
-    def __init__(
-        self,
-        model: LanguageModel,
-        optimizer: Optimizer,
-        *,
-        seed: int,
-        average: float | None,
-        precision: str = "float32",
-    ) -> None:
-        self.model = model
-        self._precision = precision
-        self._optimizer = optimizer
-        self._seed = seed
-        self._decay = average
-        self._averaged = (
-            None
-            if average is None
-            else {name: array.copy() for name, array in model.parameters.items() if name != TABLE}
-        )
-        self._kernels = kernels.backend(model.dtype)
-        self._workspace = Workspace()
-        self._gradients: Mapping[str, Any] = {}
-        self._norm = 0.0
-        self._targets = 0
-        self._scale = GradientScale(model.parameters)
+    def __init__(self, learners: Sequence[Learner]) -> None:
+        self.learners = tuple(learners)
+        self._config = learners[0].model.config
 
     @property
     def num_parameters(self) -> int:
         """How many numbers are learned."""
-        return self.model.num_parameters
+        return sum(learner.model.num_parameters for learner in self.learners)
 
-    def initial_state(self, batch_size: int) -> State:
+    def initial_state(self, batch_size: int) -> NetworkState:
         """The zero state of ``batch_size`` streams."""
-        return self.model.initial_state(batch_size)
+        states = [learner.model.initial_state(batch_size) for learner in self.learners]
+        return join_states(self._config, states)
 
     def gradients(
-        self, inputs_BT: Array, targets_BT: Array, reset_BT: Array, state: State, step: int, streams: Array
+        self,
+        inputs_BT: Array,
+        targets_BT: Array,
+        reset_BT: Array,
+        state: NetworkState,
+        step: int,
+        streams: Array,
     ) -> StepResult:
-        """Forward and backward over a batch."""
-        # What is not finite is the guard's to see, not a warning's to say.
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            result = self.model.gradients(
-                inputs_BT,
-                targets_BT,
-                state,
-                reset_BT=reset_BT,
-                dropout_key=(self._seed, step),
-                streams=streams,
-                workspace=self._workspace,
-                precision=self._precision,
-            )
-            self._gradients, self._targets = result.gradients, np.size(targets_BT)
-            self._norm = self._kernels.global_norm(numbers_of(result.gradients.values()))
-        return StepResult(float(result.loss), float(result.accuracy), self._norm, result.state)
+        """Forward and backward over a batch, member by member."""
+        states = part_states(self._config, state, len(self.learners))
+        found = [
+            learner.gradients(inputs_BT, targets_BT, reset_BT, own, step, streams)
+            for learner, own in zip(self.learners, states, strict=True)
+        ]
+        squares = [learner.gradient_norm**2 for learner in self.learners]
+        return StepResult(
+            loss=float(np.mean([each.loss for each in found])),
+            accuracy=float(np.mean([each.accuracy for each in found])),
+            gradient_norm=(
+                self.learners[0].gradient_norm if len(squares) == 1 else math.sqrt(float(np.mean(squares)))
+            ),
+            state=join_states(self._config, [each.state for each in found]),
+        )
 
     def update(self, rate: float, clip: float | None) -> None:
-        """Clip by norm, one step of the optimiser, one of the average."""
-        factor = 1.0 if clip is None or self._norm <= clip else clip / self._norm
-        self._scale.updated(self._gradients, self._optimizer.steps, self._targets, factor)
-        self._optimizer.step(self._gradients, rate, factor)
-        if self._averaged is not None and self._decay is not None:
-            steps = self._optimizer.steps
-            decay = min(self._decay, (1.0 + steps) / (10.0 + steps))
-            for name, averaged in self._averaged.items():
-                self._kernels.average(averaged, self.model.parameters[name], decay)
+        """One step of each member."""
+        for learner in self.learners:
+            learner.update(rate, clip)
 
     def weights(self, averaged: bool) -> Mapping[str, Array] | None:
-        """The parameters, or their running average."""
-        if not averaged:
-            return self.model.parameters
-        if self._averaged is None:
-            return None
-        return {name: self._averaged.get(name, array) for name, array in self.model.parameters.items()}
+        """The parameters of the whole model, or their running average."""
+        parts = [learner.weights(averaged) for learner in self.learners]
+        known = [part for part in parts if part is not None]
+        return join(self._config, known) if len(known) == len(parts) else None
 
     def gradient_scale(self) -> dict[str, Array]:
-        """The usual size of each row of each gradient."""
-        return self._scale.roots()
+        """The usual size of each row of each gradient of the whole model."""
+        return join_scales(self._config, [learner.gradient_scale() for learner in self.learners])
 
     def snapshot(self) -> dict[str, Array]:
-        """Copies under ``weights.``, ``averaged.``, ``optimizer.`` and ``scale.``."""
-        return {name: array.copy() for name, array in self._arrays().items()}
+        """Copies of the arrays of all members."""
+        return {
+            self._prefix(place) + name: array.copy()
+            for place, learner in enumerate(self.learners)
+            for name, array in learner.arrays().items()
+        }
 
     def restore(self, arrays: Mapping[str, Array]) -> None:
-        """Put everything back, in place."""
-        own = self._arrays()
-        for name, array in own.items():
-            kept = arrays.get(name)
-            if kept is None or kept.shape != array.shape or kept.dtype != array.dtype:
-                found = "missing" if kept is None else f"{kept.dtype} {kept.shape}"
-                raise CheckpointError(
-                    f"checkpoint array {name} is {found}, this run needs {array.dtype} "
-                    f"{array.shape}; resume with the settings that the run began with"
-                )
-        for name, array in own.items():
-            array[...] = arrays[name]
-        self._optimizer.steps = int(arrays["optimizer.steps"][0])
+        """Put every member back."""
+        for place, learner in enumerate(self.learners):
+            learner.restore(under(self._prefix(place), arrays))
 
-    def _arrays(self) -> dict[str, Array]:
-        """The very arrays in use, by their names in a snapshot."""
-        counted = {"steps": np.array([self._optimizer.steps], np.int64)}
-        parts = {
-            "weights": self.model.parameters,
-            "averaged": self._averaged or {},
-            "optimizer": {**self._optimizer.arrays(), **counted},
-            "scale": self._scale.squares,
-        }
-        return {f"{part}.{name}": array for part, held in parts.items() for name, array in held.items()}
+    def _prefix(self, place: int) -> str:
+        return "" if len(self.learners) == 1 else f"member{place}."

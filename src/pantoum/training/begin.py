@@ -21,6 +21,7 @@ from pantoum.data.prepare import Prepared, open_prepared, prepare
 from pantoum.errors import ModelFileError, SettingError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
+from pantoum.inference.joined_file import taken_apart
 from pantoum.inference.precision import plain
 from pantoum.network.size import require_filled
 from pantoum.text.tokenizer import declared_size, from_spec
@@ -170,7 +171,7 @@ def read_source(settings: TrainSettings) -> ModelFile | None:
         return None
     path = Path(settings.from_)
     path = path / "model.safetensors" if path.is_dir() else path
-    source = plain(model_file.read(path))
+    source = plain(taken_apart(model_file.read(path)))
     shape = ModelConfig.from_spec(source.config)
     require_filled(shape, declared_size(source.tokenizer), source.parameters, ModelFileError, path)
     default = TrainSettings()

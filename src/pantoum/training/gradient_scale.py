@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pantoum import kernels
-from pantoum.network.ngrams import RowGradient
+from pantoum.network.gradient import Gradients
 
 __all__ = ["EVERY", "GradientScale"]
 
@@ -37,22 +37,15 @@ class GradientScale:
         self.squares = {name: np.zeros(len(array), array.dtype) for name, array in parameters.items()}
         self._kernels = kernels.backend(next(iter(parameters.values())).dtype)
 
-    def updated(self, gradients: Mapping[str, Any], steps: int, targets: int, factor: float) -> None:
+    def updated(self, gradients: Gradients, steps: int, targets: int, factor: float) -> None:
         """An update with the mean gradient over ``targets``, times ``factor``, after ``steps`` others."""
         if steps % EVERY:
             return
         share = 1.0 / min(steps // EVERY + 1, WINDOW)
         for name, squares_R in self.squares.items():
-            found = gradients[name]
-            if isinstance(found, RowGradient):
-                a_square = share * targets * factor * factor / found.values_UV.shape[1]
-                squares_R *= squares_R.dtype.type(1.0 - share)
-                of_rows_U = np.square(found.values_UV).sum(axis=1)
-                squares_R[found.rows_U] += of_rows_U * squares_R.dtype.type(a_square)
-                continue
-            gradient_RC = found.reshape(len(squares_R), -1)
-            a_square = share * targets * factor * factor / gradient_RC.shape[1]
-            self._kernels.row_squares(gradient_RC, squares_R, 1.0 - share, a_square)
+            gradient = gradients[name]
+            a_square = share * targets * factor * factor / gradient.columns
+            gradient.add_squares(self._kernels, squares_R, 1.0 - share, a_square)
 
     def roots(self) -> dict[str, Array]:
         """The root mean squares, fresh arrays by parameter name."""

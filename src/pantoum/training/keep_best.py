@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pantoum.config import ModelConfig
 from pantoum.errors import PantoumError
@@ -26,22 +25,24 @@ from pantoum.formats import model_file
 from pantoum.formats.model_file import SCALE, ModelFile
 from pantoum.inference.alert import held_out_peaks
 from pantoum.inference.evaluate import Evaluation, evaluate, held_out_loss
+from pantoum.inference.joined_file import taken_apart
+from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.protocols import LEAST_SPAN, SEGMENTS, WARM_TOKENS
+from pantoum.kernels import Array
 from pantoum.network import LanguageModel
+from pantoum.network.program import Program
 from pantoum.text.tokenizer import Tokenizer
 from pantoum.training.backend import Backend
 from pantoum.training.run_state import Best
 
 __all__ = ["KeepBest"]
 
-Array = npt.NDArray[Any]
-
 FLOAT32_COSTS = 2.0
 """Times of a token read in float32 and in a faster precision (docs/log)."""
 
 
 class KeepBest:
-    """Scores weights on a network of its own, so that training's is never touched."""
+    """Scores weights by programs of their own, so that those of training are never touched."""
 
     def __init__(
         self,
@@ -54,12 +55,13 @@ class KeepBest:
         precision: str = "float32",
     ) -> None:
         """``beside``: arrays that go into the model file whatever the weights; ``precision``: of the products
-        of a look."""
+        of an evaluation while training."""
         self.best = best
         self.peaks: dict[str, Any] | None = None
         """What ``score --alert auto:P%`` asks of the held-out text, once all of it was scored."""
         self._config = config
-        self._network: LanguageModel | None = None
+        self._shape = LanguageModel(tokenizer.vocab_size, config=config, seed=None)
+        self._better: Mapping[str, Array] = {}
         self._tokenizer = tokenizer
         self._valid = valid
         self._monitored = None if valid is None else valid[:monitored]
@@ -68,16 +70,19 @@ class KeepBest:
         self._beside = dict(beside or {})
         self._precision = precision
 
-    @property
-    def network(self) -> LanguageModel:
-        """Holds the weights that were looked at last, the better ones."""
-        if self._network is None:
-            self._network = LanguageModel.from_config(self._config, self._tokenizer.vocab_size, seed=None)
-        return self._network
+    def model(self) -> LoadedModel:
+        """The better ones of the weights that were evaluated last; only until the next update."""
+        return LoadedModel(self._program(self._better, "float32"), self._tokenizer)
 
     def rest(self) -> None:
-        """Let go of the network until the next look: saving needs the memory."""
-        self._network = None
+        """Let go of the weights that were evaluated last: saving needs the memory."""
+        self._better = {}
+
+    def kept_model(self) -> LoadedModel | None:
+        """The kept weights; ``None`` while nothing is kept."""
+        if self._kept is None:
+            return None
+        return LoadedModel(self._program(self._kept, "float32"), self._tokenizer)
 
     @property
     def judges_nothing(self) -> bool:
@@ -102,32 +107,27 @@ class KeepBest:
     def look(self, step: int, backend: Backend) -> tuple[float | None, bool]:
         """The held-out loss of the better weights, and whether they are the best so far."""
         if self._monitored is None:
-            self._copy_in(backend.weights(averaged=False))
+            self._better = backend.weights(averaged=False) or {}
             return None, False
         found = []
         for averaged in (True, False):
             weights = backend.weights(averaged)
             if weights is not None:
-                self._copy_in(weights)
-                loss = held_out_loss(
-                    self.network, self._monitored, self._tokenizer, SEGMENTS, self._precision
-                )
-                found.append((loss if math.isfinite(loss) else math.inf, averaged))
-        loss, averaged = min(found)
-        if averaged:
-            self._copy_in(backend.weights(averaged=True))
+                program = self._program(weights, self._precision)
+                loss = held_out_loss(program, self._monitored, self._tokenizer, SEGMENTS)
+                found.append((loss if math.isfinite(loss) else math.inf, averaged, weights))
+        loss, averaged, self._better = min(found, key=lambda each: each[:2])
         if not math.isfinite(loss):
             return None, False
         improved = self.best is None or loss < self.best.loss
         if improved:
             self.best = Best(step, averaged, loss)
-            self._keep(backend)
+            self._keep(self._better, backend)
         return loss, improved
 
     def keep_last(self, backend: Backend) -> None:
         """Keep the last weights, for want of anything to judge by."""
-        self._copy_in(backend.weights(averaged=False))
-        self._keep(backend)
+        self._keep(backend.weights(averaged=False) or {}, backend)
 
     def recall(self, path: Path) -> str | None:
         """Take up the best of earlier sessions from the model file; a note if that cannot be.
@@ -140,7 +140,7 @@ class KeepBest:
             self.best = None
             return f"{path} is gone: the best model is sought anew" if lost else None
         try:
-            found = model_file.read(path)
+            found = taken_apart(model_file.read(path))
             monitor = found.card["monitor"]
             if monitor is None or self._monitored is None:
                 return None
@@ -159,11 +159,9 @@ class KeepBest:
         """The kept weights over the whole held-out text; ``peaks`` are then its most surprising places."""
         if self._valid is None or self._kept is None:
             return None
-        self._copy_in(self._kept)
         nats_T = np.empty(len(self._valid) - 1, np.float32)
-        found = evaluate(
-            self.network, self._valid, self._tokenizer, SEGMENTS, nats_T=nats_T, precision=precision
-        )
+        program = self._program(self._kept, precision)
+        found = evaluate(program, self._valid, self._tokenizer, SEGMENTS, nats_T=nats_T)
         self.peaks = held_out_peaks(self._tokenizer, self._valid[1:], nats_T)
         return found
 
@@ -181,21 +179,19 @@ class KeepBest:
 
     def require_writable(self, card: dict[str, Any]) -> None:
         """``ModelFileError`` where a model of this shape, text and card cannot be written."""
-        shapes = self.network.parameters
+        shapes = self._shape.parameters
         scales = {SCALE + name: np.zeros(len(array), np.float32) for name, array in shapes.items()}
         extras = {**scales, **self._beside}
         model_file.require_writable(
             ModelFile(self._config.spec(), dict(shapes), self._tokenizer.spec(), card, extras)
         )
-        self.rest()
 
-    def _copy_in(self, weights: Mapping[str, Array] | None) -> None:
-        for name, array in (weights or {}).items():
-            self.network.parameters[name][...] = array
+    def _program(self, weights: Mapping[str, Array], precision: str) -> Program:
+        return Program(self._shape, weights, precision=precision)
 
-    def _keep(self, backend: Backend) -> None:
-        """Keep what the network holds, and the scale of gradients there, which adapting needs."""
-        self._kept = {name: array.copy() for name, array in self.network.parameters.items()}
+    def _keep(self, weights: Mapping[str, Array], backend: Backend) -> None:
+        """Keep copies of weights, and the scale of gradients there, which adapting needs."""
+        self._kept = {name: array.copy() for name, array in weights.items()}
         self._extras = {SCALE + name: roots_R for name, roots_R in backend.gradient_scale().items()}
 
 

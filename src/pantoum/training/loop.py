@@ -16,14 +16,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-import numpy as np
-
 from pantoum.config import TrainSettings
 from pantoum.errors import DivergedError, RunError, StorageError
 from pantoum.formats import checkpoint, durable
 from pantoum.formats.run_lock import RunLock
 from pantoum.inference.evaluate import Evaluation
-from pantoum.network import state as network_state
 from pantoum.report.record import Report
 from pantoum.training import recovery
 from pantoum.training.assembly import Run
@@ -181,8 +178,7 @@ class Loop:
 
     def _hand_on(self, result: StepResult) -> None:
         """The streams go on from their new state; one that is not finite would spoil all batches to come."""
-        layers = network_state.to_arrays(result.state)
-        if all(bool(np.isfinite(layer).all()) for layer in layers):
+        if result.state.finite:
             self._run.carried = result.state
 
     def _does_not_recover(self, why: str) -> DivergedError:

@@ -22,7 +22,8 @@ import numpy.typing as npt
 from pantoum import kernels
 from pantoum.config import OPTIMIZERS, one_of
 from pantoum.kernels.reference.muon import NEWTON_SCHULZ, Coefficients
-from pantoum.network.ngrams import TABLE, RowGradient
+from pantoum.network.gradient import Gradients
+from pantoum.network.ngrams import TABLE
 
 __all__ = ["AdamW", "Muon", "Optimizer", "WithTable", "make_optimizer"]
 
@@ -42,7 +43,7 @@ TABLE_RATE, TABLE_KEEP = 1.0, 0.99
 class Optimizer(Protocol):
     """What changes parameters in place, step by step, and can be put back to any of its moments."""
 
-    def step(self, gradients: Mapping[str, Any], rate: float, factor: float) -> None:
+    def step(self, gradients: Gradients, rate: float, factor: float) -> None:
         """One update at ``rate``; the gradients count times ``factor``."""
 
     def arrays(self) -> dict[str, Array]:
@@ -63,13 +64,13 @@ class AdamW:
         self._second = {name: np.zeros_like(array) for name, array in parameters.items()}
         self._kernels = kernels.backend(next(iter(parameters.values())).dtype)
 
-    def step(self, gradients: Mapping[str, Array], rate: float, factor: float) -> None:
+    def step(self, gradients: Gradients, rate: float, factor: float) -> None:
         """One update at ``rate``; the gradients count times ``factor``."""
         self.steps += 1
         for name, parameter in self._parameters.items():
             self._kernels.adamw(
                 parameter,
-                gradients[name],
+                gradients[name].values,
                 self._first[name],
                 self._second[name],
                 step=self.steps,
@@ -103,8 +104,8 @@ class Muon:
     ) -> None:
         self._times, self._coefficients = times, coefficients
         self._maps = {name: array for name, array in parameters.items() if _is_map(name, parameters)}
-        rest = {name: array for name, array in parameters.items() if name not in self._maps}
-        self._rest = AdamW(rest, weight_decay)
+        others = {name: array for name, array in parameters.items() if name not in self._maps}
+        self._others = AdamW(others, weight_decay)
         self._momentum = {name: np.zeros_like(array) for name, array in self._maps.items()}
         self._decay, self._gates, self._precision = weight_decay, gates, precision
         self._kernels = kernels.backend(next(iter(parameters.values())).dtype)
@@ -112,18 +113,18 @@ class Muon:
     @property
     def steps(self) -> int:
         """Updates done."""
-        return self._rest.steps
+        return self._others.steps
 
     @steps.setter
     def steps(self, count: int) -> None:
-        self._rest.steps = count
+        self._others.steps = count
 
-    def step(self, gradients: Mapping[str, Array], rate: float, factor: float) -> None:
+    def step(self, gradients: Gradients, rate: float, factor: float) -> None:
         """One update; ``rate`` is AdamW's, Muon's a multiple."""
-        self._rest.step(gradients, rate, factor)
+        self._others.step(gradients, rate, factor)
         self._kernels.muon(
             list(self._maps.values()),
-            [gradients[name] for name in self._maps],
+            [gradients[name].values for name in self._maps],
             list(self._momentum.values()),
             [self._gates] * len(self._maps),
             rate=self._times * rate,
@@ -137,7 +138,7 @@ class Muon:
     def arrays(self) -> dict[str, Array]:
         """``momentum.NAME`` of the maps, and those of AdamW."""
         momentum = {f"momentum.{name}": array for name, array in self._momentum.items()}
-        return {**momentum, **self._rest.arrays()}
+        return {**momentum, **self._others.arrays()}
 
 
 class WithTable:
@@ -157,14 +158,14 @@ class WithTable:
     def steps(self, count: int) -> None:
         self._others.steps = count
 
-    def step(self, gradients: Mapping[str, Any], rate: float, factor: float) -> None:
+    def step(self, gradients: Gradients, rate: float, factor: float) -> None:
         """One update of everything; ``rate`` is the others', the table's a multiple."""
         self._others.step(gradients, rate, factor)
-        own: RowGradient = gradients[TABLE]
+        rows_U, values_UV = gradients[TABLE].by_rows()
         self._kernels.rms_rows(
             self._table_RV,
-            own.rows_U,
-            own.values_UV,
+            rows_U,
+            values_UV,
             self._squares_RV,
             rate=TABLE_RATE * rate,
             keep=TABLE_KEEP,

@@ -8,8 +8,8 @@ part in products). A run of D tokens costs about ``6 * work * D`` operations, fo
 - With steps or epochs the work comes from the text alone, as the square root of its length, so that neither
   a clock nor a machine has a say. What minutes choose is capped by the text too: a long run on a short text
   only learns it by heart.
-- Where the time would let one model read the text too often, it is shared out to several, side by side, which
-  are kept as one (``network.ensemble``): another model adds more than another pass.
+- Where the time would let one model read the text too often, it is shared out to the members of an ensemble
+  (``network.ensemble``): another member adds more than another pass.
 - B is 64 and T is 64, smaller where that would leave too few updates.
 - Muon moves the maps of the stack, where its rounds cost little beside the update they are for; the rate
   falls linearly from the warm-up to the end, goes with the square root of the batch and against that of the
@@ -35,7 +35,7 @@ from typing import Any
 
 from pantoum.config import AUTO, CELLS, DropoutConfig, ModelConfig, TrainSettings
 from pantoum.errors import SettingError
-from pantoum.network.ensemble import joined_config, joins
+from pantoum.network.ensemble import joined_config
 
 __all__ = ["MOST_PASSES", "Outlook", "Recipe", "choose", "work"]
 
@@ -138,7 +138,7 @@ class Recipe:
     precision: str
     seed: int
     members: int = 1
-    """Models of this shape, trained side by side and kept as one."""
+    """Members of the ensemble, each of this shape."""
     reasons: tuple[str, ...] = ()
 
     def spec(self) -> dict[str, Any]:
@@ -173,10 +173,10 @@ def work(model: ModelConfig, vocab_size: int) -> int:
 def choose(settings: TrainSettings, outlook: Outlook, *, source: ModelConfig | None = None) -> Recipe:
     """The recipe for a run. ``source``: the shape of the model whose weights it starts from."""
     reasons: list[str] = []
-    members = _members(settings, outlook, reasons, source is not None)
+    members = _members(settings, outlook, reasons, source)
     if outlook.operations is not None:
         outlook = replace(outlook, operations=outlook.operations / members)
-    model = source or _model(settings, outlook, reasons)
+    model = _model(settings, outlook, reasons) if source is None else replace(source, members=1)
     batch_size, seq_len = _batch(settings, outlook, model, reasons)
     read = _tokens_read(outlook, model, batch_size * seq_len)
     if source is None:
@@ -212,28 +212,30 @@ def choose(settings: TrainSettings, outlook: Outlook, *, source: ModelConfig | N
     )
 
 
-def _members(settings: TrainSettings, outlook: Outlook, reasons: list[str], fine_tuning: bool) -> int:
+def _members(
+    settings: TrainSettings, outlook: Outlook, reasons: list[str], source: ModelConfig | None
+) -> int:
     """As many as there is time for to read the text often enough: one, where the time is the bound."""
-    if settings.members != AUTO:
-        if fine_tuning and settings.members != 1:
+    if source is not None:
+        if settings.members not in (AUTO, source.members):
             raise SettingError(
                 "members",
                 settings.members,
-                "must be 1 where training starts from a model's weights",
+                f"must be {source.members}, as in the model of from",
                 "leave it out",
             )
-        joined_config(_shape(settings, *SIZES[0]), int(settings.members))  # refuses what cannot be joined
+        return source.members
+    if settings.members != AUTO:
         return int(settings.members)
-    if fine_tuning or outlook.operations is None or settings.hidden_size != AUTO:
+    if outlook.operations is None or settings.hidden_size != AUTO:
         return 1  # who asks for so many units gets so many
     for members in range(MOST_MEMBERS, 1, -1):
         share = outlook.operations / members
         each = _model(settings, replace(outlook, operations=share), [])
         passes = share / (6.0 * work(each, outlook.vocab_size)) / outlook.tokens
-        if passes >= LEAST_PASSES and members * each.hidden_size <= MOST_WIDTH and joins(each):
+        if passes >= LEAST_PASSES and members * each.hidden_size <= MOST_WIDTH:
             reasons.append(
-                f"{members} models side by side, kept as one: time for each to read the text "
-                f"{passes:,.3g} times"
+                f"an ensemble of {members} members: time for each to read the text {passes:,.3g} times"
             )
             return members
     return 1

@@ -13,7 +13,6 @@ from contextlib import contextmanager
 
 from pantoum.errors import StorageError
 from pantoum.inference.evaluate import Evaluation
-from pantoum.inference.loaded_model import LoadedModel
 from pantoum.report.record import Report
 from pantoum.training.assembly import Run, carried_arrays
 from pantoum.training.budget import Clock
@@ -105,9 +104,8 @@ class Upkeep:
 
     def sample(self) -> str | None:
         """Something the model writes now, the same for the same weights."""
-        model = LoadedModel(self.run.keep_best.network, self.run.prepared.tokenizer)
         with self._phase("sampling") as spent:
-            written = sample_of(model, self.run.state.recipe.seed)
+            written = sample_of(self.run.keep_best.model(), self.run.state.recipe.seed)
         self.costs.sampling = spent[0]
         return written
 
@@ -227,8 +225,8 @@ class Upkeep:
             evaluation = keep.evaluate(self._end()[0])
             held_out = None
             if evaluation is not None and run.prepared.valid is not None:
-                model = LoadedModel(keep.network, run.prepared.tokenizer)
-                held_out = passage(model, run.prepared.valid.tokens)
+                model = keep.kept_model()
+                held_out = None if model is None else passage(model, run.prepared.valid.tokens)
                 del model
         keep.rest()
         run.state.finished = True

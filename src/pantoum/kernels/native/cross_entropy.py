@@ -57,9 +57,9 @@ def cross_entropy_gradient(
     targets_N: Array,
     workspace: Workspace | None = None,
     given_NV: Array | None = None,
-) -> tuple[Array, Array, Array, Array, Array]:
-    """Nats [N], predictions [N], and the gradients of the *mean* loss: of hidden, weight and bias. Logits
-    that are given are added, and become their gradient."""
+) -> tuple[Array, Array, Array, Array, Array, Array | None]:
+    """Nats [N], predictions [N], and the gradients of the *mean* loss: of hidden, weight, bias and of the
+    logits that are given, if any. These are added; their gradient takes their memory."""
     workspace = Workspace() if workspace is None else workspace
     N, V = len(targets_N), len(bias_V)
     targets_N, nats_N, predictions_N = _results(hidden_NH, targets_N, V)
@@ -77,7 +77,7 @@ def cross_entropy_gradient(
         weight.product_transposed(d_CV, out=d_hidden_NH[rows])
         linear_weight_gradient(d_CV, hidden_NH[rows], d_weight_VH, weight.precision, resume)
         bias_gradient(d_CV, d_bias_V, resume)
-    return nats_N, predictions_N, d_hidden_NH, d_weight_VH, d_bias_V
+    return nats_N, predictions_N, d_hidden_NH, d_weight_VH, d_bias_V, given_NV
 
 
 def _results(hidden_NH: Array, targets_N: Array, vocab_size: int) -> tuple[Array, Array, Array]:

@@ -1,8 +1,8 @@
 """Products over packed matrices: the twin of ``reference.product``.
 
-A ``PackedMatrix`` holds panels of the weight in the core's own order, for ``product`` and, once it was
-asked for, for ``product_transposed``. With ``precision="bf16"`` the operands of its products are rounded to
-bf16 and summed in float32; with ``"int8"`` they are codes, see ``quantize``.
+A ``PackedMatrix`` makes panels of the weight in the core's own order, for ``product`` and for
+``product_transposed``, when they are first asked for. With ``precision="bf16"`` the operands of its products
+are rounded to bf16 and summed in float32; with ``"int8"`` they are codes, see ``quantize``.
 
 Shapes: N rows, K inputs, G outputs.
 """
@@ -16,22 +16,23 @@ import numpy.typing as npt
 from pantoum.errors import CoreError, SettingError
 from pantoum.kernels import interface
 from pantoum.kernels.native.library import core
-from pantoum.kernels.native.memory import address, aligned, bytes_of, given, result
+from pantoum.kernels.native.memory import bytes_of, given, result
 from pantoum.kernels.workspace import Workspace
 
 __all__ = ["PRECISIONS", "PackedMatrix", "bias_gradient", "linear", "linear_weight_gradient", "pack"]
 
 Array = npt.NDArray[Any]
 PRECISIONS = {"float32": 0, "bf16": 1, "int8": 2}
+NAMES = "panels", "transposed panels"
+NO_GRADIENTS = "int8 has no gradients: it is for reading and writing; train in float32 or bf16"
 
 
 class PackedMatrix:
-    """A weight [G,K] in panels. After the weight has changed in place, ``refresh``."""
+    """A weight [G,K] in panels, which lie in a place that other matrices may use by turns."""
 
-    _place: Workspace | None = None
-    """Where the panels lie by turns with those of others."""
-
-    def __init__(self, weight_GK: Array, precision: str, gates: int) -> None:
+    def __init__(
+        self, weight_GK: Array, precision: str, gates: int, place: Workspace | None, reading: bool
+    ) -> None:
         self._weight_GK: Array | None = weight_GK
         self.precision, self.shape = precision, weight_GK.shape
         self._number = number_of(precision)
@@ -42,45 +43,37 @@ class PackedMatrix:
             )
         self._source: int | None = given(weight_GK, "weight", weight_GK.shape)
         self.block = self.shape[0] // gates
-        self._panels: list[Array | None] = [None, None]
+        self._place = Workspace() if place is None else place
         self._mark = object()
+        self._read_at: int | None = None
+        if reading:
+            self._read_at = self.panels(False)
+            self._weight_GK = self._source = None
 
     def panels(self, transposed: bool) -> int:
         """The address of the panels for one of the two products, made when first asked for."""
         if transposed and self.precision == "int8":
-            raise CoreError("int8 has no gradients: it is for reading and writing; train in float32 or bf16")
-        if self._place is not None:
-            return self._panels_by_turns(self._place, transposed)
-        panels = self._panels[transposed]
-        if panels is None:
-            G, K = self.shape
-            panels = aligned(core().packed_bytes(G, K, self.block, self._number, transposed))
-            self._panels[transposed] = panels
-            self._pack(address(panels), transposed)
-        return address(panels)
+            raise CoreError(NO_GRADIENTS)
+        if self._read_at is not None and not transposed:
+            return self._read_at
+        (G, K), name = self.shape, NAMES[transposed]
+        where = bytes_of(self._place, name, core().packed_bytes(G, K, self.block, self._number, transposed))
+        whose = self._place.kept("whose", dict[str, object])
+        if whose.get(name) is not self._mark:
+            if self._source is None:
+                raise CoreError(
+                    "a matrix was packed for reading alone and its weight is gone: train or change a copy of "
+                    "the model, copy.deepcopy(network)"
+                )
+            core().call("pack", self._source, where, G, K, self.block, self._number, transposed)
+            whose[name] = self._mark
+        return where
 
     @property
     def panel_bytes(self) -> int:
         """How many bytes ``product`` reads."""
         G, K = self.shape
         return core().packed_bytes(G, K, self.block, self._number, False)
-
-    def share(self, place: Workspace) -> None:
-        """Keep no panels: make them in ``place`` when they are asked for, if another's are there."""
-        self._place, self._panels = place, [None, None]
-
-    def refresh(self) -> None:
-        """The weight changed in place: pack it again, into the same memory."""
-        self._mark = object()
-        for transposed, panels in enumerate(self._panels):
-            if panels is not None:
-                self._pack(address(panels), bool(transposed))
-
-    def forget(self) -> None:
-        """Make the panels for ``product`` and hold the weight no longer: they are all that is left."""
-        self._place = None
-        self.panels(False)
-        self._weight_GK = self._source = None
 
     def product(self, x_NK: Array, out: Array | None = None) -> Array:
         """x W^T: [N,K] -> [N,G]."""
@@ -108,24 +101,6 @@ class PackedMatrix:
             core().call("product", x, self.panels(False), bias, y, N, K, G, self.block, self._number)
         return y_NG
 
-    def _panels_by_turns(self, place: Workspace, transposed: bool) -> int:
-        (G, K), mine = self.shape, (self._mark, transposed)
-        where = bytes_of(place, "panels", core().packed_bytes(G, K, self.block, self._number, transposed))
-        whose = place.kept("whose", dict[str, Any])
-        if whose.get("panels") != mine:
-            self._pack(where, transposed)
-            whose["panels"] = mine
-        return where
-
-    def _pack(self, panels: int, transposed: bool) -> None:
-        if self._source is None:
-            raise CoreError(
-                "a matrix was packed for reading alone and its weight is gone: train or change a "
-                "copy, copy.deepcopy(network)"
-            )
-        G, K = self.shape
-        core().call("pack", self._source, panels, G, K, self.block, self._number, transposed)
-
 
 def number_of(precision: str) -> int:
     """The core's number of a precision, if this machine has it."""
@@ -139,9 +114,15 @@ def number_of(precision: str) -> int:
     return PRECISIONS[precision]
 
 
-def pack(weight_GK: Array, precision: str = "float32", gates: int = 1) -> PackedMatrix:
-    """A weight ready for many products; ``gates``: how many blocks of H rows a scan takes at once."""
-    return PackedMatrix(weight_GK, precision, gates)
+def pack(
+    weight_GK: Array,
+    precision: str = "float32",
+    gates: int = 1,
+    place: Workspace | None = None,
+    reading: bool = False,
+) -> PackedMatrix:
+    """A weight ready for many products, as ``interface.Kernels.pack`` says."""
+    return PackedMatrix(weight_GK, precision, gates, place, reading)
 
 
 def linear(

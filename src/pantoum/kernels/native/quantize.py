@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from pantoum.errors import CoreError
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.memory import address, aligned, given
-from pantoum.kernels.native.product import PRECISIONS, PackedMatrix
+from pantoum.kernels.native.product import NO_GRADIENTS, PRECISIONS, PackedMatrix
 from pantoum.kernels.reference.quantize import check_codes
-from pantoum.kernels.workspace import Workspace
 
 __all__ = ["pack_codes", "quantize"]
 
@@ -31,22 +31,21 @@ def quantize(weight_GK: Array) -> tuple[Array, Array]:
 
 
 class PackedCodes(PackedMatrix):
-    """A matrix made of codes, which are not kept: there is nothing to refresh it from."""
+    """A matrix made of codes, which are not kept."""
 
     def __init__(self, codes_GK: Array, scales_G: Array, gates: int) -> None:
         self.precision, self.shape = "int8", codes_GK.shape
         self._number = PRECISIONS["int8"]
         (G, K), self.block = self.shape, self.shape[0] // gates
-        panels = aligned(core().packed_bytes(G, K, self.block, self._number, False))
+        self._panels = aligned(core().packed_bytes(G, K, self.block, self._number, False))
         codes, scales = given(codes_GK, "codes_GK", (G, K), INT8), given(scales_G, "scales_G", (G,))
-        core().call("pack_codes", codes, scales, address(panels), G, K, self.block)
-        self._panels = [panels, None]
+        core().call("pack_codes", codes, scales, address(self._panels), G, K, self.block)
 
-    def share(self, place: Workspace) -> None:
-        """Nothing: there is nothing to make them from again."""
-
-    def refresh(self) -> None:
-        """Nothing: the codes are the weight."""
+    def panels(self, transposed: bool) -> int:
+        """The address of the panels of ``product``."""
+        if transposed:
+            raise CoreError(NO_GRADIENTS)
+        return address(self._panels)
 
 
 def pack_codes(codes_GK: Array, scales_G: Array, gates: int = 1) -> PackedMatrix:

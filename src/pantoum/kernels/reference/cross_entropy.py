@@ -61,9 +61,9 @@ def cross_entropy_gradient(
     targets_N: Array,
     workspace: Workspace | None = None,
     given_NV: Array | None = None,
-) -> tuple[Array, Array, Array, Array, Array]:
-    """Nats [N], predictions [N], and the gradients of the *mean* loss: of hidden, weight and bias. Logits
-    that are given are added, and become their gradient."""
+) -> tuple[Array, Array, Array, Array, Array, Array | None]:
+    """Nats [N], predictions [N], and the gradients of the *mean* loss: of hidden, weight, bias and of the
+    logits that are given, if any. These are added; their gradient takes their memory."""
     workspace = Workspace() if workspace is None else workspace
     N, dtype = len(targets_N), hidden_NH.dtype
     nats_N, predictions_N = np.empty(N, dtype), np.empty(N, np.int32)
@@ -86,7 +86,7 @@ def cross_entropy_gradient(
         if not first:
             d_weight_VH += share_VH
         d_bias_V += d_CV.sum(axis=0)
-    return nats_N, predictions_N, d_hidden_NH, d_weight_VH, d_bias_V
+    return nats_N, predictions_N, d_hidden_NH, d_weight_VH, d_bias_V, given_NV
 
 
 def _chunks(rows: int, vocab_size: int) -> list[slice]:

@@ -31,11 +31,13 @@ TRANSPOSE_BLOCK = 16
 
 
 class PackedMatrix:
-    """A weight [G,K] in the form that products like best."""
+    """A weight [G,K] in the form that products like best. With ``reading`` it is a copy: the weight's memory
+    may go."""
 
-    def __init__(self, weight_GK: Array) -> None:
-        self._weight_GK = weight_GK
-        self._weight_KG: Array | None = None
+    def __init__(self, weight_GK: Array, place: Workspace | None = None, reading: bool = False) -> None:
+        self._weight_GK = weight_GK.copy() if reading else weight_GK
+        self._place = Workspace() if place is None else place
+        self._mark = object()
 
     precision = "float32"
 
@@ -49,34 +51,34 @@ class PackedMatrix:
         """x W^T: [N,K] -> [N,G]."""
         if not FEWEST_ROWS <= len(x_NK) <= MOST_ROWS:
             return np.matmul(x_NK, self._weight_GK.T, out=out)
-        if self._weight_KG is None:
-            self._weight_KG = np.empty(self.shape[::-1], self._weight_GK.dtype)
-            _transpose(self._weight_GK, self._weight_KG)
-        return np.matmul(x_NK, self._weight_KG, out=out)
+        return np.matmul(x_NK, self._transposed(), out=out)
 
     def product_transposed(self, d_NG: Array, out: Array | None = None) -> Array:
         """d W: [N,G] -> [N,K], the gradient that ``product`` hands to its input."""
         return np.matmul(d_NG, self._weight_GK, out=out)
 
-    def share(self, place: Workspace) -> None:
-        """Nothing: the copy is made of few weights, and kept."""
-
-    def refresh(self) -> None:
-        """The weight changed in place: the copy follows it, in the same memory."""
-        if self._weight_KG is not None:
-            _transpose(self._weight_GK, self._weight_KG)
-
-    def forget(self) -> None:
-        """The weight's memory may go: NumPy multiplies by a copy."""
-        self._weight_GK = self._weight_GK.copy()
+    def _transposed(self) -> Array:
+        """The transposed copy, which lies in a place that other matrices may use by turns."""
+        weight_KG = self._place.array("transposed", self.shape[::-1], self._weight_GK.dtype)
+        whose = self._place.kept("whose", dict[str, object])
+        if whose.get("transposed") is not self._mark:
+            _transpose(self._weight_GK, weight_KG)
+            whose["transposed"] = self._mark
+        return weight_KG
 
 
-def pack(weight_GK: Array, precision: str = "float32", gates: int = 1) -> interface.PackedMatrix:
+def pack(
+    weight_GK: Array,
+    precision: str = "float32",
+    gates: int = 1,
+    place: Workspace | None = None,
+    reading: bool = False,
+) -> interface.PackedMatrix:
     """A weight ready for many products. NumPy has the array's precision and int8, and no use for blocks."""
     if precision == "int8":
         return QuantizedMatrix.of(weight_GK)
     _check_precision(precision)
-    return PackedMatrix(weight_GK)
+    return PackedMatrix(weight_GK, place, reading)
 
 
 def linear(

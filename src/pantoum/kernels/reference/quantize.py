@@ -18,7 +18,6 @@ import numpy as np
 import numpy.typing as npt
 
 from pantoum.errors import CoreError
-from pantoum.kernels.workspace import Workspace
 
 __all__ = ["MOST_CODES", "SMALLEST", "QuantizedMatrix", "check_codes", "pack_codes", "quantize"]
 
@@ -38,18 +37,18 @@ def quantize(weight_GK: Array) -> tuple[Array, Array]:
 
 
 class QuantizedMatrix:
-    """A weight [G,K] as codes. One made of floats follows them in ``refresh``."""
+    """A weight [G,K] as codes."""
 
     precision = "int8"
 
-    def __init__(self, codes_GK: Array, scales_G: Array, weight_GK: Array | None = None) -> None:
-        self._weight_GK = weight_GK
-        self._set(codes_GK, scales_G)
+    def __init__(self, codes_GK: Array, scales_G: Array) -> None:
+        self._codes_KG = np.ascontiguousarray(codes_GK.T, np.float32)
+        self._scales_G = np.array(scales_G, np.float32)
 
     @classmethod
     def of(cls, weight_GK: Array) -> QuantizedMatrix:
         """A matrix of floats, quantised."""
-        return cls(*_codes(weight_GK), weight_GK)
+        return cls(*_codes(weight_GK))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -74,22 +73,6 @@ class QuantizedMatrix:
     def product_transposed(self, d_NG: Array, out: Array | None = None) -> Array:
         """There is no way back through codes."""
         raise CoreError("int8 has no gradients: it is for reading and writing; train in float32 or bf16")
-
-    def share(self, place: Workspace) -> None:
-        """Nothing: what is kept is all there is."""
-
-    def refresh(self) -> None:
-        """The weight changed in place: quantise it again."""
-        if self._weight_GK is not None:
-            self._set(*_codes(self._weight_GK))
-
-    def forget(self) -> None:
-        """The codes are all that is left."""
-        self._weight_GK = None
-
-    def _set(self, codes_GK: Array, scales_G: Array) -> None:
-        self._codes_KG = np.ascontiguousarray(codes_GK.T, np.float32)
-        self._scales_G = np.array(scales_G, np.float32)
 
 
 def pack_codes(codes_GK: Array, scales_G: Array, gates: int = 1) -> QuantizedMatrix:

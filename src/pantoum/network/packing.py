@@ -1,0 +1,82 @@
+"""How a program packs the matrices of its weights: in which precision, for what, and where.
+
+For training (``"train"``) a matrix is packed when a product first asks for it; the matrices of one name take
+turns in one place of the workspace, so that the packed form of one layer is there at a time, however many
+layers there are. For reading (``"read"``) each matrix has a place of its own, is packed at once, and the
+weight itself is not held any longer: only ``product`` can be asked of it.
+
+A file in int8 holds a weight as ``Codes``; the kernels take the codes as they are, so that no float32 copy
+is ever made (``kernels.reference.quantize`` says what a code means).
+
+Shapes: G rows, K columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from pantoum.kernels import Array, Kernels, PackedMatrix, Workspace
+
+__all__ = ["Codes", "Packer", "Purpose", "Weight", "floats"]
+
+Purpose: TypeAlias = Literal["train", "read"]
+
+
+@dataclass(frozen=True)
+class Codes:
+    """A quantised weight: codes of eight bits, and one scale for each row."""
+
+    codes_GK: Array
+    scales_G: Array
+
+    def __getitem__(self, rows: slice) -> Codes:
+        return Codes(self.codes_GK[rows], self.scales_G[rows])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(G, K)."""
+        return self.codes_GK.shape
+
+    def floats(self) -> Array:
+        """The weight that the codes stand for, float32."""
+        weight_GK: Array = self.codes_GK * self.scales_G[:, None]
+        return np.ascontiguousarray(weight_GK, np.float32)
+
+
+Weight: TypeAlias = Array | Codes
+"""A parameter as a program takes it."""
+
+
+def floats(weight: Weight) -> Array:
+    """The parameter as numbers."""
+    return weight.floats() if isinstance(weight, Codes) else weight
+
+
+class Packer:
+    """Packs the matrices of one program."""
+
+    def __init__(
+        self,
+        kernels: Kernels,
+        precision: str = "float32",
+        purpose: Purpose = "train",
+        workspace: Workspace | None = None,
+    ) -> None:
+        self.kernels, self.precision, self.purpose = kernels, precision, purpose
+        self._workspace = Workspace() if workspace is None else workspace
+
+    def part(self, name: str) -> Packer:
+        """For a layer or another part. For reading its matrices have places of their own."""
+        if self.purpose == "train":
+            return self
+        return Packer(self.kernels, self.precision, self.purpose, self._workspace.scope(name))
+
+    def matrix(self, name: str, weight: Weight, gates: int = 1) -> PackedMatrix:
+        """A weight ready for many products; ``gates``: how many blocks of rows a scan takes at once."""
+        if isinstance(weight, Codes):
+            return self.kernels.pack_codes(weight.codes_GK, weight.scales_G, gates)
+        place = self._workspace.scope(name)
+        return self.kernels.pack(weight, self.precision, gates, place, self.purpose == "read")

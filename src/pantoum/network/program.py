@@ -1,0 +1,273 @@
+"""What the kernels run of a model: its weights in their form, of one precision, for one purpose.
+
+A program never changes and never remembers a call. When the weights change, a new one is built: for training
+in the workspace of the one before, whose memory it takes over, so a program for training holds until the next
+one is built there. A program for reading holds what it needs of the weights: matrices in packed form alone,
+and the very arrays of what is only looked up or added (``KEPT`` and vectors).
+
+    read   ``logits``, ``last_logits``, ``losses``, ``hidden``; ``network.stepper`` reads token by token
+    train  the same, and ``gradients``
+
+Each call takes tokens [B,T] and a state, and gives the state after them. The state's arrays are those of the
+members' layers, in order, and last the tokens that the n-grams look back on.
+
+Shapes: B streams, T steps, N = T*B, H units of all members, V symbols.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from pantoum.errors import SettingError
+from pantoum.kernels import Array, Workspace, backend
+from pantoum.network.block import DropoutDraw, Tape, check_lengths, check_resets
+from pantoum.network.gradient import Gradient
+from pantoum.network.language_model import LanguageModel, prefix
+from pantoum.network.member import EMBEDDING
+from pantoum.network.ngrams import TABLE, FoundNgrams, NgramTable
+from pantoum.network.packing import Packer, Purpose, Weight, floats
+from pantoum.network.parameters import under
+from pantoum.network.state import NetworkState, from_arrays, to_arrays
+from pantoum.network.tokens import time_major_targets, time_major_tokens
+from pantoum.network.unroll import dropout_draw
+
+__all__ = ["KEPT", "BatchResult", "Program"]
+
+KEPT = (EMBEDDING, TABLE)
+"""Ends of the names of parameters with two axes that a program for reading looks up in."""
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What one batch gives. The gradients may live in the workspace: they hold until its next use."""
+
+    loss: float
+    """Mean nats over all targets."""
+    accuracy: float
+    """Share of targets that were the most probable symbol."""
+    nats_BT: Array
+    """Of each target, before anything is learned from it."""
+    predictions_BT: Array
+    state: NetworkState
+    """The state to hand to the next batch, row by row."""
+    gradients: dict[str, Gradient]
+    """Of the mean loss, by parameter name."""
+
+
+@dataclass(frozen=True)
+class _Outputs:
+    """Of a forward pass, time-major."""
+
+    hidden_TBH: Array
+    ngrams: FoundNgrams | None
+    state: NetworkState
+    tapes: list[Tape]
+
+
+class Program:
+    """A language model as the kernels run it."""
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        weights: Mapping[str, Weight] | None = None,
+        *,
+        precision: str = "float32",
+        purpose: Purpose = "read",
+        workspace: Workspace | None = None,
+    ) -> None:
+        """``weights``: others than the model's own, by its parameters' names."""
+        self.model, self.config, self.vocab_size = model, model.config, model.vocab_size
+        self.precision, self.purpose = precision, purpose
+        self._workspace = Workspace() if workspace is None else workspace
+        self.kernels = backend(model.dtype)
+        packer = Packer(self.kernels, precision, purpose, self._workspace.scope("packed"))
+        weights = model.parameters if weights is None else weights
+        self.members = tuple(
+            member.pack(packer.part(f"member {place}"), under(prefix(self.config, place), weights))
+            for place, member in enumerate(model.members)
+        )
+        tied = floats(weights[EMBEDDING]) if self.config.tied else None
+        self.head = model.head.pack(packer, under("head.", weights), tied)
+        self.ngrams = None if model.ngrams is None else NgramTable(model.ngrams, floats(weights[TABLE]))
+
+    def initial_state(self, batch_size: int) -> NetworkState:
+        """The zero state of ``batch_size`` streams."""
+        return self.model.initial_state(batch_size)
+
+    def logits(
+        self,
+        tokens_BT: Array,
+        state: NetworkState,
+        *,
+        reset_BT: Array | None = None,
+        lengths: Array | None = None,
+    ) -> tuple[Array, NetworkState]:
+        """(logits [B,T,V] of the token after each, state)."""
+        read = self._read(tokens_BT, state, reset_BT, lengths)
+        T, B, H = read.hidden_TBH.shape
+        given_NV = None if read.ngrams is None else read.ngrams.logits()
+        logits_TBV = self.head.logits(read.hidden_TBH.reshape(T * B, H), given_NV).reshape(T, B, -1)
+        return np.ascontiguousarray(logits_TBV.swapaxes(0, 1)), read.state
+
+    def last_logits(
+        self, tokens_BT: Array, state: NetworkState, *, lengths: Array | None = None
+    ) -> tuple[Array, NetworkState, Array]:
+        """(logits [B,V] after each row's last token, state, hidden [B,H] there); each row has one."""
+        if lengths is not None and np.size(lengths) and np.min(lengths) < 1:
+            raise SettingError(
+                "lengths",
+                np.asarray(lengths).tolist(),
+                "must be at least 1: each row needs a last token",
+                "leave rows of length 0 out",
+            )
+        read = self._read(tokens_BT, state, None, lengths)
+        T, B, _ = read.hidden_TBH.shape
+        last_B = np.full(B, T - 1) if lengths is None else np.asarray(lengths) - 1
+        hidden_BH = read.hidden_TBH[last_B, np.arange(B)]
+        given_BV = None if read.ngrams is None else read.ngrams.logits(last_B * B + np.arange(B))
+        return self.head.logits(hidden_BH, given_BV), read.state, hidden_BH
+
+    def losses(
+        self,
+        inputs_BT: Array,
+        targets_BT: Array,
+        state: NetworkState,
+        *,
+        reset_BT: Array | None = None,
+        lengths: Array | None = None,
+        workspace: Workspace | None = None,
+    ) -> tuple[Array, Array, NetworkState]:
+        """(nats [B,T] of the targets, predictions [B,T], state); past a row's length both are 0. Whoever
+        calls often owns a workspace: fresh memory at each call can cost more than the arithmetic."""
+        workspace = Workspace() if workspace is None else workspace
+        targets_TB = time_major_targets(targets_BT, inputs_BT, self.vocab_size)
+        read = self._read(inputs_BT, state, reset_BT, lengths, workspace)
+        T, B, H = read.hidden_TBH.shape
+        nats_N, predictions_N = self.head.losses(
+            read.hidden_TBH.reshape(T * B, H),
+            targets_TB.reshape(-1),
+            workspace.scope("head"),
+            None if read.ngrams is None else read.ngrams.logits(),
+        )
+        nats_BT, predictions_BT = nats_N.reshape(T, B).T.copy(), predictions_N.reshape(T, B).T.copy()
+        if lengths is not None:
+            ended_BT = np.arange(T) >= np.asarray(lengths)[:, None]
+            nats_BT[ended_BT], predictions_BT[ended_BT] = 0, 0
+        return nats_BT, predictions_BT, read.state
+
+    def hidden(
+        self,
+        tokens_BT: Array,
+        state: NetworkState,
+        *,
+        reset_BT: Array | None = None,
+        lengths: Array | None = None,
+    ) -> tuple[Array, NetworkState]:
+        """(the outputs of the last layers [B,T,H], state)."""
+        read = self._read(tokens_BT, state, reset_BT, lengths)
+        return np.ascontiguousarray(read.hidden_TBH.swapaxes(0, 1)), read.state
+
+    def gradients(
+        self,
+        inputs_BT: Array,
+        targets_BT: Array,
+        state: NetworkState,
+        *,
+        reset_BT: Array | None = None,
+        dropout_key: tuple[int, int] | None = None,
+        streams: Array | None = None,
+    ) -> BatchResult:
+        """The loss of a batch, the state after it, and the gradient of every parameter. Arrays of the
+        program's workspace are used again.
+
+        Dropout is on with ``dropout_key=(seed, step)``; ``streams`` are the rows' global numbers."""
+        workspace = self._workspace
+        targets_TB = time_major_targets(targets_BT, inputs_BT, self.vocab_size)
+        tokens_TB = time_major_tokens(inputs_BT, self.vocab_size, "inputs_BT")
+        T, B = tokens_TB.shape
+        active = self.config.dropout.active
+        dropout = dropout_draw(dropout_key, streams, B) if active else None
+        reset_TB = check_resets(reset_BT, B, T)
+        read = self._forward(tokens_TB, state, reset_TB, None, dropout, True, workspace)
+        H, targets_N = read.hidden_TBH.shape[2], targets_TB.reshape(-1)
+        nats_N, predictions_N, d_hidden_NH, of_head, d_given_NV = self.head.gradients(
+            read.hidden_TBH.reshape(T * B, H),
+            targets_N,
+            workspace.scope("head"),
+            None if read.ngrams is None else read.ngrams.logits(),
+        )
+        found = {"head." + name: d for name, d in of_head.items()}
+        size = H // len(self.members)
+        for place, (member, tape) in enumerate(zip(self.members, read.tapes, strict=True)):
+            own = np.ascontiguousarray(d_hidden_NH[:, place * size : (place + 1) * size])
+            of_member = member.backward(tape, own.reshape(T, B, size), _scope(workspace, place))
+            found |= {prefix(self.config, place) + name: d for name, d in of_member.items()}
+        if self.config.tied:
+            found[EMBEDDING] += found.pop("head.weight")
+        gradients = {name: Gradient(d) for name, d in found.items()}
+        if read.ngrams is not None and d_given_NV is not None:
+            gradients[TABLE] = read.ngrams.gradient(d_given_NV)
+        return BatchResult(
+            loss=float(nats_N.mean(dtype=np.float64)),
+            accuracy=float((predictions_N == targets_N).mean()),
+            nats_BT=nats_N.reshape(T, B).T.copy(),
+            predictions_BT=np.ascontiguousarray(predictions_N.reshape(T, B).T),
+            state=read.state,
+            gradients={name: gradients[name] for name in self.model.parameters},
+        )
+
+    def _read(
+        self,
+        tokens_BT: Array,
+        state: NetworkState,
+        reset_BT: Array | None,
+        lengths: Array | None,
+        workspace: Workspace | None = None,
+    ) -> _Outputs:
+        tokens_TB = time_major_tokens(tokens_BT, self.vocab_size)
+        T, B = tokens_TB.shape
+        lengths, reset_TB = check_lengths(lengths, B, T), check_resets(reset_BT, B, T)
+        workspace = Workspace() if workspace is None else workspace
+        return self._forward(tokens_TB, state, reset_TB, lengths, None, False, workspace)
+
+    def _forward(
+        self,
+        tokens_TB: Array,
+        state: NetworkState,
+        reset_TB: Array | None,
+        lengths: Array | None,
+        dropout: DropoutDraw | None,
+        tape: bool,
+        workspace: Workspace,
+    ) -> _Outputs:
+        """Every member, and the n-grams."""
+        arrays = state.checked(self.initial_state(tokens_TB.shape[1])).arrays
+        form = self.model.members[0].stack.initial_state(1)
+        each = len(to_arrays(form))
+        outputs, last, tapes = [], [], []
+        for place, member in enumerate(self.members):
+            outputs_TBH, after, kept = member.forward(
+                tokens_TB,
+                from_arrays(form, arrays[place * each : (place + 1) * each]),
+                reset_TB=reset_TB,
+                lengths=lengths,
+                dropout=dropout,
+                tape=tape,
+                workspace=_scope(workspace, place),
+            )
+            outputs.append(outputs_TBH)
+            last += to_arrays(after)
+            tapes.append(kept)
+        hidden_TBH = outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=2)
+        if self.ngrams is None:
+            return _Outputs(hidden_TBH, None, NetworkState(tuple(last)), tapes)
+        ngrams = self.ngrams.find(tokens_TB, arrays[-1], reset_TB, lengths)
+        return _Outputs(hidden_TBH, ngrams, NetworkState((*last, ngrams.recent_BK)), tapes)
+
+
+def _scope(workspace: Workspace, place: int) -> Workspace:
+    return workspace.scope(f"member {place}")

@@ -1,0 +1,131 @@
+"""One member as it trains: its weights, their optimiser, their average, the usual size of their gradients.
+
+Members of an ensemble learn each by itself, from the same batches: own seed, own dropout, own carried state,
+own clipping.
+
+Averaged weights: an exponential moving average of the weights after each update, whose decay rises from small
+values so that the first averages are not those of the initial weights. The n-grams' table, of which an update
+touches few rows, goes in as it is.
+
+Shapes: B streams, T time steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from pantoum.errors import CheckpointError
+from pantoum.kernels import Array, Workspace, backend
+from pantoum.network import LanguageModel
+from pantoum.network.gradient import Gradients, norm
+from pantoum.network.ngrams import TABLE
+from pantoum.network.program import BatchResult, Program
+from pantoum.network.state import NetworkState
+from pantoum.training.gradient_scale import GradientScale
+from pantoum.training.optimizer import Optimizer
+
+__all__ = ["Learner"]
+
+
+class Learner:
+    """A model of one member, and what changes it."""
+
+    def __init__(
+        self,
+        model: LanguageModel,
+        optimizer: Optimizer,
+        *,
+        seed: int,
+        average: float | None,
+        precision: str = "float32",
+    ) -> None:
+        self.model = model
+        self.gradient_norm = 0.0
+        """Of the last batch, of all parameters together, before clipping."""
+        self._precision, self._optimizer, self._seed, self._decay = precision, optimizer, seed, average
+        self._averaged = (
+            None
+            if average is None
+            else {name: array.copy() for name, array in model.parameters.items() if name != TABLE}
+        )
+        self._kernels = backend(model.dtype)
+        self._workspace = Workspace()
+        self._gradients: Gradients = {}
+        self._targets = 0
+        self._scale = GradientScale(model.parameters)
+
+    def gradients(
+        self,
+        inputs_BT: Array,
+        targets_BT: Array,
+        reset_BT: Array,
+        state: NetworkState,
+        step: int,
+        streams: Array,
+    ) -> BatchResult:
+        """Forward and backward pass over a batch; the gradients are kept for ``update``."""
+        program = Program(self.model, precision=self._precision, purpose="train", workspace=self._workspace)
+        # What is not finite is reported by the guard, not by a warning.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            result = program.gradients(
+                inputs_BT,
+                targets_BT,
+                state,
+                reset_BT=reset_BT,
+                dropout_key=(self._seed, step),
+                streams=streams,
+            )
+            self._gradients, self._targets = result.gradients, np.size(targets_BT)
+            self.gradient_norm = norm(self._kernels, result.gradients)
+        return result
+
+    def update(self, rate: float, clip: float | None) -> None:
+        """Clip by norm, one step of the optimiser, one of the average."""
+        factor = 1.0 if clip is None or self.gradient_norm <= clip else clip / self.gradient_norm
+        self._scale.updated(self._gradients, self._optimizer.steps, self._targets, factor)
+        self._optimizer.step(self._gradients, rate, factor)
+        if self._averaged is not None and self._decay is not None:
+            steps = self._optimizer.steps
+            decay = min(self._decay, (1.0 + steps) / (10.0 + steps))
+            for name, averaged in self._averaged.items():
+                self._kernels.average(averaged, self.model.parameters[name], decay)
+
+    def weights(self, averaged: bool) -> Mapping[str, Array] | None:
+        """The parameters, or their running average (``None`` without one)."""
+        if not averaged:
+            return self.model.parameters
+        if self._averaged is None:
+            return None
+        return {name: self._averaged.get(name, array) for name, array in self.model.parameters.items()}
+
+    def gradient_scale(self) -> dict[str, Array]:
+        """The usual size of each row of each gradient."""
+        return self._scale.roots()
+
+    def arrays(self) -> dict[str, Array]:
+        """The very arrays in use, under ``weights.``, ``averaged.``, ``optimizer.`` and ``scale.``."""
+        counted = {"steps": np.array([self._optimizer.steps], np.int64)}
+        parts: dict[str, Mapping[str, Array]] = {
+            "weights": self.model.parameters,
+            "averaged": self._averaged or {},
+            "optimizer": {**self._optimizer.arrays(), **counted},
+            "scale": self._scale.squares,
+        }
+        return {f"{part}.{name}": array for part, held in parts.items() for name, array in held.items()}
+
+    def restore(self, arrays: Mapping[str, Array]) -> None:
+        """Put everything back, in place."""
+        own = self.arrays()
+        for name, array in own.items():
+            kept = arrays.get(name)
+            if kept is None or kept.shape != array.shape or kept.dtype != array.dtype:
+                found = "missing" if kept is None else f"{kept.dtype} {kept.shape}"
+                raise CheckpointError(
+                    f"checkpoint array {name} is {found}, this run needs {array.dtype} "
+                    f"{array.shape}; resume with the settings that the run began with"
+                )
+        for name, array in own.items():
+            array[...] = arrays[name]
+        self._optimizer.steps = int(arrays["optimizer.steps"][0])
