@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -28,7 +29,8 @@ def test_score_gives_a_line_for_each_line(run: Run, trained: Path, text: Path) -
 def test_score_in_every_form(run: Run, trained: Path, tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("The cat sat.\nThe dog")
     tsv = run("score", trained, tmp_path / "t.txt", "--format", "tsv", "--by", "word").out.splitlines()
-    assert tsv[0] == "nats\ttokens\tpeak\ttext" and [row.split("\t")[3] for row in tsv[1:]] == [
+    assert [row.split("\t")[3] for row in tsv] == ["line", "1", "1", "1", "2", "2"]
+    assert tsv[0] == "nats\ttokens\tpeak\tline\ttext" and [row.split("\t")[4] for row in tsv[1:]] == [
         "The",
         " cat",
         " sat.",
@@ -60,7 +62,7 @@ def test_alerts_are_marked_in_every_form(run: Run, trained: Path, tmp_path: Path
     assert done.code == 3 and (found["threshold"], found["alerts"]) == (0.0, 2)
     assert all(item["alert"] and item["peak"] <= item["nats"] for item in found["items"])
     assert run("score", trained, tmp_path / "t.txt", "--alert", 999, "--exit-code").code == 0
-    assert "2 alerts beyond 0.00 nats" in done.err
+    assert "2 alerts above 0.00 nats" in done.err
 
 
 def test_a_threshold_is_learned_from_the_held_out_text_or_another(
@@ -126,9 +128,51 @@ def test_alerts_are_red_on_a_terminal_that_wants_colours(
 ) -> None:
     monkeypatch.setattr("pantoum.cli.score_forms.is_terminal", lambda stream: True)
     monkeypatch.delenv("NO_COLOR", raising=False)
-    assert run("score", trained, text, "--alert", 0).out.startswith("\x1b[31m! ")
+    head, row, *_ = run("score", trained, text, "--alert", 0).out.splitlines()
+    assert head.startswith("\x1b[2m") and "nats     peak tokens  place" in head
+    assert row.startswith("\x1b[31m! ") and f"{text}:1 " in row and "\x1b[1;4m" in row
     monkeypatch.setenv("NO_COLOR", "1")
-    assert run("score", trained, text, "--alert", 0).out.startswith("! ")
+    head, row, *_ = run("score", trained, text, "--alert", 0).out.splitlines()
+    assert "\x1b" not in head + row and row.startswith("! ") and "»" in row
+    plain = run("score", trained, text, "--by", "token").out
+    assert "»" not in plain and len(plain.splitlines()) == len(text.read_text()) + 1
+
+
+def test_the_most_surprising_token_of_an_alert_is_set_off(run: Run, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("The cat number 7 sat.\nThe cat # sat.\n")
+    rows = run("score", trained, tmp_path / "t.txt", "--alert", 0).out.splitlines()
+    items = json.loads(run("score", trained, tmp_path / "t.txt", "--by", "token", "--json").out)["items"]
+    odd = max(items[22:], key=lambda item: item["nats"])["text"]
+    shown = odd.replace(chr(10), "\\n")
+    assert f"»{shown}«" in rows[1]
+    assert "»" not in run("score", trained, tmp_path / "t.txt", "--alert", 99).out
+    assert "»" not in run("score", trained, tmp_path / "t.txt").out
+
+
+def test_each_row_says_file_and_line(run: Run, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("One two\n\n  three\nfour")
+    for by, lines in (("line", [1, 2, 3, 4]), ("word", [1, 1, 3, 4])):
+        rows = run("score", trained, tmp_path / "t.txt", "--by", by).out.splitlines()
+        assert [row.split()[3] for row in rows] == [f"{tmp_path / 't.txt'}:{line}" for line in lines]
+        found = json.loads(run("score", trained, tmp_path / "t.txt", "--by", by, "--json").out)["items"]
+        assert [item["line"] for item in found] == lines
+
+
+def test_a_text_unknown_to_the_model_is_said(run: Run, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("Москва слезам не верит. " * 20)
+    done = run("score", trained, tmp_path / "t.txt")
+    assert done.err.count("are unknown to the model") == 1 and "right model" in done.err
+    (tmp_path / "t.txt").write_text("The cat sat, ж. ")
+    assert "unknown" not in run("score", trained, tmp_path / "t.txt").err
+
+
+def test_it_says_that_it_waits_for_stdin(run: Run, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stdin = io.TextIOWrapper(io.BytesIO(b"The cat\n"), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdin", stdin)
+    assert "type a text" not in run("score", trained).err
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"The cat\n"), encoding="utf-8"))
+    monkeypatch.setattr("pantoum.cli.score.is_terminal", lambda stream: True)
+    assert "Ctrl-D ends it" in run("score", trained).lines[0]
 
 
 def test_a_reader_that_goes_away_ends_it_without_a_word(trained: Path, text: Path) -> None:
@@ -155,7 +199,7 @@ def test_hostile_texts_are_answered_in_every_form(run: Run, trained: Path, tmp_p
             found = json.loads(done.out)
             assert found["tokens"] == sum(item["tokens"] for item in found["items"])
         if form == "tsv":
-            assert all(row.count("\t") == 4 for row in done.out.splitlines())
+            assert all(row.count("\t") == 5 for row in done.out.splitlines())
         if form in ("text", "tsv"):
             assert not any(c < " " or "\x7f" <= c < "\xa0" for c in done.out if c not in "\t\n")
 
@@ -163,7 +207,8 @@ def test_hostile_texts_are_answered_in_every_form(run: Run, trained: Path, tmp_p
 def test_a_marked_line_is_shown_as_it_stands_in_the_log(run: Run, trained: Path, tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes(b"The cat sat.\nPANIC \x1b[2J \xe6\xb0\xb4!\n")
     done = run("score", trained, tmp_path / "log", "--alert", 1)
-    assert done.out.splitlines()[1].endswith("  PANIC \\x1b[2J \u6c34!\\n")
+    row = done.out.splitlines()[1]
+    assert row.replace("»", "").replace("«", "").endswith("  PANIC \\x1b[2J \u6c34!\\n")
     assert json.loads(run("score", trained, tmp_path / "log", "--json").out)["items"][1]["text"] == (
         "PANIC \x1b[2J \u6c34!\n"
     )

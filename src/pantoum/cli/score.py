@@ -1,24 +1,21 @@
-"""``pantoum score``: how surprising each token, word or line of a text is to a model, in nats.
+"""``pantoum score``: the surprisal of each token, word or line of a text under a model, in nats.
 
 Lines are read and scored as they come, so `tail -f app.log | pantoum score MODEL -` answers at once. Every
-form of the answer is written on the way: memory does not grow with the text. Ctrl-C ends the answer (JSON and
-HTML are whole then, too), sums up what was read and exits with 130.
+format is written as it grows: memory does not grow with the text. Ctrl-C completes the output (JSON and HTML
+too), prints the sums of what was read and exits with 130.
 """
 
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+import sys
 
 from pantoum.cli.options import add_settings, given
-from pantoum.cli.output import Output
-from pantoum.cli.score_forms import FORMS, Sums
+from pantoum.cli.output import Output, is_terminal
+from pantoum.cli.score_forms import FORMS, Numbered, Sums
 from pantoum.config import ScoreConfig
 
-if TYPE_CHECKING:
-    pass
-
-HELP = "say how surprising each token, word or line of a text is, in nats"
+HELP = "print the surprisal of each token, word or line of a text, in nats"
 EXAMPLES = """examples:
   pantoum score runs/book chapter.txt --by word
   pantoum score runs/book chapter.txt --format html > chapter.html
@@ -26,19 +23,21 @@ EXAMPLES = """examples:
   tail -f app.log | pantoum score runs/log - --alert auto:0.1%
   tail -f app.log | pantoum score runs/log - --adapt --model-out today.safetensors
 
-Each row has the nats of the whole piece, the nats of its most surprising token (the peak), its tokens and
-its text. --alert marks with ! what has a peak beyond the threshold; auto:0.1% is the threshold that 0.1%
-of the lines (tokens, words) of the run's held-out text are beyond. With --exit-code the command ends with
-3 if anything was marked.
+Each row has the nats of the unit, the nats of its most surprising token (the peak), its tokens, its place
+(file and line) and its text. --alert marks with ! every unit whose peak is above a threshold; auto:0.1% is
+the threshold that 0.1% of the lines (tokens, words) of the validation text of the run exceed. With
+--exit-code the command exits with 3 if there was an alert.
 """
 ALERTED = 3
+KNOWN_AFTER = 200
+"""Tokens after which a text that is mostly unknown to the model is noted."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The model, the text, the unit and the form of the answer."""
+    """Add the options."""
     parser.add_argument("model", metavar="MODEL", help="a model file, or a run folder (its best model)")
     parser.add_argument(
-        "text", nargs="?", default="-", metavar="TEXT", help="a text file; - (default) is stdin"
+        "text", nargs="?", default="-", metavar="TEXT", help="a text file; - (the default) is stdin"
     )
     add_settings(parser, ScoreConfig)
     parser.add_argument(
@@ -46,30 +45,36 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         choices=tuple(FORMS),
         default="text",
         metavar="|".join(FORMS),
-        help="form of the answer (default text)",
+        help="output format (default: text)",
     )
     parser.add_argument(
         "--json", action="store_const", const="json", dest="format", help="the same as --format json"
     )
-    parser.add_argument("--exit-code", action="store_true", help=f"end with {ALERTED} if anything was marked")
+    parser.add_argument("--exit-code", action="store_true", help=f"exit with {ALERTED} if there was an alert")
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
-    """Score part after part, and answer on the way."""
+    """Score the text part by part and write the results as they come."""
     config = ScoreConfig(**given(arguments, ScoreConfig))
 
     from pantoum import api
 
     model = api.load(arguments.model)
-    scorer = model.scorer(config, pieces=arguments.format == "html", named=arguments.text)
+    form = FORMS[arguments.format](config.by, None if config.alert is None else 0.0, arguments.text)
+    scorer = model.scorer(config, pieces=form.needs_pieces, named=arguments.text)
     parts = api.parts(arguments.text)
     form = FORMS[arguments.format](config.by, scorer.threshold, arguments.text)
-    sums = Sums(config.by, scorer.threshold)
+    sums, numbered = Sums(config.by, scorer.threshold), Numbered()
+    if arguments.text == "-" and is_terminal(sys.stdin):
+        output.say("pantoum: type a text to score; Ctrl-D ends it (a file may be given as TEXT)")
+    noted = False
     try:
         output.write(form.begin())
         for scores in scorer.batches(parts):
             sums.add(scores)
-            output.write(form.rows(scores))
+            output.write(form.rows(numbered(scores)))
+            if not noted and sums.tokens >= KNOWN_AFTER:
+                noted = _note_unknown(scorer.unknown_tokens, sums.tokens, output)
         output.write(form.end(sums))
     except KeyboardInterrupt:
         sums.interrupted = True
@@ -77,5 +82,18 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         output.write(form.end(sums))
         output.say(str(sums))
         raise
+    if not noted:
+        _note_unknown(scorer.unknown_tokens, sums.tokens, output)
     output.say(str(sums))
     return ALERTED if arguments.exit_code and sums.alerts else 0
+
+
+def _note_unknown(unknown: int, tokens: int, output: Output) -> bool:
+    """Say that most of the text is unknown to the model; whether that was said."""
+    if 2 * unknown <= tokens:
+        return False
+    output.say(
+        f"pantoum: note: {unknown:,} of {tokens:,} tokens are unknown to the model, so the scores say little "
+        "about this text; is it the right model, and is the text in the same language and encoding?"
+    )
+    return True

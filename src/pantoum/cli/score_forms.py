@@ -1,6 +1,7 @@
-"""The forms of an answer of ``pantoum score``: text and tsv a row a score, one JSON object, one HTML page.
+"""The output formats of ``pantoum score``: text and tsv (one row per score), one JSON object, one HTML page.
 
-A form is written as it grows: ``begin``, ``rows`` for each batch of scores, ``end`` with the sums.
+A format is written as it grows: ``begin``, ``rows`` for each batch of scores, ``end`` with the sums. Every
+score carries the number of the line in which it begins.
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ from pantoum.cli.output import is_terminal
 if TYPE_CHECKING:
     from pantoum.api import Score
 
-__all__ = ["FORMS", "Form", "Sums"]
+__all__ = ["FORMS", "Form", "Numbered", "Sums"]
 
 ESCAPES = str.maketrans(
     {chr(code): f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
     | {"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 )
-"""A row is one line to whoever reads it, and commands no terminal, through a pipe either."""
-RED, PLAIN = "\x1b[31m", "\x1b[39m"
+"""A row is one line for every reader and sends no command to a terminal, also through a pipe."""
+RED, STRONG, DIM, PLAIN = "\x1b[31m", "\x1b[1;4m", "\x1b[2m", "\x1b[0m"
 
 
 @dataclass
 class Sums:
-    """What was scored so far."""
+    """Sums of the scores so far."""
 
     by: str
     threshold: float | None
@@ -60,21 +61,43 @@ class Sums:
         if self.by != "token":
             parts.insert(0, many(self.units, self.by))
         if self.nats_per_token is not None:
-            parts.append(f"{self.nats_per_token:.3f} nats a token")
+            parts.append(f"{self.nats_per_token:.3f} nats per token")
         if self.threshold is not None:
-            parts.append(f"{many(self.alerts, 'alert')} beyond {self.threshold:.2f} nats")
+            parts.append(f"{many(self.alerts, 'alert')} above {self.threshold:.2f} nats")
         return "pantoum: " + ", ".join(parts)
 
 
+class Numbered:
+    """Counts the lines of a text whose scores come in order."""
+
+    def __init__(self) -> None:
+        self._line = 1
+
+    def __call__(self, scores: Sequence[Score]) -> list[tuple[int, Score]]:
+        """Each score with the number of the line in which its first visible character stands."""
+        found = []
+        for score in scores:
+            text = score.text
+            ends = text.count("\n")
+            before = ends and text[: len(text) - len(text.lstrip())].count("\n")
+            # A blank line begins where it stands, not where the next one does.
+            found.append((self._line + (before if text.strip() else 0), score))
+            self._line += ends
+        return found
+
+
 class Form(Protocol):
-    """Writes an answer as it grows."""
+    """Writes scores as they come."""
+
+    needs_pieces: bool
+    """Whether each score must come with its tokens."""
 
     def begin(self) -> str:
         """What comes before all scores."""
         ...
 
-    def rows(self, scores: Sequence[Score]) -> str:
-        """Some scores."""
+    def rows(self, scores: Sequence[tuple[int, Score]]) -> str:
+        """Some scores, each with its line number."""
         ...
 
     def end(self, sums: Sums) -> str:
@@ -83,30 +106,58 @@ class Form(Protocol):
 
 
 class Text:
-    """A row a score, for people; with a threshold ``!`` before what is beyond it."""
+    """One row per score, for people: nats, peak, tokens, place, text. An alert has ``!`` before it.
+
+    On a terminal there is a header, and the most surprising token of a row is set off; alerts are red. Where
+    there is no colour it stands between ``»`` and ``«``: in every row on a terminal, elsewhere in alerts.
+    """
 
     def __init__(self, by: str, threshold: float | None, name: str) -> None:
         self._marks = ("", "") if threshold is None else ("  ", "! ")
         self._terminal = is_terminal(sys.stdout)
         self._colour = self._terminal and not os.environ.get("NO_COLOR")
+        self._name = "stdin" if name == "-" else name
+        self.needs_pieces = by != "token" and (self._terminal or threshold is not None)
 
     def begin(self) -> str:
-        """Nothing."""
-        return ""
+        """The names of the columns, on a terminal."""
+        if not self._terminal:
+            return ""
+        where = "place".ljust(len(self._name) + 5)
+        head = f"{self._marks[0]}{'nats':>10} {'peak':>8} {'tokens':>6}  {where}  text"
+        return f"{DIM}{head}{PLAIN}\n" if self._colour else f"{head}\n"
 
-    def rows(self, scores: Sequence[Score]) -> str:
-        """Nats, peak, tokens, text."""
+    def rows(self, scores: Sequence[tuple[int, Score]]) -> str:
+        """One line each; line ends and control characters in the text are escaped."""
+        rows = []
+        for line, score in scores:
+            colour = RED if score.alert and self._colour else ""
+            where = f"{self._name}:{line}".ljust(len(self._name) + 5)
+            row = (
+                f"{colour}{self._marks[score.alert]}{score.nats:10.3f} {score.peak:8.3f} {score.tokens:6d}  "
+                f"{where}  {self._text(score, colour)}"
+            )
+            rows.append(f"{row}{PLAIN}\n" if colour else f"{row}\n")
+        return "".join(rows)
+
+    def _text(self, score: Score, colour: str) -> str:
+        """The text of a score with its most surprising token set off."""
+        if not score.pieces or len(score.pieces) == 1 or not (self._terminal or score.alert):
+            return self._shown(score.text)
+        most = max(range(len(score.pieces)), key=lambda place: score.pieces[place][1])
+        start = "".join(text for text, _ in score.pieces[:most])
+        token = score.pieces[most][0]
+        end = score.text[len(start) + len(token) :]
+        first, last = (STRONG, PLAIN + colour) if self._colour else ("»", "«")
+        return f"{self._shown(start)}{first}{self._shown(token)}{last}{self._shown(end)}"
+
+    def _shown(self, text: str) -> str:
+        escaped = text.translate(ESCAPES)
+        if not self._terminal:
+            return escaped
         from pantoum import api
 
-        shown: Callable[[str], str] = api.visible if self._terminal else str
-        rows = []
-        for score in scores:
-            text = shown(score.text.translate(ESCAPES))
-            row = (
-                f"{self._marks[score.alert]}{score.nats:10.3f} {score.peak:8.3f} {score.tokens:6d}  {text}\n"
-            )
-            rows.append(f"{RED}{row[:-1]}{PLAIN}\n" if score.alert and self._colour else row)
-        return "".join(rows)
+        return api.visible(escaped)
 
     def end(self, sums: Sums) -> str:
         """Nothing."""
@@ -114,21 +165,23 @@ class Text:
 
 
 class Tsv:
-    """A row a score, for programs."""
+    """One row per score, for programs."""
+
+    needs_pieces = False
 
     def __init__(self, by: str, threshold: float | None, name: str) -> None:
         self._marked = threshold is not None
 
     def begin(self) -> str:
         """The names of the columns."""
-        return "nats\ttokens\tpeak\t" + ("alert\t" if self._marked else "") + "text\n"
+        return "nats\ttokens\tpeak\t" + ("alert\t" if self._marked else "") + "line\ttext\n"
 
-    def rows(self, scores: Sequence[Score]) -> str:
+    def rows(self, scores: Sequence[tuple[int, Score]]) -> str:
         """One row each; line ends and control characters in the text are escaped."""
         alerts = ("0\t", "1\t") if self._marked else ("", "")
         return "".join(
-            f"{s.nats:.6f}\t{s.tokens}\t{s.peak:.6f}\t{alerts[s.alert]}{s.text.translate(ESCAPES)}\n"
-            for s in scores
+            f"{s.nats:.6f}\t{s.tokens}\t{s.peak:.6f}\t{alerts[s.alert]}{line}\t{s.text.translate(ESCAPES)}\n"
+            for line, s in scores
         )
 
     def end(self, sums: Sums) -> str:
@@ -139,29 +192,31 @@ class Tsv:
 class Json:
     """One object; the sums stand after the items, because they are not known before."""
 
+    needs_pieces = False
+
     def __init__(self, by: str, threshold: float | None, name: str) -> None:
         self._by, self._threshold = by, threshold
         self._comma = ""
 
     def begin(self) -> str:
-        """The object's beginning."""
+        """The beginning of the object."""
         return _json({"by": self._by, "threshold": self._threshold})[:-1] + ', "items": ['
 
-    def rows(self, scores: Sequence[Score]) -> str:
+    def rows(self, scores: Sequence[tuple[int, Score]]) -> str:
         """The next items."""
         items = []
-        for s in scores:
+        for line, s in scores:
             item: dict[str, Any] = {"text": s.text, "nats": s.nats, "tokens": s.tokens, "peak": s.peak}
             if self._threshold is not None:
                 item["alert"] = s.alert
-            items.append(_json(item))
+            items.append(_json({**item, "line": line}))
         if not items:
             return ""
         comma, self._comma = self._comma, ", "
         return comma + ", ".join(items)
 
     def end(self, sums: Sums) -> str:
-        """The sums, and the object's end."""
+        """The sums and the end of the object."""
         found = {"tokens": sums.tokens, "nats": sums.nats, "nats_per_token": sums.nats_per_token}
         counted = {} if self._threshold is None else {"alerts": sums.alerts}
         return "], " + _json({**found, **counted, "interrupted": sums.interrupted})[1:] + "\n"
@@ -170,21 +225,23 @@ class Json:
 class Html:
     """A page: the text, each token coloured by its surprisal."""
 
+    needs_pieces = True
+
     def __init__(self, by: str, threshold: float | None, name: str) -> None:
         from pantoum import api
 
         self._page = api.Page("stdin" if name == "-" else Path(name).name, by, threshold)
 
     def begin(self) -> str:
-        """The page's beginning."""
+        """The beginning of the page."""
         return self._page.begin()
 
-    def rows(self, scores: Sequence[Score]) -> str:
+    def rows(self, scores: Sequence[tuple[int, Score]]) -> str:
         """The next part of the text."""
-        return self._page.rows([(s.pieces, s.peak, s.alert) for s in scores])
+        return self._page.rows([(s.pieces, s.peak, s.alert) for _, s in scores])
 
     def end(self, sums: Sums) -> str:
-        """The head with the sums, and the page's end."""
+        """The head with the sums, and the end of the page."""
         return self._page.end(sums.units, sums.tokens, sums.nats)
 
 

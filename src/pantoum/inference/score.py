@@ -130,6 +130,11 @@ class Scorer:
         self._rest = ""
         self._at_end = at_end
 
+    @property
+    def unknown_tokens(self) -> int:
+        """Tokens read so far that the model does not know."""
+        return self._unknown.count
+
     def feed(self, text: str | bytes) -> Iterator[list[Score]]:
         """The scores of what is certain when this next part of the text is known, some at a time. Bytes that
         are not UTF-8 become U+FFFD, unless the model's tokens are bytes."""

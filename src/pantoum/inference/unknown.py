@@ -31,11 +31,14 @@ class Unknown:
         self._tokenizer, self._unk = tokenizer, tokenizer.unk
         self._stand_in = "" if self._unk is None else tokenizer.decode([self._unk])
         self._texts: deque[str] = deque()
+        self.count = 0
+        """Unknown tokens read so far."""
 
     def read(self, text: str, ids_T: NDArray[Any]) -> None:
         """Keep what stands for ``<unk>`` in a text that was read as these tokens."""
         if not (at := self._places(ids_T)):
             return
+        self.count += len(at)
         marked = mark(without_surrogates(text)[0], self._tokenizer.documents)
         ends = accumulate((length for length, _ in self._tokenizer.token_lengths(marked)), initial=0)
         symbols = [marked[start:end] for start, end in pairwise(ends)]

@@ -57,7 +57,7 @@ STYLE = (
     ".pantoum-surprisal i{font-style:normal;padding:.14em 0}"
     ".pantoum-surprisal pre b{font-weight:400;font-size:.75em;opacity:.45}"
     ".pantoum-surprisal pre i:hover{outline:1px solid var(--s-soft);position:relative}"
-    ".pantoum-surprisal pre i[data-n]:hover::after{content:attr(data-n) attr(data-u);position:absolute;"
+    ".pantoum-surprisal pre i[data-n]:hover::after{content:attr(data-n) ' nats';position:absolute;"
     "left:0;bottom:calc(100% + 3px);z-index:2;padding:.2em .6em;border-radius:4px;background:var(--s-ink);"
     "color:var(--s0);font:.8rem/1.5 system-ui,sans-serif;white-space:nowrap;pointer-events:none}"
     ".pantoum-surprisal mark{background:none;color:inherit;border-radius:3px;padding:.2em 0;"
@@ -98,8 +98,7 @@ def _span(piece: Piece, figures: bool) -> str:
 def _figure(nats: float | None) -> str:
     if nats is None or math.isnan(nats):
         return ""
-    shown, unit = (f"{nats:.2f}", " nats") if math.isfinite(nats) else ("impossible to the model", "")
-    return f' data-n="{shown}" data-u="{unit}"'
+    return f' data-n="{nats:.2f}"' if math.isfinite(nats) else ' data-n="infinitely many"'
 
 
 def coloured(pieces: Sequence[Piece], figures: bool = True) -> str:
