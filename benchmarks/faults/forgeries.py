@@ -190,7 +190,8 @@ def safetensors(text: str, arrays: dict[str, tuple[str, list[int], bytes]], raw_
 
 def places(value: Any) -> list[tuple[Any, Any]]:
     """Every (container, key) in a value, breadth first, few of a long list."""
-    found, queue = [], [value]
+    found: list[tuple[Any, Any]] = []
+    queue = [value] if isinstance(value, (dict, list)) else []
     while queue and len(found) < 400:
         here = queue.pop(0)
         keys: list[Any] = list(here) if isinstance(here, dict) else list(range(min(len(here), 20)))

@@ -22,21 +22,39 @@ from typing import Any
 
 from pantoum.data.reading import file_hash
 from pantoum.data.sources import Sources
-from pantoum.errors import ShardError
+from pantoum.errors import ShardError, TextError
 from pantoum.formats import bounded, durable, plain_json
 from pantoum.text.tokenizer import Tokenizer
 
-__all__ = ["NAME", "changes", "read", "text_fingerprint", "tokenizer_fingerprint", "write"]
+__all__ = [
+    "NAME",
+    "changes",
+    "read",
+    "require",
+    "require_room",
+    "spec_fingerprint",
+    "text_fingerprint",
+    "tokenizer_fingerprint",
+    "write",
+]
 
 NAME = "prepared.json"
 FORMAT, VERSION = "pantoum prepared", 1
 KEYS = {"facts", "format", "notes", "request", "tokenizer", "version"}
-LARGEST = 64 << 20
+LARGEST = 128 << 20
+"""Half of it for a tokenizer, half for the names of texts."""
+ENTRY = 220
+"""Bytes that a text takes beside its name."""
 
 
 def tokenizer_fingerprint(tokenizer: Tokenizer) -> bytes:
     """SHA-256 of the tokenizer's spec."""
-    return hashlib.sha256(plain_json.encode(tokenizer.spec())).digest()
+    return spec_fingerprint(tokenizer.spec())
+
+
+def spec_fingerprint(spec: Mapping[str, Any]) -> bytes:
+    """SHA-256 of a spec as canonical JSON."""
+    return hashlib.sha256(plain_json.encode(dict(spec))).digest()
 
 
 def text_fingerprint(facts: Mapping[str, Any], part: str) -> bytes:
@@ -71,13 +89,28 @@ def write(
     durable.write_file(folder / NAME, plain_json.encode(content) + b"\n")
 
 
-def read(folder: Path) -> dict[str, Any]:
-    """The content of a folder's ``prepared.json``."""
-    path = folder / NAME
-    if not path.exists():
+def require_room(sources: Sources) -> None:
+    """``TextError`` where the names of so many files would not fit, before any of them is read."""
+    names = sum(ENTRY + 6 * len(source.name) for source in sources.texts)
+    if names > LARGEST // 2:
+        raise TextError(
+            f"the texts are {len(sources.texts):,} files, whose names and hashes would have {names:,} "
+            f"bytes, at most {LARGEST // 2:,} are kept; join them into fewer files"
+        )
+
+
+def require(folder: Path) -> None:
+    """``ShardError`` where the folder is none that was prepared."""
+    if not (folder / NAME).exists():
         raise ShardError(
             f"{str(folder)!r} holds no prepared text; make it with: pantoum prepare TEXT --out {folder}"
         )
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The content of a folder's ``prepared.json``."""
+    path = folder / NAME
+    require(folder)
     data = bounded.read_small(path, LARGEST, ShardError)
     try:
         content = plain_json.decode(data)

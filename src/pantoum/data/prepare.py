@@ -1,7 +1,7 @@
 """From text files to token shards: one pass over the text, whatever its size, in bounded memory.
 
 This file is the way in: it checks what is asked, finds the texts, has them tokenised (``tokenizing``) and
-opens the folder that results: ``train.tokens``, ``valid.tokens``, and ``prepared.json``, written last.
+opens the folder that results: ``train.tokens``, ``valid.tokens`` and ``prepared.json`` (``prepared_folder``).
 
 The same texts and settings give the same bytes. A folder that holds just that already is used as it is; one
 made from other texts is made again, or refused where that is asked.
@@ -10,7 +10,8 @@ made from other texts is made again, or refused where that is asked.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,10 @@ from typing import Any
 from pantoum.config import AUTO, DOCUMENTS, one_of, whole
 from pantoum.data import manifest
 from pantoum.data.manifest import tokenizer_fingerprint
+from pantoum.data.prepared_folder import locked, publish, register, require_unused, settle, shard_path
 from pantoum.data.reading import Progress
 from pantoum.data.sources import Sources, found
-from pantoum.data.tokenizing import SHARDS, Request, tokenize
+from pantoum.data.tokenizing import Request, tokenize
 from pantoum.errors import FormatError, SettingError, ShardError, TextError
 from pantoum.formats import durable, token_shard
 from pantoum.formats.token_shard import Shard
@@ -58,24 +60,30 @@ def prepare(
     out: str | os.PathLike[str],
     tokenizer: Tokenizer | None = None,
     report: Progress | None = None,
+    run: Path | None = None,
 ) -> Prepared:
     """Tokenise ``texts`` (files, folders, ``-``) into the folder ``out``.
 
     ``tokenizer``: use this one and learn none; ``tokens`` and ``vocab_size`` are then its own. ``report`` is
-    called with the bytes read and the bytes there are.
+    called with the bytes read and the bytes there are. ``run``: the run that begins from it. Another command
+    that works on the folder is waited for. ``RunError``: it is of another text, and a run began from that.
     """
     request = _checked(tokens, vocab_size, documents, valid_fraction, tokenizer)
     folder = Path(out)
     durable.make_folder(folder)
-    durable.clean_temporary(folder)
-    with found(texts, valid, keep_in=folder, raw=request.raw) as sources:
-        known = _as_it_is(folder, request, sources)
-        if known is not None:
-            return known
-        size = sources.size + (0 if sources.valid is None else sources.valid.size)
-        durable.require_space(folder, SPACE * size)
-        tokenize(sources, request, folder, report)
-    return _opened(folder)[0]
+    with locked(folder) as waited:
+        durable.clean_temporary(folder)
+        settle(folder)
+        with found(texts, valid, keep_in=folder, raw=request.raw) as sources:
+            prepared = _as_it_is(folder, request, sources)
+            if prepared is None:
+                _make(sources, request, folder, report, run)
+                prepared, _ = _opened(folder)
+        if waited:
+            prepared.notes.append(f"waited for another command that prepared {str(folder)!r}")
+        if run is not None:
+            register(folder, run)
+    return prepared
 
 
 def open_prepared(
@@ -85,15 +93,21 @@ def open_prepared(
     valid: str | os.PathLike[str] | None = None,
     strict: bool = False,
     report: Progress | None = None,
+    run: Path | None = None,
 ) -> Prepared:
-    """Open a folder that ``prepare`` made.
+    """Open a folder that ``prepare`` made; ``run``: the run that begins from it.
 
     With ``texts`` it must be theirs: where one differs it is made again from them, as it was asked for then,
     or with ``strict`` refused.
     """
-    prepared, request = _opened(Path(folder))
+    folder = Path(folder)
+    manifest.require(folder)
+    with locked(folder, shared=True):
+        prepared, request = _opened(folder)
     differ = [] if texts is None else differences(prepared, texts, valid=valid)
     if not differ:
+        if run is not None:
+            register(folder, run)
         return prepared
     if strict:
         raise TextError(
@@ -111,6 +125,7 @@ def open_prepared(
         out=folder,
         tokenizer=given,
         report=report,
+        run=run,
     )
     again.notes.append(f"prepared again: {'; '.join(differ)}")
     return again
@@ -125,8 +140,36 @@ def differences(
     """How ``texts`` differ from those that ``prepared`` was made from: empty if they do not. Nothing is
     changed; what has another size or time is hashed."""
     raw = bool(prepared.facts.get("raw"))
-    with found(texts, valid, keep_in=prepared.folder, raw=raw) as sources:
+    with (
+        tempfile.TemporaryDirectory(prefix="pantoum-") as name,
+        found(texts, valid, keep_in=Path(name), raw=raw) as sources,
+    ):
         return manifest.changes(prepared.facts, sources)
+
+
+def _make(
+    sources: Sources, request: Request, folder: Path, report: Progress | None, run: Path | None
+) -> None:
+    """Make the folder's content beside what is there, and put it in its place."""
+    manifest.require_room(sources)
+    if not _same_again(folder, request, sources):
+        require_unused(folder, run)
+    size = sources.size + (0 if sources.valid is None else sources.valid.size)
+    durable.require_space(folder, SPACE * size)
+    building = durable.temporary_beside(folder / "prepared")
+    with durable.remove_on_failure(building):
+        durable.new_folder(building)
+        tokenize(sources, request, building, report)
+        publish(building, folder)
+
+
+def _same_again(folder: Path, request: Request, sources: Sources) -> bool:
+    """Whether the folder was made from just this, so that making it again mends it."""
+    try:
+        content = manifest.read(folder)
+    except FormatError:
+        return True  # nobody can begin from it, or go on
+    return bool(content["request"] == request.spec()) and not manifest.changes(content["facts"], sources)
 
 
 def _checked(
@@ -180,13 +223,13 @@ def _opened(folder: Path) -> tuple[Prepared, dict[str, Any]]:
     """A prepared folder and the request it was made for."""
     content = manifest.read(folder)
     facts, tokenizer = content["facts"], from_spec(content["tokenizer"])
-    train = _shard(folder, tokenizer, facts, "train")
-    valid = None if facts["valid"] is None else _shard(folder, tokenizer, facts, "valid")
+    train = _shard(folder, tokenizer, content, "train")
+    valid = None if facts["valid"] is None else _shard(folder, tokenizer, content, "valid")
     return Prepared(folder, tokenizer, train, valid, facts, list(content["notes"])), content["request"]
 
 
-def _shard(folder: Path, tokenizer: Tokenizer, facts: Mapping[str, Any], part: str) -> Shard:
-    path = folder / SHARDS[part]
+def _shard(folder: Path, tokenizer: Tokenizer, content: dict[str, Any], part: str) -> Shard:
+    facts, path = content["facts"], shard_path(folder, content, part)
     shard = token_shard.open(path, tokenizer_fingerprint(tokenizer), manifest.text_fingerprint(facts, part))
     if shard.count != facts[part]["tokens"] or shard.vocab_size != tokenizer.vocab_size:
         raise ShardError(f"{str(path)!r} does not belong to its {manifest.NAME}; prepare the text again")

@@ -22,6 +22,7 @@ import numpy as np
 from pantoum.config import AUTO
 from pantoum.data import manifest
 from pantoum.data.held_out import Documents, Split, Tail
+from pantoum.data.prepared_folder import SHARDS
 from pantoum.data.reading import Measure, OddFileError, Progress, TextReader, is_utf8
 from pantoum.data.short_lines import ADVICE, ShortLines
 from pantoum.data.sources import Source, Sources, left_out
@@ -35,9 +36,8 @@ from pantoum.text.numbers import Numbers
 from pantoum.text.tokenizer import Tokenizer, learner
 from pantoum.text.unicode import NotUtf8Error, to_utf8
 
-__all__ = ["SHARDS", "Request", "tokenize"]
+__all__ = ["Request", "tokenize"]
 
-SHARDS = {"train": "train.tokens", "valid": "valid.tokens"}
 MOST_CHARACTERS = 512
 """Different characters of a text that is read as characters where nothing is said."""
 LEAST_TOKENS = 2

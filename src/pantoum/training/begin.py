@@ -71,7 +71,7 @@ def begin(
     }
     folder.write_config(config)
     source = read_source(settings)
-    prepared = prepare_texts(settings, texts, folder.data, source)
+    prepared = prepare_texts(settings, texts, folder.data, source, folder.path)
     notes = list(prepared.notes)
     if source is not None:
         notes.append(_unknown(prepared))
@@ -125,7 +125,11 @@ def begin(
 
 
 def prepare_texts(
-    settings: TrainSettings, texts: Sequence[str], out: Path, source: ModelFile | None
+    settings: TrainSettings,
+    texts: Sequence[str],
+    out: Path,
+    source: ModelFile | None,
+    run: Path | None = None,
 ) -> Prepared:
     """The training text as tokens: prepared into ``out``, or the folder that ``--data`` names."""
     tokenizer = None if source is None else from_spec(source.tokenizer)
@@ -143,8 +147,9 @@ def prepare_texts(
             valid_fraction=settings.valid_fraction,
             out=out,
             tokenizer=tokenizer,
+            run=run,
         )
-    prepared = open_prepared(settings.data, texts or None, valid=settings.valid)
+    prepared = open_prepared(settings.data, texts or None, valid=settings.valid, run=run)
     found = {"tokens": prepared.tokenizer.kind, "documents": prepared.tokenizer.documents}
     for name, value in found.items():
         asked = getattr(settings, name)
