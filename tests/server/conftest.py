@@ -65,6 +65,11 @@ class Server:
         """The engine of its first model."""
         return self.models.all()[0].engine
 
+    @property
+    def connections(self) -> Any:
+        """The connections that are open."""
+        return self._server.server_state.connections
+
     def post(self, path: str, **fields: Any) -> Any:
         """The response to a JSON object."""
         return self.client.post(path, json=fields)

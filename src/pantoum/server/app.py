@@ -82,7 +82,7 @@ def make_app(models: Models, settings: ServeSettings) -> FastAPI:
         lifespan=lifespan,
     )
     errors.install(app)
-    app.add_middleware(Guard, keys=keys, metrics=metrics)
+    app.add_middleware(Guard, keys=keys, metrics=metrics, full=lambda: models.full)
     if settings.cors_origin:
         app.add_middleware(
             CORSMiddleware,

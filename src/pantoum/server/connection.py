@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -28,6 +29,8 @@ class Connection(HttpToolsProtocol):
         """A client is there."""
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=BUFFER)
+        # Else the system itself takes megabytes for a client that reads nothing, and nobody would notice.
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, BUFFER)
         self._wait()
 
     def connection_lost(self, exc: Exception | None) -> None:

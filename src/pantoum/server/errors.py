@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 
 from pantoum.errors import PantoumError, SettingError, StateError
 
-__all__ = ["RequestError", "error_body", "install", "refusal"]
+__all__ = ["RequestError", "answer", "busy", "error_body", "install", "refusal"]
 
 log = logging.getLogger("pantoum.server")
 TYPES = {401: "authentication_error", 429: "rate_limit_error", 500: "server_error", 503: "server_error"}
@@ -63,6 +63,16 @@ def error_body(error: RequestError) -> dict[str, Any]:
     """The JSON of an error."""
     kind = TYPES.get(error.status, "invalid_request_error")
     return {"error": {"message": error.message, "type": kind, "param": error.param, "code": error.code}}
+
+
+def busy(detail: str = "") -> RequestError:
+    """Slots and queue are full."""
+    return RequestError(
+        429,
+        f"all slots and all places of the queue are taken{detail}; try again soon",
+        code="rate_limit_exceeded",
+        headers={"Retry-After": "1"},
+    )
 
 
 def answer(error: RequestError) -> JSONResponse:

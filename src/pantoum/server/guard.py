@@ -12,14 +12,14 @@ import hmac
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pantoum.errors import SettingError
-from pantoum.server.errors import RequestError, answer
+from pantoum.server.errors import RequestError, answer, busy
 from pantoum.server.metrics import Metrics
 
 __all__ = ["Guard", "read_keys"]
@@ -29,6 +29,7 @@ MOST_BYTES = 1 << 20
 """Of a request's body."""
 OPEN = ("/health", "/", "/page", "/favicon.ico")
 """Paths that need no key: whether the server lives, and the page, which asks for one."""
+WRITING = ("/v1/completions", "/v1/chat/completions")
 
 
 def read_keys(path: str) -> tuple[bytes, ...]:
@@ -47,8 +48,12 @@ def read_keys(path: str) -> tuple[bytes, ...]:
 class Guard:
     """The middleware."""
 
-    def __init__(self, app: ASGIApp, *, keys: Sequence[bytes], metrics: Metrics) -> None:
-        self._app, self._keys, self._metrics = app, keys, metrics
+    def __init__(
+        self, app: ASGIApp, *, keys: Sequence[bytes], metrics: Metrics, full: Callable[[], bool]
+    ) -> None:
+        """``full``: whether no text can be taken in. Then a request for one is answered before it is read, so
+        that a crowd costs those who are served next to nothing."""
+        self._app, self._keys, self._metrics, self._full = app, keys, metrics, full
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it here."""
@@ -103,17 +108,20 @@ class Guard:
             return too_large()
         path = scope["path"]
         free = path in OPEN or path.startswith("/page/") or scope["method"] == "OPTIONS"
-        if not self._keys or free:
-            return None
-        kind, _, given = headers.get(b"authorization", b"").partition(b" ")
-        if kind.lower() == b"bearer" and any(hmac.compare_digest(given.strip(), key) for key in self._keys):
-            return None
-        return RequestError(
-            401,
-            "this server needs a key: send the header Authorization: Bearer KEY",
-            code="invalid_api_key",
-            headers={"WWW-Authenticate": "Bearer"},
-        )
+        if self._keys and not free and not self._knows(headers.get(b"authorization", b"")):
+            return RequestError(
+                401,
+                "this server needs a key: send the header Authorization: Bearer KEY",
+                code="invalid_api_key",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        return busy() if path in WRITING and self._full() else None
+
+    def _knows(self, authorization: bytes) -> bool:
+        kind, _, given = authorization.partition(b" ")
+        # All keys are compared, so that the time tells nothing.
+        known = [hmac.compare_digest(given.strip(), key) for key in self._keys]
+        return kind.lower() == b"bearer" and any(known)
 
     def _note(self, scope: Scope, status: int, sent: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "other")

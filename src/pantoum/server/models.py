@@ -84,6 +84,11 @@ class Models:
         """Those that take requests, in the order of the command line."""
         return list(self._served.values())
 
+    @property
+    def full(self) -> bool:
+        """Whether no model can take another text now."""
+        return all(one.engine.taken >= one.engine.slots + one.engine.places for one in self._served.values())
+
     def get(self, name: str | None) -> Served:
         """The model of this name; the first where none is named."""
         if name is None:

@@ -22,7 +22,7 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.reading import Reading
 from pantoum.inference.state import State
 from pantoum.server.engine import FullError, StoppedError
-from pantoum.server.errors import RequestError
+from pantoum.server.errors import RequestError, busy
 from pantoum.server.job import Ended, Job, Read, Writing, Written
 from pantoum.server.models import Served
 from pantoum.server.recorded import Entry, Recorded
@@ -139,12 +139,7 @@ def submit(served: Served, jobs: Sequence[Job]) -> None:
             taken.append(job)
     except FullError:
         cancel(served, taken)
-        raise RequestError(
-            429,
-            f"all slots and places of the queue are taken (this request needs {slots}); try again soon",
-            code="rate_limit_exceeded",
-            headers={"Retry-After": "1"},
-        ) from None
+        raise busy(f" (this request needs {slots})") from None
     except StoppedError:
         cancel(served, taken)
         raise RequestError(

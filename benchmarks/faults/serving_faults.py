@@ -1,0 +1,479 @@
+"""Fault tests 15 to 18 and 20 of the server: crowds, mixed requests, clients that vanish or read slowly.
+
+    python benchmarks/faults/serving_faults.py [--only crowd,mixed,vanish,slow,same] [--json]
+
+Each function plays one fault against a server that runs, in the numbers it is given, and tells what it saw.
+The main program starts servers of a 3 x 512 int8 GRU and asks for the full numbers;
+``tests/faults/test_serving.py`` asks for a few. Row 19, fuzzing, is ``tests/server/test_schema.py``.
+
+    15 crowd    256 clients on 16 slots and a queue of 32
+    16 mixed    20,000 requests of every kind, wrong ones too
+    17 vanish   1,000 clients leave in mid stream, 200 before the first token
+    18 slow     50 readers at 10 bytes per second, 200 connections that never send a request
+    20 same     one request alone, beside neighbours, beside cancelled ones, through a session
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import re
+import socket
+import statistics
+import sys
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Reply:
+    """An answer that was read to its end."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+    seconds: float
+    times: list[float] = field(default_factory=list)
+    """When parts of a stream came."""
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where it listens, and its process where it has one of its own."""
+
+    url: str
+    pid: int | None = None
+
+    async def opened(self, method: str, path: str, body: Json | bytes | None = None, receive: int = 0) -> Any:
+        """A connection on which a request was sent."""
+        place = urlsplit(self.url)
+        made = socket.socket()
+        if receive:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
+        made.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(made, (place.hostname, place.port))
+        reader, writer = await asyncio.open_connection(sock=made, limit=1 << 24)
+        data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        head = [
+            f"{method} {path} HTTP/1.1",
+            "Host: test",
+            "Connection: close",
+            f"Content-Length: {len(data)}",
+        ]
+        writer.write("\r\n".join([*head, "Content-Type: application/json", "", ""]).encode() + data)
+        return reader, writer
+
+    async def ask(self, method: str, path: str, body: Json | bytes | None = None) -> Reply:
+        """The whole answer."""
+        begun = time.perf_counter()
+        reader, writer = await self.opened(method, path, body)
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            lines = head.decode("latin-1").split("\r\n")
+            headers = {
+                name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])
+            }
+            times, parts = [], []
+            while part := await reader.read(1 << 16):
+                times.append(time.perf_counter())
+                parts.append(part)
+        finally:
+            writer.close()
+        raw = b"".join(parts)
+        body_read = unchunked(raw) if headers.get("transfer-encoding") == "chunked" else raw
+        return Reply(int(lines[0].split()[1]), headers, body_read, time.perf_counter() - begun, times)
+
+    async def metric(self, name: str) -> float:
+        """A metric, summed over its labels."""
+        text = (await self.ask("GET", "/metrics")).body.decode()
+        return sum(
+            float(value) for value in re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", text, re.MULTILINE)
+        )
+
+    async def free(self, seconds: float = 10.0) -> float:
+        """Seconds until no slot is taken."""
+        begun = time.perf_counter()
+        while await self.metric("pantoum_slots_taken"):
+            if time.perf_counter() - begun > seconds:
+                raise AssertionError("slots are still taken")
+            await asyncio.sleep(0.002)
+        return time.perf_counter() - begun
+
+    def resident(self) -> float:
+        """Megabytes of its process."""
+        pages = int(Path(f"/proc/{self.pid or os.getpid()}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    def descriptors(self) -> int:
+        """Open files of its process."""
+        return sum(1 for _ in Path(f"/proc/{self.pid or os.getpid()}/fd").iterdir())
+
+
+def unchunked(raw: bytes) -> bytes:
+    found = []
+    while raw:
+        size, _, raw = raw.partition(b"\r\n")
+        length = int(size or b"0", 16)
+        found.append(raw[:length])
+        raw = raw[length + 2 :]
+    return b"".join(found)
+
+
+def events(body: bytes) -> list[Any]:
+    """The JSON of a stream's events; its end must be there."""
+    lines = [line.removeprefix(b"data: ") for line in body.split(b"\n\n") if line]
+    assert lines[-1] == b"[DONE]", lines[-1:]
+    return [json.loads(line) for line in lines[:-1]]
+
+
+def percentile(values: list[float], share: float) -> float:
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))] if values else 0.0
+
+
+def writes(tokens: int, **more: Any) -> Json:
+    return {"prompt": "The", "max_tokens": tokens, "temperature": 1.0, "seed": 1, **more}
+
+
+async def crowd(server: Server, clients: int, tokens: int, seconds: float, at_peak: int = 16) -> Json:
+    """Row 15: so many clients that each ask again as soon as they were answered, or after a rejection."""
+
+    async def run(count: int, statuses: Counter[int], rejections: list[float]) -> float:
+        written, end = 0, time.perf_counter() + seconds
+        begun = time.perf_counter()
+
+        async def client(number: int) -> None:
+            nonlocal written
+            while time.perf_counter() < end:
+                reply = await server.ask("POST", "/v1/completions", writes(tokens, seed=number, stream=True))
+                statuses[reply.status] += 1
+                if reply.status == 200:
+                    events(reply.body)
+                    written += tokens
+                else:
+                    rejections.append(reply.seconds)
+                    assert int(reply.headers["retry-after"]) >= 1
+                    await asyncio.sleep(0.2 + 0.8 * random.random())
+
+        await asyncio.gather(*map(client, range(count)))
+        return written / (time.perf_counter() - begun)
+
+    peak = await run(at_peak, Counter(), [])
+    before = server.resident()
+    statuses, rejections = Counter[int](), list[float]()
+    rate = await run(clients, statuses, rejections)
+    await server.free()
+    return {
+        "statuses": {str(status): count for status, count in statuses.items()},
+        "rejected_p99_ms": percentile(rejections, 0.99) * 1e3,
+        "share_of_peak": rate / peak,
+        "growth_mb": server.resident() - before,
+    }
+
+
+async def mixed(server: Server, count: int, at_once: int, seed: int = 0) -> Json:
+    """Row 16: requests of every kind by a seed, wrong ones too."""
+    draw = random.Random(seed)
+    statuses: Counter[int] = Counter()
+    resident: list[tuple[float, float]] = []
+    sessions: list[str] = []
+
+    async def one() -> None:
+        kind = draw.randrange(12)
+        tokens = draw.randrange(1, 40)
+        path, body = (
+            "/v1/completions",
+            writes(tokens, seed=draw.randrange(99), prompt="The cat " * draw.randrange(9)),
+        )
+        if kind == 0:
+            body["stream"] = True
+        elif kind == 1:
+            body.update(n=3, stop=["at"], logprobs=2, frequency_penalty=0.5)
+        elif kind == 2:
+            body.update(max_tokens=0, echo=True, logprobs=1)
+        elif kind == 3:
+            path, body = "/v1/score", {"text": "The cat\nsat on " * tokens, "by": "word"}
+        elif kind == 4:
+            path, body = "/v1/embeddings", {"input": ["The", "cat"]}
+        elif kind == 5:
+            path, body = (
+                "/v1/chat/completions",
+                {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9},
+            )
+        elif kind == 6:
+            body = {"prompt": 7, "max_tokens": "x"}
+        elif kind == 7:
+            path, body = "/v1/units", {"text": "The cat\nsat"}
+        elif kind == 8:
+            body["state"] = "AAAA"
+        elif kind >= 9 and sessions and draw.random() < 0.8:
+            name = sessions.pop(draw.randrange(len(sessions)))
+            path = f"/v1/sessions/{name}/" + ("generate" if kind == 9 else "feed" if kind == 10 else "fork")
+            body = {"max_tokens": tokens, "seed": 1, "text": " cat"}
+            reply = await server.ask("POST", path, body)
+            statuses[reply.status] += 1
+            if draw.random() < 0.3:
+                reply = await server.ask("DELETE", f"/v1/sessions/{name}")
+            else:
+                sessions.append(name)
+                return
+            statuses[reply.status] += 1
+            return
+        elif kind >= 9:
+            path, body = "/v1/sessions", {"prompt": "The cat"}
+        reply = await server.ask("POST", path, body)
+        statuses[reply.status] += 1
+        if path == "/v1/sessions" and reply.status == 200:
+            sessions.append(reply.json()["id"])
+
+    left = count
+
+    async def worker() -> None:
+        nonlocal left
+        while left > 0:
+            left -= 1
+            await one()
+            if left % max(1, count // 200) == 0:
+                resident.append((time.perf_counter(), server.resident()))
+
+    before = server.descriptors()
+    begun = time.perf_counter()
+    await asyncio.gather(*(worker() for _ in range(at_once)))
+    seconds = time.perf_counter() - begun
+    for name in sessions:
+        await server.ask("DELETE", f"/v1/sessions/{name}")
+    await server.free()
+    await asyncio.sleep(0.2)
+    warm = resident[len(resident) // 3 :]
+    slope = statistics.linear_regression(*zip(*warm, strict=True)).slope if len(warm) > 2 else 0.0
+    return {
+        "statuses": {str(status): number for status, number in sorted(statuses.items())},
+        "failed": sum(number for status, number in statuses.items() if status >= 500),
+        "requests_per_second": count / seconds,
+        "mb_per_10_minutes": slope * 600,
+        "mb_per_10000_requests": slope * seconds / count * 10_000,
+        "descriptors": server.descriptors() - before,
+    }
+
+
+async def vanish(server: Server, midway: int, before: int) -> Json:
+    """Row 17: clients that leave, one after the other; how long their slot stays taken."""
+    freed: dict[str, list[float]] = {"midway": [], "before": []}
+    for number in range(midway + before):
+        late = number < midway
+        prompt = "The" if late else "The cat sat " * 5000
+        body = writes(100_000, prompt=prompt, stream=number % 3 > 0 or late)
+        reader, writer = await server.opened("POST", "/v1/completions", body)
+        if late:
+            await reader.readuntil(b"data: ")
+        else:
+            while not await server.metric("pantoum_slots_taken"):
+                await asyncio.sleep(0.001)
+        writer.transport.abort()
+        freed["midway" if late else "before"].append(await server.free())
+    balance = [await server.metric(f"pantoum_texts_{name}_total") for name in ("begun", "ended", "cancelled")]
+    return {
+        "midway_p99_ms": percentile(freed["midway"], 0.99) * 1e3,
+        "before_p99_ms": percentile(freed["before"], 0.99) * 1e3,
+        "begun": balance[0],
+        "ended_or_cancelled": balance[1] + balance[2],
+    }
+
+
+async def slow(
+    server: Server, readers: int, half_open: int, others: int, tokens: int, patience: float
+) -> Json:
+    """Row 18: readers at 10 bytes per second and connections without a request; what the others notice."""
+
+    async def gaps() -> list[float]:
+        asked = [
+            server.ask("POST", "/v1/completions", writes(tokens, seed=n, stream=True)) for n in range(others)
+        ]
+        found = []
+        for reply in await asyncio.gather(*asked):
+            events(reply.body)
+            found += [b - a for a, b in zip(reply.times, reply.times[1:], strict=False)]
+        return found
+
+    async def crawl(reader: asyncio.StreamReader) -> float:
+        begun = time.perf_counter()
+        try:
+            while await reader.read(10):
+                await asyncio.sleep(1.0)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass
+        return time.perf_counter() - begun
+
+    idle = percentile(await gaps(), 0.99)
+    resident = server.resident()
+    opened = [
+        await server.opened("POST", "/v1/completions", writes(1_000_000, stream=True), receive=2048)
+        for _ in range(readers)
+    ]
+    for reader, _ in opened:
+        reader._limit = 64  # the reader itself must not read ahead
+    halves = [
+        await asyncio.open_connection(urlsplit(server.url).hostname, urlsplit(server.url).port)
+        for _ in range(half_open)
+    ]
+    for _, writer in halves:
+        writer.write(b"POST /v1/completions HTTP/1.1\r\nHost: te")
+    begun = time.perf_counter()
+    crawling = [asyncio.ensure_future(crawl(reader)) for reader, _ in opened]
+    await asyncio.sleep(1.0)
+    busy = percentile(await gaps(), 0.99)
+    health = [(await server.ask("GET", "/health")).seconds for _ in range(50)]
+    growth = server.resident() - resident
+    closed = await asyncio.wait_for(
+        asyncio.gather(*(reader.read(100) for reader, _ in halves), return_exceptions=True), 3 * patience
+    )
+    half_seconds = time.perf_counter() - begun
+    await server.free(4 * patience)
+    cut = time.perf_counter() - begun
+    for _, writer in [*opened, *halves]:
+        writer.transport.abort()
+    for task in crawling:
+        task.cancel()
+    await asyncio.gather(*crawling, return_exceptions=True)
+    return {
+        "gap_p99_ms": {"idle": idle * 1e3, "busy": busy * 1e3},
+        "times_idle": busy / idle if idle else 0.0,
+        "health_max_ms": max(health) * 1e3,
+        "growth_mb": growth,
+        "half_open_cut_after_s": half_seconds,
+        "half_open_closed": sum(one in (b"",) or isinstance(one, Exception) for one in closed),
+        "readers_cut_after_s": cut,
+    }
+
+
+async def same(server: Server, neighbours: int, tokens: int) -> Json:
+    """Row 20: text and log-probabilities of one request in every company."""
+    body = writes(tokens, seed=7, logprobs=2)
+
+    def told(*replies: Reply) -> Any:
+        choices = [reply.json()["choices"][0] for reply in replies]
+        return "".join(one["text"] for one in choices), [one["logprobs"]["token_logprobs"] for one in choices]
+
+    def joined(found: Any) -> Any:
+        return found[0], [nats for part in found[1] for nats in part]
+
+    async def beside(cancelled: bool) -> Reply:
+        opened = [
+            await server.opened(
+                "POST", "/v1/completions", writes(100_000, seed=n, prompt="The cat " * n, stream=True)
+            )
+            for n in range(neighbours)
+        ]
+        for reader, _ in opened:
+            await reader.readuntil(b"data: ")
+        asked = asyncio.ensure_future(server.ask("POST", "/v1/completions", body))
+        for _, writer in opened:
+            if cancelled:
+                await asyncio.sleep(0.002)
+                writer.transport.abort()
+        reply = await asked
+        for _, writer in opened:
+            writer.transport.abort()
+        return reply
+
+    alone = joined(told(await server.ask("POST", "/v1/completions", body)))
+    found = {
+        "again": joined(told(await server.ask("POST", "/v1/completions", body))),
+        "among": joined(told(await beside(False))),
+        "beside cancelled": joined(told(await beside(True))),
+    }
+    session = (await server.ask("POST", "/v1/sessions", {"prompt": "The"})).json()["id"]
+    half = {**body, "max_tokens": tokens // 2, "prompt": ""}
+    first = await server.ask("POST", f"/v1/sessions/{session}/generate", half)
+    exported = (await server.ask("GET", f"/v1/sessions/{session}/state")).json()["state"]
+    restored = (await server.ask("POST", "/v1/sessions", {"state": exported})).json()["id"]
+    rest = {**body, "max_tokens": tokens - tokens // 2, "prompt": ""}
+    found["session"] = joined(told(first, await server.ask("POST", f"/v1/sessions/{session}/generate", rest)))
+    found["restored"] = joined(
+        told(first, await server.ask("POST", f"/v1/sessions/{restored}/generate", rest))
+    )
+    await server.free()
+    return {"same": {name: one == alone for name, one in found.items()}}
+
+
+def main() -> None:
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    import tempfile
+
+    from serving import ours
+    from startup import write_model
+
+    from pantoum.inference.export import export
+
+    few = ("--slots", "16", "--queue", "32")
+    played: dict[str, tuple[tuple[str, ...], Callable[[Server], Awaitable[Json]]]] = {
+        "crowd": (few, lambda server: crowd(server, 256, 60, 20.0)),
+        "mixed": (("--slots", "32", "--queue", "64"), lambda server: mixed(server, 20_000, 16)),
+        "vanish": (few, lambda server: vanish(server, 1000, 200)),
+        "slow": (("--slots", "64"), lambda server: slow(server, 50, 200, 8, 600, 30.0)),
+        "same": (("--slots", "64"), lambda server: same(server, 16, 200)),
+    }
+    marks: list[tuple[str, str, Callable[[Json], bool]]] = [
+        ("crowd", "only 200 and 429", lambda f: set(f["statuses"]) <= {"200", "429"}),
+        ("crowd", "p99 of a rejection <= 50 ms", lambda f: f["rejected_p99_ms"] <= 50),
+        ("crowd", "throughput >= 90 % of its peak", lambda f: f["share_of_peak"] >= 0.9),
+        ("crowd", "growth <= 50 MB", lambda f: f["growth_mb"] <= 50),
+        ("mixed", "slope < 1 MB in 10 minutes", lambda f: f["mb_per_10_minutes"] < 1),
+        ("mixed", "descriptors +-5", lambda f: abs(f["descriptors"]) <= 5),
+        ("mixed", "no 5xx", lambda f: f["failed"] == 0),
+        ("vanish", "slot free within 50 ms p99", lambda f: max(f["midway_p99_ms"], f["before_p99_ms"]) <= 50),
+        ("vanish", "counters balance", lambda f: f["begun"] == f["ended_or_cancelled"]),
+        ("slow", "others' p99 gap <= 2x idle", lambda f: f["times_idle"] <= 2),
+        ("slow", "/health <= 100 ms", lambda f: f["health_max_ms"] <= 100),
+        ("slow", "<= 64 KB buffered each", lambda f: f["growth_mb"] <= 50 * 0.064 + 8),
+        (
+            "slow",
+            "cut after 30 s",
+            lambda f: f["half_open_cut_after_s"] <= 35 and f["readers_cut_after_s"] <= 45,
+        ),
+        ("same", "identical", lambda f: all(f["same"].values())),
+    ]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", default=",".join(played))
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    found: dict[str, Json] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        plain, model = Path(folder, "float32.safetensors"), Path(folder, "int8.safetensors")
+        write_model(plain)
+        export(plain, "int8", model)
+        for name in options.only.split(","):
+            flags, play = played[name]
+            place = Path(folder, name)
+            place.mkdir()
+            with ours(str(model), str(place), *flags) as process:
+                found[name] = asyncio.run(play(Server(process.url, process.process.pid)))  # type: ignore[arg-type]
+            print(f"{name}: {json.dumps(found[name])}", file=sys.stderr, flush=True)
+    rows = [
+        {"row": name, "mark": mark, "holds": holds(found[name])}
+        for name, mark, holds in marks
+        if name in found
+    ]
+    if options.json:
+        print(json.dumps({"found": found, "marks": rows}))
+        return
+    for row in rows:
+        print(f"{row['row']:8} {row['mark']:36} {'holds' if row['holds'] else 'MISSED'}")
+
+
+if __name__ == "__main__":
+    main()
