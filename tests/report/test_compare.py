@@ -131,7 +131,22 @@ def test_the_table_on_a_terminal_fits(tell: Tell, monkeypatch: pytest.MonkeyPatc
     lines = shown(compared(tell(2.0, cell="lstm"), tell(2.5, ended=None)), width, monkeypatch)
     assert all(len(line) <= width for line in lines)
     assert "bits/byte" in lines[0] and any(line.startswith("note: 1 of 2") for line in lines)
-    assert ("o·" in lines[1]) == (width >= 100)
+    assert ("o·" in lines[1]) == (width >= 80)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_a_narrow_terminal_keeps_the_figures(tell: Tell, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    names = [f"runs/a-rather-long-folder-name-{n}" for n in range(3)]
+    many = {"minutes": 0.7, "hidden_size": 128, "tokens": "characters", "documents": "lines"}
+    stories = [tell(2.0, cell="lstm", **many), tell(2.5, seed=1), tell(2.6)]
+    lines = shown(comparison(stories, names), width, monkeypatch)
+    table = lines[:3]
+    assert all(len(line) <= width for line in table)
+    assert "bits/byte" in table[0] and "2.000" in table[1] and "2.550" in table[2]
+    below = " ".join(" ".join(lines[3:]).split())
+    assert f"{names[0]}: " in below and "cell lstm" in below and below.count("documents lines") == 1
+    assert f"{names[1]} +1: " in below and "minutes 0.7" in below and "auto" not in below
+    assert ("…" in table[1]) == (width < 60)
 
 
 def test_hostile_names_are_shown_not_obeyed(

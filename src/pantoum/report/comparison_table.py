@@ -1,7 +1,9 @@
 """A comparison as a table: for a terminal with a picture of the spread, elsewhere as plain columns.
 
 The picture is a strip: one axis for all groups, a dot for each run, a bar at their mean. So a reader sees
-whether two settings differ by more than their seeds do.
+whether two settings differ by more than their seeds do. A terminal that is too narrow for everything keeps
+the figures: the settings in which the groups differ move below the table, then the picture and the least
+important figures are left out, then long names are shortened.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from pantoum.report.wording import MISSING, clock, count, figure, share
 __all__ = ["show", "strip"]
 
 STRIP = 24
+LEAST_NAME = 8
 COLUMNS: tuple[tuple[str, str, Callable[[object], str]], ...] = (
     ("bits_per_byte", "bits/byte", figure),
     ("nats_per_character", "nats/char", figure),
@@ -52,15 +55,18 @@ def show(found: Comparison, stream: TextIO) -> None:
         for row in _plain(_rows(found, [name for name, _, _ in COLUMNS])):
             stream.write(row + "\n")
     else:
-        for number, row in enumerate(_plain(_fitting(found, console), gap=3)):
+        rows, below = _fitting(found, console)
+        for number, row in enumerate(_plain(rows, gap=_gap(console))):
             style = "dim" if number == 0 else "bold" if number == 1 and len(found.groups) > 1 else ""
             console.print(Text(row, style), no_wrap=True, crop=True)
+        for line in below:
+            console.print(Text(line))
     for note in found.notes:
         console.print(Text(f"note: {note}"), soft_wrap=True)
 
 
 def _plain(rows: Sequence[Sequence[str]], gap: int = 2) -> list[str]:
-    """Rows as lines of columns, words to the left and figures to the right."""
+    """Rows as lines of columns, words aligned left and figures aligned right."""
     widths = [max(cell_len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []
     for row in rows:
@@ -73,17 +79,54 @@ def _plain(rows: Sequence[Sequence[str]], gap: int = 2) -> list[str]:
     return lines
 
 
-def _fitting(found: Comparison, console: Console) -> list[list[str]]:
-    """The rows with as many columns as the terminal has room for; the least needed go first."""
+def _gap(console: Console) -> int:
+    """Spaces between columns."""
+    return 3 if console.width >= 100 else 2
+
+
+def _fitting(found: Comparison, console: Console) -> tuple[list[list[str]], list[str]]:
+    """The rows with as many columns as the terminal has room for, and the lines below the table."""
     columns = [name for name, _, _ in COLUMNS]
     if len(found.groups) > 1 and (console.encoding or "").lower().startswith("utf"):
         columns.append(PICTURE)
-    for name in (None, *(name for name in DROPPED if name != found.by)):
-        columns = [column for column in columns if column != name]
-        rows = _rows(found, columns)
-        if max(map(cell_len, _plain(rows, gap=3))) <= console.width:
-            break
-    return rows
+    rows, below = _rows(found, columns), list[str]()
+    dropped = iter(name for name in DROPPED if name != found.by)
+    while (wide := max(map(cell_len, _plain(rows, gap=_gap(console)))) - console.width) > 0:
+        if not below and found.groups and found.groups[0].differs:
+            below = _settings_below(found)
+        elif (name := next(dropped, None)) is not None:
+            columns = [column for column in columns if column != name]
+        else:
+            return [
+                [_shortened(row[0], max(LEAST_NAME, _longest(rows) - wide)), *row[1:]] for row in rows
+            ], below
+        rows = _rows(found, columns, settings=not below)
+    return rows, below
+
+
+def _longest(rows: Sequence[Sequence[str]]) -> int:
+    return max(cell_len(row[0]) for row in rows)
+
+
+def _shortened(name: str, width: int) -> str:
+    """A name with its middle left out."""
+    if cell_len(name) <= width:
+        return name
+    return f"{name[: (width - 1) // 2]}…{name[len(name) - (width - 1 - (width - 1) // 2) :]}"
+
+
+def _settings_below(found: Comparison) -> list[str]:
+    """The settings in which the groups differ, one line per group; a setting that a group leaves out is not
+    named there."""
+    lines = []
+    for group in found.groups:
+        settings = ", ".join(
+            f"{name.replace('_', '-')} {_setting(value)}"
+            for name, value in group.differs.items()
+            if value not in (None, "auto")
+        )
+        lines.append(f"{_runs(group)}: {settings or 'the defaults'}")
+    return lines
 
 
 def strip(values: Sequence[float], mean: float, least: float, most: float, width: int = STRIP) -> str:
@@ -99,20 +142,20 @@ def strip(values: Sequence[float], mean: float, least: float, most: float, width
     return "".join(cells)
 
 
-def _rows(found: Comparison, columns: Sequence[str]) -> list[list[str]]:
-    """The head and a row a group; without the figures that no group has."""
+def _rows(found: Comparison, columns: Sequence[str], *, settings: bool = True) -> list[list[str]]:
+    """The head and one row per group, without the figures that no group has."""
     used = [
         column
         for column in COLUMNS
         if column[0] in columns and any(group.figures[column[0]].known for group in found.groups)
     ]
-    settings = list(found.groups[0].differs) if found.groups else []
-    rows = [["run", "seeds", *(name.replace("_", "-") for name in settings), *(head for _, head, _ in used)]]
+    names = list(found.groups[0].differs) if found.groups and settings else []
+    rows = [["run", "seeds", *(name.replace("_", "-") for name in names), *(head for _, head, _ in used)]]
     rows += [
         [
             _runs(group),
             _seeds(group),
-            *(_setting(value) for value in group.differs.values()),
+            *(_setting(group.differs[name]) for name in names),
             *(_figure(name, spell, group.figures[name]) for name, _, spell in used),
         ]
         for group in found.groups
