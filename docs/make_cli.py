@@ -21,7 +21,16 @@ HEAD = """# Command line
 This page is made from the parser by `python docs/make_cli.py`; do not edit it. Every command prints its
 result on stdout and everything else on stderr. `-` is stdin. Exit codes: 0, 1 (an error, in one line), 2
 (wrong usage), 130 (Ctrl-C). Every command takes `--help`, `--quiet`, `--threads N` and `--version`.
-`NO_COLOR` is respected; `PANTOUM_DEBUG=1` shows the traceback behind an error.
+"""
+ENVIRONMENT = """## Environment variables
+
+| variable | effect |
+|---|---|
+| `NO_COLOR` | no colour on the terminal |
+| `PANTOUM_DEBUG=1` | shows the traceback behind an error |
+| `PANTOUM_ISA` | `numpy`: no native core; `generic`, `avx2`, `avx512`, `bf16`, `neon`: its code to run |
+| `PANTOUM_REQUIRE_CORE=1` | a missing native core is an error |
+| `PANTOUM_THREADS` | threads of the native core, as `--threads` |
 """
 EVERYWHERE = {"--help", "--quiet", "--threads", "--version"}
 
@@ -34,6 +43,7 @@ def page() -> str:
         f"\n| [`pantoum {name}`](#pantoum-{name}) | {COMMANDS[name].HELP} |" for name in COMMANDS
     )
     parts += [section(name, commands.choices[name]) for name in COMMANDS]
+    parts.append(ENVIRONMENT)
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
