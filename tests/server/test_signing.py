@@ -19,7 +19,7 @@ SIGNER = Signer(b"k" * 32)
 
 
 @given(at=st.floats(0, 1, exclude_max=True), change=st.integers(1, 255))
-def test_no_changed_byte_passes(model: pantoum.Model, at: float, change: int) -> None:
+def test_no_changed_byte_is_accepted(model: pantoum.Model, at: float, change: int) -> None:
     signed = bytearray(SIGNER.sign(model.session().state))
     assert SIGNER.read(bytes(signed)) == model.session().state
     signed[int(at * len(signed))] ^= change

@@ -183,7 +183,10 @@ class SessionTable:
             return await asyncio.get_running_loop().run_in_executor(self._threads, function)
         except StoreError as error:
             raise RequestError(
-                503, f"{error}; nothing was changed: try again later", code="sessions_unavailable"
+                503,
+                f"{error}; nothing was changed: try again later",
+                code="sessions_unavailable",
+                headers={"Retry-After": "5"},
             ) from error
 
     def _keep(self, name: str, now: float, value: bytes) -> None:

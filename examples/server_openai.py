@@ -1,0 +1,48 @@
+"""The server through the unchanged `openai` client (pip install openai).
+
+In another terminal: pantoum serve runs/book
+
+    python examples/server_openai.py [URL]
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from openai import OpenAI
+
+
+def main(arguments: Sequence[str]) -> None:
+    url = arguments[0] if arguments else "http://127.0.0.1:8000"
+    # The key is one of --api-key-file; a server without that option takes any.
+    client = OpenAI(base_url=f"{url}/v1", api_key="none")
+    model = client.models.list().data[0].id
+
+    print(f"# {model}: one text, streamed")
+    stream = client.completions.create(
+        model=model, prompt="The", max_tokens=80, temperature=0.8, seed=1, stream=True
+    )
+    for chunk in stream:
+        print(chunk.choices[0].text, end="", flush=True)
+
+    print("\n# three texts of one prompt; fields of pantoum go into extra_body")
+    answer = client.completions.create(
+        model=model, prompt="The", max_tokens=30, n=3, seed=2, extra_body={"min_p": 0.1}
+    )
+    for choice in answer.choices:
+        print(f"{choice.index}: {choice.text!r}")
+
+    print("# a chat: the model continues a transcript")
+    chat = client.chat.completions.create(
+        model=model, messages=[{"role": "user", "content": "Who is there?"}], max_tokens=40, seed=3
+    )
+    print(repr(chat.choices[0].message.content))
+
+    print("# the last layer's output after a text")
+    vector = client.embeddings.create(model=model, input="The end").data[0].embedding
+    print(f"{len(vector)} numbers, the first {vector[0]:.3f}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
