@@ -25,6 +25,7 @@ from rich.text import Text
 
 from pantoum.report.frame import Scene, frame
 from pantoum.report.history import History
+from pantoum.report.page import render
 from pantoum.report.run_files import read
 
 PICTURES = Path(__file__).with_name("pictures")
@@ -59,6 +60,14 @@ def screenshot(page: Path, out: Path, width: int, height: int) -> None:
         subprocess.run([browser, *options.split(), page.resolve().as_uri()], check=True, capture_output=True)
 
 
+def report(run: Path, out: Path) -> None:
+    """The top of the run's report, rendered anew from its files."""
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "report.html"
+        page.write_text(render(read(run)), encoding="utf-8")
+        screenshot(page, out, 1000, 900)
+
+
 def scores(run: Path, text: Path, out: Path) -> None:
     """The page of a text's scores."""
     with tempfile.TemporaryDirectory() as folder:
@@ -81,7 +90,7 @@ def main() -> None:
     if asked.picture == "live-view":
         live_view(asked.run, PICTURES / "live-view.svg")
     elif asked.picture == "report":
-        screenshot(asked.run / "report.html", PICTURES / "report.png", 1000, 900)
+        report(asked.run, PICTURES / "report.png")
     elif asked.text is None:
         parser.error("scores needs a text")
     else:
