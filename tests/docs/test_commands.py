@@ -204,6 +204,7 @@ def test_the_examples_of_the_help_run(texts: Path, place: Path, tmp_path: Path) 
     for copy in ("book-2", "book-3"):
         shutil.copytree(folder / "runs" / "book", folder / "runs" / copy)
     shutil.copytree(folder / "runs" / "app", folder / "runs" / "log")
+    shutil.copy(folder / "runs" / "book" / "model.safetensors", folder / "from-a-stranger.safetensors")
     for command in help_examples():
         done = run(["bash", "-euc", command], folder, place)
         assert done.returncode in expected(command), f"{command}\n{done.stderr[-2000:]}"
