@@ -69,7 +69,15 @@ CALLS = [
     *("train", "load", "prepare", "info", "compare", "export"),
     *("Model.batch", "Model.evaluate", "Model.generate", "Model.generation", "Model.score", "Model.scores"),
     *("Model.score_stream", "Model.scorer", "Model.session", "Model.stream"),
-    *("Session.feed", "Session.fork", "Session.generate", "Session.rewind", "Session.stream"),
+    *(
+        "Model.save",
+        "Session.stream",
+        "Session.feed",
+        "Session.fork",
+        "Session.generate",
+        "Session.predict",
+        "Session.rewind",
+    ),
     *(
         "State.from_bytes",
         "State.read",
@@ -147,7 +155,7 @@ class World:
             if one.default is one.empty and one.kind is not one.VAR_KEYWORD
         ]
         found = {name: self.fresh() if name == "out" else self._good[name] for name in needed}
-        if call == "State.write":
+        if call in ("State.write", "Model.save"):
             found["path"] = self.fresh()
         small = {"texts": self.text, "run": self.fresh(), **SMALL} if call == "train" else {}
         return found | small

@@ -26,6 +26,7 @@ FLOOR = {
     "about": 5,
     "model": 5,
     "api": 6,
+    "console": 6,
     "__init__": 6,
     "server": 7,
     "cli": 8,
@@ -41,7 +42,7 @@ WITHIN = {
 # The command line sees the API and the settings only: what it needs, every user has. The server joins states
 # to batches and reads in chunks, so it also sees inference; it trains nothing.
 ONLY = {
-    "cli": {"api", "config", "errors", "server", "cli", "__init__"},
+    "cli": {"api", "console", "config", "errors", "server", "cli", "__init__"},
     "server": {"model", "inference", "text", "config", "errors", "server", "__init__"},
 }
 

@@ -22,9 +22,12 @@ PUBLIC = [
     "Session",
     "State",
     "Tokenizer",
+    "compare",
     "doctor",
+    "export",
     "info",
     "load",
+    "plan",
     "prepare",
     "train",
 ]

@@ -4,7 +4,7 @@
     run = pantoum.train("book.txt", minutes=5)
     print(run.model.generate("Once upon", length=200, seed=1))
 
-What is public is in ``__all__``; ``pantoum.network`` has the cells and the model, ``pantoum.data`` the
+``__all__`` lists what is public; ``pantoum.network`` has the cells and the model, ``pantoum.data`` the
 batches. Names are imported when they are first used, so that ``import pantoum`` costs nothing.
 """
 
@@ -23,9 +23,12 @@ if TYPE_CHECKING:
         Session,
         State,
         Tokenizer,
+        compare,
         doctor,
+        export,
         info,
         load,
+        plan,
         prepare,
         train,
     )
@@ -42,9 +45,12 @@ __all__ = [
     "Session",
     "State",
     "Tokenizer",
+    "compare",
     "doctor",
+    "export",
     "info",
     "load",
+    "plan",
     "prepare",
     "train",
 ]

@@ -1,4 +1,5 @@
-"""The verbs and types that people import: ``import pantoum``, then ``pantoum.train``, ``pantoum.load``, ...
+"""The functions and types that people import: ``import pantoum``, then ``pantoum.train``, ``pantoum.load``,
+...
 
 Each is a few lines over the layers below, with the options of the command line as keywords. Training code is
 imported when something is trained, not before: a program that only uses a model never loads it.
@@ -15,44 +16,38 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from pantoum.config import TrainSettings, function, number, path, require, truth
 from pantoum.config import path as checked
-from pantoum.config.calls import made, public, unknown_setting
+from pantoum.config.calls import made, public
 from pantoum.errors import PantoumError
-from pantoum.inference.distinct import Distinct
 from pantoum.inference.evaluate import Evaluation
-from pantoum.inference.generate import Generation
-from pantoum.inference.score import Score
+from pantoum.inference.figures import figures_html
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
-from pantoum.model import Model, Scores, Texts, counting, listed, load, say
-from pantoum.report.escape import visible
-from pantoum.report.sparkline import sparkline
-from pantoum.report.surprisal_page import Page
-from pantoum.report.terminal import Progress, watched
+from pantoum.model import Model, Scores, Texts, counting, listed, load, named, say
+from pantoum.report.terminal import Progress, in_notebook, watched
 from pantoum.text.tokenizer import Tokenizer
-from pantoum.text.unicode import without_surrogates
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from pantoum.about.file import Info
     from pantoum.about.machine import Machine
     from pantoum.about.plan import Plan
+    from pantoum.config.keywords import Preparing, Training
+    from pantoum.data.given import GivenText
     from pantoum.data.prepare import Prepared
     from pantoum.report.compare import Comparison
     from pantoum.report.record import Report
     from pantoum.training.result import RunResult
 
 __all__ = [
-    "Distinct",
     "Evaluation",
-    "Generation",
     "Model",
-    "Page",
     "PantoumError",
     "Run",
-    "Score",
     "Scores",
     "Session",
     "State",
@@ -60,21 +55,14 @@ __all__ = [
     "compare",
     "doctor",
     "export",
-    "free_folder",
     "info",
-    "latest_record",
     "load",
-    "parts",
     "plan",
     "prepare",
-    "printable",
-    "sparkline",
     "train",
-    "visible",
-    "watch",
 ]
 
-TRAIN = ("texts", "progress", "on_report", "started", "command")
+TRAIN = ("texts", "text", "progress", "on_report", "started", "command")
 PREPARE = ("tokens", "vocab_size", "documents", "valid", "valid_fraction")
 
 
@@ -97,7 +85,7 @@ class Run:
 
     @property
     def evaluation(self) -> Evaluation | None:
-        """Of the held-out text; ``None`` where nothing was held out or the run ended too early."""
+        """Of the validation text; ``None`` where there was none, or the run ended too early."""
         found = self.result.validation
         return None if found is None else Evaluation.from_dict(found)
 
@@ -126,34 +114,46 @@ class Run:
         return dict(self.result.to_dict())
 
     def __repr__(self) -> str:
-        return f"<Run {self.folder}: {self.result.steps:,} steps, {self.result.seconds:.0f} s>"
+        found = self.evaluation
+        loss = "" if found is None else f", validation loss {found.nats_per_token:.4g} nats per token"
+        stopped = "" if self.stopped is None else f", stopped ({self.stopped})"
+        return f"<Run {self.folder}: {self.result.steps:,} steps, {self.result.seconds:.0f} s{loss}{stopped}>"
+
+    def _repr_html_(self) -> str:
+        heads = [line.partition(":") for line in self.summary]
+        return figures_html(f"run {self.folder}", [(name, rest.strip()) for name, _, rest in heads])
 
 
 @public
 def train(
     texts: Texts = (),
     *,
+    text: GivenText | None = None,
     progress: bool | None = None,
     on_report: Callable[[Report], None] | None = None,
     started: float | None = None,
     command: Sequence[str] = (),
-    **settings: Any,
+    **settings: Unpack[Training],
 ) -> Run:
     """Train a model. ``settings`` are the options of ``pantoum train``: ``minutes=5``, ``tokens="words"``,
     ...
 
-    ``progress``: show it on stderr (default: where that is a terminal). ``on_report`` is called with every
-    ``Report``. ``started`` is ``time.monotonic()`` at the moment from which ``minutes`` count.
+    ``text``: the text itself in place of ``texts``, as a string, an open file, or strings one after the other
+    (with ``documents`` each is one). ``progress``: show it on stderr (default: in a terminal or a notebook).
+    ``on_report`` is called with every ``Report``. ``started`` is ``time.monotonic()`` at the moment from
+    which ``minutes`` count.
     """
-    chosen, names = made(TrainSettings, settings, "train", TRAIN), listed(texts)
+    chosen = made(TrainSettings, settings, "train", TRAIN)
     function(on_report, "on_report")
     started = None if started is None else number(started, "started")
     fits = isinstance(command, (list, tuple)) and all(isinstance(word, str) for word in command)
     require(fits, "command", command, "must be the words of a command", "leave it out")
-    show = watched(Progress().stream) if progress is None else truth(progress, "progress")
+    seen = watched(Progress().stream) or in_notebook()
+    show = seen if progress is None else truth(progress, "progress")
     from pantoum.training import loop
 
     with contextlib.ExitStack() as stack:
+        names = stack.enter_context(named(texts, text, chosen.documents))
         view = stack.enter_context(_view(chosen, names)) if show else None
 
         def report(record: Report) -> None:
@@ -166,25 +166,24 @@ def train(
 
 
 @public
-def plan(texts: Texts = (), **settings: Any) -> Plan:
+def plan(texts: Texts = (), *, text: GivenText | None = None, **settings: Unpack[Training]) -> Plan:
     """What ``train`` would choose with these settings, and why; nothing is trained."""
     from pantoum.about.plan import make_plan
 
-    return make_plan(made(TrainSettings, settings, "plan", ("texts",)), listed(texts))
+    chosen = made(TrainSettings, settings, "plan", ("texts", "text"))
+    with named(texts, text, chosen.documents) as names:
+        return make_plan(chosen, names)
 
 
 @public
 def prepare(
-    texts: Texts, out: str | os.PathLike[str], *, progress: bool = False, **settings: Any
+    texts: Texts, out: str | os.PathLike[str], *, progress: bool = False, **settings: Unpack[Preparing]
 ) -> Prepared:
     """Tokenise texts once, for many runs. ``settings``: ``tokens``, ``vocab_size``, ``documents``, ``valid``,
     ``valid_fraction``."""
     from pantoum.data.prepare import prepare as prepare_texts
 
-    for name in settings:
-        if name not in PREPARE:
-            raise unknown_setting(name, settings[name], "prepare", ("texts", "out", "progress", *PREPARE))
-    chosen = TrainSettings(**settings)
+    chosen = made(TrainSettings, settings, "prepare", ("texts", "out", "progress"), only=PREPARE)
     with counting("reading", truth(progress, "progress")) as count:
         prepared = prepare_texts(
             listed(texts),
@@ -231,51 +230,12 @@ def doctor(*, tell: Callable[[str], None] | None = None) -> Machine:
     return examine(tell=function(tell, "tell"))
 
 
-def watch(run: str | os.PathLike[str], stream: TextIO) -> str:
-    """Show a run on this stream until it ends, live where it is a terminal; the word for how it ended."""
-    from pantoum.report import watch
-
-    return watch.watch(Path(path(run, "run")), stream)
-
-
-def latest_record(run: str | os.PathLike[str]) -> dict[str, Any]:
-    """The newest record of a run."""
-    from pantoum.report import watch
-
-    return watch.latest(Path(path(run, "run")))
-
-
 @public
-def compare(runs: Sequence[str | os.PathLike[str]], stream: TextIO | None = None) -> Comparison:
-    """Several runs side by side, those that differ only in their seed as one; shown on ``stream``."""
-    from pantoum.report import compare, comparison_table
+def compare(runs: Sequence[str | os.PathLike[str]]) -> Comparison:
+    """Several runs in one comparison; runs that differ only in their seed are one group."""
+    from pantoum.report import compare
 
-    fits = stream is None or callable(getattr(stream, "write", None))
-    require(fits, "stream", stream, "must be an open file for text", "leave it out, or give sys.stdout")
-    found = compare.compare([Path(run) for run in listed(runs, "runs")])
-    if stream is not None:
-        comparison_table.show(found, stream)
-    return found
-
-
-def parts(text: str | os.PathLike[str]) -> Iterator[bytes]:
-    """A text file, or stdin (``-``), as it comes: what ``Model.score_stream`` takes."""
-    from pantoum.data import live
-
-    return live.parts(text)
-
-
-def free_folder(name: str) -> str:
-    """The first of ``name``, ``name-2``, ``name-3``, ... that does not exist."""
-    number = 1
-    while os.path.lexists(found := name if number == 1 else f"{name}-{number}"):
-        number += 1
-    return found
-
-
-def printable(prompt: str) -> str:
-    """A prompt as it can be encoded: lone surrogates, which are no characters, are U+FFFD."""
-    return without_surrogates(prompt)[0]
+    return compare.compare([Path(run) for run in listed(runs, "runs")])
 
 
 @contextlib.contextmanager

@@ -14,8 +14,9 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import accumulate
 from pathlib import Path, PurePath
-from typing import Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy as np
 
@@ -23,12 +24,14 @@ from pantoum.config import GenerationConfig, SamplingConfig, ScoreConfig, path, 
 from pantoum.config import path as checked
 from pantoum.config.calls import made, public
 from pantoum.errors import PantoumError, SettingError
+from pantoum.formats import durable
 from pantoum.inference import batch as batches
 from pantoum.inference import score as scoring
 from pantoum.inference.adapt import adapted_to, adapter_of, require_out
 from pantoum.inference.alert import peaks_of, threshold
 from pantoum.inference.distinct import Distinct
 from pantoum.inference.evaluate import Evaluation, evaluate
+from pantoum.inference.figures import figures_html
 from pantoum.inference.generate import Generation, draw_seed
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.loaded_model import load as load_model
@@ -42,12 +45,20 @@ from pantoum.report.surprisal_page import Page
 from pantoum.report.terminal import Counter
 from pantoum.text.tokenizer import Tokenizer
 
-__all__ = ["Batch", "Model", "Scores", "Texts", "counting", "listed", "load", "say"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from pantoum.config.keywords import Sampling, Scoring
+    from pantoum.data.given import GivenText
+
+__all__ = ["Batch", "Model", "Scores", "Texts", "counting", "listed", "load", "named", "say"]
 
 START = ("prompt", "length", "seed", "stream", "state")
 WRITE = ("prompt", "length", "seed", "state", "adapt", "model_out")
 SCORE = ("text", "parts", "by")
 """The parameters of calls that also take settings, for suggestions."""
+PICTURED = 5000
+"""Tokens after which the picture in a notebook ends; ``html`` has them all."""
 Texts: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
 """A text file or folder, or several; ``-`` is stdin."""
 
@@ -56,7 +67,15 @@ class Scores(scoring.Scores):
     """The scores of a text, with a picture in a notebook: the text, each token coloured by its surprisal."""
 
     def _repr_html_(self) -> str:
-        return surprisal.html([(item.pieces, item.peak, item.alert) for item in self.items])
+        """The first ``PICTURED`` tokens or so, and how many units follow."""
+        ends = accumulate(item.tokens for item in self.items)
+        units = [
+            (item.pieces, item.peak, item.alert)
+            for item, end in zip(self.items, ends, strict=True)
+            if end - item.tokens < PICTURED
+        ]
+        left = len(self) - len(units)
+        return surprisal.html(units) + (f"<p>and {left:,} more {self.by}s</p>" if left else "")
 
     @public
     def html(self, title: str = "surprisal") -> str:
@@ -79,7 +98,7 @@ class Batch(batches.Batch):
         seed: int | None = None,
         stream: int = 0,
         state: State | None = None,
-        **sampling: Any,
+        **sampling: Unpack[Sampling],
     ) -> Stream:
         """A stream that continues a prompt, or a state and a prompt; what it writes does not depend on the
         other streams."""
@@ -103,7 +122,8 @@ class Model:
 
     @property
     def card(self) -> Mapping[str, Any]:
-        """How it was trained: texts' fingerprints, held-out loss with its protocol, settings, curve."""
+        """How it was trained: fingerprints of the texts, validation loss with its protocol, settings,
+        curve."""
         return self.loaded.card
 
     @property
@@ -123,6 +143,23 @@ class Model:
             f"<Model {shape.num_layers} x {shape.hidden_size} {shape.cell}, "
             f"{self.num_parameters:,} parameters, {self.tokenizer.kind}>"
         )
+
+    def _repr_html_(self) -> str:
+        shape, sha256 = self.loaded.network.config, self.loaded.sha256
+        rows = [
+            ("shape", f"{shape.num_layers} x {shape.hidden_size} {shape.cell}"),
+            ("parameters", f"{self.num_parameters:,}"),
+            ("tokens", f"{self.tokenizer.kind}, vocabulary {self.tokenizer.vocab_size:,}"),
+            ("documents", self.documents or ""),
+            ("sha256", sha256),
+        ]
+        return figures_html("model", [row for row in rows if row[1]])
+
+    @public
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to a file, by a temporary file and a rename: the same bytes, so that its states
+        stay valid."""
+        durable.write_file(checked(path, "path"), self.loaded.file_bytes())
 
     @public
     def session(self, state: State | None = None) -> Session:
@@ -147,7 +184,7 @@ class Model:
         state: State | None = None,
         adapt: bool = False,
         model_out: str | os.PathLike[str] | None = None,
-        **sampling: Any,
+        **sampling: Unpack[Sampling],
     ) -> str: ...
     @overload
     def generate(
@@ -163,7 +200,7 @@ class Model:
         model_out: str | os.PathLike[str] | None = None,
         unique: bool = False,
         novel: bool = False,
-        **sampling: Any,
+        **sampling: Unpack[Sampling],
     ) -> list[str]: ...
 
     @public
@@ -180,7 +217,7 @@ class Model:
         model_out: str | os.PathLike[str] | None = None,
         unique: bool = False,
         novel: bool = False,
-        **sampling: Any,
+        **sampling: Unpack[Sampling],
     ) -> str | list[str]:
         """The continuation of a prompt; with ``count`` a list of that many. A text has at most ``length``
         tokens and ends up to a fifth earlier, at the end of a line or sentence, unless ``exact``.
@@ -211,7 +248,7 @@ class Model:
         state: State | None = None,
         adapt: bool = False,
         model_out: str | os.PathLike[str] | None = None,
-        **sampling: Any,
+        **sampling: Unpack[Sampling],
     ) -> Iterator[str]:
         """The same, piece by piece as it is written; no piece ends within a character."""
         settings = made(SamplingConfig, sampling, "stream", WRITE)
@@ -259,23 +296,27 @@ class Model:
     @public
     def evaluate(
         self,
-        texts: Texts,
+        texts: Texts = (),
         protocol: str = "carried",
         *,
+        text: GivenText | None = None,
         adapt: bool = False,
         model_out: str | os.PathLike[str] | None = None,
         progress: bool = False,
     ) -> Evaluation:
-        """How well the model predicts texts (files or folders); ``protocol``: ``carried``, ``segments:N``,
-        ``windows:N``. ``adapt``: a copy of the model adapts to the text as it reads; ``model_out`` keeps that
-        copy."""
+        """How well the model predicts texts (files or folders), or a ``text`` itself (as ``train`` takes it).
+        ``protocol``: ``carried``, ``segments:N``, ``windows:N``. ``adapt``: a copy of the model adapts to the
+        text as it reads; ``model_out`` keeps that copy."""
         from pantoum.data.prepare import prepare as prepare_texts
 
         parse_protocol(protocol)
         model_out = None if model_out is None else path(model_out, "model_out")
         adapter = adapter_of(self.loaded, truth(adapt, "adapt"), model_out)
-        with tempfile.TemporaryDirectory(prefix="pantoum-") as folder:
-            prepared = prepare_texts(listed(texts), tokenizer=self.tokenizer, valid_fraction=0.0, out=folder)
+        with (
+            named(texts, text, self.documents) as names,
+            tempfile.TemporaryDirectory(prefix="pantoum-") as folder,
+        ):
+            prepared = prepare_texts(names, tokenizer=self.tokenizer, valid_fraction=0.0, out=folder)
             say(prepared.notes)
             with counting("scoring", truth(progress, "progress")) as count:
                 found = evaluate(
@@ -291,20 +332,20 @@ class Model:
         return found
 
     @public
-    def score(self, text: str, by: str = "line", **settings: Any) -> Scores:
+    def score(self, text: str, by: str = "line", **settings: Unpack[Scoring]) -> Scores:
         """How surprising each token, word or line of a text is, in nats. ``settings``: ``streams``,
         ``documents``, ``alert``, ``alert_text``, ``adapt``, ``model_out``."""
         return self.scores([text], by, **settings)
 
     @public
-    def scores(self, parts: Iterable[str | bytes], by: str = "line", **settings: Any) -> Scores:
+    def scores(self, parts: Iterable[str | bytes], by: str = "line", **settings: Unpack[Scoring]) -> Scores:
         """The same for a text that comes in parts."""
         scorer = self.scorer(made(ScoreConfig, {"by": by, **settings}, "score", SCORE), pieces=True)
         return Scores(scorer.by, tuple(scorer.read(_iterable(parts))), scorer.threshold)
 
     @public
     def score_stream(
-        self, parts: Iterable[str | bytes], by: str = "line", **settings: Any
+        self, parts: Iterable[str | bytes], by: str = "line", **settings: Unpack[Scoring]
     ) -> Iterator[Score]:
         """The same, each score as soon as it is known; memory does not grow with the text."""
         config = made(ScoreConfig, {"by": by, **settings}, "score_stream", SCORE)
@@ -372,6 +413,19 @@ def listed(texts: Texts, argument: str = "texts") -> list[str]:
     fits = isinstance(texts, (list, tuple))
     require(fits, argument, texts, "must be a path, or a list of paths", "give str or pathlib.Path")
     return [path(text, argument) for text in texts]
+
+
+@contextlib.contextmanager
+def named(texts: Texts, text: GivenText | None, documents: str | None) -> Iterator[list[str]]:
+    """The names of the files to read, of which a text that is given itself becomes one."""
+    if text is None:
+        yield listed(texts)
+        return
+    require(not listed(texts), "texts", texts, "are given beside text", "give one of the two")
+    from pantoum.data.given import as_files
+
+    with as_files(text, documents) as names:
+        yield names
 
 
 def say(notes: Iterable[str]) -> None:

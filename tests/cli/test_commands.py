@@ -55,7 +55,7 @@ def test_train_json_has_the_promised_keys(run: Run, text: Path, tmp_path: Path) 
 def test_a_run_that_was_stopped_says_how_to_go_on(run: Run, text: Path, tmp_path: Path) -> None:
     first = run("train", text, "--run", tmp_path / "r", *SMALL, "--stop-after", 2)
     assert "stopped as asked by --stop-after at step 2; the run is saved" in first.err
-    assert first.lines[-2] == "continue with:" and "validation" not in first.lines[0]
+    assert first.lines[-2] == "continue with:" and "validation loss:" not in first.err
     assert first.code == 0 and first.lines[-1] == f"pantoum train --run {tmp_path / 'r'} --resume"
     second = run("train", "--run", tmp_path / "r", "--resume", "--json")
     assert json.loads(second.out)["steps"] == 4
@@ -103,7 +103,7 @@ def test_a_plan_says_what_and_why_and_leaves_nothing(
 
 def test_evaluate_prints_a_table_or_json(run: Run, trained: Path, text: Path) -> None:
     done = run("evaluate", trained, text)
-    assert (done.code, done.err) == (0, "") and "nats a character" in done.out and "carried" in done.out
+    assert (done.code, done.err) == (0, "") and "nats per character" in done.out and "carried" in done.out
     found = json.loads(run("evaluate", trained, text, "--json", "--protocol", "windows:64").out)
     assert set(found) >= EVALUATION and found["protocol"] == "windows:64"
     size = len(text.read_bytes())

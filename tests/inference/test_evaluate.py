@@ -148,7 +148,7 @@ def test_targets_without_text_have_no_figure_a_byte(make: Make) -> None:
     found = evaluate(model.program, np.array([0, 0, 0]), model.tokenizer)
     assert (found.characters, found.bytes) == (0, 0)
     assert (found.nats_per_character, found.bits_per_byte, found.xz_bits_per_byte) == (None, None, None)
-    assert "nats a token" in str(found)
+    assert "nats per token" in str(found)
 
 
 def test_a_text_of_one_token_is_refused(characters: LoadedModel) -> None:

@@ -18,8 +18,10 @@ from pantoum.config import ModelConfig
 from pantoum.data.prepare import open_prepared
 from pantoum.errors import FormatError, PantoumError
 from pantoum.formats import checkpoint, metrics, model_file, state_file, token_shard
+from pantoum.formats.model_file import SCALE, ModelFile
 from pantoum.inference.joined_file import taken_apart
 from pantoum.inference.loaded_model import MODEL_NAME, load
+from pantoum.inference.novelty import BITS_NAME
 from pantoum.inference.precision import number, shape_of
 from pantoum.network.ngrams import TABLE
 from pantoum.report.escape import visible
@@ -147,6 +149,8 @@ def _model(path: Path) -> Info:
         "tokenizer": {"kind": found.tokenizer.get("kind"), "documents": found.tokenizer.get("documents")},
         "card": card,
     }
+    lacks = _lacking(found)
+    facts["lacks"] = lacks
     rows = [
         ("shape", _shape(shape)),
         ("parameters", f"{parameters:,} in {precision} ({size(path.stat().st_size)})"),
@@ -154,8 +158,22 @@ def _model(path: Path) -> Info:
         ("tokens", _kind(found.tokenizer)),
         ("sha256", found.sha256),
         *card_rows(card),
+        *(("lacks", what) for what in lacks),
     ]
     return Info(path, "model", facts, rows)
+
+
+def _lacking(found: ModelFile) -> list[str]:
+    """What a model file does not have, and which option needs it."""
+    card, extras = found.card, found.extras
+    lacks = [] if isinstance(card.get("validation"), Mapping) else ["a validation loss"]
+    if not isinstance(card.get("peaks"), Mapping):
+        lacks.append("the peaks of a validation text, which `score --alert auto:P%` needs")
+    if not any(name.startswith(SCALE) for name in extras):
+        lacks.append("the usual sizes of its gradients, which --adapt needs")
+    if found.tokenizer.get("documents") and BITS_NAME not in extras:
+        lacks.append("a filter of its training documents, which `generate --novel` needs")
+    return lacks
 
 
 def _shape(shape: ModelConfig) -> str:
@@ -169,7 +187,7 @@ def _shape(shape: ModelConfig) -> str:
 
 
 def _ngrams(shape: ModelConfig, parameters: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """The table beside the network, and how many of the parameters are its."""
+    """The table of n-grams, and how many of the parameters are in it."""
     if TABLE not in parameters:
         return []
     orders = ", ".join(map(str, shape.ngrams))
@@ -273,13 +291,19 @@ def _state(path: Path) -> Info:
     facts = {
         "bytes": path.stat().st_size,
         "tokens_seen": found.tokens_seen,
+        "undecoded_bytes": len(found.pending),
         "last_token": found.last_token,
         "layers": [int(layer.size) for layer in found.layers],
         "model_sha256": found.model_sha256,
     }
+    sizes = " + ".join(f"{layer.size:,}" for layer in found.layers)
     rows = [
+        ("size", f"{path.stat().st_size:,} bytes"),
         ("tokens seen", f"{found.tokens_seen:,}"),
-        ("layers", " + ".join(str(layer.size) for layer in found.layers)),
-        ("model", f"the one with SHA-256 {found.model_sha256}"),
+        ("last token", "none" if found.last_token is None else f"number {found.last_token}, not read yet"),
+        ("arrays", f"{sizes} numbers: one array per layer, two per LSTM layer, last that of n-grams"),
+        ("model", f"SHA-256 {found.model_sha256}" if found.model_sha256 else "one that was never written"),
     ]
+    if found.pending:
+        rows.append(("undecoded", f"{len(found.pending)} bytes of a character that is not complete"))
     return Info(path, "state", facts, rows)

@@ -24,9 +24,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, output: Output) -> None:
     """Compare the runs and print the table."""
-    from pantoum import api
+    from pantoum import api, console
 
+    found = api.compare(arguments.runs)
     if arguments.json:
-        output.json(api.compare(arguments.runs).to_dict())
+        output.json(found.to_dict())
     else:
-        api.compare(arguments.runs, sys.stdout)
+        console.show_comparison(found, sys.stdout)

@@ -89,7 +89,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     library = Path(sysconfig.get_paths()["stdlib"])
     texts = library_source(library)
 
-    from pantoum import api
+    from pantoum import api, console
 
     megabytes = sum(Path(text).stat().st_size for text in texts) / 1e6
     output.say(
@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     done = api.train(
         texts,
         minutes=arguments.minutes,
-        run=folder or api.free_folder("runs/demo"),
+        run=folder or console.free_folder("runs/demo"),
         progress=not output.quiet,
         started=arguments.started,
         command=arguments.typed,
@@ -110,13 +110,13 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
 def _shown(done: Run) -> str:
     """The curve and a sample with a comment on each."""
-    from pantoum import api
+    from pantoum import console
 
     sample = done.model.generate(PROMPT, length=400, seed=1)
     losses = [record.loss for record in done.history if record.loss is not None]
-    curve = f"{losses[0]:.2f} {api.sparkline(losses)} {losses[-1]:.2f}\n\n" if losses else ""
+    curve = f"{losses[0]:.2f} {console.sparkline(losses)} {losses[-1]:.2f}\n\n" if losses else ""
     return (
         f"Training loss from the first report to the last, in nats per character:\n{curve}"
         f"The model has never seen this function; it writes it character by character, after {PROMPT!r}:\n\n"
-        f"{api.visible(PROMPT + sample)}\n"
+        f"{console.visible(PROMPT + sample)}\n"
     )

@@ -14,7 +14,7 @@ from pantoum.config import GenerationConfig, SamplingConfig
 from pantoum.errors import SettingError
 
 if TYPE_CHECKING:
-    from pantoum.api import Generation
+    from pantoum.console import Generation
 
 HELP = "generate text: the prompt and its continuation"
 EXAMPLES = """examples:
@@ -59,18 +59,18 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
         _require_kept(how_much.model_out, arguments.state_out)
     prompt = _prompt(arguments.prompt)
 
-    from pantoum import api
+    from pantoum import api, console
 
     model = api.load(arguments.model)
     state = api.State.read(arguments.state_in) if arguments.state_in is not None else None
     generation = model.generation(prompt, how_much, sampling, state=state)
     if how_much.seed is None:
         output.say(f"pantoum: repeat with --seed {generation.seed}")
-    prompt = api.printable(prompt)
+    prompt = console.printable(prompt)
     border = "\n" if model.documents == "lines" else "\n---\n"
-    writes = generation if isinstance(generation, api.Generation) else None
+    writes = generation if isinstance(generation, console.Generation) else None
     rejected: dict[str, int] = {}
-    if isinstance(generation, api.Distinct):
+    if isinstance(generation, console.Distinct):
         rejected = {"drawn": generation.drawn, "repeated": generation.repeated, "known": generation.known}
     if arguments.json:
         for _ in writes or ():
@@ -87,10 +87,10 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
             }
         )
     elif writes is not None:
-        _print(writes, prompt, border, output, api.visible)
+        _print(writes, prompt, border, output, console.visible)
     else:
         shown = border.join(prompt + text.text for text in generation.texts)
-        output.write(api.visible(shown) + "\n" if is_terminal(sys.stdout) else shown)
+        output.write(console.visible(shown) + "\n" if is_terminal(sys.stdout) else shown)
     if arguments.state_out is not None:
         generation.state().write(arguments.state_out)
 

@@ -57,12 +57,12 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     """Score the text part by part and write the results as they come."""
     config = ScoreConfig(**given(arguments, ScoreConfig))
 
-    from pantoum import api
+    from pantoum import api, console
 
     model = api.load(arguments.model)
     form = FORMS[arguments.format](config.by, None if config.alert is None else 0.0, arguments.text)
     scorer = model.scorer(config, pieces=form.needs_pieces, named=arguments.text)
-    parts = api.parts(arguments.text)
+    parts = console.parts(arguments.text)
     form = FORMS[arguments.format](config.by, scorer.threshold, arguments.text)
     sums, numbered = Sums(config.by, scorer.threshold), Numbered()
     if arguments.text == "-" and is_terminal(sys.stdin):

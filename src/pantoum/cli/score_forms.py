@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pantoum.cli.output import is_terminal
 
 if TYPE_CHECKING:
-    from pantoum.api import Score
+    from pantoum.console import Score
 
 __all__ = ["FORMS", "Form", "Numbered", "Sums"]
 
@@ -155,9 +155,9 @@ class Text:
         escaped = text.translate(ESCAPES)
         if not self._terminal:
             return escaped
-        from pantoum import api
+        from pantoum import console
 
-        return api.visible(escaped)
+        return console.visible(escaped)
 
     def end(self, sums: Sums) -> str:
         """Nothing."""
@@ -228,9 +228,9 @@ class Html:
     needs_pieces = True
 
     def __init__(self, by: str, threshold: float | None, name: str) -> None:
-        from pantoum import api
+        from pantoum import console
 
-        self._page = api.Page("stdin" if name == "-" else Path(name).name, by, threshold)
+        self._page = console.Page("stdin" if name == "-" else Path(name).name, by, threshold)
 
     def begin(self) -> str:
         """The beginning of the page."""

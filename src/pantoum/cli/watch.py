@@ -24,9 +24,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, output: Output) -> None:
     """Show the run until it ends, or print its newest record."""
-    from pantoum import api
+    from pantoum import console
 
     if arguments.json:
-        output.json(api.latest_record(arguments.run))
+        output.json(console.latest_record(arguments.run))
     else:
-        api.watch(arguments.run, sys.stdout)
+        console.watch(arguments.run, sys.stdout)

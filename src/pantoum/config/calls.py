@@ -24,9 +24,16 @@ R = TypeVar("R")
 Settings = TypeVar("Settings")
 
 
-def made(kind: type[Settings], given: Mapping[str, Any], call: str, others: Iterable[str] = ()) -> Settings:
-    """The settings of a call, from its ``**keywords``. ``others``: the call's other parameters."""
-    names = [one.name for one in fields(kind)]  # type: ignore[arg-type]
+def made(
+    kind: type[Settings],
+    given: Mapping[str, Any],
+    call: str,
+    others: Iterable[str] = (),
+    only: Iterable[str] | None = None,
+) -> Settings:
+    """The settings of a call, from its ``**keywords``. ``others``: the other parameters of the call;
+    ``only``: the fields that it takes, where these are not all."""
+    names = [one.name for one in fields(kind)] if only is None else list(only)  # type: ignore[arg-type]
     for name, value in given.items():
         if name not in names:
             raise unknown_setting(name, value, call, [*names, *others])

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from pantoum.errors import SettingError, TextError
 from pantoum.inference.adapt import Adapter
+from pantoum.inference.figures import figures_html
 from pantoum.inference.finite import require_finite
 from pantoum.inference.protocols import blocks, parse_protocol
 from pantoum.kernels.workspace import Workspace
@@ -39,9 +40,9 @@ Progress = Callable[[int, int], None]
 """Called with targets scored so far, and all of them."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Evaluation:
-    """What a model made of a text. The keys of ``evaluate --json``."""
+    """How well a model predicts a text. The keys of ``evaluate --json``."""
 
     protocol: str
     """``carried``, ``segments:N`` or ``windows:N``: figures compare within one only."""
@@ -57,7 +58,7 @@ class Evaluation:
     nats_per_character: float | None
     bits_per_byte: float | None
     perplexity: float
-    """exp(nats a token)."""
+    """exp(nats per token)."""
     accuracy: float
     """Share of the targets that were the most probable token."""
     xz_bits_per_byte: float | None
@@ -74,7 +75,25 @@ class Evaluation:
         """Plain values, for JSON."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
+    def __repr__(self) -> str:
+        found = [
+            f"{figure:.4g} {unit}"
+            for figure, unit in (
+                (self.nats_per_token, "nats per token"),
+                (self.nats_per_character, "nats per character"),
+                (self.bits_per_byte, "bits per byte"),
+            )
+            if figure is not None
+        ]
+        return f"<Evaluation {self.protocol}: {', '.join(found)}; {self.tokens:,} tokens>"
+
+    def _repr_html_(self) -> str:
+        return figures_html("evaluation", self._rows())
+
     def __str__(self) -> str:
+        return "\n".join(f"{name:<20}{value}" for name, value in self._rows())
+
+    def _rows(self) -> list[tuple[str, str]]:
         def shown(value: float | None) -> str:
             return "-" if value is None else f"{value:.4f}"
 
@@ -84,18 +103,18 @@ class Evaluation:
         rows = [
             ("protocol", self.protocol + how),
             ("targets", f"{self.tokens:,} tokens, {self.characters:,} characters, {self.bytes:,} bytes"),
-            ("nats a token", shown(self.nats_per_token)),
-            ("nats a character", shown(self.nats_per_character)),
+            ("nats per token", shown(self.nats_per_token)),
+            ("nats per character", shown(self.nats_per_character)),
             (
-                "bits a byte",
+                "bits per byte",
                 f"{shown(self.bits_per_byte)}   (xz {shown(self.xz_bits_per_byte)}, "
                 f"bz2 {shown(self.bz2_bits_per_byte)})",
             ),
-            ("perplexity", f"{self.perplexity:.4g} a token"),
+            ("perplexity", f"{self.perplexity:.4g} per token"),
             ("accuracy", shown(self.accuracy)),
         ]
         rows += [("note", self.note)] if self.note else []
-        return "\n".join(f"{name:<18}{value}" for name, value in rows)
+        return rows
 
     @staticmethod
     def from_dict(plain: dict[str, Any]) -> Evaluation:
@@ -225,7 +244,7 @@ def _count(tokens: NDArray[Any], token: int) -> int:
 def _measure(
     tokens: NDArray[Any], tokenizer: Tokenizer, compress: bool
 ) -> tuple[int, int, tuple[float | None, float | None]]:
-    """Characters and bytes of the targets, and bits a byte of xz and bz2 over the first of them."""
+    """Characters and bytes of the targets, and bits per byte of xz and bz2 over the first of them."""
     characters = size = 0
     kept = bytearray()
     for part in _decoded(tokens, tokenizer):

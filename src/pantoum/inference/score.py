@@ -55,7 +55,7 @@ class Score(NamedTuple):
     """The same text token by token, each with its nats, where that was asked for."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Scores:
     """The scores of a text, by ``by``. Iterate over them, or look at the sums."""
 
@@ -63,6 +63,11 @@ class Scores:
     items: tuple[Score, ...]
     threshold: float | None = None
     """Nats beyond which a peak is an alert; ``None``: nothing was to be marked."""
+
+    def __repr__(self) -> str:
+        mean = "" if self.nats_per_token is None else f", {self.nats_per_token:.4g} nats per token"
+        alerts = "" if self.threshold is None else f", {len(self.alerts):,} alerts"
+        return f"<Scores of {len(self):,} {self.by}s: {self.tokens:,} tokens{mean}{alerts}>"
 
     def __iter__(self) -> Iterator[Score]:
         return iter(self.items)

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,11 +32,25 @@ from pantoum.kernels import Array
 from pantoum.network.state import NetworkState
 from pantoum.text.prompt import encode_prompt
 
-__all__ = ["CHUNK", "Session"]
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from pantoum.config.keywords import Sampling
+
+__all__ = ["CHUNK", "Prediction", "Session"]
 
 CHUNK = 1024
 """Tokens that the network reads at once."""
 Feed = str | bytes | Sequence[int] | Array
+
+
+class Prediction(NamedTuple):
+    """A token that may come next."""
+
+    token: int
+    text: str
+    """What it decodes to by itself; U+FFFD where its bytes are no whole character."""
+    probability: float
 
 
 class Session:
@@ -108,7 +122,27 @@ class Session:
         return np.concatenate(rows)[len(first) :] if hidden else None
 
     @public
-    def stream(self, length: int = 500, *, seed: int | None = None, **sampling: Any) -> Iterator[str]:
+    def predict(self, k: int = 10) -> list[Prediction]:
+        """The ``k`` most probable next tokens under the model itself, most probable first. Nothing is read or
+        written: the session stays where it is."""
+        k = whole(k, "k")
+        last = self.model.border if self._last is None else self._last
+        program, network = self.model.program, self._network
+        if last == self.model.eos:
+            network = program.initial_state(1)
+        logits_BV, _, _ = program.last_logits(np.array([[last]]), network)
+        require_finite([logits_BV])
+        logits_V = logits_BV[0].astype(np.float64)
+        probabilities_V = np.exp(logits_V - logits_V.max())
+        probabilities_V /= probabilities_V.sum()
+        best_K = np.argsort(-probabilities_V, kind="stable")[:k].tolist()
+        decode = self.model.tokenizer.decode
+        return [Prediction(token, decode([token]), float(probabilities_V[token])) for token in best_K]
+
+    @public
+    def stream(
+        self, length: int = 500, *, seed: int | None = None, **sampling: Unpack[Sampling]
+    ) -> Iterator[str]:
         """Write on, a piece of text at a time; the session stands after the pieces that were taken."""
         length = whole(length, "length", least=0)
         chosen = draw_seed() if seed is None else whole(seed, "seed", least=0, most=2**63 - 1)
@@ -116,7 +150,7 @@ class Session:
         return self._written(settings, length, chosen)
 
     @public
-    def generate(self, length: int = 500, *, seed: int | None = None, **sampling: Any) -> str:
+    def generate(self, length: int = 500, *, seed: int | None = None, **sampling: Unpack[Sampling]) -> str:
         """Write on and return the continuation."""
         return "".join(self.stream(length, seed=seed, **sampling))
 

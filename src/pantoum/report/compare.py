@@ -94,7 +94,7 @@ class Group:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """Groups of runs, best first."""
 
@@ -102,6 +102,22 @@ class Comparison:
     """The figure that the order goes by."""
     groups: tuple[Group, ...]
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        found = [(group.runs[0], group.figures[self.by].mean) for group in self.groups]
+        shown = ", ".join(name if mean is None else f"{name} {mean:.4g}" for name, mean in found[:5])
+        more = ", ..." if len(found) > 5 else ""
+        return f"<Comparison by {self.by}: {shown}{more}>"
+
+    def __str__(self) -> str:
+        from pantoum.report import comparison_table
+
+        return comparison_table.plain(self)
+
+    def _repr_html_(self) -> str:
+        from pantoum.report import comparison_table
+
+        return comparison_table.html(self)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for ``--json``."""

@@ -9,6 +9,7 @@ important figures are left out, then long names are shortened.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from html import escape
 from typing import Any, TextIO
 
 from rich.cells import cell_len
@@ -19,7 +20,7 @@ from pantoum.report.compare import Comparison, Figure, Group
 from pantoum.report.escape import visible
 from pantoum.report.wording import MISSING, clock, count, figure, share
 
-__all__ = ["show", "strip"]
+__all__ = ["html", "plain", "show", "strip"]
 
 STRIP = 24
 LEAST_NAME = 8
@@ -63,6 +64,24 @@ def show(found: Comparison, stream: TextIO) -> None:
             console.print(Text(line))
     for note in found.notes:
         console.print(Text(f"note: {note}"), soft_wrap=True)
+
+
+def plain(found: Comparison) -> str:
+    """The table as plain columns, and the notes below it."""
+    rows = _plain(_rows(found, [name for name, _, _ in COLUMNS]))
+    return "\n".join([*rows, *(f"note: {note}" for note in found.notes)])
+
+
+def html(found: Comparison) -> str:
+    """The same as a table for a notebook."""
+    head, *rows = _rows(found, [name for name, _, _ in COLUMNS])
+    lines = [_line(head, "th"), *(_line(row, "td") for row in rows)]
+    notes = "".join(f"<div>note: {escape(note)}</div>" for note in found.notes)
+    return f"<table>{''.join(lines)}</table>{notes}"
+
+
+def _line(cells: Sequence[str], tag: str) -> str:
+    return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
 
 def _plain(rows: Sequence[Sequence[str]], gap: int = 2) -> list[str]:

@@ -2,7 +2,8 @@
 
 ``line`` and ``figures`` are pure functions of a ``Report``; ``Progress`` shows what they say while a run
 trains, and is itself an ``on_report``. On a terminal the line stays in its place and samples and notes
-scroll above it; in a file or a pipe there is a line every few seconds of the run. ``Counter`` does the same
+scroll above it; in a file or a pipe there is a line every few seconds of the run. A notebook shows the live
+line where it has ipywidgets, else the plain ones. ``Counter`` does the same
 for what only counts (bytes read, tokens scored), and is silent where nobody looks.
 
 An error of the stream is never an error of the run: a closed terminal does not end a run. Rich is imported
@@ -11,6 +12,7 @@ only where there is a terminal to draw on.
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import time
 from contextlib import suppress
@@ -22,7 +24,7 @@ from pantoum.report.escape import visible
 from pantoum.report.record import Report
 from pantoum.report.wording import clock, count, figure
 
-__all__ = ["Counter", "Progress", "line", "watched"]
+__all__ = ["Counter", "Progress", "in_notebook", "line", "watched"]
 
 PLAIN_SECONDS, SAMPLE_SECONDS = 5.0, 20.0
 """Seconds of the run between plain lines, and between samples."""
@@ -34,6 +36,17 @@ def watched(stream: TextIO | None) -> bool:
     with suppress(ValueError):  # a closed stream
         return stream is not None and stream.isatty()
     return False
+
+
+def in_notebook() -> bool:
+    """Whether this is the kernel of a notebook."""
+    shell: Any = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return type(shell).__name__ == "ZMQInteractiveShell"
+
+
+def _has_widgets() -> bool:
+    """Whether rich can draw in place in this notebook; without ipywidgets it can only print lines."""
+    return in_notebook() and importlib.util.find_spec("ipywidgets") is not None
 
 
 def figures(report: Report, best: float | None) -> list[str]:
@@ -66,7 +79,7 @@ class Progress:
         self._live: _LiveLine | None = None
 
     def __enter__(self) -> Progress:
-        if self.stream is not None and watched(self.stream):
+        if self.stream is not None and (watched(self.stream) or _has_widgets()):
             self._live = _LiveLine(self.stream)
         return self
 

@@ -1,0 +1,80 @@
+"""What the command line needs beside the public interface: how things are shown on a terminal, names of
+folders.
+
+Nothing here is public, and nothing here computes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from pantoum.config import path
+from pantoum.inference.distinct import Distinct
+from pantoum.inference.generate import Generation
+from pantoum.inference.score import Score
+from pantoum.report.escape import visible
+from pantoum.report.sparkline import sparkline
+from pantoum.report.surprisal_page import Page
+from pantoum.text.unicode import without_surrogates
+
+if TYPE_CHECKING:
+    from pantoum.report.compare import Comparison
+
+__all__ = [
+    "Distinct",
+    "Generation",
+    "Page",
+    "Score",
+    "free_folder",
+    "latest_record",
+    "parts",
+    "printable",
+    "show_comparison",
+    "sparkline",
+    "visible",
+    "watch",
+]
+
+
+def watch(run: str | os.PathLike[str], stream: TextIO) -> str:
+    """Show a run on this stream until it ends, live where it is a terminal; the word for how it ended."""
+    from pantoum.report import watch
+
+    return watch.watch(Path(path(run, "run")), stream)
+
+
+def latest_record(run: str | os.PathLike[str]) -> dict[str, Any]:
+    """The newest record of a run."""
+    from pantoum.report import watch
+
+    return watch.latest(Path(path(run, "run")))
+
+
+def show_comparison(found: Comparison, stream: TextIO) -> None:
+    """Write a comparison to this stream as a table."""
+    from pantoum.report import comparison_table
+
+    comparison_table.show(found, stream)
+
+
+def parts(text: str | os.PathLike[str]) -> Iterator[bytes]:
+    """A text file, or stdin (``-``), as it comes: what ``Model.score_stream`` takes."""
+    from pantoum.data import live
+
+    return live.parts(text)
+
+
+def free_folder(name: str) -> str:
+    """The first of ``name``, ``name-2``, ``name-3``, ... that does not exist."""
+    number = 1
+    while os.path.lexists(found := name if number == 1 else f"{name}-{number}"):
+        number += 1
+    return found
+
+
+def printable(prompt: str) -> str:
+    """A prompt as it can be encoded: lone surrogates, which are no characters, are U+FFFD."""
+    return without_surrogates(prompt)[0]

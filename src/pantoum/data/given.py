@@ -1,0 +1,69 @@
+"""A text that is given as Python values (``text=``), as the files that training and evaluating read.
+
+It may be a ``str`` or ``bytes``, a file that is open for reading, or strings one after the other. Without
+documents, strings are joined as they are; with documents each string is one document. The files live until
+the block ends; a run keeps its tokens, so that it can be resumed without them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from pantoum.errors import SettingError
+from pantoum.formats.refusal import translated
+from pantoum.text.unicode import as_bytes
+
+__all__ = ["GivenText", "as_files"]
+
+GivenText: TypeAlias = "str | bytes | Iterable[str] | Iterable[bytes]"
+"""A text, a file that is open for reading, or texts one after the other."""
+READ = 1 << 20
+NAME = "text"
+ENDS = {"lines": b"\n", "blank-lines": b"\n\n"}
+"""What ends a document in a file of many."""
+
+
+@contextmanager
+def as_files(text: GivenText, documents: str | None = None) -> Iterator[list[str]]:
+    """The name of a file, or of a folder of files, with this text; it exists while inside."""
+    with tempfile.TemporaryDirectory(prefix="pantoum-") as folder:
+        path = Path(folder) / NAME
+        if documents == "files":
+            path.mkdir()
+            for number, data in enumerate(_parts(text)):
+                with translated("write", path):
+                    (path / f"{number:09}").write_bytes(data)
+        else:
+            end = b"" if _is_one(text) else ENDS.get(documents or "", b"")
+            with path.open("wb") as file:
+                for data in _parts(text):
+                    with translated("write", path):
+                        file.write(data if data.endswith(end) else data + end)
+        yield [str(path)]
+
+
+def _is_one(text: GivenText) -> bool:
+    return isinstance(text, (str, bytes)) or callable(getattr(text, "read", None))
+
+
+def _parts(text: Any) -> Iterator[bytes]:
+    """The bytes of a text; those of an open file are cut anywhere."""
+    parts: Any = [text]
+    if not isinstance(text, (str, bytes)):
+        try:
+            parts = iter(lambda: text.read(READ) or None, None) if _is_one(text) else iter(text)
+        except TypeError:
+            raise _refusal(text) from None
+    for part in parts:
+        if not isinstance(part, (str, bytes)):
+            raise _refusal(part)
+        yield as_bytes(part)
+
+
+def _refusal(value: object) -> SettingError:
+    rule = "must be a text (str or bytes), an open file, or texts one after the other"
+    return SettingError("text", value, rule, "give the text itself, or the path of a file as texts")
