@@ -39,8 +39,8 @@ from measured import machine
 from startup import write_model
 
 HERE = Path(__file__).parent
-PROMPT = "The rest of the evening was spent in conjecturing how soon he would return. "
-SYMBOLS = "".join(map(chr, range(32, 127))) + "\n"
+PROMPT = "Once upon a time, "
+TEXT = "The rest of the evening was spent in conjecturing how soon he would return. " * 40
 
 
 def free_port() -> int:
@@ -86,6 +86,7 @@ class Process:
 
     def end(self, how: signal.Signals = signal.SIGTERM) -> int:
         self.client.close()
+        self.process.send_signal(signal.SIGCONT)  # it may be paused
         self.process.send_signal(how)
         return self.process.wait(60)
 
@@ -113,13 +114,14 @@ def peer(name: str, folder: str) -> Iterator[Process]:
             process.end(signal.SIGKILL)
 
 
-def load(url: str, **spec: Any) -> dict[str, Any]:
+def load(url: str, **spec: Any) -> Any:
     """What the load generator tells."""
     script = [sys.executable, str(HERE / "serving_load.py"), "-"]
     text = json.dumps({"url": url, "path": "/v1/completions", **spec})
-    done = subprocess.run(script, input=text, capture_output=True, text=True, check=True)
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    done = subprocess.run(script, input=text, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stderr[-2000:])
+    return json.loads(done.stdout)
 
 
 def streaming(tokens: int, **more: Any) -> dict[str, Any]:
@@ -189,11 +191,14 @@ def measure_first(models: dict[str, str], folder: str, options: argparse.Namespa
     with ours(models["int8"], folder) as server:
         body = streaming(3)
         load(server.url, clients=1, requests=20, prompts=[PROMPT], body=body)
-        return load(server.url, clients=1, requests=options.requests, prompts=[PROMPT], body=body)
+        found: dict[str, Any] = load(
+            server.url, clients=1, requests=options.requests, prompts=[PROMPT], body=body
+        )
+        return found
 
 
 def measure_scoring(models: dict[str, str], folder: str, options: argparse.Namespace) -> dict[str, Any]:
-    text = (PROMPT * 40)[:2000]
+    text = TEXT[:2000]
     code = f"""
 import time
 import pantoum
@@ -273,19 +278,19 @@ def measure_identity(models: dict[str, str], folder: str, options: argparse.Name
 
 
 def measure_sessions(models: dict[str, str], folder: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Sessions are created by a few connections; a sample of each kind comes back while 32 clients stream."""
+    """Three quarters of the sessions are in SQLite alone: they are written by the store itself before the
+    server starts. One quarter is forked over HTTP, and so in memory, too."""
     hot, cold = options.sessions, 3 * options.sessions
-    memory = max(8, int(hot * 6900 / (1 << 20)) + 1)
+    memory = int(hot * 6900 / (1 << 20)) + 8
     flags = ("--session-memory", str(memory), "--slots", "64")
+    stored = fill(models["int8"], folder, cold)
     found: dict[str, Any] = {"in_memory": hot, "in_sqlite": hot + cold}
-    names: list[str] = []
     with ours(models["int8"], folder, *flags) as server:
+        first = server.post("/v1/sessions", prompt=PROMPT)["id"]
+        spec = {"clients": 8, "requests": hot // 8, "body": {}, "seeds": False, "ids": True, "timeout": 600}
         begun = time.perf_counter()
-        state = server.post("/v1/completions", prompt=PROMPT, max_tokens=1, return_state=True)["choices"][0][
-            "state"
-        ]
-        names = create_sessions(server, hot + cold, state)
-        found["create_rate"] = (hot + cold) / (time.perf_counter() - begun)
+        names = load(server.url, path=f"/v1/sessions/{first}/fork", **spec)
+        found["forks_per_second"] = len(names) / (time.perf_counter() - begun)
         found["resident_mb"] = server.resident() / 1e6
         stop = threading.Event()
 
@@ -296,9 +301,9 @@ def measure_sessions(models: dict[str, str], folder: str, options: argparse.Name
         streams = threading.Thread(target=stream)
         streams.start()
         time.sleep(2.0)
-        for kind, sample in (("memory", names[-500:]), ("sqlite", names[:: max(1, cold // 500)][:500])):
+        for kind, among in (("memory", names), ("sqlite", stored)):
             times = []
-            for name in sample:
+            for name in among[:: max(1, len(among) // 500)]:
                 begun = time.perf_counter()
                 response = server.client.get(f"/v1/sessions/{name}")
                 times.append(time.perf_counter() - begun)
@@ -316,25 +321,25 @@ def measure_sessions(models: dict[str, str], folder: str, options: argparse.Name
     return found
 
 
-def create_sessions(server: Process, count: int, state: str) -> list[str]:
-    """Their names, in order of creation."""
-    body = json.dumps({"state": state})
-    headers = {"Content-Type": "application/json"}
-    names: list[list[str]] = [[] for _ in range(8)]
+def fill(model: str, folder: str, count: int) -> list[str]:
+    """So many sessions in the store of a server that is about to start; their names."""
+    from pantoum.inference.loaded_model import load as loaded
+    from pantoum.inference.session import Session
+    from pantoum.server.session_table import to_bytes
+    from pantoum.server.signing import Signer, load_key
+    from pantoum.server.stores.sqlite import SqliteStore
 
-    def some(into: list[str], many: int) -> None:
-        with httpx.Client(base_url=server.url, timeout=60) as client:
-            for _ in range(many):
-                into.append(client.post("/v1/sessions", content=body, headers=headers).json()["id"])
-
-    # By eighths, so that those of the last one are the most recent.
-    for _ in range(8):
-        threads = [threading.Thread(target=some, args=(one, count // 64)) for one in names]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    return [name for turn in zip(*names, strict=True) for name in turn]
+    place = Path(folder, "pantoum")
+    signer = Signer(load_key(place / "state.key"))
+    session = Session(loaded(model))
+    session.feed(PROMPT)
+    value = to_bytes(((len(PROMPT), signer.sign(session.state)),))
+    store = SqliteStore(str(place / "sessions.sqlite"), 1e6)
+    names = [f"stored-session-{number:08}" for number in range(count)]
+    for name in names:
+        store.put(name, value, None, time.time())
+    store.close()
+    return names
 
 
 def percentile(values: list[float], share: float) -> float:

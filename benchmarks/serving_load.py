@@ -181,6 +181,9 @@ def main() -> None:
     spec = json.loads(sys.argv[1] if sys.argv[1] != "-" else sys.stdin.read())
     gc.disable()
     answers = asyncio.run(run(spec))
+    if spec.get("ids"):
+        print(json.dumps([json.loads(answer.body())["id"] for answer in answers if answer.status == 200]))
+        return
     print(json.dumps(summary(answers)))
 
 

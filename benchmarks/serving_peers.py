@@ -97,6 +97,7 @@ def batched(app: FastAPI) -> None:
     threads: list[threading.Thread] = []
     there = threading.Event()
 
+    @torch.inference_mode()
     def work(loop: asyncio.AbstractEventLoop) -> None:
         streams: list[Stream] = []
         state, tokens, warm = torch.zeros(L, 0, H), torch.zeros(0, dtype=torch.long), torch.zeros(0)

@@ -240,6 +240,7 @@ def test_the_unchanged_openai_client_uses_it(server: Any) -> None:
     openai = pytest.importorskip("openai")
     client = openai.OpenAI(base_url=server.url + "/v1", api_key="none")
     name = client.models.list().data[0].id
+    assert client.models.retrieve(name).owned_by == "pantoum"
     expected = server.text(PROMPT, max_tokens=30, seed=2, temperature=0.9)
     fields: dict[str, Any] = {"model": name, "seed": 2, "max_tokens": 30, "temperature": 0.9}
     assert client.completions.create(prompt=PROMPT, **fields).choices[0].text == expected

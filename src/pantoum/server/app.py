@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from fastapi import FastAPI, Response
 from fastapi.middleware.cors import CORSMiddleware
@@ -25,7 +26,7 @@ from pantoum.config import VERSION, ServeSettings
 from pantoum.server import chat, completions, embeddings, errors, scores, sessions
 from pantoum.server.guard import Guard, read_keys
 from pantoum.server.metrics import Metrics
-from pantoum.server.models import Models
+from pantoum.server.models import Models, Served
 from pantoum.server.session_table import SessionTable
 from pantoum.server.signing import Signer, load_key, state_folder
 from pantoum.server.stores import Store
@@ -46,6 +47,26 @@ def make_store(settings: ServeSettings) -> Store:
 
         return RedisStore(place, seconds)
     return SqliteStore(place, seconds)
+
+
+def described(one: Served) -> dict[str, Any]:
+    """A model as ``/v1/models`` shows it."""
+    model = one.model
+    return {
+        "id": one.name,
+        "object": "model",
+        "created": one.created,
+        "owned_by": "pantoum",
+        "fingerprint": one.fingerprint,
+        "vocabulary": model.tokenizer.vocab_size,
+        "tokens": model.tokenizer.kind,
+        "documents": model.tokenizer.documents,
+        "cell": model.config.cell,
+        "layers": model.config.num_layers,
+        "hidden_size": model.config.hidden_size,
+        "members": model.config.members,
+        "parameters": model.program.model.num_parameters,
+    }
 
 
 def make_app(models: Models, settings: ServeSettings) -> FastAPI:
@@ -104,24 +125,12 @@ def make_app(models: Models, settings: ServeSettings) -> FastAPI:
     @app.get("/v1/models", tags=["server"], response_model=None)
     async def list_models() -> Response:
         """The models that it has."""
-        data = [
-            {
-                "id": one.name,
-                "object": "model",
-                "created": one.created,
-                "owned_by": "pantoum",
-                "fingerprint": one.fingerprint,
-                "vocabulary": one.model.vocab_size,
-                "tokens": one.model.tokenizer.kind,
-                "documents": one.model.tokenizer.documents,
-                "cell": one.model.config.cell,
-                "layers": one.model.config.num_layers,
-                "hidden_size": one.model.config.hidden_size,
-                "parameters": one.model.program.model.num_parameters,
-            }
-            for one in models.all()
-        ]
-        return JSONResponse({"object": "list", "data": data})
+        return JSONResponse({"object": "list", "data": [described(one) for one in models.all()]})
+
+    @app.get("/v1/models/{name}", tags=["server"], response_model=None)
+    async def show_model(name: str) -> Response:
+        """One of them."""
+        return JSONResponse(described(models.get(name)))
 
     app.include_router(completions.routes(models, signer, template))
     app.include_router(embeddings.routes(models))
