@@ -24,6 +24,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pantoum.train(
         folder / "t.txt",
         run=str(folder / "r"),
+        keep_data=True,
         steps=6,
         hidden_size=8,
         num_layers=2,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import Field, fields
 from typing import Any, NoReturn
@@ -75,7 +76,11 @@ class Parser(argparse.ArgumentParser):
     def _about_unknown(self, unknown: Sequence[str]) -> str:
         options = [word for word in unknown if word.startswith("-") and word != "-"]
         if not options:
-            return f"{' '.join(unknown)} is one argument too many"
+            words = " ".join(unknown)
+            if "--prompt" in self.option_names():
+                typed = shlex.quote(words)
+                return f"the text to continue is given with --prompt: `{self.prog} ... --prompt {typed}`"
+            return f"{words} is one argument too many"
         advice = option_advice(options[0], self.option_names(), self.others)
         name = options[0].partition("=")[0]
         return f"there is no option {name}" + (f": {advice}" if advice else "")
@@ -90,13 +95,14 @@ class Parser(argparse.ArgumentParser):
         line = re.sub(r"^(\S+): expected (one|at least one) argument$", r"\1 needs a value", line)
         missing = re.fullmatch("the following arguments are required: (.*)", line)
         if missing:
-            line = f"{missing[1]} is missing: type for example `{self._example()}`"
+            verb = "are" if "," in missing[1] else "is"
+            line = f"{missing[1]} {verb} missing: type for example `{self._example()}`"
         line = line if line.endswith("?") else line + ";"
         self.exit(2, f"{self.prog}: {line} `{self.prog} --help` lists its options\n")
 
     def _example(self) -> str:
         """The first example of the help."""
-        lines = [line.strip() for line in (self.epilog or "").splitlines()]
+        lines = [line.strip().partition("   ")[0] for line in (self.epilog or "").splitlines()]
         return next((line for line in lines if line.startswith(self.prog)), self.prog)
 
 
@@ -158,7 +164,9 @@ def _reader(kind: str, off: bool) -> Callable[[str], Any]:
         except ValueError:
             what = "a whole number" if number is int else "a number"
             also = " or none" if off else ""
-            raise argparse.ArgumentTypeError(f"is {text!r}: must be {what}{also}") from None
+            start = re.match(r"[+-]?[0-9]+(\.[0-9]+)?", text)
+            meant = f"; did you mean {start[0]}?" if start and number is not None else ""
+            raise argparse.ArgumentTypeError(f"is {text!r}: must be {what}{also}{meant}") from None
 
     return read
 

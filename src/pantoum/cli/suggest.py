@@ -48,16 +48,14 @@ def option_advice(typed: str, known: Collection[str], others: Mapping[str, Colle
     elsewhere = "--" + ELSEWHERE.get(bare.replace("-", "_"), "").rstrip("_").replace("_", "-")
     if elsewhere in known:
         return f"did you mean {elsewhere}?"
-    owners = [command for command, options in others.items() if name in options]
+    owners = [command for command, options in others.items() if {name, elsewhere} & set(options)]
     if owners:
-        return f"it is an option of `pantoum {owners[0]}`"
+        owner = "train" if "train" in owners else owners[0]
+        return f"it is an option of `pantoum {owner}`"
     if len(bare) < 2:
         return ""
-    longer = [option for option in known if option.startswith(f"--{bare}")]
-    bare_known = [option.lstrip("-") for option in known]
-    near = nearest(bare, bare_known)
-    meant = longer[0] if longer else f"--{near}" if near else None
-    return f"did you mean {meant}?" if meant is not None else ""
+    near = nearest(bare, [option.lstrip("-") for option in known])
+    return f"did you mean --{near}?" if near else ""
 
 
 def command_advice(typed: str, commands: Collection[str]) -> str:

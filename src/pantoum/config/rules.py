@@ -33,6 +33,8 @@ __all__ = [
 ]
 
 AUTO = "auto"
+LEAST_BEGINNING = 3
+"""Letters from which the beginning of a word stands for it in a suggestion."""
 Auto = Literal["auto"]
 Value = TypeVar("Value")
 MOST = 2**63 - 1
@@ -130,11 +132,14 @@ def one_of(value: object, argument: str, choices: tuple[str, ...]) -> str:
     raise SettingError(argument, value, "must be one of " + ", ".join(choices), advice)
 
 
-def nearest(typed: object, known: Iterable[str]) -> str | None:
-    """The known word that a mistyped one is closest to; ``None`` where none is close."""
+def nearest(typed: object, known: Iterable[str], cutoff: float = 0.6) -> str | None:
+    """The known word that a mistyped one is closest to; ``None`` where none is closer than ``cutoff``, from 0
+    (anything) to 1 (the same)."""
     from difflib import get_close_matches  # only a mistake pays for the import
 
-    found = get_close_matches(str(typed).lower(), list(known), n=1, cutoff=0.6)
+    word, known = str(typed).lower(), list(known)
+    longer = [name for name in known if len(word) >= LEAST_BEGINNING and name.startswith(word)]
+    found = longer or get_close_matches(word, known, n=1, cutoff=cutoff)
     return found[0] if found else None
 
 

@@ -243,6 +243,10 @@ class TrainSettings:
         chosen="by time with --minutes, else 20 in a run",
     )
     """Steps between checkpoints."""
+    keep_data: bool = option(
+        False, "keep the tokens of the text in the run folder after the end of the run", group="run"
+    )
+    """Keep the token shards of a finished run, although its text gives them again."""
     resume: bool = option(False, "continue an interrupted run, or train a finished one further", group="run")
     """Continue the run in the run folder."""
     from_: str | None = option(

@@ -7,6 +7,7 @@ with ``.html``, ``.htm`` or ``.xhtml``. So a person who wants to learn markup gi
 from __future__ import annotations
 
 import codecs
+import shlex
 from dataclasses import dataclass
 
 __all__ = ["HEAD", "SAFETENSORS", "TEXT", "Form", "form_of"]
@@ -32,6 +33,10 @@ class Form:
     advice: str = "give a text file"
     """What to do with a file that is refused."""
 
+    def advice_for(self, name: str) -> str:
+        """The advice for a file of this name."""
+        return self.advice.replace("FILE", shlex.quote(name))
+
     @property
     def readable(self) -> bool:
         """Whether its text can be read."""
@@ -43,7 +48,7 @@ BINARY = Form("binary data", "binary")
 IMAGE, SOUND, PROGRAM = "an image", "an audio or video file", "an executable program"
 CONVERT = "save it as plain text, .docx or .odt first"
 UNPACK = "unpack it and give the folder"
-SAFETENSORS = Form("a safetensors file", "refused", advice="`pantoum info` describes it")
+SAFETENSORS = Form("a safetensors file", "refused", advice="`pantoum info FILE` describes it")
 
 SIGNATURES: tuple[tuple[int, bytes, Form], ...] = (
     (0, b"\xff\xfe\x00\x00", Form("UTF-32", "encoded", "utf-32-le")),
@@ -58,7 +63,11 @@ SIGNATURES: tuple[tuple[int, bytes, Form], ...] = (
     (30, b"mimetypeapplication/vnd.oasis.opendocument.text", Form("an ODT document", "document", "odt")),
     (30, b"mimetypeapplication/vnd.oasis", Form("an OpenDocument file", "refused", advice=CONVERT)),
     (0, b"PK\x03\x04", Form("a zip archive", "document", "zip")),
-    (0, b"%PDF-", Form("a PDF document", "refused", advice="extract its text first: pdftotext FILE.pdf")),
+    (
+        0,
+        b"%PDF-",
+        Form("a PDF document", "refused", advice="extract its text first: pdftotext FILE FILE.txt"),
+    ),
     (0, b"{\\rtf", Form("an RTF document", "refused", advice=CONVERT)),
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Form("an old Office document", "refused", advice=CONVERT)),
     (0, b"7z\xbc\xaf\x27\x1c", Form("a 7z archive", "refused", advice=UNPACK)),
@@ -84,6 +93,12 @@ SIGNATURES: tuple[tuple[int, bytes, Form], ...] = (
     (0, b"\x93NUMPY", Form("a NumPy array", "refused")),
     (0, b"\x89HDF\r\n", Form("an HDF5 file", "refused")),
     (8, b'{"', SAFETENSORS),
+    (
+        0,
+        b"PANTOUMS",
+        Form("a saved state", "refused", advice="use it with `pantoum generate MODEL --state-in FILE`"),
+    ),
+    (0, b"PANTOUMT", Form("a token shard", "refused", advice="give its folder with --data")),
 )
 """Offset, bytes, form; the first that fits. No text has these bytes there."""
 LETTERS: tuple[tuple[int, bytes, Form], ...] = (

@@ -45,7 +45,11 @@ def parts(name: str | os.PathLike[str]) -> Iterator[bytes]:
     form = form_of(file.read(HEAD), path.name)
     file.seek(0)
     source = Source(path.name, path, status.st_size, status.st_mtime_ns, form)
-    return content(_not_refused(source), _read(file))
+    try:
+        return content(_not_refused(source), _read(file))
+    except TextError:
+        file.close()
+        raise
 
 
 def _of_stream(file: BinaryIO, path: Path = Path(STDIN)) -> Iterator[bytes]:
@@ -62,7 +66,8 @@ def _of_stream(file: BinaryIO, path: Path = Path(STDIN)) -> Iterator[bytes]:
 def _not_refused(source: Source) -> Source:
     if source.form.kind == "refused":
         raise TextError(
-            f"cannot read {source.label!r}: it is {source.form.name}, not a text; {source.form.advice}"
+            f"cannot read {source.label!r}: it is {source.form.name}, not a text; "
+            f"{source.form.advice_for(source.label)}"
         )
     return source
 

@@ -19,7 +19,7 @@ from typing import Any
 from pantoum.config import AUTO, DOCUMENTS, one_of, whole
 from pantoum.data import manifest
 from pantoum.data.manifest import tokenizer_fingerprint
-from pantoum.data.prepared_folder import locked, publish, register, require_unused, settle, shard_path
+from pantoum.data.prepared_folder import SHARDS, locked, publish, register, require_unused, settle, shard_path
 from pantoum.data.reading import Progress
 from pantoum.data.sources import Sources, found
 from pantoum.data.tokenizing import Request, tokenize
@@ -223,6 +223,11 @@ def _opened(folder: Path) -> tuple[Prepared, dict[str, Any]]:
     """A prepared folder and the request it was made for."""
     content = manifest.read(folder)
     facts, tokenizer = content["facts"], from_spec(content["tokenizer"])
+    if not any(shard_path(folder, content, part).exists() for part in SHARDS):
+        raise ShardError(
+            f"{str(folder)!r} holds no tokens: a finished run keeps none unless --keep-data is given; make "
+            f"them with: pantoum prepare TEXT --out DIR"
+        )
     train = _shard(folder, tokenizer, content, "train")
     valid = None if facts["valid"] is None else _shard(folder, tokenizer, content, "valid")
     return Prepared(folder, tokenizer, train, valid, facts, list(content["notes"])), content["request"]

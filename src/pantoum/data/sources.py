@@ -10,6 +10,7 @@ folder it is left out, and a note names it, so that one odd file never changes h
 
 from __future__ import annotations
 
+import itertools
 import os
 import shlex
 import stat
@@ -20,6 +21,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
+from pantoum.config import nearest
 from pantoum.data.forms import HEAD, TEXT, Form, form_of
 from pantoum.errors import TextError
 from pantoum.formats import durable
@@ -28,6 +30,7 @@ __all__ = ["Source", "Sources", "found", "left_out", "open_source", "unreadable"
 
 STDIN = "-"
 COPIED = 1 << 20
+MOST_LOOKED_AT = 1000
 NAMED = 3
 """Files that a note names before it says how many more there are."""
 REASONS: dict[type[Exception], str] = {
@@ -98,16 +101,19 @@ def found(
         if valid is not None:
             if Path(valid).is_dir():
                 raise TextError(
-                    f"cannot read {os.fspath(valid)!r} as the held-out text: it is a folder; name a file"
+                    f"cannot read {os.fspath(valid)!r} as the validation text: it is a folder; name a file"
                 )
             (held_out,) = _readable(list(_of(os.fspath(valid), keep_in, kept)), os.fspath(valid), notes, raw)
             others = [source for source in sources if not _same(source, held_out)]
             if len(others) < len(sources):
-                notes.append(f"{held_out.label} is held out, so it is left out of the texts to learn from")
+                notes.append(
+                    f"{held_out.label} is the validation text, so it is left out of the training text"
+                )
             sources = others
             if not sources:
                 raise TextError(
-                    f"{held_out.label!r} is the only text and is held out; give another text to learn from"
+                    f"{held_out.label!r} is the validation text and the only text; give another text to "
+                    "learn from"
                 )
         yield Sources(sources, held_out, notes)
     finally:
@@ -126,6 +132,8 @@ def open_source(source: Source) -> BinaryIO:
 def unreadable(name: str, error: OSError | ValueError) -> TextError:
     """One line: which text, why not, what to do."""
     system = getattr(error, "strerror", None) or str(error)
+    if isinstance(error, FileNotFoundError) and (near := _near(Path(name))) is not None:
+        return TextError(f"cannot read {name!r}: there is no such file; did you mean {near!r}?")
     return TextError(f"cannot read {name!r}: {REASONS.get(type(error), f'{system}; use another file')}")
 
 
@@ -142,7 +150,8 @@ def _readable(sources: list[Source], text: str, notes: list[str], raw: bool) -> 
             odd.append(each)
         else:
             raise TextError(
-                f"cannot read {each.label!r}: it is {each.form.name}, not a text; {each.form.advice}"
+                f"cannot read {each.label!r}: it is {each.form.name}, not a text; "
+                f"{each.form.advice_for(each.label)}"
             )
     if odd and not kept:
         raise TextError(f"the folder {text!r} holds no text: {left_out(odd)}; name a text file")
@@ -165,6 +174,18 @@ def _form(source: Source) -> Form:
             return form_of(file.read(HEAD), source.path.name)
         except OSError as error:
             raise unreadable(source.label, error) from error
+
+
+def _near(path: Path) -> str | None:
+    """A file beside the missing one with nearly its name."""
+    try:
+        with os.scandir(path.parent) as entries:
+            names = [entry.name for entry in itertools.islice(entries, MOST_LOOKED_AT)]
+    except (OSError, ValueError):
+        return None
+    alike = {name.lower(): name for name in names if not name.startswith(".")}
+    found = nearest(path.name, alike, cutoff=0.8)
+    return None if found is None else str(path.with_name(alike[found]))
 
 
 def _of(text: str, keep_in: Path, kept: list[Path]) -> Iterator[Source]:

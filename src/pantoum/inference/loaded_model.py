@@ -38,7 +38,9 @@ __all__ = ["MODEL_NAME", "LoadedModel", "load", "model_path", "of_content"]
 
 MODEL_NAME = "model.safetensors"
 """The name of the best model in its run folder."""
-STATE = b"PANTOUMS"
+OURS = (b"PANTOUMS", b"PANTOUMT")
+RUNS = Path("runs")
+"""Where runs are by default."""
 MOST_BYTES = 2**63 - 1
 Fetch = Callable[[], Mapping[str, Array]]
 
@@ -144,6 +146,9 @@ class LoadedModel:
 def model_path(path: str | Path) -> Path:
     """The model file that a MODEL argument means: the file itself, or the best model of a run folder."""
     path = Path(path)
+    in_runs = RUNS / path
+    if not path.exists() and not path.is_absolute() and in_runs.exists():
+        raise ModelFileError(f"there is no {str(path)!r}; did you mean {str(in_runs)!r}?")
     if not path.is_dir():
         _refuse_other_files(path)
         return path
@@ -151,7 +156,7 @@ def model_path(path: str | Path) -> Path:
     if not inside.exists():
         raise ModelFileError(
             f"{path} is a folder without {MODEL_NAME}: MODEL must be a model file or a run "
-            f"folder with a finished evaluation; train one with `pantoum train {shlex.quote(str(path))}`"
+            f"folder with a finished evaluation; train one with `pantoum train TEXT`"
         )
     return inside
 
@@ -166,12 +171,10 @@ def _refuse_other_files(path: Path) -> None:
     form = form_of(head, path.name)
     if not head or form.kind == "binary" or form == SAFETENSORS:
         return
-    if head.startswith(STATE):
-        raise ModelFileError(f"{str(path)!r} is a saved state, not a model; give it with --state-in")
-    advice = f"train one of it first: `pantoum train {shlex.quote(str(path))}`; MODEL comes before TEXT"
-    raise ModelFileError(
-        f"{str(path)!r} is {form.name}, not a model; " + (advice if form.readable else "give a run folder")
-    )
+    advice = form.advice_for(str(path)) if head.startswith(OURS) else "give a run folder or a model file"
+    if form.readable:
+        advice = f"train one of it first: `pantoum train {shlex.quote(str(path))}`; MODEL comes before TEXT"
+    raise ModelFileError(f"{str(path)!r} is {form.name}, not a model; {advice}")
 
 
 def load(path: str | Path) -> LoadedModel:

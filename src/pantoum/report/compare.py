@@ -34,7 +34,7 @@ FIGURES = (
 )
 """What is compared: the validation figures of the best model, then ``best_valid``, the lowest validation loss
 during training, then size and speed of the run."""
-PLACES = frozenset({"run", "data", "resume", "stop_after", "checkpoint_every", "texts"})
+PLACES = frozenset({"run", "data", "resume", "stop_after", "checkpoint_every", "keep_data", "texts"})
 """Settings of files and length: runs that differ only in these are the same."""
 
 

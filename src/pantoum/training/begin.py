@@ -18,10 +18,11 @@ from typing import Any
 from pantoum import kernels
 from pantoum.config import AUTO, VERSION, ModelConfig, TrainSettings
 from pantoum.data.prepare import Prepared, open_prepared, prepare
-from pantoum.errors import ModelFileError, SettingError
+from pantoum.errors import ModelFileError, SettingError, TextError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.joined_file import taken_apart
+from pantoum.inference.loaded_model import model_path
 from pantoum.inference.precision import plain
 from pantoum.network.size import require_filled
 from pantoum.text.tokenizer import declared_size, from_spec
@@ -135,8 +136,8 @@ def prepare_texts(
     tokenizer = None if source is None else from_spec(source.tokenizer)
     if settings.data is None:
         if not texts:
-            raise SettingError(
-                "TEXT", None, "must name at least one text", "give a file, a folder, or - for stdin"
+            raise TextError(
+                "TEXT is missing: name a file, a folder, or - for stdin, for example `pantoum train book.txt`"
             )
         return prepare(
             texts,
@@ -174,8 +175,7 @@ def read_source(settings: TrainSettings) -> ModelFile | None:
     """The model that training starts from; settings that contradict it are refused."""
     if settings.from_ is None:
         return None
-    path = Path(settings.from_)
-    path = path / "model.safetensors" if path.is_dir() else path
+    path = model_path(settings.from_)
     source = plain(taken_apart(model_file.read(path)))
     shape = ModelConfig.from_spec(source.config)
     require_filled(shape, declared_size(source.tokenizer), source.parameters, ModelFileError, path)

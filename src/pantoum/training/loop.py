@@ -33,7 +33,7 @@ from pantoum.training.reporter import Reporter
 from pantoum.training.result import RunResult, of_finished, of_session
 from pantoum.training.resume import Finished, resume
 from pantoum.training.rhythm import ByClock, BySteps, Costs, Rhythm
-from pantoum.training.run_folder import create, find
+from pantoum.training.run_folder import create, find, leave_needed
 from pantoum.training.schedule import Schedule
 from pantoum.training.signals import StopSignals, ending_at_once
 from pantoum.training.upkeep import Upkeep
@@ -76,6 +76,8 @@ def train(
         with StopSignals() as stop:
             loop = Loop(run, clock, reporter, stop, settings.stop_after)
             loop.train()
+        if run.state.finished and not settings.keep_data:
+            leave_needed(folder, settings)
         return of_session(run, clock.seconds, loop.stopped, loop.evaluation, reporter)
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from pantoum.config import DropoutConfig, TrainSettings, whole
+from pantoum.data.made_again import restored
 from pantoum.data.prepare import Prepared, differences, open_prepared
 from pantoum.errors import CheckpointError, RunError, SettingError, StorageError
 from pantoum.formats import checkpoint, metrics
@@ -35,7 +36,9 @@ from pantoum.training.schedule import Schedule
 
 __all__ = ["Finished", "resume"]
 
-MAY_CHANGE = ("minutes", "steps", "epochs", "stop_after", "checkpoint_every", "data", "run", "resume")
+MAY_CHANGE = (
+    "minutes", "steps", "epochs", "stop_after", "checkpoint_every", "data", "run", "resume", "keep_data"
+)  # fmt: skip
 OF_THE_TEXT = ("valid", "valid_fraction", "tokens", "vocab_size", "documents", "from_")
 
 
@@ -68,7 +71,7 @@ def resume(
     asked = Budget.asked(settings)
     if state.finished and asked is None:
         return Finished(state)
-    prepared = open_prepared(settings.data or recorded.data or folder.data)
+    prepared = _tokens(folder, settings, recorded, texts or config.get("texts", ()))
     _refuse_other_texts(prepared, state, texts, settings.valid or recorded.valid)
     _require_arrays(found, state, prepared.tokenizer.vocab_size)
     clock.used_before = state.seconds
@@ -84,6 +87,16 @@ def resume(
     lost = run.keep_best.recall(folder.model)
     run.notes += [f"going on from step {state.step:,}", *([lost] if lost else [])]
     return run
+
+
+def _tokens(
+    folder: RunFolder, settings: TrainSettings, recorded: TrainSettings, texts: Sequence[str]
+) -> Prepared:
+    """The tokens that the run learns from; a finished run makes its own again from the text."""
+    elsewhere = settings.data or recorded.data
+    if elsewhere is not None:
+        return open_prepared(elsewhere)
+    return restored(folder.data, texts, settings.valid or recorded.valid)
 
 
 def _require_arrays(found: Checkpoint, state: RunState, vocab_size: int) -> None:

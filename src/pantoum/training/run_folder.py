@@ -6,7 +6,7 @@
       metrics.jsonl                a line a report
       report.html                  the run to look at
       checkpoints/step-NNNNNNNN/   all that a resumed run needs
-      data/                        token shards
+      data/                        prepared.json; the token shards, until the run is finished
 
 A new run makes its folder in one step, so that two commands never share one; an existing folder is only
 entered to resume. ``config.json`` is for people and for a run that was killed before its first checkpoint;
@@ -26,12 +26,13 @@ from typing import Any
 import numpy as np
 
 from pantoum.config import TrainSettings
+from pantoum.data.made_again import remove_shards
 from pantoum.errors import RunError, SettingError
 from pantoum.formats import durable, plain_json
 from pantoum.formats.refusal import translated
 from pantoum.formats.run_lock import RunLock
 
-__all__ = ["RunFolder", "create", "find", "machine"]
+__all__ = ["RunFolder", "create", "find", "leave_needed", "machine"]
 
 RUNS = Path("runs")
 CONFIG = "config.json"
@@ -143,6 +144,15 @@ def find(settings: TrainSettings, texts: Sequence[str]) -> RunFolder:
             "--resume out to begin one"
         )
     return RunFolder(newest)
+
+
+def leave_needed(folder: RunFolder, settings: TrainSettings) -> None:
+    """Remove the token shards of a finished run if its text gives them again."""
+    config = folder.read_config()
+    asked = config.get("settings")
+    recorded = asked if isinstance(asked, Mapping) else {}
+    if settings.data is None and recorded.get("data") is None and not recorded.get("keep_data"):
+        remove_shards(folder.data, config.get("texts", ()), settings.valid or recorded.get("valid"))
 
 
 def machine() -> dict[str, Any]:

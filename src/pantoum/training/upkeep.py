@@ -17,7 +17,7 @@ from pantoum.report.record import Report
 from pantoum.training.assembly import Run, carried_arrays
 from pantoum.training.budget import Clock
 from pantoum.training.card import card
-from pantoum.training.checkpointing import Saver, all_finite
+from pantoum.training.checkpointing import KEPT, Saver, all_finite
 from pantoum.training.guard import Guard
 from pantoum.training.meter import Sums
 from pantoum.training.recovery import with_good, without
@@ -160,7 +160,14 @@ class Upkeep:
             if here and not self.guard.in_trouble:
                 state.good = with_good(state.good, state.step)
             state.seconds, state.guard, state.best = self.clock.seconds, self.guard.spec(), run.keep_best.best
-            self.saver.checkpoint(state.step, arrays, state.spec(), also=self._stay(), anew=anew)
+            self.saver.checkpoint(
+                state.step,
+                arrays,
+                state.spec(),
+                also=self._stay(),
+                anew=anew,
+                keep=1 if state.finished else KEPT,
+            )
         self.rhythm.saved(state.step, self.clock.seconds)
         if self._model_is_due or run.keep_best.judges_nothing:
             self.write_model()

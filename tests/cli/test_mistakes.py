@@ -1,0 +1,181 @@
+"""What newcomers type: each mistake is answered by one line that says what to type instead.
+
+Each row: what is typed (``pantoum`` left out), the exit code, and the words that say what to type. In the
+folder there are texts, documents, a finished run called ``run`` and a prepared folder ``prep``.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pantoum
+
+Run = Callable[..., Any]
+ICONV = "iconv -f WINDOWS-1252 -t UTF-8 latin1.txt > latin1-utf8.txt"
+RUN = "such as runs/book"
+
+MISTAKES: list[tuple[str, int, str]] = [
+    # Commands.
+    ("trian book.txt", 2, "did you mean `pantoum train`?"),
+    ("book.txt", 2, "did you mean `pantoum train book.txt`?"),
+    ("prep", 2, "did you mean `pantoum prepare`?"),
+    ("model.safetensors", 2, "did you mean `pantoum generate model.safetensors`?"),
+    ("help", 2, "type `pantoum --help`, or `pantoum train --help`"),
+    ("sample run", 2, "did you mean `pantoum generate`?"),
+    ("quantize run", 2, "did you mean `pantoum export`?"),
+    ("--lr train book.txt", 2, "it is an option of `pantoum train`"),
+    # Names and values of options.
+    ("train book.txt --lr 0.1", 2, "did you mean --learning-rate?"),
+    ("train book.txt --epoch 3", 2, "did you mean --epochs?"),
+    ("train book.txt --layers 2", 2, "did you mean --num-layers?"),
+    ("train book.txt --hidden 64", 2, "did you mean --hidden-size?"),
+    ("train book.txt --max-iters 9", 2, "did you mean --steps?"),
+    ("train book.txt --prompt x", 2, "it is an option of `pantoum generate`"),
+    ("train book.txt --minutes 5m", 2, "did you mean 5?"),
+    ("train book.txt --minutes", 2, "--minutes needs a value"),
+    ("train book.txt --minutes 1 --steps 9", 1, "give only one of them"),
+    ("train book.txt --documents line", 1, "did you mean lines?"),
+    ("train book.txt --tokens char", 1, "did you mean characters?"),
+    ("train book.txt --tokens bpe", 1, "for example bpe:4000"),
+    ("train book.txt --cell transformer", 1, "choose one of them"),
+    ("train book.txt --hidden-size 0", 1, "from 1 to 65536"),
+    ("train book.txt --dropout 50%", 1, "for example --dropout 0.2"),
+    ("train book.txt --threads many", 2, "a whole number from 1 to 1024"),
+    ("generate run --max-tokens 50", 2, "did you mean --length?"),
+    ("generate run --temp 0.5", 2, "did you mean --temperature?"),
+    ("generate run --top-p 90", 1, "above 0 and at most 1"),
+    ("generate run --minutes 3", 2, "it is an option of `pantoum train`"),
+    ("score run book.txt --by lines", 1, "did you mean line?"),
+    ("score run book.txt --format csv", 2, "did you mean tsv?"),
+    ("score run book.txt --alert 5%", 1, "give for example 9.5, or auto:0.1%"),
+    ("evaluate run book.txt --protocol windows", 1, "for example segments:64"),
+    ("export run --to int4 --out x", 1, "did you mean int8?"),
+    # Something is missing, or one thing too many.
+    ("train", 1, "for example `pantoum train book.txt`"),
+    ("generate", 2, "type for example `pantoum generate runs/book"),
+    ("evaluate run", 2, "type for example `pantoum evaluate runs/book other.txt`"),
+    ("prepare book.txt", 2, "--out is missing: type for example `pantoum prepare corpus/"),
+    ("export run", 2, "--to, --out are missing: type for example `pantoum export runs/book"),
+    ("watch", 2, "type for example `pantoum watch runs/book`"),
+    ("generate run 'Once upon'", 2, "--prompt 'Once upon'"),
+    ("watch run run", 2, "run is one argument too many"),
+    # Names of files.
+    ("train Book.txt", 1, "did you mean 'book.txt'?"),
+    ("train nowhere.txt", 1, "check the spelling"),
+    ("train book.txt --valid bok.txt", 1, "did you mean 'book.txt'?"),
+    ("generate page", 1, "did you mean 'runs/page'?"),
+    ("train --run nowhere --resume", 1, "give the folder of a run to resume"),
+    ("train --resume", 1, "give --run DIR"),
+    ("train book.txt --run run", 1, "give another name, or --resume"),
+    ("compare run nowhere", 1, RUN),
+    ("watch book.txt", 1, RUN),
+    # The wrong kind of file, or the wrong order.
+    ("generate book.txt", 1, "train one of it first: `pantoum train book.txt`"),
+    ("evaluate book.txt run", 1, "MODEL comes before TEXT"),
+    ("score book.txt run", 1, "MODEL comes before TEXT"),
+    ("generate a.state", 1, "--state-in a.state"),
+    ("generate photo.png", 1, "is an image, not a model; give a run folder or a model file"),
+    ("generate nothing", 1, "train one with `pantoum train TEXT`"),
+    ("train book.txt --from book.txt", 1, "`pantoum train book.txt`"),
+    ("train run", 1, "`pantoum train --run run --resume`"),
+    ("train prep", 1, "use it with `pantoum train --data prep`"),
+    ("train model.safetensors", 1, "`pantoum info model.safetensors` describes it"),
+    ("train a.state", 1, "`pantoum generate MODEL --state-in a.state`"),
+    ("train photo.png", 1, "is an image, not a text; give a text file"),
+    ("train paper.pdf", 1, "pdftotext paper.pdf paper.pdf.txt"),
+    ("train prog.exe", 1, "is an executable program, not a text; give a text file"),
+    ("train old.doc", 1, "save it as plain text, .docx or .odt first"),
+    ("train a.7z", 1, "unpack it and give the folder"),
+    ("train pics", 1, "a.png (an image); name a text file"),
+    ("score run pics", 1, "it is a folder; name a file"),
+    ("score run photo.png", 1, "is an image, not a text; give a text file"),
+    # Encodings, empty and damaged files.
+    ("train latin1.txt --tokens characters", 1, f"{ICONV}, or read its bytes with --tokens bytes"),
+    ("evaluate run latin1.txt", 1, ICONV),
+    ("train empty.txt", 1, "give a text to read"),
+    ("train one.txt", 1, "give a longer text"),
+    ("train cut.gz", 1, "damaged or cut short"),
+    ("evaluate run cut.bz2", 1, "get it again"),
+    ("generate cut.safetensors", 1, "use another copy of it, or train again"),
+    # Settings that exclude each other.
+    ("generate run --novel", 1, "train it with --documents"),
+    ("generate run --count 2 --state-out s", 1, "leave one of the two out"),
+    ("evaluate run book.txt --model-out x", 1, "give --adapt too, or leave it out"),
+    ("score run book.txt --streams 4 --adapt", 1, "leave one of the two out"),
+    ("train book.txt --ngrams none --ngram-rows 64", 1, "give --ngrams as well, or leave it out"),
+    ("train --data prep --tokens words", 1, "leave it out, or prepare the text with it"),
+]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, text: Path) -> Path:
+    """A folder with all that is named above."""
+    made = tmp_path_factory.mktemp("mistakes")
+    shutil.copy(text, made / "book.txt")
+    files = {
+        "empty.txt": b"",
+        "one.txt": b"a",
+        "latin1.txt": "Der Mond ist aufgegangen, schön.\n".encode("latin-1") * 50,
+        "photo.png": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+        "paper.pdf": b"%PDF-1.5\n\xe2\xe3",
+        "prog.exe": b"MZ\x90\0\x03\0",
+        "old.doc": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0",
+        "a.7z": b"7z\xbc\xaf\x27\x1c\0",
+        "cut.gz": gzip.compress(b"hello " * 999)[:30],
+        "cut.bz2": bz2.compress(b"hello " * 999)[:30],
+    }
+    for name, data in files.items():
+        (made / name).write_bytes(data)
+    (made / "pics").mkdir()
+    shutil.copy(made / "photo.png", made / "pics" / "a.png")
+    (made / "nothing").mkdir()
+    small = {"steps": 2, "hidden_size": 8, "num_layers": 1, "progress": False}
+    model = pantoum.train(made / "book.txt", run=str(made / "run"), **small).model
+    session = model.session()
+    session.feed("The cat")
+    session.state.write(made / "a.state")
+    pantoum.prepare(made / "book.txt", out=made / "prep")
+    shutil.copy(made / "run" / "model.safetensors", made / "model.safetensors")
+    (made / "cut.safetensors").write_bytes((made / "model.safetensors").read_bytes()[:3000])
+    shutil.copytree(made / "run", made / "runs" / "page")
+    return made
+
+
+@pytest.mark.parametrize(("typed", "code", "instead"), MISTAKES, ids=[typed for typed, _, _ in MISTAKES])
+def test_a_mistake_gets_one_line_that_says_what_to_type(
+    run: Run, place: Path, monkeypatch: pytest.MonkeyPatch, typed: str, code: int, instead: str
+) -> None:
+    monkeypatch.chdir(place)
+    before = sorted(path.name for path in (place / "runs").iterdir())
+    done = run(*shlex.split(typed))
+    assert (done.code, done.out, len(done.lines)) == (code, "", 1), done
+    assert instead in done.err and done.err.startswith("pantoum"), done.err
+    assert "bug" not in done.err and "Traceback" not in done.err
+    assert code != 2 or "--help` lists its options" in done.err
+    assert sorted(path.name for path in (place / "runs").iterdir()) == before
+
+
+def test_the_list_is_long_enough() -> None:
+    assert len({typed for typed, _, _ in MISTAKES}) == len(MISTAKES) >= 60
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a pipe that is closed early")
+@pytest.mark.parametrize(
+    "command", ["score {0}/run {0}/book.txt --by token", "generate {0}/run --length 9999"]
+)
+def test_a_closed_pipe_is_no_mistake(place: Path, command: str) -> None:
+    typed = f"{sys.executable} -m pantoum {command.format(place)} --quiet"
+    whole = f"{typed} | head -c 10 >/dev/null; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", whole], capture_output=True, text=True, timeout=60, check=True)
+    assert (done.stdout, done.stderr) == ("141\n", "")

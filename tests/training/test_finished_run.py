@@ -1,0 +1,92 @@
+"""A finished run keeps one checkpoint and no shards that its text gives again; it can be trained further."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+import pantoum
+from pantoum.data.made_again import are_removed, remove_shards
+from pantoum.data.prepare import open_prepared, prepare
+from pantoum.errors import TextError
+from pantoum.formats import checkpoint
+
+SMALL = {"hidden_size": 8, "num_layers": 1, "batch_size": 4, "seq_len": 8, "progress": False}
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> Path:
+    path = tmp_path / "mats.txt"
+    path.write_text("".join(f"The cat number {n} sat on the mat.\n" for n in range(60)))
+    return path
+
+
+def train(text: Path | tuple[()], run: Path, **settings: object) -> pantoum.Run:
+    return pantoum.train(text, run=str(run), **{**SMALL, **settings})
+
+
+def test_it_keeps_one_checkpoint_and_no_shards(text: Path, tmp_path: Path) -> None:
+    run = train(text, tmp_path / "r", steps=30).folder
+    assert checkpoint.steps(run) == [30] and are_removed(run / "data")
+    assert not list(run.rglob("*.tokens")) and (run / "data" / "prepared.json").exists()
+    kept = train(text, tmp_path / "k", steps=30, keep_data=True).folder
+    assert open_prepared(kept / "data").train.count > 1000
+    assert (kept / "model.safetensors").read_bytes() == (run / "model.safetensors").read_bytes()
+
+
+def test_training_further_makes_the_same_shards_again(text: Path, tmp_path: Path) -> None:
+    models = []
+    for name, keep in (("r", False), ("k", True)):
+        train(text, tmp_path / name, steps=20, keep_data=keep)
+        further = train((), tmp_path / name, resume=True, steps=10)
+        assert further.result.steps == 30 and checkpoint.steps(further.folder) == [30]
+        models.append((further.folder / "model.safetensors").read_bytes())
+    assert models[0] == models[1]
+
+
+def test_a_finished_run_says_so_without_its_text(text: Path, tmp_path: Path) -> None:
+    train(text, tmp_path / "r", steps=5)
+    text.unlink()
+    assert train((), tmp_path / "r", resume=True).result.already
+    with pytest.raises(TextError, match=r"'mats.txt' must be made again to go on.*as TEXT"):
+        train((), tmp_path / "r", resume=True, steps=5)
+
+
+def test_another_text_is_refused_and_the_right_one_accepted(text: Path, tmp_path: Path) -> None:
+    train(text, tmp_path / "r", steps=5)
+    moved = tmp_path / "elsewhere" / "mats.txt"
+    moved.parent.mkdir()
+    shutil.move(text, moved)
+    text.write_text("another text\n" * 200)
+    before = (tmp_path / "r" / "data" / "prepared.json").read_bytes()
+    with pytest.raises(TextError, match=r"cannot be made again: .*as TEXT"):
+        train((), tmp_path / "r", resume=True, steps=5)
+    assert (tmp_path / "r" / "data" / "prepared.json").read_bytes() == before
+    assert train(moved, tmp_path / "r", resume=True, steps=5).result.steps == 10
+
+
+def test_a_stopped_run_and_one_from_stdin_keep_their_shards(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = train(text, tmp_path / "r", steps=20, stop_after=10).folder
+    assert open_prepared(stopped / "data").train.count > 1000
+    assert are_removed(train((), tmp_path / "r", resume=True).folder / "data")
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.read_bytes()), encoding="utf-8"))
+    piped = pantoum.train("-", run=str(tmp_path / "p"), steps=5, **SMALL).folder
+    assert open_prepared(piped / "data").train.count > 1000
+
+
+def test_a_prepared_folder_of_several_runs_is_left_alone(text: Path, tmp_path: Path) -> None:
+    prepare([text], out=tmp_path / "p")
+    pantoum.train(data=str(tmp_path / "p"), run=str(tmp_path / "r"), steps=5, **SMALL)
+    assert open_prepared(tmp_path / "p").train.count > 1000
+
+
+def test_shards_of_a_changed_text_stay(text: Path, tmp_path: Path) -> None:
+    prepare([text], out=tmp_path / "p")
+    text.write_text("changed " * 50)
+    assert not remove_shards(tmp_path / "p", [text], None) and not are_removed(tmp_path / "p")
