@@ -1,11 +1,17 @@
-"""SIGKILL a run at random instants, resume it each time, and compare with one that was never killed.
+"""Runs that are killed, stopped and resumed at random instants, compared with runs that never were.
 
-    python benchmarks/faults/kill_resume.py --count 500 [--progress FILE] [--json]
+    python benchmarks/faults/kill_resume.py [--count 500] [--progress FILE] [--kinds steps] [--json]
 
-Each run saves a checkpoint every step and is killed and resumed until it has finished; then its model file
-and its last checkpoint must equal, bit for bit, those of the run that was never killed. Told besides: how
-many steps a kill lost (at most one interval), and temporary files left at the end. ``--progress FILE`` keeps
-the count, so that a long series can be broken off and gone on with.
+Each case is drawn from the seed and its number, so a series can be broken off and continued. ``steps``: a
+run over a text with noise in it, so that the reference rolls back at least once. Its sessions end by
+SIGKILL, SIGTERM, SIGHUP, one Ctrl-C or two, after a pause by SIGSTOP in some; the saving interval (1, 5,
+automatic) and the threads are drawn again for each session. In the end the model file, every array and the
+state of the last checkpoint must equal the reference's, bit for bit. ``minutes``: no crash, whole
+checkpoints, and the run ends when it is resumed. ``prepare``, ``export``, ``adapt`` are killed and done
+again: the result equals the reference's, and before that there was nothing or the whole old one.
+
+In every case: no traceback, no "bug in pantoum", an exit code that the signal allows, no temporary file left
+after a finished command. ``--progress FILE`` has a JSON object per case, appended when it ends.
 """
 
 from __future__ import annotations
@@ -13,14 +19,18 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import platform
 import random
 import shutil
-import statistics
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,139 +39,337 @@ import numpy as np
 from pantoum.formats import checkpoint
 from pantoum.formats.durable import is_temporary
 
-TINY = {
-    "hidden_size": 16,
-    "num_layers": 1,
-    "embedding_size": 8,
-    "batch_size": 4,
-    "seq_len": 16,
-    "steps": 60,
-    "checkpoint_every": 1,
-    "dropout": 0.1,
+SIGNALS = ("SIGKILL", "SIGTERM", "SIGHUP", "SIGINT", "SIGINT twice")
+CODES = {
+    "SIGKILL": {-9},
+    "SIGTERM": {0, 143, -15},
+    "SIGHUP": {0, 129, -1},
+    "SIGINT": {130, -2},
+    "SIGINT twice": {130, -2},
 }
-PROGRAM = """
-import json, sys
-from pantoum.config import TrainSettings
-from pantoum.training.loop import train
-train(TrainSettings(**json.loads(sys.argv[1])), sys.argv[2:],
-      on_report=lambda report: print(report.step, flush=True))
-"""
+"""Exit codes after a signal; 0 is also that of a command which ended before it."""
+KINDS = ("steps", "minutes", "prepare", "export", "adapt")
+MOST_SESSIONS = 5
+CASES, MOST_TRIES = 8, 20
+SHAPE = {
+    "--tokens": "bytes",
+    "--valid-fraction": "0.1",
+    "--batch-size": "1",
+    "--seq-len": "16",
+    "--hidden-size": "32",
+    "--num-layers": "1",
+    "--schedule": "constant",
+    "--ngrams": "none",
+    "--precision": "float32",
+}
 
 
-def text(folder: Path) -> Path:
-    """Some 20,000 characters of words at random."""
-    draw = random.Random(3)
-    words = ["north", "south", "east", "west", "wind", "rain", "sun", "and", "then", "again"]
-    path = folder / "story.txt"
-    path.write_text("".join(" ".join(draw.choices(words, k=6)) + "\n" for _ in range(600)))
-    return path
+@dataclass
+class Outcome:
+    """What became of one case."""
+
+    kind: str
+    number: int
+    same: bool = False
+    rollbacks: int = 0
+    ended: list[str] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
 
 
-def start(run: Path, story: Path, *, resume: bool) -> subprocess.Popen[str]:
-    """The training command in a process of its own."""
-    settings: dict[str, Any] = {"run": str(run), "checkpoint_every": 1}
-    settings |= {"resume": True} if resume else TINY
+class Commands:
+    """Starts ``pantoum`` and ends it at a drawn instant."""
+
+    def __init__(self, outcome: Outcome, draw: random.Random) -> None:
+        self.outcome, self.draw = outcome, draw
+
+    def whole(self, *arguments: str, seconds: float = 600.0) -> str:
+        """Run to the end; what it told on stderr."""
+        process = start(*arguments)
+        _, told = process.communicate(timeout=seconds)
+        self._judge(process.returncode, {0}, told, arguments)
+        return told
+
+    def cut(self, seconds: float, *arguments: str) -> bool:
+        """End it after some time; whether it was still running."""
+        how, process = self.draw.choice(SIGNALS), start(*arguments)
+        time.sleep(self.draw.uniform(0.0, seconds))
+        if self.draw.random() < 0.2:
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(self.draw.uniform(0.0, 0.3))
+            process.send_signal(signal.SIGCONT)
+        ran = process.poll() is None
+        name, *twice = how.split()
+        process.send_signal(getattr(signal, name))
+        if twice:
+            time.sleep(self.draw.uniform(0.0, 0.05))
+            process.send_signal(getattr(signal, name))
+        _, told = process.communicate(timeout=600)
+        self._judge(process.returncode, CODES[how] | {0}, told, arguments)
+        self.outcome.ended.append(how if ran else "ended before")
+        return ran
+
+    def _judge(self, code: int, allowed: set[int], told: str, arguments: tuple[str, ...]) -> None:
+        odd = "Traceback" in told or "bug in pantoum" in told
+        if code not in allowed or odd:
+            last = (told.strip().splitlines() or [""])[-1]
+            self.outcome.faults.append(f"pantoum {' '.join(arguments)}: exit {code}: {last}")
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    """``pantoum`` with these arguments, deaf to what ends this process's terminal."""
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, json.dumps(settings), str(story)],
-        stdout=subprocess.PIPE,
+        [sys.executable, "-m", "pantoum", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        errors="replace",
+        start_new_session=True,
     )
 
 
+# What is compared. --------------------------------------------------------------------------------------
+
+
 def fingerprint(run: Path) -> str:
-    """SHA-256 over the model file and all arrays of the newest checkpoint."""
+    """SHA-256 of the model file, and of the arrays and the timeless state of the newest checkpoint."""
     hasher = hashlib.sha256((run / "model.safetensors").read_bytes())
     found = checkpoint.newest(run)
-    assert found is not None
+    if found is None:
+        raise FileNotFoundError(f"{run} has no checkpoint")
     for name in sorted(found.arrays):
-        hasher.update(np.ascontiguousarray(found.arrays[name]).tobytes())
+        hasher.update(name.encode() + np.ascontiguousarray(found.arrays[name]).tobytes())
+    own = ("seconds", "phases", "run")
+    state = {name: value for name, value in found.state.items() if name not in own}
+    hasher.update(json.dumps(state, sort_keys=True).encode())
     return hasher.hexdigest()
 
 
-def finished(run: Path) -> bool:
-    """Whether the newest checkpoint says that the budget is used."""
-    found = checkpoint.newest(run) if (run / "checkpoints").exists() else None
-    return found is not None and bool(found.state["finished"])
+def digest(path: Path) -> str | None:
+    """SHA-256 of a file, or of the files of a folder with their names; ``None`` if it is not there."""
+    if not path.exists():
+        return None
+    files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
+    hasher = hashlib.sha256()
+    for each in files:
+        if each.name != ".lock":
+            hasher.update(each.name.encode() + each.read_bytes())
+    return hasher.hexdigest()
 
 
-def one_run(
-    folder: Path, story: Path, whole: str, seconds: float, draw: random.Random, most: int
-) -> dict[str, Any]:
-    """Kill and resume one run until it has finished (or ``most`` kills are done)."""
-    run = folder / "run"
-    shutil.rmtree(run, ignore_errors=True)
-    kills, lost, stray, failures = 0, [], 0, []
-    while True:
-        process = start(run, story, resume=run.exists() and (run / "config.json").exists())
-        told: list[int] = []
-        try:
-            if kills < most:
-                process.wait(draw.uniform(0.0, 1.3 * seconds))
-            output, errors = process.communicate()
-        except subprocess.TimeoutExpired:
-            process.kill()
-            output, errors = process.communicate()
-            kills += 1
-            told = [int(line) for line in output.split() if line.isdigit()]
-            if run.exists() and not (run / "config.json").exists():
-                shutil.rmtree(run)  # killed before it had said what it is: nothing was trained
-            elif told:
-                newest = checkpoint.newest(run)
-                lost.append(max(told) - (0 if newest is None else newest.step))
-            continue
-        if process.returncode != 0:
-            failures.append((errors.strip() or f"exit {process.returncode}").splitlines()[-1])
-            break
-        stray += sum(is_temporary(path.name) for path in run.rglob("*"))
-        break
-    same = not failures and finished(run) and fingerprint(run) == whole
-    return {"kills": kills, "lost": lost, "stray": stray, "failures": failures, "same": same}
+def stray(place: Path) -> list[str]:
+    """Temporary files that are left."""
+    return [f"{path.name} is left" for path in place.rglob("*") if is_temporary(path.name)]
+
+
+# The cases. ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A run that was never stopped."""
+
+    settings: tuple[str, ...]
+    fingerprint: str
+    rollbacks: int
+    seconds: float
+
+
+def noisy_text(path: Path, draw: random.Random) -> None:
+    """Calm text, ever longer, with three passages of noise."""
+    parts = []
+    for calm in (150, 400, 800):
+        parts += [draw.choice(("ab", "abc", "a")) * draw.randrange(calm * 3 // 4, calm * 5 // 4)]
+        parts += ["".join(chr(draw.randrange(33, 127)) for _ in range(draw.randrange(64, 120)))]
+    path.write_text("".join(parts) + "ab" * 200)
+
+
+def references(place: Path, seed: int) -> list[Reference]:
+    """Drawn runs that roll back and recover, half of them more than once."""
+    found: list[Reference] = []
+    for number in range(1000):
+        draw, text = random.Random(f"{seed} reference {number}"), place / f"text-{number}.txt"
+        noisy_text(text, draw)
+        settings = (
+            *(str(text), *chain.from_iterable(SHAPE.items())),
+            *("--steps", str(draw.randrange(120, 260)), "--seed", str(number)),
+            *("--learning-rate", str(draw.choice((0.015, 0.025, 0.06, 0.1)))),
+            *("--cell", draw.choice(("gru", "lstm", "rnn", "mingru"))),
+            *("--optimizer", draw.choice(("adamw", "muon"))),
+        )
+        run, began = place / f"whole-{number}", time.monotonic()
+        process = start("train", *settings, "--run", str(run), "--threads", "1")
+        told = process.communicate()[1]
+        rollbacks = told.count("ROLLED BACK")
+        wanted = 1 if len(found) % 2 == 0 or number > MOST_TRIES else 2
+        if process.returncode == 0 and rollbacks >= wanted:
+            seconds = time.monotonic() - began
+            found.append(Reference(settings, fingerprint(run), rollbacks, seconds))
+            if len(found) == CASES:
+                return found
+    raise RuntimeError("no runs with rollbacks were found")
+
+
+def steps(place: Path, known: list[Reference], commands: Commands) -> None:
+    """A run of steps, cut and resumed."""
+    draw, outcome = commands.draw, commands.outcome
+    whole, run = draw.choice(known), place / "run"
+    outcome.rollbacks = whole.rollbacks
+
+    def session() -> list[str]:
+        every = draw.choice((["--checkpoint-every", "1"], ["--checkpoint-every", "5"], []))
+        threads = ["--threads", str(draw.choice((1, 2)))]
+        if run.exists() and not (run / "config.json").exists():
+            shutil.rmtree(run)  # ended before it had said what it is: nothing was trained
+        begin = ["--resume"] if run.exists() else [*whole.settings]
+        return ["train", *begin, "--run", str(run), *every, *threads]
+
+    for _ in range(draw.randrange(1, MOST_SESSIONS)):
+        commands.cut(whole.seconds, *session())
+    commands.whole(*session())
+    outcome.same = fingerprint(run) == whole.fingerprint
+    outcome.faults += stray(run)
+
+
+def minutes(place: Path, known: list[Reference], commands: Commands) -> None:
+    """A run of minutes, cut and resumed: it ends, and its checkpoints are whole at every pause."""
+    draw, outcome, run = commands.draw, commands.outcome, place / "run"
+    settings = list(draw.choice(known).settings)
+    at = settings.index("--steps")
+    settings[at : at + 2] = ["--minutes", "0.08"]
+    for _ in range(draw.randrange(1, 4)):
+        if run.exists() and not (run / "config.json").exists():
+            shutil.rmtree(run)
+        begin = ["--resume"] if run.exists() else settings
+        commands.cut(5.0, "train", *begin, "--run", str(run))
+        if (run / "checkpoints").exists():
+            checkpoint.newest(run)  # raises if none verifies
+    if run.exists() and not (run / "config.json").exists():
+        shutil.rmtree(run)
+    commands.whole("train", *(["--resume"] if run.exists() else settings), "--run", str(run))
+    found = checkpoint.newest(run)
+    outcome.same = found is not None and bool(found.state["finished"])
+    outcome.faults += stray(run)
+
+
+def again(place: Path, commands: Commands, out: Path, *arguments: str) -> None:
+    """A command that writes ``out`` is cut, over nothing and over an old one, and done again."""
+    draw, outcome = commands.draw, commands.outcome
+    began = time.monotonic()
+    commands.whole(*arguments)
+    seconds, wanted = time.monotonic() - began, digest(out)
+    if draw.random() < 0.5:
+        (shutil.rmtree if out.is_dir() else Path.unlink)(out)
+    before = digest(out)
+    for _ in range(draw.randrange(1, 4)):
+        commands.cut(1.2 * seconds, *arguments)
+        if out.is_file() and digest(out) not in (before, wanted):
+            outcome.faults.append(f"{out.name} is neither the old one nor the new one")
+    commands.whole(*arguments)
+    outcome.same = digest(out) == wanted
+    outcome.faults += stray(place) if outcome.kind == "prepare" else []
+
+
+def prepare(place: Path, known: list[Reference], commands: Commands) -> None:
+    """``pantoum prepare``."""
+    draw, text = commands.draw, place / "text.txt"
+    words = [draw.choice(("north", "south", "wind", "rain", "and", "then")) for _ in range(200_000)]
+    text.write_text(" ".join(words))
+    out = place / "prepared"
+    again(place, commands, out, "prepare", str(text), "--out", str(out), "--tokens", "words")
+
+
+def export(place: Path, known: list[Reference], commands: Commands) -> None:
+    """``pantoum export --to int8``."""
+    out = place / "small.safetensors"
+    again(place, commands, out, "export", whole_run(place, known), "--to", "int8", "--out", str(out))
+
+
+def adapt(place: Path, known: list[Reference], commands: Commands) -> None:
+    """``pantoum evaluate --adapt --model-out``."""
+    out, text = place / "adapted.safetensors", place / "text.txt"
+    noisy_text(text, commands.draw)
+    model = whole_run(place, known)
+    again(place, commands, out, "evaluate", model, str(text), "--adapt", "--model-out", str(out))
+
+
+def whole_run(place: Path, known: list[Reference]) -> str:
+    """The model of one of the references."""
+    return str(Path(known[0].settings[0]).with_name("whole-model"))
+
+
+CASE = {"steps": steps, "minutes": minutes, "prepare": prepare, "export": export, "adapt": adapt}
+
+
+def one_case(kind: str, number: int, seed: int, known: list[Reference], folder: Path) -> Outcome:
+    """What becomes of one drawn case; whatever is raised is a fault."""
+    outcome = Outcome(kind, number)
+    place = folder / f"case-{kind}-{number}"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    try:
+        CASE[kind](place, known, Commands(outcome, random.Random(f"{seed} {kind} {number}")))
+    except Exception as problem:
+        outcome.faults.append(f"{type(problem).__name__}: {problem}")
+    if outcome.same and not outcome.faults:
+        shutil.rmtree(place)
+    return outcome
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--count", type=int, default=500, help="kills in all")
-    parser.add_argument("--progress", type=Path, help="file that keeps the count")
+    parser.add_argument("--count", type=int, default=500, help="cases of each kind")
+    parser.add_argument("--kinds", default="steps", help=f"of {', '.join(KINDS)}, with commas")
+    parser.add_argument("--progress", type=Path, help="a line per case; those in it are not done again")
+    parser.add_argument("--keep", type=Path, help="folder for cases that failed")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
-    total: dict[str, Any] = {"kills": 0, "runs": 0, "equal": 0, "stray": 0, "lost": [], "failures": []}
+    lines: list[dict[str, Any]] = []
     if arguments.progress and arguments.progress.exists():
-        total = json.loads(arguments.progress.read_text())
-    with tempfile.TemporaryDirectory() as place:
-        folder = Path(place)
-        story = text(folder)
-        began = time.monotonic()
-        start(folder / "whole", story, resume=False).communicate()
-        seconds, whole = time.monotonic() - began, fingerprint(folder / "whole")
-        while total["kills"] < arguments.count:
-            draw = random.Random(f"{arguments.seed} {total['runs']}")
-            found = one_run(folder, story, whole, seconds, draw, arguments.count - total["kills"])
-            total["kills"] += found["kills"]
-            total["runs"] += 1
-            total["equal"] += found["same"]
-            total["stray"] += found["stray"]
-            total["lost"] += found["lost"]
-            total["failures"] += found["failures"]
-            if arguments.progress:
-                arguments.progress.write_text(json.dumps(total))
-    lost = total.pop("lost")
-    total |= {
-        "most_steps_lost": max(lost, default=0),
-        "median_steps_lost": statistics.median(lost or [0]),
+        lines = [json.loads(line) for line in arguments.progress.read_text().splitlines()]
+    done = {(line["kind"], line["number"]) for line in lines}
+    os.environ["PYTHONFAULTHANDLER"] = "1"
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = arguments.keep or Path(temporary)
+        folder.mkdir(exist_ok=True)
+        known = references(Path(temporary), arguments.seed)
+        shutil.copytree(next(Path(temporary).glob("whole-*")), Path(temporary) / "whole-model")
+        for number in range(arguments.count):
+            for kind in arguments.kinds.split(","):
+                if (kind, number) in done:
+                    continue
+                lines.append(vars(one_case(kind, number, arguments.seed, known, folder)))
+                if arguments.progress:
+                    with arguments.progress.open("a") as file:
+                        file.write(json.dumps(lines[-1]) + "\n")
+    return told(lines, as_json=arguments.json)
+
+
+def told(lines: list[dict[str, Any]], *, as_json: bool) -> int:
+    """Print the counts; 0 if everything is the same and there was no fault."""
+    result: dict[str, Any] = {
+        kind: {
+            "cases": sum(line["kind"] == kind for line in lines),
+            "same": sum(line["kind"] == kind and line["same"] and not line["faults"] for line in lines),
+        }
+        for kind in dict.fromkeys(line["kind"] for line in lines)
+    }
+    faults = [f"{line['kind']} {line['number']}: {fault}" for line in lines for fault in line["faults"]]
+    result |= {
+        "ended by": dict(Counter(end for line in lines for end in line["ended"])),
+        "rollbacks of the references": sum(line["rollbacks"] for line in lines),
+        "faults": faults,
         "machine": platform.platform(),
         "python": platform.python_version(),
         "numpy": np.__version__,
     }
-    good = total["equal"] == total["runs"] and not total["stray"] and not total["failures"]
-    if arguments.json:
-        print(json.dumps(total))
-    else:
-        print("\n".join(f"{name:18} {value}" for name, value in total.items()))
-    return 0 if good else 1
+    print(
+        json.dumps(result) if as_json else "\n".join(f"{name:28} {value}" for name, value in result.items())
+    )
+    return 0 if not faults and all(line["same"] for line in lines) else 1
 
 
 if __name__ == "__main__":

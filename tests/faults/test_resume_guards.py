@@ -67,6 +67,16 @@ def test_before_the_first_checkpoint_it_goes_back_to_the_start(run, spoil):
     assert result.finished and any("ROLLED BACK to step 0" in note for note in result.notes)
 
 
+def test_before_the_first_good_checkpoint_a_saved_step_changes_nothing(run, spoil, tmp_path):
+    for name, sessions in (("whole", [{"steps": 60}]), ("cut", [{"steps": 60, "stop_after": 2}, {}])):
+        spoil({step: {"loss": float("nan")} for step in (2, 3, 4)}, times=3)
+        for place, asked in enumerate(sessions):
+            run(name, **asked, resume=place > 0)
+    one, other = (checkpoint.newest(tmp_path / name) for name in ("whole", "cut"))
+    assert one.state["guard"] == other.state["guard"]
+    assert all(np.array_equal(array, other.arrays[name]) for name, array in one.arrays.items())
+
+
 def test_what_never_recovers_ends_with_a_clear_error_and_nothing_bad_on_disk(run, spoil, tmp_path):
     spoil({step: {"loss": float("nan")} for step in range(8, 100)})
     with pytest.raises(DivergedError, match=r"does not recover.*3 rollbacks; give a learning_rate below"):

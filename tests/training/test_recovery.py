@@ -15,6 +15,7 @@ from pantoum.training.run_state import RunState
 
 STEPS = (10, 20, 25, 30, 33)
 GOOD = [10, 20, 30]
+IDENTITY = {"text": "", "held-out text": None, "tokenizer": "", "began_from": None}
 
 
 @pytest.fixture
@@ -24,7 +25,15 @@ def folder(tmp_path):
     for step in STEPS:
         guard = {**Guard(50).spec(), "bad_in_a_row": int(step == 33)}
         state = RunState(
-            recipe, Span(False, 0, 40), Budget("steps", 40), {}, 2, 8, step=step, guard=guard, run="ours"
+            recipe,
+            Span(False, 0, 40),
+            Budget("steps", 40),
+            IDENTITY,
+            2,
+            8,
+            step=step,
+            guard=guard,
+            run="ours",
         )
         checkpoint.commit(tmp_path, step, {"w": np.full(3, step, np.float32)}, state.spec())
     return tmp_path
@@ -54,9 +63,21 @@ def test_one_that_is_damaged_or_gone_is_said_and_an_older_one_taken_then_a_newer
 
 
 def test_where_no_listed_one_is_left_any_other_is_better_than_the_start_but_not_one_in_trouble(folder):
-    assert taken(folder, [], 33, 0) == (30, 0)
-    assert taken(folder, [], 29, 0) == (25, 0)
-    assert taken(folder, [], 9, 0) == (None, 0)
+    assert taken(folder, [31, 32], 33, 0) == (30, 2)
+    assert taken(folder, [28], 29, 0) == (25, 1)
+    assert taken(folder, [8], 9, 0) == (None, 1)
+
+
+def test_before_the_first_good_one_it_is_the_start_whatever_else_was_saved(folder):
+    assert taken(folder, [], 33, 0) == (None, 0)
+
+
+def test_a_run_of_an_older_pantoum_which_has_no_list_takes_the_newest_that_is_not_in_trouble(folder):
+    for step in STEPS:
+        found = checkpoint.read(folder, step)
+        old = {name: value for name, value in found.state.items() if name not in ("run", "good")}
+        checkpoint.commit(folder, step, found.arrays, old)
+    assert taken(folder, [], 33, 0, run=None) == (30, 0)
 
 
 def test_those_of_another_run_are_said_and_never_taken(folder):

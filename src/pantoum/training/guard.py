@@ -27,7 +27,7 @@ from enum import Enum
 from statistics import median
 from typing import Any
 
-__all__ = ["MOST_ROLLBACKS", "Guard", "Verdict"]
+__all__ = ["MOST_ROLLBACKS", "PATIENCE", "WINDOW", "Guard", "Verdict"]
 
 WINDOW = 64
 KNOWN = 16

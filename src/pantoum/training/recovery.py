@@ -37,15 +37,18 @@ def go_back(
     """The good checkpoint to go back to from the state ``now``, and its state; ``None``: there is none.
 
     ``further``: newer good ones to pass over; where the list is shorter, the oldest is taken. One that does
-    not verify is said, and the next older one is taken, then newer ones, then any other that verifies.
+    not verify is said, and the next older one is taken, then newer ones, then any other that verifies. If
+    the list is empty there is none, whatever was saved for other reasons: the start depends on no stop.
     """
     good = now.good
+    if not good and now.run is not None:  # runs of older versions have neither a list nor a name
+        return None
     place = max(0, len(good) - 1 - further)
     others = [known for known in checkpoint.steps(folder) if known <= now.step and known not in good]
     for candidate in (*reversed(good[: place + 1]), *good[place + 1 :], *reversed(others)):
         try:
             found = checkpoint.read(folder, candidate)
-            state = RunState.from_spec(found.state)
+            state = RunState.of(found)
             state.require_run(now.run, found.path)
         except CheckpointError as problem:
             note(f"recovery passes over the checkpoint of step {candidate:,}: {problem}")

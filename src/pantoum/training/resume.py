@@ -64,7 +64,7 @@ def resume(
     if found is None:
         return _from_the_start(folder, settings, recorded, texts or config.get("texts", ()), clock, command)
     notes = list(found.notes)
-    state = RunState.from_spec(found.state)
+    state = RunState.of(found)
     if config:
         state.require_run(config.get("run"), found.path)
     _refuse_other_settings(settings, known, state.recipe)
@@ -158,7 +158,7 @@ def _with_budget(
     if state.decay_step is not None and state.decay_step != state.step and schedule.prolonged_from < 1.0:
         try:
             found = checkpoint.read(folder.path, state.decay_step)
-            earlier = RunState.from_spec(found.state)
+            earlier = RunState.of(found)
             earlier.require_run(state.run, found.path)
             state, went_back = earlier, True
             notes.append(f"back to step {state.step:,}, where the rate began to fall")

@@ -12,11 +12,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pantoum.errors import CheckpointError
+from pantoum.errors import CheckpointError, SettingError
+from pantoum.formats.checkpoint import Checkpoint
 from pantoum.report.record import PHASES
 from pantoum.training.budget import Budget, Span
 from pantoum.training.meter import Curve
 from pantoum.training.recipe import Recipe
+from pantoum.training.state_rules import require_state
 
 __all__ = ["Best", "RunState"]
 
@@ -107,26 +109,39 @@ class RunState:
 
     @staticmethod
     def from_spec(spec: Mapping[str, Any]) -> RunState:
-        """The inverse of ``spec``."""
-        values = dict(spec)
-        if values.pop("version", None) != VERSION:
+        """The inverse of ``spec``. ``CheckpointError``: it is of another version, or not as it must be."""
+        if not isinstance(spec, dict) or spec.get("version") != VERSION:
+            found = spec.get("version") if isinstance(spec, dict) else None
             raise CheckpointError(
-                f"the checkpoint's version is {spec.get('version')!r}, this pantoum reads "
+                f"the checkpoint's version is {str(found)[:40]!r}, this pantoum reads "
                 f"{VERSION}; resume with the pantoum that wrote it"
             )
+        require_state(spec)
+        values = {name: value for name, value in spec.items() if name != "version"}
         curve = Curve()
+        curve.restore(values["curve"])
         try:
-            curve.restore(values["curve"])
-            return RunState(
-                **{
-                    **values,
-                    "recipe": Recipe.from_spec(values["recipe"]),
-                    "span": Span(**values["span"]),
-                    "budget": Budget(**values["budget"]),
-                    "curve": curve,
-                    "best": None if values["best"] is None else Best(**values["best"]),
-                }
+            recipe = Recipe.from_spec(values["recipe"])
+        except SettingError as problem:
+            raise CheckpointError(f"the checkpoint's recipe cannot be used: {problem}") from None
+        return RunState(
+            **{
+                **values,
+                "recipe": recipe,
+                "span": Span(**values["span"]),
+                "budget": Budget(**values["budget"]),
+                "curve": curve,
+                "best": None if values["best"] is None else Best(**values["best"]),
+            }
+        )
+
+    @staticmethod
+    def of(found: Checkpoint) -> RunState:
+        """The state in a checkpoint, which must be of the checkpoint's own step."""
+        state = RunState.from_spec(found.state)
+        if state.step != found.step:
+            raise CheckpointError(
+                f"the checkpoint {str(found.path)!r} holds the state of step {state.step:,}; "
+                "go on from another checkpoint"
             )
-        except (KeyError, TypeError) as problem:
-            words = f"the checkpoint's state is incomplete ({problem}); start a new run"
-            raise CheckpointError(words) from None
+        return state

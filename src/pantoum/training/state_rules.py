@@ -1,0 +1,192 @@
+"""What a checkpoint's ``state.json`` must look like, as one table, and the check against it.
+
+A checkpoint's hash shows that no byte has changed by accident, not that we wrote it. So every value is
+checked before anything is built from it, and a wrong one is refused by its path: ``guard.losses[3] is "x": it
+must be a number``. Rules between values (a step within its text, arrays that fit the recipe) belong to those
+who know both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pantoum.config import OPTIMIZERS, SCHEDULES
+from pantoum.errors import CheckpointError
+from pantoum.report.record import PHASES
+from pantoum.training.guard import MOST_ROLLBACKS, PATIENCE, WINDOW
+from pantoum.training.meter import MOST_POINTS
+
+__all__ = ["require_state"]
+
+MOST_STEPS = 10**12
+MOST_TEXT = 1000
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a value must be, in words and as a test."""
+
+    words: str
+    fits: Callable[[Any], bool]
+
+
+@dataclass(frozen=True)
+class Several:
+    """A list of at most so many values of one rule."""
+
+    of: Any
+    most: int
+
+
+@dataclass(frozen=True)
+class Maybe:
+    """``null``, or a value of the rule."""
+
+    of: Any
+
+
+@dataclass(frozen=True)
+class Later:
+    """A value that states of older versions do not have."""
+
+    of: Any
+
+
+def _whole(least: int, most: int) -> Rule:
+    return Rule(
+        f"must be a whole number from {least:,} to {most:,}",
+        lambda value: type(value) is int and least <= value <= most,
+    )
+
+
+def _number(least: float, most: float) -> Rule:
+    return Rule(
+        f"must be a number from {least:g} to {most:g}",
+        lambda value: type(value) in (int, float) and least <= value <= most,
+    )
+
+
+def _one_of(*names: str) -> Rule:
+    return Rule(f"must be one of {', '.join(names)}", lambda value: isinstance(value, str) and value in names)
+
+
+STEP, COUNT = _whole(0, MOST_STEPS), _whole(0, 2**62)
+SIZE = _whole(1, 2**31)
+AMOUNT, LOSS = _number(0.0, 1e15), _number(-1e300, 1e300)
+SHARE, RATE = _number(0.0, 1.0), _number(0.0, 1e12)
+FLAG = Rule("must be true or false", lambda value: type(value) is bool)
+TEXT = Rule(
+    f"must be a text of at most {MOST_TEXT} characters", lambda v: isinstance(v, str) and len(v) <= MOST_TEXT
+)
+OBJECT = Rule("must be an object", lambda value: isinstance(value, dict))
+
+STATE: dict[str, Any] = {
+    "version": COUNT,
+    "recipe": {
+        "model": OBJECT,  # ``ModelConfig`` has its own rules
+        "batch_size": SIZE,
+        "seq_len": SIZE,
+        "optimizer": _one_of(*OPTIMIZERS),
+        "learning_rate": RATE,
+        "schedule": _one_of(*SCHEDULES),
+        "warm_up": SHARE,
+        "weight_decay": RATE,
+        "clip": Maybe(RATE),
+        "average": Maybe(SHARE),
+        "precision": _one_of("float32", "bf16"),
+        "seed": _whole(0, 2**63 - 1),
+        "members": Later(_whole(1, 64)),
+    },
+    "span": {"by_clock": FLAG, "begin": AMOUNT, "end": AMOUNT, "warm_up": FLAG},
+    "budget": {"kind": _one_of("minutes", "steps", "epochs"), "amount": AMOUNT},
+    "identity": {"text": TEXT, "held-out text": Maybe(TEXT), "tokenizer": TEXT, "began_from": Maybe(TEXT)},
+    "batch_size": SIZE,
+    "seq_len": SIZE,
+    "monitored": COUNT,
+    "timeless": FLAG,
+    "step": STEP,
+    "tokens": COUNT,
+    "seconds": AMOUNT,
+    "phases": dict.fromkeys(PHASES, AMOUNT),
+    "cursor": Maybe(dict.fromkeys(("epoch", "batch", "batch_size", "seq_len", "tokens"), COUNT)),
+    "guard": Maybe(
+        {
+            "losses": Several(LOSS, WINDOW),
+            "bad_in_a_row": _whole(0, PATIENCE),
+            "incident": Maybe(COUNT),
+            "skipped": COUNT,
+            "rollbacks": _whole(0, MOST_ROLLBACKS),
+            "height": Later(Maybe(LOSS)),
+            "rollbacks_before": Later(_whole(0, MOST_ROLLBACKS)),
+            "of_the_text": Later(LOSS),
+        }
+    ),
+    "curve": {
+        "points": Several(
+            {"step": STEP, "tokens": COUNT, "loss": Maybe(LOSS), "valid": Maybe(LOSS)}, MOST_POINTS
+        ),
+        "sums": {"loss": LOSS, "accuracy": LOSS, "updates": COUNT, "tokens": COUNT},
+    },
+    "best": Maybe({"step": STEP, "averaged": FLAG, "loss": LOSS}),
+    "good": Later(Several(STEP, MOST_ROLLBACKS)),
+    "decay_step": Maybe(STEP),
+    "finished": FLAG,
+    "run": Later(Maybe(TEXT)),
+}
+
+
+def require_state(spec: Mapping[str, Any]) -> None:
+    """``CheckpointError`` that names the first value which is not as it must be."""
+    _require(spec, STATE, "")
+
+
+def _require(value: Any, rule: Any, path: str) -> None:
+    if isinstance(rule, Later):
+        rule = rule.of
+    if isinstance(rule, Maybe):
+        if value is None:
+            return
+        rule = rule.of
+    if isinstance(rule, Rule):
+        if not rule.fits(value):
+            raise _refusal(path, f"is {_short(value)}: it {rule.words}")
+    elif isinstance(rule, Several):
+        if not isinstance(value, list) or len(value) > rule.most:
+            raise _refusal(path, f"is {_short(value)}: it must be a list of at most {rule.most} values")
+        for place, each in enumerate(value):
+            _require(each, rule.of, f"{path}[{place}]")
+    else:
+        _require_keys(value, rule, path)
+        for name, each in value.items():
+            _require(each, rule[name], f"{path}.{name}" if path else name)
+
+
+def _require_keys(value: Any, rule: Mapping[str, Any], path: str) -> None:
+    if not isinstance(value, dict):
+        raise _refusal(path, f"is {_short(value)}: it must be an object")
+    needed = {name for name, of in rule.items() if not isinstance(of, Later)}
+    for name in sorted(needed - set(value)):
+        raise _refusal(f"{path}.{name}" if path else name, "is missing")
+    for name in sorted(set(value) - set(rule)):
+        raise _refusal(
+            f"{path}.{name}" if path else name, "is not known here: a newer pantoum may have written it"
+        )
+
+
+def _refusal(path: str, words: str) -> CheckpointError:
+    return CheckpointError(
+        f"the checkpoint's state cannot be used: {path or 'the whole'} {words}; "
+        "go on from another checkpoint, or start a new run"
+    )
+
+
+def _short(value: Any) -> str:
+    """At most 60 characters of a value, whatever it is."""
+    if isinstance(value, (dict, list)):
+        return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value)}"
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**30:
+        return "a number of more than 30 digits"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
