@@ -148,7 +148,8 @@ def writes(tokens: int, **more: Any) -> Json:
 
 
 async def crowd(server: Server, clients: int, tokens: int, seconds: float, at_peak: int = 16) -> Json:
-    """Row 15: so many clients that each ask again as soon as they were answered, or after a rejection."""
+    """Row 15: so many clients that each ask again as soon as they were answered, or
+    when a rejection says that it may."""
 
     async def run(count: int, statuses: Counter[int], rejections: list[float]) -> float:
         written, end = 0, time.perf_counter() + seconds
@@ -164,8 +165,9 @@ async def crowd(server: Server, clients: int, tokens: int, seconds: float, at_pe
                     written += tokens
                 else:
                     rejections.append(reply.seconds)
-                    assert int(reply.headers["retry-after"]) >= 1
-                    await asyncio.sleep(0.2 + 0.8 * random.random())
+                    wait = int(reply.headers["retry-after"])
+                    assert wait >= 1
+                    await asyncio.sleep(min(seconds, wait + random.random()))
 
         await asyncio.gather(*map(client, range(count)))
         return written / (time.perf_counter() - begun)
@@ -419,7 +421,7 @@ def main() -> None:
 
     few = ("--slots", "16", "--queue", "32")
     played: dict[str, tuple[tuple[str, ...], Callable[[Server], Awaitable[Json]]]] = {
-        "crowd": (few, lambda server: crowd(server, 256, 60, 20.0)),
+        "crowd": (few, lambda server: crowd(server, 256, 300, 20.0)),
         "mixed": (("--slots", "32", "--queue", "64"), lambda server: mixed(server, 20_000, 16)),
         "vanish": (few, lambda server: vanish(server, 1000, 200)),
         "slow": (("--slots", "64"), lambda server: slow(server, 50, 200, 8, 600, 30.0)),

@@ -191,3 +191,19 @@ def test_settings_that_a_batch_refuses_are_the_jobs_error(play: Play) -> None:
         await freed(engine)
 
     play(body)
+
+
+def test_whatever_fails_in_the_thread_it_lives_on(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def body(engine: Engine) -> None:
+        writer = job(engine, 10**6)
+        engine.submit(writer)
+        await anext(writer.inbox.events())
+        engine._commands.put(lambda: 1 / 0)  # type: ignore[arg-type, return-value]
+        with pytest.raises(ZeroDivisionError):
+            await writer.inbox.finished()
+        after = job(engine, 5)
+        engine.submit(after)
+        await after.inbox.finished()
+        await freed(engine)
+
+    play(body)

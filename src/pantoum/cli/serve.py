@@ -41,4 +41,4 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
 
     from pantoum.server.serve import serve
 
-    serve(arguments.model, settings, output.say)
+    serve(arguments.model, settings, output.say, quiet=output.quiet)

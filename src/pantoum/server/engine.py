@@ -129,31 +129,29 @@ class Engine:
         self._closing = True
 
     def _run(self) -> None:
-        while True:
-            while not self._commands.empty():
-                self._commands.get()()
-            self._admit()
-            if self._reading or self._streams:
-                self._turn()
-            elif self._closing and not self._active and self._commands.empty():
-                return
-            else:
-                self._commands.get()()
+        while not (self._closing and not self._active and not self._waiting and self._commands.empty()):
+            try:
+                while not self._commands.empty():
+                    self._commands.get()()
+                self._admit()
+                if self._reading or self._streams:
+                    self._turn()
+                elif not (self._closing and not self._active):
+                    self._commands.get()()
+            except Exception as error:  # whatever it is: the jobs in work must hear of it
+                self._fail(error)
 
     def _turn(self) -> None:
-        try:
-            if self._reading:
-                self._read()
-            until = time.monotonic() + WRITE_TURN
-            while self._streams:
-                self._write()
-                if self._reading and time.monotonic() >= until:
-                    break
-                if not self._commands.empty() or self._waiting:
-                    break
-            self._tell()
-        except Exception as error:  # whatever it is: the jobs in work must hear of it
-            self._fail(error)
+        if self._reading:
+            self._read()
+        until = time.monotonic() + WRITE_TURN
+        while self._streams:
+            self._write()
+            if self._reading and time.monotonic() >= until:
+                break
+            if not self._commands.empty() or self._waiting:
+                break
+        self._tell()
 
     def _admit(self) -> None:
         """Jobs that waited take their slots, in order."""

@@ -7,6 +7,7 @@ seconds, and ends with 0. A second signal ends it at once.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -64,16 +65,22 @@ def config_of(app: FastAPI) -> uvicorn.Config:
     )
 
 
-def serve(models: Sequence[str], settings: ServeSettings, say: Callable[[str], None]) -> None:
-    """Serve these models until a signal comes. ``say`` hears where."""
+def serve(
+    models: Sequence[str], settings: ServeSettings, say: Callable[[str], None], quiet: bool = False
+) -> None:
+    """Serve these models until a signal comes. ``say`` hears where; ``quiet``: no line per request."""
     sys.setswitchinterval(SWITCH)
-    logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.INFO)
+    level = logging.WARNING if quiet else logging.INFO
+    logging.basicConfig(stream=sys.stderr, format="%(message)s", level=level)
     opened = listening(settings.host, settings.port)
     try:
         app = make_app(Models(models, settings), settings)
         host, port = opened.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         say(f"pantoum: http://{shown}:{port}/ (Ctrl-C stops)")
+        # What is there now stays: the collector need not look through it while a stream waits.
+        gc.collect()
+        gc.freeze()
         # uvicorn sends itself the signal once more when it has stopped: SIGTERM has done its work by then.
         signal.signal(signal.SIGTERM, lambda *_: None)
         asyncio.run(uvicorn.Server(config_of(app)).serve(sockets=[opened]))
