@@ -190,7 +190,7 @@ def main() -> None:
     print(report["machine"])
     for name, seconds in report["seconds"].items():
         print(
-            f"{name:<10} {report['nats_per_token'][name]:.4f} nats a token, "
+            f"{name:<10} {report['nats_per_token'][name]:.4f} nats per token, "
             f"{min(seconds):.2f} / {sorted(seconds)[len(seconds) // 2]:.2f} / {max(seconds):.2f} s"
         )
     print(

@@ -313,7 +313,7 @@ def marks(found: dict[str, dict[str, dict[str, Any]]]) -> list[dict[str, Any]]:
 
 
 def work_of(tokens: float | None) -> float | None:
-    """GFLOP a second at so many tokens a second."""
+    """GFLOP a second at so many tokens per second."""
     return None if tokens is None else 2e-9 * PRODUCTS * tokens
 
 

@@ -1,7 +1,7 @@
 """A character n-gram with interpolated Kneser-Ney smoothing (Kneser and Ney 1995): what a small text's model
 has to beat.
 
-    python benchmarks/kneser_ney.py TRAIN TEST [--order 5]        nats a character of TEST after its first
+    python benchmarks/kneser_ney.py TRAIN TEST [--order 5]        nats per character of TEST after its first
 
 The longest contexts count how often a character followed, shorter ones how many different longer contexts
 it followed in; each order takes an absolute discount off and gives it to the next shorter one, the shortest
@@ -46,7 +46,7 @@ class KneserNey:
         return p
 
     def nats(self, text: str) -> float:
-        """Mean nats a character, after the first."""
+        """Mean nats per character, after the first."""
         before = self.order - 1
         return -sum(
             math.log(self.probability(text[max(0, at - before) : at], text[at])) for at in range(1, len(text))

@@ -9,8 +9,8 @@ weights, held-out evaluations and checkpoints; its peak resident set is what the
   + 80 MB                      Python, NumPy, the core, the text, and all that is forgotten here
 
 The activations of N = B*T tokens, with p the bytes of a product's operand (2 or 4), G gate rows of a layer:
-for each layer what the way back reads (gates 4G, hidden 4H, candidate 4H of a GRU or cell 4H of an LSTM, the
-operands pH) and its input's gradient 4H; and once the gates' gradient as operands pG and the head's 4H.
+for each layer what the backward pass reads (gates 4G, hidden 4H, candidate 4H of a GRU or cell 4H of an LSTM,
+the operands pH) and its input's gradient 4H; and once the gates' gradient as operands pG and the head's 4H.
 
     python benchmarks/memory.py [--cell gru] [--precision bf16] [--steps 8] [--json]
 """

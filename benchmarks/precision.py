@@ -1,7 +1,7 @@
-"""What bf16 costs in quality: the same runs in float32 and in bf16, several seeds, held-out loss compared.
+"""What bf16 costs in quality: the same runs in float32 and in bf16, several seeds, validation loss compared.
 
 Each run is a real `pantoum train` of the same text, model, steps and seed; only the precision of products
-differs. The figure is the run's own held-out loss (`segments:64`, nats a token, the best model). Runs are
+differs. The figure is the run's own validation loss (`segments:64`, nats per token, the best model). Runs are
 kept in --folder: the script can be stopped at any moment, and the same command goes on where it ended. Time
 does not matter to the figure, so it may run niced beside other work:
 
@@ -91,7 +91,7 @@ def main() -> None:
     for row in rows:
         print(
             f"seed {row['seed']}: float32 {row['float32']:.4f}  bf16 {row['bf16']:.4f}  "
-            f"difference {row['difference']:+.4f} nats a token  "
+            f"difference {row['difference']:+.4f} nats per token  "
             f"({row['float32 seconds']:.0f} and {row['bf16 seconds']:.0f} s)"
         )
     print(

@@ -1,15 +1,15 @@
 """Where the time of a training step goes: by operation of the core, as share and as rate.
 
-The core is called some dozens of times a step; each call is timed at the seam and told apart by its operation
-and by what it belongs to. Of those that multiply, the nominal products give a rate to hold against a large
-product's in the same run ([3000,512] x [512,1536], the core's own); what a call takes beyond its products at
-that rate is what its gates, packing and waiting cost. What is left of the step is Python.
+A step calls the core some dozens of times. The script times each call and groups the calls by operation and
+by part of the model. For operations that multiply, the nominal products give a rate, to compare with that of
+a large product in the same run ([3000,512] x [512,1536], the core's own). What a call takes beyond its
+products at that rate is the cost of its gates, packing and waiting. The rest of the step is Python.
 
-    products   drives and their gradients: large products for a whole chunk
-    scan       the loop over time: a product a step and the gates; its way back with the weight's gradient
+    products   input projections and their gradients: large products for a whole chunk
+    scan       the loop over time: one product per step and the gates; backward with the weight's gradient
     head       logits, losses and their gradients
-    look-up    rows of the table of drives, and the gradient of the table
-    packing    weights into panels, once a step
+    look-up    rows of the table of input projections, and the gradient of the table
+    packing    weights into panels, once per step
     optimiser  norm and AdamW
 
     python benchmarks/profile_step.py [--shape origin|small] [--cell gru] [--precision bf16] [--seconds 4]

@@ -9,7 +9,7 @@
 - ``nanogpt``: nanoGPT's own ``train.py`` with the CPU recipe of its README; as many iterations as fit,
   measured first, the rate's decay stretched to them. Its text is prepared as its ``prepare.py`` does.
 
-Figures are nats a character of the held-out text: ``carried`` (lstm), ``windows:256``; a transformer
+Figures are nats per character of the held-out text: ``carried`` (lstm), ``windows:256``; a transformer
 carries no state, so nanoGPT's are ``windows:64`` (its context) and ``sliding`` (every character has 32 to
 63 before it).
 """
@@ -200,7 +200,7 @@ def _nanogpt(asked: argparse.Namespace, iterations: int, log_interval: int = 100
 
 
 def _cold(logits: Any, text: Any, window: int) -> float:
-    """Nats a target over windows that each begin with nothing known."""
+    """Nats per target over windows that each begin with nothing known."""
     full = (len(text) - 1) // window * window
     inputs_WT, targets_WT = text[:full].view(-1, window), text[1 : full + 1].view(-1, window)
     parts = [

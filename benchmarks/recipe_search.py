@@ -8,8 +8,8 @@ a part of the training text. What is held out of a text for its marks is never r
 An experiment is a line of ``recipe_experiments.py``; its result a line of the log, as soon as it is known.
 What the log already has is not run again, so the script may be stopped at any moment and gone on with. Time
 is counted in operations, not by a clock: an update costs ``6 * work * B * T`` (without the first layer's
-input product where it is made once for all symbols) and what Muon's rounds cost, and a minute of the two-core
-machine is ``MINUTE`` of these. So it may run beside other work, and its figures can be repeated.
+input product where it is made once for all symbols) and what Newton-Schulz iterations cost, and a minute of
+the two-core machine is ``MINUTE`` of these. So it may run beside other work, and its figures can be repeated.
 
 TEXT (several are joined) is cut: its last tenth is put aside unread, the last tenth of the rest judges; with
 ``--judge FILE`` all of TEXT is read and that file judges. The judge's text is read in 32 streams (a short one
@@ -48,7 +48,7 @@ MINUTE = 14.0e12
 """Operations of a run of one: 280 billion a second, less what is not training. Three have 47e12, ten
 160e12."""
 MUON_COST = 1.2
-"""An operation of Muon's rounds against one of training: they pack at every product."""
+"""An operation of Newton-Schulz iterations against one of training: they pack at every product."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,10 @@ class Experiment:
     norm: str | None = None
     residual: bool = False
     share: float = 1.0
-    """Of the training text that is read. With the square of it of the operations, a long run has a short
-    likeness: as many passes, as many parameters a character. But it has fewer updates."""
+    """Share of the training text that is read. With its square as share of the operations, a short run
+    resembles a long one: as many epochs, as many parameters per character. But it has fewer updates."""
     members: int = 1
-    """Models side by side, kept as one; each has its share of the operations."""
+    """Members of an ensemble; each has its share of the operations."""
     ngrams: tuple[int, ...] = ()
     ngram_rows: int = 16_384
     seed: int = 0
@@ -104,7 +104,7 @@ def shape(each: Experiment) -> ModelConfig:
 
 
 def rounds(each: Experiment) -> float:
-    """Operations of Muon's rounds in one update."""
+    """Operations of Newton-Schulz iterations in one update."""
     if each.optimizer != "muon":
         return 0.0
     sizes = [(each.hidden, each.hidden)] * (2 * each.layers - 1)
@@ -186,7 +186,7 @@ def member(each: Experiment, vocab_size: int, count: int, seed: int) -> LocalBac
 
 
 def loss(network: LanguageModel, text: Any, eos: int | None) -> float:
-    """Nats a token of a text laid out as streams side by side."""
+    """Nats per token of a text laid out as streams side by side."""
     streams = 32 if len(text) > 50_000 else 1
     length = (len(text) - 1) // streams
     inputs_BL, targets_BL = (text[at : at + streams * length].reshape(streams, length) for at in (0, 1))

@@ -1,5 +1,5 @@
-"""All of `pantoum train` against the bare training step: what batches, the guard, reports, held-out looks,
-samples, checkpoints and the end cost.
+"""All of `pantoum train` against the bare training step: the cost of batches, the guard, reports,
+evaluations, samples, checkpoints and the end.
 
 One run of the real command for --minutes of its own, at a shape of benchmarks/training.py, over --text or
 random characters (96 of them: what is learned does not matter). These are as many for the minutes as 2 MB are
@@ -16,10 +16,10 @@ precision, has the machine: in a process of its own, which is stopped otherwise.
 - The bare step's time is its own process', step by step. The first step of each slice, on cold caches, is
   left out; of the run nothing is, though it comes back to cold caches as often: to the run's disadvantage.
 - The run's own clock counts the slices, so it is given half as many minutes again. Of those it spends a share
-  on looks, which weighs half as much again in its own time. A look that a slice falls into seems dear to it,
-  and the next comes later; so the number of looks is told, and its phases as it counts them.
+  on evaluations, which weighs half as much again in its own time. An evaluation that a slice interrupts seems
+  expensive to it, and the next comes later; so the number of evaluations is reported, and the run's phases.
 
-The mark holds the run's tokens a second against those of the mean bare step: like against like. The share of
+The mark compares the run's tokens per second with those of the mean bare step: like with like. The share of
 the rate that benchmarks/training.py tells, which is the least step's, stands beside it: the bare step's own
 mean misses that by 5 to 10 %.
 
@@ -53,8 +53,8 @@ SLICE = 1.0
 """Seconds that the bare step has at a time."""
 STRETCH = 2.0
 """How many times the last slice the run goes on before the next."""
-LOOK = 0.02
-"""Seconds between two looks for the first record."""
+POLL = 0.02
+"""Seconds between two reads of the metrics until the first record is there."""
 TEXT = 2_000_000
 """Characters for five minutes."""
 
@@ -97,7 +97,7 @@ def by_turns(words: list[str], first_record: Path, step: Child) -> tuple[float, 
     with subprocess.Popen(words, stdout=subprocess.DEVNULL) as run:
         try:
             while run.poll() is None and not first_record.exists():
-                time.sleep(LOOK)
+                time.sleep(POLL)
             took = SLICE
             while True:
                 with suppress(subprocess.TimeoutExpired):
@@ -175,7 +175,7 @@ def main() -> None:
         "stopped": stopped,
         "slices": len(slices),
         "bare steps": len(warm),
-        "looks": sum(each["valid"] is not None for each in records),
+        "evaluations": sum(each["valid"] is not None for each in records),
         "phases": last["phases"],
         "tokens per second": rates,
         "shares": shares,
@@ -189,7 +189,7 @@ def main() -> None:
     print(machine())
     print(
         f"{asked.shape} {shape}, {precision}, {threads} threads; {last['step']} steps and "
-        f"{report['looks']} looks in {own:.1f} s after preparation; {len(warm)} bare steps in "
+        f"{report['evaluations']} evaluations in {own:.1f} s after preparation; {len(warm)} bare steps in "
         f"{len(slices)} slices of {stopped / len(slices):.2f} s"
     )
     print(
