@@ -31,8 +31,11 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES: tuple[str, ...] = (
     "examples",
     "src/pantoum/api.py",
+    "src/pantoum/cli",
     "src/pantoum/config",
+    "src/pantoum/data",
     "src/pantoum/formats",
+    "src/pantoum/report",
     "src/pantoum/server",
     "src/pantoum/text",
 )

@@ -1,6 +1,6 @@
 """How a prepared folder changes: in one instant, by one command at a time, never under a run that needs it.
 
-``prepare`` holds the lock of the folder (``locked``) from its first look to its last rename, so that several
+``prepare`` holds the lock of the folder (``locked``) from its first check to its last rename, so that several
 commands wait for one another; whoever opens the folder shares the lock. The new content is made in a
 temporary folder inside and then published:
 

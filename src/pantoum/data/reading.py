@@ -45,8 +45,8 @@ Progress = Callable[[int, int], None]
 class TextReader:
     """One pass over some texts.
 
-    ``encoding`` is the tokenizer's: ``utf-8``, or ``latin-1`` where bytes are tokens. After ``blocks`` has
-    been drawn to its end, ``files`` says what was read and ``notes`` what was dropped.
+    ``encoding`` comes from the tokenizer: ``utf-8``, or ``latin-1`` where bytes are tokens. After ``blocks``
+    has been read to its end, ``files`` says what was read and ``notes`` what was dropped.
     """
 
     def __init__(

@@ -27,7 +27,7 @@ __all__ = ["Reporter", "passage", "sample_of"]
 
 Passage = tuple[list[str], list[float]]
 PASSAGE_TOKENS = 1000
-SAMPLE_TOKENS, SAMPLE_DOCUMENTS = 200, 10
+SAMPLE_TOKENS, SAMPLE_DOCUMENTS, DOCUMENT_TOKENS = 200, 10, 60
 
 
 class Reporter:
@@ -117,8 +117,8 @@ def sample_of(model: LoadedModel, seed: int) -> str:
     """Something that the model writes with the default settings, the same for the same weights: a text, or
     ten documents where it learned short ones."""
     documents = model.tokenizer.documents
-    count = SAMPLE_DOCUMENTS if documents == "lines" else 1
-    generation = Generation(model, State.start(model), SamplingConfig(), SAMPLE_TOKENS, seed, count)
+    count, length = (SAMPLE_DOCUMENTS, DOCUMENT_TOKENS) if documents == "lines" else (1, SAMPLE_TOKENS)
+    generation = Generation(model, State.start(model), SamplingConfig(), length, seed, count)
     for _ in generation:
         pass
     return "\n".join(text.text for text in generation.texts)
