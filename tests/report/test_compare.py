@@ -81,6 +81,18 @@ def test_like_runs_have_no_notes(tell: Tell) -> None:
     assert compared(tell(2.0), tell(2.1, seed=1)).notes == ()
 
 
+def test_a_run_that_repeats_another_is_no_second_seed(tell: Tell) -> None:
+    found = compared(tell(2.0, seed=1), tell(2.2, seed=2), tell(2.0, seed=1))
+    (group,) = found.groups
+    assert group.seeds == (1, 2) and group.runs == ("runs/0", "runs/1")
+    assert group.figures["bits_per_byte"].values == (2.0, 2.2)
+    assert any(note.startswith("runs/2 repeats runs/0") for note in found.notes)
+
+
+def test_the_same_seed_with_another_result_is_another_run(tell: Tell) -> None:
+    assert len(compared(tell(2.0, seed=1), tell(2.1, seed=1)).groups[0].runs) == 2
+
+
 def test_plain_values_for_json(tell: Tell) -> None:
     plain = compared(tell(2.0), tell(2.2, seed=1)).to_dict()
     figures = plain["groups"][0]["figures"]["bits_per_byte"]

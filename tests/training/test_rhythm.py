@@ -1,5 +1,7 @@
 """When things are due: on a grid of steps, or by what they cost."""
 
+import pytest
+
 from pantoum.training.budget import Span
 from pantoum.training.rhythm import ByClock, BySteps, Costs
 
@@ -52,9 +54,18 @@ def test_the_reserve_is_what_the_end_was_measured_to_need():
     costs = Costs(saved_bytes=int(100e6))
     costs.stepped(1.0, 1000)
     assert costs.reserve(1000) > 1.5 + 0.3
-    costs.evaluated(2.0, 1000)
+    costs.evaluated(0.3, 1000)
     costs.saved(0.0)
-    assert abs(costs.reserve(2000) - 4.2) < 1e-9
+    assert costs.reserve(2000) == pytest.approx(0.6 + 0.2)
+
+
+def test_a_short_evaluation_does_not_make_a_long_one_dear():
+    """Of a run of 24 s, 6.7 s were kept back for an end that took 3.4 s."""
+    costs = Costs()
+    costs.stepped(0.188, 3760)
+    costs.evaluated(1.195, 6145)
+    assert costs.evaluation == 1.195 and costs.scored == pytest.approx(0.5 * 5e-5)
+    assert costs.reserve(122_916) == pytest.approx(1.195 + 0.5 * 5e-5 * (122_916 - 6145) + 0.2)
 
 
 def test_a_short_run_has_enough_evaluations_for_a_curve():

@@ -2,7 +2,8 @@
 
 Runs whose settings differ only in the seed (and in where they keep their files) are one group. A group's
 figures are the mean of its runs and, from two runs on, their sample standard deviation; a run without a
-figure is left out of it and counted. Groups are sorted by validation loss, best first: by bits per byte
+figure is left out of it and counted, and a run that repeats another (a copy, the same command) is counted
+once. Groups are sorted by validation loss, best first: by bits per byte
 where every run has them, because these compare across tokenizers, else by nats per token. A note says what
 does not compare.
 """
@@ -10,7 +11,7 @@ does not compare.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ FIGURES = (
 )
 """What is compared: the validation figures of the best model, then ``best_valid``, the lowest validation loss
 during training, then size and speed of the run."""
+RESULT = FIGURES[:7]
+"""Figures that the same command repeats to the bit; the clock decides the others."""
 PLACES = frozenset({"run", "data", "resume", "stop_after", "checkpoint_every", "keep_data", "texts"})
 """Settings of files and length: runs that differ only in these are the same."""
 
@@ -142,13 +145,40 @@ def comparison(stories: Sequence[Story], names: Sequence[str]) -> Comparison:
         alike.setdefault(key, []).append(number)
     different = _different([settings[numbers[0]] for numbers in alike.values()])
     figures = [_figures(story) for story in stories]
-    groups = [_group(numbers, stories, names, settings, figures, different) for numbers in alike.values()]
+    repeated = _repeated(alike.values(), settings, figures)
+    groups = [
+        _group([n for n in numbers if n not in repeated], stories, names, settings, figures, different)
+        for numbers in alike.values()
+    ]
     by = next(
         (name for name in ("bits_per_byte", "best_valid") if all(f[name] is not None for f in figures)),
         "best_valid",
     )
     groups.sort(key=lambda group: (group.figures[by].mean is None, group.figures[by].mean or 0.0))
-    return Comparison(by, tuple(groups), tuple(_notes(stories, by)))
+    once = [
+        f"{names[n]} repeats {names[first]}, seed and figures included: it is counted once"
+        for n, first in sorted(repeated.items())
+    ]
+    return Comparison(by, tuple(groups), (*_notes(stories, by), *once))
+
+
+def _repeated(
+    groups: Iterable[Sequence[int]],
+    settings: Sequence[Mapping[str, Any]],
+    figures: Sequence[Mapping[str, float | None]],
+) -> dict[int, int]:
+    """Runs that say nothing new, each with the one that it repeats: the same settings, the same seed, the
+    same losses at the same step. They are no two seeds, and their spread of zero would be a false one."""
+    found: dict[int, int] = {}
+    for numbers in groups:
+        first: dict[tuple[Any, ...], int] = {}
+        for n in numbers:
+            result = tuple(figures[n][name] for name in RESULT)
+            if result[0] is not None or result[3] is not None:
+                place = first.setdefault((settings[n].get("seed"), *result), n)
+                if place != n:
+                    found[n] = place
+    return found
 
 
 def _settings(story: Story) -> dict[str, Any]:

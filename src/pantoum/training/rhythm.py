@@ -29,6 +29,8 @@ SAVED_BYTES_PER_SECOND = 100e6
 """A cautious guess until a save was measured."""
 FORWARD = 0.4
 """Seconds of a token scored, as a share of a token trained: a guess until an evaluation was measured."""
+MOST_FORWARD = 0.5
+"""The same share at most, whatever a short evaluation took: the rest of its time is not for its tokens."""
 LEAVING = 0.2
 """Seconds to write the page and to end the process."""
 CURVE_POINTS = 100
@@ -45,6 +47,8 @@ class Costs:
         """An evaluation of the monitored part, both kinds of weights."""
         self.scored: float | None = None
         """A token scored."""
+        self._begun = 0.0
+        """What an evaluation takes besides its tokens: buffers, packing, the first one's imports."""
         self.saving = saved_bytes / SAVED_BYTES_PER_SECOND
         self.sampling: float | None = None
 
@@ -56,7 +60,8 @@ class Costs:
     def evaluated(self, seconds: float, tokens: int) -> None:
         """An evaluation took so long for so many tokens read, those that warm included."""
         self.evaluation = seconds
-        self.scored = seconds / tokens
+        self.scored = min(seconds / tokens, MOST_FORWARD * self.token) if self.token else seconds / tokens
+        self._begun = seconds - self.scored * tokens
 
     def saved(self, seconds: float) -> None:
         """Saving took so long, the part in the background included."""
@@ -64,7 +69,7 @@ class Costs:
 
     def reserve(self, scored_at_the_end: int) -> float:
         """Seconds kept back for the last evaluation of so many tokens, and the last save."""
-        return self.a_token_scored * scored_at_the_end + 1.5 * self.saving + LEAVING
+        return self._begun + self.a_token_scored * scored_at_the_end + 1.5 * self.saving + LEAVING
 
     @property
     def a_token_scored(self) -> float:
