@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pantoum.config import CELLS
-from pantoum.errors import StateError
+from pantoum.errors import SettingError, StateError
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
@@ -114,3 +114,78 @@ def test_damaged_bytes_are_refused(characters: LoadedModel, tmp_path: Path) -> N
 
 def test_its_picture_says_how_far_it_is(characters: LoadedModel) -> None:
     assert repr(fed(characters)) == f"<State after 7 tokens, {len(bytes(fed(characters)))} bytes>"
+
+
+def test_what_is_no_state_is_refused_in_these_words(characters: LoadedModel) -> None:
+    with pytest.raises(SettingError) as error:
+        Session(characters, "a.state")  # type: ignore[arg-type]
+    assert str(error.value) == (
+        "state is 'a.state': must be a State; give session.state, or State.read(path)"
+    )
+    with pytest.raises(SettingError) as error:
+        State.from_bytes("text")  # type: ignore[arg-type]
+    assert str(error.value) == "data is 'text': must be the bytes of a state; give bytes(state)"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"layers": [np.zeros((1, 3), np.float32)]}, "layers is .*: must be a tuple of float32 arrays"),
+        ({"layers": (np.zeros((1, 3)),)}, "layers is .*float32"),
+        ({"layers": (np.zeros(3, np.float32),)}, "layers is "),
+        ({"layers": (np.zeros((1, 3), np.float32), None)}, "layers is "),
+        ({"last_token": -1}, "last_token is -1: must be a whole number, from 0 to 4294967294"),
+        ({"last_token": 2**32 - 1}, "last_token is 4294967295"),
+        ({"tokens_seen": -1}, "tokens_seen is -1: must be a whole number, from 0 to 9223372036854775807"),
+        ({"tokens_seen": 2**63}, "tokens_seen is 9223372036854775808"),
+        ({"pending": "a"}, "pending is 'a': must be bytes; take a state from a session, or State.read"),
+        ({"model_sha256": b"ab"}, "model_sha256 is b'ab': must be a text; take a state from a session"),
+    ],
+)
+def test_a_state_of_impossible_values_is_not_made(
+    characters: LoadedModel, change: dict[str, object], words: str
+) -> None:
+    state = fed(characters)
+    with pytest.raises(SettingError, match=words):
+        replace(state, **change)  # type: ignore[arg-type]
+    for bound in (
+        {"last_token": 2**32 - 2},
+        {"last_token": 0},
+        {"tokens_seen": 2**63 - 1},
+        {"tokens_seen": 0},
+    ):
+        made = replace(state, **bound)  # type: ignore[arg-type]
+        assert type(made.tokens_seen) is int and State.from_bytes(bytes(made)) == made
+
+
+def test_another_models_state_is_refused_in_these_words(characters: LoadedModel) -> None:
+    named = LoadedModel(characters.program, characters.tokenizer, sha256="cd" * 32)
+    nameless = LoadedModel(characters.program, characters.tokenizer)
+    for state, model, of, here in (
+        (fed(characters), named, "abababababab", "cdcdcdcdcdcd"),
+        (fed(characters), nameless, "abababababab", "none"),
+        (fed(nameless), named, "none", "cdcdcdcdcdcd"),
+    ):
+        with pytest.raises(StateError) as error:
+            Session(model, state)
+        assert str(error.value) == (
+            f"the state belongs to the model with SHA-256 {of}..., not to this one ({here}...): a state must "
+            f"be used with the model that made it; load that model, or start without a state"
+        )
+
+
+def test_the_first_state_has_nothing_before_it(make: Callable[..., LoadedModel]) -> None:
+    plain, lines = make("characters"), make("characters", "lines")
+    for model, last in ((plain, None), (lines, lines.tokenizer.eos)):
+        state = State.start(model)
+        assert (state.last_token, state.tokens_seen, state.pending) == (last, 0, b"")
+        assert all(array.dtype == np.float32 and not array.any() for array in state.layers)
+    vocabulary = plain.vocab_size
+    assert Session(plain, replace(fed(plain), last_token=vocabulary - 1)).generate(1, seed=1) != ""
+    with pytest.raises(StateError, match="this model needs"):
+        Session(plain, replace(fed(plain), last_token=vocabulary))
+
+
+def test_a_hash_is_that_of_the_value(characters: LoadedModel) -> None:
+    states = {fed(characters, text) for text in ("a", "The", "The cat", "The", "a")}
+    assert len(states) == 3 and len({hash(state) for state in states}) == 3
