@@ -86,7 +86,7 @@ class Scores(scoring.Scores):
 
 
 class Batch(batches.Batch):
-    """Streams of a model side by side, each with a prompt, a length and settings of its own. Iterate for the
+    """Streams of a model in one batch, each with a prompt, a length and settings of its own. Iterate for the
     pieces of all of them as they come; streams may join and leave meanwhile, from any thread."""
 
     @public

@@ -18,7 +18,8 @@ from pantoum.inference.batch import Batch
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
-from pantoum.inference.stream import Alone, Stream
+from pantoum.inference.stream import Stream
+from pantoum.inference.token_texts import TokenTexts
 from pantoum.network.program import Program
 
 Make = Callable[..., LoadedModel]
@@ -199,9 +200,9 @@ def test_what_may_begin_a_stop_string_is_held_back(characters: LoadedModel) -> N
 
 
 def test_tokens_alone_are_their_text_or_none(make: Make) -> None:
-    alone = Alone(make("bytes").tokenizer)
+    alone = TokenTexts(make("bytes").tokenizer)
     assert (alone[ord("a") + 1], alone[0xC3 + 1], alone[0xFF + 1]) == ("a", None, "\ufffd")
-    assert Alone(make("words:whitespace").tokenizer)[5] is None
+    assert TokenTexts(make("words:whitespace").tokenizer)[5] is None
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,16 @@
-"""How weights follow what was just read: a step after each chunk (Krause and others 2018, one size a row).
+"""How weights follow what was just read: a step after each chunk (Krause et al. 2018, one size per row).
 
     weights += back * (trained - weights) - speed * gradient
 
     speed = rate / (size + floor)      a row whose gradient is always large does not run ahead of the others
     back  = decay * size               and is pulled back to where training left it the faster
 
-``size`` is what training found for each row (the root mean square of its gradient for the loss of one token)
-over the mean of that over all weights of the network; the n-grams' table, most of whose rows are hardly ever
-used, has no say in it, and of it only the rows in use move. The gradient is that of a chunk's mean loss, over
-the same mean, so that one rate serves models of any sharpness; a chunk that is cut short counts for the part
-that it is. A gradient far beyond what training ever saw is scaled down, and one that is not finite is passed
-over, so no text can throw the weights away; ``decay`` bounds how far they can go in all.
+``size`` is the root mean square of the gradient of a row for the loss of one token, which training measured,
+divided by its mean over all weights of the network. The table of n-grams, most of whose rows are hardly ever
+used, does not count in this mean, and only its rows in use move. The gradient is that of the mean loss of a
+chunk, divided by the same mean, so that one rate serves models of any sharpness; a chunk that is cut short
+counts for its share. A gradient far larger than any in training is scaled down, and one that is not finite is
+skipped, so no text can destroy the weights; ``decay`` bounds how far they move in all.
 
 The settings are fixed: ``benchmarks/adapting.py`` shows the search that they come from.
 """
@@ -46,7 +46,7 @@ class Settings:
     rate: float = 0.006
     """How far a step goes."""
     decay: float = 0.001
-    """The part of the way back that a row of usual size takes at each step."""
+    """The share of its distance to the trained weights by which a row of usual size returns at each step."""
     floor: float = 0.1
     """Added to each size: rows that training hardly ever moved must not leap."""
     clip: float = 8.0

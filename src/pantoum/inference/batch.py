@@ -1,4 +1,4 @@
-"""Streams of one model side by side; each starts, leaves and ends independently of the others.
+"""Streams of one model in one batch; each starts, leaves and ends independently of the others.
 
 ``round`` writes one token per stream. In order: the network reads the last token of every stream and gives
 the distribution of the next one; one token per stream is drawn, by the settings, seed and number of that
@@ -30,7 +30,8 @@ from pantoum.inference.adjusted import Adjusted
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.sample import columns
 from pantoum.inference.state import State
-from pantoum.inference.stream import Alone, Parked, Stream
+from pantoum.inference.stream import Parked, Stream
+from pantoum.inference.token_texts import TokenTexts
 from pantoum.kernels import Array, DrawRows, backend
 from pantoum.network.state import NetworkState
 from pantoum.network.stepper import stepper
@@ -59,7 +60,7 @@ AS_PIECE = partial(tuple.__new__, Piece)
 
 
 class Batch:
-    """Streams of one model side by side. ``rows``: how many fit before the arrays grow."""
+    """Streams of one model in one batch. ``rows``: how many fit before the arrays grow."""
 
     def __init__(self, model: LoadedModel, rows: int = 1) -> None:
         self.model = model
@@ -77,7 +78,7 @@ class Batch:
         """Those whose logits are changed, or whose tokens are recorded (``inference.adjusted``)."""
         self._soonest = 0
         """Rounds until a stream may reach its length."""
-        self._alone = Alone(model.tokenizer)
+        self._texts = TokenTexts(model.tokenizer)
         self._banned_N = np.array(model.banned, np.int32)
         self._bind()
 
@@ -264,7 +265,7 @@ class Batch:
         streams, count = self._streams, len(self._streams)
         self._advance(count)
         tokens: list[int] = self.rows.tokens[:count].tolist()
-        texts: list[str | None] = list(map(self._alone.__getitem__, tokens))
+        texts: list[str | None] = list(map(self._texts.__getitem__, tokens))
         ended = self._at_borders(tokens)
         for row in self._to_take(texts).difference(ended):
             texts[row] = self._take(streams[row], tokens[row])

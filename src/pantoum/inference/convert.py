@@ -47,7 +47,7 @@ def to_int8(content: ModelFile) -> ModelFile:
 def cost(
     before: LoadedModel, after: LoadedModel, tokens: NDArray[Any], progress: Progress | None = None
 ) -> dict[str, Any]:
-    """What the change costs on a text, nats a token by ``carried``."""
+    """What the change costs on a text, nats per token by ``carried``."""
     total = 2 * (len(tokens) - 1)
     losses, scored = [], 0
 

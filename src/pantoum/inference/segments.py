@@ -1,13 +1,12 @@
-"""The nats of a text's tokens as they come: in one stream, or in segments that are read side by side.
+"""The nats of the tokens of a text as they come: in one stream, or in segments that are read in parallel.
 
 ``OneStream`` reads each token after all that came before it, and answers at once.
 
-``Segments`` is for speed: it waits for a block of tokens, cuts it into N segments and reads them side by
-side, a row each, because a product of N rows costs little more than one of a single row. A segment in the
-middle of the text begins from a zero state and is warmed by the ``WARM`` tokens before it, whose nats are not
-used; so only what a model knew from further back than that is missing near a segment's beginning. The order
-of the answers is the text's. Where the state is zeroed within the warming tokens (documents) nothing is
-missing at all.
+``Segments`` is for speed: it waits for a block of tokens, cuts it into N segments and reads them in parallel,
+one row each, because a product of N rows costs little more than one of a single row. A segment in the middle
+of the text begins from a zero state and is warmed by the ``WARM`` tokens before it, whose nats are not used;
+so near the beginning of a segment the model misses only what came earlier than that. The answers come in the
+order of the text. Where the state is zeroed within the warming tokens (documents) nothing is missing at all.
 
     row   0   |================|                            goes on from the block before, all scored
     row   1             ....|================|              .... warms

@@ -3,7 +3,7 @@
 A character is only shown when it is whole: the bytes of an incomplete one are pending, and belong to the
 state. Text that may begin a stop string is held back until it is known whether it does; that text, the
 penalty's window, the count and the nats belong to the writing, not to the state. A stream whose tokens are
-whole characters and which has no stop strings needs none of this: a batch shows its tokens by ``Alone``.
+whole characters and which has no stop strings needs none of this: a batch shows its tokens by ``TokenTexts``.
 
 While a stream writes, its figures stand in the arrays of the batch. They are read under the lock of the
 batch, because a round in another thread may move them to another row.
@@ -21,22 +21,7 @@ from pantoum.kernels import Array, DrawRows
 from pantoum.network.state import NetworkState
 from pantoum.text.tokenizer import Decoder, Tokenizer
 
-__all__ = ["Alone", "Stream"]
-
-
-class Alone(dict[int, "str | None"]):
-    """The text of each token where nothing is pending; None: it leaves something pending, or depends on the
-    tokens before it. Filled as tokens come."""
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        super().__init__()
-        self._tokenizer = tokenizer
-
-    def __missing__(self, token: int) -> str | None:
-        decoder = self._tokenizer.decoder()
-        text = decoder.push(token)
-        found = self[token] = None if decoder.pending else text
-        return found
+__all__ = ["Stream"]
 
 
 class Parked(NamedTuple):

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pantoum.config import UNITS, one_of
+from pantoum.inference.token_texts import TokenTexts
 from pantoum.text.tokenizer import Tokenizer
 
 __all__ = ["Decoding", "Grouping", "Pieces"]
@@ -83,31 +84,18 @@ class Pieces:
         )
 
 
-class Whole(dict[int, "str | None"]):
-    """The text of each token that is whole by itself, found when it is first met; of others ``None``."""
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._decoder = tokenizer.decoder
-
-    def __missing__(self, token: int) -> str | None:
-        decoder = self._decoder()
-        text = decoder.push(token)
-        self[token] = found = None if decoder.pending else text
-        return found
-
-
 class Decoding:
     """Tokens to pieces, as they come."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        self._whole = Whole(tokenizer)
+        self._texts = TokenTexts(tokenizer)
         self._decoder = tokenizer.decoder()
         self._tokens, self._nats = 0, 0.0
 
     def push(self, ids_T: NDArray[Any], nats_T: NDArray[Any]) -> Pieces:
         """The pieces that these tokens complete."""
         nats_T = nats_T.astype(np.float64)
-        texts = [self._whole[token] for token in ids_T.tolist()]
+        texts = [self._texts[token] for token in ids_T.tolist()]
         if None not in texts and not self._decoder.pending:
             return Pieces.of(texts, nats_T, np.ones(len(texts), np.int64))  # type: ignore[arg-type]
         return self._one_by_one(ids_T.tolist(), texts, nats_T)
