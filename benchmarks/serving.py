@@ -94,7 +94,19 @@ class Process:
 @contextmanager
 def ours(model: str, folder: str, *flags: str) -> Iterator[Process]:
     port = free_port()
-    command = [sys.executable, "-m", "pantoum", "serve", model, "--port", str(port), *flags]
+    kept = str(Path(folder, "pantoum", "sessions.sqlite"))
+    command = [
+        sys.executable,
+        "-m",
+        "pantoum",
+        "serve",
+        model,
+        "--port",
+        str(port),
+        "--sessions",
+        kept,
+        *flags,
+    ]
     process = Process(command, port, folder)
     try:
         yield process

@@ -81,6 +81,17 @@ def test_no_session_is_lost_by_sigkill(process: Callable[..., Any]) -> None:
     assert two.stop() == 0
 
 
+def test_servers_side_by_side_have_files_of_their_own_and_share_the_key(process: Callable[..., Any]) -> None:
+    one, two = process(), process()
+    fields = {"prompt": "The", "max_tokens": 5, **FIELDS}
+    state = one.client.post("/v1/completions", json={**fields, "return_state": True}).json()["choices"][0][
+        "state"
+    ]
+    assert two.client.post("/v1/completions", json={**fields, "state": state}).status_code == 200
+    name = one.client.post("/v1/sessions", json={"prompt": "The"}).json()["id"]
+    assert two.client.get(f"/v1/sessions/{name}").status_code == 404
+
+
 def test_sessions_beyond_the_memory_come_back_from_the_file(serve: Callable[..., Any]) -> None:
     server = serve(session_memory=0)
     session = begun(server, prompt="The cat")

@@ -23,6 +23,7 @@ from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 from pantoum.config import VERSION, ServeSettings
+from pantoum.errors import SettingError
 from pantoum.server import chat, completions, embeddings, errors, scores, sessions
 from pantoum.server.guard import Guard, read_keys
 from pantoum.server.metrics import Metrics
@@ -41,12 +42,27 @@ PAGE = Path(__file__).parent / "page"
 def make_store(settings: ServeSettings) -> Store:
     """The store of sessions that the settings name."""
     seconds = settings.session_hours * 3600.0
-    place = settings.sessions or str(state_folder() / "sessions.sqlite")
+    place = settings.sessions
+    if place is None:
+        return own_store(settings.port, seconds)
     if place.startswith(("redis://", "rediss://", "unix://")):
         from pantoum.server.stores.redis import RedisStore
 
         return RedisStore(place, seconds)
     return SqliteStore(place, seconds)
+
+
+def own_store(port: int, seconds: float) -> Store:
+    """The file of the server at this port, so that several servers of one user do not meet in one file.
+    Servers that take any free port take the first file that no other server has."""
+    for number in range(1, 100):
+        name = f"sessions-{port}.sqlite" if number == 1 else f"sessions-{port}-{number}.sqlite"
+        try:
+            return SqliteStore(str(state_folder() / name), seconds)
+        except SettingError:
+            if port or number == 99:
+                raise
+    raise AssertionError
 
 
 def described(one: Served) -> dict[str, Any]:
