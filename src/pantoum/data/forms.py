@@ -56,7 +56,6 @@ SIGNATURES: tuple[tuple[int, bytes, Form], ...] = (
     (0, codecs.BOM_UTF16_LE, Form("UTF-16", "encoded", "utf-16-le")),
     (0, codecs.BOM_UTF16_BE, Form("UTF-16", "encoded", "utf-16-be")),
     (0, b"\x1f\x8b", Form("a gzip file", "compressed", "gzip")),
-    (4, b"1AY&SY", Form("a bzip2 file", "compressed", "bzip2")),
     (0, b"\xfd7zXZ\x00", Form("an xz file", "compressed", "xz")),
     (0, b"\x28\xb5\x2f\xfd", Form("a zstd file", "compressed", "zstd")),
     (30, b"mimetypeapplication/epub+zip", Form("an EPUB book", "document", "epub")),
@@ -72,7 +71,6 @@ SIGNATURES: tuple[tuple[int, bytes, Form], ...] = (
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Form("an old Office document", "refused", advice=CONVERT)),
     (0, b"7z\xbc\xaf\x27\x1c", Form("a 7z archive", "refused", advice=UNPACK)),
     (0, b"Rar!\x1a\x07", Form("a RAR archive", "refused", advice=UNPACK)),
-    (257, b"ustar", Form("a tar archive", "refused", advice=UNPACK)),
     (0, b"\x04\x22\x4d\x18", Form("an lz4 file", "refused", advice="unpack it: lz4 -d FILE")),
     (0, b"\x1f\x9d", Form("a compress file", "refused", advice="unpack it: uncompress FILE")),
     (0, b"\x89PNG\r\n\x1a\n", Form(IMAGE, "refused")),
@@ -92,13 +90,6 @@ SIGNATURES: tuple[tuple[int, bytes, Form], ...] = (
     (0, b"SQLite format 3\x00", Form("an SQLite database", "refused")),
     (0, b"\x93NUMPY", Form("a NumPy array", "refused")),
     (0, b"\x89HDF\r\n", Form("an HDF5 file", "refused")),
-    (8, b'{"', SAFETENSORS),
-    (
-        0,
-        b"PANTOUMS",
-        Form("a saved state", "refused", advice="use it with `pantoum generate MODEL --state-in FILE`"),
-    ),
-    (0, b"PANTOUMT", Form("a token shard", "refused", advice="give its folder with --data")),
 )
 """Offset, bytes, form; the first that fits. No text has these bytes there."""
 LETTERS: tuple[tuple[int, bytes, Form], ...] = (
@@ -108,6 +99,15 @@ LETTERS: tuple[tuple[int, bytes, Form], ...] = (
     (8, b"WAVE", Form(SOUND, "refused")),
     (4, b"ftyp", Form(SOUND, "refused")),
     (0, b"PAR1", Form("a Parquet file", "refused", advice="export its text column first")),
+    (8, b'{"', SAFETENSORS),
+    (257, b"ustar", Form("a tar archive", "refused", advice=UNPACK)),
+    (4, b"1AY&SY", Form("a bzip2 file", "compressed", "bzip2")),
+    (
+        0,
+        b"PANTOUMS",
+        Form("a saved state", "refused", advice="use it with `pantoum generate MODEL --state-in FILE`"),
+    ),
+    (0, b"PANTOUMT", Form("a token shard", "refused", advice="give its folder with --data")),
 )
 """The same of letters that a text may begin with: they count only in a file that is no text."""
 MARKUP = (".html", ".htm", ".xhtml")
