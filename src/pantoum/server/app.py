@@ -78,9 +78,9 @@ def described(one: Served) -> dict[str, Any]:
         "tokens": model.tokenizer.kind,
         "documents": model.tokenizer.documents,
         "cell": model.config.cell,
+        "members": model.config.members,
         "layers": model.config.num_layers,
         "hidden_size": model.config.hidden_size,
-        "members": model.config.members,
         "parameters": model.program.model.num_parameters,
     }
 

@@ -1,0 +1,50 @@
+// Three continuations of a text, written side by side.
+
+import { stream } from "./server.js";
+
+export const COUNT = 3;
+
+export class Alternatives {
+  // `act`: {take, fork}, each called with a text.
+  constructor(place, act) {
+    this.texts = Array(COUNT).fill("");
+    this.cards = Array.from({ length: COUNT }, (_, index) => {
+      const card = document.createElement("li");
+      const text = document.createElement("pre");
+      text.tabIndex = 0;
+      text.setAttribute("aria-label", `Alternative ${index + 1}`);
+      const bar = Object.assign(document.createElement("div"), { className: "bar" });
+      const take = Object.assign(document.createElement("button"), { type: "button", className: "first" });
+      take.append("Take ", Object.assign(document.createElement("kbd"), { textContent: index + 1 }));
+      take.addEventListener("click", () => this.texts[index] && act.take(this.texts[index]));
+      const fork = Object.assign(document.createElement("button"), { type: "button", textContent: "Fork" });
+      fork.setAttribute("aria-label", `Put alternative ${index + 1} on a fork`);
+      fork.addEventListener("click", () => this.texts[index] && act.fork(this.texts[index]));
+      bar.append(take, fork);
+      card.append(text, bar);
+      place.append(card);
+      return text;
+    });
+  }
+
+  clear() {
+    this.texts.fill("");
+    for (const card of this.cards) card.textContent = "";
+  }
+
+  // Writes them. `told` is called with the number of characters so far. The old texts stay until new ones come.
+  async write(request, told, signal) {
+    const texts = Array(COUNT).fill("");
+    let characters = 0;
+    for await (const event of stream("/v1/completions", { ...request, n: COUNT }, signal)) {
+      if (signal.aborted) return;
+      for (const { index, text } of event.choices) {
+        texts[index] += text;
+        characters += text.length;
+        this.cards[index].textContent = texts[index];
+      }
+      this.texts = texts;
+      told(characters);
+    }
+  }
+}

@@ -1,0 +1,69 @@
+// Requests to the server that this page came from. A failure is a Failure, whose message a person can read.
+
+const KEY = "pantoum.key"; // for the time that this tab is open
+
+export class Failure extends Error {
+  constructor(message, status = 0) {
+    super(message);
+    this.status = status;
+  }
+}
+
+export const useKey = (key) => sessionStorage.setItem(KEY, key);
+
+const headers = () => {
+  const key = sessionStorage.getItem(KEY);
+  return { "Content-Type": "application/json", ...(key ? { Authorization: `Bearer ${key}` } : {}) };
+};
+
+async function asked(path, body, signal) {
+  let response;
+  try {
+    response = await fetch(path, {
+      method: body ? "POST" : "GET",
+      headers: headers(),
+      body: body && JSON.stringify(body),
+      signal,
+    });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Failure("The server does not answer. Is pantoum serve still running?");
+  }
+  if (response.ok) return response;
+  let message = `${response.status} ${response.statusText}`;
+  try {
+    message = (await response.json()).error.message;
+  } catch {
+    // The answer of a proxy, say: its status has to do.
+  }
+  if (response.status === 429) message = `The server is busy: ${message}`;
+  throw new Failure(message, response.status);
+}
+
+export const models = async () => (await (await asked("/v1/models")).json()).data;
+export const ask = async (path, body, signal) => (await asked(path, body, signal)).json();
+
+// The events of a streamed answer, as objects.
+export async function* stream(path, body, signal) {
+  const reader = (await asked(path, { ...body, stream: true }, signal)).body
+    .pipeThrough(new TextDecoderStream())
+    .getReader();
+  let waiting = "";
+  try {
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) throw new Failure("The connection to the server was lost before the text ended.");
+      const events = (waiting + value).split("\n\n");
+      waiting = events.pop();
+      for (const event of events) {
+        const data = event.replace(/^data: /, "");
+        if (data === "[DONE]") return;
+        const found = JSON.parse(data);
+        if (found.error) throw new Failure(found.error.message);
+        yield found;
+      }
+    }
+  } finally {
+    reader.cancel().catch(() => {});
+  }
+}
