@@ -203,3 +203,20 @@ def test_too_few_or_no_texts_are_told(run: Run, trained: Path) -> None:
     assert done.code == 0 and "only 1 of 3 texts" in done.err and "---" not in done.out
     done = run("generate", trained, "--novel", "--length", 5)
     assert done.code == 1 and done.out == "" and "has no filter" in done.err
+
+
+def test_a_prompt_without_end_is_refused_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    from pantoum.cli import generate
+    from pantoum.errors import SettingError
+
+    class Endless:
+        def read(self, size: int) -> bytes:
+            assert 0 < size <= (32 << 20) + 1
+            return b"a" * size
+
+    class Stdin:
+        buffer = Endless()
+
+    monkeypatch.setattr("sys.stdin", Stdin())
+    with pytest.raises(SettingError, match="prompt is '-': may have at most 33,554,432 bytes on stdin"):
+        generate._prompt("-")

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import io
 import os
+import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -114,3 +116,63 @@ def test_a_pipe_is_kept_too(tmp_path: Path) -> None:
     with found([pipe], keep_in=tmp_path) as sources, open_source(sources.texts[0]) as file:
         assert file.read() == b"from a pipe"
     writer.join()
+
+
+def test_a_folder_of_any_depth_is_listed(tmp_path: Path) -> None:
+    deep = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(1_500):
+        os.mkdir("d", dir_fd=deep)
+        below = os.open("d", os.O_RDONLY, dir_fd=deep)
+        os.close(deep)
+        deep = below
+    file = os.open("book", os.O_WRONLY | os.O_CREAT, dir_fd=deep)
+    os.write(file, b"a text")
+    os.close(file)
+    os.close(deep)
+    assert names(tmp_path, keep_in=tmp_path) == ["d/" * 1_500 + "book"]
+    subprocess.run(["rm", "-rf", str(tmp_path / "d")], check=True)  # too deep for shutil.rmtree
+
+
+def test_a_link_that_leads_to_itself_is_left_out_and_named(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "book").write_text("x")
+    (tmp_path / "in" / "loop").symlink_to("loop")
+    with found([tmp_path / "in"], keep_in=tmp_path) as sources:
+        assert [source.name for source in sources.texts] == ["book"]
+        assert sources.notes == [f"left out, because the link leads to itself: {tmp_path / 'in' / 'loop'}"]
+    (tmp_path / "in" / "book").unlink()
+    with pytest.raises(TextError, match="holds no regular file"):
+        names(tmp_path / "in", keep_in=tmp_path)
+
+
+@pytest.mark.parametrize("gone", ["in/sub", "in/sub/file"])
+def test_what_vanishes_while_a_folder_is_listed_is_what_is_blamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gone: str
+) -> None:
+    (tmp_path / "in" / "sub").mkdir(parents=True)
+    (tmp_path / "in" / "sub" / "file").write_text("x")
+    real = os.scandir
+
+    def listing(place: Any) -> Any:
+        entries = list(real(place))
+        if any(entry.path == str(tmp_path / gone) for entry in entries):
+            (tmp_path / "in" / "sub" / "file").unlink()
+            if gone == "in/sub":
+                (tmp_path / gone).rmdir()
+        return entries
+
+    monkeypatch.setattr(os, "scandir", listing)
+    words = rf"cannot read '{tmp_path}/{gone}': it was removed while '{tmp_path}/in' was listed; try again"
+    with pytest.raises(TextError, match=words):
+        names(tmp_path / "in", keep_in=tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_folder_within_that_may_not_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "in" / "shut").mkdir(parents=True)
+    (tmp_path / "in" / "shut").chmod(0)
+    try:
+        with pytest.raises(TextError, match="shut': permission denied"):
+            names(tmp_path / "in", keep_in=tmp_path)
+    finally:
+        (tmp_path / "in" / "shut").chmod(0o700)

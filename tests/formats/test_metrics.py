@@ -97,3 +97,12 @@ def test_a_folder_in_its_place_is_told(tmp_path: Path) -> None:
         metrics.read(tmp_path)
     with pytest.raises(StorageError, match="a folder is in its place"):
         metrics.append(tmp_path, {"step": 1})
+
+
+def test_a_log_of_more_lines_than_any_run_writes_is_refused_in_time(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(b"{}\n" * metrics.MOST_LINES)
+    assert len(metrics.read(path)) == metrics.MOST_LINES
+    path.write_bytes(b"{}\n" * (metrics.MOST_LINES + 1))
+    with pytest.raises(FormatError, match="more than 100,000 lines"):
+        metrics.read(path)

@@ -26,6 +26,10 @@ EXAMPLES = """examples:
 """
 
 
+LONGEST_PROMPT = 32 << 20
+"""Bytes; a prompt takes some eleven times its size while it is encoded and printed."""
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("model", metavar="MODEL", help="a model file, or a run folder (its best model)")
@@ -112,7 +116,15 @@ def _require_kept(model_out: str | None, state_out: str) -> None:
 def _prompt(text: str) -> str:
     if text != "-":
         return text
-    data = sys.stdin.buffer.read() if sys.stdin is not None else b""
+    data = sys.stdin.buffer.read(LONGEST_PROMPT + 1) if sys.stdin is not None else b""
+    if len(data) > LONGEST_PROMPT:
+        raise SettingError(
+            "prompt",
+            text,
+            f"may have at most {LONGEST_PROMPT:,} bytes on stdin, and there are more",
+            "give its end (tail -c 1000000 FILE), or let the model read all of it with "
+            "`pantoum evaluate MODEL FILE --adapt --model-out NEW`",
+        )
     return data.decode("utf-8", "surrogateescape")
 
 

@@ -91,7 +91,7 @@ def write(
 
 def require_room(sources: Sources) -> None:
     """``TextError`` where the names of so many files would not fit, before any of them is read."""
-    names = sum(ENTRY + 6 * len(source.name) for source in sources.texts)
+    names = sum(ENTRY + len(plain_json.encode(source.name)) for source in sources.texts)
     if names > LARGEST // 2:
         raise TextError(
             f"the texts are {len(sources.texts):,} files, whose names and hashes would have {names:,} "

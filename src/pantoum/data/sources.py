@@ -10,6 +10,7 @@ folder it is left out, and a note names it, so that one odd file never changes h
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import shlex
@@ -96,14 +97,18 @@ def found(
         notes: list[str] = []
         sources = []
         for text in texts:
-            sources += _readable(list(_of(os.fspath(text), keep_in, kept)), os.fspath(text), notes, raw)
+            sources += _readable(
+                list(_of(os.fspath(text), keep_in, kept, notes)), os.fspath(text), notes, raw
+            )
         held_out = None
         if valid is not None:
             if Path(valid).is_dir():
                 raise TextError(
                     f"cannot read {os.fspath(valid)!r} as the validation text: it is a folder; name a file"
                 )
-            (held_out,) = _readable(list(_of(os.fspath(valid), keep_in, kept)), os.fspath(valid), notes, raw)
+            (held_out,) = _readable(
+                list(_of(os.fspath(valid), keep_in, kept, notes)), os.fspath(valid), notes, raw
+            )
             others = [source for source in sources if not _same(source, held_out)]
             if len(others) < len(sources):
                 notes.append(
@@ -188,7 +193,7 @@ def _near(path: Path) -> str | None:
     return None if found is None else str(path.with_name(alike[found]))
 
 
-def _of(text: str, keep_in: Path, kept: list[Path]) -> Iterator[Source]:
+def _of(text: str, keep_in: Path, kept: list[Path], notes: list[str]) -> Iterator[Source]:
     """The sources that one argument means."""
     if text == STDIN:
         stream = getattr(sys.stdin, "buffer", None)
@@ -201,13 +206,11 @@ def _of(text: str, keep_in: Path, kept: list[Path]) -> Iterator[Source]:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
             _refuse_own_folder(path)
-            files = sorted(_files(path, keep_in), key=lambda file: os.fsencode(file.relative_to(path)))
+            files = sorted(_files(path, keep_in, notes))
             if not files:
                 raise TextError(f"the folder {text!r} holds no regular file that is not hidden; name another")
-            for file in files:
-                name = file.relative_to(path).as_posix()
-                status = file.stat()
-                yield Source(name, file, status.st_size, status.st_mtime_ns, in_folder=True)
+            for _, file, size, mtime_ns in files:
+                yield Source(file.relative_to(path).as_posix(), file, size, mtime_ns, in_folder=True)
         elif stat.S_ISREG(status.st_mode):
             yield Source(path.name, path, status.st_size, status.st_mtime_ns)
         elif stat.S_ISFIFO(status.st_mode):
@@ -231,16 +234,58 @@ def _refuse_own_folder(path: Path) -> None:
         raise TextError(f"{str(path)!r} is a prepared text; use it with `pantoum train --data {name}`")
 
 
-def _files(folder: Path, but: Path) -> Iterator[Path]:
-    """Regular files that are not hidden. What is written now (``but``) is no text."""
-    for entry in os.scandir(folder):
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            if not Path(entry.path).samefile(but):
-                yield from _files(Path(entry.path), but)
-        elif entry.is_file():
-            yield Path(entry.path)
+def _files(folder: Path, but: Path, notes: list[str]) -> list[tuple[bytes, Path, int, int]]:
+    """Regular files that are not hidden: the bytes of the path below the folder, path, size, time of change.
+
+    What is written now (``but``) is no text. However deep folders lie, none of them is a call of its own. A
+    link that leads to itself is left out, and noted.
+    """
+    found: list[tuple[bytes, Path, int, int]] = []
+    loops: list[str] = []
+    own, waiting = but.stat(), [folder]
+    while waiting:
+        place = waiting.pop()
+        with _listed(place, folder):
+            entries = [entry for entry in os.scandir(place) if not entry.name.startswith(".")]
+        for entry in entries:
+            with _listed(Path(entry.path), folder):
+                if entry.is_dir(follow_symlinks=False):
+                    if not os.path.samestat(entry.stat(), own):
+                        waiting.append(Path(entry.path))
+                elif _leads_to_itself(entry):
+                    loops.append(entry.path)
+                elif entry.is_file():
+                    status, path = entry.stat(), Path(entry.path)
+                    name = os.fsencode(path.relative_to(folder))
+                    found.append((name, path, status.st_size, status.st_mtime_ns))
+    if loops:
+        more = f" and {len(loops) - NAMED:,} more" if len(loops) > NAMED else ""
+        notes.append(f"left out, because the link leads to itself: {', '.join(sorted(loops)[:NAMED])}{more}")
+    return found
+
+
+def _leads_to_itself(entry: os.DirEntry[str]) -> bool:
+    try:
+        entry.is_file()
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return True
+        raise
+    return False
+
+
+@contextmanager
+def _listed(path: Path, folder: Path) -> Iterator[None]:
+    """What goes wrong with a part of a folder, told of that part."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise TextError(
+            f"cannot read {str(path)!r}: it was removed while {str(folder)!r} was listed; try again when "
+            "nothing changes that folder"
+        ) from error
+    except OSError as error:
+        raise unreadable(str(path), error) from error
 
 
 def _same(one: Source, other: Source) -> bool:

@@ -21,6 +21,8 @@ from pantoum.formats import bounded, durable, plain_json
 __all__ = ["append", "read", "truncate_after"]
 
 LINE_LIMIT = 1 << 20
+MOST_LINES = 100_000
+"""A run writes some 3,000 lines a day."""
 
 
 def append(path: Path | str, record: Mapping[str, Any]) -> None:
@@ -55,7 +57,13 @@ def _lines(path: Path | str) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
     try:
         with bounded.opened(path, FormatError) as (file, _):
             reader = io.BufferedReader(file)
+            number = 0
             while line := reader.readline(LINE_LIMIT):
+                number += 1
+                if number > MOST_LINES:
+                    raise FormatError(
+                        f"{str(path)!r} has more than {MOST_LINES:,} lines: no run writes those"
+                    )
                 yield line, _record(line)
     except FormatError as error:
         if not isinstance(error.__cause__, FileNotFoundError):

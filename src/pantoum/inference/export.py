@@ -20,7 +20,7 @@ from pantoum.formats.model_file import ModelFile
 from pantoum.inference import convert, torch_file
 from pantoum.inference.evaluate import Progress
 from pantoum.inference.joined_file import taken_apart
-from pantoum.inference.loaded_model import load, model_path, of_content
+from pantoum.inference.loaded_model import empty_network, load, model_path, of_content
 from pantoum.inference.precision import plain
 
 __all__ = ["FORMS", "export"]
@@ -42,6 +42,7 @@ def export(
     same = target.exists() and path.exists() and target.samefile(path)
     require(not same, "out", os.fspath(out), "is the model itself", "give another name")
     content = taken_apart(model_file.read(path))
+    empty_network(content, path)
     told: dict[str, Any] = {
         "out": os.fspath(out),
         "to": to,

@@ -34,7 +34,7 @@ from pantoum.network.program import KEPT, Program
 from pantoum.network.size import require_filled
 from pantoum.text.tokenizer import Tokenizer, declared_size, from_spec
 
-__all__ = ["MODEL_NAME", "LoadedModel", "load", "model_path", "of_content"]
+__all__ = ["MODEL_NAME", "LoadedModel", "empty_network", "load", "model_path", "of_content"]
 
 MODEL_NAME = "model.safetensors"
 """The name of the best model in its run folder."""
@@ -187,13 +187,9 @@ def load(path: str | Path) -> LoadedModel:
 @np.errstate(over="ignore", invalid="ignore")  # reading reports what overflows
 def of_content(content: ModelFile, file: Path, fetch: Fetch) -> LoadedModel:
     """The model of a file's content, which may go away afterwards; ``fetch`` gives the float32 parameters."""
-    # What is cheap to refuse is refused first: a tokenizer and a network may be far larger than their files.
-    vocab_size = declared_size(content.tokenizer)
+    # What is cheap to refuse is refused first: a tokenizer may be far larger than its specification.
     content = taken_apart(content)
-    config, precision = shape_of(content.config)
-    require_filled(config, vocab_size, content.parameters, ModelFileError, file)
-    network = LanguageModel(vocab_size, config=config, seed=None)
-    _check(network, content.parameters, precision, file)
+    network, precision = empty_network(content, file)
     tokenizer = from_spec(content.tokenizer)
     held = {name: _held(name, weight) for name, weight in weights(content.parameters).items()}
     program = Program(network, held)
@@ -201,6 +197,19 @@ def of_content(content: ModelFile, file: Path, fetch: Fetch) -> LoadedModel:
     return LoadedModel(
         program, tokenizer, content.card, content.sha256, file, extras, precision=precision, fetch=fetch
     )
+
+
+def empty_network(content: ModelFile, file: Path) -> tuple[LanguageModel, str]:
+    """The network that the arrays of a file fill, still of zeros, and the precision of the file.
+
+    ``ModelFileError`` unless the arrays are the parameters of that network, no more and no fewer.
+    """
+    vocab_size = declared_size(content.tokenizer)
+    config, precision = shape_of(content.config)
+    require_filled(config, vocab_size, content.parameters, ModelFileError, file)
+    network = LanguageModel(vocab_size, config=config, seed=None)
+    _check(network, content.parameters, precision, file)
+    return network, precision
 
 
 def _of_bytes(data: bytes, file: Path) -> LoadedModel:

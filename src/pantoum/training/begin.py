@@ -18,14 +18,13 @@ from typing import Any
 from pantoum import kernels
 from pantoum.config import AUTO, VERSION, ModelConfig, TrainSettings
 from pantoum.data.prepare import Prepared, open_prepared, prepare
-from pantoum.errors import ModelFileError, SettingError, TextError
+from pantoum.errors import SettingError, TextError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.joined_file import taken_apart
-from pantoum.inference.loaded_model import model_path
+from pantoum.inference.loaded_model import empty_network, model_path
 from pantoum.inference.precision import plain
-from pantoum.network.size import require_filled
-from pantoum.text.tokenizer import declared_size, from_spec
+from pantoum.text.tokenizer import from_spec
 from pantoum.training.assembly import Run, assemble, make_batches
 from pantoum.training.budget import DEFAULT_MINUTES, Budget, Clock, Span
 from pantoum.training.card import card
@@ -176,9 +175,10 @@ def read_source(settings: TrainSettings) -> ModelFile | None:
     if settings.from_ is None:
         return None
     path = model_path(settings.from_)
-    source = plain(taken_apart(model_file.read(path)))
+    content = taken_apart(model_file.read(path))
+    empty_network(content, path)
+    source = plain(content)
     shape = ModelConfig.from_spec(source.config)
-    require_filled(shape, declared_size(source.tokenizer), source.parameters, ModelFileError, path)
     default = TrainSettings()
     for name in SHAPE:
         asked, known = getattr(settings, name), getattr(shape, name)

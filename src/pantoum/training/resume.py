@@ -106,7 +106,8 @@ def _require_arrays(found: Checkpoint, state: RunState, vocab_size: int) -> None
     whole(members, "members", most=len(found.arrays))
     whole(streams, "batch_size", most=max(1, found.arrays.get(STREAMS, np.zeros(0)).size))
     held = sum(array.size for array in found.arrays.values())
-    needed = members * fewest_numbers(model, vocab_size) + streams * model.hidden_size * model.num_layers
+    carried = streams * model.hidden_size * model.num_layers
+    needed = members * (fewest_numbers(model, vocab_size) + carried)
     if held < needed:
         raise CheckpointError(
             f"{found.path}: its state needs at least {needed:,} numbers, its arrays hold {held:,}; go on "
