@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from pantoum.config import ModelConfig
 from pantoum.formats import checkpoint, model_file, plain_json, state_file, tensor_layout, token_shard
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.convert import to_int8
@@ -97,10 +98,12 @@ def write_models(folder: Path) -> list[Path]:
         (ByteTokenizer(), {"cell": "mingru"}),
         (BpeTokenizer([(33, 34), (65, 66), (257, 98)]), {"cell": "rnn", "embedding_size": 8, "tied": True}),
         (learned("characters", "blank-lines"), {"cell": "gru", "num_layers": 2, "embedding_size": 4}),
+        (learned("characters"), {"cell": "gru", "members": 2, "ngrams": (2,), "ngram_rows": 16}),
     ]
     paths = []
     for number, (tokenizer, shape) in enumerate(shapes):
-        network = LanguageModel(tokenizer.vocab_size, hidden_size=8, **{"num_layers": 1, **shape})
+        config = ModelConfig(**{"hidden_size": 8, "num_layers": 1, **shape})
+        network = LanguageModel(tokenizer.vocab_size, config=config)
         extras = {f"adapt.{name}": np.full(len(a), 0.1, np.float32) for name, a in network.parameters.items()}
         novelty = NoveltyFilter.of([b"one", b"two"])
         if tokenizer.documents and novelty is not None:
