@@ -52,10 +52,10 @@ def test_a_held_out_file_is_taken_out_of_the_texts_and_said(tmp_path: Path) -> N
         assert [source.name for source in sources.texts] == ["a", "c"]
         assert sources.valid is not None and sources.size == 2
         assert sources.notes == [
-            f"{tmp_path / 'link'} is held out, so it is left out of the texts to learn from"
+            f"{tmp_path / 'link'} is the validation text, so it is left out of the training text"
         ]
     with (
-        pytest.raises(TextError, match="is the only text and is held out"),
+        pytest.raises(TextError, match="is the validation text and the only text"),
         found([tmp_path / "a"], tmp_path / "a", keep_in=tmp_path),
     ):
         pass

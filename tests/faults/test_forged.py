@@ -1,0 +1,86 @@
+"""Files that once found a fault, their hashes made to match: each is answered, or refused in one line.
+
+They come from `benchmarks/faults/forged_files.py`. A new finding is copied into `forged/`: a model as it is,
+of a checkpoint its `state.json`. A few cases drawn anew keep the generator itself working.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pantoum.cli.main import main
+from pantoum.formats import checkpoint, plain_json
+
+FORGED = Path(__file__).parent / "forged"
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "faults" / "forged_files.py"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that was stopped before its end."""
+    folder = tmp_path_factory.mktemp("forged")
+    (folder / "text.txt").write_text("The cat sat on the mat.\n" * 60)
+    command = f"train {folder}/text.txt --run {folder}/run --steps 4 --stop-after 3 --hidden-size 8 --quiet"
+    shape = "--num-layers 1 --batch-size 4 --seq-len 16 --seed 1 --ngrams 2 --checkpoint-every 1"
+    assert main([*command.split(), *shape.split()]) == 0
+    return folder / "run"
+
+
+def require_manners(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """An answer, or a refusal in one line."""
+    code, said = main(command), capsys.readouterr()
+    assert code in (0, 1) and "a bug in pantoum" not in said.err and "Traceback" not in said.err
+    if code == 1:
+        assert said.err.splitlines()[-1].startswith(f"pantoum {command[0]}: ")
+
+
+@pytest.mark.parametrize("path", sorted(FORGED.glob("models/*")), ids=lambda path: path.stem)
+def test_a_forged_model_in_every_command(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "text").write_text("The cat sat on the mat.\n" * 3)
+    name, text, out = str(path), str(tmp_path / "text"), str(tmp_path / "out")
+    for command in (
+        ["info", name],
+        ["info", name, "--verify"],
+        ["generate", name, "--length", "3", "--seed", "1", "--prompt", "The"],
+        ["score", name, text, "--alert", "auto:1%"],
+        ["evaluate", name, text, "--adapt"],
+        ["export", name, "--to", "int8", "--out", out],
+        ["export", name, "--to", "torch", "--out", out],
+        ["train", text, "--from", name, "--run", str(tmp_path / "run"), "--steps", "1", "--quiet"],
+    ):
+        require_manners(command, capsys)
+        shutil.rmtree(tmp_path / "run", ignore_errors=True)
+
+
+@pytest.mark.parametrize("path", sorted(FORGED.glob("states/*")), ids=lambda path: path.stem)
+def test_a_forged_state_of_a_checkpoint(
+    path: Path, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(run, tmp_path / "run")
+    place = tmp_path / "run" / "checkpoints" / f"step-{checkpoint.steps(run)[-1]:08d}"
+    own = json.loads((place / "state.json").read_bytes())
+    data = plain_json.encode(
+        {**json.loads(path.read_bytes()), "identity": own["identity"], "run": own.get("run")}
+    )
+    manifest = json.loads((place / "manifest.json").read_bytes())
+    manifest["files"]["state.json"] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+    (place / "state.json").write_bytes(data)
+    (place / "manifest.json").write_bytes(plain_json.encode(manifest))
+    require_manners(["train", "--resume", "--run", str(tmp_path / "run"), "--quiet"], capsys)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [1, 2])
+def test_files_forged_anew_find_nothing(seed: int, tmp_path: Path) -> None:
+    command = [sys.executable, str(SCRIPT), "--count", "400", "--seed", str(seed), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout)["faults"] == [], done.stderr[-2000:]
