@@ -11,6 +11,7 @@ import pytest
 
 from pantoum.config import CELLS
 from pantoum.errors import SettingError, StateError
+from pantoum.inference.batch import Batch
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
@@ -189,3 +190,31 @@ def test_the_first_state_has_nothing_before_it(make: Callable[..., LoadedModel])
 def test_a_hash_is_that_of_the_value(characters: LoadedModel) -> None:
     states = {fed(characters, text) for text in ("a", "The", "The cat", "The", "a")}
     assert len(states) == 3 and len({hash(state) for state in states}) == 3
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm", "rnn", "mingru"])
+@pytest.mark.parametrize("number", [3e38, -3e38, np.nan, np.inf])
+def test_a_forged_state_of_huge_numbers_ends_no_other_stream(
+    make: Callable[..., LoadedModel], cell: str, number: float
+) -> None:
+    model = make("characters", cell=cell, ngrams=(2, 4) if cell == "gru" else ())
+    batch, state = Batch(model), fed(model)
+    one = batch.join(state, length=5, seed=1)
+    huge = tuple(np.full_like(array, number) for array in state.layers)
+    forged = replace(state, layers=huge)
+    try:
+        batch.join(forged, length=5, seed=2)
+    except StateError as error:
+        assert "scores after it are not finite" in str(error)
+    list(batch)
+    assert not batch.failed and one.tokens == 5
+    alone = Batch(model)
+    again = alone.join(state, length=5, seed=1)
+    list(alone)
+    assert again.state == one.state
+
+
+def test_a_state_of_large_numbers_that_the_model_can_read_is_used(characters: LoadedModel) -> None:
+    state = fed(characters)
+    large = replace(state, layers=tuple(array * np.float32(1e7) for array in state.layers))
+    assert len(Session(characters, large).generate(5, seed=1)) == 5

@@ -28,6 +28,9 @@ from pantoum.network.state import NetworkState
 
 __all__ = ["State"]
 
+LARGE = 1e6
+"""Numbers in a state are rarely larger: one that has such numbers is tried before it is used."""
+
 
 @dataclass(frozen=True, eq=False)
 class State:
@@ -110,7 +113,10 @@ class State:
                 f"the state's layers are {found}, last token {last}: this model needs {expected} "
                 f"and a token below {model.vocab_size}; start without a state"
             )
-        return network.copy()
+        network = network.copy()
+        if not all(bool((np.abs(array) <= LARGE).all()) for array in network.arrays):
+            _require_readable(model, network, model.border if last is None else last)
+        return network
 
     def __bytes__(self) -> bytes:
         return state_file.to_bytes(self._record())
@@ -154,4 +160,16 @@ class State:
         flat = [array.reshape(-1) for array in self.layers]
         return state_file.StateRecord(
             flat, self.last_token, self.tokens_seen, self.pending, self.model_sha256
+        )
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def _require_readable(model: LoadedModel, network: NetworkState, last: int) -> None:
+    """Refuse a state from which the model's next scores are not finite. It is read together with others, in a
+    batch for example, and would end them all."""
+    logits_BV, after, _ = model.program.last_logits(np.array([[last]]), network)
+    if not (np.isfinite(logits_BV).all() and after.finite):
+        raise StateError(
+            "the state's numbers are so large that the model's scores after it are not finite: it is damaged "
+            "or was changed; use another copy of it, or start without a state"
         )
