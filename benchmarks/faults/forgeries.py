@@ -523,7 +523,7 @@ def forge_shard(rng: np.random.Generator, path: Path, content: Any) -> str:
     data = path.read_bytes()
     fields = list(token_shard.HEAD.unpack_from(data))
     tokens = bytearray(data[token_shard.START : token_shard.START + fields[2] * fields[5]])
-    how = int(rng.integers(5))
+    how = int(rng.integers(5)) if tokens else 1
     if how == 0:
         tokens[int(rng.integers(len(tokens)))] = int(rng.integers(256))
     elif how == 1:

@@ -7,6 +7,7 @@ import tracemalloc
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pantoum.errors import CheckpointError, ModelFileError, SettingError
@@ -77,3 +78,18 @@ def test_folders_of_very_many_files_train(run: Any, tmp_path: Path, number: int)
     card = model_file.read(result.model).card
     assert len(card["texts"]) == MOST_TEXTS and card["all_texts"]["number"] == number
     assert card["all_texts"]["size"] == 4 * number
+
+
+@pytest.mark.parametrize("change", [lambda a: a[:, None], lambda a: a[:0], lambda a: np.concatenate([a, a])])
+def test_streams_of_another_shape_are_refused(run: Any, change: Any) -> None:
+    folder = run(steps=4, stop_after=2).run
+    newest = checkpoint.newest(folder)
+    assert newest is not None
+    arrays = dict(newest.arrays)
+    arrays["streams"] = change(arrays["streams"])
+    checkpoint.commit(folder, newest.step, arrays, newest.state, maybe_infinite=list(arrays))
+    try:
+        run(resume=True)
+    except (CheckpointError, SettingError):
+        return
+    assert change(np.arange(4)).size == 4

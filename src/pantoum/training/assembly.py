@@ -169,14 +169,15 @@ def _carried(
     template: NetworkState, arrays: Mapping[str, Array], streams: Array, recipe: Recipe
 ) -> NetworkState:
     """The carried state of these streams, found by their global numbers."""
-    known = arrays.get(STREAMS, np.zeros(0, np.int64)).tolist()
+    known = arrays.get(STREAMS, np.zeros(0, np.int64)).reshape(-1).tolist()
     kept = [arrays[f"{CARRIED}{place}"] for place in range(len(arrays)) if f"{CARRIED}{place}" in arrays]
     each = len(kept) // recipe.members
     if recipe.model.ngrams and len(kept) == len(template.shapes) + recipe.members - 1:
         # Of before ensembles were one model: each member had the tokens of the n-grams, the same ones.
         kept = [array for place, array in enumerate(kept) if (place + 1) % each or place == len(kept) - 1]
     missing = sorted(set(streams.tolist()) - set(known))
-    if missing or [array.shape[1:] for array in kept] != [shape[1:] for shape in template.shapes]:
+    needed = [(len(known), *shape[1:]) for shape in template.shapes]
+    if missing or [array.shape for array in kept] != needed:
         raise CheckpointError(
             f"the checkpoint lacks the carried state of streams {missing[:8] or streams}; "
             "resume with the settings that the run began with"

@@ -186,7 +186,7 @@ def settings(story: Story) -> str:
     parts = []
     command = rest.pop("command", None)
     if command:
-        words = command if isinstance(command, str) else shlex.join(str(word) for word in command)
+        words = shlex.join(map(str, command)) if isinstance(command, list) else str(command)
         parts.append(
             f'<pre class="command" tabindex="0" aria-label="Command line"><code>{markup(words)}</code></pre>'
         )
