@@ -46,6 +46,8 @@ def ours(shape: Shape, cell: str, precision: str) -> Step:
 
     from pantoum import kernels
     from pantoum.network import LanguageModel
+    from pantoum.network.gradient import norm
+    from pantoum.network.program import Program
     from pantoum.training.optimizer import make_optimizer
 
     model = LanguageModel(shape["V"], shape["H"], cell, shape["H"], shape["L"])
@@ -54,12 +56,10 @@ def ours(shape: Shape, cell: str, precision: str) -> Step:
     backend, run = kernels.backend(np.float32), {"state": model.initial_state(shape["B"])}
 
     def step() -> float:
-        result = model.gradients(
-            tokens[:, :-1], tokens[:, 1:], run["state"], workspace=workspace, precision=precision
-        )
+        program = Program(model, precision=precision, purpose="train", workspace=workspace)
+        result = program.gradients(tokens[:, :-1], tokens[:, 1:], run["state"])
         run["state"] = result.state
-        norm = backend.global_norm(result.gradients.values())
-        optimizer.step(result.gradients, RATE, min(1.0, CLIP / norm))
+        optimizer.step(result.gradients, RATE, min(1.0, CLIP / norm(backend, result.gradients)))
         return result.loss
 
     return step

@@ -133,12 +133,13 @@ def reads(model: str) -> Work:
     from pantoum.inference.loaded_model import load
     from pantoum.kernels import native
 
-    packed = load(model).packed
-    cells = packed.stack.cells
+    program = load(model).program
+    (member,) = program.members
+    cells = member.stack.cells
     matrices = [
         *(cell.weight_hh for cell in cells),
         *(cell.weight_ih for cell in cells[1:]),
-        packed.head.weight,
+        program.head.weight,
     ]
     size = sum(matrix.panel_bytes for matrix in matrices)
     return Work(lambda: native.read_words(matrices, TOKENS), TOKENS, {"bytes": size})

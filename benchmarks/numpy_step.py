@@ -38,6 +38,8 @@ def numpy_step(shape: dict):
 
     from pantoum.kernels import Workspace, backend
     from pantoum.network import LanguageModel
+    from pantoum.network.gradient import norm
+    from pantoum.network.program import Program
 
     model = LanguageModel(shape["V"], shape["E"], "gru", shape["H"], shape["L"])
     tokens = np.random.default_rng(0).integers(0, shape["V"], (shape["B"], shape["T"] + 1)).astype(np.int32)
@@ -47,13 +49,14 @@ def numpy_step(shape: dict):
 
     def step() -> float:
         run["step"] += 1
-        result = model.gradients(tokens[:, :-1], tokens[:, 1:], run["state"], workspace=workspace)
+        program = Program(model, purpose="train", workspace=workspace)
+        result = program.gradients(tokens[:, :-1], tokens[:, 1:], run["state"])
         run["state"] = result.state
-        factor = kernels.clip_factor(kernels.global_norm(result.gradients.values()), CLIP)
+        factor = min(1.0, CLIP / norm(kernels, result.gradients))
         for name, gradient in result.gradients.items():
             kernels.adamw(
                 model.parameters[name],
-                gradient,
+                gradient.values,
                 *moments[name],
                 step=run["step"],
                 rate=RATE,

@@ -25,6 +25,8 @@ from pantoum import kernels
 from pantoum.kernels import native
 from pantoum.kernels.reference.muon import NEWTON_SCHULZ
 from pantoum.network import LanguageModel
+from pantoum.network.gradient import norm
+from pantoum.network.program import Program
 from pantoum.training.optimizer import make_optimizer
 
 VOCABULARY, LAYERS, GATES, RATE, CLIP = 65, 2, 3, 1e-3, 1.0
@@ -46,17 +48,12 @@ class Contestant:
     def step(self) -> None:
         """One step, timed."""
         began = time.perf_counter()
-        result = self._model.gradients(
-            self._tokens_BT[:, :-1],
-            self._tokens_BT[:, 1:],
-            self._state,
-            workspace=self._workspace,
-            precision=self._precision,
-        )
+        program = Program(self._model, precision=self._precision, purpose="train", workspace=self._workspace)
+        result = program.gradients(self._tokens_BT[:, :-1], self._tokens_BT[:, 1:], self._state)
         self._state = result.state
-        norm = self._kernels.global_norm(result.gradients.values())
+        size = norm(self._kernels, result.gradients)
         ready = time.perf_counter()
-        self._optimizer.step(result.gradients, RATE, min(1.0, CLIP / norm))
+        self._optimizer.step(result.gradients, RATE, min(1.0, CLIP / size))
         ended = time.perf_counter()
         self.times.append(ended - began)
         self.updates.append(ended - ready)

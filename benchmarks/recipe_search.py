@@ -27,7 +27,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pantoum.training.ensemble import EnsembleBackend
 from recipe_experiments import EXPERIMENTS
 
 from pantoum import kernels
@@ -41,6 +40,7 @@ from pantoum.network.ngrams import TABLE
 from pantoum.network.program import Program
 from pantoum.text.character import CharacterLearner
 from pantoum.training.backend import LocalBackend
+from pantoum.training.learner import Learner
 from pantoum.training.optimizer import AdamW, Muon, Optimizer, WithTable
 from pantoum.training.recipe import work
 
@@ -129,7 +129,7 @@ def updates(each: Experiment, vocab_size: int) -> int:
 def run(each: Experiment, train: Any, judge: Any, vocab_size: int, eos: int | None) -> dict[str, Any]:
     """Train, judge, and say what came of it."""
     count = updates(each, vocab_size)
-    backend = EnsembleBackend(
+    backend = LocalBackend(
         [member(each, vocab_size, count, each.seed + place) for place in range(each.members)]
     )
     batches = StatefulBatches(train, each.batch, each.steps, eos=eos)
@@ -146,9 +146,8 @@ def run(each: Experiment, train: Any, judge: Any, vocab_size: int, eos: int | No
     for averaged in (False, True):
         kept = joined_config(shape(each), each.members)
         network = LanguageModel(vocab_size, config=kept, seed=None)
-        for name, weight in (backend.weights(averaged) or {}).items():
-            network.parameters[name][...] = weight
-        judged["averaged" if averaged else "last"] = loss(network, judge, eos)
+        program = Program(network, backend.weights(averaged))
+        judged["averaged" if averaged else "last"] = loss(program, judge, eos)
     tokens = count * each.batch * each.steps
     return {
         **asdict(each),
@@ -162,8 +161,8 @@ def run(each: Experiment, train: Any, judge: Any, vocab_size: int, eos: int | No
     }
 
 
-def member(each: Experiment, vocab_size: int, count: int, seed: int) -> LocalBackend:
-    """One model at the start of its training of ``count`` updates."""
+def member(each: Experiment, vocab_size: int, count: int, seed: int) -> Learner:
+    """One member at the start of its training of ``count`` updates."""
     precision = kernels.precisions()[-1]
     model = LanguageModel(vocab_size, config=shape(each), seed=seed)
     others = {name: array for name, array in model.parameters.items() if name != TABLE}
@@ -182,18 +181,18 @@ def member(each: Experiment, vocab_size: int, count: int, seed: int) -> LocalBac
     if each.ngrams:
         optimizer = WithTable(optimizer, model.parameters[TABLE])
     average = 1.0 - 1.0 / max(10.0, each.average * count)
-    return LocalBackend(model, optimizer, seed=seed, average=average, precision=precision)
+    return Learner(model, optimizer, seed=seed, average=average, precision=precision)
 
 
-def loss(network: LanguageModel, text: Any, eos: int | None) -> float:
+def loss(program: Program, text: Any, eos: int | None) -> float:
     """Nats per token of a text laid out as streams side by side."""
     streams = 32 if len(text) > 50_000 else 1
     length = (len(text) - 1) // streams
     inputs_BL, targets_BL = (text[at : at + streams * length].reshape(streams, length) for at in (0, 1))
-    packed, state, total = Program(network), network.initial_state(streams), 0.0
+    state, total = program.initial_state(streams), 0.0
     for at in range(0, length, 128):
         inputs_BT, targets_BT = inputs_BL[:, at : at + 128], targets_BL[:, at : at + 128]
-        nats_BT, _, state = packed.losses(
+        nats_BT, _, state = program.losses(
             inputs_BT, targets_BT, state, reset_BT=None if eos is None else inputs_BT == eos
         )
         total += float(nats_BT.sum(dtype=np.float64))

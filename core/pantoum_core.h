@@ -365,25 +365,29 @@ typedef struct {
   int32_t residual; /* the layer's inputs are added to its outputs */
 } pantoum_layer_args;
 
+typedef struct {
+  const pantoum_layer_args* layers; /* [layer_count] */
+  const float* table;               /* [V, G]: the first layer's input projections, or null */
+  const float* embedding;           /* [V, inputs] or null: tokens are one-hot */
+} pantoum_member_args;
+
 /* The rows first .. first + count - 1 of a batch read their tokens; their next tokens' logits come out.
  *
  * With n-grams, to a row's logits is added the sum of a row of each order's table, in order. The n-gram of order n
  * ends with the token read; its key is the sum over k = 0 .. n-1 of (k tokens ago: number + 1, or 0) * (V + 1)^k,
  * its row the upper bits of key * 0x9E3779B97F4A7C15, all modulo 2^64. */
 typedef struct {
-  const pantoum_layer_args* layers; /* [layer_count] */
-  const int32_t* tokens;            /* [rows], each within 0 .. V-1 */
-  const float* table;               /* [V, G]: the first layer's input projections, or null */
-  const float* embedding;           /* [V, inputs] or null: tokens are one-hot */
-  const void* head;                 /* [V, head_inputs], packed */
-  const float* head_bias;           /* [V] */
-  const void* projection;           /* [head_inputs, H], packed, or null: head_inputs = H */
-  const float* ngrams;   /* [order_count * ngram_rows, V]: each order's table after the one before, or null */
-  const int64_t* orders; /* [order_count], ascending, each within 1 .. recent_kept + 1 */
-  float* recent;         /* [rows, recent_kept]: the tokens before, oldest first, each its number + 1, 0: none.
-                            Updated in place */
-  float* logits;         /* [count, V] */
-  int64_t first, count, vocabulary, units, layer_count, head_inputs;
+  const pantoum_member_args* members; /* [member_count] of one shape, their outputs side by side to the head */
+  const int32_t* tokens;              /* [rows], each within 0 .. V-1 */
+  const void* head;                   /* [V, head_inputs], packed */
+  const float* head_bias;             /* [V] */
+  const void* projection; /* [head_inputs, member_count * H], packed, or null: head_inputs = member_count * H */
+  const float* ngrams;    /* [order_count * ngram_rows, V]: each order's table after the one before, or null */
+  const int64_t* orders;  /* [order_count], ascending, each within 1 .. recent_kept + 1 */
+  float* recent;          /* [rows, recent_kept]: the tokens before, oldest first, each its number + 1, 0: none.
+                             Updated in place */
+  float* logits;          /* [count, V] */
+  int64_t first, count, vocabulary, units, member_count, layer_count, head_inputs;
   int64_t order_count, ngram_rows, recent_kept; /* ngram_rows: a power of two, at least 2 */
   int32_t kind;
   int32_t head_precision, projection_precision;

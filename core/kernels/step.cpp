@@ -1,12 +1,13 @@
-// One token for each row of a batch through a whole model: table or embedding, layers, head.
+// One token for each row of a batch through a whole model: members (table or embedding, layers), head.
 //
-// The states are updated in place. With 8 rows a thread, each takes blocks of rows through everything
-// and meets nobody, so that scratch memory is that of a block however many rows there are. With fewer
-// rows the threads share the units: each makes operands of the old states of all layers, they meet,
-// and from there on once a layer, when all of its new state is written. What is cheap (operands of a
-// few rows, normalisation) each thread does for itself; what the n-grams say is added by whoever made these
-// columns of the logits. The arithmetic of a row is that of a scan of
-// one step, in the same order: the same bits.
+// The states are updated in place. With 8 rows per thread, each thread takes blocks of rows through everything and
+// meets no other, so that scratch memory is that of a block however many rows there are. With fewer rows the threads
+// share the work of the same rows. As many members as the threads can take alone, the same number each, are taken
+// alone, without a meeting; the units of the other members (of the one member, usually) are shared: each thread makes
+// operands of the old states of all layers, they meet, and from there on once per layer, when all of its new state is
+// written. Then the threads share the columns of the head. What is cheap (operands of a few rows, normalisation) each
+// thread does for itself; the n-grams' logits are added by whoever made these columns. The arithmetic of a row is that
+// of a scan of one step, in the same order: the same bits.
 #include "cells.h"
 #include "matrix.h"
 #include "ngrams.h"
@@ -27,14 +28,16 @@ constexpr Long kRowsABlock = 80;  // operands of 80 rows, twice, and the panels 
 // How many bytes a thread needs for itself, and all need together, for so many rows.
 struct Places {
   Layout own, shared;
-  std::size_t inputs, x, states, output[2], gates, ngrams, products, projected;
+  std::size_t inputs, x, states, output[2], gates, ngrams, products, shared_products, joined, projected;
   Long state_bytes;
 
   // `early`: the gates of a first product that a second one waits for.
   Places(const pantoum_step_args& a, int early, Long rows, bool alone) {
-    Long depth = a.units;
-    for (Long l = 0; l < a.layer_count; ++l) depth = depth > a.layers[l].inputs ? depth : a.layers[l].inputs;
-    depth = depth > a.head_inputs ? depth : a.head_inputs;
+    const Long width = a.member_count * a.units;
+    Long depth = width > a.head_inputs ? width : a.head_inputs;
+    for (Long m = 0; m < a.member_count; ++m)
+      for (Long l = 0; l < a.layer_count; ++l)
+        depth = depth > a.members[m].layers[l].inputs ? depth : a.members[m].layers[l].inputs;
     const std::size_t floats = static_cast<std::size_t>(rows * a.units) * sizeof(float);
     inputs = own.reserve(static_cast<std::size_t>(rows) * sizeof(const float*));
     x = own.reserve(static_cast<std::size_t>(rows * operand_row<Float32>(depth)));  // float32 rows are the longest
@@ -44,7 +47,9 @@ struct Places {
     gates = own.reserve(static_cast<std::size_t>(early) * floats);
     ngrams = own.reserve(a.ngrams ? static_cast<std::size_t>(rows * a.order_count) * sizeof(Long) : 0);
     Layout& common = alone ? own : shared;
-    products = common.reserve(early > 0 ? floats : 0);
+    products = own.reserve(early > 0 ? floats : 0);
+    shared_products = shared.reserve(early > 0 && !alone ? floats : 0);
+    joined = common.reserve(a.member_count > 1 ? static_cast<std::size_t>(rows * width) * sizeof(float) : 0);
     projected = common.reserve(static_cast<std::size_t>(rows * a.head_inputs) * sizeof(float));
   }
 };
@@ -72,79 +77,85 @@ struct Given {
   F16 bias() const { return load(bias_H + at.unit, n); }
 };
 
-// What one thread does of some rows.
+// Rows of a batch, and who takes them: the threads `index` of `parts`, which meet at the barrier; without one, a thread
+// alone.
+struct Rows {
+  Long first, count;
+  int index, parts;
+  Barrier* barrier;
+  char *own, *shared;  // scratch memory, laid out by Places
+
+  void meet() const {
+    if (barrier) barrier->wait(parts);
+  }
+  // The same rows, all of them by this thread.
+  Rows alone() const { return {first, count, 0, 1, nullptr, own, shared}; }
+  template <class T>
+  T* own_at(std::size_t place) const {
+    return reinterpret_cast<T*>(own + place);
+  }
+  // Memory of all who take these rows.
+  template <class T>
+  T* common_at(std::size_t place) const {
+    return reinterpret_cast<T*>((barrier ? shared : own) + place);
+  }
+};
+
+// The layers of one member.
 template <class Cell>
-class Part {
+class Layers {
  public:
-  Part(const pantoum_step_args& a, const Places& places, Long first, Long rows, int index, int parts, Barrier* barrier,
-       char* own, char* shared)
+  Layers(const pantoum_step_args& a, const Places& places, const Rows& rows, Long member)
       : a_(a),
+        member_(a.members[member]),
         H_(a.units),
-        first_(first),
-        rows_(rows),
-        index_(index),
-        parts_(parts),
-        barrier_(barrier),
-        share_{0, rows, part_of(up(a.units, kPanelColumns), index, parts).begin,
-               part_of(up(a.units, kPanelColumns), index, parts).end, barrier != nullptr},
-        inputs_(reinterpret_cast<const float**>(own + places.inputs)),
-        x_(own + places.x),
-        states_(own + places.states),
-        output_{reinterpret_cast<float*>(own + places.output[0]), reinterpret_cast<float*>(own + places.output[1])},
-        gates_(reinterpret_cast<float*>(own + places.gates)),
-        ngrams_(reinterpret_cast<Long*>(own + places.ngrams)),
-        products_(reinterpret_cast<float*>(shared + places.products)),
-        projected_(reinterpret_cast<float*>(shared + places.projected)),
+        first_(rows.first),
+        rows_(rows.count),
+        by_(rows),
+        share_{0, rows.count, part_of(up(a.units, kPanelColumns), rows.index, rows.parts).begin,
+               part_of(up(a.units, kPanelColumns), rows.index, rows.parts).end, rows.barrier != nullptr},
+        inputs_(rows.own_at<const float*>(places.inputs)),
+        x_(rows.own_at<char>(places.x)),
+        states_(rows.own_at<char>(places.states)),
+        output_{rows.own_at<float>(places.output[0]), rows.own_at<float>(places.output[1])},
+        gates_(rows.own_at<float>(places.gates)),
+        products_(rows.barrier ? rows.common_at<float>(places.shared_products) : rows.own_at<float>(places.products)),
         state_bytes_(places.state_bytes) {}
 
+  // The new states; the places of `inputs` point to the outputs of the last layer afterwards.
   void run() const {
-    if (a_.ngrams) find();
-    if (barrier_) {
+    if (by_.barrier) {
       for (Long l = 0; l < a_.layer_count; ++l) enter(l);
-      meet();
+      by_.meet();
     }
-    if (a_.ngrams && index_ == 0) keep();  // now that all have seen the tokens before
     for (Long r = 0; r < rows_; ++r)
-      inputs_[r] = a_.embedding ? a_.embedding + a_.tokens[first_ + r] * a_.layers[0].inputs : nullptr;
+      inputs_[r] = member_.embedding ? member_.embedding + a_.tokens[first_ + r] * member_.layers[0].inputs : nullptr;
     for (Long l = 0; l < a_.layer_count; ++l) {
-      if (!barrier_) enter(l);
+      if (!by_.barrier) enter(l);
       const Matrix input = input_of(l);
       if (input) input.convert(x_, rows_, [&](Long r) { return inputs_[r]; });
       advance(l, input);
-      meet();
+      by_.meet();
       leave(l);
     }
-    finish();
   }
 
  private:
   Matrix input_of(Long l) const {
-    const pantoum_layer_args& layer = a_.layers[l];
+    const pantoum_layer_args& layer = member_.layers[l];
     return {static_cast<const char*>(layer.input), Cell::kGates * H_, layer.inputs, H_, layer.input_precision};
   }
   Matrix recurrent_of(Long l) const {
-    const pantoum_layer_args& layer = a_.layers[l];
+    const pantoum_layer_args& layer = member_.layers[l];
     return {static_cast<const char*>(layer.recurrent), Cell::kSums * H_, H_, H_, layer.recurrent_precision};
   }
   Matrix second_of(Long l) const {
-    const pantoum_layer_args& layer = a_.layers[l];
+    const pantoum_layer_args& layer = member_.layers[l];
     return {static_cast<const char*>(layer.more_recurrent), (Cell::kGates - Cell::kSums) * H_, H_, H_,
             layer.recurrent_precision};
   }
-  float* hidden(Long l) const { return a_.layers[l].hidden + first_ * H_; }
-  char* operands(Long l) const { return states_ + (barrier_ ? l * state_bytes_ : 0); }
-  void meet() const {
-    if (barrier_) barrier_->wait(parts_);
-  }
-
-  // The table's rows of the n-grams that end here.
-  void find() const {
-    for (Long r = 0; r < rows_; ++r) find_rows(a_, a_.tokens[first_ + r], recent(r), ngrams_ + r * a_.order_count);
-  }
-  void keep() const {
-    for (Long r = 0; r < rows_; ++r) keep_token(a_.tokens[first_ + r], a_.recent_kept, recent(r));
-  }
-  float* recent(Long r) const { return a_.recent + (first_ + r) * a_.recent_kept; }
+  float* hidden(Long l) const { return member_.layers[l].hidden + first_ * H_; }
+  char* operands(Long l) const { return states_ + (by_.barrier ? l * state_bytes_ : 0); }
 
   // The operands of a layer's old states.
   void enter(Long l) const {
@@ -164,7 +175,7 @@ class Part {
     }
   };
   const float* table_row(Long r) const {  // the first layer's
-    return a_.table + a_.tokens[first_ + r] * Cell::kGates * H_;
+    return member_.table + a_.tokens[first_ + r] * Cell::kGates * H_;
   }
 
   // Calls body(what the cell's equations see, place, lanes) for every vector of a layer's states, with the products of
@@ -173,7 +184,7 @@ class Part {
   void each(Long l, const Matrix& input, const Matrix& w, int first, int end, Body&& body) const {
     alignas(64) float sums[Cell::kGates * kGateSums];
     alignas(64) float given[Cell::kGates * kGateSums];
-    const pantoum_layer_args& layer = a_.layers[l];
+    const pantoum_layer_args& layer = member_.layers[l];
     const Long next = up(H_, kPanelColumns), x_row = input ? input.row_bytes() : 0, h_row = w ? w.row_bytes() : 0;
     const Projection projection{input ? given : nullptr, layer.input_bias, H_};
     each_tile(share_, [&](Long panel, Long r, int count) {
@@ -209,16 +220,16 @@ class Part {
       for (int g = 0; g < Cell::kSums; ++g) store(gate(at, g), found.gate[g], n);
       store(products_ + unit(at), found.operand, n);
     });
-    meet();
+    by_.meet();
     second_of(l).convert(operands(l), rows_, [&](Long r) { return products_ + r * H_; });
   }
-  float* memory(Long l) const { return a_.layers[l].cell + first_ * H_; }
+  float* memory(Long l) const { return member_.layers[l].cell + first_ * H_; }
   float* gate(Place at, int g) const { return gates_ + g * rows_ * H_ + unit(at); }
   Long unit(Place at) const { return at.b * H_ + at.unit; }
 
   // A layer's outputs become the next one's inputs: normalised, and with its own inputs added.
   void leave(Long l) const {
-    const pantoum_layer_args& layer = a_.layers[l];
+    const pantoum_layer_args& layer = member_.layers[l];
     for (Long r = 0; r < rows_; ++r) {
       const float* y = hidden(l) + r * H_;
       float* out = output_[l % 2] + r * H_;
@@ -238,49 +249,107 @@ class Part {
     for (Long u = 0; u < H_; ++u) out[u] = y[u] + (x ? x[u] : u == token ? 1.0f : 0.0f);
   }
 
+  const pantoum_step_args& a_;
+  const pantoum_member_args& member_;
+  const Long H_, first_, rows_;
+  const Rows& by_;
+  const Share share_;
+  const float** const inputs_;  // of the layer at hand, one per row
+  char* const x_;
+  char* const states_;
+  float* const output_[2];
+  float* const gates_;     // of a first product
+  float* const products_;  // operands of a second product
+  const Long state_bytes_;
+};
+
+// The whole model.
+template <class Cell>
+class Model {
+ public:
+  Model(const pantoum_step_args& a, const Places& places, const Rows& rows)
+      : a_(a),
+        places_(places),
+        rows_(rows),
+        width_(a.member_count * a.units),
+        inputs_(rows.own_at<const float*>(places.inputs)),
+        x_(rows.own_at<char>(places.x)),
+        ngrams_(rows.own_at<Long>(places.ngrams)),
+        joined_(rows.common_at<float>(places.joined)),
+        projected_(rows.common_at<float>(places.projected)) {}
+
+  void run() const {
+    if (a_.ngrams) find();
+    const Long alone = a_.member_count / rows_.parts * rows_.parts;  // of several threads: as many for each
+    const Rows own = rows_.alone();
+    for (Long m = rows_.index; m < alone; m += rows_.parts) take(own, m, true);
+    for (Long m = alone; m < a_.member_count; ++m) take(rows_, m, rows_.index == 0);
+    if (a_.member_count > 1) {
+      rows_.meet();
+      for (Long r = 0; r < rows_.count; ++r) inputs_[r] = joined_ + r * width_;
+    }
+    if (a_.ngrams && rows_.index == 0) keep();  // all have seen the tokens before, and met
+    finish();
+  }
+
+ private:
+  // A member; its outputs go beside those of the others.
+  void take(const Rows& rows, Long member, bool writes) const {
+    Layers<Cell>(a_, places_, rows, member).run();
+    if (a_.member_count == 1 || !writes) return;
+    for (Long r = 0; r < rows.count; ++r)
+      for (Long u = 0; u < a_.units; ++u) joined_[r * width_ + member * a_.units + u] = inputs_[r][u];
+  }
+
+  // The table's rows of the n-grams that end here.
+  void find() const {
+    for (Long r = 0; r < rows_.count; ++r) find_rows(a_, token(r), recent(r), ngrams_ + r * a_.order_count);
+  }
+  void keep() const {
+    for (Long r = 0; r < rows_.count; ++r) keep_token(token(r), a_.recent_kept, recent(r));
+  }
+  Long token(Long r) const { return a_.tokens[rows_.first + r]; }
+  float* recent(Long r) const { return a_.recent + (rows_.first + r) * a_.recent_kept; }
+
   void finish() const {
     const Long E = a_.head_inputs;
-    const Matrix projection{static_cast<const char*>(a_.projection), E, H_, E, a_.projection_precision};
+    const int index = rows_.index, parts = rows_.parts;
+    const Matrix projection{static_cast<const char*>(a_.projection), E, width_, E, a_.projection_precision};
     const Matrix head{static_cast<const char*>(a_.head), a_.vocabulary, E, a_.vocabulary, a_.head_precision};
     if (projection) {
-      projection.convert(x_, rows_, [&](Long r) { return inputs_[r]; });
-      projection.times_all(index_, parts_, x_, rows_, nullptr, projected_);
-      meet();
-      for (Long r = 0; r < rows_; ++r) inputs_[r] = projected_ + r * E;
+      projection.convert(x_, rows_.count, [&](Long r) { return inputs_[r]; });
+      projection.times_all(index, parts, x_, rows_.count, nullptr, projected_);
+      rows_.meet();
+      for (Long r = 0; r < rows_.count; ++r) inputs_[r] = projected_ + r * E;
     }
-    head.convert(x_, rows_, [&](Long r) { return inputs_[r]; });
-    float* logits = a_.logits + (first_ - a_.first) * a_.vocabulary;
-    head.times_all(index_, parts_, x_, rows_, a_.head_bias, logits);
+    head.convert(x_, rows_.count, [&](Long r) { return inputs_[r]; });
+    float* logits = a_.logits + (rows_.first - a_.first) * a_.vocabulary;
+    head.times_all(index, parts, x_, rows_.count, a_.head_bias, logits);
     if (a_.ngrams) add_ngrams(logits);
   }
 
   // To the columns of the panels that are this thread's share of the head.
   void add_ngrams(float* logits) const {
     const Long V = a_.vocabulary;
-    const Range panels = part_of(up(V, kPanelColumns), index_, parts_);
-    for (Long r = 0; r < rows_; ++r, logits += V) {
+    const Range panels = part_of(up(V, kPanelColumns), rows_.index, rows_.parts);
+    for (Long r = 0; r < rows_.count; ++r, logits += V) {
       const Long* own = ngrams_ + r * a_.order_count;
       each_lanes(panels.begin * kPanelColumns, least(panels.end * kPanelColumns, V), [&](Long c, int n) {
-        const F16 said = sum_of_rows(a_.ngrams, V, a_.order_count, c, n, [&](Long o) { return own[o]; });
-        store(logits + c, load(logits + c, n) + said, n);
+        const F16 sum = sum_of_rows(a_.ngrams, V, a_.order_count, c, n, [&](Long o) { return own[o]; });
+        store(logits + c, load(logits + c, n) + sum, n);
       });
     }
   }
 
   const pantoum_step_args& a_;
-  const Long H_, first_, rows_;
-  const int index_, parts_;
-  Barrier* const barrier_;
-  const Share share_;
-  const float** const inputs_;  // of the layer at hand, a row each
+  const Places& places_;
+  const Rows& rows_;
+  const Long width_;
+  const float** const inputs_;  // of the head, one per row
   char* const x_;
-  char* const states_;
-  float* const output_[2];
-  float* const gates_;     // of a first product
-  Long* const ngrams_;     // [rows, orders]
-  float* const products_;  // operands of a second product
+  Long* const ngrams_;   // [rows, orders]
+  float* const joined_;  // [rows, width], with several members
   float* const projected_;
-  const Long state_bytes_;
 };
 
 // On a machine with other work, whoever waits at a meeting may wait for a time slice of it, which is many
@@ -298,7 +367,7 @@ int step_together(const pantoum_step_args& a, int most) {
   Barrier barrier;
   auto part = [&](int index, int parts) -> int {
     char* mine = memory + places.shared.size() + own * static_cast<std::size_t>(index);
-    Part<Cell>(a, places, a.first, a.count, index, parts, &barrier, mine, memory).run();
+    Model<Cell>(a, places, Rows{a.first, a.count, index, parts, &barrier, mine, memory}).run();
     return PANTOUM_OK;
   };
   const int status = run_parts(most, part);
@@ -324,7 +393,7 @@ int step_blocks(const pantoum_step_args& a) {
     const Places places(a, early_gates<Cell>(), rows.end - rows.begin, true);
     char* memory = thread_scratch(places.own.size());
     if (!memory) return PANTOUM_OUT_OF_MEMORY;
-    Part<Cell>(a, places, a.first + rows.begin, rows.end - rows.begin, 0, 1, nullptr, memory, memory).run();
+    Model<Cell>(a, places, Rows{a.first + rows.begin, rows.end - rows.begin, 0, 1, nullptr, memory, memory}).run();
     return PANTOUM_OK;
   });
 }
@@ -339,18 +408,20 @@ int refusal(int precision) {
 }  // namespace
 
 int step(const pantoum_step_args& a) {
-  if (a.layer_count < 1) return PANTOUM_BAD_ARGUMENT;
+  if (a.layer_count < 1 || a.member_count < 1) return PANTOUM_BAD_ARGUMENT;
   int refused = refusal(a.head_precision);
   if (refused == PANTOUM_OK) refused = refusal(a.projection_precision);
-  for (Long l = 0; l < a.layer_count && refused == PANTOUM_OK; ++l) {
-    refused = refusal(a.layers[l].input_precision);
-    if (refused == PANTOUM_OK) refused = refusal(a.layers[l].recurrent_precision);
-  }
+  for (Long m = 0; m < a.member_count; ++m)
+    for (Long l = 0; l < a.layer_count && refused == PANTOUM_OK; ++l) {
+      refused = refusal(a.members[m].layers[l].input_precision);
+      if (refused == PANTOUM_OK) refused = refusal(a.members[m].layers[l].recurrent_precision);
+    }
   if (refused != PANTOUM_OK) return refused;
   return with_cell(a.kind, [&](auto cell) {
     using Cell = decltype(cell);
     const Long threads = thread_count(), H = a.units;
-    const Long work = a.count * (a.layer_count * 2 * Cell::kGates * H * H + a.vocabulary * a.head_inputs);
+    const Long layers = a.member_count * a.layer_count;
+    const Long work = a.count * (layers * 2 * Cell::kGates * H * H + a.vocabulary * a.head_inputs);
     if (threads > 1 && a.count < kRowsAThread * threads && work >= kSmallestShared && has_company())
       return step_together<Cell>(a, static_cast<int>(least(threads, up(H, kPanelColumns))));
     return step_blocks<Cell>(a);

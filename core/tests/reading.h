@@ -79,34 +79,43 @@ class NGrams {
   Floats table_, recent_;
 };
 
-// Some of `rows` streams read a token each, twice. One-hot tokens or an embedding, by a table or a product.
+// Some of `rows` streams read a token each, twice. One-hot tokens or an embedding, by a table or a product; one
+// member or several.
 inline void reading(const Cell& cell, Long rows, Long H, Long V, int precision, Draw& draw, Hash& hash) {
   const Long count = draw.within(0, rows), first = draw.within(0, rows - count), L = draw.within(1, 3);
   const bool one_hot = draw.once_in(3), by_table = one_hot || draw.once_in(2), residual = draw.once_in(2);
+  const Long K = draw.once_in(2) ? 1 : draw.within(2, 5), width = K * H;
   const Long E = one_hot    ? 0
                  : residual ? H
                             : draw.within(1, 40),
-             head_inputs = draw.once_in(2) ? H : draw.within(1, 40);
-  Floats table(V * cell.gates * H, draw, 1.0f), embedding(V * (E + 1), draw, 1.0f), head_bias(V, draw, 1.0f);
-  Floats weight(V * head_inputs, draw, 0.3f), project(head_inputs * H, draw, 0.3f), logits(count * V);
+             head_inputs = draw.once_in(2) ? width : draw.within(1, 40);
+  Floats head_bias(V, draw, 1.0f), weight(V * head_inputs, draw, 0.3f), project(head_inputs * width, draw, 0.3f);
+  Floats logits(count * V);
   Buffer<std::int32_t> numbers(rows);
   for (auto& token : numbers) token = static_cast<std::int32_t>(draw.within(0, V - 1));
+  std::vector<std::unique_ptr<Floats>> tables, embeddings;
   std::vector<std::unique_ptr<Layer>> layers;
   std::vector<pantoum_layer_args> arguments;
-  for (Long l = 0; l < L; ++l) {
-    layers.emplace_back(new Layer(cell, l == 0 ? E : H, l == 0 && by_table, rows, H, residual, precision, draw));
-    arguments.push_back(layers.back()->arguments);
+  std::vector<pantoum_member_args> members;
+  for (Long m = 0; m < K; ++m) {
+    tables.emplace_back(new Floats(V * cell.gates * H, draw, 1.0f));
+    embeddings.emplace_back(new Floats(V * (E + 1), draw, 1.0f));
+    for (Long l = 0; l < L; ++l) {
+      layers.emplace_back(new Layer(cell, l == 0 ? E : H, l == 0 && by_table, rows, H, residual, precision, draw));
+      arguments.push_back(layers.back()->arguments);
+    }
   }
+  for (Long m = 0; m < K; ++m)
+    members.push_back(
+        {arguments.data() + m * L, by_table ? tables[m]->read() : nullptr, one_hot ? nullptr : embeddings[m]->read()});
   Packed head(weight.read(), V, head_inputs, V, precision, 0),
-      projection(project.read(), head_inputs, H, head_inputs, precision, 0);
+      projection(project.read(), head_inputs, width, head_inputs, precision, 0);
   NGrams ngrams(draw.once_in(2), rows, V, draw);
-  const pantoum_step_args step{arguments.data(),
+  const pantoum_step_args step{members.data(),
                                numbers.read(),
-                               by_table ? table.read() : nullptr,
-                               one_hot ? nullptr : embedding.read(),
                                head.read(),
                                head_bias.read(),
-                               head_inputs == H ? nullptr : projection.read(),
+                               head_inputs == width ? nullptr : projection.read(),
                                ngrams.table(),
                                ngrams.orders(),
                                ngrams.recent(),
@@ -115,6 +124,7 @@ inline void reading(const Cell& cell, Long rows, Long H, Long V, int precision, 
                                count,
                                V,
                                H,
+                               K,
                                L,
                                head_inputs,
                                ngrams.count,

@@ -146,6 +146,21 @@ def test_a_tied_head_is_written_out(characters: LoadedModel, tmp_path: Path) -> 
     np.testing.assert_allclose(found["head.weight"], expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("embedding_size", [None, 8])
+def test_members_of_an_ensemble_have_pytorchs_names_each(
+    characters: LoadedModel, tmp_path: Path, embedding_size: int | None
+) -> None:
+    first = write(tmp_path / "m", characters, members=2, embedding_size=embedding_size)
+    export(first, "torch", tmp_path / "t")
+    found, own = safetensors.numpy.load_file(tmp_path / "t"), load(first).network.parameters
+    for place in (0, 1):
+        of, name = own[f"members.{place}.stack.1.weight_hh"], f"members.{place}.layers.weight_hh_l1"
+        np.testing.assert_array_equal(found[name], of)
+        assert len(found[f"members.{place}.embedding.weight"]) == characters.vocab_size
+    np.testing.assert_array_equal(found["head.weight"], own["head.weight"])
+    assert found["head.weight"].shape == (characters.vocab_size, 32) and len(found) == 2 + 2 * 9
+
+
 @pytest.mark.parametrize(
     ("shape", "words"),
     [

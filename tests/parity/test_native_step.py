@@ -89,6 +89,39 @@ def test_every_path_any_threads_and_any_batch_give_the_same_bits(
     assert len(alone) == 1
 
 
+@pytest.mark.parametrize("members", [2, 3, 5])
+@pytest.mark.parametrize("cell", ["gru", "gru-before", "lstm"])
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_a_step_of_an_ensemble_is_a_scan_of_one_step_whoever_takes_its_members(
+    path: str, library: native.Library, cell: str, precision: str, members: int
+) -> None:
+    config = ModelConfig(
+        cell, 70, 2, 70, residual=True, norm="layer", members=members, ngrams=(2, 3), ngram_rows=32
+    )
+    model, found = LanguageModel(V, config=config), set()
+    model.parameters["ngrams.weight"] = np.random.default_rng(2).standard_normal((64, V))
+    for threads in (1, 2, 3):
+        library.set_threads(threads)
+        for rows in (1, 5, 40):
+            bits = stepped(model, precision, rows)
+            assert bits == stepped(model, precision, rows, scan=True)
+            found.add((rows, bits))
+    assert len(found) == 3
+
+
+def test_members_of_another_shape_are_refused(library: native.Library) -> None:
+    model = described(Program(LanguageModel(V, config=ModelConfig("gru", 10, 2, members=2))))
+    tokens, logits_CV = np.zeros(3, np.int32), np.zeros((3, V), np.float32)
+    states = [np.zeros((3, 10), np.float32)] * 4
+    with pytest.raises(CoreError, match="2 arrays of states for 4 layers of gru: give 1 a layer"):
+        native.stepper(model, tokens, states[:2], logits_CV)
+    short = replace(model.members[1], layers=model.members[1].layers[:1])
+    with pytest.raises(CoreError, match="a member has 1 layers, the first 2"):
+        native.stepper(replace(model, members=(model.members[0], short)), tokens, states, logits_CV)
+    with pytest.raises(CoreError, match=r"the head is \(70, 20\): 1 members of 10 units"):
+        native.stepper(replace(model, members=model.members[:1]), tokens, states[:2], logits_CV)
+
+
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("precision", ["float32", "int8", "bf16"])
 @pytest.mark.parametrize(("vocab_size", "orders", "table_rows"), [(7, (2,), 16), (98, (3, 4, 5), 1024)])
@@ -172,12 +205,18 @@ def test_what_does_not_fit_is_refused_before_the_core_sees_it(library: native.Li
         with pytest.raises(CoreError, match=message):
             native.stepper(described(packed), *wrong)
     model = described(packed)
+    layers = model.members[0].layers
     for layer in (
-        replace(model.layers[0], weight_hh=native.pack(np.zeros((30, 10), np.float32))),
-        replace(model.layers[1], weight_ih=native.pack(np.zeros((30, 10), np.float32))),
+        replace(layers[0], weight_hh=native.pack(np.zeros((30, 10), np.float32))),
+        replace(layers[1], weight_ih=native.pack(np.zeros((30, 10), np.float32))),
     ):
         with pytest.raises(CoreError, match="in blocks of 30: the step takes"):
-            native.stepper(replace(model, layers=(layer, model.layers[1])), tokens, states, logits_CV)
+            native.stepper(
+                replace(model, members=(replace(model.members[0], layers=(layer, layers[1])),)),
+                tokens,
+                states,
+                logits_CV,
+            )
 
 
 def test_ngrams_that_do_not_fit_are_refused_too(library: native.Library) -> None:

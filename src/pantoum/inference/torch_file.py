@@ -5,8 +5,10 @@ A safetensors file whose names are those of
     ModuleDict({"embedding": Embedding(V, E), "layers": GRU(E, H, L, batch_first=True), "head": Linear(H, V)})
 
 so that ``load_state_dict`` takes it as it is (docs/formats.md has the lines). One-hot inputs become an
-embedding that is the identity; a tied head is written out, its projection multiplied in. What PyTorch's
-modules cannot compute is refused: another cell, normalisation, residuals, n-grams.
+embedding that is the identity; a tied head is written out, its projection multiplied in. The embedding and
+layers of each member of an ensemble stand under ``members.0``, ``members.1``, ...; the head takes their
+outputs side by side. What PyTorch's modules cannot compute is refused: another cell, normalisation,
+residuals, n-grams.
 
 Shapes: V symbols, E embedding, H units.
 """
@@ -15,16 +17,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pantoum.config import CELLS, ModelConfig
 from pantoum.errors import SettingError
 from pantoum.formats import durable, plain_json, tensor_layout
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.precision import plain, shape_of
+from pantoum.kernels import Array
+from pantoum.network.language_model import prefix
+from pantoum.network.parameters import under
 
 __all__ = ["arrays_for_torch", "write"]
 
@@ -32,21 +35,23 @@ MOST_IDENTITY = 4096
 """The largest vocabulary whose one-hot inputs are written as an identity."""
 MOST_SPEC = 900_000
 """Bytes of a tokenizer's spec that fit the header."""
-Arrays = dict[str, NDArray[Any]]
+Arrays = dict[str, Array]
 
 
-def arrays_for_torch(shape: ModelConfig, parameters: Mapping[str, NDArray[Any]]) -> Arrays:
+def arrays_for_torch(shape: ModelConfig, parameters: Mapping[str, Array]) -> Arrays:
     """The parameters under the names of PyTorch's modules; ``SettingError`` where these cannot be."""
-    _require(shape, len(parameters["head.bias"]))
+    vocab_size = len(parameters["head.bias"])
+    _require(shape, vocab_size)
     found: Arrays = {"head.bias": parameters["head.bias"]}
-    for name, array in parameters.items():
-        if name.startswith("stack."):
-            _, layer, own = name.split(".")
-            found[f"layers.{own}_l{layer}"] = array
-    embedding_VE = parameters.get("embedding.weight")
-    if embedding_VE is None:
-        embedding_VE = np.eye(len(found["head.bias"]), dtype=np.float32)
-    found["embedding.weight"] = embedding_VE
+    one_hot = shape.embedding_size is None
+    for place in range(shape.members):
+        member = prefix(shape, place)
+        own = under(member, parameters)
+        embedding_VE = np.eye(vocab_size, dtype=np.float32) if one_hot else own["embedding.weight"]
+        found[member + "embedding.weight"] = embedding_VE
+        for name, array in under("stack.", own).items():
+            layer, kind = name.split(".")
+            found[f"{member}layers.{kind}_l{layer}"] = array
     found["head.weight"] = parameters.get("head.weight", embedding_VE)
     if "head.projection.weight" in parameters:
         wide_VH = embedding_VE.astype(np.float64) @ parameters["head.projection.weight"].astype(np.float64)

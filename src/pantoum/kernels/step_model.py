@@ -1,7 +1,7 @@
 """What a single step through a whole model needs to know of it: matrices ready for products, biases, tables.
 
-``network.stepper`` describes a packed model so; a backend that has a stepper reads the description once and
-keeps what it needs of it.
+``network.stepper`` describes a program so; a backend that has a stepper reads the description once and keeps
+what it needs of it.
 
 Shapes: V symbols, E embedding, H units, G gate rows, W rows of the n-grams' table.
 """
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from pantoum.config import CellSpec
 
-__all__ = ["StepLayer", "StepModel", "StepNgrams"]
+__all__ = ["StepLayer", "StepMember", "StepModel", "StepNgrams"]
 
 Array = npt.NDArray[Any]
 
@@ -25,7 +25,7 @@ class StepLayer:
     """One layer."""
 
     weight_ih: Any
-    """A packed matrix of blocks of H rows; None: the input projections come from the model's table."""
+    """A packed matrix of blocks of H rows; None: the input projections come from the member's table."""
     weight_hh: Any
     """As the scan takes it: one packed matrix, several, or None."""
     input_bias_G: Array
@@ -34,6 +34,16 @@ class StepLayer:
     """Weight and bias of the normalisation of its outputs."""
     residual: bool
     """Whether its inputs are added to its outputs."""
+
+
+@dataclass(frozen=True)
+class StepMember:
+    """One member; all members of a model have one shape."""
+
+    layers: tuple[StepLayer, ...]
+    table_VG: Array | None
+    """The first layer's input projection of each symbol, or None: its inputs are rows of the embedding."""
+    embedding_VE: Array | None
 
 
 @dataclass(frozen=True)
@@ -53,11 +63,10 @@ class StepModel:
 
     cell: CellSpec
     units: int
-    layers: tuple[StepLayer, ...]
-    table_VG: Array | None
-    """The first layer's input projection of each symbol, or None: its inputs are rows of the embedding."""
-    embedding_VE: Array | None
+    """Of one member, H."""
+    members: tuple[StepMember, ...]
     head: Any
+    """Over the outputs of all members side by side."""
     head_bias_V: Array
     projection: Any
     ngrams: StepNgrams | None = None

@@ -15,7 +15,8 @@ from typing import Protocol
 import numpy as np
 
 from pantoum.kernels import Array
-from pantoum.kernels.step_model import StepLayer, StepModel, StepNgrams
+from pantoum.kernels.step_model import StepLayer, StepMember, StepModel, StepNgrams
+from pantoum.network.member import PackedMember
 from pantoum.network.program import Program
 from pantoum.network.state import NetworkState
 
@@ -33,11 +34,8 @@ class Stepper(Protocol):
 
 def stepper(program: Program, tokens_R: Array, state: NetworkState, logits_CV: Array) -> Stepper:
     """Steps through a program of tokens [R], a state of R rows and logits that live in these arrays."""
-    if len(program.members) == 1:
-        fast = program.kernels.stepper(described(program), tokens_R, state.arrays, logits_CV)
-        if fast is not None:
-            return fast
-    return ScanStepper(program, tokens_R, state, logits_CV)
+    fast = program.kernels.stepper(described(program), tokens_R, state.arrays, logits_CV)
+    return ScanStepper(program, tokens_R, state, logits_CV) if fast is None else fast
 
 
 class ScanStepper:
@@ -59,7 +57,19 @@ class ScanStepper:
 
 def described(program: Program) -> StepModel:
     """A program as a stepper takes it."""
-    member, ngrams = program.members[0], program.ngrams
+    stack, ngrams = program.members[0].stack.stack, program.ngrams
+    return StepModel(
+        stack.cells[0].spec,
+        stack.hidden_size,
+        tuple(_member(member) for member in program.members),
+        program.head.weight,
+        program.head.bias_V,
+        program.head.projection,
+        StepNgrams(ngrams.weight_RV, ngrams.ngrams.orders, ngrams.ngrams.rows) if ngrams else None,
+    )
+
+
+def _member(member: PackedMember) -> StepMember:
     stack = member.stack.stack
     layers = tuple(
         StepLayer(
@@ -72,14 +82,4 @@ def described(program: Program) -> StepModel:
         )
         for number, cell in enumerate(member.stack.cells)
     )
-    return StepModel(
-        stack.cells[0].spec,
-        stack.hidden_size,
-        layers,
-        member.table_VG,
-        member.embedding_VE,
-        program.head.weight,
-        program.head.bias_V,
-        program.head.projection,
-        StepNgrams(ngrams.weight_RV, ngrams.ngrams.orders, ngrams.ngrams.rows) if ngrams else None,
-    )
+    return StepMember(layers, member.table_VG, member.embedding_VE)

@@ -60,8 +60,10 @@ ARGUMENTS: dict[str, type[ctypes.Structure]] = {
         "adapt": "p parameter gradient trained speed back; l rows columns",
         "layer": "p input recurrent more_recurrent input_bias bias norm_weight norm_bias hidden cell; "
         "l inputs; i input_precision recurrent_precision residual",
-        "step": "p layers tokens table embedding head head_bias projection ngrams orders recent logits; "
-        "l first count vocabulary units layer_count head_inputs order_count ngram_rows recent_kept; "
+        "member": "p layers table embedding",
+        "step": "p members tokens head head_bias projection ngrams orders recent logits; "
+        "l first count vocabulary units member_count layer_count head_inputs order_count ngram_rows "
+        "recent_kept; "
         "i kind head_precision projection_precision",
         "sample": "p logits banned temperature top_p min_p penalty top_k seed stream position recent written "
         "nats log_probability tokens; l first count vocabulary banned_count window",
@@ -69,7 +71,7 @@ ARGUMENTS: dict[str, type[ctypes.Structure]] = {
 }
 """By the struct's name in the header, without ``pantoum_`` and ``_args``."""
 
-OPERATIONS = tuple(name for name in ARGUMENTS if name != "layer")
+OPERATIONS = tuple(name for name in ARGUMENTS if name not in ("layer", "member"))
 """Each takes the struct of its name."""
 
 

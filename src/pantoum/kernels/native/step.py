@@ -1,7 +1,7 @@
 """One token for each row of a batch through a whole model, in one call of the core.
 
 The description of the model becomes the core's structs once, with every address in them; a call changes
-two numbers. There is no twin in NumPy: without the core, ``network.stepper`` reads by scans of one step,
+two numbers. NumPy has no stepper: without the core, ``network.stepper`` reads by scans of one step,
 which give the same bits as this.
 
 Shapes: R rows that there is room for, C rows of logits, V symbols, E inputs, H units, G gate rows,
@@ -22,7 +22,7 @@ from pantoum.kernels.native.arguments import ARGUMENTS
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.memory import address, floats, given
 from pantoum.kernels.native.product import number_of
-from pantoum.kernels.step_model import StepLayer, StepModel, StepNgrams
+from pantoum.kernels.step_model import StepLayer, StepMember, StepModel, StepNgrams
 
 __all__ = ["Stepper", "stepper"]
 
@@ -35,39 +35,50 @@ class Stepper:
 
     def __init__(self, model: StepModel, tokens_R: Array, states: Sequence[Array], logits_CV: Array) -> None:
         (C, V), R, H = logits_CV.shape, len(tokens_R), model.units
-        each = len(model.cell.state)
-        if len(states) != each * len(model.layers) + (model.ngrams is not None):
+        each, members, L = len(model.cell.state), model.members, len(model.members[0].layers)
+        if len(states) != each * L * len(members) + (model.ngrams is not None):
             raise CoreError(
-                f"{len(states)} arrays of states for {len(model.layers)} layers of "
+                f"{len(states)} arrays of states for {L * len(members)} layers of "
                 f"{model.cell.name}: give {each} a layer" + " and the n-grams'" * bool(model.ngrams)
             )
         self._kept = model, tokens_R, list(states), logits_CV
         self._most = C, R
         self._vocabulary, self._tokens_R = V, tokens_R
-        layers = (ARGUMENTS["layer"] * len(model.layers))()
-        for number, layer in enumerate(model.layers):
-            own = [floats(array, "state", (R, H)) for array in states[each * number : each * (number + 1)]]
-            layers[number] = _layer(model, layer, own)
-        self._layers = layers
+        layers = (ARGUMENTS["layer"] * (L * len(members)))()
+        table = (ARGUMENTS["member"] * len(members))()
+        for place, member in enumerate(members):
+            if len(member.layers) != L:
+                raise CoreError(f"a member has {len(member.layers)} layers, the first {L}: give one shape")
+            for number, layer in enumerate(member.layers, place * L):
+                at = each * number
+                own = [floats(array, "state", (R, H)) for array in states[at : at + each]]
+                layers[number] = _layer(model, member, layer, own)
+            table[place] = ARGUMENTS["member"](
+                layers=ctypes.addressof(layers[place * L]),
+                table=_where(member.table_VG, (V, len(model.cell.gates) * H)),
+                embedding=_where(member.embedding_VE, (V, -1)),
+            )
+        self._structures = layers, table
         self._orders = np.array(model.ngrams.orders if model.ngrams else (), np.int64)
         ngrams = _ngrams(model.ngrams, self._orders, states[-1], R, V) if model.ngrams else {}
         head, projection = model.head, model.projection
         _check(head, (V, head.shape[1]), V)
         if projection is not None:
-            _check(projection, (head.shape[1], H), head.shape[1])
+            _check(projection, (head.shape[1], len(members) * H), head.shape[1])
+        elif head.shape[1] != len(members) * H:
+            raise CoreError(f"the head is {head.shape}: {len(members)} members of {H} units need another one")
         self._operation, self._arguments = core().operation(
             "step",
-            layers=ctypes.addressof(layers),
+            members=ctypes.addressof(table),
             tokens=floats(tokens_R, "tokens_R", (R,), INT32),
-            table=_where(model.table_VG, (V, len(model.cell.gates) * H)),
-            embedding=_where(model.embedding_VE, (V, -1)),
             head=head.panels(False),
             head_bias=given(model.head_bias_V, "head_bias_V", (V,)),
             projection=None if projection is None else projection.panels(False),
             logits=floats(logits_CV, "logits_CV", (C, V)),
             vocabulary=V,
             units=H,
-            layer_count=len(model.layers),
+            member_count=len(members),
+            layer_count=L,
             head_inputs=head.shape[1],
             kind=core().cells[model.cell.kernel],
             head_precision=number_of(head.precision),
@@ -93,7 +104,7 @@ def stepper(model: StepModel, tokens_R: Array, states: Sequence[Array], logits_C
     return Stepper(model, tokens_R, states, logits_CV)
 
 
-def _layer(model: StepModel, layer: StepLayer, states: Sequence[int]) -> ctypes.Structure:
+def _layer(model: StepModel, member: StepMember, layer: StepLayer, states: Sequence[int]) -> ctypes.Structure:
     H = model.units
     G = len(model.cell.gates) * H
     weight, matrices = (
@@ -117,17 +128,18 @@ def _layer(model: StepModel, layer: StepLayer, states: Sequence[int]) -> ctypes.
         norm_bias=_where(norm_bias, (H,)),
         hidden=states[0],
         cell=states[1] if len(states) > 1 else None,
-        inputs=0
-        if weight is None and model.embedding_VE is None
-        else (
-            model.embedding_VE.shape[1]
-            if weight is None and model.embedding_VE is not None
-            else weight.shape[1]
-        ),
+        inputs=_inputs(member, weight),
         input_precision=0 if weight is None else number_of(weight.precision),
         recurrent_precision=number_of(recurrent[0].precision) if recurrent else 0,
         residual=layer.residual,
     )
+
+
+def _inputs(member: StepMember, weight: Any) -> int:
+    """E of a layer; 0: its inputs are one-hot."""
+    if weight is not None:
+        return int(weight.shape[1])
+    return 0 if member.embedding_VE is None else member.embedding_VE.shape[1]
 
 
 def _ngrams(ngrams: StepNgrams, orders: Array, recent: Array, R: int, V: int) -> dict[str, Any]:
