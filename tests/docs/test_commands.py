@@ -62,7 +62,8 @@ PRELUDE = f"""
 import pantoum
 _train = pantoum.train
 def _short(*texts, **given):
-    return _train(*texts, **(given | ({{"minutes": {MINUTES}}} if "minutes" in given else {{}})))
+    less = {{"minutes": {MINUTES}, "steps": {STEPS}}}
+    return _train(*texts, **(given | {{name: less[name] for name in less if name in given}}))
 pantoum.train = _short
 """
 
