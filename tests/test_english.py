@@ -45,9 +45,6 @@ SOURCES: tuple[str, ...] = (
 )
 """Source trees without findings, which stay so. Add yours."""
 
-PENDING = ("CHANGELOG.md",)
-"""Markdown that has not been rewritten yet, files or folders."""
-
 
 ONE = r"(?:an?|one|two|three|four|each|every|no|the|its|their|another|last|next|first)"
 WORD = r"(?:tokens?|characters?|words?|lines?|bytes?|targets?|symbols?|units?|pieces?|\w+ token)"
@@ -239,9 +236,8 @@ def findings(path: str) -> list[Finding]:
 
 def covered() -> list[str]:
     """Files that must have no findings."""
-    pages = [p for p in tracked("*.md") if not any(p == q or p.startswith(q + "/") for q in PENDING)]
     code = [p for p in tracked(*SOURCES) if p.endswith((".py", ".cpp", ".h"))] if SOURCES else []
-    return pages + code
+    return tracked("*.md") + code
 
 
 def test_no_private_word() -> None:

@@ -33,7 +33,11 @@ STEPS, STOP = 12, 5
 INSTALLS = ("pip ", "make ", "git clone", "pre-commit ", "python -m venv")
 QUICK = ("README.md",)
 SLOW = ("docs/index.md", "docs/tutorial.md", "docs/api.md", "docs/explanation/recipe.md")
-GUIDES = tuple(f"docs/how-to/{page.name}" for page in sorted((ROOT / "docs" / "how-to").glob("*.md")))
+GUIDES = tuple(
+    f"docs/how-to/{page.name}"
+    for page in sorted((ROOT / "docs" / "how-to").glob("*.md"))
+    if "\n```" in page.read_text("utf-8")
+)
 GIVEN = {
     "docs/how-to/other-machines.md": ("book",),
     "docs/how-to/python.md": ("book",),
