@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pantoum import kernels
 from pantoum.config import SamplingConfig
-from pantoum.errors import SettingError, StateError
+from pantoum.errors import PantoumError, SettingError, StateError
 from pantoum.inference.batch import Batch
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
@@ -263,3 +263,73 @@ def test_only_a_parked_stream_is_resumed(characters: LoadedModel) -> None:
     batch = Batch(characters)
     with pytest.raises(SettingError, match="not parked"):
         batch.resume(batch.join())
+
+
+def test_rows_double_when_full_and_halve_below_a_quarter(characters: LoadedModel) -> None:
+    batch = Batch(characters)
+    streams, sizes = [], []
+    for k in range(9):
+        streams.append(batch.join(length=50, seed=k))
+        sizes.append(len(batch.rows))
+    assert sizes == [1, 2, 4, 4, 8, 8, 8, 8, 16]
+    batch.round()
+    sizes = []
+    for stream in streams:
+        batch.leave(stream)
+        sizes.append(len(batch.rows))
+    assert sizes == [16, 16, 16, 16, 16, 8, 8, 4, 2]
+    wide = Batch(characters, 8)
+    for stream in [wide.join(length=5, seed=k) for k in range(8)]:
+        wide.leave(stream)
+    assert len(wide.rows) == 8
+    with pytest.raises(SettingError, match="rows is 0: must be a whole number, at least 1"):
+        Batch(characters, 0)
+
+
+def test_what_a_stream_gets_where_nothing_is_said(characters: LoadedModel) -> None:
+    batch, asked = Batch(characters), Batch(characters)
+    plain, same = batch.join(), asked.join(length=500, sampling=SamplingConfig(), seed=0, stream=0)
+    assert "".join(text for _, text in batch) == "".join(text for _, text in asked)
+    assert plain.tokens == same.tokens == 500 and plain.state == same.state
+
+
+@pytest.mark.parametrize("name", ["seed", "stream"])
+def test_the_bounds_of_random_numbers_may_be_given(characters: LoadedModel, name: str) -> None:
+    batch = Batch(characters)
+    for bound in (0, 2**63 - 1):
+        batch.join(length=1, **{name: bound})  # type: ignore[arg-type]
+    for outside in (-1, 2**63):
+        with pytest.raises(SettingError, match=f"{name} is {outside}: must be .* from 0 to {2**63 - 1}"):
+            batch.join(length=1, **{name: outside})  # type: ignore[arg-type]
+    assert len(list(batch)) == 2
+
+
+def test_refusals_of_a_batch_are_in_these_words(characters: LoadedModel) -> None:
+    batch = Batch(characters)
+    with pytest.raises(SettingError) as error:
+        batch.join(sampling="hot")  # type: ignore[arg-type]
+    assert str(error.value) == "sampling is 'hot': must be a SamplingConfig; leave it out, or give one"
+    with pytest.raises(SettingError) as error:
+        batch.leave("it")  # type: ignore[arg-type]
+    assert str(error.value) == (
+        "stream is 'it': is not a stream of this batch; give it to the batch that it joined"
+    )
+    with pytest.raises(PantoumError) as refusal:
+        batch.__reduce__()
+    assert str(refusal.value) == (
+        "a batch cannot be copied or pickled, because its streams are bound to its arrays; take the state of "
+        "each stream, which can, and let it join another batch"
+    )
+
+
+@pytest.mark.parametrize("lengths", [(5, 2), (2, 5), (3, 3, 1), (1, 7, 4, 2)])
+def test_each_stream_ends_at_its_own_length_whoever_joins_when(
+    characters: LoadedModel, lengths: tuple[int, ...]
+) -> None:
+    batch, streams = Batch(characters), []
+    for k, length in enumerate(lengths):
+        streams.append(batch.join(length=length, seed=k))
+        batch.round()
+    for _ in range(max(lengths)):
+        batch.round()
+    assert [stream.tokens for stream in streams] == list(lengths) and len(batch) == 0

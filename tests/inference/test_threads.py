@@ -92,8 +92,9 @@ def test_a_stream_of_another_batch_is_refused_and_ends_nobody(characters: Loaded
     one, other = Batch(characters), Batch(characters)
     mine, foreign = one.join(length=5, seed=1), other.join(length=5, seed=2)
     for wrong in (foreign, mine.state, None, 0):
-        with pytest.raises(SettingError, match="is not a stream of this batch"):
-            one.leave(wrong)  # type: ignore[arg-type]
+        for call in (one.leave, one.park, one.resume):
+            with pytest.raises(SettingError, match="is not a stream of this batch; give it to the batch"):
+                call(wrong)  # type: ignore[arg-type]
     assert not mine.ended and not foreign.ended and len(one) == len(other) == 1
     assert one.leave(mine) == mine.state
     with pytest.raises(SettingError, match="is not a stream of this batch"):

@@ -130,13 +130,7 @@ class Batch:
     @public
     def leave(self, stream: Stream) -> State:
         """A stream stops writing; the state that it leaves with."""
-        require(
-            isinstance(stream, Stream) and stream.writes_in(self),
-            "stream",
-            stream,
-            "is not a stream of this batch",
-            "give it to the batch that it joined",
-        )
+        self._require_own(stream)
         with self.lock:
             if not stream.ended:
                 self._begin()
@@ -148,6 +142,7 @@ class Batch:
     def park(self, stream: Stream) -> None:
         """A stream pauses: it gives up its row until ``resume``, and then goes on as if nothing had been
         between."""
+        self._require_own(stream)
         with self.lock:
             if not stream.ended:
                 self._begin()
@@ -164,6 +159,7 @@ class Batch:
     @public
     def resume(self, stream: Stream) -> None:
         """A parked stream writes on."""
+        self._require_own(stream)
         parked = stream.parked
         require(parked is not None, "stream", stream, "is not parked", "park it first")
         assert parked is not None
@@ -199,6 +195,11 @@ class Batch:
             if self._failed:
                 raise PantoumError(FAILED)
             return self._state_of(row, pending)
+
+    def _require_own(self, stream: Stream) -> None:
+        fits = isinstance(stream, Stream) and stream.writes_in(self)
+        rule = "is not a stream of this batch"
+        require(fits, "stream", stream, rule, "give it to the batch that it joined")
 
     def _begin(self) -> None:
         """A change begins; whoever completes it takes the mark back."""
