@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -347,3 +348,13 @@ def test_a_checkpoint_that_does_not_fit_into_memory_is_told(
     monkeypatch.setattr(checkpoint_folder.tensor_layout, "view", none_left)
     with pytest.raises(CheckpointError, match="does not fit into memory"):
         checkpoint.read(tmp_path, 10)
+
+
+def test_verifying_keeps_nothing_in_memory(tmp_path: Path) -> None:
+    checkpoint.commit(tmp_path, 1, {"w": np.zeros(3_000_000, np.float32)}, {})
+    tracemalloc.start()
+    try:
+        assert checkpoint.checkpoint_folder.verify(tmp_path / "checkpoints" / "step-00000001", 1)
+        assert tracemalloc.get_traced_memory()[1] < 3_000_000
+    finally:
+        tracemalloc.stop()

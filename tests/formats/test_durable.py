@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -176,6 +177,10 @@ def test_lines_are_appended_whole_and_a_torn_one_is_ended(tmp_path: Path) -> Non
         file.write(b'{"torn')
     durable.append_line(log, b"two")
     assert log.read_bytes() == b'one\n{"torn\ntwo\n'
+    for torn in (b"x", b"ab", b"\n\n"):
+        log.write_bytes(torn)
+        durable.append_line(log, b"two")
+        assert log.read_bytes() == torn + (b"" if torn.endswith(b"\n") else b"\n") + b"two\n"
 
 
 @pytest.mark.parametrize("taken", [0, 2])
@@ -191,7 +196,8 @@ def test_a_failed_append_is_cut_off_again(
         return os.write(descriptor, data[:taken])
 
     monkeypatch.setattr(durable.system, "write", short)
-    with pytest.raises(StorageError, match="cannot append to"):
+    said = "the disk is full (ENOSPC); free" if taken else "the disk reported an error (EIO); check"
+    with pytest.raises(StorageError, match=re.escape(f"cannot append to {str(log)!r}: {said}")):
         durable.append_line(log, b"two")
     assert log.read_bytes() == b"one\n"
 
@@ -275,3 +281,26 @@ def test_macos_flushes_the_drive_too_where_it_can(
     monkeypatch.setattr(system_calls.fcntl, "fcntl", control)
     durable.write_file(tmp_path / "file", b"abc")
     assert asked == [51, 51] and (tmp_path / "file").read_bytes() == b"abc"
+
+
+def test_a_new_file_may_be_read_as_the_umask_says(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        durable.write_file(tmp_path / "file", b"abc")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_folder_in_the_place_of_a_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StorageError, match=r"a folder is in its place \(EISDIR\); choose another name"):
+        durable.write_file(tmp_path, b"abc")
+
+
+def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(StorageError, match=f"cannot clean {str(tmp_path)!r}: permission denied"):
+        durable.clean_temporary(tmp_path)

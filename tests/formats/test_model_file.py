@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -254,3 +255,75 @@ def test_reading_takes_little_more_memory_than_the_file(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
     assert found.parameters["w"].nbytes == 8_000_000 and peak < 1.5 * 8_000_000
+
+
+def forged(path: Path, array: str, change: Any) -> Path:
+    """A model file in which one array's entry in the header was changed, the hash made to match."""
+    data = path.read_bytes()
+    length = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + length])
+    change(header[array])
+    packed = json.dumps(header, separators=(",", ":")).encode().ljust(length)
+    assert len(packed) == length
+    path.write_bytes(with_valid_digest(data[:8] + packed + data[8 + length :]))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("array", "change", "words"),
+    [
+        ("tokenizer", lambda entry: entry.update(dtype="I8"), "its tokenizer is missing"),
+        ("tokenizer", lambda entry: entry.update(shape=[entry["shape"][0], 1]), "its tokenizer is missing"),
+        (
+            "head.bits",
+            lambda entry: entry.update(dtype="U16"),
+            "'head.bits' is U16, which no model has",
+        ),
+    ],
+)
+def test_an_array_of_another_kind_is_refused(tmp_path: Path, array: str, change: Any, words: str) -> None:
+    model_file.write(tmp_path / "m", example(card={"spare": " " * 40}))
+    with pytest.raises(ModelFileError, match=f": .*{words}; use another copy of it, or train again$"):
+        model_file.read(forged(tmp_path / "m", array, change))
+
+
+@pytest.mark.parametrize("bits", [0x7F80, 0xFF80, 0x7FC0])
+def test_bfloat16_that_is_not_finite_is_refused_on_reading(tmp_path: Path, bits: int) -> None:
+    model_file.write(tmp_path / "m", example())
+    data = (tmp_path / "m").read_bytes()
+    place = data.rindex(b"\x80\x3f")
+    changed = data[:place] + bits.to_bytes(2, "little") + data[place + 2 :]
+    (tmp_path / "m").write_bytes(with_valid_digest(changed))
+    with pytest.raises(ModelFileError, match="holds values that are not finite"):
+        model_file.read(tmp_path / "m")
+
+
+def test_a_tokenizer_of_300000_words_comes_back(tmp_path: Path) -> None:
+    pieces = ["слово" * 2 + str(number) for number in range(300_000)]
+    spec = {"kind": "words", "documents": None, "pieces": pieces}
+    model_file.write(tmp_path / "m", example(tokenizer=spec))
+    assert (tmp_path / "m").stat().st_size > 16_000_000
+    assert model_file.read(tmp_path / "m").tokenizer == spec
+
+
+def test_the_bytes_of_a_file_are_read_as_the_file_is(tmp_path: Path) -> None:
+    digest = model_file.write(tmp_path / "m", example())
+    data = (tmp_path / "m").read_bytes()
+    found = model_file.parsed(data, "m")
+    assert found.sha256 == digest and same(found.parameters, example().parameters)
+    assert not any(array.flags.writeable for array in found.parameters.values())
+    for bad in (data[:-1], data + b"x", data[:200] + b"\0" + data[201:], data[:5], b""):
+        with pytest.raises(ModelFileError, match=r"^cannot use the model 'm': .*; use another copy"):
+            model_file.parsed(bad, "m")
+
+
+@pytest.mark.parametrize("spare", [100_000, 0])
+def test_whether_a_model_can_be_written_is_known_before(spare: int) -> None:
+    fits = 1_000_000 - spare - 1_500
+    if spare:
+        model_file.require_writable(example(card={"x": "y" * fits}))
+    with pytest.raises(ModelFileError, match="of this shape and text cannot be written: its header"):
+        model_file.require_writable(example(card={"x": "y" * (fits + 1_500)}))
+    words = "a model of this shape and text cannot be written: the parameter name 'tokenizer' is taken"
+    with pytest.raises(ModelFileError, match=words):
+        model_file.require_writable(example(parameters={"tokenizer": np.zeros(1, np.float32)}))

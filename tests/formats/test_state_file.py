@@ -134,7 +134,7 @@ def test_foreign_bytes_are_refused_with_and_without_our_magic(data: bytes) -> No
 def test_hostile_fields_with_a_valid_checksum_are_refused(place: int, value: bytes, words: str) -> None:
     body = bytearray(state_file.to_bytes(record())[:-32])
     body[place : place + len(value)] = value
-    with pytest.raises(StateError, match=words):
+    with pytest.raises(StateError, match=f"^the state cannot be used: .*{words}.*; use another copy of it"):
         state_file.from_bytes(checked(bytes(body)))
 
 
@@ -165,3 +165,50 @@ def test_files_are_written_and_read_and_named_when_damaged(tmp_path: Path) -> No
         with pytest.raises(StateError, match=words) as caught:
             state_file.read(tmp_path / path)
         assert str(tmp_path / path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"x" * 200, "it is not a state of pantoum"),
+        (b"PANTOUMS" + bytes(95), "it has 103 bytes"),
+        (b"PANTOUMS" + bytes(200), "its checksum does not match: it is cut or was changed"),
+        (checked(b"PANTOUMS" + b"\x01" + bytes(63)), "its number of arrays cannot be"),
+    ],
+)
+def test_the_whole_of_a_refusal(data: bytes, words: str) -> None:
+    with pytest.raises(StateError) as caught:
+        state_file.from_bytes(data, "s")
+    assert str(caught.value) == f"s cannot be used: {words}; use another copy of it, or start without a state"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"layers": [np.ones(1, np.float32)] * state_file.MOST_ARRAYS},
+        {"last_token": 0},
+        {"last_token": state_file.NO_TOKEN - 1},
+        {"tokens_seen": 0},
+        {"tokens_seen": 2**63 - 1},
+        {"pending": b"x" * 15},
+        {"model_sha256": ""},
+    ],
+)
+def test_the_largest_and_the_least_of_each_value_come_back(changes: dict[str, Any]) -> None:
+    found = state_file.from_bytes(state_file.to_bytes(record(**changes)))
+    for name, value in changes.items():
+        kept = getattr(found, name)
+        assert len(kept) == len(value) if name == "layers" else kept == value
+
+
+@pytest.mark.parametrize("changes", [{"tokens_seen": 2**63}, {"layers": [np.ones(1)] * 1025}])
+def test_one_more_than_the_largest_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(StateError, match="the state cannot be used: it"):
+        state_file.to_bytes(record(**changes))
+
+
+def test_layers_of_any_number_type_and_shape_are_float32_and_flat() -> None:
+    layers = [np.arange(6.0).reshape(2, 3), np.arange(4)]
+    found = state_file.from_bytes(state_file.to_bytes(record(layers=layers)))
+    assert [layer.tolist() for layer in found.layers] == [[0, 1, 2, 3, 4, 5], [0, 1, 2, 3]]
+    assert all(layer.dtype == np.float32 for layer in found.layers)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import os
 import random
 import struct
@@ -218,3 +219,43 @@ def test_no_write_fails_silently(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         with pytest.raises(StorageError, match="the disk is full"):
             written(path, [4, 5, 6])
         assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_last_block_that_is_not_full_is_read_and_checked(tmp_path: Path) -> None:
+    tokens = np.arange((1 << 20) + 77) % 251
+    path = written(tmp_path / "t", tokens, 251, size=1 << 19)
+    shard = token_shard.open(path)
+    shard.verify()
+    assert np.array_equal(shard.tokens, tokens)
+    shard.verify()  # nothing is left to read
+    with path.open("r+b") as file:
+        file.seek(96 + (1 << 20) + 76)
+        file.write(b"\xfa")
+    with pytest.raises(ShardError, match=f"^{str(path)!r} is damaged: its MiB 1 does not match"):
+        token_shard.open(path).verify()
+
+
+def test_a_full_disk_under_the_copy_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(token_shard, "LARGEST_IN_MEMORY", 1)
+    shard = token_shard.open(written(tmp_path / "t", [1, 2, 3]))
+    asked: list[Any] = []
+
+    class Full(io.BytesIO):
+        def write(self, data: Any) -> int:
+            raise OSError(28, "No space left on device")
+
+    def full(**given: Any) -> Any:
+        asked.append(given.get("dir"))
+        return Full()
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    with pytest.raises(StorageError, match=f"cannot copy tokens to {str(tmp_path)!r}: the disk is full"):
+        shard.tokens.sum()
+    assert asked == [tmp_path]
+
+
+def test_a_copy_on_the_disk_cannot_be_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(token_shard, "LARGEST_IN_MEMORY", 1)
+    tokens = token_shard.open(written(tmp_path / "t", [1, 2, 3])).tokens
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        tokens.flags.writeable = True
