@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pantoum.errors import SettingError
 from pantoum.formats import model_file
@@ -33,15 +32,13 @@ from pantoum.inference.adapt_rule import SETTINGS, Rule, Settings
 from pantoum.inference.finite import require_finite
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
-from pantoum.kernels import Workspace
+from pantoum.kernels import Array, Workspace
 from pantoum.network import LanguageModel
 from pantoum.network.program import Program
 from pantoum.network.state import NetworkState
 from pantoum.text.prompt import encode_prompt
 
 __all__ = ["SETTINGS", "Adapter", "Settings", "adapted_to", "adapter_of", "require_out"]
-
-Array = NDArray[Any]
 
 
 class Adapter:

@@ -20,21 +20,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pantoum import kernels
 from pantoum.errors import ModelFileError
 from pantoum.formats.model_file import SCALE
 from pantoum.inference.loaded_model import LoadedModel
+from pantoum.kernels import Array
 from pantoum.network.gradient import Gradients, norm
 from pantoum.network.ngrams import TABLE
 
 __all__ = ["SETTINGS", "Rule", "Settings"]
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)

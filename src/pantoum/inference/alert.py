@@ -28,6 +28,7 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.protocols import SEGMENTS
 from pantoum.inference.score import Score
 from pantoum.inference.units import Decoding, Grouping, Pieces
+from pantoum.kernels import Array
 from pantoum.text.tokenizer import Tokenizer
 
 __all__ = ["Peaks", "held_out_peaks", "peaks_of", "threshold"]
@@ -105,7 +106,7 @@ def peaks_of(scores: Iterable[Score]) -> Peaks:
     return Peaks.of(np.fromiter((score.peak for score in scores), np.float64))
 
 
-def held_out_peaks(tokenizer: Tokenizer, targets_T: NDArray[Any], nats_T: NDArray[Any]) -> dict[str, Any]:
+def held_out_peaks(tokenizer: Tokenizer, targets_T: Array, nats_T: Array) -> dict[str, Any]:
     """What a run keeps of its validation text: the highest peaks of its tokens, words and lines."""
     decoding = Decoding(tokenizer)
     pieces = Pieces.joined([decoding.push(targets_T, nats_T), decoding.finish()])

@@ -12,14 +12,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pantoum.errors import ModelFileError, SettingError
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.evaluate import Progress, evaluate
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.precision import PRECISION, SCALE, shape_of
-from pantoum.kernels import backend
+from pantoum.kernels import Array, backend
 
 __all__ = ["CARD_KEY", "cost", "to_int8", "with_cost"]
 
@@ -32,7 +31,7 @@ def to_int8(content: ModelFile) -> ModelFile:
     _, precision = shape_of(content.config)
     if precision == "int8":
         raise SettingError("to", "int8", "is what this model is already", "give the float32 model")
-    kernels, made = backend(np.float32), dict[str, NDArray[Any]]()
+    kernels, made = backend(np.float32), dict[str, Array]()
     for name, array in content.parameters.items():
         if name.endswith(SCALE):
             raise ModelFileError(f"parameter {name!r} has the name of a scale; use another model")
@@ -45,7 +44,7 @@ def to_int8(content: ModelFile) -> ModelFile:
 
 
 def cost(
-    before: LoadedModel, after: LoadedModel, tokens: NDArray[Any], progress: Progress | None = None
+    before: LoadedModel, after: LoadedModel, tokens: Array, progress: Progress | None = None
 ) -> dict[str, Any]:
     """What the change costs on a text, nats per token by ``carried``."""
     total = 2 * (len(tokens) - 1)

@@ -26,6 +26,7 @@ from pantoum.inference.adapt import Adapter
 from pantoum.inference.figures import figures_html
 from pantoum.inference.finite import require_finite
 from pantoum.inference.protocols import blocks, parse_protocol
+from pantoum.kernels import Array
 from pantoum.kernels.workspace import Workspace
 from pantoum.network.program import Program
 from pantoum.text.tokenizer import Tokenizer
@@ -132,7 +133,7 @@ class _Sums:
 
 def evaluate(
     program: Program,
-    tokens: NDArray[Any],
+    tokens: Array,
     tokenizer: Tokenizer,
     protocol: str = "carried",
     *,
@@ -175,7 +176,7 @@ def evaluate(
 
 def held_out_loss(
     program: Program,
-    tokens: NDArray[Any],
+    tokens: Array,
     tokenizer: Tokenizer,
     protocol: str,
 ) -> float:
@@ -188,7 +189,7 @@ def held_out_loss(
 @np.errstate(over="ignore", invalid="ignore")  # `require_finite` reports what overflows
 def _score(
     program: Program,
-    tokens: NDArray[Any],
+    tokens: Array,
     tokenizer: Tokenizer,
     protocol: str,
     progress: Progress | None,
@@ -236,13 +237,13 @@ def _score(
     return sums
 
 
-def _count(tokens: NDArray[Any], token: int) -> int:
+def _count(tokens: Array, token: int) -> int:
     """How often a token is a target."""
     return sum(int((tokens[at : at + DECODED] == token).sum()) for at in range(1, len(tokens), DECODED))
 
 
 def _measure(
-    tokens: NDArray[Any], tokenizer: Tokenizer, compress: bool
+    tokens: Array, tokenizer: Tokenizer, compress: bool
 ) -> tuple[int, int, tuple[float | None, float | None]]:
     """Characters and bytes of the targets, and bits per byte of xz and bz2 over the first of them."""
     characters = size = 0
@@ -258,7 +259,7 @@ def _measure(
     return characters, size, (8 * _xz(kept) / len(kept), 8 * len(bz2.compress(kept, 9)) / len(kept))
 
 
-def _decoded(tokens: NDArray[Any], tokenizer: Tokenizer) -> Iterator[bytes]:
+def _decoded(tokens: Array, tokenizer: Tokenizer) -> Iterator[bytes]:
     """The bytes of the targets, a chunk at a time. A token is decoded after the one before it, because the
     space between two words belongs to neither alone."""
     for start in range(1, len(tokens), DECODED):

@@ -8,18 +8,17 @@ text with a model calls ``require_finite`` on what it read.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pantoum.errors import PantoumError
+from pantoum.kernels import Array
 from pantoum.kernels.draw_rows import NOT_FINITE
 
 __all__ = ["require_finite"]
 
 
-def require_finite(arrays: Iterable[NDArray[Any]]) -> None:
+def require_finite(arrays: Iterable[Array]) -> None:
     """Raise ``PantoumError`` unless every number of these arrays is finite."""
     if not all(bool(np.isfinite(array).all()) for array in arrays):
         raise PantoumError(NOT_FINITE)

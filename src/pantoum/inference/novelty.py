@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pantoum.errors import ModelFileError
+from pantoum.kernels import Array
 from pantoum.text.tokenizer import Tokenizer
 
 __all__ = ["MOST_DOCUMENTS", "NoveltyFilter", "documents_of"]
@@ -63,7 +63,7 @@ class NoveltyFilter:
         return NoveltyFilter(np.packbits(marks, bitorder="little"), HASHES, count)
 
     @staticmethod
-    def from_extras(extras: Mapping[str, NDArray[Any]]) -> NoveltyFilter | None:
+    def from_extras(extras: Mapping[str, Array]) -> NoveltyFilter | None:
         """The filter of a model file; ``None`` where it has none."""
         bits, shape = extras.get(BITS_NAME), extras.get(SHAPE_NAME)
         if bits is None or shape is None:
@@ -77,7 +77,7 @@ class NoveltyFilter:
             )
         return NoveltyFilter(bits, hashes, documents)
 
-    def extras(self) -> dict[str, NDArray[Any]]:
+    def extras(self) -> dict[str, Array]:
         """What a model file keeps of it."""
         return {BITS_NAME: self.bits, SHAPE_NAME: np.array([VERSION, self.hashes, self.documents], np.uint32)}
 
@@ -100,7 +100,7 @@ def digest(text: bytes) -> bytes:
     return hashlib.blake2b(text, digest_size=16).digest()
 
 
-def documents_of(tokens: NDArray[Any], tokenizer: Tokenizer) -> Iterator[bytes]:
+def documents_of(tokens: Array, tokenizer: Tokenizer) -> Iterator[bytes]:
     """The documents of a text's tokens, decoded; memory does not grow with the text but for its longest."""
     start = 0
     held = np.zeros(0, tokens.dtype)
@@ -113,7 +113,7 @@ def documents_of(tokens: NDArray[Any], tokenizer: Tokenizer) -> Iterator[bytes]:
     yield tokenizer.decode_bytes(held)
 
 
-def _decoded(block: NDArray[Any], borders: NDArray[Any], tokenizer: Tokenizer) -> Iterator[bytes]:
+def _decoded(block: Array, borders: Array, tokenizer: Tokenizer) -> Iterator[bytes]:
     if tokenizer.documents == "lines":  # a line holds no newline, so all can be decoded in one go
         yield from tokenizer.decode_bytes(block).split(b"\n")
         return
@@ -121,9 +121,9 @@ def _decoded(block: NDArray[Any], borders: NDArray[Any], tokenizer: Tokenizer) -
         yield tokenizer.decode_bytes(part[part != tokenizer.eos])
 
 
-def _places(pairs_D2: NDArray[Any], place: int, size: int) -> NDArray[Any]:
+def _places(pairs_D2: Array, place: int, size: int) -> Array:
     """The ``place``-th bit of each digest; the arithmetic is that of 64-bit numbers."""
     first, step = pairs_D2[:, 0], pairs_D2[:, 1] | np.uint64(1)
     with np.errstate(over="ignore"):
-        found: NDArray[Any] = (first + np.uint64(place) * step) % np.uint64(size)
+        found: Array = (first + np.uint64(place) * step) % np.uint64(size)
     return found

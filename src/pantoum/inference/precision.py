@@ -12,10 +12,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from numpy.typing import NDArray
-
 from pantoum.config import ModelConfig, one_of
 from pantoum.formats.model_file import ModelFile
+from pantoum.kernels import Array
 from pantoum.network.packing import Codes, Weight, floats
 
 __all__ = ["PRECISION", "SCALE", "number", "plain", "shape_of", "weights"]
@@ -24,7 +23,7 @@ PRECISION = "precision"
 PRECISIONS = ("float32", "int8")
 SCALE = ".scale"
 """After a parameter's name: the scales of its rows."""
-Arrays = Mapping[str, NDArray[Any]]
+Arrays = Mapping[str, Array]
 
 
 def shape_of(config: Mapping[str, Any]) -> tuple[ModelConfig, str]:

@@ -18,12 +18,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pantoum.errors import SettingError
+from pantoum.kernels import Array
 
 __all__ = ["SEGMENTS", "WARM_TOKENS", "Block", "blocks", "parse_protocol"]
 
@@ -69,7 +69,7 @@ def parse_protocol(protocol: str) -> tuple[str, int]:
     return match[1] or "carried", number
 
 
-def blocks(tokens: NDArray[Any], protocol: str) -> Iterator[Block]:
+def blocks(tokens: Array, protocol: str) -> Iterator[Block]:
     """The text's blocks in reading order; ``tokens`` may be a memory map."""
     kind, number = parse_protocol(protocol)
     targets = len(tokens) - 1
@@ -80,7 +80,7 @@ def blocks(tokens: NDArray[Any], protocol: str) -> Iterator[Block]:
         yield from _spans(tokens, spans)
 
 
-def _spans(tokens: NDArray[Any], spans: int) -> Iterator[Block]:
+def _spans(tokens: Array, spans: int) -> Iterator[Block]:
     """Equal spans of targets: span i scores targets ``[i*n//S, (i+1)*n//S)``, so lengths differ by one at
     most."""
     targets = len(tokens) - 1
@@ -98,7 +98,7 @@ def _spans(tokens: NDArray[Any], spans: int) -> Iterator[Block]:
     yield from _columns(tokens, starts_B, ends_B, scored=True, fresh_B=fresh_B)
 
 
-def _windows(tokens: NDArray[Any], size: int) -> Iterator[Block]:
+def _windows(tokens: Array, size: int) -> Iterator[Block]:
     targets = len(tokens) - 1
     starts = range(0, targets, size)
     for first in range(0, len(starts), SIDE_BY_SIDE):
@@ -108,7 +108,7 @@ def _windows(tokens: NDArray[Any], size: int) -> Iterator[Block]:
 
 
 def _columns(
-    tokens: NDArray[Any],
+    tokens: Array,
     starts_B: NDArray[np.int64],
     ends_B: NDArray[np.int64],
     *,

@@ -11,13 +11,14 @@ Shape letters: B streams, T time.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pantoum.inference.finite import require_finite
 from pantoum.inference.loaded_model import LoadedModel
+from pantoum.kernels import Array
 
 __all__ = ["MakeReader", "PlainReader", "Reader"]
 
@@ -30,7 +31,7 @@ class Reader(Protocol):
 
     def losses(
         self, inputs_BT: NDArray[np.int64], targets_BT: NDArray[np.int64], reset_BT: NDArray[np.bool_] | None
-    ) -> NDArray[Any]:
+    ) -> Array:
         """Nats [B,T] of the targets, each after its input and all inputs before it, of earlier calls too.
 
         B is the reader's own, T any number from 1 on. Where ``reset_BT`` holds, the state is zero before the
@@ -53,7 +54,7 @@ class PlainReader:
     @np.errstate(over="ignore", invalid="ignore")  # `require_finite` reports what overflows
     def losses(
         self, inputs_BT: NDArray[np.int64], targets_BT: NDArray[np.int64], reset_BT: NDArray[np.bool_] | None
-    ) -> NDArray[Any]:
+    ) -> Array:
         """Nats [B,T] of the targets."""
         found = np.empty(inputs_BT.shape, np.float32)
         for start in range(0, inputs_BT.shape[1], self._width):

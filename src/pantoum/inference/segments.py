@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from pantoum.inference.protocols import LEAST_SPAN as LEAST
 from pantoum.inference.protocols import WARM_TOKENS as WARM
 from pantoum.inference.reader import MakeReader
+from pantoum.kernels import Array
 
 __all__ = ["Following", "OneStream", "Scored", "Segments"]
 
@@ -37,7 +38,7 @@ LONGEST = 4096
 """Tokens that a segment scores at most: one in seventeen tokens read is then for warming."""
 Ids = NDArray[np.int64]
 Resets = NDArray[np.bool_]
-Scored = tuple[Ids, NDArray[Any]]
+Scored = tuple[Ids, Array]
 
 
 class Following(Protocol):

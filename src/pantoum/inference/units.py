@@ -16,13 +16,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pantoum.config import UNITS, one_of
 from pantoum.inference.token_texts import TokenTexts
+from pantoum.kernels import Array
 from pantoum.text.tokenizer import Tokenizer
 
 __all__ = ["Decoding", "Grouping", "Pieces"]
@@ -92,7 +92,7 @@ class Decoding:
         self._decoder = tokenizer.decoder()
         self._tokens, self._nats = 0, 0.0
 
-    def push(self, ids_T: NDArray[Any], nats_T: NDArray[Any]) -> Pieces:
+    def push(self, ids_T: Array, nats_T: Array) -> Pieces:
         """The pieces that these tokens complete."""
         nats_T = nats_T.astype(np.float64)
         texts = [self._texts[token] for token in ids_T.tolist()]

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import accumulate, pairwise
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pantoum.inference.units import Pieces
+from pantoum.kernels import Array
 from pantoum.text.documents import mark
 from pantoum.text.tokenizer import Tokenizer
 from pantoum.text.unicode import without_surrogates
@@ -34,7 +33,7 @@ class Unknown:
         self.count = 0
         """Unknown tokens read so far."""
 
-    def read(self, text: str, ids_T: NDArray[Any]) -> None:
+    def read(self, text: str, ids_T: Array) -> None:
         """Keep what stands for ``<unk>`` in a text that was read as these tokens."""
         if not (at := self._places(ids_T)):
             return
@@ -46,12 +45,12 @@ class Unknown:
         spaced = self._tokenizer.kind == "words:whitespace"
         self._texts.extend(symbols[place].strip() if spaced else symbols[place] for place in at)
 
-    def shown(self, ids_T: NDArray[Any], pieces: Pieces) -> Pieces:
+    def shown(self, ids_T: Array, pieces: Pieces) -> Pieces:
         """The pieces of these tokens in the text's own words; tokens come in the order they were read in."""
         for place in self._places(ids_T):
             pieces.texts[place] = pieces.texts[place].replace(self._stand_in, self._texts.popleft())
         return pieces
 
-    def _places(self, ids_T: NDArray[Any]) -> list[int]:
+    def _places(self, ids_T: Array) -> list[int]:
         places: list[int] = [] if self._unk is None else np.flatnonzero(ids_T == self._unk).tolist()
         return places

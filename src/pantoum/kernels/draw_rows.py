@@ -9,14 +9,12 @@ Shapes: R rows that there is room for, W tokens of a window.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
+
+from pantoum.kernels.array import Array
 
 __all__ = ["COLUMNS", "NOT_FINITE", "WINDOW", "DrawRows"]
 
-Array = npt.NDArray[Any]
 WINDOW = 64
 """Tokens that the repetition penalty looks back on."""
 NOT_FINITE = "the model's scores are not finite: its weights are damaged; train it again or use another model"

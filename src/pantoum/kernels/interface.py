@@ -13,9 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, TypeAlias
 
-import numpy.typing as npt
-
 from pantoum.config import CellSpec
+from pantoum.kernels.array import Array
 from pantoum.kernels.draw_rows import DrawRows
 from pantoum.kernels.step_model import StepModel
 from pantoum.kernels.workspace import Workspace
@@ -30,7 +29,6 @@ __all__ = [
     "Stepper",
 ]
 
-Array: TypeAlias = npt.NDArray[Any]
 State: TypeAlias = Array | tuple[Array, Array]
 """The state of a cell: h [B,H], or (h, c)."""
 

@@ -11,13 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy.typing as npt
-
 from pantoum.config import CellSpec
+from pantoum.kernels.array import Array
 
 __all__ = ["StepLayer", "StepMember", "StepModel", "StepNgrams"]
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)

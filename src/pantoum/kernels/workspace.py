@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from pantoum.kernels.array import Array
+
 __all__ = ["Workspace"]
 
 T = TypeVar("T")
@@ -26,12 +28,12 @@ class Workspace:
     def __init__(self, passing: Workspace | None = None) -> None:
         self._passing = passing
         self._owns_passing = passing is None
-        self._arrays: dict[str, npt.NDArray[Any]] = {}
-        self._stores: dict[str, npt.NDArray[Any]] = {}
+        self._arrays: dict[str, Array] = {}
+        self._stores: dict[str, Array] = {}
         self._scopes: dict[str, Workspace] = {}
         self._kept: dict[str, Any] = {}
 
-    def array(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    def array(self, name: str, shape: tuple[int, ...], dtype: npt.DTypeLike) -> Array:
         """The array of this name, C-contiguous, of this shape and dtype; its contents are undefined."""
         known = self._arrays.get(name)
         if known is not None and known.shape == shape and known.dtype == dtype:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,10 @@ import numpy.typing as npt
 from pantoum.config import CellSpec, whole
 from pantoum.kernels import Array, Kernels, PackedMatrix, State, Workspace, backend
 from pantoum.kernels.interface import RecurrentWeight
-from pantoum.network.block import Block, DropoutDraw, PackedBlock
+from pantoum.network.block import Block, DropoutDraw, PackedBlock, Tape
 from pantoum.network.packing import Packer, Weight, floats
 from pantoum.network.parameters import Parameters, generator, uniform
+from pantoum.network.state import BlockState
 
 __all__ = ["Cell", "CellTape", "Inputs", "PackedCell", "Vectors"]
 
@@ -133,11 +134,11 @@ class Inputs(Protocol):
         cell: PackedCell,
         d_drive_TBG: Array,
         workspace: Workspace,
-    ) -> tuple[Any, Array, Array]:
+    ) -> tuple[Array | None, Array, Array]:
         """(gradient of what the inputs are made from, d_weight_ih, d_bias [G])."""
         ...
 
-    def add(self, cell: PackedCell, d_inputs: Any, d_x_TBE: Array) -> Any:
+    def add(self, cell: PackedCell, d_inputs: Array | None, d_x_TBE: Array) -> Array | None:
         """That gradient, with the one of a residual past the cell added."""
         ...
 
@@ -166,7 +167,8 @@ class Vectors:
         )
         return d_x_NE.reshape(T, B, E), d_weight, d_bias_G
 
-    def add(self, cell: PackedCell, d_inputs: Array, d_x_TBE: Array) -> Array:
+    def add(self, cell: PackedCell, d_inputs: Array | None, d_x_TBE: Array) -> Array:
+        assert d_inputs is not None
         d_inputs += d_x_TBE
         return d_inputs
 
@@ -176,7 +178,7 @@ class CellTape:
     """What a cell's backward pass needs."""
 
     inputs: Inputs
-    scan: Any
+    scan: Tape
 
 
 @dataclass(frozen=True)
@@ -208,20 +210,20 @@ class PackedCell(PackedBlock):
     def forward(
         self,
         inputs: Array | Inputs,
-        state: Any,
+        state: BlockState,
         *,
         reset_TB: Array | None = None,
         lengths: Array | None = None,
         dropout: DropoutDraw | None = None,
         tape: bool = False,
         workspace: Workspace | None = None,
-    ) -> tuple[Array, Any, Any]:
+    ) -> tuple[Array, BlockState, Tape]:
         workspace = Workspace() if workspace is None else workspace
         source = Vectors(inputs) if isinstance(inputs, np.ndarray) else inputs
         outputs_TBH, last, kept = self.kernels.scan(
             self.cell.spec,
             source.drive(self, workspace),
-            state,
+            cast(State, state),
             self.weight_hh,
             self.scan_bias_H,
             reset_TB,
@@ -235,16 +237,22 @@ class PackedCell(PackedBlock):
         self,
         tape: CellTape,
         d_outputs_TBH: Array,
-        d_state: Any = None,
+        d_state: BlockState | None = None,
         *,
         spend: bool = False,
         workspace: Workspace | None = None,
-    ) -> tuple[Any, Any, dict[str, Array]]:
+    ) -> tuple[Array | None, BlockState, dict[str, Array]]:
         """As a block's; the first result is the gradient of what the inputs are made from."""
         workspace = Workspace() if workspace is None else workspace
         over = tape.scan.gates_TBG if spend else None
         d_drive_TBG, d_state0, d_weight_hh, d_scan_bias = self.kernels.scan_vjp(
-            self.cell.spec, tape.scan, self.weight_hh, d_outputs_TBH, d_state, over, workspace
+            self.cell.spec,
+            tape.scan,
+            self.weight_hh,
+            d_outputs_TBH,
+            cast("State | None", d_state),
+            over,
+            workspace,
         )
         d_inputs, d_weight_ih, d_bias_G = tape.inputs.drive_vjp(self, d_drive_TBG, workspace)
         gradients = {"weight_ih": d_weight_ih}

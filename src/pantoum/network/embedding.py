@@ -62,8 +62,9 @@ class TableTokens:
         _look_up_vjp(cell, d_drive_TBG, self.tokens_TB, d_table_VG)
         return cell.drive_vjp(d_table_VG, self.embedding_VE, workspace)
 
-    def add(self, cell: PackedCell, d_inputs: Array, d_x_TBE: Array) -> Array:
+    def add(self, cell: PackedCell, d_inputs: Array | None, d_x_TBE: Array) -> Array:
         """The embedding's gradient with that of its vectors added."""
+        assert d_inputs is not None
         d_inputs += _look_up_vjp(cell, d_x_TBE, self.tokens_TB, np.empty_like(d_inputs))
         return d_inputs
 
@@ -101,8 +102,9 @@ class VectorTokens:
         _look_up_vjp(cell, d_x_TBE, self.tokens_TB, d_embedding_VE)
         return d_embedding_VE, d_weight, d_bias_G
 
-    def add(self, cell: PackedCell, d_inputs: Array, d_x_TBE: Array) -> Array:
+    def add(self, cell: PackedCell, d_inputs: Array | None, d_x_TBE: Array) -> Array:
         """The embedding's gradient with that of its vectors added."""
+        assert d_inputs is not None
         d_inputs += _look_up_vjp(cell, d_x_TBE, self.tokens_TB, np.empty_like(d_inputs))
         return d_inputs
 
@@ -165,7 +167,7 @@ class OneHotTokens:
         np.copyto(d_weight, d_columns_VG.T)
         return None, d_weight, d_bias_G
 
-    def add(self, cell: PackedCell, d_inputs: None, d_x_TBE: Array) -> None:
+    def add(self, cell: PackedCell, d_inputs: Array | None, d_x_TBE: Array) -> None:
         """Nothing is learned in the inputs."""
 
 

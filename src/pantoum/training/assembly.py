@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pantoum.config import CELLS
 from pantoum.data.batches import StatefulBatches
@@ -20,6 +19,7 @@ from pantoum.data.prepare import Prepared
 from pantoum.errors import CheckpointError
 from pantoum.formats.checkpoint import Checkpoint
 from pantoum.inference.novelty import NoveltyFilter, documents_of
+from pantoum.kernels import Array
 from pantoum.network import LanguageModel
 from pantoum.network.ensemble import part
 from pantoum.network.language_model import seed_of
@@ -34,7 +34,6 @@ from pantoum.training.run_state import RunState
 
 __all__ = ["Run", "assemble", "carried_arrays", "document_border", "make_backend", "make_batches"]
 
-Array = npt.NDArray[Any]
 CARRIED, STREAMS = "carried.", "streams"
 
 

@@ -19,14 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pantoum.errors import StorageError
 from pantoum.formats import checkpoint, model_file
+from pantoum.kernels import Array
 
 __all__ = ["KEPT", "Outcome", "Saver", "all_finite"]
-
-Array = npt.NDArray[Any]
 
 KEPT = 3
 """Checkpoints that stay, beside those named."""

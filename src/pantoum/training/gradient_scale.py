@@ -13,17 +13,14 @@ steps.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pantoum import kernels
+from pantoum.kernels import Array
 from pantoum.network.gradient import Gradients
 
 __all__ = ["EVERY", "GradientScale"]
-
-Array = npt.NDArray[Any]
 
 EVERY = 4
 WINDOW = 64

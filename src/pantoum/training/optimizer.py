@@ -14,20 +14,18 @@ The rate of each step comes from the schedule, the factor from clipping; neither
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 
 from pantoum import kernels
 from pantoum.config import OPTIMIZERS, one_of
+from pantoum.kernels import Array
 from pantoum.kernels.reference.muon import NEWTON_SCHULZ, Coefficients
 from pantoum.network.gradient import Gradients
 from pantoum.network.ngrams import TABLE
 
 __all__ = ["AdamW", "Muon", "Optimizer", "WithTable", "make_optimizer"]
-
-Array = npt.NDArray[Any]
 
 BETAS = (0.9, 0.99)
 """The second is below the usual 0.999: a run of minutes has a few hundred steps, and gradients of a recurrent

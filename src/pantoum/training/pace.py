@@ -13,10 +13,10 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pantoum.config import ModelConfig, TrainSettings
 from pantoum.data.prepare import Prepared
+from pantoum.kernels import Array
 from pantoum.training.assembly import make_backend, make_batches
 from pantoum.training.recipe import Outlook, Recipe, choose
 
@@ -65,7 +65,7 @@ def operations_a_second(
     backend = make_backend(recipe, vocab_size)
     batches = make_batches(prepared, recipe.batch_size, recipe.seq_len)
     state: Any = backend.initial_state(batches.batch_size)
-    streams: npt.NDArray[Any] = np.arange(batches.batch_size)
+    streams: Array = np.arange(batches.batch_size)
     best = float("inf")
     for update in range(UPDATES):
         start = now()

@@ -5,16 +5,11 @@ Shapes: R rows, C columns; a vector has one column.
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy.typing as npt
-
+from pantoum.kernels.array import Array
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.memory import floats, given
 
 __all__ = ["adapt", "row_squares"]
-
-Array = npt.NDArray[Any]
 
 
 def row_squares(gradient_RC: Array, squares_R: Array, keep: float, share: float) -> None:

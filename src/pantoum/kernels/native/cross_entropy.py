@@ -9,12 +9,10 @@ Shapes: N rows of the bag, H units, V symbols, C rows of a chunk.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from pantoum.errors import CoreError
+from pantoum.kernels.array import Array
 from pantoum.kernels.interface import PackedMatrix
 from pantoum.kernels.native.embedding import checked_tokens
 from pantoum.kernels.native.library import core
@@ -23,8 +21,6 @@ from pantoum.kernels.native.product import bias_gradient, linear, linear_weight_
 from pantoum.kernels.workspace import Workspace
 
 __all__ = ["cross_entropy", "cross_entropy_gradient"]
-
-Array = npt.NDArray[Any]
 
 # Logits of a chunk: some 4 MB, but rows enough that the weight's gradient, read and written once a chunk, is
 # cheap.

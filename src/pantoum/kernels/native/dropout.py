@@ -5,12 +5,10 @@ Shapes: T steps, B streams, H units.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from pantoum.errors import CoreError
+from pantoum.kernels.array import Array
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.memory import address, given, result
 from pantoum.kernels.reference.dropout import LEVELS, dropout_scales, dropout_threshold
@@ -18,7 +16,6 @@ from pantoum.kernels.workspace import Workspace
 
 __all__ = ["dropout", "dropout_scales"]
 
-Array = npt.NDArray[Any]
 WORD = 0xFFFFFFFF
 
 

@@ -5,18 +5,14 @@ Shapes: V symbols, N tokens, G columns.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from pantoum.errors import CoreError
+from pantoum.kernels.array import Array
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.memory import address, given, result
 
 __all__ = ["checked_tokens", "lookup", "lookup_gradient"]
-
-Array = npt.NDArray[Any]
 
 
 def checked_tokens(tokens_N: Array, vocab_size: int, name: str = "tokens_N") -> Array:

@@ -9,14 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pantoum.errors import CoreError
+from pantoum.kernels.array import Array
 from pantoum.kernels.workspace import Workspace
 
 __all__ = ["ALIGNMENT", "address", "aligned", "bytes_of", "floats", "given", "result"]
 
-Array = npt.NDArray[Any]
 ALIGNMENT = 64
 FLOAT32 = np.dtype(np.float32)
 

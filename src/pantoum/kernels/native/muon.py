@@ -8,11 +8,10 @@ Shapes: G gate rows, H units, K inputs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from pantoum.kernels.array import Array
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.memory import address, floats, given
 from pantoum.kernels.native.product import number_of
@@ -20,7 +19,6 @@ from pantoum.kernels.reference.muon import NEWTON_SCHULZ, Coefficients, block_ra
 
 __all__ = ["muon"]
 
-Array = npt.NDArray[Any]
 FLOAT_BYTES = 4
 
 

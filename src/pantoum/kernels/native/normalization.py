@@ -6,18 +6,15 @@ Shapes: N rows, H units.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from pantoum.kernels.array import Array
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.memory import address, given
 from pantoum.kernels.workspace import Workspace
 
 __all__ = ["LayerNormTape", "layer_norm", "layer_norm_vjp"]
-
-Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)

@@ -7,18 +7,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from pantoum.kernels.array import Array
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.memory import address, floats, given
 from pantoum.kernels.reference.optimizer import clip_factor
 
 __all__ = ["adamw", "average", "clip_factor", "global_norm"]
-
-Array = npt.NDArray[Any]
 
 
 def global_norm(gradients: Iterable[Array]) -> float:

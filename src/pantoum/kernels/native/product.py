@@ -9,19 +9,15 @@ Shapes: N rows, K inputs, G outputs.
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy.typing as npt
-
 from pantoum.errors import CoreError, SettingError
 from pantoum.kernels import interface
+from pantoum.kernels.array import Array
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.memory import bytes_of, given, result
 from pantoum.kernels.workspace import Workspace
 
 __all__ = ["PRECISIONS", "PackedMatrix", "bias_gradient", "linear", "linear_weight_gradient", "pack"]
 
-Array = npt.NDArray[Any]
 PRECISIONS = {"float32": 0, "bf16": 1, "int8": 2}
 NAMES = "panels", "transposed panels"
 NO_GRADIENTS = "int8 has no gradients: it is for reading and writing; train in float32 or bf16"

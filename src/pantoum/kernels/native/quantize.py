@@ -5,12 +5,10 @@ Shapes: K inputs, G outputs.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from pantoum.errors import CoreError
+from pantoum.kernels.array import Array
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.memory import address, aligned, given
 from pantoum.kernels.native.product import NO_GRADIENTS, PRECISIONS, PackedMatrix
@@ -18,7 +16,6 @@ from pantoum.kernels.reference.quantize import check_codes
 
 __all__ = ["pack_codes", "quantize"]
 
-Array = npt.NDArray[Any]
 INT8 = np.dtype(np.int8)
 
 

@@ -7,19 +7,15 @@ Shapes: N tokens, O rows for each, R rows of the table, U of them in use, V colu
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from pantoum.errors import CoreError
+from pantoum.kernels.array import Array
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.memory import address, floats, given
 from pantoum.kernels.reference.row_table import used_rows
 
 __all__ = ["lookup_sum", "lookup_sum_gradient", "rms_rows"]
-
-Array = npt.NDArray[Any]
 
 
 def lookup_sum(table_RV: Array, rows_NO: Array) -> Array:

@@ -7,12 +7,10 @@ Shapes: C rows of logits at once, V symbols, N banned tokens.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from pantoum.errors import PantoumError
+from pantoum.kernels.array import Array
 from pantoum.kernels.draw_rows import COLUMNS, NOT_FINITE, WINDOW, DrawRows
 from pantoum.kernels.native import library
 from pantoum.kernels.native.embedding import checked_tokens
@@ -20,8 +18,6 @@ from pantoum.kernels.native.library import core
 from pantoum.kernels.native.memory import address, floats, given
 
 __all__ = ["Sampler", "sampler"]
-
-Array = npt.NDArray[Any]
 
 
 class Sampler:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pantoum.config import CellSpec
 from pantoum.errors import CoreError
+from pantoum.kernels.array import Array
 from pantoum.kernels.interface import RecurrentWeight, State
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.memory import address, bytes_of, floats, given, result
@@ -26,7 +26,6 @@ from pantoum.kernels.workspace import Workspace
 
 __all__ = ["Tape", "scan", "scan_vjp"]
 
-Array = npt.NDArray[Any]
 BOOL, INT64 = np.dtype(np.bool_), np.dtype(np.int64)
 
 

@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pantoum.errors import CoreError
+from pantoum.kernels.array import Array
 from pantoum.kernels.native.arguments import ARGUMENTS
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.memory import address, floats, given
@@ -26,7 +26,6 @@ from pantoum.kernels.step_model import StepLayer, StepMember, StepModel, StepNgr
 
 __all__ = ["Stepper", "stepper"]
 
-Array = npt.NDArray[Any]
 INT32 = np.dtype(np.int32)
 
 

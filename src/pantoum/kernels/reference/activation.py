@@ -6,14 +6,11 @@ sigma(x) = tanh(x/2)/2 + 1/2, is faster than through ``exp`` and a division, and
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
+
+from pantoum.kernels.array import Array
 
 __all__ = ["sigmoid", "sigmoid_slope", "tanh_slope"]
-
-Array = npt.NDArray[Any]
 
 
 def sigmoid(x: Array) -> Array:

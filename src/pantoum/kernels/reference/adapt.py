@@ -9,14 +9,12 @@ Shapes: R rows, C columns; a vector has one column.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
+
+from pantoum.kernels.array import Array
 
 __all__ = ["adapt", "row_squares"]
 
-Array = npt.NDArray[Any]
 BLOCK = 1 << 14
 
 

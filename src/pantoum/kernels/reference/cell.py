@@ -9,15 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Protocol, cast
-
-import numpy.typing as npt
+from typing import Protocol, cast
 
 from pantoum.config import CellSpec
+from pantoum.kernels.array import Array
 
 __all__ = ["Backward", "Early", "EarlyBackward", "Equations", "Forward", "Given", "Taped", "equations"]
 
-Array = npt.NDArray[Any]
 Gates = Sequence[Array]
 
 

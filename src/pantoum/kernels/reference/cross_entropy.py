@@ -8,17 +8,13 @@ Shapes: N rows of the bag, H units, V symbols, C rows of a chunk.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from pantoum.kernels.array import Array
 from pantoum.kernels.interface import PackedMatrix
 from pantoum.kernels.workspace import Workspace
 
 __all__ = ["cross_entropy", "cross_entropy_gradient", "softmax_cross_entropy"]
-
-Array = npt.NDArray[Any]
 
 # Logits of one chunk: enough that its products run at full rate, few enough to stay near the cache.
 CHUNK_LOGITS, FEWEST_ROWS = 1 << 19, 256

@@ -21,16 +21,12 @@ Shapes: T steps, B streams, H units.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from pantoum.kernels.array import Array
 from pantoum.kernels.workspace import Workspace
 
 __all__ = ["dropout", "dropout_scales", "dropout_threshold", "mix"]
-
-Array = npt.NDArray[Any]
 
 START, GOLDEN = 0x70616E74, np.uint32(0x9E3779B9)
 FIRST, SECOND = np.uint32(0x7FEB352D), np.uint32(0x846CA68B)

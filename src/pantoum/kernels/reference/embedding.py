@@ -5,14 +5,11 @@ Shapes: V symbols, N tokens, G columns.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
+
+from pantoum.kernels.array import Array
 
 __all__ = ["lookup", "lookup_gradient"]
-
-Array = npt.NDArray[Any]
 
 # Up to this vocabulary a product with one-hot rows is faster than sorting the tokens (docs/log).
 ONE_HOT_SYMBOLS = 128

@@ -10,17 +10,13 @@ product waits for the first.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from pantoum.kernels.array import Array
 from pantoum.kernels.reference.activation import sigmoid, sigmoid_slope, tanh_slope
 from pantoum.kernels.reference.cell import Backward, Early, EarlyBackward, Forward, Given, Taped
 
 __all__ = ["backward", "early", "early_backward", "forward"]
-
-Array = npt.NDArray[Any]
 
 
 def early(x: Given) -> Early:

@@ -7,17 +7,13 @@ h' = o * tanh(c')
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from pantoum.kernels.array import Array
 from pantoum.kernels.reference.activation import sigmoid, sigmoid_slope, tanh_slope
 from pantoum.kernels.reference.cell import Backward, Forward, Given, Taped
 
 __all__ = ["backward", "forward"]
-
-Array = npt.NDArray[Any]
 
 
 def forward(x: Given) -> Forward:

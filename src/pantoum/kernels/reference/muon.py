@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from pantoum.errors import SettingError
+from pantoum.kernels.array import Array
 
 __all__ = ["NEWTON_SCHULZ", "SMALLEST_NORM", "Coefficients", "block_rate", "muon", "orthogonal"]
 
-Array = npt.NDArray[Any]
 Coefficients: TypeAlias = Sequence[tuple[float, float, float]]
 
 NEWTON_SCHULZ: Coefficients = ((3.4445, -4.7750, 2.0315),) * 3

@@ -8,16 +8,13 @@ Shapes: N rows, H units.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from pantoum.kernels.array import Array
 from pantoum.kernels.workspace import Workspace
 
 __all__ = ["EPSILON", "LayerNormTape", "layer_norm", "layer_norm_vjp"]
-
-Array = npt.NDArray[Any]
 
 EPSILON = 1e-5
 

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
+
+from pantoum.kernels.array import Array
 
 __all__ = ["adamw", "average", "clip_factor", "global_norm"]
-
-Array = npt.NDArray[Any]
 
 BLOCK = 1 << 14
 

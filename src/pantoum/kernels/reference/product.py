@@ -10,19 +10,15 @@ Shapes: N rows, K inputs, G outputs.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from pantoum.errors import SettingError
 from pantoum.kernels import interface
+from pantoum.kernels.array import Array
 from pantoum.kernels.reference.quantize import QuantizedMatrix
 from pantoum.kernels.workspace import Workspace
 
 __all__ = ["PackedMatrix", "bias_gradient", "linear", "linear_weight_gradient", "pack"]
-
-Array = npt.NDArray[Any]
 
 # Between these numbers of rows the product with the transposed copy is the faster one (docs/log).
 FEWEST_ROWS, MOST_ROWS = 8, 1024

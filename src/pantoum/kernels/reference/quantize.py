@@ -12,16 +12,12 @@ Shapes: N rows, K inputs, G outputs.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
 from pantoum.errors import CoreError
+from pantoum.kernels.array import Array
 
 __all__ = ["MOST_CODES", "SMALLEST", "QuantizedMatrix", "check_codes", "pack_codes", "quantize"]
-
-Array = npt.NDArray[Any]
 
 SMALLEST = np.float32(2.0**-100)
 # A row's sum of products of codes has to fit 32 bits in the core.

@@ -5,14 +5,11 @@ Shapes: N tokens, O rows for each, R rows of the table, U of them in use, V colu
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
+
+from pantoum.kernels.array import Array
 
 __all__ = ["lookup_sum", "lookup_sum_gradient", "rms_rows", "used_rows"]
-
-Array = npt.NDArray[Any]
 
 
 def lookup_sum(table_RV: Array, rows_NO: Array) -> Array:

@@ -11,16 +11,12 @@ Shapes: T steps, B rows, H units.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
 
+from pantoum.kernels.array import Array
 from pantoum.kernels.workspace import Workspace
 
 __all__ = ["Rows"]
-
-Array = npt.NDArray[Any]
 
 
 class Rows:

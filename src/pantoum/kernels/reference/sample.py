@@ -16,17 +16,16 @@ Shapes: B rows drawn, V symbols.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pantoum.errors import PantoumError
+from pantoum.kernels.array import Array
 from pantoum.kernels.draw_rows import NOT_FINITE, DrawRows
 
 __all__ = ["Sampler", "philox", "sampler", "uniform"]
 
-Array = npt.NDArray[Any]
 F64 = npt.NDArray[np.float64]
 U64 = npt.NDArray[np.uint64]
 

@@ -11,12 +11,11 @@ Shapes: T steps, B rows, H units, G gate rows, S = T+1 states from the initial o
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from pantoum.config import CellSpec
+from pantoum.kernels.array import Array
 from pantoum.kernels.interface import PackedMatrix, RecurrentWeight, State
 from pantoum.kernels.reference.cell import Given, Taped, equations
 from pantoum.kernels.reference.product import bias_gradient, linear_weight_gradient
@@ -25,7 +24,6 @@ from pantoum.kernels.workspace import Workspace
 
 __all__ = ["Tape", "scan", "scan_vjp"]
 
-Array = npt.NDArray[Any]
 NONE: Array = np.empty(0)
 
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-import numpy.typing as npt
-
+from pantoum.kernels.array import Array
 from pantoum.kernels.step_model import StepModel
 
 __all__ = ["stepper"]
-
-Array = npt.NDArray[Any]
 
 
 def stepper(model: StepModel, tokens_R: Array, states: Sequence[Array], logits_CV: Array) -> None:
