@@ -19,6 +19,7 @@ from pantoum.kernels import backend
 from pantoum.network import GRU, LSTM, RNN, LanguageModel, Stack, unroll_vjp
 from pantoum.network.gradient import norm as norm_of
 from pantoum.network.program import Program
+from pantoum.text.byte import ByteTokenizer
 
 pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("default")]
 KINDS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
@@ -121,8 +122,10 @@ def test_the_lines_of_the_docs_load_an_exported_model(
     """docs/formats.md shows how PyTorch takes a model: exactly these lines run here."""
     page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
     (lines,) = re.findall(r"```python\n(import torch.*?)```", page, re.DOTALL)
-    network = LanguageModel(11, embedding_size, kind, 24, 2, seed=4)
-    model_file.write(tmp_path / "m", ModelFile(network.config.spec(), dict(network.parameters), {}, {}))
+    tokenizer = ByteTokenizer()
+    network = LanguageModel(tokenizer.vocab_size, embedding_size, kind, 24, 2, seed=4)
+    content = ModelFile(network.config.spec(), dict(network.parameters), tokenizer.spec(), {})
+    model_file.write(tmp_path / "m", content)
     export(tmp_path / "m", "torch", tmp_path / "book-torch.safetensors")
     monkeypatch.chdir(tmp_path)
     found: dict[str, Any] = {}

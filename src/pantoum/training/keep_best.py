@@ -74,7 +74,7 @@ class KeepBest:
         """The better ones of the weights that were evaluated last; only until the next update."""
         return LoadedModel(self._program(self._better, "float32"), self._tokenizer)
 
-    def rest(self) -> None:
+    def release(self) -> None:
         """Let go of the weights that were evaluated last: saving needs the memory."""
         self._better = {}
 

@@ -84,7 +84,7 @@ class Upkeep:
         if looked and self.clock.seconds - self._page_at >= PAGE_PAUSE:
             self._page_at = self.clock.seconds
             self.reporter.write_page()
-        self.run.keep_best.rest()
+        self.run.keep_best.release()
         falls = state.decay_step is None and self._falling()
         if falls or self.rhythm.saving_due(step, self.clock.seconds):
             self.save(falls=falls)
@@ -235,7 +235,7 @@ class Upkeep:
                 model = keep.kept_model()
                 held_out = None if model is None else passage(model, run.prepared.valid.tokens)
                 del model
-        keep.rest()
+        keep.release()
         run.state.finished = True
         self._surely(lambda: self.write_model(evaluation))
         self._surely(lambda: self.save(at_last=True))
