@@ -33,6 +33,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 Json = dict[str, Any]
+MOST_SESSIONS = 40
+"""Sessions that the mixed requests leave open at the same time: their number must not grow, nor memory with
+it."""
 
 
 @dataclass
@@ -226,14 +229,16 @@ async def mixed(server: Server, count: int, at_once: int, seed: int = 0) -> Json
             body = {"max_tokens": tokens, "seed": 1, "text": " cat"}
             reply = await server.ask("POST", path, body)
             statuses[reply.status] += 1
-            if draw.random() < 0.3:
+            if path.endswith("/fork") and reply.status == 200:
+                sessions.append(reply.json()["id"])
+            if draw.random() < 0.3 or len(sessions) > MOST_SESSIONS:
                 reply = await server.ask("DELETE", f"/v1/sessions/{name}")
             else:
                 sessions.append(name)
                 return
             statuses[reply.status] += 1
             return
-        elif kind >= 9:
+        elif kind >= 9 and len(sessions) < MOST_SESSIONS:
             path, body = "/v1/sessions", {"prompt": "The cat"}
         reply = await server.ask("POST", path, body)
         statuses[reply.status] += 1

@@ -36,7 +36,7 @@ WRITE_TURN = 0.004
 """Seconds that texts are written before prompts are read on, where both wait."""
 SIDE_BY_SIDE = 64
 """Prompts that are read together."""
-ALONE = 4096
+ALONE = 2048
 """Tokens of prompts that are read at once where nobody writes."""
 SOONEST, LATEST, EACH = 0.004, 0.040, 0.0006
 """Seconds between two tellings: at least, at most, and per text that is being written."""
