@@ -185,3 +185,8 @@ def test_one_hot_words_are_too_many(make: Callable[..., LoadedModel]) -> None:
 
     with pytest.raises(SettingError, match="identity would be too large"):
         arrays_for_torch(ModelConfig(), {"head.bias": np.zeros(5000, np.float32)})
+
+
+def test_a_tied_head_is_read_in_int8_too(characters: LoadedModel, tmp_path: Path) -> None:
+    export(write(tmp_path / "m", characters, tied=True), "int8", tmp_path / "n")
+    assert load(tmp_path / "n").program.head.weight.precision == "int8"

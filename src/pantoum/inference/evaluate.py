@@ -170,7 +170,7 @@ def evaluate(
         compressed_bytes=min(size, COMPRESSED_BYTES) if compress else 0,
         note=note,
         adapt=adapter is not None,
-        precision=program.precision,
+        precision="bf16" if program.precision == "bf16" else "float32",  # int8 is the model's own
     )
 
 

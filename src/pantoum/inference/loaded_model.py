@@ -192,7 +192,7 @@ def of_content(content: ModelFile, file: Path, fetch: Fetch) -> LoadedModel:
     network, precision = empty_network(content, file)
     tokenizer = from_spec(content.tokenizer)
     held = {name: _held(name, weight) for name, weight in weights(content.parameters).items()}
-    program = Program(network, held)
+    program = Program(network, held, precision=precision)  # a tied head is read in the precision of the file
     extras = {name: _kept(array) for name, array in content.extras.items()}
     return LoadedModel(
         program, tokenizer, content.card, content.sha256, file, extras, precision=precision, fetch=fetch
