@@ -39,8 +39,16 @@ class Package:
 PACKAGES = {
     "formats": Package(("formats/*.py",), ("tests/formats",)),
     "training": Package(
-        tuple(f"training/{name}.py" for name in ("guard", "keep_best", "resume", "rhythm")),
-        ("tests/training", "tests/faults/test_resume.py", "tests/faults/test_resume_guards.py"),
+        tuple(
+            f"training/{name}.py"
+            for name in ("guard", "keep_best", "recovery", "refusals", "resume", "rhythm")
+        ),
+        (
+            "tests/training",
+            "tests/faults/test_resume.py",
+            "tests/faults/test_resume_guards.py",
+            "tests/faults/test_resume_rollbacks.py",
+        ),
     ),
     "inference": Package(
         tuple(f"inference/{name}.py" for name in ("alert", "batch", "state")),
