@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -76,6 +77,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("package", choices=PACKAGES)
     parser.add_argument("--only", default="*", help="mutants whose name begins so: model_file.x_write")
+    parser.add_argument("--sample", type=int, help="run so many of them, drawn by chance, the same each time")
     parser.add_argument("--children", type=int, default=1, help="mutants at a time")
     parser.add_argument("--fresh", action="store_true", help="forget earlier results")
     parser.add_argument("--list", action="store_true", help="print the results there are; run nothing")
@@ -89,10 +91,16 @@ def main() -> int:
     if not wanted.list:
         prepare(folder, PACKAGES[wanted.package])
         command = [*mutmut(), "run", "--max-children", str(wanted.children)]
-        if wanted.only != "*":
-            command.append(f"pantoum.{wanted.package}.{wanted.only}*")
         # Tests that start Python must find the mutated package, too.
         environment = {**os.environ, "PYTHONPATH": str(folder / "mutants" / "src")}
+        beginning = f"pantoum.{wanted.package}." + wanted.only.rstrip("*")
+        if wanted.sample is not None:
+            if not results(folder):  # a name that there is none of: mutants are made, and none is run
+                subprocess.run([*command, "none"], cwd=folder, env=environment, check=False)
+            names = sorted(name for name in results(folder) if name.startswith(beginning))
+            command += random.Random(0).sample(names, min(wanted.sample, len(names)))
+        elif wanted.only != "*":
+            command.append(f"{beginning}*")
         subprocess.run(command, cwd=folder, env=environment, check=True)
     return report(folder)
 
@@ -135,12 +143,7 @@ def forget(source: Path, target: Path) -> None:
 
 def report(folder: Path) -> int:
     """Counts, the share that was killed, and the survivors."""
-    found: dict[str, str] = {}
-    for path in sorted((folder / "mutants" / "src").rglob("*.meta")):
-        codes = json.loads(path.read_text(encoding="utf-8"))["exit_code_by_key"]
-        found.update(
-            (name, KILLED.get(code) or WORDS.get(code, f"exit {code}")) for name, code in codes.items()
-        )
+    found = results(folder)
     for name, what in found.items():
         if what not in ("killed", "timeout", "not run"):
             print(f"{what:<10}{name}")
@@ -149,6 +152,17 @@ def report(folder: Path) -> int:
     killed = counts["killed"] + counts["timeout"]
     print(dict(counts), f"{killed} of {ran} killed ({killed / max(1, ran):.1%})")
     return 0
+
+
+def results(folder: Path) -> dict[str, str]:
+    """What became of each mutant, by its name."""
+    found: dict[str, str] = {}
+    for path in sorted((folder / "mutants" / "src").rglob("*.meta")):
+        codes = json.loads(path.read_text(encoding="utf-8"))["exit_code_by_key"]
+        found.update(
+            (name, KILLED.get(code) or WORDS.get(code, f"exit {code}")) for name, code in codes.items()
+        )
+    return found
 
 
 if __name__ == "__main__":

@@ -328,7 +328,7 @@ class Model:
                     adapter=adapter,
                 )
         if adapter is not None and model_out is not None:
-            adapter.write(model_out, [_fingerprint(text) for text in prepared.facts.get("texts", ())])
+            adapter.write(model_out, prepared.facts.get("texts", ()))
         return found
 
     @public
@@ -393,11 +393,6 @@ def _iterable(parts: Iterable[str | bytes]) -> Iterable[str | bytes]:
     except TypeError:
         rule = "must be texts or bytes, one after the other"
         raise SettingError("parts", parts, rule, "give a list or an open file") from None
-
-
-def _fingerprint(text: Mapping[str, Any]) -> dict[str, Any]:
-    """The name of a text without its path, its size, its hash."""
-    return {"name": PurePath(str(text["name"])).name, "size": text["size"], "sha256": text["sha256"]}
 
 
 @public

@@ -12,7 +12,7 @@ import pytest
 
 from pantoum.errors import CheckpointError, ModelFileError, SettingError
 from pantoum.formats import checkpoint, model_file, plain_json, tensor_layout
-from pantoum.training.card import MOST_TEXTS
+from pantoum.inference.named_texts import MOST
 
 
 def forged(folder: Path, change: dict[str, Any]) -> None:
@@ -76,7 +76,7 @@ def test_folders_of_very_many_files_train(run: Any, tmp_path: Path, number: int)
         (folder / f"part-{at // 1000}" / f"{'a-rather-long-name-' * 10}{at}.txt").write_text("ab \n")
     result = run(steps=2, texts=[str(folder)])
     card = model_file.read(result.model).card
-    assert len(card["texts"]) == MOST_TEXTS and card["all_texts"]["number"] == number
+    assert len(card["texts"]) == MOST and card["all_texts"]["number"] == number
     assert card["all_texts"]["size"] == 4 * number
 
 

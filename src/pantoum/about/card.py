@@ -90,6 +90,6 @@ def _adapted(said: Any) -> Rows:
     rows = []
     for one in mappings(said):
         names = _names(one.get("texts"))
-        told = f"{some(names)}, " if names else ""
+        told = f"{some(names, _number(one.get('all_texts')))}, " if names else ""
         rows.append(("adapted to", f"{told}{count(one.get('tokens'))} tokens"))
     return rows

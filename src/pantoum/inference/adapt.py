@@ -31,6 +31,7 @@ from pantoum.formats.model_file import ModelFile
 from pantoum.inference.adapt_rule import SETTINGS, Rule, Settings
 from pantoum.inference.finite import require_finite
 from pantoum.inference.loaded_model import LoadedModel
+from pantoum.inference.named_texts import named_texts
 from pantoum.inference.state import State
 from pantoum.kernels import Array, Workspace
 from pantoum.network import LanguageModel
@@ -121,7 +122,7 @@ class Adapter:
         before = card.get("adapted", [])
         now = {
             "tokens": self.tokens,
-            "texts": [dict(text) for text in texts],
+            **named_texts(texts),
             "settings": dataclasses.asdict(self.settings),
             "from_sha256": self.model.sha256,
             "from_precision": self._precision,

@@ -21,6 +21,7 @@ from pantoum.inference import convert, torch_file
 from pantoum.inference.evaluate import Progress
 from pantoum.inference.joined_file import taken_apart
 from pantoum.inference.loaded_model import empty_network, load, model_path, of_content
+from pantoum.inference.named_texts import named_texts
 from pantoum.inference.precision import plain
 
 __all__ = ["FORMS", "export"]
@@ -76,8 +77,5 @@ def _cost(
         prepared = prepare(list(texts), tokenizer=before.tokenizer, valid_fraction=0.0, out=folder)
         tokens = np.asarray(prepared.train.tokens)
         measured = convert.cost(before, after, tokens, progress)
-        known = [
-            {"name": Path(str(text["name"])).name, "size": text["size"], "sha256": text["sha256"]}
-            for text in prepared.facts["texts"]
-        ]
-    return {**measured, "texts": known}, list(prepared.notes)
+        known = named_texts(prepared.facts["texts"])
+    return {**measured, **known}, list(prepared.notes)

@@ -5,21 +5,17 @@ With steps or epochs there is no time, host or path in it, so that the same comm
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from hashlib import sha256
-from pathlib import PurePath
+from collections.abc import Mapping
 from typing import Any
 
 from pantoum.config import VERSION
-from pantoum.formats import plain_json
 from pantoum.inference.evaluate import Evaluation
+from pantoum.inference.named_texts import named_texts
 from pantoum.inference.protocols import SEGMENTS
 from pantoum.training.run_state import Best, RunState
 
 __all__ = ["card"]
 
-MOST_TEXTS = 100
-"""Texts that a card names."""
 UNITS = "losses are mean nats a token over the targets scored; tokens are counted after tokenisation"
 
 
@@ -32,11 +28,12 @@ def card(
     peaks: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The card of the weights that ``best`` names (``None``: the last ones, nothing was held out)."""
+    valid = facts.get("valid_text")
     made = {
         "pantoum": VERSION,
         "units": UNITS,
-        **_texts(facts.get("texts", ())),
-        "valid_text": _text(facts["valid_text"]) if facts.get("valid_text") else None,
+        **named_texts(facts.get("texts", ())),
+        "valid_text": named_texts([valid])["texts"][0] if valid else None,
         "tokens": {part: facts[part]["tokens"] for part in ("train", "valid") if facts.get(part)},
         "parameters": parameters,
         "settings": state.recipe.spec(),
@@ -56,21 +53,3 @@ def card(
     if not state.timeless:
         made["seconds"] = round(state.seconds, 1)
     return made
-
-
-def _texts(texts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The first texts one by one, and where there are more the number and a digest of all."""
-    named: dict[str, Any] = {"texts": [_text(text) for text in texts[:MOST_TEXTS]]}
-    if len(texts) > MOST_TEXTS:
-        digest = sha256(plain_json.encode([text["sha256"] for text in texts])).hexdigest()
-        named["all_texts"] = {
-            "number": len(texts),
-            "size": sum(text["size"] for text in texts),
-            "sha256": digest,
-        }
-    return named
-
-
-def _text(text: Mapping[str, Any]) -> dict[str, Any]:
-    """A text's fingerprint: its name without the path, its size, its hash."""
-    return {"name": PurePath(str(text["name"])).name, "size": text["size"], "sha256": text["sha256"]}

@@ -1,0 +1,38 @@
+"""The texts that a card names: what a model learned from, adapted to, or was measured on.
+
+A folder may hold 100,000 files, and the header of a model file is bounded. So the first are named, and of all
+of them the number, the size and a digest are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from pathlib import PurePath
+from typing import Any
+
+from pantoum.formats import plain_json
+
+__all__ = ["MOST", "named_texts"]
+
+MOST = 100
+"""Texts that are named one by one."""
+
+
+def named_texts(texts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """``texts``: name without its folder, size and SHA-256 of the first, as far as they are known. Where
+    there are more, ``all_texts``: the number of all, their size, the SHA-256 of the list of their hashes."""
+    named: dict[str, Any] = {"texts": [_named(text) for text in texts[:MOST]]}
+    if len(texts) > MOST:
+        hashes = plain_json.encode([text.get("sha256") for text in texts])
+        named["all_texts"] = {
+            "number": len(texts),
+            "size": sum(text.get("size", 0) for text in texts),
+            "sha256": sha256(hashes).hexdigest(),
+        }
+    return named
+
+
+def _named(text: Mapping[str, Any]) -> dict[str, Any]:
+    known = {key: text[key] for key in ("size", "sha256") if key in text}
+    return {"name": PurePath(str(text["name"])).name, **known}
