@@ -1,13 +1,14 @@
 """Server-sent events: ``data: JSON``, a blank line, at last ``data: [DONE]``.
 
-An error after the first event is an event, too: ``data: {"error": ...}``, and the stream ends. When the
-client goes away the source is closed at once, which gives back its slots.
+The status is sent with the first event, so an error before it has a status of its own. A later error is an
+event, too: ``data: {"error": ...}``, and the stream ends. ``server.guard`` cancels a stream whose client goes
+away; its source is closed at once, which gives back its slots.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from fastapi.responses import StreamingResponse
@@ -19,6 +20,7 @@ __all__ = ["EventStream"]
 
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 """No proxy may hold events back."""
+DONE = b"data: [DONE]\n\n"
 
 
 class EventStream(StreamingResponse):
@@ -27,22 +29,28 @@ class EventStream(StreamingResponse):
     def __init__(self, values: AsyncGenerator[Any, None], at_end: Callable[[], object]) -> None:
         """``at_end`` is called however the stream ends, also where it never began."""
         self._values, self._at_end = values, at_end
-        super().__init__(_encoded(values), media_type="text/event-stream", headers=HEADERS)
+        super().__init__(values, media_type="text/event-stream", headers=HEADERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send them."""
+        """Send them. Starlette's own way would start two tasks more per stream, to listen for the client."""
         try:
-            await super().__call__(scope, receive, send)
+            value = await anext(self._values, None)
+            await send(
+                {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+            )
+            try:
+                while value is not None:
+                    await send({"type": "http.response.body", "body": event(value), "more_body": True})
+                    value = await anext(self._values, None)
+                last = DONE
+            except Exception as error:  # the response has begun: it can only be told here
+                last = event(error_body(refusal(error)))
+            await send({"type": "http.response.body", "body": last, "more_body": False})
         finally:
             await self._values.aclose()
             self._at_end()
 
 
-async def _encoded(values: AsyncGenerator[Any, None]) -> AsyncIterator[bytes]:
-    try:
-        async for value in values:
-            yield b"data: " + json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
-    except Exception as error:  # the response has begun: it can only be told here
-        yield b"data: " + json.dumps(error_body(refusal(error))).encode() + b"\n\n"
-        return
-    yield b"data: [DONE]\n\n"
+def event(value: Any) -> bytes:
+    """A value as an event."""
+    return b"data: " + json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
