@@ -24,7 +24,7 @@
 extern "C" {
 #endif
 
-#define PANTOUM_ABI 4
+#define PANTOUM_ABI 5
 
 enum {
   PANTOUM_OK = 0,
@@ -139,8 +139,18 @@ PANTOUM_API int pantoum_lookup_gradient(const pantoum_lookup_gradient_args*);
 
 /* Large tables of which a batch uses few rows. Each token uses `each` of them, its use m of all being that of
  * token m / each. */
+
+/* The table: floats; or codes, a number being code * scale, of U rows with the place of each row's among them. Rows
+ * that were never used share a place, where all is 0. */
 typedef struct {
-  const float* table;  /* [R, columns] */
+  const float* rows;     /* [R, columns], or null */
+  const int8_t* codes;   /* [U, columns], none -128 */
+  const float* scales;   /* [U] */
+  const int32_t* places; /* [R], each within 0 .. U-1 */
+} pantoum_row_table_args;
+
+typedef struct {
+  const pantoum_row_table_args* table;
   const int32_t* rows; /* [count, each], each within 0 .. R-1 */
   float* out;          /* [count, columns]: the sum of each token's rows */
   int64_t count, each, columns;
@@ -382,11 +392,12 @@ typedef struct {
   const void* head;                   /* [V, head_inputs], packed */
   const float* head_bias;             /* [V] */
   const void* projection; /* [head_inputs, member_count * H], packed, or null: head_inputs = member_count * H */
-  const float* ngrams;    /* [order_count * ngram_rows, V]: each order's table after the one before, or null */
-  const int64_t* orders;  /* [order_count], ascending, each within 1 .. recent_kept + 1 */
-  float* recent;          /* [rows, recent_kept]: the tokens before, oldest first, each its number + 1, 0: none.
-                             Updated in place */
-  float* logits;          /* [count, V] */
+  const pantoum_row_table_args* ngrams; /* [order_count * ngram_rows, V]: each order's table after the one before, or
+                                           null */
+  const int64_t* orders;                /* [order_count], ascending, each within 1 .. recent_kept + 1 */
+  float* recent; /* [rows, recent_kept]: the tokens before, oldest first, each its number + 1, 0: none.
+                    Updated in place */
+  float* logits; /* [count, V] */
   int64_t first, count, vocabulary, units, member_count, layer_count, head_inputs;
   int64_t order_count, ngram_rows, recent_kept; /* ngram_rows: a power of two, at least 2 */
   int32_t kind;

@@ -21,26 +21,28 @@ int each_row(Long count, Body&& body) {
   });
 }
 
-// to = the sum of the `count` rows of `from` that at(i) numbers.
+// to = the sum of the `count` rows of a table at the places at(i).
 template <class At>
-void sum_rows(float* to, const float* from, Long columns, Long count, At&& at) {
-  each_lanes(0, columns, [&](Long c, int n) { store(to + c, sum_of_rows(from, columns, count, c, n, at), n); });
+void sum_rows(float* to, const Table& table, Long columns, Long count, At&& at) {
+  each_lanes(0, columns, [&](Long c, int n) { store(to + c, sum_of_rows(table, count, c, n, at), n); });
 }
 
 }  // namespace
 
 int lookup_sum(const pantoum_lookup_sum_args& a) {
+  const Table table(*a.table, a.columns);
   return each_row(a.count, [&](Long r) {
     const std::int32_t* rows = a.rows + r * a.each;
-    sum_rows(a.out + r * a.columns, a.table, a.columns, a.each, [&](Long i) { return static_cast<Long>(rows[i]); });
+    sum_rows(a.out + r * a.columns, table, a.columns, a.each, [&](Long i) { return table.place(rows[i]); });
   });
 }
 
 int sum_uses(const pantoum_sum_uses_args& a) {
+  const Table d(a.d, a.columns);
   return each_row(a.used, [&](Long u) {
     const std::int64_t* uses = a.uses + a.starts[u];
     const Long end = u + 1 < a.used ? a.starts[u + 1] : a.count;
-    sum_rows(a.out + u * a.columns, a.d, a.columns, end - a.starts[u], [&](Long i) { return uses[i] / a.each; });
+    sum_rows(a.out + u * a.columns, d, a.columns, end - a.starts[u], [&](Long i) { return uses[i] / a.each; });
   });
 }
 

@@ -126,8 +126,17 @@ class ScanVjp {
     alignas(64) float sums[kGateSums] = {};
     const bool any = Cell::kSums > 0 && later < a_.steps;
     each_tile(share, [&](Long panel, Long b, int count) {
-      if constexpr (Cell::kSums > 0)
+      if constexpr (Cell::kSums > 0) {
+        const Long H = a_.units, units = (t * a_.batch + b) * H + panel * kPanelColumns;
+        for (int g = 0; g < Cell::kGates; ++g)
+          ask_for(a_.gates + (t * a_.batch + b) * Cell::kGates * H + g * H + panel * kPanelColumns, Cell::kGates * H,
+                  count);
+        ask_for(a_.hidden + units, H, count);
+        ask_for(a_.d_outputs + units, H, count);
+        if (Cell::kBiased) ask_for(a_.candidate + units, H, count);
+        if (Cell::kMemory) ask_for(a_.cell + units, H, count);
         if (any) multiply(w_, panel, 0, 1, d_.row(later, b), d_.row_bytes(), count, sums);
+      }
       each_vector(t, a_.batch, a_.units, panel, b, count,
                   [&](Place at, auto n, Long sum) { body(at, n, any ? load(sums + sum) : zero()); });
     });

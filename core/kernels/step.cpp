@@ -303,7 +303,12 @@ class Model {
 
   // The table's rows of the n-grams that end here.
   void find() const {
-    for (Long r = 0; r < rows_.count; ++r) find_rows(a_, token(r), recent(r), ngrams_ + r * a_.order_count);
+    const Table table(*a_.ngrams, a_.vocabulary);
+    for (Long r = 0; r < rows_.count; ++r) {
+      Long* own = ngrams_ + r * a_.order_count;
+      find_rows(a_, token(r), recent(r), own);
+      for (Long o = 0; o < a_.order_count; ++o) own[o] = table.place(own[o]);
+    }
   }
   void keep() const {
     for (Long r = 0; r < rows_.count; ++r) keep_token(token(r), a_.recent_kept, recent(r));
@@ -331,11 +336,12 @@ class Model {
   // To the columns of the panels that are this thread's share of the head.
   void add_ngrams(float* logits) const {
     const Long V = a_.vocabulary;
+    const Table table(*a_.ngrams, V);
     const Range panels = part_of(up(V, kPanelColumns), rows_.index, rows_.parts);
     for (Long r = 0; r < rows_.count; ++r, logits += V) {
       const Long* own = ngrams_ + r * a_.order_count;
       each_lanes(panels.begin * kPanelColumns, least(panels.end * kPanelColumns, V), [&](Long c, int n) {
-        const F16 sum = sum_of_rows(a_.ngrams, V, a_.order_count, c, n, [&](Long o) { return own[o]; });
+        const F16 sum = sum_of_rows(table, a_.order_count, c, n, [&](Long o) { return own[o]; });
         store(logits + c, load(logits + c, n) + sum, n);
       });
     }

@@ -20,6 +20,7 @@ std::uint64_t some(int caller) {
   codes(130, 40, 33, 2, draw, hash);
   tokens(300, 33, 70, draw, hash);
   used_rows(300, 3, 40, 33, draw, hash);
+  coded_rows(300, 3, 40, 33, draw, hash);
   between(4, 30, 70, draw, hash);
   update(40001, draw, hash);
   adapting(70, 600, draw, hash);

@@ -203,12 +203,44 @@ inline void tokens(Long N, Long K, Long V, Draw& draw, Hash& hash) {
     if (p < 0 || p >= V) fail("softmax", "predicts a symbol that is not there");
 }
 
+// R rows of a table as codes of U rows, of which some have none of their own.
+class Coded {
+ public:
+  Coded(Long R, Long V, Draw& draw) : codes_(up(R) * V), scales_(up(R), draw, 0.1f), places_(R) {
+    for (auto& code : codes_) code = static_cast<std::int8_t>(draw.within(-127, 127));
+    for (auto& place : places_) place = static_cast<std::int32_t>(draw.within(0, up(R) - 1));
+  }
+  const pantoum_row_table_args* read() {
+    arguments_ = {nullptr, codes_.read(), scales_.read(), places_.read()};
+    return &arguments_;
+  }
+
+ private:
+  static Long up(Long R) { return R / 2 + 1; }
+  Buffer<std::int8_t> codes_;
+  Floats scales_;
+  Buffer<std::int32_t> places_;
+  pantoum_row_table_args arguments_{};
+};
+
+// Sums of such rows.
+inline void coded_rows(Long N, Long each, Long R, Long V, Draw& draw, Hash& hash) {
+  Coded table(R, V, draw);
+  Floats sums(N * V);
+  Buffer<std::int32_t> rows(N * each);
+  for (auto& row : rows) row = static_cast<std::int32_t>(draw.within(0, R - 1));
+  const pantoum_lookup_sum_args lookup{table.read(), rows.read(), sums.data(), N, each, V};
+  must(pantoum_lookup_sum(&lookup), "lookup_sum");
+  sums.add_to(hash);
+}
+
 // A table of which N tokens use `each` rows apiece: their sums, the sums into them, and their update.
 inline void used_rows(Long N, Long each, Long R, Long V, Draw& draw, Hash& hash) {
   Floats table(R * V, draw, 1.0f), squares(R * V, draw, 1.0f), sums(N * V);
   Buffer<std::int32_t> rows(N * each);
   for (auto& row : rows) row = static_cast<std::int32_t>(draw.within(0, R - 1));
-  const pantoum_lookup_sum_args lookup{table.read(), rows.read(), sums.data(), N, each, V};
+  const pantoum_row_table_args of_floats{table.read(), nullptr, nullptr, nullptr};
+  const pantoum_lookup_sum_args lookup{&of_floats, rows.read(), sums.data(), N, each, V};
   must(pantoum_lookup_sum(&lookup), "lookup_sum");
   sums.add_to(hash);
   Buffer<std::int64_t> uses(N * each);

@@ -53,8 +53,8 @@ class Layer {
   std::unique_ptr<Packed> input_, recurrent_, more_;
 };
 
-// N-grams beside a network, or none: orders, the table of each, and what streams keep of the past, in which a hostile
-// draw leaves what can be no token.
+// The n-grams of a model, or none: orders, the table of each, floats or codes, and what streams keep of the past, in
+// which a hostile draw leaves what can be no token.
 class NGrams {
  public:
   NGrams(bool any, Long rows, Long V, Draw& draw)
@@ -63,12 +63,16 @@ class NGrams {
         size(Long{2} << draw.within(0, 5)),
         orders_(count),
         table_(count * size * V, draw, 1.0f),
+        coded_(draw.once_in(2) ? new Coded(count * size, V, draw) : nullptr),
         recent_(rows * kept) {
     for (Long o = 0; o < count; ++o) orders_[o] = o + 1 == count ? kept + 1 : draw.within(1, kept);
     for (float& token : recent_)
       token = draw.hostile() && draw.once_in(5) ? draw.number(1e9f) : static_cast<float>(draw.within(0, V));
   }
-  const float* table() { return count ? table_.read() : nullptr; }
+  const pantoum_row_table_args* table() {
+    arguments_.rows = table_.read();
+    return count == 0 ? nullptr : coded_ ? coded_->read() : &arguments_;
+  }
   const std::int64_t* orders() { return count ? orders_.read() : nullptr; }
   float* recent() { return count ? recent_.data() : nullptr; }
   void add_to(Hash& hash) const { recent_.add_to(hash); }
@@ -76,7 +80,10 @@ class NGrams {
 
  private:
   Buffer<std::int64_t> orders_;
-  Floats table_, recent_;
+  Floats table_;
+  const std::unique_ptr<Coded> coded_;
+  Floats recent_;
+  pantoum_row_table_args arguments_{};
 };
 
 // Some of `rows` streams read a token each, twice. One-hot tokens or an embedding, by a table or a product; one

@@ -32,7 +32,10 @@ std::uint64_t everything(int precision) {
   for (const Sizes s : {Sizes{0, 3, 2}, {1, 1, 1}, {61, 33, 98}, {700, 70, 40}})
     tokens(s.steps, s.batch, s.units, draw, hash);
   for (const Sizes s : {Sizes{0, 3, 2}, {1, 1, 1}, {61, 16, 7}, {700, 64, 98}})
-    for (const Long each : {1, 3}) used_rows(s.steps, each, s.batch, s.units, draw, hash);
+    for (const Long each : {1, 3}) {
+      used_rows(s.steps, each, s.batch, s.units, draw, hash);
+      coded_rows(s.steps, each, s.batch, s.units, draw, hash);
+    }
   for (const Sizes s : {Sizes{0, 1, 3}, {1, 1, 1}, {5, 3, 33}, {9, 20, 130}})
     between(s.steps, s.batch, s.units, draw, hash);
   for (const Long size : {0, 1, 33, 40001}) update(size, draw, hash);

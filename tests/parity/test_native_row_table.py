@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pantoum.errors import CoreError
-from pantoum.kernels import native, reference
+from pantoum.kernels import RowCodes, native, reference
 
 SHAPES = [(1, 1, 16, 1), (3, 2, 16, 7), (300, 3, 40, 98), (700, 1, 512, 33)]
 """Tokens, rows for each, rows of the table, columns."""
@@ -42,6 +42,26 @@ def moved(kernels: Any, N: int, each: int, R: int, V: int) -> list[Any]:
 def test_sums_of_rows_have_numpys_bits(path: str, N: int, each: int, R: int, V: int) -> None:
     table_RV, rows_NO = normal(R, V), rows_of(N, each, R)
     assert np.array_equal(native.lookup_sum(table_RV, rows_NO), reference.lookup_sum(table_RV, rows_NO))
+
+
+@pytest.mark.parametrize(("N", "each", "R", "V"), SHAPES)
+def test_sums_of_coded_rows_have_numpys_bits_and_those_of_their_floats(
+    path: str, N: int, each: int, R: int, V: int
+) -> None:
+    table_RV, rows_NO = normal(R, V), rows_of(N, each, R)
+    table_RV[::3] = 0
+    coded = RowCodes.of(table_RV)
+    found = native.lookup_sum(coded, rows_NO)
+    assert np.array_equal(found, reference.lookup_sum(coded, rows_NO))
+    assert np.array_equal(found, native.lookup_sum(coded.floats(), rows_NO))
+
+
+def test_scales_of_any_size_and_codes_at_the_ends_have_numpys_bits(path: str) -> None:
+    random = np.random.default_rng(6)
+    codes_RV = random.choice(np.array([-127, -1, 0, 1, 127], np.int8), (40, 37))
+    scales_R = random.standard_normal(40).astype(np.float32) * np.float32(10) ** random.integers(-30, 30, 40)
+    table, rows_NO = RowCodes.whole(codes_RV, scales_R.astype(np.float32)), rows_of(50, 3, 40)
+    assert np.array_equal(native.lookup_sum(table, rows_NO), reference.lookup_sum(table, rows_NO))
 
 
 @pytest.mark.parametrize(("N", "each", "R", "V"), SHAPES)

@@ -10,8 +10,9 @@ import pytest
 
 from pantoum.config import CELLS, ModelConfig
 from pantoum.errors import CoreError
-from pantoum.kernels import native
+from pantoum.kernels import RowCodes, native
 from pantoum.network import LanguageModel
+from pantoum.network.ngrams import TABLE
 from pantoum.network.program import Program
 from pantoum.network.stepper import ScanStepper, described, stepper
 
@@ -35,6 +36,7 @@ def stepped(
     scan: bool = False,
     size: int | None = None,
     fresh: bool = False,
+    table: Any = None,
 ) -> bytes:
     """Two steps of some rows, ``size`` of them at once: logits and states."""
     random, V = np.random.default_rng(4), model.vocab_size
@@ -51,7 +53,8 @@ def stepped(
     tokens = random.integers(0, V, rows).astype(np.int32)
     logits_CV, found = np.zeros((rows, V), np.float32), []
     make = ScanStepper if scan else stepper
-    read = make(Program(model, precision=precision), tokens, state, logits_CV)
+    weights = model.parameters if table is None else {**model.parameters, TABLE: table}
+    read = make(Program(model, weights, precision=precision), tokens, state, logits_CV)
     for _ in range(2):
         for first in range(0, rows, size or rows):
             count = min(size or rows, rows - first)
@@ -160,6 +163,29 @@ def test_ngrams_have_the_same_bits_on_every_path_whatever_the_batch(
     assert len(found) == 1 and alone == {found.pop()[-1000:]}
 
 
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+def test_a_coded_table_gives_the_bits_of_its_floats_on_every_path_whatever_the_batch(
+    library: native.Library, precision: str
+) -> None:
+    model = with_ngrams(97, (2, 3, 16), 32, cell="gru", hidden_size=150, num_layers=2)
+    model.parameters[TABLE][::3] = 0
+    coded, found = RowCodes.of(model.parameters[TABLE]), set()
+    for isa in library.paths():
+        library.set_isa(isa)
+        for threads in (1, 2):
+            library.set_threads(threads)
+            found.add(stepped(model, precision, 20, table=coded))
+    found |= {stepped(model, precision, 20, table=table) for table in (coded.floats(), coded[:])}
+    assert found == {stepped(model, precision, 20, scan=True, table=coded)}
+
+
+def test_a_table_of_another_size_is_refused(library: native.Library) -> None:
+    model = with_ngrams(11, (2, 4), 32, hidden_size=8, num_layers=1)
+    short = RowCodes.of(model.parameters[TABLE])[:-8]
+    with pytest.raises(CoreError, match=r"table_WV is \(56, 11\)"):
+        stepped(model, "float32", 2, table=short)
+
+
 def test_each_token_kept_finds_another_row(library: native.Library) -> None:
     model = with_ngrams(11, (2, 4), 1 << 16, hidden_size=8, num_layers=1)
     packed, found = Program(model), []
@@ -240,8 +266,8 @@ def test_ngrams_that_do_not_fit_are_refused_too(library: native.Library) -> None
         ({"rows": 48}, "48 rows: the step takes a power"),
         ({"rows": 1}, "1 rows"),
         ({"rows": 64}, "table_WV is"),
-        ({"table_WV": own.table_WV[:, :5]}, "table_WV is"),
-        ({"table_WV": own.table_WV.astype(np.float16)}, "table_WV is"),
+        ({"table_WV": own.table_WV[:, :5]}, "table_RV is"),
+        ({"table_WV": own.table_WV.astype(np.float16)}, "table_RV is"),
     ):
         wrong_model = replace(model, ngrams=replace(own, **changed))
         with pytest.raises(CoreError, match=message):

@@ -7,6 +7,14 @@ import numpy as np
 import pytest
 
 from pantoum.config import ModelConfig
+from pantoum.data.prepare import open_prepared
+from pantoum.formats import model_file
+from pantoum.inference.compact_table import PARTS, is_compact
+from pantoum.inference.evaluate import evaluate
+from pantoum.inference.loaded_model import load
+from pantoum.inference.protocols import SEGMENTS
+from pantoum.kernels import RowCodes
+from pantoum.network.ngrams import TABLE
 from pantoum.text.byte import ByteTokenizer
 from pantoum.training.keep_best import KeepBest
 
@@ -45,3 +53,32 @@ def test_what_the_end_reads_has_no_jump_where_the_precision_changes():
 def test_without_a_held_out_text_the_end_reads_nothing():
     keep = KeepBest(ModelConfig("gru", 8, 1, 8), ByteTokenizer(), None, 0, None)
     assert keep.at_the_end() == ("float32", 0) and keep.evaluate() is None
+
+
+def test_a_finished_run_holds_its_ngrams_as_codes_and_its_figures_are_those_of_the_file(run, tmp_path):
+    made = run(steps=12, ngrams="2,3", ngram_rows=256, keep_data=True)
+    content, model = model_file.read(made.model), load(made.model)
+    assert is_compact(content.parameters) and TABLE not in content.parameters
+    assert isinstance(model.program.ngrams.weight_RV, RowCodes)
+    table = content.card["table"]
+    assert 0 < table["tokens"] < 20_000 and abs(table["nats_per_token"]) < 1e-3
+    tokens = open_prepared(made.run / "data").valid.tokens
+    found = evaluate(model.program, tokens, model.tokenizer, SEGMENTS)
+    assert math.isclose(found.nats_per_token, made.validation["nats_per_token"], rel_tol=1e-6)
+    assert run("longer", from_=str(made.model), steps=2).steps == 2
+
+
+def test_a_finished_run_that_is_prolonged_and_finds_nothing_better_writes_the_same_table(run):
+    made = run(steps=40, ngrams="2,3", ngram_rows=256, learning_rate=0.02)
+    before = model_file.read(made.model)
+    after = model_file.read(run(resume=True, steps=41, learning_rate=0.02).model)
+    if after.card["step"] == before.card["step"]:
+        assert all(np.array_equal(before.parameters[name], after.parameters[name]) for name in PARTS)
+    else:
+        assert is_compact(after.parameters)
+
+
+def test_while_a_run_goes_on_its_file_is_float32(run, tmp_path):
+    stopped = run(steps=12, stop_after=6, ngrams="2,3", ngram_rows=256)
+    assert TABLE in model_file.read(stopped.model).parameters
+    assert is_compact(model_file.read(run(resume=True).model).parameters)

@@ -104,6 +104,15 @@ inline void store_bytes(std::uint8_t* p, I16 x) {
   const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), bytes);
 }
+inline I16 load_bytes(const std::int8_t* p) {
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return {_mm256_cvtepi8_epi32(bytes), _mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8))};
+}
+inline I16 load_bytes(const std::int8_t* p, int n) {
+  std::int8_t whole[kLanes] = {};
+  for (int i = 0; i < n; ++i) whole[i] = p[i];
+  return load_bytes(whole);
+}
 // |a| times b with a's sign: pairs are at most 2 * 127 * 127 and fit 16 bits, so nothing saturates.
 inline __m256i dot_bytes(__m256i a, __m256i b, __m256i sum) {
   const __m256i halves = _mm256_maddubs_epi16(_mm256_abs_epi8(a), _mm256_sign_epi8(b, a));

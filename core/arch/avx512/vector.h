@@ -76,6 +76,13 @@ inline F16 to_float(I16 a) { return {_mm512_cvtepi32_ps(a.v)}; }
 inline void store_bytes(std::uint8_t* p, I16 x) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(x.v));
 }
+// Bytes with a sign, one per lane.
+inline I16 load_bytes(const std::int8_t* p) {
+  return {_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+}
+inline I16 load_bytes(const std::int8_t* p, int n) {
+  return {_mm512_cvtepi8_epi32(_mm_maskz_loadu_epi8(first(n).v, p))};
+}
 // Four bytes a lane, each -127 to 127: sum + a0 b0 + a1 b1 + a2 b2 + a3 b3, exactly.
 inline I16 dot_bytes(I16 a, I16 b, I16 sum) {
   const __m512i signed_b = _mm512_mask_sub_epi8(b.v, _mm512_movepi8_mask(a.v), _mm512_setzero_si512(), b.v);

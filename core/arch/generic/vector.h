@@ -87,6 +87,10 @@ inline F16 to_float(I16 a) { PANTOUM_LANES(F16, static_cast<float>(static_cast<s
 inline void store_bytes(std::uint8_t* p, I16 x) {
   for (int i = 0; i < kLanes; ++i) p[i] = static_cast<std::uint8_t>(x.v[i]);
 }
+inline I16 load_bytes(const std::int8_t* p, int n) {
+  PANTOUM_LANES(I16, static_cast<std::uint32_t>(static_cast<std::int32_t>(i < n ? p[i] : 0)));
+}
+inline I16 load_bytes(const std::int8_t* p) { return load_bytes(p, kLanes); }
 // Byte j of a word, with its sign.
 inline std::int32_t byte_of(std::uint32_t x, int j) { return static_cast<std::int8_t>(x >> (8 * j) & 0xffu); }
 inline I16 dot_bytes(I16 a, I16 b, I16 sum) {

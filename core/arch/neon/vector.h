@@ -90,6 +90,18 @@ inline void store_bytes(std::uint8_t* p, I16 x) {
   const uint16x8_t high = vcombine_u16(vmovn_u32(x.v[2]), vmovn_u32(x.v[3]));
   vst1q_u8(p, vcombine_u8(vmovn_u16(low), vmovn_u16(high)));
 }
+inline I16 load_bytes(const std::int8_t* p) {
+  const int8x16_t bytes = vld1q_s8(p);
+  const int16x8_t low = vmovl_s8(vget_low_s8(bytes)), high = vmovl_s8(vget_high_s8(bytes));
+  return {{vreinterpretq_u32_s32(vmovl_s16(vget_low_s16(low))), vreinterpretq_u32_s32(vmovl_s16(vget_high_s16(low))),
+           vreinterpretq_u32_s32(vmovl_s16(vget_low_s16(high))),
+           vreinterpretq_u32_s32(vmovl_s16(vget_high_s16(high)))}};
+}
+inline I16 load_bytes(const std::int8_t* p, int n) {
+  std::int8_t whole[kLanes] = {};
+  for (int i = 0; i < n; ++i) whole[i] = p[i];
+  return load_bytes(whole);
+}
 inline uint32x4_t dot_bytes(uint32x4_t a, uint32x4_t b, uint32x4_t sum) {
   const int8x16_t x = vreinterpretq_s8_u32(a), y = vreinterpretq_s8_u32(b);
   const int32x4_t low = vpaddlq_s16(vmull_s8(vget_low_s8(x), vget_low_s8(y)));

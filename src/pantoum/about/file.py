@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,9 @@ from pantoum.formats.model_file import SCALE, ModelFile
 from pantoum.inference.joined_file import taken_apart
 from pantoum.inference.loaded_model import MODEL_NAME, load
 from pantoum.inference.novelty import BITS_NAME
-from pantoum.inference.precision import number, shape_of
+from pantoum.inference.precision import number, shape_of, weights
 from pantoum.network.ngrams import TABLE
+from pantoum.network.packing import Weight
 from pantoum.report.escape import visible
 from pantoum.report.history import History
 from pantoum.report.wording import clock, count, size
@@ -156,7 +158,7 @@ def _model(path: Path) -> Info:
     rows = [
         ("shape", _shape(shape)),
         ("parameters", f"{parameters:,} in {precision} ({size(path.stat().st_size)})"),
-        *_ngrams(shape, found.parameters),
+        *_ngrams(shape, weights(found.parameters)),
         ("tokens", _kind(found.tokenizer)),
         ("sha256", found.sha256),
         *card_rows(card),
@@ -188,16 +190,15 @@ def _shape(shape: ModelConfig) -> str:
     return ", ".join([sizes, inputs, *options])
 
 
-def _ngrams(shape: ModelConfig, parameters: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _ngrams(shape: ModelConfig, parameters: Mapping[str, Weight]) -> list[tuple[str, str]]:
     """The table of n-grams, and how many of the parameters are in it."""
     if TABLE not in parameters:
         return []
-    orders = ", ".join(map(str, shape.ngrams))
+    orders, numbers = ", ".join(map(str, shape.ngrams)), prod(parameters[TABLE].shape)
     return [
         (
             "n-grams",
-            f"of {orders} tokens, {shape.ngram_rows:,} rows each: "
-            f"{parameters[TABLE].size:,} of the parameters",
+            f"of {orders} tokens, {shape.ngram_rows:,} rows each: {numbers:,} of the parameters",
         )
     ]
 

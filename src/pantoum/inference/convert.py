@@ -1,9 +1,10 @@
 """A model's file in int8, and what that costs.
 
-Each row of each matrix becomes codes of eight bits and a scale; biases and normalisation stay float32. The
-file is an ordinary model, a quarter of the size, with a SHA-256 and therefore states of its own. What it
-costs is measured, not promised: both models read the same text by ``carried``, and the difference of their
-losses goes into the card, with the protocol and the number of targets.
+Each row of each matrix becomes codes of eight bits and a scale, and the table of n-grams compact
+(``compact_table``); biases and normalisation stay float32. The file is an ordinary model, a quarter of the
+size, with a SHA-256 and therefore states of its own. What it costs is measured, not promised: both models
+read the same text by ``carried``, and the difference of their losses goes into the card, with the protocol
+and the number of targets.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from pantoum.errors import ModelFileError, SettingError
 from pantoum.formats.model_file import ModelFile
+from pantoum.inference.compact_table import PARTS, compacted
 from pantoum.inference.evaluate import Progress, evaluate
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.precision import PRECISION, SCALE, shape_of
@@ -32,10 +34,11 @@ def to_int8(content: ModelFile) -> ModelFile:
     if precision == "int8":
         raise SettingError("to", "int8", "is what this model is already", "give the float32 model")
     kernels, made = backend(np.float32), dict[str, Array]()
-    for name, array in content.parameters.items():
+    parameters, _ = compacted(content.parameters)
+    for name, array in parameters.items():
         if name.endswith(SCALE):
             raise ModelFileError(f"parameter {name!r} has the name of a scale; use another model")
-        if array.ndim != 2:
+        if array.ndim != 2 or name in PARTS:
             made[name] = array
             continue
         made[name], made[name + SCALE] = kernels.quantize(np.ascontiguousarray(array, np.float32))

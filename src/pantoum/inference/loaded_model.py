@@ -13,7 +13,7 @@ from __future__ import annotations
 import shlex
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -25,11 +25,13 @@ from pantoum.data.forms import HEAD, SAFETENSORS, form_of
 from pantoum.errors import ModelFileError
 from pantoum.formats import bounded, model_file
 from pantoum.formats.model_file import ModelFile
+from pantoum.inference.compact_table import PARTS, is_compact, row_codes
 from pantoum.inference.joined_file import taken_apart
 from pantoum.inference.precision import SCALE, plain, shape_of, weights
-from pantoum.kernels import Array
+from pantoum.kernels import Array, RowCodes
 from pantoum.network import LanguageModel
-from pantoum.network.packing import Weight, floats
+from pantoum.network.ngrams import TABLE
+from pantoum.network.packing import Codes, Weight, floats
 from pantoum.network.program import KEPT, Program
 from pantoum.network.size import require_filled
 from pantoum.text.tokenizer import Tokenizer, declared_size, from_spec
@@ -206,7 +208,11 @@ def empty_network(content: ModelFile, file: Path) -> tuple[LanguageModel, str]:
     """
     vocab_size = declared_size(content.tokenizer)
     config, precision = shape_of(content.config)
-    require_filled(config, vocab_size, content.parameters, ModelFileError, file)
+    compact = is_compact(content.parameters)
+    filled = replace(config, ngrams=()) if compact else config
+    require_filled(filled, vocab_size, content.parameters, ModelFileError, file)
+    if compact:
+        _check_table(config, vocab_size, content, file)
     network = LanguageModel(vocab_size, config=config, seed=None)
     _check(network, content.parameters, precision, file)
     return network, precision
@@ -239,6 +245,10 @@ def _require_same(content: ModelFile, file: Path, sha256: str) -> None:
 
 def _held(name: str, weight: Weight) -> Weight:
     """What a program holds as it is must not go away with the file."""
+    if isinstance(weight, RowCodes):
+        return weight
+    if name == TABLE and isinstance(weight, Codes):
+        return RowCodes.whole(_kept(weight.codes_GK), _kept(weight.scales_G))
     return _kept(floats(weight)) if len(weight.shape) == 1 or name.endswith(KEPT) else weight
 
 
@@ -249,10 +259,25 @@ def _kept(array: Array) -> Array:
     return copied
 
 
+def _check_table(config: ModelConfig, vocab_size: int, content: ModelFile, file: Path) -> None:
+    """A compact table must be that of the configuration, before anything is made of that size."""
+    needed = len(config.ngrams) * config.ngram_rows, vocab_size
+    try:
+        shape = row_codes(content.parameters).shape
+        if shape != needed:
+            raise ValueError(f"its table of n-grams is {shape}, its configuration needs {needed}")
+    except ValueError as problem:
+        raise ModelFileError(f"{file}: {problem}; use another copy of it, or train again") from None
+
+
 def _check(network: LanguageModel, arrays: Mapping[str, Array], precision: str, file: Path) -> None:
     """The file's arrays must be the network's parameters, no more and no less."""
     expected: dict[str, tuple[object, ...]] = {}
+    compact = is_compact(arrays)
+    arrays = {name: array for name, array in arrays.items() if name not in PARTS}
     for name, array in network.parameters.items():
+        if compact and name == TABLE:
+            continue
         coded = precision == "int8" and array.ndim == 2
         expected[name] = (*array.shape, "int8" if coded else "float32")
         if coded:

@@ -2,7 +2,8 @@
 
 A file in int8 says ``"precision": "int8"`` in its configuration. There every parameter with two axes (input
 vectors, ``weight_ih``, ``weight_hh``, ``head.weight``) is int8 under its name, with ``NAME.scale``, float32,
-one for each row; everything else is float32 as ever. ``weights`` gives each parameter as it is used,
+one for each row; everything else is float32 as ever. In both the table of n-grams may be compact
+(``compact_table``). ``weights`` gives each parameter as it is used,
 ``plain`` a file in float32 with the values that the codes stand for.
 """
 
@@ -10,11 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 from pantoum.config import ModelConfig, one_of
 from pantoum.formats.model_file import ModelFile
+from pantoum.inference.compact_table import PARTS, is_compact, row_codes
 from pantoum.kernels import Array
+from pantoum.network.ngrams import TABLE
 from pantoum.network.packing import Codes, Weight, floats
 
 __all__ = ["PRECISION", "SCALE", "number", "plain", "shape_of", "weights"]
@@ -35,6 +39,9 @@ def shape_of(config: Mapping[str, Any]) -> tuple[ModelConfig, str]:
 
 def weights(arrays: Arrays) -> dict[str, Weight]:
     """The parameters by name: arrays, or ``Codes`` where the file has these."""
+    if is_compact(arrays):
+        table, arrays = row_codes(arrays), {name: a for name, a in arrays.items() if name not in PARTS}
+        return {**weights(arrays), TABLE: table}
     coded = {name[: -len(SCALE)] for name in arrays if name.endswith(SCALE)} & arrays.keys()
     found: dict[str, Weight] = {name: Codes(arrays[name], arrays[name + SCALE]) for name in coded}
     scales = {name + SCALE for name in coded}
@@ -44,7 +51,7 @@ def weights(arrays: Arrays) -> dict[str, Weight]:
 def plain(content: ModelFile) -> ModelFile:
     """The same model in float32."""
     _, precision = shape_of(content.config)
-    if precision == "float32":
+    if precision == "float32" and not is_compact(content.parameters):
         return content
     parameters = {name: floats(weight) for name, weight in weights(content.parameters).items()}
     config = {key: value for key, value in content.config.items() if key != PRECISION}
@@ -53,7 +60,4 @@ def plain(content: ModelFile) -> ModelFile:
 
 def number(arrays: Arrays) -> int:
     """How many parameters a file's arrays are; scales are none."""
-    return sum(
-        weight.codes_GK.size if isinstance(weight, Codes) else weight.size
-        for weight in weights(arrays).values()
-    )
+    return sum(prod(weight.shape) for weight in weights(arrays).values())

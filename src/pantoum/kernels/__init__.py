@@ -18,6 +18,7 @@ from pantoum.errors import CoreError
 from pantoum.kernels import native, reference
 from pantoum.kernels.draw_rows import DrawRows
 from pantoum.kernels.interface import Array, Kernels, PackedMatrix, State
+from pantoum.kernels.row_codes import RowCodes
 from pantoum.kernels.workspace import Workspace
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "DrawRows",
     "Kernels",
     "PackedMatrix",
+    "RowCodes",
     "State",
     "Workspace",
     "backend",

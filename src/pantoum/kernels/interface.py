@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeAlias
 from pantoum.config import CellSpec
 from pantoum.kernels.array import Array
 from pantoum.kernels.draw_rows import DrawRows
+from pantoum.kernels.row_codes import RowCodes
 from pantoum.kernels.step_model import StepModel
 from pantoum.kernels.workspace import Workspace
 
@@ -130,7 +131,7 @@ class Kernels(Protocol):
         """For each symbol the sum of its rows, [V,G]."""
         ...
 
-    def lookup_sum(self, table_RV: Array, rows_NO: Array) -> Array:
+    def lookup_sum(self, table_RV: Array | RowCodes, rows_NO: Array) -> Array:
         """The sum of O rows of a table for each token, [N,V]; the rows are within range."""
         ...
 

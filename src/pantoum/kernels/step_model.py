@@ -13,6 +13,7 @@ from typing import Any
 
 from pantoum.config import CellSpec
 from pantoum.kernels.array import Array
+from pantoum.kernels.row_codes import RowCodes
 
 __all__ = ["StepLayer", "StepMember", "StepModel", "StepNgrams"]
 
@@ -47,7 +48,7 @@ class StepMember:
 class StepNgrams:
     """N-grams beside the network (``network.ngrams``), whose state is the last array of the states."""
 
-    table_WV: Array
+    table_WV: Array | RowCodes
     """The table of each order after the one before."""
     orders: tuple[int, ...]
     rows: int

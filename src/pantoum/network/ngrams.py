@@ -20,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pantoum.config import check_table
-from pantoum.kernels import Array, Kernels, backend
+from pantoum.kernels import Array, Kernels, RowCodes, backend
 from pantoum.network.gradient import Gradient
 from pantoum.network.parameters import Parameters
 
@@ -97,7 +97,7 @@ class NgramTable:
     """The weights of n-grams as a program holds them."""
 
     ngrams: Ngrams
-    weight_RV: Array
+    weight_RV: Array | RowCodes
 
     def find(
         self, tokens_TB: Array, recent_BK: Array, reset_TB: Array | None, lengths: Array | None

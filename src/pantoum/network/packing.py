@@ -18,9 +18,9 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from pantoum.kernels import Array, Kernels, PackedMatrix, Workspace
+from pantoum.kernels import Array, Kernels, PackedMatrix, RowCodes, Workspace
 
-__all__ = ["Codes", "Packer", "Purpose", "Weight", "floats"]
+__all__ = ["Codes", "Packer", "Purpose", "Weight", "floats", "looked_up"]
 
 Purpose: TypeAlias = Literal["train", "read"]
 
@@ -46,13 +46,18 @@ class Codes:
         return np.ascontiguousarray(weight_GK, np.float32)
 
 
-Weight: TypeAlias = Array | Codes
+Weight: TypeAlias = Array | Codes | RowCodes
 """A parameter as a program takes it."""
 
 
 def floats(weight: Weight) -> Array:
     """The parameter as numbers."""
-    return weight.floats() if isinstance(weight, Codes) else weight
+    return weight if isinstance(weight, np.ndarray) else weight.floats()
+
+
+def looked_up(weight: Weight) -> Array | RowCodes:
+    """A parameter of which rows are looked up, as codes where a file has these."""
+    return RowCodes.whole(weight.codes_GK, weight.scales_G) if isinstance(weight, Codes) else weight
 
 
 class Packer:
@@ -76,6 +81,8 @@ class Packer:
 
     def matrix(self, name: str, weight: Weight, gates: int = 1) -> PackedMatrix:
         """A weight ready for many products; ``gates``: how many blocks of rows a scan takes at once."""
+        if isinstance(weight, RowCodes):
+            weight = weight.floats()
         if isinstance(weight, Codes):
             return self.kernels.pack_codes(weight.codes_GK, weight.scales_G, gates)
         place = self._workspace.scope(name)

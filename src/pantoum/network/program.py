@@ -28,7 +28,7 @@ from pantoum.network.gradient import Gradient
 from pantoum.network.language_model import LanguageModel, prefix
 from pantoum.network.member import EMBEDDING
 from pantoum.network.ngrams import TABLE, FoundNgrams, NgramTable
-from pantoum.network.packing import Packer, Purpose, Weight, floats
+from pantoum.network.packing import Packer, Purpose, Weight, floats, looked_up
 from pantoum.network.parameters import under
 from pantoum.network.state import NetworkState, from_arrays, to_arrays
 from pantoum.network.tokens import time_major_targets, time_major_tokens
@@ -92,7 +92,7 @@ class Program:
         )
         tied = floats(weights[EMBEDDING]) if self.config.tied else None
         self.head = model.head.pack(packer, under("head.", weights), tied)
-        self.ngrams = None if model.ngrams is None else NgramTable(model.ngrams, floats(weights[TABLE]))
+        self.ngrams = None if model.ngrams is None else NgramTable(model.ngrams, looked_up(weights[TABLE]))
 
     def initial_state(self, batch_size: int) -> NetworkState:
         """The zero state of ``batch_size`` streams."""

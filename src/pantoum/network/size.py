@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pantoum.config import ModelConfig, check_table
+from pantoum.config import CELLS, ModelConfig, check_table
 from pantoum.errors import FormatError
 from pantoum.kernels import Array
 
@@ -22,7 +22,7 @@ def fewest_numbers(config: ModelConfig, vocab_size: int) -> int:
     """A lower bound: input vectors, one gate of each layer over its inputs and its state, head, n-grams."""
     H, L, V, E = config.hidden_size, config.num_layers, vocab_size, config.embedding_size
     inputs = H * (V if E is None else E) + (L - 1) * H * H
-    states = 0 if config.cell == "mingru" else L * H * H
+    states = L * H * H if CELLS[config.cell].products else 0
     member = V * (E or 0) + inputs + states + (0 if config.tied else V * H)
     return config.members * member + len(config.ngrams) * config.ngram_rows * V
 

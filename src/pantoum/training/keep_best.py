@@ -24,9 +24,11 @@ from pantoum.errors import PantoumError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import SCALE, ModelFile
 from pantoum.inference.alert import held_out_peaks
+from pantoum.inference.compact_table import compacted, is_compact
 from pantoum.inference.evaluate import Evaluation, evaluate, held_out_loss
 from pantoum.inference.joined_file import taken_apart
 from pantoum.inference.loaded_model import LoadedModel
+from pantoum.inference.precision import plain
 from pantoum.inference.protocols import LEAST_SPAN, SEGMENTS, WARM_TOKENS
 from pantoum.kernels import Array
 from pantoum.network import LanguageModel
@@ -37,6 +39,8 @@ from pantoum.training.run_state import Best
 
 __all__ = ["KeepBest"]
 
+COST_TOKENS = 20_000
+"""Of the held-out text, on which the cost of a coded table is measured."""
 FLOAT32_COSTS = 2.0
 """Times of a token read in float32 and in a faster precision (docs/log)."""
 
@@ -66,6 +70,10 @@ class KeepBest:
         self._valid = valid
         self._monitored = None if valid is None else valid[:monitored]
         self._kept: dict[str, Array] | None = None
+        self._held: dict[str, Array] | None = None
+        """The kept weights as a finished run's file holds them."""
+        self.table_cost: dict[str, Any] | None = None
+        """What the coded table costs, once it is coded."""
         self._extras: dict[str, Array] = {}
         self._beside = dict(beside or {})
         self._precision = precision
@@ -96,13 +104,17 @@ class KeepBest:
 
     def at_the_end(self, affordable: float = math.inf) -> tuple[str, int]:
         """The precision in which the run's end scores the held-out text: float32 if that takes no longer than
-        a look at so many tokens would, else the run's own. And what the end reads, in what a look takes for a
-        token: a last look, and all of the held-out text once."""
+        an evaluation of so many tokens would, else the run's own. And how many tokens the end reads, counted
+        as an evaluation reads them: a last evaluation, all of the held-out text once, and its beginning twice
+        for ``compact``."""
         read = 0 if self._valid is None else _read(len(self._valid))
         exact = read * (1.0 if self._precision == "float32" else FLOAT32_COSTS)
         precision = "float32" if exact <= affordable else self._precision
         # Without a jump where it becomes too dear, for the schedule's length depends on it.
-        return precision, self.tokens_scored + int(min(exact, max(read, affordable)))
+        coded = 0 if self._monitored is None or not self._config.ngrams else 2 * _read(COST_TOKENS)
+        return precision, self.tokens_scored + min(coded, self.tokens_scored) + int(
+            min(exact, max(read, affordable))
+        )
 
     def look(self, step: int, backend: Backend) -> tuple[float | None, bool]:
         """The held-out loss of the better weights, and whether they are the best so far."""
@@ -152,8 +164,25 @@ class KeepBest:
             self.best = None
             return f"{problem}: the best model is sought anew"
         if comparable and (self.best is None or known.loss <= self.best.loss):
-            self.best, self._kept, self._extras = known, found.parameters, found.extras
+            self.best, self._kept, self._extras = known, plain(found).parameters, found.extras
         return None
+
+    def compact(self) -> None:
+        """The kept weights become those of a finished run's file, whose table of n-grams is coded; what that
+        costs in nats is measured where something is held out."""
+        if self._kept is None:
+            return
+        before, (held, after) = self._kept, compacted(self._kept)
+        if not is_compact(held):
+            return
+        self._kept, self._held, self.table_cost = after, held, {"tokens": 0, "nats_per_token": None}
+        if self._monitored is not None:
+            tokens = self._monitored[:COST_TOKENS]
+            loss, as_codes = (
+                held_out_loss(self._program(weights, self._precision), tokens, self._tokenizer, SEGMENTS)
+                for weights in (before, after)
+            )
+            self.table_cost = {"tokens": len(tokens) - 1, "nats_per_token": as_codes - loss}
 
     def evaluate(self, precision: str = "float32") -> Evaluation | None:
         """The kept weights over the whole held-out text; ``peaks`` are then its most surprising places."""
@@ -171,9 +200,9 @@ class KeepBest:
             return None
         return ModelFile(
             self._config.spec(),
-            dict(self._kept),
+            dict(self._held or self._kept),
             self._tokenizer.spec(),
-            card,
+            card if self.table_cost is None else {**card, "table": self.table_cost},
             {**self._extras, **self._beside},
         )
 
@@ -191,6 +220,7 @@ class KeepBest:
 
     def _keep(self, weights: Mapping[str, Array], backend: Backend) -> None:
         """Keep copies of weights, and the scale of gradients there, which adapting needs."""
+        self._held, self.table_cost = None, None
         self._kept = {name: array.copy() for name, array in weights.items()}
         self._extras = {SCALE + name: roots_R for name, roots_R in backend.gradient_scale().items()}
 

@@ -229,6 +229,7 @@ class Upkeep:
             run.state.curve.mark(run.state.step, run.state.tokens, valid)
             self.report(valid)
         with self._phase("evaluation"):
+            keep.compact()
             evaluation = keep.evaluate(self._end()[0])
             held_out = None
             if evaluation is not None and run.prepared.valid is not None:

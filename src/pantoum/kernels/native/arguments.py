@@ -40,6 +40,7 @@ ARGUMENTS: dict[str, type[ctypes.Structure]] = {
         "bias_gradient": "p d out; l count columns; i resume",
         "lookup": "p table tokens out; l count columns",
         "lookup_gradient": "p d tokens out; l count columns vocabulary",
+        "row_table": "p rows codes scales places",
         "lookup_sum": "p table rows out; l count each columns",
         "sum_uses": "p d uses starts out; l count used each columns",
         "rms_rows": "p table rows gradient squares; l used columns; f rate keep share epsilon factor",
@@ -71,7 +72,7 @@ ARGUMENTS: dict[str, type[ctypes.Structure]] = {
 }
 """By the struct's name in the header, without ``pantoum_`` and ``_args``."""
 
-OPERATIONS = tuple(name for name in ARGUMENTS if name not in ("layer", "member"))
+OPERATIONS = tuple(name for name in ARGUMENTS if name not in ("layer", "member", "row_table"))
 """Each takes the struct of its name."""
 
 

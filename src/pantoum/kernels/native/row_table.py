@@ -7,26 +7,42 @@ Shapes: N tokens, O rows for each, R rows of the table, U of them in use, V colu
 
 from __future__ import annotations
 
+import ctypes
+
 import numpy as np
 
 from pantoum.errors import CoreError
 from pantoum.kernels.array import Array
+from pantoum.kernels.native.arguments import ARGUMENTS
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.memory import address, floats, given
 from pantoum.kernels.reference.row_table import used_rows
+from pantoum.kernels.row_codes import RowCodes
 
-__all__ = ["lookup_sum", "lookup_sum_gradient", "rms_rows"]
+__all__ = ["lookup_sum", "lookup_sum_gradient", "rms_rows", "row_table"]
 
 
-def lookup_sum(table_RV: Array, rows_NO: Array) -> Array:
+def lookup_sum(table_RV: Array | RowCodes, rows_NO: Array) -> Array:
     """The sum of each token's rows [N,V], the first of them first."""
     (R, V), (N, each) = table_RV.shape, rows_NO.shape
     rows_NO = _checked(rows_NO, R)
     sum_NV = np.empty((N, V), np.float32)
-    core().call(
-        "lookup_sum", given(table_RV, "table_RV", (R, V)), address(rows_NO), address(sum_NV), N, each, V
-    )
+    table = row_table(table_RV)
+    core().call("lookup_sum", ctypes.addressof(table), address(rows_NO), address(sum_NV), N, each, V)
     return sum_NV
+
+
+def row_table(table_RV: Array | RowCodes) -> ctypes.Structure:
+    """A table as the core takes it; its arrays must outlive it."""
+    struct, (R, V) = ARGUMENTS["row_table"], table_RV.shape
+    if not isinstance(table_RV, RowCodes):
+        return struct(rows=given(table_RV, "table_RV", (R, V)))
+    U = len(table_RV.codes_UV)
+    return struct(
+        codes=given(table_RV.codes_UV, "codes_UV", (U, V), np.dtype(np.int8)),
+        scales=given(table_RV.scales_U, "scales_U", (U,)),
+        places=given(table_RV.places_R, "places_R", (R,), np.dtype(np.int32)),
+    )
 
 
 def lookup_sum_gradient(d_NV: Array, rows_NO: Array) -> tuple[Array, Array]:

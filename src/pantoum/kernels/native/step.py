@@ -22,6 +22,7 @@ from pantoum.kernels.native.arguments import ARGUMENTS
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.memory import address, floats, given
 from pantoum.kernels.native.product import number_of
+from pantoum.kernels.native.row_table import row_table
 from pantoum.kernels.step_model import StepLayer, StepMember, StepModel, StepNgrams
 
 __all__ = ["Stepper", "stepper"]
@@ -59,6 +60,7 @@ class Stepper:
             )
         self._structures = layers, table
         self._orders = np.array(model.ngrams.orders if model.ngrams else (), np.int64)
+        self._table = row_table(model.ngrams.table_WV) if model.ngrams else None
         ngrams = _ngrams(model.ngrams, self._orders, states[-1], R, V) if model.ngrams else {}
         head, projection = model.head, model.projection
         _check(head, (V, head.shape[1]), V)
@@ -82,6 +84,7 @@ class Stepper:
             kind=core().cells[model.cell.kernel],
             head_precision=number_of(head.precision),
             projection_precision=0 if projection is None else number_of(projection.precision),
+            ngrams=None if self._table is None else ctypes.addressof(self._table),
             **ngrams,
         )
 
@@ -149,9 +152,13 @@ def _ngrams(ngrams: StepNgrams, orders: Array, recent: Array, R: int, V: int) ->
         )
     if ngrams.rows < 2 or ngrams.rows & (ngrams.rows - 1):
         raise CoreError(f"an order has {ngrams.rows} rows: the step takes a power of two, 2 at least")
+    if ngrams.table_WV.shape != (len(orders) * ngrams.rows, V):
+        raise CoreError(
+            f"table_WV is {ngrams.table_WV.shape}: {len(orders)} orders of {ngrams.rows} rows and {V} "
+            f"symbols need {(len(orders) * ngrams.rows, V)}"
+        )
     K = int(orders[-1]) - 1
     return {
-        "ngrams": given(ngrams.table_WV, "table_WV", (len(orders) * ngrams.rows, V)),
         "orders": address(orders),
         "recent": floats(recent, "the n-grams' state", (R, K)),
         "order_count": len(orders),

@@ -8,16 +8,25 @@ from __future__ import annotations
 import numpy as np
 
 from pantoum.kernels.array import Array
+from pantoum.kernels.row_codes import RowCodes
 
 __all__ = ["lookup_sum", "lookup_sum_gradient", "rms_rows", "used_rows"]
 
 
-def lookup_sum(table_RV: Array, rows_NO: Array) -> Array:
+def lookup_sum(table_RV: Array | RowCodes, rows_NO: Array) -> Array:
     """The sum of each token's rows [N,V], the first of them first."""
-    sum_NV: Array = table_RV[rows_NO[:, 0]]
+    sum_NV = _rows(table_RV, rows_NO[:, 0])
     for place in range(1, rows_NO.shape[1]):
-        sum_NV += table_RV[rows_NO[:, place]]
+        sum_NV += _rows(table_RV, rows_NO[:, place])
     return sum_NV
+
+
+def _rows(table_RV: Array | RowCodes, rows_N: Array) -> Array:
+    if not isinstance(table_RV, RowCodes):
+        found_NV: Array = table_RV[rows_N]
+        return found_NV
+    places_N = table_RV.places_R[rows_N]
+    return np.multiply(table_RV.codes_UV[places_N], table_RV.scales_U[places_N, None], dtype=np.float32)
 
 
 def lookup_sum_gradient(d_NV: Array, rows_NO: Array) -> tuple[Array, Array]:

@@ -1,0 +1,49 @@
+"""Rows as codes: how far from the table they may be, what coding them again gives, and what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from pantoum.errors import CoreError
+from pantoum.kernels import RowCodes
+
+TABLES = arrays(
+    np.float32,
+    st.tuples(st.integers(1, 9), st.integers(1, 7)),
+    elements=st.floats(-1e6, 1e6, width=32) | st.sampled_from([0.0, 31.0, -15.5, 2.0**-99, 1e-38]),
+)
+
+
+@given(TABLES)
+def test_a_number_is_off_by_half_a_scale_and_a_row_that_is_not_used_is_zero(table_RV: Any) -> None:
+    coded = RowCodes.of(table_RV)
+    greatest_R = np.abs(table_RV).max(axis=1)
+    unused_R = greatest_R < 2.0**-100
+    step_R = coded.scales_U[coded.places_R]
+    assert (np.abs(coded.floats() - table_RV).max(axis=1) <= np.where(unused_R, greatest_R, step_R / 2)).all()
+    assert (coded.places_R[unused_R] == 0).all() and not coded.floats()[unused_R].any()
+    assert (step_R[~unused_R] < 2 * greatest_R[~unused_R] / 31 * 1.0001).all()  # no wider than need be
+
+
+@given(TABLES)
+def test_coding_again_gives_the_same(table_RV: Any) -> None:
+    once = RowCodes.of(table_RV)
+    again = RowCodes.of(once.floats())
+    for first, second in zip(vars(once).values(), vars(again).values(), strict=True):
+        assert np.array_equal(first, second)
+
+
+@pytest.mark.parametrize("wrong", ["codes", "scales", "places", "beyond", "below"])
+def test_arrays_that_do_not_fit_are_refused(wrong: str) -> None:
+    codes, scales, places = np.zeros((3, 4), np.int8), np.zeros(3, np.float32), np.arange(3, dtype=np.int32)
+    codes = codes.astype(np.int16) if wrong == "codes" else codes
+    scales = scales[:2] if wrong == "scales" else scales
+    places = {"places": places.astype(np.int64), "beyond": places + 1, "below": places - 1}.get(wrong, places)
+    with pytest.raises(CoreError, match=r"RowCodes\.of makes them"):
+        RowCodes(codes, scales, places)
