@@ -270,7 +270,7 @@ def test_mistakes_of_calls_say_what_was_meant(run: pantoum.Run) -> None:
         (lambda: pantoum.plan("t.txt", epoch=1), "did you mean epochs"),
         (lambda: pantoum.prepare("t.txt", "o", minutes=3), "minutes is 3: is not a setting of prepare"),
         (lambda: pantoum.load(), "load is called wrongly.*takes path"),
-        (lambda: run.model.batch().start("a", top=3), "did you mean stop"),
+        (lambda: run.model.batch().start("a", top=3), "did you mean top_k"),
     ):
         with pytest.raises(pantoum.PantoumError, match=words):
             call()  # type: ignore[no-untyped-call]

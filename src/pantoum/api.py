@@ -15,6 +15,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,6 +145,8 @@ def train(
     which ``minutes`` count.
     """
     chosen = made(TrainSettings, settings, "train", TRAIN)
+    if text is not None:  # the run has the only copy of it
+        chosen = replace(chosen, keep_data=True)
     function(on_report, "on_report")
     started = None if started is None else number(started, "started")
     fits = isinstance(command, (list, tuple)) and all(isinstance(word, str) for word in command)

@@ -103,7 +103,7 @@ def test_help_gives_the_default_of_every_model_option(run: Run, monkeypatch: pyt
     assert f"{min(sizes)} to {max(sizes)}" in page and f"1 to {recipe.MOST_MEMBERS} with" in page
     assert f"(default: {recipe.BATCH}, fewer" in page and f"(default: {recipe.CHUNK}, fewer" in page
     assert f"{recipe.LEAST_DROPOUT:g} to {recipe.MOST_DROPOUT:g}" in page
-    assert f"at most {recipe.NGRAM_PASSES:g} times" in page
+    assert f"at most {recipe.NGRAM_EPOCHS:g} times" in page
     for optimizer, decay in recipe.WEIGHT_DECAY.items():
         assert f"{decay:g} with {optimizer}" in page
 

@@ -66,7 +66,7 @@ def test_n_grams_go_on_from_the_models(run):
 def test_rows_of_n_grams_that_were_not_chosen_are_said_to_say_nothing(run):
     asked = {"steps": 4, "ngram_rows": 64}
     notes = run("run", **asked, stop_after=2).notes
-    assert "--ngram-rows says nothing here: no n-grams were chosen (--ngrams 2,3,4 chooses them)" in notes
+    assert "--ngram-rows has no effect: no n-grams were chosen (--ngrams 2,3,4 chooses them)" in notes
     assert run("run", resume=True, **asked).finished
 
 

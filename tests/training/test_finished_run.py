@@ -90,3 +90,10 @@ def test_shards_of_a_changed_text_stay(text: Path, tmp_path: Path) -> None:
     prepare([text], out=tmp_path / "p")
     text.write_text("changed " * 50)
     assert not remove_shards(tmp_path / "p", [text], None) and not are_removed(tmp_path / "p")
+
+
+def test_a_text_that_only_the_run_has_keeps_its_shards(tmp_path: Path) -> None:
+    run = pantoum.train(text="The cat sat on the mat.\n" * 90, run=str(tmp_path / "r"), steps=5, **SMALL)
+    assert open_prepared(run.folder / "data").train.count > 1000
+    assert pantoum.train(run=str(run.folder), resume=True, steps=5, progress=False).result.steps == 10
+    assert open_prepared(run.folder / "data").train.count > 1000

@@ -45,7 +45,7 @@ def test_a_text_that_is_soon_known_by_heart_does_not_use_all_its_minutes(run, te
     text.write_text(text.read_text()[:1500])
     result = run(minutes=2)
     assert result.finished and result.seconds < 60
-    assert any(note.startswith("50 passes over 1,350 tokens are enough") for note in result.notes)
+    assert any(note.startswith("50 epochs over 1,350 tokens are enough") for note in result.notes)
 
 
 def test_the_figure_of_the_run_is_what_evaluating_its_model_gives(run):
@@ -117,7 +117,7 @@ def test_what_fails_to_begin_leaves_no_folder(run, tmp_path):
     for texts in ([str(tmp_path / "empty.txt")], [str(tmp_path / "missing.txt")]):
         with pytest.raises(TextError):
             run(steps=1, texts=texts)
-    with pytest.raises(TextError, match="TEXT is missing: name a file"):
+    with pytest.raises(TextError, match="no text was given: name a file"):
         run(steps=1, texts=[])
     assert not (tmp_path / "run").exists()
 

@@ -97,5 +97,6 @@ class Training(TypedDict, total=False):
     run: Path | None
     data: Path | None
     checkpoint_every: Whole | Auto
+    keep_data: bool
     resume: bool
     from_: Path | None

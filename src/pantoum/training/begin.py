@@ -29,7 +29,7 @@ from pantoum.training.assembly import Run, assemble, make_batches
 from pantoum.training.budget import DEFAULT_MINUTES, Budget, Clock, Span
 from pantoum.training.card import card
 from pantoum.training.pace import chosen_by_pace
-from pantoum.training.recipe import MOST_PASSES, Outlook, Recipe, choose
+from pantoum.training.recipe import MOST_EPOCHS, Outlook, Recipe, choose
 from pantoum.training.run_folder import RunFolder, machine
 from pantoum.training.run_state import RunState
 
@@ -78,16 +78,15 @@ def begin(
     budget = Budget.asked(settings) or Budget("minutes", DEFAULT_MINUTES)
     recipe, tokens_per_second = choose_recipe(settings, prepared, budget, clock, source)
     if settings.ngram_rows != AUTO and not recipe.model.ngrams:
-        notes.append("--ngram-rows says nothing here: no n-grams were chosen (--ngrams 2,3,4 chooses them)")
+        notes.append("--ngram-rows has no effect: no n-grams were chosen (--ngrams 2,3,4 chooses them)")
     batches = make_batches(prepared, recipe.batch_size, recipe.seq_len, notes=notes)
     size = budget.size(batches.steps_per_epoch)
     if budget.by_clock:
-        enough = clock.seconds + MOST_PASSES * prepared.train.count / tokens_per_second
+        enough = clock.seconds + MOST_EPOCHS * prepared.train.count / tokens_per_second
         if enough < size:
             notes.append(
-                f"{MOST_PASSES:g} passes over {prepared.train.count:,} tokens are enough, more "
-                f"would only learn them by heart: ends after some {enough:.0f} of {size:.0f} s "
-                "(--epochs gives more)"
+                f"{MOST_EPOCHS:g} epochs over {prepared.train.count:,} tokens are enough, more would only "
+                f"memorize them: the run ends after about {enough:.0f} of {size:.0f} s (--epochs gives more)"
             )
             size = enough
     state = RunState(
@@ -136,7 +135,8 @@ def prepare_texts(
     if settings.data is None:
         if not texts:
             raise TextError(
-                "TEXT is missing: name a file, a folder, or - for stdin, for example `pantoum train book.txt`"
+                "no text was given: name a file, a folder, or - for stdin, for example `pantoum train "
+                "book.txt`"
             )
         return prepare(
             texts,
@@ -197,7 +197,7 @@ def read_source(settings: TrainSettings) -> ModelFile | None:
 def choose_recipe(
     settings: TrainSettings, prepared: Prepared, budget: Budget, clock: Clock, source: ModelFile | None
 ) -> tuple[Recipe, float]:
-    """The recipe, and with minutes the tokens a second that it is expected to train (else 0)."""
+    """The recipe, and with minutes the expected training speed in tokens per second (else 0)."""
     shape = None if source is None else ModelConfig.from_spec(source.config)
     outlook = Outlook(
         prepared.train.count,

@@ -1,9 +1,9 @@
-"""What held-out loss a run may be expected to reach, before it is begun: a rule of thumb, not a fit.
+"""The validation loss to expect of a run before it begins: a rule of thumb, not a fit.
 
-How hard a text is, is asked of xz: the bits a byte that the beginning of the held-out part costs it after the
-end of the training part. A model reaches a share of that, which falls with the operations it is trained with:
+xz says how hard a text is: the bits per byte that it needs for the beginning of the validation text after the
+end of the training text. A model reaches a share of that, which falls with the operations of its training:
 
-    bits a byte = bits of xz * (FLOOR + FALL * (operations / 1e13) ** -POWER)
+    bits per byte = bits of xz * (FLOOR + FALL * (operations / 1e13) ** -POWER)
 
 never more than a guess among all symbols. The constants were set by hand after a few runs on tiny
 Shakespeare. Seven later runs (``docs/log``: three texts of a megabyte and more, two of 20 KB, one to ten
@@ -29,12 +29,12 @@ FLOOR, FALL, POWER = 0.80, 0.062, 0.5
 ERROR_ELSEWHERE = 0.2
 """Relative: another run, or another kind of text, may be so far off."""
 BEFORE, JUDGED = 1_000_000, 100_000
-"""Bytes of the training text that xz has seen, and of the held-out text that it is judged by."""
+"""Bytes of the training text that xz sees, and of the validation text on which it is measured."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """The loss to expect, as the run's own held-out figure will tell it."""
+    """The validation loss to expect, in the units of the final evaluation."""
 
     nats_per_token: float
     bits_per_byte: float
@@ -49,8 +49,9 @@ class Forecast:
 
     def __str__(self) -> str:
         return (
-            f"about {self.nats_per_token:.3g} nats a token, {self.bits_per_byte:.3g} bits a byte held "
-            f"out, within {self.error:.0%} (xz, after the training text: {self.xz_bits_per_byte:.3g})"
+            f"about {self.nats_per_token:.3g} nats per token, {self.bits_per_byte:.3g} bits per byte on the "
+            f"validation text, within {self.error:.0%} (xz, after the training text: "
+            f"{self.xz_bits_per_byte:.3g})"
         )
 
 

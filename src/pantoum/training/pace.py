@@ -1,8 +1,8 @@
 """How fast this machine trains: measured on true updates of the model that is likely to be chosen.
 
 Used with minutes alone. At most 5 s or 3 % of the budget, whichever is less (one update is always made): the
-first update makes buffers and is not counted where there are others. What comes out is operations
-a second, from which the recipe takes its sizes; the weights trained meanwhile are given up.
+first update makes buffers and is not counted where there are others. The result is operations per second,
+from which the recipe takes its sizes; the weights trained meanwhile are discarded.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ __all__ = ["MOST_SECONDS", "MOST_SHARE", "USABLE", "chosen_by_pace", "operations
 MOST_SECONDS, MOST_SHARE = 5.0, 0.03
 UPDATES = 4
 GUESS = 6e10
-"""Operations a second of two modest cores: only to choose what is measured."""
+"""Operations per second of two modest cores: only to choose what is measured."""
 USABLE = 0.92
 """Share of the time that is left for training when evaluation and saving have had theirs."""
 
@@ -39,7 +39,7 @@ def chosen_by_pace(
     *,
     source: ModelConfig | None = None,
 ) -> tuple[Recipe, float]:
-    """The recipe for ``seconds`` of a ``budget``, and the tokens a second that it is expected to train."""
+    """The recipe for ``seconds`` of a ``budget``, and its expected training speed in tokens per second."""
     limit = min(MOST_SECONDS, MOST_SHARE * budget)
     began = time.perf_counter()
     candidate = choose(settings, replace(outlook, operations=GUESS * seconds * USABLE), source=source)
@@ -52,14 +52,14 @@ def chosen_by_pace(
         rate = operations_a_second(recipe, prepared, left)
         recipe = choose(settings, replace(outlook, operations=rate * seconds * USABLE), source=source)
     tokens_per_second = rate / (6.0 * recipe.work(outlook.vocab_size))
-    measured = f"measured: {rate / 1e9:.3g} billion operations, {tokens_per_second:,.0f} tokens a second"
+    measured = f"measured: {rate / 1e9:.3g} billion operations, {tokens_per_second:,.0f} tokens per second"
     return replace(recipe, reasons=(measured, *recipe.reasons)), tokens_per_second
 
 
 def operations_a_second(
     recipe: Recipe, prepared: Prepared, limit: float, now: Callable[[], float] = time.perf_counter
 ) -> float:
-    """Floating-point operations a second of true updates, the best of a few."""
+    """Floating-point operations per second of real updates, the best of a few."""
     began = now()
     vocab_size = prepared.tokenizer.vocab_size
     backend = make_backend(recipe, vocab_size)

@@ -1,29 +1,27 @@
-"""From the size of a text and the time there is to everything that a person did not choose.
+"""Chooses every setting that was not given, from the size of the text and the time.
 
-One number leads: the multiply-adds that the model does for a token, its *work* (the parameters that take
-part in products). A run of D tokens costs about ``6 * work * D`` operations, forward and backward.
+One number leads: the multiply-adds of the model per token, its *work* (the parameters that take part in
+products). A run of D tokens costs about ``6 * work * D`` operations, forward and backward.
 
 - With minutes the machine is measured (``pace.py``), so the operations that fit are known; they are
   split as D = 8.5 tokens for each unit of work: a larger model has too few updates.
-- With steps or epochs the work comes from the text alone, as the square root of its length, so that neither
-  a clock nor a machine has a say. What minutes choose is capped by the text too: a long run on a short text
-  only learns it by heart.
-- Where the time would let one model read the text too often, it is shared out to the members of an ensemble
-  (``network.ensemble``): another member adds more than another pass.
+- With steps or epochs the work comes from the text alone, as the square root of its length, so that it
+  depends neither on a clock nor on a machine. With minutes the text limits the work too: a long run on a
+  short text only memorizes it.
+- Where one model would read the text for too many epochs in the time, the time is divided among the members
+  of an ensemble (``network.ensemble``): another member helps more than another epoch.
 - B is 64 and T is 64, smaller where that would leave too few updates.
-- Muon moves the maps of the stack, where its rounds cost little beside the update they are for; the rate
-  falls linearly from the warm-up to the end, goes with the square root of the batch and against that of the
-  width.
-- N-grams stand beside the network (``network.ngrams``) where a text is not read too often: they take short
-  contexts off it for next to no time.
-- Weights decay ten times as fast under Muon as is usual for Adam: its steps have one size, whatever the
-  gradient, and so nothing else keeps the weights small.
-- Dropout, of the same units over all steps of a chunk, comes with the passes over the text and with the size
-  of the model beside it: what is read often is learned by heart.
+- Muon updates the matrices of the stack, where its Newton-Schulz iterations cost little beside the rest of
+  the update. The learning rate falls linearly from the warm-up to the end; it is proportional to the square
+  root of the batch and inversely proportional to that of the width.
+- N-grams are added to the network (``network.ngrams``) where the text is read for few epochs: they learn
+  short contexts at almost no cost.
+- Weight decay is ten times as large under Muon as usual for Adam: the steps of Muon have one size, whatever
+  the gradient, so nothing else keeps the weights small.
+- Variational dropout grows with the number of epochs and with the size of the model relative to the text.
 
-What a person did choose always stands. Each choice comes with its reason (``--plan`` prints them). Nothing
-here reads a clock or a text. The runs behind the numbers: docs/decisions/049 and 059,
-docs/log.
+A setting that was given is never changed. Each choice comes with its reason (``--plan`` prints them). Nothing
+here reads a clock or a text. The runs behind the numbers: decisions 049 and 059, docs/log.
 """
 
 from __future__ import annotations
@@ -37,7 +35,7 @@ from pantoum.config import AUTO, CELLS, DropoutConfig, ModelConfig, TrainSetting
 from pantoum.errors import SettingError
 from pantoum.network.ensemble import joined_config
 
-__all__ = ["MOST_PASSES", "Outlook", "Recipe", "choose", "work"]
+__all__ = ["MOST_EPOCHS", "Outlook", "Recipe", "choose", "work"]
 
 SIZES = (
     (32, 1),
@@ -72,34 +70,32 @@ TOKENS_PER_WORK = 8.5
 WORK_OF_A_MEGABYTE = 1.6e6
 """Where no clock counts, for 1e6 tokens; with the square root of the text."""
 MOST_FOR_A_MEGABYTE, MOST_POWER = 3.5e6, 0.7
-"""The most that minutes choose for 1e6 tokens, and how it grows with the text: a poem learned by heart is
-no use."""
-MOST_PASSES = 50.0
-"""By the clock a text is read so often at most; a run that could read it more often ends early."""
-MOST_MEMBERS, LEAST_PASSES, MOST_WIDTH = 4, 5.0, 1100
-"""Models trained side by side: as many as can each read the text so often, and stand side by side in so many
-units."""
+"""The most that minutes choose for 1e6 tokens, and how it grows with the text."""
+MOST_EPOCHS = 50.0
+"""Most epochs of a run by the clock; a run that has time for more ends early."""
+MOST_MEMBERS, LEAST_EPOCHS, MOST_WIDTH = 4, 5.0, 1100
+"""Most members of an ensemble, least epochs for each of them, most units of all of them together."""
 BATCH, CHUNK = 64, 64
-UPDATES_A_PASS, LEAST_UPDATES = 30, 160
+UPDATES_PER_EPOCH, LEAST_UPDATES = 30, 160
 RATE_BATCH = 4096
 RATES = {"adamw": (4e-3, 384), "muon": (8e-3, 288)}
-"""The highest rate at so many units, for batches of ``RATE_BATCH`` tokens. Muon's own is five times it."""
+"""Peak learning rate at this many units, for batches of ``RATE_BATCH`` tokens; Muon uses five times it."""
 ROUNDS_COST, MOST_FOR_ROUNDS = 1.8, 0.6
-"""Muon's rounds take ``ROUNDS_COST * H / (B * T)`` of an update's time (``benchmarks/optimizers.py``): with
-more than this share of it AdamW's cheaper updates are worth more."""
+"""The Newton-Schulz iterations take ``ROUNDS_COST * H / (B * T)`` of the time of an update
+(``benchmarks/optimizers.py``); above this share the cheaper updates of AdamW are worth more."""
 WEIGHT_DECAY = {"adamw": 0.01, "muon": 0.1}
 WARM_UP = 0.04
 AVERAGED_SHARE = 0.05
-"""The averaged weights look back over about this share of the run."""
+"""The weights are averaged over about this share of the run."""
 DROPOUT, LEAST_DROPOUT, MOST_DROPOUT = 0.033, 0.12, 0.35
-"""Variational dropout: so much times the square root of (passes times the root of the model's work for each
-token of the text); none where that is below the least."""
-NGRAMS, NGRAM_PASSES, NGRAM_SYMBOLS = (3, 4, 5), 6.5, 512
-"""Orders of the n-grams beside the network, for texts that are read so often at most, of so many symbols."""
+"""Variational dropout: this times the square root of (epochs times the root of the work per token of the
+text); none where that is below the least."""
+NGRAMS, NGRAM_EPOCHS, NGRAM_SYMBOLS = (3, 4, 5), 6.5, 512
+"""Orders of the n-grams, the most epochs and the most symbols of a text for which they are added."""
 NGRAM_NUMBERS, TOKENS_PER_ROW = 1.2e7, 48
-"""The numbers that their table holds at most, and the tokens of text for each row of an order."""
+"""Most values of their tables, and tokens of text per row of an order."""
 FINE_TUNING = 0.3
-"""The rate on another model's weights, as a share of the rate from scratch."""
+"""The learning rate of fine-tuning, as a share of the rate from scratch."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +185,7 @@ def choose(settings: TrainSettings, outlook: Outlook, *, source: ModelConfig | N
     schedule = "linear" if settings.schedule == AUTO else settings.schedule
     if settings.average == AUTO:
         average: float | None = round(1.0 - 1.0 / min(max(10.0, AVERAGED_SHARE * updates), 1000.0), 6)
-        reasons.append(f"average {average:g}: looks back over {AVERAGED_SHARE:.0%} of {updates:,.0f} updates")
+        reasons.append(f"average {average:g}: averages over {AVERAGED_SHARE:.0%} of {updates:,.0f} updates")
     else:
         average = _float_or_off(settings.average)
     return Recipe(
@@ -233,7 +229,7 @@ def _members(
         share = outlook.operations / members
         each = _model(settings, replace(outlook, operations=share), [])
         passes = share / (6.0 * work(each, outlook.vocab_size)) / outlook.tokens
-        if passes >= LEAST_PASSES and members * each.hidden_size <= MOST_WIDTH:
+        if passes >= LEAST_EPOCHS and members * each.hidden_size <= MOST_WIDTH:
             reasons.append(
                 f"an ensemble of {members} members: time for each to read the text {passes:,.3g} times"
             )
@@ -257,7 +253,7 @@ def _model(settings: TrainSettings, outlook: Outlook, reasons: list[str]) -> Mod
             best = shape
     reasons.append(
         f"{best.num_layers} x {best.hidden_size} {best.cell}: "
-        f"{work(best, outlook.vocab_size):,} multiply-adds a token, from {why}"
+        f"{work(best, outlook.vocab_size):,} multiply-adds per token, from {why}"
     )
     return best
 
@@ -295,7 +291,7 @@ def _ngrams(
     elif (
         settings.ngrams == settings.hidden_size == AUTO
         and outlook.operations is not None
-        and passes <= NGRAM_PASSES
+        and passes <= NGRAM_EPOCHS
         and symbols <= NGRAM_SYMBOLS
     ):
         orders = NGRAMS
@@ -304,16 +300,15 @@ def _ngrams(
     most = min(NGRAM_NUMBERS / (len(orders) * symbols), outlook.tokens / TOKENS_PER_ROW)
     rows = 2 ** int(math.log2(min(max(most, 256), 2**24)))
     reasons.append(
-        f"n-grams of {', '.join(map(str, orders))} tokens, {rows:,} rows each: about {passes:.3g} "
-        "passes over the text"
+        f"n-grams of {', '.join(map(str, orders))} tokens, {rows:,} rows each: about {passes:.3g} epochs"
     )
     return orders, rows
 
 
 def _tokens_read(outlook: Outlook, model: ModelConfig, batch: int) -> float:
-    """Tokens that the whole budget reads, repeated passes counted."""
+    """Tokens that the whole budget reads, in all epochs."""
     if outlook.operations is not None:
-        return min(outlook.operations / (6.0 * work(model, outlook.vocab_size)), MOST_PASSES * outlook.tokens)
+        return min(outlook.operations / (6.0 * work(model, outlook.vocab_size)), MOST_EPOCHS * outlook.tokens)
     if outlook.steps is not None:
         return float(outlook.steps * batch)
     return (outlook.epochs or 1.0) * outlook.tokens
@@ -328,12 +323,12 @@ def _batch(
         chunk = max(8, min(CHUNK, 2 ** int(math.log2(max(8, outlook.tokens // 64)))))
     if settings.batch_size != AUTO:
         return int(settings.batch_size), chunk
-    most = outlook.tokens / (UPDATES_A_PASS * chunk)
+    most = outlook.tokens / (UPDATES_PER_EPOCH * chunk)
     if outlook.operations is not None:
         most = min(most, _tokens_read(outlook, model, 1) / (LEAST_UPDATES * chunk))
     batch = max(1, min(BATCH, 2 ** int(math.log2(max(1.0, most)))))
     reasons.append(
-        f"{batch} streams x {chunk} steps: at least {UPDATES_A_PASS} updates a pass over the text"
+        f"{batch} streams x {chunk} steps: at least {UPDATES_PER_EPOCH} updates per epoch"
         + ("" if outlook.operations is None else f", and {LEAST_UPDATES} in the time")
     )
     return batch, chunk
@@ -349,20 +344,20 @@ def _dropout(
     by_heart = passes * math.sqrt(work(model, outlook.vocab_size) / outlook.tokens)
     rate = round(min(DROPOUT * math.sqrt(by_heart), MOST_DROPOUT), 2)
     dropout = DropoutConfig(rate, rate, rate, "variational") if rate >= LEAST_DROPOUT else DropoutConfig()
-    reasons.append(f"dropout {dropout.spell()}: about {passes:.3g} passes over the text")
+    reasons.append(f"dropout {dropout.spell()}: about {passes:.3g} epochs")
     return dropout
 
 
 def _optimizer(settings: TrainSettings, model: ModelConfig, batch: int, reasons: list[str]) -> str:
-    """Muon where its rounds are cheap beside the update: they grow with the width, not with the batch."""
+    """Muon where its iterations are cheap beside the update: they grow with the width, not with the batch."""
     if settings.optimizer != AUTO:
         return settings.optimizer
     if settings.learning_rate != AUTO or settings.schedule == "constant":
-        reasons.append("adamw: a rate that a person gives is meant for it, and so is a constant one")
+        reasons.append("adamw: a given learning rate and a constant schedule are meant for it")
         return "adamw"
     share = ROUNDS_COST * model.hidden_size / batch
     kind = "muon" if share <= MOST_FOR_ROUNDS else "adamw"
-    reasons.append(f"{kind}: Muon's rounds would cost {share:.0%} of an update")
+    reasons.append(f"{kind}: the iterations of Muon would take {share:.0%} of an update")
     return kind
 
 
