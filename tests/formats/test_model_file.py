@@ -140,7 +140,6 @@ def test_is_model_file_looks_at_the_beginning_only(tmp_path: Path) -> None:
         ({"card": {"curve": ["x" * 999_999]}}, "1,000,000"),
         ({"config": {1: 2}}, "keys must be text"),
         ({"tokenizer": {"x": "y" * 70_000_000}}, "its tokenizer has"),
-        ({"tokenizer": {"x": [[]] * 3_000_000}}, "very many very small values"),
     ],
 )
 def test_what_cannot_be_kept_is_refused_and_the_old_file_stays(
@@ -298,8 +297,8 @@ def test_bfloat16_that_is_not_finite_is_refused_on_reading(tmp_path: Path, bits:
         model_file.read(tmp_path / "m")
 
 
-def test_a_tokenizer_of_300000_words_comes_back(tmp_path: Path) -> None:
-    pieces = ["слово" * 2 + str(number) for number in range(300_000)]
+def test_a_tokenizer_of_more_than_16_mb_comes_back(tmp_path: Path) -> None:
+    pieces = ["слово" * 20 + str(number) for number in range(30_000)]
     spec = {"kind": "words", "documents": None, "pieces": pieces}
     model_file.write(tmp_path / "m", example(tokenizer=spec))
     assert (tmp_path / "m").stat().st_size > 16_000_000
