@@ -23,7 +23,7 @@ MISTAKES = [
     (["train", "{d}/empty.txt", *SMALL], 1, ["empty"]),
     (["train", "{d}/one.txt", *SMALL], 1, ["too short", "at least 2"]),
     (["train", "{d}/missing.txt", *SMALL], 1, ["missing.txt"]),
-    (["train", *SMALL], 1, ["TEXT"]),
+    (["train", *SMALL], 1, ["no text was given"]),
     (
         ["train", "{d}/latin1.txt", "--tokens", "characters", *SMALL],
         1,

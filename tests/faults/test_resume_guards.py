@@ -11,6 +11,7 @@ import pytest
 from pantoum.errors import DivergedError, StorageError
 from pantoum.formats import checkpoint, durable, metrics, model_file
 from pantoum.formats.system_calls import System
+from pantoum.network.state import NetworkState
 from pantoum.training.backend import LocalBackend
 
 
@@ -44,7 +45,7 @@ def test_one_bad_update_is_skipped_and_said(run, spoil, tmp_path, what):
 
 
 def test_a_state_that_is_not_finite_is_not_handed_on(run, spoil, tmp_path):
-    bad = (np.full((4, 12), np.nan, np.float32),)
+    bad = NetworkState((np.full((4, 12), np.nan, np.float32),))
     spoil({6: {"loss": float("nan"), "state": bad}})
     assert run("run", steps=8).finished
     assert np.isfinite(checkpoint.newest(tmp_path / "run").arrays["carried.0"]).all()
