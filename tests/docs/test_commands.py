@@ -29,7 +29,7 @@ from pantoum.cli.main import COMMANDS, make_parser
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / "src"
 MINUTES = "0.04"
-STEPS, STOP = 12, 5
+STEPS, STOP = 4, 2
 INSTALLS = ("pip ", "make ", "git clone", "pre-commit ", "python -m venv")
 QUICK = ("README.md",)
 SLOW = ("docs/index.md", "docs/tutorial.md", "docs/api.md", "docs/explanation/recipe.md")
@@ -124,7 +124,7 @@ def surroundings(place: Path, home: Path) -> dict[str, str]:
 
 def run(command: list[str], folder: Path, place: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, cwd=folder, env=surroundings(place, folder), capture_output=True, text=True, timeout=300
+        command, cwd=folder, env=surroundings(place, folder), capture_output=True, text=True, timeout=600
     )
 
 
