@@ -231,7 +231,7 @@ print(best)
                 "clients": options.clients,
                 "prompts": [text],
                 "body": body,
-                "requests": 3,
+                "requests": 1,
                 "seeds": False,
             }
             turns = [load(server.url, **spec) for _ in range(options.turns)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -90,3 +91,10 @@ def test_metrics_count_requests_by_route_and_never_by_name(server: Any) -> None:
     found = server.client.get("/metrics").text
     assert 'route="/v1/sessions/{name}",status="404"' in found and "some-name" not in found
     assert "pantoum_tokens_written_total" in found
+
+
+def test_small_events_are_sent_without_delay(server: Any) -> None:
+    server.client.get("/health")
+    (transport, *_) = [one.transport for one in server.connections if one.transport is not None]
+    sock = transport.get_extra_info("socket")
+    assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
