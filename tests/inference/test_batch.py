@@ -333,3 +333,15 @@ def test_each_stream_ends_at_its_own_length_whoever_joins_when(
     for _ in range(max(lengths)):
         batch.round()
     assert [stream.tokens for stream in streams] == list(lengths) and len(batch) == 0
+
+
+def test_a_stream_says_why_it_ended(make: Make) -> None:
+    batch = Batch(make("characters"))
+    stopped = batch.join(length=300, seed=1, sampling=SamplingConfig(temperature=1.0, stop=("a",)))
+    ended = batch.join(length=3, seed=1)
+    text = "".join(text for stream, text in batch if stream is stopped)
+    assert (stopped.stopped, ended.stopped) == ("stop", None) and "a" not in text and stopped.tokens < 300
+    lines = Batch(make("characters", "lines"))
+    document = lines.join(length=3000, seed=1)
+    list(lines)
+    assert document.stopped == "eos"
