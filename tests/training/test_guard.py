@@ -125,11 +125,75 @@ def test_each_rollback_for_the_same_place_goes_further_back_and_another_place_be
     assert guard.further_back(43) == 1
 
 
+def test_the_first_limit_is_three_uniform_guesses_and_a_nat_for_the_smallest_vocabulary_too():
+    assert Guard(1).limit == Guard(2).limit == pytest.approx(3.0 * math.log(2) + 1.0)
+
+
+def test_only_the_last_64_losses_count():
+    guard = calm(steps=100)
+    twin = Guard(98)
+    twin.restore({**guard.spec(), "losses": [9.0, *guard.spec()["losses"]]})
+    assert len(guard.spec()["losses"]) == len(twin.spec()["losses"]) == 64
+    guard.judge(100, 1.5, 0.5)
+    assert len(guard.spec()["losses"]) == 64
+
+
+@pytest.mark.parametrize(
+    ("loss", "norm", "words"),
+    [
+        (5.0, 0.5, "step 40: loss 5 is a spike above"),
+        (math.nan, 0.5, "step 40: loss nan, gradient norm 0.5"),
+    ],
+)
+def test_the_reason_says_what_was_wrong(loss, norm, words):
+    guard = calm()
+    guard.judge(40, loss, norm)
+    assert guard.last_reason.startswith(words)
+
+
+def test_after_a_spike_of_the_text_it_takes_three_bad_ones_again():
+    guard, _ = after_a_rollback(31.0, 30.0)
+    assert not guard.in_trouble
+    assert [guard.judge(step, math.nan, 1.0) for step in (43, 44, 45)] == [SKIP, SKIP, ROLL_BACK]
+
+
+def test_bounds_belong_to_what_the_text_may_cause():
+    sane = 3.0 * math.log(98) + 1.0
+    for first, again in ((40.0, 30.0), (30.0, 30.0 * 1.33), (10.0 * sane, 10.0 * sane)):
+        guard, found = after_a_rollback(first, again)
+        assert found is ACCEPT and guard.rate_factor == 1.0, (first, again)
+    assert after_a_rollback(500.0, sane)[1] is ACCEPT
+
+
+def test_where_it_was_not_finite_before_nothing_is_as_high():
+    guard, found = after_a_rollback(math.nan, 40.0)
+    assert found is ROLL_BACK
+    guard, found = after_a_rollback(math.inf, 9.0)
+    assert found is ACCEPT and guard.rate_factor == 0.5
+
+
+def test_its_whole_record_is_kept():
+    guard, _ = after_a_rollback(31.0, 30.0)
+    good = guard.spec()
+    for step in (60, 61, 62):
+        guard.judge(step, 50.0, 1.0)
+    guard.rolled_back(62, good)
+    record = guard.spec()
+    assert record["height"] == 50.0 and record["of_the_text"] == 30.0 and record["incident"] == 62
+    guard.rolled_back(70, good)
+    assert guard.spec()["rollbacks_before"] == 1 and guard.spec()["rollbacks"] == 2
+    twin = Guard(98)
+    twin.restore(guard.spec())
+    assert twin.spec() == guard.spec() and twin.further_back(70) == guard.further_back(70) == 1
+    assert twin.limit == guard.limit
+
+
 def test_a_record_of_an_older_pantoum_is_read():
     guard, old = calm(), calm().spec()
     for name in ("height", "rollbacks_before", "of_the_text"):
         del old[name]
     guard.restore({**old, "incident": 42, "rollbacks": 1})
+    assert guard.spec()["of_the_text"] == 0.0 and guard.spec()["height"] is None
     assert guard.further_back(42) == 1 and guard.rate_factor == 0.5
     assert [guard.judge(step, 5.0, 1.0) for step in (40, 41, 42)] == [SKIP, SKIP, ACCEPT]
 

@@ -80,6 +80,14 @@ def test_a_run_of_an_older_pantoum_which_has_no_list_takes_the_newest_that_is_no
     assert taken(folder, [], 33, 0, run=None) == (30, 0)
 
 
+def test_what_is_said_names_the_step_the_folder_and_the_reason(folder):
+    notes = []
+    now = replace(RunState.from_spec(checkpoint.newest(folder).state), good=[30], step=30, run="another")
+    go_back(folder, now, 0, notes.append)
+    assert "recovery passes over the checkpoint of step 30" in notes[0]
+    assert "step-00000030' belongs to another run" in notes[0]
+
+
 def test_those_of_another_run_are_said_and_never_taken(folder):
     assert taken(folder, GOOD, 33, 0, run="another") == (None, 5)
 

@@ -28,5 +28,9 @@ def test_that_it_works_again_is_told_and_a_new_spell_in_full():
     ]
 
 
+def test_one_failure_that_is_made_good_at_once_is_not_said_again():
+    assert len(told(("model", True), ("model", False))) == 1
+
+
 def test_models_and_checkpoints_are_counted_apart():
     assert len(told(("model", True), ("checkpoint", True), ("model", True))) == 2

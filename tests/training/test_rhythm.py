@@ -78,3 +78,50 @@ def test_a_short_run_has_enough_evaluations_for_a_curve():
                 costs.evaluated(cost, 1000)
                 rhythm.evaluated(tenth, tenth / 10)
         assert 8 <= len(found) <= 22 and found[0] <= 0.03 * length and len(found) * cost <= 0.07 * length
+
+
+def test_the_time_of_a_step_is_a_mean_in_which_the_newest_counts_a_fifth():
+    costs = Costs()
+    costs.stepped(1.0, 100)
+    costs.stepped(2.0, 100)
+    assert costs.step == pytest.approx(1.2) and costs.token == pytest.approx(0.012)
+
+
+def test_before_a_step_was_measured_an_evaluation_is_believed():
+    costs = Costs()
+    assert costs.token == costs.reserve(0) - 0.2 == 0.0
+    assert costs.evaluation is None and costs.sampling is None
+    costs.evaluated(2.0, 1000)
+    assert costs.scored == pytest.approx(0.002)
+
+
+def test_half_a_save_more_than_the_last_one_took_is_kept_back():
+    costs = Costs(saved_bytes=int(3e8))
+    assert costs.saving == pytest.approx(3.0) and costs.reserve(0) == pytest.approx(4.5 + 0.2)
+
+
+def test_points_of_the_curve_by_steps_count_from_the_spans_begin():
+    assert due(BySteps(Span(False, 3, 503), None), "point_due", range(3, 30)) == [3, 8, 13, 18, 23, 28]
+    assert due(BySteps(Span(False, 3, 53), None), "point_due", range(4, 8)) == [4, 5, 6, 7]
+    assert due(BySteps(Span(False, 0, 250), None), "point_due", range(1, 8)) == [2, 4, 6]
+
+
+def test_a_span_that_begins_later_has_its_grid_there():
+    rhythm = BySteps(Span(False, 13, 213), None)
+    for question in ("evaluation_due", "saving_due", "recovers_here"):
+        assert due(rhythm, question, range(14, 44)) == [23, 33, 43]
+    assert due(rhythm, "sample_due", range(14, 100)) == [53, 93]
+
+
+def test_by_the_clock_recovery_has_a_checkpoint_each_twentieth_of_the_span():
+    rhythm = ByClock(Span(True, 20.0, 60.0), Costs(), 20.0, 1)
+    found = [second / 4 for second in range(80, 104) if rhythm.recovers_here(1, second / 4)]
+    assert found == [20.0, 22.0, 24.0]
+
+
+def test_a_save_is_due_when_its_pause_is_over_and_a_sample_when_one_was_measured():
+    costs = Costs()
+    costs.saved(0.1)
+    rhythm = ByClock(Span(True, 20.0, 60.0), costs, 20.0, None)
+    assert not rhythm.saving_due(1, 29.9) and rhythm.saving_due(1, 30.0)
+    assert rhythm.sample_due(1, 20.5)
