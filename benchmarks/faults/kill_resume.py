@@ -280,7 +280,7 @@ def steps(place: Path, known: list[Reference], commands: Commands) -> None:
         return ["train", *begin, "--run", str(run), *every, *threads]
 
     for _ in range(draw.randrange(1, MOST_SESSIONS)):
-        commands.cut(whole.seconds, *session())
+        commands.cut((0.4 if commands.start is Forked else 1.0) * whole.seconds, *session())
     commands.whole(*session())
     outcome.same = fingerprint(run) == whole.fingerprint
     outcome.faults += stray(run)

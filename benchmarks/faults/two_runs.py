@@ -84,6 +84,25 @@ def ended(process: Any, codes: set[int]) -> str:
     return last
 
 
+def halt(process: Any) -> None:
+    """Stop a process, and wait until all its threads stand still."""
+    process.send_signal(signal.SIGSTOP)
+    until = time.monotonic() + 10.0
+    while time.monotonic() < until:
+        try:
+            states = [path.read_text().rpartition(")")[2].split()[0] for path in threads(process.pid)]
+        except OSError:
+            return  # it has ended
+        if all(state in "TZX" for state in states):
+            return
+        time.sleep(0.005)
+
+
+def threads(pid: int) -> list[Path]:
+    """What the system says of each thread (Linux)."""
+    return list(Path(f"/proc/{pid}/task").glob("*/stat"))
+
+
 def other_run(folder: Path, text: Path) -> None:
     """A whole run of its own."""
     process = start("train", str(text), *options(9), "--seed", "5", "--run", str(folder))
@@ -108,8 +127,7 @@ def both(place: Path, text: Path, draw: random.Random) -> None:
 def replaced(place: Path, text: Path, draw: random.Random) -> None:
     """The folder's name goes to another run."""
     process, run, moved = begun(place, text, draw), place / "run", place / "moved"
-    process.send_signal(signal.SIGSTOP)
-    time.sleep(0.05)
+    halt(process)
     how = draw.choice(("removed", "renamed"))
     run.rename(moved)
     if how == "removed":
@@ -134,8 +152,7 @@ def replaced(place: Path, text: Path, draw: random.Random) -> None:
 def gone(place: Path, text: Path, draw: random.Random) -> None:
     """The folder is removed."""
     process, run = begun(place, text, draw), place / "run"
-    process.send_signal(signal.SIGSTOP)
-    time.sleep(0.05)
+    halt(process)
     shutil.rmtree(run)
     process.send_signal(draw.choice((signal.SIGTERM, signal.SIGHUP, signal.SIGCONT)))
     process.send_signal(signal.SIGCONT)
@@ -156,8 +173,7 @@ def links(place: Path, text: Path, draw: random.Random) -> None:
         process.send_signal(signal.SIGTERM)
         ended(process, {0})
     else:
-        process.send_signal(signal.SIGSTOP)
-        time.sleep(0.05)
+        halt(process)
     part = run / name
     if part.is_dir():
         shutil.rmtree(part)
