@@ -105,9 +105,10 @@ def batch(
     if at < 0:
         raise SystemExit(f"the process ended before its first case: {process.stderr.read()}")
     tally["cases"] += 1
-    tally["FAULT crash"] += 1
+    what = "crash" if code < 0 else "error of this script"
+    tally[f"FAULT {what}"] += 1
     faults.append(
-        {"what": "crash", "number": at, "words": words, "code": code, "detail": process.stderr.read()[-800:]}
+        {"what": what, "number": at, "words": words, "code": code, "detail": process.stderr.read()[-800:]}
     )
     print(json.dumps(faults[-1]), file=sys.stderr, flush=True)
     return at + 1

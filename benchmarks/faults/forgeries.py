@@ -472,9 +472,9 @@ def state(rng: np.random.Generator, good: Good, folder: Path) -> tuple[str, list
             head[4] = int(pick(rng, [0, 1, 2**31, 2**62, 2**63 - 1, 2**63]))
         elif how == 2:
             head[6], head[7] = int(rng.integers(16)), rng.bytes(15)
-        elif how == 3:
+        elif how == 3 and layers:
             pick(rng, layers)[...] = pick(rng, [3e38, -3e38, 1e-45, -1.0, 0.5, 2.0**31, 1e10])
-        elif how == 4:
+        elif how == 4 and layers:
             layers[int(rng.integers(len(layers)))] = np.zeros(int(rng.integers(0, 3000)), np.float32)
         elif how == 5:
             layers = layers[: int(rng.integers(len(layers) + 1))]
