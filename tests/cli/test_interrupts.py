@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+import pantoum
 from pantoum.cli import info
 from pantoum.cli.output import Output
 
@@ -61,8 +62,15 @@ def test_ctrl_c_while_the_command_line_is_imported_is_one_line() -> None:
         "builtins.__import__ = imported\n"
         "entry()\n"
     )
+    # Without ``site`` nothing imports argparse first; nor is an installed pantoum found without its path.
+    environment = {**os.environ, "PYTHONPATH": str(Path(pantoum.__file__).parents[1])}
     done = subprocess.run(
-        [sys.executable, "-S", "-c", script], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-S", "-c", script],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert (done.returncode, done.stderr) == (130, "pantoum: interrupted\n")
 

@@ -24,10 +24,12 @@ from pathlib import Path
 
 import pytest
 
+import pantoum
 from pantoum.cli.main import COMMANDS, make_parser
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCE = ROOT / "src"
+SOURCE = Path(pantoum.__file__).parents[1]
+"""Where the pantoum under test is: the working copy or the environment that it is installed in."""
 MINUTES = "0.04"
 STEPS, STOP = 4, 2
 INSTALLS = ("pip ", "make ", "git clone", "pre-commit ", "python -m venv")
