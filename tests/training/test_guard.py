@@ -93,6 +93,7 @@ def after_a_rollback(loss, again, vocab_size=98):
     good = guard.spec()
     assert [guard.judge(step, loss, 1.0) for step in (40, 41, 42)] == [SKIP, SKIP, ROLL_BACK]
     guard.rolled_back(42, good)
+    assert not guard.last_reason, "it was told with the rollback"
     return guard, [guard.judge(step, again, 1.0) for step in (40, 41, 42)][-1]
 
 

@@ -135,7 +135,7 @@ class Guard:
         if not self._again(step):
             self._incident, self._rollbacks_before = step, self.rollbacks
         self.rollbacks += 1
-        self._bad_in_a_row = 0
+        self._bad_in_a_row, self.last_reason = 0, ""
         self._losses.clear()
         self._losses.extend(record["losses"] if record is not None else ())
 
