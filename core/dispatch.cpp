@@ -63,7 +63,7 @@ const Kernels& kernels() {
   if (!now) {
     const char* asked = std::getenv("PANTOUM_ISA");
     now = asked ? find(asked) : nullptr;
-    if (!now) now = best();  // the Python seam refuses a name that this machine has not got
+    if (!now) now = best();  // the Python side refuses a name that this machine has not got
     chosen.store(now, std::memory_order_release);
   }
   return *now;

@@ -3,7 +3,7 @@
  * Shapes: B streams, T time steps, N rows (T * B, time-major), E inputs, H hidden units, G gate rows
  * (gates * H), V vocabulary. Arrays are C-contiguous and the caller's: the core keeps no pointer
  * after a call returns, and allocates nothing but scratch memory of its own threads. Sizes, token
- * numbers and aliasing are the caller's to check (the Python seam does). A null pointer is allowed
+ * numbers and aliasing are the caller's to check (the Python side does). A null pointer is allowed
  * where "or null" is written.
  *
  * Each operation takes a pointer to its arguments and returns a status; pantoum_message() says what
@@ -315,7 +315,7 @@ PANTOUM_API int pantoum_adamw(const pantoum_adamw_args*);
 /* Muon over blocks [rows, depth], each on its own:
  * momentum = beta * momentum + share * g;  u = beta * momentum + share * g;
  * parameter = keep * parameter - rate * y, where y is u / |u| after `steps` times
- * y <- a y + (b y y^T + c (y y^T)^2) y, which drives its singular values towards 1. */
+ * y <- a y + (b y y^T + c (y y^T)^2) y, which moves its singular values towards 1. */
 typedef struct {
   float* const* parameters;      /* [count] blocks; a block's rows lie together */
   const float* const* gradients; /* [count] */

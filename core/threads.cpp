@@ -17,7 +17,7 @@ namespace pantoum {
 namespace {
 
 // About 100 us on the machines at hand: longer than Python needs between two calls of a training
-// step, short enough that a waiting process does not heat the room.
+// step, short enough that a waiting process does not waste power.
 constexpr int kSpins = 4000;
 constexpr int kMostThreads = 256;
 

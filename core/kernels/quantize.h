@@ -1,4 +1,4 @@
-// Rows of floats as codes of eight bits and one scale a row:
+// Rows of floats as codes of eight bits and one scale per row:
 //
 //   scale = max |x| / 127      code = x * (127 / max |x|), to the nearest whole number, ties to even
 //

@@ -1,5 +1,5 @@
 // The draw of the next token, a row alone: penalty, banned tokens, temperature, the K most probable, the
-// smallest set that holds probability P, the floor, then the inverse of the cumulative distribution.
+// smallest set that holds probability P, the min-p floor, then the inverse of the cumulative distribution.
 //
 // All of it in double and by plain operations (wide.h), so that a row's token depends on nothing but the
 // row. What a filter keeps is found by selection, never by sorting a vocabulary.

@@ -110,7 +110,7 @@ struct Rows {
   bool begins(Long t, Long b) const { return reset && t < steps && reset[t * streams + b] && !ended(t, b); }
 };
 
-// The operands of a scan's products: one row a stream and step, or two steps in turn without a tape.
+// The operands of a scan's products: one row per stream and step, or two steps in turn without a tape.
 template <class P>
 struct Operands {
   static_assert(!P::kCodes, "codes are made for the step alone");

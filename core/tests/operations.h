@@ -168,7 +168,7 @@ inline void products(Long N, Long K, Long H, Long gates, int precision, Draw& dr
   for (Floats* f : {&y, &d_x, &d_weight, &d_bias}) f->add_to(hash);
 }
 
-// The same products in int8, which has no way back: from a weight and from its codes.
+// The same products in int8, which has no backward pass: from a weight and from its codes.
 inline void codes(Long N, Long K, Long H, Long gates, Draw& draw, Hash& hash) {
   const Long G = gates * H;
   Floats x(N * K, draw, 1.0f), weight(G * K, draw, 1.0f), bias(G, draw, 1.0f), y(N * G), scales(G);

@@ -38,7 +38,7 @@ inline void must(int status, const char* what) {
   if (status != PANTOUM_OK) fail(what, pantoum_message(status));
 }
 
-// FNV-1a. All NaNs count as one: which of two NaNs a sum hands on is the processor's affair.
+// FNV-1a. All NaNs count as one: the processor decides which of two NaNs a sum returns.
 class Hash {
  public:
   std::uint64_t value = 1469598103934665603ull;

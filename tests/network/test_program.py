@@ -51,7 +51,7 @@ def tokens(model: LanguageModel, random: np.random.Generator) -> np.ndarray:
 
 
 def test_logits_are_those_of_the_stack_over_vectors(model: LanguageModel, tokens: np.ndarray) -> None:
-    """The look-up of drives is exact: the same as dense products with one-hot or embedded vectors."""
+    """The look-up of input projections is exact: equal to dense products with one-hot or embedded vectors."""
     vectors = (
         np.eye(model.vocab_size) if model.members[0].embedding_VE is None else model.members[0].embedding_VE
     )

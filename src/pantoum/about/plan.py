@@ -36,7 +36,7 @@ class Plan:
     chosen: Mapping[str, Any]
     reasons: tuple[str, ...]
     expected: Forecast | None
-    """The held-out loss; ``None`` where nothing is held out."""
+    """The expected validation loss; ``None`` if nothing is held out."""
 
     def to_dict(self) -> dict[str, Any]:
         """The answer of ``train --plan --json``."""

@@ -112,7 +112,7 @@ def training_rate(shape: Shape, precision: str, product: float, seconds: float) 
 
 
 def writing_rate(shape: Shape, seconds: float, tokens: int = 20) -> float:
-    """Tokens a second of one text, read as writing reads them; the draw is a small part more."""
+    """Tokens per second of one text, read as in generation; the draw adds a small part."""
     model = LanguageModel(shape.vocab_size, shape.hidden_size, "gru", shape.hidden_size, shape.num_layers)
     state, logits_CV = model.initial_state(1), np.empty((1, shape.vocab_size), np.float32)
     reader = stepper(Program(model), np.zeros(1, np.int32), state, logits_CV)

@@ -1,4 +1,4 @@
-"""The arithmetic of the models, behind one seam.
+"""The arithmetic of the models, behind one interface.
 
 ``backend(dtype)`` gives the module that does it; ``interface`` lists its functions. ``reference`` is NumPy:
 the specification, the oracle of the tests, and what runs where there is no native core. ``native`` is that

@@ -1,4 +1,4 @@
-"""The seam between the network and the arithmetic: every operation, its arguments and their shapes.
+"""The interface between the network and the arithmetic: every operation, its arguments and their shapes.
 
 A backend is a module that has these functions: ``reference`` (NumPy) is one, a native core another. Arrays
 are C-contiguous and time-major; ``out`` arguments take the result where given; a result may live in the
@@ -79,7 +79,7 @@ class Stepper(Protocol):
 
 
 class Kernels(Protocol):
-    """What a backend has. The equations stand in ``reference``, one file an operation."""
+    """What a backend has. The equations are in ``reference``, one file per operation."""
 
     def pack(
         self,
@@ -196,7 +196,7 @@ class Kernels(Protocol):
         workspace: Workspace | None = None,
         given_NV: Array | None = None,
     ) -> tuple[Array, Array]:
-        """(nats [N], predictions [N]); logits that are given are added."""
+        """(nats [N], predictions [N]); ``given_NV`` is added to the logits."""
         ...
 
     def cross_entropy_gradient(
@@ -209,7 +209,7 @@ class Kernels(Protocol):
         given_NV: Array | None = None,
     ) -> tuple[Array, Array, Array, Array, Array, Array | None]:
         """(nats [N], predictions [N], d_hidden [N,H], d_weight [V,H], d_bias [V], d_given [N,V] or None) of
-        the mean loss. Logits that are given are added, and given away: d_given takes their memory."""
+        the mean loss. ``given_NV`` is added to the logits and overwritten with its gradient, d_given."""
         ...
 
     def global_norm(self, gradients: Iterable[Array]) -> float:

@@ -64,7 +64,7 @@ class StepModel:
     """Of one member, H."""
     members: tuple[StepMember, ...]
     head: Any
-    """Over the outputs of all members side by side."""
+    """Over the concatenated outputs of all members."""
     head_bias_V: Array
     projection: Any
     ngrams: StepNgrams | None = None

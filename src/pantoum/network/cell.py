@@ -1,6 +1,6 @@
 """A recurrent cell: parameters under PyTorch's names, and the calls of the kernels.
 
-A cell is an input product for a whole chunk at once (``drive``), then a scan over time. What differs from
+A cell is an input product for a whole chunk at once (``project``), then a scan over time. What differs from
 cell to cell stands in ``config.cells``, the equations in the kernels.
 
 Shapes: B rows, T steps, N = T*B, E inputs, H units, G gate rows, V rows of a table.
@@ -77,7 +77,7 @@ class Cell(Block):
         packer = Packer(backend(self.dtype)) if packer is None else packer
         weights = self.parameters if weights is None else weights
         gates = len(self.spec.gates)
-        # The biases that merely add to the gates belong to the drive; what is added inside the scan does not.
+        # Biases that only add to the gates are part of the input projection; what the scan adds is not.
         bias_G, scan_bias_H = floats(weights["bias_ih"]).copy(), None
         if self.spec.hidden_bias:
             bias_hh = floats(weights["bias_hh"])
@@ -92,14 +92,14 @@ class Cell(Block):
             scan_bias_H,
         )
 
-    def bias_gradients(self, d_drive_bias_G: Array, d_scan_bias_H: Array | None) -> dict[str, Array]:
-        """The gradients of bias_ih and bias_hh from those of the drive's and the scan's bias."""
+    def bias_gradients(self, d_input_bias_G: Array, d_scan_bias_H: Array | None) -> dict[str, Array]:
+        """The gradients of bias_ih and bias_hh from those of both biases."""
         if not self.spec.hidden_bias:
-            return {"bias_ih": d_drive_bias_G}
+            return {"bias_ih": d_input_bias_G}
         inside = () if d_scan_bias_H is None else (d_scan_bias_H,)
         return {
-            "bias_ih": d_drive_bias_G,
-            "bias_hh": np.concatenate([d_drive_bias_G[: self._added], *inside]),
+            "bias_ih": d_input_bias_G,
+            "bias_hh": np.concatenate([d_input_bias_G[: self._added], *inside]),
         }
 
     def _pack_recurrent(self, packer: Packer, weights: Mapping[str, Weight]) -> RecurrentWeight:
@@ -118,21 +118,21 @@ class Cell(Block):
 
 
 class Inputs(Protocol):
-    """What a cell's drive can be made from: vectors, or (in ``embedding``) tokens by a shorter way."""
+    """Inputs that a cell can project: vectors, or (in ``embedding``) tokens by a look-up."""
 
     @property
     def x_TBE(self) -> Array:
         """The inputs as vectors."""
         ...
 
-    def drive(self, cell: PackedCell, workspace: Workspace) -> Array:
-        """The drive [T,B,G]."""
+    def project(self, cell: PackedCell, workspace: Workspace) -> Array:
+        """The input projection [T,B,G]."""
         ...
 
-    def drive_vjp(
+    def project_vjp(
         self,
         cell: PackedCell,
-        d_drive_TBG: Array,
+        d_projection_TBG: Array,
         workspace: Workspace,
     ) -> tuple[Array | None, Array, Array]:
         """(gradient of what the inputs are made from, d_weight_ih, d_bias [G])."""
@@ -149,21 +149,21 @@ class Vectors:
 
     x_TBE: Array
 
-    def drive(self, cell: PackedCell, workspace: Workspace) -> Array:
+    def project(self, cell: PackedCell, workspace: Workspace) -> Array:
         T, B, E = self.x_TBE.shape
-        drive_TBG = workspace.array("drive", (T, B, len(cell.bias_G)), self.x_TBE.dtype)
-        cell.drive(self.x_TBE.reshape(T * B, E), out=drive_TBG.reshape(T * B, -1))
-        return drive_TBG
+        projection_TBG = workspace.array("projection", (T, B, len(cell.bias_G)), self.x_TBE.dtype)
+        cell.project(self.x_TBE.reshape(T * B, E), out=projection_TBG.reshape(T * B, -1))
+        return projection_TBG
 
-    def drive_vjp(
+    def project_vjp(
         self,
         cell: PackedCell,
-        d_drive_TBG: Array,
+        d_projection_TBG: Array,
         workspace: Workspace,
     ) -> tuple[Array, Array, Array]:
         T, B, E = self.x_TBE.shape
-        d_x_NE, d_weight, d_bias_G = cell.drive_vjp(
-            d_drive_TBG.reshape(T * B, -1), self.x_TBE.reshape(T * B, E), workspace
+        d_x_NE, d_weight, d_bias_G = cell.project_vjp(
+            d_projection_TBG.reshape(T * B, -1), self.x_TBE.reshape(T * B, E), workspace
         )
         return d_x_NE.reshape(T, B, E), d_weight, d_bias_G
 
@@ -193,19 +193,21 @@ class PackedCell(PackedBlock):
     bias_G: Array
     scan_bias_H: Array | None
 
-    def drive(self, x_NE: Array, out: Array | None = None) -> Array:
-        """What inputs add to the gates, W_ih x + b [N,G]. It also makes a table of V tokens' drives."""
+    def project(self, x_NE: Array, out: Array | None = None) -> Array:
+        """The input projection, W_ih x + b [N,G]; with N = V embeddings, the table of all tokens."""
         assert self.weight_ih is not None
         return self.kernels.linear(x_NE, self.weight_ih, self.bias_G, out=out)
 
-    def drive_vjp(self, d_drive_NG: Array, x_NE: Array, workspace: Workspace) -> tuple[Array, Array, Array]:
+    def project_vjp(
+        self, d_projection_NG: Array, x_NE: Array, workspace: Workspace
+    ) -> tuple[Array, Array, Array]:
         """(d_x [N,E], d_weight_ih, d_bias [G])."""
         assert self.weight_ih is not None
-        d_weight = workspace.array("d_weight_ih", self.weight_ih.shape, d_drive_NG.dtype)
-        self.kernels.linear_weight_gradient(d_drive_NG, x_NE, d_weight, self.weight_ih.precision)
+        d_weight = workspace.array("d_weight_ih", self.weight_ih.shape, d_projection_NG.dtype)
+        self.kernels.linear_weight_gradient(d_projection_NG, x_NE, d_weight, self.weight_ih.precision)
         d_x_NE = workspace.array("d_x", x_NE.shape, x_NE.dtype)
-        self.weight_ih.product_transposed(d_drive_NG, out=d_x_NE)
-        return d_x_NE, d_weight, self.kernels.bias_gradient(d_drive_NG)
+        self.weight_ih.product_transposed(d_projection_NG, out=d_x_NE)
+        return d_x_NE, d_weight, self.kernels.bias_gradient(d_projection_NG)
 
     def forward(
         self,
@@ -222,7 +224,7 @@ class PackedCell(PackedBlock):
         source = Vectors(inputs) if isinstance(inputs, np.ndarray) else inputs
         outputs_TBH, last, kept = self.kernels.scan(
             self.cell.spec,
-            source.drive(self, workspace),
+            source.project(self, workspace),
             cast(State, state),
             self.weight_hh,
             self.scan_bias_H,
@@ -245,7 +247,7 @@ class PackedCell(PackedBlock):
         """As a block's; the first result is the gradient of what the inputs are made from."""
         workspace = Workspace() if workspace is None else workspace
         over = tape.scan.gates_TBG if spend else None
-        d_drive_TBG, d_state0, d_weight_hh, d_scan_bias = self.kernels.scan_vjp(
+        d_projection_TBG, d_state0, d_weight_hh, d_scan_bias = self.kernels.scan_vjp(
             self.cell.spec,
             tape.scan,
             self.weight_hh,
@@ -254,7 +256,7 @@ class PackedCell(PackedBlock):
             over,
             workspace,
         )
-        d_inputs, d_weight_ih, d_bias_G = tape.inputs.drive_vjp(self, d_drive_TBG, workspace)
+        d_inputs, d_weight_ih, d_bias_G = tape.inputs.project_vjp(self, d_projection_TBG, workspace)
         gradients = {"weight_ih": d_weight_ih}
         if d_weight_hh is not None:
             gradients["weight_hh"] = d_weight_hh

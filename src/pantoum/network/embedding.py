@@ -1,8 +1,8 @@
 """From tokens to the first layer: learned input vectors, or one-hot inputs by row look-up.
 
-Between tokens and the first layer's gates stands only a linear map, so what a token adds to the gates (its
-drive) is the same wherever it occurs. With fewer symbols than tokens, V < N, the drive is made once for all
-symbols and looked up: an exact saving of one large product forward and two backward. Dropout of embedded
+Between tokens and the gates of the first layer there is only a linear map, so the input projection of a token
+is the same wherever it occurs. With fewer symbols than tokens, V < N, it is computed once for all symbols and
+looked up: an exact saving of one large product forward and two backward. Dropout of embedded
 inputs needs the vectors themselves; a one-hot vector has one entry, so its dropout keeps and scales, or
 drops, the token's whole row.
 
@@ -19,18 +19,18 @@ import numpy as np
 from pantoum.kernels import Array, Workspace
 from pantoum.network.cell import PackedCell, Vectors
 
-__all__ = ["OneHotTokens", "TableTokens", "VectorTokens", "one_hot_drives"]
+__all__ = ["OneHotTokens", "TableTokens", "VectorTokens", "one_hot_projections"]
 
 
-def one_hot_drives(cell: PackedCell, weight_GV: Array) -> Array:
-    """The drive of every symbol [V,G] where inputs are one-hot."""
-    drives_VG: Array = np.add(weight_GV.T, cell.bias_G, order="C")
-    return drives_VG
+def one_hot_projections(cell: PackedCell, weight_GV: Array) -> Array:
+    """The input projection of every symbol [V,G] for one-hot inputs."""
+    projections_VG: Array = np.add(weight_GV.T, cell.bias_G, order="C")
+    return projections_VG
 
 
 @dataclass(frozen=True)
 class TableTokens:
-    """Embedded tokens whose drives are rows of the table of all symbols' drives."""
+    """Embedded tokens, whose input projections are rows of the table of all symbols."""
 
     tokens_TB: Array
     embedding_VE: Array
@@ -42,25 +42,25 @@ class TableTokens:
         """The vectors."""
         return self.embedding_VE[self.tokens_TB]
 
-    def drive(self, cell: PackedCell, workspace: Workspace) -> Array:
-        """The first layer's drive [T,B,G]."""
+    def project(self, cell: PackedCell, workspace: Workspace) -> Array:
+        """The input projection of the first layer [T,B,G]."""
         table_VG = self.table_VG
         if table_VG is None:
             shape = len(self.embedding_VE), len(cell.bias_G)
-            table_VG = cell.drive(self.embedding_VE, out=workspace.array("table", shape, cell.bias_G.dtype))
-        return _look_up(cell, table_VG, self.tokens_TB, workspace, "drive")
+            table_VG = cell.project(self.embedding_VE, out=workspace.array("table", shape, cell.bias_G.dtype))
+        return _look_up(cell, table_VG, self.tokens_TB, workspace, "projection")
 
-    def drive_vjp(
+    def project_vjp(
         self,
         cell: PackedCell,
-        d_drive_TBG: Array,
+        d_projection_TBG: Array,
         workspace: Workspace,
     ) -> tuple[Array, Array, Array]:
         """(d_embedding [V,E], d_weight_ih, d_bias [G])."""
-        shape = len(self.embedding_VE), d_drive_TBG.shape[2]
-        d_table_VG = workspace.array("table", shape, d_drive_TBG.dtype)
-        _look_up_vjp(cell, d_drive_TBG, self.tokens_TB, d_table_VG)
-        return cell.drive_vjp(d_table_VG, self.embedding_VE, workspace)
+        shape = len(self.embedding_VE), d_projection_TBG.shape[2]
+        d_table_VG = workspace.array("table", shape, d_projection_TBG.dtype)
+        _look_up_vjp(cell, d_projection_TBG, self.tokens_TB, d_table_VG)
+        return cell.project_vjp(d_table_VG, self.embedding_VE, workspace)
 
     def add(self, cell: PackedCell, d_inputs: Array | None, d_x_TBE: Array) -> Array:
         """The embedding's gradient with that of its vectors added."""
@@ -83,19 +83,19 @@ class VectorTokens:
         """The vectors, not dropped."""
         return self.embedding_VE[self.tokens_TB]
 
-    def drive(self, cell: PackedCell, workspace: Workspace) -> Array:
-        """The first layer's drive [T,B,G]."""
-        return Vectors(self._dropped(cell, workspace)).drive(cell, workspace)
+    def project(self, cell: PackedCell, workspace: Workspace) -> Array:
+        """The input projection of the first layer [T,B,G]."""
+        return Vectors(self._dropped(cell, workspace)).project(cell, workspace)
 
-    def drive_vjp(
+    def project_vjp(
         self,
         cell: PackedCell,
-        d_drive_TBG: Array,
+        d_projection_TBG: Array,
         workspace: Workspace,
     ) -> tuple[Array, Array, Array]:
         """(d_embedding [V,E], d_weight_ih, d_bias [G])."""
         dropped = Vectors(self._dropped(cell, workspace))
-        d_x_TBE, d_weight, d_bias_G = dropped.drive_vjp(cell, d_drive_TBG, workspace)
+        d_x_TBE, d_weight, d_bias_G = dropped.project_vjp(cell, d_projection_TBG, workspace)
         if self.drop is not None:
             d_x_TBE = self.drop(d_x_TBE)
         d_embedding_VE = workspace.array("d_embedding", self.embedding_VE.shape, d_x_TBE.dtype)
@@ -115,15 +115,15 @@ class VectorTokens:
 
 @dataclass(frozen=True)
 class OneHotTokens:
-    """One-hot tokens: a token's drive is a column of weight_ih and the bias."""
+    """One-hot tokens: the input projection of a token is a column of weight_ih plus the bias."""
 
     tokens_TB: Array
     weight_GV: Array | None
-    """The first layer's weight_ih; ``None`` where the table of all drives is kept."""
+    """The first layer's weight_ih; ``None`` if the table of all input projections is kept."""
     scale_TB: Array | None
     """The dropout of each token's one entry; None: off."""
     table_VG: Array | None
-    """The table of all drives, where it is kept between calls."""
+    """The table of all input projections, if it is kept between calls."""
     vocab_size: int
 
     @property
@@ -131,39 +131,39 @@ class OneHotTokens:
         """The vectors; asked for only by a residual first layer, whose H equals V."""
         return np.equal(self.tokens_TB[:, :, None], np.arange(self.vocab_size))
 
-    def drive(self, cell: PackedCell, workspace: Workspace) -> Array:
-        """The first layer's drive [T,B,G]."""
+    def project(self, cell: PackedCell, workspace: Workspace) -> Array:
+        """The input projection of the first layer [T,B,G]."""
         if self.table_VG is not None and self.scale_TB is None:
-            return _look_up(cell, self.table_VG, self.tokens_TB, workspace, "drive")
+            return _look_up(cell, self.table_VG, self.tokens_TB, workspace, "projection")
         weight_GV = self.weight_GV
         assert weight_GV is not None
         G, V = weight_GV.shape
         if self.tokens_TB.size < V:
-            drive_TBG = np.ascontiguousarray(np.moveaxis(weight_GV[:, self.tokens_TB], 0, 2))
+            projection_TBG = np.ascontiguousarray(np.moveaxis(weight_GV[:, self.tokens_TB], 0, 2))
         else:
             columns_VG = workspace.array("table", (V, G), weight_GV.dtype)
             np.copyto(columns_VG, weight_GV.T)
-            drive_TBG = _look_up(cell, columns_VG, self.tokens_TB, workspace, "drive")
+            projection_TBG = _look_up(cell, columns_VG, self.tokens_TB, workspace, "projection")
         if self.scale_TB is not None:
-            drive_TBG *= self.scale_TB[:, :, None]
-        drive_TBG += cell.bias_G
-        return drive_TBG
+            projection_TBG *= self.scale_TB[:, :, None]
+        projection_TBG += cell.bias_G
+        return projection_TBG
 
-    def drive_vjp(
+    def project_vjp(
         self,
         cell: PackedCell,
-        d_drive_TBG: Array,
+        d_projection_TBG: Array,
         workspace: Workspace,
     ) -> tuple[None, Array, Array]:
         """(None: nothing is learned in the inputs, d_weight_ih, d_bias [G])."""
         assert self.weight_GV is not None
         G, V = self.weight_GV.shape
-        d_bias_G = cell.kernels.bias_gradient(d_drive_TBG.reshape(-1, G))
+        d_bias_G = cell.kernels.bias_gradient(d_projection_TBG.reshape(-1, G))
         if self.scale_TB is not None:
-            d_drive_TBG *= self.scale_TB[:, :, None]
-        d_columns_VG = workspace.array("table", (V, G), d_drive_TBG.dtype)
-        _look_up_vjp(cell, d_drive_TBG, self.tokens_TB, d_columns_VG)
-        d_weight = workspace.array("d_weight_ih", (G, V), d_drive_TBG.dtype)
+            d_projection_TBG *= self.scale_TB[:, :, None]
+        d_columns_VG = workspace.array("table", (V, G), d_projection_TBG.dtype)
+        _look_up_vjp(cell, d_projection_TBG, self.tokens_TB, d_columns_VG)
+        d_weight = workspace.array("d_weight_ih", (G, V), d_projection_TBG.dtype)
         np.copyto(d_weight, d_columns_VG.T)
         return None, d_weight, d_bias_G
 

@@ -1,8 +1,8 @@
 """The last layer: from the bag of outputs [N,H] to the symbols' logits, losses and predictions.
 
 All time steps of all rows lie in one bag and one softmax layer serves them all. A model of K members has one
-head over all of their outputs side by side, [V, K*H]; its weights average their logits. With tied weights
-the layer's weight is the embedding's; where its width E differs from H, a projection [E,H] stands between.
+head over all of their outputs, concatenated, [V, K*H]; its weights average their logits. With tied weights
+the layer shares the weight of the embedding, with a projection [E,H] between if the width E differs from H.
 Logits are kept for a chunk of rows at a time, except where they are asked for.
 
 Shapes: N rows of the bag, H units, E embedding, V symbols.
@@ -77,7 +77,7 @@ class PackedHead:
     projection: PackedMatrix | None
 
     def logits(self, hidden_NH: Array, given_NV: Array | None = None) -> Array:
-        """[N,V], all of them; logits that are given are added."""
+        """The logits [N,V]; ``given_NV`` is added to them."""
         logits_NV = self.kernels.linear(self._projected(hidden_NH), self.weight, self.bias_V)
         if given_NV is not None:
             logits_NV += given_NV
@@ -99,8 +99,8 @@ class PackedHead:
         self, hidden_NH: Array, targets_N: Array, workspace: Workspace, given_NV: Array | None = None
     ) -> tuple[Array, Array, Array, dict[str, Array], Array | None]:
         """(nats [N], predictions [N], d_hidden [N,H], gradients, d_given [N,V]), the last three of the mean
-        loss. The weight's gradient has the name ``weight`` also where it is the embedding's. The given logits
-        are given away: d_given takes their memory."""
+        loss. The gradient of the weight is named ``weight`` even if the weight is shared with the embedding.
+        ``given_NV`` is added to the logits and overwritten with its gradient."""
         projected = self._projected(hidden_NH)
         nats_N, predictions_N, d_NE, d_weight, d_bias, d_given_NV = self.kernels.cross_entropy_gradient(
             projected, self.weight, self.bias_V, targets_N, workspace, given_NV

@@ -68,7 +68,7 @@ class LanguageModel:
 
     @property
     def hidden_size(self) -> int:
-        """The outputs of all members side by side, K * H."""
+        """Size of the concatenated outputs of all members, K * H."""
         return self.config.members * self.config.hidden_size
 
     @property

@@ -18,7 +18,7 @@ from pantoum.config import CELLS, ModelConfig
 from pantoum.kernels import Array, Workspace
 from pantoum.network.block import DropoutDraw, Tape
 from pantoum.network.cell import Cell, Inputs
-from pantoum.network.embedding import OneHotTokens, TableTokens, VectorTokens, one_hot_drives
+from pantoum.network.embedding import OneHotTokens, TableTokens, VectorTokens, one_hot_projections
 from pantoum.network.packing import Packer, Weight, floats
 from pantoum.network.parameters import Parameters, generator, under
 from pantoum.network.stack import PackedStack, Stack
@@ -28,7 +28,7 @@ __all__ = ["EMBEDDING", "Member", "PackedMember"]
 
 EMBEDDING = "embedding.weight"
 MOST_KEPT = 1024
-"""Up to this vocabulary the drives of all symbols are made once for reading: then an input costs one row."""
+"""Up to this vocabulary reading looks up the input projections of all symbols, computed once."""
 
 
 class Member:
@@ -58,11 +58,11 @@ class Member:
         if one_hot:
             inputs = floats(weights["stack.0.weight_ih"])
             if reading:
-                table_VG = one_hot_drives(stack.cells[0], inputs)
+                table_VG = one_hot_projections(stack.cells[0], inputs)
         else:
             inputs = floats(weights[EMBEDDING])
             if reading and self.vocab_size <= MOST_KEPT:
-                table_VG = stack.cells[0].drive(inputs)
+                table_VG = stack.cells[0].project(inputs)
         return PackedMember(self, stack, inputs if not (one_hot and reading) else None, table_VG)
 
 
@@ -76,7 +76,7 @@ class PackedMember:
     weight: Array | None
     """What tokens choose from: the embedding [V,E]; with one-hot inputs the first layer's weight_ih [G,V]."""
     table_VG: Array | None
-    """The first layer's drive of every symbol, for reading: of few symbols, and of one-hot inputs always."""
+    """The first layer's input projections of all symbols, for reading: if these are few or one-hot."""
 
     @property
     def embedding_VE(self) -> Array | None:

@@ -34,7 +34,7 @@ class StepResult:
     """What a step found out; the gradients themselves stay with the backend."""
 
     loss: float
-    """Mean nats a target, before the update, with dropout."""
+    """Mean nats per target, before the update, with dropout."""
     accuracy: float
     gradient_norm: float
     """Of all parameters together, before clipping; of an ensemble the root of the members' mean square."""

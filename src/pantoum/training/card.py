@@ -16,7 +16,7 @@ from pantoum.training.run_state import Best, RunState
 
 __all__ = ["card"]
 
-UNITS = "losses are mean nats a token over the targets scored; tokens are counted after tokenisation"
+UNITS = "losses are mean nats per token over the targets scored; tokens are counted after tokenisation"
 
 
 def card(

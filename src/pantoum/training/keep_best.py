@@ -1,4 +1,4 @@
-"""The best weights so far, by held-out loss, and the model file that holds them.
+"""The best weights so far, by validation loss, and the model file that holds them.
 
 Every now and then the last and the averaged weights are both scored by ``segments:64`` over the first
 ``monitored`` tokens of the held-out text (all of it where that is cheap), by products in the run's own
@@ -116,8 +116,8 @@ class KeepBest:
             min(exact, max(read, affordable))
         )
 
-    def look(self, step: int, backend: Backend) -> tuple[float | None, bool]:
-        """The held-out loss of the better weights, and whether they are the best so far."""
+    def monitor(self, step: int, backend: Backend) -> tuple[float | None, bool]:
+        """The validation loss of the better weights, and whether they are the best so far."""
         if self._monitored is None:
             self._better = backend.weights(averaged=False) or {}
             return None, False

@@ -6,7 +6,7 @@ local variables, so any step can be the last of a session and the first of the n
 
 The loop knows the arithmetic only as a ``Backend``, the time only as a ``Clock``, and decides nothing that
 has a file of its own: when (``rhythm``), how fast (``schedule``), whether (``guard``), what is best
-(``keep_best``), what is told and saved (``upkeep``).
+(``keep_best``), what is told and saved (``after_step``).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from pantoum.formats.run_lock import RunLock
 from pantoum.inference.evaluate import Evaluation
 from pantoum.report.record import Report
 from pantoum.training import recovery
+from pantoum.training.after_step import AfterStep
 from pantoum.training.assembly import Run
 from pantoum.training.backend import StepResult
 from pantoum.training.begin import begin
@@ -36,7 +37,6 @@ from pantoum.training.rhythm import ByClock, BySteps, Costs, Rhythm
 from pantoum.training.run_folder import create, find, leave_needed
 from pantoum.training.schedule import Schedule
 from pantoum.training.signals import StopSignals, ending_at_once
-from pantoum.training.upkeep import Upkeep
 
 __all__ = ["Loop", "train"]
 
@@ -106,7 +106,7 @@ class Loop:
             if state.span.by_clock
             else BySteps(state.span, run.checkpoint_every)
         )
-        self._upkeep = Upkeep(run, clock, reporter, self._guard, self._schedule, self._rhythm, self._costs)
+        self._after = AfterStep(run, clock, reporter, self._guard, self._schedule, self._rhythm, self._costs)
         state.phases["preparing"] += clock.seconds - clock.used_before
 
     def train(self) -> None:
@@ -115,28 +115,28 @@ class Loop:
             self._reporter.note(note)
         try:
             if self._run.went_back:
-                self._upkeep.save(anew=True)
+                self._after.save(anew=True)
             while not self._over():
                 if self._step():
-                    self._upkeep.after_step()
-                    if self._upkeep.spoiled:
+                    self._after.after_step()
+                    if self._after.spoiled:
                         self._roll_back("the weights are not finite")
-                self._upkeep.hear_saver()
+                self._after.check_saver()
             if self.stopped is None:
-                self.evaluation = self._upkeep.finish()
+                self.evaluation = self._after.finish()
             else:
-                self._upkeep.pause()
+                self._after.pause()
         except (DivergedError, StorageError) as problem:
             self._reporter.note(str(problem))
-            self._upkeep.report(ended="failed")
+            self._after.report(ended="failed")
             raise
         finally:
-            self._upkeep.saver.close()
+            self._after.saver.close()
 
     def _over(self) -> bool:
         state = self._run.state
         if state.span.over(
-            state.step, self._clock.seconds, step_seconds=self._costs.step, reserve=self._upkeep.reserve()
+            state.step, self._clock.seconds, step_seconds=self._costs.step, reserve=self._after.reserve()
         ):
             # A clock that ran out before the first step still gets one, so that there is a model.
             return state.step > 0
@@ -148,8 +148,8 @@ class Loop:
 
     def _step(self) -> bool:
         """One batch through the guard; ``False`` if the run went back to an earlier step."""
-        run, state, upkeep = self._run, self._run.state, self._upkeep
-        rate = state.recipe.learning_rate * self._schedule.factor(upkeep.progress()) * self._guard.rate_factor
+        run, state, after = self._run, self._run.state, self._after
+        rate = state.recipe.learning_rate * self._schedule.factor(after.progress()) * self._guard.rate_factor
         began = time.perf_counter()
         inputs_BT, targets_BT, reset_BT, _ = next(run.batches)
         result = run.backend.gradients(inputs_BT, targets_BT, reset_BT, run.carried, state.step, run.streams)
@@ -161,9 +161,9 @@ class Loop:
             return False
         if verdict is Verdict.ACCEPT:
             run.backend.update(rate, state.recipe.clip)
-            for sums in (upkeep.since_report, state.curve.sums):
+            for sums in (after.since_report, state.curve.sums):
                 sums.add(result.loss, result.accuracy, targets_BT.size)
-            upkeep.rate, upkeep.gradient_norm = rate, result.gradient_norm
+            after.rate, after.gradient_norm = rate, result.gradient_norm
         if self._guard.last_reason:
             self._reporter.note(self._guard.last_reason)
             self._guard.last_reason = ""
@@ -194,8 +194,8 @@ class Loop:
         run, state, trouble = self._run, self._run.state, self._run.state.step + 1
         if self._guard.rollbacks >= MOST_ROLLBACKS:
             raise self._does_not_recover(why)
-        self._upkeep.saver.wait()
-        self._upkeep.hear_saver()
+        self._after.saver.wait()
+        self._after.check_saver()
         further = self._guard.further_back(trouble)
         taken = recovery.go_back(run.folder.path, state, further, self._reporter.note)
         if taken is None:
@@ -216,4 +216,4 @@ class Loop:
             f"{why}: ROLLED BACK to step {state.step:,}, going on at "
             f"{self._guard.rate_factor:g} of the rate ({self._guard.rollbacks}. rollback)"
         )
-        self._upkeep.went_back()
+        self._after.went_back()

@@ -56,7 +56,7 @@ class Curve:
         self.points.append({"step": step, "tokens": tokens, "loss": self.sums.mean_loss, "valid": valid})
         self.sums = Sums()
         if len(self.points) > MOST_POINTS:
-            # The newest stays; of the others those with a held-out loss go last, being fewer.
+            # The newest stays; of the others those with a validation loss go last, being fewer.
             without = [point for point in self.points[:-1] if point["valid"] is None]
             going = without[::2] if len(without) > MOST_POINTS // 2 else self.points[:-1:2]
             gone = {id(point) for point in going}

@@ -33,7 +33,7 @@ network change their size fast."""
 EPSILON = 1e-8
 MOMENTUM = 0.95
 MUON_RATE = 5.0
-"""Muon's rate as a multiple of the learning rate, which is AdamW's."""
+"""Muon's rate as a multiple of the learning rate, which AdamW uses."""
 TABLE_RATE, TABLE_KEEP = 1.0, 0.99
 """The table's rate as a multiple of the learning rate, and how long its squares last, in uses of a row."""
 
@@ -118,7 +118,7 @@ class Muon:
         self._others.steps = count
 
     def step(self, gradients: Gradients, rate: float, factor: float) -> None:
-        """One update; ``rate`` is AdamW's, Muon's a multiple."""
+        """One update. AdamW uses ``rate``, Muon a multiple of it."""
         self._others.step(gradients, rate, factor)
         self._kernels.muon(
             list(self._maps.values()),

@@ -1,8 +1,8 @@
 """Telling: notes and records to ``on_report``, ``metrics.jsonl`` and ``report.html``.
 
 Training never ends because it cannot be told: a log that cannot be written is said once and tried again with
-the next record; a terminal that was closed is left alone. Errors of a caller's own ``on_report`` are the
-caller's.
+the next record; a terminal that was closed is left alone. Errors of the caller's own
+``on_report`` reach the caller.
 """
 
 from __future__ import annotations

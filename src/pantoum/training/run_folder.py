@@ -3,7 +3,7 @@
     runs/book/                     named for the text; then book-2, book-3
       model.safetensors            the best model so far, the only safetensors file here
       config.json                  settings, what was chosen and why, the command, the machine
-      metrics.jsonl                a line a report
+      metrics.jsonl                one line per report
       report.html                  the run to look at
       checkpoints/step-NNNNNNNN/   all that a resumed run needs
       data/                        prepared.json; the token shards, until the run is finished
@@ -63,7 +63,7 @@ class RunFolder:
 
     @property
     def metrics(self) -> Path:
-        """A line a report."""
+        """One line per report."""
         return self.path / "metrics.jsonl"
 
     @property

@@ -33,7 +33,7 @@ class Best:
     averaged: bool
     """Whether they are the running average."""
     loss: float
-    """Held-out, over the monitored part; nats a token by ``segments:64``."""
+    """Validation loss over the monitored part; nats per token by ``segments:64``."""
 
 
 @dataclass

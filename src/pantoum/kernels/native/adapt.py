@@ -1,4 +1,4 @@
-"""Adapting: the twin of ``reference.adapt``.
+"""Adapting: ``reference.adapt`` in the core.
 
 Shapes: R rows, C columns; a vector has one column.
 """

@@ -1,5 +1,5 @@
-"""Losses, predictions and gradients of the head, a chunk of rows at a time: the twin of
-``reference.cross_entropy``.
+"""Losses, predictions and gradients of the head, a chunk of rows at a time: the operations of
+``reference.cross_entropy`` in the core.
 
 The logits of a chunk become in place their own gradient; the weight's and the bias's gradients go on from
 chunk to chunk with the sums they hold. Logits of more than one chunk never exist.
@@ -35,7 +35,7 @@ def cross_entropy(
     workspace: Workspace | None = None,
     given_NV: Array | None = None,
 ) -> tuple[Array, Array]:
-    """Nats [N] of the targets and the most probable symbols [N]; logits that are given are added."""
+    """Nats [N] of the targets and the most probable symbols [N]; ``given_NV`` is added to the logits."""
     workspace = Workspace() if workspace is None else workspace
     targets_N, nats_N, predictions_N = _results(hidden_NH, targets_N, len(bias_V))
     for rows in _chunks(len(targets_N), len(bias_V)):
@@ -54,8 +54,8 @@ def cross_entropy_gradient(
     workspace: Workspace | None = None,
     given_NV: Array | None = None,
 ) -> tuple[Array, Array, Array, Array, Array, Array | None]:
-    """Nats [N], predictions [N], and the gradients of the *mean* loss: of hidden, weight, bias and of the
-    logits that are given, if any. These are added; their gradient takes their memory."""
+    """Nats [N], predictions [N], and the gradients of the *mean* loss: of hidden, weight, bias and of
+    ``given_NV``, if any, which is added to the logits and overwritten with its gradient."""
     workspace = Workspace() if workspace is None else workspace
     N, V = len(targets_N), len(bias_V)
     targets_N, nats_N, predictions_N = _results(hidden_NH, targets_N, V)

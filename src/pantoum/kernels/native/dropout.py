@@ -1,4 +1,4 @@
-"""Dropout by the counter's hash: the twin of ``reference.dropout``, where the hash is defined.
+"""Dropout by the counter's hash: ``reference.dropout`` in the core, where the hash is defined.
 
 Shapes: T steps, B streams, H units.
 """

@@ -1,4 +1,4 @@
-"""Rows of a table by token number, and the gradient into the table: the twin of ``reference.embedding``.
+"""Rows of a table by token number, and the gradient into the table: ``reference.embedding`` in the core.
 
 Shapes: V symbols, N tokens, G columns.
 """

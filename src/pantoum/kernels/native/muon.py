@@ -1,4 +1,4 @@
-"""Muon over the gates' blocks of many matrices in one call: the twin of ``reference.muon``.
+"""Muon over the gates' blocks of many matrices in one call: ``reference.muon`` in the core.
 
 The core takes a block at a time, a thread each; the costly ones come first, so that threads end together.
 

@@ -1,4 +1,4 @@
-"""Layer normalisation and its gradient: the twin of ``reference.normalization``.
+"""Layer normalisation and its gradient: ``reference.normalization`` in the core.
 
 Shapes: N rows, H units.
 """
@@ -19,7 +19,7 @@ __all__ = ["LayerNormTape", "layer_norm", "layer_norm_vjp"]
 
 @dataclass(frozen=True)
 class LayerNormTape:
-    """What the way back needs: the rows at mean 0 and variance 1, and 1 / their old deviation."""
+    """What the backward pass needs: the rows at mean 0 and variance 1, and 1 / their old deviation."""
 
     normal_NH: Array
     scale_N: Array

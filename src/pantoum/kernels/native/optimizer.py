@@ -1,4 +1,4 @@
-"""The update of weights: the twin of ``reference.optimizer``.
+"""The update of weights: ``reference.optimizer`` in the core.
 
 Shapes: any; arrays are taken flat.
 """

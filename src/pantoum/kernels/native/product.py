@@ -1,4 +1,4 @@
-"""Products over packed matrices: the twin of ``reference.product``.
+"""Products over packed matrices: ``reference.product`` in the core.
 
 A ``PackedMatrix`` makes panels of the weight in the core's own order, for ``product`` and for
 ``product_transposed``, when they are first asked for. With ``precision="bf16"`` the operands of its products

@@ -1,4 +1,4 @@
-"""Matrices in int8: the twin of ``reference.quantize``, with the same bits.
+"""Matrices in int8: ``reference.quantize`` in the core, with the same bits.
 
 Shapes: K inputs, G outputs.
 """

@@ -1,6 +1,6 @@
-"""Large tables of which a batch uses few rows: the twin of ``reference.row_table``.
+"""Large tables of which a batch uses few rows: ``reference.row_table`` in the core.
 
-Which rows are in use is found by NumPy's sort, the sums and the update are the core's.
+NumPy's sort finds which rows are in use; the core computes the sums and the update.
 
 Shapes: N tokens, O rows for each, R rows of the table, U of them in use, V columns.
 """

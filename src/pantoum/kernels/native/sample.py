@@ -1,4 +1,4 @@
-"""The draw of the next token: the twin of ``reference.sample``.
+"""The draw of the next token: ``reference.sample`` in the core.
 
 The arguments are made once: addresses of the columns and of the logits. A call changes two numbers of them.
 

@@ -39,7 +39,7 @@ def cross_entropy(
     workspace: Workspace | None = None,
     given_NV: Array | None = None,
 ) -> tuple[Array, Array]:
-    """Nats [N] of the targets and the most probable symbols [N]; logits that are given are added."""
+    """Nats [N] of the targets and the most probable symbols [N]; ``given_NV`` is added to the logits."""
     workspace = Workspace() if workspace is None else workspace
     nats_N, predictions_N = np.empty(len(targets_N), hidden_NH.dtype), np.empty(len(targets_N), np.int32)
     for rows in _chunks(len(targets_N), len(bias_V)):
@@ -58,8 +58,8 @@ def cross_entropy_gradient(
     workspace: Workspace | None = None,
     given_NV: Array | None = None,
 ) -> tuple[Array, Array, Array, Array, Array, Array | None]:
-    """Nats [N], predictions [N], and the gradients of the *mean* loss: of hidden, weight, bias and of the
-    logits that are given, if any. These are added; their gradient takes their memory."""
+    """Nats [N], predictions [N], and the gradients of the *mean* loss: of hidden, weight, bias and of
+    ``given_NV``, if any, which is added to the logits and overwritten with its gradient."""
     workspace = Workspace() if workspace is None else workspace
     N, dtype = len(targets_N), hidden_NH.dtype
     nats_N, predictions_N = np.empty(N, dtype), np.empty(N, np.int32)

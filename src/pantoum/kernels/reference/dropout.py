@@ -1,7 +1,7 @@
 """Dropout (Srivastava et al. 2014) whose mask is a function of where it falls, not of a generator's past.
 
 Each draw is a hash of (seed, step, layer, stream, position, unit), so a mask is the same on any number of
-ranks, in any order, in any language, and never stored: the way back draws it again. All arithmetic is
+ranks, in any order, in any language, and never stored: the backward pass draws it again. All arithmetic is
 modulo 2^32.
 
     mix(x):  x ^= x >> 16;  x *= 0x7feb352d;  x ^= x >> 15;  x *= 0x846ca68b;  x ^= x >> 16

@@ -1,7 +1,7 @@
 """Muon (Jordan et al. 2024): the update of a matrix is its momentum made orthogonal.
 
 A recurrent weight [G,K] is its gates' blocks [H,K] one above the other, and each gate is a map of its own:
-each block is made orthogonal on its own, by Newton-Schulz rounds, which need nothing but products. In place.
+each block is made orthogonal on its own, by Newton-Schulz iterations, which need only products. In place.
 
 Shapes: G gate rows, H units, K inputs.
 """

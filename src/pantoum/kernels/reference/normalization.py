@@ -21,7 +21,7 @@ EPSILON = 1e-5
 
 @dataclass(frozen=True)
 class LayerNormTape:
-    """What the way back needs: the rows at mean 0 and variance 1, and 1 / their old deviation."""
+    """What the backward pass needs: the rows at mean 0 and variance 1, and 1 / their old deviation."""
 
     normal_NH: Array
     scale_N1: Array

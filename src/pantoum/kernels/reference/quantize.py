@@ -1,4 +1,4 @@
-"""Codes of eight bits and one scale a row, and products of them that are exact.
+"""Codes of eight bits and one scale per row, and products of them that are exact.
 
     scale = max |x| / 127        code = x * (127 / max |x|), to the nearest whole number, ties to even
 
@@ -67,7 +67,7 @@ class QuantizedMatrix:
             return np.multiply(sums_NG, scales_N[:, None] * self._scales_G, out=out)
 
     def product_transposed(self, d_NG: Array, out: Array | None = None) -> Array:
-        """There is no way back through codes."""
+        """There is no backward pass through codes."""
         raise CoreError("int8 has no gradients: it is for reading and writing; train in float32 or bf16")
 
 
@@ -82,7 +82,7 @@ def check_codes(codes_GK: Array, scales_G: Array, gates: int) -> None:
     if codes_GK.dtype != np.int8 or codes_GK.ndim != 2 or scales_G.shape != codes_GK.shape[:1]:
         raise CoreError(
             f"codes_GK is {codes_GK.dtype} of shape {codes_GK.shape}, scales_G of shape "
-            f"{scales_G.shape}: codes are int8 [G,K], with one scale a row; quantize makes them"
+            f"{scales_G.shape}: codes are int8 [G,K], with one scale per row; quantize makes them"
         )
     if 0 in codes_GK.shape or gates < 1 or len(codes_GK) % gates:
         raise CoreError(

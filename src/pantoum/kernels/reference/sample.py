@@ -8,7 +8,7 @@ smaller token.
 
 The uniform numbers are a pure function of (seed, stream, position): Philox4x32-10 (Salmon et al. 2011), a
 counter-based generator that needs 32-bit multiplications only and is the same in every language. No
-generator is kept anywhere, so nothing has to be saved to go on, and a fork repeats its twin.
+generator is kept anywhere, so nothing has to be saved to go on, and a fork writes what its original writes.
 
 Shapes: B rows drawn, V symbols.
 """

@@ -1,4 +1,4 @@
-"""What follows a step: the held-out loss, a sample, a record, a checkpoint; and what a run's end needs.
+"""What follows a step: the validation loss, a sample, a record, a checkpoint; and what a run's end needs.
 
 The order after a step is part of the promise of bits: an evaluation comes before the checkpoint of the same
 step, so that a run that goes on from there has not lost it. Files are written by the ``Saver`` in the
@@ -26,7 +26,7 @@ from pantoum.training.reporter import Reporter, passage, sample_of
 from pantoum.training.rhythm import BySteps, Costs, Rhythm
 from pantoum.training.schedule import Schedule
 
-__all__ = ["Upkeep"]
+__all__ = ["AfterStep"]
 
 LAST_TRIES, BETWEEN_TRIES = 3, 0.5
 PAGE_PAUSE = 1.0
@@ -37,8 +37,8 @@ MOST_WAITING = 2
 """Model files that may wait for the disk, each with a copy of the weights."""
 
 
-class Upkeep:
-    """Looks, writes samples, reports and saves for one session of a run."""
+class AfterStep:
+    """Evaluates, writes samples, reports and saves for one session of a run."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Upkeep:
         valid = sample = None
         looked = self.rhythm.evaluation_due(step, seconds)
         if looked:
-            valid = self.look()
+            valid = self.evaluate()
             sample = self.sample() if self.rhythm.sample_due(step, self.clock.seconds) else None
         if looked or self.rhythm.point_due(step, seconds):
             state.curve.mark(step, state.tokens, valid)
@@ -89,11 +89,11 @@ class Upkeep:
         if falls or self.rhythm.saving_due(step, self.clock.seconds):
             self.save(falls=falls)
 
-    def look(self) -> float | None:
-        """The held-out loss; what is the best so far is handed to the saver."""
+    def evaluate(self) -> float | None:
+        """The validation loss; weights that are the best so far go to the saver."""
         step, keep = self.run.state.step, self.run.keep_best
         with self._phase("evaluation") as spent:
-            valid, improved = keep.look(step, self.run.backend)
+            valid, improved = keep.monitor(step, self.run.backend)
         self._looked_at = step
         if keep.tokens_scored:
             self.costs.evaluated(spent[0], keep.tokens_scored)
@@ -147,7 +147,7 @@ class Upkeep:
             return
         with self._phase("saving"):
             self.saver.wait()
-            self.hear_saver()
+            self.check_saver()
             arrays = {**run.backend.snapshot(), **carried_arrays(run)}
             self.spoiled = not all_finite(arrays)
             # Off the grid the next losses tell, as they do where nothing is saved at this step.
@@ -184,13 +184,13 @@ class Upkeep:
             return
         if self._models_waiting >= MOST_WAITING:
             self.saver.wait()
-            self.hear_saver()
+            self.check_saver()
         self._models_waiting += 1
         self._model_is_due = False
         self.saver.model(run.state.step, run.folder.model, made)
 
-    def hear_saver(self) -> list[StorageError]:
-        """What became of what was handed over; what failed is said."""
+    def check_saver(self) -> list[StorageError]:
+        """Collect the outcomes of saving; failures are reported and returned."""
         failed = []
         for outcome in self.saver.outcomes():
             self._refusals.hear(outcome)
@@ -225,7 +225,7 @@ class Upkeep:
         run, keep = self.run, self.run.keep_best
         self.saver.wait()  # evaluation and a copy that is being saved need not be in memory at once
         if self._looked_at != run.state.step and not isinstance(self.rhythm, BySteps):
-            valid = self.look()
+            valid = self.evaluate()
             run.state.curve.mark(run.state.step, run.state.tokens, valid)
             self.report(valid)
         with self._phase("evaluation"):
@@ -262,7 +262,7 @@ class Upkeep:
             with self._phase("saving"):
                 give()
                 self.saver.wait()
-            failed = self.hear_saver()
+            failed = self.check_saver()
             if not failed:
                 return
         raise failed[-1]
