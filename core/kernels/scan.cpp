@@ -85,7 +85,7 @@ class Scan {
   }
 
   void step(const Share& share, const Codes<P>& codes, Long t) const {
-    alignas(64) float sums[Cell::kSums > 0 ? Cell::kGates * kGateSums : 1];
+    alignas(64) float sums[Cell::kGates * kGateSums];  // not read where a cell has no product
     each_tile(share, [&](Long panel, Long b, int count) {
       const Place first{t, b, panel * kPanelColumns, t * a_.batch + b};
       for (int g = 0; Cell::kSums > 0 && g < Cell::kGates; ++g) ask_for(gate(first, g), Cell::kGates * a_.units, count);
