@@ -72,7 +72,7 @@ def test_schemathesis_finds_no_answer_beyond_the_schema(
     sent = 0
     for operation in (found.ok() for found in schema.get_all_operations()):
 
-        @settings(max_examples=130, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=180, deadline=None, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy(), header=st.sampled_from([key, key, key, "wrong", ""]))
         def send(case: Any, header: str) -> None:
             nonlocal sent
