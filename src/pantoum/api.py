@@ -86,7 +86,7 @@ class Run:
 
     @property
     def evaluation(self) -> Evaluation | None:
-        """Of the validation text; ``None`` where there was none, or the run ended too early."""
+        """The evaluation on the validation text; ``None`` without one, or if the run ended too early."""
         found = self.result.validation
         return None if found is None else Evaluation.from_dict(found)
 

@@ -33,7 +33,7 @@ CLIP, RATE, DECAY = 1.0, 1e-3, 0.01
 
 @dataclass(frozen=True)
 class Shape:
-    """Of a model, a GRU, and its batches."""
+    """The shape of a GRU model and of its batches."""
 
     batch_size: int
     seq_len: int

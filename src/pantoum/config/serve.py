@@ -37,7 +37,7 @@ class ServeSettings:
     )
     """The store of sessions; ``None``: ``sessions-PORT.sqlite`` in the user's state folder."""
     session_memory: int = option(768, "megabytes of sessions that are kept in memory, too", metavar="MB")
-    """Of sessions in memory; the least recently used ones are read from the store."""
+    """The memory for sessions, in megabytes; the least recently used ones are read from the store."""
     session_hours: float = option(168.0, "a session that nobody used for so long is deleted", metavar="H")
     """Idle time after which a session expires."""
     cors_origin: tuple[str, ...] = option(

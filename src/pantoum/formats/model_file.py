@@ -67,7 +67,7 @@ class ModelFile:
     extras: dict[str, Array] = field(default_factory=dict)
     """Arrays beside the weights, by name."""
     sha256: str = ""
-    """Of the file it was read from; not looked at by ``write``."""
+    """The digest of the file that it was read from; ``write`` ignores it."""
 
 
 def write(path: Path | str, model: ModelFile) -> str:

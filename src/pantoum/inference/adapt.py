@@ -62,7 +62,7 @@ class Adapter:
         self._network = _copy(source)
         self._workspace = Workspace()
         self._reading: Program | None = None
-        """Of the weights as they are now, where something was read since they changed."""
+        """The program of the current weights; ``None`` until something is read after a change."""
         self._state = self._network.initial_state(1) if state is None else state
         self._nothing = np.zeros((3, 1, 0), np.int64)
         self._begun_3BT, self._began = self._nothing, self._state

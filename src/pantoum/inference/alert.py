@@ -54,7 +54,7 @@ class Peaks:
 
     @staticmethod
     def of(peaks_U: NDArray[np.float64]) -> Peaks:
-        """Of all peaks; nats are rounded up to 1e-4, so that no rank is beyond its figure."""
+        """Summarise all peaks; nats are rounded up to 1e-4, so that no rank exceeds its figure."""
         falling_U = np.sort(peaks_U)[::-1]
         last = math.floor(HIGHEST_SHARE * len(falling_U)) + 1
         ranks = [rank for rank in range(1, EXACT + 1) if rank <= min(last, len(falling_U))]

@@ -52,9 +52,9 @@ class Evaluation:
     unknown_tokens: int
     """Targets that are the unknown token; if there are any, the figures do not compare."""
     characters: int
-    """Of the targets."""
+    """The characters of the targets."""
     bytes: int
-    """Of the targets, as UTF-8."""
+    """The bytes of the targets in UTF-8."""
     nats_per_token: float
     nats_per_character: float | None
     bits_per_byte: float | None
@@ -70,7 +70,7 @@ class Evaluation:
     adapt: bool = False
     """Whether the model adapted to the text as it read it; such figures compare with one another only."""
     precision: str = "float32"
-    """Of the products it was read by. ``bf16`` moves a mean loss by less than 0.0001 nats (docs/log)."""
+    """The precision of the products. ``bf16`` moves a mean loss by less than 0.0001 nats (docs/log)."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""

@@ -56,12 +56,12 @@ class LoadedModel:
     tokenizer: Tokenizer
     card: Mapping[str, Any] = field(default_factory=dict)
     sha256: str = ""
-    """Of the model file; a state belongs to the model with the same one. Empty while a model trains."""
+    """The digest of the model file, to which states are bound. Empty while a model trains."""
     path: Path | None = None
     extras: Mapping[str, Array] = field(default_factory=dict)
     """The file's arrays beside the weights, read-only."""
     precision: str = "float32"
-    """Of the matrices in the file."""
+    """The precision of the matrices in the file."""
     fetch: Fetch | None = None
     """Gives the float32 parameters; ``None``: they are those of the program's model."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)

@@ -27,7 +27,7 @@ __all__ = ["MOST_DOCUMENTS", "NoveltyFilter", "documents_of"]
 BITS, HASHES = 16, 8
 """A document's bits in all, and those that it sets."""
 MOST_DOCUMENTS = 4_000_000
-"""Of more no filter is made: it would be larger than most models."""
+"""The most documents that a filter is made for: a larger one would exceed most models."""
 VERSION = 1
 BITS_NAME, SHAPE_NAME = "novelty.bits", "novelty.shape"
 MASK = (1 << 64) - 1

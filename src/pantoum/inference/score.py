@@ -87,7 +87,7 @@ class Scores:
 
     @property
     def nats(self) -> float:
-        """Of the whole text."""
+        """The nats of the whole text."""
         return float(sum(item.nats for item in self.items))
 
     @property

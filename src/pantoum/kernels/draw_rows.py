@@ -53,7 +53,7 @@ class DrawRows:
     nats: Array
     """What the model itself asks for all of them."""
     log_probability: Array
-    """Of the last one."""
+    """The log-probability of the last token."""
     tokens: Array
     """The last one."""
 

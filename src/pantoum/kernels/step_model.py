@@ -52,7 +52,7 @@ class StepNgrams:
     """The table of each order after the one before."""
     orders: tuple[int, ...]
     rows: int
-    """Of each order's table."""
+    """The number of rows of each order's table."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class StepModel:
 
     cell: CellSpec
     units: int
-    """Of one member, H."""
+    """The units of one member, H."""
     members: tuple[StepMember, ...]
     head: Any
     """Over the concatenated outputs of all members."""

@@ -21,10 +21,10 @@ __all__ = ["Gradient", "Gradients", "norm"]
 
 @dataclass(frozen=True)
 class Gradient:
-    """Of the mean loss of a batch."""
+    """The gradient of the mean loss of a batch for one parameter."""
 
     values: Array
-    """Of the parameter's shape; with ``rows_U`` [U, ...]."""
+    """The gradient, of the parameter's shape; with ``rows_U`` its rows [U, ...]."""
     rows_U: Array | None = None
     """The numbers of the rows that the values belong to, ascending, int64; ``None``: all rows."""
 

@@ -84,7 +84,7 @@ class LanguageModel:
 
 
 def prefix(config: ModelConfig, place: int) -> str:
-    """Of the names of a member's parameters."""
+    """The prefix of the names of a member's parameters."""
     return "" if config.members == 1 else f"members.{place}."
 
 

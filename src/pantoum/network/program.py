@@ -49,17 +49,17 @@ class BatchResult:
     accuracy: float
     """Share of targets that were the most probable symbol."""
     nats_BT: Array
-    """Of each target, before anything is learned from it."""
+    """The loss of each target, before the model learns from it."""
     predictions_BT: Array
     state: NetworkState
     """The state to hand to the next batch, row by row."""
     gradients: dict[str, Gradient]
-    """Of the mean loss, by parameter name."""
+    """The gradients of the mean loss, by parameter name."""
 
 
 @dataclass(frozen=True)
 class _Outputs:
-    """Of a forward pass, time-major."""
+    """The results of a forward pass, time-major."""
 
     hidden_TBH: Array
     ngrams: FoundNgrams | None

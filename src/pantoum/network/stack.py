@@ -104,7 +104,7 @@ class StackTape:
     """What a stack's backward pass needs."""
 
     layers: list[tuple[CellTape, Tape]]
-    """Of each layer the cell's tape and the normalisation's."""
+    """For each layer, the tapes of its cell and of its normalisation."""
     dropout: DropoutDraw | None
     lengths: Array | None
 

@@ -47,7 +47,7 @@ class NetworkState:
 
     @property
     def shapes(self) -> list[tuple[int, ...]]:
-        """Of the arrays."""
+        """The shapes of the arrays."""
         return [array.shape for array in self.arrays]
 
     @property

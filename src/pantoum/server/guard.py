@@ -26,7 +26,7 @@ __all__ = ["Guard", "read_keys"]
 
 access = logging.getLogger("pantoum.access")
 MOST_BYTES = 1 << 20
-"""Of a request's body."""
+"""The largest request body, in bytes."""
 OPEN = ("/health", "/", "/page", "/favicon.ico")
 """Paths that need no key: whether the server lives, and the page, which asks for one."""
 WRITING = ("/v1/completions", "/v1/chat/completions")

@@ -37,7 +37,7 @@ class StepResult:
     """Mean nats per target, before the update, with dropout."""
     accuracy: float
     gradient_norm: float
-    """Of all parameters together, before clipping; of an ensemble the root of the members' mean square."""
+    """The norm of all gradients before clipping; for an ensemble, the root mean square over members."""
     state: NetworkState
     """What each stream hands to its next batch."""
 

@@ -40,7 +40,7 @@ from pantoum.training.run_state import Best
 __all__ = ["KeepBest"]
 
 COST_TOKENS = 20_000
-"""Of the held-out text, on which the cost of a coded table is measured."""
+"""The tokens of the validation text on which the cost of a coded table is measured."""
 FLOAT32_COSTS = 2.0
 """Times of a token read in float32 and in a faster precision (docs/log)."""
 

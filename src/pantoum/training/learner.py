@@ -43,7 +43,7 @@ class Learner:
     ) -> None:
         self.model = model
         self.gradient_norm = 0.0
-        """Of the last batch, of all parameters together, before clipping."""
+        """The norm of all gradients of the last batch together, before clipping."""
         self._precision, self._optimizer, self._seed, self._decay = precision, optimizer, seed, average
         self._averaged = (
             None

@@ -90,7 +90,7 @@ class Loop:
         self.stopped: str | None = None
         """What ended the session before its budget: a signal's name, or ``stop_after``."""
         self.evaluation: Evaluation | None = None
-        """Of the best model over all of the held-out text, when the budget is used."""
+        """The evaluation of the best model on the whole validation text, once the budget is used."""
         self._run, self._clock, self._reporter = run, clock, reporter
         self._stop, self._stop_after = stop, stop_after
         state = run.state

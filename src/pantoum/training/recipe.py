@@ -108,9 +108,9 @@ class Outlook:
     steps: int | None = None
     """Updates that the budget asks for; ``None`` with minutes, and with epochs, whose B x T come first."""
     epochs: float | None = None
-    """Passes that the budget asks for."""
+    """The epochs that the budget asks for."""
     precision: str = "float32"
-    """Of products, where a person did not choose: the machine's fastest, but only with minutes."""
+    """The default precision of products: the machine's fastest, but only with minutes."""
     operations: float | None = None
     """Floating-point operations that fit into the time, by measurement; only with minutes."""
 

@@ -31,7 +31,7 @@ class RunResult:
     tokens: int
     """Targets trained on."""
     seconds: float
-    """Of all sessions."""
+    """The seconds of all sessions together."""
     parameters: int
     validation: dict[str, Any] | None
     """The best model's held-out figures by ``segments:64``; ``None`` where nothing is held out, or before the

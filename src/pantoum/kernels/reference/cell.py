@@ -24,15 +24,15 @@ class Given:
     """What a step begins with."""
 
     sums: Gates
-    """Of each gate the product of the state with its weights; none where a cell has no product."""
+    """For each gate, the product of the state with its weights; empty where a cell has no product."""
     inputs: Gates
-    """Of each gate all that is known before the loop: input product and biases."""
+    """For each gate, its input projection: all that is known before the loop."""
     h: Array
     c: Array
     bias: Array
-    """Of a ``biased`` cell: that of the last gate's product."""
+    """The bias of the last gate's product, for a ``biased`` cell."""
     early: Gates = ()
-    """Of a cell of two products: the gates of the first."""
+    """The gates of the first product, for a cell with two products."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class Equations(Protocol):
         ...
 
     def early(self, x: Given) -> Early:
-        """Of a cell of two products: what the second waits for."""
+        """Compute what the second product waits for, for a cell with two products."""
         ...
 
     def early_backward(self, x: Taped, d_operand: Array) -> EarlyBackward:

@@ -36,9 +36,9 @@ class Tape:
     """c of every step."""
     gates_TBG: Array
     candidate_TBH: Array | None
-    """Of a biased cell: the last gate's product and bias."""
+    """The last gate's product plus its bias, for a biased cell."""
     operands_TBH: Array | None
-    """Of a cell of two products: those of the second."""
+    """The operands of the second product, for a cell with two products."""
     rows: Rows
 
 
