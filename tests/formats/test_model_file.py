@@ -293,7 +293,7 @@ def test_bfloat16_that_is_not_finite_is_refused_on_reading(tmp_path: Path, bits:
     place = data.rindex(b"\x80\x3f")
     changed = data[:place] + bits.to_bytes(2, "little") + data[place + 2 :]
     (tmp_path / "m").write_bytes(with_valid_digest(changed))
-    with pytest.raises(ModelFileError, match="holds values that are not finite"):
+    with pytest.raises(ModelFileError, match=r"array 'head\.bits' holds values that are not finite"):
         model_file.read(tmp_path / "m")
 
 
@@ -326,3 +326,40 @@ def test_whether_a_model_can_be_written_is_known_before(spare: int) -> None:
     words = "a model of this shape and text cannot be written: the parameter name 'tokenizer' is taken"
     with pytest.raises(ModelFileError, match=words):
         model_file.require_writable(example(parameters={"tokenizer": np.zeros(1, np.float32)}))
+
+
+def test_bfloat16_that_is_not_finite_is_refused_on_writing(tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match="'w' holds values that are not finite; nothing was written"):
+        model_file.write(tmp_path / "m", example(parameters={"w": np.array([0x7F80], np.uint16)}))
+
+
+def test_a_changed_byte_is_told_in_these_words(tmp_path: Path) -> None:
+    model_file.write(tmp_path / "m", example())
+    data = bytearray((tmp_path / "m").read_bytes())
+    data[-1] ^= 1
+    (tmp_path / "m").write_bytes(data)
+    words = "its SHA-256 does not match: it is cut, damaged or was changed"
+    with pytest.raises(ModelFileError) as caught:
+        model_file.read(tmp_path / "m")
+    told = f"cannot use the model {str(tmp_path / 'm')!r}: {words}; use another copy of it, or train again"
+    assert str(caught.value) == told
+
+
+def test_a_file_that_memory_cannot_hold_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    model_file.write(tmp_path / "m", example())
+    monkeypatch.setattr(model_file.bounded, "fill_hashed", full)
+    with pytest.raises(ModelFileError, match=": it does not fit into memory; use another copy of it"):
+        model_file.read(tmp_path / "m")
+
+
+def test_the_size_of_a_header_that_does_not_fit_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = example()
+    size = len(model_file._header(made, model_file._named_arrays(made))[0]) + model_file.CARD_GROWS
+    monkeypatch.setattr(tensor_layout, "HEADER_LIMIT", size)
+    model_file.require_writable(made)
+    monkeypatch.setattr(tensor_layout, "HEADER_LIMIT", size - 1)
+    with pytest.raises(ModelFileError, match=f"would have {size:,} bytes, at most {size - 1:,} are allowed"):
+        model_file.require_writable(made)
