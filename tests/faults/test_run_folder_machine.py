@@ -167,8 +167,8 @@ class RunFolderMachine(RuleBasedStateMachine):
         try:
             resumed(self.folder)
         except KilledError:
-            # Every step is on the grid of so short a run, and the saver has had its time.
-            assert checkpoint.newest(self.folder).step == before + updates
+            # A saver that was still busy leaves a step of the grid out.
+            assert before <= checkpoint.newest(self.folder).step <= before + updates
         finally:
             LocalBackend.gradients = self.honest
 
