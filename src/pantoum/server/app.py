@@ -119,7 +119,7 @@ def make_app(models: Models, settings: ServeSettings) -> FastAPI:
         lifespan=lifespan,
     )
     errors.install(app)
-    app.add_middleware(Guard, keys=keys, metrics=metrics, full=lambda: models.full)
+    app.add_middleware(Guard, keys=keys, metrics=metrics, full=models.full)
     if settings.cors_origin:
         app.add_middleware(
             CORSMiddleware,

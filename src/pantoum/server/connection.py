@@ -16,7 +16,7 @@ __all__ = ["BUFFER", "PATIENCE", "Connection"]
 
 PATIENCE = 30.0
 """Seconds that a client may keep silent, or not read."""
-BUFFER = 32 * 1024
+BUFFER = 8 * 1024
 """Bytes that wait for a client in this process."""
 
 

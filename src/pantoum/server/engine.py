@@ -27,17 +27,19 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.reading import Reading, advance
 from pantoum.inference.stream import Stream
 from pantoum.server.job import Ended, Event, Failed, Job, Read, Written
+from pantoum.server.retry import RetryAfter
 
 __all__ = ["Engine", "FullError", "StoppedError"]
 
 READ_TURN = 0.008
-"""Seconds that prompts are read before the others write on."""
+"""Seconds that prompts are read before the others write on, and before cancelled jobs are noticed."""
+ALONE = 32
+"""Tokens of each prompt that are read at once where nobody writes: what many prompts need to be read fast,
+and little enough of a single one that a client who vanishes is noticed soon."""
 WRITE_TURN = 0.004
 """Seconds that texts are written before prompts are read on, where both wait."""
 SIDE_BY_SIDE = 64
 """Prompts that are read together."""
-ALONE = 2048
-"""Tokens of prompts that are read at once where nobody writes."""
 SOONEST, LATEST, EACH = 0.004, 0.040, 0.0006
 """Seconds between two tellings: at least, at most, and per text that is being written."""
 
@@ -71,6 +73,7 @@ class Engine:
         """Tokens read and written, texts begun and ended; changed by the engine's thread alone."""
         self.taken = 0
         """Slots and places that are taken, as the event loop counts them."""
+        self.retry = RetryAfter()
         self._loop = loop
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._batch = Batch(model)
@@ -89,6 +92,11 @@ class Engine:
         self.stopped = False
         self._thread = threading.Thread(target=self._run, name="pantoum-engine", daemon=True)
         self._thread.start()
+
+    @property
+    def full(self) -> bool:
+        """Whether it can take no other text now."""
+        return self.taken >= self.slots + self.places
 
     def submit(self, job: Job) -> None:
         """Take a job, or raise ``FullError`` or ``StoppedError``."""
@@ -168,7 +176,8 @@ class Engine:
         jobs = [job for job in self._reading if job.reading.kind == first.kind][:SIDE_BY_SIDE]
         readings: list[Reading] = [job.reading for job in jobs if job.reading.left]
         if readings:
-            tokens = max(len(readings), int(self._rate * READ_TURN)) if self._streams else ALONE
+            least = 1 if self._streams else ALONE
+            tokens = max(len(readings) * least, int(self._rate * READ_TURN))
             begun = time.perf_counter()
             count = advance(readings, tokens)
             seconds = time.perf_counter() - begun
@@ -291,6 +300,8 @@ class Engine:
     def _freed(self, slots: int) -> None:
         def count() -> None:
             self.taken -= slots
+            for _ in range(slots):
+                self.retry.freed()
 
         self._call(count)
 

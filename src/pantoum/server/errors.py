@@ -65,13 +65,13 @@ def error_body(error: RequestError) -> dict[str, Any]:
     return {"error": {"message": error.message, "type": kind, "param": error.param, "code": error.code}}
 
 
-def busy(detail: str = "") -> RequestError:
-    """Slots and queue are full."""
+def busy(seconds: int, detail: str = "") -> RequestError:
+    """Slots and queue are full; ``seconds`` after which to ask again."""
     return RequestError(
         429,
-        f"all slots and all places of the queue are taken{detail}; try again soon",
+        f"all slots and all places of the queue are taken{detail}; try again in {seconds} s",
         code="rate_limit_exceeded",
-        headers={"Retry-After": "1"},
+        headers={"Retry-After": str(seconds)},
     )
 
 

@@ -49,10 +49,10 @@ class Guard:
     """The middleware."""
 
     def __init__(
-        self, app: ASGIApp, *, keys: Sequence[bytes], metrics: Metrics, full: Callable[[], bool]
+        self, app: ASGIApp, *, keys: Sequence[bytes], metrics: Metrics, full: Callable[[], int | None]
     ) -> None:
-        """``full``: whether no text can be taken in. Then a request for one is answered before it is read, so
-        that a crowd costs those who are served next to nothing."""
+        """``full``: where no text can be taken in, the seconds after which to ask again. A request for one is
+        then answered before it is read, so that a crowd costs those who are served next to nothing."""
         self._app, self._keys, self._metrics, self._full = app, keys, metrics, full
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -115,7 +115,8 @@ class Guard:
                 code="invalid_api_key",
                 headers={"WWW-Authenticate": "Bearer"},
             )
-        return busy() if path in WRITING and self._full() else None
+        wait = self._full() if path in WRITING else None
+        return None if wait is None else busy(wait)
 
     def _knows(self, authorization: bytes) -> bool:
         kind, _, given = authorization.partition(b" ")

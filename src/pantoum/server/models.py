@@ -84,10 +84,12 @@ class Models:
         """Those that take requests, in the order of the command line."""
         return list(self._served.values())
 
-    @property
-    def full(self) -> bool:
-        """Whether no model can take another text now."""
-        return all(one.engine.taken >= one.engine.slots + one.engine.places for one in self._served.values())
+    def full(self) -> int | None:
+        """Where no model can take another text now, the seconds after which to ask again."""
+        engines = [one.engine for one in self._served.values()]
+        if not all(engine.full for engine in engines):
+            return None
+        return min(engine.retry.seconds(engine.taken) for engine in engines)
 
     def get(self, name: str | None) -> Served:
         """The model of this name; the first where none is named."""

@@ -139,7 +139,8 @@ def submit(served: Served, jobs: Sequence[Job]) -> None:
             taken.append(job)
     except FullError:
         cancel(served, taken)
-        raise busy(f" (this request needs {slots})") from None
+        engine = served.engine
+        raise busy(engine.retry.seconds(engine.taken), f" (this request needs {slots})") from None
     except StoppedError:
         cancel(served, taken)
         raise RequestError(
