@@ -28,7 +28,7 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES: tuple[str, ...] = ("src", "core", "examples")
+SOURCES: tuple[str, ...] = ("src", "core", "examples", "tests", "benchmarks")
 """Source trees that are searched besides the pages."""
 
 

@@ -1,4 +1,4 @@
-"""Imports only go down: each floor imports the floors under it and never the reverse (docs/how-it-flows.md).
+"""Imports only go down: each layer imports the layers under it and never the reverse (docs/how-it-flows.md).
 
 Read from the source itself, imports inside functions too, so that no path of execution is missed.
 """
@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "src" / "pantoum"
 
-FLOOR = {
+LAYER = {
     "errors": 0,
     "config": 0,
     "kernels": 1,
@@ -47,27 +47,27 @@ ONLY = {
 }
 
 
-def rooms_imported(file: Path) -> set[str]:
-    """The rooms of pantoum that a file imports, wherever in the file the import stands."""
+def packages_imported(file: Path) -> set[str]:
+    """The packages of pantoum that a file imports, wherever in the file the import stands."""
     found = set()
     for node in ast.walk(ast.parse(file.read_text())):
         names = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{file}: relative imports hide the floor; write the whole name"
+            assert node.level == 0, f"{file}: relative imports hide the layer; write the whole name"
             names = [node.module or ""]
             if node.module == "pantoum":
                 names = [f"pantoum.{alias.name}" for alias in node.names]
         for name in names:
             parts = name.split(".")
             if parts[0] == "pantoum":
-                known = len(parts) > 1 and parts[1] in FLOOR
+                known = len(parts) > 1 and parts[1] in LAYER
                 found.add(parts[1] if known else "__init__")
     return found
 
 
-def room_of(file: Path) -> str:
+def package_of(file: Path) -> str:
     return file.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
@@ -76,19 +76,19 @@ FILES = sorted(ROOT.rglob("*.py"))
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))
 def test_imports_only_go_down(file: Path) -> None:
-    room = room_of(file)
-    for other in rooms_imported(file) - {room}:
-        if other == "__init__" and room in ("cli", "__main__"):
+    package = package_of(file)
+    for other in packages_imported(file) - {package}:
+        if other == "__init__" and package in ("cli", "__main__"):
             continue
-        below = FLOOR[other] < FLOOR[room] or (room, other) in WITHIN
-        where = f"{file.relative_to(ROOT)} (floor {FLOOR[room]})"
-        assert below, f"{where} imports pantoum.{other} (floor {FLOOR[other]})"
-        if room in ONLY:
-            assert other in ONLY[room], f"{where} may only see {sorted(ONLY[room])}, not {other}"
+        below = LAYER[other] < LAYER[package] or (package, other) in WITHIN
+        where = f"{file.relative_to(ROOT)} (layer {LAYER[package]})"
+        assert below, f"{where} imports pantoum.{other} (layer {LAYER[other]})"
+        if package in ONLY:
+            assert other in ONLY[package], f"{where} may only see {sorted(ONLY[package])}, not {other}"
 
 
 def test_every_room_is_known() -> None:
-    assert {room_of(f) for f in FILES} <= set(FLOOR)
+    assert {package_of(f) for f in FILES} <= set(LAYER)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: str(f.relative_to(ROOT)))

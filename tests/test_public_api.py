@@ -125,7 +125,7 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.parametrize("can_draw", [False, True])
-def test_progress_is_shown_where_a_person_looks(
+def test_progress_is_shown_to_a_person(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, can_draw: bool
 ) -> None:
     (tmp_path / "t.txt").write_text("The cat sat on the mat.\n" * 60)

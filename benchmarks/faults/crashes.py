@@ -34,9 +34,9 @@ def record(operation: Operation, folder: Path) -> list[Call]:
 def judge(operation: Operation, folder: Path, *, finished: bool, where: str) -> str:
     """What is found in ``folder``; ``Fault`` where it is not what must be found."""
     try:
-        found = operation.look(folder)
+        found = operation.observe(folder)
         checkpoint.clean_temporary(folder)
-        again = operation.look(folder)
+        again = operation.observe(folder)
     except Exception as error:
         raise Fault(f"{operation.name}, {where}: {type(error).__name__}: {error}") from error
     left = [str(p) for p in folder.rglob("*") if ".pantoum-" in p.name]

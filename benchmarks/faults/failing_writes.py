@@ -74,7 +74,7 @@ def outcome(operation: Operation, folder: Path, told: str | None, failed: str, w
     # The disk is well again: once more. Not a line that is in the log in spite of the error.
     if found == "old" or operation.durable:
         operation.act(folder)
-    if operation.look(folder) != "new":
+    if operation.observe(folder) != "new":
         raise Fault(f"{operation.name}, {where}: the second attempt does not give the new")
     return f"{'done' if told is None else 'refused'} {found}"
 

@@ -1,6 +1,6 @@
-"""What pantoum does on the disk, one operation each, with a way to look at the result.
+"""What pantoum does on the disk, one operation each, with a way to observe the result.
 
-``prepare`` makes what is there before, ``act`` does the one thing that is tested, ``look`` says what a
+``prepare`` makes what is there before, ``act`` does the one thing that is tested, ``observe`` says what a
 program that starts afterwards finds: a short word, ``old`` or ``new``, or anything else for a mix. Loading
 must not raise in any case.
 """
@@ -27,7 +27,7 @@ class Operation:
     name: str
     prepare: Callable[[Path], None]
     act: Callable[[Path], Any]
-    look: Callable[[Path], str]
+    observe: Callable[[Path], str]
     durable: bool = True
     """Whether it survives a power cut once it has returned."""
 

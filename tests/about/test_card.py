@@ -19,10 +19,10 @@ from pantoum.network import LanguageModel
 from pantoum.text.byte import ByteTokenizer
 
 KEYS = ("texts", "all_texts", "step", "tokens_trained", "validation", "int8", "adapted", "curve")
-INNER = ("name", "number", "cost", "loss", "tokens", "protocol", "nats_per_token", "accuracy", "texts")
+KNOWN_KEYS = ("name", "number", "cost", "loss", "tokens", "protocol", "nats_per_token", "accuracy", "texts")
 STRANGE = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.just(10**400),
-    lambda each: st.lists(each, max_size=3) | st.dictionaries(st.sampled_from(INNER), each, max_size=3),
+    lambda each: st.lists(each, max_size=3) | st.dictionaries(st.sampled_from(KNOWN_KEYS), each, max_size=3),
     max_leaves=9,
 )
 

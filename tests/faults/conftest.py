@@ -47,7 +47,7 @@ def run(story: Path, tmp_path: Path):
 
 @pytest.fixture
 def spawn(story: Path, tmp_path: Path):
-    """Train in another process: its standard output has a line a report."""
+    """Train in another process: its standard output has one line per report."""
     import json
 
     def start(name: str, **settings):

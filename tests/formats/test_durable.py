@@ -50,7 +50,7 @@ def test_the_order_is_write_fsync_rename_fsync_of_the_folder(
 
         monkeypatch.setattr(durable.system, call, recorded)
     durable.write_file(tmp_path / "file", b"abc")
-    # The folder's fsync calls fsync in turn: only the one after the write is the file's.
+    # The folder's fsync calls fsync in turn: only the one after the write flushes the file.
     steps = [step for i, step in enumerate(order) if step != "fsync" or order[i - 1] == "write"]
     assert steps == ["create", "write", "fsync", "close", "rename", "fsync_folder"]
 
@@ -266,7 +266,7 @@ def test_windows_has_no_folder_fsync(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_macos_flushes_the_drive_too_where_it_can(
+def test_macos_flushes_the_disk_too_where_it_can(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: bool
 ) -> None:
     asked: list[int] = []

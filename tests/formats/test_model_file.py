@@ -118,7 +118,7 @@ def test_another_safetensors_file_is_told_to_be_foreign(tmp_path: Path) -> None:
         model_file.read(tmp_path / "n")
 
 
-def test_is_model_file_looks_at_the_beginning_only(tmp_path: Path) -> None:
+def test_is_model_file_reads_the_beginning_only(tmp_path: Path) -> None:
     model_file.write(tmp_path / "m", example())
     assert model_file.is_model_file(tmp_path / "m")
     (tmp_path / "short").write_bytes((tmp_path / "m").read_bytes()[:20])

@@ -85,7 +85,7 @@ def test_text_that_would_expand_far_beyond_its_size_is_refused_unread(item: byte
         b"{" + b",".join(b'"%x":1' % number for number in range(31_000)) + b"}",
     ],
 )
-def test_what_passes_takes_no_more_than_the_bound(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_accepted_takes_no_more_than_the_bound(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plain_json, "SPARE", 6 << 20)
     tracemalloc.start()
     try:

@@ -88,7 +88,7 @@ def test_codes_and_their_scales_are_taken_apart_too() -> None:
     )
 
 
-def test_a_wide_model_that_only_looks_so_stays_one() -> None:
+def test_a_wide_model_that_only_resembles_one_stays_wide() -> None:
     old, _ = old_file(ModelConfig("gru", 5, 2, 4))
     old.parameters["stack.1.weight_hh"][0, 7] = 1e-9  # beside the blocks
     assert taken_apart(old) is old

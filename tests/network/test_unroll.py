@@ -32,7 +32,7 @@ SITUATIONS: dict[str, dict[str, Any]] = {
 B, T, E, H = 3, 5, 4, 4
 
 
-def inner(a: Any, b: Any) -> float:
+def dot(a: Any, b: Any) -> float:
     """The inner product of two states, or of two arrays."""
     return sum(float(np.vdot(x, y)) for x, y in zip(to_arrays(a), to_arrays(b), strict=True))
 
@@ -51,7 +51,7 @@ def test_the_pullback_is_the_central_difference(
 
     def loss() -> float:
         outputs, last = unroll(block, x, state, dropout_key=(5, 6), **situation)
-        return inner(outputs, d_outputs) + inner(last, d_state)
+        return dot(outputs, d_outputs) + dot(last, d_state)
 
     _, _, pullback = unroll_vjp(block, x, state, dropout_key=(5, 6), **situation)
     d_x, d_initial, gradients = pullback(d_outputs, d_state)
@@ -66,7 +66,7 @@ def test_the_pullback_is_the_central_difference(
         below = loss()
         array[...] = kept
         expected = (above - below) / 2e-6
-        assert inner(gradient, direction) == pytest.approx(expected, rel=1e-6, abs=1e-7), name
+        assert dot(gradient, direction) == pytest.approx(expected, rel=1e-6, abs=1e-7), name
 
 
 def test_a_pullback_may_be_called_again(make_block: Make, random: Random, random_state: MakeState) -> None:

@@ -1,4 +1,4 @@
-"""The native core beside its twin in NumPy, on every path that this machine has."""
+"""The native core beside its reference in NumPy, on every path that this machine has."""
 
 from __future__ import annotations
 

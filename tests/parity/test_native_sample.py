@@ -1,4 +1,4 @@
-"""The draw of the next token: the core beside its twin, on the same logits and the same draws."""
+"""The draw of the next token: the core beside its reference, on the same logits and the same draws."""
 
 from __future__ import annotations
 
@@ -49,21 +49,21 @@ def logits_of(kind: str, rows: int, vocab: int, random: np.random.Generator) -> 
 
 @pytest.mark.parametrize("vocab", [1, 2, 9, 98, 700, 5000])
 @pytest.mark.parametrize("kind", ["plain", "ties", "equal", "minus infinities"])
-def test_the_core_draws_as_its_twin(path: str, kind: str, vocab: int) -> None:
+def test_the_core_draws_as_its_reference(path: str, kind: str, vocab: int) -> None:
     random = np.random.default_rng(vocab)
     ours = rows_of(40, random)
-    twins = copy.deepcopy(ours)
+    others = copy.deepcopy(ours)
     banned = np.array([0], np.int32) if vocab > 2 else NONE
     for _ in range(3):
         logits_BV = logits_of(kind, 40, vocab, random)
         native.sampler(ours, banned, logits_BV).draw(0, 40)
-        reference.sampler(twins, banned, logits_BV).draw(0, 40)
-        np.testing.assert_array_equal(ours.tokens, twins.tokens)
-        np.testing.assert_allclose(ours.log_probability, twins.log_probability, rtol=1e-12, atol=1e-12)
-        np.testing.assert_allclose(ours.nats, twins.nats, rtol=1e-12, atol=1e-12)
-    for mine, other in zip(ours.arrays()[6:9], twins.arrays()[6:9], strict=True):
+        reference.sampler(others, banned, logits_BV).draw(0, 40)
+        np.testing.assert_array_equal(ours.tokens, others.tokens)
+        np.testing.assert_allclose(ours.log_probability, others.log_probability, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(ours.nats, others.nats, rtol=1e-12, atol=1e-12)
+    for mine, other in zip(ours.arrays()[6:9], others.arrays()[6:9], strict=True):
         np.testing.assert_array_equal(mine, other)
-    assert ours.recent_RW is not None and (ours.recent_RW == twins.recent_RW).all()
+    assert ours.recent_RW is not None and (ours.recent_RW == others.recent_RW).all()
 
 
 def test_every_path_any_threads_and_any_batch_give_the_same_bits(library: native.Library) -> None:

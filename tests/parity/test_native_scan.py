@@ -1,4 +1,4 @@
-"""Each cell's scan and way back against NumPy, from a state that is not zero, on odd sizes."""
+"""Each cell's scan and backward pass against NumPy, from a state that is not zero, on odd sizes."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ Tell = Callable[..., Story]
 
 @pytest.fixture
 def tell(make_records: Make, config: dict[str, Any], evaluation: dict[str, Any]) -> Tell:
-    """A run with these settings and this many bits a byte; without them it has no validation figures yet."""
+    """A run with these settings and so many bits per byte; without them it has no validation figures yet."""
 
     def made(bits: float | None = 2.0, ended: str | None = "finished", **settings: Any) -> Story:
         records = make_records(10)

@@ -48,7 +48,7 @@ def alternatives(desk: Any) -> list[str]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
-def test_it_looks_right_and_asks_only_its_own_server(
+def test_its_pictures_are_right_and_it_asks_only_its_own_server(
     opened: Any, tab: Callable[..., Any], width: int, scheme: str
 ) -> None:
     desk = tab(width, scheme)

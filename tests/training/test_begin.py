@@ -92,7 +92,7 @@ def test_a_folder_prepared_with_another_tokenizer_than_the_models_is_refused(run
         run("tuned", steps=1, from_=str(source.model), data=str(tmp_path / "tokens"), texts=[])
 
 
-def test_epochs_are_passes_over_the_training_text(run):
+def test_an_epoch_is_the_training_text_once(run):
     result = run(epochs=0.5)
     state = RunState.from_spec(checkpoint.newest(result.run).state)
     steps_per_epoch = (state.cursor["tokens"] - 1) // 64

@@ -1,4 +1,4 @@
-"""Models trained side by side: each as if alone, kept as one, resumed to the bit."""
+"""An ensemble of K members: each is trained as if alone, all are saved in one file, resumed to the bit."""
 
 import json
 from dataclasses import replace

@@ -18,7 +18,7 @@ def counted_memory() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("kind", corrupt_files.KINDS, ids=lambda kind: kind.name)
-def test_no_damage_passes_and_no_forgery_crashes(kind: corrupt_files.Kind, counted_memory: None) -> None:
+def test_no_damage_is_accepted_and_no_forgery_crashes(kind: corrupt_files.Kind, counted_memory: None) -> None:
     count = 9 * len(DAMAGES)
     tally = corrupt_files.run(kind, count, seed=1)
     assert tally.faults == []

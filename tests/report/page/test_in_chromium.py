@@ -31,7 +31,7 @@ def page(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
-def test_it_looks_right(tab: Callable[..., Any], page: Path, width: int, scheme: str) -> None:
+def test_its_pictures_are_right(tab: Callable[..., Any], page: Path, width: int, scheme: str) -> None:
     shown = tab(width, scheme)
     shown.page.goto(page.as_uri())
     assert shown.overflow() <= 0

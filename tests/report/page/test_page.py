@@ -221,7 +221,7 @@ def test_what_was_chosen_stands_for_what_was_left_open() -> None:
         "command": ["pantoum", "train", "my book.txt"],
         "settings": {"cell": "auto", "seed": 0, "valid": None},
         "chosen": {"model": {"cell": "gru"}, "batch_size": 64},
-        "reasons": ["64 streams: at least 8 updates a pass"],
+        "reasons": ["64 streams: at least 8 updates per epoch"],
         "batch_size": 64,
         "began": "2026-01-01",
     }

@@ -29,7 +29,7 @@ def shown_sheets(page: Any) -> list[str]:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
-def test_it_looks_right(tab: Callable[..., Any], scores: Path, width: int, scheme: str) -> None:
+def test_its_pictures_are_right(tab: Callable[..., Any], scores: Path, width: int, scheme: str) -> None:
     shown = tab(width, scheme)
     shown.page.goto(scores.as_uri())
     assert shown.overflow() <= 0 and not shown.wrong

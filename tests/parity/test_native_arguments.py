@@ -1,4 +1,4 @@
-"""What the core trusts is checked at the seam: shapes, strides, dtypes, alignment, tokens, precisions."""
+"""What the core trusts is checked by its Python side: shapes, strides, dtypes, alignment, tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The seam: a backend has every operation that the interface lists, under the same argument names."""
+"""The kernel interface: a backend has every listed operation, under the same argument names."""
 
 from __future__ import annotations
 
