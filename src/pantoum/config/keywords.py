@@ -93,6 +93,7 @@ class Training(TypedDict, total=False):
     clip: Number | Auto | None
     average: Number | Auto | None
     precision: str
+    shards: Whole | Auto
     seed: Whole
     run: Path | None
     data: Path | None

@@ -224,6 +224,15 @@ class TrainSettings:
         chosen="the fastest of this machine with --minutes, else float32",
     )
     """Precision of the operands of matrix products."""
+    shards: int | Auto = option(
+        AUTO,
+        "parts of the batch whose gradients are added in a fixed order: up to S ranks share them and train "
+        "the same model, bit for bit",
+        group="training",
+        metavar="S",
+        chosen="the number of ranks that train, else 1",
+    )
+    """Parts of the batch whose gradients are added in a fixed order; up to so many ranks share them."""
     seed: int = option(0, "seed of all random numbers", group="training", metavar="S")
     """The seed of initialization and dropout."""
 
@@ -333,6 +342,9 @@ class TrainSettings:
         for name in ("batch_size", "seq_len"):
             if getattr(self, name) != AUTO:
                 whole(getattr(self, name), name, most=1_000_000)
+        if self.shards != AUTO:
+            most = 65_536 if self.batch_size == AUTO else self.batch_size
+            whole(self.shards, "shards", most=int(most))
         for name, choices in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
             if getattr(self, name) != AUTO:
                 one_of(getattr(self, name), name, choices)

@@ -207,9 +207,12 @@ class Kernels(Protocol):
         targets_N: Array,
         workspace: Workspace | None = None,
         given_NV: Array | None = None,
+        targets: int | None = None,
     ) -> tuple[Array, Array, Array, Array, Array, Array | None]:
         """(nats [N], predictions [N], d_hidden [N,H], d_weight [V,H], d_bias [V], d_given [N,V] or None) of
-        the mean loss. ``given_NV`` is added to the logits and overwritten with its gradient, d_given."""
+        the mean loss. ``given_NV`` is added to the logits and overwritten with its gradient, d_given. Where
+        the N rows are a shard of a batch, ``targets`` is the number of targets in the whole batch: the
+        gradients are then the shard's part of the gradient of the batch's mean loss."""
         ...
 
     def global_norm(self, gradients: Iterable[Array]) -> float:

@@ -46,6 +46,17 @@ class Gradient:
         squares_R *= squares_R.dtype.type(keep)
         squares_R[self.rows_U] += np.square(self.values).sum(axis=1) * squares_R.dtype.type(share)
 
+    def plus(self, other: Gradient) -> Gradient:
+        """The sum of both; a gradient of all rows is added to in place."""
+        if self.rows_U is None or other.rows_U is None:
+            np.add(self.values, other.values, out=self.values)
+            return self
+        rows_U = np.union1d(self.rows_U, other.rows_U)
+        values = np.zeros((len(rows_U), *self.values.shape[1:]), self.values.dtype)
+        values[np.searchsorted(rows_U, self.rows_U)] = self.values
+        values[np.searchsorted(rows_U, other.rows_U)] += other.values
+        return Gradient(values, rows_U)
+
     def by_rows(self) -> tuple[Array, Array]:
         """(numbers of rows [U], their values)."""
         return (np.arange(len(self.values)) if self.rows_U is None else self.rows_U), self.values

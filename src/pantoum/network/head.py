@@ -96,14 +96,20 @@ class PackedHead:
         )
 
     def gradients(
-        self, hidden_NH: Array, targets_N: Array, workspace: Workspace, given_NV: Array | None = None
+        self,
+        hidden_NH: Array,
+        targets_N: Array,
+        workspace: Workspace,
+        given_NV: Array | None = None,
+        targets: int | None = None,
     ) -> tuple[Array, Array, Array, dict[str, Array], Array | None]:
         """(nats [N], predictions [N], d_hidden [N,H], gradients, d_given [N,V]), the last three of the mean
         loss. The gradient of the weight is named ``weight`` even if the weight is shared with the embedding.
-        ``given_NV`` is added to the logits and overwritten with its gradient."""
+        ``given_NV`` is added to the logits and overwritten with its gradient. The mean is over ``targets``
+        (default: N)."""
         projected = self._projected(hidden_NH)
         nats_N, predictions_N, d_NE, d_weight, d_bias, d_given_NV = self.kernels.cross_entropy_gradient(
-            projected, self.weight, self.bias_V, targets_N, workspace, given_NV
+            projected, self.weight, self.bias_V, targets_N, workspace, given_NV, targets
         )
         gradients = {"weight": d_weight, "bias": d_bias}
         if self.projection is None:

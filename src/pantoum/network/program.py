@@ -180,11 +180,14 @@ class Program:
         reset_BT: Array | None = None,
         dropout_key: tuple[int, int] | None = None,
         streams: Array | None = None,
+        targets: int | None = None,
     ) -> BatchResult:
         """The loss of a batch, the state after it, and the gradient of every parameter. Arrays of the
         program's workspace are used again.
 
-        Dropout is on with ``dropout_key=(seed, step)``; ``streams`` are the rows' global numbers."""
+        Dropout is on with ``dropout_key=(seed, step)``; ``streams`` are the rows' global numbers. Where the
+        rows are a shard of a batch, ``targets`` is the number of targets of the whole batch: the gradients
+        are then the shard's part of those of the batch's mean loss, and the loss is the shard's own mean."""
         workspace = self._workspace
         targets_TB = time_major_targets(targets_BT, inputs_BT, self.vocab_size)
         tokens_TB = time_major_tokens(inputs_BT, self.vocab_size, "inputs_BT")
@@ -199,6 +202,7 @@ class Program:
             targets_N,
             workspace.scope("head"),
             None if read.ngrams is None else read.ngrams.logits(),
+            targets,
         )
         found = {"head." + name: d for name, d in of_head.items()}
         size = H // len(self.members)

@@ -109,7 +109,8 @@ def make_backend(recipe: Recipe, vocab_size: int, weights: Mapping[str, Array] |
     """Networks and optimisers at the start of training; ``weights`` of the whole model in place of random
     ones."""
     begun = [None] * recipe.members if weights is None else part(recipe.kept, weights)
-    return LocalBackend([_learner(recipe, vocab_size, place, own) for place, own in enumerate(begun)])
+    learners = [_learner(recipe, vocab_size, place, own) for place, own in enumerate(begun)]
+    return LocalBackend(learners, recipe.shards)
 
 
 def _learner(recipe: Recipe, vocab_size: int, place: int, weights: Mapping[str, Array] | None) -> Learner:

@@ -25,6 +25,7 @@ from pantoum.network.ensemble import join, join_scales, join_states, part_states
 from pantoum.network.parameters import under
 from pantoum.network.state import NetworkState
 from pantoum.training.learner import Learner
+from pantoum.training.shards import Shards
 
 __all__ = ["Backend", "LocalBackend", "StepResult"]
 
@@ -83,8 +84,9 @@ class Backend(Protocol):
 class LocalBackend:
     """The one implementation for one process: a learner for each member, all of one shape."""
 
-    def __init__(self, learners: Sequence[Learner]) -> None:
-        self.learners = tuple(learners)
+    def __init__(self, learners: Sequence[Learner], shards: int = 1) -> None:
+        """``shards``: parts of each batch, at most its streams."""
+        self.learners, self.shards = tuple(learners), shards
         self._config = learners[0].model.config
 
     @property
@@ -106,20 +108,23 @@ class LocalBackend:
         step: int,
         streams: Array,
     ) -> StepResult:
-        """Forward and backward over a batch, member by member."""
+        """Forward and backward over a batch, member by member and shard by shard."""
+        shards = Shards(len(inputs_BT), self.shards)
         states = part_states(self._config, state, len(self.learners))
         found = [
-            learner.gradients(inputs_BT, targets_BT, reset_BT, own, step, streams)
+            learner.gradients(inputs_BT, targets_BT, reset_BT, own, step, streams, shards)
             for learner, own in zip(self.learners, states, strict=True)
         ]
         squares = [learner.gradient_norm**2 for learner in self.learners]
         return StepResult(
-            loss=float(np.mean([each.loss for each in found])),
-            accuracy=float(np.mean([each.accuracy for each in found])),
+            loss=float(np.mean([shards.mean([each.loss for each in own]) for own in found])),
+            accuracy=float(np.mean([shards.mean([each.accuracy for each in own]) for own in found])),
             gradient_norm=(
                 self.learners[0].gradient_norm if len(squares) == 1 else math.sqrt(float(np.mean(squares)))
             ),
-            state=join_states(self._config, [each.state for each in found]),
+            state=join_states(
+                self._config, [NetworkState.joined([each.state for each in own]) for own in found]
+            ),
         )
 
     def update(self, rate: float, clip: float | None) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pantoum import kernels
-from pantoum.config import AUTO, VERSION, ModelConfig, TrainSettings
+from pantoum.config import AUTO, VERSION, ModelConfig, TrainSettings, require
 from pantoum.data.prepare import Prepared, open_prepared, prepare
 from pantoum.errors import SettingError, TextError
 from pantoum.formats import model_file
@@ -80,6 +80,13 @@ def begin(
     if settings.ngram_rows != AUTO and not recipe.model.ngrams:
         notes.append("--ngram-rows has no effect: no n-grams were chosen (--ngrams 2,3,4 chooses them)")
     batches = make_batches(prepared, recipe.batch_size, recipe.seq_len, notes=notes)
+    require(
+        recipe.shards <= batches.batch_size,
+        "shards",
+        recipe.shards,
+        f"must be at most the batch size, {batches.batch_size}",
+        "give fewer shards, or a larger batch_size",
+    )
     size = budget.size(batches.steps_per_epoch)
     if budget.by_clock:
         enough = clock.seconds + MOST_EPOCHS * prepared.train.count / tokens_per_second

@@ -24,7 +24,9 @@ from pantoum.network.ngrams import TABLE
 from pantoum.network.program import BatchResult, Program
 from pantoum.network.state import NetworkState
 from pantoum.training.gradient_scale import GradientScale
+from pantoum.training.gradient_sum import GradientSum
 from pantoum.training.optimizer import Optimizer
+from pantoum.training.shards import Shards
 
 __all__ = ["Learner"]
 
@@ -52,6 +54,7 @@ class Learner:
         )
         self._kernels = backend(model.dtype)
         self._workspace = Workspace()
+        self._sums = GradientSum()
         self._gradients: Gradients = {}
         self._targets = 0
         self._scale = GradientScale(model.parameters)
@@ -64,22 +67,33 @@ class Learner:
         state: NetworkState,
         step: int,
         streams: Array,
-    ) -> BatchResult:
-        """Forward and backward pass over a batch; the gradients are kept for ``update``."""
+        shards: Shards,
+    ) -> list[BatchResult]:
+        """Forward and backward pass over a batch, shard by shard: their results, each with the mean loss of
+        the shard. The sum of their gradients is kept for ``update``."""
         program = Program(self.model, precision=self._precision, purpose="train", workspace=self._workspace)
+        results: list[BatchResult] = []
+
+        def of_shard(shard: int) -> Gradients:
+            rows = shards.streams((shard, shard + 1))
+            result = program.gradients(
+                inputs_BT[rows],
+                targets_BT[rows],
+                state.select(rows),
+                reset_BT=reset_BT[rows],
+                dropout_key=(self._seed, step),
+                streams=streams[rows],
+                targets=np.size(targets_BT),
+            )
+            results.append(result)
+            return result.gradients
+
         # What is not finite is reported by the guard, not by a warning.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            result = program.gradients(
-                inputs_BT,
-                targets_BT,
-                state,
-                reset_BT=reset_BT,
-                dropout_key=(self._seed, step),
-                streams=streams,
-            )
-            self._gradients, self._targets = result.gradients, np.size(targets_BT)
-            self.gradient_norm = norm(self._kernels, result.gradients)
-        return result
+            self._sums.begin()
+            self._gradients, self._targets = self._sums.over(shards.root, of_shard), np.size(targets_BT)
+            self.gradient_norm = norm(self._kernels, self._gradients)
+        return results
 
     def update(self, rate: float, clip: float | None) -> None:
         """Clip by norm, one step of the optimiser, one of the average."""

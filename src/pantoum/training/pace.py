@@ -62,8 +62,9 @@ def operations_a_second(
     """Floating-point operations per second of real updates, the best of a few."""
     began = now()
     vocab_size = prepared.tokenizer.vocab_size
-    backend = make_backend(recipe, vocab_size)
     batches = make_batches(prepared, recipe.batch_size, recipe.seq_len)
+    fitting = replace(recipe, shards=min(recipe.shards, batches.batch_size))  # ``begin`` refuses more
+    backend = make_backend(fitting, vocab_size)
     state: Any = backend.initial_state(batches.batch_size)
     streams: Array = np.arange(batches.batch_size)
     best = float("inf")

@@ -135,6 +135,8 @@ class Recipe:
     seed: int
     members: int = 1
     """Members of the ensemble, each of this shape."""
+    shards: int = 1
+    """Parts of the batch whose gradients are added in a fixed order (``training.shards``)."""
     reasons: tuple[str, ...] = ()
 
     def spec(self) -> dict[str, Any]:
@@ -204,6 +206,7 @@ def choose(settings: TrainSettings, outlook: Outlook, *, source: ModelConfig | N
         precision=outlook.precision if settings.precision == AUTO else settings.precision,
         seed=settings.seed,
         members=members,
+        shards=_shards(settings),
         reasons=tuple(reasons),
     )
 
@@ -326,12 +329,17 @@ def _batch(
     most = outlook.tokens / (UPDATES_PER_EPOCH * chunk)
     if outlook.operations is not None:
         most = min(most, _tokens_read(outlook, model, 1) / (LEAST_UPDATES * chunk))
-    batch = max(1, min(BATCH, 2 ** int(math.log2(max(1.0, most)))))
+    batch, shards = max(1, min(BATCH, 2 ** int(math.log2(max(1.0, most))))), _shards(settings)
+    batch = math.ceil(batch / shards) * shards  # shards of one size
     reasons.append(
         f"{batch} streams x {chunk} steps: at least {UPDATES_PER_EPOCH} updates per epoch"
         + ("" if outlook.operations is None else f", and {LEAST_UPDATES} in the time")
     )
     return batch, chunk
+
+
+def _shards(settings: TrainSettings) -> int:
+    return 1 if settings.shards == AUTO else int(settings.shards)
 
 
 def _dropout(

@@ -105,6 +105,7 @@ def _require_arrays(found: Checkpoint, state: RunState, vocab_size: int) -> None
     model, members, streams = state.recipe.model, state.recipe.members, state.batch_size
     whole(members, "members", most=len(found.arrays))
     whole(streams, "batch_size", most=max(1, found.arrays.get(STREAMS, np.zeros(0)).size))
+    whole(state.recipe.shards, "shards", most=streams)
     held = sum(array.size for array in found.arrays.values())
     carried = streams * model.hidden_size * model.num_layers
     needed = members * (fewest_numbers(model, vocab_size) + carried)

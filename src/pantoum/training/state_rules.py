@@ -98,6 +98,7 @@ STATE: dict[str, Any] = {
         "precision": _one_of("float32", "bf16"),
         "seed": _whole(0, 2**63 - 1),
         "members": Later(_whole(1, 64)),
+        "shards": Later(_whole(1, 65_536)),
     },
     "span": {"by_clock": FLAG, "begin": AMOUNT, "end": AMOUNT, "warm_up": FLAG},
     "budget": {"kind": _one_of("minutes", "steps", "epochs"), "amount": AMOUNT},

@@ -53,11 +53,14 @@ def cross_entropy_gradient(
     targets_N: Array,
     workspace: Workspace | None = None,
     given_NV: Array | None = None,
+    targets: int | None = None,
 ) -> tuple[Array, Array, Array, Array, Array, Array | None]:
     """Nats [N], predictions [N], and the gradients of the *mean* loss: of hidden, weight, bias and of
-    ``given_NV``, if any, which is added to the logits and overwritten with its gradient."""
+    ``given_NV``, if any, which is added to the logits and overwritten with its gradient. The mean is over
+    ``targets`` (default: N): more than N where the rows are a shard of a batch."""
     workspace = Workspace() if workspace is None else workspace
     N, V = len(targets_N), len(bias_V)
+    share = 1 / (N if targets is None else targets)
     targets_N, nats_N, predictions_N = _results(hidden_NH, targets_N, V)
     d_hidden_NH = workspace.array("d_hidden", hidden_NH.shape, np.float32)
     d_weight_VH = workspace.array("d_weight", weight.shape, np.float32)
@@ -67,7 +70,7 @@ def cross_entropy_gradient(
         d_CV = _logits(hidden_NH[rows], weight, bias_V, workspace)
         if given_NV is not None:
             d_CV += given_NV[rows]
-        _softmax(d_CV, targets_N[rows], nats_N[rows], predictions_N[rows], 1 / N)
+        _softmax(d_CV, targets_N[rows], nats_N[rows], predictions_N[rows], share)
         if given_NV is not None:
             given_NV[rows] = d_CV
         weight.product_transposed(d_CV, out=d_hidden_NH[rows])

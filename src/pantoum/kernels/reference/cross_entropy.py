@@ -57,11 +57,14 @@ def cross_entropy_gradient(
     targets_N: Array,
     workspace: Workspace | None = None,
     given_NV: Array | None = None,
+    targets: int | None = None,
 ) -> tuple[Array, Array, Array, Array, Array, Array | None]:
     """Nats [N], predictions [N], and the gradients of the *mean* loss: of hidden, weight, bias and of
-    ``given_NV``, if any, which is added to the logits and overwritten with its gradient."""
+    ``given_NV``, if any, which is added to the logits and overwritten with its gradient. The mean is over
+    ``targets`` (default: N): more than N where the rows are a shard of a batch."""
     workspace = Workspace() if workspace is None else workspace
     N, dtype = len(targets_N), hidden_NH.dtype
+    count = N if targets is None else targets
     nats_N, predictions_N = np.empty(N, dtype), np.empty(N, np.int32)
     d_hidden_NH = workspace.array("d_hidden", hidden_NH.shape, dtype)
     d_weight_VH, share_VH = (workspace.array(name, weight.shape, dtype) for name in ("d_weight", "share"))
@@ -71,9 +74,9 @@ def cross_entropy_gradient(
         if given_NV is not None:
             d_CV += given_NV[rows]
         nats_N[rows], predictions_N[rows], sums_C = softmax_cross_entropy(d_CV, targets_C)
-        # d loss / d logit = (softmax - one at the target) / N
-        d_CV *= (1 / (N * sums_C))[:, None]
-        d_CV[np.arange(len(targets_C)), targets_C] -= dtype.type(1 / N)
+        # d loss / d logit = (softmax - one at the target) / count
+        d_CV *= (1 / (count * sums_C))[:, None]
+        d_CV[np.arange(len(targets_C)), targets_C] -= dtype.type(1 / count)
         if given_NV is not None:
             given_NV[rows] = d_CV
         weight.product_transposed(d_CV, out=d_hidden_NH[rows])

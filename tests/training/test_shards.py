@@ -1,0 +1,168 @@
+"""Shards of a batch: a fixed tree of additions, the same gradients and bits however they are divided."""
+
+from functools import reduce
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pantoum.config import ModelConfig
+from pantoum.errors import RunError, SettingError
+from pantoum.formats import checkpoint, model_file
+from pantoum.kernels import native, precisions, without_core
+from pantoum.network import LanguageModel
+from pantoum.network.gradient import Gradient
+from pantoum.training.backend import LocalBackend
+from pantoum.training.gradient_sum import GradientSum
+from pantoum.training.learner import Learner
+from pantoum.training.optimizer import make_optimizer
+from pantoum.training.shards import Shards, tree_sum
+
+V, B, T = 9, 7, 5
+SHAPES = [
+    ModelConfig("gru", 6, 2, 4),
+    ModelConfig("lstm", 6, 1, 6, tied=True),
+    ModelConfig("gru", 6, 1, None, ngrams=(2, 3), ngram_rows=32),
+]
+
+
+def backend(shards, config=SHAPES[0], kind="muon", **settings):
+    model = LanguageModel(V, config=config, seed=3)
+    optimizer = make_optimizer(kind, model.parameters, 0.1, gates=3)
+    return LocalBackend([Learner(model, optimizer, seed=3, average=0.9, **settings)], shards)
+
+
+def trained(backend, steps=4, rate=0.01):
+    """The last result and a snapshot, from a state that is not zero, with resets in the middle."""
+    draw, state = np.random.default_rng(4), backend.initial_state(B)
+    for step in range(steps):
+        tokens_BT = draw.integers(0, V, (B, T + 1))
+        reset_BT = draw.random((B, T)) < 0.1
+        streams = np.arange(B)
+        result = backend.gradients(tokens_BT[:, :-1], tokens_BT[:, 1:], reset_BT, state, step, streams)
+        backend.update(rate, 0.5)
+        state = result.state
+    return result, backend.snapshot()
+
+
+divided = st.integers(1, 40).flatmap(lambda count: st.tuples(st.just(count), st.integers(1, count)))
+
+
+@given(divided, st.integers(0, 30))
+def test_ranks_share_out_the_tree(sizes, more):
+    count, ranks = sizes
+    shards = Shards(count + more, count, ranks)
+    nodes = [node for rank in range(ranks) for node in shards.subtrees(rank)]
+    assert [each for first, end in nodes for each in range(first, end)] == list(range(count))
+    streams = [shards.streams((each, each + 1)) for each in range(count)]
+    assert [each for rows in streams for each in range(rows.start, rows.stop)] == list(range(count + more))
+
+    def spelled(known):
+        return tree_sum(shards.root, known, lambda left, right: f"({left}{right})")
+
+    def leaf(node):
+        return f"{node[0]}," if node[1] - node[0] == 1 else None
+
+    whole = {node: tree_sum(node, leaf, lambda left, right: f"({left}{right})") for node in nodes}
+    assert spelled(whole.get) == spelled(leaf)
+
+
+@given(st.integers(1, 12))
+def test_a_sum_is_that_of_its_tree_to_the_bit(count):
+    draw = np.random.default_rng(count)
+    dense = [draw.standard_normal(11).astype(np.float32) for _ in range(count)]
+    sums, place = GradientSum(), np.empty(11, np.float32)
+
+    def left_in_one_place(shard):
+        place[:] = dense[shard]
+        rows_U = np.array([shard // 2, count])
+        return {"all": Gradient(place), "rows": Gradient(np.full((2, 1), shard + 1.0), rows_U)}
+
+    for _ in range(2):
+        sums.begin()
+        found = sums.over((0, count), left_in_one_place)
+        by_tree = tree_sum((0, count), lambda n: dense[n[0]] if n[1] - n[0] == 1 else None, np.add)
+        assert np.array_equal(found["all"].values, by_tree)
+        whole = np.zeros(count + 1)
+        np.add.at(whole, np.arange(count) // 2, np.arange(1, count + 1))
+        whole[count] = count * (count + 1) / 2
+        assert np.array_equal(found["rows"].values[:, 0], whole[found["rows"].rows_U])
+        assert (np.diff(found["rows"].rows_U) > 0).all() and whole[found["rows"].rows_U].sum() == whole.sum()
+
+
+@pytest.mark.parametrize("config", SHAPES, ids=lambda config: config.cell)
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_shards_give_the_gradients_of_the_whole_batch(config, count):
+    whole, parts = backend(1, config), backend(count, config)
+    one, other = trained(whole, 1), trained(parts, 1)
+    assert other[0].loss == pytest.approx(one[0].loss, rel=1e-6)
+    assert other[0].accuracy == pytest.approx(one[0].accuracy)
+    assert other[0].gradient_norm == pytest.approx(one[0].gradient_norm, rel=1e-5)
+    for mine, theirs in zip(parts.learners, whole.learners, strict=True):
+        for name, gradient in mine._gradients.items():
+            np.testing.assert_allclose(gradient.values, theirs._gradients[name].values, rtol=1e-3, atol=1e-6)
+    for mine, theirs in zip(other[0].state.arrays, one[0].state.arrays, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_a_number_of_shards_is_part_of_the_arithmetic():
+    found = [trained(backend(count))[1]["weights.stack.0.weight_hh"] for count in (1, 2, 2)]
+    assert not np.array_equal(found[0], found[1]) and np.array_equal(found[1], found[2])
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_threads_change_no_bit(precision):
+    if without_core() is not None or precision not in precisions():
+        pytest.skip(f"SKIP SKIP SKIP  no native core with {precision} here")
+    before, found = native.core().threads, []
+    try:
+        for threads in (1, 2):
+            native.core().set_threads(threads)
+            found.append(trained(backend(3, precision=precision))[1])
+    finally:
+        native.core().set_threads(before)
+    assert all(np.array_equal(array, found[1][name]) for name, array in found[0].items())
+
+
+def test_a_run_keeps_its_shards(run, tmp_path):
+    for name in ("whole", "cut"):
+        run(
+            name, steps=6, shards=3, dropout=0.2, ngrams="2,3", **({"stop_after": 3} if name == "cut" else {})
+        )
+    with pytest.raises(RunError, match="shards is 2, the run has 3"):
+        run("cut", resume=True, shards=2)
+    run("cut", resume=True, shards=3)
+    whole, cut = (tmp_path / name / "model.safetensors" for name in ("whole", "cut"))
+    assert whole.read_bytes() == cut.read_bytes() and model_file.read(cut).card["settings"]["shards"] == 3
+
+
+def test_a_run_of_before_shards_has_one(run, tmp_path):
+    run("run", steps=4, stop_after=2)
+    found = checkpoint.newest(tmp_path / "run")
+    spec = {**found.state, "recipe": {k: v for k, v in found.state["recipe"].items() if k != "shards"}}
+    checkpoint.commit(tmp_path / "run", 2, found.arrays, spec)
+    assert run("run", resume=True).finished
+
+
+def test_more_shards_than_streams_are_refused(run, tmp_path):
+    with pytest.raises(SettingError, match="shards is 5: must be a whole number, from 1 to 4"):
+        run("run", steps=2, shards=5)
+    short = tmp_path / "short.txt"
+    short.write_text("a short text of few tokens, for four streams are too many here")
+    with (
+        pytest.raises(SettingError, match="shards is 4: must be at most the batch size, 3"),
+    ):
+        run("run", texts=[str(short)], steps=2, shards=4, seq_len=16)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_batch_that_is_chosen_holds_shards_of_one_size(run, tmp_path):
+    found = run("run", steps=2, batch_size="auto", shards=3)
+    assert found.finished and checkpoint.newest(tmp_path / "run").state["batch_size"] % 3 == 0
+
+
+def test_sums_of_rows_are_summed_by_row():
+    parts = [Gradient(np.ones((2, 3)), np.array(rows)) for rows in ([0, 4], [1, 4], [4, 9])]
+    total = reduce(Gradient.plus, parts)
+    assert total.rows_U.tolist() == [0, 1, 4, 9] and total.values[:, 0].tolist() == [1, 1, 3, 1]
