@@ -21,10 +21,12 @@ from pantoum.data.prepare import open_prepared
 from pantoum.errors import FormatError, PantoumError
 from pantoum.formats import checkpoint, metrics, model_file, state_file, token_shard
 from pantoum.formats.model_file import SCALE, ModelFile
+from pantoum.inference.counts_file import PREFIX
 from pantoum.inference.joined_file import taken_apart
 from pantoum.inference.loaded_model import MODEL_NAME, load
 from pantoum.inference.novelty import BITS_NAME
 from pantoum.inference.precision import number, shape_of, weights
+from pantoum.kernels import Array
 from pantoum.network.ngrams import TABLE
 from pantoum.network.packing import Weight
 from pantoum.report.escape import visible
@@ -159,6 +161,7 @@ def _model(path: Path) -> Info:
         ("shape", _shape(shape)),
         ("parameters", f"{parameters:,} in {precision} ({size(path.stat().st_size)})"),
         *_ngrams(shape, weights(found.parameters)),
+        *_counts(found.extras),
         ("tokens", _kind(found.tokenizer)),
         ("sha256", found.sha256),
         *card_rows(card),
@@ -201,6 +204,16 @@ def _ngrams(shape: ModelConfig, parameters: Mapping[str, Weight]) -> list[tuple[
             f"of {orders} tokens, {shape.ngram_rows:,} rows each: {numbers:,} of the parameters",
         )
     ]
+
+
+def _counts(extras: Mapping[str, Array]) -> list[tuple[str, str]]:
+    """The counted n-grams."""
+    numbers = [len(extras[name]) for order in range(1, 6) if (name := f"{PREFIX}{order}.counts") in extras]
+    if not numbers:
+        return []
+    bytes_ = sum(array.nbytes for name, array in extras.items() if name.startswith(PREFIX))
+    told = f"{sum(numbers):,} n-grams of up to {len(numbers)} tokens, modified Kneser-Ney ({size(bytes_)})"
+    return [("counts", told)]
 
 
 def _kind(tokenizer: Mapping[str, Any]) -> str:

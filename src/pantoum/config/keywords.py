@@ -83,6 +83,7 @@ class Training(TypedDict, total=False):
     dropout: str | Number
     ngrams: str | Sequence[int] | None
     ngram_rows: Whole | Auto
+    kneser_ney: Whole | Auto | None
     members: Whole | Auto
     batch_size: Whole | Auto
     seq_len: Whole | Auto

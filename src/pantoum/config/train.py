@@ -146,6 +146,16 @@ class TrainSettings:
         chosen="from the size of the text",
     )
     """Rows of the table of each n-gram order, a power of two."""
+    kneser_ney: int | Auto | None = option(
+        AUTO,
+        "count the n-grams of up to N tokens of the training text (modified Kneser-Ney) and mix what they "
+        "predict with the network",
+        group="model",
+        metavar="N",
+        off=True,
+        chosen="5 where the vocabulary has more than 512 tokens, else none",
+    )
+    """The highest order of the n-grams that are counted and mixed with the network, 2 to 5; none: off."""
     members: int | Auto = option(
         AUTO,
         "train an ensemble of K members, saved as one model",
@@ -328,6 +338,8 @@ class TrainSettings:
                 "needs n-grams",
                 "give --ngrams as well, or leave it out",
             )
+        if self.kneser_ney not in (AUTO, None):
+            whole(self.kneser_ney, "kneser_ney", least=2, most=5)
         if self.members != AUTO:
             whole(self.members, "members", most=64)
         require(

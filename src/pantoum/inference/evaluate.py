@@ -60,8 +60,10 @@ class Evaluation:
     bits_per_byte: float | None
     perplexity: float
     """exp(nats per token)."""
-    accuracy: float
-    """Share of the targets that were the most probable token."""
+    accuracy: float | None
+    """Share of the targets that were the most probable token. ``None`` where counted n-grams are mixed with
+    the network: only the probability of each target is computed then. With ``adapt`` the most probable token
+    is that of the heavier of the two models."""
     xz_bits_per_byte: float | None
     bz2_bits_per_byte: float | None
     compressed_bytes: int
@@ -165,7 +167,7 @@ def evaluate(
         sums.nats / characters if characters else None,
         sums.nats / math.log(2) / size if size else None,
         math.exp(min(mean, 700.0)),
-        sums.right / sums.tokens,
+        sums.right / sums.tokens if program.counts is None else None,
         *packed,
         compressed_bytes=min(size, COMPRESSED_BYTES) if compress else 0,
         note=note,
@@ -179,10 +181,11 @@ def held_out_loss(
     tokens: Array,
     tokenizer: Tokenizer,
     protocol: str,
+    nats_T: NDArray[np.float32] | None = None,
 ) -> float:
     """The mean loss alone, in nats per token: what a training run asks every now and then. It is not finite
-    where the weights have diverged."""
-    sums = _score(program, tokens, tokenizer, protocol, None)
+    where the weights have diverged. ``nats_T`` takes the loss of each target."""
+    sums = _score(program, tokens, tokenizer, protocol, None, None, nats_T)
     return sums.nats / sums.tokens
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import numpy as np
 from pantoum.config import one_of, require
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference import convert, torch_file
+from pantoum.inference import convert, counts_file, torch_file
 from pantoum.inference.evaluate import Progress
 from pantoum.inference.joined_file import taken_apart
 from pantoum.inference.loaded_model import empty_network, load, model_path, of_content
@@ -36,7 +37,7 @@ def export(
     texts: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Write ``model`` as ``to`` into ``out``; what was made of it, for JSON."""
+    """Write ``model`` as ``to`` into ``out``; the facts of the new file, for JSON."""
     one_of(to, "to", FORMS)
     require(not texts or to == "int8", "text", list(texts), "measures what int8 costs", "leave it out")
     path, target = model_path(Path(model)), Path(out)
@@ -52,6 +53,9 @@ def export(
     }
     if to == "torch":
         torch_file.write(target, content)
+        if any(name.startswith(counts_file.PREFIX) for name in content.extras):
+            note = "the file for PyTorch contains the network alone, without the counted n-grams"
+            warnings.warn(note, UserWarning, stacklevel=2)
         return {**told, "bytes": target.stat().st_size}
     made, notes = convert.to_int8(content), list[str]()
     if texts:

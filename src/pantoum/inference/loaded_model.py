@@ -25,6 +25,7 @@ from pantoum.data.forms import HEAD, SAFETENSORS, form_of
 from pantoum.errors import ModelFileError
 from pantoum.formats import bounded, model_file
 from pantoum.formats.model_file import ModelFile
+from pantoum.inference import counts_file
 from pantoum.inference.compact_table import PARTS, is_compact, row_codes
 from pantoum.inference.joined_file import taken_apart
 from pantoum.inference.precision import SCALE, plain, shape_of, weights
@@ -59,7 +60,7 @@ class LoadedModel:
     """The digest of the model file, to which states are bound. Empty while a model trains."""
     path: Path | None = None
     extras: Mapping[str, Array] = field(default_factory=dict)
-    """The file's arrays beside the weights, read-only."""
+    """The arrays of the file in addition to the weights, read-only."""
     precision: str = "float32"
     """The precision of the matrices in the file."""
     fetch: Fetch | None = None
@@ -194,8 +195,13 @@ def of_content(content: ModelFile, file: Path, fetch: Fetch) -> LoadedModel:
     network, precision = empty_network(content, file)
     tokenizer = from_spec(content.tokenizer)
     held = {name: _held(name, weight) for name, weight in weights(content.parameters).items()}
-    program = Program(network, held, precision=precision)  # a tied head is read in the precision of the file
     extras = {name: _kept(array) for name, array in content.extras.items()}
+    try:
+        counts = counts_file.read(extras, network.vocab_size)
+    except ValueError as problem:
+        raise ModelFileError(f"{file}: {problem}; use another copy of it, or train again") from None
+    # A tied head is read in the precision of the file.
+    program = Program(network, held, precision=precision, counts=counts)
     return LoadedModel(
         program, tokenizer, content.card, content.sha256, file, extras, precision=precision, fetch=fetch
     )

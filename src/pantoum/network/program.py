@@ -8,8 +8,10 @@ and the very arrays of what is only looked up or added (``KEPT`` and vectors).
     read   ``logits``, ``last_logits``, ``losses``, ``hidden``; ``network.stepper`` reads token by token
     train  the same, and ``gradients``
 
-Each call takes tokens [B,T] and a state, and gives the state after them. The state's arrays are those of the
-members' layers, in order, and last the tokens that the n-grams look back on.
+Each call takes tokens [B,T] and a state, and gives the state after them. The arrays of the state are those of
+the layers of the members, in order, then the tokens that the n-grams look back on, then those that the counts
+look back on. A program with counts (``network.count_mixture``) gives the distribution of the mixture: its
+logits are logarithms of probabilities, its losses those of the mixture. Gradients are those of the network.
 
 Shapes: B streams, T steps, N = T*B, H units of all members, V symbols.
 """
@@ -24,6 +26,7 @@ import numpy as np
 from pantoum.errors import SettingError
 from pantoum.kernels import Array, Workspace, backend
 from pantoum.network.block import DropoutDraw, Tape, check_lengths, check_resets
+from pantoum.network.count_mixture import CountMixture, FoundCounts
 from pantoum.network.gradient import Gradient
 from pantoum.network.language_model import LanguageModel, prefix
 from pantoum.network.member import EMBEDDING
@@ -45,7 +48,7 @@ class BatchResult:
     """What one batch gives. The gradients may live in the workspace: they hold until its next use."""
 
     loss: float
-    """Mean nats over all targets."""
+    """Mean nats of the network over all targets."""
     accuracy: float
     """Share of targets that were the most probable symbol."""
     nats_BT: Array
@@ -63,6 +66,7 @@ class _Outputs:
 
     hidden_TBH: Array
     ngrams: FoundNgrams | None
+    counts: FoundCounts | None
     state: NetworkState
     tapes: list[Tape]
 
@@ -78,9 +82,11 @@ class Program:
         precision: str = "float32",
         purpose: Purpose = "read",
         workspace: Workspace | None = None,
+        counts: CountMixture | None = None,
     ) -> None:
-        """``weights``: others than the model's own, by its parameters' names."""
+        """``weights``: in place of those of the model, by the names of its parameters."""
         self.model, self.config, self.vocab_size = model, model.config, model.vocab_size
+        self.counts = counts
         self.precision, self.purpose = precision, purpose
         self._workspace = Workspace() if workspace is None else workspace
         self.kernels = backend(model.dtype)
@@ -96,7 +102,10 @@ class Program:
 
     def initial_state(self, batch_size: int) -> NetworkState:
         """The zero state of ``batch_size`` streams."""
-        return self.model.initial_state(batch_size)
+        state = self.model.initial_state(batch_size)
+        if self.counts is None:
+            return state
+        return NetworkState((*state.arrays, self.counts.initial_state(batch_size)))
 
     def logits(
         self,
@@ -110,8 +119,10 @@ class Program:
         read = self._read(tokens_BT, state, reset_BT, lengths)
         T, B, H = read.hidden_TBH.shape
         given_NV = None if read.ngrams is None else read.ngrams.logits()
-        logits_TBV = self.head.logits(read.hidden_TBH.reshape(T * B, H), given_NV).reshape(T, B, -1)
-        return np.ascontiguousarray(logits_TBV.swapaxes(0, 1)), read.state
+        logits_NV = self.head.logits(read.hidden_TBH.reshape(T * B, H), given_NV)
+        if read.counts is not None:
+            logits_NV = read.counts.logits(logits_NV)
+        return np.ascontiguousarray(logits_NV.reshape(T, B, -1).swapaxes(0, 1)), read.state
 
     def last_logits(
         self, tokens_BT: Array, state: NetworkState, *, lengths: Array | None = None
@@ -128,8 +139,12 @@ class Program:
         T, B, _ = read.hidden_TBH.shape
         last_B = np.full(B, T - 1) if lengths is None else np.asarray(lengths) - 1
         hidden_BH = read.hidden_TBH[last_B, np.arange(B)]
-        given_BV = None if read.ngrams is None else read.ngrams.logits(last_B * B + np.arange(B))
-        return self.head.logits(hidden_BH, given_BV), read.state, hidden_BH
+        last_N = last_B * B + np.arange(B)
+        given_BV = None if read.ngrams is None else read.ngrams.logits(last_N)
+        logits_BV = self.head.logits(hidden_BH, given_BV)
+        if read.counts is not None:
+            logits_BV = read.counts.logits(logits_BV, last_N)
+        return logits_BV, read.state, hidden_BH
 
     def losses(
         self,
@@ -141,8 +156,9 @@ class Program:
         lengths: Array | None = None,
         workspace: Workspace | None = None,
     ) -> tuple[Array, Array, NetworkState]:
-        """(nats [B,T] of the targets, predictions [B,T], state); past a row's length both are 0. Whoever
-        calls often owns a workspace: fresh memory at each call can cost more than the arithmetic."""
+        """(nats [B,T] of the targets, predictions [B,T], state); past the length of a row both are 0.
+        Predictions are those of the network alone. Whoever calls often owns a workspace: fresh memory at each
+        call can cost more than the arithmetic."""
         workspace = Workspace() if workspace is None else workspace
         targets_TB = time_major_targets(targets_BT, inputs_BT, self.vocab_size)
         read = self._read(inputs_BT, state, reset_BT, lengths, workspace)
@@ -153,6 +169,8 @@ class Program:
             workspace.scope("head"),
             None if read.ngrams is None else read.ngrams.logits(),
         )
+        if read.counts is not None:
+            nats_N = read.counts.nats(nats_N, targets_TB.reshape(-1))
         nats_BT, predictions_BT = nats_N.reshape(T, B).T.copy(), predictions_N.reshape(T, B).T.copy()
         if lengths is not None:
             ended_BT = np.arange(T) >= np.asarray(lengths)[:, None]
@@ -215,8 +233,11 @@ class Program:
         gradients = {name: Gradient(d) for name, d in found.items()}
         if read.ngrams is not None and d_given_NV is not None:
             gradients[TABLE] = read.ngrams.gradient(d_given_NV)
+        loss = float(nats_N.mean(dtype=np.float64))
+        if read.counts is not None:
+            nats_N = read.counts.nats(nats_N, targets_N)
         return BatchResult(
-            loss=float(nats_N.mean(dtype=np.float64)),
+            loss=loss,
             accuracy=float((predictions_N == targets_N).mean()),
             nats_BT=nats_N.reshape(T, B).T.copy(),
             predictions_BT=np.ascontiguousarray(predictions_N.reshape(T, B).T),
@@ -250,6 +271,10 @@ class Program:
     ) -> _Outputs:
         """Every member, and the n-grams."""
         arrays = state.checked(self.initial_state(tokens_TB.shape[1])).arrays
+        counts = None
+        if self.counts is not None:
+            counts = self.counts.find(tokens_TB, arrays[-1], reset_TB, lengths)
+            arrays = arrays[:-1]
         form = self.model.members[0].stack.initial_state(1)
         each = len(to_arrays(form))
         outputs, last, tapes = [], [], []
@@ -267,10 +292,13 @@ class Program:
             last += to_arrays(after)
             tapes.append(kept)
         hidden_TBH = outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=2)
-        if self.ngrams is None:
-            return _Outputs(hidden_TBH, None, NetworkState(tuple(last)), tapes)
-        ngrams = self.ngrams.find(tokens_TB, arrays[-1], reset_TB, lengths)
-        return _Outputs(hidden_TBH, ngrams, NetworkState((*last, ngrams.recent_BK)), tapes)
+        ngrams = None
+        if self.ngrams is not None:
+            ngrams = self.ngrams.find(tokens_TB, arrays[-1], reset_TB, lengths)
+            last.append(ngrams.recent_BK)
+        if counts is not None:
+            last.append(counts.recent_BK)
+        return _Outputs(hidden_TBH, ngrams, counts, NetworkState(tuple(last)), tapes)
 
 
 def _scope(workspace: Workspace, place: int) -> Workspace:

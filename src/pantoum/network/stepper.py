@@ -16,6 +16,7 @@ import numpy as np
 
 from pantoum.kernels import Array
 from pantoum.kernels.step_model import StepLayer, StepMember, StepModel, StepNgrams
+from pantoum.network.count_mixture import CountMixture
 from pantoum.network.member import PackedMember
 from pantoum.network.program import Program
 from pantoum.network.state import NetworkState
@@ -34,8 +35,32 @@ class Stepper(Protocol):
 
 def stepper(program: Program, tokens_R: Array, state: NetworkState, logits_CV: Array) -> Stepper:
     """Steps through a program of tokens [R], a state of R rows and logits that live in these arrays."""
-    fast = program.kernels.stepper(described(program), tokens_R, state.arrays, logits_CV)
-    return ScanStepper(program, tokens_R, state, logits_CV) if fast is None else fast
+    own = state.arrays if program.counts is None else state.arrays[:-1]
+    fast = program.kernels.stepper(described(program), tokens_R, own, logits_CV)
+    if fast is None:
+        return ScanStepper(program, tokens_R, state, logits_CV)
+    if program.counts is None:
+        return fast
+    return CountsStepper(fast, program.counts, tokens_R, state.arrays[-1], logits_CV)
+
+
+class CountsStepper:
+    """Steps of a network, mixed with what counts say."""
+
+    def __init__(
+        self, network: Stepper, counts: CountMixture, tokens_R: Array, recent_RK: Array, logits_CV: Array
+    ) -> None:
+        self._network, self._counts = network, counts
+        self._tokens_R, self._recent_RK, self._logits_CV = tokens_R, recent_RK, logits_CV
+
+    @np.errstate(over="ignore", invalid="ignore")  # the draw refuses logits that are not finite
+    def step(self, first: int, count: int) -> None:
+        """As ``Stepper.step``."""
+        rows = slice(first, first + count)
+        found = self._counts.find(self._tokens_R[None, rows], self._recent_RK[rows], None, None)
+        self._network.step(first, count)
+        self._recent_RK[rows] = found.recent_BK
+        found.logits(self._logits_CV[:count])
 
 
 class ScanStepper:
@@ -44,7 +69,6 @@ class ScanStepper:
     def __init__(self, program: Program, tokens_R: Array, state: NetworkState, logits_CV: Array) -> None:
         self._program, self._tokens_R, self._state, self._logits_CV = program, tokens_R, state, logits_CV
 
-    @np.errstate(over="ignore", invalid="ignore")  # the draw refuses logits that are not finite
     @np.errstate(over="ignore", invalid="ignore")  # the draw refuses logits that are not finite
     def step(self, first: int, count: int) -> None:
         """As ``Stepper.step``."""

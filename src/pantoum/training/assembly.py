@@ -25,6 +25,7 @@ from pantoum.network.ensemble import part
 from pantoum.network.language_model import seed_of
 from pantoum.network.state import NetworkState
 from pantoum.training.backend import Backend, LocalBackend
+from pantoum.training.fitted_counts import FittedCounts
 from pantoum.training.keep_best import KeepBest
 from pantoum.training.learner import Learner
 from pantoum.training.optimizer import make_optimizer
@@ -99,6 +100,7 @@ def assemble(
             state.best,
             document_filter(prepared),
             state.recipe.precision,
+            fitted_counts(prepared, valid, state.recipe.kneser_ney),
         ),
         parameters=backend.num_parameters,
         weights=weights,
@@ -157,6 +159,14 @@ def document_filter(prepared: Prepared) -> dict[str, Array]:
         return {}
     found = NoveltyFilter.of(documents_of(np.asarray(prepared.train.tokens), prepared.tokenizer))
     return {} if found is None else found.extras()
+
+
+def fitted_counts(prepared: Prepared, valid: Array | None, order: int | None) -> FittedCounts | None:
+    """The n-grams of the training text, where the recipe asks for them."""
+    if order is None or prepared.train.count < 2:
+        return None
+    vocab_size, eos = prepared.tokenizer.vocab_size, document_border(prepared)
+    return FittedCounts(np.asarray(prepared.train.tokens), valid, vocab_size, order, eos)
 
 
 def carried_arrays(run: Run) -> dict[str, Array]:

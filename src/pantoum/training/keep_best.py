@@ -23,6 +23,7 @@ from pantoum.config import ModelConfig
 from pantoum.errors import PantoumError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import SCALE, ModelFile
+from pantoum.inference import counts_file
 from pantoum.inference.alert import held_out_peaks
 from pantoum.inference.compact_table import compacted, is_compact
 from pantoum.inference.evaluate import Evaluation, evaluate, held_out_loss
@@ -32,9 +33,11 @@ from pantoum.inference.precision import plain
 from pantoum.inference.protocols import LEAST_SPAN, SEGMENTS, WARM_TOKENS
 from pantoum.kernels import Array
 from pantoum.network import LanguageModel
+from pantoum.network.count_mixture import CountMixture
 from pantoum.network.program import Program
 from pantoum.text.tokenizer import Tokenizer
 from pantoum.training.backend import Backend
+from pantoum.training.fitted_counts import FittedCounts
 from pantoum.training.run_state import Best
 
 __all__ = ["KeepBest"]
@@ -57,15 +60,17 @@ class KeepBest:
         best: Best | None,
         beside: Mapping[str, Array] | None = None,
         precision: str = "float32",
+        counts: FittedCounts | None = None,
     ) -> None:
         """``beside``: arrays that go into the model file whatever the weights; ``precision``: of the products
-        of an evaluation while training."""
+        of an evaluation while training; ``counts``: those that are mixed with the network."""
         self.best = best
         self.peaks: dict[str, Any] | None = None
         """What ``score --alert auto:P%`` asks of the held-out text, once all of it was scored."""
         self._config = config
         self._shape = LanguageModel(tokenizer.vocab_size, config=config, seed=None)
         self._better: Mapping[str, Array] = {}
+        self._counts, self._better_mixture = counts, None if counts is None else counts.unfitted()
         self._tokenizer = tokenizer
         self._valid = valid
         self._monitored = None if valid is None else valid[:monitored]
@@ -80,7 +85,7 @@ class KeepBest:
 
     def model(self) -> LoadedModel:
         """The better ones of the weights that were evaluated last; only until the next update."""
-        return LoadedModel(self._program(self._better, "float32"), self._tokenizer)
+        return LoadedModel(self._program(self._better, "float32", self._better_mixture), self._tokenizer)
 
     def release(self) -> None:
         """Let go of the weights that were evaluated last: saving needs the memory."""
@@ -90,7 +95,7 @@ class KeepBest:
         """The kept weights; ``None`` while nothing is kept."""
         if self._kept is None:
             return None
-        return LoadedModel(self._program(self._kept, "float32"), self._tokenizer)
+        return LoadedModel(self._program(self._kept, "float32", self._kept_mixture), self._tokenizer)
 
     @property
     def judges_nothing(self) -> bool:
@@ -126,9 +131,9 @@ class KeepBest:
             weights = backend.weights(averaged)
             if weights is not None:
                 program = self._program(weights, self._precision)
-                loss = held_out_loss(program, self._monitored, self._tokenizer, SEGMENTS)
-                found.append((loss if math.isfinite(loss) else math.inf, averaged, weights))
-        loss, averaged, self._better = min(found, key=lambda each: each[:2])
+                loss, mixture = self._loss(program, self._monitored)
+                found.append((loss if math.isfinite(loss) else math.inf, averaged, weights, mixture))
+        loss, averaged, self._better, self._better_mixture = min(found, key=lambda each: each[:2])
         if not math.isfinite(loss):
             return None, False
         improved = self.best is None or loss < self.best.loss
@@ -189,7 +194,7 @@ class KeepBest:
         if self._valid is None or self._kept is None:
             return None
         nats_T = np.empty(len(self._valid) - 1, np.float32)
-        program = self._program(self._kept, precision)
+        program = self._program(self._kept, precision, self._kept_mixture)
         found = evaluate(program, self._valid, self._tokenizer, SEGMENTS, nats_T=nats_T)
         self.peaks = held_out_peaks(self._tokenizer, self._valid[1:], nats_T)
         return found
@@ -210,19 +215,38 @@ class KeepBest:
         """``ModelFileError`` where a model of this shape, text and card cannot be written."""
         shapes = self._shape.parameters
         scales = {SCALE + name: np.zeros(len(array), np.float32) for name, array in shapes.items()}
-        extras = {**scales, **self._beside}
+        counts = {} if self._counts is None else self._counts.arrays(self._counts.unfitted())
+        extras = {**scales, **self._beside, **counts}
         model_file.require_writable(
             ModelFile(self._config.spec(), dict(shapes), self._tokenizer.spec(), card, extras)
         )
 
-    def _program(self, weights: Mapping[str, Array], precision: str) -> Program:
-        return Program(self._shape, weights, precision=precision)
+    @property
+    def _kept_mixture(self) -> CountMixture | None:
+        """The counts beside the kept weights."""
+        return counts_file.read(self._extras, self._shape.vocab_size)
+
+    def _loss(self, program: Program, tokens: Array) -> tuple[float, CountMixture | None]:
+        """The validation loss of a network, and of the counts beside it where there are any."""
+        if self._counts is None:
+            return held_out_loss(program, tokens, self._tokenizer, SEGMENTS), None
+        nats_T = np.full(len(tokens) - 1, np.nan, np.float32)
+        held_out_loss(program, tokens, self._tokenizer, SEGMENTS, nats_T)
+        mixture, loss = self._counts.fit(nats_T)
+        return loss, mixture
+
+    def _program(
+        self, weights: Mapping[str, Array], precision: str, counts: CountMixture | None = None
+    ) -> Program:
+        return Program(self._shape, weights, precision=precision, counts=counts)
 
     def _keep(self, weights: Mapping[str, Array], backend: Backend) -> None:
         """Keep copies of weights, and the scale of gradients there, which adapting needs."""
         self._held, self.table_cost = None, None
         self._kept = {name: array.copy() for name, array in weights.items()}
         self._extras = {SCALE + name: roots_R for name, roots_R in backend.gradient_scale().items()}
+        if self._counts is not None and self._better_mixture is not None:
+            self._extras |= self._counts.arrays(self._better_mixture)
 
 
 def _read(tokens: int) -> int:

@@ -16,6 +16,8 @@ products). A run of D tokens costs about ``6 * work * D`` operations, forward an
   root of the batch and inversely proportional to that of the width.
 - N-grams are added to the network (``network.ngrams``) where the text is read for few epochs: they learn
   short contexts at almost no cost.
+- N-grams are counted, too, and mixed with the network, where the vocabulary is too large for such a table: in
+  minutes a network learns less about short contexts than the counts say.
 - Weight decay is ten times as large under Muon as usual for Adam: the steps of Muon have one size, whatever
   the gradient, so nothing else keeps the weights small.
 - Variational dropout grows with the number of epochs and with the size of the model relative to the text.
@@ -33,6 +35,7 @@ from typing import Any
 
 from pantoum.config import AUTO, CELLS, DropoutConfig, ModelConfig, TrainSettings
 from pantoum.errors import SettingError
+from pantoum.network.counts import MOST_ORDER
 from pantoum.network.ensemble import joined_config
 
 __all__ = ["MOST_EPOCHS", "Outlook", "Recipe", "choose", "work"]
@@ -137,11 +140,15 @@ class Recipe:
     """Members of the ensemble, each of this shape."""
     shards: int = 1
     """Parts of the batch whose gradients are added in a fixed order (``training.shards``)."""
+    kneser_ney: int | None = None
+    """The highest order of the n-grams that are counted and mixed with the network; ``None``: none are."""
     reasons: tuple[str, ...] = ()
 
     def spec(self) -> dict[str, Any]:
         """Plain values, for files; the reasons are for people and stay out."""
         plain = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "reasons"}
+        if self.kneser_ney is None:
+            del plain["kneser_ney"]
         return {**plain, "model": self.model.spec()}
 
     @property
@@ -207,6 +214,7 @@ def choose(settings: TrainSettings, outlook: Outlook, *, source: ModelConfig | N
         seed=settings.seed,
         members=members,
         shards=_shards(settings),
+        kneser_ney=_kneser_ney(settings, outlook, reasons),
         reasons=tuple(reasons),
     )
 
@@ -306,6 +314,19 @@ def _ngrams(
         f"n-grams of {', '.join(map(str, orders))} tokens, {rows:,} rows each: about {passes:.3g} epochs"
     )
     return orders, rows
+
+
+def _kneser_ney(settings: TrainSettings, outlook: Outlook, reasons: list[str]) -> int | None:
+    """The highest order of counted n-grams, for vocabularies that are too large for a table of logits."""
+    if settings.kneser_ney != AUTO:
+        return None if settings.kneser_ney is None else int(settings.kneser_ney)
+    if outlook.vocab_size <= NGRAM_SYMBOLS:
+        return None
+    reasons.append(
+        f"n-grams of up to {MOST_ORDER} tokens are counted and mixed with the network: more than "
+        f"{NGRAM_SYMBOLS} symbols"
+    )
+    return MOST_ORDER
 
 
 def _tokens_read(outlook: Outlook, model: ModelConfig, batch: int) -> float:

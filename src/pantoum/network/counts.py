@@ -1,0 +1,234 @@
+"""What short contexts say about the next token: n-grams counted in the training text, smoothed, not learned.
+
+Interpolated modified Kneser-Ney (Chen and Goodman 1998, "An empirical study of smoothing techniques for
+language modeling"; Heafield, Pouzyrevsky, Clark and Koehn 2013). With the counts c, of context h and token w,
+
+    p(w | h) = (c(h w) - D(c(h w))) / c(h) + gamma(h) p(w | h')        h': h without its first token
+
+where D is one of three discounts of an order (for counts of 1, 2, and 3 or more), c(h) the sum over all w,
+and gamma(h) what the discounts took away, so that each row sums to 1. The shortest context is none; below it
+all tokens are equally probable. Whole counts are kept and no probabilities, so that rows sum to 1 whatever a
+file says. Counts of orders below the highest are numbers of different tokens before the n-gram; ``counting``
+makes them.
+
+The n-grams are a tree: those of order n stand in one list, the continuations of one context side by side and
+in the order of their last tokens. A context is found by one binary search for each order.
+
+Shapes: T steps, B rows (streams), N contexts, M n-grams of one order, V symbols, K tokens of context at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from pantoum.kernels import Array
+
+__all__ = ["MOST_ORDER", "Contexts", "Counts", "Order"]
+
+MOST_ORDER = 5
+SIZES = 8
+"""Classes of contexts by how often they occurred: once, twice, up to 4, 8, 16, ... times."""
+Ids = npt.NDArray[np.int64]
+F64 = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Order:
+    """The n-grams of one order. Of order 1 there are V, in the order of the symbols."""
+
+    tokens_M: Array
+    """The last token of each."""
+    counts_M: Array
+    """How often each occurred, or after how many different tokens."""
+    children_M: Array
+    """How many n-grams of the next order begin with each; all 0 in the highest order."""
+    lost_M: Array
+    """The sum of the counts of those that were left out of the next order."""
+    discounts_3: Array
+    """What is taken off counts of 1, 2, and 3 or more."""
+
+
+@dataclass(frozen=True, eq=False)
+class Contexts:
+    """N contexts, as places in the tree."""
+
+    nodes_KN: Ids
+    """The n-gram of the last 1, 2, ... tokens, among those of its order; -1: it did not occur, or the text
+    (or the document) began after it."""
+    buckets_N: Ids
+    """A class for each context: by the longest part of it that occurred, and how often."""
+    recent_BK: Array
+    """The state after the tokens."""
+
+
+class Counts:
+    """Counted n-grams and their probabilities. ``ValueError`` says what is wrong with the orders given."""
+
+    def __init__(self, vocab_size: int, orders: Sequence[Order]) -> None:
+        self.vocab_size = vocab_size
+        self.kept = len(orders) - 1
+        """The longest context, K tokens."""
+        self.entries = sum(len(order.tokens_M) for order in orders)
+        """The number of n-grams of all orders."""
+        if not 1 <= self.kept < MOST_ORDER:
+            raise ValueError(f"it has counts of {len(orders)} orders, it must have 2 to {MOST_ORDER}")
+        self._tokens = [order.tokens_M for order in orders]
+        self._keys: list[Ids] = []
+        """For each order from 2 on: the place of the context times V, plus the token; ascending."""
+        self._starts: list[npt.NDArray[np.int32]] = []
+        """For each order: where in the next one the continuations of each n-gram begin [M + 1]."""
+        self._shares: list[npt.NDArray[np.float32]] = []
+        """For each order: (c(h w) - D) / c(h)."""
+        self._left: list[npt.NDArray[np.float32]] = []
+        """For each order: gamma of each n-gram as a context; 1 where nothing followed."""
+        self._sizes: list[npt.NDArray[np.int8]] = []
+        """For each order: the class of its c(h); -1 where nothing followed."""
+        lost_P = np.zeros(1, np.uint32)
+        for number, order in enumerate(orders):
+            self._add(number, order, lost_P)
+            lost_P = order.lost_M
+
+    def _add(self, number: int, order: Order, lost_P: Array) -> None:
+        """One more order: checks, and what is looked up of it; ``lost_P``: of the order before it."""
+        V, last = self.vocab_size, number == self.kept
+        M, counts_M = len(order.tokens_M), order.counts_M.astype(np.int64)
+        sizes = {len(part) for part in (order.counts_M, order.children_M, order.lost_M)}
+        if sizes != {M} or not M or order.discounts_3.shape != (3,):
+            raise ValueError(f"its counts of order {number + 1} have arrays of different sizes")
+        discounts_3 = order.discounts_3.astype(np.float64)
+        if not (np.isfinite(discounts_3) & (discounts_3 >= 0) & (discounts_3 <= (1, 2, 3))).all():
+            raise ValueError(f"its discounts of order {number + 1} are {discounts_3.tolist()}")
+        if number == 0:
+            fits = M == V and np.array_equal(order.tokens_M, np.arange(V)) and counts_M.sum() > 0
+            starts_P, parents_M = np.array([0, M], np.int32), np.zeros(M, np.int64)
+        else:
+            starts_P = self._starts[-1]
+            fits = starts_P[-1] == M and bool((counts_M > 0).all() and (order.tokens_M < V).all())
+            sizes_P = np.diff(starts_P) if fits else np.zeros(len(starts_P) - 1, np.int32)
+            parents_M = np.repeat(np.arange(len(sizes_P)), sizes_P)
+        if not fits:
+            raise ValueError(f"its counts of order {number + 1} are not those of {V:,} symbols in order")
+        if number:
+            keys_M = parents_M * V + order.tokens_M.astype(np.int64)
+            if (np.diff(keys_M) <= 0).any():
+                raise ValueError(f"its counts of order {number + 1} are not in order")
+            self._keys.append(keys_M)
+        taken_M = np.concatenate([[0.0], discounts_3])[np.minimum(counts_M, 3)]
+        P = len(starts_P) - 1
+        totals_P = np.bincount(parents_M, counts_M, P) + lost_P
+        shares_M = (counts_M - taken_M) / totals_P[parents_M]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            left_P = (np.bincount(parents_M, taken_M, P) + lost_P) / totals_P
+            classes_P = np.minimum(np.ceil(np.log2(np.maximum(totals_P, 1))), SIZES - 1)
+        nothing_P = totals_P == 0
+        self._shares.append(shares_M.astype(np.float32))
+        self._left.append(np.where(nothing_P, 1.0, left_P).astype(np.float32))
+        self._sizes.append(np.where(nothing_P, -1, classes_P).astype(np.int8))
+        starts = np.concatenate([[0], np.cumsum(order.children_M, dtype=np.int64)])
+        if starts[-1] >= 2**31 or (last and starts[-1]):
+            raise ValueError(f"its counts of order {number + 1} have {starts[-1]:,} continuations")
+        self._starts.append(starts.astype(np.int32))
+
+    @property
+    def buckets(self) -> int:
+        """The number of classes of contexts."""
+        return (self.kept + 1) * SIZES
+
+    def initial_state(self, batch_size: int) -> Array:
+        """No tokens yet [B,K]: the state is the last K tokens, the oldest first, each as its number + 1."""
+        return np.zeros((batch_size, self.kept), np.float32)
+
+    def find(
+        self, tokens_TB: Array, recent_BK: Array, reset_TB: Array | None = None, lengths: Array | None = None
+    ) -> Contexts:
+        """The contexts that end with each token, N = T * B. A context never reaches over a reset; past the
+        length of a row the state stays."""
+        T, B = tokens_TB.shape
+        K, steps_T1 = self.kept, np.arange(T)[:, None]
+        # Whatever a file says; what comes before a gap is not a context.
+        known_BK = np.where((recent_BK >= 1) & (recent_BK <= self.vocab_size), recent_BK, 0)
+        known_BK = known_BK * np.logical_and.accumulate(known_BK[:, ::-1] > 0, axis=1)[:, ::-1]
+        history_SB = np.concatenate([known_BK.T.astype(np.int64), tokens_TB + 1]).astype(np.int64)
+        begun_TB = None
+        if reset_TB is not None:  # the step at which what may be seen begins; none: before all
+            begun_TB = np.maximum.accumulate(np.where(reset_TB, steps_T1, -K))
+        nodes_KTB = np.empty((K, T, B), np.int64)
+        nodes_SB = history_SB - 1
+        nodes_KTB[0] = nodes_SB[K:]
+        for more in range(1, K):
+            before_SB = np.concatenate([np.full((1, B), -1), nodes_SB[:-1]])
+            nodes_SB = self._children(more, before_SB, history_SB - 1)
+            if begun_TB is not None:
+                nodes_SB[K:][steps_T1 - more < begun_TB] = -1
+            nodes_KTB[more] = nodes_SB[K:]
+        ends_B = np.full(B, T) if lengths is None else np.asarray(lengths)
+        places_BK = ends_B[:, None] + np.arange(K)
+        after_BK = history_SB[places_BK, np.arange(B)[:, None]]
+        if begun_TB is not None:
+            begun_B = np.where(ends_B > 0, begun_TB[np.maximum(ends_B, 1) - 1, np.arange(B)], -K)
+            after_BK = np.where(places_BK - K >= begun_B[:, None], after_BK, 0)
+        nodes_KN = nodes_KTB.reshape(K, T * B)
+        return Contexts(nodes_KN, self._classes(nodes_KN), after_BK.astype(np.float32))
+
+    def probabilities(self, contexts: Contexts, targets_N: Array) -> F64:
+        """The probability of a target after each context [N]."""
+        p_N: F64 = self._unigrams_V.astype(np.float64)[targets_N]
+        for order, nodes_N in enumerate(contexts.nodes_KN, start=1):
+            known_N = nodes_N >= 0
+            found_N = self._children(order, nodes_N, targets_N)
+            left_N = np.where(known_N, self._left[order][nodes_N], 1.0)
+            p_N = left_N * p_N + np.where(found_N >= 0, self._shares[order][found_N], 0.0)
+        return p_N
+
+    def rows(self, contexts: Contexts) -> npt.NDArray[np.float32]:
+        """The probabilities of all symbols after each context [N,V]."""
+        K, N = contexts.nodes_KN.shape
+        left_KN = np.stack(
+            [
+                np.where(nodes_N >= 0, self._left[order][nodes_N], np.float32(1.0))
+                for order, nodes_N in enumerate(contexts.nodes_KN, start=1)
+            ]
+        )
+        # What remains of each order after the orders above it.
+        remains_KN = np.cumprod(left_KN[::-1], axis=0)[::-1]
+        rows_NV: npt.NDArray[np.float32] = remains_KN[0][:, None] * self._unigrams_V
+        flat = rows_NV.reshape(-1)
+        for order, nodes_N in enumerate(contexts.nodes_KN, start=1):
+            starts, V = self._starts[order - 1], self.vocab_size
+            begins_N = np.where(nodes_N >= 0, starts[nodes_N], 0)
+            sizes_N = np.where(nodes_N >= 0, starts[nodes_N + 1], 0) - begins_N
+            total = int(sizes_N.sum())
+            if not total:
+                continue
+            owners = np.repeat(np.arange(N), sizes_N)
+            places = np.arange(total) + (begins_N - (np.cumsum(sizes_N) - sizes_N))[owners]
+            values = self._shares[order][places]
+            if order < K:
+                values = values * remains_KN[order][owners]
+            flat[owners * V + self._tokens[order][places]] += values
+        return rows_NV
+
+    @cached_property
+    def _unigrams_V(self) -> npt.NDArray[np.float32]:
+        unigrams_V: npt.NDArray[np.float32] = self._shares[0] + self._left[0][0] / np.float32(self.vocab_size)
+        return unigrams_V
+
+    def _children(self, order: int, nodes: Ids, tokens: Array) -> Ids:
+        """The places of n-grams of the order after ``order``, of a context and a token; -1: none."""
+        keys = self._keys[order - 1]
+        wanted = nodes * self.vocab_size + tokens
+        places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        found: Ids = np.where((keys[places] == wanted) & (nodes >= 0) & (tokens >= 0), places, -1)
+        return found
+
+    def _classes(self, nodes_KN: Ids) -> Ids:
+        classes_N = np.full(nodes_KN.shape[1], max(0, int(self._sizes[0][0])))
+        for order, nodes_N in enumerate(nodes_KN, start=1):
+            sizes_N = np.where(nodes_N >= 0, self._sizes[order][nodes_N], -1).astype(np.int64)
+            classes_N = np.where(sizes_N >= 0, order * SIZES + sizes_N, classes_N)
+        return classes_N
