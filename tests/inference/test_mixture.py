@@ -1,0 +1,81 @@
+"""A mixture of two predictors: never far behind the better one, the same however a text is cut."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pantoum.inference.mixture import EXPERTS, SHARE, VALUES_K, Mixture
+
+PLACE = 16
+
+
+def read(mixture: Mixture, first_T: np.ndarray, second_T: np.ndarray, cuts: list[int]) -> np.ndarray:
+    """The nats of a text, shared at every ``PLACE`` tokens, in calls that also end at the cuts."""
+    ends = sorted({0, len(first_T), *cuts, *range(0, len(first_T), PLACE)})
+    found = []
+    for start, end in pairwise(ends):
+        found.append(mixture.nats(first_T[start:end], second_T[start:end])[0])
+        if end % PLACE == 0:
+            mixture.share()
+    return np.concatenate(found)
+
+
+def drawn(seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nats of two predictors, of which now one and now the other is much the better."""
+    draw = np.random.default_rng(seed)
+    parts = draw.exponential(2.0, (2, count)).astype(np.float32)
+    parts[draw.integers(2), : draw.integers(1, count)] *= 3
+    return parts[0], parts[1]
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 2**32 - 1), count=st.integers(2, 200))
+def test_it_loses_little_to_the_best_constant_weight(seed: int, count: int) -> None:
+    first_T, second_T = drawn(seed, count)
+    nats_T = read(Mixture(), first_T, second_T, [])
+    with np.errstate(divide="ignore"):
+        constant_K = [
+            -np.logaddexp(np.log(1 - v) - first_T, np.log(v) - second_T).sum() for v in VALUES_K.tolist()
+        ]
+    bound = min(constant_K) + math.log(EXPERTS) - count // PLACE * math.log(1 - SHARE)
+    assert nats_T.sum(dtype=np.float64) <= bound + 1e-3
+    assert bound <= min(first_T.sum(), second_T.sum()) + math.log(EXPERTS) + 0.03 * count
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 2**32 - 1), cuts=st.lists(st.integers(1, 99), max_size=8))
+def test_the_calls_change_no_bit(seed: int, cuts: list[int]) -> None:
+    first_T, second_T = drawn(seed, 100)
+    whole, parted = Mixture(), Mixture()
+    assert np.array_equal(read(whole, first_T, second_T, []), read(parted, first_T, second_T, cuts))
+    assert whole.weight == parted.weight
+
+
+@settings(deadline=None, max_examples=30)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_the_probabilities_of_all_tokens_sum_to_one(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    p_2V = draw.dirichlet(np.full(7, 0.3), 2) + 1e-12
+    p_2V /= p_2V.sum(axis=1, keepdims=True)
+    begun = drawn(seed, 30)
+    total = 0.0
+    for first, second in -np.log(p_2V.T):
+        mixture = Mixture()
+        read(mixture, *begun, [])
+        total += math.exp(-float(mixture.nats(np.array([first]), np.array([second]))[0][0]))
+    assert abs(total - 1.0) < 1e-5
+
+
+def test_the_weight_follows_the_better_one_and_comes_back() -> None:
+    good_T, bad_T = np.full(160, 1.0, np.float32), np.full(160, 1.5, np.float32)
+    mixture = Mixture()
+    assert mixture.weight == 0.5
+    read(mixture, bad_T, good_T, [])
+    assert mixture.weight > 0.97
+    nats_T = read(mixture, good_T, bad_T, [])
+    assert mixture.weight < 0.03 and nats_T[-1] < 1.01 < 1.4 < nats_T[0]
