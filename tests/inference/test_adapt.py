@@ -61,7 +61,7 @@ def test_a_text_that_adapting_hurts_costs_next_to_nothing(characters: LoadedMode
     text = draw.integers(0, model.vocab_size, (1, 3001))
     steps = dataclasses.replace(FAST, chunk=192, rate=0.5)
     adapter = Adapter(model, steps)
-    alone = Alone()
+    alone = Recording()
     adapter._mixture = alone
     hurt = (
         adapter.losses(text[:, :-1], text[:, 1:]).mean()
@@ -78,7 +78,7 @@ def test_a_text_that_adapting_hurts_costs_next_to_nothing(characters: LoadedMode
     assert abs(adapted - trained).max() > 0.01
 
 
-class Alone(Mixture):
+class Recording(Mixture):
     """A mixture that adds up the nats of the adapted copy alone."""
 
     nats_of_copy = 0.0
