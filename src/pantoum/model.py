@@ -326,6 +326,7 @@ class Model:
                     protocol,
                     progress=count,
                     adapter=adapter,
+                    unknown=prepared.facts["train"]["unknown"],
                 )
         if adapter is not None and model_out is not None:
             adapter.write(model_out, prepared.facts.get("texts", ()))

@@ -204,3 +204,16 @@ def test_n_grams_from_python(text: Path, tmp_path: Path) -> None:
     assert one.model.num_parameters == two.model.num_parameters
     files = [tmp_path / name / "model.safetensors" for name in "ab"]
     assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_the_unk_of_a_pretokenised_text_is_a_word_of_it(run: Run, tmp_path: Path) -> None:
+    for name, text in (("train", "the <unk> sat on a mat"), ("valid", "a <unk> sat on the zut")):
+        (tmp_path / name).write_text(f" {text} \n" * 50)
+    options = ("--tokens", "words:whitespace", *SMALL, "--run", tmp_path / "r", "--json")
+    trained = run("train", tmp_path / "train", "--valid", tmp_path / "valid", *options)
+    assert json.loads(trained.out)["validation"]["unknown_tokens"] == 50
+    assert (
+        json.loads(run("evaluate", tmp_path / "r", tmp_path / "valid", "--json").out)["unknown_tokens"] == 50
+    )
+    found = json.loads(run("evaluate", tmp_path / "r", tmp_path / "train", "--json").out)
+    assert (found["unknown_tokens"], found["note"]) == (0, None)

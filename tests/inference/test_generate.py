@@ -162,3 +162,15 @@ def test_tokens_that_no_text_held_are_never_written(make: Make, kind: str, never
 def test_drawn_seeds_are_short_and_differ() -> None:
     seeds = {draw_seed() for _ in range(20)}
     assert len(seeds) > 15 and all(0 <= seed < 2**31 for seed in seeds)
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [SamplingConfig(), SamplingConfig(greedy=True), SamplingConfig(top_k=1, repetition_penalty=2.0)],
+)
+def test_unk_is_never_written_however_probable(make: Make, sampling: SamplingConfig) -> None:
+    model = make("words:whitespace")
+    model.network.parameters["head.bias"][1] += 1000.0
+    certain = LoadedModel.of(model.network, model.tokenizer)
+    found, _ = written(certain, sampling, length=60)
+    assert found.texts[0].tokens == 60 and "<unk>" not in found.texts[0].text

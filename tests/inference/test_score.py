@@ -181,3 +181,10 @@ def test_an_empty_text_has_no_scores(characters: LoadedModel) -> None:
 def test_an_unknown_unit_is_refused(characters: LoadedModel) -> None:
     with pytest.raises(SettingError, match="by is 'page': must be one of token, word, line"):
         scored(characters, TEXT, "page")
+
+
+def test_the_unk_of_a_pretokenised_text_is_shown_and_not_counted(make: Make) -> None:
+    scorer = Scorer(make("words:whitespace"), ScoreConfig("token"))
+    found = list(scorer.read(["The <unk> sat\n", "on zut <unk>\n"]))
+    assert [score.text for score in found] == ["The", " <unk>", " sat", "\n", "on", " zut", " <unk>", "\n"]
+    assert scorer.unknown_tokens == 1

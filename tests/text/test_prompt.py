@@ -76,3 +76,11 @@ def test_no_prompt_crashes(tokenizer: Tokenizer, prompt: str | bytes) -> None:
 def test_a_prompt_of_1_mb(tokenizer: Tokenizer) -> None:
     ids, notes = encode_prompt(tokenizer, "añ☃ 0\x00\n" * 125_000)
     assert len(ids) > 100_000 and len(notes) <= 2 and all(len(note) < 400 for note in notes)
+
+
+def test_the_unk_of_a_pretokenised_text_is_a_word_of_a_prompt() -> None:
+    tokenizer = WordTokenizer("words:whitespace", ["the", "cat"])
+    assert read(tokenizer, "the <unk> cat") == ("the <unk> cat", [])
+    text, notes = read(tokenizer, "the <unk> dog")
+    assert text == "the <unk> <unk>"
+    assert notes == ["not in the model's vocabulary, read as unknown: 'dog'"]

@@ -2,16 +2,17 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 
 from pantoum.errors import FormatError, SettingError
-from pantoum.text import pieces
-from pantoum.text.numbers import joined
+from pantoum.text import pieces, word
+from pantoum.text.numbers import UnknownCount, joined
 from pantoum.text.word import WordLearner, WordTokenizer, from_spec
 
 
 def learned(
-    text: str, kind: str = "words", vocab_size: int = 100, documents: str | None = None
+    text: str, kind: str = "words", vocab_size: int | None = 100, documents: str | None = None
 ) -> WordTokenizer:
     pupil = WordLearner(kind, vocab_size, documents)
     pupil.feed(text)
@@ -43,6 +44,35 @@ def test_whitespace_words_end_each_line_with_eos() -> None:
     assert tokenizer.decode(ids) == "the <unk> sat\n= the\n"
     assert ids[1] == tokenizer.unk and ids[3] == ids[-1] == 0
     assert "<unk>" not in tokenizer.pieces and "\n" not in tokenizer.pieces
+
+
+@pytest.mark.parametrize("kind", ["words", "words:whitespace"])
+def test_only_a_pretokenised_texts_own_unk_is_known(kind: str) -> None:
+    text = "the <unk> sat\nno <unk>here <unk>\nthe rat\n"
+    tokenizer = learned("the sat no <unk>here the <unk> \n", kind)
+    for size in (1, 3, 100):
+        lacking = UnknownCount()
+        blocks = [text[at : at + size] for at in range(0, len(text), size)]
+        found = joined(tokenizer.encode_blocks(blocks, lacking))
+        assert np.array_equal(found, tokenizer.encode(text))
+        assert lacking.count == (1 if kind == "words:whitespace" else np.count_nonzero(found == 1))
+
+
+def test_a_learner_counts_the_words_that_its_vocabulary_lacks() -> None:
+    pupil = WordLearner("words:whitespace", 4, None)
+    lacking = UnknownCount()
+    numbers = pupil.feed("b <unk> b a <unk> a c <unk> d b\n ")
+    assert pupil.learn().pieces == ["b", "a"]
+    assert pupil.tokens(numbers, lacking).tolist() == [2, 1, 2, 3, 1, 3, 1, 1, 1, 2, 0]
+    assert lacking.count == 2
+
+
+def test_a_text_with_unk_keeps_its_whole_vocabulary(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(word, "WORDS", 4)
+    assert learned("a a b b c d", "words:whitespace", None).pieces == ["a", "b"]
+    assert learned("a a b b c <unk> d", "words:whitespace", None).pieces == ["a", "b", "c", "d"]
+    assert learned("a a b b c <unk> d", "words:whitespace", 4).pieces == ["a", "b"]
+    assert learned(" a a b b <unk> d", "words", None).vocab_size == 4
 
 
 def test_whitespace_at_a_blocks_end_parts_words() -> None:

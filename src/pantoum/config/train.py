@@ -73,7 +73,11 @@ class TrainSettings:
     )
     """The tokenizer."""
     vocab_size: int | Auto = option(
-        AUTO, "vocabulary size of the words tokenizer", group="text", metavar="V", chosen="20,000"
+        AUTO,
+        "vocabulary size of the words tokenizer",
+        group="text",
+        metavar="V",
+        chosen="20,000; all words of a pre-tokenised text that contains <unk>",
     )
     """Largest size of a learned vocabulary."""
     documents: str | None = option(

@@ -35,7 +35,7 @@ class EncodedText:
     characters: int
     bytes: int
     unknown: int
-    """How many tokens are ``<unk>``."""
+    """How many words or characters the vocabulary lacks."""
     files: list[dict[str, Any]]
     """The texts: name, size, mtime_ns, sha256."""
     compressed: CompressedSizes | None
@@ -58,15 +58,21 @@ def encode_texts(
     ):
         reader = TextReader(sources.texts, tokenizer.encoding, tokenizer.documents, report)
         measure = Measure(tokenizer.encoding, tokenizer.documents)
-        dtype, unknown = smallest_dtype(tokenizer.vocab_size), 0
+        dtype = smallest_dtype(tokenizer.vocab_size)
         with Spool(Path(name)) as spool:
-            for block in tokenizer.encode_blocks(measure.through(reader.blocks())):
+            for block in tokenizer.encode_blocks(measure.through(reader.blocks()), measure.unknown):
                 spool.append(block.astype(dtype, copy=False))
-                if tokenizer.unk is not None:
-                    unknown += int(np.count_nonzero(block == tokenizer.unk))
             tokens = spool.mapped(dtype)
         sizes = sizes_of(_text_of(sources)) if compress else None
-    return EncodedText(tokens, measure.characters, measure.bytes, unknown, reader.files, sizes, reader.notes)
+    return EncodedText(
+        tokens,
+        measure.characters,
+        measure.bytes,
+        measure.unknown.count,
+        reader.files,
+        sizes,
+        reader.notes,
+    )
 
 
 def compressed_sizes(texts: Sequence[str | os.PathLike[str]]) -> CompressedSizes:

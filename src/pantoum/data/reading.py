@@ -22,6 +22,7 @@ from pantoum.data.expand import decompressed, transcoded
 from pantoum.data.sources import Source, open_source, unreadable
 from pantoum.errors import TextError
 from pantoum.text.documents import BORDER_SIGN, eos_text, mark_blocks, sign_of
+from pantoum.text.numbers import UnknownCount
 from pantoum.text.unicode import not_utf8
 
 __all__ = [
@@ -183,6 +184,8 @@ class Measure:
         self._bordered = self._sign == BORDER_SIGN and documents is not None
         self._border = len(eos_text(documents))
         self.characters = self.bytes = 0
+        self.unknown = UnknownCount()
+        """For the encoding that follows: what the vocabulary lacks."""
 
     def add(self, block: str) -> None:
         """Count a block."""

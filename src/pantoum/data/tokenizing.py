@@ -17,8 +17,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from pantoum.config import AUTO
 from pantoum.data import manifest
 from pantoum.data.held_out import Documents, Split, Tail
@@ -145,7 +143,7 @@ class _Pass:
             yield self.by_fraction()
             yield self.by_tokens(tokenizer)
 
-        return tokenizer.encode_blocks(chain(self.training(), end()))
+        return tokenizer.encode_blocks(chain(self.training(), end()), self.measure.unknown)
 
 
 class _Preparation:
@@ -230,15 +228,16 @@ class _Preparation:
         tokenizer = pupil.learn()
         if not pupil.exact:
             return tokenizer, None
-        end = tokenizer.encode_blocks([rest + part.by_tokens(tokenizer)])
-        return tokenizer, chain(map(pupil.tokens, spool.blocks()), end)
+        unknown = part.measure.unknown
+        end = tokenizer.encode_blocks([rest + part.by_tokens(tokenizer)], unknown)
+        return tokenizer, chain((pupil.tokens(block, unknown) for block in spool.blocks()), end)
 
     def _held_out(
         self, tokenizer: Tokenizer, held: str, facts: dict[str, Any], notes: list[str]
     ) -> dict[str, int] | None:
         """Write the held-out part; ``None`` where it is too short to predict anything."""
         measure = Measure(tokenizer.encoding, tokenizer.documents)
-        blocks = tokenizer.encode_blocks(measure.through([held]))
+        blocks = tokenizer.encode_blocks(measure.through([held]), measure.unknown)
         valid = self._write("valid", tokenizer, blocks, facts, measure, None)
         if valid["tokens"] >= LEAST_TOKENS:
             return valid
@@ -255,7 +254,7 @@ class _Preparation:
         reader = TextReader([source], tokenizer.encoding, tokenizer.documents)
 
         def blocks() -> Iterator[Numbers]:
-            yield from tokenizer.encode_blocks(measure.through(reader.blocks()))
+            yield from tokenizer.encode_blocks(measure.through(reader.blocks()), measure.unknown)
             (facts["valid_text"],) = reader.files  # before the shard asks for its fingerprint
 
         valid = self._write("valid", tokenizer, blocks(), facts, measure, repr(source.label))
@@ -273,14 +272,12 @@ class _Preparation:
     ) -> dict[str, int]:
         """Write a shard; what it holds. A text that must be long enough is named, and refused before anything
         that was there is replaced."""
-        count = unknown = 0
+        count = 0
 
         def counted() -> Iterator[Numbers]:
-            nonlocal count, unknown
+            nonlocal count
             for block in blocks:
                 count += len(block)
-                if tokenizer.unk is not None:
-                    unknown += int(np.count_nonzero(block == tokenizer.unk))
                 yield block
             if must_be_long and count < LEAST_TOKENS:
                 raise TextError(
@@ -295,7 +292,12 @@ class _Preparation:
             manifest.tokenizer_fingerprint(tokenizer),
             lambda: manifest.text_fingerprint(facts, part),
         )
-        return {"characters": measure.characters, "bytes": measure.bytes, "tokens": count, "unknown": unknown}
+        return {
+            "characters": measure.characters,
+            "bytes": measure.bytes,
+            "tokens": count,
+            "unknown": measure.unknown.count,
+        }
 
     def _settings_without_effect(self, tokenizer: Tokenizer) -> list[str]:
         """What was asked for and did nothing, or not all of it."""

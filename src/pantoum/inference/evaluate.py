@@ -50,7 +50,8 @@ class Evaluation:
     tokens: int
     """Targets scored."""
     unknown_tokens: int
-    """Targets that are the unknown token; if there are any, the figures do not compare."""
+    """Targets that the vocabulary lacks; if there are any, the figures do not compare. The ``<unk>`` of a
+    pre-tokenised corpus is a word of that corpus and is not counted."""
     characters: int
     """The characters of the targets."""
     bytes: int
@@ -143,24 +144,29 @@ def evaluate(
     progress: Progress | None = None,
     adapter: Adapter | None = None,
     nats_T: NDArray[np.float32] | None = None,
+    unknown: int | None = None,
 ) -> Evaluation:
-    """Score a text's tokens. ``compress=False`` leaves out xz and bz2, which cost more than a small model;
-    ``adapter`` reads in the program's place, and follows the text; ``nats_T`` takes each target's loss."""
+    """Score the tokens of a text. ``compress=False`` leaves out xz and bz2, which cost more than a small
+    model; ``adapter`` reads in place of the program, and follows the text; ``nats_T`` takes the loss of each
+    target. ``unknown``: how many words or characters of the text the vocabulary lacks, counted while it was
+    encoded; without it every ``<unk>`` counts, those that a pre-tokenised text contains too."""
     sums = _score(program, tokens, tokenizer, protocol, progress, adapter, nats_T)
     require_finite([np.array(sums.nats)])
     characters, size, packed = _measure(tokens, tokenizer, compress)
-    unknown = 0 if tokenizer.unk is None else _count(tokens, tokenizer.unk)
+    lacking = 0 if tokenizer.unk is None else _count(tokens, tokenizer.unk)
+    if unknown is not None:
+        lacking = min(lacking, unknown)  # the first token may be unknown too, and is no target
     note = None
-    if unknown:
+    if lacking:
         note = (
-            f"{unknown:,} of {sums.tokens:,} targets are unknown to the tokenizer: these figures do not "
+            f"{lacking:,} of {sums.tokens:,} targets are unknown to the tokenizer: these figures do not "
             f"compare with those of another tokenizer"
         )
     mean = sums.nats / sums.tokens
     return Evaluation(
         protocol,
         sums.tokens,
-        unknown,
+        lacking,
         characters,
         size,
         mean,

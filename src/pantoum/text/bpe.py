@@ -27,7 +27,16 @@ from numpy.typing import NDArray
 from pantoum.text.bpe_merges import MOST_BYTES, learn_merges
 from pantoum.text.decoder import Utf8Decoder
 from pantoum.text.documents import BORDER_SIGN, eos_text, mark, sign_of
-from pantoum.text.numbers import EOS, Ids, Numbers, Tokens, joined, smallest_dtype, whole_numbers
+from pantoum.text.numbers import (
+    EOS,
+    Ids,
+    Numbers,
+    Tokens,
+    UnknownCount,
+    joined,
+    smallest_dtype,
+    whole_numbers,
+)
 from pantoum.text.pieces import LONGEST, PieceCounter, Splitter
 from pantoum.text.spec import MOST, refuse, require_documents, require_keys, shown
 from pantoum.text.unicode import as_text
@@ -93,8 +102,8 @@ class BpeTokenizer:
         marked = mark(as_text(text), self.documents)
         return joined([self._encoded(self._pattern.findall(marked))])
 
-    def encode_blocks(self, blocks: Iterable[str]) -> Iterator[Numbers]:
-        """The numbers of each block's pieces."""
+    def encode_blocks(self, blocks: Iterable[str], unknown: UnknownCount | None = None) -> Iterator[Numbers]:
+        """The numbers of the pieces of each block. Nothing is unknown."""
         splitter = Splitter(self._pattern)
         for block in blocks:
             yield self._encoded(splitter.push(block))
@@ -212,7 +221,7 @@ class BpeLearner(PieceCounter):
             self._starts = np.cumsum(self._lengths) - self._lengths
         return tokenizer
 
-    def tokens(self, numbers: Numbers) -> Numbers:
+    def tokens(self, numbers: Numbers, unknown: UnknownCount | None = None) -> Numbers:
         """Provisional numbers as the tokens of their pieces, one run after the other."""
         lengths = self._lengths.take(numbers)
         ends = np.cumsum(lengths)

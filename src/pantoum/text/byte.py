@@ -13,7 +13,7 @@ import numpy as np
 
 from pantoum.text.decoder import Utf8Decoder
 from pantoum.text.documents import eos_text, mark, sign_of
-from pantoum.text.numbers import EOS, Ids, Numbers, Tokens, joined, whole_numbers
+from pantoum.text.numbers import EOS, Ids, Numbers, Tokens, UnknownCount, joined, whole_numbers
 from pantoum.text.spec import require_documents, require_keys
 from pantoum.text.unicode import as_bytes
 
@@ -39,8 +39,8 @@ class ByteTokenizer:
         """One number a byte; ``<eos>`` where documents meet."""
         return joined(self.encode_blocks([mark(as_bytes(text).decode("latin-1"), self.documents)]))
 
-    def encode_blocks(self, blocks: Iterable[str]) -> Iterator[Numbers]:
-        """The numbers of each block of Latin-1 text."""
+    def encode_blocks(self, blocks: Iterable[str], unknown: UnknownCount | None = None) -> Iterator[Numbers]:
+        """The numbers of each block of Latin-1 text. No byte is unknown."""
         for block in blocks:
             first, *others = block.split(self._sign)
             yield _numbers(first)

@@ -17,7 +17,17 @@ from numpy.typing import NDArray
 from pantoum.errors import SettingError
 from pantoum.text.decoder import PieceDecoder
 from pantoum.text.documents import eos_text, mark, sign_of
-from pantoum.text.numbers import EOS, UNK, Ids, Numbers, Tokens, joined, smallest_dtype, whole_numbers
+from pantoum.text.numbers import (
+    EOS,
+    UNK,
+    Ids,
+    Numbers,
+    Tokens,
+    UnknownCount,
+    joined,
+    smallest_dtype,
+    whole_numbers,
+)
 from pantoum.text.spec import refuse, require_documents, require_keys
 from pantoum.text.unicode import REPLACEMENT, as_text
 
@@ -53,9 +63,13 @@ class CharacterTokenizer:
         """One number a character; ``<eos>`` where documents meet."""
         return joined(self.encode_blocks([mark(as_text(text), self.documents)]))
 
-    def encode_blocks(self, blocks: Iterable[str]) -> Iterator[Numbers]:
-        """The numbers of each block."""
-        return map(self.look_up, map(code_points, blocks))
+    def encode_blocks(self, blocks: Iterable[str], unknown: UnknownCount | None = None) -> Iterator[Numbers]:
+        """The numbers of each block; ``unknown`` counts the characters that the vocabulary lacks."""
+        for block in blocks:
+            numbers = self.look_up(code_points(block))
+            if unknown is not None:
+                unknown.add(numbers)
+            yield numbers
 
     def look_up(self, numbers: Numbers) -> Numbers:
         """The numbers of some code points."""
@@ -127,11 +141,14 @@ class CharacterLearner:
         self._learned = CharacterTokenizer(characters, self._documents)
         return self._learned
 
-    def tokens(self, numbers: Numbers) -> Numbers:
+    def tokens(self, numbers: Numbers, unknown: UnknownCount | None = None) -> Numbers:
         """Code points as numbers of the learned tokenizer."""
         if self._learned is None:
             raise AssertionError("learn first")
-        return self._learned.look_up(numbers)
+        tokens = self._learned.look_up(numbers)
+        if unknown is not None:
+            unknown.add(tokens)
+        return tokens
 
 
 def code_points(text: str) -> NDArray[np.unsignedinteger[Any]]:

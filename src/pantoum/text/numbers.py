@@ -13,7 +13,17 @@ from numpy.typing import NDArray
 
 from pantoum.errors import SettingError
 
-__all__ = ["EOS", "UNK", "Ids", "Numbers", "Tokens", "joined", "smallest_dtype", "whole_numbers"]
+__all__ = [
+    "EOS",
+    "UNK",
+    "Ids",
+    "Numbers",
+    "Tokens",
+    "UnknownCount",
+    "joined",
+    "smallest_dtype",
+    "whole_numbers",
+]
 
 Tokens: TypeAlias = "NDArray[np.uint32]"
 """What ``encode`` returns."""
@@ -24,6 +34,18 @@ Ids: TypeAlias = "Sequence[int] | NDArray[Any] | Iterable[int]"
 
 EOS = 0
 UNK = 1
+
+
+class UnknownCount:
+    """Counts the words or characters of a text that a vocabulary lacks, while the text is encoded."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def add(self, numbers: Numbers, written: int = 0) -> None:
+        """Count the unknown among these tokens. ``written``: how many ``<unk>`` the text itself contains, for
+        in a pre-tokenised corpus it is a word like any other."""
+        self.count += int(np.count_nonzero(numbers == UNK)) - written
 
 
 def smallest_dtype(count: int) -> np.dtype[np.unsignedinteger[Any]]:

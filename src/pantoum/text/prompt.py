@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 
 from pantoum.text.documents import mark, sign_of
-from pantoum.text.numbers import Tokens, joined
+from pantoum.text.numbers import Tokens, UnknownCount, joined
 from pantoum.text.tokenizer import Tokenizer
 from pantoum.text.unicode import without_surrogates
 
@@ -78,8 +78,9 @@ def encode_prompt(tokenizer: Tokenizer, text: str | bytes) -> tuple[Tokens, list
     if tokenizer.unk is None:
         return tokenizer.encode(readable), notes
     marked = mark(readable, tokenizer.documents)
-    tokens = joined(tokenizer.encode_blocks([marked]))
-    if not (tokens == tokenizer.unk).any():
+    lacking = UnknownCount()
+    tokens = joined(tokenizer.encode_blocks([marked], lacking))
+    if not lacking.count:
         return tokens, notes
     marked, folded, unknown = _fold(tokenizer, marked)
     if folded:
@@ -123,7 +124,9 @@ def _near(symbol: str) -> Iterator[str]:
 
 
 def _known(tokenizer: Tokenizer, symbol: str) -> bool:
-    return not any((block == tokenizer.unk).any() for block in tokenizer.encode_blocks([symbol]))
+    lacking = UnknownCount()
+    joined(tokenizer.encode_blocks([symbol], lacking))
+    return not lacking.count
 
 
 def _quoted(symbol: str) -> str:

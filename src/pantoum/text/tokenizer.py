@@ -20,13 +20,10 @@ from typing import Any, Protocol
 from pantoum.config import TOKENS_RULE
 from pantoum.errors import FormatError, SettingError
 from pantoum.text import bpe, byte, character, word
-from pantoum.text.numbers import Ids, Numbers, Tokens
+from pantoum.text.numbers import Ids, Numbers, Tokens, UnknownCount
 from pantoum.text.spec import refuse, shown
 
 __all__ = ["Decoder", "Learner", "Tokenizer", "declared_size", "from_spec", "learner", "require_kind"]
-
-WORDS = 20_000
-"""Tokens of a vocabulary of words where no size is given."""
 
 
 class Decoder(Protocol):
@@ -88,8 +85,9 @@ class Tokenizer(Protocol):
         """The numbers of a whole text, as uint32."""
         ...
 
-    def encode_blocks(self, blocks: Iterable[str]) -> Iterator[Numbers]:
-        """The numbers of a text in blocks cut anywhere, with borders marked (``documents.mark_blocks``)."""
+    def encode_blocks(self, blocks: Iterable[str], unknown: UnknownCount | None = None) -> Iterator[Numbers]:
+        """The numbers of a text in blocks cut anywhere, with borders marked (``documents.mark_blocks``);
+        ``unknown`` counts what the vocabulary lacks."""
         ...
 
     def token_lengths(self, text: str) -> list[tuple[int, int]]:
@@ -134,8 +132,9 @@ class Learner(Protocol):
         """The tokenizer of what was fed."""
         ...
 
-    def tokens(self, numbers: Numbers) -> Numbers:
-        """Provisional numbers as the learned tokenizer's."""
+    def tokens(self, numbers: Numbers, unknown: UnknownCount | None = None) -> Numbers:
+        """The numbers of the learned tokenizer for provisional ones; ``unknown`` counts what its vocabulary
+        lacks."""
         ...
 
 
@@ -198,7 +197,7 @@ def learner(tokens: str, vocab_size: int | None, documents: str | None) -> Learn
     if tokens.startswith("bpe:"):
         return bpe.BpeLearner(int(tokens[4:]), documents)
     if tokens.startswith("words"):
-        return word.WordLearner(tokens, WORDS if vocab_size is None else vocab_size, documents)
+        return word.WordLearner(tokens, vocab_size, documents)
     if tokens == "characters":
         return character.CharacterLearner(vocab_size, documents)
     raise SettingError("tokens", tokens, "has nothing to learn", "use text.byte.ByteTokenizer")

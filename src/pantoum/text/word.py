@@ -2,9 +2,9 @@
 
 ``words``: pieces are a word with the space before it, a sign that is no letter with the space before it, or
 one white space (``re.findall(r" ?\\w+| ?[^\\w\\s]|\\s", text)``), so that joining them gives the text.
-``words:whitespace``: pieces are what white space parts, and ``<eos>`` ends each line, as the published
-figures on WikiText-2 and PTB count; a ``<unk>`` written in such a corpus is *the* ``<unk>``. Decoding puts
-single spaces between words.
+``words:whitespace``: pieces are what is between white space, and ``<eos>`` ends each line, as in published
+figures on WikiText-2 and PTB. The ``<unk>`` that such a corpus contains is a word of it, which has the number
+of ``<unk>`` and is not counted as unknown. Decoding puts single spaces between words.
 
 Numbers: 0 ``<eos>``, 1 ``<unk>``, then the most frequent pieces, ties by code point. A word of more than
 65,536 characters is cut there. What a letter is (``\\w``) is Python's Unicode tables' word.
@@ -13,8 +13,8 @@ Numbers: 0 ``<eos>``, 1 ``<unk>``, then the most frequent pieces, ties by code p
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,17 @@ import numpy as np
 from pantoum.errors import SettingError
 from pantoum.text.decoder import PieceDecoder, SpacedDecoder
 from pantoum.text.documents import BORDER_SIGN, eos_text, mark, sign_of
-from pantoum.text.numbers import EOS, UNK, Ids, Numbers, Tokens, joined, smallest_dtype, whole_numbers
+from pantoum.text.numbers import (
+    EOS,
+    UNK,
+    Ids,
+    Numbers,
+    Tokens,
+    UnknownCount,
+    joined,
+    smallest_dtype,
+    whole_numbers,
+)
 from pantoum.text.pieces import LONGEST, PieceCounter, Splitter, most_frequent
 from pantoum.text.spec import MOST, refuse, require_documents, require_keys, require_texts
 from pantoum.text.unicode import as_text
@@ -32,6 +42,9 @@ __all__ = ["UNKNOWN", "WordLearner", "WordTokenizer", "from_spec"]
 UNKNOWN = "<unk>"
 """What ``<unk>`` decodes to, and how pre-tokenised corpora write it."""
 WHITESPACE = "words:whitespace"
+WORDS = 20_000
+"""Size of a vocabulary where none is given. A text that contains ``<unk>`` keeps all of its words: whoever
+wrote ``<unk>`` into it has chosen the vocabulary."""
 PATTERNS = {
     "words": re.compile(rf" ?\w{{1,{LONGEST}}}| ?[^\w\s{BORDER_SIGN}]|[\s{BORDER_SIGN}]"),
     WHITESPACE: re.compile(rf"\n|\S{{1,{LONGEST}}}"),
@@ -76,12 +89,15 @@ class WordTokenizer:
         """One number a piece; ``<eos>`` where documents (or lines) meet."""
         return joined([self._look_up(self.split(mark(as_text(text), self.documents)))])
 
-    def encode_blocks(self, blocks: Iterable[str]) -> Iterator[Numbers]:
-        """The numbers of each block's pieces."""
+    def encode_blocks(self, blocks: Iterable[str], unknown: UnknownCount | None = None) -> Iterator[Numbers]:
+        """The numbers of the pieces of each block. ``unknown`` counts the words that the vocabulary lacks;
+        the ``<unk>`` of a pre-tokenised corpus is not one of them."""
         splitter = Splitter(PATTERNS[self.kind])
-        for block in blocks:
-            yield self._look_up(splitter.push(block))
-        yield self._look_up(splitter.finish())
+        for pieces in chain(map(splitter.push, blocks), _once(splitter.finish)):
+            numbers = self._look_up(pieces)
+            if unknown is not None:
+                unknown.add(numbers, pieces.count(UNKNOWN) if self.kind == WHITESPACE else 0)
+            yield numbers
 
     def token_lengths(self, text: str) -> list[tuple[int, int]]:
         """Each piece is one token; white space between two of them belongs to the first."""
@@ -113,8 +129,8 @@ class WordTokenizer:
 class WordLearner(PieceCounter):
     """Counts the words of a text."""
 
-    def __init__(self, kind: str, vocab_size: int, documents: str | None) -> None:
-        if not 3 <= vocab_size <= MOST + 2:
+    def __init__(self, kind: str, vocab_size: int | None, documents: str | None) -> None:
+        if vocab_size is not None and not 3 <= vocab_size <= MOST + 2:
             raise SettingError(
                 "vocab_size",
                 vocab_size,
@@ -122,8 +138,10 @@ class WordLearner(PieceCounter):
                 "give one in between, or none",
             )
         super().__init__(PATTERNS[kind])
-        self._kind, self._most, self._documents = kind, vocab_size - 2, documents
+        self._kind, self._vocab_size, self._documents = kind, vocab_size, documents
         self._numbers: Numbers = np.zeros(0, np.uint32)
+        self._written = -1
+        """The provisional number of the ``<unk>`` that a pre-tokenised corpus contains; -1: of none."""
 
     def learn(self) -> WordTokenizer:
         """The most frequent words; of two equally frequent ones the lower in code points comes first."""
@@ -134,13 +152,25 @@ class WordLearner(PieceCounter):
         for number, piece in enumerate(pieces):
             if piece in special:
                 counts[number] = 0
-        tokenizer = WordTokenizer(self._kind, most_frequent(pieces, counts, self._most), self._documents)
+            if piece == UNKNOWN and self._kind == WHITESPACE:
+                self._written = number
+        whole = MOST + 2 if self._written >= 0 else WORDS
+        most = (whole if self._vocab_size is None else self._vocab_size) - 2
+        tokenizer = WordTokenizer(self._kind, most_frequent(pieces, counts, most), self._documents)
         self._numbers = tokenizer._look_up(pieces)
         return tokenizer
 
-    def tokens(self, numbers: Numbers) -> Numbers:
-        """Provisional numbers as the learned tokenizer's."""
-        return self._numbers.take(numbers)
+    def tokens(self, numbers: Numbers, unknown: UnknownCount | None = None) -> Numbers:
+        """The numbers of the learned tokenizer for provisional ones."""
+        tokens = self._numbers.take(numbers)
+        if unknown is not None:
+            unknown.add(tokens, int(np.count_nonzero(numbers == self._written)) if self._written >= 0 else 0)
+        return tokens
+
+
+def _once(give: Callable[[], list[str]]) -> Iterator[list[str]]:
+    """What a call gives, when it is asked for."""
+    yield give()
 
 
 def _eos_sign(kind: str, documents: str | None) -> str:

@@ -101,6 +101,7 @@ def assemble(
             document_filter(prepared),
             state.recipe.precision,
             fitted_counts(prepared, valid, state.recipe.kneser_ney),
+            None if valid is None else prepared.facts["valid"]["unknown"],
         ),
         parameters=backend.num_parameters,
         weights=weights,

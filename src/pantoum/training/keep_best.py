@@ -61,9 +61,11 @@ class KeepBest:
         beside: Mapping[str, Array] | None = None,
         precision: str = "float32",
         counts: FittedCounts | None = None,
+        unknown: int | None = None,
     ) -> None:
         """``beside``: arrays that go into the model file whatever the weights; ``precision``: of the products
-        of an evaluation while training; ``counts``: those that are mixed with the network."""
+        of an evaluation while training; ``counts``: those that are mixed with the network; ``unknown``: words
+        or characters of ``valid`` that the vocabulary lacks."""
         self.best = best
         self.peaks: dict[str, Any] | None = None
         """What ``score --alert auto:P%`` asks of the held-out text, once all of it was scored."""
@@ -81,7 +83,7 @@ class KeepBest:
         """What the coded table costs, once it is coded."""
         self._extras: dict[str, Array] = {}
         self._beside = dict(beside or {})
-        self._precision = precision
+        self._precision, self._unknown = precision, unknown
 
     def model(self) -> LoadedModel:
         """The better ones of the weights that were evaluated last; only until the next update."""
@@ -195,7 +197,9 @@ class KeepBest:
             return None
         nats_T = np.empty(len(self._valid) - 1, np.float32)
         program = self._program(self._kept, precision, self._kept_mixture)
-        found = evaluate(program, self._valid, self._tokenizer, SEGMENTS, nats_T=nats_T)
+        found = evaluate(
+            program, self._valid, self._tokenizer, SEGMENTS, nats_T=nats_T, unknown=self._unknown
+        )
         self.peaks = held_out_peaks(self._tokenizer, self._valid[1:], nats_T)
         return found
 
