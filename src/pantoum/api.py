@@ -116,7 +116,10 @@ class Run:
 
     def __repr__(self) -> str:
         found = self.evaluation
-        loss = "" if found is None else f", validation loss {found.nats_per_token:.4g} nats per token"
+        loss = ""
+        if found is not None:
+            loss = f", validation loss {found.nats_per_token:.4g} nats per token"
+            loss += f", perplexity {found.perplexity:.4g} per word" if found.unit == "word" else ""
         stopped = "" if self.stopped is None else f", stopped ({self.stopped})"
         return f"<Run {self.folder}: {self.result.steps:,} steps, {self.result.seconds:.0f} s{loss}{stopped}>"
 
@@ -244,27 +247,42 @@ def compare(runs: Sequence[str | os.PathLike[str]]) -> Comparison:
 @contextlib.contextmanager
 def _view(settings: TrainSettings, texts: list[str]) -> Iterator[Callable[[Report], None]]:
     """The run as it trains: the live view on a terminal that can show it, else progress in lines."""
-    if not watched(sys.stderr):  # rich is imported where a terminal is there to be painted
-        with Progress() as lines:
-            yield lines
-        return
-    from rich.console import Console
-
-    from pantoum.report import live, run_files
+    from pantoum.report import run_files
+    from pantoum.report.story import Story
     from pantoum.training import run_folder
 
-    if not live.possible(Console(file=sys.stderr)):
+    def begun() -> Story:
+        """The run, which has just begun, so it is the newest of its text; a wrong one would cost nothing."""
+        with contextlib.suppress(PantoumError):
+            return run_files.read(run_folder.find(settings, texts).path, validation=False)
+        return Story("")
+
+    # rich is imported where a terminal is there to be painted
+    if not watched(sys.stderr) or not _can_be_live():
         with Progress() as lines:
-            yield lines
+
+            def tell(record: Report) -> None:
+                lines.unit = lines.unit or begun().unit
+                lines(record)
+
+            yield tell
         return
+    from pantoum.report import live
+
     with live.LiveView("") as view:
 
         def report(record: Report) -> None:
             if not view.name:
-                # The run has just begun, so it is the newest of its text; a wrong name would cost nothing.
-                with contextlib.suppress(PantoumError):
-                    story = run_files.read(run_folder.find(settings, texts).path, validation=False)
-                    view.name, view.about, view.unit = story.name, story.about, story.unit
+                story = begun()
+                view.name, view.about, view.unit = story.name, story.about, story.unit
             view(record)
 
         yield report
+
+
+def _can_be_live() -> bool:
+    from rich.console import Console
+
+    from pantoum.report import live
+
+    return live.possible(Console(file=sys.stderr))

@@ -18,6 +18,7 @@ from pantoum.inference.score import Score
 from pantoum.report.escape import visible
 from pantoum.report.sparkline import sparkline
 from pantoum.report.surprisal_page import Page
+from pantoum.report.wording import perplexity
 from pantoum.text.unicode import without_surrogates
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ __all__ = [
     "free_folder",
     "latest_record",
     "parts",
+    "perplexity",
     "printable",
     "show_comparison",
     "sparkline",

@@ -171,3 +171,26 @@ def test_progress_counts_up_to_all_targets(characters: LoadedModel) -> None:
 def test_an_evaluation_survives_json_and_newer_keys(characters: LoadedModel) -> None:
     found = evaluate(characters.program, characters.tokenizer.encode(TEXT), characters.tokenizer)
     assert Evaluation.from_dict({**found.to_dict(), "of the future": 1}) == found
+
+
+@pytest.mark.parametrize(("kind", "unit"), [("words", "word"), ("characters", "character")])
+def test_figures_of_words_are_per_word(make: Make, kind: str, unit: str) -> None:
+    model = make(kind)
+    found = evaluate(model.program, model.tokenizer.encode(TEXT), model.tokenizer)
+    assert found.unit == unit and Evaluation.from_dict(found.to_dict()) == found
+    assert (
+        ("nats per word" in str(found))
+        == (f"{found.perplexity:.4g} per word" in str(found))
+        == (unit == "word")
+    )
+    assert ("perplexity per word" in repr(found)) == (unit == "word")
+
+
+def test_unknown_words_are_those_counted_while_the_text_was_encoded(make: Make) -> None:
+    model = make("words:whitespace")
+    tokens = model.tokenizer.encode("The <unk> zut sat <unk>")
+    found = [
+        evaluate(model.program, tokens, model.tokenizer, unknown=unknown).unknown_tokens
+        for unknown in (None, 1, 0, 9)
+    ]
+    assert found == [3, 1, 0, 3]

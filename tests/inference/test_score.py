@@ -188,3 +188,10 @@ def test_the_unk_of_a_pretokenised_text_is_shown_and_not_counted(make: Make) -> 
     found = list(scorer.read(["The <unk> sat\n", "on zut <unk>\n"]))
     assert [score.text for score in found] == ["The", " <unk>", " sat", "\n", "on", " zut", " <unk>", "\n"]
     assert scorer.unknown_tokens == 1
+
+
+@pytest.mark.parametrize("kind", ["words", "words:whitespace"])
+def test_by_word_a_model_of_words_gives_one_figure_per_token(make: Make, kind: str) -> None:
+    by_word, by_token = (scored(make(kind), TEXT, by) for by in ("word", "token"))
+    assert by_word.items == by_token.items
+    assert {"The", " cat", " mat", "."} <= {score.text for score in by_word} or kind == "words:whitespace"

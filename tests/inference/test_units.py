@@ -21,7 +21,7 @@ def pieces_of(texts: list[str]) -> Pieces:
 
 
 def grouped(texts: list[str], by: str, cuts: list[int]) -> list[Pieces]:
-    grouping, pieces = Grouping(by), pieces_of(texts)
+    grouping, pieces = Grouping(by, ByteTokenizer()), pieces_of(texts)
     edges = [0, *(min(cut, len(texts)) for cut in cuts), len(texts)]
     return [*(grouping.push(pieces[a:b]) for a, b in itertools.pairwise(edges)), grouping.finish()]
 

@@ -178,3 +178,9 @@ def test_every_column_is_a_figure() -> None:
     assert set(comparison_table.DROPPED) - {comparison_table.PICTURE} <= {
         name for name, _, _ in comparison_table.COLUMNS
     }
+
+
+def test_runs_on_words_are_compared_by_perplexity_too(tell: Tell) -> None:
+    words = comparison_table.plain(compared(tell(2.0, tokens="words"), tell(2.1, tokens="words", seed=1)))
+    assert "perplexity/word" in words and "3.85 ± 0" in words
+    assert "perplexity" not in comparison_table.plain(compared(tell(2.0)))

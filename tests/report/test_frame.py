@@ -93,3 +93,9 @@ def test_only_the_newest_notes_are_seen(make_records: Make) -> None:
     records[3]["notes"] = [f"note {i}" for i in range(9)]
     lines = text(Scene("book", History.of(records), messages=("said on stderr",)))
     assert [line for line in lines if line.startswith("! ")] == ["! note 7", "! note 8", "! said on stderr"]
+
+
+def test_of_words_the_best_perplexity_is_shown(make_records: Make) -> None:
+    history = History.of(make_records(60, 40))
+    assert "best 1.713 at 230 k   perplexity 5.55" in "\n".join(text(Scene("book", history, unit="word")))
+    assert "perplexity" not in "\n".join(text(Scene("book", history, unit="character")))

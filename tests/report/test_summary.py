@@ -67,3 +67,8 @@ def test_the_judgement_follows_the_figures() -> None:
     assert "better than bz2 compresses it, not yet better than xz" in judgement(2.5, 2.0, 3.0)
     assert "better than xz compresses it, not yet better than bz2" in judgement(2.5, 3.0, 2.0)
     assert judgement(3.0, 3.0, 2.0).startswith("xz and bz2 compress the validation text better")
+
+
+def test_words_are_summed_up_by_their_perplexity(tmp_path: Path) -> None:
+    lines = summary(result(tmp_path, validation={**FIGURES, "nats_per_token": 5.0, "unit": "word"}))
+    assert "validation loss: 5.000 nats per word, perplexity 148.4 per word, accuracy 61.2 %" in lines

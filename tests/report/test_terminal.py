@@ -111,3 +111,14 @@ def test_a_counter_rewrites_its_share_and_cleans_up(monkeypatch: pytest.MonkeyPa
     with Counter("scoring", silent) as count:
         count(1, 4)
     assert silent.getvalue() == ""
+
+
+def test_a_run_on_words_says_its_perplexity() -> None:
+    report = replace(FIRST, valid=5.0)
+    assert "validation 5.000  perplexity 148.4  " in line(report, best=5.0, unit="word")
+    assert "perplexity" not in line(report, best=5.0, unit="character")
+    stream = io.StringIO()
+    with Progress(stream) as progress:
+        progress.unit = "word"
+        progress(report)
+    assert "perplexity 148.4" in stream.getvalue()

@@ -38,3 +38,18 @@ def test_other_figures() -> None:
         "2.0 GB",
         "—",
     ]
+
+
+@pytest.mark.parametrize(
+    ("nats", "spelled"),
+    [
+        (math.log(96.424), "96.42"),
+        (math.log(99.999), "100.0"),
+        (math.log(141.86), "141.9"),
+        (math.log(33278), "33,278"),
+        (20.0, "4.85e+08"),
+        (None, "—"),
+    ],
+)
+def test_perplexities_have_four_digits(nats: object, spelled: str) -> None:
+    assert wording.perplexity(nats) == spelled

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pantoum.report.sparkline import sparkline
-from pantoum.report.wording import count, figure, finite
+from pantoum.report.wording import count, figure, finite, perplexity
 
 __all__ = ["card_rows", "curve_rows", "mappings", "some"]
 
@@ -72,7 +72,10 @@ def _held_out(validation: Any, when: str) -> Rows:
         f"{figure(validation.get('bits_per_byte'), 2)} bits per byte "
         f"(xz {figure(validation.get('xz_bits_per_byte'), 2)}) by {validation.get('protocol')!s:.40}{when}"
     )
-    return [("held out", unit), ("accuracy", figure(validation.get("accuracy")))]
+    rows = [("held out", unit), ("accuracy", figure(validation.get("accuracy")))]
+    if validation.get("unit") == "word":
+        rows.insert(1, ("perplexity", f"{perplexity(validation.get('nats_per_token'))} per word"))
+    return rows
 
 
 def _int8(said: Any) -> Rows:

@@ -13,7 +13,7 @@ import sys
 from pantoum.cli.options import add_settings, given
 from pantoum.cli.output import Output, is_terminal
 from pantoum.cli.score_forms import FORMS, Numbered, Sums
-from pantoum.config import ScoreConfig
+from pantoum.config import ScoreConfig, token_unit
 
 HELP = "print the surprisal of each token, word or line of a text, in nats"
 EXAMPLES = """examples:
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     scorer = model.scorer(config, pieces=form.needs_pieces, named=arguments.text)
     parts = console.parts(arguments.text)
     form = FORMS[arguments.format](config.by, scorer.threshold, arguments.text)
-    sums, numbered = Sums(config.by, scorer.threshold), Numbered()
+    sums, numbered = Sums(config.by, scorer.threshold, token_unit(model.tokenizer.kind)), Numbered()
     if arguments.text == "-" and is_terminal(sys.stdin):
         output.say("pantoum: type a text to score; Ctrl-D ends it (a file may be given as TEXT)")
     noted = False

@@ -35,6 +35,8 @@ class Sums:
 
     by: str
     threshold: float | None
+    token: str = "token"
+    """What a token of the model is."""
     units: int = 0
     tokens: int = 0
     nats: float = 0.0
@@ -57,11 +59,17 @@ class Sums:
         def many(count: int, what: str) -> str:
             return f"{count:,} {what}{'' if count == 1 else 's'}"
 
-        parts = [many(self.tokens, "token")]
-        if self.by != "token":
+        words = self.token == "word"
+        token = "word" if words else "token"
+        parts = [many(self.tokens, token)]
+        if self.by not in ("token", token):
             parts.insert(0, many(self.units, self.by))
         if self.nats_per_token is not None:
-            parts.append(f"{self.nats_per_token:.3f} nats per token")
+            parts.append(f"{self.nats_per_token:.3f} nats per {token}")
+            if words:
+                from pantoum.console import perplexity
+
+                parts.append(f"perplexity {perplexity(self.nats_per_token)} per word")
         if self.threshold is not None:
             parts.append(f"{many(self.alerts, 'alert')} above {self.threshold:.2f} nats")
         return "pantoum: " + ", ".join(parts)

@@ -16,7 +16,7 @@ from pantoum.config.model import NORMS, DropoutConfig, ModelConfig, check_table
 from pantoum.config.rules import AUTO, function, nearest, number, one_of, path, require, text, truth, whole
 from pantoum.config.score import UNITS, Alert, ScoreConfig
 from pantoum.config.serve import ServeSettings
-from pantoum.config.train import DOCUMENTS, OPTIMIZERS, SCHEDULES, TOKENS_RULE, TrainSettings
+from pantoum.config.train import DOCUMENTS, OPTIMIZERS, SCHEDULES, TOKENS_RULE, TrainSettings, token_unit
 from pantoum.config.writing import GenerationConfig, SamplingConfig
 
 __all__ = [
@@ -46,6 +46,7 @@ __all__ = [
     "path",
     "require",
     "text",
+    "token_unit",
     "truth",
     "whole",
 ]

@@ -13,13 +13,22 @@ from pantoum.config.cells import CELLS
 from pantoum.config.model import NORMS, DropoutConfig, check_ngrams, parse_orders
 from pantoum.config.rules import AUTO, Auto, nearest, number, one_of, option, require, settle, whole
 
-__all__ = ["DOCUMENTS", "OPTIMIZERS", "PRECISIONS", "SCHEDULES", "TOKENS_RULE", "TrainSettings"]
+__all__ = [
+    "DOCUMENTS",
+    "OPTIMIZERS",
+    "PRECISIONS",
+    "SCHEDULES",
+    "TOKENS_RULE",
+    "TrainSettings",
+    "token_unit",
+]
 
 DOCUMENTS = ("lines", "files", "blank-lines")
 OPTIMIZERS = ("adamw", "muon")
 PRECISIONS = ("auto", "float32", "bf16")
 SCHEDULES = ("linear", "trapezoid", "cosine", "constant")
-KINDS = ("bytes", "characters", "words", "words:whitespace")
+KINDS = {"bytes": "byte", "characters": "character", "words": "word", "words:whitespace": "word"}
+"""Tokenizers by name, and what a token of each is."""
 TOKENS_RULE = "must be bytes, characters, words, words:whitespace or bpe:N"
 
 
@@ -376,6 +385,11 @@ class TrainSettings:
         whole(self.seed, "seed", least=0, most=2**63 - 1)
         if self.checkpoint_every != AUTO:
             whole(self.checkpoint_every, "checkpoint_every")
+
+
+def token_unit(kind: object) -> str:
+    """What a token of this kind of tokenizer is: a byte, a character, a word, or a token."""
+    return KINDS.get(str(kind), "token")
 
 
 def _tokens_advice(tokens: object) -> str:

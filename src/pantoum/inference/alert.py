@@ -112,7 +112,7 @@ def held_out_peaks(tokenizer: Tokenizer, targets_T: Array, nats_T: Array) -> dic
     pieces = Pieces.joined([decoding.push(targets_T, nats_T), decoding.finish()])
     found: dict[str, Any] = {"protocol": SEGMENTS}
     for by in UNITS:
-        grouping = Grouping(by)
+        grouping = Grouping(by, tokenizer)
         found[by] = Peaks.of(Pieces.joined([grouping.push(pieces), grouping.finish()]).peaks).plain()
     return found
 

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pantoum.config import token_unit
 from pantoum.errors import SettingError, TextError
 from pantoum.inference.adapt import Adapter
 from pantoum.inference.figures import figures_html
@@ -74,6 +75,9 @@ class Evaluation:
     """Whether the model adapted to the text as it read it; such figures compare with one another only."""
     precision: str = "float32"
     """The precision of the products. ``bf16`` moves a mean loss by less than 0.0001 nats (docs/log)."""
+    unit: str = "token"
+    """What a token is: ``byte``, ``character``, ``word``, or ``token``. Perplexities per word compare between
+    models of one vocabulary."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -83,7 +87,8 @@ class Evaluation:
         found = [
             f"{figure:.4g} {unit}"
             for figure, unit in (
-                (self.nats_per_token, "nats per token"),
+                (self.nats_per_token, f"nats per {self._shown_unit}"),
+                (self.perplexity if self.unit == "word" else None, "perplexity per word"),
                 (self.nats_per_character, "nats per character"),
                 (self.bits_per_byte, "bits per byte"),
             )
@@ -107,18 +112,22 @@ class Evaluation:
         rows = [
             ("protocol", self.protocol + how),
             ("targets", f"{self.tokens:,} tokens, {self.characters:,} characters, {self.bytes:,} bytes"),
-            ("nats per token", shown(self.nats_per_token)),
+            (f"nats per {self._shown_unit}", shown(self.nats_per_token)),
             ("nats per character", shown(self.nats_per_character)),
             (
                 "bits per byte",
                 f"{shown(self.bits_per_byte)}   (xz {shown(self.xz_bits_per_byte)}, "
                 f"bz2 {shown(self.bz2_bits_per_byte)})",
             ),
-            ("perplexity", f"{self.perplexity:.4g} per token"),
+            ("perplexity", f"{self.perplexity:.4g} per {self._shown_unit}"),
             ("accuracy", shown(self.accuracy)),
         ]
         rows += [("note", self.note)] if self.note else []
         return rows
+
+    @property
+    def _shown_unit(self) -> str:
+        return "word" if self.unit == "word" else "token"
 
     @staticmethod
     def from_dict(plain: dict[str, Any]) -> Evaluation:
@@ -179,6 +188,7 @@ def evaluate(
         note=note,
         adapt=adapter is not None,
         precision="bf16" if program.precision == "bf16" else "float32",  # int8 is the model's own
+        unit=token_unit(tokenizer.kind),
     )
 
 

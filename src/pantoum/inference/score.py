@@ -126,7 +126,7 @@ class Scorer:
             else Segments(make, config.streams, model.border, resets_V)
         )
         self._tokenizer, self._unknown = model.tokenizer, Unknown(model.tokenizer)
-        self._decoding, self._grouping = Decoding(model.tokenizer), Grouping(config.by)
+        self._decoding, self._grouping = Decoding(model.tokenizer), Grouping(config.by, model.tokenizer)
         self.by, self.threshold = config.by, threshold
         self._keeps, self._pieces = pieces, list[Piece]()
         self._utf8 = codecs.getincrementaldecoder(model.tokenizer.encoding)("replace")

@@ -1,9 +1,10 @@
 """Tokens and their nats put together: to pieces of text, and these to words or lines.
 
-A *piece* is a token's text; one whose bytes do not make a whole character is joined with those that complete
-it, so that pieces put together are the text. A *word* is its leading white space and what follows up to the
-next; a *line* ends with its newline. A piece belongs to the unit in which it begins. What is not complete yet
-waits for the next call; a unit without end is cut at ``LONGEST`` tokens.
+A *piece* is the text of a token; one whose bytes do not make a whole character is joined with those that
+complete it, so that the pieces in a row are the text. A *word* is its leading white space and what follows up
+to the next; of a model of words it is a token, which has one figure. A *line* ends with its newline. A piece
+belongs to the unit in which it begins. What is not complete yet waits for the next call; a unit without end
+is cut at ``LONGEST`` tokens.
 
 Everything is done a batch at a time: sums and maxima by NumPy, texts by list operations, no Python step a
 token where each token's text is whole by itself.
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pantoum.config import UNITS, one_of
+from pantoum.config import UNITS, one_of, token_unit
 from pantoum.inference.token_texts import TokenTexts
 from pantoum.kernels import Array
 from pantoum.text.tokenizer import Tokenizer
@@ -137,9 +138,9 @@ class Decoding:
 class Grouping:
     """Pieces to units, each given out as soon as it is known to be complete."""
 
-    def __init__(self, by: str) -> None:
+    def __init__(self, by: str, tokenizer: Tokenizer) -> None:
         one_of(by, "by", UNITS)
-        self.by = by
+        self.by = "token" if token_unit(tokenizer.kind) == by else by
         self._open = Pieces.joined([])
 
     def push(self, pieces: Pieces) -> Pieces:

@@ -26,6 +26,7 @@ FIGURES = (
     "bits_per_byte",
     "nats_per_character",
     "nats_per_token",
+    "perplexity",
     "best_valid",
     "accuracy",
     "steps",
@@ -33,9 +34,9 @@ FIGURES = (
     "seconds",
     "tokens_per_second",
 )
-"""What is compared: the validation figures of the best model, then ``best_valid``, the lowest validation loss
-during training, then size and speed of the run."""
-RESULT = FIGURES[:7]
+"""What is compared: the validation figures of the best model (a perplexity of models of words only), then
+``best_valid``, the lowest validation loss during training, then size and speed of the run."""
+RESULT = FIGURES[:8]
 """Figures that the same command repeats to the bit; the clock decides the others."""
 PLACES = frozenset({"run", "data", "resume", "stop_after", "checkpoint_every", "keep_data", "texts"})
 """Settings of files and length: runs that differ only in these are the same."""
@@ -173,8 +174,9 @@ def _repeated(
     for numbers in groups:
         first: dict[tuple[Any, ...], int] = {}
         for n in numbers:
-            result = tuple(figures[n][name] for name in RESULT)
-            if result[0] is not None or result[3] is not None:
+            known = figures[n]["bits_per_byte"] is not None or figures[n]["best_valid"] is not None
+            if known:
+                result = tuple(figures[n][name] for name in RESULT)
                 place = first.setdefault((settings[n].get("seed"), *result), n)
                 if place != n:
                     found[n] = place
@@ -214,6 +216,7 @@ def _figures(story: Story) -> dict[str, float | None]:
     rate = tokens / training if tokens and training else history.newest("tokens_per_second")
     return {
         **found,
+        "perplexity": story.perplexity,
         "best_valid": None if best is None else finite(best["valid"]),
         "accuracy": story.score("accuracy"),
         "steps": finite(last.get("step")),

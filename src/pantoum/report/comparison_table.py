@@ -18,14 +18,23 @@ from rich.text import Text
 
 from pantoum.report.compare import Comparison, Figure, Group
 from pantoum.report.escape import visible
-from pantoum.report.wording import MISSING, clock, count, figure, share
+from pantoum.report.wording import MISSING, clock, count, figure, finite, share
 
 __all__ = ["html", "plain", "show", "strip"]
 
 STRIP = 24
 LEAST_NAME = 8
+
+
+def _in_four_digits(value: object) -> str:
+    """A perplexity, which is far larger than a loss."""
+    number = finite(value)
+    return MISSING if number is None else f"{number:,.4g}" if number < 1e4 else count(number)
+
+
 COLUMNS: tuple[tuple[str, str, Callable[[object], str]], ...] = (
     ("bits_per_byte", "bits/byte", figure),
+    ("perplexity", "perplexity/word", _in_four_digits),
     ("nats_per_character", "nats/char", figure),
     ("best_valid", "validation", figure),
     ("accuracy", "accuracy", share),
@@ -46,7 +55,7 @@ DROPPED = (
     "seconds",
     "best_valid",
 )
-SPREADS = ("bits_per_byte", "nats_per_character", "best_valid")
+SPREADS = ("bits_per_byte", "perplexity", "nats_per_character", "best_valid")
 
 
 def show(found: Comparison, stream: TextIO) -> None:

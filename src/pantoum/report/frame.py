@@ -17,7 +17,7 @@ from pantoum.report import loss
 from pantoum.report.escape import visible
 from pantoum.report.history import History
 from pantoum.report.plot import plot
-from pantoum.report.wording import MISSING, clock, count, figure, finite, rate, share
+from pantoum.report.wording import MISSING, clock, count, figure, finite, perplexity, rate, share
 
 __all__ = ["STYLES", "Scene", "frame"]
 
@@ -120,6 +120,7 @@ def _figures(scene: Scene, width: int) -> list[list[Text]]:
             ("training", figure(history.newest("loss")), "training"),
             ("validation", figure(history.newest("valid")), "validation"),
             ("best", figure(best["valid"]) + at if best is not None else MISSING, ""),
+            ("perplexity", _perplexity(scene), ""),
             ("accuracy", share(last.get("accuracy")), ""),
         ],
         [
@@ -149,6 +150,12 @@ def _figures(scene: Scene, width: int) -> list[list[Text]]:
         if lines:
             found.append(lines)
     return found
+
+
+def _perplexity(scene: Scene) -> str:
+    """The best validation perplexity per word, of a model of words."""
+    best = scene.history.best
+    return MISSING if best is None or scene.unit != "word" else perplexity(best["valid"])
 
 
 def _speed(history: History) -> float | None:

@@ -11,14 +11,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from pantoum.config import CELLS
+from pantoum.config import CELLS, token_unit
 from pantoum.report.history import History
 from pantoum.report.loss import Reference
 from pantoum.report.wording import count, finite
 
 __all__ = ["Story"]
-
-UNITS = {"bytes": "byte", "characters": "character", "words": "word", "words:whitespace": "word"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +48,8 @@ class Story:
     def unit(self) -> str:
         """What a token of this run is: a byte, a character, a word, or a token."""
         for name in ("kind", "tokens"):
-            if (word := UNITS.get(str(self.get(name, "")))) is not None:
-                return word
+            if (unit := token_unit(self.get(name))) != "token":
+                return unit
         return "token"
 
     def get(self, name: str, default: Any = None) -> Any:
@@ -65,6 +63,11 @@ class Story:
     def score(self, name: str) -> float | None:
         """A validation figure, where there is one."""
         return finite((self.evaluation or {}).get(name))
+
+    @property
+    def perplexity(self) -> float | None:
+        """The validation perplexity per word of a model of words, which is what people compare."""
+        return self.score("perplexity") if self.unit == "word" else None
 
     @property
     def cell(self) -> str:

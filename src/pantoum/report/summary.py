@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pantoum.report.wording import count, figure, finite, share, size, spoken
+from pantoum.report.wording import count, figure, finite, perplexity, share, size, spoken
 
 __all__ = ["judgement", "summary"]
 
@@ -44,7 +44,11 @@ def _validation(found: Mapping[str, Any] | None) -> list[str]:
         (found["nats_per_token"], "token") if per_character is None else (per_character, "character")
     )
     bits, xz, bz2 = (finite(found.get(f"{name}bits_per_byte")) for name in ("", "xz_", "bz2_"))
-    line = f"validation loss: {figure(value)} nats per {unit}, accuracy {share(found['accuracy'])}"
+    loss = f"{figure(value)} nats per {unit}"
+    if found.get("unit") == "word":
+        nats = found["nats_per_token"]
+        loss = f"{figure(nats)} nats per word, perplexity {perplexity(nats)} per word"
+    line = f"validation loss: {loss}, accuracy {share(found['accuracy'])}"
     if bits is None or xz is None or bz2 is None:
         return [line]
     compared = f"bits per byte:   {figure(bits, 2)}, beside {figure(xz, 2)} (xz) and {figure(bz2, 2)} (bz2)"

@@ -22,7 +22,7 @@ from typing import Any, TextIO
 
 from pantoum.report.escape import visible
 from pantoum.report.record import Report
-from pantoum.report.wording import clock, count, figure
+from pantoum.report.wording import clock, count, figure, perplexity
 
 __all__ = ["Counter", "Progress", "in_notebook", "line", "watched"]
 
@@ -49,23 +49,26 @@ def _has_widgets() -> bool:
     return in_notebook() and importlib.util.find_spec("ipywidgets") is not None
 
 
-def figures(report: Report, best: float | None) -> list[str]:
-    """The main figures of a moment, a few words each."""
+def figures(report: Report, best: float | None, unit: str = "token") -> list[str]:
+    """The main figures of a moment, a few words each. ``unit``: what a token is; of words, people compare
+    perplexities."""
     found = [f"loss {figure(report.loss)}"]
     if best is not None:
         held_out = report.valid if report.valid is not None else best
         found.append(
             f"validation {figure(held_out)}" + (f" (best {figure(best)})" if held_out > best else "")
         )
+        if unit == "word":
+            found.append(f"perplexity {perplexity(held_out)}")
     found.append(f"{count(report.tokens_per_second)} tokens/s")
     if report.time_left is not None:
         found.append(f"{clock(report.time_left)} left")
     return found
 
 
-def line(report: Report, best: float | None = None) -> str:
+def line(report: Report, best: float | None = None, unit: str = "token") -> str:
     """A moment of a run as one line."""
-    return "  ".join([f"{clock(report.seconds):>7}", f"step {report.step:,}", *figures(report, best)])
+    return "  ".join([f"{clock(report.seconds):>7}", f"step {report.step:,}", *figures(report, best, unit)])
 
 
 class Progress:
@@ -73,6 +76,8 @@ class Progress:
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self.stream: TextIO | None = sys.stderr if stream is None else stream
+        self.unit = ""
+        """What a token of the run is, once that is known."""
         self._best: float | None = None
         self._last: Report | None = None
         self._said, self._sampled = -PLAIN_SECONDS, 0.0
@@ -108,10 +113,10 @@ class Progress:
         for note in report.notes:
             self._say(f"note: {visible(note)}")
         if self._live is not None:
-            self._live.update(report, figures(report, self._best))
+            self._live.update(report, figures(report, self._best, self.unit))
         elif report.ended or report.seconds - self._said >= PLAIN_SECONDS:
             self._said = report.seconds
-            self._say(line(report, self._best))
+            self._say(line(report, self._best, self.unit))
         if report.sample and report.seconds - self._sampled >= SAMPLE_SECONDS:
             self._sampled = report.seconds
             self._say(_sample(report))

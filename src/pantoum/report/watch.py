@@ -42,7 +42,7 @@ def watch(folder: Path | str, stream: TextIO, *, sleep: Callable[[float], None] 
     histories = follow(folder, sleep=sleep)
     history, over = next(histories)
     if not possible(console):
-        return _lines(history, over, histories, stream)
+        return _lines(history, over, histories, stream, story.unit)
     view = LiveView(story.name, about=story.about, unit=story.unit, console=console)
     view.take(history)
     if over:
@@ -63,22 +63,24 @@ def least(best: float | None, now: float | None) -> float | None:
     return min(known) if known else None
 
 
-def _words(record: Mapping[str, Any], best: float | None) -> list[str]:
+def _words(record: Mapping[str, Any], best: float | None, unit: str) -> list[str]:
     """A record as lines; none where it is not one of ours."""
     try:
         report = Report.from_dict(record)
-        return [line(report, best), *(f"         note: {visible(str(note))}" for note in report.notes)]
+        return [line(report, best, unit), *(f"         note: {visible(str(note))}" for note in report.notes)]
     except (TypeError, ValueError):
         return []
 
 
-def _lines(history: History, over: bool, histories: Iterator[tuple[History, bool]], stream: TextIO) -> str:
+def _lines(
+    history: History, over: bool, histories: Iterator[tuple[History, bool]], stream: TextIO, unit: str
+) -> str:
     """The same without a screen: one line per record with its notes below."""
     told, best = 0, None
     while True:
         for record in history.records[min(told, len(history)) :]:
             best = least(best, finite(record.get("valid")))
-            for text in _words(record, best):
+            for text in _words(record, best, unit):
                 stream.write(text + "\n")
         told = len(history)
         stream.flush()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-__all__ = ["MISSING", "clock", "count", "figure", "finite", "rate", "share", "size", "spoken"]
+__all__ = ["MISSING", "clock", "count", "figure", "finite", "perplexity", "rate", "share", "size", "spoken"]
 
 MISSING = "—"
 
@@ -27,6 +27,17 @@ def figure(value: object, digits: int = 3) -> str:
     """A loss or a like figure with a fixed number of decimals, so that columns align."""
     number = finite(value)
     return MISSING if number is None else f"{number:.{digits}f}"
+
+
+def perplexity(nats: object) -> str:
+    """The perplexity of a loss in nats, in four digits as papers give it: ``96.42``, ``141.9``, ``1,203``."""
+    number = finite(nats)
+    if number is None:
+        return MISSING
+    value = math.exp(min(number, 700.0))
+    if value >= 1e6:
+        return f"{value:.3g}"
+    return f"{value:,.{2 if value < 99.995 else 1 if value < 999.95 else 0}f}"
 
 
 def count(value: object) -> str:

@@ -305,3 +305,13 @@ def test_of_many_texts_the_first_names_are_shown(config: dict[str, Any]) -> None
     texts = [f"/long/path/to/{name}.py" for name in "abcde"]
     page = render(Story("book", {**config, "texts": texts}))
     assert "a.py, b.py, c.py and 2 more" in page and "/long/path" not in page
+
+
+def test_a_run_on_words_has_its_perplexity_beside_nats(
+    make_records: Make, config: dict[str, Any], evaluation: dict[str, Any]
+) -> None:
+    words = {**config, "kind": "words:whitespace"}
+    page = Page(render(Story("book", words, make_records(), evaluation)))
+    assert "nats per word" in page.text and "perplexity per word" in page.text and "3.85" in page.text
+    running = Page(render(Story("book", words, make_records(60, 40))))
+    assert "perplexity per word" in running.text and "5.55" in running.text

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pantoum.report.escape import markup
 from pantoum.report.story import Story
 from pantoum.report.summary import judgement
-from pantoum.report.wording import clock, count, figure, finite, share, spoken
+from pantoum.report.wording import MISSING, clock, count, figure, finite, perplexity, share, spoken
 
 __all__ = ["first_line", "section"]
 
@@ -123,12 +123,16 @@ def _main_figure(story: Story) -> tuple[str, str, str]:
 
 def _figures(story: Story) -> str:
     value, unit, what = _main_figure(story)
+    words = story.unit == "word"
+    best = story.history.best if story.evaluation is None else None
+    nats = best["valid"] if best is not None else story.score("nats_per_token")
     rows = [
+        ("nats per word", figure(story.score("nats_per_token")) if words else MISSING),
+        (f"perplexity per {story.unit}", perplexity(nats)),
         ("bits per byte", figure(story.score("bits_per_byte"))),
-        (f"perplexity per {story.unit}", figure(story.score("perplexity"), 2)),
         ("accuracy", share(story.score("accuracy"))),
     ]
-    shown = [f"<div><dt>{name}</dt><dd>{text}</dd></div>" for name, text in rows if text != "—"]
+    shown = [f"<div><dt>{name}</dt><dd>{text}</dd></div>" for name, text in rows if text != MISSING]
     more = f'<dl class="more">{"".join(shown)}</dl>' if shown else ""
     return (
         f'<p class="figure"><strong>{value}</strong> <span>{unit}<br>{what}</span></p>\n{more}\n'
