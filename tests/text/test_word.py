@@ -63,7 +63,7 @@ def test_a_learner_counts_the_words_that_its_vocabulary_lacks() -> None:
     lacking = UnknownCount()
     numbers = pupil.feed("b <unk> b a <unk> a c <unk> d b\n ")
     assert pupil.learn().pieces == ["b", "a"]
-    assert pupil.tokens(numbers, lacking).tolist() == [2, 1, 2, 3, 1, 3, 1, 1, 1, 2, 0]
+    assert pupil.tokens(numbers, lacking).tolist() == [2, 1, 2, 3, 1, 3, 1, 1, 1, 2]
     assert lacking.count == 2
 
 
