@@ -24,7 +24,7 @@
 extern "C" {
 #endif
 
-#define PANTOUM_ABI 5
+#define PANTOUM_ABI 6
 
 enum {
   PANTOUM_OK = 0,
@@ -291,6 +291,21 @@ typedef struct {
 } pantoum_softmax_args;
 PANTOUM_API int pantoum_softmax(const pantoum_softmax_args*);
 
+/* The same nats and predictions from x W^T + bias + given, without an array of all logits: a tile of
+ * rows and columns exists at a time. */
+typedef struct {
+  const float* x;         /* [count, depth] */
+  const void* panels;     /* W [V, depth] packed with block = V */
+  const float* bias;      /* [V] */
+  const float* given;     /* [count, V] or null */
+  const int32_t* targets; /* [count], each within 0 .. V-1 */
+  float* nats;            /* [count] */
+  int32_t* predictions;   /* [count] */
+  int64_t count, depth, vocabulary;
+  int32_t precision;
+} pantoum_losses_args;
+PANTOUM_API int pantoum_losses(const pantoum_losses_args*);
+
 /* ---- the update of weights ------------------------------------------------------------------ */
 typedef struct {
   const float* const* arrays; /* [count] arrays */
@@ -311,6 +326,18 @@ typedef struct {
   float beta1, share1, beta2, share2, root, epsilon, rate, keep;
 } pantoum_adamw_args;
 PANTOUM_API int pantoum_adamw(const pantoum_adamw_args*);
+
+/* The same for some rows of a parameter; the others and their moments stay as they are. */
+typedef struct {
+  float* parameter;      /* [R, columns] */
+  const int64_t* rows;   /* [used], all different */
+  const float* gradient; /* [used, columns] */
+  float* first;          /* [R, columns] */
+  float* second;         /* [R, columns] */
+  int64_t used, columns;
+  float beta1, share1, beta2, share2, root, epsilon, rate, keep;
+} pantoum_adamw_rows_args;
+PANTOUM_API int pantoum_adamw_rows(const pantoum_adamw_rows_args*);
 
 /* Muon over blocks [rows, depth], each on its own:
  * momentum = beta * momentum + share * g;  u = beta * momentum + share * g;

@@ -1,12 +1,16 @@
-// Softmax, cross-entropy in nats and the most probable symbol of rows of logits, in place.
+// Softmax, cross-entropy in nats and the most probable symbol of rows of logits.
 //
-// The logits of a chunk of rows are made by a product, and become here, where the caller wants
-// gradients, what the loss gives back to them. The largest logit of equals is the first.
+// If the caller wants gradients, a product has made the logits of a chunk of rows, and `softmax` overwrites them with
+// their gradient. If it wants losses alone, `losses` makes the logits itself, a tile of rows and columns at a time: for
+// a vocabulary of 33,000 the logits of a chunk would be 68 MB, written and read several times. Both take a row tile by
+// tile, with the largest logit so far and the sum of the exponentials (Milakov and Gimelshein 2018, "Online normalizer
+// calculation for softmax"), so that they give the same bits. The largest logit of equals is the first.
 #include "kernels.h"
 
+#include "../scratch.h"
 #include "../threads.h"
 #include "activation.h"
-#include "panels.h"
+#include "product.h"
 #include "reduce.h"
 #include "wide.h"
 
@@ -15,6 +19,8 @@ namespace PANTOUM_ISA {
 namespace {
 
 constexpr Long kSmallestPart = 1 << 12;  // logits that are worth waking a thread for
+constexpr Long kRowsATask = 120;         // their operands and a tile of their logits stay in the second cache
+constexpr Long kColumnsATile = 512;      // whole panels on every ISA, so that bits do not depend on it
 
 struct Largest {
   float value;
@@ -46,36 +52,130 @@ Largest largest(const float* x, Long width) {
   return {value[at], static_cast<Long>(index[at])};
 }
 
-// x becomes exp(x - top); returns the sum.
-float exponentials(float* x, Long width, float top) {
-  F16 sum = zero();
+// Adds exp(x - top) to the sums of the lanes.
+F16 add_exponentials(const float* x, Long width, float top, F16 sum) {
   const F16 shift = broadcast(top);
-  for (Long c = 0; c < width; c += kLanes) {
-    const int n = static_cast<int>(least(kLanes, width - c));
-    store(x + c, exp(load(x + c, n) - shift), n);
-    sum = sum + load(x + c, n);
-  }
-  return sum_lanes(sum);
+  Long c = 0;
+  for (; c + kLanes <= width; c += kLanes) sum = sum + exp(load(x + c) - shift);
+  if (c == width) return sum;
+  alignas(64) float rest[kLanes] = {};
+  const int n = static_cast<int>(width - c);
+  store(rest, exp(load(x + c, n) - shift), n);
+  return sum + load(rest);
 }
+
+// What is known of a row of logits, tile after tile: the largest so far, the target's, and by lanes the sum of
+// exp(logit - largest).
+struct Known {
+  alignas(64) float sums[kLanes];
+  Largest top;
+  float of_target;
+
+  // The columns from `first` on; `target` is counted from there.
+  void take(const float* x, Long first, Long columns, Long target) {
+    if (target >= 0 && target < columns) of_target = x[target];
+    const Largest here = largest(x, columns);
+    F16 sum = zero();
+    if (first == 0) {
+      top = here;
+    } else {
+      sum = load(sums);
+      if (here.value > top.value) {
+        sum = sum * exp(broadcast(top.value - here.value));
+        top = {here.value, first + here.at};
+      }
+    }
+    store(sums, add_exponentials(x, columns, top.value, sum));
+  }
+  float sum() const { return sum_lanes(load(sums)); }
+  float nats() const {
+    return static_cast<float>(wide_log(static_cast<double>(sum())) - static_cast<double>(of_target - top.value));
+  }
+  std::int32_t prediction() const { return static_cast<std::int32_t>(top.at); }
+};
 
 void row_of(const pantoum_softmax_args& a, Long row) {
   float* x = a.logits + row * a.vocabulary;
   const Long target = a.targets[row];
-  const Largest top = largest(x, a.vocabulary);
-  const float of_target = x[target] - top.value;
-  const float sum = exponentials(x, a.vocabulary, top.value);
-  a.nats[row] = static_cast<float>(wide_log(static_cast<double>(sum)) - static_cast<double>(of_target));
-  a.predictions[row] = static_cast<std::int32_t>(top.at);
+  Known known{};
+  for (Long first = 0; first < a.vocabulary; first += kColumnsATile)
+    known.take(x + first, first, least(kColumnsATile, a.vocabulary - first), target - first);
+  a.nats[row] = known.nats();
+  a.predictions[row] = known.prediction();
   if (a.weight == 0.0f) return;
-  const F16 scale = broadcast(a.weight / sum);
+  const F16 shift = broadcast(known.top.value), scale = broadcast(a.weight / known.sum());
   for (Long c = 0; c < a.vocabulary; c += kLanes) {
     const int n = static_cast<int>(least(kLanes, a.vocabulary - c));
-    store(x + c, load(x + c, n) * scale, n);
+    store(x + c, exp(load(x + c, n) - shift) * scale, n);
   }
   x[target] -= a.weight;
 }
 
+// The losses of some rows, tile after tile.
+template <class P>
+class Losses {
+ public:
+  explicit Losses(const pantoum_losses_args& a)
+      : a_(a),
+        panels_(static_cast<const char*>(a.panels)),
+        row_(operand_row<P>(a.depth)) {}
+
+  int run() const {
+    const Long threads = thread_count();
+    const Long tasks = least(up(up(a_.count, kRowsATask), threads) * threads, up(a_.count, kTileRows));
+    return run_each(static_cast<int>(tasks),
+                    [&](int task) { return rows_of(part_of(a_.count, task, static_cast<int>(tasks))); });
+  }
+
+ private:
+  int rows_of(Range range) const {
+    const Long rows = range.end - range.begin, width = least(a_.vocabulary, kColumnsATile);
+    Layout layout;
+    const std::size_t operands_at = layout.reserve(static_cast<std::size_t>(rows * row_));
+    const std::size_t known_at = layout.reserve(static_cast<std::size_t>(rows) * sizeof(Known));
+    const std::size_t logits_at = layout.reserve(static_cast<std::size_t>(rows * width) * sizeof(float));
+    char* scratch = thread_scratch(layout.size());
+    if (!scratch) return PANTOUM_OUT_OF_MEMORY;
+    char* operands = scratch + operands_at;
+    Known* known = reinterpret_cast<Known*>(scratch + known_at);
+    float* logits = reinterpret_cast<float*>(scratch + logits_at);
+    for (Long r = 0; r < rows; ++r) convert_row<P>(operands + r * row_, a_.x + (range.begin + r) * a_.depth, a_.depth);
+    for (Long first = 0; first < a_.vocabulary; first += kColumnsATile) {
+      const Long columns = least(kColumnsATile, a_.vocabulary - first);
+      const Panels<P> all{panels_, a_.vocabulary, a_.depth, a_.vocabulary};
+      const Panels<P> tile{all.at(first / kPanelColumns), columns, a_.depth, columns};
+      product_panels<P>(tile, 0, tile.count(), operands, row_, rows, a_.bias + first, logits, columns);
+      for (Long r = 0; r < rows; ++r) {
+        const Long number = range.begin + r;
+        float* x = logits + r * columns;
+        if (a_.given) add(x, a_.given + number * a_.vocabulary + first, columns);
+        known[r].take(x, first, columns, a_.targets[number] - first);
+      }
+    }
+    for (Long r = 0; r < rows; ++r) {
+      a_.nats[range.begin + r] = known[r].nats();
+      a_.predictions[range.begin + r] = known[r].prediction();
+    }
+    return PANTOUM_OK;
+  }
+
+  static void add(float* x, const float* given, Long columns) {
+    for (Long c = 0; c < columns; ++c) x[c] += given[c];
+  }
+
+  const pantoum_losses_args& a_;
+  const char* const panels_;
+  const Long row_;
+};
+
+template <class P>
+int losses_as(const pantoum_losses_args& a) {
+  return Losses<P>(a).run();
+}
+
 }  // namespace
+
+int losses(const pantoum_losses_args& a) { PANTOUM_CHOOSE_PRECISION(losses_as, a); }
 
 int softmax(const pantoum_softmax_args& a) {
   auto part = [&](int index, int parts) -> int {

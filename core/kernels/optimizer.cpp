@@ -11,6 +11,7 @@ namespace PANTOUM_ISA {
 namespace {
 
 constexpr Long kBlock = 1 << 14;
+constexpr Long kRowsAtOnce = 64;
 
 // Calls body(first, count) for each block of `size` elements, over threads.
 template <class Body>
@@ -55,19 +56,56 @@ int sum_of_squares(const pantoum_sum_of_squares_args& a) {
   return PANTOUM_OK;
 }
 
+namespace {
+
+// The update of a vector of numbers.
+class AdamW {
+ public:
+  template <class Arguments>
+  explicit AdamW(const Arguments& a)
+      : b1_(broadcast(a.beta1)),
+        b2_(broadcast(a.beta2)),
+        g1_(broadcast(a.share1)),
+        g2_(broadcast(a.share2)),
+        root_(broadcast(a.root)),
+        epsilon_(broadcast(a.epsilon)),
+        rate_(broadcast(-a.rate)),
+        keep_(broadcast(a.keep)) {}
+
+  void operator()(float* parameter, const float* gradient, float* first, float* second, int n) const {
+    const F16 g = load(gradient, n);
+    const F16 m = fma(load(first, n), b1_, g * g1_);
+    const F16 v = fma(load(second, n), b2_, g * g * g2_);
+    store(first, m, n);
+    store(second, v, n);
+    store(parameter, fma(m / fma(sqrt(v), root_, epsilon_), rate_, load(parameter, n) * keep_), n);
+  }
+
+ private:
+  const F16 b1_, b2_, g1_, g2_, root_, epsilon_, rate_, keep_;
+};
+
+}  // namespace
+
 int adamw(const pantoum_adamw_args& a) {
-  const F16 b1 = broadcast(a.beta1), b2 = broadcast(a.beta2), g1 = broadcast(a.share1), g2 = broadcast(a.share2);
-  const F16 root = broadcast(a.root), epsilon = broadcast(a.epsilon), rate = broadcast(-a.rate),
-            keep = broadcast(a.keep);
+  const AdamW update(a);
   return each_block(a.size, [&](Long first, Long count) {
-    each_vector(first, count, [&](Long i, int n) {
-      const F16 g = load(a.gradient + i, n);
-      const F16 m = fma(load(a.first + i, n), b1, g * g1);
-      const F16 v = fma(load(a.second + i, n), b2, g * g * g2);
-      store(a.first + i, m, n);
-      store(a.second + i, v, n);
-      store(a.parameter + i, fma(m / fma(sqrt(v), root, epsilon), rate, load(a.parameter + i, n) * keep), n);
-    });
+    each_vector(first, count,
+                [&](Long i, int n) { update(a.parameter + i, a.gradient + i, a.first + i, a.second + i, n); });
+  });
+}
+
+int adamw_rows(const pantoum_adamw_rows_args& a) {
+  const AdamW update(a);
+  return run_each(static_cast<int>(up(a.used, kRowsAtOnce)), [&](int block) {
+    const Long begin = block * kRowsAtOnce;
+    for (Long u = begin; u < least(begin + kRowsAtOnce, a.used); ++u) {
+      const Long row = a.rows[u] * a.columns;
+      each_vector(0, a.columns, [&](Long c, int n) {
+        update(a.parameter + row + c, a.gradient + u * a.columns + c, a.first + row + c, a.second + row + c, n);
+      });
+    }
+    return PANTOUM_OK;
   });
 }
 

@@ -19,6 +19,7 @@ std::uint64_t some(int caller) {
   products(130, 40, 33, 2, PANTOUM_FLOAT32, draw, hash);
   codes(130, 40, 33, 2, draw, hash);
   tokens(300, 33, 70, draw, hash);
+  losses(300, 33, 700, PANTOUM_FLOAT32, draw, hash);
   used_rows(300, 3, 40, 33, draw, hash);
   coded_rows(300, 3, 40, 33, draw, hash);
   between(4, 30, 70, draw, hash);

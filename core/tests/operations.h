@@ -203,6 +203,41 @@ inline void tokens(Long N, Long K, Long V, Draw& draw, Hash& hash) {
     if (p < 0 || p >= V) fail("softmax", "predicts a symbol that is not there");
 }
 
+// Losses of hidden states, with other logits added or without: the same as by a product and a softmax.
+inline void losses(Long N, Long K, Long V, int precision, Draw& draw, Hash& hash) {
+  Floats x(N * K, draw, 1.0f), weight(V * K, draw, 1.0f), bias(V, draw, 1.0f), given(N * V, draw, 1.0f);
+  Floats nats(N), logits(N * V), expected(N);
+  Buffer<std::int32_t> targets(N), predictions(N), by_softmax(N);
+  for (auto& token : targets) token = static_cast<std::int32_t>(draw.within(0, V - 1));
+  Packed panels(weight.read(), V, K, V, precision, 0);
+  const bool beside = draw.once_in(2);
+  const pantoum_losses_args args{x.read(),
+                                 panels.read(),
+                                 bias.read(),
+                                 beside ? given.read() : nullptr,
+                                 targets.read(),
+                                 nats.data(),
+                                 predictions.data(),
+                                 N,
+                                 K,
+                                 V,
+                                 precision};
+  must(pantoum_losses(&args), "losses");
+  nats.add_to(hash);
+  predictions.add_to(hash);
+  const pantoum_product_args product{x.read(), panels.read(), bias.read(), logits.data(), N, K, V, V, precision};
+  must(pantoum_product(&product), "product");
+  for (Long i = 0; beside && i < N * V; ++i) logits[i] += given[i];
+  const pantoum_softmax_args softmax{logits.data(), targets.read(), expected.data(), by_softmax.data(), N, V, 0.0f};
+  must(pantoum_softmax(&softmax), "softmax");
+  Hash ours, theirs;
+  nats.add_to(ours);
+  expected.add_to(theirs);
+  if (ours.value != theirs.value) fail("losses", "are not those of the softmax");
+  for (Long i = 0; i < N; ++i)
+    if (predictions[i] != by_softmax[i]) fail("losses", "predict another symbol than the softmax");
+}
+
 // R rows of a table as codes of U rows, of which some have none of their own.
 class Coded {
  public:
@@ -267,7 +302,12 @@ inline void used_rows(Long N, Long each, Long R, Long V, Draw& draw, Hash& hash)
   const pantoum_rms_rows_args rms{learned.data(), numbers.read(), gradient.read(), squares.data(), U,   V,
                                   0.01f,          0.99f,          0.01f,           1e-8f,          0.5f};
   must(pantoum_rms_rows(&rms), "rms_rows");
-  for (Floats* f : {&gradient, &learned, &squares}) f->add_to(hash);
+  Floats first(R * V, draw, 1.0f);
+  const pantoum_adamw_rows_args adamw{
+      learned.data(), numbers.read(), gradient.read(), first.data(), squares.data(), U,     V,    0.9f,
+      0.1f,           0.99f,          0.01f,           10.0f,        1e-8f,          0.01f, 0.99f};
+  must(pantoum_adamw_rows(&adamw), "adamw_rows");
+  for (Floats* f : {&gradient, &learned, &squares, &first}) f->add_to(hash);
 }
 
 // Layer normalisation there and back, and dropout.

@@ -31,6 +31,9 @@ std::uint64_t everything(int precision) {
     }
   for (const Sizes s : {Sizes{0, 3, 2}, {1, 1, 1}, {61, 33, 98}, {700, 70, 40}})
     tokens(s.steps, s.batch, s.units, draw, hash);
+  for (const Sizes s : {Sizes{0, 3, 2}, {1, 1, 1}, {61, 33, 513}, {250, 70, 1100}})
+    for (const int p : {precision, static_cast<int>(PANTOUM_INT8)})
+      for (int turn = 0; turn < 2; ++turn) losses(s.steps, s.batch, s.units, p, draw, hash);
   for (const Sizes s : {Sizes{0, 3, 2}, {1, 1, 1}, {61, 16, 7}, {700, 64, 98}})
     for (const Long each : {1, 3}) {
       used_rows(s.steps, each, s.batch, s.units, draw, hash);

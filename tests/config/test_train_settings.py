@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pantoum.config import AUTO, TrainSettings
+from pantoum.config import AUTO, TrainSettings, parse_softmax, spell_softmax
 from pantoum.errors import SettingError
 
 
@@ -35,6 +35,8 @@ def test_every_kind_of_token_may_be_named(tokens: str) -> None:
         ({"minutes": 0}, "minutes is 0: must be a number above 0"),
         ({"minutes": float("nan")}, "must be a number above 0"),
         ({"epochs": 2e6}, "epochs is 2000000.0: must be a number above 0 and at most 1e"),
+        ({"softmax": "sampled:0"}, "softmax is 0: must be a whole number, from 1 to 16777216"),
+        ({"softmax": "adaptive"}, "softmax is 'adaptive': must be full, sampled or sampled:N"),
         ({"steps": 0.5}, "steps is 0.5: must be a whole number, at least 1"),
         ({"stop_after": 0}, "stop_after is 0: must be a whole number, at least 1"),
         ({"valid_fraction": 1.0}, "must be a number at least 0 and below 1"),
@@ -85,3 +87,9 @@ def test_one_order_none_and_auto() -> None:
     assert TrainSettings(ngrams=3).ngrams == TrainSettings(ngrams="3").ngrams == (3,)
     assert TrainSettings(ngrams=None).ngrams is TrainSettings(ngrams=()).ngrams is None
     assert TrainSettings().ngrams == TrainSettings(ngrams=AUTO).ngrams == AUTO
+
+
+@pytest.mark.parametrize(("text", "samples"), [("full", None), ("sampled", 2048), ("sampled:7", 7)])
+def test_the_symbols_that_are_compared_are_spelt_as_they_are_read(text: str, samples: int | None) -> None:
+    assert TrainSettings(softmax=text).softmax == text
+    assert parse_softmax(text) == samples == parse_softmax(spell_softmax(samples))

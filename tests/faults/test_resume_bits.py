@@ -76,3 +76,14 @@ def test_one_thread_and_two_train_to_the_same_bits(run, threads, tmp_path, cell)
         threads(count)
         run(f"threads-{count}", **WIDE, cell=cell, precision="float32", steps=N)
     assert bits(tmp_path / "threads-1") == bits(tmp_path / "threads-2")
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_restart_draws_the_same_candidates(run, threads, tmp_path, tied):
+    settings = {**WIDE, "softmax": "sampled:5", "tied": tied, "average": 0.9, "steps": 40}
+    threads(2)
+    run("whole", **settings)
+    run("cut", **settings, stop_after=19)
+    threads(1)
+    run("cut", resume=True, softmax="sampled:5")
+    assert bits(tmp_path / "cut") == bits(tmp_path / "whole")

@@ -128,6 +128,7 @@ def test_everything_else_is_looked_at_too(library: native.Library) -> None:
         lambda: native.lookup_gradient(bad, targets, 5),
         lambda: native.cross_entropy(bad, head, zeros(4), targets),
         lambda: native.cross_entropy(zeros(2, 3), head, zeros(5), targets),
+        lambda: native.cross_entropy(zeros(2, 3), head, zeros(4), targets, None, zeros(2, 3)),
         lambda: native.linear_weight_gradient(zeros(3, 2), bad),
         lambda: native.bias_gradient(bad),
         lambda: native.global_norm([zeros(1), bad]),

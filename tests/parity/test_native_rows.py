@@ -87,6 +87,41 @@ def test_losses_predictions_and_gradients_of_the_head(path: str, N: int, H: int,
     assert np.array_equal(nats_N, ours[0]) and np.array_equal(predictions_N, ours[1])
 
 
+@pytest.mark.parametrize("precision", ["float32", "int8"])
+@pytest.mark.parametrize(("N", "H", "V"), [(1, 3, 511), (7, 5, 512), (250, 40, 1025)])
+def test_losses_a_tile_at_a_time_are_those_of_whole_rows_of_logits(
+    path: str, library: native.Library, N: int, H: int, V: int, precision: str
+) -> None:
+    hidden_NH, weight_VH, bias_V = normal(N, H), normal(V, H, seed=1), 3 * normal(V, seed=2)
+    targets_N = np.random.default_rng(3).integers(0, V, N).astype(np.int32)
+    targets_N[0], given_NV = V - 1, 5 * normal(N, V, seed=4)
+    given_NV[:, V - 2] += 40  # the largest logit is in the last tile
+    weight = native.pack(weight_VH, precision)
+    for given in (None, given_NV):
+        logits_NV = native.linear(hidden_NH, weight, bias_V).astype(np.float64)
+        logits_NV += 0 if given is None else given
+        top_N = logits_NV.max(axis=1)
+        exact = top_N + np.log(np.exp(logits_NV - top_N[:, None]).sum(axis=1))
+        exact -= logits_NV[np.arange(N), targets_N]
+        found = []
+        for threads in (1, 2):
+            library.set_threads(threads)
+            found.append(native.cross_entropy(hidden_NH, weight, bias_V, targets_N, None, given))
+        near(found[0][0], exact)
+        assert np.array_equal(found[0][1], logits_NV.argmax(axis=1))
+        assert all(np.array_equal(*both) for both in zip(*found, strict=True))
+
+
+def test_losses_that_are_not_finite_are_told(path: str) -> None:
+    bias_V = normal(600)
+    bias_V[[3, 590]] = np.inf, np.nan
+    for place in (3, 590):
+        bias = normal(600)
+        bias[place] = bias_V[place]
+        nats_N, _ = native.cross_entropy(normal(2, 2), native.pack(normal(600, 2)), bias, np.array([0, 599]))
+        assert not np.isfinite(nats_N).any()
+
+
 def test_of_equal_logits_the_first_is_the_prediction(path: str) -> None:
     weight = native.pack(np.zeros((40, 2), np.float32))
     bias_V = np.zeros(40, np.float32)
@@ -126,6 +161,46 @@ def test_the_update_of_weights(path: str, size: int) -> None:
 
     for ours, theirs in zip(run(native), run(reference), strict=True):
         near(ours, theirs)
+
+
+@pytest.mark.parametrize("columns", [(), (1,), (33,)])
+def test_the_update_of_some_rows_is_theirs_in_an_update_of_all(path: str, columns: tuple[int, ...]) -> None:
+    shape, rows_U = (300, *columns), np.arange(0, 300, 3)
+
+    def run(kernels: Any, rows: Any) -> list[Any]:
+        arrays = [normal(*shape, seed=seed) for seed in (1, 2)] + [np.square(normal(*shape, seed=3))]
+        of_rows = normal(len(rows_U), *columns, seed=4)
+        gradient = np.zeros(shape, np.float32)
+        gradient[rows_U] = of_rows
+        kernels.adamw(
+            arrays[0],
+            gradient if rows is None else of_rows,
+            *arrays[1:],
+            step=3,
+            rate=0.01,
+            weight_decay=0.1,
+            factor=0.5,
+            rows_U=rows,
+        )
+        return arrays
+
+    before = [normal(*shape, seed=seed) for seed in (1, 2)] + [np.square(normal(*shape, seed=3))]
+    for some, every, theirs, was in zip(
+        run(native, rows_U), run(native, None), run(reference, rows_U), before, strict=True
+    ):
+        assert np.array_equal(some[rows_U], every[rows_U])
+        assert np.array_equal(np.delete(some, rows_U, axis=0), np.delete(was, rows_U, axis=0))
+        near(some, theirs)
+
+
+@pytest.mark.parametrize("rows", [[0, 0], [2, 1], [0, 5], [-1, 0], [0.0, 1.0]])
+def test_rows_of_an_update_are_ascending_and_within_the_parameter(
+    library: native.Library, rows: list[int]
+) -> None:
+    with pytest.raises(CoreError, match=r"rows_U is not ascending|rows are"):
+        native.adamw(
+            normal(5, 2), normal(2, 2), normal(5, 2), normal(5, 2), step=1, rate=0.1, rows_U=np.array(rows)
+        )
 
 
 def test_the_norm_of_all_gradients(path: str) -> None:

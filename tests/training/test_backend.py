@@ -6,10 +6,11 @@ import pytest
 from pantoum.config import ModelConfig
 from pantoum.errors import CheckpointError
 from pantoum.network import LanguageModel
+from pantoum.network.candidates import CandidateSampler
 from pantoum.network.gradient import Gradient
 from pantoum.network.ngrams import TABLE
 from pantoum.training.backend import LocalBackend
-from pantoum.training.learner import Learner
+from pantoum.training.learner import SELDOM, Learner
 from pantoum.training.optimizer import AdamW, make_optimizer
 
 
@@ -124,3 +125,19 @@ def test_decay_pulls_on_matrices_only():
     )
     assert np.array_equal(model.parameters["head.bias"], before["head.bias"])
     assert np.allclose(model.parameters["head.weight"], before["head.weight"] * 0.95)
+
+
+def test_rows_that_few_updates_change_are_averaged_seldom():
+    model = LanguageModel(5, config=ModelConfig("gru", 6, 1, 4), seed=0)
+    sampler = CandidateSampler(np.ones(5), 5, seed=0)
+    optimizer = make_optimizer("adamw", model.parameters, 0.1)
+    backend = LocalBackend([Learner(model, optimizer, seed=0, average=0.9, sampler=sampler)])
+    begun = backend.snapshot()["averaged.head.weight"]
+    steps(backend, SELDOM - 1)
+    averaged = backend.weights(averaged=True)
+    assert np.array_equal(averaged["head.weight"], begun)
+    assert not np.array_equal(averaged["stack.0.bias_ih"], model.parameters["stack.0.bias_ih"])
+    steps(backend, 1, first=SELDOM - 1)
+    decay = np.prod([min(0.9, (1 + n) / (10 + n)) for n in range(1, SELDOM + 1)])
+    expected = decay * begun + (1 - decay) * model.parameters["head.weight"]
+    np.testing.assert_allclose(backend.weights(averaged=True)["head.weight"], expected, rtol=1e-5)

@@ -168,3 +168,31 @@ def test_goes_through_json_and_has_its_reasons():
     again = Recipe.from_spec(json.loads(json.dumps(recipe.spec())))
     assert again == dataclasses.replace(recipe, reasons=())
     assert any("multiply-adds" in reason for reason in recipe.reasons) and len(recipe.reasons) == 7
+
+
+def test_a_large_vocabulary_is_sampled_and_counts_for_what_a_step_compares():
+    words = Outlook(2_000_000, 33_278, operations=1e14)
+    recipe = choose(TrainSettings(minutes=10), words)
+    assert recipe.samples == 2048 and any("sampled:2048" in reason for reason in recipe.reasons)
+    full = choose(TrainSettings(minutes=10, softmax="full"), words)
+    assert full.samples is None and recipe.model.hidden_size > full.model.hidden_size
+    assert (
+        recipe.work(33_278)
+        < recipe.work_to_read(33_278)
+        == full.work(33_278) + (work(recipe.model, 33_278) - work(full.model, 33_278))
+    )
+    assert choose(TrainSettings(minutes=10), Outlook(2_000_000, 4096, operations=1e14)).samples is None
+    assert choose(TrainSettings(steps=9, softmax="sampled:7"), MEGABYTE).samples == 7
+    assert Recipe.from_spec(json.loads(json.dumps(recipe.spec()))).samples == 2048
+
+
+def test_n_grams_add_to_all_logits_so_nothing_is_sampled():
+    words = Outlook(2_000_000, 8000, operations=1e14)
+    assert choose(TrainSettings(minutes=10, ngrams=(2,)), words).samples is None
+    with pytest.raises(SettingError, match="softmax is 'sampled': must be full with n-grams"):
+        choose(TrainSettings(minutes=10, ngrams=(2,), softmax="sampled"), words)
+
+
+def test_a_tied_head_goes_by_way_of_its_projection():
+    model = ModelConfig("gru", 8, 1, 4, tied=True)
+    assert work(model, 50) == 3 * 8 * (8 + 4) + 4 * (8 + 50)

@@ -12,6 +12,7 @@ from pantoum.errors import RunError, SettingError
 from pantoum.formats import checkpoint, model_file
 from pantoum.kernels import native, precisions, without_core
 from pantoum.network import LanguageModel
+from pantoum.network.candidates import CandidateSampler
 from pantoum.network.gradient import Gradient
 from pantoum.training.backend import LocalBackend
 from pantoum.training.gradient_sum import GradientSum
@@ -166,3 +167,13 @@ def test_sums_of_rows_are_summed_by_row():
     parts = [Gradient(np.ones((2, 3)), np.array(rows)) for rows in ([0, 4], [1, 4], [4, 9])]
     total = reduce(Gradient.plus, parts)
     assert total.rows_U.tolist() == [0, 1, 4, 9] and total.values[:, 0].tolist() == [1, 1, 3, 1]
+
+
+@pytest.mark.parametrize("config", SHAPES[:2])
+def test_candidates_of_each_shard_add_up_to_the_gradient_of_the_batch(config):
+    sampler = CandidateSampler(np.ones(V), V, seed=0)  # all symbols: exact
+    whole, _ = trained(backend(1, config), steps=2)
+    for shards in (1, 3):
+        result, _ = trained(backend(shards, config, sampler=sampler), steps=2)
+        assert result.loss == pytest.approx(whole.loss, rel=1e-4)
+        assert result.gradient_norm == pytest.approx(whole.gradient_norm, rel=1e-3)

@@ -16,6 +16,7 @@ from pantoum.config.model import NORMS, DropoutConfig, ModelConfig, check_table
 from pantoum.config.rules import AUTO, function, nearest, number, one_of, path, require, text, truth, whole
 from pantoum.config.score import UNITS, Alert, ScoreConfig
 from pantoum.config.serve import ServeSettings
+from pantoum.config.softmax import parse_softmax, spell_softmax
 from pantoum.config.train import DOCUMENTS, OPTIMIZERS, SCHEDULES, TOKENS_RULE, TrainSettings, token_unit
 from pantoum.config.writing import GenerationConfig, SamplingConfig
 
@@ -43,8 +44,10 @@ __all__ = [
     "nearest",
     "number",
     "one_of",
+    "parse_softmax",
     "path",
     "require",
+    "spell_softmax",
     "text",
     "token_unit",
     "truth",

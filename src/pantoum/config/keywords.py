@@ -85,6 +85,7 @@ class Training(TypedDict, total=False):
     ngram_rows: Whole | Auto
     kneser_ney: Whole | Auto | None
     members: Whole | Auto
+    softmax: str
     batch_size: Whole | Auto
     seq_len: Whole | Auto
     optimizer: str

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pantoum.config.cells import CELLS
 from pantoum.config.model import NORMS, DropoutConfig, check_ngrams, parse_orders
 from pantoum.config.rules import AUTO, Auto, nearest, number, one_of, option, require, settle, whole
+from pantoum.config.softmax import parse_softmax
 
 __all__ = [
     "DOCUMENTS",
@@ -178,6 +179,15 @@ class TrainSettings:
     )
     """Members of the ensemble, which is saved as one model."""
 
+    softmax: str = option(
+        AUTO,
+        "symbols that a training step compares its targets with: full (all), sampled or sampled:N",
+        group="training",
+        metavar="KIND",
+        chosen="sampled for more than 4,096 symbols, else full",
+    )
+    """The symbols that a training step compares its targets with: ``full``, all of them; ``sampled:N``, the
+    targets of the batch and about N others (``network.candidates``). Evaluations use all of them."""
     batch_size: int | Auto = option(
         AUTO,
         "parallel streams of text",
@@ -364,6 +374,8 @@ class TrainSettings:
         )
 
     def _check_training(self) -> None:
+        if self.softmax != AUTO:
+            parse_softmax(self.softmax)
         for name in ("batch_size", "seq_len"):
             if getattr(self, name) != AUTO:
                 whole(getattr(self, name), name, most=1_000_000)

@@ -232,8 +232,11 @@ class Kernels(Protocol):
         epsilon: float = 1e-8,
         weight_decay: float = 0.0,
         factor: float = 1.0,
+        rows_U: Array | None = None,
     ) -> None:
-        """One AdamW step in place; the gradient counts times ``factor``, which is how it is clipped."""
+        """One AdamW step in place; the gradient counts times ``factor``, which is how it is clipped. With
+        ``rows_U`` the gradient is that of these rows [U, ...], ascending, and only they and their moments
+        change."""
         ...
 
     def muon(

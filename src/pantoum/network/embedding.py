@@ -6,6 +6,9 @@ looked up: an exact saving of one large product forward and two backward. Dropou
 inputs needs the vectors themselves; a one-hot vector has one entry, so its dropout keeps and scales, or
 drops, the token's whole row.
 
+A batch uses few rows of a large table. Its gradient is then that of these rows (``network.gradient``), so
+that the cost of a step does not grow with the vocabulary.
+
 Shapes: V symbols, T steps, B rows, N = T*B, E embedding, G gate rows.
 """
 
@@ -13,13 +16,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from pantoum.kernels import Array, Workspace
-from pantoum.network.cell import PackedCell, Vectors
+from pantoum.kernels import Array, Kernels, Workspace
+from pantoum.network.cell import Inputs, PackedCell, Vectors
+from pantoum.network.gradient import Gradient
 
-__all__ = ["OneHotTokens", "TableTokens", "VectorTokens", "one_hot_projections"]
+__all__ = ["OneHotTokens", "TableTokens", "TokenInputs", "VectorTokens", "one_hot_projections"]
+
+LARGE = 1024
+"""A table of more rows has a gradient of its rows in use, if the batch has fewer tokens than that."""
+
+
+class TokenInputs(Inputs, Protocol):
+    """Inputs that are made from tokens."""
+
+    def embedding_gradient(
+        self, kernels: Kernels, d_inputs: Array | None, workspace: Workspace
+    ) -> Gradient | None:
+        """The gradient of the embedding from what the backward pass of the stack returns; ``None``: there is
+        no embedding."""
+        ...
 
 
 def one_hot_projections(cell: PackedCell, weight_GV: Array) -> Array:
@@ -59,14 +78,21 @@ class TableTokens:
         """(d_embedding [V,E], d_weight_ih, d_bias [G])."""
         shape = len(self.embedding_VE), d_projection_TBG.shape[2]
         d_table_VG = workspace.array("table", shape, d_projection_TBG.dtype)
-        _look_up_vjp(cell, d_projection_TBG, self.tokens_TB, d_table_VG)
+        _look_up_vjp(cell.kernels, d_projection_TBG, self.tokens_TB, d_table_VG)
         return cell.project_vjp(d_table_VG, self.embedding_VE, workspace)
 
     def add(self, cell: PackedCell, d_inputs: Array | None, d_x_TBE: Array) -> Array:
         """The embedding's gradient with that of its vectors added."""
         assert d_inputs is not None
-        d_inputs += _look_up_vjp(cell, d_x_TBE, self.tokens_TB, np.empty_like(d_inputs))
+        d_inputs += _look_up_vjp(cell.kernels, d_x_TBE, self.tokens_TB, np.empty_like(d_inputs))
         return d_inputs
+
+    def embedding_gradient(
+        self, kernels: Kernels, d_inputs: Array | None, workspace: Workspace
+    ) -> Gradient | None:
+        """It is what the backward pass returns."""
+        assert d_inputs is not None
+        return Gradient(d_inputs)
 
 
 @dataclass(frozen=True)
@@ -93,20 +119,28 @@ class VectorTokens:
         d_projection_TBG: Array,
         workspace: Workspace,
     ) -> tuple[Array, Array, Array]:
-        """(d_embedding [V,E], d_weight_ih, d_bias [G])."""
+        """(d_x [T,B,E], d_weight_ih, d_bias [G])."""
         dropped = Vectors(self._dropped(cell, workspace))
         d_x_TBE, d_weight, d_bias_G = dropped.project_vjp(cell, d_projection_TBG, workspace)
-        if self.drop is not None:
-            d_x_TBE = self.drop(d_x_TBE)
-        d_embedding_VE = workspace.array("d_embedding", self.embedding_VE.shape, d_x_TBE.dtype)
-        _look_up_vjp(cell, d_x_TBE, self.tokens_TB, d_embedding_VE)
-        return d_embedding_VE, d_weight, d_bias_G
+        return d_x_TBE if self.drop is None else self.drop(d_x_TBE), d_weight, d_bias_G
 
     def add(self, cell: PackedCell, d_inputs: Array | None, d_x_TBE: Array) -> Array:
-        """The embedding's gradient with that of its vectors added."""
+        """The gradient of the vectors with that of a residual added."""
         assert d_inputs is not None
-        d_inputs += _look_up_vjp(cell, d_x_TBE, self.tokens_TB, np.empty_like(d_inputs))
+        d_inputs += d_x_TBE
         return d_inputs
+
+    def embedding_gradient(
+        self, kernels: Kernels, d_inputs: Array | None, workspace: Workspace
+    ) -> Gradient | None:
+        """From the gradient of the vectors."""
+        assert d_inputs is not None
+        if self.tokens_TB.size < len(self.embedding_VE) > LARGE:
+            d_NE = d_inputs.reshape(self.tokens_TB.size, -1)
+            rows_U, values_UE = kernels.lookup_sum_gradient(d_NE, self.tokens_TB.reshape(-1, 1))
+            return Gradient(values_UE, rows_U)
+        d_embedding_VE = workspace.array("d_embedding", self.embedding_VE.shape, d_inputs.dtype)
+        return Gradient(_look_up_vjp(kernels, d_inputs, self.tokens_TB, d_embedding_VE))
 
     def _dropped(self, cell: PackedCell, workspace: Workspace) -> Array:
         x_TBE = _look_up(cell, self.embedding_VE, self.tokens_TB, workspace, "vectors")
@@ -162,13 +196,16 @@ class OneHotTokens:
         if self.scale_TB is not None:
             d_projection_TBG *= self.scale_TB[:, :, None]
         d_columns_VG = workspace.array("table", (V, G), d_projection_TBG.dtype)
-        _look_up_vjp(cell, d_projection_TBG, self.tokens_TB, d_columns_VG)
+        _look_up_vjp(cell.kernels, d_projection_TBG, self.tokens_TB, d_columns_VG)
         d_weight = workspace.array("d_weight_ih", (G, V), d_projection_TBG.dtype)
         np.copyto(d_weight, d_columns_VG.T)
         return None, d_weight, d_bias_G
 
     def add(self, cell: PackedCell, d_inputs: Array | None, d_x_TBE: Array) -> None:
         """Nothing is learned in the inputs."""
+
+    def embedding_gradient(self, kernels: Kernels, d_inputs: Array | None, workspace: Workspace) -> None:
+        """There is no embedding."""
 
 
 def _look_up(cell: PackedCell, table_VG: Array, tokens_TB: Array, workspace: Workspace, name: str) -> Array:
@@ -178,7 +215,7 @@ def _look_up(cell: PackedCell, table_VG: Array, tokens_TB: Array, workspace: Wor
     return rows_NG.reshape(*tokens_TB.shape, -1)
 
 
-def _look_up_vjp(cell: PackedCell, d_TBG: Array, tokens_TB: Array, out: Array) -> Array:
+def _look_up_vjp(kernels: Kernels, d_TBG: Array, tokens_TB: Array, out: Array) -> Array:
     """The table's gradient [V,G]."""
     d_NG = d_TBG.reshape(tokens_TB.size, -1)
-    return cell.kernels.lookup_gradient(d_NG, tokens_TB.reshape(-1), len(out), out=out)
+    return kernels.lookup_gradient(d_NG, tokens_TB.reshape(-1), len(out), out=out)

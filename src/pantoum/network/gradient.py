@@ -44,13 +44,19 @@ class Gradient:
             kernels.row_squares(self.values.reshape(len(squares_R), -1), squares_R, keep, share)
             return
         squares_R *= squares_R.dtype.type(keep)
-        squares_R[self.rows_U] += np.square(self.values).sum(axis=1) * squares_R.dtype.type(share)
+        squares_U = np.square(self.values).reshape(len(self.values), -1).sum(axis=1)
+        squares_R[self.rows_U] += squares_U * squares_R.dtype.type(share)
 
     def plus(self, other: Gradient) -> Gradient:
-        """The sum of both; a gradient of all rows is added to in place."""
-        if self.rows_U is None or other.rows_U is None:
-            np.add(self.values, other.values, out=self.values)
+        """The sum of both; a gradient of all rows is added to in place, ``other`` is left as it is."""
+        if self.rows_U is None:
+            if other.rows_U is None:
+                np.add(self.values, other.values, out=self.values)
+            else:
+                self.values[other.rows_U] += other.values
             return self
+        if other.rows_U is None:
+            return Gradient(other.values.copy()).plus(self)
         rows_U = np.union1d(self.rows_U, other.rows_U)
         values = np.zeros((len(rows_U), *self.values.shape[1:]), self.values.dtype)
         values[np.searchsorted(rows_U, self.rows_U)] = self.values

@@ -3,9 +3,12 @@
 All time steps of all rows lie in one bag and one softmax layer serves them all. A model of K members has one
 head over all of their outputs, concatenated, [V, K*H]; its weights average their logits. With tied weights
 the layer shares the weight of the embedding, with a projection [E,H] between if the width E differs from H.
-Logits are kept for a chunk of rows at a time, except where they are asked for.
+Logits are kept for a chunk of rows at a time, unless they are asked for.
 
-Shapes: N rows of the bag, H units, E embedding, V symbols.
+In training a large vocabulary can be replaced by the candidates of the step (``candidates``): the rows of the
+weight that belong to them are a head of few symbols, and only they get a gradient.
+
+Shapes: N rows of the bag, H units, E embedding, V symbols, C candidates.
 """
 
 from __future__ import annotations
@@ -17,6 +20,8 @@ import numpy as np
 
 from pantoum.errors import SettingError
 from pantoum.kernels import Array, Kernels, PackedMatrix, Workspace, backend
+from pantoum.network.candidates import Candidates
+from pantoum.network.gradient import Gradient
 from pantoum.network.packing import Packer, Weight, floats
 from pantoum.network.parameters import Parameters, generator, uniform
 
@@ -63,6 +68,7 @@ class Head:
             packer.matrix("head", weight),
             floats(weights["bias"]),
             None if projection is None else packer.matrix("projection", projection),
+            floats(weight) if packer.purpose == "train" else None,
         )
 
 
@@ -75,6 +81,8 @@ class PackedHead:
     weight: PackedMatrix
     bias_V: Array
     projection: PackedMatrix | None
+    rows_VE: Array | None
+    """The weight itself, whose rows are looked up for candidates; ``None`` for reading."""
 
     def logits(self, hidden_NH: Array, given_NV: Array | None = None) -> Array:
         """The logits [N,V]; ``given_NV`` is added to them."""
@@ -102,22 +110,52 @@ class PackedHead:
         workspace: Workspace,
         given_NV: Array | None = None,
         targets: int | None = None,
-    ) -> tuple[Array, Array, Array, dict[str, Array], Array | None]:
+        candidates: Candidates | None = None,
+    ) -> tuple[Array, Array, Array, dict[str, Gradient], Array | None]:
         """(nats [N], predictions [N], d_hidden [N,H], gradients, d_given [N,V]), the last three of the mean
         loss. The gradient of the weight is named ``weight`` even if the weight is shared with the embedding.
         ``given_NV`` is added to the logits and overwritten with its gradient. The mean is over ``targets``
-        (default: N)."""
+        (default: N). With ``candidates``, which contain all of ``targets_N``, nats are estimates, predictions
+        are candidates, and there is no ``given_NV``."""
         projected = self._projected(hidden_NH)
-        nats_N, predictions_N, d_NE, d_weight, d_bias, d_given_NV = self.kernels.cross_entropy_gradient(
-            projected, self.weight, self.bias_V, targets_N, workspace, given_NV, targets
-        )
-        gradients = {"weight": d_weight, "bias": d_bias}
+        if candidates is None:
+            nats_N, predictions_N, d_NE, d_weight, d_bias, d_given_NV = self.kernels.cross_entropy_gradient(
+                projected, self.weight, self.bias_V, targets_N, workspace, given_NV, targets
+            )
+            found = {"weight": Gradient(d_weight), "bias": Gradient(d_bias)}
+        else:
+            assert given_NV is None
+            nats_N, predictions_N, d_NE, found = self._sampled(
+                projected, targets_N, candidates, workspace, targets
+            )
+            d_given_NV = None
         if self.projection is None:
-            return nats_N, predictions_N, d_NE, gradients, d_given_NV
-        gradients["projection.weight"] = self.kernels.linear_weight_gradient(
-            d_NE, hidden_NH, precision=self.projection.precision
+            return nats_N, predictions_N, d_NE, found, d_given_NV
+        found["projection.weight"] = Gradient(
+            self.kernels.linear_weight_gradient(d_NE, hidden_NH, precision=self.projection.precision)
         )
-        return nats_N, predictions_N, self.projection.product_transposed(d_NE), gradients, d_given_NV
+        return nats_N, predictions_N, self.projection.product_transposed(d_NE), found, d_given_NV
+
+    def _sampled(
+        self,
+        projected_NE: Array,
+        targets_N: Array,
+        candidates: Candidates,
+        workspace: Workspace,
+        targets: int | None,
+    ) -> tuple[Array, Array, Array, dict[str, Gradient]]:
+        """(nats [N], predictions [N], d_projected [N,E], gradients of the rows of the candidates)."""
+        assert self.rows_VE is not None
+        symbols_C, dtype = candidates.symbols_C, self.bias_V.dtype
+        rows_CE = workspace.array("candidates", (len(symbols_C), self.rows_VE.shape[1]), dtype)
+        self.kernels.lookup(self.rows_VE, symbols_C, out=rows_CE)
+        weight = self.kernels.pack(rows_CE, self.precision, place=workspace.scope("packed candidates"))
+        bias_C = (self.bias_V[symbols_C] + candidates.shift_C).astype(dtype)
+        nats_N, predictions_N, d_NE, d_weight_CE, d_bias_C, _ = self.kernels.cross_entropy_gradient(
+            projected_NE, weight, bias_C, candidates.places(targets_N), workspace, None, targets
+        )
+        found = {"weight": Gradient(d_weight_CE, symbols_C), "bias": Gradient(d_bias_C, symbols_C)}
+        return nats_N, symbols_C[predictions_N].astype(np.int32), d_NE, found
 
     def _projected(self, hidden_NH: Array) -> Array:
         return hidden_NH if self.projection is None else self.projection.product(hidden_NH)

@@ -17,8 +17,15 @@ import numpy as np
 from pantoum.config import CELLS, ModelConfig
 from pantoum.kernels import Array, Workspace
 from pantoum.network.block import DropoutDraw, Tape
-from pantoum.network.cell import Cell, Inputs
-from pantoum.network.embedding import OneHotTokens, TableTokens, VectorTokens, one_hot_projections
+from pantoum.network.cell import Cell
+from pantoum.network.embedding import (
+    OneHotTokens,
+    TableTokens,
+    TokenInputs,
+    VectorTokens,
+    one_hot_projections,
+)
+from pantoum.network.gradient import Gradient
 from pantoum.network.packing import Packer, Weight, floats
 from pantoum.network.parameters import Parameters, generator, under
 from pantoum.network.stack import PackedStack, Stack
@@ -96,17 +103,20 @@ class PackedMember:
     ) -> tuple[Array, BlockState, Tape]:
         """(outputs [T,B,H], last state, tape or None)."""
         inputs = self._inputs(tokens_TB, dropout)
-        return self.stack.forward(
+        outputs_TBH, last, kept = self.stack.forward(
             inputs, state, reset_TB=reset_TB, lengths=lengths, dropout=dropout, tape=tape, workspace=workspace
         )
+        return outputs_TBH, last, (inputs, kept) if tape else None
 
-    def backward(self, tape: Tape, d_outputs_TBH: Array, workspace: Workspace) -> dict[str, Array]:
+    def backward(self, tape: Tape, d_outputs_TBH: Array, workspace: Workspace) -> dict[str, Gradient]:
         """The gradients by parameter name; the tape is spent."""
-        d_inputs, _, of_stack = self.stack.backward(tape, d_outputs_TBH, spend=True, workspace=workspace)
-        found = {"stack." + name: d for name, d in of_stack.items()}
-        return found if d_inputs is None else {EMBEDDING: d_inputs, **found}
+        inputs, kept = tape
+        d_inputs, _, of_stack = self.stack.backward(kept, d_outputs_TBH, spend=True, workspace=workspace)
+        found = {"stack." + name: Gradient(d) for name, d in of_stack.items()}
+        of_embedding = inputs.embedding_gradient(self.stack.kernels, d_inputs, workspace)
+        return found if of_embedding is None else {EMBEDDING: of_embedding, **found}
 
-    def _inputs(self, tokens_TB: Array, dropout: DropoutDraw | None) -> Inputs:
+    def _inputs(self, tokens_TB: Array, dropout: DropoutDraw | None) -> TokenInputs:
         """What the stack takes for these tokens: the shortest way to the first layer."""
         stack, vocab_size = self.stack, self.member.vocab_size
         if stack.stack.dropout.inputs == 0:

@@ -26,6 +26,7 @@ import numpy as np
 from pantoum.errors import SettingError
 from pantoum.kernels import Array, Workspace, backend
 from pantoum.network.block import DropoutDraw, Tape, check_lengths, check_resets
+from pantoum.network.candidates import Candidates
 from pantoum.network.count_mixture import CountMixture, FoundCounts
 from pantoum.network.gradient import Gradient
 from pantoum.network.language_model import LanguageModel, prefix
@@ -48,7 +49,7 @@ class BatchResult:
     """What one batch gives. The gradients may live in the workspace: they hold until its next use."""
 
     loss: float
-    """Mean nats of the network over all targets."""
+    """Mean nats of the network over all targets; with candidates, estimated."""
     accuracy: float
     """Share of targets that were the most probable symbol."""
     nats_BT: Array
@@ -199,13 +200,16 @@ class Program:
         dropout_key: tuple[int, int] | None = None,
         streams: Array | None = None,
         targets: int | None = None,
+        candidates: Candidates | None = None,
     ) -> BatchResult:
         """The loss of a batch, the state after it, and the gradient of every parameter. Arrays of the
         program's workspace are used again.
 
-        Dropout is on with ``dropout_key=(seed, step)``; ``streams`` are the rows' global numbers. Where the
-        rows are a shard of a batch, ``targets`` is the number of targets of the whole batch: the gradients
-        are then the shard's part of those of the batch's mean loss, and the loss is the shard's own mean."""
+        Dropout is on with ``dropout_key=(seed, step)``; ``streams`` are the global numbers of the rows. If
+        the rows are a shard of a batch, ``targets`` is the number of targets of the whole batch: the
+        gradients are then the part of the shard in those of the mean loss of the batch, and the loss is the
+        mean over the shard. With ``candidates``, which contain all targets of the rows, the loss and its
+        gradients are estimated from these symbols; a model with n-grams has none."""
         workspace = self._workspace
         targets_TB = time_major_targets(targets_BT, inputs_BT, self.vocab_size)
         tokens_TB = time_major_tokens(inputs_BT, self.vocab_size, "inputs_BT")
@@ -221,16 +225,16 @@ class Program:
             workspace.scope("head"),
             None if read.ngrams is None else read.ngrams.logits(),
             targets,
+            candidates,
         )
-        found = {"head." + name: d for name, d in of_head.items()}
+        gradients = {"head." + name: d for name, d in of_head.items()}
         size = H // len(self.members)
         for place, (member, tape) in enumerate(zip(self.members, read.tapes, strict=True)):
             own = np.ascontiguousarray(d_hidden_NH[:, place * size : (place + 1) * size])
             of_member = member.backward(tape, own.reshape(T, B, size), _scope(workspace, place))
-            found |= {prefix(self.config, place) + name: d for name, d in of_member.items()}
+            gradients |= {prefix(self.config, place) + name: d for name, d in of_member.items()}
         if self.config.tied:
-            found[EMBEDDING] += found.pop("head.weight")
-        gradients = {name: Gradient(d) for name, d in found.items()}
+            gradients[EMBEDDING] = gradients[EMBEDDING].plus(gradients.pop("head.weight"))
         if read.ngrams is not None and d_given_NV is not None:
             gradients[TABLE] = read.ngrams.gradient(d_given_NV)
         loss = float(nats_N.mean(dtype=np.float64))

@@ -21,6 +21,7 @@ from pantoum.formats.checkpoint import Checkpoint
 from pantoum.inference.novelty import NoveltyFilter, documents_of
 from pantoum.kernels import Array
 from pantoum.network import LanguageModel
+from pantoum.network.candidates import CandidateSampler
 from pantoum.network.ensemble import part
 from pantoum.network.language_model import seed_of
 from pantoum.network.state import NetworkState
@@ -33,9 +34,19 @@ from pantoum.training.recipe import Recipe
 from pantoum.training.run_folder import RunFolder
 from pantoum.training.run_state import RunState
 
-__all__ = ["Run", "assemble", "carried_arrays", "document_border", "make_backend", "make_batches"]
+__all__ = [
+    "Run",
+    "assemble",
+    "carried_arrays",
+    "document_border",
+    "make_backend",
+    "make_batches",
+    "symbol_counts",
+]
 
 CARRIED, STREAMS = "carried.", "streams"
+COUNTED = 1 << 20
+"""Tokens that are counted at once."""
 
 
 @dataclass
@@ -66,7 +77,12 @@ class Run:
         """Take up a checkpoint's arrays and place (``None``: the start of training)."""
         state = self.state
         if found is None:
-            self.backend = make_backend(state.recipe, self.prepared.tokenizer.vocab_size, self.weights)
+            self.backend = make_backend(
+                state.recipe,
+                self.prepared.tokenizer.vocab_size,
+                self.weights,
+                symbol_counts(state.recipe, self.prepared),
+            )
             state.cursor, state.step, state.tokens = None, 0, 0
             self.carried = self.backend.initial_state(state.batch_size)
         else:
@@ -81,7 +97,7 @@ def assemble(
 ) -> Run:
     """Put a run together from its state; the arrays are those of its start."""
     tokenizer = prepared.tokenizer
-    backend = make_backend(state.recipe, tokenizer.vocab_size, weights)
+    backend = make_backend(state.recipe, tokenizer.vocab_size, weights, symbol_counts(state.recipe, prepared))
     held_out = prepared.valid is not None and prepared.valid.count >= 2
     valid = np.asarray(prepared.valid.tokens) if prepared.valid is not None and held_out else None
     return Run(
@@ -108,15 +124,26 @@ def assemble(
     )
 
 
-def make_backend(recipe: Recipe, vocab_size: int, weights: Mapping[str, Array] | None = None) -> Backend:
+def make_backend(
+    recipe: Recipe,
+    vocab_size: int,
+    weights: Mapping[str, Array] | None = None,
+    counts_V: Array | None = None,
+) -> Backend:
     """Networks and optimisers at the start of training; ``weights`` of the whole model in place of random
-    ones."""
+    ones; ``counts_V``: of the symbols, if the recipe samples them."""
     begun = [None] * recipe.members if weights is None else part(recipe.kept, weights)
-    learners = [_learner(recipe, vocab_size, place, own) for place, own in enumerate(begun)]
+    learners = [_learner(recipe, vocab_size, place, own, counts_V) for place, own in enumerate(begun)]
     return LocalBackend(learners, recipe.shards)
 
 
-def _learner(recipe: Recipe, vocab_size: int, place: int, weights: Mapping[str, Array] | None) -> Learner:
+def _learner(
+    recipe: Recipe,
+    vocab_size: int,
+    place: int,
+    weights: Mapping[str, Array] | None,
+    counts_V: Array | None,
+) -> Learner:
     seed = seed_of(recipe.seed, place)
     model = LanguageModel(vocab_size, config=recipe.model, seed=seed)
     if weights is not None:
@@ -128,7 +155,29 @@ def _learner(recipe: Recipe, vocab_size: int, place: int, weights: Mapping[str, 
         gates=len(CELLS[recipe.model.cell].gates),
         precision=recipe.precision,
     )
-    return Learner(model, optimizer, seed=seed, average=recipe.average, precision=recipe.precision)
+    sampler = None
+    if recipe.samples is not None:
+        assert counts_V is not None
+        sampler = CandidateSampler(counts_V, recipe.samples, seed)
+    return Learner(
+        model,
+        optimizer,
+        seed=seed,
+        average=recipe.average,
+        precision=recipe.precision,
+        sampler=sampler,
+    )
+
+
+def symbol_counts(recipe: Recipe, prepared: Prepared) -> Array | None:
+    """How often each symbol occurs in the training text [V], if the recipe samples them."""
+    if recipe.samples is None:
+        return None
+    tokens_N, vocab_size = np.asarray(prepared.train.tokens), prepared.tokenizer.vocab_size
+    counts_V = np.zeros(vocab_size, np.int64)
+    for start in range(0, len(tokens_N), COUNTED):
+        counts_V += np.bincount(tokens_N[start : start + COUNTED], minlength=vocab_size)
+    return counts_V
 
 
 def make_batches(

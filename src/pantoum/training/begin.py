@@ -106,7 +106,11 @@ def begin(
         batch_size=batches.batch_size,
         seq_len=batches.seq_len,
         monitored=monitored_tokens(
-            prepared, budget, size, batches.batch_size * batches.seq_len, tokens_per_second
+            prepared,
+            budget,
+            size,
+            batches.batch_size * batches.seq_len,
+            tokens_per_second * _reading_speed(recipe, prepared),
         ),
     )
     run = assemble(folder, prepared, state, weights=None if source is None else source.parameters)
@@ -244,6 +248,12 @@ def monitored_tokens(
     else:
         affordable = 0.05 * max(1, int(size) // 20) * batch
     return min(prepared.valid.count, int(min(max(affordable, LEAST_MONITORED), MOST_MONITORED)) + 1)
+
+
+def _reading_speed(recipe: Recipe, prepared: Prepared) -> float:
+    """How fast a token is scored, compared with a forward pass of training: 1 if both use all symbols."""
+    vocab_size = prepared.tokenizer.vocab_size
+    return recipe.work(vocab_size) / recipe.work_to_read(vocab_size)
 
 
 def _unknown(prepared: Prepared) -> str:

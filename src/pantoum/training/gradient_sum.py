@@ -54,10 +54,11 @@ class GradientSum:
             self._all.append(self._free[-1])
         buffers, copied = self._free.pop(), dict[str, Gradient]()
         for name, gradient in found.gradients.items():
-            if name in buffers:
-                np.copyto(buffers[name], gradient.values)
-                gradient = Gradient(buffers[name])
-            copied[name] = gradient
+            if gradient.rows_U is not None or name not in buffers:
+                copied[name] = Gradient(gradient.values.copy(), gradient.rows_U)
+                continue
+            np.copyto(buffers[name], gradient.values)
+            copied[name] = Gradient(buffers[name])
         return _Sum(copied, buffers)
 
     def _added(self, left: _Sum, right: _Sum) -> _Sum:
@@ -68,5 +69,5 @@ class GradientSum:
 
 
 def _empty_like(gradients: Mapping[str, Gradient]) -> dict[str, Array]:
-    """Buffers for the gradients of all rows; those of rows in use are fresh arrays at each step."""
+    """Buffers for the gradients of all rows; those of rows in use, whose numbers vary, are copied afresh."""
     return {name: np.empty_like(own.values) for name, own in gradients.items() if own.rows_U is None}

@@ -3,15 +3,20 @@
 Members of an ensemble learn each by itself, from the same batches: own seed, own dropout, own carried state,
 own clipping.
 
-Averaged weights: an exponential moving average of the weights after each update, whose decay rises from small
-values so that the first averages are not those of the initial weights. The n-grams' table, of which an update
-touches few rows, goes in as it is.
+Averaged weights: an exponential moving average of the weights after each update, whose decay rises from
+small values so that the first averages are not those of the initial weights. A parameter of which an update
+changes few rows (the embedding and the head of a large vocabulary) goes into its average at every
+``SELDOM``-th update, because averaging touches all of its rows. The table of n-grams is not averaged.
+
+With a sampler of candidates the loss of a batch is estimated from some of the symbols
+(``network.candidates``); evaluations, which are not made here, always use all of them.
 
 Shapes: B streams, T time steps.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -19,6 +24,7 @@ import numpy as np
 from pantoum.errors import CheckpointError
 from pantoum.kernels import Array, Workspace, backend
 from pantoum.network import LanguageModel
+from pantoum.network.candidates import CandidateSampler
 from pantoum.network.gradient import Gradients, norm
 from pantoum.network.ngrams import TABLE
 from pantoum.network.program import BatchResult, Program
@@ -28,7 +34,9 @@ from pantoum.training.gradient_sum import GradientSum
 from pantoum.training.optimizer import Optimizer
 from pantoum.training.shards import Shards
 
-__all__ = ["Learner"]
+__all__ = ["SELDOM", "Learner"]
+
+SELDOM = 16
 
 
 class Learner:
@@ -42,11 +50,14 @@ class Learner:
         seed: int,
         average: float | None,
         precision: str = "float32",
+        sampler: CandidateSampler | None = None,
     ) -> None:
+        """``sampler``: of the candidates of each step; ``None``: all symbols."""
         self.model = model
         self.gradient_norm = 0.0
         """The norm of all gradients of the last batch together, before clipping."""
         self._precision, self._optimizer, self._seed, self._decay = precision, optimizer, seed, average
+        self._sampler = sampler
         self._averaged = (
             None
             if average is None
@@ -76,6 +87,7 @@ class Learner:
 
         def of_shard(shard: int) -> Gradients:
             rows = shards.streams((shard, shard + 1))
+            sampler = self._sampler
             result = program.gradients(
                 inputs_BT[rows],
                 targets_BT[rows],
@@ -84,6 +96,7 @@ class Learner:
                 dropout_key=(self._seed, step),
                 streams=streams[rows],
                 targets=np.size(targets_BT),
+                candidates=None if sampler is None else sampler.draw(targets_BT[rows].reshape(-1), step),
             )
             results.append(result)
             return result.gradients
@@ -101,10 +114,17 @@ class Learner:
         self._scale.updated(self._gradients, self._optimizer.steps, self._targets, factor)
         self._optimizer.step(self._gradients, rate, factor)
         if self._averaged is not None and self._decay is not None:
-            steps = self._optimizer.steps
-            decay = min(self._decay, (1.0 + steps) / (10.0 + steps))
+            decays = [min(self._decay, (1.0 + n) / (10.0 + n)) for n in self._last_updates()]
             for name, averaged in self._averaged.items():
-                self._kernels.average(averaged, self.model.parameters[name], decay)
+                if self._gradients[name].rows_U is None:
+                    self._kernels.average(averaged, self.model.parameters[name], decays[-1])
+                elif self._optimizer.steps % SELDOM == 0:
+                    self._kernels.average(averaged, self.model.parameters[name], math.prod(decays))
+
+    def _last_updates(self) -> range:
+        """The numbers of the updates since a parameter that is averaged seldom was averaged."""
+        steps = self._optimizer.steps
+        return range((steps - 1) // SELDOM * SELDOM + 1, steps + 1)
 
     def weights(self, averaged: bool) -> Mapping[str, Array] | None:
         """The parameters, or their running average (``None`` without one)."""

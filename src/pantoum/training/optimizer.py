@@ -1,6 +1,7 @@
 """AdamW (Loshchilov and Hutter 2019) and Muon (Jordan et al. 2024) over a model's parameters, in place.
 
-- ``AdamW`` scales each number's step by its own gradients.
+- ``AdamW`` scales the step of each number by its own gradients. If a batch uses few rows of a parameter (an
+  embedding or a head of a large vocabulary), only these rows, their moments and their decay take the step.
 - ``Muon`` is for the maps of the stack, ``weight_ih`` and ``weight_hh``: each gate's block moves by its
   momentum made orthogonal, as far in every direction. Embedding, head, biases and gains stay with AdamW.
 - ``WithTable`` is either of them for all but the table of n-grams, of which an update touches few rows:
@@ -66,9 +67,10 @@ class AdamW:
         """One update at ``rate``; the gradients count times ``factor``."""
         self.steps += 1
         for name, parameter in self._parameters.items():
+            gradient = gradients[name]
             self._kernels.adamw(
                 parameter,
-                gradients[name].values,
+                gradient.values,
                 self._first[name],
                 self._second[name],
                 step=self.steps,
@@ -77,6 +79,7 @@ class AdamW:
                 epsilon=EPSILON,
                 weight_decay=self._decay[name],
                 factor=factor,
+                rows_U=gradient.rows_U,
             )
 
     def arrays(self) -> dict[str, Array]:

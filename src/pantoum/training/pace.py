@@ -17,7 +17,7 @@ import numpy as np
 from pantoum.config import ModelConfig, TrainSettings
 from pantoum.data.prepare import Prepared
 from pantoum.kernels import Array
-from pantoum.training.assembly import make_backend, make_batches
+from pantoum.training.assembly import make_backend, make_batches, symbol_counts
 from pantoum.training.recipe import Outlook, Recipe, choose
 
 __all__ = ["MOST_SECONDS", "MOST_SHARE", "USABLE", "chosen_by_pace", "operations_a_second"]
@@ -64,7 +64,7 @@ def operations_a_second(
     vocab_size = prepared.tokenizer.vocab_size
     batches = make_batches(prepared, recipe.batch_size, recipe.seq_len)
     fitting = replace(recipe, shards=min(recipe.shards, batches.batch_size))  # ``begin`` refuses more
-    backend = make_backend(fitting, vocab_size)
+    backend = make_backend(fitting, vocab_size, counts_V=symbol_counts(recipe, prepared))
     state: Any = backend.initial_state(batches.batch_size)
     streams: Array = np.arange(batches.batch_size)
     best = float("inf")

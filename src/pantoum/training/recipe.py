@@ -33,7 +33,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from pantoum.config import AUTO, CELLS, DropoutConfig, ModelConfig, TrainSettings
+from pantoum.config import AUTO, CELLS, DropoutConfig, ModelConfig, TrainSettings, parse_softmax
 from pantoum.errors import SettingError
 from pantoum.network.counts import MOST_ORDER
 from pantoum.network.ensemble import joined_config
@@ -97,6 +97,10 @@ NGRAMS, NGRAM_EPOCHS, NGRAM_SYMBOLS = (3, 4, 5), 6.5, 512
 """Orders of the n-grams, the most epochs and the most symbols of a text for which they are added."""
 NGRAM_NUMBERS, TOKENS_PER_ROW = 1.2e7, 48
 """Most values of their tables, and tokens of text per row of an order."""
+SAMPLED_SYMBOLS = 4096
+"""Symbols of a vocabulary above which a step compares its targets with samples (``network.candidates``)."""
+TARGETS = 1024
+"""Different targets of a batch of words, about; they are candidates beside the samples."""
 FINE_TUNING = 0.3
 """The learning rate of fine-tuning, as a share of the rate from scratch."""
 
@@ -116,6 +120,13 @@ class Outlook:
     """The default precision of products: the machine's fastest, but only with minutes."""
     operations: float | None = None
     """Floating-point operations that fit into the time, by measurement; only with minutes."""
+    samples: int | None = None
+    """Symbols that each step samples to compare its targets with; ``None``: all are compared."""
+
+    @property
+    def compared(self) -> int:
+        """Symbols that a step compares its targets with, about."""
+        return compared(self.vocab_size, self.samples)
 
 
 @dataclass(frozen=True)
@@ -142,6 +153,8 @@ class Recipe:
     """Parts of the batch whose gradients are added in a fixed order (``training.shards``)."""
     kneser_ney: int | None = None
     """The highest order of the n-grams that are counted and mixed with the network; ``None``: none are."""
+    samples: int | None = None
+    """Symbols that each step samples to compare its targets with; ``None``: all are compared."""
     reasons: tuple[str, ...] = ()
 
     def spec(self) -> dict[str, Any]:
@@ -158,6 +171,10 @@ class Recipe:
 
     def work(self, vocab_size: int) -> int:
         """Multiply-adds of a token in training, forward, by all members."""
+        return self.members * work(self.model, compared(vocab_size, self.samples))
+
+    def work_to_read(self, vocab_size: int) -> int:
+        """Multiply-adds of a token that is scored, with all symbols."""
         return self.members * work(self.model, vocab_size)
 
     @staticmethod
@@ -166,18 +183,28 @@ class Recipe:
         return Recipe(**{**spec, "model": ModelConfig.from_spec(dict(spec["model"]))})
 
 
-def work(model: ModelConfig, vocab_size: int) -> int:
-    """Multiply-adds of a token, forward; the look-up of one-hot inputs costs none."""
-    hidden, cell = model.hidden_size, CELLS[model.cell]
+def compared(vocab_size: int, samples: int | None) -> int:
+    """Symbols that a training step compares its targets with, about."""
+    return vocab_size if samples is None else min(vocab_size, samples + TARGETS)
+
+
+def work(model: ModelConfig, symbols: int) -> int:
+    """Multiply-adds per token, forward, with so many symbols in the output layer; the look-up of one-hot
+    inputs costs none."""
+    hidden, cell, embedding = model.hidden_size, CELLS[model.cell], model.embedding_size
     gates, recurrent = len(cell.gates), sum(cell.products) * hidden * hidden
-    first = recurrent if model.embedding_size is None else recurrent + gates * hidden * model.embedding_size
+    first = recurrent if embedding is None else recurrent + gates * hidden * embedding
     further = recurrent + gates * hidden * hidden
-    return first + (model.num_layers - 1) * further + hidden * vocab_size
+    head = hidden * symbols
+    if model.tied and embedding is not None and embedding != hidden:
+        head = embedding * (hidden + symbols)  # by way of the projection
+    return first + (model.num_layers - 1) * further + head
 
 
 def choose(settings: TrainSettings, outlook: Outlook, *, source: ModelConfig | None = None) -> Recipe:
     """The recipe for a run. ``source``: the shape of the model whose weights it starts from."""
     reasons: list[str] = []
+    outlook = replace(outlook, samples=_samples(settings, outlook, reasons, source))
     members = _members(settings, outlook, reasons, source)
     if outlook.operations is not None:
         outlook = replace(outlook, operations=outlook.operations / members)
@@ -215,8 +242,34 @@ def choose(settings: TrainSettings, outlook: Outlook, *, source: ModelConfig | N
         members=members,
         shards=_shards(settings),
         kneser_ney=_kneser_ney(settings, outlook, reasons),
+        samples=outlook.samples,
         reasons=tuple(reasons),
     )
+
+
+def _samples(
+    settings: TrainSettings, outlook: Outlook, reasons: list[str], source: ModelConfig | None
+) -> int | None:
+    """Samples for a large vocabulary; none with n-grams, which add to the logits of all symbols."""
+    ngrams = isinstance(settings.ngrams, tuple) if source is None else bool(source.ngrams)
+    if settings.softmax != AUTO:
+        samples = parse_softmax(settings.softmax)
+        if samples is not None and ngrams:
+            raise SettingError(
+                "softmax",
+                settings.softmax,
+                "must be full with n-grams, which add to the logits of all symbols",
+                "leave one of the two out",
+            )
+        return samples
+    if outlook.vocab_size <= SAMPLED_SYMBOLS or ngrams:
+        return None
+    samples = parse_softmax("sampled")
+    reasons.append(
+        f"softmax sampled:{samples}: a step compares its targets with one another and with {samples:,} of "
+        f"{outlook.vocab_size:,} symbols"
+    )
+    return samples
 
 
 def _members(
@@ -239,7 +292,7 @@ def _members(
     for members in range(MOST_MEMBERS, 1, -1):
         share = outlook.operations / members
         each = _model(settings, replace(outlook, operations=share), [])
-        passes = share / (6.0 * work(each, outlook.vocab_size)) / outlook.tokens
+        passes = share / (6.0 * work(each, outlook.compared)) / outlook.tokens
         if passes >= LEAST_EPOCHS and members * each.hidden_size <= MOST_WIDTH:
             reasons.append(
                 f"an ensemble of {members} members: time for each to read the text {passes:,.3g} times"
@@ -260,11 +313,11 @@ def _model(settings: TrainSettings, outlook: Outlook, reasons: list[str]) -> Mod
     best = _shape(settings, *SIZES[0])
     for hidden, layers in SIZES[1:]:
         shape = _shape(settings, hidden, layers)
-        if work(shape, outlook.vocab_size) <= allowed:
+        if work(shape, outlook.compared) <= allowed:
             best = shape
     reasons.append(
         f"{best.num_layers} x {best.hidden_size} {best.cell}: "
-        f"{work(best, outlook.vocab_size):,} multiply-adds per token, from {why}"
+        f"{work(best, outlook.compared):,} multiply-adds per token, from {why}"
     )
     return best
 
@@ -332,7 +385,7 @@ def _kneser_ney(settings: TrainSettings, outlook: Outlook, reasons: list[str]) -
 def _tokens_read(outlook: Outlook, model: ModelConfig, batch: int) -> float:
     """Tokens that the whole budget reads, in all epochs."""
     if outlook.operations is not None:
-        return min(outlook.operations / (6.0 * work(model, outlook.vocab_size)), MOST_EPOCHS * outlook.tokens)
+        return min(outlook.operations / (6.0 * work(model, outlook.compared)), MOST_EPOCHS * outlook.tokens)
     if outlook.steps is not None:
         return float(outlook.steps * batch)
     return (outlook.epochs or 1.0) * outlook.tokens
@@ -370,7 +423,7 @@ def _dropout(
     if settings.dropout != AUTO:
         return DropoutConfig.parse(settings.dropout)
     passes = read / outlook.tokens
-    by_heart = passes * math.sqrt(work(model, outlook.vocab_size) / outlook.tokens)
+    by_heart = passes * math.sqrt(work(model, outlook.compared) / outlook.tokens)
     rate = round(min(DROPOUT * math.sqrt(by_heart), MOST_DROPOUT), 2)
     dropout = DropoutConfig(rate, rate, rate, "variational") if rate >= LEAST_DROPOUT else DropoutConfig()
     reasons.append(f"dropout {dropout.spell()}: about {passes:.3g} epochs")

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from pantoum.config import DropoutConfig, TrainSettings, whole
+from pantoum.config import DropoutConfig, TrainSettings, parse_softmax, spell_softmax, whole
 from pantoum.data.made_again import restored
 from pantoum.data.prepare import Prepared, differences, open_prepared
 from pantoum.errors import CheckpointError, RunError, SettingError, StorageError
@@ -228,8 +228,7 @@ def _refuse_other_settings(
         if name == "ngram_rows" and recipe is not None and not recipe.model.ngrams:
             continue  # it had nothing to say when the run began
         if recipe is not None and name not in OF_THE_TEXT:
-            known = _of_recipe(recipe, name)
-            given = DropoutConfig.parse(given).spell() if name == "dropout" else given
+            known, given = _of_recipe(recipe, name), _spelt(name, given)
         elif recorded is not None:
             known = getattr(recorded, name)
         else:
@@ -242,12 +241,21 @@ def _refuse_other_settings(
         )
 
 
+def _spelt(name: str, given: Any) -> Any:
+    """A setting as ``_of_recipe`` spells it."""
+    if name == "dropout":
+        return DropoutConfig.parse(given).spell()
+    return spell_softmax(parse_softmax(given)) if name == "softmax" else given
+
+
 def _of_recipe(recipe: Recipe, name: str) -> Any:
     """A setting as the run really has it."""
     if name == "dropout":
         return recipe.model.dropout.spell()
     if name == "ngrams":
         return recipe.model.ngrams or None
+    if name == "softmax":
+        return spell_softmax(recipe.samples)
     return getattr(recipe.model, name) if hasattr(recipe.model, name) else getattr(recipe, name)
 
 

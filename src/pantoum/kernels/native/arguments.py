@@ -51,8 +51,11 @@ ARGUMENTS: dict[str, type[ctypes.Structure]] = {
         "dropout": "p x y streams; l steps batch units; w seed; u step layer threshold; f scale; "
         "i variational",
         "softmax": "p logits targets nats predictions; l count vocabulary; f weight",
+        "losses": "p x panels bias given targets nats predictions; l count depth vocabulary; i precision",
         "sum_of_squares": "p arrays sizes total; l count",
         "adamw": "p parameter gradient first second; l size; "
+        "f beta1 share1 beta2 share2 root epsilon rate keep",
+        "adamw_rows": "p parameter rows gradient first second; l used columns; "
         "f beta1 share1 beta2 share2 root epsilon rate keep",
         "muon": "p parameters gradients momenta sizes rates coefficients; l count steps; "
         "f beta share keep; i precision",

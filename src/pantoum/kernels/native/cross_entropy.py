@@ -1,8 +1,8 @@
-"""Losses, predictions and gradients of the head, a chunk of rows at a time: the operations of
-``reference.cross_entropy`` in the core.
+"""Losses, predictions and gradients of the head: the operations of ``reference.cross_entropy`` in the core.
 
-The logits of a chunk become in place their own gradient; the weight's and the bias's gradients go on from
-chunk to chunk with the sums they hold. Logits of more than one chunk never exist.
+Losses alone are one call of the core, which holds a tile of logits at a time. For gradients the logits of a
+chunk of rows are overwritten with their own gradient, and the gradients of weight and bias are summed up from
+chunk to chunk. Logits of more than one chunk never exist.
 
 Shapes: N rows of the bag, H units, V symbols, C rows of a chunk.
 """
@@ -12,12 +12,18 @@ from __future__ import annotations
 import numpy as np
 
 from pantoum.errors import CoreError
+from pantoum.kernels import interface
 from pantoum.kernels.array import Array
-from pantoum.kernels.interface import PackedMatrix
 from pantoum.kernels.native.embedding import checked_tokens
 from pantoum.kernels.native.library import core
-from pantoum.kernels.native.memory import address
-from pantoum.kernels.native.product import bias_gradient, linear, linear_weight_gradient
+from pantoum.kernels.native.memory import address, given
+from pantoum.kernels.native.product import (
+    PackedMatrix,
+    bias_gradient,
+    linear,
+    linear_weight_gradient,
+    number_of,
+)
 from pantoum.kernels.workspace import Workspace
 
 __all__ = ["cross_entropy", "cross_entropy_gradient"]
@@ -29,26 +35,36 @@ CHUNK_LOGITS, FEWEST_ROWS = 1 << 20, 512
 
 def cross_entropy(
     hidden_NH: Array,
-    weight: PackedMatrix,
+    weight: interface.PackedMatrix,
     bias_V: Array,
     targets_N: Array,
     workspace: Workspace | None = None,
     given_NV: Array | None = None,
 ) -> tuple[Array, Array]:
     """Nats [N] of the targets and the most probable symbols [N]; ``given_NV`` is added to the logits."""
-    workspace = Workspace() if workspace is None else workspace
-    targets_N, nats_N, predictions_N = _results(hidden_NH, targets_N, len(bias_V))
-    for rows in _chunks(len(targets_N), len(bias_V)):
-        logits_CV = _logits(hidden_NH[rows], weight, bias_V, workspace)
-        if given_NV is not None:
-            logits_CV += given_NV[rows]
-        _softmax(logits_CV, targets_N[rows], nats_N[rows], predictions_N[rows], 0.0)
+    assert isinstance(weight, PackedMatrix)
+    (V, H), N = weight.shape, len(targets_N)
+    targets_N, nats_N, predictions_N = _results(hidden_NH, targets_N, V)
+    core().call(
+        "losses",
+        given(hidden_NH, "x_NK", (N, H)),
+        weight.panels(False),
+        given(bias_V, "bias_G", (V,)),
+        None if given_NV is None else given(given_NV, "given_NV", (N, V)),
+        address(targets_N),
+        address(nats_N),
+        address(predictions_N),
+        N,
+        H,
+        V,
+        number_of(weight.precision),
+    )
     return nats_N, predictions_N
 
 
 def cross_entropy_gradient(
     hidden_NH: Array,
-    weight: PackedMatrix,
+    weight: interface.PackedMatrix,
     bias_V: Array,
     targets_N: Array,
     workspace: Workspace | None = None,
@@ -91,7 +107,7 @@ def _chunks(rows: int, vocab_size: int) -> list[slice]:
     return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
 
 
-def _logits(hidden_CH: Array, weight: PackedMatrix, bias_V: Array, workspace: Workspace) -> Array:
+def _logits(hidden_CH: Array, weight: interface.PackedMatrix, bias_V: Array, workspace: Workspace) -> Array:
     logits_CV = workspace.array("logits", (len(hidden_CH), len(bias_V)), np.float32)
     return linear(hidden_CH, weight, bias_V, out=logits_CV)
 

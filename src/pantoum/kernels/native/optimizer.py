@@ -13,6 +13,7 @@ import numpy as np
 from pantoum.kernels.array import Array
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.memory import address, floats, given
+from pantoum.kernels.native.row_table import checked_rows
 from pantoum.kernels.reference.optimizer import clip_factor
 
 __all__ = ["adamw", "average", "clip_factor", "global_norm"]
@@ -40,17 +41,13 @@ def adamw(
     epsilon: float = 1e-8,
     weight_decay: float = 0.0,
     factor: float = 1.0,
+    rows_U: Array | None = None,
 ) -> None:
-    """One step of AdamW in place; the gradient counts times ``factor``."""
+    """One step of AdamW in place; the gradient counts times ``factor``. ``rows_U``: of these rows alone."""
     b1, b2 = betas
     shape = parameter.shape
-    core().call(
-        "adamw",
-        floats(parameter, "parameter", shape),
-        given(gradient, "gradient", shape),
-        floats(first, "first", shape),
-        floats(second, "second", shape),
-        parameter.size,
+    state = [floats(a, name, shape) for a, name in ((first, "first"), (second, "second"))]
+    numbers = (
         b1,
         (1 - b1) * factor,
         b2,
@@ -60,6 +57,14 @@ def adamw(
         rate / (1 - b1**step),
         1 - rate * weight_decay,
     )
+    where = floats(parameter, "parameter", shape)
+    if rows_U is None:
+        core().call("adamw", where, given(gradient, "gradient", shape), *state, parameter.size, *numbers)
+        return
+    rows_U = checked_rows(rows_U, len(parameter))
+    U, columns = len(rows_U), math.prod(shape[1:])
+    of_rows = given(gradient, "gradient", (U, *shape[1:]))
+    core().call("adamw_rows", where, address(rows_U), of_rows, *state, U, columns, *numbers)
 
 
 def average(averaged: Array, parameter: Array, decay: float) -> None:

@@ -19,7 +19,7 @@ from pantoum.kernels.native.memory import address, floats, given
 from pantoum.kernels.reference.row_table import used_rows
 from pantoum.kernels.row_codes import RowCodes
 
-__all__ = ["lookup_sum", "lookup_sum_gradient", "rms_rows", "row_table"]
+__all__ = ["checked_rows", "lookup_sum", "lookup_sum_gradient", "rms_rows", "row_table"]
 
 
 def lookup_sum(table_RV: Array | RowCodes, rows_NO: Array) -> Array:
@@ -79,9 +79,7 @@ def rms_rows(
 ) -> None:
     """One step of RMSProp in place, of these rows alone (all different)."""
     (R, V), U = table_RV.shape, len(rows_U)
-    rows_U = np.ascontiguousarray(_checked(rows_U, R), np.int64)
-    if U > 1 and not (rows_U[1:] > rows_U[:-1]).all():
-        raise CoreError("rows_U is not ascending: each row moves once; take it from lookup_sum_gradient")
+    rows_U = checked_rows(rows_U, R)
     core().call(
         "rms_rows",
         floats(table_RV, "table_RV", (R, V)),
@@ -96,6 +94,14 @@ def rms_rows(
         epsilon,
         factor,
     )
+
+
+def checked_rows(rows_U: Array, count: int) -> Array:
+    """Numbers of rows that an update changes, each within the table and once."""
+    rows_U = np.ascontiguousarray(_checked(rows_U, count), np.int64)
+    if rows_U.ndim != 1 or (len(rows_U) > 1 and not (rows_U[1:] > rows_U[:-1]).all()):
+        raise CoreError("rows_U is not ascending: each row moves once; take it from lookup_sum_gradient")
+    return rows_U
 
 
 def _checked(rows: Array, count: int) -> Array:

@@ -40,6 +40,7 @@ def adamw(
     epsilon: float = 1e-8,
     weight_decay: float = 0.0,
     factor: float = 1.0,
+    rows_U: Array | None = None,
 ) -> None:
     """One step (counted from 1) of decoupled, bias-corrected Adam; the gradient counts times ``factor``.
 
@@ -48,8 +49,29 @@ def adamw(
     second = b2 * second + (1 - b2) * g^2
     parameter -= rate * (weight_decay * parameter + m / (sqrt(v) + epsilon))
         with m = first / (1 - b1^step), v = second / (1 - b2^step)
+
+    With ``rows_U`` the gradient is that of these rows, ascending; the others and their moments stay as they
+    are.
     """
     b1, b2 = betas
+    if rows_U is not None:
+        arrays = parameter, first, second
+        parts = [array[rows_U] for array in arrays]
+        adamw(
+            parts[0],
+            gradient,
+            parts[1],
+            parts[2],
+            step=step,
+            rate=rate,
+            betas=betas,
+            epsilon=epsilon,
+            weight_decay=weight_decay,
+            factor=factor,
+        )
+        for array, part in zip(arrays, parts, strict=True):
+            array[rows_U] = part
+        return
     size, dtype = parameter.size, parameter.dtype
     root = math.sqrt(1 - b2**step)
     step_size = rate / (1 - b1**step)

@@ -1,0 +1,140 @@
+"""Sampled softmax: unbiased whatever the batch, exact with all symbols, and its gradients are its own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pantoum.config import ModelConfig
+from pantoum.errors import SettingError
+from pantoum.network import LanguageModel
+from pantoum.network.candidates import Candidates, CandidateSampler, inclusion
+from pantoum.network.gradient import Gradient
+from pantoum.network.program import BatchResult, Program
+
+B, T, V = 3, 5, 40
+SHAPES = [{}, {"tied": True}, {"tied": True, "embedding_size": 6, "residual": True}, {"embedding_size": None}]
+
+
+def dense(gradient: Gradient, shape: tuple[int, ...]) -> np.ndarray:
+    if gradient.rows_U is None:
+        return gradient.values
+    whole = np.zeros(shape)
+    whole[gradient.rows_U] = gradient.values
+    return whole
+
+
+def made(shape: dict[str, object]) -> LanguageModel:
+    config = ModelConfig("gru", 6, 2, **{"embedding_size": 4, **shape})
+    return LanguageModel(V, config=config, dtype=np.float64)
+
+
+def learned(model: LanguageModel, tokens: np.ndarray, candidates: Candidates | None) -> BatchResult:
+    program = Program(model, purpose="train")
+    state = model.initial_state(B)
+    return program.gradients(tokens[:, :-1], tokens[:, 1:], state, candidates=candidates)
+
+
+@given(
+    counts=st.lists(st.integers(0, 10**9), min_size=1, max_size=60),
+    samples=st.integers(1, 70),
+)
+def test_as_many_are_drawn_in_the_mean_as_were_asked_for(counts: list[int], samples: int) -> None:
+    found = inclusion(np.array(counts), samples)
+    assert found.sum() == pytest.approx(min(samples, len(counts)))
+    assert (found > 0).all() and (found <= 1).all()
+    order = np.argsort(counts)
+    assert (np.diff(found[order]) >= -1e-12).all()
+
+
+def test_the_candidates_are_the_targets_and_what_seed_and_step_draw() -> None:
+    sampler, targets = CandidateSampler(np.arange(V), 8, seed=3), np.array([7, 39, 7, 0])
+    found = sampler.draw(targets, step=5)
+    assert (np.diff(found.symbols_C) > 0).all()
+    assert found.symbols_C[found.places(targets)].tolist() == targets.tolist()
+    assert (found.shift_C[found.places(targets)] == 0).all() and (found.shift_C >= 0).all()
+    others = set(found.symbols_C) - set(targets)
+    again = CandidateSampler(np.arange(V), 8, seed=3).draw(np.array([1]), step=5)
+    assert others <= set(again.symbols_C)
+    assert set(sampler.draw(np.array([1]), step=6).symbols_C) != set(again.symbols_C)
+
+
+def test_the_estimate_of_the_sum_is_right_in_the_mean_whatever_the_targets(
+    random: np.random.Generator,
+) -> None:
+    sampler, logits = CandidateSampler(random.integers(0, 99, V), 12, seed=1), random.standard_normal(V)
+    targets = np.array([3, 20, 20, 39])
+    sums = []
+    for step in range(4000):
+        found = sampler.draw(targets, step)
+        sums.append(np.exp(logits[found.symbols_C] + found.shift_C).sum())
+    error = np.std(sums) / np.sqrt(len(sums))
+    assert error < 0.02 * np.exp(logits).sum()
+    assert np.mean(sums) == pytest.approx(np.exp(logits).sum(), abs=4 * error)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_with_all_symbols_it_is_the_softmax(shape: dict[str, object], random: np.random.Generator) -> None:
+    model, tokens = made(shape), random.integers(0, V, (B, T + 1))
+    everything = CandidateSampler(np.ones(V), V, seed=0).draw(tokens[:, 1:].ravel(), 0)
+    ours, full = learned(model, tokens, everything), learned(model, tokens, None)
+    np.testing.assert_allclose(ours.nats_BT, full.nats_BT)
+    np.testing.assert_array_equal(ours.predictions_BT, full.predictions_BT)
+    for name, gradient in full.gradients.items():
+        whole = dense(ours.gradients[name], gradient.values.shape)
+        np.testing.assert_allclose(whole, gradient.values, rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_the_gradient_is_the_central_difference(
+    shape: dict[str, object], random: np.random.Generator
+) -> None:
+    model, tokens = made(shape), random.integers(0, V, (B, T + 1))
+    sampler = CandidateSampler(random.integers(0, 99, V), 9, seed=2)
+    candidates = sampler.draw(tokens[:, 1:].ravel(), 4)
+    assert len(candidates.symbols_C) < V
+    result = learned(model, tokens, candidates)
+    for name, array in model.parameters.items():
+        direction, at = random.standard_normal(array.shape), array.copy()
+        losses = []
+        for e in (1e-6, -1e-6):
+            array[...] = at + e * direction
+            losses.append(learned(model, tokens, candidates).loss)
+        array[...] = at
+        slope = (dense(result.gradients[name], array.shape) * direction).sum()
+        assert slope == pytest.approx((losses[0] - losses[1]) / 2e-6, rel=1e-5, abs=1e-8), name
+
+
+def test_a_large_embedding_has_a_gradient_of_the_rows_in_use(random: np.random.Generator) -> None:
+    tokens = random.integers(0, 3000, (B, T + 1))
+    for tied in (False, True):
+        config = ModelConfig("gru", 6, 1, 4, tied=tied)
+        model = LanguageModel(3000, config=config, dtype=np.float64)
+        candidates = CandidateSampler(np.ones(3000), 50, seed=0).draw(tokens[:, 1:].ravel(), 0)
+        gradient = learned(model, tokens, candidates).gradients["embedding.weight"]
+        expected = np.unique(tokens[:, :-1])
+        if tied:
+            expected = np.union1d(expected, candidates.symbols_C)
+        assert gradient.rows_U is not None
+        np.testing.assert_array_equal(gradient.rows_U, expected)
+
+
+@pytest.mark.parametrize("of_rows", [(True, True), (True, False), (False, True), (False, False)])
+def test_gradients_add_up_of_rows_or_whole(of_rows: tuple[bool, bool], random: np.random.Generator) -> None:
+    parts = [
+        Gradient(random.standard_normal((2, 3)), np.array([1, 4])),
+        Gradient(random.standard_normal((3, 3)), np.array([0, 4, 5])),
+    ]
+    parts = [
+        part if rows else Gradient(dense(part, (6, 3))) for part, rows in zip(parts, of_rows, strict=True)
+    ]
+    expected = dense(parts[0], (6, 3)) + dense(parts[1], (6, 3))
+    np.testing.assert_allclose(dense(parts[0].plus(parts[1]), (6, 3)), expected)
+
+
+@pytest.mark.parametrize("samples", [0, -1, 2.5])
+def test_at_least_one_symbol_is_sampled(samples: int) -> None:
+    with pytest.raises(SettingError, match=r"samples is .*at least 1"):
+        CandidateSampler(np.ones(V), samples, 0)
