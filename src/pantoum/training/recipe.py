@@ -160,8 +160,9 @@ class Recipe:
     def spec(self) -> dict[str, Any]:
         """Plain values, for files; the reasons are for people and stay out."""
         plain = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "reasons"}
-        if self.kneser_ney is None:
-            del plain["kneser_ney"]
+        for name in ("kneser_ney", "samples"):
+            if plain[name] is None:
+                del plain[name]
         return {**plain, "model": self.model.spec()}
 
     @property

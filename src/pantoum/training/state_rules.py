@@ -100,7 +100,7 @@ STATE: dict[str, Any] = {
         "members": Later(_whole(1, 64)),
         "shards": Later(_whole(1, 65_536)),
         "kneser_ney": Later(_whole(2, 5)),
-        "samples": Later(Maybe(SIZE)),
+        "samples": Later(SIZE),
     },
     "span": {"by_clock": FLAG, "begin": AMOUNT, "end": AMOUNT, "warm_up": FLAG},
     "budget": {"kind": _one_of("minutes", "steps", "epochs"), "amount": AMOUNT},
