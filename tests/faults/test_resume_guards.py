@@ -139,7 +139,7 @@ def test_a_full_disk_is_said_loudly_and_tried_again(run, monkeypatch, tmp_path, 
 def test_a_disk_that_stays_full_is_an_error_and_what_was_saved_is_whole(run, monkeypatch, tmp_path):
     run("run", steps=20, stop_after=10)
     monkeypatch.setattr(durable, "system", Full("checkpoints", 10**9))
-    monkeypatch.setattr("pantoum.training.after_step.BETWEEN_TRIES", 0.0)
+    monkeypatch.setattr("pantoum.training.saving.BETWEEN_TRIES", 0.0)
     with pytest.raises(StorageError, match="disk is full"):
         run("run", resume=True)
     assert checkpoint.newest(tmp_path / "run").step == 10

@@ -230,7 +230,7 @@ CHECKS = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch):
-    monkeypatch.setattr("pantoum.training.after_step.BETWEEN_TRIES", 0.0)
+    monkeypatch.setattr("pantoum.training.saving.BETWEEN_TRIES", 0.0)
 
 
 def test_whatever_happens_to_its_folder_a_run_is_the_run_to_which_nothing_happened():

@@ -8,9 +8,9 @@ import pytest
 from pantoum.config import TrainSettings
 from pantoum.formats import checkpoint
 from pantoum.training.budget import Budget, Span
-from pantoum.training.guard import MOST_ROLLBACKS, Guard
+from pantoum.training.guard import Guard
 from pantoum.training.recipe import Outlook, choose
-from pantoum.training.recovery import go_back, with_good, without
+from pantoum.training.recovery import go_back
 from pantoum.training.run_state import RunState
 
 STEPS = (10, 20, 25, 30, 33)
@@ -90,11 +90,3 @@ def test_what_is_said_names_the_step_the_folder_and_the_reason(folder):
 
 def test_those_of_another_run_are_said_and_never_taken(folder):
     assert taken(folder, GOOD, 33, 0, run="another") == (None, 5)
-
-
-def test_the_list_is_as_long_as_rollbacks_can_ask_for_and_ascends():
-    good = []
-    for step in (10, 20, 20, 30, 40, 40):
-        good = with_good(good, step)
-    assert good == [20, 30, 40] and len(good) == MOST_ROLLBACKS
-    assert with_good(good, 30) == [20, 30] and without(good, 30) == [20, 40]

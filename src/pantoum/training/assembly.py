@@ -74,7 +74,8 @@ class Run:
     """Whether later checkpoints belong to a future that did not happen."""
 
     def go_to(self, found: Checkpoint | None) -> None:
-        """Take up a checkpoint's arrays and place (``None``: the start of training)."""
+        """Take the arrays of a checkpoint (``None``: of the start of training), and the place that the state
+        names."""
         state = self.state
         if found is None:
             self.backend = make_backend(
@@ -83,7 +84,6 @@ class Run:
                 self.weights,
                 symbol_counts(state.recipe, self.prepared),
             )
-            state.cursor, state.step, state.tokens = None, 0, 0
             self.carried = self.backend.initial_state(state.batch_size)
         else:
             self.backend.restore(found.arrays)

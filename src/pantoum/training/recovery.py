@@ -2,33 +2,22 @@
 
 A checkpoint is *good* if it was made at a moment that the rhythm names (with steps: on the grid of
 evaluations, whatever saving interval was asked for) and the update before it was not bad. The run's state
-lists the last ``MOST_ROLLBACKS`` good steps, as many as rollbacks can ask for. The list depends on the
-trajectory alone: a run that was stopped and resumed anywhere has the same list, and so goes back to the same
-step, as the run that was never stopped. Retention keeps the listed checkpoints on the disk.
+lists the last ``MOST_ROLLBACKS`` good steps, as many as rollbacks can ask for (``RunState.add_good``). The
+list depends on the trajectory alone: a run that was stopped and resumed anywhere has the same list, and so
+goes back to the same step, as the run that was never stopped. Retention keeps the listed checkpoints.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from pantoum.errors import CheckpointError
 from pantoum.formats import checkpoint
 from pantoum.formats.checkpoint import Checkpoint
-from pantoum.training.guard import MOST_ROLLBACKS
 from pantoum.training.run_state import RunState
 
-__all__ = ["go_back", "with_good", "without"]
-
-
-def with_good(good: Sequence[int], step: int) -> list[int]:
-    """The list after a good checkpoint of ``step``: later steps, of a future that was given up, are gone."""
-    return [*(known for known in good if known < step), step][-MOST_ROLLBACKS:]
-
-
-def without(good: Sequence[int], step: int) -> list[int]:
-    """The list after the disk refused the checkpoint of ``step``."""
-    return [known for known in good if known != step]
+__all__ = ["go_back"]
 
 
 def go_back(

@@ -185,17 +185,7 @@ def _with_budget(
                 "give more, or leave it out to complete the run",
             )
     notes.append(f"the budget is now {asked}" + (" further" if finished else ""))
-    state = replace(
-        state,
-        span=span,
-        budget=asked,
-        finished=False,
-        good=state.good[-1:] if state.in_trouble else [state.step],
-        decay_step=None,
-        seconds=used,
-        timeless=state.timeless and not asked.by_clock,
-    )
-    return found, state, went_back
+    return found, state.with_budget(asked, span, used), went_back
 
 
 def _refuse_other_texts(prepared: Prepared, state: RunState, texts: Sequence[str], valid: str | None) -> None:

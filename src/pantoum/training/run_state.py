@@ -1,14 +1,17 @@
-"""Where a run stands, but for its arrays: what a checkpoint's ``state.json`` holds.
+"""The state of a run without its arrays: what a checkpoint's ``state.json`` holds.
 
-All of it is plain (numbers, texts, lists, dicts), exact through JSON, and enough, with the arrays, to go on
-as if nothing had happened: the recipe, the span of the budget, the cursor, the guard's record, the curve, the
-best so far, counters and seconds. Only ``seconds`` and ``phases`` come from a clock.
+All of it is plain (numbers, texts, lists, dicts), exact through JSON, and enough, with the arrays, to
+continue as if the run had never stopped: the recipe, the span of the budget, the cursor, the guard's record,
+the curve, the best so far, counters and seconds. Only ``seconds`` and ``phases`` come from a clock.
+
+Other modules read the fields. Only the methods of ``RunState`` assign them, each for one event in the life of
+a run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,7 @@ from pantoum.errors import CheckpointError, SettingError
 from pantoum.formats.checkpoint import Checkpoint
 from pantoum.report.record import PHASES
 from pantoum.training.budget import Budget, Span
+from pantoum.training.guard import MOST_ROLLBACKS
 from pantoum.training.meter import Curve
 from pantoum.training.recipe import Recipe
 from pantoum.training.state_rules import require_state
@@ -80,6 +84,83 @@ class RunState:
             raise CheckpointError(
                 f"the checkpoint {str(path)!r} belongs to another run; move it out of this run's folder"
             )
+
+    @property
+    def needed_checkpoints(self) -> set[int]:
+        """Steps of the checkpoints that stay beside the last ones: where the decay of the learning rate
+        began, and those that a rollback may ask for (of a finished run, the newest good one)."""
+        needed = set(self.good[-1:] if self.finished else self.good)
+        return needed if self.decay_step is None else {*needed, self.decay_step}
+
+    # Events. --------------------------------------------------------------------------------------------
+
+    def open_span(self, seconds: float) -> None:
+        """The span of the budget, in seconds, begins now."""
+        self.span = replace(self.span, begin=seconds)
+
+    def spend(self, phase: str, seconds: float) -> None:
+        """A phase of the run (``PHASES``) took so many seconds more."""
+        self.phases[phase] += seconds
+
+    def updated(self, loss: float, accuracy: float, targets: int) -> None:
+        """An update was made from this mean loss and accuracy over so many targets."""
+        self.curve.sums.add(loss, accuracy, targets)
+
+    def step_done(self, targets: int, cursor: dict[str, int]) -> None:
+        """A step is done, its update made or skipped; ``cursor``: where the batches are now."""
+        self.step, self.tokens, self.cursor = self.step + 1, self.tokens + targets, cursor
+
+    def add_point(self, valid: float | None) -> None:
+        """The curve gets a point, with the validation loss if it was measured."""
+        self.curve.mark(self.step, self.tokens, valid)
+
+    def decay_begins(self) -> None:
+        """The decay of the learning rate begins with the next step."""
+        self.decay_step = self.step
+
+    def add_good(self) -> None:
+        """The checkpoint of this step is a good one. Later steps are of a future that was given up."""
+        self.good = [*(known for known in self.good if known < self.step), self.step][-MOST_ROLLBACKS:]
+
+    def remove_good(self, step: int) -> None:
+        """The disk refused the checkpoint of ``step``: the run cannot go back to it."""
+        self.good = [known for known in self.good if known != step]
+        if self.decay_step == step:
+            self.decay_step = None
+
+    def record(self, seconds: float, guard: dict[str, Any], best: Best | None) -> None:
+        """What other parts of the run know, for the checkpoint that is made now."""
+        self.seconds, self.guard, self.best = seconds, guard, best
+
+    def finish(self) -> None:
+        """The budget is used."""
+        self.finished = True
+
+    def return_to(self, good: RunState | None) -> None:
+        """Roll back to the state of a good checkpoint, or (``None``) to the start of training. The time that
+        was used since stays used, and the best weights stay the best."""
+        if good is None:
+            self.step, self.tokens, self.cursor = 0, 0, None
+            self.good, self.curve, self.decay_step = [], Curve(), None
+        else:
+            self.step, self.tokens, self.cursor = good.step, good.tokens, good.cursor
+            self.good = [step for step in self.good if step <= good.step]
+            self.curve, self.decay_step = good.curve, good.decay_step
+
+    def with_budget(self, budget: Budget, span: Span, seconds: float) -> RunState:
+        """This state under another budget; ``seconds``: those that all sessions have used."""
+        return replace(
+            self,
+            span=span,
+            budget=budget,
+            finished=False,
+            good=self.good[-1:] if self.in_trouble else [self.step],
+            decay_step=None,
+            seconds=seconds,
+            timeless=self.timeless and not budget.by_clock,
+        )
+
+    # Plain values. --------------------------------------------------------------------------------------
 
     def spec(self) -> dict[str, Any]:
         """Plain values."""

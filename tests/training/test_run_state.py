@@ -1,0 +1,95 @@
+"""The state of a run: what each event changes, and that nothing else assigns its fields."""
+
+import ast
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from pantoum import training
+from pantoum.config import TrainSettings
+from pantoum.training.budget import Budget, Span
+from pantoum.training.guard import MOST_ROLLBACKS
+from pantoum.training.recipe import Outlook, choose
+from pantoum.training.run_state import Best, RunState
+
+FIELDS = {field.name for field in fields(RunState)}
+
+
+@pytest.fixture
+def state():
+    recipe = choose(TrainSettings(steps=40), Outlook(1000, 50, steps=40))
+    identity = {"text": "", "held-out text": None, "tokenizer": "", "began_from": None}
+    return RunState(recipe, Span(False, 0, 40), Budget("steps", 40), identity, 2, 8, step=7, tokens=112)
+
+
+def at(state, step):
+    state.step = step
+    return state
+
+
+def test_the_list_of_good_steps_ascends_and_is_as_long_as_rollbacks_can_ask_for(state):
+    for step in (10, 20, 20, 30, 40, 40):
+        at(state, step).add_good()
+    assert state.good == [20, 30, 40] and len(state.good) == MOST_ROLLBACKS
+    at(state, 30).add_good()
+    assert state.good == [20, 30]
+
+
+def test_a_refused_checkpoint_is_neither_good_nor_the_one_where_the_decay_begins(state):
+    state.good = [10, 20, 30]
+    at(state, 20).decay_begins()
+    state.remove_good(30)
+    assert state.good == [10, 20] and state.decay_step == 20
+    state.remove_good(20)
+    assert state.good == [10] and state.decay_step is None
+
+
+def test_a_rollback_returns_to_the_place_and_keeps_the_time_and_the_best(state):
+    state.updated(2.0, 0.5, 16)
+    state.add_point(3.0)
+    good = RunState.from_spec(state.spec())
+    state.spend("training", 5.0)
+    state.record(9.0, {"bad_in_a_row": 0}, Best(8, False, 1.5))
+    state.step_done(16, {"epoch": 1})
+    state.good = [3, 7, 8]
+    state.return_to(good)
+    assert (state.step, state.tokens, state.cursor, state.good) == (7, 112, None, [3, 7])
+    assert state.curve.spec() == good.curve.spec() and len(state.curve.points) == 1
+    assert state.phases["training"] == 5.0 and state.best == Best(8, False, 1.5)
+
+
+def test_a_rollback_to_the_start_has_no_curve_and_no_good_checkpoint(state):
+    at(state, 8).decay_begins()
+    state.good = [5]
+    state.add_point(3.0)
+    state.return_to(None)
+    assert (state.step, state.tokens, state.good, state.decay_step) == (0, 0, [], None)
+    assert state.curve.points == []
+
+
+def test_checkpoints_of_a_finished_run_that_stay_are_the_newest_good_one_and_that_of_the_decay(state):
+    state.good = [10, 20, 30]
+    at(state, 25).decay_begins()
+    assert state.needed_checkpoints == {10, 20, 25, 30}
+    state.finish()
+    assert state.needed_checkpoints == {25, 30}
+
+
+def assigned(source):
+    """Fields of a run state that a module assigns, or assigns into (``state.phases["training"] += 1.0``)."""
+    for node in ast.walk(ast.parse(source)):
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        for target in (each for one in targets if one is not None for each in ast.walk(one)):
+            inside = target.value if isinstance(target, ast.Subscript) else target
+            if isinstance(inside, ast.Attribute) and inside.attr in FIELDS:
+                owner = inside.value
+                if (owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")) == "state":
+                    yield inside.attr
+
+
+def test_only_the_state_itself_assigns_its_fields():
+    files = [file for file in Path(training.__file__).parent.glob("*.py") if file.name != "run_state.py"]
+    assert len(files) > 20 and [file.name for file in files if list(assigned(file.read_text()))] == []
+    told = "run.state.step, x = 1, 2\nstate.phases['a'] += 1.0\nstate.good: list = []\nother.step = 3"
+    assert sorted(set(assigned(told))) == ["good", "phases", "step"]
