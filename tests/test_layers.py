@@ -18,6 +18,7 @@ LAYER = {
     "kernels": 1,
     "text": 1,
     "formats": 1,
+    "ranks": 1,
     "data": 2,
     "network": 2,
     "inference": 3,

@@ -28,6 +28,7 @@ from pantoum.inference.figures import figures_html
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
 from pantoum.model import Model, Scores, Texts, counting, listed, load, named, say
+from pantoum.ranks.opening import open_ranks
 from pantoum.report.terminal import Progress, in_notebook, watched
 from pantoum.text.tokenizer import Tokenizer
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from pantoum.config.keywords import Preparing, Training
     from pantoum.data.given import GivenText
     from pantoum.data.prepare import Prepared
+    from pantoum.ranks.interface import Ranks
     from pantoum.report.compare import Comparison
     from pantoum.report.record import Report
     from pantoum.training.result import RunResult
@@ -96,6 +98,11 @@ class Run:
         return self.result.stopped
 
     @property
+    def rank(self) -> int:
+        """The rank of this process among those that trained; 0 without a launcher."""
+        return self.result.rank
+
+    @property
     def next_command(self) -> str:
         """What to type next: go on, or let the model write."""
         name = shlex.quote(str(self.folder))
@@ -147,7 +154,31 @@ def train(
     ``on_report`` is called with every ``Report``. ``started`` is ``time.monotonic()`` at the moment from
     which ``minutes`` count.
     """
-    chosen = made(TrainSettings, settings, "train", TRAIN)
+    with open_ranks() as ranks:
+
+        def on_rank_0() -> RunResult:
+            return _train(texts, text, progress, on_report, started, command, settings, ranks)
+
+        if ranks.count == 1:
+            return Run(on_rank_0())
+        from pantoum.training.together import facts, serve, train_on_all
+
+        known = facts(listed(texts), dict(settings))
+        return Run(serve(ranks, known) if ranks.rank else train_on_all(ranks, known, on_rank_0))
+
+
+def _train(
+    texts: Texts,
+    text: GivenText | None,
+    progress: bool | None,
+    on_report: Callable[[Report], None] | None,
+    started: float | None,
+    command: Sequence[str],
+    settings: Training,
+    ranks: Ranks,
+) -> RunResult:
+    """``train`` on rank 0."""
+    chosen = made(TrainSettings, dict(settings), "train", TRAIN)
     if text is not None:  # the run has the only copy of it
         chosen = replace(chosen, keep_data=True)
     function(on_report, "on_report")
@@ -168,7 +199,9 @@ def train(
             if on_report is not None:
                 on_report(record)
 
-        return Run(loop.train(chosen, names, on_report=report, started=started, command=tuple(command)))
+        return loop.train(
+            chosen, names, on_report=report, started=started, command=tuple(command), ranks=ranks
+        )
 
 
 @public

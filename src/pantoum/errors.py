@@ -11,6 +11,7 @@
     ├── StorageError            the disk said no: full, read-only, missing folder (also an OSError's story)
     ├── RunError                a run folder that exists, is busy, or differs from what is asked
     ├── DivergedError           the loss is not finite, or keeps exploding
+    ├── RankError               the ranks that train together disagree, or one of them is lost
     └── CoreError               the native core is missing where it is required, or refused a call
 
 A message is one line and names the argument, its value, the rule and what to do next.
@@ -25,6 +26,7 @@ __all__ = [
     "FormatError",
     "ModelFileError",
     "PantoumError",
+    "RankError",
     "RunError",
     "SettingError",
     "ShardError",
@@ -98,6 +100,18 @@ class RunError(PantoumError):
 
 class DivergedError(PantoumError):
     """Training does not recover from losses or gradients that are not finite."""
+
+
+class RankError(PantoumError):
+    """The ranks that train together disagree, or one of them is lost.
+
+    ``lost``: a rank does not answer or communication failed, so nobody can be told. ``told``: it only says,
+    on another rank, that rank 0 has ended with an error, which rank 0 reports itself.
+    """
+
+    def __init__(self, message: str, *, lost: bool = False, told: bool = False) -> None:
+        self.lost, self.told = lost, told
+        super().__init__(message)
 
 
 class CoreError(PantoumError):

@@ -38,7 +38,8 @@ from pantoum.cli import (
 from pantoum.cli.interrupts import Interrupts
 from pantoum.cli.options import Parser, flag
 from pantoum.cli.output import Output, abandon_stdout
-from pantoum.errors import PantoumError, SettingError
+from pantoum.config.launcher import threads_of_a_rank
+from pantoum.errors import PantoumError, RankError, SettingError
 
 __all__ = ["COMMANDS", "main", "make_parser"]
 
@@ -135,6 +136,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     output = Output(quiet=getattr(arguments, "quiet", False))
     if hasattr(arguments, "threads"):
         _set_threads(arguments.threads, output)
+    elif (shared := threads_of_a_rank()) is not None and "PANTOUM_THREADS" not in os.environ:
+        _set_threads(shared, output)
     with Interrupts() as interrupts:
         return _run(arguments, output, interrupts)
 
@@ -159,6 +162,8 @@ def _run(arguments: argparse.Namespace, output: Output, interrupts: Interrupts) 
     except BrokenPipeError:
         abandon_stdout()
         return 141
+    except RankError as error:
+        return 1 if error.told else _end(output, f"{name}: {error}", 1)
     except PantoumError as error:
         return _end(output, f"{name}: {_as_typed(error, arguments)}", 1)
     except OSError as error:

@@ -58,6 +58,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         command=arguments.typed,
         **settings,
     )
+    if done.rank:
+        return INTERRUPTED if done.stopped == "SIGINT" else 0  # rank 0 tells what came of it
     return end(done, str(done.folder), arguments.json, output)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from pantoum.config import CELLS
 from pantoum.data.batches import StatefulBatches
 from pantoum.data.prepare import Prepared
-from pantoum.errors import CheckpointError
+from pantoum.errors import CheckpointError, RunError
 from pantoum.formats.checkpoint import Checkpoint
 from pantoum.inference.novelty import NoveltyFilter, documents_of
 from pantoum.kernels import Array
@@ -25,11 +25,14 @@ from pantoum.network.candidates import CandidateSampler
 from pantoum.network.ensemble import part
 from pantoum.network.language_model import seed_of
 from pantoum.network.state import NetworkState
+from pantoum.ranks.interface import Ranks
+from pantoum.ranks.single import SingleRank
 from pantoum.training.backend import Backend, LocalBackend
 from pantoum.training.fitted_counts import FittedCounts
 from pantoum.training.keep_best import KeepBest
 from pantoum.training.learner import Learner
 from pantoum.training.optimizer import make_optimizer
+from pantoum.training.ranked_backend import RankedBackend
 from pantoum.training.recipe import Recipe
 from pantoum.training.run_folder import RunFolder
 from pantoum.training.run_state import RunState
@@ -72,6 +75,31 @@ class Run:
     """Whether this session is the first of its span of the budget."""
     went_back: bool = False
     """Whether later checkpoints belong to a future that did not happen."""
+    ranks: Ranks = field(default_factory=SingleRank)
+    """Who trains it."""
+
+    def share_out(self, ranks: Ranks) -> None:
+        """Train on these ranks from here on, of which this is rank 0."""
+        state = self.state
+        if ranks.count > state.recipe.shards:
+            raise RunError(
+                f"shards is {state.recipe.shards}: the run can be shared by so many ranks at most, and "
+                f"{ranks.count} were started; start fewer, or begin a new run with --shards {ranks.count}"
+            )
+        self.ranks = ranks
+        self._share_backend()
+
+    def _share_backend(self) -> None:
+        if self.ranks.count > 1 and isinstance(self.backend, LocalBackend):
+            recipe, vocab_size = self.state.recipe, self.prepared.tokenizer.vocab_size
+            self.backend = RankedBackend(
+                self.backend,
+                self.ranks,
+                recipe,
+                vocab_size,
+                self.state.batch_size,
+                symbol_counts(recipe, self.prepared),
+            )
 
     def go_to(self, found: Checkpoint | None) -> None:
         """Take the arrays of a checkpoint (``None``: of the start of training), and the place that the state
@@ -84,6 +112,7 @@ class Run:
                 self.weights,
                 symbol_counts(state.recipe, self.prepared),
             )
+            self._share_backend()
             self.carried = self.backend.initial_state(state.batch_size)
         else:
             self.backend.restore(found.arrays)
@@ -129,7 +158,7 @@ def make_backend(
     vocab_size: int,
     weights: Mapping[str, Array] | None = None,
     counts_V: Array | None = None,
-) -> Backend:
+) -> LocalBackend:
     """Networks and optimisers at the start of training; ``weights`` of the whole model in place of random
     ones; ``counts_V``: of the symbols, if the recipe samples them."""
     begun = [None] * recipe.members if weights is None else part(recipe.kept, weights)

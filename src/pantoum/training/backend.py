@@ -23,9 +23,12 @@ import numpy as np
 from pantoum.kernels import Array
 from pantoum.network.ensemble import join, join_scales, join_states, part_states
 from pantoum.network.parameters import under
+from pantoum.network.program import BatchResult
 from pantoum.network.state import NetworkState
 from pantoum.training.learner import Learner
+from pantoum.training.rank_sums import RankSums
 from pantoum.training.shards import Shards
+from pantoum.training.spread_state import SpreadState
 
 __all__ = ["Backend", "LocalBackend", "StepResult"]
 
@@ -88,6 +91,11 @@ class LocalBackend:
         """``shards``: parts of each batch, at most its streams."""
         self.learners, self.shards = tuple(learners), shards
         self._config = learners[0].model.config
+        self._together: RankSums | None = None
+
+    def join(self, together: RankSums) -> None:
+        """From now on train with other ranks: batches, states and streams are this rank's rows of each."""
+        self._together = together
 
     @property
     def num_parameters(self) -> int:
@@ -108,23 +116,34 @@ class LocalBackend:
         step: int,
         streams: Array,
     ) -> StepResult:
-        """Forward and backward over a batch, member by member and shard by shard."""
-        shards = Shards(len(inputs_BT), self.shards)
-        states = part_states(self._config, state, len(self.learners))
-        found = [
-            learner.gradients(inputs_BT, targets_BT, reset_BT, own, step, streams, shards)
-            for learner, own in zip(self.learners, states, strict=True)
-        ]
+        """Forward and backward over this rank's rows of a batch, member by member and shard by shard."""
+        together = self._together
+        shards = Shards(len(inputs_BT), self.shards) if together is None else together.shards
+        rank = 0 if together is None else together.rank
+        targets = shards.batch_size * inputs_BT.shape[1]
+        states, found = part_states(self._config, state, len(self.learners)), list[list[BatchResult]]()
+        for learner, own in zip(self.learners, states, strict=True):
+            results, sums = learner.gradients(
+                inputs_BT, targets_BT, reset_BT, own, step, streams, shards, rank
+            )
+            total = sums[shards.root] if together is None else together.total(sums)
+            learner.take(total, targets)
+            found.append(results)
+        after = join_states(
+            self._config, [NetworkState.joined([each.state for each in own]) for own in found]
+        )
+        facts = [[[each.loss, each.accuracy] for each in own] for own in found]
+        if together is not None:
+            facts, finite = together.all_facts(facts, after.finite)
+            after = SpreadState(after.arrays, finite)
         squares = [learner.gradient_norm**2 for learner in self.learners]
         return StepResult(
-            loss=float(np.mean([shards.mean([each.loss for each in own]) for own in found])),
-            accuracy=float(np.mean([shards.mean([each.accuracy for each in own]) for own in found])),
+            loss=float(np.mean([shards.mean([loss for loss, _ in own]) for own in facts])),
+            accuracy=float(np.mean([shards.mean([accuracy for _, accuracy in own]) for own in facts])),
             gradient_norm=(
                 self.learners[0].gradient_norm if len(squares) == 1 else math.sqrt(float(np.mean(squares)))
             ),
-            state=join_states(
-                self._config, [NetworkState.joined([each.state for each in own]) for own in found]
-            ),
+            state=after,
         )
 
     def update(self, rate: float, clip: float | None) -> None:

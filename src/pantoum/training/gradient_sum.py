@@ -37,14 +37,17 @@ class GradientSum:
         """The sums of the last step are not needed any more."""
         self._free = list(self._all)
 
-    def over(self, node: Node, gradients: Callable[[int], Gradients]) -> dict[str, Gradient]:
-        """The sum over the shards of a node; ``gradients`` computes those of one shard. What a former call
-        gave holds until ``begin``, unless it was that of a single shard."""
+    def over(
+        self, node: Node, gradients: Callable[[int], Gradients], keep: bool = False
+    ) -> dict[str, Gradient]:
+        """The sum over the shards of a node; ``gradients`` computes those of one shard. It holds until
+        ``begin``; that of a single shard only until the next backward pass, unless ``keep`` is true."""
 
         def known(node: Node) -> _Sum | None:
             return _Sum(dict(gradients(node[0]))) if node[1] - node[0] == 1 else None
 
-        return tree_sum(node, known, self._added, self._kept).gradients
+        found = tree_sum(node, known, self._added, self._kept)
+        return (self._kept(found) if keep else found).gradients
 
     def _kept(self, found: _Sum) -> _Sum:
         if found.buffers is not None:

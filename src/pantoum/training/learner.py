@@ -32,7 +32,7 @@ from pantoum.network.state import NetworkState
 from pantoum.training.gradient_scale import GradientScale
 from pantoum.training.gradient_sum import GradientSum
 from pantoum.training.optimizer import Optimizer
-from pantoum.training.shards import Shards
+from pantoum.training.shards import Node, Shards
 
 __all__ = ["SELDOM", "Learner"]
 
@@ -79,14 +79,19 @@ class Learner:
         step: int,
         streams: Array,
         shards: Shards,
-    ) -> list[BatchResult]:
-        """Forward and backward pass over a batch, shard by shard: their results, each with the mean loss of
-        the shard. The sum of their gradients is kept for ``update``."""
+        rank: int = 0,
+    ) -> tuple[list[BatchResult], dict[Node, Gradients]]:
+        """Forward and backward pass over the rank's rows of a batch, shard by shard: the results of the
+        shards, each with its own mean loss, and the sums of their gradients over the rank's subtrees. The
+        sums hold until the next call."""
         program = Program(self.model, precision=self._precision, purpose="train", workspace=self._workspace)
         results: list[BatchResult] = []
+        first = shards.streams(shards.node(rank)).start
+        nodes = shards.subtrees(rank)
 
         def of_shard(shard: int) -> Gradients:
             rows = shards.streams((shard, shard + 1))
+            rows = slice(rows.start - first, rows.stop - first)
             sampler = self._sampler
             result = program.gradients(
                 inputs_BT[rows],
@@ -95,7 +100,7 @@ class Learner:
                 reset_BT=reset_BT[rows],
                 dropout_key=(self._seed, step),
                 streams=streams[rows],
-                targets=np.size(targets_BT),
+                targets=shards.batch_size * inputs_BT.shape[1],
                 candidates=None if sampler is None else sampler.draw(targets_BT[rows].reshape(-1), step),
             )
             results.append(result)
@@ -104,9 +109,16 @@ class Learner:
         # What is not finite is reported by the guard, not by a warning.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             self._sums.begin()
-            self._gradients, self._targets = self._sums.over(shards.root, of_shard), np.size(targets_BT)
-            self.gradient_norm = norm(self._kernels, self._gradients)
-        return results
+            sums: dict[Node, Gradients] = {
+                node: self._sums.over(node, of_shard, keep=node != nodes[-1]) for node in nodes
+            }
+        return results, sums
+
+    def take(self, gradients: Gradients, targets: int) -> None:
+        """The gradients of a batch of so many ``targets``, for ``update``."""
+        self._gradients, self._targets = gradients, targets
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.gradient_norm = norm(self._kernels, gradients)
 
     def update(self, rate: float, clip: float | None) -> None:
         """Clip by norm, one step of the optimiser, one of the average."""

@@ -21,6 +21,8 @@ from pantoum.errors import DivergedError, RunError, StorageError
 from pantoum.formats import checkpoint, durable
 from pantoum.formats.run_lock import RunLock
 from pantoum.inference.evaluate import Evaluation
+from pantoum.ranks.interface import Ranks
+from pantoum.ranks.single import SingleRank
 from pantoum.report.record import Report
 from pantoum.training import recovery
 from pantoum.training.after_step import AfterStep
@@ -36,6 +38,7 @@ from pantoum.training.run_folder import create, find, leave_needed
 from pantoum.training.run_session import RunSession
 from pantoum.training.session_end import finish, pause
 from pantoum.training.signals import StopSignals, ending_at_once
+from pantoum.training.together import for_ranks
 
 __all__ = ["Loop", "train"]
 
@@ -48,14 +51,17 @@ def train(
     on_note: Callable[[str], None] | None = None,
     started: float | None = None,
     command: Sequence[str] = (),
+    ranks: Ranks | None = None,
 ) -> RunResult:
-    """Train as the settings ask, and return what became of it.
+    """Train as the settings ask, and return what became of it. With ``ranks`` this is rank 0, and the others
+    serve it (``together``).
 
     ``started`` is ``time.monotonic()`` at the command's start, from which minutes are counted. A signal to
     stop is no error: the result's ``stopped`` names it, after a checkpoint. A second Ctrl-C raises
     ``KeyboardInterrupt``.
     """
-    clock = Clock(started)
+    clock, ranks = Clock(started), SingleRank() if ranks is None else ranks
+    settings = for_ranks(settings, ranks.count)
     folder = find(settings, texts) if settings.resume else create(settings, texts)
     with RunLock(folder.path) as lock:
         folder = replace(folder, lock=lock)
@@ -71,6 +77,7 @@ def train(
             raise
         if isinstance(run, Finished):
             return of_finished(folder, run.state)
+        run.share_out(ranks)
         reporter = Reporter(folder, on_report, on_note)
         with StopSignals() as stop:
             loop = Loop(run, clock, reporter, stop, settings.stop_after)

@@ -45,10 +45,13 @@ class RunResult:
     notes: tuple[str, ...] = ()
     history: tuple[Report, ...] = ()
     """The records of all sessions."""
+    rank: int = 0
+    """The rank on which this is the result; ranks other than 0 have no records."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for JSON; the records are in ``metrics.jsonl``."""
-        plain = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "history"}
+        names = [each.name for each in fields(self) if each.name not in ("history", "rank")]
+        plain = {name: getattr(self, name) for name in names}
         return {**plain, "run": str(self.run), "model": str(self.model), "notes": list(self.notes)}
 
 

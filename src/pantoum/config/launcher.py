@@ -1,0 +1,44 @@
+"""Whether an MPI launcher has started this process, by its environment alone.
+
+``mpirun`` of Open MPI and MPICH, ``srun --mpi=pmix`` and their relatives tell each process its rank in an
+environment variable. Without one of these nothing of MPI is imported. ``PANTOUM_LAUNCHER=none`` hides them:
+for a process that was itself started by a rank, and is none.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+__all__ = ["launched_rank", "threads_of_a_rank"]
+
+RANK = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK")
+SIZE = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
+LOCAL_SIZE = ("OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "SLURM_NTASKS_PER_NODE")
+
+
+def launched_rank(environment: Mapping[str, str] | None = None) -> int | None:
+    """The rank that the launcher gave this process; ``None`` without a launcher, or if it started one process
+    only."""
+    environment = os.environ if environment is None else environment
+    if environment.get("PANTOUM_LAUNCHER") == "none" or _number(environment, SIZE) == 1:
+        return None
+    return _number(environment, RANK)
+
+
+def threads_of_a_rank(environment: Mapping[str, str] | None = None) -> int | None:
+    """The threads of a rank: the processors that it may use, shared with the other ranks of its machine.
+    ``None`` without a launcher."""
+    environment = os.environ if environment is None else environment
+    if launched_rank(environment) is None:
+        return None
+    all_of_them = os.cpu_count() or 1
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else all_of_them
+    local = _number(environment, LOCAL_SIZE) or 1
+    return max(1, min(allowed, all_of_them // local))
+
+
+def _number(environment: Mapping[str, str], names: tuple[str, ...]) -> int | None:
+    """The first of these variables that is a whole number."""
+    found = (environment.get(name, "") for name in names)
+    return next((int(value) for value in found if value.isascii() and value.isdigit()), None)

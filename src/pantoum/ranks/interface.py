@@ -1,0 +1,64 @@
+"""What a group of ranks can do: few operations, so that another engine is one more file.
+
+All ranks call the same operations in the same order. An operation that waits for a rank which has died, or
+which has not answered for the time limit, does not return: it raises ``RankError``, or the implementation
+ends the job. Either way the rank is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NoReturn, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Array", "Pending", "Ranks"]
+
+Array = npt.NDArray[np.generic] | npt.NDArray[Any]
+
+
+class Pending(Protocol):
+    """An exchange that has begun."""
+
+    def wait(self) -> None:
+        """Until the arrays of this rank were sent and received."""
+
+
+class Ranks(Protocol):
+    """The ranks 0 to ``count - 1``, seen by one of them."""
+
+    @property
+    def rank(self) -> int:
+        """The number of this rank."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """How many ranks there are."""
+        ...
+
+    def place(self, rank: int) -> str:
+        """Where a rank runs, for messages: ``rank 1 (host node7, process 1234)``."""
+        ...
+
+    def broadcast(self, message: bytes | None = None) -> bytes:
+        """The message that rank 0 gives, on every rank."""
+        ...
+
+    def gather(self, message: bytes) -> list[bytes]:
+        """The messages of all ranks, in their order, on rank 0; nothing on the others."""
+        ...
+
+    def exchange(
+        self, outgoing: Sequence[tuple[int, Array]], incoming: Sequence[tuple[int, Array]]
+    ) -> Pending:
+        """Send arrays to ranks and receive into arrays from ranks, all at the same time.
+
+        Between two ranks arrays arrive in the order in which they were sent; sizes and dtypes must agree.
+        Arrays are C-contiguous. Until ``wait`` has returned, none of them may be changed or read."""
+        ...
+
+    def abort(self, why: str) -> NoReturn:
+        """End all ranks now; ``why`` is one line for the person who started them."""
+        ...

@@ -1,0 +1,78 @@
+"""Watches that ranks are alive: a thread of each process sends signs of life and misses those of others.
+
+A rank may compute, evaluate or save for minutes without a message, so silence in the training's own
+messages means nothing. A stopped or dead process sends no sign of life, nor does one that the network has
+cut off. Rank 0 listens to all ranks, and all ranks listen to rank 0; who misses a rank for the time limit
+names it and ends the job. Ranks with higher numbers wait a little longer, so that one of them speaks.
+
+A rank whose parent process has changed has lost its launcher, and ends by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+__all__ = ["Beats", "Life"]
+
+LATER = 0.1
+"""Seconds by which each rank waits longer than the one before it; at most ``MOST_LATER``."""
+MOST_LATER = 2.0
+
+
+class Beats(Protocol):
+    """Signs of life between two ranks."""
+
+    def send(self, rank: int) -> None:
+        """Send one; never blocks."""
+
+    def received(self, rank: int) -> bool:
+        """Whether there was one since the last call."""
+
+
+class Life:
+    """The thread, from its making until ``close``."""
+
+    def __init__(
+        self,
+        beats: Beats,
+        rank: int,
+        count: int,
+        limit: float,
+        lost: Callable[[int | None, float], None],
+    ) -> None:
+        """``lost`` is called, in the thread, with a rank and the seconds of its silence; with ``None`` if the
+        launcher has ended."""
+        self._beats, self._lost = beats, lost
+        self._others = range(1, count) if rank == 0 else range(1)
+        self._limit = limit + min(LATER * max(0, rank - 1), MOST_LATER)
+        self._pause = min(1.0, limit / 10.0)
+        self._parent = os.getppid()
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="pantoum-life", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._end.set()
+        self._thread.join(5.0)
+
+    def _watch(self) -> None:
+        heard = dict.fromkeys(self._others, time.monotonic())
+        before = time.monotonic()
+        while not self._end.wait(self._pause):
+            now = time.monotonic()
+            if os.getppid() != self._parent:
+                self._lost(None, 0.0)
+            slept = now - before > 0.5 * self._limit
+            before = now
+            for rank in self._others:
+                self._beats.send(rank)
+                if self._beats.received(rank) or slept:  # this process itself was stopped: begin anew
+                    heard[rank] = now
+                elif now - heard[rank] > self._limit:
+                    self._lost(rank, now - heard[rank])
+                    return

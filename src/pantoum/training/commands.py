@@ -1,0 +1,51 @@
+"""Commands from rank 0 to the other ranks: a few words and, where needed, arrays.
+
+Rank 0 runs the training loop; the others do what it says (``worker``). A command is a JSON object with an
+``op``; arrays follow it by an exchange, whose sizes the command tells.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from pantoum.kernels import Array
+from pantoum.ranks.interface import Ranks
+
+__all__ = ["COUNTS", "command", "next_command", "receive_arrays", "send_arrays", "shapes"]
+
+
+COUNTS = "counts"
+"""The name of the counts of symbols among the arrays of a command."""
+
+
+def command(ranks: Ranks, op: str, **words: Any) -> None:
+    """Give a command to all other ranks."""
+    ranks.broadcast(json.dumps({"op": op, **words}).encode())
+
+
+def next_command(ranks: Ranks) -> dict[str, Any]:
+    """Wait for the next command."""
+    found: dict[str, Any] = json.loads(ranks.broadcast())
+    return found
+
+
+def shapes(arrays: Mapping[str, Array]) -> list[list[Any]]:
+    """Names, dtypes and shapes, for the words of a command."""
+    return [[name, array.dtype.str, list(array.shape)] for name, array in arrays.items()]
+
+
+def send_arrays(ranks: Ranks, arrays: Sequence[Array]) -> None:
+    """Rank 0 sends arrays to every other rank."""
+    contiguous = [np.ascontiguousarray(array) for array in arrays if array.size]
+    ranks.exchange([(rank, array) for rank in range(1, ranks.count) for array in contiguous], []).wait()
+
+
+def receive_arrays(ranks: Ranks, told: Sequence[Sequence[Any]]) -> dict[str, Array]:
+    """What ``send_arrays`` sends, of the ``shapes`` told."""
+    arrays = {name: np.empty(shape, np.dtype(dtype)) for name, dtype, shape in told}
+    ranks.exchange([], [(0, array) for array in arrays.values() if array.size]).wait()
+    return arrays

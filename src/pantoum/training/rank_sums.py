@@ -1,0 +1,158 @@
+"""The sum over all shards of a batch where ranks have computed them: the nodes of the tree above each rank.
+
+Each rank has the sums of its own subtrees (``Shards.subtrees``). An array is cut into one slice per rank.
+Every rank sends slice k of its sums to rank k, which adds what it receives in the order of the tree, and then
+sends the total of its slice to all. So the additions are shared out, too, and a rank of R sends and receives
+2 (R - 1) / R times the size of the gradients, if its shards are one subtree. The totals lie where the first
+of the rank's own sums was.
+
+Gradients of rows in use (n-grams) are few; their rows and values go to all ranks, and each adds them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from pantoum.kernels import Array, Workspace
+from pantoum.network.gradient import Gradient
+from pantoum.ranks.interface import Ranks
+from pantoum.training.shards import Node, Shards, tree_sum
+
+__all__ = ["RankSums"]
+
+Sums = Mapping[Node, Mapping[str, Gradient]]
+
+
+class RankSums:
+    """Adds over ranks; owns the arrays that it receives into."""
+
+    def __init__(self, ranks: Ranks, batch_size: int, shards: int) -> None:
+        """``batch_size``: of all ranks together."""
+        self.shards = Shards(batch_size, shards, ranks.count)
+        self.rank = ranks.rank
+        self._ranks = ranks
+        self._workspace = Workspace()
+
+    def total(self, sums: Sums) -> dict[str, Gradient]:
+        """The gradients of the whole batch from the sums of this rank's subtrees, which are used up."""
+        first = next(iter(sums.values()))
+        counts = self._row_counts(sums, list(first))
+        by_rows = [name for name, of_nodes in counts.items() if max(of_nodes.values()) >= 0]
+        totals = {
+            name: self._rows({node: own[name] for node, own in sums.items()}, counts[name])
+            for name in by_rows
+        }
+        whole = [name for name in first if name not in by_rows]
+        self._reduce(sums, whole)
+        self._spread([first[name].values for name in whole])
+        return {name: totals.get(name, gradient) for name, gradient in first.items()}
+
+    def all_facts(
+        self, facts: Sequence[Sequence[Sequence[float]]], finite: bool
+    ) -> tuple[list[list[list[float]]], bool]:
+        """Numbers of the shards of this rank, by member, as those of all shards; and whether something that
+        should be finite is finite on every rank."""
+        own_MSK = np.array(facts, np.float64)
+        M, _, K = own_MSK.shape
+        counts = [end - first for first, end in map(self.shards.node, range(self._ranks.count))]
+        sent = np.concatenate([own_MSK.reshape(-1), [float(finite)]])
+        parts = self._to_all(sent, [M * count * K + 1 for count in counts])
+        by_rank = [part[:-1].reshape(M, count, K) for part, count in zip(parts, counts, strict=True)]
+        return np.concatenate(by_rank, axis=1).tolist(), all(part[-1] for part in parts)
+
+    def _to_all(self, own: Array, sizes: Sequence[int]) -> list[Array]:
+        """The vectors of all ranks, of these sizes, in the order of ranks."""
+        found = [own if rank == self.rank else np.empty(size, own.dtype) for rank, size in enumerate(sizes)]
+        others = [rank for rank in range(len(sizes)) if rank != self.rank]
+        self._exchange([(rank, own) for rank in others], [(rank, found[rank]) for rank in others])
+        return found
+
+    def _reduce(self, sums: Sums, names: Sequence[str]) -> None:
+        """This rank's slice of each array becomes the total."""
+        first = next(iter(sums.values()))
+        slices: dict[str, dict[Node, Array]] = {name: {} for name in names}
+        outgoing, incoming = list[tuple[int, Array]](), list[tuple[int, Array]]()
+        for name in names:
+            size, dtype = first[name].values.size, first[name].values.dtype
+            own = self._slice(size, self.rank)
+            for rank in range(self._ranks.count):
+                if rank == self.rank:
+                    slices[name] |= {node: part[name].values.reshape(-1)[own] for node, part in sums.items()}
+                    continue
+                theirs = self._slice(size, rank)
+                outgoing += [(rank, part[name].values.reshape(-1)[theirs]) for part in sums.values()]
+                for node in self.shards.subtrees(rank):
+                    array = self._workspace.array(f"{name} {node}", (own.stop - own.start,), dtype)
+                    slices[name][node] = array
+                    incoming.append((rank, array))
+        self._exchange(outgoing, incoming)
+        for name in names:
+            flat = first[name].values.reshape(-1)
+            np.copyto(
+                flat[self._slice(flat.size, self.rank)],
+                tree_sum(self.shards.root, slices[name].get, _added),
+            )
+
+    def _spread(self, arrays: Sequence[Array]) -> None:
+        """The slice of each array that this rank has goes to all ranks."""
+        outgoing, incoming = list[tuple[int, Array]](), list[tuple[int, Array]]()
+        for array in arrays:
+            flat = array.reshape(-1)
+            own = flat[self._slice(flat.size, self.rank)]
+            for rank in range(self._ranks.count):
+                if rank != self.rank:
+                    outgoing.append((rank, own))
+                    incoming.append((rank, flat[self._slice(flat.size, rank)]))
+        self._exchange(outgoing, incoming)
+
+    def _exchange(self, outgoing: list[tuple[int, Array]], incoming: list[tuple[int, Array]]) -> None:
+        """All of it, without arrays of no size: a bias may have fewer numbers than there are ranks."""
+        self._ranks.exchange(
+            [each for each in outgoing if each[1].size], [each for each in incoming if each[1].size]
+        ).wait()
+
+    def _slice(self, size: int, rank: int) -> slice:
+        """The slice of a rank of an array of this size."""
+        return slice(rank * size // self._ranks.count, (rank + 1) * size // self._ranks.count)
+
+    def _row_counts(self, sums: Sums, names: Sequence[str]) -> dict[str, dict[Node, int]]:
+        """The number of rows in use of each gradient at each node of all ranks; of a gradient of all n rows
+        ``~n``, which is negative. Which of both a gradient is may depend on the size of a shard."""
+        own = [
+            ~len(part[name].values) if part[name].rows_U is None else len(part[name].values)
+            for part in sums.values()
+            for name in names
+        ]
+        nodes = [self.shards.subtrees(rank) for rank in range(self._ranks.count)]
+        parts = self._to_all(np.array(own), [len(names) * len(each) for each in nodes])
+        found: dict[str, dict[Node, int]] = {name: {} for name in names}
+        for listed, part in zip(nodes, parts, strict=True):
+            for node, row in zip(listed, part.reshape(len(listed), len(names)).tolist(), strict=True):
+                for name, count in zip(names, row, strict=True):
+                    found[name][node] = count
+        return found
+
+    def _rows(self, own: Mapping[Node, Gradient], counts: Mapping[Node, int]) -> Gradient:
+        """The total of a gradient of rows in use."""
+        known, one = dict(own), next(iter(own.values())).values
+        outgoing, incoming = list[tuple[int, Array]](), list[tuple[int, Array]]()
+        for rank in range(self._ranks.count):
+            if rank == self.rank:
+                continue
+            for part in own.values():
+                outgoing += [(rank, array) for array in (part.rows_U, part.values) if array is not None]
+            for node in self.shards.subtrees(rank):
+                count = counts[node]
+                rows_U = np.empty(count, np.int64) if count >= 0 else None
+                values = np.empty((count if count >= 0 else ~count, *one.shape[1:]), one.dtype)
+                known[node] = Gradient(values, rows_U)
+                incoming += [(rank, array) for array in (rows_U, values) if array is not None]
+        self._exchange([(rank, np.ascontiguousarray(array)) for rank, array in outgoing], incoming)
+        return tree_sum(self.shards.root, known.get, Gradient.plus)
+
+
+def _added(left: Array, right: Array) -> Array:
+    np.add(left, right, out=left)
+    return left

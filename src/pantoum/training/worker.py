@@ -1,0 +1,112 @@
+"""A rank other than 0: it does what rank 0 commands (``ranked_backend``), until rank 0 has ended.
+
+It reads no text, writes no file and tells nobody anything. A signal to stop is left to rank 0, which gets it
+from the launcher, too, and saves a checkpoint.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from pantoum.errors import RankError
+from pantoum.kernels import Array
+from pantoum.network.state import NetworkState
+from pantoum.ranks.interface import Ranks
+from pantoum.training.assembly import make_backend
+from pantoum.training.backend import LocalBackend
+from pantoum.training.commands import COUNTS, next_command, receive_arrays
+from pantoum.training.rank_sums import RankSums
+from pantoum.training.recipe import Recipe
+from pantoum.training.signals import NAMES
+
+__all__ = ["work"]
+
+
+def work(ranks: Ranks) -> dict[str, Any]:
+    """Serve rank 0 until it ends; what it says the session came to."""
+    with _signals_left_to_rank_0():
+        worker = Worker(ranks)
+        while True:
+            words = next_command(ranks)
+            op = words.pop("op")
+            if op == "end":
+                break
+            getattr(worker, op)(**words)
+    if words["error"] is not None:
+        raise RankError(f"rank 0 has ended: {words['error']}", told=True)
+    found: dict[str, Any] = words["result"]
+    return found
+
+
+class Worker:
+    """The commands, one method each."""
+
+    def __init__(self, ranks: Ranks) -> None:
+        self._ranks = ranks
+        self._backend: LocalBackend | None = None
+        self._rows = 0
+        self._states: dict[int, NetworkState] = {}
+        """The last two states of this rank's streams, by their numbers."""
+
+    def build(
+        self, recipe: Mapping[str, Any], vocab_size: int, batch_size: int, arrays: list[list[Any]]
+    ) -> None:
+        """Networks and optimisers, with the arrays of rank 0."""
+        made = Recipe.from_spec(recipe)
+        together = RankSums(self._ranks, batch_size, made.shards)
+        rows = together.shards.streams(together.shards.node(together.rank))
+        self._rows = rows.stop - rows.start
+        received = receive_arrays(self._ranks, arrays)
+        backend = make_backend(made, vocab_size, counts_V=received.get(COUNTS))
+        backend.restore(received)
+        backend.join(together)
+        self._backend, self._states = backend, {}
+
+    def states(self, number: int, arrays: list[list[Any]]) -> None:
+        """The states of this rank's streams."""
+        found = tuple(np.empty((self._rows, *row), np.dtype(dtype)) for dtype, row in arrays)
+        self._ranks.exchange([], [(0, array) for array in found if array.size]).wait()
+        self._states = {number: NetworkState(found)}
+
+    def gradients(self, step: int, steps: int, dtypes: list[str], before: int, after: int) -> None:
+        """This rank's part of a batch."""
+        shape = self._rows, steps
+        inputs_BT, targets_BT, reset_BT = (np.empty(shape, np.dtype(dtype)) for dtype in dtypes[:3])
+        streams: Array = np.empty(self._rows, np.dtype(dtypes[3]))
+        self._ranks.exchange([], [(0, each) for each in (inputs_BT, targets_BT, reset_BT, streams)]).wait()
+        own = self._states[before]
+        found = self._built.gradients(inputs_BT, targets_BT, reset_BT, own, step, streams)
+        self._states = {before: own, after: found.state}
+
+    def update(self, rate: float, clip: float | None) -> None:
+        """The update that every rank makes."""
+        self._built.update(rate, clip)
+
+    def gather(self, number: int) -> None:
+        """The states of this rank's streams to rank 0."""
+        arrays = [np.ascontiguousarray(array) for array in self._states[number].arrays]
+        self._ranks.exchange([(0, array) for array in arrays if array.size], []).wait()
+
+    @property
+    def _built(self) -> LocalBackend:
+        assert self._backend is not None
+        return self._backend
+
+
+@contextmanager
+def _signals_left_to_rank_0() -> Iterator[None]:
+    """While inside, signals to stop are not heeded; in the main thread only, where Python allows it."""
+    main = threading.current_thread() is threading.main_thread()
+    numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)] if main else []
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,123 @@
+"""Ranks that are threads of this process: the same promises as MPI's, without a launcher."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+import pytest
+
+from pantoum.errors import RankError
+from pantoum.ranks.interface import Array
+
+PATIENCE = 20.0
+
+
+class Group:
+    """What the threads share: a queue from each rank to each other."""
+
+    def __init__(self, count: int, patience: float) -> None:
+        self.count, self.patience = count, patience
+        self.queues = {(a, b): queue.Queue[bytes]() for a in range(count) for b in range(count)}
+        self.ended = threading.Event()
+        self.sent = [0] * count
+        """Bytes that each rank has sent."""
+
+
+class ThreadRanks:
+    """One of them."""
+
+    def __init__(self, rank: int, group: Group) -> None:
+        self.rank, self.count, self._group = rank, group.count, group
+
+    def place(self, rank: int) -> str:
+        return f"rank {rank} (a thread)"
+
+    def broadcast(self, message: bytes | None = None) -> bytes:
+        if self.rank:
+            return self._get(0)
+        for rank in range(1, self.count):
+            self._put(rank, message or b"")
+        return message or b""
+
+    def gather(self, message: bytes) -> list[bytes]:
+        if self.rank:
+            self._put(0, message)
+            return []
+        return [message, *(self._get(rank) for rank in range(1, self.count))]
+
+    def exchange(
+        self, outgoing: Sequence[tuple[int, Array]], incoming: Sequence[tuple[int, Array]]
+    ) -> Exchange:
+        for rank, array in outgoing:
+            assert array.flags.c_contiguous and array.size and rank != self.rank
+            self._put(rank, array.tobytes())
+        return Exchange(self, incoming)
+
+    def abort(self, why: str) -> NoReturn:
+        self._group.ended.set()
+        raise RankError(why)
+
+    def _put(self, rank: int, content: bytes) -> None:
+        self._group.sent[self.rank] += len(content)
+        self._group.queues[self.rank, rank].put(content)
+
+    def _get(self, rank: int) -> bytes:
+        for _ in range(int(self._group.patience / 0.05)):
+            if self._group.ended.is_set():
+                raise RankError("another rank has ended the job")
+            try:
+                return self._group.queues[rank, self.rank].get(timeout=0.05)
+            except queue.Empty:
+                continue
+        raise RankError(f"{self.place(rank)} has not answered")
+
+
+class Exchange:
+    def __init__(self, ranks: ThreadRanks, incoming: Sequence[tuple[int, Array]]) -> None:
+        self._ranks, self._incoming = ranks, incoming
+
+    def wait(self) -> None:
+        for rank, array in self._incoming:
+            content = self._ranks._get(rank)
+            assert len(content) == array.nbytes, "sizes agree"
+            array.reshape(-1)[:] = np.frombuffer(content, array.dtype)
+
+
+Together = Callable[..., list[Any]]
+
+
+@pytest.fixture
+def together() -> Together:
+    """``together(count, work)``: what ``work(ranks)`` gives on each rank. An error on one ends all, and
+    the error is raised here."""
+
+    def run(count: int, work: Callable[[ThreadRanks], Any], patience: float = PATIENCE) -> list[Any]:
+        group = Group(count, patience)
+        found: list[Any] = [None] * count
+        errors: list[BaseException | None] = [None] * count
+
+        def one(rank: int) -> None:
+            try:
+                found[rank] = work(ThreadRanks(rank, group))
+            except BaseException as problem:
+                errors[rank] = problem
+                group.ended.set()
+
+        threads = [threading.Thread(target=one, args=(rank,)) for rank in range(1, count)]
+        for thread in threads:
+            thread.start()
+        one(0)
+        for thread in threads:
+            thread.join(patience + 5.0)
+        assert all(queue.empty() for queue in group.queues.values()) or any(errors), "every message was read"
+        for problem in errors:
+            if problem is not None:
+                raise problem
+        run.sent = group.sent
+        return found
+
+    return run

@@ -1,0 +1,55 @@
+"""Over MPI itself, where mpi4py and mpirun are: the command of the README, against one process."""
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+MPIRUN = shutil.which("mpirun", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}")
+TINY = "--hidden-size 12 --num-layers 1 --embedding-size 6 --batch-size 6 --seq-len 8 --steps 6 --shards 4"
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        find_spec("mpi4py") is None or MPIRUN is None, reason="SKIP SKIP SKIP  no mpi4py or no mpirun"
+    ),
+]
+
+
+@pytest.fixture
+def text(tmp_path):
+    """Random words."""
+    draw = random.Random(1)
+    path = tmp_path / "story.txt"
+    path.write_text(" ".join(draw.choices(["north", "south", "wind", "rain", "and", "then"], k=800)))
+    return path
+
+
+def launched(count, *words, **environment):
+    """``pantoum`` on so many ranks, with its exit code and what it told."""
+    root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
+    launcher = [MPIRUN, "-n", str(count), "--oversubscribe", *root]
+    return subprocess.run(
+        [*launcher, sys.executable, "-m", "pantoum", *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PANTOUM_THREADS": "1", "PANTOUM_RANK_TIMEOUT": "20", **environment},
+    )
+
+
+def test_two_ranks_give_the_model_file_of_one_process(text, tmp_path):
+    asked = ["train", text, *TINY.split()]
+    on_two = launched(2, *asked, "--run", tmp_path / "two", "--json")
+    assert on_two.returncode == 0, on_two.stderr
+    assert on_two.stdout.count('"steps": 6') == 1, "rank 0 alone answers"
+    alone = [sys.executable, "-m", "pantoum", *map(str, asked), "--run", str(tmp_path / "one"), "--quiet"]
+    subprocess.run(alone, check=True, capture_output=True)
+    one, two = (tmp_path / name / "model.safetensors" for name in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
+    refused = launched(2, *asked, "--run", tmp_path / "two")
+    assert refused.returncode != 0 and refused.stderr.count("exists already") == 1, refused.stderr

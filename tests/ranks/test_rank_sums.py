@@ -1,0 +1,59 @@
+"""Sums over ranks: those of one process, to the bit, for every number of shards and ranks."""
+
+import numpy as np
+import pytest
+
+from pantoum.network.gradient import Gradient
+from pantoum.training.gradient_sum import GradientSum
+from pantoum.training.rank_sums import RankSums
+
+SIZES = {"matrix": (5, 7), "bias": (3,), "one": (1,)}
+
+
+def of_shard(shard):
+    """Gradients of a shard, of all rows and of rows in use."""
+    draw = np.random.default_rng(shard)
+    found = {name: Gradient(draw.standard_normal(shape).astype("f")) for name, shape in SIZES.items()}
+    rows_U = np.unique(draw.integers(0, 9, 4))
+    found["table"] = Gradient(draw.standard_normal((len(rows_U), 2)).astype("f"), rows_U)
+    part = draw.standard_normal((len(rows_U) if shard % 3 else 9, 2)).astype("f")
+    return {**found, "of some shards": Gradient(part, rows_U if shard % 3 else None)}
+
+
+@pytest.mark.parametrize(("count", "ranks"), [(2, 2), (4, 2), (4, 4), (6, 4), (5, 3), (7, 2), (3, 3)])
+def test_totals_are_those_of_one_process_on_every_rank(together, count, ranks):
+    whole = GradientSum().over((0, count), of_shard)
+
+    def work(group):
+        sums, own = RankSums(group, count + 2, count), GradientSum()
+        for _ in range(2):  # buffers are used again
+            own.begin()
+            parts = {node: own.over(node, of_shard, keep=True) for node in sums.shards.subtrees(group.rank)}
+            found = sums.total(parts)
+        return found
+
+    for found in together(ranks, work):
+        assert list(found) == list(whole)
+        for name, gradient in found.items():
+            assert np.array_equal(gradient.values, whole[name].values), name
+            assert (gradient.rows_U is None) == (whole[name].rows_U is None)
+        assert np.array_equal(found["table"].rows_U, whole["table"].rows_U)
+
+
+def test_a_rank_sends_twice_its_share_of_the_gradients(together):
+    gradients = {"weights": Gradient(np.zeros(4000, np.float32))}
+    together(4, lambda group: RankSums(group, 4, 4).total({(group.rank, group.rank + 1): gradients}))
+    counts = 3 * 8  # one number to each of the others
+    assert together.sent == [2 * 3 * 4000 + counts] * 4  # 2 (R - 1) / R of 16,000 bytes
+
+
+def test_facts_of_all_shards_come_in_their_order(together):
+    def work(group):
+        sums = RankSums(group, 6, 5)
+        first, end = sums.shards.node(group.rank)
+        facts = [[[float(shard), 10.0 * member] for shard in range(first, end)] for member in range(2)]
+        return sums.all_facts(facts, finite=group.rank != 1)
+
+    for facts, finite in together(3, work):
+        assert facts == [[[float(shard), 10.0 * member] for shard in range(5)] for member in range(2)]
+        assert finite is False

@@ -1,0 +1,184 @@
+"""One run on several ranks: the bits of one process, stopped and resumed on any number, and how it ends."""
+
+import hashlib
+import random
+from pathlib import Path
+
+import pytest
+
+from pantoum.config import CELLS, TrainSettings
+from pantoum.errors import DivergedError, RankError, RunError, SettingError
+from pantoum.formats import checkpoint
+from pantoum.kernels import precisions
+from pantoum.ranks.single import SingleRank
+from pantoum.training.loop import train
+from pantoum.training.together import facts, serve, train_on_all
+
+TINY = {
+    "hidden_size": 12,
+    "num_layers": 1,
+    "embedding_size": 6,
+    "batch_size": 6,
+    "seq_len": 8,
+    "dropout": 0.2,
+}
+
+
+@pytest.fixture
+def story(tmp_path: Path) -> Path:
+    """Some 6,000 characters of words at random."""
+    draw = random.Random(2)
+    words = ["north", "south", "east", "west", "wind", "rain", "sun", "and", "then", "again"]
+    path = tmp_path / "story.txt"
+    path.write_text("".join(" ".join(draw.choices(words, k=6)) + "\n" for _ in range(200)))
+    return path
+
+
+@pytest.fixture
+def run(story, tmp_path, together):
+    """``run(ranks, "name", steps=8, ...)``: the results of all ranks."""
+
+    def go(count, name, **settings):
+        asked = {"run": str(tmp_path / name), **({} if settings.get("resume") else TINY), **settings}
+        if count == 1:
+            return [train(TrainSettings(**asked), [str(story)], ranks=SingleRank())]
+
+        def work(ranks):
+            known = facts([str(story)], asked)
+            if ranks.rank:
+                return serve(ranks, known)
+            return train_on_all(
+                ranks, known, lambda: train(TrainSettings(**asked), [str(story)], ranks=ranks)
+            )
+
+        return together(count, work)
+
+    return go
+
+
+def bits(folder: Path) -> str:
+    """The model file and every array that a resumed run has."""
+    newest, total = checkpoint.newest(folder), hashlib.sha256((folder / "model.safetensors").read_bytes())
+    for name, array in sorted(newest.arrays.items()):
+        total.update(name.encode() + array.tobytes())
+    return f"{newest.step} {total.hexdigest()}"
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_the_number_of_ranks_changes_no_bit(run, tmp_path, optimizer, precision):
+    if precision not in precisions():
+        pytest.skip(f"SKIP SKIP SKIP  this machine has no {precision}")
+    for count in (1, 2, 4):
+        settings = {"optimizer": optimizer, "precision": precision, "ngrams": "2,3", "ngram_rows": 512}
+        run(count, f"on-{count}", steps=6, shards=4, **settings)
+    assert len({bits(tmp_path / f"on-{count}") for count in (1, 2, 4)}) == 1
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_every_cell_trains_on_two_ranks_as_on_one(run, tmp_path, cell):
+    extra = {"embedding_size": None} if cell == "lstm" else {"norm": "layer", "num_layers": 2}
+    for count in (1, 2):
+        run(count, f"on-{count}", steps=3, shards=2, cell=cell, **extra)
+    assert bits(tmp_path / "on-1") == bits(tmp_path / "on-2")
+
+
+def test_sampled_softmax_on_two_ranks_is_that_of_one(run, tmp_path):
+    for count in (1, 2):
+        run(count, f"on-{count}", steps=3, shards=2, tokens="words", softmax="sampled:4", tied=True)
+    assert bits(tmp_path / "on-1") == bits(tmp_path / "on-2")
+
+
+def test_stopped_on_four_ranks_resumed_on_two_and_one(run, tmp_path):
+    run(1, "whole", steps=9, shards=4, members=2)
+    run(4, "cut", steps=9, shards=4, members=2, stop_after=3)
+    run(2, "cut", resume=True, stop_after=5)
+    run(3, "cut", resume=True, stop_after=7)
+    run(1, "cut", resume=True)
+    assert bits(tmp_path / "cut") == bits(tmp_path / "whole")
+
+
+def test_all_ranks_have_the_result(run, tmp_path):
+    found = run(2, "run", steps=3)
+    assert [each.rank for each in found] == [0, 1] and len({each.model for each in found}) == 1
+    assert found[0].validation == found[1].validation and found[1].finished
+    assert checkpoint.newest(tmp_path / "run").state["recipe"]["shards"] == 2, "as many as ranks"
+    assert [each.already for each in run(2, "run", resume=True)] == [True, True]
+
+
+def test_a_rollback_reaches_every_rank(run, tmp_path, monkeypatch):
+    from pantoum.training import ranked_backend
+    from pantoum.training.backend import LocalBackend
+
+    def on(count, name):
+        honest, left = backend_of(count).gradients, [5]
+
+        def gradients(self, *arguments):
+            found = honest(self, *arguments)
+            bad = arguments[4] >= 4 and left[0] > 0
+            left[0] -= bad
+            return (
+                type(found)(float("nan"), found.accuracy, found.gradient_norm, found.state) if bad else found
+            )
+
+        monkeypatch.setattr(backend_of(count), "gradients", gradients)
+        result = run(count, name, steps=8, shards=2)[0]
+        monkeypatch.setattr(backend_of(count), "gradients", honest)
+        assert any("ROLLED BACK" in note for note in result.notes)
+
+    def backend_of(count):
+        return LocalBackend if count == 1 else ranked_backend.RankedBackend
+
+    on(1, "on-1")
+    on(2, "on-2")
+    assert bits(tmp_path / "on-1") == bits(tmp_path / "on-2")
+
+
+def test_a_rank_that_was_started_differently_is_named(story, tmp_path, together):
+    def work(ranks):
+        asked = {"run": str(tmp_path / "run"), "seed": ranks.rank, **TINY}
+        known = facts([str(story)], asked)
+        if ranks.rank:
+            return serve(ranks, known)
+        return train_on_all(ranks, known, lambda: pytest.fail("it has begun"))
+
+    with pytest.raises(
+        RankError, match=r"rank 1 \(a thread\) differs from rank 0: seed is '1' there and '0'"
+    ):
+        together(3, work)
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_error_of_rank_0_ends_the_others_quietly(run, tmp_path, together):
+    run(2, "run", steps=2)
+    with pytest.raises(RunError, match="exists already"):
+        run(2, "run", steps=2)
+
+    def work(ranks):
+        if ranks.rank == 0:
+            return train_on_all(ranks, {}, lambda: (_ for _ in ()).throw(DivergedError("it diverged")))
+        with pytest.raises(RankError, match="rank 0 has ended: it diverged") as caught:
+            serve(ranks, {})
+        return caught.value.told
+
+    with pytest.raises(DivergedError):
+        together(2, work)
+
+
+def test_a_rank_that_fails_ends_all(run, monkeypatch):
+    from pantoum.training.worker import Worker
+
+    def update(self, rate, clip):
+        raise MemoryError("no memory left")
+
+    monkeypatch.setattr(Worker, "update", update)
+    with pytest.raises(RankError):
+        run(2, "run", steps=3)
+
+
+def test_more_ranks_than_shards_are_refused(run):
+    with pytest.raises(SettingError, match="shards is 2: must be at least the number of ranks, 3"):
+        run(3, "run", steps=2, shards=2)
+    run(1, "run", steps=4, shards=2, stop_after=2)
+    with pytest.raises(RunError, match="shards is 2: the run can be shared by so many ranks at most, and 3"):
+        run(3, "run", resume=True)
