@@ -16,6 +16,7 @@ def test_gaps_flat_curves_and_nothing() -> None:
     assert sparkline([]) == sparkline([None, float("nan")]) == ""
     assert sparkline([1.0, None, float("inf"), 2.0]) == "▁  █"
     assert sparkline([5.0, 5.0]) == BARS[4] * 2
+    assert sparkline([0.0, 5e-324]) == "▁█"
 
 
 @given(st.lists(st.floats(-1e6, 1e6) | st.none(), max_size=300), st.integers(1, 80))

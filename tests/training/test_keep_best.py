@@ -55,13 +55,15 @@ def test_without_a_held_out_text_the_end_reads_nothing():
     assert keep.at_the_end() == ("float32", 0) and keep.evaluate() is None
 
 
-def test_a_finished_run_holds_its_ngrams_as_codes_and_its_figures_are_those_of_the_file(run, tmp_path):
+def test_a_finished_run_holds_its_weights_in_few_bits_and_its_figures_are_those_of_the_file(run, tmp_path):
     made = run(steps=12, ngrams="2,3", ngram_rows=256, keep_data=True)
     content, model = model_file.read(made.model), load(made.model)
     assert is_compact(content.parameters) and TABLE not in content.parameters
     assert isinstance(model.program.ngrams.weight_RV, RowCodes)
-    table = content.card["table"]
-    assert 0 < table["tokens"] < 20_000 and abs(table["nats_per_token"]) < 1e-3
+    matrices = {name: array for name, array in content.parameters.items() if array.ndim == 2}
+    assert matrices and all(array.dtype == np.float16 for array in matrices.values())
+    coding = content.card["coding"]
+    assert 0 < coding["tokens"] < 20_000 and abs(coding["nats_per_token"]) < 1e-3
     tokens = open_prepared(made.run / "data").valid.tokens
     found = evaluate(model.program, tokens, model.tokenizer, SEGMENTS)
     assert math.isclose(found.nats_per_token, made.validation["nats_per_token"], rel_tol=1e-6)
@@ -76,6 +78,21 @@ def test_a_finished_run_that_is_prolonged_and_finds_nothing_better_writes_the_sa
         assert all(np.array_equal(before.parameters[name], after.parameters[name]) for name in PARTS)
     else:
         assert is_compact(after.parameters)
+
+
+def test_weights_from_a_finished_file_are_coded_to_the_same_bytes(run):
+    made = run(steps=12, ngrams="2,3", ngram_rows=256, keep_data=True)
+    content = model_file.read(made.model)
+    config = ModelConfig.from_spec({key: content.config[key] for key in content.config})
+    tokens = open_prepared(made.run / "data").valid.tokens
+    keep = KeepBest(config, load(made.model).tokenizer, tokens, len(tokens), None)
+    assert keep.recall(made.model) is None
+    keep.compact()
+    again = keep.model_file(content.card)
+    assert again.card["coding"] == content.card["coding"]
+    assert {name: array.tobytes() for name, array in again.parameters.items()} == {
+        name: array.tobytes() for name, array in content.parameters.items()
+    }
 
 
 def test_while_a_run_goes_on_its_file_is_float32(run, tmp_path):

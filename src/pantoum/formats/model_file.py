@@ -46,8 +46,16 @@ DIGITS_AFTER = tensor_layout.METADATA_PREFIX + b'"{\\"sha256\\":\\"'
 DIGITS = slice(8 + len(DIGITS_AFTER), 8 + len(DIGITS_AFTER) + 64)
 """Where in the file the SHA-256 stands."""
 
-DTYPE_NAMES = {"float32": "F32", "uint16": "BF16", "int8": "I8", "uint8": "U8", "uint32": "U32"}
+DTYPE_NAMES = {
+    "float32": "F32",
+    "float16": "F16",
+    "uint16": "BF16",
+    "int8": "I8",
+    "uint8": "U8",
+    "uint32": "U32",
+}
 """The dtypes of a model's arrays; uint16 are the bits of bfloat16."""
+FLOATS = ("F32", "F16", "BF16")
 
 USE_ANOTHER = "use another copy of it, or train again"
 
@@ -59,7 +67,7 @@ class ModelFile:
     config: dict[str, Any]
     """The network's shape: ``ModelConfig.spec()`` and the vocabulary's size."""
     parameters: dict[str, Array]
-    """Weights by name: float32, or bfloat16 bits (uint16), int8, uint8, uint32 in reduced precision."""
+    """Weights by name: float32, float16, or bfloat16 bits (uint16), int8, uint8, uint32."""
     tokenizer: dict[str, Any]
     """``Tokenizer.spec()``."""
     card: dict[str, Any]
@@ -75,7 +83,7 @@ def write(path: Path | str, model: ModelFile) -> str:
     try:
         arrays = _named_arrays(model)
         for name, (dtype, array) in arrays.items():
-            if dtype in ("F32", "BF16"):
+            if dtype in FLOATS:
                 tensor_layout.require_finite(name, dtype, array)
         header, order = _header(model, arrays)
     except (ValueError, TypeError) as problem:
@@ -231,7 +239,7 @@ def _model(metadata: str, arrays: dict[str, Array], dtypes: dict[str, str], dige
     for name, dtype in dtypes.items():
         if dtype not in DTYPE_NAMES.values():
             raise ValueError(f"array {name!r} is {dtype}, which no model has")
-        if dtype in ("F32", "BF16"):
+        if dtype in FLOATS:
             tensor_layout.require_finite(name, dtype, arrays[name])
     spec = arrays.pop(TOKENIZER, None)
     if spec is None or dtypes[TOKENIZER] != "U8" or spec.ndim != 1 or spec.size > TOKENIZER_LIMIT:

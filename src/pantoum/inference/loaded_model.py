@@ -27,6 +27,7 @@ from pantoum.formats import bounded, model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference import counts_file
 from pantoum.inference.compact_table import PARTS, is_compact, row_codes
+from pantoum.inference.half_matrices import is_half
 from pantoum.inference.joined_file import taken_apart
 from pantoum.inference.precision import SCALE, plain, shape_of, weights
 from pantoum.kernels import Array, RowCodes
@@ -276,6 +277,12 @@ def _check_table(config: ModelConfig, vocab_size: int, content: ModelFile, file:
         raise ModelFileError(f"{file}: {problem}; use another copy of it, or train again") from None
 
 
+def _stored(array: Array, precision: str) -> str:
+    """The dtype of a file's array; a matrix in float16 is one in float32."""
+    half = precision == "float32" and array.ndim == 2 and is_half(array)
+    return "float32" if half else array.dtype.name
+
+
 def _check(network: LanguageModel, arrays: Mapping[str, Array], precision: str, file: Path) -> None:
     """The file's arrays must be the network's parameters, no more and no less."""
     expected: dict[str, tuple[object, ...]] = {}
@@ -288,7 +295,7 @@ def _check(network: LanguageModel, arrays: Mapping[str, Array], precision: str, 
         expected[name] = (*array.shape, "int8" if coded else "float32")
         if coded:
             expected[name + SCALE] = (len(array), "float32")
-    found = {name: (*array.shape, array.dtype.name) for name, array in arrays.items()}
+    found = {name: (*array.shape, _stored(array, precision)) for name, array in arrays.items()}
     if found != expected:
         name = min(name for name in {*expected, *found} if expected.get(name) != found.get(name))
         raise ModelFileError(

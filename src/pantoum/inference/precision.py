@@ -1,10 +1,11 @@
-"""The two ways in which a model file holds its matrices: float32, or int8 with a scale for each row.
+"""The two precisions of a model file: floats, or matrices in int8 with a scale for each row.
 
 A file in int8 says ``"precision": "int8"`` in its configuration. There every parameter with two axes (input
 vectors, ``weight_ih``, ``weight_hh``, ``head.weight``) is int8 under its name, with ``NAME.scale``, float32,
-one for each row; everything else is float32 as ever. In both the table of n-grams may be compact
-(``compact_table``). ``weights`` gives each parameter as it is used,
-``plain`` a file in float32 with the values that the codes stand for.
+one for each row; everything else is float32 as ever. Otherwise the matrices are float32, or float16 in the
+file of a finished run (``half_matrices``). In both the table of n-grams may be compact (``compact_table``).
+``weights`` gives each parameter as it is used, ``plain`` a file in float32 with the values that the codes
+stand for.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 from pantoum.config import ModelConfig, one_of
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.compact_table import PARTS, is_compact, row_codes
+from pantoum.inference.half_matrices import is_half, widened
 from pantoum.kernels import Array
 from pantoum.network.ngrams import TABLE
 from pantoum.network.packing import Codes, Weight, floats
@@ -45,13 +47,14 @@ def weights(arrays: Arrays) -> dict[str, Weight]:
     coded = {name[: -len(SCALE)] for name in arrays if name.endswith(SCALE)} & arrays.keys()
     found: dict[str, Weight] = {name: Codes(arrays[name], arrays[name + SCALE]) for name in coded}
     scales = {name + SCALE for name in coded}
-    return found | {name: array for name, array in arrays.items() if name not in coded | scales}
+    return found | {name: widened(array) for name, array in arrays.items() if name not in coded | scales}
 
 
 def plain(content: ModelFile) -> ModelFile:
     """The same model in float32."""
     _, precision = shape_of(content.config)
-    if precision == "float32" and not is_compact(content.parameters):
+    coded = is_compact(content.parameters) or any(map(is_half, content.parameters.values()))
+    if precision == "float32" and not coded:
         return content
     parameters = {name: floats(weight) for name, weight in weights(content.parameters).items()}
     config = {key: value for key, value in content.config.items() if key != PRECISION}

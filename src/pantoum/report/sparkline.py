@@ -25,11 +25,14 @@ def sparkline(values: Sequence[object], width: int = 60) -> str:
     known = [value for value in columns if value is not None]
     if not known:
         return ""
-    least, most = min(known), max(known)
-    # A curve without any height is drawn at its middle: neither good nor bad.
-    scale = (len(BARS) - 1) / (most - least) if most > least else 0.0
-    middle = 0 if scale else len(BARS) // 2
-    return "".join(GAP if v is None else BARS[middle + round((v - least) * scale)] for v in columns)
+    least, height = min(known), max(known) - min(known)
+
+    def bar(value: float) -> str:
+        # A curve without any height is drawn at its middle: neither good nor bad.
+        share = (value - least) / height if height else 0.5
+        return BARS[round(share * (len(BARS) - 1))]
+
+    return "".join(GAP if value is None else bar(value) for value in columns)
 
 
 def _drawable(value: object) -> float | None:

@@ -25,8 +25,9 @@ from pantoum.formats import model_file
 from pantoum.formats.model_file import SCALE, ModelFile
 from pantoum.inference import counts_file
 from pantoum.inference.alert import held_out_peaks
-from pantoum.inference.compact_table import compacted, is_compact
+from pantoum.inference.compact_table import compacted
 from pantoum.inference.evaluate import Evaluation, evaluate, held_out_loss
+from pantoum.inference.half_matrices import halved
 from pantoum.inference.joined_file import taken_apart
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.precision import plain
@@ -43,7 +44,9 @@ from pantoum.training.run_state import Best
 __all__ = ["KeepBest"]
 
 COST_TOKENS = 20_000
-"""The tokens of the validation text on which the cost of a coded table is measured."""
+"""The tokens of the validation text on which the cost of the file's coding is measured."""
+CODING = "coding"
+"""Where the card says what that costs."""
 FLOAT32_COSTS = 2.0
 """Times of a token read in float32 and in a faster precision (docs/log)."""
 
@@ -79,8 +82,8 @@ class KeepBest:
         self._kept: dict[str, Array] | None = None
         self._held: dict[str, Array] | None = None
         """The kept weights as a finished run's file holds them."""
-        self.table_cost: dict[str, Any] | None = None
-        """What the coded table costs, once it is coded."""
+        self.coding: dict[str, Any] | None = None
+        """What it costs that the file holds the weights in fewer bits, once it does."""
         self._extras: dict[str, Array] = {}
         self._beside = dict(beside or {})
         self._precision, self._unknown = precision, unknown
@@ -118,7 +121,7 @@ class KeepBest:
         exact = read * (1.0 if self._precision == "float32" else FLOAT32_COSTS)
         precision = "float32" if exact <= affordable else self._precision
         # Without a jump where it becomes too dear, for the schedule's length depends on it.
-        coded = 0 if self._monitored is None or not self._config.ngrams else 2 * _read(COST_TOKENS)
+        coded = 0 if self._monitored is None else 2 * _read(COST_TOKENS)
         return precision, self.tokens_scored + min(coded, self.tokens_scored) + int(
             min(exact, max(read, affordable))
         )
@@ -172,24 +175,29 @@ class KeepBest:
             return f"{problem}: the best model is sought anew"
         if comparable and (self.best is None or known.loss <= self.best.loss):
             self.best, self._kept, self._extras = known, plain(found).parameters, found.extras
+            self.coding = found.card.get(CODING)
         return None
 
     def compact(self) -> None:
-        """The kept weights become those of a finished run's file, whose table of n-grams is coded; what that
-        costs in nats is measured where something is held out."""
+        """The kept weights become those of a finished run's file: matrices in float16, the table of n-grams
+        coded. What that costs in nats is measured where something is held out."""
         if self._kept is None:
             return
-        before, (held, after) = self._kept, compacted(self._kept)
-        if not is_compact(held):
-            return
-        self._kept, self._held, self.table_cost = after, held, {"tokens": 0, "nats_per_token": None}
+        before = self._kept
+        held, after = compacted(before)
+        self._held, _ = halved(held)
+        _, after = halved(after)
+        self._kept = after
+        if self.coding is not None and all(np.array_equal(before[name], after[name]) for name in before):
+            return  # they come from such a file, whose card has said it
+        self.coding = {"tokens": 0, "nats_per_token": None}
         if self._monitored is not None:
             tokens = self._monitored[:COST_TOKENS]
             loss, as_codes = (
                 held_out_loss(self._program(weights, self._precision), tokens, self._tokenizer, SEGMENTS)
                 for weights in (before, after)
             )
-            self.table_cost = {"tokens": len(tokens) - 1, "nats_per_token": as_codes - loss}
+            self.coding = {"tokens": len(tokens) - 1, "nats_per_token": as_codes - loss}
 
     def evaluate(self, precision: str = "float32") -> Evaluation | None:
         """The kept weights over the whole held-out text; ``peaks`` are then its most surprising places."""
@@ -211,7 +219,7 @@ class KeepBest:
             self._config.spec(),
             dict(self._held or self._kept),
             self._tokenizer.spec(),
-            card if self.table_cost is None else {**card, "table": self.table_cost},
+            card if self.coding is None else {**card, CODING: self.coding},
             {**self._extras, **self._beside},
         )
 
@@ -246,7 +254,7 @@ class KeepBest:
 
     def _keep(self, weights: Mapping[str, Array], backend: Backend) -> None:
         """Keep copies of weights, and the scale of gradients there, which adapting needs."""
-        self._held, self.table_cost = None, None
+        self._held, self.coding = None, None
         self._kept = {name: array.copy() for name, array in weights.items()}
         self._extras = {SCALE + name: roots_R for name, roots_R in backend.gradient_scale().items()}
         if self._counts is not None and self._better_mixture is not None:
