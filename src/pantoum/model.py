@@ -29,6 +29,7 @@ from pantoum.inference import batch as batches
 from pantoum.inference import score as scoring
 from pantoum.inference.adapt import adapted_to, adapter_of, require_out
 from pantoum.inference.alert import peaks_of, threshold
+from pantoum.inference.cache_settings import with_cache
 from pantoum.inference.distinct import Distinct
 from pantoum.inference.evaluate import Evaluation, evaluate
 from pantoum.inference.figures import figures_html
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 __all__ = ["Batch", "Model", "Scores", "Texts", "counting", "listed", "load", "named", "say"]
 
 START = ("prompt", "length", "seed", "stream", "state")
-WRITE = ("prompt", "length", "seed", "state", "adapt", "model_out")
+WRITE = ("prompt", "length", "seed", "state", "adapt", "model_out", "cache")
 SCORE = ("text", "parts", "by")
 """The parameters of calls that also take settings, for suggestions."""
 PICTURED = 5000
@@ -162,9 +163,10 @@ class Model:
         durable.write_file(checked(path, "path"), self.loaded.file_bytes())
 
     @public
-    def session(self, state: State | None = None) -> Session:
-        """A stream of text of its own, from its beginning or from a state."""
-        return Session(self.loaded, state)
+    def session(self, state: State | None = None, *, cache: int | None = None) -> Session:
+        """A stream of text of its own, from its beginning or from a state. ``cache``: mix the model with a
+        cache of so many tokens, which its states contain."""
+        return Session(with_cache(self.loaded, cache), state)
 
     @public
     def batch(self) -> Batch:
@@ -184,6 +186,7 @@ class Model:
         state: State | None = None,
         adapt: bool = False,
         model_out: str | os.PathLike[str] | None = None,
+        cache: int | None = None,
         **sampling: Unpack[Sampling],
     ) -> str: ...
     @overload
@@ -198,6 +201,7 @@ class Model:
         state: State | None = None,
         adapt: bool = False,
         model_out: str | os.PathLike[str] | None = None,
+        cache: int | None = None,
         unique: bool = False,
         novel: bool = False,
         **sampling: Unpack[Sampling],
@@ -215,20 +219,22 @@ class Model:
         state: State | None = None,
         adapt: bool = False,
         model_out: str | os.PathLike[str] | None = None,
+        cache: int | None = None,
         unique: bool = False,
         novel: bool = False,
         **sampling: Unpack[Sampling],
     ) -> str | list[str]:
         """The continuation of a prompt; with ``count`` a list of that many. A text has at most ``length``
         tokens and ends up to a fifth earlier, at the end of a line or sentence, unless ``exact``.
-        ``adapt``: a copy of the model learns from the prompt and writes; ``model_out`` keeps that copy.
+        ``adapt``: a copy of the model learns from the prompt and writes; ``model_out`` saves that copy.
+        ``cache``: mix the model with a cache of so many tokens.
         ``unique``: texts that differ from one another; ``novel``: texts that are no training document.
         ``sampling``: ``temperature``, ``top_k``, ``top_p``, ``min_p``, ``repetition_penalty``, ``greedy``,
         ``stop``."""
         settings = made(SamplingConfig, sampling, "generate", (*WRITE, "count", "unique", "novel"))
         kept = None if model_out is None else path(model_out, "model_out")
         how_much = GenerationConfig(
-            length, seed, 1 if count is None else count, exact, adapt, kept, unique, novel
+            length, seed, 1 if count is None else count, exact, adapt, kept, cache, unique, novel
         )
         generation = self.generation(prompt, how_much, settings, state=state)
         if isinstance(generation, Generation):
@@ -248,12 +254,13 @@ class Model:
         state: State | None = None,
         adapt: bool = False,
         model_out: str | os.PathLike[str] | None = None,
+        cache: int | None = None,
         **sampling: Unpack[Sampling],
     ) -> Iterator[str]:
         """The same, piece by piece as it is written; no piece ends within a character."""
         settings = made(SamplingConfig, sampling, "stream", WRITE)
         kept = None if model_out is None else path(model_out, "model_out")
-        how_much = GenerationConfig(length, seed, exact=exact, adapt=adapt, model_out=kept)
+        how_much = GenerationConfig(length, seed, exact=exact, adapt=adapt, model_out=kept, cache=cache)
         generation = self.generation(prompt, how_much, settings, state=state)
         assert isinstance(generation, Generation)
         return (piece.text for piece in generation)
@@ -264,9 +271,10 @@ class Model:
     ) -> Generation | Distinct:
         """The same with all that is known of it: tokens, nats, why a text ended, the state after it. With
         ``unique`` or ``novel`` all is written before it is returned."""
-        model, prompt = self.loaded, text(prompt, "prompt")
+        prompt = text(prompt, "prompt")
         _require_kind(how_much, GenerationConfig, "how_much")
         _require_kind(sampling, SamplingConfig, "sampling")
+        model = with_cache(self.loaded, how_much.cache)
         require_out(model, how_much.adapt, how_much.model_out)
         if how_much.adapt:
             begun = State.start(model) if state is None else State.required(state)
@@ -302,16 +310,19 @@ class Model:
         text: GivenText | None = None,
         adapt: bool = False,
         model_out: str | os.PathLike[str] | None = None,
+        cache: int | None = None,
         progress: bool = False,
     ) -> Evaluation:
         """How well the model predicts texts (files or folders), or a ``text`` itself (as ``train`` takes it).
         ``protocol``: ``carried``, ``segments:N``, ``windows:N``. ``adapt``: a copy of the model adapts to the
-        text as it reads; ``model_out`` keeps that copy."""
+        text as it reads; ``model_out`` saves that copy. ``cache``: mix the model with a cache of so many
+        tokens."""
         from pantoum.data.prepare import prepare as prepare_texts
 
         parse_protocol(protocol)
         model_out = None if model_out is None else path(model_out, "model_out")
-        adapter = adapter_of(self.loaded, truth(adapt, "adapt"), model_out)
+        model = with_cache(self.loaded, cache)
+        adapter = adapter_of(model, truth(adapt, "adapt"), model_out)
         with (
             named(texts, text, self.documents) as names,
             tempfile.TemporaryDirectory(prefix="pantoum-") as folder,
@@ -320,7 +331,7 @@ class Model:
             say(prepared.notes)
             with counting("scoring", truth(progress, "progress")) as count:
                 found = evaluate(
-                    self.loaded.program,
+                    model.program,
                     np.asarray(prepared.train.tokens),
                     self.tokenizer,
                     protocol,
@@ -359,13 +370,19 @@ class Model:
         adapted model."""
         _require_kind(config, ScoreConfig, "config")
         pieces, named = truth(pieces, "pieces"), None if named is None else text(named, "named")
-        adapter = adapter_of(self.loaded, config.adapt, config.model_out)
+        model = with_cache(self.loaded, config.cache)
+        adapter = adapter_of(model, config.adapt, config.model_out)
         ordinary = None
         if config.alert_text is not None:
             from pantoum.data import live
 
             reading = replace(
-                config, alert=None, alert_text=None, adapt=False, streams=max(config.streams, SIDE_BY_SIDE)
+                config,
+                alert=None,
+                alert_text=None,
+                adapt=False,
+                cache=None,
+                streams=max(config.streams, SIDE_BY_SIDE),
             )
             ordinary = peaks_of(Scorer(self.loaded, reading).read(live.parts(config.alert_text)))
         nats, notes = threshold(self.loaded, config, ordinary)
@@ -373,12 +390,10 @@ class Model:
             notes.append(f"documents has no effect: this model's documents are {self.documents} already")
         say(notes)
         if adapter is None:
-            return Scorer(self.loaded, config, threshold=nats, pieces=pieces)
+            return Scorer(model, config, threshold=nats, pieces=pieces)
         texts = [] if named is None else [{"name": PurePath(named).name}]
         keep = None if config.model_out is None else partial(adapter.write, config.model_out, texts)
-        return Scorer(
-            self.loaded, config, threshold=nats, pieces=pieces, reader=adapter.of_streams, at_end=keep
-        )
+        return Scorer(model, config, threshold=nats, pieces=pieces, reader=adapter.of_streams, at_end=keep)
 
 
 def _require_kind(value: object, kind: type[Any], argument: str) -> None:

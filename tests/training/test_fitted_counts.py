@@ -1,10 +1,12 @@
 """Runs whose network is mixed with counted n-grams."""
 
 import math
+import random
 
 import numpy as np
 import pytest
 
+import pantoum
 from pantoum.data.prepare import open_prepared
 from pantoum.formats import model_file
 from pantoum.inference.evaluate import evaluate
@@ -44,5 +46,30 @@ def test_who_gets_counts_by_itself(run, tmp_path, tokens, order):
     many = tmp_path / "many.txt"
     many.write_text(" ".join(f"w{number * 7 % 991}" for number in range(4000)))
     made = run(tokens, texts=[str(many)], steps=2, tokens=tokens)
-    counts = load(made.model).program.counts
+    model = load(made.model)
+    counts = model.program.counts
     assert (None if counts is None else counts.counts.kept + 1) == order
+    assert ("cache" in model.card) == (order is not None)
+
+
+def test_a_run_over_words_tunes_a_cache_that_every_call_takes(run, tmp_path):
+    many = tmp_path / "many.txt"
+    draw = random.Random(1)
+    topics = [[f"w{draw.randrange(991)}" for _ in range(15)] for _ in range(120)]
+    many.write_text(" ".join(draw.choice(topic) for topic in topics for _ in range(60)))
+    made = run("cached", texts=[str(many)], steps=8, tokens="words")
+    model, text = pantoum.load(made.model), " " + " ".join(topics[3] * 3)
+    assert 0.01 < model.card["cache"]["weight"] < 1 and model.card["cache"]["tokens"] > 500
+    plain = model.evaluate(text=text).nats_per_token
+    cached, both = (model.evaluate(text=text, cache=20, adapt=adapt) for adapt in (False, True))
+    assert cached.cache == both.cache == 20 and cached.accuracy is None
+    assert both.adapt and cached.nats_per_token != plain
+    nats = {size: model.score(text, cache=size).nats for size in (None, 1, 20)}
+    assert len(set(nats.values())) == 3
+    again = model.score(text, cache=20, by="token").nats
+    assert math.isclose(again, nats[20], rel_tol=1e-6)
+    session = model.session(cache=20)
+    session.feed(text)
+    assert model.generate(text, length=9, seed=1, cache=20, exact=True) == session.generate(9, seed=1)
+    with pytest.raises(pantoum.PantoumError, match="cache"):
+        model.generate(text, cache=0)

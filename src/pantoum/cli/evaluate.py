@@ -10,6 +10,7 @@ HELP = "measure how well a model predicts texts"
 EXAMPLES = """examples:
   pantoum evaluate runs/book other.txt
   pantoum evaluate runs/book other.txt --protocol segments:64 --json
+  pantoum evaluate runs/book other.txt --cache 2000
   pantoum evaluate runs/book other.txt --adapt --model-out adapted.safetensors
 """
 
@@ -29,8 +30,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--adapt", action="store_true", help="let a copy of the model learn from each chunk after scoring it"
     )
+    parser.add_argument(
+        "--cache",
+        type=size_of_cache,
+        metavar="N|none",
+        help="mix the model with a cache of the last N tokens (Grave and others 2016)",
+    )
     parser.add_argument("--model-out", metavar="F", help="save the adapted model in this file")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def size_of_cache(text: str) -> int | None:
+    """The size of a cache as it is typed."""
+    if text == "none":
+        return None
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"is {text!r}: must be a whole number or none")
+    return int(text)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> None:
@@ -43,6 +59,7 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
         protocol=arguments.protocol,
         adapt=arguments.adapt,
         model_out=arguments.model_out,
+        cache=arguments.cache,
         progress=not output.quiet,
     )
     if arguments.json:

@@ -96,7 +96,10 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
         shown = border.join(prompt + text.text for text in generation.texts)
         output.write(console.visible(shown) + "\n" if is_terminal(sys.stdout) else shown)
     if arguments.state_out is not None:
-        generation.state().write(arguments.state_out)
+        state = generation.state()
+        state.write(arguments.state_out)
+        if how_much.cache is not None:
+            output.say(f"pantoum: the state contains the cache: {len(bytes(state)):,} bytes")
 
 
 def _require_kept(model_out: str | None, state_out: str) -> None:

@@ -48,6 +48,7 @@ class Scoring(TypedDict, total=False):
     alert: str | Number | None
     alert_text: Path | None
     adapt: bool
+    cache: Whole | None
     model_out: Path | None
 
 

@@ -18,6 +18,7 @@ from pantoum.errors import SettingError
 
 __all__ = [
     "AUTO",
+    "MOST_CACHE",
     "Auto",
     "function",
     "nearest",
@@ -31,6 +32,9 @@ __all__ = [
     "truth",
     "whole",
 ]
+
+MOST_CACHE = 100_000
+"""Most tokens in a cache."""
 
 AUTO = "auto"
 LEAST_BEGINNING = 3

@@ -6,7 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
-from pantoum.config.rules import number, one_of, option, require, settle, whole
+from pantoum.config.rules import MOST_CACHE, number, one_of, option, require, settle, whole
 
 __all__ = ["UNITS", "Alert", "ScoreConfig"]
 
@@ -71,6 +71,13 @@ class ScoreConfig:
     """An ordinary text from which ``auto:P%`` is learned; ``None``: the validation text of the run."""
     adapt: bool = option(False, "let a copy of the model learn from each chunk of the text after scoring it")
     """Whether a copy of the model adapts to the text while it reads."""
+    cache: int | None = option(
+        None,
+        "mix the model with a cache of the last N tokens (Grave and others 2016)",
+        metavar="N",
+        off=True,
+    )
+    """Tokens in a continuous cache that is mixed with the model; ``None``: no cache."""
     model_out: str | None = option(None, "save the adapted model in this file", metavar="F")
     """Where the adapted model is saved at the end of the text; ``None``: nowhere."""
 
@@ -78,6 +85,8 @@ class ScoreConfig:
         settle(self)
         one_of(self.by, "by", UNITS)
         whole(self.streams, "streams", most=100_000)
+        if self.cache is not None:
+            whole(self.cache, "cache", most=MOST_CACHE)
         learned = self.alert is not None and Alert.parse(self.alert).share is not None
         require(
             self.alert_text is None or learned,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pantoum.config.rules import number, option, require, settle, whole
+from pantoum.config.rules import MOST_CACHE, number, option, require, settle, whole
 
 __all__ = ["GenerationConfig", "SamplingConfig"]
 
@@ -104,6 +104,13 @@ class GenerationConfig:
     """Whether a copy of the model that was adapted to the prompt writes."""
     model_out: str | None = option(None, "save the adapted model in this file", metavar="F")
     """Where the adapted model is saved before it writes; ``None``: nowhere."""
+    cache: int | None = option(
+        None,
+        "mix the model with a cache of the last N tokens (Grave and others 2016)",
+        metavar="N",
+        off=True,
+    )
+    """Tokens in a continuous cache that is mixed with the model; ``None``: no cache."""
     unique: bool = option(False, "only texts that differ from each other")
     """Whether a text that was generated before is replaced by another."""
     novel: bool = option(
@@ -115,5 +122,7 @@ class GenerationConfig:
         settle(self)
         whole(self.length, "length", least=0)
         whole(self.count, "count", most=100_000)
+        if self.cache is not None:
+            whole(self.cache, "cache", most=MOST_CACHE)
         if self.seed is not None:
             whole(self.seed, "seed", least=0, most=2**63 - 1)

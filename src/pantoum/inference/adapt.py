@@ -152,7 +152,7 @@ class Adapter:
             "from_precision": self._precision,
         }
         card["adapted"] = [*(before if isinstance(before, list) else []), now]
-        program = Program(network, counts=self.model.program.counts)
+        program = Program(network, counts=self.model.program.counts, cache=self.model.program.cache)
         return LoadedModel(program, self.model.tokenizer, card, extras=self.model.extras)
 
     def write(self, path: str | os.PathLike[str], texts: Sequence[Mapping[str, Any]] = ()) -> LoadedModel:
@@ -171,7 +171,11 @@ class Adapter:
         """Read from where the state stands, and learn from it."""
         inputs_BT, targets_BT, reset_BT = text_3BT
         program = Program(
-            self._network, purpose="train", workspace=self._workspace, counts=self.model.program.counts
+            self._network,
+            purpose="train",
+            workspace=self._workspace,
+            counts=self.model.program.counts,
+            cache=self.model.program.cache,
         )
         result = program.gradients(inputs_BT, targets_BT, self._state, reset_BT=reset_BT.astype(bool))
         self._state = result.state
@@ -186,7 +190,8 @@ class Adapter:
         if not self._begun_3BT.shape[2]:
             self._began = self._state
         if self._reading is None:
-            self._reading = Program(self._network, counts=self.model.program.counts)
+            beside = self.model.program
+            self._reading = Program(self._network, counts=beside.counts, cache=beside.cache)
         nats_BT, predictions_BT, self._state = self._reading.losses(
             inputs_BT, targets_BT, self._state, reset_BT=reset_BT.astype(bool)
         )
@@ -201,7 +206,7 @@ def _coded(model: LoadedModel) -> Program:
     program = model.program
     if program.precision == "int8":
         return program
-    return Program(model.network, precision="int8", counts=program.counts)
+    return Program(model.network, precision="int8", counts=program.counts, cache=program.cache)
 
 
 def _copy(network: LanguageModel) -> LanguageModel:

@@ -63,9 +63,9 @@ class Evaluation:
     perplexity: float
     """exp(nats per token)."""
     accuracy: float | None
-    """Share of the targets that were the most probable token. ``None`` where counted n-grams are mixed with
-    the network: only the probability of each target is computed then. With ``adapt`` the most probable token
-    is that of the heavier of the two models."""
+    """Share of the targets that were the most probable token. ``None`` where counted n-grams or a cache are
+    mixed with the network: only the probability of each target is computed then. With ``adapt`` the most
+    probable token is that of the heavier of the two models."""
     xz_bits_per_byte: float | None
     bz2_bits_per_byte: float | None
     compressed_bytes: int
@@ -73,6 +73,8 @@ class Evaluation:
     note: str | None = None
     adapt: bool = False
     """Whether the model adapted to the text as it read it; such figures compare with one another only."""
+    cache: int | None = None
+    """Tokens in the cache that was mixed with the model; such figures compare with one another only."""
     precision: str = "float32"
     """The precision of the products. ``bf16`` moves a mean loss by less than 0.0001 nats (docs/log)."""
     unit: str = "token"
@@ -106,9 +108,9 @@ class Evaluation:
         def shown(value: float | None) -> str:
             return "-" if value is None else f"{value:.4f}"
 
-        how = (", adapting" if self.adapt else "") + (
-            f", read in {self.precision}" if self.precision != "float32" else ""
-        )
+        how = ", adapting" if self.adapt else ""
+        how += "" if self.cache is None else f", with a cache of {self.cache:,} tokens"
+        how += "" if self.precision == "float32" else f", read in {self.precision}"
         rows = [
             ("protocol", self.protocol + how),
             ("targets", f"{self.tokens:,} tokens, {self.characters:,} characters, {self.bytes:,} bytes"),
@@ -182,11 +184,12 @@ def evaluate(
         sums.nats / characters if characters else None,
         sums.nats / math.log(2) / size if size else None,
         math.exp(min(mean, 700.0)),
-        sums.right / sums.tokens if program.counts is None else None,
+        sums.right / sums.tokens if program.counts is None and program.cache is None else None,
         *packed,
         compressed_bytes=min(size, COMPRESSED_BYTES) if compress else 0,
         note=note,
         adapt=adapter is not None,
+        cache=None if program.cache is None else program.cache.size,
         precision="bf16" if program.precision == "bf16" else "float32",  # int8 is the model's own
         unit=token_unit(tokenizer.kind),
     )

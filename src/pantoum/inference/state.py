@@ -111,7 +111,8 @@ class State:
         if found != expected or (last is not None and not 0 <= last < model.vocab_size):
             raise StateError(
                 f"the state's layers are {found}, last token {last}: this model needs {expected} "
-                f"and a token below {model.vocab_size}; start without a state"
+                f"and a token below {model.vocab_size}; a state that was made with a cache needs one of the "
+                "same size, another needs none; start without a state"
             )
         network = network.copy()
         if not all(bool((np.abs(array) <= LARGE).all()) for array in network.arrays):

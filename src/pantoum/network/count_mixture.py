@@ -19,7 +19,7 @@ import numpy.typing as npt
 from pantoum.kernels import Array
 from pantoum.network.counts import Contexts, Counts
 
-__all__ = ["CountMixture", "FoundCounts", "fitted"]
+__all__ = ["CountMixture", "FoundCounts", "best_weight", "fitted", "mixed", "mixed_rows"]
 
 ITERATIONS = 30
 PRIOR = 20.0
@@ -109,10 +109,15 @@ def fitted(nats_N: Array, p_N: Array, buckets_N: Array, counts: Counts) -> npt.N
     """The weights [C] under which a text is most probable, from its nats under the network, its probabilities
     under the counts, and the classes of its contexts."""
     network_N = np.exp(-np.minimum(nats_N.astype(np.float64), 700.0))
-    whole = _most_probable(network_N, p_N, np.zeros(len(p_N), np.int64), np.full(1, 0.5), 0.0)
-    start_C = np.full(counts.buckets, whole[0])
+    start_C = np.full(counts.buckets, best_weight(nats_N, p_N))
     weights_C = _most_probable(network_N, p_N, buckets_N, start_C, PRIOR)
     return np.clip(weights_C, LEAST, 1 - LEAST).astype(np.float32)
+
+
+def best_weight(nats_N: Array, p_N: Array) -> float:
+    """The one weight of the network under which a text is most probable."""
+    network_N = np.exp(-np.minimum(nats_N.astype(np.float64), 700.0))
+    return float(_most_probable(network_N, p_N, np.zeros(len(p_N), np.int64), np.full(1, 0.5), 0.0)[0])
 
 
 def _most_probable(

@@ -9,15 +9,17 @@ and the very arrays of what is only looked up or added (``KEPT`` and vectors).
     train  the same, and ``gradients``
 
 Each call takes tokens [B,T] and a state, and gives the state after them. The arrays of the state are those of
-the layers of the members, in order, then the tokens that the n-grams look back on, then those that the counts
-look back on. A program with counts (``network.count_mixture``) gives the distribution of the mixture: its
-logits are logarithms of probabilities, its losses those of the mixture. Gradients are those of the network.
+the layers of the members, in order, then the tokens that the n-grams look back on, those that the counts look
+back on, and the cache. A program with counts (``network.count_mixture``) or a cache (``network.cache``) gives
+the distribution of the mixture: its logits are logarithms of probabilities, its losses those of the mixture.
+Gradients are those of the network.
 
 Shapes: B streams, T steps, N = T*B, H units of all members, V symbols.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -26,6 +28,7 @@ import numpy as np
 from pantoum.errors import SettingError
 from pantoum.kernels import Array, Workspace, backend
 from pantoum.network.block import DropoutDraw, Tape, check_lengths, check_resets
+from pantoum.network.cache import ARRAYS, Cache, FoundCache
 from pantoum.network.candidates import Candidates
 from pantoum.network.count_mixture import CountMixture, FoundCounts
 from pantoum.network.gradient import Gradient
@@ -68,8 +71,21 @@ class _Outputs:
     hidden_TBH: Array
     ngrams: FoundNgrams | None
     counts: FoundCounts | None
+    cache: FoundCache | None
     state: NetworkState
     tapes: list[Tape]
+
+    def mixed_nats(self, nats_N: Array, targets_N: Array) -> Array:
+        """The nats of targets, from those under the network."""
+        for part in (self.counts, self.cache):
+            nats_N = nats_N if part is None else part.nats(nats_N, targets_N)
+        return nats_N
+
+    def mixed_logits(self, logits_NV: Array, tokens: Array | None = None) -> Array:
+        """The logits, from those of the network; ``tokens``: which ones of the N tokens."""
+        for part in (self.counts, self.cache):
+            logits_NV = logits_NV if part is None else part.logits(logits_NV, tokens)
+        return logits_NV
 
 
 class Program:
@@ -84,10 +100,11 @@ class Program:
         purpose: Purpose = "read",
         workspace: Workspace | None = None,
         counts: CountMixture | None = None,
+        cache: Cache | None = None,
     ) -> None:
         """``weights``: in place of those of the model, by the names of its parameters."""
         self.model, self.config, self.vocab_size = model, model.config, model.vocab_size
-        self.counts = counts
+        self.counts, self.cache = counts, cache
         self.precision, self.purpose = precision, purpose
         self._workspace = Workspace() if workspace is None else workspace
         self.kernels = backend(model.dtype)
@@ -103,10 +120,18 @@ class Program:
 
     def initial_state(self, batch_size: int) -> NetworkState:
         """The zero state of ``batch_size`` streams."""
-        state = self.model.initial_state(batch_size)
-        if self.counts is None:
-            return state
-        return NetworkState((*state.arrays, self.counts.initial_state(batch_size)))
+        arrays = self.model.initial_state(batch_size).arrays
+        if self.counts is not None:
+            arrays = *arrays, self.counts.initial_state(batch_size)
+        if self.cache is not None:
+            arrays = *arrays, *self.cache.initial_state(batch_size, self.model.hidden_size)
+        return NetworkState(arrays)
+
+    def with_cache(self, cache: Cache | None) -> Program:
+        """The same program with another cache, or with none; both share everything else."""
+        other = copy.copy(self)
+        other.cache = cache
+        return other
 
     def logits(
         self,
@@ -121,8 +146,7 @@ class Program:
         T, B, H = read.hidden_TBH.shape
         given_NV = None if read.ngrams is None else read.ngrams.logits()
         logits_NV = self.head.logits(read.hidden_TBH.reshape(T * B, H), given_NV)
-        if read.counts is not None:
-            logits_NV = read.counts.logits(logits_NV)
+        logits_NV = read.mixed_logits(logits_NV)
         return np.ascontiguousarray(logits_NV.reshape(T, B, -1).swapaxes(0, 1)), read.state
 
     def last_logits(
@@ -143,9 +167,7 @@ class Program:
         last_N = last_B * B + np.arange(B)
         given_BV = None if read.ngrams is None else read.ngrams.logits(last_N)
         logits_BV = self.head.logits(hidden_BH, given_BV)
-        if read.counts is not None:
-            logits_BV = read.counts.logits(logits_BV, last_N)
-        return logits_BV, read.state, hidden_BH
+        return read.mixed_logits(logits_BV, last_N), read.state, hidden_BH
 
     def losses(
         self,
@@ -170,8 +192,7 @@ class Program:
             workspace.scope("head"),
             None if read.ngrams is None else read.ngrams.logits(),
         )
-        if read.counts is not None:
-            nats_N = read.counts.nats(nats_N, targets_TB.reshape(-1))
+        nats_N = read.mixed_nats(nats_N, targets_TB.reshape(-1))
         nats_BT, predictions_BT = nats_N.reshape(T, B).T.copy(), predictions_N.reshape(T, B).T.copy()
         if lengths is not None:
             ended_BT = np.arange(T) >= np.asarray(lengths)[:, None]
@@ -238,8 +259,7 @@ class Program:
         if read.ngrams is not None and d_given_NV is not None:
             gradients[TABLE] = read.ngrams.gradient(d_given_NV)
         loss = float(nats_N.mean(dtype=np.float64))
-        if read.counts is not None:
-            nats_N = read.counts.nats(nats_N, targets_N)
+        nats_N = read.mixed_nats(nats_N, targets_N)
         return BatchResult(
             loss=loss,
             accuracy=float((predictions_N == targets_N).mean()),
@@ -275,6 +295,8 @@ class Program:
     ) -> _Outputs:
         """Every member, and the n-grams."""
         arrays = state.checked(self.initial_state(tokens_TB.shape[1])).arrays
+        known = arrays[len(arrays) - ARRAYS :]
+        arrays = arrays if self.cache is None else arrays[: len(arrays) - ARRAYS]
         counts = None
         if self.counts is not None:
             counts = self.counts.find(tokens_TB, arrays[-1], reset_TB, lengths)
@@ -302,7 +324,11 @@ class Program:
             last.append(ngrams.recent_BK)
         if counts is not None:
             last.append(counts.recent_BK)
-        return _Outputs(hidden_TBH, ngrams, counts, NetworkState(tuple(last)), tapes)
+        cache = None
+        if self.cache is not None:
+            cache = self.cache.find(hidden_TBH, tokens_TB, known, reset_TB, lengths, self.vocab_size)
+            last += cache.state
+        return _Outputs(hidden_TBH, ngrams, counts, cache, NetworkState(tuple(last)), tapes)
 
 
 def _scope(workspace: Workspace, place: int) -> Workspace:

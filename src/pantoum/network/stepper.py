@@ -35,6 +35,8 @@ class Stepper(Protocol):
 
 def stepper(program: Program, tokens_R: Array, state: NetworkState, logits_CV: Array) -> Stepper:
     """Steps through a program of tokens [R], a state of R rows and logits that live in these arrays."""
+    if program.cache is not None:  # whose keys are the outputs of the last layers
+        return ScanStepper(program, tokens_R, state, logits_CV)
     own = state.arrays if program.counts is None else state.arrays[:-1]
     fast = program.kernels.stepper(described(program), tokens_R, own, logits_CV)
     if fast is None:

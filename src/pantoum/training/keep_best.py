@@ -25,6 +25,7 @@ from pantoum.formats import model_file
 from pantoum.formats.model_file import SCALE, ModelFile
 from pantoum.inference import counts_file
 from pantoum.inference.alert import held_out_peaks
+from pantoum.inference.cache_settings import CARD_KEY, TUNED_TOKENS, tuned
 from pantoum.inference.compact_table import compacted
 from pantoum.inference.evaluate import Evaluation, evaluate, held_out_loss
 from pantoum.inference.half_matrices import halved
@@ -47,6 +48,10 @@ COST_TOKENS = 20_000
 """The tokens of the validation text on which the cost of the file's coding is measured."""
 CODING = "coding"
 """Where the card says what that costs."""
+CACHED_SYMBOLS = 512
+"""Most symbols of a vocabulary for which no cache is tuned."""
+CACHE_COSTS = 4
+"""Tuning a cache on a token costs as much as evaluating so many."""
 FLOAT32_COSTS = 2.0
 """Times of a token read in float32 and in a faster precision (docs/log)."""
 
@@ -85,6 +90,8 @@ class KeepBest:
         self.coding: dict[str, Any] | None = None
         """What it costs that the file holds the weights in fewer bits, once it does."""
         self._extras: dict[str, Array] = {}
+        self._cache: dict[str, Any] | None = None
+        """The settings of a cache, once they are tuned."""
         self._beside = dict(beside or {})
         self._precision, self._unknown = precision, unknown
 
@@ -122,6 +129,7 @@ class KeepBest:
         precision = "float32" if exact <= affordable else self._precision
         # Without a jump where it becomes too dear, for the schedule's length depends on it.
         coded = 0 if self._monitored is None else 2 * _read(COST_TOKENS)
+        coded += CACHE_COSTS * min(TUNED_TOKENS, read) if self._tunes_a_cache else 0
         return precision, self.tokens_scored + min(coded, self.tokens_scored) + int(
             min(exact, max(read, affordable))
         )
@@ -209,7 +217,15 @@ class KeepBest:
             program, self._valid, self._tokenizer, SEGMENTS, nats_T=nats_T, unknown=self._unknown
         )
         self.peaks = held_out_peaks(self._tokenizer, self._valid[1:], nats_T)
+        if self._tunes_a_cache:
+            eos = self._tokenizer.eos if self._tokenizer.documents else None
+            self._cache = tuned(program, self._valid, eos)
         return found
+
+    @property
+    def _tunes_a_cache(self) -> bool:
+        """Whether the tokens are words or like words; a cache of characters predicts next to nothing."""
+        return self._valid is not None and self._shape.vocab_size > CACHED_SYMBOLS
 
     def model_file(self, card: dict[str, Any]) -> ModelFile | None:
         """The kept weights as a model file; ``None`` while nothing is kept."""
@@ -219,7 +235,11 @@ class KeepBest:
             self._config.spec(),
             dict(self._held or self._kept),
             self._tokenizer.spec(),
-            card if self.coding is None else {**card, CODING: self.coding},
+            {
+                **card,
+                **({} if self.coding is None else {CODING: self.coding}),
+                **({} if self._cache is None else {CARD_KEY: self._cache}),
+            },
             {**self._extras, **self._beside},
         )
 
@@ -254,7 +274,7 @@ class KeepBest:
 
     def _keep(self, weights: Mapping[str, Array], backend: Backend) -> None:
         """Keep copies of weights, and the scale of gradients there, which adapting needs."""
-        self._held, self.coding = None, None
+        self._held, self.coding, self._cache = None, None, None
         self._kept = {name: array.copy() for name, array in weights.items()}
         self._extras = {SCALE + name: roots_R for name, roots_R in backend.gradient_scale().items()}
         if self._counts is not None and self._better_mixture is not None:

@@ -1,0 +1,87 @@
+"""The weight and the flatness of a cache: tuned once, on the validation text, and kept in the card.
+
+Flatness is chosen from a few values, relative to the mean square of the outputs of the last layers; for each
+the best weight follows by expectation maximisation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from pantoum.config import number, whole
+from pantoum.config.rules import MOST_CACHE
+from pantoum.errors import ModelFileError
+from pantoum.inference.loaded_model import LoadedModel
+from pantoum.kernels import Array
+from pantoum.network.cache import Cache
+from pantoum.network.count_mixture import best_weight, mixed
+from pantoum.network.program import Program
+
+__all__ = ["CARD_KEY", "TUNED_TOKENS", "tuned", "with_cache"]
+
+CARD_KEY = "cache"
+TUNED_TOKENS = 10_000
+"""Tokens of the validation text that it is tuned on."""
+TUNED_SIZE = 1000
+FLATNESS = (0.0, 1.0, 2.0, 4.0, 8.0)
+"""Times the mean product of an output with itself."""
+PART = 512
+
+
+def tuned(program: Program, tokens_N: Array, eos: int | None) -> dict[str, Any]:
+    """What the card says of the cache. ``eos``: the token that begins each document."""
+    tokens_N = np.asarray(tokens_N[: TUNED_TOKENS + 1]).astype(np.int64)
+    parts, state = [], program.initial_state(1)
+    for start in range(0, len(tokens_N) - 1, PART):
+        inputs_BT, targets_BT = (tokens_N[None, start + s : start + PART + s] for s in (0, 1))
+        inputs_BT = inputs_BT[:, : targets_BT.shape[1]]
+        reset_BT = None if eos is None else inputs_BT == eos
+        hidden_BTH, _ = program.hidden(inputs_BT, state, reset_BT=reset_BT)
+        nats_BT, _, state = program.losses(inputs_BT, targets_BT, state, reset_BT=reset_BT)
+        parts.append((hidden_BTH.swapaxes(0, 1), inputs_BT.T, targets_BT[0], nats_BT[0], reset_BT))
+    nats_N = np.concatenate([nats_T for _, _, _, nats_T, _ in parts])
+    scale = float(np.mean([np.square(hidden_TBH).sum(axis=2).mean() for hidden_TBH, *_ in parts]))
+    found = []
+    for times in FLATNESS:
+        cache = Cache(TUNED_SIZE, 1.0, times / max(scale, 1e-12))
+        known = cache.initial_state(1, program.model.hidden_size)
+        p_parts = []
+        for hidden_TBH, inputs_TB, targets_T, nats_T, reset_BT in parts:
+            reset_TB = None if reset_BT is None else reset_BT.T
+            seen = cache.find(hidden_TBH, inputs_TB, known, reset_TB, None, program.vocab_size)
+            p_T, filled_T = seen.probabilities(targets_T)
+            p_parts.append(np.where(filled_T, p_T, np.exp(-nats_T.astype(np.float64))))
+            known = seen.state
+        p_N = np.concatenate(p_parts)
+        weight = best_weight(nats_N, p_N)
+        loss = float(mixed(nats_N, p_N, np.full(len(p_N), weight)).mean())
+        found.append((loss, 1.0 - weight, cache.flatness))
+    loss, weight, flatness = min(found)
+    return {
+        "weight": round(weight, 4),
+        "flatness": float(f"{flatness:.4g}"),
+        "size": TUNED_SIZE,
+        "tokens": len(nats_N),
+        "nats_per_token": loss - float(nats_N.mean(dtype=np.float64)),
+    }
+
+
+def with_cache(model: LoadedModel, size: int | None) -> LoadedModel:
+    """The model with a cache of the last ``size`` tokens; as it is for ``None``."""
+    if size is None:
+        return model
+    size = whole(size, "cache", most=MOST_CACHE)
+    said = model.card.get(CARD_KEY)
+    if not isinstance(said, Mapping):
+        raise ModelFileError(
+            f"{'the model' if model.path is None else model.path} has no settings of a cache: "
+            "training tunes them where the vocabulary has more than 512 tokens and a text is held out; leave "
+            "--cache out, or train again"
+        )
+    weight = number(said.get("weight"), "the weight of the cache", least=0.0, most=1.0)
+    flatness = number(said.get("flatness"), "the flatness of the cache", least=0.0, most=1e6)
+    return replace(model, program=model.program.with_cache(Cache(size, weight, flatness)))

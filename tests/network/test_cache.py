@@ -1,0 +1,117 @@
+"""A cache of the recent past: by its definition, normalised, however a text is read."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pantoum.config import ModelConfig
+from pantoum.network import LanguageModel
+from pantoum.network.cache import Cache
+from pantoum.network.program import Program
+from pantoum.network.state import NetworkState
+
+V, B, T = 6, 3, 9
+
+
+def programs(size: int = 5, **shape: Any) -> tuple[Program, Program]:
+    """(with a cache, without)."""
+    model = LanguageModel(V, config=ModelConfig(hidden_size=4, num_layers=1, embedding_size=3, **shape))
+    for array in model.parameters.values():
+        array *= 3
+    plain = Program(model)
+    return plain.with_cache(Cache(size, 0.3, 1.7)), plain
+
+
+def texts(seed: int, steps: int = T) -> tuple[Any, Any]:
+    draw = np.random.default_rng(seed)
+    return draw.integers(0, V, (B, steps)), draw.random((B, steps)) < 0.15
+
+
+def begun(program: Program, seed: int = 7) -> NetworkState:
+    tokens_BT, reset_BT = texts(seed)
+    return program.logits(tokens_BT, program.initial_state(B), reset_BT=reset_BT)[1]
+
+
+def slow(plain: Program, size: int, tokens_BT: Any, reset_BT: Any) -> Any:
+    """The probabilities [B,T,V] of the definition, from the beginning of the text."""
+    hidden_BTH, _ = plain.hidden(tokens_BT, plain.initial_state(B), reset_BT=reset_BT)
+    logits_BTV = plain.logits(tokens_BT, plain.initial_state(B), reset_BT=reset_BT)[0].astype(np.float64)
+    p_BTV = np.exp(logits_BTV) / np.exp(logits_BTV).sum(axis=2, keepdims=True)
+    for b, row in enumerate(tokens_BT):
+        pairs: list[tuple[Any, int]] = []
+        for t, token in enumerate(row):
+            if reset_BT[b, t]:
+                pairs = []
+            elif t:
+                pairs = [*pairs, (hidden_BTH[b, t - 1], token)][-size:]
+            if pairs:
+                scores = np.exp([1.7 * float(hidden_BTH[b, t] @ h) for h, _ in pairs])
+                p_BTV[b, t] *= 0.7
+                for score, (_, word) in zip(scores, pairs, strict=True):
+                    p_BTV[b, t, word] += 0.3 * score / scores.sum()
+    return p_BTV
+
+
+@pytest.mark.parametrize(("size", "shape"), [(1, {}), (5, {"members": 2}), (40, {"ngrams": (2,)})])
+def test_it_is_the_definition(size: int, shape: dict[str, Any]) -> None:
+    program, plain = programs(size, **shape)
+    tokens_BT, reset_BT = texts(3, 2 * T)
+    expected = slow(plain, size, tokens_BT, reset_BT)
+    before, state = program.logits(tokens_BT[:, :T], program.initial_state(B), reset_BT=reset_BT[:, :T])
+    after, _ = program.logits(tokens_BT[:, T:], state, reset_BT=reset_BT[:, T:])
+    found = np.exp(np.concatenate([before, after], axis=1))
+    np.testing.assert_allclose(found, expected, atol=2e-6)
+    np.testing.assert_allclose(found.sum(axis=2), 1, atol=1e-5)
+    targets_BT = texts(4)[0]
+    nats_BT, _, _ = program.losses(tokens_BT[:, T:], targets_BT, state, reset_BT=reset_BT[:, T:])
+    own_BT = np.take_along_axis(expected[:, T:], targets_BT[:, :, None], axis=2)[:, :, 0]
+    np.testing.assert_allclose(nats_BT, -np.log(own_BT), atol=1e-4)
+
+
+@settings(max_examples=20, deadline=None)
+@given(cuts=st.lists(st.integers(1, T - 1), max_size=4), seed=st.integers(0, 9))
+def test_however_a_text_is_cut_it_is_the_same(cuts: list[int], seed: int) -> None:
+    program, _ = programs()
+    tokens_BT, reset_BT = texts(seed)
+    state = start = begun(program)
+    whole, last = program.logits(tokens_BT, start, reset_BT=reset_BT)
+    parts = []
+    for begin, end in pairwise(sorted({0, T, *cuts})):
+        part = np.s_[:, begin:end]
+        found, state = program.logits(tokens_BT[part], state, reset_BT=reset_BT[part])
+        parts.append(found)
+    np.testing.assert_allclose(np.concatenate(parts, axis=1), whole, atol=1e-5)
+    for one, other in zip(state.arrays, last.arrays, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@settings(max_examples=20, deadline=None)
+@given(lengths=st.tuples(*[st.integers(0, T)] * B), seed=st.integers(0, 5))
+def test_past_its_length_a_row_keeps_its_state(lengths: tuple[int, ...], seed: int) -> None:
+    program, _ = programs()
+    tokens_BT, reset_BT = texts(seed)
+    start = begun(program)
+    _, after = program.logits(tokens_BT, start, reset_BT=reset_BT, lengths=np.array(lengths))
+    for b, length in enumerate(lengths):
+        own = start.select([b])
+        if length:
+            part = np.s_[b : b + 1, :length]
+            _, own = program.logits(tokens_BT[part], own, reset_BT=reset_BT[part])
+        for one, other in zip(after.select([b]).arrays, own.arrays, strict=True):
+            np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_tokens_that_no_state_has_are_none() -> None:
+    program, _ = programs()
+    state = begun(program)
+    wild, none = state.copy(), state.copy()
+    wild.arrays[-2][...] = [1e9, -3.0, 0.5, V + 1, np.inf]
+    none.arrays[-2][...] = 0
+    tokens_BT = texts(1)[0]
+    assert np.array_equal(program.logits(tokens_BT, wild)[0], program.logits(tokens_BT, none)[0])
