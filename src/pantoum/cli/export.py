@@ -10,7 +10,8 @@ HELP = "convert a model: to int8, a quarter of the size, or to a file that PyTor
 EXAMPLES = """examples:
   pantoum export runs/book --to int8 --out book-int8.safetensors --text other.txt
   pantoum generate book-int8.safetensors --prompt "Once upon"
-  pantoum export runs/book --to torch --out book-torch.safetensors  # of a run with --ngrams none
+  pantoum train book.txt --ngrams none --run runs/plain
+  pantoum export runs/plain --to torch --out plain-torch.safetensors
 """
 
 
