@@ -19,11 +19,13 @@ from numpy.typing import NDArray
 from pantoum.inference.finite import require_finite
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.kernels import Array
+from pantoum.kernels.workspace import Workspace
 
 __all__ = ["MakeReader", "PlainReader", "Reader"]
 
-ROWS = 4096
-"""Tokens that the network reads at once: enough for products at full rate, few enough for the cache."""
+ROWS = 1024
+"""Tokens that the network reads at once: enough for products at full rate, few enough that what one kernel
+writes is still in the second cache when the next one reads it."""
 
 
 class Reader(Protocol):
@@ -50,6 +52,7 @@ class PlainReader:
         self._program = model.program
         self._state = model.program.initial_state(streams)
         self._width = max(1, ROWS // streams)
+        self._workspace = Workspace()
 
     @np.errstate(over="ignore", invalid="ignore")  # `require_finite` reports what overflows
     def losses(
@@ -64,6 +67,7 @@ class PlainReader:
                 targets_BT[part],
                 self._state,
                 reset_BT=None if reset_BT is None else reset_BT[part],
+                workspace=self._workspace,
             )
             require_finite([found[part]])
         return found
