@@ -393,7 +393,7 @@ class Model:
             return Scorer(model, config, threshold=nats, pieces=pieces)
         texts = [] if named is None else [{"name": PurePath(named).name}]
         keep = None if config.model_out is None else partial(adapter.write, config.model_out, texts)
-        return Scorer(model, config, threshold=nats, pieces=pieces, reader=adapter.of_streams, at_end=keep)
+        return Scorer(model, config, threshold=nats, pieces=pieces, reader=adapter, at_end=keep)
 
 
 def _require_kind(value: object, kind: type[Any], argument: str) -> None:

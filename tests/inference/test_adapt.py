@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pantoum.config import ScoreConfig
 from pantoum.errors import ModelFileError, SettingError
 from pantoum.formats.model_file import SCALE
 from pantoum.inference.adapt import Adapter, Settings, adapter_of
@@ -20,6 +21,7 @@ from pantoum.inference.evaluate import evaluate
 from pantoum.inference.loaded_model import LoadedModel, load
 from pantoum.inference.mixture import Mixture
 from pantoum.inference.reader import PlainReader
+from pantoum.inference.score import Scorer
 from pantoum.network import LanguageModel
 from pantoum.network.ensemble import join, joined_config
 from pantoum.network.ngrams import TABLE
@@ -275,8 +277,7 @@ def test_only_one_text_in_order_can_be_followed(characters: LoadedModel) -> None
     with pytest.raises(SettingError, match="must be carried with --adapt"):
         evaluate(characters.program, ids_T, characters.tokenizer, "segments:4", adapter=adapter)
     with pytest.raises(SettingError, match="streams"):
-        adapter.of_streams(2)
-    assert adapter.of_streams(1) is adapter
+        Scorer(characters, ScoreConfig(streams=2), reader=adapter)
 
 
 BIAS = "adapt.head.bias"

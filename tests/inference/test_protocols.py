@@ -31,9 +31,10 @@ def pasts(length: int, protocol: str) -> dict[int, int]:
     for block in blocks(tokens, protocol):
         assert block.inputs_BT.size <= max(ROWS, len(block.inputs_BT))
         np.testing.assert_array_equal(block.targets_BT, block.inputs_BT + 1)
-        if block.fresh_B is not None:
-            read = np.zeros(len(block.inputs_BT), np.int64) if len(read) != len(block.inputs_BT) else read
-            read[block.fresh_B] = 0
+        if block.rows == "zero":
+            read = np.zeros(len(block.inputs_BT), np.int64)
+        elif block.rows == "join":
+            read = np.concatenate([np.zeros(1, np.int64), read])
         for row, column in zip(*np.nonzero(block.scored_BT), strict=True):
             target = int(block.targets_BT[row, column])
             assert target not in found

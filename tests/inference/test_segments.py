@@ -1,38 +1,41 @@
-"""Segments side by side give the text's tokens in order, and what one stream gives but near their
-beginnings."""
+"""Segments give the tokens of a text in order, and what one stream gives except near their beginnings."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pantoum.inference import segments
+from pantoum.inference import protocols, segments
+from pantoum.inference.evaluate import evaluate
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.reader import PlainReader
 from pantoum.inference.segments import Following, OneStream, Segments
+from pantoum.network.state import NetworkState
 
 Make = Callable[..., LoadedModel]
 Array = np.ndarray
 
 
 class Counting:
-    """A reader whose nats say which input was read after how many others of its row; a reset counts anew."""
+    """A program whose nats are the number of inputs that a row has read since its state was zero."""
 
-    def __init__(self, streams: int) -> None:
-        self.read_B = np.zeros(streams, np.int64)
-        self.rows = streams
+    def initial_state(self, rows: int) -> NetworkState:
+        return NetworkState((np.zeros((rows, 1)),))
 
-    def losses(self, inputs_BT: Array, targets_BT: Array, reset_BT: Array) -> Array:
+    def losses(
+        self, inputs_BT: Array, targets_BT: Array, state: NetworkState, **_: object
+    ) -> tuple[Array, Array, NetworkState]:
+        nats_BT = state.arrays[0] + np.arange(1, inputs_BT.shape[1] + 1)
+        # Past its end a row reads its last input again: it does not read on.
+        nats_BT -= np.maximum(np.arange(inputs_BT.shape[1]) - (inputs_BT - inputs_BT[:, :1]), 0)
         assert (targets_BT == inputs_BT + 1).all()
-        found = np.empty(inputs_BT.shape)
-        for t in range(inputs_BT.shape[1]):
-            self.read_B = np.where(reset_BT[:, t], 0, self.read_B) + 1
-            found[:, t] = self.read_B
-        return found
+        return nats_BT, targets_BT, NetworkState((nats_BT[:, -1:],))
 
 
 def all_of(following: Following, parts: list[Array]) -> tuple[Array, Array]:
@@ -41,19 +44,45 @@ def all_of(following: Following, parts: list[Array]) -> tuple[Array, Array]:
     return np.concatenate([ids for ids, _ in found]), np.concatenate([nats for _, nats in found])
 
 
+def counting(streams: int) -> Segments:
+    program: Any = Counting()
+    return Segments(program, streams, 0, None)
+
+
 @given(count=st.integers(1, 400), streams=st.integers(2, 5), part=st.integers(1, 120))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_every_token_once_in_order_and_after_enough_others(count: int, streams: int, part: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in (("LONGEST", 20), ("WARM", 6), ("LEAST", 8)):
-            patch.setattr(segments, name, value)
+        patch.setattr(segments, "LONGEST", 20)
+        patch.setattr(protocols, "ROWS", 11)
+        patch.setattr(protocols, "WARM_TOKENS", 6)
+        patch.setattr(protocols, "LEAST_SPAN", 8)
         ids_T = np.arange(1, count + 1)
-        following = Segments(Counting, streams, 0, None)
-        found, read_T = all_of(following, [ids_T[a : a + part] for a in range(0, count, part)])
+        found, read_T = all_of(counting(streams), [ids_T[a : a + part] for a in range(0, count, part)])
     assert (found == ids_T).all()
-    # A token has been read after all before it, or after at least the six that warm.
+    # A token was read after all tokens before it, or after the six that warm and those of its segment and
+    # of the segments that continue it.
     assert ((read_T == ids_T) | (read_T > 6)).all()
-    assert read_T[: min(count, 7)].tolist() == list(range(1, min(count, 7) + 1))
+    assert read_T[: min(count, 8)].tolist() == list(range(1, min(count, 8) + 1))
+
+
+def test_a_block_continues_the_last_segment_of_the_block_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments, "LONGEST", 600)
+    _, read_T = all_of(counting(2), [np.arange(1, 2401)])
+    begins = [place for place, (before, here) in enumerate(pairwise(read_T), 1) if here != before + 1]
+    assert begins == [600, 1800]  # and not 1200, where the second block begins
+    assert read_T[599:601].tolist() == [600, protocols.WARM_TOKENS + 1]
+
+
+@pytest.mark.parametrize("streams", [2, 5, 64])
+def test_a_text_of_one_block_has_the_nats_of_an_evaluation_by_segments(make: Make, streams: int) -> None:
+    model = make("characters")
+    ids_T = np.random.default_rng(5).integers(2, model.vocab_size, 2700)
+    nats_T = np.empty(len(ids_T), np.float32)
+    text_T = np.concatenate([[model.border], ids_T])
+    evaluate(model.program, text_T, model.tokenizer, f"segments:{streams}", compress=False, nats_T=nats_T)
+    found = all_of(Segments(model.program, streams, model.border, None), [ids_T[:100], ids_T[100:]])[1]
+    assert found == pytest.approx(nats_T, abs=1e-5)
 
 
 def test_one_stream_and_segments_agree_where_documents_zero_the_state(make: Make) -> None:
@@ -61,18 +90,13 @@ def test_one_stream_and_segments_agree_where_documents_zero_the_state(make: Make
     text = "".join(f"The cat ran {'on' * (n % 7)}.\n" for n in range(400))
     ids_T = model.tokenizer.encode(text).astype(np.int64)
     resets_V = np.arange(model.vocab_size) == model.eos
-    plain = all_of(OneStream(lambda n: PlainReader(model, n), model.border, resets_V), [ids_T])[1]
-    found = all_of(Segments(lambda n: PlainReader(model, n), 8, model.border, resets_V), [ids_T])[1]
+    plain = all_of(OneStream(PlainReader(model), model.border, resets_V), [ids_T])[1]
+    found = all_of(Segments(model.program, 8, model.border, resets_V), [ids_T])[1]
     assert found == pytest.approx(plain, abs=1e-4)
 
 
-def test_a_short_text_is_one_stream(make: Make) -> None:
-    made: list[int] = []
-
-    def reader(streams: int) -> Counting:
-        made.append(streams)
-        return Counting(streams)
-
-    _, nats_T = all_of(Segments(reader, 64, 0, None), [np.arange(1, 101), np.arange(0)])
-    assert made == [1] and nats_T.tolist() == list(range(1, 101))
-    assert list(Segments(reader, 64, 0, None).finish()) == []
+def test_a_short_text_is_one_stream() -> None:
+    following = counting(64)
+    _, nats_T = all_of(following, [np.arange(1, 1001), np.arange(0)])
+    assert nats_T.tolist() == list(range(1, 1001))
+    assert list(following.finish()) == []

@@ -74,17 +74,6 @@ class Adapter:
         self._nothing = np.zeros((3, 1, 0), np.int64)
         self._begun_3BT, self._began = self._nothing, self._state
 
-    def of_streams(self, streams: int) -> Adapter:
-        """Itself, as the reader of that many streams, which can only be one."""
-        if streams != 1:
-            raise SettingError(
-                "streams",
-                streams,
-                "must be 1 with --adapt, which reads a text in order",
-                "leave one of the two out",
-            )
-        return self
-
     def losses(self, inputs_BT: Array, targets_BT: Array, reset_BT: Array | None = None) -> Array:
         """Nats [1,T] of the targets under the mixture, each before anything was learned from it."""
         return self.read(inputs_BT, targets_BT, reset_BT)[0]

@@ -4,9 +4,9 @@ Loss is divided by the targets really predicted, and by the characters and bytes
 scale, the same bytes are packed by xz (preset 9) and bz2 (level 9); what beats them has learned something. A
 figure over text with unknown tokens says that it does not compare: an unknown token hides what it stood for.
 
-In order: ``protocols.blocks`` -> the network's losses, block by block -> sums -> ``Evaluation``. With an
-adapter the blocks go through that one instead, which learns from each chunk after it was scored. It never
-keeps logits, never changes the model, and knows nothing of files.
+In order: ``protocols.blocks``, their losses by ``reader.read_blocks``, sums, ``Evaluation``. With an adapter
+the blocks go through that one instead, which learns from each chunk after it was scored. It never keeps
+logits, never changes the model, and knows nothing of files.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import bz2
 import lzma
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -26,9 +26,9 @@ from pantoum.errors import SettingError, TextError
 from pantoum.inference.adapt import Adapter
 from pantoum.inference.figures import figures_html
 from pantoum.inference.finite import require_finite
-from pantoum.inference.protocols import blocks, parse_protocol
+from pantoum.inference.protocols import Block, blocks, parse_protocol
+from pantoum.inference.reader import read_blocks
 from pantoum.kernels import Array
-from pantoum.kernels.workspace import Workspace
 from pantoum.network.program import Program
 from pantoum.text.tokenizer import Tokenizer
 
@@ -231,19 +231,10 @@ def _score(
             f"the text has {len(tokens)} tokens: it must have at least 2 to be scored; give a longer text"
         )
     eos = tokenizer.eos if tokenizer.documents is not None else None
-    sums, state, workspace = _Sums(), program.initial_state(1), Workspace()
-    for block in blocks(tokens, protocol):
-        if block.fresh_B is not None:
-            rows = len(block.inputs_BT)
-            begins = bool(block.fresh_B.all())
-            state = program.initial_state(rows) if begins else state.zero_where(block.fresh_B)
-        reset_BT = None if eos is None else block.inputs_BT == eos
-        if adapter is not None:
-            nats_BT, predictions_BT = adapter.read(block.inputs_BT, block.targets_BT, reset_BT)
-        else:
-            nats_BT, predictions_BT, state = program.losses(
-                block.inputs_BT, block.targets_BT, state, reset_BT=reset_BT, workspace=workspace
-            )
+    resets_V = None if eos is None else np.arange(tokenizer.vocab_size) == eos
+    parts, sums = blocks(tokens, protocol), _Sums()
+    read = read_blocks(program, parts, resets_V) if adapter is None else _adapting(adapter, parts, resets_V)
+    for block, nats_BT, predictions_BT, *_ in read:
         scored = block.scored_BT
         sums.tokens += int(scored.sum())
         sums.nats += float(nats_BT[scored].sum(dtype=np.float64))
@@ -257,6 +248,15 @@ def _score(
     if adapter is not None:
         adapter.finish()
     return sums
+
+
+def _adapting(
+    adapter: Adapter, parts: Iterable[Block], resets_V: NDArray[np.bool_] | None
+) -> Iterator[tuple[Block, Array, Array]]:
+    """The blocks of ``carried``, read by the adapter."""
+    for block in parts:
+        reset_BT = None if resets_V is None else resets_V[block.inputs_BT]
+        yield block, *adapter.read(block.inputs_BT, block.targets_BT, reset_BT)
 
 
 def _count(tokens: Array, token: int) -> int:

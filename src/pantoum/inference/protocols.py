@@ -1,16 +1,16 @@
-"""How a text is read when its loss is measured: three protocols, each recorded with every figure.
+"""How a text is divided into blocks when its loss is measured: three protocols, recorded with every figure.
 
-``carried``       one pass, the state carried from the first token to the last: N-1 targets.
-``segments:N``    ``S = max(1, min(N, (n-1)//512))`` equal spans read side by side, each warmed by the 256
+``carried``       the text once, the state carried from the first token to the last: N-1 targets.
+``segments:N``    ``S = max(1, min(N, (n-1)//512))`` equal spans read in parallel, each warmed by the 256
                   tokens before it; every target is scored, almost as ``carried`` would, in less time.
 ``windows:N``     inputs ``x[kN:(k+1)N]`` from a zero state each, targets shifted by one; the last partial
                   window counts.
 
-A protocol is made into ``Block`` pieces: rows read side by side, in time order, of which some columns only
-warm the state. Blocks hold at most ``ROWS`` tokens, so memory does not grow with the text. Figures of two
-protocols do not compare, and nothing here computes one.
+A protocol gives ``Block`` pieces: rows that are read in parallel, in time order, of which some only warm the
+state. Blocks hold at most ``ROWS`` tokens, so memory does not grow with the text. Figures of two protocols do
+not compare, and nothing here computes one; ``read_blocks`` (``inference.reader``) reads them.
 
-Shape letters: B rows side by side, T time.
+Shape letters: B rows in parallel, T time.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,17 +26,23 @@ from numpy.typing import NDArray
 from pantoum.errors import SettingError
 from pantoum.kernels import Array
 
-__all__ = ["SEGMENTS", "WARM_TOKENS", "Block", "blocks", "parse_protocol"]
+__all__ = ["LEAST_SPAN", "ROWS", "SEGMENTS", "WARM_TOKENS", "Block", "blocks", "parse_protocol", "spans"]
 
 SEGMENTS = "segments:64"
 """The protocol of every held-out figure of a run."""
 WARM_TOKENS = 256
 LEAST_SPAN = 512
 ROWS = 1024
-"""Tokens in a block: enough for products at full rate, few enough for a large vocabulary's logits."""
+"""Tokens in a block: enough for products at full rate, few enough that what one kernel writes is still in the
+second cache when the next one reads it."""
 SIDE_BY_SIDE = 64
 """Windows read at once."""
 LONGEST = 1 << 40
+
+
+Rows = Literal["continue", "zero", "join"]
+"""``continue``: the rows of the block before. ``zero``: new rows, from a zero state. ``join``: the text's own
+beginning, from what was read before the text, in front of the rows of the block before (if there is one)."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +52,8 @@ class Block:
     inputs_BT: NDArray[np.int64]
     targets_BT: NDArray[np.int64]
     scored_BT: NDArray[np.bool_]
-    fresh_B: NDArray[np.bool_] | None
-    """Rows that begin from a zero state here; ``None``: all rows go on from the block before."""
+    rows: Rows
+    """From which states the rows are read."""
     at_BT: NDArray[np.int64]
     """Where in the text each input stands; its target follows."""
 
@@ -72,30 +79,29 @@ def parse_protocol(protocol: str) -> tuple[str, int]:
 def blocks(tokens: Array, protocol: str) -> Iterator[Block]:
     """The text's blocks in reading order; ``tokens`` may be a memory map."""
     kind, number = parse_protocol(protocol)
-    targets = len(tokens) - 1
     if kind == "windows":
         yield from _windows(tokens, number)
     else:
-        spans = 1 if kind == "carried" else max(1, min(number, targets // LEAST_SPAN))
-        yield from _spans(tokens, spans)
+        yield from spans(tokens, 1 if kind == "carried" else number)
 
 
-def _spans(tokens: Array, spans: int) -> Iterator[Block]:
-    """Equal spans of targets: span i scores targets ``[i*n//S, (i+1)*n//S)``, so lengths differ by one at
-    most."""
+def spans(tokens: Array, most: int) -> Iterator[Block]:
+    """A text in at most ``most`` equal spans of at least ``LEAST_SPAN`` targets.
+
+    Span i scores targets ``[i*n//S, (i+1)*n//S)``, so lengths differ by one at most and the last span is one
+    of the longest: the state of its row after the last block is the state after the text.
+
+        span   0        |================|                              continues what was read before
+        span   1             ....|================|                     .... warms
+        span S-1                         ....|================|         the next text continues its row
+    """
     targets = len(tokens) - 1
-    edges = np.arange(spans + 1, dtype=np.int64) * targets // spans
+    count = max(1, min(most, targets // LEAST_SPAN))
+    edges = np.arange(count + 1, dtype=np.int64) * targets // count
     starts_B, ends_B = edges[:-1], edges[1:]
-    if spans > 1:
-        # The first span has nothing before it: it reads its own beginning instead, and forgets it below.
-        warm_starts_B = np.maximum(starts_B - WARM_TOKENS, 0)
-        yield from _columns(
-            tokens, warm_starts_B, warm_starts_B + WARM_TOKENS, scored=False, fresh_B=np.ones(spans, bool)
-        )
-        fresh_B = np.arange(spans) == 0
-    else:
-        fresh_B = np.ones(1, bool)
-    yield from _columns(tokens, starts_B, ends_B, scored=True, fresh_B=fresh_B)
+    if count > 1:
+        yield from _columns(tokens, starts_B[1:] - WARM_TOKENS, starts_B[1:], False, "zero")
+    yield from _columns(tokens, starts_B, ends_B, True, "join")
 
 
 def _windows(tokens: Array, size: int) -> Iterator[Block]:
@@ -104,19 +110,18 @@ def _windows(tokens: Array, size: int) -> Iterator[Block]:
     for first in range(0, len(starts), SIDE_BY_SIDE):
         starts_B = np.array(starts[first : first + SIDE_BY_SIDE], np.int64)
         ends_B = np.minimum(starts_B + size, targets)
-        yield from _columns(tokens, starts_B, ends_B, scored=True, fresh_B=np.ones(len(starts_B), bool))
+        yield from _columns(tokens, starts_B, ends_B, True, "zero")
 
 
 def _columns(
     tokens: Array,
     starts_B: NDArray[np.int64],
     ends_B: NDArray[np.int64],
-    *,
     scored: bool,
-    fresh_B: NDArray[np.bool_],
+    first: Rows,
 ) -> Iterator[Block]:
-    """Rows of nearly one length as blocks of columns; past a row's end it reads its last input again,
-    unscored."""
+    """Rows of nearly one length as blocks of columns, the first of which has the rows ``first``; past its end
+    a row reads its last input again, unscored."""
     width = max(1, ROWS // len(starts_B))
     longest = int(np.max(ends_B - starts_B))
     for column in range(0, longest, width):
@@ -125,4 +130,4 @@ def _columns(
         at_BT = np.minimum(at_BT, ends_B[:, None] - 1)
         inputs_BT = tokens[at_BT].astype(np.int64)
         targets_BT = tokens[at_BT + 1].astype(np.int64)
-        yield Block(inputs_BT, targets_BT, inside_BT & scored, fresh_B if column == 0 else None, at_BT)
+        yield Block(inputs_BT, targets_BT, inside_BT & scored, "continue" if column else first, at_BT)

@@ -1,67 +1,61 @@
-"""What reads streams of tokens and gives the nats of what follows: one protocol, so that whoever asks for
-losses need not know whether the model that reads is fixed or adapts to what it has read.
+"""What reads tokens and gives the nats of what follows.
 
-A reader is made for a number of streams and holds their state; each call goes on where the call before ended.
-``PlainReader`` is the trained model itself. It never keeps logits and never changes the model. Nats that are
-not finite are an error.
+``Reader`` is the interface of one stream, so that a caller that needs losses does not know whether the model
+is fixed or adapts to what it has read. ``PlainReader`` is the trained model itself. ``read_blocks`` reads the
+rows of ``protocols`` in parallel: for evaluation, and for scoring in segments. None of them keeps logits or
+changes the model.
 
-Shape letters: B streams, T time.
+Shape letters: B rows, T time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pantoum.inference.finite import require_finite
 from pantoum.inference.loaded_model import LoadedModel
+from pantoum.inference.protocols import ROWS, Block
 from pantoum.kernels import Array
 from pantoum.kernels.workspace import Workspace
+from pantoum.network.program import Program
+from pantoum.network.state import NetworkState
 
-__all__ = ["MakeReader", "PlainReader", "Reader"]
-
-ROWS = 1024
-"""Tokens that the network reads at once: enough for products at full rate, few enough that what one kernel
-writes is still in the second cache when the next one reads it."""
+__all__ = ["PlainReader", "Read", "Reader", "read_blocks"]
 
 
 class Reader(Protocol):
-    """Reads B streams side by side, as they come."""
+    """Reads one stream as it comes."""
 
     def losses(
         self, inputs_BT: NDArray[np.int64], targets_BT: NDArray[np.int64], reset_BT: NDArray[np.bool_] | None
     ) -> Array:
-        """Nats [B,T] of the targets, each after its input and all inputs before it, of earlier calls too.
+        """Nats [1,T] of the targets, each after its input and all inputs before it, of earlier calls too.
 
-        B is the reader's own, T any number from 1 on. Where ``reset_BT`` holds, the state is zero before the
-        input is read."""
+        T is any number from 1 on. Where ``reset_BT`` holds, the state is zero before the input is read.
+        ``PantoumError`` where nats are not finite."""
         ...
-
-
-MakeReader = Callable[[int], Reader]
-"""Makes a reader of so many streams, all at their beginning."""
 
 
 class PlainReader:
     """The trained model reads, and stays as it is."""
 
-    def __init__(self, model: LoadedModel, streams: int = 1) -> None:
+    def __init__(self, model: LoadedModel) -> None:
         self._program = model.program
-        self._state = model.program.initial_state(streams)
-        self._width = max(1, ROWS // streams)
+        self._state = model.program.initial_state(1)
         self._workspace = Workspace()
 
     @np.errstate(over="ignore", invalid="ignore")  # `require_finite` reports what overflows
     def losses(
         self, inputs_BT: NDArray[np.int64], targets_BT: NDArray[np.int64], reset_BT: NDArray[np.bool_] | None
     ) -> Array:
-        """Nats [B,T] of the targets."""
+        """Nats [1,T] of the targets."""
         found = np.empty(inputs_BT.shape, np.float32)
-        for start in range(0, inputs_BT.shape[1], self._width):
-            part = np.s_[:, start : start + self._width]
+        for start in range(0, inputs_BT.shape[1], ROWS):
+            part = np.s_[:, start : start + ROWS]
             found[part], _, self._state = self._program.losses(
                 inputs_BT[part],
                 targets_BT[part],
@@ -71,3 +65,41 @@ class PlainReader:
             )
             require_finite([found[part]])
         return found
+
+
+class Read(NamedTuple):
+    """A block that was read."""
+
+    block: Block
+    nats_BT: Array
+    """Of all targets, those of warming tokens too."""
+    predictions_BT: Array
+    """The most probable tokens."""
+    state: NetworkState
+    """Of the rows of the block, after it."""
+
+
+def read_blocks(
+    program: Program,
+    blocks: Iterable[Block],
+    resets_V: NDArray[np.bool_] | None,
+    before: NetworkState | None = None,
+) -> Iterator[Read]:
+    """Read the blocks of one text. ``resets_V``: tokens before which the state is zeroed (none); ``before``:
+    the state, one row, of what was read before the text (nothing). Nats need not be finite."""
+    workspace, state = Workspace(), None
+    for block in blocks:
+        if block.rows == "zero":
+            state = program.initial_state(len(block.inputs_BT))
+        elif block.rows == "join":
+            first = program.initial_state(1) if before is None else before
+            state = first if state is None else NetworkState.joined([first, state])
+        assert state is not None, "the first block of a text has rows of its own"
+        nats_BT, predictions_BT, state = program.losses(
+            block.inputs_BT,
+            block.targets_BT,
+            state,
+            reset_BT=None if resets_V is None else resets_V[block.inputs_BT],
+            workspace=workspace,
+        )
+        yield Read(block, nats_BT, predictions_BT, state)

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from pantoum.config import ScoreConfig, require
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.reader import MakeReader, PlainReader
+from pantoum.inference.reader import PlainReader, Reader
 from pantoum.inference.segments import Following, OneStream, Scored, Segments
 from pantoum.inference.units import Decoding, Grouping, Pieces
 from pantoum.inference.unknown import Unknown
@@ -102,7 +102,7 @@ class Scores:
 
 
 class Scorer:
-    """Scores a text as it comes. ``reader`` makes what reads it: the model as it is, where none is given.
+    """Scores a text as it comes. ``reader`` reads it (the model as it is), in one stream.
 
     ``threshold`` marks what is beyond it; ``pieces`` keeps each unit's text by token, for a picture;
     ``at_end`` is called once, when nothing more will be read."""
@@ -114,16 +114,22 @@ class Scorer:
         *,
         threshold: float | None = None,
         pieces: bool = False,
-        reader: MakeReader | None = None,
+        reader: Reader | None = None,
         at_end: Callable[[], object] | None = None,
     ) -> None:
         config = ScoreConfig() if config is None else config
-        make: MakeReader = (lambda streams: PlainReader(model, streams)) if reader is None else reader
+        require(
+            reader is None or config.streams == 1,
+            "streams",
+            config.streams,
+            "must be 1 where a reader of one stream is given",
+            "leave one of the two out",
+        )
         resets_V = resets(model, config.documents)
         self._following: Following = (
-            OneStream(make, model.border, resets_V)
+            OneStream(PlainReader(model) if reader is None else reader, model.border, resets_V)
             if config.streams == 1
-            else Segments(make, config.streams, model.border, resets_V)
+            else Segments(model.program, config.streams, model.border, resets_V)
         )
         self._tokenizer, self._unknown = model.tokenizer, Unknown(model.tokenizer)
         self._decoding, self._grouping = Decoding(model.tokenizer), Grouping(config.by, model.tokenizer)

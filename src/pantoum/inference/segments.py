@@ -1,18 +1,12 @@
-"""The nats of the tokens of a text as they come: in one stream, or in segments that are read in parallel.
+"""The nats of the tokens of a text that comes in parts: in one stream, or in segments read in parallel.
 
-``OneStream`` reads each token after all that came before it, and answers at once.
+``OneStream`` reads each token after all tokens before it, and answers at once.
 
-``Segments`` is for speed: it waits for a block of tokens, cuts it into N segments and reads them in parallel,
-one row each, because a product of N rows costs little more than one of a single row. A segment in the middle
-of the text begins from a zero state and is warmed by the ``WARM`` tokens before it, whose nats are not used;
-so near the beginning of a segment the model misses only what came earlier than that. The answers come in the
-order of the text. Where the state is zeroed within the warming tokens (documents) nothing is missing at all.
-
-    row   0   |================|                            goes on from the block before, all scored
-    row   1             ....|================|              .... warms
-    row N-1                       ....|================|    goes on as the first segment of the next block
-
-The row of a block's last segment takes the next block's first one, so no state is ever moved.
+``Segments`` is for speed: it waits for a block of tokens and reads it in N spans in parallel, because a
+product of N rows costs little more than one of a single row. Each span is warmed by the tokens before it
+(``protocols.spans``, by which ``segments:N`` evaluates), so near its beginning the model misses only what
+came earlier than these. The answers come in the order of the text. Where the state is zeroed within the
+warming tokens (documents), nothing is missing at all.
 
 Shape letters: B rows, T time, V symbols.
 """
@@ -20,22 +14,24 @@ Shape letters: B rows, T time, V symbols.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pantoum.inference.protocols import LEAST_SPAN as LEAST
-from pantoum.inference.protocols import WARM_TOKENS as WARM
-from pantoum.inference.reader import MakeReader
+from pantoum.inference.finite import require_finite
+from pantoum.inference.protocols import spans
+from pantoum.inference.reader import Reader, read_blocks
 from pantoum.kernels import Array
+from pantoum.network.program import Program
 
 __all__ = ["Following", "OneStream", "Scored", "Segments"]
 
 AT_ONCE = 512
-"""Tokens of one stream after which their nats are given out: a long part of a text is answered on the way."""
+"""Tokens of one stream after which their nats are given out, so that a long part of a text is answered before
+its end."""
 LONGEST = 4096
-"""Tokens that a segment scores at most: one in seventeen tokens read is then for warming."""
+"""Most tokens that a segment scores: one in seventeen tokens read is then for warming."""
 Ids = NDArray[np.int64]
 Resets = NDArray[np.bool_]
 Scored = tuple[Ids, Array]
@@ -54,11 +50,11 @@ class Following(Protocol):
 
 
 class OneStream:
-    """Each token at once. ``resets_V`` are the tokens before which the state is zeroed, or none."""
+    """Each token at once. ``first``: the token before the text; ``resets_V``: the tokens before which the
+    state is zeroed, or none."""
 
-    def __init__(self, make: MakeReader, first: int, resets_V: Resets | None) -> None:
-        self._reader = make(1)
-        self._last, self._resets_V = first, resets_V
+    def __init__(self, reader: Reader, first: int, resets_V: Resets | None) -> None:
+        self._reader, self._last, self._resets_V = reader, first, resets_V
 
     def push(self, ids_T: Ids) -> Iterator[Scored]:
         """Their nats."""
@@ -75,14 +71,13 @@ class OneStream:
 
 
 class Segments:
-    """A block of tokens at a time, in N segments side by side; a short text in fewer."""
+    """A block of tokens at a time, in ``streams`` segments in parallel; a short text in fewer."""
 
-    def __init__(self, make: MakeReader, streams: int, first: int, resets_V: Resets | None) -> None:
-        self._make, self._streams = make, streams
+    def __init__(self, program: Program, streams: int, first: int, resets_V: Resets | None) -> None:
+        self._program, self._streams = program, streams
         self._last, self._resets_V = first, resets_V
-        self._reader: Any = None
-        self._row = 0
-        """The row that goes on."""
+        self._state = program.initial_state(1)
+        """Of the text before the tokens that wait."""
         self._waiting: list[Ids] = []
         self._count = 0
 
@@ -90,7 +85,7 @@ class Segments:
         """Nothing until a block is full."""
         self._waiting.append(ids_T)
         self._count += len(ids_T)
-        full = self._streams * LONGEST + WARM
+        full = self._streams * LONGEST
         if self._count <= full:
             return
         ids_T = np.concatenate(self._waiting)
@@ -105,24 +100,15 @@ class Segments:
             yield self._block(np.concatenate(self._waiting))
         self._waiting, self._count = [], 0
 
+    @np.errstate(over="ignore", invalid="ignore")  # `require_finite` reports what overflows
     def _block(self, ids_T: Ids) -> Scored:
-        T = len(ids_T)
-        if self._reader is None:
-            self._streams = max(1, min(self._streams, T // LEAST))
-            self._reader = self._make(self._streams)
-        inputs_T = np.concatenate([[self._last], ids_T[:-1]])
-        B = self._streams
-        # Row 0 scores all its columns, the others all but the first WARM: T = width + (B-1) * (width - WARM).
-        width = T if T <= WARM else -(-(T + WARM * (B - 1)) // B)
-        at_BT = np.arange(B)[:, None] * max(0, width - WARM) + np.arange(width)
-        scored_BT = (at_BT < T) & ((np.arange(width) >= WARM) | (np.arange(B)[:, None] == 0))
-        at_BT = np.minimum(at_BT, T - 1)
-        reset_BT = np.zeros(at_BT.shape, bool) if self._resets_V is None else self._resets_V[inputs_T[at_BT]]
-        reset_BT[1:, 0] = True
-        rows_B = (np.arange(B) - self._row) % B
-        nats_BT = np.empty(at_BT.shape)
-        nats_BT[rows_B] = self._reader.losses(inputs_T[at_BT][rows_B], ids_T[at_BT][rows_B], reset_BT[rows_B])
-        self._row, self._last = (self._row - 1) % B, int(ids_T[-1])
-        nats_T = np.empty(T)
-        nats_T[at_BT[scored_BT]] = nats_BT[scored_BT]
+        text_T = np.concatenate([[self._last], ids_T])
+        nats_T = np.empty(len(ids_T), np.float32)
+        parts, before = spans(text_T, self._streams), self._state
+        for read in read_blocks(self._program, parts, self._resets_V, before):
+            scored_BT = read.block.scored_BT
+            nats_T[read.block.at_BT[scored_BT]] = read.nats_BT[scored_BT]
+            self._state = read.state
+        require_finite([nats_T])
+        self._state, self._last = self._state.select([-1]), int(ids_T[-1])
         return ids_T, nats_T

@@ -62,7 +62,7 @@ class Replaying:
 def tokens_to_score(model: LoadedModel, text: str, config: ScoreConfig) -> Ids:
     """The tokens whose nats a scorer of this text asks for."""
     listening = Listening()
-    for _ in Scorer(model, config, reader=lambda streams: listening).read([text]):
+    for _ in Scorer(model, config, reader=listening).read([text]):
         pass
     return np.concatenate([np.zeros(0, np.int64), *listening.targets])
 
@@ -72,7 +72,7 @@ def scores(
 ) -> list[Score]:
     """The scores of a text whose nats are known."""
     reader = Replaying(nats_T)
-    return list(Scorer(model, config, threshold=beyond, reader=lambda streams: reader).read([text]))
+    return list(Scorer(model, config, threshold=beyond, reader=reader).read([text]))
 
 
 async def nats_of(served: Served, tokens_T: Ids, documents: bool) -> NDArray[Any]:

@@ -284,4 +284,4 @@ class KeepBest:
 def _read(tokens: int) -> int:
     """Tokens read to score so many by ``segments:64``: those that warm the spans too."""
     spans = max(1, min(64, (tokens - 1) // LEAST_SPAN))
-    return tokens + (WARM_TOKENS * spans if spans > 1 else 0)
+    return tokens + WARM_TOKENS * (spans - 1)
