@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from pantoum.config import path
-from pantoum.inference.distinct import Distinct
-from pantoum.inference.generate import Generation
+from pantoum.inference.generate import Writing
 from pantoum.inference.score import Score
 from pantoum.report.escape import visible
 from pantoum.report.sparkline import sparkline
@@ -25,10 +24,9 @@ if TYPE_CHECKING:
     from pantoum.report.compare import Comparison
 
 __all__ = [
-    "Distinct",
-    "Generation",
     "Page",
     "Score",
+    "Writing",
     "free_folder",
     "latest_record",
     "parts",

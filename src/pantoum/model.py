@@ -23,7 +23,7 @@ import numpy as np
 from pantoum.config import GenerationConfig, SamplingConfig, ScoreConfig, path, require, text, truth
 from pantoum.config import path as checked
 from pantoum.config.calls import made, public
-from pantoum.errors import PantoumError, SettingError
+from pantoum.errors import SettingError
 from pantoum.formats import durable
 from pantoum.inference import batch as batches
 from pantoum.inference import score as scoring
@@ -33,7 +33,7 @@ from pantoum.inference.cache_settings import with_cache
 from pantoum.inference.distinct import Distinct
 from pantoum.inference.evaluate import Evaluation, evaluate
 from pantoum.inference.figures import figures_html
-from pantoum.inference.generate import Generation, draw_seed
+from pantoum.inference.generate import Generation, Writing, completed, draw_seed
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.loaded_model import load as load_model
 from pantoum.inference.protocols import SIDE_BY_SIDE, parse_protocol
@@ -236,11 +236,8 @@ class Model:
         how_much = GenerationConfig(
             length, seed, 1 if count is None else count, exact, adapt, kept, cache, unique, novel
         )
-        generation = self.generation(prompt, how_much, settings, state=state)
-        if isinstance(generation, Generation):
-            for _ in generation:
-                pass
-        texts = [text.text for text in generation.texts]
+        writing = completed(self.generation(prompt, how_much, settings, state=state))
+        texts = [text.text for text in writing.texts]
         return texts[0] if count is None else texts
 
     @public
@@ -261,16 +258,14 @@ class Model:
         settings = made(SamplingConfig, sampling, "stream", WRITE)
         kept = None if model_out is None else path(model_out, "model_out")
         how_much = GenerationConfig(length, seed, exact=exact, adapt=adapt, model_out=kept, cache=cache)
-        generation = self.generation(prompt, how_much, settings, state=state)
-        assert isinstance(generation, Generation)
-        return (piece.text for piece in generation)
+        return (piece.text for piece in self.generation(prompt, how_much, settings, state=state))
 
     @public
     def generation(
         self, prompt: str, how_much: GenerationConfig, sampling: SamplingConfig, *, state: State | None = None
-    ) -> Generation | Distinct:
-        """The same with all that is known of it: tokens, nats, why a text ended, the state after it. With
-        ``unique`` or ``novel`` all is written before it is returned."""
+    ) -> Writing:
+        """The same as an object to iterate, with all that is known of each text: tokens, nats, why it ended,
+        the state after it. With ``unique`` or ``novel`` a piece is a whole text."""
         prompt = text(prompt, "prompt")
         _require_kind(how_much, GenerationConfig, "how_much")
         _require_kind(sampling, SamplingConfig, "sampling")
@@ -285,7 +280,7 @@ class Model:
         length, count = how_much.length, how_much.count
         if not (how_much.unique or how_much.novel):
             return Generation(model, session.state, sampling, length, seed, count, exact=how_much.exact)
-        found = Distinct(
+        return Distinct(
             model,
             session.state,
             sampling,
@@ -296,10 +291,6 @@ class Model:
             unique=how_much.unique,
             novel=how_much.novel,
         )
-        if not found.texts:
-            raise PantoumError(str(found.note))
-        say([found.note] if found.note else [])
-        return found
 
     @public
     def evaluate(

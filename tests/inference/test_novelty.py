@@ -14,7 +14,7 @@ from pantoum.config import SamplingConfig
 from pantoum.errors import ModelFileError, SettingError
 from pantoum.inference import novelty
 from pantoum.inference.distinct import Distinct, most_draws
-from pantoum.inference.generate import Generation
+from pantoum.inference.generate import Generation, Piece, completed
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.novelty import NoveltyFilter, documents_of
 from pantoum.inference.state import State
@@ -80,7 +80,7 @@ def names(make: Callable[..., LoadedModel]) -> LoadedModel:
 def found(model: LoadedModel, count: int, length: int = 2, prompt: str = "", **wanted: bool) -> Distinct:
     options = {"unique": False, "novel": False, **wanted}
     sampling = SamplingConfig(temperature=0.7)
-    return Distinct(model, State.start(model), sampling, length, 3, count, prompt, **options)
+    return completed(Distinct(model, State.start(model), sampling, length, 3, count, prompt, **options))
 
 
 def test_unique_texts_differ_and_follow_from_the_seed(names: LoadedModel) -> None:
@@ -106,8 +106,17 @@ def test_novel_texts_are_not_those_of_the_filter(names: LoadedModel) -> None:
     assert chosen.known == 5 and not {text.text for text in chosen.texts} & set(first[:5])
 
 
+def test_pieces_are_the_accepted_texts_whole_and_in_order(names: LoadedModel) -> None:
+    sampling = SamplingConfig(temperature=0.7)
+    writing = Distinct(names, State.start(names), sampling, 2, 3, 40, "", unique=True, novel=False)
+    given = [(piece, sum(map(writing.finished, range(41)))) for piece in writing]
+    assert given == [(Piece(i, text.text), i + 1) for i, text in enumerate(writing.texts)]
+    assert writing.drawn > 40  # some were rejected: there was a second wave
+
+
 def test_too_few_are_told(names: LoadedModel) -> None:
-    chosen = found(names, 60, length=1, unique=True)
+    with pytest.warns(UserWarning, match="only .* of 60 texts were found"):
+        chosen = found(names, 60, length=1, unique=True)
     assert chosen.drawn == most_draws(60) and len(chosen.texts) < 60
     assert chosen.note is not None and "raise --temperature" in chosen.note
     assert f"only {len(chosen.texts)} of 60" in chosen.note

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Iterable
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from pantoum.config import GenerationConfig, SamplingConfig
 from pantoum.errors import SettingError
 
 if TYPE_CHECKING:
-    from pantoum.console import Generation
+    from pantoum.console import Writing
 
 HELP = "generate text: the prompt and its continuation"
 EXAMPLES = """examples:
@@ -67,36 +68,29 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
 
     model = api.load(arguments.model)
     state = api.State.read(arguments.state_in) if arguments.state_in is not None else None
-    generation = model.generation(prompt, how_much, sampling, state=state)
+    writing = model.generation(prompt, how_much, sampling, state=state)
     if how_much.seed is None:
-        output.say(f"pantoum: repeat with --seed {generation.seed}")
+        output.say(f"pantoum: repeat with --seed {writing.seed}")
     prompt = console.printable(prompt)
     border = "\n" if model.documents == "lines" else "\n---\n"
-    writes = generation if isinstance(generation, console.Generation) else None
-    rejected: dict[str, int] = {}
-    if isinstance(generation, console.Distinct):
-        rejected = {"drawn": generation.drawn, "repeated": generation.repeated, "known": generation.known}
     if arguments.json:
-        for _ in writes or ():
+        for _ in writing:
             pass
         output.json(
             {
                 "prompt": prompt,
-                "seed": generation.seed,
-                **rejected,
+                "seed": writing.seed,
+                **writing.rejected,
                 "texts": [
                     {"text": t.text, "tokens": t.tokens, "nats": t.nats, "stopped": t.stopped}
-                    for t in generation.texts
+                    for t in writing.texts
                 ],
             }
         )
-    elif writes is not None:
-        _print(writes, prompt, border, output, console.visible)
     else:
-        shown = border.join(prompt + text.text for text in generation.texts)
-        output.write(console.visible(shown) + "\n" if is_terminal(sys.stdout) else shown)
+        _print(writing, prompt, border, output, console.visible)
     if arguments.state_out is not None:
-        state = generation.state()
+        state = writing.state()
         state.write(arguments.state_out)
         if how_much.cache is not None:
             output.say(f"pantoum: the state contains the cache: {len(bytes(state)):,} bytes")
@@ -131,9 +125,7 @@ def _prompt(text: str) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
-def _print(
-    generation: Generation, prompt: str, border: str, output: Output, visible: Callable[[str], str]
-) -> None:
+def _print(writing: Writing, prompt: str, border: str, output: Output, visible: Callable[[str], str]) -> None:
     """Print the texts one after the other: the first that is not finished streams."""
     terminal = is_terminal(sys.stdout)
 
@@ -143,17 +135,19 @@ def _print(
     def texts() -> Iterable[str]:
         shown = 0
         waiting: dict[int, list[str]] = {}
+        pieces = iter(writing)
+        first = next(pieces, None)  # where no text is found this raises, before anything is printed
         yield prompt
-        for piece in generation:
+        for piece in chain([] if first is None else [first], pieces):
             if piece.index == shown:
                 yield piece.text
             else:
                 waiting.setdefault(piece.index, []).append(piece.text)
-            while shown + 1 < len(generation.texts) and generation.finished(shown):
+            while shown + 1 < len(writing.texts) and writing.finished(shown):
                 shown += 1
                 yield border + prompt
                 yield from waiting.pop(shown, [])
-        for later in range(shown + 1, len(generation.texts)):
+        for later in range(shown + 1, len(writing.texts)):
             yield border + prompt
             yield from waiting.pop(later, [])
 

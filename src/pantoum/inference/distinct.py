@@ -1,17 +1,21 @@
 """K texts that differ from one another (``unique``), or that no training document is (``novel``).
 
-Texts are written side by side as ever, text k from stream k of the seed. Those that are not wanted are
-replaced by texts from the next streams, wave by wave, and judged in the order of their streams: so what comes
-out is a function of the seed, whatever the batch. After ``most_draws`` texts what was found stands.
+Texts are written in waves, text k from stream k of the seed. Rejected texts are replaced by texts from the
+next streams, and all are judged in the order of their streams, so the result is a function of the seed,
+whatever the batch. After ``most_draws`` texts no more are written.
 
-Compared is the whole text, prompt and continuation, normalised as ``novelty`` does it. A text that is both
+The whole text is compared, prompt and continuation, normalised as in ``novelty``. A text that is both
 repeated and known counts as repeated.
 """
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+
 from pantoum.config import SamplingConfig, require
-from pantoum.inference.generate import Generation, Text
+from pantoum.errors import PantoumError
+from pantoum.inference.generate import Generation, Piece, Text, completed
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.novelty import NoveltyFilter, normalised
 from pantoum.inference.state import State
@@ -25,7 +29,7 @@ def most_draws(count: int) -> int:
 
 
 class Distinct:
-    """The texts that were found, with how many were not wanted."""
+    """Texts that were accepted, each given whole as it is found. It is a ``Writing``."""
 
     def __init__(
         self,
@@ -40,9 +44,10 @@ class Distinct:
         unique: bool,
         novel: bool,
     ) -> None:
-        known = NoveltyFilter.from_extras(model.extras) if novel else None
+        """``SettingError``: ``novel`` is asked of a model without a filter of its training documents."""
+        self._known = NoveltyFilter.from_extras(model.extras) if novel else None
         require(
-            not novel or known is not None,
+            not novel or self._known is not None,
             "novel",
             novel,
             "needs a model that knows its training documents, and this one has no filter of them",
@@ -52,27 +57,50 @@ class Distinct:
         self.texts: list[Text] = []
         self.repeated = self.known = self.drawn = 0
         """Texts that were there already, that are training documents, and that were written in all."""
-        seen: set[bytes] = set()
-        while len(self.texts) < count and self.drawn < most_draws(count):
-            wave = min(count - len(self.texts), most_draws(count) - self.drawn)
-            generation = Generation(model, state, sampling, length, seed, wave, first=self.drawn)
-            for _ in generation:
-                pass
-            self.drawn += wave
-            for text in generation.texts:
-                whole = prompt + text.text
-                plain = normalised(whole.encode("utf-8", "replace"))
-                if unique and plain in seen:
-                    self.repeated += 1
-                elif known is not None and known.knows(whole):
-                    self.known += 1
-                else:
-                    self.texts.append(text)
-                seen.add(plain)
+        self._model, self._state, self._sampling, self._length = model, state, sampling, length
+        self._prompt, self._unique = prompt, unique
+        self._seen: set[bytes] = set()
+        self._given = 0
+
+    @property
+    def rejected(self) -> dict[str, int]:
+        """``drawn``, ``repeated`` and ``known``."""
+        return {"drawn": self.drawn, "repeated": self.repeated, "known": self.known}
+
+    def __iter__(self) -> Iterator[Piece]:
+        most = most_draws(self.count)
+        while len(self.texts) < self.count and self.drawn < most:
+            self._write(min(self.count - len(self.texts), most - self.drawn))
+            # The texts of a wave are judged before any is given: the caller may stop at any of them.
+            while self._given < len(self.texts):
+                self._given += 1
+                yield Piece(self._given - 1, self.texts[self._given - 1].text)
+        if not self.texts and self.note is not None:
+            raise PantoumError(self.note)
+        if self.note is not None:
+            warnings.warn(self.note, UserWarning, stacklevel=2)
+
+    def _write(self, wave: int) -> None:
+        """So many more texts, of which those that are accepted stay."""
+        written = Generation(
+            self._model, self._state, self._sampling, self._length, self.seed, wave, first=self.drawn
+        )
+        self.drawn += wave
+        self.texts += [text for text in completed(written).texts if self._accepts(text)]
+
+    def _accepts(self, text: Text) -> bool:
+        whole = self._prompt + text.text
+        plain = normalised(whole.encode("utf-8", "replace"))
+        repeated, known = self._unique and plain in self._seen, False
+        self._seen.add(plain)
+        if not repeated:
+            known = self._known is not None and self._known.knows(whole)
+        self.repeated, self.known = self.repeated + repeated, self.known + known
+        return not repeated and not known
 
     @property
     def note(self) -> str | None:
-        """What to say where there are too few."""
+        """A note for a person, if there are too few texts."""
         if len(self.texts) == self.count:
             return None
         return (
@@ -81,6 +109,10 @@ class Distinct:
             f"ask for fewer"
         )
 
+    def finished(self, index: int) -> bool:
+        """Whether text ``index`` was given, which is given whole."""
+        return index < self._given
+
     def state(self, index: int = 0) -> State:
-        """Where the text of this place stands."""
+        """The state after text ``index``."""
         return self.texts[index].stream.state

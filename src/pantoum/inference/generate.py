@@ -1,16 +1,21 @@
-"""Writing: K texts side by side from one state.
+"""Generation: K texts from one state.
 
-The texts are streams of a ``Batch``: text k draws from stream k of the seed, so text 0 is what a single run
-writes. Each ends on its own; the others go on. What a text needs beside the state lives in its stream; the
-bytes of a character that is not whole stay in the state and come with the next token, also in another
-process.
+``Writing`` is what all ways of generation have in common: iterate for the pieces of the texts, then ask for
+the texts and their states. ``Generation`` gives each piece at once, ``Distinct`` (``inference.distinct``) a
+whole text when it is accepted.
+
+The texts of ``Generation`` are streams of a ``Batch``: text k draws from stream k of the seed, so text 0 is
+what a single run writes. Each ends on its own; the others go on. What a text needs beside the state lives in
+its stream; the bytes of a character that is not whole stay in the state and come with the next token, also in
+another process.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, TypeVar
 
 from pantoum.config import SamplingConfig
 from pantoum.inference.batch import Batch
@@ -19,7 +24,7 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
 from pantoum.inference.stream import Stream
 
-__all__ = ["Generation", "Piece", "Text", "draw_seed"]
+__all__ = ["Generation", "Piece", "Text", "Writing", "completed", "draw_seed"]
 
 
 def draw_seed() -> int:
@@ -63,9 +68,51 @@ class Text:
         return self.stream.stopped
 
 
+class Writing(Protocol):
+    """Texts that are written while it is iterated; a second iteration continues an interrupted one."""
+
+    @property
+    def seed(self) -> int:
+        """The seed of the draws: what repeats these texts."""
+        ...
+
+    @property
+    def texts(self) -> Sequence[Text]:
+        """The texts so far."""
+        ...
+
+    @property
+    def rejected(self) -> Mapping[str, int]:
+        """Counts of texts that were written and rejected, by reason; empty where none can be."""
+        ...
+
+    def __iter__(self) -> Iterator[Piece]:
+        """The pieces of all texts as they are certain. ``PantoumError`` where no text is found."""
+        ...
+
+    def finished(self, index: int) -> bool:
+        """Whether text ``index`` has ended and all of its pieces were given."""
+        ...
+
+    def state(self, index: int = 0) -> State:
+        """The state after text ``index``: the last token drawn is still unread."""
+        ...
+
+
+W = TypeVar("W", bound=Writing)
+
+
+def completed(writing: W) -> W:
+    """The same, after all is written."""
+    for _ in writing:
+        pass
+    return writing
+
+
 class Generation:
-    """K texts from one state. Iterate for the pieces as they come; then ``texts`` and ``state`` tell the
-    rest."""
+    """K texts from one state, each piece at once. It is a ``Writing``."""
+
+    rejected: Mapping[str, int] = {}
 
     def __init__(
         self,
@@ -81,7 +128,7 @@ class Generation:
         """``first``: the stream that text 0 draws from. ``exact=False``: a text may end a little before its
         length, at the end of a line or a sentence (``ending``); documents and stop strings have ends of their
         own."""
-        self.model, self.sampling, self.length, self.seed = model, sampling, length, seed
+        self.seed = seed
         self._batch = Batch(model, count)
         streams = [
             self._batch.join(state, length=length, sampling=sampling, seed=seed, stream=first + k)
@@ -96,7 +143,7 @@ class Generation:
 
     def __iter__(self) -> Iterator[Piece]:
         while before := len(self._batch):
-            # All texts take their token before any piece is handed out: the reader may stop at any piece.
+            # All texts take their token before any piece is given: the caller may stop at any piece.
             pieces = [self._keep(self._of[stream], shown) for stream, shown in self._batch.round()]
             self._rounds += 1
             if self._rounds >= self._early:
@@ -117,7 +164,7 @@ class Generation:
                 self._batch.leave(stream)
 
     def finished(self, index: int) -> bool:
-        """Whether text ``index`` has ended and all of its pieces were handed out."""
+        """Whether text ``index`` has ended and all of its pieces were given."""
         return index in self._told
 
     @property
@@ -126,5 +173,5 @@ class Generation:
         return self._batch.failed
 
     def state(self, index: int = 0) -> State:
-        """Where text ``index`` stands: the last token drawn is still unread."""
+        """The state after text ``index``: the last token drawn is still unread."""
         return self.texts[index].stream.state

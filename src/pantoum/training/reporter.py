@@ -14,7 +14,7 @@ from pantoum.config import SamplingConfig, ScoreConfig
 from pantoum.errors import PantoumError, StorageError
 from pantoum.formats import durable, metrics
 from pantoum.inference.evaluate import Evaluation
-from pantoum.inference.generate import Generation
+from pantoum.inference.generate import Generation, completed
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.score import Scorer
 from pantoum.inference.state import State
@@ -119,6 +119,4 @@ def sample_of(model: LoadedModel, seed: int) -> str:
     documents = model.tokenizer.documents
     count, length = (SAMPLE_DOCUMENTS, DOCUMENT_TOKENS) if documents == "lines" else (1, SAMPLE_TOKENS)
     generation = Generation(model, State.start(model), SamplingConfig(), length, seed, count)
-    for _ in generation:
-        pass
-    return "\n".join(text.text for text in generation.texts)
+    return "\n".join(text.text for text in completed(generation).texts)
