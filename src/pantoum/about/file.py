@@ -27,6 +27,7 @@ from pantoum.inference.loaded_model import MODEL_NAME, load
 from pantoum.inference.novelty import BITS_NAME
 from pantoum.inference.precision import number, shape_of, weights
 from pantoum.kernels import Array
+from pantoum.network.counts import MOST_ORDER
 from pantoum.network.ngrams import TABLE
 from pantoum.network.packing import Weight
 from pantoum.report.escape import visible
@@ -208,7 +209,11 @@ def _ngrams(shape: ModelConfig, parameters: Mapping[str, Weight]) -> list[tuple[
 
 def _counts(extras: Mapping[str, Array]) -> list[tuple[str, str]]:
     """The counted n-grams."""
-    numbers = [len(extras[name]) for order in range(1, 6) if (name := f"{PREFIX}{order}.counts") in extras]
+    numbers = [
+        len(extras[name])
+        for order in range(1, MOST_ORDER + 1)
+        if (name := f"{PREFIX}{order}.counts") in extras
+    ]
     if not numbers:
         return []
     bytes_ = sum(array.nbytes for name, array in extras.items() if name.startswith(PREFIX))

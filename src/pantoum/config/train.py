@@ -169,7 +169,7 @@ class TrainSettings:
         off=True,
         chosen="5 where the vocabulary has more than 512 tokens, else none",
     )
-    """The highest order of the n-grams that are counted and mixed with the network, 2 to 5; none: off."""
+    """The highest order of the n-grams that are counted and mixed with the network, 2 to 8; none: off."""
     members: int | Auto = option(
         AUTO,
         "train an ensemble of K members, saved as one model",
@@ -362,7 +362,7 @@ class TrainSettings:
                 "give --ngrams as well, or leave it out",
             )
         if self.kneser_ney not in (AUTO, None):
-            whole(self.kneser_ney, "kneser_ney", least=2, most=5)
+            whole(self.kneser_ney, "kneser_ney", least=2, most=8)
         if self.members != AUTO:
             whole(self.members, "members", most=64)
         require(

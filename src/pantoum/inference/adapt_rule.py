@@ -40,7 +40,7 @@ class Settings:
 
     chunk: int = 192
     """Tokens that are read, and back-propagated through, between two steps."""
-    rate: float = 0.006
+    rate: float = 0.011
     """How far a step goes."""
     decay: float = 0.001
     """The share of its distance to the trained weights by which a row of usual size returns at each step."""

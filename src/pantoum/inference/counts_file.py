@@ -65,25 +65,30 @@ def read(extras: Mapping[str, Array], vocab_size: int) -> CountMixture | None:
     highest = len(discounts)
     if not 2 <= highest <= MOST_ORDER or discounts.shape != (highest, 3) or len(weights) > MOST_WEIGHTS:
         raise ValueError(f"its counts have discounts {discounts.shape} and {len(weights)} weights")
-    orders, width = [], _width(vocab_size)
-    for number in range(1, highest + 1):
-        name = f"{PREFIX}{number}."
-        counts_M = _whole(extras, name + "counts")
-        M = len(counts_M)
-        if number == 1:
-            tokens_M = np.arange(M, dtype=np.uint32)
-        else:
-            bytes_MW = _typed(extras, name + "tokens", "uint8", 2)
-            if bytes_MW.shape != (M, width):
-                raise ValueError(f"its {name}tokens are {bytes_MW.shape}, they must be {(M, width)}")
-            wide_M4 = np.zeros((M, 4), np.uint8)
-            wide_M4[:, :width] = bytes_MW
-            tokens_M = wide_M4.view("<u4").reshape(M)
-        none_M = np.zeros(M, np.uint32)
-        children_M = _whole(extras, name + "children") if number < highest else none_M
-        lost_M = _whole(extras, name + "lost") if name + "lost" in extras else none_M
-        orders.append(Order(tokens_M, counts_M, children_M, lost_M, discounts[number - 1]))
+    orders = (_order(extras, number, highest, vocab_size, discounts) for number in range(1, highest + 1))
     return CountMixture(Counts(vocab_size, orders), weights.copy())
+
+
+def _order(
+    extras: Mapping[str, Array], number: int, highest: int, vocab_size: int, discounts: Array
+) -> Order:
+    """One order of the n-grams of a file."""
+    name, width = f"{PREFIX}{number}.", _width(vocab_size)
+    counts_M = _whole(extras, name + "counts")
+    M = len(counts_M)
+    if number == 1:
+        tokens_M = np.arange(M, dtype=np.uint32)
+    else:
+        bytes_MW = _typed(extras, name + "tokens", "uint8", 2)
+        if bytes_MW.shape != (M, width):
+            raise ValueError(f"its {name}tokens are {bytes_MW.shape}, they must be {(M, width)}")
+        wide_M4 = np.zeros((M, 4), np.uint8)
+        wide_M4[:, :width] = bytes_MW
+        tokens_M = wide_M4.view("<u4").reshape(M)
+    none_M = np.broadcast_to(np.uint32(0), M)
+    children_M = _whole(extras, name + "children") if number < highest else none_M
+    lost_M = _whole(extras, name + "lost") if name + "lost" in extras else none_M
+    return Order(tokens_M, counts_M, children_M, lost_M, discounts[number - 1])
 
 
 def _width(vocab_size: int) -> int:

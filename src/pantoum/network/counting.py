@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pantoum.kernels import Array
-from pantoum.network.counts import MOST_ORDER, Order
+from pantoum.network.counts import Order
 
 __all__ = ["MOST_ENTRIES", "MOST_TOKENS", "counted"]
 
@@ -50,7 +50,7 @@ class _Found:
 def counted(
     tokens_N: Array,
     vocab_size: int,
-    order: int = MOST_ORDER,
+    order: int,
     eos: int | None = None,
     most_entries: int = MOST_ENTRIES,
 ) -> list[Order]:

@@ -19,7 +19,7 @@ Shapes: T steps, B rows (streams), N contexts, M n-grams of one order, V symbols
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -30,7 +30,7 @@ from pantoum.kernels import Array
 
 __all__ = ["MOST_ORDER", "Contexts", "Counts", "Order"]
 
-MOST_ORDER = 5
+MOST_ORDER = 8
 SIZES = 8
 """Classes of contexts by how often they occurred: once, twice, up to 4, 8, 16, ... times."""
 Ids = npt.NDArray[np.int64]
@@ -69,15 +69,12 @@ class Contexts:
 class Counts:
     """Counted n-grams and their probabilities. ``ValueError`` says what is wrong with the orders given."""
 
-    def __init__(self, vocab_size: int, orders: Sequence[Order]) -> None:
+    def __init__(self, vocab_size: int, orders: Iterable[Order]) -> None:
+        """``orders`` may be made one after the other: of each, only what is looked up is held."""
         self.vocab_size = vocab_size
-        self.kept = len(orders) - 1
-        """The longest context, K tokens."""
-        self.entries = sum(len(order.tokens_M) for order in orders)
+        self.entries = 0
         """The number of n-grams of all orders."""
-        if not 1 <= self.kept < MOST_ORDER:
-            raise ValueError(f"it has counts of {len(orders)} orders, it must have 2 to {MOST_ORDER}")
-        self._tokens = [order.tokens_M for order in orders]
+        self._tokens: list[Array] = []
         self._keys: list[Ids] = []
         """For each order from 2 on: the place of the context times V, plus the token; ascending."""
         self._starts: list[npt.NDArray[np.int32]] = []
@@ -85,54 +82,66 @@ class Counts:
         self._shares: list[npt.NDArray[np.float32]] = []
         """For each order: (c(h w) - D) / c(h)."""
         self._left: list[npt.NDArray[np.float32]] = []
-        """For each order: gamma of each n-gram as a context; 1 where nothing followed."""
+        """For each length of contexts from 0 on: gamma; 1 where nothing followed."""
         self._sizes: list[npt.NDArray[np.int8]] = []
-        """For each order: the class of its c(h); -1 where nothing followed."""
-        lost_P = np.zeros(1, np.uint32)
+        """For each length of contexts from 0 on: the class of c(h); -1 where nothing followed."""
+        lost_P: Array = np.zeros(1, np.uint32)
         for number, order in enumerate(orders):
             self._add(number, order, lost_P)
             lost_P = order.lost_M
+        self.kept = len(self._shares) - 1
+        """The longest context, K tokens."""
+        if not 1 <= self.kept < MOST_ORDER or self._starts.pop()[-1]:
+            raise ValueError(
+                f"its counts must have 2 to {MOST_ORDER} orders, the highest without continuations"
+            )
 
     def _add(self, number: int, order: Order, lost_P: Array) -> None:
         """One more order: checks, and what is looked up of it; ``lost_P``: of the order before it."""
-        V, last = self.vocab_size, number == self.kept
-        M, counts_M = len(order.tokens_M), order.counts_M.astype(np.int64)
+        V, M = self.vocab_size, len(order.tokens_M)
         sizes = {len(part) for part in (order.counts_M, order.children_M, order.lost_M)}
         if sizes != {M} or not M or order.discounts_3.shape != (3,):
             raise ValueError(f"its counts of order {number + 1} have arrays of different sizes")
-        discounts_3 = order.discounts_3.astype(np.float64)
+        discounts_3 = order.discounts_3.astype(np.float32)
         if not (np.isfinite(discounts_3) & (discounts_3 >= 0) & (discounts_3 <= (1, 2, 3))).all():
             raise ValueError(f"its discounts of order {number + 1} are {discounts_3.tolist()}")
         if number == 0:
-            fits = M == V and np.array_equal(order.tokens_M, np.arange(V)) and counts_M.sum() > 0
-            starts_P, parents_M = np.array([0, M], np.int32), np.zeros(M, np.int64)
+            fits = M == V and bool(order.counts_M.any()) and np.array_equal(order.tokens_M, np.arange(V))
+            starts_P = np.array([0, M], np.int32)
         else:
             starts_P = self._starts[-1]
-            fits = starts_P[-1] == M and bool((counts_M > 0).all() and (order.tokens_M < V).all())
-            sizes_P = np.diff(starts_P) if fits else np.zeros(len(starts_P) - 1, np.int32)
-            parents_M = np.repeat(np.arange(len(sizes_P)), sizes_P)
+            fits = starts_P[-1] == M and bool(order.counts_M.all() and order.tokens_M.max() < V)
         if not fits:
             raise ValueError(f"its counts of order {number + 1} are not those of {V:,} symbols in order")
+        parents_M = np.repeat(np.arange(len(starts_P) - 1), np.diff(starts_P))
+        self._share(order.counts_M, parents_M, discounts_3, lost_P)
         if number:
-            keys_M = parents_M * V + order.tokens_M.astype(np.int64)
-            if (np.diff(keys_M) <= 0).any():
+            parents_M *= V
+            parents_M += order.tokens_M
+            if (parents_M[1:] <= parents_M[:-1]).any():
                 raise ValueError(f"its counts of order {number + 1} are not in order")
-            self._keys.append(keys_M)
-        taken_M = np.concatenate([[0.0], discounts_3])[np.minimum(counts_M, 3)]
-        P = len(starts_P) - 1
-        totals_P = np.bincount(parents_M, counts_M, P) + lost_P
-        shares_M = (counts_M - taken_M) / totals_P[parents_M]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            left_P = (np.bincount(parents_M, taken_M, P) + lost_P) / totals_P
-            classes_P = np.minimum(np.ceil(np.log2(np.maximum(totals_P, 1))), SIZES - 1)
-        nothing_P = totals_P == 0
-        self._shares.append(shares_M.astype(np.float32))
-        self._left.append(np.where(nothing_P, 1.0, left_P).astype(np.float32))
-        self._sizes.append(np.where(nothing_P, -1, classes_P).astype(np.int8))
+            self._keys.append(parents_M)
         starts = np.concatenate([[0], np.cumsum(order.children_M, dtype=np.int64)])
-        if starts[-1] >= 2**31 or (last and starts[-1]):
+        if starts[-1] >= 2**31:
             raise ValueError(f"its counts of order {number + 1} have {starts[-1]:,} continuations")
+        self._tokens.append(order.tokens_M)
         self._starts.append(starts.astype(np.int32))
+        self.entries += M
+
+    def _share(self, counts_M: Array, parents_M: Ids, discounts_3: Array, lost_P: Array) -> None:
+        """The shares of n-grams in their contexts, and what the contexts leave to shorter ones."""
+        P = len(lost_P)
+        totals_P = np.bincount(parents_M, counts_M, P) + lost_P
+        shares_M = np.concatenate([np.zeros(1, np.float32), discounts_3])[np.minimum(counts_M, 3)]
+        left_P = np.bincount(parents_M, shares_M, P) + lost_P
+        np.subtract(counts_M, shares_M, out=shares_M, casting="same_kind")
+        nothing_P = totals_P == 0
+        totals_P[nothing_P] = 1
+        shares_M /= totals_P.astype(np.float32)[parents_M]
+        self._shares.append(shares_M)
+        self._left.append(np.where(nothing_P, 1.0, left_P / totals_P).astype(np.float32))
+        classes_P = np.minimum(np.ceil(np.log2(totals_P)), SIZES - 1)
+        self._sizes.append(np.where(nothing_P, -1, classes_P).astype(np.int8))
 
     @property
     def buckets(self) -> int:

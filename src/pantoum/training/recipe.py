@@ -35,7 +35,6 @@ from typing import Any
 
 from pantoum.config import AUTO, CELLS, DropoutConfig, ModelConfig, TrainSettings, parse_softmax
 from pantoum.errors import SettingError
-from pantoum.network.counts import MOST_ORDER
 from pantoum.network.ensemble import joined_config
 
 __all__ = ["MOST_EPOCHS", "Outlook", "Recipe", "choose", "work"]
@@ -101,6 +100,8 @@ SAMPLED_SYMBOLS = 4096
 """Symbols of a vocabulary above which a step compares its targets with samples (``network.candidates``)."""
 TARGETS = 1024
 """Different targets of a batch of words, about; they are candidates beside the samples."""
+COUNTED_ORDER = 5
+"""The highest order of the n-grams that are counted, for words and BPE."""
 FINE_TUNING = 0.3
 """The learning rate of fine-tuning, as a share of the rate from scratch."""
 
@@ -377,10 +378,10 @@ def _kneser_ney(settings: TrainSettings, outlook: Outlook, reasons: list[str]) -
     if outlook.vocab_size <= NGRAM_SYMBOLS:
         return None
     reasons.append(
-        f"n-grams of up to {MOST_ORDER} tokens are counted and mixed with the network: more than "
+        f"n-grams of up to {COUNTED_ORDER} tokens are counted and mixed with the network: more than "
         f"{NGRAM_SYMBOLS} symbols"
     )
-    return MOST_ORDER
+    return COUNTED_ORDER
 
 
 def _tokens_read(outlook: Outlook, model: ModelConfig, batch: int) -> float:

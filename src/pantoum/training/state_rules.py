@@ -99,7 +99,7 @@ STATE: dict[str, Any] = {
         "seed": _whole(0, 2**63 - 1),
         "members": Later(_whole(1, 64)),
         "shards": Later(_whole(1, 65_536)),
-        "kneser_ney": Later(_whole(2, 5)),
+        "kneser_ney": Later(_whole(2, 8)),
         "samples": Later(SIZE),
     },
     "span": {"by_clock": FLAG, "begin": AMOUNT, "end": AMOUNT, "warm_up": FLAG},
