@@ -54,6 +54,7 @@ def trains(V: int, precision: str, tied: bool, samples: int | None) -> Work:
     from pantoum.config import ModelConfig
     from pantoum.network import LanguageModel
     from pantoum.network.candidates import CandidateSampler
+    from pantoum.training.backend import LocalBackend
     from pantoum.training.learner import Learner
     from pantoum.training.optimizer import make_optimizer
 
@@ -63,6 +64,7 @@ def trains(V: int, precision: str, tied: bool, samples: int | None) -> Work:
     if samples is not None:
         sampler = CandidateSampler(np.bincount(zipf(V, 2_000_000, 1), minlength=V), samples, 0)
     learner = Learner(model, optimizer, seed=0, average=0.99, precision=precision, sampler=sampler)
+    backend = LocalBackend([learner])
     text_BT = zipf(V, B * (64 * T + 1)).reshape(B, -1)
     run: dict[str, Any] = {"state": model.initial_state(B), "step": 0}
     streams, reset_BT = np.arange(B), np.zeros((B, T), bool)
@@ -70,9 +72,9 @@ def trains(V: int, precision: str, tied: bool, samples: int | None) -> Work:
     def step() -> None:
         at = run["step"] % 64 * T
         inputs_BT, targets_BT = (text_BT[:, at + ahead : at + ahead + T] for ahead in (0, 1))
-        result = learner.gradients(inputs_BT, targets_BT, reset_BT, run["state"], run["step"], streams)
+        result = backend.gradients(inputs_BT, targets_BT, reset_BT, run["state"], run["step"], streams)
         run["state"], run["step"] = result.state, run["step"] + 1
-        learner.update(RATE, 1.0)
+        backend.update(RATE, 1.0)
 
     return Work(step, B * T)
 

@@ -135,7 +135,7 @@ class VectorTokens:
     ) -> Gradient | None:
         """From the gradient of the vectors."""
         assert d_inputs is not None
-        if self.tokens_TB.size < len(self.embedding_VE) > LARGE:
+        if _uses_few(self.tokens_TB, len(self.embedding_VE)):
             d_NE = d_inputs.reshape(self.tokens_TB.size, -1)
             rows_U, values_UE = kernels.lookup_sum_gradient(d_NE, self.tokens_TB.reshape(-1, 1))
             return Gradient(values_UE, rows_U)
@@ -173,7 +173,10 @@ class OneHotTokens:
         assert weight_GV is not None
         G, V = weight_GV.shape
         if self.tokens_TB.size < V:
-            projection_TBG = np.ascontiguousarray(np.moveaxis(weight_GV[:, self.tokens_TB], 0, 2))
+            symbols_U, places_N = np.unique(self.tokens_TB, return_inverse=True)
+            columns_UG = np.ascontiguousarray(weight_GV[:, symbols_U].T)
+            places_TB = places_N.reshape(self.tokens_TB.shape)
+            projection_TBG = _look_up(cell, columns_UG, places_TB, workspace, "projection")
         else:
             columns_VG = workspace.array("table", (V, G), weight_GV.dtype)
             np.copyto(columns_VG, weight_GV.T)
@@ -195,9 +198,15 @@ class OneHotTokens:
         d_bias_G = cell.kernels.bias_gradient(d_projection_TBG.reshape(-1, G))
         if self.scale_TB is not None:
             d_projection_TBG *= self.scale_TB[:, :, None]
+        d_weight = workspace.array("d_weight_ih", (G, V), d_projection_TBG.dtype)
+        if _uses_few(self.tokens_TB, V):
+            d_NG = d_projection_TBG.reshape(-1, G)
+            symbols_U, columns_UG = cell.kernels.lookup_sum_gradient(d_NG, self.tokens_TB.reshape(-1, 1))
+            d_weight.fill(0)
+            d_weight[:, symbols_U] = columns_UG.T
+            return None, d_weight, d_bias_G
         d_columns_VG = workspace.array("table", (V, G), d_projection_TBG.dtype)
         _look_up_vjp(cell.kernels, d_projection_TBG, self.tokens_TB, d_columns_VG)
-        d_weight = workspace.array("d_weight_ih", (G, V), d_projection_TBG.dtype)
         np.copyto(d_weight, d_columns_VG.T)
         return None, d_weight, d_bias_G
 
@@ -206,6 +215,11 @@ class OneHotTokens:
 
     def embedding_gradient(self, kernels: Kernels, d_inputs: Array | None, workspace: Workspace) -> None:
         """There is no embedding."""
+
+
+def _uses_few(tokens_TB: Array, vocab_size: int) -> bool:
+    """Whether a batch uses so few rows of a large table that they are worth finding."""
+    return tokens_TB.size < vocab_size > LARGE
 
 
 def _look_up(cell: PackedCell, table_VG: Array, tokens_TB: Array, workspace: Workspace, name: str) -> Array:
