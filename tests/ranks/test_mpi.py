@@ -53,3 +53,24 @@ def test_two_ranks_give_the_model_file_of_one_process(text, tmp_path):
     assert one.read_bytes() == two.read_bytes()
     refused = launched(2, *asked, "--run", tmp_path / "two")
     assert refused.returncode != 0 and refused.stderr.count("exists already") == 1, refused.stderr
+
+
+def test_a_stopped_rank_is_named_and_the_run_goes_on(text, tmp_path):
+    folder = tmp_path / "run"
+    asked = ["train", text, "--run", folder, *TINY.split()[:-4], "--shards", "2", "--checkpoint-every", "2"]
+    root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
+    stop_itself = (  # rank 1 stops in its fourth update
+        "import os, signal, sys; from pantoum.training.worker import Worker; honest, n = Worker.update, [0]\n"
+        "def update(*a, **k):\n"
+        "    n[0] += 1; n[0] == 4 and os.kill(os.getpid(), signal.SIGSTOP); honest(*a, **k)\n"
+        "Worker.update = update; sys.argv[0] = 'pantoum'; from pantoum.__main__ import entry; entry()"
+    )
+    words = [MPIRUN, "-n", "2", "--oversubscribe", *root, sys.executable, "-c", stop_itself, *map(str, asked)]
+    environment = {**os.environ, "PANTOUM_THREADS": "1", "PANTOUM_RANK_TIMEOUT": "2"}
+    ended = subprocess.run(
+        [*words, "--steps", "8"], capture_output=True, text=True, timeout=60, env=environment
+    )
+    assert ended.returncode != 0
+    assert ended.stderr.count("has not answered for") == 1 and "pantoum: rank 1 (host " in ended.stderr
+    resumed = launched(2, "train", "--run", folder, "--resume", "--json")
+    assert resumed.returncode == 0 and '"finished": true' in resumed.stdout, resumed.stderr
