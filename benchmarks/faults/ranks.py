@@ -155,7 +155,8 @@ def resumed(case: Case, folder: Path, reference: str, timeout: float) -> None:
     job = launched(case.resumed_on, "--run", str(folder), "--resume", timeout=timeout)
     told = job.communicate(timeout=300.0)[1]
     if job.returncode:
-        case.faults.append(f"resuming ends with {job.returncode}: {told[-300:]!r}")
+        lines = [line for line in told.splitlines() if line.startswith("pantoum")]
+        case.faults.append(f"resuming ends with {job.returncode}: {lines or told!r}")
     elif bits(folder) != reference:
         case.faults.append("other bits than those of the run that was never stopped")
 
