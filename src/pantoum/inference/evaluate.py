@@ -32,7 +32,7 @@ from pantoum.kernels import Array
 from pantoum.network.program import Program
 from pantoum.text.tokenizer import Tokenizer
 
-__all__ = ["COMPRESSED_BYTES", "Evaluation", "Progress", "evaluate", "held_out_loss"]
+__all__ = ["COMPRESSED_BYTES", "Evaluation", "Progress", "ReadText", "evaluate", "held_out_loss"]
 
 COMPRESSED_BYTES = 64_000_000
 """At most so many bytes are given to xz and bz2: the figure is for scale."""
@@ -40,6 +40,9 @@ DECODED = 1 << 16
 """Targets that are decoded at once."""
 Progress = Callable[[int, int], None]
 """Called with targets scored so far, and all of them."""
+ReadText = Callable[[Array, str, "NDArray[np.bool_] | None"], Iterator[tuple[Block, Array, Array]]]
+"""From the tokens, the protocol and the tokens before which the state is zeroed: the blocks, the nats of
+their targets and the predictions."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -156,12 +159,14 @@ def evaluate(
     adapter: Adapter | None = None,
     nats_T: NDArray[np.float32] | None = None,
     unknown: int | None = None,
+    read: ReadText | None = None,
 ) -> Evaluation:
     """Score the tokens of a text. ``compress=False`` leaves out xz and bz2, which cost more than a small
     model; ``adapter`` reads in place of the program, and follows the text; ``nats_T`` takes the loss of each
     target. ``unknown``: how many words or characters of the text the vocabulary lacks, counted while it was
-    encoded; without it every ``<unk>`` counts, those that a pre-tokenised text contains too."""
-    sums = _score(program, tokens, tokenizer, protocol, progress, adapter, nats_T)
+    encoded; without it every ``<unk>`` counts, those that a pre-tokenised text contains too. ``read`` reads
+    the blocks in place of this process alone."""
+    sums = _score(program, tokens, tokenizer, protocol, progress, adapter, nats_T, read)
     require_finite([np.array(sums.nats)])
     characters, size, packed = _measure(tokens, tokenizer, compress)
     lacking = 0 if tokenizer.unk is None else _count(tokens, tokenizer.unk)
@@ -201,10 +206,12 @@ def held_out_loss(
     tokenizer: Tokenizer,
     protocol: str,
     nats_T: NDArray[np.float32] | None = None,
+    read: ReadText | None = None,
 ) -> float:
     """The mean loss alone, in nats per token: what a training run asks every now and then. It is not finite
-    where the weights have diverged. ``nats_T`` takes the loss of each target."""
-    sums = _score(program, tokens, tokenizer, protocol, None, None, nats_T)
+    where the weights have diverged. ``nats_T`` takes the loss of each target; ``read`` is that of
+    ``evaluate``."""
+    sums = _score(program, tokens, tokenizer, protocol, None, None, nats_T, read)
     return sums.nats / sums.tokens
 
 
@@ -217,6 +224,7 @@ def _score(
     progress: Progress | None,
     adapter: Adapter | None = None,
     nats_T: NDArray[np.float32] | None = None,
+    read: ReadText | None = None,
 ) -> _Sums:
     if parse_protocol(protocol)[0] != "carried" and adapter is not None:
         raise SettingError(
@@ -232,9 +240,12 @@ def _score(
         )
     eos = tokenizer.eos if tokenizer.documents is not None else None
     resets_V = None if eos is None else np.arange(tokenizer.vocab_size) == eos
-    parts, sums = blocks(tokens, protocol), _Sums()
-    read = read_blocks(program, parts, resets_V) if adapter is None else _adapting(adapter, parts, resets_V)
-    for block, nats_BT, predictions_BT, *_ in read:
+    sums, found = _Sums(), _blocks_read(program, tokens, protocol, resets_V)
+    if adapter is not None:
+        found = _adapting(adapter, blocks(tokens, protocol), resets_V)
+    elif read is not None:
+        found = read(tokens, protocol, resets_V)
+    for block, nats_BT, predictions_BT in found:
         scored = block.scored_BT
         sums.tokens += int(scored.sum())
         sums.nats += float(nats_BT[scored].sum(dtype=np.float64))
@@ -248,6 +259,14 @@ def _score(
     if adapter is not None:
         adapter.finish()
     return sums
+
+
+def _blocks_read(
+    program: Program, tokens: Array, protocol: str, resets_V: NDArray[np.bool_] | None
+) -> Iterator[tuple[Block, Array, Array]]:
+    """The blocks, read by the program."""
+    for block, nats_BT, predictions_BT, _ in read_blocks(program, blocks(tokens, protocol), resets_V):
+        yield block, nats_BT, predictions_BT
 
 
 def _adapting(

@@ -36,6 +36,7 @@ from pantoum.training.ranked_backend import RankedBackend
 from pantoum.training.recipe import Recipe
 from pantoum.training.run_folder import RunFolder
 from pantoum.training.run_state import RunState
+from pantoum.training.spread_reading import SpreadReading
 
 __all__ = [
     "Run",
@@ -86,7 +87,7 @@ class Run:
                 f"shards is {state.recipe.shards}: the run can be shared by so many ranks at most, and "
                 f"{ranks.count} were started; start fewer, or begin a new run with --shards {ranks.count}"
             )
-        self.ranks = ranks
+        self.ranks, self.keep_best.spread = ranks, SpreadReading(ranks)
         self._share_backend()
 
     def _share_backend(self) -> None:

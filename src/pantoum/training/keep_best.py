@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from pantoum.inference import counts_file
 from pantoum.inference.alert import held_out_peaks
 from pantoum.inference.cache_settings import CARD_KEY, TUNED_TOKENS, tuned
 from pantoum.inference.compact_table import compacted
-from pantoum.inference.evaluate import Evaluation, evaluate, held_out_loss
+from pantoum.inference.evaluate import Evaluation, ReadText, evaluate, held_out_loss
 from pantoum.inference.half_matrices import halved
 from pantoum.inference.joined_file import taken_apart
 from pantoum.inference.loaded_model import LoadedModel
@@ -41,6 +42,7 @@ from pantoum.text.tokenizer import Tokenizer
 from pantoum.training.backend import Backend
 from pantoum.training.fitted_counts import FittedCounts
 from pantoum.training.run_state import Best
+from pantoum.training.spread_reading import SpreadReading
 
 __all__ = ["KeepBest"]
 
@@ -94,6 +96,8 @@ class KeepBest:
         """The settings of a cache, once they are tuned."""
         self._beside = dict(beside or {})
         self._precision, self._unknown = precision, unknown
+        self.spread: SpreadReading | None = None
+        """Reads the held-out text on several ranks, if there are any."""
 
     def model(self) -> LoadedModel:
         """The better ones of the weights that were evaluated last; only until the next update."""
@@ -144,7 +148,7 @@ class KeepBest:
             weights = backend.weights(averaged)
             if weights is not None:
                 program = self._program(weights, self._precision)
-                loss, mixture = self._loss(program, self._monitored)
+                loss, mixture = self._loss(program, weights, self._monitored)
                 found.append((loss if math.isfinite(loss) else math.inf, averaged, weights, mixture))
         loss, averaged, self._better, self._better_mixture = min(found, key=lambda each: each[:2])
         if not math.isfinite(loss):
@@ -214,7 +218,13 @@ class KeepBest:
         nats_T = np.empty(len(self._valid) - 1, np.float32)
         program = self._program(self._kept, precision, self._kept_mixture)
         found = evaluate(
-            program, self._valid, self._tokenizer, SEGMENTS, nats_T=nats_T, unknown=self._unknown
+            program,
+            self._valid,
+            self._tokenizer,
+            SEGMENTS,
+            nats_T=nats_T,
+            unknown=self._unknown,
+            read=self._reader(program, self._kept),
         )
         self.peaks = held_out_peaks(self._tokenizer, self._valid[1:], nats_T)
         if self._tunes_a_cache:
@@ -258,14 +268,24 @@ class KeepBest:
         """The counts beside the kept weights."""
         return counts_file.read(self._extras, self._shape.vocab_size)
 
-    def _loss(self, program: Program, tokens: Array) -> tuple[float, CountMixture | None]:
+    def _loss(
+        self, program: Program, weights: Mapping[str, Array], tokens: Array
+    ) -> tuple[float, CountMixture | None]:
         """The validation loss of a network, and of the counts beside it where there are any."""
+        read = self._reader(program, weights)
         if self._counts is None:
-            return held_out_loss(program, tokens, self._tokenizer, SEGMENTS), None
+            return held_out_loss(program, tokens, self._tokenizer, SEGMENTS, read=read), None
         nats_T = np.full(len(tokens) - 1, np.nan, np.float32)
-        held_out_loss(program, tokens, self._tokenizer, SEGMENTS, nats_T)
+        held_out_loss(program, tokens, self._tokenizer, SEGMENTS, nats_T, read)
         mixture, loss = self._counts.fit(nats_T)
         return loss, mixture
+
+    def _reader(self, program: Program, weights: Mapping[str, Array]) -> ReadText | None:
+        """Who reads for this program of these weights, where it is not this process alone."""
+        spread = self.spread
+        if spread is None or program.counts is not None or not spread.possible:
+            return None
+        return partial(spread.read, program, weights)
 
     def _program(
         self, weights: Mapping[str, Array], precision: str, counts: CountMixture | None = None

@@ -24,6 +24,7 @@ from pantoum.training.commands import COUNTS, next_command, receive_arrays
 from pantoum.training.rank_sums import RankSums
 from pantoum.training.recipe import Recipe
 from pantoum.training.signals import NAMES
+from pantoum.training.spread_reading import read_for_rank_0
 
 __all__ = ["work"]
 
@@ -92,6 +93,10 @@ class Worker:
         """The states of this rank's streams to rank 0."""
         arrays = [np.ascontiguousarray(array) for array in self._states[number].arrays]
         self._ranks.exchange([(0, array) for array in arrays if array.size], []).wait()
+
+    def read(self, **words: Any) -> None:
+        """Some spans of the held-out text, with weights of rank 0."""
+        read_for_rank_0(self._ranks, **words)
 
     @property
     def _built(self) -> LocalBackend:
