@@ -18,7 +18,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,11 +71,21 @@ def serve(make: Callable[[], Work], warm: int = 3, least: int = 1) -> None:
 class Child:
     """A contestant as the parent sees it: its process begins at once; ``wait`` until it is ready."""
 
-    def __init__(self, script: str, name: str, threads: int, *more: str, **environment: str) -> None:
+    def __init__(
+        self,
+        script: str,
+        name: str,
+        threads: int,
+        *more: str,
+        launcher: Sequence[str] = (),
+        **environment: str,
+    ) -> None:
+        """``launcher``: a command that starts several processes. Their numbers are then the fact
+        ``processes``, and they are those that are stopped."""
         self.name, self.threads, self.times = name, threads, list[float]()
         self.facts: dict[str, Any] = {}
         self.process = subprocess.Popen(
-            [sys.executable, script, "--serve", name, *more],
+            [*launcher, sys.executable, script, "--serve", name, *more],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -136,7 +146,8 @@ class Child:
 
     def _signal(self, name: str) -> None:
         if hasattr(signal, name):  # not on Windows
-            self.process.send_signal(getattr(signal, name))
+            for process in self.facts.get("processes", [self.process.pid]):
+                os.kill(process, getattr(signal, name))
 
     def _answer(self) -> dict[str, Any]:
         assert self.process.stdout is not None
