@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -150,7 +151,11 @@ def test_a_model_with_counts_reads_writes_and_keeps_its_state(
     found = evaluate(model.program, ids_T, model.tokenizer, compress=False)
     alone = evaluate(Program(model.network), ids_T, model.tokenizer, compress=False)
     parts = evaluate(model.program, ids_T, model.tokenizer, "segments:4", compress=False)
-    assert found.accuracy is None and alone.accuracy is not None
+    assert found.accuracy is not None and alone.accuracy is not None
+    inputs_BT, targets_BT = ids_T[None, :-1].astype(np.int64), ids_T[None, 1:]
+    reset_BT = None if documents is None else inputs_BT == model.eos
+    logits_BTV, _ = model.program.logits(inputs_BT, model.program.initial_state(1), reset_BT=reset_BT)
+    assert math.isclose(found.accuracy, (logits_BTV.argmax(axis=2) == targets_BT).mean(), abs_tol=0.01)
     assert found.nats_per_token < alone.nats_per_token
     assert abs(parts.nats_per_token - found.nats_per_token) < 0.05
 

@@ -155,3 +155,18 @@ def test_longer_and_more_frequent_contexts_have_other_classes() -> None:
     classes = contexts.buckets_N.tolist()
     assert classes[0] < classes[1] and classes[2] != classes[1] and classes[3] < 16
     assert max(classes) < counts.buckets
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    recent=st.lists(st.sampled_from([0, 1, 2, 3, 4, 5, 9, -2, 0.5]), min_size=4, max_size=4),
+    seed=st.integers(0, 9),
+)
+def test_one_token_of_one_row_is_found_as_among_others(recent: list[float], seed: int) -> None:
+    counts = counts_of(text(1, 300), 5)
+    tokens_TB, recent_BK = np.array([[seed % V, 1]]), np.array([recent, recent], np.float32)
+    both = counts.find(tokens_TB, recent_BK)
+    one = counts.find(tokens_TB[:, :1], recent_BK[:1])
+    assert np.array_equal(one.nodes_KN[:, 0], both.nodes_KN[:, 0]) and one.buckets_N[0] == both.buckets_N[0]
+    assert np.array_equal(one.recent_BK[0], both.recent_BK[0])
+    assert np.array_equal(counts.rows(one)[0], counts.rows(both)[0])

@@ -25,7 +25,7 @@ def test_the_figures_of_a_run_are_those_of_the_mixture_in_its_file(run):
     )
     assert math.isclose(mixed, made.validation["nats_per_token"], rel_tol=1e-5) and mixed < alone - 0.1
     assert math.isclose(mixed, model.card["monitor"]["nats_per_token"], abs_tol=0.02)
-    assert made.validation["accuracy"] is None and model.program.counts.counts.kept == 3
+    assert made.validation["accuracy"] > 0.1 and model.program.counts.counts.kept == 3
     assert model.card["settings"]["kneser_ney"] == 4
 
 

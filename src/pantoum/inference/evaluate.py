@@ -67,8 +67,8 @@ class Evaluation:
     """exp(nats per token)."""
     accuracy: float | None
     """Share of the targets that were the most probable token. ``None`` where counted n-grams or a cache are
-    mixed with the network: only the probability of each target is computed then. With ``adapt`` the most
-    probable token is that of the heavier of the two models."""
+    mixed with a network of more than 512 symbols, or with one that adapts: only the probability of each
+    target is computed then. With ``adapt`` the most probable token is that of the heavier of the two."""
     xz_bits_per_byte: float | None
     bz2_bits_per_byte: float | None
     compressed_bytes: int
@@ -189,7 +189,7 @@ def evaluate(
         sums.nats / characters if characters else None,
         sums.nats / math.log(2) / size if size else None,
         math.exp(min(mean, 700.0)),
-        sums.right / sums.tokens if program.counts is None and program.cache is None else None,
+        sums.right / sums.tokens if program.predicts and not (adapter and program.mixes) else None,
         *packed,
         compressed_bytes=min(size, COMPRESSED_BYTES) if compress else 0,
         note=note,

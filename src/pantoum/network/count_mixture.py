@@ -24,6 +24,8 @@ __all__ = ["CountMixture", "FoundCounts", "best_weight", "fitted", "mixed", "mix
 ITERATIONS = 30
 PRIOR = 20.0
 """Each class also has so many tokens that behave as those of all classes together."""
+LEAST_PROBABILITY = np.float32(np.finfo(np.float32).tiny)
+"""Added to every probability, so that the logarithm of one that float32 cannot hold is finite."""
 LEAST = 1e-3
 """Each of the two has at least this weight."""
 
@@ -100,8 +102,7 @@ def mixed_rows(logits_NV: Array, p_NV: Array, weights_N: Array) -> Array:
     logits_NV *= (weights_N / logits_NV.sum(axis=1))[:, None]
     p_NV *= (1 - weights_N)[:, None]
     logits_NV += p_NV
-    # A symbol that neither gives any probability float32 can hold is as improbable as the least one.
-    np.maximum(logits_NV, np.finfo(np.float32).tiny, out=logits_NV)
+    logits_NV += LEAST_PROBABILITY
     return np.log(logits_NV, out=logits_NV)
 
 

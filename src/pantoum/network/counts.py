@@ -158,6 +158,8 @@ class Counts:
         """The contexts that end with each token, N = T * B. A context never reaches over a reset; past the
         length of a row the state stays."""
         T, B = tokens_TB.shape
+        if T == B == 1 and reset_TB is None and lengths is None:
+            return self._find_one(recent_BK[0].tolist(), int(tokens_TB[0, 0]))
         K, steps_T1 = self.kept, np.arange(T)[:, None]
         # Whatever a file says; what comes before a gap is not a context.
         known_BK = np.where((recent_BK >= 1) & (recent_BK <= self.vocab_size), recent_BK, 0)
@@ -184,6 +186,26 @@ class Counts:
         nodes_KN = nodes_KTB.reshape(K, T * B)
         return Contexts(nodes_KN, self._classes(nodes_KN), after_BK.astype(np.float32))
 
+    def _find_one(self, recent_K: list[float], token: int) -> Contexts:
+        """The same for one token of one row, without the overhead of arrays."""
+        known = [int(one) if 1 <= one <= self.vocab_size else 0 for one in recent_K]
+        gap = max((place for place, one in enumerate(known, start=1) if not one), default=0)
+        history = [*(one - 1 for one in known[gap:]), token][-self.kept :]
+        nodes = [-1] * self.kept
+        for begin in range(len(history)):
+            node = history[begin]
+            for keys, following in zip(self._keys, history[begin + 1 :], strict=False):
+                wanted = node * self.vocab_size + following
+                place = int(keys.searchsorted(wanted))
+                node = place if place < len(keys) and keys[place] == wanted else -1
+                if node < 0:
+                    break
+            nodes[len(history) - begin - 1] = node
+        nodes_K1 = np.array(nodes, np.int64)[:, None]
+        recent_BK = np.zeros((1, self.kept), np.float32)
+        recent_BK[0, self.kept - len(history) :] = np.add(history, 1)
+        return Contexts(nodes_K1, self._classes(nodes_K1), recent_BK)
+
     def probabilities(self, contexts: Contexts, targets_N: Array) -> F64:
         """The probability of a target after each context [N]."""
         p_N: F64 = self._unigrams_V.astype(np.float64)[targets_N]
@@ -206,6 +228,9 @@ class Counts:
         # What remains of each order after the orders above it.
         remains_KN = np.cumprod(left_KN[::-1], axis=0)[::-1]
         rows_NV: npt.NDArray[np.float32] = remains_KN[0][:, None] * self._unigrams_V
+        if N == 1:
+            self._add_shares(rows_NV[0], contexts.nodes_KN[:, 0].tolist(), remains_KN[:, 0])
+            return rows_NV
         flat = rows_NV.reshape(-1)
         for order, nodes_N in enumerate(contexts.nodes_KN, start=1):
             starts, V = self._starts[order - 1], self.vocab_size
@@ -221,6 +246,15 @@ class Counts:
                 values = values * remains_KN[order][owners]
             flat[owners * V + self._tokens[order][places]] += values
         return rows_NV
+
+    def _add_shares(self, row_V: Array, nodes: list[int], remains_K: Array) -> None:
+        """The shares of the continuations of one context, for ``rows``."""
+        for order, node in enumerate(nodes, start=1):
+            if node < 0:
+                continue
+            own = slice(*self._starts[order - 1][node : node + 2].tolist())
+            shares = self._shares[order][own]
+            row_V[self._tokens[order][own]] += shares if order == self.kept else shares * remains_K[order]
 
     @cached_property
     def _unigrams_V(self) -> npt.NDArray[np.float32]:

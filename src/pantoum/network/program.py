@@ -43,6 +43,8 @@ from pantoum.network.unroll import dropout_draw
 
 __all__ = ["KEPT", "BatchResult", "Program"]
 
+WHOLE_ROWS = 512
+"""Most symbols of a mixture whose predictions are computed, which takes its whole rows."""
 KEPT = (EMBEDDING, TABLE)
 """Ends of the names of parameters with two axes that a program for reading looks up in."""
 
@@ -127,6 +129,16 @@ class Program:
             arrays = *arrays, *self.cache.initial_state(batch_size, self.model.hidden_size)
         return NetworkState(arrays)
 
+    @property
+    def mixes(self) -> bool:
+        """Whether something is mixed with the network."""
+        return self.counts is not None or self.cache is not None
+
+    @property
+    def predicts(self) -> bool:
+        """Whether the predictions of ``losses`` are those of its distribution; else of the network alone."""
+        return not self.mixes or self.vocab_size <= WHOLE_ROWS
+
     def with_cache(self, cache: Cache | None) -> Program:
         """The same program with another cache, or with none; both share everything else."""
         other = copy.copy(self)
@@ -180,19 +192,17 @@ class Program:
         workspace: Workspace | None = None,
     ) -> tuple[Array, Array, NetworkState]:
         """(nats [B,T] of the targets, predictions [B,T], state); past the length of a row both are 0.
-        Predictions are those of the network alone. Whoever calls often owns a workspace: fresh memory at each
-        call can cost more than the arithmetic."""
+        Whoever calls often owns a workspace: fresh memory at each call can cost more than the arithmetic."""
         workspace = Workspace() if workspace is None else workspace
         targets_TB = time_major_targets(targets_BT, inputs_BT, self.vocab_size)
         read = self._read(inputs_BT, state, reset_BT, lengths, workspace)
         T, B, H = read.hidden_TBH.shape
-        nats_N, predictions_N = self.head.losses(
-            read.hidden_TBH.reshape(T * B, H),
-            targets_TB.reshape(-1),
-            workspace.scope("head"),
-            None if read.ngrams is None else read.ngrams.logits(),
-        )
-        nats_N = read.mixed_nats(nats_N, targets_TB.reshape(-1))
+        hidden_NH, targets_N = read.hidden_TBH.reshape(T * B, H), targets_TB.reshape(-1)
+        given_NV = None if read.ngrams is None else read.ngrams.logits()
+        nats_N, predictions_N = self.head.losses(hidden_NH, targets_N, workspace.scope("head"), given_NV)
+        nats_N = read.mixed_nats(nats_N, targets_N)
+        if self.mixes and self.predicts:
+            predictions_N = read.mixed_logits(self.head.logits(hidden_NH, given_NV)).argmax(axis=1)
         nats_BT, predictions_BT = nats_N.reshape(T, B).T.copy(), predictions_N.reshape(T, B).T.copy()
         if lengths is not None:
             ended_BT = np.arange(T) >= np.asarray(lengths)[:, None]
