@@ -3,7 +3,7 @@
     at        bytes   what
     0         8       b"PANTOUMS"
     8         2       version, 1
-    10        2       n, the number of arrays (a layer has one, an LSTM layer two: h, c; last the n-grams')
+    10        2       n, the number of arrays (network.program says which)
     12        4       the last token, not fed yet; 0xFFFFFFFF: none
     16        8       tokens seen
     24        32      SHA-256 of the model file; zeros: a model that was never written
@@ -14,7 +14,7 @@
     the end   32      SHA-256 of everything before it
 
 All numbers are little-endian. A 3 x 512 GRU takes 6,260 bytes. No sampling settings and no text are in it,
-but the last few tokens where the model has n-grams.
+but the last few tokens where the model has n-grams, and the cached ones where it has a cache.
 Whether the state belongs to a model is checked by whoever uses it.
 """
 
