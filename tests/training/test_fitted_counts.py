@@ -27,6 +27,10 @@ def test_the_figures_of_a_run_are_those_of_the_mixture_in_its_file(run):
     assert math.isclose(mixed, model.card["monitor"]["nats_per_token"], abs_tol=0.02)
     assert made.validation["accuracy"] > 0.1 and model.program.counts.counts.kept == 3
     assert model.card["settings"]["kneser_ney"] == 4
+    assert "n-grams of up to 4 tokens, modified Kneser-Ney" in str(pantoum.info(made.model))
+    pantoum.export(str(made.model), "int8", str(made.run / "small"))
+    small = load(made.run / "small")
+    assert np.array_equal(small.program.counts.weights_C, model.program.counts.weights_C)
 
 
 def test_a_resumed_run_writes_the_same_bytes(run):

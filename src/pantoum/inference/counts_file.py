@@ -26,7 +26,7 @@ from pantoum.kernels import Array
 from pantoum.network.count_mixture import CountMixture
 from pantoum.network.counts import MOST_ORDER, Counts, Order
 
-__all__ = ["PREFIX", "arrays_of", "read", "with_weights"]
+__all__ = ["PREFIX", "WEIGHTS", "arrays_of", "read", "with_weights"]
 
 PREFIX = "counts."
 WEIGHTS, DISCOUNTS = PREFIX + "weights", PREFIX + "discounts"

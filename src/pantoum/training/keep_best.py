@@ -265,8 +265,11 @@ class KeepBest:
 
     @property
     def _kept_mixture(self) -> CountMixture | None:
-        """The counts beside the kept weights."""
-        return counts_file.read(self._extras, self._shape.vocab_size)
+        """The counts that are mixed with the network of the kept weights."""
+        weights_C = self._extras.get(counts_file.WEIGHTS)
+        if self._counts is None or weights_C is None:
+            return None
+        return CountMixture(self._counts.counts, weights_C)
 
     def _loss(
         self, program: Program, weights: Mapping[str, Array], tokens: Array
