@@ -658,5 +658,45 @@ def cells(share: float) -> dict[str, dict[str, Any]]:
     return found
 
 
+WORDS = {
+    "embedding": 256,
+    "tied": True,
+    "samples": 2048,
+    "layers": 1,
+    "steps": 32,
+    "dropout": "variational:inputs=0.2,between=0.2,outputs=0.3",
+    "operations": 160e12,
+}
+"""For words: ten minutes."""
+EXPERIMENTS["words"] = {
+    "base": WORDS,
+    **{
+        f"share 0.15, {name}": {"share": 0.15, "hidden": 160, "embedding": 128, **changed}
+        for name, changed in {
+            "B 32 T 32, adamw, rate 0.004": {
+                "batch": 32,
+                "optimizer": "adamw",
+                "rate": 4e-3,
+                "weight_decay": 0.01,
+            },
+            "B 32 T 32, muon, rate 0.004": {"batch": 32, "rate": 4e-3},
+            "B 64 T 64, muon, rate 0.008": {"steps": 64},
+            "B 16 T 32, adamw, rate 0.003": {
+                "batch": 16,
+                "optimizer": "adamw",
+                "rate": 3e-3,
+                "weight_decay": 0.01,
+            },
+            "B 32 T 32, muon, rate 0.004, dropout 0.4": {
+                "batch": 32,
+                "rate": 4e-3,
+                "dropout": "variational:inputs=0.3,between=0.3,outputs=0.5",
+            },
+            "B 32 T 32, muon, rate 0.004, no dropout": {"batch": 32, "rate": 4e-3, "dropout": "0"},
+            "B 32 T 32, muon, rate 0.008": {"batch": 32, "rate": 8e-3},
+            "B 32 T 32, muon, rate 0.004, untied": {"batch": 32, "rate": 4e-3, "tied": False},
+        }.items()
+    },
+}
 EXPERIMENTS["cells"] = {"base": {}, **cells(1.0)}
 EXPERIMENTS["cells, short"] = {"base": {}, **cells(0.1)}

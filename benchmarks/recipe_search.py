@@ -3,6 +3,7 @@ a part of the training text. What is held out of a text for its marks is never r
 
     python benchmarks/recipe_search.py TEXT... --log search.jsonl [--judge FILE] [--lines]
                                        [--set shakespeare] [--only NAME;...] [--threads 1] [--list]
+                                       [--tokens characters|words|words:whitespace|bpe:N]
     python benchmarks/recipe_search.py --log search.jsonl --table
 
 An experiment is a line of ``recipe_experiments.py``; its result a line of the log, as soon as it is known.
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pantoum.network.candidates import CandidateSampler
 from recipe_experiments import EXPERIMENTS
 
 from pantoum import kernels
@@ -38,11 +40,11 @@ from pantoum.network import LanguageModel
 from pantoum.network.ensemble import joined_config
 from pantoum.network.ngrams import TABLE
 from pantoum.network.program import Program
-from pantoum.text.character import CharacterLearner
+from pantoum.text.tokenizer import learner
 from pantoum.training.backend import LocalBackend
 from pantoum.training.learner import Learner
 from pantoum.training.optimizer import AdamW, Muon, Optimizer, WithTable
-from pantoum.training.recipe import work
+from pantoum.training.recipe import compared, work
 
 MINUTE = 14.0e12
 """Operations of a run of one: 280 billion a second, less what is not training. Three have 47e12, ten
@@ -84,6 +86,9 @@ class Experiment:
     """Members of an ensemble; each has its share of the operations."""
     ngrams: tuple[int, ...] = ()
     ngram_rows: int = 16_384
+    tied: bool = False
+    samples: int | None = None
+    """Symbols that an update samples to compare its targets with; ``None``: all are compared."""
     seed: int = 0
 
 
@@ -94,7 +99,7 @@ def shape(each: Experiment) -> ModelConfig:
         each.hidden,
         each.layers,
         each.embedding,
-        False,
+        each.tied,
         each.residual,
         each.norm,
         DropoutConfig.parse(each.dropout),
@@ -119,8 +124,9 @@ def rounds(each: Experiment) -> float:
 def updates(each: Experiment, vocab_size: int) -> int:
     """How many of them the time allows."""
     model = shape(each)
-    made = work(model, vocab_size)
-    if model.embedding_size is not None and not model.dropout.inputs:
+    made = work(model, compared(vocab_size, each.samples))
+    by_table = not model.dropout.inputs and vocab_size < each.batch * each.steps
+    if model.embedding_size is not None and by_table:
         made -= len(CELLS[each.cell].gates) * each.hidden * model.embedding_size
     an_update = 6.0 * made * each.batch * each.steps + rounds(each)
     return max(1, round(each.operations * each.share**2 / each.members / an_update))
@@ -129,8 +135,9 @@ def updates(each: Experiment, vocab_size: int) -> int:
 def run(each: Experiment, train: Any, judge: Any, vocab_size: int, eos: int | None) -> dict[str, Any]:
     """Train, judge, and say what came of it."""
     count = updates(each, vocab_size)
+    counts_V = np.bincount(train, minlength=vocab_size)
     backend = LocalBackend(
-        [member(each, vocab_size, count, each.seed + place) for place in range(each.members)]
+        [member(each, counts_V, count, each.seed + place) for place in range(each.members)]
     )
     batches = StatefulBatches(train, each.batch, each.steps, eos=eos)
     state, streams = backend.initial_state(each.batch), np.arange(each.batch)
@@ -161,10 +168,10 @@ def run(each: Experiment, train: Any, judge: Any, vocab_size: int, eos: int | No
     }
 
 
-def member(each: Experiment, vocab_size: int, count: int, seed: int) -> Learner:
-    """One member at the start of its training of ``count`` updates."""
+def member(each: Experiment, counts_V: Any, count: int, seed: int) -> Learner:
+    """One member at the start of its training of ``count`` updates; ``counts_V``: of the symbols."""
     precision = kernels.precisions()[-1]
-    model = LanguageModel(vocab_size, config=shape(each), seed=seed)
+    model = LanguageModel(len(counts_V), config=shape(each), seed=seed)
     others = {name: array for name, array in model.parameters.items() if name != TABLE}
     optimizer: Optimizer = (
         AdamW(others, each.weight_decay)
@@ -181,7 +188,8 @@ def member(each: Experiment, vocab_size: int, count: int, seed: int) -> Learner:
     if each.ngrams:
         optimizer = WithTable(optimizer, model.parameters[TABLE])
     average = 1.0 - 1.0 / max(10.0, each.average * count)
-    return Learner(model, optimizer, seed=seed, average=average, precision=precision)
+    sampler = None if each.samples is None else CandidateSampler(counts_V, each.samples, seed)
+    return Learner(model, optimizer, seed=seed, average=average, precision=precision, sampler=sampler)
 
 
 def loss(program: Program, text: Any, eos: int | None) -> float:
@@ -223,9 +231,9 @@ def read(asked: argparse.Namespace) -> tuple[Any, Any, int, int | None]:
         text, judge = text[: len(text) * 9 // 10], text[len(text) * 9 // 10 :]
     else:
         judge = asked.judge.read_text(encoding="utf-8")
-    learner = CharacterLearner(None, None)
-    learner.feed(text)
-    tokenizer = learner.learn()
+    scholar = learner(asked.tokens, None, None)
+    scholar.feed(text)
+    tokenizer = scholar.learn()
     eos = int(tokenizer.encode("\n")[0]) if asked.lines else None
     return np.asarray(tokenizer.encode(text)), np.asarray(tokenizer.encode(judge)), tokenizer.vocab_size, eos
 
@@ -239,6 +247,7 @@ def main() -> None:
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--judge", type=Path, help="the text that judges; without it a part of TEXT")
     parser.add_argument("--lines", action="store_true", help="each line is a document")
+    parser.add_argument("--tokens", default="characters", help="the tokenizer; its vocabulary is TEXT's own")
     parser.add_argument("--set", choices=EXPERIMENTS, default="shakespeare")
     parser.add_argument("--only", help="names that begin with one of these, parted by semicolons")
     parser.add_argument("--threads", type=int, default=1)
