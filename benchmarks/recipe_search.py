@@ -28,7 +28,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pantoum.network.candidates import CandidateSampler
 from recipe_experiments import EXPERIMENTS
 
 from pantoum import kernels
@@ -37,6 +36,7 @@ from pantoum.data.batches import StatefulBatches
 from pantoum.kernels import native
 from pantoum.kernels.reference.muon import NEWTON_SCHULZ
 from pantoum.network import LanguageModel
+from pantoum.network.candidates import CandidateSampler
 from pantoum.network.ensemble import joined_config
 from pantoum.network.ngrams import TABLE
 from pantoum.network.program import Program

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pantoum.config import DropoutConfig, ModelConfig, TrainSettings
 from pantoum.errors import SettingError
+from pantoum.training import large_vocabulary
 from pantoum.training.recipe import Outlook, Recipe, choose, work
 
 MEGABYTE = Outlook(tokens=1_000_000, vocab_size=65, steps=500)
@@ -196,3 +197,49 @@ def test_n_grams_add_to_all_logits_so_nothing_is_sampled():
 def test_a_tied_head_goes_by_way_of_its_projection():
     model = ModelConfig("gru", 8, 1, 4, tied=True)
     assert work(model, 50) == 3 * 8 * (8 + 4) + 4 * (8 + 50)
+
+
+WIKITEXT = Outlook(2_000_000, 33_278, operations=1e14)
+
+
+def test_words_get_one_wide_layer_that_shares_its_embedding():
+    recipe = choose(TrainSettings(minutes=10), WIKITEXT)
+    assert (recipe.model.num_layers, recipe.model.hidden_size, recipe.model.embedding_size) == (1, 384, 256)
+    assert recipe.model.tied and recipe.members == 1 and recipe.samples and recipe.kneser_ney
+    assert (recipe.batch_size, recipe.seq_len) == (64, 32)
+    assert any("shares the embedding of 256: 33,278 symbols" in reason for reason in recipe.reasons)
+    longer = choose(TrainSettings(minutes=60), dataclasses.replace(WIKITEXT, operations=6e14))
+    assert longer.model.hidden_size > 384 and longer.model.dropout.outputs > recipe.model.dropout.outputs > 0
+
+
+def test_words_are_dropped_only_where_they_are_read_often():
+    found = [
+        choose(TrainSettings(epochs=epochs), Outlook(2_000_000, 20_000, epochs=epochs)).model.dropout
+        for epochs in (1, 2, 4, 9, 100)
+    ]
+    assert [dropout.outputs for dropout in found] == [0.0, 0.0, 0.2, 0.3, 0.5]
+
+
+def test_who_asks_for_an_output_layer_of_its_own_gets_one():
+    assert not choose(TrainSettings(minutes=10, tied=False), WIKITEXT).model.tied
+    assert not choose(TrainSettings(minutes=10, embedding_size=None), WIKITEXT).model.tied
+    two = choose(TrainSettings(minutes=10, members=2), WIKITEXT)
+    assert two.members == 2 and two.model.tied and not two.kept.tied
+    assert not choose(TrainSettings(minutes=10), dataclasses.replace(WIKITEXT, vocab_size=512)).model.tied
+
+
+@given(
+    st.integers(2, 10**8),
+    st.integers(2, 512),
+    st.one_of(st.integers(10**8, 10**16).map(float), st.none()),
+    st.integers(1, 10**6),
+)
+def test_small_vocabularies_never_ask_what_large_ones_choose(tokens, vocab_size, operations, steps):
+    outlook = Outlook(tokens, vocab_size, operations=operations, steps=None if operations else steps)
+    settings = TrainSettings()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(large_vocabulary, "SIZES", ())
+        patch.setattr(large_vocabulary, "embedding_size", None)
+        patch.setattr(large_vocabulary, "dropout", None)
+        recipe = choose(settings, outlook)
+    assert not recipe.model.tied and recipe.kneser_ney is None and recipe.samples is None

@@ -126,6 +126,9 @@ def add_settings(parser: argparse.ArgumentParser, settings: type[Any], *, skip: 
 def _add(group: Any, field: Field[Any]) -> None:
     meta, kind = field.metadata, str(field.type)
     options: dict[str, Any] = {"dest": field.name, "help": _help(field), "default": argparse.SUPPRESS}
+    if kind == "bool | Auto":
+        group.add_argument(flag(field.name), action=argparse.BooleanOptionalAction, **options)
+        return
     if kind == "bool":
         group.add_argument(flag(field.name), action="store_true", **options)
         return

@@ -78,7 +78,7 @@ class Training(TypedDict, total=False):
     hidden_size: Whole | Auto
     num_layers: Whole | Auto
     embedding_size: Whole | Auto | None
-    tied: bool
+    tied: bool | Auto
     residual: bool
     norm: str | Auto | None
     dropout: str | Number

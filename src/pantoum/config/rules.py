@@ -195,7 +195,7 @@ def _plain(value: Any, one: Field[Any]) -> Any:
         return None
     if "str" in kinds and one.metadata.get("metavar") in PATHS:
         return path(value, one.name)
-    if kinds == ["bool"]:
+    if "bool" in kinds and not ("Auto" in kinds and isinstance(value, str) and value == AUTO):
         return truth(value, one.name)
     if isinstance(value, (list, tuple)) and "tuple" in kinds:
         return tuple(_scalar(item) for item in value)

@@ -119,10 +119,15 @@ class TrainSettings:
         group="model",
         metavar="E",
         off=True,
-        chosen="a third of the hidden size",
+        chosen="a third of the hidden size; for more than 512 symbols up to all of it",
     )
     """Size of the token embedding; none: one-hot inputs."""
-    tied: bool = option(False, "use the weights of the embedding in the output layer", group="model")
+    tied: bool | Auto = option(
+        AUTO,
+        "use the weights of the embedding in the output layer",
+        group="model",
+        chosen="for more than 512 symbols",
+    )
     """Whether the output layer uses the weights of the embedding."""
     residual: bool = option(False, "add the input of each layer to its output", group="model")
     """Whether the input of each layer is added to its output."""
@@ -140,7 +145,8 @@ class TrainSettings:
         "dropout RATE, variational:RATE, or inputs=R,between=R,outputs=R",
         group="model",
         metavar="SPEC",
-        chosen="0, or variational:0.12 to 0.35 where the text is read many times",
+        chosen="0, or variational:0.12 to 0.35 where the text is read many times; up to 0.5 for more than "
+        "512 symbols",
     )
     """Dropout rates."""
     ngrams: str | tuple[int, ...] | None = option(
@@ -201,7 +207,7 @@ class TrainSettings:
         "time steps per update (truncated backpropagation through time)",
         group="training",
         metavar="T",
-        chosen="64, fewer for a short text",
+        chosen="64, fewer for a short text; 32 for more than 512 symbols",
     )
     """Time steps per update, T."""
     optimizer: str = option(
@@ -366,7 +372,7 @@ class TrainSettings:
         if self.members != AUTO:
             whole(self.members, "members", most=64)
         require(
-            not (self.tied and self.embedding_size is None),
+            not (self.tied is True and self.embedding_size is None),
             "tied",
             True,
             "needs an embedding",

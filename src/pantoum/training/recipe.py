@@ -22,6 +22,8 @@ products). A run of D tokens costs about ``6 * work * D`` operations, forward an
   the gradient, so nothing else keeps the weights small.
 - Variational dropout grows with the number of epochs and with the size of the model relative to the text.
 
+For a vocabulary of more than 512 symbols some choices are others: see ``large_vocabulary``.
+
 A setting that was given is never changed. Each choice comes with its reason (``--plan`` prints them). Nothing
 here reads a clock or a text. The runs behind the numbers: decisions 049 and 059, docs/log.
 """
@@ -36,6 +38,7 @@ from typing import Any
 from pantoum.config import AUTO, CELLS, DropoutConfig, ModelConfig, TrainSettings, parse_softmax
 from pantoum.errors import SettingError
 from pantoum.network.ensemble import joined_config
+from pantoum.training import large_vocabulary
 
 __all__ = ["MOST_EPOCHS", "Outlook", "Recipe", "choose", "work"]
 
@@ -92,8 +95,8 @@ AVERAGED_SHARE = 0.05
 DROPOUT, LEAST_DROPOUT, MOST_DROPOUT = 0.033, 0.12, 0.35
 """Variational dropout: this times the square root of (epochs times the root of the work per token of the
 text); none where that is below the least."""
-NGRAMS, NGRAM_EPOCHS, NGRAM_SYMBOLS = (3, 4, 5), 6.5, 512
-"""Orders of the n-grams, the most epochs and the most symbols of a text for which they are added."""
+NGRAMS, NGRAM_EPOCHS = (3, 4, 5), 6.5
+"""Orders of the n-grams, and the most epochs of a text for which they are added."""
 NGRAM_NUMBERS, TOKENS_PER_ROW = 1.2e7, 48
 """Most values of their tables, and tokens of text per row of an order."""
 SAMPLED_SYMBOLS = 4096
@@ -128,6 +131,11 @@ class Outlook:
     def compared(self) -> int:
         """Symbols that a step compares its targets with, about."""
         return compared(self.vocab_size, self.samples)
+
+    @property
+    def large(self) -> bool:
+        """Whether the vocabulary is one of words or pieces (``large_vocabulary``), not of characters."""
+        return self.vocab_size > large_vocabulary.SYMBOLS
 
 
 @dataclass(frozen=True)
@@ -289,8 +297,8 @@ def _members(
         return source.members
     if settings.members != AUTO:
         return int(settings.members)
-    if outlook.operations is None or settings.hidden_size != AUTO:
-        return 1  # who asks for so many units gets so many
+    if outlook.operations is None or outlook.large or settings.hidden_size != AUTO:
+        return 1  # a person who asks for so many units gets so many
     for members in range(MOST_MEMBERS, 1, -1):
         share = outlook.operations / members
         each = _model(settings, replace(outlook, operations=share), [])
@@ -306,37 +314,47 @@ def _members(
 def _model(settings: TrainSettings, outlook: Outlook, reasons: list[str]) -> ModelConfig:
     """The largest model of the ladder within the work that text and time allow."""
     megabytes, why = outlook.tokens / 1e6, f"{outlook.tokens:,} tokens of text"
+    sizes = large_vocabulary.SIZES if outlook.large else SIZES
     if outlook.operations is None:
         allowed = WORK_OF_A_MEGABYTE * math.sqrt(megabytes)
     else:
-        for_the_time = math.sqrt(outlook.operations / (6.0 * TOKENS_PER_WORK))
+        tokens_per_work = large_vocabulary.TOKENS_PER_WORK if outlook.large else TOKENS_PER_WORK
+        for_the_time = math.sqrt(outlook.operations / (6.0 * tokens_per_work))
         allowed = min(for_the_time, MOST_FOR_A_MEGABYTE * megabytes**MOST_POWER)
         why = "the time on this machine" if allowed == for_the_time else why
-    best = _shape(settings, *SIZES[0])
-    for hidden, layers in SIZES[1:]:
-        shape = _shape(settings, hidden, layers)
+    best = _shape(settings, outlook, *sizes[0])
+    for hidden, layers in sizes[1:]:
+        shape = _shape(settings, outlook, hidden, layers)
         if work(shape, outlook.compared) <= allowed:
             best = shape
     reasons.append(
         f"{best.num_layers} x {best.hidden_size} {best.cell}: "
         f"{work(best, outlook.compared):,} multiply-adds per token, from {why}"
     )
+    if best.tied and settings.tied == AUTO:
+        reasons.append(
+            f"the output layer shares the embedding of {best.embedding_size}: {outlook.vocab_size:,} symbols"
+        )
     return best
 
 
-def _shape(settings: TrainSettings, hidden: int, layers: int) -> ModelConfig:
+def _shape(settings: TrainSettings, outlook: Outlook, hidden: int, layers: int) -> ModelConfig:
     """A rung of the ladder, with what the person chose in its place."""
     hidden = hidden if settings.hidden_size == AUTO else int(settings.hidden_size)
     layers = layers if settings.num_layers == AUTO else int(settings.num_layers)
     embedding = settings.embedding_size
     if embedding == AUTO:
-        embedding = max(16, round(hidden / 3 / 16) * 16)
+        third = max(16, round(hidden / 3 / 16) * 16)
+        embedding = large_vocabulary.embedding_size(hidden) if outlook.large else third
+    tied = settings.tied
+    if tied == AUTO:
+        tied = outlook.large and embedding is not None
     return ModelConfig(
         cell="gru" if settings.cell == AUTO else settings.cell,
         hidden_size=hidden,
         num_layers=layers,
         embedding_size=None if embedding is None else int(embedding),
-        tied=settings.tied,
+        tied=bool(tied),
         residual=settings.residual,
         norm=None if settings.norm == AUTO else settings.norm,
     )
@@ -358,7 +376,7 @@ def _ngrams(
         settings.ngrams == settings.hidden_size == AUTO
         and outlook.operations is not None
         and passes <= NGRAM_EPOCHS
-        and symbols <= NGRAM_SYMBOLS
+        and not outlook.large
     ):
         orders = NGRAMS
     if settings.ngram_rows != AUTO or not orders:
@@ -375,11 +393,11 @@ def _kneser_ney(settings: TrainSettings, outlook: Outlook, reasons: list[str]) -
     """The highest order of counted n-grams, for vocabularies that are too large for a table of logits."""
     if settings.kneser_ney != AUTO:
         return None if settings.kneser_ney is None else int(settings.kneser_ney)
-    if outlook.vocab_size <= NGRAM_SYMBOLS:
+    if not outlook.large:
         return None
     reasons.append(
         f"n-grams of up to {COUNTED_ORDER} tokens are counted and mixed with the network: more than "
-        f"{NGRAM_SYMBOLS} symbols"
+        f"{large_vocabulary.SYMBOLS} symbols"
     )
     return COUNTED_ORDER
 
@@ -396,10 +414,11 @@ def _tokens_read(outlook: Outlook, model: ModelConfig, batch: int) -> float:
 def _batch(
     settings: TrainSettings, outlook: Outlook, model: ModelConfig, reasons: list[str]
 ) -> tuple[int, int]:
-    """B and T: 64 x 64, smaller where the text or the time leaves too few updates."""
-    chunk = CHUNK if settings.seq_len == AUTO else int(settings.seq_len)
+    """B and T: 64 x 64 (of words 64 x 32), smaller where the text or the time leaves too few updates."""
+    longest = large_vocabulary.CHUNK if outlook.large else CHUNK
+    chunk = longest if settings.seq_len == AUTO else int(settings.seq_len)
     if settings.seq_len == AUTO:
-        chunk = max(8, min(CHUNK, 2 ** int(math.log2(max(8, outlook.tokens // 64)))))
+        chunk = max(8, min(longest, 2 ** int(math.log2(max(8, outlook.tokens // 64)))))
     if settings.batch_size != AUTO:
         return int(settings.batch_size), chunk
     most = outlook.tokens / (UPDATES_PER_EPOCH * chunk)
@@ -425,9 +444,12 @@ def _dropout(
     if settings.dropout != AUTO:
         return DropoutConfig.parse(settings.dropout)
     passes = read / outlook.tokens
-    by_heart = passes * math.sqrt(work(model, outlook.compared) / outlook.tokens)
-    rate = round(min(DROPOUT * math.sqrt(by_heart), MOST_DROPOUT), 2)
-    dropout = DropoutConfig(rate, rate, rate, "variational") if rate >= LEAST_DROPOUT else DropoutConfig()
+    if outlook.large:
+        dropout = large_vocabulary.dropout(passes)
+    else:
+        by_heart = passes * math.sqrt(work(model, outlook.compared) / outlook.tokens)
+        rate = round(min(DROPOUT * math.sqrt(by_heart), MOST_DROPOUT), 2)
+        dropout = DropoutConfig(rate, rate, rate, "variational") if rate >= LEAST_DROPOUT else DropoutConfig()
     reasons.append(f"dropout {dropout.spell()}: about {passes:.3g} epochs")
     return dropout
 
