@@ -1,0 +1,27 @@
+"""The language model as PyTorch modules: our parameter names, our states, PyTorch's gradients.
+
+    import pantoum, pantoum.torch
+    module = pantoum.torch.to_torch(pantoum.load("runs/book"))
+    logits_BTV, state = module(tokens_BT)
+
+``to_torch`` makes a module from a model, ``from_torch`` a network from a module. Names and shapes of the
+parameters, the order of the state's tensors, resets, lengths and dropout masks are those of
+``pantoum.network``. This package needs PyTorch (``pip install 'pantoum[torch]'``); nothing else in pantoum
+imports it before it is asked for.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from pantoum.errors import PantoumError
+
+if find_spec("torch") is None:
+    raise PantoumError(
+        "pantoum.torch needs PyTorch, which is not installed here; run `pip install 'pantoum[torch]'`"
+    )
+
+from pantoum.torch.convert import from_torch, state_from_torch, state_to_torch, to_torch
+from pantoum.torch.language_model import LanguageModel
+
+__all__ = ["LanguageModel", "from_torch", "state_from_torch", "state_to_torch", "to_torch"]

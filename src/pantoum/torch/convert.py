@@ -1,0 +1,53 @@
+"""From a model to a module, and from a module to a network; states likewise. All are copies."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pantoum import network
+from pantoum.inference.loaded_model import LoadedModel
+from pantoum.kernels import Array
+from pantoum.model import Model
+from pantoum.network.state import NetworkState
+from pantoum.torch.equations import State
+from pantoum.torch.language_model import LanguageModel
+
+__all__ = ["from_torch", "state_from_torch", "state_to_torch", "to_torch"]
+
+
+def to_torch(model: Model | LoadedModel | network.LanguageModel) -> LanguageModel:
+    """A module with the weights of a model, on the CPU, in its precision (float32, for a model of a file).
+    The n-grams that were counted in a training text (``--kneser-ney``) are not in it."""
+    loaded = model.loaded if isinstance(model, Model) else model
+    own = loaded.network if isinstance(loaded, LoadedModel) else loaded
+    module = LanguageModel(own.vocab_size, own.config)
+    arrays = {name: torch.from_numpy(np.array(array)) for name, array in own.parameters.items()}
+    module.load_state_dict(arrays, assign=True)
+    module.requires_grad_()
+    return module
+
+
+def from_torch(module: LanguageModel) -> network.LanguageModel:
+    """A network with the weights of a module, in float64 if the module is, else in float32."""
+    dtype = np.float64 if module.head.bias.dtype == torch.float64 else np.float32
+    found = network.LanguageModel(module.vocab_size, config=module.config, seed=None, dtype=dtype)
+    found.parameters.update({name: _array(tensor, dtype) for name, tensor in module.state_dict().items()})
+    return found
+
+
+def state_to_torch(state: NetworkState, like: Tensor | None = None) -> State:
+    """The tensors of a state, with the dtype and on the device of ``like`` if it is given."""
+    tensors = [torch.from_numpy(np.array(array)) for array in state.arrays]
+    return tuple(tensor if like is None else tensor.to(like) for tensor in tensors)
+
+
+def state_from_torch(state: State) -> NetworkState:
+    """The state of these tensors."""
+    dtype = np.float64 if state[0].dtype == torch.float64 else np.float32
+    return NetworkState(tuple(_array(tensor, dtype) for tensor in state))
+
+
+def _array(tensor: Tensor, dtype: type[np.float32] | type[np.float64]) -> Array:
+    return np.array(tensor.detach().to("cpu", torch.float64).numpy(), dtype)

@@ -1,0 +1,170 @@
+"""``pantoum.torch`` beside the kernels: losses, states and gradients, from states that are not zero."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pantoum.config import CELLS, DropoutConfig, ModelConfig
+from pantoum.errors import SettingError
+from pantoum.network import LanguageModel
+from pantoum.network.program import Program
+from pantoum.network.state import NetworkState
+
+pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("default")]
+V, B, T = 11, 3, 13
+CLOSE = 2e-5
+SHAPES: dict[str, dict[str, Any]] = {
+    **{cell: {"cell": cell} for cell in CELLS},
+    "one-hot": {"embedding_size": None},
+    "one-hot, residual": {"embedding_size": None, "residual": True, "hidden_size": V},
+    "tied": {"tied": True},
+    "tied, no projection": {"tied": True, "embedding_size": 7},
+    "norm, residual": {"cell": "lstm", "norm": "layer", "residual": True},
+    "n-grams": {"ngrams": (2, 3, 5), "ngram_rows": 64},
+    "members": {"members": 3, "ngrams": (2,), "cell": "lstm"},
+    "members, one-hot": {"members": 2, "embedding_size": None, "cell": "gru-before"},
+    "dropout": {"dropout": DropoutConfig(0.2, 0.3, 0.4), "embedding_size": None},
+    "variational": {"dropout": DropoutConfig(0.2, 0.3, 0.4, "variational"), "cell": "mingru"},
+}
+
+
+def build(**shape: Any) -> LanguageModel:
+    sizes = {"hidden_size": 7, "num_layers": 2, "embedding_size": 5}
+    model = LanguageModel(V, config=ModelConfig(**{**sizes, **shape}), seed=4)
+    for name, array in model.parameters.items():
+        if name.endswith(("bias", "bias_ih", "norm.weight")) or name.startswith("ngrams"):
+            array += np.random.default_rng(len(name)).standard_normal(array.shape).astype(np.float32) / 3
+    return model
+
+
+def begun(model: LanguageModel) -> NetworkState:
+    """A state after some tokens."""
+    tokens = np.random.default_rng(1).integers(0, V, (B, 6))
+    return Program(model).logits(tokens, model.initial_state(B))[1]
+
+
+def batch(resets: float) -> tuple[Any, Any, Any]:
+    random = np.random.default_rng(2)
+    tokens = random.integers(0, V, (B, T + 1))
+    return tokens[:, :-1], tokens[:, 1:], random.random((B, T)) < resets
+
+
+def close(found: Any, expected: Any, what: str = "") -> None:
+    scale = max(1.0, float(np.abs(expected).max()))
+    np.testing.assert_allclose(found / scale, expected / scale, rtol=0, atol=CLOSE, err_msg=what)
+
+
+@pytest.mark.parametrize("resets", [0.0, 0.02, 0.4])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_losses_states_and_gradients_are_those_of_the_kernels(torch: Any, shape: str, resets: float) -> None:
+    from pantoum.torch import state_from_torch, state_to_torch, to_torch
+
+    model, (inputs, targets, reset), key = build(**SHAPES[shape]), batch(resets), (2**40 + 9, 3)
+    state, streams = begun(model), np.array([4, 0, 9])
+    expected = Program(model, purpose="train").gradients(
+        inputs, targets, state, reset_BT=reset, dropout_key=key, streams=streams
+    )
+    module = to_torch(model)
+    nats, after = module.losses(
+        torch.tensor(inputs),
+        torch.tensor(targets),
+        state_to_torch(state),
+        reset_BT=torch.tensor(reset) if resets else None,
+        dropout_key=key,
+        streams=torch.tensor(streams),
+    )
+    nats.mean().backward()
+    close(nats.detach().numpy(), expected.nats_BT)
+    for own, other in zip(state_from_torch(after).arrays, expected.state.arrays, strict=True):
+        close(own, other)
+    gradients = {name: parameter.grad for name, parameter in module.named_parameters()}
+    assert set(gradients) == set(model.parameters)
+    for name, gradient in expected.gradients.items():
+        whole, (rows, values) = np.zeros_like(model.parameters[name]), gradient.by_rows()
+        whole[rows] = values
+        close(gradients[name].numpy(), whole, name)
+
+
+@pytest.mark.parametrize("shape", ["gru", "lstm", "norm, residual", "n-grams", "members"])
+def test_rows_of_different_lengths(torch: Any, shape: str) -> None:
+    """Logits within the length of each row, and the state there; a row of length 0 keeps its state."""
+    from pantoum.torch import state_to_torch, to_torch
+
+    model, (tokens, _, reset), lengths = build(**SHAPES[shape]), batch(0.2), np.array([5, T, 0])
+    state = begun(model)
+    expected, last = Program(model).logits(tokens, state, reset_BT=reset, lengths=lengths)
+    logits, after = to_torch(model)(
+        torch.tensor(tokens),
+        state_to_torch(state),
+        reset_BT=torch.tensor(reset),
+        lengths=torch.tensor(lengths),
+    )
+    for row, length in ((0, 5), (1, T)):
+        close(logits[row, :length].detach().numpy(), expected[row, :length])
+    for own, other in zip(after, last.arrays, strict=True):
+        close(own.detach().numpy(), other)
+
+
+@pytest.mark.parametrize("cell", [name for name, spec in CELLS.items() if spec.torch])
+def test_the_loop_is_pytorchs_module(torch: Any, cell: str) -> None:
+    from pantoum.torch import state_to_torch, to_torch
+
+    model, (tokens, _, reset) = build(cell=cell), batch(0.02)
+    arguments = torch.tensor(tokens), state_to_torch(begun(model))
+    module = to_torch(model)
+    fused, _ = module(*arguments, reset_BT=torch.tensor(reset))
+    for layer in module.stack:
+        layer.fused = False
+    looped, _ = module(*arguments, reset_BT=torch.tensor(reset))
+    close(looped.detach().numpy(), fused.detach().numpy())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_network_comes_back_with_every_bit(torch: Any, shape: str, dtype: str) -> None:
+    from pantoum.torch import from_torch, to_torch
+
+    sizes = {"hidden_size": 7, "num_layers": 2, "embedding_size": 5}
+    model = LanguageModel(V, config=ModelConfig(**{**sizes, **SHAPES[shape]}), dtype=dtype)
+    back = from_torch(to_torch(model))
+    assert back.config == model.config and back.dtype == model.dtype
+    for name, array in model.parameters.items():
+        np.testing.assert_array_equal(back.parameters[name], array)
+        assert not np.shares_memory(back.parameters[name], array)
+
+
+def test_parameters_that_are_replaced_are_the_ones_in_use(torch: Any) -> None:
+    """PyTorch's modules share the parameters after a load by assignment, in a copy and in another dtype."""
+    from pantoum.torch import to_torch
+
+    one, two = to_torch(build(cell="lstm")), to_torch(build(cell="lstm"))
+    with torch.no_grad():
+        for parameter in two.parameters():
+            parameter.mul_(2)
+    tokens = torch.tensor(batch(0)[0])
+    one(tokens)
+    copied = copy.deepcopy(one)
+    copied.load_state_dict(two.state_dict(), assign=True)
+    torch.testing.assert_close(copied(tokens)[0], two(tokens)[0])
+    assert not torch.equal(copied(tokens)[0], one(tokens)[0])
+    torch.testing.assert_close(one.double()(tokens)[0], to_torch(build(cell="lstm"))(tokens)[0].double())
+
+
+def test_mistakes_are_named(torch: Any) -> None:
+    from pantoum.torch import to_torch
+
+    module, tokens = to_torch(build()), torch.tensor(batch(0)[0])
+    for words, arguments, options in (
+        (r"must have the shape \[B, T\]", (tokens[0],), {}),
+        ("must be whole numbers", (tokens.float(),), {}),
+        ("must be token numbers from 0 to 10", (tokens + 1,), {}),
+        ("must be token numbers from 0 to 10", (tokens - 11,), {}),
+        ("state is", (tokens, module.initial_state(B + 1)), {}),
+        ("reset_BT is", (tokens,), {"reset_BT": torch.zeros(B, T + 1, dtype=torch.bool)}),
+    ):
+        with pytest.raises(SettingError, match=words):
+            module(*arguments, **options)
