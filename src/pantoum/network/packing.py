@@ -2,8 +2,9 @@
 
 For training (``"train"``) a matrix is packed when a product first asks for it; the matrices of one name take
 turns in one place of the workspace, so that the packed form of one layer is there at a time, however many
-layers there are. For reading (``"read"``) each matrix has a place of its own, is packed at once, and the
-weight itself is not held any longer: only ``product`` can be asked of it.
+layers there are. Where a program makes several backward passes (shards), each matrix has a place of its own
+instead, and is packed once. For reading (``"read"``) each matrix has a place of its own, too, is packed at
+once, and the weight itself is not held any longer: only ``product`` can be asked of it.
 
 A file in int8 holds a weight as ``Codes``; the kernels take the codes as they are, so that no float32 copy
 is ever made (``kernels.reference.quantize`` says what a code means).
@@ -69,15 +70,18 @@ class Packer:
         precision: str = "float32",
         purpose: Purpose = "train",
         workspace: Workspace | None = None,
+        by_turns: bool = True,
     ) -> None:
+        """``by_turns``: for training, matrices of one name share a place."""
         self.kernels, self.precision, self.purpose = kernels, precision, purpose
+        self._by_turns = by_turns and purpose == "train"
         self._workspace = Workspace() if workspace is None else workspace
 
     def part(self, name: str) -> Packer:
-        """For a layer or another part. For reading its matrices have places of their own."""
-        if self.purpose == "train":
+        """For a layer or another part, whose matrices have places of their own unless they take turns."""
+        if self._by_turns:
             return self
-        return Packer(self.kernels, self.precision, self.purpose, self._workspace.scope(name))
+        return Packer(self.kernels, self.precision, self.purpose, self._workspace.scope(name), self._by_turns)
 
     def matrix(self, name: str, weight: Weight, gates: int = 1) -> PackedMatrix:
         """A weight ready for many products; ``gates``: how many blocks of rows a scan takes at once."""

@@ -103,14 +103,16 @@ class Program:
         workspace: Workspace | None = None,
         counts: CountMixture | None = None,
         cache: Cache | None = None,
+        by_turns: bool = True,
     ) -> None:
-        """``weights``: in place of those of the model, by the names of its parameters."""
+        """``weights``: in place of those of the model, by the names of its parameters; ``by_turns``: of the
+        ``Packer``, false where a program for training makes several passes."""
         self.model, self.config, self.vocab_size = model, model.config, model.vocab_size
         self.counts, self.cache = counts, cache
         self.precision, self.purpose = precision, purpose
         self._workspace = Workspace() if workspace is None else workspace
         self.kernels = backend(model.dtype)
-        packer = Packer(self.kernels, precision, purpose, self._workspace.scope("packed"))
+        packer = Packer(self.kernels, precision, purpose, self._workspace.scope("packed"), by_turns)
         weights = model.parameters if weights is None else weights
         self.members = tuple(
             member.pack(packer.part(f"member {place}"), under(prefix(self.config, place), weights))

@@ -84,9 +84,16 @@ class Learner:
         """Forward and backward pass over the rank's rows of a batch, shard by shard: the results of the
         shards, each with its own mean loss, and the sums of their gradients over the rank's subtrees. The
         sums hold until the next call."""
-        program = Program(self.model, precision=self._precision, purpose="train", workspace=self._workspace)
+        own = shards.node(rank)
+        program = Program(
+            self.model,
+            precision=self._precision,
+            purpose="train",
+            workspace=self._workspace,
+            by_turns=own[1] - own[0] == 1,
+        )
         results: list[BatchResult] = []
-        first = shards.streams(shards.node(rank)).start
+        first = shards.streams(own).start
         nodes = shards.subtrees(rank)
 
         def of_shard(shard: int) -> Gradients:
