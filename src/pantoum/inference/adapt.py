@@ -93,18 +93,19 @@ class Adapter:
         text_3BT = np.stack([inputs_BT, targets_BT, reset_BT]).astype(np.int64)
         T, chunk = text_3BT.shape[2], self.settings.chunk
         nats_BT, predictions_BT = np.empty((1, T), np.float32), np.empty((1, T), np.int64)
+        if T:
+            plain_BT, expected_BT, self._plain_state = self._plain.losses(
+                inputs_BT, targets_BT, self._plain_state, reset_BT=reset_BT
+            )
         start = 0
         while start < T:
             end = min(T, start + chunk - self._begun_3BT.shape[2])
             part = np.s_[:, start:end]
             read = self._learn_whole if end - start == chunk else self._begin_chunk
             own_BT, predicted_BT = read(text_3BT[:, :, start:end])
-            plain_BT, expected_BT, self._plain_state = self._plain.losses(
-                inputs_BT[part], targets_BT[part], self._plain_state, reset_BT=reset_BT[part]
-            )
-            require_finite([plain_BT, own_BT])
-            nats_BT[part], weights_T = self._mixture.nats(plain_BT[0], own_BT[0])
-            predictions_BT[part] = np.where(weights_T < 0.5, expected_BT, predicted_BT)
+            require_finite([plain_BT[part], own_BT])
+            nats_BT[part], weights_T = self._mixture.nats(plain_BT[part][0], own_BT[0])
+            predictions_BT[part] = np.where(weights_T < 0.5, expected_BT[part], predicted_BT)
             if not self._begun_3BT.shape[2]:  # a chunk is complete
                 self._mixture.share()
             start = end
