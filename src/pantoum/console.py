@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from pantoum.config import path
+from pantoum.config.plain import Plain
 from pantoum.inference.generate import Writing
 from pantoum.inference.score import Score
 from pantoum.report.escape import visible
@@ -46,7 +47,7 @@ def watch(run: str | os.PathLike[str], stream: TextIO) -> str:
     return watch.watch(Path(path(run, "run")), stream)
 
 
-def latest_record(run: str | os.PathLike[str]) -> dict[str, Any]:
+def latest_record(run: str | os.PathLike[str]) -> dict[str, Plain]:
     """The newest record of a run."""
     from pantoum.report import watch
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pantoum.config.plain import Plain
 from pantoum.report.sparkline import sparkline
 from pantoum.report.wording import count, figure, finite, perplexity
 
@@ -17,7 +18,7 @@ __all__ = ["card_rows", "curve_rows", "mappings", "some"]
 Rows = list[tuple[str, str]]
 
 
-def card_rows(card: Mapping[str, Any]) -> Rows:
+def card_rows(card: Mapping[str, Plain]) -> Rows:
     """What the card says of texts, steps, figures and curve."""
     rows: Rows = []
     names = _names(card.get("texts"))
@@ -31,20 +32,20 @@ def card_rows(card: Mapping[str, Any]) -> Rows:
     return rows + curve_rows([point.get("loss") for point in mappings(card.get("curve"))])
 
 
-def curve_rows(losses: Sequence[Any]) -> Rows:
+def curve_rows(losses: Sequence[object]) -> Rows:
     """The losses drawn, the first and the last in figures."""
     drawn = sparkline(losses)
     known = [loss for loss in losses if finite(loss) is not None]
     return [("loss", f"{figure(known[0], 2)} {drawn} {figure(known[-1], 2)}")] if drawn and known else []
 
 
-def some(names: Sequence[Any], number: int = 0) -> str:
+def some(names: Sequence[object], number: int = 0) -> str:
     """The first of many names; ``number``: of all, where it is more than are named."""
     more = max(len(names), number) - 3
     return ", ".join(str(name)[:200] for name in names[:3]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def mappings(value: Any) -> list[Mapping[str, Any]]:
+def mappings(value: Any) -> list[Mapping[str, Plain]]:
     """The mappings in a list; none where it is no list."""
     return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
 
@@ -55,16 +56,16 @@ def whole(value: object) -> str:
     return f"{number:,.0f}" if number is not None else count(value)
 
 
-def _names(texts: Any) -> list[str]:
+def _names(texts: object) -> list[str]:
     return [str(text.get("name")) for text in mappings(texts)]
 
 
-def _number(all_texts: Any) -> int:
+def _number(all_texts: object) -> int:
     number = finite(all_texts.get("number")) if isinstance(all_texts, Mapping) else None
     return int(number or 0)
 
 
-def _held_out(validation: Any, when: str) -> Rows:
+def _held_out(validation: object, when: str) -> Rows:
     if not isinstance(validation, Mapping):
         return []
     unit = (
@@ -78,7 +79,7 @@ def _held_out(validation: Any, when: str) -> Rows:
     return rows
 
 
-def _int8(said: Any) -> Rows:
+def _int8(said: object) -> Rows:
     cost = said.get("cost") if isinstance(said, Mapping) else None
     if not isinstance(cost, Mapping):
         return []
@@ -88,7 +89,7 @@ def _int8(said: Any) -> Rows:
     return [("int8 costs", f"{told} nats per token by {protocol} ({count(cost.get('tokens'))} tokens)")]
 
 
-def _adapted(said: Any) -> Rows:
+def _adapted(said: object) -> Rows:
     """What the model adapted to, time after time."""
     rows = []
     for one in mappings(said):

@@ -16,6 +16,7 @@ from typing import Any
 
 from pantoum.about.card import card_rows, curve_rows, some, whole
 from pantoum.config import ModelConfig
+from pantoum.config.plain import Plain
 from pantoum.data.made_again import are_removed
 from pantoum.data.prepare import open_prepared
 from pantoum.errors import FormatError, PantoumError
@@ -48,7 +49,7 @@ class Info:
     path: Path
     kind: str
     """``model``, ``run``, ``checkpoint``, ``prepared``, ``shard`` or ``state``."""
-    facts: Mapping[str, Any]
+    facts: Mapping[str, object]
     """Plain values, for JSON."""
     rows: Sequence[tuple[str, str]] = field(repr=False)
     """The same for people."""
@@ -221,7 +222,7 @@ def _counts(extras: Mapping[str, Array]) -> list[tuple[str, str]]:
     return [("counts", told)]
 
 
-def _kind(tokenizer: Mapping[str, Any]) -> str:
+def _kind(tokenizer: Mapping[str, Plain]) -> str:
     documents = tokenizer.get("documents")
     return f"{tokenizer.get('kind')!s:.40}" + (f", documents are {documents!s:.40}" if documents else "")
 

@@ -124,7 +124,7 @@ def writing_rate(shape: Shape, seconds: float, tokens: int = 20) -> float:
     return tokens / least_time(write, seconds)
 
 
-def least_time(work: Callable[[], Any], seconds: float) -> float:
+def least_time(work: Callable[[], object], seconds: float) -> float:
     """The least time that ``work`` took, over tries that fill ``seconds``; at least two."""
     end, best, tries = time.perf_counter() + seconds, float("inf"), 0
     while tries < 2 or time.perf_counter() < end:

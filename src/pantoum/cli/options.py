@@ -62,7 +62,7 @@ class Parser(argparse.ArgumentParser):
             self.error(self._about_unknown(unknown))
         return found, unknown
 
-    def _check_value(self, action: argparse.Action, value: Any) -> None:
+    def _check_value(self, action: argparse.Action, value: object) -> None:
         """A name that is not among the choices: suggest a near one."""
         if action.choices is None or value in action.choices:
             return
@@ -113,7 +113,7 @@ def flag(name: str) -> str:
 
 def add_settings(parser: argparse.ArgumentParser, settings: type[Any], *, skip: Iterable[str] = ()) -> None:
     """Add an option for each field of a settings dataclass that has a help text, by group."""
-    groups: dict[str, Any] = {}
+    groups: dict[str, object] = {}
     for field in fields(settings):
         if field.name in skip or "help" not in field.metadata:
             continue
@@ -141,7 +141,7 @@ def _add(group: Any, field: Field[Any]) -> None:
     group.add_argument(flag(field.name), type=_reader(kind, meta["off"]), **options)
 
 
-def _help(field: Field[Any]) -> str:
+def _help(field: Field[object]) -> str:
     """The help text with the default, or with what pantoum chooses where nothing is given."""
     text, default = str(field.metadata["help"]), field.default
     if field.metadata["chosen"]:
@@ -151,13 +151,13 @@ def _help(field: Field[Any]) -> str:
     return f"{text} (default: {default if isinstance(default, str) else f'{default:g}'})"
 
 
-def _reader(kind: str, off: bool) -> Callable[[str], Any]:
+def _reader(kind: str, off: bool) -> Callable[[str], object]:
     """How the text of an option becomes the value of the field."""
-    number: Callable[[str], Any] | None = None
+    number: Callable[[str], object] | None = None
     if "str" not in kind:
         number = float if "float" in kind else int
 
-    def read(text: str) -> Any:
+    def read(text: str) -> object:
         if (off and text == "none") or number is None:
             return None if off and text == "none" else text
         if "Auto" in kind and text == AUTO:

@@ -12,7 +12,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, TextIO
+from typing import TextIO
 
 __all__ = ["Output", "abandon_stdout", "is_terminal", "one_line"]
 
@@ -48,7 +48,7 @@ class Output:
         """Write an answer and a newline."""
         self.write(text + "\n")
 
-    def json(self, value: Any) -> None:
+    def json(self, value: object) -> None:
         """Write one JSON object; a number that is not finite becomes ``null``."""
         self.answer(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
 
@@ -74,7 +74,7 @@ class Output:
         """Write each warning about settings or texts once, as a line on stderr."""
         told: set[str] = set()
 
-        def show(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+        def show(message: Warning | str, category: type[Warning], *rest: object, **more: object) -> None:
             line = one_line(str(message))
             if line not in told:
                 told.add(line)
@@ -92,7 +92,7 @@ def _encodable(text: str, stream: TextIO) -> str:
     return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def _finite(value: Any) -> Any:
+def _finite(value: object) -> object:
     if isinstance(value, dict):
         return {str(key): _finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

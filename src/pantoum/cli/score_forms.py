@@ -12,9 +12,10 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pantoum.cli.output import is_terminal
+from pantoum.config.plain import Plain
 
 if TYPE_CHECKING:
     from pantoum.console import Score
@@ -214,7 +215,7 @@ class Json:
         """The next items."""
         items = []
         for line, s in scores:
-            item: dict[str, Any] = {"text": s.text, "nats": s.nats, "tokens": s.tokens, "peak": s.peak}
+            item: dict[str, Plain] = {"text": s.text, "nats": s.nats, "tokens": s.tokens, "peak": s.peak}
             if self._threshold is not None:
                 item["alert"] = s.alert
             items.append(_json({**item, "line": line}))
@@ -253,7 +254,7 @@ class Html:
         return self._page.end(sums.units, sums.tokens, sums.nats)
 
 
-def _json(value: dict[str, Any]) -> str:
+def _json(value: dict[str, Plain]) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 

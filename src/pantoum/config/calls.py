@@ -26,7 +26,7 @@ Settings = TypeVar("Settings")
 
 def made(
     kind: type[Settings],
-    given: Mapping[str, Any],
+    given: Mapping[str, object],
     call: str,
     others: Iterable[str] = (),
     only: Iterable[str] | None = None,

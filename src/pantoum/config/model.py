@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from pantoum.config.cells import CELLS
+from pantoum.config.plain import Plain
 from pantoum.config.rules import number, one_of, require, whole
 from pantoum.errors import SettingError
 
@@ -102,7 +103,7 @@ def check_table(orders: tuple[int, ...], rows: int, vocab_size: int) -> None:
     )
 
 
-def parse_orders(given: Any) -> tuple[int, ...]:
+def parse_orders(given: object) -> tuple[int, ...]:
     """N-gram orders as people give them: ``"2,3,4"``, one number, or several."""
     orders = given
     if isinstance(given, str):
@@ -181,7 +182,7 @@ class ModelConfig:
             "leave one of the two out",
         )
 
-    def spec(self) -> dict[str, Any]:
+    def spec(self) -> dict[str, Plain]:
         """A plain dict, as stored in files; ``from_spec`` reads it back."""
         plain = {
             f.name: getattr(self, f.name)

@@ -47,7 +47,7 @@ PATHS = ("FILE", "DIR", "F", "MODEL")
 
 
 def option(
-    default: Any,
+    default: object,
     help: str,
     *,
     group: str = "",
@@ -189,7 +189,7 @@ def settle(settings: Any) -> None:
         object.__setattr__(settings, one.name, _plain(getattr(settings, one.name), one))
 
 
-def _plain(value: Any, one: Field[Any]) -> Any:
+def _plain(value: object, one: Field[object]) -> object:
     kinds = str(one.type).replace("tuple[int, ...]", "tuple").replace("tuple[str, ...]", "tuple").split(" | ")
     if value is None and "None" in kinds:
         return None
@@ -217,7 +217,7 @@ def _plain(value: Any, one: Field[Any]) -> Any:
     raise SettingError(one.name, value, "must be " + " or ".join(may), f"give {one.name} such a value")
 
 
-def _scalar(value: Any) -> Any:
+def _scalar(value: object) -> object:
     """A NumPy number as a Python one; anything else as it is."""
     if isinstance(value, bool) or not isinstance(value, Real):
         return value

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pantoum.config.plain import Plain
 from pantoum.errors import SettingError, TextError
 
 __all__ = ["Batch", "StatefulBatches"]
@@ -53,7 +54,7 @@ class StatefulBatches(Iterator[Batch]):
         tokens: npt.ArrayLike | Sequence[int],
         batch_size: int,
         seq_len: int,
-        cursor: Mapping[str, Any] | None = None,
+        cursor: Mapping[str, Plain] | None = None,
         *,
         eos: int | None = None,
     ) -> None:
@@ -118,7 +119,7 @@ class StatefulBatches(Iterator[Batch]):
         return cursor["epoch"], cursor["batch"]
 
 
-def _rolled(rows_BT: npt.NDArray[Any], first: int) -> npt.NDArray[np.int32]:
+def _rolled(rows_BT: npt.NDArray[np.generic], first: int) -> npt.NDArray[np.int32]:
     """The rows from ``first`` on, then those before it, as int32: two slices, no index array."""
     rolled_BT = np.empty(rows_BT.shape, np.int32)
     split = len(rows_BT) - first
@@ -127,7 +128,7 @@ def _rolled(rows_BT: npt.NDArray[Any], first: int) -> npt.NDArray[np.int32]:
     return rolled_BT
 
 
-def _as_tokens(tokens: npt.ArrayLike | Sequence[int]) -> npt.NDArray[Any]:
+def _as_tokens(tokens: npt.ArrayLike | Sequence[int]) -> npt.NDArray[np.generic]:
     """A plain one-dimensional array of whole numbers: a view wherever ``tokens`` is an array already."""
     tokens_N = np.asarray(tokens)
     if tokens_N.ndim == 1 and len(tokens_N) < 2:

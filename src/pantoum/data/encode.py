@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pantoum.config.plain import Plain
 from pantoum.data.compressed import CompressedSizes, sizes_of
 from pantoum.data.reading import Measure, Progress, TextReader, content, raw_blocks
 from pantoum.data.sources import Sources, found
@@ -36,7 +37,7 @@ class EncodedText:
     bytes: int
     unknown: int
     """How many words or characters the vocabulary lacks."""
-    files: list[dict[str, Any]]
+    files: list[dict[str, Plain]]
     """The texts: name, size, mtime_ns, sha256."""
     compressed: CompressedSizes | None
     """What xz and bz2 make of its beginning, if that was asked for."""

@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from pantoum.config.plain import Plain
 from pantoum.data.reading import file_hash
 from pantoum.data.sources import Sources
 from pantoum.errors import ShardError, TextError
@@ -52,7 +53,7 @@ def tokenizer_fingerprint(tokenizer: Tokenizer) -> bytes:
     return spec_fingerprint(tokenizer.spec())
 
 
-def spec_fingerprint(spec: Mapping[str, Any]) -> bytes:
+def spec_fingerprint(spec: Mapping[str, Plain]) -> bytes:
     """SHA-256 of a spec as canonical JSON."""
     return hashlib.sha256(plain_json.encode(dict(spec))).digest()
 
@@ -73,8 +74,8 @@ def text_fingerprint(facts: Mapping[str, Any], part: str) -> bytes:
 def write(
     folder: Path,
     tokenizer: Tokenizer,
-    facts: Mapping[str, Any],
-    request: Mapping[str, Any],
+    facts: Mapping[str, Plain],
+    request: Mapping[str, Plain],
     notes: Sequence[str],
 ) -> None:
     """Write the folder's ``prepared.json``."""

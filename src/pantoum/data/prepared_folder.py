@@ -24,6 +24,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from pantoum.config.plain import Plain
 from pantoum.data import manifest
 from pantoum.errors import FormatError, RunError, ShardError, StorageError
 from pantoum.formats import bounded, durable, plain_json, token_shard
@@ -97,7 +98,7 @@ def settle(folder: Path) -> None:
             durable.remove_tree(folder / name)
 
 
-def shard_path(folder: Path, content: dict[str, Any], part: str) -> Path:
+def shard_path(folder: Path, content: dict[str, Plain], part: str) -> Path:
     """Where the shard of a part is: under its name, or, after a crash, under that of the next one."""
     own, waiting = folder / SHARDS[part], folder / (NEXT + SHARDS[part])
     return waiting if waiting.exists() and _fits(waiting, content, part) else own

@@ -13,10 +13,10 @@ import codecs
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 import numpy as np
 
+from pantoum.config.plain import Plain
 from pantoum.data.documents import document_text
 from pantoum.data.expand import decompressed, transcoded
 from pantoum.data.sources import Source, open_source, unreadable
@@ -60,7 +60,7 @@ class TextReader:
         self._sources, self._encoding = sources, encoding
         self._documents, self._progress = documents, progress
         self._done, self._size = 0, sum(source.size for source in sources)
-        self.files: list[dict[str, Any]] = []
+        self.files: list[dict[str, Plain]] = []
         """What each file was: name, size, mtime_ns, sha256."""
         self.notes: list[str] = []
 

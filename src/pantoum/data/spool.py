@@ -11,7 +11,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 
@@ -28,7 +27,7 @@ class Spool:
         self._folder = folder
         with translated("write in", folder):
             self._file = tempfile.TemporaryFile(dir=folder, prefix=".", suffix=".pantoum-tmp")  # noqa: SIM115
-        self._blocks: list[tuple[np.dtype[Any], int]] = []
+        self._blocks: list[tuple[np.dtype[np.generic], int]] = []
 
     def append(self, block: Numbers) -> None:
         """Keep a block."""
@@ -43,7 +42,7 @@ class Spool:
         for dtype, count in self._blocks:
             yield np.frombuffer(self._file.read(count * dtype.itemsize), dtype)
 
-    def mapped(self, dtype: np.dtype[Any]) -> Numbers:
+    def mapped(self, dtype: np.dtype[np.generic]) -> Numbers:
         """All blocks, which are of this type, as one array: the file itself, mapped. It outlives the
         spool."""
         count = sum(count for _, count in self._blocks)

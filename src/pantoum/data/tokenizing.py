@@ -15,9 +15,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from pantoum.config import AUTO
+from pantoum.config.plain import Plain
 from pantoum.data import manifest
 from pantoum.data.held_out import Documents, Split, Tail
 from pantoum.data.prepared_folder import SHARDS
@@ -57,7 +57,7 @@ class Request:
         """Whether files are read as they are, of whatever kind: bytes were asked for."""
         return self.tokens == "bytes"
 
-    def spec(self) -> dict[str, Any]:
+    def spec(self) -> dict[str, Plain]:
         """The plain form, as ``prepared.json`` keeps it."""
         given = None if self.given is None else manifest.tokenizer_fingerprint(self.given).hex()
         return {
@@ -167,7 +167,7 @@ class _Preparation:
             if learned is None:  # its numbers are gone: they are made by a second reading
                 first, part = part, self._pass(tokens, tokenizer, only)
                 learned = _unchanged(part.encoded(tokenizer), first.reader, part.reader)
-            facts: dict[str, Any] = {
+            facts: dict[str, Plain] = {
                 "kind": tokenizer.kind,
                 "vocab_size": tokenizer.vocab_size,
                 "documents": tokenizer.documents,
@@ -233,7 +233,7 @@ class _Preparation:
         return tokenizer, chain((pupil.tokens(block, unknown) for block in spool.blocks()), end)
 
     def _held_out(
-        self, tokenizer: Tokenizer, held: str, facts: dict[str, Any], notes: list[str]
+        self, tokenizer: Tokenizer, held: str, facts: dict[str, Plain], notes: list[str]
     ) -> dict[str, int] | None:
         """Write the held-out part; ``None`` where it is too short to predict anything."""
         measure = Measure(tokenizer.encoding, tokenizer.documents)
@@ -247,7 +247,7 @@ class _Preparation:
         return None
 
     def _held_out_file(
-        self, tokenizer: Tokenizer, source: Source, facts: dict[str, Any], notes: list[str]
+        self, tokenizer: Tokenizer, source: Source, facts: dict[str, Plain], notes: list[str]
     ) -> dict[str, int]:
         """Write the text that is held out because it was named."""
         measure = Measure(tokenizer.encoding, tokenizer.documents)
@@ -266,7 +266,7 @@ class _Preparation:
         part: str,
         tokenizer: Tokenizer,
         blocks: Iterator[Numbers],
-        facts: dict[str, Any],
+        facts: dict[str, Plain],
         measure: Measure,
         must_be_long: str | None,
     ) -> dict[str, int]:

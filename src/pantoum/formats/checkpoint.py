@@ -18,8 +18,8 @@ from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from pantoum.config.plain import Plain
 from pantoum.errors import CheckpointError, StorageError
 from pantoum.formats import checkpoint_folder, durable
 from pantoum.formats.refusal import translated
@@ -41,7 +41,7 @@ class Checkpoint:
     step: int
     arrays: dict[str, Array]
     """Read-only views of one buffer; copy what is to change."""
-    state: dict[str, Any]
+    state: dict[str, Plain]
     """Everything that is not an array."""
     path: Path
     notes: tuple[str, ...] = ()
@@ -52,7 +52,7 @@ def commit(
     run_folder: Path | str,
     step: int,
     arrays: Mapping[str, Array],
-    state: Mapping[str, Any],
+    state: Mapping[str, Plain],
     *,
     maybe_infinite: Collection[str] = (),
 ) -> Path:

@@ -16,11 +16,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pantoum.config.plain import Plain
 from pantoum.errors import CheckpointError
 from pantoum.formats import bounded, durable, plain_json, tensor_layout
 from pantoum.formats.tensor_layout import Array
@@ -60,7 +60,9 @@ class Content:
     state: bytes
 
     @staticmethod
-    def of(arrays: Mapping[str, Array], state: Mapping[str, Any], maybe_infinite: Collection[str]) -> Content:
+    def of(
+        arrays: Mapping[str, Array], state: Mapping[str, Plain], maybe_infinite: Collection[str]
+    ) -> Content:
         """Check arrays and state; only those named in ``maybe_infinite`` may be other than finite."""
         named = {}
         for name, array in arrays.items():
@@ -101,7 +103,7 @@ def write(folder: Path, step: int, content: Content) -> None:
     durable.fsync_folder(folder)
 
 
-def read(folder: Path, step: int) -> tuple[dict[str, Array], dict[str, Any]]:
+def read(folder: Path, step: int) -> tuple[dict[str, Array], dict[str, Plain]]:
     """A checkpoint's arrays, read-only views of one buffer, and its state.
 
     ``CheckpointError`` names the file that is damaged.
@@ -157,7 +159,7 @@ def _told(path: Path) -> Iterator[None]:
         raise CheckpointError(f"cannot use {str(path)!r}: {words}; go on from another checkpoint") from None
 
 
-def _manifest(folder: Path, step: int) -> dict[str, dict[str, Any]]:
+def _manifest(folder: Path, step: int) -> dict[str, dict[str, Plain]]:
     """The manifest's files, once every byte of it is accounted for."""
     path = folder / MANIFEST
     data = bounded.read_small(path, MANIFEST_LIMIT, CheckpointError)
@@ -179,7 +181,7 @@ def _manifest(folder: Path, step: int) -> dict[str, dict[str, Any]]:
     return files
 
 
-def _vouched(path: Path, entry: dict[str, Any], *, keep: bool = True) -> npt.NDArray[np.uint8]:
+def _vouched(path: Path, entry: dict[str, Plain], *, keep: bool = True) -> npt.NDArray[np.uint8]:
     """A file's bytes, once they are those that the manifest names; without ``keep`` they are only hashed."""
     with bounded.opened(path, CheckpointError) as (file, size), _told(path):
         if size != entry["size"]:

@@ -13,8 +13,8 @@ import io
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
+from pantoum.config.plain import Plain
 from pantoum.errors import FormatError
 from pantoum.formats import bounded, durable, plain_json
 
@@ -25,12 +25,12 @@ MOST_LINES = 100_000
 """A run writes some 3,000 lines a day."""
 
 
-def append(path: Path | str, record: Mapping[str, Any]) -> None:
+def append(path: Path | str, record: Mapping[str, Plain]) -> None:
     """Append one record, its keys in their own order."""
     durable.append_line(path, plain_json.encode(_without_infinities(dict(record)), keep_order=True))
 
 
-def read(path: Path | str) -> list[dict[str, Any]]:
+def read(path: Path | str) -> list[dict[str, Plain]]:
     """Every whole record so far; none where there is no file yet."""
     return [record for _, record in _lines(path) if record is not None]
 
@@ -47,12 +47,12 @@ def truncate_after(path: Path | str, step: int) -> int:
     return len(lines) - len(kept)
 
 
-def _later(record: Mapping[str, Any], step: int) -> bool:
+def _later(record: Mapping[str, Plain], step: int) -> bool:
     found = record.get("step")
     return isinstance(found, (int, float)) and found > step
 
 
-def _lines(path: Path | str) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
+def _lines(path: Path | str) -> Iterator[tuple[bytes, dict[str, Plain] | None]]:
     """Each line with its record; ``None`` for one that is torn or damaged."""
     try:
         with bounded.opened(path, FormatError) as (file, _):
@@ -70,7 +70,7 @@ def _lines(path: Path | str) -> Iterator[tuple[bytes, dict[str, Any] | None]]:
             raise
 
 
-def _record(line: bytes) -> dict[str, Any] | None:
+def _record(line: bytes) -> dict[str, Plain] | None:
     try:
         record = plain_json.decode(line) if line.endswith(b"\n") else None
     except ValueError:
@@ -78,7 +78,7 @@ def _record(line: bytes) -> dict[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
-def _without_infinities(value: Any) -> Any:
+def _without_infinities(value: object) -> object:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):

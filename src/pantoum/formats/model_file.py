@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 
+from pantoum.config.plain import Plain
 from pantoum.errors import ModelFileError
 from pantoum.formats import bounded, durable, plain_json, tensor_layout
 from pantoum.formats.tensor_layout import Array
@@ -64,11 +65,11 @@ USE_ANOTHER = "use another copy of it, or train again"
 class ModelFile:
     """What a model file holds."""
 
-    config: dict[str, Any]
+    config: dict[str, Plain]
     """The network's shape: ``ModelConfig.spec()`` and the vocabulary's size."""
     parameters: dict[str, Array]
     """Weights by name: float32, float16, or bfloat16 bits (uint16), int8, uint8, uint32."""
-    tokenizer: dict[str, Any]
+    tokenizer: dict[str, Plain]
     """``Tokenizer.spec()``."""
     card: dict[str, Any]
     """How it was trained: fingerprints of the texts, loss with its protocol, settings, curve."""

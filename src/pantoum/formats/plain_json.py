@@ -13,6 +13,8 @@ import json
 import math
 from typing import Any
 
+from pantoum.config.plain import Plain
+
 __all__ = ["cost", "decode", "encode", "require_cost"]
 
 COSTS = ((b"[", 80), (b"{", 120), (b":", 80), (b",", 40))
@@ -24,7 +26,7 @@ MOST_TIMES = 8
 """A text may take ``MOST_TIMES`` times its size in memory, and ``SPARE`` more (docs/decisions/036)."""
 
 
-def encode(value: Any, *, keep_order: bool = False) -> bytes:
+def encode(value: object, *, keep_order: bool = False) -> bytes:
     """Canonical JSON. Keys must be text (JSON would turn others into text without a word), floats finite.
 
     ``keep_order`` leaves keys as they stand, for lines that people read; such bytes are not canonical.
@@ -82,7 +84,7 @@ def _require_plain(value: Any) -> None:
         raise ValueError(f"a figure is {value}, which JSON cannot hold")
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique(pairs: list[tuple[str, Plain]]) -> dict[str, Plain]:
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("a key is given twice")

@@ -25,10 +25,10 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from pantoum.config.plain import Plain
 from pantoum.errors import SettingError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
@@ -120,7 +120,7 @@ class Adapter:
             self._learn_whole(begun_3BT)
             self._state, self._begun_3BT = state, self._nothing
 
-    def adapted(self, texts: Sequence[Mapping[str, Any]] = ()) -> LoadedModel:
+    def adapted(self, texts: Sequence[Mapping[str, Plain]] = ()) -> LoadedModel:
         """One model in place of the mixture as it is now; ``texts``: what it was adapted to, for its card.
 
         Its weights lie between those of the model itself and the adapted ones, as the mixture weighs both."""
@@ -145,7 +145,7 @@ class Adapter:
         program = Program(network, counts=self.model.program.counts, cache=self.model.program.cache)
         return LoadedModel(program, self.model.tokenizer, card, extras=self.model.extras)
 
-    def write(self, path: str | os.PathLike[str], texts: Sequence[Mapping[str, Any]] = ()) -> LoadedModel:
+    def write(self, path: str | os.PathLike[str], texts: Sequence[Mapping[str, Plain]] = ()) -> LoadedModel:
         """The same model, written to a file of its own, by whose SHA-256 its states name it."""
         made = self.adapted(texts)
         content = ModelFile(

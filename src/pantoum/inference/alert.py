@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pantoum.config import UNITS, Alert, ScoreConfig
+from pantoum.config.plain import Plain
 from pantoum.errors import SettingError
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.protocols import SEGMENTS
@@ -71,7 +72,7 @@ class Peaks:
         nats = max(zip(self.ranks, self.nats, strict=True), key=lambda at: (at[0] - 1 <= allowed) * at[0])[1]
         return nats + max(0.0, -math.log(allowed))
 
-    def plain(self) -> dict[str, Any]:
+    def plain(self) -> dict[str, Plain]:
         """For a card."""
         return {"units": self.units, "ranks": list(self.ranks), "nats": list(self.nats)}
 
@@ -106,11 +107,11 @@ def peaks_of(scores: Iterable[Score]) -> Peaks:
     return Peaks.of(np.fromiter((score.peak for score in scores), np.float64))
 
 
-def held_out_peaks(tokenizer: Tokenizer, targets_T: Array, nats_T: Array) -> dict[str, Any]:
+def held_out_peaks(tokenizer: Tokenizer, targets_T: Array, nats_T: Array) -> dict[str, Plain]:
     """What a run keeps of its validation text: the highest peaks of its tokens, words and lines."""
     decoding = Decoding(tokenizer)
     pieces = Pieces.joined([decoding.push(targets_T, nats_T), decoding.finish()])
-    found: dict[str, Any] = {"protocol": SEGMENTS}
+    found: dict[str, Plain] = {"protocol": SEGMENTS}
     for by in UNITS:
         grouping = Grouping(by, tokenizer)
         found[by] = Peaks.of(Pieces.joined([grouping.push(pieces), grouping.finish()]).peaks).plain()
@@ -150,7 +151,7 @@ def threshold(
     return nats, [note] if few else []
 
 
-def _kept(card: Mapping[str, Any], by: str) -> Peaks | None:
+def _kept(card: Mapping[str, Plain], by: str) -> Peaks | None:
     kept = card.get(CARD)
     return Peaks.from_plain(kept.get(by)) if isinstance(kept, Mapping) else None
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
 from pantoum.config import number, whole
+from pantoum.config.plain import Plain
 from pantoum.config.rules import MOST_CACHE
 from pantoum.errors import ModelFileError
 from pantoum.inference.loaded_model import LoadedModel
@@ -32,7 +32,7 @@ FLATNESS = (0.0, 1.0, 2.0, 4.0, 8.0)
 PART = 512
 
 
-def tuned(program: Program, tokens_N: Array, eos: int | None) -> dict[str, Any]:
+def tuned(program: Program, tokens_N: Array, eos: int | None) -> dict[str, Plain]:
     """What the card says of the cache. ``eos``: the token that begins each document."""
     tokens_N = np.asarray(tokens_N[: TUNED_TOKENS + 1]).astype(np.int64)
     parts, state = [], program.initial_state(1)

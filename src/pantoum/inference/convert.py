@@ -10,10 +10,10 @@ and the number of targets.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
+from pantoum.config.plain import Plain
 from pantoum.errors import ModelFileError, SettingError
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.compact_table import PARTS, compacted
@@ -48,7 +48,7 @@ def to_int8(content: ModelFile) -> ModelFile:
 
 def cost(
     before: LoadedModel, after: LoadedModel, tokens: Array, progress: Progress | None = None
-) -> dict[str, Any]:
+) -> dict[str, Plain]:
     """What the change costs on a text, nats per token by ``carried``."""
     total = 2 * (len(tokens) - 1)
     losses, scored = [], 0
@@ -70,6 +70,6 @@ def cost(
     }
 
 
-def with_cost(content: ModelFile, measured: dict[str, Any]) -> ModelFile:
+def with_cost(content: ModelFile, measured: dict[str, Plain]) -> ModelFile:
     """The int8 model with the measured cost on its card."""
     return replace(content, card={**content.card, CARD_KEY: {**content.card[CARD_KEY], "cost": measured}})

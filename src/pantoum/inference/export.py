@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from pantoum.config import one_of, require
+from pantoum.config.plain import Plain
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference import convert, counts_file, torch_file
@@ -45,7 +46,7 @@ def export(
     require(not same, "out", os.fspath(out), "is the model itself", "give another name")
     content = taken_apart(model_file.read(path))
     empty_network(content, path)
-    told: dict[str, Any] = {
+    told: dict[str, Plain] = {
         "out": os.fspath(out),
         "to": to,
         "made_from": content.sha256,
@@ -73,7 +74,7 @@ def export(
 
 def _cost(
     path: Path, made: ModelFile, texts: Sequence[str], progress: Progress | None
-) -> tuple[dict[str, Any], list[str]]:
+) -> tuple[dict[str, Plain], list[str]]:
     from pantoum.data.prepare import prepare
 
     before, after = load(path), of_content(made, path, lambda: plain(made).parameters)

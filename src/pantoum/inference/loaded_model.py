@@ -16,11 +16,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from pantoum.config import ModelConfig
+from pantoum.config.plain import Plain
 from pantoum.data.forms import HEAD, SAFETENSORS, form_of
 from pantoum.errors import ModelFileError
 from pantoum.formats import bounded, model_file
@@ -56,7 +56,7 @@ class LoadedModel:
     program: Program
     """Its weights as the kernels read them."""
     tokenizer: Tokenizer
-    card: Mapping[str, Any] = field(default_factory=dict)
+    card: Mapping[str, Plain] = field(default_factory=dict)
     sha256: str = ""
     """The digest of the model file, to which states are bound. Empty while a model trains."""
     path: Path | None = None
@@ -76,7 +76,7 @@ class LoadedModel:
     def __copy__(self) -> LoadedModel:
         return self
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> LoadedModel:
+    def __deepcopy__(self, memo: dict[int, object]) -> LoadedModel:
         return self
 
     def __reduce__(self) -> tuple[Callable[[bytes, Path], LoadedModel], tuple[bytes, Path]]:

@@ -11,6 +11,7 @@ from hashlib import sha256
 from pathlib import PurePath
 from typing import Any
 
+from pantoum.config.plain import Plain
 from pantoum.formats import plain_json
 
 __all__ = ["MOST", "named_texts"]
@@ -22,7 +23,7 @@ MOST = 100
 def named_texts(texts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """``texts``: name without its folder, size and SHA-256 of the first, as far as they are known. Where
     there are more, ``all_texts``: the number of all, their size, the SHA-256 of the list of their hashes."""
-    named: dict[str, Any] = {"texts": [_named(text) for text in texts[:MOST]]}
+    named: dict[str, Plain] = {"texts": [_named(text) for text in texts[:MOST]]}
     if len(texts) > MOST:
         hashes = plain_json.encode([text.get("sha256") for text in texts])
         named["all_texts"] = {
@@ -33,6 +34,6 @@ def named_texts(texts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return named
 
 
-def _named(text: Mapping[str, Any]) -> dict[str, Any]:
+def _named(text: Mapping[str, Plain]) -> dict[str, Plain]:
     known = {key: text[key] for key in ("size", "sha256") if key in text}
     return {"name": PurePath(str(text["name"])).name, **known}

@@ -145,7 +145,7 @@ class Kernels(Protocol):
         weight_H: Array,
         bias_H: Array,
         workspace: Workspace | None = None,
-    ) -> tuple[Array, Any]:
+    ) -> tuple[Array, object]:
         """(normalised rows [N,H], tape)."""
         ...
 
@@ -296,7 +296,7 @@ class Kernels(Protocol):
         lengths: Array | None = None,
         tape: bool = True,
         workspace: Workspace | None = None,
-    ) -> tuple[Array, State, Any]:
+    ) -> tuple[Array, State, object]:
         """A cell over T steps: (outputs [T,B,H], last state, tape or None).
 
         ``projection_TBG`` is all of the gates that is known before the loop (input product and biases). It is

@@ -9,7 +9,7 @@ were.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ T = TypeVar("T")
 class Parameters(dict[str, Array]):
     """Names and arrays; assigning to a name copies into its array."""
 
-    def __setitem__(self, name: str, value: Any) -> None:
+    def __setitem__(self, name: str, value: object) -> None:
         if name not in self:
             raise SettingError(
                 "parameter", name, "is not one of this block's", "use one of " + ", ".join(self)
@@ -44,7 +44,7 @@ class Parameters(dict[str, Array]):
         """Copied (``copy.deepcopy`` of a model) by way of a plain dict: assignment here never adds a name."""
         return Parameters, (dict(self),)
 
-    def update(self, *arrays: Mapping[str, Any], **named: Any) -> None:  # type: ignore[override]
+    def update(self, *arrays: Mapping[str, object], **named: object) -> None:  # type: ignore[override]
         """Copy each of these arrays into the parameter of its name."""
         for mapping in (*arrays, named):
             for name, value in mapping.items():

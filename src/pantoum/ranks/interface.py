@@ -8,14 +8,14 @@ ends the job. Either way the rank is named.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NoReturn, Protocol
+from typing import NoReturn, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 __all__ = ["Array", "Pending", "Ranks"]
 
-Array = npt.NDArray[np.generic] | npt.NDArray[Any]
+Array = npt.NDArray[np.generic]
 
 
 class Pending(Protocol):

@@ -146,6 +146,6 @@ class _Beats:
         return found
 
 
-def _bytes(array: Array) -> Any:
+def _bytes(array: Array) -> object:
     """The memory of an array, for MPI."""
     return [array.reshape(-1).view(np.uint8), MPI.BYTE]

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pantoum.config.plain import Plain
 from pantoum.report.run_files import read
 from pantoum.report.story import Story
 from pantoum.report.wording import finite
@@ -83,7 +84,7 @@ class Group:
     runs: tuple[str, ...]
     seeds: tuple[int | None, ...]
     states: tuple[str, ...]
-    differs: Mapping[str, Any]
+    differs: Mapping[str, Plain]
     """The settings in which the groups differ."""
     figures: Mapping[str, Figure]
 
@@ -165,14 +166,14 @@ def comparison(stories: Sequence[Story], names: Sequence[str]) -> Comparison:
 
 def _repeated(
     groups: Iterable[Sequence[int]],
-    settings: Sequence[Mapping[str, Any]],
+    settings: Sequence[Mapping[str, Plain]],
     figures: Sequence[Mapping[str, float | None]],
 ) -> dict[int, int]:
     """Runs that say nothing new, each with the one that it repeats: the same settings, the same seed, the
     same losses at the same step. They are no two seeds, and their spread of zero would be a false one."""
     found: dict[int, int] = {}
     for numbers in groups:
-        first: dict[tuple[Any, ...], int] = {}
+        first: dict[tuple[object, ...], int] = {}
         for n in numbers:
             known = figures[n]["bits_per_byte"] is not None or figures[n]["best_valid"] is not None
             if known:
@@ -183,7 +184,7 @@ def _repeated(
     return found
 
 
-def _settings(story: Story) -> dict[str, Any]:
+def _settings(story: Story) -> dict[str, Plain]:
     """What identifies a run: its settings, the shape that was chosen where none was set, its text.
 
     Chosen learning rates are left out: with ``--minutes`` they depend on the speed of the machine.
@@ -194,14 +195,14 @@ def _settings(story: Story) -> dict[str, Any]:
     return {**{name: value for name, value in plain.items() if name not in PLACES}, "text": _texts(story)}
 
 
-def _texts(story: Story) -> Any:
+def _texts(story: Story) -> object:
     texts = story.get("texts")
     if isinstance(texts, (list, tuple)):
         return [text.get("sha256", text.get("name")) if isinstance(text, Mapping) else text for text in texts]
     return texts
 
 
-def _different(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+def _different(settings: Sequence[Mapping[str, Plain]]) -> list[str]:
     """The names of the settings, but for the seed, that are not the same in all."""
     names = dict.fromkeys(name for each in settings for name in each if name not in ("seed", "text"))
     return [name for name in names if len({repr(each.get(name)) for each in settings}) > 1]
@@ -230,7 +231,7 @@ def _group(
     numbers: Sequence[int],
     stories: Sequence[Story],
     names: Sequence[str],
-    settings: Sequence[Mapping[str, Any]],
+    settings: Sequence[Mapping[str, Plain]],
     figures: Sequence[Mapping[str, float | None]],
     different: Sequence[str],
 ) -> Group:

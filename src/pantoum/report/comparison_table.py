@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from html import escape
-from typing import Any, TextIO
+from typing import TextIO
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -207,7 +207,7 @@ def _seeds(group: Group) -> str:
     return ",".join(MISSING if seed is None else str(seed) for seed in group.seeds)
 
 
-def _setting(value: Any) -> str:
+def _setting(value: object) -> str:
     return "none" if value is None else f"{value:g}" if isinstance(value, float) else visible(str(value))
 
 

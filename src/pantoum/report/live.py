@@ -20,12 +20,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
+from pantoum.config.plain import Plain
 from pantoum.report.frame import Scene, frame
 from pantoum.report.history import History
 from pantoum.report.record import Report
@@ -131,7 +131,7 @@ class LiveView:
         )
         self._leaving: list[Callable[[], object]] = []
 
-    def __call__(self, report: Report | Mapping[str, Any]) -> None:
+    def __call__(self, report: Report | Mapping[str, Plain]) -> None:
         """Take in a record."""
         record = report.to_dict() if isinstance(report, Report) else report
         self.history = self.history.plus(record)

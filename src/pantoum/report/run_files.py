@@ -10,8 +10,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
+from pantoum.config.plain import Plain
 from pantoum.errors import FormatError, RunError
 from pantoum.formats import bounded, metrics, model_file, plain_json
 from pantoum.formats.run_lock import held
@@ -49,7 +49,7 @@ def read(folder: Path | str, *, validation: bool = True) -> Story:
     )
 
 
-def _config(path: Path) -> dict[str, Any]:
+def _config(path: Path) -> dict[str, Plain]:
     if not path.is_file():
         return {}
     try:
@@ -61,7 +61,7 @@ def _config(path: Path) -> dict[str, Any]:
     return config if isinstance(config, dict) else {}
 
 
-def _validation(path: Path) -> dict[str, Any] | None:
+def _validation(path: Path) -> dict[str, Plain] | None:
     """The validation figures on the best model's card; none while the model is being replaced."""
     try:
         card = model_file.read(path).card if path.is_file() else {}

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from pantoum.config import CELLS, token_unit
+from pantoum.config.plain import Plain
 from pantoum.report.history import History
 from pantoum.report.loss import Reference
 from pantoum.report.wording import count, finite
@@ -27,9 +28,9 @@ class Story:
     """The name of the run: that of its folder."""
     config: Mapping[str, Any] = field(default_factory=dict)
     """``config.json``: settings, what was chosen, command, machine."""
-    records: Sequence[Mapping[str, Any]] = ()
+    records: Sequence[Mapping[str, Plain]] = ()
     """The lines of ``metrics.jsonl``."""
-    evaluation: Mapping[str, Any] | None = None
+    evaluation: Mapping[str, Plain] | None = None
     """The validation figures of the best model, with the keys of ``evaluate --json``."""
     passage: tuple[Sequence[str], Sequence[float | None]] | None = None
     """The beginning of the validation text: its pieces and their nats under the best model."""
@@ -52,7 +53,7 @@ class Story:
                 return unit
         return "token"
 
-    def get(self, name: str, default: Any = None) -> Any:
+    def get(self, name: str, default: object = None) -> object:
         """A value of ``config.json``, at any level; ``auto`` counts as missing."""
         parts = [self.config, *(part for part in self.config.values() if isinstance(part, Mapping))]
         parts += [inner for part in parts[1:] for inner in part.values() if isinstance(inner, Mapping)]

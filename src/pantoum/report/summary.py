@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pantoum.config.plain import Plain
 from pantoum.report.wording import count, figure, finite, perplexity, share, size, spoken
 
 __all__ = ["judgement", "summary"]
@@ -35,7 +36,7 @@ def summary(result: Mapping[str, Any]) -> list[str]:
     return [*lines, f"report: {run / 'report.html'}"]
 
 
-def _validation(found: Mapping[str, Any] | None) -> list[str]:
+def _validation(found: Mapping[str, Plain] | None) -> list[str]:
     """The validation loss, its unit, and what it means beside xz and bz2 on the same text."""
     if found is None:
         return ["validation: none, because no text was held out"]

@@ -40,7 +40,7 @@ def watched(stream: TextIO | None) -> bool:
 
 def in_notebook() -> bool:
     """Whether this is the kernel of a notebook."""
-    shell: Any = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    shell: object = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return type(shell).__name__ == "ZMQInteractiveShell"
 
 

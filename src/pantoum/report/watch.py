@@ -9,10 +9,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from rich.console import Console
 
+from pantoum.config.plain import Plain
 from pantoum.errors import RunError
 from pantoum.report.escape import visible
 from pantoum.report.history import History
@@ -27,7 +28,7 @@ __all__ = ["latest", "watch"]
 GONE = "no longer running"
 
 
-def latest(folder: Path | str) -> dict[str, Any]:
+def latest(folder: Path | str) -> dict[str, Plain]:
     """The newest record of a run."""
     story = read(folder, validation=False)
     if not story.records:
@@ -63,7 +64,7 @@ def least(best: float | None, now: float | None) -> float | None:
     return min(known) if known else None
 
 
-def _words(record: Mapping[str, Any], best: float | None, unit: str) -> list[str]:
+def _words(record: Mapping[str, Plain], best: float | None, unit: str) -> list[str]:
     """A record as lines; none where it is not one of ours."""
     try:
         report = Report.from_dict(record)

@@ -15,7 +15,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 from fastapi import FastAPI, Response
 from fastapi.middleware.cors import CORSMiddleware
@@ -23,6 +22,7 @@ from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
 from pantoum.config import VERSION, ServeSettings
+from pantoum.config.plain import Plain
 from pantoum.errors import SettingError
 from pantoum.server import chat, completions, embeddings, errors, scores, sessions
 from pantoum.server.guard import Guard, read_keys
@@ -65,7 +65,7 @@ def own_store(port: int, seconds: float) -> Store:
     raise AssertionError
 
 
-def described(one: Served) -> dict[str, Any]:
+def described(one: Served) -> dict[str, Plain]:
     """A model as ``/v1/models`` shows it."""
     model = one.model
     return {

@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
+from pantoum.config.plain import Plain
 from pantoum.server.chat import ChatTemplate
 from pantoum.server.errors import RequestError
 from pantoum.server.events import EventStream
@@ -24,7 +25,7 @@ __all__ = ["Answer", "routes", "usage"]
 COMPLETION_TOKENS = 16
 """What OpenAI's completions write where no ``max_tokens`` is given."""
 CHAT_TOKENS = 500
-Shape = Callable[[str, Sequence[Entry]], dict[str, Any]]
+Shape = Callable[[str, Sequence[Entry]], dict[str, Plain]]
 
 
 def usage(request: Request) -> dict[str, int]:
@@ -44,7 +45,7 @@ class Answer:
         self._whole, self._part = whole, part
         self._chunks = kind + ".chunk" if kind == "chat.completion" else kind
         prefix = "chatcmpl" if kind == "chat.completion" else "cmpl"
-        self.head: dict[str, Any] = {
+        self.head: dict[str, Plain] = {
             "id": f"{prefix}-{secrets.token_urlsafe(16)}",
             "object": kind,
             "created": int(time.time()),
@@ -56,7 +57,7 @@ class Answer:
         if notes:
             self.head["notes"] = notes
 
-    def whole(self, choices: Sequence[Choice]) -> dict[str, Any]:
+    def whole(self, choices: Sequence[Choice]) -> dict[str, Plain]:
         """The answer in one object."""
         made = [
             {
@@ -69,7 +70,7 @@ class Answer:
         ]
         return {**self.head, "choices": made, "usage": usage(self._request)}
 
-    async def chunks(self) -> AsyncGenerator[Any, None]:
+    async def chunks(self) -> AsyncGenerator[object, None]:
         """The answer in chunks, one for each part of a text."""
         options = self._fields.stream_options
         head = {**self.head, "object": self._chunks}
@@ -85,7 +86,7 @@ class Answer:
         if options is not None and options.include_usage:
             yield {**head, "choices": [], "usage": usage(self._request)}
 
-    def _chunk(self, part: Part) -> dict[str, Any]:
+    def _chunk(self, part: Part) -> dict[str, Plain]:
         choice = part.choice
         return {
             "index": choice.index,
@@ -94,7 +95,7 @@ class Answer:
             **(self._state(choice) if part.last else {}),
         }
 
-    def _state(self, choice: Choice) -> dict[str, Any]:
+    def _state(self, choice: Choice) -> dict[str, Plain]:
         if not self._fields.return_state or choice.state is None:
             return {}
         return {"state": self._signer.to_text(choice.state), "tokens_seen": choice.state.tokens_seen}
@@ -121,7 +122,7 @@ def routes(models: Models, signer: Signer, template: ChatTemplate) -> APIRouter:
             echo=bool(fields.echo),
         )
 
-        def shape(text: str, entries: Sequence[Entry]) -> dict[str, Any]:
+        def shape(text: str, entries: Sequence[Entry]) -> dict[str, Plain]:
             found = None
             if fields.logprobs is not None:
                 found = completion_logprobs(entries, fields.logprobs)
@@ -149,14 +150,14 @@ def routes(models: Models, signer: Signer, template: ChatTemplate) -> APIRouter:
             alternatives=(fields.top_logprobs or 0) if fields.logprobs else None,
         )
 
-        def logprobs(entries: Sequence[Entry]) -> dict[str, Any] | None:
+        def logprobs(entries: Sequence[Entry]) -> dict[str, Plain] | None:
             return chat_logprobs(entries) if fields.logprobs else None
 
-        def whole(text: str, entries: Sequence[Entry]) -> dict[str, Any]:
+        def whole(text: str, entries: Sequence[Entry]) -> dict[str, Plain]:
             message = {"role": "assistant", "content": text, "refusal": None}
             return {"message": message, "logprobs": logprobs(entries)}
 
-        def part(text: str, entries: Sequence[Entry]) -> dict[str, Any]:
+        def part(text: str, entries: Sequence[Entry]) -> dict[str, Plain]:
             return {"delta": {"role": "assistant", "content": text}, "logprobs": logprobs(entries)}
 
         return await _answered(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
 
 import numpy as np
 from fastapi import APIRouter
@@ -63,7 +62,7 @@ def routes(models: Models) -> APIRouter:
     return router
 
 
-def _vector(job: Job, fields: EmbeddingRequest) -> Any:
+def _vector(job: Job, fields: EmbeddingRequest) -> object:
     reading = job.reading
     vector = reading.last_H if fields.pooling == "last" else reading.mean_H
     assert vector is not None

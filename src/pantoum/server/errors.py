@@ -11,13 +11,13 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from pantoum.config.plain import Plain
 from pantoum.errors import PantoumError, SettingError, StateError
 
 __all__ = ["RequestError", "answer", "busy", "error_body", "install", "refusal"]
@@ -59,7 +59,7 @@ def refusal(error: Exception) -> RequestError:
     return RequestError(500, f"a bug in pantoum ({type(error).__name__}); the server's log says where")
 
 
-def error_body(error: RequestError) -> dict[str, Any]:
+def error_body(error: RequestError) -> dict[str, Plain]:
     """The JSON of an error."""
     kind = TYPES.get(error.status, "invalid_request_error")
     return {"error": {"message": error.message, "type": kind, "param": error.param, "code": error.code}}

@@ -51,6 +51,6 @@ class EventStream(StreamingResponse):
             self._at_end()
 
 
-def event(value: Any) -> bytes:
+def event(value: object) -> bytes:
     """A value as an event."""
     return b"data: " + json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"

@@ -8,8 +8,9 @@ was shown. A token whose bytes are no text by themselves is named ``bytes:\\xNN`
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from pantoum.config.plain import Plain
 from pantoum.inference.adjusted import Drawn
 from pantoum.text.tokenizer import Tokenizer
 
@@ -62,7 +63,7 @@ class Recorded:
             return "bytes:" + "".join(f"\\x{byte:02x}" for byte in raw)
 
 
-def completion_logprobs(entries: Sequence[Entry], alternatives: int) -> dict[str, Any]:
+def completion_logprobs(entries: Sequence[Entry], alternatives: int) -> dict[str, Plain]:
     """The ``logprobs`` of a completion's choice."""
     top = [entry.alternatives if entry.log_probability is not None else None for entry in entries]
     return {
@@ -73,10 +74,10 @@ def completion_logprobs(entries: Sequence[Entry], alternatives: int) -> dict[str
     }
 
 
-def chat_logprobs(entries: Sequence[Entry]) -> dict[str, Any]:
+def chat_logprobs(entries: Sequence[Entry]) -> dict[str, Plain]:
     """The ``logprobs`` of a chat's choice."""
 
-    def of(text: str, nats: float | None) -> dict[str, Any]:
+    def of(text: str, nats: float | None) -> dict[str, Plain]:
         return {"token": text, "logprob": nats, "bytes": list(text.encode("utf-8", "replace"))}
 
     content = [

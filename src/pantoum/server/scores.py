@@ -9,7 +9,6 @@ The long work on a text runs in a thread of its own, never on the event loop.
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import numpy as np
 from fastapi import APIRouter
@@ -17,6 +16,7 @@ from fastapi.responses import JSONResponse, Response
 from numpy.typing import NDArray
 
 from pantoum.config import ScoreConfig
+from pantoum.config.plain import Plain
 from pantoum.inference.activations import activations, following
 from pantoum.inference.alert import threshold
 from pantoum.inference.loaded_model import LoadedModel
@@ -31,6 +31,7 @@ from pantoum.server.writing import cancel, encode, submit
 __all__ = ["routes"]
 
 Ids = NDArray[np.int64]
+Nats = NDArray[np.float32]
 
 
 class Listening:
@@ -39,7 +40,7 @@ class Listening:
     def __init__(self) -> None:
         self.targets: list[Ids] = []
 
-    def losses(self, inputs_BT: Ids, targets_BT: Ids, reset_BT: NDArray[np.bool_] | None) -> NDArray[Any]:
+    def losses(self, inputs_BT: Ids, targets_BT: Ids, reset_BT: NDArray[np.bool_] | None) -> Nats:
         """Nothing yet."""
         self.targets.append(targets_BT[0])
         return np.zeros(targets_BT.shape, np.float32)
@@ -48,10 +49,10 @@ class Listening:
 class Replaying:
     """A reader that knows the nats already."""
 
-    def __init__(self, nats_T: NDArray[Any]) -> None:
+    def __init__(self, nats_T: Nats) -> None:
         self._nats_T, self._at = nats_T, 0
 
-    def losses(self, inputs_BT: Ids, targets_BT: Ids, reset_BT: NDArray[np.bool_] | None) -> NDArray[Any]:
+    def losses(self, inputs_BT: Ids, targets_BT: Ids, reset_BT: NDArray[np.bool_] | None) -> Nats:
         """The next ones."""
         T = targets_BT.shape[1]
         found_BT = self._nats_T[None, self._at : self._at + T]
@@ -68,14 +69,14 @@ def tokens_to_score(model: LoadedModel, text: str, config: ScoreConfig) -> Ids:
 
 
 def scores(
-    model: LoadedModel, text: str, config: ScoreConfig, nats_T: NDArray[Any], beyond: float | None
+    model: LoadedModel, text: str, config: ScoreConfig, nats_T: Nats, beyond: float | None
 ) -> list[Score]:
     """The scores of a text whose nats are known."""
     reader = Replaying(nats_T)
     return list(Scorer(model, config, threshold=beyond, reader=reader).read([text]))
 
 
-async def nats_of(served: Served, tokens_T: Ids, documents: bool) -> NDArray[Any]:
+async def nats_of(served: Served, tokens_T: Ids, documents: bool) -> Nats:
     """The nats of tokens that follow the border, read by the engine."""
     model = served.model
     begun = State.of(model, model.program.initial_state(1), model.border, 0, b"")
@@ -104,7 +105,7 @@ def routes(models: Models) -> APIRouter:
         tokens_T = await asyncio.to_thread(tokens_to_score, model, fields.text, config)
         nats_T = await nats_of(served, tokens_T, fields.documents)
         items = await asyncio.to_thread(scores, model, fields.text, config, nats_T, beyond)
-        shown: dict[str, Any] = {
+        shown: dict[str, Plain] = {
             "object": "list",
             "model": served.name,
             "by": fields.by,
@@ -157,7 +158,7 @@ def routes(models: Models) -> APIRouter:
         config = served.model.config
         prompt = await encode(served.model, fields.text)
 
-        def search() -> dict[str, Any]:
+        def search() -> dict[str, Plain]:
             found = activations(served.model, prompt.tokens_T)
             best, values = following(found, fields.feature, fields.count)
             units = [

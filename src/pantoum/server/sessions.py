@@ -7,11 +7,11 @@ written is kept when all of it is there, and before the answer ends.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from typing import Any
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
+from pantoum.config.plain import Plain
 from pantoum.inference.reading import Reading
 from pantoum.inference.state import State
 from pantoum.server.completions import COMPLETION_TOKENS, Answer
@@ -44,7 +44,7 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
             )
         return served, state
 
-    def said(held: Held) -> dict[str, Any]:
+    def said(held: Held) -> dict[str, Plain]:
         return {"id": held.name, "object": "session", "tokens_seen": held.tokens_seen}
 
     async def standing(held: Held, state: State) -> None:
@@ -100,19 +100,19 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
             table.release(name)
             raise
 
-        def shape(text: str, entries: Sequence[Entry]) -> dict[str, Any]:
+        def shape(text: str, entries: Sequence[Entry]) -> dict[str, Plain]:
             found = None if fields.logprobs is None else completion_logprobs(entries, fields.logprobs)
             return {"text": text, "logprobs": found}
 
         answer = Answer(request, fields, signer, "text_completion", shape, shape)
 
-        async def keep() -> dict[str, Any]:
+        async def keep() -> dict[str, Plain]:
             state = request.choices[0].state
             assert state is not None
             await standing(held, state)
             return {"session": said(held)}
 
-        async def streamed() -> AsyncGenerator[Any, None]:
+        async def streamed() -> AsyncGenerator[object, None]:
             chunks = answer.chunks()
             try:
                 async for chunk in chunks:

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pantoum.config.plain import Plain
 from pantoum.text.bpe_merges import MOST_BYTES, learn_merges
 from pantoum.text.decoder import Utf8Decoder
 from pantoum.text.documents import BORDER_SIGN, eos_text, mark, sign_of
@@ -125,7 +126,7 @@ class BpeTokenizer:
         """Holds back a character's first bytes until the last."""
         return Utf8Decoder(self._pieces, pending)
 
-    def spec(self) -> dict[str, Any]:
+    def spec(self) -> dict[str, Plain]:
         """What a document is, how pieces are cut, and the merges."""
         return {
             "kind": self.kind,
@@ -236,7 +237,7 @@ class BpeLearner(PieceCounter):
             yield from merged
 
 
-def from_spec(spec: Mapping[str, Any]) -> BpeTokenizer:
+def from_spec(spec: Mapping[str, Plain]) -> BpeTokenizer:
     """The inverse of ``BpeTokenizer.spec``.
 
     Every merge must be of earlier numbers, and no pair may come twice. A merge can double the bytes of the

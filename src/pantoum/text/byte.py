@@ -7,10 +7,10 @@ as in any text. Where documents are lines, byte 10 is ``<eos>``.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 import numpy as np
 
+from pantoum.config.plain import Plain
 from pantoum.text.decoder import Utf8Decoder
 from pantoum.text.documents import eos_text, mark, sign_of
 from pantoum.text.numbers import EOS, Ids, Numbers, Tokens, UnknownCount, joined, whole_numbers
@@ -64,7 +64,7 @@ class ByteTokenizer:
         """Holds back a character's first bytes until the last."""
         return Utf8Decoder(self._pieces, pending)
 
-    def spec(self) -> dict[str, Any]:
+    def spec(self) -> dict[str, Plain]:
         """All there is: what a document is."""
         return {"kind": self.kind, "documents": self.documents}
 
@@ -75,7 +75,7 @@ def _numbers(text: str) -> Numbers:
     return numbers
 
 
-def from_spec(spec: Mapping[str, Any]) -> ByteTokenizer:
+def from_spec(spec: Mapping[str, Plain]) -> ByteTokenizer:
     """The inverse of ``ByteTokenizer.spec``."""
     require_keys(spec, "kind", "documents")
     return ByteTokenizer(require_documents(spec))

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pantoum.config.plain import Plain
 from pantoum.errors import SettingError
 from pantoum.text.decoder import PieceDecoder
 from pantoum.text.documents import eos_text, mark, sign_of
@@ -93,7 +94,7 @@ class CharacterTokenizer:
         """Holds nothing back."""
         return PieceDecoder(self._pieces)
 
-    def spec(self) -> dict[str, Any]:
+    def spec(self) -> dict[str, Plain]:
         """What a document is, and the characters in one text."""
         return {"kind": self.kind, "documents": self.documents, "characters": self.characters}
 
@@ -159,7 +160,7 @@ def code_points(text: str) -> NDArray[np.unsignedinteger[Any]]:
     return wide.astype(np.uint16) if wide.max() < 1 << 16 else wide
 
 
-def from_spec(spec: Mapping[str, Any]) -> CharacterTokenizer:
+def from_spec(spec: Mapping[str, Plain]) -> CharacterTokenizer:
     """The inverse of ``CharacterTokenizer.spec``."""
     require_keys(spec, "kind", "documents", "characters")
     documents, characters = require_documents(spec), spec["characters"]

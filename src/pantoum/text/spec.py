@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from pantoum.config.plain import Plain
 from pantoum.errors import FormatError
 from pantoum.text.documents import EOS_TEXT
 
@@ -24,13 +24,13 @@ def shown(value: object) -> str:
     return value[:40] if isinstance(value, str) else repr(value)[:40]
 
 
-def require_keys(spec: Mapping[str, Any], *keys: str) -> None:
+def require_keys(spec: Mapping[str, Plain], *keys: str) -> None:
     """The spec has these keys and no others: an unknown one would be ignored without a word."""
     if set(spec) != set(keys):
         raise refuse(f"has the keys {', '.join(shown(key) for key in sorted(spec)[:8])}, not {sorted(keys)}")
 
 
-def require_documents(spec: Mapping[str, Any]) -> str | None:
+def require_documents(spec: Mapping[str, Plain]) -> str | None:
     """What a document is."""
     documents = spec["documents"]
     if documents is not None and (not isinstance(documents, str) or documents not in EOS_TEXT):
@@ -38,7 +38,7 @@ def require_documents(spec: Mapping[str, Any]) -> str | None:
     return documents
 
 
-def require_texts(pieces: Any) -> list[str]:
+def require_texts(pieces: object) -> list[str]:
     """A list of different, not empty texts without surrogates; at most ``MOST``."""
     if not isinstance(pieces, list) or len(pieces) > MOST:
         raise refuse(f"has pieces that are no list of at most {MOST:,} texts")

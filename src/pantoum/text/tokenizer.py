@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
 from pantoum.config import TOKENS_RULE
+from pantoum.config.plain import Plain
 from pantoum.errors import FormatError, SettingError
 from pantoum.text import bpe, byte, character, word
 from pantoum.text.numbers import Ids, Numbers, Tokens, UnknownCount
@@ -106,7 +107,7 @@ class Tokenizer(Protocol):
         """A fresh decoder, or one that goes on from what another had pending."""
         ...
 
-    def spec(self) -> dict[str, Any]:
+    def spec(self) -> dict[str, Plain]:
         """All there is to know, plain; ``from_spec`` reads it back."""
         ...
 
@@ -138,7 +139,7 @@ class Learner(Protocol):
         ...
 
 
-MAKERS: dict[str, Callable[[Mapping[str, Any]], Tokenizer]] = {
+MAKERS: dict[str, Callable[[Mapping[str, Plain]], Tokenizer]] = {
     "bytes": byte.from_spec,
     "characters": character.from_spec,
     "words": word.from_spec,
@@ -147,7 +148,7 @@ MAKERS: dict[str, Callable[[Mapping[str, Any]], Tokenizer]] = {
 }
 
 
-def from_spec(spec: Mapping[str, Any]) -> Tokenizer:
+def from_spec(spec: Mapping[str, Plain]) -> Tokenizer:
     """The tokenizer that a spec describes; ``FormatError`` where it describes none."""
     make = MAKERS.get(str(spec.get("kind")))
     if make is None:

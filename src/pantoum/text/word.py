@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from pantoum.config.plain import Plain
 from pantoum.errors import SettingError
 from pantoum.text.decoder import PieceDecoder, SpacedDecoder
 from pantoum.text.documents import BORDER_SIGN, eos_text, mark, sign_of
@@ -118,7 +119,7 @@ class WordTokenizer:
         """Holds back at most the space that is owed before the next word."""
         return SpacedDecoder(self._texts, pending) if self.kind == WHITESPACE else PieceDecoder(self._texts)
 
-    def spec(self) -> dict[str, Any]:
+    def spec(self) -> dict[str, Plain]:
         """The kind, what a document is, and the pieces."""
         return {"kind": self.kind, "documents": self.documents, "pieces": self.pieces}
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from pantoum.config import CELLS
+from pantoum.config.plain import Plain
 from pantoum.data.batches import StatefulBatches
 from pantoum.data.prepare import Prepared
 from pantoum.errors import CheckpointError, RunError
@@ -214,7 +214,7 @@ def make_batches(
     prepared: Prepared,
     batch_size: int,
     seq_len: int,
-    cursor: Mapping[str, Any] | None = None,
+    cursor: Mapping[str, Plain] | None = None,
     notes: list[str] | None = None,
 ) -> StatefulBatches:
     """Batches over the training text; that it is too small for them goes into the notes."""

@@ -17,6 +17,7 @@ from typing import Any
 
 from pantoum import kernels
 from pantoum.config import AUTO, VERSION, ModelConfig, TrainSettings, require
+from pantoum.config.plain import Plain
 from pantoum.data.prepare import Prepared, open_prepared, prepare
 from pantoum.errors import SettingError, TextError
 from pantoum.formats import model_file
@@ -224,7 +225,7 @@ def choose_recipe(
     return chosen_by_pace(settings, outlook, prepared, left, seconds, source=shape)
 
 
-def identity(prepared: Prepared, source: ModelFile | None) -> dict[str, Any]:
+def identity(prepared: Prepared, source: ModelFile | None) -> dict[str, Plain]:
     """What a resumed run must share with this one."""
     valid = None if prepared.valid is None else prepared.valid.text_fingerprint.hex()
     return {

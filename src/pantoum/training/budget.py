@@ -15,9 +15,9 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from pantoum.config import TrainSettings
+from pantoum.config.plain import Plain
 
 __all__ = ["DEFAULT_MINUTES", "Budget", "Clock", "Span"]
 
@@ -97,7 +97,7 @@ class Span:
         length = self.end - self.begin
         return min(max(here / length, 0.0), 1.0) if length > 0.0 else 1.0
 
-    def spec(self) -> dict[str, Any]:
+    def spec(self) -> dict[str, Plain]:
         """Plain values, as a checkpoint keeps them; ``Span(**spec)`` reads them back."""
         return asdict(self)
 

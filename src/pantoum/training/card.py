@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pantoum.config import VERSION
+from pantoum.config.plain import Plain
 from pantoum.inference.evaluate import Evaluation
 from pantoum.inference.named_texts import named_texts
 from pantoum.inference.protocols import SEGMENTS
@@ -25,8 +26,8 @@ def card(
     evaluation: Evaluation | None,
     facts: Mapping[str, Any],
     parameters: int,
-    peaks: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+    peaks: Mapping[str, Plain] | None = None,
+) -> dict[str, Plain]:
     """The card of the weights that ``best`` names (``None``: the last ones, nothing was held out)."""
     valid = facts.get("valid_text")
     made = {

@@ -16,10 +16,10 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from pantoum.config.plain import Plain
 from pantoum.errors import StorageError
 from pantoum.formats import checkpoint, model_file
 from pantoum.kernels import Array
@@ -64,7 +64,7 @@ class Saver:
         self,
         step: int,
         arrays: Mapping[str, Array],
-        state: Mapping[str, Any],
+        state: Mapping[str, Plain],
         *,
         also: Collection[int] = (),
         anew: bool = False,

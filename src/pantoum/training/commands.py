@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from pantoum.config.plain import Plain
 from pantoum.kernels import Array
 from pantoum.ranks.interface import Ranks
 
@@ -22,18 +23,18 @@ COUNTS = "counts"
 """The name of the counts of symbols among the arrays of a command."""
 
 
-def command(ranks: Ranks, op: str, **words: Any) -> None:
+def command(ranks: Ranks, op: str, **words: object) -> None:
     """Give a command to all other ranks."""
     ranks.broadcast(json.dumps({"op": op, **words}).encode())
 
 
 def next_command(ranks: Ranks) -> dict[str, Any]:
     """Wait for the next command."""
-    found: dict[str, Any] = json.loads(ranks.broadcast())
+    found: dict[str, Plain] = json.loads(ranks.broadcast())
     return found
 
 
-def shapes(arrays: Mapping[str, Array]) -> list[list[Any]]:
+def shapes(arrays: Mapping[str, Array]) -> list[list[object]]:
     """Names, dtypes and shapes, for the words of a command."""
     return [[name, array.dtype.str, list(array.shape)] for name, array in arrays.items()]
 

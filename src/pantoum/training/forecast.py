@@ -16,10 +16,10 @@ from __future__ import annotations
 import lzma
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
+from pantoum.config.plain import Plain
 from pantoum.data.prepare import Prepared
 
 __all__ = ["Forecast", "forecast"]
@@ -43,7 +43,7 @@ class Forecast:
     error: float = ERROR_ELSEWHERE
     """Relative."""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Plain]:
         """Plain values."""
         return asdict(self)
 

@@ -27,6 +27,8 @@ from enum import Enum
 from statistics import median
 from typing import Any
 
+from pantoum.config.plain import Plain
+
 __all__ = ["MOST_ROLLBACKS", "PATIENCE", "WINDOW", "Guard", "Verdict"]
 
 WINDOW = 64
@@ -150,7 +152,7 @@ class Guard:
         low, high = AS_HIGH
         return low * self._height <= loss <= high * self._height
 
-    def spec(self) -> dict[str, Any]:
+    def spec(self) -> dict[str, Plain]:
         """The record as plain values, for the checkpoint."""
         return {
             "losses": list(self._losses),

@@ -16,11 +16,11 @@ import math
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from pantoum.config import ModelConfig
+from pantoum.config.plain import Plain
 from pantoum.errors import PantoumError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import SCALE, ModelFile
@@ -77,7 +77,7 @@ class KeepBest:
         of an evaluation while training; ``counts``: those that are mixed with the network; ``unknown``: words
         or characters of ``valid`` that the vocabulary lacks."""
         self.best = best
-        self.peaks: dict[str, Any] | None = None
+        self.peaks: dict[str, Plain] | None = None
         """What ``score --alert auto:P%`` asks of the held-out text, once all of it was scored."""
         self._config = config
         self._shape = LanguageModel(tokenizer.vocab_size, config=config, seed=None)
@@ -89,10 +89,10 @@ class KeepBest:
         self._kept: dict[str, Array] | None = None
         self._held: dict[str, Array] | None = None
         """The kept weights as a finished run's file holds them."""
-        self.coding: dict[str, Any] | None = None
+        self.coding: dict[str, Plain] | None = None
         """What it costs that the file holds the weights in fewer bits, once it does."""
         self._extras: dict[str, Array] = {}
-        self._cache: dict[str, Any] | None = None
+        self._cache: dict[str, Plain] | None = None
         """The settings of a cache, once they are tuned."""
         self._beside = dict(beside or {})
         self._precision, self._unknown = precision, unknown
@@ -237,7 +237,7 @@ class KeepBest:
         """Whether the tokens are words or like words; a cache of characters predicts next to nothing."""
         return self._valid is not None and self._shape.vocab_size > CACHED_SYMBOLS
 
-    def model_file(self, card: dict[str, Any]) -> ModelFile | None:
+    def model_file(self, card: dict[str, Plain]) -> ModelFile | None:
         """The kept weights as a model file; ``None`` while nothing is kept."""
         if self._kept is None:
             return None
@@ -253,7 +253,7 @@ class KeepBest:
             {**self._extras, **self._beside},
         )
 
-    def require_writable(self, card: dict[str, Any]) -> None:
+    def require_writable(self, card: dict[str, Plain]) -> None:
         """``ModelFileError`` where a model of this shape, text and card cannot be written."""
         shapes = self._shape.parameters
         scales = {SCALE + name: np.zeros(len(array), np.float32) for name, array in shapes.items()}

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pantoum.config.plain import Plain
+
 __all__ = ["MOST_POINTS", "Curve", "Sums"]
 
 MOST_POINTS = 200
@@ -47,7 +49,7 @@ class Curve:
     """Points ``{step, tokens, loss, valid}`` of a whole run, however long it is."""
 
     def __init__(self) -> None:
-        self.points: list[dict[str, Any]] = []
+        self.points: list[dict[str, Plain]] = []
         self.sums = Sums()
         """Since the last point."""
 
@@ -62,7 +64,7 @@ class Curve:
             gone = {id(point) for point in going}
             self.points = [point for point in self.points if id(point) not in gone]
 
-    def spec(self) -> dict[str, Any]:
+    def spec(self) -> dict[str, Plain]:
         """Plain values, for the checkpoint."""
         return {"points": [dict(point) for point in self.points], "sums": asdict(self.sums)}
 

@@ -36,6 +36,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from pantoum.config import AUTO, CELLS, DropoutConfig, ModelConfig, TrainSettings, parse_softmax
+from pantoum.config.plain import Plain
 from pantoum.errors import SettingError
 from pantoum.network.ensemble import joined_config
 from pantoum.training import large_vocabulary
@@ -166,7 +167,7 @@ class Recipe:
     """Symbols that each step samples to compare its targets with; ``None``: all are compared."""
     reasons: tuple[str, ...] = ()
 
-    def spec(self) -> dict[str, Any]:
+    def spec(self) -> dict[str, Plain]:
         """Plain values, for files; the reasons are for people and stay out."""
         plain = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "reasons"}
         for name in ("kneser_ney", "samples"):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from pantoum.config import SamplingConfig, ScoreConfig
+from pantoum.config.plain import Plain
 from pantoum.errors import PantoumError, StorageError
 from pantoum.formats import durable, metrics
 from pantoum.inference.evaluate import Evaluation
@@ -47,7 +48,7 @@ class Reporter:
         self._on_report, self._on_note = on_report, on_note
         self._untold: list[str] = []
         self._said: set[str] = set()
-        self._config: Mapping[str, Any] | None = None
+        self._config: Mapping[str, Plain] | None = None
 
     @property
     def has_news(self) -> bool:

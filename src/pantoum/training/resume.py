@@ -238,7 +238,7 @@ def _spelt(name: str, given: Any) -> Any:
     return spell_softmax(parse_softmax(given)) if name == "softmax" else given
 
 
-def _of_recipe(recipe: Recipe, name: str) -> Any:
+def _of_recipe(recipe: Recipe, name: str) -> object:
     """A setting as the run really has it."""
     if name == "dropout":
         return recipe.model.dropout.spell()
@@ -249,7 +249,7 @@ def _of_recipe(recipe: Recipe, name: str) -> Any:
     return getattr(recipe.model, name) if hasattr(recipe.model, name) else getattr(recipe, name)
 
 
-def _recorded(config: Mapping[str, Any]) -> TrainSettings | None:
+def _recorded(config: Mapping[str, object]) -> TrainSettings | None:
     """The settings that the run began with, if they are known."""
     known, names = config.get("settings"), vars(TrainSettings())
     if not isinstance(known, Mapping):

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from pantoum.config import TrainSettings
+from pantoum.config.plain import Plain
 from pantoum.data.made_again import remove_shards
 from pantoum.errors import RunError, SettingError
 from pantoum.formats import durable, plain_json
@@ -76,7 +77,7 @@ class RunFolder:
         """Token shards, unless another folder was given for them."""
         return self.path / "data"
 
-    def write_config(self, config: Mapping[str, Any]) -> None:
+    def write_config(self, config: Mapping[str, Plain]) -> None:
         """Write ``config.json``, for people: indented. A path that is not UTF-8 holds lone surrogates, whose
         ``backslashreplace`` form is their escape in JSON."""
         text = json.dumps(config, indent=2, ensure_ascii=False)
@@ -155,7 +156,7 @@ def leave_needed(folder: RunFolder, settings: TrainSettings) -> None:
         remove_shards(folder.data, config.get("texts", ()), settings.valid or recorded.get("valid"))
 
 
-def machine() -> dict[str, Any]:
+def machine() -> dict[str, Plain]:
     """What the run was trained on, as far as figures depend on it."""
     blas = np.show_config(mode="dicts")
     library = blas.get("Build Dependencies", {}).get("blas", {}) if isinstance(blas, dict) else {}

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pantoum.config.plain import Plain
 from pantoum.errors import CheckpointError, SettingError
 from pantoum.formats.checkpoint import Checkpoint
 from pantoum.report.record import PHASES
@@ -48,7 +49,7 @@ class RunState:
     span: Span
     budget: Budget
     """As asked, for people and to know a repeated one."""
-    identity: dict[str, Any]
+    identity: dict[str, Plain]
     """What a resumed run must share: fingerprints of texts and tokenizer, the model it began from."""
     batch_size: int
     """Streams in use, fewer than the recipe's where the text is small."""
@@ -128,7 +129,7 @@ class RunState:
         if self.decay_step == step:
             self.decay_step = None
 
-    def record(self, seconds: float, guard: dict[str, Any], best: Best | None) -> None:
+    def record(self, seconds: float, guard: dict[str, Plain], best: Best | None) -> None:
         """What other parts of the run know, for the checkpoint that is made now."""
         self.seconds, self.guard, self.best = seconds, guard, best
 
@@ -162,7 +163,7 @@ class RunState:
 
     # Plain values. --------------------------------------------------------------------------------------
 
-    def spec(self) -> dict[str, Any]:
+    def spec(self) -> dict[str, Plain]:
         """Plain values."""
         return {
             "version": VERSION,
@@ -189,7 +190,7 @@ class RunState:
         }
 
     @staticmethod
-    def from_spec(spec: Mapping[str, Any]) -> RunState:
+    def from_spec(spec: Mapping[str, Plain]) -> RunState:
         """The inverse of ``spec``. ``CheckpointError``: it is of another version, or not as it must be."""
         if not isinstance(spec, dict) or spec.get("version") != VERSION:
             found = spec.get("version") if isinstance(spec, dict) else None

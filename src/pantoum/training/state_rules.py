@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pantoum.config import OPTIMIZERS, SCHEDULES
+from pantoum.config.plain import Plain
 from pantoum.errors import CheckpointError
 from pantoum.report.record import PHASES
 from pantoum.training.guard import MOST_ROLLBACKS, PATIENCE, WINDOW
@@ -36,7 +37,7 @@ class Rule:
 class Several:
     """A list of at most so many values of one rule."""
 
-    of: Any
+    of: object
     most: int
 
 
@@ -44,14 +45,14 @@ class Several:
 class Maybe:
     """``null``, or a value of the rule."""
 
-    of: Any
+    of: object
 
 
 @dataclass(frozen=True)
 class Later:
     """A value that states of older versions do not have."""
 
-    of: Any
+    of: object
 
 
 def _whole(least: int, most: int) -> Rule:
@@ -82,7 +83,7 @@ TEXT = Rule(
 )
 OBJECT = Rule("must be an object", lambda value: isinstance(value, dict))
 
-STATE: dict[str, Any] = {
+STATE: dict[str, object] = {
     "version": COUNT,
     "recipe": {
         "model": OBJECT,  # ``ModelConfig`` has its own rules
@@ -140,7 +141,7 @@ STATE: dict[str, Any] = {
 }
 
 
-def require_state(spec: Mapping[str, Any]) -> None:
+def require_state(spec: Mapping[str, Plain]) -> None:
     """``CheckpointError`` that names the first value which is not as it must be."""
     _require(spec, STATE, "")
 
@@ -166,7 +167,7 @@ def _require(value: Any, rule: Any, path: str) -> None:
             _require(each, rule[name], f"{path}.{name}" if path else name)
 
 
-def _require_keys(value: Any, rule: Mapping[str, Any], path: str) -> None:
+def _require_keys(value: Any, rule: Mapping[str, object], path: str) -> None:
     if not isinstance(value, dict):
         raise _refusal(path, f"is {_short(value)}: it must be an object")
     needed = {name for name, of in rule.items() if not isinstance(of, Later)}
@@ -185,7 +186,7 @@ def _refusal(path: str, words: str) -> CheckpointError:
     )
 
 
-def _short(value: Any) -> str:
+def _short(value: object) -> str:
     """At most 60 characters of a value, whatever it is."""
     if isinstance(value, (dict, list)):
         return f"{'an object' if isinstance(value, dict) else 'a list'} of {len(value)}"

@@ -12,7 +12,6 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from pantoum import kernels
 from pantoum.config import AUTO, VERSION, TrainSettings
@@ -25,7 +24,7 @@ from pantoum.training.worker import work
 __all__ = ["facts", "for_ranks", "serve", "train_on_all"]
 
 
-def facts(texts: Sequence[str], settings: Mapping[str, Any]) -> dict[str, str]:
+def facts(texts: Sequence[str], settings: Mapping[str, object]) -> dict[str, str]:
     """What all ranks must have in common, by names that a person knows."""
     given = {name: str(value) for name, value in settings.items()}
     return {

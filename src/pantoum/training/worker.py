@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from pantoum.config.plain import Plain
 from pantoum.errors import RankError
 from pantoum.kernels import Array
 from pantoum.network.state import NetworkState
@@ -41,7 +42,7 @@ def work(ranks: Ranks) -> dict[str, Any]:
             getattr(worker, op)(**words)
     if words["error"] is not None:
         raise RankError(f"rank 0 has ended: {words['error']}", told=True)
-    found: dict[str, Any] = words["result"]
+    found: dict[str, Plain] = words["result"]
     return found
 
 
@@ -56,7 +57,7 @@ class Worker:
         """The last two states of this rank's streams, by their numbers."""
 
     def build(
-        self, recipe: Mapping[str, Any], vocab_size: int, batch_size: int, arrays: list[list[Any]]
+        self, recipe: Mapping[str, Plain], vocab_size: int, batch_size: int, arrays: list[list[Any]]
     ) -> None:
         """Networks and optimisers, with the arrays of rank 0."""
         made = Recipe.from_spec(recipe)

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from pantoum.errors import CoreError, SettingError
 from pantoum.kernels.native.arguments import ARGUMENTS, OPERATIONS, CellFacts
@@ -54,14 +54,14 @@ class Library:
         self.cells = {facts[kind].name.decode(): kind for kind in range(count.value)}
         """The numbers of the cells that the core has; the reference runs the others."""
 
-    def call(self, name: str, *arguments: Any, **named: Any) -> None:
+    def call(self, name: str, *arguments: object, **named: object) -> None:
         """Run an operation; ``arguments`` in the order of its struct, or by its names."""
         operation, struct = self._operations[name]
         status = operation(struct(*arguments, **named))
         if status:
             self.refuse(name, status)
 
-    def operation(self, name: str, **named: Any) -> tuple[Callable[..., int], ctypes.Structure]:
+    def operation(self, name: str, **named: object) -> tuple[Callable[..., int], ctypes.Structure]:
         """An operation and its arguments, for who calls it again and again and changes few of them; a status
         that is not 0 is for ``refuse``."""
         operation, struct = self._operations[name]

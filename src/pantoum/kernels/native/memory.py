@@ -6,8 +6,6 @@ its address is taken; what does not fit is an error of ours, never a crash.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from pantoum.errors import CoreError
@@ -26,7 +24,7 @@ def address(array: Array) -> int:
     return where
 
 
-def floats(array: Array, name: str, shape: tuple[int, ...], dtype: np.dtype[Any] = FLOAT32) -> int:
+def floats(array: Array, name: str, shape: tuple[int, ...], dtype: np.dtype[np.generic] = FLOAT32) -> int:
     """The address of an array that must have this shape and dtype, in C order."""
     if array.shape != shape or array.dtype != dtype or not array.flags.carray:
         order = "" if array.flags.carray else ", not writable in C order"
@@ -37,7 +35,7 @@ def floats(array: Array, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]
     return address(array)
 
 
-def given(array: Array, name: str, shape: tuple[int, ...], dtype: np.dtype[Any] = FLOAT32) -> int:
+def given(array: Array, name: str, shape: tuple[int, ...], dtype: np.dtype[np.generic] = FLOAT32) -> int:
     """The same for an array that is only read."""
     flags = array.flags
     if array.shape != shape or array.dtype != dtype or not flags.c_contiguous or not flags.aligned:

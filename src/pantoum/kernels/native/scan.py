@@ -8,7 +8,6 @@ Shapes: T steps, B rows, H units, G gate rows, S = T+1 states from the initial o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -231,7 +230,7 @@ def _gradient(d_state: Array | None, batch: int, units: int) -> Array:
     return d_BH
 
 
-def _of_state(state: Any, name: str, batch: int, units: int) -> Array:
+def _of_state(state: object, name: str, batch: int, units: int) -> Array:
     """NumPy would stretch one row over all streams."""
     state_BH = np.asarray(state)
     if state_BH.shape != (batch, units):

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from pantoum.config.plain import Plain
 from pantoum.errors import CoreError
 from pantoum.kernels.array import Array
 from pantoum.kernels.native.arguments import ARGUMENTS
@@ -144,7 +145,7 @@ def _inputs(member: StepMember, weight: Any) -> int:
     return 0 if member.embedding_VE is None else member.embedding_VE.shape[1]
 
 
-def _ngrams(ngrams: StepNgrams, orders: Array, recent: Array, R: int, V: int) -> dict[str, Any]:
+def _ngrams(ngrams: StepNgrams, orders: Array, recent: Array, R: int, V: int) -> dict[str, Plain]:
     """The arguments of n-grams. What the state holds is not looked at: any row found is in the table."""
     if not (orders.size and orders[0] >= 2 and (np.diff(orders) > 0).all()):
         raise CoreError(

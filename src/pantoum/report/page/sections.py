@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from pantoum.config.plain import Plain
 from pantoum.report import loss, surprisal
 from pantoum.report.curves import curve, small
 from pantoum.report.escape import markup
@@ -220,9 +221,9 @@ def _few(texts: object) -> object:
     return f"{', '.join(names)} and {len(texts) - len(names):,} more"
 
 
-def _flat(part: object) -> dict[str, Any]:
+def _flat(part: object) -> dict[str, Plain]:
     """A mapping with the values of its mappings lifted into it; empty for anything else."""
-    found: dict[str, Any] = {}
+    found: dict[str, Plain] = {}
     for name, value in part.items() if isinstance(part, Mapping) else ():
         found.update(value if isinstance(value, Mapping) else {name: value})
     return found
@@ -236,7 +237,7 @@ def _title(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
-def _facts(title: str, part: Mapping[str, Any]) -> str:
+def _facts(title: str, part: Mapping[str, Plain]) -> str:
     if not part:
         return ""
     rows = "".join(
