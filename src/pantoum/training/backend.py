@@ -29,6 +29,7 @@ from pantoum.training.learner import Learner
 from pantoum.training.rank_sums import RankSums
 from pantoum.training.shards import Shards
 from pantoum.training.spread_state import SpreadState
+from pantoum.training.work_share import WorkShare
 
 __all__ = ["Backend", "LocalBackend", "StepResult"]
 
@@ -96,6 +97,13 @@ class LocalBackend:
     def join(self, together: RankSums) -> None:
         """From now on train with other ranks: batches, states and streams are this rank's rows of each."""
         self._together = together
+        for learner in self.learners:
+            learner.share_out(WorkShare(together.ranks))
+
+    def collect(self) -> None:
+        """Make the arrays of ``snapshot`` right on every rank; every rank calls it."""
+        for learner in self.learners:
+            learner.collect()
 
     @property
     def num_parameters(self) -> int:

@@ -33,6 +33,7 @@ from pantoum.training.gradient_scale import GradientScale
 from pantoum.training.gradient_sum import GradientSum
 from pantoum.training.optimizer import Optimizer
 from pantoum.training.shards import Node, Shards
+from pantoum.training.work_share import WorkShare
 
 __all__ = ["SELDOM", "Learner"]
 
@@ -144,6 +145,14 @@ class Learner:
         """The numbers of the updates since a parameter that is averaged seldom was averaged."""
         steps = self._optimizer.steps
         return range((steps - 1) // SELDOM * SELDOM + 1, steps + 1)
+
+    def share_out(self, share: WorkShare) -> None:
+        """From now on several ranks make the same updates, and share what is costly in them."""
+        self._optimizer.share_out(share)
+
+    def collect(self) -> None:
+        """Make ``arrays`` right on every rank; every rank calls it."""
+        self._optimizer.collect()
 
     def weights(self, averaged: bool) -> Mapping[str, Array] | None:
         """The parameters, or their running average (``None`` without one)."""

@@ -25,6 +25,7 @@ from pantoum.kernels import Array
 from pantoum.kernels.reference.muon import NEWTON_SCHULZ, Coefficients
 from pantoum.network.gradient import Gradients
 from pantoum.network.ngrams import TABLE
+from pantoum.training.work_share import WorkShare
 
 __all__ = ["AdamW", "Muon", "Optimizer", "WithTable", "make_optimizer"]
 
@@ -47,6 +48,12 @@ class Optimizer(Protocol):
 
     def arrays(self) -> dict[str, Array]:
         """Its arrays by name, the very ones in use; with ``steps`` they are all there is to keep."""
+
+    def share_out(self, share: WorkShare) -> None:
+        """From now on several ranks make the same steps: what is costly may be shared."""
+
+    def collect(self) -> None:
+        """Make ``arrays`` right on every rank, where work is shared; every rank calls it."""
 
     steps: int
     """Updates done."""
@@ -82,6 +89,12 @@ class AdamW:
                 rows_U=gradient.rows_U,
             )
 
+    def share_out(self, share: WorkShare) -> None:
+        """Every rank makes the whole step: it costs little more than to send its results."""
+
+    def collect(self) -> None:
+        """Every rank has made the whole step."""
+
     def arrays(self) -> dict[str, Array]:
         """``first.NAME`` and ``second.NAME``."""
         return {
@@ -108,7 +121,15 @@ class Muon:
         others = {name: array for name, array in parameters.items() if name not in self._maps}
         self._others = AdamW(others, weight_decay)
         self._momentum = {name: np.zeros_like(array) for name, array in self._maps.items()}
-        self._decay, self._gates, self._precision = weight_decay, gates, precision
+        self._blocks = [
+            (name, slice(block * len(array) // gates, (block + 1) * len(array) // gates))
+            for name, array in self._maps.items()
+            for block in range(gates)
+        ]
+        """The block of each gate of each map."""
+        self._share: WorkShare | None = None
+        self._owners: list[int] = []
+        self._decay, self._precision = weight_decay, precision
         self._kernels = kernels.backend(next(iter(parameters.values())).dtype)
 
     @property
@@ -123,11 +144,13 @@ class Muon:
     def step(self, gradients: Gradients, rate: float, factor: float) -> None:
         """One update. AdamW uses ``rate``, Muon a multiple of it."""
         self._others.step(gradients, rate, factor)
+        own = range(len(self._blocks)) if self._share is None else self._share.own(self._owners)
+        blocks = [self._blocks[place] for place in own]
         self._kernels.muon(
-            list(self._maps.values()),
-            [gradients[name].values for name in self._maps],
-            list(self._momentum.values()),
-            [self._gates] * len(self._maps),
+            [self._maps[name][rows] for name, rows in blocks],
+            [gradients[name].values[rows] for name, rows in blocks],
+            [self._momentum[name][rows] for name, rows in blocks],
+            [1] * len(blocks),
             rate=self._times * rate,
             momentum=MOMENTUM,
             weight_decay=self._decay,
@@ -135,11 +158,27 @@ class Muon:
             coefficients=self._coefficients,
             precision=self._precision,
         )
+        self._spread(self._maps)
+
+    def share_out(self, share: WorkShare) -> None:
+        """From now on each rank makes some of the blocks orthogonal; the momentum of a block is then right on
+        its own rank only, until ``collect``."""
+        shapes = [self._maps[name][rows].shape for name, rows in self._blocks]
+        self._share, self._owners = share, share.owners([H * K * min(H, K) for H, K in shapes])
+
+    def collect(self) -> None:
+        """The momentum of every block on every rank."""
+        self._spread(self._momentum)
 
     def arrays(self) -> dict[str, Array]:
         """``momentum.NAME`` of the maps, and those of AdamW."""
         momentum = {f"momentum.{name}": array for name, array in self._momentum.items()}
         return {**momentum, **self._others.arrays()}
+
+    def _spread(self, arrays: Mapping[str, Array]) -> None:
+        """Every block from the rank that has computed it to all others."""
+        if self._share is not None:
+            self._share.spread([arrays[name][rows] for name, rows in self._blocks], self._owners)
 
 
 class WithTable:
@@ -173,6 +212,14 @@ class WithTable:
             epsilon=EPSILON,
             factor=factor,
         )
+
+    def share_out(self, share: WorkShare) -> None:
+        """The work of the other optimiser; a step of the table is cheap."""
+        self._others.share_out(share)
+
+    def collect(self) -> None:
+        """The arrays of the other optimiser."""
+        self._others.collect()
 
     def arrays(self) -> dict[str, Array]:
         """``squares.NAME`` of the table, and those of the other optimiser."""

@@ -32,7 +32,7 @@ class RankSums:
         """``batch_size``: of all ranks together."""
         self.shards = Shards(batch_size, shards, ranks.count)
         self.rank = ranks.rank
-        self._ranks = ranks
+        self.ranks = ranks
         self._workspace = Workspace()
 
     def total(self, sums: Sums) -> dict[str, Gradient]:
@@ -56,7 +56,7 @@ class RankSums:
         should be finite is finite on every rank."""
         own_MSK = np.array(facts, np.float64)
         M, _, K = own_MSK.shape
-        counts = [end - first for first, end in map(self.shards.node, range(self._ranks.count))]
+        counts = [end - first for first, end in map(self.shards.node, range(self.ranks.count))]
         sent = np.concatenate([own_MSK.reshape(-1), [float(finite)]])
         parts = self._to_all(sent, [M * count * K + 1 for count in counts])
         by_rank = [part[:-1].reshape(M, count, K) for part, count in zip(parts, counts, strict=True)]
@@ -77,7 +77,7 @@ class RankSums:
         for name in names:
             size, dtype = first[name].values.size, first[name].values.dtype
             own = self._slice(size, self.rank)
-            for rank in range(self._ranks.count):
+            for rank in range(self.ranks.count):
                 if rank == self.rank:
                     slices[name] |= {node: part[name].values.reshape(-1)[own] for node, part in sums.items()}
                     continue
@@ -101,7 +101,7 @@ class RankSums:
         for array in arrays:
             flat = array.reshape(-1)
             own = flat[self._slice(flat.size, self.rank)]
-            for rank in range(self._ranks.count):
+            for rank in range(self.ranks.count):
                 if rank != self.rank:
                     outgoing.append((rank, own))
                     incoming.append((rank, flat[self._slice(flat.size, rank)]))
@@ -109,13 +109,13 @@ class RankSums:
 
     def _exchange(self, outgoing: list[tuple[int, Array]], incoming: list[tuple[int, Array]]) -> None:
         """All of it, without arrays of no size: a bias may have fewer numbers than there are ranks."""
-        self._ranks.exchange(
+        self.ranks.exchange(
             [each for each in outgoing if each[1].size], [each for each in incoming if each[1].size]
         ).wait()
 
     def _slice(self, size: int, rank: int) -> slice:
         """The slice of a rank of an array of this size."""
-        return slice(rank * size // self._ranks.count, (rank + 1) * size // self._ranks.count)
+        return slice(rank * size // self.ranks.count, (rank + 1) * size // self.ranks.count)
 
     def _row_counts(self, sums: Sums, names: Sequence[str]) -> dict[str, dict[Node, int]]:
         """The number of rows in use of each gradient at each node of all ranks; of a gradient of all n rows
@@ -125,7 +125,7 @@ class RankSums:
             for part in sums.values()
             for name in names
         ]
-        nodes = [self.shards.subtrees(rank) for rank in range(self._ranks.count)]
+        nodes = [self.shards.subtrees(rank) for rank in range(self.ranks.count)]
         parts = self._to_all(np.array(own), [len(names) * len(each) for each in nodes])
         found: dict[str, dict[Node, int]] = {name: {} for name in names}
         for listed, part in zip(nodes, parts, strict=True):
@@ -138,7 +138,7 @@ class RankSums:
         """The total of a gradient of rows in use."""
         known, one = dict(own), next(iter(own.values())).values
         outgoing, incoming = list[tuple[int, Array]](), list[tuple[int, Array]]()
-        for rank in range(self._ranks.count):
+        for rank in range(self.ranks.count):
             if rank == self.rank:
                 continue
             for part in own.values():

@@ -6,7 +6,7 @@ rank the tokens of its streams, which are few bytes beside the gradients, so no 
 What each rank keeps are the weights, the optimiser, and the carried states of its streams.
 
     gradients   tokens to each rank; each computes its shards; ``rank_sums`` adds them up on all ranks
-    update      the same update on every rank, from the same sums: the weights stay the same to the bit
+    update      the same update on every rank, from the same sums; the blocks of Muon are shared out
 """
 
 from __future__ import annotations
@@ -108,7 +108,10 @@ class RankedBackend:
         return self._local.gradient_scale()
 
     def snapshot(self) -> dict[str, Array]:
-        """Copies of the arrays, which are those of every rank."""
+        """Copies of the arrays, collected from the ranks that have computed them."""
+        if self._sent:
+            command(self._ranks, "collect")
+            self._local.collect()
         return self._local.snapshot()
 
     def restore(self, arrays: Mapping[str, Array]) -> None:

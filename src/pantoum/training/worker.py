@@ -90,6 +90,10 @@ class Worker:
         """The update that every rank makes."""
         self._built.update(rate, clip)
 
+    def collect(self) -> None:
+        """The arrays of the optimiser, which rank 0 is about to save."""
+        self._built.collect()
+
     def gather(self, number: int) -> None:
         """The states of this rank's streams to rank 0."""
         arrays = [np.ascontiguousarray(array) for array in self._states[number].arrays]
