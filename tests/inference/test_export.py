@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,14 @@ from pantoum.config import CELLS, ModelConfig
 from pantoum.errors import CoreError, ModelFileError, SettingError, StateError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference import convert
+from pantoum.inference import convert, torch_file
 from pantoum.inference.evaluate import evaluate
 from pantoum.inference.export import export
 from pantoum.inference.loaded_model import LoadedModel, load
 from pantoum.inference.precision import plain, shape_of
 from pantoum.inference.session import Session
 from pantoum.network import LanguageModel
+from pantoum.network.program import Program
 
 TEXT = "The cat sat on the mat.\nA dog ran, ran and ran!\nThe end of the day.\n" * 4
 
@@ -161,30 +161,74 @@ def test_members_of_an_ensemble_have_pytorchs_names_each(
     assert found["head.weight"].shape == (characters.vocab_size, 32) and len(found) == 2 + 2 * 9
 
 
-@pytest.mark.parametrize(
-    ("shape", "words"),
-    [
-        ({"cell": "gru-before"}, "the cell gru-before"),
-        ({"cell": "mingru"}, "the cell mingru"),
-        ({"norm": "layer"}, "normalisation"),
-        ({"residual": True}, "residuals"),
-        ({"ngrams": (2, 3)}, "cannot hold n-grams: .* --ngrams none trains without"),
-    ],
-)
-def test_what_pytorch_cannot_compute_is_refused(
-    characters: LoadedModel, tmp_path: Path, shape: dict[str, Any], words: str
+OURS: list[dict[str, Any]] = [
+    {"cell": "gru-before"},
+    {"cell": "mingru", "embedding_size": None},
+    {"norm": "layer", "residual": True, "tied": True},
+    {"ngrams": (2, 3), "ngram_rows": 64, "members": 2},
+]
+
+
+@pytest.mark.parametrize("shape", OURS, ids=str)
+def test_what_pytorchs_modules_do_not_compute_has_our_names(
+    characters: LoadedModel, tmp_path: Path, shape: dict[str, Any]
 ) -> None:
-    with pytest.raises(SettingError, match=words):
-        export(write(tmp_path / "m", characters, **shape), "torch", tmp_path / "t")
-    assert not (tmp_path / "t").exists()
+    first = write(tmp_path / "m", characters, **shape)
+    assert export(first, "torch", tmp_path / "t")["names"] == "pantoum.torch"
+    found, own = safetensors.numpy.load_file(tmp_path / "t"), load(first).network.parameters
+    assert set(found) == set(own)
+    for name, array in own.items():
+        np.testing.assert_array_equal(found[name], array)
 
 
-def test_one_hot_words_are_too_many(make: Callable[..., LoadedModel]) -> None:
-    from pantoum.config import ModelConfig
-    from pantoum.inference.torch_file import arrays_for_torch
+@pytest.mark.parametrize(
+    "shape", [*SHAPES, *OURS, {"members": 2}, {"members": 2, "embedding_size": None}], ids=str
+)
+def test_an_exported_network_is_read_again(
+    characters: LoadedModel, tmp_path: Path, shape: dict[str, Any]
+) -> None:
+    first = write(tmp_path / "m", characters, **shape)
+    export(first, "torch", tmp_path / "t")
+    found, own = torch_file.read(tmp_path / "t"), load(first).network
+    tokens, begun = characters.tokenizer.encode(TEXT)[None, :9], characters.tokenizer.encode("The")[None]
+    logits = []
+    for network in (found, own):
+        program = Program(network)
+        _, state = program.logits(begun, program.initial_state(1))
+        logits.append(program.logits(tokens, state)[0])
+    np.testing.assert_allclose(*logits, atol=1e-5)
 
-    with pytest.raises(SettingError, match="identity would be too large"):
-        arrays_for_torch(ModelConfig(), {"head.bias": np.zeros(5000, np.float32)})
+
+def test_an_exported_int8_model_has_the_values_of_its_codes(characters: LoadedModel, tmp_path: Path) -> None:
+    export(write(tmp_path / "m", characters), "int8", tmp_path / "n")
+    export(tmp_path / "n", "torch", tmp_path / "t")
+    own = load(tmp_path / "n").network.parameters["head.weight"]
+    np.testing.assert_array_equal(torch_file.read(tmp_path / "t").parameters["head.weight"], own)
+
+
+def test_a_damaged_file_for_pytorch_is_refused(characters: LoadedModel, tmp_path: Path) -> None:
+    first, exported, bad = write(tmp_path / "m", characters), tmp_path / "t", tmp_path / "bad"
+    export(first, "torch", exported)
+    data = exported.read_bytes()
+    for changed, words in (
+        (first.read_bytes(), "was not written by `pantoum export --to torch`"),
+        (data[:-4], "cut short"),
+        (data[:30], "cut short"),
+        (b"", "too short"),
+        (data.replace(b'hidden_size\\":16', b'hidden_size\\":17'), "its configuration needs"),
+        (data.replace(b'num_layers\\":2', b'num_layers\\":9'), "its configuration needs"),
+        (data[:-4] + b"\x00\x00\xc0\x7f", "not finite"),
+        (data.replace(b"layers.weight_ih_l0", b"layers.weight_ih_l1"), "."),
+    ):
+        assert changed != data
+        bad.write_bytes(changed)
+        with pytest.raises(ModelFileError, match=words):
+            torch_file.read(bad)
+
+
+def test_one_hot_words_are_too_many_for_an_identity() -> None:
+    assert torch_file.names_of(ModelConfig(), 4096) == "torch.nn"
+    assert torch_file.names_of(ModelConfig(), 4097) == "pantoum.torch"
 
 
 def test_a_tied_head_is_read_in_int8_too(characters: LoadedModel, tmp_path: Path) -> None:

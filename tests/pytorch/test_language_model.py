@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from pantoum.config import CELLS, DropoutConfig, ModelConfig
-from pantoum.errors import SettingError
+from pantoum.errors import ModelFileError, SettingError
+from pantoum.formats import model_file
+from pantoum.formats.model_file import ModelFile
+from pantoum.inference.export import export
 from pantoum.network import LanguageModel
 from pantoum.network.program import Program
 from pantoum.network.state import NetworkState
+from pantoum.text.byte import ByteTokenizer
 
 pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("default")]
 V, B, T = 11, 3, 13
@@ -168,3 +173,21 @@ def test_mistakes_are_named(torch: Any) -> None:
     ):
         with pytest.raises(SettingError, match=words):
             module(*arguments, **options)
+
+
+@pytest.mark.parametrize("shape", ["gru", "members, one-hot", "n-grams"])
+def test_an_exported_file_and_its_model_file_are_one_module(torch: Any, shape: str, tmp_path: Path) -> None:
+    import pantoum.torch
+
+    tokenizer = ByteTokenizer()
+    sizes = {"hidden_size": 7, "num_layers": 2, "embedding_size": 5}
+    network = LanguageModel(tokenizer.vocab_size, config=ModelConfig(**{**sizes, **SHAPES[shape]}))
+    content = ModelFile(network.config.spec(), dict(network.parameters), tokenizer.spec(), {})
+    model_file.write(tmp_path / "model", content)
+    export(tmp_path / "model", "torch", tmp_path / "exported")
+    tokens = torch.tensor([[72, 0, 255, 9], [1, 2, 3, 4]])
+    logits = [pantoum.torch.load(tmp_path / name)(tokens)[0] for name in ("model", "exported")]
+    torch.testing.assert_close(*logits)
+    (tmp_path / "text").write_text("no model")
+    with pytest.raises(ModelFileError):
+        pantoum.torch.load(tmp_path / "text")

@@ -10,8 +10,7 @@ HELP = "convert a model: to int8, a quarter of the size, or to a file that PyTor
 EXAMPLES = """examples:
   pantoum export runs/book --to int8 --out book-int8.safetensors --text other.txt
   pantoum generate book-int8.safetensors --prompt "Once upon"
-  pantoum train book.txt --ngrams none --run runs/plain
-  pantoum export runs/plain --to torch --out plain-torch.safetensors
+  pantoum export runs/book --to torch --out book-torch.safetensors
 """
 
 
@@ -47,5 +46,7 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
             f"int8 costs {cost['nats_per_token']:+.4f} nats per token: {cost['float32']:.4f} in float32, "
             f"{cost['int8']:.4f} in int8 (protocol {cost['protocol']}, {cost['tokens']:,} targets)"
         )
+    if found.get("names") == "pantoum.torch":
+        output.answer(f"in Python: pantoum.torch.load({found['out']!r}); plain PyTorch has no module for it")
     if arguments.to == "int8":
         output.next(f"pantoum generate {found['out']}")

@@ -1,14 +1,13 @@
 """``export``: a model in another form, in a file of its own; the model itself is only read.
 
 ``int8`` gives an ordinary model file (``convert``), whose cost in nats is measured where a text is given;
-``torch`` a file for PyTorch (``torch_file``).
+``torch`` a file for PyTorch (``torch_file``), which holds the network alone.
 """
 
 from __future__ import annotations
 
 import os
 import tempfile
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -53,11 +52,13 @@ def export(
         "bytes_before": path.stat().st_size,
     }
     if to == "torch":
-        torch_file.write(target, content)
+        names, notes = torch_file.write(target, content), list[str]()
         if any(name.startswith(counts_file.PREFIX) for name in content.extras):
-            note = "the file for PyTorch contains the network alone, without the counted n-grams"
-            warnings.warn(note, UserWarning, stacklevel=2)
-        return {**told, "bytes": target.stat().st_size}
+            notes = [
+                "the file for PyTorch holds the network alone: the n-grams counted in the training text and "
+                "the cache are left out, so its losses are those of the network, which are higher"
+            ]
+        return {**told, "names": names, "bytes": target.stat().st_size, "notes": notes}
     made, notes = convert.to_int8(content), list[str]()
     if texts:
         measured, notes = _cost(path, made, texts, progress)

@@ -1,14 +1,17 @@
-"""A file that plain PyTorch loads: ``torch.nn.GRU``, ``LSTM`` or ``RNN`` between an embedding and a head.
+"""A file of a network for PyTorch: ``export --to torch``.
 
-A safetensors file whose names are those of
+A safetensors file whose names are those of PyTorch's own modules where these compute the network,
 
     ModuleDict({"embedding": Embedding(V, E), "layers": GRU(E, H, L, batch_first=True), "head": Linear(H, V)})
 
 so that ``load_state_dict`` takes it as it is (docs/formats.md has the lines). One-hot inputs become an
 embedding that is the identity; a tied head is written out, its projection multiplied in. The embedding and
 layers of each member of an ensemble stand under ``members.0``, ``members.1``, ...; the head takes their
-outputs side by side. What PyTorch's modules cannot compute is refused: another cell, normalisation,
-residuals, n-grams.
+outputs side by side.
+
+A network that PyTorch's modules do not compute (another cell, normalisation, residuals, n-grams, a large
+vocabulary of one-hot inputs) has the names of our parameters, which are those of
+``pantoum.torch.LanguageModel``. ``pantoum.torch.load`` reads both. The metadata says which names a file has.
 
 Shapes: V symbols, E embedding, H units.
 """
@@ -16,32 +19,45 @@ Shapes: V symbols, E embedding, H units.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from pantoum.config import CELLS, ModelConfig
-from pantoum.errors import SettingError
-from pantoum.formats import durable, plain_json, tensor_layout
+from pantoum.errors import ModelFileError
+from pantoum.formats import bounded, durable, plain_json, tensor_layout
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.precision import plain, shape_of
 from pantoum.kernels import Array
+from pantoum.network import LanguageModel
 from pantoum.network.language_model import prefix
 from pantoum.network.parameters import under
+from pantoum.network.size import require_filled
 
-__all__ = ["arrays_for_torch", "write"]
+__all__ = ["OUR_NAMES", "TORCH_NAMES", "names_of", "read", "torch_arrays", "write"]
 
+FORMAT, VERSION = "pantoum for torch", 1
+TORCH_NAMES, OUR_NAMES = "torch.nn", "pantoum.torch"
 MOST_IDENTITY = 4096
 """The largest vocabulary whose one-hot inputs are written as an identity."""
 MOST_SPEC = 900_000
 """Bytes of a tokenizer's spec that fit the header."""
+MOST_BYTES = 2**40
 Arrays = dict[str, Array]
 
 
-def arrays_for_torch(shape: ModelConfig, parameters: Mapping[str, Array]) -> Arrays:
-    """The parameters under the names of PyTorch's modules; ``SettingError`` where these cannot be."""
+def names_of(shape: ModelConfig, vocab_size: int) -> str:
+    """Which names a file of this network has."""
+    one_hot = shape.embedding_size is None
+    computed = CELLS[shape.cell].torch is not None and not (shape.norm or shape.residual or shape.ngrams)
+    return TORCH_NAMES if computed and not (one_hot and vocab_size > MOST_IDENTITY) else OUR_NAMES
+
+
+def torch_arrays(shape: ModelConfig, parameters: Mapping[str, Array]) -> Arrays:
+    """The parameters of a network that PyTorch's modules compute, under the names of these."""
     vocab_size = len(parameters["head.bias"])
-    _require(shape, vocab_size)
     found: Arrays = {"head.bias": parameters["head.bias"]}
     one_hot = shape.embedding_size is None
     for place in range(shape.members):
@@ -59,14 +75,18 @@ def arrays_for_torch(shape: ModelConfig, parameters: Mapping[str, Array]) -> Arr
     return found
 
 
-def write(path: Path, content: ModelFile) -> None:
-    """Write the file; what is in it beside the arrays stands in its one metadata text, as JSON."""
+def write(path: Path, content: ModelFile) -> str:
+    """Write the file, and return which names it has; what is in it beside the arrays stands in its one
+    metadata text, as JSON."""
     shape, _ = shape_of(content.config)
-    found = arrays_for_torch(shape, plain(content).parameters)
+    parameters = plain(content).parameters
+    names = names_of(shape, len(parameters["head.bias"]))
+    found = torch_arrays(shape, parameters) if names == TORCH_NAMES else dict(parameters)
     spec = content.tokenizer if len(plain_json.encode(content.tokenizer)) <= MOST_SPEC else None
     about = {
-        "format": "pantoum for torch",
-        "version": 1,
+        "format": FORMAT,
+        "version": VERSION,
+        "names": names,
         "module": CELLS[shape.cell].torch,
         "config": shape.spec(),
         "made_from": content.sha256,
@@ -75,17 +95,65 @@ def write(path: Path, content: ModelFile) -> None:
     arrays = {name: ("F32", array) for name, array in found.items()}
     header, order = tensor_layout.header_bytes(arrays, plain_json.encode(about).decode())
     durable.write_file(path, [header, *tensor_layout.data_chunks(arrays, order)])
+    return names
 
 
-def _require(shape: ModelConfig, vocab_size: int) -> None:
-    def refuse(what: object, rule: str) -> None:
-        raise SettingError("to", "torch", f"cannot hold {what}: {rule}", "export it to int8, or use it here")
+def read(path: Path) -> LanguageModel:
+    """The network of such a file. A tied head that was written out is read as a head of its own."""
+    try:
+        data = bounded.read_small(path, MOST_BYTES, ModelFileError)
+        length = tensor_layout.header_length(data[:8], len(data))
+        rest = np.frombuffer(data, np.uint8)[8 + length :]
+        text, tensors = tensor_layout.parse(data[8 : 8 + length], rest.size)
+        about: Any = plain_json.decode(text.encode())
+        if not isinstance(about, dict) or about.get("format") != FORMAT or about.get("version") != VERSION:
+            raise ValueError("it was not written by `pantoum export --to torch`")
+        spec = about.get("config")
+        if not isinstance(spec, dict) or any(tensor.dtype != "F32" for tensor in tensors):
+            raise ValueError("its configuration or the dtype of an array is not that of such a file")
+        arrays = {tensor.name: tensor_layout.view(rest, tensor) for tensor in tensors}
+        for name, array in arrays.items():
+            tensor_layout.require_finite(name, "F32", array)
+        shape = ModelConfig.from_spec(spec)
+        if about.get("names", TORCH_NAMES) == TORCH_NAMES:
+            shape, arrays = _our_names(shape, arrays)
+        return _network(shape, arrays, path)
+    except ModelFileError:
+        raise
+    except (ValueError, TypeError, MemoryError) as problem:
+        raise ModelFileError(f"cannot use {str(path)!r}: {problem}; export the model again") from None
 
-    if CELLS[shape.cell].torch is None:
-        refuse(f"the cell {shape.cell}", "torch.nn has GRU with its reset after the product, LSTM and RNN")
-    if shape.norm or shape.residual:
-        refuse("normalisation" if shape.norm else "residuals", "torch.nn has nothing between its layers")
-    if shape.ngrams:
-        refuse("n-grams", "torch.nn has no table of them; --ngrams none trains without")
-    if shape.embedding_size is None and vocab_size > MOST_IDENTITY:
-        refuse(f"one-hot inputs of {vocab_size:,} symbols", "the identity would be too large")
+
+def _our_names(shape: ModelConfig, arrays: Mapping[str, Array]) -> tuple[ModelConfig, Arrays]:
+    """The inverse of ``torch_arrays``."""
+    found: Arrays = {name: array for name, array in arrays.items() if name.startswith("head.")}
+    for place in range(shape.members):
+        member = prefix(shape, place)
+        own = under(member, arrays)
+        embedding_VE = own.get("embedding.weight")
+        if shape.embedding_size is not None and embedding_VE is not None:
+            found[member + "embedding.weight"] = embedding_VE
+        elif embedding_VE is None or not np.array_equal(embedding_VE, np.eye(len(embedding_VE))):
+            raise ValueError("its embedding is missing or not the identity, which one-hot inputs need")
+        for name, array in under("layers.", own).items():
+            kind, _, layer = name.rpartition("_l")
+            found[f"{member}stack.{layer}.{kind}"] = array
+    return replace(shape, tied=False), found
+
+
+def _network(shape: ModelConfig, arrays: Arrays, path: Path) -> LanguageModel:
+    bias_V = arrays.get("head.bias")
+    if bias_V is None or bias_V.ndim != 1 or not bias_V.size:
+        raise ValueError("its head.bias is missing")
+    require_filled(shape, len(bias_V), arrays, ModelFileError, path)
+    network = LanguageModel(len(bias_V), config=shape, seed=None)
+    found = {name: array.shape for name, array in arrays.items()}
+    needed = {name: array.shape for name, array in network.parameters.items()}
+    if found != needed:
+        name = min(name for name in {*needed, *found} if needed.get(name) != found.get(name))
+        raise ValueError(
+            f"its parameter {name} is {found.get(name, 'missing')}, its configuration needs "
+            f"{needed.get(name, 'none of that name')}"
+        )
+    network.parameters.update(arrays)
+    return network

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from pantoum import network
-from pantoum.inference.loaded_model import LoadedModel
+from pantoum.config import path as checked
+from pantoum.formats.model_file import is_model_file
+from pantoum.inference import torch_file
+from pantoum.inference.loaded_model import LoadedModel, model_path
+from pantoum.inference.loaded_model import load as load_model
 from pantoum.kernels import Array
 from pantoum.model import Model
 from pantoum.network.state import NetworkState
 from pantoum.torch.equations import State
 from pantoum.torch.language_model import LanguageModel
 
-__all__ = ["from_torch", "state_from_torch", "state_to_torch", "to_torch"]
+__all__ = ["from_torch", "load", "state_from_torch", "state_to_torch", "to_torch"]
 
 
 def to_torch(model: Model | LoadedModel | network.LanguageModel) -> LanguageModel:
@@ -27,6 +34,13 @@ def to_torch(model: Model | LoadedModel | network.LanguageModel) -> LanguageMode
     module.load_state_dict(arrays, assign=True)
     module.requires_grad_()
     return module
+
+
+def load(path: str | os.PathLike[str]) -> LanguageModel:
+    """The module of a file of ``pantoum export --to torch``, of a model file, or of the best model of a run
+    folder. ``ModelFileError``: the file is none of these, or is damaged."""
+    file = model_path(Path(checked(path, "path")))
+    return to_torch(load_model(file) if is_model_file(file) else torch_file.read(file))
 
 
 def from_torch(module: LanguageModel) -> network.LanguageModel:
