@@ -2,7 +2,8 @@
 // smallest set that holds probability P, the min-p floor, then the inverse of the cumulative distribution.
 //
 // All of it in double and by plain operations (wide.h), so that a row's token depends on nothing but the
-// row. What a filter keeps is found by selection, never by sorting a vocabulary.
+// row. What a filter keeps is found by selection, never by sorting a vocabulary. With fewer rows than threads
+// and a large vocabulary, the threads share the exponentials of a row, chunk by chunk.
 #include "kernels.h"
 
 #include "../scratch.h"
@@ -17,6 +18,9 @@ namespace {
 
 constexpr Long kSmallestPart = 1 << 12;  // logits that are worth waking a thread for
 constexpr Long kBlock = 64;              // of a row, summed at once
+constexpr Long kChunk = 1024;            // of a row, whole blocks: the exponentials that one thread sums up
+constexpr Long kShared = 4096;           // symbols from which threads share a row
+constexpr int kMostParts = 64;
 
 struct Candidate {
   double p;
@@ -107,40 +111,82 @@ Largest largest(const double* x, Long width) {
   return {value, any == 0 && value - value == 0.0};
 }
 
+// The threads that draw one row together, and what each has found of its own chunks; alone without a barrier.
+struct Team {
+  int index, parts;
+  Barrier* barrier;
+  Largest* found;  // [parts]
+
+  void meet() const {
+    if (barrier) barrier->wait(parts);
+  }
+  // The largest of all parts, after they have met.
+  Largest all() const {
+    Largest most = found[0];
+    for (int part = 1; part < parts; ++part) {
+      most.finite = most.finite && found[part].finite;
+      most.value = found[part].value > most.value ? found[part].value : most.value;
+    }
+    return most;
+  }
+};
+
 class Row {
  public:
   Row(const pantoum_sample_args& a, char* scratch)
       : a_(a),
         V_(a.vocabulary),
         x_(reinterpret_cast<double*>(scratch)),
-        candidates_(reinterpret_cast<Candidate*>(scratch + up(V_, kWideLanes) * kWideLanes * 8)) {}
+        sums_(x_ + padded(V_)),
+        candidates_(reinterpret_cast<Candidate*>(sums_ + up(V_, kChunk))) {}
 
-  static Long scratch_bytes(Long V) {
-    return up(V, kWideLanes) * kWideLanes * 8 + (V + 1) * static_cast<Long>(sizeof(Candidate));
+  static std::size_t scratch_bytes(Long V) {
+    return static_cast<std::size_t>(padded(V) + up(V, kChunk)) * sizeof(double) +
+           static_cast<std::size_t>(V + 1) * sizeof(Candidate);
   }
 
-  int draw(Long number) {
+  int draw(Long number, const Team& team) {
     const Long row = a_.first + number;
     const float* logits = a_.logits + number * V_;
-    widen(logits);
-    const double own_top = largest(x_, V_).value, own_sum = sum_of_exponentials(own_top);
-    change(logits, row);
-    const Largest top = largest(x_, V_);
+    const Range chunks = part_of(up(V_, kChunk), team.index, team.parts);
+    const Long begin = chunks.begin * kChunk, end = least(chunks.end * kChunk, padded(V_));
+    widen(logits, begin, end);
+    team.found[team.index] = largest(x_ + begin, end - begin);
+    team.meet();
+    const double own_top = team.all().value;
+    for (Long chunk = chunks.begin; chunk < chunks.end; ++chunk) sums_[chunk] = sum_of_exponentials(chunk, own_top);
+    team.meet();
+    if (team.index == 0) change(logits, row);
+    team.meet();
+    team.found[team.index] = largest(x_ + begin, end - begin);
+    team.meet();
+    const Largest top = team.all();
     if (!top.finite) return PANTOUM_NOT_FINITE;
-    const Long token = a_.temperature[row] == 0.0 ? first_of(top.value) : drawn(row, top.value);
+    const double temperature = a_.temperature[row];
+    for (Long i = begin; temperature != 0.0 && i < end; ++i) x_[i] = wide_exp((x_[i] - top.value) / temperature);
+    team.meet();
+    if (team.index != 0) return PANTOUM_OK;
+    double own_sum = 0.0;
+    for (Long chunk = 0; chunk < up(V_, kChunk); ++chunk) own_sum += sums_[chunk];
+    const Long token = temperature == 0.0 ? first_of(top.value) : drawn(row);
     note(row, token, static_cast<double>(logits[token]) - own_top - wide_log(own_sum));
     return PANTOUM_OK;
   }
 
  private:
-  void widen(const float* logits) {
-    for (Long i = 0; i < V_; ++i) x_[i] = static_cast<double>(logits[i]);
-    for (Long i = V_; i < up(V_, kWideLanes) * kWideLanes; ++i) x_[i] = -__builtin_inf();
+  // A row's length as whole lanes.
+  static Long padded(Long V) { return up(V, kWideLanes) * kWideLanes; }
+
+  void widen(const float* logits, Long begin, Long end) {
+    const Long last = least(end, V_);
+    for (Long i = begin; i < last; ++i) x_[i] = static_cast<double>(logits[i]);
+    for (Long i = last; i < end; ++i) x_[i] = -__builtin_inf();
   }
 
-  double sum_of_exponentials(double top) const {
+  double sum_of_exponentials(Long chunk, double top) const {
     double sums[kWideLanes] = {};
-    for (Long i = 0; i < V_; i += kWideLanes)
+    const Long end = least((chunk + 1) * kChunk, padded(V_));
+    for (Long i = chunk * kChunk; i < end; i += kWideLanes)
       for (int lane = 0; lane < kWideLanes; ++lane) sums[lane] += wide_exp(x_[i + lane] - top);
     return sum_of(sums);
   }
@@ -164,9 +210,8 @@ class Row {
     return token;
   }
 
-  Long drawn(Long row, double top) {
-    const double temperature = a_.temperature[row];
-    for (Long i = 0; i < up(V_, kWideLanes) * kWideLanes; ++i) x_[i] = wide_exp((x_[i] - top) / temperature);
+  // From exp((x - largest) / temperature).
+  Long drawn(Long row) {
     const Long k = a_.top_k[row];
     if ((k > 0 && k < V_) || a_.top_p[row] < 1.0) keep_most_probable(k, a_.top_p[row]);
     const double floor = a_.min_p[row];
@@ -265,22 +310,42 @@ class Row {
   const pantoum_sample_args& a_;
   const Long V_;
   double* const x_;
+  double* const sums_;  // of the exponentials, by chunks
   Candidate* const candidates_;
 };
 
 }  // namespace
 
 int sample(const pantoum_sample_args& a) {
+  const std::size_t bytes = Row::scratch_bytes(a.vocabulary);
+  if (a.vocabulary >= kShared && a.count < thread_count()) {
+    char* scratch = thread_scratch(bytes);
+    if (!scratch) return PANTOUM_OUT_OF_MEMORY;
+    Largest found[kMostParts];
+    for (Long r = 0; r < a.count; ++r) {
+      Barrier barrier;
+      auto share = [&](int index, int parts) -> int {
+        return Row(a, scratch).draw(r, {index, parts, &barrier, found});
+      };
+      const int most = static_cast<int>(least(least(kMostParts, thread_count()), up(a.vocabulary, kChunk)));
+      const int status = run_parts(most, share);
+      if (status != PANTOUM_OK) return status;
+    }
+    return PANTOUM_OK;
+  }
   auto part = [&](int index, int parts) -> int {
     const Range rows = part_of(a.count, index, parts);
-    char* scratch = thread_scratch(static_cast<std::size_t>(Row::scratch_bytes(a.vocabulary)));
+    char* scratch = thread_scratch(bytes);
     if (!scratch) return PANTOUM_OUT_OF_MEMORY;
     Row row(a, scratch);
+    Largest found;
+    const Team alone{0, 1, nullptr, &found};
     int status = PANTOUM_OK;
-    for (Long r = rows.begin; r < rows.end && status == PANTOUM_OK; ++r) status = row.draw(r);
+    for (Long r = rows.begin; r < rows.end && status == PANTOUM_OK; ++r) status = row.draw(r, alone);
     return status;
   };
-  return run_parts(static_cast<int>(least(least(64, a.count), up(a.count * a.vocabulary, kSmallestPart))), part);
+  return run_parts(static_cast<int>(least(least(kMostParts, a.count), up(a.count * a.vocabulary, kSmallestPart))),
+                   part);
 }
 
 }  // namespace PANTOUM_ISA

@@ -66,18 +66,22 @@ def test_the_core_draws_as_its_reference(path: str, kind: str, vocab: int) -> No
     assert ours.recent_RW is not None and (ours.recent_RW == others.recent_RW).all()
 
 
-def test_every_path_any_threads_and_any_batch_give_the_same_bits(library: native.Library) -> None:
+@pytest.mark.parametrize(("count", "vocab"), [(61, 333), (7, 5000)])
+def test_every_path_any_threads_and_any_batch_give_the_same_bits(
+    library: native.Library, count: int, vocab: int
+) -> None:
+    """With fewer rows than threads, threads share a row of a large vocabulary."""
     random = np.random.default_rng(1)
-    before, logits_BV = rows_of(61, random), logits_of("plain", 61, 333, random)
+    before, logits_BV = rows_of(count, random), logits_of("plain", count, vocab, random)
     found = set()
     for isa in library.paths():
         library.set_isa(isa)
-        for threads, size in ((1, 61), (2, 61), (1, 1), (2, 7)):
+        for threads, size in ((1, count), (2, count), (1, 1), (2, 1), (3, 2), (2, 7)):
             library.set_threads(threads)
             rows = copy.deepcopy(before)
-            for first in range(0, 61, size):
-                count = min(size, 61 - first)
-                native.sampler(rows, NONE, logits_BV[first : first + count]).draw(first, count)
+            for first in range(0, count, size):
+                several = min(size, count - first)
+                native.sampler(rows, NONE, logits_BV[first : first + several]).draw(first, several)
             found.add(b"".join(array.tobytes() for array in rows.arrays()))
     assert len(found) == 1
 

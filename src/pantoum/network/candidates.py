@@ -1,21 +1,23 @@
 """Sampled softmax: the symbols that one training step compares its targets with, instead of all symbols.
 
-The loss of a target y after the hidden state h is log Z - s_y with the logits s and Z = sum over all symbols
-w of exp(s_w). Its cost grows with the vocabulary. A training step estimates Z from few symbols:
+The loss of a target y after the hidden state h is -log of exp(s_y) / (sum over all symbols w of exp(s_w)),
+with the logits s. Its cost grows with the vocabulary. A training step asks a smaller question: which of the
+candidates C, the target y among them, is the target?
 
-    Z ~ sum over w in T of exp(s_w) + sum over w in S without T of exp(s_w) / p_w
+    loss = -log of q_y / (sum over w in C of q_w)        q_w = exp(s_w) / p_w
 
-T are the targets of the whole batch, which all of its rows share. S is a sample of the vocabulary that
-contains each symbol with probability p_w, independently of the others. Whatever T is, the expectation of this
-estimate is Z: the words that a batch does contain are no sample and count once, the others stand for
-themselves and for those that were not drawn (Horvitz and Thompson 1952). As a layer, this is a softmax over
-the candidates, T and S together, with ``-log p_w`` added to the biases of those that are not targets. So the
-forward and the backward pass are those of a small vocabulary (importance weights for samples of each row:
-Bengio and Senecal 2003; Jean, Cho, Memisevic and Bengio 2015).
+C is a sample of the vocabulary together with the targets of the batch, which all of its rows share. p_w is
+the probability that w is in C by the sample or as the target of another row. If the rows of a batch are
+independent and a batch contains symbols independently of each other, the probability that y is the target,
+given C, is in proportion to P(y | h) / p_y. So the true distribution minimises the mean of this loss, whatever
+the size of the sample, and its logits need no correction afterwards (the ranking form of noise-contrastive
+estimation: Jozefowicz et al. 2016; Ma and Collins 2018; with the targets of the batch: Yi et al. 2019). As a
+layer, it is a softmax over few symbols with ``-log p_w`` added to their biases.
 
-The probability p_w is proportional to a power of the count of w in the training text, and at most 1, which
-frequent symbols have. The draw is a function of (seed, step): it depends neither on the threads nor on the
-batch. Evaluation, scoring, adapting and generation use all symbols.
+The sample contains each symbol independently of the others, with a probability in proportion to a power of
+its count in the training text, and at most 1, which frequent symbols have. The draw is a function of (seed,
+step): it depends neither on the threads nor on the batch. Evaluation, scoring, adapting and generation use
+all symbols.
 
 Shapes: V symbols, N targets, C candidates.
 """
@@ -43,7 +45,7 @@ class Candidates:
     symbols_C: Array
     """Their numbers, ascending, int64."""
     shift_C: Array
-    """What is added to their logits: ``-log p``, 0 for the targets of the batch; float64."""
+    """What is added to their logits, ``-log p``; float64."""
 
     def places(self, targets_N: Array) -> Array:
         """Where the targets are among the candidates."""
@@ -58,17 +60,18 @@ class CandidateSampler:
         """``counts_V``: how often each symbol occurs in the training text; ``samples``: how many are drawn in
         the mean, beside the targets."""
         whole(samples, "samples")
-        self._inclusion_V = inclusion(counts_V, samples)
-        self._seed = seed
+        self._inclusion_V, self._seed = inclusion(counts_V, samples), seed
+        # A symbol is in no place of a batch with (1 - its share of the text) for each of them.
+        share_V = np.asarray(counts_V, np.float64) / max(1, np.sum(counts_V))
+        self._absent_V = np.log1p(-np.minimum(share_V, 1 - 1e-9))
 
     def draw(self, targets_N: Array, step: int) -> Candidates:
         """The candidates of a step with these targets."""
-        taken_V = generator(self._seed, 3, step).random(len(self._inclusion_V)) < self._inclusion_V
-        taken_V[targets_N] = True
-        symbols_C = np.flatnonzero(taken_V)
-        shift_C = -np.log(self._inclusion_V[symbols_C])
-        shift_C[np.searchsorted(symbols_C, targets_N)] = 0.0
-        return Candidates(symbols_C, shift_C)
+        drawn_V = generator(self._seed, 3, step).random(len(self._inclusion_V)) < self._inclusion_V
+        drawn_V[targets_N] = True
+        symbols_C = np.flatnonzero(drawn_V)
+        elsewhere_C = np.exp((len(targets_N) - 1) * self._absent_V[symbols_C])
+        return Candidates(symbols_C, -np.log(1.0 - (1.0 - self._inclusion_V[symbols_C]) * elsewhere_C))
 
 
 def inclusion(counts_V: Array, samples: int) -> Array:
