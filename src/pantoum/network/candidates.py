@@ -9,10 +9,10 @@ candidates C, the target y among them, is the target?
 C is a sample of the vocabulary together with the targets of the batch, which all of its rows share. p_w is
 the probability that w is in C by the sample or as the target of another row. If the rows of a batch are
 independent and a batch contains symbols independently of each other, the probability that y is the target,
-given C, is in proportion to P(y | h) / p_y. So the true distribution minimises the mean of this loss, whatever
-the size of the sample, and its logits need no correction afterwards (the ranking form of noise-contrastive
-estimation: Jozefowicz et al. 2016; Ma and Collins 2018; with the targets of the batch: Yi et al. 2019). As a
-layer, it is a softmax over few symbols with ``-log p_w`` added to their biases.
+given C, is in proportion to P(y | h) / p_y. So the true distribution minimises the mean of this loss,
+whatever the size of the sample, and its logits need no correction afterwards (the ranking form of
+noise-contrastive estimation: Jozefowicz et al. 2016; Ma and Collins 2018; with the targets of the batch: Yi
+et al. 2019). As a layer, it is a softmax over few symbols with ``-log p_w`` added to their biases.
 
 The sample contains each symbol independently of the others, with a probability in proportion to a power of
 its count in the training text, and at most 1, which frequent symbols have. The draw is a function of (seed,
