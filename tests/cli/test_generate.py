@@ -220,3 +220,18 @@ def test_a_prompt_without_end_is_refused_in_bounded_memory(monkeypatch: pytest.M
     monkeypatch.setattr("sys.stdin", Stdin())
     with pytest.raises(SettingError, match="prompt is '-': may have at most 33,554,432 bytes on stdin"):
         generate._prompt("-")
+
+
+@pytest.mark.parametrize("tokens", ["words", "words:whitespace"])
+def test_a_space_at_the_end_of_a_prompt_is_not_written_twice(
+    run: Run, text: Path, tmp_path: Path, tokens: str
+) -> None:
+    options = ("--steps", 2, "--hidden-size", 8, "--num-layers", 1, "--tokens", tokens)
+    run("train", text, "--run", tmp_path / "r", *options)
+    with_space, without = (
+        run("generate", tmp_path / "r", "--prompt", prompt, "--seed", 3, "--length", 20)
+        for prompt in ("The cat ", "The cat")
+    )
+    assert with_space.out == without.out and with_space.out.startswith("The cat")
+    assert "the space at the end of the prompt is left out" in with_space.err
+    assert "left out" not in without.err
