@@ -182,3 +182,17 @@ def test_more_ranks_than_shards_are_refused(run):
     run(1, "run", steps=4, shards=2, stop_after=2)
     with pytest.raises(RunError, match="shards is 2: the run can be shared by so many ranks at most, and 3"):
         run(3, "run", resume=True)
+
+
+def test_minutes_choose_a_larger_model_for_more_ranks(monkeypatch):
+    from pantoum.training import pace
+    from pantoum.training.recipe import Outlook
+
+    monkeypatch.setattr(pace, "operations_a_second", lambda *_: 1e9)
+    outlook = Outlook(10**9, 64)
+    found = [
+        pace.chosen_by_pace(TrainSettings(shards=4), outlook, None, 3600.0, 3600.0, ranks=ranks)
+        for ranks in (1, 4)
+    ]
+    sizes = [recipe.work(64) for recipe, _ in found]
+    assert sizes[1] > 1.5 * sizes[0]

@@ -58,8 +58,9 @@ def begin(
     texts: Sequence[str],
     clock: Clock,
     command: Sequence[str] = (),
+    ranks: int = 1,
 ) -> Run:
-    """A new run in its (empty) folder."""
+    """A new run in its (empty) folder, for so many ranks."""
     asked = {name: value for name, value in asdict(settings).items() if name not in ("resume", "run")}
     config: dict[str, Any] = {
         "pantoum": VERSION,
@@ -77,7 +78,7 @@ def begin(
     if source is not None:
         notes.append(_unknown(prepared))
     budget = Budget.asked(settings) or Budget("minutes", DEFAULT_MINUTES)
-    recipe, tokens_per_second = choose_recipe(settings, prepared, budget, clock, source)
+    recipe, tokens_per_second = choose_recipe(settings, prepared, budget, clock, source, ranks)
     if settings.ngram_rows != AUTO and not recipe.model.ngrams:
         notes.append("--ngram-rows has no effect: no n-grams were chosen (--ngrams 2,3,4 chooses them)")
     batches = make_batches(prepared, recipe.batch_size, recipe.seq_len, notes=notes)
@@ -207,9 +208,14 @@ def read_source(settings: TrainSettings) -> ModelFile | None:
 
 
 def choose_recipe(
-    settings: TrainSettings, prepared: Prepared, budget: Budget, clock: Clock, source: ModelFile | None
+    settings: TrainSettings,
+    prepared: Prepared,
+    budget: Budget,
+    clock: Clock,
+    source: ModelFile | None,
+    ranks: int = 1,
 ) -> tuple[Recipe, float]:
-    """The recipe, and with minutes the expected training speed in tokens per second (else 0)."""
+    """The recipe, and with minutes the expected training speed of all ranks in tokens per second (else 0)."""
     shape = None if source is None else ModelConfig.from_spec(source.config)
     outlook = Outlook(
         prepared.train.count,
@@ -222,7 +228,7 @@ def choose_recipe(
         return choose(settings, outlook, source=shape), 0.0
     seconds = budget.amount * 60.0
     left = max(seconds - clock.seconds, 0.1 * seconds)
-    return chosen_by_pace(settings, outlook, prepared, left, seconds, source=shape)
+    return chosen_by_pace(settings, outlook, prepared, left, seconds, source=shape, ranks=ranks)
 
 
 def identity(prepared: Prepared, source: ModelFile | None) -> dict[str, Plain]:

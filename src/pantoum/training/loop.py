@@ -68,7 +68,8 @@ def train(
         checkpoint.clean_temporary(folder.path)
         try:
             with ending_at_once():
-                run = (resume if settings.resume else begin)(folder, settings, texts, clock, command)
+                made_by = resume if settings.resume else begin
+                run = made_by(folder, settings, texts, clock, command, ranks.count)
         except BaseException:
             if not settings.resume:
                 with suppress(RunError):

@@ -26,6 +26,8 @@ MOST_SECONDS, MOST_SHARE = 5.0, 0.03
 UPDATES = 4
 GUESS = 6e10
 """Operations per second of two modest cores: only to choose what is measured."""
+SHARED = 0.9
+"""Share of the speed of all ranks that is left when their sums have been exchanged: a guess."""
 USABLE = 0.92
 """Share of the time that is left for training when evaluation and saving have had theirs."""
 
@@ -38,18 +40,21 @@ def chosen_by_pace(
     budget: float,
     *,
     source: ModelConfig | None = None,
+    ranks: int = 1,
 ) -> tuple[Recipe, float]:
-    """The recipe for ``seconds`` of a ``budget``, and its expected training speed in tokens per second."""
+    """The recipe for ``seconds`` of a ``budget``, and its expected training speed in tokens per second.
+    ``ranks``: how many train; the speed of this one is measured."""
     limit = min(MOST_SECONDS, MOST_SHARE * budget)
     began = time.perf_counter()
-    candidate = choose(settings, replace(outlook, operations=GUESS * seconds * USABLE), source=source)
-    rate = operations_a_second(candidate, prepared, limit)
+    times = 1.0 if ranks == 1 else SHARED * ranks
+    candidate = choose(settings, replace(outlook, operations=GUESS * times * seconds * USABLE), source=source)
+    rate = times * operations_a_second(candidate, prepared, limit)
     recipe = choose(settings, replace(outlook, operations=rate * seconds * USABLE), source=source)
     left = limit - (time.perf_counter() - began)
     sizes = [each.work(outlook.vocab_size) for each in (recipe, candidate)]
     if left > 0.4 * limit and not 0.5 < sizes[0] / sizes[1] < 2.0:
         # Small models reach a smaller share of the machine's rate: measure what is really going to run.
-        rate = operations_a_second(recipe, prepared, left)
+        rate = times * operations_a_second(recipe, prepared, left)
         recipe = choose(settings, replace(outlook, operations=rate * seconds * USABLE), source=source)
     tokens_per_second = rate / (6.0 * recipe.work(outlook.vocab_size))
     measured = f"measured: {rate / 1e9:.3g} billion operations, {tokens_per_second:,.0f} tokens per second"

@@ -55,6 +55,7 @@ def resume(
     texts: Sequence[str],
     clock: Clock,
     command: Sequence[str] = (),
+    ranks: int = 1,
 ) -> Run | Finished:
     """The run in ``folder``, ready to go on; or the news that it is finished."""
     found = checkpoint.newest(folder.path)
@@ -62,7 +63,8 @@ def resume(
     known = _recorded(config)
     recorded = known or TrainSettings()
     if found is None:
-        return _from_the_start(folder, settings, recorded, texts or config.get("texts", ()), clock, command)
+        given = texts or config.get("texts", ())
+        return _from_the_start(folder, settings, recorded, given, clock, command, ranks)
     notes = list(found.notes)
     state = RunState.of(found)
     if config:
@@ -131,6 +133,7 @@ def _from_the_start(
     texts: Sequence[str],
     clock: Clock,
     command: Sequence[str],
+    ranks: int,
 ) -> Run:
     """A run that was killed before its first checkpoint."""
     _refuse_other_settings(settings, recorded, None)
@@ -143,7 +146,7 @@ def _from_the_start(
         given = {"minutes": None, "steps": None, "epochs": None, **given}
     if "-" in texts:  # stdin cannot be read twice; what came through it is in the folder, if it was all read
         texts, given["data"] = (), str(folder.data)
-    run = begin(folder, replace(recorded, **given), texts, clock, command)
+    run = begin(folder, replace(recorded, **given), texts, clock, command, ranks)
     run.notes.append("there was no checkpoint yet: beginning from the start")
     return run
 
