@@ -26,6 +26,7 @@ from pantoum.network import LanguageModel
 from pantoum.network.ensemble import join, joined_config
 from pantoum.network.ngrams import TABLE
 from pantoum.network.program import Program
+from pantoum.text.tokenizer import learner
 
 Make = Callable[..., LoadedModel]
 FAST = Settings(chunk=8, rate=0.01, decay=0.01)
@@ -145,6 +146,23 @@ def test_an_adapted_model_saved_and_loaded_gives_the_same_nats(characters: Loade
     ]
     again = Adapter(saved, FAST).adapted([{"name": "b.txt"}])
     assert [one["texts"] for one in again.card["adapted"]] == [[{"name": "a.txt"}], [{"name": "b.txt"}]]
+
+
+def test_a_large_vocabulary_is_sampled_however_the_text_is_cut(make: Make) -> None:
+    scholar = learner("words", 9000, None)
+    scholar.feed(" ".join(f"w{number}" for number in range(8000)))
+    tokenizer = scholar.learn()
+    network = LanguageModel(tokenizer.vocab_size, config=make("words").config, seed=4)
+    model = with_scale(LoadedModel(Program(network), tokenizer))
+    text = text_of(model, 120)
+    whole, parted = Adapter(model, FAST), Adapter(model, FAST)
+    nats_T = whole.losses(*text)[0]
+    found = [parted.losses(*(each[:, start : start + 11] for each in text))[0] for start in range(0, 120, 11)]
+    assert np.array_equal(np.concatenate(found), nats_T) and whole.tokens == 120
+    assert nats_T[60:].mean() < 0.95 * PlainReader(model).losses(*text, None)[0, 60:].mean()
+    assert np.isfinite(whole.adapted().network.parameters["head.weight"]).all()
+    moved_V = (whole._network.parameters["head.weight"] != network.parameters["head.weight"]).any(axis=1)
+    assert 100 < moved_V.sum() < len(moved_V)
 
 
 def test_every_member_of_an_ensemble_adapts(make: Make, tmp_path) -> None:

@@ -40,11 +40,16 @@ from pantoum.inference.named_texts import named_texts
 from pantoum.inference.state import State
 from pantoum.kernels import Array, Workspace
 from pantoum.network import LanguageModel
+from pantoum.network.candidates import CandidateSampler
 from pantoum.network.program import Program
 from pantoum.network.state import NetworkState
 from pantoum.text.prompt import encode_prompt
 
 __all__ = ["SETTINGS", "Adapter", "Settings", "adapted_to", "adapter_of", "require_out"]
+
+
+WHOLE_VOCABULARY, SAMPLES = 4096, 4096
+"""Symbols above which a step compares its targets with samples, and how many these are."""
 
 
 class Adapter:
@@ -64,6 +69,7 @@ class Adapter:
         self.tokens = 0
         """Tokens that were learned from."""
         self._rule = Rule(model, settings)
+        self._sampler = _sampler(model)
         self._network = _copy(source)
         self._workspace = Workspace()
         self._reading: Program | None = None
@@ -101,7 +107,8 @@ class Adapter:
         while start < T:
             end = min(T, start + chunk - self._begun_3BT.shape[2])
             part = np.s_[:, start:end]
-            read = self._learn_whole if end - start == chunk else self._begin_chunk
+            at_once = end - start == chunk and self._sampler is None
+            read = self._learn_whole if at_once else self._begin_chunk
             own_BT, predicted_BT = read(text_3BT[:, :, start:end])
             require_finite([plain_BT[part], own_BT])
             nats_BT[part], weights_T = self._mixture.nats(plain_BT[part][0], own_BT[0])
@@ -167,7 +174,14 @@ class Adapter:
             counts=self.model.program.counts,
             cache=self.model.program.cache,
         )
-        result = program.gradients(inputs_BT, targets_BT, self._state, reset_BT=reset_BT.astype(bool))
+        step, sampler = self.tokens // self.settings.chunk, self._sampler
+        result = program.gradients(
+            inputs_BT,
+            targets_BT,
+            self._state,
+            reset_BT=reset_BT.astype(bool),
+            candidates=None if sampler is None else sampler.draw(targets_BT.reshape(-1), step),
+        )
         self._state = result.state
         if self._rule.step(self._network.parameters, result.gradients, inputs_BT.size):
             self._reading = None
@@ -189,6 +203,14 @@ class Adapter:
         if self._begun_3BT.shape[2] == self.settings.chunk:
             self.finish()
         return nats_BT, predictions_BT
+
+
+def _sampler(model: LoadedModel) -> CandidateSampler | None:
+    """What a step compares its targets with where there are many symbols: all weights of the head would take
+    most of the time. Tokens are numbered by their frequency, which falls about as 1 / rank (Zipf)."""
+    if model.vocab_size <= WHOLE_VOCABULARY or model.config.ngrams:
+        return None
+    return CandidateSampler(1e6 / np.arange(1, model.vocab_size + 1), SAMPLES, seed=0)
 
 
 def _coded(model: LoadedModel) -> Program:
