@@ -15,7 +15,7 @@ from functools import cache
 from importlib import resources
 
 from pantoum.report import curves, surprisal
-from pantoum.report.page import headline, motif, sections
+from pantoum.report.page import headline, sections
 from pantoum.report.story import Story
 
 __all__ = ["Story", "render"]
@@ -63,13 +63,11 @@ def render(story: Story) -> str:
 {style()}</style>
 </head>
 <body>
-{motif.band()}
 <main>
 {body}
 </main>
 <footer>
 <p class="line">{line}</p>
-{motif.band()}
 </footer>
 <script>{script}</script>
 </body>
