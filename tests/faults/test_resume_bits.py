@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from pantoum.config import CELLS
+from pantoum.errors import RunError
 from pantoum.formats import checkpoint
 from pantoum.kernels import native, precisions, without_core
 
@@ -85,5 +86,7 @@ def test_a_restart_draws_the_same_candidates(run, threads, tmp_path, tied):
     run("whole", **settings)
     run("cut", **settings, stop_after=19)
     threads(1)
+    with pytest.raises(RunError, match="softmax is sampled:6, the run has sampled:5"):
+        run("cut", resume=True, softmax="sampled:6")
     run("cut", resume=True, softmax="sampled:5")
     assert bits(tmp_path / "cut") == bits(tmp_path / "whole")
