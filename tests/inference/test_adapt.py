@@ -260,6 +260,17 @@ def test_no_text_throws_the_weights_away(characters: LoadedModel) -> None:
     assert all(np.isfinite(array).all() for array in adapter.adapted().network.parameters.values())
 
 
+def test_a_copy_that_is_lost_starts_again(characters: LoadedModel) -> None:
+    model, text = with_scale(characters), text_of(characters, 400)
+    adapter = Adapter(model, dataclasses.replace(FAST, rate=30.0))
+    nats_T = adapter.losses(*text)[0]
+    assert adapter.restarts > 2
+    assert nats_T.mean() < PlainReader(model).losses(*text, None).mean() + 0.02
+    still = Adapter(model, dataclasses.replace(FAST, rate=0.01))
+    still.losses(*text)
+    assert still.restarts == 0
+
+
 def test_a_gradient_that_is_not_finite_is_passed_over(characters: LoadedModel, monkeypatch) -> None:
     model = with_scale(characters)
     adapter = Adapter(model, FAST)

@@ -7,7 +7,8 @@ the text is cut: what does not fill a chunk is read at once, kept, and read agai
 So the nats are the same however a text arrives.
 
 The model itself reads along, and the probability of each token is a mixture of both (``mixture``), weighed by
-how well each predicted the text so far. So a text that adapting does not help costs next to nothing. The
+how well each predicted the text so far. So a text that adapting does not help costs next to nothing. A copy
+that has lost its way starts again from the trained weights. The
 model itself is read in int8, which takes a third of the time and costs less than 0.0001 nats (docs/log).
 
 The model it is made from never changes. Products of the copy are float32; an int8 model is adapted, and
@@ -50,6 +51,8 @@ __all__ = ["SETTINGS", "Adapter", "Settings", "adapted_to", "adapter_of", "requi
 
 WHOLE_VOCABULARY, SAMPLES = 4096, 4096
 """Symbols above which a step compares its targets with samples, and how many these are."""
+LOST = 1.0
+"""Nats per token that the copy may be worse than the model itself, over a chunk, before it starts again."""
 
 
 class Adapter:
@@ -68,6 +71,10 @@ class Adapter:
             warnings.warn(note, UserWarning, stacklevel=2)
         self.tokens = 0
         """Tokens that were learned from."""
+        self.restarts = 0
+        """How often the copy started again from the trained weights."""
+        self._behind = 0.0
+        """Nats that the copy has lost to the model itself since its chunk began."""
         self._rule = Rule(model, settings)
         self._sampler = _sampler(model)
         self._network = _copy(source)
@@ -113,8 +120,12 @@ class Adapter:
             require_finite([plain_BT[part], own_BT])
             nats_BT[part], weights_T = self._mixture.nats(plain_BT[part][0], own_BT[0])
             predictions_BT[part] = np.where(weights_T < 0.5, expected_BT[part], predicted_BT)
+            # One addition after the other: the same bits however the text is cut.
+            lost_T = own_BT[0].astype(np.float64) - plain_BT[part][0]
+            self._behind = float(np.add.accumulate([self._behind, *lost_T])[-1])
             if not self._begun_3BT.shape[2]:  # a chunk is complete
                 self._mixture.share()
+                self._restart_if_lost()
             start = end
         return nats_BT, predictions_BT
 
@@ -126,6 +137,13 @@ class Adapter:
             self._state, begun_3BT = self._began, self._begun_3BT
             self._learn_whole(begun_3BT)
             self._state, self._begun_3BT = state, self._nothing
+
+    def _restart_if_lost(self) -> None:
+        """At the end of a chunk: weights that no longer predict anything are not worth a pull back."""
+        behind, self._behind = self._behind, 0.0
+        if behind > LOST * self.settings.chunk:
+            self._network, self._reading = _copy(self.model.network), None
+            self.restarts += 1
 
     def adapted(self, texts: Sequence[Mapping[str, Plain]] = ()) -> LoadedModel:
         """One model in place of the mixture as it is now; ``texts``: what it was adapted to, for its card.
