@@ -10,7 +10,6 @@ HELP = "measure how well a model predicts texts"
 EXAMPLES = """examples:
   pantoum evaluate runs/book other.txt
   pantoum evaluate runs/book other.txt --protocol segments:64 --json
-  pantoum evaluate runs/book other.txt --cache 2000
   pantoum evaluate runs/book other.txt --adapt --model-out adapted.safetensors
 """
 
