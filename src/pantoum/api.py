@@ -16,13 +16,15 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pantoum.config import TrainSettings, function, number, path, require, truth
 from pantoum.config import path as checked
 from pantoum.config.calls import made, public
-from pantoum.errors import PantoumError
+from pantoum.config.launcher import torchrun_count
+from pantoum.errors import PantoumError, SettingError
 from pantoum.inference.evaluate import Evaluation
 from pantoum.inference.figures import figures_html
 from pantoum.inference.session import Session
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
     from pantoum.ranks.interface import Ranks
     from pantoum.report.compare import Comparison
     from pantoum.report.record import Report
+    from pantoum.training.engine import Engine
     from pantoum.training.result import RunResult
 
 __all__ = [
@@ -189,6 +192,7 @@ def _train(
     show = seen if progress is None else truth(progress, "progress")
     from pantoum.training import loop
 
+    engine = _engine(chosen.device, ranks)
     with contextlib.ExitStack() as stack:
         names = stack.enter_context(named(texts, text, chosen.documents))
         view = stack.enter_context(_view(chosen, names)) if show else None
@@ -200,8 +204,27 @@ def _train(
                 on_report(record)
 
         return loop.train(
-            chosen, names, on_report=report, started=started, command=tuple(command), ranks=ranks
+            chosen,
+            names,
+            on_report=report,
+            started=started,
+            command=tuple(command),
+            ranks=ranks,
+            engine=engine,
         )
+
+
+def _engine(device: str | None, ranks: Ranks) -> Engine | None:
+    """What trains in place of the core. PyTorch is imported only if a device is asked for."""
+    if device is None or (device == "auto" and find_spec("torch") is None):
+        return None
+    if ranks.count > 1 or torchrun_count() > 1:
+        raise SettingError(
+            "device", device, "is for one process, and a launcher has started several", "leave it out"
+        )
+    from pantoum.torch.engine import engine
+
+    return engine(device)
 
 
 @public

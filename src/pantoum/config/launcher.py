@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-__all__ = ["launched_rank", "threads_of_a_rank"]
+__all__ = ["launched_rank", "threads_of_a_rank", "torchrun_count"]
 
 RANK = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK")
 SIZE = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
@@ -36,6 +36,12 @@ def threads_of_a_rank(environment: Mapping[str, str] | None = None) -> int | Non
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else all_of_them
     local = _number(environment, LOCAL_SIZE) or 1
     return max(1, min(allowed, all_of_them // local))
+
+
+def torchrun_count(environment: Mapping[str, str] | None = None) -> int:
+    """How many processes PyTorch's ``torchrun`` has started together with this one; 1 without it."""
+    environment = os.environ if environment is None else environment
+    return _number(environment, ("WORLD_SIZE",)) or 1 if "TORCHELASTIC_RUN_ID" in environment else 1
 
 
 def _number(environment: Mapping[str, str], names: tuple[str, ...]) -> int | None:

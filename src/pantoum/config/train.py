@@ -15,6 +15,7 @@ from pantoum.config.rules import AUTO, Auto, nearest, number, one_of, option, re
 from pantoum.config.softmax import parse_softmax
 
 __all__ = [
+    "DEVICES",
     "DOCUMENTS",
     "OPTIMIZERS",
     "PRECISIONS",
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 DOCUMENTS = ("lines", "files", "blank-lines")
+DEVICES = ("auto", "cpu", "cuda")
 OPTIMIZERS = ("adamw", "muon")
 PRECISIONS = ("auto", "float32", "bf16")
 SCHEDULES = ("linear", "trapezoid", "cosine", "constant")
@@ -272,6 +274,14 @@ class TrainSettings:
         chosen="the number of ranks that train, else 1",
     )
     """Parts of the batch whose gradients are added in a fixed order; up to so many ranks share them."""
+    device: str | None = option(
+        None,
+        "train in PyTorch on this device; auto: on a GPU if there is one, else as without the option",
+        group="training",
+        choices=DEVICES,
+        chosen="the core of pantoum, on the processor",
+    )
+    """Train in PyTorch on this device (``pantoum.torch``); ``None``: with the core."""
     seed: int = option(0, "seed of all random numbers", group="training", metavar="S")
     """The seed of initialization and dropout."""
 
@@ -392,6 +402,8 @@ class TrainSettings:
             if getattr(self, name) != AUTO:
                 one_of(getattr(self, name), name, choices)
         one_of(self.precision, "precision", PRECISIONS)
+        if self.device is not None:
+            one_of(self.device, "device", DEVICES)
         if self.learning_rate != AUTO:
             number(self.learning_rate, "learning_rate", above=0.0, most=1e3)
         if self.weight_decay != AUTO:

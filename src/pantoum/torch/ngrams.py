@@ -25,6 +25,8 @@ class Ngrams(nn.Module):
         super().__init__()
         self.orders, self.rows, self.base, self.kept = orders, rows, vocab_size + 1, max(orders) - 1
         self.weight = nn.Parameter(torch.empty(len(orders) * rows, vocab_size))
+        self.sparse = False
+        """Whether the gradient is a sparse tensor of the rows in use."""
 
     def forward(
         self, tokens_TB: Tensor, recent_BK: Tensor, reset_TB: Tensor | None, lengths_B: Tensor | None
@@ -42,7 +44,7 @@ class Ngrams(nn.Module):
             if back + 1 in self.orders:
                 found.append(self._hashed(key_TB) + len(found) * self.rows)
         rows_NO = torch.stack(found, dim=-1).reshape(T * B, -1)
-        logits_NV = embedding_bag(rows_NO, self.weight, mode="sum")
+        logits_NV = embedding_bag(rows_NO, self.weight, mode="sum", sparse=self.sparse)
         return logits_NV.reshape(T, B, -1), kept(history_SB, begun_TB, lengths_B, recent_BK)
 
     def _hashed(self, key_TB: Tensor) -> Tensor:

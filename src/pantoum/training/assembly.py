@@ -28,6 +28,7 @@ from pantoum.network.state import NetworkState
 from pantoum.ranks.interface import Ranks
 from pantoum.ranks.single import SingleRank
 from pantoum.training.backend import Backend, LocalBackend
+from pantoum.training.engine import Engine
 from pantoum.training.fitted_counts import FittedCounts
 from pantoum.training.keep_best import KeepBest
 from pantoum.training.learner import Learner
@@ -78,6 +79,8 @@ class Run:
     """Whether later checkpoints belong to a future that did not happen."""
     ranks: Ranks = field(default_factory=SingleRank)
     """Who trains it."""
+    engine: Engine | None = None
+    """What trains in place of the core."""
 
     def share_out(self, ranks: Ranks) -> None:
         """Train on these ranks from here on, of which this is rank 0."""
@@ -88,10 +91,23 @@ class Run:
                 f"{ranks.count} were started; start fewer, or begin a new run with --shards {ranks.count}"
             )
         self.ranks, self.keep_best.spread = ranks, SpreadReading(ranks)
-        self._share_backend()
+        self._place_backend()
 
-    def _share_backend(self) -> None:
-        if self.ranks.count > 1 and isinstance(self.backend, LocalBackend):
+    def train_with(self, engine: Engine | None) -> None:
+        """Train with this engine from here on; ``None``: with the core."""
+        if engine is not None:
+            self.engine = engine
+            self.notes.append(engine.note)
+            self._place_backend()
+
+    def _place_backend(self) -> None:
+        """Hand the backend of the core on to the engine, or share it with the other ranks."""
+        if not isinstance(self.backend, LocalBackend):
+            return
+        if self.engine is not None:
+            recipe, vocab_size = self.state.recipe, self.prepared.tokenizer.vocab_size
+            self.backend = self.engine.take_over(self.backend, recipe, vocab_size)
+        elif self.ranks.count > 1:
             recipe, vocab_size = self.state.recipe, self.prepared.tokenizer.vocab_size
             self.backend = RankedBackend(
                 self.backend,
@@ -113,7 +129,7 @@ class Run:
                 self.weights,
                 symbol_counts(state.recipe, self.prepared),
             )
-            self._share_backend()
+            self._place_backend()
             self.carried = self.backend.initial_state(state.batch_size)
         else:
             self.backend.restore(found.arrays)

@@ -30,6 +30,7 @@ from pantoum.training.assembly import Run
 from pantoum.training.backend import StepResult
 from pantoum.training.begin import begin
 from pantoum.training.budget import Clock
+from pantoum.training.engine import Engine
 from pantoum.training.guard import MOST_ROLLBACKS, Verdict
 from pantoum.training.reporter import Reporter
 from pantoum.training.result import RunResult, of_finished, of_session
@@ -52,6 +53,7 @@ def train(
     started: float | None = None,
     command: Sequence[str] = (),
     ranks: Ranks | None = None,
+    engine: Engine | None = None,
 ) -> RunResult:
     """Train as the settings ask, and return what became of it. With ``ranks`` this is rank 0, and the others
     serve it (``together``).
@@ -79,6 +81,7 @@ def train(
         if isinstance(run, Finished):
             return of_finished(folder, run.state)
         run.share_out(ranks)
+        run.train_with(engine)
         reporter = Reporter(folder, on_report, on_note)
         with StopSignals() as stop:
             loop = Loop(run, clock, reporter, stop, settings.stop_after)

@@ -27,7 +27,7 @@ from pantoum.network.gradient import Gradients
 from pantoum.network.ngrams import TABLE
 from pantoum.training.work_share import WorkShare
 
-__all__ = ["AdamW", "Muon", "Optimizer", "WithTable", "make_optimizer"]
+__all__ = ["AdamW", "Muon", "Optimizer", "WithTable", "is_map", "make_optimizer"]
 
 BETAS = (0.9, 0.99)
 """The second is below the usual 0.999: a run of minutes has a few hundred steps, and gradients of a recurrent
@@ -117,7 +117,7 @@ class Muon:
         coefficients: Coefficients = NEWTON_SCHULZ,
     ) -> None:
         self._times, self._coefficients = times, coefficients
-        self._maps = {name: array for name, array in parameters.items() if _is_map(name, parameters)}
+        self._maps = {name: array for name, array in parameters.items() if is_map(name, parameters)}
         others = {name: array for name, array in parameters.items() if name not in self._maps}
         self._others = AdamW(others, weight_decay)
         self._momentum = {name: np.zeros_like(array) for name, array in self._maps.items()}
@@ -247,7 +247,7 @@ def make_optimizer(
     return AdamW(parameters, weight_decay)
 
 
-def _is_map(name: str, parameters: Mapping[str, Array]) -> bool:
+def is_map(name: str, parameters: Mapping[str, object]) -> bool:
     """Whether a parameter maps vectors to vectors. That of one-hot inputs is a table."""
     table = "stack.0.weight_ih" if "embedding.weight" not in parameters else ""
     return name.endswith((".weight_ih", ".weight_hh")) and name != table

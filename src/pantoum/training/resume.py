@@ -6,8 +6,8 @@
 - A finished run is left alone, unless a budget is given: then it goes *further* by that, from the
   checkpoint where the rate began to fall, without a new warm-up.
 - A run that was killed before its first checkpoint begins again from what ``config.json`` says was asked.
-- Only the budget, threads and the saving interval may change. Text, tokenizer, shape or a setting that
-  differs is refused with what differs; settings that are left out are those of the run.
+- Only the budget, threads, the device and the saving interval may change. Text, tokenizer, shape or a
+  setting that differs is refused with what differs; settings that are left out are those of the run.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ from pantoum.training.schedule import Schedule
 __all__ = ["Finished", "resume"]
 
 MAY_CHANGE = (
-    "minutes", "steps", "epochs", "stop_after", "checkpoint_every", "data", "run", "resume", "keep_data"
+    "minutes", "steps", "epochs", "stop_after", "checkpoint_every", "data", "run", "resume", "keep_data",
+    "device",
 )  # fmt: skip
 OF_THE_TEXT = ("valid", "valid_fraction", "tokens", "vocab_size", "documents", "from_")
 

@@ -1,0 +1,165 @@
+"""One member as it trains in PyTorch: what ``training.learner`` is for the core, with the same arrays.
+
+Everything stays on the device between steps: weights, optimiser, averaged weights, the usual size of the
+gradients. ``arrays`` has them under the names of a checkpoint.
+
+Shapes: B streams, T time steps, V symbols, R rows of a parameter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from pantoum.config import CELLS
+from pantoum.errors import CheckpointError
+from pantoum.kernels import Array
+from pantoum.network.ngrams import TABLE
+from pantoum.torch.equations import State
+from pantoum.torch.language_model import LanguageModel
+from pantoum.torch.optimizer import Optimizer
+from pantoum.training.gradient_scale import EVERY, WINDOW
+from pantoum.training.recipe import Recipe
+
+__all__ = ["Found", "Learner"]
+
+STEPS = "optimizer.steps"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a batch gives for one member."""
+
+    loss: float
+    accuracy: float
+    state: State
+
+
+class Learner:
+    """A module of one member, and what changes it. ``restore`` fills it."""
+
+    def __init__(self, recipe: Recipe, vocab_size: int, seed: int, device: str) -> None:
+        self.module = LanguageModel(vocab_size, recipe.model).to(device)
+        if self.module.ngrams is not None:
+            self.module.ngrams.sparse = True
+        self.gradient_norm = 0.0
+        """The norm of all gradients of the last batch together, before clipping."""
+        self._device, self._seed, self._precision = device, seed, recipe.precision
+        self._parameters: dict[str, Tensor] = dict(self.module.named_parameters())
+        gates = len(CELLS[recipe.model.cell].gates)
+        self._optimizer = Optimizer(self._parameters, recipe.optimizer, recipe.weight_decay, gates)
+        self._decay, self._targets = recipe.average, 0
+        averaged = {} if recipe.average is None else self._parameters
+        self._averaged = {name: tensor.detach().clone() for name, tensor in averaged.items() if name != TABLE}
+        self._squares = {name: tensor.new_zeros(len(tensor)) for name, tensor in self._parameters.items()}
+
+    def gradients(
+        self, inputs_BT: Tensor, targets_BT: Tensor, reset_BT: Tensor | None, state: State, step: int,
+        streams: Tensor,
+    ) -> Found:  # fmt: skip
+        """Forward and backward pass over a batch; the gradients stay with the parameters."""
+        self.module.zero_grad(set_to_none=True)
+        key = self._seed, step
+        with torch.autocast(self._device, torch.bfloat16, enabled=self._precision == "bf16"):
+            logits_BTV, after = self.module(
+                inputs_BT, state, reset_BT=reset_BT, dropout_key=key, streams=streams
+            )
+        logits_NV, targets_N = logits_BTV.float().flatten(0, 1), targets_BT.flatten()
+        loss = cross_entropy(logits_NV, targets_N)
+        loss.backward()
+        self._targets = targets_N.numel()
+        with torch.no_grad():
+            accuracy = (logits_NV.argmax(dim=1) == targets_N).double().mean()
+            norms = [torch.linalg.vector_norm(_values(each)) for each in self._parameters.values()]
+            self.gradient_norm = float(torch.linalg.vector_norm(torch.stack(norms)))
+            carried = tuple(part.detach().float() for part in after)
+        return Found(float(loss.detach()), float(accuracy), carried)
+
+    def update(self, rate: float, clip: float | None) -> None:
+        """Clip by norm, one step of the optimiser, one of the average."""
+        factor = 1.0 if clip is None or self.gradient_norm <= clip else clip / self.gradient_norm
+        with torch.no_grad():
+            if factor != 1.0:
+                for tensor in self._parameters.values():
+                    tensor.grad = tensor.grad * factor
+            self._collect()
+            self._optimizer.step(rate)
+            if self._decay is not None:
+                count = self._optimizer.steps
+                decay = min(self._decay, (1.0 + count) / (10.0 + count))
+                for name, averaged in self._averaged.items():
+                    averaged.lerp_(self._parameters[name], 1.0 - decay)
+
+    def weights(self, averaged: bool) -> Mapping[str, Array] | None:
+        """Copies of the parameters, or of their running average (``None`` without one)."""
+        if averaged and self._decay is None:
+            return None
+        found = {**self._parameters, **(self._averaged if averaged else {})}
+        return {name: _array(tensor) for name, tensor in found.items()}
+
+    def gradient_scale(self) -> dict[str, Array]:
+        """The usual size of each row of each gradient."""
+        return {name: np.sqrt(_array(squares_R)) for name, squares_R in self._squares.items()}
+
+    def arrays(self) -> dict[str, Array]:
+        """Copies of everything, under ``weights.``, ``averaged.``, ``optimizer.`` and ``scale.``."""
+        counted = {STEPS: np.array([self._optimizer.steps], np.int64)}
+        return {**{name: _array(tensor) for name, tensor in self._tensors().items()}, **counted}
+
+    def restore(self, arrays: Mapping[str, Array]) -> None:
+        """Put everything back, in place."""
+        own = self._tensors()
+        needed = {name: ("float32", tuple(tensor.shape)) for name, tensor in own.items()}
+        for name, (dtype, shape) in {**needed, STEPS: ("int64", (1,))}.items():
+            kept = arrays.get(name)
+            if kept is None or kept.shape != shape or kept.dtype.name != dtype:
+                found = "missing" if kept is None else f"{kept.dtype} {kept.shape}"
+                raise CheckpointError(
+                    f"checkpoint array {name} is {found}, this run needs {dtype} {shape}; resume with the "
+                    "settings that the run began with"
+                )
+        with torch.no_grad():
+            for name, tensor in own.items():
+                tensor.copy_(torch.from_numpy(np.array(arrays[name])))
+        self._optimizer.restored(int(arrays[STEPS][0]))
+
+    def _tensors(self) -> dict[str, Tensor]:
+        parts: dict[str, Mapping[str, Tensor]] = {
+            "weights": self._parameters,
+            "averaged": self._averaged,
+            "optimizer": self._optimizer.arrays(),
+            "scale": self._squares,
+        }
+        return {f"{part}.{name}": tensor for part, held in parts.items() for name, tensor in held.items()}
+
+    def _collect(self) -> None:
+        """``training.gradient_scale`` for the clipped gradients."""
+        steps = self._optimizer.steps
+        if steps % EVERY:
+            return
+        share = 1.0 / min(steps // EVERY + 1, WINDOW)
+        for name, squares_R in self._squares.items():
+            tensor = self._parameters[name]
+            values = _values(tensor)
+            columns = tensor.numel() // len(tensor)
+            sums = values.square().reshape(len(values), -1).sum(dim=1) * (share * self._targets / columns)
+            squares_R.mul_(1.0 - share)
+            if tensor.grad.is_sparse:
+                squares_R.index_add_(0, tensor.grad.coalesce().indices()[0], sums)
+            else:
+                squares_R.add_(sums)
+
+
+def _values(parameter: Tensor) -> Tensor:
+    """The gradient, or the values of one that is of some rows."""
+    gradient = parameter.grad
+    return gradient.coalesce().values() if gradient.is_sparse else gradient
+
+
+def _array(tensor: Tensor) -> Array:
+    return np.array(tensor.detach().cpu().numpy())

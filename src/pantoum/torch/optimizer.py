@@ -1,0 +1,117 @@
+"""The optimisers of ``training.optimizer`` on tensors: PyTorch's fused AdamW, Muon, RMSProp for the table.
+
+The formulas, constants and the names of the arrays are the same, so a checkpoint of one engine is one of the
+other. One thing differs: AdamW moves all rows of a parameter here, where the core moves those that a batch
+used if the vocabulary is large.
+
+Shapes: G gate rows, H units, K inputs, R rows of a parameter, U rows in use, V symbols.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from pantoum.kernels.reference.muon import NEWTON_SCHULZ, SMALLEST_NORM, block_rate
+from pantoum.network.ngrams import TABLE
+from pantoum.training.optimizer import (
+    BETAS,
+    EPSILON,
+    MOMENTUM,
+    MUON_RATE,
+    TABLE_KEEP,
+    TABLE_RATE,
+    is_map,
+)
+
+__all__ = ["Optimizer"]
+
+
+class Optimizer:
+    """What changes the parameters of a module from their gradients, in place."""
+
+    def __init__(self, parameters: Mapping[str, Tensor], kind: str, weight_decay: float, gates: int) -> None:
+        """``gates``: of the cell, whose recurrent weights are so many maps each."""
+        self.steps = 0
+        """Updates done."""
+        self._table, self._gates, self._decay = parameters.get(TABLE), gates, weight_decay
+        names = [name for name in parameters if name != TABLE]
+        moved = [name for name in names if kind == "muon" and is_map(name, parameters)]
+        self._maps = {name: parameters[name] for name in moved}
+        self._others = {name: parameters[name] for name in names if name not in moved}
+        matrices = [tensor for tensor in self._others.values() if tensor.ndim >= 2]
+        vectors = [tensor for tensor in self._others.values() if tensor.ndim < 2]
+        groups = [
+            {"params": matrices, "weight_decay": weight_decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ]
+        self._adamw = torch.optim.AdamW(
+            [group for group in groups if group["params"]], betas=BETAS, eps=EPSILON, fused=True
+        )
+        for tensor in self._others.values():
+            self._adamw.state[tensor] = {
+                "step": torch.zeros((), device=tensor.device),
+                "exp_avg": torch.zeros_like(tensor),
+                "exp_avg_sq": torch.zeros_like(tensor),
+            }
+        self._momentum = {name: torch.zeros_like(tensor) for name, tensor in self._maps.items()}
+        self._squares_RV = None if self._table is None else torch.zeros_like(self._table)
+
+    def step(self, rate: float) -> None:
+        """One update from the gradients of the parameters, which are clipped already."""
+        self.steps += 1
+        for group in self._adamw.param_groups:
+            group["lr"] = rate
+        self._adamw.step()
+        for name, parameter in self._maps.items():
+            _muon(parameter, self._momentum[name], self._gates, MUON_RATE * rate, self._decay)
+        if self._table is not None and self._squares_RV is not None:
+            _rms_rows(self._table, self._squares_RV, TABLE_RATE * rate)
+
+    def arrays(self) -> dict[str, Tensor]:
+        """The very tensors in use, by the names of ``training.optimizer``."""
+        found = {f"momentum.{name}": tensor for name, tensor in self._momentum.items()}
+        for name, tensor in self._others.items():
+            found[f"first.{name}"] = self._adamw.state[tensor]["exp_avg"]
+            found[f"second.{name}"] = self._adamw.state[tensor]["exp_avg_sq"]
+        if self._squares_RV is not None:
+            found[f"squares.{TABLE}"] = self._squares_RV
+        return found
+
+    def restored(self, steps: int) -> None:
+        """The arrays were written over with those after so many updates."""
+        self.steps = steps
+        for tensor in self._others.values():
+            self._adamw.state[tensor]["step"].fill_(steps)
+
+
+def _muon(parameter: Tensor, momentum: Tensor, gates: int, rate: float, weight_decay: float) -> None:
+    """``kernels.reference.muon`` for one parameter [G,K]."""
+    gradient, (rows, K) = parameter.grad, parameter.shape
+    H = rows // gates
+    momentum.mul_(MOMENTUM).add_(gradient, alpha=1 - MOMENTUM)
+    blocks = (MOMENTUM * momentum + (1 - MOMENTUM) * gradient).reshape(gates, H, K)
+    parameter.mul_(1 - rate * weight_decay)
+    parameter.sub_(_orthogonal(blocks).reshape(rows, K), alpha=block_rate(rate, H, K))
+
+
+def _orthogonal(blocks: Tensor) -> Tensor:
+    """``kernels.reference.muon.orthogonal`` of several matrices at once."""
+    tall = blocks.shape[1] >= blocks.shape[2]
+    y = blocks if tall else blocks.transpose(1, 2)
+    y = y / torch.linalg.matrix_norm(y, keepdim=True).clamp(min=SMALLEST_NORM)
+    for a, b, c in NEWTON_SCHULZ:
+        gram = y.transpose(1, 2) @ y
+        y = a * y + y @ (b * gram + c * (gram @ gram))
+    return y if tall else y.transpose(1, 2)
+
+
+def _rms_rows(table_RV: Tensor, squares_RV: Tensor, rate: float) -> None:
+    """``kernels.reference.row_table.rms_rows`` from a sparse gradient."""
+    gradient = table_RV.grad.coalesce()
+    rows_U, values_UV = gradient.indices()[0], gradient.values()
+    squares_UV = squares_RV[rows_U] * TABLE_KEEP + values_UV.square() * (1 - TABLE_KEEP)
+    squares_RV[rows_U] = squares_UV
+    table_RV[rows_U] -= values_UV / (squares_UV.sqrt() + EPSILON) * rate

@@ -1,0 +1,23 @@
+"""What can take the place of the core in a run (``--device``)."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from pantoum.training.backend import Backend, LocalBackend
+from pantoum.training.recipe import Recipe
+
+__all__ = ["Engine"]
+
+
+class Engine(Protocol):
+    """Another implementation of the training backend, which is made from the core's at the same step."""
+
+    @property
+    def note(self) -> str:
+        """What a person should know of the run."""
+        ...
+
+    def take_over(self, local: LocalBackend, recipe: Recipe, vocab_size: int) -> Backend:
+        """A backend with all arrays of the core's."""
+        ...
