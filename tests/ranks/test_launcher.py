@@ -66,3 +66,16 @@ def test_a_time_limit_that_is_none_is_refused(monkeypatch):
         open_ranks(),
     ):
         pass
+
+
+def test_rank_0_alone_shows_a_plan(monkeypatch, capsys, tmp_path):
+    from pantoum.cli.main import main
+
+    monkeypatch.setenv("PANTOUM_THREADS", "1")
+    monkeypatch.delenv("PANTOUM_LAUNCHER", raising=False)
+    monkeypatch.setenv("OMPI_COMM_WORLD_SIZE", "2")
+    (tmp_path / "text.txt").write_text("a short text, and again a short text. " * 200)
+    for rank, shown in (("0", True), ("1", False)):
+        monkeypatch.setenv("OMPI_COMM_WORLD_RANK", rank)
+        assert main(["train", str(tmp_path / "text.txt"), "--steps", "9", "--plan"]) == 0
+        assert bool(capsys.readouterr().out) is shown

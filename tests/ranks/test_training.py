@@ -176,6 +176,12 @@ def test_a_rank_that_fails_ends_all(run, monkeypatch):
         run(2, "run", steps=3)
 
 
+def test_more_ranks_than_streams_are_refused(run, tmp_path):
+    with pytest.raises(SettingError, match="batch_size is 2: must be at least the number of ranks, 3"):
+        run(3, "run", steps=2, batch_size=2)
+    assert not (tmp_path / "run").exists()
+
+
 def test_more_ranks_than_shards_are_refused(run):
     with pytest.raises(SettingError, match="shards is 2: must be at least the number of ranks, 3"):
         run(3, "run", steps=2, shards=2)

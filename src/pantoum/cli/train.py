@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pantoum.cli.options import add_settings, given
 from pantoum.cli.output import Output
 from pantoum.config import TrainSettings
+from pantoum.config.launcher import launched_rank
 
 if TYPE_CHECKING:
     from pantoum.api import Run
@@ -45,6 +46,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
     settings = given(arguments, TrainSettings)
     if arguments.plan:
+        if launched_rank():
+            return 0  # rank 0 answers for all
         plan = api.plan(arguments.texts, **settings)
         if arguments.json:
             output.json(plan.to_dict())

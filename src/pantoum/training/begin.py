@@ -87,7 +87,7 @@ def begin(
         "shards",
         recipe.shards,
         f"must be at most the batch size, {batches.batch_size}",
-        "give fewer shards, or a larger batch_size",
+        "give fewer shards and ranks, a larger batch_size, or a longer text",
     )
     size = budget.size(batches.steps_per_epoch)
     if budget.by_clock:

@@ -76,6 +76,13 @@ def for_ranks(settings: TrainSettings, count: int) -> TrainSettings:
     """The settings of a new run on so many ranks: as many shards, unless there are to be more."""
     if settings.resume or count == 1:
         return settings
+    if settings.batch_size != AUTO and int(settings.batch_size) < count:
+        raise SettingError(
+            "batch_size",
+            settings.batch_size,
+            f"must be at least the number of ranks, {count}: each trains on streams of its own",
+            "give a larger batch_size, or start fewer ranks",
+        )
     if settings.shards == AUTO:
         return replace(settings, shards=count)
     if int(settings.shards) < count:
