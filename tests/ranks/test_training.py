@@ -182,6 +182,15 @@ def test_more_ranks_than_streams_are_refused(run, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_device_is_not_shared_by_ranks(tmp_path):
+    ranks = SingleRank()
+    ranks.count = 2
+    settings = TrainSettings(run=str(tmp_path / "run"), device="cpu")
+    with pytest.raises(SettingError, match="device is 'cpu': cannot be shared by MPI ranks"):
+        train(settings, ["no text"], engine=object(), ranks=ranks)
+    assert not (tmp_path / "run").exists()
+
+
 def test_more_ranks_than_shards_are_refused(run):
     with pytest.raises(SettingError, match="shards is 2: must be at least the number of ranks, 3"):
         run(3, "run", steps=2, shards=2)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from pantoum.config import TrainSettings
+from pantoum.config import TrainSettings, require
 from pantoum.errors import DivergedError, RunError, StorageError
 from pantoum.formats import checkpoint, durable
 from pantoum.formats.run_lock import RunLock
@@ -64,6 +64,13 @@ def train(
     """
     clock, ranks = Clock(started), SingleRank() if ranks is None else ranks
     settings = for_ranks(settings, ranks.count)
+    require(
+        engine is None or ranks.count == 1,
+        "device",
+        settings.device,
+        "cannot be shared by MPI ranks, which train with the core",
+        "leave it out, or start one process",
+    )
     folder = find(settings, texts) if settings.resume else create(settings, texts)
     with RunLock(folder.path) as lock:
         folder = replace(folder, lock=lock)
