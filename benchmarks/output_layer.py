@@ -1,6 +1,6 @@
 """The output layer of a large vocabulary: training steps, exact evaluation, writing, and memory, with marks.
 
-    python benchmarks/output_layer.py [--json] [--seconds 6] [--only train,read,write,memory] [--samples 1024]
+    python benchmarks/output_layer.py [--json] [--seconds 6] [--only train,read,write,memory] [--samples 2048]
 
 Tokens follow Zipf's law, as words do. Contestants are processes that take turns (``processes.py``); rates are
 those of the least time of a step, the medians are in the report.
@@ -32,6 +32,8 @@ import numpy as np
 from measured import machine
 from memory import peak
 from processes import Child, Work, serve, start, take_turns
+
+from pantoum.config import parse_softmax
 
 B, T, H, L = 64, 35, 512, 2
 SMALL, MIDDLE, LARGE = 98, 10_000, 33_278
@@ -353,7 +355,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="the output layer of a large vocabulary")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--seconds", type=float, default=6.0, help="of each contestant")
-    parser.add_argument("--samples", type=int, default=1024)
+    parser.add_argument("--samples", type=int, default=parse_softmax("sampled"))
     parser.add_argument("--only", default="train,read,write,memory")
     asked = parser.parse_args()
     found = {
