@@ -42,7 +42,7 @@ PACKAGES = {
     "training": Package(
         tuple(
             f"training/{name}.py"
-            for name in ("guard", "keep_best", "recovery", "refusals", "resume", "rhythm")
+            for name in ("guard", "keep_best", "recovery", "refusals", "resume", "rhythm", "run_state")
         ),
         (
             "tests/training",
