@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from pantoum.ranks.interface import Ranks
     from pantoum.report.compare import Comparison
     from pantoum.report.record import Report
+    from pantoum.torch.ranks import GlooRanks
     from pantoum.training.engine import Engine
     from pantoum.training.result import RunResult
 
@@ -157,7 +158,7 @@ def train(
     ``on_report`` is called with every ``Report``. ``started`` is ``time.monotonic()`` at the moment from
     which ``minutes`` count.
     """
-    with open_ranks() as ranks:
+    with open_ranks(_started_by_torchrun()) as ranks:
 
         def on_rank_0() -> RunResult:
             return _train(texts, text, progress, on_report, started, command, settings, ranks)
@@ -214,11 +215,20 @@ def _train(
         )
 
 
+def _started_by_torchrun() -> Callable[[float], GlooRanks] | None:
+    """What makes the ranks that ``torchrun`` has started; ``None`` without it."""
+    if torchrun_count() == 1:
+        return None
+    from pantoum.torch.ranks import GlooRanks
+
+    return GlooRanks
+
+
 def _engine(device: str | None, ranks: Ranks) -> Engine | None:
     """What trains in place of the core. PyTorch is imported only if a device is asked for."""
     if device is None or (device == "auto" and find_spec("torch") is None):
         return None
-    if ranks.count > 1 or torchrun_count() > 1:
+    if ranks.count > 1:
         raise SettingError(
             "device", device, "is for one process, and a launcher has started several", "leave it out"
         )

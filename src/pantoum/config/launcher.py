@@ -1,4 +1,4 @@
-"""Whether an MPI launcher has started this process, by its environment alone.
+"""Whether an MPI launcher or ``torchrun`` has started this process, by its environment alone.
 
 ``mpirun`` of Open MPI and MPICH, ``srun --mpi=pmix`` and their relatives tell each process its rank in an
 environment variable. Without one of these nothing of MPI is imported. ``PANTOUM_LAUNCHER=none`` hides them:
@@ -14,7 +14,7 @@ __all__ = ["launched_rank", "threads_of_a_rank", "torchrun_count"]
 
 RANK = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK")
 SIZE = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
-LOCAL_SIZE = ("OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "SLURM_NTASKS_PER_NODE")
+LOCAL_SIZE = ("OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "SLURM_NTASKS_PER_NODE", "LOCAL_WORLD_SIZE")
 
 
 def launched_rank(environment: Mapping[str, str] | None = None) -> int | None:
@@ -30,7 +30,7 @@ def threads_of_a_rank(environment: Mapping[str, str] | None = None) -> int | Non
     """The threads of a rank: the processors that it may use, shared with the other ranks of its machine.
     ``None`` without a launcher."""
     environment = os.environ if environment is None else environment
-    if launched_rank(environment) is None:
+    if launched_rank(environment) is None and torchrun_count(environment) == 1:
         return None
     all_of_them = os.cpu_count() or 1
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else all_of_them
@@ -41,7 +41,9 @@ def threads_of_a_rank(environment: Mapping[str, str] | None = None) -> int | Non
 def torchrun_count(environment: Mapping[str, str] | None = None) -> int:
     """How many processes PyTorch's ``torchrun`` has started together with this one; 1 without it."""
     environment = os.environ if environment is None else environment
-    return _number(environment, ("WORLD_SIZE",)) or 1 if "TORCHELASTIC_RUN_ID" in environment else 1
+    if environment.get("PANTOUM_LAUNCHER") == "none" or "TORCHELASTIC_RUN_ID" not in environment:
+        return 1
+    return _number(environment, ("WORLD_SIZE",)) or 1
 
 
 def _number(environment: Mapping[str, str], names: tuple[str, ...]) -> int | None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from pantoum.config.launcher import launched_rank
 from pantoum.errors import RankError, SettingError
@@ -17,9 +18,21 @@ TIMEOUT = 60.0
 """Seconds without a sign of life after which a rank counts as dead."""
 
 
+class Closing(Ranks, Protocol):
+    """Ranks that watch each other until they are closed."""
+
+    def close(self) -> None:
+        """No sign of life is expected or sent any more."""
+
+
 @contextmanager
-def open_ranks() -> Iterator[Ranks]:
-    """The ranks of this process, while inside."""
+def open_ranks(started: Callable[[float], Closing] | None = None) -> Iterator[Ranks]:
+    """The ranks of this process, while inside. ``started``: makes those of another launcher than MPI's, from
+    the time limit."""
+    if started is not None:
+        with _closing(started(time_limit())) as ranks:
+            yield ranks
+        return
     rank = launched_rank()
     if rank is None:
         yield SingleRank()
@@ -32,7 +45,12 @@ def open_ranks() -> Iterator[Ranks]:
             f"an MPI launcher has started this process as rank {rank}, but mpi4py cannot be imported "
             f"({problem}); pip install 'pantoum[mpi]', or set PANTOUM_LAUNCHER=none to train alone"
         ) from None
-    ranks = MpiRanks(limit)
+    with _closing(MpiRanks(limit)) as ranks:
+        yield ranks
+
+
+@contextmanager
+def _closing(ranks: Closing) -> Iterator[Ranks]:
     try:
         yield ranks
     finally:

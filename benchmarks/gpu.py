@@ -1,0 +1,221 @@
+"""What a GPU machine must show of ``pantoum train --device cuda``: one command, one report.
+
+    python benchmarks/gpu.py [--shakespeare input.txt] [--works FOLDER] [--nanogpt CHECKOUT] [--folder OUT]
+                             [--device cuda] [--shape origin] [--seconds 10] [--minutes 1,3,10] [--json]
+
+Nothing is claimed for GPUs until this has run on one. It has not.
+
+- Speed: tokens per second of whole steps (forward, backward, clipping, AdamW) of the training backend, of
+  ``nn.GRU`` and ``nn.LSTM`` with the same sizes, and of these under ``torch.compile``, in float32 and bf16.
+  Contestants take turns in one process; a figure is the median over the turns, with the least and the most.
+- nanoGPT, with a checkout of it: tokens per second of its own ``train.py`` with its own settings for
+  characters.
+- Quality, with texts: validation loss after 1, 3 and 10 minutes of ``pantoum train --device``. The recipe is
+  chosen for the speed of the core, so sizes are given here (``--sizes``).
+
+Several GPUs are not measured, because ``--device`` trains on one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from measured import machine
+from torch import nn
+from training import SHAPES
+
+from pantoum.config import ModelConfig
+from pantoum.torch.backend import TorchBackend
+from pantoum.training.assembly import make_backend
+from pantoum.training.recipe import Recipe
+
+CELLS = ("gru", "lstm")
+PRECISIONS = ("float32", "bf16")
+KINDS = ("pantoum", "torch.nn", "torch.nn, compiled")
+CLIP, RATE, TURNS = 1.0, 1e-3, 3
+NANOGPT = re.compile(r"iter \d+: loss [\d.]+, time ([\d.]+)ms")
+TINY = {"V": 20, "B": 4, "T": 8, "H": 16, "L": 2}
+Step = Callable[[], None]
+
+
+def ours(shape: dict[str, int], cell: str, precision: str, device: str) -> Step:
+    """A step of the training backend."""
+    config = ModelConfig(cell, shape["H"], shape["L"], shape["H"])
+    recipe = Recipe(
+        model=config, batch_size=shape["B"], seq_len=shape["T"], optimizer="adamw", learning_rate=RATE,
+        schedule="constant", warm_up=0.0, weight_decay=0.01, clip=CLIP, average=None, precision=precision,
+        seed=0,
+    )  # fmt: skip
+    backend = TorchBackend(recipe, shape["V"], device)
+    backend.restore(make_backend(recipe, shape["V"]).snapshot())
+    tokens = np.random.default_rng(0).integers(0, shape["V"], (shape["B"], shape["T"] + 1))
+    resets, streams = np.zeros((shape["B"], shape["T"]), bool), np.arange(shape["B"])
+    carried = {"state": backend.initial_state(shape["B"]), "step": 0}
+
+    def step() -> None:
+        found = backend.gradients(
+            tokens[:, :-1], tokens[:, 1:], resets, carried["state"], carried["step"], streams
+        )
+        backend.update(RATE, CLIP)
+        carried.update(state=found.state, step=carried["step"] + 1)
+
+    return step
+
+
+class ByHand(nn.Module):
+    """Embedding, layers, head."""
+
+    def __init__(self, shape: dict[str, int], cell: str) -> None:
+        super().__init__()
+        H, V = shape["H"], shape["V"]
+        self.embedding, self.head = nn.Embedding(V, H), nn.Linear(H, V)
+        self.layers = (nn.LSTM if cell == "lstm" else nn.GRU)(H, H, shape["L"], batch_first=True)
+
+    def forward(self, tokens: Any, state: Any) -> tuple[Any, Any]:
+        outputs, state = self.layers(self.embedding(tokens), state)
+        return self.head(outputs), state
+
+
+def by_hand(shape: dict[str, int], cell: str, precision: str, device: str, compiled: bool) -> Step:
+    """A step as one writes it with PyTorch; the state is carried."""
+    torch.manual_seed(0)
+    model = ByHand(shape, cell).to(device)
+    run = torch.compile(model) if compiled else model
+    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.01, fused=True)
+    tokens = torch.randint(shape["V"], (shape["B"], shape["T"] + 1), device=device)
+    zeros = torch.zeros(shape["L"], shape["B"], shape["H"], device=device)
+    carried: dict[str, Any] = {"state": (zeros, zeros) if cell == "lstm" else zeros}
+
+    def step() -> None:
+        with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16"):
+            logits, state = run(tokens[:, :-1], carried["state"])
+        loss = nn.functional.cross_entropy(logits.float().flatten(0, 1), tokens[:, 1:].flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), CLIP)
+        optimizer.step()
+        parts = state if isinstance(state, tuple) else (state,)
+        parts = tuple(part.detach().float() for part in parts)
+        carried["state"] = parts if cell == "lstm" else parts[0]
+        loss.item()  # the training loop looks at every loss
+
+    return step
+
+
+def rate(step: Step, tokens: int, seconds: float, device: str) -> float:
+    """Tokens per second over so much time."""
+    began, count = time.perf_counter(), 0
+    while time.perf_counter() - began < seconds or not count:
+        step()
+        count += 1
+    if device == "cuda":
+        torch.cuda.synchronize()
+    return count * tokens / (time.perf_counter() - began)
+
+
+def speed(asked: argparse.Namespace) -> list[dict[str, Any]]:
+    """All contestants, in turns."""
+    shape = TINY if asked.shape == "tiny" else SHAPES[asked.shape]
+    tokens, rows = shape["B"] * shape["T"], list[dict[str, Any]]()
+    for cell in CELLS:
+        for precision in PRECISIONS:
+            steps = {"pantoum": ours(shape, cell, precision, asked.device)}
+            for kind in KINDS[1 : 2 if asked.no_compile else 3]:
+                steps[kind] = by_hand(shape, cell, precision, asked.device, "compiled" in kind)
+            for step in steps.values():
+                rate(step, tokens, min(1.0, asked.seconds), asked.device)  # compiles and warms
+            turns = [
+                {
+                    kind: rate(step, tokens, asked.seconds / TURNS, asked.device)
+                    for kind, step in steps.items()
+                }
+                for _ in range(TURNS)
+            ]
+            for kind in steps:
+                found = sorted(turn[kind] for turn in turns)
+                rows.append({
+                    "contestant": kind, "cell": cell, "precision": precision,
+                    "tokens_per_second": statistics.median(found), "least": found[0], "most": found[-1],
+                })  # fmt: skip
+    return rows
+
+
+def nanogpt(asked: argparse.Namespace) -> dict[str, Any] | None:
+    """nanoGPT's own training for characters; its data folder must be prepared."""
+    if asked.nanogpt is None:
+        return None
+    settings = ["config/train_shakespeare_char.py", f"--device={asked.device}", "--max_iters=200"]
+    command = [sys.executable, "train.py", *settings, "--eval_interval=100000", "--log_interval=1"]
+    done = subprocess.run(command, cwd=asked.nanogpt, capture_output=True, text=True, check=True)
+    times = [float(time) / 1000.0 for time in NANOGPT.findall(done.stdout)][20:]
+    return {"tokens_per_second": 64 * 256 / statistics.median(times), "settings": settings}
+
+
+def quality(asked: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
+    """Validation losses by the clock."""
+    rows, pantoum = list[dict[str, Any]](), [sys.executable, "-m", "pantoum"]
+    for name in ("shakespeare", "works"):
+        text = getattr(asked, name)
+        for minutes in (float(each) for each in asked.minutes.split(",")) if text is not None else ():
+            run = folder / f"{name}-{minutes:g}"
+            budget = ["--minutes", f"{minutes:g}", "--device", asked.device, "--run", str(run)]
+            subprocess.run([*pantoum, "train", str(text), *budget, *asked.sizes.split()], check=True)
+            told = subprocess.run(
+                [*pantoum, "info", str(run), "--json"], capture_output=True, text=True, check=True
+            )
+            rows.append({"text": name, "minutes": minutes, "run": str(run), "info": json.loads(told.stdout)})
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
+    parser.add_argument("--shape", default="origin", choices=(*SHAPES, "tiny"))
+    parser.add_argument("--seconds", type=float, default=10.0, help="of each contestant")
+    parser.add_argument("--minutes", default="1,3,10")
+    parser.add_argument("--sizes", default="--hidden-size 1024 --num-layers 2 --members 1")
+    parser.add_argument("--shakespeare", type=Path)
+    parser.add_argument("--works", type=Path)
+    parser.add_argument("--nanogpt", type=Path)
+    parser.add_argument("--folder", type=Path)
+    parser.add_argument("--no-compile", action="store_true", help="without torch.compile")
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args()
+    if asked.device == "cuda" and not torch.cuda.is_available():
+        sys.exit(
+            "no GPU that PyTorch can use was found: nothing is measured, and nothing is claimed for GPUs"
+        )
+    where = torch.cuda.get_device_name() if asked.device == "cuda" else "CPU: this says nothing of GPUs"
+    with tempfile.TemporaryDirectory() as temporary:
+        report = {
+            "machine": machine(), "torch": torch.__version__, "device": where, "shape": asked.shape,
+            "speed": speed(asked), "nanogpt": nanogpt(asked),
+            "quality": quality(asked, asked.folder or Path(temporary)),
+        }  # fmt: skip
+    if asked.json:
+        print(json.dumps(report))
+        return
+    print(f"PyTorch {torch.__version__} on {where}, shape {asked.shape}")
+    for row in report["speed"]:
+        print(
+            f"{row['contestant']:20} {row['cell']:5} {row['precision']:8} {row['tokens_per_second']:12,.0f} "
+            f"tokens per second ({row['least']:,.0f} to {row['most']:,.0f})"
+        )
+    for key in ("nanogpt", "quality"):
+        print(f"{key}: {json.dumps(report[key])}")
+
+
+if __name__ == "__main__":
+    main()
