@@ -149,7 +149,9 @@ def awd(train: Any, symbols: int, minutes: float, checkout: Path) -> tuple[Awd, 
     model = importlib.import_module("model").RNNModel(
         "LSTM", symbols, **AWD_SHAPE, **AWD_DROPOUT, tie_weights=True
     )
-    criterion = importlib.import_module("splitcross").SplitCrossEntropyLoss(400, splits=[], verbose=False)
+    criterion = importlib.import_module("splitcross").SplitCrossEntropyLoss(
+        AWD_SHAPE["ninp"], splits=[], verbose=False
+    )
     parameters = list(model.parameters())
     optimizer: Any = torch.optim.SGD(parameters, lr=AWD_RATE, weight_decay=AWD_DECAY)
     inputs, targets = rows(train, AWD_BATCH)
