@@ -154,8 +154,10 @@ class LanguageModel(nn.Module):
             )
         if tokens_BT.is_floating_point() or tokens_BT.dtype == torch.bool:
             raise SettingError("tokens_BT", tokens_BT.dtype, "must be whole numbers", "give int64")
-        # On a GPU this would wait for all work before it; there PyTorch's own assertion stops the process.
-        if not tokens_BT.is_cuda and not 0 <= int(tokens_BT.min()) <= int(tokens_BT.max()) < self.vocab_size:
+        # On a GPU this would wait for all work before it, and PyTorch's own assertion stops the process. In a
+        # compiled module it would divide the graph.
+        unseen = tokens_BT.is_cuda or torch.compiler.is_compiling()
+        if not unseen and not 0 <= int(tokens_BT.min()) <= int(tokens_BT.max()) < self.vocab_size:
             raise SettingError(
                 "tokens_BT",
                 [int(tokens_BT.min()), int(tokens_BT.max())],
