@@ -159,6 +159,17 @@ def test_parameters_that_are_replaced_are_the_ones_in_use(torch: Any) -> None:
     torch.testing.assert_close(one.double()(tokens)[0], to_torch(build(cell="lstm"))(tokens)[0].double())
 
 
+def test_tokens_as_tokenizers_give_them(torch: Any) -> None:
+    from pantoum.torch import to_torch
+
+    module, (inputs, targets, _) = to_torch(build()), batch(0)
+    nats = [
+        module.losses(*(torch.tensor(each.astype(dtype)) for each in (inputs, targets)))[0]
+        for dtype in ("int64", "uint32", "uint8")
+    ]
+    assert torch.equal(nats[0], nats[1]) and torch.equal(nats[0], nats[2])
+
+
 def test_mistakes_are_named(torch: Any) -> None:
     from pantoum.torch import to_torch
 

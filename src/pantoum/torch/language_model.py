@@ -132,7 +132,7 @@ class LanguageModel(nn.Module):
         streams: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         """(nats [B,T] of the targets, state); arguments as for ``forward``."""
-        targets_BT = self._rows(targets_BT, self._checked(inputs_BT), "targets_BT")
+        targets_BT = self._rows(targets_BT, self._checked(inputs_BT), "targets_BT").to(torch.int64)
         logits_BTV, after = self(
             inputs_BT, state, reset_BT=reset_BT, dropout_key=dropout_key, streams=streams
         )
@@ -154,6 +154,7 @@ class LanguageModel(nn.Module):
             )
         if tokens_BT.is_floating_point() or tokens_BT.dtype == torch.bool:
             raise SettingError("tokens_BT", tokens_BT.dtype, "must be whole numbers", "give int64")
+        tokens_BT = tokens_BT.to(torch.int64)  # tokenizers give uint32, for which PyTorch has few operations
         # On a GPU this would wait for all work before it, and PyTorch's own assertion stops the process. In a
         # compiled module it would divide the graph.
         unseen = tokens_BT.is_cuda or torch.compiler.is_compiling()
@@ -164,7 +165,7 @@ class LanguageModel(nn.Module):
                 f"must be token numbers from 0 to {self.vocab_size - 1}",
                 "encode the text with this model's tokenizer",
             )
-        return tokens_BT.to(torch.int64)
+        return tokens_BT
 
     def _rows(self, given_BT: Tensor, tokens_BT: Tensor, argument: str) -> Tensor:
         if given_BT.shape != tokens_BT.shape:
