@@ -11,7 +11,7 @@ import pytest
 
 import pantoum
 from pantoum.config import DropoutConfig, ModelConfig
-from pantoum.errors import CheckpointError, SettingError
+from pantoum.errors import CheckpointError, RankError, SettingError
 from pantoum.training.assembly import make_backend
 from pantoum.training.recipe import Recipe
 
@@ -147,13 +147,14 @@ def test_devices_that_are_not_there_are_refused(torch: Any, text: Path, tmp_path
     assert not (tmp_path / "r").exists()
 
 
-def test_processes_of_torchrun_do_not_train_one_run_each(
+def test_an_incomplete_environment_of_torchrun_is_told(
     torch: Any, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(SettingError, match="a launcher has started several"):
-        pantoum.train(str(text), run=str(tmp_path / "r"), steps=1, device="cpu")
+    monkeypatch.delenv("RANK", raising=False)
+    with pytest.raises(RankError, match=r"cannot be joined .*PANTOUM_LAUNCHER=none"):
+        pantoum.train(str(text), run=str(tmp_path / "r"), steps=1)
     assert not (tmp_path / "r").exists()
 
 

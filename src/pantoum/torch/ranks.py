@@ -32,7 +32,13 @@ class GlooRanks:
 
     def __init__(self, limit: float) -> None:
         """``limit``: seconds without a sign of life after which a rank counts as dead."""
-        distributed.init_process_group("gloo", timeout=PATIENCE)
+        try:
+            distributed.init_process_group("gloo", timeout=PATIENCE)
+        except (ValueError, RuntimeError) as problem:
+            raise RankError(
+                f"torchrun has started this process, but its ranks cannot be joined ({problem}); start them "
+                "again, or set PANTOUM_LAUNCHER=none to train alone"
+            ) from None
         self.rank, self.count = int(distributed.get_rank()), int(distributed.get_world_size())
         self._places = [f"rank {rank}" for rank in range(self.count)]
         told = self.gather(f"host {platform.node()}, process {os.getpid()}".encode())
