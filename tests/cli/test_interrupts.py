@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,16 @@ from pantoum.cli import info
 from pantoum.cli.output import Output
 
 Run = Callable[..., Any]
+
+
+@pytest.fixture(autouse=True)
+def listening() -> Iterator[None]:
+    """A job in the background of a shell ignores SIGINT, and the tests may be one: here nobody does."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 posix = pytest.mark.skipif(os.name != "posix", reason="needs signals")
 
 

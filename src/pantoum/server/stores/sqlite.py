@@ -36,19 +36,12 @@ class SqliteStore:
         try:
             Path(path).absolute().parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._base = sqlite3.connect(path, timeout=0.5, isolation_level=None, check_same_thread=False)
-            self._base.execute("pragma locking_mode = exclusive")
-            self._base.execute("pragma journal_mode = wal")
-            self._base.execute("pragma synchronous = normal")
-            (known,) = self._base.execute("pragma application_id").fetchone()
-            (tables,) = self._base.execute("select count(*) from sqlite_master").fetchone()
-            if known != APPLICATION and tables:
-                raise sqlite3.DatabaseError("it is another program's database")
-            self._base.execute(f"pragma application_id = {APPLICATION}")
-            self._base.execute(SCHEMA)
-            # An exclusive lock is taken by the first write: take it now, not at the first session.
-            self._base.execute("begin immediate")
-            self._base.execute("commit")
-            Path(path).chmod(0o600)
+            try:
+                _take(self._base)
+                Path(path).chmod(0o600)
+            except BaseException:
+                self._base.close()
+                raise
         except (sqlite3.Error, OSError) as error:
             rule = f"cannot be used as the store of sessions ({error})"
             advice = "stop the server that has it, or name another file with --sessions FILE"
@@ -83,6 +76,22 @@ class SqliteStore:
     def close(self) -> None:
         """See ``Store``."""
         self._base.close()
+
+
+def _take(base: sqlite3.Connection) -> None:
+    """Make the file ours, and ours alone."""
+    base.execute("pragma locking_mode = exclusive")
+    base.execute("pragma journal_mode = wal")
+    base.execute("pragma synchronous = normal")
+    (known,) = base.execute("pragma application_id").fetchone()
+    (tables,) = base.execute("select count(*) from sqlite_master").fetchone()
+    if known != APPLICATION and tables:
+        raise sqlite3.DatabaseError("it is another program's database")
+    base.execute(f"pragma application_id = {APPLICATION}")
+    base.execute(SCHEMA)
+    # An exclusive lock is taken by the first write: take it now, not at the first session.
+    base.execute("begin immediate")
+    base.execute("commit")
 
 
 @contextmanager
