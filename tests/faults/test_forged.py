@@ -13,10 +13,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pantoum.cli.main import main
-from pantoum.formats import checkpoint, plain_json
+from pantoum.config import ModelConfig
+from pantoum.formats import checkpoint, model_file, plain_json
+from pantoum.formats.model_file import ModelFile
+from pantoum.inference import torch_file
+from pantoum.inference.export import export
+from pantoum.network import LanguageModel
+from pantoum.text.word import WordTokenizer
 
 FORGED = Path(__file__).parent / "forged"
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "faults" / "forged_files.py"
@@ -84,3 +91,37 @@ def test_files_forged_anew_find_nothing(seed: int, tmp_path: Path) -> None:
     command = [sys.executable, str(SCRIPT), "--count", "400", "--seed", str(seed), "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert json.loads(done.stdout)["faults"] == [], done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("texts", [1, [2**64], [["a"]], {"a": "b"}, None])
+def test_a_run_whose_texts_are_no_names_is_refused(
+    run: Path, tmp_path: Path, texts: object, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(run, tmp_path / "run"))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "texts": texts}))
+    require_manners(["train", "--resume", "--run", str(folder), "--quiet"], capsys)
+
+
+@pytest.mark.parametrize("steps", [-1, -(2**62), 2**62])
+def test_an_optimizer_of_impossible_age_is_refused(
+    run: Path, tmp_path: Path, steps: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(run, tmp_path / "run"))
+    found = checkpoint.newest(folder)
+    assert found is not None
+    arrays = {**found.arrays, "optimizer.steps": np.array([steps], np.int64)}
+    shutil.rmtree(found.path)
+    checkpoint.commit(folder, found.step, arrays, found.state)
+    command = ["train", "--resume", "--run", str(folder), "--quiet"]
+    code, said = main(command), capsys.readouterr()
+    assert code == 1 and "optimizer.steps is" in said.err
+
+
+def test_a_vocabulary_that_does_not_fit_the_header_of_a_torch_file_is_left_out(tmp_path: Path) -> None:
+    tokenizer = WordTokenizer("words", (f"w{number}" for number in range(70_000)))
+    network = LanguageModel(tokenizer.vocab_size, config=ModelConfig("gru", 1, 1, 1), seed=0)
+    content = ModelFile(network.config.spec(), dict(network.parameters), tokenizer.spec(), {})
+    model_file.write(tmp_path / "model", content)
+    export(tmp_path / "model", "torch", tmp_path / "torch")
+    assert torch_file.read(tmp_path / "torch").config == network.config

@@ -42,8 +42,6 @@ FORMAT, VERSION = "pantoum for torch", 1
 TORCH_NAMES, OUR_NAMES = "torch.nn", "pantoum.torch"
 MOST_IDENTITY = 4096
 """The largest vocabulary whose one-hot inputs are written as an identity."""
-MOST_SPEC = 900_000
-"""Bytes of a tokenizer's spec that fit the header."""
 MOST_BYTES = 2**40
 Arrays = dict[str, Array]
 
@@ -82,7 +80,6 @@ def write(path: Path, content: ModelFile) -> str:
     parameters = plain(content).parameters
     names = names_of(shape, len(parameters["head.bias"]))
     found = torch_arrays(shape, parameters) if names == TORCH_NAMES else dict(parameters)
-    spec = content.tokenizer if len(plain_json.encode(content.tokenizer)) <= MOST_SPEC else None
     about = {
         "format": FORMAT,
         "version": VERSION,
@@ -90,10 +87,15 @@ def write(path: Path, content: ModelFile) -> str:
         "module": CELLS[shape.cell].torch,
         "config": shape.spec(),
         "made_from": content.sha256,
-        "tokenizer": spec,
+        "tokenizer": content.tokenizer,
     }
     arrays = {name: ("F32", array) for name, array in found.items()}
-    header, order = tensor_layout.header_bytes(arrays, plain_json.encode(about).decode())
+    try:
+        header, order = tensor_layout.header_bytes(arrays, plain_json.encode(about).decode())
+    except ValueError:  # the tokenizer: by its bytes, its escapes or its parts
+        header, order = tensor_layout.header_bytes(
+            arrays, plain_json.encode({**about, "tokenizer": None}).decode()
+        )
     durable.write_file(path, [header, *tensor_layout.data_chunks(arrays, order)])
     return names
 

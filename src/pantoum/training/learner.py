@@ -22,6 +22,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from pantoum.errors import CheckpointError
+from pantoum.formats.checkpoint import MOST_STEPS
 from pantoum.kernels import Array, Workspace, backend
 from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
@@ -188,6 +189,12 @@ class Learner:
                     f"checkpoint array {name} is {found}, this run needs {array.dtype} "
                     f"{array.shape}; resume with the settings that the run began with"
                 )
+        steps = int(arrays["optimizer.steps"][0])
+        if not 0 <= steps <= MOST_STEPS:
+            raise CheckpointError(
+                f"checkpoint array optimizer.steps is {steps}: must be from 0 to {MOST_STEPS:,}; resume from "
+                "another checkpoint"
+            )
         for name, array in own.items():
             array[...] = arrays[name]
-        self._optimizer.steps = int(arrays["optimizer.steps"][0])
+        self._optimizer.steps = steps

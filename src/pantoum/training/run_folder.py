@@ -99,6 +99,9 @@ class RunFolder:
             raise RunError(f"{self.config} cannot be used: {problem}; {advice}") from None
         if not isinstance(config, dict):
             raise RunError(f"{self.config} cannot be used: it is not a JSON object; {advice}")
+        texts = config.get("texts", [])
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise RunError(f"{self.config} cannot be used: its texts are not a list of names; {advice}")
         return config
 
 
