@@ -28,7 +28,7 @@ PART = 1 << 16
 
 
 def perplexity(counts: Counts, tokens_N: np.ndarray[Any, Any]) -> float:
-    """Of the tokens after the first."""
+    """The perplexity of the tokens after the first."""
     recent_BK, nats = counts.initial_state(1), 0.0
     for start in range(0, len(tokens_N) - 1, PART):
         part = tokens_N[start : start + PART + 1].astype(np.int64)

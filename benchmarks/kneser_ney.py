@@ -35,7 +35,7 @@ class KneserNey:
         self._discounts = [_discount(table) for table in tables]
 
     def probability(self, context: str, symbol: str) -> float:
-        """Of a character after a context, of which the last ``order - 1`` characters count."""
+        """The probability of a character after the last ``order - 1`` characters of a context."""
         p = 1.0 / self.symbols
         for length, (table, discount) in enumerate(zip(self._tables, self._discounts, strict=True)):
             found = table.get(context[len(context) - length :]) if length <= len(context) else None

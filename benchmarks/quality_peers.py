@@ -46,7 +46,7 @@ RECIPE = (
     "--dropout=0.0",
     "--dtype=float32",
 )
-"""Of nanoGPT's README, "only a macbook": 2,000 iterations there."""
+"""The settings of nanoGPT's README, "only a macbook": 2,000 iterations there."""
 WINDOWS = 32
 """That are judged at once."""
 TRIAL = 40

@@ -68,7 +68,7 @@ class Experiment:
     """Time steps of an update, T."""
     rate: float = 8e-3
     rounds: int = 3
-    """Of Newton-Schulz, an update."""
+    """Newton-Schulz iterations per update."""
     muon_times: float = 5.0
     """Muon's rate as a multiple."""
     decay: float = 1.0

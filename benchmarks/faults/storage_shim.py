@@ -49,7 +49,7 @@ class Call:
     kind: str
     path: Path
     target: Path | None = None
-    """Of a rename."""
+    """The new name, where the event is a rename."""
     offset: int = 0
     """Where in the file bytes were written (or ``AT_THE_END``); the size that it was cut to."""
     data: bytes = b""

@@ -37,7 +37,7 @@ def threads() -> Iterator[object]:
 
 
 def bits(folder) -> str:
-    """Of the model file and of every array that a resumed run has."""
+    """A digest of the model file and of every array that a resumed run has."""
     newest, total = checkpoint.newest(folder), hashlib.sha256((folder / "model.safetensors").read_bytes())
     for name, array in sorted(newest.arrays.items()):
         total.update(name.encode() + array.tobytes())

@@ -60,7 +60,7 @@ def test_the_reserve_is_what_the_end_was_measured_to_need():
 
 
 def test_a_short_evaluation_does_not_make_a_long_one_dear():
-    """Of a run of 24 s, 6.7 s were kept back for an end that took 3.4 s."""
+    """A run of 24 s had kept back 6.7 s for an end that took 3.4 s."""
     costs = Costs()
     costs.stepped(0.188, 3760)
     costs.evaluated(1.195, 6145)

@@ -63,7 +63,7 @@ class TrainingRate:
     tokens_per_second: float
     gflops: float
     share: float
-    """Of the product's rate in the same precision."""
+    """The rate as a share of that of the product in the same precision."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""

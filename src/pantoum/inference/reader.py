@@ -72,11 +72,11 @@ class Read(NamedTuple):
 
     block: Block
     nats_BT: Array
-    """Of all targets, those of warming tokens too."""
+    """The nats of all targets, warming tokens included."""
     predictions_BT: Array
     """The most probable tokens."""
     state: NetworkState
-    """Of the rows of the block, after it."""
+    """The states of the rows after the block."""
 
 
 def read_blocks(

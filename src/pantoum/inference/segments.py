@@ -77,7 +77,7 @@ class Segments:
         self._program, self._streams = program, streams
         self._last, self._resets_V = first, resets_V
         self._state = program.initial_state(1)
-        """Of the text before the tokens that wait."""
+        """The state after the text, without the tokens that wait."""
         self._waiting: list[Ids] = []
         self._count = 0
 

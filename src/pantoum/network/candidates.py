@@ -35,7 +35,7 @@ from pantoum.network.parameters import generator
 __all__ = ["CandidateSampler", "Candidates", "inclusion"]
 
 POWER = 0.75
-"""Of the counts, as for the noise of word2vec (Mikolov et al. 2013)."""
+"""The exponent of the counts, as for the noise of word2vec (Mikolov et al. 2013)."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ class Reporting:
     def __init__(self, session: RunSession) -> None:
         self._session, self._run = session, session.run
         self._sums = Sums()
-        """Of the updates since the last record."""
+        """Sums over the updates since the last record."""
         self._learning_rate = 0.0
         self._gradient_norm: float | None = None
         self._reported_at = self._trained_then = self._page_at = 0.0
