@@ -68,7 +68,8 @@ class ByHand(nn.Module):
 
     def loss(self, hidden: Any, targets: Any) -> Any:
         if self.adaptive is not None:
-            return self.adaptive(hidden.float(), targets).loss
+            with torch.autocast("cpu", enabled=False):  # it puts float32 and bf16 into one tensor otherwise
+                return self.adaptive(hidden.float(), targets).loss
         logits = nn.functional.linear(hidden, self.embedding.weight, self.bias)
         return nn.functional.cross_entropy(logits.float(), targets)
 
