@@ -20,6 +20,8 @@ from pantoum.config import CELLS
 from pantoum.errors import CheckpointError
 from pantoum.kernels import Array
 from pantoum.network.ngrams import TABLE
+from pantoum.network.state import NetworkState
+from pantoum.torch.convert import state_from_torch
 from pantoum.torch.equations import State
 from pantoum.torch.language_model import LanguageModel
 from pantoum.torch.optimizer import Optimizer
@@ -57,6 +59,15 @@ class Learner:
         averaged = {} if recipe.average is None else self._parameters
         self._averaged = {name: tensor.detach().clone() for name, tensor in averaged.items() if name != TABLE}
         self._squares = {name: tensor.new_zeros(len(tensor)) for name, tensor in self._parameters.items()}
+
+    @property
+    def num_parameters(self) -> int:
+        """How many numbers are learned."""
+        return sum(tensor.numel() for tensor in self._parameters.values())
+
+    def initial_state(self, batch_size: int) -> NetworkState:
+        """The zero state of ``batch_size`` streams."""
+        return state_from_torch(self.module.initial_state(batch_size))
 
     def gradients(
         self, inputs_BT: Tensor, targets_BT: Tensor, reset_BT: Tensor | None, state: State, step: int,
@@ -96,7 +107,7 @@ class Learner:
                     averaged.lerp_(self._parameters[name], 1.0 - decay)
 
     def weights(self, averaged: bool) -> Mapping[str, Array] | None:
-        """Copies of the parameters, or of their running average (``None`` without one)."""
+        """The parameters, or their running average (``None`` without one); to be copied to be kept."""
         if averaged and self._decay is None:
             return None
         found = {**self._parameters, **(self._averaged if averaged else {})}
@@ -107,7 +118,7 @@ class Learner:
         return {name: np.sqrt(_array(squares_R)) for name, squares_R in self._squares.items()}
 
     def arrays(self) -> dict[str, Array]:
-        """Copies of everything, under ``weights.``, ``averaged.``, ``optimizer.`` and ``scale.``."""
+        """Everything, under ``weights.``, ``averaged.``, ``optimizer.`` and ``scale.``."""
         counted = {STEPS: np.array([self._optimizer.steps], np.int64)}
         return {**{name: _array(tensor) for name, tensor in self._tensors().items()}, **counted}
 
@@ -162,4 +173,6 @@ def _values(parameter: Tensor) -> Tensor:
 
 
 def _array(tensor: Tensor) -> Array:
-    return np.array(tensor.detach().cpu().numpy())
+    """The numbers; on the CPU the memory is that of the tensor."""
+    found: Array = tensor.detach().cpu().numpy()
+    return found

@@ -3,17 +3,13 @@
 A step is two calls, because the guard decides between them: ``gradients`` computes and keeps what an update
 needs, ``update`` applies it. Weights change in ``update`` and ``restore`` only. ``snapshot`` is a copy of all
 arrays that a resumed run needs (weights, averaged weights, moments, the gradients' scale, counters), taken
-between steps; the loop adds the rest (cursor, carried state, the guard's record) which is its own.
-
-Towards the loop an ensemble is one model: losses are the mean over the members, weights those of the joined
-model (``network.ensemble``), arrays of a snapshot stand under ``memberN.``.
+between steps; the loop adds the rest (cursor, carried state, the record of the guard) itself.
 
 B streams, T time steps.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -21,11 +17,10 @@ from typing import Protocol
 import numpy as np
 
 from pantoum.kernels import Array
-from pantoum.network.ensemble import join, join_scales, join_states, part_states
-from pantoum.network.parameters import under
 from pantoum.network.program import BatchResult
 from pantoum.network.state import NetworkState
 from pantoum.training.learner import Learner
+from pantoum.training.members import Members
 from pantoum.training.rank_sums import RankSums
 from pantoum.training.shards import Shards
 from pantoum.training.spread_state import SpreadState
@@ -85,13 +80,13 @@ class Backend(Protocol):
         """Put everything back to a snapshot; a missing or misshapen array is a CheckpointError."""
 
 
-class LocalBackend:
+class LocalBackend(Members[Learner]):
     """The one implementation for one process: a learner for each member, all of one shape."""
 
     def __init__(self, learners: Sequence[Learner], shards: int = 1) -> None:
         """``shards``: parts of each batch, at most its streams."""
-        self.learners, self.shards = tuple(learners), shards
-        self._config = learners[0].model.config
+        super().__init__(learners[0].model.config, learners)
+        self.shards = shards
         self._together: RankSums | None = None
 
     def join(self, together: RankSums) -> None:
@@ -104,16 +99,6 @@ class LocalBackend:
         """Make the arrays of ``snapshot`` right on every rank; every rank calls it."""
         for learner in self.learners:
             learner.collect()
-
-    @property
-    def num_parameters(self) -> int:
-        """How many numbers are learned."""
-        return sum(learner.model.num_parameters for learner in self.learners)
-
-    def initial_state(self, batch_size: int) -> NetworkState:
-        """The zero state of ``batch_size`` streams."""
-        states = [learner.model.initial_state(batch_size) for learner in self.learners]
-        return join_states(self._config, states)
 
     def gradients(
         self,
@@ -129,58 +114,22 @@ class LocalBackend:
         shards = Shards(len(inputs_BT), self.shards) if together is None else together.shards
         rank = 0 if together is None else together.rank
         targets = shards.batch_size * inputs_BT.shape[1]
-        states, found = part_states(self._config, state, len(self.learners)), list[list[BatchResult]]()
-        for learner, own in zip(self.learners, states, strict=True):
+        found = list[list[BatchResult]]()
+        for learner, own in zip(self.learners, self.parts(state), strict=True):
             results, sums = learner.gradients(
                 inputs_BT, targets_BT, reset_BT, own, step, streams, shards, rank
             )
             total = sums[shards.root] if together is None else together.total(sums)
             learner.take(total, targets)
             found.append(results)
-        after = join_states(
-            self._config, [NetworkState.joined([each.state for each in own]) for own in found]
-        )
+        after = self.joined([NetworkState.joined([each.state for each in own]) for own in found])
         facts = [[[each.loss, each.accuracy] for each in own] for own in found]
         if together is not None:
             facts, finite = together.all_facts(facts, after.finite)
             after = SpreadState(after.arrays, finite)
-        squares = [learner.gradient_norm**2 for learner in self.learners]
         return StepResult(
             loss=float(np.mean([shards.mean([loss for loss, _ in own]) for own in facts])),
             accuracy=float(np.mean([shards.mean([accuracy for _, accuracy in own]) for own in facts])),
-            gradient_norm=(
-                self.learners[0].gradient_norm if len(squares) == 1 else math.sqrt(float(np.mean(squares)))
-            ),
+            gradient_norm=self.gradient_norm,
             state=after,
         )
-
-    def update(self, rate: float, clip: float | None) -> None:
-        """One step of each member."""
-        for learner in self.learners:
-            learner.update(rate, clip)
-
-    def weights(self, averaged: bool) -> Mapping[str, Array] | None:
-        """The parameters of the whole model, or their running average."""
-        parts = [learner.weights(averaged) for learner in self.learners]
-        known = [part for part in parts if part is not None]
-        return join(self._config, known) if len(known) == len(parts) else None
-
-    def gradient_scale(self) -> dict[str, Array]:
-        """The usual size of each row of each gradient of the whole model."""
-        return join_scales(self._config, [learner.gradient_scale() for learner in self.learners])
-
-    def snapshot(self) -> dict[str, Array]:
-        """Copies of the arrays of all members."""
-        return {
-            self._prefix(place) + name: array.copy()
-            for place, learner in enumerate(self.learners)
-            for name, array in learner.arrays().items()
-        }
-
-    def restore(self, arrays: Mapping[str, Array]) -> None:
-        """Put every member back."""
-        for place, learner in enumerate(self.learners):
-            learner.restore(under(self._prefix(place), arrays))
-
-    def _prefix(self, place: int) -> str:
-        return "" if len(self.learners) == 1 else f"member{place}."
