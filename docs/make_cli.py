@@ -13,7 +13,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from pantoum.cli.main import COMMANDS, make_parser
+from pantoum.cli.commands import COMMANDS
+from pantoum.cli.main import make_parser
 
 PAGE = Path(__file__).with_name("cli.md")
 HEAD = """# Command line
@@ -40,9 +41,9 @@ def page() -> str:
     (commands,) = (a for a in make_parser()._actions if isinstance(a, argparse._SubParsersAction))
     parts = [HEAD, "| command | purpose |\n|---|---|"]
     parts[-1] += "".join(
-        f"\n| [`pantoum {name}`](#pantoum-{name}) | {COMMANDS[name].HELP} |" for name in COMMANDS
+        f"\n| [`pantoum {name}`](#pantoum-{name}) | {purpose} |" for name, purpose in COMMANDS.items()
     )
-    parts += [section(name, commands.choices[name]) for name in COMMANDS]
+    parts += [section(name, commands.choices[name].filled()) for name in COMMANDS]
     parts.append(ENVIRONMENT)
     return "\n\n".join(part.strip() for part in parts) + "\n"
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pantoum.cli.main import COMMANDS
+from pantoum.cli.commands import COMMANDS
 
 DOCS = Path(__file__).parent.parent / "docs"
 

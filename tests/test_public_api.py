@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import pantoum
-from pantoum.api import Texts
-from pantoum.cli.main import COMMANDS
+from pantoum.cli.commands import COMMANDS
+from pantoum.texts import Texts
 
 PUBLIC = [
     "Evaluation",

@@ -15,24 +15,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pantoum import data as data
     from pantoum import network as network
-    from pantoum.api import (
-        Evaluation,
-        Model,
-        Run,
-        Scores,
-        Session,
-        State,
-        Tokenizer,
-        compare,
-        doctor,
-        export,
-        info,
-        load,
-        plan,
-        prepare,
-        train,
-    )
+    from pantoum.api import Run, compare, doctor, export, info, plan, prepare, train
     from pantoum.errors import PantoumError
+    from pantoum.inference.evaluate import Evaluation
+    from pantoum.inference.session import Session
+    from pantoum.inference.state import State
+    from pantoum.model import Model, load
+    from pantoum.scores import Scores
+    from pantoum.text.tokenizer import Tokenizer
 
     __version__: str
 
@@ -56,8 +46,17 @@ __all__ = [
 ]
 
 _PACKAGES = ("data", "network")
-_ELSEWHERE = {"PantoumError": ("errors", "PantoumError"), "__version__": ("config", "VERSION")}
-"""The module and the name there of what is not in ``api``."""
+_HOMES = {
+    "Evaluation": "inference.evaluate",
+    "Model": "model",
+    "PantoumError": "errors",
+    "Scores": "scores",
+    "Session": "inference.session",
+    "State": "inference.state",
+    "Tokenizer": "text.tokenizer",
+    "load": "model",
+}
+"""The module of each public name that is not in ``api``."""
 
 
 def __getattr__(name: str) -> Any:
@@ -65,10 +64,12 @@ def __getattr__(name: str) -> Any:
 
     if name in _PACKAGES:
         return importlib.import_module(f"pantoum.{name}")
-    home, own = _ELSEWHERE.get(name, ("api", name))
-    if own == name and name not in __all__:
+    if name == "__version__":
+        value = importlib.import_module("pantoum.config").VERSION
+    elif name in __all__:
+        value = getattr(importlib.import_module(f"pantoum.{_HOMES.get(name, 'api')}"), name)
+    else:
         raise AttributeError(f"module 'pantoum' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"pantoum.{home}"), own)
     globals()[name] = value
     return value
 

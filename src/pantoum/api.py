@@ -1,11 +1,10 @@
-"""The functions and types that people import: ``import pantoum``, then ``pantoum.train``, ``pantoum.load``,
-...
+"""The functions that people import: ``import pantoum``, then ``pantoum.train``, ``pantoum.prepare``, ...
 
-Each is a few lines over the layers below, with the options of the command line as keywords. Training code is
-imported when something is trained, not before: a program that only uses a model never loads it.
+Each is a few lines over the layers below, with the options of the command line as keywords. Each imports what
+it needs when it is called: a program that only uses a model never loads the code that trains.
 
     train(texts) -> Run          prepare(texts, out) -> Prepared       doctor() -> Machine
-    load(path)   -> Model        info(path) -> Info                    plan(texts) -> Plan
+    compare(runs) -> Comparison  info(path) -> Info                    plan(texts) -> Plan
 """
 
 from __future__ import annotations
@@ -16,23 +15,14 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pantoum.config import TrainSettings, function, number, path, require, truth
 from pantoum.config import path as checked
 from pantoum.config.calls import made, public
-from pantoum.config.launcher import torchrun_count
 from pantoum.errors import PantoumError, SettingError
-from pantoum.inference.evaluate import Evaluation
-from pantoum.inference.figures import figures_html
-from pantoum.inference.session import Session
-from pantoum.inference.state import State
-from pantoum.model import Model, Scores, Texts, counting, listed, load, named, say
-from pantoum.ranks.opening import open_ranks
-from pantoum.report.terminal import Progress, in_notebook, watched
-from pantoum.text.tokenizer import Tokenizer
+from pantoum.texts import Texts, counting, listed, named, say
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -43,6 +33,8 @@ if TYPE_CHECKING:
     from pantoum.config.keywords import Preparing, Training
     from pantoum.data.given import GivenText
     from pantoum.data.prepare import Prepared
+    from pantoum.inference.evaluate import Evaluation
+    from pantoum.model import Model
     from pantoum.ranks.interface import Ranks
     from pantoum.report.compare import Comparison
     from pantoum.report.record import Report
@@ -50,24 +42,7 @@ if TYPE_CHECKING:
     from pantoum.training.engine import Engine
     from pantoum.training.result import RunResult
 
-__all__ = [
-    "Evaluation",
-    "Model",
-    "PantoumError",
-    "Run",
-    "Scores",
-    "Session",
-    "State",
-    "Tokenizer",
-    "compare",
-    "doctor",
-    "export",
-    "info",
-    "load",
-    "plan",
-    "prepare",
-    "train",
-]
+__all__ = ["Run", "compare", "doctor", "export", "info", "plan", "prepare", "train"]
 
 TRAIN = ("texts", "text", "progress", "on_report", "started", "command")
 PREPARE = ("tokens", "vocab_size", "documents", "valid", "valid_fraction")
@@ -83,6 +58,8 @@ class Run:
     @property
     def model(self) -> Model:
         """The best model, read from its file."""
+        from pantoum.model import load
+
         return load(self.folder)
 
     @property
@@ -93,6 +70,8 @@ class Run:
     @property
     def evaluation(self) -> Evaluation | None:
         """The evaluation on the validation text; ``None`` without one, or if the run ended too early."""
+        from pantoum.inference.evaluate import Evaluation
+
         found = self.result.validation
         return None if found is None else Evaluation.from_dict(found)
 
@@ -135,6 +114,8 @@ class Run:
         return f"<Run {self.folder}: {self.result.steps:,} steps, {self.result.seconds:.0f} s{loss}{stopped}>"
 
     def _repr_html_(self) -> str:
+        from pantoum.inference.figures import figures_html
+
         heads = [line.partition(":") for line in self.summary]
         return figures_html(f"run {self.folder}", [(name, rest.strip()) for name, _, rest in heads])
 
@@ -158,6 +139,8 @@ def train(
     ``on_report`` is called with every ``Report``. ``started`` is ``time.monotonic()`` at the moment from
     which ``minutes`` count.
     """
+    from pantoum.ranks.opening import open_ranks
+
     with open_ranks(_started_by_torchrun()) as ranks:
 
         def on_rank_0() -> RunResult:
@@ -189,9 +172,11 @@ def _train(
     started = None if started is None else number(started, "started")
     fits = isinstance(command, (list, tuple)) and all(isinstance(word, str) for word in command)
     require(fits, "command", command, "must be the words of a command", "leave it out")
+    from pantoum.report.terminal import Progress, in_notebook, watched
+    from pantoum.training import loop
+
     seen = watched(Progress().stream) or in_notebook()
     show = seen if progress is None else truth(progress, "progress")
-    from pantoum.training import loop
 
     engine = _engine(chosen.device, ranks)
     with contextlib.ExitStack() as stack:
@@ -217,6 +202,8 @@ def _train(
 
 def _started_by_torchrun() -> Callable[[float], GlooRanks] | None:
     """What makes the ranks that ``torchrun`` has started; ``None`` without it."""
+    from pantoum.config.launcher import torchrun_count
+
     if torchrun_count() == 1:
         return None
     from pantoum.torch.ranks import GlooRanks
@@ -226,6 +213,8 @@ def _started_by_torchrun() -> Callable[[float], GlooRanks] | None:
 
 def _engine(device: str | None, ranks: Ranks) -> Engine | None:
     """What trains in place of the core. PyTorch is imported only if a device is asked for."""
+    from importlib.util import find_spec
+
     if device is None or (device == "auto" and find_spec("torch") is None):
         return None
     if ranks.count > 1:
@@ -315,6 +304,7 @@ def _view(settings: TrainSettings, texts: list[str]) -> Iterator[Callable[[Repor
     """The run as it trains: the live view on a terminal that can show it, else progress in lines."""
     from pantoum.report import run_files
     from pantoum.report.story import Story
+    from pantoum.report.terminal import Progress, watched
     from pantoum.training import run_folder
 
     def begun() -> Story:

@@ -7,29 +7,24 @@ Nothing here is public, and nothing here computes.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from pantoum.config import path
-from pantoum.config.plain import Plain
-from pantoum.inference.generate import Writing
-from pantoum.inference.score import Score
-from pantoum.report.escape import visible
-from pantoum.report.sparkline import sparkline
-from pantoum.report.surprisal_page import Page
-from pantoum.report.wording import perplexity
 from pantoum.text.unicode import without_surrogates
 
 if TYPE_CHECKING:
+    from pantoum.config.plain import Plain
+    from pantoum.inference.generate import Writing as Writing
+    from pantoum.inference.score import Score as Score
     from pantoum.report.compare import Comparison
+    from pantoum.report.surprisal_page import Page
 
 __all__ = [
-    "Page",
-    "Score",
-    "Writing",
     "free_folder",
     "latest_record",
+    "page",
     "parts",
     "perplexity",
     "printable",
@@ -66,6 +61,34 @@ def parts(text: str | os.PathLike[str]) -> Iterator[bytes]:
     from pantoum.data import live
 
     return live.parts(text)
+
+
+def page(title: str, by: str, threshold: float | None) -> Page:
+    """A page of scores, written as it grows."""
+    from pantoum.report.surprisal_page import Page
+
+    return Page(title, by, threshold)
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """A curve in one line of text."""
+    from pantoum.report import sparkline
+
+    return sparkline.sparkline(values)
+
+
+def perplexity(nats: float) -> str:
+    """The perplexity of so many nats per word, as people read it."""
+    from pantoum.report import wording
+
+    return wording.perplexity(nats)
+
+
+def visible(text: str) -> str:
+    """Text of a model as a terminal may show it: what would command the terminal is spelled out."""
+    from pantoum.report import escape
+
+    return escape.visible(text)
 
 
 def free_folder(name: str) -> str:

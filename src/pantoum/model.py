@@ -2,112 +2,45 @@
 
 A thin layer over ``inference``: the options of the command line as keywords, texts given as files, a picture
 for a notebook. Nothing here trains, and nothing a model does changes it. Every argument is checked here, so
-that a mistake is a ``SettingError`` that names it.
+that a mistake is a ``SettingError`` that names it. What only some calls need is imported when they are made:
+a program that only generates loads neither scoring nor adapting.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
-import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from functools import partial
-from itertools import accumulate
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, overload
 
-import numpy as np
-
-from pantoum.config import GenerationConfig, SamplingConfig, ScoreConfig, path, require, text, truth
+from pantoum.config import GenerationConfig, SamplingConfig, path, require, text, truth
 from pantoum.config import path as checked
 from pantoum.config.calls import made, public
 from pantoum.errors import SettingError
-from pantoum.formats import durable
-from pantoum.inference import batch as batches
-from pantoum.inference import score as scoring
-from pantoum.inference.adapt import adapted_to, adapter_of, require_out
-from pantoum.inference.alert import peaks_of, threshold
-from pantoum.inference.cache_settings import with_cache
-from pantoum.inference.distinct import Distinct
-from pantoum.inference.evaluate import Evaluation, evaluate
-from pantoum.inference.figures import figures_html
 from pantoum.inference.generate import Generation, Writing, completed, draw_seed
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.loaded_model import load as load_model
-from pantoum.inference.protocols import SIDE_BY_SIDE, parse_protocol
-from pantoum.inference.score import Score, Scorer
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
-from pantoum.inference.stream import Stream
-from pantoum.report import surprisal
-from pantoum.report.surprisal_page import Page
-from pantoum.report.terminal import Counter
 from pantoum.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
+    from pantoum.batch import Batch
+    from pantoum.config import ScoreConfig
     from pantoum.config.keywords import Sampling, Scoring
     from pantoum.data.given import GivenText
+    from pantoum.inference.evaluate import Evaluation
+    from pantoum.inference.score import Score, Scorer
+    from pantoum.scores import Scores
+    from pantoum.texts import Texts
 
-__all__ = ["Batch", "Model", "Scores", "Texts", "counting", "listed", "load", "named", "say"]
+__all__ = ["Model", "load"]
 
-START = ("prompt", "length", "seed", "stream", "state")
 WRITE = ("prompt", "length", "seed", "state", "adapt", "model_out", "cache")
 SCORE = ("text", "parts", "by")
 """The parameters of calls that also take settings, for suggestions."""
-PICTURED = 5000
-"""Tokens after which the picture in a notebook ends; ``html`` has them all."""
-Texts: TypeAlias = "str | os.PathLike[str] | Sequence[str | os.PathLike[str]]"
-"""A text file or folder, or several; ``-`` is stdin."""
-
-
-class Scores(scoring.Scores):
-    """The scores of a text, with a picture in a notebook: the text, each token coloured by its surprisal."""
-
-    def _repr_html_(self) -> str:
-        """The first ``PICTURED`` tokens or so, and how many units follow."""
-        ends = accumulate(item.tokens for item in self.items)
-        units = [
-            (item.pieces, item.peak, item.alert)
-            for item, end in zip(self.items, ends, strict=True)
-            if end - item.tokens < PICTURED
-        ]
-        left = len(self) - len(units)
-        return surprisal.html(units) + (f"<p>and {left:,} more {self.by}s</p>" if left else "")
-
-    @public
-    def html(self, title: str = "surprisal") -> str:
-        """The same picture as a page of its own."""
-        page = Page(text(title, "title"), self.by, self.threshold)
-        units = [(item.pieces, item.peak, item.alert) for item in self.items]
-        return page.begin() + page.rows(units) + page.end(len(self), self.tokens, self.nats)
-
-
-class Batch(batches.Batch):
-    """Streams of a model in one batch, each with a prompt, a length and settings of its own. Iterate for the
-    pieces of all of them as they come; streams may join and leave meanwhile, from any thread."""
-
-    @public
-    def start(
-        self,
-        prompt: str = "",
-        *,
-        length: int = 500,
-        seed: int | None = None,
-        stream: int = 0,
-        state: State | None = None,
-        **sampling: Unpack[Sampling],
-    ) -> Stream:
-        """A stream that continues a prompt, or a state and a prompt; what it writes does not depend on the
-        other streams."""
-        settings = made(SamplingConfig, sampling, "Batch.start", START)
-        session = Session(self.model, state)
-        session.feed(text(prompt, "prompt"))
-        chosen = draw_seed() if seed is None else seed
-        return self.join(session.state, length=length, sampling=settings, seed=chosen, stream=stream)
 
 
 class Model:
@@ -154,24 +87,30 @@ class Model:
             ("documents", self.documents or ""),
             ("sha256", sha256),
         ]
+        from pantoum.inference.figures import figures_html
+
         return figures_html("model", [row for row in rows if row[1]])
 
     @public
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to a file, by a temporary file and a rename: the same bytes, so that its states
         stay valid."""
+        from pantoum.formats import durable
+
         durable.write_file(checked(path, "path"), self.loaded.file_bytes())
 
     @public
     def session(self, state: State | None = None, *, cache: int | None = None) -> Session:
         """A stream of text of its own, from its beginning or from a state. ``cache``: mix the model with a
         cache of so many tokens, which its states contain."""
-        return Session(with_cache(self.loaded, cache), state)
+        return Session(self._with_cache(cache), state)
 
     @public
     def batch(self) -> Batch:
         """Streams side by side that start and end at any time: ``batch.start("Once", length=100, seed=1)``,
         then ``for stream, text in batch``."""
+        from pantoum.batch import Batch
+
         return Batch(self.loaded)
 
     @overload
@@ -269,9 +208,11 @@ class Model:
         prompt = text(prompt, "prompt")
         _require_kind(how_much, GenerationConfig, "how_much")
         _require_kind(sampling, SamplingConfig, "sampling")
-        model = with_cache(self.loaded, how_much.cache)
-        require_out(model, how_much.adapt, how_much.model_out)
-        if how_much.adapt:
+        model = self._with_cache(how_much.cache)
+        if how_much.adapt or how_much.model_out is not None:
+            from pantoum.inference.adapt import adapted_to, require_out
+
+            require_out(model, how_much.adapt, how_much.model_out)
             begun = State.start(model) if state is None else State.required(state)
             model, state = adapted_to(model, prompt, begun, how_much.model_out)
         session = Session(model, state)
@@ -280,6 +221,8 @@ class Model:
         length, count = how_much.length, how_much.count
         if not (how_much.unique or how_much.novel):
             return Generation(model, session.state, sampling, length, seed, count, exact=how_much.exact)
+        from pantoum.inference.distinct import Distinct
+
         return Distinct(
             model,
             session.state,
@@ -308,11 +251,19 @@ class Model:
         ``protocol``: ``carried``, ``segments:N``, ``windows:N``. ``adapt``: a copy of the model adapts to the
         text as it reads; ``model_out`` saves that copy. ``cache``: mix the model with a cache of so many
         tokens."""
+        import tempfile
+
+        import numpy as np
+
         from pantoum.data.prepare import prepare as prepare_texts
+        from pantoum.inference.adapt import adapter_of
+        from pantoum.inference.evaluate import evaluate
+        from pantoum.inference.protocols import parse_protocol
+        from pantoum.texts import counting, named, say
 
         parse_protocol(protocol)
         model_out = None if model_out is None else path(model_out, "model_out")
-        model = with_cache(self.loaded, cache)
+        model = self._with_cache(cache)
         adapter = adapter_of(model, truth(adapt, "adapt"), model_out)
         with (
             named(texts, text, self.documents) as names,
@@ -343,6 +294,9 @@ class Model:
     @public
     def scores(self, parts: Iterable[str | bytes], by: str = "line", **settings: Unpack[Scoring]) -> Scores:
         """The same for a text that comes in parts."""
+        from pantoum.config import ScoreConfig
+        from pantoum.scores import Scores
+
         scorer = self.scorer(made(ScoreConfig, {"by": by, **settings}, "score", SCORE), pieces=True)
         return Scores(scorer.by, tuple(scorer.read(_iterable(parts))), scorer.threshold)
 
@@ -351,6 +305,8 @@ class Model:
         self, parts: Iterable[str | bytes], by: str = "line", **settings: Unpack[Scoring]
     ) -> Iterator[Score]:
         """The same, each score as soon as it is known; memory does not grow with the text."""
+        from pantoum.config import ScoreConfig
+
         config = made(ScoreConfig, {"by": by, **settings}, "score_stream", SCORE)
         return self.scorer(config).read(_iterable(parts))
 
@@ -359,9 +315,19 @@ class Model:
         """A scorer of a text that grows: ``feed`` and ``finish``, or ``batches``. ``pieces=True``: each score
         also holds the texts and nats of its tokens. ``named``: the name of the text, for the card of an
         adapted model."""
+        from dataclasses import replace
+        from functools import partial
+
+        from pantoum.config import ScoreConfig
+        from pantoum.inference.adapt import adapter_of
+        from pantoum.inference.alert import peaks_of, threshold
+        from pantoum.inference.protocols import SIDE_BY_SIDE
+        from pantoum.inference.score import Scorer
+        from pantoum.texts import say
+
         _require_kind(config, ScoreConfig, "config")
         pieces, named = truth(pieces, "pieces"), None if named is None else text(named, "named")
-        model = with_cache(self.loaded, config.cache)
+        model = self._with_cache(config.cache)
         adapter = adapter_of(model, config.adapt, config.model_out)
         ordinary = None
         if config.alert_text is not None:
@@ -386,6 +352,14 @@ class Model:
         keep = None if config.model_out is None else partial(adapter.write, config.model_out, texts)
         return Scorer(model, config, threshold=nats, pieces=pieces, reader=adapter, at_end=keep)
 
+    def _with_cache(self, size: int | None) -> LoadedModel:
+        """The model, with a cache of the last ``size`` tokens where one is asked for."""
+        if size is None:
+            return self.loaded
+        from pantoum.inference.cache_settings import with_cache
+
+        return with_cache(self.loaded, size)
+
 
 def _require_kind(value: object, kind: type[Any], argument: str) -> None:
     require(isinstance(value, kind), argument, value, f"must be a {kind.__name__}", "give one")
@@ -406,41 +380,3 @@ def _iterable(parts: Iterable[str | bytes]) -> Iterable[str | bytes]:
 def load(path: str | os.PathLike[str]) -> Model:
     """A model from its file, or the best model of a run folder."""
     return Model(load_model(Path(checked(path, "path"))))
-
-
-def listed(texts: Texts, argument: str = "texts") -> list[str]:
-    """Paths as a list of names."""
-    if isinstance(texts, (str, os.PathLike)):
-        return [path(texts, argument)]
-    fits = isinstance(texts, (list, tuple))
-    require(fits, argument, texts, "must be a path, or a list of paths", "give str or pathlib.Path")
-    return [path(text, argument) for text in texts]
-
-
-@contextlib.contextmanager
-def named(texts: Texts, text: GivenText | None, documents: str | None) -> Iterator[list[str]]:
-    """The names of the files to read, of which a text that is given itself becomes one."""
-    if text is None:
-        yield listed(texts)
-        return
-    require(not listed(texts), "texts", texts, "are given beside text", "give one of the two")
-    from pantoum.data.given import as_files
-
-    with as_files(text, documents) as names:
-        yield names
-
-
-def say(notes: Iterable[str]) -> None:
-    """What a person should know, as warnings."""
-    for note in notes:
-        warnings.warn(note, UserWarning, stacklevel=3)
-
-
-@contextlib.contextmanager
-def counting(what: str, progress: bool) -> Iterator[Callable[[int, int], None] | None]:
-    """What counts progress on stderr, or nothing."""
-    if not progress:
-        yield None
-        return
-    with Counter(what) as counter:
-        yield counter

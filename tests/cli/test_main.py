@@ -14,8 +14,10 @@ import pytest
 
 import pantoum
 from pantoum.cli import info
-from pantoum.cli.main import COMMANDS, THREAD_VARIABLES, main
+from pantoum.cli.commands import COMMANDS
+from pantoum.cli.main import main
 from pantoum.cli.output import Output, abandon_stdout, one_line
+from pantoum.cli.running import THREAD_VARIABLES
 
 Run = Callable[..., Any]
 
@@ -30,17 +32,6 @@ def test_help_is_on_stdout(run: Run, command: str | None) -> None:
     done = run(*([command] if command else []), "--help")
     assert done.code == 0 and done.err == ""
     assert "--quiet" in done.out and "--threads N" in done.out and "--version" in done.out
-
-
-def test_help_imports_neither_numpy_nor_rich() -> None:
-    script = (
-        "import sys; from pantoum.cli.main import main; main(['train', '--help']); "
-        "print([m for m in ('numpy', 'rich', 'safetensors', 'pantoum.api') if m in sys.modules])"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
-    )
-    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_threads_are_set_before_numpy_is_imported(trained: Path) -> None:

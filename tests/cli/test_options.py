@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from pantoum.cli.main import COMMANDS, make_parser
-from pantoum.cli.options import flag
+from pantoum.cli.commands import COMMANDS, module_of
+from pantoum.cli.main import make_parser
+from pantoum.cli.parser import flag
 from pantoum.config import TrainSettings
 from pantoum.config.elsewhere import ELSEWHERE
 from pantoum.training import recipe
@@ -109,7 +110,7 @@ def test_help_gives_the_default_of_every_model_option(run: Run, monkeypatch: pyt
 
 
 def test_every_example_of_the_help_parses() -> None:
-    for module in COMMANDS.values():
-        for example in re.findall(r"^  pantoum (.*?)(?:   .*| [|<>].*)?$", module.EXAMPLES, re.M):
+    for name in COMMANDS:
+        for example in re.findall(r"^  pantoum (.*?)(?:   .*| [|<>].*)?$", module_of(name).EXAMPLES, re.M):
             words = [word.strip("\"'") for word in re.findall(r'"[^"]*"|\S+', example)]
             assert make_parser().parse_args(words).command in COMMANDS

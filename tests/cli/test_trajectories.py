@@ -83,7 +83,7 @@ COMMANDS = ("train", "generate", "evaluate", "score", "export", "prepare", "watc
 def parsers() -> dict[str, argparse.ArgumentParser]:
     (commands,) = (a for a in make_parser()._actions if a.dest == "command")
     choices: Any = commands.choices
-    return {name: choices[name] for name in COMMANDS}
+    return {name: choices[name].filled() for name in COMMANDS}
 
 
 OPTIONS = {

@@ -26,7 +26,8 @@ from pathlib import Path
 import pytest
 
 import pantoum
-from pantoum.cli.main import COMMANDS, make_parser
+from pantoum.cli.commands import COMMANDS
+from pantoum.cli.main import make_parser
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = Path(pantoum.__file__).parents[1]
@@ -201,7 +202,7 @@ def help_examples() -> list[str]:
     assert isinstance(commands.choices, dict)
     found = []
     for name in COMMANDS:
-        epilog = str(commands.choices[name].epilog)
+        epilog = str(commands.choices[name].filled().epilog)
         for line in epilog.splitlines():
             if re.match(r"  (?!pantoum serve)\S.*\bpantoum |  pantoum (?!serve)", line):
                 found.append(re.split(r"\s{2,}", line.strip())[0])

@@ -66,4 +66,3 @@ def test_what_cannot_be_is_refused(model: LoadedModel, make: Make) -> None:
         with_cache(make("words"), 5)
     with pytest.raises(SettingError, match="cache"):
         with_cache(model, 0)
-    assert with_cache(model, None) is model

@@ -7,7 +7,6 @@ import sys
 
 from pantoum.cli.output import Output
 
-HELP = "compare runs in a table, with mean and standard deviation over seeds"
 EXAMPLES = """examples:
   pantoum compare runs/book runs/book-2 runs/book-3
   pantoum compare runs/* --json

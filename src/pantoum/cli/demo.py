@@ -20,7 +20,6 @@ from pantoum.errors import TextError
 if TYPE_CHECKING:
     from pantoum.api import Run
 
-HELP = "train two minutes on the source of Python's standard library, and show what the model writes"
 EXAMPLES = """examples:
   pantoum demo --minutes 1
 """

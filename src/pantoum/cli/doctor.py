@@ -6,7 +6,6 @@ import argparse
 
 from pantoum.cli.output import Output
 
-HELP = "show what this machine offers: processor, threads, measured rates, and advice"
 EXAMPLES = """example:
   pantoum doctor --threads 2
 """

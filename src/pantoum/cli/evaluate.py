@@ -6,7 +6,6 @@ import argparse
 
 from pantoum.cli.output import Output
 
-HELP = "measure how well a model predicts texts"
 EXAMPLES = """examples:
   pantoum evaluate runs/book other.txt
   pantoum evaluate runs/book other.txt --protocol segments:64 --json
@@ -50,9 +49,9 @@ def size_of_cache(text: str) -> int | None:
 
 def run(arguments: argparse.Namespace, output: Output) -> None:
     """Evaluate the model and print the figures."""
-    from pantoum import api
+    from pantoum import load
 
-    model = api.load(arguments.model)
+    model = load(arguments.model)
     evaluation = model.evaluate(
         arguments.texts,
         protocol=arguments.protocol,

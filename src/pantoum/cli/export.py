@@ -6,7 +6,6 @@ import argparse
 
 from pantoum.cli.output import Output
 
-HELP = "convert a model: to int8, a quarter of the size, or to a file that PyTorch loads"
 EXAMPLES = """examples:
   pantoum export runs/book --to int8 --out book-int8.safetensors --text other.txt
   pantoum generate book-int8.safetensors --prompt "Once upon"

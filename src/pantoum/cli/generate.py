@@ -17,7 +17,6 @@ from pantoum.errors import SettingError
 if TYPE_CHECKING:
     from pantoum.console import Writing
 
-HELP = "generate text: the prompt and its continuation"
 EXAMPLES = """examples:
   pantoum generate runs/book --prompt "Once upon" --length 300 --seed 1
   pantoum generate runs/names --count 20 --temperature 1 --unique --novel
@@ -64,13 +63,13 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
         _require_kept(how_much.model_out, arguments.state_out)
     prompt = _prompt(arguments.prompt)
 
-    from pantoum import api, console
+    from pantoum import State, console, load
 
-    model = api.load(arguments.model)
+    model = load(arguments.model)
     if model.tokenizer.kind.startswith("words") and prompt.endswith(" ") and not prompt[:-1][-1:].isspace():
         prompt = prompt[:-1]
         output.say("pantoum: note: the space at the end of the prompt is left out: a word brings its own")
-    state = api.State.read(arguments.state_in) if arguments.state_in is not None else None
+    state = State.read(arguments.state_in) if arguments.state_in is not None else None
     writing = model.generation(prompt, how_much, sampling, state=state)
     if how_much.seed is None:
         output.say(f"pantoum: repeat with --seed {writing.seed}")

@@ -6,7 +6,6 @@ import argparse
 
 from pantoum.cli.output import Output
 
-HELP = "describe a model, a run folder or another file of pantoum"
 EXAMPLES = """examples:
   pantoum info runs/book
   pantoum info runs/book/model.safetensors --json

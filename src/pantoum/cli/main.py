@@ -1,72 +1,22 @@
-"""The command ``pantoum``: parses the arguments, sets the threads, runs one command.
+"""The command ``pantoum``: parses the arguments and runs one command (``cli.running``).
 
-In order: options are parsed, without heavy imports; the threads of BLAS and of the core are set before NumPy
-is imported; the command runs. Whatever ends it early is one line on stderr:
-
-    0    success                       130  Ctrl-C
-    1    an error that pantoum knows   141  the reader of stdout was closed (`| head`); no message
-    2    wrong usage
-
-``PANTOUM_DEBUG=1`` shows the traceback of an error. An unexpected error is reported as a bug of pantoum.
+Until a command runs, little is imported: neither the settings nor the other commands.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import re
 import sys
 import time
-import traceback
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 
 from pantoum import __version__
-from pantoum.cli import (
-    compare,
-    demo,
-    doctor,
-    evaluate,
-    export,
-    generate,
-    info,
-    prepare,
-    score,
-    serve,
-    train,
-    watch,
-)
-from pantoum.cli.interrupts import Interrupts
-from pantoum.cli.options import Parser, flag
-from pantoum.cli.output import Output, abandon_stdout
-from pantoum.config.launcher import threads_of_a_rank
-from pantoum.errors import PantoumError, RankError, SettingError
+from pantoum.cli.commands import COMMANDS, module_of
+from pantoum.cli.parser import Parser
 
-__all__ = ["COMMANDS", "main", "make_parser"]
+__all__ = ["main", "make_parser"]
 
-COMMANDS = {
-    module.__name__.rsplit(".", 1)[1]: module
-    for module in (
-        demo,
-        train,
-        generate,
-        evaluate,
-        score,
-        serve,
-        export,
-        prepare,
-        watch,
-        compare,
-        info,
-        doctor,
-    )
-}
-THREAD_VARIABLES = (
-    "PANTOUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
 MOST_THREADS = 1024
 ABOUT = "Train a recurrent language model on your own text, on your own machine, in minutes; then use it."
 START = """start with:
@@ -79,7 +29,7 @@ START = """start with:
 
 
 def make_parser() -> Parser:
-    """The whole parser; ``docs/cli.md`` is made from it."""
+    """The whole parser; a command has its options when they are needed (``Parser.filled``)."""
     everywhere = Parser(add_help=False)
     everywhere.add_argument(
         "--quiet", action="store_true", default=argparse.SUPPRESS, help="print only the answer and errors"
@@ -96,21 +46,25 @@ def make_parser() -> Parser:
     )
     parser = Parser(prog="pantoum", description=ABOUT, epilog=START, parents=[everywhere])
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=Parser)
-    for name, module in COMMANDS.items():
-        help = module.HELP
-        command = commands.add_parser(
-            name,
-            help=help,
-            description=help[0].upper() + help[1:] + ".",
-            epilog=module.EXAMPLES,
-            parents=[everywhere],
-        )
-        module.add_options(command)
-    options = {name: command.option_names() for name, command in commands.choices.items()}
-    parser.others = options
-    for name, command in commands.choices.items():
-        command.others = {other: known for other, known in options.items() if other != name}
+    for name, help in COMMANDS.items():
+        about = help[0].upper() + help[1:] + "."
+        command = commands.add_parser(name, help=help, description=about, parents=[everywhere])
+        command.fill = partial(_fill, name, command)
+        command.others = partial(_options, commands.choices, but=name)
+    parser.others = partial(_options, commands.choices)
     return parser
+
+
+def _fill(name: str, command: Parser) -> None:
+    """Add the options and the examples of a command."""
+    module = module_of(name)
+    command.epilog = module.EXAMPLES
+    module.add_options(command)
+
+
+def _options(commands: Mapping[str, Parser], but: str = "") -> dict[str, Collection[str]]:
+    """The options of all commands ``but`` one."""
+    return {name: command.option_names() for name, command in commands.items() if name != but}
 
 
 def _threads(text: str) -> int:
@@ -133,77 +87,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(end.code or 0)
     arguments.started = started
     arguments.typed = ["pantoum", *(sys.argv[1:] if argv is None else argv)]
-    output = Output(quiet=getattr(arguments, "quiet", False))
-    if hasattr(arguments, "threads"):
-        _set_threads(arguments.threads, output)
-    elif (shared := threads_of_a_rank()) is not None and "PANTOUM_THREADS" not in os.environ:
-        _set_threads(shared, output)
-    with Interrupts() as interrupts:
-        return _run(arguments, output, interrupts)
+    from pantoum.cli.running import run  # the help needs none of it
 
-
-def _set_threads(count: int, output: Output) -> None:
-    for name in THREAD_VARIABLES:
-        os.environ[name] = str(count)
-    if "numpy" in sys.modules:
-        output.say(f"pantoum: note: --threads {count} has no effect on NumPy, which was imported before")
-
-
-def _run(arguments: argparse.Namespace, output: Output, interrupts: Interrupts) -> int:
-    """Run the command; whatever ends it early is one line on stderr."""
-    name = f"pantoum {arguments.command}"
-    try:
-        with output.warnings_as_lines():
-            code: int = COMMANDS[arguments.command].run(arguments, output) or 0
-        output.flush()
-        return code
-    except KeyboardInterrupt:
-        return _end(output, f"{name}: interrupted", 130)
-    except BrokenPipeError:
-        abandon_stdout()
-        return 141
-    except RankError as error:
-        return 1 if error.told else _end(output, f"{name}: {error}", 1)
-    except PantoumError as error:
-        return _end(output, f"{name}: {_as_typed(error, arguments)}", 1)
-    except OSError as error:
-        abandon_stdout()
-        place = f" {error.filename!r}" if error.filename is not None else ""
-        return _end(
-            output,
-            f"{name}: the system reports an error{place}: {error.strerror or error}; "
-            f"check the name, the permissions and the free space",
-            1,
-        )
-    except MemoryError:
-        return _end(
-            output,
-            f"{name}: not enough memory: the model, the batch or the text is too large for this "
-            f"machine; make --hidden-size, --batch-size or --seq-len smaller",
-            1,
-        )
-    except Exception as error:
-        if interrupts.came:
-            return _end(output, f"{name}: interrupted", 130)
-        return _end(
-            output,
-            f"{name}: a bug in pantoum, please report it: {type(error).__name__}: {error}; "
-            f"PANTOUM_DEBUG=1 shows where",
-            1,
-        )
-
-
-def _end(output: Output, line: str, code: int) -> int:
-    if os.environ.get("PANTOUM_DEBUG") == "1":
-        traceback.print_exc()
-    output.complain(line)
-    return code
-
-
-def _as_typed(error: PantoumError, arguments: argparse.Namespace) -> str:
-    """The message of an error; a setting is named by its option."""
-    if not (isinstance(error, SettingError) and hasattr(arguments, error.argument)):
-        return str(error)
-    setting = error.argument
-    named = re.sub(rf"(?<![\w-]){re.escape(setting)}(?![\w-])", flag(setting), str(error))
-    return named if setting != "model" else str(error)
+    return run(arguments)

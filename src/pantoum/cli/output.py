@@ -6,7 +6,6 @@ model cannot move the cursor or change colours. ``quiet`` suppresses everything 
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import warnings
@@ -50,6 +49,8 @@ class Output:
 
     def json(self, value: object) -> None:
         """Write one JSON object; a number that is not finite becomes ``null``."""
+        import json
+
         self.answer(json.dumps(_finite(value), ensure_ascii=False, allow_nan=False))
 
     def say(self, text: str) -> None:

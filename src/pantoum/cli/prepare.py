@@ -9,7 +9,6 @@ from pantoum.cli.options import add_settings, given
 from pantoum.cli.output import Output
 from pantoum.config import TrainSettings
 
-HELP = "tokenize texts once, for many runs with `pantoum train --data`"
 EXAMPLES = """examples:
   pantoum prepare corpus/ --tokens words --out corpus.tokens
   pantoum train --data corpus.tokens --minutes 30

@@ -15,7 +15,6 @@ from pantoum.cli.output import Output, is_terminal
 from pantoum.cli.score_forms import FORMS, Numbered, Sums
 from pantoum.config import ScoreConfig, token_unit
 
-HELP = "print the surprisal of each token, word or line of a text, in nats"
 EXAMPLES = """examples:
   pantoum score runs/book chapter.txt --by word
   pantoum score runs/book chapter.txt --format html > chapter.html
@@ -57,9 +56,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     """Score the text part by part and write the results as they come."""
     config = ScoreConfig(**given(arguments, ScoreConfig))
 
-    from pantoum import api, console
+    from pantoum import console, load
 
-    model = api.load(arguments.model)
+    model = load(arguments.model)
     form = FORMS[arguments.format](config.by, None if config.alert is None else 0.0, arguments.text)
     scorer = model.scorer(config, pieces=form.needs_pieces, named=arguments.text)
     parts = console.parts(arguments.text)

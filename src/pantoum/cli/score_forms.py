@@ -239,7 +239,7 @@ class Html:
     def __init__(self, by: str, threshold: float | None, name: str) -> None:
         from pantoum import console
 
-        self._page = console.Page("stdin" if name == "-" else Path(name).name, by, threshold)
+        self._page = console.page("stdin" if name == "-" else Path(name).name, by, threshold)
 
     def begin(self) -> str:
         """The beginning of the page."""

@@ -10,7 +10,6 @@ from pantoum.cli.output import Output
 from pantoum.config import ServeSettings
 from pantoum.errors import SettingError
 
-HELP = "serve models over HTTP (OpenAI's interface, sessions, scores), and a page to write on"
 EXAMPLES = """examples:
   pantoum serve runs/book
   pantoum serve runs/book runs/letters --port 9000

@@ -16,7 +16,6 @@ from pantoum.config.launcher import launched_rank
 if TYPE_CHECKING:
     from pantoum.api import Run
 
-HELP = "train a model on texts; what is not given is chosen from the size of the text and the time"
 EXAMPLES = """examples:
   pantoum train book.txt                          five minutes, everything chosen
   pantoum train notes/ --minutes 30 --tokens words

@@ -7,7 +7,6 @@ import sys
 
 from pantoum.cli.output import Output
 
-HELP = "show a run from another terminal while it trains, or after its end"
 EXAMPLES = """examples:
   pantoum watch runs/book              until it ends; Ctrl-C ends the view, not the run
   pantoum watch runs/book --json       the newest record, once

@@ -6,19 +6,34 @@ in the metadata of each field), so that an option, a Python keyword and a field 
 NumPy.
 
 One file per thing that is configured: ``model`` (the network), ``train``, ``writing``, ``score``, all over
-``rules``. Import the names from here.
+``rules``. Import the names from here; a file is imported when one of its names is used, so that a command
+does not pay for the settings of the others.
 """
 
 from __future__ import annotations
 
-from pantoum.config.cells import CELLS, CellSpec
-from pantoum.config.model import NORMS, DropoutConfig, ModelConfig, check_table
-from pantoum.config.rules import AUTO, function, nearest, number, one_of, path, require, text, truth, whole
-from pantoum.config.score import UNITS, Alert, ScoreConfig
-from pantoum.config.serve import ServeSettings
-from pantoum.config.softmax import parse_softmax, spell_softmax
-from pantoum.config.train import DOCUMENTS, OPTIMIZERS, SCHEDULES, TOKENS_RULE, TrainSettings, token_unit
-from pantoum.config.writing import GenerationConfig, SamplingConfig
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pantoum.config.cells import CELLS, CellSpec
+    from pantoum.config.model import NORMS, DropoutConfig, ModelConfig, check_table
+    from pantoum.config.rules import (
+        AUTO,
+        function,
+        nearest,
+        number,
+        one_of,
+        path,
+        require,
+        text,
+        truth,
+        whole,
+    )
+    from pantoum.config.score import UNITS, Alert, ScoreConfig
+    from pantoum.config.serve import ServeSettings
+    from pantoum.config.softmax import parse_softmax, spell_softmax
+    from pantoum.config.train import DOCUMENTS, OPTIMIZERS, SCHEDULES, TOKENS_RULE, TrainSettings, token_unit
+    from pantoum.config.writing import GenerationConfig, SamplingConfig
 
 __all__ = [
     "AUTO",
@@ -56,3 +71,62 @@ __all__ = [
 
 VERSION = "0.1.0"
 """The version of pantoum, the same as in ``pyproject.toml`` (tested)."""
+
+_HOMES = {
+    "cells": (
+        "CELLS",
+        "CellSpec",
+    ),
+    "model": (
+        "NORMS",
+        "DropoutConfig",
+        "ModelConfig",
+        "check_table",
+    ),
+    "rules": (
+        "AUTO",
+        "function",
+        "nearest",
+        "number",
+        "one_of",
+        "path",
+        "require",
+        "text",
+        "truth",
+        "whole",
+    ),
+    "score": (
+        "UNITS",
+        "Alert",
+        "ScoreConfig",
+    ),
+    "serve": ("ServeSettings",),
+    "softmax": (
+        "parse_softmax",
+        "spell_softmax",
+    ),
+    "train": (
+        "DOCUMENTS",
+        "OPTIMIZERS",
+        "SCHEDULES",
+        "TOKENS_RULE",
+        "TrainSettings",
+        "token_unit",
+    ),
+    "writing": (
+        "GenerationConfig",
+        "SamplingConfig",
+    ),
+}
+"""The file of each name."""
+
+
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
+    for home, names in _HOMES.items():
+        if name in names:
+            value: object = getattr(import_module(f"pantoum.config.{home}"), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module 'pantoum.config' has no attribute {name!r}")

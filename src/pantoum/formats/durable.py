@@ -20,7 +20,6 @@ from __future__ import annotations
 import errno
 import os
 import re
-import secrets
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -242,7 +241,7 @@ def require_space(folder: Path | str, count: int) -> None:
 
 def temporary_beside(target: Path) -> Path:
     """A fresh name in the target's folder, on the same disk, that ``is_temporary`` recognises."""
-    return target.with_name(f".{target.name[:40]}.{secrets.token_hex(8)}.pantoum-tmp")
+    return target.with_name(f".{target.name[:40]}.{os.urandom(8).hex()}.pantoum-tmp")
 
 
 def is_temporary(name: str) -> bool:

@@ -70,10 +70,8 @@ def tuned(program: Program, tokens_N: Array, eos: int | None) -> dict[str, Plain
     }
 
 
-def with_cache(model: LoadedModel, size: int | None) -> LoadedModel:
-    """The model with a cache of the last ``size`` tokens; as it is for ``None``."""
-    if size is None:
-        return model
+def with_cache(model: LoadedModel, size: int) -> LoadedModel:
+    """The model with a cache of the last ``size`` tokens."""
     size = whole(size, "cache", most=MOST_CACHE)
     said = model.card.get(CARD_KEY)
     if not isinstance(said, Mapping):

@@ -21,7 +21,6 @@ import numpy as np
 
 from pantoum.config import ModelConfig
 from pantoum.config.plain import Plain
-from pantoum.data.forms import HEAD, SAFETENSORS, form_of
 from pantoum.errors import ModelFileError
 from pantoum.formats import bounded, model_file
 from pantoum.formats.model_file import ModelFile
@@ -43,6 +42,8 @@ __all__ = ["MODEL_NAME", "LoadedModel", "empty_network", "load", "model_path", "
 MODEL_NAME = "model.safetensors"
 """The name of the best model in its run folder."""
 OURS = (b"PANTOUMS", b"PANTOUMT")
+BEGINNING = b'\0\0\0\0\0\0\0\0{"'
+"""How a safetensors file begins, but for the three lowest bytes of the length of its header."""
 RUNS = Path("runs")
 """Where runs are by default."""
 MOST_BYTES = 2**63 - 1
@@ -169,7 +170,12 @@ def _refuse_other_files(path: Path) -> None:
     """A text, a document or a picture in the place of a model: say what it is, and what to type."""
     try:
         with path.open("rb") as file:
-            head = file.read(HEAD)
+            head = file.read(len(BEGINNING))
+            if head[3:] == BEGINNING[3:]:
+                return
+            from pantoum.data.forms import HEAD, SAFETENSORS, form_of
+
+            head += file.read(HEAD - len(head))
     except (OSError, ValueError):
         return  # reading the model says it
     form = form_of(head, path.name)

@@ -167,7 +167,7 @@ def from_spec(spec: Mapping[str, Plain]) -> CharacterTokenizer:
     if not isinstance(characters, str) or len(characters) > CODE_POINTS:
         raise refuse("has characters that are no text, or more than there are")
     points = np.frombuffer(characters.encode("utf-32-le", "surrogatepass"), "<u4")
-    if len(np.unique(points)) != len(points):
+    if len(set(characters)) != len(characters):
         raise refuse("has a character twice")
     if bool(((points >= 0xD800) & (points < 0xE000)).any()):
         raise refuse("has a lone surrogate among its characters")

@@ -8,19 +8,19 @@ text need not be read again.
     learner("words", 20_000, None) ── feed, feed, ... ── learn() ──> WordTokenizer ── spec() ──> a plain dict
                                                                           ^────────── from_spec ──┘
 
-A spec is plain (JSON's types only) and holds all there is: kind, documents, and the learned pieces.
+A spec is plain (JSON's types only) and holds all there is: kind, documents, and the learned pieces. The file
+of a kind of tokenizer is imported when it is needed.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol
 
-from pantoum.config import TOKENS_RULE
+from pantoum.config import require
 from pantoum.config.plain import Plain
 from pantoum.errors import FormatError, SettingError
-from pantoum.text import bpe, byte, character, word
 from pantoum.text.numbers import Ids, Numbers, Tokens, UnknownCount
 from pantoum.text.spec import refuse, shown
 
@@ -139,28 +139,35 @@ class Learner(Protocol):
         ...
 
 
-MAKERS: dict[str, Callable[[Mapping[str, Plain]], Tokenizer]] = {
-    "bytes": byte.from_spec,
-    "characters": character.from_spec,
-    "words": word.from_spec,
-    "words:whitespace": word.from_spec,
-    "bpe": bpe.from_spec,
-}
-
-
 def from_spec(spec: Mapping[str, Plain]) -> Tokenizer:
     """The tokenizer that a spec describes; ``FormatError`` where it describes none."""
-    make = MAKERS.get(str(spec.get("kind")))
-    if make is None:
-        raise FormatError(
-            f"a tokenizer of kind {shown(spec.get('kind'))!r} is not known here; use a newer pantoum"
-        )
-    return make(spec)
+    kind = str(spec.get("kind"))
+    if kind == "bytes":
+        from pantoum.text import byte
+
+        return byte.from_spec(spec)
+    if kind == "characters":
+        from pantoum.text import character
+
+        return character.from_spec(spec)
+    if kind in ("words", "words:whitespace"):
+        from pantoum.text import word
+
+        return word.from_spec(spec)
+    if kind == "bpe":
+        from pantoum.text import bpe
+
+        return bpe.from_spec(spec)
+    raise FormatError(
+        f"a tokenizer of kind {shown(spec.get('kind'))!r} is not known here; use a newer pantoum"
+    )
 
 
 def declared_size(spec: Mapping[str, Any]) -> int:
     """The vocabulary's size that a spec speaks of, before anything is made of it."""
     if spec.get("kind") == "bytes":
+        from pantoum.text import byte
+
         return byte.ByteTokenizer.vocab_size
     named = [spec[key] for key in ("characters", "pieces") if isinstance(spec.get(key), (str, list))]
     if named:
@@ -168,6 +175,8 @@ def declared_size(spec: Mapping[str, Any]) -> int:
     merges = spec.get("merges")
     if not isinstance(merges, list):
         raise refuse("has no vocabulary")
+    from pantoum.text import bpe
+
     return len(merges) + bpe.FIRST_MERGE
 
 
@@ -175,9 +184,14 @@ def require_kind(tokens: str, documents: str | None) -> None:
     """Raise ``SettingError`` unless ``tokens`` names a tokenizer that can do with ``documents``."""
     found = re.fullmatch(r"bytes|characters|words|words:whitespace|bpe:([0-9]{1,7})", tokens)
     if found is None:
+        from pantoum.config import TOKENS_RULE
+
         raise SettingError("tokens", tokens, TOKENS_RULE, "choose one of them")
-    if found[1] is not None and not bpe.FEWEST <= int(found[1]) <= bpe.MOST:
-        raise SettingError(
+    if found[1] is not None:
+        from pantoum.text import bpe
+
+        require(
+            bpe.FEWEST <= int(found[1]) <= bpe.MOST,
             "tokens",
             tokens,
             f"N must be from {bpe.FEWEST} (256 bytes, <eos> and one merge) to {bpe.MOST}",
@@ -196,9 +210,15 @@ def learner(tokens: str, vocab_size: int | None, documents: str | None) -> Learn
     """What learns the tokenizer that ``tokens`` names (``bytes`` has nothing to learn)."""
     require_kind(tokens, documents)
     if tokens.startswith("bpe:"):
+        from pantoum.text import bpe
+
         return bpe.BpeLearner(int(tokens[4:]), documents)
     if tokens.startswith("words"):
+        from pantoum.text import word
+
         return word.WordLearner(tokens, vocab_size, documents)
     if tokens == "characters":
+        from pantoum.text import character
+
         return character.CharacterLearner(vocab_size, documents)
     raise SettingError("tokens", tokens, "has nothing to learn", "use text.byte.ByteTokenizer")

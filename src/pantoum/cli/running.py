@@ -1,0 +1,114 @@
+"""Runs one command: sets the threads, turns whatever ends it early into one line on stderr and an exit code.
+
+The threads of BLAS and of the core are set before NumPy is imported.
+
+    0    success                       130  Ctrl-C
+    1    an error that pantoum knows   141  the reader of stdout was closed (`| head`); no message
+    2    wrong usage
+
+``PANTOUM_DEBUG=1`` shows the traceback of an error. An unexpected error is reported as a bug of pantoum.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+
+from pantoum.cli.commands import module_of
+from pantoum.cli.interrupts import Interrupts
+from pantoum.cli.output import Output, abandon_stdout
+from pantoum.cli.parser import flag
+from pantoum.config.launcher import threads_of_a_rank
+from pantoum.errors import PantoumError, RankError, SettingError
+
+__all__ = ["THREAD_VARIABLES", "run"]
+
+THREAD_VARIABLES = (
+    "PANTOUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the command that was typed; its exit code."""
+    output = Output(quiet=getattr(arguments, "quiet", False))
+    if hasattr(arguments, "threads"):
+        _set_threads(arguments.threads, output)
+    elif (shared := threads_of_a_rank()) is not None and "PANTOUM_THREADS" not in os.environ:
+        _set_threads(shared, output)
+    with Interrupts() as interrupts:
+        return _run(arguments, output, interrupts)
+
+
+def _set_threads(count: int, output: Output) -> None:
+    for name in THREAD_VARIABLES:
+        os.environ[name] = str(count)
+    if "numpy" in sys.modules:
+        output.say(f"pantoum: note: --threads {count} has no effect on NumPy, which was imported before")
+
+
+def _run(arguments: argparse.Namespace, output: Output, interrupts: Interrupts) -> int:
+    """The exit code of the command."""
+    name = f"pantoum {arguments.command}"
+    try:
+        with output.warnings_as_lines():
+            code: int = module_of(arguments.command).run(arguments, output) or 0
+        output.flush()
+        return code
+    except KeyboardInterrupt:
+        return _end(output, f"{name}: interrupted", 130)
+    except BrokenPipeError:
+        abandon_stdout()
+        return 141
+    except RankError as error:
+        return 1 if error.told else _end(output, f"{name}: {error}", 1)
+    except PantoumError as error:
+        return _end(output, f"{name}: {_as_typed(error, arguments)}", 1)
+    except OSError as error:
+        abandon_stdout()
+        place = f" {error.filename!r}" if error.filename is not None else ""
+        return _end(
+            output,
+            f"{name}: the system reports an error{place}: {error.strerror or error}; "
+            f"check the name, the permissions and the free space",
+            1,
+        )
+    except MemoryError:
+        return _end(
+            output,
+            f"{name}: not enough memory: the model, the batch or the text is too large for this "
+            f"machine; make --hidden-size, --batch-size or --seq-len smaller",
+            1,
+        )
+    except Exception as error:
+        if interrupts.came:
+            return _end(output, f"{name}: interrupted", 130)
+        return _end(
+            output,
+            f"{name}: a bug in pantoum, please report it: {type(error).__name__}: {error}; "
+            f"PANTOUM_DEBUG=1 shows where",
+            1,
+        )
+
+
+def _end(output: Output, line: str, code: int) -> int:
+    if os.environ.get("PANTOUM_DEBUG") == "1":
+        import traceback
+
+        traceback.print_exc()
+    output.complain(line)
+    return code
+
+
+def _as_typed(error: PantoumError, arguments: argparse.Namespace) -> str:
+    """The message of an error; a setting is named by its option."""
+    if not (isinstance(error, SettingError) and hasattr(arguments, error.argument)):
+        return str(error)
+    setting = error.argument
+    named = re.sub(rf"(?<![\w-]){re.escape(setting)}(?![\w-])", flag(setting), str(error))
+    return named if setting != "model" else str(error)
