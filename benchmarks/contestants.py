@@ -51,7 +51,7 @@ def ours(shape: Shape, cell: str, precision: str) -> Step:
     from pantoum.training.optimizer import make_optimizer
 
     model = LanguageModel(shape["V"], shape["H"], cell, shape["H"], shape["L"])
-    optimizer, workspace = make_optimizer("adamw", model.parameters, 0.01), kernels.Workspace()
+    optimizer, workspace = make_optimizer("adamw", model, 0.01), kernels.Workspace()
     tokens = np.random.default_rng(0).integers(0, shape["V"], (shape["B"], shape["T"] + 1))
     backend, run = kernels.backend(np.float32), {"state": model.initial_state(shape["B"])}
 

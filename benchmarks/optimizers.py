@@ -40,7 +40,7 @@ class Contestant:
         H, B, T = options.hidden_size, options.streams, options.steps
         self.times, self.updates = list[float](), list[float]()
         self._model = LanguageModel(VOCABULARY, H // 3, "gru", H, LAYERS)
-        self._optimizer = make_optimizer(kind, self._model.parameters, 0.01, gates=GATES, precision=precision)
+        self._optimizer = make_optimizer(kind, self._model, 0.01, precision=precision)
         self._workspace, self._kernels = kernels.Workspace(), kernels.backend(np.float32)
         self._precision, self._state = precision, self._model.initial_state(B)
         self._tokens_BT = np.random.default_rng(0).integers(0, VOCABULARY, (B, T + 1))

@@ -61,7 +61,7 @@ def trains(V: int, precision: str, tied: bool, samples: int | None) -> Work:
     from pantoum.training.optimizer import make_optimizer
 
     model = LanguageModel(V, config=ModelConfig("gru", H, L, TIED if tied else UNTIED, tied=tied))
-    optimizer = make_optimizer("adamw", model.parameters, 0.01, gates=3, precision=precision)
+    optimizer = make_optimizer("adamw", model, 0.01, precision=precision)
     sampler = None
     if samples is not None:
         sampler = CandidateSampler(np.bincount(zipf(V, 2_000_000, 1), minlength=V), samples, 0)

@@ -38,12 +38,11 @@ from pantoum.kernels.reference.muon import NEWTON_SCHULZ
 from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
 from pantoum.network.ensemble import joined_config
-from pantoum.network.ngrams import TABLE
 from pantoum.network.program import Program
 from pantoum.text.tokenizer import learner
 from pantoum.training.backend import LocalBackend
 from pantoum.training.learner import Learner
-from pantoum.training.optimizer import AdamW, Muon, Optimizer, WithTable
+from pantoum.training.optimizer import AdamW, Muon, Optimizer, WithTables
 from pantoum.training.recipe import compared, work
 
 MINUTE = 14.0e12
@@ -172,7 +171,8 @@ def member(each: Experiment, counts_V: Any, count: int, seed: int) -> Learner:
     """One member at the start of its training of ``count`` updates; ``counts_V``: of the symbols."""
     precision = kernels.precisions()[-1]
     model = LanguageModel(len(counts_V), config=shape(each), seed=seed)
-    others = {name: array for name, array in model.parameters.items() if name != TABLE}
+    tables = {name: model.parameters[name] for name in model.config.tables}
+    others = {name: array for name, array in model.parameters.items() if name not in tables}
     optimizer: Optimizer = (
         AdamW(others, each.weight_decay)
         if each.optimizer == "adamw"
@@ -185,8 +185,8 @@ def member(each: Experiment, counts_V: Any, count: int, seed: int) -> Learner:
             coefficients=NEWTON_SCHULZ[:1] * each.rounds,
         )
     )
-    if each.ngrams:
-        optimizer = WithTable(optimizer, model.parameters[TABLE])
+    if tables:
+        optimizer = WithTables(optimizer, tables)
     average = 1.0 - 1.0 / max(10.0, each.average * count)
     sampler = None if each.samples is None else CandidateSampler(counts_V, each.samples, seed)
     return Learner(model, optimizer, seed=seed, average=average, precision=precision, sampler=sampler)

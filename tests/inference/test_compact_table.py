@@ -15,7 +15,7 @@ from pantoum.about.file import inspect
 from pantoum.errors import ModelFileError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference.compact_table import PARTS, SPARE, compacted, row_codes
+from pantoum.inference.compact_table import SPARE, compacted, parts_of, row_codes
 from pantoum.inference.export import export
 from pantoum.inference.loaded_model import LoadedModel, load
 from pantoum.kernels import RowCodes, without_core
@@ -23,7 +23,7 @@ from pantoum.kernels.native.step import Stepper as OneCall
 from pantoum.network.ngrams import TABLE
 from pantoum.network.stepper import stepper
 
-USED, EXPONENTS, CODES = PARTS
+PARTS = USED, EXPONENTS, CODES = parts_of(TABLE)
 
 
 @pytest.fixture
@@ -36,13 +36,13 @@ def content(make: Callable[..., LoadedModel]) -> ModelFile:
 
 
 def written(content: ModelFile, path: Path, **changed: Any) -> Path:
-    held, _ = compacted(content.parameters)
+    held, _ = compacted(content.parameters, [TABLE])
     model_file.write(path, replace(content, parameters={**held, **changed}))
     return path
 
 
 def test_a_file_gives_the_model_whose_table_was_coded(content: ModelFile, tmp_path: Path) -> None:
-    _, after = compacted(content.parameters)
+    _, after = compacted(content.parameters, [TABLE])
     small, plain = written(content, tmp_path / "small"), tmp_path / "plain"
     model_file.write(plain, replace(content, parameters=after))
     ours, theirs = load(small), load(plain)
@@ -58,16 +58,16 @@ def test_a_file_gives_the_model_whose_table_was_coded(content: ModelFile, tmp_pa
 def test_a_table_is_held_in_a_sixth_of_float32_or_less(content: ModelFile) -> None:
     table_RV = np.random.default_rng(0).standard_normal((4096, 65)).astype(np.float32)
     table_RV[::4] = 0
-    held, _ = compacted({TABLE: table_RV})
+    held, _ = compacted({TABLE: table_RV}, [TABLE])
     assert sum(array.nbytes for array in held.values()) < table_RV.nbytes / 6
 
 
 def test_a_table_of_nothing_or_of_few_rows_stays_as_it_is() -> None:
     for table_RV in (np.zeros((64, 5), np.float32), np.ones((4, 5), np.float32)):
-        assert compacted({TABLE: table_RV})[0].keys() == {TABLE}
+        assert compacted({TABLE: table_RV}, [TABLE])[0].keys() == {TABLE}
     few = np.zeros((1 << 20, 64), np.float32)  # 256 MB to train on, of a file of some bytes
     few[7] = 1
-    assert compacted({TABLE: few})[0].keys() == {TABLE}
+    assert compacted({TABLE: few}, [TABLE])[0].keys() == {TABLE}
 
 
 def wrong(kind: str, held: dict[str, Any]) -> dict[str, Any]:
@@ -95,18 +95,18 @@ KINDS = "row marked,row missing,no rows,cut,more after it,not zlib,bomb,-128,inf
 
 @pytest.mark.parametrize("kind", KINDS.split(","))
 def test_what_is_no_table_is_refused(content: ModelFile, tmp_path: Path, kind: str) -> None:
-    held, _ = compacted(content.parameters)
+    held, _ = compacted(content.parameters, [TABLE])
     path = written(content, tmp_path / "m", **wrong(kind, held))
-    with pytest.raises(ModelFileError, match=r"its table of n-grams .*use another copy of it"):
+    with pytest.raises(ModelFileError, match=r"its table ngrams\.weight .*use another copy of it"):
         load(path)
 
 
 def test_a_part_that_is_missing_or_a_second_table_is_refused(content: ModelFile, tmp_path: Path) -> None:
-    held, _ = compacted(content.parameters)
+    held, _ = compacted(content.parameters, [TABLE])
     for name in PARTS:
         parameters = {key: array for key, array in held.items() if key != name}
         model_file.write(tmp_path / "m", replace(content, parameters=parameters))
-        with pytest.raises(ModelFileError, match=r"its table of n-grams|parameter ngrams\.weight"):
+        with pytest.raises(ModelFileError, match=r"its table|parameter ngrams\.weight"):
             load(tmp_path / "m")
     with pytest.raises(ModelFileError, match=r"ngrams\.weight"):
         load(written(content, tmp_path / "n", **{TABLE: content.parameters[TABLE]}))
@@ -126,7 +126,7 @@ def test_int8_of_a_compact_file_keeps_its_codes_and_reads_in_one_call(
 
 
 def test_the_codes_of_a_file_are_those_of_its_table(content: ModelFile) -> None:
-    held, after = compacted(content.parameters)
-    assert np.array_equal(row_codes(held).floats(), after[TABLE])
-    again, _ = compacted(after)
+    held, after = compacted(content.parameters, [TABLE])
+    assert np.array_equal(row_codes(held, TABLE).floats(), after[TABLE])
+    again, _ = compacted(after, [TABLE])
     assert all(np.array_equal(held[name], again[name]) for name in PARTS)

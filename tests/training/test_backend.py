@@ -16,7 +16,7 @@ from pantoum.training.optimizer import AdamW, make_optimizer
 
 def made(average=0.9, decay=0.1, **shape):
     model = LanguageModel(5, config=ModelConfig("gru", 6, 1, 4, **shape), seed=0)
-    optimizer = make_optimizer("adamw", model.parameters, decay)
+    optimizer = make_optimizer("adamw", model, decay)
     return LocalBackend([Learner(model, optimizer, seed=0, average=average)])
 
 
@@ -95,7 +95,7 @@ def test_in_float64_numpy_trains_it_to_the_same_weights(kind):
     for dtype in (np.float32, np.float64):
         config = ModelConfig("gru", 6, 1, 4, ngrams=(2, 3), ngram_rows=16)
         model = LanguageModel(5, config=config, seed=0, dtype=dtype)
-        optimizer = make_optimizer(kind, model.parameters, 0.1, gates=3)
+        optimizer = make_optimizer(kind, model, 0.1)
         backend = LocalBackend([Learner(model, optimizer, seed=0, average=0.9)])
         steps(backend, 3)
         scale = {"scale." + name: array for name, array in backend.gradient_scale().items()}
@@ -130,7 +130,7 @@ def test_decay_pulls_on_matrices_only():
 def test_rows_that_few_updates_change_are_averaged_seldom():
     model = LanguageModel(5, config=ModelConfig("gru", 6, 1, 4), seed=0)
     sampler = CandidateSampler(np.ones(5), 5, seed=0)
-    optimizer = make_optimizer("adamw", model.parameters, 0.1)
+    optimizer = make_optimizer("adamw", model, 0.1)
     backend = LocalBackend([Learner(model, optimizer, seed=0, average=0.9, sampler=sampler)])
     begun = backend.snapshot()["averaged.head.weight"]
     steps(backend, SELDOM - 1)

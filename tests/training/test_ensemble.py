@@ -27,7 +27,7 @@ NGRAMS = replace(CONFIG, ngrams=(2, 3), ngram_rows=32)
 
 def member(seed, config=CONFIG):
     model = LanguageModel(V, config=config, seed=seed)
-    return Learner(model, make_optimizer("adamw", model.parameters, 0.01), seed=seed, average=0.9)
+    return Learner(model, make_optimizer("adamw", model, 0.01), seed=seed, average=0.9)
 
 
 def batches(count):

@@ -15,7 +15,7 @@ from pantoum.training.optimizer import (
     TABLE_RATE,
     AdamW,
     Muon,
-    WithTable,
+    WithTables,
     make_optimizer,
 )
 
@@ -35,7 +35,7 @@ def gradients_of(model):
 
 def test_the_maps_of_the_stack_are_muons_and_all_else_is_adamws():
     model, twin = made(), made()
-    muon, adamw = make_optimizer("muon", model.parameters, 0.1, gates=3), AdamW(twin.parameters, 0.1)
+    muon, adamw = make_optimizer("muon", model, 0.1), AdamW(twin.parameters, 0.1)
     before = {name: array.copy() for name, array in model.parameters.items()}
     gradients = gradients_of(model)
     for optimizer in (muon, adamw):
@@ -54,7 +54,7 @@ def test_the_maps_of_the_stack_are_muons_and_all_else_is_adamws():
 
 def test_the_table_of_one_hot_inputs_is_no_map():
     model = made(embedding_size=None)
-    kept = make_optimizer("muon", model.parameters, 0.1, gates=3).arrays()
+    kept = make_optimizer("muon", model, 0.1).arrays()
     assert {name for name in kept if name.startswith("momentum.")} == {
         "momentum.stack.0.weight_hh",
         "momentum.stack.1.weight_ih",
@@ -65,9 +65,8 @@ def test_the_table_of_one_hot_inputs_is_no_map():
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_all_of_it_can_be_kept(cell):
-    gates = {"rnn": 1, "lstm": 4, "mingru": 2}.get(cell, 3)
     one, other = made(cell=cell), made(cell=cell)
-    first, second = (make_optimizer("muon", model.parameters, 0.1, gates=gates) for model in (one, other))
+    first, second = (make_optimizer("muon", model, 0.1) for model in (one, other))
     first.step(gradients_of(one), 0.01, 0.5)
     for name, array in second.arrays().items():
         array[...] = first.arrays()[name]
@@ -81,8 +80,8 @@ def test_all_of_it_can_be_kept(cell):
 
 def test_other_names_are_refused():
     with pytest.raises(SettingError, match="optimizer is 'sgd': must be one of adamw, muon"):
-        make_optimizer("sgd", made().parameters, 0.0)
-    assert isinstance(make_optimizer("muon", made().parameters, 0.0, gates=3), Muon)
+        make_optimizer("sgd", made(), 0.0)
+    assert isinstance(make_optimizer("muon", made(), 0.0), Muon)
 
 
 def rows_of(model, *rows):
@@ -93,9 +92,9 @@ def rows_of(model, *rows):
 @pytest.mark.parametrize("kind", ["adamw", "muon"])
 def test_of_the_table_only_the_rows_in_use_move_and_all_else_as_without_it(kind):
     model, twin = made(ngrams=(2, 3), ngram_rows=16), made()
-    optimizer = make_optimizer(kind, model.parameters, 0.1, gates=3)
-    alone = make_optimizer(kind, twin.parameters, 0.1, gates=3)
-    assert isinstance(optimizer, WithTable)
+    optimizer = make_optimizer(kind, model, 0.1)
+    alone = make_optimizer(kind, twin, 0.1)
+    assert isinstance(optimizer, WithTables)
     model.parameters[TABLE][...] = 1.0  # what is not in use does not even decay
     expected, squares = np.ones((32, 5)), np.zeros((32, 5))
     for rows in ((3, 5, 20), (5,), (0, 5, 31)):
@@ -115,7 +114,7 @@ def test_of_the_table_only_the_rows_in_use_move_and_all_else_as_without_it(kind)
 @pytest.mark.parametrize("kind", ["adamw", "muon"])
 def test_the_tables_squares_can_be_kept(kind):
     one, other = made(ngrams=(2,), ngram_rows=16), made(ngrams=(2,), ngram_rows=16)
-    first, second = (make_optimizer(kind, model.parameters, 0.1, gates=3) for model in (one, other))
+    first, second = (make_optimizer(kind, model, 0.1) for model in (one, other))
     first.step(rows_of(one, 2, 7), 0.01, 1.0)
     assert set(first.arrays()) == set(second.arrays()) and f"squares.{TABLE}" in first.arrays()
     for name, array in second.arrays().items():

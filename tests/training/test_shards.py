@@ -30,7 +30,7 @@ SHAPES = [
 
 def backend(shards, config=SHAPES[0], kind="muon", **settings):
     model = LanguageModel(V, config=config, seed=3)
-    optimizer = make_optimizer(kind, model.parameters, 0.1, gates=3)
+    optimizer = make_optimizer(kind, model, 0.1)
     return LocalBackend([Learner(model, optimizer, seed=3, average=0.9, **settings)], shards)
 
 

@@ -29,7 +29,6 @@ from pantoum.inference.novelty import BITS_NAME
 from pantoum.inference.precision import number, shape_of, weights
 from pantoum.kernels import Array
 from pantoum.network.counts import MOST_ORDER
-from pantoum.network.ngrams import TABLE
 from pantoum.network.packing import Weight
 from pantoum.report.escape import visible
 from pantoum.report.history import History
@@ -147,7 +146,8 @@ def _folder(path: Path) -> Info:
 def _model(path: Path) -> Info:
     found = taken_apart(model_file.read(path))
     (shape, precision), card = shape_of(found.config), found.card
-    parameters = number(found.parameters)
+    held = weights(found)
+    parameters = number(held)
     facts = {
         "bytes": path.stat().st_size,
         "sha256": found.sha256,
@@ -162,7 +162,7 @@ def _model(path: Path) -> Info:
     rows = [
         ("shape", _shape(shape)),
         ("parameters", f"{parameters:,} in {precision} ({size(path.stat().st_size)})"),
-        *_ngrams(shape, weights(found.parameters)),
+        *_tables(shape, held),
         *_counts(found.extras),
         ("tokens", _kind(found.tokenizer)),
         ("sha256", found.sha256),
@@ -195,17 +195,13 @@ def _shape(shape: ModelConfig) -> str:
     return ", ".join([sizes, inputs, *options])
 
 
-def _ngrams(shape: ModelConfig, parameters: Mapping[str, Weight]) -> list[tuple[str, str]]:
-    """The table of n-grams, and how many of the parameters are in it."""
-    if TABLE not in parameters:
+def _tables(shape: ModelConfig, parameters: Mapping[str, Weight]) -> list[tuple[str, str]]:
+    """Tables of logits, and how many of the parameters are in them."""
+    numbers = sum(prod(parameters[name].shape) for name in shape.tables if name in parameters)
+    if not numbers:
         return []
-    orders, numbers = ", ".join(map(str, shape.ngrams)), prod(parameters[TABLE].shape)
-    return [
-        (
-            "n-grams",
-            f"of {orders} tokens, {shape.ngram_rows:,} rows each: {numbers:,} of the parameters",
-        )
-    ]
+    described = shape.described_tables
+    return [(title, f"{words}: {numbers:,} of the parameters") for title, words in described.items()]
 
 
 def _counts(extras: Mapping[str, Array]) -> list[tuple[str, str]]:

@@ -95,7 +95,7 @@ def product_rates(seconds: float) -> dict[str, float]:
 def training_rate(shape: Shape, precision: str, product: float, seconds: float) -> TrainingRate:
     """Whole steps of a GRU; ``product``: the rate to hold them against."""
     model = LanguageModel(shape.vocab_size, shape.hidden_size, "gru", shape.hidden_size, shape.num_layers)
-    optimizer, workspace = make_optimizer("adamw", model.parameters, DECAY), Workspace()
+    optimizer, workspace = make_optimizer("adamw", model, DECAY), Workspace()
     backend, B, T = kernels.backend(np.float32), shape.batch_size, shape.seq_len
     tokens_BT = np.random.default_rng(0).integers(0, shape.vocab_size, (B, T + 1))
     state = model.initial_state(B)

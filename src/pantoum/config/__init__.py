@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pantoum.config.cells import CELLS, CellSpec
-    from pantoum.config.model import NORMS, DropoutConfig, ModelConfig, check_table
+    from pantoum.config.model import NORMS, SHAPE, DropoutConfig, ModelConfig, check_table, table_words
     from pantoum.config.rules import (
         AUTO,
         function,
@@ -42,6 +42,7 @@ __all__ = [
     "NORMS",
     "OPTIMIZERS",
     "SCHEDULES",
+    "SHAPE",
     "TOKENS_RULE",
     "UNITS",
     "VERSION",
@@ -63,6 +64,7 @@ __all__ = [
     "path",
     "require",
     "spell_softmax",
+    "table_words",
     "text",
     "token_unit",
     "truth",
@@ -77,12 +79,7 @@ _HOMES = {
         "CELLS",
         "CellSpec",
     ),
-    "model": (
-        "NORMS",
-        "DropoutConfig",
-        "ModelConfig",
-        "check_table",
-    ),
+    "model": ("NORMS", "SHAPE", "DropoutConfig", "ModelConfig", "check_table", "table_words"),
     "rules": (
         "AUTO",
         "function",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -10,9 +11,22 @@ from pantoum.config.plain import Plain
 from pantoum.config.rules import number, one_of, require, whole
 from pantoum.errors import SettingError
 
-__all__ = ["NORMS", "DropoutConfig", "ModelConfig", "check_ngrams", "check_table", "parse_orders"]
+__all__ = [
+    "NORMS",
+    "SHAPE",
+    "TABLE",
+    "TABLE_TITLE",
+    "DropoutConfig",
+    "ModelConfig",
+    "check_ngrams",
+    "check_table",
+    "parse_orders",
+    "table_words",
+]
 
 NORMS = ("layer",)
+TABLE, TABLE_TITLE = "ngrams.weight", "n-grams"
+"""The table of logits: its name among the parameters, and as people read it."""
 MOST_IN_TABLE = 1 << 28
 """Largest number of values in the tables of all n-gram orders together."""
 
@@ -103,6 +117,17 @@ def check_table(orders: tuple[int, ...], rows: int, vocab_size: int) -> None:
     )
 
 
+def table_words(setting: Callable[[str], object], unit: str) -> str:
+    """What tables of logits a model with these settings has: ``n-grams of 3, 4 and 5 tokens``; empty if it
+    has none."""
+    orders = setting("ngrams")
+    if not isinstance(orders, (list, tuple)) or not orders:
+        return ""
+    words = [str(order) for order in orders]
+    listed = words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    return f"{TABLE_TITLE} of {listed} {unit}s"
+
+
 def parse_orders(given: object) -> tuple[int, ...]:
     """N-gram orders as people give them: ``"2,3,4"``, one number, or several."""
     orders = given
@@ -182,6 +207,43 @@ class ModelConfig:
             "leave one of the two out",
         )
 
+    @property
+    def layer_arrays(self) -> int:
+        """How many arrays of a state are those of the layers of one member; they come first."""
+        return self.num_layers * len(CELLS[self.cell].state)
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The names of the parameters that are tables of logits: a token adds some rows to the logits of all
+        symbols, and an update changes these rows alone."""
+        return (TABLE,) if self.ngrams else ()
+
+    @property
+    def table_rows(self) -> int:
+        """Rows of the tables of logits; a row has a number per symbol."""
+        return len(self.ngrams) * self.ngram_rows if self.ngrams else 0
+
+    @property
+    def described_tables(self) -> dict[str, str]:
+        """What its tables of logits hold, by the titles of these."""
+        orders = ", ".join(map(str, self.ngrams))
+        return {TABLE_TITLE: f"of {orders} tokens, {self.ngram_rows:,} rows each"} if self.ngrams else {}
+
+    def check_tables(self, vocab_size: int) -> None:
+        """Refuse tables of logits that are too large for most machines."""
+        check_table(self.ngrams, self.ngram_rows, vocab_size)
+
+    def setting(self, name: str) -> object:
+        """A value as people give it: ``None`` where the model has nothing of that kind."""
+        value = getattr(self, name)
+        return None if value == () or name in self.unused else value
+
+    @property
+    def unused(self) -> dict[str, str]:
+        """Settings that say nothing about this model, and why."""
+        why = "no n-grams were chosen (--ngrams 2,3,4 chooses them)"
+        return {} if self.ngrams else {"ngram_rows": why}
+
     def spec(self) -> dict[str, Plain]:
         """A plain dict, as stored in files; ``from_spec`` reads it back."""
         plain = {
@@ -203,3 +265,7 @@ class ModelConfig:
         if "dropout" in values:
             values["dropout"] = DropoutConfig.parse(values["dropout"])
         return ModelConfig(**values)
+
+
+SHAPE = tuple(one.name for one in fields(ModelConfig) if one.name not in ("dropout", "members"))
+"""What training that starts from a model cannot change."""

@@ -226,7 +226,7 @@ class Adapter:
 def _sampler(model: LoadedModel) -> CandidateSampler | None:
     """What a step compares its targets with where there are many symbols: all weights of the head would take
     most of the time. Tokens are numbered by their frequency, which falls about as 1 / rank (Zipf)."""
-    if model.vocab_size <= WHOLE_VOCABULARY or model.config.ngrams:
+    if model.vocab_size <= WHOLE_VOCABULARY or model.config.tables:
         return None
     return CandidateSampler(1e6 / np.arange(1, model.vocab_size + 1), SAMPLES, seed=0)
 

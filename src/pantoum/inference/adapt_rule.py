@@ -6,7 +6,7 @@
     back  = decay * size               and is pulled back to where training left it the faster
 
 ``size`` is the root mean square of the gradient of a row for the loss of one token, which training measured,
-divided by its mean over all weights of the network. The table of n-grams, most of whose rows are hardly ever
+divided by its mean over all weights of the network. Tables of logits, most of whose rows are hardly ever
 used, does not count in this mean, and only its rows in use move. The gradient is that of the mean loss of a
 chunk, divided by the same mean, so that one rate serves models of any sharpness; a chunk that is cut short
 counts for its share. A gradient far larger than any in training is scaled down, and one that is not finite is
@@ -29,7 +29,6 @@ from pantoum.formats.model_file import SCALE
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.kernels import Array
 from pantoum.network.gradient import Gradients, norm
-from pantoum.network.ngrams import TABLE
 
 __all__ = ["SETTINGS", "Rule", "Settings"]
 
@@ -63,7 +62,8 @@ class Rule:
         self._kernels = kernels.backend(model.network.dtype)
         roots = _roots(model)
         columns = {name: array.size // len(array) for name, array in self._trained.items()}
-        network = {name: count for name, count in columns.items() if name != TABLE}
+        tables = model.config.tables
+        network = {name: count for name, count in columns.items() if name not in tables}
         total = sum(float(roots[name].sum(dtype=np.float64)) * count for name, count in network.items())
         mean = total / sum(len(roots[name]) * count for name, count in network.items())
         if not 0.0 < mean < math.inf:

@@ -1,6 +1,6 @@
 """A model's file in int8, and what that costs.
 
-Each row of each matrix becomes codes of eight bits and a scale, and the table of n-grams compact
+Each row of each matrix becomes codes of eight bits and a scale, and tables of logits become compact
 (``compact_table``); biases and normalisation stay float32. The file is an ordinary model, a quarter of the
 size, with a SHA-256 and therefore states of its own. What it costs is measured, not promised: both models
 read the same text by ``carried``, and the difference of their losses goes into the card, with the protocol
@@ -16,7 +16,7 @@ import numpy as np
 from pantoum.config.plain import Plain
 from pantoum.errors import ModelFileError, SettingError
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference.compact_table import PARTS, compacted
+from pantoum.inference.compact_table import compacted
 from pantoum.inference.evaluate import Progress, evaluate
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.precision import PRECISION, SCALE, shape_of
@@ -30,15 +30,15 @@ CARD_KEY = "int8"
 
 def to_int8(content: ModelFile) -> ModelFile:
     """The same model with its matrices in int8."""
-    _, precision = shape_of(content.config)
+    shape, precision = shape_of(content.config)
     if precision == "int8":
         raise SettingError("to", "int8", "is what this model is already", "give the float32 model")
     kernels, made = backend(np.float32), dict[str, Array]()
-    parameters, _ = compacted(content.parameters)
+    parameters, _ = compacted(content.parameters, shape.tables)
     for name, array in parameters.items():
         if name.endswith(SCALE):
             raise ModelFileError(f"parameter {name!r} has the name of a scale; use another model")
-        if array.ndim != 2 or name in PARTS:
+        if array.ndim != 2:
             made[name] = array
             continue
         made[name], made[name + SCALE] = kernels.quantize(np.ascontiguousarray(array, np.float32))

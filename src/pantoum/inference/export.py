@@ -21,7 +21,7 @@ from pantoum.formats.model_file import ModelFile
 from pantoum.inference import convert, counts_file, torch_file
 from pantoum.inference.evaluate import Progress
 from pantoum.inference.joined_file import taken_apart
-from pantoum.inference.loaded_model import empty_network, load, model_path, of_content
+from pantoum.inference.loaded_model import checked, load, model_path, of_content
 from pantoum.inference.named_texts import named_texts
 from pantoum.inference.precision import plain
 
@@ -44,7 +44,7 @@ def export(
     same = target.exists() and path.exists() and target.samefile(path)
     require(not same, "out", os.fspath(out), "is the model itself", "give another name")
     content = taken_apart(model_file.read(path))
-    empty_network(content, path)
+    checked(content, path)
     told: dict[str, Plain] = {
         "out": os.fspath(out),
         "to": to,

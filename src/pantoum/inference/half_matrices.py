@@ -7,12 +7,11 @@ the same file: a run that is resumed after it has finished writes the same bytes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from pantoum.kernels import Array
-from pantoum.network.ngrams import TABLE
 
 __all__ = ["halved", "is_half", "widened"]
 
@@ -24,9 +23,12 @@ def is_half(array: Array) -> bool:
     return array.dtype == np.float16
 
 
-def halved(parameters: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, Array]]:
-    """(the parameters as a file holds them, and as whoever reads the file has them in float32)."""
-    held = {name: _half(name, array) for name, array in parameters.items()}
+def halved(
+    parameters: Mapping[str, Array], tables: Sequence[str] = ()
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """(the parameters as a file holds them, and as whoever reads the file has them in float32). ``tables``
+    (``compact_table``) stay as they are."""
+    held = {name: array if name in tables else _half(array) for name, array in parameters.items()}
     return held, {name: widened(array) for name, array in held.items()}
 
 
@@ -35,8 +37,8 @@ def widened(array: Array) -> Array:
     return array.astype(np.float32) if is_half(array) else array
 
 
-def _half(name: str, array: Array) -> Array:
-    fits = array.dtype == np.float32 and array.ndim == 2 and name != TABLE
+def _half(array: Array) -> Array:
+    fits = array.dtype == np.float32 and array.ndim == 2
     if not fits or max(array.max(initial=0), -array.min(initial=0)) > LARGEST:
         return array
     half: Array = array.astype(np.float16)

@@ -37,15 +37,13 @@ def taken_apart(content: ModelFile) -> ModelFile:
         return content
     try:
         return _of_members(content, shape, count)
-    except (
-        ValueError
-    ):  # its arrays do not fit its configuration: whoever builds the network names the wrong one
+    except ValueError:  # its arrays do not fit its configuration: who builds the network names the wrong one
         return content
 
 
 def state_taken_apart(config: ModelConfig, state: NetworkState) -> NetworkState:
     """A state of such a model, written before, as its members have it; any other as it is."""
-    layers = state.arrays[:-1] if config.ngrams else state.arrays
+    layers = state.arrays[: config.layer_arrays]
     width = config.members * config.hidden_size
     if config.members == 1 or any(array.shape[1:] != (width,) for array in layers):
         return state

@@ -13,7 +13,7 @@ from __future__ import annotations
 import shlex
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -25,19 +25,18 @@ from pantoum.errors import ModelFileError
 from pantoum.formats import bounded, model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference import counts_file
-from pantoum.inference.compact_table import PARTS, is_compact, row_codes
+from pantoum.inference.compact_table import compact_tables, parts_of
 from pantoum.inference.half_matrices import is_half
 from pantoum.inference.joined_file import taken_apart
 from pantoum.inference.precision import SCALE, plain, shape_of, weights
 from pantoum.kernels import Array, RowCodes
 from pantoum.network import LanguageModel
-from pantoum.network.ngrams import TABLE
 from pantoum.network.packing import Codes, Weight, floats
-from pantoum.network.program import KEPT, Program
+from pantoum.network.program import Program, is_looked_up
 from pantoum.network.size import require_filled
 from pantoum.text.tokenizer import Tokenizer, declared_size, from_spec
 
-__all__ = ["MODEL_NAME", "LoadedModel", "empty_network", "load", "model_path", "of_content"]
+__all__ = ["MODEL_NAME", "LoadedModel", "checked", "load", "model_path", "of_content"]
 
 MODEL_NAME = "model.safetensors"
 """The name of the best model in its run folder."""
@@ -199,9 +198,9 @@ def of_content(content: ModelFile, file: Path, fetch: Fetch) -> LoadedModel:
     """The model of a file's content, which may go away afterwards; ``fetch`` gives the float32 parameters."""
     # What is cheap to refuse is refused first: a tokenizer may be far larger than its specification.
     content = taken_apart(content)
-    network, precision = empty_network(content, file)
+    network, precision, found = checked(content, file)
     tokenizer = from_spec(content.tokenizer)
-    held = {name: _held(name, weight) for name, weight in weights(content.parameters).items()}
+    held = {name: _held(network.config, name, weight) for name, weight in found.items()}
     extras = {name: _kept(array) for name, array in content.extras.items()}
     try:
         counts = counts_file.read(extras, network.vocab_size)
@@ -214,21 +213,21 @@ def of_content(content: ModelFile, file: Path, fetch: Fetch) -> LoadedModel:
     )
 
 
-def empty_network(content: ModelFile, file: Path) -> tuple[LanguageModel, str]:
-    """The network that the arrays of a file fill, still of zeros, and the precision of the file.
+def checked(content: ModelFile, file: Path) -> tuple[LanguageModel, str, dict[str, Weight]]:
+    """(the network that the arrays of a file fill, still of zeros; the precision of the file; the arrays).
 
     ``ModelFileError`` unless the arrays are the parameters of that network, no more and no fewer.
     """
     vocab_size = declared_size(content.tokenizer)
     config, precision = shape_of(content.config)
-    compact = is_compact(content.parameters)
-    filled = replace(config, ngrams=()) if compact else config
-    require_filled(filled, vocab_size, content.parameters, ModelFileError, file)
-    if compact:
-        _check_table(config, vocab_size, content, file)
+    try:
+        held = weights(content)
+    except ValueError as problem:
+        raise ModelFileError(f"{file}: {problem}; use another copy of it, or train again") from None
+    require_filled(config, vocab_size, held, ModelFileError, file)
     network = LanguageModel(vocab_size, config=config, seed=None)
-    _check(network, content.parameters, precision, file)
-    return network, precision
+    _check(network, content.parameters, held, precision, file)
+    return network, precision, held
 
 
 def _of_bytes(data: bytes, file: Path) -> LoadedModel:
@@ -256,13 +255,13 @@ def _require_same(content: ModelFile, file: Path, sha256: str) -> None:
         )
 
 
-def _held(name: str, weight: Weight) -> Weight:
+def _held(config: ModelConfig, name: str, weight: Weight) -> Weight:
     """What a program holds as it is must not go away with the file."""
     if isinstance(weight, RowCodes):
         return weight
-    if name == TABLE and isinstance(weight, Codes):
+    if name in config.tables and isinstance(weight, Codes):
         return RowCodes.whole(_kept(weight.codes_GK), _kept(weight.scales_G))
-    return _kept(floats(weight)) if len(weight.shape) == 1 or name.endswith(KEPT) else weight
+    return _kept(floats(weight)) if len(weight.shape) == 1 or is_looked_up(config, name) else weight
 
 
 def _kept(array: Array) -> Array:
@@ -272,36 +271,32 @@ def _kept(array: Array) -> Array:
     return copied
 
 
-def _check_table(config: ModelConfig, vocab_size: int, content: ModelFile, file: Path) -> None:
-    """A compact table must be that of the configuration, before anything is made of that size."""
-    needed = len(config.ngrams) * config.ngram_rows, vocab_size
-    try:
-        shape = row_codes(content.parameters).shape
-        if shape != needed:
-            raise ValueError(f"its table of n-grams is {shape}, its configuration needs {needed}")
-    except ValueError as problem:
-        raise ModelFileError(f"{file}: {problem}; use another copy of it, or train again") from None
-
-
-def _stored(array: Array, precision: str) -> str:
-    """The dtype of a file's array; a matrix in float16 is one in float32."""
+def _form(array: Array, precision: str) -> tuple[object, ...]:
+    """The shape and the dtype of an array of a file; a matrix in float16 is one in float32."""
     half = precision == "float32" and array.ndim == 2 and is_half(array)
-    return "float32" if half else array.dtype.name
+    return *array.shape, "float32" if half else array.dtype.name
 
 
-def _check(network: LanguageModel, arrays: Mapping[str, Array], precision: str, file: Path) -> None:
-    """The file's arrays must be the network's parameters, no more and no less."""
+def _check(
+    network: LanguageModel,
+    arrays: Mapping[str, Array],
+    held: Mapping[str, Weight],
+    precision: str,
+    file: Path,
+) -> None:
+    """The arrays of the file must be the parameters of the network, no more and no fewer."""
+    compact = compact_tables(arrays, network.config.tables)
+    parts = {part for table in compact for part in parts_of(table)}
+    found = {name: _form(array, precision) for name, array in arrays.items() if name not in parts}
+    for table in compact:  # a file has it in one form, not in two
+        found[table] = *held[table].shape, "float32" if table in arrays else "rows of codes"
     expected: dict[str, tuple[object, ...]] = {}
-    compact = is_compact(arrays)
-    arrays = {name: array for name, array in arrays.items() if name not in PARTS}
     for name, array in network.parameters.items():
-        if compact and name == TABLE:
-            continue
-        coded = precision == "int8" and array.ndim == 2
-        expected[name] = (*array.shape, "int8" if coded else "float32")
+        coded = precision == "int8" and array.ndim == 2 and name not in compact
+        form = "int8" if coded else "rows of codes" if name in compact else "float32"
+        expected[name] = (*array.shape, form)
         if coded:
             expected[name + SCALE] = (len(array), "float32")
-    found = {name: (*array.shape, _stored(array, precision)) for name, array in arrays.items()}
     if found != expected:
         name = min(name for name in {*expected, *found} if expected.get(name) != found.get(name))
         raise ModelFileError(

@@ -49,7 +49,7 @@ Arrays = dict[str, Array]
 def names_of(shape: ModelConfig, vocab_size: int) -> str:
     """Which names a file of this network has."""
     one_hot = shape.embedding_size is None
-    computed = CELLS[shape.cell].torch is not None and not (shape.norm or shape.residual or shape.ngrams)
+    computed = CELLS[shape.cell].torch is not None and not (shape.norm or shape.residual or shape.tables)
     return TORCH_NAMES if computed and not (one_hot and vocab_size > MOST_IDENTITY) else OUR_NAMES
 
 

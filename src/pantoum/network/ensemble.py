@@ -3,8 +3,8 @@
 The mean of logits is, up to a constant, the logarithm of the geometric mean of the members' probabilities
 (Hansen and Salamon 1990). Members are trained each by itself. As one model they keep their embeddings and
 stacks under ``members.0.``, ``members.1.``, ...; their heads become one over all of their outputs side by
-side, divided by K, which averages the logits; of their n-grams' tables and of the heads' biases one mean is
-kept. A head that shares the embedding's weights is written out.
+side, divided by K, which averages the logits; what all members share (the bias of the head, tables of logits)
+is one mean. A head that shares the weights of the embedding is written out.
 
 Shapes: K members, H units, V symbols, R rows of a parameter.
 """
@@ -20,13 +20,13 @@ from pantoum.config import ModelConfig
 from pantoum.kernels import Array
 from pantoum.network.language_model import prefix
 from pantoum.network.member import EMBEDDING
-from pantoum.network.ngrams import TABLE
 from pantoum.network.parameters import under
 from pantoum.network.state import NetworkState
 
 __all__ = ["join", "join_scales", "join_states", "joined_config", "part", "part_states"]
 
-SHARED = ("head.", "ngrams.")
+OWN = ("embedding.", "stack.")
+"""Beginnings of the names of parameters that each member keeps."""
 HEAD, BIAS, PROJECTION = "head.weight", "head.bias", "head.projection.weight"
 
 
@@ -44,12 +44,11 @@ def join(config: ModelConfig, parts: Sequence[Mapping[str, Array]]) -> dict[str,
         prefix(whole, place) + name: array
         for place, own in enumerate(parts)
         for name, array in own.items()
-        if not name.startswith(SHARED)
+        if name.startswith(OWN)
     }
     found[HEAD] = np.concatenate([_head(own) for own in parts], axis=1) / kind(len(parts))
-    for name in (BIAS, TABLE):
-        if name in parts[0]:
-            found[name] = np.mean([own[name] for own in parts], axis=0, dtype=kind)
+    for name in _shared(parts[0]):
+        found[name] = np.mean([own[name] for own in parts], axis=0, dtype=kind)
     return found
 
 
@@ -58,12 +57,13 @@ def part(config: ModelConfig, parameters: Mapping[str, Array]) -> list[dict[str,
     means."""
     if config.members == 1:
         return [dict(parameters)]
-    shared = {name: array for name, array in parameters.items() if name in (BIAS, TABLE)}
+    own = tuple(prefix(config, place) for place in range(config.members))
+    shared = {name: parameters[name] for name in _shared(parameters) if not name.startswith(own)}
     head_VH, kind = parameters[HEAD], parameters[HEAD].dtype.type
     heads = np.split(head_VH * kind(config.members), config.members, axis=1)
     return [
-        {**under(prefix(config, place), parameters), HEAD: np.ascontiguousarray(own), **shared}
-        for place, own in enumerate(heads)
+        {**under(name, parameters), HEAD: np.ascontiguousarray(head), **shared}
+        for name, head in zip(own, heads, strict=True)
     ]
 
 
@@ -77,29 +77,32 @@ def join_scales(config: ModelConfig, parts: Sequence[Mapping[str, Array]]) -> di
     whole, found = joined_config(config, len(parts)), dict[str, Array]()
     shares = [{name: R / R.dtype.type(len(parts)) for name, R in own.items()} for own in parts]
     for place, own in enumerate(shares):
-        found |= {prefix(whole, place) + name: R for name, R in own.items() if not name.startswith(SHARED)}
-    for name in (HEAD, BIAS, TABLE):
-        rows = [own.get(name, own.get(EMBEDDING) if name == HEAD else None) for own in shares]
-        known = [R for R in rows if R is not None]
-        if known:
-            found[name] = np.mean(known, axis=0, dtype=known[0].dtype)
+        found |= {prefix(whole, place) + name: R for name, R in own.items() if name.startswith(OWN)}
+    shares = [{HEAD: own[EMBEDDING], **own} if HEAD not in own else own for own in shares]
+    for name in (HEAD, *_shared(shares[0])):
+        rows = [own[name] for own in shares]
+        found[name] = np.mean(rows, axis=0, dtype=rows[0].dtype)
     return found
 
 
 def join_states(config: ModelConfig, parts: Sequence[NetworkState]) -> NetworkState:
-    """The state of one model from the states of its members; the n-grams of all look back on one text."""
-    if not config.ngrams:
-        return NetworkState(tuple(array for own in parts for array in own.arrays))
-    layers = [array for own in parts for array in own.arrays[:-1]]
-    return NetworkState((*layers, parts[0].arrays[-1]))
+    """The state of one model from the states of its members. What stands after the layers (the last tokens)
+    is the same for all."""
+    each = config.layer_arrays
+    layers = [array for own in parts for array in own.arrays[:each]]
+    return NetworkState((*layers, *parts[0].arrays[each:]))
 
 
 def part_states(config: ModelConfig, state: NetworkState, members: int) -> list[NetworkState]:
     """The inverse of ``join_states``."""
-    arrays = state.arrays[:-1] if config.ngrams else state.arrays
-    each = len(arrays) // members
-    recent = state.arrays[len(arrays) :]
-    return [NetworkState((*arrays[place * each : (place + 1) * each], *recent)) for place in range(members)]
+    each, arrays = config.layer_arrays, state.arrays
+    shared = arrays[members * each :]
+    return [NetworkState((*arrays[place * each : (place + 1) * each], *shared)) for place in range(members)]
+
+
+def _shared(parameters: Mapping[str, Array]) -> list[str]:
+    """The names of the parameters of which all members have one."""
+    return [name for name in parameters if not name.startswith((*OWN, HEAD, PROJECTION))]
 
 
 def _head(own: Mapping[str, Array]) -> Array:

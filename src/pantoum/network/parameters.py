@@ -9,7 +9,7 @@ were.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,12 @@ from pantoum.kernels import Array
 
 __all__ = ["Parameters", "generator", "under", "uniform"]
 
+if TYPE_CHECKING:
+    from _typeshed import SupportsKeysAndGetItem
+
 T = TypeVar("T")
+Arrays: TypeAlias = "SupportsKeysAndGetItem[str, Array] | Iterable[tuple[str, Array]]"
+"""What ``dict.update`` takes."""
 
 
 class Parameters(dict[str, Array]):
@@ -44,10 +49,10 @@ class Parameters(dict[str, Array]):
         """Copied (``copy.deepcopy`` of a model) by way of a plain dict: assignment here never adds a name."""
         return Parameters, (dict(self),)
 
-    def update(self, *arrays: Mapping[str, object], **named: object) -> None:  # type: ignore[override]
+    def update(self, *arrays: Arrays, **named: Array) -> None:
         """Copy each of these arrays into the parameter of its name."""
-        for mapping in (*arrays, named):
-            for name, value in mapping.items():
+        for one in (*arrays, named):
+            for name, value in dict(one).items():
                 self[name] = value
 
     @staticmethod

@@ -3,7 +3,7 @@
 A program never changes and never remembers a call. When the weights change, a new one is built: for training
 in the workspace of the one before, whose memory it takes over, so a program for training holds until the next
 one is built there. A program for reading holds what it needs of the weights: matrices in packed form alone,
-and the very arrays of what is only looked up or added (``KEPT`` and vectors).
+and the very arrays of what is only looked up or added (``is_looked_up``, and vectors).
 
     read   ``logits``, ``last_logits``, ``losses``, ``hidden``; ``network.stepper`` reads token by token
     train  the same, and ``gradients``
@@ -25,6 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pantoum.config import ModelConfig
 from pantoum.errors import SettingError
 from pantoum.kernels import Array, Workspace, backend
 from pantoum.network.block import DropoutDraw, Tape, check_lengths, check_resets
@@ -41,12 +42,10 @@ from pantoum.network.state import NetworkState, from_arrays, to_arrays
 from pantoum.network.tokens import time_major_targets, time_major_tokens
 from pantoum.network.unroll import dropout_draw
 
-__all__ = ["KEPT", "BatchResult", "Program"]
+__all__ = ["BatchResult", "Program", "is_looked_up"]
 
 WHOLE_ROWS = 512
 """Most symbols of a mixture whose predictions are computed, which takes its whole rows."""
-KEPT = (EMBEDDING, TABLE)
-"""Ends of the names of parameters with two axes that a program for reading looks up in."""
 
 
 @dataclass(frozen=True)
@@ -341,6 +340,11 @@ class Program:
             cache = self.cache.find(hidden_TBH, tokens_TB, known, reset_TB, lengths, self.vocab_size)
             last += cache.state
         return _Outputs(hidden_TBH, ngrams, counts, cache, NetworkState(tuple(last)), tapes)
+
+
+def is_looked_up(config: ModelConfig, name: str) -> bool:
+    """Whether a program for reading looks up rows of this parameter, which it therefore holds as it is."""
+    return name.endswith(EMBEDDING) or name in config.tables
 
 
 def _scope(workspace: Workspace, place: int) -> Workspace:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from pantoum.config import CELLS, token_unit
+from pantoum.config import CELLS, table_words, token_unit
+from pantoum.config.model import TABLE_TITLE
 from pantoum.config.plain import Plain
 from pantoum.report.history import History
 from pantoum.report.loss import Reference
@@ -84,9 +85,14 @@ class Story:
         )
         shape = f" {layers:.0f} × {hidden:.0f}" if layers and hidden else ""
         many = f"{count(parameters)} parameters" if parameters else ""
-        shape += " and n-grams" if self.get("ngrams") else ""
+        shape += f" and {TABLE_TITLE}" if self.tables else ""
         members = f"{self.members} members" if self.members > 1 else ""
         return ", ".join(part for part in ((self.cell + shape).strip(), members, many) if part)
+
+    @property
+    def tables(self) -> str:
+        """The rows of logits that are added to those of the network, in words; empty if there are none."""
+        return table_words(self.get, self.unit)
 
     @property
     def members(self) -> int:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pantoum.config import CELLS
 from pantoum.config.plain import Plain
 from pantoum.data.batches import StatefulBatches
 from pantoum.data.prepare import Prepared
@@ -22,7 +21,7 @@ from pantoum.inference.novelty import NoveltyFilter, documents_of
 from pantoum.kernels import Array
 from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
-from pantoum.network.ensemble import part
+from pantoum.network.ensemble import join_states, part
 from pantoum.network.language_model import seed_of
 from pantoum.network.state import NetworkState
 from pantoum.ranks.interface import Ranks
@@ -194,13 +193,7 @@ def _learner(
     model = LanguageModel(vocab_size, config=recipe.model, seed=seed)
     if weights is not None:
         model.parameters.update(weights)
-    optimizer = make_optimizer(
-        recipe.optimizer,
-        model.parameters,
-        recipe.weight_decay,
-        gates=len(CELLS[recipe.model.cell].gates),
-        precision=recipe.precision,
-    )
+    optimizer = make_optimizer(recipe.optimizer, model, recipe.weight_decay, precision=recipe.precision)
     sampler = None
     if recipe.samples is not None:
         assert counts_V is not None
@@ -278,9 +271,10 @@ def _carried(
     known = arrays.get(STREAMS, np.zeros(0, np.int64)).reshape(-1).tolist()
     kept = [arrays[f"{CARRIED}{place}"] for place in range(len(arrays)) if f"{CARRIED}{place}" in arrays]
     each = len(kept) // recipe.members
-    if recipe.model.ngrams and len(kept) == len(template.shapes) + recipe.members - 1:
-        # Of before ensembles were one model: each member had the tokens of the n-grams, the same ones.
-        kept = [array for place, array in enumerate(kept) if (place + 1) % each or place == len(kept) - 1]
+    if len(kept) > len(template.shapes) and each * recipe.members == len(kept):
+        # Before ensembles were one model, each member had all arrays, also those that are the same for all.
+        own = [NetworkState(tuple(kept[start : start + each])) for start in range(0, len(kept), each)]
+        kept = list(join_states(recipe.model, own).arrays)
     missing = sorted(set(streams.tolist()) - set(known))
     needed = [(len(known), *shape[1:]) for shape in template.shapes]
     if missing or [array.shape for array in kept] != needed:

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from pantoum import kernels
-from pantoum.config import AUTO, VERSION, ModelConfig, TrainSettings, require
+from pantoum.config import AUTO, SHAPE, VERSION, ModelConfig, TrainSettings, require
 from pantoum.config.plain import Plain
 from pantoum.data.prepare import Prepared, open_prepared, prepare
 from pantoum.errors import SettingError, TextError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.joined_file import taken_apart
-from pantoum.inference.loaded_model import empty_network, model_path
+from pantoum.inference.loaded_model import checked, model_path
 from pantoum.inference.precision import plain
 from pantoum.text.tokenizer import from_spec
 from pantoum.training.assembly import Run, assemble, make_batches
@@ -36,17 +36,6 @@ from pantoum.training.run_state import RunState
 
 __all__ = ["begin", "choose_recipe", "every", "identity", "monitored_tokens", "prepare_texts", "read_source"]
 
-SHAPE = (
-    "cell",
-    "hidden_size",
-    "num_layers",
-    "embedding_size",
-    "tied",
-    "residual",
-    "norm",
-    "ngrams",
-    "ngram_rows",
-)
 LEAST_MONITORED, MOST_MONITORED = 2048, 100_000
 MONITORED_SHARE = 0.002
 """With minutes, an evaluation looks at as many tokens as are trained in this share of the time."""
@@ -79,8 +68,9 @@ def begin(
         notes.append(_unknown(prepared))
     budget = Budget.asked(settings) or Budget("minutes", DEFAULT_MINUTES)
     recipe, tokens_per_second = choose_recipe(settings, prepared, budget, clock, source, ranks)
-    if settings.ngram_rows != AUTO and not recipe.model.ngrams:
-        notes.append("--ngram-rows has no effect: no n-grams were chosen (--ngrams 2,3,4 chooses them)")
+    for name, why in recipe.model.unused.items():
+        if getattr(settings, name) != AUTO:
+            notes.append(f"--{name.replace('_', '-')} has no effect: {why}")
     batches = make_batches(prepared, recipe.batch_size, recipe.seq_len, notes=notes)
     require(
         recipe.shards <= batches.batch_size,
@@ -189,14 +179,12 @@ def read_source(settings: TrainSettings) -> ModelFile | None:
         return None
     path = model_path(settings.from_)
     content = taken_apart(model_file.read(path))
-    empty_network(content, path)
+    checked(content, path)
     source = plain(content)
     shape = ModelConfig.from_spec(source.config)
     default = TrainSettings()
     for name in SHAPE:
-        asked, known = getattr(settings, name), getattr(shape, name)
-        if name.startswith("ngram") and not shape.ngrams:
-            known = None
+        asked, known = getattr(settings, name), shape.setting(name)
         if asked not in (getattr(default, name), known):
             raise SettingError(name, asked, f"must be {known}, as in the model of from", "leave it out")
     kind = source.tokenizer.get("kind")

@@ -191,14 +191,15 @@ class KeepBest:
         return None
 
     def compact(self) -> None:
-        """The kept weights become those of a finished run's file: matrices in float16, the table of n-grams
+        """The kept weights become those of a finished run's file: matrices in float16, tables of logits
         coded. What that costs in nats is measured where something is held out."""
         if self._kept is None:
             return
         before = self._kept
-        held, after = compacted(before)
-        self._held, _ = halved(held)
-        _, after = halved(after)
+        tables = self._config.tables
+        held, after = compacted(before, tables)
+        self._held, _ = halved(held, tables)
+        _, after = halved(after, tables)
         self._kept = after
         if self.coding is not None and all(np.array_equal(before[name], after[name]) for name in before):
             return  # they come from such a file, whose card has said it

@@ -6,7 +6,7 @@ own clipping.
 Averaged weights: an exponential moving average of the weights after each update, whose decay rises from
 small values so that the first averages are not those of the initial weights. A parameter of which an update
 changes few rows (the embedding and the head of a large vocabulary) goes into its average at every
-``SELDOM``-th update, because averaging touches all of its rows. The table of n-grams is not averaged.
+``SELDOM``-th update, because averaging touches all of its rows. Tables of logits are not averaged.
 
 With a sampler of candidates the loss of a batch is estimated from some of the symbols
 (``network.candidates``); evaluations, which are not made here, always use all of them.
@@ -27,7 +27,6 @@ from pantoum.kernels import Array, Workspace, backend
 from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
 from pantoum.network.gradient import Gradients, norm
-from pantoum.network.ngrams import TABLE
 from pantoum.network.program import BatchResult, Program
 from pantoum.network.state import NetworkState
 from pantoum.training.gradient_scale import GradientScale
@@ -63,7 +62,11 @@ class Learner:
         self._averaged = (
             None
             if average is None
-            else {name: array.copy() for name, array in model.parameters.items() if name != TABLE}
+            else {
+                name: array.copy()
+                for name, array in model.parameters.items()
+                if name not in model.config.tables
+            }
         )
         self._kernels = backend(model.dtype)
         self._workspace = Workspace()

@@ -4,8 +4,8 @@
   embedding or a head of a large vocabulary), only these rows, their moments and their decay take the step.
 - ``Muon`` is for the maps of the stack, ``weight_ih`` and ``weight_hh``: each gate's block moves by its
   momentum made orthogonal, as far in every direction. Embedding, head, biases and gains stay with AdamW.
-- ``WithTable`` is either of them for all but the table of n-grams, of which an update touches few rows:
-  these move by RMSProp (Hinton 2012), the others stay where they are.
+- ``WithTables`` is either of them for all but tables of logits, of which an update touches few rows: these
+  move by RMSProp (Hinton 2012), the others stay where they are.
 
 Weight decay is decoupled and pulls on matrices only: shrinking a bias or a gain towards zero has no
 reason. The moments are float32 like the weights, and all of it is plain arrays that a checkpoint keeps.
@@ -20,14 +20,14 @@ from typing import Protocol
 import numpy as np
 
 from pantoum import kernels
-from pantoum.config import OPTIMIZERS, one_of
+from pantoum.config import CELLS, OPTIMIZERS, one_of
 from pantoum.kernels import Array
 from pantoum.kernels.reference.muon import NEWTON_SCHULZ, Coefficients
+from pantoum.network import LanguageModel
 from pantoum.network.gradient import Gradients
-from pantoum.network.ngrams import TABLE
 from pantoum.training.work_share import WorkShare
 
-__all__ = ["AdamW", "Muon", "Optimizer", "WithTable", "is_map", "make_optimizer"]
+__all__ = ["AdamW", "Muon", "Optimizer", "WithTables", "is_map", "make_optimizer"]
 
 BETAS = (0.9, 0.99)
 """The second is below the usual 0.999: a run of minutes has a few hundred steps, and gradients of a recurrent
@@ -37,7 +37,7 @@ MOMENTUM = 0.95
 MUON_RATE = 5.0
 """Muon's rate as a multiple of the learning rate, which AdamW uses."""
 TABLE_RATE, TABLE_KEEP = 1.0, 0.99
-"""The table's rate as a multiple of the learning rate, and how long its squares last, in uses of a row."""
+"""The rate of a table as a multiple of the learning rate, and how long its squares last, in uses of a row."""
 
 
 class Optimizer(Protocol):
@@ -181,13 +181,13 @@ class Muon:
             self._share.spread([arrays[name][rows] for name, rows in self._blocks], self._owners)
 
 
-class WithTable:
-    """Another optimiser, and RMSProp for the rows of the n-grams' table that a batch uses."""
+class WithTables:
+    """Another optimiser, and RMSProp for the rows of tables that a batch uses."""
 
-    def __init__(self, others: Optimizer, table_RV: Array) -> None:
-        self._others, self._table_RV = others, table_RV
-        self._squares_RV = np.zeros_like(table_RV)
-        self._kernels = kernels.backend(table_RV.dtype)
+    def __init__(self, others: Optimizer, tables: Mapping[str, Array]) -> None:
+        self._others, self._tables = others, tables
+        self._squares = {name: np.zeros_like(table_RV) for name, table_RV in tables.items()}
+        self._kernels = kernels.backend(next(iter(tables.values())).dtype)
 
     @property
     def steps(self) -> int:
@@ -199,22 +199,23 @@ class WithTable:
         self._others.steps = count
 
     def step(self, gradients: Gradients, rate: float, factor: float) -> None:
-        """One update of everything; ``rate`` is the others', the table's a multiple."""
+        """One update. The other optimiser uses ``rate``, tables a multiple of it."""
         self._others.step(gradients, rate, factor)
-        rows_U, values_UV = gradients[TABLE].by_rows()
-        self._kernels.rms_rows(
-            self._table_RV,
-            rows_U,
-            values_UV,
-            self._squares_RV,
-            rate=TABLE_RATE * rate,
-            keep=TABLE_KEEP,
-            epsilon=EPSILON,
-            factor=factor,
-        )
+        for name, table_RV in self._tables.items():
+            rows_U, values_UV = gradients[name].by_rows()
+            self._kernels.rms_rows(
+                table_RV,
+                rows_U,
+                values_UV,
+                self._squares[name],
+                rate=TABLE_RATE * rate,
+                keep=TABLE_KEEP,
+                epsilon=EPSILON,
+                factor=factor,
+            )
 
     def share_out(self, share: WorkShare) -> None:
-        """The work of the other optimiser; a step of the table is cheap."""
+        """The work of the other optimiser; a step of a table is cheap."""
         self._others.share_out(share)
 
     def collect(self) -> None:
@@ -222,29 +223,22 @@ class WithTable:
         self._others.collect()
 
     def arrays(self) -> dict[str, Array]:
-        """``squares.NAME`` of the table, and those of the other optimiser."""
-        return {f"squares.{TABLE}": self._squares_RV, **self._others.arrays()}
+        """``squares.NAME`` of the tables, and those of the other optimiser."""
+        squares = {f"squares.{name}": squares_RV for name, squares_RV in self._squares.items()}
+        return {**squares, **self._others.arrays()}
 
 
 def make_optimizer(
-    kind: str,
-    parameters: Mapping[str, Array],
-    weight_decay: float,
-    *,
-    gates: int = 1,
-    precision: str = "float32",
+    kind: str, model: LanguageModel, weight_decay: float, *, precision: str = "float32"
 ) -> Optimizer:
-    """The optimiser of that name over these parameters. ``gates``: of the cell, whose recurrent weights are
-    so many maps each; ``precision``: of Muon's products."""
+    """The optimiser of that name over the parameters of a model. ``precision``: of the products of Muon."""
     one_of(kind, "optimizer", OPTIMIZERS)
-    if TABLE in parameters:
-        others = {name: array for name, array in parameters.items() if name != TABLE}
-        return WithTable(
-            make_optimizer(kind, others, weight_decay, gates=gates, precision=precision), parameters[TABLE]
-        )
-    if kind == "muon":
-        return Muon(parameters, weight_decay, gates, precision)
-    return AdamW(parameters, weight_decay)
+    parameters, tables = model.parameters, model.config.tables
+    gates = len(CELLS[model.config.cell].gates)
+    others = {name: array for name, array in parameters.items() if name not in tables}
+    muon = kind == "muon"
+    found: Optimizer = Muon(others, weight_decay, gates, precision) if muon else AdamW(others, weight_decay)
+    return WithTables(found, {name: parameters[name] for name in tables}) if tables else found
 
 
 def is_map(name: str, parameters: Mapping[str, object]) -> bool:

@@ -219,8 +219,8 @@ def _refuse_other_settings(
         given = getattr(settings, name)
         if name in MAY_CHANGE or given == getattr(default, name):
             continue
-        if name == "ngram_rows" and recipe is not None and not recipe.model.ngrams:
-            continue  # it had nothing to say when the run began
+        if recipe is not None and name in recipe.model.unused:
+            continue  # it had no effect when the run began
         if recipe is not None and name not in OF_THE_TEXT:
             known, given = _of_recipe(recipe, name), _spelt(name, given)
         elif recorded is not None:
@@ -246,11 +246,9 @@ def _of_recipe(recipe: Recipe, name: str) -> object:
     """A setting as the run really has it."""
     if name == "dropout":
         return recipe.model.dropout.spell()
-    if name == "ngrams":
-        return recipe.model.ngrams or None
     if name == "softmax":
         return spell_softmax(recipe.samples)
-    return getattr(recipe.model, name) if hasattr(recipe.model, name) else getattr(recipe, name)
+    return recipe.model.setting(name) if hasattr(recipe.model, name) else getattr(recipe, name)
 
 
 def _recorded(config: Mapping[str, object]) -> TrainSettings | None:

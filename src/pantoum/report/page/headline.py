@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from pantoum.report.escape import markup
 from pantoum.report.story import Story
 from pantoum.report.summary import judgement
@@ -79,9 +77,7 @@ def _lede(story: Story) -> str:
     shape = ""
     if layers and hidden:
         shape = f" of {layers:.0f} layer{'s' if layers > 1 else ''} of {hidden:.0f} units"
-    grams = story.get("ngrams")
-    if isinstance(grams, (list, tuple)) and grams:
-        shape += f" and n-grams of {_listed(grams)} {story.unit}s"
+    shape += f" and {story.tables}" if story.tables else ""
     parameters = finite(story.get("parameters"))
     many = f" with {_whole(count(parameters))} parameters" if parameters else ""
     last, unit = story.history.last, story.unit
@@ -94,12 +90,6 @@ def _lede(story: Story) -> str:
     if story.members > 1:
         article = f"An ensemble of {story.members} members, each a"
     return markup(f"{article} {cell or 'recurrent language model'}{shape}{many}{read}{epochs}{time}.")
-
-
-def _listed(numbers: Sequence[object]) -> str:
-    """``3, 4 and 5``."""
-    words = [str(number) for number in numbers]
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
 def _whole(words: str) -> str:
