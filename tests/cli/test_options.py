@@ -13,7 +13,7 @@ from pantoum.cli.main import make_parser
 from pantoum.cli.parser import flag
 from pantoum.config import TrainSettings
 from pantoum.config.elsewhere import ELSEWHERE
-from pantoum.training import recipe
+from pantoum.training import model_choice, update_choice
 
 Run = Callable[..., Any]
 
@@ -100,12 +100,15 @@ def test_help_gives_the_default_of_every_model_option(run: Run, monkeypatch: pyt
         said = field.metadata["chosen"].replace("%%", "%")
         assert field.default != "auto" or said, name
         assert f"(default: {said})" in page if said else True
-    sizes = [hidden for hidden, _ in recipe.SIZES]
-    assert f"{min(sizes)} to {max(sizes)}" in page and f"1 to {recipe.MOST_MEMBERS} with" in page
-    assert f"(default: {recipe.BATCH}, fewer" in page and f"(default: {recipe.CHUNK}, fewer" in page
-    assert f"{recipe.LEAST_DROPOUT:g} to {recipe.MOST_DROPOUT:g}" in page
-    assert f"at most {recipe.NGRAM_EPOCHS:g} times" in page
-    for optimizer, decay in recipe.WEIGHT_DECAY.items():
+    sizes = [hidden for hidden, _ in model_choice.SIZES]
+    assert f"{min(sizes)} to {max(sizes)}" in page and f"1 to {model_choice.MOST_MEMBERS} with" in page
+    assert (
+        f"(default: {update_choice.BATCH}, fewer" in page
+        and f"(default: {update_choice.CHUNK}, fewer" in page
+    )
+    assert f"{update_choice.LEAST_DROPOUT:g} to {update_choice.MOST_DROPOUT:g}" in page
+    assert f"at most {model_choice.NGRAM_EPOCHS:g} times" in page
+    for optimizer, decay in update_choice.WEIGHT_DECAY.items():
         assert f"{decay:g} with {optimizer}" in page
 
 

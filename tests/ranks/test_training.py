@@ -201,7 +201,7 @@ def test_more_ranks_than_shards_are_refused(run):
 
 def test_minutes_choose_a_larger_model_for_more_ranks(monkeypatch):
     from pantoum.training import pace
-    from pantoum.training.recipe import Outlook
+    from pantoum.training.outlook import Outlook
 
     monkeypatch.setattr(pace, "operations_a_second", lambda *_: 1e9)
     outlook = Outlook(10**9, 64)

@@ -8,8 +8,9 @@ import pytest
 from pantoum.config import TrainSettings
 from pantoum.formats import checkpoint
 from pantoum.training.budget import Budget, Span
+from pantoum.training.choose import choose
 from pantoum.training.guard import Guard
-from pantoum.training.recipe import Outlook, choose
+from pantoum.training.outlook import Outlook
 from pantoum.training.recovery import go_back
 from pantoum.training.run_state import RunState
 

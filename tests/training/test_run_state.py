@@ -9,8 +9,9 @@ import pytest
 from pantoum import training
 from pantoum.config import TrainSettings
 from pantoum.training.budget import Budget, Span
+from pantoum.training.choose import choose
 from pantoum.training.guard import MOST_ROLLBACKS
-from pantoum.training.recipe import Outlook, choose
+from pantoum.training.outlook import Outlook
 from pantoum.training.run_state import Best, RunState
 
 FIELDS = {field.name for field in fields(RunState)}

@@ -29,8 +29,10 @@ from pantoum.text.tokenizer import from_spec
 from pantoum.training.assembly import Run, assemble, make_batches
 from pantoum.training.budget import DEFAULT_MINUTES, Budget, Clock, Span
 from pantoum.training.card import card
+from pantoum.training.choose import choose
+from pantoum.training.outlook import MOST_EPOCHS, Outlook
 from pantoum.training.pace import chosen_by_pace
-from pantoum.training.recipe import MOST_EPOCHS, Outlook, Recipe, choose
+from pantoum.training.recipe import Recipe
 from pantoum.training.run_folder import RunFolder, machine
 from pantoum.training.run_state import RunState
 
