@@ -1,4 +1,4 @@
-"""The experiments behind ``training/recipe.py``: one short training each, at equal estimated time, judged on
+"""The experiments behind ``training/choose.py``: one short training each, at equal estimated time, judged on
 a part of the training text. What is held out of a text for its marks is never read here.
 
     python benchmarks/recipe_search.py TEXT... --log search.jsonl [--judge FILE] [--lines]

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from pantoum.config.score import UNITS, Alert, ScoreConfig
     from pantoum.config.serve import ServeSettings
     from pantoum.config.softmax import parse_softmax, spell_softmax
-    from pantoum.config.train import DOCUMENTS, OPTIMIZERS, SCHEDULES, TOKENS_RULE, TrainSettings, token_unit
+    from pantoum.config.tokens import TOKENS_RULE, token_unit
+    from pantoum.config.train import DOCUMENTS, OPTIMIZERS, SCHEDULES, TrainSettings
     from pantoum.config.writing import GenerationConfig, SamplingConfig
 
 __all__ = [
@@ -75,45 +76,15 @@ VERSION = "0.1.0"
 """The version of pantoum, the same as in ``pyproject.toml`` (tested)."""
 
 _HOMES = {
-    "cells": (
-        "CELLS",
-        "CellSpec",
-    ),
+    "cells": ("CELLS", "CellSpec"),
     "model": ("NORMS", "SHAPE", "DropoutConfig", "ModelConfig", "check_table", "table_words"),
-    "rules": (
-        "AUTO",
-        "function",
-        "nearest",
-        "number",
-        "one_of",
-        "path",
-        "require",
-        "text",
-        "truth",
-        "whole",
-    ),
-    "score": (
-        "UNITS",
-        "Alert",
-        "ScoreConfig",
-    ),
+    "rules": ("AUTO", "function", "nearest", "number", "one_of", "path", "require", "text", "truth", "whole"),
+    "score": ("UNITS", "Alert", "ScoreConfig"),
     "serve": ("ServeSettings",),
-    "softmax": (
-        "parse_softmax",
-        "spell_softmax",
-    ),
-    "train": (
-        "DOCUMENTS",
-        "OPTIMIZERS",
-        "SCHEDULES",
-        "TOKENS_RULE",
-        "TrainSettings",
-        "token_unit",
-    ),
-    "writing": (
-        "GenerationConfig",
-        "SamplingConfig",
-    ),
+    "softmax": ("parse_softmax", "spell_softmax"),
+    "tokens": ("TOKENS_RULE", "token_unit"),
+    "train": ("DOCUMENTS", "OPTIMIZERS", "SCHEDULES", "TrainSettings"),
+    "writing": ("GenerationConfig", "SamplingConfig"),
 }
 """The file of each name."""
 

@@ -1,18 +1,18 @@
 """The settings of a training run.
 
-``training.recipe`` chooses what is left at ``auto``; its choices are said in the help (``chosen``).
+``training.choose`` chooses what is left at ``auto``; its choices are said in the help (``chosen``).
 """
 
 # ruff: noqa: RUF009 - `option` makes a field, as `dataclasses.field` does
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from pantoum.config.cells import CELLS
 from pantoum.config.model import NORMS, DropoutConfig, check_ngrams, parse_orders
-from pantoum.config.rules import AUTO, Auto, nearest, number, one_of, option, require, settle, whole
+from pantoum.config.rules import AUTO, Auto, number, one_of, option, require, settle, whole
 from pantoum.config.softmax import parse_softmax
+from pantoum.config.tokens import check_tokens
 
 __all__ = [
     "DEVICES",
@@ -20,9 +20,7 @@ __all__ = [
     "OPTIMIZERS",
     "PRECISIONS",
     "SCHEDULES",
-    "TOKENS_RULE",
     "TrainSettings",
-    "token_unit",
 ]
 
 DOCUMENTS = ("lines", "files", "blank-lines")
@@ -30,9 +28,6 @@ DEVICES = ("auto", "cpu", "cuda")
 OPTIMIZERS = ("adamw", "muon")
 PRECISIONS = ("auto", "float32", "bf16")
 SCHEDULES = ("linear", "trapezoid", "cosine", "constant")
-KINDS = {"bytes": "byte", "characters": "character", "words": "word", "words:whitespace": "word"}
-"""Tokenizers by name, and what a token of each is."""
-TOKENS_RULE = "must be bytes, characters, words, words:whitespace or bpe:N"
 
 
 @dataclass(frozen=True)
@@ -341,14 +336,7 @@ class TrainSettings:
 
     def _check_text(self) -> None:
         number(self.valid_fraction, "valid_fraction", least=0.0, below=1.0)
-        require(
-            re.fullmatch(r"auto|bytes|characters|words|words:whitespace|bpe:[0-9]{1,7}", self.tokens)
-            is not None,
-            "tokens",
-            self.tokens,
-            TOKENS_RULE,
-            _tokens_advice(self.tokens),
-        )
+        check_tokens(self.tokens)
         if self.vocab_size != AUTO:
             whole(self.vocab_size, "vocab_size", least=2)
         if self.documents is not None:
@@ -415,16 +403,3 @@ class TrainSettings:
         whole(self.seed, "seed", least=0, most=2**63 - 1)
         if self.checkpoint_every != AUTO:
             whole(self.checkpoint_every, "checkpoint_every")
-
-
-def token_unit(kind: object) -> str:
-    """What a token of this kind of tokenizer is: a byte, a character, a word, or a token."""
-    return KINDS.get(str(kind), "token")
-
-
-def _tokens_advice(tokens: object) -> str:
-    """What to type instead of a tokenizer that does not exist."""
-    if str(tokens).startswith("bpe"):
-        return "give the vocabulary size too, for example bpe:4000"
-    meant = nearest(tokens, KINDS)
-    return "choose one of them" if meant is None else f"did you mean {meant}?"
