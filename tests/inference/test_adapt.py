@@ -202,8 +202,8 @@ def test_of_the_n_grams_only_those_that_were_read_move(characters: LoadedModel, 
     assert nats_T[200:].mean() < Adapter(plain, FAST).losses(*text)[0, 200:].mean()
     saved = adapter.write(tmp_path / "adapted.safetensors")
     moved = (saved.network.parameters[TABLE] != model.network.parameters[TABLE]).any(axis=1)
-    assert model.network.ngrams is not None
-    rows_NO, _ = model.network.ngrams.find(text[0].T, model.network.ngrams.initial_state(1))
+    assert model.network.features is not None
+    rows_NO, _ = model.network.features.find(text[0].T, model.network.features.initial_state(1))
     assert np.array_equal(np.flatnonzero(moved), np.unique(rows_NO))
     assert len(np.unique(rows_NO)) < 30 and np.isfinite(saved.network.parameters[TABLE]).all()
     other = text_of(model, 60, period=5)

@@ -46,7 +46,7 @@ def test_a_file_gives_the_model_whose_table_was_coded(content: ModelFile, tmp_pa
     small, plain = written(content, tmp_path / "small"), tmp_path / "plain"
     model_file.write(plain, replace(content, parameters=after))
     ours, theirs = load(small), load(plain)
-    assert isinstance(ours.program.ngrams.weight_RV, RowCodes)  # in memory too
+    assert isinstance(ours.program.table.weight_RV, RowCodes)  # in memory too
     tokens = np.array([ours.tokenizer.encode("The cat sat on the mat.")])
     logits, expected = (m.program.logits(tokens, m.program.initial_state(1))[0] for m in (ours, theirs))
     assert np.array_equal(logits, expected)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pantoum.config import DropoutConfig, ModelConfig
 from pantoum.errors import SettingError
 from pantoum.network import LanguageModel
-from pantoum.network.ngrams import MULTIPLIER, TABLE, FoundNgrams, Ngrams, NgramTable
+from pantoum.network.logit_table import FoundRows
+from pantoum.network.ngrams import MULTIPLIER, TABLE, Ngrams
 from pantoum.network.program import BatchResult, Program
 from pantoum.network.state import NetworkState
 
@@ -192,7 +193,7 @@ def test_gradients_are_the_central_differences(options: dict[str, Any]) -> None:
 
 
 def test_the_tables_gradient_is_that_of_the_logits_added_up_by_row() -> None:
-    ngrams = build().ngrams
+    ngrams = build().features
     assert ngrams is not None
     tokens, reset = texts(3, 40)
     rows_NO, _ = ngrams.find(tokens.T, ngrams.initial_state(B), reset.T)
@@ -201,9 +202,8 @@ def test_the_tables_gradient_is_that_of_the_logits_added_up_by_row() -> None:
     for place in range(len(ORDERS)):
         assert set(rows_NO[:, place] // ROWS) == {place}  # each order has rows of its own
         np.add.at(expected, rows_NO[:, place], d_NV)
-    found = FoundNgrams(NgramTable(ngrams, ngrams.parameters["weight"]), rows_NO, np.zeros((B, 4))).gradient(
-        d_NV
-    )
+    table = ngrams.pack({TABLE: ngrams.parameters["weight"]})
+    found = FoundRows(table, rows_NO, np.zeros((B, 4))).gradients(d_NV)[TABLE]
     assert np.array_equal(found.rows_U, np.flatnonzero(expected.any(axis=1)))
     np.testing.assert_allclose(found.values, expected[found.rows_U], atol=1e-12)
 
@@ -235,7 +235,7 @@ def test_a_table_begins_at_nothing_and_none_is_no_table() -> None:
     )
     assert not with_table.parameters[TABLE].any()
     assert with_table.num_parameters == without.num_parameters + 16 * V
-    assert TABLE not in without.parameters and without.ngrams is None
+    assert TABLE not in without.parameters and without.features is None
     for name, array in without.parameters.items():  # and leaves the others as they were
         assert np.array_equal(array, with_table.parameters[name])
 

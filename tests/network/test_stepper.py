@@ -18,7 +18,7 @@ def state_of(model: LanguageModel, rows: int, random: np.random.Generator) -> Ne
     state = model.initial_state(rows)
     for array in state.arrays:
         array[...] = random.standard_normal(array.shape)
-    if model.ngrams:
+    if model.features:
         state.arrays[-1][...] = random.integers(0, model.vocab_size + 1, state.arrays[-1].shape)
     return state
 
@@ -41,7 +41,7 @@ def test_a_step_gives_the_scans_bits(cell: str, options: dict[str, Any]) -> None
     shape = {"hidden_size": 33, "num_layers": 3, **options}
     model = LanguageModel(shape.pop("vocab_size", 50), config=ModelConfig(cell, **shape))
     random, V = np.random.default_rng(2), model.vocab_size
-    if model.ngrams:  # which begin at 0
+    if model.features:  # which begin at 0
         model.parameters["ngrams.weight"][...] = random.standard_normal(
             model.parameters["ngrams.weight"].shape
         )

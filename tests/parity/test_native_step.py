@@ -44,7 +44,7 @@ def stepped(
     states = list(state.arrays)
     for array in states:
         array[...] = random.standard_normal(array.shape)
-    if model.ngrams:  # of a few rows not all tokens are there, of one in four none
+    if model.features:  # of a few rows not all tokens are there, of one in four none
         states[-1][...] = np.sort(random.integers(-V // 4, V + 1, states[-1].shape).clip(0), axis=1)
         states[-1][::4] = 0
     if fresh:

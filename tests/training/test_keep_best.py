@@ -61,7 +61,7 @@ def test_a_finished_run_holds_its_weights_in_few_bits_and_its_figures_are_those_
     made = run(steps=12, ngrams="2,3", ngram_rows=256, keep_data=True)
     content, model = model_file.read(made.model), load(made.model)
     assert CODES in content.parameters and TABLE not in content.parameters
-    assert isinstance(model.program.ngrams.weight_RV, RowCodes)
+    assert isinstance(model.program.table.weight_RV, RowCodes)
     matrices = {name: array for name, array in content.parameters.items() if array.ndim == 2}
     assert matrices and all(array.dtype == np.float16 for array in matrices.values())
     coding = content.card["coding"]

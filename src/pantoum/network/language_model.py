@@ -53,7 +53,7 @@ class LanguageModel:
         )
         tied_VE = self.members[0].embedding_VE if self.config.tied else None
         self.head = Head(vocab_size, self.hidden_size, seed, self.dtype, tied_VE)
-        self.ngrams = (
+        self.features = (
             Ngrams(vocab_size, self.config.ngrams, self.config.ngram_rows, self.dtype)
             if self.config.ngrams
             else None
@@ -62,7 +62,7 @@ class LanguageModel:
             [
                 *((prefix(self.config, place), own.parameters) for place, own in enumerate(self.members)),
                 ("head.", self.head.parameters),
-                ("ngrams.", self.ngrams.parameters if self.ngrams else {}),
+                ("ngrams.", self.features.parameters if self.features else {}),
             ]
         )
 
@@ -79,7 +79,7 @@ class LanguageModel:
     def initial_state(self, batch_size: int) -> NetworkState:
         """The zero state of ``batch_size`` streams: member by member the layers', and last the n-grams'."""
         layers = [to_arrays(member.stack.initial_state(batch_size)) for member in self.members]
-        recent = [] if self.ngrams is None else [self.ngrams.initial_state(batch_size)]
+        recent = [] if self.features is None else [self.features.initial_state(batch_size)]
         return NetworkState((*(array for own in layers for array in own), *recent))
 
 

@@ -10,24 +10,24 @@ shorter ones. What it needs of the past is a state like any other: the last K = 
 oldest first, each as its number + 1; 0 is none.
 
 Shapes: T steps, B rows (streams), N = T*B, O orders (lengths of n-grams), K tokens kept,
-V symbols, U rows of the table in use.
+V symbols, R rows of the table.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 
 from pantoum.config import check_table
+from pantoum.config.model import TABLE
 from pantoum.kernels import Array, Kernels, RowCodes, backend
-from pantoum.network.gradient import Gradient
+from pantoum.kernels.step_model import StepNgrams
+from pantoum.network.logit_table import LogitTable
+from pantoum.network.packing import Weight, looked_up
 from pantoum.network.parameters import Parameters
 
-__all__ = ["TABLE", "FoundNgrams", "NgramTable", "Ngrams"]
-
-TABLE = "ngrams.weight"
-"""The table's name among a model's parameters."""
+__all__ = ["TABLE", "Ngrams"]
 
 MULTIPLIER = 0x9E3779B97F4A7C15
 """2^64 over the golden ratio: the upper bits of a product with it are Fibonacci hashing (Knuth, vol. 3)."""
@@ -49,6 +49,14 @@ class Ngrams:
         self.dtype, self.base = dtype, vocab_size + 1
         self.parameters = Parameters({"weight": np.zeros((len(orders) * rows, vocab_size), dtype)})
         self.kernels: Kernels = backend(dtype)
+
+    def pack(self, weights: Mapping[str, Weight]) -> LogitTable:
+        """The table among these weights of a model, as a program holds it."""
+        return LogitTable(TABLE, looked_up(weights[TABLE]), self)
+
+    def described(self, weight_RV: Array | RowCodes) -> StepNgrams:
+        """The table as a stepper of the kernels takes it."""
+        return StepNgrams(weight_RV, self.orders, self.rows)
 
     def initial_state(self, batch_size: int) -> Array:
         """No tokens yet [B,K]."""
@@ -90,37 +98,3 @@ class Ngrams:
         shift = np.uint64(64 - (self.rows.bit_length() - 1))
         place_TB: Array = (key_TB * np.uint64(MULTIPLIER)) >> shift
         return place_TB
-
-
-@dataclass(frozen=True)
-class NgramTable:
-    """The weights of n-grams as a program holds them."""
-
-    ngrams: Ngrams
-    weight_RV: Array | RowCodes
-
-    def find(
-        self, tokens_TB: Array, recent_BK: Array, reset_TB: Array | None, lengths: Array | None
-    ) -> FoundNgrams:
-        """The n-grams of these tokens."""
-        rows_NO, recent_BK = self.ngrams.find(tokens_TB, recent_BK, reset_TB, lengths)
-        return FoundNgrams(self, rows_NO, recent_BK)
-
-
-@dataclass(frozen=True)
-class FoundNgrams:
-    """The n-grams of N tokens: their rows of the table, and the state after the tokens."""
-
-    table: NgramTable
-    rows_NO: Array
-    recent_BK: Array
-
-    def logits(self, tokens: Array | None = None) -> Array:
-        """The sum of the rows of each token's n-grams [N,V], a fresh array; ``tokens``: of some of them."""
-        rows_NO = self.rows_NO if tokens is None else self.rows_NO[tokens]
-        return self.table.ngrams.kernels.lookup_sum(self.table.weight_RV, rows_NO)
-
-    def gradient(self, d_logits_NV: Array) -> Gradient:
-        """The table's gradient from the gradient of the logits."""
-        rows_U, values_UV = self.table.ngrams.kernels.lookup_sum_gradient(d_logits_NV, self.rows_NO)
-        return Gradient(values_UV, rows_U)

@@ -9,10 +9,10 @@ and the very arrays of what is only looked up or added (``is_looked_up``, and ve
     train  the same, and ``gradients``
 
 Each call takes tokens [B,T] and a state, and gives the state after them. The arrays of the state are those of
-the layers of the members, in order, then the tokens that the n-grams look back on, those that the counts look
-back on, and the cache. A program with counts (``network.count_mixture``) or a cache (``network.cache``) gives
-the distribution of the mixture: its logits are logarithms of probabilities, its losses those of the mixture.
-Gradients are those of the network.
+the layers of the members, in order, then the tokens that a table of logits (``network.logit_table``) looks
+back on, those that the counts look back on, and the cache. A program with counts (``network.count_mixture``)
+or a cache (``network.cache``) gives the distribution of the mixture: its logits are logarithms of
+probabilities, its losses those of the mixture. Gradients are those of the network.
 
 Shapes: B streams, T steps, N = T*B, H units of all members, V symbols.
 """
@@ -34,9 +34,9 @@ from pantoum.network.candidates import Candidates
 from pantoum.network.count_mixture import CountMixture, FoundCounts
 from pantoum.network.gradient import Gradient
 from pantoum.network.language_model import LanguageModel, prefix
+from pantoum.network.logit_table import FoundRows
 from pantoum.network.member import EMBEDDING
-from pantoum.network.ngrams import TABLE, FoundNgrams, NgramTable
-from pantoum.network.packing import Packer, Purpose, Weight, floats, looked_up
+from pantoum.network.packing import Packer, Purpose, Weight, floats
 from pantoum.network.parameters import under
 from pantoum.network.state import NetworkState, from_arrays, to_arrays
 from pantoum.network.tokens import time_major_targets, time_major_tokens
@@ -70,7 +70,7 @@ class _Outputs:
     """The results of a forward pass, time-major."""
 
     hidden_TBH: Array
-    ngrams: FoundNgrams | None
+    rows: FoundRows | None
     counts: FoundCounts | None
     cache: FoundCache | None
     state: NetworkState
@@ -119,7 +119,7 @@ class Program:
         )
         tied = floats(weights[EMBEDDING]) if self.config.tied else None
         self.head = model.head.pack(packer, under("head.", weights), tied)
-        self.ngrams = None if model.ngrams is None else NgramTable(model.ngrams, looked_up(weights[TABLE]))
+        self.table = None if model.features is None else model.features.pack(weights)
 
     def initial_state(self, batch_size: int) -> NetworkState:
         """The zero state of ``batch_size`` streams."""
@@ -157,7 +157,7 @@ class Program:
         """(logits [B,T,V] of the token after each, state)."""
         read = self._read(tokens_BT, state, reset_BT, lengths)
         T, B, H = read.hidden_TBH.shape
-        given_NV = None if read.ngrams is None else read.ngrams.logits()
+        given_NV = None if read.rows is None else read.rows.logits()
         logits_NV = self.head.logits(read.hidden_TBH.reshape(T * B, H), given_NV)
         logits_NV = read.mixed_logits(logits_NV)
         return np.ascontiguousarray(logits_NV.reshape(T, B, -1).swapaxes(0, 1)), read.state
@@ -178,7 +178,7 @@ class Program:
         last_B = np.full(B, T - 1) if lengths is None else np.asarray(lengths) - 1
         hidden_BH = read.hidden_TBH[last_B, np.arange(B)]
         last_N = last_B * B + np.arange(B)
-        given_BV = None if read.ngrams is None else read.ngrams.logits(last_N)
+        given_BV = None if read.rows is None else read.rows.logits(last_N)
         logits_BV = self.head.logits(hidden_BH, given_BV)
         return read.mixed_logits(logits_BV, last_N), read.state, hidden_BH
 
@@ -199,7 +199,7 @@ class Program:
         read = self._read(inputs_BT, state, reset_BT, lengths, workspace)
         T, B, H = read.hidden_TBH.shape
         hidden_NH, targets_N = read.hidden_TBH.reshape(T * B, H), targets_TB.reshape(-1)
-        given_NV = None if read.ngrams is None else read.ngrams.logits()
+        given_NV = None if read.rows is None else read.rows.logits()
         nats_N, predictions_N = self.head.losses(hidden_NH, targets_N, workspace.scope("head"), given_NV)
         nats_N = read.mixed_nats(nats_N, targets_N)
         if self.mixes and self.predicts:
@@ -241,7 +241,7 @@ class Program:
         the rows are a shard of a batch, ``targets`` is the number of targets of the whole batch: the
         gradients are then the part of the shard in those of the mean loss of the batch, and the loss is the
         mean over the shard. With ``candidates``, which contain all targets of the rows, the loss and its
-        gradients are estimated from these symbols; a model with n-grams has none."""
+        gradients are estimated from these symbols; a model with tables of logits has none."""
         workspace = self._workspace
         targets_TB = time_major_targets(targets_BT, inputs_BT, self.vocab_size)
         tokens_TB = time_major_tokens(inputs_BT, self.vocab_size, "inputs_BT")
@@ -255,7 +255,7 @@ class Program:
             read.hidden_TBH.reshape(T * B, H),
             targets_N,
             workspace.scope("head"),
-            None if read.ngrams is None else read.ngrams.logits(),
+            None if read.rows is None else read.rows.logits(),
             targets,
             candidates,
         )
@@ -267,8 +267,8 @@ class Program:
             gradients |= {prefix(self.config, place) + name: d for name, d in of_member.items()}
         if self.config.tied:
             gradients[EMBEDDING] = gradients[EMBEDDING].plus(gradients.pop("head.weight"))
-        if read.ngrams is not None and d_given_NV is not None:
-            gradients[TABLE] = read.ngrams.gradient(d_given_NV)
+        if read.rows is not None and d_given_NV is not None:
+            gradients |= read.rows.gradients(d_given_NV)
         loss = float(nats_N.mean(dtype=np.float64))
         nats_N = read.mixed_nats(nats_N, targets_N)
         return BatchResult(
@@ -304,7 +304,7 @@ class Program:
         tape: bool,
         workspace: Workspace,
     ) -> _Outputs:
-        """Every member, and the n-grams."""
+        """Every member, and the rows of the table."""
         arrays = state.checked(self.initial_state(tokens_TB.shape[1])).arrays
         known = arrays[len(arrays) - ARRAYS :]
         arrays = arrays if self.cache is None else arrays[: len(arrays) - ARRAYS]
@@ -329,17 +329,17 @@ class Program:
             last += to_arrays(after)
             tapes.append(kept)
         hidden_TBH = outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=2)
-        ngrams = None
-        if self.ngrams is not None:
-            ngrams = self.ngrams.find(tokens_TB, arrays[-1], reset_TB, lengths)
-            last.append(ngrams.recent_BK)
+        rows = None
+        if self.table is not None:
+            rows = self.table.find(tokens_TB, arrays[-1], reset_TB, lengths)
+            last.append(rows.recent_BK)
         if counts is not None:
             last.append(counts.recent_BK)
         cache = None
         if self.cache is not None:
             cache = self.cache.find(hidden_TBH, tokens_TB, known, reset_TB, lengths, self.vocab_size)
             last += cache.state
-        return _Outputs(hidden_TBH, ngrams, counts, cache, NetworkState(tuple(last)), tapes)
+        return _Outputs(hidden_TBH, rows, counts, cache, NetworkState(tuple(last)), tapes)
 
 
 def is_looked_up(config: ModelConfig, name: str) -> bool:

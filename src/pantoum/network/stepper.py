@@ -4,8 +4,7 @@ Where the backend has a stepper (``kernels.native``), all layers and the head ar
 precision of the model's matrices. Elsewhere a step is a scan of one step. Both update the states in place
 and give the same bits as ``Program.last_logits``.
 
-Shapes: R rows that there is room for, B rows read, C rows of logits, V symbols, H units, G gate rows,
-K tokens that the n-grams look back.
+Shapes: R rows that there is room for, B rows read, C rows of logits, V symbols, H units, G gate rows.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from pantoum.kernels import Array
-from pantoum.kernels.step_model import StepLayer, StepMember, StepModel, StepNgrams
+from pantoum.kernels.step_model import StepLayer, StepMember, StepModel
 from pantoum.network.count_mixture import CountMixture
 from pantoum.network.member import PackedMember
 from pantoum.network.program import Program
@@ -83,7 +82,7 @@ class ScanStepper:
 
 def described(program: Program) -> StepModel:
     """A program as a stepper takes it."""
-    stack, ngrams = program.members[0].stack.stack, program.ngrams
+    stack, table = program.members[0].stack.stack, program.table
     return StepModel(
         stack.cells[0].spec,
         stack.hidden_size,
@@ -91,7 +90,7 @@ def described(program: Program) -> StepModel:
         program.head.weight,
         program.head.bias_V,
         program.head.projection,
-        StepNgrams(ngrams.weight_RV, ngrams.ngrams.orders, ngrams.ngrams.rows) if ngrams else None,
+        None if table is None else table.features.described(table.weight_RV),
     )
 
 

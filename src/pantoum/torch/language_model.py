@@ -82,6 +82,11 @@ class LanguageModel(nn.Module):
         bias = self.head.bias
         return tuple(torch.zeros(batch_size, width, dtype=bias.dtype, device=bias.device) for width in widths)
 
+    def use_sparse_gradients(self) -> None:
+        """From now on the gradients of tables are sparse tensors of the rows in use."""
+        if self.ngrams is not None:
+            self.ngrams.sparse = True
+
     def forward(
         self,
         tokens_BT: Tensor,

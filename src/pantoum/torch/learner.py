@@ -19,7 +19,6 @@ from torch.nn.functional import cross_entropy
 from pantoum.config import CELLS
 from pantoum.errors import CheckpointError
 from pantoum.kernels import Array
-from pantoum.network.ngrams import TABLE
 from pantoum.network.state import NetworkState
 from pantoum.torch.convert import state_from_torch
 from pantoum.torch.equations import State
@@ -47,17 +46,19 @@ class Learner:
 
     def __init__(self, recipe: Recipe, vocab_size: int, seed: int, device: str) -> None:
         self.module = LanguageModel(vocab_size, recipe.model).to(device)
-        if self.module.ngrams is not None:
-            self.module.ngrams.sparse = True
+        self.module.use_sparse_gradients()
         self.gradient_norm = 0.0
         """The norm of all gradients of the last batch together, before clipping."""
         self._device, self._seed, self._precision = device, seed, recipe.precision
         self._parameters: dict[str, Tensor] = dict(self.module.named_parameters())
         gates = len(CELLS[recipe.model.cell].gates)
-        self._optimizer = Optimizer(self._parameters, recipe.optimizer, recipe.weight_decay, gates)
+        tables = recipe.model.tables
+        self._optimizer = Optimizer(self._parameters, recipe.optimizer, recipe.weight_decay, gates, tables)
         self._decay, self._targets = recipe.average, 0
         averaged = {} if recipe.average is None else self._parameters
-        self._averaged = {name: tensor.detach().clone() for name, tensor in averaged.items() if name != TABLE}
+        self._averaged = {
+            name: tensor.detach().clone() for name, tensor in averaged.items() if name not in tables
+        }
         self._squares = {name: tensor.new_zeros(len(tensor)) for name, tensor in self._parameters.items()}
 
     @property

@@ -1,4 +1,4 @@
-"""The optimisers of ``training.optimizer`` on tensors: PyTorch's fused AdamW, Muon, RMSProp for the table.
+"""The optimisers of ``training.optimizer`` on tensors: PyTorch's fused AdamW, Muon, RMSProp for tables.
 
 The formulas, constants and the names of the arrays are the same, so a checkpoint of one engine is one of the
 other. One thing differs: AdamW moves all rows of a parameter here, where the core moves those that a batch
@@ -9,13 +9,12 @@ Shapes: G gate rows, H units, K inputs, R rows of a parameter, U rows in use, V 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor
 
 from pantoum.kernels.reference.muon import NEWTON_SCHULZ, SMALLEST_NORM, block_rate
-from pantoum.network.ngrams import TABLE
 from pantoum.training.optimizer import (
     BETAS,
     EPSILON,
@@ -32,12 +31,21 @@ __all__ = ["Optimizer"]
 class Optimizer:
     """What changes the parameters of a module from their gradients, in place."""
 
-    def __init__(self, parameters: Mapping[str, Tensor], kind: str, weight_decay: float, gates: int) -> None:
-        """``gates``: of the cell, whose recurrent weights are so many maps each."""
+    def __init__(
+        self,
+        parameters: Mapping[str, Tensor],
+        kind: str,
+        weight_decay: float,
+        gates: int,
+        tables: Collection[str] = (),
+    ) -> None:
+        """``gates``: of the cell, whose recurrent weights are so many maps each; ``tables``: the names of the
+        tables of logits."""
         self.steps = 0
         """Updates done."""
-        self._table, self._gates, self._decay = parameters.get(TABLE), gates, weight_decay
-        names = [name for name in parameters if name != TABLE]
+        self._gates, self._decay = gates, weight_decay
+        self._tables = {name: parameters[name] for name in tables}
+        names = [name for name in parameters if name not in tables]
         moved = [name for name in names if kind == "muon" and is_map(name, parameters)]
         self._maps = {name: parameters[name] for name in moved}
         self._others = {name: parameters[name] for name in names if name not in moved}
@@ -57,7 +65,7 @@ class Optimizer:
                 "exp_avg_sq": torch.zeros_like(tensor),
             }
         self._momentum = {name: torch.zeros_like(tensor) for name, tensor in self._maps.items()}
-        self._squares_RV = None if self._table is None else torch.zeros_like(self._table)
+        self._squares = {name: torch.zeros_like(tensor) for name, tensor in self._tables.items()}
 
     def step(self, rate: float) -> None:
         """One update from the gradients of the parameters, which are clipped already."""
@@ -67,8 +75,8 @@ class Optimizer:
         self._adamw.step()
         for name, parameter in self._maps.items():
             _muon(parameter, self._momentum[name], self._gates, MUON_RATE * rate, self._decay)
-        if self._table is not None and self._squares_RV is not None:
-            _rms_rows(self._table, self._squares_RV, TABLE_RATE * rate)
+        for name, table_RV in self._tables.items():
+            _rms_rows(table_RV, self._squares[name], TABLE_RATE * rate)
 
     def arrays(self) -> dict[str, Tensor]:
         """The very tensors in use, by the names of ``training.optimizer``."""
@@ -76,9 +84,7 @@ class Optimizer:
         for name, tensor in self._others.items():
             found[f"first.{name}"] = self._adamw.state[tensor]["exp_avg"]
             found[f"second.{name}"] = self._adamw.state[tensor]["exp_avg_sq"]
-        if self._squares_RV is not None:
-            found[f"squares.{TABLE}"] = self._squares_RV
-        return found
+        return found | {f"squares.{name}": squares_RV for name, squares_RV in self._squares.items()}
 
     def restored(self, steps: int) -> None:
         """The arrays were written over with those after so many updates."""
