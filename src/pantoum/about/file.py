@@ -21,8 +21,7 @@ from pantoum.data.made_again import are_removed
 from pantoum.data.prepare import open_prepared
 from pantoum.errors import FormatError, PantoumError
 from pantoum.formats import checkpoint, metrics, model_file, state_file, token_shard
-from pantoum.formats.model_file import SCALE, ModelFile
-from pantoum.inference.counts_file import PREFIX
+from pantoum.formats.model_file import COUNTS, SCALE, ModelFile
 from pantoum.inference.joined_file import taken_apart
 from pantoum.inference.loaded_model import MODEL_NAME, load
 from pantoum.inference.novelty import BITS_NAME
@@ -209,11 +208,11 @@ def _counts(extras: Mapping[str, Array]) -> list[tuple[str, str]]:
     numbers = [
         len(extras[name])
         for order in range(1, MOST_ORDER + 1)
-        if (name := f"{PREFIX}{order}.counts") in extras
+        if (name := f"{COUNTS}{order}.counts") in extras
     ]
     if not numbers:
         return []
-    bytes_ = sum(array.nbytes for name, array in extras.items() if name.startswith(PREFIX))
+    bytes_ = sum(array.nbytes for name, array in extras.items() if name.startswith(COUNTS))
     told = f"{sum(numbers):,} n-grams of up to {len(numbers)} tokens, modified Kneser-Ney ({size(bytes_)})"
     return [("counts", told)]
 

@@ -30,7 +30,7 @@ from pantoum.errors import ModelFileError
 from pantoum.formats import bounded, durable, plain_json, tensor_layout
 from pantoum.formats.tensor_layout import Array
 
-__all__ = ["SCALE", "ModelFile", "is_model_file", "parsed", "read", "require_writable", "write"]
+__all__ = ["COUNTS", "SCALE", "ModelFile", "is_model_file", "parsed", "read", "require_writable", "write"]
 
 FORMAT = "pantoum model"
 VERSION = 1
@@ -38,6 +38,8 @@ TOKENIZER = "tokenizer"
 EXTRAS = "extras."
 SCALE = "adapt."
 """Among the extras, before a parameter's name: the usual size of each row of its gradient."""
+COUNTS = "counts."
+"""Among the extras, before the names of the arrays of counted n-grams."""
 TOKENIZER_LIMIT = 64 << 20
 """300,000 words of a script that JSON escapes have some 25 MB."""
 CARD_GROWS = 100_000

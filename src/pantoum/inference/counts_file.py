@@ -22,13 +22,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from pantoum.formats.model_file import COUNTS as PREFIX
 from pantoum.kernels import Array
 from pantoum.network.count_mixture import CountMixture
 from pantoum.network.counts import MOST_ORDER, Counts, Order
 
 __all__ = ["PREFIX", "WEIGHTS", "arrays_of", "read", "with_weights"]
 
-PREFIX = "counts."
 WEIGHTS, DISCOUNTS = PREFIX + "weights", PREFIX + "discounts"
 LARGE = ".large"
 ESCAPE = 255

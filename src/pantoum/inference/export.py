@@ -17,8 +17,8 @@ import numpy as np
 from pantoum.config import one_of, require
 from pantoum.config.plain import Plain
 from pantoum.formats import model_file
-from pantoum.formats.model_file import ModelFile
-from pantoum.inference import convert, counts_file, torch_file
+from pantoum.formats.model_file import COUNTS, ModelFile
+from pantoum.inference import convert, torch_file
 from pantoum.inference.evaluate import Progress
 from pantoum.inference.joined_file import taken_apart
 from pantoum.inference.loaded_model import checked, load, model_path, of_content
@@ -53,7 +53,7 @@ def export(
     }
     if to == "torch":
         names, notes = torch_file.write(target, content), list[str]()
-        if any(name.startswith(counts_file.PREFIX) for name in content.extras):
+        if any(name.startswith(COUNTS) for name in content.extras):
             notes = [
                 "the file for PyTorch holds the network alone: the n-grams counted in the training text and "
                 "the cache are left out, so its losses are those of the network, which are higher"

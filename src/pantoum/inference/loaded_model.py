@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,8 +24,7 @@ from pantoum.config import ModelConfig
 from pantoum.config.plain import Plain
 from pantoum.errors import ModelFileError
 from pantoum.formats import bounded, model_file
-from pantoum.formats.model_file import ModelFile
-from pantoum.inference import counts_file
+from pantoum.formats.model_file import COUNTS, ModelFile
 from pantoum.inference.compact_table import compact_tables, parts_of
 from pantoum.inference.half_matrices import is_half
 from pantoum.inference.joined_file import taken_apart
@@ -35,6 +35,9 @@ from pantoum.network.packing import Codes, Weight, floats
 from pantoum.network.program import Program, is_looked_up
 from pantoum.network.size import require_filled
 from pantoum.text.tokenizer import Tokenizer, declared_size, from_spec
+
+if TYPE_CHECKING:
+    from pantoum.network.count_mixture import CountMixture
 
 __all__ = ["MODEL_NAME", "LoadedModel", "checked", "load", "model_path", "of_content"]
 
@@ -202,10 +205,7 @@ def of_content(content: ModelFile, file: Path, fetch: Fetch) -> LoadedModel:
     tokenizer = from_spec(content.tokenizer)
     held = {name: _held(network.config, name, weight) for name, weight in found.items()}
     extras = {name: _kept(array) for name, array in content.extras.items()}
-    try:
-        counts = counts_file.read(extras, network.vocab_size)
-    except ValueError as problem:
-        raise ModelFileError(f"{file}: {problem}; use another copy of it, or train again") from None
+    counts = _counts(extras, network.vocab_size, file)
     # A tied head is read in the precision of the file.
     program = Program(network, held, precision=precision, counts=counts)
     return LoadedModel(
@@ -228,6 +228,18 @@ def checked(content: ModelFile, file: Path) -> tuple[LanguageModel, str, dict[st
     network = LanguageModel(vocab_size, config=config, seed=None)
     _check(network, content.parameters, held, precision, file)
     return network, precision, held
+
+
+def _counts(extras: Mapping[str, Array], vocab_size: int, file: Path) -> CountMixture | None:
+    """The counted n-grams of a file, if it has any."""
+    if not any(name.startswith(COUNTS) for name in extras):
+        return None
+    from pantoum.inference import counts_file
+
+    try:
+        return counts_file.read(extras, vocab_size)
+    except ValueError as problem:
+        raise ModelFileError(f"{file}: {problem}; use another copy of it, or train again") from None
 
 
 def _of_bytes(data: bytes, file: Path) -> LoadedModel:

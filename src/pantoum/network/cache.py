@@ -25,13 +25,11 @@ import numpy.typing as npt
 from pantoum.kernels import Array
 from pantoum.network.count_mixture import mixed, mixed_rows
 
-__all__ = ["ARRAYS", "Cache", "FoundCache"]
+__all__ = ["Cache", "FoundCache"]
 
 F32 = npt.NDArray[np.float32]
 AT_ONCE = 256
 """Steps whose similarities are in memory at once."""
-ARRAYS = 3
-"""Arrays of a state."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -29,9 +31,7 @@ from pantoum.config import ModelConfig
 from pantoum.errors import SettingError
 from pantoum.kernels import Array, Workspace, backend
 from pantoum.network.block import DropoutDraw, Tape, check_lengths, check_resets
-from pantoum.network.cache import ARRAYS, Cache, FoundCache
 from pantoum.network.candidates import Candidates
-from pantoum.network.count_mixture import CountMixture, FoundCounts
 from pantoum.network.gradient import Gradient
 from pantoum.network.language_model import LanguageModel, prefix
 from pantoum.network.logit_table import FoundRows
@@ -41,6 +41,10 @@ from pantoum.network.parameters import under
 from pantoum.network.state import NetworkState, from_arrays, to_arrays
 from pantoum.network.tokens import time_major_targets, time_major_tokens
 from pantoum.network.unroll import dropout_draw
+
+if TYPE_CHECKING:  # programs without them import neither
+    from pantoum.network.cache import Cache, FoundCache
+    from pantoum.network.count_mixture import CountMixture, FoundCounts
 
 __all__ = ["BatchResult", "Program", "is_looked_up"]
 
@@ -305,20 +309,14 @@ class Program:
         workspace: Workspace,
     ) -> _Outputs:
         """Every member, and the rows of the table."""
-        arrays = state.checked(self.initial_state(tokens_TB.shape[1])).arrays
-        known = arrays[len(arrays) - ARRAYS :]
-        arrays = arrays if self.cache is None else arrays[: len(arrays) - ARRAYS]
-        counts = None
-        if self.counts is not None:
-            counts = self.counts.find(tokens_TB, arrays[-1], reset_TB, lengths)
-            arrays = arrays[:-1]
+        left = iter(state.checked(self.initial_state(tokens_TB.shape[1])).arrays)
         form = self.model.members[0].stack.initial_state(1)
         each = len(to_arrays(form))
         outputs, last, tapes = [], [], []
         for place, member in enumerate(self.members):
             outputs_TBH, after, kept = member.forward(
                 tokens_TB,
-                from_arrays(form, arrays[place * each : (place + 1) * each]),
+                from_arrays(form, list(islice(left, each))),
                 reset_TB=reset_TB,
                 lengths=lengths,
                 dropout=dropout,
@@ -329,15 +327,15 @@ class Program:
             last += to_arrays(after)
             tapes.append(kept)
         hidden_TBH = outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=2)
-        rows = None
+        rows = counts = cache = None
         if self.table is not None:
-            rows = self.table.find(tokens_TB, arrays[-1], reset_TB, lengths)
+            rows = self.table.find(tokens_TB, next(left), reset_TB, lengths)
             last.append(rows.recent_BK)
-        if counts is not None:
+        if self.counts is not None:
+            counts = self.counts.find(tokens_TB, next(left), reset_TB, lengths)
             last.append(counts.recent_BK)
-        cache = None
         if self.cache is not None:
-            cache = self.cache.find(hidden_TBH, tokens_TB, known, reset_TB, lengths, self.vocab_size)
+            cache = self.cache.find(hidden_TBH, tokens_TB, tuple(left), reset_TB, lengths, self.vocab_size)
             last += cache.state
         return _Outputs(hidden_TBH, rows, counts, cache, NetworkState(tuple(last)), tapes)
 

@@ -9,16 +9,18 @@ Shapes: R rows that there is room for, B rows read, C rows of logits, V symbols,
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from pantoum.kernels import Array
 from pantoum.kernels.step_model import StepLayer, StepMember, StepModel
-from pantoum.network.count_mixture import CountMixture
 from pantoum.network.member import PackedMember
 from pantoum.network.program import Program
 from pantoum.network.state import NetworkState
+
+if TYPE_CHECKING:
+    from pantoum.network.count_mixture import CountMixture
 
 __all__ = ["Stepper", "stepper"]
 
