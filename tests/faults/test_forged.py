@@ -124,4 +124,4 @@ def test_a_vocabulary_that_does_not_fit_the_header_of_a_torch_file_is_left_out(t
     content = ModelFile(network.config.spec(), dict(network.parameters), tokenizer.spec(), {})
     model_file.write(tmp_path / "model", content)
     export(tmp_path / "model", "torch", tmp_path / "torch")
-    assert torch_file.read(tmp_path / "torch").config == network.config
+    assert torch_file.read(tmp_path / "torch")[0].config == network.config

@@ -14,12 +14,16 @@ from pantoum.errors import CoreError, ModelFileError, SettingError, StateError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference import convert, torch_file
+from pantoum.inference.counts_file import arrays_of, with_weights
 from pantoum.inference.evaluate import evaluate
 from pantoum.inference.export import export
 from pantoum.inference.loaded_model import LoadedModel, load
 from pantoum.inference.precision import plain, shape_of
 from pantoum.inference.session import Session
 from pantoum.network import LanguageModel
+from pantoum.network.count_mixture import CountMixture
+from pantoum.network.counting import counted
+from pantoum.network.counts import Counts
 from pantoum.network.program import Program
 
 TEXT = "The cat sat on the mat.\nA dog ran, ran and ran!\nThe end of the day.\n" * 4
@@ -189,7 +193,8 @@ def test_an_exported_network_is_read_again(
 ) -> None:
     first = write(tmp_path / "m", characters, **shape)
     export(first, "torch", tmp_path / "t")
-    found, own = torch_file.read(tmp_path / "t"), load(first).network
+    (found, counts), own = torch_file.read(tmp_path / "t"), load(first).network
+    assert counts is None
     tokens, begun = characters.tokenizer.encode(TEXT)[None, :9], characters.tokenizer.encode("The")[None]
     logits = []
     for network in (found, own):
@@ -203,7 +208,7 @@ def test_an_exported_int8_model_has_the_values_of_its_codes(characters: LoadedMo
     export(write(tmp_path / "m", characters), "int8", tmp_path / "n")
     export(tmp_path / "n", "torch", tmp_path / "t")
     own = load(tmp_path / "n").network.parameters["head.weight"]
-    np.testing.assert_array_equal(torch_file.read(tmp_path / "t").parameters["head.weight"], own)
+    np.testing.assert_array_equal(torch_file.read(tmp_path / "t")[0].parameters["head.weight"], own)
 
 
 def test_a_damaged_file_for_pytorch_is_refused(characters: LoadedModel, tmp_path: Path) -> None:
@@ -224,6 +229,30 @@ def test_a_damaged_file_for_pytorch_is_refused(characters: LoadedModel, tmp_path
         bad.write_bytes(changed)
         with pytest.raises(ModelFileError, match=words):
             torch_file.read(bad)
+
+
+def test_counts_go_into_the_file_and_damaged_ones_are_refused(
+    characters: LoadedModel, tmp_path: Path
+) -> None:
+    first, V = model_file.read(write(tmp_path / "m", characters)), characters.vocab_size
+    orders = counted(np.asarray(characters.tokenizer.encode(TEXT)), V, 3)
+    counts = Counts(V, orders)
+    weights_C = np.full(counts.buckets, 0.25, np.float32)
+    extras = with_weights(arrays_of(V, orders), CountMixture(counts, weights_C))
+    model_file.write(tmp_path / "n", ModelFile(**{**vars(first), "extras": extras}))
+    assert export(tmp_path / "n", "torch", tmp_path / "t")["names"] == "pantoum.torch"
+    network, found = torch_file.read(tmp_path / "t")
+    assert found is not None and np.array_equal(found.weights_C, weights_C)
+    assert found.counts.entries == counts.entries and network.vocab_size == V
+    data = (tmp_path / "t").read_bytes()
+    for changed, words in (
+        (data.replace(b"counts.2.tokens", b"counts.9.tokens"), "counts.2.tokens is missing"),
+        (data.replace(weights_C.tobytes(), (-weights_C).tobytes()), "from 0 to 1"),
+    ):
+        assert changed != data and len(changed) == len(data)
+        (tmp_path / "bad").write_bytes(changed)
+        with pytest.raises(ModelFileError, match=words):
+            torch_file.read(tmp_path / "bad")
 
 
 def test_one_hot_words_are_too_many_for_an_identity() -> None:

@@ -1,7 +1,7 @@
 """``export``: a model in another form, in a file of its own; the model itself is only read.
 
 ``int8`` gives an ordinary model file (``convert``), whose cost in nats is measured where a text is given;
-``torch`` a file for PyTorch (``torch_file``), which holds the network alone.
+``torch`` a file for PyTorch (``torch_file``).
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ import numpy as np
 from pantoum.config import one_of, require
 from pantoum.config.plain import Plain
 from pantoum.formats import model_file
-from pantoum.formats.model_file import COUNTS, ModelFile
+from pantoum.formats.model_file import ModelFile
 from pantoum.inference import convert, torch_file
+from pantoum.inference.cache_settings import CARD_KEY
 from pantoum.inference.evaluate import Progress
 from pantoum.inference.joined_file import taken_apart
 from pantoum.inference.loaded_model import checked, load, model_path, of_content
@@ -53,11 +54,8 @@ def export(
     }
     if to == "torch":
         names, notes = torch_file.write(target, content), list[str]()
-        if any(name.startswith(COUNTS) for name in content.extras):
-            notes = [
-                "the file for PyTorch holds the network alone: the n-grams counted in the training text and "
-                "the cache are left out, so its losses are those of the network, which are higher"
-            ]
+        if CARD_KEY in content.card:
+            notes = ["the file for PyTorch is without the cache, which `evaluate --cache` and others use"]
         return {**told, "names": names, "bytes": target.stat().st_size, "notes": notes}
     made, notes = convert.to_int8(content), list[str]()
     if texts:

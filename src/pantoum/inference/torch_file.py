@@ -9,9 +9,10 @@ embedding that is the identity; a tied head is written out, its projection multi
 layers of each member of an ensemble stand under ``members.0``, ``members.1``, ...; the head takes their
 outputs side by side.
 
-A network that PyTorch's modules do not compute (another cell, normalisation, residuals, n-grams, a large
-vocabulary of one-hot inputs) has the names of our parameters, which are those of
-``pantoum.torch.LanguageModel``. ``pantoum.torch.load`` reads both. The metadata says which names a file has.
+A model that PyTorch's modules do not compute (another cell, normalisation, residuals, n-grams, a large
+vocabulary of one-hot inputs, counted n-grams) has the names of our parameters, which are those of
+``pantoum.torch.LanguageModel``, and its counts stand beside them as in a model file (``counts_file``).
+``pantoum.torch.load`` reads both. The metadata says which names a file has.
 
 Shapes: V symbols, E embedding, H units.
 """
@@ -21,20 +22,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pantoum.config import CELLS, ModelConfig
 from pantoum.errors import ModelFileError
 from pantoum.formats import bounded, durable, plain_json, tensor_layout
-from pantoum.formats.model_file import ModelFile
+from pantoum.formats.model_file import COUNTS, ModelFile
 from pantoum.inference.precision import plain, shape_of
 from pantoum.kernels import Array
 from pantoum.network import LanguageModel
 from pantoum.network.language_model import prefix
 from pantoum.network.parameters import under
 from pantoum.network.size import require_filled
+
+if TYPE_CHECKING:
+    from pantoum.network.count_mixture import CountMixture
 
 __all__ = ["OUR_NAMES", "TORCH_NAMES", "names_of", "read", "torch_arrays", "write"]
 
@@ -43,6 +47,8 @@ TORCH_NAMES, OUR_NAMES = "torch.nn", "pantoum.torch"
 MOST_IDENTITY = 4096
 """The largest vocabulary whose one-hot inputs are written as an identity."""
 MOST_BYTES = 2**40
+COUNTED = {"float32": "F32", "uint8": "U8", "uint32": "U32"}
+"""The dtypes of arrays of counts."""
 Arrays = dict[str, Array]
 
 
@@ -78,7 +84,8 @@ def write(path: Path, content: ModelFile) -> str:
     metadata text, as JSON."""
     shape, _ = shape_of(content.config)
     parameters = plain(content).parameters
-    names = names_of(shape, len(parameters["head.bias"]))
+    counts = {name: array for name, array in content.extras.items() if name.startswith(COUNTS)}
+    names = OUR_NAMES if counts else names_of(shape, len(parameters["head.bias"]))
     found = torch_arrays(shape, parameters) if names == TORCH_NAMES else dict(parameters)
     about = {
         "format": FORMAT,
@@ -90,6 +97,7 @@ def write(path: Path, content: ModelFile) -> str:
         "tokenizer": content.tokenizer,
     }
     arrays = {name: ("F32", array) for name, array in found.items()}
+    arrays |= {name: (COUNTED[array.dtype.name], array) for name, array in counts.items()}
     try:
         header, order = tensor_layout.header_bytes(arrays, plain_json.encode(about).decode())
     except ValueError:  # the tokenizer: by its bytes, its escapes or its parts
@@ -100,8 +108,9 @@ def write(path: Path, content: ModelFile) -> str:
     return names
 
 
-def read(path: Path) -> LanguageModel:
-    """The network of such a file. A tied head that was written out is read as a head of its own."""
+def read(path: Path) -> tuple[LanguageModel, CountMixture | None]:
+    """The network of such a file, and the counts beside it if there are any. A tied head that was written out
+    is read as a head of its own."""
     try:
         data = bounded.read_small(path, MOST_BYTES, ModelFileError)
         length = tensor_layout.header_length(data[:8], len(data))
@@ -111,15 +120,27 @@ def read(path: Path) -> LanguageModel:
         if not isinstance(about, dict) or about.get("format") != FORMAT or about.get("version") != VERSION:
             raise ValueError("it was not written by `pantoum export --to torch`")
         spec = about.get("config")
-        if not isinstance(spec, dict) or any(tensor.dtype != "F32" for tensor in tensors):
+        counted = [tensor.name.startswith(COUNTS) for tensor in tensors]
+        fits = (
+            tensor.dtype in (COUNTED.values() if of_counts else ("F32",))
+            for tensor, of_counts in zip(tensors, counted, strict=True)
+        )
+        if not isinstance(spec, dict) or not all(fits):
             raise ValueError("its configuration or the dtype of an array is not that of such a file")
         arrays = {tensor.name: tensor_layout.view(rest, tensor) for tensor in tensors}
         for name, array in arrays.items():
-            tensor_layout.require_finite(name, "F32", array)
+            if array.dtype.name == "float32":
+                tensor_layout.require_finite(name, "F32", array)
+        counts = {name: arrays.pop(name) for name in list(arrays) if name.startswith(COUNTS)}
         shape = ModelConfig.from_spec(spec)
         if about.get("names", TORCH_NAMES) == TORCH_NAMES:
             shape, arrays = _our_names(shape, arrays)
-        return _network(shape, arrays, path)
+        network = _network(shape, arrays, path)
+        if not counts:
+            return network, None
+        from pantoum.inference import counts_file
+
+        return network, counts_file.read(counts, network.vocab_size)
     except ModelFileError:
         raise
     except (ValueError, TypeError, MemoryError) as problem:

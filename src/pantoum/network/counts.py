@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from pantoum.kernels import Array
 
-__all__ = ["MOST_ORDER", "Contexts", "Counts", "Order"]
+__all__ = ["MOST_ORDER", "SIZES", "Contexts", "Counts", "Order", "Tables"]
 
 MOST_ORDER = 8
 SIZES = 8
@@ -64,6 +64,25 @@ class Contexts:
     """A class for each context: by the longest part of it that occurred, and how often."""
     recent_BK: Array
     """The state after the tokens."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """What ``Counts`` looks up, order by order from the lowest, for another engine."""
+
+    tokens: list[Array]
+    """The last token of each n-gram."""
+    keys: list[Ids]
+    """For each order from 2 on: the place of the context times V, plus the token; ascending."""
+    starts: list[npt.NDArray[np.int32]]
+    """For each order but the highest: where in the next one the continuations of each n-gram begin."""
+    shares: list[npt.NDArray[np.float32]]
+    """The share of each n-gram in its context."""
+    left: list[npt.NDArray[np.float32]]
+    """For each length of contexts from 0 on: what is left to shorter ones."""
+    sizes: list[npt.NDArray[np.int8]]
+    """For each length of contexts from 0 on: the class of each by how often it occurred; -1: never."""
+    unigrams_V: npt.NDArray[np.float32]
 
 
 class Counts:
@@ -142,6 +161,13 @@ class Counts:
         self._left.append(np.where(nothing_P, 1.0, left_P / totals_P).astype(np.float32))
         classes_P = np.minimum(np.ceil(np.log2(totals_P)), SIZES - 1)
         self._sizes.append(np.where(nothing_P, -1, classes_P).astype(np.int8))
+
+    @property
+    def tables(self) -> Tables:
+        """The very arrays that are looked up."""
+        return Tables(
+            self._tokens, self._keys, self._starts, self._shares, self._left, self._sizes, self._unigrams_V
+        )
 
     @property
     def buckets(self) -> int:

@@ -17,7 +17,9 @@ from pantoum.inference.loaded_model import LoadedModel, model_path
 from pantoum.inference.loaded_model import load as load_model
 from pantoum.kernels import Array
 from pantoum.model import Model
+from pantoum.network.count_mixture import CountMixture
 from pantoum.network.state import NetworkState
+from pantoum.torch.counts import CountedNgrams
 from pantoum.torch.equations import State
 from pantoum.torch.language_model import LanguageModel
 
@@ -25,14 +27,20 @@ __all__ = ["from_torch", "load", "state_from_torch", "state_to_torch", "to_torch
 
 
 def to_torch(model: Model | LoadedModel | network.LanguageModel) -> LanguageModel:
-    """A module with the weights of a model, on the CPU, in its precision (float32, for a model of a file).
-    The n-grams that were counted in a training text (``--kneser-ney``) are not in it."""
+    """A module with the weights of a model, on the CPU, in its precision (float32, for a model of a file),
+    and with the n-grams that were counted in its training text (``--kneser-ney``). A cache is not in it."""
     loaded = model.loaded if isinstance(model, Model) else model
-    own = loaded.network if isinstance(loaded, LoadedModel) else loaded
+    if isinstance(loaded, LoadedModel):
+        return _module(loaded.network, loaded.program.counts)
+    return _module(loaded, None)
+
+
+def _module(own: network.LanguageModel, counts: CountMixture | None) -> LanguageModel:
     module = LanguageModel(own.vocab_size, own.config)
     arrays = {name: torch.from_numpy(np.array(array)) for name, array in own.parameters.items()}
     module.load_state_dict(arrays, assign=True)
     module.requires_grad_()
+    module.counts = None if counts is None else CountedNgrams(counts)
     return module
 
 
@@ -40,11 +48,12 @@ def load(path: str | os.PathLike[str]) -> LanguageModel:
     """The module of a file of ``pantoum export --to torch``, of a model file, or of the best model of a run
     folder. ``ModelFileError``: the file is none of these, or is damaged."""
     file = model_path(Path(checked(path, "path")))
-    return to_torch(load_model(file) if is_model_file(file) else torch_file.read(file))
+    return to_torch(load_model(file)) if is_model_file(file) else _module(*torch_file.read(file))
 
 
 def from_torch(module: LanguageModel) -> network.LanguageModel:
-    """A network with the weights of a module, in float64 if the module is, else in float32."""
+    """A network with the weights of a module, in float64 if the module is, else in float32; counts are not
+    a part of it."""
     dtype = np.float64 if module.head.bias.dtype == torch.float64 else np.float32
     found = network.LanguageModel(module.vocab_size, config=module.config, seed=None, dtype=dtype)
     found.parameters.update({name: _array(tensor, dtype) for name, tensor in module.state_dict().items()})

@@ -2,8 +2,8 @@
 
 ``state_dict()`` has exactly the names and shapes of our parameters. The state of B streams is a tuple of
 tensors in the order of ``network.state.NetworkState``: member by member the layers', then the last tokens of
-the n-grams. State goes in as an argument and comes out as a result; detach it between chunks to truncate
-back-propagation there (``losses`` and ``forward`` do not).
+the n-grams, then those of the counts. State goes in as an argument and comes out as a result; detach it
+between chunks to truncate back-propagation there (``losses`` and ``forward`` do not).
 
 Shapes: B streams, T time steps, V symbols, E embedding, H units of all members.
 """
@@ -16,6 +16,7 @@ from torch.nn.functional import cross_entropy, linear, one_hot
 
 from pantoum.config import CELLS, ModelConfig
 from pantoum.errors import SettingError
+from pantoum.torch.counts import CountedNgrams
 from pantoum.torch.dropout import Draw
 from pantoum.torch.equations import State
 from pantoum.torch.ngrams import Ngrams
@@ -74,11 +75,14 @@ class LanguageModel(nn.Module):
         self._each = members
         self.head = Head(config, vocab_size)
         self.ngrams = Ngrams(vocab_size, config.ngrams, config.ngram_rows) if config.ngrams else None
+        self.counts: CountedNgrams | None = None
+        """The n-grams that were counted in a training text. With them ``forward`` gives the log-probabilities
+        of the mixture and ``losses`` its nats; ``None``: those of the network."""
 
     def initial_state(self, batch_size: int) -> State:
         """The zero state of ``batch_size`` streams."""
         widths = [self.config.hidden_size] * (self.config.members * self._parts)
-        widths += [] if self.ngrams is None else [self.ngrams.kept]
+        widths += [part.kept for part in (self.ngrams, self.counts) if part is not None]
         bias = self.head.bias
         return tuple(torch.zeros(batch_size, width, dtype=bias.dtype, device=bias.device) for width in widths)
 
@@ -121,8 +125,12 @@ class LanguageModel(nn.Module):
         tied_VE = self.embedding.weight if self.config.tied and self.embedding is not None else None
         logits_TBV = self.head(torch.cat(outputs, dim=2), tied_VE)
         if self.ngrams is not None:
-            given_TBV, recent_BK = self.ngrams(tokens_TB, state[-1], reset_TB, lengths)
+            recent_BK = state[each * len(self._each)]
+            given_TBV, recent_BK = self.ngrams(tokens_TB, recent_BK, reset_TB, lengths)
             logits_TBV = logits_TBV + given_TBV
+            after.append(recent_BK)
+        if self.counts is not None:
+            logits_TBV, recent_BK = self.counts(logits_TBV, tokens_TB, state[-1], reset_TB, lengths)
             after.append(recent_BK)
         return logits_TBV.transpose(0, 1), tuple(after)
 

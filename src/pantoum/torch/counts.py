@@ -1,0 +1,129 @@
+"""Counted n-grams as a module: the look-ups of ``network.counts``, mixed with a network as ``count_mixture``
+does.
+
+The tables are buffers that are not in ``state_dict()``, which has the network's parameters alone. They move
+with the module from device to device, and nothing in them is trained. The gradient of a mixture flows to the
+network; without ``module.counts`` the network is trained by itself, as ``pantoum train`` does.
+
+Shapes: T time steps, B rows (streams), N = T*B contexts, K tokens of context at most, V symbols, C classes of
+contexts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from pantoum.network.count_mixture import LEAST_PROBABILITY, CountMixture
+from pantoum.network.counts import SIZES
+from pantoum.torch.ngrams import history, kept
+
+__all__ = ["CountedNgrams"]
+
+
+class CountedNgrams(nn.Module):
+    """Counts, and the weights of the network beside them."""
+
+    def __init__(self, mixture: CountMixture) -> None:
+        super().__init__()
+        counts = mixture.counts
+        self.vocab_size, self.kept, tables = counts.vocab_size, counts.kept, counts.tables
+        for order in range(1, self.kept + 1):
+            self._table("keys", order, tables.keys[order - 1])
+            self._table("starts", order, tables.starts[order - 1].astype(np.int64))
+            self._table("tokens", order, tables.tokens[order].astype(np.int64))
+            self._table("shares", order, tables.shares[order])
+            self._table("left", order, tables.left[order])
+            self._table("sizes", order, tables.sizes[order].astype(np.int64))
+        self._table("unigrams", 0, tables.unigrams_V)
+        self._table("weights", 0, mixture.weights_C)
+        self._shortest = max(0, int(tables.sizes[0][0]))
+        """The class of no context."""
+
+    def forward(
+        self,
+        logits_TBV: Tensor,
+        tokens_TB: Tensor,
+        recent_BK: Tensor,
+        reset_TB: Tensor | None,
+        lengths_B: Tensor | None,
+    ) -> tuple[Tensor, Tensor]:
+        """(the log-probabilities of the mixture from the logits of the network, the state after the tokens
+        [B,K])."""
+        T, B = tokens_TB.shape
+        nodes, after_BK = self._find(tokens_TB, recent_BK, reset_TB, lengths_B)
+        weights_N1 = self._of("weights", 0)[self._classes(nodes)][:, None]
+        network_NV = torch.softmax(logits_TBV.reshape(T * B, -1), dim=1)
+        mixed_NV = weights_N1 * network_NV + (1 - weights_N1) * self._rows(nodes)
+        return torch.log(mixed_NV + float(LEAST_PROBABILITY)).reshape(T, B, -1), after_BK
+
+    def _find(
+        self, tokens_TB: Tensor, recent_BK: Tensor, reset_TB: Tensor | None, lengths_B: Tensor | None
+    ) -> tuple[list[Tensor], Tensor]:
+        """``Counts.find``: for each length of contexts the n-gram that ends with each token [N], -1: none;
+        and the state after the tokens."""
+        T, K = len(tokens_TB), self.kept
+        known_BK = (recent_BK >= 1) & (recent_BK <= self.vocab_size)
+        # What comes before a gap is not a context.
+        known_BK = known_BK.flip(1).to(torch.int64).cumprod(1).flip(1).bool()
+        recent_BK = torch.where(known_BK, recent_BK, 0)
+        history_SB, begun_TB = history(tokens_TB, recent_BK, reset_TB, self.vocab_size)
+        steps_T1 = torch.arange(T, device=tokens_TB.device)[:, None]
+        nodes_SB = history_SB - 1
+        nodes = [nodes_SB[K:].reshape(-1)]
+        for more in range(1, K):
+            before_SB = torch.cat([torch.full_like(nodes_SB[:1], -1), nodes_SB[:-1]])
+            nodes_SB = self._children(more, before_SB, history_SB - 1)
+            seen_TB = torch.where(steps_T1 - more < begun_TB, -1, nodes_SB[K:])
+            nodes_SB = torch.cat([nodes_SB[:K], seen_TB])
+            nodes.append(seen_TB.reshape(-1))
+        return nodes, kept(history_SB, begun_TB, lengths_B, recent_BK)
+
+    def _rows(self, nodes: list[Tensor]) -> Tensor:
+        """``Counts.rows``: the probabilities of all symbols after each context [N,V]."""
+        N, V = len(nodes[0]), self.vocab_size
+        left = [
+            torch.where(nodes_N >= 0, self._of("left", order)[nodes_N.clamp(min=0)], 1.0)
+            for order, nodes_N in enumerate(nodes, start=1)
+        ]
+        # What remains of each order after the orders above it.
+        remains_KN = torch.stack(left).flip(0).cumprod(0).flip(0)
+        rows_NV = remains_KN[0][:, None] * self._of("unigrams", 0)
+        flat = rows_NV.view(-1)
+        for order, nodes_N in enumerate(nodes, start=1):
+            starts, known_N = self._of("starts", order), nodes_N >= 0
+            places_N = nodes_N.clamp(min=0)
+            begins_N = torch.where(known_N, starts[places_N], 0)
+            sizes_N = torch.where(known_N, starts[places_N + 1], 0) - begins_N
+            owners = torch.repeat_interleave(torch.arange(N, device=flat.device), sizes_N)
+            within = torch.arange(len(owners), device=flat.device)
+            places = within + (begins_N - (sizes_N.cumsum(0) - sizes_N))[owners]
+            values = self._of("shares", order)[places]
+            if order < len(nodes):
+                values = values * remains_KN[order][owners]
+            flat.index_add_(0, owners * V + self._of("tokens", order)[places], values)
+        return rows_NV
+
+    def _children(self, order: int, nodes: Tensor, tokens: Tensor) -> Tensor:
+        """The places of n-grams of the order after ``order``, of a context and a token; -1: none."""
+        keys = self._of("keys", order)
+        wanted = nodes * self.vocab_size + tokens
+        places = torch.searchsorted(keys, wanted).clamp(max=len(keys) - 1)
+        return torch.where((keys[places] == wanted) & (nodes >= 0) & (tokens >= 0), places, -1)
+
+    def _classes(self, nodes: list[Tensor]) -> Tensor:
+        """A class for each context [N]."""
+        classes_N = torch.full_like(nodes[0], self._shortest)
+        for order, nodes_N in enumerate(nodes, start=1):
+            sizes_N = torch.where(nodes_N >= 0, self._of("sizes", order)[nodes_N.clamp(min=0)], -1)
+            classes_N = torch.where(sizes_N >= 0, order * SIZES + sizes_N, classes_N)
+        return classes_N
+
+    def _table(self, kind: str, order: int, array: Any) -> None:
+        self.register_buffer(f"{kind}_{order}", torch.from_numpy(np.array(array)), persistent=False)
+
+    def _of(self, kind: str, order: int) -> Tensor:
+        return self.get_buffer(f"{kind}_{order}")
