@@ -1,7 +1,8 @@
 """What a GPU machine must show of ``pantoum train --device cuda``: one command, one report.
 
     python benchmarks/gpu.py [--shakespeare input.txt] [--works FOLDER] [--nanogpt CHECKOUT] [--folder OUT]
-                             [--device cuda] [--shape origin] [--seconds 10] [--minutes 1,3,10] [--json]
+                             [--device cuda] [--shape origin] [--seconds 10] [--minutes 1,3,10]
+                             [--processes 1,ALL] [--json]
 
 Nothing is claimed for GPUs until this has run on one. It has not.
 
@@ -10,15 +11,17 @@ Nothing is claimed for GPUs until this has run on one. It has not.
   Contestants take turns in one process; a figure is the median over the turns, with the least and the most.
 - nanoGPT, with a checkout of it: tokens per second of its own ``train.py`` with its own settings for
   characters.
-- Quality, with texts: validation loss after 1, 3 and 10 minutes of ``pantoum train --device``. The recipe is
-  chosen for the speed of the core, so sizes are given here (``--sizes``).
+- Quality, with texts: validation loss after 1, 3 and 10 minutes of ``pantoum train --device``, and tokens per
+  second of the whole run, on one GPU and on all of them (``torchrun``; ``--processes``). The recipe is chosen
+  for the speed of the core, so sizes are given here (``--sizes``).
 
-Several GPUs are not measured, because ``--device`` trains on one.
+``--device cpu --shape tiny --seconds 1 --no-compile --minutes 0.2`` shows on any machine that all of it runs.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import re
 import statistics
@@ -163,19 +166,33 @@ def nanogpt(asked: argparse.Namespace) -> dict[str, Any] | None:
     return {"tokens_per_second": 64 * 256 / statistics.median(times), "settings": settings}
 
 
+def processes_of(asked: argparse.Namespace) -> list[int]:
+    """The numbers of processes to train on: one, and as many as there are GPUs."""
+    if asked.processes is not None:
+        return [int(each) for each in asked.processes.split(",")]
+    return sorted({1, torch.cuda.device_count() if asked.device == "cuda" else 1})
+
+
 def quality(asked: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
-    """Validation losses by the clock."""
-    rows, pantoum = list[dict[str, Any]](), [sys.executable, "-m", "pantoum"]
-    for name in ("shakespeare", "works"):
-        text = getattr(asked, name)
-        for minutes in (float(each) for each in asked.minutes.split(",")) if text is not None else ():
-            run = folder / f"{name}-{minutes:g}"
-            budget = ["--minutes", f"{minutes:g}", "--device", asked.device, "--run", str(run)]
-            subprocess.run([*pantoum, "train", str(text), *budget, *asked.sizes.split()], check=True)
-            told = subprocess.run(
-                [*pantoum, "info", str(run), "--json"], capture_output=True, text=True, check=True
-            )
-            rows.append({"text": name, "minutes": minutes, "run": str(run), "info": json.loads(told.stdout)})
+    """Validation losses by the clock, and the speed of whole runs."""
+    texts = [(name, text) for name in ("shakespeare", "works") if (text := getattr(asked, name)) is not None]
+    minutes = [float(each) for each in asked.minutes.split(",")]
+    rows = list[dict[str, Any]]()
+    for (name, text), each, count in itertools.product(texts, minutes, processes_of(asked)):
+        run = folder / f"{name}-{each:g}-on-{count}"
+        launcher = [sys.executable, "-m"]
+        if count > 1:  # the dashes keep torchrun from taking --run for an option of its own
+            launcher += ["torch.distributed.run", "--standalone", f"--nproc-per-node={count}", "-m", "--"]
+        words = ["pantoum", "train", str(text), "--minutes", f"{each:g}", "--device", asked.device]
+        words += ["--run", str(run), "--json", *asked.sizes.split()]
+        done = subprocess.run([*launcher, *words], stdout=subprocess.PIPE, text=True, check=True)
+        result = json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
+        validation = result["validation"] or {}
+        rows.append({
+            "text": name, "minutes": each, "processes": count, "run": str(run), "steps": result["steps"],
+            "parameters": result["parameters"], "tokens_per_second": result["tokens"] / result["seconds"],
+            "nats_per_character": validation.get("nats_per_character"),
+        })  # fmt: skip
     return rows
 
 
@@ -185,6 +202,7 @@ def main() -> None:
     parser.add_argument("--shape", default="origin", choices=(*SHAPES, "tiny"))
     parser.add_argument("--seconds", type=float, default=10.0, help="of each contestant")
     parser.add_argument("--minutes", default="1,3,10")
+    parser.add_argument("--processes", help="default: 1 and the number of GPUs")
     parser.add_argument("--sizes", default="--hidden-size 1024 --num-layers 2 --members 1")
     parser.add_argument("--shakespeare", type=Path)
     parser.add_argument("--works", type=Path)
@@ -213,8 +231,13 @@ def main() -> None:
             f"{row['contestant']:20} {row['cell']:5} {row['precision']:8} {row['tokens_per_second']:12,.0f} "
             f"tokens per second ({row['least']:,.0f} to {row['most']:,.0f})"
         )
-    for key in ("nanogpt", "quality"):
-        print(f"{key}: {json.dumps(report[key])}")
+    print(f"nanogpt: {json.dumps(report['nanogpt'])}")
+    for row in report["quality"]:
+        print(
+            f"{row['text']:12} {row['minutes']:g} minutes on {row['processes']}: "
+            f"{row['nats_per_character']:.4f} nats per character, {row['tokens_per_second']:,.0f} tokens per "
+            "second of the whole run"
+        )
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pantoum.report.record import Report
     from pantoum.torch.ranks import GlooRanks
     from pantoum.training.engine import Engine
+    from pantoum.training.job import Job
     from pantoum.training.result import RunResult
 
 __all__ = ["Run", "compare", "doctor", "export", "info", "plan", "prepare", "train"]
@@ -150,8 +151,11 @@ def train(
             return Run(on_rank_0())
         from pantoum.training.together import facts, serve, train_on_all
 
-        known = facts(listed(texts), dict(settings))
-        return Run(serve(ranks, known) if ranks.rank else train_on_all(ranks, known, on_rank_0))
+        device = settings.get("device")
+        known = facts(listed(texts), dict(settings), _engine_name(device, ranks))
+        if ranks.rank:
+            return Run(serve(ranks, known, lambda: _engine(device, ranks)))
+        return Run(train_on_all(ranks, known, on_rank_0))
 
 
 def _train(
@@ -197,6 +201,7 @@ def _train(
             command=tuple(command),
             ranks=ranks,
             engine=engine,
+            job=_job(),
         )
 
 
@@ -215,15 +220,44 @@ def _engine(device: str | None, ranks: Ranks) -> Engine | None:
     """What trains in place of the core. PyTorch is imported only if a device is asked for."""
     from importlib.util import find_spec
 
+    from pantoum.config.launcher import torchrun_count
+
     if device is None or (device == "auto" and find_spec("torch") is None):
         return None
-    if ranks.count > 1:
+    if ranks.count > 1 and torchrun_count() == 1:
         raise SettingError(
-            "device", device, "is for one process, and a launcher has started several", "leave it out"
+            "device",
+            device,
+            "cannot be shared by MPI ranks, which train with the core",
+            "leave it out, or start the ranks with torchrun",
         )
     from pantoum.torch.engine import engine
 
     return engine(device)
+
+
+def _engine_name(device: str | None, ranks: Ranks) -> str:
+    """What trains on this rank, for the comparison of all ranks; a mistake is left to rank 0."""
+    from pantoum.config.train import DEVICES
+
+    try:
+        found = _engine(device, ranks) if device in DEVICES else None
+    except PantoumError as problem:
+        return str(problem)
+    return "core" if found is None else found.name
+
+
+def _job() -> Job | None:
+    """The job of ``torchrun``, if it starts processes again."""
+    from importlib.util import find_spec
+
+    from pantoum.config.launcher import under_torchrun
+
+    if not under_torchrun() or find_spec("torch") is None:
+        return None
+    from pantoum.torch.launcher_store import torchrun_job
+
+    return torchrun_job()
 
 
 @public

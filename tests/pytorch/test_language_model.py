@@ -128,6 +128,28 @@ def test_the_loop_is_pytorchs_module(torch: Any, cell: str) -> None:
     close(looped.detach().numpy(), fused.detach().numpy())
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_compiled_step_is_the_step(torch: Any, cell: str) -> None:
+    from pantoum.torch import state_to_torch, to_torch
+
+    model, (inputs, targets, reset), found = build(cell=cell), batch(0.2), []
+    for compiled in (False, True):
+        module = to_torch(model)
+        for layer in module.stack:
+            layer.fused = False
+            if compiled:
+                layer.compile_step()
+        nats, _ = module.losses(
+            torch.tensor(inputs), torch.tensor(targets), state_to_torch(begun(model)),
+            reset_BT=torch.tensor(reset),
+        )  # fmt: skip
+        nats.mean().backward()
+        found.append([nats.detach(), *(each.grad for each in module.parameters())])
+    for one, other in zip(*found, strict=True):
+        close(one.numpy(), other.numpy())
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_network_comes_back_with_every_bit(torch: Any, shape: str, dtype: str) -> None:

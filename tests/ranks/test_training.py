@@ -1,11 +1,13 @@
 """One run on several ranks: the bits of one process, stopped and resumed on any number, and how it ends."""
 
+import contextlib
 import hashlib
 import random
 from pathlib import Path
 
 import pytest
 
+import pantoum
 from pantoum.config import CELLS, TrainSettings
 from pantoum.errors import DivergedError, RankError, RunError, SettingError
 from pantoum.formats import checkpoint
@@ -182,12 +184,12 @@ def test_more_ranks_than_streams_are_refused(run, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_device_is_not_shared_by_ranks(tmp_path):
+def test_a_device_is_not_shared_by_mpi_ranks(tmp_path, monkeypatch):
     ranks = SingleRank()
-    ranks.count = 2
-    settings = TrainSettings(run=str(tmp_path / "run"), device="cpu")
+    ranks.count, ranks.gather = 2, lambda message: [message, message]
+    monkeypatch.setattr("pantoum.ranks.opening.open_ranks", lambda _: contextlib.nullcontext(ranks))
     with pytest.raises(SettingError, match="device is 'cpu': cannot be shared by MPI ranks"):
-        train(settings, ["no text"], engine=object(), ranks=ranks)
+        pantoum.train("no text", run=str(tmp_path / "run"), device="cpu")
     assert not (tmp_path / "run").exists()
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-__all__ = ["launched_rank", "threads_of_a_rank", "torchrun_count"]
+__all__ = ["launched_rank", "threads_of_a_rank", "torchrun_count", "under_torchrun"]
 
 RANK = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK")
 SIZE = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
@@ -41,9 +41,13 @@ def threads_of_a_rank(environment: Mapping[str, str] | None = None) -> int | Non
 def torchrun_count(environment: Mapping[str, str] | None = None) -> int:
     """How many processes PyTorch's ``torchrun`` has started together with this one; 1 without it."""
     environment = os.environ if environment is None else environment
-    if environment.get("PANTOUM_LAUNCHER") == "none" or "TORCHELASTIC_RUN_ID" not in environment:
-        return 1
-    return _number(environment, ("WORLD_SIZE",)) or 1
+    return (_number(environment, ("WORLD_SIZE",)) or 1) if under_torchrun(environment) else 1
+
+
+def under_torchrun(environment: Mapping[str, str] | None = None) -> bool:
+    """Whether ``torchrun`` has started this process."""
+    environment = os.environ if environment is None else environment
+    return environment.get("PANTOUM_LAUNCHER") != "none" and "TORCHELASTIC_RUN_ID" in environment
 
 
 def _number(environment: Mapping[str, str], names: tuple[str, ...]) -> int | None:

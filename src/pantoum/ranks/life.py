@@ -16,11 +16,16 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-__all__ = ["Beats", "Life"]
+__all__ = ["Beats", "Life", "pause_of"]
 
 LATER = 0.1
 """Seconds by which each rank waits longer than the one before it; at most ``MOST_LATER``."""
 MOST_LATER = 2.0
+
+
+def pause_of(limit: float) -> float:
+    """Seconds between two signs of life, for a time limit."""
+    return min(1.0, limit / 10.0)
 
 
 class Beats(Protocol):
@@ -49,7 +54,7 @@ class Life:
         self._beats, self._lost = beats, lost
         self._others = range(1, count) if rank == 0 else range(1)
         self._limit = limit + min(LATER * max(0, rank - 1), MOST_LATER)
-        self._pause = min(1.0, limit / 10.0)
+        self._pause = pause_of(limit)
         self._parent = os.getppid()
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="pantoum-life", daemon=True)

@@ -1,9 +1,10 @@
 """A recurrent cell over a chunk of time steps, as a module with the parameter names of ``network.cell``.
 
 There are two implementations of the same function. Where PyTorch has the cell, its own module computes a
-span of time steps in one call: cuDNN on a GPU, native code on a CPU. Otherwise the time steps are a loop,
-which ``torch.compile`` can compile. The loop also computes rows of different lengths, and chunks in which
-documents begin so often that spans would be short.
+span of time steps in one call: cuDNN on a GPU, native code on a CPU. Otherwise the time steps are a loop. The
+loop also computes rows of different lengths, and chunks in which documents begin so often that spans would be
+short. ``compile_step`` compiles one step of the loop, which takes as long for a long chunk as for a short
+one; ``torch.compile`` of the whole module unrolls all steps.
 
 Shapes: T time steps, B rows (streams), E inputs, H units, G gate rows.
 """
@@ -43,6 +44,10 @@ class Cell(nn.Module):
         self._flat_at: tuple[int, ...] = ()
         self.fused = True
         """Whether PyTorch's module is used where there is one; false: always the loop."""
+
+    def compile_step(self) -> None:
+        """From now on a time step of the loop is one compiled function, where it is computed by the loop."""
+        self._step = torch.compile(self._step)
 
     def forward(
         self,

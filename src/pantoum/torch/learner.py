@@ -18,12 +18,15 @@ from torch.nn.functional import cross_entropy
 
 from pantoum.config import CELLS
 from pantoum.errors import CheckpointError
+from pantoum.formats.checkpoint import MOST_STEPS
 from pantoum.kernels import Array
 from pantoum.network.state import NetworkState
+from pantoum.torch.cell import Cell
 from pantoum.torch.convert import state_from_torch
 from pantoum.torch.equations import State
 from pantoum.torch.language_model import LanguageModel
 from pantoum.torch.optimizer import Optimizer
+from pantoum.torch.rank_sums import TensorRanks, add_gradients
 from pantoum.training.gradient_scale import EVERY, WINDOW
 from pantoum.training.recipe import Recipe
 
@@ -47,9 +50,15 @@ class Learner:
     def __init__(self, recipe: Recipe, vocab_size: int, seed: int, device: str) -> None:
         self.module = LanguageModel(vocab_size, recipe.model).to(device)
         self.module.use_sparse_gradients()
+        if torch.device(device).type == "cuda":
+            for cell in self.module.modules():
+                if isinstance(cell, Cell):
+                    cell.compile_step()
         self.gradient_norm = 0.0
         """The norm of all gradients of the last batch together, before clipping."""
-        self._device, self._seed, self._precision = device, seed, recipe.precision
+        self._device, self._seed, self._precision = torch.device(device).type, seed, recipe.precision
+        self._ranks: TensorRanks | None = None
+        self._share = 1.0
         self._parameters: dict[str, Tensor] = dict(self.module.named_parameters())
         gates = len(CELLS[recipe.model.cell].gates)
         tables = recipe.model.tables
@@ -70,11 +79,17 @@ class Learner:
         """The zero state of ``batch_size`` streams."""
         return state_from_torch(self.module.initial_state(batch_size))
 
+    def join(self, ranks: TensorRanks, share: float) -> None:
+        """From now on the rows of a batch are this share of it, and other ranks have the others."""
+        self._ranks, self._share = ranks, share
+        self._optimizer.share_out(ranks)
+
     def gradients(
         self, inputs_BT: Tensor, targets_BT: Tensor, reset_BT: Tensor | None, state: State, step: int,
         streams: Tensor,
     ) -> Found:  # fmt: skip
-        """Forward and backward pass over a batch; the gradients stay with the parameters."""
+        """Forward and backward pass over the rows of a batch; the gradients, those of the whole batch, stay
+        with the parameters. The loss is that of the rows."""
         self.module.zero_grad(set_to_none=True)
         key = self._seed, step
         with torch.autocast(self._device, torch.bfloat16, enabled=self._precision == "bf16"):
@@ -83,14 +98,19 @@ class Learner:
             )
         logits_NV, targets_N = logits_BTV.float().flatten(0, 1), targets_BT.flatten()
         loss = cross_entropy(logits_NV, targets_N)
-        loss.backward()
-        self._targets = targets_N.numel()
+        (loss * self._share).backward()
+        self._targets = round(targets_N.numel() / self._share)
         with torch.no_grad():
+            if self._ranks is not None:
+                add_gradients(self._ranks, self._parameters.values())
             accuracy = (logits_NV.argmax(dim=1) == targets_N).double().mean()
             norms = [torch.linalg.vector_norm(_values(each)) for each in self._parameters.values()]
-            self.gradient_norm = float(torch.linalg.vector_norm(torch.stack(norms)))
+            norm = torch.linalg.vector_norm(torch.stack(norms))
             carried = tuple(part.detach().float() for part in after)
-        return Found(float(loss.detach()), float(accuracy), carried)
+            # One transfer, for which the host waits, in place of three.
+            facts = torch.stack([loss.detach().double(), accuracy, norm.double()]).tolist()
+        self.gradient_norm = facts[2]
+        return Found(facts[0], facts[1], carried)
 
     def update(self, rate: float, clip: float | None) -> None:
         """Clip by norm, one step of the optimiser, one of the average."""
@@ -135,10 +155,16 @@ class Learner:
                     f"checkpoint array {name} is {found}, this run needs {dtype} {shape}; resume with the "
                     "settings that the run began with"
                 )
+        steps = int(arrays[STEPS][0])
+        if not 0 <= steps <= MOST_STEPS:
+            raise CheckpointError(
+                f"checkpoint array {STEPS} is {steps}: must be from 0 to {MOST_STEPS:,}; resume from another "
+                "checkpoint"
+            )
         with torch.no_grad():
             for name, tensor in own.items():
                 tensor.copy_(torch.from_numpy(np.array(arrays[name])))
-        self._optimizer.restored(int(arrays[STEPS][0]))
+        self._optimizer.restored(steps)
 
     def _tensors(self) -> dict[str, Tensor]:
         parts: dict[str, Mapping[str, Tensor]] = {

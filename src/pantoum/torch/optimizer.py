@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from pantoum.kernels.reference.muon import NEWTON_SCHULZ, SMALLEST_NORM, block_rate
+from pantoum.torch.rank_sums import TensorRanks, add_up
 from pantoum.training.optimizer import (
     BETAS,
     EPSILON,
@@ -24,6 +25,7 @@ from pantoum.training.optimizer import (
     TABLE_RATE,
     is_map,
 )
+from pantoum.training.work_share import WorkShare
 
 __all__ = ["Optimizer"]
 
@@ -66,6 +68,19 @@ class Optimizer:
             }
         self._momentum = {name: torch.zeros_like(tensor) for name, tensor in self._maps.items()}
         self._squares = {name: torch.zeros_like(tensor) for name, tensor in self._tables.items()}
+        self._ranks: TensorRanks | None = None
+        self._own = {name: list(range(gates)) for name in self._maps}
+        """The blocks of each map, a gate each, that this rank makes orthogonal."""
+
+    def share_out(self, ranks: TensorRanks) -> None:
+        """From now on several ranks make the same steps, and each makes some blocks of Muon orthogonal."""
+        self._ranks = ranks
+        blocks = [(name, gate) for name in self._maps for gate in range(self._gates)]
+        # The iterations multiply matrices whose smaller side is that of the block.
+        costs = [float(self._maps[name].numel() * min(self._block(name))) for name, _ in blocks]
+        owners = WorkShare(ranks).owners(costs)
+        own = [block for block, owner in zip(blocks, owners, strict=True) if owner == ranks.rank]
+        self._own = {name: [gate for other, gate in own if other == name] for name in self._maps}
 
     def step(self, rate: float) -> None:
         """One update from the gradients of the parameters, which are clipped already."""
@@ -73,10 +88,31 @@ class Optimizer:
         for group in self._adamw.param_groups:
             group["lr"] = rate
         self._adamw.step()
-        for name, parameter in self._maps.items():
-            _muon(parameter, self._momentum[name], self._gates, MUON_RATE * rate, self._decay)
+        self._muon(MUON_RATE * rate)
         for name, table_RV in self._tables.items():
             _rms_rows(table_RV, self._squares[name], TABLE_RATE * rate)
+
+    def _muon(self, rate: float) -> None:
+        """``kernels.reference.muon`` for each map [G,K]."""
+        moves = dict[str, Tensor]()
+        for name, parameter in self._maps.items():
+            gradient, momentum, own = parameter.grad, self._momentum[name], self._own[name]
+            momentum.mul_(MOMENTUM).add_(gradient, alpha=1 - MOMENTUM)
+            blocks = (MOMENTUM * momentum + (1 - MOMENTUM) * gradient).reshape(-1, *self._block(name))
+            moves[name] = torch.zeros_like(blocks)
+            if own:
+                moves[name][own] = _orthogonal(blocks[own])
+        if self._ranks is not None and moves:
+            add_up(self._ranks, list(moves.values()))
+        for name, parameter in self._maps.items():
+            parameter.mul_(1 - rate * self._decay)
+            move = moves[name].reshape(parameter.shape)
+            parameter.sub_(move, alpha=block_rate(rate, *self._block(name)))
+
+    def _block(self, name: str) -> tuple[int, int]:
+        """The shape of a block of a map [H,K]."""
+        rows, K = self._maps[name].shape
+        return rows // self._gates, K
 
     def arrays(self) -> dict[str, Tensor]:
         """The very tensors in use, by the names of ``training.optimizer``."""
@@ -91,16 +127,6 @@ class Optimizer:
         self.steps = steps
         for tensor in self._others.values():
             self._adamw.state[tensor]["step"].fill_(steps)
-
-
-def _muon(parameter: Tensor, momentum: Tensor, gates: int, rate: float, weight_decay: float) -> None:
-    """``kernels.reference.muon`` for one parameter [G,K]."""
-    gradient, (rows, K) = parameter.grad, parameter.shape
-    H = rows // gates
-    momentum.mul_(MOMENTUM).add_(gradient, alpha=1 - MOMENTUM)
-    blocks = (MOMENTUM * momentum + (1 - MOMENTUM) * gradient).reshape(gates, H, K)
-    parameter.mul_(1 - rate * weight_decay)
-    parameter.sub_(_orthogonal(blocks).reshape(rows, K), alpha=block_rate(rate, H, K))
 
 
 def _orthogonal(blocks: Tensor) -> Tensor:

@@ -1,30 +1,43 @@
-"""Ranks that ``torchrun`` has started, over PyTorch's gloo: messages between processors, without MPI.
+"""Ranks that ``torchrun`` has started, over PyTorch's gloo, and NCCL between GPUs: without MPI.
 
-The core trains as it does over MPI, with the same shards and the same bits. Signs of life go through the
-key-value store of the launcher, since two threads must not use one gloo connection.
+The core trains as it does over MPI, with the same shards and the same bits. In PyTorch (``--device``) the
+gradients are tensors, which ``add_up`` sums where they are. Signs of life go through the key-value store of
+the launcher, since two threads must not use one gloo connection.
+
+If a rank is lost, each of the others finds out by itself: by the signs of life, or because a connection to it
+breaks. The first one to say so writes the line; all end, and ``torchrun`` may start them again.
 """
 
 from __future__ import annotations
 
 import os
 import platform
+import signal
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 import torch
-from torch import distributed
+from torch import Tensor, distributed
 
 from pantoum.errors import RankError
 from pantoum.ranks.interface import Array, Pending
-from pantoum.ranks.life import Life
+from pantoum.ranks.life import Life, pause_of
+from pantoum.torch.launcher_store import attempt_prefix, may_restart, open_store
 
 __all__ = ["GlooRanks"]
 
 PATIENCE = timedelta(days=30)
 """How long gloo waits: a rank may evaluate for long without a message. ``life`` finds ranks that are lost."""
+ARRIVAL = 60.0
+"""Seconds, at least, within which all ranks must have been started."""
+BEATS = 3
+"""Signs of life that a rank must miss in a row to be the one that broke a connection."""
 
 
 class GlooRanks:
@@ -33,22 +46,29 @@ class GlooRanks:
     def __init__(self, limit: float) -> None:
         """``limit``: seconds without a sign of life after which a rank counts as dead."""
         try:
-            distributed.init_process_group("gloo", timeout=PATIENCE)
-        except (ValueError, RuntimeError) as problem:
+            self.rank, self.count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+            self._store = open_store(self.rank, max(limit, ARRIVAL))
+            self._places = self._met()
+            distributed.init_process_group(
+                "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
+                store=distributed.PrefixStore(attempt_prefix() + "gloo", self._store),
+                rank=self.rank,
+                world_size=self.count,
+                timeout=PATIENCE,
+            )
+        except (KeyError, ValueError, RuntimeError) as problem:
             raise RankError(
                 f"torchrun has started this process, but its ranks cannot be joined ({problem}); start them "
                 "again, or set PANTOUM_LAUNCHER=none to train alone"
             ) from None
-        self.rank, self.count = int(distributed.get_rank()), int(distributed.get_world_size())
-        self._places = [f"rank {rank}" for rank in range(self.count)]
-        told = self.gather(f"host {platform.node()}, process {os.getpid()}".encode())
-        listed = self.broadcast(b"\n".join(told) if told else None).decode(errors="replace").split("\n")
-        self._places = [f"rank {rank} ({where})" for rank, where in enumerate(listed)]
-        self._life = Life(_Beats(self, limit), self.rank, self.count, limit, self.lost)
+        self._beats = _Beats(self, limit)
+        self._pause = pause_of(limit)
+        self._life = Life(self._beats, self.rank, self.count, limit, self.lost)
 
     def place(self, rank: int) -> str:
         """Number, host and process of a rank."""
-        return self._places[rank]
+        host, process = self._places[rank]
+        return f"rank {rank} (host {host}, process {process})"
 
     def broadcast(self, message: bytes | None = None) -> bytes:
         """The message that rank 0 gives, on every rank."""
@@ -69,17 +89,27 @@ class GlooRanks:
         self, outgoing: Sequence[tuple[int, Array]], incoming: Sequence[tuple[int, Array]]
     ) -> Pending:
         """Send and receive; nothing is waited for yet."""
-        try:
+        with self.unbroken():
             requests = [distributed.irecv(_bytes(array), rank) for rank, array in incoming if array.size]
             requests += [distributed.isend(_bytes(array), rank) for rank, array in outgoing if array.size]
-        except RuntimeError as problem:
-            raise _broken(problem) from None
-        return _Requests(requests)
+        return _Requests(self, requests)
+
+    def add_up(self, tensor: Tensor) -> None:
+        """The sum of this tensor over all ranks, in place, where it is; the same bits on every rank."""
+        with self.unbroken():
+            distributed.all_reduce(tensor)
+
+    def collected(self, tensor: Tensor) -> list[Tensor]:
+        """This tensor of every rank, all of one size, in the order of ranks."""
+        found = [torch.empty_like(tensor) for _ in range(self.count)]
+        with self.unbroken():
+            distributed.all_gather(found, tensor)
+        return found
 
     def abort(self, why: str) -> NoReturn:
-        """Say why, and end this rank; the launcher then ends the others."""
-        sys.stderr.write(f"pantoum: {why}\n")
-        sys.stderr.flush()
+        """Say why, unless another rank has said what ended the job, and end this rank. The launcher then ends
+        the others."""
+        self._say(why)
         os._exit(1)
 
     def close(self) -> None:
@@ -87,15 +117,66 @@ class GlooRanks:
         self._life.close()
         distributed.destroy_process_group()
 
-    def lost(self, rank: int | None, silent: float) -> None:
+    def lost(self, rank: int | None, silent: float) -> NoReturn:
         """Called by the thread of ``life``."""
         if rank is None:
             self.abort(f"{self.place(self.rank)}: the launcher has ended, so this rank ends")
-        self.abort(
-            f"{self.place(rank)} has not answered for {silent:.0f} s, so all ranks end; the newest "
-            "checkpoint is whole, and --resume goes on from it with as many ranks as there are shards, or "
-            "fewer"
-        )
+        self._say(f"{self.place(rank)} has not answered for {silent:.0f} s, so all ranks end; {_advice()}")
+        self._end_stopped(rank)
+        os._exit(1)
+
+    @contextmanager
+    def unbroken(self) -> Iterator[None]:
+        """While inside, an error of gloo or NCCL becomes one that names the rank which has ended."""
+        try:
+            yield
+        except RuntimeError as problem:
+            raise self._broken(problem) from None
+
+    def _broken(self, problem: RuntimeError) -> RankError:
+        """A connection breaks on all ranks at once if one has ended, so each waits to see which rank gives no
+        sign of life before it ends itself."""
+        before = self._beats.heard_of_all()
+        if not self._told():
+            time.sleep(BEATS * self._pause)
+        after = self._beats.heard_of_all()
+        ended = [rank for rank, count in before.items() if after.get(rank) == count]
+        what = f"{self.place(ended[0])} has ended" if ended else f"the network has failed ({problem})"
+        return RankError(f"{what}, so all ranks end; {_advice()}", lost=True)
+
+    def _say(self, why: str) -> None:
+        """Write the line that ends the job; only the first rank of all does."""
+        if not self._told(1):
+            sys.stderr.write(f"pantoum: {why}\n")
+            sys.stderr.flush()
+
+    def _told(self, more: int = 0) -> bool:
+        """Whether a rank has written that line before; ``more``: 1 if this rank is about to."""
+        try:
+            return int(self._store.add(f"{attempt_prefix()}told", more)) > more
+        except RuntimeError:  # the store has ended with the launcher
+            return False
+
+    def _end_stopped(self, rank: int) -> None:
+        """A stopped process ends on SIGKILL alone, which the launcher sends after 30 s. So a rank of the same
+        launcher is ended here."""
+        host, process = self._places[rank]
+        if host == platform.node() and _parent(process) == os.getppid():
+            with suppress(OSError):
+                os.kill(process, signal.SIGKILL)
+
+    def _met(self) -> list[tuple[str, int]]:
+        """Host and process of every rank, once all have been started."""
+        names = f"{attempt_prefix()}place/"
+        self._store.set(f"{names}{self.rank}", f"{os.getpid()} {platform.node()}")
+        found = list[tuple[str, int]]()
+        for rank in range(self.count):
+            try:
+                process, _, host = self._store.get(f"{names}{rank}").decode(errors="replace").partition(" ")
+            except RuntimeError:
+                raise RuntimeError(f"rank {rank} was not started") from None
+            found.append((host, int(process)))
+        return found
 
     def _send(self, rank: int, message: bytes) -> None:
         size, content = np.array([len(message)], np.int64), np.frombuffer(message, np.uint8)
@@ -110,25 +191,21 @@ class GlooRanks:
 
 
 class _Requests:
-    def __init__(self, requests: list[Any]) -> None:
-        self._requests = requests
+    def __init__(self, ranks: GlooRanks, requests: list[Any]) -> None:
+        self._ranks, self._requests = ranks, requests
 
     def wait(self) -> None:
-        try:
+        with self._ranks.unbroken():
             for request in self._requests:
                 request.wait()
-        except RuntimeError as problem:
-            raise _broken(problem) from None
 
 
 class _Beats:
-    """Signs of life: counters in the store of the launcher."""
+    """Signs of life: counters in the store of the launcher, ``SENDER/RECEIVER``."""
 
     def __init__(self, ranks: GlooRanks, limit: float) -> None:
-        host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-        self._store = distributed.TCPStore(host, port, timeout=timedelta(seconds=limit))
+        self._store = open_store(ranks.rank, limit)
         self._ranks, self._heard = ranks, dict[int, int]()
-        self._names = f"pantoum/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
 
     def send(self, rank: int) -> None:
         """One sign of life."""
@@ -140,20 +217,33 @@ class _Beats:
         self._heard[rank] = self._counted(rank, self._ranks.rank, 0)
         return self._heard[rank] > before
 
+    def heard_of_all(self) -> dict[int, int]:
+        """How many signs of life each other rank has sent: to rank 0, and rank 0 to this one."""
+        own, count = self._ranks.rank, self._ranks.count
+        return {rank: self._counted(rank, 0 if rank else own, 0) for rank in range(count) if rank != own}
+
     def _counted(self, sender: int, receiver: int, more: int) -> int:
         try:
-            return int(self._store.add(f"{self._names}/{sender}/{receiver}", more))
+            return int(self._store.add(f"{attempt_prefix()}{sender}/{receiver}", more))
         except RuntimeError:
             self._ranks.lost(None, 0.0)
-            return 0
 
 
-def _broken(problem: Exception) -> RankError:
-    return RankError(
-        f"gloo reports an error ({problem}): a rank has ended, or the network has failed; the newest "
-        "checkpoint is whole, and --resume goes on from it",
-        lost=True,
+def _advice() -> str:
+    if may_restart():
+        return "torchrun starts them again, and the run goes on from its newest checkpoint"
+    return (
+        "the newest checkpoint is whole, and --resume goes on from it with as many ranks as there are "
+        "shards, or fewer"
     )
+
+
+def _parent(process: int) -> int | None:
+    """The parent of a process, where the system tells it in ``/proc``."""
+    try:
+        return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 def _bytes(array: Array) -> Any:

@@ -26,7 +26,7 @@ from pantoum.network.language_model import seed_of
 from pantoum.network.state import NetworkState
 from pantoum.ranks.interface import Ranks
 from pantoum.ranks.single import SingleRank
-from pantoum.training.backend import Backend, LocalBackend
+from pantoum.training.backend import Backend, LocalBackend, SharedBackend
 from pantoum.training.engine import Engine
 from pantoum.training.fitted_counts import FittedCounts
 from pantoum.training.keep_best import KeepBest
@@ -81,41 +81,32 @@ class Run:
     engine: Engine | None = None
     """What trains in place of the core."""
 
-    def share_out(self, ranks: Ranks) -> None:
-        """Train on these ranks from here on, of which this is rank 0."""
+    def train_on(self, ranks: Ranks, engine: Engine | None) -> None:
+        """Train on these ranks from here on, of which this is rank 0, and with this engine; ``None``: with
+        the core."""
         state = self.state
         if ranks.count > state.recipe.shards:
             raise RunError(
                 f"shards is {state.recipe.shards}: the run can be shared by so many ranks at most, and "
                 f"{ranks.count} were started; start fewer, or begin a new run with --shards {ranks.count}"
             )
-        self.ranks, self.keep_best.spread = ranks, SpreadReading(ranks)
+        self.ranks, self.keep_best.spread, self.engine = ranks, SpreadReading(ranks), engine
+        self.notes += [] if engine is None else [engine.note]
         self._place_backend()
 
-    def train_with(self, engine: Engine | None) -> None:
-        """Train with this engine from here on; ``None``: with the core."""
-        if engine is not None:
-            self.engine = engine
-            self.notes.append(engine.note)
-            self._place_backend()
-
     def _place_backend(self) -> None:
-        """Hand the backend of the core on to the engine, or share it with the other ranks."""
+        """Hand the backend of the core on to the engine, and share it with the other ranks."""
         if not isinstance(self.backend, LocalBackend):
             return
+        backend: SharedBackend = self.backend
+        recipe, vocab_size = self.state.recipe, self.prepared.tokenizer.vocab_size
         if self.engine is not None:
-            recipe, vocab_size = self.state.recipe, self.prepared.tokenizer.vocab_size
-            self.backend = self.engine.take_over(self.backend, recipe, vocab_size)
-        elif self.ranks.count > 1:
-            recipe, vocab_size = self.state.recipe, self.prepared.tokenizer.vocab_size
-            self.backend = RankedBackend(
-                self.backend,
-                self.ranks,
-                recipe,
-                vocab_size,
-                self.state.batch_size,
-                symbol_counts(recipe, self.prepared),
-            )
+            backend = self.engine.take_over(self.backend, recipe, vocab_size)
+        if self.ranks.count == 1:
+            self.backend = backend
+            return
+        counts_V = symbol_counts(recipe, self.prepared)
+        self.backend = RankedBackend(backend, self.ranks, recipe, vocab_size, self.state.batch_size, counts_V)
 
     def go_to(self, found: Checkpoint | None) -> None:
         """Take the arrays of a checkpoint (``None``: of the start of training), and the place that the state

@@ -26,7 +26,7 @@ from pantoum.training.shards import Shards
 from pantoum.training.spread_state import SpreadState
 from pantoum.training.work_share import WorkShare
 
-__all__ = ["Backend", "LocalBackend", "StepResult"]
+__all__ = ["Backend", "LocalBackend", "SharedBackend", "StepResult"]
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,21 @@ class Backend(Protocol):
 
     def restore(self, arrays: Mapping[str, Array]) -> None:
         """Put everything back to a snapshot; a missing or misshapen array is a CheckpointError."""
+
+
+class SharedBackend(Backend, Protocol):
+    """A backend that several ranks may share, each with some rows of every batch."""
+
+    @property
+    def shards(self) -> int:
+        """How many parts each batch has; at most so many ranks."""
+        ...
+
+    def join(self, together: RankSums) -> None:
+        """From now on train with other ranks: batches, states and streams are this rank's rows of each."""
+
+    def collect(self) -> None:
+        """Make the arrays of ``snapshot`` right on every rank; every rank calls it."""
 
 
 class LocalBackend(Members[Learner]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from pantoum.training.backend import Backend, LocalBackend
+from pantoum.training.backend import LocalBackend, SharedBackend
 from pantoum.training.recipe import Recipe
 
 __all__ = ["Engine"]
@@ -14,10 +14,15 @@ class Engine(Protocol):
     """Another implementation of the training backend, which is made from the core's at the same step."""
 
     @property
+    def name(self) -> str:
+        """What all ranks of a run must have in common."""
+        ...
+
+    @property
     def note(self) -> str:
         """What a person should know of the run."""
         ...
 
-    def take_over(self, local: LocalBackend, recipe: Recipe, vocab_size: int) -> Backend:
+    def take_over(self, local: LocalBackend, recipe: Recipe, vocab_size: int) -> SharedBackend:
         """A backend with all arrays of the core's."""
         ...

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from pantoum.config import TrainSettings, require
+from pantoum.config import TrainSettings
 from pantoum.errors import DivergedError, RunError, StorageError
 from pantoum.formats import checkpoint, durable
 from pantoum.formats.run_lock import RunLock
@@ -32,6 +32,7 @@ from pantoum.training.begin import begin
 from pantoum.training.budget import Clock
 from pantoum.training.engine import Engine
 from pantoum.training.guard import MOST_ROLLBACKS, Verdict
+from pantoum.training.job import Job, after_restart
 from pantoum.training.reporter import Reporter
 from pantoum.training.result import RunResult, of_finished, of_session
 from pantoum.training.resume import Finished, resume
@@ -54,24 +55,21 @@ def train(
     command: Sequence[str] = (),
     ranks: Ranks | None = None,
     engine: Engine | None = None,
+    job: Job | None = None,
 ) -> RunResult:
     """Train as the settings ask, and return what became of it. With ``ranks`` this is rank 0, and the others
-    serve it (``together``).
+    serve it (``together``). ``job``: of a launcher that starts the command again when it has failed.
 
     ``started`` is ``time.monotonic()`` at the command's start, from which minutes are counted. A signal to
     stop is no error: the result's ``stopped`` names it, after a checkpoint. A second Ctrl-C raises
     ``KeyboardInterrupt``.
     """
     clock, ranks = Clock(started), SingleRank() if ranks is None else ranks
+    settings, texts = (settings, texts) if job is None else after_restart(job, settings, texts)
     settings = for_ranks(settings, ranks.count)
-    require(
-        engine is None or ranks.count == 1,
-        "device",
-        settings.device,
-        "cannot be shared by MPI ranks, which train with the core",
-        "leave it out, or start one process",
-    )
     folder = find(settings, texts) if settings.resume else create(settings, texts)
+    if job is not None and not settings.resume:
+        job.remember(folder.path.absolute())
     with RunLock(folder.path) as lock:
         folder = replace(folder, lock=lock)
         checkpoint.clean_temporary(folder.path)
@@ -87,8 +85,7 @@ def train(
             raise
         if isinstance(run, Finished):
             return of_finished(folder, run.state)
-        run.share_out(ranks)
-        run.train_with(engine)
+        run.train_on(ranks, engine)
         reporter = Reporter(folder, on_report, on_note)
         with StopSignals() as stop:
             loop = Loop(run, clock, reporter, stop, settings.stop_after)

@@ -20,7 +20,7 @@ import numpy as np
 from pantoum.kernels import Array
 from pantoum.network.state import NetworkState
 from pantoum.ranks.interface import Ranks
-from pantoum.training.backend import LocalBackend, StepResult
+from pantoum.training.backend import SharedBackend, StepResult
 from pantoum.training.commands import COUNTS, command, send_arrays, shapes
 from pantoum.training.rank_sums import RankSums
 from pantoum.training.recipe import Recipe
@@ -35,7 +35,7 @@ class RankedBackend:
 
     def __init__(
         self,
-        local: LocalBackend,
+        local: SharedBackend,
         ranks: Ranks,
         recipe: Recipe,
         vocab_size: int,

@@ -18,14 +18,15 @@ from pantoum.config import AUTO, VERSION, TrainSettings
 from pantoum.errors import PantoumError, RankError, SettingError
 from pantoum.ranks.interface import Ranks
 from pantoum.training.commands import command
+from pantoum.training.engine import Engine
 from pantoum.training.result import RunResult
 from pantoum.training.worker import work
 
 __all__ = ["facts", "for_ranks", "serve", "train_on_all"]
 
 
-def facts(texts: Sequence[str], settings: Mapping[str, object]) -> dict[str, str]:
-    """What all ranks must have in common, by names that a person knows."""
+def facts(texts: Sequence[str], settings: Mapping[str, object], engine: str = "core") -> dict[str, str]:
+    """What all ranks must have in common, by names that a person knows; ``engine``: what trains."""
     given = {name: str(value) for name, value in settings.items()}
     return {
         "pantoum": VERSION,
@@ -33,6 +34,7 @@ def facts(texts: Sequence[str], settings: Mapping[str, object]) -> dict[str, str
         "precisions": ", ".join(kernels.precisions()),
         "texts": ", ".join(texts),
         **given,
+        "engine": engine,
     }
 
 
@@ -52,15 +54,18 @@ def train_on_all(ranks: Ranks, known: Mapping[str, str], train: Callable[[], Run
     return result
 
 
-def serve(ranks: Ranks, known: Mapping[str, str]) -> RunResult:
-    """What a rank other than 0 does; the result of rank 0, without its records."""
+def serve(
+    ranks: Ranks, known: Mapping[str, str], engine: Callable[[], Engine | None] | None = None
+) -> RunResult:
+    """What a rank other than 0 does; the result of rank 0, without its records. ``engine``: gives what trains
+    in place of the core."""
     ranks.gather(json.dumps(known).encode())
     try:
-        found = work(ranks)
+        found = work(ranks, engine)
     except RankError as problem:
         if problem.told:
             raise
-        ranks.abort(f"{ranks.place(ranks.rank)}: {problem}")
+        ranks.abort(str(problem) if problem.lost else f"{ranks.place(ranks.rank)}: {problem}")
     except BaseException as problem:
         ranks.abort(f"{ranks.place(ranks.rank)}: {type(problem).__name__}: {problem}")
     plain = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,8 +20,9 @@ from pantoum.kernels import Array
 from pantoum.network.state import NetworkState
 from pantoum.ranks.interface import Ranks
 from pantoum.training.assembly import make_backend
-from pantoum.training.backend import LocalBackend
+from pantoum.training.backend import SharedBackend
 from pantoum.training.commands import COUNTS, next_command, receive_arrays
+from pantoum.training.engine import Engine
 from pantoum.training.rank_sums import RankSums
 from pantoum.training.recipe import Recipe
 from pantoum.training.signals import NAMES
@@ -30,10 +31,11 @@ from pantoum.training.spread_reading import read_for_rank_0
 __all__ = ["work"]
 
 
-def work(ranks: Ranks) -> dict[str, Any]:
-    """Serve rank 0 until it ends; what it says the session came to."""
+def work(ranks: Ranks, engine: Callable[[], Engine | None] | None = None) -> dict[str, Any]:
+    """Serve rank 0 until it ends; what it says the session came to. ``engine``: gives what trains in place of
+    the core."""
     with _signals_left_to_rank_0():
-        worker = Worker(ranks)
+        worker = Worker(ranks, engine)
         while True:
             words = next_command(ranks)
             op = words.pop("op")
@@ -49,9 +51,9 @@ def work(ranks: Ranks) -> dict[str, Any]:
 class Worker:
     """The commands, one method each."""
 
-    def __init__(self, ranks: Ranks) -> None:
-        self._ranks = ranks
-        self._backend: LocalBackend | None = None
+    def __init__(self, ranks: Ranks, engine: Callable[[], Engine | None] | None = None) -> None:
+        self._ranks, self._engine = ranks, engine
+        self._backend: SharedBackend | None = None
         self._rows = 0
         self._states: dict[int, NetworkState] = {}
         """The last two states of this rank's streams, by their numbers."""
@@ -65,8 +67,10 @@ class Worker:
         rows = together.shards.streams(together.shards.node(together.rank))
         self._rows = rows.stop - rows.start
         received = receive_arrays(self._ranks, arrays)
-        backend = make_backend(made, vocab_size, counts_V=received.get(COUNTS))
-        backend.restore(received)
+        local = make_backend(made, vocab_size, counts_V=received.get(COUNTS))
+        local.restore(received)
+        engine = None if self._engine is None else self._engine()
+        backend: SharedBackend = local if engine is None else engine.take_over(local, made, vocab_size)
         backend.join(together)
         self._backend, self._states = backend, {}
 
@@ -104,7 +108,7 @@ class Worker:
         read_for_rank_0(self._ranks, **words)
 
     @property
-    def _built(self) -> LocalBackend:
+    def _built(self) -> SharedBackend:
         assert self._backend is not None
         return self._backend
 
