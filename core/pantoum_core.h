@@ -24,7 +24,7 @@
 extern "C" {
 #endif
 
-#define PANTOUM_ABI 6
+#define PANTOUM_ABI 7
 
 enum {
   PANTOUM_OK = 0,
@@ -306,6 +306,37 @@ typedef struct {
 } pantoum_losses_args;
 PANTOUM_API int pantoum_losses(const pantoum_losses_args*);
 
+/* ---- counted n-grams ------------------------------------------------------------------------ */
+/* The contexts of one length that occurred, M of them, and the C continuations of all of them: those of one context
+ * lie together, in the order of their tokens, each once. A continuation is a context of the next length. */
+typedef struct {
+  const int32_t* starts;  /* [M + 1], ascending from 0 to C: where the continuations of each context begin */
+  const uint32_t* tokens; /* [C], each within 0 .. V-1: the last token of each continuation */
+  const float* shares;    /* [C]: the probability of that token by this length alone */
+  const float* left;      /* [M]: what a context leaves to the shorter ones */
+  const int8_t* sizes;    /* [M]: a class of how often it occurred, 0 .. 7; -1: nothing followed */
+} pantoum_contexts_args;
+
+/* Counts of n-grams beside a network. A context has a class: 8 * its length + its size, for the longest part of it
+ * that has a size; without one the class is `shortest`. */
+typedef struct {
+  const pantoum_contexts_args* lengths; /* [kept]: contexts of 1, 2, .. tokens; those of 1 are all V symbols */
+  const float* unigrams;                /* [V]: the probabilities after no context */
+  const float* weights;                 /* [8 * (kept + 1)]: the weight of the network for each class */
+  int64_t kept, shortest;               /* kept: 1 .. 7 */
+} pantoum_counts_args;
+
+/* logits = log(v softmax(logits) + (1 - v) p + 2^-126), p being the probabilities by the counts:
+ * p_0 = unigrams,  p_k = left p_(k-1) + shares  of the context of length k, where it occurred. */
+typedef struct {
+  const pantoum_counts_args* counts;
+  const int64_t* nodes; /* [kept, count]: each row's context of every length, -1: it did not occur */
+  const float* weights; /* [count]: v */
+  float* logits;        /* [count, V] */
+  int64_t count, vocabulary;
+} pantoum_mix_counts_args;
+PANTOUM_API int pantoum_mix_counts(const pantoum_mix_counts_args*);
+
 /* ---- the update of weights ------------------------------------------------------------------ */
 typedef struct {
   const float* const* arrays; /* [count] arrays */
@@ -412,7 +443,10 @@ typedef struct {
  *
  * With n-grams, to a row's logits is added the sum of a row of each order's table, in order. The n-gram of order n
  * ends with the token read; its key is the sum over k = 0 .. n-1 of (k tokens ago: number + 1, or 0) * (V + 1)^k,
- * its row the upper bits of key * 0x9E3779B97F4A7C15, all modulo 2^64. */
+ * its row the upper bits of key * 0x9E3779B97F4A7C15, all modulo 2^64.
+ *
+ * With counts the logits become those of the mixture (pantoum_mix_counts): the contexts are those that end with the
+ * token read, v is the weight of their class. */
 typedef struct {
   const pantoum_member_args* members; /* [member_count] of one shape, their outputs side by side to the head */
   const int32_t* tokens;              /* [rows], each within 0 .. V-1 */
@@ -424,7 +458,9 @@ typedef struct {
   const int64_t* orders;                /* [order_count], ascending, each within 1 .. recent_kept + 1 */
   float* recent; /* [rows, recent_kept]: the tokens before, oldest first, each its number + 1, 0: none.
                     Updated in place */
-  float* logits; /* [count, V] */
+  const pantoum_counts_args* counts; /* or null */
+  float* counts_recent;              /* [rows, kept of the counts]: as `recent`; nothing counts before a 0 */
+  float* logits;                     /* [count, V] */
   int64_t first, count, vocabulary, units, member_count, layer_count, head_inputs;
   int64_t order_count, ngram_rows, recent_kept; /* ngram_rows: a power of two, at least 2 */
   int32_t kind;

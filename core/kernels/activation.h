@@ -1,4 +1,4 @@
-// exp, the logistic function and tanh by their own polynomials: the same operations on every ISA,
+// exp, log, the logistic function and tanh by their own polynomials: the same operations on every ISA,
 // hence the same bits; within 2 units in the last place, as tests/parity checks.
 #pragma once
 
@@ -31,6 +31,27 @@ inline Reduced reduce(F16 x) {
 inline F16 exp(F16 x) {
   const Reduced e = reduce(min(broadcast(88.0f), max(broadcast(-87.0f), x)));
   return from_bits(bits(e.less_one + broadcast(1.0f)) + e.exponent);
+}
+
+// The natural logarithm of positive normal numbers: x = 2^k m with m from sqrt(1/2) to sqrt(2), and log m by the
+// polynomial of Cephes (Moshier). NaN goes through.
+inline F16 log(F16 x) {
+  const I16 above = bits(x) + broadcast(0x3f800000u - 0x3f3504f3u);  // sqrt(1/2) at a whole exponent
+  const F16 k = to_float(shift_right<23>(above) + broadcast(static_cast<std::uint32_t>(-127)));
+  const F16 f = from_bits((above & broadcast(0x007fffffu)) + broadcast(0x3f3504f3u)) - broadcast(1.0f);
+  F16 q = broadcast(7.0376836292e-2f);
+  q = fma(q, f, broadcast(-1.1514610310e-1f));
+  q = fma(q, f, broadcast(1.1676998740e-1f));
+  q = fma(q, f, broadcast(-1.2420140846e-1f));
+  q = fma(q, f, broadcast(1.4249322787e-1f));
+  q = fma(q, f, broadcast(-1.6668057665e-1f));
+  q = fma(q, f, broadcast(2.0000714765e-1f));
+  q = fma(q, f, broadcast(-2.4999993993e-1f));
+  q = fma(q, f, broadcast(3.3333331174e-1f));
+  const F16 squared = f * f;
+  q = fma(k, broadcast(-2.12194440e-4f), f * squared * q);
+  q = fma(squared, broadcast(-0.5f), q);
+  return fma(k, broadcast(0.693359375f), f + q) + (x - x);
 }
 
 inline F16 sigmoid(F16 x) {

@@ -2,8 +2,9 @@
 // smallest set that holds probability P, the min-p floor, then the inverse of the cumulative distribution.
 //
 // All of it in double and by plain operations (wide.h), so that a row's token depends on nothing but the
-// row. What a filter keeps is found by selection, never by sorting a vocabulary. With fewer rows than threads
-// and a large vocabulary, the threads share the exponentials of a row, chunk by chunk.
+// row. What a filter keeps is found by selection, never by sorting a vocabulary. Where min-p is the only filter, a
+// block of tokens that are all below its floor needs no exponentials. With fewer rows than threads and a large
+// vocabulary, the threads share the exponentials of a row, chunk by chunk.
 #include "kernels.h"
 
 #include "../scratch.h"
@@ -163,7 +164,7 @@ class Row {
     const Largest top = team.all();
     if (!top.finite) return PANTOUM_NOT_FINITE;
     const double temperature = a_.temperature[row];
-    for (Long i = begin; temperature != 0.0 && i < end; ++i) x_[i] = wide_exp((x_[i] - top.value) / temperature);
+    if (temperature != 0.0) exponentials(begin, end, top.value, row);
     team.meet();
     if (team.index != 0) return PANTOUM_OK;
     double own_sum = 0.0;
@@ -191,6 +192,39 @@ class Row {
     return sum_of(sums);
   }
 
+  // x becomes exp((x - top) / temperature), but 0 where a whole block lies below the floor of min-p.
+  void exponentials(Long begin, Long end, double top, Long row) {
+    const double temperature = a_.temperature[row], least_of_all = narrows(row) ? -__builtin_inf() : bound(top, row);
+    for (Long first = begin; first < end; first += kBlock) {
+      const Long last = least(first + kBlock, end);
+      double most[kWideLanes];
+      for (double& m : most) m = -__builtin_inf();
+      for (Long i = first; i < last; i += kWideLanes)
+        for (int lane = 0; lane < kWideLanes; ++lane)
+          most[lane] = x_[i + lane] > most[lane] ? x_[i + lane] : most[lane];
+      bool any = false;
+      for (const double m : most) any = any || !(m < least_of_all);
+      if (any)
+        for (Long i = first; i < last; ++i) x_[i] = wide_exp((x_[i] - top) / temperature);
+      else
+        for (Long i = first; i < last; ++i) x_[i] = 0.0;
+    }
+  }
+
+  // A value below which tokens are surely below the floor of min-p: slightly too low, however values are rounded.
+  double bound(double top, Long row) const {
+    const double floor = a_.min_p[row];
+    if (!(floor > 0.0)) return -__builtin_inf();
+    const double below = a_.temperature[row] * (wide_log(1.0 / floor) + 1e-6);
+    return top - below - 1e-14 * ((top < 0.0 ? -top : top) + below);
+  }
+
+  // Whether top-k or top-p looks at the row before min-p does.
+  bool narrows(Long row) const {
+    const Long k = a_.top_k[row];
+    return (k > 0 && k < V_) || a_.top_p[row] < 1.0;
+  }
+
   // The penalty on recent tokens and minus infinity for banned ones. A penalised value is made from the
   // logit itself, so that a token which stands in the window twice is penalised once.
   void change(const float* logits, Long row) {
@@ -212,8 +246,7 @@ class Row {
 
   // From exp((x - largest) / temperature).
   Long drawn(Long row) {
-    const Long k = a_.top_k[row];
-    if ((k > 0 && k < V_) || a_.top_p[row] < 1.0) keep_most_probable(k, a_.top_p[row]);
+    if (narrows(row)) keep_most_probable(a_.top_k[row], a_.top_p[row]);
     const double floor = a_.min_p[row];
     if (floor > 0.0)
       for (Long i = 0; i < V_; ++i) x_[i] = x_[i] < floor ? 0.0 : x_[i];

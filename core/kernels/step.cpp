@@ -28,7 +28,7 @@ constexpr Long kRowsABlock = 80;  // operands of 80 rows, twice, and the panels 
 // How many bytes a thread needs for itself, and all need together, for so many rows.
 struct Places {
   Layout own, shared;
-  std::size_t inputs, x, states, output[2], gates, ngrams, products, shared_products, joined, projected;
+  std::size_t inputs, x, states, output[2], gates, ngrams, counts, products, shared_products, joined, projected;
   Long state_bytes;
 
   // `early`: the gates of a first product that a second one waits for.
@@ -46,6 +46,7 @@ struct Places {
     for (std::size_t& buffer : output) buffer = own.reserve(floats);
     gates = own.reserve(static_cast<std::size_t>(early) * floats);
     ngrams = own.reserve(a.ngrams ? static_cast<std::size_t>(rows * a.order_count) * sizeof(Long) : 0);
+    counts = own.reserve(a.counts ? static_cast<std::size_t>(Counted::scratch(a.vocabulary)) * sizeof(float) : 0);
     Layout& common = alone ? own : shared;
     products = own.reserve(early > 0 ? floats : 0);
     shared_products = shared.reserve(early > 0 && !alone ? floats : 0);
@@ -275,6 +276,7 @@ class Model {
         inputs_(rows.own_at<const float*>(places.inputs)),
         x_(rows.own_at<char>(places.x)),
         ngrams_(rows.own_at<Long>(places.ngrams)),
+        counts_(rows.own_at<float>(places.counts)),
         joined_(rows.common_at<float>(places.joined)),
         projected_(rows.common_at<float>(places.projected)) {}
 
@@ -290,6 +292,10 @@ class Model {
     }
     if (a_.ngrams && rows_.index == 0) keep();  // all have seen the tokens before, and met
     finish();
+    if (a_.counts) {
+      rows_.meet();
+      mix();
+    }
   }
 
  private:
@@ -328,9 +334,23 @@ class Model {
       for (Long r = 0; r < rows_.count; ++r) inputs_[r] = projected_ + r * E;
     }
     head.convert(x_, rows_.count, [&](Long r) { return inputs_[r]; });
-    float* logits = a_.logits + (rows_.first - a_.first) * a_.vocabulary;
+    float* logits = logits_of(0);
     head.times_all(index, parts, x_, rows_.count, a_.head_bias, logits);
     if (a_.ngrams) add_ngrams(logits);
+  }
+
+  float* logits_of(Long r) const { return a_.logits + (rows_.first - a_.first + r) * a_.vocabulary; }
+
+  // Counts with the logits of every row that is this thread's.
+  void mix() const {
+    const Counted counts(*a_.counts, a_.vocabulary);
+    for (Long r = rows_.index; r < rows_.count; r += rows_.parts) {
+      float* before = a_.counts_recent + (rows_.first + r) * a_.counts->kept;
+      std::int64_t nodes[kMostKept];
+      counts.find(a_.tokens[rows_.first + r], before, nodes);
+      counts.keep(a_.tokens[rows_.first + r], before);
+      counts.mix(nodes, 1, counts.weight(nodes), logits_of(r), counts_);
+    }
   }
 
   // To the columns of the panels that are this thread's share of the head.
@@ -354,6 +374,7 @@ class Model {
   const float** const inputs_;  // of the head, one per row
   char* const x_;
   Long* const ngrams_;   // [rows, orders]
+  float* const counts_;  // [V]
   float* const joined_;  // [rows, width], with several members
   float* const projected_;
 };
@@ -415,6 +436,7 @@ int refusal(int precision) {
 
 int step(const pantoum_step_args& a) {
   if (a.layer_count < 1 || a.member_count < 1) return PANTOUM_BAD_ARGUMENT;
+  if (a.counts && (a.counts->kept < 1 || a.counts->kept > kMostKept)) return PANTOUM_BAD_ARGUMENT;
   int refused = refusal(a.head_precision);
   if (refused == PANTOUM_OK) refused = refusal(a.projection_precision);
   for (Long m = 0; m < a.member_count; ++m)

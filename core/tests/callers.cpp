@@ -22,6 +22,7 @@ std::uint64_t some(int caller) {
   losses(300, 33, 700, PANTOUM_FLOAT32, draw, hash);
   used_rows(300, 3, 40, 33, draw, hash);
   coded_rows(300, 3, 40, 33, draw, hash);
+  mixing(20, 70, draw, hash);
   between(4, 30, 70, draw, hash);
   update(40001, draw, hash);
   adapting(70, 600, draw, hash);

@@ -238,6 +238,81 @@ inline void losses(Long N, Long K, Long V, int precision, Draw& draw, Hash& hash
     if (predictions[i] != by_softmax[i]) fail("losses", "predict another symbol than the softmax");
 }
 
+// Counts of n-grams over V symbols: drawn continuations of every context, ascending, and none of the longest.
+class Counts {
+ public:
+  Counts(Long V, Draw& draw) : kept_(draw.within(1, 7)), unigrams_(V, draw, 1.0f), weights_(8 * (kept_ + 1)) {
+    for (float& weight : weights_) weight = draw.hostile() ? draw.number(1.0f) : 0.5f + 0.5f * draw.number(0.9f);
+    Long contexts = V;
+    for (Long length = 1; length <= kept_; ++length) {
+      std::vector<std::int32_t> starts{0};
+      std::vector<std::uint32_t> tokens;
+      for (Long m = 0; m < contexts; ++m) {
+        for (Long token = draw.within(0, V - 1); tokens.size() < 600 && token < V; token += draw.within(1, V))
+          tokens.push_back(static_cast<std::uint32_t>(token));
+        starts.push_back(static_cast<std::int32_t>(tokens.size()));
+      }
+      levels_.emplace_back(new Level(starts, tokens, draw));
+      arguments_.push_back(levels_.back()->read());
+      contexts = static_cast<Long>(tokens.size());
+      sizes_.push_back(static_cast<Long>(starts.size()) - 1);
+    }
+  }
+  const pantoum_counts_args* read() {
+    whole_ = {arguments_.data(), unigrams_.read(), weights_.read(), kept_, 3};
+    return &whole_;
+  }
+  Long kept() const { return kept_; }
+  // A context of a length, or none.
+  Long node(Long length, Draw& draw) const {
+    const Long size = sizes_[static_cast<std::size_t>(length - 1)];
+    return size == 0 || draw.once_in(3) ? -1 : draw.within(0, size - 1);
+  }
+
+ private:
+  struct Level {
+    Level(const std::vector<std::int32_t>& begins, const std::vector<std::uint32_t>& last, Draw& draw)
+        : starts(static_cast<Long>(begins.size())),
+          tokens(static_cast<Long>(last.size())),
+          shares(tokens.size(), draw, 1.0f),
+          left(starts.size() - 1, draw, 1.0f),
+          sizes(starts.size() - 1) {
+      std::copy(begins.begin(), begins.end(), starts.begin());
+      std::copy(last.begin(), last.end(), tokens.begin());
+      for (auto& size : sizes) size = static_cast<std::int8_t>(draw.within(-1, 7));
+      for (Floats* f : {&shares, &left})
+        if (!draw.hostile())
+          for (float& x : *f) x = 0.5f + 0.5f * x;
+    }
+    pantoum_contexts_args read() { return {starts.read(), tokens.read(), shares.read(), left.read(), sizes.read()}; }
+    Buffer<std::int32_t> starts;
+    Buffer<std::uint32_t> tokens;
+    Floats shares, left;
+    Buffer<std::int8_t> sizes;
+  };
+
+  const Long kept_;
+  Floats unigrams_, weights_;
+  std::vector<std::unique_ptr<Level>> levels_;
+  std::vector<pantoum_contexts_args> arguments_;
+  std::vector<Long> sizes_;
+  pantoum_counts_args whole_{};
+};
+
+// Rows of logits with counts mixed in.
+inline void mixing(Long N, Long V, Draw& draw, Hash& hash) {
+  Counts counts(V, draw);
+  Floats logits(N * V, draw, 9.0f), weights(N, draw, 0.5f);
+  if (!draw.hostile())
+    for (float& weight : weights) weight += 0.5f;
+  Buffer<std::int64_t> nodes(counts.kept() * N);
+  for (Long length = 1; length <= counts.kept(); ++length)
+    for (Long n = 0; n < N; ++n) nodes[(length - 1) * N + n] = counts.node(length, draw);
+  const pantoum_mix_counts_args args{counts.read(), nodes.read(), weights.read(), logits.data(), N, V};
+  must(pantoum_mix_counts(&args), "mix_counts");
+  logits.add_to(hash);
+}
+
 // R rows of a table as codes of U rows, of which some have none of their own.
 class Coded {
  public:

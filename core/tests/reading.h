@@ -118,6 +118,10 @@ inline void reading(const Cell& cell, Long rows, Long H, Long V, int precision, 
   Packed head(weight.read(), V, head_inputs, V, precision, 0),
       projection(project.read(), head_inputs, width, head_inputs, precision, 0);
   NGrams ngrams(draw.once_in(2), rows, V, draw);
+  std::unique_ptr<Counts> counts(draw.once_in(3) ? new Counts(V, draw) : nullptr);
+  Floats counts_recent(counts ? rows * counts->kept() : 0);
+  for (float& token : counts_recent)
+    token = draw.hostile() && draw.once_in(5) ? draw.number(1e9f) : static_cast<float>(draw.within(0, V));
   const pantoum_step_args step{members.data(),
                                numbers.read(),
                                head.read(),
@@ -126,6 +130,8 @@ inline void reading(const Cell& cell, Long rows, Long H, Long V, int precision, 
                                ngrams.table(),
                                ngrams.orders(),
                                ngrams.recent(),
+                               counts ? counts->read() : nullptr,
+                               counts ? counts_recent.data() : nullptr,
                                logits.data(),
                                first,
                                count,
@@ -146,6 +152,7 @@ inline void reading(const Cell& cell, Long rows, Long H, Long V, int precision, 
   }
   for (const auto& layer : layers) layer->add_to(hash);
   ngrams.add_to(hash);
+  counts_recent.add_to(hash);
 }
 
 // A draw for some of `rows` streams, each with settings of its own. Of logits that are not finite only the status

@@ -25,6 +25,7 @@ from pantoum.inference.loaded_model import LoadedModel, load
 from pantoum.inference.reader import PlainReader
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
+from pantoum.kernels.reference.counts import count_rows
 from pantoum.network.count_mixture import CountMixture
 from pantoum.network.counting import counted
 from pantoum.network.counts import Counts
@@ -74,7 +75,7 @@ def test_what_is_written_is_read(tokens: list[int], repeated: int, order: int, m
     for counts in (written, found.counts):
         contexts = counts.find(inputs_TB, counts.initial_state(1))
         given.append(counts.probabilities(contexts, targets_T))
-        assert abs(counts.rows(contexts).sum(axis=1) - 1).max() < 1e-5
+        assert abs(count_rows(counts.tree, contexts.nodes_KN).sum(axis=1) - 1).max() < 1e-5
     assert np.array_equal(*given)
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pantoum.kernels.reference.counts import count_rows
 from pantoum.network.counting import counted
 from pantoum.network.counts import Counts
 
@@ -92,7 +93,7 @@ def test_rows_and_targets_are_those_of_the_definition(
     for at, token in enumerate(other[:-1]):
         begin = at if documents and token == EOS else begin
         expected.append(slow.row(tuple(other[max(begin, at + 2 - slow.order) : at + 1])))
-    rows_TV = counts.rows(contexts)
+    rows_TV = count_rows(counts.tree, contexts.nodes_KN)
     np.testing.assert_allclose(rows_TV, expected, atol=2e-6)
     np.testing.assert_allclose(rows_TV.sum(axis=1), 1, atol=1e-5)
     own_T = np.array(expected)[np.arange(len(targets_T)), targets_T]
@@ -110,8 +111,8 @@ def test_what_is_left_out_is_left_to_shorter_contexts(least: int) -> None:
     contexts = counts.find(text(4, 60)[:, None], counts.initial_state(1))
     at = [tuple(text(4, 60)[max(0, end - counts.kept) : end].tolist()) for end in range(1, 61)]
     expected = np.array([slow.row(context) for context in at])
-    np.testing.assert_allclose(counts.rows(contexts), expected, atol=2e-6)
-    np.testing.assert_allclose(counts.rows(contexts).sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(count_rows(counts.tree, contexts.nodes_KN), expected, atol=2e-6)
+    np.testing.assert_allclose(count_rows(counts.tree, contexts.nodes_KN).sum(axis=1), 1, atol=1e-5)
 
 
 @settings(max_examples=30, deadline=None)
@@ -155,18 +156,3 @@ def test_longer_and_more_frequent_contexts_have_other_classes() -> None:
     classes = contexts.buckets_N.tolist()
     assert classes[0] < classes[1] and classes[2] != classes[1] and classes[3] < 16
     assert max(classes) < counts.buckets
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    recent=st.lists(st.sampled_from([0, 1, 2, 3, 4, 5, 9, -2, 0.5]), min_size=4, max_size=4),
-    seed=st.integers(0, 9),
-)
-def test_one_token_of_one_row_is_found_as_among_others(recent: list[float], seed: int) -> None:
-    counts = counts_of(text(1, 300), 5)
-    tokens_TB, recent_BK = np.array([[seed % V, 1]]), np.array([recent, recent], np.float32)
-    both = counts.find(tokens_TB, recent_BK)
-    one = counts.find(tokens_TB[:, :1], recent_BK[:1])
-    assert np.array_equal(one.nodes_KN[:, 0], both.nodes_KN[:, 0]) and one.buckets_N[0] == both.buckets_N[0]
-    assert np.array_equal(one.recent_BK[0], both.recent_BK[0])
-    assert np.array_equal(counts.rows(one)[0], counts.rows(both)[0])

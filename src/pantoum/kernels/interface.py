@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeAlias
 
 from pantoum.config import CellSpec
 from pantoum.kernels.array import Array
+from pantoum.kernels.count_tree import CountTree
 from pantoum.kernels.draw_rows import DrawRows
 from pantoum.kernels.row_codes import RowCodes
 from pantoum.kernels.step_model import StepModel
@@ -213,6 +214,11 @@ class Kernels(Protocol):
         the mean loss. ``given_NV`` is added to the logits and overwritten with its gradient, d_given. Where
         the N rows are a shard of a batch, ``targets`` is the number of targets in the whole batch: the
         gradients are then the shard's part of the gradient of the batch's mean loss."""
+        ...
+
+    def mix_counts(self, tree: CountTree, nodes_KN: Array, weights_N: Array, logits_NV: Array) -> None:
+        """Logits become logarithms of ``v softmax(logits) + (1 - v) p``, in place: p by the counts after the
+        contexts ``nodes_KN`` (-1: none of this length), v the weights."""
         ...
 
     def global_norm(self, gradients: Iterable[Array]) -> float:

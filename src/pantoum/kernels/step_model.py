@@ -13,9 +13,10 @@ from typing import Any
 
 from pantoum.config import CellSpec
 from pantoum.kernels.array import Array
+from pantoum.kernels.count_tree import CountTree
 from pantoum.kernels.row_codes import RowCodes
 
-__all__ = ["StepLayer", "StepMember", "StepModel", "StepNgrams"]
+__all__ = ["StepCounts", "StepLayer", "StepMember", "StepModel", "StepNgrams"]
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,22 @@ class StepMember:
 
 @dataclass(frozen=True)
 class StepNgrams:
-    """N-grams beside the network (``network.ngrams``), whose state is the last array of the states."""
+    """N-grams beside the network (``network.ngrams``), whose state follows those of the layers."""
 
     table_WV: Array | RowCodes
     """The table of each order after the one before."""
     orders: tuple[int, ...]
     rows: int
     """The number of rows of each order's table."""
+
+
+@dataclass(frozen=True)
+class StepCounts:
+    """Counted n-grams mixed with the network (``network.count_mixture``), whose state is the last array."""
+
+    tree: CountTree
+    weights_C: Array
+    """The weight of the network for each class of contexts."""
 
 
 @dataclass(frozen=True)
@@ -68,3 +78,4 @@ class StepModel:
     head_bias_V: Array
     projection: Any
     ngrams: StepNgrams | None = None
+    counts: StepCounts | None = None

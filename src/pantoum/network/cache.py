@@ -23,7 +23,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pantoum.kernels import Array
-from pantoum.network.count_mixture import mixed, mixed_rows
+from pantoum.kernels.mixture import mix_rows
+from pantoum.network.count_mixture import mixed
 
 __all__ = ["Cache", "FoundCache"]
 
@@ -123,7 +124,8 @@ class FoundCache:
             seen = np.flatnonzero(shares_J)
             filled_N[number] = seen.size > 0
             np.add.at(row_V, self.tokens_BJ[place % B, seen] - 1, shares_J[seen])
-        return mixed_rows(logits_NV, rows_NV, (1.0 - self.cache.weight * filled_N).astype(np.float32))
+        mix_rows(logits_NV, rows_NV, (1.0 - self.cache.weight * filled_N).astype(np.float32))
+        return logits_NV
 
     def _shares(self, b: int, steps: Array) -> F32:
         """How much each pair counts for some steps of a row [S,J]; the sum is 1, or 0 if there are none."""

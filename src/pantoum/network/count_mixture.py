@@ -16,16 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pantoum.kernels import Array
+from pantoum.kernels import Array, backend
 from pantoum.network.counts import Contexts, Counts
 
-__all__ = ["CountMixture", "FoundCounts", "best_weight", "fitted", "mixed", "mixed_rows"]
+__all__ = ["CountMixture", "FoundCounts", "best_weight", "fitted", "mixed"]
 
 ITERATIONS = 30
 PRIOR = 20.0
 """Each class also has so many tokens that behave as those of all classes together."""
-LEAST_PROBABILITY = np.float32(np.finfo(np.float32).tiny)
-"""Added to every probability, so that the logarithm of one that float32 cannot hold is finite."""
 LEAST = 1e-3
 """Each of the two has at least this weight."""
 
@@ -74,11 +72,11 @@ class FoundCounts:
     def logits(self, logits_NV: Array, tokens: Array | None = None) -> Array:
         """The log-probabilities of the mixture [N,V] from the logits of the network, which are overwritten;
         ``tokens``: those of some of the N tokens."""
-        contexts, weights_N = self.contexts, self._weights_N
+        nodes_KN, weights_N = self.contexts.nodes_KN, self._weights_N
         if tokens is not None:
-            contexts = Contexts(contexts.nodes_KN[:, tokens], contexts.buckets_N[tokens], contexts.recent_BK)
-            weights_N = weights_N[tokens]
-        return mixed_rows(logits_NV, self.mixture.counts.rows(contexts), weights_N)
+            nodes_KN, weights_N = nodes_KN[:, tokens], weights_N[tokens]
+        backend(logits_NV.dtype).mix_counts(self.mixture.counts.tree, nodes_KN, weights_N, logits_NV)
+        return logits_NV
 
     @property
     def _weights_N(self) -> npt.NDArray[np.float32]:
@@ -93,17 +91,6 @@ def mixed(nats_N: Array, p_N: Array, weights_N: Array) -> npt.NDArray[np.float64
             np.log(weights_N) - nats_N.astype(np.float64), np.log1p(-weights_N) + np.log(p_N)
         )
     return found
-
-
-def mixed_rows(logits_NV: Array, p_NV: Array, weights_N: Array) -> Array:
-    """Logarithms of ``v softmax(logits) + (1 - v) p``; both arrays are overwritten."""
-    logits_NV -= logits_NV.max(axis=1, keepdims=True)
-    np.exp(logits_NV, out=logits_NV)
-    logits_NV *= (weights_N / logits_NV.sum(axis=1))[:, None]
-    p_NV *= (1 - weights_N)[:, None]
-    logits_NV += p_NV
-    logits_NV += LEAST_PROBABILITY
-    return np.log(logits_NV, out=logits_NV)
 
 
 def fitted(nats_N: Array, p_N: Array, buckets_N: Array, counts: Counts) -> npt.NDArray[np.float32]:

@@ -27,12 +27,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pantoum.kernels import Array
+from pantoum.kernels.count_tree import SIZES, ContextsOfLength, CountTree
 
 __all__ = ["MOST_ORDER", "SIZES", "Contexts", "Counts", "Order", "Tables"]
 
 MOST_ORDER = 8
-SIZES = 8
-"""Classes of contexts by how often they occurred: once, twice, up to 4, 8, 16, ... times."""
 Ids = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
 
@@ -143,7 +142,7 @@ class Counts:
         starts = np.concatenate([[0], np.cumsum(order.children_M, dtype=np.int64)])
         if starts[-1] >= 2**31:
             raise ValueError(f"its counts of order {number + 1} have {starts[-1]:,} continuations")
-        self._tokens.append(order.tokens_M)
+        self._tokens.append(np.ascontiguousarray(order.tokens_M, np.uint32))
         self._starts.append(starts.astype(np.int32))
         self.entries += M
 
@@ -184,8 +183,6 @@ class Counts:
         """The contexts that end with each token, N = T * B. A context never reaches over a reset; past the
         length of a row the state stays."""
         T, B = tokens_TB.shape
-        if T == B == 1 and reset_TB is None and lengths is None:
-            return self._find_one(recent_BK[0].tolist(), int(tokens_TB[0, 0]))
         K, steps_T1 = self.kept, np.arange(T)[:, None]
         # Whatever a file says; what comes before a gap is not a context.
         known_BK = np.where((recent_BK >= 1) & (recent_BK <= self.vocab_size), recent_BK, 0)
@@ -212,26 +209,6 @@ class Counts:
         nodes_KN = nodes_KTB.reshape(K, T * B)
         return Contexts(nodes_KN, self._classes(nodes_KN), after_BK.astype(np.float32))
 
-    def _find_one(self, recent_K: list[float], token: int) -> Contexts:
-        """The same for one token of one row, without the overhead of arrays."""
-        known = [int(one) if 1 <= one <= self.vocab_size else 0 for one in recent_K]
-        gap = max((place for place, one in enumerate(known, start=1) if not one), default=0)
-        history = [*(one - 1 for one in known[gap:]), token][-self.kept :]
-        nodes = [-1] * self.kept
-        for begin in range(len(history)):
-            node = history[begin]
-            for keys, following in zip(self._keys, history[begin + 1 :], strict=False):
-                wanted = node * self.vocab_size + following
-                place = int(keys.searchsorted(wanted))
-                node = place if place < len(keys) and keys[place] == wanted else -1
-                if node < 0:
-                    break
-            nodes[len(history) - begin - 1] = node
-        nodes_K1 = np.array(nodes, np.int64)[:, None]
-        recent_BK = np.zeros((1, self.kept), np.float32)
-        recent_BK[0, self.kept - len(history) :] = np.add(history, 1)
-        return Contexts(nodes_K1, self._classes(nodes_K1), recent_BK)
-
     def probabilities(self, contexts: Contexts, targets_N: Array) -> F64:
         """The probability of a target after each context [N]."""
         p_N: F64 = self._unigrams_V.astype(np.float64)[targets_N]
@@ -242,45 +219,16 @@ class Counts:
             p_N = left_N * p_N + np.where(found_N >= 0, self._shares[order][found_N], 0.0)
         return p_N
 
-    def rows(self, contexts: Contexts) -> npt.NDArray[np.float32]:
-        """The probabilities of all symbols after each context [N,V]."""
-        K, N = contexts.nodes_KN.shape
-        left_KN = np.stack(
-            [
-                np.where(nodes_N >= 0, self._left[order][nodes_N], np.float32(1.0))
-                for order, nodes_N in enumerate(contexts.nodes_KN, start=1)
-            ]
+    @cached_property
+    def tree(self) -> CountTree:
+        """What the kernels look up: the same arrays."""
+        lengths = (
+            ContextsOfLength(*arrays)
+            for arrays in zip(
+                self._starts, self._tokens[1:], self._shares[1:], self._left[1:], self._sizes[1:], strict=True
+            )
         )
-        # What remains of each order after the orders above it.
-        remains_KN = np.cumprod(left_KN[::-1], axis=0)[::-1]
-        rows_NV: npt.NDArray[np.float32] = remains_KN[0][:, None] * self._unigrams_V
-        if N == 1:
-            self._add_shares(rows_NV[0], contexts.nodes_KN[:, 0].tolist(), remains_KN[:, 0])
-            return rows_NV
-        flat = rows_NV.reshape(-1)
-        for order, nodes_N in enumerate(contexts.nodes_KN, start=1):
-            starts, V = self._starts[order - 1], self.vocab_size
-            begins_N = np.where(nodes_N >= 0, starts[nodes_N], 0)
-            sizes_N = np.where(nodes_N >= 0, starts[nodes_N + 1], 0) - begins_N
-            total = int(sizes_N.sum())
-            if not total:
-                continue
-            owners = np.repeat(np.arange(N), sizes_N)
-            places = np.arange(total) + (begins_N - (np.cumsum(sizes_N) - sizes_N))[owners]
-            values = self._shares[order][places]
-            if order < K:
-                values = values * remains_KN[order][owners]
-            flat[owners * V + self._tokens[order][places]] += values
-        return rows_NV
-
-    def _add_shares(self, row_V: Array, nodes: list[int], remains_K: Array) -> None:
-        """The shares of the continuations of one context, for ``rows``."""
-        for order, node in enumerate(nodes, start=1):
-            if node < 0:
-                continue
-            own = slice(*self._starts[order - 1][node : node + 2].tolist())
-            shares = self._shares[order][own]
-            row_V[self._tokens[order][own]] += shares if order == self.kept else shares * remains_K[order]
+        return CountTree(self._unigrams_V, tuple(lengths), max(0, int(self._sizes[0][0])))
 
     @cached_property
     def _unigrams_V(self) -> npt.NDArray[np.float32]:
@@ -296,7 +244,7 @@ class Counts:
         return found
 
     def _classes(self, nodes_KN: Ids) -> Ids:
-        classes_N = np.full(nodes_KN.shape[1], max(0, int(self._sizes[0][0])))
+        classes_N = np.full(nodes_KN.shape[1], self.tree.shortest)
         for order, nodes_N in enumerate(nodes_KN, start=1):
             sizes_N = np.where(nodes_N >= 0, self._sizes[order][nodes_N], -1).astype(np.int64)
             classes_N = np.where(sizes_N >= 0, order * SIZES + sizes_N, classes_N)

@@ -9,18 +9,15 @@ Shapes: R rows that there is room for, B rows read, C rows of logits, V symbols,
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 
 from pantoum.kernels import Array
-from pantoum.kernels.step_model import StepLayer, StepMember, StepModel
+from pantoum.kernels.step_model import StepCounts, StepLayer, StepMember, StepModel
 from pantoum.network.member import PackedMember
 from pantoum.network.program import Program
 from pantoum.network.state import NetworkState
-
-if TYPE_CHECKING:
-    from pantoum.network.count_mixture import CountMixture
 
 __all__ = ["Stepper", "stepper"]
 
@@ -38,32 +35,8 @@ def stepper(program: Program, tokens_R: Array, state: NetworkState, logits_CV: A
     """Steps through a program of tokens [R], a state of R rows and logits that live in these arrays."""
     if program.cache is not None:  # whose keys are the outputs of the last layers
         return ScanStepper(program, tokens_R, state, logits_CV)
-    own = state.arrays if program.counts is None else state.arrays[:-1]
-    fast = program.kernels.stepper(described(program), tokens_R, own, logits_CV)
-    if fast is None:
-        return ScanStepper(program, tokens_R, state, logits_CV)
-    if program.counts is None:
-        return fast
-    return CountsStepper(fast, program.counts, tokens_R, state.arrays[-1], logits_CV)
-
-
-class CountsStepper:
-    """Steps of a network, mixed with what counts say."""
-
-    def __init__(
-        self, network: Stepper, counts: CountMixture, tokens_R: Array, recent_RK: Array, logits_CV: Array
-    ) -> None:
-        self._network, self._counts = network, counts
-        self._tokens_R, self._recent_RK, self._logits_CV = tokens_R, recent_RK, logits_CV
-
-    @np.errstate(over="ignore", invalid="ignore")  # the draw refuses logits that are not finite
-    def step(self, first: int, count: int) -> None:
-        """As ``Stepper.step``."""
-        rows = slice(first, first + count)
-        found = self._counts.find(self._tokens_R[None, rows], self._recent_RK[rows], None, None)
-        self._network.step(first, count)
-        self._recent_RK[rows] = found.recent_BK
-        found.logits(self._logits_CV[:count])
+    fast = program.kernels.stepper(described(program), tokens_R, state.arrays, logits_CV)
+    return fast or ScanStepper(program, tokens_R, state, logits_CV)
 
 
 class ScanStepper:
@@ -85,6 +58,7 @@ class ScanStepper:
 def described(program: Program) -> StepModel:
     """A program as a stepper takes it."""
     stack, table = program.members[0].stack.stack, program.table
+    counts = program.counts
     return StepModel(
         stack.cells[0].spec,
         stack.hidden_size,
@@ -93,6 +67,7 @@ def described(program: Program) -> StepModel:
         program.head.bias_V,
         program.head.projection,
         None if table is None else table.features.described(table.weight_RV),
+        None if counts is None else StepCounts(counts.counts.tree, counts.weights_C),
     )
 
 

@@ -5,6 +5,7 @@ made in docs/kernels.md.
 """
 
 from pantoum.kernels.native.adapt import adapt, row_squares
+from pantoum.kernels.native.counts import mix_counts
 from pantoum.kernels.native.cross_entropy import cross_entropy, cross_entropy_gradient
 from pantoum.kernels.native.dropout import dropout, dropout_scales
 from pantoum.kernels.native.embedding import lookup, lookup_gradient
@@ -42,6 +43,7 @@ __all__ = [
     "lookup_sum",
     "lookup_sum_gradient",
     "missing",
+    "mix_counts",
     "muon",
     "pack",
     "pack_codes",

@@ -52,6 +52,9 @@ ARGUMENTS: dict[str, type[ctypes.Structure]] = {
         "i variational",
         "softmax": "p logits targets nats predictions; l count vocabulary; f weight",
         "losses": "p x panels bias given targets nats predictions; l count depth vocabulary; i precision",
+        "contexts": "p starts tokens shares left sizes",
+        "counts": "p lengths unigrams weights; l kept shortest",
+        "mix_counts": "p counts nodes weights logits; l count vocabulary",
         "sum_of_squares": "p arrays sizes total; l count",
         "adamw": "p parameter gradient first second; l size; "
         "f beta1 share1 beta2 share2 root epsilon rate keep",
@@ -65,7 +68,8 @@ ARGUMENTS: dict[str, type[ctypes.Structure]] = {
         "layer": "p input recurrent more_recurrent input_bias bias norm_weight norm_bias hidden cell; "
         "l inputs; i input_precision recurrent_precision residual",
         "member": "p layers table embedding",
-        "step": "p members tokens head head_bias projection ngrams orders recent logits; "
+        "step": "p members tokens head head_bias projection ngrams orders recent counts counts_recent "
+        "logits; "
         "l first count vocabulary units member_count layer_count head_inputs order_count ngram_rows "
         "recent_kept; "
         "i kind head_precision projection_precision",
@@ -75,7 +79,9 @@ ARGUMENTS: dict[str, type[ctypes.Structure]] = {
 }
 """By the struct's name in the header, without ``pantoum_`` and ``_args``."""
 
-OPERATIONS = tuple(name for name in ARGUMENTS if name not in ("layer", "member", "row_table"))
+PARTS = ("layer", "member", "row_table", "contexts", "counts")
+"""Structs that others point to."""
+OPERATIONS = tuple(name for name in ARGUMENTS if name not in PARTS)
 """Each takes the struct of its name."""
 
 

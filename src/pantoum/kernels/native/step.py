@@ -5,7 +5,7 @@ two numbers. NumPy has no stepper: without the core, ``network.stepper`` reads b
 which give the same bits as this.
 
 Shapes: R rows that there is room for, C rows of logits, V symbols, E inputs, H units, G gate rows,
-K tokens that the n-grams look back.
+K tokens that the n-grams or the counts look back.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from pantoum.config.plain import Plain
 from pantoum.errors import CoreError
 from pantoum.kernels.array import Array
 from pantoum.kernels.native.arguments import ARGUMENTS
+from pantoum.kernels.native.counts import counts_struct
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.memory import address, floats, given
 from pantoum.kernels.native.product import number_of
 from pantoum.kernels.native.row_table import row_table
-from pantoum.kernels.step_model import StepLayer, StepMember, StepModel, StepNgrams
+from pantoum.kernels.step_model import StepCounts, StepLayer, StepMember, StepModel, StepNgrams
 
 __all__ = ["Stepper", "stepper"]
 
@@ -37,10 +38,13 @@ class Stepper:
     def __init__(self, model: StepModel, tokens_R: Array, states: Sequence[Array], logits_CV: Array) -> None:
         (C, V), R, H = logits_CV.shape, len(tokens_R), model.units
         each, members, L = len(model.cell.state), model.members, len(model.members[0].layers)
-        if len(states) != each * L * len(members) + (model.ngrams is not None):
+        own_states = each * L * len(members)
+        if len(states) != own_states + (model.ngrams is not None) + (model.counts is not None):
             raise CoreError(
                 f"{len(states)} arrays of states for {L * len(members)} layers of "
-                f"{model.cell.name}: give {each} a layer" + " and the n-grams'" * bool(model.ngrams)
+                f"{model.cell.name}: give {each} a layer"
+                + " and the n-grams'" * bool(model.ngrams)
+                + " and the counts'" * bool(model.counts)
             )
         self._kept = model, tokens_R, list(states), logits_CV
         self._most = C, R
@@ -62,7 +66,9 @@ class Stepper:
         self._structures = layers, table
         self._orders = np.array(model.ngrams.orders if model.ngrams else (), np.int64)
         self._table = row_table(model.ngrams.table_WV) if model.ngrams else None
-        ngrams = _ngrams(model.ngrams, self._orders, states[-1], R, V) if model.ngrams else {}
+        ngrams = _ngrams(model.ngrams, self._orders, states[own_states], R, V) if model.ngrams else {}
+        counts = _counts(model.counts, states[-1], R, V) if model.counts else None
+        self._counts, counts_recent = counts or (None, None)
         head, projection = model.head, model.projection
         _check(head, (V, head.shape[1]), V)
         if projection is not None:
@@ -86,6 +92,8 @@ class Stepper:
             head_precision=number_of(head.precision),
             projection_precision=0 if projection is None else number_of(projection.precision),
             ngrams=None if self._table is None else ctypes.addressof(self._table),
+            counts=None if self._counts is None else ctypes.addressof(self._counts[0]),
+            counts_recent=counts_recent,
             **ngrams,
         )
 
@@ -166,6 +174,15 @@ def _ngrams(ngrams: StepNgrams, orders: Array, recent: Array, R: int, V: int) ->
         "ngram_rows": ngrams.rows,
         "recent_kept": K,
     }
+
+
+def _counts(counts: StepCounts, recent: Array, R: int, V: int) -> tuple[tuple[ctypes.Structure, object], int]:
+    """Counts as the core takes them, and the address of their state. What the state holds is not looked at:
+    what can be no token is none."""
+    if len(counts.tree.unigrams_V) != V:
+        raise CoreError(f"the counts have {len(counts.tree.unigrams_V)} symbols: this model has {V}")
+    K = len(counts.tree.lengths)
+    return counts_struct(counts.tree, counts.weights_C), floats(recent, "the counts' state", (R, K))
 
 
 def _check(matrix: Any, shape: tuple[int, int], block: int) -> None:

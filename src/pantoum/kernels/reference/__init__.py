@@ -4,6 +4,7 @@ One file per operation and per cell. Every function works in float32 and float64
 """
 
 from pantoum.kernels.reference.adapt import adapt, row_squares
+from pantoum.kernels.reference.counts import mix_counts
 from pantoum.kernels.reference.cross_entropy import cross_entropy, cross_entropy_gradient
 from pantoum.kernels.reference.dropout import dropout, dropout_scales
 from pantoum.kernels.reference.embedding import lookup, lookup_gradient
@@ -36,6 +37,7 @@ __all__ = [
     "lookup_gradient",
     "lookup_sum",
     "lookup_sum_gradient",
+    "mix_counts",
     "muon",
     "pack",
     "pack_codes",
