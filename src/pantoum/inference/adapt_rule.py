@@ -95,7 +95,7 @@ class Rule:
             rows = len(moved), -1
             self._kernels.adapt(
                 moved.reshape(rows),
-                gradient.values.reshape(rows),
+                gradient.upright.reshape(rows),
                 gradient.reached(self._trained[name]).reshape(rows),
                 gradient.reached(speeds_R) * factor,
                 gradient.reached(self._backs[name]),

@@ -38,8 +38,10 @@ class Cell(Block):
         *,
         dtype: npt.DTypeLike = np.float32,
         place: int = 0,
+        one_hot: bool = False,
     ) -> None:
-        """``seed=None`` leaves zeros, to be filled; ``place`` is the cell's layer in a stack of one seed."""
+        """``seed=None`` leaves zeros, to be filled; ``place`` is the cell's layer in a stack of one seed.
+        With ``one_hot`` inputs weight_ih lies in memory column by column (``network.gradient``)."""
         whole(input_size, "input_size")
         whole(hidden_size, "hidden_size")
         self.spec, self.input_size, self.hidden_size = spec, input_size, hidden_size
@@ -51,9 +53,12 @@ class Cell(Block):
         shapes["bias_ih"] = (rows,)
         if spec.hidden_bias:
             shapes["bias_hh"] = (rows,)
-        self.parameters = Parameters(
-            {name: uniform(random, shape, hidden_size**-0.5, self.dtype) for name, shape in shapes.items()}
-        )
+        arrays = {
+            name: uniform(random, shape, hidden_size**-0.5, self.dtype) for name, shape in shapes.items()
+        }
+        if one_hot:
+            arrays["weight_ih"] = np.asfortranarray(arrays["weight_ih"])
+        self.parameters = Parameters(arrays)
         for gate, value in spec.biases.items() if random is not None else ():
             place = spec.gates.index(gate) * hidden_size
             for name in shapes:
@@ -134,8 +139,9 @@ class Inputs(Protocol):
         cell: PackedCell,
         d_projection_TBG: Array,
         workspace: Workspace,
-    ) -> tuple[Array | None, Array, Array]:
-        """(gradient of what the inputs are made from, d_weight_ih, d_bias [G])."""
+    ) -> tuple[Array | None, Array | None, Array]:
+        """(gradient of what the inputs are made from, d_weight_ih, d_bias [G]). Of one-hot tokens
+        d_weight_ih is ``None``: the first makes it (``embedding.OneHotTokens``)."""
         ...
 
     def add(self, cell: PackedCell, d_inputs: Array | None, d_x_TBE: Array) -> Array | None:
@@ -257,7 +263,7 @@ class PackedCell(PackedBlock):
             workspace,
         )
         d_inputs, d_weight_ih, d_bias_G = tape.inputs.project_vjp(self, d_projection_TBG, workspace)
-        gradients = {"weight_ih": d_weight_ih}
+        gradients = {} if d_weight_ih is None else {"weight_ih": d_weight_ih}
         if d_weight_hh is not None:
             gradients["weight_hh"] = d_weight_hh
         return d_inputs, d_state0, gradients | self.cell.bias_gradients(d_bias_G, d_scan_bias)

@@ -7,7 +7,8 @@ inputs needs the vectors themselves; a one-hot vector has one entry, so its drop
 drops, the token's whole row.
 
 A batch uses few rows of a large table. Its gradient is then that of these rows (``network.gradient``), so
-that the cost of a step does not grow with the vocabulary.
+that the cost of a step does not grow with the vocabulary. Of one-hot inputs the table is the transpose of the
+first layer's weight_ih, which lies in memory column by column.
 
 Shapes: V symbols, T steps, B rows, N = T*B, E embedding, G gate rows.
 """
@@ -33,11 +34,9 @@ LARGE = 1024
 class TokenInputs(Inputs, Protocol):
     """Inputs that are made from tokens."""
 
-    def embedding_gradient(
-        self, kernels: Kernels, d_inputs: Array | None, workspace: Workspace
-    ) -> Gradient | None:
-        """The gradient of the embedding from what the backward pass of the stack returns; ``None``: there is
-        no embedding."""
+    def embedding_gradient(self, kernels: Kernels, d_inputs: Array | None, workspace: Workspace) -> Gradient:
+        """The gradient of what tokens choose from, the embedding or the first layer's weight_ih, from what
+        the backward pass of the stack returns."""
         ...
 
 
@@ -87,9 +86,7 @@ class TableTokens:
         d_inputs += _look_up_vjp(cell.kernels, d_x_TBE, self.tokens_TB, np.empty_like(d_inputs))
         return d_inputs
 
-    def embedding_gradient(
-        self, kernels: Kernels, d_inputs: Array | None, workspace: Workspace
-    ) -> Gradient | None:
+    def embedding_gradient(self, kernels: Kernels, d_inputs: Array | None, workspace: Workspace) -> Gradient:
         """It is what the backward pass returns."""
         assert d_inputs is not None
         return Gradient(d_inputs)
@@ -130,9 +127,7 @@ class VectorTokens:
         d_inputs += d_x_TBE
         return d_inputs
 
-    def embedding_gradient(
-        self, kernels: Kernels, d_inputs: Array | None, workspace: Workspace
-    ) -> Gradient | None:
+    def embedding_gradient(self, kernels: Kernels, d_inputs: Array | None, workspace: Workspace) -> Gradient:
         """From the gradient of the vectors."""
         assert d_inputs is not None
         if _uses_few(self.tokens_TB, len(self.embedding_VE)):
@@ -153,7 +148,8 @@ class OneHotTokens:
 
     tokens_TB: Array
     weight_GV: Array | None
-    """The first layer's weight_ih; ``None`` if the table of all input projections is kept."""
+    """The first layer's weight_ih, which lies in memory column by column; ``None`` if the table of all input
+    projections is kept."""
     scale_TB: Array | None
     """The dropout of each token's one entry; None: off."""
     table_VG: Array | None
@@ -171,16 +167,8 @@ class OneHotTokens:
             return _look_up(cell, self.table_VG, self.tokens_TB, workspace, "projection")
         weight_GV = self.weight_GV
         assert weight_GV is not None
-        G, V = weight_GV.shape
-        if self.tokens_TB.size < V:
-            symbols_U, places_N = np.unique(self.tokens_TB, return_inverse=True)
-            columns_UG = np.ascontiguousarray(weight_GV[:, symbols_U].T)
-            places_TB = places_N.reshape(self.tokens_TB.shape)
-            projection_TBG = _look_up(cell, columns_UG, places_TB, workspace, "projection")
-        else:
-            columns_VG = workspace.array("table", (V, G), weight_GV.dtype)
-            np.copyto(columns_VG, weight_GV.T)
-            projection_TBG = _look_up(cell, columns_VG, self.tokens_TB, workspace, "projection")
+        columns_VG = np.ascontiguousarray(weight_GV.T)
+        projection_TBG = _look_up(cell, columns_VG, self.tokens_TB, workspace, "projection")
         if self.scale_TB is not None:
             projection_TBG *= self.scale_TB[:, :, None]
         projection_TBG += cell.bias_G
@@ -191,30 +179,27 @@ class OneHotTokens:
         cell: PackedCell,
         d_projection_TBG: Array,
         workspace: Workspace,
-    ) -> tuple[None, Array, Array]:
-        """(None: nothing is learned in the inputs, d_weight_ih, d_bias [G])."""
-        assert self.weight_GV is not None
-        G, V = self.weight_GV.shape
+    ) -> tuple[Array, None, Array]:
+        """(d_projection [T,B,G], None: d_weight_ih is made from it, d_bias [G])."""
+        G = d_projection_TBG.shape[2]
         d_bias_G = cell.kernels.bias_gradient(d_projection_TBG.reshape(-1, G))
         if self.scale_TB is not None:
             d_projection_TBG *= self.scale_TB[:, :, None]
-        d_weight = workspace.array("d_weight_ih", (G, V), d_projection_TBG.dtype)
-        if _uses_few(self.tokens_TB, V):
-            d_NG = d_projection_TBG.reshape(-1, G)
-            symbols_U, columns_UG = cell.kernels.lookup_sum_gradient(d_NG, self.tokens_TB.reshape(-1, 1))
-            d_weight.fill(0)
-            d_weight[:, symbols_U] = columns_UG.T
-            return None, d_weight, d_bias_G
-        d_columns_VG = workspace.array("table", (V, G), d_projection_TBG.dtype)
-        _look_up_vjp(cell.kernels, d_projection_TBG, self.tokens_TB, d_columns_VG)
-        np.copyto(d_weight, d_columns_VG.T)
-        return None, d_weight, d_bias_G
+        return d_projection_TBG, None, d_bias_G
 
-    def add(self, cell: PackedCell, d_inputs: Array | None, d_x_TBE: Array) -> None:
+    def add(self, cell: PackedCell, d_inputs: Array | None, d_x_TBE: Array) -> Array | None:
         """Nothing is learned in the inputs."""
+        return d_inputs
 
-    def embedding_gradient(self, kernels: Kernels, d_inputs: Array | None, workspace: Workspace) -> None:
-        """There is no embedding."""
+    def embedding_gradient(self, kernels: Kernels, d_inputs: Array | None, workspace: Workspace) -> Gradient:
+        """That of weight_ih, transposed."""
+        assert d_inputs is not None
+        if _uses_few(self.tokens_TB, self.vocab_size):
+            d_NG = d_inputs.reshape(self.tokens_TB.size, -1)
+            symbols_U, columns_UG = kernels.lookup_sum_gradient(d_NG, self.tokens_TB.reshape(-1, 1))
+            return Gradient(columns_UG, symbols_U, transposed=True)
+        d_columns_VG = workspace.array("d_columns", (self.vocab_size, d_inputs.shape[2]), d_inputs.dtype)
+        return Gradient(_look_up_vjp(kernels, d_inputs, self.tokens_TB, d_columns_VG), transposed=True)
 
 
 def _uses_few(tokens_TB: Array, vocab_size: int) -> bool:

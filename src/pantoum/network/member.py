@@ -33,7 +33,8 @@ from pantoum.network.state import BlockState
 
 __all__ = ["EMBEDDING", "Member", "PackedMember"]
 
-EMBEDDING = "embedding.weight"
+EMBEDDING, ONE_HOT = "embedding.weight", "stack.0.weight_ih"
+"""What tokens choose from, with an embedding and without one."""
 MOST_KEPT = 1024
 """Up to this vocabulary reading looks up the input projections of all symbols, computed once."""
 
@@ -50,7 +51,9 @@ class Member:
         self.embedding_VE = None if E is None else _vectors((vocab_size, E), seed, config.tied, dtype)
         sizes = [vocab_size if E is None else E] + [H] * (config.num_layers - 1)
         cells = [
-            Cell(CELLS[config.cell], size, H, seed, dtype=dtype, place=place)
+            Cell(
+                CELLS[config.cell], size, H, seed, dtype=dtype, place=place, one_hot=E is None and place == 0
+            )
             for place, size in enumerate(sizes)
         ]
         self.stack = Stack(cells, config.residual, config.norm, config.dropout)
@@ -63,7 +66,7 @@ class Member:
         stack = self.stack.pack(packer, under("stack.", weights), one_hot=one_hot)
         table_VG = None
         if one_hot:
-            inputs = floats(weights["stack.0.weight_ih"])
+            inputs = floats(weights[ONE_HOT])
             if reading:
                 table_VG = one_hot_projections(stack.cells[0], inputs)
         else:
@@ -113,8 +116,8 @@ class PackedMember:
         inputs, kept = tape
         d_inputs, _, of_stack = self.stack.backward(kept, d_outputs_TBH, spend=True, workspace=workspace)
         found = {"stack." + name: Gradient(d) for name, d in of_stack.items()}
-        of_embedding = inputs.embedding_gradient(self.stack.kernels, d_inputs, workspace)
-        return found if of_embedding is None else {EMBEDDING: of_embedding, **found}
+        name = ONE_HOT if self.member.embedding_VE is None else EMBEDDING
+        return {name: inputs.embedding_gradient(self.stack.kernels, d_inputs, workspace), **found}
 
     def _inputs(self, tokens_TB: Array, dropout: DropoutDraw | None) -> TokenInputs:
         """What the stack takes for these tokens: the shortest way to the first layer."""

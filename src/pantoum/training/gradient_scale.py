@@ -32,6 +32,7 @@ class GradientScale:
 
     def __init__(self, parameters: Mapping[str, Array]) -> None:
         self.squares = {name: np.zeros(len(array), array.dtype) for name, array in parameters.items()}
+        self._columns = {name: array.size // len(array) for name, array in parameters.items()}
         self._kernels = kernels.backend(next(iter(parameters.values())).dtype)
 
     def updated(self, gradients: Gradients, steps: int, targets: int, factor: float) -> None:
@@ -41,7 +42,7 @@ class GradientScale:
         share = 1.0 / min(steps // EVERY + 1, WINDOW)
         for name, squares_R in self.squares.items():
             gradient = gradients[name]
-            a_square = share * targets * factor * factor / gradient.columns
+            a_square = share * targets * factor * factor / self._columns[name]
             gradient.add_squares(self._kernels, squares_R, 1.0 - share, a_square)
 
     def roots(self) -> dict[str, Array]:

@@ -8,7 +8,7 @@ sets of them for S shards.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -58,10 +58,10 @@ class GradientSum:
         buffers, copied = self._free.pop(), dict[str, Gradient]()
         for name, gradient in found.gradients.items():
             if gradient.rows_U is not None or name not in buffers:
-                copied[name] = Gradient(gradient.values.copy(), gradient.rows_U)
+                copied[name] = replace(gradient, values=gradient.values.copy())
                 continue
             np.copyto(buffers[name], gradient.values)
-            copied[name] = Gradient(buffers[name])
+            copied[name] = replace(gradient, values=buffers[name])
         return _Sum(copied, buffers)
 
     def _added(self, left: _Sum, right: _Sum) -> _Sum:

@@ -5,8 +5,8 @@ own clipping.
 
 Averaged weights: an exponential moving average of the weights after each update, whose decay rises from
 small values so that the first averages are not those of the initial weights. A parameter of which an update
-changes few rows (the embedding and the head of a large vocabulary) goes into its average at every
-``SELDOM``-th update, because averaging touches all of its rows. Tables of logits are not averaged.
+changes few rows (the embedding and the head of a large vocabulary, one-hot inputs) goes into its average at
+every ``SELDOM``-th update, because averaging touches all of its rows. Tables of logits are not averaged.
 
 With a sampler of candidates the loss of a batch is estimated from some of the symbols
 (``network.candidates``); evaluations, which are not made here, always use all of them.
@@ -63,7 +63,7 @@ class Learner:
             None
             if average is None
             else {
-                name: array.copy()
+                name: array.copy(order="K")
                 for name, array in model.parameters.items()
                 if name not in model.config.tables
             }
@@ -149,10 +149,12 @@ class Learner:
         if self._averaged is not None and self._decay is not None:
             decays = [min(self._decay, (1.0 + n) / (10.0 + n)) for n in self._last_updates()]
             for name, averaged in self._averaged.items():
-                if self._gradients[name].rows_U is None:
-                    self._kernels.average(averaged, self.model.parameters[name], decays[-1])
+                gradient, parameter = self._gradients[name], self.model.parameters[name]
+                if gradient.rows_U is None:
+                    self._kernels.average(gradient.along(averaged), gradient.along(parameter), decays[-1])
                 elif self._optimizer.steps % SELDOM == 0:
-                    self._kernels.average(averaged, self.model.parameters[name], math.prod(decays))
+                    decay = math.prod(decays)
+                    self._kernels.average(gradient.along(averaged), gradient.along(parameter), decay)
 
     def _last_updates(self) -> range:
         """The numbers of the updates since a parameter that is averaged seldom was averaged."""

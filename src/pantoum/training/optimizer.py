@@ -1,7 +1,8 @@
 """AdamW (Loshchilov and Hutter 2019) and Muon (Jordan et al. 2024) over a model's parameters, in place.
 
 - ``AdamW`` scales the step of each number by its own gradients. If a batch uses few rows of a parameter (an
-  embedding or a head of a large vocabulary), only these rows, their moments and their decay take the step.
+  embedding or a head of a large vocabulary, or the columns of the matrix of one-hot inputs), only these rows,
+  their moments and their decay take the step.
 - ``Muon`` is for the maps of the stack, ``weight_ih`` and ``weight_hh``: each gate's block moves by its
   momentum made orthogonal, as far in every direction. Embedding, head, biases and gains stay with AdamW.
 - ``WithTables`` is either of them for all but tables of logits, of which an update touches few rows: these
@@ -76,10 +77,10 @@ class AdamW:
         for name, parameter in self._parameters.items():
             gradient = gradients[name]
             self._kernels.adamw(
-                parameter,
+                gradient.along(parameter),
                 gradient.values,
-                self._first[name],
-                self._second[name],
+                gradient.along(self._first[name]),
+                gradient.along(self._second[name]),
                 step=self.steps,
                 rate=rate,
                 betas=BETAS,

@@ -12,6 +12,7 @@ Gradients of rows in use (n-grams) are few; their rows and values go to all rank
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -136,7 +137,7 @@ class RankSums:
 
     def _rows(self, own: Mapping[Node, Gradient], counts: Mapping[Node, int]) -> Gradient:
         """The total of a gradient of rows in use."""
-        known, one = dict(own), next(iter(own.values())).values
+        known, one = dict(own), next(iter(own.values()))
         outgoing, incoming = list[tuple[int, Array]](), list[tuple[int, Array]]()
         for rank in range(self.ranks.count):
             if rank == self.rank:
@@ -146,8 +147,8 @@ class RankSums:
             for node in self.shards.subtrees(rank):
                 count = counts[node]
                 rows_U = np.empty(count, np.int64) if count >= 0 else None
-                values = np.empty((count if count >= 0 else ~count, *one.shape[1:]), one.dtype)
-                known[node] = Gradient(values, rows_U)
+                values = np.empty((count if count >= 0 else ~count, *one.values.shape[1:]), one.values.dtype)
+                known[node] = replace(one, values=values, rows_U=rows_U)
                 incoming += [(rank, array) for array in (rows_U, values) if array is not None]
         self._exchange([(rank, np.ascontiguousarray(array)) for rank, array in outgoing], incoming)
         return tree_sum(self.shards.root, known.get, Gradient.plus)
