@@ -53,6 +53,16 @@ def test_a_text_in_parts_is_the_text(
     assert_close(fed(model, *parts).state, fed(model, TEXT).state)
 
 
+@pytest.mark.parametrize("kind", ["words", "words:whitespace"])
+def test_a_space_at_the_end_waits_for_the_word_that_brings_it(make: Make, kind: str) -> None:
+    model = make(kind)
+    for parts in (["The cat ", "sat on"], ["The cat", " ", "sat on"], ["The ", "cat sat", " on"]):
+        assert_close(fed(model, *parts).state, fed(model, "The cat sat on").state)
+    for seed in range(5):
+        spaced, plain = (fed(model, text).generate(12, seed=seed) for text in ("The cat ", "The cat"))
+        assert spaced == plain.removeprefix(" ") and State.from_bytes(bytes(fed(model, "A ").state))
+
+
 def test_chunks_do_not_matter(characters: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = fed(characters, TEXT)
     hidden = Session(characters).feed(TEXT, hidden=True)

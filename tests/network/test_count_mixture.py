@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pantoum.config import ModelConfig
+from pantoum.kernels.reference.counts import count_rows
 from pantoum.network import LanguageModel
 from pantoum.network.count_mixture import ITERATIONS, CountMixture, fitted, mixed
 from pantoum.network.counting import counted
@@ -59,12 +60,15 @@ def test_all_ways_give_one_normalised_mixture(shape: dict[str, Any]) -> None:
     network_BTV = np.exp(alone.logits(inputs_BT, own, reset_BT=reset_BT)[0].astype(np.float64))
     network_BTV /= network_BTV.sum(axis=2, keepdims=True)
     found = both.counts.find(inputs_BT.T, state.arrays[-1], reset_BT.T, None)
-    rows_BTV = both.counts.counts.rows(found.contexts).reshape(T, B, V).swapaxes(0, 1)
+    rows_BTV = count_rows(both.counts.counts.tree, found.contexts.nodes_KN).reshape(T, B, V).swapaxes(0, 1)
     v_BT1 = both.counts.weights_C[found.contexts.buckets_N].reshape(T, B).T[:, :, None]
     np.testing.assert_allclose(np.exp(logits_BTV), v_BT1 * network_BTV + (1 - v_BT1) * rows_BTV, atol=1e-6)
     np.testing.assert_allclose(np.exp(logits_BTV).sum(axis=2), 1, atol=1e-5)
     own_BT = -np.take_along_axis(logits_BTV, targets_BT[:, :, None], axis=2)[:, :, 0]
-    nats_BT, _, last = both.losses(inputs_BT, targets_BT, state, reset_BT=reset_BT)
+    nats_BT, predictions_BT, last = both.losses(inputs_BT, targets_BT, state, reset_BT=reset_BT)
+    assert np.array_equal(predictions_BT, logits_BTV.argmax(axis=2))
+    without_BT = both.losses(inputs_BT, targets_BT, state, reset_BT=reset_BT, predict=False)[0]
+    np.testing.assert_allclose(without_BT, own_BT, atol=1e-4)
     learned = both.gradients(inputs_BT, targets_BT, state, reset_BT=reset_BT)
     np.testing.assert_allclose(nats_BT, own_BT, atol=1e-4)
     np.testing.assert_allclose(learned.nats_BT, own_BT, atol=1e-4)

@@ -38,6 +38,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run of words."""
+    folder = tmp_path_factory.mktemp("runs") / "words"
+    text = folder.with_suffix(".txt")
+    text.write_text(TEXT)
+    pantoum.train(text, run=str(folder), steps=3, hidden_size=8, num_layers=1, tokens="words", progress=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def model(run: Path) -> pantoum.Model:
     return pantoum.load(run)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -234,6 +236,29 @@ def test_score_is_what_score_gives(server: Any, model: pantoum.Model) -> None:
         assert [item["alert"] for item in found["items"]] == [item.alert for item in expected.items]
         assert math.isclose(found["nats"], expected.nats, rel_tol=1e-9) and found["tokens"] == expected.tokens
     assert server.post("/v1/score", text="").json()["items"] == []
+
+
+def test_a_space_at_the_end_of_a_prompt_of_words_is_not_written_twice(
+    serve: Callable[..., Any], words: Path
+) -> None:
+    server, fields = serve(words, slots=4), {"max_tokens": 9, "temperature": 1.0}
+    for seed in range(3):
+        plain, spaced = (
+            server.post("/v1/completions", prompt=prompt, seed=seed, **fields).json()
+            for prompt in ("The cat", "The cat ")
+        )
+        text = spaced["choices"][0]["text"]
+        assert text == plain["choices"][0]["text"].removeprefix(" ") and plain["usage"] == spaced["usage"]
+    kept = server.post("/v1/completions", prompt="The ", max_tokens=0, return_state=True).json()
+    state = kept["choices"][0]["state"]
+    found = server.post(
+        "/v1/completions", prompt="cat ", state=state, echo=True, logprobs=0, seed=2, **fields
+    ).json()["choices"][0]
+    assert found["text"] == "cat " + text and found["logprobs"]["text_offset"][:2] == [0, 4]
+    session = server.post("/v1/sessions").json()["id"]
+    server.post(f"/v1/sessions/{session}/feed", text="The ")
+    written = server.post(f"/v1/sessions/{session}/generate", prompt="cat ", seed=2, **fields)
+    assert written.json()["choices"][0]["text"] == text
 
 
 def test_the_unchanged_openai_client_uses_it(server: Any) -> None:

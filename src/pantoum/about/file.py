@@ -321,6 +321,8 @@ def _state(path: Path) -> Info:
         ("arrays", f"{sizes} numbers: one array per layer, two per LSTM layer, last that of n-grams"),
         ("model", f"SHA-256 {found.model_sha256}" if found.model_sha256 else "one that was never written"),
     ]
-    if found.pending:
+    if found.pending == b" ":
+        rows.append(("undecoded", "a space before the next word"))
+    elif found.pending:
         rows.append(("undecoded", f"{len(found.pending)} bytes of a character that is not complete"))
     return Info(path, "state", facts, rows)

@@ -66,9 +66,6 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
     from pantoum import State, console, load
 
     model = load(arguments.model)
-    if model.tokenizer.kind.startswith("words") and prompt.endswith(" ") and not prompt[:-1][-1:].isspace():
-        prompt = prompt[:-1]
-        output.say("pantoum: note: the space at the end of the prompt is left out: a word brings its own")
     state = State.read(arguments.state_in) if arguments.state_in is not None else None
     writing = model.generation(prompt, how_much, sampling, state=state)
     if how_much.seed is None:

@@ -44,7 +44,7 @@ from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
 from pantoum.network.program import Program
 from pantoum.network.state import NetworkState
-from pantoum.text.prompt import encode_prompt
+from pantoum.text.prompt import encode_prompt, space_held
 
 __all__ = ["SETTINGS", "Adapter", "Settings", "adapted_to", "adapter_of", "require_out"]
 
@@ -108,7 +108,7 @@ class Adapter:
         nats_BT, predictions_BT = np.empty((1, T), np.float32), np.empty((1, T), np.int64)
         if T:
             plain_BT, expected_BT, self._plain_state = self._plain.losses(
-                inputs_BT, targets_BT, self._plain_state, reset_BT=reset_BT
+                inputs_BT, targets_BT, self._plain_state, reset_BT=reset_BT, predict=False
             )
         start = 0
         while start < T:
@@ -215,7 +215,7 @@ class Adapter:
             beside = self.model.program
             self._reading = Program(self._network, counts=beside.counts, cache=beside.cache)
         nats_BT, predictions_BT, self._state = self._reading.losses(
-            inputs_BT, targets_BT, self._state, reset_BT=reset_BT.astype(bool)
+            inputs_BT, targets_BT, self._state, reset_BT=reset_BT.astype(bool), predict=False
         )
         self._begun_3BT = np.concatenate([self._begun_3BT, text_3BT], axis=2)
         if self._begun_3BT.shape[2] == self.settings.chunk:
@@ -283,7 +283,7 @@ def adapted_to(
 ) -> tuple[LoadedModel, State]:
     """A copy of the model that has learned from a text that continues from ``state``, and that state as a
     state of the copy. If it is saved in ``model_out``, the copy is the model of that file."""
-    ids_T, _ = encode_prompt(model.tokenizer, text)
+    ids_T, _ = encode_prompt(model.tokenizer, space_held(model.tokenizer, text, state.pending)[0])
     before = [] if state.last_token is None else [state.last_token]
     text_BT = np.concatenate([np.array(before, np.int64), ids_T.astype(np.int64)])[None]
     adapter = Adapter(model, state=state.for_model(model))

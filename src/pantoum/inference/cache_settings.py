@@ -41,7 +41,7 @@ def tuned(program: Program, tokens_N: Array, eos: int | None) -> dict[str, Plain
         inputs_BT = inputs_BT[:, : targets_BT.shape[1]]
         reset_BT = None if eos is None else inputs_BT == eos
         hidden_BTH, _ = program.hidden(inputs_BT, state, reset_BT=reset_BT)
-        nats_BT, _, state = program.losses(inputs_BT, targets_BT, state, reset_BT=reset_BT)
+        nats_BT, _, state = program.losses(inputs_BT, targets_BT, state, reset_BT=reset_BT, predict=False)
         parts.append((hidden_BTH.swapaxes(0, 1), inputs_BT.T, targets_BT[0], nats_BT[0], reset_BT))
     nats_N = np.concatenate([nats_T for _, _, _, nats_T, _ in parts])
     scale = float(np.mean([np.square(hidden_TBH).sum(axis=2).mean() for hidden_TBH, *_ in parts]))

@@ -66,9 +66,9 @@ class Evaluation:
     perplexity: float
     """exp(nats per token)."""
     accuracy: float | None
-    """Share of the targets that were the most probable token. ``None`` where counted n-grams or a cache are
-    mixed with a network of more than 512 symbols, or with one that adapts: only the probability of each
-    target is computed then. With ``adapt`` the most probable token is that of the heavier of the two."""
+    """Share of the targets that were the most probable token. With ``adapt`` it is that of the heavier of the
+    two models, and ``None`` where counted n-grams or a cache are mixed with them: of the model that learns
+    only the probability of each target is computed then."""
     xz_bits_per_byte: float | None
     bz2_bits_per_byte: float | None
     compressed_bytes: int
@@ -189,7 +189,7 @@ def evaluate(
         sums.nats / characters if characters else None,
         sums.nats / math.log(2) / size if size else None,
         math.exp(min(mean, 700.0)),
-        sums.right / sums.tokens if program.predicts and not (adapter and program.mixes) else None,
+        None if adapter is not None and program.mixes else sums.right / sums.tokens,
         *packed,
         compressed_bytes=min(size, COMPRESSED_BYTES) if compress else 0,
         note=note,
@@ -265,7 +265,8 @@ def _blocks_read(
     program: Program, tokens: Array, protocol: str, resets_V: NDArray[np.bool_] | None
 ) -> Iterator[tuple[Block, Array, Array]]:
     """The blocks, read by the program."""
-    for block, nats_BT, predictions_BT, _ in read_blocks(program, blocks(tokens, protocol), resets_V):
+    found = read_blocks(program, blocks(tokens, protocol), resets_V, predict=True)
+    for block, nats_BT, predictions_BT, _ in found:
         yield block, nats_BT, predictions_BT
 
 

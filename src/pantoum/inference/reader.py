@@ -62,6 +62,7 @@ class PlainReader:
                 self._state,
                 reset_BT=None if reset_BT is None else reset_BT[part],
                 workspace=self._workspace,
+                predict=False,
             )
             require_finite([found[part]])
         return found
@@ -74,7 +75,7 @@ class Read(NamedTuple):
     nats_BT: Array
     """The nats of all targets, warming tokens included."""
     predictions_BT: Array
-    """The most probable tokens."""
+    """The most probable tokens, if they were asked for."""
     state: NetworkState
     """The states of the rows after the block."""
 
@@ -84,9 +85,11 @@ def read_blocks(
     blocks: Iterable[Block],
     resets_V: NDArray[np.bool_] | None,
     before: NetworkState | None = None,
+    predict: bool = False,
 ) -> Iterator[Read]:
     """Read the blocks of one text. ``resets_V``: tokens before which the state is zeroed (none); ``before``:
-    the state, one row, of what was read before the text (nothing). Nats need not be finite."""
+    the state, one row, of what was read before the text (nothing); ``predict``: of ``Program.losses``. Nats
+    need not be finite."""
     workspace, state = Workspace(), None
     for block in blocks:
         if block.rows == "zero":
@@ -101,5 +104,6 @@ def read_blocks(
             state,
             reset_BT=None if resets_V is None else resets_V[block.inputs_BT],
             workspace=workspace,
+            predict=predict,
         )
         yield Read(block, nats_BT, predictions_BT, state)

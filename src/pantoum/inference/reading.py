@@ -36,7 +36,8 @@ class Reading:
     """Some tokens that a state reads. ``alternatives``: record each token's nats, with so many tokens in its
     place. ``hidden``: the mean of the last layer's outputs, the last token's too; there is no state
     afterwards. ``resets_V``: the tokens before which the state is zeroed, where it is not the model's border
-    alone."""
+    alone. ``held``: what is pending after the tokens, where these do not say it (``text.prompt.space_held``).
+    """
 
     def __init__(
         self,
@@ -47,8 +48,9 @@ class Reading:
         alternatives: int | None = None,
         hidden: bool = False,
         resets_V: NDArray[np.bool_] | None = None,
+        held: bytes | None = None,
     ) -> None:
-        self.model, self.tokens_T = model, tokens_T
+        self.model, self.tokens_T, self._held = model, tokens_T, held
         if state is None:
             last, self._seen, self._pending = model.eos, 0, b""
             self.network = model.program.initial_state(1)
@@ -101,7 +103,9 @@ class Reading:
         """Where the stream stands when all is read."""
         assert self.left == 0 and not self.hidden
         last = int(self._inputs[-1]) if len(self._inputs) else None
-        pending = _undecoded(self.model, self.tokens_T, self._pending)
+        pending = self._held
+        if pending is None:
+            pending = _undecoded(self.model, self.tokens_T, self._pending)
         return State.of(self.model, self.network, last, self._seen + len(self.tokens_T), pending)
 
     def next(self, count: int) -> NDArray[np.int64]:
@@ -143,7 +147,9 @@ def advance(readings: Sequence[Reading], tokens: int) -> int:
     lengths = None if (lengths_B == T).all() else lengths_B
     if kind == "nats":
         targets_BT = _padded([reading.targets(T) for reading in readings], T)
-        nats_BT, _, state = program.losses(inputs_BT, targets_BT, state, reset_BT=reset_BT, lengths=lengths)
+        nats_BT, _, state = program.losses(
+            inputs_BT, targets_BT, state, reset_BT=reset_BT, lengths=lengths, predict=False
+        )
         require_finite([nats_BT])
         for reading, nats_T, target_T in zip(readings, nats_BT, targets_BT, strict=True):
             count = min(T, reading.left)

@@ -30,7 +30,7 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
 from pantoum.kernels import Array
 from pantoum.network.state import NetworkState
-from pantoum.text.prompt import encode_prompt
+from pantoum.text.prompt import encode_prompt, space_held
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -102,13 +102,16 @@ class Session:
     @public
     def feed(self, text: Feed, hidden: bool = False) -> NDArray[np.float32] | None:
         """Read a text (or its tokens). ``hidden=True``: also the last layer's outputs [T,H], one row per
-        token.
+        token. With a model of words a space at the end waits for the word that brings it.
 
         The row of a token is the output after reading it.
         """
-        hidden = truth(hidden, "hidden")
+        hidden, held = truth(hidden, "hidden"), None
+        if isinstance(text, str):
+            text, held = space_held(self.model.tokenizer, text, self._pending)
         ids_T = self._encode(text)
         if len(ids_T) == 0:
+            self._pending = self._pending if held is None else held
             return np.zeros((0, self.model.program.model.hidden_size), np.float32) if hidden else None
         first = [] if self._last is None else [self._last]
         inputs = np.concatenate([np.array(first, np.int64), ids_T.astype(np.int64)])
@@ -116,7 +119,7 @@ class Session:
         if hidden:
             # The last token is read too, for its row, and then forgotten: the session reads it again later.
             rows += self._read(inputs[-1:], network, keep=True)[0]
-        pending = self._undecoded(ids_T)
+        pending = self._undecoded(ids_T) if held is None else held
         self._network, self._last, self._pending = network, int(inputs[-1]), pending
         self._seen += len(ids_T)
         return np.concatenate(rows)[len(first) :] if hidden else None

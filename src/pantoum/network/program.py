@@ -48,8 +48,8 @@ if TYPE_CHECKING:  # programs without them import neither
 
 __all__ = ["BatchResult", "Program", "is_looked_up"]
 
-WHOLE_ROWS = 512
-"""Most symbols of a mixture whose predictions are computed, which takes its whole rows."""
+ROWS_AT_ONCE = 64
+"""Rows of a mixture, of all symbols, that are in memory at once."""
 
 
 @dataclass(frozen=True)
@@ -139,11 +139,6 @@ class Program:
         """Whether something is mixed with the network."""
         return self.counts is not None or self.cache is not None
 
-    @property
-    def predicts(self) -> bool:
-        """Whether the predictions of ``losses`` are those of its distribution; else of the network alone."""
-        return not self.mixes or self.vocab_size <= WHOLE_ROWS
-
     def with_cache(self, cache: Cache | None) -> Program:
         """The same program with another cache, or with none; both share everything else."""
         other = copy.copy(self)
@@ -195,19 +190,24 @@ class Program:
         reset_BT: Array | None = None,
         lengths: Array | None = None,
         workspace: Workspace | None = None,
+        predict: bool = True,
     ) -> tuple[Array, Array, NetworkState]:
         """(nats [B,T] of the targets, predictions [B,T], state); past the length of a row both are 0.
-        Whoever calls often owns a workspace: fresh memory at each call can cost more than the arithmetic."""
+        Whoever calls often owns a workspace: fresh memory at each call can cost more than the arithmetic.
+
+        Where counts or a cache are mixed in, predictions need the probabilities of all symbols. With
+        ``predict`` false only those of the targets are computed, and predictions are the network's."""
         workspace = Workspace() if workspace is None else workspace
         targets_TB = time_major_targets(targets_BT, inputs_BT, self.vocab_size)
         read = self._read(inputs_BT, state, reset_BT, lengths, workspace)
         T, B, H = read.hidden_TBH.shape
         hidden_NH, targets_N = read.hidden_TBH.reshape(T * B, H), targets_TB.reshape(-1)
         given_NV = None if read.rows is None else read.rows.logits()
-        nats_N, predictions_N = self.head.losses(hidden_NH, targets_N, workspace.scope("head"), given_NV)
-        nats_N = read.mixed_nats(nats_N, targets_N)
-        if self.mixes and self.predicts:
-            predictions_N = read.mixed_logits(self.head.logits(hidden_NH, given_NV)).argmax(axis=1)
+        if self.mixes and predict:
+            nats_N, predictions_N = self._mixed_losses(read, hidden_NH, targets_N, given_NV)
+        else:
+            nats_N, predictions_N = self.head.losses(hidden_NH, targets_N, workspace.scope("head"), given_NV)
+            nats_N = read.mixed_nats(nats_N, targets_N)
         nats_BT, predictions_BT = nats_N.reshape(T, B).T.copy(), predictions_N.reshape(T, B).T.copy()
         if lengths is not None:
             ended_BT = np.arange(T) >= np.asarray(lengths)[:, None]
@@ -283,6 +283,20 @@ class Program:
             state=read.state,
             gradients={name: gradients[name] for name in self.model.parameters},
         )
+
+    def _mixed_losses(
+        self, read: _Outputs, hidden_NH: Array, targets_N: Array, given_NV: Array | None
+    ) -> tuple[Array, Array]:
+        """(nats, predictions) of the mixture, from its whole rows."""
+        N = len(targets_N)
+        nats_N, predictions_N = np.empty(N, hidden_NH.dtype), np.empty(N, np.int32)
+        for start in range(0, N, ROWS_AT_ONCE):
+            part = np.arange(start, min(start + ROWS_AT_ONCE, N))
+            logits_NV = self.head.logits(hidden_NH[part], None if given_NV is None else given_NV[part])
+            logits_NV = read.mixed_logits(logits_NV, part)
+            nats_N[part] = -logits_NV[np.arange(len(part)), targets_N[part]]
+            predictions_N[part] = logits_NV.argmax(axis=1)
+        return nats_N, predictions_N
 
     def _read(
         self,

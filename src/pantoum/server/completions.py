@@ -11,6 +11,7 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
 from pantoum.config.plain import Plain
+from pantoum.inference.state import State
 from pantoum.server.chat import ChatTemplate
 from pantoum.server.errors import RequestError
 from pantoum.server.events import EventStream
@@ -110,8 +111,8 @@ def routes(models: Models, signer: Signer, template: ChatTemplate) -> APIRouter:
         """Continue a text."""
         served = models.get(fields.model)
         length = COMPLETION_TOKENS if fields.max_tokens is None else fields.max_tokens
-        prompts = await prompts_of(served, fields.prompt)
         state = None if fields.state is None else signer.from_text(fields.state, served.model)
+        prompts = await prompts_of(served, fields.prompt, state)
         request = Request(
             served,
             fields,
@@ -139,8 +140,8 @@ def routes(models: Models, signer: Signer, template: ChatTemplate) -> APIRouter:
         given = fields.max_tokens if fields.max_completion_tokens is None else fields.max_completion_tokens
         stops = [fields.stop] if isinstance(fields.stop, str) else fields.stop or []
         fields = fields.model_copy(update={"stop": [*stops, *template.stop]})
-        prompt = await encode(served.model, template.prompt(fields.messages))
         state = None if fields.state is None else signer.from_text(fields.state, served.model)
+        prompt = await encode(served.model, template.prompt(fields.messages), state)
         request = Request(
             served,
             fields,
@@ -167,15 +168,15 @@ def routes(models: Models, signer: Signer, template: ChatTemplate) -> APIRouter:
     return router
 
 
-async def prompts_of(served: Served, given: Any) -> list[Prompt]:
-    """The prompts of a completion: a text, tokens, or a list of either."""
+async def prompts_of(served: Served, given: Any, state: State | None = None) -> list[Prompt]:
+    """The prompts of a completion that a state reads: a text, tokens, or a list of either."""
     if given is None or isinstance(given, str):
-        return [await encode(served.model, given or "")]
+        return [await encode(served.model, given or "", state)]
     if not given:
         raise RequestError(400, "prompt is []: give a text, tokens, or a list of them", param="prompt")
     if isinstance(given[0], int):
         return [await encode(served.model, given)]
-    return [await encode(served.model, one) for one in given]
+    return [await encode(served.model, one, state) for one in given]
 
 
 async def _answered(answer: Answer, request: Request, fields: WritingRequest) -> Response:

@@ -47,6 +47,12 @@ class Recorded:
             self._entries.append(Entry(self._name(token, text), nats, alternatives, self.offset))
             self.offset += len(text)
 
+    def continue_from(self, offset: int, held: bytes | None) -> None:
+        """A prompt ends here; ``held``: what is pending after it, where its tokens do not say it."""
+        self.offset = offset
+        if held is not None:
+            self._decoder = self._tokenizer.decoder(pending=held)
+
     def take(self, shown: int | None) -> list[Entry]:
         """Those whose text begins before so many characters; ``None``: all."""
         count = len(self._entries)

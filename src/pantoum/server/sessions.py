@@ -7,6 +7,7 @@ written is kept when all of it is there, and before the answer ends.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
@@ -92,7 +93,7 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
         try:
             served, state = stands(held)
             length = COMPLETION_TOKENS if fields.max_tokens is None else fields.max_tokens
-            prompt = await encode(served.model, fields.prompt or "")
+            prompt = await encode(served.model, fields.prompt or "", state)
             request = Request(
                 served, fields, [prompt], length=length, state=state, alternatives=fields.logprobs
             )
@@ -174,11 +175,11 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
 
 async def read_text(served: Served, state: State, text: str) -> State:
     """The state after a text."""
-    prompt = await encode(served.model, text)
+    prompt = await encode(served.model, text, state)
     if len(prompt.tokens_T) == 0:
-        return state
+        return state if prompt.held is None else replace(state, pending=prompt.held)
     inbox = served.inbox()
-    job = inbox.job(Reading(served.model, state, prompt.tokens_T))
+    job = inbox.job(Reading(served.model, state, prompt.tokens_T, held=prompt.held))
     submit(served, inbox.jobs)
     try:
         await inbox.finished()

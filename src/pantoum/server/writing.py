@@ -27,7 +27,7 @@ from pantoum.server.job import Ended, Job, Read, Writing, Written
 from pantoum.server.models import Served
 from pantoum.server.recorded import Entry, Recorded
 from pantoum.server.schema import WritingRequest
-from pantoum.text.prompt import encode_prompt
+from pantoum.text.prompt import encode_prompt, space_held
 
 __all__ = ["Choice", "Part", "Prompt", "Request", "cancel", "encode", "sampling_of", "submit"]
 
@@ -48,6 +48,8 @@ class Prompt:
     text: str
     tokens_T: NDArray[Any]
     notes: tuple[str, ...] = ()
+    held: bytes | None = None
+    """What is pending after it; ``None``: what its tokens leave."""
 
 
 @dataclass(eq=False)
@@ -75,14 +77,15 @@ class Part:
     last: bool = False
 
 
-async def encode(model: LoadedModel, text: str | Sequence[int]) -> Prompt:
-    """The tokens of a prompt."""
+async def encode(model: LoadedModel, text: str | Sequence[int], state: State | None = None) -> Prompt:
+    """The tokens of a prompt that a state reads."""
     if isinstance(text, str):
+        read, held = space_held(model.tokenizer, text, b"" if state is None else state.pending)
         if len(text) < LONG:
-            tokens_T, notes = encode_prompt(model.tokenizer, text)
+            tokens_T, notes = encode_prompt(model.tokenizer, read)
         else:
-            tokens_T, notes = await asyncio.to_thread(encode_prompt, model.tokenizer, text)
-        return Prompt(text, tokens_T, tuple(notes))
+            tokens_T, notes = await asyncio.to_thread(encode_prompt, model.tokenizer, read)
+        return Prompt(text, tokens_T, tuple(notes), held)
     size = model.vocab_size
     outside = [token for token in text if not 0 <= token < size]
     if outside:
@@ -181,11 +184,12 @@ class Request:
         self._recorded: list[Recorded] = []
         for number, prompt in enumerate(prompts):
             wanted = alternatives if echo else None
-            reading = Reading(served.model, state, prompt.tokens_T, alternatives=wanted)
+            reading = Reading(served.model, state, prompt.tokens_T, alternatives=wanted, held=prompt.held)
             self.inbox.job(reading, writing)
             for k in range(self.count):
                 self.choices.append(Choice(number * self.count + k, number))
-                self._recorded.append(Recorded(served.model.tokenizer))
+                before = (b"" if state is None else state.pending) if echo else prompt.held or b""
+                self._recorded.append(Recorded(served.model.tokenizer, pending=before))
         submit(served, self.inbox.jobs)
 
     @property
@@ -254,7 +258,7 @@ class Request:
                     recorded = self._recorded[choice.index]
                     recorded.add(job.reading.drawn, prompt.tokens_T.tolist())
                     part.entries += recorded.take(None)
-                    recorded.offset = len(prompt.text)
+                    recorded.continue_from(len(prompt.text), prompt.held)
             if job.writing is None:
                 choice.finish, choice.state = "length", job.reading.state
                 self._part(choice, found).last = True

@@ -41,24 +41,27 @@ class Utf8Decoder:
 
 
 class PieceDecoder:
-    """For tokens that are pieces of text, written one after the other."""
+    """For tokens that are pieces of text, written one after the other.
 
-    def __init__(self, pieces: Sequence[str]) -> None:
+    What is pending (``b" "``) is a space that the text has already and that the next piece brings once more.
+    """
+
+    def __init__(self, pieces: Sequence[str], pending: bytes = b"") -> None:
         self._pieces = pieces
+        self.pending = b" " if pending else b""
 
     def push(self, token_id: int) -> str:
-        """The token's text."""
+        """The token's text, without a space that is there already."""
         (known,) = whole_numbers([token_id], len(self._pieces))
-        return self._pieces[known]
+        piece = self._pieces[known]
+        if self.pending:
+            self.pending = b""
+            return piece.removeprefix(" ")
+        return piece
 
     def finish(self) -> str:
         """Nothing is ever held back."""
         return ""
-
-    @property
-    def pending(self) -> bytes:
-        """Nothing is ever held back."""
-        return b""
 
 
 class SpacedDecoder:

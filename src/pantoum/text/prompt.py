@@ -17,7 +17,7 @@ from pantoum.text.numbers import Tokens, UnknownCount, joined
 from pantoum.text.tokenizer import Tokenizer
 from pantoum.text.unicode import without_surrogates
 
-__all__ = ["encode_prompt"]
+__all__ = ["encode_prompt", "space_held"]
 
 NAMED = 8
 """Symbols that a note names before it says how many more there are."""
@@ -62,6 +62,19 @@ PLAIN = str.maketrans(
         "\u00ad": "",
     }
 )
+
+
+def space_held(tokenizer: Tokenizer, text: str, pending: bytes) -> tuple[str, bytes | None]:
+    """The text to be encoded after one that left ``pending``, and what is pending after it; ``None``: what
+    its tokens leave.
+
+    A word of ``words`` brings the space before it, so a space at the end of a text waits for that word: it
+    comes with the next text, or the model writes the word and its decoder leaves the space out. Of
+    ``words:whitespace`` a space at the end is the one that would be owed before the next word."""
+    if tokenizer.kind == "words":
+        text = pending.decode("ascii") + text
+        return (text[:-1], b" ") if text.endswith(" ") else (text, b"")
+    return text, b"" if tokenizer.kind == "words:whitespace" and text.endswith(" ") else None
 
 
 def encode_prompt(tokenizer: Tokenizer, text: str | bytes) -> tuple[Tokens, list[str]]:

@@ -116,8 +116,9 @@ class WordTokenizer:
         return self.decode(ids).encode("utf-8")
 
     def decoder(self, pending: bytes = b"") -> PieceDecoder | SpacedDecoder:
-        """Holds back at most the space that is owed before the next word."""
-        return SpacedDecoder(self._texts, pending) if self.kind == WHITESPACE else PieceDecoder(self._texts)
+        """Knows of a space before the next word: one that is owed, or one that is there already."""
+        decoder = SpacedDecoder if self.kind == WHITESPACE else PieceDecoder
+        return decoder(self._texts, pending)
 
     def spec(self) -> dict[str, Plain]:
         """The kind, what a document is, and the pieces."""
