@@ -125,6 +125,18 @@ def test_what_is_typed_is_coloured_by_surprisal(desk: Any) -> None:
     desk.expect(tints).to_have_count(0)
 
 
+def test_a_model_of_words_has_figures_per_word(
+    serve: Callable[..., Any], words: Path, tab: Callable[..., Any]
+) -> None:
+    desk = tab()
+    desk.page.goto(serve(words, slots=4).url)
+    desk.page.wait_for_selector("#facts:not(:empty)")
+    desk.page.locator("#text").focus()
+    desk.page.keyboard.insert_text("The cat number 7 ")
+    status = pytest.importorskip("playwright.sync_api").expect(desk.page.locator("#status"))
+    status.to_contain_text(re.compile(r"[\d.]+ nats per word, perplexity [\d.,]+"))
+
+
 def test_forks_are_a_tree_and_nothing_is_lost_on_reload(desk: Any) -> None:
     write(desk, "The cat number 1 sat.")
     for _ in range(len(" number 1 sat.")):

@@ -68,6 +68,15 @@ def test_a_short_evaluation_does_not_make_a_long_one_dear():
     assert costs.reserve(122_916) == pytest.approx(1.195 + 0.5 * 5e-5 * (122_916 - 6145) + 0.2)
 
 
+def test_a_token_of_words_may_take_longer_to_score_than_to_train():
+    """Training compares with samples, scoring with all words; a run of 600 s had ended 9.8 s late."""
+    costs = Costs(exact=4.0)
+    costs.stepped(1.0, 10_000)
+    assert costs.a_token_scored == pytest.approx(1.6e-4)
+    costs.evaluated(1.5, 10_000)
+    assert costs.scored == pytest.approx(1.5e-4) and costs.reserve(100_000) == pytest.approx(15.2)
+
+
 def test_a_short_run_has_enough_evaluations_for_a_curve():
     for length, cost in ((18.0, 0.05), (18.0, 0.09), (60.0, 0.1), (300.0, 0.1)):
         costs = Costs()

@@ -117,7 +117,11 @@ def _figures(scene: Scene, width: int) -> list[list[Text]]:
     at = f" at {count(best.get('tokens'))}" if best is not None else ""
     groups = [
         [
-            ("training", figure(history.newest("loss")), "training"),
+            (
+                "training, sampled" if last.get("sampled") is True else "training",
+                figure(history.newest("loss")),
+                "training",
+            ),
             ("validation", figure(history.newest("valid")), "validation"),
             ("best", figure(best["valid"]) + at if best is not None else MISSING, ""),
             ("perplexity", _perplexity(scene), ""),

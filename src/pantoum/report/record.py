@@ -52,6 +52,9 @@ class Report:
     """A text the model wrote at this moment, prompt not included."""
     phases: Mapping[str, float] = field(default_factory=dict)
     """Seconds by phase (``PHASES``)."""
+    sampled: bool = False
+    """Whether ``loss`` and ``accuracy`` compare each target with a sample of a large vocabulary only. Such a
+    loss is well below the exact one; ``valid`` is always exact."""
     notes: tuple[str, ...] = ()
     """Notes for people: skipped updates, a full disk, a best model."""
     ended: str | None = None

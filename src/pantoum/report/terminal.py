@@ -52,7 +52,7 @@ def _has_widgets() -> bool:
 def figures(report: Report, best: float | None, unit: str = "token") -> list[str]:
     """The main figures of a moment, a few words each. ``unit``: what a token is; of words, people compare
     perplexities."""
-    found = [f"loss {figure(report.loss)}"]
+    found = [f"{'sampled loss' if report.sampled else 'loss'} {figure(report.loss)}"]
     if best is not None:
         held_out = report.valid if report.valid is not None else best
         found.append(

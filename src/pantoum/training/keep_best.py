@@ -54,6 +54,8 @@ CACHED_SYMBOLS = 512
 """Most symbols of a vocabulary for which no cache is tuned."""
 CACHE_COSTS = 4
 """Tuning a cache on a token costs as much as evaluating so many."""
+MIXED_COSTS = 1.5
+"""Times of a token read with counts mixed in and without."""
 FLOAT32_COSTS = 2.0
 """Times of a token read in float32 and in a faster precision (docs/log)."""
 
@@ -129,6 +131,7 @@ class KeepBest:
         as an evaluation reads them: a last evaluation, all of the held-out text once, and its beginning twice
         for ``compact``."""
         read = 0 if self._valid is None else _read(len(self._valid))
+        read = int(read * (1.0 if self._counts is None else MIXED_COSTS))
         exact = read * (1.0 if self._precision == "float32" else FLOAT32_COSTS)
         precision = "float32" if exact <= affordable else self._precision
         # Without a jump where it becomes too dear, for the schedule's length depends on it.

@@ -70,6 +70,7 @@ class Reporting:
                 valid=valid,
                 sample=sample,
                 phases=dict(state.phases),
+                sampled=state.recipe.samples is not None,
                 notes=notes,
                 ended=ended,
             )

@@ -39,7 +39,10 @@ CURVE_POINTS = 100
 class Costs:
     """Seconds that things took, the newer the heavier."""
 
-    def __init__(self, *, saved_bytes: int = 0) -> None:
+    def __init__(self, *, saved_bytes: int = 0, exact: float = 1.0) -> None:
+        """``exact``: the work of a token with all symbols, as a multiple of its work in training, where each
+        target is compared with a sample of a large vocabulary."""
+        self._exact = exact
         self.step = 0.0
         self.token = 0.0
         """A token trained."""
@@ -60,7 +63,9 @@ class Costs:
     def evaluated(self, seconds: float, tokens: int) -> None:
         """An evaluation took so long for so many tokens read, those that warm included."""
         self.evaluation = seconds
-        self.scored = min(seconds / tokens, MOST_FORWARD * self.token) if self.token else seconds / tokens
+        self.scored = (
+            min(seconds / tokens, MOST_FORWARD * self._exact * self.token) if self.token else seconds / tokens
+        )
         self._begun = seconds - self.scored * tokens
 
     def saved(self, seconds: float) -> None:
@@ -74,7 +79,7 @@ class Costs:
     @property
     def a_token_scored(self) -> float:
         """Seconds of one, measured or, before the first evaluation, guessed."""
-        return self.token * FORWARD if self.scored is None else self.scored
+        return self.token * FORWARD * self._exact if self.scored is None else self.scored
 
 
 class Rhythm(Protocol):

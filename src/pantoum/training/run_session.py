@@ -46,7 +46,11 @@ class RunSession:
         if state.guard is not None:
             self.guard.restore(state.guard)
         self.schedule = Schedule(state.recipe.schedule, state.recipe.warm_up if state.span.warm_up else 0.0)
-        self.costs = Costs(saved_bytes=BYTES_PER_PARAMETER * run.parameters)
+        vocab_size, recipe = run.prepared.tokenizer.vocab_size, state.recipe
+        self.costs = Costs(
+            saved_bytes=BYTES_PER_PARAMETER * run.parameters,
+            exact=recipe.work_to_read(vocab_size) / recipe.work(vocab_size),
+        )
         self.rhythm: Rhythm = (
             ByClock(state.span, self.costs, clock.seconds, run.checkpoint_every)
             if state.span.by_clock

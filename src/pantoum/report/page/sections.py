@@ -49,10 +49,21 @@ def curves(story: Story) -> str:
         f'<div class="pair">\n<figure>{pictures[0]}</figure>\n<figure>{pictures[1]}</figure>\n</div>\n'
         '<p class="note">Each point of the training curve is the mean of the reports in one of 120 equal '
         "parts of the axis; the band spans their lowest and highest value. Each validation point is an "
-        f"evaluation; the filled one is the best, whose weights are saved. {_monitored(story)}</p>\n"
+        f"evaluation; the filled one is the best, whose weights are saved. "
+        f"{_sampled(history)}{_monitored(story)}</p>\n"
         f"{_multiples(history)}{_phases(history)}{_table(history)}"
     )
     return _section("How it learned", body, "learned")
+
+
+def _sampled(history: History) -> str:
+    """What the training loss of a large vocabulary is."""
+    if history.last.get("sampled") is not True:
+        return ""
+    return (
+        "In training each target is compared with a sample of the vocabulary, so training loss and accuracy "
+        "are those of an easier question and do not compare with the validation loss, which is exact. "
+    )
 
 
 def _monitored(story: Story) -> str:

@@ -150,7 +150,10 @@ function told() {
   const at = pieces.find(([piece]) => (end += piece.length) >= text.selectionStart);
   const mean = measured.reduce((sum, [, nats]) => sum + nats, 0) / measured.length;
   const before = at?.[1] != null && text.selectionStart > 0 ? `; “${at[0].replace("\n", "↵")}” before the cursor ${at[1].toFixed(2)}` : "";
-  say([`${mean.toFixed(2)} nats per token${before}`, ...notes].join(". "));
+  const words = known.find((each) => each.id === settings.model)?.unit === "word";
+  const perplexity = Math.exp(mean).toLocaleString("en", { maximumSignificantDigits: 4 });
+  const figure = words ? `${mean.toFixed(2)} nats per word, perplexity ${perplexity}` : `${mean.toFixed(2)} nats per token`;
+  say([`${figure}${before}`, ...notes].join(". "));
 }
 
 // Writing. --------------------------------------------------------------------------------------------------
