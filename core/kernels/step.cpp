@@ -6,9 +6,11 @@
 // alone, without a meeting; the units of the other members (of the one member, usually) are shared: each thread makes
 // operands of the old states of all layers, they meet, and from there on once per layer, when all of its new state is
 // written. Then the threads share the columns of the head. What is cheap (operands of a few rows, normalisation) each
-// thread does for itself; the n-grams' logits are added by whoever made these columns. The arithmetic of a row is that
-// of a scan of one step, in the same order: the same bits.
+// thread does for itself; the n-grams' logits are added by whoever made these columns. They meet again to mix counts
+// in, of which each takes whole rows. The arithmetic of a row is that of a scan of one step, in the same order: the
+// same bits.
 #include "cells.h"
+#include "counts.h"
 #include "matrix.h"
 #include "ngrams.h"
 #include "normalise.h"

@@ -23,14 +23,6 @@ B, T, V = 3, 5, 40
 SHAPES = [{}, {"tied": True}, {"tied": True, "embedding_size": 6, "residual": True}, {"embedding_size": None}]
 
 
-def dense(gradient: Gradient, shape: tuple[int, ...]) -> np.ndarray:
-    if gradient.rows_U is None:
-        return gradient.values
-    whole = np.zeros(shape)
-    whole[gradient.rows_U] = gradient.values
-    return whole
-
-
 def made(shape: dict[str, object]) -> LanguageModel:
     config = ModelConfig("gru", 6, 2, **{"embedding_size": 4, **shape})
     return LanguageModel(V, config=config, dtype=np.float64)
@@ -93,7 +85,7 @@ def test_the_true_distribution_has_no_gradient_in_the_mean_over_all_samples(
             candidates = Candidates(symbols_C, -np.log(inclusion_V[symbols_C]))
             found = packed.gradients(hidden, np.array([target]), Workspace(), candidates=candidates)[3]
             for name, whole in total.items():
-                part = chance * truth_V[target] * dense(found[name], whole.shape)
+                part = chance * truth_V[target] * found[name].whole(whole.shape)
                 whole += part
                 size = max(size, np.abs(part).max())
     assert size > 0.01
@@ -109,8 +101,8 @@ def test_with_all_symbols_it_is_the_softmax(shape: dict[str, object], random: np
     np.testing.assert_allclose(ours.nats_BT, full.nats_BT)
     np.testing.assert_array_equal(ours.predictions_BT, full.predictions_BT)
     for name, gradient in full.gradients.items():
-        whole = dense(ours.gradients[name], gradient.values.shape)
-        np.testing.assert_allclose(whole, gradient.values, rtol=1e-9, atol=1e-12, err_msg=name)
+        one, other = (each.whole(model.parameters[name].shape) for each in (ours.gradients[name], gradient))
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-12, err_msg=name)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -129,7 +121,7 @@ def test_the_gradient_is_the_central_difference(
             array[...] = at + e * direction
             losses.append(learned(model, tokens, candidates).loss)
         array[...] = at
-        slope = (dense(result.gradients[name], array.shape) * direction).sum()
+        slope = (result.gradients[name].whole(array.shape) * direction).sum()
         assert slope == pytest.approx((losses[0] - losses[1]) / 2e-6, rel=1e-5, abs=1e-8), name
 
 
@@ -154,10 +146,10 @@ def test_gradients_add_up_of_rows_or_whole(of_rows: tuple[bool, bool], random: n
         Gradient(random.standard_normal((3, 3)), np.array([0, 4, 5])),
     ]
     parts = [
-        part if rows else Gradient(dense(part, (6, 3))) for part, rows in zip(parts, of_rows, strict=True)
+        part if rows else Gradient(part.whole((6, 3))) for part, rows in zip(parts, of_rows, strict=True)
     ]
-    expected = dense(parts[0], (6, 3)) + dense(parts[1], (6, 3))
-    np.testing.assert_allclose(dense(parts[0].plus(parts[1]), (6, 3)), expected)
+    expected = parts[0].whole((6, 3)) + parts[1].whole((6, 3))
+    np.testing.assert_allclose(parts[0].plus(parts[1]).whole((6, 3)), expected)
 
 
 @pytest.mark.parametrize("samples", [0, -1, 2.5])

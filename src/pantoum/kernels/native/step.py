@@ -67,8 +67,9 @@ class Stepper:
         self._orders = np.array(model.ngrams.orders if model.ngrams else (), np.int64)
         self._table = row_table(model.ngrams.table_WV) if model.ngrams else None
         ngrams = _ngrams(model.ngrams, self._orders, states[own_states], R, V) if model.ngrams else {}
-        counts = _counts(model.counts, states[-1], R, V) if model.counts else None
-        self._counts, counts_recent = counts or (None, None)
+        counts = model.counts
+        self._counts = None if counts is None else counts_struct(counts.tree, counts.weights_C)
+        counts_recent = None if counts is None else _counts_state(counts, states[-1], R, V)
         head, projection = model.head, model.projection
         _check(head, (V, head.shape[1]), V)
         if projection is not None:
@@ -176,13 +177,11 @@ def _ngrams(ngrams: StepNgrams, orders: Array, recent: Array, R: int, V: int) ->
     }
 
 
-def _counts(counts: StepCounts, recent: Array, R: int, V: int) -> tuple[tuple[ctypes.Structure, object], int]:
-    """Counts as the core takes them, and the address of their state. What the state holds is not looked at:
-    what can be no token is none."""
+def _counts_state(counts: StepCounts, recent: Array, R: int, V: int) -> int:
+    """The address of the state of counts. What it holds is not looked at: what can be no token is none."""
     if len(counts.tree.unigrams_V) != V:
         raise CoreError(f"the counts have {len(counts.tree.unigrams_V)} symbols: this model has {V}")
-    K = len(counts.tree.lengths)
-    return counts_struct(counts.tree, counts.weights_C), floats(recent, "the counts' state", (R, K))
+    return floats(recent, "the counts' state", (R, len(counts.tree.lengths)))
 
 
 def _check(matrix: Any, shape: tuple[int, int], block: int) -> None:
