@@ -9,7 +9,7 @@ import numpy as np
 
 from pantoum.kernels.array import Array
 
-__all__ = ["mix_rows"]
+__all__ = ["LEAST_PROBABILITY", "mix_rows"]
 
 LEAST_PROBABILITY = np.float32(np.finfo(np.float32).tiny)
 """Added to every probability, so that the logarithm of one that float32 cannot hold is finite."""

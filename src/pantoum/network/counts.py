@@ -29,7 +29,7 @@ import numpy.typing as npt
 from pantoum.kernels import Array
 from pantoum.kernels.count_tree import SIZES, ContextsOfLength, CountTree
 
-__all__ = ["MOST_ORDER", "SIZES", "Contexts", "Counts", "Order", "Tables"]
+__all__ = ["MOST_ORDER", "Contexts", "Counts", "Order", "Tables"]
 
 MOST_ORDER = 8
 Ids = npt.NDArray[np.int64]

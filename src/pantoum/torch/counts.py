@@ -17,8 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from pantoum.network.count_mixture import LEAST_PROBABILITY, CountMixture
-from pantoum.network.counts import SIZES
+from pantoum.kernels.count_tree import SIZES
+from pantoum.kernels.mixture import LEAST_PROBABILITY
+from pantoum.network.count_mixture import CountMixture
 from pantoum.torch.ngrams import history, kept
 
 __all__ = ["CountedNgrams"]
