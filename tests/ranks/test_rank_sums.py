@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 
 from pantoum.network.gradient import Gradient
 from pantoum.ranks.single import SingleRank
-from pantoum.training.gradient_sum import GradientSum
+from pantoum.training.gradient_sum import gradient_sum
 from pantoum.training.rank_sums import RankSums
 from pantoum.training.work_share import WorkShare
 
 SIZES = {"matrix": (5, 7), "bias": (3,), "one": (1,)}
 
 
-def of_shard(shard):
+def of_shard(shard, place=0):
     """Gradients of a shard, of all rows and of rows in use."""
     draw = np.random.default_rng(shard)
     found = {name: Gradient(draw.standard_normal(shape).astype("f")) for name, shape in SIZES.items()}
@@ -26,13 +26,12 @@ def of_shard(shard):
 
 @pytest.mark.parametrize(("count", "ranks"), [(2, 2), (4, 2), (4, 4), (6, 4), (5, 3), (7, 2), (3, 3)])
 def test_totals_are_those_of_one_process_on_every_rank(together, count, ranks):
-    whole = GradientSum().over((0, count), of_shard)
+    whole = gradient_sum((0, count), of_shard)
 
     def work(group):
-        sums, own = RankSums(group, count + 2, count), GradientSum()
+        sums = RankSums(group, count + 2, count)
         for _ in range(2):  # buffers are used again
-            own.begin()
-            parts = {node: own.over(node, of_shard, keep=True) for node in sums.shards.subtrees(group.rank)}
+            parts = {node: gradient_sum(node, of_shard) for node in sums.shards.subtrees(group.rank)}
             found = sums.total(parts)
         return found
 

@@ -237,16 +237,17 @@ class Program:
         streams: Array | None = None,
         targets: int | None = None,
         candidates: Candidates | None = None,
+        workspace: Workspace | None = None,
     ) -> BatchResult:
         """The loss of a batch, the state after it, and the gradient of every parameter. Arrays of the
-        program's workspace are used again.
+        workspace, which is the program's own by default, are used again.
 
         Dropout is on with ``dropout_key=(seed, step)``; ``streams`` are the global numbers of the rows. If
         the rows are a shard of a batch, ``targets`` is the number of targets of the whole batch: the
         gradients are then the part of the shard in those of the mean loss of the batch, and the loss is the
         mean over the shard. With ``candidates``, which contain all targets of the rows, the loss and its
         gradients are estimated from these symbols; a model with tables of logits has none."""
-        workspace = self._workspace
+        workspace = self._workspace if workspace is None else workspace
         targets_TB = time_major_targets(targets_BT, inputs_BT, self.vocab_size)
         tokens_TB = time_major_tokens(inputs_BT, self.vocab_size, "inputs_BT")
         T, B = tokens_TB.shape

@@ -30,7 +30,7 @@ from pantoum.network.gradient import Gradients, norm
 from pantoum.network.program import BatchResult, Program
 from pantoum.network.state import NetworkState
 from pantoum.training.gradient_scale import GradientScale
-from pantoum.training.gradient_sum import GradientSum
+from pantoum.training.gradient_sum import gradient_sum
 from pantoum.training.optimizer import Optimizer
 from pantoum.training.shards import Node, Shards
 from pantoum.training.work_share import WorkShare
@@ -70,7 +70,6 @@ class Learner:
         )
         self._kernels = backend(model.dtype)
         self._workspace = Workspace()
-        self._sums = GradientSum()
         self._gradients: Gradients = {}
         self._targets = 0
         self._scale = GradientScale(model.parameters)
@@ -110,7 +109,7 @@ class Learner:
         first = shards.streams(own).start
         nodes = shards.subtrees(rank)
 
-        def of_shard(shard: int) -> Gradients:
+        def of_shard(shard: int, place: int) -> Gradients:
             rows = shards.streams((shard, shard + 1))
             rows = slice(rows.start - first, rows.stop - first)
             sampler = self._sampler
@@ -123,15 +122,15 @@ class Learner:
                 streams=streams[rows],
                 targets=shards.batch_size * inputs_BT.shape[1],
                 candidates=None if sampler is None else sampler.draw(targets_BT[rows].reshape(-1), step),
+                workspace=self._workspace.scope(f"place {place}"),
             )
             results.append(result)
             return result.gradients
 
         # What is not finite is reported by the guard, not by a warning.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            self._sums.begin()
             sums: dict[Node, Gradients] = {
-                node: self._sums.over(node, of_shard, keep=node != nodes[-1]) for node in nodes
+                node: gradient_sum(node, of_shard, place) for place, node in enumerate(nodes)
             }
         return results, sums
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, TypeVar
 
-__all__ = ["Node", "Shards", "tree_sum"]
+__all__ = ["Node", "Shards", "halves", "tree_sum"]
 
 T = TypeVar("T")
 
@@ -62,23 +62,17 @@ class Shards:
         return _within(self.root, self.node(rank))
 
 
-def tree_sum(
-    node: Node,
-    known: Callable[[Node], T | None],
-    add: Callable[[T, T], T],
-    keep: Callable[[T], T] = lambda value: value,
-) -> T:
-    """The value of a node: known, or the sum of its halves. ``keep`` is called with a left half before the
-    right one is computed."""
+def tree_sum(node: Node, known: Callable[[Node], T | None], add: Callable[[T, T], T]) -> T:
+    """The value of a node: known, or the sum of its halves."""
     found = known(node)
     if found is not None:
         return found
-    left, right = _halves(node)
-    kept = keep(tree_sum(left, known, add, keep))
-    return add(kept, tree_sum(right, known, add, keep))
+    left, right = halves(node)
+    return add(tree_sum(left, known, add), tree_sum(right, known, add))
 
 
-def _halves(node: Node) -> tuple[Node, Node]:
+def halves(node: Node) -> tuple[Node, Node]:
+    """The two nodes below a node of several shards."""
     first, end = node
     middle = (first + end) // 2
     return (first, middle), (middle, end)
@@ -89,5 +83,5 @@ def _within(node: Node, bounds: Node) -> list[Node]:
         return [node]
     if node[1] <= bounds[0] or bounds[1] <= node[0]:
         return []
-    left, right = _halves(node)
+    left, right = halves(node)
     return _within(left, bounds) + _within(right, bounds)
