@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import queue
+import random
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
 import pytest
 
+from pantoum.config import TrainSettings
 from pantoum.errors import RankError
+from pantoum.formats import checkpoint
 from pantoum.ranks.interface import Array
+from pantoum.ranks.single import SingleRank
+from pantoum.training.loop import train
+from pantoum.training.result import RunResult
+from pantoum.training.together import facts, serve, train_on_all
 
 PATIENCE = 20.0
 
@@ -97,6 +106,7 @@ def together() -> Together:
 
     def run(count: int, work: Callable[[ThreadRanks], Any], patience: float = PATIENCE) -> list[Any]:
         group = Group(count, patience)
+        run.sent = group.sent
         found: list[Any] = [None] * count
         errors: list[BaseException | None] = [None] * count
 
@@ -117,7 +127,66 @@ def together() -> Together:
         for problem in errors:
             if problem is not None:
                 raise problem
-        run.sent = group.sent
         return found
 
     return run
+
+
+class Runs:
+    """Trains small models on ranks that are threads; ``run(2, "name", steps=8, ...)`` gives their results."""
+
+    shape: ClassVar = {
+        "hidden_size": 12,
+        "num_layers": 1,
+        "embedding_size": 6,
+        "batch_size": 6,
+        "seq_len": 8,
+        "dropout": 0.2,
+    }
+
+    def __init__(self, story: Path, folder: Path, together: Together) -> None:
+        self._texts, self._folder, self._together = [str(story)], folder, together
+
+    def __call__(self, count: int, name: str, **settings: Any) -> list[RunResult]:
+        asked = {
+            "run": str(self._folder / name),
+            **({} if settings.get("resume") else self.shape),
+            **settings,
+        }
+        if count == 1:
+            return [train(TrainSettings(**asked), self._texts, ranks=SingleRank())]
+
+        def work(ranks: ThreadRanks) -> RunResult:
+            known = facts(self._texts, asked)
+            if ranks.rank:
+                return serve(ranks, known)
+            return train_on_all(ranks, known, lambda: train(TrainSettings(**asked), self._texts, ranks=ranks))
+
+        return self._together(count, work)
+
+    def bits(self, name: str) -> str:
+        """The model file and every array that a resumed run has."""
+        folder = self._folder / name
+        newest, total = (
+            checkpoint.newest(folder),
+            hashlib.sha256((folder / "model.safetensors").read_bytes()),
+        )
+        for key, array in sorted(newest.arrays.items()):
+            total.update(key.encode() + array.tobytes())
+        return f"{newest.step} {total.hexdigest()}"
+
+
+@pytest.fixture
+def story(tmp_path: Path) -> Path:
+    """Some 6,000 characters of words at random."""
+    draw = random.Random(2)
+    words = ["north", "south", "east", "west", "wind", "rain", "sun", "and", "then", "again"]
+    path = tmp_path / "story.txt"
+    path.write_text("".join(" ".join(draw.choices(words, k=6)) + "\n" for _ in range(200)))
+    return path
+
+
+@pytest.fixture
+def run(story: Path, tmp_path: Path, together: Together) -> Runs:
+    """Trains on ranks."""
+    return Runs(story, tmp_path, together)

@@ -74,3 +74,15 @@ def test_a_stopped_rank_is_named_and_the_run_goes_on(text, tmp_path):
     assert ended.stderr.count("has not answered for") == 1 and "pantoum: rank 1 (host " in ended.stderr
     resumed = launched(2, "train", "--run", folder, "--resume", "--json")
     assert resumed.returncode == 0 and '"finished": true' in resumed.stdout, resumed.stderr
+
+
+def test_local_updates_are_stopped_and_resumed(text, tmp_path):
+    asked = ["train", text, *TINY.split()[:-2], "--sync-every", "3", "--quiet"]
+    for name, more in (("whole", []), ("cut", ["--stop-after", "4"])):
+        done = launched(2, *asked, "--run", tmp_path / name, *more)
+        assert done.returncode == 0, done.stderr
+    refused = launched(3, "train", "--run", tmp_path / "cut", "--resume")
+    assert refused.returncode != 0 and refused.stderr.count("3 were started; start 2") == 1, refused.stderr
+    assert launched(2, "train", "--run", tmp_path / "cut", "--resume", "--quiet").returncode == 0
+    whole, cut = (tmp_path / name / "model.safetensors" for name in ("whole", "cut"))
+    assert whole.read_bytes() == cut.read_bytes()

@@ -24,12 +24,13 @@ def of_shard(shard, place=0):
     return {**found, "of some shards": Gradient(part, rows_U if shard % 3 else None)}
 
 
+@pytest.mark.parametrize("direct", [False, True])
 @pytest.mark.parametrize(("count", "ranks"), [(2, 2), (4, 2), (4, 4), (6, 4), (5, 3), (7, 2), (3, 3)])
-def test_totals_are_those_of_one_process_on_every_rank(together, count, ranks):
+def test_totals_are_those_of_one_process_on_every_rank(together, count, ranks, direct):
     whole = gradient_sum((0, count), of_shard)
 
     def work(group):
-        sums = RankSums(group, count + 2, count)
+        sums = RankSums(group, count + 2, count, direct)
         for _ in range(2):  # buffers are used again
             parts = {node: gradient_sum(node, of_shard) for node in sums.shards.subtrees(group.rank)}
             found = sums.total(parts)

@@ -1,9 +1,6 @@
 """One run on several ranks: the bits of one process, stopped and resumed on any number, and how it ends."""
 
 import contextlib
-import hashlib
-import random
-from pathlib import Path
 
 import pytest
 
@@ -13,57 +10,7 @@ from pantoum.errors import DivergedError, RankError, RunError, SettingError
 from pantoum.formats import checkpoint
 from pantoum.kernels import precisions
 from pantoum.ranks.single import SingleRank
-from pantoum.training.loop import train
 from pantoum.training.together import facts, serve, train_on_all
-
-TINY = {
-    "hidden_size": 12,
-    "num_layers": 1,
-    "embedding_size": 6,
-    "batch_size": 6,
-    "seq_len": 8,
-    "dropout": 0.2,
-}
-
-
-@pytest.fixture
-def story(tmp_path: Path) -> Path:
-    """Some 6,000 characters of words at random."""
-    draw = random.Random(2)
-    words = ["north", "south", "east", "west", "wind", "rain", "sun", "and", "then", "again"]
-    path = tmp_path / "story.txt"
-    path.write_text("".join(" ".join(draw.choices(words, k=6)) + "\n" for _ in range(200)))
-    return path
-
-
-@pytest.fixture
-def run(story, tmp_path, together):
-    """``run(ranks, "name", steps=8, ...)``: the results of all ranks."""
-
-    def go(count, name, **settings):
-        asked = {"run": str(tmp_path / name), **({} if settings.get("resume") else TINY), **settings}
-        if count == 1:
-            return [train(TrainSettings(**asked), [str(story)], ranks=SingleRank())]
-
-        def work(ranks):
-            known = facts([str(story)], asked)
-            if ranks.rank:
-                return serve(ranks, known)
-            return train_on_all(
-                ranks, known, lambda: train(TrainSettings(**asked), [str(story)], ranks=ranks)
-            )
-
-        return together(count, work)
-
-    return go
-
-
-def bits(folder: Path) -> str:
-    """The model file and every array that a resumed run has."""
-    newest, total = checkpoint.newest(folder), hashlib.sha256((folder / "model.safetensors").read_bytes())
-    for name, array in sorted(newest.arrays.items()):
-        total.update(name.encode() + array.tobytes())
-    return f"{newest.step} {total.hexdigest()}"
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
@@ -74,7 +21,7 @@ def test_the_number_of_ranks_changes_no_bit(run, tmp_path, optimizer, precision)
     for count in (1, 2, 4):
         settings = {"optimizer": optimizer, "precision": precision, "ngrams": "2,3", "ngram_rows": 512}
         run(count, f"on-{count}", steps=6, shards=4, **settings)
-    assert len({bits(tmp_path / f"on-{count}") for count in (1, 2, 4)}) == 1
+    assert len({run.bits(f"on-{count}") for count in (1, 2, 4)}) == 1
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -82,13 +29,13 @@ def test_every_cell_trains_on_two_ranks_as_on_one(run, tmp_path, cell):
     extra = {"embedding_size": None} if cell == "lstm" else {"norm": "layer", "num_layers": 2}
     for count in (1, 2):
         run(count, f"on-{count}", steps=3, shards=2, cell=cell, **extra)
-    assert bits(tmp_path / "on-1") == bits(tmp_path / "on-2")
+    assert run.bits("on-1") == run.bits("on-2")
 
 
 def test_sampled_softmax_on_two_ranks_is_that_of_one(run, tmp_path):
     for count in (1, 2):
         run(count, f"on-{count}", steps=3, shards=2, tokens="words", softmax="sampled:4", tied=True)
-    assert bits(tmp_path / "on-1") == bits(tmp_path / "on-2")
+    assert run.bits("on-1") == run.bits("on-2")
 
 
 def test_stopped_on_four_ranks_resumed_on_two_and_one(run, tmp_path):
@@ -97,7 +44,7 @@ def test_stopped_on_four_ranks_resumed_on_two_and_one(run, tmp_path):
     run(2, "cut", resume=True, stop_after=5)
     run(3, "cut", resume=True, stop_after=7)
     run(1, "cut", resume=True)
-    assert bits(tmp_path / "cut") == bits(tmp_path / "whole")
+    assert run.bits("cut") == run.bits("whole")
 
 
 def test_all_ranks_have_the_result(run, tmp_path):
@@ -133,12 +80,12 @@ def test_a_rollback_reaches_every_rank(run, tmp_path, monkeypatch):
 
     on(1, "on-1")
     on(2, "on-2")
-    assert bits(tmp_path / "on-1") == bits(tmp_path / "on-2")
+    assert run.bits("on-1") == run.bits("on-2")
 
 
-def test_a_rank_that_was_started_differently_is_named(story, tmp_path, together):
+def test_a_rank_that_was_started_differently_is_named(run, story, tmp_path, together):
     def work(ranks):
-        asked = {"run": str(tmp_path / "run"), "seed": ranks.rank, **TINY}
+        asked = {"run": str(tmp_path / "run"), "seed": ranks.rank, **run.shape}
         known = facts([str(story)], asked)
         if ranks.rank:
             return serve(ranks, known)

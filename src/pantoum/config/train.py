@@ -269,6 +269,15 @@ class TrainSettings:
         chosen="the number of ranks that train, else 1",
     )
     """Parts of the batch whose gradients are added in a fixed order; up to so many ranks share them."""
+    sync_every: int = option(
+        1,
+        "updates that each rank makes by itself before all ranks combine their weights, for slow networks; "
+        "1: every update is made from the gradients of all ranks",
+        group="training",
+        metavar="N",
+    )
+    """Updates that each rank makes by itself before all combine their weights (DiLoCo, Douillard et al.
+    2023); 1: none, every update is made from the gradients of all ranks."""
     device: str | None = option(
         None,
         "train in PyTorch on this device; auto: on a GPU if there is one, else as without the option",
@@ -386,6 +395,7 @@ class TrainSettings:
         if self.shards != AUTO:
             most = 65_536 if self.batch_size == AUTO else self.batch_size
             whole(self.shards, "shards", most=int(most))
+        whole(self.sync_every, "sync_every", most=1_000_000)
         for name, choices in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
             if getattr(self, name) != AUTO:
                 one_of(getattr(self, name), name, choices)

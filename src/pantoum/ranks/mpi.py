@@ -98,8 +98,7 @@ class MpiRanks:
             os._exit(1)
         self.abort(
             f"{self.place(rank)} has not answered for {silent:.0f} s, so all ranks end; the newest "
-            "checkpoint is whole, and --resume goes on from it with as many ranks as there are shards, or "
-            "fewer"
+            "checkpoint is whole, and --resume goes on from it"
         )
 
     def _poll(self, requests: list[Any]) -> None:

@@ -84,10 +84,21 @@ class Run:
     def train_on(self, ranks: Ranks, engine: Engine | None) -> None:
         """Train on these ranks from here on, of which this is rank 0, and with this engine; ``None``: with
         the core."""
-        state = self.state
-        if ranks.count > state.recipe.shards:
+        recipe = self.state.recipe
+        if recipe.syncs_weights and engine is not None:
             raise RunError(
-                f"shards is {state.recipe.shards}: the run can be shared by so many ranks at most, and "
+                f"sync_every is {recipe.sync_every}: ranks that combine their weights train with the core; "
+                "leave --device out"
+            )
+        if recipe.syncs_weights and ranks.count != recipe.shards:
+            raise RunError(
+                f"sync_every is {recipe.sync_every}: each of the {recipe.shards} ranks that began the run "
+                "has weights and an optimiser of its own, so the run goes on with as many ranks, and "
+                f"{ranks.count} were started; start {recipe.shards}"
+            )
+        if ranks.count > recipe.shards:
+            raise RunError(
+                f"shards is {recipe.shards}: the run can be shared by so many ranks at most, and "
                 f"{ranks.count} were started; start fewer, or begin a new run with --shards {ranks.count}"
             )
         self.ranks, self.keep_best.spread, self.engine = ranks, SpreadReading(ranks), engine
@@ -170,7 +181,7 @@ def make_backend(
     ones; ``counts_V``: of the symbols, if the recipe samples them."""
     begun = [None] * recipe.members if weights is None else part(recipe.kept, weights)
     learners = [_learner(recipe, vocab_size, place, own, counts_V) for place, own in enumerate(begun)]
-    return LocalBackend(learners, recipe.shards)
+    return LocalBackend(learners, 1 if recipe.syncs_weights else recipe.shards)
 
 
 def _learner(

@@ -115,6 +115,20 @@ class LocalBackend(Members[Learner]):
         for learner in self.learners:
             learner.collect()
 
+    @property
+    def updates(self) -> int:
+        """Updates done."""
+        return self.learners[0].updates
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """The weights of all members: the very arrays in use."""
+        return {
+            self._prefix(place) + name: array
+            for place, learner in enumerate(self.learners)
+            for name, array in learner.model.parameters.items()
+        }
+
     def gradients(
         self,
         inputs_BT: Array,

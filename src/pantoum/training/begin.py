@@ -25,11 +25,14 @@ from pantoum.formats.model_file import ModelFile
 from pantoum.inference.joined_file import taken_apart
 from pantoum.inference.loaded_model import checked, model_path
 from pantoum.inference.precision import plain
+from pantoum.ranks.interface import Ranks
+from pantoum.ranks.single import SingleRank
 from pantoum.text.tokenizer import from_spec
 from pantoum.training.assembly import Run, assemble, make_batches
 from pantoum.training.budget import DEFAULT_MINUTES, Budget, Clock, Span
 from pantoum.training.card import card
 from pantoum.training.choose import choose
+from pantoum.training.engine import Engine
 from pantoum.training.outlook import MOST_EPOCHS, Outlook
 from pantoum.training.pace import chosen_by_pace
 from pantoum.training.recipe import Recipe
@@ -49,9 +52,11 @@ def begin(
     texts: Sequence[str],
     clock: Clock,
     command: Sequence[str] = (),
-    ranks: int = 1,
+    ranks: Ranks | None = None,
+    engine: Engine | None = None,
 ) -> Run:
-    """A new run in its (empty) folder, for so many ranks."""
+    """A new run in its (empty) folder, on these ranks, of which this is rank 0, and with this engine."""
+    ranks = SingleRank() if ranks is None else ranks
     asked = {name: value for name, value in asdict(settings).items() if name not in ("resume", "run")}
     config: dict[str, Any] = {
         "pantoum": VERSION,
@@ -69,7 +74,7 @@ def begin(
     if source is not None:
         notes.append(_unknown(prepared))
     budget = Budget.asked(settings) or Budget("minutes", DEFAULT_MINUTES)
-    recipe, tokens_per_second = choose_recipe(settings, prepared, budget, clock, source, ranks)
+    recipe, tokens_per_second = choose_recipe(settings, prepared, budget, clock, source, ranks.count)
     for name, why in recipe.model.unused.items():
         if getattr(settings, name) != AUTO:
             notes.append(f"--{name.replace('_', '-')} has no effect: {why}")
@@ -109,6 +114,7 @@ def begin(
     )
     run = assemble(folder, prepared, state, weights=None if source is None else source.parameters)
     run.notes, run.checkpoint_every = notes, every(settings)
+    run.train_on(ranks, engine)
     run.keep_best.require_writable(card(state, None, None, prepared.facts, run.parameters))
     folder.write_config(
         {

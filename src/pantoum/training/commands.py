@@ -7,7 +7,7 @@ Rank 0 runs the training loop; the others do what it says (``worker``). A comman
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,14 +39,15 @@ def shapes(arrays: Mapping[str, Array]) -> list[list[object]]:
     return [[name, array.dtype.str, list(array.shape)] for name, array in arrays.items()]
 
 
-def send_arrays(ranks: Ranks, arrays: Sequence[Array]) -> None:
-    """Rank 0 sends arrays to every other rank."""
+def send_arrays(ranks: Ranks, arrays: Iterable[Array], receivers: Sequence[int] | None = None) -> None:
+    """Send arrays to these ranks, from rank 0 to every other one by default."""
+    receivers = range(1, ranks.count) if receivers is None else receivers
     contiguous = [np.ascontiguousarray(array) for array in arrays if array.size]
-    ranks.exchange([(rank, array) for rank in range(1, ranks.count) for array in contiguous], []).wait()
+    ranks.exchange([(rank, array) for rank in receivers for array in contiguous], []).wait()
 
 
-def receive_arrays(ranks: Ranks, told: Sequence[Sequence[Any]]) -> dict[str, Array]:
+def receive_arrays(ranks: Ranks, told: Iterable[Sequence[Any]], sender: int = 0) -> dict[str, Array]:
     """What ``send_arrays`` sends, of the ``shapes`` told."""
     arrays = {name: np.empty(shape, np.dtype(dtype)) for name, dtype, shape in told}
-    ranks.exchange([], [(0, array) for array in arrays.values() if array.size]).wait()
+    ranks.exchange([], [(sender, array) for array in arrays.values() if array.size]).wait()
     return arrays

@@ -35,7 +35,7 @@ from pantoum.training.optimizer import Optimizer
 from pantoum.training.shards import Node, Shards
 from pantoum.training.work_share import WorkShare
 
-__all__ = ["SELDOM", "Learner"]
+__all__ = ["SELDOM", "Learner", "require_arrays"]
 
 SELDOM = 16
 
@@ -160,6 +160,11 @@ class Learner:
         steps = self._optimizer.steps
         return range((steps - 1) // SELDOM * SELDOM + 1, steps + 1)
 
+    @property
+    def updates(self) -> int:
+        """Updates done."""
+        return self._optimizer.steps
+
     def share_out(self, share: WorkShare) -> None:
         """From now on several ranks make the same updates, and share what is costly in them."""
         self._optimizer.share_out(share)
@@ -194,14 +199,7 @@ class Learner:
     def restore(self, arrays: Mapping[str, Array]) -> None:
         """Put everything back, in place."""
         own = self.arrays()
-        for name, array in own.items():
-            kept = arrays.get(name)
-            if kept is None or kept.shape != array.shape or kept.dtype != array.dtype:
-                found = "missing" if kept is None else f"{kept.dtype} {kept.shape}"
-                raise CheckpointError(
-                    f"checkpoint array {name} is {found}, this run needs {array.dtype} "
-                    f"{array.shape}; resume with the settings that the run began with"
-                )
+        require_arrays(own, arrays)
         steps = int(arrays["optimizer.steps"][0])
         if not 0 <= steps <= MOST_STEPS:
             raise CheckpointError(
@@ -211,3 +209,16 @@ class Learner:
         for name, array in own.items():
             array[...] = arrays[name]
         self._optimizer.steps = steps
+
+
+def require_arrays(own: Mapping[str, Array], kept: Mapping[str, Array]) -> None:
+    """``CheckpointError`` if an array of a checkpoint is missing or differs in shape or dtype from that in
+    use."""
+    for name, array in own.items():
+        found = kept.get(name)
+        if found is None or found.shape != array.shape or found.dtype != array.dtype:
+            what = "missing" if found is None else f"{found.dtype} {found.shape}"
+            raise CheckpointError(
+                f"checkpoint array {name} is {what}, this run needs {array.dtype} {array.shape}; resume with "
+                "the settings that the run began with"
+            )

@@ -76,7 +76,7 @@ def train(
         try:
             with ending_at_once():
                 made_by = resume if settings.resume else begin
-                run = made_by(folder, settings, texts, clock, command, ranks.count)
+                run = made_by(folder, settings, texts, clock, command, ranks, engine)
         except BaseException:
             if not settings.resume:
                 with suppress(RunError):
@@ -85,7 +85,6 @@ def train(
             raise
         if isinstance(run, Finished):
             return of_finished(folder, run.state)
-        run.train_on(ranks, engine)
         reporter = Reporter(folder, on_report, on_note)
         with StopSignals() as stop:
             loop = Loop(run, clock, reporter, stop, settings.stop_after)

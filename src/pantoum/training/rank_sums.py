@@ -7,12 +7,15 @@ sends the total of its slice to all. So the additions are shared out, too, and a
 of the rank's own sums was.
 
 Gradients of rows in use (n-grams) are few; their rows and values go to all ranks, and each adds them all.
+``direct`` sums do so with all gradients. Between two ranks that sends as many bytes, in one exchange instead
+of two, which is faster where the network has a long delay; but each rank does all additions.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 import numpy as np
 
@@ -21,16 +24,18 @@ from pantoum.network.gradient import Gradient
 from pantoum.ranks.interface import Ranks
 from pantoum.training.shards import Node, Shards, tree_sum
 
-__all__ = ["RankSums"]
+__all__ = ["RankSums", "Sums"]
 
-Sums = Mapping[Node, Mapping[str, Gradient]]
+Sums: TypeAlias = Mapping[Node, Mapping[str, Gradient]]
+"""The sums of the gradients over the shards of some subtrees."""
 
 
 class RankSums:
     """Adds over ranks; owns the arrays that it receives into."""
 
-    def __init__(self, ranks: Ranks, batch_size: int, shards: int) -> None:
+    def __init__(self, ranks: Ranks, batch_size: int, shards: int, direct: bool = False) -> None:
         """``batch_size``: of all ranks together."""
+        self._direct = direct
         self.shards = Shards(batch_size, shards, ranks.count)
         self.rank = ranks.rank
         self.ranks = ranks
@@ -40,12 +45,9 @@ class RankSums:
         """The gradients of the whole batch from the sums of this rank's subtrees, which are used up."""
         first = next(iter(sums.values()))
         counts = self._row_counts(sums, list(first))
-        by_rows = [name for name, of_nodes in counts.items() if max(of_nodes.values()) >= 0]
-        totals = {
-            name: self._rows({node: own[name] for node, own in sums.items()}, counts[name])
-            for name in by_rows
-        }
-        whole = [name for name in first if name not in by_rows]
+        to_all = [name for name, known in counts.items() if self._direct or max(known.values()) >= 0]
+        totals = self._of_all(sums, {name: counts[name] for name in to_all})
+        whole = [name for name in first if name not in totals]
         self._reduce(sums, whole)
         self._spread([first[name].values for name in whole])
         return {name: totals.get(name, gradient) for name, gradient in first.items()}
@@ -135,23 +137,30 @@ class RankSums:
                     found[name][node] = count
         return found
 
-    def _rows(self, own: Mapping[Node, Gradient], counts: Mapping[Node, int]) -> Gradient:
-        """The total of a gradient of rows in use."""
-        known, one = dict(own), next(iter(own.values()))
+    def _of_all(self, sums: Sums, counts: Mapping[str, Mapping[Node, int]]) -> dict[str, Gradient]:
+        """The totals of these gradients, which every rank sends to all."""
+        known: dict[str, dict[Node, Gradient]] = {}
         outgoing, incoming = list[tuple[int, Array]](), list[tuple[int, Array]]()
-        for rank in range(self.ranks.count):
-            if rank == self.rank:
-                continue
-            for part in own.values():
-                outgoing += [(rank, array) for array in (part.rows_U, part.values) if array is not None]
-            for node in self.shards.subtrees(rank):
-                count = counts[node]
-                rows_U = np.empty(count, np.int64) if count >= 0 else None
-                values = np.empty((count if count >= 0 else ~count, *one.values.shape[1:]), one.values.dtype)
-                known[node] = replace(one, values=values, rows_U=rows_U)
-                incoming += [(rank, array) for array in (rows_U, values) if array is not None]
-        self._exchange([(rank, np.ascontiguousarray(array)) for rank, array in outgoing], incoming)
-        return tree_sum(self.shards.root, known.get, Gradient.plus)
+        others = [rank for rank in range(self.ranks.count) if rank != self.rank]
+        for name, by_node in counts.items():
+            known[name] = {node: part[name] for node, part in sums.items()}
+            like = next(iter(sums.values()))[name]
+            for part in sums.values():
+                rows_U, values = part[name].rows_U, np.ascontiguousarray(part[name].values)
+                arrays = [values] if rows_U is None else [rows_U, values]
+                outgoing += [(rank, array) for rank in others for array in arrays]
+            for rank in others:
+                for node in self.shards.subtrees(rank):
+                    rows_U, size = None, ~by_node[node]
+                    if by_node[node] >= 0:
+                        size = by_node[node]
+                        rows_U = np.empty(size, np.int64)
+                        incoming.append((rank, rows_U))
+                    values = np.empty((size, *like.values.shape[1:]), like.values.dtype)
+                    incoming.append((rank, values))
+                    known[name][node] = replace(like, values=values, rows_U=rows_U)
+        self._exchange(outgoing, incoming)
+        return {name: tree_sum(self.shards.root, known[name].get, Gradient.plus) for name in counts}
 
 
 def _added(left: Array, right: Array) -> Array:

@@ -7,6 +7,14 @@ What each rank keeps are the weights, the optimiser, and the carried states of i
 
     gradients   tokens to each rank; each computes its shards; ``rank_sums`` adds them up on all ranks
     update      the same update on every rank, from the same sums; the blocks of Muon are shared out
+
+With ``--sync-every N`` ranks train by themselves between synchronisations (decision 096):
+
+    gradients   tokens to each rank, which computes the gradients of its own streams; nobody waits
+    update      each rank makes its own; after every N-th, ``outer_step`` combines the weights
+
+Rank 0 then gives its commands ahead of the others and waits at synchronisations alone. A loss is that of rank
+0's streams. Weights that are asked for between synchronisations are the mean over ranks.
 """
 
 from __future__ import annotations
@@ -18,10 +26,12 @@ from functools import partial
 import numpy as np
 
 from pantoum.kernels import Array
+from pantoum.network.parameters import under
 from pantoum.network.state import NetworkState
-from pantoum.ranks.interface import Ranks
-from pantoum.training.backend import SharedBackend, StepResult
-from pantoum.training.commands import COUNTS, command, send_arrays, shapes
+from pantoum.ranks.interface import Pending, Ranks
+from pantoum.training.backend import LocalBackend, SharedBackend, StepResult
+from pantoum.training.commands import COUNTS, command, receive_arrays, send_arrays, shapes
+from pantoum.training.outer_step import OuterStep
 from pantoum.training.rank_sums import RankSums
 from pantoum.training.recipe import Recipe
 from pantoum.training.shards import Shards
@@ -45,13 +55,24 @@ class RankedBackend:
         """``local``: the backend of the whole batch, whose weights the other ranks get; ``counts_V``: of
         the symbols, if the recipe samples them."""
         self._local, self._ranks = local, ranks
-        self._shards = Shards(batch_size, local.shards, ranks.count)
+        self._shards = Shards(batch_size, recipe.shards, ranks.count)
         self._recipe, self._vocab_size = recipe, vocab_size
         self._counts = {} if counts_V is None else {COUNTS: counts_V}
         self._sent = False
         """Whether the other ranks have the weights, optimiser and streams of this one."""
         self._number = 0
-        local.join(RankSums(ranks, batch_size, local.shards))
+        self._batch: list[Array] = []
+        """Tokens that may still be on their way."""
+        self._sending: Pending | None = None
+        self._outer: OuterStep | None = None
+        """What combines the weights of ranks that make updates by themselves."""
+        self._others: dict[int, dict[str, Array]] = {}
+        """The arrays of these ranks in the checkpoint that this backend was put back to."""
+        if recipe.syncs_weights:
+            assert isinstance(local, LocalBackend)
+            self._outer = OuterStep(ranks, local.parameters)
+        else:
+            local.join(RankSums(ranks, batch_size, recipe.shards))
 
     @property
     def num_parameters(self) -> int:
@@ -73,42 +94,60 @@ class RankedBackend:
     ) -> StepResult:
         """Forward and backward over a batch on all ranks. ``state``: what the last call gave, or the state of
         all streams, which is then sent to their ranks."""
-        if not self._sent:
-            self._send()
+        self._send()
         own = self._known(state)
-        batch = [np.ascontiguousarray(each) for each in (inputs_BT, targets_BT, reset_BT, streams)]
         self._number += 1
-        command(
-            self._ranks,
-            "gradients",
-            step=step,
-            steps=int(inputs_BT.shape[1]),
-            dtypes=[each.dtype.str for each in batch],
-            before=own.number,
-            after=self._number,
+        self._send_batch(inputs_BT, targets_BT, reset_BT, streams, step=step, before=own.number)
+        rows = self._rows(0)
+        found = self._local.gradients(
+            inputs_BT[rows], targets_BT[rows], reset_BT[rows], own, step, streams[rows]
         )
-        self._ranks.exchange(
-            [(rank, each[self._rows(rank)]) for rank in range(1, self._ranks.count) for each in batch], []
-        ).wait()
-        inputs_BT, targets_BT, reset_BT, streams = (each[self._rows(0)] for each in batch)
-        found = self._local.gradients(inputs_BT, targets_BT, reset_BT, own, step, streams)
         return replace(found, state=self._spread(found.state, self._number, found.state.finite))
 
     def update(self, rate: float, clip: float | None) -> None:
-        """The same update on every rank."""
+        """The update on every rank; where each makes its own, all combine their weights after every N-th."""
         command(self._ranks, "update", rate=rate, clip=clip)
         self._local.update(rate, clip)
+        if self._outer is not None and self._agree:
+            command(self._ranks, "synchronize")
+            self._outer.step()
 
     def weights(self, averaged: bool) -> Mapping[str, Array] | None:
-        """The parameters, which are those of every rank."""
-        return self._local.weights(averaged)
+        """The parameters; where those of the ranks differ, their mean."""
+        own = self._local.weights(averaged)
+        if own is None or self._outer is None:
+            return own
+        raw = self._recipe.model.tables if averaged else tuple(own)  # tables are not averaged
+        apart = [name for name in own if not (self._agree and name in raw)]
+        if not apart:
+            return own
+        self._send()
+        command(self._ranks, "weights", averaged=averaged, names=apart)
+        means = {name: own[name].copy() for name in apart}
+        for rank in range(1, self._ranks.count):
+            found = receive_arrays(self._ranks, shapes(means), rank)
+            for name, mean in means.items():
+                mean += found[name]
+        for mean in means.values():
+            mean /= mean.dtype.type(self._ranks.count)
+        return {**own, **means}
 
     def gradient_scale(self) -> dict[str, Array]:
-        """The usual size of each row of each gradient."""
+        """The usual size of each row of each gradient; that of rank 0, where each rank has its own."""
         return self._local.gradient_scale()
 
     def snapshot(self) -> dict[str, Array]:
-        """Copies of the arrays, collected from the ranks that have computed them."""
+        """Copies of the arrays, collected from the ranks that have computed them. Where each rank has its
+        own, those of rank r begin with ``rankR.``."""
+        if self._outer is not None:
+            self._send()
+            command(self._ranks, "send")
+            own = self._local.snapshot()
+            arrays = {**own, **{name: array.copy() for name, array in self._outer.arrays().items()}}
+            for rank in range(1, self._ranks.count):
+                found = receive_arrays(self._ranks, shapes(own), rank)
+                arrays |= {_prefix(rank) + name: array for name, array in found.items()}
+            return arrays
         if self._sent:
             command(self._ranks, "collect")
             self._local.collect()
@@ -116,22 +155,63 @@ class RankedBackend:
 
     def restore(self, arrays: Mapping[str, Array]) -> None:
         """Put rank 0 back; the other ranks follow before the next step."""
+        if self._outer is not None:
+            others = {rank: under(_prefix(rank), arrays) for rank in range(1, self._ranks.count)}
+            for own in others.values():
+                self._local.restore(own)  # it refuses what does not fit
+            self._others = {rank: dict(own) for rank, own in others.items()}
+            self._outer.restore(arrays)
         self._local.restore(arrays)
         self._sent = False
 
+    @property
+    def _agree(self) -> bool:
+        """Whether the weights of all ranks are the same: before the first update, and after every N-th."""
+        assert isinstance(self._local, LocalBackend)
+        return self._local.updates % self._recipe.sync_every == 0
+
     def _send(self) -> None:
-        """Weights, optimiser and averages to the other ranks, which build their networks for them."""
-        arrays = {**self._counts, **self._local.snapshot()}
+        """Weights, optimiser and averages to the other ranks, unless they have them; they build their
+        networks for them."""
+        if self._sent:
+            return
+        arrays = self._local.snapshot()
+        common = {**self._counts, **({} if self._outer is None else self._outer.arrays())}
         command(
             self._ranks,
             "build",
             recipe=self._recipe.spec(),
             vocab_size=self._vocab_size,
             batch_size=self._shards.batch_size,
-            arrays=shapes(arrays),
+            arrays=shapes({**common, **arrays}),
         )
-        send_arrays(self._ranks, list(arrays.values()))
+        for rank in range(1, self._ranks.count):
+            own = self._others.pop(rank, arrays)
+            send_arrays(self._ranks, [*common.values(), *(own[name] for name in arrays)], [rank])
         self._sent = True
+
+    def _send_batch(
+        self, inputs_BT: Array, targets_BT: Array, reset_BT: Array, streams: Array, **words: int
+    ) -> None:
+        """Each rank's rows of a batch, in few bytes; the ranks compute when they have them."""
+        if self._sending is not None:
+            self._sending.wait()
+        small = np.min_scalar_type(self._vocab_size - 1)
+        batch = [inputs_BT.astype(small), targets_BT.astype(small), np.ascontiguousarray(streams)]
+        if reset_BT.any():
+            batch.append(np.ascontiguousarray(reset_BT))
+        command(
+            self._ranks,
+            "gradients",
+            steps=int(inputs_BT.shape[1]),
+            after=self._number,
+            dtypes=[each.dtype.str for each in batch],
+            **words,
+        )
+        self._batch = batch
+        self._sending = self._ranks.exchange(
+            [(rank, each[self._rows(rank)]) for rank in range(1, self._ranks.count) for each in batch], []
+        )
 
     def _known(self, state: NetworkState) -> SpreadState:
         """The state as the ranks keep it; that of all streams is sent to them first."""
@@ -173,3 +253,7 @@ class RankedBackend:
 
     def _rows(self, rank: int) -> slice:
         return self._shards.streams(self._shards.node(rank))
+
+
+def _prefix(rank: int) -> str:
+    return f"rank{rank}."

@@ -42,6 +42,9 @@ class Recipe:
     """Members of the ensemble, each of this shape."""
     shards: int = 1
     """Parts of the batch whose gradients are added in a fixed order (``training.shards``)."""
+    sync_every: int = 1
+    """Updates that each rank makes by itself before all combine their weights (``training.outer_step``); the
+    number of ranks is then ``shards``. 1: every update is made from the gradients of all."""
     kneser_ney: int | None = None
     """The highest order of the n-grams that are counted and mixed with the network; ``None``: none are."""
     samples: int | None = None
@@ -54,7 +57,14 @@ class Recipe:
         for name in ("kneser_ney", "samples"):
             if plain[name] is None:
                 del plain[name]
+        if not self.syncs_weights:
+            del plain["sync_every"]
         return {**plain, "model": self.model.spec()}
+
+    @property
+    def syncs_weights(self) -> bool:
+        """Whether ranks make updates by themselves and combine weights, not gradients."""
+        return self.sync_every > 1
 
     @property
     def kept(self) -> ModelConfig:

@@ -26,9 +26,12 @@ from pantoum.errors import CheckpointError, RunError, SettingError, StorageError
 from pantoum.formats import checkpoint, metrics
 from pantoum.formats.checkpoint import Checkpoint
 from pantoum.network.size import fewest_numbers
+from pantoum.ranks.interface import Ranks
+from pantoum.ranks.single import SingleRank
 from pantoum.training.assembly import STREAMS, Run, assemble
 from pantoum.training.begin import begin, every, identity, read_source
 from pantoum.training.budget import Budget, Clock, Span
+from pantoum.training.engine import Engine
 from pantoum.training.recipe import Recipe
 from pantoum.training.run_folder import RunFolder
 from pantoum.training.run_state import RunState
@@ -56,16 +59,19 @@ def resume(
     texts: Sequence[str],
     clock: Clock,
     command: Sequence[str] = (),
-    ranks: int = 1,
+    ranks: Ranks | None = None,
+    engine: Engine | None = None,
 ) -> Run | Finished:
-    """The run in ``folder``, ready to go on; or the news that it is finished."""
+    """The run in ``folder``, ready to go on with these ranks, of which this is rank 0, and with this engine;
+    or the news that it is finished."""
+    ranks = SingleRank() if ranks is None else ranks
     found = checkpoint.newest(folder.path)
     config = folder.read_config() if found is None or folder.config.exists() else {}
     known = _recorded(config)
     recorded = known or TrainSettings()
     if found is None:
         given = texts or config.get("texts", ())
-        return _from_the_start(folder, settings, recorded, given, clock, command, ranks)
+        return _from_the_start(folder, settings, recorded, given, clock, command, ranks, engine)
     notes = list(found.notes)
     state = RunState.of(found)
     if config:
@@ -83,9 +89,10 @@ def resume(
         opens_span = state.finished
         found, state, went_back = _with_budget(folder, found, state, asked, prepared, notes)
     run = assemble(folder, prepared, state, weights=_source_weights(recorded.from_, state))
+    run.notes, run.checkpoint_every = notes, every(settings)
+    run.train_on(ranks, engine)
     run.go_to(found)
     _drop_later_records(folder, state.step, notes)
-    run.notes, run.checkpoint_every = notes, every(settings)
     run.opens_span, run.went_back = opens_span, went_back
     lost = run.keep_best.recall(folder.model)
     run.notes += [f"going on from step {state.step:,}", *([lost] if lost else [])]
@@ -134,7 +141,8 @@ def _from_the_start(
     texts: Sequence[str],
     clock: Clock,
     command: Sequence[str],
-    ranks: int,
+    ranks: Ranks,
+    engine: Engine | None,
 ) -> Run:
     """A run that was killed before its first checkpoint."""
     _refuse_other_settings(settings, recorded, None)
@@ -147,7 +155,7 @@ def _from_the_start(
         given = {"minutes": None, "steps": None, "epochs": None, **given}
     if "-" in texts:  # stdin cannot be read twice; what came through it is in the folder, if it was all read
         texts, given["data"] = (), str(folder.data)
-    run = begin(folder, replace(recorded, **given), texts, clock, command, ranks)
+    run = begin(folder, replace(recorded, **given), texts, clock, command, ranks, engine)
     run.notes.append("there was no checkpoint yet: beginning from the start")
     return run
 

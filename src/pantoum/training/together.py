@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pantoum import kernels
-from pantoum.config import AUTO, VERSION, TrainSettings
+from pantoum.config import AUTO, VERSION, TrainSettings, require
 from pantoum.errors import PantoumError, RankError, SettingError
 from pantoum.ranks.interface import Ranks
 from pantoum.training.commands import command
@@ -79,7 +79,16 @@ def serve(
 
 def for_ranks(settings: TrainSettings, count: int) -> TrainSettings:
     """The settings of a new run on so many ranks: as many shards, unless there are to be more."""
-    if settings.resume or count == 1:
+    if settings.resume:
+        return settings
+    require(
+        settings.sync_every == 1 or count > 1,
+        "sync_every",
+        settings.sync_every,
+        "needs several ranks",
+        "start them with mpirun -n R or torchrun, or leave it out",
+    )
+    if count == 1:
         return settings
     if settings.batch_size != AUTO and int(settings.batch_size) < count:
         raise SettingError(
@@ -97,6 +106,13 @@ def for_ranks(settings: TrainSettings, count: int) -> TrainSettings:
             f"must be at least the number of ranks, {count}",
             f"give --shards {count}, or start fewer ranks",
         )
+    require(
+        settings.sync_every == 1 or settings.shards == count,
+        "shards",
+        settings.shards,
+        f"must be the number of ranks, {count}, with sync_every: each makes updates from streams of its own",
+        "leave it out",
+    )
     return settings
 
 

@@ -6,6 +6,7 @@ from the launcher, too, and saves a checkpoint.
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -16,15 +17,16 @@ import numpy as np
 
 from pantoum.config.plain import Plain
 from pantoum.errors import RankError
-from pantoum.kernels import Array
 from pantoum.network.state import NetworkState
 from pantoum.ranks.interface import Ranks
 from pantoum.training.assembly import make_backend
 from pantoum.training.backend import SharedBackend
-from pantoum.training.commands import COUNTS, next_command, receive_arrays
+from pantoum.training.commands import COUNTS, next_command, receive_arrays, send_arrays
 from pantoum.training.engine import Engine
+from pantoum.training.outer_step import OuterStep
 from pantoum.training.rank_sums import RankSums
 from pantoum.training.recipe import Recipe
+from pantoum.training.shards import Shards
 from pantoum.training.signals import NAMES
 from pantoum.training.spread_reading import read_for_rank_0
 
@@ -55,6 +57,10 @@ class Worker:
         self._ranks, self._engine = ranks, engine
         self._backend: SharedBackend | None = None
         self._rows = 0
+        self._outer: OuterStep | None = None
+        """What combines the weights of ranks that make updates by themselves."""
+        self._sound = True
+        """Whether the gradients of the last batch are finite."""
         self._states: dict[int, NetworkState] = {}
         """The last two states of this rank's streams, by their numbers."""
 
@@ -62,16 +68,21 @@ class Worker:
         self, recipe: Mapping[str, Plain], vocab_size: int, batch_size: int, arrays: list[list[Any]]
     ) -> None:
         """Networks and optimisers, with the arrays of rank 0."""
-        made = Recipe.from_spec(recipe)
-        together = RankSums(self._ranks, batch_size, made.shards)
-        rows = together.shards.streams(together.shards.node(together.rank))
+        made, ranks = Recipe.from_spec(recipe), self._ranks
+        shards = Shards(batch_size, made.shards, ranks.count)
+        rows = shards.streams(shards.node(ranks.rank))
         self._rows = rows.stop - rows.start
-        received = receive_arrays(self._ranks, arrays)
+        received = receive_arrays(ranks, arrays)
         local = make_backend(made, vocab_size, counts_V=received.get(COUNTS))
         local.restore(received)
         engine = None if self._engine is None else self._engine()
         backend: SharedBackend = local if engine is None else engine.take_over(local, made, vocab_size)
-        backend.join(together)
+        self._outer = None
+        if made.syncs_weights:
+            self._outer = OuterStep(ranks, local.parameters)
+            self._outer.restore(received)
+        else:
+            backend.join(RankSums(ranks, batch_size, made.shards))
         self._backend, self._states = backend, {}
 
     def states(self, number: int, arrays: list[list[Any]]) -> None:
@@ -83,16 +94,36 @@ class Worker:
     def gradients(self, step: int, steps: int, dtypes: list[str], before: int, after: int) -> None:
         """This rank's part of a batch."""
         shape = self._rows, steps
-        inputs_BT, targets_BT, reset_BT = (np.empty(shape, np.dtype(dtype)) for dtype in dtypes[:3])
-        streams: Array = np.empty(self._rows, np.dtype(dtypes[3]))
-        self._ranks.exchange([], [(0, each) for each in (inputs_BT, targets_BT, reset_BT, streams)]).wait()
+        shapes = shape, shape, (self._rows,), shape
+        batch = [np.empty(each, np.dtype(dtype)) for each, dtype in zip(shapes, dtypes, strict=False)]
+        self._ranks.exchange([], [(0, each) for each in batch]).wait()
+        inputs_BT, targets_BT, streams = batch[0].astype(np.int32), batch[1].astype(np.int32), batch[2]
+        reset_BT = batch[3] if len(batch) > 3 else np.zeros(shape, bool)
         own = self._states[before]
         found = self._built.gradients(inputs_BT, targets_BT, reset_BT, own, step, streams)
-        self._states = {before: own, after: found.state}
+        self._sound = math.isfinite(found.loss) and math.isfinite(found.gradient_norm)
+        self._states = {before: own, after: found.state if found.state.finite else own}
 
     def update(self, rate: float, clip: float | None) -> None:
-        """The update that every rank makes."""
-        self._built.update(rate, clip)
+        """The update that every rank makes. One that makes its own leaves out what is not finite, as rank 0
+        judges its own gradients alone."""
+        if self._sound:
+            self._built.update(rate, clip)
+
+    def synchronize(self) -> None:
+        """Combine the weights of all ranks."""
+        assert self._outer is not None
+        self._outer.step()
+
+    def weights(self, averaged: bool, names: list[str]) -> None:
+        """This rank's weights of these names to rank 0."""
+        own = self._built.weights(averaged)
+        assert own is not None
+        send_arrays(self._ranks, [own[name] for name in names], [0])
+
+    def send(self) -> None:
+        """All arrays of this rank to rank 0."""
+        send_arrays(self._ranks, self._built.snapshot().values(), [0])
 
     def collect(self) -> None:
         """The arrays of the optimiser, which rank 0 is about to save."""
