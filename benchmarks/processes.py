@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -60,6 +61,8 @@ def serve(make: Callable[[], Work], warm: int = 3, least: int = 1) -> None:
         return
     print(json.dumps({"units": work.units, **work.facts}), flush=True)
     for line in sys.stdin:
+        if line.isspace():  # the end: not every launcher passes on that of its input
+            return
         times, end = list[float](), time.perf_counter() + float(line)
         while len(times) < least or time.perf_counter() < end:
             start = time.perf_counter()
@@ -125,7 +128,9 @@ class Child:
         """What was found: least, median and most seconds of a step, and units a second at the first two."""
         assert self.process.stdin is not None
         self._signal("SIGCONT")
-        self.process.stdin.close()
+        with suppress(BrokenPipeError):  # it has ended
+            print(file=self.process.stdin, flush=True)
+            self.process.stdin.close()
         try:
             self.process.wait(END)
         except subprocess.TimeoutExpired:
@@ -147,7 +152,8 @@ class Child:
     def _signal(self, name: str) -> None:
         if hasattr(signal, name):  # not on Windows
             for process in self.facts.get("processes", [self.process.pid]):
-                os.kill(process, getattr(signal, name))
+                with suppress(ProcessLookupError):  # one that could not start has ended
+                    os.kill(process, getattr(signal, name))
 
     def _answer(self) -> dict[str, Any]:
         assert self.process.stdout is not None

@@ -1,15 +1,20 @@
 """Training steps on two ranks of one thread against one process of two threads, and what shards cost.
 
-    python benchmarks/ranks.py [--engine core|torch] [--shape origin] [--precision bf16] [--optimizer adamw]
-                               [--seconds 20] [--json]
+    python benchmarks/ranks.py [--engine core|torch] [--shape origin] [--precision bf16 float32]
+                               [--optimizer adamw muon] [--seconds 20] [--only NAME ...] [--json]
+                               [--slow] [--delay 20] [--rate 1000]
 
-Four contestants take turns: one process as usual; one process with 2 shards; two ranks; and half of the batch
-in one process of one thread, for the memory of a rank. Each first does the same four steps from the same seed
-and tells a hash of its weights. Ratios are of medians of whole steps (gradients and update).
+Contestants take turns: one process as usual; one process with 2 shards; two ranks; two ranks with
+``--sync-every 32``; half of the batch in one process of one thread, for the memory of a rank; and with
+``--slow`` both kinds of ranks with a network of 20 ms and 1 Gbit/s between them (``slow_network``, as root).
+Each first does the same four steps from the same seed and tells a hash of its weights. Ratios are of medians
+of whole steps (gradients and update); with ``--sync-every`` of 32 of them, one synchronisation included.
+Bytes are those that rank 0 sends.
 
 ``--engine core``: ranks of ``mpirun``, which needs mpi4py; the weights of shards and ranks must agree to the
-bit. ``--engine torch``: PyTorch on the CPU, ranks of ``torchrun`` over gloo. There a process computes its
-rows in one pass whatever the shards, and no bit is promised, so the loss after the four steps is compared.
+bit. ``--engine torch``: PyTorch on the CPU, ranks of ``torchrun`` over gloo, no ``--sync-every``. There a
+process computes its rows in one pass whatever the shards, and no bit is promised, so the loss after the four
+steps is compared.
 """
 
 from __future__ import annotations
@@ -20,46 +25,104 @@ import json
 import os
 import shutil
 import sys
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from measured import machine
 from processes import Child, Work, serve, start, take_turns
+from slow_network import SlowNetwork
 from training import SHAPES
 
 from pantoum.config import ModelConfig
 from pantoum.config.launcher import torchrun_count
-from pantoum.ranks.interface import Ranks
+from pantoum.network.gradient import Gradient
+from pantoum.ranks.interface import Array, Pending, Ranks
 from pantoum.ranks.opening import open_ranks
 from pantoum.training.assembly import make_backend
 from pantoum.training.backend import Backend, SharedBackend
 from pantoum.training.commands import command
 from pantoum.training.engine import Engine
+from pantoum.training.rank_sums import RankSums, Sums
 from pantoum.training.ranked_backend import RankedBackend
 from pantoum.training.recipe import Recipe
 from pantoum.training.worker import work as follow
 
-# (name, shards, ranks, threads of each, share of the batch)
+# (name, shards, ranks, threads of each, share of the batch, updates between synchronisations)
 CONTESTANTS = {
-    "one process": (1, 1, 2, 1),
-    "one process, 2 shards": (2, 1, 2, 1),
-    "2 ranks": (2, 2, 1, 1),
-    "half of the batch": (1, 1, 1, 2),
+    "one process": (1, 1, 2, 1, 1),
+    "one process, 2 shards": (2, 1, 2, 1, 1),
+    "2 ranks": (2, 2, 1, 1, 1),
+    "2 ranks, every 32": (2, 2, 1, 1, 32),
+    "half of the batch": (1, 1, 1, 2, 1),
 }
+SLOW = {"2 ranks, slow": "2 ranks", "2 ranks, every 32, slow": "2 ranks, every 32"}
 MARKS = {
     "core": {
         "2 ranks / one process": 0.93,
         "2 shards / one process": 0.97,
         "memory of a rank, MB, at most": 60.0,
+        "bytes, every 32 / every update, at most": 1 / 25,
+        "every 32, slow / not slow": 0.9,
     },
     "torch": {"2 ranks / one process": 0.9, "difference of losses": 1e-4},
 }
 STEPS = 4
 
 
-def recipe(shape: dict[str, int], optimizer: str, precision: str, shards: int, batch: int) -> Recipe:
+class Counted:
+    """Ranks that count the bytes which they send."""
+
+    def __init__(self, ranks: Ranks) -> None:
+        self._ranks, self.rank, self.count = ranks, ranks.rank, ranks.count
+        self.sent = 0
+
+    def place(self, rank: int) -> str:
+        """Where a rank runs."""
+        return self._ranks.place(rank)
+
+    def broadcast(self, message: bytes | None = None) -> bytes:
+        """The message of rank 0."""
+        self.sent += len(message or b"") * (self.count - 1)
+        return self._ranks.broadcast(message)
+
+    def gather(self, message: bytes) -> list[bytes]:
+        """All messages, on rank 0."""
+        self.sent += len(message) if self.rank else 0
+        return self._ranks.gather(message)
+
+    def exchange(
+        self, outgoing: Sequence[tuple[int, Array]], incoming: Sequence[tuple[int, Array]]
+    ) -> Pending:
+        """Send and receive arrays."""
+        self.sent += sum(array.nbytes for _, array in outgoing)
+        return self._ranks.exchange(outgoing, incoming)
+
+    def abort(self, why: str) -> NoReturn:
+        """End all ranks."""
+        self._ranks.abort(why)
+
+
+class TimedSums(RankSums):
+    """Sums over ranks, and the seconds that they take, waiting for the other ranks included."""
+
+    seconds = 0.0
+
+    def total(self, sums: Sums) -> dict[str, Gradient]:
+        """The gradients of the whole batch."""
+        began = time.perf_counter()
+        found = super().total(sums)
+        self.seconds += time.perf_counter() - began
+        return found
+
+
+def recipe(
+    shape: dict[str, int], optimizer: str, precision: str, shards: int, batch: int, every: int
+) -> Recipe:
     """A GRU of the shape, one-hot as in benchmarks/training.py."""
     config = ModelConfig("gru", shape["H"], shape["L"], None)
     return Recipe(
@@ -76,6 +139,7 @@ def recipe(shape: dict[str, int], optimizer: str, precision: str, shards: int, b
         precision=precision,
         seed=0,
         shards=shards,
+        sync_every=every,
     )
 
 
@@ -89,13 +153,17 @@ def resident(process: int | str) -> float:
 
 def made(name: str, asked: argparse.Namespace, ranks: Ranks) -> Work:
     """A contestant's step."""
-    shards, count, _, divisor = CONTESTANTS[name]
+    shards, count, _, divisor, every = CONTESTANTS[name]
     shape = SHAPES[asked.shape]
     batch = shape["B"] // divisor
-    chosen = recipe(shape, asked.optimizer, asked.precision, shards, batch)
-    own, engine = make_backend(chosen, shape["V"]), engine_of(asked)
+    chosen = recipe(shape, asked.optimizer, asked.precision, shards, batch, every)
+    own, engine, counted = make_backend(chosen, shape["V"]), engine_of(asked), Counted(ranks)
     local: SharedBackend = own if engine is None else engine.take_over(own, chosen, shape["V"])
-    backend: Backend = local if count == 1 else RankedBackend(local, ranks, chosen, shape["V"], batch)
+    group: Ranks = counted if engine is None else ranks  # PyTorch exchanges tensors, by its own ranks
+    backend: Backend = local if count == 1 else RankedBackend(local, group, chosen, shape["V"], batch)
+    sums = TimedSums(counted, batch, shards)
+    if count > 1 and every == 1 and engine is None:
+        local.join(sums)
     draw = np.random.default_rng(0)
     tokens = draw.integers(0, shape["V"], (8, batch, shape["T"] + 1)).astype(np.int32)
     no_BT, streams = np.zeros((batch, shape["T"]), bool), np.arange(batch)
@@ -109,18 +177,29 @@ def made(name: str, asked: argparse.Namespace, ranks: Ranks) -> Work:
         backend.update(2e-3, 1.0)
         run.update(state=found.state, step=run["step"] + 1, loss=found.loss)
 
+    def steps() -> None:
+        for _ in range(every):
+            step()
+
     for _ in range(STEPS):
         step()
     total = hashlib.sha256()
     for key, array in sorted((backend.weights(averaged=False) or {}).items()):
         total.update(key.encode() + array.tobytes())
     processes = [int(each) for each in ranks.gather(str(os.getpid()).encode())] if count == 1 else PROCESSES
-    return Work(
-        step,
-        batch * shape["T"],
-        {"bits": total.hexdigest()[:16], "loss": run["loss"], "processes": processes},
-        lambda: {"megabytes": [resident(each) for each in processes]},
-    )
+    begun = counted.sent, run["step"]
+    sums.seconds = 0.0
+
+    def after() -> dict[str, Any]:
+        count = run["step"] - begun[1]
+        return {
+            "megabytes": [resident(each) for each in processes],
+            "bytes_per_token": (counted.sent - begun[0]) / (count * batch * shape["T"]),
+            "summing_per_step": sums.seconds / count,
+        }
+
+    facts = {"bits": total.hexdigest()[:16], "loss": run["loss"], "processes": processes}
+    return Work(steps, every * batch * shape["T"], facts, after)
 
 
 PROCESSES: list[int] = []
@@ -157,9 +236,10 @@ def contestant(name: str, asked: argparse.Namespace) -> None:
             command(ranks, "end", error=None, result={})
 
 
-def child(name: str, more: list[str], engine: str) -> Child:
+def child(name: str, more: list[str], engine: str, network: SlowNetwork | None = None) -> Child:
     """The process of a contestant, or its launcher."""
-    _, count, threads, _ = CONTESTANTS[name]
+    own = SLOW.get(name, name)
+    _, count, threads, *_ = CONTESTANTS[own]
     launcher: list[str] = []
     if count > 1 and engine == "torch":
         launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--no-python"]
@@ -167,8 +247,57 @@ def child(name: str, more: list[str], engine: str) -> Child:
     elif count > 1:
         root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
         mpirun = shutil.which("mpirun") or str(Path(sys.executable).parent / "mpirun")
-        launcher = [mpirun, "-n", str(count), *root]
-    return Child(str(Path(__file__)), name, threads, *more, launcher=launcher)
+        launcher = [mpirun, "-n", str(count), *root] if network is None else network.mpirun()
+    # Ranks that have not their turn are stopped, which must not count as silence.
+    return Child(
+        str(Path(__file__).resolve()), own, threads, *more, launcher=launcher, PANTOUM_RANK_TIMEOUT="3600"
+    )
+
+
+def measured(asked: argparse.Namespace, optimizer: str, precision: str) -> dict[str, Any]:
+    """Contestants and figures with this optimiser in this precision."""
+    more = ["--shape", asked.shape, "--precision", precision, "--optimizer", optimizer]
+    more += ["--engine", asked.engine]
+    contestants = [name for name in CONTESTANTS if asked.engine == "core" or name != "2 ranks, every 32"]
+    with ExitStack() as stack:
+        makers = {name: partial(child, name, more, asked.engine) for name in contestants}
+        if asked.slow:
+            network = stack.enter_context(SlowNetwork(asked.delay / 1e3, asked.rate))
+            makers |= {name: partial(child, name, more, asked.engine, network) for name in SLOW}
+        children = start(
+            {name: make for name, make in makers.items() if not asked.only or name in asked.only}
+        )
+        take_turns(children, asked.seconds, asked.turns)
+        found = {name: each.close() for name, each in children.items()}
+
+    def of(name: str, fact: str) -> float:
+        value = found.get(name, {}).get(fact, float("nan"))
+        return max(value) if isinstance(value, list) else float(value)
+
+    figures: dict[str, Any] = {
+        "2 ranks / one process": of("2 ranks", "median_rate") / of("one process", "median_rate"),
+        "2 shards / one process": of("one process, 2 shards", "median_rate")
+        / of("one process", "median_rate"),
+        "every 32 / every update": of("2 ranks, every 32", "median_rate") / of("2 ranks", "median_rate"),
+        "share of the step in sums, 2 ranks": of("2 ranks", "summing_per_step")
+        * of("2 ranks", "median_rate")
+        / of("2 ranks", "units"),
+        "memory of a rank, MB, at most": of("2 ranks", "megabytes") - of("half of the batch", "megabytes"),
+        "bytes, every 32 / every update, at most": of("2 ranks, every 32", "bytes_per_token")
+        / of("2 ranks", "bytes_per_token"),
+        "same bits": found.get("2 ranks", {}).get("bits")
+        == found.get("one process, 2 shards", {}).get("bits"),
+    }
+    if asked.slow:
+        fast, slow = "2 ranks, every 32", "2 ranks, every 32, slow"
+        figures["every 32, slow / not slow"] = of(slow, "median_rate") / of(fast, "median_rate")
+        figures["every update, slow / not slow"] = of("2 ranks, slow", "median_rate") / of(
+            "2 ranks", "median_rate"
+        )
+    if asked.engine == "torch":
+        del figures["same bits"]
+        figures["difference of losses"] = abs(of("2 ranks", "loss") - of("one process", "loss"))
+    return {"optimizer": optimizer, "precision": precision, "contestants": found, "figures": figures}
 
 
 def main() -> None:
@@ -176,42 +305,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--engine", choices=MARKS, default="core")
     parser.add_argument("--shape", choices=SHAPES, default="origin")
-    parser.add_argument("--precision", default="bf16")
-    parser.add_argument("--optimizer", default="adamw")
+    parser.add_argument("--precision", nargs="+", default=["bf16"])
+    parser.add_argument("--optimizer", nargs="+", default=["adamw"])
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--slow", action="store_true", help="also with a slow network between the ranks")
+    parser.add_argument("--delay", type=float, default=20.0, help="of one direction, in milliseconds")
+    parser.add_argument("--rate", type=float, default=1000.0, help="Mbit/s")
+    parser.add_argument("--only", nargs="*", default=[], help="these contestants")
     parser.add_argument("--serve", choices=CONTESTANTS)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     if asked.serve is not None:
+        asked.precision, asked.optimizer = asked.precision[0], asked.optimizer[0]
         contestant(asked.serve, asked)
         return
-    more = ["--shape", asked.shape, "--precision", asked.precision, "--optimizer", asked.optimizer]
-    more += ["--engine", asked.engine]
-    children = start({name: partial(child, name, more, asked.engine) for name in CONTESTANTS})
-    take_turns(children, asked.seconds, asked.turns)
-    found = {name: each.close() for name, each in children.items()}
-    rate = {name: each.get("median_rate", float("nan")) for name, each in found.items()}
-    memory = {name: max(each.get("megabytes", [float("nan")])) for name, each in found.items()}
-    figures = {
-        "2 ranks / one process": rate["2 ranks"] / rate["one process"],
-        "2 shards / one process": rate["one process, 2 shards"] / rate["one process"],
-        "memory of a rank, MB, at most": memory["2 ranks"] - memory["half of the batch"],
-        "same bits": found["2 ranks"].get("bits") == found["one process, 2 shards"].get("bits"),
-    }
-    if asked.engine == "torch":
-        losses = [found[name].get("loss", float("nan")) for name in ("2 ranks", "one process")]
-        del figures["same bits"]
-        figures["difference of losses"] = abs(losses[0] - losses[1])
+    rows = [measured(asked, each, precision) for precision in asked.precision for each in asked.optimizer]
     if asked.json:
-        print(json.dumps({"machine": machine(), **vars(asked), "contestants": found, "figures": figures}))
+        print(json.dumps({"machine": machine(), **vars(asked), "rows": rows}))
         return
-    for name, each in found.items():
-        print(
-            f"{name:<24}{rate[name]:>12,.0f} tokens/s {memory[name]:>8.0f} MB   {each.get('missing') or ''}"
-        )
-    for name, value in figures.items():
-        print(f"{name:<32}{value:>12.6f}   mark {MARKS[asked.engine].get(name, '-')}")
+    for row in rows:
+        print(f"{row['optimizer']}, {row['precision']}")
+        for name, each in row["contestants"].items():
+            print(
+                f"  {name:<26}{each.get('median_rate', 0):>10,.0f} tokens/s"
+                f"{max(each.get('megabytes', [0])):>8.0f} MB"
+                f"{each.get('bytes_per_token', 0):>10.1f} bytes per token   {each.get('missing') or ''}"
+            )
+        for name, value in row["figures"].items():
+            print(f"  {name:<42}{value:>10.4f}   mark {MARKS[asked.engine].get(name, '-')}")
 
 
 if __name__ == "__main__":
