@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import tracemalloc
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -22,6 +23,7 @@ from pantoum.inference.loaded_model import LoadedModel, load
 from pantoum.inference.mixture import Mixture
 from pantoum.inference.reader import PlainReader
 from pantoum.inference.score import Scorer
+from pantoum.kernels import without_core
 from pantoum.network import LanguageModel
 from pantoum.network.ensemble import join, joined_config
 from pantoum.network.ngrams import TABLE
@@ -287,6 +289,26 @@ def test_memory_does_not_grow_with_the_text(characters: LoadedModel) -> None:
     held = adapter._workspace.nbytes
     adapter.losses(*text_of(adapter.model, 3000))
     assert adapter._workspace.nbytes == held and adapter._begun_3BT.shape[2] < 8
+
+
+@pytest.mark.skipif(without_core() is not None, reason="promised by the native core")
+def test_a_large_vocabulary_with_n_grams_has_the_logits_of_a_chunk_once(make: Make) -> None:
+    scholar = learner("words", 9000, None)
+    scholar.feed(" ".join(f"w{number}" for number in range(8000)))
+    tokenizer = scholar.learn()
+    config = dataclasses.replace(make("words").config, ngrams=(2,), ngram_rows=16)
+    network = LanguageModel(tokenizer.vocab_size, config=config, seed=4)
+    adapter = Adapter(with_scale(LoadedModel(Program(network), tokenizer)))
+    text, chunk = text_of(adapter.model, 1000), adapter.settings.chunk
+    tracemalloc.start()
+    try:
+        adapter.losses(*text)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    held = sum(array.nbytes for array in network.parameters.values())
+    # The logits of the chunk; the n-grams' that are read by the model itself; gradients, copies of rows.
+    assert peak < 4 * (chunk * tokenizer.vocab_size + (1 << 22)) + 5 * held
 
 
 @pytest.mark.parametrize("documents", [None, "lines"])

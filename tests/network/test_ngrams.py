@@ -229,6 +229,28 @@ def test_ways_of_reading_agree() -> None:
     assert same(own, after)
 
 
+def test_losses_with_the_n_grams_of_some_rows_at_a_time_are_those_of_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model, (tokens, reset), targets = build(), texts(5), texts(6)[0]
+    state = begun(model)
+    nats, predictions, after = Program(model).losses(tokens, targets, state, reset_BT=reset)
+    honest, rows = FoundRows.logits, []
+
+    def counted(self: FoundRows, of: Any = None) -> Any:
+        logits_CV = honest(self, of)
+        rows.append(len(logits_CV))
+        return logits_CV
+
+    monkeypatch.setattr(FoundRows, "logits", counted)
+    monkeypatch.setattr("pantoum.network.program.TABLE_LOGITS", 1)
+    monkeypatch.setattr("pantoum.network.program.FEWEST_ROWS", 4)
+    found = Program(model).losses(tokens, targets, state, reset_BT=reset)
+    np.testing.assert_allclose(found[0], nats, atol=1e-12)
+    assert np.array_equal(found[1], predictions) and same(found[2], after)
+    assert max(rows) == 4 and sum(rows) == tokens.size
+
+
 def test_a_table_begins_at_nothing_and_none_is_no_table() -> None:
     with_table, without = (
         LanguageModel(V, config=ModelConfig("gru", 5, ngrams=orders, ngram_rows=16)) for orders in ((2,), ())

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
 import pytest
 
 from pantoum.errors import CoreError
-from pantoum.kernels import native, reference
+from pantoum.kernels import Workspace, native, reference
 
 
 def normal(*shape: int, seed: int = 0) -> Any:
@@ -78,13 +79,41 @@ def test_losses_predictions_and_gradients_of_the_head(path: str, N: int, H: int,
         near(a, b)
     assert ours[5] is theirs[5] is None
     given_NV = normal(N, V, seed=4)
-    for kernels in (native, reference):
-        added = kernels.cross_entropy_gradient(
+    ours, theirs = (
+        kernels.cross_entropy_gradient(
             hidden_NH, kernels.pack(weight_VH), bias_V, targets_N, None, given_NV.copy()
         )
-        near(added[5].sum(axis=0), added[4], 1e-4)
+        for kernels in (native, reference)
+    )
+    for a, b in zip(ours, theirs, strict=True):
+        near(a, b)
+    near(ours[5].sum(axis=0), ours[4], 1e-4)
+    ours = native.cross_entropy_gradient(hidden_NH, native.pack(weight_VH), bias_V, targets_N)
     nats_N, predictions_N = native.cross_entropy(hidden_NH, native.pack(weight_VH), bias_V, targets_N)
     assert np.array_equal(nats_N, ours[0]) and np.array_equal(predictions_N, ours[1])
+
+
+def test_given_logits_are_the_place_of_their_gradient_and_need_no_second_one(
+    path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden_NH, weight, bias_V = normal(300, 5), native.pack(normal(3000, 5, seed=1)), normal(3000, seed=2)
+    given_NV = normal(300, 3000, seed=3)
+    copy_NV = given_NV.copy()
+    logits_NV = native.linear(hidden_NH, weight, bias_V) + given_NV
+    targets_N = np.arange(300)
+    found = native.cross_entropy_gradient(hidden_NH, weight, bias_V, targets_N, None, given_NV)
+    assert found[5] is given_NV
+    shares_NV = np.exp(logits_NV - logits_NV.max(axis=1, keepdims=True))
+    shares_NV /= shares_NV.sum(axis=1, keepdims=True)
+    shares_NV[targets_N, targets_N] -= 1
+    near(given_NV, shares_NV / 300)
+    monkeypatch.setattr(import_module("pantoum.kernels.native.cross_entropy"), "CHUNK_LOGITS", 1)
+    small = Workspace()
+    again = native.cross_entropy_gradient(hidden_NH, weight, bias_V, targets_N, small, copy_NV)
+    assert small.nbytes < copy_NV.nbytes / 3
+    assert all(np.array_equal(*both) for both in zip(found, again, strict=True))
+    with pytest.raises(CoreError, match="given_NV is float32 of shape"):
+        native.cross_entropy_gradient(hidden_NH, weight, bias_V, targets_N, None, given_NV[:, ::-1])
 
 
 @pytest.mark.parametrize("precision", ["float32", "int8"])

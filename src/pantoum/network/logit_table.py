@@ -58,7 +58,7 @@ class FoundRows:
     rows_NO: Array
     recent_BK: Array
 
-    def logits(self, tokens: Array | None = None) -> Array:
+    def logits(self, tokens: Array | slice | None = None) -> Array:
         """The sum of the rows of each token [N,V], a fresh array; ``tokens``: of some of them."""
         rows_NO = self.rows_NO if tokens is None else self.rows_NO[tokens]
         return self.table.features.kernels.lookup_sum(self.table.weight_RV, rows_NO)

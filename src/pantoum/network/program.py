@@ -50,6 +50,8 @@ __all__ = ["BatchResult", "Program", "is_looked_up"]
 
 ROWS_AT_ONCE = 64
 """Rows of a mixture, of all symbols, that are in memory at once."""
+TABLE_LOGITS, FEWEST_ROWS = 1 << 22, 64
+"""Logits of a table that exist at a time while losses are computed, and the fewest rows of them."""
 
 
 @dataclass(frozen=True)
@@ -202,17 +204,31 @@ class Program:
         read = self._read(inputs_BT, state, reset_BT, lengths, workspace)
         T, B, H = read.hidden_TBH.shape
         hidden_NH, targets_N = read.hidden_TBH.reshape(T * B, H), targets_TB.reshape(-1)
-        given_NV = None if read.rows is None else read.rows.logits()
         if self.mixes and predict:
-            nats_N, predictions_N = self._mixed_losses(read, hidden_NH, targets_N, given_NV)
+            nats_N, predictions_N = self._mixed_losses(read, hidden_NH, targets_N)
         else:
-            nats_N, predictions_N = self.head.losses(hidden_NH, targets_N, workspace.scope("head"), given_NV)
+            nats_N, predictions_N = self._losses(hidden_NH, targets_N, read.rows, workspace.scope("head"))
             nats_N = read.mixed_nats(nats_N, targets_N)
         nats_BT, predictions_BT = nats_N.reshape(T, B).T.copy(), predictions_N.reshape(T, B).T.copy()
         if lengths is not None:
             ended_BT = np.arange(T) >= np.asarray(lengths)[:, None]
             nats_BT[ended_BT], predictions_BT[ended_BT] = 0, 0
         return nats_BT, predictions_BT, read.state
+
+    def _losses(
+        self, hidden_NH: Array, targets_N: Array, rows: FoundRows | None, workspace: Workspace
+    ) -> tuple[Array, Array]:
+        """(nats [N], predictions [N]) under the network. The logits of the table exist for some rows at a
+        time: for a large vocabulary those of a block would take a hundred megabytes."""
+        if rows is None:
+            return self.head.losses(hidden_NH, targets_N, workspace)
+        size, found = max(FEWEST_ROWS, TABLE_LOGITS // self.vocab_size), []
+        for start in range(0, max(1, len(targets_N)), size):
+            part = slice(start, start + size)
+            # Nothing else may hold the logits: those of two parts would exist together.
+            found.append(self.head.losses(hidden_NH[part], targets_N[part], workspace, rows.logits(part)))
+        nats, predictions = zip(*found, strict=True)
+        return np.concatenate(nats), np.concatenate(predictions)
 
     def hidden(
         self,
@@ -285,15 +301,15 @@ class Program:
             gradients={name: gradients[name] for name in self.model.parameters},
         )
 
-    def _mixed_losses(
-        self, read: _Outputs, hidden_NH: Array, targets_N: Array, given_NV: Array | None
-    ) -> tuple[Array, Array]:
+    def _mixed_losses(self, read: _Outputs, hidden_NH: Array, targets_N: Array) -> tuple[Array, Array]:
         """(nats, predictions) of the mixture, from its whole rows."""
         N = len(targets_N)
         nats_N, predictions_N = np.empty(N, hidden_NH.dtype), np.empty(N, np.int32)
         for start in range(0, N, ROWS_AT_ONCE):
             part = np.arange(start, min(start + ROWS_AT_ONCE, N))
-            logits_NV = self.head.logits(hidden_NH[part], None if given_NV is None else given_NV[part])
+            logits_NV = self.head.logits(
+                hidden_NH[part], None if read.rows is None else read.rows.logits(part)
+            )
             logits_NV = read.mixed_logits(logits_NV, part)
             nats_N[part] = -logits_NV[np.arange(len(part)), targets_N[part]]
             predictions_N[part] = logits_NV.argmax(axis=1)

@@ -2,7 +2,8 @@
 
 Losses alone are one call of the core, which holds a tile of logits at a time. For gradients the logits of a
 chunk of rows are overwritten with their own gradient, and the gradients of weight and bias are summed up from
-chunk to chunk. Logits of more than one chunk never exist.
+chunk to chunk. Logits of more than one chunk never exist, and those that are given are the place of their
+chunk's logits: a model with n-grams has no second array of that size.
 
 Shapes: N rows of the bag, H units, V symbols, C rows of a chunk.
 """
@@ -16,7 +17,7 @@ from pantoum.kernels import interface
 from pantoum.kernels.array import Array
 from pantoum.kernels.native.embedding import checked_tokens
 from pantoum.kernels.native.library import core
-from pantoum.kernels.native.memory import address, given
+from pantoum.kernels.native.memory import address, floats, given
 from pantoum.kernels.native.product import (
     PackedMatrix,
     bias_gradient,
@@ -31,6 +32,8 @@ __all__ = ["cross_entropy", "cross_entropy_gradient"]
 # Logits of a chunk: some 4 MB, but rows enough that the weight's gradient, read and written once a chunk, is
 # cheap.
 CHUNK_LOGITS, FEWEST_ROWS = 1 << 20, 512
+# Rows enough beside given logits, which have taken the memory of all rows already.
+FEWEST_BESIDE = 64
 
 
 def cross_entropy(
@@ -81,14 +84,13 @@ def cross_entropy_gradient(
     d_hidden_NH = workspace.array("d_hidden", hidden_NH.shape, np.float32)
     d_weight_VH = workspace.array("d_weight", weight.shape, np.float32)
     d_bias_V = np.empty(V, np.float32)
-    for rows in _chunks(N, V):
+    if given_NV is not None:
+        floats(given_NV, "given_NV", (N, V))
+    for rows in _chunks(N, V, FEWEST_ROWS if given_NV is None else FEWEST_BESIDE):
         resume = rows.start > 0
-        d_CV = _logits(hidden_NH[rows], weight, bias_V, workspace)
-        if given_NV is not None:
-            d_CV += given_NV[rows]
+        given_CV = None if given_NV is None else given_NV[rows]
+        d_CV = _logits(hidden_NH[rows], weight, bias_V, workspace, given_CV)
         _softmax(d_CV, targets_N[rows], nats_N[rows], predictions_N[rows], share)
-        if given_NV is not None:
-            given_NV[rows] = d_CV
         weight.product_transposed(d_CV, out=d_hidden_NH[rows])
         linear_weight_gradient(d_CV, hidden_NH[rows], d_weight_VH, weight.precision, resume)
         bias_gradient(d_CV, d_bias_V, resume)
@@ -102,14 +104,25 @@ def _results(hidden_NH: Array, targets_N: Array, vocab_size: int) -> tuple[Array
     return targets_N, np.empty(len(targets_N), np.float32), np.empty(len(targets_N), np.int32)
 
 
-def _chunks(rows: int, vocab_size: int) -> list[slice]:
-    size = max(FEWEST_ROWS, CHUNK_LOGITS // vocab_size)
+def _chunks(rows: int, vocab_size: int, fewest: int) -> list[slice]:
+    size = max(fewest, CHUNK_LOGITS // vocab_size)
     return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
 
 
-def _logits(hidden_CH: Array, weight: interface.PackedMatrix, bias_V: Array, workspace: Workspace) -> Array:
-    logits_CV = workspace.array("logits", (len(hidden_CH), len(bias_V)), np.float32)
-    return linear(hidden_CH, weight, bias_V, out=logits_CV)
+def _logits(
+    hidden_CH: Array,
+    weight: interface.PackedMatrix,
+    bias_V: Array,
+    workspace: Workspace,
+    given_CV: Array | None,
+) -> Array:
+    """The logits of a chunk, in the place of those that are given."""
+    own_CV = workspace.array("logits", (len(hidden_CH), len(bias_V)), np.float32)
+    linear(hidden_CH, weight, bias_V, out=own_CV)
+    if given_CV is None:
+        return own_CV
+    given_CV += own_CV
+    return given_CV
 
 
 def _softmax(logits_CV: Array, targets_C: Array, nats_C: Array, predictions_C: Array, weight: float) -> None:
