@@ -145,3 +145,20 @@ def test_noise_after_calm_text_is_the_texts_own_and_the_rate_is_kept(tmp_path):
     assert result.finished and sum("ROLLED BACK" in note for note in result.notes) == 1
     assert any("the text is like this" in note for note in result.notes)
     assert told[-1].learning_rate == pytest.approx(0.025)
+
+
+def test_passages_of_noise_at_a_high_rate_do_not_end_a_run_that_recovers(tmp_path):
+    draw, parts = random.Random("recover 0"), []
+    for calm in (150, 400, 800):
+        parts += [draw.choice(("ab", "abc", "a")) * draw.randrange(calm * 3 // 4, calm * 5 // 4)]
+        parts += ["".join(chr(draw.randrange(33, 127)) for _ in range(draw.randrange(64, 120)))]
+    text = tmp_path / "s.txt"
+    text.write_text("".join(parts) + "ab" * 200)
+    asked = {name: value for name, value in TINY.items() if name != "embedding_size"}
+    asked |= {"hidden_size": 32, "valid_fraction": 0.1, "cell": "rnn", "optimizer": "adamw"}
+    asked |= {"learning_rate": 0.025, "precision": "float32"}
+    settings = TrainSettings(run=str(tmp_path / "run"), steps=3000, stop_after=230, **asked)
+    result = train(settings, [str(text)])
+    assert result.stopped == "stop_after"
+    assert any("ROLLED BACK" in note for note in result.notes)
+    assert any("the text is like this" in note for note in result.notes)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pantoum.training.guard import Guard, Verdict
+from pantoum.training.guard import NEAR, Guard, Verdict
 
 ACCEPT, SKIP, ROLL_BACK, GIVE_UP = Verdict.ACCEPT, Verdict.SKIP, Verdict.ROLL_BACK, Verdict.GIVE_UP
 
@@ -119,11 +119,11 @@ def test_each_rollback_for_the_same_place_goes_further_back_and_another_place_be
     guard = calm()
     good = guard.spec()
     for further in range(3):
-        assert guard.further_back(42) == guard.further_back(39) == further
+        assert guard.further_back(42) == guard.further_back(39) == guard.further_back(42 + NEAR) == further
         guard.rolled_back(42, good)
-    assert guard.further_back(43) == 0
-    guard.rolled_back(43, good)
-    assert guard.further_back(43) == 1
+    assert guard.further_back(43 + NEAR) == 0
+    guard.rolled_back(43 + NEAR, good)
+    assert guard.further_back(43 + NEAR) == 1
 
 
 def test_the_first_limit_is_three_uniform_guesses_and_a_nat_for_the_smallest_vocabulary_too():
@@ -181,11 +181,11 @@ def test_its_whole_record_is_kept():
     guard.rolled_back(62, good)
     record = guard.spec()
     assert record["height"] == 50.0 and record["of_the_text"] == 30.0 and record["incident"] == 62
-    guard.rolled_back(70, good)
+    guard.rolled_back(90, good)
     assert guard.spec()["rollbacks_before"] == 1 and guard.spec()["rollbacks"] == 2
     twin = Guard(98)
     twin.restore(guard.spec())
-    assert twin.spec() == guard.spec() and twin.further_back(70) == guard.further_back(70) == 1
+    assert twin.spec() == guard.spec() and twin.further_back(90) == guard.further_back(90) == 1
     assert twin.limit == guard.limit
 
 
@@ -207,3 +207,42 @@ def test_its_record_goes_through_json_and_goes_on_the_same():
     assert twin.spec() == guard.spec() and twin.limit == guard.limit
     assert [g.judge(41, 99.0, 1.0) for g in (guard, twin)] == [SKIP, SKIP]
     assert [g.judge(42, 99.0, 1.0) for g in (guard, twin)] == [ROLL_BACK, ROLL_BACK]
+
+
+def test_trouble_in_other_places_begins_anew_until_the_rate_is_a_sixty_fourth():
+    guard = calm()
+    good = guard.spec()
+    for number, step in enumerate((42, 82, 122, 162, 202, 242)):
+        assert not guard.gives_up(step)
+        assert [guard.judge(at, math.nan, 1.0) for at in range(step - 2, step + 1)] == [SKIP, SKIP, ROLL_BACK]
+        guard.rolled_back(step, good)
+        assert guard.rate_factor == 0.5 ** (number + 1) and guard.further_back(step + 9) == 0
+    assert guard.gives_up(282)
+    assert [guard.judge(at, math.nan, 1.0) for at in (280, 281, 282)] == [SKIP, SKIP, GIVE_UP]
+
+
+def test_a_fourth_time_in_one_place_is_one_too_many_whatever_was_before():
+    guard = calm()
+    good = guard.spec()
+    guard.rolled_back(20, good)
+    for _ in range(3):
+        assert not guard.gives_up(42)
+        guard.rolled_back(42, good)
+    assert guard.gives_up(42) and guard.gives_up(42 + NEAR) and not guard.gives_up(43 + NEAR)
+
+
+def test_a_sane_spike_that_was_accepted_at_half_the_rate_is_no_spike_the_next_time():
+    guard, found = after_a_rollback(16.0, 9.0)
+    assert found is ACCEPT and guard.rate_factor == 0.5
+    for step in range(43, 120):
+        assert guard.judge(step, 1.5, 0.5) is ACCEPT
+    assert guard.judge(120, 1.25 * 9.0, 1.0) is ACCEPT and guard.judge(121, 1.26 * 9.0, 1.0) is SKIP
+
+
+@pytest.mark.parametrize(("later", "verdict"), [(1, ACCEPT), (NEAR, ACCEPT), (NEAR + 1, ROLL_BACK)])
+def test_a_passage_that_is_a_spike_a_little_later_at_half_the_rate_is_the_same_one(later, verdict):
+    guard = calm()
+    good = guard.spec()
+    assert [guard.judge(step, 12.0, 1.0) for step in (40, 41, 42)] == [SKIP, SKIP, ROLL_BACK]
+    guard.rolled_back(42, good)
+    assert [guard.judge(step + later, 11.0, 1.0) for step in (40, 41, 42)][-1] is verdict

@@ -11,9 +11,9 @@ Medians are used because a mean would follow the spikes that it should catch.
 3. A spike that returns in the same place after a rollback is caused by the text (another language, a table
    in a novel) if its loss is one that a sane model can have, or if the loss is as high as before the
    rollback: half the rate moves the weights half as far, so a spike that the weights cause would be lower.
-   Such a spike is accepted. The rate and the count of rollbacks return to what they were before it, and a
-   loss of that height is not a spike any more.
-4. After three rollbacks the next is ``DivergedError``.
+   Such a spike is accepted, and a loss of that height is not a spike any more. If it is as high as before,
+   the rate and the count of rollbacks return to what they were before it.
+4. After three rollbacks for the same place, or six that count in all, the next is ``DivergedError``.
 
 The guard decides and ``loop.py`` acts. The guard's record is plain; every checkpoint holds it.
 """
@@ -29,12 +29,15 @@ from typing import Any
 
 from pantoum.config.plain import Plain
 
-__all__ = ["MOST_ROLLBACKS", "PATIENCE", "WINDOW", "Guard", "Verdict"]
+__all__ = ["MOST_IN_ALL", "MOST_ROLLBACKS", "NEAR", "PATIENCE", "WINDOW", "Guard", "Verdict"]
 
 WINDOW = 64
 KNOWN = 16
 PATIENCE = 3
-MOST_ROLLBACKS = 3
+MOST_ROLLBACKS, MOST_IN_ALL = 3, 6
+"""Rollbacks for one place, and those that count in all: at a 64th of the rate a run hardly learns."""
+NEAR = 8
+"""Updates after an incident that are in its place: at another rate a passage is a spike a little later."""
 AS_HIGH = (0.75, 1.33)
 """A loss within these factors of the one before a rollback is as high as before."""
 ABSURD = 10.0
@@ -116,15 +119,19 @@ class Guard:
             self._bad_in_a_row = 0
             self._losses.clear()
             self._losses.append(loss)
+            self._of_the_text = max(self._of_the_text, loss)
             if as_high:
-                self._of_the_text = max(self._of_the_text, loss)
                 self.rollbacks = self._rollbacks_before
             return Verdict.ACCEPT
         self.last_reason = f"step {step}: {what}, {PATIENCE} times in a row"
-        if self.rollbacks >= MOST_ROLLBACKS:
+        if self.gives_up(step):
             return Verdict.GIVE_UP
         self._height = loss if finite else None
         return Verdict.ROLL_BACK
+
+    def gives_up(self, step: int) -> bool:
+        """Whether another rollback for trouble at ``step`` would be one too many."""
+        return self.further_back(step) >= MOST_ROLLBACKS or self.rollbacks >= MOST_IN_ALL
 
     def further_back(self, step: int) -> int:
         """Good checkpoints to pass over in a rollback for trouble at ``step``: none at first, then one more
@@ -143,7 +150,7 @@ class Guard:
 
     def _again(self, step: int) -> bool:
         """Whether ``step`` is in a place that has caused a rollback."""
-        return self._incident is not None and step <= self._incident
+        return self._incident is not None and step <= self._incident + NEAR
 
     def _is_as_high(self, loss: float) -> bool:
         """Whether the loss is as high as before the last rollback, and one that a text can cause."""

@@ -31,7 +31,7 @@ from pantoum.training.backend import StepResult
 from pantoum.training.begin import begin
 from pantoum.training.budget import Clock
 from pantoum.training.engine import Engine
-from pantoum.training.guard import MOST_ROLLBACKS, Verdict
+from pantoum.training.guard import Verdict
 from pantoum.training.job import Job, after_restart
 from pantoum.training.reporter import Reporter
 from pantoum.training.result import RunResult, of_finished, of_session
@@ -186,7 +186,7 @@ class Loop:
     def _roll_back(self, why: str) -> None:
         """Return to a good checkpoint (the start if there never was one), and continue at half the rate."""
         run, state, trouble = self._run, self._run.state, self._run.state.step + 1
-        if self._guard.rollbacks >= MOST_ROLLBACKS:
+        if self._guard.gives_up(trouble):
             raise self._does_not_recover(why)
         self._after.saving.wait()
         self._after.saving.collect()

@@ -16,7 +16,7 @@ from pantoum.config import OPTIMIZERS, SCHEDULES
 from pantoum.config.plain import Plain
 from pantoum.errors import CheckpointError
 from pantoum.report.record import PHASES
-from pantoum.training.guard import MOST_ROLLBACKS, PATIENCE, WINDOW
+from pantoum.training.guard import MOST_IN_ALL, MOST_ROLLBACKS, PATIENCE, WINDOW
 from pantoum.training.meter import MOST_POINTS
 
 __all__ = ["require_state"]
@@ -122,9 +122,9 @@ STATE: dict[str, object] = {
             "bad_in_a_row": _whole(0, PATIENCE),
             "incident": Maybe(COUNT),
             "skipped": COUNT,
-            "rollbacks": _whole(0, MOST_ROLLBACKS),
+            "rollbacks": _whole(0, MOST_IN_ALL),
             "height": Later(Maybe(LOSS)),
-            "rollbacks_before": Later(_whole(0, MOST_ROLLBACKS)),
+            "rollbacks_before": Later(_whole(0, MOST_IN_ALL)),
             "of_the_text": Later(LOSS),
         }
     ),
