@@ -34,6 +34,8 @@ __all__ = ["Case", "Good", "forge"]
 TEXT = "The cat sat on the mat.\nA naïve dog ran, ran and ran!\n\nThe end of the day: 12 o'clock.\n" * 3
 LARGEST = 3_000_000
 """Bytes to which an expansion blows a part up."""
+MOST_JSON, MOST_STATE = 64 << 20, 64 << 20
+"""Bytes of JSON, and of the layers of a state, that changes of changes may come to."""
 NUMBERS = [0, 1, -1, 2, 3, 7, 255, 256, 257, 65_535, 65_536, 10**30, 0.5, -0.5, 1e-320, 3e38, 1e308, -1e308]
 POWERS = [sign * 2**bits + more for bits in (31, 32, 53, 63, 64) for sign in (1, -1) for more in (0, -1)]
 WORDS = ["", "x", "0", "-1", "nan", "é\u4e00", "\0", "\n\n", "\ud800", "x" * 5000, "../../x"]
@@ -210,11 +212,22 @@ def pick(rng: np.random.Generator, items: Any) -> Any:
 
 
 def change_json(rng: np.random.Generator, value: Any) -> str:
-    """Change one place of a value."""
+    """Change one place of a value, unless that would make it larger than ``MOST_JSON``."""
     found = places(value)
     if not found:
         return "nothing"
     container, key = pick(rng, found)
+    before = copy.copy(container)
+    words = change_place(rng, found, container, key)
+    if spelled(value, {}) > MOST_JSON:
+        container.clear()
+        (container.update if isinstance(container, dict) else container.extend)(before)
+        return f"{key}: too large"
+    return words
+
+
+def change_place(rng: np.random.Generator, found: list[tuple[Any, Any]], container: Any, key: Any) -> str:
+    """Change what a container has under a key; ``found``: what may take its place."""
     old = container[key]
     kind = int(rng.integers(6))
     if kind == 0 and isinstance(container, dict):
@@ -238,6 +251,20 @@ def change_json(rng: np.random.Generator, value: Any) -> str:
     else:
         container[key] = strange(rng)
     return f"{key}: {str(container.get(key) if isinstance(container, dict) else container[key])[:40]!r}"
+
+
+def spelled(value: Any, known: dict[int, int]) -> int:
+    """About how many bytes of JSON a value takes. A repeated list holds one and the same part many times,
+    so that a change of this part counts as often: each part is walked through once."""
+    if isinstance(value, str):
+        return len(value)
+    if not isinstance(value, (dict, list)):
+        return 8
+    if id(value) not in known:
+        keys = sum(map(len, value)) if isinstance(value, dict) else 0
+        parts = value.values() if isinstance(value, dict) else value
+        known[id(value)] = keys + sum(4 + spelled(part, known) for part in parts)
+    return known[id(value)]
 
 
 def contains(value: Any, container: Any) -> bool:
@@ -479,7 +506,8 @@ def state(rng: np.random.Generator, good: Good, folder: Path) -> tuple[str, list
         elif how == 5:
             layers = layers[: int(rng.integers(len(layers) + 1))]
         else:
-            layers = layers * int(rng.integers(2, 500))
+            times, held = int(rng.integers(2, 500)), sum(4 + layer.nbytes for layer in layers)
+            layers = layers * min(times, max(1, MOST_STATE // max(1, held)))
     head[2] = len(layers) & 0xFFFF
     data = state_file.HEAD.pack(*head) + np.array([len(a) for a in layers], "<u4").tobytes()
     data += b"".join(layer.astype("<f4").tobytes() for layer in layers)
