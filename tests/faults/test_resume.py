@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+import re
 import shutil
 
 import numpy as np
 import pytest
 
 from pantoum import kernels
-from pantoum.errors import RunError, SettingError
+from pantoum.errors import RunError, SettingError, StorageError
 from pantoum.formats import checkpoint, metrics, model_file
 
 FASTEST = kernels.precisions()[-1]
@@ -216,3 +217,99 @@ def test_a_lost_model_file_is_sought_anew(run, tmp_path):
     result = run("run", resume=True)
     assert any("sought anew" in note for note in result.notes) and result.validation is not None
     assert json.dumps(model_file.read(result.model).card)
+
+
+def test_a_run_without_a_checkpoint_takes_another_budget(run, tmp_path):
+    run("cut", steps=5, stop_after=1, seed=3)
+    shutil.rmtree(tmp_path / "cut" / "checkpoints")
+    result = run("cut", resume=True, steps=3)
+    assert result.finished and result.steps == 3
+    assert "there was no checkpoint yet: beginning from the start" in result.notes
+    run("whole", steps=3, seed=3)
+    same_run(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_minutes_in_place_of_steps_and_steps_in_place_of_minutes_before_a_checkpoint(run, tmp_path):
+    run("cut", steps=50, stop_after=1)
+    shutil.rmtree(tmp_path / "cut" / "checkpoints")
+    assert run("cut", resume=True, minutes=0.02, stop_after=2).stopped == "stop_after"
+    budget = checkpoint.newest(tmp_path / "cut").state["budget"]
+    assert budget == {"kind": "minutes", "amount": 0.02}
+
+
+def test_as_many_steps_as_were_made_are_too_few(run):
+    run("run", steps=10, stop_after=4)
+    with pytest.raises(SettingError) as caught:
+        run("run", steps=4, resume=True)
+    rule = "is less than the run has used already, which is at step 4"
+    advice = "give more, or leave it out to complete the run"
+    assert str(caught.value) == f"steps is 4.0: {rule}; {advice}"
+    assert run("run", steps=5, resume=True).steps == 5
+
+
+def test_where_the_rate_began_to_fall_is_damaged_the_run_goes_on_from_its_end(run, tmp_path):
+    run("run", steps=20, learning_rate=0.02, schedule="trapezoid")
+    state = tmp_path / "run" / "checkpoints" / "step-00000012" / "state.json"
+    state.write_bytes(b"")
+    result = run("run", steps=10, resume=True)
+    assert result.steps == 30
+    notes = [note for note in result.notes if note.endswith("; going on from the end instead")]
+    assert len(notes) == 1 and notes[0].startswith(f"cannot use {str(state)!r}: ")
+    assert "the budget is now 10 steps further" in result.notes
+
+
+def test_what_is_said_on_the_way_back(run):
+    run("run", steps=20, learning_rate=0.02, schedule="trapezoid")
+    notes = run("run", steps=10, resume=True).notes
+    assert "back to step 12, where the rate began to fall" in notes and "going on from step 12" in notes
+
+
+def test_the_whole_of_a_refusal_of_other_settings(run):
+    run("run", steps=8, stop_after=2, softmax="full")
+    with pytest.raises(RunError) as caught:
+        run("run", resume=True, seed=3, hidden_size=13)
+    assert str(caught.value) == (
+        "a resumed run keeps its settings, but hidden_size is 13, the run has 12; seed is 3, the run has 0; "
+        "leave it out, or begin a new run"
+    )
+    with pytest.raises(RunError, match=r"but softmax is sampled:100, the run has full; leave"):
+        run("run", resume=True, softmax="sampled:100")
+    with pytest.raises(RunError, match=r"but from is .*model\.safetensors, the run has None; leave"):
+        run("run", resume=True, from_=str(run("run", resume=True, softmax="full", dropout="0").model))
+
+
+def test_the_whole_of_a_refusal_of_another_text(run, tmp_path, story):
+    run("run", steps=8, stop_after=2)
+    other = tmp_path / "other.txt"
+    other.write_text(story.read_text() + "more\n")
+    with pytest.raises(RunError) as caught:
+        run("run", resume=True, texts=[str(other)])
+    told = re.escape(f"the run cannot go on with other data: {str(other)!r} ")
+    advice = r"; give what it began with \(TEXT may be left out\), or begin a new run, with --from for this"
+    assert re.fullmatch(f"{told}.*{advice} one's model", str(caught.value))
+
+
+def test_a_log_that_cannot_be_cut_does_not_stop_a_run(run, tmp_path, monkeypatch):
+    run("run", steps=8, stop_after=3)
+
+    def refuse(*_):
+        raise StorageError("the disk says no")
+
+    monkeypatch.setattr(metrics, "truncate_after", refuse)
+    result = run("run", resume=True)
+    assert result.finished
+    assert "the log keeps records of steps that will come again: the disk says no" in result.notes
+
+
+@pytest.mark.parametrize("setting", ["checkpoint_every", "stop_after", "keep_data"])
+def test_what_may_change_may_be_given_before_the_first_checkpoint_too(run, tmp_path, setting):
+    run("run", steps=6, stop_after=1)
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    given = {
+        "checkpoint_every": {"checkpoint_every": 2},
+        "stop_after": {"stop_after": 3},
+        "keep_data": {"keep_data": True},
+    }
+    result = run("run", resume=True, **given[setting])
+    assert result.steps == (3 if setting == "stop_after" else 6)
+    assert (tmp_path / "run" / "data" / "train.tokens").exists() is (setting != "checkpoint_every")

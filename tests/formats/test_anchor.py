@@ -3,12 +3,14 @@
 import errno
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
 from pantoum.errors import StorageError
 from pantoum.formats import anchor, durable, metrics
 
+OPEN = Path("/proc/self/fd")
 pytestmark = pytest.mark.skipif(not anchor.SUPPORTED, reason="SKIP: this system has no openat")
 
 
@@ -103,3 +105,59 @@ def test_a_part_that_is_a_file_is_no_link(held):
     with pytest.raises(StorageError) as caught:
         durable.make_folder(held / "log" / "a")
     assert caught.value.__cause__.errno in (errno.ENOTDIR, errno.EEXIST, errno.EINVAL)
+
+
+def test_a_folder_that_someone_else_holds_by_now_stays_held(tmp_path):
+    first, second = (os.open(tmp_path, os.O_RDONLY) for _ in range(2))
+    try:
+        anchor.hold(tmp_path, first)
+        anchor.hold(tmp_path, second)
+        anchor.drop(tmp_path, first)
+        assert anchor.beneath(tmp_path / "a")
+        anchor.drop(tmp_path, second)
+        anchor.drop(tmp_path, second)
+        assert not anchor.beneath(tmp_path / "a")
+    finally:
+        os.close(first)
+        os.close(second)
+
+
+@pytest.mark.skipif(not OPEN.is_dir(), reason="SKIP: this system does not list descriptors")
+def test_no_descriptor_of_a_folder_on_the_way_stays_open(held):
+    durable.make_folder(held / "within" / "a" / "b")
+    before = len(list(OPEN.iterdir()))
+    durable.write_file(held / "within" / "a" / "b" / "file", b"new")
+    with pytest.raises(StorageError):
+        durable.write_file(held / "within" / "a" / "none" / "file", b"new")
+    assert len(list(OPEN.iterdir())) == before
+
+
+def test_a_link_on_the_way_is_told_in_the_systems_words(held, tmp_path):
+    (held / "link").symlink_to(tmp_path)
+    with pytest.raises(StorageError, match=r"a symbolic link is in its place \(ELOOP\); put what") as caught:
+        durable.write_file(held / "link" / "file", b"new")
+    assert caught.value.__cause__.strerror == os.strerror(errno.ELOOP)
+    with pytest.raises(OSError, match="No such file"):  # one that is gone is no link
+        durable.system.create(held / "none" / "file", 0o666)
+
+
+def test_a_held_folder_is_found_from_a_relative_path(held, monkeypatch):
+    monkeypatch.chdir(held)
+    assert anchor.beneath(Path("log")) and not anchor.beneath(Path())
+    durable.write_file("log", b"new")
+    assert (held / "log").read_bytes() == b"new"
+
+
+def test_beneath_a_held_folder_modes_are_kept_too(held):
+    (held / "log").chmod(0o600)
+    durable.write_file(held / "log", b"new")
+    assert (held / "log").stat().st_mode & 0o777 == 0o600
+    with pytest.raises(StorageError, match=r"a folder is in its place \(EISDIR\)") as caught:
+        durable.write_file(held / "within", b"new")
+    assert caught.value.__cause__.strerror == os.strerror(errno.EISDIR)
+    before = os.umask(0o027)
+    try:
+        durable.write_file(held / "new", b"new")
+    finally:
+        os.umask(before)
+    assert (held / "new").stat().st_mode & 0o777 == 0o640

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import gc
+import hashlib
 import os
+from io import FileIO
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from pantoum.errors import StateError
@@ -54,3 +60,67 @@ def test_a_file_cut_while_it_is_read_is_told(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(bounded.os, "fstat", cut_meanwhile)
     with pytest.raises(StateError, match="cut while being read"):
         bounded.read_small(tmp_path / "file", 3, StateError)
+
+
+class Slow(FileIO):
+    """Gives two bytes at a time, as a disk may."""
+
+    def readinto(self, buffer: Any) -> int:
+        return super().readinto(memoryview(buffer)[:2]) or 0
+
+
+@pytest.mark.parametrize(("size", "count"), [(7, 7), (6, 6), (9, 7)])
+def test_a_buffer_is_filled_however_few_bytes_come_at_a_time(tmp_path: Path, size: int, count: int) -> None:
+    (tmp_path / "file").write_bytes(b"abcdefg")
+    buffer = bytearray(size)
+    with Slow(str(tmp_path / "file")) as file:
+        assert bounded.fill(file, memoryview(buffer)) == count
+    assert bytes(buffer[:count]) == b"abcdefg"[:count]
+
+
+@pytest.mark.parametrize("size", [1, 7, 8, 13])
+def test_an_array_is_filled_and_hashed_in_pieces_of_any_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    monkeypatch.setattr(bounded, "READ_SIZE", 4)
+    whole = bytes(range(65, 65 + size))
+    (tmp_path / "file").write_bytes(whole)
+    data, hasher = np.empty(size, np.uint8), hashlib.sha256()
+    with bounded.opened(tmp_path / "file", StateError) as (file, found):
+        bounded.fill_hashed(file, data, hasher)
+    assert found == size and data.tobytes() == whole
+    assert hasher.digest() == hashlib.sha256(whole).digest()
+    short = np.empty(size + 1, np.uint8)
+    with (
+        bounded.opened(tmp_path / "file", StateError) as (file, _),
+        pytest.raises(ValueError, match=r"^it was cut while being read$"),
+    ):
+        bounded.fill_hashed(file, short, hasher)
+
+
+def test_what_was_read_keeps_no_descriptor_and_closes_none_of_another(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"abc")
+    with bounded.opened(tmp_path / "file", StateError) as (file, _):
+        number = file.fileno()
+    other = os.open(tmp_path / "file", os.O_RDONLY)
+    assert other == number, "it was given back"
+    del file
+    gc.collect()
+    assert os.read(other, 3) == b"abc"
+    os.close(other)
+
+
+def test_the_whole_of_a_refusal(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "long").write_bytes(b"abcd")
+    for name, words in (
+        ("loop", f"{os.strerror(errno.ELOOP)}; use another file"),
+        ("nul\0", "embedded null byte; use another file"),
+        (
+            "long",
+            "its 4 bytes are more than the 3 that such a file can have; it is not one of ours, use another",
+        ),
+    ):
+        with pytest.raises(StateError) as caught:
+            bounded.read_small(tmp_path / name, 3, StateError)
+        assert str(caught.value) == f"cannot read {str(tmp_path / name)!r}: {words}"

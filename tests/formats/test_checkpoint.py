@@ -324,8 +324,11 @@ def test_hostile_files_that_a_manifest_vouches_for_are_refused(
 def test_hostile_manifests_are_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
     commit(tmp_path, 10)
     vouched_for(tmp_path / "checkpoints" / "step-00000010", **changes)
-    with pytest.raises(CheckpointError, match="go on from another checkpoint"):
+    with pytest.raises(CheckpointError) as caught:
         checkpoint.read(tmp_path, 10)
+    file = str(tmp_path / "checkpoints" / "step-00000010" / "manifest.json")
+    words = "it is not a manifest" if "files" in changes else "it is not a manifest for step 10, version 1"
+    assert str(caught.value) == f"cannot use {file!r}: {words}; go on from another checkpoint"
     assert not checkpoint_folder.verify(tmp_path / "checkpoints" / "step-00000010", 10)
 
 
@@ -358,3 +361,171 @@ def test_verifying_keeps_nothing_in_memory(tmp_path: Path) -> None:
         assert tracemalloc.get_traced_memory()[1] < 3_000_000
     finally:
         tracemalloc.stop()
+
+
+def cannot(*_: object) -> None:
+    raise StorageError("the disk says no")
+
+
+def test_the_least_and_the_largest_step_are_committed(tmp_path: Path) -> None:
+    commit(tmp_path, 0, 10**12 - 1)
+    assert checkpoint.steps(tmp_path) == [0, 10**12 - 1]
+    assert names(tmp_path) == ["step-00000000", "step-999999999999"]
+    assert checkpoint.read(tmp_path, 0).state["step"] == 0
+
+
+def test_the_whole_of_a_refusal_to_commit(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError) as caught:
+        checkpoint.commit(tmp_path, -1, {}, {})
+    target = str(tmp_path / "checkpoints" / "step--0000001")
+    words = "its step must be from 0 to 1,000,000,000,000; nothing was written"
+    assert str(caught.value) == f"cannot commit the checkpoint {target!r}: {words}"
+
+
+def test_the_space_that_is_asked_for_is_that_of_the_files_and_a_mebibyte(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(durable, "require_space", lambda folder, count: asked.append(count))
+    commit(tmp_path, 10)
+    folder = tmp_path / "checkpoints" / "step-00000010"
+    files = sum((folder / name).stat().st_size for name in ("arrays.safetensors", "state.json"))
+    assert asked == [files + (1 << 20)]
+
+
+def test_a_state_of_the_largest_size_is_kept(tmp_path: Path) -> None:
+    state = {"x": "y" * (4_000_000 - len('{"x":""}'))}
+    checkpoint.commit(tmp_path, 1, {}, state)
+    assert checkpoint.read(tmp_path, 1).state == state
+
+
+def test_where_none_verifies_the_newest_one_is_blamed(tmp_path: Path) -> None:
+    commit(tmp_path, 10, 20)
+    damage(tmp_path, 10)
+    (tmp_path / "checkpoints" / "step-00000020" / "state.json").write_bytes(b"")
+    with pytest.raises(CheckpointError) as caught:
+        checkpoint.newest(tmp_path)
+    folder = tmp_path / "checkpoints"
+    file = str(folder / "step-00000020" / "state.json")
+    assert str(caught.value) == (
+        f"no checkpoint in {str(folder)!r} verifies (the newest: cannot use {file!r}: it has 0 bytes, not "
+        "those that its manifest says; go on from another checkpoint); bring back a copy of that folder, or "
+        "start a new run"
+    )
+
+
+def test_steps_that_are_there_are_named_where_one_is_not(tmp_path: Path) -> None:
+    commit(tmp_path, 10, 20)
+    with pytest.raises(CheckpointError, match=r"; choose one that is there: 10, 20$"):
+        checkpoint.read(tmp_path, 15)
+
+
+def test_three_stay_unless_another_number_is_asked_for(tmp_path: Path) -> None:
+    commit(tmp_path, 1, 2, 3, 4, 5)
+    assert checkpoint.prune(tmp_path) == [1, 2] and checkpoint.steps(tmp_path) == [3, 4, 5]
+
+
+def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit(tmp_path, 1)
+
+    def refuse(self: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(StorageError, match=f"^cannot list {str(tmp_path / 'checkpoints')!r}: permission"):
+        checkpoint.newest(tmp_path)
+
+
+def test_a_checkpoint_comes_before_the_one_that_it_replaced(tmp_path: Path) -> None:
+    commit(tmp_path, 10)
+    folder = tmp_path / "checkpoints"
+    (folder / "step-00000010").rename(folder / f".step-00000010.{'f' * 16}.pantoum-old")
+    checkpoint.commit(tmp_path, 10, {}, {"which": "the new one"})
+    for found in (checkpoint.newest(tmp_path), checkpoint.read(tmp_path, 10)):
+        assert found is not None and found.state == {"which": "the new one"} and found.notes == ()
+
+
+def test_what_was_replaced_is_put_back_whatever_newer_ones_there_are(tmp_path: Path) -> None:
+    commit(tmp_path, 5, 10, 20, 30)
+    folder = tmp_path / "checkpoints"
+    for step in (5, 20):
+        (folder / f"step-{step:08d}").rename(folder / f".step-{step:08d}.{'0' * 16}.pantoum-old")
+    commit(tmp_path, 20)
+    damage(tmp_path, 20)  # both of step 20 stay: only the older one may be good
+    assert checkpoint.clean_temporary(tmp_path) == [f".step-00000005.{'0' * 16}.pantoum-old"]
+    assert checkpoint.steps(tmp_path) == [5, 10, 20, 30] and len(names(tmp_path)) == 5
+
+
+@pytest.mark.parametrize("error", [StorageError("no"), OSError("no")])
+def test_one_that_cannot_be_put_back_is_found_under_its_other_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    commit(tmp_path, 10)
+    real, calls = durable.rename, []
+
+    def once(source: Path, target: Path) -> None:
+        calls.append(source)
+        if len(calls) > 1:
+            raise error
+        real(source, target)
+
+    monkeypatch.setattr(durable, "rename", once)
+    monkeypatch.setattr(durable, "publish", cannot)
+    with pytest.raises(StorageError, match="the disk says no"):
+        checkpoint.commit(tmp_path, 10, {}, {})
+    found = checkpoint.newest(tmp_path)
+    assert found is not None and found.step == 10 and found.state["step"] == 10
+    monkeypatch.undo()
+    checkpoint.clean_temporary(tmp_path)
+    assert names(tmp_path) == ["step-00000010"]
+
+
+def test_a_replaced_one_that_cannot_be_removed_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(tmp_path, 10)
+    monkeypatch.setattr(durable, "discard", cannot)
+    checkpoint.commit(tmp_path, 10, {}, {"which": "the new one"})
+    assert checkpoint.read(tmp_path, 10).state == {"which": "the new one"}
+    monkeypatch.undo()
+    assert len(checkpoint.clean_temporary(tmp_path)) == 1 and names(tmp_path) == ["step-00000010"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("state.json", b"[]", "it is not an object"),
+        (
+            "arrays.safetensors",
+            safetensors.numpy.save({"a": np.zeros(2)}, {"pantoum": "{}"}),
+            "it is not a checkpoint of pantoum",
+        ),
+    ],
+)
+def test_the_whole_of_a_refusal_of_what_a_manifest_vouches_for(
+    tmp_path: Path, name: str, data: bytes, words: str
+) -> None:
+    commit(tmp_path, 10)
+    folder = tmp_path / "checkpoints" / "step-00000010"
+    (folder / name).write_bytes(data)
+    vouched_for(folder)
+    with pytest.raises(CheckpointError) as caught:
+        checkpoint.read(tmp_path, 10)
+    assert str(caught.value) == f"cannot use {str(folder / name)!r}: {words}; go on from another checkpoint"
+
+
+def test_the_whole_of_a_refusal_of_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commit(tmp_path, 10)
+    file = tmp_path / "checkpoints" / "step-00000010" / "arrays.safetensors"
+    damage(tmp_path, 10)
+    with pytest.raises(CheckpointError) as caught:
+        checkpoint.read(tmp_path, 10)
+    words = "its SHA-256 is not the one in its manifest: it is damaged or was changed"
+    assert str(caught.value) == f"cannot use {str(file)!r}: {words}; go on from another checkpoint"
+
+    def none_left(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(checkpoint_folder.bounded, "fill_hashed", none_left)
+    with pytest.raises(CheckpointError, match="': it does not fit into memory; go on from another"):
+        checkpoint.read(tmp_path, 10)

@@ -8,11 +8,12 @@ import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pantoum.errors import StorageError
-from pantoum.formats import durable, system_calls
+from pantoum.formats import durable, refusal, system_calls
 from pantoum.formats.system_calls import System
 
 
@@ -55,8 +56,9 @@ def test_the_order_is_write_fsync_rename_fsync_of_the_folder(
     assert steps == ["create", "write", "fsync", "close", "rename", "fsync_folder"]
 
 
-def test_short_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(durable.system, "write", lambda fd, data: os.write(fd, data[:3]))
+@pytest.mark.parametrize("most", [1, 3])
+def test_short_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    monkeypatch.setattr(durable.system, "write", lambda fd, data: os.write(fd, data[:most]))
     durable.write_file(tmp_path / "file", b"0123456789")
     assert (tmp_path / "file").read_bytes() == b"0123456789"
 
@@ -71,9 +73,9 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(
     refuse(monkeypatch, call, number)
     with pytest.raises(StorageError) as caught:
         durable.write_file(target, b"new")
-    message = str(caught.value)
-    assert errno.errorcode[number] in message and str(tmp_path) in message and "; " in message
-    assert "\n" not in message
+    named = str(target) if call == "rename" else rf"{tmp_path}/\.file\.[0-9a-f]{{16}}\.pantoum-tmp"
+    told = rf"cannot write '{named}': [a-z ]+ \({errno.errorcode[number]}\); [a-z ,]+"
+    assert re.fullmatch(told, str(caught.value))
     assert names(tmp_path) == ["file"] and target.read_bytes() == b"old"
 
 
@@ -177,10 +179,10 @@ def test_lines_are_appended_whole_and_a_torn_one_is_ended(tmp_path: Path) -> Non
         file.write(b'{"torn')
     durable.append_line(log, b"two")
     assert log.read_bytes() == b'one\n{"torn\ntwo\n'
-    for torn in (b"x", b"ab", b"\n\n"):
+    for torn in (b"", b"x", b"ab", b"\n\n", b"a\n", b"\nx"):
         log.write_bytes(torn)
         durable.append_line(log, b"two")
-        assert log.read_bytes() == torn + (b"" if torn.endswith(b"\n") else b"\n") + b"two\n"
+        assert log.read_bytes() == torn + (b"" if torn[-1:] in (b"", b"\n") else b"\n") + b"two\n"
 
 
 @pytest.mark.parametrize("taken", [0, 2])
@@ -214,21 +216,34 @@ def test_a_folder_made_by_another_meanwhile_is_fine(tmp_path: Path, monkeypatch:
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
 
     monkeypatch.setattr(durable.system, "make_folder", raced)
-    durable.make_folder(tmp_path / "new")
+    durable.make_folder(tmp_path / "new" / "within")
     assert (tmp_path / "new").is_dir()
 
 
 def test_a_file_in_a_folders_place_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(StorageError, match="exists already"):
-        durable.make_folder(tmp_path / "file")
+    told = (
+        f"cannot make the folder {str(tmp_path / 'file')!r}: it exists already (EEXIST); choose another name"
+    )
+    for make in (durable.make_folder, durable.new_folder):
+        with pytest.raises(StorageError) as caught:
+            make(tmp_path / "file")
+        assert str(caught.value) == told
 
 
 def test_space_is_asked_for_before_it_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     durable.require_space(tmp_path / "not" / "yet", 1)
     monkeypatch.setattr(durable.system, "free_bytes", lambda folder: 1_000)
-    with pytest.raises(StorageError, match=r"1,001 bytes .* only 1,000 are free"):
+    durable.require_space(tmp_path, 1_000)
+    with pytest.raises(StorageError) as caught:
         durable.require_space(tmp_path, 1_001)
+    assert str(caught.value) == (
+        f"cannot write 1,001 bytes in {str(tmp_path)!r}: only 1,000 are free there; free some space or "
+        "choose another folder"
+    )
+    refuse(monkeypatch, "free_bytes", errno.EIO)
+    with pytest.raises(StorageError, match=f"^cannot write in {str(tmp_path)!r}: the disk reported"):
+        durable.require_space(tmp_path, 1)
 
 
 def test_only_names_of_our_own_making_are_cleaned(tmp_path: Path) -> None:
@@ -304,3 +319,129 @@ def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(Path, "iterdir", refuse)
     with pytest.raises(StorageError, match=f"cannot clean {str(tmp_path)!r}: permission denied"):
         durable.clean_temporary(tmp_path)
+
+
+def test_modes_are_those_that_the_umask_leaves(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        os.close(durable.create(tmp_path / "created"))
+        durable.write_new(tmp_path / "new", b"abc")
+        durable.append_line(tmp_path / "log", b"one")
+        (tmp_path / "program").write_bytes(b"old")
+        (tmp_path / "program").chmod(0o777)
+        durable.write_file(tmp_path / "program", b"new")
+    finally:
+        os.umask(before)
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o666}
+
+
+def test_a_line_is_appended_to_the_same_file(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    durable.append_line(log, b"one")
+    before = log.stat().st_ino
+    durable.append_line(log, b"two")
+    assert log.stat().st_ino == before
+
+
+def failing(*numbers: int) -> Any:
+    """A call that fails with these errors, one after the other."""
+    left = list(numbers)
+
+    def call(*_: object) -> int:
+        number = left.pop(0)
+        raise OSError(number, os.strerror(number))
+
+    return call
+
+
+def test_the_first_failure_is_told_whatever_fails_after_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "log").write_bytes(b"one\n")
+    monkeypatch.setattr(durable.system, "write", failing(errno.ENOSPC, errno.ENOSPC))
+    monkeypatch.setattr(durable.system, "truncate", failing(errno.EIO))
+    with pytest.raises(StorageError, match="ENOSPC"):
+        durable.append_line(tmp_path / "log", b"two")
+    monkeypatch.setattr(durable.system, "close", failing(errno.EIO))
+    with pytest.raises(StorageError, match="ENOSPC"):
+        durable.write_new(tmp_path / "new", b"abc")
+
+
+def test_what_the_system_did_not_say_itself_is_in_its_words_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    causes = []
+    with pytest.raises(StorageError) as caught:
+        durable.write_file(tmp_path, b"abc")
+    causes.append(caught.value.__cause__)
+    monkeypatch.setattr(durable.system, "write", lambda fd, data: 0)
+    for write in (
+        lambda: durable.write_file(tmp_path / "a", b"b"),
+        lambda: durable.append_line(tmp_path / "c", b"d"),
+    ):
+        with pytest.raises(StorageError) as caught:
+            write()
+        causes.append(caught.value.__cause__)
+    numbers = (errno.EISDIR, errno.EIO, errno.ENOSPC)
+    assert [(cause.errno, cause.strerror) for cause in causes if isinstance(cause, OSError)] == [
+        (number, os.strerror(number)) for number in numbers
+    ]
+
+
+def test_what_cannot_be_removed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    refuse(monkeypatch, "remove", errno.EACCES)
+    with pytest.raises(StorageError, match=f"^cannot remove {str(tmp_path / 'file')!r}: permission denied"):
+        durable.remove_tree(tmp_path / "file")
+
+
+def test_a_device_that_cannot_be_opened_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse(monkeypatch, "open_through", errno.EACCES)
+    with pytest.raises(StorageError, match=r"^cannot write '/dev/null': permission denied \(EACCES\)"):
+        durable.write_file("/dev/null", b"abc")
+
+
+def test_only_a_folder_is_fsynced_as_one(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StorageError, match=f"^cannot write {str(tmp_path / 'file')!r}: a part of the path"):
+        durable.fsync_folder(tmp_path / "file")
+
+
+def test_a_path_that_no_system_knows_is_told_without_a_symbol() -> None:
+    error = refusal.storage_error("write", "a", ValueError("embedded null byte"))
+    assert str(error) == "cannot write 'a': embedded null byte; choose another path"
+    unknown = refusal.storage_error("write", "a", OSError(99_999, "the moon is full"))
+    assert str(unknown) == "cannot write 'a': the moon is full; choose another path"
+
+
+def test_a_folder_above_that_cannot_be_looked_at_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(self: Path) -> bool:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "is_dir", forbidden)
+    with pytest.raises(StorageError, match=f"^cannot make the folder {str(tmp_path / 'a')!r}: permission"):
+        durable.make_folder(tmp_path / "a")
+
+
+def test_only_what_is_missing_is_made_and_the_folders_own_disk_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Path] = []
+    asked: list[Path] = []
+    monkeypatch.setattr(durable.system, "make_folder", made.append)
+    durable.make_folder(tmp_path)
+    monkeypatch.setattr(durable, "fsync_folder", lambda folder: None)
+    durable.make_folder(tmp_path / "a" / "b")
+    assert made == [tmp_path / "a", tmp_path / "a" / "b"]
+    monkeypatch.setattr(durable.system, "free_bytes", lambda folder: asked.append(folder) or 10)
+    durable.require_space(tmp_path, 10)
+    durable.require_space(tmp_path / "none" / "yet", 10)
+    assert asked == [tmp_path, tmp_path]
+
+
+def test_a_device_that_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse(monkeypatch, "write", errno.EIO)
+    with pytest.raises(StorageError, match=r"^cannot write '/dev/null': the disk reported an error"):
+        durable.write_file("/dev/null", b"abc")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import math
 import os
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -106,3 +107,20 @@ def test_a_log_of_more_lines_than_any_run_writes_is_refused_in_time(tmp_path: Pa
     path.write_bytes(b"{}\n" * (metrics.MOST_LINES + 1))
     with pytest.raises(FormatError, match="more than 100,000 lines"):
         metrics.read(path)
+
+
+def test_a_line_without_end_is_read_a_mebibyte_at_a_time(tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(b"x" * 20_000_000 + b'\n{"step":1}\n')
+    tracemalloc.start()
+    try:
+        assert metrics.read(tmp_path / "log") == [{"step": 1}]
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_records_whose_step_is_no_number_stay(tmp_path: Path) -> None:
+    for record in ({"step": 30.5}, {"step": "40"}, {"step": None}, {"step": 20.0}):
+        metrics.append(tmp_path / "log", record)
+    assert metrics.truncate_after(tmp_path / "log", 20) == 1
+    assert [record["step"] for record in metrics.read(tmp_path / "log")] == ["40", None, 20.0]

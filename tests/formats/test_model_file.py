@@ -363,3 +363,83 @@ def test_the_size_of_a_header_that_does_not_fit_is_told(monkeypatch: pytest.Monk
     monkeypatch.setattr(tensor_layout, "HEADER_LIMIT", size - 1)
     with pytest.raises(ModelFileError, match=f"would have {size:,} bytes, at most {size - 1:,} are allowed"):
         model_file.require_writable(made)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        (
+            '\\"version\\":1',
+            '\\"version\\":\\"9999999999999999999999999\\"',
+            f"its version is {'9' * 20}, this pantoum reads 1",
+        ),
+        ("pantoum model", "pantoum mobel", "it is not a model file of pantoum"),
+        ('"tokenizer"', '"tokenizes"', "its tokenizer is missing"),
+        ("__metadata__", "__metadatb__", "it is not a model file of pantoum"),
+    ],
+)
+def test_the_whole_of_a_refusal_of_a_header(tmp_path: Path, old: str, new: str, words: str) -> None:
+    model_file.write(tmp_path / "m", example())
+    data = (tmp_path / "m").read_bytes()
+    changed = data.replace(old.encode(), new.encode())
+    assert changed != data
+    grown = int.from_bytes(data[:8], "little") + len(changed) - len(data)
+    (tmp_path / "m").write_bytes(with_valid_digest(grown.to_bytes(8, "little") + changed[8:]))
+    with pytest.raises(ModelFileError) as caught:
+        model_file.read(tmp_path / "m")
+    file = str(tmp_path / "m")
+    assert str(caught.value) == f"cannot use the model {file!r}: {words}; {model_file.USE_ANOTHER}"
+
+
+@pytest.mark.parametrize("tokenizer", [[], None, 3])
+def test_a_tokenizer_that_is_no_object_is_told(tmp_path: Path, tokenizer: Any) -> None:
+    model_file.write(tmp_path / "m", example(tokenizer=tokenizer))
+    with pytest.raises(ModelFileError, match="': its tokenizer is missing; use another copy of it, or train"):
+        model_file.read(tmp_path / "m")
+
+
+def test_a_tokenizer_of_the_largest_size_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = {"kind": "characters", "characters": "abc"}
+    size = len(json.dumps(spec, separators=(",", ":")))
+    monkeypatch.setattr(model_file, "TOKENIZER_LIMIT", size)
+    model_file.write(tmp_path / "m", example(tokenizer=spec))
+    assert model_file.read(tmp_path / "m").tokenizer == spec
+    monkeypatch.setattr(model_file, "TOKENIZER_LIMIT", size - 1)
+    with pytest.raises(ModelFileError, match="': its tokenizer is missing;"):
+        model_file.read(tmp_path / "m")
+    words = f"its tokenizer has {size} bytes, at most {size - 1} are allowed; nothing was written"
+    with pytest.raises(ModelFileError, match=f"': {words}$"):
+        model_file.write(tmp_path / "m", example(tokenizer=spec))
+
+
+def test_the_whole_of_a_refusal_to_write(tmp_path: Path) -> None:
+    kinds = "float32, float16, uint16, int8, uint8, uint32"
+    for parameters, words in (
+        ({"w": np.zeros(1)}, f"array 'w' is float64, not one of {kinds}"),
+        ({"extras.x": np.zeros(1, np.float32)}, "the parameter name 'extras.x' is taken by the format"),
+    ):
+        with pytest.raises(ModelFileError) as caught:
+            model_file.write(tmp_path / "m", example(parameters=parameters))
+        file = str(tmp_path / "m")
+        assert str(caught.value) == f"cannot write the model {file!r}: {words}; nothing was written"
+        with pytest.raises(ModelFileError) as caught:
+            model_file.require_writable(example(parameters=parameters))
+        assert str(caught.value) == (
+            f"a model of this shape and text cannot be written: {words}; give fewer layers, fewer words or "
+            "shorter names of texts"
+        )
+
+
+def test_a_file_cut_while_it_is_read_is_told_in_these_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model_file.write(tmp_path / "m", example())
+    real, calls = model_file.bounded.fill, []
+
+    def cut(file: Any, buffer: memoryview) -> int:
+        calls.append(1)
+        return real(file, buffer) - (len(calls) == 2)
+
+    monkeypatch.setattr(model_file.bounded, "fill", cut)
+    with pytest.raises(ModelFileError, match="': it was cut while being read; use another copy of it"):
+        model_file.read(tmp_path / "m")

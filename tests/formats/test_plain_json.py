@@ -101,3 +101,67 @@ def test_what_would_not_be_read_back_is_not_written(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(plain_json, "SPARE", 100_000)
     with pytest.raises(ValueError, match="very many very small values"):
         plain_json.encode([[]] * 3_000)
+
+
+@pytest.mark.parametrize(
+    ("data", "cost"),
+    [
+        (b"1", 0),
+        (b"[]", 80),
+        (b"{}", 120),
+        (b'""', 60),
+        (b'"', 0),
+        (b"[1,2]", 80 + 40),
+        (b'{"a":1}', 120 + 80 + 60),
+        (b'["a","b"]', 80 + 40 + 2 * 60),
+        (b'"\\u4e00"', 4 * 8 + 60),
+        ('"\u4e00"'.encode(), 8 * 5 + 60),
+    ],
+)
+def test_what_a_text_costs(data: bytes, cost: int) -> None:
+    assert plain_json.cost(data) == cost
+
+
+def test_the_bound_itself_is_allowed_and_a_byte_more_is_told() -> None:
+    most = 8 * 1_000 + (48 << 20)
+    plain_json.require_cost(most, 1_000)
+    with pytest.raises(ValueError) as caught:
+        plain_json.require_cost(most + 1, 1_000)
+    assert str(caught.value) == (
+        f"its 1,000 bytes of JSON would take {most + 1:,} bytes of memory: it is made of very many very "
+        "small values"
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b'{"a":1,"a":2}', "a key is given twice"),
+        (b"[NaN]", "NaN is not a number"),
+        (b"-Infinity", "-Infinity is not a number"),
+        (b"1e999", "1e999 is too large"),
+        (b"[" * 400_000 + b"]" * 400_000, "nested too deeply"),
+    ],
+)
+def test_the_whole_of_a_refusal_to_read(data: bytes, words: str) -> None:
+    with pytest.raises(ValueError, match=f"^{words}$"):
+        plain_json.decode(data)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ({1: 2}, "JSON keys must be text, not 1"),
+        ([{"a": ({None: 1},)}], "JSON keys must be text, not None"),
+        ((float("-inf"),), "a figure is -inf, which JSON cannot hold"),
+    ],
+)
+def test_the_whole_of_a_refusal_to_write(value: object, words: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=f"^{words}$"):
+        plain_json.encode(value)
+
+
+def test_the_order_of_keys_may_be_kept_and_a_tuple_is_a_list() -> None:
+    value = {"b": (1, 2), "a": True}
+    assert plain_json.encode(value, keep_order=True) == b'{"b":[1,2],"a":true}'
+    assert plain_json.encode(value) == b'{"a":true,"b":[1,2]}'

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -12,13 +14,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pantoum.errors import RunError, StorageError
-from pantoum.formats import durable, run_lock
+from pantoum.formats import anchor, durable, run_lock
 from pantoum.formats.run_lock import RunLock
 
+OPEN = Path("/proc/self/fd")
 HOLD = """
 import sys, time
 from pantoum.formats.run_lock import RunLock
@@ -206,3 +210,136 @@ def test_another_users_process_holds_its_run(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(run_lock.os, "kill", forbidden)
     with RunLock(tmp_path):
         assert run_lock.held(tmp_path) is True
+
+
+def without_locks(monkeypatch: pytest.MonkeyPatch, of: Any) -> None:
+    """A system that knows no locks of folders, or of files."""
+    real = run_lock.fcntl.flock
+
+    def some(descriptor: int, how: int) -> None:
+        if of(os.fstat(descriptor).st_mode):
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+        real(descriptor, how)
+
+    monkeypatch.setattr(run_lock.fcntl, "flock", some)
+
+
+def test_a_lock_of_the_folder_needs_none_of_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_locks(monkeypatch, stat.S_ISREG)
+    with RunLock(tmp_path) as lock, pytest.raises(RunError, match="in use by"):
+        lock.require()
+        (tmp_path / run_lock.LOCK_NAME).unlink()
+        lock.require()
+        RunLock(tmp_path).acquire()
+
+
+def test_where_nothing_can_be_locked_the_caller_is_warned_in_these_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_locks(monkeypatch, lambda mode: True)
+    with pytest.warns(UserWarning) as caught, RunLock(tmp_path):
+        pass
+    assert [str(each.message) for each in caught] == [
+        f"the run folder {str(tmp_path)!r} cannot be locked here ({os.strerror(errno.ENOLCK)}); start no "
+        "second command on it"
+    ]
+    monkeypatch.setattr(run_lock, "fcntl", None)
+    known = re.escape(f"here ({os.strerror(errno.ENOTSUP)}); start")
+    with pytest.warns(UserWarning, match=known), RunLock(tmp_path):
+        pass
+
+
+def test_a_lock_can_be_taken_again_after_it_was_given_back(tmp_path: Path) -> None:
+    lock = RunLock(tmp_path)
+    for _ in range(2):
+        with lock, pytest.raises(RunError, match=r"is locked by this very command; release it first$"):
+            lock.acquire()
+        assert not anchor.beneath(tmp_path / "file")
+        durable.write_file(tmp_path / "file", b"new")
+        assert (tmp_path / run_lock.LOCK_NAME).read_bytes() == b""
+
+
+def test_a_lock_is_given_back_whatever_the_disk_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with RunLock(tmp_path):
+        monkeypatch.setattr(durable.system, "truncate", broken)
+    with RunLock(tmp_path):
+        pass
+
+
+@pytest.mark.skipif(not OPEN.is_dir(), reason="SKIP: this system does not list descriptors")
+def test_a_lock_that_is_refused_or_given_back_keeps_nothing_open(tmp_path: Path) -> None:
+    before = len(list(OPEN.iterdir()))
+    with RunLock(tmp_path):
+        held = len(list(OPEN.iterdir()))
+        with pytest.raises(RunError):
+            RunLock(tmp_path).acquire()
+        assert len(list(OPEN.iterdir())) == held
+    assert len(list(OPEN.iterdir())) == before
+
+
+def test_the_whole_of_a_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, place = str(tmp_path), str(tmp_path / run_lock.LOCK_NAME)
+    (tmp_path / "file").write_bytes(b"")
+    missing, file = str(tmp_path / "missing"), str(tmp_path / "file")
+    told = {
+        missing: "the folder does not exist (ENOENT); create the folder or check the spelling",
+        file: "a part of the path is a file, not a folder (ENOTDIR); check the spelling",
+    }
+    for name, words in told.items():
+        with pytest.raises(StorageError) as caught:
+            RunLock(name).acquire()
+        assert str(caught.value) == f"cannot lock the run folder {name!r}: {words}"
+    os.mkfifo(place)
+    with pytest.raises(StorageError) as caught:
+        RunLock(folder).acquire()
+    words = "it is not a regular file (EINVAL); choose another path"
+    assert str(caught.value) == f"cannot lock the run folder by {place!r}: {words}"
+    Path(place).unlink()
+    with RunLock(folder) as lock:
+        (tmp_path / run_lock.LOCK_NAME).write_text(json.dumps({"host": "x" * 150, "pid": 7}))
+        with pytest.raises(RunError) as refused:
+            RunLock(folder).acquire()
+        assert str(refused.value) == (
+            f"the run folder {folder!r} is in use by process 7 on {'x' * 100!r}; wait until it ends, or give "
+            "this run another folder"
+        )
+        monkeypatch.setattr(Path, "stat", forbidden)
+        with pytest.raises(StorageError, match=f"^cannot read {folder!r}: permission denied"):
+            lock.require()
+
+
+def forbidden(*_: object, **__: object) -> None:
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def test_a_replaced_folder_is_told_in_these_words(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    folder.mkdir()
+    with RunLock(folder) as lock:
+        folder.rename(tmp_path / "moved")
+        with pytest.raises(RunError) as caught:
+            lock.require()
+    assert str(caught.value) == (
+        f"the run folder {str(folder)!r} was removed or replaced while this command used it: nothing more is "
+        "written; begin a new run, and remove only folders that no command uses"
+    )
+
+
+def test_looking_whether_a_process_lives_sends_it_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(run_lock.os, "kill", lambda pid, number: asked.append((pid, number)))
+    with RunLock(tmp_path):
+        assert run_lock.held(tmp_path) is True and asked == [(os.getpid(), 0)]
+        name = {"host": socket.gethostname(), "pid": os.getpid(), "more": "x" * 2_000}
+        (tmp_path / run_lock.LOCK_NAME).write_text(json.dumps(name))
+        assert run_lock.held(tmp_path) is None
+
+
+def test_a_pipe_in_the_locks_place_does_not_hang(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / run_lock.LOCK_NAME)
+    assert run_lock.held(tmp_path) is False

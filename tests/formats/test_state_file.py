@@ -117,43 +117,45 @@ def test_foreign_bytes_are_refused_with_and_without_our_magic(data: bytes) -> No
 @pytest.mark.parametrize(
     ("place", "value", "words"),
     [
-        (8, b"\x02\x00", "its version is 2"),
-        (10, b"\x00\x00", "number of arrays"),
-        (10, b"\xff\x03", "number of"),
-        (10, b"\xff\xff", "number of arrays"),
-        (10, b"\x01\x00", "do not fit its size"),
-        (72, b"\xff\xff\xff\xff", "do not fit its size"),
-        (23, b"\x80", "count of tokens"),
-        (56, b"\x10", "undecoded bytes"),
-        (56, b"\x01", "undecoded bytes"),
-        (71, b"\x01", "undecoded bytes"),
-        (80, b"\x00\x00\xc0\x7f", "not finite"),
-        (84, b"\x00\x00\x80\xff", "not finite"),
+        (8, b"\x02\x00", "its version is 2, this pantoum reads 1"),
+        (10, b"\x00\x00", "its number of arrays cannot be"),
+        (10, b"\xff\x03", "its number of arrays cannot be"),
+        (10, b"\xff\xff", "its number of arrays cannot be"),
+        (10, b"\x01\x00", "its arrays do not fit its size"),
+        (72, b"\xff\xff\xff\xff", "its arrays do not fit its size"),
+        (23, b"\x80", "its count of tokens cannot be"),
+        (56, b"\x10", "its undecoded bytes cannot be"),
+        (56, b"\x01", "its undecoded bytes cannot be"),
+        (71, b"\x01", "its undecoded bytes cannot be"),
+        (80, b"\x00\x00\xc0\x7f", "it holds values that are not finite"),
+        (84, b"\x00\x00\x80\xff", "it holds values that are not finite"),
     ],
 )
 def test_hostile_fields_with_a_valid_checksum_are_refused(place: int, value: bytes, words: str) -> None:
     body = bytearray(state_file.to_bytes(record())[:-32])
     body[place : place + len(value)] = value
-    with pytest.raises(StateError, match=f"^the state cannot be used: .*{words}.*; use another copy of it"):
+    with pytest.raises(StateError, match=f"^the state cannot be used: {words}; use another copy of it"):
         state_file.from_bytes(checked(bytes(body)))
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"layers": [np.array([np.nan], np.float32)]}, "not finite"),
-        ({"layers": []}, "0 arrays"),
-        ({"last_token": -1}, "last token is -1"),
-        ({"last_token": 2**32 - 1}, "last token"),
-        ({"tokens_seen": -1}, "count of tokens is -1"),
-        ({"pending": b"x" * 16}, "16 undecoded bytes"),
-        ({"model_sha256": "AB" * 32}, "SHA-256 is none"),
-        ({"model_sha256": "ab"}, "SHA-256 is none"),
+        ({"layers": [np.array([np.nan], np.float32)]}, "it holds values that are not finite"),
+        ({"layers": []}, "it has 0 arrays, 1 to 1024 can be kept"),
+        ({"last_token": -1}, "its last token is -1"),
+        ({"last_token": 2**32 - 1}, "its last token is 4294967295"),
+        ({"tokens_seen": -1}, "its count of tokens is -1"),
+        ({"pending": b"x" * 16}, "it has 16 undecoded bytes, at most 15"),
+        ({"model_sha256": "AB" * 32}, "its model's SHA-256 is none"),
+        ({"model_sha256": "ab"}, "its model's SHA-256 is none"),
     ],
 )
 def test_what_cannot_be_kept_is_refused(changes: dict[str, Any], words: str) -> None:
-    with pytest.raises(StateError, match=words):
+    with pytest.raises(StateError) as caught:
         state_file.to_bytes(record(**changes))
+    advice = "use another copy of it, or start without a state"
+    assert str(caught.value) == f"the state cannot be used: {words}; {advice}"
 
 
 def test_files_are_written_and_read_and_named_when_damaged(tmp_path: Path) -> None:
@@ -212,3 +214,26 @@ def test_layers_of_any_number_type_and_shape_are_float32_and_flat() -> None:
     found = state_file.from_bytes(state_file.to_bytes(record(layers=layers)))
     assert [layer.tolist() for layer in found.layers] == [[0, 1, 2, 3, 4, 5], [0, 1, 2, 3]]
     assert all(layer.dtype == np.float32 for layer in found.layers)
+
+
+def test_a_state_may_have_as_many_bytes_as_a_file_may(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state_file.write(tmp_path / "state", record())
+    data = (tmp_path / "state").read_bytes()
+    monkeypatch.setattr(state_file, "MOST_BYTES", len(data))
+    assert state_file.to_bytes(state_file.read(tmp_path / "state")) == data
+    monkeypatch.setattr(state_file, "MOST_BYTES", len(data) - 1)
+    with pytest.raises(StateError, match=f": it has {len(data)} bytes; use"):
+        state_file.from_bytes(data)
+    with pytest.raises(StateError, match=f"{len(data)} bytes are more than the {len(data) - 1} that"):
+        state_file.read(tmp_path / "state")
+
+
+def test_only_pending_bytes_that_are_counted_come_back() -> None:
+    body = bytearray(state_file.to_bytes(record(pending=b"x" * 15))[:-32])
+    body[56] = 14
+    with pytest.raises(StateError, match="its undecoded bytes cannot be"):
+        state_file.from_bytes(checked(bytes(body)))
+    body[71] = 0
+    assert state_file.from_bytes(checked(bytes(body))).pending == b"x" * 14

@@ -190,4 +190,66 @@ def test_values_that_are_not_finite_are_found(dtype: str, array: Any) -> None:
 
 def test_finite_values_pass() -> None:
     layout.require_finite("a", "BF16", np.array([0x7F7F, 0xFF7F, 0], np.uint16))
-    layout.require_finite("a", "F32", np.full(300_000, np.finfo(np.float32).max))
+    large = np.full(300_000, np.finfo(np.float32).max)
+    layout.require_finite("a", "F32", large)
+    for place in (0, 131_071, 131_072, 299_999):  # in every piece that is looked at, and at its ends
+        spoiled = large.copy()
+        spoiled[place] = np.inf
+        with pytest.raises(ValueError, match="not finite"):
+            layout.require_finite("a", "F32", spoiled)
+
+
+def test_arrays_that_lie_ready_are_not_copied_and_pieces_are_bounded() -> None:
+    array = np.arange(3 * (1 << 18) + 5, dtype=np.float32)
+    pieces = list(layout.data_chunks({"a": ("F32", array)}, ["a"]))
+    assert [len(piece) for piece in pieces] == [1 << 20, 1 << 20, 1 << 20, 20]
+    assert all(np.shares_memory(np.frombuffer(piece, np.uint8), array) for piece in pieces)
+    assert b"".join(pieces) == array.tobytes()
+
+
+def test_the_longest_header_and_the_most_parts_are_written_and_parsed() -> None:
+    few = layout.header_bytes({}, "")[0][8:].rstrip()
+    longest = "x" * (layout.HEADER_LIMIT - len(few))
+    header, _ = layout.header_bytes({}, longest)
+    assert layout.header_length(header[:8], len(header)) == layout.HEADER_LIMIT
+    assert layout.parse(header[8:], 0)[0] == longest
+    with pytest.raises(ValueError, match=r"^its header would have 1,000,008 bytes, at most 1,000,000 are"):
+        layout.header_bytes({}, longest + "x")
+    most = "," * (layout.MOST_PARTS - few.count(b"{"))
+    header, _ = layout.header_bytes({}, most)
+    assert layout.parse(header[8:], 0)[0] == most
+    with pytest.raises(ValueError, match=r"^its header would have more than 65,536 parts$"):
+        layout.header_bytes({}, most + ",")
+
+
+@pytest.mark.parametrize(
+    ("header", "size", "words"),
+    [
+        ([], 0, "its header is not an object"),
+        ({}, 0, "it was not written by pantoum"),
+        ({"a" * 201: {}}, 0, "array name " + repr("a" * 80) + " is not plain: .*"),
+        ({"a": GOOD}, 9, "it has bytes after its end: its arrays have 8 bytes, the file 9 for them"),
+        ({"a": GOOD}, 7, "it is cut short: its arrays have 8 bytes, the file 7 for them"),
+    ],
+)
+def test_the_whole_of_a_refusal_to_parse(header: Any, size: int, words: str) -> None:
+    if header:
+        header = {"__metadata__": {"pantoum": ""}, **header}
+    with pytest.raises(ValueError, match=f"^{words}$"):
+        layout.parse(json.dumps(header).encode(), size)
+
+
+@pytest.mark.parametrize(
+    ("first", "size", "words"),
+    [
+        (b"1234567", 7, "it is too short"),
+        ((100).to_bytes(8, "little"), 107, "it is cut short: its header is not complete"),
+    ],
+)
+def test_the_whole_of_a_refusal_of_a_length(first: bytes, size: int, words: str) -> None:
+    with pytest.raises(ValueError, match=f"^{words}$"):
+        layout.header_length(first, size)
+
+
+def test_a_header_may_end_with_the_file() -> None:
+    assert layout.header_length((100).to_bytes(8, "little"), 108) == 100

@@ -157,9 +157,9 @@ def test_headers_that_lie_are_refused_before_anything_is_read(tmp_path: Path) ->
 
 def test_another_text_or_tokenizer_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path / "t", [1, 2, 3])
-    with pytest.raises(ShardError, match="made with another tokenizer"):
+    with pytest.raises(ShardError, match=r"made with another tokenizer; prepare the text again$"):
         token_shard.open(path, TEXT, TEXT)
-    with pytest.raises(ShardError, match="made with another text"):
+    with pytest.raises(ShardError, match=r"made with another text; prepare the text again$"):
         token_shard.open(path, TOKENIZER, TOKENIZER)
 
 
@@ -259,3 +259,92 @@ def test_a_copy_on_the_disk_cannot_be_written_to(tmp_path: Path, monkeypatch: py
     tokens = token_shard.open(written(tmp_path / "t", [1, 2, 3])).tokens
     with pytest.raises(ValueError, match="WRITEABLE"):
         tokens.flags.writeable = True
+
+
+def forged(path: Path, **fields: int) -> Path:
+    """A shard whose header has other fields, and a checksum that matches."""
+    names = ("magic", "version", "width", "zero", "vocab_size", "count", "tokenizer", "text", "check")
+    whole = path.read_bytes()
+    head = dict(zip(names, token_shard.HEAD.unpack_from(whole), strict=True))
+    packed = token_shard.HEAD.pack(*{**head, **fields}.values())
+    path.write_bytes(packed + struct.pack("<I", zlib.crc32(packed)) + whole[96:])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"width": 3}, "its header does not match its checksum"),
+        ({"zero": 1}, "its header does not match its checksum"),
+        ({"count": (1 << 40) + 1}, "its header does not match its checksum"),
+        ({"count": 1 << 40}, "it has 106 bytes, not 2,199,031,644,256"),
+        ({"count": 4}, "it has 106 bytes, not 108"),
+        ({"check": 7}, "its table of checksums has changed"),
+        ({"vocab_size": 3}, "its MiB 0 holds a token that its vocabulary lacks"),
+    ],
+)
+def test_the_whole_of_a_refusal(tmp_path: Path, fields: dict[str, int], words: str) -> None:
+    path = forged(written(tmp_path / "t", [1, 2, 3]), **fields)
+    with pytest.raises(ShardError) as caught:
+        token_shard.open(path).verify()
+    assert str(caught.value) == f"{str(path)!r} is damaged: {words}; prepare the text again"
+
+
+def test_a_shard_of_another_version_is_told(tmp_path: Path) -> None:
+    path = forged(written(tmp_path / "t", [1, 2, 3]), version=2)
+    with pytest.raises(ShardError) as caught:
+        token_shard.open(path)
+    words = "is a token shard of version 2, known here is 1; use a newer pantoum, or prepare the text again"
+    assert str(caught.value) == f"{str(path)!r} {words}"
+
+
+@pytest.mark.parametrize("size", [1 << 20, 700_001, 3])
+def test_blocks_of_any_size_make_the_same_table(tmp_path: Path, size: int) -> None:
+    tokens = (np.arange((2 << 20) + 12_345) % 199).astype(np.uint8)
+    blocks = [tokens[at : at + size] for at in range(0, len(tokens), size)] if size > 3 else [tokens]
+    blocks.insert(1, tokens[:0])
+    assert token_shard.write(tmp_path / "t", blocks, 200, TOKENIZER, lambda: TEXT) == len(tokens)
+    mebibytes = [tokens[at : at + (1 << 20)].tobytes() for at in range(0, len(tokens), 1 << 20)]
+    table = struct.pack("<3I", *map(zlib.crc32, mebibytes))
+    assert (tmp_path / "t").read_bytes()[96 + len(tokens) :] == table
+    assert np.array_equal(token_shard.open(tmp_path / "t").tokens, tokens)
+
+
+def test_a_table_cut_while_it_is_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = written(tmp_path / "t", [1, 2, 3])
+    real, calls = token_shard.bounded.fill, []
+
+    def cut(file: Any, buffer: memoryview) -> int:
+        calls.append(1)
+        return real(file, buffer) - (len(calls) == 2)
+
+    monkeypatch.setattr(token_shard.bounded, "fill", cut)
+    with pytest.raises(ShardError, match=r" is damaged: it was cut while being read; prepare"):
+        token_shard.open(path)
+    monkeypatch.setattr(token_shard.bounded, "fill", real)
+    shard = token_shard.open(path)
+    os.truncate(path, 98)
+    with pytest.raises(ShardError, match=r" is damaged: it was cut while it was in use; prepare"):
+        shard.verify()
+
+
+def test_a_shard_is_as_readable_as_the_umask_says_and_told_where_it_cannot_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = os.umask(0)
+    try:
+        path = written(tmp_path / "t", [1, 2, 3])
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o666
+
+    def refuse(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    named = rf"^cannot write '{tmp_path}/\.t\.[0-9a-f]{{16}}\.pantoum-tmp': the disk is full"
+    monkeypatch.setattr(durable.system, "close", refuse)
+    with pytest.raises(StorageError, match=named):
+        written(path, [4])
+    monkeypatch.setattr(durable.system, "fsync", refuse)
+    with pytest.raises(StorageError, match=named):
+        written(path, [4])

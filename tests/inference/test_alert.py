@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pantoum.config import Alert, ScoreConfig
+from pantoum.config import UNITS, Alert, ScoreConfig
 from pantoum.errors import SettingError
 from pantoum.inference.alert import Peaks, held_out_peaks, peaks_of, threshold
 from pantoum.inference.loaded_model import LoadedModel
@@ -169,3 +169,37 @@ def test_a_refusal_says_which_text_is_missing(characters: LoadedModel) -> None:
     assert threshold(model, ScoreConfig(alert="auto:1%"), None)[1][0].startswith(
         "the validation text has 1 lines"
     )
+
+
+def test_peaks_are_rounded_up_and_counted() -> None:
+    kept = Peaks.of(np.array([1.00001, 0.5, 2.0]))
+    assert kept == Peaks(3, (1, 2), (2.0, 1.0001))
+    assert kept.plain() == {"units": 3, "ranks": [1, 2], "nats": [2.0, 1.0001]}
+    assert Peaks.of(np.zeros(0)) == Peaks(0, (), ()) and Peaks.of(np.zeros(0)).threshold(0.1) is None
+
+
+@pytest.mark.parametrize("plain", [None, 3, [], {}, {"units": 1, "ranks": 3, "nats": [1.0]}, {"units": "x"}])
+def test_what_is_no_summary_of_peaks_is_none(plain: Any) -> None:
+    assert Peaks.from_plain(plain) is None
+
+
+def test_what_a_run_keeps_says_by_which_protocol(characters: LoadedModel) -> None:
+    ids = characters.tokenizer.encode(TEXT)
+    kept = held_out_peaks(characters.tokenizer, ids, np.ones(len(ids), np.float32))
+    assert list(kept) == ["protocol", *UNITS] and kept["protocol"] == "segments:64"
+    assert kept["token"] == {"units": len(ids), **kept["token"]}
+    for card in ({"peaks": kept}, {"peaks": 3}, {}):
+        model = LoadedModel(characters.program, characters.tokenizer, card)
+        if card.get("peaks") == kept:
+            assert threshold(model, ScoreConfig("token", alert="auto:1%"), None)[0] == 1.0
+        else:
+            with pytest.raises(SettingError, match="this model file has none"):
+                threshold(model, ScoreConfig("token", alert="auto:1%"), None)
+
+
+def test_documents_are_learned_from_by_a_model_of_documents(make: Make) -> None:
+    model = make("characters", "lines")
+    kept = {"peaks": {"line": Peaks.of(np.arange(200.0)).plain()}}
+    with_card = LoadedModel(model.program, model.tokenizer, kept)
+    config = ScoreConfig(alert="auto:1%", documents=True)
+    assert threshold(with_card, config, None) == (Peaks.of(np.arange(200.0)).threshold(0.01), [])

@@ -345,3 +345,56 @@ def test_a_stream_says_why_it_ended(make: Make) -> None:
     document = lines.join(length=3000, seed=1)
     list(lines)
     assert document.stopped == "eos"
+
+
+@pytest.mark.skipif(kernels.without_core() is not None, reason="promised by the native core")
+@pytest.mark.parametrize("fewest", [1, 2, 3, 64])
+def test_streams_that_ask_for_more_are_the_same_in_chunks(
+    characters: LoadedModel, monkeypatch: pytest.MonkeyPatch, fewest: int
+) -> None:
+    """Rows in chunks of 1, 2, 3 and all: some record their tokens, some have penalties, some are plain."""
+    asked: list[dict[str, Any]] = [
+        {},
+        {"alternatives": 2},
+        {"sampling": SamplingConfig(temperature=1.2, frequency_penalty=0.7)},
+        {"sampling": SamplingConfig(repetition_penalty=1.5, stop=("zzz",)), "alternatives": 1},
+        {"alternatives": 0},
+    ]
+    monkeypatch.setattr("pantoum.inference.batch.LOGITS", 1)
+    monkeypatch.setattr("pantoum.inference.batch.FEWEST", fewest)
+    together = Batch(characters, len(asked))
+    streams = [together.join(length=9 + k, seed=k, **each) for k, each in enumerate(asked)]
+    texts: dict[Stream, str] = dict.fromkeys(streams, "")
+    for stream, text in together:
+        texts[stream] += text
+    for k, each in enumerate(asked):
+        batch = Batch(characters)
+        alone = batch.join(length=9 + k, seed=k, **each)
+        assert "".join(text for _, text in batch) == texts[streams[k]]
+        assert (alone.nats, alone.log_probability) == (streams[k].nats, streams[k].log_probability)
+        assert alone.state == streams[k].state
+        recorded = alone.drawn()
+        assert recorded == streams[k].drawn() and len(recorded) == (9 + k if "alternatives" in each else 0)
+
+
+def test_a_stream_of_no_length_has_ended_and_leaves_no_row(characters: LoadedModel) -> None:
+    batch = Batch(characters)
+    first = batch.join(length=4, seed=1)
+    none = batch.join(length=0)
+    assert none.ended and none.tokens == 0 and len(batch) == 1 and none.state.tokens_seen == 0
+    assert len("".join(text for _, text in batch)) == 4 and first.tokens == 4
+
+
+def test_a_batch_grows_for_streams_with_penalties_after_plain_ones(characters: LoadedModel) -> None:
+    asked = [SamplingConfig(), SamplingConfig(repetition_penalty=1.7), SamplingConfig(), SAMPLINGS[2]]
+    batch = Batch(characters)
+    streams = []
+    for k, sampling in enumerate(asked):
+        streams.append(batch.join(length=12, seed=k, sampling=sampling))
+        batch.round()
+    list(batch)
+    for k, sampling in enumerate(asked):
+        alone = Batch(characters)
+        one = alone.join(length=12, seed=k, sampling=sampling)
+        list(alone)
+        assert one.state == streams[k].state and one.tokens == streams[k].tokens == 12

@@ -15,6 +15,7 @@ from pantoum.inference.batch import Batch
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
+from pantoum.network.state import NetworkState
 
 
 def fed(model: LoadedModel, text: str | bytes = "The cat") -> State:
@@ -218,3 +219,59 @@ def test_a_state_of_large_numbers_that_the_model_can_read_is_used(characters: Lo
     state = fed(characters)
     large = replace(state, layers=tuple(array * np.float32(1e7) for array in state.layers))
     assert len(Session(characters, large).generate(5, seed=1)) == 5
+
+
+ADVICE = "take a state from a session, or State.read(path)"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"layers": (None,)}, "layers is (None,): must be a tuple of float32 arrays [1,H]"),
+        ({"pending": "a"}, "pending is 'a': must be bytes"),
+        ({"model_sha256": 7}, "model_sha256 is 7: must be a text"),
+    ],
+)
+def test_the_whole_of_a_refusal_of_a_value(
+    characters: LoadedModel, change: dict[str, object], words: str
+) -> None:
+    with pytest.raises(SettingError) as error:
+        replace(fed(characters), **change)  # type: ignore[arg-type]
+    assert str(error.value) == f"{words}; {ADVICE}"
+
+
+def test_the_whole_of_a_refusal_of_another_shape(characters: LoadedModel) -> None:
+    state = replace(fed(characters), layers=(np.zeros((1, 3), np.float32),))
+    with pytest.raises(StateError) as error:
+        Session(characters, state)
+    assert str(error.value) == (
+        f"the state's layers are {[(1, 3)]}, last token {state.last_token}: this model needs "
+        f"{[(1, 16), (1, 16)]} and a token below {characters.vocab_size}; a state that was made with a cache "
+        "needs one of the same size, another needs none; start without a state"
+    )
+
+
+def test_any_token_of_the_vocabulary_may_be_the_last_one(characters: LoadedModel) -> None:
+    state = fed(characters)
+    for token in (0, characters.vocab_size - 1):
+        network = replace(state, last_token=token).for_model(characters)
+        assert all(np.array_equal(a, b) for a, b in zip(network.arrays, state.layers, strict=True))
+    assert replace(state, last_token=None).for_model(characters).shapes == [(1, 16), (1, 16)]
+
+
+def test_a_state_is_one_row_of_float32_of_its_own(characters: LoadedModel) -> None:
+    assert [array.shape for array in State.start(characters).layers] == [(1, 16), (1, 16)]
+    arrays = tuple(np.full((1, 16), 0.1) for _ in range(2))
+    state = State.of(characters, NetworkState(arrays), 3, 5, b"")
+    arrays[0][...] = 7
+    assert state.layers[0].dtype == np.float32 and (state.layers[0] == np.float32(0.1)).all()
+    network = state.for_model(characters)
+    network.arrays[0][...] = 7
+    assert (state.layers[0] == np.float32(0.1)).all()
+    assert (state.last_token, state.tokens_seen, state.model_sha256) == (3, 5, characters.sha256)
+
+
+def test_a_state_of_large_numbers_before_the_first_token_is_tried_too(characters: LoadedModel) -> None:
+    layers = tuple(np.full((1, 16), 3e38, np.float32) for _ in range(2))
+    with pytest.raises(StateError, match="scores after it are not finite: it is damaged"):
+        replace(State.start(characters), layers=layers).for_model(characters)

@@ -8,15 +8,23 @@ import pytest
 
 from pantoum.config import ModelConfig
 from pantoum.data.prepare import open_prepared
+from pantoum.errors import ModelFileError
 from pantoum.formats import model_file
+from pantoum.formats.model_file import ModelFile
+from pantoum.inference.alert import held_out_peaks
 from pantoum.inference.compact_table import parts_of
-from pantoum.inference.evaluate import evaluate
+from pantoum.inference.evaluate import evaluate, held_out_loss
+from pantoum.inference.half_matrices import halved
 from pantoum.inference.loaded_model import load
 from pantoum.inference.protocols import SEGMENTS
 from pantoum.kernels import RowCodes
+from pantoum.network import LanguageModel
 from pantoum.network.ngrams import TABLE
+from pantoum.network.program import Program
 from pantoum.text.byte import ByteTokenizer
+from pantoum.text.word import WordTokenizer
 from pantoum.training.keep_best import KeepBest
+from pantoum.training.run_state import Best
 
 PARTS = _, _, CODES = parts_of(TABLE)
 
@@ -101,3 +109,196 @@ def test_while_a_run_goes_on_its_file_is_float32(run, tmp_path):
     stopped = run(steps=12, stop_after=6, ngrams="2,3", ngram_rows=256)
     assert TABLE in model_file.read(stopped.model).parameters
     assert CODES in model_file.read(run(resume=True).model).parameters
+
+
+class Weights:
+    """A backend that has weights and does nothing else."""
+
+    def __init__(self, last, averaged=None):
+        self.last, self.averaged = last, averaged
+
+    def weights(self, averaged):
+        return self.averaged if averaged else self.last
+
+    def gradient_scale(self):
+        return {name: np.full(len(array), 0.5, np.float32) for name, array in self.last.items()}
+
+
+CONFIG = ModelConfig("gru", 8, 1, 8)
+CARD = {"step": 7, "averaged": True, "monitor": {"nats_per_token": 5.0, "tokens": 600}}
+
+
+def drawn(seed, size=1.0):
+    """The weights of a model at random, ``size`` times as large as usual."""
+    network = LanguageModel(257, config=CONFIG, seed=seed)
+    return {name: np.float32(size) * array for name, array in network.parameters.items()}
+
+
+def keeper(best=None, held_out=1500, monitored=601, **more):
+    """Keeps the better of what it is shown, by a text of two letters."""
+    valid = None if held_out is None else (70 + np.arange(held_out) // 3 % 2).astype(np.int32)
+    return KeepBest(CONFIG, ByteTokenizer(), valid, monitored, best, **more)
+
+
+def loss_of(weights, tokens):
+    program = Program(LanguageModel(257, config=CONFIG, seed=None), weights)
+    return held_out_loss(program, tokens, ByteTokenizer(), SEGMENTS)
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(
+        np.array_equal(array, other[name]) for name, array in one.items()
+    )
+
+
+def test_what_the_end_reads_is_counted():
+    # 601 tokens are one span, 1,001 too; 3,001 are 5 spans, 4 of which are warmed with 256 tokens each.
+    assert keeping("float32").tokens_scored == 2 * 1001 and keeper().tokens_scored == 2 * 601
+    read = 3001 + 4 * 256
+    assert keeping("float32").at_the_end() == ("float32", 2 * 2002 + read)
+    assert keeping("bf16").at_the_end() == ("float32", 2 * 2002 + 2 * read)
+    assert keeping("bf16").at_the_end(2 * read) == ("float32", 2 * 2002 + 2 * read)
+    assert keeping("bf16").at_the_end(2 * read - 1) == ("bf16", 2 * 2002 + 2 * read - 1)
+    assert keeping("bf16").at_the_end(0) == ("bf16", 2 * 2002 + read)
+    large = keeping("float32", held_out=200_001, monitored=100_001)
+    monitored, coded = 100_001 + 63 * 256, 20_000 + 38 * 256
+    assert large.tokens_scored == 2 * monitored
+    assert large.at_the_end()[1] == 2 * monitored + 2 * coded + 200_001 + 63 * 256
+
+
+def test_a_cache_that_is_tuned_is_part_of_what_the_end_reads():
+    tokenizer, tokens = WordTokenizer("words", [f"w{number}" for number in range(600)]), 200_001
+    keep = KeepBest(CONFIG, tokenizer, np.zeros(tokens, np.int32), 100_001, None)
+    assert keep.at_the_end()[1] - keeping("float32", tokens, 100_001).at_the_end()[1] == 4 * 10_000
+
+
+def test_the_better_weights_are_kept_and_only_if_they_are_the_best_so_far():
+    keep, poor, good = keeper(), drawn(1, 20.0), drawn(2)
+    assert keep.kept_model() is None and keep.model_file({}) is None
+    loss, improved = keep.monitor(3, Weights(poor, good))
+    tokens = keep._valid[:601]
+    assert improved and loss == loss_of(good, tokens) < loss_of(poor, tokens)
+    assert keep.best == Best(3, True, loss) and same(keep.model_file({}).parameters, good)
+    assert keep.monitor(4, Weights(good)) == (loss, False) and keep.best.step == 3
+    assert keep.monitor(5, Weights(poor)) == (loss_of(poor, tokens), False) and keep.best.step == 3
+    better = drawn(2, 0.5)
+    loss, improved = keep.monitor(6, Weights(better, poor))
+    assert improved is (loss < loss_of(good, tokens)) and keep.best.averaged is not improved
+
+
+def test_what_is_kept_is_a_copy_with_the_sizes_of_gradients():
+    keep, weights = keeper(beside={"filter": np.ones(3, np.uint8)}), drawn(2)
+    keep.monitor(3, Weights(weights))
+    before = {name: array.copy() for name, array in weights.items()}
+    for array in weights.values():
+        array += 1
+    content = keep.model_file({"step": 3})
+    assert same(content.parameters, before) and content.card == {"step": 3}
+    assert set(content.extras) == {"filter", *(f"adapt.{name}" for name in weights)}
+    assert content.extras["adapt.head.bias"].tolist() == [0.5] * 257
+    assert content.config == CONFIG.spec() and content.tokenizer == ByteTokenizer().spec()
+
+
+def test_weights_that_are_not_finite_are_never_kept():
+    keep, bad = keeper(), drawn(1)
+    bad["head.bias"][3] = np.nan
+    assert keep.monitor(3, Weights(bad, bad)) == (None, False) and keep.best is None
+    assert keep.kept_model() is None
+    loss, improved = keep.monitor(4, Weights(drawn(2), bad))
+    assert improved and math.isfinite(loss) and keep.best.averaged is False
+
+
+def test_without_a_held_out_text_the_last_weights_are_kept_and_nothing_is_claimed():
+    keep, weights = keeper(held_out=None), drawn(2)
+    assert keep.judges_nothing and not keeper().judges_nothing and keep.tokens_scored == 0
+    assert keep.monitor(3, Weights(weights, drawn(1))) == (None, False) and keep.best is None
+    keep.keep_last(Weights(weights, drawn(1)))
+    assert same(keep.model_file({}).parameters, weights) and keep.evaluate() is None
+    keep.compact()
+    content = keep.model_file({"step": 1})
+    assert content.card == {"step": 1, "coding": {"tokens": 0, "nats_per_token": None}}
+    assert content.parameters["head.weight"].dtype == np.float16
+
+
+def test_the_file_is_in_few_bits_and_its_card_says_what_that_costs():
+    keep, weights = keeper(), drawn(2, 3.0)
+    assert keep.compact() is None and keep.coding is None
+    keep.monitor(3, Weights(weights))
+    keep.compact()
+    _, after = halved(weights)
+    tokens = keep._valid[:601]
+    assert keep.coding == {"tokens": 600, "nats_per_token": loss_of(after, tokens) - loss_of(weights, tokens)}
+    assert keep.coding["nats_per_token"] != 0.0
+    assert keep.model_file({}).card == {"coding": keep.coding}
+    found = keep.evaluate()
+    assert found.nats_per_token == pytest.approx(loss_of(after, keep._valid), rel=1e-6)
+    keep.coding = {"tokens": 600, "nats_per_token": 0.5}  # as a file said
+    keep.compact()
+    assert keep.coding["nats_per_token"] == 0.5, "weights that are coded already cost nothing again"
+    keep.best = None
+    keep.monitor(4, Weights(drawn(2, 0.1)))
+    assert keep.coding is None and keep.model_file({}).parameters["head.weight"].dtype == np.float32
+
+
+def test_the_end_scores_all_of_the_held_out_text_and_its_most_surprising_places():
+    keep = keeper(unknown=5)
+    keep.monitor(3, Weights(drawn(2)))
+    found = keep.evaluate()
+    nats_T = np.empty(1499, np.float32)
+    program = Program(LanguageModel(257, config=CONFIG, seed=None), drawn(2))
+    expected = evaluate(program, keep._valid, ByteTokenizer(), SEGMENTS, nats_T=nats_T, unknown=5)
+    assert found == expected and found.tokens == 1499 and found.precision == "float32"
+    assert keep.peaks == held_out_peaks(ByteTokenizer(), keep._valid[1:], nats_T)
+    assert keep.model_file({}).card == {}
+
+
+def written(path, **card):
+    content = ModelFile(CONFIG.spec(), drawn(2), ByteTokenizer().spec(), {**CARD, **card}, {})
+    model_file.write(path, content)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("card", "best", "taken"),
+    [
+        ({}, None, True),
+        ({}, Best(3, False, 5.0), True),
+        ({}, Best(3, False, 5.5), True),
+        ({}, Best(3, False, 4.9), False),
+        ({"monitor": None}, Best(3, False, 9.0), False),
+        ({"monitor": {"nats_per_token": 5.0, "tokens": 601}}, Best(3, False, 9.0), False),
+    ],
+)
+def test_the_best_of_earlier_sessions_is_taken_up_from_the_file(tmp_path, card, best, taken):
+    keep = keeper(best)
+    assert keep.recall(written(tmp_path / "m", coding={"tokens": 3}, **card)) is None
+    assert keep.best == (Best(7, True, 5.0) if taken else best)
+    assert (keep.kept_model() is not None) is taken and keep.coding == ({"tokens": 3} if taken else None)
+    if taken:
+        assert same(keep.model_file({}).parameters, drawn(2))
+
+
+def test_nothing_is_compared_with_a_run_that_judges_nothing(tmp_path):
+    keep = keeper(held_out=None)
+    assert keep.recall(written(tmp_path / "m")) is None and keep.best is None and keep.kept_model() is None
+
+
+@pytest.mark.parametrize("best", [None, Best(3, False, 5.0)])
+def test_a_file_that_is_gone_or_says_too_little_is_told(tmp_path, best):
+    keep = keeper(best)
+    note = keep.recall(tmp_path / "none")
+    assert note == (None if best is None else f"{tmp_path / 'none'} is gone: the best model is sought anew")
+    assert keep.best is None
+    for card, words in (({"step": "x"}, "invalid literal"), ({"monitor": {}}, "nats_per_token")):
+        keep = keeper(best)
+        note = keep.recall(written(tmp_path / "m", **card))
+        assert words in note and note.endswith(": the best model is sought anew") and keep.best is None
+
+
+def test_whether_the_model_can_be_written_is_asked_before_training():
+    keep = keeper(beside={"filter": np.ones(3, np.uint8)})
+    keep.require_writable({"x": "y" * 800_000})
+    with pytest.raises(ModelFileError, match="cannot be written: its header would have"):
+        keep.require_writable({"x": "y" * 900_000})
+    with pytest.raises(ModelFileError, match=r"'extras\.a b' is not plain"):
+        keeper(beside={"a b": np.ones(3, np.uint8)}).require_writable({})
