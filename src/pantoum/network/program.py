@@ -198,7 +198,7 @@ class Program:
         Whoever calls often owns a workspace: fresh memory at each call can cost more than the arithmetic.
 
         Where counts or a cache are mixed in, predictions need the probabilities of all symbols. With
-        ``predict`` false only those of the targets are computed, and predictions are the network's."""
+        ``predict`` false only those of the targets are computed, and predictions are those of the network."""
         workspace = Workspace() if workspace is None else workspace
         targets_TB = time_major_targets(targets_BT, inputs_BT, self.vocab_size)
         read = self._read(inputs_BT, state, reset_BT, lengths, workspace)
