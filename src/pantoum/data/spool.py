@@ -6,7 +6,6 @@ The file is ours alone, without a name where the system allows it, and nothing o
 
 from __future__ import annotations
 
-import mmap
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,16 +40,6 @@ class Spool:
             self._file.seek(0)
         for dtype, count in self._blocks:
             yield np.frombuffer(self._file.read(count * dtype.itemsize), dtype)
-
-    def mapped(self, dtype: np.dtype[np.generic]) -> Numbers:
-        """All blocks, which are of this type, as one array: the file itself, mapped. It outlives the
-        spool."""
-        count = sum(count for _, count in self._blocks)
-        if not count:
-            return np.zeros(0, dtype)
-        with translated("write in", self._folder):
-            self._file.flush()
-            return np.frombuffer(mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ), dtype, count)
 
     def __enter__(self) -> Spool:
         return self
