@@ -1,4 +1,4 @@
-"""From one long text to endless batches in which row i goes on where row i of the batch before ended.
+"""From one long text to endless batches in which row i continues where row i of the batch before ended.
 
 With N tokens, ``nb = (N - 1) // (B * T)``: the first ``nb * B * T`` tokens are laid out as B contiguous
 rows of ``nb * T``; the targets are the same layout of the text shifted by one (a row's end has the next
@@ -6,10 +6,10 @@ row's first token). Batch k of an epoch is columns ``[k * T, (k + 1) * T)``. At 
 by e: stream i reads row ``(i + e) mod B``, which begins where the stream's last row ended. So the state is
 never reset, but for the one stream whose row is row 0, where the text's end meets its start.
 
-The text is never copied: rows are views of the array given (a memory-mapped shard, say), and a batch
-copies its own B x T tokens. The place is data: ``cursor`` is that of the *next* batch, plain, and a
-``StatefulBatches`` made with it goes on from there. No state of a model is held here; ``reset_BT`` says
-where it must be zero, *before* the token of that place is fed.
+The text is never copied as a whole: rows are views of an array, or ranges that are read from a token shard
+(``rows``), and a batch copies its own B x T tokens. The place is data: ``cursor`` is that of the *next*
+batch, plain, and a ``StatefulBatches`` made with it continues from there. No state of a model is held here;
+``reset_BT`` says where it must be zero, *before* the token of that place is fed.
 
 B streams, T time steps, N tokens of the text.
 """
@@ -24,7 +24,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pantoum.config.plain import Plain
+from pantoum.data.rows import ArrayRows, RangedRows, Rows
 from pantoum.errors import SettingError, TextError
+from pantoum.formats.token_shard import Shard
 
 __all__ = ["Batch", "StatefulBatches"]
 
@@ -43,15 +45,15 @@ class Batch(NamedTuple):
 class StatefulBatches(Iterator[Batch]):
     """An endless iterator of ``Batch`` over a text of token numbers.
 
-    ``tokens`` is a one-dimensional array (or a sequence) of whole numbers; ``cursor`` what the attribute
-    of this name gave, on the same tokens and sizes; ``eos`` the token that begins a document: the state
-    is zeroed before it is fed. A text too small for ``batch_size`` x ``seq_len`` gets a smaller
+    ``tokens`` is a one-dimensional array (or a sequence) of whole numbers, or a token shard; ``cursor`` what
+    the attribute of this name gave, on the same tokens and sizes; ``eos`` the token that begins a document:
+    the state is zeroed before it is fed. A text too small for ``batch_size`` x ``seq_len`` gets a smaller
     ``batch_size``, then ``seq_len``, with a warning.
     """
 
     def __init__(
         self,
-        tokens: npt.ArrayLike | Sequence[int],
+        tokens: npt.ArrayLike | Sequence[int] | Shard,
         batch_size: int,
         seq_len: int,
         cursor: Mapping[str, Plain] | None = None,
@@ -62,11 +64,13 @@ class StatefulBatches(Iterator[Batch]):
         self.batch_size, self.seq_len = _sizes_that_fit(len(tokens_N), batch_size, seq_len)
         """The sizes in use."""
         self.steps_per_epoch = (len(tokens_N) - 1) // (self.batch_size * self.seq_len)
-        """Batches in one pass over the text."""
-        laid = self.steps_per_epoch * self.batch_size * self.seq_len
-        shape = (self.batch_size, self.steps_per_epoch * self.seq_len)
-        self._inputs = tokens_N[:laid].reshape(shape)
-        self._targets = tokens_N[1 : laid + 1].reshape(shape)
+        """Batches in one epoch."""
+        length = self.steps_per_epoch * self.seq_len
+        self._rows: Rows = (
+            RangedRows(tokens_N, self.batch_size, length)
+            if isinstance(tokens_N, Shard)
+            else ArrayRows(tokens_N, self.batch_size, length)
+        )
         self._num_tokens = len(tokens_N)
         self._eos = eos
         self._epoch, self._batch = (0, 0) if cursor is None else self._place(cursor)
@@ -87,10 +91,9 @@ class StatefulBatches(Iterator[Batch]):
 
     def __next__(self) -> Batch:
         epoch, batch = self._epoch, self._batch
-        columns = slice(batch * self.seq_len, (batch + 1) * self.seq_len)
         first_row = epoch % self.batch_size
-        inputs_BT = _rolled(self._inputs[:, columns], first_row)
-        targets_BT = _rolled(self._targets[:, columns], first_row)
+        rows = self._rows.columns(batch * self.seq_len, (batch + 1) * self.seq_len)
+        inputs_BT, targets_BT = (_rolled(each_BT, first_row) for each_BT in rows)
         if self._eos is None:
             reset_BT = np.zeros(inputs_BT.shape, np.bool_)
         else:
@@ -128,14 +131,20 @@ def _rolled(rows_BT: npt.NDArray[np.generic], first: int) -> npt.NDArray[np.int3
     return rolled_BT
 
 
-def _as_tokens(tokens: npt.ArrayLike | Sequence[int]) -> npt.NDArray[np.generic]:
-    """A plain one-dimensional array of whole numbers: a view wherever ``tokens`` is an array already."""
-    tokens_N = np.asarray(tokens)
-    if tokens_N.ndim == 1 and len(tokens_N) < 2:
+def _as_tokens(tokens: npt.ArrayLike | Sequence[int] | Shard) -> npt.NDArray[np.generic] | Shard:
+    """A plain one-dimensional array of whole numbers, a view wherever ``tokens`` is an array already; or a
+    shard that is read by ranges."""
+    if isinstance(tokens, Shard):
+        tokens_N: npt.NDArray[np.generic] | Shard = tokens.tokens if tokens.fits_memory else tokens
+    else:
+        tokens_N = np.asarray(tokens)
+    if (isinstance(tokens_N, Shard) or tokens_N.ndim == 1) and len(tokens_N) < 2:
         raise TextError(
             f"the text has {len(tokens_N)} tokens: at least 2 are needed, one to read and one to "
             "predict; give a longer text"
         )
+    if isinstance(tokens_N, Shard):
+        return tokens_N
     if tokens_N.ndim != 1 or tokens_N.dtype.kind not in "iu":
         found = f"{tokens_N.dtype} of shape {tokens_N.shape}"
         raise SettingError(

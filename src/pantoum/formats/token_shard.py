@@ -15,10 +15,15 @@
     then      4 each  the table: CRC-32 of each MiB of the tokens' bytes, the last of what is left
 
 All numbers are little-endian; nothing follows. ``open`` checks the header, the table, the size, and
-whether the fingerprints are those that are wanted, if it is told. ``tokens`` reads the rest when it is first
-asked for: each MiB is checked against the table, each token against the vocabulary, and what is then used is
-a copy that nobody else can cut or change. Mapping the shard itself would save the copy, but a file that is
-cut while it is mapped ends the process (SIGBUS; docs/decisions/037 has what the copy costs).
+whether the fingerprints are those that are wanted, if it is told; it reads no token. What is read later is
+checked at that moment, MiB by MiB: against its CRC-32, and each token against the vocabulary's size.
+
+    tokens         all tokens as one array: a copy, made when it is first asked for
+    read           some tokens: checks the MiBs that they are in
+    blocks         all tokens, one MiB after the other, in bounded memory
+
+What is used is a copy that nobody else can cut or change. Mapping the shard itself would save the copy, but a
+file that is cut while it is mapped ends the process (SIGBUS; docs/decisions/037 and 083).
 """
 
 from __future__ import annotations
@@ -89,7 +94,21 @@ class Shard:
         self.tokenizer_fingerprint = head.tokenizer
         self.text_fingerprint = head.text
         self._descriptor, self._head, self._table = descriptor, head, table
+        self._size = head.count * head.dtype.itemsize
         self._close = weakref.finalize(self, os.close, descriptor)
+
+    def __len__(self) -> int:
+        return self.count
+
+    @property
+    def fits_memory(self) -> bool:
+        """Whether ``tokens`` is held in memory. A larger shard is better read range by range."""
+        return self._size <= LARGEST_IN_MEMORY
+
+    @property
+    def dtype(self) -> np.dtype[np.unsignedinteger[Any]]:
+        """The type of the tokens as they are read."""
+        return self._head.dtype
 
     @cached_property
     def tokens(self) -> Array:
@@ -98,8 +117,8 @@ class Shard:
         ``ShardError``: the file has been cut or changed. What is larger than ``LARGEST_IN_MEMORY`` is copied
         into a file without a name, which is mapped: a text may be larger than memory.
         """
-        size = self.count * self._head.dtype.itemsize
-        if size <= LARGEST_IN_MEMORY:
+        size = self._size
+        if self.fits_memory:
             data, end = np.empty(size, np.uint8), 0
             for block in self._blocks():
                 data[end : end + len(block)] = block
@@ -111,6 +130,29 @@ class Shard:
         tokens.flags.writeable = False
         return tokens
 
+    def read(self, start: int, stop: int) -> Array:
+        """The tokens from ``start`` to before ``stop``, a copy. ``ShardError``: a MiB that they are in has
+        been cut or changed, or cannot be read."""
+        start, stop = max(0, start), min(stop, self.count)
+        if not self._close.alive:
+            return self.tokens[start:stop]
+        width = self._head.dtype.itemsize
+        begin, end = start * width, stop * width
+        data = np.empty(max(0, end - begin), np.uint8)
+        for number in range(begin // BLOCK, -(-end // BLOCK)):
+            first = number * BLOCK
+            block = self._block(number)[max(0, begin - first) : end - first]
+            at = max(0, first - begin)
+            data[at : at + len(block)] = block
+        found: Array = data.view(self._head.dtype)
+        return found
+
+    def blocks(self) -> Iterator[Array]:
+        """All tokens in order, about one MiB at a time, without a copy of the whole; ``ShardError`` as
+        ``read``."""
+        step = BLOCK // self._head.dtype.itemsize
+        return (self.read(start, start + step) for start in range(0, self.count, step))
+
     def verify(self) -> None:
         """Read all tokens and keep none; ``ShardError`` where ``tokens`` would refuse them."""
         for _ in self._blocks() if self._close.alive else ():
@@ -118,19 +160,22 @@ class Shard:
 
     def _blocks(self) -> Iterator[NDArray[np.uint8]]:
         """Each MiB of the tokens' bytes, once it matches the table and the vocabulary."""
-        size, dtype = self.count * self._head.dtype.itemsize, self._head.dtype
-        file = FileIO(self._descriptor, closefd=False)
-        for number, begin in enumerate(range(0, size, BLOCK)):
-            block = np.empty(min(BLOCK, size - begin), np.uint8)
-            with _told(self.path):
-                file.seek(START + begin)
-                if bounded.fill(file, block.data) != block.size:
-                    raise ValueError("it was cut while it was in use")
-                if zlib.crc32(block.data) != self._table[number]:
-                    raise ValueError(f"its MiB {number} does not match its checksum")
-                if int(block.view(dtype).max()) >= self.vocab_size:
-                    raise ValueError(f"its MiB {number} holds a token that its vocabulary lacks")
-            yield block
+        return map(self._block, range(-(-self._size // BLOCK)))
+
+    def _block(self, number: int) -> NDArray[np.uint8]:
+        """One of them."""
+        begin = number * BLOCK
+        block = np.empty(min(BLOCK, self._size - begin), np.uint8)
+        with _told(self.path):
+            file = FileIO(self._descriptor, closefd=False)
+            file.seek(START + begin)
+            if bounded.fill(file, block.data) != block.size:
+                raise ValueError("it was cut while it was in use")
+            if zlib.crc32(block.data) != self._table[number]:
+                raise ValueError(f"its MiB {number} does not match its checksum")
+            if int(block.view(self._head.dtype).max()) >= self.vocab_size:
+                raise ValueError(f"its MiB {number} holds a token that its vocabulary lacks")
+        return block
 
     def _copied(self) -> NDArray[np.uint8]:
         """The tokens' bytes in a file that has no name, so that nobody can cut it, mapped."""
@@ -263,6 +308,10 @@ def _told(path: Path) -> Iterator[None]:
     except (ValueError, MemoryError) as problem:
         words = str(problem) or "it does not fit into memory"
         raise ShardError(f"{str(path)!r} is damaged: {words}; {MAKE_IT_ANEW}") from None
+    except OSError as problem:
+        raise ShardError(
+            f"cannot read {str(path)!r}: {problem.strerror or problem}; check the disk that it is on"
+        ) from problem
 
 
 def _nameless(folder: Path) -> IO[bytes]:

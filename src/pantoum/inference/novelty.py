@@ -31,8 +31,6 @@ MOST_DOCUMENTS = 4_000_000
 VERSION = 1
 BITS_NAME, SHAPE_NAME = "novelty.bits", "novelty.shape"
 MASK = (1 << 64) - 1
-BLOCK = 1 << 20
-"""Tokens that are decoded at once."""
 
 
 class NoveltyFilter:
@@ -100,13 +98,12 @@ def digest(text: bytes) -> bytes:
     return hashlib.blake2b(text, digest_size=16).digest()
 
 
-def documents_of(tokens: Array, tokenizer: Tokenizer) -> Iterator[bytes]:
-    """The documents of a text's tokens, decoded; memory does not grow with the text but for its longest."""
-    start = 0
-    held = np.zeros(0, tokens.dtype)
-    while start < len(tokens):
-        block = np.concatenate([held, tokens[start : start + BLOCK]])
-        start += BLOCK
+def documents_of(blocks: Iterable[Array], tokenizer: Tokenizer) -> Iterator[bytes]:
+    """The documents of a text's tokens, which come in blocks, decoded; memory does not grow with the text but
+    for its longest document."""
+    held = np.zeros(0, np.uint32)
+    for tokens in blocks:
+        block = np.concatenate([held, tokens])
         borders = np.flatnonzero(block == tokenizer.eos)
         held = block[borders[-1] + 1 :] if borders.size else block
         yield from _decoded(block[: borders[-1]] if borders.size else block[:0], borders[:-1], tokenizer)

@@ -21,6 +21,7 @@ from pantoum.inference.novelty import NoveltyFilter, documents_of
 from pantoum.kernels import Array
 from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
+from pantoum.network.counting import MOST_TOKENS
 from pantoum.network.ensemble import join_states, part
 from pantoum.network.language_model import seed_of
 from pantoum.network.state import NetworkState
@@ -49,8 +50,6 @@ __all__ = [
 ]
 
 CARRIED, STREAMS = "carried.", "streams"
-COUNTED = 1 << 20
-"""Tokens that are counted at once."""
 
 
 @dataclass
@@ -214,10 +213,10 @@ def symbol_counts(recipe: Recipe, prepared: Prepared) -> Array | None:
     """How often each symbol occurs in the training text [V], if the recipe samples them."""
     if recipe.samples is None:
         return None
-    tokens_N, vocab_size = np.asarray(prepared.train.tokens), prepared.tokenizer.vocab_size
+    vocab_size = prepared.tokenizer.vocab_size
     counts_V = np.zeros(vocab_size, np.int64)
-    for start in range(0, len(tokens_N), COUNTED):
-        counts_V += np.bincount(tokens_N[start : start + COUNTED], minlength=vocab_size)
+    for block in prepared.train.blocks():
+        counts_V += np.bincount(block, minlength=vocab_size)
     return counts_V
 
 
@@ -231,9 +230,7 @@ def make_batches(
     """Batches over the training text; that it is too small for them goes into the notes."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        batches = StatefulBatches(
-            np.asarray(prepared.train.tokens), batch_size, seq_len, cursor, eos=document_border(prepared)
-        )
+        batches = StatefulBatches(prepared.train, batch_size, seq_len, cursor, eos=document_border(prepared))
     if notes is not None:
         notes += [str(warning.message) for warning in caught]
     return batches
@@ -248,7 +245,7 @@ def document_filter(prepared: Prepared) -> dict[str, Array]:
     """What the model file keeps of the training documents, by which a new one is told from them."""
     if not prepared.tokenizer.documents:
         return {}
-    found = NoveltyFilter.of(documents_of(np.asarray(prepared.train.tokens), prepared.tokenizer))
+    found = NoveltyFilter.of(documents_of(prepared.train.blocks(), prepared.tokenizer))
     return {} if found is None else found.extras()
 
 
@@ -257,7 +254,7 @@ def fitted_counts(prepared: Prepared, valid: Array | None, order: int | None) ->
     if order is None or prepared.train.count < 2:
         return None
     vocab_size, eos = prepared.tokenizer.vocab_size, document_border(prepared)
-    return FittedCounts(np.asarray(prepared.train.tokens), valid, vocab_size, order, eos)
+    return FittedCounts(prepared.train.read(0, MOST_TOKENS), valid, vocab_size, order, eos)
 
 
 def carried_arrays(run: Run) -> dict[str, Array]:

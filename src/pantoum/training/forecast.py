@@ -60,7 +60,7 @@ def forecast(prepared: Prepared, operations: float) -> Forecast | None:
     if prepared.valid is None or prepared.valid.count == 0:
         return None
     decode = prepared.tokenizer.decode_bytes
-    before = decode(np.asarray(prepared.train.tokens[-BEFORE:]))[-BEFORE:]
+    before = decode(prepared.train.read(prepared.train.count - BEFORE, prepared.train.count))[-BEFORE:]
     tokens = np.asarray(prepared.valid.tokens[:JUDGED])
     judged = decode(tokens)
     bytes_per_token = len(judged) / len(tokens)

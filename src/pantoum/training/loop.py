@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from pantoum.config import TrainSettings
-from pantoum.errors import DivergedError, RunError, StorageError
+from pantoum.errors import DivergedError, RunError, ShardError, StorageError
 from pantoum.formats import checkpoint, durable
 from pantoum.formats.run_lock import RunLock
 from pantoum.inference.evaluate import Evaluation
@@ -127,7 +127,7 @@ class Loop:
                 self.evaluation = finish(self._session, after)
             else:
                 pause(self._session, after)
-        except (DivergedError, StorageError) as problem:
+        except (DivergedError, ShardError, StorageError) as problem:
             self._note(str(problem))
             after.reporting.report(ended="failed")
             raise
