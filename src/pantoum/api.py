@@ -18,7 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pantoum.config import TrainSettings, function, number, path, require, truth
+from pantoum.config import TrainSettings, function, number, path, require, truth, whole
 from pantoum.config import path as checked
 from pantoum.config.calls import made, public
 from pantoum.errors import PantoumError, SettingError
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Run", "compare", "doctor", "export", "info", "plan", "prepare", "train"]
 
-TRAIN = ("texts", "text", "progress", "on_report", "started", "command")
+TRAIN = ("texts", "text", "progress", "on_report", "started", "command", "threads")
 PREPARE = ("tokens", "vocab_size", "documents", "valid", "valid_fraction")
 
 
@@ -130,6 +130,7 @@ def train(
     on_report: Callable[[Report], None] | None = None,
     started: float | None = None,
     command: Sequence[str] = (),
+    threads: int | None = None,
     **settings: Unpack[Training],
 ) -> Run:
     """Train a model. ``settings`` are the options of ``pantoum train``: ``minutes=5``, ``tokens="words"``,
@@ -138,11 +139,15 @@ def train(
     ``text``: the text itself in place of ``texts``, as a string, an open file, or strings one after the other
     (with ``documents`` each is one). ``progress``: show it on stderr (default: in a terminal or a notebook).
     ``on_report`` is called with every ``Report``. ``started`` is ``time.monotonic()`` at the moment from
-    which ``minutes`` count.
+    which ``minutes`` count. ``threads``: of this process while it trains (default: ``PANTOUM_THREADS``,
+    ``OMP_NUM_THREADS``, or one per core).
     """
+    from pantoum.config.processors import MOST_THREADS
+    from pantoum.kernels.thread_count import with_threads
     from pantoum.ranks.opening import open_ranks
 
-    with open_ranks(_started_by_torchrun()) as ranks:
+    count = None if threads is None else whole(threads, "threads", most=MOST_THREADS)
+    with with_threads(count), open_ranks(_started_by_torchrun()) as ranks:
 
         def on_rank_0() -> RunResult:
             return _train(texts, text, progress, on_report, started, command, settings, ranks)

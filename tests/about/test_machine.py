@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from pantoum.about.machine import advice, arithmetic, examine, usable_cores
+from pantoum.about.machine import advice, arithmetic, examine
+from pantoum.config.processors import usable_processors
 
 
 def test_the_machine_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -14,7 +15,7 @@ def test_the_machine_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     found = examine(0.01)
     assert min(*found.product_gflops.values(), found.writing_tokens_per_second) > 0
     assert len(found.training) == 2 and all(rate.tokens_per_second > 0 for rate in found.training)
-    assert "OMP_NUM_THREADS=2" in found.threads and found.cores == usable_cores() >= 1
+    assert "OMP_NUM_THREADS=2" in found.threads and found.cores == usable_processors() >= 1
     assert found.python in str(found) and found.to_dict()["isa"] == found.isa
     assert json.loads(json.dumps(found.to_dict()))["training"][1]["shape"]["hidden_size"] == 256
 
@@ -26,7 +27,7 @@ def test_numpy_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_cores_are_counted_where_affinity_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr("os.sched_getaffinity", raising=False)
-    assert usable_cores() >= 1
+    assert usable_processors() >= 1
 
 
 def test_advice_fits_what_was_found(monkeypatch: pytest.MonkeyPatch) -> None:

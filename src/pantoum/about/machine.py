@@ -17,17 +17,11 @@ import numpy as np
 from pantoum import kernels
 from pantoum.about.rates import SHAPES, TrainingRate, product_rates, training_rate, writing_rate
 from pantoum.config import VERSION
+from pantoum.config.processors import THREAD_VARIABLES, usable_processors
 from pantoum.training.run_folder import machine as described
 
 __all__ = ["Machine", "examine"]
 
-THREADS = (
-    "PANTOUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
 SECONDS = 0.6
 """Time for each rate."""
 SLOW_PRODUCT = 30.0
@@ -89,8 +83,9 @@ def examine(seconds: float = SECONDS, tell: Callable[[str], None] | None = None)
     tell = tell or (lambda _: None)
     facts = described()
     isa, native = arithmetic()
-    cores = usable_cores()
-    threads = ", ".join(f"{name}={os.environ[name]}" for name in THREADS if os.environ.get(name))
+    cores = usable_processors()
+    limits = (f"{name}={os.environ[name]}" for name in THREAD_VARIABLES if os.environ.get(name))
+    threads = ", ".join(limits)
     tell("measuring a large matrix product")
     products = product_rates(seconds)
     precision, fastest = list(products.items())[-1]
@@ -122,13 +117,6 @@ def arithmetic() -> tuple[str, bool]:
     if kernels.without_core() is not None:
         return "numpy", False
     return kernels.native.core().isa, True
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def advice(native: bool, cores: int, product: float) -> list[str]:

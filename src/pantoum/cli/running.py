@@ -21,17 +21,10 @@ from pantoum.cli.interrupts import Interrupts
 from pantoum.cli.output import Output, abandon_stdout
 from pantoum.cli.parser import flag
 from pantoum.config.launcher import threads_of_a_rank
+from pantoum.config.processors import THREAD_VARIABLES
 from pantoum.errors import PantoumError, RankError, SettingError
 
-__all__ = ["THREAD_VARIABLES", "run"]
-
-THREAD_VARIABLES = (
-    "PANTOUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-)
+__all__ = ["run"]
 
 
 def run(arguments: argparse.Namespace) -> int:

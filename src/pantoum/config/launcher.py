@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from pantoum.config.processors import usable_processors
+
 __all__ = ["launched_rank", "threads_of_a_rank", "torchrun_count", "under_torchrun"]
 
 RANK = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK")
@@ -32,10 +34,8 @@ def threads_of_a_rank(environment: Mapping[str, str] | None = None) -> int | Non
     environment = os.environ if environment is None else environment
     if launched_rank(environment) is None and torchrun_count(environment) == 1:
         return None
-    all_of_them = os.cpu_count() or 1
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else all_of_them
     local = _number(environment, LOCAL_SIZE) or 1
-    return max(1, min(allowed, all_of_them // local))
+    return max(1, min(usable_processors(), (os.cpu_count() or 1) // local))
 
 
 def torchrun_count(environment: Mapping[str, str] | None = None) -> int:

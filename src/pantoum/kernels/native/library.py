@@ -15,6 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NoReturn
 
+from pantoum.config.processors import thread_limit
 from pantoum.errors import CoreError, SettingError
 from pantoum.kernels.native.arguments import ARGUMENTS, OPERATIONS, CellFacts
 
@@ -118,7 +119,7 @@ class Library:
 
 @lru_cache(maxsize=1)
 def core() -> Library:
-    """The core, loaded once, set up from PANTOUM_ISA and PANTOUM_THREADS."""
+    """The core, loaded once, set up from PANTOUM_ISA and PANTOUM_THREADS (or OMP_NUM_THREADS)."""
     reason = missing()
     if reason is not None:
         raise CoreError(f"{reason}; install pantoum where a C++ compiler is, or set PANTOUM_ISA=numpy")
@@ -132,6 +133,8 @@ def core() -> Library:
                 "PANTOUM_THREADS", threads, "must be a whole number", "give a number of threads"
             )
         loaded.set_threads(int(threads))
+    elif (limit := thread_limit()) is not None:
+        loaded.set_threads(limit)
     return loaded
 
 
