@@ -1,16 +1,20 @@
-"""How fast `prepare` turns text into token shards on one core, and in how much memory.
+"""How fast `prepare` turns text into token shards, and in how much memory.
 
-    python benchmarks/prepare.py [--json] [--size MB] [--repeat N]
+    python benchmarks/prepare.py [--json] [--size MB] [--repeat N]      on one core
     python benchmarks/prepare.py --big        one line of 1 GB, each tokenizer in a process of its own: memory
+    python benchmarks/prepare.py --processes 1 2 [--size 100]           on all cores, by turns
 
 Texts are made here from a seed: English-like (ASCII) and many-script words, drawn by Zipf's law from 50,000
 different ones with new ones among them, as a real text has them. Everything is counted: reading, hashing,
-learning, writing, waiting for the disk. The process is pinned to one core, and so are its libraries.
+learning, writing, waiting for the disk. The process is pinned to one core, and so are its libraries, except
+with ``--processes``, which compares numbers of processes on the same text and fails if the folders that they
+make differ.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import resource
@@ -104,10 +108,10 @@ def measure(path: Path, tokens: str, folder: Path, repeat: int) -> list[float]:
     return seconds
 
 
-def peak_memory() -> float:
-    """The most memory that this process has held, in MB."""
+def peak_memory(whose: int = resource.RUSAGE_SELF) -> float:
+    """The most memory that this process (or the largest of those it started) has held, in MB."""
     unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
+    return resource.getrusage(whose).ru_maxrss * unit / 1e6
 
 
 def speeds(folder: Path, size: int, repeat: int) -> list[dict[str, object]]:
@@ -131,6 +135,46 @@ def speeds(folder: Path, size: int, repeat: int) -> list[dict[str, object]]:
             }
         )
     return rows
+
+
+def by_processes(folder: Path, size: int, repeat: int, counts: list[int]) -> list[dict[str, object]]:
+    """Seconds of words and byte-pair encoding by each number of processes, which take turns."""
+    path = folder / "ascii.txt"
+    made = write_text(path, LETTERS["ascii"], size)
+    rows: list[dict[str, object]] = []
+    for tokens in ("words", "bpe:4096"):
+        seconds: dict[int, list[float]] = {count: [] for count in counts}
+        for _ in range(repeat):
+            for count in counts:
+                out = folder / f"out-{count}"
+                shutil.rmtree(out, ignore_errors=True)
+                os.sync()
+                began = time.perf_counter()
+                prepare([path], tokens=tokens, out=out, processes=count)
+                seconds[count].append(time.perf_counter() - began)
+                if folder_bytes(out) != folder_bytes(folder / f"out-{counts[0]}"):
+                    sys.exit(f"{count} processes make another folder than {counts[0]} from {tokens}")
+        for count, found in seconds.items():
+            best = min(found)
+            rows.append(
+                {
+                    "tokens": tokens,
+                    "processes": count,
+                    "megabytes": made / 1e6,
+                    "seconds": best,
+                    "median": sorted(found)[len(found) // 2],
+                    "megabytes_per_second": made / 1e6 / best,
+                    "times_the_first": min(seconds[counts[0]]) / best,
+                    "peak_memory_mb": peak_memory(),
+                    "peak_memory_of_a_worker_mb": peak_memory(resource.RUSAGE_CHILDREN),
+                }
+            )
+    return rows
+
+
+def folder_bytes(folder: Path) -> dict[str, bytes]:
+    """The SHA-256 of each file of a prepared folder, by name."""
+    return {path.name: hashlib.sha256(path.read_bytes()).digest() for path in folder.iterdir()}
 
 
 def one_line(folder: Path, size: int, kinds: list[str]) -> list[dict[str, object]]:
@@ -186,16 +230,21 @@ def main() -> None:
         default=["bytes", "characters", "words", "bpe:4096"],
         help="tokenizers of --big",
     )
+    parser.add_argument("--processes", type=int, nargs="+", help="numbers of processes to compare")
     parser.add_argument("--folder", help="where the texts are made (a temporary folder)")
     parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if hasattr(os, "sched_setaffinity"):
+    if hasattr(os, "sched_setaffinity") and not given.processes:
         os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[0]})
     if given.one:
         print(json.dumps(one(*given.one)))
         return
     with tempfile.TemporaryDirectory(dir=given.folder) as name:
-        if given.big:
+        if given.processes:
+            size = 100 if given.size == parser.get_default("size") else given.size
+            repeat = min(given.repeat, 3)
+            rows = by_processes(Path(name), size * 1_000_000, repeat, given.processes)
+        elif given.big:
             size = 1000 if given.size == parser.get_default("size") else given.size
             rows = one_line(Path(name), size * 1_000_000, given.tokens)
         else:

@@ -18,9 +18,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pantoum.config import TrainSettings, function, number, path, require, truth, whole
+from pantoum.config import AUTO, TrainSettings, function, number, path, require, truth, whole
 from pantoum.config import path as checked
 from pantoum.config.calls import made, public
+from pantoum.config.rules import Auto
 from pantoum.errors import PantoumError, SettingError
 from pantoum.texts import Texts, counting, listed, named, say
 
@@ -277,18 +278,29 @@ def plan(texts: Texts = (), *, text: GivenText | None = None, **settings: Unpack
 
 @public
 def prepare(
-    texts: Texts, out: str | os.PathLike[str], *, progress: bool = False, **settings: Unpack[Preparing]
+    texts: Texts,
+    out: str | os.PathLike[str],
+    *,
+    progress: bool = False,
+    processes: int | Auto = "auto",
+    **settings: Unpack[Preparing],
 ) -> Prepared:
     """Tokenise texts once, for many runs. ``settings``: ``tokens``, ``vocab_size``, ``documents``, ``valid``,
-    ``valid_fraction``."""
+    ``valid_fraction``. ``processes``: how many split the text into words or byte-pair tokens (default: one
+    per core, as far as the text is long enough); the result is the same."""
     from pantoum.data.prepare import prepare as prepare_texts
 
-    chosen = made(TrainSettings, settings, "prepare", ("texts", "out", "progress"), only=PREPARE)
-    with counting("reading", truth(progress, "progress")) as count:
+    others = ("texts", "out", "progress", "processes")
+    chosen = made(TrainSettings, settings, "prepare", others, only=PREPARE)
+    count = (
+        None if isinstance(processes, str) and processes == AUTO else whole(processes, "processes", most=256)
+    )
+    with counting("reading", truth(progress, "progress")) as report:
         prepared = prepare_texts(
             listed(texts),
             out=path(out, "out"),
-            report=count,
+            report=report,
+            processes=count,
             **{name: getattr(chosen, name) for name in PREPARE},
         )
     say(prepared.notes)

@@ -17,7 +17,7 @@ from pantoum.cli import info
 from pantoum.cli.commands import COMMANDS
 from pantoum.cli.main import main
 from pantoum.cli.output import Output, abandon_stdout, one_line
-from pantoum.cli.running import THREAD_VARIABLES
+from pantoum.config.processors import THREAD_VARIABLES
 
 Run = Callable[..., Any]
 

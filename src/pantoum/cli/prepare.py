@@ -7,7 +7,7 @@ import shlex
 
 from pantoum.cli.options import add_settings, given
 from pantoum.cli.output import Output
-from pantoum.config import TrainSettings
+from pantoum.config import AUTO, TrainSettings
 
 EXAMPLES = """examples:
   pantoum prepare corpus/ --tokens words --out corpus.tokens
@@ -23,11 +23,31 @@ OTHERS = {
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options; those of the text are the same as for ``train``."""
     parser.add_argument(
-        "texts", nargs="+", metavar="TEXT", help="text files or folders, joined in this order; - is stdin"
+        "texts",
+        nargs="+",
+        metavar="TEXT",
+        help="text files or folders, joined in this order; - is stdin",
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="the folder to create")
     add_settings(parser, TrainSettings, skip=OTHERS)
+    parser.add_argument(
+        "--processes",
+        type=_processes,
+        default=AUTO,
+        metavar="N",
+        help="processes that split the text into words or byte-pair tokens; the result is the same (default: "
+        "one per core, as far as the text is long enough)",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def _processes(text: str) -> int | str:
+    if text == AUTO:
+        return text
+    try:
+        return int(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"is {text!r}: must be a whole number") from None
 
 
 def run(arguments: argparse.Namespace, output: Output) -> None:
@@ -38,6 +58,7 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
         arguments.texts,
         out=arguments.out,
         progress=not output.quiet,
+        processes=arguments.processes,
         **given(arguments, TrainSettings, skip=OTHERS),
     )
     if arguments.json:

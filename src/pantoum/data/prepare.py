@@ -61,12 +61,15 @@ def prepare(
     tokenizer: Tokenizer | None = None,
     report: Progress | None = None,
     run: Path | None = None,
+    processes: int | None = None,
 ) -> Prepared:
     """Tokenise ``texts`` (files, folders, ``-``) into the folder ``out``.
 
     ``tokenizer``: use this one and learn none; ``tokens`` and ``vocab_size`` are then its own. ``report`` is
-    called with the bytes read and the bytes there are. ``run``: the run that begins from it. Another command
-    that works on the folder is waited for. ``RunError``: it is of another text, and a run began from that.
+    called with the bytes read and the bytes there are. ``run``: the run that begins from it. ``processes``:
+    how many split the text into words (``None``: as many as are worth it); the result is the same. Another
+    command that works on the folder is waited for. ``RunError``: it is of another text, and a run began from
+    that.
     """
     request = _checked(tokens, vocab_size, documents, valid_fraction, tokenizer)
     folder = Path(out)
@@ -77,12 +80,16 @@ def prepare(
         with found(texts, valid, keep_in=folder, raw=request.raw) as sources:
             prepared = _as_it_is(folder, request, sources)
             if prepared is None:
-                _make(sources, request, folder, report, run)
+                _make(sources, request, folder, report, run, processes)
                 prepared, _ = _opened(folder)
         if waited:
             prepared.notes.append(f"waited for another command that prepared {str(folder)!r}")
         if run is not None:
             register(folder, run)
+    if (processes or 1) > 1 and not request.splits:
+        prepared.notes.append(
+            f"processes {processes} has no effect: only words and byte-pair encoding are worth several"
+        )
     return prepared
 
 
@@ -148,7 +155,12 @@ def differences(
 
 
 def _make(
-    sources: Sources, request: Request, folder: Path, report: Progress | None, run: Path | None
+    sources: Sources,
+    request: Request,
+    folder: Path,
+    report: Progress | None,
+    run: Path | None,
+    processes: int | None,
 ) -> None:
     """Make the folder's content beside what is there, and put it in its place."""
     manifest.require_room(sources)
@@ -159,7 +171,7 @@ def _make(
     building = durable.temporary_beside(folder / "prepared")
     with durable.remove_on_failure(building):
         durable.new_folder(building)
-        tokenize(sources, request, building, report)
+        tokenize(sources, request, building, report, processes)
         publish(building, folder)
 
 

@@ -1,12 +1,15 @@
 """One pass over a text: from sources to the shards of a prepared folder, in bounded memory.
 
-    read, decode, hash ── part ──┬── training: learner.feed ── spool ── look up ──> train.tokens
-                                 └── held out: kept ───────── encode ───────> valid.tokens
+    read, decode, hash ── part ──┬── training: learner.feed_all ── spool ── look up ──> train.tokens
+                                 └── held out: kept ──────────── encode ─────────> valid.tokens
 
 While the text is read, its pieces get provisional numbers; when it has been read, the tokenizer is made
 from the training part, and the numbers are looked up in its table. A tokenizer that is known from the start
 (``bytes``, or one that is given) encodes at once. Only a text with more different words than the table may
 hold, or none of whose few documents is held out by its hash, is read a second time.
+
+One process reads and writes. What takes most of the time, cutting a text into words and numbering them, is
+spread over ``workers`` where the text is large enough for that. The shards are the same.
 """
 
 from __future__ import annotations
@@ -25,8 +28,10 @@ from pantoum.data.reading import Measure, OddFileError, Progress, TextReader, is
 from pantoum.data.short_lines import ADVICE, ShortLines
 from pantoum.data.sources import Source, Sources, left_out
 from pantoum.data.spool import Spool
+from pantoum.data.workers import Workers, worth
 from pantoum.errors import TextError
 from pantoum.formats import durable, token_shard
+from pantoum.text.across import Across, here
 from pantoum.text.byte import ByteTokenizer
 from pantoum.text.character import CharacterLearner
 from pantoum.text.documents import sign_of
@@ -57,6 +62,11 @@ class Request:
         """Whether files are read as they are, of whatever kind: bytes were asked for."""
         return self.tokens == "bytes"
 
+    @property
+    def splits(self) -> bool:
+        """Whether the text is cut into words or the like, which takes long."""
+        return self.tokens.startswith(("words", "bpe"))
+
     def spec(self) -> dict[str, Plain]:
         """The plain form, as ``prepared.json`` keeps it."""
         given = None if self.given is None else manifest.tokenizer_fingerprint(self.given).hex()
@@ -69,10 +79,28 @@ class Request:
         }
 
 
-def tokenize(sources: Sources, request: Request, folder: Path, progress: Progress | None = None) -> None:
-    """Write the shards and the manifest of ``folder``. Files of a folder that are not UTF-8 are left out."""
+def tokenize(
+    sources: Sources,
+    request: Request,
+    folder: Path,
+    progress: Progress | None = None,
+    processes: int | None = None,
+) -> None:
+    """Write the shards and the manifest of ``folder``. Files of a folder that are not UTF-8 are left out.
+
+    ``processes``: how many split the text into words; ``None``: as many as are worth it.
+    """
+    count = processes or worth(sources.size)
+    with Workers(count) as workers:
+        across = workers.across if request.splits and count > 1 else here
+        _without_odd_files(sources, request, folder, progress, across)
+
+
+def _without_odd_files(
+    sources: Sources, request: Request, folder: Path, progress: Progress | None, across: Across
+) -> None:
     try:
-        _tokenize(sources, request, folder, progress)
+        _tokenize(sources, request, folder, progress, across)
     except OddFileError as error:
         odd = [s for s in sources.texts if s.in_folder and (s is error.source or not is_utf8(s))]
         others = [source for source in sources.texts if source not in odd]
@@ -84,6 +112,7 @@ def tokenize(sources: Sources, request: Request, folder: Path, progress: Progres
             request,
             folder,
             progress,
+            across,
         )
     except NotUtf8Error as error:
         if request.given is not None:
@@ -91,8 +120,10 @@ def tokenize(sources: Sources, request: Request, folder: Path, progress: Progres
         raise NotUtf8Error(f"{error}, or read its bytes with --tokens bytes") from None
 
 
-def _tokenize(sources: Sources, request: Request, folder: Path, progress: Progress | None) -> None:
-    preparation = _Preparation(sources, request, folder, progress)
+def _tokenize(
+    sources: Sources, request: Request, folder: Path, progress: Progress | None, across: Across
+) -> None:
+    preparation = _Preparation(sources, request, folder, progress, across)
     if request.tokens != AUTO or request.given is not None:
         preparation.make(request.tokens)
         return
@@ -136,21 +167,29 @@ class _Pass:
         """What comes to it when the tokenizer is known."""
         return "".join(self.measure.through([self.split.by_tokens(tokenizer)]))
 
-    def encoded(self, tokenizer: Tokenizer) -> Iterator[Numbers]:
+    def learned_from(self) -> Iterator[str]:
+        """What is learned from: both of these."""
+        yield from self.training()
+        yield self.by_fraction()
+
+    def encoded(self, tokenizer: Tokenizer, across: Across) -> Iterator[Numbers]:
         """All of it in numbers of a tokenizer that is known."""
 
-        def end() -> Iterator[str]:
-            yield self.by_fraction()
+        def text() -> Iterator[str]:
+            yield from self.learned_from()
             yield self.by_tokens(tokenizer)
 
-        return tokenizer.encode_blocks(chain(self.training(), end()), self.measure.unknown)
+        return tokenizer.encode_blocks(text(), self.measure.unknown, across)
 
 
 class _Preparation:
     """What all passes over the same texts have in common."""
 
-    def __init__(self, sources: Sources, request: Request, folder: Path, progress: Progress | None) -> None:
+    def __init__(
+        self, sources: Sources, request: Request, folder: Path, progress: Progress | None, across: Across
+    ) -> None:
         self.sources, self.request, self.folder, self.progress = sources, request, folder, progress
+        self.across = across
         self.fraction = 0.0 if sources.valid is not None else request.valid_fraction
         self.notes = list(sources.notes)
 
@@ -163,10 +202,10 @@ class _Preparation:
             if known is None:
                 tokenizer, learned = self._learned(tokens, part, spool, most_characters)
             else:
-                tokenizer, learned = known, part.encoded(known)
+                tokenizer, learned = known, part.encoded(known, self.across)
             if learned is None:  # its numbers are gone: they are made by a second reading
                 first, part = part, self._pass(tokens, tokenizer, only)
-                learned = _unchanged(part.encoded(tokenizer), first.reader, part.reader)
+                learned = _unchanged(part.encoded(tokenizer, self.across), first.reader, part.reader)
             facts: dict[str, Plain] = {
                 "kind": tokenizer.kind,
                 "vocab_size": tokenizer.vocab_size,
@@ -211,19 +250,14 @@ class _Preparation:
     ) -> tuple[Tokenizer, Iterator[Numbers] | None]:
         """The tokenizer of the training part and its numbers, or ``None`` if a second pass must give them."""
         pupil = learner(tokens, self.request.vocab_size, self.request.documents)
-
-        def feed(block: str) -> None:
-            spool.append(pupil.feed(block))
+        for numbers in pupil.feed_all(part.learned_from(), self.across):
+            spool.append(numbers)
             if (
                 most_characters is not None
                 and isinstance(pupil, CharacterLearner)
                 and pupil.distinct > most_characters
             ):
                 raise _TooMany(f"it has more than {most_characters} different characters")
-
-        for block in part.training():
-            feed(block)
-        feed(part.by_fraction())
         rest = pupil.rest
         tokenizer = pupil.learn()
         if not pupil.exact:
@@ -254,7 +288,8 @@ class _Preparation:
         reader = TextReader([source], tokenizer.encoding, tokenizer.documents)
 
         def blocks() -> Iterator[Numbers]:
-            yield from tokenizer.encode_blocks(measure.through(reader.blocks()), measure.unknown)
+            text = measure.through(reader.blocks())
+            yield from tokenizer.encode_blocks(text, measure.unknown, self.across)
             (facts["valid_text"],) = reader.files  # before the shard asks for its fingerprint
 
         valid = self._write("valid", tokenizer, blocks(), facts, measure, repr(source.label))

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pantoum.config.plain import Plain
+from pantoum.text.across import Across, here
 from pantoum.text.bpe_merges import MOST_BYTES, learn_merges
 from pantoum.text.decoder import Utf8Decoder
 from pantoum.text.documents import BORDER_SIGN, eos_text, mark, sign_of
@@ -38,7 +39,7 @@ from pantoum.text.numbers import (
     smallest_dtype,
     whole_numbers,
 )
-from pantoum.text.pieces import LONGEST, PieceCounter, Splitter
+from pantoum.text.pieces import LONGEST, PieceCounter, chunks
 from pantoum.text.spec import MOST, refuse, require_documents, require_keys, shown
 from pantoum.text.unicode import as_text
 
@@ -103,12 +104,11 @@ class BpeTokenizer:
         marked = mark(as_text(text), self.documents)
         return joined([self._encoded(self._pattern.findall(marked))])
 
-    def encode_blocks(self, blocks: Iterable[str], unknown: UnknownCount | None = None) -> Iterator[Numbers]:
+    def encode_blocks(
+        self, blocks: Iterable[str], unknown: UnknownCount | None = None, across: Across = here
+    ) -> Iterator[Numbers]:
         """The numbers of the pieces of each block. Nothing is unknown."""
-        splitter = Splitter(self._pattern)
-        for block in blocks:
-            yield self._encoded(splitter.push(block))
-        yield self._encoded(splitter.finish())
+        return across(self._encoded_chunk, chunks(self._pattern, blocks))
 
     def token_lengths(self, text: str) -> list[tuple[int, int]]:
         """Each piece of the regular expression is encoded apart."""
@@ -141,6 +141,9 @@ class BpeTokenizer:
             return [EOS]
         ids = [b + 1 for b in piece.encode("utf-8")]
         return self._merge_short(ids) if len(ids) < SHORT else self._merge_long(ids)
+
+    def _encoded_chunk(self, chunk: str) -> Numbers:
+        return self._encoded(self._pattern.findall(chunk))
 
     def _encoded(self, pieces: list[str]) -> Numbers:
         cache = self._cache

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 import numpy as np
 
 from pantoum.config.plain import Plain
+from pantoum.text.across import Across, here
 from pantoum.text.decoder import Utf8Decoder
 from pantoum.text.documents import eos_text, mark, sign_of
 from pantoum.text.numbers import EOS, Ids, Numbers, Tokens, UnknownCount, joined, whole_numbers
@@ -39,8 +40,11 @@ class ByteTokenizer:
         """One number a byte; ``<eos>`` where documents meet."""
         return joined(self.encode_blocks([mark(as_bytes(text).decode("latin-1"), self.documents)]))
 
-    def encode_blocks(self, blocks: Iterable[str], unknown: UnknownCount | None = None) -> Iterator[Numbers]:
-        """The numbers of each block of Latin-1 text. No byte is unknown."""
+    def encode_blocks(
+        self, blocks: Iterable[str], unknown: UnknownCount | None = None, across: Across = here
+    ) -> Iterator[Numbers]:
+        """The numbers of each block of Latin-1 text, in this process: to send a block takes longer. No byte
+        is unknown."""
         for block in blocks:
             first, *others = block.split(self._sign)
             yield _numbers(first)

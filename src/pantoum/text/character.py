@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from pantoum.config.plain import Plain
 from pantoum.errors import SettingError
+from pantoum.text.across import Across, here
 from pantoum.text.decoder import PieceDecoder
 from pantoum.text.documents import eos_text, mark, sign_of
 from pantoum.text.numbers import (
@@ -64,8 +65,11 @@ class CharacterTokenizer:
         """One number a character; ``<eos>`` where documents meet."""
         return joined(self.encode_blocks([mark(as_text(text), self.documents)]))
 
-    def encode_blocks(self, blocks: Iterable[str], unknown: UnknownCount | None = None) -> Iterator[Numbers]:
-        """The numbers of each block; ``unknown`` counts the characters that the vocabulary lacks."""
+    def encode_blocks(
+        self, blocks: Iterable[str], unknown: UnknownCount | None = None, across: Across = here
+    ) -> Iterator[Numbers]:
+        """The numbers of each block, in this process: to send a block takes longer. ``unknown`` counts the
+        characters that the vocabulary lacks."""
         for block in blocks:
             numbers = self.look_up(code_points(block))
             if unknown is not None:
@@ -131,6 +135,10 @@ class CharacterLearner:
         self._counts[: len(counts)] += counts
         self._end = max(self._end, len(counts))
         return numbers
+
+    def feed_all(self, blocks: Iterable[str], across: Across = here) -> Iterator[Numbers]:
+        """Count blocks, in this process: to send a block takes longer."""
+        return map(self.feed, blocks)
 
     def learn(self) -> CharacterTokenizer:
         """The most frequent characters; of two equally frequent ones the lower code point comes first."""

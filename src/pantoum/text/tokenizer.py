@@ -21,6 +21,7 @@ from typing import Any, Protocol
 from pantoum.config import require
 from pantoum.config.plain import Plain
 from pantoum.errors import FormatError, SettingError
+from pantoum.text.across import Across, here
 from pantoum.text.numbers import Ids, Numbers, Tokens, UnknownCount
 from pantoum.text.spec import refuse, shown
 
@@ -86,9 +87,11 @@ class Tokenizer(Protocol):
         """The numbers of a whole text, as uint32."""
         ...
 
-    def encode_blocks(self, blocks: Iterable[str], unknown: UnknownCount | None = None) -> Iterator[Numbers]:
+    def encode_blocks(
+        self, blocks: Iterable[str], unknown: UnknownCount | None = None, across: Across = here
+    ) -> Iterator[Numbers]:
         """The numbers of a text in blocks cut anywhere, with borders marked (``documents.mark_blocks``);
-        ``unknown`` counts what the vocabulary lacks."""
+        ``unknown`` counts what the vocabulary lacks, ``across`` calls what is costly."""
         ...
 
     def token_lengths(self, text: str) -> list[tuple[int, int]]:
@@ -127,6 +130,10 @@ class Learner(Protocol):
 
     def feed(self, block: str) -> Numbers:
         """Count a block (borders marked) and give it provisional numbers."""
+        ...
+
+    def feed_all(self, blocks: Iterable[str], across: Across = here) -> Iterator[Numbers]:
+        """The same for blocks one after the other; ``across`` calls what is costly."""
         ...
 
     def learn(self) -> Tokenizer:

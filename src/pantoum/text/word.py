@@ -13,14 +13,15 @@ Numbers: 0 ``<eos>``, 1 ``<unk>``, then the most frequent pieces, ties by code p
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain, pairwise
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from pantoum.config.plain import Plain
 from pantoum.errors import SettingError
+from pantoum.text.across import Across, here
 from pantoum.text.decoder import PieceDecoder, SpacedDecoder
 from pantoum.text.documents import BORDER_SIGN, eos_text, mark, sign_of
 from pantoum.text.numbers import (
@@ -34,7 +35,7 @@ from pantoum.text.numbers import (
     smallest_dtype,
     whole_numbers,
 )
-from pantoum.text.pieces import LONGEST, PieceCounter, Splitter, most_frequent
+from pantoum.text.pieces import LONGEST, PieceCounter, chunks, most_frequent
 from pantoum.text.spec import MOST, refuse, require_documents, require_keys, require_texts
 from pantoum.text.unicode import as_text
 
@@ -90,14 +91,14 @@ class WordTokenizer:
         """One number a piece; ``<eos>`` where documents (or lines) meet."""
         return joined([self._look_up(self.split(mark(as_text(text), self.documents)))])
 
-    def encode_blocks(self, blocks: Iterable[str], unknown: UnknownCount | None = None) -> Iterator[Numbers]:
+    def encode_blocks(
+        self, blocks: Iterable[str], unknown: UnknownCount | None = None, across: Across = here
+    ) -> Iterator[Numbers]:
         """The numbers of the pieces of each block. ``unknown`` counts the words that the vocabulary lacks;
         the ``<unk>`` of a pre-tokenised corpus is not one of them."""
-        splitter = Splitter(PATTERNS[self.kind])
-        for pieces in chain(map(splitter.push, blocks), _once(splitter.finish)):
-            numbers = self._look_up(pieces)
+        for numbers, written in across(self._encoded, chunks(PATTERNS[self.kind], blocks)):
             if unknown is not None:
-                unknown.add(numbers, pieces.count(UNKNOWN) if self.kind == WHITESPACE else 0)
+                unknown.add(numbers, written)
             yield numbers
 
     def token_lengths(self, text: str) -> list[tuple[int, int]]:
@@ -123,6 +124,11 @@ class WordTokenizer:
     def spec(self) -> dict[str, Plain]:
         """The kind, what a document is, and the pieces."""
         return {"kind": self.kind, "documents": self.documents, "pieces": self.pieces}
+
+    def _encoded(self, chunk: str) -> tuple[Numbers, int]:
+        """The numbers of a chunk, and how many ``<unk>`` it contains as a word."""
+        pieces = self.split(chunk)
+        return self._look_up(pieces), pieces.count(UNKNOWN) if self.kind == WHITESPACE else 0
 
     def _look_up(self, pieces: list[str]) -> Numbers:
         return np.fromiter(map(self._table.__getitem__, pieces), self._dtype, len(pieces))
@@ -168,11 +174,6 @@ class WordLearner(PieceCounter):
         if unknown is not None:
             unknown.add(tokens, int(np.count_nonzero(numbers == self._written)) if self._written >= 0 else 0)
         return tokens
-
-
-def _once(give: Callable[[], list[str]]) -> Iterator[list[str]]:
-    """What a call gives, when it is asked for."""
-    yield give()
 
 
 def _eos_sign(kind: str, documents: str | None) -> str:

@@ -1,0 +1,188 @@
+"""Other processes that work on a text: ``Workers.across`` is ``map``, spread over them.
+
+A worker is a Python of its own that waits for a function, then for items, and answers each by the function's
+result. It reads no file and writes none, so everything about reading, order, errors and files is as without
+workers. The results come in the order of the items, and at most two items per worker are on their way, so
+that memory is bounded.
+
+Workers are started as programs, not by ``multiprocessing``: its ``spawn`` runs the main module of the user's
+script again, and ``fork`` copies locks that other threads hold. They are in a session of their own, so Ctrl-C
+reaches this process alone, which ends them; one whose parent was killed reads the end of its input and ends.
+A worker that dies (killed for its memory, say) is an error of the call.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any, TypeVar
+
+from pantoum.config.processors import THREAD_VARIABLES, thread_limit, usable_processors
+from pantoum.errors import PantoumError
+
+__all__ = ["Workers", "serve", "worth"]
+
+WORTH = 8 << 20
+"""Bytes of text for which a worker is worth starting."""
+AHEAD = 2
+"""Items that are on their way, per worker."""
+PROGRAM = """
+import sys
+sys.path[:] = sys.argv[1:]
+from pantoum.data.workers import serve
+serve()
+"""
+ADVICE = "prepare the text with: pantoum prepare TEXT --out DIR --processes 1"
+END = 5.0
+"""Seconds in which the system tells how a worker has ended."""
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def worth(size: int) -> int:
+    """How many workers are worth starting for so many bytes of text; 1: the work is done in this process."""
+    if not sys.executable or getattr(sys, "frozen", False):
+        return 1  # nothing here starts a Python
+    return max(1, min(thread_limit() or usable_processors(), size // WORTH))
+
+
+class Workers:
+    """Some worker processes, started when they are needed; a context manager, after which they have ended."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._workers: list[_Worker] = []
+
+    def across(self, function: Callable[[Item], Result], items: Iterable[Item], /) -> Iterator[Result]:
+        """Call ``function`` for each item; the results, in order. Both must be such as can be pickled.
+
+        ``PantoumError``: a worker has ended early. An error of the function is raised here.
+        """
+        idle: SimpleQueue[_Worker] = SimpleQueue()
+        for worker in self._workers:
+            idle.put(worker)
+        packed = pickle.dumps(function)
+
+        def ask(item: Item) -> Result:
+            worker = idle.get()
+            try:
+                answer: Result = worker.ask(packed, item)
+                return answer
+            finally:
+                idle.put(worker)
+
+        pool = ThreadPoolExecutor(self._count, "pantoum-workers")
+        waiting: deque[Future[Result]] = deque()
+        try:
+            for number, item in enumerate(items, 1):
+                if len(self._workers) < min(number, self._count):
+                    self._workers.append(_Worker())
+                    idle.put(self._workers[-1])
+                waiting.append(pool.submit(ask, item))
+                if len(waiting) >= AHEAD * self._count:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        except BaseException:
+            self._end()
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        for worker in self._workers:
+            worker.end()
+        self._workers.clear()
+
+
+class _Worker:
+    """One of them, as the process sees it that started it."""
+
+    def __init__(self) -> None:
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", PROGRAM, *sys.path],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={**os.environ, **dict.fromkeys(THREAD_VARIABLES, "1")},
+                start_new_session=True,
+            )
+        except OSError as problem:
+            raise PantoumError(f"cannot start another process: {problem.strerror}; {ADVICE}") from problem
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._requests, self._answers = self._process.stdin, self._process.stdout
+        self._function = b""
+        """The function that it has."""
+
+    def ask(self, function: bytes, item: object) -> Any:
+        """The function's answer to an item."""
+        new = function if function is not self._function else None
+        try:
+            pickle.dump((new, item), self._requests, pickle.HIGHEST_PROTOCOL)
+            self._requests.flush()
+            good, answer = pickle.load(self._answers)
+        except (OSError, EOFError, ValueError, pickle.UnpicklingError) as problem:
+            raise self._lost() from problem
+        self._function = function
+        if not good:
+            raise answer
+        return answer
+
+    def end(self) -> None:
+        """End it, whatever it does."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._requests, self._answers):
+            with suppress(OSError):  # what was not sent is not sent
+                pipe.close()
+
+    def _lost(self) -> PantoumError:
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(END)
+        code = self._process.returncode
+        how = "without a word" if code is None else f"with code {code}"
+        if code is not None and code < 0:
+            how = f"by {signal.Signals(-code).name}"
+        return PantoumError(
+            f"process {self._process.pid}, which split a part of the text, has ended {how}: perhaps the "
+            f"memory is too small for several; {ADVICE}"
+        )
+
+
+def serve() -> None:
+    """What a worker does: it answers requests until there are no more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where sessions do not keep Ctrl-C away
+    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what is printed is no answer
+    function: Callable[[Any], object] | None = None
+    while True:
+        try:
+            new, item = pickle.load(requests)
+        except EOFError:
+            return
+        try:
+            function = pickle.loads(new) if new is not None else function
+            assert function is not None
+            answer = True, function(item)
+        except BaseException as problem:
+            answer = False, problem
+        pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
+        answers.flush()
