@@ -373,3 +373,12 @@ def test_a_file_in_the_folders_place(tmp_path: Path) -> None:
     with pytest.raises(StorageError):
         prepare([path], out=path)
     assert path.read_text() == STORY
+
+
+def test_another_text_of_the_same_size_on_stdin_is_another_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for text in ("abc abc abc", "cba cba cba"):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        prepared = prepare(["-"], out=tmp_path / "out", valid_fraction=0)
+        assert parts(prepared)[0] == text

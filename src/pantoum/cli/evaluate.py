@@ -17,7 +17,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("model", metavar="MODEL", help="a model file, or a run folder (its best model)")
     parser.add_argument(
-        "texts", nargs="+", metavar="TEXT", help="text files or folders, joined in this order; - is stdin"
+        "texts",
+        nargs="+",
+        metavar="TEXT",
+        help="text files, folders or addresses, joined in this order; - is stdin",
     )
     parser.add_argument(
         "--protocol",

@@ -26,7 +26,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "texts",
         nargs="+",
         metavar="TEXT",
-        help="text files or folders, joined in this order; - is stdin",
+        help="text files, folders or addresses, joined in this order; - is stdin",
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="the folder to create")
     add_settings(parser, TrainSettings, skip=OTHERS)

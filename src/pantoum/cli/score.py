@@ -36,7 +36,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("model", metavar="MODEL", help="a model file, or a run folder (its best model)")
     parser.add_argument(
-        "text", nargs="?", default="-", metavar="TEXT", help="a text file; - (the default) is stdin"
+        "text",
+        nargs="?",
+        default="-",
+        metavar="TEXT",
+        help="a text file or address; - (the default) is stdin",
     )
     add_settings(parser, ScoreConfig)
     parser.add_argument(

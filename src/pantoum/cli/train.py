@@ -30,7 +30,10 @@ INTERRUPTED = 130
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the texts and every setting of training."""
     parser.add_argument(
-        "texts", nargs="*", metavar="TEXT", help="text files or folders, joined in this order; - is stdin"
+        "texts",
+        nargs="*",
+        metavar="TEXT",
+        help="text files, folders or addresses, joined in this order; - is stdin",
     )
     add_settings(parser, TrainSettings)
     parser.add_argument(

@@ -11,6 +11,7 @@ import contextlib
 import os
 import stat
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
@@ -18,8 +19,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pantoum.data.forms import HEAD, form_of
-from pantoum.data.reading import content
-from pantoum.data.sources import STDIN, Source, unreadable
+from pantoum.data.reading import content, raw_blocks
+from pantoum.data.remote import is_address
+from pantoum.data.sources import STDIN, Source, found, unreadable
 from pantoum.errors import TextError
 
 __all__ = ["parts"]
@@ -34,6 +36,8 @@ def parts(name: str | os.PathLike[str]) -> Iterator[bytes]:
         if sys.stdin is None:
             raise TextError("text is '-': stdin is closed; give a file, or a text on stdin")
         return _of_stream(sys.stdin.buffer)
+    if is_address(name):
+        return _of_address(name)
     path = Path(name)
     try:
         file = path.open("rb")
@@ -50,6 +54,21 @@ def parts(name: str | os.PathLike[str]) -> Iterator[bytes]:
     except TextError:
         file.close()
         raise
+
+
+def _of_address(name: str) -> Iterator[bytes]:
+    """The text of a file at an address, or of the files of a folder there."""
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pantoum-"))
+        sources = stack.enter_context(found([name], keep_in=Path(folder)))
+        kept = stack.pop_all()
+
+    def text() -> Iterator[bytes]:
+        with kept:
+            for source in sources.texts:
+                yield from content(source, raw_blocks(source))
+
+    return text()
 
 
 def _of_stream(file: BinaryIO, path: Path = Path(STDIN)) -> Iterator[bytes]:

@@ -133,7 +133,7 @@ def changes(facts: Mapping[str, Any], sources: Sources) -> list[str]:
     """How the sources differ from those that the facts are of; empty if they do not.
 
     A file of the same name, size and time is taken to be the same; of any other the hash decides, so that a
-    copied or touched file is accepted.
+    copied or touched file is accepted. stdin, a pipe and a file at an address have no time.
     """
     odd = [(each["name"], each["size"]) for each in facts.get("left_out", ())]
     before = facts["texts"]
@@ -147,7 +147,8 @@ def changes(facts: Mapping[str, Any], sources: Sources) -> list[str]:
     elif sources.valid is not None:
         pairs.append((facts["valid_text"], sources.valid))
     for then, source in pairs:
-        known = (source.name, source.size, source.mtime_ns) == (then["name"], then["size"], then["mtime_ns"])
+        same = (source.name, source.size, source.mtime_ns) == (then["name"], then["size"], then["mtime_ns"])
+        known = same and source.mtime_ns != 0
         if not known and (source.size != then["size"] or file_hash(source) != then["sha256"]):
             differ.append(f"{source.label!r} is another text than {then['name']!r} was")
     return differ

@@ -13,6 +13,7 @@ import codecs
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from io import FileIO
 
 import numpy as np
 
@@ -224,7 +225,7 @@ def raw_blocks(source: Source) -> Iterator[bytes]:
     """A source's bytes as they lie on disk, a MiB at a time."""
     with open_source(source) as file:
         try:
-            if hasattr(os, "posix_fadvise"):
+            if hasattr(os, "posix_fadvise") and isinstance(file, FileIO):
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_SEQUENTIAL)
             while raw := file.read(BLOCK):
                 yield raw

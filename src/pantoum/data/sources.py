@@ -2,7 +2,9 @@
 
 A folder means its regular files, recursively, in the order of the bytes of their paths below it; hidden files
 and folders (a leading dot) are skipped, links to folders are not followed. ``-`` is stdin; it and other pipes
-can be read only once and are first copied to a temporary file, which is removed again.
+can be read only once and are first copied to a temporary file, which is removed again. What has the form of
+an address (``s3://bucket/a.txt``) is read where it is (``remote``); a document, which is read from its end,
+and a file whose server does not tell its size are copied, too.
 
 The beginning of each file says what it is (``forms``). A file that was named and is no text is refused; in a
 folder it is left out, and a note names it, so that one odd file never changes how the others are read.
@@ -19,15 +21,17 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import BinaryIO
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+from typing import BinaryIO, Protocol
 
 from pantoum.config import nearest
 from pantoum.data.forms import HEAD, TEXT, Form, form_of
+from pantoum.data.remote import RemoteFile, is_address, remote_files
 from pantoum.errors import TextError
 from pantoum.formats import durable
 
-__all__ = ["Source", "Sources", "found", "left_out", "open_source", "unreadable"]
+__all__ = ["Reading", "Source", "Sources", "found", "left_out", "open_source", "unreadable"]
 
 STDIN = "-"
 COPIED = 1 << 20
@@ -55,10 +59,16 @@ class Source:
     form: Form = TEXT
     in_folder: bool = False
     """Whether it was found in a folder, so that it may be left out."""
+    remote: RemoteFile | None = None
+    """The file at an address, if it is one."""
+    copied: bool = True
+    """Whether ``path`` has the bytes; if not, they are read from ``remote``, and ``path`` is only a name."""
 
     @property
     def label(self) -> str:
         """What the person typed, as far as that is known."""
+        if self.remote is not None:
+            return self.remote.address
         return "stdin" if self.name == STDIN else str(self.path)
 
 
@@ -97,18 +107,15 @@ def found(
         notes: list[str] = []
         sources = []
         for text in texts:
-            sources += _readable(
-                list(_of(os.fspath(text), keep_in, kept, notes)), os.fspath(text), notes, raw
-            )
+            each = _readable(list(_of(os.fspath(text), keep_in, kept, notes)), os.fspath(text), notes, raw)
+            sources += [_at_hand(source, keep_in, kept) for source in each]
         held_out = None
         if valid is not None:
-            if Path(valid).is_dir():
-                raise TextError(
-                    f"cannot read {os.fspath(valid)!r} as the validation text: it is a folder; name a file"
-                )
-            (held_out,) = _readable(
-                list(_of(os.fspath(valid), keep_in, kept, notes)), os.fspath(valid), notes, raw
-            )
+            named = os.fspath(valid)
+            chosen = [] if Path(named).is_dir() else list(_of(named, keep_in, kept, notes))
+            if not chosen or chosen[0].in_folder:
+                raise TextError(f"cannot read {named!r} as the validation text: it is a folder; name a file")
+            held_out = _at_hand(_readable(chosen, named, notes, raw)[0], keep_in, kept)
             others = [source for source in sources if not _same(source, held_out)]
             if len(others) < len(sources):
                 notes.append(
@@ -126,8 +133,24 @@ def found(
             durable.discard(path)
 
 
-def open_source(source: Source) -> BinaryIO:
+class Reading(Protocol):
+    """A file that is open for reading; a context manager."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes, none at the end."""
+        ...
+
+    def __enter__(self) -> Reading: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> object: ...
+
+
+def open_source(source: Source) -> Reading:
     """The source's bytes, unbuffered."""
+    if source.remote is not None and not source.copied:
+        return source.remote.open()
     try:
         return source.path.open("rb", buffering=0)
     except OSError as error:
@@ -176,9 +199,17 @@ def left_out(sources: Sequence[Source]) -> str:
 def _form(source: Source) -> Form:
     with open_source(source) as file:
         try:
-            return form_of(file.read(HEAD), source.path.name)
+            return form_of(_filled(file, HEAD), source.path.name)
         except OSError as error:
             raise unreadable(source.label, error) from error
+
+
+def _filled(file: Reading, size: int) -> bytes:
+    """The first bytes of a file, which may come in parts."""
+    data = b""
+    while len(data) < size and (part := file.read(size - len(data))):
+        data += part
+    return data
 
 
 def _near(path: Path) -> str | None:
@@ -200,6 +231,11 @@ def _of(text: str, keep_in: Path, kept: list[Path], notes: list[str]) -> Iterato
         if stream is None:
             raise TextError("cannot read '-': there is no stdin; name a file")
         yield _kept(stream, STDIN, keep_in, kept)
+        return
+    if is_address(text):
+        for far in remote_files(text):
+            name = Path(PurePosixPath(far.name).name)
+            yield Source(far.name, name, far.size or 0, 0, TEXT, far.in_folder, far, copied=False)
         return
     path = Path(text)
     try:
@@ -289,10 +325,23 @@ def _listed(path: Path, folder: Path) -> Iterator[None]:
 
 
 def _same(one: Source, other: Source) -> bool:
+    if one.remote is not None or other.remote is not None:
+        return one.remote is not None and one.remote.same(other.remote)
     return one.path == other.path or one.path.samefile(other.path)
 
 
-def _kept(stream: BinaryIO, name: str, keep_in: Path, kept: list[Path]) -> Source:
+def _at_hand(source: Source, keep_in: Path, kept: list[Path]) -> Source:
+    """A source that can be read as it must be: with a known size, and a document from its end."""
+    if source.copied or source.remote is None:
+        return source
+    if source.remote.size is not None and source.form.kind != "document":
+        return source
+    with source.remote.open() as file:
+        copy = _kept(file, source.name, keep_in, kept)
+    return replace(source, path=copy.path, size=copy.size, copied=True)
+
+
+def _kept(stream: Reading | BinaryIO, name: str, keep_in: Path, kept: list[Path]) -> Source:
     """A copy of a stream that can be read only once."""
     path = durable.temporary_beside(keep_in / "stdin")
     kept.append(path)
