@@ -37,7 +37,7 @@ def to_torch(model: Model | LoadedModel | network.LanguageModel) -> LanguageMode
 
 def _module(own: network.LanguageModel, counts: CountMixture | None) -> LanguageModel:
     module = LanguageModel(own.vocab_size, own.config)
-    arrays = {name: torch.from_numpy(np.array(array)) for name, array in own.parameters.items()}
+    arrays = {name: torch.from_numpy(np.array(array, order="C")) for name, array in own.parameters.items()}
     module.load_state_dict(arrays, assign=True)
     module.requires_grad_()
     module.counts = None if counts is None else CountedNgrams(counts)
