@@ -9,7 +9,7 @@
 
 #include "../scratch.h"
 #include "../threads.h"
-#include "activation.h"
+#include "exponentials.h"
 #include "product.h"
 #include "reduce.h"
 #include "wide.h"
@@ -50,18 +50,6 @@ Largest largest(const float* x, Long width) {
   for (int i = 1; i < kLanes; ++i)
     if (value[i] > value[at] || (value[i] == value[at] && index[i] < index[at])) at = i;
   return {value[at], static_cast<Long>(index[at])};
-}
-
-// Adds exp(x - top) to the sums of the lanes.
-F16 add_exponentials(const float* x, Long width, float top, F16 sum) {
-  const F16 shift = broadcast(top);
-  Long c = 0;
-  for (; c + kLanes <= width; c += kLanes) sum = sum + exp(load(x + c) - shift);
-  if (c == width) return sum;
-  alignas(64) float rest[kLanes] = {};
-  const int n = static_cast<int>(width - c);
-  store(rest, exp(load(x + c, n) - shift), n);
-  return sum + load(rest);
 }
 
 // What is known of a row of logits, tile after tile: the largest so far, the target's, and by lanes the sum of

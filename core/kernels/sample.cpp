@@ -2,15 +2,18 @@
 // smallest set that holds probability P, the min-p floor, then the inverse of the cumulative distribution.
 //
 // All of it in double and by plain operations (wide.h), so that a row's token depends on nothing but the
-// row. What a filter keeps is found by selection, never by sorting a vocabulary. Where min-p is the only filter, a
-// block of tokens that are all below its floor needs no exponentials. With fewer rows than threads and a large
-// vocabulary, the threads share the exponentials of a row, chunk by chunk.
+// row; only the log-probability that is reported comes from exponentials in float, as losses do. What a filter keeps is
+// found by selection, never by sorting a vocabulary. Where min-p is the only filter, a block of tokens that are all
+// below its floor needs no exponentials. With fewer rows than threads and a large vocabulary, the threads share the
+// exponentials of a row, chunk by chunk.
 #include "kernels.h"
 
 #include "../scratch.h"
 #include "../threads.h"
+#include "exponentials.h"
 #include "panels.h"
 #include "philox.h"
+#include "reduce.h"
 #include "wide.h"
 
 namespace pantoum {
@@ -155,13 +158,18 @@ class Row {
     team.found[team.index] = largest(x_ + begin, end - begin);
     team.meet();
     const double own_top = team.all().value;
-    for (Long chunk = chunks.begin; chunk < chunks.end; ++chunk) sums_[chunk] = sum_of_exponentials(chunk, own_top);
+    for (Long chunk = chunks.begin; chunk < chunks.end; ++chunk)
+      sums_[chunk] = sum_of_exponentials(logits, chunk, static_cast<float>(own_top));
+    Largest top = team.all();
+    const bool may_fall = changes_top(logits, row, top);
     team.meet();
     if (team.index == 0) change(logits, row);
     team.meet();
-    team.found[team.index] = largest(x_ + begin, end - begin);
-    team.meet();
-    const Largest top = team.all();
+    if (may_fall) {
+      team.found[team.index] = largest(x_ + begin, end - begin);
+      team.meet();
+      top = team.all();
+    }
     if (!top.finite) return PANTOUM_NOT_FINITE;
     const double temperature = a_.temperature[row];
     if (temperature != 0.0) exponentials(begin, end, top.value, row);
@@ -184,17 +192,23 @@ class Row {
     for (Long i = last; i < end; ++i) x_[i] = -__builtin_inf();
   }
 
-  double sum_of_exponentials(Long chunk, double top) const {
-    double sums[kWideLanes] = {};
-    const Long end = least((chunk + 1) * kChunk, padded(V_));
-    for (Long i = chunk * kChunk; i < end; i += kWideLanes)
-      for (int lane = 0; lane < kWideLanes; ++lane) sums[lane] += wide_exp(x_[i + lane] - top);
-    return sum_of(sums);
+  double sum_of_exponentials(const float* logits, Long chunk, float top) const {
+    const Long begin = chunk * kChunk;
+    return sum_lanes(add_exponentials(logits + begin, least(kChunk, V_ - begin), top, zero()));
   }
 
-  // x becomes exp((x - top) / temperature), but 0 where a whole block lies below the floor of min-p.
+  // Whether penalties or bans may give the row another largest value.
+  bool changes_top(const float* logits, Long row, const Largest& top) const {
+    bool may = !top.finite || (a_.recent && a_.penalty[row] != 1.0);
+    for (Long i = 0; i < a_.banned_count; ++i) may = may || static_cast<double>(logits[a_.banned[i]]) == top.value;
+    return may;
+  }
+
+  // x becomes exp((x - top) / temperature), or 0 below the floor of min-p; a block that is all below it needs no
+  // exponentials. With a filter before min-p everything is kept.
   void exponentials(Long begin, Long end, double top, Long row) {
-    const double temperature = a_.temperature[row], least_of_all = narrows(row) ? -__builtin_inf() : bound(top, row);
+    const double temperature = a_.temperature[row], floor = narrows(row) ? 0.0 : a_.min_p[row];
+    const double least_of_all = bound(top, temperature, floor);
     for (Long first = begin; first < end; first += kBlock) {
       const Long last = least(first + kBlock, end);
       double most[kWideLanes];
@@ -204,19 +218,25 @@ class Row {
           most[lane] = x_[i + lane] > most[lane] ? x_[i + lane] : most[lane];
       bool any = false;
       for (const double m : most) any = any || !(m < least_of_all);
-      if (any)
-        for (Long i = first; i < last; ++i) x_[i] = wide_exp((x_[i] - top) / temperature);
-      else
+      if (!any)
         for (Long i = first; i < last; ++i) x_[i] = 0.0;
+      else if (temperature == 1.0)
+        for (Long i = first; i < last; ++i) x_[i] = wide_exp(x_[i] - top);
+      else
+        for (Long i = first; i < last; ++i) x_[i] = wide_exp((x_[i] - top) / temperature);
+      if (any && floor > 0.0) drop(first, last, floor);
     }
   }
 
   // A value below which tokens are surely below the floor of min-p: slightly too low, however values are rounded.
-  double bound(double top, Long row) const {
-    const double floor = a_.min_p[row];
+  static double bound(double top, double temperature, double floor) {
     if (!(floor > 0.0)) return -__builtin_inf();
-    const double below = a_.temperature[row] * (wide_log(1.0 / floor) + 1e-6);
+    const double below = temperature * (wide_log(1.0 / floor) + 1e-6);
     return top - below - 1e-14 * ((top < 0.0 ? -top : top) + below);
+  }
+
+  void drop(Long begin, Long end, double floor) {
+    for (Long i = begin; i < end; ++i) x_[i] = x_[i] < floor ? 0.0 : x_[i];
   }
 
   // Whether top-k or top-p looks at the row before min-p does.
@@ -246,31 +266,34 @@ class Row {
 
   // From exp((x - largest) / temperature).
   Long drawn(Long row) {
-    if (narrows(row)) keep_most_probable(a_.top_k[row], a_.top_p[row]);
-    const double floor = a_.min_p[row];
-    if (floor > 0.0)
-      for (Long i = 0; i < V_; ++i) x_[i] = x_[i] < floor ? 0.0 : x_[i];
-    return at(uniform(a_.seed[row], a_.stream[row], a_.position[row]) * total());
+    if (narrows(row)) {
+      keep_most_probable(a_.top_k[row], a_.top_p[row]);
+      if (a_.min_p[row] > 0.0) drop(0, V_, a_.min_p[row]);
+    }
+    double* blocks = reinterpret_cast<double*>(candidates_);  // which are not needed any more
+    double sum = 0.0;
+    for (Long b = 0; b < up(V_, kBlock); ++b) sum += blocks[b] = block_sum(b * kBlock);
+    return at(uniform(a_.seed[row], a_.stream[row], a_.position[row]) * sum, blocks);
   }
 
-  // The token at which the cumulative sum passes `target`: by blocks, then within one.
-  Long at(double target) const {
+  // The token at which the cumulative sum passes `target`: the block, then within it. Where rounding has left no
+  // other, the last one with any probability stands in.
+  Long at(double target, const double* blocks) const {
     double passed = 0.0;
+    Long found = 0;
+    bool within = false;
+    for (Long b = 0; b < up(V_, kBlock) && !within; ++b) {
+      if (blocks[b] == 0.0) continue;
+      found = b;
+      within = passed + blocks[b] > target;
+      passed += within ? 0.0 : blocks[b];
+    }
     Long token = 0;
-    for (Long begin = 0; begin < V_; begin += kBlock) {
-      const double here = block_sum(begin);
-      if (here == 0.0) continue;
-      const Long end = least(begin + kBlock, V_);
-      const bool last = passed + here > target;
-      double sum = passed;
-      // The last with any probability stands in where rounding has left no other.
-      for (Long i = begin; i < end && !(last && sum > target); ++i) {
-        if (x_[i] == 0.0) continue;
-        token = i;
-        sum += x_[i];
-      }
-      if (last) break;
-      passed += here;
+    const Long end = least((found + 1) * kBlock, V_);
+    for (Long i = found * kBlock; i < end && !(within && passed > target); ++i) {
+      if (x_[i] == 0.0) continue;
+      token = i;
+      passed += x_[i];
     }
     return token;
   }

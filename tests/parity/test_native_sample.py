@@ -59,8 +59,8 @@ def test_the_core_draws_as_its_reference(path: str, kind: str, vocab: int) -> No
         native.sampler(ours, banned, logits_BV).draw(0, 40)
         reference.sampler(others, banned, logits_BV).draw(0, 40)
         np.testing.assert_array_equal(ours.tokens, others.tokens)
-        np.testing.assert_allclose(ours.log_probability, others.log_probability, rtol=1e-12, atol=1e-12)
-        np.testing.assert_allclose(ours.nats, others.nats, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(ours.log_probability, others.log_probability, rtol=1e-7, atol=1e-6)
+        np.testing.assert_allclose(ours.nats, others.nats, rtol=1e-7, atol=1e-6)
     for mine, other in zip(ours.arrays()[6:9], others.arrays()[6:9], strict=True):
         np.testing.assert_array_equal(mine, other)
     assert ours.recent_RW is not None and (ours.recent_RW == others.recent_RW).all()
