@@ -21,7 +21,6 @@ import numpy as np
 import pytest
 
 import pantoum
-from pantoum import api
 from pantoum.config import GenerationConfig, SamplingConfig, ScoreConfig, TrainSettings
 
 
@@ -127,7 +126,7 @@ class World:
     def function(self, call: str) -> Callable[..., Any]:
         kind, _, method = call.partition(".")
         if not method:
-            return getattr(api, kind)
+            return getattr(pantoum, kind)
         if method == "State":
             return pantoum.State
         if kind == "Batch":
