@@ -256,7 +256,7 @@ def test_ngrams_that_do_not_fit_are_refused_too(library: native.Library) -> None
     for wrong in (recent[:, :2], recent.astype(np.float64), recent.T, recent[:2], read_only):
         with pytest.raises(CoreError, match="the n-grams' state is"):
             native.stepper(described(packed), tokens, [*layers, wrong], logits_CV)
-    model, own = described(packed), described(packed).ngrams
+    model, own = described(packed), described(packed).table
     assert own is not None
     for changed, message in (
         ({"orders": (4, 2)}, "the orders are"),
@@ -269,8 +269,8 @@ def test_ngrams_that_do_not_fit_are_refused_too(library: native.Library) -> None
         ({"table_WV": own.table_WV[:, :5]}, "table_RV is"),
         ({"table_WV": own.table_WV.astype(np.float16)}, "table_RV is"),
     ):
-        wrong_model = replace(model, ngrams=replace(own, **changed))
+        wrong_model = replace(model, table=replace(own, **changed))
         with pytest.raises(CoreError, match=message):
             native.stepper(wrong_model, tokens, [*layers, recent], logits_CV)
     with pytest.raises(CoreError, match=r"3 arrays of states for 2 layers of gru: give 1 a layer$"):
-        native.stepper(replace(model, ngrams=None), tokens, [*layers, recent], logits_CV)
+        native.stepper(replace(model, table=None), tokens, [*layers, recent], logits_CV)

@@ -61,7 +61,6 @@ ELSEWHERE = {
     "n_layers": "num_layers",
     "n_predict": "length",
     "name": "run",
-    "ngram": "ngrams",
     "num_epochs": "epochs",
     "num_predict": "length",
     "num_return_sequences": "count",

@@ -3,7 +3,7 @@
 ``network.stepper`` describes a program so; a backend that has a stepper reads the description once and keeps
 what it needs of it.
 
-Shapes: V symbols, E embedding, H units, G gate rows, W rows of the n-grams' table.
+Shapes: V symbols, E embedding, H units, G gate rows, W rows of the table of logits.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pantoum.kernels.array import Array
 from pantoum.kernels.count_tree import CountTree
 from pantoum.kernels.row_codes import RowCodes
 
-__all__ = ["StepCounts", "StepLayer", "StepMember", "StepModel", "StepNgrams"]
+__all__ = ["StepCounts", "StepLayer", "StepMember", "StepModel", "StepTable"]
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class StepMember:
 
 
 @dataclass(frozen=True)
-class StepNgrams:
-    """N-grams beside the network (``network.ngrams``), whose state follows those of the layers."""
+class StepTable:
+    """Rows of logits, found by the hashes of the last tokens; its state follows those of the layers."""
 
     table_WV: Array | RowCodes
     """The table of each order after the one before."""
@@ -77,5 +77,5 @@ class StepModel:
     """Over the concatenated outputs of all members."""
     head_bias_V: Array
     projection: Any
-    ngrams: StepNgrams | None = None
+    table: StepTable | None = None
     counts: StepCounts | None = None

@@ -1,7 +1,7 @@
 """A table of logits as a program holds it: a token looks up some rows, whose sum is added to its logits.
 
-Which rows a token has, and what it needs of the past for that, say the features that own the table
-(``network.ngrams``). An update changes the rows in use and no others.
+Which rows a token has, and what it needs of the past for that, say the features that own the
+table: n-grams. An update changes the rows in use and no others.
 
 Shapes: T steps, B rows (streams), N = T*B, O rows per token, K tokens kept, R rows of the table, V symbols.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pantoum.kernels import Array, Kernels, RowCodes
-from pantoum.kernels.step_model import StepNgrams
+from pantoum.kernels.step_model import StepTable
 from pantoum.network.gradient import Gradient
 
 __all__ = ["FoundRows", "LogitTable"]
@@ -29,7 +29,7 @@ class Features(Protocol):
         """(the rows of each token [N,O] int32, the state after the tokens [B,K])."""
         ...
 
-    def described(self, weight_RV: Array | RowCodes) -> StepNgrams:
+    def described(self, weight_RV: Array | RowCodes) -> StepTable:
         """The table as a stepper of the kernels takes it."""
         ...
 

@@ -22,7 +22,7 @@ import numpy as np
 from pantoum.config import check_table
 from pantoum.config.model import TABLE
 from pantoum.kernels import Array, Kernels, RowCodes, backend
-from pantoum.kernels.step_model import StepNgrams
+from pantoum.kernels.step_model import StepTable
 from pantoum.network.logit_table import LogitTable
 from pantoum.network.packing import Weight, looked_up
 from pantoum.network.parameters import Parameters
@@ -54,9 +54,9 @@ class Ngrams:
         """The table among these weights of a model, as a program holds it."""
         return LogitTable(TABLE, looked_up(weights[TABLE]), self)
 
-    def described(self, weight_RV: Array | RowCodes) -> StepNgrams:
+    def described(self, weight_RV: Array | RowCodes) -> StepTable:
         """The table as a stepper of the kernels takes it."""
-        return StepNgrams(weight_RV, self.orders, self.rows)
+        return StepTable(weight_RV, self.orders, self.rows)
 
     def initial_state(self, batch_size: int) -> Array:
         """No tokens yet [B,K]."""

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from pantoum.kernels.count_tree import SIZES
 from pantoum.kernels.mixture import LEAST_PROBABILITY
 from pantoum.network.count_mixture import CountMixture
-from pantoum.torch.ngrams import history, kept
+from pantoum.torch.history import history, kept
 
 __all__ = ["CountedNgrams"]
 

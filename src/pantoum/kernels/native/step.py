@@ -25,7 +25,7 @@ from pantoum.kernels.native.library import core
 from pantoum.kernels.native.memory import address, floats, given
 from pantoum.kernels.native.product import number_of
 from pantoum.kernels.native.row_table import row_table
-from pantoum.kernels.step_model import StepCounts, StepLayer, StepMember, StepModel, StepNgrams
+from pantoum.kernels.step_model import StepCounts, StepLayer, StepMember, StepModel, StepTable
 
 __all__ = ["Stepper", "stepper"]
 
@@ -39,11 +39,11 @@ class Stepper:
         (C, V), R, H = logits_CV.shape, len(tokens_R), model.units
         each, members, L = len(model.cell.state), model.members, len(model.members[0].layers)
         own_states = each * L * len(members)
-        if len(states) != own_states + (model.ngrams is not None) + (model.counts is not None):
+        if len(states) != own_states + (model.table is not None) + (model.counts is not None):
             raise CoreError(
                 f"{len(states)} arrays of states for {L * len(members)} layers of "
                 f"{model.cell.name}: give {each} a layer"
-                + " and the n-grams'" * bool(model.ngrams)
+                + " and the n-grams'" * bool(model.table)
                 + " and the counts'" * bool(model.counts)
             )
         self._kept = model, tokens_R, list(states), logits_CV
@@ -64,9 +64,9 @@ class Stepper:
                 embedding=_where(member.embedding_VE, (V, -1)),
             )
         self._structures = layers, table
-        self._orders = np.array(model.ngrams.orders if model.ngrams else (), np.int64)
-        self._table = row_table(model.ngrams.table_WV) if model.ngrams else None
-        ngrams = _ngrams(model.ngrams, self._orders, states[own_states], R, V) if model.ngrams else {}
+        self._orders = np.array(model.table.orders if model.table else (), np.int64)
+        self._table = row_table(model.table.table_WV) if model.table else None
+        ngrams = _ngrams(model.table, self._orders, states[own_states], R, V) if model.table else {}
         counts = model.counts
         self._counts = None if counts is None else counts_struct(counts.tree, counts.weights_C)
         counts_recent = None if counts is None else _counts_state(counts, states[-1], R, V)
@@ -154,7 +154,7 @@ def _inputs(member: StepMember, weight: Any) -> int:
     return 0 if member.embedding_VE is None else member.embedding_VE.shape[1]
 
 
-def _ngrams(ngrams: StepNgrams, orders: Array, recent: Array, R: int, V: int) -> dict[str, Plain]:
+def _ngrams(ngrams: StepTable, orders: Array, recent: Array, R: int, V: int) -> dict[str, Plain]:
     """The arguments of n-grams. What the state holds is not looked at: any row found is in the table."""
     if not (orders.size and orders[0] >= 2 and (np.diff(orders) > 0).all()):
         raise CoreError(
