@@ -304,3 +304,35 @@ def test_names_and_labels_of_sources(memory: Any, tmp_path: Path) -> None:
         assert [source.label for source in sources.texts] == ["memory://c/a/b.txt"] * 2
         assert reading.file_hash(sources.texts[0]) == reading.file_hash(sources.texts[1])
         assert isinstance(sources.texts[0].remote, remote.RemoteFile)
+
+
+def test_a_run_goes_on_without_its_address_and_opens_none_that_stands_in_a_file(
+    memory: Any, tmp_path: Path
+) -> None:
+    memory.pipe("/poem.txt", POEM.encode())
+    small: Any = {"steps": 4, "hidden_size": 8, "num_layers": 1, "progress": False}
+    run = pantoum.train("memory://poem.txt", run=tmp_path / "run", stop_after=2, **small)
+    memory.store.clear()
+    assert pantoum.train(run=run.folder, resume=True, progress=False).result.steps == 4
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    (begun / "config.json").write_bytes((run.folder / "config.json").read_bytes())
+    memory.pipe("/poem.txt", POEM.encode())
+    with pytest.raises(TextError, match="an address that stands in a file is not opened; give TEXT"):
+        pantoum.train(run=begun, resume=True, progress=False)
+    again = pantoum.train("memory://poem.txt", run=begun, resume=True, progress=False)
+    assert again.result.steps == 4
+
+
+def test_an_address_of_a_validation_text_in_a_file_is_not_opened(memory: Any, tmp_path: Path) -> None:
+    memory.pipe("/valid.txt", POEM.encode())
+    (tmp_path / "poem.txt").write_text(POEM)
+    small: Any = {"steps": 4, "hidden_size": 8, "num_layers": 1, "progress": False, "stop_after": 2}
+    run = pantoum.train(tmp_path / "poem.txt", run=tmp_path / "run", valid="memory://valid.txt", **small)
+    memory.store.clear()
+    assert pantoum.train(run=run.folder, resume=True, progress=False).result.steps == 4
+    begun = tmp_path / "begun"
+    begun.mkdir()
+    (begun / "config.json").write_bytes((run.folder / "config.json").read_bytes())
+    with pytest.raises(TextError, match="give TEXT, and --valid if there was one, again"):
+        pantoum.train(run=begun, resume=True, progress=False)

@@ -22,6 +22,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, TypeVar
@@ -33,6 +34,8 @@ __all__ = ["Workers", "serve", "worth"]
 
 WORTH = 8 << 20
 """Bytes of text for which a worker is worth starting."""
+MOST = 8
+"""Workers beyond which the process that combines their results is too slow for more."""
 AHEAD = 2
 """Items that are on their way, per worker."""
 PROGRAM = """
@@ -50,10 +53,14 @@ Result = TypeVar("Result")
 
 
 def worth(size: int) -> int:
-    """How many workers are worth starting for so many bytes of text; 1: the work is done in this process."""
-    if not sys.executable or getattr(sys, "frozen", False):
-        return 1  # nothing here starts a Python
-    return max(1, min(thread_limit() or usable_processors(), size // WORTH))
+    """How many workers are worth starting for so many bytes of text; 1: the work is done in this process.
+
+    A program that has Python built in is none that starts a worker.
+    """
+    program = Path(sys.executable or "").name.lower()
+    if not program.startswith(("python", "pypy")) or getattr(sys, "frozen", False):
+        return 1
+    return max(1, min(thread_limit() or usable_processors(), size // WORTH, MOST))
 
 
 class Workers:

@@ -6,6 +6,8 @@
 - A finished run is left alone, unless a budget is given: then it goes *further* by that, from the
   checkpoint where the rate began to fall, without a new warm-up.
 - A run that was killed before its first checkpoint begins again from what ``config.json`` says was asked.
+- An address that stands in ``config.json`` is not opened, because whoever made the folder could have named
+  any. The run keeps its tokens; where they are missing, the address must be given again.
 - Only the budget, threads, the device and the saving interval may change. Text, tokenizer, shape or a
   setting that differs is refused with what differs; settings that are left out are those of the run.
 """
@@ -22,7 +24,8 @@ import numpy as np
 from pantoum.config import DropoutConfig, TrainSettings, parse_softmax, spell_softmax, whole
 from pantoum.data.made_again import restored
 from pantoum.data.prepare import Prepared, differences, open_prepared
-from pantoum.errors import CheckpointError, RunError, SettingError, StorageError
+from pantoum.data.remote import is_address
+from pantoum.errors import CheckpointError, RunError, SettingError, StorageError, TextError
 from pantoum.formats import checkpoint, metrics
 from pantoum.formats.checkpoint import Checkpoint
 from pantoum.network.size import fewest_numbers
@@ -70,7 +73,13 @@ def resume(
     known = _recorded(config)
     recorded = known or TrainSettings()
     if found is None:
-        given = texts or config.get("texts", ())
+        given = texts or _texts_here(config)
+        hidden = is_address(recorded.valid or "") and settings.valid is None
+        if hidden or (config.get("texts") and not given):
+            raise TextError(
+                f"the run in {str(folder.path)!r} was begun from an address and has no checkpoint yet: an "
+                "address that stands in a file is not opened; give TEXT, and --valid if there was one, again"
+            )
         return _from_the_start(folder, settings, recorded, given, clock, command, ranks, engine)
     notes = list(found.notes)
     state = RunState.of(found)
@@ -80,8 +89,9 @@ def resume(
     asked = Budget.asked(settings)
     if state.finished and asked is None:
         return Finished(state)
-    prepared = _tokens(folder, settings, recorded, texts or config.get("texts", ()))
-    _refuse_other_texts(prepared, state, texts, settings.valid or recorded.valid)
+    valid = settings.valid or (None if is_address(recorded.valid or "") else recorded.valid)
+    prepared = _tokens(folder, settings, recorded, texts or _texts_here(config), valid)
+    _refuse_other_texts(prepared, state, texts, valid)
     _require_arrays(found, state, prepared.tokenizer.vocab_size)
     clock.used_before = state.seconds
     went_back, opens_span = False, asked is not None and (state.finished or asked != state.budget)
@@ -100,13 +110,23 @@ def resume(
 
 
 def _tokens(
-    folder: RunFolder, settings: TrainSettings, recorded: TrainSettings, texts: Sequence[str]
+    folder: RunFolder,
+    settings: TrainSettings,
+    recorded: TrainSettings,
+    texts: Sequence[str],
+    valid: str | None,
 ) -> Prepared:
     """The tokens that the run learns from; a finished run makes its own again from the text."""
     elsewhere = settings.data or recorded.data
     if elsewhere is not None:
         return open_prepared(elsewhere)
-    return restored(folder.data, texts, settings.valid or recorded.valid)
+    return restored(folder.data, texts, valid)
+
+
+def _texts_here(config: Mapping[str, Any]) -> Sequence[str]:
+    """The texts that the run's folder names; none if one of them is an address."""
+    texts: Sequence[str] = config.get("texts", ())
+    return () if any(map(is_address, texts)) else texts
 
 
 def _require_arrays(found: Checkpoint, state: RunState, vocab_size: int) -> None:
