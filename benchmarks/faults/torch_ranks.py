@@ -117,7 +117,7 @@ def broken(
         case.faults.append(f"ranks {sorted(first)} before the signal")
         job.kill()
         return job.communicate()[1]
-    began, before = time.monotonic(), newest_step(folder)
+    began = time.monotonic()
     if case.how == "launcher":
         job.kill()
         limit = LAUNCHER_LIMIT
@@ -128,6 +128,7 @@ def broken(
     if not waited(lambda: not set(first.values()) & set(processes(folder).values()), limit):
         case.faults.append(f"ranks are still there after {limit:.0f} s: {processes(folder)}")
     case.ended = round(time.monotonic() - began, 2)
+    before = newest_step(folder)
     if case.how != "launcher":
         waited(lambda: newest_step(folder) > before or job.poll() is not None, START)
         case.further = round(time.monotonic() - began, 2)
