@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ import pytest
 
 import pantoum
 from pantoum.cli import info
+from pantoum.cli.interrupts import Interrupts
 from pantoum.cli.output import Output
 
 Run = Callable[..., Any]
@@ -83,6 +85,22 @@ def test_ctrl_c_while_the_command_line_is_imported_is_one_line() -> None:
         check=False,
     )
     assert (done.returncode, done.stderr) == (130, "pantoum: interrupted\n")
+
+
+@posix
+def test_ctrl_c_in_a_callback_that_drops_errors_is_raised_after_it(capfd: pytest.CaptureFixture[str]) -> None:
+    class Thing:
+        pass
+
+    thing = Thing()
+    watched = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
+    before = sys.unraisablehook
+    with pytest.raises(KeyboardInterrupt), Interrupts() as interrupts:
+        del thing
+        assert watched() is None and interrupts.came
+        time.sleep(10.0)
+        raise AssertionError("Ctrl-C was lost")
+    assert sys.unraisablehook is before and "Traceback" not in capfd.readouterr().err
 
 
 @posix
