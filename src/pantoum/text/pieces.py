@@ -128,31 +128,41 @@ class PieceCounter:
 
     def feed(self, block: str) -> Numbers:
         """Count a block; the provisional numbers of its pieces while ``exact``, else none."""
-        return self._add(*numbered(self._pattern, self._cutter.push(block)))
+        pieces = self._pattern.findall(self._cutter.push(block))
+        numbers = self._number(pieces)
+        return self._counted(numbers, np.bincount(numbers, minlength=len(self._table)))
 
     def feed_all(self, blocks: Iterable[str], across: Across = here) -> Iterator[Numbers]:
         """The same for blocks one after the other; ``across`` splits and counts each of them."""
+        if across is here:  # a table for each chunk would be work for nothing
+            yield from map(self.feed, blocks)
+            return
         parts = filter(None, map(self._cutter.push, blocks))
         for pieces, places in across(partial(numbered, self._pattern), parts):
-            yield self._add(pieces, places)
+            own = self._number(pieces)
+            times = np.zeros(len(self._table), np.int64)
+            times[own] = np.bincount(places, minlength=len(pieces))
+            yield self._counted(own.take(places), times)
 
     def counted(self) -> tuple[list[str], NDArray[np.int64]]:
         """All pieces in the order of their provisional numbers, and how often each came. The end of the text
         is counted too, and what was fed is then closed."""
-        self._add(*numbered(self._pattern, self._cutter.rest))
-        self._cutter.rest = ""
+        rest, self._cutter.rest = self._cutter.rest, ""
+        numbers = self._number(self._pattern.findall(rest))
+        self._counted(numbers, np.bincount(numbers, minlength=len(self._table)))
         return list(self._table), self._counts
 
-    def _add(self, pieces: list[str], places: Numbers) -> Numbers:
-        """Count the pieces of a chunk; their provisional numbers while they stand."""
-        own = np.fromiter(map(self._table.__getitem__, pieces), np.uint32, len(pieces))
-        counts = np.zeros(len(self._table), np.int64)
-        counts[: len(self._counts)] = self._counts
-        counts[own] += np.bincount(places, minlength=len(pieces))
-        self._counts = counts
+    def _number(self, pieces: list[str]) -> NDArray[np.uint32]:
+        return np.fromiter(map(self._table.__getitem__, pieces), np.uint32, len(pieces))
+
+    def _counted(self, numbers: Numbers, times: NDArray[np.int64]) -> Numbers:
+        """Add how often each piece of the table comes in a chunk with these numbers; the numbers while they
+        stand."""
+        times[: len(self._counts)] += self._counts
+        self._counts = times
         if len(self._table) > MOST_PIECES or self._table.characters > MOST_CHARACTERS:
             self._keep_the_frequent_half()
-        return own.take(places) if self.exact else own[:0]
+        return numbers if self.exact else numbers[:0]
 
     def _keep_the_frequent_half(self) -> None:
         """Drop the rarer pieces, until half of both bounds is free again. Ties are kept in order of
