@@ -57,6 +57,29 @@ class Barrier {
   std::atomic<bool> crowded_{false};
 };
 
+// Whether work with meetings is worth sharing now. On a machine with other work, whoever waits at a meeting may wait
+// for a time slice of it, which is many steps long. After such a piece of work the next ones are done alone, twice as
+// many after each further one.
+class Company {
+ public:
+  bool present() {
+    const int left = alone_.load(std::memory_order_relaxed);
+    if (left > 0) alone_.store(left - 1, std::memory_order_relaxed);
+    return left <= 0;
+  }
+  // Work was shared and met at this barrier.
+  void met(const Barrier& barrier) {
+    const int next = next_.load(std::memory_order_relaxed);
+    if (barrier.crowded()) alone_.store(next, std::memory_order_relaxed);
+    next_.store(!barrier.crowded() ? kFewest : next < kMost ? 2 * next : next, std::memory_order_relaxed);
+  }
+
+ private:
+  static constexpr int kFewest = 32, kMost = 1024;
+  std::atomic<int> alone_{0};
+  std::atomic<int> next_{kFewest};
+};
+
 // Default floating-point modes (round to nearest, no flush to zero) while it lives; then the caller's.
 class FloatModes {
  public:

@@ -370,11 +370,13 @@ class Row {
   Candidate* const candidates_;
 };
 
+Company company;
+
 }  // namespace
 
 int sample(const pantoum_sample_args& a) {
   const std::size_t bytes = Row::scratch_bytes(a.vocabulary);
-  if (a.vocabulary >= kShared && a.count < thread_count()) {
+  if (a.vocabulary >= kShared && a.count < thread_count() && company.present()) {
     char* scratch = thread_scratch(bytes);
     if (!scratch) return PANTOUM_OUT_OF_MEMORY;
     Largest found[kMostParts];
@@ -385,6 +387,7 @@ int sample(const pantoum_sample_args& a) {
       };
       const int most = static_cast<int>(least(least(kMostParts, thread_count()), up(a.vocabulary, kChunk)));
       const int status = run_parts(most, share);
+      company.met(barrier);
       if (status != PANTOUM_OK) return status;
     }
     return PANTOUM_OK;

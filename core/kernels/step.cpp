@@ -19,8 +19,6 @@
 
 #include "../scratch.h"
 
-#include <atomic>
-
 namespace pantoum {
 namespace PANTOUM_ISA {
 namespace {
@@ -381,11 +379,7 @@ class Model {
   float* const projected_;
 };
 
-// On a machine with other work, whoever waits at a meeting may wait for a time slice of it, which is many
-// steps long. After such a step the next ones are done alone, twice as many after each further one.
-constexpr int kFewestAlone = 32, kMostAlone = 1024;
-std::atomic<int> steps_alone{0};
-std::atomic<int> next_alone{kFewestAlone};
+Company company;
 
 template <class Cell>
 int step_together(const pantoum_step_args& a, int most) {
@@ -400,16 +394,8 @@ int step_together(const pantoum_step_args& a, int most) {
     return PANTOUM_OK;
   };
   const int status = run_parts(most, part);
-  const int next = next_alone.load(std::memory_order_relaxed);
-  if (barrier.crowded()) steps_alone.store(next, std::memory_order_relaxed);
-  next_alone.store(!barrier.crowded() ? kFewestAlone : next < kMostAlone ? 2 * next : next, std::memory_order_relaxed);
+  company.met(barrier);
   return status;
-}
-
-bool has_company() {
-  const int left = steps_alone.load(std::memory_order_relaxed);
-  if (left > 0) steps_alone.store(left - 1, std::memory_order_relaxed);
-  return left <= 0;
 }
 
 template <class Cell>
@@ -452,7 +438,7 @@ int step(const pantoum_step_args& a) {
     const Long threads = thread_count(), H = a.units;
     const Long layers = a.member_count * a.layer_count;
     const Long work = a.count * (layers * 2 * Cell::kGates * H * H + a.vocabulary * a.head_inputs);
-    if (threads > 1 && a.count < kRowsAThread * threads && work >= kSmallestShared && has_company())
+    if (threads > 1 && a.count < kRowsAThread * threads && work >= kSmallestShared && company.present())
       return step_together<Cell>(a, static_cast<int>(least(threads, up(H, kPanelColumns))));
     return step_blocks<Cell>(a);
   });

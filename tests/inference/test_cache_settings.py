@@ -31,6 +31,12 @@ def repeated(model: LoadedModel) -> np.ndarray:
     return np.concatenate([part] * 4).astype(np.uint32)
 
 
+def test_tuning_that_has_no_time_looks_at_one_part(model: LoadedModel) -> None:
+    text = np.concatenate([repeated(model)] * 3)
+    assert tuned(model.program, text, None, 0.0)["tokens"] == 512
+    assert tuned(model.program, text, None, 60.0) == tuned(model.program, text, None)
+
+
 def test_tuning_finds_what_helps_and_leaves_alone_what_does_not(model: LoadedModel) -> None:
     known = tuned(model.program, repeated(model), None)
     assert known["weight"] > 0.05 and known["nats_per_token"] < -0.05 and known["tokens"] == 599

@@ -66,7 +66,8 @@ def test_a_run_over_words_tunes_a_cache_that_every_call_takes(run, tmp_path):
     assert 0.01 < model.card["cache"]["weight"] < 1 and model.card["cache"]["tokens"] > 500
     plain = model.evaluate(text=text).nats_per_token
     cached, both = (model.evaluate(text=text, cache=20, adapt=adapt) for adapt in (False, True))
-    assert cached.cache == both.cache == 20 and cached.accuracy is None
+    assert cached.cache == both.cache == 20 and both.accuracy is None
+    assert cached.accuracy is not None and 0 <= cached.accuracy <= 1
     assert both.adapt and cached.nats_per_token != plain
     nats = {size: model.score(text, cache=size).nats for size in (None, 1, 20)}
     assert len(set(nats.values())) == 3

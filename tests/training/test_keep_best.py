@@ -23,6 +23,7 @@ from pantoum.network.ngrams import TABLE
 from pantoum.network.program import Program
 from pantoum.text.byte import ByteTokenizer
 from pantoum.text.word import WordTokenizer
+from pantoum.training.fitted_counts import FittedCounts
 from pantoum.training.keep_best import KeepBest
 from pantoum.training.run_state import Best
 
@@ -166,10 +167,20 @@ def test_what_the_end_reads_is_counted():
     assert large.at_the_end()[1] == 2 * monitored + 2 * coded + 200_001 + 63 * 256
 
 
-def test_a_cache_that_is_tuned_is_part_of_what_the_end_reads():
-    tokenizer, tokens = WordTokenizer("words", [f"w{number}" for number in range(600)]), 200_001
-    keep = KeepBest(CONFIG, tokenizer, np.zeros(tokens, np.int32), 100_001, None)
-    assert keep.at_the_end()[1] - keeping("float32", tokens, 100_001).at_the_end()[1] == 4 * 10_000
+def test_what_mixing_costs_is_measured_and_counts_for_the_whole_text(monkeypatch):
+    tokenizer, tokens = WordTokenizer("words", [f"w{number}" for number in range(600)]), 20_001
+    text = np.random.default_rng(0).integers(2, 600, tokens).astype(np.int32)
+    counts = FittedCounts(text, text, tokenizer.vocab_size, 3, None)
+    keep = KeepBest(CONFIG, tokenizer, text, 1001, None, counts=counts)
+    assert keep.tunes_a_cache and not keeping("float32").tunes_a_cache
+    read, guessed = tokens + 256 * 38, keep.at_the_end()[1]
+    network = LanguageModel(tokenizer.vocab_size, config=CONFIG)
+    keep._better, keep._better_mixture = network.parameters, counts.unfitted()
+    seconds = iter([0.0, 0.3, 5.0, 5.1])
+    monkeypatch.setattr("pantoum.training.keep_best.time.perf_counter", lambda: next(seconds))
+    keep.measure_mixing()
+    keep.measure_mixing()  # once is enough
+    assert keep.at_the_end()[1] - guessed == pytest.approx(read, abs=2)  # three times instead of twice
 
 
 def test_the_better_weights_are_kept_and_only_if_they_are_the_best_so_far():

@@ -6,6 +6,8 @@ the best weight follows by expectation maximisation.
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -32,8 +34,12 @@ FLATNESS = (0.0, 1.0, 2.0, 4.0, 8.0)
 PART = 512
 
 
-def tuned(program: Program, tokens_N: Array, eos: int | None) -> dict[str, Plain]:
-    """What the card says of the cache. ``eos``: the token that begins each document."""
+def tuned(
+    program: Program, tokens_N: Array, eos: int | None, seconds: float | None = None
+) -> dict[str, Plain]:
+    """What the card says of the cache. ``eos``: the token that begins each document. With ``seconds`` fewer
+    tokens are looked at where these would take longer."""
+    until = math.inf if seconds is None else time.monotonic() + seconds
     tokens_N = np.asarray(tokens_N[: TUNED_TOKENS + 1]).astype(np.int64)
     parts, state = [], program.initial_state(1)
     for start in range(0, len(tokens_N) - 1, PART):
@@ -43,20 +49,23 @@ def tuned(program: Program, tokens_N: Array, eos: int | None) -> dict[str, Plain
         hidden_BTH, _ = program.hidden(inputs_BT, state, reset_BT=reset_BT)
         nats_BT, _, state = program.losses(inputs_BT, targets_BT, state, reset_BT=reset_BT, predict=False)
         parts.append((hidden_BTH.swapaxes(0, 1), inputs_BT.T, targets_BT[0], nats_BT[0], reset_BT))
-    nats_N = np.concatenate([nats_T for _, _, _, nats_T, _ in parts])
     scale = float(np.mean([np.square(hidden_TBH).sum(axis=2).mean() for hidden_TBH, *_ in parts]))
+    caches = [Cache(TUNED_SIZE, 1.0, times / max(scale, 1e-12)) for times in FLATNESS]
+    known: tuple[Array, ...] = caches[0].initial_state(1, program.model.hidden_size)
+    p_parts: list[list[Array]] = []
+    for hidden_TBH, inputs_TB, targets_T, nats_T, reset_BT in parts:
+        if p_parts and time.monotonic() >= until:
+            break
+        reset_TB = None if reset_BT is None else reset_BT.T
+        seen = caches[0].find(hidden_TBH, inputs_TB, known, reset_TB, None, program.vocab_size)
+        own = np.exp(-nats_T.astype(np.float64))
+        tried = [replace(seen, cache=cache).probabilities(targets_T) for cache in caches]
+        p_parts.append([np.where(filled_T, p_T, own) for p_T, filled_T in tried])
+        known = seen.state
     found = []
-    for times in FLATNESS:
-        cache = Cache(TUNED_SIZE, 1.0, times / max(scale, 1e-12))
-        known = cache.initial_state(1, program.model.hidden_size)
-        p_parts = []
-        for hidden_TBH, inputs_TB, targets_T, nats_T, reset_BT in parts:
-            reset_TB = None if reset_BT is None else reset_BT.T
-            seen = cache.find(hidden_TBH, inputs_TB, known, reset_TB, None, program.vocab_size)
-            p_T, filled_T = seen.probabilities(targets_T)
-            p_parts.append(np.where(filled_T, p_T, np.exp(-nats_T.astype(np.float64))))
-            known = seen.state
-        p_N = np.concatenate(p_parts)
+    nats_N = np.concatenate([nats_T for _, _, _, nats_T, _ in parts[: len(p_parts)]])
+    for cache, *each in zip(caches, *p_parts, strict=True):
+        p_N = np.concatenate(each)
         weight = best_weight(nats_N, p_N)
         loss = float(mixed(nats_N, p_N, np.full(len(p_N), weight)).mean())
         found.append((loss, 1.0 - weight, cache.flatness))

@@ -50,6 +50,8 @@ class Evaluating:
         with session.phase("evaluation") as spent:
             valid, improved = keep.monitor(step, self._run.backend)
         self._last_step = step
+        if self._run.state.span.by_clock:
+            keep.measure_mixing()
         if keep.tokens_scored:
             session.costs.evaluated(spent.seconds, keep.tokens_scored)
         session.rhythm.evaluated(step, session.clock.seconds)

@@ -13,6 +13,7 @@ Without a held-out text the last weights are kept, and nothing is claimed about 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,7 @@ from pantoum.formats import model_file
 from pantoum.formats.model_file import SCALE, ModelFile
 from pantoum.inference import counts_file
 from pantoum.inference.alert import held_out_peaks
-from pantoum.inference.cache_settings import CARD_KEY, TUNED_TOKENS, tuned
+from pantoum.inference.cache_settings import CARD_KEY, tuned
 from pantoum.inference.compact_table import compacted
 from pantoum.inference.evaluate import Evaluation, ReadText, evaluate, held_out_loss
 from pantoum.inference.half_matrices import halved
@@ -52,10 +53,10 @@ CODING = "coding"
 """Where the card says what that costs."""
 CACHED_SYMBOLS = 512
 """Most symbols of a vocabulary for which no cache is tuned."""
-CACHE_COSTS = 4
-"""Tuning a cache on a token costs as much as evaluating so many."""
-MIXED_COSTS = 1.5
-"""Times of a token read with counts mixed in and without."""
+MIXED_COSTS = 2.0
+"""Times of a token read with counts mixed in and without, until it is measured."""
+MIXED_TOKENS, MOST_MIXED = 1000, 5.0
+"""Tokens on which that is measured, and the largest figure that is believed of so few."""
 FLOAT32_COSTS = 2.0
 """Times of a token read in float32 and in a faster precision (docs/log)."""
 
@@ -98,6 +99,7 @@ class KeepBest:
         """The settings of a cache, once they are tuned."""
         self._beside = dict(beside or {})
         self._precision, self._unknown = precision, unknown
+        self._mixed_costs: float | None = None if counts is not None else 1.0
         self.spread: SpreadReading | None = None
         """Reads the held-out text on several ranks, if there are any."""
 
@@ -131,15 +133,27 @@ class KeepBest:
         as an evaluation reads them: a last evaluation, all of the held-out text once, and its beginning twice
         for ``compact``."""
         read = 0 if self._valid is None else _read(len(self._valid))
-        read = int(read * (1.0 if self._counts is None else MIXED_COSTS))
+        read = int(read * (MIXED_COSTS if self._mixed_costs is None else self._mixed_costs))
         exact = read * (1.0 if self._precision == "float32" else FLOAT32_COSTS)
         precision = "float32" if exact <= affordable else self._precision
         # Without a jump where it becomes too dear, for the schedule's length depends on it.
         coded = 0 if self._monitored is None else 2 * _read(COST_TOKENS)
-        coded += CACHE_COSTS * min(TUNED_TOKENS, read) if self._tunes_a_cache else 0
         return precision, self.tokens_scored + min(coded, self.tokens_scored) + int(
             min(exact, max(read, affordable))
         )
+
+    def measure_mixing(self) -> None:
+        """Measure, once, how much longer a token takes with counts mixed in than without."""
+        if self._mixed_costs is not None or self._monitored is None or not self._better:
+            return
+        times, tokens = [], self._monitored[:MIXED_TOKENS]
+        for mixture in (self._better_mixture, None):
+            program = self._program(self._better, self._precision, mixture)
+            held_out_loss(program, tokens[:64], self._tokenizer, SEGMENTS)
+            began = time.perf_counter()
+            held_out_loss(program, tokens, self._tokenizer, SEGMENTS)
+            times.append(time.perf_counter() - began)
+        self._mixed_costs = min(max(1.0, times[0] / times[1]), MOST_MIXED)
 
     def monitor(self, step: int, backend: Backend) -> tuple[float | None, bool]:
         """The validation loss of the better weights, and whether they are the best so far."""
@@ -215,8 +229,9 @@ class KeepBest:
             )
             self.coding = {"tokens": len(tokens) - 1, "nats_per_token": as_codes - loss}
 
-    def evaluate(self, precision: str = "float32") -> Evaluation | None:
-        """The kept weights over the whole held-out text; ``peaks`` are then its most surprising places."""
+    def evaluate(self, precision: str = "float32", tuning: float | None = None) -> Evaluation | None:
+        """The kept weights over the whole held-out text; ``peaks`` are then its most surprising places.
+        ``tuning``: the seconds after which the tuning of a cache ends."""
         if self._valid is None or self._kept is None:
             return None
         nats_T = np.empty(len(self._valid) - 1, np.float32)
@@ -231,13 +246,13 @@ class KeepBest:
             read=self._reader(program, self._kept),
         )
         self.peaks = held_out_peaks(self._tokenizer, self._valid[1:], nats_T)
-        if self._tunes_a_cache:
+        if self.tunes_a_cache:
             eos = self._tokenizer.eos if self._tokenizer.documents else None
-            self._cache = tuned(program, self._valid, eos)
+            self._cache = tuned(program, self._valid, eos, tuning)
         return found
 
     @property
-    def _tunes_a_cache(self) -> bool:
+    def tunes_a_cache(self) -> bool:
         """Whether the tokens are words or like words; a cache of characters predicts next to nothing."""
         return self._valid is not None and self._shape.vocab_size > CACHED_SYMBOLS
 

@@ -23,6 +23,8 @@ __all__ = ["RunSession"]
 
 END_SHARE = 0.01
 """Largest share of the time for scoring the whole held-out text in float32."""
+TUNING_SHARE = 0.01
+"""The same for tuning a cache, which looks at fewer tokens where these would take longer."""
 BYTES_PER_PARAMETER = 4 * 4
 """In a checkpoint: the weight, its average and two moments, each in float32."""
 
@@ -92,7 +94,16 @@ class RunSession:
         span = self.run.state.span
         if not span.by_clock:
             return 0.0
-        return min(self.costs.reserve(self.last_scoring()[1]), (span.end - span.begin) / 3.0)
+        needed = self.costs.reserve(self.last_scoring()[1]) + (self.tuning or 0.0)
+        return min(needed, (span.end - span.begin) / 3.0)
+
+    @property
+    def tuning(self) -> float | None:
+        """Seconds for tuning a cache; ``None``: as many as it takes."""
+        span = self.run.state.span
+        if not span.by_clock:
+            return None
+        return TUNING_SHARE * (span.end - span.begin) if self.run.keep_best.tunes_a_cache else 0.0
 
     def last_scoring(self) -> tuple[str, int]:
         """The precision in which the end of a run scores the held-out text, and the tokens that it reads."""

@@ -23,7 +23,7 @@ def finish(session: RunSession, after: AfterStep) -> Evaluation | None:
         after.reporting.report(valid)
     with session.phase("evaluation"):
         keep.compact()
-        evaluation = keep.evaluate(session.last_scoring()[0])
+        evaluation = keep.evaluate(session.last_scoring()[0], session.tuning)
         held_out = None
         if evaluation is not None and run.prepared.valid is not None:
             model = keep.kept_model()
