@@ -8,7 +8,7 @@ the survivors again, after tests were added. Survivors take most of the time, si
 runs before it is known to have survived. So the tests of a mutant run in the order of their duration, the
 first failure ends them, and hypothesis does not look for a smaller example of it.
 
-    python benchmarks/mutants.py formats|training|inference [--only MODULE] [--again] [--fresh] [--list]
+    python benchmarks/mutants.py formats|training|inference [--only MODULE] [--sample N] [--again] [--list]
 
 It ends with one line for each survivor, the counts, and the share that was killed; `--show MUTANT` prints
 the diff of one.
@@ -19,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -66,9 +67,14 @@ ORDER = '''"""Written by benchmarks/mutants.py."""
 import json
 from pathlib import Path
 
-from hypothesis import Phase, settings
+from hypothesis import HealthCheck, Phase, settings
 
-settings.register_profile("mutants", phases=[Phase.explicit, Phase.reuse, Phase.generate])
+settings.register_profile(
+    "mutants",
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],
+    deadline=None,
+    suppress_health_check=list(HealthCheck),  # a busy machine kills no mutant
+)
 settings.load_profile("mutants")
 
 
@@ -90,6 +96,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("package", choices=PACKAGES)
     parser.add_argument("--only", default="*", help="this module alone, or some: durable,run_lock")
+    parser.add_argument(
+        "--sample", type=int, help="of each module so many, drawn by chance, the same each time"
+    )
     parser.add_argument("--children", type=int, default=1, help="mutants at a time")
     parser.add_argument("--again", action="store_true", help="run those that survived again")
     parser.add_argument("--fresh", action="store_true", help="forget earlier results")
@@ -116,8 +125,16 @@ def main() -> int:
             "PYTHONPATH": str(folder / "mutants" / "src"),
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         }
-        command = [*mutmut(), "run", "--max-children", str(wanted.children), *again]
-        if subprocess.run(command, cwd=folder, env=environment, check=False).returncode:
+        command = [*mutmut(), "run", "--max-children", str(wanted.children)]
+        if wanted.sample is not None and not wanted.again:
+            if not list(results(folder)):  # a name that there is none of: mutants are made, and none is run
+                subprocess.run([*command, "none"], cwd=folder, env=environment, check=False)
+            found = sorted(results(folder))
+            drawn = random.Random(0).sample(found, min(wanted.sample, len(found)))
+            again = [mutant for mutant, what in drawn if what == "not run"]
+            if not again:
+                continue
+        if subprocess.run([*command, *again], cwd=folder, env=environment, check=False).returncode:
             failed.append(name)
     report(folders)
     for name in failed:

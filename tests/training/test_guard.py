@@ -246,3 +246,24 @@ def test_a_passage_that_is_a_spike_a_little_later_at_half_the_rate_is_the_same_o
     assert [guard.judge(step, 12.0, 1.0) for step in (40, 41, 42)] == [SKIP, SKIP, ROLL_BACK]
     guard.rolled_back(42, good)
     assert [guard.judge(step + later, 11.0, 1.0) for step in (40, 41, 42)][-1] is verdict
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_the_record_of_a_loss_that_is_not_finite_can_be_kept(loss):
+    guard, _ = after_a_rollback(loss, 9.0)
+    assert guard.spec()["height"] is None and json.dumps(guard.spec(), allow_nan=False)
+
+
+def test_a_new_guard_knows_of_no_trouble():
+    guard = Guard(98)
+    assert guard.last_reason == "" and not guard.in_trouble and guard.rate_factor == 1.0
+    assert guard.spec() == {
+        "losses": [],
+        "bad_in_a_row": 0,
+        "incident": None,
+        "height": None,
+        "rollbacks_before": 0,
+        "of_the_text": 0.0,
+        "skipped": 0,
+        "rollbacks": 0,
+    }

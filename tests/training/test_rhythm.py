@@ -92,8 +92,8 @@ def test_a_short_run_has_enough_evaluations_for_a_curve():
 def test_the_time_of_a_step_is_a_mean_in_which_the_newest_counts_a_fifth():
     costs = Costs()
     costs.stepped(1.0, 100)
-    costs.stepped(2.0, 100)
-    assert costs.step == pytest.approx(1.2) and costs.token == pytest.approx(0.012)
+    costs.stepped(4.0, 100)
+    assert costs.step == pytest.approx(1.6) and costs.token == pytest.approx(0.016)
 
 
 def test_before_a_step_was_measured_an_evaluation_is_believed():
@@ -141,3 +141,21 @@ def test_evaluations_wait_for_an_update_after_which_ranks_agree():
     assert due(by_steps, "evaluation_due", range(1, 211)) == [32, 64, 96, 128, 160, 192, 210]
     by_clock = ByClock(Span(True, 0.0, 100.0), Costs(), 0.0, None, 32)
     assert not by_clock.evaluation_due(31, 20.0) and by_clock.evaluation_due(32, 20.0)
+
+
+def test_by_the_clock_an_early_evaluation_needs_a_cheap_one():
+    costs = Costs()
+    costs.evaluation = 0.06 / 8 * 200.0  # as much as eight evaluations may take
+    rhythm = ByClock(Span(True, 10.0, 210.0), costs, 10.0, None)
+    assert not rhythm.evaluation_due(1, 13.9) and rhythm.evaluation_due(1, 14.0)
+    costs.evaluation *= 1.01
+    assert not rhythm.evaluation_due(1, 14.0)
+
+
+def test_by_the_clock_an_evaluation_is_due_at_the_very_twentieth():
+    rhythm = ByClock(Span(True, 0.0, 80.0), Costs(), 16.0, None)
+    assert not rhythm.evaluation_due(1, 19.9) and rhythm.evaluation_due(1, 20.0)
+
+
+def test_a_span_of_less_than_a_second_has_its_own_length():
+    assert ByClock(Span(True, 0.0, 0.5), Costs(), 0.0, None).point_due(1, 0.005)
