@@ -31,7 +31,7 @@ def repeated(model: LoadedModel) -> np.ndarray:
     return np.concatenate([part] * 4).astype(np.uint32)
 
 
-def test_tuning_that_has_no_time_looks_at_one_part(model: LoadedModel) -> None:
+def test_tuning_that_has_no_time_evaluates_one_part(model: LoadedModel) -> None:
     text = np.concatenate([repeated(model)] * 3)
     assert tuned(model.program, text, None, 0.0)["tokens"] == 512
     assert tuned(model.program, text, None, 60.0) == tuned(model.program, text, None)
