@@ -6,7 +6,7 @@ a part of the training text. What is held out of a text for its marks is never r
                                        [--tokens characters|words|words:whitespace|bpe:N]
     python benchmarks/recipe_search.py --log search.jsonl --table
 
-An experiment is a line of ``recipe_experiments.py``; its result a line of the log, as soon as it is known.
+An experiment is a line of ``recipe_experiments``; its result a line of the log, as soon as it is known.
 What the log already has is not run again, so the script may be stopped at any moment and gone on with. Time
 is counted in operations, not by a clock: an update costs ``6 * work * B * T`` (without the first layer's
 input product where it is made once for all symbols) and what Newton-Schulz iterations cost, and a minute of

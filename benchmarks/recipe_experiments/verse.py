@@ -1,0 +1,206 @@
+"""Experiments of the set `verse`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["VERSE"]
+
+VERSE: dict[str, dict[str, Any]] = {
+    "base": {
+        "operations": 1.2e12,
+        "hidden": 128,
+        "embedding": 48,
+        "batch": 8,
+        "rate": 0.004,
+        "dropout": "variational:0.3",
+        "rounds": 4,
+        "weight_decay": 0.01,
+    },
+    "6e12 operations, 256 units, B 32, rate 0.006, dropout between=0.5,outputs=0.5": {
+        "operations": 6e12,
+        "hidden": 256,
+        "embedding": 96,
+        "batch": 32,
+        "rate": 0.006,
+        "dropout": "between=0.5,outputs=0.5",
+    },
+    "0.35e12 operations, B 16, T 32, dropout between=0.5,outputs=0.5": {
+        "operations": 0.35e12,
+        "batch": 16,
+        "steps": 32,
+        "dropout": "between=0.5,outputs=0.5",
+    },
+    "1e12 operations, B 16, T 32, dropout between=0.5,outputs=0.5": {
+        "operations": 1e12,
+        "batch": 16,
+        "steps": 32,
+        "dropout": "between=0.5,outputs=0.5",
+    },
+    "0.35e12 operations, adamw, B 16, T 32, dropout between=0.5,outputs=0.5": {
+        "operations": 0.35e12,
+        "optimizer": "adamw",
+        "batch": 16,
+        "steps": 32,
+        "dropout": "between=0.5,outputs=0.5",
+    },
+    "0.35e12 operations, B 16, T 32, dropout inputs=0.2,between=0.5,outputs=0.5": {
+        "operations": 0.35e12,
+        "batch": 16,
+        "steps": 32,
+        "dropout": "inputs=0.2,between=0.5,outputs=0.5",
+    },
+    "0.7e12 operations, 256 units, B 16, T 32, dropout between=0.5,outputs=0.5": {
+        "operations": 0.7e12,
+        "hidden": 256,
+        "batch": 16,
+        "steps": 32,
+        "dropout": "between=0.5,outputs=0.5",
+    },
+    "0.17e12 operations, B 16, T 32, dropout between=0.5,outputs=0.5": {
+        "operations": 0.17e12,
+        "batch": 16,
+        "steps": 32,
+        "dropout": "between=0.5,outputs=0.5",
+    },
+    "B 16, T 32, dropout inputs=0.2,between=0.5,outputs=0.5": {
+        "batch": 16,
+        "steps": 32,
+        "dropout": "inputs=0.2,between=0.5,outputs=0.5",
+    },
+    "adamw, B 16, T 32, dropout inputs=0.1,between=0.5,outputs=0.5": {
+        "optimizer": "adamw",
+        "batch": 16,
+        "steps": 32,
+        "dropout": "inputs=0.1,between=0.5,outputs=0.5",
+    },
+    "B 16, T 32, dropout inputs=0.1,between=0.5,outputs=0.5": {
+        "batch": 16,
+        "steps": 32,
+        "dropout": "inputs=0.1,between=0.5,outputs=0.5",
+    },
+    "adamw, B 16, T 32, dropout inputs=0.2,between=0.5,outputs=0.5": {
+        "optimizer": "adamw",
+        "batch": 16,
+        "steps": 32,
+        "dropout": "inputs=0.2,between=0.5,outputs=0.5",
+    },
+    "B 16, T 32, dropout between=0.6,outputs=0.6": {
+        "batch": 16,
+        "steps": 32,
+        "dropout": "between=0.6,outputs=0.6",
+    },
+    "3e12 operations, 256 units, B 16, T 32, dropout inputs=0.3,between=0.6,outputs=0.6": {
+        "operations": 3e12,
+        "hidden": 256,
+        "batch": 16,
+        "steps": 32,
+        "dropout": "inputs=0.3,between=0.6,outputs=0.6",
+    },
+    "3e12 operations, 256 units, B 16, T 32, dropout inputs=0.2,between=0.6,outputs=0.6": {
+        "operations": 3e12,
+        "hidden": 256,
+        "batch": 16,
+        "steps": 32,
+        "dropout": "inputs=0.2,between=0.6,outputs=0.6",
+    },
+    "3.6e12 operations, B 16, T 32, dropout inputs=0.1,between=0.5,outputs=0.5": {
+        "operations": 3.6e12,
+        "batch": 16,
+        "steps": 32,
+        "dropout": "inputs=0.1,between=0.5,outputs=0.5",
+    },
+    "2.5e12 operations, 256 units, 1 layer, B 16, T 32, dropout inputs=0.1,outputs=0.6": {
+        "operations": 2.5e12,
+        "hidden": 256,
+        "layers": 1,
+        "batch": 16,
+        "steps": 32,
+        "dropout": "inputs=0.1,outputs=0.6",
+    },
+    "B 16, T 32, rate 0.008, dropout inputs=0.1,between=0.5,outputs=0.5": {
+        "batch": 16,
+        "steps": 32,
+        "rate": 0.008,
+        "dropout": "inputs=0.1,between=0.5,outputs=0.5",
+    },
+    "B 16, T 32, weight decay 0.3, dropout inputs=0.1,between=0.5,outputs=0.5": {
+        "batch": 16,
+        "steps": 32,
+        "weight_decay": 0.3,
+        "dropout": "inputs=0.1,between=0.5,outputs=0.5",
+    },
+    "B 16, T 32, dropout inputs=0.1,between=0.3,outputs=0.3": {
+        "batch": 16,
+        "steps": 32,
+        "dropout": "inputs=0.1,between=0.3,outputs=0.3",
+    },
+    "dropout inputs=0.2,between=0.3,outputs=0.3": {"dropout": "inputs=0.2,between=0.3,outputs=0.3"},
+    "7e12 operations, 256 units, B 16, T 32, dropout inputs=0.3,between=0.6,outputs=0.6": {
+        "operations": 7e12,
+        "hidden": 256,
+        "batch": 16,
+        "steps": 32,
+        "dropout": "inputs=0.3,between=0.6,outputs=0.6",
+    },
+    "dropout inputs=0.2,between=0.5,outputs=0.5": {"dropout": "inputs=0.2,between=0.5,outputs=0.5"},
+    "2.4e12 operations, 192 units, dropout inputs=0.3,between=0.3,outputs=0.3": {
+        "operations": 2.4e12,
+        "hidden": 192,
+        "embedding": 64,
+        "dropout": "inputs=0.3,between=0.3,outputs=0.3",
+    },
+    "2.4e12 operations, 192 units, dropout inputs=0.3,between=0.4,outputs=0.4": {
+        "operations": 2.4e12,
+        "hidden": 192,
+        "embedding": 64,
+        "dropout": "inputs=0.3,between=0.4,outputs=0.4",
+    },
+    "dropout variational:0.4": {"dropout": "variational:0.4"},
+    "7e12 operations, 256 units, B 16, T 32, dropout inputs=0.1,between=0.5,outputs=0.5": {
+        "operations": 7e12,
+        "hidden": 256,
+        "batch": 16,
+        "steps": 32,
+        "dropout": "inputs=0.1,between=0.5,outputs=0.5",
+    },
+    "2.4e12 operations, 192 units, dropout variational:0.4": {
+        "operations": 2.4e12,
+        "hidden": 192,
+        "embedding": 64,
+        "dropout": "variational:0.4",
+    },
+    "2.4e12 operations, dropout variational:0.5": {"operations": 2.4e12, "dropout": "variational:0.5"},
+    "6.5e12 operations, 256 units": {"operations": 6.5e12, "hidden": 256, "embedding": 80},
+    "9e12 operations, 256 units, dropout variational:0.4": {
+        "operations": 9e12,
+        "hidden": 256,
+        "embedding": 80,
+        "dropout": "variational:0.4",
+    },
+    "2.4e12 operations": {"operations": 2.4e12},
+    "0.9e12 operations, dropout variational:0.25": {"operations": 0.9e12, "dropout": "variational:0.25"},
+    "96 units, dropout variational:0.2": {"hidden": 96, "dropout": "variational:0.2"},
+    "rate 0.002": {"rate": 0.002},
+    "adamw": {"optimizer": "adamw"},
+    "2 side by side, dropout variational:0.25": {
+        "members": 2,
+        "operations": 2.4e12,
+        "dropout": "variational:0.25",
+    },
+    "3 side by side, dropout variational:0.25": {
+        "members": 3,
+        "operations": 3.6e12,
+        "dropout": "variational:0.25",
+    },
+    "4 side by side, dropout variational:0.25": {
+        "members": 4,
+        "operations": 4.8e12,
+        "dropout": "variational:0.25",
+    },
+    "5 side by side, dropout variational:0.25": {
+        "members": 5,
+        "operations": 6e12,
+        "dropout": "variational:0.25",
+    },
+}
