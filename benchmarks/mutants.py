@@ -50,7 +50,7 @@ PACKAGES: dict[str, dict[str, tuple[str, ...]]] = {
         "rhythm": ("tests/training/test_rhythm.py",),
         "recovery": ("tests/training/test_recovery.py",),
         "refusals": ("tests/training/test_refusals.py",),
-        "keep_best": ("tests/training/test_keep_best.py",),
+        "keep_best": ("tests/training/test_keep_best.py", "tests/training/test_fitted_counts.py"),
         "run_state": ("tests/training/test_run_state.py", *RUNS),
         "resume": RUNS[:1],
     },

@@ -12,6 +12,7 @@ from pantoum.errors import ModelFileError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.alert import held_out_peaks
+from pantoum.inference.cache_settings import tuned
 from pantoum.inference.compact_table import parts_of
 from pantoum.inference.evaluate import evaluate, held_out_loss
 from pantoum.inference.half_matrices import halved
@@ -313,3 +314,15 @@ def test_whether_the_model_can_be_written_is_asked_before_training():
         keep.require_writable({"x": "y" * 900_000})
     with pytest.raises(ModelFileError, match=r"'extras\.a b' is not plain"):
         keeper(beside={"a b": np.ones(3, np.uint8)}).require_writable({})
+
+
+@pytest.mark.parametrize("documents", [None, "lines"])
+def test_a_model_of_words_says_what_is_unknown_and_tunes_its_cache(documents):
+    tokenizer = WordTokenizer("words", [f"w{number}" for number in range(600)], documents)
+    valid = np.random.default_rng(1).choice([0, 1, 5, 70, 71], 900).astype(np.int32)
+    network = LanguageModel(tokenizer.vocab_size, config=CONFIG, seed=2)
+    keep = KeepBest(CONFIG, tokenizer, valid, 601, None, unknown=7)
+    keep.monitor(3, Weights(dict(network.parameters)))
+    assert keep.evaluate().note.startswith("7 of 899 targets are unknown to the tokenizer")
+    expected = tuned(Program(network), valid, tokenizer.eos if documents else None)
+    assert keep.model_file({"step": 3}).card == {"step": 3, "cache": expected}
