@@ -39,10 +39,12 @@ def tuned(
 ) -> dict[str, Plain]:
     """What the card says of the cache. ``eos``: the token that begins each document. With ``seconds`` fewer
     tokens are looked at where these would take longer."""
-    until = math.inf if seconds is None else time.monotonic() + seconds
+    began, allowed = time.monotonic(), math.inf if seconds is None else seconds
     tokens_N = np.asarray(tokens_N[: TUNED_TOKENS + 1]).astype(np.int64)
     parts, state = [], program.initial_state(1)
     for start in range(0, len(tokens_N) - 1, PART):
+        if parts and time.monotonic() - began >= allowed / 2:  # the rest is for the cache itself
+            break
         inputs_BT, targets_BT = (tokens_N[None, start + s : start + PART + s] for s in (0, 1))
         inputs_BT = inputs_BT[:, : targets_BT.shape[1]]
         reset_BT = None if eos is None else inputs_BT == eos
@@ -54,7 +56,7 @@ def tuned(
     known: tuple[Array, ...] = caches[0].initial_state(1, program.model.hidden_size)
     p_parts: list[list[Array]] = []
     for hidden_TBH, inputs_TB, targets_T, nats_T, reset_BT in parts:
-        if p_parts and time.monotonic() >= until:
+        if p_parts and time.monotonic() - began >= allowed:
             break
         reset_TB = None if reset_BT is None else reset_BT.T
         seen = caches[0].find(hidden_TBH, inputs_TB, known, reset_TB, None, program.vocab_size)
