@@ -41,7 +41,8 @@ def tuned(
     tokens are looked at where these would take longer."""
     began, allowed = time.monotonic(), math.inf if seconds is None else seconds
     tokens_N = np.asarray(tokens_N[: TUNED_TOKENS + 1]).astype(np.int64)
-    parts, state = [], program.initial_state(1)
+    parts: list[tuple[Array, Array, Array, Array, Array | None]] = []
+    state = program.initial_state(1)
     for start in range(0, len(tokens_N) - 1, PART):
         if parts and time.monotonic() - began >= allowed / 2:  # the rest is for the cache itself
             break
