@@ -130,9 +130,23 @@ def test_a_private_file_stays_private(tmp_path: Path) -> None:
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
 
 
-def test_a_device_is_written_through_and_stays_a_device() -> None:
-    durable.write_file("/dev/null", b"abc")
-    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+@pytest.fixture
+def device() -> Iterator[tuple[str, int]]:
+    """A terminal of our own and the other end of it. /dev/null would do, but code that is wrong on purpose
+    (mutants), run as root, would replace it for the whole machine."""
+    other_end, terminal = os.openpty()
+    try:
+        yield os.ttyname(terminal), other_end
+    finally:
+        os.close(terminal)
+        os.close(other_end)
+
+
+def test_a_device_is_written_through_and_stays_a_device(device: tuple[str, int]) -> None:
+    name, other_end = device
+    durable.write_file(name, b"abc")
+    assert stat.S_ISCHR(Path(name).stat().st_mode)
+    assert os.read(other_end, 10) == b"abc"
 
 
 def test_a_pipe_is_written_through(tmp_path: Path) -> None:
@@ -395,10 +409,12 @@ def test_what_cannot_be_removed_is_told(tmp_path: Path, monkeypatch: pytest.Monk
         durable.remove_tree(tmp_path / "file")
 
 
-def test_a_device_that_cannot_be_opened_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_that_cannot_be_opened_is_told(
+    device: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     refuse(monkeypatch, "open_through", errno.EACCES)
-    with pytest.raises(StorageError, match=r"^cannot write '/dev/null': permission denied \(EACCES\)"):
-        durable.write_file("/dev/null", b"abc")
+    with pytest.raises(StorageError, match=rf"^cannot write '{device[0]}': permission denied \(EACCES\)"):
+        durable.write_file(device[0], b"abc")
 
 
 def test_only_a_folder_is_fsynced_as_one(tmp_path: Path) -> None:
@@ -441,7 +457,7 @@ def test_only_what_is_missing_is_made_and_the_folders_own_disk_is_asked(
     assert asked == [tmp_path, tmp_path]
 
 
-def test_a_device_that_refuses_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_that_refuses_is_told(device: tuple[str, int], monkeypatch: pytest.MonkeyPatch) -> None:
     refuse(monkeypatch, "write", errno.EIO)
-    with pytest.raises(StorageError, match=r"^cannot write '/dev/null': the disk reported an error"):
-        durable.write_file("/dev/null", b"abc")
+    with pytest.raises(StorageError, match=rf"^cannot write '{device[0]}': the disk reported an error"):
+        durable.write_file(device[0], b"abc")
