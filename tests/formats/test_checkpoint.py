@@ -416,8 +416,12 @@ def test_where_none_verifies_the_newest_one_is_blamed(tmp_path: Path) -> None:
 
 def test_steps_that_are_there_are_named_where_one_is_not(tmp_path: Path) -> None:
     commit(tmp_path, 10, 20)
-    with pytest.raises(CheckpointError, match=r"; choose one that is there: 10, 20$"):
+    folder = str(tmp_path / "checkpoints")
+    told = f"there is no checkpoint of step 15 in {folder!r}; choose one that is there: 10, 20"
+    with pytest.raises(CheckpointError) as caught:
         checkpoint.read(tmp_path, 15)
+    assert str(caught.value) == told
+    assert checkpoint.read(tmp_path, 10).path == tmp_path / "checkpoints" / "step-00000010"
 
 
 def test_three_stay_unless_another_number_is_asked_for(tmp_path: Path) -> None:

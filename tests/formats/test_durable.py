@@ -461,3 +461,12 @@ def test_a_device_that_refuses_is_told(device: tuple[str, int], monkeypatch: pyt
     refuse(monkeypatch, "write", errno.EIO)
     with pytest.raises(StorageError, match=rf"^cannot write '{device[0]}': the disk reported an error"):
         durable.write_file(device[0], b"abc")
+
+
+def test_a_target_that_cannot_be_looked_at_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbidden(self: Path) -> bool:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "is_symlink", forbidden)
+    with pytest.raises(StorageError, match=f"^cannot write {str(tmp_path / 'a')!r}: permission denied"):
+        durable.write_file(tmp_path / "a", b"abc")

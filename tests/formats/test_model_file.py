@@ -163,7 +163,10 @@ def test_arrays_that_change_while_they_are_written_are_noticed(
         real(path, data)
 
     monkeypatch.setattr(model_file.durable, "write_file", meanwhile)
-    with pytest.raises(ModelFileError, match="changed while being written"):
+    with pytest.raises(
+        ModelFileError,
+        match=f"^cannot write the model {str(tmp_path / 'm')!r}: its arrays changed while being written",
+    ):
         model_file.write(tmp_path / "m", model)
     assert list(tmp_path.iterdir()) == []
 
@@ -314,6 +317,8 @@ def test_the_bytes_of_a_file_are_read_as_the_file_is(tmp_path: Path) -> None:
     for bad in (data[:-1], data + b"x", data[:200] + b"\0" + data[201:], data[:5], b""):
         with pytest.raises(ModelFileError, match=r"^cannot use the model 'm': .*; use another copy"):
             model_file.parsed(bad, "m")
+    with pytest.raises(ModelFileError, match=r"^cannot use the model 'm': it is too short; use another copy"):
+        model_file.parsed(b"", "m")
 
 
 @pytest.mark.parametrize("spare", [100_000, 0])

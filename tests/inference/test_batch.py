@@ -398,3 +398,34 @@ def test_a_batch_grows_for_streams_with_penalties_after_plain_ones(characters: L
         one = alone.join(length=12, seed=k, sampling=sampling)
         list(alone)
         assert one.state == streams[k].state and one.tokens == streams[k].tokens == 12
+
+
+def test_a_piece_always_has_text(characters: LoadedModel) -> None:
+    batch = Batch(characters)
+    waits = batch.join(
+        length=200, seed=1, sampling=SamplingConfig(temperature=1.0, stop=("e zz", "a zz", "t"))
+    )
+    batch.join(length=200, seed=2)
+    pieces = list(batch)
+    assert all(text for _, text in pieces) and waits.stopped == "stop"
+
+
+def test_a_stream_counts_on_from_its_state_and_draws_by_its_own_number(characters: LoadedModel) -> None:
+    batch, state = Batch(characters), prompted(characters, "The cat")
+    streams = [batch.join(state, length=20, seed=1, stream=number) for number in (0, 1, 2)]
+    texts: dict[Stream, str] = dict.fromkeys(streams, "")
+    for stream, text in batch:
+        texts[stream] += text
+    assert len(set(texts.values())) == 3 and batch.failed is False
+    assert [stream.state.tokens_seen for stream in streams] == [state.tokens_seen + 20] * 3
+
+
+def test_bytes_of_a_character_that_is_not_whole_go_on(make: Make) -> None:
+    model = make("bytes")
+    session = Session(model)
+    session.feed("na\u00ef".encode()[:-1])
+    batch = Batch(model)
+    stream = batch.join(session.state, length=9, seed=2, alternatives=0)
+    text = "".join(text for _, text in batch)
+    decoder = model.tokenizer.decoder(pending=b"\xc3")
+    assert text == "".join(decoder.push(each.token) for each in stream.drawn()) + decoder.finish()

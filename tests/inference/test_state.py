@@ -275,3 +275,9 @@ def test_a_state_of_large_numbers_before_the_first_token_is_tried_too(characters
     layers = tuple(np.full((1, 16), 3e38, np.float32) for _ in range(2))
     with pytest.raises(StateError, match="scores after it are not finite: it is damaged"):
         replace(State.start(characters), layers=layers).for_model(characters)
+
+
+def test_numbers_of_numpy_become_those_of_python(characters: LoadedModel) -> None:
+    made = replace(fed(characters), tokens_seen=np.int64(5), last_token=np.int32(3))
+    assert (type(made.tokens_seen), type(made.last_token)) == (int, int)
+    assert (made.tokens_seen, made.last_token) == (5, 3)
