@@ -1,13 +1,14 @@
 """The state of a run: what each event changes, and that nothing else assigns its fields."""
 
 import ast
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
 from pantoum import training
 from pantoum.config import TrainSettings
+from pantoum.errors import CheckpointError
 from pantoum.training.budget import Budget, Span
 from pantoum.training.choose import choose
 from pantoum.training.guard import MOST_ROLLBACKS
@@ -94,3 +95,14 @@ def test_only_the_state_itself_assigns_its_fields():
     assert len(files) > 20 and [file.name for file in files if list(assigned(file.read_text()))] == []
     told = "run.state.step, x = 1, 2\nstate.phases['a'] += 1.0\nstate.good: list = []\nother.step = 3"
     assert sorted(set(assigned(told))) == ["good", "phases", "step"]
+
+
+@pytest.mark.parametrize(("kind", "by_clock"), [("steps", True), ("epochs", True), ("minutes", False)])
+def test_steps_are_never_taken_for_seconds(state, kind, by_clock):
+    spec = replace(state, budget=Budget(kind, 4.0), span=Span(not by_clock, 0, 4)).spec()
+    assert RunState.from_spec(spec).budget.kind == kind
+    spec["span"]["by_clock"] = by_clock
+    with pytest.raises(
+        CheckpointError, match=rf"span\.by_clock is {by_clock}: .* budget, which is in {kind};"
+    ):
+        RunState.from_spec(spec)

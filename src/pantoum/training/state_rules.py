@@ -145,6 +145,11 @@ STATE: dict[str, object] = {
 def require_state(spec: Mapping[str, Plain]) -> None:
     """``CheckpointError`` that names the first value which is not as it must be."""
     _require(spec, STATE, "")
+    span, budget = spec["span"], spec["budget"]
+    assert isinstance(span, dict) and isinstance(budget, dict)
+    if span["by_clock"] != (budget["kind"] == "minutes"):  # steps would be taken for seconds
+        words = f"is {span['by_clock']}: it must agree with the budget, which is in {budget['kind']}"
+        raise _refusal("span.by_clock", words)
 
 
 def _require(value: Any, rule: Any, path: str) -> None:
