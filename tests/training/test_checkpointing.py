@@ -60,13 +60,30 @@ def test_an_error_that_is_not_the_disks_is_raised(tmp_path):
     saver.close()
 
 
-def test_the_thread_ends_when_it_is_closed(tmp_path):
+def thread_of_saver():
+    return next(thread for thread in threading.enumerate() if thread.name == "pantoum-saver")
+
+
+def test_the_thread_has_ended_when_an_idle_saver_is_closed(tmp_path):
+    for _ in range(20):
+        saver = Saver(tmp_path)
+        saver.checkpoint(1, {}, {})
+        saver.wait()
+        thread = thread_of_saver()
+        saver.close()
+        assert not thread.is_alive()
+
+
+def test_closing_does_not_wait_for_a_disk_that_hangs(tmp_path, monkeypatch):
+    goes_on = threading.Event()
+    monkeypatch.setattr(checkpoint, "commit", lambda *given: goes_on.wait(60.0))
     saver = Saver(tmp_path)
     saver.checkpoint(1, {}, {})
-    saver.wait()
-    thread = next(thread for thread in threading.enumerate() if thread.name == "pantoum-saver")
+    thread = thread_of_saver()
     saver.close()
-    thread.join(5.0)
+    assert thread.is_alive()
+    goes_on.set()
+    thread.join(10.0)
     assert not thread.is_alive()
 
 

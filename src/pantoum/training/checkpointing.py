@@ -101,9 +101,11 @@ class Saver:
         return found
 
     def close(self) -> None:
-        """Let the thread end when its work is done."""
+        """Let the thread end when its work is done. If nothing is being written, it has ended on return."""
         if self._thread is not None:
             self._jobs.put(None)
+            if not self.busy:
+                self._thread.join()
             self._thread = None
 
     def _give(self, what: str, step: int, job: Callable[[], object]) -> None:
