@@ -29,7 +29,7 @@ import numpy.typing as npt
 from pantoum.kernels import Array
 from pantoum.kernels.count_tree import SIZES, ContextsOfLength, CountTree
 
-__all__ = ["MOST_ORDER", "Contexts", "Counts", "Order", "Tables"]
+__all__ = ["MOST_ORDER", "Contexts", "Counts", "Order"]
 
 MOST_ORDER = 8
 Ids = npt.NDArray[np.int64]
@@ -65,25 +65,6 @@ class Contexts:
     """The state after the tokens."""
 
 
-@dataclass(frozen=True, eq=False)
-class Tables:
-    """What ``Counts`` looks up, order by order from the lowest, for another engine."""
-
-    tokens: list[Array]
-    """The last token of each n-gram."""
-    keys: list[Ids]
-    """For each order from 2 on: the place of the context times V, plus the token; ascending."""
-    starts: list[npt.NDArray[np.int32]]
-    """For each order but the highest: where in the next one the continuations of each n-gram begin."""
-    shares: list[npt.NDArray[np.float32]]
-    """The share of each n-gram in its context."""
-    left: list[npt.NDArray[np.float32]]
-    """For each length of contexts from 0 on: what is left to shorter ones."""
-    sizes: list[npt.NDArray[np.int8]]
-    """For each length of contexts from 0 on: the class of each by how often it occurred; -1: never."""
-    unigrams_V: npt.NDArray[np.float32]
-
-
 class Counts:
     """Counted n-grams and their probabilities. ``ValueError`` says what is wrong with the orders given."""
 
@@ -93,7 +74,7 @@ class Counts:
         self.entries = 0
         """The number of n-grams of all orders."""
         self._tokens: list[Array] = []
-        self._keys: list[Ids] = []
+        self.keys: list[Ids] = []
         """For each order from 2 on: the place of the context times V, plus the token; ascending."""
         self._starts: list[npt.NDArray[np.int32]] = []
         """For each order: where in the next one the continuations of each n-gram begin [M + 1]."""
@@ -138,7 +119,7 @@ class Counts:
             parents_M += order.tokens_M
             if (parents_M[1:] <= parents_M[:-1]).any():
                 raise ValueError(f"its counts of order {number + 1} are not in order")
-            self._keys.append(parents_M)
+            self.keys.append(parents_M)
         starts = np.concatenate([[0], np.cumsum(order.children_M, dtype=np.int64)])
         if starts[-1] >= 2**31:
             raise ValueError(f"its counts of order {number + 1} have {starts[-1]:,} continuations")
@@ -160,13 +141,6 @@ class Counts:
         self._left.append(np.where(nothing_P, 1.0, left_P / totals_P).astype(np.float32))
         classes_P = np.minimum(np.ceil(np.log2(totals_P)), SIZES - 1)
         self._sizes.append(np.where(nothing_P, -1, classes_P).astype(np.int8))
-
-    @property
-    def tables(self) -> Tables:
-        """The very arrays that are looked up."""
-        return Tables(
-            self._tokens, self._keys, self._starts, self._shares, self._left, self._sizes, self._unigrams_V
-        )
 
     @property
     def buckets(self) -> int:
@@ -237,7 +211,7 @@ class Counts:
 
     def _children(self, order: int, nodes: Ids, tokens: Array) -> Ids:
         """The places of n-grams of the order after ``order``, of a context and a token; -1: none."""
-        keys = self._keys[order - 1]
+        keys = self.keys[order - 1]
         wanted = nodes * self.vocab_size + tokens
         places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
         found: Ids = np.where((keys[places] == wanted) & (nodes >= 0) & (tokens >= 0), places, -1)

@@ -1,7 +1,7 @@
 """A table of logits as a program holds it: a token looks up some rows, whose sum is added to its logits.
 
-Which rows a token has, and what it needs of the past for that, say the features that own the
-table: n-grams. An update changes the rows in use and no others.
+The features that own the table (n-grams) say which rows a token has, and which tokens before it they need for
+that. An update changes the rows in use and no others.
 
 Shapes: T steps, B rows (streams), N = T*B, O rows per token, K tokens kept, R rows of the table, V symbols.
 """
@@ -39,7 +39,7 @@ class LogitTable:
     """The weights of a table, and what looks them up."""
 
     name: str
-    """Of the parameter."""
+    """The name of the parameter."""
     weight_RV: Array | RowCodes
     features: Features
 

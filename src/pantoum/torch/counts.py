@@ -30,18 +30,18 @@ class CountedNgrams(nn.Module):
 
     def __init__(self, mixture: CountMixture) -> None:
         super().__init__()
-        counts = mixture.counts
-        self.vocab_size, self.kept, tables = counts.vocab_size, counts.kept, counts.tables
-        for order in range(1, self.kept + 1):
-            self._table("keys", order, tables.keys[order - 1])
-            self._table("starts", order, tables.starts[order - 1].astype(np.int64))
-            self._table("tokens", order, tables.tokens[order].astype(np.int64))
-            self._table("shares", order, tables.shares[order])
-            self._table("left", order, tables.left[order])
-            self._table("sizes", order, tables.sizes[order].astype(np.int64))
-        self._table("unigrams", 0, tables.unigrams_V)
+        counts, tree = mixture.counts, mixture.counts.tree
+        self.vocab_size, self.kept = counts.vocab_size, counts.kept
+        for order, (keys, found) in enumerate(zip(counts.keys, tree.lengths, strict=True), start=1):
+            self._table("keys", order, keys)
+            self._table("starts", order, found.starts.astype(np.int64))
+            self._table("tokens", order, found.tokens_C.astype(np.int64))
+            self._table("shares", order, found.shares_C)
+            self._table("left", order, found.left_M)
+            self._table("sizes", order, found.sizes_M.astype(np.int64))
+        self._table("unigrams", 0, tree.unigrams_V)
         self._table("weights", 0, mixture.weights_C)
-        self._shortest = max(0, int(tables.sizes[0][0]))
+        self._shortest = tree.shortest
         """The class of no context."""
 
     def forward(

@@ -28,6 +28,7 @@ from pantoum.torch.language_model import LanguageModel
 from pantoum.torch.optimizer import Optimizer
 from pantoum.torch.rank_sums import TensorRanks, add_gradients
 from pantoum.training.gradient_scale import EVERY, WINDOW
+from pantoum.training.learner import require_arrays
 from pantoum.training.recipe import Recipe
 
 __all__ = ["Found", "Learner"]
@@ -145,16 +146,7 @@ class Learner:
 
     def restore(self, arrays: Mapping[str, Array]) -> None:
         """Put everything back, in place."""
-        own = self._tensors()
-        needed = {name: ("float32", tuple(tensor.shape)) for name, tensor in own.items()}
-        for name, (dtype, shape) in {**needed, STEPS: ("int64", (1,))}.items():
-            kept = arrays.get(name)
-            if kept is None or kept.shape != shape or kept.dtype.name != dtype:
-                found = "missing" if kept is None else f"{kept.dtype} {kept.shape}"
-                raise CheckpointError(
-                    f"checkpoint array {name} is {found}, this run needs {dtype} {shape}; resume with the "
-                    "settings that the run began with"
-                )
+        require_arrays(self.arrays(), arrays)
         steps = int(arrays[STEPS][0])
         if not 0 <= steps <= MOST_STEPS:
             raise CheckpointError(
@@ -162,7 +154,7 @@ class Learner:
                 "checkpoint"
             )
         with torch.no_grad():
-            for name, tensor in own.items():
+            for name, tensor in self._tensors().items():
                 tensor.copy_(torch.from_numpy(np.array(arrays[name])))
         self._optimizer.restored(steps)
 
