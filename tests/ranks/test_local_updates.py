@@ -126,16 +126,23 @@ def test_stopped_between_two_synchronisations_and_resumed(run, settings):
     assert run.bits("cut") == run.bits("whole")
 
 
-def test_a_rollback_is_that_of_a_run_that_was_stopped_before_it(run, monkeypatch):
+def losses_that_are_not_numbers(monkeypatch, from_step):
+    """From this step on, so many losses of all ranks are NaN as the number in the list says, which counts
+    down."""
     honest, left = RankedBackend.gradients, [0]
 
     def gradients(self, *arguments):
         found = honest(self, *arguments)
-        bad = arguments[4] >= 7 and left[0] > 0
+        bad = arguments[4] >= from_step and left[0] > 0
         left[0] -= bad
         return type(found)(float("nan"), found.accuracy, found.gradient_norm, found.state) if bad else found
 
     monkeypatch.setattr(RankedBackend, "gradients", gradients)
+    return left
+
+
+def test_a_rollback_is_that_of_a_run_that_was_stopped_before_it(run, monkeypatch):
+    left = losses_that_are_not_numbers(monkeypatch, from_step=7)
     left[0] = 4  # three in a row, and one of those after the rollback
     whole = run(2, "whole", steps=12, sync_every=3)[0]
     run(2, "cut", steps=12, sync_every=3, stop_after=5)
@@ -147,15 +154,7 @@ def test_a_rollback_is_that_of_a_run_that_was_stopped_before_it(run, monkeypatch
 
 
 def test_a_rollback_to_the_start_reaches_every_rank(run, tmp_path, monkeypatch):
-    honest, left = RankedBackend.gradients, [3]
-
-    def gradients(self, *arguments):
-        found = honest(self, *arguments)
-        bad = arguments[4] >= 2 and left[0] > 0
-        left[0] -= bad
-        return type(found)(float("nan"), found.accuracy, found.gradient_norm, found.state) if bad else found
-
-    monkeypatch.setattr(RankedBackend, "gradients", gradients)
+    losses_that_are_not_numbers(monkeypatch, from_step=2)[0] = 3
     result = run(2, "run", steps=8, sync_every=4)[0]
     assert any("ROLLED BACK to step 0" in note for note in result.notes), result.notes
     kept = checkpoint.newest(tmp_path / "run").arrays
