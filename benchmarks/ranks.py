@@ -5,11 +5,11 @@
                                [--slow] [--delay 20] [--rate 1000]
 
 Contestants take turns: one process as usual; one process with 2 shards; two ranks; two ranks with
-``--sync-every 32``; half of the batch in one process of one thread, for the memory of a rank; and with
-``--slow`` both kinds of ranks with a network of 20 ms and 1 Gbit/s between them (``slow_network``, as root).
-Each first does the same four steps from the same seed and tells a hash of its weights. Ratios are of medians
-of whole steps (gradients and update); with ``--sync-every`` of 32 of them, one synchronisation included.
-Bytes are those that rank 0 sends.
+``--gradient-precision bf16``; two ranks with ``--sync-every 32``; half of the batch in one process of one
+thread, for the memory of a rank; and with ``--slow`` every kind of ranks with a network of 20 ms and 1 Gbit/s
+between them (``slow_network``, as root). Each first does the same four steps from the same seed and tells a
+hash of its weights. Ratios are of medians of whole steps (gradients and update); with ``--sync-every`` of 32
+of them, one synchronisation included. Bytes are those that rank 0 sends.
 
 ``--engine core``: ranks of ``mpirun``, which needs mpi4py; the weights of shards and ranks must agree to the
 bit. ``--engine torch``: PyTorch on the CPU, ranks of ``torchrun`` over gloo, no ``--sync-every``. There a
@@ -28,6 +28,7 @@ import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -52,15 +53,32 @@ from pantoum.training.ranked_backend import RankedBackend
 from pantoum.training.recipe import Recipe
 from pantoum.training.worker import work as follow
 
-# (name, shards, ranks, threads of each, share of the batch, updates between synchronisations)
+
+@dataclass(frozen=True)
+class Contestant:
+    """How a step is shared out."""
+
+    shards: int
+    ranks: int
+    threads: int
+    """Of each rank."""
+    divisor: int = 1
+    """The batch is divided by it."""
+    every: int = 1
+    """Updates between synchronisations."""
+    gradients: str = "float32"
+    """Their precision in sums and on the wire."""
+
+
 CONTESTANTS = {
-    "one process": (1, 1, 2, 1, 1),
-    "one process, 2 shards": (2, 1, 2, 1, 1),
-    "2 ranks": (2, 2, 1, 1, 1),
-    "2 ranks, every 32": (2, 2, 1, 1, 32),
-    "half of the batch": (1, 1, 1, 2, 1),
+    "one process": Contestant(1, 1, 2),
+    "one process, 2 shards": Contestant(2, 1, 2),
+    "2 ranks": Contestant(2, 2, 1),
+    "2 ranks, gradients in bf16": Contestant(2, 2, 1, gradients="bf16"),
+    "2 ranks, every 32": Contestant(2, 2, 1, every=32),
+    "half of the batch": Contestant(1, 1, 1, divisor=2),
 }
-SLOW = {"2 ranks, slow": "2 ranks", "2 ranks, every 32, slow": "2 ranks, every 32"}
+SLOW = {f"{name}, slow": name for name, each in CONTESTANTS.items() if each.ranks > 1}
 MARKS = {
     "core": {
         "2 ranks / one process": 0.93,
@@ -120,14 +138,12 @@ class TimedSums(RankSums):
         return found
 
 
-def recipe(
-    shape: dict[str, int], optimizer: str, precision: str, shards: int, batch: int, every: int
-) -> Recipe:
+def recipe(shape: dict[str, int], optimizer: str, precision: str, own: Contestant) -> Recipe:
     """A GRU of the shape, one-hot as in benchmarks/training.py."""
     config = ModelConfig("gru", shape["H"], shape["L"], None)
     return Recipe(
         model=config,
-        batch_size=batch,
+        batch_size=shape["B"] // own.divisor,
         seq_len=shape["T"],
         optimizer=optimizer,
         learning_rate=2e-3,
@@ -138,8 +154,9 @@ def recipe(
         average=0.99,
         precision=precision,
         seed=0,
-        shards=shards,
-        sync_every=every,
+        shards=own.shards,
+        gradient_precision=own.gradients,
+        sync_every=own.every,
     )
 
 
@@ -153,15 +170,15 @@ def resident(process: int | str) -> float:
 
 def made(name: str, asked: argparse.Namespace, ranks: Ranks) -> Work:
     """A contestant's step."""
-    shards, count, _, divisor, every = CONTESTANTS[name]
-    shape = SHAPES[asked.shape]
-    batch = shape["B"] // divisor
-    chosen = recipe(shape, asked.optimizer, asked.precision, shards, batch, every)
+    contestant, shape = CONTESTANTS[name], SHAPES[asked.shape]
+    count, every = contestant.ranks, contestant.every
+    chosen = recipe(shape, asked.optimizer, asked.precision, contestant)
+    batch = chosen.batch_size
     own, engine, counted = make_backend(chosen, shape["V"]), engine_of(asked), Counted(ranks)
     local: SharedBackend = own if engine is None else engine.take_over(own, chosen, shape["V"])
     group: Ranks = counted if engine is None else ranks  # PyTorch exchanges tensors, by its own ranks
     backend: Backend = local if count == 1 else RankedBackend(local, group, chosen, shape["V"], batch)
-    sums = TimedSums(counted, batch, shards)
+    sums = TimedSums(counted, batch, chosen.shards)
     if count > 1 and every == 1 and engine is None:
         local.join(sums)
     draw = np.random.default_rng(0)
@@ -239,7 +256,7 @@ def contestant(name: str, asked: argparse.Namespace) -> None:
 def child(name: str, more: list[str], engine: str, network: SlowNetwork | None = None) -> Child:
     """The process of a contestant, or its launcher."""
     own = SLOW.get(name, name)
-    _, count, threads, *_ = CONTESTANTS[own]
+    count, threads = CONTESTANTS[own].ranks, CONTESTANTS[own].threads
     launcher: list[str] = []
     if count > 1 and engine == "torch":
         launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--no-python"]
@@ -258,12 +275,16 @@ def measured(asked: argparse.Namespace, optimizer: str, precision: str) -> dict[
     """Contestants and figures with this optimiser in this precision."""
     more = ["--shape", asked.shape, "--precision", precision, "--optimizer", optimizer]
     more += ["--engine", asked.engine]
-    contestants = [name for name in CONTESTANTS if asked.engine == "core" or name != "2 ranks, every 32"]
+    contestants = [name for name, each in CONTESTANTS.items() if asked.engine == "core" or each.every == 1]
     with ExitStack() as stack:
         makers = {name: partial(child, name, more, asked.engine) for name in contestants}
         if asked.slow:
             network = stack.enter_context(SlowNetwork(asked.delay / 1e3, asked.rate))
-            makers |= {name: partial(child, name, more, asked.engine, network) for name in SLOW}
+            makers |= {
+                name: partial(child, name, more, asked.engine, network)
+                for name, own in SLOW.items()
+                if own in contestants
+            }
         children = start(
             {name: make for name, make in makers.items() if not asked.only or name in asked.only}
         )
@@ -279,6 +300,10 @@ def measured(asked: argparse.Namespace, optimizer: str, precision: str) -> dict[
         "2 shards / one process": of("one process, 2 shards", "median_rate")
         / of("one process", "median_rate"),
         "every 32 / every update": of("2 ranks, every 32", "median_rate") / of("2 ranks", "median_rate"),
+        "gradients in bf16 / float32": of("2 ranks, gradients in bf16", "median_rate")
+        / of("2 ranks", "median_rate"),
+        "bytes, gradients in bf16 / float32": of("2 ranks, gradients in bf16", "bytes_per_token")
+        / of("2 ranks", "bytes_per_token"),
         "share of the step in sums, 2 ranks": of("2 ranks", "summing_per_step")
         * of("2 ranks", "median_rate")
         / of("2 ranks", "units"),
@@ -289,11 +314,9 @@ def measured(asked: argparse.Namespace, optimizer: str, precision: str) -> dict[
         == found.get("one process, 2 shards", {}).get("bits"),
     }
     if asked.slow:
-        fast, slow = "2 ranks, every 32", "2 ranks, every 32, slow"
-        figures["every 32, slow / not slow"] = of(slow, "median_rate") / of(fast, "median_rate")
-        figures["every update, slow / not slow"] = of("2 ranks, slow", "median_rate") / of(
-            "2 ranks", "median_rate"
-        )
+        for slow, fast in SLOW.items():
+            name = f"{fast.removeprefix('2 ranks, ')}, slow / not slow"
+            figures[name] = of(slow, "median_rate") / of(fast, "median_rate")
     if asked.engine == "torch":
         del figures["same bits"]
         figures["difference of losses"] = abs(of("2 ranks", "loss") - of("one process", "loss"))
@@ -328,7 +351,7 @@ def main() -> None:
         print(f"{row['optimizer']}, {row['precision']}")
         for name, each in row["contestants"].items():
             print(
-                f"  {name:<26}{each.get('median_rate', 0):>10,.0f} tokens/s"
+                f"  {name:<34}{each.get('median_rate', 0):>10,.0f} tokens/s"
                 f"{max(each.get('megabytes', [0])):>8.0f} MB"
                 f"{each.get('bytes_per_token', 0):>10.1f} bytes per token   {each.get('missing') or ''}"
             )

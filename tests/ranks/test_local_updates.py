@@ -9,6 +9,7 @@ import pytest
 from pantoum.config import TrainSettings
 from pantoum.errors import CheckpointError, RunError, SettingError
 from pantoum.formats import checkpoint
+from pantoum.network.gradient import Gradient
 from pantoum.ranks.single import SingleRank
 from pantoum.training import outer_step
 from pantoum.training.assembly import make_backend
@@ -26,6 +27,7 @@ SETTINGS = {
     "adamw": {"optimizer": "adamw", "ngrams": "2,3", "ngram_rows": 512},
     "muon": {"optimizer": "muon", "members": 2},
     "words": {"tokens": "words", "softmax": "sampled:4", "tied": True},
+    "in bf16": {"gradient_precision": "bf16", "ngrams": "2", "ngram_rows": 512},
 }
 
 
@@ -56,6 +58,31 @@ def test_the_outer_step_is_nesterov_momentum_on_the_mean_difference(together):
         np.testing.assert_array_equal(weights["matrix"], found[0]["matrix"])
         np.testing.assert_array_equal(weights["matrix"], weights["wide"].T)
         np.testing.assert_array_equal(weights["bias"], first["bias"])
+
+
+def test_in_bf16_the_change_of_each_rank_and_their_sum_are_rounded(together):
+    draw = np.random.default_rng(1)
+    first, moves = draw.standard_normal((9, 4)).astype("f"), draw.standard_normal((3, 9, 4)).astype("f")
+
+    def work(bf16, ranks):
+        weights = {"matrix": first.copy()}
+        outer = OuterStep(ranks, weights, bf16)
+        weights["matrix"] += moves[ranks.rank]
+        outer.step()
+        return weights["matrix"]
+
+    exact = together(3, partial(work, False))[0]
+    sent = together.sent[0]
+    found = together(3, partial(work, True))
+    assert together.sent[0] < 0.6 * sent
+    differences = [Gradient(first - (first + move)).rounded() for move in moves]
+    total = differences[0].plus(differences[1].plus(differences[2])).values  # the tree of three
+    wanted = first - outer_step.RATE * (1.0 + outer_step.MOMENTUM) * (total / 3)
+    for weights in found:
+        np.testing.assert_allclose(weights, wanted, rtol=1e-6)
+        np.testing.assert_array_equal(weights, found[0])
+    np.testing.assert_allclose(found[0], exact, atol=0.02)
+    assert not np.array_equal(found[0], exact)
 
 
 def test_of_a_table_only_changed_rows_are_sent(together):

@@ -24,15 +24,21 @@ def of_shard(shard, place=0):
     return {**found, "of some shards": Gradient(part, rows_U if shard % 3 else None)}
 
 
+def in_bf16(shard, place=0):
+    """The same, rounded."""
+    return {name: gradient.rounded() for name, gradient in of_shard(shard).items()}
+
+
+@pytest.mark.parametrize("leaf", [of_shard, in_bf16])
 @pytest.mark.parametrize("direct", [False, True])
 @pytest.mark.parametrize(("count", "ranks"), [(2, 2), (4, 2), (4, 4), (6, 4), (5, 3), (7, 2), (3, 3)])
-def test_totals_are_those_of_one_process_on_every_rank(together, count, ranks, direct):
-    whole = gradient_sum((0, count), of_shard)
+def test_totals_are_those_of_one_process_on_every_rank(together, count, ranks, direct, leaf):
+    whole = gradient_sum((0, count), leaf)
 
     def work(group):
         sums = RankSums(group, count + 2, count, direct)
         for _ in range(2):  # buffers are used again
-            parts = {node: gradient_sum(node, of_shard) for node in sums.shards.subtrees(group.rank)}
+            parts = {node: gradient_sum(node, leaf) for node in sums.shards.subtrees(group.rank)}
             found = sums.total(parts)
         return found
 
@@ -44,11 +50,16 @@ def test_totals_are_those_of_one_process_on_every_rank(together, count, ranks, d
         assert np.array_equal(found["table"].rows_U, whole["table"].rows_U)
 
 
-def test_a_rank_sends_twice_its_share_of_the_gradients(together):
-    gradients = {"weights": Gradient(np.zeros(4000, np.float32))}
-    together(4, lambda group: RankSums(group, 4, 4).total({(group.rank, group.rank + 1): gradients}))
+@pytest.mark.parametrize("size", [4, 2])
+def test_a_rank_sends_twice_its_share_of_the_gradients(together, size):
+    def work(group):
+        gradient = Gradient(np.zeros(4000, np.float32))
+        gradients = {"weights": gradient if size == 4 else gradient.rounded()}
+        return RankSums(group, 4, 4).total({(group.rank, group.rank + 1): gradients})
+
+    together(4, work)
     counts = 3 * 8  # one number to each of the others
-    assert together.sent == [2 * 3 * 4000 + counts] * 4  # 2 (R - 1) / R of 16,000 bytes
+    assert together.sent == [2 * 3 * 1000 * size + counts] * 4  # 2 (R - 1) / R of 4000 numbers
 
 
 def test_facts_of_all_shards_come_in_their_order(together):

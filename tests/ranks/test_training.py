@@ -24,6 +24,21 @@ def test_the_number_of_ranks_changes_no_bit(run, tmp_path, optimizer, precision)
     assert len({run.bits(f"on-{count}") for count in (1, 2, 4)}) == 1
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [{"ngrams": "2,3", "ngram_rows": 512}, {"tokens": "words", "softmax": "sampled:4", "tied": True}],
+)
+def test_with_gradients_in_bf16_the_number_of_ranks_changes_no_bit(run, tmp_path, settings):
+    asked = {"steps": 6, "shards": 4, "gradient_precision": "bf16", **settings}
+    for count in (1, 2, 4):
+        run(count, f"on-{count}", **asked)
+    run(4, "cut", **asked, stop_after=3)
+    run(2, "cut", resume=True)
+    assert len({run.bits(name) for name in ("on-1", "on-2", "on-4", "cut")}) == 1
+    run(1, "float32", **{**asked, "gradient_precision": "float32"})
+    assert run.bits("float32") != run.bits("on-1")
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_cell_trains_on_two_ranks_as_on_one(run, tmp_path, cell):
     extra = {"embedding_size": None} if cell == "lstm" else {"norm": "layer", "num_layers": 2}

@@ -97,6 +97,7 @@ class Training(TypedDict, total=False):
     average: Number | Auto | None
     precision: str
     shards: Whole | Auto
+    gradient_precision: str
     sync_every: Whole
     device: str | None
     seed: Whole

@@ -17,6 +17,7 @@ from pantoum.config.tokens import check_tokens
 __all__ = [
     "DEVICES",
     "DOCUMENTS",
+    "GRADIENT_PRECISIONS",
     "OPTIMIZERS",
     "PRECISIONS",
     "SCHEDULES",
@@ -25,6 +26,7 @@ __all__ = [
 
 DOCUMENTS = ("lines", "files", "blank-lines")
 DEVICES = ("auto", "cpu", "cuda")
+GRADIENT_PRECISIONS = ("float32", "bf16")
 OPTIMIZERS = ("adamw", "muon")
 PRECISIONS = ("auto", "float32", "bf16")
 SCHEDULES = ("linear", "trapezoid", "cosine", "constant")
@@ -269,6 +271,15 @@ class TrainSettings:
         chosen="the number of ranks that train, else 1",
     )
     """Parts of the batch whose gradients are added in a fixed order; up to so many ranks share them."""
+    gradient_precision: str = option(
+        "float32",
+        "numbers in which the gradients of shards are added and sent between ranks; bf16: half the bytes, "
+        "for slow networks",
+        group="training",
+        choices=GRADIENT_PRECISIONS,
+    )
+    """Numbers in which the gradients of shards and their sums are kept and sent between ranks; with
+    ``sync_every`` above 1 those of the changes of the weights."""
     sync_every: int = option(
         1,
         "updates that each rank makes by itself before all ranks combine their weights, for slow networks; "
@@ -400,6 +411,7 @@ class TrainSettings:
             if getattr(self, name) != AUTO:
                 one_of(getattr(self, name), name, choices)
         one_of(self.precision, "precision", PRECISIONS)
+        one_of(self.gradient_precision, "gradient_precision", GRADIENT_PRECISIONS)
         if self.device is not None:
             one_of(self.device, "device", DEVICES)
         if self.learning_rate != AUTO:

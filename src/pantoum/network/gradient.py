@@ -7,6 +7,9 @@ The matrix of one-hot inputs [G,V] is such a table, too, but a symbol is a colum
 of its transpose, and the parameter lies in memory column by column (``numpy.asfortranarray``), so that its
 transpose is a table like any other.
 
+A gradient may consist of bf16 numbers (``bf16``), as float32 arrays. A sum of such gradients is rounded to
+bf16 again, so it is the same wherever it is computed, and two bytes are enough to send any of them.
+
 Shapes: R rows of a parameter (of its transpose, if the gradient is transposed), U of them in use.
 """
 
@@ -19,6 +22,7 @@ from typing import TypeAlias
 import numpy as np
 
 from pantoum.kernels import Array, Kernels
+from pantoum.network.bf16 import round_to_bf16
 
 __all__ = ["Gradient", "Gradients", "norm"]
 
@@ -33,6 +37,8 @@ class Gradient:
     """The numbers of the rows that the values belong to, ascending, int64; ``None``: all rows."""
     transposed: bool = False
     """Whether values and rows are those of the transpose of the parameter."""
+    bf16: bool = False
+    """Whether the values are numbers of bf16; then those of sums are, too."""
 
     def reached(self, array: Array) -> Array:
         """The part of an array, one row per row of the parameter, that is not zero here for certain: the
@@ -73,8 +79,19 @@ class Gradient:
         squares_U = np.square(self.values).reshape(len(self.values), -1).sum(axis=1)
         squares_R[self.rows_U] += squares_U * squares_R.dtype.type(share)
 
+    def rounded(self) -> Gradient:
+        """The gradient in bf16, rounded in place where its values are contiguous."""
+        values = np.ascontiguousarray(self.values)
+        round_to_bf16(values)
+        return replace(self, values=values, bf16=True)
+
     def plus(self, other: Gradient) -> Gradient:
-        """The sum of both; a gradient of all rows is added to in place, ``other`` is left as it is."""
+        """The sum of both, in bf16 if this one is; a gradient of all rows is added to in place, ``other`` is
+        left as it is."""
+        total = self._plus(other)
+        return total.rounded() if self.bf16 else total
+
+    def _plus(self, other: Gradient) -> Gradient:
         if self.rows_U is None:
             if other.rows_U is None:
                 np.add(self.values, other.values, out=self.values)
@@ -82,7 +99,7 @@ class Gradient:
                 self.values[other.rows_U] += other.values
             return self
         if other.rows_U is None:
-            return replace(other, values=other.values.copy()).plus(self)
+            return replace(other, values=other.values.copy())._plus(self)
         rows_U = np.union1d(self.rows_U, other.rows_U)
         values = np.zeros((len(rows_U), *self.values.shape[1:]), self.values.dtype)
         values[np.searchsorted(rows_U, self.rows_U)] = self.values

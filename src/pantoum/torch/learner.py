@@ -60,6 +60,7 @@ class Learner:
         self._device, self._seed, self._precision = torch.device(device).type, seed, recipe.precision
         self._ranks: TensorRanks | None = None
         self._share = 1.0
+        self._sent_in = torch.bfloat16 if recipe.gradient_precision == "bf16" else torch.float32
         self._parameters: dict[str, Tensor] = dict(self.module.named_parameters())
         gates = len(CELLS[recipe.model.cell].gates)
         tables = recipe.model.tables
@@ -103,7 +104,11 @@ class Learner:
         self._targets = round(targets_N.numel() / self._share)
         with torch.no_grad():
             if self._ranks is not None:
-                add_gradients(self._ranks, self._parameters.values())
+                add_gradients(self._ranks, self._parameters.values(), self._sent_in)
+            elif self._sent_in is not torch.float32:  # the same rounding, without the other ranks
+                for tensor in self._parameters.values():
+                    whole = tensor.grad.coalesce() if tensor.grad.is_sparse else tensor.grad
+                    tensor.grad = whole.to(self._sent_in).to(tensor.dtype)
             accuracy = (logits_NV.argmax(dim=1) == targets_N).double().mean()
             norms = [torch.linalg.vector_norm(_values(each)) for each in self._parameters.values()]
             norm = torch.linalg.vector_norm(torch.stack(norms))

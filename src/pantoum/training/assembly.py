@@ -205,6 +205,8 @@ def _learner(
         seed=seed,
         average=recipe.average,
         precision=recipe.precision,
+        # Ranks that make updates by themselves add no gradients, but send what their weights have changed.
+        gradient_precision="float32" if recipe.syncs_weights else recipe.gradient_precision,
         sampler=sampler,
     )
 

@@ -71,6 +71,7 @@ def choose(settings: TrainSettings, outlook: Outlook, *, source: ModelConfig | N
         seed=settings.seed,
         members=members,
         shards=shards_of(settings),
+        gradient_precision=settings.gradient_precision,
         sync_every=settings.sync_every,
         kneser_ney=counted_order(settings, outlook, reasons),
         samples=outlook.samples,

@@ -51,14 +51,16 @@ class Learner:
         seed: int,
         average: float | None,
         precision: str = "float32",
+        gradient_precision: str = "float32",
         sampler: CandidateSampler | None = None,
     ) -> None:
-        """``sampler``: of the candidates of each step; ``None``: all symbols."""
+        """``precision``: of matrix products; ``gradient_precision``: of the gradients of shards and their
+        sums; ``sampler``: of the candidates of each step, ``None``: all symbols."""
         self.model = model
         self.gradient_norm = 0.0
         """The norm of all gradients of the last batch together, before clipping."""
         self._precision, self._optimizer, self._seed, self._decay = precision, optimizer, seed, average
-        self._sampler = sampler
+        self._sampler, self._gradients_in_bf16 = sampler, gradient_precision == "bf16"
         self._averaged = (
             None
             if average is None
@@ -125,6 +127,8 @@ class Learner:
                 workspace=self._workspace.scope(f"place {place}"),
             )
             results.append(result)
+            if self._gradients_in_bf16:
+                return {name: gradient.rounded() for name, gradient in result.gradients.items()}
             return result.gradients
 
         # What is not finite is reported by the guard, not by a warning.

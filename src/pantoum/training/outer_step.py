@@ -11,7 +11,8 @@ post-local SGD, Lin et al. 2018). For weights ``w_r`` of rank r of R and common 
 
 The sums over ranks are those of gradients (``rank_sums``): every rank gets the same bits. A matrix of which
 the updates have changed few rows (a table of n-grams, the embedding of many words) or few columns (one-hot
-inputs) is sent as these.
+inputs) is sent as these. With gradients in bf16 the change of each rank is rounded to bf16, and so is every
+sum of the changes; the common weights and the momentum are not.
 
 The common weights and the momentum are the same on every rank, so a checkpoint holds them once.
 """
@@ -41,9 +42,10 @@ PREFIX = "outer."
 class OuterStep:
     """The outer optimiser of this rank's weights."""
 
-    def __init__(self, ranks: Ranks, weights: Mapping[str, Array]) -> None:
-        """``weights``: the very arrays in use, those of every rank alike."""
-        self._ranks, self._weights = ranks, weights
+    def __init__(self, ranks: Ranks, weights: Mapping[str, Array], bf16: bool = False) -> None:
+        """``weights``: the very arrays in use, those of every rank alike; ``bf16``: the differences are
+        rounded to bf16 before they are sent."""
+        self._ranks, self._weights, self._bf16 = ranks, weights, bf16
         self._sums = RankSums(ranks, ranks.count, ranks.count, direct=ranks.count == 2)
         self._common = {name: array.copy() for name, array in weights.items()}
         self._momentum = {name: np.zeros_like(array) for name, array in weights.items()}
@@ -53,7 +55,10 @@ class OuterStep:
     def step(self) -> None:
         """Combine the weights of all ranks, and continue from them; every rank calls it."""
         own = self._ranks.rank, self._ranks.rank + 1
-        total = self._sums.total({own: {name: self._changed(name) for name in self._weights}})
+        changed = {name: self._changed(name) for name in self._weights}
+        if self._bf16:
+            changed = {name: gradient.rounded() for name, gradient in changed.items()}
+        total = self._sums.total({own: changed})
         for name, weights in self._weights.items():
             gradient, common, momentum = total[name], self._common[name], self._momentum[name]
             difference = gradient.values / weights.dtype.type(self._ranks.count)

@@ -9,6 +9,8 @@ of the rank's own sums was.
 Gradients of rows in use (n-grams) are few; their rows and values go to all ranks, and each adds them all.
 ``direct`` sums do so with all gradients. Between two ranks that sends as many bytes, in one exchange instead
 of two, which is faster where the network has a long delay; but each rank does all additions.
+
+Gradients of bf16 numbers (``network.gradient``) travel in two bytes a number.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from typing import TypeAlias
 import numpy as np
 
 from pantoum.kernels import Array, Workspace
+from pantoum.network.bf16 import from_two_bytes, two_bytes
 from pantoum.network.gradient import Gradient
 from pantoum.ranks.interface import Ranks
 from pantoum.training.shards import Node, Shards, tree_sum
@@ -49,7 +52,7 @@ class RankSums:
         totals = self._of_all(sums, {name: counts[name] for name in to_all})
         whole = [name for name in first if name not in totals]
         self._reduce(sums, whole)
-        self._spread([first[name].values for name in whole])
+        self._spread({name: first[name] for name in whole})
         return {name: totals.get(name, gradient) for name, gradient in first.items()}
 
     def all_facts(
@@ -75,46 +78,69 @@ class RankSums:
     def _reduce(self, sums: Sums, names: Sequence[str]) -> None:
         """This rank's slice of each array becomes the total."""
         first = next(iter(sums.values()))
-        slices: dict[str, dict[Node, Array]] = {name: {} for name in names}
+        slices: dict[str, dict[Node, Gradient]] = {name: {} for name in names}
         outgoing, incoming = list[tuple[int, Array]](), list[tuple[int, Array]]()
         for name in names:
             size, dtype = first[name].values.size, first[name].values.dtype
             own = self._slice(size, self.rank)
             for rank in range(self.ranks.count):
                 if rank == self.rank:
-                    slices[name] |= {node: part[name].values.reshape(-1)[own] for node, part in sums.items()}
+                    for node, part in sums.items():
+                        slices[name][node] = replace(part[name], values=part[name].values.reshape(-1)[own])
                     continue
                 theirs = self._slice(size, rank)
                 outgoing += [(rank, part[name].values.reshape(-1)[theirs]) for part in sums.values()]
                 for node in self.shards.subtrees(rank):
                     array = self._workspace.array(f"{name} {node}", (own.stop - own.start,), dtype)
-                    slices[name][node] = array
+                    slices[name][node] = replace(first[name], values=array)
                     incoming.append((rank, array))
-        self._exchange(outgoing, incoming)
+        self._exchange(outgoing, incoming, _in_bf16(first))
         for name in names:
             flat = first[name].values.reshape(-1)
-            np.copyto(
-                flat[self._slice(flat.size, self.rank)],
-                tree_sum(self.shards.root, slices[name].get, _added),
-            )
+            total = tree_sum(self.shards.root, slices[name].get, Gradient.plus)
+            np.copyto(flat[self._slice(flat.size, self.rank)], total.values)
 
-    def _spread(self, arrays: Sequence[Array]) -> None:
-        """The slice of each array that this rank has goes to all ranks."""
+    def _spread(self, gradients: Mapping[str, Gradient]) -> None:
+        """The slice of each gradient that this rank has goes to all ranks."""
         outgoing, incoming = list[tuple[int, Array]](), list[tuple[int, Array]]()
-        for array in arrays:
-            flat = array.reshape(-1)
+        for gradient in gradients.values():
+            flat = gradient.values.reshape(-1)
             own = flat[self._slice(flat.size, self.rank)]
             for rank in range(self.ranks.count):
                 if rank != self.rank:
                     outgoing.append((rank, own))
                     incoming.append((rank, flat[self._slice(flat.size, rank)]))
-        self._exchange(outgoing, incoming)
+        self._exchange(outgoing, incoming, _in_bf16(gradients))
 
-    def _exchange(self, outgoing: list[tuple[int, Array]], incoming: list[tuple[int, Array]]) -> None:
-        """All of it, without arrays of no size: a bias may have fewer numbers than there are ranks."""
-        self.ranks.exchange(
-            [each for each in outgoing if each[1].size], [each for each in incoming if each[1].size]
-        ).wait()
+    def _exchange(
+        self, outgoing: list[tuple[int, Array]], incoming: list[tuple[int, Array]], bf16: bool = False
+    ) -> None:
+        """All of it, without arrays of no size: a bias may have fewer numbers than there are ranks. ``bf16``:
+        float32 arrays hold numbers of bf16, and travel as these."""
+        outgoing = [each for each in outgoing if each[1].size]
+        incoming = [each for each in incoming if each[1].size]
+        if not bf16:
+            self.ranks.exchange(outgoing, incoming).wait()
+            return
+        sent, received = self._halves("sent", outgoing), self._halves("received", incoming)
+        for (_, array), (_, halves) in zip(outgoing, sent, strict=True):
+            if halves is not array:
+                two_bytes(array, halves)
+        self.ranks.exchange(sent, received).wait()
+        for (_, array), (_, halves) in zip(incoming, received, strict=True):
+            if halves is not array:
+                from_two_bytes(halves, array)
+
+    def _halves(self, use: str, messages: list[tuple[int, Array]]) -> list[tuple[int, Array]]:
+        """The messages, with room for the two bytes of each number in place of float32 arrays."""
+        workspace = self._workspace.scope(use)
+        return [
+            (
+                rank,
+                workspace.array(str(place), array.shape, np.uint16) if array.dtype == np.float32 else array,
+            )
+            for place, (rank, array) in enumerate(messages)
+        ]
 
     def _slice(self, size: int, rank: int) -> slice:
         """The slice of a rank of an array of this size."""
@@ -159,10 +185,10 @@ class RankSums:
                     values = np.empty((size, *like.values.shape[1:]), like.values.dtype)
                     incoming.append((rank, values))
                     known[name][node] = replace(like, values=values, rows_U=rows_U)
-        self._exchange(outgoing, incoming)
+        self._exchange(outgoing, incoming, _in_bf16(next(iter(sums.values()))))
         return {name: tree_sum(self.shards.root, known[name].get, Gradient.plus) for name in counts}
 
 
-def _added(left: Array, right: Array) -> Array:
-    np.add(left, right, out=left)
-    return left
+def _in_bf16(gradients: Mapping[str, Gradient]) -> bool:
+    """Whether these gradients are numbers of bf16, which those of a run all are, or none."""
+    return any(gradient.bf16 for gradient in gradients.values())

@@ -70,7 +70,7 @@ class RankedBackend:
         """The arrays of these ranks in the checkpoint that this backend was put back to."""
         if recipe.syncs_weights:
             assert isinstance(local, LocalBackend)
-            self._outer = OuterStep(ranks, local.parameters)
+            self._outer = OuterStep(ranks, local.parameters, recipe.gradient_precision == "bf16")
         else:
             local.join(RankSums(ranks, batch_size, recipe.shards))
 

@@ -42,6 +42,9 @@ class Recipe:
     """Members of the ensemble, each of this shape."""
     shards: int = 1
     """Parts of the batch whose gradients are added in a fixed order (``training.shards``)."""
+    gradient_precision: str = "float32"
+    """Numbers in which the gradients of shards and their sums are kept and sent between ranks; with
+    ``sync_every`` above 1 those of the changes of the weights."""
     sync_every: int = 1
     """Updates that each rank makes by itself before all combine their weights (``training.outer_step``); the
     number of ranks is then ``shards``. 1: every update is made from the gradients of all."""
@@ -59,6 +62,8 @@ class Recipe:
                 del plain[name]
         if not self.syncs_weights:
             del plain["sync_every"]
+        if self.gradient_precision == "float32":
+            del plain["gradient_precision"]
         return {**plain, "model": self.model.spec()}
 
     @property

@@ -100,6 +100,7 @@ STATE: dict[str, object] = {
         "seed": _whole(0, 2**63 - 1),
         "members": Later(_whole(1, 64)),
         "shards": Later(_whole(1, 65_536)),
+        "gradient_precision": Later(_one_of("float32", "bf16")),
         "sync_every": Later(_whole(1, 1_000_000)),
         "kneser_ney": Later(_whole(2, 8)),
         "samples": Later(SIZE),

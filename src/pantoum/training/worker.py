@@ -79,7 +79,7 @@ class Worker:
         backend: SharedBackend = local if engine is None else engine.take_over(local, made, vocab_size)
         self._outer = None
         if made.syncs_weights:
-            self._outer = OuterStep(ranks, local.parameters)
+            self._outer = OuterStep(ranks, local.parameters, made.gradient_precision == "bf16")
             self._outer.restore(received)
         else:
             backend.join(RankSums(ranks, batch_size, made.shards))
