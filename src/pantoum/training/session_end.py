@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pantoum.inference.evaluate import Evaluation
 from pantoum.training.after_step import AfterStep
+from pantoum.training.by_heart import learned_by_heart
 from pantoum.training.reporter import passage
 from pantoum.training.run_session import RunSession
 
@@ -30,6 +31,8 @@ def finish(session: RunSession, after: AfterStep) -> Evaluation | None:
             held_out = None if model is None else passage(model, run.prepared.valid.tokens)
             del model
     keep.release()
+    if (note := learned_by_heart(state.curve, keep.best, state.recipe.model.dropout)) is not None:
+        session.reporter.note(note)
     state.finish()
     saving.surely(lambda: saving.model(evaluation))
     saving.surely(lambda: saving.checkpoint(at_last=True))
