@@ -7,6 +7,7 @@ import dataclasses
 import tracemalloc
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,10 +22,15 @@ from pantoum.inference.adapt_rule import Rule
 from pantoum.inference.evaluate import evaluate
 from pantoum.inference.loaded_model import LoadedModel, load
 from pantoum.inference.mixture import Mixture
+from pantoum.inference.protocols import ROWS
 from pantoum.inference.reader import PlainReader
 from pantoum.inference.score import Scorer
 from pantoum.kernels import without_core
 from pantoum.network import LanguageModel
+from pantoum.network.cache import Cache
+from pantoum.network.count_mixture import CountMixture
+from pantoum.network.counting import counted
+from pantoum.network.counts import Counts
 from pantoum.network.ensemble import join, joined_config
 from pantoum.network.ngrams import TABLE
 from pantoum.network.program import Program
@@ -150,13 +156,18 @@ def test_an_adapted_model_saved_and_loaded_gives_the_same_nats(characters: Loade
     assert [one["texts"] for one in again.card["adapted"]] == [[{"name": "a.txt"}], [{"name": "b.txt"}]]
 
 
-def test_a_large_vocabulary_is_sampled_however_the_text_is_cut(make: Make) -> None:
+def of_many_words(make: Make) -> LoadedModel:
+    """A model whose steps compare their targets with samples."""
     scholar = learner("words", 9000, None)
     scholar.feed(" ".join(f"w{number}" for number in range(8000)))
     tokenizer = scholar.learn()
     network = LanguageModel(tokenizer.vocab_size, config=make("words").config, seed=4)
-    model = with_scale(LoadedModel(Program(network), tokenizer))
-    text = text_of(model, 120)
+    return with_scale(LoadedModel(Program(network), tokenizer))
+
+
+def test_a_large_vocabulary_is_sampled_however_the_text_is_cut(make: Make) -> None:
+    model = of_many_words(make)
+    network, text = model.network, text_of(model, 120)
     whole, parted = Adapter(model, FAST), Adapter(model, FAST)
     nats_T = whole.losses(*text)[0]
     found = [parted.losses(*(each[:, start : start + 11] for each in text))[0] for start in range(0, 120, 11)]
@@ -165,6 +176,37 @@ def test_a_large_vocabulary_is_sampled_however_the_text_is_cut(make: Make) -> No
     assert np.isfinite(whole.adapted().network.parameters["head.weight"]).all()
     moved_V = (whole._network.parameters["head.weight"] != network.parameters["head.weight"]).any(axis=1)
     assert 100 < moved_V.sum() < len(moved_V)
+
+
+@pytest.mark.parametrize("vocabulary", ["small", "large"])
+def test_the_copy_reads_each_token_once(make: Make, vocabulary: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = of_many_words(make) if vocabulary == "large" else with_scale(make("words"))
+    read, forward = [0, 0], Program._forward
+
+    def counting(program: Program, tokens_TB: np.ndarray, *rest: Any) -> Any:
+        read[program.precision == "int8"] += tokens_TB.size
+        return forward(program, tokens_TB, *rest)
+
+    monkeypatch.setattr(Program, "_forward", counting)
+    ids_T = np.concatenate([text_of(model, 120)[0][0]] * 24)[: 2 * ROWS + 1]
+    evaluate(model.program, ids_T, model.tokenizer, adapter=Adapter(model, Settings()), compress=False)
+    last = 2 * ROWS % Settings().chunk  # is read again, to be learned from at the end of the text
+    assert read == [2 * ROWS + last, 2 * ROWS]
+
+
+def test_a_cache_and_counts_adapt_the_same_however_the_text_is_cut(make: Make) -> None:
+    one = of_many_words(make)
+    ids_T = np.random.default_rng(3).integers(2, 40, 121)
+    counts = Counts(one.vocab_size, counted(ids_T, one.vocab_size, 3))
+    mixture = CountMixture(counts, np.full(counts.buckets, 0.7, np.float32))
+    program = Program(one.network, counts=mixture, cache=Cache(20, 0.3, 0.5))
+    model, text = dataclasses.replace(one, program=program), (ids_T[None, :-1], ids_T[None, 1:])
+    whole, parted = Adapter(model, FAST), Adapter(model, FAST)
+    nats_T = whole.losses(*text)[0]
+    found = [parted.losses(*(each[:, start : start + 11] for each in text))[0] for start in range(0, 120, 11)]
+    np.testing.assert_allclose(np.concatenate(found), nats_T, atol=1e-4)
+    without = Adapter(one, FAST).losses(*text)[0]
+    assert nats_T.mean() < without.mean() - 0.5
 
 
 def test_every_member_of_an_ensemble_adapts(make: Make, tmp_path) -> None:

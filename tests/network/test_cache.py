@@ -11,8 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pantoum.config import ModelConfig
-from pantoum.network import LanguageModel
+from pantoum.network import LanguageModel, cache
 from pantoum.network.cache import Cache
+from pantoum.network.count_mixture import CountMixture
+from pantoum.network.counting import counted
+from pantoum.network.counts import Counts
 from pantoum.network.program import Program
 from pantoum.network.state import NetworkState
 
@@ -59,7 +62,7 @@ def slow(plain: Program, size: int, tokens_BT: Any, reset_BT: Any) -> Any:
 
 
 @pytest.mark.parametrize(("size", "shape"), [(1, {}), (5, {"members": 2}), (40, {"ngrams": (2,)})])
-def test_it_is_the_definition(size: int, shape: dict[str, Any]) -> None:
+def test_it_is_the_definition(size: int, shape: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     program, plain = programs(size, **shape)
     tokens_BT, reset_BT = texts(3, 2 * T)
     expected = slow(plain, size, tokens_BT, reset_BT)
@@ -69,9 +72,17 @@ def test_it_is_the_definition(size: int, shape: dict[str, Any]) -> None:
     np.testing.assert_allclose(found, expected, atol=2e-6)
     np.testing.assert_allclose(found.sum(axis=2), 1, atol=1e-5)
     targets_BT = texts(4)[0]
-    nats_BT, _, _ = program.losses(tokens_BT[:, T:], targets_BT, state, reset_BT=reset_BT[:, T:])
     own_BT = np.take_along_axis(expected[:, T:], targets_BT[:, :, None], axis=2)[:, :, 0]
-    np.testing.assert_allclose(nats_BT, -np.log(own_BT), atol=1e-4)
+    for at_once in (2, 64):
+        monkeypatch.setattr(cache, "AT_ONCE", at_once)
+        for predict in (True, False):
+            nats_BT, best_BT, _ = program.losses(
+                tokens_BT[:, T:], targets_BT, state, reset_BT=reset_BT[:, T:], predict=predict
+            )
+            np.testing.assert_allclose(nats_BT, -np.log(own_BT), atol=1e-4)
+            if predict:
+                of_best_BT = np.take_along_axis(expected[:, T:], best_BT[:, :, None], axis=2)[:, :, 0]
+                np.testing.assert_allclose(of_best_BT, expected[:, T:].max(axis=2), atol=1e-5)
 
 
 @settings(max_examples=20, deadline=None)
@@ -115,3 +126,30 @@ def test_tokens_that_no_state_has_are_none() -> None:
     none.arrays[-2][...] = 0
     tokens_BT = texts(1)[0]
     assert np.array_equal(program.logits(tokens_BT, wild)[0], program.logits(tokens_BT, none)[0])
+
+
+@pytest.mark.parametrize("counts", [False, True])
+def test_losses_and_predictions_change_no_row_of_the_vocabulary(
+    counts: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program, _ = programs()
+    if counts:
+        counted_N = Counts(V, counted(np.random.default_rng(2).integers(0, V, 300), V, 3))
+        mixture = CountMixture(counted_N, np.full(counted_N.buckets, 0.4, np.float32))
+        program = Program(program.model, counts=mixture, cache=program.cache)
+    tokens_BT, reset_BT = texts(3)
+    targets_BT, state = texts(4)[0], begun(program)
+    logits_BTV, _ = program.logits(tokens_BT, state, reset_BT=reset_BT)
+    monkeypatch.setattr(cache, "mix_rows", None)
+    nats_BT, best_BT, _ = program.losses(tokens_BT, targets_BT, state, reset_BT=reset_BT)
+    own_BT = np.take_along_axis(logits_BTV, targets_BT[:, :, None], axis=2)[:, :, 0]
+    np.testing.assert_allclose(nats_BT, -own_BT, atol=1e-4)
+    of_best_BT = np.take_along_axis(logits_BTV, best_BT[:, :, None], axis=2)[:, :, 0]
+    np.testing.assert_allclose(of_best_BT, logits_BTV.max(axis=2), atol=1e-4)
+
+
+def test_the_state_of_one_stream_is_not_copied() -> None:
+    program, _ = programs(size=4096)
+    _, state = program.logits(texts(3)[0][:1], program.initial_state(1))
+    keys = state.arrays[-3]
+    assert keys.shape == (1, 4096 * 4) and keys.base is not None

@@ -156,3 +156,21 @@ def test_gradients_add_up_of_rows_or_whole(of_rows: tuple[bool, bool], random: n
 def test_at_least_one_symbol_is_sampled(samples: int) -> None:
     with pytest.raises(SettingError, match=r"samples is .*at least 1"):
         CandidateSampler(np.ones(V), samples, 0)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_exact_losses_come_with_the_same_gradients(
+    shape: dict[str, object], random: np.random.Generator
+) -> None:
+    model = made(shape)
+    tokens = random.integers(0, V, (B, T + 1))
+    candidates = CandidateSampler(np.ones(V), 3, seed=1).draw(tokens[:, 1:].reshape(-1), 0)
+    program = Program(model, purpose="train")
+    text = tokens[:, :-1], tokens[:, 1:], model.initial_state(B)
+    nats, predictions, _ = program.losses(*text)
+    rough = program.gradients(*text, candidates=candidates)
+    of_rough = {name: each.values.copy() for name, each in rough.gradients.items()}
+    exact = program.gradients(*text, candidates=candidates, exact=True)
+    assert np.array_equal(exact.nats_BT, nats) and np.array_equal(exact.predictions_BT, predictions)
+    assert exact.loss == pytest.approx(nats.mean()) and exact.loss != rough.loss
+    assert all(np.array_equal(each.values, of_rough[name]) for name, each in exact.gradients.items())

@@ -26,6 +26,7 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -42,7 +43,7 @@ from pantoum.inference.state import State
 from pantoum.kernels import Array, Workspace
 from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
-from pantoum.network.program import Program
+from pantoum.network.program import BatchResult, Program
 from pantoum.network.state import NetworkState
 from pantoum.text.prompt import encode_prompt, space_held
 
@@ -114,8 +115,7 @@ class Adapter:
         while start < T:
             end = min(T, start + chunk - self._begun_3BT.shape[2])
             part = np.s_[:, start:end]
-            at_once = end - start == chunk and self._sampler is None
-            read = self._learn_whole if at_once else self._begin_chunk
+            read = self._read_whole if end - start == chunk else self._begin_chunk
             own_BT, predicted_BT = read(text_3BT[:, :, start:end])
             require_finite([plain_BT[part], own_BT])
             nats_BT[part], weights_T = self._mixture.nats(plain_BT[part][0], own_BT[0])
@@ -133,10 +133,11 @@ class Adapter:
     def finish(self) -> None:
         """Learn from an incomplete chunk: the text ends here."""
         if self._begun_3BT.shape[2]:
-            state = self._state
-            self._state, begun_3BT = self._began, self._begun_3BT
-            self._learn_whole(begun_3BT)
-            self._state, self._begun_3BT = state, self._nothing
+            # What it predicts was computed when it was read, so nothing is mixed with the network here.
+            program = self._training()
+            layers = self._began.arrays[: len(program.initial_state(1).arrays)]
+            self._learn(program, self._begun_3BT, NetworkState(layers))
+            self._begun_3BT = self._nothing
 
     def _restart_if_lost(self) -> None:
         """At the end of a chunk: weights that no longer predict anything are not worth a pull back."""
@@ -182,29 +183,36 @@ class Adapter:
         )
         return dataclasses.replace(made, sha256=model_file.write(Path(path), content), path=Path(path))
 
-    def _learn_whole(self, text_3BT: Array) -> tuple[Array, Array]:
-        """Read from where the state stands, and learn from it."""
+    def _read_whole(self, text_3BT: Array) -> tuple[Array, Array]:
+        """Read a whole chunk from where the state stands, and learn from it in the same pass."""
+        beside = self.model.program
+        program = self._training(counts=beside.counts, cache=beside.cache)
+        result = self._learn(program, text_3BT, self._state, exact=True)
+        self._state = result.state
+        return result.nats_BT, result.predictions_BT
+
+    def _training(self, **beside: Any) -> Program:
+        """The program of the current weights that gives gradients."""
+        return Program(self._network, purpose="train", workspace=self._workspace, **beside)
+
+    def _learn(
+        self, program: Program, text_3BT: Array, state: NetworkState, exact: bool = False
+    ) -> BatchResult:
+        """Learn from a chunk that begins with this state."""
         inputs_BT, targets_BT, reset_BT = text_3BT
-        program = Program(
-            self._network,
-            purpose="train",
-            workspace=self._workspace,
-            counts=self.model.program.counts,
-            cache=self.model.program.cache,
-        )
         step, sampler = self.tokens // self.settings.chunk, self._sampler
         result = program.gradients(
             inputs_BT,
             targets_BT,
-            self._state,
+            state,
             reset_BT=reset_BT.astype(bool),
             candidates=None if sampler is None else sampler.draw(targets_BT.reshape(-1), step),
+            exact=exact,
         )
-        self._state = result.state
         if self._rule.step(self._network.parameters, result.gradients, inputs_BT.size):
             self._reading = None
         self.tokens += inputs_BT.size
-        return result.nats_BT, result.predictions_BT
+        return result
 
     def _begin_chunk(self, text_3BT: Array) -> tuple[Array, Array]:
         """Read what does not fill a chunk by itself, and keep it; learn from the chunk when it is whole."""

@@ -26,7 +26,7 @@ from pantoum.errors import SettingError, TextError
 from pantoum.inference.adapt import Adapter
 from pantoum.inference.figures import figures_html
 from pantoum.inference.finite import require_finite
-from pantoum.inference.protocols import Block, blocks, parse_protocol
+from pantoum.inference.protocols import ROWS, Block, blocks, parse_protocol
 from pantoum.inference.reader import read_blocks
 from pantoum.kernels import Array
 from pantoum.network.program import Program
@@ -242,7 +242,8 @@ def _score(
     resets_V = None if eos is None else np.arange(tokenizer.vocab_size) == eos
     sums, found = _Sums(), _blocks_read(program, tokens, protocol, resets_V)
     if adapter is not None:
-        found = _adapting(adapter, blocks(tokens, protocol), resets_V)
+        size = max(1, ROWS // adapter.settings.chunk) * adapter.settings.chunk  # whole chunks cost the least
+        found = _adapting(adapter, blocks(tokens, protocol, size), resets_V)
     elif read is not None:
         found = read(tokens, protocol, resets_V)
     for block, nats_BT, predictions_BT in found:

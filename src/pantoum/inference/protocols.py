@@ -76,16 +76,17 @@ def parse_protocol(protocol: str) -> tuple[str, int]:
     return match[1] or "carried", number
 
 
-def blocks(tokens: Array, protocol: str) -> Iterator[Block]:
-    """The text's blocks in reading order; ``tokens`` may be a memory map."""
+def blocks(tokens: Array, protocol: str, size: int | None = None) -> Iterator[Block]:
+    """The text's blocks in reading order, of at most ``size`` tokens (default: ``ROWS``); ``tokens`` may be
+    a memory map."""
     kind, number = parse_protocol(protocol)
     if kind == "windows":
-        yield from _windows(tokens, number)
+        yield from _windows(tokens, number, size)
     else:
-        yield from spans(tokens, 1 if kind == "carried" else number)
+        yield from spans(tokens, 1 if kind == "carried" else number, size)
 
 
-def spans(tokens: Array, most: int) -> Iterator[Block]:
+def spans(tokens: Array, most: int, size: int | None = None) -> Iterator[Block]:
     """A text in at most ``most`` equal spans of at least ``LEAST_SPAN`` targets.
 
     Span i scores targets ``[i*n//S, (i+1)*n//S)``, so lengths differ by one at most and the last span is one
@@ -100,17 +101,17 @@ def spans(tokens: Array, most: int) -> Iterator[Block]:
     edges = np.arange(count + 1, dtype=np.int64) * targets // count
     starts_B, ends_B = edges[:-1], edges[1:]
     if count > 1:
-        yield from _columns(tokens, starts_B[1:] - WARM_TOKENS, starts_B[1:], False, "zero")
-    yield from _columns(tokens, starts_B, ends_B, True, "join")
+        yield from _columns(tokens, starts_B[1:] - WARM_TOKENS, starts_B[1:], False, "zero", size)
+    yield from _columns(tokens, starts_B, ends_B, True, "join", size)
 
 
-def _windows(tokens: Array, size: int) -> Iterator[Block]:
+def _windows(tokens: Array, length: int, size: int | None) -> Iterator[Block]:
     targets = len(tokens) - 1
-    starts = range(0, targets, size)
+    starts = range(0, targets, length)
     for first in range(0, len(starts), SIDE_BY_SIDE):
         starts_B = np.array(starts[first : first + SIDE_BY_SIDE], np.int64)
-        ends_B = np.minimum(starts_B + size, targets)
-        yield from _columns(tokens, starts_B, ends_B, True, "zero")
+        ends_B = np.minimum(starts_B + length, targets)
+        yield from _columns(tokens, starts_B, ends_B, True, "zero", size)
 
 
 def _columns(
@@ -119,10 +120,11 @@ def _columns(
     ends_B: NDArray[np.int64],
     scored: bool,
     first: Rows,
+    size: int | None,
 ) -> Iterator[Block]:
     """Rows of nearly one length as blocks of columns, the first of which has the rows ``first``; past its end
     a row reads its last input again, unscored."""
-    width = max(1, ROWS // len(starts_B))
+    width = max(1, (size or ROWS) // len(starts_B))
     longest = int(np.max(ends_B - starts_B))
     for column in range(0, longest, width):
         at_BT = starts_B[:, None] + np.arange(column, min(column + width, longest), dtype=np.int64)[None, :]

@@ -27,9 +27,9 @@ from pantoum.network.program import Program
 
 __all__ = ["Following", "OneStream", "Scored", "Segments"]
 
-AT_ONCE = 512
+AT_ONCE = 576
 """Tokens of one stream after which their nats are given out, so that a long part of a text is answered before
-its end."""
+its end: three chunks of adapting."""
 LONGEST = 4096
 """Most tokens that a segment scores: one in seventeen tokens read is then for warming."""
 Ids = NDArray[np.int64]

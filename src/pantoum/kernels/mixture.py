@@ -9,10 +9,16 @@ import numpy as np
 
 from pantoum.kernels.array import Array
 
-__all__ = ["LEAST_PROBABILITY", "mix_rows"]
+__all__ = ["LEAST_PROBABILITY", "mix_rows", "normalise_rows"]
 
 LEAST_PROBABILITY = np.float32(np.finfo(np.float32).tiny)
 """Added to every probability, so that the logarithm of one that float32 cannot hold is finite."""
+
+
+def normalise_rows(logits_NV: Array) -> None:
+    """The logits become logarithms of their softmax."""
+    logits_NV -= logits_NV.max(axis=1, keepdims=True)
+    logits_NV -= np.log(np.exp(logits_NV).sum(axis=1, keepdims=True))
 
 
 def mix_rows(logits_NV: Array, p_NV: Array, weights_N: Array) -> None:

@@ -18,6 +18,7 @@ last layers, V symbols.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,8 +30,11 @@ from pantoum.network.count_mixture import mixed
 __all__ = ["Cache", "FoundCache"]
 
 F32 = npt.NDArray[np.float32]
-AT_ONCE = 256
-"""Steps whose similarities are in memory at once."""
+F64 = npt.NDArray[np.float64]
+AT_ONCE = 64
+"""Steps whose similarities are in memory at once: with a thousand pairs they stay in the second cache."""
+LEAST_TOTAL = np.float32(1e-30)
+"""Divides where a step sees no pair."""
 
 
 @dataclass(frozen=True)
@@ -60,27 +64,38 @@ class Cache:
     ) -> FoundCache:
         """What each step sees, and the state after the steps; past the length of a row its state stays."""
         T, B, H = hidden_TBH.shape
-        N, steps_T = self.size, np.arange(T)
+        N, rows_B = self.size, np.arange(B)
         keys_BNH, known_BN, last_BX = state[0].reshape(B, N, H), state[1], state[2]
-        joined_BTH = np.concatenate([last_BX[:, None, 1:], hidden_TBH[:-1].swapaxes(0, 1)], axis=1)
-        keys_BJH = np.concatenate([keys_BNH, joined_BTH], axis=1)
+        keys_BJH = np.concatenate([keys_BNH, last_BX[:, None, 1:], hidden_TBH[:-1].swapaxes(0, 1)], axis=1)
         known_BN = np.where((known_BN >= 1) & (known_BN <= vocab_size), known_BN, 0)  # whatever a file says
-        tokens_BJ = np.concatenate([known_BN.astype(np.int64), tokens_TB.T + 1], axis=1)
+        tokens_BJ = np.concatenate([known_BN, tokens_TB.T + 1], axis=1).astype(np.int32)
         tokens_BJ[:, N] *= last_BX[:, 0] == 1
         first_TB = np.zeros((T, B), np.int64)
         if reset_TB is not None:  # the first pair that may be seen: both of its parts are after the reset
-            first_TB = np.maximum.accumulate(np.where(reset_TB, N + 1 + steps_T[:, None], 0))
+            steps_T1 = np.arange(T)[:, None]
+            first_TB = np.maximum.accumulate(np.where(reset_TB, N + 1 + steps_T1, 0))
         ends_B = np.full(B, T) if lengths is None else np.asarray(lengths)
-        after: tuple[list[Array], list[Array], list[Array]] = ([], [], [])
-        for b, end in enumerate(ends_B.tolist()):
-            own_N = tokens_BJ[b, end : end + N].copy()
-            if end:
-                own_N[: max(0, int(first_TB[end - 1, b]) - end)] = 0
-            own = last_BX[b] if not end else np.concatenate([[1.0], hidden_TBH[end - 1, b]])
-            for part, array in zip(after, (keys_BJH[b, end : end + N].reshape(-1), own_N, own), strict=True):
-                part.append(array)
-        arrays = tuple(np.stack(part).astype(np.float32) for part in after)
-        return FoundCache(self, hidden_TBH, keys_BJH, tokens_BJ, first_TB, arrays)
+        kept = [keys_BJH[b, end : end + N].reshape(1, N * H) for b, end in enumerate(ends_B.tolist())]
+        places_BN = ends_B[:, None] + np.arange(N)
+        first_B = np.concatenate([np.zeros((1, B), np.int64), first_TB])[ends_B, rows_B]
+        own_BN = np.where(places_BN >= first_B[:, None], tokens_BJ[rows_B[:, None], places_BN], 0)
+        own_BX, read = last_BX.copy(), np.flatnonzero(ends_B)
+        own_BX[read, 0], own_BX[read, 1:] = 1, hidden_TBH[ends_B[read] - 1, read]
+        # The outputs of one stream are not copied: they are most of the state.
+        arrays = kept[0] if B == 1 else np.concatenate(kept), own_BN, own_BX
+        after = tuple(array.astype(np.float32, copy=False) for array in arrays)
+        return FoundCache(self, hidden_TBH, keys_BJH, tokens_BJ, first_TB, after)
+
+
+class Shares(NamedTuple):
+    """How much the pairs of a window count for some steps of a row."""
+
+    pairs: slice
+    """The window: those that any of the steps sees."""
+    weights_SJ: F32
+    """What each pair of the window counts, in proportion; 0 where a step does not see it."""
+    totals_S: F32
+    """Their sums; 0 where a step sees none."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,19 +114,48 @@ class FoundCache:
         p_N, filled_N = self.probabilities(targets_N)
         return mixed(nats_N, p_N, 1.0 - self.cache.weight * filled_N).astype(nats_N.dtype)
 
-    def probabilities(self, targets_N: Array) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    def probabilities(self, targets_N: Array) -> tuple[F64, npt.NDArray[np.bool_]]:
         """(the probability of targets under the cache alone [N], whether it holds anything [N])."""
         T, B, _ = self.hidden_TBH.shape
         p_TB, filled_TB = np.zeros((T, B)), np.zeros((T, B), bool)
-        wanted_TB = targets_N.reshape(T, B) + 1
+        wanted_TB = (targets_N.reshape(T, B) + 1).astype(np.int32)
         for b in range(B):
             for start in range(0, T, AT_ONCE):
-                steps = np.arange(start, min(start + AT_ONCE, T))
-                shares_SJ = self._shares(b, steps)
-                hits_SJ = self.tokens_BJ[b] == wanted_TB[steps, b][:, None]
-                p_TB[steps, b] = (shares_SJ * hits_SJ).sum(axis=1, dtype=np.float64)
-                filled_TB[steps, b] = shares_SJ.any(axis=1)
+                steps = slice(start, min(start + AT_ONCE, T))
+                found = self._shares(b, steps)
+                hits = np.nonzero(self.tokens_BJ[b, found.pairs] == wanted_TB[steps, b, None])
+                sums_S = np.bincount(hits[0], found.weights_SJ[hits], len(found.totals_S))
+                p_TB[steps, b] = sums_S / np.maximum(found.totals_S, LEAST_TOTAL)
+                filled_TB[steps, b] = found.totals_S > 0
         return p_TB.reshape(-1), filled_TB.reshape(-1)
+
+    def losses(self, logs_NV: Array, targets_N: Array, first: int) -> tuple[Array, Array]:
+        """(nats [N] of targets, the most probable symbols [N]) with the cache, of N of the steps from number
+        ``first`` on, from the logarithms of the probabilities without. Only symbols that the cache holds can
+        become more probable, so no row of the vocabulary is changed."""
+        N, B = len(targets_N), self.hidden_TBH.shape[1]
+        nats_N, predictions_N = np.empty(N, logs_NV.dtype), np.empty(N, np.int32)
+        for number in range(min(B, N)):
+            step, b = divmod(first + number, B)
+            own = slice(number, None, B)
+            steps = slice(step, step + len(targets_N[own]))
+            nats_N[own], predictions_N[own] = self._of_row(b, steps, logs_NV[own], targets_N[own])
+        return nats_N, predictions_N
+
+    def _of_row(self, b: int, steps: slice, logs_SV: Array, targets_S: Array) -> tuple[F64, Array]:
+        """``losses`` of steps of one row, one after the other."""
+        found, rows_S = self._shares(b, steps), np.arange(len(targets_S))
+        symbols_U, sums_SU = self._by_symbol(b, found)
+        p_S, best_S = np.zeros(len(rows_S)), logs_SV.argmax(axis=1)
+        weights_S = self.cache.weight * (found.totals_S > 0)
+        if len(symbols_U):
+            mixed_SU = np.exp(logs_SV[:, symbols_U]) * (1 - weights_S[:, None]) + weights_S[:, None] * sums_SU
+            held_S = mixed_SU.argmax(axis=1)
+            more_S = mixed_SU[rows_S, held_S] > np.exp(logs_SV[rows_S, best_S]) * (1 - weights_S)
+            best_S = np.where(more_S, symbols_U[held_S], best_S)
+            places_S = np.minimum(np.searchsorted(symbols_U, targets_S), len(symbols_U) - 1)
+            p_S = np.where(symbols_U[places_S] == targets_S, sums_SU[rows_S, places_S], 0.0)
+        return mixed(-logs_SV[rows_S, targets_S], p_S, 1 - weights_S), best_S
 
     def logits(self, logits_NV: Array, tokens: Array | None = None) -> Array:
         """Logarithms of the probabilities with the cache [N,V], from the logits without, which are
@@ -120,25 +164,43 @@ class FoundCache:
         places = np.arange(T * B) if tokens is None else tokens
         rows_NV, filled_N = np.zeros_like(logits_NV), np.zeros(len(places), bool)
         for row_V, place, number in zip(rows_NV, places.tolist(), range(len(places)), strict=True):
-            shares_J = self._shares(place % B, np.array([place // B]))[0]
-            seen = np.flatnonzero(shares_J)
-            filled_N[number] = seen.size > 0
-            np.add.at(row_V, self.tokens_BJ[place % B, seen] - 1, shares_J[seen])
+            b, step = place % B, place // B
+            found = self._shares(b, slice(step, step + 1))
+            filled_N[number] = found.totals_S[0] > 0
+            symbols_U, sums_SU = self._by_symbol(b, found)
+            row_V[symbols_U] = sums_SU[0]
         mix_rows(logits_NV, rows_NV, (1.0 - self.cache.weight * filled_N).astype(np.float32))
         return logits_NV
 
-    def _shares(self, b: int, steps: Array) -> F32:
-        """How much each pair counts for some steps of a row [S,J]; the sum is 1, or 0 if there are none."""
-        low, high = int(steps[0]), int(steps[-1]) + self.cache.size + 1
-        seen_J = np.arange(low, high)
-        scores_SJ = self.cache.flatness * (self.hidden_TBH[steps, b] @ self.keys_BJH[b, low:high].T)
-        first_S1 = np.maximum(steps + 1, self.first_TB[steps, b])[:, None]
-        outside_SJ = (seen_J < first_S1) | (seen_J > steps[:, None] + self.cache.size)
-        outside_SJ |= self.tokens_BJ[b, low:high] <= 0
-        scores_SJ[outside_SJ] = -np.inf
+    def _shares(self, b: int, steps: slice) -> Shares:
+        """What the pairs count for steps of a row, one after the other. Step t sees the N pairs from t + 1
+        on: in the window, a band along the diagonal."""
+        S, N = steps.stop - steps.start, self.cache.size
+        pairs = slice(steps.start + 1, steps.stop + N)
+        queries_SH = self.hidden_TBH[steps, b] * self.hidden_TBH.dtype.type(self.cache.flatness)
+        scores_SJ = queries_SH @ self.keys_BJH[b, pairs].T
+        scores_SJ[:, :S][np.tri(S, k=-1, dtype=bool)] = -np.inf
+        scores_SJ[:, N:][~np.tri(S, S - 1, k=-1, dtype=bool)] = -np.inf
+        first_S = self.first_TB[steps, b]
+        if first_S.any():
+            scores_SJ[np.arange(pairs.start, pairs.stop) < first_S[:, None]] = -np.inf
+        empty_J = self.tokens_BJ[b, pairs] <= 0
+        if empty_J.any():
+            scores_SJ[:, empty_J] = -np.inf
         top_S1 = scores_SJ.max(axis=1, keepdims=True)
         scores_SJ -= np.where(np.isfinite(top_S1), top_S1, 0)
         np.exp(scores_SJ, out=scores_SJ)
-        shares_SJ = np.zeros((len(steps), self.tokens_BJ.shape[1]), np.float32)
-        shares_SJ[:, low:high] = scores_SJ / np.maximum(scores_SJ.sum(axis=1, keepdims=True), 1e-30)
-        return shares_SJ
+        return Shares(pairs, scores_SJ, scores_SJ.sum(axis=1))
+
+    def _by_symbol(self, b: int, found: Shares) -> tuple[Array, F32]:
+        """(the symbols of the pairs [U], ascending, the share of each [S,U])."""
+        tokens_J = self.tokens_BJ[b, found.pairs]
+        order_J = np.argsort(tokens_J, kind="stable")
+        order_J = order_J[np.searchsorted(tokens_J[order_J], 1) :]  # without empty places
+        symbols_J = tokens_J[order_J] - 1
+        starts_U = np.flatnonzero(np.diff(symbols_J, prepend=-1))
+        if not len(starts_U):
+            return symbols_J, found.weights_SJ[:, :0]
+        sums_SU = np.add.reduceat(found.weights_SJ[:, order_J], starts_U, axis=1)
+        sums_SU /= np.maximum(found.totals_S, LEAST_TOTAL)[:, None]
+        return symbols_J[starts_U], sums_SU

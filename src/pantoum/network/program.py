@@ -30,6 +30,7 @@ import numpy as np
 from pantoum.config import ModelConfig
 from pantoum.errors import SettingError
 from pantoum.kernels import Array, Workspace, backend
+from pantoum.kernels.mixture import normalise_rows
 from pantoum.network.block import DropoutDraw, Tape, check_lengths, check_resets
 from pantoum.network.candidates import Candidates
 from pantoum.network.gradient import Gradient
@@ -59,11 +60,11 @@ class BatchResult:
     """What one batch gives. The gradients may live in the workspace: they hold until its next use."""
 
     loss: float
-    """Mean nats of the network over all targets; with candidates, estimated."""
+    """Mean nats of the network over all targets; with candidates estimated, unless ``exact``."""
     accuracy: float
     """Share of targets that were the most probable symbol."""
     nats_BT: Array
-    """The loss of each target, before the model learns from it."""
+    """The loss of each target, before the model learns from it; with candidates as ``loss``."""
     predictions_BT: Array
     state: NetworkState
     """The state to hand to the next batch, row by row."""
@@ -253,6 +254,7 @@ class Program:
         streams: Array | None = None,
         targets: int | None = None,
         candidates: Candidates | None = None,
+        exact: bool = False,
         workspace: Workspace | None = None,
     ) -> BatchResult:
         """The loss of a batch, the state after it, and the gradient of every parameter. Arrays of the
@@ -262,7 +264,8 @@ class Program:
         the rows are a shard of a batch, ``targets`` is the number of targets of the whole batch: the
         gradients are then the part of the shard in those of the mean loss of the batch, and the loss is the
         mean over the shard. With ``candidates``, which contain all targets of the rows, the loss and its
-        gradients are estimated from these symbols; a model with tables of logits has none."""
+        gradients are estimated from these symbols; a model with tables of logits has none. ``exact``: the
+        loss and the predictions are nevertheless those of all symbols, from the same forward pass."""
         workspace = self._workspace if workspace is None else workspace
         targets_TB = time_major_targets(targets_BT, inputs_BT, self.vocab_size)
         tokens_TB = time_major_tokens(inputs_BT, self.vocab_size, "inputs_BT")
@@ -272,14 +275,17 @@ class Program:
         reset_TB = check_resets(reset_BT, B, T)
         read = self._forward(tokens_TB, state, reset_TB, None, dropout, True, workspace)
         H, targets_N = read.hidden_TBH.shape[2], targets_TB.reshape(-1)
+        hidden_NH = read.hidden_TBH.reshape(T * B, H)
         nats_N, predictions_N, d_hidden_NH, of_head, d_given_NV = self.head.gradients(
-            read.hidden_TBH.reshape(T * B, H),
+            hidden_NH,
             targets_N,
             workspace.scope("head"),
             None if read.rows is None else read.rows.logits(),
             targets,
             candidates,
         )
+        if exact and candidates is not None:
+            nats_N, predictions_N = self.head.losses(hidden_NH, targets_N)
         gradients = {"head." + name: d for name, d in of_head.items()}
         size = H // len(self.members)
         for place, (member, tape) in enumerate(zip(self.members, read.tapes, strict=True)):
@@ -310,9 +316,15 @@ class Program:
             logits_NV = self.head.logits(
                 hidden_NH[part], None if read.rows is None else read.rows.logits(part)
             )
-            logits_NV = read.mixed_logits(logits_NV, part)
-            nats_N[part] = -logits_NV[np.arange(len(part)), targets_N[part]]
-            predictions_N[part] = logits_NV.argmax(axis=1)
+            if read.counts is not None:
+                logits_NV = read.counts.logits(logits_NV, part)
+            else:  # a cache alone
+                normalise_rows(logits_NV)
+            if read.cache is not None:
+                nats_N[part], predictions_N[part] = read.cache.losses(logits_NV, targets_N[part], start)
+            else:
+                nats_N[part] = -logits_NV[np.arange(len(part)), targets_N[part]]
+                predictions_N[part] = logits_NV.argmax(axis=1)
         return nats_N, predictions_N
 
     def _read(
