@@ -8,6 +8,8 @@ the survivors again, after tests were added. Survivors take most of the time, si
 runs before it is known to have survived. So the tests of a mutant run in the order of their duration, the
 first failure ends them, and hypothesis does not look for a smaller example of it.
 
+A mutant of what writes files may replace any file that its user may write to, so root is refused.
+
     python benchmarks/mutants.py formats|training|inference [--only MODULE] [--sample N] [--again] [--list]
 
 It ends with one line for each survivor, the counts, and the share that was killed; `--show MUTANT` prints
@@ -33,7 +35,7 @@ FORMATS = {
     name: (f"tests/formats/test_{name}.py",)
     for name in ("bounded", "metrics", "model_file", "plain_json", "run_lock", "state_file", "token_shard")
 }
-RUNS = tuple(f"tests/faults/test_resume{name}.py" for name in ("", "_guards", "_rollbacks"))
+RUNS = tuple(f"tests/faults/test_resume{name}.py" for name in ("", "_texts", "_budgets", "_guards"))
 PACKAGES: dict[str, dict[str, tuple[str, ...]]] = {
     "formats": {
         **FORMATS,
@@ -51,8 +53,8 @@ PACKAGES: dict[str, dict[str, tuple[str, ...]]] = {
         "recovery": ("tests/training/test_recovery.py",),
         "refusals": ("tests/training/test_refusals.py",),
         "keep_best": ("tests/training/test_keep_best.py", "tests/training/test_fitted_counts.py"),
-        "run_state": ("tests/training/test_run_state.py", *RUNS),
-        "resume": RUNS[:1],
+        "run_state": ("tests/training/test_run_state.py",),
+        "resume": (*RUNS, "tests/faults/test_forged_states.py"),
     },
     "inference": {
         "alert": ("tests/inference/test_alert.py",),
@@ -105,6 +107,8 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="print the results there are; run nothing")
     parser.add_argument("--show", metavar="MUTANT", help="print one mutant's diff; run nothing")
     wanted = parser.parse_args()
+    if os.geteuid() == 0 and not (wanted.list or wanted.show):
+        parser.error("a mutant may write anywhere: run it as a user who owns this folder and nothing else")
     modules = PACKAGES[wanted.package]
     names = list(modules) if wanted.only == "*" else wanted.only.split(",")
     folders = {name: HERE / "build" / "mutants" / wanted.package / name for name in names}

@@ -2,14 +2,17 @@
 
 import copy
 import shutil
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pantoum.config import TrainSettings
+from pantoum.config import ModelConfig, TrainSettings
+from pantoum.data.prepare import open_prepared
 from pantoum.errors import CheckpointError, PantoumError
 from pantoum.formats import checkpoint
+from pantoum.network.size import fewest_numbers
 from pantoum.training.loop import train
 from pantoum.training.run_state import RunState
 
@@ -126,3 +129,29 @@ def test_the_refusal_names_the_place_the_value_and_the_rule(stopped):
     state["guard"]["losses"][1] = "x"
     with pytest.raises(CheckpointError, match=r"guard\.losses\[1\] is 'x': it must be a number from"):
         RunState.from_spec(state)
+
+
+def test_a_state_that_asks_for_more_than_the_arrays_hold_is_refused_before_anything_is_made(stopped):
+    place, good = stopped
+    count, held = len(good.arrays), sum(array.size for array in good.arrays.values())
+    members = good.state["recipe"].get("members", 1)
+    asks = [("shards", 3, 2), *([("members", 64, count)] if count < 64 else [])]
+    for name, value, most in asks:
+        state = copy.deepcopy(good.state)
+        state["recipe"][name] = value
+        rule = f"must be a whole number, from 1 to {most}"
+        assert str(outcome(place, good, state)) == f"{name} is {value}: {rule}; give {name} such a number"
+    without = {name: array for name, array in good.arrays.items() if name != "streams"}
+    for arrays, streams, most in ((good.arrays, 3, 2), (without, 2, 1)):
+        problem = outcome(place, replace(good, arrays=arrays), {**good.state, "batch_size": streams})
+        rule = f"must be a whole number, from 1 to {most}"
+        assert str(problem) == f"batch_size is {streams}: {rule}; give batch_size such a number"
+    state = copy.deepcopy(good.state)
+    state["recipe"]["model"]["hidden_size"] = 4096
+    vocab_size = open_prepared(place / "run" / "data").tokenizer.vocab_size
+    needed = fewest_numbers(ModelConfig.from_spec(state["recipe"]["model"]), vocab_size) + 2 * 4096
+    assert str(outcome(place, good, state)) == (
+        f"{place / 'forged' / 'checkpoints' / 'step-00000005'}: its state needs at least "
+        f"{members * needed:,} numbers, its arrays hold {held:,}; go on from another checkpoint, or start a "
+        "new run"
+    )

@@ -68,11 +68,13 @@ def test_before_the_first_checkpoint_it_goes_back_to_the_start(run, spoil):
     assert result.finished and any("ROLLED BACK to step 0" in note for note in result.notes)
 
 
-def test_before_the_first_good_checkpoint_a_saved_step_changes_nothing(run, spoil, tmp_path):
+@pytest.mark.parametrize("from_a_model", [False, True])
+def test_before_the_first_good_checkpoint_a_saved_step_changes_nothing(run, spoil, tmp_path, from_a_model):
+    begins = {"from_": str(run("source", steps=5).model)} if from_a_model else {}
     for name, sessions in (("whole", [{"steps": 60}]), ("cut", [{"steps": 60, "stop_after": 2}, {}])):
         spoil({step: {"loss": float("nan")} for step in (2, 3, 4)}, times=3)
         for place, asked in enumerate(sessions):
-            run(name, **asked, resume=place > 0)
+            run(name, **asked, **({"resume": True} if place else begins))
     one, other = (checkpoint.newest(tmp_path / name) for name in ("whole", "cut"))
     assert one.state["guard"] == other.state["guard"]
     assert all(np.array_equal(array, other.arrays[name]) for name, array in one.arrays.items())

@@ -6,6 +6,7 @@ import errno
 import gc
 import hashlib
 import os
+import re
 from io import FileIO
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,16 @@ def test_a_small_file_is_read_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("missing", "no such file; check"),
-        ("folder", "it is a folder"),
-        ("pipe", "not a regular file"),
-        ("long", "4 bytes are more than the 3"),
-        ("long/x", "a part of the path is a file"),
-        ("nul\0", "use another"),
+        ("missing", "there is no such file; check the spelling"),
+        ("folder", "it is a folder; name a file in it"),
+        ("pipe", "it is not a regular file; copy it to one first"),
+        ("loop", f"{os.strerror(errno.ELOOP)}; use another file"),
+        ("long/x", "a part of the path is a file, not a folder; check the spelling"),
+        ("nul\0", "embedded null byte; use another file"),
+        (
+            "long",
+            "its 4 bytes are more than the 3 that such a file can have; it is not one of ours, use another",
+        ),
     ],
 )
 def test_what_cannot_be_read_is_one_line_of_the_formats_own_error(
@@ -38,10 +43,11 @@ def test_what_cannot_be_read_is_one_line_of_the_formats_own_error(
 ) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "long").write_bytes(b"abcd")
+    (tmp_path / "loop").symlink_to("loop")
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(StateError, match=words) as caught:
+    with pytest.raises(StateError) as caught:
         bounded.read_small(tmp_path / name, 3, StateError)
-    assert "\n" not in str(caught.value) and name.split("\0")[0] in str(caught.value)
+    assert re.fullmatch(re.escape(f"cannot read {str(tmp_path / name)!r}: ") + words, str(caught.value))
 
 
 def test_a_device_without_end_is_refused() -> None:
@@ -108,19 +114,3 @@ def test_what_was_read_keeps_no_descriptor_and_closes_none_of_another(tmp_path: 
     gc.collect()
     assert os.read(other, 3) == b"abc"
     os.close(other)
-
-
-def test_the_whole_of_a_refusal(tmp_path: Path) -> None:
-    (tmp_path / "loop").symlink_to("loop")
-    (tmp_path / "long").write_bytes(b"abcd")
-    for name, words in (
-        ("loop", f"{os.strerror(errno.ELOOP)}; use another file"),
-        ("nul\0", "embedded null byte; use another file"),
-        (
-            "long",
-            "its 4 bytes are more than the 3 that such a file can have; it is not one of ours, use another",
-        ),
-    ):
-        with pytest.raises(StateError) as caught:
-            bounded.read_small(tmp_path / name, 3, StateError)
-        assert str(caught.value) == f"cannot read {str(tmp_path / name)!r}: {words}"

@@ -108,15 +108,6 @@ def test_the_newest_that_verifies_is_found_and_broken_ones_are_named(tmp_path: P
     assert len(found.notes) == 2 and "step-00000030" in found.notes[0] and name in found.notes[1]
 
 
-def test_where_none_verifies_it_is_told_with_the_reason(tmp_path: Path) -> None:
-    commit(tmp_path, 10)
-    damage(tmp_path, 10)
-    with pytest.raises(CheckpointError, match=r"no checkpoint in .* verifies .*SHA-256"):
-        checkpoint.newest(tmp_path)
-    with pytest.raises(CheckpointError, match="SHA-256"):
-        checkpoint.read(tmp_path, 10)
-
-
 def test_other_names_are_passed_over(tmp_path: Path) -> None:
     commit(tmp_path, 10)
     folder = tmp_path / "checkpoints"
@@ -275,16 +266,20 @@ def vouched_for(folder: Path, **changes: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "data", "words"),
     [
-        ("state.json", b"[]", "not an object"),
-        ("state.json", b'{"a":NaN}', "NaN"),
-        ("state.json", b"", "Expecting"),
-        ("arrays.safetensors", b"", "too short"),
-        ("arrays.safetensors", b"\xff" * 100, "claims a header"),
-        ("arrays.safetensors", safetensors.numpy.save({"a": np.zeros(2)}), "not written by pantoum"),
+        ("state.json", b"[]", "it is not an object"),
+        ("state.json", b'{"a":NaN}', "NaN is not a number"),
+        ("state.json", b"", "Expecting value: line 1 column 1 (char 0)"),
+        ("arrays.safetensors", b"", "it is too short"),
+        (
+            "arrays.safetensors",
+            b"\xff" * 100,
+            "it claims a header of 18,446,744,073,709,551,615 bytes, at most 1,000,000 are allowed",
+        ),
+        ("arrays.safetensors", safetensors.numpy.save({"a": np.zeros(2)}), "it was not written by pantoum"),
         (
             "arrays.safetensors",
             safetensors.numpy.save({"a": np.zeros(2)}, {"pantoum": "{}"}),
-            "not a checkpoint",
+            "it is not a checkpoint of pantoum",
         ),
     ],
 )
@@ -295,8 +290,9 @@ def test_hostile_files_that_a_manifest_vouches_for_are_refused(
     folder = tmp_path / "checkpoints" / "step-00000010"
     (folder / name).write_bytes(data)
     vouched_for(folder)
-    with pytest.raises(CheckpointError, match=words):
+    with pytest.raises(CheckpointError) as caught:
         checkpoint.read(tmp_path, 10)
+    assert str(caught.value) == f"cannot use {str(folder / name)!r}: {words}; go on from another checkpoint"
 
 
 @pytest.mark.parametrize(
@@ -340,16 +336,17 @@ def test_a_manifest_that_is_no_object_or_too_long_is_refused(tmp_path: Path) -> 
             checkpoint.read(tmp_path, 10)
 
 
+@pytest.mark.parametrize("place", ["bounded.fill_hashed", "tensor_layout.view"])
 def test_a_checkpoint_that_does_not_fit_into_memory_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     commit(tmp_path, 10)
 
     def none_left(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(checkpoint_folder.tensor_layout, "view", none_left)
-    with pytest.raises(CheckpointError, match="does not fit into memory"):
+    monkeypatch.setattr(f"pantoum.formats.checkpoint_folder.{place}", none_left)
+    with pytest.raises(CheckpointError, match="': it does not fit into memory; go on from another"):
         checkpoint.read(tmp_path, 10)
 
 
@@ -495,30 +492,7 @@ def test_a_replaced_one_that_cannot_be_removed_is_no_failure(
     assert len(checkpoint.clean_temporary(tmp_path)) == 1 and names(tmp_path) == ["step-00000010"]
 
 
-@pytest.mark.parametrize(
-    ("name", "data", "words"),
-    [
-        ("state.json", b"[]", "it is not an object"),
-        (
-            "arrays.safetensors",
-            safetensors.numpy.save({"a": np.zeros(2)}, {"pantoum": "{}"}),
-            "it is not a checkpoint of pantoum",
-        ),
-    ],
-)
-def test_the_whole_of_a_refusal_of_what_a_manifest_vouches_for(
-    tmp_path: Path, name: str, data: bytes, words: str
-) -> None:
-    commit(tmp_path, 10)
-    folder = tmp_path / "checkpoints" / "step-00000010"
-    (folder / name).write_bytes(data)
-    vouched_for(folder)
-    with pytest.raises(CheckpointError) as caught:
-        checkpoint.read(tmp_path, 10)
-    assert str(caught.value) == f"cannot use {str(folder / name)!r}: {words}; go on from another checkpoint"
-
-
-def test_the_whole_of_a_refusal_of_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_whole_of_a_refusal_of_damage(tmp_path: Path) -> None:
     commit(tmp_path, 10)
     file = tmp_path / "checkpoints" / "step-00000010" / "arrays.safetensors"
     damage(tmp_path, 10)
@@ -526,10 +500,3 @@ def test_the_whole_of_a_refusal_of_damage(tmp_path: Path, monkeypatch: pytest.Mo
         checkpoint.read(tmp_path, 10)
     words = "its SHA-256 is not the one in its manifest: it is damaged or was changed"
     assert str(caught.value) == f"cannot use {str(file)!r}: {words}; go on from another checkpoint"
-
-    def none_left(*_: object) -> None:
-        raise MemoryError
-
-    monkeypatch.setattr(checkpoint_folder.bounded, "fill_hashed", none_left)
-    with pytest.raises(CheckpointError, match="': it does not fit into memory; go on from another"):
-        checkpoint.read(tmp_path, 10)

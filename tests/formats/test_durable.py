@@ -79,6 +79,20 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(
     assert names(tmp_path) == ["file"] and target.read_bytes() == b"old"
 
 
+def test_a_new_file_never_takes_the_place_of_another(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"old")
+    with pytest.raises(StorageError, match=r"it exists already \(EEXIST\); choose another name"):
+        durable.write_new(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"old"
+
+
+def test_what_is_open_is_not_handed_to_programs_that_are_started(tmp_path: Path) -> None:
+    opened = [durable.create(tmp_path / "file"), durable.system.open_to_append(tmp_path / "log")]
+    assert not any(map(os.get_inheritable, opened))
+    for descriptor in opened:
+        durable.system.close(descriptor)
+
+
 def test_a_write_that_makes_no_progress_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(durable.system, "write", lambda fd, data: 0)
     with pytest.raises(StorageError, match="EIO"):
@@ -165,7 +179,7 @@ def test_a_pipe_is_written_through(tmp_path: Path) -> None:
     [
         ("missing/file", "folder does not exist"),
         ("file/below", "not a folder"),
-        ("folder", "a folder is in"),
+        ("folder", r"a folder is in its place \(EISDIR\); choose another name"),
         ("n" * 300, "name is too long"),
         ("nul\0byte", "null"),
     ],
@@ -197,6 +211,22 @@ def test_lines_are_appended_whole_and_a_torn_one_is_ended(tmp_path: Path) -> Non
         log.write_bytes(torn)
         durable.append_line(log, b"two")
         assert log.read_bytes() == torn + (b"" if torn[-1:] in (b"", b"\n") else b"\n") + b"two\n"
+
+
+def test_two_that_append_to_a_file_overwrite_nothing(tmp_path: Path) -> None:
+    first, second = (durable.system.open_to_append(tmp_path / "log") for _ in range(2))
+    for descriptor, line in ((first, b"one\n"), (second, b"two\n"), (first, b"three\n")):
+        durable.write(descriptor, line, tmp_path / "log")
+    for descriptor in (first, second):
+        durable.system.close(descriptor)
+    assert (tmp_path / "log").read_bytes() == b"one\ntwo\nthree\n"
+
+
+def test_nothing_is_appended_through_a_link(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "victim")
+    with pytest.raises(StorageError, match=r"a symbolic link is in its place \(ELOOP\); put what it names"):
+        durable.append_line(tmp_path / "link", b"one")
+    assert not (tmp_path / "victim").exists()
 
 
 @pytest.mark.parametrize("taken", [0, 2])
@@ -301,6 +331,7 @@ def test_macos_flushes_the_disk_too_where_it_can(
     asked: list[int] = []
 
     def control(descriptor: int, command: int) -> int:
+        os.fstat(descriptor)  # it is an open file
         asked.append(command)
         if not known:
             raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
@@ -319,11 +350,6 @@ def test_a_new_file_may_be_read_as_the_umask_says(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
-
-
-def test_a_folder_in_the_place_of_a_file_is_told(tmp_path: Path) -> None:
-    with pytest.raises(StorageError, match=r"a folder is in its place \(EISDIR\); choose another name"):
-        durable.write_file(tmp_path, b"abc")
 
 
 def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,11 +130,10 @@ def test_is_model_file_reads_the_beginning_only(tmp_path: Path) -> None:
     ("changes", "words"),
     [
         ({"parameters": {"w": np.array([np.nan], np.float32)}}, "'w' holds values that are not finite"),
+        ({"parameters": {"w": np.array([0x7F80], np.uint16)}}, "'w' holds values that are not finite"),
         ({"extras": {"x": np.array([np.inf], np.float32)}}, "'extras.x' holds values"),
-        ({"parameters": {"w": np.zeros(1)}}, "'w' is float64, not one of float32"),
         ({"parameters": {"w": np.array([None])}}, "'w' is object"),
         ({"parameters": {"tokenizer": np.zeros(1, np.float32)}}, "taken by the format"),
-        ({"parameters": {"extras.x": np.zeros(1, np.float32)}}, "taken by the format"),
         ({"parameters": {"a b": np.zeros(1, np.float32)}}, "not plain"),
         ({"card": {"loss": float("nan")}}, "nan"),
         ({"card": {"curve": ["x" * 999_999]}}, "1,000,000"),
@@ -171,18 +170,24 @@ def test_arrays_that_change_while_they_are_written_are_noticed(
     assert list(tmp_path.iterdir()) == []
 
 
-HOSTILE = [
-    ('\\"version\\":1', '\\"version\\":2', "its version is 2"),
-    ("pantoum model", "pantoum mobel", "not a model"),
-    ('\\"card\\"', '\\"cart\\"', "its card is missing"),
-    ('\\"config\\"', '\\"confix\\"', "its config is missing"),
-    ('\\"card\\"', '\\"card\\u0000', "Invalid|delimiter"),
-    ('"tokenizer"', '"tokenizes"', "tokenizer is missing"),
-    ('"BF16"', '"U16" ', "'head.bits' is U16, which no model has"),
-]
-
-
-@pytest.mark.parametrize(("old", "new", "words"), HOSTILE)
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('\\"version\\":1', '\\"version\\":2', "its version is 2, this pantoum reads 1"),
+        (
+            '\\"version\\":1',
+            '\\"version\\":\\"9999999999999999999999999\\"',
+            f"its version is {'9' * 20}, this pantoum reads 1",
+        ),
+        ("pantoum model", "pantoum mobel", "it is not a model file of pantoum"),
+        ("__metadata__", "__metadatb__", "it is not a model file of pantoum"),
+        ('\\"card\\"', '\\"cart\\"', "its card is missing"),
+        ('\\"config\\"', '\\"confix\\"', "its config is missing"),
+        ('\\"card\\"', '\\"card\\u0000', "Invalid control character at: line 1 column 83 (char 82)"),
+        ('"tokenizer"', '"tokenizes"', "its tokenizer is missing"),
+        ('"BF16"', '"U16" ', "array 'head.bits' is U16, which no model has"),
+    ],
+)
 def test_hostile_headers_with_a_valid_digest_are_refused(
     tmp_path: Path, old: str, new: str, words: str
 ) -> None:
@@ -191,9 +196,11 @@ def test_hostile_headers_with_a_valid_digest_are_refused(
     changed = data.replace(old.encode(), new.encode())
     assert changed != data
     grown = int.from_bytes(data[:8], "little") + len(changed) - len(data)
-    (tmp_path / "n").write_bytes(with_valid_digest(grown.to_bytes(8, "little") + changed[8:]))
-    with pytest.raises(ModelFileError, match=words):
-        model_file.read(tmp_path / "n")
+    (tmp_path / "m").write_bytes(with_valid_digest(grown.to_bytes(8, "little") + changed[8:]))
+    with pytest.raises(ModelFileError) as caught:
+        model_file.read(tmp_path / "m")
+    file = str(tmp_path / "m")
+    assert str(caught.value) == f"cannot use the model {file!r}: {words}; {model_file.USE_ANOTHER}"
 
 
 @pytest.mark.parametrize(
@@ -214,37 +221,33 @@ def test_hostile_data_with_a_valid_digest_is_refused(
         model_file.read(tmp_path / "n")
 
 
-def test_a_tokenizer_that_is_no_object_is_refused(tmp_path: Path) -> None:
-    model_file.write(tmp_path / "m", example(tokenizer=[]))
-    with pytest.raises(ModelFileError, match="its tokenizer is missing"):
+@pytest.mark.parametrize("fills_before", [1, 2])
+def test_a_file_cut_while_it_is_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fills_before: int
+) -> None:
+    model_file.write(tmp_path / "m", example())
+    real, calls = model_file.bounded.fill, []
+
+    def cut(file: Any, buffer: memoryview) -> int:
+        calls.append(1)
+        return real(file, buffer) - (len(calls) > fills_before)
+
+    monkeypatch.setattr(model_file.bounded, "fill", cut)
+    with pytest.raises(ModelFileError, match="': it was cut while being read; use another copy of it"):
         model_file.read(tmp_path / "m")
 
 
-def test_a_file_cut_while_it_is_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model_file.write(tmp_path / "m", example())
-    real = model_file.bounded.fill
-    for calls_before in (1, 2):
-        calls: list[int] = []
-
-        def cut(file: Any, buffer: memoryview, calls: list[int] = calls, at: int = calls_before) -> int:
-            calls.append(1)
-            return real(file, buffer) - (len(calls) > at)
-
-        monkeypatch.setattr(model_file.bounded, "fill", cut)
-        with pytest.raises(ModelFileError, match="cut while being read"):
-            model_file.read(tmp_path / "m")
-
-
+@pytest.mark.parametrize("place", ["bounded.fill_hashed", "tensor_layout.view"])
 def test_a_file_that_does_not_fit_into_memory_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
     model_file.write(tmp_path / "m", example())
 
     def none_left(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(tensor_layout, "view", none_left)
-    with pytest.raises(ModelFileError, match="does not fit into memory"):
+    monkeypatch.setattr(f"pantoum.formats.model_file.{place}", none_left)
+    with pytest.raises(ModelFileError, match=": it does not fit into memory; use another copy of it"):
         model_file.read(tmp_path / "m")
 
 
@@ -276,11 +279,6 @@ def forged(path: Path, array: str, change: Any) -> Path:
     [
         ("tokenizer", lambda entry: entry.update(dtype="I8"), "its tokenizer is missing"),
         ("tokenizer", lambda entry: entry.update(shape=[entry["shape"][0], 1]), "its tokenizer is missing"),
-        (
-            "head.bits",
-            lambda entry: entry.update(dtype="U16"),
-            "'head.bits' is U16, which no model has",
-        ),
     ],
 )
 def test_an_array_of_another_kind_is_refused(tmp_path: Path, array: str, change: Any, words: str) -> None:
@@ -333,11 +331,6 @@ def test_whether_a_model_can_be_written_is_known_before(spare: int) -> None:
         model_file.require_writable(example(parameters={"tokenizer": np.zeros(1, np.float32)}))
 
 
-def test_bfloat16_that_is_not_finite_is_refused_on_writing(tmp_path: Path) -> None:
-    with pytest.raises(ModelFileError, match="'w' holds values that are not finite; nothing was written"):
-        model_file.write(tmp_path / "m", example(parameters={"w": np.array([0x7F80], np.uint16)}))
-
-
 def test_a_changed_byte_is_told_in_these_words(tmp_path: Path) -> None:
     model_file.write(tmp_path / "m", example())
     data = bytearray((tmp_path / "m").read_bytes())
@@ -350,16 +343,6 @@ def test_a_changed_byte_is_told_in_these_words(tmp_path: Path) -> None:
     assert str(caught.value) == told
 
 
-def test_a_file_that_memory_cannot_hold_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise MemoryError
-
-    model_file.write(tmp_path / "m", example())
-    monkeypatch.setattr(model_file.bounded, "fill_hashed", full)
-    with pytest.raises(ModelFileError, match=": it does not fit into memory; use another copy of it"):
-        model_file.read(tmp_path / "m")
-
-
 def test_the_size_of_a_header_that_does_not_fit_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     made = example()
     size = len(model_file._header(made, model_file._named_arrays(made))[0]) + model_file.CARD_GROWS
@@ -368,32 +351,6 @@ def test_the_size_of_a_header_that_does_not_fit_is_told(monkeypatch: pytest.Monk
     monkeypatch.setattr(tensor_layout, "HEADER_LIMIT", size - 1)
     with pytest.raises(ModelFileError, match=f"would have {size:,} bytes, at most {size - 1:,} are allowed"):
         model_file.require_writable(made)
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "words"),
-    [
-        (
-            '\\"version\\":1',
-            '\\"version\\":\\"9999999999999999999999999\\"',
-            f"its version is {'9' * 20}, this pantoum reads 1",
-        ),
-        ("pantoum model", "pantoum mobel", "it is not a model file of pantoum"),
-        ('"tokenizer"', '"tokenizes"', "its tokenizer is missing"),
-        ("__metadata__", "__metadatb__", "it is not a model file of pantoum"),
-    ],
-)
-def test_the_whole_of_a_refusal_of_a_header(tmp_path: Path, old: str, new: str, words: str) -> None:
-    model_file.write(tmp_path / "m", example())
-    data = (tmp_path / "m").read_bytes()
-    changed = data.replace(old.encode(), new.encode())
-    assert changed != data
-    grown = int.from_bytes(data[:8], "little") + len(changed) - len(data)
-    (tmp_path / "m").write_bytes(with_valid_digest(grown.to_bytes(8, "little") + changed[8:]))
-    with pytest.raises(ModelFileError) as caught:
-        model_file.read(tmp_path / "m")
-    file = str(tmp_path / "m")
-    assert str(caught.value) == f"cannot use the model {file!r}: {words}; {model_file.USE_ANOTHER}"
 
 
 @pytest.mark.parametrize("tokenizer", [[], None, 3])
@@ -433,18 +390,3 @@ def test_the_whole_of_a_refusal_to_write(tmp_path: Path) -> None:
             f"a model of this shape and text cannot be written: {words}; give fewer layers, fewer words or "
             "shorter names of texts"
         )
-
-
-def test_a_file_cut_while_it_is_read_is_told_in_these_words(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    model_file.write(tmp_path / "m", example())
-    real, calls = model_file.bounded.fill, []
-
-    def cut(file: Any, buffer: memoryview) -> int:
-        calls.append(1)
-        return real(file, buffer) - (len(calls) == 2)
-
-    monkeypatch.setattr(model_file.bounded, "fill", cut)
-    with pytest.raises(ModelFileError, match="': it was cut while being read; use another copy of it"):
-        model_file.read(tmp_path / "m")

@@ -33,35 +33,6 @@ def test_the_order_of_keys_does_not_matter() -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "value", [{1: "a"}, [{"a": {None: 1}}], float("nan"), [float("inf")], {"a": object()}]
-)
-def test_what_json_would_change_is_refused(value: object) -> None:
-    with pytest.raises((TypeError, ValueError)):
-        plain_json.encode(value)
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"{",
-        b"{} ,",
-        b'{"a":1,"a":2}',
-        b"NaN",
-        b"-Infinity",
-        b"1e999",
-        b"[" * 500_000,
-        b"\xff",
-        b'{"a":' * 99_999,
-        b"9" * 10_000,
-    ],
-)
-def test_what_is_not_strict_json_is_a_value_error(data: bytes) -> None:
-    with pytest.raises(ValueError):
-        plain_json.decode(data)
-
-
 @pytest.mark.parametrize("item", [b"[]", b"{}", b'{"a":1}', b"[[]]", b'""', b'{"a":{}}', b'"ab",[]'])
 def test_text_that_would_expand_far_beyond_its_size_is_refused_unread(item: bytes) -> None:
     data = b"[" + item + (b"," + item) * (8_000_000 // len(item)) + b"]"
@@ -136,14 +107,20 @@ def test_the_bound_itself_is_allowed_and_a_byte_more_is_told() -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
+        (b"", r"Expecting value: line 1 column 1 \(char 0\)"),
+        (b"{", "Expecting property name enclosed in double quotes: .*"),
+        (b"{} ,", r"Extra data: line 1 column 4 \(char 3\)"),
+        (b"\xff", "'utf-8' codec can't decode byte 0xff in position 0: .*"),
+        (b"9" * 10_000, "Exceeds the limit .* for integer string conversion.*"),
         (b'{"a":1,"a":2}', "a key is given twice"),
         (b"[NaN]", "NaN is not a number"),
         (b"-Infinity", "-Infinity is not a number"),
         (b"1e999", "1e999 is too large"),
         (b"[" * 400_000 + b"]" * 400_000, "nested too deeply"),
+        (b'{"a":' * 99_999, "nested too deeply"),
     ],
 )
-def test_the_whole_of_a_refusal_to_read(data: bytes, words: str) -> None:
+def test_what_is_not_strict_json_is_refused(data: bytes, words: str) -> None:
     with pytest.raises(ValueError, match=f"^{words}$"):
         plain_json.decode(data)
 
@@ -153,10 +130,12 @@ def test_the_whole_of_a_refusal_to_read(data: bytes, words: str) -> None:
     [
         ({1: 2}, "JSON keys must be text, not 1"),
         ([{"a": ({None: 1},)}], "JSON keys must be text, not None"),
+        (float("nan"), "a figure is nan, which JSON cannot hold"),
         ((float("-inf"),), "a figure is -inf, which JSON cannot hold"),
+        ({"a": {1}}, "Object of type set is not JSON serializable"),
     ],
 )
-def test_the_whole_of_a_refusal_to_write(value: object, words: str) -> None:
+def test_what_json_would_change_is_refused(value: object, words: str) -> None:
     with pytest.raises((TypeError, ValueError), match=f"^{words}$"):
         plain_json.encode(value)
 

@@ -100,24 +100,18 @@ def test_a_copy_goes_elsewhere_where_the_folder_is_read_only(
 ) -> None:
     monkeypatch.setattr(token_shard, "LARGEST_IN_MEMORY", 1)
     shard = token_shard.open(written(tmp_path / "t", [1, 2, 3]))
-    real = tempfile.TemporaryFile
+    real, asked = tempfile.TemporaryFile, []
 
     def refused(**given: Any) -> Any:
+        asked.append(given)
         if given.get("dir") == tmp_path:
             raise PermissionError(13, "Permission denied")
         return real(**given)
 
     monkeypatch.setattr(tempfile, "TemporaryFile", refused)
     assert shard.tokens.tolist() == [1, 2, 3]
-
-
-def test_a_token_that_the_vocabulary_lacks_is_refused(tmp_path: Path) -> None:
-    whole = bytearray(written(tmp_path / "t", [1, 2, 199], 200).read_bytes())
-    whole[12:16] = struct.pack("<I", 199)
-    whole[92:96] = struct.pack("<I", zlib.crc32(whole[:92]))
-    (tmp_path / "t").write_bytes(whole)
-    with pytest.raises(ShardError, match="a token that its vocabulary lacks"):
-        token_shard.open(tmp_path / "t").tokens.sum()
+    hidden = {"dir": tmp_path, "prefix": ".", "suffix": ".pantoum-tmp"}
+    assert asked == [hidden, {"prefix": "pantoum-"}]
 
 
 def test_every_flipped_bit_is_found(tmp_path: Path) -> None:
@@ -348,3 +342,53 @@ def test_a_shard_is_as_readable_as_the_umask_says_and_told_where_it_cannot_be_wr
     monkeypatch.setattr(durable.system, "fsync", refuse)
     with pytest.raises(StorageError, match=named):
         written(path, [4])
+    monkeypatch.undo()
+    monkeypatch.setattr(os, "lseek", refuse)
+    with pytest.raises(StorageError, match=named):
+        written(path, [4])
+    monkeypatch.undo()
+    assert token_shard.open(path).tokens.tolist() == [1, 2, 3]
+
+
+SHARDS = [(200, (2 << 20) + 77), (300, (1 << 19) + 5), (70_000, 300_001), (300, 0)]
+"""Sizes of a vocabulary and of a text: one, two and four bytes for each token."""
+
+
+@pytest.mark.parametrize(("vocab_size", "count"), SHARDS)
+def test_any_range_is_read_as_all_tokens_have_it(tmp_path: Path, vocab_size: int, count: int) -> None:
+    tokens = np.arange(count) * 7 % vocab_size
+    shard = token_shard.open(written(tmp_path / "t", tokens, vocab_size, size=1 << 19))
+    block = (1 << 20) // shard.dtype.itemsize
+    ranges = [
+        (0, 0),
+        (0, 1),
+        (5, 9),
+        (9, 5),
+        (-4, 3),
+        (0, count),
+        (count - 1, count + 5),
+        (count + 3, count + 9),
+    ]
+    ranges += [(block - 1, block + 1), (block, block + 3), (block - 3, block), (block - 5, count), (3, block)]
+    for _ in range(2):
+        for start, stop in ranges:
+            found = shard.read(start, stop)
+            assert found.dtype == shard.dtype
+            assert np.array_equal(found, tokens[max(0, start) : max(0, stop)]), (start, stop)
+        parts = list(shard.blocks())
+        assert all(len(part) == block for part in parts[:-1]) and sum(map(len, parts)) == count
+        assert count == 0 or np.array_equal(np.concatenate(parts), tokens)
+        assert len(shard) == count and np.array_equal(shard.tokens, tokens)  # read from there from now on
+
+
+def test_a_range_reads_no_other_part_of_the_file(tmp_path: Path) -> None:
+    path = written(tmp_path / "t", np.zeros(3 << 20, np.uint8), 200, size=1 << 19)
+    with path.open("r+b") as file:
+        file.seek(96 + (1 << 20))
+        file.write(b"\x01")
+    shard, block = token_shard.open(path), 1 << 20
+    for start, stop in ((0, block), (2 * block, 3 * block), (block, block), (7, 9)):
+        assert shard.read(start, stop).tolist() == [0] * (stop - start)
+    for start, stop in ((block - 1, block + 1), (block, block + 1), (2 * block - 1, 2 * block)):
+        with pytest.raises(ShardError, match="its MiB 1 does not match its checksum"):
+            shard.read(start, stop)

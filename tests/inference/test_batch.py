@@ -429,3 +429,54 @@ def test_bytes_of_a_character_that_is_not_whole_go_on(make: Make) -> None:
     text = "".join(text for _, text in batch)
     decoder = model.tokenizer.decoder(pending=b"\xc3")
     assert text == "".join(decoder.push(each.token) for each in stream.drawn()) + decoder.finish()
+
+
+def test_after_the_end_of_a_document_the_next_one_begins_from_nothing(make: Make) -> None:
+    batch = Batch(make("characters", "lines"))
+    first = batch.join(length=3000, seed=1)
+    text = "".join(text for _, text in batch)
+    assert first.stopped == "eos" and len(text) == first.tokens - 1 and first.state.layers[0].any()
+    written = []
+    for state in (None, first.state):
+        stream = batch.join(state, length=30, sampling=SamplingConfig(greedy=True))
+        written.append(("".join(text for _, text in batch), stream.nats))
+    assert written[0] == written[1]
+
+
+@pytest.mark.parametrize("others", [0, 1, 5])
+def test_a_penalty_works_whoever_is_there_already(characters: LoadedModel, others: int) -> None:
+    def written(**asked: Any) -> str:
+        batch = Batch(characters)
+        for k in range(others):
+            batch.join(length=40, seed=k)
+        batch.round()
+        one = batch.join(length=12, sampling=SamplingConfig(greedy=True, **asked))
+        return "".join(text for stream, text in batch if stream is one)
+
+    assert len(set(written())) < 12 == len(set(written(repetition_penalty=100.0)))
+
+
+def test_a_round_that_did_not_complete_ends_the_batch(
+    characters: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = Batch(characters)
+    stream = batch.join(length=9)
+    batch.round()
+    assert batch.failed is False
+    with monkeypatch.context() as patch:
+
+        def interrupted(texts: TokenTexts, token: int) -> None:
+            raise KeyboardInterrupt
+
+        patch.setattr(TokenTexts, "__getitem__", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            batch.round()
+    assert batch.failed is True
+    calls: list[Callable[[], object]] = [batch.round, batch.join, lambda: batch.leave(stream)]
+    for call in [*calls, lambda: batch.park(stream), lambda: stream.state]:
+        with pytest.raises(PantoumError) as caught:
+            call()
+        assert str(caught.value) == (
+            "the batch cannot be used: an earlier call on it did not complete, so that states and texts may "
+            "differ; start a new batch"
+        )

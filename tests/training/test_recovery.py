@@ -61,6 +61,8 @@ def test_one_that_is_damaged_or_gone_is_said_and_an_older_one_taken_then_a_newer
     assert taken(folder, GOOD, 33, 1) == (10, 1)
     assert taken(folder, [20, 30], 33, 1) == (30, 1)
     assert taken(folder, [5, 10], 12, 1) == (10, 1)
+    damage(folder, 10)
+    assert taken(folder, GOOD, 33, 1) == (30, 2)
 
 
 def test_where_no_listed_one_is_left_any_other_is_better_than_the_start_but_not_one_in_trouble(folder):

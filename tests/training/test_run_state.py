@@ -1,6 +1,7 @@
 """The state of a run: what each event changes, and that nothing else assigns its fields."""
 
 import ast
+import json
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -9,18 +10,22 @@ import pytest
 from pantoum import training
 from pantoum.config import TrainSettings
 from pantoum.errors import CheckpointError
+from pantoum.formats.checkpoint import Checkpoint
+from pantoum.report.record import PHASES
 from pantoum.training.budget import Budget, Span
 from pantoum.training.choose import choose
-from pantoum.training.guard import MOST_ROLLBACKS
+from pantoum.training.guard import MOST_ROLLBACKS, Guard
+from pantoum.training.meter import Sums
 from pantoum.training.outlook import Outlook
 from pantoum.training.run_state import Best, RunState
 
 FIELDS = {field.name for field in fields(RunState)}
+CURSOR = {"epoch": 1, "batch": 2, "batch_size": 2, "seq_len": 8, "tokens": 99}
 
 
 @pytest.fixture
 def state():
-    recipe = choose(TrainSettings(steps=40), Outlook(1000, 50, steps=40))
+    recipe = replace(choose(TrainSettings(steps=40), Outlook(1000, 50, steps=40)), reasons=())
     identity = {"text": "", "held-out text": None, "tokenizer": "", "began_from": None}
     return RunState(recipe, Span(False, 0, 40), Budget("steps", 40), identity, 2, 8, step=7, tokens=112)
 
@@ -28,6 +33,83 @@ def state():
 def at(state, step):
     state.step = step
     return state
+
+
+def test_every_field_comes_back_from_plain_values(state):
+    state.updated(2.0, 0.5, 16)
+    state.add_point(3.0)
+    state.updated(1.5, 0.25, 16)
+    state.step_done(16, CURSOR)
+    state.add_good()
+    state.decay_begins()
+    state.spend("training", 5.0)
+    state.record(9.0, Guard(50).spec(), Best(8, True, 1.5))
+    state.finish()
+    changed = {"monitored": 600, "timeless": False, "run": "ours"}
+    spec = json.loads(json.dumps(replace(state, **changed).spec()))
+    assert set(spec) == FIELDS | {"version"}
+    found = RunState.from_spec(spec)
+    assert found == replace(state, **changed, curve=found.curve) and found.spec() == spec
+    assert (found.step, found.tokens, found.cursor, found.seconds) == (8, 128, CURSOR, 9.0)
+    assert (found.good, found.decay_step, found.finished, found.best) == ([8], 8, True, Best(8, True, 1.5))
+    assert found.curve.points == [{"step": 7, "tokens": 112, "loss": 2.0, "valid": 3.0}]
+    assert found.curve.sums == Sums(1.5, 0.25, 1, 16)
+
+
+def test_phases_and_the_beginning_of_the_span_are_counted(state):
+    state.spend("training", 5.0)
+    state.spend("training", 0.5)
+    state.open_span(12.5)
+    assert state.phases == {**dict.fromkeys(PHASES, 0.0), "training": 5.5}
+    assert state.span == Span(False, 12.5, 40)
+
+
+@pytest.mark.parametrize(("bad_in_a_row", "good"), [(0, [7]), (1, [20])])
+@pytest.mark.parametrize("by_clock", [False, True])
+def test_another_budget_begins_a_span_from_here(state, bad_in_a_row, good, by_clock):
+    at(state, 7).decay_begins()
+    state.good = [10, 15, 20]
+    state.record(9.0, {"bad_in_a_row": bad_in_a_row}, Best(8, True, 1.5))
+    state.finish()
+    budget = Budget("minutes", 2.0) if by_clock else Budget("steps", 60)
+    span = Span(by_clock, 7, 60, warm_up=False)
+    found = state.with_budget(budget, span, 11.0)
+    expected = {"budget": budget, "span": span, "seconds": 11.0, "finished": False, "decay_step": None}
+    assert found == replace(state, **expected, good=good, timeless=not by_clock)
+    assert replace(state, timeless=False).with_budget(budget, span, 11.0).timeless is False
+
+
+def test_what_is_no_state_of_this_version_is_refused_in_these_words(state):
+    for spec, version in (
+        ([], "None"),
+        ({}, "None"),
+        ({"version": 2}, "2"),
+        ({"version": "9" * 60}, "9" * 40),
+    ):
+        with pytest.raises(CheckpointError) as caught:
+            RunState.from_spec(spec)
+        told = f"the checkpoint's version is '{version}', this pantoum reads 1; resume with the pantoum that "
+        assert str(caught.value) == told + "wrote it"
+    spec = state.spec()
+    spec["recipe"]["model"]["cell"] = "brain"
+    with pytest.raises(CheckpointError, match=r"^the checkpoint's recipe cannot be used: cell is 'brain': "):
+        RunState.from_spec(spec)
+
+
+def test_a_state_must_be_of_its_checkpoint_and_of_its_run(state, tmp_path):
+    found = Checkpoint(7, {}, state.spec(), tmp_path)
+    same = RunState.of(found)
+    assert same == replace(state, curve=same.curve)
+    name = repr(str(tmp_path))
+    with pytest.raises(CheckpointError) as caught:
+        RunState.of(replace(found, step=8))
+    told = f"the checkpoint {name} holds the state of step 7; go on from another checkpoint"
+    assert str(caught.value) == told
+    state.require_run(None, tmp_path)
+    with pytest.raises(CheckpointError) as caught:
+        state.require_run("another", tmp_path)
+    told = f"the checkpoint {name} belongs to another run; move it out of this run's folder"
+    assert str(caught.value) == told
 
 
 def test_the_list_of_good_steps_ascends_and_is_as_long_as_rollbacks_can_ask_for(state):

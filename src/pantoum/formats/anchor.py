@@ -20,9 +20,7 @@ from pathlib import Path
 __all__ = ["SUPPORTED", "at", "beneath", "drop", "hold"]
 
 SUPPORTED = hasattr(os, "O_NOFOLLOW") and os.open in os.supports_dir_fd
-STEP = os.O_RDONLY
-for _flag in ("O_CLOEXEC", "O_DIRECTORY", "O_NOFOLLOW"):
-    STEP |= getattr(os, _flag, 0)
+STEP = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 _held: dict[Path, int] = {}
 """The descriptor of each folder that is held, by its absolute path."""

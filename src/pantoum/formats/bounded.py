@@ -29,7 +29,7 @@ __all__ = ["READ_SIZE", "fill", "fill_hashed", "opened", "read_small"]
 READ_SIZE = 1 << 20
 """Bytes read and hashed at a time: they are still in the cache when they are hashed."""
 
-FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 MEANING = {
     errno.ENOENT: "there is no such file; check the spelling",
     errno.ENOTDIR: "a part of the path is a file, not a folder; check the spelling",

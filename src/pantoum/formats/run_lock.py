@@ -126,7 +126,7 @@ class RunLock:
         if not anchor.SUPPORTED:
             return False
         with translated("lock the run folder", self.run_folder):
-            folder = os.open(self.run_folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            folder = os.open(self.run_folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             locked = self._lock(folder)
         except BaseException:

@@ -2,6 +2,7 @@
 
 ``durable.system`` is the one object of this class in use. Where macOS and Windows differ, they differ here.
 A path beneath a folder that is held (``anchor``) is reached from that folder, without following a link.
+Programs that are started inherit nothing that Python opens (PEP 446), so no flag here says so.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ __all__ = ["Bytes", "System"]
 Bytes: TypeAlias = "bytes | bytearray | memoryview"
 
 FOLDER_FSYNC_UNKNOWN = (errno.EINVAL, errno.ENOTSUP, errno.EBADF)
-O_CLOEXEC = getattr(os, "O_CLOEXEC", 0)
 O_BINARY = getattr(os, "O_BINARY", 0)
 O_DIRECTORY = getattr(os, "O_DIRECTORY", 0)
 O_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
@@ -37,17 +37,17 @@ class System:
     def create(self, path: Path, mode: int) -> int:
         """A new file, opened for writing; an existing one is an error."""
         with anchor.at(path) as (name, folder):
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | O_CLOEXEC | O_BINARY
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | O_BINARY
             return os.open(name, flags, mode, dir_fd=folder)
 
     def open_through(self, path: Path) -> int:
         """An existing device or pipe, opened for writing."""
-        return os.open(path, os.O_WRONLY | O_CLOEXEC | O_BINARY)
+        return os.open(path, os.O_WRONLY | O_BINARY)
 
     def open_to_append(self, path: Path) -> int:
         """A file whose every write goes to its end; made if missing. A symbolic link is an error."""
         with anchor.at(path) as (name, folder):
-            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | O_CLOEXEC | O_BINARY | O_NOFOLLOW
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | O_BINARY | O_NOFOLLOW
             return os.open(name, flags, 0o666, dir_fd=folder)
 
     def write(self, descriptor: int, data: Bytes) -> int:
@@ -82,7 +82,7 @@ class System:
         if os.name == "nt":
             return
         with anchor.at(folder) as (name, above):
-            descriptor = os.open(name, os.O_RDONLY | O_CLOEXEC | O_DIRECTORY, dir_fd=above)
+            descriptor = os.open(name, os.O_RDONLY | O_DIRECTORY, dir_fd=above)
         try:
             self.fsync(descriptor)
         except OSError as error:

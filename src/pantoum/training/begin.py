@@ -26,7 +26,6 @@ from pantoum.inference.joined_file import taken_apart
 from pantoum.inference.loaded_model import checked, model_path
 from pantoum.inference.precision import plain
 from pantoum.ranks.interface import Ranks
-from pantoum.ranks.single import SingleRank
 from pantoum.text.tokenizer import from_spec
 from pantoum.training.assembly import Run, assemble, make_batches
 from pantoum.training.budget import DEFAULT_MINUTES, Budget, Clock, Span
@@ -51,12 +50,11 @@ def begin(
     settings: TrainSettings,
     texts: Sequence[str],
     clock: Clock,
-    command: Sequence[str] = (),
-    ranks: Ranks | None = None,
-    engine: Engine | None = None,
+    command: Sequence[str],
+    ranks: Ranks,
+    engine: Engine | None,
 ) -> Run:
     """A new run in its (empty) folder, on these ranks, of which this is rank 0, and with this engine."""
-    ranks = SingleRank() if ranks is None else ranks
     asked = {name: value for name, value in asdict(settings).items() if name not in ("resume", "run")}
     config: dict[str, Any] = {
         "pantoum": VERSION,

@@ -30,7 +30,6 @@ from pantoum.formats import checkpoint, metrics
 from pantoum.formats.checkpoint import Checkpoint
 from pantoum.network.size import fewest_numbers
 from pantoum.ranks.interface import Ranks
-from pantoum.ranks.single import SingleRank
 from pantoum.training.assembly import STREAMS, Run, assemble
 from pantoum.training.begin import begin, every, identity, read_source
 from pantoum.training.budget import Budget, Clock, Span
@@ -61,13 +60,12 @@ def resume(
     settings: TrainSettings,
     texts: Sequence[str],
     clock: Clock,
-    command: Sequence[str] = (),
-    ranks: Ranks | None = None,
-    engine: Engine | None = None,
+    command: Sequence[str],
+    ranks: Ranks,
+    engine: Engine | None,
 ) -> Run | Finished:
     """The run in ``folder``, ready to go on with these ranks, of which this is rank 0, and with this engine;
     or the news that it is finished."""
-    ranks = SingleRank() if ranks is None else ranks
     found = checkpoint.newest(folder.path)
     config = folder.read_config() if found is None or folder.config.exists() else {}
     known = _recorded(config)
@@ -187,7 +185,7 @@ def _with_budget(
     finished, used = state.finished, state.seconds
     steps_per_epoch = (prepared.train.count - 1) // (state.batch_size * state.seq_len)
     size = asked.size(steps_per_epoch)
-    schedule = Schedule(state.recipe.schedule, state.recipe.warm_up)
+    schedule = Schedule(state.recipe.schedule)
     went_back = False
     if state.decay_step is not None and state.decay_step != state.step and schedule.prolonged_from < 1.0:
         try:

@@ -151,7 +151,10 @@ def find(settings: TrainSettings, texts: Sequence[str]) -> RunFolder:
 
 
 def leave_needed(folder: RunFolder, settings: TrainSettings) -> None:
-    """Remove the token shards of a finished run if its text gives them again."""
+    """Remove the token shards of a finished run if its text gives them again. Without a ``config.json`` (a
+    run goes on without one) nobody knows its text."""
+    if not folder.config.exists():
+        return
     config = folder.read_config()
     asked = config.get("settings")
     recorded = asked if isinstance(asked, Mapping) else {}
