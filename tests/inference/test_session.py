@@ -53,7 +53,7 @@ def test_a_text_in_parts_is_the_text(
     assert_close(fed(model, *parts).state, fed(model, TEXT).state)
 
 
-@pytest.mark.parametrize("kind", ["words", "words:whitespace"])
+@pytest.mark.parametrize("kind", ["words", "words:whitespace", "bpe"])
 def test_a_space_at_the_end_waits_for_the_word_that_brings_it(make: Make, kind: str) -> None:
     model = make(kind)
     for parts in (["The cat ", "sat on"], ["The cat", " ", "sat on"], ["The ", "cat sat", " on"]):

@@ -102,7 +102,7 @@ class Session:
     @public
     def feed(self, text: Feed, hidden: bool = False) -> NDArray[np.float32] | None:
         """Read a text (or its tokens). ``hidden=True``: also the last layer's outputs [T,H], one row per
-        token. With a model of words a space at the end waits for the word that brings it.
+        token. With a model of words or BPE a space at the end waits for the word that brings it.
 
         The row of a token is the output after reading it.
         """

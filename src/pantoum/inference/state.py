@@ -43,7 +43,7 @@ class State:
     tokens_seen: int
     """Tokens fed or written so far: the position of the next random draw."""
     pending: bytes
-    """Bytes of the last tokens that do not make a whole character yet."""
+    """Bytes of the last tokens that do not make a whole character yet, or a space that waits for its word."""
     model_sha256: str
     """The model file that it belongs to."""
 

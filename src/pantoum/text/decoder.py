@@ -14,30 +14,42 @@ from pantoum.text.numbers import EOS, whole_numbers
 
 __all__ = ["PieceDecoder", "SpacedDecoder", "Utf8Decoder"]
 
+SPACE = b" "
+
 
 class Utf8Decoder:
-    """For tokens that are bytes: a character may need several of them."""
+    """For tokens that are bytes: a character may need several of them.
+
+    What is pending are the first bytes of a character, or (``b" "``) a space that the text has already and
+    that the next token brings once more.
+    """
 
     def __init__(self, pieces: Sequence[bytes], pending: bytes = b"") -> None:
         self._pieces = pieces
+        self._spaced = pending == SPACE
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._decoder.setstate((pending, 0))
+        self._decoder.setstate((b"" if self._spaced else pending, 0))
 
     def push(self, token_id: int) -> str:
         """The characters that this token completes; often none."""
         (known,) = whole_numbers([token_id], len(self._pieces))
-        return self._decoder.decode(self._pieces[known])
+        piece = self._pieces[known]
+        if self._spaced:
+            self._spaced = False
+            piece = piece.removeprefix(SPACE)
+        return self._decoder.decode(piece)
 
     def finish(self) -> str:
         """U+FFFD for a character that was begun and not ended; the decoder is fresh again."""
         text = self._decoder.decode(b"", final=True)
         self._decoder.reset()
+        self._spaced = False
         return text
 
     @property
     def pending(self) -> bytes:
-        """The bytes of a character that is not whole yet, three at most."""
-        return self._decoder.getstate()[0]
+        """The bytes of a character that is not whole yet, three at most; or a space."""
+        return SPACE if self._spaced else self._decoder.getstate()[0]
 
 
 class PieceDecoder:

@@ -68,12 +68,15 @@ def space_held(tokenizer: Tokenizer, text: str, pending: bytes) -> tuple[str, by
     """The text to be encoded after one that left ``pending``, and what is pending after it; ``None``: what
     its tokens leave.
 
-    A word of ``words`` brings the space before it, so a space at the end of a text waits for that word: it
-    comes with the next text, or the model writes the word and its decoder leaves the space out. Of
+    A word of ``words`` or ``bpe`` brings the space before it, so a space at the end of a text waits for that
+    word: it comes with the next text, or the model writes the word and its decoder leaves the space out. Of
     ``words:whitespace`` a space at the end is the one that would be owed before the next word."""
-    if tokenizer.kind == "words":
-        text = pending.decode("ascii") + text
-        return (text[:-1], b" ") if text.endswith(" ") else (text, b"")
+    if tokenizer.kind in ("words", "bpe"):
+        waits = pending == b" "
+        text = " " * waits + text
+        if text.endswith(" "):
+            return text[:-1], b" "
+        return text, b"" if waits or tokenizer.kind == "words" else None
     return text, b"" if tokenizer.kind == "words:whitespace" and text.endswith(" ") else None
 
 
