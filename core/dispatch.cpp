@@ -119,6 +119,10 @@ int pantoum_set_threads(int count) {
   set_thread_count(count);
   return PANTOUM_OK;
 }
+int pantoum_set_own_threads(int count) {
+  set_own_thread_count(count);
+  return PANTOUM_OK;
+}
 
 int64_t pantoum_packed_bytes(int64_t rows, int64_t depth, int64_t block, int precision, int transposed) {
   return kernels().packed_bytes(rows, depth, block, precision, transposed);

@@ -24,7 +24,7 @@
 extern "C" {
 #endif
 
-#define PANTOUM_ABI 7
+#define PANTOUM_ABI 8
 
 enum {
   PANTOUM_OK = 0,
@@ -41,8 +41,11 @@ PANTOUM_API const char* pantoum_message(int status);
 PANTOUM_API const char* pantoum_isa(void);          /* the path in use: generic, avx2, avx512, bf16, neon */
 PANTOUM_API int pantoum_set_isa(const char* name);  /* UNSUPPORTED if this machine has not got it */
 PANTOUM_API int pantoum_supports(const char* name); /* 1 or 0 */
-PANTOUM_API int pantoum_threads(void);
-PANTOUM_API int pantoum_set_threads(int count); /* 0: as many as there are processors */
+PANTOUM_API int pantoum_threads(void);              /* of a call from this thread */
+PANTOUM_API int pantoum_set_threads(int count);     /* of every call; 0: as many as there are processors */
+/* Of the calls from this thread, whatever the number for every call; 0: that number. Threads that work side by side
+ * set 1: a call that is alone would take the processors of the others. */
+PANTOUM_API int pantoum_set_own_threads(int count);
 
 /* ---- products ------------------------------------------------------------------------------- */
 /* A weight [rows, depth] packed for products: `transposed` 0 for x W^T, 1 for d W. With `block` < rows

@@ -111,6 +111,7 @@ struct Pool {
 
 std::atomic<Pool*> the_pool{nullptr};  // never deleted: workers may sleep in it when the process ends
 std::atomic<int> wanted_threads{0};
+thread_local int own_threads = 0;
 
 // The child of a fork has none of the threads, and the pool's locks in any state: forget it.
 void forget_pool() { the_pool.store(nullptr); }
@@ -136,9 +137,12 @@ int processors() {
   return static_cast<int>(std::thread::hardware_concurrency());
 }
 
+int allowed(int count) { return count < 0 ? 0 : count > kMostThreads ? kMostThreads : count; }
+
 }  // namespace
 
 int thread_count() {
+  if (own_threads > 0) return own_threads;
   int count = wanted_threads.load(std::memory_order_relaxed);
   if (count == 0) {
     count = processors();
@@ -148,7 +152,8 @@ int thread_count() {
   return count;
 }
 
-void set_thread_count(int count) { wanted_threads.store(count < 0 ? 0 : count > kMostThreads ? kMostThreads : count); }
+void set_thread_count(int count) { wanted_threads.store(allowed(count)); }
+void set_own_thread_count(int count) { own_threads = allowed(count); }
 
 int run_job(Job job, void* context, int most) {
   const int count = thread_count();

@@ -13,8 +13,10 @@ namespace pantoum {
 // a Barrier). Returns a status; the first that is not zero becomes the job's.
 using Job = int (*)(void* context, int part, int parts);
 
+// Of a call from this thread: its own number, or else that of the process.
 int thread_count();
 void set_thread_count(int count);
+void set_own_thread_count(int count);
 
 // Runs `job` in at most `most` participants, the caller being part 0.
 int run_job(Job job, void* context, int most);

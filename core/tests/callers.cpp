@@ -1,5 +1,6 @@
 // Several threads call the core at once, as Python threads do while ctypes has let go of the interpreter's lock:
-// each gets the bits that it gets alone, whoever has the pool. For ThreadSanitizer, and without it for the results.
+// each gets the bits that it gets alone, whoever has the pool and whose calls use one thread. For ThreadSanitizer, and
+// without it for the results.
 #include <atomic>
 #include <thread>
 #include <vector>
@@ -48,6 +49,9 @@ int main() {
     std::vector<std::thread> callers;
     for (int caller = 0; caller < kCallers; ++caller)
       callers.emplace_back([&, caller] {
+        const int own = caller % 2;  // 0: that of the process
+        must(pantoum_set_own_threads(own), "set_own_threads");
+        if (pantoum_threads() != (own ? own : threads)) fail("callers", "a thread's own number does not count");
         for (int round = 0; round < kRounds; ++round) wrong += some(caller) != alone[caller];
       });
     for (std::thread& caller : callers) caller.join();

@@ -19,6 +19,7 @@ import pytest
 from pantoum import kernels
 from pantoum.errors import CoreError, SettingError
 from pantoum.kernels import native, reference
+from pantoum.kernels.callers import callers
 from pantoum.kernels.native import library as loading
 from pantoum.kernels.native.arguments import ARGUMENTS, OPERATIONS
 
@@ -62,6 +63,23 @@ def test_several_python_threads_at_once(library: native.Library) -> None:
     library.set_threads(2)
     with ThreadPoolExecutor(4) as pool:
         assert len(set(pool.map(lambda _: product(), range(32)))) == 1
+
+
+def test_threads_side_by_side_call_with_one_thread_each(library: native.Library) -> None:
+    library.set_threads(3)
+    expected = product()
+    with callers(2) as threads:
+        found = threads.each(lambda _: (library.threads, product()), range(6))
+    assert set(found) == {(1, expected)} and library.threads == 3
+
+
+def test_threads_side_by_side_warn_as_their_caller_does(library: native.Library) -> None:
+    infinite = np.full(2, np.inf)
+    with callers(2) as threads:
+        with np.errstate(invalid="ignore"):
+            threads.each(lambda _: infinite - infinite, range(2))
+        with np.errstate(invalid="raise"), pytest.raises(FloatingPointError):
+            threads.each(lambda _: infinite - infinite, range(2))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

@@ -1,5 +1,7 @@
 """Shards of a batch: a fixed tree of additions, the same gradients and bits however they are divided."""
 
+import threading
+import time
 from functools import reduce
 
 import numpy as np
@@ -15,6 +17,7 @@ from pantoum.network import LanguageModel
 from pantoum.network.bf16 import round_to_bf16
 from pantoum.network.candidates import CandidateSampler
 from pantoum.network.gradient import Gradient
+from pantoum.network.program import Program
 from pantoum.training.backend import LocalBackend
 from pantoum.training.gradient_sum import gradient_sum
 from pantoum.training.learner import Learner
@@ -149,18 +152,110 @@ def test_a_number_of_shards_is_part_of_the_arithmetic():
     assert not np.array_equal(found[0], found[1]) and np.array_equal(found[1], found[2])
 
 
+@pytest.fixture
+def threads():
+    """``threads(count)``: so many for a call of the core, until the end of the test."""
+    if without_core() is not None:
+        pytest.skip("SKIP SKIP SKIP  no native core here")
+    before = native.core().threads
+    yield native.core().set_threads
+    native.core().set_threads(before)
+
+
+@pytest.fixture
+def callers(monkeypatch):
+    """The shards' backward passes: the threads that began them, in this order."""
+    honest, found = Program.gradients, []
+
+    def gradients(self, *arguments, **named):
+        found.append(threading.current_thread())
+        return honest(self, *arguments, **named)
+
+    monkeypatch.setattr(Program, "gradients", gradients)
+    return found
+
+
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
-def test_threads_change_no_bit(precision):
-    if without_core() is not None or precision not in precisions():
+@pytest.mark.parametrize("config", SHAPES, ids=lambda config: config.cell)
+def test_threads_change_no_bit(threads, config, precision):
+    if precision not in precisions():
         pytest.skip(f"SKIP SKIP SKIP  no native core with {precision} here")
-    before, found = native.core().threads, []
-    try:
-        for threads in (1, 2):
-            native.core().set_threads(threads)
-            found.append(trained(backend(3, precision=precision))[1])
-    finally:
-        native.core().set_threads(before)
-    assert all(np.array_equal(array, found[1][name]) for name, array in found[0].items())
+    for shards in (2, 3, 4):
+        found = []
+        for count in (1, 2, 3, 4):
+            threads(count)
+            found.append(trained(backend(shards, config, precision=precision))[1])
+        for other in found[1:]:
+            assert all(np.array_equal(array, other[name]) for name, array in found[0].items())
+
+
+@pytest.mark.parametrize(
+    ("shards", "count", "beside"),
+    [(2, 2, 2), (3, 2, 2), (4, 2, 4), (4, 4, 4), (4, 3, 0), (2, 1, 0), (1, 2, 0)],
+)
+def test_as_many_shards_as_threads_are_computed_side_by_side(threads, callers, shards, count, beside):
+    threads(count)
+    before = threading.active_count()
+    trained(backend(shards), steps=1)
+    main = threading.current_thread()
+    assert len(callers) == shards and sum(each is not main for each in callers) == beside
+    assert threading.active_count() <= before and native.core().threads == count
+
+
+def test_an_error_of_one_shard_ends_the_step(threads, monkeypatch):
+    threads(2)
+    honest, before = Program.gradients, threading.active_count()
+
+    def gradients(self, inputs_BT, *arguments, **named):
+        if 0 in named["streams"]:
+            raise MemoryError("no memory left")
+        return honest(self, inputs_BT, *arguments, **named)
+
+    monkeypatch.setattr(Program, "gradients", gradients)
+    with pytest.raises(MemoryError):
+        trained(backend(2), steps=1)
+    assert threading.active_count() <= before
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """The calls of the core: (thread, operation, arguments). Packing takes a while."""
+    core, found = native.core(), []
+    honest = core.call
+
+    def call(name, *arguments, **named):
+        found.append((threading.current_thread(), name, arguments or named))
+        if name == "pack":
+            time.sleep(0.01)
+        return honest(name, *arguments, **named)
+
+    monkeypatch.setattr(core, "call", call)
+    return found
+
+
+def test_shards_side_by_side_share_packed_matrices(threads, calls):
+    threads(2)
+    once, found = backend(2, kind="adamw"), []
+    for _ in range(2):
+        trained(once, steps=1)
+        found.append([(each, passed[0], passed[-1]) for each, name, passed in calls if name == "pack"])
+        calls.clear()
+    first, second = found
+    assert len({each[1:] for each in first}) == len(first) > 0, "each matrix once for each product"
+    assert len(second) == len(first)
+    assert {each for each, *_ in second} == {threading.main_thread()}, "by all threads, before the shards"
+
+
+def test_shards_side_by_side_share_no_memory_to_write_to(threads, calls):
+    threads(2)
+    trained(backend(2), steps=1)
+    written = ("hidden", "operands", "d_projection", "d_operands", "d_weight", "d_bias_rows")
+    memory = {}
+    for each, name, passed in calls:
+        if name.startswith("scan"):
+            memory.setdefault(each, set()).update(passed[key] for key in written if passed.get(key))
+    one, other = memory.values()
+    assert one and other and not one & other
 
 
 def test_a_run_keeps_its_shards(run, tmp_path):

@@ -89,13 +89,16 @@ class Kernels(Protocol):
         gates: int = 1,
         place: Workspace | None = None,
         reading: bool = False,
+        replaces: bool = False,
     ) -> PackedMatrix:
         """A weight ready for many products; ``gates``: how many blocks of H rows a scan takes at once.
 
         What is made from the weight lies in ``place``, where several matrices may take turns: each is packed
         anew when it is asked for after another one. No call may take two matrices of one place. With
         ``reading`` the weight is packed at once, into a place that no other matrix uses, and is not held:
-        only ``product`` can be asked."""
+        only ``product`` can be asked. With ``replaces`` the matrix takes the place of one that was used in
+        the same way: what was made from that one is made anew at once, so that threads which then multiply at
+        the same time find it."""
         ...
 
     def quantize(self, weight_GK: Array) -> tuple[Array, Array]:

@@ -3,8 +3,9 @@
 For training (``"train"``) a matrix is packed when a product first asks for it; the matrices of one name take
 turns in one place of the workspace, so that the packed form of one layer is there at a time, however many
 layers there are. Where a program makes several backward passes (shards), each matrix has a place of its own
-instead, and is packed once. For reading (``"read"``) each matrix has a place of its own, too, is packed at
-once, and the weight itself is not held any longer: only ``product`` can be asked of it.
+instead, and is packed once: at once, if the program before it in this workspace used the same products. These
+passes may run at the same time. For reading (``"read"``) each matrix has a place of its own, too, is packed
+at once, and the weight itself is not held any longer: only ``product`` can be asked of it.
 
 A file in int8 holds a weight as ``Codes``; the kernels take the codes as they are, so that no float32 copy
 is ever made (``kernels.reference.quantize`` says what a code means).
@@ -89,5 +90,6 @@ class Packer:
             weight = weight.floats()
         if isinstance(weight, Codes):
             return self.kernels.pack_codes(weight.codes_GK, weight.scales_G, gates)
-        place = self._workspace.scope(name)
-        return self.kernels.pack(weight, self.precision, gates, place, self.purpose == "read")
+        place, reading = self._workspace.scope(name), self.purpose == "read"
+        replaces = not (self._by_turns or reading)
+        return self.kernels.pack(weight, self.precision, gates, place, reading, replaces)

@@ -18,19 +18,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import nullcontext
 
 import numpy as np
 
 from pantoum.errors import CheckpointError
 from pantoum.formats.checkpoint import MOST_STEPS
 from pantoum.kernels import Array, Workspace, backend
+from pantoum.kernels.callers import callers, most_callers
 from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
 from pantoum.network.gradient import Gradients, norm
 from pantoum.network.program import BatchResult, Program
 from pantoum.network.state import NetworkState
 from pantoum.training.gradient_scale import GradientScale
-from pantoum.training.gradient_sum import gradient_sum
+from pantoum.training.gradient_sum import gradient_sum, side_by_side
 from pantoum.training.optimizer import Optimizer
 from pantoum.training.shards import Node, Shards
 from pantoum.training.work_share import WorkShare
@@ -96,9 +98,10 @@ class Learner:
         shards: Shards,
         rank: int = 0,
     ) -> tuple[list[BatchResult], dict[Node, Gradients]]:
-        """Forward and backward pass over the rank's rows of a batch, shard by shard: the results of the
-        shards, each with its own mean loss, and the sums of their gradients over the rank's subtrees. The
-        sums hold until the next call."""
+        """Forward and backward pass over the rank's rows of a batch, shard by shard, or as many of them at
+        the same time as there are threads (``gradient_sum``): the results of the shards, each with its own
+        mean loss, and the sums of their gradients over the rank's subtrees. The sums hold until the next
+        call."""
         own = shards.node(rank)
         program = Program(
             self.model,
@@ -107,7 +110,7 @@ class Learner:
             workspace=self._workspace,
             by_turns=own[1] - own[0] == 1,
         )
-        results: list[BatchResult] = []
+        results: dict[int, BatchResult] = {}
         first = shards.streams(own).start
         nodes = shards.subtrees(rank)
 
@@ -124,19 +127,28 @@ class Learner:
                 streams=streams[rows],
                 targets=shards.batch_size * inputs_BT.shape[1],
                 candidates=None if sampler is None else sampler.draw(targets_BT[rows].reshape(-1), step),
-                workspace=self._workspace.scope(f"place {place}"),
+                workspace=self._place(place),
             )
-            results.append(result)
+            results[shard] = result
             if self._gradients_in_bf16:
                 return {name: gradient.rounded() for name, gradient in result.gradients.items()}
             return result.gradients
 
+        count = most_callers(self.model.dtype)
+        at_once = any(side_by_side(node, count) for node in nodes)
         # What is not finite is reported by the guard, not by a warning.
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        with (
+            np.errstate(over="ignore", invalid="ignore", divide="ignore"),
+            callers(count) if at_once else nullcontext() as threads,
+        ):
             sums: dict[Node, Gradients] = {
-                node: gradient_sum(node, of_shard, place) for place, node in enumerate(nodes)
+                node: gradient_sum(node, of_shard, place, threads) for place, node in enumerate(nodes)
             }
-        return results, sums
+        return [results[shard] for shard in range(*own)], sums
+
+    def _place(self, number: int) -> Workspace:
+        """The workspace of a shard that others are computed beside: no scope, because scopes share arrays."""
+        return self._workspace.kept(f"place {number}", Workspace)
 
     def take(self, gradients: Gradients, targets: int) -> None:
         """The gradients of a batch of so many ``targets``, for ``update``."""

@@ -21,7 +21,7 @@ from pantoum.kernels.native.arguments import ARGUMENTS, OPERATIONS, CellFacts
 
 __all__ = ["ABI", "NOT_FINITE", "Library", "core", "missing"]
 
-ABI = 7
+ABI = 8
 NOT_FINITE = 4
 """The status of a draw from logits that are not finite."""
 FILE = Path(__file__).parent / ("libpantoum_core.dylib" if sys.platform == "darwin" else "libpantoum_core.so")
@@ -109,12 +109,16 @@ class Library:
 
     @property
     def threads(self) -> int:
-        """How many threads a call uses."""
+        """How many threads a call from this thread uses."""
         return int(self._handle.pantoum_threads())
 
     def set_threads(self, count: int) -> None:
         """0: as many as there are processors."""
         self._handle.pantoum_set_threads(count)
+
+    def set_own_threads(self, count: int) -> None:
+        """For calls from the calling thread alone; 0: as many as for all."""
+        self._handle.pantoum_set_own_threads(count)
 
 
 @lru_cache(maxsize=1)

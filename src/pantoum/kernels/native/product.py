@@ -9,6 +9,8 @@ Shapes: N rows, K inputs, G outputs.
 
 from __future__ import annotations
 
+import threading
+
 from pantoum.errors import CoreError, SettingError
 from pantoum.kernels import interface
 from pantoum.kernels.array import Array
@@ -24,10 +26,17 @@ NO_GRADIENTS = "int8 has no gradients: it is for reading and writing; train in f
 
 
 class PackedMatrix:
-    """A weight [G,K] in panels, which lie in a place that other matrices may use by turns."""
+    """A weight [G,K] in panels, which lie in a place that other matrices may use by turns. Threads may share
+    it: one makes the panels, and the others wait."""
 
     def __init__(
-        self, weight_GK: Array, precision: str, gates: int, place: Workspace | None, reading: bool
+        self,
+        weight_GK: Array,
+        precision: str,
+        gates: int,
+        place: Workspace | None,
+        reading: bool,
+        replaces: bool,
     ) -> None:
         self._weight_GK: Array | None = weight_GK
         self.precision, self.shape = precision, weight_GK.shape
@@ -41,7 +50,11 @@ class PackedMatrix:
         self.block = self.shape[0] // gates
         self._place = Workspace() if place is None else place
         self._mark = object()
+        self._packing = threading.Lock()
         self._read_at: int | None = None
+        if replaces:
+            for name in tuple(self._whose):
+                self.panels(name == NAMES[True])
         if reading:
             self._read_at = self.panels(False)
             self._weight_GK = self._source = None
@@ -53,17 +66,23 @@ class PackedMatrix:
         if self._read_at is not None and not transposed:
             return self._read_at
         (G, K), name = self.shape, NAMES[transposed]
-        where = bytes_of(self._place, name, core().packed_bytes(G, K, self.block, self._number, transposed))
-        whose = self._place.kept("whose", dict[str, object])
-        if whose.get(name) is not self._mark:
-            if self._source is None:
-                raise CoreError(
-                    "a matrix was packed for reading alone and its weight is gone: train or change a copy of "
-                    "the model, copy.deepcopy(network)"
-                )
-            core().call("pack", self._source, where, G, K, self.block, self._number, transposed)
-            whose[name] = self._mark
+        size = core().packed_bytes(G, K, self.block, self._number, transposed)
+        with self._packing:
+            where = bytes_of(self._place, name, size)
+            if self._whose.get(name) is not self._mark:
+                if self._source is None:
+                    raise CoreError(
+                        "a matrix was packed for reading alone and its weight is gone: train or change a "
+                        "copy of the model, copy.deepcopy(network)"
+                    )
+                core().call("pack", self._source, where, G, K, self.block, self._number, transposed)
+                self._whose[name] = self._mark
         return where
+
+    @property
+    def _whose(self) -> dict[str, object]:
+        """The panels that are in the place, and the marks of the matrices that they were made from."""
+        return self._place.kept("whose", dict[str, object])
 
     @property
     def panel_bytes(self) -> int:
@@ -116,9 +135,10 @@ def pack(
     gates: int = 1,
     place: Workspace | None = None,
     reading: bool = False,
+    replaces: bool = False,
 ) -> PackedMatrix:
     """A weight ready for many products, as ``interface.Kernels.pack`` says."""
-    return PackedMatrix(weight_GK, precision, gates, place, reading)
+    return PackedMatrix(weight_GK, precision, gates, place, reading, replaces)
 
 
 def linear(

@@ -69,8 +69,10 @@ def pack(
     gates: int = 1,
     place: Workspace | None = None,
     reading: bool = False,
+    replaces: bool = False,
 ) -> interface.PackedMatrix:
-    """A weight ready for many products. NumPy has the array's precision and int8, and no use for blocks."""
+    """A weight ready for many products. NumPy has the array's precision and int8, and no use for blocks; it
+    makes its copies when they are asked for."""
     if precision == "int8":
         return QuantizedMatrix.of(weight_GK)
     _check_precision(precision)
