@@ -4,12 +4,13 @@
                                [--optimizer adamw muon] [--seconds 20] [--only NAME ...] [--json]
                                [--slow] [--delay 20] [--rate 1000]
 
-Contestants take turns: one process as usual; one process with 2 shards; two ranks; two ranks with
-``--gradient-precision bf16``; two ranks with ``--sync-every 32``; half of the batch in one process of one
-thread, for the memory of a rank; and with ``--slow`` every kind of ranks with a network of 20 ms and 1 Gbit/s
-between them (``slow_network``, as root). Each first does the same four steps from the same seed and tells a
-hash of its weights. Ratios are of medians of whole steps (gradients and update); with ``--sync-every`` of 32
-of them, one synchronisation included. Bytes are those that rank 0 sends.
+Contestants take turns: one process as usual; one process with 2 shards; two ranks; two ranks that add their
+gradients after the backward pass, not within it; two ranks with ``--gradient-precision bf16``; two ranks with
+``--sync-every 32``; half of the batch in one process of one thread, for the memory of a rank; and with
+``--slow`` every kind of ranks with a network of 20 ms and 1 Gbit/s between them (``slow_network``, as root).
+Each first does the same four steps from the same seed and tells a hash of its weights. Ratios are of medians
+of whole steps (gradients and update); with ``--sync-every`` of 32 of them, one synchronisation included.
+Bytes are those that rank 0 sends. The share of a step in sums is the time after the backward pass.
 
 ``--engine core``: ranks of ``mpirun``, which needs mpi4py; the weights of shards and ranks must agree to the
 bit. ``--engine torch``: PyTorch on the CPU, ranks of ``torchrun`` over gloo, no ``--sync-every``. There a
@@ -68,12 +69,15 @@ class Contestant:
     """Updates between synchronisations."""
     gradients: str = "float32"
     """Their precision in sums and on the wire."""
+    overlaps: bool = True
+    """Whether sums begin within the backward pass."""
 
 
 CONTESTANTS = {
     "one process": Contestant(1, 1, 2),
     "one process, 2 shards": Contestant(2, 1, 2),
     "2 ranks": Contestant(2, 2, 1),
+    "2 ranks, sums afterwards": Contestant(2, 2, 1, overlaps=False),
     "2 ranks, gradients in bf16": Contestant(2, 2, 1, gradients="bf16"),
     "2 ranks, every 32": Contestant(2, 2, 1, every=32),
     "half of the batch": Contestant(1, 1, 1, divisor=2),
@@ -97,6 +101,7 @@ class Counted:
 
     def __init__(self, ranks: Ranks) -> None:
         self._ranks, self.rank, self.count = ranks, ranks.rank, ranks.count
+        self.any_thread = ranks.any_thread
         self.sent = 0
 
     def place(self, rank: int) -> str:
@@ -126,7 +131,7 @@ class Counted:
 
 
 class TimedSums(RankSums):
-    """Sums over ranks, and the seconds that they take, waiting for the other ranks included."""
+    """Sums over ranks, and the seconds for which a rank waits for them after its backward pass."""
 
     seconds = 0.0
 
@@ -242,6 +247,8 @@ def started_by_torchrun(asked: argparse.Namespace) -> Any:
 
 def contestant(name: str, asked: argparse.Namespace) -> None:
     """The child, on each of its ranks."""
+    if not CONTESTANTS[name].overlaps:
+        RankSums.begin = lambda self, sums: None  # type: ignore[method-assign]  # ``total`` adds them
     with open_ranks(started_by_torchrun(asked)) as ranks:
         told = ranks.gather(str(os.getpid()).encode())
         PROCESSES[:] = [int(each) for each in told]
@@ -275,7 +282,8 @@ def measured(asked: argparse.Namespace, optimizer: str, precision: str) -> dict[
     """Contestants and figures with this optimiser in this precision."""
     more = ["--shape", asked.shape, "--precision", precision, "--optimizer", optimizer]
     more += ["--engine", asked.engine]
-    contestants = [name for name, each in CONTESTANTS.items() if asked.engine == "core" or each.every == 1]
+    core = asked.engine == "core"
+    contestants = [name for name, each in CONTESTANTS.items() if core or (each.every == 1 and each.overlaps)]
     with ExitStack() as stack:
         makers = {name: partial(child, name, more, asked.engine) for name in contestants}
         if asked.slow:
@@ -300,6 +308,8 @@ def measured(asked: argparse.Namespace, optimizer: str, precision: str) -> dict[
         "2 shards / one process": of("one process, 2 shards", "median_rate")
         / of("one process", "median_rate"),
         "every 32 / every update": of("2 ranks, every 32", "median_rate") / of("2 ranks", "median_rate"),
+        "sums within the backward pass / afterwards": of("2 ranks", "median_rate")
+        / of("2 ranks, sums afterwards", "median_rate"),
         "gradients in bf16 / float32": of("2 ranks, gradients in bf16", "median_rate")
         / of("2 ranks", "median_rate"),
         "bytes, gradients in bf16 / float32": of("2 ranks, gradients in bf16", "bytes_per_token")

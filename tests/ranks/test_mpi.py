@@ -42,8 +42,9 @@ def launched(count, *words, **environment):
     )
 
 
-def test_two_ranks_give_the_model_file_of_one_process(text, tmp_path):
-    asked = ["train", text, *TINY.split()]
+@pytest.mark.parametrize("more", ["", "--shards 2 --num-layers 2", "--shards 2 --gradient-precision bf16"])
+def test_two_ranks_give_the_model_file_of_one_process(text, tmp_path, more):
+    asked = ["train", text, *TINY.split(), *more.split()]
     on_two = launched(2, *asked, "--run", tmp_path / "two", "--json")
     assert on_two.returncode == 0, on_two.stderr
     assert on_two.stdout.count('"steps": 6') == 1, "rank 0 alone answers"

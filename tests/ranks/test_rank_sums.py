@@ -1,10 +1,14 @@
 """Sums over ranks: those of one process, to the bit, for every number of shards and ranks."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pantoum.errors import RankError
 from pantoum.network.gradient import Gradient
 from pantoum.ranks.single import SingleRank
 from pantoum.training.gradient_sum import gradient_sum
@@ -48,6 +52,47 @@ def test_totals_are_those_of_one_process_on_every_rank(together, count, ranks, d
             assert np.array_equal(gradient.values, whole[name].values), name
             assert (gradient.rows_U is None) == (whole[name].rows_U is None)
         assert np.array_equal(found["table"].rows_U, whole["table"].rows_U)
+
+
+@pytest.mark.parametrize("leaf", [of_shard, in_bf16])
+@pytest.mark.parametrize("any_thread", [True, False])
+def test_sums_that_begin_early_are_the_same(together, leaf, any_thread):
+    whole = gradient_sum((0, 3), leaf)
+
+    def work(group):
+        group.any_thread = any_thread
+        sums, own = RankSums(group, 5, 3), (group.rank, group.rank + 1)
+        for _ in range(2):
+            found = leaf(group.rank)
+            for names in (["matrix"], ["one", "bias"]):
+                sums.begin({own: {name: found[name] for name in names}})
+            total = sums.total({own: found})
+        return total
+
+    for found in together(3, work):
+        assert list(found) == list(whole)
+        for name, gradient in found.items():
+            np.testing.assert_array_equal(gradient.values, whole[name].values, err_msg=name)
+    assert not any(thread.name.startswith("pantoum-sums") and thread.is_alive() for thread in threads_soon())
+
+
+def threads_soon():
+    """The threads after a moment in which those that have nothing to do end."""
+    time.sleep(0.2)
+    return threading.enumerate()
+
+
+def test_an_error_in_a_sum_that_began_early_is_raised_by_its_rank(together):
+    def work(group):
+        sums, own = RankSums(group, 2, 2), (group.rank, group.rank + 1)
+        found = {"matrix": of_shard(group.rank)["matrix"]}
+        if group.rank:
+            return  # this rank has ended
+        sums.begin({own: found})
+        sums.total({own: found})
+
+    with pytest.raises(RankError, match=r"rank 1 .* has not answered"):
+        together(2, work, patience=0.2)
 
 
 @pytest.mark.parametrize("size", [4, 2])

@@ -1,6 +1,7 @@
 """One run on several ranks: the bits of one process, stopped and resumed on any number, and how it ends."""
 
 import contextlib
+import threading
 
 import pytest
 
@@ -9,7 +10,9 @@ from pantoum.config import CELLS, TrainSettings
 from pantoum.errors import DivergedError, RankError, RunError, SettingError
 from pantoum.formats import checkpoint
 from pantoum.kernels import precisions
+from pantoum.network.cell import PackedCell
 from pantoum.ranks.single import SingleRank
+from pantoum.training.rank_sums import RankSums
 from pantoum.training.together import facts, serve, train_on_all
 
 
@@ -45,6 +48,31 @@ def test_every_cell_trains_on_two_ranks_as_on_one(run, tmp_path, cell):
     for count in (1, 2):
         run(count, f"on-{count}", steps=3, shards=2, cell=cell, **extra)
     assert run.bits("on-1") == run.bits("on-2")
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_sums_of_the_upper_layers_are_made_while_the_lower_ones_are_computed(run, monkeypatch, precision):
+    """The backward pass of the first layer waits on every rank until the others are summed over the ranks."""
+    begun, honest_begin, honest = {}, RankSums.begin, PackedCell.backward
+
+    def begin(self, sums):
+        honest_begin(self, sums)
+        begun[threading.get_ident()] = self._begun
+
+    def backward(self, *arguments, **options):
+        if self.cell.input_size == 6:  # that of the embedding
+            parts = begun[threading.get_ident()]
+            assert {name.split(".")[0] for name in parts} == {"head", "stack"}
+            for adding in parts.values():
+                adding.result(timeout=5.0)
+        return honest(self, *arguments, **options)
+
+    asked = {"steps": 3, "shards": 2, "num_layers": 2, "gradient_precision": precision}
+    run(1, "on-1", **asked)
+    monkeypatch.setattr(RankSums, "begin", begin)
+    monkeypatch.setattr(PackedCell, "backward", backward)
+    run(2, "on-2", **asked)
+    assert len(begun) == 2 and run.bits("on-1") == run.bits("on-2")
 
 
 def test_sampled_softmax_on_two_ranks_is_that_of_one(run, tmp_path):

@@ -15,7 +15,7 @@ Shapes: R rows of a parameter (of its transpose, if the gradient is transposed),
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -24,7 +24,7 @@ import numpy as np
 from pantoum.kernels import Array, Kernels
 from pantoum.network.bf16 import round_to_bf16
 
-__all__ = ["Gradient", "Gradients", "norm"]
+__all__ = ["Finished", "Gradient", "Gradients", "norm"]
 
 
 @dataclass(frozen=True)
@@ -120,6 +120,9 @@ class Gradient:
 
 Gradients: TypeAlias = Mapping[str, Gradient]
 """By parameter name."""
+Finished: TypeAlias = Callable[[Gradients], None]
+"""Takes some gradients of a backward pass while the others are still being computed. They are final, and
+their memory is not used again by this pass."""
 
 
 def norm(kernels: Kernels, gradients: Gradients) -> float:

@@ -25,7 +25,7 @@ from pantoum.network.embedding import (
     VectorTokens,
     one_hot_projections,
 )
-from pantoum.network.gradient import Gradient
+from pantoum.network.gradient import Finished, Gradient
 from pantoum.network.packing import Packer, Weight, floats
 from pantoum.network.parameters import Parameters, generator, under
 from pantoum.network.stack import PackedStack, Stack
@@ -111,11 +111,22 @@ class PackedMember:
         )
         return outputs_TBH, last, (inputs, kept) if tape else None
 
-    def backward(self, tape: Tape, d_outputs_TBH: Array, workspace: Workspace) -> dict[str, Gradient]:
-        """The gradients by parameter name; the tape is spent."""
+    def backward(
+        self, tape: Tape, d_outputs_TBH: Array, workspace: Workspace, finished: Finished | None = None
+    ) -> dict[str, Gradient]:
+        """The gradients by parameter name; the tape is spent. ``finished`` takes those of each layer."""
         inputs, kept = tape
-        d_inputs, _, of_stack = self.stack.backward(kept, d_outputs_TBH, spend=True, workspace=workspace)
-        found = {"stack." + name: Gradient(d) for name, d in of_stack.items()}
+        found: dict[str, Gradient] = {}
+
+        def layer_finished(of_layer: Mapping[str, Array]) -> None:
+            own = {"stack." + name: Gradient(d) for name, d in of_layer.items()}
+            found.update(own)
+            if finished is not None:
+                finished(own)
+
+        d_inputs, _, _ = self.stack.backward(
+            kept, d_outputs_TBH, spend=True, workspace=workspace, finished=layer_finished
+        )
         name = ONE_HOT if self.member.embedding_VE is None else EMBEDDING
         return {name: inputs.embedding_gradient(self.stack.kernels, d_inputs, workspace), **found}
 

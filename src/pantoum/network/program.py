@@ -22,6 +22,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ from pantoum.kernels import Array, Workspace, backend
 from pantoum.kernels.mixture import normalise_rows
 from pantoum.network.block import DropoutDraw, Tape, check_lengths, check_resets
 from pantoum.network.candidates import Candidates
-from pantoum.network.gradient import Gradient
+from pantoum.network.gradient import Finished, Gradient, Gradients
 from pantoum.network.language_model import LanguageModel, prefix
 from pantoum.network.logit_table import FoundRows
 from pantoum.network.member import EMBEDDING
@@ -256,6 +257,7 @@ class Program:
         candidates: Candidates | None = None,
         exact: bool = False,
         workspace: Workspace | None = None,
+        finished: Finished | None = None,
     ) -> BatchResult:
         """The loss of a batch, the state after it, and the gradient of every parameter. Arrays of the
         workspace, which is the program's own by default, are used again.
@@ -265,7 +267,10 @@ class Program:
         gradients are then the part of the shard in those of the mean loss of the batch, and the loss is the
         mean over the shard. With ``candidates``, which contain all targets of the rows, the loss and its
         gradients are estimated from these symbols; a model with tables of logits has none. ``exact``: the
-        loss and the predictions are nevertheless those of all symbols, from the same forward pass."""
+        loss and the predictions are nevertheless those of all symbols, from the same forward pass.
+
+        ``finished`` takes the gradients of the head, then those of the layers from the last to the first,
+        each as soon as it is known. It does not get gradients that may be of some rows, nor a tied head."""
         workspace = self._workspace if workspace is None else workspace
         targets_TB = time_major_targets(targets_BT, inputs_BT, self.vocab_size)
         tokens_TB = time_major_tokens(inputs_BT, self.vocab_size, "inputs_BT")
@@ -287,11 +292,19 @@ class Program:
         if exact and candidates is not None:
             nats_N, predictions_N = self.head.losses(hidden_NH, targets_N)
         gradients = {"head." + name: d for name, d in of_head.items()}
+        if finished is not None and not self.config.tied and candidates is None:
+            finished(dict(gradients))
         size = H // len(self.members)
         for place, (member, tape) in enumerate(zip(self.members, read.tapes, strict=True)):
             own = np.ascontiguousarray(d_hidden_NH[:, place * size : (place + 1) * size])
-            of_member = member.backward(tape, own.reshape(T, B, size), _scope(workspace, place))
-            gradients |= {prefix(self.config, place) + name: d for name, d in of_member.items()}
+            own_names = prefix(self.config, place)
+            of_member = member.backward(
+                tape,
+                own.reshape(T, B, size),
+                _scope(workspace, place),
+                None if finished is None else partial(_pass_on, finished, own_names),
+            )
+            gradients |= {own_names + name: d for name, d in of_member.items()}
         if self.config.tied:
             gradients[EMBEDDING] = gradients[EMBEDDING].plus(gradients.pop("head.weight"))
         if read.rows is not None and d_given_NV is not None:
@@ -386,6 +399,10 @@ class Program:
 def is_looked_up(config: ModelConfig, name: str) -> bool:
     """Whether a program for reading looks up rows of this parameter, which it therefore holds as it is."""
     return name.endswith(EMBEDDING) or name in config.tables
+
+
+def _pass_on(finished: Finished, own_names: str, gradients: Gradients) -> None:
+    finished({own_names + name: gradient for name, gradient in gradients.items()})
 
 
 def _scope(workspace: Workspace, place: int) -> Workspace:

@@ -14,7 +14,7 @@ Shapes: B rows, T steps, N = T*B, E inputs, H units, G gate rows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -158,8 +158,10 @@ class PackedStack(PackedBlock):
         *,
         spend: bool = False,
         workspace: Workspace | None = None,
+        finished: Callable[[dict[str, Array]], None] | None = None,
     ) -> tuple[Array | None, BlockState, dict[str, Array]]:
-        """As a block's; the first result is the gradient of what the inputs are made from."""
+        """As a block's; the first result is the gradient of what the inputs are made from. ``finished`` takes
+        the gradients of each layer as soon as they are known, those of the last layer first."""
         assert d_state is None or isinstance(d_state, tuple)
         workspace = Workspace() if workspace is None else workspace
         d_states: list[BlockState] = [()] * len(self.cells)
@@ -178,6 +180,8 @@ class PackedStack(PackedBlock):
             if self.stack.adds(layer):
                 d_below = kept.inputs.add(cell, d_below, d_y_TBH)
             by_layer[layer] = {f"{layer}.{name}": d for name, d in (of_cell | of_norm).items()}
+            if finished is not None:
+                finished(by_layer[layer])
         return d_below, tuple(d_states), {name: d for part in by_layer for name, d in part.items()}
 
     def _dropped(

@@ -38,6 +38,11 @@ class Ranks(Protocol):
         """How many ranks there are."""
         ...
 
+    @property
+    def any_thread(self) -> bool:
+        """Whether any thread may call, not only the one that made the ranks; one at a time."""
+        ...
+
     def place(self, rank: int) -> str:
         """Where a rank runs, for messages: ``rank 1 (host node7, process 1234)``."""
         ...

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from typing import Any, NoReturn
@@ -36,6 +37,8 @@ class MpiRanks:
         """``limit``: seconds without a sign of life after which a rank counts as dead."""
         self._comm = MPI.COMM_WORLD.Dup()
         self.rank, self.count = int(self._comm.rank), int(self._comm.size)
+        self.any_thread = bool(MPI.Query_thread() >= MPI.THREAD_SERIALIZED)
+        self._thread = threading.get_ident()
         self._places = [f"rank {rank}" for rank in range(self.count)]
         own = f"host {platform.node()}, process {os.getpid()}".encode()
         told = self.gather(own)
@@ -102,7 +105,9 @@ class MpiRanks:
         )
 
     def _poll(self, requests: list[Any]) -> None:
-        spinning = time.perf_counter() + SPINNING
+        # Another thread than the first works beside it, and must not take its processor.
+        beside = threading.get_ident() != self._thread
+        spinning = time.perf_counter() + (0.0 if beside else SPINNING)
         try:
             while not MPI.Request.Testall(requests):
                 if time.perf_counter() > spinning:

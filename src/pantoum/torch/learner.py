@@ -26,7 +26,7 @@ from pantoum.torch.convert import state_from_torch
 from pantoum.torch.equations import State
 from pantoum.torch.language_model import LanguageModel
 from pantoum.torch.optimizer import Optimizer
-from pantoum.torch.rank_sums import TensorRanks, add_gradients
+from pantoum.torch.rank_sums import GradientSums, TensorRanks
 from pantoum.training.gradient_scale import EVERY, WINDOW
 from pantoum.training.learner import require_arrays
 from pantoum.training.recipe import Recipe
@@ -58,7 +58,7 @@ class Learner:
         self.gradient_norm = 0.0
         """The norm of all gradients of the last batch together, before clipping."""
         self._device, self._seed, self._precision = torch.device(device).type, seed, recipe.precision
-        self._ranks: TensorRanks | None = None
+        self._sums: GradientSums | None = None
         self._share = 1.0
         self._sent_in = torch.bfloat16 if recipe.gradient_precision == "bf16" else torch.float32
         self._parameters: dict[str, Tensor] = dict(self.module.named_parameters())
@@ -83,7 +83,7 @@ class Learner:
 
     def join(self, ranks: TensorRanks, share: float) -> None:
         """From now on the rows of a batch are this share of it, and other ranks have the others."""
-        self._ranks, self._share = ranks, share
+        self._sums, self._share = GradientSums(ranks, self._parameters, self._sent_in), share
         self._optimizer.share_out(ranks)
 
     def gradients(
@@ -103,8 +103,8 @@ class Learner:
         (loss * self._share).backward()
         self._targets = round(targets_N.numel() / self._share)
         with torch.no_grad():
-            if self._ranks is not None:
-                add_gradients(self._ranks, self._parameters.values(), self._sent_in)
+            if self._sums is not None:
+                self._sums.finish()
             elif self._sent_in is not torch.float32:  # the same rounding, without the other ranks
                 for tensor in self._parameters.values():
                     whole = tensor.grad.coalesce() if tensor.grad.is_sparse else tensor.grad

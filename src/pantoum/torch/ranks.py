@@ -65,6 +65,8 @@ class GlooRanks:
         self._pause = pause_of(limit)
         self._life = Life(self._beats, self.rank, self.count, limit, self.lost)
 
+    any_thread = True
+
     def place(self, rank: int) -> str:
         """Number, host and process of a rank."""
         host, process = self._places[rank]
@@ -94,10 +96,10 @@ class GlooRanks:
             requests += [distributed.isend(_bytes(array), rank) for rank, array in outgoing if array.size]
         return _Requests(self, requests)
 
-    def add_up(self, tensor: Tensor) -> None:
-        """The sum of this tensor over all ranks, in place, where it is; the same bits on every rank."""
+    def add_up(self, tensor: Tensor) -> Pending:
+        """Begin the sum of this tensor over all ranks, in place, where it is; the same bits on every rank."""
         with self.unbroken():
-            distributed.all_reduce(tensor)
+            return _Requests(self, [distributed.all_reduce(tensor, async_op=True)])
 
     def collected(self, tensor: Tensor) -> list[Tensor]:
         """This tensor of every rank, all of one size, in the order of ranks."""

@@ -145,8 +145,9 @@ class LocalBackend(Members[Learner]):
         targets = shards.batch_size * inputs_BT.shape[1]
         found = list[list[BatchResult]]()
         for learner, own in zip(self.learners, self.parts(state), strict=True):
+            begin = None if together is None or shards.count > shards.ranks else together.begin
             results, sums = learner.gradients(
-                inputs_BT, targets_BT, reset_BT, own, step, streams, shards, rank
+                inputs_BT, targets_BT, reset_BT, own, step, streams, shards, rank, begin
             )
             total = sums[shards.root] if together is None else together.total(sums)
             learner.take(total, targets)

@@ -17,7 +17,7 @@ Shapes: B streams, T time steps.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 
 import numpy as np
@@ -28,12 +28,13 @@ from pantoum.kernels import Array, Workspace, backend
 from pantoum.kernels.callers import callers, most_callers
 from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
-from pantoum.network.gradient import Gradients, norm
+from pantoum.network.gradient import Gradient, Gradients, norm
 from pantoum.network.program import BatchResult, Program
 from pantoum.network.state import NetworkState
 from pantoum.training.gradient_scale import GradientScale
 from pantoum.training.gradient_sum import gradient_sum, side_by_side
 from pantoum.training.optimizer import Optimizer
+from pantoum.training.rank_sums import Sums
 from pantoum.training.shards import Node, Shards
 from pantoum.training.work_share import WorkShare
 
@@ -97,11 +98,15 @@ class Learner:
         streams: Array,
         shards: Shards,
         rank: int = 0,
+        begin: Callable[[Sums], None] | None = None,
     ) -> tuple[list[BatchResult], dict[Node, Gradients]]:
         """Forward and backward pass over the rank's rows of a batch, shard by shard, or as many of them at
         the same time as there are threads (``gradient_sum``): the results of the shards, each with its own
         mean loss, and the sums of their gradients over the rank's subtrees. The sums hold until the next
-        call."""
+        call.
+
+        ``begin``, for a rank of one shard, takes the gradients that are final while the others are still
+        computed, the same ones in the same order on every rank. They are among the results, too."""
         own = shards.node(rank)
         program = Program(
             self.model,
@@ -115,6 +120,14 @@ class Learner:
         nodes = shards.subtrees(rank)
 
         def of_shard(shard: int, place: int) -> Gradients:
+            begun: dict[str, Gradient] = {}
+
+            def finished(gradients: Gradients) -> None:
+                assert begin is not None
+                kept = self._kept(gradients)
+                begun.update(kept)
+                begin({nodes[0]: kept})
+
             rows = shards.streams((shard, shard + 1))
             rows = slice(rows.start - first, rows.stop - first)
             sampler = self._sampler
@@ -128,11 +141,13 @@ class Learner:
                 targets=shards.batch_size * inputs_BT.shape[1],
                 candidates=None if sampler is None else sampler.draw(targets_BT[rows].reshape(-1), step),
                 workspace=self._place(place),
+                finished=None if begin is None else finished,
             )
             results[shard] = result
-            if self._gradients_in_bf16:
-                return {name: gradient.rounded() for name, gradient in result.gradients.items()}
-            return result.gradients
+            # What has begun may hold sums already, and is not touched.
+            others = {name: each for name, each in result.gradients.items() if name not in begun}
+            kept = begun | self._kept(others)
+            return {name: kept[name] for name in result.gradients}
 
         count = most_callers(self.model.dtype)
         at_once = any(side_by_side(node, count) for node in nodes)
@@ -149,6 +164,12 @@ class Learner:
     def _place(self, number: int) -> Workspace:
         """The workspace of a shard that others are computed beside: no scope, because scopes share arrays."""
         return self._workspace.kept(f"place {number}", Workspace)
+
+    def _kept(self, gradients: Gradients) -> dict[str, Gradient]:
+        """The gradients of a shard in the precision in which they are added."""
+        if not self._gradients_in_bf16:
+            return dict(gradients)
+        return {name: gradient.rounded() for name, gradient in gradients.items()}
 
     def take(self, gradients: Gradients, targets: int) -> None:
         """The gradients of a batch of so many ``targets``, for ``update``."""

@@ -10,12 +10,16 @@ Gradients of rows in use (n-grams) are few; their rows and values go to all rank
 ``direct`` sums do so with all gradients. Between two ranks that sends as many bytes, in one exchange instead
 of two, which is faster where the network has a long delay; but each rank does all additions.
 
+Sums of gradients that have all rows on every rank may ``begin`` before the others are known. A thread then
+adds and exchanges them, part by part, beside what its rank computes.
+
 Gradients of bf16 numbers (``network.gradient``) travel in two bytes a number.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -43,17 +47,49 @@ class RankSums:
         self.rank = ranks.rank
         self.ranks = ranks
         self._workspace = Workspace()
+        self._thread: ThreadPoolExecutor | None = None
+        self._begun: dict[str, Future[None]] = {}
+        """What the thread adds or has added, by parameter name."""
+
+    def begin(self, sums: Sums) -> None:
+        """Begin to add these gradients, of all rows of some parameters, beside what the caller does. Every
+        rank begins the same parameters in the same order, and calls ``total`` before anything else that
+        exchanges."""
+        if not self.ranks.any_thread:
+            return  # ``total`` adds them
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, "pantoum-sums")
+        adding = self._thread.submit(self._add_whole, sums)
+        self._begun |= dict.fromkeys(next(iter(sums.values())), adding)
 
     def total(self, sums: Sums) -> dict[str, Gradient]:
-        """The gradients of the whole batch from the sums of this rank's subtrees, which are used up."""
+        """The gradients of the whole batch from the sums of this rank's subtrees, which are used up. Those
+        that have begun are among them."""
+        begun = self._finish()
         first = next(iter(sums.values()))
-        counts = self._row_counts(sums, list(first))
+        counts = self._row_counts(sums, [name for name in first if name not in begun])
         to_all = [name for name, known in counts.items() if self._direct or max(known.values()) >= 0]
         totals = self._of_all(sums, {name: counts[name] for name in to_all})
-        whole = [name for name in first if name not in totals]
-        self._reduce(sums, whole)
-        self._spread({name: first[name] for name in whole})
+        whole = [name for name in counts if name not in totals]
+        self._add_whole({node: {name: part[name] for name in whole} for node, part in sums.items()})
         return {name: totals.get(name, gradient) for name, gradient in first.items()}
+
+    def _finish(self) -> set[str]:
+        """Wait until what has begun is added, and end the thread; the names of these parameters."""
+        begun, self._begun = self._begun, {}
+        thread, self._thread = self._thread, None
+        try:
+            for adding in begun.values():
+                adding.result()
+        finally:
+            if thread is not None:
+                thread.shutdown(wait=False, cancel_futures=True)
+        return set(begun)
+
+    def _add_whole(self, sums: Sums) -> None:
+        """The totals of gradients of all rows, where the first of this rank's sums is."""
+        self._reduce(sums)
+        self._spread(next(iter(sums.values())))
 
     def all_facts(
         self, facts: Sequence[Sequence[Sequence[float]]], finite: bool
@@ -75,12 +111,12 @@ class RankSums:
         self._exchange([(rank, own) for rank in others], [(rank, found[rank]) for rank in others])
         return found
 
-    def _reduce(self, sums: Sums, names: Sequence[str]) -> None:
+    def _reduce(self, sums: Sums) -> None:
         """This rank's slice of each array becomes the total."""
         first = next(iter(sums.values()))
-        slices: dict[str, dict[Node, Gradient]] = {name: {} for name in names}
+        slices: dict[str, dict[Node, Gradient]] = {name: {} for name in first}
         outgoing, incoming = list[tuple[int, Array]](), list[tuple[int, Array]]()
-        for name in names:
+        for name in first:
             size, dtype = first[name].values.size, first[name].values.dtype
             own = self._slice(size, self.rank)
             for rank in range(self.ranks.count):
@@ -95,7 +131,7 @@ class RankSums:
                     slices[name][node] = replace(first[name], values=array)
                     incoming.append((rank, array))
         self._exchange(outgoing, incoming, _in_bf16(first))
-        for name in names:
+        for name in first:
             flat = first[name].values.reshape(-1)
             total = tree_sum(self.shards.root, slices[name].get, Gradient.plus)
             np.copyto(flat[self._slice(flat.size, self.rank)], total.values)
