@@ -69,12 +69,12 @@ class Counted {
       remains[length - 1] = remains[length] * (node < 0 ? 1.0f : a_.lengths[length - 1].left[node]);
     }
     const F16 rest = broadcast(remains[0]);
-    each_lanes(0, V_, [&](Long c, int n) { store(p + c, rest * load(a_.unigrams + c, n), n); });
+    each_lanes(0, V_, [&](Long c, auto n) { store(p + c, rest * load(a_.unigrams + c, n), n); });
     for (Long length = 1; length <= a_.kept; ++length)
       add_shares(a_.lengths[length - 1], nodes[(length - 1) * stride], remains[length], p);
     const F16 scale = broadcast(static_cast<float>(static_cast<double>(v) / exponentials(x)));
     const F16 other = broadcast(1.0f - v), least_of_all = broadcast(0x1p-126f);
-    each_lanes(0, V_, [&](Long c, int n) {
+    each_lanes(0, V_, [&](Long c, auto n) {
       store(x + c, log(load(x + c, n) * scale + load(p + c, n) * other + least_of_all), n);
     });
   }
@@ -118,7 +118,7 @@ class Counted {
     double total = 0.0;
     for (Long begin = 0; begin < V_; begin += kSummedAtOnce) {
       F16 sum = zero();
-      each_lanes(begin, least(begin + kSummedAtOnce, V_), [&](Long c, int n) {
+      each_lanes(begin, least(begin + kSummedAtOnce, V_), [&](Long c, auto n) {
         const F16 e = exp(load(x + c, n) - shift);
         store(x + c, e, n);
         alignas(64) float rest[kLanes] = {};

@@ -9,6 +9,7 @@
 
 #include "../scratch.h"
 #include "../threads.h"
+#include "each_row.h"
 #include "exponentials.h"
 #include "product.h"
 #include "reduce.h"
@@ -92,10 +93,7 @@ void row_of(const pantoum_softmax_args& a, Long row) {
   a.predictions[row] = known.prediction();
   if (a.weight == 0.0f) return;
   const F16 shift = broadcast(known.top.value), scale = broadcast(a.weight / known.sum());
-  for (Long c = 0; c < a.vocabulary; c += kLanes) {
-    const int n = static_cast<int>(least(kLanes, a.vocabulary - c));
-    store(x + c, exp(load(x + c, n) - shift) * scale, n);
-  }
+  each_lanes(0, a.vocabulary, [&](Long c, auto n) { store(x + c, exp(load(x + c, n) - shift) * scale, n); });
   x[target] -= a.weight;
 }
 
@@ -166,12 +164,7 @@ int losses_as(const pantoum_losses_args& a) {
 int losses(const pantoum_losses_args& a) { PANTOUM_CHOOSE_PRECISION(losses_as, a); }
 
 int softmax(const pantoum_softmax_args& a) {
-  auto part = [&](int index, int parts) -> int {
-    const Range rows = part_of(a.count, index, parts);
-    for (Long r = rows.begin; r < rows.end; ++r) row_of(a, r);
-    return PANTOUM_OK;
-  };
-  return run_parts(static_cast<int>(least(64, up(a.count * a.vocabulary, kSmallestPart))), part);
+  return each_row(a.count, a.vocabulary, kSmallestPart, [&](Long r) { row_of(a, r); });
 }
 
 }  // namespace PANTOUM_ISA

@@ -1,8 +1,7 @@
 // Dropout whose mask is a hash of where it falls; the definition is in kernels/reference/dropout.py.
 #include "kernels.h"
 
-#include "../threads.h"
-#include "panels.h"
+#include "each_row.h"
 
 namespace pantoum {
 namespace PANTOUM_ISA {
@@ -38,29 +37,23 @@ void drop_row(const pantoum_dropout_args& a, std::uint32_t row, const float* x, 
   const M16 even = less(load(kOdd), broadcast(1u));
   const I16 threshold = broadcast(a.threshold);
   const F16 scale = broadcast(a.scale);
-  for (Long u = 0; u < a.units; u += kLanes) {
+  each_lanes(0, a.units, [&](Long u, auto n) {
     // One word serves two units: the even one takes its low half.
     const I16 word = mix(key + (load(kWord) + broadcast(static_cast<std::uint32_t>(u / 2))) * golden);
     const I16 draw = select(even, word & low, shift_right<16>(word));
-    const int n = static_cast<int>(least(kLanes, a.units - u));
     store(y + u, select(less(draw, threshold), zero(), load(x + u, n) * scale), n);
-  }
+  });
 }
 
 }  // namespace
 
 int dropout(const pantoum_dropout_args& a) {
   const std::uint32_t key = key_of(a);
-  auto part = [&](int index, int parts) -> int {
-    const Range rows = part_of(a.steps * a.batch, index, parts);
-    for (Long r = rows.begin; r < rows.end; ++r) {
-      const std::uint32_t position = a.variational ? 0u : static_cast<std::uint32_t>(r / a.batch);
-      const std::uint32_t stream = mix(key ^ a.streams[r % a.batch]);
-      drop_row(a, mix(stream ^ position), a.x + r * a.units, a.y + r * a.units);
-    }
-    return PANTOUM_OK;
-  };
-  return run_parts(static_cast<int>(least(64, up(a.steps * a.batch * a.units, kSmallestPart))), part);
+  return each_row(a.steps * a.batch, a.units, kSmallestPart, [&](Long r) {
+    const std::uint32_t position = a.variational ? 0u : static_cast<std::uint32_t>(r / a.batch);
+    const std::uint32_t stream = mix(key ^ a.streams[r % a.batch]);
+    drop_row(a, mix(stream ^ position), a.x + r * a.units, a.y + r * a.units);
+  });
 }
 
 }  // namespace PANTOUM_ISA

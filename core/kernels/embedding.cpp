@@ -17,16 +17,11 @@ int parts_for(Long floats) {
 }
 
 void copy_row(float* to, const float* from, Long width) {
-  Long c = 0;
-  for (; c + kLanes <= width; c += kLanes) store(to + c, load(from + c));
-  if (c < width) store(to + c, load(from + c, static_cast<int>(width - c)), static_cast<int>(width - c));
+  each_lanes(0, width, [&](Long c, auto n) { store(to + c, load(from + c, n), n); });
 }
 
 void add_row(float* to, const float* from, Long width) {
-  Long c = 0;
-  for (; c + kLanes <= width; c += kLanes) store(to + c, load(to + c) + load(from + c));
-  const int n = static_cast<int>(width - c);
-  if (n > 0) store(to + c, load(to + c, n) + load(from + c, n), n);
+  each_lanes(0, width, [&](Long c, auto n) { store(to + c, load(to + c, n) + load(from + c, n), n); });
 }
 
 }  // namespace

@@ -18,13 +18,6 @@ namespace {
 
 constexpr float kSmallestNorm = 1e-7f;
 
-template <class Body>
-void each_vector(Long count, Body&& body) {
-  Long i = 0;
-  for (; i + kLanes <= count; i += kLanes) body(i, kLanes);
-  if (i < count) body(i, static_cast<int>(count - i));
-}
-
 template <class P>
 class Block {
  public:
@@ -69,7 +62,7 @@ class Block {
     double total = 0.0;
     for (Long r = 0; r < rows_; ++r) {
       F16 sum = zero();
-      each_vector(depth_, [&](Long k, int n) {
+      each_lanes(0, depth_, [&](Long k, auto n) {
         const F16 g = load(gradient_ + r * depth_ + k, n) * share;
         const F16 moved = fma(load(momentum_ + r * depth_ + k, n), beta, g);
         store(momentum_ + r * depth_ + k, moved, n);
@@ -84,7 +77,7 @@ class Block {
     }
     const float norm = static_cast<float>(__builtin_sqrt(total));
     const F16 by = broadcast(1.0f / (norm > kSmallestNorm ? norm : kSmallestNorm));
-    each_vector(n_ * m_, [&](Long i, int n) { store(y_ + i, load(y_ + i, n) * by, n); });
+    each_lanes(0, n_ * m_, [&](Long i, auto n) { store(y_ + i, load(y_ + i, n) * by, n); });
   }
 
   // y <- a y + y (b G + c G^2) with G = y^T y.
@@ -97,7 +90,7 @@ class Block {
     pack(mix_, m_);
     for (Long r = 0; r < n_; ++r) {
       convert_row<P>(operand_ + r * row_, y_ + r * m_, m_);
-      each_vector(m_, [&](Long k, int n) { store(y_ + r * m_ + k, load(y_ + r * m_ + k, n) * a, n); });
+      each_lanes(0, m_, [&](Long k, auto n) { store(y_ + r * m_ + k, load(y_ + r * m_ + k, n) * a, n); });
     }
     const Long steps = steps_of<P>(m_), bytes = steps * static_cast<Long>(kStepBytes);
     for (Long c0 = 0; c0 < m_; c0 += kPanelColumns)
@@ -138,7 +131,7 @@ class Block {
   void apply() {
     const F16 keep = broadcast(a_.keep), rate = broadcast(-rate_);
     for (Long r = 0; r < rows_; ++r)
-      each_vector(depth_, [&](Long k, int n) {
+      each_lanes(0, depth_, [&](Long k, auto n) {
         float* p = parameter_ + r * depth_ + k;
         alignas(64) float lane[kLanes] = {};
         for (int i = 0; turned_ && i < n; ++i) lane[i] = y_[(k + i) * m_ + r];

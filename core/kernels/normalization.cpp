@@ -3,8 +3,7 @@
 //   y = normal * weight + bias,  normal = (x - mean) * scale,  scale = 1 / sqrt(variance + epsilon)
 #include "kernels.h"
 
-#include "../threads.h"
-#include "panels.h"
+#include "each_row.h"
 #include "normalise.h"
 
 namespace pantoum {
@@ -12,8 +11,6 @@ namespace PANTOUM_ISA {
 namespace {
 
 constexpr Long kSmallestPart = 1 << 14;  // floats that are worth waking a thread for
-
-int parts_for(Long floats) { return static_cast<int>(least(64, up(floats, kSmallestPart))); }
 
 void normalise(const pantoum_layer_norm_args& a, Long row) {
   a.scale[row] =
@@ -25,7 +22,7 @@ void back(const pantoum_layer_norm_vjp_args& a, Long row) {
   const float *d_y = a.d_y + row * a.units, *normal = a.normal + row * a.units;
   float* d_x = a.d_x + row * a.units;
   F16 sum = zero(), along = zero();
-  each_chunk(a.units, [&](Long c, int n) {
+  each_lanes(0, a.units, [&](Long c, auto n) {
     const F16 d = load(d_y + c, n) * load(a.weight + c, n);
     sum = sum + d;
     along = fma(d, load(normal + c, n), along);
@@ -33,7 +30,7 @@ void back(const pantoum_layer_norm_vjp_args& a, Long row) {
   const float width = static_cast<float>(a.units);
   const F16 mean = broadcast(sum_lanes(sum) / width), share = broadcast(-sum_lanes(along) / width);
   const F16 scale = broadcast(a.scale[row]);
-  each_chunk(a.units, [&](Long c, int n) {
+  each_lanes(0, a.units, [&](Long c, auto n) {
     const F16 d = fma(load(d_y + c, n), load(a.weight + c, n), zero() - mean);
     store(d_x + c, fma(load(normal + c, n), share, d) * scale, n);
   });
@@ -42,21 +39,11 @@ void back(const pantoum_layer_norm_vjp_args& a, Long row) {
 }  // namespace
 
 int layer_norm(const pantoum_layer_norm_args& a) {
-  auto part = [&](int index, int parts) -> int {
-    const Range rows = part_of(a.count, index, parts);
-    for (Long r = rows.begin; r < rows.end; ++r) normalise(a, r);
-    return PANTOUM_OK;
-  };
-  return run_parts(parts_for(a.count * a.units), part);
+  return each_row(a.count, a.units, kSmallestPart, [&](Long r) { normalise(a, r); });
 }
 
 int layer_norm_vjp(const pantoum_layer_norm_vjp_args& a) {
-  auto rows = [&](int index, int parts) -> int {
-    const Range r = part_of(a.count, index, parts);
-    for (Long i = r.begin; i < r.end; ++i) back(a, i);
-    return PANTOUM_OK;
-  };
-  run_parts(parts_for(a.count * a.units), rows);
+  each_row(a.count, a.units, kSmallestPart, [&](Long r) { back(a, r); });
   auto columns = [&](int index, int parts) -> int {
     const Range vectors = part_of(up(a.units, kLanes), index, parts);
     for (Long c = vectors.begin * kLanes; c < least(vectors.end * kLanes, a.units); c += kLanes) {
@@ -72,7 +59,7 @@ int layer_norm_vjp(const pantoum_layer_norm_vjp_args& a) {
     }
     return PANTOUM_OK;
   };
-  return run_parts(parts_for(a.count * a.units), columns);
+  return run_parts(static_cast<int>(least(64, up(a.count * a.units, kSmallestPart))), columns);
 }
 
 }  // namespace PANTOUM_ISA

@@ -23,13 +23,6 @@ int each_block(Long size, Body&& body) {
   });
 }
 
-template <class Body>
-void each_vector(Long first, Long count, Body&& body) {
-  Long i = first;
-  for (; i + kLanes <= first + count; i += kLanes) body(i, kLanes);
-  if (i < first + count) body(i, static_cast<int>(first + count - i));
-}
-
 }  // namespace
 
 // Blocks are summed in float by lanes, then in double in order: threads change nothing.
@@ -43,7 +36,7 @@ int sum_of_squares(const pantoum_sum_of_squares_args& a) {
     const float* x = a.arrays[i];
     const int status = each_block(a.sizes[i], [&](Long first, Long count) {
       F16 sum = zero();
-      each_vector(first, count, [&](Long at, int n) {
+      each_lanes(first, first + count, [&](Long at, auto n) {
         const F16 v = load(x + at, n);
         sum = fma(v, v, sum);
       });
@@ -72,7 +65,8 @@ class AdamW {
         rate_(broadcast(-a.rate)),
         keep_(broadcast(a.keep)) {}
 
-  void operator()(float* parameter, const float* gradient, float* first, float* second, int n) const {
+  template <class N>
+  void operator()(float* parameter, const float* gradient, float* first, float* second, N n) const {
     const F16 g = load(gradient, n);
     const F16 m = fma(load(first, n), b1_, g * g1_);
     const F16 v = fma(load(second, n), b2_, g * g * g2_);
@@ -90,8 +84,8 @@ class AdamW {
 int adamw(const pantoum_adamw_args& a) {
   const AdamW update(a);
   return each_block(a.size, [&](Long first, Long count) {
-    each_vector(first, count,
-                [&](Long i, int n) { update(a.parameter + i, a.gradient + i, a.first + i, a.second + i, n); });
+    each_lanes(first, first + count,
+               [&](Long i, auto n) { update(a.parameter + i, a.gradient + i, a.first + i, a.second + i, n); });
   });
 }
 
@@ -101,7 +95,7 @@ int adamw_rows(const pantoum_adamw_rows_args& a) {
     const Long begin = block * kRowsAtOnce;
     for (Long u = begin; u < least(begin + kRowsAtOnce, a.used); ++u) {
       const Long row = a.rows[u] * a.columns;
-      each_vector(0, a.columns, [&](Long c, int n) {
+      each_lanes(0, a.columns, [&](Long c, auto n) {
         update(a.parameter + row + c, a.gradient + u * a.columns + c, a.first + row + c, a.second + row + c, n);
       });
     }
@@ -112,7 +106,7 @@ int adamw_rows(const pantoum_adamw_rows_args& a) {
 int average(const pantoum_average_args& a) {
   const F16 share = broadcast(a.share);
   return each_block(a.size, [&](Long first, Long count) {
-    each_vector(first, count, [&](Long i, int n) {
+    each_lanes(first, first + count, [&](Long i, auto n) {
       const F16 old = load(a.averaged + i, n);
       store(a.averaged + i, fma(load(a.parameter + i, n) - old, share, old), n);
     });

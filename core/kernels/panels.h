@@ -51,15 +51,17 @@ constexpr Long operand_row(Long depth) {
   return (bytes + 63) / 64 * 64 + ((bytes + 63) / 64 % 2 == 0 ? 64 : 0);
 }
 
-inline void write_operand(Int8, void*, Long, F16, int) {}  // a row of codes is made as a whole
-inline void write_operand(Int8, void*, Long, F16) {}
-inline void write_operand(Float32, void* row, Long at, F16 x, int n) { store(static_cast<float*>(row) + at, x, n); }
-inline void write_operand(Float32, void* row, Long at, F16 x) { store(static_cast<float*>(row) + at, x); }
+template <class N>
+inline void write_operand(Int8, void*, Long, F16, N) {}  // a row of codes is made as a whole
+template <class N>
+inline void write_operand(Float32, void* row, Long at, F16 x, N n) {
+  store(static_cast<float*>(row) + at, x, n);
+}
 #ifdef PANTOUM_HAS_BF16
-inline void write_operand(BFloat16, void* row, Long at, F16 x, int n) {
+template <class N>
+inline void write_operand(BFloat16, void* row, Long at, F16 x, N n) {
   store_half(static_cast<Half*>(row) + at, x, n);
 }
-inline void write_operand(BFloat16, void* row, Long at, F16 x) { store_half(static_cast<Half*>(row) + at, x); }
 #endif
 
 // The second half of a last pair meets a zero of the panel, but must not be a NaN.
@@ -75,9 +77,7 @@ inline void convert_row(void* row, const float* x, Long depth) {
     __builtin_memcpy(static_cast<char*>(row) + scale_at<P>(depth), &scale, sizeof scale);
     return;
   }
-  Long k = 0;
-  for (; k + kLanes <= depth; k += kLanes) write_operand(P{}, row, k, load(x + k));
-  if (k < depth) write_operand(P{}, row, k, load(x + k, static_cast<int>(depth - k)), static_cast<int>(depth - k));
+  each_lanes(0, depth, [&](Long k, auto n) { write_operand(P{}, row, k, load(x + k, n), n); });
   finish_operand<P>(row, depth);
 }
 

@@ -6,18 +6,12 @@
 // with a number that is not finite has codes 0 and the scale NaN: every product with it is NaN.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 
-#include "vector.h"
+#include "lanes.h"
 
 namespace pantoum {
 namespace PANTOUM_ISA {
-
-using Long = std::ptrdiff_t;
-
-inline Long least(Long a, Long b) { return a < b ? a : b; }
-inline Long up(Long a, Long b) { return (a + b - 1) / b; }
 
 inline float float_of(std::uint32_t word) {
   float x;
@@ -29,15 +23,10 @@ inline float float_of(std::uint32_t word) {
 inline std::uint32_t greatest_bits(const float* x, Long depth) {
   const I16 positive = broadcast(0x7fffffffu);
   I16 top = broadcast(0u);
-  Long k = 0;
-  for (; k + kLanes <= depth; k += kLanes) {
-    const I16 v = bits(load(x + k)) & positive;
+  each_lanes(0, depth, [&](Long k, auto n) {
+    const I16 v = bits(load(x + k, n)) & positive;
     top = select(less(top, v), v, top);
-  }
-  if (k < depth) {
-    const I16 v = bits(load(x + k, static_cast<int>(depth - k))) & positive;
-    top = select(less(top, v), v, top);
-  }
+  });
   alignas(64) std::uint32_t lane[kLanes];
   store(lane, top);
   std::uint32_t greatest = 0;
@@ -59,9 +48,7 @@ inline float quantize_row(std::uint8_t* codes, const float* x, Long depth) {
   }
   const float most = float_of(greatest);
   const F16 inverse = broadcast(127.0f / most);
-  Long k = 0;
-  for (; k + kLanes <= depth; k += kLanes) store_bytes(codes + k, bits(load(x + k) * inverse + round) ^ flip);
-  if (k < depth) store_bytes(codes + k, bits(load(x + k, static_cast<int>(depth - k)) * inverse + round) ^ flip);
+  each_lanes(0, depth, [&](Long k, auto n) { store_bytes(codes + k, bits(load(x + k, n) * inverse + round) ^ flip); });
   return most / 127.0f;
 }
 

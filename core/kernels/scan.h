@@ -20,15 +20,6 @@
 namespace pantoum {
 namespace PANTOUM_ISA {
 
-// All sixteen lanes; an int in its place means the first few.
-struct All {};
-inline F16 load(const float* p, All) { return load(p); }
-inline void store(float* p, F16 x, All) { store(p, x); }
-template <class P>
-inline void write_operand(P, void* row, Long at, F16 x, All) {
-  write_operand(P{}, row, at, x);
-}
-
 // Where a vector of a step's units is.
 struct Place {
   Long t, b;

@@ -360,7 +360,7 @@ class Model {
     const Range panels = part_of(up(V, kPanelColumns), rows_.index, rows_.parts);
     for (Long r = 0; r < rows_.count; ++r, logits += V) {
       const Long* own = ngrams_ + r * a_.order_count;
-      each_lanes(panels.begin * kPanelColumns, least(panels.end * kPanelColumns, V), [&](Long c, int n) {
+      each_lanes(panels.begin * kPanelColumns, least(panels.end * kPanelColumns, V), [&](Long c, auto n) {
         const F16 sum = sum_of_rows(table, a_.order_count, c, n, [&](Long o) { return own[o]; });
         store(logits + c, load(logits + c, n) + sum, n);
       });
