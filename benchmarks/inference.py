@@ -3,7 +3,7 @@
 Each contestant is a process of its own; they take turns (``processes.py``). Peers (``inference_peers.py``):
 PyTorch eager and dynamically quantised, ONNX Runtime in float32 and int8, each with one and two threads.
 Ours: one stream, 256 and 10,000 streams in float32 and int8, scoring in 64 segments, the core's own product
-[256,512] x [512,1536] and its loop that only sums the packed bytes. Rates are of the least time of a step;
+[256,512] x [512,1536] and a loop that only sums the packed bytes. Rates are of the least time of a step;
 the medians stand beside. A short step finds an undisturbed moment sooner than a long one, so beside 10,000
 streams a step of 256 is as many rounds as write 10,000 tokens too; each precision is held against itself.
 Run it in an environment with the peers and pantoum:
@@ -129,20 +129,22 @@ def scores(model: str, command: bool) -> Work:
 
 
 def reads(model: str) -> Work:
-    """The packed matrices of one token, read by a loop of the core that only sums them."""
+    """The packed matrices of one token, read by a loop that only sums them."""
+    from read_words import Reader
+
     from pantoum.inference.loaded_model import load
-    from pantoum.kernels import native
 
     program = load(model).program
     (member,) = program.members
     cells = member.stack.cells
-    matrices = [
-        *(cell.weight_hh for cell in cells),
-        *(cell.weight_ih for cell in cells[1:]),
-        program.head.weight,
-    ]
-    size = sum(matrix.panel_bytes for matrix in matrices)
-    return Work(lambda: native.read_words(matrices, TOKENS), TOKENS, {"bytes": size})
+    reader = Reader(
+        [
+            *(matrix for cell in cells for matrix in cell.weight_hh),
+            *(cell.weight_ih for cell in cells[1:]),
+            program.head.weight,
+        ]
+    )
+    return Work(lambda: reader.read(TOKENS), TOKENS, {"bytes": reader.bytes})
 
 
 def states(model: str, file: bool) -> Work:

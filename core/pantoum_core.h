@@ -24,7 +24,7 @@
 extern "C" {
 #endif
 
-#define PANTOUM_ABI 8
+#define PANTOUM_ABI 9
 
 enum {
   PANTOUM_OK = 0,
@@ -50,12 +50,12 @@ PANTOUM_API int pantoum_set_own_threads(int count);
 /* ---- products ------------------------------------------------------------------------------- */
 /* A weight [rows, depth] packed for products: `transposed` 0 for x W^T, 1 for d W. With `block` < rows
  * (the gates of a recurrent matrix) each block of rows begins a panel of its own; it divides rows.
- * INT8 quantises the rows, is never transposed and takes a depth of at most 2^17. */
+ * Panels of INT8 are made from codes (pantoum_pack_codes). */
 typedef struct {
   const float* weight; /* [rows, depth] */
   void* panels;        /* pantoum_packed_bytes() of them, 64-byte aligned */
   int64_t rows, depth, block;
-  int32_t precision, transposed;
+  int32_t precision, transposed; /* FLOAT32 or BF16 */
 } pantoum_pack_args;
 PANTOUM_API int64_t pantoum_packed_bytes(int64_t rows, int64_t depth, int64_t block, int precision, int transposed);
 PANTOUM_API int pantoum_pack(const pantoum_pack_args*);
@@ -71,9 +71,9 @@ typedef struct {
 } pantoum_quantize_args;
 PANTOUM_API int pantoum_quantize(const pantoum_quantize_args*);
 
-/* What packing the quantised weight with INT8 gives. */
+/* A quantised weight packed for x W^T with INT8. */
 typedef struct {
-  const int8_t* codes; /* [rows, depth], none -128 */
+  const int8_t* codes; /* [rows, depth], none -128; depth at most 2^17 */
   const float* scales; /* [rows] */
   void* panels;        /* pantoum_packed_bytes() of them, 64-byte aligned */
   int64_t rows, depth, block;
@@ -92,16 +92,6 @@ typedef struct {
   int32_t precision;
 } pantoum_product_args;
 PANTOUM_API int pantoum_product(const pantoum_product_args*);
-
-/* The fastest that a stack's weights can be read: the sum of all words, `rounds` times over, in as many
- * threads as there are, which meet after each array. What products of one row are measured against. */
-typedef struct {
-  const uint32_t* const* arrays; /* [count] arrays */
-  const int64_t* words;          /* [count] */
-  uint32_t* total;               /* [1]: added to */
-  int64_t count, rounds;
-} pantoum_read_words_args;
-PANTOUM_API int pantoum_read_words(const pantoum_read_words_args*);
 
 /* out = d^T x */
 typedef struct {
@@ -124,14 +114,6 @@ typedef struct {
 PANTOUM_API int pantoum_bias_gradient(const pantoum_bias_gradient_args*);
 
 /* ---- tables --------------------------------------------------------------------------------- */
-typedef struct {
-  const float* table;    /* [V, columns] */
-  const int32_t* tokens; /* [count], each within 0 .. V-1 */
-  float* out;            /* [count, columns] */
-  int64_t count, columns;
-} pantoum_lookup_args;
-PANTOUM_API int pantoum_lookup(const pantoum_lookup_args*);
-
 typedef struct {
   const float* d;        /* [count, columns] */
   const int32_t* tokens; /* [count] */
@@ -350,28 +332,18 @@ typedef struct {
 PANTOUM_API int pantoum_sum_of_squares(const pantoum_sum_of_squares_args*);
 
 /* first = beta1 * first + share1 * g;  second = beta2 * second + share2 * g^2;
- * parameter = keep * parameter - rate * first / (root * sqrt(second) + epsilon) */
-typedef struct {
-  float* parameter;
-  const float* gradient;
-  float* first;
-  float* second;
-  int64_t size;
-  float beta1, share1, beta2, share2, root, epsilon, rate, keep;
-} pantoum_adamw_args;
-PANTOUM_API int pantoum_adamw(const pantoum_adamw_args*);
-
-/* The same for some rows of a parameter; the others and their moments stay as they are. */
+ * parameter = keep * parameter - rate * first / (root * sqrt(second) + epsilon)
+ * With the numbers of rows, other rows and their moments stay as they are. */
 typedef struct {
   float* parameter;      /* [R, columns] */
-  const int64_t* rows;   /* [used], all different */
+  const int64_t* rows;   /* [used], all different; or null: all rows, used = R */
   const float* gradient; /* [used, columns] */
   float* first;          /* [R, columns] */
   float* second;         /* [R, columns] */
   int64_t used, columns;
   float beta1, share1, beta2, share2, root, epsilon, rate, keep;
-} pantoum_adamw_rows_args;
-PANTOUM_API int pantoum_adamw_rows(const pantoum_adamw_rows_args*);
+} pantoum_adamw_args;
+PANTOUM_API int pantoum_adamw(const pantoum_adamw_args*);
 
 /* Muon over blocks [rows, depth], each on its own:
  * momentum = beta * momentum + share * g;  u = beta * momentum + share * g;

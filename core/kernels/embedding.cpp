@@ -1,4 +1,4 @@
-// Rows of a table by token, and sums of rows: by token (the table's gradient) or of all (a bias's).
+// Sums of rows: by token (the gradient of a table) or of all (that of a bias).
 // Every sum runs over the rows in order; threads take columns.
 #include "kernels.h"
 
@@ -16,10 +16,6 @@ int parts_for(Long floats) {
   return static_cast<int>(1 + floats / kSmallestPart < 64 ? 1 + floats / kSmallestPart : 64);
 }
 
-void copy_row(float* to, const float* from, Long width) {
-  each_lanes(0, width, [&](Long c, auto n) { store(to + c, load(from + c, n), n); });
-}
-
 void add_row(float* to, const float* from, Long width) {
   each_lanes(0, width, [&](Long c, auto n) { store(to + c, load(to + c, n) + load(from + c, n), n); });
 }
@@ -33,16 +29,6 @@ int bias_gradient(const pantoum_bias_gradient_args& a) {
     if (width <= 0) return PANTOUM_OK;
     for (Long c = 0; c < width && !a.resume; ++c) a.out[begin + c] = 0.0f;
     for (Long r = 0; r < a.count; ++r) add_row(a.out + begin, a.d + r * a.columns + begin, width);
-    return PANTOUM_OK;
-  };
-  return run_parts(parts_for(a.count * a.columns), part);
-}
-
-int lookup(const pantoum_lookup_args& a) {
-  auto part = [&](int index, int parts) -> int {
-    const Range rows = part_of(a.count, index, parts);
-    for (Long r = rows.begin; r < rows.end; ++r)
-      copy_row(a.out + r * a.columns, a.table + static_cast<Long>(a.tokens[r]) * a.columns, a.columns);
     return PANTOUM_OK;
   };
   return run_parts(parts_for(a.count * a.columns), part);

@@ -13,16 +13,12 @@ namespace PANTOUM_ISA {
 #define PANTOUM_OPERATION(name, Arguments) int name(const Arguments&);
 #include "operations.h"
 #undef PANTOUM_OPERATION
-int pack_quantized(const pantoum_pack_args&);
 std::int64_t packed_bytes(std::int64_t rows, std::int64_t depth, std::int64_t block, int precision, int transposed);
 std::int64_t operand_bytes(std::int64_t rows, std::int64_t depth, int precision);
 const pantoum_cell* cells(std::int64_t* count);
 
 }  // namespace PANTOUM_ISA
 }  // namespace pantoum
-
-// How many codes a row may have: 127 * 127 of them in 32 bits.
-constexpr std::int64_t kMostCodes = 1 << 17;
 
 // Bodies of operations over a template of the precision: of those that training needs, and of all.
 #ifdef PANTOUM_HAS_BF16

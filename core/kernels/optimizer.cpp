@@ -2,8 +2,7 @@
 #include "kernels.h"
 
 #include "../scratch.h"
-#include "../threads.h"
-#include "panels.h"
+#include "each_row.h"
 #include "reduce.h"
 
 namespace pantoum {
@@ -11,7 +10,6 @@ namespace PANTOUM_ISA {
 namespace {
 
 constexpr Long kBlock = 1 << 14;
-constexpr Long kRowsAtOnce = 64;
 
 // Calls body(first, count) for each block of `size` elements, over threads.
 template <class Body>
@@ -54,8 +52,7 @@ namespace {
 // The update of a vector of numbers.
 class AdamW {
  public:
-  template <class Arguments>
-  explicit AdamW(const Arguments& a)
+  explicit AdamW(const pantoum_adamw_args& a)
       : b1_(broadcast(a.beta1)),
         b2_(broadcast(a.beta2)),
         g1_(broadcast(a.share1)),
@@ -83,23 +80,16 @@ class AdamW {
 
 int adamw(const pantoum_adamw_args& a) {
   const AdamW update(a);
-  return each_block(a.size, [&](Long first, Long count) {
-    each_lanes(first, first + count,
-               [&](Long i, auto n) { update(a.parameter + i, a.gradient + i, a.first + i, a.second + i, n); });
-  });
-}
-
-int adamw_rows(const pantoum_adamw_rows_args& a) {
-  const AdamW update(a);
-  return run_each(static_cast<int>(up(a.used, kRowsAtOnce)), [&](int block) {
-    const Long begin = block * kRowsAtOnce;
-    for (Long u = begin; u < least(begin + kRowsAtOnce, a.used); ++u) {
-      const Long row = a.rows[u] * a.columns;
-      each_lanes(0, a.columns, [&](Long c, auto n) {
-        update(a.parameter + row + c, a.gradient + u * a.columns + c, a.first + row + c, a.second + row + c, n);
-      });
-    }
-    return PANTOUM_OK;
+  if (!a.rows)
+    return each_block(a.used * a.columns, [&](Long first, Long count) {
+      each_lanes(first, first + count,
+                 [&](Long i, auto n) { update(a.parameter + i, a.gradient + i, a.first + i, a.second + i, n); });
+    });
+  return each_row(a.used, a.columns, kBlock, [&](Long u) {
+    const Long row = a.rows[u] * a.columns;
+    each_lanes(0, a.columns, [&](Long c, auto n) {
+      update(a.parameter + row + c, a.gradient + u * a.columns + c, a.first + row + c, a.second + row + c, n);
+    });
   });
 }
 

@@ -126,12 +126,14 @@ inline void pack_steps(BFloat16, char* panel, const Value* source, Long stride, 
 }
 #endif
 
+constexpr int kMostPanels = 4;  // of a tile
+
 // Accumulators, the panels' vectors and one broadcast value have to stay in registers.
 constexpr bool tile_fits(int rows, int panels) {
   return rows <= kTileRows && (rows + 1) * panels * kPanelVectors < kRegisters;
 }
 
-// One tile of a size that fits, chosen at run time; at most 4 panels.
+// One tile of a size that fits, chosen at run time.
 template <class P>
 void run_tile(const TileArguments& t, int rows, int panels);
 

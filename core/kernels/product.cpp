@@ -16,7 +16,6 @@ namespace {
 
 constexpr Long kRowsATask = 120;     // 120 KB of bf16 at depth 512: it stays in the second cache
 constexpr Long kStepsABlock = 1024;  // a panel of 128 KB
-constexpr int kMostPanels = 4;       // at once
 
 // Panel of the transposed kind: column c, step k comes from source[c * stride + k].
 void pack_columns(Float32, char* panel, const float* source, Long stride, Long depth, Long width) {
@@ -204,10 +203,7 @@ template void product_panels<Int8VNNI>(const Panels<Int8VNNI>&, Long, Long, cons
                                        float*, Long);
 #endif
 
-int pack(const pantoum_pack_args& a) {
-  if (a.precision == PANTOUM_INT8) return pack_quantized(a);
-  PANTOUM_CHOOSE_TRAINING_PRECISION(pack_as, a);
-}
+int pack(const pantoum_pack_args& a) { PANTOUM_CHOOSE_TRAINING_PRECISION(pack_as, a); }
 int product(const pantoum_product_args& a) { PANTOUM_CHOOSE_PRECISION(product_as, a); }
 
 std::int64_t packed_bytes(std::int64_t rows, std::int64_t depth, std::int64_t block, int precision, int transposed) {

@@ -11,6 +11,7 @@ namespace PANTOUM_ISA {
 namespace {
 
 constexpr Long kRowsATask = 64;
+constexpr Long kMostCodes = 1 << 17;  // of a row: products of 127 * 127 add up to 32 bits
 
 // One column of a panel: `row` holds its codes, zeros from `depth` to a whole step.
 template <class P>
@@ -24,43 +25,25 @@ void place(const Panels<P>& to, char* panel, Long column, const std::uint8_t* ro
   __builtin_memcpy(out + (to.steps() + 1) * kPanelColumns + column, &scale, sizeof scale);
 }
 
-// Packs a matrix whose row r `codes_of(r, row)` writes as codes, returning their scale.
-template <class P, class CodesOf>
-int pack_rows(char* panels, Long rows, Long depth, Long block, CodesOf&& codes_of) {
-  const Panels<P> to{panels, rows, depth, block};
+template <class P>
+int pack_codes_as(const pantoum_pack_codes_args& a) {
+  const Panels<P> to{static_cast<char*>(a.panels), a.rows, a.depth, a.block};
   return run_each(static_cast<int>(to.count()), [&](int panel) -> int {
-    const std::size_t size = static_cast<std::size_t>(up(depth, kLanes) * kLanes);
+    const std::size_t size = static_cast<std::size_t>(up(a.depth, kLanes) * kLanes);
     std::uint8_t* row = reinterpret_cast<std::uint8_t*>(thread_scratch(size));
     if (!row) return PANTOUM_OUT_OF_MEMORY;
     for (Long c = 0; c < kPanelColumns; ++c) {
       __builtin_memset(row, 0, size);
-      const float scale = c < to.width(panel) ? codes_of(to.first_column(panel) + c, row) : 0.0f;
-      place(to, panels + panel * to.bytes_each(), c, row, scale);
+      const bool filled = c < to.width(panel);
+      const Long r = to.first_column(panel) + c;
+      if (filled) __builtin_memcpy(row, a.codes + r * a.depth, static_cast<std::size_t>(a.depth));
+      place(to, static_cast<char*>(a.panels) + panel * to.bytes_each(), c, row, filled ? a.scales[r] : 0.0f);
     }
     return PANTOUM_OK;
   });
 }
 
-template <class P>
-int pack_codes_as(const pantoum_pack_codes_args& a) {
-  return pack_rows<P>(static_cast<char*>(a.panels), a.rows, a.depth, a.block, [&](Long r, std::uint8_t* row) {
-    __builtin_memcpy(row, a.codes + r * a.depth, static_cast<std::size_t>(a.depth));
-    return a.scales[r];
-  });
-}
-
-template <class P>
-int pack_quantized_as(const pantoum_pack_args& a) {
-  return pack_rows<P>(static_cast<char*>(a.panels), a.rows, a.depth, a.block,
-                      [&](Long r, std::uint8_t* row) { return quantize_row<0>(row, a.weight + r * a.depth, a.depth); });
-}
-
 }  // namespace
-
-int pack_quantized(const pantoum_pack_args& a) {
-  if (a.transposed || a.depth > kMostCodes) return PANTOUM_BAD_ARGUMENT;
-  PANTOUM_CHOOSE_INT8(pack_quantized_as, a);
-}
 
 int pack_codes(const pantoum_pack_codes_args& a) {
   if (a.depth > kMostCodes) return PANTOUM_BAD_ARGUMENT;

@@ -11,9 +11,13 @@ namespace {
 
 constexpr Long kAtOnce = 1 << 13;  // numbers of the rows that a thread takes
 
-// to = the sum of the `count` rows of a table at the places at(i).
+// to = the sum of the `count` rows of a table at the places at(i). One row is only copied.
 template <class At>
-void sum_rows(float* to, const Table& table, Long columns, Long count, At&& at) {
+void sum_rows(float* to, const Table table, Long columns, Long count, At&& at) {
+  if (count == 1) {
+    const Long place = at(0);
+    return each_lanes(0, columns, [&](Long c, auto n) { store(to + c, table.at(place, c, n), n); });
+  }
   each_lanes(0, columns, [&](Long c, auto n) { store(to + c, sum_of_rows(table, count, c, n, at), n); });
 }
 

@@ -1,4 +1,6 @@
 // The tiles of every size, and the choice between them at run time.
+#include <utility>
+
 #include "panels.h"
 
 namespace pantoum {
@@ -15,33 +17,17 @@ constexpr Tile tile_or_none() {
     return nullptr;
 }
 
-template <class P, int rows>
-struct Sizes {
-  static constexpr Tile tiles[4] = {tile_or_none<P, rows, 1>(), tile_or_none<P, rows, 2>(), tile_or_none<P, rows, 3>(),
-                                    tile_or_none<P, rows, 4>()};
-};
-
-template <class P>
-Tile choose(int rows, int panels) {
-  switch (rows) {
-    case 1: return Sizes<P, 1>::tiles[panels - 1];
-    case 2: return Sizes<P, 2>::tiles[panels - 1];
-    case 3: return Sizes<P, 3>::tiles[panels - 1];
-    case 4: return Sizes<P, 4>::tiles[panels - 1];
-    case 5: return Sizes<P, 5>::tiles[panels - 1];
-    case 6: return Sizes<P, 6>::tiles[panels - 1];
-    case 7: return Sizes<P, 7>::tiles[panels - 1];
-    case 8: return Sizes<P, 8>::tiles[panels - 1];
-    case 9: return Sizes<P, 9>::tiles[panels - 1];
-    default: return Sizes<P, 10>::tiles[panels - 1];
-  }
+template <class P, int... numbers>
+Tile choose(int rows, int panels, std::integer_sequence<int, numbers...>) {
+  static constexpr Tile tiles[] = {tile_or_none<P, numbers / kMostPanels + 1, numbers % kMostPanels + 1>()...};
+  return tiles[(rows - 1) * kMostPanels + panels - 1];
 }
 
 }  // namespace
 
 template <class P>
 void run_tile(const TileArguments& t, int rows, int panels) {
-  choose<P>(rows, panels)(t);
+  choose<P>(rows, panels, std::make_integer_sequence<int, kTileRows * kMostPanels>{})(t);
 }
 
 template void run_tile<Float32>(const TileArguments&, int, int);

@@ -32,7 +32,6 @@ std::uint64_t some(int caller) {
   reading(cell, 3, 300, 70, PANTOUM_FLOAT32, draw, hash);
   drawing(40, 300, draw, hash);
   drawing(1, 5000, draw, hash);
-  adding(3000, draw, hash);
   return hash.value;
 }
 

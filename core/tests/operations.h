@@ -33,26 +33,24 @@ inline const std::vector<Cell>& cells() {
   return found;
 }
 
-// A weight as panels.
+// A weight as panels; in int8 by way of its codes.
 class Packed {
  public:
   Packed(const float* weight, Long rows, Long depth, Long block, int precision, int transposed)
       : panels_(pantoum_packed_bytes(rows, depth, block, precision, transposed), true) {
-    const pantoum_pack_args args{weight, panels_.data(), rows, depth, block, precision, transposed};
-    must(pantoum_pack(&args), "pack");
-  }
-  // The same from codes and scales.
-  Packed(const std::int8_t* codes, const float* scales, Long rows, Long depth, Long block)
-      : panels_(pantoum_packed_bytes(rows, depth, block, PANTOUM_INT8, 0), true) {
-    const pantoum_pack_codes_args args{codes, scales, panels_.data(), rows, depth, block};
+    if (precision != PANTOUM_INT8) {
+      const pantoum_pack_args args{weight, panels_.data(), rows, depth, block, precision, transposed};
+      must(pantoum_pack(&args), "pack");
+      return;
+    }
+    Buffer<std::int8_t> codes(rows * depth);
+    Floats scales(rows);
+    const pantoum_quantize_args quantize{weight, codes.data(), scales.data(), rows, depth};
+    must(pantoum_quantize(&quantize), "quantize");
+    const pantoum_pack_codes_args args{codes.read(), scales.read(), panels_.data(), rows, depth, block};
     must(pantoum_pack_codes(&args), "pack_codes");
   }
   const void* read() { return panels_.read(); }
-  std::uint64_t hash() const {
-    Hash own;
-    panels_.add_to(own);
-    return own.value;
-  }
 
  private:
   Bytes panels_;
@@ -168,7 +166,7 @@ inline void products(Long N, Long K, Long H, Long gates, int precision, Draw& dr
   for (Floats* f : {&y, &d_x, &d_weight, &d_bias}) f->add_to(hash);
 }
 
-// The same products in int8, which has no backward pass: from a weight and from its codes.
+// The same products in int8, which has no backward pass, and the codes of the weight.
 inline void codes(Long N, Long K, Long H, Long gates, Draw& draw, Hash& hash) {
   const Long G = gates * H;
   Floats x(N * K, draw, 1.0f), weight(G * K, draw, 1.0f), bias(G, draw, 1.0f), y(N * G), scales(G);
@@ -177,8 +175,7 @@ inline void codes(Long N, Long K, Long H, Long gates, Draw& draw, Hash& hash) {
   must(pantoum_quantize(&quantize), "quantize");
   numbers.add_to(hash);
   scales.add_to(hash);
-  Packed panels(weight.read(), G, K, H, PANTOUM_INT8, 0), again(numbers.read(), scales.read(), G, K, H);
-  if (panels.hash() != again.hash()) fail("pack_codes", "is not what packing the weight gives");
+  Packed panels(weight.read(), G, K, H, PANTOUM_INT8, 0);
   const pantoum_product_args product{
       x.read(), panels.read(), draw.once_in(2) ? bias.read() : nullptr, y.data(), N, K, G, H, PANTOUM_INT8};
   must(pantoum_product(&product), "product");
@@ -190,8 +187,9 @@ inline void tokens(Long N, Long K, Long V, Draw& draw, Hash& hash) {
   Floats table(V * K, draw, 1.0f), rows(N * K), d_table(V * K), logits(N * V, draw, 9.0f), nats(N);
   Buffer<std::int32_t> numbers(N), predictions(N);
   for (auto& token : numbers) token = static_cast<std::int32_t>(draw.within(0, V - 1));
-  const pantoum_lookup_args lookup{table.read(), numbers.read(), rows.data(), N, K};
-  must(pantoum_lookup(&lookup), "lookup");
+  const pantoum_row_table_args of_floats{table.read(), nullptr, nullptr, nullptr};
+  const pantoum_lookup_sum_args lookup{&of_floats, numbers.read(), rows.data(), N, 1, K};
+  must(pantoum_lookup_sum(&lookup), "lookup_sum");
   const pantoum_lookup_gradient_args of_table{rows.read(), numbers.read(), d_table.data(), N, K, V};
   must(pantoum_lookup_gradient(&of_table), "lookup_gradient");
   const float weight = draw.once_in(2) ? 1.0f / static_cast<float>(N + 1) : 0.0f;
@@ -378,10 +376,10 @@ inline void used_rows(Long N, Long each, Long R, Long V, Draw& draw, Hash& hash)
                                   0.01f,          0.99f,          0.01f,           1e-8f,          0.5f};
   must(pantoum_rms_rows(&rms), "rms_rows");
   Floats first(R * V, draw, 1.0f);
-  const pantoum_adamw_rows_args adamw{
+  const pantoum_adamw_args adamw{
       learned.data(), numbers.read(), gradient.read(), first.data(), squares.data(), U,     V,    0.9f,
       0.1f,           0.99f,          0.01f,           10.0f,        1e-8f,          0.01f, 0.99f};
-  must(pantoum_adamw_rows(&adamw), "adamw_rows");
+  must(pantoum_adamw(&adamw), "adamw");
   for (Floats* f : {&gradient, &learned, &squares, &first}) f->add_to(hash);
 }
 
@@ -419,9 +417,11 @@ inline void update(Long size, Draw& draw, Hash& hash) {
   must(pantoum_sum_of_squares(&squares), "sum_of_squares");
   hash.add(static_cast<float>(total[0]));
   const pantoum_adamw_args adamw{parameter.data(),
+                                 nullptr,
                                  gradient.read(),
                                  first.data(),
                                  second.data(),
+                                 1,
                                  size,
                                  0.9f,
                                  0.1f,
@@ -461,22 +461,6 @@ inline void adapting(Long rows, Long columns, Draw& draw, Hash& hash) {
                                  columns};
   must(pantoum_adapt(&adapt), "adapt");
   for (Floats* f : {&squares, &parameter}) f->add_to(hash);
-}
-
-// Words read and added up.
-inline void adding(Long size, Draw& draw, Hash& hash) {
-  Buffer<std::uint32_t> some(size), one(1), total(1);
-  for (auto& word : some) word = draw.word();
-  one[0] = draw.word();
-  total[0] = 0;
-  const std::uint32_t* arrays[] = {some.read(), one.read(), nullptr};
-  const Long words[] = {size, 1, 0};
-  const pantoum_read_words_args args{arrays, words, total.data(), 3, 2};
-  must(pantoum_read_words(&args), "read_words");
-  std::uint32_t sum = one[0];
-  for (const std::uint32_t word : some) sum += word;
-  if (total[0] != 2 * sum) fail("read_words", "is not the sum");
-  total.add_to(hash);
 }
 
 }  // namespace tests

@@ -37,7 +37,7 @@ def spoiled(*shape: int) -> list[Any]:
 @pytest.mark.parametrize("wrong", range(5))
 def test_a_scan_takes_only_what_it_was_promised(library: native.Library, wrong: int) -> None:
     T, B, H = 3, 2, 5
-    weight = native.pack(zeros(3 * H, H), gates=3)
+    weight = (native.pack(zeros(3 * H, H), gates=3),)
 
     def scan(**changed: Any) -> Any:
         given = {"projection_TBG": zeros(T, B, 3 * H), "state": zeros(B, H), "bias_hh": zeros(H), **changed}
@@ -56,7 +56,7 @@ def test_a_scan_takes_only_what_it_was_promised(library: native.Library, wrong: 
 
 
 def test_masks_and_lengths_are_those_of_the_steps_and_streams(library: native.Library) -> None:
-    weight = native.pack(zeros(5, 5))
+    weight = (native.pack(zeros(5, 5)),)
 
     def scan(**rows: Any) -> Any:
         return native.scan(CELLS["rnn"], zeros(3, 2, 5), zeros(2, 5), weight, **rows)
@@ -74,7 +74,7 @@ def test_masks_and_lengths_are_those_of_the_steps_and_streams(library: native.Li
 @pytest.mark.parametrize("shape", [(5,), (1, 5), (3, 5), (2, 4), (2, 5, 1)])
 def test_one_state_is_not_stretched_over_all_streams(library: native.Library, cell: str, shape: Any) -> None:
     spec, gates = CELLS[cell], len(CELLS[cell].gates)
-    weight = native.pack(zeros(gates * 5, 5), gates=gates)
+    weight = (native.pack(zeros(gates * 5, 5), gates=gates),)
     right, wrong = ((zeros(2, 5), zeros(*s)) if cell == "lstm" else zeros(*s) for s in ((2, 5), shape))
     with pytest.raises(CoreError, match=r"state has shape .*initial_state\(2\)"):
         native.scan(spec, zeros(3, 2, 5 * gates), wrong, weight)
@@ -87,12 +87,12 @@ def test_a_scan_goes_back_in_the_precision_in_which_it_went(library: native.Libr
     if "bf16" not in library.paths():
         pytest.skip("SKIP SKIP SKIP  this machine has no bf16")
     library.set_isa("bf16")
-    float32, bf16 = (native.pack(zeros(5, 5), precision) for precision in ("float32", "bf16"))
+    float32, bf16 = ((native.pack(zeros(5, 5), precision),) for precision in ("float32", "bf16"))
     tape: Any = native.scan(CELLS["rnn"], zeros(3, 2, 5), zeros(2, 5), bf16)[2]
     with pytest.raises(CoreError, match="another precision"):
         native.scan_vjp(CELLS["rnn"], tape, float32, zeros(3, 2, 5))
     with pytest.raises(CoreError, match="packed in two precisions"):
-        pair = native.pack(zeros(10, 5), gates=2), bf16
+        pair = native.pack(zeros(10, 5), gates=2), *bf16
         native.scan(CELLS["gru-before"], zeros(3, 2, 15), zeros(2, 5), pair)
 
 
@@ -144,8 +144,8 @@ def test_everything_else_is_looked_at_too(library: native.Library) -> None:
 @pytest.mark.parametrize(("T", "B"), [(0, 2), (2, 0)])
 def test_no_steps_and_no_streams_are_scans_too(library: native.Library, cell: str, T: int, B: int) -> None:
     H, spec = 5, CELLS[cell]
-    packs = tuple(native.pack(zeros(gates * H, H), gates=gates) for gates in spec.products)
-    weight, G = packs if len(packs) > 1 else packs[0] if packs else None, len(spec.gates) * H
+    weight = tuple(native.pack(zeros(gates * H, H), gates=gates) for gates in spec.products)
+    G = len(spec.gates) * H
     state: Any = tuple(zeros(B, H) + 1 for _ in spec.state)
     state = state if len(state) > 1 else state[0]
     bias = zeros(H) if spec.biased else None

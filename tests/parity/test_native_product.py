@@ -112,14 +112,3 @@ def test_a_precision_that_is_not_there_is_refused(library: native.Library) -> No
         native.pack(normal(2, 2), "int4")
     with pytest.raises(SettingError):
         reference.pack(normal(2, 2), "bf16")
-
-
-def test_reading_adds_up_all_words(path: str, library: native.Library) -> None:
-    matrices = [
-        native.pack(normal(rows, 70), precision) for rows in (1, 100) for precision in ("float32", "int8")
-    ]
-    found = set()
-    for threads in (1, 2):
-        library.set_threads(threads)
-        found.add(native.read_words(matrices, 3))
-    assert len(found) == 1 and native.read_words(matrices, 1) * 3 % 2**32 in found

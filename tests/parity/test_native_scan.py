@@ -88,7 +88,7 @@ class Case:
             rows = self.weight_GH[start * self.H : (start + gates) * self.H]
             packs.append(kernels.pack(rows, precision, gates))
             start += gates
-        return tuple(packs) if len(packs) > 1 else packs[0] if packs else None
+        return tuple(packs)
 
     def _state(self, random: np.random.Generator, rows: int) -> Any:
         states = tuple(self._normal(random, rows, self.H) for _ in range(2))
@@ -213,11 +213,11 @@ def test_activations_are_within_two_units_in_the_last_place(path: str) -> None:
     H = len(x)
     state = np.zeros((1, H), np.float32)
     z_n = np.concatenate([x, x])[None, None].copy()
-    tape: Any = native.scan(CELLS["mingru"], z_n, state, None)[2]
+    tape: Any = native.scan(CELLS["mingru"], z_n, state, ())[2]
     exact = 1 / (1 + np.exp(-x.astype(np.float64)))
     assert (np.abs(tape.gates_TBG[0, 0, :H] - exact) / np.spacing(exact.astype(np.float32))).max() < 2.5
     projection = x.reshape(1, -1, 1).copy()
-    weight = native.pack(np.zeros((1, 1), np.float32))
+    weight = (native.pack(np.zeros((1, 1), np.float32)),)
     squashed = native.scan(CELLS["rnn"], projection, np.zeros((H, 1), np.float32), weight)[0][0, :, 0]
     exact = np.tanh(x.astype(np.float64))
     assert (np.abs(squashed - exact) / np.spacing(np.abs(exact).astype(np.float32))).max() < 2.5
@@ -234,9 +234,9 @@ def test_not_a_number_goes_through(path: str) -> None:
 def test_a_matrix_packed_for_another_cell_is_refused(library: native.Library) -> None:
     case = Case("gru", (2, 2, 5))
     with pytest.raises(CoreError, match="pack it with gates=3"):
-        native.scan(case.spec, case.projection_TBG, case.state, native.pack(case.weight_GH), case.bias_H)
+        native.scan(case.spec, case.projection_TBG, case.state, (native.pack(case.weight_GH),), case.bias_H)
     with pytest.raises(CoreError, match="bias_hh is None"):
-        native.scan(case.spec, case.projection_TBG, case.state, native.pack(case.weight_GH, gates=3), None)
+        native.scan(case.spec, case.projection_TBG, case.state, case.pack(native, "float32"), None)
 
 
 def test_the_core_says_of_its_cells_what_the_table_says(library: native.Library) -> None:

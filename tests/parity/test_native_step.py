@@ -233,7 +233,7 @@ def test_what_does_not_fit_is_refused_before_the_core_sees_it(library: native.Li
     model = described(packed)
     layers = model.members[0].layers
     for layer in (
-        replace(layers[0], weight_hh=native.pack(np.zeros((30, 10), np.float32))),
+        replace(layers[0], weight_hh=(native.pack(np.zeros((30, 10), np.float32)),)),
         replace(layers[1], weight_ih=native.pack(np.zeros((30, 10), np.float32))),
     ):
         with pytest.raises(CoreError, match="in blocks of 30: the step takes"):

@@ -57,8 +57,8 @@ class PackedMatrix(Protocol):
         ...
 
 
-RecurrentWeight: TypeAlias = PackedMatrix | tuple[PackedMatrix, ...] | None
-"""W_hh of a scan: one matrix, or one for each product of a step, or none."""
+RecurrentWeight: TypeAlias = tuple[PackedMatrix, ...]
+"""W_hh of a scan: a matrix for each product of a step."""
 
 
 class Sampler(Protocol):

@@ -25,8 +25,8 @@ class StepLayer:
 
     weight_ih: Any
     """A packed matrix of blocks of H rows; None: the input projections come from the member's table."""
-    weight_hh: Any
-    """As the scan takes it: one packed matrix, several, or None."""
+    weight_hh: tuple[Any, ...]
+    """A packed matrix for each product of a step."""
     input_bias_G: Array
     scan_bias_H: Array | None
     norm: tuple[Array, Array] | None

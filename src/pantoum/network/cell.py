@@ -108,13 +108,12 @@ class Cell(Block):
         }
 
     def _pack_recurrent(self, packer: Packer, weights: Mapping[str, Weight]) -> RecurrentWeight:
-        """A matrix for each product of a step."""
         found, start = [], 0
         for place, gates in enumerate(self.spec.products):
             end = start + gates * self.hidden_size
             found.append(packer.matrix(f"weight_hh {place}", weights["weight_hh"][start:end], gates))
             start = end
-        return tuple(found) if len(found) > 1 else found[0] if found else None
+        return tuple(found)
 
     @property
     def _added(self) -> int:
@@ -139,12 +138,12 @@ class Inputs(Protocol):
         cell: PackedCell,
         d_projection_TBG: Array,
         workspace: Workspace,
-    ) -> tuple[Array | None, Array | None, Array]:
+    ) -> tuple[Array, Array | None, Array]:
         """(gradient of what the inputs are made from, d_weight_ih, d_bias [G]). Of one-hot tokens
         d_weight_ih is ``None``: the first makes it (``embedding.OneHotTokens``)."""
         ...
 
-    def add(self, cell: PackedCell, d_inputs: Array | None, d_x_TBE: Array) -> Array | None:
+    def add(self, cell: PackedCell, d_inputs: Array, d_x_TBE: Array) -> Array:
         """That gradient, with the one of a residual past the cell added."""
         ...
 
@@ -173,8 +172,7 @@ class Vectors:
         )
         return d_x_NE.reshape(T, B, E), d_weight, d_bias_G
 
-    def add(self, cell: PackedCell, d_inputs: Array | None, d_x_TBE: Array) -> Array:
-        assert d_inputs is not None
+    def add(self, cell: PackedCell, d_inputs: Array, d_x_TBE: Array) -> Array:
         d_inputs += d_x_TBE
         return d_inputs
 
@@ -249,7 +247,7 @@ class PackedCell(PackedBlock):
         *,
         spend: bool = False,
         workspace: Workspace | None = None,
-    ) -> tuple[Array | None, BlockState, dict[str, Array]]:
+    ) -> tuple[Array, BlockState, dict[str, Array]]:
         """As a block's; the first result is the gradient of what the inputs are made from."""
         workspace = Workspace() if workspace is None else workspace
         over = tape.scan.gates_TBG if spend else None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from pantoum.kernels import reference
 
@@ -52,14 +51,6 @@ def test_without_gradient_only_the_decay_moves_a_weight() -> None:
 def test_the_norm_is_of_all_arrays_together() -> None:
     assert reference.global_norm([np.full((2, 2), 2.0), np.array([3.0])]) == 5.0
     assert np.isnan(reference.global_norm([np.array([np.nan])]))
-
-
-@pytest.mark.parametrize(
-    ("norm", "clip", "factor"),
-    [(2.0, 1.0, 0.5), (1.0, 1.0, 1.0), (0.5, 1.0, 1.0), (9.0, None, 1.0), (float("nan"), 1.0, 1.0)],
-)
-def test_gradients_are_clipped_to_the_norm(norm: float, clip: float | None, factor: float) -> None:
-    assert reference.clip_factor(norm, clip) == factor
 
 
 def test_the_average_follows() -> None:

@@ -12,10 +12,9 @@ from pantoum.kernels.native.embedding import lookup, lookup_gradient
 from pantoum.kernels.native.library import Library, core, missing
 from pantoum.kernels.native.muon import muon
 from pantoum.kernels.native.normalization import layer_norm, layer_norm_vjp
-from pantoum.kernels.native.optimizer import adamw, average, clip_factor, global_norm
-from pantoum.kernels.native.product import bias_gradient, linear, linear_weight_gradient, pack
-from pantoum.kernels.native.quantize import pack_codes, quantize
-from pantoum.kernels.native.reading import read_words
+from pantoum.kernels.native.optimizer import adamw, average, global_norm
+from pantoum.kernels.native.product import bias_gradient, linear, linear_weight_gradient, pack, pack_codes
+from pantoum.kernels.native.quantize import quantize
 from pantoum.kernels.native.row_table import lookup_sum, lookup_sum_gradient, rms_rows
 from pantoum.kernels.native.sample import sampler
 from pantoum.kernels.native.scan import scan, scan_vjp
@@ -27,7 +26,6 @@ __all__ = [
     "adapt",
     "average",
     "bias_gradient",
-    "clip_factor",
     "core",
     "cross_entropy",
     "cross_entropy_gradient",
@@ -48,7 +46,6 @@ __all__ = [
     "pack",
     "pack_codes",
     "quantize",
-    "read_words",
     "rms_rows",
     "row_squares",
     "sampler",

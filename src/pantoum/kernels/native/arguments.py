@@ -35,10 +35,8 @@ ARGUMENTS: dict[str, type[ctypes.Structure]] = {
         "quantize": "p weight codes scales; l rows depth",
         "pack_codes": "p codes scales panels; l rows depth block",
         "product": "p x panels bias y; l count depth columns block; i precision",
-        "read_words": "p arrays words total; l count rounds",
         "weight_gradient": "p d x out; l count columns depth; i precision resume",
         "bias_gradient": "p d out; l count columns; i resume",
-        "lookup": "p table tokens out; l count columns",
         "lookup_gradient": "p d tokens out; l count columns vocabulary",
         "row_table": "p rows codes scales places",
         "lookup_sum": "p table rows out; l count each columns",
@@ -56,9 +54,7 @@ ARGUMENTS: dict[str, type[ctypes.Structure]] = {
         "counts": "p lengths unigrams weights; l kept shortest",
         "mix_counts": "p counts nodes weights logits; l count vocabulary",
         "sum_of_squares": "p arrays sizes total; l count",
-        "adamw": "p parameter gradient first second; l size; "
-        "f beta1 share1 beta2 share2 root epsilon rate keep",
-        "adamw_rows": "p parameter rows gradient first second; l used columns; "
+        "adamw": "p parameter rows gradient first second; l used columns; "
         "f beta1 share1 beta2 share2 root epsilon rate keep",
         "muon": "p parameters gradients momenta sizes rates coefficients; l count steps; "
         "f beta share keep; i precision",

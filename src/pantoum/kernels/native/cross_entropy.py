@@ -17,7 +17,7 @@ from pantoum.kernels import interface
 from pantoum.kernels.array import Array
 from pantoum.kernels.native.embedding import checked_tokens
 from pantoum.kernels.native.library import core
-from pantoum.kernels.native.memory import address, floats, given
+from pantoum.kernels.native.memory import address, floats, given, optional
 from pantoum.kernels.native.product import (
     PackedMatrix,
     bias_gradient,
@@ -53,7 +53,7 @@ def cross_entropy(
         given(hidden_NH, "x_NK", (N, H)),
         weight.panels(False),
         given(bias_V, "bias_G", (V,)),
-        None if given_NV is None else given(given_NV, "given_NV", (N, V)),
+        optional(given_NV, "given_NV", (N, V)),
         address(targets_N),
         address(nats_N),
         address(predictions_N),
@@ -90,7 +90,8 @@ def cross_entropy_gradient(
         resume = rows.start > 0
         given_CV = None if given_NV is None else given_NV[rows]
         d_CV = _logits(hidden_NH[rows], weight, bias_V, workspace, given_CV)
-        _softmax(d_CV, targets_N[rows], nats_N[rows], predictions_N[rows], share)
+        per_row = (address(array[rows]) for array in (targets_N, nats_N, predictions_N))
+        core().call("softmax", address(d_CV), *per_row, len(d_CV), V, share)  # now the gradient of the logits
         weight.product_transposed(d_CV, out=d_hidden_NH[rows])
         linear_weight_gradient(d_CV, hidden_NH[rows], d_weight_VH, weight.precision, resume)
         bias_gradient(d_CV, d_bias_V, resume)
@@ -123,18 +124,3 @@ def _logits(
         return own_CV
     given_CV += own_CV
     return given_CV
-
-
-def _softmax(logits_CV: Array, targets_C: Array, nats_C: Array, predictions_C: Array, weight: float) -> None:
-    """The logits become weight * d nats / d logits, where the weight is not 0."""
-    C, V = logits_CV.shape
-    core().call(
-        "softmax",
-        address(logits_CV),
-        address(targets_C),
-        address(nats_C),
-        address(predictions_C),
-        C,
-        V,
-        weight,
-    )

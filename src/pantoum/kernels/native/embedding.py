@@ -5,12 +5,15 @@ Shapes: V symbols, N tokens, G columns.
 
 from __future__ import annotations
 
+import ctypes
+
 import numpy as np
 
 from pantoum.errors import CoreError
 from pantoum.kernels.array import Array
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.memory import address, given, result
+from pantoum.kernels.native.row_table import row_table
 
 __all__ = ["checked_tokens", "lookup", "lookup_gradient"]
 
@@ -37,7 +40,8 @@ def lookup(table_VG: Array, tokens_N: Array, out: Array | None = None) -> Array:
     V, G = table_VG.shape
     tokens_N = checked_tokens(tokens_N, V)
     out_NG, where = result(out, "out", (len(tokens_N), G))
-    core().call("lookup", given(table_VG, "table_VG", (V, G)), address(tokens_N), where, len(tokens_N), G)
+    table = row_table(table_VG)
+    core().call("lookup_sum", ctypes.addressof(table), address(tokens_N), where, len(tokens_N), 1, G)
     return out_NG
 
 

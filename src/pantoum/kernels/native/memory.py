@@ -12,7 +12,7 @@ from pantoum.errors import CoreError
 from pantoum.kernels.array import Array
 from pantoum.kernels.workspace import Workspace
 
-__all__ = ["ALIGNMENT", "address", "aligned", "bytes_of", "floats", "given", "result"]
+__all__ = ["ALIGNMENT", "address", "aligned", "bytes_of", "floats", "given", "optional", "result"]
 
 ALIGNMENT = 64
 FLOAT32 = np.dtype(np.float32)
@@ -45,6 +45,13 @@ def given(array: Array, name: str, shape: tuple[int, ...], dtype: np.dtype[np.ge
             "np.ascontiguousarray"
         )
     return address(array)
+
+
+def optional(
+    array: Array | None, name: str, shape: tuple[int, ...], dtype: np.dtype[np.generic] = FLOAT32
+) -> int | None:
+    """The same for an array that may be left out."""
+    return None if array is None else given(array, name, shape, dtype)
 
 
 def result(out: Array | None, name: str, shape: tuple[int, ...]) -> tuple[Array, int]:

@@ -5,24 +5,15 @@ Shapes: N rows, H units.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from pantoum.kernels.array import Array
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.memory import address, given
+from pantoum.kernels.reference.normalization import LayerNormTape
 from pantoum.kernels.workspace import Workspace
 
-__all__ = ["LayerNormTape", "layer_norm", "layer_norm_vjp"]
-
-
-@dataclass(frozen=True)
-class LayerNormTape:
-    """What the backward pass needs: the rows at mean 0 and variance 1, and 1 / their old deviation."""
-
-    normal_NH: Array
-    scale_N: Array
+__all__ = ["layer_norm", "layer_norm_vjp"]
 
 
 def layer_norm(
@@ -35,19 +26,19 @@ def layer_norm(
     workspace = Workspace() if workspace is None else workspace
     N, H = x_NH.shape
     normal_NH, y_NH = (workspace.array(name, (N, H), np.float32) for name in ("normal", "y"))
-    scale_N = workspace.array("scale", (N,), np.float32)
+    scale_N1 = workspace.array("scale", (N, 1), np.float32)
     core().call(
         "layer_norm",
         given(x_NH, "x_NH", (N, H)),
         given(weight_H, "weight_H", (H,)),
         given(bias_H, "bias_H", (H,)),
         address(normal_NH),
-        address(scale_N),
+        address(scale_N1),
         address(y_NH),
         N,
         H,
     )
-    return y_NH, LayerNormTape(normal_NH, scale_N)
+    return y_NH, LayerNormTape(normal_NH, scale_N1)
 
 
 def layer_norm_vjp(
@@ -64,7 +55,7 @@ def layer_norm_vjp(
     core().call(
         "layer_norm_vjp",
         address(tape.normal_NH),
-        address(tape.scale_N),
+        address(tape.scale_N1),
         given(weight_H, "weight_H", (H,)),
         given(d_y_NH, "d_y_NH", (N, H)),
         address(d_x_NH),

@@ -14,9 +14,8 @@ from pantoum.kernels.array import Array
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.memory import address, floats, given
 from pantoum.kernels.native.row_table import checked_rows
-from pantoum.kernels.reference.optimizer import clip_factor
 
-__all__ = ["adamw", "average", "clip_factor", "global_norm"]
+__all__ = ["adamw", "average", "global_norm"]
 
 
 def global_norm(gradients: Iterable[Array]) -> float:
@@ -57,14 +56,18 @@ def adamw(
         rate / (1 - b1**step),
         1 - rate * weight_decay,
     )
-    where = floats(parameter, "parameter", shape)
-    if rows_U is None:
-        core().call("adamw", where, given(gradient, "gradient", shape), *state, parameter.size, *numbers)
-        return
-    rows_U = checked_rows(rows_U, len(parameter))
-    U, columns = len(rows_U), math.prod(shape[1:])
-    of_rows = given(gradient, "gradient", (U, *shape[1:]))
-    core().call("adamw_rows", where, address(rows_U), of_rows, *state, U, columns, *numbers)
+    rows_U = None if rows_U is None else checked_rows(rows_U, len(parameter))
+    U = shape[0] if rows_U is None else len(rows_U)
+    core().call(
+        "adamw",
+        floats(parameter, "parameter", shape),
+        None if rows_U is None else address(rows_U),
+        given(gradient, "gradient", (U, *shape[1:])),
+        *state,
+        U,
+        math.prod(shape[1:]),
+        *numbers,
+    )
 
 
 def average(averaged: Array, parameter: Array, decay: float) -> None:

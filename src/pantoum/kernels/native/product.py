@@ -2,7 +2,7 @@
 
 A ``PackedMatrix`` makes panels of the weight in the core's own order, for ``product`` and for
 ``product_transposed``, when they are first asked for. With ``precision="bf16"`` the operands of its products
-are rounded to bf16 and summed in float32; with ``"int8"`` they are codes, see ``quantize``.
+are rounded to bf16 and summed in float32; in int8 they are codes (``PackedCodes``).
 
 Shapes: N rows, K inputs, G outputs.
 """
@@ -11,18 +11,31 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
+
 from pantoum.errors import CoreError, SettingError
 from pantoum.kernels import interface
 from pantoum.kernels.array import Array
 from pantoum.kernels.native.library import core
-from pantoum.kernels.native.memory import bytes_of, given, result
+from pantoum.kernels.native.memory import address, aligned, bytes_of, given, optional, result
+from pantoum.kernels.native.quantize import quantize
+from pantoum.kernels.reference.quantize import check_codes
 from pantoum.kernels.workspace import Workspace
 
-__all__ = ["PRECISIONS", "PackedMatrix", "bias_gradient", "linear", "linear_weight_gradient", "pack"]
+__all__ = [
+    "PRECISIONS",
+    "PackedMatrix",
+    "bias_gradient",
+    "linear",
+    "linear_weight_gradient",
+    "number_of",
+    "pack",
+    "pack_codes",
+]
 
+INT8 = np.dtype(np.int8)
 PRECISIONS = {"float32": 0, "bf16": 1, "int8": 2}
 NAMES = "panels", "transposed panels"
-NO_GRADIENTS = "int8 has no gradients: it is for reading and writing; train in float32 or bf16"
 
 
 class PackedMatrix:
@@ -61,8 +74,6 @@ class PackedMatrix:
 
     def panels(self, transposed: bool) -> int:
         """The address of the panels for one of the two products, made when first asked for."""
-        if transposed and self.precision == "int8":
-            raise CoreError(NO_GRADIENTS)
         if self._read_at is not None and not transposed:
             return self._read_at
         (G, K), name = self.shape, NAMES[transposed]
@@ -84,15 +95,14 @@ class PackedMatrix:
         """The panels that are in the place, and the marks of the matrices that they were made from."""
         return self._place.kept("whose", dict[str, object])
 
-    @property
-    def panel_bytes(self) -> int:
-        """How many bytes ``product`` reads."""
-        G, K = self.shape
-        return core().packed_bytes(G, K, self.block, self._number, False)
-
-    def product(self, x_NK: Array, out: Array | None = None) -> Array:
-        """x W^T: [N,K] -> [N,G]."""
-        return self._product(x_NK, None, out)
+    def product(self, x_NK: Array, out: Array | None = None, bias_G: Array | None = None) -> Array:
+        """x W^T, or x W^T + b: [N,K] -> [N,G]."""
+        (G, K), N = self.shape, len(x_NK)
+        y_NG, y = result(out, "out", (N, G))
+        x, bias = given(x_NK, "x_NK", (N, K)), optional(bias_G, "bias_G", (G,))
+        if N:
+            core().call("product", x, self.panels(False), bias, y, N, K, G, self.block, self._number)
+        return y_NG
 
     def product_transposed(self, d_NG: Array, out: Array | None = None) -> Array:
         """d W: [N,G] -> [N,K]."""
@@ -103,18 +113,23 @@ class PackedMatrix:
             core().call("product", d, self.panels(True), None, y, N, G, K, K, self._number)
         return y_NK
 
-    def with_bias(self, x_NK: Array, bias_G: Array | None, out: Array | None) -> Array:
-        """x W^T + b."""
-        bias = None if bias_G is None else given(bias_G, "bias_G", (self.shape[0],))
-        return self._product(x_NK, bias, out)
 
-    def _product(self, x_NK: Array, bias: int | None, out: Array | None) -> Array:
-        (G, K), N = self.shape, len(x_NK)
-        y_NG, y = result(out, "out", (N, G))
-        x = given(x_NK, "x_NK", (N, K))
-        if N:
-            core().call("product", x, self.panels(False), bias, y, N, K, G, self.block, self._number)
-        return y_NG
+class PackedCodes(PackedMatrix):
+    """A matrix made of codes, which are not kept."""
+
+    def __init__(self, codes_GK: Array, scales_G: Array, gates: int) -> None:
+        self.precision, self.shape = "int8", codes_GK.shape
+        self._number = PRECISIONS["int8"]
+        (G, K), self.block = self.shape, self.shape[0] // gates
+        self._panels = aligned(core().packed_bytes(G, K, self.block, self._number, False))
+        codes, scales = given(codes_GK, "codes_GK", (G, K), INT8), given(scales_G, "scales_G", (G,))
+        core().call("pack_codes", codes, scales, address(self._panels), G, K, self.block)
+
+    def panels(self, transposed: bool) -> int:
+        """The address of the panels of ``product``."""
+        if transposed:
+            raise CoreError("int8 has no gradients: it is for reading and writing; train in float32 or bf16")
+        return address(self._panels)
 
 
 def number_of(precision: str) -> int:
@@ -138,7 +153,15 @@ def pack(
     replaces: bool = False,
 ) -> PackedMatrix:
     """A weight ready for many products, as ``interface.Kernels.pack`` says."""
+    if precision == "int8":
+        return pack_codes(*quantize(weight_GK), gates)
     return PackedMatrix(weight_GK, precision, gates, place, reading, replaces)
+
+
+def pack_codes(codes_GK: Array, scales_G: Array, gates: int = 1) -> PackedMatrix:
+    """The matrix that ``pack(weight, "int8", gates)`` makes of a weight with these codes and scales."""
+    check_codes(codes_GK, scales_G, gates)
+    return PackedCodes(codes_GK, scales_G, gates)
 
 
 def linear(
@@ -146,7 +169,7 @@ def linear(
 ) -> Array:
     """x W^T + b."""
     assert isinstance(weight, PackedMatrix)
-    return weight.with_bias(x_NK, bias_G, out)
+    return weight.product(x_NK, out, bias_G)
 
 
 def linear_weight_gradient(

@@ -16,7 +16,7 @@ from pantoum.errors import CoreError
 from pantoum.kernels.array import Array
 from pantoum.kernels.interface import RecurrentWeight, State
 from pantoum.kernels.native.library import core
-from pantoum.kernels.native.memory import address, bytes_of, floats, given, result
+from pantoum.kernels.native.memory import address, bytes_of, floats, given, optional, result
 from pantoum.kernels.native.product import PRECISIONS, PackedMatrix
 from pantoum.kernels.reference.scan import Tape as ReferenceTape
 from pantoum.kernels.reference.scan import scan as reference_scan
@@ -89,8 +89,8 @@ def scan(
         operands=operands[0],
         more_operands=operands[1],
         bias=_bias(cell, bias_hh, H),
-        reset=_mask(reset_TB, T, B),
-        lengths=_lengths(lengths, B),
+        reset=optional(reset_TB, "reset_TB", (T, B), BOOL),
+        lengths=optional(lengths, "lengths", (B,), INT64),
         steps=T,
         batch=B,
         units=H,
@@ -164,8 +164,8 @@ def scan_vjp(
         d_weight=_where(d_weight_hh),
         d_bias=_where(d_bias_hh),
         d_bias_rows=_where(bias_rows_BH),
-        reset=_mask(tape.reset_TB, T, B),
-        lengths=_lengths(tape.lengths, B),
+        reset=optional(tape.reset_TB, "reset_TB", (T, B), BOOL),
+        lengths=optional(tape.lengths, "lengths", (B,), INT64),
         steps=T,
         batch=B,
         units=H,
@@ -186,9 +186,8 @@ def _weights(
     """(the number of the products' precision, the addresses of the panels)."""
     if not cell.products:
         return 0, {}
-    matrices = weight_hh if isinstance(weight_hh, tuple) else (weight_hh,)
     panels = {}
-    for name, gates, weight in zip(("panels", "more_panels"), cell.products, matrices, strict=False):
+    for name, gates, weight in zip(("panels", "more_panels"), cell.products, weight_hh, strict=False):
         assert isinstance(weight, PackedMatrix)
         if weight.shape != (gates * units, units) or weight.block != units:
             raise CoreError(
@@ -196,7 +195,7 @@ def _weights(
                 f"{(gates * units, units)} in blocks of {units}; pack it with gates={gates}"
             )
         panels[name] = weight.panels(transposed)
-    precisions = {weight.precision for weight in matrices if weight is not None}
+    precisions = {weight.precision for weight in weight_hh}
     if len(precisions) > 1:
         raise CoreError("weight_hh is packed in two precisions: pack both matrices in the same one")
     return PRECISIONS[precisions.pop()], panels
@@ -212,14 +211,6 @@ def _bias(cell: CellSpec, bias_hh: Array | None, units: int) -> int | None:
 
 def _where(array: Array | None) -> int | None:
     return None if array is None else address(array)
-
-
-def _mask(reset_TB: Array | None, steps: int, batch: int) -> int | None:
-    return None if reset_TB is None else given(reset_TB, "reset_TB", (steps, batch), BOOL)
-
-
-def _lengths(lengths: Array | None, batch: int) -> int | None:
-    return None if lengths is None else given(lengths, "lengths", (batch,), INT64)
 
 
 def _gradient(d_state: Array | None, batch: int, units: int) -> Array:

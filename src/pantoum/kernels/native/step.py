@@ -22,7 +22,7 @@ from pantoum.kernels.array import Array
 from pantoum.kernels.native.arguments import ARGUMENTS
 from pantoum.kernels.native.counts import counts_struct
 from pantoum.kernels.native.library import core
-from pantoum.kernels.native.memory import address, floats, given
+from pantoum.kernels.native.memory import address, floats, given, optional
 from pantoum.kernels.native.product import number_of
 from pantoum.kernels.native.row_table import row_table
 from pantoum.kernels.step_model import StepCounts, StepLayer, StepMember, StepModel, StepTable
@@ -60,8 +60,8 @@ class Stepper:
                 layers[number] = _layer(model, member, layer, own)
             table[place] = ARGUMENTS["member"](
                 layers=ctypes.addressof(layers[place * L]),
-                table=_where(member.table_VG, (V, len(model.cell.gates) * H)),
-                embedding=_where(member.embedding_VE, (V, -1)),
+                table=optional(member.table_VG, "table_VG", (V, len(model.cell.gates) * H)),
+                embedding=optional(member.embedding_VE, "embedding_VE", (V, _inputs(member, None))),
             )
         self._structures = layers, table
         self._orders = np.array(model.table.orders if model.table else (), np.int64)
@@ -119,13 +119,9 @@ def stepper(model: StepModel, tokens_R: Array, states: Sequence[Array], logits_C
 def _layer(model: StepModel, member: StepMember, layer: StepLayer, states: Sequence[int]) -> ctypes.Structure:
     H = model.units
     G = len(model.cell.gates) * H
-    weight, matrices = (
-        layer.weight_ih,
-        layer.weight_hh if isinstance(layer.weight_hh, tuple) else (layer.weight_hh,),
-    )
+    weight, recurrent = layer.weight_ih, layer.weight_hh
     if weight is not None:
         _check(weight, (G, weight.shape[1]), H)
-    recurrent = [matrix for matrix in matrices if matrix is not None]
     for matrix, gates in zip(recurrent, model.cell.products, strict=True):
         _check(matrix, (gates * H, H), H)
     addresses = [matrix.panels(False) for matrix in recurrent] + [None, None]
@@ -135,9 +131,9 @@ def _layer(model: StepModel, member: StepMember, layer: StepLayer, states: Seque
         recurrent=addresses[0],
         more_recurrent=addresses[1],
         input_bias=given(layer.input_bias_G, "input_bias_G", (G,)),
-        bias=_where(layer.scan_bias_H, (H,)),
-        norm_weight=_where(norm_weight, (H,)),
-        norm_bias=_where(norm_bias, (H,)),
+        bias=optional(layer.scan_bias_H, "scan_bias_H", (H,)),
+        norm_weight=optional(norm_weight, "norm_weight", (H,)),
+        norm_bias=optional(norm_bias, "norm_bias", (H,)),
         hidden=states[0],
         cell=states[1] if len(states) > 1 else None,
         inputs=_inputs(member, weight),
@@ -190,13 +186,3 @@ def _check(matrix: Any, shape: tuple[int, int], block: int) -> None:
             f"a matrix is {matrix.shape} in blocks of {matrix.block}: the step takes {shape} in "
             f"blocks of {block}; pack it with gates={shape[0] // block}"
         )
-
-
-def _where(array: Array | None, shape: tuple[int, ...]) -> int | None:
-    if array is None:
-        return None
-    return given(
-        array,
-        "an array of the model",
-        tuple(size if size >= 0 else array.shape[axis] for axis, size in enumerate(shape)),
-    )

@@ -10,7 +10,7 @@ from pantoum.kernels.reference.dropout import dropout, dropout_scales
 from pantoum.kernels.reference.embedding import lookup, lookup_gradient
 from pantoum.kernels.reference.muon import muon
 from pantoum.kernels.reference.normalization import layer_norm, layer_norm_vjp
-from pantoum.kernels.reference.optimizer import adamw, average, clip_factor, global_norm
+from pantoum.kernels.reference.optimizer import adamw, average, global_norm
 from pantoum.kernels.reference.product import bias_gradient, linear, linear_weight_gradient, pack
 from pantoum.kernels.reference.quantize import pack_codes, quantize
 from pantoum.kernels.reference.row_table import lookup_sum, lookup_sum_gradient, rms_rows
@@ -23,7 +23,6 @@ __all__ = [
     "adapt",
     "average",
     "bias_gradient",
-    "clip_factor",
     "cross_entropy",
     "cross_entropy_gradient",
     "dropout",

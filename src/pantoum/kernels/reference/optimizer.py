@@ -13,7 +13,7 @@ import numpy as np
 
 from pantoum.kernels.array import Array
 
-__all__ = ["adamw", "average", "clip_factor", "global_norm"]
+__all__ = ["adamw", "average", "global_norm"]
 
 BLOCK = 1 << 14
 
@@ -21,11 +21,6 @@ BLOCK = 1 << 14
 def global_norm(gradients: Iterable[Array]) -> float:
     """The Euclidean norm of all of them together."""
     return math.sqrt(sum(float(np.dot(g.reshape(-1), g.reshape(-1))) for g in gradients))
-
-
-def clip_factor(norm: float, clip: float | None) -> float:
-    """What the gradients are multiplied by so that their norm is at most ``clip``; 1 where that is None."""
-    return 1.0 if clip is None or not norm > clip else clip / norm
 
 
 def adamw(

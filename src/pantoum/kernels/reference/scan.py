@@ -16,7 +16,7 @@ import numpy as np
 
 from pantoum.config import CellSpec
 from pantoum.kernels.array import Array
-from pantoum.kernels.interface import PackedMatrix, RecurrentWeight, State
+from pantoum.kernels.interface import RecurrentWeight, State
 from pantoum.kernels.reference.cell import Given, Taped, equations
 from pantoum.kernels.reference.product import bias_gradient, linear_weight_gradient
 from pantoum.kernels.reference.rows import Rows
@@ -55,7 +55,7 @@ def scan(
 ) -> tuple[Array, State, Tape | None]:
     """Outputs [T,B,H], the last state and, if asked for, the tape."""
     workspace = Workspace() if workspace is None else workspace
-    step, packs = equations(cell), _packs(weight_hh)
+    step, packs = equations(cell), weight_hh
     (T, B, G), dtype = projection_TBG.shape, projection_TBG.dtype
     H = G // len(cell.gates)
     rows = Rows(T, reset_TB, lengths)
@@ -107,7 +107,7 @@ def scan_vjp(
 ) -> tuple[Array, State, Array | None, Array | None]:
     """Gradients of the input projection, the initial state, W_hh and the bias inside the scan, or None."""
     workspace = Workspace() if workspace is None else workspace
-    step, packs, rows = equations(cell), _packs(weight_hh), tape.rows
+    step, packs, rows = equations(cell), weight_hh, tape.rows
     hidden_SBH, memory_SBH = tape.hidden_SBH, tape.memory_SBH
     (T, B, H), dtype = d_outputs_TBH.shape, hidden_SBH.dtype
     G, split = len(cell.gates) * H, cell.products[0] * H if packs else 0
@@ -163,13 +163,6 @@ def scan_vjp(
         d_bias_hh = bias_gradient(d_candidate_NH)
     linear_weight_gradient(d_first_NG, entered_NH, out=d_weight_hh[: d_first_NG.shape[1]])
     return d_projection_TBG, d_state0, d_weight_hh, d_bias_hh
-
-
-def _packs(weight_hh: RecurrentWeight) -> tuple[PackedMatrix, ...]:
-    """The matrix of each product of a step."""
-    if weight_hh is None:
-        return ()
-    return weight_hh if isinstance(weight_hh, tuple) else (weight_hh,)
 
 
 def _gates(array_BG: Array, units: int) -> list[Array]:
