@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pantoum.errors import SettingError
 from pantoum.kernels import Workspace
 from pantoum.network import cross_entropy
-from pantoum.network.head import Head, cross_entropy_vjp
+from pantoum.network.head import Head
 
 
 def test_even_logits_cost_the_logarithm_of_the_vocabulary() -> None:
@@ -26,19 +26,9 @@ def test_a_constant_added_to_all_logits_changes_nothing(shift: float) -> None:
     assert cross_entropy(logits + shift, np.arange(4)) == pytest.approx(cross_entropy(logits, np.arange(4)))
 
 
-def test_the_gradient_is_the_central_difference(random: np.random.Generator) -> None:
-    logits, targets = random.standard_normal((2, 3, 5)), random.integers(0, 5, (2, 3))
-    _, gradient = cross_entropy_vjp(logits, targets)
-    direction = random.standard_normal(logits.shape)
-    above, below = (cross_entropy(logits + e * direction, targets) for e in (1e-6, -1e-6))
-    assert (gradient * direction).sum() == pytest.approx((above - below) / 2e-6)
-
-
 def test_integer_logits_are_numbers_too_and_are_left_alone() -> None:
     logits = np.array([[3, 0], [0, 3]])
-    loss, gradient = cross_entropy_vjp(logits, np.array([0, 1]))
-    assert loss == pytest.approx(math.log(1 + math.exp(-3)))
-    assert gradient.dtype == np.float64
+    assert cross_entropy(logits, np.array([0, 1])) == pytest.approx(math.log(1 + math.exp(-3)))
     assert logits.tolist() == [[3, 0], [0, 3]]
 
 
@@ -74,6 +64,7 @@ def test_losses_logits_and_gradients_agree(random: np.random.Generator, embeddin
     above, below = (packed.losses(hidden + e * direction, targets)[0].mean() for e in (1e-6, -1e-6))
     assert (d_hidden * direction).sum() == pytest.approx((above - below) / 2e-6)
     given = random.standard_normal(logits.shape)
-    expected = cross_entropy_vjp(logits + given, targets)[1]
-    *_, d_given = packed.gradients(hidden, targets, Workspace(), given)
-    np.testing.assert_allclose(d_given, expected, atol=1e-12)
+    *_, d_given = packed.gradients(hidden, targets, Workspace(), given.copy())
+    direction = random.standard_normal(given.shape)
+    above, below = (cross_entropy(logits + given + e * direction, targets) for e in (1e-6, -1e-6))
+    assert (d_given * direction).sum() == pytest.approx((above - below) / 2e-6)

@@ -53,6 +53,17 @@ def test_a_snapshot_brings_everything_back(shape):
     assert all(np.array_equal(array, other.snapshot()[name]) for name, array in one.snapshot().items())
 
 
+def test_gradients_are_clipped_to_the_norm(monkeypatch):
+    model, factors = LanguageModel(5, config=ModelConfig("gru", 6, 1, 4), seed=0), []
+    optimizer = make_optimizer("adamw", model, 0.1)
+    learner = Learner(model, optimizer, seed=0, average=None)
+    monkeypatch.setattr(optimizer, "step", lambda gradients, rate, factor: factors.append(factor))
+    learner.take({name: Gradient(np.ones_like(array)) for name, array in model.parameters.items()}, 24)
+    for clip in (None, 2 * learner.gradient_norm, learner.gradient_norm, learner.gradient_norm / 4):
+        learner.update(0.1, clip)
+    assert factors == [1.0, 1.0, 1.0, 0.25]
+
+
 def test_a_snapshot_is_a_copy():
     backend = made()
     kept = backend.snapshot()

@@ -64,7 +64,7 @@ class PackedBlock(ABC):
         *,
         spend: bool = False,
         workspace: Workspace | None = None,
-    ) -> tuple[Array | None, BlockState, dict[str, Array]]:
+    ) -> tuple[Array, BlockState, dict[str, Array]]:
         """(d_x [T,B,E], d_state0, gradients by parameter name); ``spend``: the tape is not needed again."""
 
 

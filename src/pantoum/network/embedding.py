@@ -34,7 +34,7 @@ LARGE = 1024
 class TokenInputs(Inputs, Protocol):
     """Inputs that are made from tokens."""
 
-    def embedding_gradient(self, kernels: Kernels, d_inputs: Array | None, workspace: Workspace) -> Gradient:
+    def embedding_gradient(self, kernels: Kernels, d_inputs: Array, workspace: Workspace) -> Gradient:
         """The gradient of what tokens choose from, the embedding or the first layer's weight_ih, from what
         the backward pass of the stack returns."""
         ...
@@ -80,15 +80,13 @@ class TableTokens:
         _look_up_vjp(cell.kernels, d_projection_TBG, self.tokens_TB, d_table_VG)
         return cell.project_vjp(d_table_VG, self.embedding_VE, workspace)
 
-    def add(self, cell: PackedCell, d_inputs: Array | None, d_x_TBE: Array) -> Array:
+    def add(self, cell: PackedCell, d_inputs: Array, d_x_TBE: Array) -> Array:
         """The embedding's gradient with that of its vectors added."""
-        assert d_inputs is not None
         d_inputs += _look_up_vjp(cell.kernels, d_x_TBE, self.tokens_TB, np.empty_like(d_inputs))
         return d_inputs
 
-    def embedding_gradient(self, kernels: Kernels, d_inputs: Array | None, workspace: Workspace) -> Gradient:
+    def embedding_gradient(self, kernels: Kernels, d_inputs: Array, workspace: Workspace) -> Gradient:
         """It is what the backward pass returns."""
-        assert d_inputs is not None
         return Gradient(d_inputs)
 
 
@@ -121,15 +119,13 @@ class VectorTokens:
         d_x_TBE, d_weight, d_bias_G = dropped.project_vjp(cell, d_projection_TBG, workspace)
         return d_x_TBE if self.drop is None else self.drop(d_x_TBE), d_weight, d_bias_G
 
-    def add(self, cell: PackedCell, d_inputs: Array | None, d_x_TBE: Array) -> Array:
+    def add(self, cell: PackedCell, d_inputs: Array, d_x_TBE: Array) -> Array:
         """The gradient of the vectors with that of a residual added."""
-        assert d_inputs is not None
         d_inputs += d_x_TBE
         return d_inputs
 
-    def embedding_gradient(self, kernels: Kernels, d_inputs: Array | None, workspace: Workspace) -> Gradient:
+    def embedding_gradient(self, kernels: Kernels, d_inputs: Array, workspace: Workspace) -> Gradient:
         """From the gradient of the vectors."""
-        assert d_inputs is not None
         if _uses_few(self.tokens_TB, len(self.embedding_VE)):
             d_NE = d_inputs.reshape(self.tokens_TB.size, -1)
             rows_U, values_UE = kernels.lookup_sum_gradient(d_NE, self.tokens_TB.reshape(-1, 1))
@@ -187,13 +183,12 @@ class OneHotTokens:
             d_projection_TBG *= self.scale_TB[:, :, None]
         return d_projection_TBG, None, d_bias_G
 
-    def add(self, cell: PackedCell, d_inputs: Array | None, d_x_TBE: Array) -> Array | None:
+    def add(self, cell: PackedCell, d_inputs: Array, d_x_TBE: Array) -> Array:
         """Nothing is learned in the inputs."""
         return d_inputs
 
-    def embedding_gradient(self, kernels: Kernels, d_inputs: Array | None, workspace: Workspace) -> Gradient:
+    def embedding_gradient(self, kernels: Kernels, d_inputs: Array, workspace: Workspace) -> Gradient:
         """That of weight_ih, transposed."""
-        assert d_inputs is not None
         if _uses_few(self.tokens_TB, self.vocab_size):
             d_NG = d_inputs.reshape(self.tokens_TB.size, -1)
             symbols_U, columns_UG = kernels.lookup_sum_gradient(d_NG, self.tokens_TB.reshape(-1, 1))

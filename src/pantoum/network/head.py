@@ -25,7 +25,7 @@ from pantoum.network.gradient import Gradient
 from pantoum.network.packing import Packer, Weight, floats
 from pantoum.network.parameters import Parameters, generator, uniform
 
-__all__ = ["Head", "PackedHead", "cross_entropy", "cross_entropy_vjp"]
+__all__ = ["Head", "PackedHead", "cross_entropy"]
 
 
 class Head:
@@ -163,11 +163,6 @@ class PackedHead:
 
 def cross_entropy(logits: Array, targets: Array) -> float:
     """The mean loss in nats of logits [...,V] for targets [...], over exactly the targets given."""
-    return cross_entropy_vjp(logits, targets)[0]
-
-
-def cross_entropy_vjp(logits: Array, targets: Array) -> tuple[float, Array]:
-    """(mean loss in nats, its gradient in the logits)."""
     logits, targets = np.asarray(logits), np.asarray(targets)
     V = logits.shape[-1] if logits.ndim else 0
     if targets.shape != logits.shape[:-1] or not targets.size:
@@ -186,14 +181,8 @@ def cross_entropy_vjp(logits: Array, targets: Array) -> tuple[float, Array]:
         )
     flat_N = targets.reshape(-1)
     kept = logits.dtype if logits.dtype.kind == "f" else np.dtype(np.float64)
-    d_NV = np.array(logits.reshape(-1, V), kept)
-    rows_N = np.arange(len(flat_N))
-    d_NV -= d_NV.max(axis=1, keepdims=True)
-    of_targets_N = d_NV[rows_N, flat_N]
-    np.exp(d_NV, out=d_NV)
-    sums_N = d_NV.sum(axis=1)
-    loss = float((np.log(sums_N) - of_targets_N).mean(dtype=np.float64))
-    d_NV /= sums_N[:, None]
-    d_NV[rows_N, flat_N] -= 1
-    d_NV /= len(flat_N)
-    return loss, d_NV.reshape(logits.shape)
+    logits_NV = np.array(logits.reshape(-1, V), kept)
+    logits_NV -= logits_NV.max(axis=1, keepdims=True)
+    of_targets_N = logits_NV[np.arange(len(flat_N)), flat_N]
+    sums_N = np.exp(logits_NV).sum(axis=1)
+    return float((np.log(sums_N) - of_targets_N).mean(dtype=np.float64))

@@ -159,23 +159,22 @@ class PackedStack(PackedBlock):
         spend: bool = False,
         workspace: Workspace | None = None,
         finished: Callable[[dict[str, Array]], None] | None = None,
-    ) -> tuple[Array | None, BlockState, dict[str, Array]]:
+    ) -> tuple[Array, BlockState, dict[str, Array]]:
         """As a block's; the first result is the gradient of what the inputs are made from. ``finished`` takes
         the gradients of each layer as soon as they are known, those of the last layer first."""
         assert d_state is None or isinstance(d_state, tuple)
         workspace = Workspace() if workspace is None else workspace
         d_states: list[BlockState] = [()] * len(self.cells)
         by_layer: list[dict[str, Array]] = [{} for _ in self.cells]
-        d_below: Array | None = self._drop(d_outputs_TBH, len(self.cells), tape.dropout, workspace)
+        d_below = self._drop(d_outputs_TBH, len(self.cells), tape.dropout, workspace)
         for layer in reversed(range(len(self.cells))):
             cell, scope, (kept, normed) = self.cells[layer], workspace.scope(str(layer)), tape.layers[layer]
-            assert d_below is not None
             d_y_TBH = self._end(d_below, layer, tape.lengths, scope, "d_ended")
             d_cell_TBH, of_norm = self._normalise_vjp(normed, d_y_TBH, layer, scope)
             d_below, d_states[layer], of_cell = cell.backward(
                 kept, d_cell_TBH, None if d_state is None else d_state[layer], spend=spend, workspace=scope
             )
-            if isinstance(kept.inputs, Vectors) and d_below is not None:
+            if isinstance(kept.inputs, Vectors):
                 d_below = self._drop(d_below, layer, tape.dropout, scope)
             if self.stack.adds(layer):
                 d_below = kept.inputs.add(cell, d_below, d_y_TBH)

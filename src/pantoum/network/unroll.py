@@ -85,7 +85,6 @@ def unroll_vjp(
         if d_state is not None:
             d_state = check_state(d_state, last)
         d_x_TBE, d_initial, gradients = packed.backward(tape, _turned(d_outputs_BTH), d_state)
-        assert d_x_TBE is not None
         return _turned(d_x_TBE), map_arrays(np.copy, d_initial), gradients
 
     return _turned(outputs_TBH), last, pullback
