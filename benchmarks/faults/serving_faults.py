@@ -18,137 +18,21 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import random
-import re
-import socket
-import statistics
 import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-Json = dict[str, Any]
-MOST_SESSIONS = 40
-"""Sessions that the mixed requests leave open at the same time: their number must not grow, nor memory with
-it."""
-
-
-@dataclass
-class Reply:
-    """An answer that was read to its end."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-    seconds: float
-    times: list[float] = field(default_factory=list)
-    """When parts of a stream came."""
-
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-@dataclass(frozen=True)
-class Server:
-    """Where it listens, and its process where it has one of its own."""
-
-    url: str
-    pid: int | None = None
-
-    async def opened(self, method: str, path: str, body: Json | bytes | None = None, receive: int = 0) -> Any:
-        """A connection on which a request was sent."""
-        place = urlsplit(self.url)
-        made = socket.socket()
-        if receive:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
-        made.setblocking(False)
-        await asyncio.get_running_loop().sock_connect(made, (place.hostname, place.port))
-        reader, writer = await asyncio.open_connection(sock=made, limit=1 << 24)
-        data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
-        head = [
-            f"{method} {path} HTTP/1.1",
-            "Host: test",
-            "Connection: close",
-            f"Content-Length: {len(data)}",
-        ]
-        writer.write("\r\n".join([*head, "Content-Type: application/json", "", ""]).encode() + data)
-        return reader, writer
-
-    async def ask(self, method: str, path: str, body: Json | bytes | None = None) -> Reply:
-        """The whole answer."""
-        begun = time.perf_counter()
-        reader, writer = await self.opened(method, path, body)
-        try:
-            head = await reader.readuntil(b"\r\n\r\n")
-            lines = head.decode("latin-1").split("\r\n")
-            headers = {
-                name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])
-            }
-            times, parts = [], []
-            while part := await reader.read(1 << 16):
-                times.append(time.perf_counter())
-                parts.append(part)
-        finally:
-            writer.close()
-        raw = b"".join(parts)
-        body_read = unchunked(raw) if headers.get("transfer-encoding") == "chunked" else raw
-        return Reply(int(lines[0].split()[1]), headers, body_read, time.perf_counter() - begun, times)
-
-    async def metric(self, name: str) -> float:
-        """A metric, summed over its labels."""
-        text = (await self.ask("GET", "/metrics")).body.decode()
-        return sum(
-            float(value) for value in re.findall(rf"^{name}(?:{{[^}}]*}})? (\S+)$", text, re.MULTILINE)
-        )
-
-    async def free(self, seconds: float = 10.0) -> float:
-        """Seconds until no slot is taken. It asks a hundred times per second; asked more often, the server
-        would be busy with that."""
-        begun = time.perf_counter()
-        while await self.metric("pantoum_slots_taken"):
-            if time.perf_counter() - begun > seconds:
-                raise AssertionError("slots are still taken")
-            await asyncio.sleep(0.01)
-        return time.perf_counter() - begun
-
-    def resident(self) -> float:
-        """Megabytes of its process."""
-        pages = int(Path(f"/proc/{self.pid or os.getpid()}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-    def descriptors(self) -> int:
-        """Open files of its process."""
-        return sum(1 for _ in Path(f"/proc/{self.pid or os.getpid()}/fd").iterdir())
-
-
-def unchunked(raw: bytes) -> bytes:
-    found = []
-    while raw:
-        size, _, raw = raw.partition(b"\r\n")
-        length = int(size or b"0", 16)
-        found.append(raw[:length])
-        raw = raw[length + 2 :]
-    return b"".join(found)
-
-
-def events(body: bytes) -> list[Any]:
-    """The JSON of a stream's events; its end must be there."""
-    lines = [line.removeprefix(b"data: ") for line in body.split(b"\n\n") if line]
-    assert lines[-1] == b"[DONE]", lines[-1:]
-    return [json.loads(line) for line in lines[:-1]]
+from mixed_requests import mixed
+from raw_client import Json, Reply, Server, events, writes
 
 
 def percentile(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(share * len(values)))] if values else 0.0
-
-
-def writes(tokens: int, **more: Any) -> Json:
-    return {"prompt": "The", "max_tokens": tokens, "temperature": 1.0, "seed": 1, **more}
 
 
 async def crowd(server: Server, clients: int, tokens: int, seconds: float, at_peak: int = 16) -> Json:
@@ -188,102 +72,6 @@ async def crowd(server: Server, clients: int, tokens: int, seconds: float, at_pe
         "share_of_peak": rate / peak,
         "growth_mb": server.resident() - before,
     }
-
-
-async def mixed(server: Server, count: int, at_once: int, seconds: float = 0.0, blocks: int = 10) -> Json:
-    """Row 16: requests of every kind by a seed, wrong ones too, in blocks. After each block the server rests
-    and its memory is read, so that what is in work is not taken for what grows. Blocks go on until ``count``
-    requests were sent and ``seconds`` have passed. The slope is that of the last two thirds of the blocks."""
-    statuses: Counter[int] = Counter()
-    resident: list[tuple[float, float]] = []
-    before, begun, sent = server.descriptors(), time.perf_counter(), 0
-    while sent < count or time.perf_counter() - begun < seconds:
-        statuses += await mixed_block(server, count // blocks, at_once, sent)
-        sent += count // blocks
-        await asyncio.sleep(0.2)
-        resident.append((time.perf_counter() - begun, server.resident()))
-    warm = resident[len(resident) // 3 :]
-    slope = statistics.linear_regression(*zip(*warm, strict=True)).slope if len(warm) > 2 else 0.0
-    return {
-        "requests": sent,
-        "statuses": {str(status): number for status, number in sorted(statuses.items())},
-        "failed": sum(number for status, number in statuses.items() if status >= 500),
-        "requests_per_second": sent / resident[-1][0],
-        "mb_per_10_minutes": slope * 600,
-        "resident_mb": [round(megabytes, 1) for _, megabytes in resident],
-        "descriptors": server.descriptors() - before,
-    }
-
-
-async def mixed_block(server: Server, count: int, at_once: int, seed: int) -> Counter[int]:
-    """So many requests; all sessions are deleted and all slots free afterwards."""
-    draw = random.Random(seed)
-    statuses: Counter[int] = Counter()
-    sessions: list[str] = []
-
-    async def one() -> None:
-        kind = draw.randrange(12)
-        tokens = draw.randrange(1, 40)
-        path, body = (
-            "/v1/completions",
-            writes(tokens, seed=draw.randrange(99), prompt="The cat " * draw.randrange(9)),
-        )
-        if kind == 0:
-            body["stream"] = True
-        elif kind == 1:
-            body.update(n=3, stop=["at"], logprobs=2, frequency_penalty=0.5)
-        elif kind == 2:
-            body.update(max_tokens=0, echo=True, logprobs=1)
-        elif kind == 3:
-            path, body = "/v1/score", {"text": "The cat\nsat on " * tokens, "by": "word"}
-        elif kind == 4:
-            path, body = "/v1/embeddings", {"input": ["The", "cat"]}
-        elif kind == 5:
-            path, body = (
-                "/v1/chat/completions",
-                {"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 9},
-            )
-        elif kind == 6:
-            body = {"prompt": 7, "max_tokens": "x"}
-        elif kind == 7:
-            path, body = "/v1/units", {"text": "The cat\nsat"}
-        elif kind == 8:
-            body["state"] = "AAAA"
-        elif kind >= 9 and sessions and draw.random() < 0.8:
-            name = sessions.pop(draw.randrange(len(sessions)))
-            path = f"/v1/sessions/{name}/" + ("generate" if kind == 9 else "feed" if kind == 10 else "fork")
-            body = {"max_tokens": tokens, "seed": 1, "text": " cat"}
-            reply = await server.ask("POST", path, body)
-            statuses[reply.status] += 1
-            if path.endswith("/fork") and reply.status == 200:
-                sessions.append(reply.json()["id"])
-            if draw.random() < 0.3 or len(sessions) > MOST_SESSIONS:
-                reply = await server.ask("DELETE", f"/v1/sessions/{name}")
-            else:
-                sessions.append(name)
-                return
-            statuses[reply.status] += 1
-            return
-        elif kind >= 9 and len(sessions) < MOST_SESSIONS:
-            path, body = "/v1/sessions", {"prompt": "The cat"}
-        reply = await server.ask("POST", path, body)
-        statuses[reply.status] += 1
-        if path == "/v1/sessions" and reply.status == 200:
-            sessions.append(reply.json()["id"])
-
-    left = count
-
-    async def worker() -> None:
-        nonlocal left
-        while left > 0:
-            left -= 1
-            await one()
-
-    await asyncio.gather(*(worker() for _ in range(at_once)))
-    for name in sessions:
-        await server.ask("DELETE", f"/v1/sessions/{name}")
-    await server.free()
-    return statuses
 
 
 async def vanish(server: Server, midway: int, before: int) -> Json:
@@ -432,7 +220,7 @@ def main() -> None:
     sys.path.insert(0, str(Path(__file__).parents[1]))
     import tempfile
 
-    from serving import ours
+    from serving_process import ours
     from startup import write_model
 
     from pantoum.inference.export import export

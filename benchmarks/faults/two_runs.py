@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from kill_resume import start
+from ended_commands import start
 
 from pantoum.formats import checkpoint
 
