@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from pantoum.config import SamplingConfig
-from pantoum.inference.generate import Generation, draw_seed
+from pantoum.config import ModelConfig, SamplingConfig
+from pantoum.inference.generate import Generation, completed, draw_seed
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
+from pantoum.network import LanguageModel
+from pantoum.network.program import Program
+from pantoum.text.word import WordTokenizer
 
 Make = Callable[..., LoadedModel]
 WARM = SamplingConfig(temperature=1.0)
@@ -174,3 +179,51 @@ def test_unk_is_never_written_however_probable(make: Make, sampling: SamplingCon
     certain = LoadedModel.of(model.network, model.tokenizer)
     found, _ = written(certain, sampling, length=60)
     assert found.texts[0].tokens == 60 and "<unk>" not in found.texts[0].text
+
+
+PLAINLY = SamplingConfig(temperature=1.0, min_p=None)
+PIECES = ["The", " cat", "cat", " dog", "dog", "s", "3", ".", " -", "'", "\n", "\u00e9", "_x"]
+
+
+def of_words(pieces: list[str]) -> LoadedModel:
+    """A model that likes all of these alike."""
+    tokenizer = WordTokenizer("words", pieces)
+    network = LanguageModel(tokenizer.vocab_size, config=ModelConfig("gru", 4, 1, 4))
+    return LoadedModel(Program(network), tokenizer)
+
+
+@pytest.mark.parametrize(
+    "sampling",
+    [PLAINLY, replace(PLAINLY, repetition_penalty=1.3), replace(PLAINLY, frequency_penalty=0.1)],
+)
+def test_two_words_are_never_written_as_one(sampling: SamplingConfig) -> None:
+    model = of_words(PIECES)
+    session = Session(model)
+    session.feed("The cat")
+    generation = completed(Generation(model, session.state, sampling, 90, seed=1, count=5))
+    for text in generation.texts:
+        ids_T = model.tokenizer.encode("The cat" + text.text).astype(np.int64)
+        assert len(ids_T) == 2 + text.tokens == 92 and model.tokenizer.unk not in ids_T
+        inputs_BT, targets_BT = ids_T[None, :-1], ids_T[None, 1:]
+        start = model.program.initial_state(1)
+        nats_BT, _, _ = model.program.losses(inputs_BT, targets_BT, start)
+        assert text.nats == pytest.approx(nats_BT[0, 1:].sum(), rel=1e-4)
+    assert len({text.text for text in generation.texts}) == 5
+
+
+def test_a_word_that_is_drawn_again_has_the_probability_of_the_others() -> None:
+    model = of_words(PIECES)
+    session = Session(model)
+    session.feed("The cat")
+    generation = completed(Generation(model, session.state, PLAINLY, 1, seed=1, count=4000))
+    found = Counter(text.text for text in generation.texts)
+    expected = {each.text: each.probability for each in session.predict(len(PIECES) + 2)}
+    rest = sum(expected[piece] for piece in found)
+    assert set(found) == {" cat", " dog", ".", " -", "'", "\n"}
+    assert all(found[piece] == pytest.approx(4000 * expected[piece] / rest, rel=0.2) for piece in found)
+
+
+def test_a_vocabulary_of_nothing_but_letters_writes_on() -> None:
+    model = of_words(["a", "b"])
+    generation = completed(Generation(model, Session(model).state, PLAINLY, 9, seed=1))
+    assert len(generation.texts[0].text) == 9

@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pantoum.config.plain import Plain
 from pantoum.errors import SettingError
@@ -51,6 +53,9 @@ PATTERNS = {
     "words": re.compile(rf" ?\w{{1,{LONGEST}}}| ?[^\w\s{BORDER_SIGN}]|[\s{BORDER_SIGN}]"),
     WHITESPACE: re.compile(rf"\n|\S{{1,{LONGEST}}}"),
 }
+
+IN_WORD = re.compile(r"\w")
+EDGES = slice(1), slice(-1, None)
 
 
 class Lookup(dict[str, int]):
@@ -124,6 +129,13 @@ class WordTokenizer:
     def spec(self) -> dict[str, Plain]:
         """The kind, what a document is, and the pieces."""
         return {"kind": self.kind, "documents": self.documents, "pieces": self.pieces}
+
+    @cached_property
+    def within_words(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Whether each token begins with a letter or a digit [V], and whether it ends with one [V]."""
+        texts = [self.eos_text, "", *self.pieces]  # nothing is known of what is unknown
+        begins, ends = ([IN_WORD.match(text[edge]) is not None for text in texts] for edge in EDGES)
+        return np.array(begins), np.array(ends)
 
     def _encoded(self, chunk: str) -> tuple[Numbers, int]:
         """The numbers of a chunk, and how many ``<unk>`` it contains as a word."""
