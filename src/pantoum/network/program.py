@@ -31,13 +31,12 @@ import numpy as np
 from pantoum.config import ModelConfig
 from pantoum.errors import SettingError
 from pantoum.kernels import Array, Workspace, backend
-from pantoum.kernels.mixture import normalise_rows
-from pantoum.network.block import DropoutDraw, Tape, check_lengths, check_resets
+from pantoum.network.block import DropoutDraw, check_lengths, check_resets
 from pantoum.network.candidates import Candidates
 from pantoum.network.gradient import Finished, Gradient, Gradients
 from pantoum.network.language_model import LanguageModel, prefix
-from pantoum.network.logit_table import FoundRows
 from pantoum.network.member import EMBEDDING
+from pantoum.network.outputs import Outputs
 from pantoum.network.packing import Packer, Purpose, Weight, floats
 from pantoum.network.parameters import under
 from pantoum.network.state import NetworkState, from_arrays, to_arrays
@@ -45,15 +44,10 @@ from pantoum.network.tokens import time_major_targets, time_major_tokens
 from pantoum.network.unroll import dropout_draw
 
 if TYPE_CHECKING:  # programs without them import neither
-    from pantoum.network.cache import Cache, FoundCache
-    from pantoum.network.count_mixture import CountMixture, FoundCounts
+    from pantoum.network.cache import Cache
+    from pantoum.network.count_mixture import CountMixture
 
 __all__ = ["BatchResult", "Program", "is_looked_up"]
-
-ROWS_AT_ONCE = 64
-"""Rows of a mixture, of all symbols, that are in memory at once."""
-TABLE_LOGITS, FEWEST_ROWS = 1 << 22, 64
-"""Logits of a table that exist at a time while losses are computed, and the fewest rows of them."""
 
 
 @dataclass(frozen=True)
@@ -71,30 +65,6 @@ class BatchResult:
     """The state to hand to the next batch, row by row."""
     gradients: dict[str, Gradient]
     """The gradients of the mean loss, by parameter name."""
-
-
-@dataclass(frozen=True)
-class _Outputs:
-    """The results of a forward pass, time-major."""
-
-    hidden_TBH: Array
-    rows: FoundRows | None
-    counts: FoundCounts | None
-    cache: FoundCache | None
-    state: NetworkState
-    tapes: list[Tape]
-
-    def mixed_nats(self, nats_N: Array, targets_N: Array) -> Array:
-        """The nats of targets, from those under the network."""
-        for part in (self.counts, self.cache):
-            nats_N = nats_N if part is None else part.nats(nats_N, targets_N)
-        return nats_N
-
-    def mixed_logits(self, logits_NV: Array, tokens: Array | None = None) -> Array:
-        """The logits, from those of the network; ``tokens``: which ones of the N tokens."""
-        for part in (self.counts, self.cache):
-            logits_NV = logits_NV if part is None else part.logits(logits_NV, tokens)
-        return logits_NV
 
 
 class Program:
@@ -159,11 +129,8 @@ class Program:
     ) -> tuple[Array, NetworkState]:
         """(logits [B,T,V] of the token after each, state)."""
         read = self._read(tokens_BT, state, reset_BT, lengths)
-        T, B, H = read.hidden_TBH.shape
-        given_NV = None if read.rows is None else read.rows.logits()
-        logits_NV = self.head.logits(read.hidden_TBH.reshape(T * B, H), given_NV)
-        logits_NV = read.mixed_logits(logits_NV)
-        return np.ascontiguousarray(logits_NV.reshape(T, B, -1).swapaxes(0, 1)), read.state
+        T, B, _ = read.hidden_TBH.shape
+        return np.ascontiguousarray(read.logits().reshape(T, B, -1).swapaxes(0, 1)), read.state
 
     def last_logits(
         self, tokens_BT: Array, state: NetworkState, *, lengths: Array | None = None
@@ -178,12 +145,9 @@ class Program:
             )
         read = self._read(tokens_BT, state, None, lengths)
         T, B, _ = read.hidden_TBH.shape
-        last_B = np.full(B, T - 1) if lengths is None else np.asarray(lengths) - 1
-        hidden_BH = read.hidden_TBH[last_B, np.arange(B)]
-        last_N = last_B * B + np.arange(B)
-        given_BV = None if read.rows is None else read.rows.logits(last_N)
-        logits_BV = self.head.logits(hidden_BH, given_BV)
-        return read.mixed_logits(logits_BV, last_N), read.state, hidden_BH
+        steps_B = np.full(B, T - 1) if lengths is None else np.asarray(lengths) - 1
+        last_B = steps_B * B + np.arange(B)
+        return read.logits(last_B), read.state, read.hidden_NH[last_B]
 
     def losses(
         self,
@@ -204,33 +168,13 @@ class Program:
         workspace = Workspace() if workspace is None else workspace
         targets_TB = time_major_targets(targets_BT, inputs_BT, self.vocab_size)
         read = self._read(inputs_BT, state, reset_BT, lengths, workspace)
-        T, B, H = read.hidden_TBH.shape
-        hidden_NH, targets_N = read.hidden_TBH.reshape(T * B, H), targets_TB.reshape(-1)
-        if self.mixes and predict:
-            nats_N, predictions_N = self._mixed_losses(read, hidden_NH, targets_N)
-        else:
-            nats_N, predictions_N = self._losses(hidden_NH, targets_N, read.rows, workspace.scope("head"))
-            nats_N = read.mixed_nats(nats_N, targets_N)
+        T, B, _ = read.hidden_TBH.shape
+        nats_N, predictions_N = read.losses(targets_TB.reshape(-1), workspace.scope("head"), predict)
         nats_BT, predictions_BT = nats_N.reshape(T, B).T.copy(), predictions_N.reshape(T, B).T.copy()
         if lengths is not None:
             ended_BT = np.arange(T) >= np.asarray(lengths)[:, None]
             nats_BT[ended_BT], predictions_BT[ended_BT] = 0, 0
         return nats_BT, predictions_BT, read.state
-
-    def _losses(
-        self, hidden_NH: Array, targets_N: Array, rows: FoundRows | None, workspace: Workspace
-    ) -> tuple[Array, Array]:
-        """(nats [N], predictions [N]) under the network. The logits of the table exist for some rows at a
-        time: for a large vocabulary those of a block would take a hundred megabytes."""
-        if rows is None:
-            return self.head.losses(hidden_NH, targets_N, workspace)
-        size, found = max(FEWEST_ROWS, TABLE_LOGITS // self.vocab_size), []
-        for start in range(0, max(1, len(targets_N)), size):
-            part = slice(start, start + size)
-            # Nothing else may hold the logits: those of two parts would exist together.
-            found.append(self.head.losses(hidden_NH[part], targets_N[part], workspace, rows.logits(part)))
-        nats, predictions = zip(*found, strict=True)
-        return np.concatenate(nats), np.concatenate(predictions)
 
     def hidden(
         self,
@@ -279,10 +223,9 @@ class Program:
         dropout = dropout_draw(dropout_key, streams, B) if active else None
         reset_TB = check_resets(reset_BT, B, T)
         read = self._forward(tokens_TB, state, reset_TB, None, dropout, True, workspace)
-        H, targets_N = read.hidden_TBH.shape[2], targets_TB.reshape(-1)
-        hidden_NH = read.hidden_TBH.reshape(T * B, H)
+        targets_N = targets_TB.reshape(-1)
         nats_N, predictions_N, d_hidden_NH, of_head, d_given_NV = self.head.gradients(
-            hidden_NH,
+            read.hidden_NH,
             targets_N,
             workspace.scope("head"),
             None if read.rows is None else read.rows.logits(),
@@ -290,11 +233,11 @@ class Program:
             candidates,
         )
         if exact and candidates is not None:
-            nats_N, predictions_N = self.head.losses(hidden_NH, targets_N)
+            nats_N, predictions_N = self.head.losses(read.hidden_NH, targets_N)
         gradients = {"head." + name: d for name, d in of_head.items()}
         if finished is not None and not self.config.tied and candidates is None:
             finished(dict(gradients))
-        size = H // len(self.members)
+        size = self.config.hidden_size
         for place, (member, tape) in enumerate(zip(self.members, read.tapes, strict=True)):
             own = np.ascontiguousarray(d_hidden_NH[:, place * size : (place + 1) * size])
             own_names = prefix(self.config, place)
@@ -320,26 +263,6 @@ class Program:
             gradients={name: gradients[name] for name in self.model.parameters},
         )
 
-    def _mixed_losses(self, read: _Outputs, hidden_NH: Array, targets_N: Array) -> tuple[Array, Array]:
-        """(nats, predictions) of the mixture, from its whole rows."""
-        N = len(targets_N)
-        nats_N, predictions_N = np.empty(N, hidden_NH.dtype), np.empty(N, np.int32)
-        for start in range(0, N, ROWS_AT_ONCE):
-            part = np.arange(start, min(start + ROWS_AT_ONCE, N))
-            logits_NV = self.head.logits(
-                hidden_NH[part], None if read.rows is None else read.rows.logits(part)
-            )
-            if read.counts is not None:
-                logits_NV = read.counts.logits(logits_NV, part)
-            else:  # a cache alone
-                normalise_rows(logits_NV)
-            if read.cache is not None:
-                nats_N[part], predictions_N[part] = read.cache.losses(logits_NV, targets_N[part], start)
-            else:
-                nats_N[part] = -logits_NV[np.arange(len(part)), targets_N[part]]
-                predictions_N[part] = logits_NV.argmax(axis=1)
-        return nats_N, predictions_N
-
     def _read(
         self,
         tokens_BT: Array,
@@ -347,7 +270,7 @@ class Program:
         reset_BT: Array | None,
         lengths: Array | None,
         workspace: Workspace | None = None,
-    ) -> _Outputs:
+    ) -> Outputs:
         tokens_TB = time_major_tokens(tokens_BT, self.vocab_size)
         T, B = tokens_TB.shape
         lengths, reset_TB = check_lengths(lengths, B, T), check_resets(reset_BT, B, T)
@@ -363,7 +286,7 @@ class Program:
         dropout: DropoutDraw | None,
         tape: bool,
         workspace: Workspace,
-    ) -> _Outputs:
+    ) -> Outputs:
         """Every member, and the rows of the table."""
         left = iter(state.checked(self.initial_state(tokens_TB.shape[1])).arrays)
         form = self.model.members[0].stack.initial_state(1)
@@ -393,7 +316,7 @@ class Program:
         if self.cache is not None:
             cache = self.cache.find(hidden_TBH, tokens_TB, tuple(left), reset_TB, lengths, self.vocab_size)
             last += cache.state
-        return _Outputs(hidden_TBH, rows, counts, cache, NetworkState(tuple(last)), tapes)
+        return Outputs(self.head, hidden_TBH, rows, counts, cache, NetworkState(tuple(last)), tapes)
 
 
 def is_looked_up(config: ModelConfig, name: str) -> bool:
