@@ -201,7 +201,7 @@ def test_a_tied_head_goes_by_way_of_its_projection():
     assert work(model, 50) == 3 * 8 * (8 + 4) + 4 * (8 + 50)
 
 
-WIKITEXT = Outlook(2_000_000, 33_278, operations=1e14)
+WIKITEXT = Outlook(2_088_628, 33_278, operations=1e14)
 
 
 def test_words_get_one_wide_layer_that_shares_its_embedding():
@@ -211,7 +211,29 @@ def test_words_get_one_wide_layer_that_shares_its_embedding():
     assert (recipe.batch_size, recipe.seq_len) == (64, 32)
     assert any("shares the embedding of 256: 33,278 symbols" in reason for reason in recipe.reasons)
     longer = choose(TrainSettings(minutes=60), dataclasses.replace(WIKITEXT, operations=6e14))
-    assert longer.model.hidden_size > 384 and longer.model.dropout.outputs > recipe.model.dropout.outputs > 0
+    assert longer.model.dropout.outputs > recipe.model.dropout.outputs > 0
+
+
+def test_more_time_for_the_same_words_means_more_epochs_not_a_larger_model():
+    def chosen(tokens, operations):
+        outlook = dataclasses.replace(WIKITEXT, tokens=tokens, operations=operations)
+        return choose(TrainSettings(minutes=60), outlook)
+
+    ten, sixty = chosen(WIKITEXT.tokens, 1e14), chosen(WIKITEXT.tokens, 1e15)
+    assert sixty.model.hidden_size == ten.model.hidden_size == 384
+    assert any("2,088,628 tokens of text, at most 4.5 parameters for each" in why for why in sixty.reasons)
+    assert not any("parameters for each" in why for why in ten.reasons)
+    assert chosen(10 * WIKITEXT.tokens, 1e15).model.hidden_size == 768
+    assert choose(TrainSettings(minutes=60, hidden_size=768), WIKITEXT).model.hidden_size == 768
+
+
+def test_wide_layers_of_words_are_updated_by_muon_too():
+    words = Outlook(2_000_000, 33_278, steps=20_000)
+    assert choose(TrainSettings(steps=20_000, hidden_size=768), words).optimizer == "muon"
+    assert choose(TrainSettings(steps=20_000, hidden_size=1536), words).optimizer == "adamw"
+    characters = dataclasses.replace(words, vocab_size=98)
+    wide = TrainSettings(steps=20_000, hidden_size=768, seq_len=32)
+    assert choose(wide, characters).optimizer == "adamw"
 
 
 def test_words_are_dropped_only_where_they_are_read_often():
@@ -241,6 +263,8 @@ def test_small_vocabularies_never_ask_what_large_ones_choose(tokens, vocab_size,
     settings = TrainSettings()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(large_vocabulary, "SIZES", ())
+        patch.setattr(large_vocabulary, "MOST_PER_TOKEN", None)
+        patch.setattr(large_vocabulary, "ROUNDS_COST", None)
         patch.setattr(large_vocabulary, "embedding_size", None)
         patch.setattr(large_vocabulary, "dropout", None)
         recipe = choose(settings, outlook)

@@ -45,7 +45,7 @@ def choose(settings: TrainSettings, outlook: Outlook, *, source: ModelConfig | N
     if source is None:
         model = with_tables(settings, outlook, model, read, reasons)
     model = replace(model, dropout=dropout_of(settings, outlook, model, read, reasons))
-    optimizer = optimizer_of(settings, model, batch_size * seq_len, reasons)
+    optimizer = optimizer_of(settings, outlook, model, batch_size * seq_len, reasons)
     rate = rate_of(settings, model, optimizer, batch_size * seq_len, source is not None, reasons)
     updates = max(1.0, read / (batch_size * seq_len))
     schedule = "linear" if settings.schedule == AUTO else settings.schedule

@@ -7,6 +7,9 @@ It differs from the recipe for characters where the vocabulary does:
   so the model is larger for its time: it trains on 6 tokens per multiply-add, not on 8.5.
 - One wide layer: a word needs fewer steps of depth than its letters, and a second layer costs as much as a
   wider first one.
+- With minutes at most 4.5 parameters per token of the text: more time then means more epochs, which is better
+  than a larger model, for it learns the text by heart.
+- Muon up to wider layers: one layer is made orthogonal, and the output layer is a larger part of the update.
 - Streams of 32 words instead of 64 symbols per update: a word carries as much as four or five characters, and
   twice as many updates are worth more than a longer unroll.
 - Dropout from 2.5 epochs on, far earlier than for characters: the rows of rare words are learned by heart at
@@ -23,13 +26,27 @@ import math
 
 from pantoum.config import DropoutConfig
 
-__all__ = ["CHUNK", "SIZES", "SYMBOLS", "TOKENS_PER_WORK", "dropout", "embedding_size"]
+__all__ = [
+    "CHUNK",
+    "MOST_PER_TOKEN",
+    "ROUNDS_COST",
+    "SIZES",
+    "SYMBOLS",
+    "TOKENS_PER_WORK",
+    "dropout",
+    "embedding_size",
+]
 
 SYMBOLS = 512
 """Most symbols of a vocabulary that is not large: those of characters and bytes."""
 SIZES = ((64, 1), (96, 1), (128, 1), (192, 1), (256, 1), (384, 1), (512, 1), (640, 1), (768, 1), (1024, 1))
 """(H, L), from the smallest model that is chosen to the largest."""
 TOKENS_PER_WORK = 6.0
+MOST_PER_TOKEN = 4.5
+"""Most parameters that minutes choose per token of the text."""
+ROUNDS_COST = 0.9
+"""The Newton-Schulz iterations of Muon take this times ``H / (B * T)`` of the time of an update: 0.7 as
+measured with 256 units (docs/log/recipe-search.md), more with wider layers, as their operations say."""
 CHUNK = 32
 DROPOUT, LEAST_EPOCHS, MOST_DROPOUT = 0.1, 2.5, 0.5
 

@@ -128,7 +128,8 @@ def members_of(
 
 def shape(settings: TrainSettings, outlook: Outlook, reasons: list[str]) -> ModelConfig:
     """The largest model of the ladder within the work that text and time allow."""
-    megabytes, why = outlook.tokens / 1e6, f"{outlook.tokens:,} tokens of text"
+    megabytes, of_text = outlook.tokens / 1e6, f"{outlook.tokens:,} tokens of text"
+    why = of_text
     sizes = large_vocabulary.SIZES if outlook.large else SIZES
     if outlook.operations is None:
         allowed = WORK_OF_A_MEGABYTE * math.sqrt(megabytes)
@@ -136,12 +137,16 @@ def shape(settings: TrainSettings, outlook: Outlook, reasons: list[str]) -> Mode
         tokens_per_work = large_vocabulary.TOKENS_PER_WORK if outlook.large else TOKENS_PER_WORK
         for_the_time = math.sqrt(outlook.operations / (6.0 * tokens_per_work))
         allowed = min(for_the_time, MOST_FOR_A_MEGABYTE * megabytes**MOST_POWER)
-        why = "the time on this machine" if allowed == for_the_time else why
+        why = "the time on this machine" if allowed == for_the_time else of_text
     best = _rung(settings, outlook, *sizes[0])
     for hidden, layers in sizes[1:]:
         rung = _rung(settings, outlook, hidden, layers)
-        if work(rung, outlook.compared) <= allowed:
-            best = rung
+        if work(rung, outlook.compared) > allowed:
+            continue
+        if outlook.operations is not None and not _fits(rung, outlook):
+            why = f"{of_text}, at most {large_vocabulary.MOST_PER_TOKEN:g} parameters for each"
+            break
+        best = rung
     reasons.append(
         f"{best.num_layers} x {best.hidden_size} {best.cell}: "
         f"{work(best, outlook.compared):,} multiply-adds per token, from {why}"
@@ -151,6 +156,12 @@ def shape(settings: TrainSettings, outlook: Outlook, reasons: list[str]) -> Mode
             f"the output layer shares the embedding of {best.embedding_size}: {outlook.vocab_size:,} symbols"
         )
     return best
+
+
+def _fits(model: ModelConfig, outlook: Outlook) -> bool:
+    """Whether a model has few enough parameters for a text of words; of characters, the work is the limit."""
+    parameters = work(model, outlook.vocab_size)
+    return not outlook.large or parameters <= large_vocabulary.MOST_PER_TOKEN * outlook.tokens
 
 
 def _rung(settings: TrainSettings, outlook: Outlook, hidden: int, layers: int) -> ModelConfig:

@@ -80,14 +80,17 @@ def dropout_of(
     return dropout
 
 
-def optimizer_of(settings: TrainSettings, model: ModelConfig, batch: int, reasons: list[str]) -> str:
+def optimizer_of(
+    settings: TrainSettings, outlook: Outlook, model: ModelConfig, batch: int, reasons: list[str]
+) -> str:
     """Muon where its iterations are cheap beside the update: they grow with the width, not with the batch."""
     if settings.optimizer != AUTO:
         return settings.optimizer
     if settings.learning_rate != AUTO or settings.schedule == "constant":
         reasons.append("adamw: a given learning rate and a constant schedule are meant for it")
         return "adamw"
-    share = ROUNDS_COST * model.hidden_size / batch
+    rounds_cost = large_vocabulary.ROUNDS_COST if outlook.large else ROUNDS_COST
+    share = rounds_cost * model.hidden_size / batch
     kind = "muon" if share <= MOST_FOR_ROUNDS else "adamw"
     reasons.append(f"{kind}: the iterations of Muon would take {share:.0%} of an update")
     return kind
