@@ -42,7 +42,7 @@ class GradientSums:
         """``dtype``: in which gradients are sent."""
         self._ranks, self._dtype, self._parameters = ranks, dtype, list(parameters.values())
         self._layers: dict[str, list[Tensor]] = {}
-        for name, parameter in reversed(list(parameters.items())):  # the backward pass begins with the last ones
+        for name, parameter in reversed(list(parameters.items())):  # backward, the last come first
             self._layers.setdefault(_layer(name), []).append(parameter)
             parameter.register_post_accumulate_grad_hook(self._ready)
         self._left, self._known = list(self._layers.values()), set[int]()
