@@ -56,7 +56,7 @@ site: $(STAMP)  ## build the documentation site in build/site; a broken link is 
 format: $(STAMP)  ## format Python, C++ and Markdown
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'ruff>=0.15' 'clang-format>=20' 'mdformat>=0.7.22' 'mdformat-tables>=1'
 	$(BIN)/python -m ruff format .
-	$(BIN)/clang-format -i $$(git ls-files 'core/*.h' 'core/*.cpp')
+	$(BIN)/clang-format -i $$(git ls-files 'core/*.h' '*.cpp')
 	$(BIN)/python -m mdformat --compact-tables $$(git ls-files '*.md' ':!.github' ':!docs/cli.md')
 
 PEERS   ?= $(BIN)/python
