@@ -1,18 +1,28 @@
-"""Whether adapting ever hurts: one model reads texts near to and far from the text that it was trained on.
+"""Whether adapting ever hurts: models read texts near to and far from the texts that they were trained on.
 
-    python benchmarks/adapting_texts.py RUN TEXT [TEXT ...] [--tokens 50000] [--json]
+    python benchmarks/adapting_texts.py RESULTS --model RUN TEXT [TEXT ...] [--model RUN TEXT ...] ...
+                                        [--tokens 50000] [--json]
 
 The first tokens of each TEXT are read by the model itself and with `--adapt`; the second reading also gives
-the loss of the adapted copy alone, which is what `--adapt` was before the two were mixed. The mark: on no
-text is `--adapt` worse than the model itself by more than 0.001 nats per token, the sum of its gains is at
-least that of the copy alone, and it takes at most 4 times the time (which needs an idle machine). TEXT may
-be `PATH:FROM`, to read from that character on.
+the loss of the adapted copy alone, which is what `--adapt` was before the two were mixed. TEXT may be
+`PATH:FROM`, to read from that character on. Models of words and of characters are asked alike; a loss is in
+nats per token.
+
+A row is one text and one model (a finished run or a model file; nothing is trained here): a line in RESULTS
+as soon as it is known. What is there is not done again, so the script may be stopped at any moment and the
+same command goes on. Without `--model` it prints what is there.
+
+The marks: on no text is `--adapt` worse than the model itself by more than 0.001 nats per token; the sum of
+its gains is at least that of the copy alone; it takes at most 4 times the processor time of plain reading.
+Losses do not depend on what else runs on the machine; times do, so give it one thread (`PANTOUM_THREADS=1
+OMP_NUM_THREADS=1`) and take the ratio for a hint unless the machine is idle.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -41,21 +51,19 @@ class Recorded(Mixture):
 
 
 def read(model: LoadedModel, name: str, tokens: int) -> dict[str, Any]:
-    """The three losses of a text, in nats per token, and the seconds of the first two."""
+    """The three losses of a text, in nats per token, and the processor seconds of the first two."""
     path, _, begin = name.partition(":")
     text = Path(path).read_text(encoding="utf-8")[int(begin or 0) :]
     ids_T = model.tokenizer.encode(text[: 12 * tokens])[: tokens + 1].astype(np.int64)
     inputs_BT, targets_BT = ids_T[None, :-1], ids_T[None, 1:]
-    began = time.perf_counter()
+    began = time.process_time()
     plain = float(PlainReader(model).losses(inputs_BT, targets_BT, None).mean(dtype=np.float64))
-    between = time.perf_counter()
+    between = time.process_time()
     adapter, mixture = Adapter(model), Recorded()
     adapter._mixture = mixture
     adapting = float(adapter.losses(inputs_BT, targets_BT).mean(dtype=np.float64))
-    ended = time.perf_counter()
+    ended = time.process_time()
     return {
-        "text": name,
-        "tokens": inputs_BT.size,
         "plain": plain,
         "adapting": adapting,
         "copy_alone": mixture.alone / inputs_BT.size,
@@ -64,46 +72,79 @@ def read(model: LoadedModel, name: str, tokens: int) -> dict[str, Any]:
     }
 
 
+def marks(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each mark, what was measured, and whether it is met."""
+    gains = [sum(row["plain"] - row[key] for row in rows) for key in ("adapting", "copy_alone")]
+    worst = max(row["adapting"] - row["plain"] for row in rows)
+    times = sum(row["seconds"][1] for row in rows) / sum(row["seconds"][0] for row in rows)
+    return [
+        {"what": "nats worse than plain, at most", "found": worst, "mark": WORSE, "met": worst <= WORSE},
+        {"what": "sum of gains", "found": gains[0], "mark": gains[1], "met": gains[0] >= gains[1]},
+        {"what": "times plain reading", "found": times, "mark": TIMES, "met": times <= TIMES},
+    ]
+
+
+def shown(row: dict[str, Any]) -> str:
+    """A row as a line."""
+    plain, (first, second) = row["plain"], row["seconds"]
+    return (
+        f"{row['unit']:<10} {row['text'][-40:]:<40} {row['tokens']:>8,} plain {plain:.4f}  "
+        f"adapt {plain - row['adapting']:+.4f}  copy alone {plain - row['copy_alone']:+.4f}  "
+        f"weight {row['weight']:.3f}  time x {second / first:.2f}"
+    )
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    """Every text, then the marks of each kind of tokens."""
+    print("\n".join(map(shown, rows)))
+    for unit in dict.fromkeys(row["unit"] for row in rows):
+        own = [row for row in rows if row["unit"] == unit]
+        print(f"{unit}, {len(own)} texts")
+        for mark in marks(own):
+            said = "met   " if mark["met"] else "MISSED"
+            print(f"  {said} {mark['what']}: {mark['found']:.4f}, mark {mark['mark']:.4g}")
+
+
+def known(results: Path) -> list[dict[str, Any]]:
+    """The rows that are done; a line that was cut off is none."""
+    rows = []
+    for line in results.read_text(encoding="utf-8").splitlines() if results.exists() else []:
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return rows
+
+
 def main() -> None:
-    """Read the texts and say whether the mark is met."""
+    """Read the texts that are not done, and say whether the marks are met."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("run", type=Path)
-    parser.add_argument("texts", nargs="+")
+    parser.add_argument("results", type=Path, help="a file of one line of JSON per row")
+    parser.add_argument(
+        "--model", nargs="+", action="append", default=[], help="a run or model file, and the texts it reads"
+    )
     parser.add_argument("--tokens", type=int, default=50_000)
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
-    model = load(asked.run)
-    rows = []
-    for name in asked.texts:
-        rows.append(row := read(model, name, asked.tokens))
-        if not asked.json:
-            print(
-                f"{row['text'][-40:]:<40} {row['tokens']:>8,} plain {row['plain']:.4f}  "
-                f"adapt {row['plain'] - row['adapting']:+.4f}  "
-                f"copy alone {row['plain'] - row['copy_alone']:+.4f}  weight {row['weight']:.3f}  "
-                f"time x {row['seconds'][1] / row['seconds'][0]:.2f}",
-                flush=True,
-            )
-    worst = max(row["adapting"] - row["plain"] for row in rows)
-    gains = [sum(row["plain"] - row[key] for row in rows) for key in ("adapting", "copy_alone")]
-    times = sum(row["seconds"][1] for row in rows) / sum(row["seconds"][0] for row in rows)
-    report = {
-        "machine": machine(),
-        "rows": rows,
-        "worst": worst,
-        "gains": gains,
-        "times": times,
-        "met": worst <= WORSE and gains[0] >= gains[1] and times <= TIMES,
-    }
+    for run, *texts in asked.model:
+        model = load(run)
+        for text in texts:
+            key = {"model": model.sha256, "text": text, "tokens": asked.tokens}
+            if any(key.items() <= row.items() for row in known(asked.results)):
+                continue
+            row = {**key, "unit": model.tokenizer.kind, "run": run, "machine": machine()}
+            row |= read(model, text, asked.tokens)
+            with asked.results.open("a", encoding="utf-8") as lines:
+                lines.write(json.dumps(row) + "\n")
+            print(shown(row), file=sys.stderr, flush=True)
+    rows = known(asked.results)
+    if not rows:
+        parser.error(f"{asked.results} has no rows yet: give --model RUN TEXT ...")
     if asked.json:
-        print(json.dumps(report))
-        return
-    print(
-        f"worst {worst:+.4f} (mark {WORSE}), gains together {gains[0]:.4f} against {gains[1]:.4f}, "
-        f"time x {times:.2f} (mark {TIMES:g}): {'met' if report['met'] else 'NOT met'}"
-    )
+        return print(json.dumps({"rows": rows, "marks": marks(rows)}))
+    return show(rows)
 
 
 if __name__ == "__main__":
