@@ -4,10 +4,11 @@
                                [--optimizer adamw muon] [--seconds 20] [--only NAME ...] [--json]
                                [--slow] [--delay 20] [--rate 1000]
 
-Contestants take turns: one process as usual; one process with 2 shards; two ranks; two ranks that add their
-gradients after the backward pass, not within it; two ranks with ``--gradient-precision bf16``; two ranks with
-``--sync-every 32``; half of the batch in one process of one thread, for the memory of a rank; and with
-``--slow`` every kind of ranks with a network of 20 ms and 1 Gbit/s between them (``slow_network``, as root).
+Contestants take turns: one process as usual; one process with 2 shards; two ranks; two ranks that begin their
+sums within the backward pass, as ranks of several machines do; two ranks with ``--gradient-precision bf16``;
+two ranks with ``--sync-every 32``; half of the batch in one process of one thread, for the memory of a rank;
+and with ``--slow`` every kind of ranks with a network of 20 ms and 1 Gbit/s between them (``slow_network``,
+as root).
 Each first does the same four steps from the same seed and tells a hash of its weights. Ratios are of medians
 of whole steps (gradients and update); with ``--sync-every`` of 32 of them, one synchronisation included.
 Bytes are those that rank 0 sends. The share of a step in sums is the time after the backward pass.
@@ -69,15 +70,15 @@ class Contestant:
     """Updates between synchronisations."""
     gradients: str = "float32"
     """Their precision in sums and on the wire."""
-    overlaps: bool = True
-    """Whether sums begin within the backward pass."""
+    overlaps: bool = False
+    """Whether sums begin within the backward pass, as they do between machines."""
 
 
 CONTESTANTS = {
     "one process": Contestant(1, 1, 2),
     "one process, 2 shards": Contestant(2, 1, 2),
     "2 ranks": Contestant(2, 2, 1),
-    "2 ranks, sums afterwards": Contestant(2, 2, 1, overlaps=False),
+    "2 ranks, sums within the backward pass": Contestant(2, 2, 1, overlaps=True),
     "2 ranks, gradients in bf16": Contestant(2, 2, 1, gradients="bf16"),
     "2 ranks, every 32": Contestant(2, 2, 1, every=32),
     "half of the batch": Contestant(1, 1, 1, divisor=2),
@@ -101,7 +102,7 @@ class Counted:
 
     def __init__(self, ranks: Ranks) -> None:
         self._ranks, self.rank, self.count = ranks, ranks.rank, ranks.count
-        self.any_thread = ranks.any_thread
+        self.overlaps = ranks.overlaps
         self.sent = 0
 
     def place(self, rank: int) -> str:
@@ -247,9 +248,8 @@ def started_by_torchrun(asked: argparse.Namespace) -> Any:
 
 def contestant(name: str, asked: argparse.Namespace) -> None:
     """The child, on each of its ranks."""
-    if not CONTESTANTS[name].overlaps:
-        RankSums.begin = lambda self, sums: None  # type: ignore[method-assign]  # ``total`` adds them
     with open_ranks(started_by_torchrun(asked)) as ranks:
+        ranks.overlaps = CONTESTANTS[name].overlaps  # type: ignore[misc]
         told = ranks.gather(str(os.getpid()).encode())
         PROCESSES[:] = [int(each) for each in told]
         if ranks.rank:
@@ -283,7 +283,7 @@ def measured(asked: argparse.Namespace, optimizer: str, precision: str) -> dict[
     more = ["--shape", asked.shape, "--precision", precision, "--optimizer", optimizer]
     more += ["--engine", asked.engine]
     core = asked.engine == "core"
-    contestants = [name for name, each in CONTESTANTS.items() if core or (each.every == 1 and each.overlaps)]
+    contestants = [name for name, each in CONTESTANTS.items() if core or each.every == 1]
     with ExitStack() as stack:
         makers = {name: partial(child, name, more, asked.engine) for name in contestants}
         if asked.slow:
@@ -308,8 +308,10 @@ def measured(asked: argparse.Namespace, optimizer: str, precision: str) -> dict[
         "2 shards / one process": of("one process, 2 shards", "median_rate")
         / of("one process", "median_rate"),
         "every 32 / every update": of("2 ranks, every 32", "median_rate") / of("2 ranks", "median_rate"),
-        "sums within the backward pass / afterwards": of("2 ranks", "median_rate")
-        / of("2 ranks, sums afterwards", "median_rate"),
+        "sums within the backward pass / afterwards": of(
+            "2 ranks, sums within the backward pass", "median_rate"
+        )
+        / of("2 ranks", "median_rate"),
         "gradients in bf16 / float32": of("2 ranks, gradients in bf16", "median_rate")
         / of("2 ranks", "median_rate"),
         "bytes, gradients in bf16 / float32": of("2 ranks, gradients in bf16", "bytes_per_token")
@@ -324,6 +326,10 @@ def measured(asked: argparse.Namespace, optimizer: str, precision: str) -> dict[
         == found.get("one process, 2 shards", {}).get("bits"),
     }
     if asked.slow:
+        within = "2 ranks, sums within the backward pass, slow"
+        figures["sums within the backward pass / afterwards, slow"] = of(within, "median_rate") / of(
+            "2 ranks, slow", "median_rate"
+        )
         for slow, fast in SLOW.items():
             name = f"{fast.removeprefix('2 ranks, ')}, slow / not slow"
             figures[name] = of(slow, "median_rate") / of(fast, "median_rate")
@@ -361,12 +367,12 @@ def main() -> None:
         print(f"{row['optimizer']}, {row['precision']}")
         for name, each in row["contestants"].items():
             print(
-                f"  {name:<34}{each.get('median_rate', 0):>10,.0f} tokens/s"
+                f"  {name:<46}{each.get('median_rate', 0):>10,.0f} tokens/s"
                 f"{max(each.get('megabytes', [0])):>8.0f} MB"
                 f"{each.get('bytes_per_token', 0):>10.1f} bytes per token   {each.get('missing') or ''}"
             )
         for name, value in row["figures"].items():
-            print(f"  {name:<42}{value:>10.4f}   mark {MARKS[asked.engine].get(name, '-')}")
+            print(f"  {name:<52}{value:>10.4f}   mark {MARKS[asked.engine].get(name, '-')}")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ class Group:
 class ThreadRanks:
     """One of them."""
 
-    any_thread = True
+    overlaps = True
 
     def __init__(self, rank: int, group: Group) -> None:
         self.rank, self.count, self._group = rank, group.count, group

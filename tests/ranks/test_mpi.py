@@ -29,12 +29,21 @@ def text(tmp_path):
     return path
 
 
-def launched(count, *words, **environment):
+APART = """
+import os, platform
+platform.node = lambda: "node" + os.environ.get("OMPI_COMM_WORLD_RANK", os.environ.get("PMI_RANK", ""))
+"""
+"""Every rank believes to be on a machine of its own, so that sums begin within the backward pass."""
+ENTRY = "import sys; sys.argv[0] = 'pantoum'; from pantoum.__main__ import entry; entry()"
+
+
+def launched(count, *words, apart=False, **environment):
     """``pantoum`` on so many ranks, with its exit code and what it told."""
+    program = ["-c", APART + ENTRY] if apart else ["-m", "pantoum"]
     root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
     launcher = [MPIRUN, "-n", str(count), "--oversubscribe", *root]
     return subprocess.run(
-        [*launcher, sys.executable, "-m", "pantoum", *map(str, words)],
+        [*launcher, sys.executable, *program, *map(str, words)],
         capture_output=True,
         text=True,
         timeout=120,
@@ -45,7 +54,7 @@ def launched(count, *words, **environment):
 @pytest.mark.parametrize("more", ["", "--shards 2 --num-layers 2", "--shards 2 --gradient-precision bf16"])
 def test_two_ranks_give_the_model_file_of_one_process(text, tmp_path, more):
     asked = ["train", text, *TINY.split(), *more.split()]
-    on_two = launched(2, *asked, "--run", tmp_path / "two", "--json")
+    on_two = launched(2, *asked, "--run", tmp_path / "two", "--json", apart=bool(more))
     assert on_two.returncode == 0, on_two.stderr
     assert on_two.stdout.count('"steps": 6') == 1, "rank 0 alone answers"
     alone = [sys.executable, "-m", "pantoum", *map(str, asked), "--run", str(tmp_path / "one"), "--quiet"]
@@ -61,12 +70,22 @@ def test_a_stopped_rank_is_named_and_the_run_goes_on(text, tmp_path):
     asked = ["train", text, "--run", folder, *TINY.split()[:-4], "--shards", "2", "--checkpoint-every", "2"]
     root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
     stop_itself = (  # rank 1 stops in its fourth update
-        "import os, signal, sys; from pantoum.training.worker import Worker; honest, n = Worker.update, [0]\n"
+        "import os, signal; from pantoum.training.worker import Worker; honest, n = Worker.update, [0]\n"
         "def update(*a, **k):\n"
         "    n[0] += 1; n[0] == 4 and os.kill(os.getpid(), signal.SIGSTOP); honest(*a, **k)\n"
-        "Worker.update = update; sys.argv[0] = 'pantoum'; from pantoum.__main__ import entry; entry()"
+        "Worker.update = update\n"
     )
-    words = [MPIRUN, "-n", "2", "--oversubscribe", *root, sys.executable, "-c", stop_itself, *map(str, asked)]
+    words = [
+        MPIRUN,
+        "-n",
+        "2",
+        "--oversubscribe",
+        *root,
+        sys.executable,
+        "-c",
+        APART + stop_itself + ENTRY,
+        *map(str, asked),
+    ]
     environment = {**os.environ, "PANTOUM_THREADS": "1", "PANTOUM_RANK_TIMEOUT": "2"}
     ended = subprocess.run(
         [*words, "--steps", "8"], capture_output=True, text=True, timeout=60, env=environment

@@ -55,12 +55,12 @@ def test_totals_are_those_of_one_process_on_every_rank(together, count, ranks, d
 
 
 @pytest.mark.parametrize("leaf", [of_shard, in_bf16])
-@pytest.mark.parametrize("any_thread", [True, False])
-def test_sums_that_begin_early_are_the_same(together, leaf, any_thread):
+@pytest.mark.parametrize("overlaps", [True, False])
+def test_sums_that_begin_early_are_the_same(together, leaf, overlaps):
     whole = gradient_sum((0, 3), leaf)
 
     def work(group):
-        group.any_thread = any_thread
+        group.overlaps = overlaps
         sums, own = RankSums(group, 5, 3), (group.rank, group.rank + 1)
         for _ in range(2):
             found = leaf(group.rank)

@@ -140,9 +140,21 @@ def test_gradients_are_sent_in_bf16(together: Any, count: int) -> None:
             assert not (gradient.view(np.uint32) & 0xFFFF).any(), name
 
 
+@pytest.mark.parametrize("overlaps", [True, False])
 @pytest.mark.parametrize("shape", SHAPES)
-def test_gradients_of_two_ranks_are_those_of_the_core(together: Any, shape: str) -> None:
+def test_gradients_of_two_ranks_are_those_of_the_core(
+    together: Any, monkeypatch: pytest.MonkeyPatch, shape: str, overlaps: bool
+) -> None:
     from pantoum.torch.learner import Learner
+    from pantoum.torch.rank_sums import GradientSums
+
+    honest, early = GradientSums.finish, list[int]()
+
+    def finish(self: Any) -> None:
+        early.append(len(self._sent))
+        honest(self)
+
+    monkeypatch.setattr(GradientSums, "finish", finish)
 
     recipe = recipe_of(**SHAPES[shape], shards=2)
     core = make_backend(recipe, V)
@@ -156,6 +168,7 @@ def test_gradients_of_two_ranks_are_those_of_the_core(together: Any, shape: str)
     def work(ranks: Any) -> dict[str, Any]:
         import torch
 
+        ranks.overlaps = overlaps
         shards = RankSums(with_tensors(ranks), B, 2).shards
         rows = shards.streams(shards.node(ranks.rank))
         learner = Learner(recipe, V, seed_of(recipe.seed, 0), "cpu")
@@ -166,7 +179,9 @@ def test_gradients_of_two_ranks_are_those_of_the_core(together: Any, shape: str)
         learner.gradients(*tensors, state, 3, torch.tensor(STREAMS[rows]))
         return {name: each.grad.to_dense().numpy() for name, each in learner.module.named_parameters()}
 
-    for found in together(2, work):
+    results = together(2, work)
+    assert len(early) == 2 and all(count >= 2 if overlaps else count == 0 for count in early), "layers"
+    for found in results:
         for name, gradient in expected.items():
             whole = gradient.whole(core.learners[0].model.parameters[name].shape)
             scale = max(1.0, float(np.abs(whole).max()))

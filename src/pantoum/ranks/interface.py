@@ -39,8 +39,9 @@ class Ranks(Protocol):
         ...
 
     @property
-    def any_thread(self) -> bool:
-        """Whether any thread may call, not only the one that made the ranks; one at a time."""
+    def overlaps(self) -> bool:
+        """Whether to exchange beside other work, in another thread: ranks are on several machines, so that a
+        network moves the bytes, and not the processors which do that work."""
         ...
 
     def place(self, rank: int) -> str:

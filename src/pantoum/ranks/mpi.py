@@ -37,13 +37,14 @@ class MpiRanks:
         """``limit``: seconds without a sign of life after which a rank counts as dead."""
         self._comm = MPI.COMM_WORLD.Dup()
         self.rank, self.count = int(self._comm.rank), int(self._comm.size)
-        self.any_thread = bool(MPI.Query_thread() >= MPI.THREAD_SERIALIZED)
         self._thread = threading.get_ident()
         self._places = [f"rank {rank}" for rank in range(self.count)]
         own = f"host {platform.node()}, process {os.getpid()}".encode()
         told = self.gather(own)
         listed = self.broadcast(b"\n".join(told) if told else None).decode(errors="replace").split("\n")
         self._places = [f"rank {rank} ({where})" for rank, where in enumerate(listed)]
+        hosts = {where.rpartition(",")[0] for where in listed}
+        self.overlaps = len(hosts) > 1 and bool(MPI.Query_thread() >= MPI.THREAD_SERIALIZED)
         self._life: Life | None = None
         if self.count > 1 and MPI.Query_thread() == MPI.THREAD_MULTIPLE:
             self._life = Life(_Beats(MPI.COMM_WORLD.Dup()), self.rank, self.count, limit, self._lost)

@@ -21,7 +21,7 @@ class _Nothing:
 class SingleRank:
     """Rank 0 of 1."""
 
-    rank, count, any_thread = 0, 1, True
+    rank, count, overlaps = 0, 1, False
 
     def place(self, rank: int) -> str:
         """This process."""

@@ -1,9 +1,9 @@
 """Sums of tensors over ranks: of gradients, and of what ranks have computed by parts.
 
-The gradients of a layer are one message. It leaves while the backward pass goes on, as soon as this pass has
-them all and those of the layers above have left. So messages have one order on every rank, although the order
-in which gradients become ready depends on where documents begin in a rank's streams. Rows of sparse gradients
-follow at the end.
+On GPUs and between machines the gradients of a layer are one message. It leaves while the backward pass goes
+on, as soon as this pass has them all and those of the layers above have left. So messages have one order on
+every rank, although the order in which gradients become ready depends on where documents begin in a rank's
+streams. Rows of sparse gradients follow at the end. Elsewhere all leave at the end.
 
 Shapes: U rows in use of a parameter, V symbols.
 """
@@ -36,7 +36,8 @@ class TensorRanks(Ranks, Protocol):
 
 
 class GradientSums:
-    """Makes the gradient of each parameter the sum of those of all ranks, from the backward pass on."""
+    """Makes the gradient of each parameter the sum of those of all ranks. On GPUs and between machines it
+    begins within the backward pass; on the processors of one machine that would cost what it hides."""
 
     def __init__(self, ranks: TensorRanks, parameters: Mapping[str, Tensor], dtype: torch.dtype) -> None:
         """``dtype``: in which gradients are sent."""
@@ -44,7 +45,8 @@ class GradientSums:
         self._layers: dict[str, list[Tensor]] = {}
         for name, parameter in reversed(list(parameters.items())):  # backward, the last come first
             self._layers.setdefault(_layer(name), []).append(parameter)
-            parameter.register_post_accumulate_grad_hook(self._ready)
+            if ranks.overlaps or parameter.is_cuda:
+                parameter.register_post_accumulate_grad_hook(self._ready)
         self._left, self._known = list(self._layers.values()), set[int]()
         """Layers that have not been sent in this pass; parameters that have their gradients, by their ids."""
         self._sent: list[tuple[list[Tensor], Tensor, Pending]] = []
@@ -53,13 +55,17 @@ class GradientSums:
         """Called by the backward pass, once for each parameter."""
         self._known.add(id(parameter))
         while self._left and self._known.issuperset(map(id, self._left[0])):
-            whole = [each.grad for each in self._left.pop(0) if not each.grad.is_sparse]
-            if whole:
-                flat = torch.cat([gradient.reshape(-1) for gradient in whole]).to(self._dtype)
-                self._sent.append((whole, flat, self._ranks.add_up(flat)))
+            self._send(self._left.pop(0))
+
+    def _send(self, parameters: Sequence[Tensor]) -> None:
+        whole = [each.grad for each in parameters if not each.grad.is_sparse]
+        if whole:
+            flat = torch.cat([gradient.reshape(-1) for gradient in whole]).to(self._dtype)
+            self._sent.append((whole, flat, self._ranks.add_up(flat)))
 
     def finish(self) -> None:
         """Wait for the sums, and add the rows of sparse gradients; after each backward pass."""
+        self._send([parameter for layer in self._left for parameter in layer])
         for gradients, flat, adding in self._sent:
             adding.wait()
             _split(flat, gradients)

@@ -49,6 +49,7 @@ class GlooRanks:
             self.rank, self.count = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
             self._store = open_store(self.rank, max(limit, ARRIVAL))
             self._places = self._met()
+            self.overlaps = len({host for host, _ in self._places}) > 1
             distributed.init_process_group(
                 "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo",
                 store=distributed.PrefixStore(attempt_prefix() + "gloo", self._store),
@@ -64,8 +65,6 @@ class GlooRanks:
         self._beats = _Beats(self, limit)
         self._pause = pause_of(limit)
         self._life = Life(self._beats, self.rank, self.count, limit, self.lost)
-
-    any_thread = True
 
     def place(self, rank: int) -> str:
         """Number, host and process of a rank."""

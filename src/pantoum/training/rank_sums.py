@@ -52,10 +52,10 @@ class RankSums:
         """What the thread adds or has added, by parameter name."""
 
     def begin(self, sums: Sums) -> None:
-        """Begin to add these gradients, of all rows of some parameters, beside what the caller does. Every
-        rank begins the same parameters in the same order, and calls ``total`` before anything else that
-        exchanges."""
-        if not self.ranks.any_thread:
+        """Begin to add these gradients, of all rows of some parameters, beside what the caller does, if the
+        ranks overlap. Every rank begins the same parameters in the same order, and calls ``total`` before
+        anything else that exchanges."""
+        if not self.ranks.overlaps:
             return  # ``total`` adds them
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, "pantoum-sums")
