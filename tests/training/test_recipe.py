@@ -220,9 +220,10 @@ def test_more_time_for_the_same_words_means_more_epochs_not_a_larger_model():
         return choose(TrainSettings(minutes=60), outlook)
 
     ten, sixty = chosen(WIKITEXT.tokens, 1e14), chosen(WIKITEXT.tokens, 1e15)
-    assert sixty.model.hidden_size == ten.model.hidden_size == 384
-    assert any("2,088,628 tokens of text, at most 4.5 parameters for each" in why for why in sixty.reasons)
-    assert not any("parameters for each" in why for why in ten.reasons)
+    assert (ten.model.hidden_size, sixty.model.hidden_size) == (384, 512)
+    assert chosen(WIKITEXT.tokens, 1e16).model.hidden_size == 512
+    assert any("2,088,628 tokens of text, at most 0.9 weights of the layers" in why for why in sixty.reasons)
+    assert not any("weights of the layers" in why for why in ten.reasons)
     assert chosen(10 * WIKITEXT.tokens, 1e15).model.hidden_size == 768
     assert choose(TrainSettings(minutes=60, hidden_size=768), WIKITEXT).model.hidden_size == 768
 

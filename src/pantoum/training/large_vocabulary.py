@@ -7,8 +7,8 @@ It differs from the recipe for characters where the vocabulary does:
   so the model is larger for its time: it trains on 6 tokens per multiply-add, not on 8.5.
 - One wide layer: a word needs fewer steps of depth than its letters, and a second layer costs as much as a
   wider first one.
-- With minutes at most 4.5 parameters per token of the text: more time then means more epochs, which is better
-  than a larger model, for it learns the text by heart.
+- With minutes at most 0.9 weights of the layers per token of text, whatever its vocabulary: more time then
+  means more epochs, which is better than a larger model, for it learns the text by heart.
 - Muon up to wider layers: one layer is made orthogonal, and the output layer is a larger part of the update.
 - Streams of 32 words instead of 64 symbols per update: a word carries as much as four or five characters, and
   twice as many updates are worth more than a longer unroll.
@@ -42,8 +42,8 @@ SYMBOLS = 512
 SIZES = ((64, 1), (96, 1), (128, 1), (192, 1), (256, 1), (384, 1), (512, 1), (640, 1), (768, 1), (1024, 1))
 """(H, L), from the smallest model that is chosen to the largest."""
 TOKENS_PER_WORK = 6.0
-MOST_PER_TOKEN = 4.5
-"""Most parameters that minutes choose per token of the text."""
+MOST_PER_TOKEN = 0.9
+"""Most weights of the layers, without embedding and output layer, that minutes choose per token of text."""
 ROUNDS_COST = 0.9
 """The Newton-Schulz iterations of Muon take this times ``H / (B * T)`` of the time of an update: 0.7 as
 measured with 256 units (docs/log/recipe-search.md), more with wider layers, as their operations say."""

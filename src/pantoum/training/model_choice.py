@@ -144,7 +144,7 @@ def shape(settings: TrainSettings, outlook: Outlook, reasons: list[str]) -> Mode
         if work(rung, outlook.compared) > allowed:
             continue
         if outlook.operations is not None and not _fits(rung, outlook):
-            why = f"{of_text}, at most {large_vocabulary.MOST_PER_TOKEN:g} parameters for each"
+            why = f"{of_text}, at most {large_vocabulary.MOST_PER_TOKEN:g} weights of the layers for each"
             break
         best = rung
     reasons.append(
@@ -159,9 +159,8 @@ def shape(settings: TrainSettings, outlook: Outlook, reasons: list[str]) -> Mode
 
 
 def _fits(model: ModelConfig, outlook: Outlook) -> bool:
-    """Whether a model has few enough parameters for a text of words; of characters, the work is the limit."""
-    parameters = work(model, outlook.vocab_size)
-    return not outlook.large or parameters <= large_vocabulary.MOST_PER_TOKEN * outlook.tokens
+    """Whether the layers are small enough for a text of words; of characters, the work is the limit."""
+    return not outlook.large or work(model, symbols=0) <= large_vocabulary.MOST_PER_TOKEN * outlook.tokens
 
 
 def _rung(settings: TrainSettings, outlook: Outlook, hidden: int, layers: int) -> ModelConfig:
