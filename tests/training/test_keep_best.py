@@ -328,3 +328,16 @@ def test_a_model_of_words_says_what_is_unknown_and_tunes_its_cache(documents):
     assert keep.evaluate().note.startswith("7 of 899 targets are unknown to the tokenizer")
     expected = tuned(Program(network), valid, tokenizer.eos if documents else None)
     assert keep.model_file({"step": 3}).card == {"step": 3, "cache": expected}
+
+
+def test_a_model_of_now_and_the_kept_one_are_mixed_with_the_counts_of_the_text():
+    tokenizer = WordTokenizer("words", [f"w{number}" for number in range(600)])
+    text = np.random.default_rng(1).choice([5, 70, 71, 99], 2000).astype(np.int32)
+    counts = FittedCounts(text, text[:900], tokenizer.vocab_size, 3, None)
+    keep = KeepBest(CONFIG, tokenizer, text[:900], 601, None, counts=counts)
+    network = LanguageModel(tokenizer.vocab_size, config=CONFIG, seed=2)
+    loss, improved = keep.monitor(3, Weights(dict(network.parameters)))
+    alone = held_out_loss(Program(network), text[:601], tokenizer, SEGMENTS)
+    assert improved and loss < alone - 1.0
+    for model in (keep.model(), keep.kept_model()):
+        assert held_out_loss(model.program, text[:601], tokenizer, SEGMENTS) == pytest.approx(loss, rel=1e-4)

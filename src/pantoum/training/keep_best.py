@@ -137,7 +137,7 @@ class KeepBest:
         exact = read * (1.0 if self._precision == "float32" else FLOAT32_COSTS)
         precision = "float32" if exact <= affordable else self._precision
         # Without a jump where it becomes too dear, for the schedule's length depends on it.
-        coded = 0 if self._monitored is None else 2 * _read(COST_TOKENS)
+        coded = 2 * _read(COST_TOKENS)
         return precision, self.tokens_scored + min(coded, self.tokens_scored) + int(
             min(exact, max(read, affordable))
         )
