@@ -22,7 +22,6 @@ from typing import TypeAlias
 import numpy as np
 
 from pantoum.kernels import Array, Kernels
-from pantoum.network.bf16 import round_to_bf16
 
 __all__ = ["Finished", "Gradient", "Gradients", "norm"]
 
@@ -82,6 +81,8 @@ class Gradient:
     def rounded(self) -> Gradient:
         """The gradient in bf16, rounded in place where its values are contiguous."""
         values = np.ascontiguousarray(self.values)
+        from pantoum.network.bf16 import round_to_bf16  # several ranks alone need it
+
         round_to_bf16(values)
         return replace(self, values=values, bf16=True)
 
