@@ -215,9 +215,13 @@ def made(name: str, asked: argparse.Namespace, ranks: Ranks) -> Work:
 
     def after() -> dict[str, Any]:
         count = run["step"] - begun[1]
+        memory = {"megabytes": [resident(each) for each in processes]}
+        if engine is not None:  # tensors are exchanged unseen
+            return memory
+        sent = counted.sent - begun[0]
         return {
-            "megabytes": [resident(each) for each in processes],
-            "bytes_per_token": (counted.sent - begun[0]) / (count * batch * shape["T"]),
+            **memory,
+            "bytes_per_token": sent / (count * batch * shape["T"]),
             "summing_per_step": sums.seconds / count,
         }
 
