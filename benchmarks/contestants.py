@@ -48,7 +48,7 @@ def ours(shape: Shape, cell: str, precision: str) -> Step:
     from pantoum.network import LanguageModel
     from pantoum.network.gradient import norm
     from pantoum.network.program import Program
-    from pantoum.training.optimizer import make_optimizer
+    from pantoum.training.update.optimizer import make_optimizer
 
     model = LanguageModel(shape["V"], shape["H"], cell, shape["H"], shape["L"])
     optimizer, workspace = make_optimizer("adamw", model, 0.01), kernels.Workspace()

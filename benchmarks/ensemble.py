@@ -96,7 +96,7 @@ def training() -> Work:
     from pantoum import kernels
     from pantoum.config import ModelConfig
     from pantoum.training.assembly import make_backend
-    from pantoum.training.recipe import Recipe
+    from pantoum.training.recipe.recipe import Recipe
 
     orders = tuple(map(int, ORDERS.split(",")))
     config = ModelConfig("gru", HIDDEN, LAYERS, EMBEDDING, ngrams=orders, ngram_rows=ROWS)

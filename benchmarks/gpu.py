@@ -42,7 +42,7 @@ from training import SHAPES
 from pantoum.config import ModelConfig
 from pantoum.torch.backend import TorchBackend
 from pantoum.training.assembly import make_backend
-from pantoum.training.recipe import Recipe
+from pantoum.training.recipe.recipe import Recipe
 
 CELLS = ("gru", "lstm")
 PRECISIONS = ("float32", "bf16")

@@ -13,7 +13,7 @@ from typing import Any
 import pantoum
 from pantoum.about.machine import arithmetic
 from pantoum.config import VERSION
-from pantoum.training.run_folder import machine as described
+from pantoum.training.run.run_folder import machine as described
 
 
 def machine() -> dict[str, Any]:

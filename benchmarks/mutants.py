@@ -94,6 +94,12 @@ WORDS = {
 """What an exit code means; any other is that of tests that failed, or that the mutant ended."""
 
 
+def module_file(package: str, name: str) -> str:
+    """The path of a module of a package, wherever in the package it lies."""
+    (found,) = (HERE / "src" / "pantoum" / package).rglob(f"{name}.py")
+    return found.relative_to(HERE).as_posix()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("package", choices=PACKAGES)
@@ -122,7 +128,7 @@ def main() -> int:
         again = [mutant for mutant, what in results(folder) if what == "survived"] if wanted.again else []
         if wanted.again and not again:
             continue
-        prepare(folder, f"src/pantoum/{wanted.package}/{name}.py", modules[name])
+        prepare(folder, module_file(wanted.package, name), modules[name])
         # Tests that start Python must find the mutated package, too.
         environment = {
             **os.environ,

@@ -27,7 +27,7 @@ from pantoum.kernels.reference.muon import NEWTON_SCHULZ
 from pantoum.network import LanguageModel
 from pantoum.network.gradient import norm
 from pantoum.network.program import Program
-from pantoum.training.optimizer import make_optimizer
+from pantoum.training.update.optimizer import make_optimizer
 
 VOCABULARY, LAYERS, GATES, RATE, CLIP = 65, 2, 3, 1e-3, 1.0
 MARK = 1.25

@@ -5,7 +5,7 @@
 Tokens follow Zipf's law, as words do. Contestants are processes that take turns (``processes.py``); rates are
 those of the least time of a step, the medians are in the report.
 
-- ``train``: whole updates of a 2 x 512 GRU, B = 64, T = 35 (``training.learner``: sampled candidates,
+- ``train``: whole updates of a 2 x 512 GRU, B = 64, T = 35 (``training.update.learner``: sampled candidates,
   clipping, AdamW, averaged weights), with 98, 10,000 and 33,278 symbols, untied and tied; PyTorch's
   ``nn.GRU`` and ``nn.LSTM`` with a full softmax and fused AdamW, in float32 and by autocast in bf16.
 - ``read``: a text of 33,278 symbols in 64 segments with the exact distribution (``evaluate``, and ``score``
@@ -56,9 +56,9 @@ def trains(V: int, precision: str, tied: bool, samples: int | None) -> Work:
     from pantoum.config import ModelConfig
     from pantoum.network import LanguageModel
     from pantoum.network.candidates import CandidateSampler
-    from pantoum.training.backend import LocalBackend
-    from pantoum.training.learner import Learner
-    from pantoum.training.optimizer import make_optimizer
+    from pantoum.training.update.backend import LocalBackend
+    from pantoum.training.update.learner import Learner
+    from pantoum.training.update.optimizer import make_optimizer
 
     model = LanguageModel(V, config=ModelConfig("gru", H, L, TIED if tied else UNTIED, tied=tied))
     optimizer = make_optimizer("adamw", model, 0.01, precision=precision)

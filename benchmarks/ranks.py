@@ -47,12 +47,12 @@ from pantoum.network.gradient import Gradient
 from pantoum.ranks.interface import Array, Pending, Ranks
 from pantoum.ranks.opening import open_ranks
 from pantoum.training.assembly import make_backend
-from pantoum.training.backend import Backend, SharedBackend
-from pantoum.training.commands import command
 from pantoum.training.engine import Engine
-from pantoum.training.rank_sums import RankSums, Sums
-from pantoum.training.ranked_backend import RankedBackend
-from pantoum.training.recipe import Recipe
+from pantoum.training.parallel.commands import command
+from pantoum.training.parallel.ranked_backend import RankedBackend
+from pantoum.training.recipe.recipe import Recipe
+from pantoum.training.update.backend import Backend, SharedBackend
+from pantoum.training.update.rank_sums import RankSums, Sums
 from pantoum.training.worker import work as follow
 
 

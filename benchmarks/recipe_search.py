@@ -1,5 +1,5 @@
-"""The experiments behind ``training/choose.py``: one short training each, at equal estimated time, judged on
-a part of the training text. What is held out of a text for its marks is never read here.
+"""The experiments behind ``training/recipe``: one short training each, at equal estimated time, judged on a
+part of the training text. What is held out of a text for its marks is never read here.
 
     python benchmarks/recipe_search.py TEXT... --log search.jsonl [--judge FILE] [--lines]
                                        [--set shakespeare] [--only NAME;...] [--threads 1] [--list]
@@ -40,10 +40,10 @@ from pantoum.network.candidates import CandidateSampler
 from pantoum.network.ensemble import joined_config
 from pantoum.network.program import Program
 from pantoum.text.tokenizer import learner
-from pantoum.training.backend import LocalBackend
-from pantoum.training.learner import Learner
-from pantoum.training.optimizer import AdamW, Muon, Optimizer, WithTables
-from pantoum.training.recipe import compared, work
+from pantoum.training.recipe.recipe import compared, work
+from pantoum.training.update.backend import LocalBackend
+from pantoum.training.update.learner import Learner
+from pantoum.training.update.optimizer import AdamW, Muon, Optimizer, WithTables
 
 MINUTE = 14.0e12
 """Operations of a run of one: 280 billion a second, less what is not training. Three have 47e12, ten

@@ -45,6 +45,13 @@ WITHIN = {
     ("__init__", "api"),
     ("__main__", "cli"),
 }
+# The folders of training, and which of the others each may see. Modules of training itself see all of them.
+TRAINING: dict[str, set[str]] = {
+    "recipe": set(),
+    "update": set(),
+    "parallel": {"recipe", "update"},
+    "run": {"recipe", "update"},
+}
 # The command line sees the API and the settings only: what it needs, every user has. The server joins states
 # to batches and reads in chunks, so it also sees inference; it trains nothing.
 ONLY = {
@@ -91,6 +98,19 @@ def test_imports_only_go_down(file: Path) -> None:
         assert below, f"{where} imports pantoum.{other} (layer {LAYER[other]})"
         if package in ONLY:
             assert other in ONLY[package], f"{where} may only see {sorted(ONLY[package])}, not {other}"
+
+
+@pytest.mark.parametrize("folder", TRAINING)
+def test_the_folders_of_training_are_layers(folder: str) -> None:
+    for file in sorted((ROOT / "training" / folder).glob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pantoum.training"):
+                seen = (node.module or "").split(".")[2:3]
+                assert seen and seen[0] in TRAINING[folder] | {folder}, f"{file} imports {node.module}"
+
+
+def test_every_folder_of_training_is_known() -> None:
+    assert {file.parent.name for file in (ROOT / "training").glob("*/__init__.py")} == set(TRAINING)
 
 
 def test_every_room_is_known() -> None:

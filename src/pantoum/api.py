@@ -356,7 +356,7 @@ def _view(settings: TrainSettings, texts: list[str]) -> Iterator[Callable[[Repor
     from pantoum.report import run_files
     from pantoum.report.story import Story
     from pantoum.report.terminal import Progress, watched
-    from pantoum.training import run_folder
+    from pantoum.training.run import run_folder
 
     def begun() -> Story:
         """The run, which has just begun, so it is the newest of its text; a wrong one would cost nothing."""

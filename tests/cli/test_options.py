@@ -13,7 +13,7 @@ from pantoum.cli.main import make_parser
 from pantoum.cli.parser import flag
 from pantoum.config import TrainSettings
 from pantoum.config.elsewhere import ELSEWHERE
-from pantoum.training import model_choice, update_choice
+from pantoum.training.recipe import model_choice, update_choice
 
 Run = Callable[..., Any]
 

@@ -12,7 +12,7 @@ from pantoum.errors import DivergedError, StorageError
 from pantoum.formats import checkpoint, durable, metrics, model_file
 from pantoum.formats.system_calls import System
 from pantoum.network.state import NetworkState
-from pantoum.training.backend import LocalBackend
+from pantoum.training.update.backend import LocalBackend
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pantoum.config import TrainSettings
 from pantoum.errors import DivergedError
 from pantoum.formats import checkpoint
-from pantoum.training.backend import LocalBackend
 from pantoum.training.loop import train
+from pantoum.training.update.backend import LocalBackend
 
 TINY = {
     "tokens": "bytes",

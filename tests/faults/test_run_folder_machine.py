@@ -31,8 +31,8 @@ from pantoum.formats import checkpoint, durable, model_file
 from pantoum.formats.durable import is_temporary
 from pantoum.formats.run_lock import RunLock
 from pantoum.formats.system_calls import System
-from pantoum.training.backend import LocalBackend
 from pantoum.training.loop import train
+from pantoum.training.update.backend import LocalBackend
 
 STEPS, FURTHER = 9, 4
 TINY = {"hidden_size": 6, "num_layers": 1, "embedding_size": 4, "batch_size": 2, "seq_len": 8}

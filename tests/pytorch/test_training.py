@@ -13,7 +13,7 @@ import pantoum
 from pantoum.config import DropoutConfig, ModelConfig
 from pantoum.errors import CheckpointError, RankError, SettingError
 from pantoum.training.assembly import make_backend
-from pantoum.training.recipe import Recipe
+from pantoum.training.recipe.recipe import Recipe
 
 pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("default")]
 V, B, T = 11, 3, 9

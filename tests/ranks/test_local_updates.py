@@ -11,16 +11,16 @@ from pantoum.errors import CheckpointError, RunError, SettingError
 from pantoum.formats import checkpoint
 from pantoum.network.gradient import Gradient
 from pantoum.ranks.single import SingleRank
-from pantoum.training import outer_step
 from pantoum.training.assembly import make_backend
-from pantoum.training.backend import LocalBackend
-from pantoum.training.choose import choose
-from pantoum.training.commands import command
 from pantoum.training.keep_best import KeepBest
-from pantoum.training.outer_step import OuterStep
-from pantoum.training.outlook import Outlook
-from pantoum.training.ranked_backend import RankedBackend
-from pantoum.training.recipe import Recipe
+from pantoum.training.parallel import outer_step
+from pantoum.training.parallel.commands import command
+from pantoum.training.parallel.outer_step import OuterStep
+from pantoum.training.parallel.ranked_backend import RankedBackend
+from pantoum.training.recipe.choose import choose
+from pantoum.training.recipe.outlook import Outlook
+from pantoum.training.recipe.recipe import Recipe
+from pantoum.training.update.backend import LocalBackend
 from pantoum.training.worker import work as follow
 
 SETTINGS = {

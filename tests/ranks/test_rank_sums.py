@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from pantoum.errors import RankError
 from pantoum.network.gradient import Gradient
 from pantoum.ranks.single import SingleRank
-from pantoum.training.gradient_sum import gradient_sum
-from pantoum.training.rank_sums import RankSums
-from pantoum.training.work_share import WorkShare
+from pantoum.training.update.gradient_sum import gradient_sum
+from pantoum.training.update.rank_sums import RankSums
+from pantoum.training.update.work_share import WorkShare
 
 SIZES = {"matrix": (5, 7), "bias": (3,), "one": (1,)}
 

@@ -9,7 +9,7 @@ from pantoum.inference.reader import read_blocks
 from pantoum.kernels import without_core
 from pantoum.network import LanguageModel
 from pantoum.network.program import Program
-from pantoum.training.spread_reading import SpreadReading
+from pantoum.training.parallel.spread_reading import SpreadReading
 from pantoum.training.worker import Worker
 
 V = 9
@@ -29,7 +29,7 @@ def test_ranks_find_the_losses_of_one_process(together, length, ranks):
 
     def work(group):
         if group.rank:
-            from pantoum.training.commands import next_command
+            from pantoum.training.parallel.commands import next_command
 
             words = next_command(group)
             return getattr(Worker(group), words.pop("op"))(**words)

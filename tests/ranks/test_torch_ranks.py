@@ -16,9 +16,9 @@ from pantoum.network.language_model import seed_of
 from pantoum.network.program import Program
 from pantoum.training.assembly import make_backend
 from pantoum.training.loop import train
-from pantoum.training.rank_sums import RankSums
-from pantoum.training.recipe import Recipe
+from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.together import facts, serve, train_on_all
+from pantoum.training.update.rank_sums import RankSums
 
 pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("default")]
 V, B, T = 11, 5, 9

@@ -12,8 +12,8 @@ from pantoum.formats import checkpoint
 from pantoum.kernels import precisions
 from pantoum.network.cell import PackedCell
 from pantoum.ranks.single import SingleRank
-from pantoum.training.rank_sums import RankSums
 from pantoum.training.together import facts, serve, train_on_all
+from pantoum.training.update.rank_sums import RankSums
 
 
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
@@ -99,8 +99,8 @@ def test_all_ranks_have_the_result(run, tmp_path):
 
 
 def test_a_rollback_reaches_every_rank(run, tmp_path, monkeypatch):
-    from pantoum.training import ranked_backend
-    from pantoum.training.backend import LocalBackend
+    from pantoum.training.parallel import ranked_backend
+    from pantoum.training.update.backend import LocalBackend
 
     def on(count, name):
         honest, left = backend_of(count).gradients, [5]
@@ -193,7 +193,7 @@ def test_more_ranks_than_shards_are_refused(run):
 
 def test_minutes_choose_a_larger_model_for_more_ranks(monkeypatch):
     from pantoum.training import pace
-    from pantoum.training.outlook import Outlook
+    from pantoum.training.recipe.outlook import Outlook
 
     monkeypatch.setattr(pace, "operations_a_second", lambda *_: 1e9)
     outlook = Outlook(10**9, 64)

@@ -4,7 +4,7 @@ import pytest
 
 from pantoum.formats import checkpoint
 from pantoum.training import loop
-from pantoum.training.run_state import RunState
+from pantoum.training.run.run_state import RunState
 
 
 @pytest.fixture

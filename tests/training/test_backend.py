@@ -9,9 +9,9 @@ from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
 from pantoum.network.gradient import Gradient
 from pantoum.network.ngrams import TABLE
-from pantoum.training.backend import LocalBackend
-from pantoum.training.learner import SELDOM, Learner
-from pantoum.training.optimizer import AdamW, make_optimizer
+from pantoum.training.update.backend import LocalBackend
+from pantoum.training.update.learner import SELDOM, Learner
+from pantoum.training.update.optimizer import AdamW, make_optimizer
 
 
 def made(average=0.9, decay=0.1, **shape):

@@ -7,7 +7,7 @@ from pantoum.data.prepare import prepare
 from pantoum.errors import SettingError
 from pantoum.formats import checkpoint, model_file
 from pantoum.inference.loaded_model import load
-from pantoum.training.run_state import RunState
+from pantoum.training.run.run_state import RunState
 
 
 @pytest.fixture

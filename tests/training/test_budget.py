@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pantoum.config import TrainSettings
-from pantoum.training.budget import Budget, Clock, Span
+from pantoum.training.run.budget import Budget, Clock, Span
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 import pytest
 
 from pantoum.config import DropoutConfig
-from pantoum.training.by_heart import learned_by_heart
-from pantoum.training.meter import Curve
-from pantoum.training.run_state import Best
+from pantoum.training.run.by_heart import learned_by_heart
+from pantoum.training.run.meter import Curve
+from pantoum.training.run.run_state import Best
 
 DROPOUT = DropoutConfig.parse("variational:0.4")
 

@@ -15,9 +15,9 @@ from pantoum.inference.precision import plain
 from pantoum.kernels import RowCodes
 from pantoum.network import LanguageModel
 from pantoum.network.ngrams import TABLE
-from pantoum.training.backend import LocalBackend
-from pantoum.training.learner import Learner
-from pantoum.training.optimizer import make_optimizer
+from pantoum.training.update.backend import LocalBackend
+from pantoum.training.update.learner import Learner
+from pantoum.training.update.optimizer import make_optimizer
 
 CONFIG, V = ModelConfig("gru", 7, 2, 5), 9
 

@@ -6,7 +6,7 @@ import random
 import pytest
 
 from pantoum.data.prepare import prepare
-from pantoum.training.forecast import forecast
+from pantoum.training.recipe.forecast import forecast
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from pantoum.formats import model_file
 from pantoum.formats.model_file import SCALE
 from pantoum.network import LanguageModel
 from pantoum.network.gradient import Gradient
-from pantoum.training import gradient_scale
-from pantoum.training.backend import LocalBackend
-from pantoum.training.gradient_scale import EVERY, GradientScale
-from pantoum.training.learner import Learner
-from pantoum.training.optimizer import AdamW
+from pantoum.training.update import gradient_scale
+from pantoum.training.update.backend import LocalBackend
+from pantoum.training.update.gradient_scale import EVERY, GradientScale
+from pantoum.training.update.learner import Learner
+from pantoum.training.update.optimizer import AdamW
 
 PARAMETERS = {"matrix": np.zeros((3, 4), np.float32), "vector": np.zeros(2, np.float32)}
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pantoum.training.guard import NEAR, Guard, Verdict
+from pantoum.training.update.guard import NEAR, Guard, Verdict
 
 ACCEPT, SKIP, ROLL_BACK, GIVE_UP = Verdict.ACCEPT, Verdict.SKIP, Verdict.ROLL_BACK, Verdict.GIVE_UP
 

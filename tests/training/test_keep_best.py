@@ -26,7 +26,7 @@ from pantoum.text.byte import ByteTokenizer
 from pantoum.text.word import WordTokenizer
 from pantoum.training.fitted_counts import FittedCounts
 from pantoum.training.keep_best import KeepBest
-from pantoum.training.run_state import Best
+from pantoum.training.run.run_state import Best
 
 PARTS = _, _, CODES = parts_of(TABLE)
 

@@ -5,7 +5,7 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pantoum.training.meter import MOST_POINTS, Curve, Sums
+from pantoum.training.run.meter import MOST_POINTS, Curve, Sums
 
 
 def test_means_of_what_was_added():

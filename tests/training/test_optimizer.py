@@ -9,7 +9,7 @@ from pantoum.kernels.reference.muon import orthogonal
 from pantoum.network import LanguageModel
 from pantoum.network.gradient import Gradient
 from pantoum.network.ngrams import TABLE
-from pantoum.training.optimizer import (
+from pantoum.training.update.optimizer import (
     MUON_RATE,
     TABLE_KEEP,
     TABLE_RATE,

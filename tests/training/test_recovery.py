@@ -7,12 +7,12 @@ import pytest
 
 from pantoum.config import TrainSettings
 from pantoum.formats import checkpoint
-from pantoum.training.budget import Budget, Span
-from pantoum.training.choose import choose
-from pantoum.training.guard import Guard
-from pantoum.training.outlook import Outlook
-from pantoum.training.recovery import go_back
-from pantoum.training.run_state import RunState
+from pantoum.training.recipe.choose import choose
+from pantoum.training.recipe.outlook import Outlook
+from pantoum.training.run.budget import Budget, Span
+from pantoum.training.run.recovery import go_back
+from pantoum.training.run.run_state import RunState
+from pantoum.training.update.guard import Guard
 
 STEPS = (10, 20, 25, 30, 33)
 GOOD = [10, 20, 30]

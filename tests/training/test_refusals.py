@@ -1,8 +1,8 @@
 """A disk that refuses is told once in full, then counted."""
 
 from pantoum.errors import StorageError
-from pantoum.training.checkpointing import Outcome
-from pantoum.training.refusals import Refusals
+from pantoum.training.run.checkpointing import Outcome
+from pantoum.training.run.refusals import Refusals
 
 
 def told(*outcomes):

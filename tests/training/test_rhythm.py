@@ -2,8 +2,8 @@
 
 import pytest
 
-from pantoum.training.budget import Span
-from pantoum.training.rhythm import ByClock, BySteps, Costs
+from pantoum.training.run.budget import Span
+from pantoum.training.run.rhythm import ByClock, BySteps, Costs
 
 
 def due(rhythm, question, steps):

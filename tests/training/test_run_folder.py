@@ -6,7 +6,7 @@ import pytest
 
 from pantoum.config import TrainSettings
 from pantoum.errors import PantoumError, RunError, SettingError
-from pantoum.training.run_folder import RunFolder, create, find, machine
+from pantoum.training.run.run_folder import RunFolder, create, find, machine
 
 
 @pytest.fixture(autouse=True)

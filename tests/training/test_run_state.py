@@ -12,12 +12,12 @@ from pantoum.config import TrainSettings
 from pantoum.errors import CheckpointError
 from pantoum.formats.checkpoint import Checkpoint
 from pantoum.report.record import PHASES
-from pantoum.training.budget import Budget, Span
-from pantoum.training.choose import choose
-from pantoum.training.guard import MOST_ROLLBACKS, Guard
-from pantoum.training.meter import Sums
-from pantoum.training.outlook import Outlook
-from pantoum.training.run_state import Best, RunState
+from pantoum.training.recipe.choose import choose
+from pantoum.training.recipe.outlook import Outlook
+from pantoum.training.run.budget import Budget, Span
+from pantoum.training.run.meter import Sums
+from pantoum.training.run.run_state import Best, RunState
+from pantoum.training.update.guard import MOST_ROLLBACKS, Guard
 
 FIELDS = {field.name for field in fields(RunState)}
 CURSOR = {"epoch": 1, "batch": 2, "batch_size": 2, "seq_len": 8, "tokens": 99}
@@ -173,7 +173,7 @@ def assigned(source):
 
 
 def test_only_the_state_itself_assigns_its_fields():
-    files = [file for file in Path(training.__file__).parent.glob("*.py") if file.name != "run_state.py"]
+    files = [file for file in Path(training.__file__).parent.rglob("*.py") if file.name != "run_state.py"]
     assert len(files) > 20 and [file.name for file in files if list(assigned(file.read_text()))] == []
     told = "run.state.step, x = 1, 2\nstate.phases['a'] += 1.0\nstate.good: list = []\nother.step = 3"
     assert sorted(set(assigned(told))) == ["good", "phases", "step"]

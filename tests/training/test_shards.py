@@ -18,11 +18,11 @@ from pantoum.network.bf16 import round_to_bf16
 from pantoum.network.candidates import CandidateSampler
 from pantoum.network.gradient import Gradient
 from pantoum.network.program import Program
-from pantoum.training.backend import LocalBackend
-from pantoum.training.gradient_sum import gradient_sum
-from pantoum.training.learner import Learner
-from pantoum.training.optimizer import make_optimizer
-from pantoum.training.shards import Shards, tree_sum
+from pantoum.training.update.backend import LocalBackend
+from pantoum.training.update.gradient_sum import gradient_sum
+from pantoum.training.update.learner import Learner
+from pantoum.training.update.optimizer import make_optimizer
+from pantoum.training.update.shards import Shards, tree_sum
 
 V, B, T = 9, 7, 5
 SHAPES = [

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from pantoum.training.signals import StopSignals, ending_at_once
+from pantoum.training.run.signals import StopSignals, ending_at_once
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])

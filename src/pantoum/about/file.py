@@ -32,7 +32,7 @@ from pantoum.network.packing import Weight
 from pantoum.report.escape import visible
 from pantoum.report.history import History
 from pantoum.report.wording import clock, count, size
-from pantoum.training.run_folder import RunFolder
+from pantoum.training.run.run_folder import RunFolder
 
 __all__ = ["Info", "inspect"]
 

@@ -18,7 +18,7 @@ from pantoum import kernels
 from pantoum.about.rates import SHAPES, TrainingRate, product_rates, training_rate, writing_rate
 from pantoum.config import VERSION
 from pantoum.config.processors import THREAD_VARIABLES, usable_processors
-from pantoum.training.run_folder import machine as described
+from pantoum.training.run.run_folder import machine as described
 
 __all__ = ["Machine", "examine"]
 

@@ -15,9 +15,9 @@ from typing import Any
 from pantoum.config import TrainSettings
 from pantoum.network import LanguageModel
 from pantoum.training.begin import choose_recipe, prepare_texts, read_source
-from pantoum.training.budget import DEFAULT_MINUTES, Budget, Clock
-from pantoum.training.forecast import Forecast, forecast
 from pantoum.training.pace import USABLE
+from pantoum.training.recipe.forecast import Forecast, forecast
+from pantoum.training.run.budget import DEFAULT_MINUTES, Budget, Clock
 
 __all__ = ["Plan", "make_plan"]
 

@@ -22,7 +22,7 @@ from pantoum.network import LanguageModel
 from pantoum.network.gradient import norm
 from pantoum.network.program import Program
 from pantoum.network.stepper import stepper
-from pantoum.training.optimizer import make_optimizer
+from pantoum.training.update.optimizer import make_optimizer
 
 __all__ = ["SHAPES", "Shape", "TrainingRate", "product_rates", "training_rate", "writing_rate"]
 

@@ -1,6 +1,6 @@
 """The settings of a training run.
 
-``training.choose`` chooses what is left at ``auto``; its choices are said in the help (``chosen``).
+``training.recipe.choose`` chooses what is left at ``auto``; its choices are said in the help (``chosen``).
 """
 
 # ruff: noqa: RUF009 - `option` makes a field, as `dataclasses.field` does

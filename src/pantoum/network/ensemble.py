@@ -68,7 +68,7 @@ def part(config: ModelConfig, parameters: Mapping[str, Array]) -> list[dict[str,
 
 
 def join_scales(config: ModelConfig, parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
-    """The usual size of each row's gradient (``training.gradient_scale``) of one model from its members'.
+    """The usual sizes of gradients (``training.update.gradient_scale``) of a model from those of its members.
 
     A member has 1/K of the say, so a gradient that goes through it is 1/K as large; rows that all members
     share have the mean."""

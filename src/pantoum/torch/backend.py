@@ -1,4 +1,4 @@
-"""``training.backend`` in PyTorch, on the CPU or on a GPU.
+"""``training.update.backend`` in PyTorch, on the CPU or on a GPU.
 
 The loop, the guard, evaluation and saving know nothing of it. Snapshots have the names and shapes of the
 core's, so a run can be started on one engine and resumed on the other; the losses then agree within rounding,
@@ -23,11 +23,11 @@ from pantoum.network.state import NetworkState
 from pantoum.torch.convert import state_from_torch, state_to_torch
 from pantoum.torch.learner import Learner
 from pantoum.torch.rank_sums import TensorRanks
-from pantoum.training.backend import StepResult
-from pantoum.training.members import Members
-from pantoum.training.rank_sums import RankSums
-from pantoum.training.recipe import Recipe
-from pantoum.training.spread_state import SpreadState
+from pantoum.training.recipe.recipe import Recipe
+from pantoum.training.update.backend import StepResult
+from pantoum.training.update.members import Members
+from pantoum.training.update.rank_sums import RankSums
+from pantoum.training.update.spread_state import SpreadState
 
 __all__ = ["TorchBackend"]
 

@@ -10,8 +10,8 @@ import torch
 from pantoum.config.launcher import torchrun_count
 from pantoum.errors import SettingError
 from pantoum.torch.backend import TorchBackend
-from pantoum.training.backend import LocalBackend, SharedBackend
-from pantoum.training.recipe import Recipe
+from pantoum.training.recipe.recipe import Recipe
+from pantoum.training.update.backend import LocalBackend, SharedBackend
 
 __all__ = ["TorchEngine", "engine"]
 

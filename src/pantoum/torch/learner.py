@@ -1,4 +1,4 @@
-"""One member as it trains in PyTorch: what ``training.learner`` is for the core, with the same arrays.
+"""One member as it trains in PyTorch: what ``training.update.learner`` is for the core, with the same arrays.
 
 Everything stays on the device between steps: weights, optimiser, averaged weights, the usual size of the
 gradients. ``arrays`` has them under the names of a checkpoint.
@@ -27,9 +27,9 @@ from pantoum.torch.equations import State
 from pantoum.torch.language_model import LanguageModel
 from pantoum.torch.optimizer import Optimizer
 from pantoum.torch.rank_sums import GradientSums, TensorRanks
-from pantoum.training.gradient_scale import EVERY, WINDOW
-from pantoum.training.learner import require_arrays
-from pantoum.training.recipe import Recipe
+from pantoum.training.recipe.recipe import Recipe
+from pantoum.training.update.gradient_scale import EVERY, WINDOW
+from pantoum.training.update.learner import require_arrays
 
 __all__ = ["Found", "Learner"]
 
@@ -173,7 +173,7 @@ class Learner:
         return {f"{part}.{name}": tensor for part, held in parts.items() for name, tensor in held.items()}
 
     def _collect(self) -> None:
-        """``training.gradient_scale`` for the clipped gradients."""
+        """``training.update.gradient_scale`` for the clipped gradients."""
         steps = self._optimizer.steps
         if steps % EVERY:
             return

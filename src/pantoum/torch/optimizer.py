@@ -1,4 +1,4 @@
-"""The optimisers of ``training.optimizer`` on tensors: PyTorch's fused AdamW, Muon, RMSProp for tables.
+"""Optimisers of ``training.update.optimizer`` on tensors: PyTorch's fused AdamW, Muon, RMSProp for tables.
 
 The formulas, constants and the names of the arrays are the same, so a checkpoint of one engine is one of the
 other. One thing differs: AdamW moves all rows of a parameter here, where the core moves those that a batch
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from pantoum.kernels.reference.muon import NEWTON_SCHULZ, SMALLEST_NORM, block_rate
 from pantoum.torch.rank_sums import TensorRanks, add_up
-from pantoum.training.optimizer import (
+from pantoum.training.update.optimizer import (
     BETAS,
     EPSILON,
     MOMENTUM,
@@ -25,7 +25,7 @@ from pantoum.training.optimizer import (
     TABLE_RATE,
     is_map,
 )
-from pantoum.training.work_share import WorkShare
+from pantoum.training.update.work_share import WorkShare
 
 __all__ = ["Optimizer"]
 
@@ -115,7 +115,7 @@ class Optimizer:
         return rows // self._gates, K
 
     def arrays(self) -> dict[str, Tensor]:
-        """The very tensors in use, by the names of ``training.optimizer``."""
+        """The very tensors in use, by the names of ``training.update.optimizer``."""
         found = {f"momentum.{name}": tensor for name, tensor in self._momentum.items()}
         for name, tensor in self._others.items():
             found[f"first.{name}"] = self._adamw.state[tensor]["exp_avg"]

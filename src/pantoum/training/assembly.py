@@ -27,17 +27,17 @@ from pantoum.network.language_model import seed_of
 from pantoum.network.state import NetworkState
 from pantoum.ranks.interface import Ranks
 from pantoum.ranks.single import SingleRank
-from pantoum.training.backend import Backend, LocalBackend, SharedBackend
 from pantoum.training.engine import Engine
 from pantoum.training.fitted_counts import FittedCounts
 from pantoum.training.keep_best import KeepBest
-from pantoum.training.learner import Learner
-from pantoum.training.optimizer import make_optimizer
-from pantoum.training.ranked_backend import RankedBackend
-from pantoum.training.recipe import Recipe
-from pantoum.training.run_folder import RunFolder
-from pantoum.training.run_state import RunState
-from pantoum.training.spread_reading import SpreadReading
+from pantoum.training.parallel.ranked_backend import RankedBackend
+from pantoum.training.parallel.spread_reading import SpreadReading
+from pantoum.training.recipe.recipe import Recipe
+from pantoum.training.run.run_folder import RunFolder
+from pantoum.training.run.run_state import RunState
+from pantoum.training.update.backend import Backend, LocalBackend, SharedBackend
+from pantoum.training.update.learner import Learner
+from pantoum.training.update.optimizer import make_optimizer
 
 __all__ = [
     "Run",

@@ -28,15 +28,15 @@ from pantoum.inference.precision import plain
 from pantoum.ranks.interface import Ranks
 from pantoum.text.tokenizer import from_spec
 from pantoum.training.assembly import Run, assemble, make_batches
-from pantoum.training.budget import DEFAULT_MINUTES, Budget, Clock, Span
-from pantoum.training.card import card
-from pantoum.training.choose import choose
 from pantoum.training.engine import Engine
-from pantoum.training.outlook import MOST_EPOCHS, Outlook
 from pantoum.training.pace import chosen_by_pace
-from pantoum.training.recipe import Recipe
-from pantoum.training.run_folder import RunFolder, machine
-from pantoum.training.run_state import RunState
+from pantoum.training.recipe.choose import choose
+from pantoum.training.recipe.outlook import MOST_EPOCHS, Outlook
+from pantoum.training.recipe.recipe import Recipe
+from pantoum.training.run.budget import DEFAULT_MINUTES, Budget, Clock, Span
+from pantoum.training.run.card import card
+from pantoum.training.run.run_folder import RunFolder, machine
+from pantoum.training.run.run_state import RunState
 
 __all__ = ["begin", "choose_recipe", "every", "identity", "monitored_tokens", "prepare_texts", "read_source"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from pantoum.training.backend import LocalBackend, SharedBackend
-from pantoum.training.recipe import Recipe
+from pantoum.training.recipe.recipe import Recipe
+from pantoum.training.update.backend import LocalBackend, SharedBackend
 
 __all__ = ["Engine"]
 

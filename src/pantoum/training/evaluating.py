@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pantoum.training.moment import Moment
-from pantoum.training.reporter import sample_of
+from pantoum.training.run.reporter import sample_of
 from pantoum.training.run_session import RunSession
 from pantoum.training.saving import Saving
 

@@ -40,10 +40,10 @@ from pantoum.network import LanguageModel
 from pantoum.network.count_mixture import CountMixture
 from pantoum.network.program import Program
 from pantoum.text.tokenizer import Tokenizer
-from pantoum.training.backend import Backend
 from pantoum.training.fitted_counts import FittedCounts
-from pantoum.training.run_state import Best
-from pantoum.training.spread_reading import SpreadReading
+from pantoum.training.parallel.spread_reading import SpreadReading
+from pantoum.training.run.run_state import Best
+from pantoum.training.update.backend import Backend
 
 __all__ = ["KeepBest"]
 

@@ -24,23 +24,23 @@ from pantoum.inference.evaluate import Evaluation
 from pantoum.ranks.interface import Ranks
 from pantoum.ranks.single import SingleRank
 from pantoum.report.record import Report
-from pantoum.training import recovery
 from pantoum.training.after_step import AfterStep
 from pantoum.training.assembly import Run
-from pantoum.training.backend import StepResult
 from pantoum.training.begin import begin
-from pantoum.training.budget import Clock
 from pantoum.training.engine import Engine
-from pantoum.training.guard import Verdict
 from pantoum.training.job import Job, after_restart
-from pantoum.training.reporter import Reporter
 from pantoum.training.result import RunResult, of_finished, of_session
 from pantoum.training.resume import Finished, resume
-from pantoum.training.run_folder import create, find, leave_needed
+from pantoum.training.run import recovery
+from pantoum.training.run.budget import Clock
+from pantoum.training.run.reporter import Reporter
+from pantoum.training.run.run_folder import create, find, leave_needed
+from pantoum.training.run.signals import StopSignals, ending_at_once
 from pantoum.training.run_session import RunSession
 from pantoum.training.session_end import finish, pause
-from pantoum.training.signals import StopSignals, ending_at_once
 from pantoum.training.together import for_ranks
+from pantoum.training.update.backend import StepResult
+from pantoum.training.update.guard import Verdict
 
 __all__ = ["Loop", "train"]
 

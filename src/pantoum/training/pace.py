@@ -18,9 +18,9 @@ from pantoum.config import ModelConfig, TrainSettings
 from pantoum.data.prepare import Prepared
 from pantoum.kernels import Array
 from pantoum.training.assembly import make_backend, make_batches, symbol_counts
-from pantoum.training.choose import choose
-from pantoum.training.outlook import Outlook
-from pantoum.training.recipe import Recipe
+from pantoum.training.recipe.choose import choose
+from pantoum.training.recipe.outlook import Outlook
+from pantoum.training.recipe.recipe import Recipe
 
 __all__ = ["MOST_SECONDS", "MOST_SHARE", "USABLE", "chosen_by_pace", "operations_a_second"]
 

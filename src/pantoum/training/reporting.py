@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pantoum.report.record import Report
-from pantoum.training.backend import StepResult
-from pantoum.training.meter import Sums
 from pantoum.training.moment import Moment
+from pantoum.training.run.meter import Sums
 from pantoum.training.run_session import RunSession
+from pantoum.training.update.backend import StepResult
 
 __all__ = ["Reporting"]
 

@@ -12,9 +12,9 @@ from pantoum.formats import metrics, model_file
 from pantoum.inference.evaluate import Evaluation
 from pantoum.report.record import Report
 from pantoum.training.assembly import Run
-from pantoum.training.reporter import Reporter
-from pantoum.training.run_folder import RunFolder
-from pantoum.training.run_state import RunState
+from pantoum.training.run.reporter import Reporter
+from pantoum.training.run.run_folder import RunFolder
+from pantoum.training.run.run_state import RunState
 
 __all__ = ["RunResult", "of_finished", "of_session"]
 

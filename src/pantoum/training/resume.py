@@ -32,12 +32,12 @@ from pantoum.network.size import fewest_numbers
 from pantoum.ranks.interface import Ranks
 from pantoum.training.assembly import STREAMS, Run, assemble
 from pantoum.training.begin import begin, every, identity, read_source
-from pantoum.training.budget import Budget, Clock, Span
 from pantoum.training.engine import Engine
-from pantoum.training.recipe import Recipe
-from pantoum.training.run_folder import RunFolder
-from pantoum.training.run_state import RunState
-from pantoum.training.schedule import Schedule
+from pantoum.training.recipe.recipe import Recipe
+from pantoum.training.run.budget import Budget, Clock, Span
+from pantoum.training.run.run_folder import RunFolder
+from pantoum.training.run.run_state import RunState
+from pantoum.training.update.schedule import Schedule
 
 __all__ = ["Finished", "resume"]
 

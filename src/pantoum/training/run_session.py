@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pantoum.training.assembly import Run
-from pantoum.training.budget import Clock
-from pantoum.training.guard import Guard
-from pantoum.training.reporter import Reporter
-from pantoum.training.rhythm import ByClock, BySteps, Costs, Rhythm
-from pantoum.training.schedule import Schedule
+from pantoum.training.run.budget import Clock
+from pantoum.training.run.reporter import Reporter
+from pantoum.training.run.rhythm import ByClock, BySteps, Costs, Rhythm
+from pantoum.training.update.guard import Guard
+from pantoum.training.update.schedule import Schedule
 
 __all__ = ["RunSession"]
 

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from pantoum.errors import StorageError
 from pantoum.inference.evaluate import Evaluation
 from pantoum.training.assembly import carried_arrays
-from pantoum.training.card import card
-from pantoum.training.checkpointing import KEPT, Saver, all_finite
 from pantoum.training.moment import Moment
-from pantoum.training.refusals import Refusals
+from pantoum.training.run.card import card
+from pantoum.training.run.checkpointing import KEPT, Saver, all_finite
+from pantoum.training.run.refusals import Refusals
 from pantoum.training.run_session import RunSession
 
 __all__ = ["Saving"]

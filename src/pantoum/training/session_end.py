@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pantoum.inference.evaluate import Evaluation
 from pantoum.training.after_step import AfterStep
-from pantoum.training.by_heart import learned_by_heart
-from pantoum.training.reporter import passage
+from pantoum.training.run.by_heart import learned_by_heart
+from pantoum.training.run.reporter import passage
 from pantoum.training.run_session import RunSession
 
 __all__ = ["finish", "pause"]

@@ -17,8 +17,8 @@ from pantoum import kernels
 from pantoum.config import AUTO, VERSION, TrainSettings, require
 from pantoum.errors import PantoumError, RankError, SettingError
 from pantoum.ranks.interface import Ranks
-from pantoum.training.commands import command
 from pantoum.training.engine import Engine
+from pantoum.training.parallel.commands import command
 from pantoum.training.result import RunResult
 from pantoum.training.worker import work
 

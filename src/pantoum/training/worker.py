@@ -20,15 +20,15 @@ from pantoum.errors import RankError
 from pantoum.network.state import NetworkState
 from pantoum.ranks.interface import Ranks
 from pantoum.training.assembly import make_backend
-from pantoum.training.backend import SharedBackend
-from pantoum.training.commands import COUNTS, next_command, receive_arrays, send_arrays
 from pantoum.training.engine import Engine
-from pantoum.training.outer_step import OuterStep
-from pantoum.training.rank_sums import RankSums
-from pantoum.training.recipe import Recipe
-from pantoum.training.shards import Shards
-from pantoum.training.signals import NAMES
-from pantoum.training.spread_reading import read_for_rank_0
+from pantoum.training.parallel.commands import COUNTS, next_command, receive_arrays, send_arrays
+from pantoum.training.parallel.outer_step import OuterStep
+from pantoum.training.parallel.spread_reading import read_for_rank_0
+from pantoum.training.recipe.recipe import Recipe
+from pantoum.training.run.signals import NAMES
+from pantoum.training.update.backend import SharedBackend
+from pantoum.training.update.rank_sums import RankSums
+from pantoum.training.update.shards import Shards
 
 __all__ = ["work"]
 

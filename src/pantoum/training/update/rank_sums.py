@@ -29,7 +29,7 @@ from pantoum.kernels import Array, Workspace
 from pantoum.network.bf16 import from_two_bytes, two_bytes
 from pantoum.network.gradient import Gradient
 from pantoum.ranks.interface import Ranks
-from pantoum.training.shards import Node, Shards, tree_sum
+from pantoum.training.update.shards import Node, Shards, tree_sum
 
 __all__ = ["RankSums", "Sums"]
 

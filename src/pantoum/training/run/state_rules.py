@@ -16,8 +16,8 @@ from pantoum.config import OPTIMIZERS, SCHEDULES
 from pantoum.config.plain import Plain
 from pantoum.errors import CheckpointError
 from pantoum.report.record import PHASES
-from pantoum.training.guard import MOST_IN_ALL, MOST_ROLLBACKS, PATIENCE, WINDOW
-from pantoum.training.meter import MOST_POINTS
+from pantoum.training.run.meter import MOST_POINTS
+from pantoum.training.update.guard import MOST_IN_ALL, MOST_ROLLBACKS, PATIENCE, WINDOW
 
 __all__ = ["require_state"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pantoum.config import ModelConfig
-from pantoum.training import large_vocabulary
-from pantoum.training.recipe import compared, work
+from pantoum.training.recipe import large_vocabulary
+from pantoum.training.recipe.recipe import compared, work
 
 __all__ = ["MOST_EPOCHS", "Outlook"]
 

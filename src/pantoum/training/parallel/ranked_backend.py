@@ -29,13 +29,13 @@ from pantoum.kernels import Array
 from pantoum.network.parameters import under
 from pantoum.network.state import NetworkState
 from pantoum.ranks.interface import Pending, Ranks
-from pantoum.training.backend import LocalBackend, SharedBackend, StepResult
-from pantoum.training.commands import COUNTS, command, receive_arrays, send_arrays, shapes
-from pantoum.training.outer_step import OuterStep
-from pantoum.training.rank_sums import RankSums
-from pantoum.training.recipe import Recipe
-from pantoum.training.shards import Shards
-from pantoum.training.spread_state import SpreadState
+from pantoum.training.parallel.commands import COUNTS, command, receive_arrays, send_arrays, shapes
+from pantoum.training.parallel.outer_step import OuterStep
+from pantoum.training.recipe.recipe import Recipe
+from pantoum.training.update.backend import LocalBackend, SharedBackend, StepResult
+from pantoum.training.update.rank_sums import RankSums
+from pantoum.training.update.shards import Shards
+from pantoum.training.update.spread_state import SpreadState
 
 __all__ = ["RankedBackend"]
 

@@ -26,7 +26,7 @@ from pantoum.kernels import Array
 from pantoum.kernels.reference.muon import NEWTON_SCHULZ, Coefficients
 from pantoum.network import LanguageModel
 from pantoum.network.gradient import Gradients
-from pantoum.training.work_share import WorkShare
+from pantoum.training.update.work_share import WorkShare
 
 __all__ = ["AdamW", "Muon", "Optimizer", "WithTables", "is_map", "make_optimizer"]
 

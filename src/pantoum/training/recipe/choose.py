@@ -13,10 +13,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pantoum.config import AUTO, ModelConfig, TrainSettings
-from pantoum.training.model_choice import counted_order, members_of, samples, shape, with_tables
-from pantoum.training.outlook import Outlook
-from pantoum.training.recipe import Recipe
-from pantoum.training.update_choice import (
+from pantoum.training.recipe.model_choice import counted_order, members_of, samples, shape, with_tables
+from pantoum.training.recipe.outlook import Outlook
+from pantoum.training.recipe.recipe import Recipe
+from pantoum.training.recipe.update_choice import (
     WEIGHT_DECAY,
     batch_of,
     dropout_of,

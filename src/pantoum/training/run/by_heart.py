@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pantoum.config import DropoutConfig
-from pantoum.training.meter import Curve
-from pantoum.training.run_state import Best
+from pantoum.training.run.meter import Curve
+from pantoum.training.run.run_state import Best
 
 __all__ = ["learned_by_heart"]
 

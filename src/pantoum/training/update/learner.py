@@ -31,12 +31,12 @@ from pantoum.network.candidates import CandidateSampler
 from pantoum.network.gradient import Gradient, Gradients, norm
 from pantoum.network.program import BatchResult, Program
 from pantoum.network.state import NetworkState
-from pantoum.training.gradient_scale import GradientScale
-from pantoum.training.gradient_sum import gradient_sum, side_by_side
-from pantoum.training.optimizer import Optimizer
-from pantoum.training.rank_sums import Sums
-from pantoum.training.shards import Node, Shards
-from pantoum.training.work_share import WorkShare
+from pantoum.training.update.gradient_scale import GradientScale
+from pantoum.training.update.gradient_sum import gradient_sum, side_by_side
+from pantoum.training.update.optimizer import Optimizer
+from pantoum.training.update.rank_sums import Sums
+from pantoum.training.update.shards import Node, Shards
+from pantoum.training.update.work_share import WorkShare
 
 __all__ = ["SELDOM", "Learner", "require_arrays"]
 

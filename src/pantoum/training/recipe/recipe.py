@@ -41,13 +41,14 @@ class Recipe:
     members: int = 1
     """Members of the ensemble, each of this shape."""
     shards: int = 1
-    """Parts of the batch whose gradients are added in a fixed order (``training.shards``)."""
+    """Parts of the batch whose gradients are added in a fixed order (``training.update.shards``)."""
     gradient_precision: str = "float32"
     """Numbers in which the gradients of shards and their sums are kept and sent between ranks; with
     ``sync_every`` above 1 those of the changes of the weights."""
     sync_every: int = 1
-    """Updates that each rank makes by itself before all combine their weights (``training.outer_step``); the
-    number of ranks is then ``shards``. 1: every update is made from the gradients of all."""
+    """Updates that each rank makes by itself before all combine their weights
+    (``training.parallel.outer_step``); the number of ranks is then ``shards``.
+    1: every update is made from the gradients of all."""
     kneser_ney: int | None = None
     """The highest order of the n-grams that are counted and mixed with the network; ``None``: none are."""
     samples: int | None = None

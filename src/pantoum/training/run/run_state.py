@@ -19,11 +19,11 @@ from pantoum.config.plain import Plain
 from pantoum.errors import CheckpointError, SettingError
 from pantoum.formats.checkpoint import Checkpoint
 from pantoum.report.record import PHASES
-from pantoum.training.budget import Budget, Span
-from pantoum.training.guard import MOST_ROLLBACKS
-from pantoum.training.meter import Curve
-from pantoum.training.recipe import Recipe
-from pantoum.training.state_rules import require_state
+from pantoum.training.recipe.recipe import Recipe
+from pantoum.training.run.budget import Budget, Span
+from pantoum.training.run.meter import Curve
+from pantoum.training.run.state_rules import require_state
+from pantoum.training.update.guard import MOST_ROLLBACKS
 
 __all__ = ["Best", "RunState"]
 

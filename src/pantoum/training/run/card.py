@@ -13,7 +13,7 @@ from pantoum.config.plain import Plain
 from pantoum.inference.evaluate import Evaluation
 from pantoum.inference.named_texts import named_texts
 from pantoum.inference.protocols import SEGMENTS
-from pantoum.training.run_state import Best, RunState
+from pantoum.training.run.run_state import Best, RunState
 
 __all__ = ["card"]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from pantoum.errors import CheckpointError
 from pantoum.formats import checkpoint
 from pantoum.formats.checkpoint import Checkpoint
-from pantoum.training.run_state import RunState
+from pantoum.training.run.run_state import RunState
 
 __all__ = ["go_back"]
 

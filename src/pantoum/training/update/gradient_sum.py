@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from pantoum.kernels.callers import Callers
 from pantoum.network.gradient import Gradient, Gradients
-from pantoum.training.shards import Node, halves, tree_sum
+from pantoum.training.update.shards import Node, halves, tree_sum
 
 __all__ = ["gradient_sum", "side_by_side"]
 

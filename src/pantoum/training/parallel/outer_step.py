@@ -26,8 +26,8 @@ import numpy as np
 from pantoum.kernels import Array
 from pantoum.network.gradient import Gradient
 from pantoum.ranks.interface import Ranks
-from pantoum.training.learner import require_arrays
-from pantoum.training.rank_sums import RankSums
+from pantoum.training.update.learner import require_arrays
+from pantoum.training.update.rank_sums import RankSums
 
 __all__ = ["MOMENTUM", "PREFIX", "RATE", "OuterStep"]
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 from typing import Protocol
 
-from pantoum.training.budget import Span
+from pantoum.training.run.budget import Span
 
 __all__ = ["ByClock", "BySteps", "Costs", "Rhythm"]
 

@@ -19,12 +19,12 @@ import numpy as np
 from pantoum.kernels import Array
 from pantoum.network.program import BatchResult
 from pantoum.network.state import NetworkState
-from pantoum.training.learner import Learner
-from pantoum.training.members import Members
-from pantoum.training.rank_sums import RankSums
-from pantoum.training.shards import Shards
-from pantoum.training.spread_state import SpreadState
-from pantoum.training.work_share import WorkShare
+from pantoum.training.update.learner import Learner
+from pantoum.training.update.members import Members
+from pantoum.training.update.rank_sums import RankSums
+from pantoum.training.update.shards import Shards
+from pantoum.training.update.spread_state import SpreadState
+from pantoum.training.update.work_share import WorkShare
 
 __all__ = ["Backend", "LocalBackend", "SharedBackend", "StepResult"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pantoum.training.checkpointing import Outcome
+from pantoum.training.run.checkpointing import Outcome
 
 __all__ = ["Refusals"]
 

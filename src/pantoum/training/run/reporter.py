@@ -22,7 +22,7 @@ from pantoum.inference.state import State
 from pantoum.report import page
 from pantoum.report.record import Report
 from pantoum.report.story import Story
-from pantoum.training.run_folder import RunFolder
+from pantoum.training.run.run_folder import RunFolder
 
 __all__ = ["Reporter", "passage", "sample_of"]
 
