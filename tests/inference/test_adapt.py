@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from pantoum.config import ScoreConfig
 from pantoum.errors import ModelFileError, SettingError
 from pantoum.formats.model_file import SCALE
+from pantoum.inference import adapt
 from pantoum.inference.adapt import Adapter, Settings, adapter_of
 from pantoum.inference.adapt_rule import Rule
 from pantoum.inference.evaluate import evaluate
@@ -67,7 +68,8 @@ def test_a_rate_of_nothing_is_the_plain_model_but_for_its_codes(model: LoadedMod
     assert ((still >= np.minimum(plain, coded) - 1e-5) & (still <= np.maximum(plain, coded) + 1e-5)).all()
 
 
-def test_a_text_that_adapting_hurts_costs_next_to_nothing(characters: LoadedModel) -> None:
+def test_a_text_that_adapting_hurts_costs_next_to_nothing(characters: LoadedModel, monkeypatch) -> None:
+    monkeypatch.setattr(adapt, "LOST", np.inf)  # the mixture alone has to bear a copy that is worse
     model, draw = with_scale(characters), np.random.default_rng(4)
     text = draw.integers(0, model.vocab_size, (1, 3001))
     steps = dataclasses.replace(FAST, chunk=192, rate=0.5)
@@ -313,6 +315,19 @@ def test_a_copy_that_is_lost_starts_again(characters: LoadedModel) -> None:
     still = Adapter(model, dataclasses.replace(FAST, rate=0.01))
     still.losses(*text)
     assert still.restarts == 0
+
+
+def test_a_copy_that_was_lost_goes_on_in_smaller_steps(characters: LoadedModel, monkeypatch) -> None:
+    model, text = with_scale(characters), text_of(characters, 800)
+
+    def read() -> tuple[float, int]:
+        adapter = Adapter(model, dataclasses.replace(FAST, rate=30.0))
+        return float(adapter.losses(*text)[0].mean()), adapter.restarts
+
+    smaller, some = read()
+    monkeypatch.setattr(adapt, "SLOWER", 1.0)
+    same, many = read()
+    assert 0 < some < many and smaller < same
 
 
 def test_a_gradient_that_is_not_finite_is_passed_over(characters: LoadedModel, monkeypatch) -> None:

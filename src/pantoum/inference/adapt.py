@@ -52,7 +52,9 @@ __all__ = ["SETTINGS", "Adapter", "Settings", "adapted_to", "adapter_of", "requi
 
 WHOLE_VOCABULARY, SAMPLES = 4096, 4096
 """Symbols above which a step compares its targets with samples, and how many these are."""
-LOST = 1.0
+SLOWER = 0.5
+"""A copy that starts again takes steps of this share of those before: they went too far."""
+LOST = 0.25
 """Nats per token that the copy may be worse than the model itself, over a chunk, before it starts again."""
 
 
@@ -74,6 +76,8 @@ class Adapter:
         """Tokens that were learned from."""
         self.restarts = 0
         """How often the copy started again from the trained weights."""
+        self._pace = 1.0
+        """How far steps go, of what the settings say."""
         self._behind = 0.0
         """Nats that the copy has lost to the model itself since its chunk began."""
         self._rule = Rule(model, settings)
@@ -145,6 +149,7 @@ class Adapter:
         if behind > LOST * self.settings.chunk:
             self._network, self._reading = _copy(self.model.network), None
             self.restarts += 1
+            self._pace *= SLOWER
 
     def adapted(self, texts: Sequence[Mapping[str, Plain]] = ()) -> LoadedModel:
         """One model in place of the mixture as it is now; ``texts``: what it was adapted to, for its card.
@@ -209,7 +214,7 @@ class Adapter:
             candidates=None if sampler is None else sampler.draw(targets_BT.reshape(-1), step),
             exact=exact,
         )
-        if self._rule.step(self._network.parameters, result.gradients, inputs_BT.size):
+        if self._rule.step(self._network.parameters, result.gradients, inputs_BT.size, self._pace):
             self._reading = None
         self.tokens += inputs_BT.size
         return result

@@ -82,13 +82,16 @@ class Rule:
             self._speeds[name] = speeds_R.astype(np.float32)
             self._backs[name] = np.minimum(settings.decay * sizes_R, 1.0).astype(np.float32)
 
-    def step(self, weights: Mapping[str, Array], gradients: Gradients, targets: int) -> bool:
-        """Take one step, in place, along the gradients of the mean loss of so many targets."""
+    def step(
+        self, weights: Mapping[str, Array], gradients: Gradients, targets: int, pace: float = 1.0
+    ) -> bool:
+        """Take one step, in place, along the gradients of the mean loss of so many targets, ``pace`` times as
+        far as the settings say."""
         size = norm(self._kernels, gradients)
         if not math.isfinite(size):
             return False
         most = self._settings.clip * self._usual_norm / math.sqrt(targets)
-        factor = np.float32(targets / self._settings.chunk * min(1.0, most / max(size, 1e-30)))
+        factor = np.float32(pace * targets / self._settings.chunk * min(1.0, most / max(size, 1e-30)))
         for name, speeds_R in self._speeds.items():
             gradient = gradients[name]
             moved = gradient.reached(weights[name])
