@@ -179,6 +179,15 @@ def test_only_the_state_itself_assigns_its_fields():
     assert sorted(set(assigned(told))) == ["good", "phases", "step"]
 
 
+@pytest.mark.parametrize(("kind", "begin", "most"), [("steps", 0, 4), ("steps", 7, 11), ("minutes", 5, 245)])
+def test_a_span_is_no_longer_than_its_budget(state, kind, begin, most):
+    spec = replace(state, budget=Budget(kind, 4.0), span=Span(kind == "minutes", begin, most)).spec()
+    assert RunState.from_spec(spec).span.end == most
+    spec["span"]["end"] = 2147483647
+    with pytest.raises(CheckpointError, match=rf"span\.end is 2.14748e\+09: from {begin} the budget"):
+        RunState.from_spec(spec)
+
+
 @pytest.mark.parametrize(("kind", "by_clock"), [("steps", True), ("epochs", True), ("minutes", False)])
 def test_steps_are_never_taken_for_seconds(state, kind, by_clock):
     spec = replace(state, budget=Budget(kind, 4.0), span=Span(not by_clock, 0, 4)).spec()

@@ -8,6 +8,7 @@ who know both.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -146,11 +147,16 @@ STATE: dict[str, object] = {
 def require_state(spec: Mapping[str, Plain]) -> None:
     """``CheckpointError`` that names the first value which is not as it must be."""
     _require(spec, STATE, "")
-    span, budget = spec["span"], spec["budget"]
-    assert isinstance(span, dict) and isinstance(budget, dict)
+    span: Any = spec["span"]
+    budget: Any = spec["budget"]
     if span["by_clock"] != (budget["kind"] == "minutes"):  # steps would be taken for seconds
         words = f"is {span['by_clock']}: it must agree with the budget, which is in {budget['kind']}"
         raise _refusal("span.by_clock", words)
+    # Of epochs the steps depend on the text, which is not known here.
+    size = {"minutes": 60.0 * budget["amount"], "steps": math.ceil(budget["amount"])}.get(budget["kind"])
+    if size is not None and span["end"] > span["begin"] + max(size, 1.0):
+        words = f"is {span['end']:g}: from {span['begin']:g} the budget reaches {max(size, 1.0):g} further"
+        raise _refusal("span.end", words)
 
 
 def _require(value: Any, rule: Any, path: str) -> None:
