@@ -184,7 +184,7 @@ def test_a_span_is_no_longer_than_its_budget(state, kind, begin, most):
     spec = replace(state, budget=Budget(kind, 4.0), span=Span(kind == "minutes", begin, most)).spec()
     assert RunState.from_spec(spec).span.end == most
     spec["span"]["end"] = 2147483647
-    with pytest.raises(CheckpointError, match=rf"span\.end is 2.14748e\+09: from {begin} the budget"):
+    with pytest.raises(CheckpointError, match=rf"span\.end is 2.14748e\+09: .* at most {most},"):
         RunState.from_spec(spec)
 
 

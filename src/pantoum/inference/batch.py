@@ -26,13 +26,14 @@ import numpy as np
 from pantoum.config import SamplingConfig, require, whole
 from pantoum.config.calls import public
 from pantoum.errors import PantoumError
-from pantoum.inference.adjusted import Adjusted, log_probabilities
+from pantoum.inference.adjusted import Adjusted
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.sample import columns
 from pantoum.inference.state import State
 from pantoum.inference.stream import Parked, Stream
 from pantoum.inference.token_texts import TokenTexts
 from pantoum.kernels import Array, DrawRows, backend
+from pantoum.kernels.interface import Sampler
 from pantoum.network.state import NetworkState
 from pantoum.network.stepper import stepper
 
@@ -297,40 +298,7 @@ class Batch:
             if self._adjusted:
                 self._draw_adjusted(first, rows)
             else:
-                self._draw(first, rows)
-
-    def _draw(self, first: int, count: int) -> None:
-        """As the sampler draws, but that two words are never written as one."""
-        if self._borders is None:
-            self._sampler.draw(first, count)
-            return
-        at, columns = slice(first, first + count), self.rows
-        before_B, recent_RW = columns.tokens[at].copy(), columns.recent_RW
-        recent_BW = None if recent_RW is None else recent_RW[at].copy()
-        self._sampler.draw(first, count)
-        for place in self._borders.joined(before_B, columns.tokens[at]):
-            row = first + place
-            if recent_RW is not None and recent_BW is not None:
-                recent_RW[row] = recent_BW[place]
-            self._draw_again(row, self._logits_CV[place], self._borders)
-
-    def _draw_again(self, row: int, logits_V: Array, borders: WordBorders) -> None:
-        """Another token in the place of one that continues a word: by a random number of its own, from what
-        the model gives the others."""
-        columns = self.rows
-        own_V = log_probabilities(logits_V)
-        columns.position[row] -= np.uint64(1)
-        columns.written[row] -= 1
-        columns.nats[row] += columns.log_probability[row]
-        stream = columns.stream[row]
-        columns.stream[row] = ~stream
-        np.copyto(self._logits_CV[0], logits_V)
-        self._logits_CV[0][borders.begins_V] = -np.inf
-        self._sampler.draw(row, 1)
-        columns.stream[row] = stream
-        given, own = float(columns.log_probability[row]), float(own_V[columns.tokens[row]])
-        columns.log_probability[row] = own
-        columns.nats[row] += given - own
+                self._sampler.draw(first, rows)
 
     def _draw_adjusted(self, first: int, rows: int) -> None:
         """As the sampler draws, for a chunk in which some streams ask for more."""
@@ -342,7 +310,7 @@ class Batch:
         ]
         for row, adjusted in asking:
             adjusted.before(self._logits_CV[row - first])
-        self._draw(first, rows)
+        self._sampler.draw(first, rows)
         for row, adjusted in asking:
             given = float(columns.log_probability[row])
             own = adjusted.after(int(columns.tokens[row]), given)
@@ -420,7 +388,9 @@ class Batch:
         self._chunk = min(len(self.rows), max(FEWEST, LOGITS // V))
         self._logits_CV = np.empty((self._chunk, V), np.float32)
         self._stepper = stepper(self.model.program, self.rows.tokens, self._state, self._logits_CV)
-        self._sampler = backend(np.float32).sampler(self.rows, self._banned_N, self._logits_CV)
+        self._sampler: Sampler = backend(np.float32).sampler(self.rows, self._banned_N, self._logits_CV)
+        if self._borders is not None:
+            self._sampler = self._borders.sampler(self._sampler, self.rows, self._logits_CV)
 
 
 def _word_borders(model: LoadedModel) -> WordBorders | None:

@@ -152,11 +152,11 @@ def require_state(spec: Mapping[str, Plain]) -> None:
     if span["by_clock"] != (budget["kind"] == "minutes"):  # steps would be taken for seconds
         words = f"is {span['by_clock']}: it must agree with the budget, which is in {budget['kind']}"
         raise _refusal("span.by_clock", words)
-    # Of epochs the steps depend on the text, which is not known here.
-    size = {"minutes": 60.0 * budget["amount"], "steps": math.ceil(budget["amount"])}.get(budget["kind"])
-    if size is not None and span["end"] > span["begin"] + max(size, 1.0):
-        words = f"is {span['end']:g}: from {span['begin']:g} the budget reaches {max(size, 1.0):g} further"
-        raise _refusal("span.end", words)
+    # How many steps are in an epoch depends on the text, which is not known here.
+    size = {"minutes": 60.0 * budget["amount"], "steps": max(1.0, math.ceil(budget["amount"]))}
+    most = span["begin"] + size.get(budget["kind"], math.inf)
+    if span["end"] > most:
+        raise _refusal("span.end", f"is {span['end']:g}: it must be at most {most:g}, where the budget ends")
 
 
 def _require(value: Any, rule: Any, path: str) -> None:
