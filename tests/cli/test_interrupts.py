@@ -104,6 +104,14 @@ def test_ctrl_c_in_a_callback_that_drops_errors_is_raised_after_it(capfd: pytest
 
 
 @posix
+def test_ctrl_c_while_the_interpreter_ends_is_silent(trained: Path) -> None:
+    late = "import atexit, signal; atexit.register(signal.raise_signal, signal.SIGINT); "
+    late += "from pantoum.__main__ import entry; entry()"
+    done = subprocess.run([sys.executable, "-c", late, "info", str(trained)], capture_output=True, timeout=60)
+    assert done.stdout and (done.returncode, done.stderr) == (-signal.SIGINT, b"")
+
+
+@posix
 @pytest.mark.slow
 def test_ctrl_c_at_random_moments_ends_with_a_line(trained: Path, text: Path) -> None:
     began = "import sys; from pantoum.__main__ import entry; "
