@@ -186,6 +186,8 @@ def faster_rnnlm(row: Row, asked: argparse.Namespace) -> dict[str, Any] | None:
         check=True,
         text=True,
     )
+    if "OOV" in judged.stdout.split():  # a line with such a word has no probability at all there
+        return left_out(row, "the test text has words that the training text lacks")
     nats = -math.log(10.0) * sum(float(line) for line in judged.stdout.splitlines() if _is_number(line))
     vocab_size, (_, test) = read_words(asked.train, asked.test)
     found = {
