@@ -20,7 +20,7 @@ import numpy as np
 from measured import machine
 
 from pantoum.data.prepare import prepare
-from pantoum.inference.counts_file import arrays_of
+from pantoum.inference.files.counts_file import arrays_of
 from pantoum.network.counting import MOST_ENTRIES, counted
 from pantoum.network.counts import Counts
 

@@ -45,12 +45,15 @@ WITHIN = {
     ("__init__", "api"),
     ("__main__", "cli"),
 }
-# The folders of training, and which of the others each may see. Modules of training itself see all of them.
-TRAINING: dict[str, set[str]] = {
-    "recipe": set(),
-    "update": set(),
-    "parallel": {"recipe", "update"},
-    "run": {"recipe", "update"},
+# The folders inside a package, and which of the others each may see. The modules beside them see all.
+FOLDERS: dict[str, dict[str, set[str]]] = {
+    "inference": {"files": set()},
+    "training": {
+        "recipe": set(),
+        "update": set(),
+        "parallel": {"recipe", "update"},
+        "run": {"recipe", "update"},
+    },
 }
 # The command line sees the API and the settings only: what it needs, every user has. The server joins states
 # to batches and reads in chunks, so it also sees inference; it trains nothing.
@@ -60,23 +63,28 @@ ONLY = {
 }
 
 
-def packages_imported(file: Path) -> set[str]:
-    """The packages of pantoum that a file imports, wherever in the file the import stands."""
+def modules_imported(file: Path) -> set[str]:
+    """The modules that a file imports, wherever in the file the import stands."""
     found = set()
     for node in ast.walk(ast.parse(file.read_text())):
-        names = []
         if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{file}: relative imports hide the layer; write the whole name"
-            names = [node.module or ""]
-            if node.module == "pantoum":
-                names = [f"pantoum.{alias.name}" for alias in node.names]
-        for name in names:
-            parts = name.split(".")
-            if parts[0] == "pantoum":
-                known = len(parts) > 1 and parts[1] in LAYER
-                found.add(parts[1] if known else "__init__")
+            module = node.module or ""
+            package = (ROOT.parent / module.replace(".", "/")).is_dir()
+            found |= {f"{module}.{alias.name}" for alias in node.names} if package else {module}
+    return found
+
+
+def packages_imported(file: Path) -> set[str]:
+    """The packages of pantoum among them."""
+    found = set()
+    for name in modules_imported(file):
+        parts = name.split(".")
+        if parts[0] == "pantoum":
+            known = len(parts) > 1 and parts[1] in LAYER
+            found.add(parts[1] if known else "__init__")
     return found
 
 
@@ -100,17 +108,20 @@ def test_imports_only_go_down(file: Path) -> None:
             assert other in ONLY[package], f"{where} may only see {sorted(ONLY[package])}, not {other}"
 
 
-@pytest.mark.parametrize("folder", TRAINING)
-def test_the_folders_of_training_are_layers(folder: str) -> None:
-    for file in sorted((ROOT / "training" / folder).glob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pantoum.training"):
-                seen = (node.module or "").split(".")[2:3]
-                assert seen and seen[0] in TRAINING[folder] | {folder}, f"{file} imports {node.module}"
+@pytest.mark.parametrize(("package", "folder"), [(p, f) for p, folders in FOLDERS.items() for f in folders])
+def test_the_folders_inside_a_package_are_layers(package: str, folder: str) -> None:
+    files = sorted((ROOT / package / folder).glob("*.py"))
+    assert files
+    for file in files:
+        for name in modules_imported(file):
+            if name == f"pantoum.{package}" or name.startswith(f"pantoum.{package}."):
+                seen = name.split(".")[2:3]
+                assert seen and seen[0] in FOLDERS[package][folder] | {folder}, f"{file} imports {name}"
 
 
-def test_every_folder_of_training_is_known() -> None:
-    assert {file.parent.name for file in (ROOT / "training").glob("*/__init__.py")} == set(TRAINING)
+@pytest.mark.parametrize("package", FOLDERS)
+def test_every_folder_inside_a_package_is_known(package: str) -> None:
+    assert {file.parent.name for file in (ROOT / package).glob("*/__init__.py")} == set(FOLDERS[package])
 
 
 def test_every_room_is_known() -> None:

@@ -12,7 +12,7 @@ from pantoum.config import ModelConfig
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.convert import to_int8
-from pantoum.inference.novelty import NoveltyFilter
+from pantoum.inference.files.novelty import NoveltyFilter
 from pantoum.network import LanguageModel
 from pantoum.text.bpe import BpeTokenizer
 from pantoum.text.byte import ByteTokenizer

@@ -15,8 +15,8 @@ from pantoum.about.file import inspect
 from pantoum.errors import ModelFileError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference.compact_table import SPARE, compacted, parts_of, row_codes
 from pantoum.inference.export import export
+from pantoum.inference.files.compact_table import SPARE, compacted, parts_of, row_codes
 from pantoum.inference.loaded_model import LoadedModel, load
 from pantoum.kernels import RowCodes, without_core
 from pantoum.kernels.native.step import Stepper as OneCall

@@ -18,8 +18,8 @@ from pantoum.formats import model_file
 from pantoum.formats.model_file import SCALE, ModelFile
 from pantoum.inference.adapt import Adapter
 from pantoum.inference.batch import Batch
-from pantoum.inference.counts_file import arrays_of, read, with_weights
 from pantoum.inference.evaluate import evaluate
+from pantoum.inference.files.counts_file import arrays_of, read, with_weights
 from pantoum.inference.generate import Generation
 from pantoum.inference.loaded_model import LoadedModel, load
 from pantoum.inference.reader import PlainReader

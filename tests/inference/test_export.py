@@ -13,12 +13,13 @@ from pantoum.config import CELLS, ModelConfig
 from pantoum.errors import CoreError, ModelFileError, SettingError, StateError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference import convert, torch_file
-from pantoum.inference.counts_file import arrays_of, with_weights
+from pantoum.inference import convert
 from pantoum.inference.evaluate import evaluate
 from pantoum.inference.export import export
+from pantoum.inference.files import torch_file
+from pantoum.inference.files.counts_file import arrays_of, with_weights
+from pantoum.inference.files.precision import plain, shape_of
 from pantoum.inference.loaded_model import LoadedModel, load
-from pantoum.inference.precision import plain, shape_of
 from pantoum.inference.session import Session
 from pantoum.network import LanguageModel
 from pantoum.network.count_mixture import CountMixture

@@ -15,7 +15,7 @@ from pantoum.errors import ModelFileError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.export import export
-from pantoum.inference.half_matrices import halved
+from pantoum.inference.files.half_matrices import halved
 from pantoum.inference.loaded_model import LoadedModel, load
 from pantoum.kernels import Array
 

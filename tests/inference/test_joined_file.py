@@ -10,8 +10,8 @@ import pytest
 from pantoum.config import CELLS, ModelConfig
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.convert import to_int8
-from pantoum.inference.joined_file import state_taken_apart, taken_apart
-from pantoum.inference.precision import SCALE, plain
+from pantoum.inference.files.joined_file import state_taken_apart, taken_apart
+from pantoum.inference.files.precision import SCALE, plain
 from pantoum.network import LanguageModel
 from pantoum.network.ensemble import join, joined_config
 from pantoum.network.program import Program

@@ -11,8 +11,8 @@ import pytest
 from pantoum.config import ModelConfig
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference.counts_file import arrays_of, with_weights
 from pantoum.inference.export import export
+from pantoum.inference.files.counts_file import arrays_of, with_weights
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.network import LanguageModel
 from pantoum.network.count_mixture import CountMixture

@@ -12,7 +12,7 @@ import pytest
 
 from pantoum.errors import CheckpointError, ModelFileError, SettingError
 from pantoum.formats import checkpoint, model_file, plain_json, tensor_layout
-from pantoum.inference.named_texts import MOST
+from pantoum.inference.files.named_texts import MOST
 
 
 def forged(folder: Path, change: dict[str, Any]) -> None:

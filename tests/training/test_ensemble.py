@@ -11,7 +11,7 @@ from pantoum.about.file import inspect
 from pantoum.config import ModelConfig
 from pantoum.errors import CheckpointError, SettingError
 from pantoum.formats import checkpoint, model_file
-from pantoum.inference.precision import plain
+from pantoum.inference.files.precision import plain
 from pantoum.kernels import RowCodes
 from pantoum.network import LanguageModel
 from pantoum.network.ngrams import TABLE

@@ -13,9 +13,9 @@ from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.alert import held_out_peaks
 from pantoum.inference.cache_settings import tuned
-from pantoum.inference.compact_table import parts_of
 from pantoum.inference.evaluate import evaluate, held_out_loss
-from pantoum.inference.half_matrices import halved
+from pantoum.inference.files.compact_table import parts_of
+from pantoum.inference.files.half_matrices import halved
 from pantoum.inference.loaded_model import load
 from pantoum.inference.protocols import SEGMENTS
 from pantoum.kernels import RowCodes

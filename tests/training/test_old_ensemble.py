@@ -13,8 +13,8 @@ import pytest
 from pantoum.errors import CheckpointError
 from pantoum.formats import checkpoint, model_file
 from pantoum.formats.model_file import SCALE
-from pantoum.inference.joined_file import taken_apart
-from pantoum.inference.precision import plain
+from pantoum.inference.files.joined_file import taken_apart
+from pantoum.inference.files.precision import plain
 
 K, H, E = 2, 12, 6
 SETTINGS = {"steps": 12, "members": K, "dropout": 0.2, "ngrams": "2,3", "ngram_rows": 64, "num_layers": 2}

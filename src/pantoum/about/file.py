@@ -22,10 +22,10 @@ from pantoum.data.prepare import open_prepared
 from pantoum.errors import FormatError, PantoumError
 from pantoum.formats import checkpoint, metrics, model_file, state_file, token_shard
 from pantoum.formats.model_file import COUNTS, SCALE, ModelFile
-from pantoum.inference.joined_file import taken_apart
+from pantoum.inference.files.joined_file import taken_apart
+from pantoum.inference.files.novelty import BITS_NAME
+from pantoum.inference.files.precision import number, shape_of, weights
 from pantoum.inference.loaded_model import MODEL_NAME, load
-from pantoum.inference.novelty import BITS_NAME
-from pantoum.inference.precision import number, shape_of, weights
 from pantoum.kernels import Array
 from pantoum.network.counts import MOST_ORDER
 from pantoum.network.packing import Weight

@@ -35,10 +35,10 @@ from pantoum.errors import SettingError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.adapt_rule import SETTINGS, Rule, Settings
+from pantoum.inference.files.named_texts import named_texts
 from pantoum.inference.finite import require_finite
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.mixture import Mixture
-from pantoum.inference.named_texts import named_texts
 from pantoum.inference.state import State
 from pantoum.kernels import Array, Workspace
 from pantoum.network import LanguageModel

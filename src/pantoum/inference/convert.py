@@ -16,10 +16,10 @@ import numpy as np
 from pantoum.config.plain import Plain
 from pantoum.errors import ModelFileError, SettingError
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference.compact_table import compacted
 from pantoum.inference.evaluate import Progress, evaluate
+from pantoum.inference.files.compact_table import compacted
+from pantoum.inference.files.precision import PRECISION, SCALE, shape_of
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.precision import PRECISION, SCALE, shape_of
 from pantoum.kernels import Array, backend
 
 __all__ = ["CARD_KEY", "cost", "to_int8", "with_cost"]

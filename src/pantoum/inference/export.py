@@ -18,13 +18,14 @@ from pantoum.config import one_of, require
 from pantoum.config.plain import Plain
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference import convert, torch_file
+from pantoum.inference import convert
 from pantoum.inference.cache_settings import CARD_KEY
 from pantoum.inference.evaluate import Progress
-from pantoum.inference.joined_file import taken_apart
+from pantoum.inference.files import torch_file
+from pantoum.inference.files.joined_file import taken_apart
+from pantoum.inference.files.named_texts import named_texts
+from pantoum.inference.files.precision import plain
 from pantoum.inference.loaded_model import checked, load, model_path, of_content
-from pantoum.inference.named_texts import named_texts
-from pantoum.inference.precision import plain
 
 __all__ = ["FORMS", "export"]
 

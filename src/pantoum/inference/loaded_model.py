@@ -25,10 +25,10 @@ from pantoum.config.plain import Plain
 from pantoum.errors import ModelFileError
 from pantoum.formats import bounded, model_file
 from pantoum.formats.model_file import COUNTS, ModelFile
-from pantoum.inference.compact_table import compact_tables, parts_of
-from pantoum.inference.half_matrices import is_half
-from pantoum.inference.joined_file import taken_apart
-from pantoum.inference.precision import SCALE, plain, shape_of, weights
+from pantoum.inference.files.compact_table import compact_tables, parts_of
+from pantoum.inference.files.half_matrices import is_half
+from pantoum.inference.files.joined_file import taken_apart
+from pantoum.inference.files.precision import SCALE, plain, shape_of, weights
 from pantoum.kernels import Array, RowCodes
 from pantoum.network import LanguageModel
 from pantoum.network.packing import Codes, Weight, floats
@@ -234,7 +234,7 @@ def _counts(extras: Mapping[str, Array], vocab_size: int, file: Path) -> CountMi
     """The counted n-grams of a file, if it has any."""
     if not any(name.startswith(COUNTS) for name in extras):
         return None
-    from pantoum.inference import counts_file
+    from pantoum.inference.files import counts_file
 
     try:
         return counts_file.read(extras, vocab_size)

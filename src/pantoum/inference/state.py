@@ -21,7 +21,7 @@ from pantoum.config import require, whole
 from pantoum.config.calls import public
 from pantoum.errors import SettingError, StateError
 from pantoum.formats import state_file
-from pantoum.inference.joined_file import state_taken_apart
+from pantoum.inference.files.joined_file import state_taken_apart
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.network.state import NetworkState
 

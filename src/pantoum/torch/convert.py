@@ -12,7 +12,7 @@ from torch import Tensor
 from pantoum import network
 from pantoum.config import path as checked
 from pantoum.formats.model_file import is_model_file
-from pantoum.inference import torch_file
+from pantoum.inference.files import torch_file
 from pantoum.inference.loaded_model import LoadedModel, model_path
 from pantoum.inference.loaded_model import load as load_model
 from pantoum.kernels import Array

@@ -17,7 +17,7 @@ from pantoum.data.batches import StatefulBatches
 from pantoum.data.prepare import Prepared
 from pantoum.errors import CheckpointError, RunError
 from pantoum.formats.checkpoint import Checkpoint
-from pantoum.inference.novelty import NoveltyFilter, documents_of
+from pantoum.inference.files.novelty import NoveltyFilter, documents_of
 from pantoum.kernels import Array
 from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler

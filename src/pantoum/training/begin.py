@@ -22,9 +22,9 @@ from pantoum.data.prepare import Prepared, open_prepared, prepare
 from pantoum.errors import SettingError, TextError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference.joined_file import taken_apart
+from pantoum.inference.files.joined_file import taken_apart
+from pantoum.inference.files.precision import plain
 from pantoum.inference.loaded_model import checked, model_path
-from pantoum.inference.precision import plain
 from pantoum.ranks.interface import Ranks
 from pantoum.text.tokenizer import from_spec
 from pantoum.training.assembly import Run, assemble, make_batches

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pantoum.inference import counts_file
+from pantoum.inference.files import counts_file
 from pantoum.kernels import Array
 from pantoum.network.count_mixture import CountMixture, fitted, mixed
 from pantoum.network.counting import counted

@@ -25,15 +25,15 @@ from pantoum.config.plain import Plain
 from pantoum.errors import PantoumError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import SCALE, ModelFile
-from pantoum.inference import counts_file
 from pantoum.inference.alert import held_out_peaks
 from pantoum.inference.cache_settings import CARD_KEY, tuned
-from pantoum.inference.compact_table import compacted
 from pantoum.inference.evaluate import Evaluation, ReadText, evaluate, held_out_loss
-from pantoum.inference.half_matrices import halved
-from pantoum.inference.joined_file import taken_apart
+from pantoum.inference.files import counts_file
+from pantoum.inference.files.compact_table import compacted
+from pantoum.inference.files.half_matrices import halved
+from pantoum.inference.files.joined_file import taken_apart
+from pantoum.inference.files.precision import plain
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.precision import plain
 from pantoum.inference.protocols import LEAST_SPAN, SEGMENTS, WARM_TOKENS
 from pantoum.kernels import Array
 from pantoum.network import LanguageModel

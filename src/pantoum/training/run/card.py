@@ -11,7 +11,7 @@ from typing import Any
 from pantoum.config import VERSION
 from pantoum.config.plain import Plain
 from pantoum.inference.evaluate import Evaluation
-from pantoum.inference.named_texts import named_texts
+from pantoum.inference.files.named_texts import named_texts
 from pantoum.inference.protocols import SEGMENTS
 from pantoum.training.run.run_state import Best, RunState
 

@@ -19,7 +19,7 @@ import numpy as np
 from pantoum.config import ModelConfig
 from pantoum.formats.model_file import SCALE as ROOTS
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference.precision import PRECISION, SCALE, shape_of
+from pantoum.inference.files.precision import PRECISION, SCALE, shape_of
 from pantoum.kernels import Array
 from pantoum.network.language_model import prefix
 from pantoum.network.state import NetworkState

@@ -17,8 +17,8 @@ from typing import Any
 
 from pantoum.config import ModelConfig, one_of
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference.compact_table import compact_tables, parts_of, row_codes
-from pantoum.inference.half_matrices import is_half, widened
+from pantoum.inference.files.compact_table import compact_tables, parts_of, row_codes
+from pantoum.inference.files.half_matrices import is_half, widened
 from pantoum.network.packing import Codes, Weight, floats
 
 __all__ = ["PRECISION", "SCALE", "number", "plain", "shape_of", "weights"]

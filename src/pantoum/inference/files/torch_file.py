@@ -30,7 +30,7 @@ from pantoum.config import CELLS, ModelConfig
 from pantoum.errors import ModelFileError
 from pantoum.formats import bounded, durable, plain_json, tensor_layout
 from pantoum.formats.model_file import COUNTS, ModelFile
-from pantoum.inference.precision import plain, shape_of
+from pantoum.inference.files.precision import plain, shape_of
 from pantoum.kernels import Array
 from pantoum.network import LanguageModel
 from pantoum.network.language_model import prefix
@@ -138,7 +138,7 @@ def read(path: Path) -> tuple[LanguageModel, CountMixture | None]:
         network = _network(shape, arrays, path)
         if not counts:
             return network, None
-        from pantoum.inference import counts_file
+        from pantoum.inference.files import counts_file
 
         return network, counts_file.read(counts, network.vocab_size)
     except ModelFileError:
