@@ -66,7 +66,6 @@ def test_steps_are_those_of_the_core_and_engines_change_between_them(torch: Any,
     np.testing.assert_allclose(losses + more + last, expected, rtol=1e-4)
     for found, other in zip(state.arrays, end.arrays, strict=True):
         np.testing.assert_allclose(found, other, atol=1e-3)
-    assert two.num_parameters == core.num_parameters
     kept = core.snapshot()
     for name, array in one.snapshot().items():
         scale = max(1e-6, float(np.abs(kept[name]).max()))

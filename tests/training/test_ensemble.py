@@ -8,7 +8,8 @@ import pytest
 
 from pantoum import load
 from pantoum.about.file import inspect
-from pantoum.config import ModelConfig
+from pantoum.about.plan import make_plan
+from pantoum.config import ModelConfig, TrainSettings
 from pantoum.errors import CheckpointError, SettingError
 from pantoum.formats import checkpoint, model_file
 from pantoum.inference.files.precision import plain
@@ -89,8 +90,22 @@ def test_a_run_keeps_its_members_as_one_model_and_resumes_to_the_bit(run, tmp_pa
     chosen = json.loads((tmp_path / "whole" / "config.json").read_text())["chosen"]
     assert chosen["members"] == 3 and chosen["model"]["hidden_size"] == 12
     assert "an ensemble of 3 members of 1 x 12 gru, embedding 6" in str(inspect(whole.model))
-    assert kept.card["parameters"] == 3 * run("one", steps=1).parameters
     assert load(whole.model).evaluate(str(tmp_path / "story.txt")).tokens > 10_000
+
+
+@pytest.mark.parametrize(
+    "what", [{"ngrams": "2,3", "ngram_rows": 64}, {"tied": True}], ids=["n-grams", "tied"]
+)
+def test_a_run_its_plan_and_its_file_count_the_same_parameters(run, text, tmp_path, what):
+    made = run("counted", steps=2, members=3, **what)
+    kept = plain(model_file.read(made.model))
+    counted = sum(array.size for array in kept.parameters.values())
+    assert made.parameters == inspect(made.model).facts["parameters"] == kept.card["parameters"] == counted
+    began = json.loads((tmp_path / "counted" / "config.json").read_text())
+    assert began["parameters"] == counted  # what the report shows
+    assert run("counted", resume=True).parameters == load(made.model).num_parameters == counted
+    size = {"hidden_size": 12, "num_layers": 1, "embedding_size": 6}
+    assert make_plan(TrainSettings(steps=2, members=3, **size, **what), [str(text)]).parameters == counted
 
 
 def test_members_with_n_grams_are_kept_as_one_with_the_mean_of_their_tables(run, tmp_path):

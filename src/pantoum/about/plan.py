@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from pantoum.config import TrainSettings
-from pantoum.network import LanguageModel
 from pantoum.training.begin import choose_recipe, prepare_texts, read_source
 from pantoum.training.pace import USABLE
 from pantoum.training.recipe.forecast import Forecast, forecast
@@ -70,7 +69,6 @@ def make_plan(settings: TrainSettings, texts: Sequence[str]) -> Plan:
         prepared = prepare_texts(settings, texts, Path(folder), source)
         recipe, tokens_per_second = choose_recipe(settings, prepared, budget, clock, source)
         vocab_size = prepared.tokenizer.vocab_size
-        member = LanguageModel(vocab_size, config=recipe.model, seed=None)
         tokens = {
             "minutes": 60.0 * USABLE * tokens_per_second,
             "steps": recipe.batch_size * recipe.seq_len,
@@ -82,7 +80,7 @@ def make_plan(settings: TrainSettings, texts: Sequence[str]) -> Plan:
             vocab_size=vocab_size,
             training_tokens=prepared.train.count,
             held_out_tokens=0 if prepared.valid is None else prepared.valid.count,
-            parameters=recipe.members * member.num_parameters,
+            parameters=recipe.num_parameters(vocab_size),
             chosen=recipe.spec(),
             reasons=recipe.reasons,
             expected=forecast(prepared, 6.0 * recipe.work(vocab_size) * tokens),

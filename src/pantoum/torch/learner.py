@@ -72,11 +72,6 @@ class Learner:
         }
         self._squares = {name: tensor.new_zeros(len(tensor)) for name, tensor in self._parameters.items()}
 
-    @property
-    def num_parameters(self) -> int:
-        """How many numbers are learned."""
-        return sum(tensor.numel() for tensor in self._parameters.values())
-
     def initial_state(self, batch_size: int) -> NetworkState:
         """The zero state of ``batch_size`` streams."""
         return state_from_torch(self.module.initial_state(batch_size))

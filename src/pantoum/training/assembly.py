@@ -67,6 +67,7 @@ class Run:
     """The streams' global numbers: those of the carried state's rows."""
     keep_best: KeepBest
     parameters: int
+    """Those of the model that is kept, as its file holds it."""
     weights: Mapping[str, Array] | None = None
     """Those of another model that training began from."""
     checkpoint_every: int | None = None
@@ -165,7 +166,7 @@ def assemble(
             fitted_counts(prepared, valid, state.recipe.kneser_ney),
             None if valid is None else prepared.facts["valid"]["unknown"],
         ),
-        parameters=backend.num_parameters,
+        parameters=state.recipe.num_parameters(tokenizer.vocab_size),
         weights=weights,
     )
 

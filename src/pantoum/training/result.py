@@ -33,6 +33,7 @@ class RunResult:
     seconds: float
     """The seconds of all sessions together."""
     parameters: int
+    """Those of the model, as ``info`` counts them."""
     validation: dict[str, Any] | None
     """The best model's held-out figures by ``segments:64``; ``None`` where nothing is held out, or before the
     budget is used."""

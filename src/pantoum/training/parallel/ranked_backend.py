@@ -74,11 +74,6 @@ class RankedBackend:
         else:
             local.join(RankSums(ranks, batch_size, recipe.shards))
 
-    @property
-    def num_parameters(self) -> int:
-        """How many numbers are learned."""
-        return self._local.num_parameters
-
     def initial_state(self, batch_size: int) -> NetworkState:
         """The zero state of ``batch_size`` streams."""
         return self._local.initial_state(batch_size)

@@ -12,6 +12,7 @@ from typing import Any
 
 from pantoum.config import CELLS, ModelConfig
 from pantoum.config.plain import Plain
+from pantoum.network import LanguageModel
 from pantoum.network.ensemble import joined_config
 
 __all__ = ["Recipe", "compared", "work"]
@@ -76,6 +77,11 @@ class Recipe:
     def kept(self) -> ModelConfig:
         """The shape of the model that is kept."""
         return joined_config(self.model, self.members)
+
+    def num_parameters(self, vocab_size: int) -> int:
+        """How many parameters the model has that is kept. Members learn more: each has its own bias of the
+        head and tables of n-grams, of which the model has the mean."""
+        return LanguageModel(vocab_size, config=self.kept, seed=None).num_parameters
 
     def work(self, vocab_size: int) -> int:
         """Multiply-adds of a token in training, forward, by all members."""

@@ -45,11 +45,6 @@ class StepResult:
 class Backend(Protocol):
     """All that the loop knows of the arithmetic."""
 
-    @property
-    def num_parameters(self) -> int:
-        """How many numbers are learned."""
-        ...
-
     def initial_state(self, batch_size: int) -> NetworkState:
         """The zero state of ``batch_size`` streams."""
 

@@ -79,11 +79,6 @@ class Learner:
         self._targets = 0
         self._scale = GradientScale(model.parameters)
 
-    @property
-    def num_parameters(self) -> int:
-        """How many numbers are learned."""
-        return self.model.num_parameters
-
     def initial_state(self, batch_size: int) -> NetworkState:
         """The zero state of ``batch_size`` streams."""
         return self.model.initial_state(batch_size)

@@ -29,11 +29,6 @@ class Trained(Protocol):
     gradient_norm: float
     """The norm of all gradients of the last batch together, before clipping."""
 
-    @property
-    def num_parameters(self) -> int:
-        """How many numbers are learned."""
-        ...
-
     def initial_state(self, batch_size: int) -> NetworkState:
         """The zero state of ``batch_size`` streams."""
         ...
@@ -67,11 +62,6 @@ class Members(Generic[Learner]):
         """``config``: the shape of one member."""
         self.learners = tuple(learners)
         self._config = config
-
-    @property
-    def num_parameters(self) -> int:
-        """How many numbers are learned."""
-        return sum(learner.num_parameters for learner in self.learners)
 
     @property
     def gradient_norm(self) -> float:
