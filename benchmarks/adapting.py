@@ -29,7 +29,7 @@ from measured import machine
 
 from pantoum.inference.adapt import SETTINGS, Adapter, Settings
 from pantoum.inference.loaded_model import LoadedModel, load
-from pantoum.inference.reader import PlainReader
+from pantoum.inference.scoring.reader import PlainReader
 
 GAIN, TIMES = 0.03, 4.0
 PANTOUM = [sys.executable, "-m", "pantoum"]

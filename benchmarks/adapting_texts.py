@@ -33,7 +33,7 @@ from measured import machine
 from pantoum.inference.adapt import Adapter
 from pantoum.inference.loaded_model import LoadedModel, load
 from pantoum.inference.mixture import Mixture
-from pantoum.inference.reader import PlainReader
+from pantoum.inference.scoring.reader import PlainReader
 from pantoum.kernels import Array
 
 WORSE, TIMES = 0.001, 4.0

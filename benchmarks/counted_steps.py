@@ -21,8 +21,8 @@ import numpy as np
 from measured import machine
 
 from pantoum.config import ModelConfig, SamplingConfig
-from pantoum.inference.batch import Batch
 from pantoum.inference.loaded_model import LoadedModel
+from pantoum.inference.writing.batch import Batch
 from pantoum.network import LanguageModel
 from pantoum.network.count_mixture import CountMixture
 from pantoum.network.counting import counted

@@ -77,8 +77,8 @@ def product() -> Work:
 
 def writes(model: str, streams: int, tokens: int) -> Work:
     """``tokens``: those of a step, at least a round of them."""
-    from pantoum.inference.batch import Batch
     from pantoum.inference.loaded_model import load
+    from pantoum.inference.writing.batch import Batch
 
     warm_up_core()
     start = resident("VmRSS")

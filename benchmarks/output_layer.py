@@ -160,9 +160,9 @@ def reads(what: str, precision: str) -> Work:
 def writes(precision: str) -> Work:
     from pantoum.formats import model_file
     from pantoum.formats.model_file import ModelFile
-    from pantoum.inference.batch import Batch
     from pantoum.inference.export import export
     from pantoum.inference.loaded_model import load
+    from pantoum.inference.writing.batch import Batch
 
     model, tokenizer = network(MIDDLE), words(MIDDLE)
     with tempfile.TemporaryDirectory() as folder:

@@ -6,6 +6,7 @@ Read from the source itself, imports inside functions too, so that no path of ex
 from __future__ import annotations
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -45,9 +46,17 @@ WITHIN = {
     ("__init__", "api"),
     ("__main__", "cli"),
 }
-# The folders inside a package, and which of the others each may see. The modules beside them see all.
-FOLDERS: dict[str, dict[str, set[str]]] = {
-    "inference": {"files": set()},
+# The folders inside a package, and modules on which they build: which of these each may see. The other
+# modules of the package see all.
+INSIDE: dict[str, dict[str, set[str]]] = {
+    "inference": {
+        "files": set(),
+        "finite": set(),
+        "loaded_model": {"files"},
+        "state": {"files", "loaded_model"},
+        "scoring": {"finite", "loaded_model"},
+        "writing": {"files", "loaded_model", "state"},
+    },
     "training": {
         "recipe": set(),
         "update": set(),
@@ -108,20 +117,26 @@ def test_imports_only_go_down(file: Path) -> None:
             assert other in ONLY[package], f"{where} may only see {sorted(ONLY[package])}, not {other}"
 
 
-@pytest.mark.parametrize(("package", "folder"), [(p, f) for p, folders in FOLDERS.items() for f in folders])
-def test_the_folders_inside_a_package_are_layers(package: str, folder: str) -> None:
-    files = sorted((ROOT / package / folder).glob("*.py"))
+@pytest.mark.parametrize(("package", "part"), [(p, part) for p, parts in INSIDE.items() for part in parts])
+def test_the_parts_of_a_package_are_layers(package: str, part: str) -> None:
+    place = ROOT / package / part
+    files = sorted(place.rglob("*.py")) if place.is_dir() else [place.with_suffix(".py")]
     assert files
     for file in files:
         for name in modules_imported(file):
             if name == f"pantoum.{package}" or name.startswith(f"pantoum.{package}."):
                 seen = name.split(".")[2:3]
-                assert seen and seen[0] in FOLDERS[package][folder] | {folder}, f"{file} imports {name}"
+                assert seen and seen[0] in INSIDE[package][part] | {part}, f"{file} imports {name}"
 
 
-@pytest.mark.parametrize("package", FOLDERS)
+@pytest.mark.parametrize("package", INSIDE)
 def test_every_folder_inside_a_package_is_known(package: str) -> None:
-    assert {file.parent.name for file in (ROOT / package).glob("*/__init__.py")} == set(FOLDERS[package])
+    assert {file.parent.name for file in (ROOT / package).glob("*/__init__.py")} <= set(INSIDE[package])
+
+
+@pytest.mark.parametrize("package", INSIDE)
+def test_no_two_parts_of_a_package_see_each_other(package: str) -> None:
+    list(TopologicalSorter(INSIDE[package]).static_order())  # CycleError names a circle
 
 
 def test_every_room_is_known() -> None:

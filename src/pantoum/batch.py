@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from pantoum.config import SamplingConfig, text
 from pantoum.config.calls import made, public
-from pantoum.inference import batch
-from pantoum.inference.generate import draw_seed
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
-from pantoum.inference.stream import Stream
+from pantoum.inference.writing import batch
+from pantoum.inference.writing.generate import draw_seed
+from pantoum.inference.writing.stream import Stream
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack

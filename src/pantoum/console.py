@@ -16,8 +16,8 @@ from pantoum.text.unicode import without_surrogates
 
 if TYPE_CHECKING:
     from pantoum.config.plain import Plain
-    from pantoum.inference.generate import Writing as Writing
     from pantoum.inference.score import Score as Score
+    from pantoum.inference.writing.generate import Writing as Writing
     from pantoum.report.compare import Comparison
     from pantoum.report.surprisal_page import Page
 

@@ -17,11 +17,11 @@ from pantoum.config import GenerationConfig, SamplingConfig, path, require, text
 from pantoum.config import path as checked
 from pantoum.config.calls import made, public
 from pantoum.errors import SettingError
-from pantoum.inference.generate import Generation, Writing, completed, draw_seed
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.loaded_model import load as load_model
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
+from pantoum.inference.writing.generate import Generation, Writing, completed, draw_seed
 from pantoum.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ class Model:
         length, count = how_much.length, how_much.count
         if not (how_much.unique or how_much.novel):
             return Generation(model, session.state, sampling, length, seed, count, exact=how_much.exact)
-        from pantoum.inference.distinct import Distinct
+        from pantoum.inference.writing.distinct import Distinct
 
         return Distinct(
             model,
@@ -258,7 +258,7 @@ class Model:
         from pantoum.data.prepare import prepare as prepare_texts
         from pantoum.inference.adapt import adapter_of
         from pantoum.inference.evaluate import evaluate
-        from pantoum.inference.protocols import parse_protocol
+        from pantoum.inference.scoring.protocols import parse_protocol
         from pantoum.texts import counting, named, say
 
         parse_protocol(protocol)
@@ -321,8 +321,8 @@ class Model:
         from pantoum.config import ScoreConfig
         from pantoum.inference.adapt import adapter_of
         from pantoum.inference.alert import peaks_of, threshold
-        from pantoum.inference.protocols import SIDE_BY_SIDE
         from pantoum.inference.score import Scorer
+        from pantoum.inference.scoring.protocols import SIDE_BY_SIDE
         from pantoum.texts import say
 
         _require_kind(config, ScoreConfig, "config")

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from pantoum.config import ModelConfig, SamplingConfig
-from pantoum.inference.batch import Batch
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
-from pantoum.inference.stream import Stream
+from pantoum.inference.writing.batch import Batch
+from pantoum.inference.writing.stream import Stream
 from pantoum.kernels import native, without_core
 from pantoum.network import LanguageModel
 from pantoum.network.program import Program

@@ -23,9 +23,9 @@ from pantoum.inference.adapt_rule import Rule
 from pantoum.inference.evaluate import evaluate
 from pantoum.inference.loaded_model import LoadedModel, load
 from pantoum.inference.mixture import Mixture
-from pantoum.inference.protocols import ROWS
-from pantoum.inference.reader import PlainReader
 from pantoum.inference.score import Scorer
+from pantoum.inference.scoring.protocols import ROWS
+from pantoum.inference.scoring.reader import PlainReader
 from pantoum.kernels import without_core
 from pantoum.network import LanguageModel
 from pantoum.network.cache import Cache

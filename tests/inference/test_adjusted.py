@@ -9,11 +9,11 @@ import pytest
 
 from pantoum.config import SamplingConfig
 from pantoum.errors import SettingError
-from pantoum.inference.adjusted import SORTED, log_probabilities, most_probable
-from pantoum.inference.batch import Batch
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
+from pantoum.inference.writing.adjusted import SORTED, log_probabilities, most_probable
+from pantoum.inference.writing.batch import Batch
 
 
 def begun(model: LoadedModel) -> State:

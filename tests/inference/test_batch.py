@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from pantoum import kernels
 from pantoum.config import SamplingConfig
 from pantoum.errors import PantoumError, SettingError, StateError
-from pantoum.inference.batch import Batch
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
-from pantoum.inference.stream import Stream
-from pantoum.inference.token_texts import TokenTexts
+from pantoum.inference.writing.batch import Batch
+from pantoum.inference.writing.stream import Stream
 from pantoum.network.program import Program
+from pantoum.text.token_texts import TokenTexts
 
 Make = Callable[..., LoadedModel]
 SAMPLINGS = [
@@ -173,8 +173,8 @@ def test_rows_in_chunks_are_rows(characters: LoadedModel, monkeypatch: pytest.Mo
         ]
 
     expected = written()
-    monkeypatch.setattr("pantoum.inference.batch.LOGITS", 1)
-    monkeypatch.setattr("pantoum.inference.batch.FEWEST", 4)
+    monkeypatch.setattr("pantoum.inference.writing.batch.LOGITS", 1)
+    monkeypatch.setattr("pantoum.inference.writing.batch.FEWEST", 4)
     assert written() == expected
 
 
@@ -360,8 +360,8 @@ def test_streams_that_ask_for_more_are_the_same_in_chunks(
         {"sampling": SamplingConfig(repetition_penalty=1.5, stop=("zzz",)), "alternatives": 1},
         {"alternatives": 0},
     ]
-    monkeypatch.setattr("pantoum.inference.batch.LOGITS", 1)
-    monkeypatch.setattr("pantoum.inference.batch.FEWEST", fewest)
+    monkeypatch.setattr("pantoum.inference.writing.batch.LOGITS", 1)
+    monkeypatch.setattr("pantoum.inference.writing.batch.FEWEST", fewest)
     together = Batch(characters, len(asked))
     streams = [together.join(length=9 + k, seed=k, **each) for k, each in enumerate(asked)]
     texts: dict[Stream, str] = dict.fromkeys(streams, "")

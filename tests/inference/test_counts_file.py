@@ -17,14 +17,14 @@ from pantoum.errors import ModelFileError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import SCALE, ModelFile
 from pantoum.inference.adapt import Adapter
-from pantoum.inference.batch import Batch
 from pantoum.inference.evaluate import evaluate
 from pantoum.inference.files.counts_file import arrays_of, read, with_weights
-from pantoum.inference.generate import Generation
 from pantoum.inference.loaded_model import LoadedModel, load
-from pantoum.inference.reader import PlainReader
+from pantoum.inference.scoring.reader import PlainReader
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
+from pantoum.inference.writing.batch import Batch
+from pantoum.inference.writing.generate import Generation
 from pantoum.kernels.reference.counts import count_rows
 from pantoum.network.count_mixture import CountMixture
 from pantoum.network.counting import counted

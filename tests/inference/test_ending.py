@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from pantoum.config import SamplingConfig
-from pantoum.inference.ending import Ending, tolerance
-from pantoum.inference.generate import Generation
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
+from pantoum.inference.writing.ending import Ending, tolerance
+from pantoum.inference.writing.generate import Generation
 from pantoum.network import LanguageModel
 from pantoum.text.character import CharacterLearner
 

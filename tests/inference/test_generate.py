@@ -12,10 +12,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from pantoum.config import ModelConfig, SamplingConfig
-from pantoum.inference.generate import Generation, completed, draw_seed
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
+from pantoum.inference.writing.generate import Generation, completed, draw_seed
 from pantoum.network import LanguageModel
 from pantoum.network.program import Program
 from pantoum.text.word import WordTokenizer

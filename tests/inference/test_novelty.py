@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from pantoum.config import SamplingConfig
 from pantoum.errors import ModelFileError, SettingError
-from pantoum.inference.distinct import Distinct, most_draws
 from pantoum.inference.files import novelty
 from pantoum.inference.files.novelty import NoveltyFilter, documents_of
-from pantoum.inference.generate import Generation, Piece, completed
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
+from pantoum.inference.writing.distinct import Distinct, most_draws
+from pantoum.inference.writing.generate import Generation, Piece, completed
 from pantoum.text.byte import ByteTokenizer
 from pantoum.text.tokenizer import learner
 

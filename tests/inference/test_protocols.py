@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pantoum.errors import SettingError
-from pantoum.inference.protocols import ROWS, WARM_TOKENS, blocks, parse_protocol
+from pantoum.inference.scoring.protocols import ROWS, WARM_TOKENS, blocks, parse_protocol
 
 PROTOCOLS = st.sampled_from(
     [

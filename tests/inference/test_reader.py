@@ -8,10 +8,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from pantoum.inference import reader as reading
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.reader import PlainReader, Reader
 from pantoum.inference.score import Scorer
+from pantoum.inference.scoring import reader as reading
+from pantoum.inference.scoring.reader import PlainReader, Reader
 
 
 def tokens(model: LoadedModel, rng: np.random.Generator) -> tuple[np.ndarray, ...]:

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.reader import PlainReader
 from pantoum.inference.reading import Reading, advance
+from pantoum.inference.scoring.reader import PlainReader
 from pantoum.inference.session import Session
 from pantoum.kernels import without_core
 

@@ -101,7 +101,7 @@ def test_a_line_is_scored_as_soon_as_it_ends(characters: LoadedModel) -> None:
 
 
 def test_a_long_part_is_answered_on_the_way(characters: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pantoum.inference.segments.AT_ONCE", 20)
+    monkeypatch.setattr("pantoum.inference.scoring.segments.AT_ONCE", 20)
     found = next(batch for batch in Scorer(characters).feed("The cat sat\n" * 50) if batch)
     assert len(found) < 5
 
@@ -124,7 +124,7 @@ def test_a_line_end_that_may_be_part_of_more_waits_for_it(
 
 def test_a_line_without_end_is_given_out_in_parts(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pantoum.inference.score.PART", 64)
-    monkeypatch.setattr("pantoum.inference.units.LONGEST", 64)
+    monkeypatch.setattr("pantoum.inference.scoring.units.LONGEST", 64)
     for by in ("line", "word"):
         scorer = Scorer(make("bytes"), ScoreConfig(by))
         found = [s for batch in scorer.feed(b"ab" * 100) for s in batch]

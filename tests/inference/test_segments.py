@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pantoum.inference import protocols, segments
 from pantoum.inference.evaluate import evaluate
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.reader import PlainReader
-from pantoum.inference.segments import Following, OneStream, Segments
+from pantoum.inference.scoring import protocols, segments
+from pantoum.inference.scoring.reader import PlainReader
+from pantoum.inference.scoring.segments import Following, OneStream, Segments
 from pantoum.network.state import NetworkState
 
 Make = Callable[..., LoadedModel]

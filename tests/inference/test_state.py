@@ -11,10 +11,10 @@ import pytest
 
 from pantoum.config import CELLS
 from pantoum.errors import SettingError, StateError
-from pantoum.inference.batch import Batch
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
+from pantoum.inference.writing.batch import Batch
 from pantoum.network.state import NetworkState
 
 

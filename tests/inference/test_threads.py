@@ -11,10 +11,10 @@ from collections.abc import Callable
 import pytest
 
 from pantoum.errors import PantoumError, SettingError
-from pantoum.inference.batch import Batch
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
-from pantoum.inference.stream import Stream
+from pantoum.inference.writing.batch import Batch
+from pantoum.inference.writing.stream import Stream
 
 
 def in_threads(count: int, work: Callable[[int], None]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pantoum.inference.units import Decoding, Grouping, Pieces
+from pantoum.inference.scoring.units import Decoding, Grouping, Pieces
 from pantoum.text.byte import ByteTokenizer
 from pantoum.text.tokenizer import Tokenizer, learner
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from pantoum.config import ModelConfig
-from pantoum.inference.protocols import SEGMENTS, blocks
-from pantoum.inference.reader import read_blocks
+from pantoum.inference.scoring.protocols import SEGMENTS, blocks
+from pantoum.inference.scoring.reader import read_blocks
 from pantoum.kernels import without_core
 from pantoum.network import LanguageModel
 from pantoum.network.program import Program

@@ -11,8 +11,8 @@ import pytest
 import pantoum
 from pantoum.config import SamplingConfig
 from pantoum.errors import PantoumError
-from pantoum.inference.batch import Batch
 from pantoum.inference.reading import Reading
+from pantoum.inference.writing.batch import Batch
 from pantoum.server.engine import Engine, FullError, StoppedError
 from pantoum.server.job import UNREAD, Ended, Inbox, Job, Read, Writing, Written
 

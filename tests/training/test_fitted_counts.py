@@ -11,7 +11,7 @@ from pantoum.data.prepare import open_prepared
 from pantoum.formats import model_file
 from pantoum.inference.evaluate import evaluate
 from pantoum.inference.loaded_model import load
-from pantoum.inference.protocols import SEGMENTS
+from pantoum.inference.scoring.protocols import SEGMENTS
 from pantoum.network.program import Program
 
 

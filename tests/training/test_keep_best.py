@@ -17,7 +17,7 @@ from pantoum.inference.evaluate import evaluate, held_out_loss
 from pantoum.inference.files.compact_table import parts_of
 from pantoum.inference.files.half_matrices import halved
 from pantoum.inference.loaded_model import load
-from pantoum.inference.protocols import SEGMENTS
+from pantoum.inference.scoring.protocols import SEGMENTS
 from pantoum.kernels import RowCodes
 from pantoum.network import LanguageModel
 from pantoum.network.ngrams import TABLE

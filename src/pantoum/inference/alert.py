@@ -26,9 +26,9 @@ from pantoum.config import UNITS, Alert, ScoreConfig
 from pantoum.config.plain import Plain
 from pantoum.errors import SettingError
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.protocols import SEGMENTS
 from pantoum.inference.score import Score
-from pantoum.inference.units import Decoding, Grouping, Pieces
+from pantoum.inference.scoring.protocols import SEGMENTS
+from pantoum.inference.scoring.units import Decoding, Grouping, Pieces
 from pantoum.kernels import Array
 from pantoum.text.tokenizer import Tokenizer
 

@@ -26,8 +26,8 @@ from pantoum.errors import SettingError, TextError
 from pantoum.inference.adapt import Adapter
 from pantoum.inference.figures import figures_html
 from pantoum.inference.finite import require_finite
-from pantoum.inference.protocols import ROWS, Block, blocks, parse_protocol
-from pantoum.inference.reader import read_blocks
+from pantoum.inference.scoring.protocols import ROWS, Block, blocks, parse_protocol
+from pantoum.inference.scoring.reader import read_blocks
 from pantoum.kernels import Array
 from pantoum.network.program import Program
 from pantoum.text.tokenizer import Tokenizer

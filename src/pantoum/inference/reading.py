@@ -19,10 +19,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pantoum.inference.adjusted import Drawn, log_probabilities, most_probable
 from pantoum.inference.finite import require_finite
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
+from pantoum.inference.writing.adjusted import Drawn, log_probabilities, most_probable
 from pantoum.kernels import Array
 from pantoum.network.state import NetworkState
 

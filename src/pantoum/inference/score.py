@@ -28,10 +28,10 @@ from numpy.typing import NDArray
 
 from pantoum.config import ScoreConfig, require
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.reader import PlainReader, Reader
-from pantoum.inference.segments import Following, OneStream, Scored, Segments
-from pantoum.inference.units import Decoding, Grouping, Pieces
-from pantoum.inference.unknown import Unknown
+from pantoum.inference.scoring.reader import PlainReader, Reader
+from pantoum.inference.scoring.segments import Following, OneStream, Scored, Segments
+from pantoum.inference.scoring.units import Decoding, Grouping, Pieces
+from pantoum.inference.scoring.unknown import Unknown
 from pantoum.text.unicode import as_bytes
 
 __all__ = ["Piece", "Score", "Scorer", "Scores"]

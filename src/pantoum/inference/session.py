@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from pantoum.config import SamplingConfig, require, truth, whole
 from pantoum.config.calls import made, public
 from pantoum.inference.finite import require_finite
-from pantoum.inference.generate import Generation, draw_seed
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
+from pantoum.inference.writing.generate import Generation, draw_seed
 from pantoum.kernels import Array
 from pantoum.network.state import NetworkState
 from pantoum.text.prompt import encode_prompt, space_held

@@ -22,10 +22,10 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable
 
-from pantoum.inference.batch import Batch
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.reading import Reading, advance
-from pantoum.inference.stream import Stream
+from pantoum.inference.writing.batch import Batch
+from pantoum.inference.writing.stream import Stream
 from pantoum.server.job import Ended, Event, Failed, Job, Read, Written
 from pantoum.server.retry import RetryAfter
 

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pantoum.config import SamplingConfig
-from pantoum.inference.adjusted import Drawn
 from pantoum.inference.reading import Reading
 from pantoum.inference.state import State
+from pantoum.inference.writing.adjusted import Drawn
 
 __all__ = ["Ended", "Event", "Failed", "Inbox", "Job", "Read", "Writing", "Written"]
 

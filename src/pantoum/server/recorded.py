@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from pantoum.config.plain import Plain
-from pantoum.inference.adjusted import Drawn
+from pantoum.inference.writing.adjusted import Drawn
 from pantoum.text.tokenizer import Tokenizer
 
 __all__ = ["Recorded", "chat_logprobs", "completion_logprobs"]

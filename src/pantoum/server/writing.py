@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pantoum.config import SamplingConfig
-from pantoum.inference.generate import draw_seed
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.reading import Reading
 from pantoum.inference.state import State
+from pantoum.inference.writing.generate import draw_seed
 from pantoum.server.engine import FullError, StoppedError
 from pantoum.server.errors import RequestError, busy
 from pantoum.server.job import Ended, Job, Read, Writing, Written

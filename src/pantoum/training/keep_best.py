@@ -34,7 +34,7 @@ from pantoum.inference.files.half_matrices import halved
 from pantoum.inference.files.joined_file import taken_apart
 from pantoum.inference.files.precision import plain
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.protocols import LEAST_SPAN, SEGMENTS, WARM_TOKENS
+from pantoum.inference.scoring.protocols import LEAST_SPAN, SEGMENTS, WARM_TOKENS
 from pantoum.kernels import Array
 from pantoum.network import LanguageModel
 from pantoum.network.count_mixture import CountMixture

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from pantoum import kernels
 from pantoum.config import ModelConfig
-from pantoum.inference.protocols import Block, blocks
-from pantoum.inference.reader import read_blocks
+from pantoum.inference.scoring.protocols import Block, blocks
+from pantoum.inference.scoring.reader import read_blocks
 from pantoum.kernels import Array
 from pantoum.network import LanguageModel
 from pantoum.network.program import Program

@@ -12,7 +12,7 @@ from pantoum.config import VERSION
 from pantoum.config.plain import Plain
 from pantoum.inference.evaluate import Evaluation
 from pantoum.inference.files.named_texts import named_texts
-from pantoum.inference.protocols import SEGMENTS
+from pantoum.inference.scoring.protocols import SEGMENTS
 from pantoum.training.run.run_state import Best, RunState
 
 __all__ = ["card"]

@@ -15,10 +15,10 @@ from pantoum.config.plain import Plain
 from pantoum.errors import PantoumError, StorageError
 from pantoum.formats import durable, metrics
 from pantoum.inference.evaluate import Evaluation
-from pantoum.inference.generate import Generation, completed
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.score import Scorer
 from pantoum.inference.state import State
+from pantoum.inference.writing.generate import Generation, completed
 from pantoum.report import page
 from pantoum.report.record import Report
 from pantoum.report.story import Story

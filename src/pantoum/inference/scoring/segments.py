@@ -20,8 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pantoum.inference.finite import require_finite
-from pantoum.inference.protocols import spans
-from pantoum.inference.reader import Reader, read_blocks
+from pantoum.inference.scoring.protocols import spans
+from pantoum.inference.scoring.reader import Reader, read_blocks
 from pantoum.kernels import Array
 from pantoum.network.program import Program
 

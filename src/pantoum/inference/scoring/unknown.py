@@ -15,7 +15,7 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
-from pantoum.inference.units import Pieces
+from pantoum.inference.scoring.units import Pieces
 from pantoum.kernels import Array
 from pantoum.text.documents import mark
 from pantoum.text.tokenizer import Tokenizer

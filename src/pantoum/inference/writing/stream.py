@@ -15,8 +15,8 @@ from contextlib import AbstractContextManager
 from typing import NamedTuple, NoReturn, Protocol
 
 from pantoum.errors import PantoumError
-from pantoum.inference.adjusted import Adjusted, Drawn
 from pantoum.inference.state import State
+from pantoum.inference.writing.adjusted import Adjusted, Drawn
 from pantoum.kernels import Array, DrawRows
 from pantoum.network.state import NetworkState
 from pantoum.text.tokenizer import Decoder, Tokenizer

@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from pantoum.config import SamplingConfig, require
 from pantoum.errors import PantoumError
 from pantoum.inference.files.novelty import NoveltyFilter, normalised
-from pantoum.inference.generate import Generation, Piece, Text, completed
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
+from pantoum.inference.writing.generate import Generation, Piece, Text, completed
 
 __all__ = ["Distinct", "most_draws"]
 

@@ -1,8 +1,8 @@
 """Generation: K texts from one state.
 
 ``Writing`` is what all ways of generation have in common: iterate for the pieces of the texts, then ask for
-the texts and their states. ``Generation`` gives each piece at once, ``Distinct`` (``inference.distinct``) a
-whole text when it is accepted.
+the texts and their states. ``Generation`` gives each piece at once, ``Distinct`` (``distinct``) a whole text
+when it is accepted.
 
 The texts of ``Generation`` are streams of a ``Batch``: text k draws from stream k of the seed, so text 0 is
 what a single run writes. Each ends on its own; the others go on. What a text needs beside the state lives in
@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from pantoum.config import SamplingConfig
-from pantoum.inference.batch import Batch
-from pantoum.inference.ending import Ending, tolerance
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
-from pantoum.inference.stream import Stream
+from pantoum.inference.writing.batch import Batch
+from pantoum.inference.writing.ending import Ending, tolerance
+from pantoum.inference.writing.stream import Stream
 
 __all__ = ["Generation", "Piece", "Text", "Writing", "completed", "draw_seed"]
 

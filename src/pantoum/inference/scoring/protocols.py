@@ -8,7 +8,7 @@
 
 A protocol gives ``Block`` pieces: rows that are read in parallel, in time order, of which some only warm the
 state. Blocks hold at most ``ROWS`` tokens, so memory does not grow with the text. Figures of two protocols do
-not compare, and nothing here computes one; ``read_blocks`` (``inference.reader``) reads them.
+not compare, and nothing here computes one; ``read_blocks`` (``inference.scoring.reader``) reads them.
 
 Shape letters: B rows in parallel, T time.
 """

@@ -26,19 +26,19 @@ import numpy as np
 from pantoum.config import SamplingConfig, require, whole
 from pantoum.config.calls import public
 from pantoum.errors import PantoumError
-from pantoum.inference.adjusted import Adjusted
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.sample import columns
 from pantoum.inference.state import State
-from pantoum.inference.stream import Parked, Stream
-from pantoum.inference.token_texts import TokenTexts
+from pantoum.inference.writing.adjusted import Adjusted
+from pantoum.inference.writing.sample import columns
+from pantoum.inference.writing.stream import Parked, Stream
 from pantoum.kernels import Array, DrawRows, backend
 from pantoum.kernels.interface import Sampler
 from pantoum.network.state import NetworkState
 from pantoum.network.stepper import stepper
+from pantoum.text.token_texts import TokenTexts
 
 if TYPE_CHECKING:  # other models need neither
-    from pantoum.inference.word_borders import WordBorders
+    from pantoum.inference.writing.word_borders import WordBorders
     from pantoum.text.word import WordTokenizer
 
 __all__ = ["Batch", "Piece"]
@@ -80,7 +80,7 @@ class Batch:
         self._careful: set[Stream] = set()
         """Streams whose tokens must pass through ``take``; a round does not look at the others."""
         self._adjusted: set[Stream] = set()
-        """Those whose logits are changed, or whose tokens are recorded (``inference.adjusted``)."""
+        """Those whose logits are changed, or whose tokens are recorded (``inference.writing.adjusted``)."""
         self._soonest = 0
         """Rounds until a stream may reach its length."""
         self._texts = TokenTexts(model.tokenizer)
@@ -397,7 +397,7 @@ def _word_borders(model: LoadedModel) -> WordBorders | None:
     """What a draw may not join; ``None`` where it may join all."""
     if model.tokenizer.kind != "words":
         return None
-    from pantoum.inference.word_borders import WordBorders
+    from pantoum.inference.writing.word_borders import WordBorders
 
     return WordBorders.of(cast("WordTokenizer", model.tokenizer), model.banned)
 

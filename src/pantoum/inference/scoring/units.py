@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pantoum.config import UNITS, one_of, token_unit
-from pantoum.inference.token_texts import TokenTexts
 from pantoum.kernels import Array
+from pantoum.text.token_texts import TokenTexts
 from pantoum.text.tokenizer import Tokenizer
 
 __all__ = ["Decoding", "Grouping", "Pieces"]

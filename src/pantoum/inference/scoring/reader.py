@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pantoum.inference.finite import require_finite
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.protocols import ROWS, Block
+from pantoum.inference.scoring.protocols import ROWS, Block
 from pantoum.kernels import Array
 from pantoum.kernels.workspace import Workspace
 from pantoum.network.program import Program

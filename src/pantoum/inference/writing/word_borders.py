@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pantoum.inference.adjusted import log_probabilities
+from pantoum.inference.writing.adjusted import log_probabilities
 from pantoum.kernels import Array, DrawRows
 from pantoum.kernels.interface import Sampler
 from pantoum.text.word import WordTokenizer
