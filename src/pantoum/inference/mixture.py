@@ -1,11 +1,12 @@
 """Two predictors of one stream, mixed by how well each predicted the recent past.
 
 The probability of a token is ``(1 - v) p_0 + v p_1``, where v is unknown. Each v of a grid from 0 to 1 is an
-expert, and the experts are weighed by Bayes' rule (Cover 1991, "Universal portfolios"): after T tokens the
-mixture has lost at most ln K nats to the best constant v of the grid, whatever the text, and so at most that
-to the better of the two predictors. A text may change, and with it the best v: at regular places every expert
-gives up a share of its weight, which all experts divide equally (fixed share; Herbster and Warmuth 1998,
-"Tracking the best expert"). This costs at most ``-ln(1 - SHARE)`` nats at each place.
+expert with a prior weight, and the experts are weighed by Bayes' rule (Cover 1991, "Universal portfolios"):
+after T tokens the mixture has lost at most -ln(prior of v) nats to any constant v of the grid, whatever the
+text. The two predictors alone have the largest priors, because it is they that the mixture must not fall
+behind. A text may change, and with it the best v: at regular places every expert gives up a share of its
+weight, which all divide as their priors say (fixed share; Herbster and Warmuth 1998, "Tracking the best
+expert"). This costs at most ``-ln(1 - SHARE)`` nats at each place.
 
 The weights before a token depend only on the tokens before it, and results do not depend on the calls into
 which a text is cut.
@@ -27,16 +28,20 @@ EXPERTS = 9
 """Values of v, from 0 to 1 at equal distances."""
 SHARE = 0.02
 """The share of its weight that each expert gives up at each place."""
+FIRST_ALONE, SECOND_ALONE = 0.25, 0.5
+"""The priors of v = 0 and of v = 1; the values between divide the rest equally."""
 VALUES_K: F64 = np.linspace(0.0, 1.0, EXPERTS)
+PRIOR_K: F64 = np.full(EXPERTS, (1.0 - FIRST_ALONE - SECOND_ALONE) / (EXPERTS - 2))
+PRIOR_K[0], PRIOR_K[-1] = FIRST_ALONE, SECOND_ALONE
 with np.errstate(divide="ignore"):
     OF_FIRST_K, OF_SECOND_K = np.log(1.0 - VALUES_K), np.log(VALUES_K)
 
 
 class Mixture:
-    """The weights of the experts after what was read; all are equal at the beginning."""
+    """The weights of the experts after what was read; at the beginning, their priors."""
 
     def __init__(self) -> None:
-        self._logs_K: F64 = np.zeros(EXPERTS)
+        self._logs_K: F64 = np.log(PRIOR_K)
         """The logarithms of the weights, up to a constant."""
 
     @property
@@ -60,7 +65,7 @@ class Mixture:
         """A place at which the experts share."""
         weights_K = np.exp(self._logs_K - self._logs_K.max())
         weights_K *= (1.0 - SHARE) / weights_K.sum()
-        self._logs_K = np.log(weights_K + SHARE / EXPERTS)
+        self._logs_K = np.log(weights_K + SHARE * PRIOR_K)
 
 
 def _log_sums(logs_SK: F64) -> F64:
