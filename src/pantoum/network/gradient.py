@@ -128,8 +128,8 @@ their memory is not used again by this pass."""
 
 
 def _union(first_U: Array, second_U: Array) -> Array:
-    """The numbers of either, ascending. A stable sort merges two ascending runs, in a thirtieth of the time of
-    ``numpy.union1d``."""
+    """The numbers of either, ascending. A stable sort merges two ascending runs, in a thirtieth of the time
+    of ``numpy.union1d``."""
     both = np.sort(np.concatenate([first_U, second_U]), kind="stable")
     new = np.ones(len(both), bool)
     np.not_equal(both[1:], both[:-1], out=new[1:])
