@@ -306,15 +306,29 @@ def test_no_text_throws_the_weights_away(characters: LoadedModel) -> None:
     assert all(np.isfinite(array).all() for array in adapter.adapted().network.parameters.values())
 
 
-def test_a_copy_that_is_lost_starts_again(characters: LoadedModel) -> None:
+def test_a_copy_that_is_lost_goes_back(characters: LoadedModel) -> None:
     model, text = with_scale(characters), text_of(characters, 400)
     adapter = Adapter(model, dataclasses.replace(FAST, rate=30.0))
     nats_T = adapter.losses(*text)[0]
-    assert adapter.restarts > 2
+    assert adapter.times_lost > 2
     assert nats_T.mean() < PlainReader(model).losses(*text, None).mean() + 0.02
     still = Adapter(model, dataclasses.replace(FAST, rate=0.01))
     still.losses(*text)
-    assert still.restarts == 0
+    assert still.times_lost == 0
+
+
+def test_the_further_behind_a_copy_is_the_further_it_goes_back(characters: LoadedModel) -> None:
+    model = with_scale(characters)
+    adapter = Adapter(model, FAST)
+    adapter.losses(*text_of(model, FAST.chunk * 3))
+    trained, lost = model.network.parameters, adapt.LOST * FAST.chunk
+    for behind, share in ((lost, 1.0), (1.001 * lost, 0.5), (10 * lost, 0.05), (1e6 * lost, 0.0)):
+        before = {name: array - trained[name] for name, array in adapter._network.parameters.items()}
+        assert any(array.any() for array in before.values())
+        adapter._behind = behind
+        adapter._go_back_if_lost()
+        for name, array in adapter._network.parameters.items():
+            np.testing.assert_allclose(array - trained[name], share * before[name], rtol=0.01, atol=1e-6)
 
 
 def test_a_copy_that_was_lost_goes_on_in_smaller_steps(characters: LoadedModel, monkeypatch) -> None:
@@ -322,7 +336,7 @@ def test_a_copy_that_was_lost_goes_on_in_smaller_steps(characters: LoadedModel, 
 
     def read() -> tuple[float, int]:
         adapter = Adapter(model, dataclasses.replace(FAST, rate=30.0))
-        return float(adapter.losses(*text)[0].mean()), adapter.restarts
+        return float(adapter.losses(*text)[0].mean()), adapter.times_lost
 
     smaller, some = read()
     monkeypatch.setattr(adapt, "SLOWER", 1.0)

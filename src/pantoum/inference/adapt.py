@@ -8,7 +8,7 @@ So the nats are the same however a text arrives.
 
 The model itself reads along, and the probability of each token is a mixture of both (``mixture``), weighed by
 how well each predicted the text so far. So a text that adapting does not help costs next to nothing. A copy
-that has lost its way starts again from the trained weights. The
+that has lost its way goes back towards the trained weights. The
 model itself is read in int8, which takes a third of the time and costs less than 0.0001 nats (docs/log).
 
 The model it is made from never changes. Products of the copy are float32; an int8 model is adapted, and
@@ -53,9 +53,12 @@ __all__ = ["SETTINGS", "Adapter", "Settings", "adapted_to", "adapter_of", "requi
 WHOLE_VOCABULARY, SAMPLES = 4096, 4096
 """Symbols above which a step compares its targets with samples, and how many these are."""
 SLOWER = 0.5
-"""A copy that starts again takes steps of this share of those before: they went too far."""
+"""A copy that was lost takes steps of this share of those before: they went too far."""
 LOST = 0.25
-"""Nats per token that the copy may be worse than the model itself, over a chunk, before it starts again."""
+"""Nats per token that the copy may be worse than the model itself, over a chunk, before it is lost."""
+KEPT = 0.5
+"""What a copy that is just lost keeps of its distance to the trained weights; one that is further behind
+keeps less, in proportion."""
 
 
 class Adapter:
@@ -74,8 +77,8 @@ class Adapter:
             warnings.warn(note, UserWarning, stacklevel=2)
         self.tokens = 0
         """Tokens that were learned from."""
-        self.restarts = 0
-        """How often the copy started again from the trained weights."""
+        self.times_lost = 0
+        """How often the copy was lost and went back towards the trained weights."""
         self._pace = 1.0
         """How far steps go, of what the settings say."""
         self._behind = 0.0
@@ -129,7 +132,7 @@ class Adapter:
             self._behind = float(np.add.accumulate([self._behind, *lost_T])[-1])
             if not self._begun_3BT.shape[2]:  # a chunk is complete
                 self._mixture.share()
-                self._restart_if_lost()
+                self._go_back_if_lost()
             start = end
         return nats_BT, predictions_BT
 
@@ -143,25 +146,32 @@ class Adapter:
             self._learn(program, self._begun_3BT, NetworkState(layers))
             self._begun_3BT = self._nothing
 
-    def _restart_if_lost(self) -> None:
-        """At the end of a chunk: weights that no longer predict anything are not worth a pull back."""
+    def _go_back_if_lost(self) -> None:
+        """At the end of a chunk: a copy far behind goes back at once, because the pull of each step is slow,
+        but it does not forget all that it learned."""
         behind, self._behind = self._behind, 0.0
-        if behind > LOST * self.settings.chunk:
-            self._network, self._reading = _copy(self.model.network), None
-            self.restarts += 1
+        lost = LOST * self.settings.chunk
+        if behind > lost:
+            self._scale_distance(self._network, KEPT * lost / behind)
+            self._reading = None
+            self.times_lost += 1
             self._pace *= SLOWER
+
+    def _scale_distance(self, network: LanguageModel, share: float) -> None:
+        """Move weights, in place, to this share of their distance to the trained ones."""
+        for name, array in network.parameters.items():
+            trained = self.model.network.parameters[name]
+            array -= trained
+            array *= np.float32(share)
+            array += trained
 
     def adapted(self, texts: Sequence[Mapping[str, Plain]] = ()) -> LoadedModel:
         """One model in place of the mixture as it is now; ``texts``: what it was adapted to, for its card.
 
         Its weights lie between those of the model itself and the adapted ones, as the mixture weighs both."""
         self.finish()
-        weight = self._mixture.weight
-        network, trained = _copy(self._network), self.model.network.parameters
-        for name, array in network.parameters.items():
-            array -= trained[name]
-            array *= np.float32(weight)
-            array += trained[name]
+        weight, network = self._mixture.weight, _copy(self._network)
+        self._scale_distance(network, weight)
         card = {key: said for key, said in self.model.card.items() if key != self._precision}
         before = card.get("adapted", [])
         now = {
