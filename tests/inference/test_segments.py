@@ -16,7 +16,10 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.scoring import protocols, segments
 from pantoum.inference.scoring.reader import PlainReader
 from pantoum.inference.scoring.segments import Following, OneStream, Segments
+from pantoum.network import LanguageModel, stepper
+from pantoum.network.program import Program
 from pantoum.network.state import NetworkState
+from pantoum.network.stepper import SteppedLosses
 
 Make = Callable[..., LoadedModel]
 Array = np.ndarray
@@ -64,6 +67,26 @@ def test_every_token_once_in_order_and_after_enough_others(count: int, streams: 
     # of the segments that continue it.
     assert ((read_T == ids_T) | (read_T > 6)).all()
     assert read_T[: min(count, 8)].tolist() == list(range(1, min(count, 8) + 1))
+
+
+def test_segments_in_int8_are_read_by_steps_with_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = Program(LanguageModel(30, 8, hidden_size=20, num_layers=2), precision="int8")
+    ids_T = np.random.default_rng(4).integers(0, 30, 600)
+    monkeypatch.setattr(protocols, "WARM_TOKENS", 6)
+    monkeypatch.setattr(protocols, "LEAST_SPAN", 10)
+    calls = list[int]()
+    losses = SteppedLosses.losses
+
+    def counted(steps: SteppedLosses, inputs_BT: Array, *rest: Any) -> Any:
+        calls.append(len(inputs_BT))
+        return losses(steps, inputs_BT, *rest)
+
+    monkeypatch.setattr(SteppedLosses, "losses", counted)
+    _, stepped_T = all_of(Segments(program, 40, 0, np.arange(30) == 3), [ids_T])
+    assert set(calls) == {39, 40}
+    monkeypatch.setattr(stepper, "FEWEST_ROWS", 41)
+    _, scanned_T = all_of(Segments(program, 40, 0, np.arange(30) == 3), [ids_T])
+    np.testing.assert_array_equal(stepped_T, scanned_T)
 
 
 def test_a_block_continues_the_last_segment_of_the_block_before(monkeypatch: pytest.MonkeyPatch) -> None:

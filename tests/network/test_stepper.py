@@ -11,7 +11,7 @@ from pantoum.config import CELLS, ModelConfig
 from pantoum.network import LanguageModel
 from pantoum.network.program import Program
 from pantoum.network.state import NetworkState
-from pantoum.network.stepper import ScanStepper, stepper
+from pantoum.network.stepper import ScanStepper, SteppedLosses, stepper
 
 
 def state_of(model: LanguageModel, rows: int, random: np.random.Generator) -> NetworkState:
@@ -60,3 +60,35 @@ def test_a_step_gives_the_scans_bits(cell: str, options: dict[str, Any]) -> None
         np.testing.assert_array_equal(logits_CV, expected_CV)
         for array, expected in zip(state.arrays, other.arrays, strict=True):
             np.testing.assert_array_equal(array, expected)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"members": 3, "embedding_size": 7, "ngrams": (2, 3), "ngram_rows": 64}]
+)
+def test_losses_by_steps_have_the_bits_of_a_scan(options: dict[str, Any]) -> None:
+    model = LanguageModel(50, config=ModelConfig("gru", 33, 2, **options))
+    random = np.random.default_rng(3)
+    if model.features:
+        model.parameters["ngrams.weight"][...] = random.standard_normal((2 * 64, 50))
+    program = Program(model, precision="int8")
+    tokens_BT, reset_BT = random.integers(0, 50, (35, 8)), random.random((35, 7)) < 0.2
+    state = state_of(model, 35, random)
+    steps = SteppedLosses(program, 35)
+    for reset in (reset_BT, None):  # the second call begins from another state than the first one left
+        found = steps.losses(tokens_BT[:, :-1], tokens_BT[:, 1:], state, reset)
+        expected = program.losses(tokens_BT[:, :-1], tokens_BT[:, 1:], state, reset_BT=reset)
+        for one, other in zip(
+            (*found[:2], *found[2].arrays), (*expected[:2], *expected[2].arrays), strict=True
+        ):
+            np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize(
+    ("precision", "rows", "vocab_size", "stepped"),
+    [("int8", 64, 65, True), ("int8", 8, 65, False), ("int8", 64, 5000, False), ("float32", 64, 65, False)],
+)
+def test_losses_go_by_steps_where_these_are_faster(
+    precision: str, rows: int, vocab_size: int, stepped: bool
+) -> None:
+    program = Program(LanguageModel(vocab_size, 8, hidden_size=16, num_layers=1), precision=precision)
+    assert SteppedLosses.pay(program, np.zeros((rows, 16), np.int64)) is stepped

@@ -203,6 +203,10 @@ class Kernels(Protocol):
         """(nats [N], predictions [N]); ``given_NV`` is added to the logits."""
         ...
 
+    def cross_entropy_of_logits(self, logits_NV: Array, targets_N: Array) -> tuple[Array, Array]:
+        """The same of logits, whose contents are undefined afterwards."""
+        ...
+
     def cross_entropy_gradient(
         self,
         hidden_NH: Array,

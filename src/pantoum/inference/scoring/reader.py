@@ -11,6 +11,7 @@ Shape letters: B rows, T time.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -23,6 +24,7 @@ from pantoum.kernels import Array
 from pantoum.kernels.workspace import Workspace
 from pantoum.network.program import Program
 from pantoum.network.state import NetworkState
+from pantoum.network.stepper import SteppedLosses
 
 __all__ = ["PlainReader", "Read", "Reader", "read_blocks"]
 
@@ -98,12 +100,14 @@ def read_blocks(
             first = program.initial_state(1) if before is None else before
             state = first if state is None else NetworkState.joined([first, state])
         assert state is not None, "the first block of a text has rows of its own"
-        nats_BT, predictions_BT, state = program.losses(
-            block.inputs_BT,
-            block.targets_BT,
-            state,
-            reset_BT=None if resets_V is None else resets_V[block.inputs_BT],
-            workspace=workspace,
-            predict=predict,
-        )
+        inputs_BT, targets_BT = block.inputs_BT, block.targets_BT
+        reset_BT = None if resets_V is None else resets_V[inputs_BT]
+        if SteppedLosses.pay(program, inputs_BT):
+            rows = len(inputs_BT)
+            steps = workspace.kept(f"steps {rows}", partial(SteppedLosses, program, rows))
+            nats_BT, predictions_BT, state = steps.losses(inputs_BT, targets_BT, state, reset_BT)
+        else:
+            nats_BT, predictions_BT, state = program.losses(
+                inputs_BT, targets_BT, state, reset_BT=reset_BT, workspace=workspace, predict=predict
+            )
         yield Read(block, nats_BT, predictions_BT, state)

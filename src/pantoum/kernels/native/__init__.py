@@ -6,7 +6,11 @@ made in docs/kernels.md.
 
 from pantoum.kernels.native.adapt import adapt, row_squares
 from pantoum.kernels.native.counts import mix_counts
-from pantoum.kernels.native.cross_entropy import cross_entropy, cross_entropy_gradient
+from pantoum.kernels.native.cross_entropy import (
+    cross_entropy,
+    cross_entropy_gradient,
+    cross_entropy_of_logits,
+)
 from pantoum.kernels.native.dropout import dropout, dropout_scales
 from pantoum.kernels.native.embedding import lookup, lookup_gradient
 from pantoum.kernels.native.library import Library, core, missing
@@ -29,6 +33,7 @@ __all__ = [
     "core",
     "cross_entropy",
     "cross_entropy_gradient",
+    "cross_entropy_of_logits",
     "dropout",
     "dropout_scales",
     "global_norm",

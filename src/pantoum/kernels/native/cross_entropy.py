@@ -27,7 +27,7 @@ from pantoum.kernels.native.product import (
 )
 from pantoum.kernels.workspace import Workspace
 
-__all__ = ["cross_entropy", "cross_entropy_gradient"]
+__all__ = ["cross_entropy", "cross_entropy_gradient", "cross_entropy_of_logits"]
 
 # Logits of a chunk: some 4 MB, but rows enough that the weight's gradient, read and written once a chunk, is
 # cheap.
@@ -62,6 +62,15 @@ def cross_entropy(
         V,
         number_of(weight.precision),
     )
+    return nats_N, predictions_N
+
+
+def cross_entropy_of_logits(logits_NV: Array, targets_N: Array) -> tuple[Array, Array]:
+    """Nats [N] and predictions [N] from logits, with the bits of ``cross_entropy``."""
+    N, V = logits_NV.shape
+    targets_N, nats_N, predictions_N = _results(logits_NV, targets_N, V)
+    logits = floats(logits_NV, "logits_NV", (N, V))
+    core().call("softmax", logits, address(targets_N), address(nats_N), address(predictions_N), N, V, 0.0)
     return nats_N, predictions_N
 
 

@@ -5,7 +5,11 @@ One file per operation and per cell. Every function works in float32 and float64
 
 from pantoum.kernels.reference.adapt import adapt, row_squares
 from pantoum.kernels.reference.counts import mix_counts
-from pantoum.kernels.reference.cross_entropy import cross_entropy, cross_entropy_gradient
+from pantoum.kernels.reference.cross_entropy import (
+    cross_entropy,
+    cross_entropy_gradient,
+    cross_entropy_of_logits,
+)
 from pantoum.kernels.reference.dropout import dropout, dropout_scales
 from pantoum.kernels.reference.embedding import lookup, lookup_gradient
 from pantoum.kernels.reference.muon import muon
@@ -25,6 +29,7 @@ __all__ = [
     "bias_gradient",
     "cross_entropy",
     "cross_entropy_gradient",
+    "cross_entropy_of_logits",
     "dropout",
     "dropout_scales",
     "global_norm",

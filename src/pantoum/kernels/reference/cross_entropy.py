@@ -14,7 +14,12 @@ from pantoum.kernels.array import Array
 from pantoum.kernels.interface import PackedMatrix
 from pantoum.kernels.workspace import Workspace
 
-__all__ = ["cross_entropy", "cross_entropy_gradient", "softmax_cross_entropy"]
+__all__ = [
+    "cross_entropy",
+    "cross_entropy_gradient",
+    "cross_entropy_of_logits",
+    "softmax_cross_entropy",
+]
 
 # Logits of one chunk: enough that its products run at full rate, few enough to stay near the cache.
 CHUNK_LOGITS, FEWEST_ROWS = 1 << 19, 256
@@ -48,6 +53,12 @@ def cross_entropy(
             logits_CV += given_NV[rows]
         nats_N[rows], predictions_N[rows], _ = softmax_cross_entropy(logits_CV, targets_N[rows])
     return nats_N, predictions_N
+
+
+def cross_entropy_of_logits(logits_NV: Array, targets_N: Array) -> tuple[Array, Array]:
+    """Nats [N] and predictions [N] from logits, which are spent."""
+    nats_N, predictions_N, _ = softmax_cross_entropy(logits_NV, targets_N)
+    return nats_N, predictions_N.astype(np.int32)
 
 
 def cross_entropy_gradient(
