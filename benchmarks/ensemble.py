@@ -22,10 +22,10 @@ import sys
 import tempfile
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from measured import machine
 from processes import Child, Work, serve, start, take_turns
 
 MEMBERS, HIDDEN, LAYERS, EMBEDDING = 3, 208, 2, 64
@@ -96,8 +96,9 @@ def training() -> Work:
     from pantoum import kernels
     from pantoum.config import ModelConfig
     from pantoum.training.assembly import make_backend
-    from pantoum.training.recipe.recipe import Recipe
 
+    found_in = import_module("pantoum.training.recipe")  # of an older copy; today a folder
+    Recipe = getattr(found_in, "Recipe", None) or import_module("pantoum.training.recipe.recipe").Recipe
     orders = tuple(map(int, ORDERS.split(",")))
     config = ModelConfig("gru", HIDDEN, LAYERS, EMBEDDING, ngrams=orders, ngram_rows=ROWS)
     precision = kernels.precisions()[-1]
@@ -145,6 +146,8 @@ def main() -> None:
     if options.serve:
         serve(partial(work, options.serve, options.folder))
         return
+    from measured import machine  # not in the processes of an older copy, which lacks what it imports
+
     now = Path(machine()["from"]).parent
     sources = {"now": now} | ({"before": options.before / "src"} if options.before else {})
     with tempfile.TemporaryDirectory(prefix="pantoum-") as place:
