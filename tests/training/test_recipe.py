@@ -85,7 +85,9 @@ def test_more_time_never_means_a_smaller_model_and_sizes_always_fit(tokens, oper
     assert work(small.model, vocab) <= work(large.model, vocab)
     for recipe in (small, large):
         assert 1 <= recipe.batch_size <= 64 and 8 <= recipe.seq_len <= 64
-        assert 5e-4 <= recipe.learning_rate <= 8e-3 and recipe.average is not None
+        assert (
+            5e-4 <= recipe.learning_rate <= (8e-3 if vocab <= 512 else 32e-3) and recipe.average is not None
+        )
 
 
 @given(st.integers(2, 10**8), st.integers(1, 10**6))
@@ -206,12 +208,27 @@ WIKITEXT = Outlook(2_088_628, 33_278, operations=1e14)
 
 def test_words_get_one_wide_layer_that_shares_its_embedding():
     recipe = choose(TrainSettings(minutes=10), WIKITEXT)
-    assert (recipe.model.num_layers, recipe.model.hidden_size, recipe.model.embedding_size) == (1, 384, 256)
+    assert (recipe.model.num_layers, recipe.model.hidden_size, recipe.model.embedding_size) == (1, 320, 320)
     assert recipe.model.tied and recipe.members == 1 and recipe.samples and recipe.kneser_ney
     assert (recipe.batch_size, recipe.seq_len) == (64, 32)
-    assert any("shares the embedding of 256: 33,278 symbols" in reason for reason in recipe.reasons)
+    assert any("shares the embedding of 320: 33,278 symbols" in reason for reason in recipe.reasons)
     longer = choose(TrainSettings(minutes=60), dataclasses.replace(WIKITEXT, operations=6e14))
     assert longer.model.dropout.outputs > recipe.model.dropout.outputs > 0
+
+
+def test_words_are_learned_at_a_higher_rate_the_fewer_updates_there_are():
+    def chosen(updates, vocab):
+        settings = TrainSettings(steps=updates, hidden_size=288, num_layers=1, batch_size=64, seq_len=64)
+        return choose(settings, Outlook(2_000_000, vocab, steps=updates)).learning_rate
+
+    assert [chosen(updates, 98) for updates in (300, 100_000)] == [0.008, 0.008]
+    assert [chosen(updates, 9000) for updates in (300, 1000, 2250, 4000, 100_000)] == [
+        0.032,
+        0.032,
+        0.0213,
+        0.016,
+        0.016,
+    ]
 
 
 def test_more_time_for_the_same_words_means_more_epochs_not_a_larger_model():
@@ -220,7 +237,7 @@ def test_more_time_for_the_same_words_means_more_epochs_not_a_larger_model():
         return choose(TrainSettings(minutes=60), outlook)
 
     ten, sixty = chosen(WIKITEXT.tokens, 1e14), chosen(WIKITEXT.tokens, 1e15)
-    assert (ten.model.hidden_size, sixty.model.hidden_size) == (384, 512)
+    assert (ten.model.hidden_size, sixty.model.hidden_size) == (320, 512)
     assert chosen(WIKITEXT.tokens, 1e16).model.hidden_size == 512
     assert any("2,088,628 tokens of text, at most 0.9 weights of the layers" in why for why in sixty.reasons)
     assert not any("weights of the layers" in why for why in ten.reasons)

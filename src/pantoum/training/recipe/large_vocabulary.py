@@ -10,6 +10,7 @@ It differs from the recipe for characters where the vocabulary does:
 - With minutes at most 0.9 weights of the layers per token of text, whatever its vocabulary: more time then
   means more epochs, which is better than a larger model, for it learns the text by heart.
 - Muon up to wider layers: one layer is made orthogonal, and the output layer is a larger part of the update.
+- With Muon a learning rate two to four times as high: the fewer updates, the higher.
 - Streams of 32 words instead of 64 symbols per update: a word carries as much as four or five characters, and
   twice as many updates are worth more than a longer unroll.
 - Dropout from 2.5 epochs on, far earlier than for characters: the rows of rare words are learned by heart at
@@ -35,11 +36,12 @@ __all__ = [
     "TOKENS_PER_WORK",
     "dropout",
     "embedding_size",
+    "rate",
 ]
 
 SYMBOLS = 512
 """Most symbols of a vocabulary that is not large: those of characters and bytes."""
-SIZES = ((64, 1), (96, 1), (128, 1), (192, 1), (256, 1), (384, 1), (512, 1), (640, 1), (768, 1), (1024, 1))
+SIZES = tuple((hidden, 1) for hidden in (64, 96, 128, 160, 192, 256, 320, 384, 448, 512, 640, 768, 1024))
 """(H, L), from the smallest model that is chosen to the largest."""
 TOKENS_PER_WORK = 6.0
 MOST_PER_TOKEN = 0.9
@@ -48,16 +50,23 @@ ROUNDS_COST = 0.9
 """The Newton-Schulz iterations of Muon take this times ``H / (B * T)`` of the time of an update: 0.7 as
 measured with 256 units (docs/log/recipe-search.md), more with wider layers, as their operations say."""
 CHUNK = 32
+LEAST_RATE, MOST_RATE, FEW_UPDATES = 2.0, 4.0, 1000
+MOST_EMBEDDING = 512
 DROPOUT, LEAST_EPOCHS, MOST_DROPOUT = 0.1, 2.5, 0.5
 
 
 def embedding_size(hidden: int) -> int:
-    """The width of the tied embedding: that of the layer, up to 256; beyond that the half of it, at most 512,
-    because its rows are most of the parameters."""
-    return min(512, max(min(hidden, 256), hidden // 32 * 16))
+    """The width of the tied embedding: that of the layer, at most 512, because its rows are most of the
+    parameters."""
+    return min(MOST_EMBEDDING, hidden)
 
 
 def dropout(epochs: float) -> DropoutConfig:
     """Variational dropout at every place for a text that is read so often."""
     rate = round(min(DROPOUT * math.sqrt(epochs), MOST_DROPOUT), 2)
     return DropoutConfig(rate, rate, rate, "variational") if epochs >= LEAST_EPOCHS else DropoutConfig()
+
+
+def rate(updates: float) -> float:
+    """The learning rate of a run of so many updates with Muon, as a multiple of that for characters."""
+    return min(max(MOST_RATE * math.sqrt(FEW_UPDATES / updates), LEAST_RATE), MOST_RATE)

@@ -98,18 +98,21 @@ def optimizer_of(
 
 def rate_of(
     settings: TrainSettings,
+    outlook: Outlook,
     model: ModelConfig,
     optimizer: str,
     batch: int,
     fine_tuning: bool,
     reasons: list[str],
 ) -> float:
-    """The highest rate: with the square root of the batch, against that of the width."""
+    """The highest rate: with the square root of the batch, against that of the width; higher for words."""
     if settings.learning_rate != AUTO:
         return float(settings.learning_rate)
     rate, width = RATES[optimizer]
     rate *= math.sqrt(min(1.0, batch / RATE_BATCH)) * math.sqrt(width / model.hidden_size)
     rate = min(max(rate, 5e-4), 8e-3) * (FINE_TUNING if fine_tuning else 1.0)
+    if outlook.large and optimizer == "muon":
+        rate *= large_vocabulary.rate(outlook.tokens_read(model, batch) / batch)
     rate = float(f"{rate:.3g}")
     reasons.append(
         f"learning rate {rate:g}: for batches of {batch:,} tokens and {model.hidden_size} units"
