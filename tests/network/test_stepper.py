@@ -11,7 +11,8 @@ from pantoum.config import CELLS, ModelConfig
 from pantoum.network import LanguageModel
 from pantoum.network.program import Program
 from pantoum.network.state import NetworkState
-from pantoum.network.stepper import ScanStepper, SteppedLosses, stepper
+from pantoum.network.stepped_losses import SteppedLosses
+from pantoum.network.stepper import ScanStepper, stepper
 
 
 def state_of(model: LanguageModel, rows: int, random: np.random.Generator) -> NetworkState:
@@ -91,4 +92,4 @@ def test_losses_go_by_steps_where_these_are_faster(
     precision: str, rows: int, vocab_size: int, stepped: bool
 ) -> None:
     program = Program(LanguageModel(vocab_size, 8, hidden_size=16, num_layers=1), precision=precision)
-    assert SteppedLosses.pay(program, np.zeros((rows, 16), np.int64)) is stepped
+    assert SteppedLosses.are_faster(program, np.zeros((rows, 16), np.int64)) is stepped

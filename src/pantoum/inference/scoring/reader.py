@@ -24,7 +24,7 @@ from pantoum.kernels import Array
 from pantoum.kernels.workspace import Workspace
 from pantoum.network.program import Program
 from pantoum.network.state import NetworkState
-from pantoum.network.stepper import SteppedLosses
+from pantoum.network.stepped_losses import SteppedLosses
 
 __all__ = ["PlainReader", "Read", "Reader", "read_blocks"]
 
@@ -102,7 +102,7 @@ def read_blocks(
         assert state is not None, "the first block of a text has rows of its own"
         inputs_BT, targets_BT = block.inputs_BT, block.targets_BT
         reset_BT = None if resets_V is None else resets_V[inputs_BT]
-        if SteppedLosses.pay(program, inputs_BT):
+        if SteppedLosses.are_faster(program, inputs_BT):
             rows = len(inputs_BT)
             steps = workspace.kept(f"steps {rows}", partial(SteppedLosses, program, rows))
             nats_BT, predictions_BT, state = steps.losses(inputs_BT, targets_BT, state, reset_BT)
