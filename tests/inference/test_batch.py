@@ -153,7 +153,7 @@ def test_streams_are_many_and_the_arrays_grow(make: Make, ngrams: tuple[int, ...
     text: dict[Stream, str] = dict.fromkeys(streams, "")
     for stream, piece in batch:
         text[stream] += piece
-    assert len(batch) == 0 and batch.round() == [] and len(batch.rows) < 8
+    assert len(batch) == 0 and batch.round() == [] and len(batch.draws) < 8
     assert [len(text[stream]) for stream in streams] == [5 + k % 7 for k in range(150)]
     for k in (0, 7, 80, 149):
         alone = Batch(characters)
@@ -173,8 +173,8 @@ def test_rows_in_chunks_are_rows(characters: LoadedModel, monkeypatch: pytest.Mo
         ]
 
     expected = written()
-    monkeypatch.setattr("pantoum.inference.writing.batch.LOGITS", 1)
-    monkeypatch.setattr("pantoum.inference.writing.batch.FEWEST", 4)
+    monkeypatch.setattr("pantoum.inference.writing.batch_rows.LOGITS", 1)
+    monkeypatch.setattr("pantoum.inference.writing.batch_rows.FEWEST", 4)
     assert written() == expected
 
 
@@ -270,18 +270,18 @@ def test_rows_double_when_full_and_halve_below_a_quarter(characters: LoadedModel
     streams, sizes = [], []
     for k in range(9):
         streams.append(batch.join(length=50, seed=k))
-        sizes.append(len(batch.rows))
+        sizes.append(len(batch.draws))
     assert sizes == [1, 2, 4, 4, 8, 8, 8, 8, 16]
     batch.round()
     sizes = []
     for stream in streams:
         batch.leave(stream)
-        sizes.append(len(batch.rows))
+        sizes.append(len(batch.draws))
     assert sizes == [16, 16, 16, 16, 16, 8, 8, 4, 2]
     wide = Batch(characters, 8)
     for stream in [wide.join(length=5, seed=k) for k in range(8)]:
         wide.leave(stream)
-    assert len(wide.rows) == 8
+    assert len(wide.draws) == 8
     with pytest.raises(SettingError, match="rows is 0: must be a whole number, at least 1"):
         Batch(characters, 0)
 
@@ -360,8 +360,8 @@ def test_streams_that_ask_for_more_are_the_same_in_chunks(
         {"sampling": SamplingConfig(repetition_penalty=1.5, stop=("zzz",)), "alternatives": 1},
         {"alternatives": 0},
     ]
-    monkeypatch.setattr("pantoum.inference.writing.batch.LOGITS", 1)
-    monkeypatch.setattr("pantoum.inference.writing.batch.FEWEST", fewest)
+    monkeypatch.setattr("pantoum.inference.writing.batch_rows.LOGITS", 1)
+    monkeypatch.setattr("pantoum.inference.writing.batch_rows.FEWEST", fewest)
     together = Batch(characters, len(asked))
     streams = [together.join(length=9 + k, seed=k, **each) for k, each in enumerate(asked)]
     texts: dict[Stream, str] = dict.fromkeys(streams, "")

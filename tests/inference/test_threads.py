@@ -14,6 +14,7 @@ from pantoum.errors import PantoumError, SettingError
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
 from pantoum.inference.writing.batch import Batch
+from pantoum.inference.writing.batch_rows import BatchRows
 from pantoum.inference.writing.stream import Stream
 
 
@@ -101,10 +102,15 @@ def test_a_stream_of_another_batch_is_refused_and_ends_nobody(characters: Loaded
         other.leave(mine)
 
 
-@pytest.mark.parametrize("where", ["_advance", "_take", "_leave", "_resize"])
+@pytest.mark.parametrize(
+    "where", [(BatchRows, "advance"), (Batch, "_take"), (Batch, "_leave"), (BatchRows, "resize")]
+)
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, MemoryError])
 def test_a_call_that_does_not_complete_ends_the_batch(
-    characters: LoadedModel, monkeypatch: pytest.MonkeyPatch, where: str, failure: type[BaseException]
+    characters: LoadedModel,
+    monkeypatch: pytest.MonkeyPatch,
+    where: tuple[type, str],
+    failure: type[BaseException],
 ) -> None:
     batch = Batch(characters)
     state = Session(characters).state
@@ -113,7 +119,7 @@ def test_a_call_that_does_not_complete_ends_the_batch(
     def fail(*arguments: object) -> None:
         raise failure
 
-    monkeypatch.setattr(Batch, where, fail)
+    monkeypatch.setattr(*where, fail)
     monkeypatch.setattr(Batch, "_to_take", lambda self, texts: {0})
     with pytest.raises(failure):
         for _ in batch:
@@ -151,7 +157,7 @@ def test_a_session_stays_where_it_was_when_its_writing_is_broken_off(
 
     pieces = session.stream(50, seed=1)
     next(pieces)
-    monkeypatch.setattr(Batch, "_at_length", fail)
+    monkeypatch.setattr(BatchRows, "at_length", fail)
     with pytest.raises(KeyboardInterrupt):
         list(pieces)
     assert session.state == before

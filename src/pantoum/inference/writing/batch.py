@@ -3,23 +3,21 @@
 ``round`` writes one token per stream. In order: the network reads the last token of every stream and gives
 the distribution of the next one; one token per stream is drawn, by the settings, seed and number of that
 stream; the text that can be shown is returned; a stream that met a stop string, the end of its document or
-its length leaves. The states live in arrays whose rows are more than the streams; the arrays double when they
-are full and halve when they are a quarter full. The last stream takes the row of one that leaves. So a stream
-that starts or leaves costs the others nothing, and with the native core it changes none of their bits: a
-stream writes what it would write alone. NumPy's products may round otherwise in a batch of another size.
+its length leaves. Each stream has a row of ``BatchRows``, whose arrays double when they are full and halve
+when they are a quarter full. The last stream takes the row of one that leaves. So a stream that starts or
+leaves costs the others nothing, and with the native core it changes none of their bits: a stream writes what
+it would write alone. NumPy's products may round otherwise in a batch of another size.
 
 Threads may share a batch: a lock lets one call at a time through. A round that does not complete (Ctrl-C, no
 memory, scores that are not finite) leaves streams whose state and text may differ; every later call says so.
-
-Shapes: R rows, C rows of logits at once, V symbols.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, NoReturn, cast
+from typing import NamedTuple, NoReturn
 
 import numpy as np
 
@@ -29,23 +27,14 @@ from pantoum.errors import PantoumError
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
 from pantoum.inference.writing.adjusted import Adjusted
+from pantoum.inference.writing.batch_rows import BatchRows
 from pantoum.inference.writing.sample import columns
-from pantoum.inference.writing.stream import Parked, Stream
-from pantoum.kernels import Array, DrawRows, backend
-from pantoum.kernels.interface import Sampler
+from pantoum.inference.writing.stream import Stream
 from pantoum.network.state import NetworkState
-from pantoum.network.stepper import stepper
 from pantoum.text.token_texts import TokenTexts
-
-if TYPE_CHECKING:  # other models need neither
-    from pantoum.inference.writing.word_borders import WordBorders
-    from pantoum.text.word import WordTokenizer
 
 __all__ = ["Batch", "Piece"]
 
-LOGITS = 1 << 20
-"""Logits that are kept at once: of as many rows as that gives, but of ``FEWEST`` at least."""
-FEWEST = 64
 PLAIN = SamplingConfig()
 FAILED = (
     "the batch cannot be used: an earlier call on it did not complete, so that states and texts may differ; "
@@ -73,20 +62,14 @@ class Batch:
         self.lock = threading.RLock()
         """Held by every call that reads or changes a stream of this batch."""
         self._failed = False
-        self.rows = DrawRows(rows)
-        self._length_R = np.zeros(rows, np.int64)
-        self._state = model.program.initial_state(rows)
+        self._rows = BatchRows(model, rows)
+        self.draws = self._rows.draws
         self._streams: list[Stream] = []
         self._careful: set[Stream] = set()
         """Streams whose tokens must pass through ``take``; a round does not look at the others."""
-        self._adjusted: set[Stream] = set()
+        self._adjusted: dict[Stream, Adjusted] = {}
         """Those whose logits are changed, or whose tokens are recorded (``inference.writing.adjusted``)."""
-        self._soonest = 0
-        """Rounds until a stream may reach its length."""
         self._texts = TokenTexts(model.tokenizer)
-        self._banned_N = np.array(model.banned, np.int32)
-        self._borders = _word_borders(model)
-        self._bind()
 
     def __len__(self) -> int:
         """How many streams are writing."""
@@ -152,14 +135,8 @@ class Batch:
         with self.lock:
             if not stream.ended:
                 self._begin()
-                row, recent_RW = stream.row, self.rows.recent_RW
-                stream.parked = Parked(
-                    self._state.select([row]),
-                    self.rows.get(row),
-                    None if recent_RW is None else recent_RW[row].copy(),
-                    int(self._length_R[row]),
-                )
-                self._leave(row)
+                stream.parked = self._rows.kept(stream.row)
+                self._leave(stream.row)
                 self._failed = False
 
     @public
@@ -171,12 +148,10 @@ class Batch:
         assert parked is not None
         with self.lock:
             self._begin()
-            row = self._place(stream, parked.network, parked.columns, parked.length)
-            if parked.recent_W is not None and self.rows.recent_RW is not None:
-                self.rows.recent_RW[row] = parked.recent_W
+            row = self._next_row()
+            self._rows.put_back(row, parked)
+            self._add(stream)
             stream.resume(row)
-            left = parked.length - int(parked.columns["written"])
-            self._soonest = min(self._soonest, left) if row else left
             self._failed = False
 
     def round(self) -> list[Piece]:
@@ -214,9 +189,9 @@ class Batch:
         self._failed = True
 
     def _state_of(self, row: int, pending: bytes) -> State:
-        layers = self._state.select([row]).arrays
-        seen = int(self.rows.position[row])
-        return State(layers, int(self.rows.tokens[row]), seen, pending, self.model.sha256)
+        layers = self._rows.state(row).arrays
+        seen = int(self.draws.position[row])
+        return State(layers, int(self.draws.tokens[row]), seen, pending, self.model.sha256)
 
     def _join(
         self,
@@ -230,55 +205,42 @@ class Batch:
     ) -> Stream:
         last = self.model.border if state.last_token is None else state.last_token
         decoder = self.model.tokenizer.decoder(pending=state.pending) if state.pending else None
-        joined = Stream(self, len(self._streams), sampling.stop, decoder, adjusted)
+        row = self._next_row()
+        joined = Stream(self, row, sampling.stop, decoder, adjusted)
         begins = last == self.model.eos  # a document begins: as in training, from zero
-        row = self._place(
-            joined,
-            network.zero_where(np.array([begins])),
-            {
-                "tokens": last,
-                "position": state.tokens_seen,
-                "seed": seed,
-                "stream": stream,
-                **columns(sampling),
-            },
-            length,
-        )
-        self._soonest = min(self._soonest, length) if row else length
+        values = {"tokens": last, "position": state.tokens_seen, "seed": seed, "stream": stream}
+        self._rows.set(row, network.zero_where(np.array([begins])), {**values, **columns(sampling)}, length)
+        self._add(joined)
         if not length:
             self._leave(row)
         return joined
 
-    def _place(self, stream: Stream, network: NetworkState, values: Mapping[str, float], length: int) -> int:
-        """A stream gets the row after the last one, with this state and these columns."""
+    def _next_row(self) -> int:
+        """The row after the last stream."""
         row = len(self._streams)
-        if row == len(self.rows):
-            self._resize(2 * row)
-        for array_RH, own_1H in zip(self._state.arrays, network.arrays, strict=True):
-            array_RH[row] = own_1H[0]
-        penalised = self.rows.recent_RW is not None
-        self.rows.set(row, **values)
-        if penalised != (self.rows.recent_RW is not None):
-            self._bind()
-        self._length_R[row] = length
+        if row == len(self._rows):
+            self._rows.resize(2 * row, row)
+        return row
+
+    def _add(self, stream: Stream) -> None:
+        """A stream has got the next row."""
         self._streams.append(stream)
         if stream.adjusted is not None:
-            self._adjusted.add(stream)
+            self._adjusted[stream] = stream.adjusted
         if stream.careful:
             self._careful.add(stream)
-        return row
 
     def _round(self) -> list[Piece]:
         streams, count = self._streams, len(self._streams)
-        self._advance(count)
-        tokens: list[int] = self.rows.tokens[:count].tolist()
+        self._rows.advance(count, [(stream.row, own) for stream, own in self._adjusted.items()])
+        tokens: list[int] = self.draws.tokens[:count].tolist()
         texts: list[str | None] = list(map(self._texts.__getitem__, tokens))
         ended = self._at_borders(tokens)
         for row in self._to_take(texts).difference(ended):
             texts[row] = self._take(streams[row], tokens[row])
             if streams[row].stopped is not None:
                 ended[row] = streams[row].stopped
-        for row in self._at_length(count):
+        for row in self._rows.at_length(count):
             ended.setdefault(row, None)
         for row, why in ended.items():
             streams[row].stopped = why
@@ -289,33 +251,6 @@ class Batch:
         for row in sorted(ended, reverse=True):
             self._leave(row)
         return pieces
-
-    def _advance(self, count: int) -> None:
-        """Read and draw, a chunk of rows at a time; the tokens drawn are those that are read next."""
-        for first in range(0, count, self._chunk):
-            rows = min(self._chunk, count - first)
-            self._stepper.step(first, rows)
-            if self._adjusted:
-                self._draw_adjusted(first, rows)
-            else:
-                self._sampler.draw(first, rows)
-
-    def _draw_adjusted(self, first: int, rows: int) -> None:
-        """As the sampler draws, for a chunk in which some streams ask for more."""
-        columns = self.rows
-        asking = [
-            (stream.row, stream.adjusted)
-            for stream in self._adjusted
-            if stream.adjusted is not None and first <= stream.row < first + rows
-        ]
-        for row, adjusted in asking:
-            adjusted.before(self._logits_CV[row - first])
-        self._sampler.draw(first, rows)
-        for row, adjusted in asking:
-            given = float(columns.log_probability[row])
-            own = adjusted.after(int(columns.tokens[row]), given)
-            columns.log_probability[row] = own
-            columns.nats[row] += given - own
 
     def _to_take(self, texts: list[str | None]) -> set[int]:
         """Rows whose text is more than that of their token."""
@@ -340,70 +275,17 @@ class Batch:
             return {}
         return {row: "eos" for row, token in enumerate(tokens) if token == eos}
 
-    def _at_length(self, count: int) -> list[int]:
-        """Rows that have written their length."""
-        self._soonest -= 1
-        if self._soonest > 0:
-            return []
-        left_B = self._length_R[:count] - self.rows.written[:count]
-        going_B = left_B[left_B > 0]
-        self._soonest = int(np.min(going_B)) if going_B.size else 0
-        rows: list[int] = np.flatnonzero(left_B <= 0).tolist()
-        return rows
-
     def _leave(self, row: int) -> None:
         """A row is given up; the last one takes its place."""
         leaving = self._streams[row]
         leaving.end(self._state_of(row, leaving.pending))
         self._careful.discard(leaving)
-        self._adjusted.discard(leaving)
+        self._adjusted.pop(leaving, None)
         last = len(self._streams) - 1
         if row != last:
-            for array in (*self._state.arrays, self._length_R):
-                array[row] = array[last]
-            self.rows.move(last, row)
+            self._rows.move(last, row)
             self._streams[row] = self._streams[last]
             self._streams[row].row = row
         self._streams.pop()
-        if self._least <= len(self.rows) // 2 and 4 * last < len(self.rows):
-            self._resize(len(self.rows) // 2)
-
-    def _resize(self, rows: int) -> None:
-        """More or fewer rows, an array at a time: both copies of one array exist together, never of all."""
-        used = len(self._streams)
-        del self._stepper, self._sampler
-        self.rows.resize(rows)
-        arrays = list(self._state.arrays)
-        del self._state
-        for number in range(len(arrays)):
-            arrays[number] = _resized(arrays[number], rows, used)
-        self._state = NetworkState(tuple(arrays))
-        self._length_R = _resized(self._length_R, rows, used)
-        self._bind()
-
-    @np.errstate(over="ignore", invalid="ignore")
-    def _bind(self) -> None:
-        """The addresses of the arrays, for the calls of a round."""
-        V = self.model.vocab_size
-        self._chunk = min(len(self.rows), max(FEWEST, LOGITS // V))
-        self._logits_CV = np.empty((self._chunk, V), np.float32)
-        self._stepper = stepper(self.model.program, self.rows.tokens, self._state, self._logits_CV)
-        self._sampler: Sampler = backend(np.float32).sampler(self.rows, self._banned_N, self._logits_CV)
-        if self._borders is not None:
-            self._sampler = self._borders.sampler(self._sampler, self.rows, self._logits_CV)
-
-
-def _word_borders(model: LoadedModel) -> WordBorders | None:
-    """What a draw may not join; ``None`` where it may join all."""
-    if model.tokenizer.kind != "words":
-        return None
-    from pantoum.inference.writing.word_borders import WordBorders
-
-    return WordBorders.of(cast("WordTokenizer", model.tokenizer), model.banned)
-
-
-def _resized(array: Array, rows: int, used: int) -> Array:
-    """The first ``used`` rows with room for others, which get no memory before they are used."""
-    resized = np.zeros((rows, *array.shape[1:]), array.dtype)
-    resized[:used] = array[:used]
-    return resized
+        if self._least <= len(self._rows) // 2 and 4 * last < len(self._rows):
+            self._rows.resize(len(self._rows) // 2, last)

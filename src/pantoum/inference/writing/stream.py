@@ -36,7 +36,7 @@ class Parked(NamedTuple):
 class Rows(Protocol):
     """The batch that a stream is a row of."""
 
-    rows: DrawRows
+    draws: DrawRows
 
     @property
     def lock(self) -> AbstractContextManager[bool]:
@@ -103,20 +103,20 @@ class Stream:
     def tokens(self) -> int:
         """Tokens written."""
         with self._batch.lock:
-            return int(self._batch.rows.written[self.row]) if self._kept is None else self._kept[0]
+            return int(self._batch.draws.written[self.row]) if self._kept is None else self._kept[0]
 
     @property
     def nats(self) -> float:
         """Nats of all of them under the model itself, whatever the sampling settings were."""
         with self._batch.lock:
-            return float(self._batch.rows.nats[self.row]) if self._kept is None else self._kept[1]
+            return float(self._batch.draws.nats[self.row]) if self._kept is None else self._kept[1]
 
     @property
     def log_probability(self) -> float:
         """Natural logarithm of the probability that the model itself gave the last token."""
         with self._batch.lock:
             if self._kept is None:
-                return float(self._batch.rows.log_probability[self.row])
+                return float(self._batch.draws.log_probability[self.row])
             return self._kept[2]
 
     def drawn(self) -> list[Drawn]:

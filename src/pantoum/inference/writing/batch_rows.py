@@ -1,0 +1,156 @@
+"""The arrays of a batch: what the network and the draw of the next token need, a row per stream.
+
+The arrays have more rows than there are streams: ``Batch`` decides how many, and which row is whose. What
+reads and draws is bound to the addresses of the arrays, once, for all rounds.
+
+Shapes: R rows, C rows of logits at once, V symbols.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from pantoum.inference.loaded_model import LoadedModel
+from pantoum.inference.writing.adjusted import Adjusted
+from pantoum.inference.writing.stream import Parked
+from pantoum.kernels import Array, DrawRows, backend
+from pantoum.kernels.interface import Sampler
+from pantoum.network.state import NetworkState
+from pantoum.network.stepper import stepper
+
+if TYPE_CHECKING:  # other models need neither
+    from pantoum.inference.writing.word_borders import WordBorders
+    from pantoum.text.word import WordTokenizer
+
+__all__ = ["BatchRows"]
+
+LOGITS = 1 << 20
+"""Logits that are kept at once: of as many rows as that gives, but of ``FEWEST`` at least."""
+FEWEST = 64
+
+
+class BatchRows:
+    """States, lengths and draws of R rows."""
+
+    def __init__(self, model: LoadedModel, rows: int) -> None:
+        self.draws = DrawRows(rows)
+        self._model, self._state = model, model.program.initial_state(rows)
+        self._length_R = np.zeros(rows, np.int64)
+        self._soonest = 0
+        """Rounds until a row may reach its length."""
+        self._banned_N = np.array(model.banned, np.int32)
+        self._borders = _word_borders(model)
+        self._bind()
+
+    def __len__(self) -> int:
+        """R."""
+        return len(self.draws)
+
+    def set(self, row: int, network: NetworkState, columns: Mapping[str, float], length: int) -> None:
+        """Begin a row, the last one in use: the state of one stream, the columns of its draws, and how many
+        tokens it writes in all."""
+        for array_RH, own_1H in zip(self._state.arrays, network.arrays, strict=True):
+            array_RH[row] = own_1H[0]
+        penalised = self.draws.recent_RW is not None
+        self.draws.set(row, **columns)
+        if penalised != (self.draws.recent_RW is not None):
+            self._bind()
+        self._length_R[row] = length
+        left = length - int(columns.get("written", 0))
+        self._soonest = min(self._soonest, left) if row else left
+
+    def state(self, row: int) -> NetworkState:
+        """A copy of the state of one row."""
+        return self._state.select([row])
+
+    def kept(self, row: int) -> Parked:
+        """All of a row, for ``put_back``."""
+        recent_RW = self.draws.recent_RW
+        recent_W = None if recent_RW is None else recent_RW[row].copy()
+        return Parked(self.state(row), self.draws.get(row), recent_W, int(self._length_R[row]))
+
+    def put_back(self, row: int, parked: Parked) -> None:
+        """Begin a row, the last one in use, where another one was kept."""
+        self.set(row, parked.network, parked.columns, parked.length)
+        if parked.recent_W is not None and self.draws.recent_RW is not None:
+            self.draws.recent_RW[row] = parked.recent_W
+
+    def move(self, last: int, row: int) -> None:
+        """A row takes the place of another one."""
+        for array in (*self._state.arrays, self._length_R):
+            array[row] = array[last]
+        self.draws.move(last, row)
+
+    def resize(self, rows: int, used: int) -> None:
+        """More or fewer rows, of which the first ``used`` stay. An array at a time: both copies of one array
+        exist together, never of all."""
+        del self._stepper, self._sampler
+        self.draws.resize(rows)
+        arrays = list(self._state.arrays)
+        del self._state
+        for number in range(len(arrays)):
+            arrays[number] = _resized(arrays[number], rows, used)
+        self._state = NetworkState(tuple(arrays))
+        self._length_R = _resized(self._length_R, rows, used)
+        self._bind()
+
+    def advance(self, count: int, adjusted: Sequence[tuple[int, Adjusted]]) -> None:
+        """Read and draw a token for each of the first rows, a chunk at a time; the tokens drawn are those
+        that are read next. ``adjusted``: rows whose logits are changed, or whose tokens are recorded."""
+        for first in range(0, count, self._chunk):
+            rows = min(self._chunk, count - first)
+            self._stepper.step(first, rows)
+            asking = [each for each in adjusted if first <= each[0] < first + rows]
+            for row, own in asking:
+                own.before(self._logits_CV[row - first])
+            self._sampler.draw(first, rows)
+            for row, own in asking:
+                self._adjust(row, own)
+
+    def at_length(self, count: int) -> list[int]:
+        """Those of the first rows that have written their length; asked once after each ``advance``."""
+        self._soonest -= 1
+        if self._soonest > 0:
+            return []
+        left_B = self._length_R[:count] - self.draws.written[:count]
+        going_B = left_B[left_B > 0]
+        self._soonest = int(np.min(going_B)) if going_B.size else 0
+        rows: list[int] = np.flatnonzero(left_B <= 0).tolist()
+        return rows
+
+    def _adjust(self, row: int, adjusted: Adjusted) -> None:
+        """The log-probability of the token drawn is that of the model itself."""
+        given = float(self.draws.log_probability[row])
+        own = adjusted.after(int(self.draws.tokens[row]), given)
+        self.draws.log_probability[row] = own
+        self.draws.nats[row] += given - own
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def _bind(self) -> None:
+        """The addresses of the arrays, for the calls of a round."""
+        V = self._model.vocab_size
+        self._chunk = min(len(self), max(FEWEST, LOGITS // V))
+        self._logits_CV = np.empty((self._chunk, V), np.float32)
+        self._stepper = stepper(self._model.program, self.draws.tokens, self._state, self._logits_CV)
+        self._sampler: Sampler = backend(np.float32).sampler(self.draws, self._banned_N, self._logits_CV)
+        if self._borders is not None:
+            self._sampler = self._borders.sampler(self._sampler, self.draws, self._logits_CV)
+
+
+def _word_borders(model: LoadedModel) -> WordBorders | None:
+    """What a draw may not join; ``None`` where it may join all."""
+    if model.tokenizer.kind != "words":
+        return None
+    from pantoum.inference.writing.word_borders import WordBorders
+
+    return WordBorders.of(cast("WordTokenizer", model.tokenizer), model.banned)
+
+
+def _resized(array: Array, rows: int, used: int) -> Array:
+    """The first ``used`` rows with room for others, which get no memory before they are used."""
+    resized = np.zeros((rows, *array.shape[1:]), array.dtype)
+    resized[:used] = array[:used]
+    return resized
