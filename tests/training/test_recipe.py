@@ -217,9 +217,10 @@ def test_words_get_one_wide_layer_that_shares_its_embedding():
 
 
 def test_words_are_learned_at_a_higher_rate_the_fewer_updates_there_are():
-    def chosen(updates, vocab):
+    def chosen(updates, vocab, source=None):
         settings = TrainSettings(steps=updates, hidden_size=288, num_layers=1, batch_size=64, seq_len=64)
-        return choose(settings, Outlook(2_000_000, vocab, steps=updates)).learning_rate
+        outlook = Outlook(2_000_000, vocab, steps=updates)
+        return choose(settings, outlook, source=source).learning_rate
 
     assert [chosen(updates, 98) for updates in (300, 100_000)] == [0.008, 0.008]
     assert [chosen(updates, 9000) for updates in (300, 1000, 2250, 4000, 100_000)] == [
@@ -229,6 +230,8 @@ def test_words_are_learned_at_a_higher_rate_the_fewer_updates_there_are():
         0.016,
         0.016,
     ]
+    trained = ModelConfig("gru", 288, 1, 288, tied=True)
+    assert chosen(300, 9000, trained) == chosen(300, 98, trained) == 0.0024
 
 
 def test_more_time_for_the_same_words_means_more_epochs_not_a_larger_model():

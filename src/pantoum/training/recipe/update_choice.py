@@ -111,7 +111,7 @@ def rate_of(
     rate, width = RATES[optimizer]
     rate *= math.sqrt(min(1.0, batch / RATE_BATCH)) * math.sqrt(width / model.hidden_size)
     rate = min(max(rate, 5e-4), 8e-3) * (FINE_TUNING if fine_tuning else 1.0)
-    if outlook.large and optimizer == "muon":
+    if outlook.large and optimizer == "muon" and not fine_tuning:
         rate *= large_vocabulary.rate(outlook.tokens_read(model, batch) / batch)
     rate = float(f"{rate:.3g}")
     reasons.append(
