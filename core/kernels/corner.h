@@ -19,9 +19,9 @@ void tile_into(TileArguments t, int rows, Long width) {
   for (int i = 0; t.resume && i < rows; ++i)
     for (int v = 0; v < kPanelVectors; ++v)
       store(buffer + i * kPanelColumns + v * kLanes, load(to + i * row + v * kLanes, lanes(width, v)));
-  run_tile<P>(t, rows, 1);
+  run_tile<P>(t, rows, 1, vectors_of(width));
   for (int i = 0; i < rows; ++i)
-    for (int v = 0; v < kPanelVectors; ++v)
+    for (int v = 0; v < vectors_of(width); ++v)
       store(to + i * row + v * kLanes, load(buffer + i * kPanelColumns + v * kLanes), lanes(width, v));
 }
 

@@ -18,6 +18,9 @@ inline int lanes(Long width, int v) {
   return static_cast<int>(n < 0 ? 0 : n < kLanes ? n : kLanes);
 }
 
+// Vectors that `width` columns begin.
+inline int vectors_of(Long width) { return static_cast<int>(up(width, kLanes)); }
+
 template <class P>
 constexpr Long steps_of(Long depth) {
   return (depth + P::kPair - 1) / P::kPair;
@@ -135,7 +138,7 @@ constexpr bool tile_fits(int rows, int panels) {
 
 // One tile of a size that fits, chosen at run time.
 template <class P>
-void run_tile(const TileArguments& t, int rows, int panels);
+void run_tile(const TileArguments& t, int rows, int panels, int vectors = kPanelVectors);
 
 // How many of `left` rows the next tile takes: near-equal tiles, even ones where that is possible.
 inline int next_tile_rows(Long left) {

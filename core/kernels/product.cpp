@@ -88,7 +88,7 @@ struct Corner {
     t.out_row = kPanelColumns;
     t.out_next = next;
     for (int p = 0; k > 0 && p < panels; ++p) fetch(panel + p, r, rows, buffer + p * next);
-    run_tile<P>(t, rows, panels);
+    run_tile<P>(t, rows, panels, panels == 1 ? vectors_of(w.width(panel)) : kPanelVectors);
     for (int p = 0; p < panels; ++p) {
       if (last) scale_sums(w, panel + p, operand, row, rows, buffer + p * next);
       deliver(panel + p, r, rows, buffer + p * next, last ? bias : nullptr);

@@ -18,7 +18,7 @@ template <class P>
 inline void scale_sums(const Panels<P>& w, Long panel, const char* operands, Long row, int rows, float* sums) {
   if constexpr (P::kCodes) {
     const float* end = reinterpret_cast<const float*>(w.at(panel) + w.code_bytes());
-    for (int v = 0; v < kPanelVectors; ++v) {
+    for (int v = 0; v < vectors_of(w.width(panel)); ++v) {
       const I16 correction = bits(load(end + v * kLanes));
       const F16 scales = load(end + kPanelColumns + v * kLanes);
       for (int r = 0; r < rows; ++r) {
@@ -39,7 +39,7 @@ inline void multiply(const Panels<P>& w, Long panel, Long next, int gates, const
                   sums,     kPanelColumns, kGateSums, false};
   const int at_once = tile_fits(rows, gates) ? gates : tile_fits(rows, 2) && gates % 2 == 0 ? 2 : 1;
   for (int g = 0; g < gates; g += at_once) {
-    run_tile<P>(t, rows, at_once);
+    run_tile<P>(t, rows, at_once, vectors_of(w.width(panel)));
     t.panel += at_once * t.panel_next;
     t.out += at_once * kGateSums;
   }

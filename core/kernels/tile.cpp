@@ -9,34 +9,36 @@ namespace {
 
 using Tile = void (*)(const TileArguments&);
 
-template <class P, int rows, int panels>
+template <class P, int rows, int panels, int vectors>
 constexpr Tile tile_or_none() {
   if constexpr (tile_fits(rows, panels))
-    return tile<P, rows, panels>;
+    return tile<P, rows, panels, vectors>;
   else
     return nullptr;
 }
 
 template <class P, int... numbers>
-Tile choose(int rows, int panels, std::integer_sequence<int, numbers...>) {
-  static constexpr Tile tiles[] = {tile_or_none<P, numbers / kMostPanels + 1, numbers % kMostPanels + 1>()...};
-  return tiles[(rows - 1) * kMostPanels + panels - 1];
+Tile choose(int rows, int panels, int vectors, std::integer_sequence<int, numbers...>) {
+  constexpr int kEach = kMostPanels * kPanelVectors;
+  static constexpr Tile tiles[] = {tile_or_none<P, numbers / kEach + 1, numbers % kEach / kPanelVectors + 1,
+                                                numbers % kPanelVectors + 1>()...};
+  return tiles[(rows - 1) * kEach + (panels - 1) * kPanelVectors + vectors - 1];
 }
 
 }  // namespace
 
 template <class P>
-void run_tile(const TileArguments& t, int rows, int panels) {
-  choose<P>(rows, panels, std::make_integer_sequence<int, kTileRows * kMostPanels>{})(t);
+void run_tile(const TileArguments& t, int rows, int panels, int vectors) {
+  choose<P>(rows, panels, vectors, std::make_integer_sequence<int, kTileRows * kMostPanels * kPanelVectors>{})(t);
 }
 
-template void run_tile<Float32>(const TileArguments&, int, int);
+template void run_tile<Float32>(const TileArguments&, int, int, int);
 #ifdef PANTOUM_HAS_BF16
-template void run_tile<BFloat16>(const TileArguments&, int, int);
+template void run_tile<BFloat16>(const TileArguments&, int, int, int);
 #endif
-template void run_tile<Int8>(const TileArguments&, int, int);
+template void run_tile<Int8>(const TileArguments&, int, int, int);
 #ifdef PANTOUM_HAS_VNNI
-template void run_tile<Int8VNNI>(const TileArguments&, int, int);
+template void run_tile<Int8VNNI>(const TileArguments&, int, int, int);
 #endif
 
 }  // namespace PANTOUM_ISA

@@ -96,15 +96,16 @@ struct TileArguments {
   bool resume;              // go on from what `out` holds (K in blocks), instead of zero
 };
 
-template <class Precision, int rows, int panels>
+// `vectors`: those of each panel that hold columns at all. The results of the others are not written.
+template <class Precision, int rows, int panels, int vectors>
 [[gnu::noinline]] void tile(const TileArguments& t) {
-  constexpr int columns = panels * kPanelVectors;
+  constexpr int columns = panels * vectors;
   typename Precision::Sum sum[rows][columns];
 #pragma GCC unroll 16
   for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 16
     for (int c = 0; c < columns; ++c) {
-      const float* out = t.out + r * t.out_row + (c / kPanelVectors) * t.out_next + (c % kPanelVectors) * kLanes;
+      const float* out = t.out + r * t.out_row + (c / vectors) * t.out_next + (c % vectors) * kLanes;
       if (t.resume)
         read_sum(out, sum[r][c]);
       else
@@ -117,7 +118,7 @@ template <class Precision, int rows, int panels>
     F16 b[columns];
 #pragma GCC unroll 16
     for (int c = 0; c < columns; ++c)
-      b[c] = load(reinterpret_cast<const float*>(panel + (c / kPanelVectors) * next) + (c % kPanelVectors) * kLanes);
+      b[c] = load(reinterpret_cast<const float*>(panel + (c / vectors) * next) + (c % vectors) * kLanes);
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r) {
       const char* x = a + r * row;
@@ -131,7 +132,7 @@ template <class Precision, int rows, int panels>
   for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 16
     for (int c = 0; c < columns; ++c)
-      write_sum(t.out + r * t.out_row + (c / kPanelVectors) * t.out_next + (c % kPanelVectors) * kLanes, sum[r][c]);
+      write_sum(t.out + r * t.out_row + (c / vectors) * t.out_next + (c % vectors) * kLanes, sum[r][c]);
 }
 
 }  // namespace PANTOUM_ISA
