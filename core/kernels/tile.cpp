@@ -20,8 +20,8 @@ constexpr Tile tile_or_none() {
 template <class P, int... numbers>
 Tile choose(int rows, int panels, int vectors, std::integer_sequence<int, numbers...>) {
   constexpr int kEach = kMostPanels * kPanelVectors;
-  static constexpr Tile tiles[] = {tile_or_none<P, numbers / kEach + 1, numbers % kEach / kPanelVectors + 1,
-                                                numbers % kPanelVectors + 1>()...};
+  static constexpr Tile tiles[] = {
+      tile_or_none<P, numbers / kEach + 1, numbers % kEach / kPanelVectors + 1, numbers % kPanelVectors + 1>()...};
   return tiles[(rows - 1) * kEach + (panels - 1) * kPanelVectors + vectors - 1];
 }
 
