@@ -230,6 +230,8 @@ def test_words_are_learned_at_a_higher_rate_the_fewer_updates_there_are():
         0.016,
         0.016,
     ]
+    timeless = choose(TrainSettings(minutes=1, optimizer="muon"), Outlook(1000, 9000, operations=0.0))
+    assert timeless.learning_rate > 0 and any("1 updates of a large" in why for why in timeless.reasons)
     trained = ModelConfig("gru", 288, 1, 288, tied=True)
     assert chosen(300, 9000, trained) == chosen(300, 98, trained) == 0.0024
 

@@ -8,8 +8,8 @@ So the nats are the same however a text arrives.
 
 The model itself reads along, and the probability of each token is a mixture of both (``mixture``), weighed by
 how well each predicted the text so far. So a text that adapting does not help costs next to nothing. A copy
-that has lost its way goes back towards the trained weights. The
-model itself is read in int8, which takes a third of the time and costs less than 0.0001 nats (docs/log).
+that has lost its way goes back towards the trained weights. The model itself is read in int8, which takes a
+third of the time and costs less than 0.0001 nats (docs/log).
 
 The model it is made from never changes. Products of the copy are float32; an int8 model is adapted, and
 saved, as a float32 copy. Memory: a second copy of the weights, their gradients, the codes, and the arrays of

@@ -111,11 +111,13 @@ def rate_of(
     rate, width = RATES[optimizer]
     rate *= math.sqrt(min(1.0, batch / RATE_BATCH)) * math.sqrt(width / model.hidden_size)
     rate = min(max(rate, 5e-4), 8e-3) * (FINE_TUNING if fine_tuning else 1.0)
-    if outlook.large and optimizer == "muon" and not fine_tuning:
-        rate *= large_vocabulary.rate(outlook.tokens_read(model, batch) / batch)
+    why = f"batches of {batch:,} tokens and {model.hidden_size} units"
+    if fine_tuning:
+        why += ", on weights already trained"
+    elif outlook.large and optimizer == "muon":
+        updates = max(1.0, outlook.tokens_read(model, batch) / batch)
+        rate *= large_vocabulary.rate(updates)
+        why += f", {updates:,.0f} updates of a large vocabulary"
     rate = float(f"{rate:.3g}")
-    reasons.append(
-        f"learning rate {rate:g}: for batches of {batch:,} tokens and {model.hidden_size} units"
-        + (", on weights already trained" if fine_tuning else "")
-    )
+    reasons.append(f"learning rate {rate:g}: for {why}")
     return rate
