@@ -40,6 +40,10 @@ class Counting:
         assert (targets_BT == inputs_BT + 1).all()
         return nats_BT, targets_BT, NetworkState((nats_BT[:, -1:],))
 
+    def hidden(self, inputs_BT: Array, state: NetworkState, **_: object) -> tuple[Array, NetworkState]:
+        nats_BT, _, state = self.losses(inputs_BT, inputs_BT + 1, state)
+        return nats_BT[:, :, None], state
+
 
 def all_of(following: Following, parts: list[Array]) -> tuple[Array, Array]:
     found = [scored for part in parts for scored in following.push(part)]
@@ -83,7 +87,7 @@ def test_segments_in_int8_are_read_by_steps_with_the_same_bits(monkeypatch: pyte
 
     monkeypatch.setattr(SteppedLosses, "losses", counted)
     _, stepped_T = all_of(Segments(program, 40, 0, np.arange(30) == 3), [ids_T])
-    assert set(calls) == {39, 40}
+    assert set(calls) == {40}  # the 39 rows that warm are read without an output layer
     monkeypatch.setattr(stepped_losses, "FEWEST_STREAMS", 41)
     _, scanned_T = all_of(Segments(program, 40, 0, np.arange(30) == 3), [ids_T])
     np.testing.assert_array_equal(stepped_T, scanned_T)

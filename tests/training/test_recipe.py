@@ -250,6 +250,19 @@ def test_more_time_for_the_same_words_means_more_epochs_not_a_larger_model():
     assert choose(TrainSettings(minutes=60, hidden_size=768), WIKITEXT).model.hidden_size == 768
 
 
+def test_a_second_member_of_words_needs_time_that_one_would_not_use():
+    def chosen(operations, **settings):
+        outlook = dataclasses.replace(WIKITEXT, operations=operations)
+        return choose(TrainSettings(minutes=60, **settings), outlook)
+
+    one, two = chosen(1.9e15), chosen(2.1e15)
+    assert (one.members, two.members) == (1, 2)
+    assert one.model.hidden_size == two.model.hidden_size == 512
+    assert any("2 members: time for each to read the text" in why for why in two.reasons)
+    assert chosen(1e17).members == 2
+    assert chosen(1e17, members=1).members == chosen(1e17, hidden_size=512).members == 1
+
+
 def test_wide_layers_of_words_are_updated_by_muon_too():
     words = Outlook(2_000_000, 33_278, steps=20_000)
     assert choose(TrainSettings(steps=20_000, hidden_size=768), words).optimizer == "muon"
@@ -286,6 +299,7 @@ def test_small_vocabularies_never_ask_what_large_ones_choose(tokens, vocab_size,
     settings = TrainSettings()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(large_vocabulary, "SIZES", ())
+        patch.setattr(large_vocabulary, "MOST_MEMBERS", None)
         patch.setattr(large_vocabulary, "MOST_PER_TOKEN", None)
         patch.setattr(large_vocabulary, "ROUNDS_COST", None)
         patch.setattr(large_vocabulary, "embedding_size", None)

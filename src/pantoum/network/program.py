@@ -183,9 +183,10 @@ class Program:
         *,
         reset_BT: Array | None = None,
         lengths: Array | None = None,
+        workspace: Workspace | None = None,
     ) -> tuple[Array, NetworkState]:
         """(the outputs of the last layers [B,T,H], state)."""
-        read = self._read(tokens_BT, state, reset_BT, lengths)
+        read = self._read(tokens_BT, state, reset_BT, lengths, workspace)
         return np.ascontiguousarray(read.hidden_TBH.swapaxes(0, 1)), read.state
 
     def gradients(

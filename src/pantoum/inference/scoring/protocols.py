@@ -57,6 +57,11 @@ class Block:
     at_BT: NDArray[np.int64]
     """Where in the text each input stands; its target follows."""
 
+    @property
+    def warms(self) -> bool:
+        """Whether it is read for the states after it alone."""
+        return not self.scored_BT.any()
+
 
 def parse_protocol(protocol: str) -> tuple[str, int]:
     """The protocol's kind and its number (0 for ``carried``)."""

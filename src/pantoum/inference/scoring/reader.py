@@ -75,7 +75,7 @@ class Read(NamedTuple):
 
     block: Block
     nats_BT: Array
-    """The nats of all targets, warming tokens included."""
+    """The nats of all targets, of those that the block does not score, too."""
     predictions_BT: Array
     """The most probable tokens, if they were asked for."""
     state: NetworkState
@@ -89,9 +89,9 @@ def read_blocks(
     before: NetworkState | None = None,
     predict: bool = False,
 ) -> Iterator[Read]:
-    """Read the blocks of one text. ``resets_V``: tokens before which the state is zeroed (none); ``before``:
-    the state, one row, of what was read before the text (nothing); ``predict``: of ``Program.losses``. Nats
-    need not be finite."""
+    """Read the blocks of one text; those that only warm the states are not among the results. ``resets_V``:
+    tokens before which the state is zeroed (none); ``before``: the state, one row, of what was read before
+    the text (nothing); ``predict``: of ``Program.losses``. Nats need not be finite."""
     workspace, state = Workspace(), None
     for block in blocks:
         if block.rows == "zero":
@@ -102,6 +102,9 @@ def read_blocks(
         assert state is not None, "the first block of a text has rows of its own"
         inputs_BT, targets_BT = block.inputs_BT, block.targets_BT
         reset_BT = None if resets_V is None else resets_V[inputs_BT]
+        if block.warms:  # nobody asks for its losses, and the output layer may be most of the model
+            _, state = program.hidden(inputs_BT, state, reset_BT=reset_BT, workspace=workspace)
+            continue
         if SteppedLosses.are_faster(program, inputs_BT):
             rows = len(inputs_BT)
             steps = workspace.kept(f"steps {rows}", partial(SteppedLosses, program, rows))

@@ -144,6 +144,12 @@ def core() -> Library:
 
 def missing() -> str | None:
     """Why there is no core to load; None where there is one."""
-    if not FILE.exists():
+    if not _is_there(FILE):
         return f"the native core is not installed ({FILE.name} is not beside {Path(__file__).name})"
     return None
+
+
+@lru_cache(maxsize=1)
+def _is_there(file: Path) -> bool:
+    """Whether the core was there when first asked for: every training step asks."""
+    return file.exists()

@@ -6,6 +6,8 @@ its address is taken; what does not fit is an error of ours, never a crash.
 
 from __future__ import annotations
 
+from ctypes import addressof, c_char
+
 import numpy as np
 
 from pantoum.errors import CoreError
@@ -20,8 +22,11 @@ FLOAT32 = np.dtype(np.float32)
 
 def address(array: Array) -> int:
     """Where the array's first element is."""
-    where: int = array.__array_interface__["data"][0]
-    return where
+    try:  # a quarter of the time of what numpy offers, and a step asks a hundred times
+        return addressof(c_char.from_buffer(array))
+    except (TypeError, ValueError):  # read-only, empty, or not in C order
+        where: int = array.__array_interface__["data"][0]
+        return where
 
 
 def floats(array: Array, name: str, shape: tuple[int, ...], dtype: np.dtype[np.generic] = FLOAT32) -> int:

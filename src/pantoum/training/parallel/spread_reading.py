@@ -107,7 +107,7 @@ def _own(count: int, ranks: Ranks, rank: int) -> slice:
 
 
 def _scored(all_blocks: Iterator[Block]) -> Iterator[Block]:
-    return (block for block in all_blocks if block.scored_BT.any())
+    return (block for block in all_blocks if not block.warms)
 
 
 def _size(tokens: Array, protocol: str, own: slice) -> int:
@@ -122,17 +122,15 @@ def _read(
     """Nats and predictions of these spans, block after block."""
     nats, predictions = [np.zeros(0, np.float32)], [np.zeros(0, np.int32)]
     for read in read_blocks(program, _of_spans(blocks(tokens, protocol), own), resets_V):
-        if read.block.scored_BT.any():
-            nats.append(read.nats_BT.reshape(-1).astype(np.float32))
-            predictions.append(read.predictions_BT.reshape(-1).astype(np.int32))
+        nats.append(read.nats_BT.reshape(-1).astype(np.float32))
+        predictions.append(read.predictions_BT.reshape(-1).astype(np.int32))
     return np.concatenate(nats), np.concatenate(predictions)
 
 
 def _of_spans(all_blocks: Iterator[Block], own: slice) -> Iterator[Block]:
     """The rows of these spans. Blocks that warm the state have no row of span 0."""
     for block in all_blocks:
-        warms = not block.scored_BT.any()
-        rows = slice(max(own.start, 1) - 1, max(own.stop - 1, 0)) if warms else own
+        rows = slice(max(own.start, 1) - 1, max(own.stop - 1, 0)) if block.warms else own
         if block.inputs_BT[rows].size:
             begins = block.rows == "join" and own.start == 0
             yield replace(

@@ -15,8 +15,9 @@ It differs from the recipe for characters where the vocabulary does:
   twice as many updates are worth more than a longer unroll.
 - Dropout from 2.5 epochs on, far earlier than for characters: the rows of rare words are learned by heart at
   once. The rate grows with the square root of the number of epochs.
-- One member: counted n-grams (``network.counts``) complement one network better than a second network does,
-  and each member has an embedding of its own.
+- A second member only where one would read the text 50 times and time would be left: each member has an
+  embedding of its own, which is most of the model, and counted n-grams (``network.counts``) complement one
+  network already.
 
 Decision 079 has the reasons.
 """
@@ -29,6 +30,8 @@ from pantoum.config import DropoutConfig
 
 __all__ = [
     "CHUNK",
+    "MEMBER_EPOCHS",
+    "MOST_MEMBERS",
     "MOST_PER_TOKEN",
     "ROUNDS_COST",
     "SIZES",
@@ -46,6 +49,8 @@ SIZES = tuple((hidden, 1) for hidden in (64, 96, 128, 160, 192, 256, 320, 384, 4
 TOKENS_PER_WORK = 6.0
 MOST_PER_TOKEN = 0.9
 """Most weights of the layers, without embedding and output layer, that minutes choose per token of text."""
+MOST_MEMBERS, MEMBER_EPOCHS = 2, 25.0
+"""Most members of an ensemble, and least epochs for each of them."""
 ROUNDS_COST = 0.9
 """The Newton-Schulz iterations of Muon take this times ``H / (B * T)`` of the time of an update: 0.7 as
 measured with 256 units (docs/log/recipe-search.md), more with wider layers, as their operations say."""

@@ -112,13 +112,16 @@ def members_of(
         return source.members
     if settings.members != AUTO:
         return int(settings.members)
-    if outlook.operations is None or outlook.large or settings.hidden_size != AUTO:
+    if outlook.operations is None or settings.hidden_size != AUTO:
         return 1  # a person who asks for so many units gets so many
-    for members in range(MOST_MEMBERS, 1, -1):
+    most, least, widest = MOST_MEMBERS, LEAST_EPOCHS, float(MOST_WIDTH)
+    if outlook.large:
+        most, least, widest = large_vocabulary.MOST_MEMBERS, large_vocabulary.MEMBER_EPOCHS, math.inf
+    for members in range(most, 1, -1):
         share = outlook.operations / members
         each = shape(settings, replace(outlook, operations=share), [])
         passes = share / (6.0 * work(each, outlook.compared)) / outlook.tokens
-        if passes >= LEAST_EPOCHS and members * each.hidden_size <= MOST_WIDTH:
+        if passes >= least and members * each.hidden_size <= widest:
             reasons.append(
                 f"an ensemble of {members} members: time for each to read the text {passes:,.3g} times"
             )
