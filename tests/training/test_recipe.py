@@ -236,6 +236,22 @@ def test_words_are_learned_at_a_higher_rate_the_fewer_updates_there_are():
     assert chosen(300, 9000, trained) == chosen(300, 98, trained) == 0.0024
 
 
+def test_a_model_of_words_goes_the_further_the_stranger_the_text_and_the_fewer_the_updates():
+    trained = ModelConfig("gru", 288, 1, 288, tied=True)
+
+    def chosen(steps, surprise, vocab=9000, **settings):
+        outlook = Outlook(2_000_000, vocab, steps=steps, surprise=surprise)
+        asked = TrainSettings(steps=steps, batch_size=64, seq_len=64, **settings)
+        return choose(asked, outlook, source=trained)
+
+    found = [chosen(1000, surprise).learning_rate for surprise in (0.0, 0.5, 1.0, 4.0)]
+    assert found == [0.0008, 0.0044, 0.008, 0.008]
+    assert [chosen(steps, 1.0).learning_rate for steps in (10, 250, 4000)] == [0.0192, 0.016, 0.0056]
+    assert chosen(1000, None).learning_rate == chosen(1000, 1.0, vocab=98).learning_rate == 0.0024
+    assert any("0.5 nats per token more for this text" in why for why in chosen(1000, 0.5).reasons)
+    assert chosen(1000, 1.0, learning_rate=1e-4).learning_rate == 1e-4
+
+
 def test_more_time_for_the_same_words_means_more_epochs_not_a_larger_model():
     def chosen(tokens, operations):
         outlook = dataclasses.replace(WIKITEXT, tokens=tokens, operations=operations)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ from pantoum.training.run.budget import DEFAULT_MINUTES, Budget, Clock, Span
 from pantoum.training.run.card import card
 from pantoum.training.run.run_folder import RunFolder, machine
 from pantoum.training.run.run_state import RunState
+from pantoum.training.surprise import surprise
 
 __all__ = ["begin", "choose_recipe", "every", "identity", "monitored_tokens", "prepare_texts", "read_source"]
 
@@ -218,6 +219,8 @@ def choose_recipe(
         steps=int(budget.amount) if budget.kind == "steps" else None,
         epochs=budget.amount if budget.kind == "epochs" else None,
     )
+    if source is not None and outlook.large:
+        outlook = replace(outlook, surprise=surprise(source, prepared))
     if not budget.by_clock:
         return choose(settings, outlook, source=shape), 0.0
     seconds = budget.amount * 60.0

@@ -11,6 +11,8 @@ It differs from the recipe for characters where the vocabulary does:
   means more epochs, which is better than a larger model, for it learns the text by heart.
 - Muon up to wider layers: one layer is made orthogonal, and the output layer is a larger part of the update.
 - With Muon a learning rate two to four times as high: the fewer updates, the higher.
+- Fine-tuning with a rate that grows with how strange the text is to the model: small steps for a text like
+  its own, and for another kind of text as large ones as from nothing. The fewer updates, the higher, too.
 - Streams of 32 words instead of 64 symbols per update: a word carries as much as four or five characters, and
   twice as many updates are worth more than a longer unroll.
 - Dropout from 2.5 epochs on, far earlier than for characters: the rows of rare words are learned by heart at
@@ -39,6 +41,7 @@ __all__ = [
     "TOKENS_PER_WORK",
     "dropout",
     "embedding_size",
+    "fine_tuning",
     "rate",
 ]
 
@@ -56,6 +59,11 @@ ROUNDS_COST = 0.9
 measured with 256 units (docs/log/recipe-search.md), more with wider layers, as their operations say."""
 CHUNK = 32
 LEAST_RATE, MOST_RATE, FEW_UPDATES = 2.0, 4.0, 1000
+KNOWN, STRANGE = 0.1, 1.0
+"""Of 1,000 updates of a trained model, the learning rate as a multiple of that for characters, where it knows
+such a text and where it needs a nat per token more."""
+LEAST_TUNING, MOST_TUNING = 0.7, 2.4
+"""The limits of what fewer or more updates make of it: what was searched."""
 MOST_EMBEDDING = 512
 DROPOUT, LEAST_EPOCHS, MOST_DROPOUT = 0.1, 2.5, 0.5
 
@@ -75,3 +83,10 @@ def dropout(epochs: float) -> DropoutConfig:
 def rate(updates: float) -> float:
     """The learning rate of a run of so many updates with Muon, as a multiple of that for characters."""
     return min(max(MOST_RATE * math.sqrt(FEW_UPDATES / updates), LEAST_RATE), MOST_RATE)
+
+
+def fine_tuning(surprise: float, updates: float) -> float:
+    """The same for so many updates of weights already trained, with Muon or AdamW."""
+    share = min(surprise, 1.0)
+    few = min(max(math.sqrt(FEW_UPDATES / updates), LEAST_TUNING), MOST_TUNING)
+    return (KNOWN + (STRANGE - KNOWN) * share) * few

@@ -29,6 +29,9 @@ class Outlook:
     """The default precision of products: the machine's fastest, but only with minutes."""
     operations: float | None = None
     """Floating-point operations that fit into the time, by measurement; only with minutes."""
+    surprise: float | None = None
+    """Of a run that starts from another model: how strange the text is to it in nats per token
+    (``training.surprise``); ``None``: not known."""
     samples: int | None = None
     """Symbols that each step samples to compare its targets with; ``None``: all are compared."""
 

@@ -33,7 +33,7 @@ DROPOUT, LEAST_DROPOUT, MOST_DROPOUT = 0.033, 0.12, 0.35
 """Variational dropout: this times the square root of (epochs times the root of the work per token of the
 text); none where that is below the least."""
 FINE_TUNING = 0.3
-"""The learning rate of fine-tuning, as a share of the rate from scratch."""
+"""The learning rate of fine-tuning, as a share of the rate from scratch, for characters."""
 
 
 def batch_of(
@@ -110,12 +110,20 @@ def rate_of(
         return float(settings.learning_rate)
     rate, width = RATES[optimizer]
     rate *= math.sqrt(min(1.0, batch / RATE_BATCH)) * math.sqrt(width / model.hidden_size)
-    rate = min(max(rate, 5e-4), 8e-3) * (FINE_TUNING if fine_tuning else 1.0)
+    rate = min(max(rate, 5e-4), 8e-3)
     why = f"batches of {batch:,} tokens and {model.hidden_size} units"
+    updates = max(1.0, outlook.tokens_read(model, batch) / batch)
     if fine_tuning:
         why += ", on weights already trained"
+        if outlook.large and outlook.surprise is not None:
+            rate *= large_vocabulary.fine_tuning(outlook.surprise, updates)
+            why += (
+                f", which need {outlook.surprise:g} nats per token more for this text than for their own, "
+                f"{updates:,.0f} updates of a large vocabulary"
+            )
+        else:
+            rate *= FINE_TUNING
     elif outlook.large and optimizer == "muon":
-        updates = max(1.0, outlook.tokens_read(model, batch) / batch)
         rate *= large_vocabulary.rate(updates)
         why += f", {updates:,.0f} updates of a large vocabulary"
     rate = float(f"{rate:.3g}")
