@@ -228,7 +228,7 @@ def test_words_are_learned_at_a_higher_rate_the_fewer_updates_there_are():
         0.032,
         0.0213,
         0.016,
-        0.016,
+        0.00506,
     ]
     timeless = choose(TrainSettings(minutes=1, optimizer="muon"), Outlook(1000, 9000, operations=0.0))
     assert timeless.learning_rate > 0 and any("1 updates of a large" in why for why in timeless.reasons)
@@ -266,16 +266,15 @@ def test_more_time_for_the_same_words_means_more_epochs_not_a_larger_model():
     assert choose(TrainSettings(minutes=60, hidden_size=768), WIKITEXT).model.hidden_size == 768
 
 
-def test_a_second_member_of_words_needs_time_that_one_would_not_use():
+def test_members_of_words_need_time_to_read_the_text_fifteen_times_each():
     def chosen(operations, **settings):
         outlook = dataclasses.replace(WIKITEXT, operations=operations)
         return choose(TrainSettings(minutes=60, **settings), outlook)
 
-    one, two = chosen(1.9e15), chosen(2.1e15)
-    assert (one.members, two.members) == (1, 2)
-    assert one.model.hidden_size == two.model.hidden_size == 512
-    assert any("2 members: time for each to read the text" in why for why in two.reasons)
-    assert chosen(1e17).members == 2
+    ten, half, sixty, days = (chosen(operations) for operations in (3.4e14, 1.25e15, 1.85e15, 1e17))
+    assert [each.members for each in (ten, half, sixty, days)] == [1, 2, 3, 3]
+    assert half.model.hidden_size == sixty.model.hidden_size == 512
+    assert any("3 members: time for each to read the text 15" in why for why in sixty.reasons)
     assert chosen(1e17, members=1).members == chosen(1e17, hidden_size=512).members == 1
 
 

@@ -10,16 +10,17 @@ It differs from the recipe for characters where the vocabulary does:
 - With minutes at most 0.9 weights of the layers per token of text, whatever its vocabulary: more time then
   means more epochs, which is better than a larger model, for it learns the text by heart.
 - Muon up to wider layers: one layer is made orthogonal, and the output layer is a larger part of the update.
-- With Muon a learning rate two to four times as high: the fewer updates, the higher.
+- With Muon a learning rate four times as high for a few hundred updates, twice as high for thousands, and
+  less for more than 10,000.
 - Fine-tuning with a rate that grows with how strange the text is to the model: small steps for a text like
   its own, and for another kind of text as large ones as from nothing. The fewer updates, the higher, too.
 - Streams of 32 words instead of 64 symbols per update: a word carries as much as four or five characters, and
   twice as many updates are worth more than a longer unroll.
 - Dropout from 2.5 epochs on, far earlier than for characters: the rows of rare words are learned by heart at
   once. The rate grows with the square root of the number of epochs.
-- A second member only where one would read the text 50 times and time would be left: each member has an
-  embedding of its own, which is most of the model, and counted n-grams (``network.counts``) complement one
-  network already.
+- Two members where each has time for 15 epochs, and three at most: one model that reads the text more often
+  learns it by heart. With less time one model is as good, and smaller: each member has an embedding of its
+  own, which is most of the model, and counted n-grams (``network.counts``) complement one network already.
 
 Decision 079 has the reasons.
 """
@@ -52,13 +53,13 @@ SIZES = tuple((hidden, 1) for hidden in (64, 96, 128, 160, 192, 256, 320, 384, 4
 TOKENS_PER_WORK = 6.0
 MOST_PER_TOKEN = 0.9
 """Most weights of the layers, without embedding and output layer, that minutes choose per token of text."""
-MOST_MEMBERS, MEMBER_EPOCHS = 2, 25.0
+MOST_MEMBERS, MEMBER_EPOCHS = 3, 15.0
 """Most members of an ensemble, and least epochs for each of them."""
 ROUNDS_COST = 0.9
 """The Newton-Schulz iterations of Muon take this times ``H / (B * T)`` of the time of an update: 0.7 as
 measured with 256 units (docs/log/recipe-search.md), more with wider layers, as their operations say."""
 CHUNK = 32
-LEAST_RATE, MOST_RATE, FEW_UPDATES = 2.0, 4.0, 1000
+LEAST_RATE, MOST_RATE, FEW_UPDATES, MANY_UPDATES = 2.0, 4.0, 1000, 10_000
 KNOWN, STRANGE = 0.1, 1.0
 """Of 1,000 updates of a trained model, the learning rate as a multiple of that for characters, where it knows
 such a text and where it needs a nat per token more."""
@@ -82,7 +83,8 @@ def dropout(epochs: float) -> DropoutConfig:
 
 def rate(updates: float) -> float:
     """The learning rate of a run of so many updates with Muon, as a multiple of that for characters."""
-    return min(max(MOST_RATE * math.sqrt(FEW_UPDATES / updates), LEAST_RATE), MOST_RATE)
+    least = LEAST_RATE * math.sqrt(min(1.0, MANY_UPDATES / updates))
+    return min(max(MOST_RATE * math.sqrt(FEW_UPDATES / updates), least), MOST_RATE)
 
 
 def fine_tuning(surprise: float, updates: float) -> float:
