@@ -2,8 +2,9 @@
 
 In order: the folder's ``config.json`` says at once what was asked (a run killed while it prepares can be
 begun again from it); the model that training starts from, if any, is read; the texts are prepared, or a
-prepared folder is opened; the recipe is chosen, with minutes after measuring the machine; the parts are put
-together; ``config.json`` is written again with what was chosen and why.
+prepared folder is opened; the recipe is chosen, with minutes after measuring the machine, and from a model
+of words after measuring how strange the text is to it; the parts are put together; ``config.json`` is
+written again with what was chosen and why.
 """
 
 from __future__ import annotations
