@@ -30,8 +30,8 @@ class Outlook:
     operations: float | None = None
     """Floating-point operations that fit into the time, by measurement; only with minutes."""
     surprise: float | None = None
-    """Of a run that starts from another model: how strange the text is to it in nats per token
-    (``training.surprise``); ``None``: not known."""
+    """How strange the text is to the model that training starts from, in nats per token
+    (``training.surprise``); ``None``: not known, or training starts from nothing."""
     samples: int | None = None
     """Symbols that each step samples to compare its targets with; ``None``: all are compared."""
 
