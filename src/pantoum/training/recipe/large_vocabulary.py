@@ -61,8 +61,8 @@ measured with 256 units (docs/log/recipe-search.md), more with wider layers, as 
 CHUNK = 32
 LEAST_RATE, MOST_RATE, FEW_UPDATES, MANY_UPDATES = 2.0, 4.0, 1000, 10_000
 KNOWN, STRANGE = 0.1, 1.0
-"""The learning rate of fine-tuning in 1,000 updates, as a multiple of that for characters: for a text that the
-model knows, and for one that needs a nat per token more than its own."""
+"""The learning rate of fine-tuning in 1,000 updates, as a multiple of that for characters: for a text that
+the model knows, and for one that needs a nat per token more than its own."""
 LEAST_TUNING, MOST_TUNING = 0.7, 2.4
 """The limits of what fewer or more updates make of it: what was searched."""
 MOST_EMBEDDING = 512
