@@ -27,7 +27,8 @@ from typing import Any
 import numpy as np
 from measured import machine
 
-from pantoum.inference.adapt import SETTINGS, Adapter, Settings
+from pantoum.inference.adapt import Adapter, Settings
+from pantoum.inference.adapt_rule import CHARACTERS as SETTINGS
 from pantoum.inference.loaded_model import LoadedModel, load
 from pantoum.inference.scoring.reader import PlainReader
 

@@ -1,12 +1,12 @@
 """Whether adapting ever hurts: models read texts near to and far from the texts that they were trained on.
 
     python benchmarks/adapting_texts.py RESULTS --model RUN TEXT [TEXT ...] [--model RUN TEXT ...] ...
-                                        [--tokens 50000] [--json]
+                                        [--tokens 50000] [--set chunk=64,rate=0.01,...] [--json]
 
 The first tokens of each TEXT are read by the model itself and with `--adapt`; the second reading also gives
 the loss of the adapted copy alone, which is what `--adapt` was before the two were mixed. TEXT may be
-`PATH:FROM`, to read from that character on. Models of words and of characters are asked alike; a loss is in
-nats per token.
+`PATH:FROM`, to read from that character on. `--set` reads with other settings (`adapt_rule.Settings`). Models
+of words and of characters are asked alike; a loss is in nats per token.
 
 A row is one text and one model (a finished run or a model file; nothing is trained here): a line in RESULTS
 as soon as it is known. What is there is not done again, so the script may be stopped at any moment and the
@@ -22,8 +22,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +33,7 @@ import numpy as np
 from measured import machine
 
 from pantoum.inference.adapt import Adapter
+from pantoum.inference.adapt_rule import settings_for
 from pantoum.inference.loaded_model import LoadedModel, load
 from pantoum.inference.mixture import Mixture
 from pantoum.inference.scoring.reader import PlainReader
@@ -50,8 +53,9 @@ class Recorded(Mixture):
         return super().nats(first_T, second_T)
 
 
-def read(model: LoadedModel, name: str, tokens: int) -> dict[str, Any]:
+def read(model: LoadedModel, name: str, tokens: int, changed: dict[str, float]) -> dict[str, Any]:
     """The three losses of a text, in nats per token, and the processor seconds of the first two."""
+    settings = replace(settings_for(model.vocab_size), **changed)
     path, _, begin = name.partition(":")
     text = Path(path).read_text(encoding="utf-8")[int(begin or 0) :]
     ids_T = model.tokenizer.encode(text[: 12 * tokens])[: tokens + 1].astype(np.int64)
@@ -59,7 +63,7 @@ def read(model: LoadedModel, name: str, tokens: int) -> dict[str, Any]:
     began = time.process_time()
     plain = float(PlainReader(model).losses(inputs_BT, targets_BT, None).mean(dtype=np.float64))
     between = time.process_time()
-    adapter, mixture = Adapter(model), Recorded()
+    adapter, mixture = Adapter(model, settings), Recorded()
     adapter._mixture = mixture
     adapting = float(adapter.losses(inputs_BT, targets_BT).mean(dtype=np.float64))
     ended = time.process_time()
@@ -126,16 +130,18 @@ def main() -> None:
         "--model", nargs="+", action="append", default=[], help="a run or model file, and the texts it reads"
     )
     parser.add_argument("--tokens", type=int, default=50_000)
+    parser.add_argument("--set", default="", help="settings in place of the usual ones, with commas between")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
+    changed = {name: json.loads(value) for name, value in re.findall(r"(\w+)=([^,]+)", asked.set)}
     for run, *texts in asked.model:
         model = load(run)
         for text in texts:
-            key = {"model": model.sha256, "text": text, "tokens": asked.tokens}
+            key = {"model": model.sha256, "text": text, "tokens": asked.tokens, "set": changed}
             if any(key.items() <= row.items() for row in known(asked.results)):
                 continue
             row = {**key, "unit": model.tokenizer.kind, "run": run, "machine": machine()}
-            row |= read(model, text, asked.tokens)
+            row |= read(model, text, asked.tokens, changed)
             with asked.results.open("a", encoding="utf-8") as lines:
                 lines.write(json.dumps(row) + "\n")
             print(shown(row), file=sys.stderr, flush=True)

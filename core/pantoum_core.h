@@ -24,7 +24,7 @@
 extern "C" {
 #endif
 
-#define PANTOUM_ABI 9
+#define PANTOUM_ABI 10
 
 enum {
   PANTOUM_OK = 0,
@@ -50,12 +50,15 @@ PANTOUM_API int pantoum_set_own_threads(int count);
 /* ---- products ------------------------------------------------------------------------------- */
 /* A weight [rows, depth] packed for products: `transposed` 0 for x W^T, 1 for d W. With `block` < rows
  * (the gates of a recurrent matrix) each block of rows begins a panel of its own; it divides rows.
- * Panels of INT8 are made from codes (pantoum_pack_codes). */
+ * Panels of INT8 are made from codes (pantoum_pack_codes). With `changed` the panels hold the weight already,
+ * but for these rows of it; `transposed` is then 0. */
 typedef struct {
   const float* weight; /* [rows, depth] */
   void* panels;        /* pantoum_packed_bytes() of them, 64-byte aligned */
   int64_t rows, depth, block;
   int32_t precision, transposed; /* FLOAT32 or BF16 */
+  const int64_t* changed;        /* [changes], ascending, or null: all rows */
+  int64_t changes;
 } pantoum_pack_args;
 PANTOUM_API int64_t pantoum_packed_bytes(int64_t rows, int64_t depth, int64_t block, int precision, int transposed);
 PANTOUM_API int pantoum_pack(const pantoum_pack_args*);
@@ -381,16 +384,18 @@ typedef struct {
 } pantoum_row_squares_args;
 PANTOUM_API int pantoum_row_squares(const pantoum_row_squares_args*);
 
-/* parameter += back * (trained - parameter) - speed * gradient */
+/* parameter += back * (trained - parameter) - speed * gradient, of a table of R rows in `used` of them */
 typedef struct {
-  float* parameter;      /* [rows, columns], columns at least 1 */
-  const float* gradient; /* [rows, columns] */
-  const float* trained;  /* [rows, columns] */
-  const float* speed;    /* [rows] */
-  const float* back;     /* [rows] */
-  int64_t rows, columns;
+  float* parameter;      /* [R, columns], columns at least 1 */
+  const int64_t* rows;   /* [used], each once and within R, or null: R = used, all of them */
+  const float* gradient; /* [used, columns] */
+  const float* trained;  /* [R, columns] */
+  const float* speed;    /* [R] */
+  const float* back;     /* [R] */
+  int64_t used, columns;
 } pantoum_adapt_args;
 PANTOUM_API int pantoum_adapt(const pantoum_adapt_args*);
+
 /* ---- a step of a whole model ----------------------------------------------------------------- */
 /* One layer. Matrices are packed with block = H. */
 typedef struct {

@@ -28,13 +28,15 @@ int row_squares(const pantoum_row_squares_args& a) {
 
 int adapt(const pantoum_adapt_args& a) {
   if (a.columns < 1) return PANTOUM_BAD_ARGUMENT;
-  return each_row(a.rows, a.columns, kAtOnce, [&](Long r) {
-    const F16 speed = broadcast(-a.speed[r]), back = broadcast(a.back[r]);
-    const Long first = r * a.columns;
-    each_lanes(first, first + a.columns, [&](Long i, auto n) {
-      const F16 old = load(a.parameter + i, n);
-      const F16 pulled = fma(load(a.trained + i, n) - old, back, old);
-      store(a.parameter + i, fma(load(a.gradient + i, n), speed, pulled), n);
+  return each_row(a.used, a.columns, kAtOnce, [&](Long u) {
+    const Long row = a.rows ? a.rows[u] : u;
+    const F16 speed = broadcast(-a.speed[row]), back = broadcast(a.back[row]);
+    float* parameter = a.parameter + row * a.columns;
+    const float *trained = a.trained + row * a.columns, *gradient = a.gradient + u * a.columns;
+    each_lanes(0, a.columns, [&](Long c, auto n) {
+      const F16 old = load(parameter + c, n);
+      const F16 pulled = fma(load(trained + c, n) - old, back, old);
+      store(parameter + c, fma(load(gradient + c, n), speed, pulled), n);
     });
   });
 }

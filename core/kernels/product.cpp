@@ -16,6 +16,7 @@ namespace {
 
 constexpr Long kRowsATask = 120;     // 120 KB of bf16 at depth 512: it stays in the second cache
 constexpr Long kStepsABlock = 1024;  // a panel of 128 KB
+constexpr Long kChangesATask = 128;  // rows that are packed anew
 
 // Panel of the transposed kind: column c, step k comes from source[c * stride + k].
 void pack_columns(Float32, char* panel, const float* source, Long stride, Long depth, Long width) {
@@ -40,8 +41,55 @@ void pack_columns(BFloat16, char* panel, const float* source, Long stride, Long 
 }
 #endif
 
+// Columns of a panel that is not transposed, each from a row of the source.
+inline void pack_some(Float32, char* panel, const float* const* rows, const Long* columns, Long count, Long depth) {
+  float* out = reinterpret_cast<float*>(panel);
+  for (Long k = 0; k < depth; ++k, out += kPanelColumns)
+    for (Long i = 0; i < count; ++i) out[columns[i]] = rows[i][k];
+}
+#ifdef PANTOUM_HAS_BF16
+inline void pack_some(BFloat16, char* panel, const float* const* rows, const Long* columns, Long count, Long depth) {
+  alignas(64) Half row[kLanes];
+  std::uint32_t* out = reinterpret_cast<std::uint32_t*>(panel);
+  for (Long i = 0; i < count; ++i)
+    for (Long k = 0; k < depth; k += kLanes) {
+      store_half(row, load(rows[i] + k, static_cast<int>(least(kLanes, depth - k))));
+      for (Long j = 0; j < kLanes && k + j < depth; j += 2) {
+        std::uint32_t pair;
+        __builtin_memcpy(&pair, row + j, sizeof pair);
+        out[(k + j) / 2 * kPanelColumns + columns[i]] = pair;
+      }
+    }
+}
+#endif
+
+// The changed rows alone; those of one panel together.
+template <class P>
+int pack_changed(const pantoum_pack_args& a) {
+  if (a.transposed) return PANTOUM_BAD_ARGUMENT;
+  const Panels<P> to{static_cast<char*>(a.panels), a.rows, a.depth, a.block};
+  return run_each(static_cast<int>(up(a.changes, kChangesATask)), [&](int task) {
+    const Long end = least((task + 1) * kChangesATask, a.changes);
+    for (Long i = task * kChangesATask; i < end;) {
+      const Long block = a.changed[i] / a.block, within = a.changed[i] % a.block / kPanelColumns;
+      const Long panel = block * to.each_block() + within;
+      const float* rows[kPanelColumns];
+      Long columns[kPanelColumns], count = 0;
+      for (; i < end && count < kPanelColumns; ++i, ++count) {
+        const Long row = a.changed[i];
+        if (row / a.block != block || row % a.block / kPanelColumns != within) break;
+        rows[count] = a.weight + row * a.depth;
+        columns[count] = row % a.block % kPanelColumns;
+      }
+      pack_some(P{}, static_cast<char*>(a.panels) + panel * to.bytes_each(), rows, columns, count, a.depth);
+    }
+    return PANTOUM_OK;
+  });
+}
+
 template <class P>
 int pack_as(const pantoum_pack_args& a) {
+  if (a.changed) return pack_changed<P>(a);
   // Transposed, the depth of the product is the weight's rows.
   Panels<P> to{static_cast<char*>(a.panels), a.transposed ? a.depth : a.rows, a.transposed ? a.rows : a.depth,
                a.transposed ? a.depth : a.block};

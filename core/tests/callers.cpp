@@ -27,6 +27,7 @@ std::uint64_t some(int caller) {
   between(4, 30, 70, draw, hash);
   update(40001, draw, hash);
   adapting(70, 600, draw, hash);
+  packed_anew(300, 70, 2, PANTOUM_FLOAT32, draw);
   orthogonal(70, 60, PANTOUM_FLOAT32, draw, hash);
   reading(cell, 40, 33, 70, PANTOUM_FLOAT32, draw, hash);
   reading(cell, 3, 300, 70, PANTOUM_FLOAT32, draw, hash);

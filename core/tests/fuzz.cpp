@@ -43,6 +43,7 @@ std::uint64_t one_call(std::uint64_t seed, int precision) {
     case 1: tokens(T * B, width(draw, 90), width(draw, 300), draw, hash); break;
     case 2: between(T, B, H, draw, hash); break;
     case 3: update(size(draw, 40000), draw, hash); break;
+    case 18: packed_anew(size(draw, 90), width(draw, 300), draw.within(1, 4), precision, draw); break;
     case 4: adapting(size(draw, 40), H, draw, hash); break;
     case 5: codes(T * B, width(draw, 300), H, draw.within(1, 4), draw, hash); break;
     case 6: scan(cell, {T, B, H}, resets, lengths, false, PANTOUM_INT8, draw, hash); break;
@@ -68,7 +69,7 @@ void refused(std::uint64_t seed) {
   if (precision == PANTOUM_BF16 && std::strcmp(pantoum_isa(), "bf16") == 0) return;
   const int expected = precision == PANTOUM_BF16 ? PANTOUM_UNSUPPORTED : PANTOUM_BAD_ARGUMENT;
   float x = 1.0f;
-  const pantoum_pack_args pack{&x, nullptr, 1, 1, 1, precision, 0};
+  const pantoum_pack_args pack{&x, nullptr, 1, 1, 1, precision, 0, nullptr, 0};
   const pantoum_product_args product{&x, nullptr, nullptr, nullptr, 1, 1, 1, 1, precision};
   const pantoum_weight_gradient_args gradient{&x, &x, nullptr, 1, 1, 1, precision, 0};
   pantoum_scan_args scanned{};

@@ -39,7 +39,7 @@ class Packed {
   Packed(const float* weight, Long rows, Long depth, Long block, int precision, int transposed)
       : panels_(pantoum_packed_bytes(rows, depth, block, precision, transposed), true) {
     if (precision != PANTOUM_INT8) {
-      const pantoum_pack_args args{weight, panels_.data(), rows, depth, block, precision, transposed};
+      const pantoum_pack_args args{weight, panels_.data(), rows, depth, block, precision, transposed, nullptr, 0};
       must(pantoum_pack(&args), "pack");
       return;
     }
@@ -55,6 +55,30 @@ class Packed {
  private:
   Bytes panels_;
 };
+
+// A matrix of which some rows have changed, packed anew in these rows alone, has the panels of one packed at once.
+inline void packed_anew(Long rows, Long depth, Long gates, int precision, Draw& draw) {
+  Floats weight(gates * rows * depth, draw, 1.0f), before(gates * rows * depth, draw, 1.0f);
+  Buffer<Long> changed(gates * rows);
+  Long changes = 0;
+  for (Long r = 0; r < gates * rows; ++r)
+    if (draw.once_in(2))
+      changed.data()[changes++] = r;
+    else
+      std::copy_n(weight.data() + r * depth, depth, before.data() + r * depth);
+  const Long size = pantoum_packed_bytes(gates * rows, depth, rows, precision, 0);
+  Bytes at_once(size, true), anew(size, true);
+  const pantoum_pack_args whole{weight.read(), at_once.data(), gates * rows, depth, rows, precision, 0, nullptr, 0};
+  pantoum_pack_args some{before.read(), anew.data(), gates * rows, depth, rows, precision, 0, nullptr, 0};
+  must(pantoum_pack(&whole), "pack");
+  must(pantoum_pack(&some), "pack");
+  some.weight = weight.read();
+  some.changed = changed.read();
+  some.changes = changes;
+  must(pantoum_pack(&some), "pack of some rows");
+  if (std::memcmp(at_once.read(), anew.read(), static_cast<std::size_t>(size)) != 0)
+    fail("pack", "other panels for changed rows");
+}
 
 struct Sizes {
   Long steps, batch, units;
@@ -457,9 +481,14 @@ inline void adapting(Long rows, Long columns, Draw& draw, Hash& hash) {
   Floats squares(rows, draw, 1.0f), speed(rows, draw, 1.0f), back(rows, draw, 1.0f);
   const pantoum_row_squares_args of_rows{gradient.read(), squares.data(), rows, columns, 0.5f, 2.0f};
   must(pantoum_row_squares(&of_rows), "row_squares");
-  const pantoum_adapt_args adapt{parameter.data(), gradient.read(), trained.read(), speed.read(), back.read(), rows,
-                                 columns};
-  must(pantoum_adapt(&adapt), "adapt");
+  Buffer<Long> third((rows + 2) / 3);
+  for (Long u = 0; u < (rows + 2) / 3; ++u) third.data()[u] = 3 * u;
+  for (const bool some : {false, true}) {
+    const pantoum_adapt_args adapt{
+        parameter.data(), some ? third.read() : nullptr, gradient.read(), trained.read(), speed.read(),
+        back.read(),      some ? (rows + 2) / 3 : rows,  columns};
+    must(pantoum_adapt(&adapt), "adapt");
+  }
   for (Floats* f : {&squares, &parameter}) f->add_to(hash);
 }
 

@@ -42,6 +42,8 @@ std::uint64_t everything(int precision) {
   for (const Sizes s : {Sizes{0, 1, 3}, {1, 1, 1}, {5, 3, 33}, {9, 20, 130}})
     between(s.steps, s.batch, s.units, draw, hash);
   for (const Long size : {0, 1, 33, 40001}) update(size, draw, hash);
+  for (const Sizes s : {Sizes{1, 1, 1}, {33, 7, 3}, {61, 130, 1}, {700, 33, 2}})
+    packed_anew(s.steps, s.batch, s.units, precision, draw);
   for (const Sizes s : {Sizes{0, 3, 0}, {1, 1, 0}, {61, 33, 0}, {700, 70, 0}}) adapting(s.steps, s.batch, draw, hash);
   for (const Sizes s : {Sizes{0, 3, 0}, {1, 1, 0}, {61, 33, 0}, {40, 90, 0}, {64, 64, 0}})
     orthogonal(s.steps, s.batch, precision, draw, hash);

@@ -19,7 +19,7 @@ from pantoum.errors import ModelFileError, SettingError
 from pantoum.formats.model_file import SCALE
 from pantoum.inference import adapt
 from pantoum.inference.adapt import Adapter, Settings, adapter_of
-from pantoum.inference.adapt_rule import Rule
+from pantoum.inference.adapt_rule import Rule, settings_for
 from pantoum.inference.evaluate import evaluate
 from pantoum.inference.loaded_model import LoadedModel, load
 from pantoum.inference.mixture import Mixture
@@ -306,6 +306,62 @@ def test_no_text_throws_the_weights_away(characters: LoadedModel) -> None:
     assert all(np.isfinite(array).all() for array in adapter.adapted().network.parameters.values())
 
 
+SAMPLED: list[dict[str, Any]] = [
+    {"tied": True, "embedding_size": 9},
+    {"tied": True, "embedding_size": 12},
+    {"tied": True, "embedding_size": 12, "members": 3},
+    {"embedding_size": 9, "members": 2},
+    {"embedding_size": None},
+]
+
+
+@pytest.mark.parametrize("rate", [0.01, 30.0])  # with 30 copies are lost, so that all rows change
+@pytest.mark.parametrize("shape", SAMPLED, ids=str)
+def test_rows_that_did_not_change_need_not_be_packed_again(
+    make: Make, monkeypatch: pytest.MonkeyPatch, shape: dict[str, Any], rate: float
+) -> None:
+    monkeypatch.setattr(adapt, "WHOLE_VOCABULARY", 1000)
+    monkeypatch.setattr(adapt, "SAMPLES", 60)
+    scholar = learner("words", 2000, None)
+    scholar.feed(
+        " ".join(f"w{number}" for number in range(1300))
+    )  # an embedding of more has gradients of rows
+    tokenizer = scholar.learn()
+    config = dataclasses.replace(make("words").config, hidden_size=12, num_layers=1, **shape)
+    network = LanguageModel(tokenizer.vocab_size, config=config, seed=2)
+    model = with_scale(LoadedModel(Program(network), tokenizer))
+    inputs_BT, targets_BT = text_of(model, 350, period=90)
+
+    def read() -> tuple[np.ndarray, Adapter]:
+        adapter, start, found = Adapter(model, dataclasses.replace(FAST, rate=rate)), 0, []
+        for size in (3, 40, 1, 4, 100, 202):  # whole chunks, and such that arrive in parts
+            part = np.s_[:, start : start + size]
+            found.append(adapter.losses(inputs_BT[part], targets_BT[part])[0])
+            start += size
+        return np.concatenate(found), adapter
+
+    (few_T, few), changed = read(), adapt.changed_rows
+    seen = []
+
+    def all_rows(*given: Any) -> None:
+        seen.append(changed(*given))
+
+    monkeypatch.setattr(adapt, "changed_rows", all_rows)
+    all_T, whole = read()
+    assert any(rows_U is not None and len(rows_U) < model.vocab_size for rows_U in seen)
+    assert (few.times_lost > 0) == (rate > 1.0)
+    np.testing.assert_array_equal(few_T, all_T)
+    for name, array in few._network.parameters.items():
+        np.testing.assert_array_equal(array, whole._network.parameters[name])
+
+
+def test_words_are_learned_from_in_shorter_chunks(make: Make) -> None:
+    assert settings_for(512).chunk == 192 and settings_for(513).chunk == 32
+    model = with_scale(make("characters"))
+    assert Adapter(model).settings == settings_for(model.vocab_size)
+    assert Adapter(model, FAST).settings == FAST
+
+
 def test_a_copy_that_is_lost_goes_back(characters: LoadedModel) -> None:
     model, text = with_scale(characters), text_of(characters, 400)
     adapter = Adapter(model, dataclasses.replace(FAST, rate=30.0))
@@ -321,12 +377,12 @@ def test_the_further_behind_a_copy_is_the_further_it_goes_back(characters: Loade
     model = with_scale(characters)
     adapter = Adapter(model, FAST)
     adapter.losses(*text_of(model, FAST.chunk * 3))
-    trained, lost = model.network.parameters, adapt.LOST * FAST.chunk
+    trained, lost = model.network.parameters, adapt.LOST
     for behind, share in ((lost, 1.0), (1.001 * lost, 0.5), (10 * lost, 0.05), (1e6 * lost, 0.0)):
         before = {name: array - trained[name] for name, array in adapter._network.parameters.items()}
         assert any(array.any() for array in before.values())
         adapter._behind = behind
-        adapter._go_back_if_lost()
+        adapter._end_chunk()
         for name, array in adapter._network.parameters.items():
             np.testing.assert_allclose(array - trained[name], share * before[name], rtol=0.01, atol=1e-6)
 

@@ -151,6 +151,24 @@ def test_a_tied_head_is_written_out(characters: LoadedModel, tmp_path: Path) -> 
     np.testing.assert_allclose(found["head.weight"], expected, atol=1e-6)
 
 
+def test_a_tied_head_of_members_is_their_embeddings_side_by_side(
+    characters: LoadedModel, tmp_path: Path
+) -> None:
+    first = write(tmp_path / "m", characters, tied=True, members=3, embedding_size=16)
+    own = load(first).network.parameters
+    assert "head.weight" not in own
+    export(first, "torch", tmp_path / "t")
+    found = safetensors.numpy.load_file(tmp_path / "t")["head.weight"]
+    each = [own[f"members.{place}.embedding.weight"] / np.float32(3) for place in range(3)]
+    np.testing.assert_array_equal(found, np.concatenate(each, axis=1))
+    export(first, "int8", tmp_path / "n")
+    in_float32, in_int8 = (load(path).program for path in (first, tmp_path / "n"))
+    assert in_int8.head.weight.precision == "int8"
+    tokens = np.arange(12)[None] % characters.vocab_size
+    logits = [each.logits(tokens, each.initial_state(1))[0] for each in (in_float32, in_int8)]
+    np.testing.assert_allclose(*logits, atol=0.05)
+
+
 @pytest.mark.parametrize("embedding_size", [None, 8])
 def test_members_of_an_ensemble_have_pytorchs_names_each(
     characters: LoadedModel, tmp_path: Path, embedding_size: int | None

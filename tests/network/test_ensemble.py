@@ -47,8 +47,10 @@ SHAPES = st.builds(
 
 
 @settings(max_examples=25, deadline=None)
-@given(SHAPES, st.integers(1, 4), st.booleans())
-def test_its_logits_are_the_mean_of_its_members(config, count, tied):
+@given(SHAPES, st.integers(1, 4), st.booleans(), st.booleans())
+def test_its_logits_are_the_mean_of_its_members(config, count, tied, square):
+    if square:
+        config = replace(config, embedding_size=config.hidden_size)
     config = replace(config, tied=tied and config.embedding_size is not None)
     members = members_of(config, count)
     whole = joined(config, members)
@@ -68,8 +70,10 @@ def test_its_logits_are_the_mean_of_its_members(config, count, tied):
 
 
 @settings(max_examples=15, deadline=None)
-@given(SHAPES, st.integers(1, 4))
-def test_its_members_come_out_as_they_went_in(config, count):
+@given(SHAPES, st.integers(1, 4), st.booleans())
+def test_its_members_come_out_as_they_went_in(config, count, tied):
+    if tied:
+        config = replace(config, embedding_size=config.hidden_size, tied=True)
     members = members_of(config, count)
     whole = joined(config, members)
     for one, other in zip(part(whole.config, whole.parameters), members, strict=True):
@@ -79,8 +83,9 @@ def test_its_members_come_out_as_they_went_in(config, count):
                 np.testing.assert_allclose(array, other.parameters[name], rtol=1e-15)
 
 
-def test_gradients_of_an_ensemble_are_the_central_differences():
-    config = ModelConfig("lstm", 3, 2, 4, norm="layer", residual=True, ngrams=(2,), ngram_rows=16)
+@pytest.mark.parametrize("shape", [{"embedding_size": 4}, {"embedding_size": 3, "tied": True}], ids=str)
+def test_gradients_of_an_ensemble_are_the_central_differences(shape):
+    config = ModelConfig("lstm", 3, 2, norm="layer", residual=True, ngrams=(2,), ngram_rows=16, **shape)
     model, random = joined(config, members_of(config, 3)), np.random.default_rng(0)
     inputs, targets = random.integers(0, V, (2, 2, 7))
     state = Program(model).logits(inputs, model.initial_state(2))[1]
@@ -118,10 +123,20 @@ def test_the_scales_of_its_gradient_are_those_of_its_rows():
     assert set(found["head.weight"].tolist()) == set(found[TABLE].tolist()) == {0.75}
 
 
+@pytest.mark.parametrize(("embedding_size", "stays"), [(3, True), (2, False)])
+def test_a_tied_head_stays_tied_if_it_needs_no_projection(embedding_size, stays):
+    config = ModelConfig("gru", 3, 1, embedding_size, tied=True)
+    members = members_of(config, 3)
+    whole = joined(config, members)
+    assert whole.config.tied == stays and ("head.weight" in whole.parameters) != stays
+    scales = [{name: np.ones(len(array)) for name, array in each.parameters.items()} for each in members]
+    assert join_scales(config, scales).keys() == whole.parameters.keys()
+
+
 def test_one_member_is_itself():
     config = ModelConfig("lstm", 5, 2, 3, norm="layer", tied=True)
     assert joined_config(config, 1) is config and "members" not in config.spec()
-    with pytest.raises(SettingError, match="tied is True: is for one member"):
+    with pytest.raises(SettingError, match="tied is True: of several members needs an embedding_size"):
         replace(config, members=2)
     with pytest.raises(SettingError, match="members is 65: must be a whole number"):
         replace(config, members=65, tied=False)

@@ -48,10 +48,10 @@ def test_targets_that_do_not_fit_are_named(targets: Any, message: str) -> None:
 
 @pytest.mark.parametrize("embedding_size", [None, 4, 6])
 def test_losses_logits_and_gradients_agree(random: np.random.Generator, embedding_size: int | None) -> None:
-    tied = None if embedding_size is None else random.standard_normal((9, embedding_size))
-    head = Head(9, 6, 0, np.dtype(np.float64), tied)
+    head = Head(9, 6, 0, np.dtype(np.float64), embedding_size)
     assert ("projection.weight" in head.parameters) == (embedding_size == 4)
-    packed = head.pack()
+    tied = None if embedding_size is None else random.standard_normal((9, embedding_size))
+    packed = head.pack(tied=tied)
     hidden, targets = random.standard_normal((20, 6)), random.integers(0, 9, 20)
     nats, predictions = packed.losses(hidden, targets)
     logits = packed.logits(hidden)

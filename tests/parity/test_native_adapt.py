@@ -37,6 +37,22 @@ def test_a_step(path: str, R: int, C: int) -> None:
     np.testing.assert_allclose(*found, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("C", [1, 33])
+@pytest.mark.parametrize("kernels", [native, reference], ids=["native", "reference"])
+def test_a_step_of_some_rows_is_that_of_all_with_no_gradient_and_no_way_back_elsewhere(
+    path: str, kernels: Any, C: int
+) -> None:
+    rows_U = np.array([0, 3, 4, 30])
+    some_RC, all_RC, gradient_RC = normal(31, C), normal(31, C), np.zeros((31, C), np.float32)
+    gradient_RC[rows_U] = normal(4, C, seed=1)
+    back_R = np.zeros(31, np.float32)
+    back_R[rows_U] = normal(4, seed=3)
+    given = normal(31, C, seed=2), normal(31, seed=4)
+    kernels.adapt(some_RC, normal(4, C, seed=1), *given, back_R, rows_U)
+    kernels.adapt(all_RC, gradient_RC, *given, back_R)
+    np.testing.assert_array_equal(some_RC, all_RC)
+
+
 def test_the_same_bits_on_every_path_and_any_threads(library: native.Library) -> None:
     found = set()
     for isa in library.paths():
@@ -55,6 +71,10 @@ def test_arrays_that_do_not_fit_are_refused(library: native.Library) -> None:
         native.row_squares(normal(3, 4), normal(4), 0.5, 0.5)
     with pytest.raises(CoreError, match="trained_RC is float64"):
         native.adapt(normal(3, 4), normal(3, 4), normal(3, 4).astype(np.float64), normal(3), normal(3))
+    with pytest.raises(CoreError, match="rows_U is not ascending"):
+        native.adapt(normal(3, 4), normal(2, 4), normal(3, 4), normal(3), normal(3), np.array([1, 1]))
+    with pytest.raises(CoreError, match="gradient_UC is float32 of shape"):
+        native.adapt(normal(3, 4), normal(3, 4), normal(3, 4), normal(3), normal(3), np.array([0, 1]))
     with pytest.raises(CoreError, match="out of range"):
         native.row_squares(normal(3, 0), normal(3), 0.5, 0.5)
     with pytest.raises(CoreError, match="out of range"):

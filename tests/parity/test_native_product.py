@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pantoum.errors import CoreError, SettingError
-from pantoum.kernels import native, reference
+from pantoum.kernels import native, precisions, reference
 from pantoum.kernels.workspace import Workspace
 
 SIZES = [(1, 1, 1), (3, 7, 33), (100, 33, 99), (61, 512, 96), (7, 2100, 70), (1, 513, 512)]
@@ -55,6 +55,28 @@ def test_a_row_of_a_product_knows_neither_others_nor_blocks(N: int, K: int, H: i
     weight_GK, x_NK = normal(gates * H, K), normal(N, K)
     whole = native.pack(weight_GK).product(x_NK)
     assert np.array_equal(native.pack(weight_GK, gates=gates).product(x_NK[-1:].copy()), whole[-1:])
+
+
+@pytest.mark.usefixtures("core")
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 70), st.integers(1, 70), st.integers(1, 3), st.data())
+@pytest.mark.parametrize("kernels", [native, reference], ids=["native", "reference"])
+def test_a_matrix_that_follows_another_is_the_one_that_is_packed_at_once(
+    kernels: Any, K: int, H: int, gates: int, data: Any
+) -> None:
+    G, draw = gates * H, np.random.default_rng(K)
+    weight_GK, x_NK, place = normal(G, K), normal(9, K), Workspace()
+    precision = data.draw(st.sampled_from(precisions() if kernels is native else ("float32",)))
+    for _ in range(4):
+        changed_U = np.flatnonzero(draw.random(G) < 0.3) if data.draw(st.booleans()) else None
+        weight_GK[slice(None) if changed_U is None else changed_U] += 1
+        packed = kernels.pack(weight_GK, precision, gates, place, changed_U=changed_U)
+        if data.draw(st.booleans()):  # one that was never multiplied by is followed, too
+            found = packed.product(x_NK)
+            np.testing.assert_array_equal(found, kernels.pack(weight_GK, precision, gates).product(x_NK))
+            d_NG = normal(9, G)
+            expected = kernels.pack(weight_GK, precision, gates).product_transposed(d_NG)
+            np.testing.assert_array_equal(packed.product_transposed(d_NG), expected)
 
 
 def test_matrices_that_take_turns_in_one_place_multiply_as_with_memory_of_their_own(path: str) -> None:

@@ -31,6 +31,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "norm, residual": {"cell": "lstm", "norm": "layer", "residual": True},
     "n-grams": {"ngrams": (2, 3, 5), "ngram_rows": 64},
     "members": {"members": 3, "ngrams": (2,), "cell": "lstm"},
+    "members, tied": {"members": 3, "tied": True, "embedding_size": 7},
     "members, one-hot": {"members": 2, "embedding_size": None, "cell": "gru-before"},
     "dropout": {"dropout": DropoutConfig(0.2, 0.3, 0.4), "embedding_size": None},
     "variational": {"dropout": DropoutConfig(0.2, 0.3, 0.4, "variational"), "cell": "mingru"},

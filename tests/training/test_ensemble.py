@@ -94,7 +94,9 @@ def test_a_run_keeps_its_members_as_one_model_and_resumes_to_the_bit(run, tmp_pa
 
 
 @pytest.mark.parametrize(
-    "what", [{"ngrams": "2,3", "ngram_rows": 64}, {"tied": True}], ids=["n-grams", "tied"]
+    "what",
+    [{"ngrams": "2,3", "ngram_rows": 64}, {"tied": True}, {"tied": True, "embedding_size": 12}],
+    ids=["n-grams", "tied", "tied, no projection"],
 )
 def test_a_run_its_plan_and_its_file_count_the_same_parameters(run, text, tmp_path, what):
     made = run("counted", steps=2, members=3, **what)
@@ -104,8 +106,8 @@ def test_a_run_its_plan_and_its_file_count_the_same_parameters(run, text, tmp_pa
     began = json.loads((tmp_path / "counted" / "config.json").read_text())
     assert began["parameters"] == counted  # what the report shows
     assert run("counted", resume=True).parameters == load(made.model).num_parameters == counted
-    size = {"hidden_size": 12, "num_layers": 1, "embedding_size": 6}
-    assert make_plan(TrainSettings(steps=2, members=3, **size, **what), [str(text)]).parameters == counted
+    asked = {"hidden_size": 12, "num_layers": 1, "embedding_size": 6, **what}
+    assert make_plan(TrainSettings(steps=2, members=3, **asked), [str(text)]).parameters == counted
 
 
 def test_members_with_n_grams_are_kept_as_one_with_the_mean_of_their_tables(run, tmp_path):
@@ -125,13 +127,36 @@ def test_members_with_n_grams_are_kept_as_one_with_the_mean_of_their_tables(run,
 
 
 @pytest.mark.parametrize(
-    "shape", [{"norm": "layer"}, {"tied": True}, {"embedding_size": None, "residual": True}], ids=str
+    "shape",
+    [
+        {"norm": "layer"},
+        {"tied": True},
+        {"tied": True, "embedding_size": 12},
+        {"embedding_size": None, "residual": True},
+    ],
+    ids=str,
 )
 def test_members_may_have_any_shape(run, tmp_path, shape):
     found = run("any", steps=4, members=2, **shape)
     kept = model_file.read(found.model)
-    assert kept.config["members"] == 2 and not kept.config["tied"]
+    assert kept.config["members"] == 2 and kept.config["tied"] == (shape.get("embedding_size") == 12)
     assert load(found.model).evaluate(str(tmp_path / "story.txt"), adapt=True).tokens > 10_000
+
+
+def test_a_run_whose_file_has_the_tied_head_written_out_is_resumed(run, tmp_path):
+    """Until ensembles could be tied, their files had both."""
+    settings = {"steps": 12, "members": 2, "tied": True, "embedding_size": 12}
+    whole = run("whole", **settings)
+    run("cut", **settings, stop_after=8)
+    file = tmp_path / "cut" / "model.safetensors"
+    kept = model_file.read(file)
+    each = [kept.parameters[f"members.{place}.embedding.weight"] for place in (0, 1)]
+    head = {"head.weight": np.concatenate(each, axis=1) / np.float32(2)}
+    old = replace(kept, config={**kept.config, "tied": False}, parameters={**kept.parameters, **head})
+    model_file.write(file, old)
+    assert load(file).evaluate(str(tmp_path / "story.txt")).tokens > 10_000
+    again = run("cut", resume=True)
+    assert whole.model.read_bytes() == again.model.read_bytes()
 
 
 def test_an_ensemble_goes_on_from_an_ensemble(run, tmp_path):

@@ -200,11 +200,11 @@ class ModelConfig:
         check_ngrams(self.ngrams, self.ngram_rows)
         whole(self.members, "members", most=64)
         require(
-            not self.tied or self.members == 1,
+            not self.tied or self.members == 1 or self.embedding_size == self.hidden_size,
             "tied",
             self.tied,
-            "is for one member: several share one head over all of their outputs",
-            "leave one of the two out",
+            "of several members needs an embedding_size that is their hidden_size",
+            f"give embedding_size={self.hidden_size}, or leave tied out",
         )
 
     @property

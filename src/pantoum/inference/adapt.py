@@ -34,7 +34,7 @@ from pantoum.config.plain import Plain
 from pantoum.errors import SettingError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference.adapt_rule import SETTINGS, Rule, Settings
+from pantoum.inference.adapt_rule import Rule, Settings, settings_for
 from pantoum.inference.files.named_texts import named_texts
 from pantoum.inference.finite import require_finite
 from pantoum.inference.loaded_model import LoadedModel
@@ -45,17 +45,20 @@ from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
 from pantoum.network.program import BatchResult, Program
 from pantoum.network.state import NetworkState
+from pantoum.network.tied import changed_rows
 from pantoum.text.prompt import encode_prompt, space_held
 
-__all__ = ["SETTINGS", "Adapter", "Settings", "adapted_to", "adapter_of", "require_out"]
+__all__ = ["Adapter", "Settings", "adapted_to", "adapter_of", "require_out"]
 
 
-WHOLE_VOCABULARY, SAMPLES = 4096, 4096
+WHOLE_VOCABULARY, SAMPLES = 4096, 2048
 """Symbols above which a step compares its targets with samples, and how many these are."""
+WINDOW = 192
+"""Tokens over which the copy is judged, and after which the mixture shares its weights."""
 SLOWER = 0.5
 """A copy that was lost takes steps of this share of those before: they went too far."""
-LOST = 0.25
-"""Nats per token that the copy may be worse than the model itself, over a chunk, before it is lost."""
+LOST = 0.25 * WINDOW
+"""Nats that the copy may be worse than the model itself, in a window, before it is lost."""
 KEPT = 0.5
 """What a copy that is just lost keeps of its distance to the trained weights; one that is further behind
 keeps less, in proportion."""
@@ -66,10 +69,12 @@ class Adapter:
 
     @np.errstate(over="ignore", invalid="ignore")  # `require_finite` reports what overflows
     def __init__(
-        self, model: LoadedModel, settings: Settings = SETTINGS, *, state: NetworkState | None = None
+        self, model: LoadedModel, settings: Settings | None = None, *, state: NetworkState | None = None
     ) -> None:
-        """``state``: where the stream stands (its beginning)."""
+        """``settings``: in place of those for this vocabulary; ``state``: where the stream stands (its
+        beginning)."""
         source = model.network
+        settings = settings_for(model.vocab_size) if settings is None else settings
         self.model, self.settings = model, settings
         self._precision = model.precision
         if self._precision != "float32":
@@ -82,11 +87,15 @@ class Adapter:
         self._pace = 1.0
         """How far steps go, of what the settings say."""
         self._behind = 0.0
-        """Nats that the copy has lost to the model itself since its chunk began."""
+        """Nats that the copy has lost to the model itself since its window began."""
+        self._in_window = 0
+        """Tokens of the window that are read."""
         self._rule = Rule(model, settings)
         self._sampler = _sampler(model)
         self._network = _copy(source)
         self._workspace = Workspace()
+        self._changed_U: Array | None = None
+        """The rows of the head that the last step changed; ``None``: all of them may be others."""
         self._reading: Program | None = None
         """The program of the current weights; ``None`` until something is read after a change."""
         self._plain = _coded(model)
@@ -130,9 +139,9 @@ class Adapter:
             # One addition after the other: the same bits however the text is cut.
             lost_T = own_BT[0].astype(np.float64) - plain_BT[part][0]
             self._behind = float(np.add.accumulate([self._behind, *lost_T])[-1])
+            self._in_window += end - start
             if not self._begun_3BT.shape[2]:  # a chunk is complete
-                self._mixture.share()
-                self._go_back_if_lost()
+                self._end_chunk()
             start = end
         return nats_BT, predictions_BT
 
@@ -146,16 +155,19 @@ class Adapter:
             self._learn(program, self._begun_3BT, NetworkState(layers))
             self._begun_3BT = self._nothing
 
-    def _go_back_if_lost(self) -> None:
-        """At the end of a chunk: a copy far behind goes back at once, because the pull of each step is slow,
-        but it does not forget all that it learned."""
-        behind, self._behind = self._behind, 0.0
-        lost = LOST * self.settings.chunk
-        if behind > lost:
-            self._scale_distance(self._network, KEPT * lost / behind)
-            self._reading = None
+    def _end_chunk(self) -> None:
+        """A copy far behind goes back at once, because the pull of each step is slow, but it does not forget
+        all that it learned."""
+        lost = self._behind > LOST
+        if lost:
+            self._scale_distance(self._network, KEPT * LOST / self._behind)
+            self._reading = self._changed_U = None
             self.times_lost += 1
             self._pace *= SLOWER
+        if self._in_window >= WINDOW:
+            self._mixture.share()
+        if lost or self._in_window >= WINDOW:
+            self._behind, self._in_window = 0.0, 0
 
     def _scale_distance(self, network: LanguageModel, share: float) -> None:
         """Move weights, in place, to this share of their distance to the trained ones."""
@@ -208,7 +220,10 @@ class Adapter:
 
     def _training(self, **beside: Any) -> Program:
         """The program of the current weights that gives gradients."""
-        return Program(self._network, purpose="train", workspace=self._workspace, **beside)
+        changed_U = self._changed_U
+        return Program(
+            self._network, purpose="train", workspace=self._workspace, changed_U=changed_U, **beside
+        )
 
     def _learn(
         self, program: Program, text_3BT: Array, state: NetworkState, exact: bool = False
@@ -224,6 +239,7 @@ class Adapter:
             candidates=None if sampler is None else sampler.draw(targets_BT.reshape(-1), step),
             exact=exact,
         )
+        self._changed_U = changed_rows(self._network.config, result.gradients)
         if self._rule.step(self._network.parameters, result.gradients, inputs_BT.size, self._pace):
             self._reading = None
         self.tokens += inputs_BT.size

@@ -30,7 +30,7 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.kernels import Array
 from pantoum.network.gradient import Gradients, norm
 
-__all__ = ["SETTINGS", "Rule", "Settings"]
+__all__ = ["CHARACTERS", "WORDS", "Rule", "Settings", "settings_for"]
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,16 @@ class Settings:
     """A gradient counts for at most so many times the size that it had in training."""
 
 
-SETTINGS = Settings()
-"""Those that commands use."""
+CHARACTERS = Settings()
+WORDS = Settings(chunk=32, rate=0.006, decay=0.0003, floor=0.6)
+"""As much text per chunk: what a word that has just been read changes is worth most soon after it."""
+SYMBOLS = 512
+"""The largest vocabulary of characters or bytes."""
+
+
+def settings_for(vocab_size: int) -> Settings:
+    """The settings that commands use."""
+    return CHARACTERS if vocab_size <= SYMBOLS else WORDS
 
 
 class Rule:
@@ -93,17 +101,21 @@ class Rule:
         most = self._settings.clip * self._usual_norm / math.sqrt(targets)
         factor = np.float32(pace * targets / self._settings.chunk * min(1.0, most / max(size, 1e-30)))
         for name, speeds_R in self._speeds.items():
-            gradient = gradients[name]
-            moved = gradient.reached(weights[name])
-            rows = len(moved), -1
+            gradient, weight, trained = gradients[name], weights[name], self._trained[name]
+            rows_U = gradient.rows_U
+            if gradient.transposed:  # of columns: they are taken out, and put back
+                weight, trained, rows_U = gradient.reached(weight), gradient.reached(trained), None
+            values = gradient.upright
             self._kernels.adapt(
-                moved.reshape(rows),
-                gradient.upright.reshape(rows),
-                gradient.reached(self._trained[name]).reshape(rows),
-                gradient.reached(speeds_R) * factor,
-                gradient.reached(self._backs[name]),
+                weight.reshape(len(weight), -1),
+                values.reshape(len(values), -1),
+                trained.reshape(len(trained), -1),
+                speeds_R * factor,
+                self._backs[name],
+                rows_U,
             )
-            gradient.put(weights[name], moved)
+            if gradient.transposed:
+                gradient.put(weights[name], weight)
         return True
 
 

@@ -90,6 +90,7 @@ class Kernels(Protocol):
         place: Workspace | None = None,
         reading: bool = False,
         replaces: bool = False,
+        changed_U: Array | None = None,
     ) -> PackedMatrix:
         """A weight ready for many products; ``gates``: how many blocks of H rows a scan takes at once.
 
@@ -98,7 +99,8 @@ class Kernels(Protocol):
         ``reading`` the weight is packed at once, into a place that no other matrix uses, and is not held:
         only ``product`` can be asked. With ``replaces`` the matrix takes the place of one that was used in
         the same way: what was made from that one is made anew at once, so that threads which then multiply at
-        the same time find it."""
+        the same time find it. With ``changed_U`` the weight is that of the matrix before in this place, but
+        for these rows: what ``product`` needs of that one is made anew in these rows alone, at once."""
         ...
 
     def quantize(self, weight_GK: Array) -> tuple[Array, Array]:
@@ -294,9 +296,16 @@ class Kernels(Protocol):
         ...
 
     def adapt(
-        self, parameter_RC: Array, gradient_RC: Array, trained_RC: Array, speed_R: Array, back_R: Array
+        self,
+        parameter_RC: Array,
+        gradient_UC: Array,
+        trained_RC: Array,
+        speed_R: Array,
+        back_R: Array,
+        rows_U: Array | None = None,
     ) -> None:
-        """One step of adapting, in place: parameter + back * (trained - parameter) - speed * gradient."""
+        """One step of adapting, in place: parameter + back * (trained - parameter) - speed * gradient;
+        ``rows_U``: of these rows alone, each once."""
 
     def scan(
         self,

@@ -4,7 +4,8 @@ The mean of logits is, up to a constant, the logarithm of the geometric mean of 
 (Hansen and Salamon 1990). Members are trained each by itself. As one model they keep their embeddings and
 stacks under ``members.0.``, ``members.1.``, ...; their heads become one over all of their outputs side by
 side, divided by K, which averages the logits; what all members share (the bias of the head, tables of logits)
-is one mean. A head that shares the weights of the embedding is written out.
+is one mean. A head that shares the weights of the embedding stays tied (``network.tied``), unless its width
+differs: then it is written out, with its projection multiplied in.
 
 Shapes: K members, H units, V symbols, R rows of a parameter.
 """
@@ -18,8 +19,7 @@ import numpy as np
 
 from pantoum.config import ModelConfig
 from pantoum.kernels import Array
-from pantoum.network.language_model import prefix
-from pantoum.network.member import EMBEDDING
+from pantoum.network.member import EMBEDDING, prefix
 from pantoum.network.parameters import under
 from pantoum.network.state import NetworkState
 
@@ -32,7 +32,8 @@ HEAD, BIAS, PROJECTION = "head.weight", "head.bias", "head.projection.weight"
 
 def joined_config(config: ModelConfig, members: int) -> ModelConfig:
     """The shape of so many models of this shape as one model."""
-    return config if members == 1 else replace(config, members=members, tied=False)
+    tied = config.tied and (members == 1 or config.embedding_size == config.hidden_size)
+    return replace(config, members=members, tied=tied) if members > 1 else config
 
 
 def join(config: ModelConfig, parts: Sequence[Mapping[str, Array]]) -> dict[str, Array]:
@@ -46,7 +47,8 @@ def join(config: ModelConfig, parts: Sequence[Mapping[str, Array]]) -> dict[str,
         for name, array in own.items()
         if name.startswith(OWN)
     }
-    found[HEAD] = np.concatenate([_head(own) for own in parts], axis=1) / kind(len(parts))
+    if not whole.tied:
+        found[HEAD] = np.concatenate([_head(own) for own in parts], axis=1) / kind(len(parts))
     for name in _shared(parts[0]):
         found[name] = np.mean([own[name] for own in parts], axis=0, dtype=kind)
     return found
@@ -59,6 +61,8 @@ def part(config: ModelConfig, parameters: Mapping[str, Array]) -> list[dict[str,
         return [dict(parameters)]
     own = tuple(prefix(config, place) for place in range(config.members))
     shared = {name: parameters[name] for name in _shared(parameters) if not name.startswith(own)}
+    if config.tied:
+        return [{**under(name, parameters), **shared} for name in own]
     head_VH, kind = parameters[HEAD], parameters[HEAD].dtype.type
     heads = np.split(head_VH * kind(config.members), config.members, axis=1)
     return [
@@ -78,8 +82,11 @@ def join_scales(config: ModelConfig, parts: Sequence[Mapping[str, Array]]) -> di
     shares = [{name: R / R.dtype.type(len(parts)) for name, R in own.items()} for own in parts]
     for place, own in enumerate(shares):
         found |= {prefix(whole, place) + name: R for name, R in own.items() if name.startswith(OWN)}
-    shares = [{HEAD: own[EMBEDDING], **own} if HEAD not in own else own for own in shares]
-    for name in (HEAD, *_shared(shares[0])):
+    shared = _shared(shares[0])
+    if not whole.tied:
+        shares = [own if HEAD in own else {HEAD: own[EMBEDDING], **own} for own in shares]
+        shared = [HEAD, *shared]
+    for name in shared:
         rows = [own[name] for own in shares]
         found[name] = np.mean(rows, axis=0, dtype=rows[0].dtype)
     return found

@@ -2,7 +2,8 @@
 
 All time steps of all rows lie in one bag and one softmax layer serves them all. A model of K members has one
 head over all of their outputs, concatenated, [V, K*H]; its weights average their logits. With tied weights
-the layer shares the weight of the embedding, with a projection [E,H] between if the width E differs from H.
+the layer shares the weight of the embedding, with a projection [E,H] between if the width E differs from H;
+of K members it has their embeddings, concatenated and divided by K (``network.tied``).
 Logits are kept for a chunk of rows at a time, unless they are asked for.
 
 In training a large vocabulary can be replaced by the candidates of the step (``candidates``): the rows of the
@@ -37,35 +38,37 @@ class Head:
         hidden_size: int,
         seed: int | None,
         dtype: np.dtype[np.generic],
-        tied_VE: Array | None = None,
+        tied_size: int | None = None,
     ) -> None:
+        """``tied_size``: E of a tied head, which has no weight of its own; of several members K * E."""
         random = None if seed is None else generator(seed, 2)
         bound = hidden_size**-0.5
         own: dict[str, Array] = {}
-        if tied_VE is None:
+        if tied_size is None:
             own["weight"] = uniform(random, (vocab_size, hidden_size), bound, dtype)
-        elif tied_VE.shape[1] != hidden_size:
-            own["projection.weight"] = uniform(random, (tied_VE.shape[1], hidden_size), bound, dtype)
+        elif tied_size != hidden_size:
+            own["projection.weight"] = uniform(random, (tied_size, hidden_size), bound, dtype)
         own["bias"] = np.zeros(vocab_size, dtype)
-        self.parameters, self.tied_VE = Parameters(own), tied_VE
+        self.parameters = Parameters(own)
 
     def pack(
         self,
         packer: Packer | None = None,
         weights: Mapping[str, Weight] | None = None,
         tied: Array | None = None,
+        changed_U: Array | None = None,
     ) -> PackedHead:
         """The parameters as the kernels take them; ``weights``: others of these names and shapes, ``tied``:
-        the embedding's where it is the head's too."""
-        if weights is None:
-            weights, tied = self.parameters, self.tied_VE
+        the weight of a tied head; ``changed_U``: the rows in which the weight differs from the one that was
+        packed before in this workspace."""
+        weights = self.parameters if weights is None else weights
         packer = Packer(backend(self.parameters["bias"].dtype)) if packer is None else packer
         weight = weights["weight"] if tied is None else tied
         projection = weights.get("projection.weight")
         return PackedHead(
             packer.kernels,
             packer.precision,
-            packer.matrix("head", weight),
+            packer.matrix("head", weight, changed_U=changed_U),
             floats(weights["bias"]),
             None if projection is None else packer.matrix("projection", projection),
             floats(weight) if packer.purpose == "train" else None,

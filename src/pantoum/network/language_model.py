@@ -16,12 +16,13 @@ import numpy.typing as npt
 
 from pantoum.config import ModelConfig, whole
 from pantoum.network.head import Head
-from pantoum.network.member import Member
+from pantoum.network.member import Member, prefix
 from pantoum.network.ngrams import Ngrams
 from pantoum.network.parameters import Parameters
 from pantoum.network.state import NetworkState, to_arrays
+from pantoum.network.tied import tied_size
 
-__all__ = ["LanguageModel", "prefix", "seed_of"]
+__all__ = ["LanguageModel", "seed_of"]
 
 SEEDS_APART = 1_000_003
 """Between the seeds of members, so that those of the next few seeds are others."""
@@ -51,8 +52,7 @@ class LanguageModel:
             Member(self.config, vocab_size, None if seed is None else seed_of(seed, place), self.dtype)
             for place in range(self.config.members)
         )
-        tied_VE = self.members[0].embedding_VE if self.config.tied else None
-        self.head = Head(vocab_size, self.hidden_size, seed, self.dtype, tied_VE)
+        self.head = Head(vocab_size, self.hidden_size, seed, self.dtype, tied_size(self.config))
         self.features = (
             Ngrams(vocab_size, self.config.ngrams, self.config.ngram_rows, self.dtype)
             if self.config.ngrams
@@ -81,11 +81,6 @@ class LanguageModel:
         layers = [to_arrays(member.stack.initial_state(batch_size)) for member in self.members]
         recent = [] if self.features is None else [self.features.initial_state(batch_size)]
         return NetworkState((*(array for own in layers for array in own), *recent))
-
-
-def prefix(config: ModelConfig, place: int) -> str:
-    """The prefix of the names of a member's parameters."""
-    return "" if config.members == 1 else f"members.{place}."
 
 
 def seed_of(seed: int, place: int) -> int:

@@ -31,7 +31,7 @@ from pantoum.network.parameters import Parameters, generator, under
 from pantoum.network.stack import PackedStack, Stack
 from pantoum.network.state import BlockState
 
-__all__ = ["EMBEDDING", "Member", "PackedMember"]
+__all__ = ["EMBEDDING", "Member", "PackedMember", "prefix"]
 
 EMBEDDING, ONE_HOT = "embedding.weight", "stack.0.weight_ih"
 """What tokens choose from, with an embedding and without one."""
@@ -144,6 +144,11 @@ class PackedMember:
         if self.table_VG is None and tokens_TB.size <= vocab_size:
             return VectorTokens(tokens_TB, embedding_VE, None)
         return TableTokens(tokens_TB, embedding_VE, self.table_VG)
+
+
+def prefix(config: ModelConfig, place: int) -> str:
+    """The prefix of the names of a member's parameters."""
+    return "" if config.members == 1 else f"members.{place}."
 
 
 def _vectors(shape: tuple[int, int], seed: int | None, tied: bool, dtype: np.dtype[np.generic]) -> Array:

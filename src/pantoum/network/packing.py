@@ -84,12 +84,15 @@ class Packer:
             return self
         return Packer(self.kernels, self.precision, self.purpose, self._workspace.scope(name), self._by_turns)
 
-    def matrix(self, name: str, weight: Weight, gates: int = 1) -> PackedMatrix:
-        """A weight ready for many products; ``gates``: how many blocks of rows a scan takes at once."""
+    def matrix(
+        self, name: str, weight: Weight, gates: int = 1, changed_U: Array | None = None
+    ) -> PackedMatrix:
+        """A weight ready for many products; ``gates``: how many blocks of rows a scan takes at once;
+        ``changed_U``: the rows in which it differs from the one before in its place (``Kernels.pack``)."""
         if isinstance(weight, RowCodes):
             weight = weight.floats()
         if isinstance(weight, Codes):
             return self.kernels.pack_codes(weight.codes_GK, weight.scales_G, gates)
         place, reading = self._workspace.scope(name), self.purpose == "read"
         replaces = not (self._by_turns or reading)
-        return self.kernels.pack(weight, self.precision, gates, place, reading, replaces)
+        return self.kernels.pack(weight, self.precision, gates, place, reading, replaces, changed_U)

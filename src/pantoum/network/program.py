@@ -34,12 +34,13 @@ from pantoum.kernels import Array, Workspace, backend
 from pantoum.network.block import DropoutDraw, check_lengths, check_resets
 from pantoum.network.candidates import Candidates
 from pantoum.network.gradient import Finished, Gradient, Gradients
-from pantoum.network.language_model import LanguageModel, prefix
-from pantoum.network.member import EMBEDDING
+from pantoum.network.language_model import LanguageModel
+from pantoum.network.member import EMBEDDING, prefix
 from pantoum.network.outputs import Outputs
-from pantoum.network.packing import Packer, Purpose, Weight, floats
+from pantoum.network.packing import Packer, Purpose, Weight
 from pantoum.network.parameters import under
 from pantoum.network.state import NetworkState, from_arrays, to_arrays
+from pantoum.network.tied import tied_gradients, tied_weight
 from pantoum.network.tokens import time_major_targets, time_major_tokens
 from pantoum.network.unroll import dropout_draw
 
@@ -81,9 +82,11 @@ class Program:
         counts: CountMixture | None = None,
         cache: Cache | None = None,
         by_turns: bool = True,
+        changed_U: Array | None = None,
     ) -> None:
         """``weights``: in place of those of the model, by the names of its parameters; ``by_turns``: of the
-        ``Packer``, false where a program for training makes several passes."""
+        ``Packer``, false where a program for training makes several passes; ``changed_U``: the only rows of
+        the head that have changed since the program before in this workspace was made (``changed_rows``)."""
         self.model, self.config, self.vocab_size = model, model.config, model.vocab_size
         self.counts, self.cache = counts, cache
         self.precision, self.purpose = precision, purpose
@@ -95,8 +98,9 @@ class Program:
             member.pack(packer.part(f"member {place}"), under(prefix(self.config, place), weights))
             for place, member in enumerate(model.members)
         )
-        tied = floats(weights[EMBEDDING]) if self.config.tied else None
-        self.head = model.head.pack(packer, under("head.", weights), tied)
+        place = self._workspace if purpose == "train" else None
+        tied = tied_weight(self.config, weights, place, changed_U)
+        self.head = model.head.pack(packer, under("head.", weights), tied, changed_U)
         self.table = None if model.features is None else model.features.pack(weights)
 
     def initial_state(self, batch_size: int) -> NetworkState:
@@ -250,7 +254,8 @@ class Program:
             )
             gradients |= {own_names + name: d for name, d in of_member.items()}
         if self.config.tied:
-            gradients[EMBEDDING] = gradients[EMBEDDING].plus(gradients.pop("head.weight"))
+            for name, gradient in tied_gradients(self.config, gradients.pop("head.weight")).items():
+                gradients[name] = gradients[name].plus(gradient)
         if read.rows is not None and d_given_NV is not None:
             gradients |= read.rows.gradients(d_given_NV)
         loss = float(nats_N.mean(dtype=np.float64))

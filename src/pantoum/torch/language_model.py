@@ -42,14 +42,14 @@ class Member(nn.Module):
 
 
 class Head(nn.Module):
-    """The output layer; tied, it has the weight of the embedding, and a projection where sizes differ."""
+    """The output layer; tied, it has the weights of the embeddings, and a projection where sizes differ."""
 
     def __init__(self, config: ModelConfig, vocab_size: int) -> None:
         super().__init__()
         E, H = config.embedding_size, config.members * config.hidden_size
         if not config.tied:
             self.weight = nn.Parameter(torch.empty(vocab_size, H))
-        elif E is not None and E != H:
+        elif E is not None and config.hidden_size != E:
             self.projection = nn.Linear(H, E, bias=False)
         self.bias = nn.Parameter(torch.empty(vocab_size))
 
@@ -122,8 +122,7 @@ class LanguageModel(nn.Module):
             found_TBH, last = member.stack(vectors, own, reset_TB, lengths, draw)
             outputs.append(found_TBH)
             after += last
-        tied_VE = self.embedding.weight if self.config.tied and self.embedding is not None else None
-        logits_TBV = self.head(torch.cat(outputs, dim=2), tied_VE)
+        logits_TBV = self.head(torch.cat(outputs, dim=2), self._tied_weight())
         if self.ngrams is not None:
             recent_BK = state[each * len(self._each)]
             given_TBV, recent_BK = self.ngrams(tokens_TB, recent_BK, reset_TB, lengths)
@@ -151,6 +150,13 @@ class LanguageModel(nn.Module):
         )
         nats_N = cross_entropy(logits_BTV.flatten(0, 1).float(), targets_BT.flatten(), reduction="none")
         return nats_N.reshape(targets_BT.shape), after
+
+    def _tied_weight(self) -> Tensor | None:
+        """The weight of a tied head [V, K*E]; ``None``: the head has its own."""
+        tables = [member.embedding for member in self._each if member.embedding is not None]
+        if not self.config.tied:
+            return None
+        return torch.cat([table.weight for table in tables], dim=1) / len(tables)
 
     @property
     def _parts(self) -> int:

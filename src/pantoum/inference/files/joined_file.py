@@ -21,7 +21,7 @@ from pantoum.formats.model_file import SCALE as ROOTS
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.files.precision import PRECISION, SCALE, shape_of
 from pantoum.kernels import Array
-from pantoum.network.language_model import prefix
+from pantoum.network.member import prefix
 from pantoum.network.state import NetworkState
 
 __all__ = ["state_taken_apart", "taken_apart"]

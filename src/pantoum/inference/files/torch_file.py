@@ -33,9 +33,10 @@ from pantoum.formats.model_file import COUNTS, ModelFile
 from pantoum.inference.files.precision import plain, shape_of
 from pantoum.kernels import Array
 from pantoum.network import LanguageModel
-from pantoum.network.language_model import prefix
+from pantoum.network.member import EMBEDDING, prefix
 from pantoum.network.parameters import under
 from pantoum.network.size import require_filled
+from pantoum.network.tied import tied_weight
 
 if TYPE_CHECKING:
     from pantoum.network.count_mixture import CountMixture
@@ -67,12 +68,13 @@ def torch_arrays(shape: ModelConfig, parameters: Mapping[str, Array]) -> Arrays:
     for place in range(shape.members):
         member = prefix(shape, place)
         own = under(member, parameters)
-        embedding_VE = np.eye(vocab_size, dtype=np.float32) if one_hot else own["embedding.weight"]
-        found[member + "embedding.weight"] = embedding_VE
+        embedding_VE = np.eye(vocab_size, dtype=np.float32) if one_hot else own[EMBEDDING]
+        found[member + EMBEDDING] = embedding_VE
         for name, array in under("stack.", own).items():
             layer, kind = name.split(".")
             found[f"{member}layers.{kind}_l{layer}"] = array
-    found["head.weight"] = parameters.get("head.weight", embedding_VE)
+    tied_VE = tied_weight(shape, parameters)
+    found["head.weight"] = parameters["head.weight"] if tied_VE is None else tied_VE
     if "head.projection.weight" in parameters:
         wide_VH = embedding_VE.astype(np.float64) @ parameters["head.projection.weight"].astype(np.float64)
         found["head.weight"] = wide_VH.astype(np.float32)
@@ -153,9 +155,9 @@ def _our_names(shape: ModelConfig, arrays: Mapping[str, Array]) -> tuple[ModelCo
     for place in range(shape.members):
         member = prefix(shape, place)
         own = under(member, arrays)
-        embedding_VE = own.get("embedding.weight")
+        embedding_VE = own.get(EMBEDDING)
         if shape.embedding_size is not None and embedding_VE is not None:
-            found[member + "embedding.weight"] = embedding_VE
+            found[member + EMBEDDING] = embedding_VE
         elif embedding_VE is None or not np.array_equal(embedding_VE, np.eye(len(embedding_VE))):
             raise ValueError("its embedding is missing or not the identity, which one-hot inputs need")
         for name, array in under("layers.", own).items():

@@ -31,7 +31,7 @@ _SCAN_VJP = """p gates hidden cell candidate operands more_operands panels more_
 ARGUMENTS: dict[str, type[ctypes.Structure]] = {
     name: _structure(name, fields)
     for name, fields in {
-        "pack": "p weight panels; l rows depth block; i precision transposed",
+        "pack": "p weight panels; l rows depth block; i precision transposed; p changed; l changes",
         "quantize": "p weight codes scales; l rows depth",
         "pack_codes": "p codes scales panels; l rows depth block",
         "product": "p x panels bias y; l count depth columns block; i precision",
@@ -60,7 +60,7 @@ ARGUMENTS: dict[str, type[ctypes.Structure]] = {
         "f beta share keep; i precision",
         "average": "p averaged parameter; l size; f share",
         "row_squares": "p gradient squares; l rows columns; f keep share",
-        "adapt": "p parameter gradient trained speed back; l rows columns",
+        "adapt": "p parameter rows gradient trained speed back; l used columns",
         "layer": "p input recurrent more_recurrent input_bias bias norm_weight norm_bias hidden cell; "
         "l inputs; i input_precision recurrent_precision residual",
         "member": "p layers table embedding",

@@ -19,6 +19,8 @@ from pantoum.kernels.array import Array
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.memory import address, aligned, bytes_of, given, optional, result
 from pantoum.kernels.native.quantize import quantize
+from pantoum.kernels.native.row_table import checked_rows
+from pantoum.kernels.reference.product import follows
 from pantoum.kernels.reference.quantize import check_codes
 from pantoum.kernels.workspace import Workspace
 
@@ -50,6 +52,7 @@ class PackedMatrix:
         place: Workspace | None,
         reading: bool,
         replaces: bool,
+        changed_U: Array | None,
     ) -> None:
         self._weight_GK: Array | None = weight_GK
         self.precision, self.shape = precision, weight_GK.shape
@@ -65,6 +68,8 @@ class PackedMatrix:
         self._mark = object()
         self._packing = threading.Lock()
         self._read_at: int | None = None
+        if follows(self._place, self._mark, self._whose.get(NAMES[False])) and changed_U is not None:
+            self._follow(checked_rows(changed_U, len(weight_GK)))
         if replaces:
             for name in tuple(self._whose):
                 self.panels(name == NAMES[True])
@@ -89,6 +94,15 @@ class PackedMatrix:
                 core().call("pack", self._source, where, G, K, self.block, self._number, transposed)
                 self._whose[name] = self._mark
         return where
+
+    def _follow(self, changed_U: Array) -> None:
+        """The panels of the matrix before in this place become those of this one, of which these rows are
+        others; its transposed panels are worthless."""
+        (G, K), name = self.shape, NAMES[False]
+        where = bytes_of(self._place, name, core().packed_bytes(G, K, self.block, self._number, False))
+        changed = address(changed_U), len(changed_U)
+        core().call("pack", self._source, where, G, K, self.block, self._number, False, *changed)
+        self._whose[name] = self._mark
 
     @property
     def _whose(self) -> dict[str, object]:
@@ -151,11 +165,12 @@ def pack(
     place: Workspace | None = None,
     reading: bool = False,
     replaces: bool = False,
+    changed_U: Array | None = None,
 ) -> PackedMatrix:
     """A weight ready for many products, as ``interface.Kernels.pack`` says."""
     if precision == "int8":
         return pack_codes(*quantize(weight_GK), gates)
-    return PackedMatrix(weight_GK, precision, gates, place, reading, replaces)
+    return PackedMatrix(weight_GK, precision, gates, place, reading, replaces, changed_U)
 
 
 def pack_codes(codes_GK: Array, scales_G: Array, gates: int = 1) -> PackedMatrix:

@@ -30,10 +30,19 @@ class PackedMatrix:
     """A weight [G,K] in the form that products like best. With ``reading`` it is a copy: the weight's memory
     may go."""
 
-    def __init__(self, weight_GK: Array, place: Workspace | None = None, reading: bool = False) -> None:
+    def __init__(
+        self,
+        weight_GK: Array,
+        place: Workspace | None = None,
+        reading: bool = False,
+        changed_U: Array | None = None,
+    ) -> None:
         self._weight_GK = weight_GK.copy() if reading else weight_GK
         self._place = Workspace() if place is None else place
         self._mark = object()
+        if follows(self._place, self._mark, self._whose.get("transposed")) and changed_U is not None:
+            self._copy()[:, changed_U] = weight_GK[changed_U].T
+            self._whose["transposed"] = self._mark
 
     precision = "float32"
 
@@ -55,12 +64,19 @@ class PackedMatrix:
 
     def _transposed(self) -> Array:
         """The transposed copy, which lies in a place that other matrices may use by turns."""
-        weight_KG = self._place.array("transposed", self.shape[::-1], self._weight_GK.dtype)
-        whose = self._place.kept("whose", dict[str, object])
-        if whose.get("transposed") is not self._mark:
+        weight_KG = self._copy()
+        if self._whose.get("transposed") is not self._mark:
             _transpose(self._weight_GK, weight_KG)
-            whose["transposed"] = self._mark
+            self._whose["transposed"] = self._mark
         return weight_KG
+
+    def _copy(self) -> Array:
+        return self._place.array("transposed", self.shape[::-1], self._weight_GK.dtype)
+
+    @property
+    def _whose(self) -> dict[str, object]:
+        """The matrix that the copy in the place was made from, by its mark."""
+        return self._place.kept("whose", dict[str, object])
 
 
 def pack(
@@ -70,13 +86,22 @@ def pack(
     place: Workspace | None = None,
     reading: bool = False,
     replaces: bool = False,
+    changed_U: Array | None = None,
 ) -> interface.PackedMatrix:
     """A weight ready for many products. NumPy has the array's precision and int8, and no use for blocks; it
     makes its copies when they are asked for."""
     if precision == "int8":
         return QuantizedMatrix.of(weight_GK)
     _check_precision(precision)
-    return PackedMatrix(weight_GK, place, reading)
+    return PackedMatrix(weight_GK, place, reading, changed_U)
+
+
+def follows(place: Workspace, mark: object, made_from: object) -> bool:
+    """Whether what a place holds, made from the matrix of the mark ``made_from``, was made from the matrix
+    before the one of this mark in this place; that one is the latest from now on."""
+    latest = place.kept("latest", dict[str, object])
+    before, latest["mark"] = latest.get("mark"), mark
+    return before is not None and before is made_from
 
 
 def linear(
