@@ -18,7 +18,7 @@ It differs from the recipe for characters where the vocabulary does:
   twice as many updates are worth more than a longer unroll.
 - Dropout from 2.5 epochs on, far earlier than for characters: the rows of rare words are learned by heart at
   once. The rate grows with the square root of the number of epochs.
-- Two members where each has time for 15 epochs, and three at most: one model that reads the text more often
+- Two members where each has time for 10 epochs, and three at most: one model that reads the text more often
   learns it by heart. With less time one model is as good, and smaller: each member has an embedding of its
   own, which is most of the model, and counted n-grams (``network.counts``) complement one network already.
 
@@ -53,7 +53,7 @@ SIZES = tuple((hidden, 1) for hidden in (64, 96, 128, 160, 192, 256, 320, 384, 4
 TOKENS_PER_WORK = 6.0
 MOST_PER_TOKEN = 0.9
 """Most weights of the layers, without embedding and output layer, that minutes choose per token of text."""
-MOST_MEMBERS, MEMBER_EPOCHS = 3, 15.0
+MOST_MEMBERS, MEMBER_EPOCHS = 3, 10.0
 """Most members of an ensemble, and least epochs for each of them."""
 ROUNDS_COST = 0.9
 """The Newton-Schulz iterations of Muon take this times ``H / (B * T)`` of the time of an update: 0.7 as
