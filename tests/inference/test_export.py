@@ -124,8 +124,9 @@ def test_damaged_codes_and_unknown_precisions_are_refused(characters: LoadedMode
         model_file.write(tmp_path / "n", content)
         with pytest.raises(error):
             load(tmp_path / "n")
+    floats = {**made.parameters, "head.weight": made.parameters["head.weight"].astype(np.float32)}
     with pytest.raises(ModelFileError, match="has the name of a scale"):
-        convert.to_int8(ModelFile(made.config | {"precision": "float32"}, made.parameters, {}, {}))
+        convert.to_int8(ModelFile(made.config | {"precision": "float32"}, floats, {}, {}))
     assert shape_of(made.config)[1] == "int8"
 
 

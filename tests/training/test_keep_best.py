@@ -14,8 +14,8 @@ from pantoum.formats.model_file import ModelFile
 from pantoum.inference.alert import held_out_peaks
 from pantoum.inference.cache_settings import tuned
 from pantoum.inference.evaluate import evaluate, held_out_loss
+from pantoum.inference.files.compact_matrices import coded, halved
 from pantoum.inference.files.compact_table import parts_of
-from pantoum.inference.files.half_matrices import halved
 from pantoum.inference.loaded_model import load
 from pantoum.inference.scoring.protocols import SEGMENTS
 from pantoum.kernels import RowCodes
@@ -24,6 +24,7 @@ from pantoum.network.ngrams import TABLE
 from pantoum.network.program import Program
 from pantoum.text.byte import ByteTokenizer
 from pantoum.text.word import WordTokenizer
+from pantoum.training import keep_best
 from pantoum.training.fitted_counts import FittedCounts
 from pantoum.training.keep_best import KeepBest
 from pantoum.training.run.run_state import Best
@@ -73,7 +74,10 @@ def test_a_finished_run_holds_its_weights_in_few_bits_and_its_figures_are_those_
     assert CODES in content.parameters and TABLE not in content.parameters
     assert isinstance(model.program.table.weight_RV, RowCodes)
     matrices = {name: array for name, array in content.parameters.items() if array.ndim == 2}
-    assert matrices and all(array.dtype == np.float16 for array in matrices.values())
+    assert (
+        matrices
+        and len({array.dtype for array in matrices.values()} - {np.dtype("int8"), np.dtype("float16")}) == 0
+    )
     coding = content.card["coding"]
     assert 0 < coding["tokens"] < 20_000 and abs(coding["nats_per_token"]) < 1e-3
     tokens = open_prepared(made.run / "data").valid.tokens
@@ -157,15 +161,15 @@ def test_what_the_end_reads_is_counted():
     # 601 tokens are one span, 1,001 too; 3,001 are 5 spans, 4 of which are warmed with 256 tokens each.
     assert keeping("float32").tokens_scored == 2 * 1001 and keeper().tokens_scored == 2 * 601
     read = 3001 + 4 * 256
-    assert keeping("float32").at_the_end() == ("float32", 2 * 2002 + read)
-    assert keeping("bf16").at_the_end() == ("float32", 2 * 2002 + 2 * read)
-    assert keeping("bf16").at_the_end(2 * read) == ("float32", 2 * 2002 + 2 * read)
-    assert keeping("bf16").at_the_end(2 * read - 1) == ("bf16", 2 * 2002 + 2 * read - 1)
-    assert keeping("bf16").at_the_end(0) == ("bf16", 2 * 2002 + read)
+    assert keeping("float32").at_the_end() == ("float32", 5 * 1001 + read)
+    assert keeping("bf16").at_the_end() == ("float32", 5 * 1001 + 2 * read)
+    assert keeping("bf16").at_the_end(2 * read) == ("float32", 5 * 1001 + 2 * read)
+    assert keeping("bf16").at_the_end(2 * read - 1) == ("bf16", 5 * 1001 + 2 * read - 1)
+    assert keeping("bf16").at_the_end(0) == ("bf16", 5 * 1001 + read)
     large = keeping("float32", held_out=200_001, monitored=100_001)
     monitored, coded = 100_001 + 63 * 256, 20_000 + 38 * 256
     assert large.tokens_scored == 2 * monitored
-    assert large.at_the_end()[1] == 2 * monitored + 2 * coded + 200_001 + 63 * 256
+    assert large.at_the_end()[1] == 2 * monitored + 3 * coded + 200_001 + 63 * 256
 
 
 @pytest.mark.parametrize(("mixed", "times"), [(0.3, 3.0), (0.05, 1.0), (0.9, 5.0)])
@@ -234,21 +238,29 @@ def test_without_a_held_out_text_the_last_weights_are_kept_and_nothing_is_claime
     assert content.parameters["head.weight"].dtype == np.float16
 
 
-def test_the_file_is_in_few_bits_and_its_card_says_what_that_costs():
+@pytest.mark.parametrize(("most", "form", "dtype"), [(1.0, coded, "int8"), (-1.0, halved, "float16")])
+def test_the_file_is_in_the_fewest_bits_that_cost_little_and_its_card_says_what(
+    monkeypatch, most, form, dtype
+):
+    monkeypatch.setattr(keep_best, "MOST_COST", most)
     keep, weights = keeper(), drawn(2, 3.0)
     assert keep.compact() is None and keep.coding is None
     keep.monitor(3, Weights(weights))
     keep.compact()
-    _, after = halved(weights)
+    _, after = form(weights)
     tokens = keep._valid[:601]
     assert keep.coding == {"tokens": 600, "nats_per_token": loss_of(after, tokens) - loss_of(weights, tokens)}
     assert keep.coding["nats_per_token"] != 0.0
-    assert keep.model_file({}).card == {"coding": keep.coding}
+    content = keep.model_file({})
+    assert content.card == {"coding": keep.coding} and content.parameters["head.weight"].dtype == dtype
     found = keep.evaluate()
     assert found.nats_per_token == pytest.approx(loss_of(after, keep._valid), rel=1e-6)
     keep.coding = {"tokens": 600, "nats_per_token": 0.5}  # as a file said
-    keep.compact()
-    assert keep.coding["nats_per_token"] == 0.5, "weights that are coded already cost nothing again"
+    for again in (1.0, -1.0):
+        monkeypatch.setattr(keep_best, "MOST_COST", again)
+        keep.compact()
+        assert keep.coding["nats_per_token"] == 0.5, "weights in few bits already cost nothing again"
+        assert same(keep.model_file({}).parameters, content.parameters)
     keep.best = None
     keep.monitor(4, Weights(drawn(2, 0.1)))
     assert keep.coding is None and keep.model_file({}).parameters["head.weight"].dtype == np.float32

@@ -17,6 +17,7 @@ from pantoum.config.plain import Plain
 from pantoum.errors import ModelFileError, SettingError
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.evaluate import Progress, evaluate
+from pantoum.inference.files.compact_matrices import coded_names
 from pantoum.inference.files.compact_table import compacted
 from pantoum.inference.files.precision import PRECISION, SCALE, shape_of
 from pantoum.inference.loaded_model import LoadedModel
@@ -35,10 +36,11 @@ def to_int8(content: ModelFile) -> ModelFile:
         raise SettingError("to", "int8", "is what this model is already", "give the float32 model")
     kernels, made = backend(np.float32), dict[str, Array]()
     parameters, _ = compacted(content.parameters, shape.tables)
+    coded = coded_names(parameters)
     for name, array in parameters.items():
-        if name.endswith(SCALE):
+        if name.endswith(SCALE) and name[: -len(SCALE)] not in coded:
             raise ModelFileError(f"parameter {name!r} has the name of a scale; use another model")
-        if array.ndim != 2:
+        if array.ndim != 2 or name in coded:  # codes are what they will be
             made[name] = array
             continue
         made[name], made[name + SCALE] = kernels.quantize(np.ascontiguousarray(array, np.float32))

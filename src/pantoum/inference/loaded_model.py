@@ -25,8 +25,8 @@ from pantoum.config.plain import Plain
 from pantoum.errors import ModelFileError
 from pantoum.formats import bounded, model_file
 from pantoum.formats.model_file import COUNTS, ModelFile
+from pantoum.inference.files.compact_matrices import coded_names, is_half
 from pantoum.inference.files.compact_table import compact_tables, parts_of
-from pantoum.inference.files.half_matrices import is_half
 from pantoum.inference.files.joined_file import taken_apart
 from pantoum.inference.files.precision import SCALE, plain, shape_of, weights
 from pantoum.kernels import Array, RowCodes
@@ -303,8 +303,9 @@ def _check(
     for table in compact:  # a file has it in one form, not in two
         found[table] = *held[table].shape, "float32" if table in arrays else "rows of codes"
     expected: dict[str, tuple[object, ...]] = {}
+    codes = coded_names(arrays)
     for name, array in network.parameters.items():
-        coded = precision == "int8" and array.ndim == 2 and name not in compact
+        coded = (precision == "int8" or name in codes) and array.ndim == 2 and name not in compact
         form = "int8" if coded else "rows of codes" if name in compact else "float32"
         expected[name] = (*array.shape, form)
         if coded:

@@ -29,8 +29,8 @@ from pantoum.inference.alert import held_out_peaks
 from pantoum.inference.cache_settings import CARD_KEY, tuned
 from pantoum.inference.evaluate import Evaluation, ReadText, evaluate, held_out_loss
 from pantoum.inference.files import counts_file
+from pantoum.inference.files.compact_matrices import FORMS, Form
 from pantoum.inference.files.compact_table import compacted
-from pantoum.inference.files.half_matrices import halved
 from pantoum.inference.files.joined_file import taken_apart
 from pantoum.inference.files.precision import plain
 from pantoum.inference.loaded_model import LoadedModel
@@ -49,6 +49,8 @@ __all__ = ["KeepBest"]
 
 COST_TOKENS = 20_000
 """The tokens of the validation text on which the cost of the file's coding is measured."""
+MOST_COST = 0.0005
+"""Nats per token that it may be; where the smallest form costs more, the next one is taken."""
 CODING = "coding"
 """Where the card says what that costs."""
 CACHED_SYMBOLS = 512
@@ -130,17 +132,15 @@ class KeepBest:
     def at_the_end(self, affordable: float = math.inf) -> tuple[str, int]:
         """The precision in which the run's end scores the held-out text: float32 if that takes no longer than
         an evaluation of so many tokens would, else the run's own. And how many tokens the end reads, counted
-        as an evaluation reads them: a last evaluation, all of the held-out text once, and its beginning twice
-        for ``compact``."""
+        as an evaluation reads them: a last evaluation, all of the held-out text once, and its beginning up to
+        three times for ``compact``."""
         read = 0 if self._valid is None else _read(len(self._valid))
         read = int(read * (MIXED_COSTS if self._mixed_costs is None else self._mixed_costs))
         exact = read * (1.0 if self._precision == "float32" else FLOAT32_COSTS)
         precision = "float32" if exact <= affordable else self._precision
         # Without a jump where it becomes too dear, for the schedule's length depends on it.
-        coded = 2 * _read(COST_TOKENS)
-        return precision, self.tokens_scored + min(coded, self.tokens_scored) + int(
-            min(exact, max(read, affordable))
-        )
+        coded = 3 * min(_read(COST_TOKENS), self.tokens_scored // 2)
+        return precision, self.tokens_scored + coded + int(min(exact, max(read, affordable)))
 
     def measure_mixing(self) -> None:
         """Measure, once, how much longer a token takes with counts mixed in than without."""
@@ -214,26 +214,40 @@ class KeepBest:
         return None
 
     def compact(self) -> None:
-        """The kept weights become those of a finished run's file: matrices in float16, tables of logits
-        coded. What that costs in nats is measured where something is held out."""
+        """The kept weights become those of a finished run's file: matrices and tables of logits in few bits.
+        What that costs in nats is measured where something is held out; elsewhere matrices are in float16."""
         if self._kept is None:
             return
-        before = self._kept
-        tables = self._config.tables
-        held, after = compacted(before, tables)
-        self._held, _ = halved(held, tables)
-        _, after = halved(after, tables)
-        self._kept = after
-        if self.coding is not None and all(np.array_equal(before[name], after[name]) for name in before):
-            return  # they come from such a file, whose card has said it
+        before, last = self._kept, FORMS[-1]
+        if self.coding is not None:
+            for form in FORMS:
+                held, after = self._in_form(before, form)
+                if all(np.array_equal(before[name], after[name]) for name in before):
+                    self._held, self._kept = held, after
+                    return  # they come from such a file, whose card has said it
         self.coding = {"tokens": 0, "nats_per_token": None}
-        if self._monitored is not None:
-            tokens = self._monitored[:COST_TOKENS]
-            loss, as_codes = (
-                held_out_loss(self._program(weights, self._precision), tokens, self._tokenizer, SEGMENTS)
-                for weights in (before, after)
-            )
-            self.coding = {"tokens": len(tokens) - 1, "nats_per_token": as_codes - loss}
+        if self._monitored is None:
+            self._held, self._kept = self._in_form(before, last)
+            return
+        tokens = self._monitored[:COST_TOKENS]
+        loss = self._loss_alone(before, tokens)
+        for form in FORMS:
+            self._held, self._kept = self._in_form(before, form)
+            cost = self._loss_alone(self._kept, tokens) - loss
+            self.coding = {"tokens": len(tokens) - 1, "nats_per_token": cost}
+            if cost <= MOST_COST:
+                return
+
+    def _in_form(self, weights: Mapping[str, Array], form: Form) -> tuple[dict[str, Array], dict[str, Array]]:
+        """(the weights as a file holds them, and as it is read)."""
+        tables = self._config.tables
+        held, after = compacted(weights, tables)
+        matrices, read = form({name: array for name, array in weights.items() if name not in tables})
+        return {name: array for name, array in held.items() if name not in read} | matrices, after | read
+
+    def _loss_alone(self, weights: Mapping[str, Array], tokens: Array) -> float:
+        """The loss of a network, without counts."""
+        return held_out_loss(self._program(weights, self._precision), tokens, self._tokenizer, SEGMENTS)
 
     def evaluate(self, precision: str = "float32", tuning: float | None = None) -> Evaluation | None:
         """The kept weights over the whole held-out text; ``peaks`` are then its most surprising places.

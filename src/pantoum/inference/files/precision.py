@@ -2,8 +2,9 @@
 
 A file in int8 says ``"precision": "int8"`` in its configuration. There every parameter with two axes (input
 vectors, ``weight_ih``, ``weight_hh``, ``head.weight``) is int8 under its name, with ``NAME.scale``, float32,
-one for each row; everything else is float32 as ever. Otherwise the matrices are float32, or float16 in the
-file of a finished run (``half_matrices``). In both, tables of logits may be compact (``compact_table``).
+one for each row; everything else is float32 as ever. Otherwise the model is float32, and its matrices are
+float32, or in the file of a finished run codes or float16 that are read as float32 (``compact_matrices``). In
+both, tables of logits may be compact (``compact_table``).
 ``weights`` gives each parameter as it is used, ``plain`` a file in float32 with the values that the codes
 stand for.
 """
@@ -17,16 +18,14 @@ from typing import Any
 
 from pantoum.config import ModelConfig, one_of
 from pantoum.formats.model_file import ModelFile
+from pantoum.inference.files.compact_matrices import SCALE, coded_names, is_half, widened
 from pantoum.inference.files.compact_table import compact_tables, parts_of, row_codes
-from pantoum.inference.files.half_matrices import is_half, widened
 from pantoum.network.packing import Codes, Weight, floats
 
 __all__ = ["PRECISION", "SCALE", "number", "plain", "shape_of", "weights"]
 
 PRECISION = "precision"
 PRECISIONS = ("float32", "int8")
-SCALE = ".scale"
-"""After a parameter's name: the scales of its rows."""
 
 
 def shape_of(config: Mapping[str, Any]) -> tuple[ModelConfig, str]:
@@ -40,11 +39,13 @@ def weights(content: ModelFile) -> dict[str, Weight]:
     """The parameters by name: arrays, or codes where the file has these. ``ValueError`` says what is wrong
     with a compact table."""
     arrays = content.parameters
-    config, _ = shape_of(content.config)
-    compact = compact_tables(arrays, config.tables)
-    coded = {name[: -len(SCALE)] for name in arrays if name.endswith(SCALE)} & arrays.keys()
+    config, precision = shape_of(content.config)
+    compact, coded = compact_tables(arrays, config.tables), coded_names(arrays)
     found: dict[str, Weight] = {table: row_codes(arrays, table) for table in compact}
-    found |= {name: Codes(arrays[name], arrays[name + SCALE]) for name in coded}
+    for name in coded:
+        codes = Codes(arrays[name], arrays[name + SCALE])
+        fits = codes.scales_G.shape == codes.shape[:1]  # if not, whoever builds the network names it
+        found[name] = codes.floats() if precision == "float32" and fits else codes
     parts = {part for table in compact for part in parts_of(table)}
     parts |= {part for name in coded for part in (name, name + SCALE)}
     return found | {name: widened(array) for name, array in arrays.items() if name not in parts}
@@ -54,7 +55,8 @@ def plain(content: ModelFile) -> ModelFile:
     """The same model in float32."""
     shape, precision = shape_of(content.config)
     compact = compact_tables(content.parameters, shape.tables)
-    if precision == "float32" and not compact and not any(map(is_half, content.parameters.values())):
+    small = compact or coded_names(content.parameters) or any(map(is_half, content.parameters.values()))
+    if precision == "float32" and not small:
         return content
     parameters = {name: floats(weight) for name, weight in weights(content).items()}
     config = {key: value for key, value in content.config.items() if key != PRECISION}
