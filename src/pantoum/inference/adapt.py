@@ -53,6 +53,7 @@ __all__ = ["Adapter", "Settings", "adapted_to", "adapter_of", "require_out"]
 
 WHOLE_VOCABULARY, SAMPLES = 4096, 2048
 """Symbols above which a step compares its targets with samples, and how many these are."""
+UNCHANGED_U = np.zeros(0, np.int64)
 WINDOW = 192
 """Tokens over which the copy is judged, and after which the mixture shares its weights."""
 SLOWER = 0.5
@@ -95,9 +96,9 @@ class Adapter:
         self._network = _copy(source)
         self._workspace = Workspace()
         self._changed_U: Array | None = None
-        """The rows of the head that the last step changed; ``None``: all of them may be others."""
+        """The rows of the head that have changed since a program was made; ``None``: all may be others."""
         self._reading: Program | None = None
-        """The program of the current weights; ``None`` until something is read after a change."""
+        """The program of the current weights; ``None`` until part of a chunk is read after a change."""
         self._plain = _coded(model)
         self._mixture = Mixture()
         self._state = self._plain_state = model.program.initial_state(1) if state is None else state
@@ -150,7 +151,7 @@ class Adapter:
         """Learn from an incomplete chunk: the text ends here."""
         if self._begun_3BT.shape[2]:
             # What it predicts was computed when it was read, so nothing is mixed with the network here.
-            program = self._training()
+            program = self._program()
             layers = self._began.arrays[: len(program.initial_state(1).arrays)]
             self._learn(program, self._begun_3BT, NetworkState(layers))
             self._begun_3BT = self._nothing
@@ -161,7 +162,7 @@ class Adapter:
         lost = self._behind > LOST
         if lost:
             self._scale_distance(self._network, KEPT * LOST / self._behind)
-            self._reading = self._changed_U = None
+            self._changed_U = None
             self.times_lost += 1
             self._pace *= SLOWER
         if self._in_window >= WINDOW:
@@ -213,14 +214,14 @@ class Adapter:
     def _read_whole(self, text_3BT: Array) -> tuple[Array, Array]:
         """Read a whole chunk from where the state stands, and learn from it in the same pass."""
         beside = self.model.program
-        program = self._training(counts=beside.counts, cache=beside.cache)
+        program = self._program(counts=beside.counts, cache=beside.cache)
         result = self._learn(program, text_3BT, self._state, exact=True)
         self._state = result.state
         return result.nats_BT, result.predictions_BT
 
-    def _training(self, **beside: Any) -> Program:
-        """The program of the current weights that gives gradients."""
-        changed_U = self._changed_U
+    def _program(self, **beside: Any) -> Program:
+        """The program of the current weights, in the memory of the one before."""
+        changed_U, self._changed_U = self._changed_U, UNCHANGED_U
         return Program(
             self._network, purpose="train", workspace=self._workspace, changed_U=changed_U, **beside
         )
@@ -240,8 +241,8 @@ class Adapter:
             exact=exact,
         )
         self._changed_U = changed_rows(self._network.config, result.gradients)
-        if self._rule.step(self._network.parameters, result.gradients, inputs_BT.size, self._pace):
-            self._reading = None
+        self._rule.step(self._network.parameters, result.gradients, inputs_BT.size, self._pace)
+        self._reading = None
         self.tokens += inputs_BT.size
         return result
 
@@ -252,7 +253,7 @@ class Adapter:
             self._began = self._state
         if self._reading is None:
             beside = self.model.program
-            self._reading = Program(self._network, counts=beside.counts, cache=beside.cache)
+            self._reading = self._program(counts=beside.counts, cache=beside.cache)
         nats_BT, predictions_BT, self._state = self._reading.losses(
             inputs_BT, targets_BT, self._state, reset_BT=reset_BT.astype(bool), predict=False
         )

@@ -92,12 +92,12 @@ class Rule:
 
     def step(
         self, weights: Mapping[str, Array], gradients: Gradients, targets: int, pace: float = 1.0
-    ) -> bool:
+    ) -> None:
         """Take one step, in place, along the gradients of the mean loss of so many targets, ``pace`` times as
         far as the settings say."""
         size = norm(self._kernels, gradients)
         if not math.isfinite(size):
-            return False
+            return
         most = self._settings.clip * self._usual_norm / math.sqrt(targets)
         factor = np.float32(pace * targets / self._settings.chunk * min(1.0, most / max(size, 1e-30)))
         for name, speeds_R in self._speeds.items():
@@ -116,7 +116,6 @@ class Rule:
             )
             if gradient.transposed:
                 gradient.put(weights[name], weight)
-        return True
 
 
 def _roots(model: LoadedModel) -> dict[str, Array]:
