@@ -12,6 +12,7 @@ import pytest
 
 import pantoum
 from pantoum.formats import model_file
+from pantoum.inference.files.precision import plain
 
 Run = Callable[..., Any]
 
@@ -24,7 +25,7 @@ def changed(trained: Path, out: Path, **changes: Any) -> Path:
 @pytest.fixture(scope="module")
 def huge(trained: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A valid file whose weights are finite, and so large that products are not."""
-    content = model_file.read(trained / "model.safetensors")
+    content = plain(model_file.read(trained / "model.safetensors"))
     signs = np.random.default_rng(0)
     weights = {
         name: (3e38 * signs.choice([-1, 1], array.shape)).astype(np.float32)

@@ -6,6 +6,7 @@ import pytest
 from pantoum.data.prepare import prepare
 from pantoum.errors import SettingError
 from pantoum.formats import checkpoint, model_file
+from pantoum.inference.files.precision import plain
 from pantoum.inference.loaded_model import load
 from pantoum.training.run.run_state import RunState
 
@@ -20,7 +21,7 @@ def test_another_models_weights_are_where_training_begins(run, source, tmp_path)
     other = tmp_path / "other.txt"
     other.write_text("the cat sat on the QUIET mat and slept.\n" * 60)
     result = run("tuned", steps=1, from_=str(source.run), texts=[str(other)], learning_rate=1e-6)
-    before, after = (model_file.read(path).parameters for path in (source.model, result.model))
+    before, after = (plain(model_file.read(path)).parameters for path in (source.model, result.model))
     assert all(np.allclose(before[name], after[name], atol=1e-4) for name in before)
     assert any("training tokens are unknown to the model's tokenizer" in note for note in result.notes)
     assert model_file.read(result.model).card["began_from"] == model_file.read(source.model).sha256

@@ -255,7 +255,7 @@ def test_a_model_of_words_goes_the_further_the_stranger_the_text_and_the_fewer_t
 def test_more_time_for_the_same_words_means_more_epochs_not_a_larger_model():
     def chosen(tokens, operations):
         outlook = dataclasses.replace(WIKITEXT, tokens=tokens, operations=operations)
-        return choose(TrainSettings(minutes=60), outlook)
+        return choose(TrainSettings(minutes=60, members=1), outlook)
 
     ten, sixty = chosen(WIKITEXT.tokens, 1e14), chosen(WIKITEXT.tokens, 1e15)
     assert (ten.model.hidden_size, sixty.model.hidden_size) == (320, 512)
