@@ -71,6 +71,7 @@ class BatchResult:
 class Program:
     """A language model as the kernels run it."""
 
+    @np.errstate(over="ignore", invalid="ignore")  # losses and logits that are not finite are reported
     def __init__(
         self,
         model: LanguageModel,
