@@ -43,7 +43,7 @@ std::uint64_t one_call(std::uint64_t seed, int precision) {
     case 1: tokens(T * B, width(draw, 90), width(draw, 300), draw, hash); break;
     case 2: between(T, B, H, draw, hash); break;
     case 3: update(size(draw, 40000), draw, hash); break;
-    case 18: packed_anew(size(draw, 90), width(draw, 300), draw.within(1, 4), precision, draw); break;
+    case 18: packed_anew(width(draw, 90), width(draw, 300), draw.within(1, 4), precision, draw); break;
     case 4: adapting(size(draw, 40), H, draw, hash); break;
     case 5: codes(T * B, width(draw, 300), H, draw.within(1, 4), draw, hash); break;
     case 6: scan(cell, {T, B, H}, resets, lengths, false, PANTOUM_INT8, draw, hash); break;
