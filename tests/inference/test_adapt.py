@@ -211,6 +211,43 @@ def test_a_cache_and_counts_adapt_the_same_however_the_text_is_cut(make: Make) -
     assert nats_T.mean() < without.mean() - 0.5
 
 
+def with_cache(model: LoadedModel, weight: float) -> LoadedModel:
+    return dataclasses.replace(model, program=model.program.with_cache(Cache(50, weight, 0.0)))
+
+
+def test_with_a_cache_that_misleads_adapting_is_as_good_as_without_one(make: Make) -> None:
+    model = of_many_words(make)
+    text = text_of(model, 1000, period=333)  # no word is among the last 50
+    fixed = PlainReader(with_cache(model, 0.5)).losses(*text, None)
+    assert fixed.mean() > PlainReader(model).losses(*text, None).mean() + 0.6
+    without, found = (Adapter(each, FAST).losses(*text) for each in (model, with_cache(model, 0.5)))
+    assert found.mean() < without.mean() + 0.01
+
+
+@pytest.mark.parametrize("still", ["the copy", "the model itself"])
+def test_a_cache_that_knows_more_than_its_card_says_counts_for_more(
+    make: Make, still: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = with_cache(of_many_words(make), 0.2)
+    ids_T = np.random.default_rng(6).integers(2, 12, 1001)  # ten words of thousands, in no order
+    text = ids_T[None, :-1], ids_T[None, 1:]
+    fixed = PlainReader(model).losses(*text, None).mean()
+    adapter = Adapter(model, dataclasses.replace(FAST, rate=0.0))
+    if still == "the copy":  # only the other one may learn of it
+        monkeypatch.setattr(adapter, "_own_cache", Still())
+    else:
+        monkeypatch.setattr(adapter, "_plain_cache", Still())
+    found = adapter.losses(*text).mean()
+    assert fixed - 0.75 < found < fixed - 0.5  # at most ln 2: it may count for twice as much
+
+
+class Still(Mixture):
+    """Never believes in the cache."""
+
+    def nats(self, first_T: np.ndarray, second_T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return first_T, np.zeros(len(first_T))
+
+
 def test_every_member_of_an_ensemble_adapts(make: Make, tmp_path) -> None:
     one = make("characters")
     config, network = one.config, one.network

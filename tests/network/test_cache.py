@@ -148,6 +148,27 @@ def test_losses_and_predictions_change_no_row_of_the_vocabulary(
     np.testing.assert_allclose(of_best_BT, logits_BTV.max(axis=2), atol=1e-4)
 
 
+@pytest.mark.parametrize("counts", [False, True])
+def test_losses_beside_the_cache_are_those_with_it_and_those_without_it(counts: bool) -> None:
+    program, _ = programs()
+    if counts:
+        counted_N = Counts(V, counted(np.random.default_rng(2).integers(0, V, 300), V, 3))
+        mixture = CountMixture(counted_N, np.full(counted_N.buckets, 0.4, np.float32))
+        program = Program(program.model, counts=mixture, cache=program.cache)
+    tokens_BT, reset_BT = texts(3)
+    targets_BT, state = texts(4)[0], begun(program)
+    rest = {"reset_BT": reset_BT, "predict": False}
+    with_BT, best_BT, after = program.losses(tokens_BT, targets_BT, state, **rest)
+    own = NetworkState(state.arrays[:-3])
+    without_BT = program.with_cache(None).losses(tokens_BT, targets_BT, own, **rest)[0]
+    *found, last = program.losses_beside_cache(tokens_BT, targets_BT, state, reset_BT=reset_BT)
+    for array, wanted in zip(found, (with_BT, without_BT, best_BT), strict=True):
+        assert np.array_equal(array, wanted)
+    for one, other in zip(last.arrays, after.arrays, strict=True):
+        assert np.array_equal(one, other)
+    assert abs(with_BT - without_BT).max() > 0.1
+
+
 def test_the_state_of_one_stream_is_not_copied() -> None:
     program, _ = programs(size=4096)
     _, state = program.logits(texts(3)[0][:1], program.initial_state(1))

@@ -11,6 +11,10 @@ how well each predicted the text so far. So a text that adapting does not help c
 that has lost its way goes back towards the trained weights. The model itself is read in int8, which takes a
 third of the time and costs less than 0.0001 nats (docs/log).
 
+With a cache the same is learned of its weight, for the model itself and for the copy: what a cache knows the
+copy may have learned already. Each is a mixture of itself without a cache and with one of twice the weight
+that the card says, weighed as above.
+
 The model it is made from never changes. Products of the copy are float32; an int8 model is adapted, and
 saved, as a float32 copy. Memory: a second copy of the weights, their gradients, the codes, and the arrays of
 one chunk, however long the text. There is one stream: of many parallel ones, none would have been read before
@@ -42,6 +46,7 @@ from pantoum.inference.mixture import Mixture
 from pantoum.inference.state import State
 from pantoum.kernels import Array, Workspace
 from pantoum.network import LanguageModel
+from pantoum.network.cache import Cache
 from pantoum.network.candidates import CandidateSampler
 from pantoum.network.program import BatchResult, Program
 from pantoum.network.state import NetworkState
@@ -60,6 +65,8 @@ SLOWER = 0.5
 """A copy that was lost takes steps of this share of those before: they went too far."""
 LOST = 0.25 * WINDOW
 """Nats that the copy may be worse than the model itself, in a window, before it is lost."""
+CACHE_TIMES, CACHE_MOST = 2.0, 0.9
+"""The weight that a cache may come to have: so many times that of the card, but not more than the second."""
 KEPT = 0.5
 """What a copy that is just lost keeps of its distance to the trained weights; one that is further behind
 keeps less, in proportion."""
@@ -99,8 +106,12 @@ class Adapter:
         """The rows of the head that have changed since a program was made; ``None``: all may be others."""
         self._reading: Program | None = None
         """The program of the current weights; ``None`` until part of a chunk is read after a change."""
-        self._plain = _coded(model)
+        self._cache = _heavier(model.program.cache)
+        self._plain = _coded(model).with_cache(self._cache)
         self._mixture = Mixture()
+        """The model itself and the copy."""
+        self._plain_cache, self._own_cache = Mixture(), Mixture()
+        """The model itself without a cache and with one; the copy, likewise."""
         self._state = self._plain_state = model.program.initial_state(1) if state is None else state
         self._nothing = np.zeros((3, 1, 0), np.int64)
         self._begun_3BT, self._began = self._nothing, self._state
@@ -125,20 +136,21 @@ class Adapter:
         T, chunk = text_3BT.shape[2], self.settings.chunk
         nats_BT, predictions_BT = np.empty((1, T), np.float32), np.empty((1, T), np.int64)
         if T:
-            plain_BT, expected_BT, self._plain_state = self._plain.losses(
-                inputs_BT, targets_BT, self._plain_state, reset_BT=reset_BT, predict=False
+            *plain, expected_BT, self._plain_state = self._plain.losses_beside_cache(
+                inputs_BT, targets_BT, self._plain_state, reset_BT=reset_BT
             )
         start = 0
         while start < T:
             end = min(T, start + chunk - self._begun_3BT.shape[2])
             part = np.s_[:, start:end]
             read = self._read_whole if end - start == chunk else self._begin_chunk
-            own_BT, predicted_BT = read(text_3BT[:, :, start:end])
-            require_finite([plain_BT[part], own_BT])
-            nats_BT[part], weights_T = self._mixture.nats(plain_BT[part][0], own_BT[0])
+            *own, predicted_BT = read(text_3BT[:, :, start:end])
+            plain_T = self._cached([nats_BT[part] for nats_BT in plain], self._plain_cache)
+            own_T = self._cached(own, self._own_cache)
+            nats_BT[part], weights_T = self._mixture.nats(plain_T, own_T)
             predictions_BT[part] = np.where(weights_T < 0.5, expected_BT[part], predicted_BT)
             # One addition after the other: the same bits however the text is cut.
-            lost_T = own_BT[0].astype(np.float64) - plain_BT[part][0]
+            lost_T = own_T.astype(np.float64) - plain_T
             self._behind = float(np.add.accumulate([self._behind, *lost_T])[-1])
             self._in_window += end - start
             if not self._begun_3BT.shape[2]:  # a chunk is complete
@@ -156,6 +168,13 @@ class Adapter:
             self._learn(program, self._begun_3BT, NetworkState(layers))
             self._begun_3BT = self._nothing
 
+    def _cached(self, nats: Sequence[Array], mixture: Mixture) -> Array:
+        """The nats [T] of a predictor from its nats [1,T] with the cache and without, by what is known of the
+        weight of the cache so far."""
+        require_finite(nats)
+        with_BT, without_BT = nats
+        return with_BT[0] if self._cache is None else mixture.nats(without_BT[0], with_BT[0])[0]
+
     def _end_chunk(self) -> None:
         """A copy far behind goes back at once, because the pull of each step is slow, but it does not forget
         all that it learned."""
@@ -166,7 +185,8 @@ class Adapter:
             self.times_lost += 1
             self._pace *= SLOWER
         if self._in_window >= WINDOW:
-            self._mixture.share()
+            for mixture in (self._mixture, self._plain_cache, self._own_cache):
+                mixture.share()
         if lost or self._in_window >= WINDOW:
             self._behind, self._in_window = 0.0, 0
 
@@ -211,13 +231,13 @@ class Adapter:
         )
         return dataclasses.replace(made, sha256=model_file.write(Path(path), content), path=Path(path))
 
-    def _read_whole(self, text_3BT: Array) -> tuple[Array, Array]:
-        """Read a whole chunk from where the state stands, and learn from it in the same pass."""
-        beside = self.model.program
-        program = self._program(counts=beside.counts, cache=beside.cache)
+    def _read_whole(self, text_3BT: Array) -> tuple[Array, Array, Array]:
+        """(nats, nats without the cache, predictions, each [1,T]) of a whole chunk, read from where the state
+        stands; the copy learns from it in the same pass."""
+        program = self._program(counts=self.model.program.counts, cache=self._cache)
         result = self._learn(program, text_3BT, self._state, exact=True)
         self._state = result.state
-        return result.nats_BT, result.predictions_BT
+        return result.nats_BT, result.without_cache_BT, result.predictions_BT
 
     def _program(self, **beside: Any) -> Program:
         """The program of the current weights, in the memory of the one before."""
@@ -246,21 +266,22 @@ class Adapter:
         self.tokens += inputs_BT.size
         return result
 
-    def _begin_chunk(self, text_3BT: Array) -> tuple[Array, Array]:
-        """Read what does not fill a chunk by itself, and keep it; learn from the chunk when it is whole."""
+    def _begin_chunk(self, text_3BT: Array) -> tuple[Array, Array, Array]:
+        """The same of what does not fill a chunk by itself, which is kept; the copy learns from the chunk
+        when it is whole."""
         inputs_BT, targets_BT, reset_BT = text_3BT
         if not self._begun_3BT.shape[2]:
             self._began = self._state
         if self._reading is None:
-            beside = self.model.program
-            self._reading = self._program(counts=beside.counts, cache=beside.cache)
-        nats_BT, predictions_BT, self._state = self._reading.losses(
-            inputs_BT, targets_BT, self._state, reset_BT=reset_BT.astype(bool), predict=False
+            self._reading = self._program(counts=self.model.program.counts, cache=self._cache)
+        *found, self._state = self._reading.losses_beside_cache(
+            inputs_BT, targets_BT, self._state, reset_BT=reset_BT.astype(bool)
         )
         self._begun_3BT = np.concatenate([self._begun_3BT, text_3BT], axis=2)
         if self._begun_3BT.shape[2] == self.settings.chunk:
             self.finish()
-        return nats_BT, predictions_BT
+        nats_BT, without_BT, predictions_BT = found
+        return nats_BT, without_BT, predictions_BT
 
 
 def _sampler(model: LoadedModel) -> CandidateSampler | None:
@@ -271,12 +292,19 @@ def _sampler(model: LoadedModel) -> CandidateSampler | None:
     return CandidateSampler(1e6 / np.arange(1, model.vocab_size + 1), SAMPLES, seed=0)
 
 
+def _heavier(cache: Cache | None) -> Cache | None:
+    """The cache with the most weight that it may come to have."""
+    if cache is None:
+        return None
+    return dataclasses.replace(cache, weight=max(cache.weight, min(CACHE_MOST, CACHE_TIMES * cache.weight)))
+
+
 def _coded(model: LoadedModel) -> Program:
     """The model itself in int8."""
     program = model.program
     if program.precision == "int8":
         return program
-    return Program(model.network, precision="int8", counts=program.counts, cache=program.cache)
+    return Program(model.network, precision="int8", counts=program.counts)
 
 
 def _copy(network: LanguageModel) -> LanguageModel:

@@ -66,14 +66,19 @@ class Outputs:
         ``predict`` false predictions are those of the network."""
         if predict and not (self.counts is None and self.cache is None):
             return self._losses_of_rows(targets_N)
-        nats_N, predictions_N = self._losses_of_network(targets_N, workspace)
-        return self.mixed_nats(nats_N, targets_N), predictions_N
+        nats_N, _, predictions_N = self.losses_beside_cache(targets_N, workspace)
+        return nats_N, predictions_N
 
-    def mixed_nats(self, nats_N: Array, targets_N: Array) -> Array:
-        """The nats of targets, from those under the network."""
-        for part in (self.counts, self.cache):
-            nats_N = nats_N if part is None else part.nats(nats_N, targets_N)
-        return nats_N
+    def losses_beside_cache(self, targets_N: Array, workspace: Workspace) -> tuple[Array, Array, Array]:
+        """(nats [N] of the targets, their nats without the cache [N], the predictions of the network [N])."""
+        nats_N, predictions_N = self._losses_of_network(targets_N, workspace)
+        return *self.mixed_nats(nats_N, targets_N), predictions_N
+
+    def mixed_nats(self, nats_N: Array, targets_N: Array) -> tuple[Array, Array]:
+        """(nats of targets, their nats without the cache), from those under the network."""
+        if self.counts is not None:
+            nats_N = self.counts.nats(nats_N, targets_N)
+        return (nats_N if self.cache is None else self.cache.nats(nats_N, targets_N)), nats_N
 
     def _logits_of_network(self, tokens: Array | None) -> Array:
         hidden_NH = self.hidden_NH if tokens is None else self.hidden_NH[tokens]

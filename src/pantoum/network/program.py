@@ -61,6 +61,8 @@ class BatchResult:
     """Share of targets that were the most probable symbol."""
     nats_BT: Array
     """The loss of each target, before the model learns from it; with candidates as ``loss``."""
+    without_cache_BT: Array
+    """The same without the cache."""
     predictions_BT: Array
     state: NetworkState
     """The state to hand to the next batch, row by row."""
@@ -173,13 +175,29 @@ class Program:
         workspace = Workspace() if workspace is None else workspace
         targets_TB = time_major_targets(targets_BT, inputs_BT, self.vocab_size)
         read = self._read(inputs_BT, state, reset_BT, lengths, workspace)
-        T, B, _ = read.hidden_TBH.shape
-        nats_N, predictions_N = read.losses(targets_TB.reshape(-1), workspace.scope("head"), predict)
-        nats_BT, predictions_BT = nats_N.reshape(T, B).T.copy(), predictions_N.reshape(T, B).T.copy()
+        found = read.losses(targets_TB.reshape(-1), workspace.scope("head"), predict)
+        nats_BT, predictions_BT = (_by_stream(array_N, targets_TB.shape) for array_N in found)
         if lengths is not None:
-            ended_BT = np.arange(T) >= np.asarray(lengths)[:, None]
+            ended_BT = np.arange(nats_BT.shape[1]) >= np.asarray(lengths)[:, None]
             nats_BT[ended_BT], predictions_BT[ended_BT] = 0, 0
         return nats_BT, predictions_BT, read.state
+
+    def losses_beside_cache(
+        self,
+        inputs_BT: Array,
+        targets_BT: Array,
+        state: NetworkState,
+        *,
+        reset_BT: Array | None = None,
+    ) -> tuple[Array, Array, Array, NetworkState]:
+        """(nats [B,T] of the targets, their nats without the cache [B,T], the predictions of the network
+        [B,T], state)."""
+        workspace = Workspace()
+        targets_TB = time_major_targets(targets_BT, inputs_BT, self.vocab_size)
+        read = self._read(inputs_BT, state, reset_BT, None, workspace)
+        found = read.losses_beside_cache(targets_TB.reshape(-1), workspace.scope("head"))
+        nats_BT, without_BT, predictions_BT = (_by_stream(array_N, targets_TB.shape) for array_N in found)
+        return nats_BT, without_BT, predictions_BT, read.state
 
     def hidden(
         self,
@@ -260,12 +278,13 @@ class Program:
         if read.rows is not None and d_given_NV is not None:
             gradients |= read.rows.gradients(d_given_NV)
         loss = float(nats_N.mean(dtype=np.float64))
-        nats_N = read.mixed_nats(nats_N, targets_N)
+        nats_N, without_N = read.mixed_nats(nats_N, targets_N)
         return BatchResult(
             loss=loss,
             accuracy=float((predictions_N == targets_N).mean()),
-            nats_BT=nats_N.reshape(T, B).T.copy(),
-            predictions_BT=np.ascontiguousarray(predictions_N.reshape(T, B).T),
+            nats_BT=_by_stream(nats_N, (T, B)),
+            without_cache_BT=_by_stream(without_N, (T, B)),
+            predictions_BT=_by_stream(predictions_N, (T, B)),
             state=read.state,
             gradients={name: gradients[name] for name in self.model.parameters},
         )
@@ -333,6 +352,12 @@ def is_looked_up(config: ModelConfig, name: str) -> bool:
 
 def _pass_on(finished: Finished, own_names: str, gradients: Gradients) -> None:
     finished({own_names + name: gradient for name, gradient in gradients.items()})
+
+
+def _by_stream(array_N: Array, shape: tuple[int, ...]) -> Array:
+    """A number per token, in the order of the steps [T,B], as an array [B,T]."""
+    array_BT: Array = array_N.reshape(shape).T.copy()
+    return array_BT
 
 
 def _scope(workspace: Workspace, place: int) -> Workspace:
