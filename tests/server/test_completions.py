@@ -192,6 +192,7 @@ def test_usage_comes_last_in_a_stream_that_asks_for_it(server: Any) -> None:
         ({"suffix": "x"}, 400, "suffix"),
         ({"logit_bias": {"a": 1}}, 400, "logit_bias"),
         ({"logit_bias": {"9999": 1}}, 400, "logit_bias"),
+        ({"logit_bias": {"9" * 5000: 1}}, 400, "logit_bias"),
         ({"logit_bias": {"3": 101}}, 400, "logit_bias"),
         ({"seed": -1}, 400, "seed"),
         ({"logprobs": 21}, 400, "logprobs"),
@@ -282,3 +283,62 @@ def test_the_unchanged_openai_client_uses_it(server: Any) -> None:
     with pytest.raises(openai.NotFoundError):
         client.completions.create(model="other", prompt="")
     client.close()
+
+
+@pytest.mark.parametrize("fields", [{}, {"max_tokens": 3, "seed": 1}])
+def test_tokens_of_an_echoed_prompt_begin_where_they_stand_in_it(
+    server: Any, serve: Callable[..., Any], words: Path, fields: dict[str, Any]
+) -> None:
+    fields = {"max_tokens": 0, "echo": True, "logprobs": 0, **fields}
+    found = server.post("/v1/completions", prompt="The\r\ncat", **fields).json()["choices"][0]
+    assert found["text"].startswith("The\r\ncat")
+    assert found["logprobs"]["text_offset"][:8] == [0, 1, 2, 4, 5, 6, 7, 8][: len(found["text"]) - 1]
+    assert found["logprobs"]["tokens"][3] == "\n"
+    of_words = serve(words)
+    found = of_words.post("/v1/completions", prompt="Zutalors sat on", **fields).json()["choices"][0]
+    assert found["logprobs"]["text_offset"][:3] == [0, 8, 12]
+    first = of_words.post("/v1/completions", prompt="The cat ", max_tokens=0, return_state=True).json()
+    state = first["choices"][0]["state"]
+    found = of_words.post("/v1/completions", prompt="sat Zutalors on", state=state, **fields).json()
+    assert found["choices"][0]["logprobs"]["text_offset"][:3] == [0, 3, 12]
+
+
+def test_what_can_never_be_served_is_not_asked_for_again(serve: Callable[..., Any]) -> None:
+    small = serve(slots=2, queue=3)
+    for path, fields in (
+        ("/v1/completions", {"prompt": ["The"] * 6, "max_tokens": 1}),
+        ("/v1/embeddings", {"input": ["The"] * 6}),
+    ):
+        answer = small.post(path, **fields)
+        assert answer.status_code == 400 and "takes 5 at once" in answer.json()["error"]["message"]
+        assert "retry-after" not in answer.headers
+    assert small.post("/v1/embeddings", input=["The"] * 5).status_code == 200
+
+
+def test_an_answer_that_takes_too_long_ends_the_request_alone(
+    serve: Callable[..., Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    hasty = serve(timeout=1)
+    answer = hasty.post("/v1/completions", prompt="The", max_tokens=1_000_000)
+    assert answer.status_code == 503 and "longer than this server allows" in answer.json()["error"]["message"]
+    assert hasty.client.get("/health").status_code == 200
+    assert not any(record.exc_info for record in caplog.records)
+
+
+def test_a_request_that_is_not_json_is_told_so(server: Any) -> None:
+    def asked(content: str, **headers: str) -> tuple[int, Any]:
+        answer = server.client.post("/v1/completions", content=content, headers=headers)
+        return answer.status_code, answer.json()["error"]
+
+    status, error = asked('{"prompt": "a"}')
+    assert status == 400 and "Content-Type: application/json" in error["message"]
+    status, error = asked("{", **{"Content-Type": "application/json"})
+    assert (status, error["param"]) == (400, None) and "not JSON" in error["message"]
+    status, error = asked("[1]", **{"Content-Type": "application/json"})
+    assert status == 400 and "valid dictionary" in error["message"]
+
+
+def test_the_field_of_embeddings_is_called_input(server: Any) -> None:
+    for given in ([], [10_000]):
+        error = server.post("/v1/embeddings", input=given).json()["error"]
+        assert error["param"] == "input" and error["message"].startswith("input ")

@@ -53,6 +53,7 @@ def test_a_changed_file_is_loaded_and_no_request_is_dropped(
     until: Callable[..., None],
 ) -> None:
     monkeypatch.setattr(served, "CHECK_EVERY", 0.05)
+    monkeypatch.setattr(served, "GRACE", 1.0)
     file = tmp_path / "cats.safetensors"
     shutil.copy(run / "model.safetensors", file)
     server = serve(file, slots=4)
@@ -70,6 +71,7 @@ def test_a_changed_file_is_loaded_and_no_request_is_dropped(
         shutil.copy(other / "model.safetensors", tmp_path / "new")
         (tmp_path / "new").replace(file)
         until(lambda: server.engine is not engine)
+        assert not engine.stopped, "a request that has begun may still come to it"
         new = server.text("The", max_tokens=40, seed=2)
         assert [line for line in lines if line][-1] == "data: [DONE]"
     assert new == pantoum.load(other).generate("The", length=40, exact=True, seed=2, temperature=1.0)

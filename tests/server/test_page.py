@@ -125,6 +125,39 @@ def test_what_is_typed_is_coloured_by_surprisal(desk: Any) -> None:
     desk.expect(tints).to_have_count(0)
 
 
+def test_pieces_are_cut_by_characters_and_tokens_of_one_place_are_one(desk: Any) -> None:
+    found = desk.page.evaluate(
+        """async () => {
+            const desk = document.querySelector("script[type=module]").src;
+            const { placed } = await import(desk.replace("desk.js", "reading.js"));
+            const values = [1, 2, 3, 4, 5, 6];
+            return placed("a\U0001f600\ufb01x", [0, 1, 2, 2, 3, 4], values, (one, other) => one + other);
+        }"""
+    )
+    assert found == [["a", 1], ["\U0001f600", 2], ["\ufb01", 7], ["x", 11]]
+
+
+def test_a_model_that_was_replaced_is_read_anew_and_few_slots_write_fewer(
+    serve: Callable[..., Any], run: Path, words: Path, tab: Callable[..., Any], tmp_path: Path
+) -> None:
+    file = tmp_path / "cats.safetensors"
+    file.write_bytes((run / "model.safetensors").read_bytes())
+    desk = tab()
+    desk.expect = pytest.importorskip("playwright.sync_api").expect
+    desk.page.goto(serve(file, slots=1).url)
+    desk.page.wait_for_selector("#facts:not(:empty)")
+    write(desk, "The cat")
+    desk.page.locator("#continue").click()
+    desk.expect(desk.page.locator("#status")).to_contain_text("The alternatives are written.")
+    (tmp_path / "new").write_bytes((words / "model.safetensors").read_bytes())
+    (tmp_path / "new").replace(file)
+    desk.page.wait_for_timeout(2_500)
+    desk.page.locator("#text").focus()
+    desk.page.keyboard.insert_text(" sat on")
+    desk.expect(desk.page.locator("#status")).to_contain_text("nats per word")
+    desk.expect(desk.page.locator("#error")).to_be_hidden()
+
+
 def test_a_model_of_words_has_figures_per_word(
     serve: Callable[..., Any], words: Path, tab: Callable[..., Any]
 ) -> None:

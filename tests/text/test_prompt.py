@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pantoum.text.bpe import BpeTokenizer
 from pantoum.text.byte import ByteTokenizer
 from pantoum.text.character import CharacterTokenizer
-from pantoum.text.prompt import encode_prompt
+from pantoum.text.prompt import encode_prompt, prompt_places
 from pantoum.text.tokenizer import Tokenizer
 from pantoum.text.word import WordTokenizer
 
@@ -84,3 +84,31 @@ def test_the_unk_of_a_pretokenised_text_is_a_word_of_a_prompt() -> None:
     text, notes = read(tokenizer, "the <unk> dog")
     assert text == "the <unk> <unk>"
     assert notes == ["not in the model's vocabulary, read as unknown: 'dog'"]
+
+
+def places(tokenizer: Tokenizer, prompt: str) -> list[tuple[str, int]]:
+    """Each token of a prompt, as it reads, and where it begins."""
+    ids, _ = encode_prompt(tokenizer, prompt)
+    begins = prompt_places(tokenizer, prompt, ids)
+    return [(tokenizer.decode([token]), begin) for token, begin in zip(ids.tolist(), begins, strict=True)]
+
+
+def test_a_token_begins_where_its_symbol_stands_in_the_prompt() -> None:
+    assert places(LETTERS, "x\r\ny") == [("x", 0), ("\n", 2), ("y", 3)]
+    assert places(LETTERS, "\ufb01x") == [("f", 0), ("i", 0), ("x", 1)]
+    assert places(LETTERS, "\u6c34a")[1] == ("a", 1)
+    found = places(WORDS, "Zutalors naive cafe.")
+    assert [begin for _, begin in found] == [0, 8, 14, 19]
+    blank = CharacterTokenizer("ab", "blank-lines")
+    assert [begin for _, begin in places(blank, "a\n \n\nb")] == [0, 1, 5]
+    assert [begin for _, begin in places(ByteTokenizer(), "a\u00e9b")] == [0, 1, 1, 2]
+
+
+@given(prompt=st.text(st.sampled_from("ab z.\u2019\ufb01\u0301\r\n\n\t\u6c34\ud83d"), max_size=30))
+@settings(max_examples=200, deadline=None)
+def test_places_ascend_within_the_prompt(prompt: str) -> None:
+    for tokenizer in ALL:
+        ids, _ = encode_prompt(tokenizer, prompt)
+        begins = prompt_places(tokenizer, prompt, ids)
+        assert len(begins) == len(ids) and begins == sorted(begins)
+        assert all(0 <= begin <= len(prompt) for begin in begins)

@@ -82,6 +82,7 @@ def described(one: Served) -> dict[str, Plain]:
         "members": model.config.members,
         "layers": model.config.num_layers,
         "hidden_size": model.config.hidden_size,
+        "slots": one.engine.slots,
         "parameters": model.program.model.num_parameters,
     }
 

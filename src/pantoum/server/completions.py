@@ -112,7 +112,8 @@ def routes(models: Models, signer: Signer, template: ChatTemplate) -> APIRouter:
         served = models.get(fields.model)
         length = COMPLETION_TOKENS if fields.max_tokens is None else fields.max_tokens
         state = None if fields.state is None else signer.from_text(fields.state, served.model)
-        prompts = await prompts_of(served, fields.prompt, state)
+        places = bool(fields.echo) and fields.logprobs is not None
+        prompts = await prompts_of(served, fields.prompt, state, places=places)
         request = Request(
             served,
             fields,
@@ -168,15 +169,18 @@ def routes(models: Models, signer: Signer, template: ChatTemplate) -> APIRouter:
     return router
 
 
-async def prompts_of(served: Served, given: Any, state: State | None = None) -> list[Prompt]:
-    """The prompts of a completion that a state reads: a text, tokens, or a list of either."""
+async def prompts_of(
+    served: Served, given: Any, state: State | None = None, *, places: bool = False, param: str = "prompt"
+) -> list[Prompt]:
+    """The prompts of a completion that a state reads: a text, tokens, or a list of either. ``places`` and
+    ``param``: those of ``encode``."""
     if given is None or isinstance(given, str):
-        return [await encode(served.model, given or "", state)]
+        return [await encode(served.model, given or "", state, places=places, param=param)]
     if not given:
-        raise RequestError(400, "prompt is []: give a text, tokens, or a list of them", param="prompt")
+        raise RequestError(400, f"{param} is []: give a text, tokens, or a list of them", param=param)
     if isinstance(given[0], int):
-        return [await encode(served.model, given)]
-    return [await encode(served.model, one, state) for one in given]
+        return [await encode(served.model, given, param=param)]
+    return [await encode(served.model, one, state, places=places, param=param) for one in given]
 
 
 async def _answered(answer: Answer, request: Request, fields: WritingRequest) -> Response:

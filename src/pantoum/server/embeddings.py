@@ -34,7 +34,7 @@ def routes(models: Models) -> APIRouter:
                 f"dimensions is {fields.dimensions}: this model's vectors have {size}",
                 param="dimensions",
             )
-        prompts = await prompts_of(served, fields.input)
+        prompts = await prompts_of(served, fields.input, param="input")
         if any(len(prompt.tokens_T) == 0 for prompt in prompts):
             raise RequestError(400, "input is empty: give a text of at least one character", param="input")
         inbox = served.inbox()

@@ -94,11 +94,16 @@ def install(app: FastAPI) -> None:
     async def of_schema(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, RequestValidationError)
         found = error.errors()[0]
+        if found["type"] == "json_invalid":
+            detail = found.get("ctx", {}).get("error", "it ends too early")
+            return answer(RequestError(400, f"the request is not JSON: {detail}; /docs has the schema"))
+        if found["type"] == "model_attributes_type" and "json" not in request.headers.get("content-type", ""):
+            return answer(RequestError(400, "send JSON with the header Content-Type: application/json"))
         place = ".".join(str(part) for part in found["loc"] if part != "body")
         what = f"{place}: {found['msg']}" if place else str(found["msg"])
         return answer(RequestError(400, f"{what}; /docs has the schema", param=place or None))
 
-    for kind in (RequestError, PantoumError, Exception):
+    for kind in (RequestError, PantoumError, TimeoutError, Exception):
         app.add_exception_handler(kind, of_any)
     app.add_exception_handler(HTTPException, of_http)
     app.add_exception_handler(RequestValidationError, of_schema)

@@ -27,6 +27,8 @@ __all__ = ["Models", "Served"]
 log = logging.getLogger("pantoum.server")
 CHECK_EVERY = 1.0
 """Seconds between two looks at a model's file."""
+GRACE = 30.0
+"""Seconds for which a model that was replaced takes what requests that have begun still ask of it."""
 Mark = tuple[int, int, int]
 
 
@@ -72,7 +74,8 @@ class Models:
             self._paths[name] = path
         self._loaded = {name: _load(path) for name, path in self._paths.items()}
         self._served: dict[str, Served] = {}
-        self._retiring: list[Served] = []
+        self._retiring: list[tuple[Served, float]] = []
+        """Models that were replaced, and when: requests that have begun may still come to their engines."""
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin the threads."""
@@ -112,7 +115,10 @@ class Models:
             await asyncio.sleep(CHECK_EVERY)
             for name, served in list(self._served.items()):
                 await self._look(name, served)
-            self._retiring = [one for one in self._retiring if not one.engine.join(0)]
+            for one, since in self._retiring:
+                if time.monotonic() - since > GRACE:
+                    one.engine.stop()
+            self._retiring = [each for each in self._retiring if not each[0].engine.join(0)]
 
     async def _look(self, name: str, served: Served) -> None:
         try:
@@ -124,22 +130,23 @@ class Models:
             return
         if model.sha256 != served.model.sha256:
             self._served[name] = self._serve(name, model, mark, asyncio.get_running_loop())
-            served.engine.stop()
-            self._retiring.append(served)
+            self._retiring.append((served, time.monotonic()))
             log.info("model %s was reloaded: %s", name, self._served[name].fingerprint)
         else:
             self._served[name] = replace(served, mark=mark)
 
     def stop(self) -> None:
         """No engine takes more jobs; each ends with its last one."""
-        for served in self._served.values():
+        for served in self._every():
             served.engine.stop()
 
     def join(self, seconds: float) -> bool:
         """Wait for the engines' end; whether all have ended."""
         until = time.monotonic() + seconds
-        every = [*self._served.values(), *self._retiring]
-        return all(one.engine.join(max(0.0, until - time.monotonic())) for one in every)
+        return all(one.engine.join(max(0.0, until - time.monotonic())) for one in self._every())
+
+    def _every(self) -> list[Served]:
+        return [*self._served.values(), *(one for one, _ in self._retiring)]
 
     def _serve(self, name: str, model: LoadedModel, mark: Mark, loop: asyncio.AbstractEventLoop) -> Served:
         engine = Engine(model, self._settings.slots, self._settings.queue, loop)

@@ -37,14 +37,21 @@ class Recorded:
         """Characters before the next token."""
         self._entries: list[Entry] = []
 
-    def add(self, drawn: Sequence[Drawn | None], tokens: Sequence[int] | None = None) -> None:
-        """Tokens have come; where nothing is known of one, ``tokens`` says which it is."""
+    def add(
+        self,
+        drawn: Sequence[Drawn | None],
+        tokens: Sequence[int] | None = None,
+        places: Sequence[int] | None = None,
+    ) -> None:
+        """Tokens have come; where nothing is known of one, ``tokens`` says which it is. ``places``: where
+        they begin, if not one after the other."""
         for place, one in enumerate(drawn):
             token = one.token if one is not None else tokens[place] if tokens is not None else 0
             text = self._decoder.push(token)
             alternatives = {} if one is None else {self._name(t): nats for t, nats in one.alternatives}
             nats = None if one is None else one.log_probability
-            self._entries.append(Entry(self._name(token, text), nats, alternatives, self.offset))
+            offset = self.offset if places is None else places[place]
+            self._entries.append(Entry(self._name(token, text), nats, alternatives, offset))
             self.offset += len(text)
 
     def continue_from(self, offset: int, held: bytes | None) -> None:

@@ -132,7 +132,7 @@ def routes(models: Models) -> APIRouter:
         """The values of some units after each token of a text."""
         served = models.get(fields.model)
         config = served.model.config
-        prompt = await encode(served.model, fields.text)
+        prompt = await encode(served.model, fields.text, places=True)
         found = await asyncio.to_thread(activations, served.model, prompt.tokens_T)
         U = found.values_TU.shape[1]
         for unit in fields.units:
@@ -144,6 +144,7 @@ def routes(models: Models) -> APIRouter:
                 "layers": U // config.hidden_size,
                 "hidden_size": config.hidden_size,
                 "tokens": list(found.texts),
+                "text_offset": list(prompt.places or ()),
                 "units": [
                     {"unit": unit, "values": np.round(found.values_TU[:, unit], 4).astype(float).tolist()}
                     for unit in fields.units

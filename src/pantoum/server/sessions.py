@@ -60,6 +60,9 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
         state: State | None = None
         if fields.from_ is not None:
             served, state = stands(await table.read(fields.from_))
+            if fields.model is not None and models.get(fields.model) is not served:
+                rule = f"the session of from belongs to {served.name!r}; leave one of them out"
+                raise RequestError(400, f"model is {fields.model!r}: {rule}", param="model")
         else:
             served = models.get(fields.model)
             if fields.state is not None:

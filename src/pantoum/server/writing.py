@@ -27,12 +27,14 @@ from pantoum.server.job import Ended, Job, Read, Writing, Written
 from pantoum.server.models import Served
 from pantoum.server.recorded import Entry, Recorded
 from pantoum.server.schema import WritingRequest
-from pantoum.text.prompt import encode_prompt, space_held
+from pantoum.text.prompt import encode_prompt, prompt_places, space_held
 
 __all__ = ["Choice", "Part", "Prompt", "Request", "cancel", "encode", "sampling_of", "submit"]
 
 LONG = 20_000
 """Characters from which a prompt is encoded in a thread of its own."""
+MOST_DIGITS = 20
+"""Digits of a token's number."""
 UNABLE = {
     "tools": "this model calls no tools",
     "functions": "this model calls no functions",
@@ -50,6 +52,8 @@ class Prompt:
     notes: tuple[str, ...] = ()
     held: bytes | None = None
     """What is pending after it; ``None``: what its tokens leave."""
+    places: tuple[int, ...] | None = None
+    """Where in the text each token begins, if that was asked for and the tokens do not say it."""
 
 
 @dataclass(eq=False)
@@ -77,21 +81,34 @@ class Part:
     last: bool = False
 
 
-async def encode(model: LoadedModel, text: str | Sequence[int], state: State | None = None) -> Prompt:
-    """The tokens of a prompt that a state reads."""
+async def encode(
+    model: LoadedModel,
+    text: str | Sequence[int],
+    state: State | None = None,
+    *,
+    places: bool = False,
+    param: str = "prompt",
+) -> Prompt:
+    """The tokens of a prompt that a state reads; with ``places`` also where each begins. ``param``: the field
+    of the request that it stands in."""
     if isinstance(text, str):
         read, held = space_held(model.tokenizer, text, b"" if state is None else state.pending)
-        if len(text) < LONG:
+        waited = len(read) - len(text) + (held == b" " and text.endswith(" "))  # a space of the text before
+
+        def encoded() -> Prompt:
             tokens_T, notes = encode_prompt(model.tokenizer, read)
-        else:
-            tokens_T, notes = await asyncio.to_thread(encode_prompt, model.tokenizer, read)
-        return Prompt(text, tokens_T, tuple(notes), held)
+            found = None
+            if places:
+                begins = prompt_places(model.tokenizer, read, tokens_T)
+                found = tuple(max(0, begin - waited) for begin in begins)
+            return Prompt(text, tokens_T, tuple(notes), held, found)
+
+        return encoded() if len(text) < LONG else await asyncio.to_thread(encoded)
     size = model.vocab_size
     outside = [token for token in text if not 0 <= token < size]
     if outside:
-        raise RequestError(
-            400, f"prompt has the token {outside[0]}: this model's tokens are 0 to {size - 1}", param="prompt"
-        )
+        rule = f"this model's tokens are 0 to {size - 1}"
+        raise RequestError(400, f"{param} has the token {outside[0]}: {rule}", param=param)
     tokens_T = np.array(text, np.int64)
     return Prompt(model.tokenizer.decode(text), tokens_T)
 
@@ -111,7 +128,7 @@ def sampling_of(request: WritingRequest) -> SamplingConfig:
     stops = [request.stop] if isinstance(request.stop, str) else request.stop or []
     bias: dict[int, float] = {}
     for token, value in (request.logit_bias or {}).items():
-        if not (token.isascii() and token.isdigit()):
+        if not (token.isascii() and token.isdigit() and len(token) < MOST_DIGITS):
             raise RequestError(
                 400, f"logit_bias has the key {token!r}: must be a token's number", param="logit_bias"
             )
@@ -132,9 +149,12 @@ def sampling_of(request: WritingRequest) -> SamplingConfig:
 def submit(served: Served, jobs: Sequence[Job]) -> None:
     """Hand jobs to the model's engine: all of them, or none and an error."""
     slots = sum(job.slots for job in jobs)
-    most = served.engine.slots
+    most, all_of_it = served.engine.slots, served.engine.slots + served.engine.places
     if any(job.slots > most for job in jobs):
         raise RequestError(400, f"n is beyond the {most} texts that this server writes at once", param="n")
+    if slots > all_of_it:
+        rule = f"this server takes {all_of_it} at once, those that wait included"
+        raise RequestError(400, f"the request has {slots} texts: {rule}; send fewer in a request")
     taken: list[Job] = []
     try:
         for job in jobs:
@@ -256,7 +276,7 @@ class Request:
                 choice.shown += len(prompt.text)
                 if self._records:
                     recorded = self._recorded[choice.index]
-                    recorded.add(job.reading.drawn, prompt.tokens_T.tolist())
+                    recorded.add(job.reading.drawn, prompt.tokens_T.tolist(), prompt.places)
                     part.entries += recorded.take(None)
                     recorded.continue_from(len(prompt.text), prompt.held)
             if job.writing is None:

@@ -12,12 +12,12 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
 
-from pantoum.text.documents import mark, sign_of
+from pantoum.text.documents import BORDER_SIGN, borders, mark, sign_of
 from pantoum.text.numbers import Tokens, UnknownCount, joined
 from pantoum.text.tokenizer import Tokenizer
 from pantoum.text.unicode import without_surrogates
 
-__all__ = ["encode_prompt", "space_held"]
+__all__ = ["encode_prompt", "prompt_places", "space_held"]
 
 NAMED = 8
 """Symbols that a note names before it says how many more there are."""
@@ -109,10 +109,35 @@ def encode_prompt(tokenizer: Tokenizer, text: str | bytes) -> tuple[Tokens, list
     return joined(tokenizer.encode_blocks([marked])), notes
 
 
+def prompt_places(tokenizer: Tokenizer, text: str, tokens: Tokens) -> list[int]:
+    """Where in a prompt each of its tokens begins, in characters. A symbol that was folded or is unknown does
+    not read as it stands there."""
+    readable, _ = without_surrogates(text)
+    if tokenizer.unk is not None:
+        marked, replaced = mark(readable, tokenizer.documents), iter(borders(readable, tokenizer.documents))
+        _, folded, _ = _fold(tokenizer, marked)
+        places, at = list[int](), 0
+        for symbol in _symbols(tokenizer, marked):
+            own = next(replaced, symbol) if symbol == BORDER_SIGN else symbol
+            numbers = sum(count for _, count in tokenizer.token_lengths(folded.get(symbol, symbol)))
+            places += [at] * numbers
+            at += len(own)
+        if len(places) == len(tokens):
+            return places
+    decoder = tokenizer.decoder()
+    ends = accumulate((len(decoder.push(token)) for token in tokens.tolist()), initial=0)
+    return [min(end, len(text)) for end in ends][:-1]
+
+
+def _symbols(tokenizer: Tokenizer, marked: str) -> list[str]:
+    """The pieces of a text that are encoded apart."""
+    places = accumulate((length for length, _ in tokenizer.token_lengths(marked)), initial=0)
+    return [marked[start:end] for start, end in pairwise(places)]
+
+
 def _fold(tokenizer: Tokenizer, marked: str) -> tuple[str, dict[str, str], list[str]]:
     """The text in symbols that are known where near ones are, which those are, and which stay unknown."""
-    places = accumulate((length for length, _ in tokenizer.token_lengths(marked)), initial=0)
-    symbols = [marked[start:end] for start, end in pairwise(places)]
+    symbols = _symbols(tokenizer, marked)
     folded: dict[str, str] = {}
     unknown: list[str] = []
     for symbol in dict.fromkeys(symbols):

@@ -32,11 +32,12 @@ export class Alternatives {
     for (const card of this.cards) card.textContent = "";
   }
 
-  // Writes them. `told` is called with the number of characters so far. The old texts stay until new ones come.
-  async write(request, told, signal) {
+  // Writes them, at most as many as the server writes at once. `told` is called with the number of characters so
+  // far. The old texts stay until new ones come.
+  async write(request, slots, told, signal) {
     const texts = Array(COUNT).fill("");
     let characters = 0;
-    for await (const event of stream("/v1/completions", { ...request, n: COUNT }, signal)) {
+    for await (const event of stream("/v1/completions", { ...request, n: Math.min(COUNT, slots) }, signal)) {
       if (signal.aborted) return;
       for (const { index, text } of event.choices) {
         texts[index] += text;

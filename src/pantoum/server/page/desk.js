@@ -6,7 +6,7 @@
 // Three activities can run at once, each with its own signal: reading, writing and the microscope. A newer
 // one of a kind ends the older.
 
-import { Alternatives } from "./alternatives.js";
+import { Alternatives, COUNT } from "./alternatives.js";
 import { Branches } from "./branches.js";
 import { activations, following, visible } from "./microscope.js";
 import { Reader } from "./reading.js";
@@ -39,7 +39,11 @@ async function run(kind, work) {
   const control = (running[kind] = new AbortController());
   busy();
   try {
-    await work(control.signal);
+    await work(control.signal).catch(async (error) => {
+      if (error.status !== 422 || control.signal.aborted) throw error;
+      await renew();
+      return work(control.signal);
+    });
   } catch (error) {
     if (error.name === "AbortError" || control.signal.aborted) return;
     fail(error, () => run(kind, work));
@@ -47,6 +51,14 @@ async function run(kind, work) {
     if (running[kind] === control) delete running[kind];
     busy();
   }
+}
+
+// The model's file has changed: what is known of it, and the states that are kept, belong to the model before.
+async function renew() {
+  known = await models();
+  readers.clear();
+  branches.current.state = null;
+  controls();
 }
 
 function busy() {
@@ -124,6 +136,7 @@ function read() {
     const words = branch.text;
     const found = await reader().read(words, signal);
     if (signal.aborted) return;
+    if (found.fingerprint !== fingerprint()) await renew();
     pieces = found.pieces;
     notes = found.notes ?? [];
     branch.state = { value: found.state, seen: found.seen, length: words.length, model: fingerprint() };
@@ -171,8 +184,9 @@ function write(move) {
       top_p: settings.topP,
       seed,
     };
-    await alternatives.write(request, (count) => say(`Writing: ${count.toLocaleString("en")} characters`), signal);
-    if (!signal.aborted) say("Three alternatives are written.");
+    const slots = known.find((each) => each.id === settings.model)?.slots ?? COUNT;
+    await alternatives.write(request, slots, (count) => say(`Writing: ${count.toLocaleString("en")} characters`), signal);
+    if (!signal.aborted) say(slots < COUNT ? "The alternatives are written." : "Three alternatives are written.");
   });
 }
 

@@ -1,6 +1,7 @@
 // What single hidden units hold over the text (Karpathy, Johnson, Fei-Fei 2015, "Visualizing and understanding
 // recurrent networks").
 
+import { placed } from "./reading.js";
 import { ask } from "./server.js";
 
 const MOST_TOKENS = 3_900; // of one request
@@ -15,7 +16,7 @@ export function visible(text, pieces) {
 // [[text, value], ...] of one unit.
 export async function activations(model, text, unit, signal) {
   const found = await ask("/v1/activations", { model, text, units: [unit] }, signal);
-  return found.tokens.map((token, at) => [token, found.units[0].values[at]]);
+  return placed(text, found.text_offset, found.units[0].values);
 }
 
 // [{layer, index, correlation}, ...], best first.

@@ -35,7 +35,7 @@ export class Reader {
     return { model: this.model, prompt: text.slice(from.text.length), ...(from.state ? { state: from.state } : {}) };
   }
 
-  // {pieces: [[text, nats or null], ...], state, seen}
+  // {pieces: [[text, nats or null], ...], state, seen, fingerprint: that of the model that read it}
   async read(text, signal) {
     let from = this.before(text, true);
     const border = place(text, from.text.length);
@@ -64,21 +64,28 @@ export class Reader {
       signal,
     );
     const [{ logprobs, state, tokens_seen: seen }] = answer.choices;
-    return { text, state, seen, pieces: [...from.pieces, ...pieces(rest, logprobs)], notes: answer.notes };
+    const read = [...from.pieces, ...pieces(rest, logprobs)];
+    return { text, state, seen, pieces: read, notes: answer.notes, fingerprint: answer.system_fingerprint };
   }
 }
 
-// The pieces of a text, by the places at which tokens begin in it: a token that is half a character joins the
-// piece before it.
 function pieces(text, logprobs) {
+  const surprisals = (logprobs?.token_logprobs ?? []).map((nats) => (nats === null ? null : -nats));
+  return placed(text, logprobs?.text_offset ?? [], surprisals, (one, other) => (one ?? 0) + (other ?? 0));
+}
+
+// [[piece, value], ...] of a text by the places at which its tokens begin. Places count characters as the server
+// does: an emoji is one of them, and two units of a string here. Tokens that begin at one place are one piece, whose
+// value is made by `join`.
+export function placed(text, begins, values, join = (_, other) => other) {
+  const characters = Array.from(text);
   const found = [];
-  const begins = logprobs?.text_offset ?? [];
   begins.forEach((begin, token) => {
-    const end = begins[token + 1] ?? text.length;
-    const nats = logprobs.token_logprobs[token];
-    const surprisal = nats === null ? null : -nats;
-    if (begin === end && found.length) found.at(-1)[1] = (found.at(-1)[1] ?? 0) + (surprisal ?? 0);
-    else found.push([text.slice(begin, end), surprisal]);
+    const end = begins[token + 1] ?? characters.length;
+    const piece = characters.slice(begin, end).join("");
+    const same = begin === begins[token - 1] || (begin === characters.length && token > 0); // nothing left of the text
+    const [words, value] = same ? found.pop() : ["", null];
+    found.push([words + piece, same ? join(value, values[token]) : values[token]]);
   });
   return found;
 }
