@@ -90,6 +90,14 @@ def test_few_documents_of_which_none_is_chosen_are_noticed() -> None:
     assert sorted(train + only.held) == sorted("a\nb\nc") and only.held and not only.forgotten
 
 
+def test_an_empty_document_is_not_the_one_to_hold_out() -> None:
+    lowest = min(range(4), key=lambda i: zlib.crc32(b"%d" % i))
+    documents = ["" if i == lowest else "abc"[i % 3] * 9 for i in range(4)]
+    split = Documents(0.01, "\n", 0)
+    list(split.training(["\n".join([*documents, "end"])]))
+    assert split.forgotten and split.lowest != lowest
+
+
 @pytest.mark.parametrize("text", ["a", "a\n", "a\n"[:1]])
 def test_one_document_is_learned_from(text: str) -> None:
     split = Documents(0.1, "\n", 0)

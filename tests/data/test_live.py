@@ -32,6 +32,20 @@ def test_what_cannot_be_opened_is_refused_at_once(tmp_path: Path, monkeypatch: p
         live.parts("-")
 
 
+@pytest.mark.parametrize("part", [1, 2, 3, 7])
+def test_a_byte_order_mark_is_left_out_and_that_is_said(
+    part: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "PART", part)
+    mark = b"\xef\xbb\xbf"
+    for data in (b"", mark[:1], mark[:2], mark[:2] + b"a", b"a" + mark):
+        (tmp_path / "a.txt").write_bytes(data)
+        assert b"".join(live.parts(tmp_path / "a.txt")) == data
+    (tmp_path / "a.txt").write_bytes(mark + b"caf\xc3\xa9" + mark)
+    with pytest.warns(UserWarning, match=r"a\.txt begins with a byte-order mark"):
+        assert b"".join(live.parts(tmp_path / "a.txt")) == b"caf\xc3\xa9" + mark
+
+
 def test_stdin_hands_on_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
     reading, writing = os.pipe()
     with io.TextIOWrapper(io.BufferedReader(io.FileIO(reading))) as stdin:

@@ -375,6 +375,19 @@ def test_a_file_in_the_folders_place(tmp_path: Path) -> None:
     assert path.read_text() == STORY
 
 
+@pytest.mark.parametrize("name", ["train.tokens", "config.json", "letter.txt"])
+def test_a_folder_with_files_of_somebody_else_is_left_alone(tmp_path: Path, name: str) -> None:
+    path, out = text_file(tmp_path, STORY), tmp_path / "mine"
+    out.mkdir()
+    (out / name).write_text("precious")
+    with pytest.raises(ShardError, match=f"holds no prepared text, but '{name}'; give another name"):
+        prepare([path], out=out)
+    assert [each.name for each in out.iterdir()] == [name] and (out / name).read_text() == "precious"
+    (out / name).unlink()
+    (out / ".hidden").write_text("x")
+    assert prepare([path], out=out).train.count
+
+
 def test_another_text_of_the_same_size_on_stdin_is_another_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,6 +44,23 @@ def test_what_is_being_written_is_no_text(tmp_path: Path) -> None:
     assert names(tmp_path, keep_in=tmp_path / "out") == ["book"]
 
 
+def test_what_earlier_commands_made_is_no_text_and_that_is_said(tmp_path: Path) -> None:
+    def made(name: str, *files: str) -> None:
+        for file in files:
+            (tmp_path / "in" / name / file).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "in" / name / file).write_text("x")
+
+    made("runs/book", "config.json", "metrics.jsonl", "report.html", "data/prepared.json")
+    made("runs/begun", "config.json", ".lock")
+    made("tokens", "prepared.json", "train.tokens")
+    made("web", "config.json", "index.txt")
+    made(".", "book.txt")
+    with found([tmp_path / "in"], None, keep_in=tmp_path) as sources:
+        assert [source.name for source in sources.texts] == ["book.txt", "web/config.json", "web/index.txt"]
+        assert len(sources.notes) == 1 and "left out, because pantoum made it" in sources.notes[0]
+        assert all(name in sources.notes[0] for name in ("runs/book", "runs/begun", "tokens"))
+
+
 def test_a_held_out_file_is_taken_out_of_the_texts_and_said(tmp_path: Path) -> None:
     for name in "abc":
         (tmp_path / name).write_text(name)

@@ -212,3 +212,34 @@ def test_what_may_change_may_be_given_before_the_first_checkpoint_too(run, tmp_p
     result = run("run", resume=True, **given[setting])
     assert result.steps == (3 if setting == "stop_after" else 6)
     assert (tmp_path / "run" / "data" / "train.tokens").exists() is (setting != "checkpoint_every")
+
+
+def test_the_command_of_an_ensemble_goes_on_and_another_number_of_members_is_refused(run, tmp_path):
+    run("cut", steps=6, members=2, stop_after=3)
+    with pytest.raises(RunError, match="members is 1, the run has 2"):
+        run("cut", steps=6, members=1, resume=True)
+    assert run("cut", steps=6, members=2, resume=True).finished
+
+
+def test_a_resumed_run_saves_as_often_as_it_was_asked_to(run, tmp_path):
+    run("run", steps=400, checkpoint_every=3, stop_after=22)
+    run("run", resume=True, stop_after=35)
+    assert {30, 33} <= set(checkpoint.steps(tmp_path / "run"))
+    run("run", resume=True, checkpoint_every=50, stop_after=56)
+    assert not {48, 51, 54} & set(checkpoint.steps(tmp_path / "run"))
+
+
+def test_records_of_a_finished_run_stay_until_it_can_go_on_without_them(run, tmp_path, monkeypatch):
+    run("run", steps=20, learning_rate=0.02, schedule="trapezoid")
+    before = metrics.read(tmp_path / "run" / "metrics.jsonl")
+
+    def die(*rest, **more):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pantoum.training.saving.Saving.checkpoint", die)
+    with pytest.raises(KeyboardInterrupt):
+        run("run", steps=10, resume=True)
+    assert metrics.read(tmp_path / "run" / "metrics.jsonl") == before
+    monkeypatch.undo()
+    assert run("run", steps=10, resume=True).steps == 22
+    assert len([each for each in metrics.read(tmp_path / "run" / "metrics.jsonl") if each["ended"]]) == 1

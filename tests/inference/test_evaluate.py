@@ -14,6 +14,7 @@ from pantoum import kernels
 from pantoum.errors import SettingError, TextError
 from pantoum.inference.evaluate import Evaluation, evaluate, held_out_loss
 from pantoum.inference.loaded_model import LoadedModel
+from pantoum.model import Model
 from pantoum.network.program import Program
 
 Make = Callable[..., LoadedModel]
@@ -189,8 +190,21 @@ def test_figures_of_words_are_per_word(make: Make, kind: str, unit: str) -> None
 def test_unknown_words_are_those_counted_while_the_text_was_encoded(make: Make) -> None:
     model = make("words:whitespace")
     tokens = model.tokenizer.encode("The <unk> zut sat <unk>")
+    told = [{"unknown": unknown, "characters": 23, "bytes": 23} for unknown in (1, 0, 9)]
     found = [
-        evaluate(model.program, tokens, model.tokenizer, unknown=unknown).unknown_tokens
-        for unknown in (None, 1, 0, 9)
+        evaluate(model.program, tokens, model.tokenizer, encoded=encoded).unknown_tokens
+        for encoded in (None, *told)
     ]
     assert found == [3, 1, 0, 3]
+
+
+@pytest.mark.parametrize("kind", ["words", "characters"])
+def test_the_bytes_are_those_of_the_text_also_where_it_is_unknown(make: Make, kind: str) -> None:
+    text = "The zut§§§§§ sat €."
+    found = Model(make(kind)).evaluate(text=text)
+    assert found.unknown_tokens > 0
+    first = {"words": 3, "characters": 1}[kind]
+    assert (found.characters, found.bytes) == (len(text) - first, len(text.encode()) - first)
+    assert found.bits_per_byte == pytest.approx(
+        found.nats_per_token * found.tokens / np.log(2) / found.bytes, rel=1e-9
+    )

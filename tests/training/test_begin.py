@@ -87,6 +87,13 @@ def test_a_prepared_folder_serves_many_runs(run, text, tmp_path):
         run("third", steps=2, data=str(tmp_path / "tokens"), texts=[], tokens="characters")
 
 
+@pytest.mark.parametrize("asked", [{"valid": "none.txt"}, {"valid_fraction": 0.5}, {"vocab_size": 7}])
+def test_what_a_prepared_folder_has_decided_is_not_ignored(run, text, tmp_path, asked):
+    prepare([text], out=tmp_path / "tokens")
+    with pytest.raises(SettingError, match=f"{next(iter(asked))} is .*prepared"):
+        run("third", steps=2, data=str(tmp_path / "tokens"), texts=[], **asked)
+
+
 def test_a_folder_prepared_with_another_tokenizer_than_the_models_is_refused(run, source, text, tmp_path):
     prepare([text], tokens="bytes", out=tmp_path / "tokens")
     with pytest.raises(SettingError, match=r"data is .*another tokenizer than the model's"):

@@ -267,12 +267,13 @@ def test_the_file_is_in_the_fewest_bits_that_cost_little_and_its_card_says_what(
 
 
 def test_the_end_scores_all_of_the_held_out_text_and_its_most_surprising_places():
-    keep = keeper(unknown=5)
+    encoded = {"unknown": 5, "characters": 1500, "bytes": 1500}
+    keep = keeper(encoded=encoded)
     keep.monitor(3, Weights(drawn(2)))
     found = keep.evaluate()
     nats_T = np.empty(1499, np.float32)
     program = Program(LanguageModel(257, config=CONFIG, seed=None), drawn(2))
-    expected = evaluate(program, keep._valid, ByteTokenizer(), SEGMENTS, nats_T=nats_T, unknown=5)
+    expected = evaluate(program, keep._valid, ByteTokenizer(), SEGMENTS, nats_T=nats_T, encoded=encoded)
     assert found == expected and found.tokens == 1499 and found.precision == "float32"
     assert keep.peaks == held_out_peaks(ByteTokenizer(), keep._valid[1:], nats_T)
     assert keep.model_file({}).card == {}
@@ -335,7 +336,8 @@ def test_a_model_of_words_says_what_is_unknown_and_tunes_its_cache(documents):
     tokenizer = WordTokenizer("words", [f"w{number}" for number in range(600)], documents)
     valid = np.random.default_rng(1).choice([0, 1, 5, 70, 71], 900).astype(np.int32)
     network = LanguageModel(tokenizer.vocab_size, config=CONFIG, seed=2)
-    keep = KeepBest(CONFIG, tokenizer, valid, 601, None, unknown=7)
+    encoded = {"unknown": 7, "characters": 3000, "bytes": 3100}
+    keep = KeepBest(CONFIG, tokenizer, valid, 601, None, encoded=encoded)
     keep.monitor(3, Weights(dict(network.parameters)))
     assert keep.evaluate().note.startswith("7 of 899 targets are unknown to the tokenizer")
     expected = tuned(Program(network), valid, tokenizer.eos if documents else None)

@@ -19,6 +19,7 @@ def test_runs_are_named_for_the_text_and_then_numbered(tmp_path):
     assert [str(path) for path in made] == ["runs/book", "runs/book-2", "runs/book-3"]
     assert create(TrainSettings(), ["-"]).path.name == "stdin"
     assert create(TrainSettings(), [str(tmp_path / "folder")]).path.name == "folder"
+    assert create(TrainSettings(data="../words/book.words"), []).path.name == "book-4"
 
 
 def test_the_newest_run_of_a_text_is_the_one_to_resume():

@@ -136,7 +136,8 @@ class Documents:
             rest: list[str] = []
             for place, part in enumerate(parts):
                 if place:
-                    self._lowest = min(self._lowest, (_hash(self._index), self._index))
+                    if self._characters:  # an empty document says nothing
+                        self._lowest = min(self._lowest, (_hash(self._index), self._index))
                     self._index += 1
                     self._characters = 0
                     inside = self._is_held()

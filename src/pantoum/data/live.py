@@ -2,7 +2,8 @@
 
 Nothing waits for a part to be full, so a program that writes a line at a time into a pipe is answered a line
 at a time. Compressed texts and documents are read as for training (``expand``, ``documents``); the first part
-says what it is. stdin is taken as it is, unless it is compressed or in UTF-16.
+says what it is. stdin is taken as it is, unless it is compressed or in UTF-16. A byte order mark is left out,
+with a note, as in training.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import stat
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
@@ -19,7 +21,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pantoum.data.forms import HEAD, form_of
-from pantoum.data.reading import content, raw_blocks
+from pantoum.data.reading import BOM, MARK_LEFT_OUT, content, raw_blocks
 from pantoum.data.remote import is_address
 from pantoum.data.sources import STDIN, Source, found, unreadable
 from pantoum.errors import TextError
@@ -50,7 +52,7 @@ def parts(name: str | os.PathLike[str]) -> Iterator[bytes]:
     file.seek(0)
     source = Source(path.name, path, status.st_size, status.st_mtime_ns, form)
     try:
-        return content(_not_refused(source), _read(file))
+        return _without_mark(content(_not_refused(source), _read(file)), name)
     except TextError:
         file.close()
         raise
@@ -66,7 +68,7 @@ def _of_address(name: str) -> Iterator[bytes]:
     def text() -> Iterator[bytes]:
         with kept:
             for source in sources.texts:
-                yield from content(source, raw_blocks(source))
+                yield from _without_mark(content(source, raw_blocks(source)), source.label)
 
     return text()
 
@@ -79,7 +81,7 @@ def _of_stream(file: BinaryIO, path: Path = Path(STDIN)) -> Iterator[bytes]:
     if form.kind == "document":
         form = replace(form, kind="refused", advice="give the file by its name")
     source = _not_refused(Source(path.name, path, sys.maxsize, 0, form))
-    yield from content(source, chain([first], blocks))
+    yield from _without_mark(content(source, chain([first], blocks)), source.label)
 
 
 def _not_refused(source: Source) -> Source:
@@ -89,6 +91,21 @@ def _not_refused(source: Source) -> Source:
             f"{source.form.advice_for(source.label)}"
         )
     return source
+
+
+def _without_mark(blocks: Iterator[bytes], label: str) -> Iterator[bytes]:
+    """The bytes of a text without its byte order mark, which may come in parts."""
+    begin = b""
+    for block in blocks:
+        begin += block
+        if len(begin) >= len(BOM) or not BOM.startswith(begin):
+            break
+    if begin.startswith(BOM):
+        warnings.warn(f"{label} {MARK_LEFT_OUT}", UserWarning, stacklevel=2)
+        begin = begin[len(BOM) :]
+    if begin:
+        yield begin
+    yield from blocks
 
 
 def _read(file: BinaryIO) -> Iterator[bytes]:

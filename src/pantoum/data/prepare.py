@@ -19,7 +19,16 @@ from typing import Any
 from pantoum.config import AUTO, DOCUMENTS, one_of, whole
 from pantoum.data import manifest
 from pantoum.data.manifest import tokenizer_fingerprint
-from pantoum.data.prepared_folder import SHARDS, locked, publish, register, require_unused, settle, shard_path
+from pantoum.data.prepared_folder import (
+    NEXT,
+    SHARDS,
+    locked,
+    publish,
+    register,
+    require_unused,
+    settle,
+    shard_path,
+)
 from pantoum.data.reading import Progress
 from pantoum.data.sources import Sources, found
 from pantoum.data.tokenizing import Request, tokenize
@@ -77,6 +86,7 @@ def prepare(
     with locked(folder) as waited:
         durable.clean_temporary(folder)
         settle(folder)
+        _require_own(folder)
         with found(texts, valid, keep_in=folder, raw=request.raw) as sources:
             prepared = _as_it_is(folder, request, sources)
             if prepared is None:
@@ -175,6 +185,16 @@ def _make(
         publish(building, folder)
 
 
+def _require_own(folder: Path) -> None:
+    """Refuse a folder that holds files of somebody else: they would be overwritten."""
+    with os.scandir(folder) as entries:
+        others = sorted(entry.name for entry in entries if not entry.name.startswith((".", NEXT)))
+    if others and not (folder / manifest.NAME).exists():
+        raise ShardError(
+            f"{str(folder)!r} exists already and holds no prepared text, but {others[0]!r}; give another name"
+        )
+
+
 def _same_again(folder: Path, request: Request, sources: Sources) -> bool:
     """Whether the folder was made from just this, so that making it again mends it."""
     try:
@@ -202,13 +222,13 @@ def _checked(
             "give for example --valid-fraction 0.1",
         )
     if tokenizer is not None:
+        own = tokenizer.documents or "one continuous text"
         if documents not in (None, tokenizer.documents):
-            raise SettingError(
-                "documents",
-                documents,
-                f"must be {tokenizer.documents} with this tokenizer",
-                "leave it out, or learn a tokenizer of your own",
-            )
+            rule = f"is not that of the tokenizer, which is for {own}"
+            raise SettingError("documents", documents, rule, "leave it out, or learn a tokenizer of your own")
+        if vocab_size not in (AUTO, tokenizer.vocab_size):
+            rule = f"must be {tokenizer.vocab_size}, as the tokenizer has it"
+            raise SettingError("vocab_size", vocab_size, rule, "leave it out")
         return Request(tokenizer.kind, None, tokenizer.documents, float(valid_fraction), tokenizer)
     if tokens != AUTO:
         require_kind(tokens, documents)

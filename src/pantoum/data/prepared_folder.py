@@ -35,10 +35,11 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["SHARDS", "locked", "publish", "register", "require_unused", "settle", "shard_path"]
+__all__ = ["NEXT", "SHARDS", "locked", "publish", "register", "require_unused", "settle", "shard_path"]
 
 SHARDS = {"train": "train.tokens", "valid": "valid.tokens"}
 NEXT = "next-"
+"""Begins the names of shards that are not published yet."""
 USERS = ".runs"
 MOST_BYTES = 1 << 20
 

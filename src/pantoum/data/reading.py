@@ -27,6 +27,8 @@ from pantoum.text.numbers import UnknownCount
 from pantoum.text.unicode import not_utf8
 
 __all__ = [
+    "BOM",
+    "MARK_LEFT_OUT",
     "Measure",
     "OddFileError",
     "Progress",
@@ -39,6 +41,7 @@ __all__ = [
 
 BLOCK = 1 << 20
 BOM = codecs.BOM_UTF8
+MARK_LEFT_OUT = "begins with a byte-order mark; it is left out"
 
 Progress = Callable[[int, int], None]
 """Called with the bytes read and the bytes there are."""
@@ -102,7 +105,7 @@ class TextReader:
             start = offset
             offset += len(block)
             if start == 0 and block.startswith(BOM):
-                self.notes.append(f"{source.label} begins with a byte-order mark; it is left out")
+                self.notes.append(f"{source.label} {MARK_LEFT_OUT}")
                 block, start = block[len(BOM) :], len(BOM)
             held = len(decoder.getstate()[0])
             try:

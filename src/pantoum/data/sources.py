@@ -258,10 +258,17 @@ def _of(text: str, keep_in: Path, kept: list[Path], notes: list[str]) -> Iterato
         raise unreadable(text, error) from error
 
 
+def _is_run(path: Path) -> bool:
+    """Whether it is the folder of a run; one that has just begun has no records yet."""
+    if not (path / "config.json").is_file():
+        return False
+    return (path / "metrics.jsonl").is_file() or (path / ".lock").is_file()
+
+
 def _refuse_own_folder(path: Path) -> None:
     """A folder that pantoum made is no text: say how it is used."""
     name = shlex.quote(str(path))
-    if (path / "config.json").is_file() and (path / "metrics.jsonl").is_file():
+    if _is_run(path):
         raise TextError(
             f"{str(path)!r} is a run, not a text; continue it with `pantoum train --run {name} --resume`, or "
             f"start from its model with `pantoum train TEXT --from {name}`"
@@ -273,11 +280,13 @@ def _refuse_own_folder(path: Path) -> None:
 def _files(folder: Path, but: Path, notes: list[str]) -> list[tuple[bytes, Path, int, int]]:
     """Regular files that are not hidden: the bytes of the path below the folder, path, size, time of change.
 
-    What is written now (``but``) is no text. However deep folders lie, none of them is a call of its own. A
-    link that leads to itself is left out, and noted.
+    What is written now (``but``) is no text, nor is what an earlier command made: runs and prepared texts are
+    left out, and noted, or a folder that holds ``runs/`` would be another text each time. However deep
+    folders lie, none of them is a call of its own. A link that leads to itself is left out, and noted.
     """
     found: list[tuple[bytes, Path, int, int]] = []
     loops: list[str] = []
+    made: list[str] = []
     own, waiting = but.stat(), [folder]
     while waiting:
         place = waiting.pop()
@@ -286,7 +295,11 @@ def _files(folder: Path, but: Path, notes: list[str]) -> list[tuple[bytes, Path,
         for entry in entries:
             with _listed(Path(entry.path), folder):
                 if entry.is_dir(follow_symlinks=False):
-                    if not os.path.samestat(entry.stat(), own):
+                    if os.path.samestat(entry.stat(), own):
+                        continue
+                    if _is_run(Path(entry.path)) or (Path(entry.path) / "prepared.json").is_file():
+                        made.append(entry.path)
+                    else:
                         waiting.append(Path(entry.path))
                 elif _leads_to_itself(entry):
                     loops.append(entry.path)
@@ -294,9 +307,10 @@ def _files(folder: Path, but: Path, notes: list[str]) -> list[tuple[bytes, Path,
                     status, path = entry.stat(), Path(entry.path)
                     name = os.fsencode(path.relative_to(folder))
                     found.append((name, path, status.st_size, status.st_mtime_ns))
-    if loops:
-        more = f" and {len(loops) - NAMED:,} more" if len(loops) > NAMED else ""
-        notes.append(f"left out, because the link leads to itself: {', '.join(sorted(loops)[:NAMED])}{more}")
+    for left_out, why in ((loops, "the link leads to itself"), (made, "pantoum made it")):
+        if left_out:
+            more = f" and {len(left_out) - NAMED:,} more" if len(left_out) > NAMED else ""
+            notes.append(f"left out, because {why}: {', '.join(sorted(left_out)[:NAMED])}{more}")
     return found
 
 

@@ -277,7 +277,10 @@ class _Preparation:
             return valid
         durable.discard(self.folder / SHARDS["valid"])
         if self.fraction:
-            notes.append("nothing is held out: the text is too short; --valid FILE names a held-out text")
+            notes.append(
+                "nothing is held out: the text is too short for this fraction; --valid FILE names a "
+                "held-out text"
+            )
         return None
 
     def _held_out_file(

@@ -14,7 +14,7 @@ from __future__ import annotations
 import bz2
 import lzma
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -158,26 +158,31 @@ def evaluate(
     progress: Progress | None = None,
     adapter: Adapter | None = None,
     nats_T: NDArray[np.float32] | None = None,
-    unknown: int | None = None,
+    encoded: Mapping[str, int] | None = None,
     read: ReadText | None = None,
 ) -> Evaluation:
     """Score the tokens of a text. ``compress=False`` leaves out xz and bz2, which cost more than a small
     model; ``adapter`` reads in place of the program, and follows the text; ``nats_T`` takes the loss of each
-    target. ``unknown``: how many words or characters of the text the vocabulary lacks, counted while it was
-    encoded; without it every ``<unk>`` counts, those that a pre-tokenised text contains too. ``read`` reads
-    the blocks in place of this process alone."""
+    target. ``encoded``: what was counted of the text while it was encoded, its ``characters``, its ``bytes``
+    and how many of its words or characters are ``unknown``. Without it these are those of the decoded text,
+    and every ``<unk>`` counts as unknown, those that a pre-tokenised text contains too. ``read`` reads the
+    blocks in place of this process alone."""
     sums = _score(program, tokens, tokenizer, protocol, progress, adapter, nats_T, read)
     require_finite([np.array(sums.nats)])
     characters, size, packed = _measure(tokens, tokenizer, compress)
     lacking = 0 if tokenizer.unk is None else _count(tokens, tokenizer.unk)
-    if unknown is not None:
-        lacking = min(lacking, unknown)  # the first token may be unknown too, and is no target
+    if encoded is not None:
+        lacking = min(lacking, encoded["unknown"])  # the first token may be unknown too, and is no target
     note = None
     if lacking:
         note = (
             f"{lacking:,} of {sums.tokens:,} targets are unknown to the tokenizer: these figures do not "
             f"compare with those of another tokenizer"
         )
+        if encoded is not None:
+            first = tokenizer.decode(np.asarray(tokens[:1]))
+            characters = encoded["characters"] - len(first)
+            size = encoded["bytes"] - len(first.encode("utf-8", "replace"))
     mean = sums.nats / sums.tokens
     return Evaluation(
         protocol,

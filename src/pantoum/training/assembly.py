@@ -164,7 +164,7 @@ def assemble(
             document_filter(prepared),
             state.recipe.precision,
             fitted_counts(prepared, valid, state.recipe.kneser_ney),
-            None if valid is None else prepared.facts["valid"]["unknown"],
+            None if valid is None else prepared.facts["valid"],
         ),
         parameters=state.recipe.num_parameters(tokenizer.vocab_size),
         weights=weights,

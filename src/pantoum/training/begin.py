@@ -160,6 +160,21 @@ def prepare_texts(
             tokenizer=tokenizer,
             run=run,
         )
+    if settings.valid is not None and not texts:
+        raise SettingError(
+            "valid",
+            settings.valid,
+            f"cannot be used: the text in {settings.data!r} was prepared with a held-out part of its own",
+            "leave it out, or prepare the text with `pantoum prepare --valid`",
+        )
+    for name in ("valid_fraction", "vocab_size"):
+        if (asked := getattr(settings, name)) != getattr(TrainSettings(), name):
+            raise SettingError(
+                name,
+                asked,
+                f"has no effect on {settings.data!r}, which is prepared already",
+                "leave it out, or prepare the text with it",
+            )
     prepared = open_prepared(settings.data, texts or None, valid=settings.valid, run=run)
     found = {"tokens": prepared.tokenizer.kind, "documents": prepared.tokenizer.documents}
     for name, value in found.items():

@@ -76,11 +76,11 @@ class KeepBest:
         beside: Mapping[str, Array] | None = None,
         precision: str = "float32",
         counts: FittedCounts | None = None,
-        unknown: int | None = None,
+        encoded: Mapping[str, int] | None = None,
     ) -> None:
         """``beside``: arrays that go into the model file whatever the weights; ``precision``: of the products
-        of an evaluation while training; ``counts``: those that are mixed with the network; ``unknown``: words
-        or characters of ``valid`` that the vocabulary lacks."""
+        of an evaluation while training; ``counts``: those that are mixed with the network; ``encoded``: what
+        was counted of ``valid`` while it was encoded."""
         self.best = best
         self.peaks: dict[str, Plain] | None = None
         """What ``score --alert auto:P%`` asks of the held-out text, once all of it was scored."""
@@ -100,7 +100,7 @@ class KeepBest:
         self._cache: dict[str, Plain] | None = None
         """The settings of a cache, once they are tuned."""
         self._beside = dict(beside or {})
-        self._precision, self._unknown = precision, unknown
+        self._precision, self._encoded = precision, encoded
         self._mixed_costs: float | None = None if counts is not None else 1.0
         self.spread: SpreadReading | None = None
         """Reads the held-out text on several ranks, if there are any."""
@@ -262,7 +262,7 @@ class KeepBest:
             self._tokenizer,
             SEGMENTS,
             nats_T=nats_T,
-            unknown=self._unknown,
+            encoded=self._encoded,
             read=self._reader(program, self._kept),
         )
         self.peaks = held_out_peaks(self._tokenizer, self._valid[1:], nats_T)

@@ -117,6 +117,9 @@ class Loop:
         try:
             if self._run.went_back:
                 saving.checkpoint(anew=True)
+                saving.wait()  # records are dropped when nobody can go on from the steps that they tell of
+                for note in self._run.folder.drop_records_after(self._run.state.step):
+                    self._note(note)
             while not self._over():
                 if self._step():
                     after.call()

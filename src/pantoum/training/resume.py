@@ -25,8 +25,8 @@ from pantoum.config import DropoutConfig, TrainSettings, parse_softmax, spell_so
 from pantoum.data.made_again import restored
 from pantoum.data.prepare import Prepared, differences, open_prepared
 from pantoum.data.remote import is_address
-from pantoum.errors import CheckpointError, RunError, SettingError, StorageError, TextError
-from pantoum.formats import checkpoint, metrics
+from pantoum.errors import CheckpointError, RunError, SettingError, TextError
+from pantoum.formats import checkpoint
 from pantoum.formats.checkpoint import Checkpoint
 from pantoum.network.size import fewest_numbers
 from pantoum.ranks.interface import Ranks
@@ -97,10 +97,11 @@ def resume(
         opens_span = state.finished
         found, state, went_back = _with_budget(folder, found, state, asked, prepared, notes)
     run = assemble(folder, prepared, state, weights=_source_weights(recorded.from_, state))
-    run.notes, run.checkpoint_every = notes, every(settings)
+    run.notes, run.checkpoint_every = notes, every(settings) or every(recorded)
     run.train_on(ranks, engine)
     run.go_to(found)
-    _drop_later_records(folder, state.step, notes)
+    if not went_back:  # else when the checkpoint of this step is the newest one
+        notes += folder.drop_records_after(state.step)
     run.opens_span, run.went_back = opens_span, went_back
     lost = run.keep_best.recall(folder.model)
     run.notes += [f"going on from step {state.step:,}", *([lost] if lost else [])]
@@ -142,14 +143,6 @@ def _require_arrays(found: Checkpoint, state: RunState, vocab_size: int) -> None
             f"{found.path}: its state needs at least {needed:,} numbers, its arrays hold {held:,}; go on "
             "from another checkpoint, or start a new run"
         )
-
-
-def _drop_later_records(folder: RunFolder, step: int, notes: list[str]) -> None:
-    """The steps after the checkpoint will be told again; a log that cannot be changed does not stop a run."""
-    try:
-        metrics.truncate_after(folder.metrics, step)
-    except StorageError as problem:
-        notes.append(f"the log keeps records of steps that will come again: {problem}")
 
 
 def _from_the_start(
@@ -201,17 +194,16 @@ def _with_budget(
         # Further by the clock: from what all sessions used; by steps: from where training goes on.
         span = Span(asked.by_clock, here, here + size, warm_up=schedule.rises_again)
     else:
-        span = Span(
-            asked.by_clock,
-            state.span.begin if asked.by_clock == state.span.by_clock else 0.0,
-            size,
-            warm_up=state.span.warm_up and state.decay_step is None,
-        )
-        if size <= here:
+        begin = base = 0.0
+        if asked.by_clock == state.span.by_clock:  # a run that goes further counts from where that began
+            begin, base = state.span.begin, max(0.0, state.span.end - state.budget.size(steps_per_epoch))
+        warm_up = state.span.warm_up and state.decay_step is None
+        span = Span(asked.by_clock, begin, base + size, warm_up=warm_up)
+        if base + size <= here:
             raise SettingError(
                 asked.kind,
-                asked.amount,
-                f"is less than the run has used already, which is at step {state.step:,}",
+                int(asked.amount) if asked.amount.is_integer() else asked.amount,
+                f"must be more than was used of it already: the run is at step {state.step:,}",
                 "give more, or leave it out to complete the run",
             )
     notes.append(f"the budget is now {asked}" + (" further" if finished else ""))
@@ -274,7 +266,7 @@ def _of_recipe(recipe: Recipe, name: str) -> object:
         return recipe.model.dropout.spell()
     if name == "softmax":
         return spell_softmax(recipe.samples)
-    return recipe.model.setting(name) if hasattr(recipe.model, name) else getattr(recipe, name)
+    return getattr(recipe, name) if hasattr(recipe, name) else recipe.model.setting(name)
 
 
 def _recorded(config: Mapping[str, object]) -> TrainSettings | None:

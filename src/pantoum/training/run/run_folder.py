@@ -28,8 +28,8 @@ import numpy as np
 from pantoum.config import TrainSettings
 from pantoum.config.plain import Plain
 from pantoum.data.made_again import remove_shards
-from pantoum.errors import RunError, SettingError
-from pantoum.formats import durable, plain_json
+from pantoum.errors import RunError, SettingError, StorageError
+from pantoum.formats import durable, metrics, plain_json
 from pantoum.formats.refusal import translated
 from pantoum.formats.run_lock import RunLock
 
@@ -104,6 +104,15 @@ class RunFolder:
             raise RunError(f"{self.config} cannot be used: its texts are not a list of names; {advice}")
         return config
 
+    def drop_records_after(self, step: int) -> list[str]:
+        """The steps after a checkpoint will be told again. A log that cannot be changed does not stop a run:
+        that is a note."""
+        try:
+            metrics.truncate_after(self.metrics, step)
+        except StorageError as problem:
+            return [f"the log keeps records of steps that will come again: {problem}"]
+        return []
+
 
 def create(settings: TrainSettings, texts: Sequence[str]) -> RunFolder:
     """Make the folder of a new run: the one named, which must not exist, or the next free ``runs/<stem>``."""
@@ -121,7 +130,7 @@ def create(settings: TrainSettings, texts: Sequence[str]) -> RunFolder:
             )
         return RunFolder(path)
     number = 1
-    while not _made(path := RUNS / _name(texts, number)):
+    while not _made(path := RUNS / _name(settings, texts, number)):
         number += 1
     return RunFolder(path)
 
@@ -140,7 +149,7 @@ def find(settings: TrainSettings, texts: Sequence[str]) -> RunFolder:
         )
     newest = None
     number = 1
-    while (path := RUNS / _name(texts, number)).is_dir():
+    while (path := RUNS / _name(settings, texts, number)).is_dir():
         newest, number = path, number + 1
     if newest is None:
         raise RunError(
@@ -199,8 +208,8 @@ def _made(path: Path) -> bool:
     return True
 
 
-def _name(texts: Sequence[str], number: int) -> str:
-    """The stem of the first text, and a number from the second run on."""
-    first = texts[0] if texts else ""
+def _name(settings: TrainSettings, texts: Sequence[str], number: int) -> str:
+    """The stem of the first text, or of a prepared one, and a number from the second run on."""
+    first = texts[0] if texts else settings.data or ""
     stem = "stdin" if first == "-" else Path(first).absolute().stem or "text"
     return stem if number == 1 else f"{stem}-{number}"
