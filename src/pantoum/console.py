@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pantoum.config.plain import Plain
     from pantoum.inference.score import Score as Score
     from pantoum.inference.writing.generate import Writing as Writing
+    from pantoum.model import Model
     from pantoum.report.compare import Comparison
     from pantoum.report.surprisal_page import Page
 
@@ -28,11 +29,20 @@ __all__ = [
     "parts",
     "perplexity",
     "printable",
+    "require_state_place",
     "show_comparison",
     "sparkline",
     "visible",
     "watch",
 ]
+
+
+def require_state_place(model: Model, state_out: str) -> None:
+    """Raise ``SettingError`` if a state cannot be written there, or would overwrite the model."""
+    from pantoum.inference.files.apart import require_apart, require_place
+
+    require_place("state_out", state_out)
+    require_apart("state_out", state_out, "the model itself", [model.loaded.path])
 
 
 def watch(run: str | os.PathLike[str], stream: TextIO) -> str:

@@ -49,6 +49,12 @@ class Model:
     def __init__(self, loaded: LoadedModel) -> None:
         self.loaded = loaded
 
+    def __copy__(self) -> Model:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Model:
+        return self
+
     @property
     def tokenizer(self) -> Tokenizer:
         """Text to tokens and back."""
@@ -233,6 +239,7 @@ class Model:
             prompt,
             unique=how_much.unique,
             novel=how_much.novel,
+            exact=how_much.exact,
         )
 
     @public
@@ -264,11 +271,12 @@ class Model:
         parse_protocol(protocol)
         model_out = None if model_out is None else path(model_out, "model_out")
         model = self._with_cache(cache)
-        adapter = adapter_of(model, truth(adapt, "adapt"), model_out)
+        adapt = truth(adapt, "adapt")
         with (
             named(texts, text, self.documents) as names,
             tempfile.TemporaryDirectory(prefix="pantoum-") as folder,
         ):
+            adapter = adapter_of(model, adapt, model_out, names)
             prepared = prepare_texts(names, tokenizer=self.tokenizer, valid_fraction=0.0, out=folder)
             say(prepared.notes)
             with counting("scoring", truth(progress, "progress")) as count:
@@ -279,7 +287,7 @@ class Model:
                     protocol,
                     progress=count,
                     adapter=adapter,
-                    unknown=prepared.facts["train"]["unknown"],
+                    encoded=prepared.facts["train"],
                 )
         if adapter is not None and model_out is not None:
             adapter.write(model_out, prepared.facts.get("texts", ()))
@@ -328,7 +336,7 @@ class Model:
         _require_kind(config, ScoreConfig, "config")
         pieces, named = truth(pieces, "pieces"), None if named is None else text(named, "named")
         model = self._with_cache(config.cache)
-        adapter = adapter_of(model, config.adapt, config.model_out)
+        adapter = adapter_of(model, config.adapt, config.model_out, [named, config.alert_text])
         ordinary = None
         if config.alert_text is not None:
             from pantoum.data import live

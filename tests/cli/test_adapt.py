@@ -39,11 +39,38 @@ def test_evaluate_adapts_and_keeps_the_adapted_model(run, trained: Path, text: P
 def test_what_cannot_be_is_refused_in_a_line(run, trained: Path, text: Path, tmp_path: Path) -> None:
     for options, words in (
         (("--model-out", tmp_path / "m"), "give --adapt too"),
-        (("--adapt", "--model-out", trained / "model.safetensors"), "never changed"),
+        (
+            ("--adapt", "--model-out", trained / "model.safetensors"),
+            "the model itself, and would be lost",
+        ),
+        (("--adapt", "--model-out", text), "it is a text that is read, and would be lost"),
+        (("--adapt", "--model-out", tmp_path / "none" / "m"), "must be a file in a folder that exists"),
         (("--adapt", "--protocol", "windows:64"), "must be carried with --adapt"),
     ):
         done = run("evaluate", trained, text, *options)
         assert (done.code, done.out, len(done.lines)) == (1, "", 1) and words in done.err
+
+
+def test_no_output_takes_the_place_of_what_is_read(run, trained: Path, text: Path, tmp_path: Path) -> None:
+    own, folder = tmp_path / "own.txt", tmp_path / "corpus"
+    own.write_bytes(text.read_bytes())
+    folder.mkdir()
+    (folder / "a.txt").write_bytes(text.read_bytes())
+    model = trained / "model.safetensors"
+    before = model.read_bytes()
+    for command in (
+        ("evaluate", trained, folder, "--adapt", "--model-out", folder / "a.txt"),
+        ("score", trained, own, "--adapt", "--model-out", own),
+        ("score", trained, text, "--alert", "auto:1%", "--alert-text", own, "--adapt", "--model-out", own),
+        ("export", trained, "--to", "int8", "--text", own, "--out", own),
+        ("generate", trained, "--length", 3, "--state-out", model),
+        ("generate", trained, "--length", 3, "--state-out", tmp_path / "none" / "a.state"),
+    ):
+        done = run(*command)
+        assert (done.code, done.out, len(done.lines)) == (1, "", 1), command
+        assert "would be lost" in done.err or "in a folder that exists" in done.err
+    assert model.read_bytes() == before
+    assert own.read_bytes() == (folder / "a.txt").read_bytes() == text.read_bytes()
 
 
 def test_score_adapts_live_and_keeps_the_model(

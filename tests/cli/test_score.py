@@ -158,12 +158,29 @@ def test_each_row_says_file_and_line(run: Run, trained: Path, tmp_path: Path) ->
         assert [item["line"] for item in found] == lines
 
 
+def test_the_place_is_that_in_the_file_where_documents_are_parted_by_blank_lines(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "t.txt").write_text("The cat sat.\n\nThe dog ran.\n\n" * 40)
+    small = ("--steps", 2, "--hidden-size", 8, "--num-layers", 1)
+    made = run("train", tmp_path / "t.txt", "--documents", "blank-lines", "--run", tmp_path / "r", *small)
+    assert made.code == 0
+    (tmp_path / "gaps.txt").write_text("The cat.\n\n\n\n\nThe dog.\n  \n\nThe end.\n")
+    rows = run("score", tmp_path / "r", tmp_path / "gaps.txt", "--format", "tsv").out.splitlines()[1:]
+    assert [(row.split("\t")[3], row.split("\t")[4]) for row in rows] == [
+        ("1", "The cat.\\n\\n\\n\\n\\n"),
+        ("6", "The dog.\\n  \\n\\n"),
+        ("9", "The end.\\n"),
+    ]
+
+
 def test_a_text_unknown_to_the_model_is_said(run: Run, trained: Path, tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("Москва слезам не верит. " * 20)
     done = run("score", trained, tmp_path / "t.txt")
     assert done.err.count("are unknown to the model") == 1 and "right model" in done.err
-    (tmp_path / "t.txt").write_text("The cat sat, ж. ")
-    assert "unknown" not in run("score", trained, tmp_path / "t.txt").err
+    for ordinary in ("The cat sat, ж. ", "The cat number 1 sat on the mat and ж\n" * 300):
+        (tmp_path / "t.txt").write_text(ordinary)
+        assert "unknown" not in run("score", trained, tmp_path / "t.txt").err
 
 
 def test_it_says_that_it_waits_for_stdin(run: Run, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,9 +192,15 @@ def test_it_says_that_it_waits_for_stdin(run: Run, trained: Path, monkeypatch: p
     assert "Ctrl-D ends it" in run("score", trained).lines[0]
 
 
-def test_a_reader_that_goes_away_ends_it_without_a_word(trained: Path, text: Path) -> None:
+@pytest.mark.parametrize("adapts", [False, True])
+def test_a_reader_that_goes_away_ends_it_without_a_word(
+    trained: Path, text: Path, tmp_path: Path, adapts: bool
+) -> None:
+    kept = tmp_path / "kept.safetensors"
+    more = ["--adapt", "--model-out", str(kept)] if adapts else []
+    command = [sys.executable, "-m", "pantoum", "score", str(trained), str(text), "--by", "token", "--quiet"]
     with subprocess.Popen(
-        [sys.executable, "-m", "pantoum", "score", str(trained), str(text), "--by", "token", "--quiet"],
+        [*command, *more],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
@@ -186,6 +209,7 @@ def test_a_reader_that_goes_away_ends_it_without_a_word(trained: Path, text: Pat
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 141
+    assert kept.exists() == adapts
 
 
 @pytest.mark.parametrize("form", ["text", "tsv", "json", "html"])

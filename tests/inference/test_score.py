@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -122,6 +123,25 @@ def test_a_line_end_that_may_be_part_of_more_waits_for_it(
     assert [s.text for s in tokens(model, ["The cat\n", "\n", "  sat\n"])] == [s.text for s in whole]
 
 
+@pytest.mark.parametrize(("kind", "documents"), [("words", None), ("bpe", None), ("words", "blank-lines")])
+def test_only_a_line_without_end_is_cut_however_large_the_parts_are(
+    make: Make, kind: str, documents: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "The naive dog\n\n ran " * 20 + "\n"
+    model, size = make(kind, documents), model_parts(monkeypatch, 64)
+    whole = [(s.text, s.tokens, s.nats) for s in tokens(model, [text])]
+    for step in (1, 13, size + 1):
+        parts = [text[start : start + step] for start in range(0, len(text), step)]
+        found = [(s.text, s.tokens, s.nats) for s in tokens(model, parts)]
+        assert [row[:2] for row in found] == [row[:2] for row in whole]
+        np.testing.assert_allclose([row[2] for row in found], [row[2] for row in whole], atol=1e-4)
+
+
+def model_parts(monkeypatch: pytest.MonkeyPatch, size: int) -> int:
+    monkeypatch.setattr("pantoum.inference.score.PART", size)
+    return size
+
+
 def test_a_line_without_end_is_given_out_in_parts(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pantoum.inference.score.PART", 64)
     monkeypatch.setattr("pantoum.inference.scoring.units.LONGEST", 64)
@@ -132,6 +152,7 @@ def test_a_line_without_end_is_given_out_in_parts(make: Make, monkeypatch: pytes
         assert sum(s.tokens for batch in scorer.finish() for s in batch) == 8
 
 
+@pytest.mark.filterwarnings("ignore:the text is not all in UTF-8")
 @pytest.mark.parametrize("data", [b"", b"\x00" * 99, b"\xff\xfe\x80" * 99, b"\r\n\r\r\n", b"\xef\xbb\xbfa\n"])
 @pytest.mark.parametrize("kind", ["bytes", "characters", "words", "words:whitespace", "bpe"])
 def test_hostile_bytes_are_scored(make: Make, kind: str, data: bytes) -> None:
@@ -160,6 +181,14 @@ def test_what_is_beyond_the_threshold_is_marked(characters: LoadedModel) -> None
     assert plain.alerts == ()
 
 
+def test_what_is_not_utf8_is_said_once_and_scored(characters: LoadedModel) -> None:
+    data = "The caf\u00e9 sat\n".encode() + b"The caf\xe9 \xe9\n\xff\xc3"
+    with pytest.warns(UserWarning, match="not all in UTF-8.*iconv") as said:
+        found = list(Scorer(characters).read(data[at : at + 1] for at in range(len(data))))
+    assert len(said) == 1
+    assert "".join(score.text for score in found) == data.decode(errors="replace")
+
+
 def test_documents_are_scored_apart(make: Make) -> None:
     model = make("characters", "lines")
     first = scored(model, "The cat\nA dog\n", "line")
@@ -169,7 +198,8 @@ def test_documents_are_scored_apart(make: Make) -> None:
 
 def test_what_is_not_utf8_and_what_is_cut_is_shown_as_such(make: Make) -> None:
     assert "".join(s.text for s in scored(make("bytes"), b"a\xff\xc3")) == "a\ufffd\ufffd"
-    assert scored(make("characters"), b"at\xc3").items[-1].tokens == 1
+    with pytest.warns(UserWarning, match="not all in UTF-8"):
+        assert scored(make("characters"), b"at\xc3").items[-1].tokens == 1
     assert "".join(s.text for s in scored(make("bytes"), b"\xc3\xc3\xaf")) == "\ufffd\u00ef"
 
 

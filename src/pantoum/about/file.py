@@ -22,6 +22,7 @@ from pantoum.data.prepare import open_prepared
 from pantoum.errors import FormatError, PantoumError
 from pantoum.formats import checkpoint, metrics, model_file, state_file, token_shard
 from pantoum.formats.model_file import COUNTS, SCALE, ModelFile
+from pantoum.inference.files.compact_matrices import coded_names
 from pantoum.inference.files.joined_file import taken_apart
 from pantoum.inference.files.novelty import BITS_NAME
 from pantoum.inference.files.precision import number, shape_of, weights
@@ -90,10 +91,11 @@ def _verified(found: Info) -> str:
         load(folder.model)
     for step in checkpoint.steps(found.path):
         checkpoint.read(found.path, step)
+    done = ["its model loads" if folder.model.exists() else "there is no model to load", "every checkpoint"]
     if folder.data.is_dir() and not are_removed(folder.data):
         _verify_prepared(folder.data)
-        return "its model loads, every checkpoint, every token"
-    return "its model loads, every checkpoint"
+        done.append("every token")
+    return ", ".join(done)
 
 
 def _verify_prepared(path: Path) -> None:
@@ -156,11 +158,12 @@ def _model(path: Path) -> Info:
         "tokenizer": {"kind": found.tokenizer.get("kind"), "documents": found.tokenizer.get("documents")},
         "card": card,
     }
+    held_as = ", held as codes of eight bits" if precision != "int8" and coded_names(found.parameters) else ""
     lacks = _lacking(found)
     facts["lacks"] = lacks
     rows = [
         ("shape", _shape(shape)),
-        ("parameters", f"{parameters:,} in {precision} ({size(path.stat().st_size)})"),
+        ("parameters", f"{parameters:,} in {precision}{held_as} ({size(path.stat().st_size)})"),
         *_tables(shape, held),
         *_counts(found.extras),
         ("tokens", _kind(found.tokenizer)),
@@ -250,7 +253,8 @@ def _run(path: Path) -> Info:
         ("checkpoints", ", ".join(f"{step:,}" for step in steps) or "none"),
     ]
     if model is None:
-        rows += [("model", "none yet"), *curve_rows(curve)]
+        said = "damaged: pantoum info --verify says how" if folder.model.exists() else "none yet"
+        rows += [("model", said), *curve_rows(curve)]
     else:
         rows += [("model", MODEL_NAME), *(row for row in model.rows if row[0] != "sha256")]
     return Info(path, "run", facts, rows)

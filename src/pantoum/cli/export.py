@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
     if found.get("cost"):
         cost = found["cost"]
         output.answer(
-            f"int8 costs {cost['nats_per_token']:+.4f} nats per token: {cost['float32']:.4f} in float32, "
+            f"int8 costs {cost['nats_per_token']:+.4f} nats per token: {cost['float32']:.4f} before, "
             f"{cost['int8']:.4f} in int8 (protocol {cost['protocol']}, {cost['tokens']:,} targets)"
         )
     if found.get("names") == "pantoum.torch":

@@ -66,6 +66,8 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
     from pantoum import State, console, load
 
     model = load(arguments.model)
+    if arguments.state_out is not None:
+        console.require_state_place(model, arguments.state_out)
     state = State.read(arguments.state_in) if arguments.state_in is not None else None
     writing = model.generation(prompt, how_much, sampling, state=state)
     if how_much.seed is None:

@@ -85,6 +85,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         output.write(form.end(sums))
         output.say(str(sums))
         raise
+    except BrokenPipeError:  # nobody reads on: what was learned so far is saved
+        scorer.end()
+        raise
     if not noted:
         _note_unknown(scorer.unknown_tokens, sums.tokens, output)
     output.say(str(sums))

@@ -28,7 +28,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,7 @@ from pantoum.errors import SettingError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.adapt_rule import Rule, Settings, settings_for
+from pantoum.inference.files.apart import require_apart, require_place
 from pantoum.inference.files.named_texts import named_texts
 from pantoum.inference.finite import require_finite
 from pantoum.inference.loaded_model import LoadedModel
@@ -314,13 +315,24 @@ def _copy(network: LanguageModel) -> LanguageModel:
     return copied
 
 
-def adapter_of(model: LoadedModel, adapt: bool, model_out: str | os.PathLike[str] | None) -> Adapter | None:
-    """The adapter that ``--adapt`` asks for; a ``--model-out`` that cannot be is refused before any work."""
-    require_out(model, adapt, model_out)
+def adapter_of(
+    model: LoadedModel,
+    adapt: bool,
+    model_out: str | os.PathLike[str] | None,
+    texts: Iterable[str | os.PathLike[str] | None] = (),
+) -> Adapter | None:
+    """The adapter that ``--adapt`` asks for; a ``--model-out`` that cannot be is refused before any work.
+    ``texts``: those that are read."""
+    require_out(model, adapt, model_out, texts)
     return Adapter(model) if adapt else None
 
 
-def require_out(model: LoadedModel, adapt: bool, model_out: str | os.PathLike[str] | None) -> None:
+def require_out(
+    model: LoadedModel,
+    adapt: bool,
+    model_out: str | os.PathLike[str] | None,
+    texts: Iterable[str | os.PathLike[str] | None] = (),
+) -> None:
     """Raise ``SettingError`` if ``--model-out`` has nothing to save, or no place for it."""
     if model_out is not None:
         if not adapt:
@@ -330,17 +342,9 @@ def require_out(model: LoadedModel, adapt: bool, model_out: str | os.PathLike[st
                 "keeps a model that has adapted",
                 "give --adapt too, or leave it out",
             )
-        out = Path(model_out)
-        if model.path is not None and out.exists() and out.samefile(model.path):
-            rule = "is the model itself, which is never changed"
-            raise SettingError("model_out", os.fspath(model_out), rule, "give another file")
-        if out.is_dir() or not out.parent.is_dir():
-            raise SettingError(
-                "model_out",
-                os.fspath(model_out),
-                "must be a file in a folder that exists",
-                "give another file",
-            )
+        require_apart("model_out", model_out, "the model itself", [model.path])
+        require_apart("model_out", model_out, "a text that is read", texts)
+        require_place("model_out", model_out)
 
 
 def adapted_to(

@@ -22,6 +22,7 @@ from pantoum.inference import convert
 from pantoum.inference.cache_settings import CARD_KEY
 from pantoum.inference.evaluate import Progress
 from pantoum.inference.files import torch_file
+from pantoum.inference.files.apart import require_apart
 from pantoum.inference.files.joined_file import taken_apart
 from pantoum.inference.files.named_texts import named_texts
 from pantoum.inference.files.precision import plain
@@ -43,8 +44,8 @@ def export(
     one_of(to, "to", FORMS)
     require(not texts or to == "int8", "text", list(texts), "measures what int8 costs", "leave it out")
     path, target = model_path(Path(model)), Path(out)
-    same = target.exists() and path.exists() and target.samefile(path)
-    require(not same, "out", os.fspath(out), "is the model itself", "give another name")
+    require_apart("out", out, "the model itself", [path])
+    require_apart("out", out, "a text that is read", texts)
     content = taken_apart(model_file.read(path))
     checked(content, path)
     told: dict[str, Plain] = {

@@ -2,7 +2,8 @@
 
 The first token is scored too, as what follows a newline (the border, with documents), so that a line's
 score does not depend on being the first. What a token decodes to is what is shown; a symbol unknown to the
-tokenizer, most surprising of all, is shown as the text has it (``unknown``).
+tokenizer, most surprising of all, and blank lines between documents are shown as the text has them
+(``originals``).
 
 ``Scorer`` reads a text that grows, a part at a time, its state carried: memory does not grow with it, and
 the result does not depend on where the parts are cut. In order: text -> tokens, as soon as they are certain
@@ -16,7 +17,6 @@ more nats than a short one but no higher peak, and one impossible token is not l
 
 from __future__ import annotations
 
-import codecs
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -28,11 +28,11 @@ from numpy.typing import NDArray
 
 from pantoum.config import ScoreConfig, require
 from pantoum.inference.loaded_model import LoadedModel
+from pantoum.inference.scoring.originals import Originals
 from pantoum.inference.scoring.reader import PlainReader, Reader
 from pantoum.inference.scoring.segments import Following, OneStream, Scored, Segments
 from pantoum.inference.scoring.units import Decoding, Grouping, Pieces
-from pantoum.inference.scoring.unknown import Unknown
-from pantoum.text.unicode import as_bytes
+from pantoum.text.unicode import Forgiving, as_bytes
 
 __all__ = ["Piece", "Score", "Scorer", "Scores"]
 
@@ -131,11 +131,11 @@ class Scorer:
             if config.streams == 1
             else Segments(model.program, config.streams, model.border, resets_V)
         )
-        self._tokenizer, self._unknown = model.tokenizer, Unknown(model.tokenizer)
+        self._tokenizer, self._originals = model.tokenizer, Originals(model.tokenizer)
         self._decoding, self._grouping = Decoding(model.tokenizer), Grouping(config.by, model.tokenizer)
         self.by, self.threshold = config.by, threshold
         self._keeps, self._pieces = pieces, list[Piece]()
-        self._utf8 = codecs.getincrementaldecoder(model.tokenizer.encoding)("replace")
+        self._decoder = Forgiving(model.tokenizer.encoding)
         self._waits = model.tokenizer.kind == "bpe" and model.tokenizer.documents != "lines"
         self._waits |= model.tokenizer.documents == "blank-lines"
         self._rest = ""
@@ -143,27 +143,24 @@ class Scorer:
 
     @property
     def unknown_tokens(self) -> int:
-        """Tokens read so far that the model does not know."""
-        return self._unknown.count
+        """Tokens scored so far that the model does not know."""
+        return self._originals.unknown
 
     def feed(self, text: str | bytes) -> Iterator[list[Score]]:
         """The scores of what is certain when this next part of the text is known, some at a time. Bytes that
-        are not UTF-8 become U+FFFD, unless the model's tokens are bytes."""
+        are not UTF-8 become U+FFFD, with a warning, unless the model's tokens are bytes."""
         fits = isinstance(text, (str, bytes))
         require(fits, "text", text, "must be a text (str) or bytes", "give the text itself")
         if self._tokenizer.encoding != "utf-8":
             text = as_bytes(text)
-        self._rest += self._utf8.decode(text) if isinstance(text, bytes) else text
+        self._rest += self._decoder.decode(text) if isinstance(text, bytes) else text
         while len(self._rest) >= PART:
-            yield from self._read(PART)
-        certain = self._rest.rfind("\n") + 1
-        if self._waits:
-            certain = len(self._rest[:certain].rstrip())
-        yield from self._read(certain)
+            yield from self._read(self._certain(PART) or PART)
+        yield from self._read(self._certain(len(self._rest)))
 
     def finish(self) -> Iterator[list[Score]]:
         """The text has ended, perhaps within a line or a character."""
-        yield from self.feed(self._utf8.decode(b"", final=True))
+        yield from self.feed(self._decoder.decode(b"", final=True))
         yield from self._read(len(self._rest))
         yield from self._scores(self._following.finish())
         yield self._united(self._decoding.finish())
@@ -186,16 +183,21 @@ class Scorer:
         """The same, one by one."""
         return itertools.chain.from_iterable(self.batches(parts))
 
+    def _certain(self, end: int) -> int:
+        """How much of the first ``end`` characters is certain."""
+        certain = self._rest.rfind("\n", 0, end) + 1
+        return len(self._rest[:certain].rstrip()) if self._waits else certain
+
     def _read(self, certain: int) -> Iterator[list[Score]]:
         text, self._rest = self._rest[:certain], self._rest[certain:]
         data = text if self._tokenizer.encoding == "utf-8" else text.encode("latin-1")
         ids_T = self._tokenizer.encode(data).astype(np.int64)
-        self._unknown.read(text, ids_T)
+        self._originals.read(text, ids_T)
         return self._scores(self._following.push(ids_T))
 
     def _scores(self, scored: Iterable[Scored]) -> Iterator[list[Score]]:
         for ids_T, nats_T in scored:
-            yield self._united(self._unknown.shown(ids_T, self._decoding.push(ids_T, nats_T)))
+            yield self._united(self._originals.shown(ids_T, self._decoding.push(ids_T, nats_T)))
 
     def _united(self, pieces: Pieces) -> list[Score]:
         if self._keeps:

@@ -23,7 +23,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-__all__ = ["BORDER_SIGN", "eos_text", "mark", "mark_blocks", "sign_of"]
+__all__ = ["BORDER_SIGN", "borders", "eos_text", "mark", "mark_blocks", "sign_of"]
 
 BORDER_SIGN = "\udfff"
 EOS_TEXT = {None: "", "lines": "\n", "blank-lines": "\n\n", "files": ""}
@@ -43,6 +43,11 @@ def sign_of(documents: str | None) -> str:
 def eos_text(documents: str | None) -> str:
     """What ``<eos>`` decodes to."""
     return EOS_TEXT[documents]
+
+
+def borders(text: str, documents: str | None) -> list[str]:
+    """The borders of a whole text that need not read back as they are: those between blank lines."""
+    return BORDER.findall(text) if documents == "blank-lines" else []
 
 
 def mark(text: str, documents: str | None) -> str:

@@ -6,6 +6,7 @@ encoding has them. Each becomes U+FFFD, and that is said.
 
 from __future__ import annotations
 
+import codecs
 import re
 import shlex
 import warnings
@@ -14,6 +15,7 @@ from pantoum.errors import SettingError, TextError
 
 __all__ = [
     "REPLACEMENT",
+    "Forgiving",
     "NotUtf8Error",
     "as_bytes",
     "as_text",
@@ -26,6 +28,7 @@ REPLACEMENT = "\ufffd"
 SURROGATE = re.compile("[\ud800-\udfff]")
 LIKELY = "WINDOWS-1252"
 """What a text that is not UTF-8 is most likely in: Latin-1 and some more characters."""
+NOT_UTF8 = "the text is not all in UTF-8: what is not is read as U+FFFD; to have it read, convert the text"
 NOTE = "lone surrogates are no characters: each was replaced by U+FFFD"
 
 
@@ -54,6 +57,25 @@ def as_text(text: str | bytes) -> str:
 def as_bytes(text: str | bytes) -> bytes:
     """UTF-8 of a text; bytes as they are."""
     return text if isinstance(text, bytes) else as_text(text).encode("utf-8")
+
+
+class Forgiving:
+    """Decodes a text that comes in parts. What cannot be decoded becomes U+FFFD, which is said once."""
+
+    def __init__(self, encoding: str) -> None:
+        self._made = codecs.getincrementaldecoder(encoding)
+        self._decoder = self._made()
+
+    def decode(self, data: bytes, final: bool = False) -> str:
+        """The text of the next bytes, as far as it is complete."""
+        before = self._decoder.getstate()
+        try:
+            return self._decoder.decode(data, final)
+        except UnicodeDecodeError:
+            warnings.warn(f"{NOT_UTF8}: {to_utf8('the text')}", UserWarning, stacklevel=2)
+            self._decoder = self._made("replace")
+            self._decoder.setstate(before)
+            return self._decoder.decode(data, final)
 
 
 class NotUtf8Error(TextError):

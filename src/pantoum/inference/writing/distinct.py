@@ -43,8 +43,10 @@ class Distinct:
         *,
         unique: bool,
         novel: bool,
+        exact: bool = True,
     ) -> None:
-        """``SettingError``: ``novel`` is asked of a model without a filter of its training documents."""
+        """``exact``: of ``Generation``. ``SettingError``: ``novel`` is asked of a model without a filter of
+        its training documents."""
         self._known = NoveltyFilter.from_extras(model.extras) if novel else None
         require(
             not novel or self._known is not None,
@@ -58,6 +60,7 @@ class Distinct:
         self.repeated = self.known = self.drawn = 0
         """Texts that were there already, that are training documents, and that were written in all."""
         self._model, self._state, self._sampling, self._length = model, state, sampling, length
+        self._exact = exact
         self._prompt, self._unique = prompt, unique
         self._seen: set[bytes] = set()
         self._given = 0
@@ -83,7 +86,14 @@ class Distinct:
     def _write(self, wave: int) -> None:
         """So many more texts, of which those that are accepted stay."""
         written = Generation(
-            self._model, self._state, self._sampling, self._length, self.seed, wave, first=self.drawn
+            self._model,
+            self._state,
+            self._sampling,
+            self._length,
+            self.seed,
+            wave,
+            first=self.drawn,
+            exact=self._exact,
         )
         self.drawn += wave
         self.texts += [text for text in completed(written).texts if self._accepts(text)]

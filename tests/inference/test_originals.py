@@ -58,11 +58,31 @@ def test_lines_are_those_of_the_text_in_one_stream_and_in_several(make: Make, ki
     assert shown(model, text) == expected == shown(model, text, streams=3)
 
 
-def test_a_blank_line_between_documents_is_theirs(make: Make) -> None:
-    text = "The X\n \n\nY end.\n"
-    assert "".join(shown(make("characters", "blank-lines"), text)) == "The X\n\nY end.\n"
-
-
 def test_what_is_no_character_is_shown_as_none(characters: LoadedModel) -> None:
     with pytest.warns(UserWarning, match="lone surrogates"):
         assert shown(characters, "a\ud83dX\n") == ["a\ufffdX\n"]
+
+
+@pytest.mark.parametrize("kind", ["characters", "bytes", "words"])
+@given(
+    text=st.text(st.sampled_from("Tca \n\n\n\r\u6c34"), max_size=40),
+    cuts=st.lists(st.integers(0, 40), max_size=3),
+    streams=st.sampled_from([1, 3]),
+)
+@settings(max_examples=40, deadline=None)
+def test_blank_lines_between_documents_are_those_of_the_text(
+    make: Make, kind: str, text: str, cuts: list[int], streams: int
+) -> None:
+    found = shown(make(kind, "blank-lines"), text, "line", streams, [min(cut, len(text)) for cut in cuts])
+    assert "".join(found) == text
+
+
+def test_unknown_tokens_are_counted_as_they_are_scored(make: Make) -> None:
+    text = "The cat sat on the mat \u6c34\n" * 100
+    scorer = Scorer(make("characters"), ScoreConfig("line"))
+    batches, tokens, counted = itertools.chain(scorer.feed(text), scorer.finish()), 0, []
+    for scores in batches:
+        tokens += sum(score.tokens for score in scores)
+        counted.append((scorer.unknown_tokens, tokens))
+    assert len(counted) > 2 and counted[-1] == (100, len(text))
+    assert all(unknown <= tokens / 20 for unknown, tokens in counted if tokens)
