@@ -31,6 +31,12 @@ def programs(size: int = 5, **shape: Any) -> tuple[Program, Program]:
     return plain.with_cache(Cache(size, 0.3, 1.7)), plain
 
 
+def with_counts(program: Program) -> Program:
+    counts = Counts(V, counted(np.random.default_rng(2).integers(0, V, 300), V, 3))
+    mixture = CountMixture(counts, np.full(counts.buckets, 0.4, np.float32))
+    return Program(program.model, counts=mixture, cache=program.cache)
+
+
 def texts(seed: int, steps: int = T) -> tuple[Any, Any]:
     draw = np.random.default_rng(seed)
     return draw.integers(0, V, (B, steps)), draw.random((B, steps)) < 0.15
@@ -133,10 +139,7 @@ def test_losses_and_predictions_change_no_row_of_the_vocabulary(
     counts: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program, _ = programs()
-    if counts:
-        counted_N = Counts(V, counted(np.random.default_rng(2).integers(0, V, 300), V, 3))
-        mixture = CountMixture(counted_N, np.full(counted_N.buckets, 0.4, np.float32))
-        program = Program(program.model, counts=mixture, cache=program.cache)
+    program = with_counts(program) if counts else program
     tokens_BT, reset_BT = texts(3)
     targets_BT, state = texts(4)[0], begun(program)
     logits_BTV, _ = program.logits(tokens_BT, state, reset_BT=reset_BT)
@@ -151,10 +154,7 @@ def test_losses_and_predictions_change_no_row_of_the_vocabulary(
 @pytest.mark.parametrize("counts", [False, True])
 def test_losses_beside_the_cache_are_those_with_it_and_those_without_it(counts: bool) -> None:
     program, _ = programs()
-    if counts:
-        counted_N = Counts(V, counted(np.random.default_rng(2).integers(0, V, 300), V, 3))
-        mixture = CountMixture(counted_N, np.full(counted_N.buckets, 0.4, np.float32))
-        program = Program(program.model, counts=mixture, cache=program.cache)
+    program = with_counts(program) if counts else program
     tokens_BT, reset_BT = texts(3)
     targets_BT, state = texts(4)[0], begun(program)
     rest = {"reset_BT": reset_BT, "predict": False}
