@@ -122,7 +122,7 @@ def test_members_with_n_grams_are_kept_as_one_with_the_mean_of_their_tables(run,
     tables = [newest[f"member{place}.weights.{TABLE}"] for place in (0, 1)]
     assert not np.array_equal(*tables)
     mean = np.mean(tables, axis=0)
-    np.testing.assert_array_equal(plain(kept).parameters[TABLE], RowCodes.of(mean).floats())
+    np.testing.assert_array_equal(plain(kept).parameters[TABLE], RowCodes.of(mean, 31).floats())
     assert load(whole.model).evaluate(str(tmp_path / "story.txt"), adapt=True).tokens > 10_000
 
 

@@ -15,7 +15,7 @@ from pantoum.inference.alert import held_out_peaks
 from pantoum.inference.cache_settings import tuned
 from pantoum.inference.evaluate import evaluate, held_out_loss
 from pantoum.inference.files.compact_matrices import coded, halved
-from pantoum.inference.files.compact_table import parts_of
+from pantoum.inference.files.compact_table import parts_of, row_codes
 from pantoum.inference.loaded_model import load
 from pantoum.inference.scoring.protocols import SEGMENTS
 from pantoum.kernels import RowCodes
@@ -264,6 +264,32 @@ def test_the_file_is_in_the_fewest_bits_that_cost_little_and_its_card_says_what(
     keep.best = None
     keep.monitor(4, Weights(drawn(2, 0.1)))
     assert keep.coding is None and keep.model_file({}).parameters["head.weight"].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("costs", "greatest", "dtype"),
+    [([0.0004], 31, "int8"), ([0.0006, 0.0004], 127, "int8"), ([0.0006, 0.0006, 0.0006], 127, "float16")],
+)
+def test_a_table_of_logits_gets_finer_codes_before_matrices_get_more_bits(
+    monkeypatch, costs, greatest, dtype
+):
+    config = ModelConfig("gru", 8, 1, 8, ngrams=(2,), ngram_rows=64)
+    valid = (70 + np.arange(1500) // 3 % 2).astype(np.int32)
+    keep = KeepBest(config, ByteTokenizer(), valid, 601, None)
+    weights = dict(LanguageModel(257, config=config, seed=2).parameters)
+    weights[TABLE] = np.random.default_rng(0).standard_normal(weights[TABLE].shape).astype(np.float32)
+    keep.monitor(3, Weights(weights))
+    losses = iter([2.0, *(2.0 + cost for cost in costs)])
+    monkeypatch.setattr(keep, "_loss_alone", lambda weights, tokens: next(losses))
+    keep.compact()
+    assert keep.coding["nats_per_token"] == pytest.approx(costs[-1])
+    content = keep.model_file({})
+    table = row_codes(content.parameters, TABLE)
+    assert greatest / 2 < np.abs(table.codes_UV).max() <= greatest
+    assert content.parameters["head.weight"].dtype == dtype
+    held = {name: array.copy() for name, array in content.parameters.items()}
+    keep.compact()  # of weights that were coded before
+    assert same(keep.model_file({}).parameters, held)
 
 
 def test_the_end_scores_all_of_the_held_out_text_and_its_most_surprising_places():

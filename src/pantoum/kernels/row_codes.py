@@ -1,6 +1,6 @@
 """A large table of rows as codes of a few bits: of the rows that are used at all, with a scale for each.
 
-    code = row / scale, to the nearest whole number, ties to even, within -31 .. 31
+    code = row / scale, to the nearest whole number, ties to even, within -most .. most
 
 A number of the table is ``code * scale``. The scale is the smallest power of two that allows it, so the
 product is exact and the codes of a table that was coded before are the same again. Rows of zeros, which were
@@ -21,8 +21,8 @@ from pantoum.kernels.array import Array
 
 __all__ = ["RowCodes", "places"]
 
-MOST = 31
-"""The greatest code: at 31 the cost in nats cannot be measured, and the codes compress to 5 bits."""
+MOST = 127
+"""The greatest code that there is."""
 SMALLEST = np.float32(2.0**-100)
 """A row whose greatest is below counts as zeros."""
 
@@ -50,11 +50,12 @@ class RowCodes:
             )
 
     @staticmethod
-    def of(table_RV: Array) -> RowCodes:
-        """A table of float32, all of it finite."""
+    def of(table_RV: Array, most: int = MOST) -> RowCodes:
+        """A table of float32, all of it finite. ``most``: the greatest code, at most 127: with a smaller one
+        the codes are less exact, and compress better."""
         greatest_R = np.abs(table_RV).max(axis=1, initial=0)
         used_R = greatest_R >= SMALLEST
-        share_U, exponents_U = np.frexp(greatest_R[used_R] / np.float32(MOST))
+        share_U, exponents_U = np.frexp(greatest_R[used_R] / np.float32(most))
         exponents_U -= share_U == 0.5
         scales_U = np.ldexp(np.float32(1), np.concatenate([[0], exponents_U]))
         scales_U[0] = 0

@@ -29,8 +29,7 @@ from pantoum.inference.alert import held_out_peaks
 from pantoum.inference.cache_settings import CARD_KEY, tuned
 from pantoum.inference.evaluate import Evaluation, ReadText, evaluate, held_out_loss
 from pantoum.inference.files import counts_file
-from pantoum.inference.files.compact_matrices import FORMS, Form
-from pantoum.inference.files.compact_table import compacted
+from pantoum.inference.files.finished import finished_forms
 from pantoum.inference.files.joined_file import taken_apart
 from pantoum.inference.files.precision import plain
 from pantoum.inference.loaded_model import LoadedModel
@@ -84,7 +83,7 @@ class KeepBest:
         self.best = best
         self.peaks: dict[str, Plain] | None = None
         """What ``score --alert auto:P%`` asks of the held-out text, once all of it was scored."""
-        self._config = config
+        self._config, self._forms = config, finished_forms(config.tables)
         self._shape = LanguageModel(tokenizer.vocab_size, config=config, seed=None)
         self._better: Mapping[str, Array] = {}
         self._counts, self._better_mixture = counts, None if counts is None else counts.unfitted()
@@ -132,14 +131,14 @@ class KeepBest:
     def at_the_end(self, affordable: float = math.inf) -> tuple[str, int]:
         """The precision in which the run's end scores the held-out text: float32 if that takes no longer than
         an evaluation of so many tokens would, else the run's own. And how many tokens the end reads, counted
-        as an evaluation reads them: a last evaluation, all of the held-out text once, and its beginning up to
-        three times for ``compact``."""
+        as an evaluation reads them: a last evaluation, all of the held-out text once, and for ``compact``
+        its beginning once and once more with each form."""
         read = 0 if self._valid is None else _read(len(self._valid))
         read = int(read * (MIXED_COSTS if self._mixed_costs is None else self._mixed_costs))
         exact = read * (1.0 if self._precision == "float32" else FLOAT32_COSTS)
         precision = "float32" if exact <= affordable else self._precision
         # Without a jump where it becomes too dear, for the schedule's length depends on it.
-        coded = 3 * min(_read(COST_TOKENS), self.tokens_scored // 2)
+        coded = (1 + len(self._forms)) * min(_read(COST_TOKENS), self.tokens_scored // 2)
         return precision, self.tokens_scored + coded + int(min(exact, max(read, affordable)))
 
     def measure_mixing(self) -> None:
@@ -218,32 +217,25 @@ class KeepBest:
         What that costs in nats is measured where something is held out; elsewhere matrices are in float16."""
         if self._kept is None:
             return
-        before, last = self._kept, FORMS[-1]
+        before, tables = self._kept, self._config.tables
         if self.coding is not None:
-            for form in FORMS:
-                held, after = self._in_form(before, form)
+            for form in self._forms:
+                held, after = form.of(before, tables)
                 if all(np.array_equal(before[name], after[name]) for name in before):
                     self._held, self._kept = held, after
                     return  # they come from such a file, whose card has said it
         self.coding = {"tokens": 0, "nats_per_token": None}
         if self._monitored is None:
-            self._held, self._kept = self._in_form(before, last)
+            self._held, self._kept = self._forms[-1].of(before, tables)
             return
         tokens = self._monitored[:COST_TOKENS]
         loss = self._loss_alone(before, tokens)
-        for form in FORMS:
-            self._held, self._kept = self._in_form(before, form)
+        for form in self._forms:
+            self._held, self._kept = form.of(before, tables)
             cost = self._loss_alone(self._kept, tokens) - loss
             self.coding = {"tokens": len(tokens) - 1, "nats_per_token": cost}
             if cost <= MOST_COST:
                 return
-
-    def _in_form(self, weights: Mapping[str, Array], form: Form) -> tuple[dict[str, Array], dict[str, Array]]:
-        """(the weights as a file holds them, and as it is read)."""
-        tables = self._config.tables
-        held, after = compacted(weights, tables)
-        matrices, read = form({name: array for name, array in weights.items() if name not in tables})
-        return {name: array for name, array in held.items() if name not in read} | matrices, after | read
 
     def _loss_alone(self, weights: Mapping[str, Array], tokens: Array) -> float:
         """The loss of a network, without counts."""

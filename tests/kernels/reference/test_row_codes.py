@@ -20,21 +20,27 @@ TABLES = arrays(
 )
 
 
-@given(TABLES)
-def test_a_number_is_off_by_half_a_scale_and_a_row_that_is_not_used_is_zero(table_RV: Any) -> None:
-    coded = RowCodes.of(table_RV)
+GREATEST = st.sampled_from([1, 31, 100, 127])
+
+
+@given(TABLES, GREATEST)
+def test_a_number_is_off_by_half_a_scale_and_a_row_that_is_not_used_is_zero(
+    table_RV: Any, greatest: int
+) -> None:
+    coded = RowCodes.of(table_RV, greatest)
+    assert np.abs(coded.codes_UV).max(initial=0) <= greatest
     greatest_R = np.abs(table_RV).max(axis=1)
     unused_R = greatest_R < 2.0**-100
     step_R = coded.scales_U[coded.places_R]
     assert (np.abs(coded.floats() - table_RV).max(axis=1) <= np.where(unused_R, greatest_R, step_R / 2)).all()
     assert (coded.places_R[unused_R] == 0).all() and not coded.floats()[unused_R].any()
-    assert (step_R[~unused_R] < 2 * greatest_R[~unused_R] / 31 * 1.0001).all()  # no wider than need be
+    assert (step_R[~unused_R] < 2 * greatest_R[~unused_R] / greatest * 1.0001).all()  # no wider than need be
 
 
-@given(TABLES)
-def test_coding_again_gives_the_same(table_RV: Any) -> None:
-    once = RowCodes.of(table_RV)
-    again = RowCodes.of(once.floats())
+@given(TABLES, GREATEST)
+def test_coding_again_gives_the_same(table_RV: Any, greatest: int) -> None:
+    once = RowCodes.of(table_RV, greatest)
+    again = RowCodes.of(once.floats(), greatest)
     for first, second in zip(vars(once).values(), vars(again).values(), strict=True):
         assert np.array_equal(first, second)
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from pantoum.kernels import Array
 
-__all__ = ["FORMS", "SCALE", "Form", "coded", "coded_names", "halved", "is_half", "widened"]
+__all__ = ["SCALE", "Arrays", "Form", "coded", "coded_names", "halved", "is_half", "widened"]
 
 SCALE = ".scale"
 """After a parameter's name: the scales of its rows."""
@@ -57,10 +57,6 @@ def halved(parameters: Mapping[str, Array]) -> tuple[Arrays, Arrays]:
     """Matrices in float16."""
     held = {name: _half(array) for name, array in parameters.items()}
     return held, {name: widened(array) for name, array in held.items()}
-
-
-FORMS: tuple[Form, ...] = (coded, halved)
-"""The smallest first."""
 
 
 def coded_names(arrays: Mapping[str, Array]) -> set[str]:

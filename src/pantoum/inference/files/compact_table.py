@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from pantoum.kernels import Array, RowCodes
-from pantoum.kernels.row_codes import places
+from pantoum.kernels.row_codes import MOST, places
 
 __all__ = ["compact_tables", "compacted", "parts_of", "row_codes"]
 
@@ -38,12 +38,13 @@ def compact_tables(arrays: Mapping[str, Array], tables: Sequence[str]) -> list[s
 
 
 def compacted(
-    parameters: Mapping[str, Array], tables: Sequence[str]
+    parameters: Mapping[str, Array], tables: Sequence[str], most: int = MOST
 ) -> tuple[dict[str, Array], dict[str, Array]]:
-    """(the parameters as a file holds them, and as whoever reads the file has them in float32)."""
+    """(the parameters as a file holds them, and as whoever reads the file has them in float32). ``most``: the
+    greatest code."""
     held, after = dict(parameters), dict(parameters)
     for table in tables:
-        found = _compacted(parameters[table]) if table in parameters else None
+        found = _compacted(parameters[table], most) if table in parameters else None
         if found is not None:
             parts, after[table] = found
             del held[table]
@@ -51,11 +52,11 @@ def compacted(
     return held, after
 
 
-def _compacted(table_RV: Array) -> tuple[tuple[Array, Array, Array], Array] | None:
+def _compacted(table_RV: Array, most_code: int) -> tuple[tuple[Array, Array, Array], Array] | None:
     """(the three arrays, the table as it is read); ``None`` where it does not fit this form."""
     if len(table_RV) % 8:
         return None
-    coded = RowCodes.of(table_RV)
+    coded = RowCodes.of(table_RV, most_code)
     stream = np.frombuffer(zlib.compress(coded.codes_UV[1:].tobytes(), 6), np.uint8)
     exponents_U = np.frexp(coded.scales_U[1:])[1] - 1
     parts = np.packbits(coded.places_R > 0, bitorder="little"), exponents_U.astype(np.int8), stream
