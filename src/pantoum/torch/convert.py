@@ -17,9 +17,9 @@ from pantoum.inference.loaded_model import LoadedModel, model_path
 from pantoum.inference.loaded_model import load as load_model
 from pantoum.kernels import Array
 from pantoum.model import Model
-from pantoum.network.count_mixture import CountMixture
+from pantoum.network import count_mixture
 from pantoum.network.state import NetworkState
-from pantoum.torch.counts import CountedNgrams
+from pantoum.torch.count_mixture import CountMixture
 from pantoum.torch.equations import State
 from pantoum.torch.language_model import LanguageModel
 
@@ -35,12 +35,12 @@ def to_torch(model: Model | LoadedModel | network.LanguageModel) -> LanguageMode
     return _module(loaded, None)
 
 
-def _module(own: network.LanguageModel, counts: CountMixture | None) -> LanguageModel:
+def _module(own: network.LanguageModel, counts: count_mixture.CountMixture | None) -> LanguageModel:
     module = LanguageModel(own.vocab_size, own.config)
     arrays = {name: torch.from_numpy(np.array(array, order="C")) for name, array in own.parameters.items()}
     module.load_state_dict(arrays, assign=True)
     module.requires_grad_()
-    module.counts = None if counts is None else CountedNgrams(counts)
+    module.counts = None if counts is None else CountMixture(counts)
     return module
 
 

@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy, linear, one_hot
 
 from pantoum.config import CELLS, ModelConfig
 from pantoum.errors import SettingError
-from pantoum.torch.counts import CountedNgrams
+from pantoum.torch.count_mixture import CountMixture
 from pantoum.torch.dropout import Draw
 from pantoum.torch.equations import State
 from pantoum.torch.ngrams import Ngrams
@@ -75,7 +75,7 @@ class LanguageModel(nn.Module):
         self._each = members
         self.head = Head(config, vocab_size)
         self.ngrams = Ngrams(vocab_size, config.ngrams, config.ngram_rows) if config.ngrams else None
-        self.counts: CountedNgrams | None = None
+        self.counts: CountMixture | None = None
         """The n-grams that were counted in a training text. With them ``forward`` gives the log-probabilities
         of the mixture and ``losses`` its nats; ``None``: those of the network."""
 

@@ -19,16 +19,16 @@ from torch import Tensor, nn
 
 from pantoum.kernels.count_tree import SIZES
 from pantoum.kernels.mixture import LEAST_PROBABILITY
-from pantoum.network.count_mixture import CountMixture
+from pantoum.network import count_mixture
 from pantoum.torch.history import history, kept
 
-__all__ = ["CountedNgrams"]
+__all__ = ["CountMixture"]
 
 
-class CountedNgrams(nn.Module):
+class CountMixture(nn.Module):
     """Counts, and the weights of the network beside them."""
 
-    def __init__(self, mixture: CountMixture) -> None:
+    def __init__(self, mixture: count_mixture.CountMixture) -> None:
         super().__init__()
         counts, tree = mixture.counts, mixture.counts.tree
         self.vocab_size, self.kept = counts.vocab_size, counts.kept
