@@ -14,9 +14,9 @@ from pantoum.training.update.learner import SELDOM, Learner
 from pantoum.training.update.optimizer import AdamW, make_optimizer
 
 
-def made(average=0.9, decay=0.1, **shape):
+def made(average=0.9, decay=0.1, kind="adamw", **shape):
     model = LanguageModel(5, config=ModelConfig("gru", 6, 1, 4, **shape), seed=0)
-    optimizer = make_optimizer("adamw", model, decay)
+    optimizer = make_optimizer(kind, model, decay)
     return LocalBackend([Learner(model, optimizer, seed=0, average=average)])
 
 
@@ -78,6 +78,19 @@ def test_a_snapshot_of_another_shape_is_refused():
         made().restore(kept)
     with pytest.raises(CheckpointError, match="is missing"):
         made().restore({})
+
+
+def test_an_older_run_with_muon_goes_on_though_adamw_moved_its_projection():
+    one, other = made(kind="muon", tied=True), made(kind="muon", tied=True)
+    steps(one, 3)
+    kept, name = one.snapshot(), "head.projection.weight"
+    momentum = kept.pop(f"optimizer.momentum.{name}")
+    older = {f"optimizer.first.{name}": momentum, f"optimizer.second.{name}": np.square(momentum)}
+    other.restore(kept | older)
+    steps(one, 2, first=3)
+    steps(other, 2, first=3)
+    assert momentum.any()
+    assert all(np.array_equal(array, other.snapshot()[each]) for each, array in one.snapshot().items())
 
 
 def test_the_average_follows_the_weights_and_may_be_off():

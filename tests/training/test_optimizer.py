@@ -33,22 +33,25 @@ def gradients_of(model):
     }
 
 
-def test_the_maps_of_the_stack_are_muons_and_all_else_is_adamws():
-    model, twin = made(), made()
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_maps_are_muons_and_all_else_is_adamws(tied):
+    model, twin = made(tied=tied), made(tied=tied)
     muon, adamw = make_optimizer("muon", model, 0.1), AdamW(twin.parameters, 0.1)
     before = {name: array.copy() for name, array in model.parameters.items()}
     gradients = gradients_of(model)
     for optimizer in (muon, adamw):
         optimizer.step(gradients, 0.01, 1.0)
     for name, array in model.parameters.items():
-        if not name.endswith(("weight_ih", "weight_hh")):
+        if not name.endswith(("weight_ih", "weight_hh", "projection.weight")):
             assert np.array_equal(array, twin.parameters[name]), name
             continue
-        scale = MUON_RATE * 0.01 * max(1.0, 6 / array.shape[1]) ** 0.5
-        for gate in (slice(0, 6), slice(6, 12), slice(12, 18)):
-            kept = before[name][gate] * (1 - MUON_RATE * 0.01 * 0.1)
-            expected = kept - scale * orthogonal(gradients[name].values[gate])
-            np.testing.assert_allclose(array[gate], expected, rtol=1e-3, atol=1e-4)
+        gates = [slice(0, 6), slice(6, 12), slice(12, 18)]
+        for block in gates if name.startswith("stack.") else [slice(0, 4)]:
+            H, K = array[block].shape
+            kept = before[name][block] * (1 - MUON_RATE * 0.01 * 0.1)
+            move = MUON_RATE * 0.01 * max(1.0, H / K) ** 0.5 * orthogonal(gradients[name].values[block])
+            np.testing.assert_allclose(array[block], kept - move, rtol=1e-3, atol=1e-4)
+    assert ("head.projection.weight" in model.parameters) == tied
     assert muon.steps == 1
 
 

@@ -23,7 +23,7 @@ from pantoum.network.member import EMBEDDING, prefix
 from pantoum.network.parameters import under
 from pantoum.network.state import NetworkState
 
-__all__ = ["join", "join_scales", "join_states", "joined_config", "part", "part_states"]
+__all__ = ["PROJECTION", "join", "join_scales", "join_states", "joined_config", "part", "part_states"]
 
 OWN = ("embedding.", "stack.")
 """Beginnings of the names of parameters that each member keeps."""

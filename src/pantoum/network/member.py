@@ -31,7 +31,7 @@ from pantoum.network.parameters import Parameters, generator, under
 from pantoum.network.stack import PackedStack, Stack
 from pantoum.network.state import BlockState
 
-__all__ = ["EMBEDDING", "Member", "PackedMember", "prefix"]
+__all__ = ["EMBEDDING", "ONE_HOT", "Member", "PackedMember", "prefix"]
 
 EMBEDDING, ONE_HOT = "embedding.weight", "stack.0.weight_ih"
 """What tokens choose from, with an embedding and without one."""

@@ -23,7 +23,7 @@ from pantoum.training.update.optimizer import (
     MUON_RATE,
     TABLE_KEEP,
     TABLE_RATE,
-    is_map,
+    map_blocks,
 )
 from pantoum.training.update.work_share import WorkShare
 
@@ -45,12 +45,13 @@ class Optimizer:
         tables of logits."""
         self.steps = 0
         """Updates done."""
-        self._gates, self._decay = gates, weight_decay
+        self._decay = weight_decay
         self._tables = {name: parameters[name] for name in tables}
         names = [name for name in parameters if name not in tables]
-        moved = [name for name in names if kind == "muon" and is_map(name, parameters)]
-        self._maps = {name: parameters[name] for name in moved}
-        self._others = {name: parameters[name] for name in names if name not in moved}
+        self._blocks = map_blocks(names, gates) if kind == "muon" else {}
+        """The blocks of each map."""
+        self._maps = {name: parameters[name] for name in self._blocks}
+        self._others = {name: parameters[name] for name in names if name not in self._maps}
         matrices = [tensor for tensor in self._others.values() if tensor.ndim >= 2]
         vectors = [tensor for tensor in self._others.values() if tensor.ndim < 2]
         groups = [
@@ -69,18 +70,19 @@ class Optimizer:
         self._momentum = {name: torch.zeros_like(tensor) for name, tensor in self._maps.items()}
         self._squares = {name: torch.zeros_like(tensor) for name, tensor in self._tables.items()}
         self._ranks: TensorRanks | None = None
-        self._own = {name: list(range(gates)) for name in self._maps}
-        """The blocks of each map, a gate each, that this rank makes orthogonal."""
+        self._own = {name: list(range(count)) for name, count in self._blocks.items()}
+        """The blocks of each map that this rank makes orthogonal."""
 
     def share_out(self, ranks: TensorRanks) -> None:
         """From now on several ranks make the same steps, and each makes some blocks of Muon orthogonal."""
         self._ranks = ranks
-        blocks = [(name, gate) for name in self._maps for gate in range(self._gates)]
+        blocks = [(name, place) for name, count in self._blocks.items() for place in range(count)]
         # The iterations multiply matrices whose smaller side is that of the block.
-        costs = [float(self._maps[name].numel() * min(self._block(name))) for name, _ in blocks]
+        shapes = [self._block(name) for name, _ in blocks]
+        costs = [float(H * K * min(H, K)) for H, K in shapes]
         owners = WorkShare(ranks).owners(costs)
         own = [block for block, owner in zip(blocks, owners, strict=True) if owner == ranks.rank]
-        self._own = {name: [gate for other, gate in own if other == name] for name in self._maps}
+        self._own = {name: [place for other, place in own if other == name] for name in self._maps}
 
     def step(self, rate: float) -> None:
         """One update from the gradients of the parameters, which are clipped already."""
@@ -112,7 +114,7 @@ class Optimizer:
     def _block(self, name: str) -> tuple[int, int]:
         """The shape of a block of a map [H,K]."""
         rows, K = self._maps[name].shape
-        return rows // self._gates, K
+        return rows // self._blocks[name], K
 
     def arrays(self) -> dict[str, Tensor]:
         """The very tensors in use, by the names of ``training.update.optimizer``."""

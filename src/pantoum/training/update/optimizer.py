@@ -3,8 +3,9 @@
 - ``AdamW`` scales the step of each number by its own gradients. If a batch uses few rows of a parameter (an
   embedding or a head of a large vocabulary, or the columns of the matrix of one-hot inputs), only these rows,
   their moments and their decay take the step.
-- ``Muon`` is for the maps of the stack, ``weight_ih`` and ``weight_hh``: each gate's block moves by its
-  momentum made orthogonal, as far in every direction. Embedding, head, biases and gains stay with AdamW.
+- ``Muon`` is for the maps: ``weight_ih`` and ``weight_hh`` of the stack, of which each gate's block moves by
+  its momentum made orthogonal, as far in every direction, and the projection between the stack and a head
+  that shares the embedding. Embedding, head, biases and gains stay with AdamW.
 - ``WithTables`` is either of them for all but tables of logits, of which an update touches few rows: these
   move by RMSProp (Hinton 2012), the others stay where they are.
 
@@ -15,7 +16,7 @@ The rate of each step comes from the schedule, the factor from clipping; neither
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 import numpy as np
@@ -25,10 +26,12 @@ from pantoum.config import CELLS, OPTIMIZERS, one_of
 from pantoum.kernels import Array
 from pantoum.kernels.reference.muon import NEWTON_SCHULZ, Coefficients
 from pantoum.network import LanguageModel
+from pantoum.network.ensemble import PROJECTION
 from pantoum.network.gradient import Gradients
+from pantoum.network.member import EMBEDDING, ONE_HOT
 from pantoum.training.update.work_share import WorkShare
 
-__all__ = ["AdamW", "Muon", "Optimizer", "WithTables", "is_map", "make_optimizer"]
+__all__ = ["AdamW", "Muon", "Optimizer", "WithTables", "make_optimizer", "map_blocks"]
 
 BETAS = (0.9, 0.99)
 """The second is below the usual 0.999: a run of minutes has a few hundred steps, and gradients of a recurrent
@@ -105,7 +108,7 @@ class AdamW:
 
 
 class Muon:
-    """Muon for the maps of the stack, AdamW for everything else, at rates that go together."""
+    """Muon for the maps, AdamW for everything else, at rates that go together."""
 
     def __init__(
         self,
@@ -118,16 +121,17 @@ class Muon:
         coefficients: Coefficients = NEWTON_SCHULZ,
     ) -> None:
         self._times, self._coefficients = times, coefficients
-        self._maps = {name: array for name, array in parameters.items() if is_map(name, parameters)}
-        others = {name: array for name, array in parameters.items() if name not in self._maps}
+        blocks = map_blocks(parameters, gates)
+        self._maps = {name: parameters[name] for name in blocks}
+        others = {name: array for name, array in parameters.items() if name not in blocks}
         self._others = AdamW(others, weight_decay)
         self._momentum = {name: np.zeros_like(array) for name, array in self._maps.items()}
         self._blocks = [
-            (name, slice(block * len(array) // gates, (block + 1) * len(array) // gates))
+            (name, slice(block * len(array) // blocks[name], (block + 1) * len(array) // blocks[name]))
             for name, array in self._maps.items()
-            for block in range(gates)
+            for block in range(blocks[name])
         ]
-        """The block of each gate of each map."""
+        """Each block of each map."""
         self._share: WorkShare | None = None
         self._owners: list[int] = []
         self._decay, self._precision = weight_decay, precision
@@ -242,7 +246,10 @@ def make_optimizer(
     return WithTables(found, {name: parameters[name] for name in tables}) if tables else found
 
 
-def is_map(name: str, parameters: Mapping[str, object]) -> bool:
-    """Whether a parameter maps vectors to vectors. That of one-hot inputs is a table."""
-    table = "stack.0.weight_ih" if "embedding.weight" not in parameters else ""
-    return name.endswith((".weight_ih", ".weight_hh")) and name != table
+def map_blocks(parameters: Iterable[str], gates: int) -> dict[str, int]:
+    """The parameters that map vectors to vectors, and of how many maps, one above the other, each consists:
+    one per gate of a cell. That of one-hot inputs is a table."""
+    names = list(parameters)
+    table = None if EMBEDDING in names else ONE_HOT
+    stack = {name: gates for name in names if name.endswith((".weight_ih", ".weight_hh")) and name != table}
+    return stack | {name: 1 for name in names if name == PROJECTION}
