@@ -223,6 +223,44 @@ def test_a_word_that_is_drawn_again_has_the_probability_of_the_others() -> None:
     assert all(found[piece] == pytest.approx(4000 * expected[piece] / rest, rel=0.2) for piece in found)
 
 
+def spacious(share: float = 0.6) -> LoadedModel:
+    """A model that gives this share to a single space, whatever it reads, and the rest to 20 words alike."""
+    model = of_words([" ", *(f" w{number}" for number in range(20))])
+    parameters = {name: np.zeros_like(array) for name, array in model.network.parameters.items()}
+    logits_V = np.log(np.full(model.vocab_size, (1 - share) / 20))
+    logits_V[2] = np.log(share)
+    parameters["head.bias"] = logits_V.astype(np.float32)
+    return LoadedModel(Program(model.network, parameters), model.tokenizer)
+
+
+FILTERED = SamplingConfig(temperature=1.0, min_p=0.05)  # each word has 0.03 of the share of a space
+
+
+@pytest.mark.parametrize("sampling", [FILTERED, replace(FILTERED, repetition_penalty=1.0001)])
+def test_filters_do_not_keep_a_run_of_spaces_from_its_end(sampling: SamplingConfig) -> None:
+    model = spacious()
+    session = Session(model)
+    session.feed(np.array([3, 2]))
+    generation = completed(Generation(model, session.state, sampling, 12, seed=1, count=3000))
+    firsts = Counter(model.tokenizer.encode(text.text)[0] for text in generation.texts)
+    assert firsts[2] / 3000 == pytest.approx(0.6, abs=0.03)
+    assert len(firsts) == 21 and min(firsts.values()) > 20
+    own_V = np.log([0.6, *[0.02] * 20])
+    for text in generation.texts[:50]:
+        ids_T = model.tokenizer.encode(text.text)
+        assert len(ids_T) == text.tokens == 12
+        bare = own_V - np.log(np.exp(model.program.head.bias_V).sum())  # all tokens, those never drawn too
+        assert text.nats == pytest.approx(-bare[ids_T - 2].sum(), rel=1e-4)
+
+
+def test_the_most_probable_space_is_written_for_ever() -> None:
+    model = spacious()
+    session = Session(model)
+    session.feed(np.array([3, 2]))
+    generation = completed(Generation(model, session.state, SamplingConfig(greedy=True), 9, seed=1))
+    assert generation.texts[0].text.strip() == ""
+
+
 def test_a_vocabulary_of_nothing_but_letters_writes_on() -> None:
     model = of_words(["a", "b"])
     generation = completed(Generation(model, Session(model).state, PLAINLY, 9, seed=1))

@@ -1,8 +1,13 @@
-"""Two words need something between them: which tokens of ``words`` cannot follow which.
+"""What stands between words: which draws of a model of ``words`` are made again.
 
-A piece of ``words`` takes a word whole, so after a piece that ends with a letter or a digit no text goes on
-with a piece that begins with one. A model gives such pairs little probability, but not none, and a text in
-which one is drawn shows two words as one. A draw that makes such a pair is made again among the other tokens.
+- A piece of ``words`` takes a word whole, so after a piece that ends with a letter or a digit no text goes on
+  with a piece that begins with one. A model gives such pairs little probability, but not none, and a text in
+  which one is drawn shows two words as one. A draw that makes such a pair is made again among the other
+  tokens.
+- Each space of an indentation is a piece. After some of them the next space has most of the probability,
+  while what ends the run is divided among many words, each of which min-p, top-k or top-p leaves out: the run
+  would never end. So whether a piece of white space comes again is drawn without these filters, and if it
+  does not, the draw is made again among the other tokens.
 
 Shapes: V symbols, B rows that are drawn together, R rows of a batch, C rows of logits, W recent tokens.
 """
@@ -17,12 +22,18 @@ from numpy.typing import NDArray
 
 from pantoum.inference.writing.adjusted import log_probabilities
 from pantoum.kernels import Array, DrawRows
+from pantoum.kernels.draw_rows import COLUMNS
 from pantoum.kernels.interface import Sampler
 from pantoum.text.word import WordTokenizer
 
 __all__ = ["WordBorders"]
 
 Flags = NDArray[np.bool_]
+FILTERS = ("top_p", "min_p", "top_k")
+OF_A_DRAW = ("position", "written", "nats", "log_probability", "tokens")
+"""The columns that a draw changes."""
+RUNS = np.uint64(1 << 63)
+"""Of the number of a stream: the random numbers that decide whether a run goes on."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,8 @@ class WordBorders:
     """Whether a token begins with a letter or a digit."""
     ends_V: Flags
     """Whether a token ends with one."""
+    blank_V: Flags
+    """Whether a token is white space."""
 
     @staticmethod
     def of(tokenizer: WordTokenizer, banned: Sequence[int]) -> WordBorders | None:
@@ -41,49 +54,81 @@ class WordBorders:
         begins_V, ends_V = tokenizer.within_words
         others_V = ~begins_V
         others_V[list(banned)] = False
-        return WordBorders(begins_V, ends_V) if others_V.any() else None
-
-    def joined(self, before_B: Array, after_B: Array) -> list[int]:
-        """The rows in which a token continues the word of the token before it."""
-        found: list[int] = np.flatnonzero(self.ends_V[before_B] & self.begins_V[after_B]).tolist()
-        return found
+        if not others_V.any():
+            return None
+        blank_V = np.array([False, False, *map(str.isspace, tokenizer.pieces)])
+        return WordBorders(begins_V, ends_V, blank_V)
 
     def sampler(self, sampler: Sampler, rows: DrawRows, logits_CV: Array) -> Sampler:
-        """A sampler that draws as this one does for these rows, but never continues a word."""
+        """A sampler that draws as this one does for these rows, but never continues a word, and ends runs of
+        white space as the model does."""
         return _WordSampler(self, sampler, rows, logits_CV)
 
 
 class _WordSampler:
-    """Draws again where two words would be written as one."""
+    """Draws again where two words would be written as one, or where filters keep a run from its end."""
 
     def __init__(self, borders: WordBorders, sampler: Sampler, rows: DrawRows, logits_CV: Array) -> None:
         self._borders, self._sampler, self._rows, self._logits_CV = borders, sampler, rows, logits_CV
 
     def draw(self, first: int, count: int) -> None:
         """One token for each of these rows, as ``Sampler`` says."""
-        at, rows = slice(first, first + count), self._rows
+        at, rows, borders = slice(first, first + count), self._rows, self._borders
         before_B, recent_RW = rows.tokens[at].copy(), rows.recent_RW
         recent_BW = None if recent_RW is None else recent_RW[at].copy()
         self._sampler.draw(first, count)
-        for place in self._borders.joined(before_B, rows.tokens[at]):
-            if recent_RW is not None and recent_BW is not None:
-                recent_RW[first + place] = recent_BW[place]
-            self._draw_again(first + place, self._logits_CV[place])
+        after_B = rows.tokens[at]
+        joined_B = borders.ends_V[before_B] & borders.begins_V[after_B]
+        # The most probable token is what it is, however long the run.
+        again_B = borders.blank_V[after_B] & (before_B == after_B) & (rows.temperature[at] > 0)
+        if not (joined_B | again_B).any():
+            return
+        logits_BV = self._logits_CV[:count].copy()  # a draw of one row takes the place of the first
+        for place in np.flatnonzero(joined_B | again_B).tolist():
+            row, logits_V = first + place, logits_BV[place]
+            recent_W = None if recent_BW is None else recent_BW[place]
+            if joined_B[place]:
+                self._draw_again(row, logits_V, borders.begins_V, recent_W)
+            elif not self._goes_on(row, logits_V, recent_W):
+                self._draw_again(row, logits_V, int(before_B[place]), recent_W)
+        self._logits_CV[:count] = logits_BV
 
-    def _draw_again(self, row: int, logits_V: Array) -> None:
-        """Another token in the place of one that continues a word: by a random number of its own, from what
-        the model gives the others."""
+    def _goes_on(self, row: int, logits_V: Array, recent_W: Array | None) -> bool:
+        """Whether the token comes again by the model's own probability of it."""
         rows = self._rows
-        own_V = log_probabilities(logits_V)
-        rows.position[row] -= np.uint64(1)
-        rows.written[row] -= 1
+        filters = {name: getattr(rows, name)[row] for name in FILTERS}
+        drawn = {name: getattr(rows, name)[row] for name in OF_A_DRAW}
+        recent_after_W = None if rows.recent_RW is None else rows.recent_RW[row].copy()
+        for name in FILTERS:
+            getattr(rows, name)[row] = COLUMNS[name][1]
+        self._draw_from(row, logits_V, rows.stream[row] ^ RUNS, recent_W)
+        goes_on = bool(rows.tokens[row] == drawn["tokens"])
+        for name, value in {**filters, **drawn}.items():
+            getattr(rows, name)[row] = value
+        if rows.recent_RW is not None:
+            rows.recent_RW[row] = recent_after_W
+        return goes_on
+
+    def _draw_again(self, row: int, logits_V: Array, without: int | Flags, recent_W: Array | None) -> None:
+        """Another token in the place of the one drawn, from what the model gives those that are not left out:
+        its log-probability is that of the model itself."""
+        rows, own_V, others_V = self._rows, log_probabilities(logits_V), logits_V.copy()
+        others_V[without] = -np.inf
         rows.nats[row] += rows.log_probability[row]
-        stream = rows.stream[row]
-        rows.stream[row] = ~stream
-        np.copyto(self._logits_CV[0], logits_V)
-        self._logits_CV[0][self._borders.begins_V] = -np.inf
-        self._sampler.draw(row, 1)
-        rows.stream[row] = stream
+        self._draw_from(row, others_V, ~rows.stream[row], recent_W)
         given, own = float(rows.log_probability[row]), float(own_V[rows.tokens[row]])
         rows.log_probability[row] = own
         rows.nats[row] += given - own
+
+    def _draw_from(self, row: int, logits_V: Array, stream: np.uint64, recent_W: Array | None) -> None:
+        """One more draw in the place of the last one, by the random numbers of another stream."""
+        rows = self._rows
+        rows.position[row] -= np.uint64(1)
+        rows.written[row] -= 1
+        if rows.recent_RW is not None:
+            rows.recent_RW[row] = recent_W
+        own = rows.stream[row]
+        rows.stream[row] = stream
+        np.copyto(self._logits_CV[0], logits_V)
+        self._sampler.draw(row, 1)
+        rows.stream[row] = own
