@@ -86,6 +86,8 @@ def test_a_run_without_a_model_yet_can_be_looked_at(run: Path, tmp_path: Path) -
         and "none yet" in str(found)
         and "running or interrupted" in str(found)
     )
+    checked = inspect(tmp_path, verify=True).rows[-1]
+    assert checked == ("verified", "there is no model to load, every checkpoint")
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"PANTOUMS", b"PANTOUMT" + bytes(200)])

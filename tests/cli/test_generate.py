@@ -198,6 +198,14 @@ def test_unique_and_novel(run: Run, tmp_path: Path) -> None:
     assert isinstance(model.generate(seed=2, length=20, novel=True), str)
 
 
+def test_texts_that_differ_end_early_as_others_do(run: Run, trained: Path) -> None:
+    model = pantoum.load(trained)
+    alone = model.generate(count=12, seed=3, length=60)
+    differing = model.generate(count=12, seed=3, length=60, unique=True)
+    assert differing == alone and len({len(text) for text in alone}) > 1
+    assert {len(text) for text in model.generate(count=12, seed=3, length=60, unique=True, exact=True)} == {60}
+
+
 def test_too_few_or_no_texts_are_told(run: Run, trained: Path) -> None:
     done = run("generate", trained, "--greedy", "--unique", "--count", 3, "--length", 5, "--seed", 1)
     assert done.code == 0 and "only 1 of 3 texts" in done.err and "---" not in done.out

@@ -27,6 +27,19 @@ def other(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_a_session_that_begins_from_another_one_keeps_its_model(
+    serve: Callable[..., Any], run: Path, other: Path
+) -> None:
+    server = serve(run, other / "model.safetensors", slots=4)
+    first = server.post("/v1/sessions", model="model", prompt="The").json()["id"]
+    for fields in ({}, {"model": "model"}):
+        begun = server.post("/v1/sessions", **{"from": first, **fields})
+        assert begun.status_code == 200 and begun.json()["model"] == "model"
+    refused = server.post("/v1/sessions", **{"from": first, "model": "mats"})
+    assert refused.status_code == 400
+    assert refused.json()["error"]["param"] == "model" and "belongs to 'model'" in refused.text
+
+
 def test_each_model_writes_under_its_own_name(serve: Callable[..., Any], run: Path, other: Path) -> None:
     server = serve(run, other / "model.safetensors", slots=4)
     listed = server.client.get("/v1/models").json()["data"]
