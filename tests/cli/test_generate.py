@@ -203,7 +203,9 @@ def test_texts_that_differ_end_early_as_others_do(run: Run, trained: Path) -> No
     alone = model.generate(count=12, seed=3, length=60)
     differing = model.generate(count=12, seed=3, length=60, unique=True)
     assert differing == alone and len({len(text) for text in alone}) > 1
-    assert {len(text) for text in model.generate(count=12, seed=3, length=60, unique=True, exact=True)} == {60}
+    assert {len(text) for text in model.generate(count=12, seed=3, length=60, unique=True, exact=True)} == {
+        60
+    }
 
 
 def test_too_few_or_no_texts_are_told(run: Run, trained: Path) -> None:

@@ -59,6 +59,17 @@ class WordBorders:
         blank_V = np.array([False, False, *map(str.isspace, tokenizer.pieces)])
         return WordBorders(begins_V, ends_V, blank_V)
 
+    def broken(self, before_B: Array, after_B: Array) -> list[int]:
+        """The rows in which a token continues the word before it, or is white space once more."""
+        if len(before_B) == 1:  # of one text, arrays would cost more than the draw
+            before, after = before_B.item(), after_B.item()
+            joins = self.ends_V.item(before) and self.begins_V.item(after)
+            return [0] if joins or (before == after and self.blank_V.item(after)) else []
+        joined_B = self.ends_V[before_B] & self.begins_V[after_B]
+        again_B = self.blank_V[after_B] & (before_B == after_B)
+        found: list[int] = np.flatnonzero(joined_B | again_B).tolist()
+        return found
+
     def sampler(self, sampler: Sampler, rows: DrawRows, logits_CV: Array) -> Sampler:
         """A sampler that draws as this one does for these rows, but never continues a word, and ends runs of
         white space as the model does."""
@@ -73,25 +84,23 @@ class _WordSampler:
 
     def draw(self, first: int, count: int) -> None:
         """One token for each of these rows, as ``Sampler`` says."""
-        at, rows, borders = slice(first, first + count), self._rows, self._borders
+        at, rows = slice(first, first + count), self._rows
         before_B, recent_RW = rows.tokens[at].copy(), rows.recent_RW
         recent_BW = None if recent_RW is None else recent_RW[at].copy()
         self._sampler.draw(first, count)
-        after_B = rows.tokens[at]
-        joined_B = borders.ends_V[before_B] & borders.begins_V[after_B]
-        # The most probable token is what it is, however long the run.
-        again_B = borders.blank_V[after_B] & (before_B == after_B) & (rows.temperature[at] > 0)
-        if not (joined_B | again_B).any():
+        places = self._borders.broken(before_B, rows.tokens[at])
+        if not places:
             return
-        logits_BV = self._logits_CV[:count].copy()  # a draw of one row takes the place of the first
-        for place in np.flatnonzero(joined_B | again_B).tolist():
-            row, logits_V = first + place, logits_BV[place]
+        first_V = self._logits_CV[0].copy()  # a draw of one row takes its place
+        for place in places:
+            row, logits_V = first + place, first_V if place == 0 else self._logits_CV[place]
             recent_W = None if recent_BW is None else recent_BW[place]
-            if joined_B[place]:
-                self._draw_again(row, logits_V, borders.begins_V, recent_W)
-            elif not self._goes_on(row, logits_V, recent_W):
+            if not self._borders.blank_V[before_B[place]]:
+                self._draw_again(row, logits_V, self._borders.begins_V, recent_W)
+            # The most probable token is what it is, however long the run.
+            elif rows.temperature[row] > 0 and not self._goes_on(row, logits_V, recent_W):
                 self._draw_again(row, logits_V, int(before_B[place]), recent_W)
-        self._logits_CV[:count] = logits_BV
+        np.copyto(self._logits_CV[0], first_V)
 
     def _goes_on(self, row: int, logits_V: Array, recent_W: Array | None) -> bool:
         """Whether the token comes again by the model's own probability of it."""
