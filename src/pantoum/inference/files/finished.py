@@ -24,7 +24,7 @@ class FinishedForm(NamedTuple):
 
     matrices: Form
     greatest_code: int
-    """Of a table."""
+    """The greatest code that a table may have."""
 
     def of(self, weights: Mapping[str, Array], tables: Sequence[str]) -> tuple[Arrays, Arrays]:
         """(the weights as a file holds them, and as whoever reads the file has them in float32)."""

@@ -33,7 +33,7 @@ FILTERS = ("top_p", "min_p", "top_k")
 OF_A_DRAW = ("position", "written", "nats", "log_probability", "tokens")
 """The columns that a draw changes."""
 RUNS = np.uint64(1 << 63)
-"""Of the number of a stream: the random numbers that decide whether a run goes on."""
+"""Makes of the number of a stream the number of the one that decides whether a run goes on."""
 
 
 @dataclass(frozen=True)
