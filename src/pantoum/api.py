@@ -328,7 +328,7 @@ def export(
 
 @public
 def info(path: str | os.PathLike[str], *, verify: bool = False) -> Info:
-    """What a file or folder of ours is; ``verify`` loads it as well, with the errors of loading."""
+    """What a file or folder of pantoum is; ``verify`` loads it as well, with the errors of loading."""
     from pantoum.about.file import inspect
 
     return inspect(Path(checked(path, "path")), verify=truth(verify, "verify"))

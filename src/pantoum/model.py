@@ -174,8 +174,8 @@ class Model:
         ``adapt``: a copy of the model learns from the prompt and writes; ``model_out`` saves that copy.
         ``cache``: mix the model with a cache of so many tokens.
         ``unique``: texts that differ from one another; ``novel``: texts that are no training document.
-        ``sampling``: ``temperature``, ``top_k``, ``top_p``, ``min_p``, ``repetition_penalty``, ``greedy``,
-        ``stop``."""
+        ``sampling``: ``temperature``, ``top_k``, ``top_p``, ``min_p``, ``repetition_penalty``,
+        ``frequency_penalty``, ``presence_penalty``, ``logit_bias``, ``greedy``, ``stop``."""
         settings = made(SamplingConfig, sampling, "generate", (*WRITE, "count", "unique", "novel"))
         kept = None if model_out is None else path(model_out, "model_out")
         how_much = GenerationConfig(
@@ -254,10 +254,10 @@ class Model:
         cache: int | None = None,
         progress: bool = False,
     ) -> Evaluation:
-        """How well the model predicts texts (files or folders), or a ``text`` itself (as ``train`` takes it).
-        ``protocol``: ``carried``, ``segments:N``, ``windows:N``. ``adapt``: a copy of the model adapts to the
-        text as it reads; ``model_out`` saves that copy. ``cache``: mix the model with a cache of so many
-        tokens."""
+        """How well the model predicts texts (files, folders, addresses), or a ``text`` itself (as ``train``
+        takes it). ``protocol``: ``carried``, ``segments:N``, ``windows:N``. ``adapt``: a copy of the model
+        adapts to the text as it reads; ``model_out`` saves that copy. ``cache``: mix the model with a cache
+        of so many tokens."""
         import tempfile
 
         import numpy as np

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -162,3 +164,19 @@ def test_a_damaged_token_is_found_by_verify_alone(run: Path, tmp_path: Path) -> 
     assert inspect(tmp_path / "t").kind == "shard"
     with pytest.raises(PantoumError, match="its MiB 0 does not match its checksum"):
         inspect(tmp_path / "t", verify=True)
+
+
+def test_a_checkpoint_is_read_wherever_it_is(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (checkpoint,) = (run / "checkpoints").iterdir()
+    shutil.copytree(checkpoint, tmp_path / checkpoint.name)
+    monkeypatch.chdir(tmp_path)
+    assert inspect(Path(checkpoint.name)).facts["step"] == 6
+
+
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for read in (inspect, pantoum.load):
+        with pytest.raises(PantoumError, match="not a regular file"):
+            read(tmp_path / "pipe")

@@ -116,3 +116,13 @@ def test_a_folder_of_compressed_texts_is_read(tmp_path: Path) -> None:
         (tmp_path / "in" / f"a.{ending}").write_bytes(compress(ending.encode()))
     with found([tmp_path / "in"], keep_in=tmp_path) as sources:
         assert "".join(TextReader(sources.texts, "utf-8", None).blocks()) == "bz2gzxz"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_bomb_is_refused_in_every_encoding(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(expand, "ALWAYS", 1 << 18)
+    monkeypatch.setattr(expand, "MOST_TIMES", 10)
+    data = bz2.compress(("a" * (1 << 20)).encode(encoding))
+    with pytest.raises(TextError, match="expands to more than 10 times its size"):
+        for _ in decompressed(form_of(data[:HEAD]), "t", len(data), cut(data, 1 << 16)):
+            pass

@@ -110,3 +110,16 @@ def test_the_last_pieces_that_are_few_enough() -> None:
     assert last_tokens([(3, 1), (2, 2), (4, 1)], 4) == 0
     assert last_tokens([(3, 1), (2, 2), (4, 1)], 2) == 5
     assert last_tokens([], 2) == 0
+
+
+def test_a_share_whose_decimals_do_not_end_holds_out_that_share() -> None:
+    for share in (1 / 3, 0.1 * 3, 1 / 7):
+        split = Documents(share, "\n", 4000)
+        trained = "".join(split.training(["a\n" * 3000]))
+        assert abs(len(split.held) / 6000 - share) < 0.05 and len(trained) + len(split.held) == 6000
+
+
+@pytest.mark.parametrize("text", ["abc\n\n", "\nabc", "\n\nabc\n\n\n"])
+def test_the_only_document_that_says_something_is_learned_from(text: str) -> None:
+    split = Documents(0.1, "\n", len(text))
+    assert "abc" in "".join(split.training([text])) and not split.forgotten

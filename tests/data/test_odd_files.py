@@ -122,3 +122,17 @@ def test_a_list_of_short_lines_gets_advice(tmp_path: Path, text: str, is_list: b
     (tmp_path / "t").write_text(text)
     assert (ADVICE in prepare([tmp_path / "t"], out=tmp_path / "a").notes) == is_list
     assert ADVICE not in prepare([tmp_path / "t"], documents="lines", out=tmp_path / "b").notes
+
+
+@pytest.mark.parametrize("name", ["a.txt", "z.txt"])
+def test_a_text_of_many_characters_leaves_the_same_file_out_whatever_its_name(
+    tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    text = "".join(map(chr, range(0x4E00, 0x4E00 + 900))) * 3
+    (folder / "m.txt").write_text(text)
+    (folder / name).write_bytes(b"\xe4" * 500)
+    prepared = prepare([folder], out=tmp_path / "out")
+    assert [each["name"] for each in prepared.facts["texts"]] == ["m.txt"]
+    assert prepared.tokenizer.kind == "bytes" and any(f"{name} " in note for note in prepared.notes)

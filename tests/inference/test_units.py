@@ -89,3 +89,13 @@ def test_pieces_are_whole_characters_wherever_tokens_are_cut(
     ends = np.cumsum(found.tokens)
     assert found.tokens.sum() == len(ids_T)
     assert np.cumsum(found.nats).tolist() == [pytest.approx(end * (end + 1) / 2) for end in ends.tolist()]
+
+
+@pytest.mark.parametrize("by", ["line", "word"])
+def test_a_unit_without_end_is_put_together_once(by: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    joined, put_together = Pieces.joined, []
+    monkeypatch.setattr(
+        Pieces, "joined", staticmethod(lambda parts: put_together.append(joined(parts)) or put_together[-1])
+    )
+    (*_, last) = grouped(["a"] * 400, by, list(range(1, 400)))
+    assert last.texts == ["a" * 400] and sum(map(len, put_together)) == 400

@@ -166,6 +166,8 @@ def test_a_chat_is_a_completion_of_the_plain_template(server: Any) -> None:
     streamed = events(server, "/v1/chat/completions", messages=messages, **fields)
     assert "".join(event["choices"][0]["delta"]["content"] for event in streamed) == expected
     assert streamed[0]["object"] == "chat.completion.chunk"
+    roles = [event["choices"][0]["delta"].get("role") for event in streamed]
+    assert len(roles) > 1 and roles == ["assistant"] + [None] * (len(roles) - 1), "clients join what they get"
 
 
 def test_usage_comes_last_in_a_stream_that_asks_for_it(server: Any) -> None:

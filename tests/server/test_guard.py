@@ -71,7 +71,12 @@ def test_the_log_says_what_was_asked_without_prompt_or_key(
     with caplog.at_level(logging.INFO):
         headers = {"Authorization": f"Bearer {KEY}"}
         closed.client.post("/v1/completions?key=q-secret", json={"prompt": "p-secret"}, headers=headers)
-        until(lambda: any(record.name == "pantoum.access" for record in caplog.records))
+        until(
+            lambda: any(
+                record.name == "pantoum.access" and '"status": 200' in record.message
+                for record in caplog.records
+            )
+        )
     lines = [json.loads(record.message) for record in caplog.records if record.name == "pantoum.access"]
     assert lines[-1]["route"] == "/v1/completions" and lines[-1]["status"] == 200
     server_lines = [record.getMessage() for record in caplog.records if record.name != "httpx"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import threading
 from collections.abc import Callable
@@ -63,6 +64,7 @@ def test_a_changed_file_is_loaded_and_no_request_is_dropped(
     other: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
     until: Callable[..., None],
 ) -> None:
     monkeypatch.setattr(served, "CHECK_EVERY", 0.05)
@@ -70,6 +72,7 @@ def test_a_changed_file_is_loaded_and_no_request_is_dropped(
     file = tmp_path / "cats.safetensors"
     shutil.copy(run / "model.safetensors", file)
     server = serve(file, slots=4)
+    caplog.set_level(logging.WARNING)
     old, engine = server.text("The", max_tokens=40, seed=2), server.engine
     session = server.post("/v1/sessions", prompt="The").json()["id"]
     with server.client.stream(
@@ -80,6 +83,7 @@ def test_a_changed_file_is_loaded_and_no_request_is_dropped(
         file.write_bytes(b"not a model")
         with pytest.raises(AssertionError):
             until(lambda: server.engine is not engine, 0.3)
+        assert sum("was not reloaded" in record.message for record in caplog.records) == 1, "said once"
         assert server.text("The", max_tokens=40, seed=2) == old
         shutil.copy(other / "model.safetensors", tmp_path / "new")
         (tmp_path / "new").replace(file)

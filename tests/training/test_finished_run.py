@@ -12,7 +12,7 @@ import pytest
 import pantoum
 from pantoum.data.made_again import are_removed, remove_shards
 from pantoum.data.prepare import open_prepared, prepare
-from pantoum.errors import TextError
+from pantoum.errors import RunError, TextError
 from pantoum.formats import checkpoint
 
 SMALL = {"hidden_size": 8, "num_layers": 1, "batch_size": 4, "seq_len": 8, "progress": False}
@@ -97,3 +97,62 @@ def test_a_text_that_only_the_run_has_keeps_its_shards(tmp_path: Path) -> None:
     assert open_prepared(run.folder / "data").train.count > 1000
     assert pantoum.train(run=str(run.folder), resume=True, steps=5, progress=False).result.steps == 10
     assert open_prepared(run.folder / "data").train.count > 1000
+
+
+def test_another_text_does_not_finish_a_run(text: Path, tmp_path: Path) -> None:
+    train(text, tmp_path / "r", steps=5)
+    other = tmp_path / "other.txt"
+    other.write_text(text.read_text())
+    with pytest.raises(RunError, match=r"begun with .*mats\.txt, not with .*other\.txt"):
+        train(other, tmp_path / "r", resume=True)
+    assert train(text, tmp_path / "r", resume=True).result.already
+
+
+def test_the_tokenizer_that_was_chosen_may_be_named(text: Path, tmp_path: Path) -> None:
+    train(text, tmp_path / "r", steps=9, stop_after=3)
+    with pytest.raises(RunError, match="tokens is bytes, the run has characters"):
+        train((), tmp_path / "r", resume=True, tokens="bytes")
+    assert train(text, tmp_path / "r", resume=True, tokens="characters").result.steps == 9
+
+
+def test_a_fine_tuned_run_goes_on_without_the_model_that_it_began_from(text: Path, tmp_path: Path) -> None:
+    source = train(text, tmp_path / "s", steps=5).folder
+    pantoum.train(text, run=str(tmp_path / "r"), from_=str(source), steps=9, stop_after=3, progress=False)
+    (source / "model.safetensors").unlink()
+    assert pantoum.train(run=str(tmp_path / "r"), resume=True, progress=False).result.steps == 9
+
+
+def test_a_piped_run_that_was_killed_early_begins_again_from_what_came(
+    text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def piped() -> None:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.read_bytes()), encoding="utf-8"))
+
+    settings = {**SMALL, "steps": 9, "valid_fraction": 0.2}
+    piped()
+    whole = pantoum.train("-", run=str(tmp_path / "whole"), **settings).folder
+    for name, lost in (("all", "checkpoints"), ("part", "data")):
+        piped()
+        run = pantoum.train("-", run=str(tmp_path / name), **{**settings, "stop_after": 3}).folder
+        shutil.rmtree(run / "checkpoints")
+        if lost == "data":
+            shutil.rmtree(run / "data")
+            with pytest.raises(TextError, match="pipe the text once more into: pantoum train - --run"):
+                pantoum.train(run=str(run), resume=True, progress=False, stop_after=None)
+            piped()
+            pantoum.train("-", run=str(run), resume=True, progress=False, steps=9)
+        else:
+            pantoum.train(run=str(run), resume=True, progress=False, steps=9)
+        left = {path.name: path.read_bytes() for path in run.glob("model.safetensors")}
+        assert left == {"model.safetensors": (whole / "model.safetensors").read_bytes()}
+
+
+def test_a_shorter_budget_keeps_the_end_at_which_the_text_was_read_often_enough(
+    tmp_path: Path,
+) -> None:
+    text = tmp_path / "short.txt"
+    text.write_text("The cat sat on the mat. " * 40)
+    first = train(text, tmp_path / "r", minutes=50, stop_after=2, members=1).folder
+    train((), first, resume=True, minutes=40, stop_after=3)
+    found = checkpoint.newest(first)
+    assert found is not None and found.state["span"]["end"] < 1200

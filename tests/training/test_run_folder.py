@@ -1,6 +1,7 @@
 """Names of runs, and ``config.json``."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -63,3 +64,21 @@ def test_the_machine_is_plain_and_names_no_host():
 
     told = json.dumps(machine())
     assert socket.gethostname() not in json.loads(told).values()
+
+
+def begun(name, texts, began):
+    folder = RunFolder(Path("runs") / name)
+    folder.path.mkdir(parents=True)
+    folder.write_config({"texts": texts, "began": f"2026-01-01T00:00:{began:02}+0000"})
+    return folder.path
+
+
+def test_the_run_to_resume_is_one_of_this_text_and_the_last_that_began():
+    begun("part-2", ["texts/part-2.txt"], 9)
+    mine = begun("part", ["part.txt"], 1)
+    assert find(TrainSettings(), ["elsewhere/part.txt"]).path == mine
+    begun("part-4", ["part.txt"], 2)
+    newest = begun("part-3", ["part.txt"], 3)
+    assert find(TrainSettings(), ["part.txt"]).path == newest
+    (newest / "config.json").write_text("cut")
+    assert find(TrainSettings(), ["part.txt"]).path.name == "part-4"

@@ -19,8 +19,16 @@ from pantoum.config import ModelConfig
 from pantoum.config.plain import Plain
 from pantoum.data.made_again import are_removed
 from pantoum.data.prepare import open_prepared
-from pantoum.errors import FormatError, PantoumError
-from pantoum.formats import checkpoint, metrics, model_file, state_file, token_shard
+from pantoum.errors import FormatError, ModelFileError, PantoumError
+from pantoum.formats import (
+    bounded,
+    checkpoint,
+    checkpoint_folder,
+    metrics,
+    model_file,
+    state_file,
+    token_shard,
+)
 from pantoum.formats.model_file import COUNTS, SCALE, ModelFile
 from pantoum.inference.files.compact_matrices import coded_names
 from pantoum.inference.files.joined_file import taken_apart
@@ -121,7 +129,7 @@ def _inspect(path: Path) -> Info:
 
 
 def _start(path: Path) -> bytes:
-    with path.open("rb") as file:
+    with bounded.opened(path, FormatError) as (file, _):
         return file.read(len(STATE_MAGIC))
 
 
@@ -147,7 +155,10 @@ def _folder(path: Path) -> Info:
 def _model(path: Path) -> Info:
     found = taken_apart(model_file.read(path))
     (shape, precision), card = shape_of(found.config), found.card
-    held = weights(found)
+    try:
+        held = weights(found)
+    except ValueError as problem:
+        raise ModelFileError(f"cannot read {str(path)!r}: {problem}; get the file again") from problem
     parameters = number(held)
     facts = {
         "bytes": path.stat().st_size,
@@ -269,11 +280,12 @@ def _tried(path: Path) -> Info | None:
 
 
 def _checkpoint(path: Path) -> Info:
-    found = checkpoint.read(path.parent.parent, int(path.name[5:]))
-    sizes = {name: int(array.nbytes) for name, array in found.arrays.items()}
-    facts = {"step": found.step, "arrays": len(sizes), "bytes": sum(sizes.values())}
+    step = int(path.name[5:])
+    arrays, _ = checkpoint_folder.read(path, step)
+    sizes = {name: int(array.nbytes) for name, array in arrays.items()}
+    facts = {"step": step, "arrays": len(sizes), "bytes": sum(sizes.values())}
     rows = [
-        ("step", f"{found.step:,}"),
+        ("step", f"{step:,}"),
         ("arrays", f"{len(sizes)} ({size(sum(sizes.values()))}), all verified"),
     ]
     return Info(path, "checkpoint", facts, rows)

@@ -87,6 +87,12 @@ class Bound:
                 "text does; give a text file"
             )
 
+    def counted(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        """The blocks, each counted before it is passed on."""
+        for block in blocks:
+            self.add(len(block))
+            yield block
+
 
 def decompressed(form: Form, label: str, size: int, blocks: Iterable[bytes]) -> Iterator[bytes]:
     """The text in a compressed file of ``size`` bytes; what is inside must be a text itself."""
@@ -96,16 +102,14 @@ def decompressed(form: Form, label: str, size: int, blocks: Iterable[bytes]) -> 
         while len(head) < HEAD and (block := next(stream, b"")):
             bound.add(len(block))
             head += block
-        inside = form_of(head)
+        inside, rest = form_of(head), bound.counted(stream)
         if inside.kind == "encoded":
-            yield from transcoded(inside, label, chain([head], stream))
+            yield from transcoded(inside, label, chain([head], rest))
             return
         if inside.kind not in ("text", "binary"):
             raise TextError(f"cannot read {label!r}: inside is {inside.name}; unpack it first")
         yield head
-        for block in stream:
-            bound.add(len(block))
-            yield block
+        yield from rest
     except _damages() as error:
         raise TextError(
             f"cannot read {label!r}: {form.name} that is damaged or cut short ({error}); get it again"

@@ -28,6 +28,8 @@ __all__ = ["Documents", "Split", "Tail", "last_tokens"]
 
 MOST_TOKENS = 200_000
 MOST_CHARACTERS = 2_000_000
+FINEST = 1_000_000
+"""The largest denominator of a share of documents: far below the 2**32 values of a hash."""
 ALL_TOKENS_ARE_CHARACTERS = ("bytes", "characters")
 
 
@@ -106,7 +108,7 @@ class Documents:
     """
 
     def __init__(self, fraction: float, sign: str, size: int, only: int | None = None) -> None:
-        share = Fraction(str(fraction))
+        share = Fraction(str(fraction)).limit_denominator(FINEST)
         factor = max(1, -(-share * size // MOST_TOKENS))
         self._below, self._modulus = share.numerator, share.denominator * factor
         self._sign, self._only = sign, only
@@ -115,12 +117,14 @@ class Documents:
         self._room = MOST_TOKENS
         self._lowest = (1 << 32, 0)
         self._characters = 0
+        self._ended = 0
+        """Documents that are not empty and have ended."""
         self.notes: list[str] = []
 
     @property
     def forgotten(self) -> bool:
         """Whether nothing is held out although something could be: the documents are few."""
-        several = self._index > 1 or (self._index == 1 and self._characters > 0)
+        several = self._ended + (self._characters > 0) > 1
         return bool(self._below) and self._only is None and several and not self.held
 
     @property
@@ -138,6 +142,7 @@ class Documents:
                 if place:
                     if self._characters:  # an empty document says nothing
                         self._lowest = min(self._lowest, (_hash(self._index), self._index))
+                        self._ended += 1
                     self._index += 1
                     self._characters = 0
                     inside = self._is_held()

@@ -32,6 +32,7 @@ from pantoum.data.workers import Workers, worth
 from pantoum.errors import TextError
 from pantoum.formats import durable, token_shard
 from pantoum.text.across import Across, here
+from pantoum.text.bpe_merges import LONGEST
 from pantoum.text.byte import ByteTokenizer
 from pantoum.text.character import CharacterLearner
 from pantoum.text.documents import sign_of
@@ -130,8 +131,17 @@ def _tokenize(
     try:
         preparation.make("characters", MOST_CHARACTERS)
     except (_TooMany, NotUtf8Error) as reason:
+        _require_utf8(sources)
         preparation.notes.append(f"the text is read as bytes: {reason}")
         preparation.make("bytes")
+
+
+def _require_utf8(sources: Sources) -> None:
+    """Raise ``OddFileError`` where a file of a folder is not UTF-8: all of them are read as bytes next, and
+    what is left out must not depend on how far the first reading came."""
+    for source in sources.texts:
+        if source.in_folder and not is_utf8(source):
+            raise OddFileError(source, f"{source.label!r} is not UTF-8")
 
 
 class _TooMany(Exception):  # noqa: N818  it is no error: bytes are tried next
@@ -345,7 +355,7 @@ class _Preparation:
         if self.request.tokens.startswith("bpe:") and tokenizer.vocab_size < int(self.request.tokens[4:]):
             notes.append(
                 f"{self.request.tokens} found no more than {tokenizer.vocab_size} tokens worth "
-                "having: the text is short"
+                f"having: the text is short, or has few words of at most {LONGEST} characters"
             )
         return notes
 

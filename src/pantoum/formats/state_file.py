@@ -77,6 +77,12 @@ def to_bytes(record: StateRecord) -> bytes:
     )
     sizes = np.array([array.size for array in arrays], "<u4").tobytes()
     body = head + sizes + b"".join(array.tobytes() for array in arrays)
+    size = len(body) + DIGEST_SIZE
+    if size > MOST_BYTES:
+        raise StateError(
+            f"the state cannot be kept: it would have {size:,} bytes, at most {MOST_BYTES:,} are allowed; "
+            "use a smaller cache"
+        )
     return body + hashlib.sha256(body).digest()
 
 

@@ -171,7 +171,7 @@ def model_path(path: str | Path) -> Path:
 def _refuse_other_files(path: Path) -> None:
     """A text, a document or a picture in the place of a model: say what it is, and what to type."""
     try:
-        with path.open("rb") as file:
+        with bounded.opened(path, ModelFileError) as (file, _):
             head = file.read(len(BEGINNING))
             if head[3:] == BEGINNING[3:]:
                 return

@@ -232,11 +232,12 @@ class Scorer:
 
 def resets(model: LoadedModel, documents: bool) -> NDArray[np.bool_] | None:
     """The tokens before which the state is zeroed: the border of a model's own documents; with
-    ``documents`` what ends a line; none where the text is one stream."""
+    ``documents`` what holds the end of a line, and perhaps the indentation of the next; none where the text
+    is one stream."""
     tokens = np.arange(model.vocab_size)
     if model.eos is not None:
         return np.equal(tokens, model.eos)
     if not documents:
         return None
-    ends = [model.tokenizer.decode_bytes([token]).endswith(b"\n") for token in tokens.tolist()]
+    ends = [b"\n" in model.tokenizer.decode_bytes([token]) for token in tokens.tolist()]
     return np.array(ends)

@@ -44,6 +44,8 @@ class Answer:
         """``whole`` and ``part`` give the fields of a choice from its text and tokens."""
         self._request, self._fields, self._signer = request, fields, signer
         self._whole, self._part = whole, part
+        self._spoken: set[int] = set()
+        """Choices of a chat whose role was said: it is said once, for clients join what they get."""
         self._chunks = kind + ".chunk" if kind == "chat.completion" else kind
         prefix = "chatcmpl" if kind == "chat.completion" else "cmpl"
         self.head: dict[str, Plain] = {
@@ -89,9 +91,13 @@ class Answer:
 
     def _chunk(self, part: Part) -> dict[str, Plain]:
         choice = part.choice
+        made = self._part(part.text, part.entries)
+        if "delta" in made and choice.index not in self._spoken:
+            self._spoken.add(choice.index)
+            made["delta"] = {"role": "assistant", "content": part.text}
         return {
             "index": choice.index,
-            **self._part(part.text, part.entries),
+            **made,
             "finish_reason": choice.finish if part.last else None,
             **(self._state(choice) if part.last else {}),
         }
@@ -160,7 +166,7 @@ def routes(models: Models, signer: Signer, template: ChatTemplate) -> APIRouter:
             return {"message": message, "logprobs": logprobs(entries)}
 
         def part(text: str, entries: Sequence[Entry]) -> dict[str, Plain]:
-            return {"delta": {"role": "assistant", "content": text}, "logprobs": logprobs(entries)}
+            return {"delta": {"content": text}, "logprobs": logprobs(entries)}
 
         return await _answered(
             Answer(request, fields, signer, "chat.completion", whole, part), request, fields

@@ -24,6 +24,8 @@ class Connection(HttpToolsProtocol):
     """One client's connection."""
 
     _timer: asyncio.TimerHandle | None = None
+    _unread = 0
+    """Bytes that waited for the client when the timer was set."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A client is there."""
@@ -49,8 +51,9 @@ class Connection(HttpToolsProtocol):
         super().on_message_complete()
 
     def pause_writing(self) -> None:
-        """The client does not read."""
+        """More waits for the client than it reads at once."""
         super().pause_writing()
+        self._unread = self.transport.get_write_buffer_size()
         self._wait()
 
     def resume_writing(self) -> None:
@@ -68,4 +71,10 @@ class Connection(HttpToolsProtocol):
             self._timer = None
 
     def _cut(self) -> None:
+        """Cut the connection, unless the client has read a part of a large answer meanwhile."""
+        left = self.transport.get_write_buffer_size()
+        if left < self._unread:
+            self._unread = left
+            self._wait()
+            return
         self.transport.abort()

@@ -75,6 +75,8 @@ class Models:
         self._loaded = {name: _load(path) for name, path in self._paths.items()}
         self._served: dict[str, Served] = {}
         self._retiring: list[tuple[Served, float]] = []
+        self._refused: dict[str, str] = {}
+        """Why the file of a model was last not loaded again."""
         """Models that were replaced, and when: requests that have begun may still come to their engines."""
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -126,8 +128,11 @@ class Models:
                 return
             model, mark = await asyncio.to_thread(_load, served.path)
         except (PantoumError, OSError) as error:
-            log.warning("model %s was not reloaded, the old one goes on: %s", name, error)
+            if self._refused.get(name) != str(error):  # it is looked at every second, and said once
+                self._refused[name] = str(error)
+                log.warning("model %s was not reloaded, the old one goes on: %s", name, error)
             return
+        self._refused.pop(name, None)
         if model.sha256 != served.model.sha256:
             self._served[name] = self._serve(name, model, mark, asyncio.get_running_loop())
             self._retiring.append((served, time.monotonic()))

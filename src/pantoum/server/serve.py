@@ -7,6 +7,7 @@ seconds, and ends with 0. A second signal ends it at once.
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
 import logging
 import signal
@@ -43,6 +44,9 @@ def listening(host: str, port: int) -> socket.socket:
         made.bind((host.strip("[]"), port))
     except OSError as error:
         made.close()
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            rule = f"is no address of this machine ({error.strerror})"
+            raise SettingError("host", host, rule, "give 127.0.0.1, 0.0.0.0 or another of its own") from None
         rule = f"cannot be listened on at {host} ({error.strerror})"
         raise SettingError("port", port, rule, "give another --port; 0 takes a free one") from None
     made.listen(2048)

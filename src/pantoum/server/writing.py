@@ -33,6 +33,8 @@ __all__ = ["Choice", "Part", "Prompt", "Request", "cancel", "encode", "sampling_
 
 LONG = 20_000
 """Characters from which a prompt is encoded in a thread of its own."""
+MOST_STOPS, LONGEST_STOP = 64, 1000
+"""Stop strings of a request, and characters of each: all are looked for after every token."""
 MOST_DIGITS = 20
 """Digits of a token's number."""
 UNABLE = {
@@ -126,6 +128,9 @@ def sampling_of(request: WritingRequest) -> SamplingConfig:
             400, f"best_of is {request.best_of}: must be n ({request.n or 1}); leave it out", param="best_of"
         )
     stops = [request.stop] if isinstance(request.stop, str) else request.stop or []
+    if len(stops) > MOST_STOPS or any(len(stop) > LONGEST_STOP for stop in stops):
+        rule = f"at most {MOST_STOPS} texts of at most {LONGEST_STOP:,} characters each"
+        raise RequestError(400, f"stop has too much to look for after each token: {rule}", param="stop")
     bias: dict[int, float] = {}
     for token, value in (request.logit_bias or {}).items():
         if not (token.isascii() and token.isdigit() and len(token) < MOST_DIGITS):
@@ -149,9 +154,7 @@ def sampling_of(request: WritingRequest) -> SamplingConfig:
 def submit(served: Served, jobs: Sequence[Job]) -> None:
     """Hand jobs to the model's engine: all of them, or none and an error."""
     slots = sum(job.slots for job in jobs)
-    most, all_of_it = served.engine.slots, served.engine.slots + served.engine.places
-    if any(job.slots > most for job in jobs):
-        raise RequestError(400, f"n is beyond the {most} texts that this server writes at once", param="n")
+    all_of_it = served.engine.slots + served.engine.places
     if slots > all_of_it:
         rule = f"this server takes {all_of_it} at once, those that wait included"
         raise RequestError(400, f"the request has {slots} texts: {rule}; send fewer in a request")
@@ -193,7 +196,11 @@ class Request:
     ) -> None:
         self.served, self.prompts, self.echo = served, prompts, echo
         self.alternatives = alternatives
-        self.count = request.n or 1
+        self.count, most = request.n or 1, served.engine.slots
+        if self.count > most:
+            raise RequestError(
+                400, f"n is beyond the {most} texts that this server writes at once", param="n"
+            )
         self.seed = draw_seed() if request.seed is None else request.seed
         sampling = sampling_of(request)
         writing = None

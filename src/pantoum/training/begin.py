@@ -36,7 +36,7 @@ from pantoum.training.recipe.outlook import MOST_EPOCHS, Outlook
 from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.run.budget import DEFAULT_MINUTES, Budget, Clock, Span
 from pantoum.training.run.card import card
-from pantoum.training.run.run_folder import RunFolder, machine
+from pantoum.training.run.run_folder import BEGAN, RunFolder, machine
 from pantoum.training.run.run_state import RunState
 from pantoum.training.surprise import surprise
 
@@ -55,8 +55,10 @@ def begin(
     command: Sequence[str],
     ranks: Ranks,
     engine: Engine | None,
+    prepared: Prepared | None = None,
 ) -> Run:
-    """A new run in its (empty) folder, on these ranks, of which this is rank 0, and with this engine."""
+    """A new run in its (empty) folder, on these ranks, of which this is rank 0, and with this engine.
+    ``prepared``: the text, if it is prepared already."""
     asked = {name: value for name, value in asdict(settings).items() if name not in ("resume", "run")}
     config: dict[str, Any] = {
         "pantoum": VERSION,
@@ -65,11 +67,12 @@ def begin(
         "texts": [str(text) for text in texts],
         "settings": asked,
         "machine": machine(),
-        "began": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "began": time.strftime(BEGAN),
     }
     folder.write_config(config)
     source = read_source(settings)
-    prepared = prepare_texts(settings, texts, folder.data, source, folder.path)
+    if prepared is None:
+        prepared = prepare_texts(settings, texts, folder.data, source, folder.path)
     notes = list(prepared.notes)
     if source is not None:
         notes.append(_unknown(prepared))

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,11 +22,11 @@ from typing import Any
 
 import numpy as np
 
-from pantoum.config import DropoutConfig, TrainSettings, parse_softmax, spell_softmax, whole
+from pantoum.config import AUTO, DropoutConfig, TrainSettings, parse_softmax, spell_softmax, whole
 from pantoum.data.made_again import restored
 from pantoum.data.prepare import Prepared, differences, open_prepared
 from pantoum.data.remote import is_address
-from pantoum.errors import CheckpointError, RunError, SettingError, TextError
+from pantoum.errors import CheckpointError, PantoumError, RunError, SettingError, ShardError, TextError
 from pantoum.formats import checkpoint
 from pantoum.formats.checkpoint import Checkpoint
 from pantoum.network.size import fewest_numbers
@@ -35,7 +36,7 @@ from pantoum.training.begin import begin, every, identity, read_source
 from pantoum.training.engine import Engine
 from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.run.budget import Budget, Clock, Span
-from pantoum.training.run.run_folder import RunFolder
+from pantoum.training.run.run_folder import RunFolder, alike
 from pantoum.training.run.run_state import RunState
 from pantoum.training.update.schedule import Schedule
 
@@ -71,6 +72,7 @@ def resume(
     known = _recorded(config)
     recorded = known or TrainSettings()
     if found is None:
+        _refuse_other_names(texts, config)
         given = texts or _texts_here(config)
         hidden = is_address(recorded.valid or "") and settings.valid is None
         if hidden or (config.get("texts") and not given):
@@ -78,14 +80,16 @@ def resume(
                 f"the run in {str(folder.path)!r} was begun from an address and has no checkpoint yet: an "
                 "address that stands in a file is not opened; give TEXT, and --valid if there was one, again"
             )
-        return _from_the_start(folder, settings, recorded, given, clock, command, ranks, engine)
+        again = "-" in texts
+        return _from_the_start(folder, settings, recorded, given, clock, command, ranks, engine, again)
     notes = list(found.notes)
     state = RunState.of(found)
     if config:
         state.require_run(config.get("run"), found.path)
-    _refuse_other_settings(settings, known, state.recipe)
+    _refuse_other_settings(settings, known, state.recipe, config.get("kind"))
     asked = Budget.asked(settings)
     if state.finished and asked is None:
+        _refuse_other_names(texts, config)
         return Finished(state)
     valid = settings.valid or (None if is_address(recorded.valid or "") else recorded.valid)
     prepared = _tokens(folder, settings, recorded, texts or _texts_here(config), valid)
@@ -154,8 +158,10 @@ def _from_the_start(
     command: Sequence[str],
     ranks: Ranks,
     engine: Engine | None,
+    stdin_again: bool,
 ) -> Run:
-    """A run that was killed before its first checkpoint."""
+    """A run that was killed before its first checkpoint. ``stdin_again``: its text comes through stdin once
+    more."""
     _refuse_other_settings(settings, recorded, None)
     given = {
         name: getattr(settings, name)
@@ -164,11 +170,23 @@ def _from_the_start(
     }
     if Budget.asked(settings) is not None:
         given = {"minutes": None, "steps": None, "epochs": None, **given}
-    if "-" in texts:  # stdin cannot be read twice; what came through it is in the folder, if it was all read
-        texts, given["data"] = (), str(folder.data)
-    run = begin(folder, replace(recorded, **given), texts, clock, command, ranks, engine)
+    prepared = _from_stdin(folder, stdin_again) if "-" in texts else None
+    run = begin(folder, replace(recorded, **given), texts, clock, command, ranks, engine, prepared)
     run.notes.append("there was no checkpoint yet: beginning from the start")
     return run
+
+
+def _from_stdin(folder: RunFolder, again: bool) -> Prepared | None:
+    """What came through stdin, which cannot be read twice; none if it was not all read and comes again."""
+    try:
+        return open_prepared(folder.data, run=folder.path)
+    except (ShardError, TextError):
+        if again:
+            return None
+        raise TextError(
+            f"the run in {str(folder.path)!r} was killed before all of its text had come through stdin; pipe "
+            f"the text once more into: pantoum train - --run {shlex.quote(str(folder.path))} --resume"
+        ) from None
 
 
 def _with_budget(
@@ -194,12 +212,17 @@ def _with_budget(
         # Further by the clock: from what all sessions used; by steps: from where training goes on.
         span = Span(asked.by_clock, here, here + size, warm_up=schedule.rises_again)
     else:
-        begin = base = 0.0
+        begin, end = 0.0, size
         if asked.by_clock == state.span.by_clock:  # a run that goes further counts from where that began
-            begin, base = state.span.begin, max(0.0, state.span.end - state.budget.size(steps_per_epoch))
+            begin = state.span.begin
+            end = begin + size
+            if state.span.end < begin + state.budget.size(
+                steps_per_epoch
+            ):  # the text is read often enough then
+                end = min(end, state.span.end)
         warm_up = state.span.warm_up and state.decay_step is None
-        span = Span(asked.by_clock, begin, base + size, warm_up=warm_up)
-        if base + size <= here:
+        span = Span(asked.by_clock, begin, end, warm_up=warm_up)
+        if end <= here:
             raise SettingError(
                 asked.kind,
                 int(asked.amount) if asked.amount.is_integer() else asked.amount,
@@ -227,10 +250,22 @@ def _refuse_other_texts(prepared: Prepared, state: RunState, texts: Sequence[str
         )
 
 
+def _refuse_other_names(texts: Sequence[str], config: Mapping[str, Any]) -> None:
+    """Where the texts are not compared themselves their names are, so that a run of another text is not taken
+    for the one that was meant."""
+    began: Sequence[str] = config.get("texts", ())
+    if not alike(began, texts):
+        raise RunError(
+            f"the run was begun with {', '.join(began[:3])}, not with {', '.join(texts[:3])}; give what it "
+            "began with (TEXT may be left out), or another run with --run"
+        )
+
+
 def _refuse_other_settings(
-    settings: TrainSettings, recorded: TrainSettings | None, recipe: Recipe | None
+    settings: TrainSettings, recorded: TrainSettings | None, recipe: Recipe | None, kind: object = None
 ) -> None:
-    """What is given must be what the run has; what is left out is its default, and says nothing."""
+    """What is given must be what the run has; what is left out is its default, and says nothing. ``kind``:
+    the tokenizer that was chosen, if it was left to the run."""
     default = TrainSettings()
     differ = []
     for name in vars(default):
@@ -243,6 +278,8 @@ def _refuse_other_settings(
             known, given = _of_recipe(recipe, name), _spelt(name, given)
         elif recorded is not None:
             known = getattr(recorded, name)
+            if name == "tokens" and known == AUTO and kind is not None:
+                known = kind
         else:
             continue
         if known != given:
@@ -281,6 +318,9 @@ def _source_weights(path: str | None, state: RunState) -> Mapping[str, Any] | No
     """The weights that the run began from: needed again only if it is rolled back to its very start."""
     if state.identity.get("began_from") is None or path is None or not Path(path).exists():
         return None
-    source = read_source(TrainSettings(from_=path))
+    try:
+        source = read_source(TrainSettings(from_=path))
+    except PantoumError:  # moved or damaged since: the run goes on, without its start to return to
+        return None
     same = source is not None and source.sha256 == state.identity["began_from"]
     return source.parameters if source is not None and same else None

@@ -141,44 +141,53 @@ class Grouping:
     def __init__(self, by: str, tokenizer: Tokenizer) -> None:
         one_of(by, "by", UNITS)
         self.by = "token" if token_unit(tokenizer.kind) == by else by
-        self._open = Pieces.joined([])
+        self._open: list[Pieces] = []
+        """The unit that has not ended, as it came: it is joined once, or a line of a megabyte would be joined
+        and searched again with every call."""
+        self._visible, self._after = False, False
+        """Whether the open unit has something visible, and whether it ends with white space."""
 
     def push(self, pieces: Pieces) -> Pieces:
         """The units that these pieces complete."""
-        if self.by == "token" or not len(pieces):
+        P = len(pieces)
+        if self.by == "token" or not P:
             return pieces
-        pieces = Pieces.joined([self._open, pieces])
-        starts_U = self._starts(pieces)
-        last = int(starts_U[-1])
-        if last < len(pieces) and int(pieces.tokens[last:].sum()) >= LONGEST:
-            last = len(pieces)
-        self._open = pieces[last:]
-        return pieces[:last].united(starts_U[starts_U < last])
+        starts_U = self._line_starts(pieces.texts) if self.by == "line" else self._word_starts(pieces.texts)
+        begun = self._open if not len(starts_U) else []
+        last = int(starts_U[-1]) if len(starts_U) else 0
+        if sum(int(part.tokens.sum()) for part in begun) + int(pieces.tokens[last:].sum()) >= LONGEST:
+            starts_U, last = np.append(starts_U, P), P
+        if not len(starts_U):
+            self._open.append(pieces)
+            return Pieces.joined([])
+        before = sum(map(len, self._open))
+        ended = Pieces.joined([*self._open, pieces[:last]])
+        self._open = [pieces[last:]] if last < P else []
+        self._visible = self._visible and last < P
+        return ended.united(np.concatenate([[0], starts_U[:-1] + before]))
 
     def finish(self) -> Pieces:
         """The unit that the text's end completes."""
-        left, self._open = self._open, Pieces.joined([])
+        left, self._open, self._visible = Pieces.joined(self._open), [], False
         return left.united(np.zeros(min(1, len(left)), np.int64))
 
-    def _starts(self, pieces: Pieces) -> Counts:
-        """Where units begin; the last may be the end, where no unit is open."""
-        if self.by == "line":
-            ends_P = np.fromiter(("\n" in text for text in pieces.texts), bool, len(pieces))
-            return np.concatenate([[0], np.flatnonzero(ends_P) + 1])
-        return _word_starts(pieces.texts)
+    def _line_starts(self, texts: list[str]) -> Counts:
+        """The places before which a line has ended; the last may be the end."""
+        ends_P = np.fromiter(("\n" in text for text in texts), bool, len(texts))
+        return np.flatnonzero(ends_P) + 1
 
-
-def _word_starts(texts: list[str]) -> Counts:
-    """A word begins where white space does, or after it, once the word before has something visible."""
-    P = len(texts)
-    blank_P = np.fromiter((not text or text.isspace() for text in texts), bool, P)
-    begins_P = np.fromiter((text[:1].isspace() for text in texts), bool, P)
-    after_P = np.fromiter((not text or text[-1].isspace() for text in texts), bool, P)
-    maybe = np.flatnonzero(begins_P[1:] | after_P[:-1]) + 1
-    visible_P = np.concatenate([[0], np.cumsum(~blank_P)])
-    starts, seen = [0], 0
-    for place, count in zip(maybe.tolist(), visible_P[maybe].tolist(), strict=True):
-        if count > seen:
-            starts.append(place)
-            seen = count
-    return np.array(starts, np.int64)
+    def _word_starts(self, texts: list[str]) -> Counts:
+        """A word begins where white space does, or after it, once the word before has something visible."""
+        P = len(texts)
+        blank_P = np.fromiter((not text or text.isspace() for text in texts), bool, P)
+        begins_P = np.fromiter((text[:1].isspace() for text in texts), bool, P)
+        after_P = np.fromiter((not text or text[-1].isspace() for text in texts), bool, P)
+        maybe = np.flatnonzero(begins_P | np.concatenate([[self._after], after_P[:-1]]))
+        visible_P = np.concatenate([[0], np.cumsum(~blank_P)]) + self._visible
+        starts, seen = list[int](), 0
+        for place, count in zip(maybe.tolist(), visible_P[maybe].tolist(), strict=True):
+            if count > seen:
+                starts.append(place)
+                seen = count
+        self._visible, self._after = bool(visible_P[-1] > seen), bool(after_P[-1])
+        return np.array(starts, np.int64)

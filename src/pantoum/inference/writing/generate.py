@@ -59,7 +59,7 @@ class Text:
 
     @property
     def nats(self) -> float:
-        """What the model itself asks for them all."""
+        """The nats of all tokens under the model itself, without sampling settings."""
         return self.stream.nats
 
     @property

@@ -15,12 +15,15 @@ what a checkpoint says goes before it.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from datetime import datetime
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
@@ -33,10 +36,12 @@ from pantoum.formats import durable, metrics, plain_json
 from pantoum.formats.refusal import translated
 from pantoum.formats.run_lock import RunLock
 
-__all__ = ["RunFolder", "create", "find", "leave_needed", "machine"]
+__all__ = ["BEGAN", "RunFolder", "alike", "create", "find", "leave_needed", "machine"]
 
 RUNS = Path("runs")
 CONFIG = "config.json"
+BEGAN = "%Y-%m-%dT%H:%M:%S%z"
+"""When a run began, in ``config.json``."""
 
 
 @dataclass(frozen=True)
@@ -147,16 +152,56 @@ def find(settings: TrainSettings, texts: Sequence[str]) -> RunFolder:
         raise SettingError(
             "run", None, "must name the run to resume where no text is given", "give --run DIR"
         )
-    newest = None
-    number = 1
-    while (path := RUNS / _name(settings, texts, number)).is_dir():
-        newest, number = path, number + 1
-    if newest is None:
+    runs = _runs_of(settings, texts)
+    if not runs:
+        name = RUNS / _name(settings, texts, 1)
         raise RunError(
-            f"run is {str(path)!r}: there is no such run to resume; give --run DIR, or leave "
+            f"run is {str(name)!r}: there is no such run to resume; give --run DIR, or leave "
             "--resume out to begin one"
         )
-    return RunFolder(newest)
+    return runs[-1]
+
+
+def _runs_of(settings: TrainSettings, texts: Sequence[str]) -> list[RunFolder]:
+    """The runs that are named for the text and were begun with it, the newest last. ``runs/part-2`` may be
+    the second of ``part.txt`` or the first of ``part-2.txt``; numbers do not tell the age where a run was
+    removed."""
+    stem = _name(settings, texts, 1)
+    numbered = re.compile(re.escape(stem) + r"(?:-([1-9][0-9]*))?")
+    runs: list[tuple[float, int, RunFolder]] = []
+    with translated("read", RUNS):
+        paths = list(RUNS.iterdir()) if RUNS.is_dir() else []
+    for path in paths:
+        match = numbered.fullmatch(path.name)
+        if match is None or not path.is_dir():
+            continue
+        folder, began, known = RunFolder(path), 0.0, texts
+        with contextlib.suppress(RunError, StorageError):  # a run whose config.json is lost goes by its name
+            config = folder.read_config()
+            known = config.get("texts", [])
+            began = _seconds(config.get("began"))
+        if alike(known, texts):
+            runs.append((began, int(match[1] or 1), folder))
+    return [folder for _, _, folder in sorted(runs, key=lambda run: run[:2])]
+
+
+def alike(known: Sequence[str], given: Sequence[str]) -> bool:
+    """Whether two lists of texts may be the same, by the names of the files: folders change with the place
+    from which a command is given, and ``.`` says nothing."""
+    if not known or not given:
+        return True
+    names = zip(
+        (PurePath(text).name for text in known), (PurePath(text).name for text in given), strict=False
+    )
+    return len(known) == len(given) and all(one == other or {one, other} & {"", ".."} for one, other in names)
+
+
+def _seconds(began: object) -> float:
+    """When a run began, in seconds since 1970; 0 if that is not known."""
+    try:
+        return datetime.strptime(str(began), BEGAN).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def leave_needed(folder: RunFolder, settings: TrainSettings) -> None:
