@@ -125,7 +125,7 @@ def test_going_further_can_be_cut_too(run, tmp_path):
             "hidden_size is 13, the run has 12; seed is 3, the run has 0",
         ),
         ({"cell": "lstm"}, "cell is lstm, the run has gru"),
-        ({"tokens": "bytes"}, "tokens is bytes, the run has auto"),
+        ({"tokens": "bytes"}, "tokens is bytes, the run has characters"),
         ({"learning_rate": 0.5}, r"learning_rate is 0\.5, the run has 0\.\d+"),
         ({"dropout": 0.5}, r"dropout is 0\.5, the run has 0"),
         ({"softmax": "sampled:100"}, "softmax is sampled:100, the run has full"),

@@ -31,6 +31,7 @@ import numpy as np
 from pantoum.config import TrainSettings
 from pantoum.config.plain import Plain
 from pantoum.data.made_again import remove_shards
+from pantoum.data.remote import is_address
 from pantoum.errors import RunError, SettingError, StorageError
 from pantoum.formats import durable, metrics, plain_json
 from pantoum.formats.refusal import translated
@@ -187,8 +188,8 @@ def _runs_of(settings: TrainSettings, texts: Sequence[str]) -> list[RunFolder]:
 
 def alike(known: Sequence[str], given: Sequence[str]) -> bool:
     """Whether two lists of texts may be the same, by the names of the files: folders change with the place
-    from which a command is given, and ``.`` says nothing."""
-    if not known or not given:
+    from which a command is given, and ``.`` says nothing. A text from an address may be given as a file."""
+    if not known or not given or any(map(is_address, known)):
         return True
     names = zip(
         (PurePath(text).name for text in known), (PurePath(text).name for text in given), strict=False
