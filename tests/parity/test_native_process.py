@@ -144,7 +144,8 @@ def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str
 def test_path_and_threads_come_from_the_environment(library: native.Library) -> None:
     code = "from pantoum.kernels import native; core = native.core(); print(core.isa, core.threads)"
     assert run_python(code, PANTOUM_ISA="generic", PANTOUM_THREADS="1").stdout.split() == ["generic", "1"]
-    assert "PANTOUM_THREADS is 'many'" in run_python(code, PANTOUM_THREADS="many").stderr
+    for given in ("many", "²"):
+        assert f"PANTOUM_THREADS is {given!r}" in run_python(code, PANTOUM_THREADS=given).stderr
 
 
 def test_the_environment_is_read_when_the_core_is_loaded(

@@ -132,7 +132,7 @@ def core() -> Library:
     if isa:
         loaded.set_isa(isa)
     if threads:
-        if not threads.isdigit():
+        if not (threads.isascii() and threads.isdigit()):
             raise SettingError(
                 "PANTOUM_THREADS", threads, "must be a whole number", "give a number of threads"
             )
