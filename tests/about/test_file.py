@@ -180,3 +180,12 @@ def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
     for read in (inspect, pantoum.load):
         with pytest.raises(PantoumError, match="not a regular file"):
             read(tmp_path / "pipe")
+
+
+def test_a_forged_table_of_ngrams_is_refused(run: Path, tmp_path: Path) -> None:
+    found = model_file.read(run / "model.safetensors")
+    (name,) = (name for name in found.parameters if name.endswith("weight.codes") and "ngrams" in name)
+    parameters = {**found.parameters, name: np.zeros_like(found.parameters[name])}
+    model_file.write(tmp_path / "forged", replace(found, parameters=parameters))
+    with pytest.raises(PantoumError, match=r"table .* cannot be unpacked.*get the file again"):
+        inspect(tmp_path / "forged")

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pantoum.inference.scoring import units
 from pantoum.inference.scoring.units import Decoding, Grouping, Pieces
 from pantoum.text.byte import ByteTokenizer
 from pantoum.text.tokenizer import Tokenizer, learner
@@ -99,3 +100,10 @@ def test_a_unit_without_end_is_put_together_once(by: str, monkeypatch: pytest.Mo
     )
     (*_, last) = grouped(["a"] * 400, by, list(range(1, 400)))
     assert last.texts == ["a" * 400] and sum(map(len, put_together)) == 400
+
+
+@pytest.mark.parametrize("by", ["line", "word"])
+def test_a_unit_that_is_too_long_is_cut_and_the_next_begins(by: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(units, "LONGEST", 4)
+    found = Pieces.joined(grouped(["a"] * 6 + ["\n"] + ["b"] * 2, by, list(range(1, 9))))
+    assert found.texts == (["aaaa", "aa\n", "bb"] if by == "line" else ["aaaa", "aa", "\nbb"])

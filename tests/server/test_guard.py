@@ -14,6 +14,7 @@ import pytest
 from pantoum.config import ServeSettings
 from pantoum.errors import SettingError
 from pantoum.server.guard import read_keys
+from pantoum.server.serve import listening
 
 KEY = "sk-secret-of-this-test"
 
@@ -103,3 +104,8 @@ def test_small_events_are_sent_without_delay(server: Any) -> None:
     (transport, *_) = [one.transport for one in server.connections if one.transport is not None]
     sock = transport.get_extra_info("socket")
     assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+
+
+def test_an_address_of_another_machine_is_said_of_the_host() -> None:
+    with pytest.raises(SettingError, match=r"host is '192\.0\.2\.1': is no address of this machine"):
+        listening("192.0.2.1", 0)

@@ -215,10 +215,8 @@ def _with_budget(
         begin, end = 0.0, size
         if asked.by_clock == state.span.by_clock:  # a run that goes further counts from where that began
             begin = state.span.begin
-            end = begin + size
-            if state.span.end < begin + state.budget.size(
-                steps_per_epoch
-            ):  # the text is read often enough then
+            end, whole_end = begin + size, begin + state.budget.size(steps_per_epoch)
+            if state.span.end < whole_end:  # it ends before its budget: the text is read often enough then
                 end = min(end, state.span.end)
         warm_up = state.span.warm_up and state.decay_step is None
         span = Span(asked.by_clock, begin, end, warm_up=warm_up)

@@ -144,6 +144,8 @@ class Grouping:
         self._open: list[Pieces] = []
         """The unit that has not ended, as it came: it is joined once, or a line of a megabyte would be joined
         and searched again with every call."""
+        self._tokens = 0
+        """Tokens of the open unit."""
         self._visible, self._after = False, False
         """Whether the open unit has something visible, and whether it ends with white space."""
 
@@ -153,22 +155,23 @@ class Grouping:
         if self.by == "token" or not P:
             return pieces
         starts_U = self._line_starts(pieces.texts) if self.by == "line" else self._word_starts(pieces.texts)
-        begun = self._open if not len(starts_U) else []
-        last = int(starts_U[-1]) if len(starts_U) else 0
-        if sum(int(part.tokens.sum()) for part in begun) + int(pieces.tokens[last:].sum()) >= LONGEST:
-            starts_U, last = np.append(starts_U, P), P
+        last, before = (int(starts_U[-1]), 0) if len(starts_U) else (0, self._tokens)
+        self._tokens = before + int(pieces.tokens[last:].sum())
+        if self._tokens >= LONGEST:
+            starts_U, last, self._tokens = np.append(starts_U, P), P, 0
         if not len(starts_U):
             self._open.append(pieces)
             return Pieces.joined([])
-        before = sum(map(len, self._open))
+        place = sum(map(len, self._open))
         ended = Pieces.joined([*self._open, pieces[:last]])
         self._open = [pieces[last:]] if last < P else []
         self._visible = self._visible and last < P
-        return ended.united(np.concatenate([[0], starts_U[:-1] + before]))
+        return ended.united(np.concatenate([[0], starts_U[:-1] + place]))
 
     def finish(self) -> Pieces:
         """The unit that the text's end completes."""
-        left, self._open, self._visible = Pieces.joined(self._open), [], False
+        left = Pieces.joined(self._open)
+        self._open, self._tokens, self._visible = [], 0, False
         return left.united(np.zeros(min(1, len(left)), np.int64))
 
     def _line_starts(self, texts: list[str]) -> Counts:
