@@ -4,26 +4,20 @@
 #include <cstring>
 
 #include "kernels/table.h"
+#include "matrix_unit.h"
 #include "pantoum_core.h"
 #include "processor.h"
 #include "threads.h"
 
 namespace pantoum {
 
-// The paths that CMakeLists.txt builds for this architecture, best last.
-#if defined(__x86_64__)
-#define PANTOUM_EACH_ISA(X) X(generic) X(avx2) X(avx512) X(bf16)
-#elif defined(__aarch64__)
-#define PANTOUM_EACH_ISA(X) X(generic) X(neon)
-#else
-#define PANTOUM_EACH_ISA(X) X(generic)
-#endif
-
-#define PANTOUM_DECLARE(isa)  \
+// PANTOUM_PATHS, a line of X(path), comes from CMakeLists.txt: what was built, best last.
+#define X(isa)                \
   namespace isa {             \
   extern const Kernels table; \
   }
-PANTOUM_EACH_ISA(PANTOUM_DECLARE)
+PANTOUM_PATHS
+#undef X
 
 namespace {
 
@@ -36,23 +30,27 @@ bool machine_has(const char* isa) {
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
   if (std::strcmp(isa, "avx2") == 0) return avx2;
   if (std::strcmp(isa, "avx512") == 0) return avx512;
-  if (std::strcmp(isa, "bf16") == 0) return avx512 && __builtin_cpu_supports("avx512bf16");
+  const bool bf16 = avx512 && __builtin_cpu_supports("avx512bf16");
+  if (std::strcmp(isa, "bf16") == 0) return bf16;
+  if (std::strcmp(isa, "amx") == 0) return bf16 && has_matrix_unit();
 #endif
   return false;
 }
 
 const Kernels* find(const char* isa) {
-#define PANTOUM_OFFER(name) \
+#define X(name) \
   if (std::strcmp(isa, #name) == 0 && machine_has(#name)) return &name::table;
-  PANTOUM_EACH_ISA(PANTOUM_OFFER)
+  PANTOUM_PATHS
+#undef X
   return nullptr;
 }
 
 const Kernels* best() {
   const Kernels* found = nullptr;
-#define PANTOUM_TRY(name) \
+#define X(name) \
   if (machine_has(#name)) found = &name::table;
-  PANTOUM_EACH_ISA(PANTOUM_TRY)
+  PANTOUM_PATHS
+#undef X
   return found;
 }
 

@@ -1,5 +1,7 @@
 #include "threads.h"
 
+#include "matrix_unit.h"
+
 #include <pthread.h>
 #include <sched.h>
 
@@ -180,7 +182,10 @@ void Barrier::wait(int parts) {
 
 #if defined(__x86_64__)
 FloatModes::FloatModes() : saved_(_mm_getcsr()) { _mm_setcsr(0x1f80); }
-FloatModes::~FloatModes() { _mm_setcsr(static_cast<unsigned>(saved_)); }
+FloatModes::~FloatModes() {
+  _mm_setcsr(static_cast<unsigned>(saved_));
+  release_tiles();
+}
 #elif defined(__aarch64__)
 FloatModes::FloatModes() {
   asm volatile("mrs %0, fpcr" : "=r"(saved_));

@@ -1,4 +1,4 @@
-"""A real browser for the pages that pantoum makes: Chromium, driven by Playwright."""
+"""What many tests share: no deadline for properties, and a real browser, Chromium driven by Playwright."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no defect: an example may take as long as it needs.
+settings.register_profile("pantoum", deadline=None)
+settings.load_profile("pantoum")
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "chrome")
 OPTIONS = [

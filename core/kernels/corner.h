@@ -11,7 +11,7 @@ namespace PANTOUM_ISA {
 template <class P>
 void tile_into(TileArguments t, int rows, Long width) {
   if (width == kPanelColumns) return run_tile<P>(t, rows, 1);
-  alignas(64) float buffer[kTileRows * kPanelColumns];
+  alignas(64) float buffer[kMostTileRows * kPanelColumns];
   float* const to = t.out;
   const Long row = t.out_row;
   t.out = buffer;
@@ -25,14 +25,34 @@ void tile_into(TileArguments t, int rows, Long width) {
       store(to + i * row + v * kLanes, load(buffer + i * kPanelColumns + v * kLanes), lanes(width, v));
 }
 
-// One panel of d against one of x: up to kPanelColumns rows of the output, kPanelColumns of its columns.
+// What `corner` takes of a panel as its first operand: the panel itself, or for the unit its columns as rows, block
+// after block.
+template <class P>
+const char* as_rows(const char* panel, Long steps, char* rows) {
+#ifdef PANTOUM_HAS_AMX
+  if constexpr (P::kUnitFrom > 0) {
+    const std::uint32_t* from = reinterpret_cast<const std::uint32_t*>(panel);
+    std::uint32_t* to = reinterpret_cast<std::uint32_t*>(rows);
+    for (Long block = 0; block < steps; block += kUnitSteps, from += kUnitSteps * kPanelColumns)
+      for (Long c = 0; c < kPanelColumns; c += kLanes, to += kUnitSteps * kLanes)
+        transpose(from + c, kPanelColumns, to, kUnitSteps);
+    return rows;
+  }
+#endif
+  (void)steps, (void)rows;
+  return panel;
+}
+
+// One panel of d, by way of as_rows, against one of x: up to kPanelColumns rows of the output and kPanelColumns of its
+// columns.
 template <class P>
 void corner(const char* d, const char* x, Long steps, float* out, Long out_row, Long rows, Long width, bool resume) {
+  constexpr Long next = 4 * static_cast<Long>(P::kUnitFrom > 0 ? kUnitSteps : 1);
   for (Long r = 0; r < rows;) {
-    const int n = next_tile_rows(rows - r);
-    tile_into<P>(
-        TileArguments{d + r * 4, 4, static_cast<Long>(kStepBytes), x, 0, steps, out + r * out_row, out_row, 0, resume},
-        n, width);
+    const int n = next_tile_rows(rows - r, kMostRows<P>);
+    tile_into<P>(TileArguments{d + r * next, next, static_cast<Long>(kStepBytes), x, 0, steps, out + r * out_row,
+                               out_row, 0, resume},
+                 n, width);
     r += n;
   }
 }

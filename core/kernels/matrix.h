@@ -31,6 +31,10 @@ struct Matrix {
     }
   }
 
+  // Of a tile.
+  int most_rows() const {
+    return with_panels([](auto panels) { return most_rows_of(panels); });
+  }
   Long row_bytes() const {
     return with_panels([&](auto panels) { return row_bytes_of(panels); });
   }
@@ -53,6 +57,10 @@ struct Matrix {
   }
 
  private:
+  template <class P>
+  static int most_rows_of(const Panels<P>&) {
+    return kMostRows<P>;
+  }
   template <class P>
   static Long row_bytes_of(const Panels<P>& panels) {
     return operand_row<P>(panels.depth);

@@ -41,7 +41,8 @@ class Block {
     const std::size_t floats = sizeof(float), square = static_cast<std::size_t>(m_ * m_) * floats;
     const std::size_t y = layout.reserve(static_cast<std::size_t>(n_ * m_) * floats), gram = layout.reserve(square),
                       mix = layout.reserve(square), packed = layout.reserve(static_cast<std::size_t>(panels)),
-                      operand = layout.reserve(static_cast<std::size_t>(n_ * row_));
+                      operand = layout.reserve(static_cast<std::size_t>(n_ * row_)),
+                      turned = layout.reserve(static_cast<std::size_t>(P::kUnitFrom > 0 ? panels : 0));
     char* scratch = thread_scratch(layout.size());
     if (!scratch) return PANTOUM_OUT_OF_MEMORY;
     y_ = reinterpret_cast<float*>(scratch + y);
@@ -49,6 +50,7 @@ class Block {
     mix_ = reinterpret_cast<float*>(scratch + mix);
     panels_ = scratch + packed;
     operand_ = scratch + operand;
+    as_rows_ = scratch + turned;
     begin();
     for (Long step = 0; step < a_.steps; ++step) round(a_.coefficients + 3 * step);
     apply();
@@ -95,7 +97,7 @@ class Block {
     const Long steps = steps_of<P>(m_), bytes = steps * static_cast<Long>(kStepBytes);
     for (Long c0 = 0; c0 < m_; c0 += kPanelColumns)
       for (Long r = 0; r < n_;) {
-        const int rows = next_tile_rows(n_ - r);
+        const int rows = next_tile_rows(n_ - r, kMostRows<P>);
         tile_into<P>(TileArguments{operand_ + r * row_, row_, 4, panels_ + c0 / kPanelColumns * bytes, 0, steps,
                                    y_ + r * m_ + c0, m_, 0, true},
                      rows, least(kPanelColumns, m_ - c0));
@@ -115,10 +117,11 @@ class Block {
   template <class Finish>
   void symmetric(Long depth, float* out, Finish&& finish) {
     const Long steps = steps_of<P>(depth), bytes = steps * static_cast<Long>(kStepBytes);
+    const char* const rows = as_rows<P>(panels_, steps * up(m_, kPanelColumns), as_rows_);
     for (Long k = 0; k < m_; k += kPanelColumns)
       for (Long g = 0; g <= k; g += kPanelColumns) {
         const Long high = least(kPanelColumns, m_ - g), wide = least(kPanelColumns, m_ - k);
-        corner<P>(panels_ + g / kPanelColumns * bytes, panels_ + k / kPanelColumns * bytes, steps, out + g * m_ + k, m_,
+        corner<P>(rows + g / kPanelColumns * bytes, panels_ + k / kPanelColumns * bytes, steps, out + g * m_ + k, m_,
                   high, wide, false);
         for (Long i = 0; i < high; ++i)
           for (int v = 0; v < kPanelVectors && lanes(wide, v) > 0; ++v)
@@ -148,7 +151,7 @@ class Block {
   const bool turned_;
   const Long n_, m_, row_;
   float *y_ = nullptr, *gram_ = nullptr, *mix_ = nullptr;
-  char *panels_ = nullptr, *operand_ = nullptr;
+  char *panels_ = nullptr, *operand_ = nullptr, *as_rows_ = nullptr;
 };
 
 template <class P>

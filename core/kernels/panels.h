@@ -23,7 +23,8 @@ inline int vectors_of(Long width) { return static_cast<int>(up(width, kLanes)); 
 
 template <class P>
 constexpr Long steps_of(Long depth) {
-  return (depth + P::kPair - 1) / P::kPair;
+  constexpr Long elements = P::kPair * P::kSteps;
+  return (depth + elements - 1) / elements * P::kSteps;
 }
 
 template <class P>
@@ -43,15 +44,24 @@ struct Panels {
 
 // Rows of A beside each other, as the tile reads them: converted to the product's precision, an odd
 // number of cache lines a row (an even one would crowd few sets of the cache). A row of codes ends
-// with its scale.
+// with its scale. The unit reads whole lines, also of the part of a row that begins in the middle of it.
 template <class P>
 constexpr Long scale_at(Long depth) {
   return (depth + kLanes - 1) / kLanes * kLanes;
 }
 template <class P>
 constexpr Long operand_row(Long depth) {
-  const Long bytes = P::kCodes ? scale_at<P>(depth) + 4 : steps_of<P>(depth) * 4;
+  const Long bytes = P::kCodes ? scale_at<P>(depth) + 4 : (steps_of<P>(depth) + P::kSteps - 1) * 4;
   return (bytes + 63) / 64 * 64 + ((bytes + 63) / 64 % 2 == 0 ? 64 : 0);
+}
+
+// Of any precision.
+constexpr Long longest_operand_row(Long depth) {
+  Long bytes = operand_row<Float32>(depth);  // codes need less
+#ifdef PANTOUM_HAS_BF16
+  if (operand_row<BFloat16>(depth) > bytes) bytes = operand_row<BFloat16>(depth);
+#endif
+  return bytes;
 }
 
 template <class N>
@@ -67,10 +77,12 @@ inline void write_operand(BFloat16, void* row, Long at, F16 x, N n) {
 }
 #endif
 
-// The second half of a last pair meets a zero of the panel, but must not be a NaN.
+// What follows the last element of a row of pairs meets zeros of the panel, but must not be a NaN.
 template <class P>
 inline void finish_operand(void* row, Long depth) {
-  if (P::kPair == 2 && depth % 2 == 1) static_cast<std::uint16_t*>(row)[depth] = 0;
+  if (P::kPair != 2) return;
+  const Long end = P::kSteps == 1 ? steps_of<P>(depth) * P::kPair : operand_row<P>(depth) / 2;
+  for (Long k = depth; k < end; ++k) static_cast<std::uint16_t*>(row)[k] = 0;
 }
 
 template <class P>
@@ -90,6 +102,13 @@ inline void zero_row(void* row, Long depth) {
   const float scale = 0.0f;
   __builtin_memset(row, static_cast<int>(P::kOffset), static_cast<std::size_t>(scale_at<P>(depth)));
   __builtin_memcpy(static_cast<char*>(row) + scale_at<P>(depth), &scale, sizeof scale);
+}
+
+// Zeros in the steps of a panel behind those that `depth` begins.
+template <class P>
+inline void fill_steps(char* panel, Long depth) {
+  const Long used = up(depth, P::kPair) * static_cast<Long>(kStepBytes);
+  __builtin_memset(panel + used, 0, static_cast<std::size_t>(steps_of<P>(depth) * kStepBytes - used));
 }
 
 // Steps first .. last of a panel whose step k holds `width` values beginning at source + k * stride:
@@ -126,23 +145,35 @@ inline void pack_steps(BFloat16, char* panel, const Value* source, Long stride, 
       const Value* even = source + c * kLanes;
       store(out + c * kLanes, paired(even, k + 1 < depth ? even + stride : nullptr, n));
     }
+  fill_steps<BFloat16>(panel, depth);
 }
 #endif
 
 constexpr int kMostPanels = 4;  // of a tile
+
+constexpr int kMostTileRows = kUnitRows > kTileRows ? kUnitRows : kTileRows;
 
 // Accumulators, the panels' vectors and one broadcast value have to stay in registers.
 constexpr bool tile_fits(int rows, int panels) {
   return rows <= kTileRows && (rows + 1) * panels * kPanelVectors < kRegisters;
 }
 
+// Whether one call takes so many: the unit takes panels one after the other.
+template <class P>
+constexpr bool panels_fit(int rows, int panels) {
+  return P::kUnitFrom > 0 && rows >= P::kUnitFrom ? rows <= kUnitRows : tile_fits(rows, panels);
+}
+
 // One tile of a size that fits, chosen at run time.
 template <class P>
 void run_tile(const TileArguments& t, int rows, int panels, int vectors = kPanelVectors);
 
+template <class P>
+constexpr int kMostRows = P::kUnitFrom > 0 ? kUnitRows : kTileRows;
+
 // How many of `left` rows the next tile takes: near-equal tiles, even ones where that is possible.
-inline int next_tile_rows(Long left) {
-  const Long rows = up(left, up(left, kTileRows));
+inline int next_tile_rows(Long left, int most) {
+  const Long rows = up(left, up(left, most));
   return static_cast<int>(least(left, rows + rows % 2));
 }
 

@@ -14,9 +14,9 @@ namespace pantoum {
 namespace PANTOUM_ISA {
 namespace {
 
-constexpr Long kRowsATask = 120;     // 120 KB of bf16 at depth 512: it stays in the second cache
-constexpr Long kStepsABlock = 1024;  // a panel of 128 KB
-constexpr Long kChangesATask = 128;  // rows that are packed anew
+constexpr Long kRowsATask = kHasUnit ? 128 : 120;  // 128 KB of bf16 at depth 512: it stays in the second cache
+constexpr Long kStepsABlock = 1024;                // a panel of 128 KB
+constexpr Long kChangesATask = 128;                // rows that are packed anew
 
 // Panel of the transposed kind: column c, step k comes from source[c * stride + k].
 void pack_columns(Float32, char* panel, const float* source, Long stride, Long depth, Long width) {
@@ -38,6 +38,7 @@ void pack_columns(BFloat16, char* panel, const float* source, Long stride, Long 
         out[(k + i) / 2 * kPanelColumns + c] = pair;
       }
     }
+  fill_steps<BFloat16>(panel, depth);
 }
 #endif
 
@@ -104,6 +105,12 @@ int pack_as(const pantoum_pack_args& a) {
   });
 }
 
+// Those of as many panels as a call takes at once.
+constexpr Long kMostSums = (kHasUnit                 ? kUnitRows * kMostPanels
+                            : kRegisters > kTileRows ? kRegisters
+                                                     : kTileRows) *
+                           kPanelColumns;
+
 // Some rows times some panels beside each other, over one block of k: whole panels of y hold the sums
 // themselves; part of one, codes and biased ends go by way of a small buffer.
 template <class P>
@@ -130,7 +137,7 @@ struct Corner {
                     kPanelColumns,
                     k > 0};
     if (plain(panel, panels) && !(last && (bias || P::kCodes))) return run_tile<P>(t, rows, panels);
-    alignas(64) float buffer[(kRegisters > kTileRows ? kRegisters : kTileRows) * kPanelColumns];
+    alignas(64) float buffer[kMostSums];
     const Long next = rows * static_cast<Long>(kPanelColumns);
     t.out = buffer;
     t.out_row = kPanelColumns;
@@ -173,9 +180,10 @@ struct Corner {
 };
 
 // How many panels a tile takes at once: few rows have registers left, and read the faster.
+template <class P>
 int panels_at_once(Long rows) {
   int panels = 1;
-  while (panels < kMostPanels && rows <= kTileRows && tile_fits(static_cast<int>(rows), panels + 1)) ++panels;
+  while (panels < kMostPanels && rows <= kMostTileRows && panels_fit<P>(static_cast<int>(rows), panels + 1)) ++panels;
   return panels;
 }
 
@@ -226,12 +234,12 @@ template <class P>
 void product_panels(const Panels<P>& w, Long first, Long last, const char* operands, Long row, Long rows,
                     const float* bias, float* y, Long y_row) {
   const Corner<P> corner{w, operands, row, bias, y, y_row};
-  const int most = panels_at_once(rows);
+  const int most = panels_at_once<P>(rows);
   for (Long k = 0; k < w.steps(); k += kStepsABlock)
     for (Long panel = first; panel < last; panel += most) {
       const int panels = static_cast<int>(least(most, last - panel));
       for (Long r = 0; r < rows;) {
-        const int n = next_tile_rows(rows - r);
+        const int n = next_tile_rows(rows - r, kMostRows<P>);
         corner.run(k, panel, panels, r, n);
         r += n;
       }
@@ -256,7 +264,10 @@ int product(const pantoum_product_args& a) { PANTOUM_CHOOSE_PRECISION(product_as
 
 std::int64_t packed_bytes(std::int64_t rows, std::int64_t depth, std::int64_t block, int precision, int transposed) {
   const Long columns = transposed ? depth : rows, k = transposed ? rows : depth, b = transposed ? depth : block;
-  const Long steps = precision == PANTOUM_INT8 ? up(k, 4) + 2 : precision == PANTOUM_BF16 ? up(k, 2) : k;
+  Long steps = precision == PANTOUM_INT8 ? steps_of<Int8>(k) + 2 : k;
+#ifdef PANTOUM_HAS_BF16
+  if (precision == PANTOUM_BF16) steps = steps_of<BFloat16>(k);
+#endif
   return columns / b * up(b, kPanelColumns) * steps * static_cast<Long>(kStepBytes);
 }
 

@@ -10,8 +10,9 @@ namespace PANTOUM_ISA {
 constexpr Long kRowsAThread = 8;           // with so many rows a thread, threads split rows; else columns
 constexpr Long kSmallestShared = 1 << 17;  // multiplications that are worth a meeting of threads
 
-// Sums of a tile: gate g of row r begins at sums + (g * kTileRows + r) * kPanelColumns.
-constexpr Long kGateSums = static_cast<Long>(kTileRows) * kPanelColumns;
+// Sums of a tile: gate g of row r begins at sums + g * kGateSums + r * kPanelColumns.
+// (A vector more than they need: at a distance of a page, gates would crowd few sets of the cache.)
+constexpr Long kGateSums = static_cast<Long>(kMostTileRows) * kPanelColumns + kLanes;
 
 // Sums of codes, kPanelColumns a row, become what they stand for; nothing to do in other precisions.
 template <class P>
@@ -30,14 +31,14 @@ inline void scale_sums(const Panels<P>& w, Long panel, const char* operands, Lon
   }
 }
 
-// The panels of the same units in `gates` gates, which are `next` panels apart, times at most
-// kTileRows operand rows.
+// The panels of the same units in `gates` gates, which are `next` panels apart, times the
+// operand rows of a tile.
 template <class P>
 inline void multiply(const Panels<P>& w, Long panel, Long next, int gates, const char* operands, Long row, int rows,
                      float* sums) {
   TileArguments t{operands, row,           4,         w.at(panel), next * w.bytes_each(), w.steps(),
                   sums,     kPanelColumns, kGateSums, false};
-  const int at_once = tile_fits(rows, gates) ? gates : tile_fits(rows, 2) && gates % 2 == 0 ? 2 : 1;
+  const int at_once = panels_fit<P>(rows, gates) ? gates : panels_fit<P>(rows, 2) && gates % 2 == 0 ? 2 : 1;
   for (int g = 0; g < gates; g += at_once) {
     run_tile<P>(t, rows, at_once, vectors_of(w.width(panel)));
     t.panel += at_once * t.panel_next;

@@ -13,7 +13,7 @@ namespace {
 constexpr Long kRowsATask = 64;
 constexpr Long kMostCodes = 1 << 17;  // of a row: products of 127 * 127 add up to 32 bits
 
-// One column of a panel: `row` holds its codes, zeros from `depth` to a whole step.
+// One column of a panel: `row` holds its codes, zeros from `depth` to the last step.
 template <class P>
 void place(const Panels<P>& to, char* panel, Long column, const std::uint8_t* row, float scale) {
   std::uint32_t* out = reinterpret_cast<std::uint32_t*>(panel);
@@ -29,7 +29,7 @@ template <class P>
 int pack_codes_as(const pantoum_pack_codes_args& a) {
   const Panels<P> to{static_cast<char*>(a.panels), a.rows, a.depth, a.block};
   return run_each(static_cast<int>(to.count()), [&](int panel) -> int {
-    const std::size_t size = static_cast<std::size_t>(up(a.depth, kLanes) * kLanes);
+    const std::size_t size = static_cast<std::size_t>(to.steps() * P::kPair);
     std::uint8_t* row = reinterpret_cast<std::uint8_t*>(thread_scratch(size));
     if (!row) return PANTOUM_OUT_OF_MEMORY;
     for (Long c = 0; c < kPanelColumns; ++c) {

@@ -74,7 +74,7 @@ class Scan {
   // The gates of the first product, in place of their input projections, and the operand of the second.
   void early(const Share& share, const Codes<P>& codes, Long t) const {
     alignas(64) float sums[Cell::kSums * kGateSums];
-    each_tile(share, [&](Long panel, Long b, int count) {
+    each_tile(share, kMostRows<P>, [&](Long panel, Long b, int count) {
       multiply(w_, panel, w_.each_block(), Cell::kSums, step_rows(codes, states_, t, b), row(), count, sums);
       each_vector(t, a_.batch, a_.units, panel, b, count, [&](Place at, auto n, Long sum) {
         const typename Cell::Early found = Cell::early(given(at, n, sums + sum));
@@ -86,7 +86,7 @@ class Scan {
 
   void step(const Share& share, const Codes<P>& codes, Long t) const {
     alignas(64) float sums[Cell::kGates * kGateSums];  // not read where a cell has no product
-    each_tile(share, [&](Long panel, Long b, int count) {
+    each_tile(share, kMostRows<P>, [&](Long panel, Long b, int count) {
       const Place first{t, b, panel * kPanelColumns, t * a_.batch + b};
       for (int g = 0; Cell::kSums > 0 && g < Cell::kGates; ++g) ask_for(gate(first, g), Cell::kGates * a_.units, count);
       if constexpr (Cell::kTwice)

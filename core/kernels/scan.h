@@ -58,12 +58,12 @@ inline Share share_of(Long B, Long H, int part, int parts) {
   return {0, B, units.begin, units.end, true};
 }
 
-// Calls body(panel, first row, rows) for every tile of a share.
+// Calls body(panel, first row, rows) for every tile of a share, of `most` rows.
 template <class Body>
-inline void each_tile(const Share& share, Body&& body) {
+inline void each_tile(const Share& share, int most, Body&& body) {
   for (Long panel = share.first_panel; panel < share.end_panel; ++panel)
     for (Long b = share.first_row; b < share.end_row;) {
-      const int rows = next_tile_rows(share.end_row - b);
+      const int rows = next_tile_rows(share.end_row - b, most);
       body(panel, b, rows);
       b += rows;
     }
@@ -112,7 +112,7 @@ struct Operands {
   char* row(Long t, Long b) const { return data + (t % kept * streams + b) * row_bytes(); }
   // Of the rows of a share: the half of a last pair that nobody writes.
   void finish(const Share& s) const {
-    if (P::kPair == 1 || depth % 2 == 0) return;
+    if (P::kPair == 1) return;
     for (Long t = 0; t < kept; ++t)
       for (Long b = s.first_row; b < s.end_row; ++b) finish_operand<P>(row(t, b), depth);
   }

@@ -96,7 +96,7 @@ class ScanVjp {
   void early(const Share& share, Long t) const {
     const Long skip = Cell::kSums * a_.units * static_cast<Long>(sizeof(typename P::Element));
     alignas(64) float sums[kGateSums];
-    each_tile(share, [&](Long panel, Long b, int count) {
+    each_tile(share, kMostRows<P>, [&](Long panel, Long b, int count) {
       multiply(w_second_, panel, 0, 1, d_.row(t, b) + skip, d_.row_bytes(), count, sums);
       each_vector(t, a_.batch, a_.units, panel, b, count, [&](Place at, auto n, Long sum) {
         if (rows_.ended(t, at.b)) {
@@ -125,7 +125,7 @@ class ScanVjp {
   void each_product(const Share& share, Long later, Long t, Body&& body) const {
     alignas(64) float sums[kGateSums] = {};
     const bool any = Cell::kSums > 0 && later < a_.steps;
-    each_tile(share, [&](Long panel, Long b, int count) {
+    each_tile(share, kMostRows<P>, [&](Long panel, Long b, int count) {
       if constexpr (Cell::kSums > 0) {
         const Long H = a_.units, units = (t * a_.batch + b) * H + panel * kPanelColumns;
         for (int g = 0; g < Cell::kGates; ++g)

@@ -40,8 +40,8 @@ struct Places {
         depth = depth > a.members[m].layers[l].inputs ? depth : a.members[m].layers[l].inputs;
     const std::size_t floats = static_cast<std::size_t>(rows * a.units) * sizeof(float);
     inputs = own.reserve(static_cast<std::size_t>(rows) * sizeof(const float*));
-    x = own.reserve(static_cast<std::size_t>(rows * operand_row<Float32>(depth)));  // float32 rows are the longest
-    state_bytes = rows * operand_row<Float32>(a.units);
+    x = own.reserve(static_cast<std::size_t>(rows * longest_operand_row(depth)));
+    state_bytes = rows * longest_operand_row(a.units);
     states = own.reserve(static_cast<std::size_t>((alone ? 1 : a.layer_count) * state_bytes));
     for (std::size_t& buffer : output) buffer = own.reserve(floats);
     gates = own.reserve(static_cast<std::size_t>(early) * floats);
@@ -179,6 +179,11 @@ class Layers {
     return member_.table + a_.tokens[first_ + r] * Cell::kGates * H_;
   }
 
+  static int most_rows(const Matrix& input, const Matrix& w) {
+    const int of_input = input ? input.most_rows() : kMostTileRows, of_w = w ? w.most_rows() : kMostTileRows;
+    return of_input < of_w ? of_input : of_w;
+  }
+
   // Calls body(what the cell's equations see, place, lanes) for every vector of a layer's states, with the products of
   // the gates first .. end - 1.
   template <class Body>
@@ -188,7 +193,7 @@ class Layers {
     const pantoum_layer_args& layer = member_.layers[l];
     const Long next = up(H_, kPanelColumns), x_row = input ? input.row_bytes() : 0, h_row = w ? w.row_bytes() : 0;
     const Projection projection{input ? given : nullptr, layer.input_bias, H_};
-    each_tile(share_, [&](Long panel, Long r, int count) {
+    each_tile(share_, most_rows(input, w), [&](Long panel, Long r, int count) {
       if (input) input.times(panel + first * next, next, end - first, x_ + r * x_row, count, given + first * kGateSums);
       if (w) w.times(panel, next, end - first, operands(l) + r * h_row, count, sums + first * kGateSums);
       each_vector(0, rows_, H_, panel, r, count, [&](Place at, auto n, Long sum) {

@@ -25,11 +25,26 @@ Tile choose(int rows, int panels, int vectors, std::integer_sequence<int, number
   return tiles[(rows - 1) * kEach + (panels - 1) * kPanelVectors + vectors - 1];
 }
 
+// The same by the unit, panel after panel.
+template <class P>
+void run_unit(TileArguments t, int rows, int panels, int vectors) {
+#ifdef PANTOUM_HAS_AMX
+  for (int p = 0; p < panels; ++p, t.panel += t.panel_next, t.out += t.out_next)
+    unit_tile<P::kCodes>(t.a, t.a_row, kUnitSteps * t.a_step, t.panel, kStepBytes, t.steps / kUnitSteps, t.out,
+                         t.out_row, rows, vectors > 1, t.resume);
+#else
+  (void)t, (void)rows, (void)panels, (void)vectors;
+#endif
+}
+
 }  // namespace
 
 template <class P>
 void run_tile(const TileArguments& t, int rows, int panels, int vectors) {
-  choose<P>(rows, panels, vectors, std::make_integer_sequence<int, kTileRows * kMostPanels * kPanelVectors>{})(t);
+  if constexpr (P::kUnitFrom > 0)
+    if (rows >= P::kUnitFrom) return run_unit<P>(t, rows, panels, vectors);
+  if constexpr (P::kUnitFrom != 1)
+    choose<P>(rows, panels, vectors, std::make_integer_sequence<int, kTileRows * kMostPanels * kPanelVectors>{})(t);
 }
 
 template void run_tile<Float32>(const TileArguments&, int, int, int);

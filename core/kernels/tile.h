@@ -1,4 +1,4 @@
-// The one inner loop of every product: rows of A times panels of packed columns, by outer products.
+// The inner loop of every product by vectors: rows of A times panels of packed columns, by outer products.
 //
 // A panel is kPanelVectors * 16 columns of the packed matrix; one step of it is one row of k in
 // float32, two in bf16 and four in int8, so that all precisions walk memory with the same strides.
@@ -18,12 +18,24 @@ namespace PANTOUM_ISA {
 constexpr int kPanelColumns = kPanelVectors * kLanes;
 constexpr std::size_t kStepBytes = kPanelColumns * sizeof(float);  // of a panel, a step
 
-// How a step's operands become products. `Stored` is what a scan keeps of a row that is not whole yet.
+// Where there is a unit that multiplies tiles (AMX): the rows that it takes, and the steps of k, up to a multiple of
+// which its operands are filled with zeros.
+#ifdef PANTOUM_HAS_AMX
+constexpr bool kHasUnit = true;
+#else
+constexpr bool kHasUnit = false;
+constexpr int kUnitRows = kTileRows, kUnitSteps = 1;
+#endif
+
+// How a step's operands become products. `Stored` is what a scan keeps of a row that is not whole yet; kUnitFrom is the
+// number of rows from which on the unit multiplies, 0 for never.
 struct Float32 {
   using Element = float;
   using Stored = Float32;
   using Sum = F16;
-  static constexpr int kPair = 1;  // elements of k a step
+  static constexpr int kPair = 1;   // elements of k a step
+  static constexpr int kSteps = 1;  // that panels and rows are filled up to
+  static constexpr int kUnitFrom = 0;
   static constexpr bool kCodes = false;
   static F16 step(const char* a, F16 b, F16 sum) {
     float x;
@@ -38,6 +50,8 @@ struct BFloat16 {
   using Stored = BFloat16;
   using Sum = F16;
   static constexpr int kPair = 2;
+  static constexpr int kSteps = kUnitSteps;
+  static constexpr int kUnitFrom = kHasUnit ? 1 : 0;  // the bits of a row are the same among any others
   static constexpr bool kCodes = false;
   static F16 step(const char* a, F16 b, F16 sum) {
     std::uint32_t x;
@@ -54,6 +68,8 @@ struct Int8 {
   using Stored = Float32;
   using Sum = I16;
   static constexpr int kPair = 4;
+  static constexpr int kSteps = kUnitSteps;
+  static constexpr int kUnitFrom = 0;
   static constexpr bool kCodes = true;
   static constexpr std::uint32_t kOffset = 0;
   static I16 step(const char* a, F16 b, I16 sum) {
@@ -65,6 +81,7 @@ struct Int8 {
 
 #ifdef PANTOUM_HAS_VNNI
 struct Int8VNNI : Int8 {
+  static constexpr int kUnitFrom = kHasUnit ? 4 : 0;  // fewer rows are read faster by vectors
   static constexpr std::uint32_t kOffset = 128;
   static I16 step(const char* a, F16 b, I16 sum) {
     std::uint32_t x;

@@ -12,14 +12,18 @@ namespace pantoum {
 namespace PANTOUM_ISA {
 namespace {
 
-constexpr Long kStepsABlock = 256;
+constexpr Long kStepsABlock = kHasUnit ? 512 : 256;
 
-// Columns begin .. end of `rows` as panels, for one block of rows.
+// Columns begin .. end of `rows` as panels, for one block of rows; with room for one, as the first operand of corner.
 template <class P, class E>
-void pack_block(char* to, RowsOf<E> rows, Long first, Long count, Long begin, Long end) {
-  const Long panel = steps_of<P>(count) * static_cast<Long>(kStepBytes);
-  for (Long c = begin; c < end; c += kPanelColumns, to += panel)
-    pack_steps(P{}, to, rows.data + first * rows.stride + c, rows.stride, count, least(kPanelColumns, rows.width - c));
+void pack_block(char* to, RowsOf<E> rows, Long first, Long count, Long begin, Long end, char* room = nullptr) {
+  const Long steps = steps_of<P>(count), panel = steps * static_cast<Long>(kStepBytes);
+  for (Long c = begin; c < end; c += kPanelColumns, to += panel) {
+    char* const packed = room && P::kUnitFrom > 0 ? room : to;
+    pack_steps(P{}, packed, rows.data + first * rows.stride + c, rows.stride, count,
+               least(kPanelColumns, rows.width - c));
+    if (room) as_rows<P>(packed, steps, to);
+  }
 }
 
 struct Part {
@@ -45,12 +49,13 @@ int weight_gradient_of(RowsOf<D> d, RowsOf<X> x, Long count, float* out, bool re
     Layout layout;
     const std::size_t d_at = layout.reserve(static_cast<std::size_t>(up(p.d_end - p.d_begin, kPanelColumns) * panel));
     const std::size_t x_at = layout.reserve(static_cast<std::size_t>(up(p.x_end - p.x_begin, kPanelColumns) * panel));
+    const std::size_t room = layout.reserve(static_cast<std::size_t>(P::kUnitFrom > 0 ? panel : 0));
     char* scratch = thread_scratch(layout.size());
     if (!scratch) return PANTOUM_OUT_OF_MEMORY;
     for (Long first = 0; first == 0 || first < count; first += rows_a_block) {
       const Long n = least(rows_a_block, count - first), steps = steps_of<P>(n);
       const Long bytes = steps * static_cast<Long>(kStepBytes);
-      pack_block<P>(scratch + d_at, d, first, n, p.d_begin, p.d_end);
+      pack_block<P>(scratch + d_at, d, first, n, p.d_begin, p.d_end, scratch + room);
       pack_block<P>(scratch + x_at, x, first, n, p.x_begin, p.x_end);
       for (Long k = p.x_begin; k < p.x_end; k += kPanelColumns)
         for (Long g = p.d_begin; g < p.d_end; g += kPanelColumns)

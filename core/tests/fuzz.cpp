@@ -66,7 +66,7 @@ std::uint64_t one_call(std::uint64_t seed, int precision) {
 void refused(std::uint64_t seed) {
   Draw draw(seed);
   const int precision = static_cast<int>(draw.once_in(2) ? 1 : draw.within(3, 99));
-  if (precision == PANTOUM_BF16 && std::strcmp(pantoum_isa(), "bf16") == 0) return;
+  if (precision == PANTOUM_BF16 && has_bf16()) return;
   const int expected = precision == PANTOUM_BF16 ? PANTOUM_UNSUPPORTED : PANTOUM_BAD_ARGUMENT;
   float x = 1.0f;
   const pantoum_pack_args pack{&x, nullptr, 1, 1, 1, precision, 0, nullptr, 0};
@@ -102,11 +102,11 @@ int main(int count, char** arguments) {
     failed_length = static_cast<std::size_t>(
         std::snprintf(failed, sizeof failed, "FAILED with seed %llu\n", static_cast<unsigned long long>(seed)));
     Draw draw(seed ^ 0x9e3779b97f4a7c15ull);
-    const char* path = kPaths[draw.within(0, 4)];
+    const char* path = kPaths[draw.within(0, kPathCount - 1)];
     if (pantoum_set_isa(path) != PANTOUM_OK) continue;
     pantoum_set_threads(static_cast<int>(draw.within(1, 3)));
     refused(seed);
-    if (std::strcmp(path, "bf16") == 0 && draw.once_in(2)) {
+    if (has_bf16() && draw.once_in(2)) {
       one_call(seed, PANTOUM_BF16);
       continue;
     }

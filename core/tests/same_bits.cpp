@@ -101,7 +101,7 @@ int main() {
         std::printf("%s, %d threads: %016llx\n", path, threads, static_cast<unsigned long long>(found));
     }
     under_a_callers_modes();
-    if (std::strcmp(path, "bf16") == 0) everything(PANTOUM_BF16);
+    if (has_bf16()) everything(PANTOUM_BF16);
   }
   std::printf("%016llx%s\n", static_cast<unsigned long long>(expected), paths.c_str());
   return same ? 0 : 1;

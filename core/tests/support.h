@@ -160,6 +160,10 @@ class Buffer {
 using Floats = Buffer<float>;
 using Bytes = Buffer<unsigned char>;
 
-inline const char* const kPaths[] = {"generic", "avx2", "avx512", "bf16", "neon"};
+inline const char* const kPaths[] = {"generic", "avx2", "avx512", "bf16", "amx", "neon"};
+constexpr int kPathCount = sizeof kPaths / sizeof *kPaths;
+
+// Whether the path in use has products of bf16.
+inline bool has_bf16() { return pantoum_operand_bytes(1, 1, PANTOUM_BF16) > 0; }
 
 }  // namespace tests

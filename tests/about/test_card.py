@@ -27,7 +27,7 @@ STRANGE = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.dictionaries(st.sampled_from(KEYS), STRANGE))
 def test_no_card_is_an_error(card: dict[str, Any]) -> None:
     assert all(isinstance(name, str) and isinstance(text, str) for name, text in card_rows(card))

@@ -158,7 +158,7 @@ def check(made: Path, tmp_path: Path, trajectory: list[list[str]], stdin: bytes)
 
 
 STDIN = st.sampled_from([b"", b"The cat sat.\n" * 9, b"\xff\xfe\0", b"a"])
-RULES = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
+RULES = {"suppress_health_check": list(HealthCheck), "database": None}
 
 
 @settings(max_examples=25, derandomize=True, **RULES)

@@ -19,7 +19,7 @@ RATES = st.integers(0, 99).map(lambda percent: percent / 100)
     rates=st.tuples(RATES, RATES, RATES) | RATES.map(lambda rate: (rate, rate, rate)),
     kind=st.sampled_from(["independent", "variational"]),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_spelled_dropout_reads_back(rates: tuple[float, float, float], kind: str) -> None:
     dropout = DropoutConfig(*rates, kind)
     assert DropoutConfig.parse(dropout.spell()) == dropout
@@ -51,7 +51,7 @@ def test_a_rate_beyond_its_bounds_is_refused(text: str) -> None:
     rate=RATES,
     orders=st.sets(st.integers(2, 16), max_size=4),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_model_s_spec_reads_back(
     cell: str,
     embedding: int | None,

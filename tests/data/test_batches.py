@@ -21,7 +21,7 @@ def shapes(draw):
 
 
 @given(shapes(), st.integers(1, 13))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_row_goes_on_over_any_number_of_epochs(shape, epochs):
     N, B, T = shape
     batches = StatefulBatches(np.arange(N), B, T)
@@ -38,7 +38,7 @@ def test_every_row_goes_on_over_any_number_of_epochs(shape, epochs):
 
 
 @given(shapes())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_each_target_is_the_next_token_of_the_text(shape):
     N, B, T = shape
     text = np.random.default_rng(N).permutation(N)
@@ -49,7 +49,7 @@ def test_each_target_is_the_next_token_of_the_text(shape):
 
 
 @given(shapes(), st.integers(1, 9))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_exactly_one_row_an_epoch_is_zeroed_and_every_token_is_seen_once(shape, epochs):
     N, B, T = shape
     batches = StatefulBatches(range(N), B, T)
@@ -64,7 +64,7 @@ def test_exactly_one_row_an_epoch_is_zeroed_and_every_token_is_seen_once(shape, 
 
 
 @given(shapes(), st.integers(0, 40), st.integers(0, 3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_cursor_saved_and_restored_anywhere_gives_the_same_batches(shape, before, eos):
     N, B, T = shape
     text = np.random.default_rng(before).integers(0, 5, N)
@@ -79,7 +79,7 @@ def test_a_cursor_saved_and_restored_anywhere_gives_the_same_batches(shape, befo
 
 
 @given(shapes())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_documents_are_reset_before_their_first_token(shape):
     N, B, T = shape
     text = np.random.default_rng(N).integers(0, 3, N)

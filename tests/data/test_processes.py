@@ -64,7 +64,7 @@ def by_one_and_two(text: str, folder: Path, **asked: Any) -> tuple[dict[str, byt
     return content(folder / "1"), content(folder / "2")
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     TEXTS,
     st.sampled_from(["words", "words:whitespace", "bpe:270"]),

@@ -32,7 +32,7 @@ def ranged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(token_shard, "LARGEST_IN_MEMORY", 0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_batches_of_ranges_are_batches_of_the_array(data: st.DataObject) -> None:
     vocab_size = data.draw(st.sampled_from([200, 300, 70_000]))

@@ -102,7 +102,7 @@ def outcome(place, good, state):
         return problem
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_run_resumes_from_a_forged_state_or_says_why_not(stopped, data):
     place, good = stopped

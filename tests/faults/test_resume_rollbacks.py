@@ -95,7 +95,7 @@ def outcome(result, folder):
 STOPS = st.lists(st.tuples(INTERVALS, st.integers(-40, 12).filter(bool)), max_size=6)
 """Sessions: the saving interval, and after how many updates it is killed, or (below zero) at which step it is
 stopped."""
-LAW = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
+LAW = {"suppress_health_check": [HealthCheck.function_scoped_fixture]}
 DRAWN = (st.integers(0, 10**6), st.sampled_from([20, 40, 60]), INTERVALS, STOPS)
 IN_TROUBLE = [("auto", -24), ("auto", -25), ("auto", -26), (1, -30)]
 

@@ -225,7 +225,7 @@ class RunFolderMachine(RuleBasedStateMachine):
         model_file.read(self.folder / "model.safetensors")
 
 
-CHECKS = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+CHECKS = {"suppress_health_check": list(HealthCheck)}
 
 
 @pytest.fixture(autouse=True)

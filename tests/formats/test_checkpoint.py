@@ -59,7 +59,7 @@ def test_everything_comes_back(tmp_path: Path) -> None:
     assert sorted(p.name for p in path.iterdir()) == ["arrays.safetensors", "manifest.json", "state.json"]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**32), dtype=st.sampled_from(DTYPES), shape=st.lists(st.integers(0, 4), max_size=3)
 )

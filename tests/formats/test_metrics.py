@@ -39,7 +39,7 @@ def test_a_run_without_a_log_has_no_records(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(cut=st.integers(0, 60))
 def test_every_prefix_of_the_file_reads_as_its_whole_lines(
     tmp_path_factory: pytest.TempPathFactory, cut: int

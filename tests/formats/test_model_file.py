@@ -102,7 +102,7 @@ def test_every_truncation_and_any_tail_is_refused(tmp_path: Path) -> None:
             model_file.read(tmp_path / "n")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.binary(max_size=300))
 def test_a_foreign_file_is_refused(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.getbasetemp() / "foreign"

@@ -17,7 +17,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(VALUES)
 def test_every_value_comes_back_and_is_spelled_alike(value: object) -> None:
     data = plain_json.encode(value)

@@ -55,7 +55,7 @@ def test_exact_bytes() -> None:
 floats = st.floats(width=32, allow_nan=False, allow_infinity=False)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     layers=st.lists(st.lists(floats, max_size=5), min_size=1, max_size=4),
     last=st.none() | st.integers(0, 2**32 - 2),
@@ -106,7 +106,7 @@ def test_every_flipped_bit_cut_and_tail_is_refused() -> None:
             state_file.from_bytes(each)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=300))
 def test_foreign_bytes_are_refused_with_and_without_our_magic(data: bytes) -> None:
     for each in (data, checked(state_file.MAGIC + data)):

@@ -40,7 +40,7 @@ def array_sets(draw: st.DrawFn) -> dict[str, tuple[str, Any]]:
     return made
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(array_sets())
 def test_the_library_and_we_read_the_same(arrays: dict[str, tuple[str, Any]]) -> None:
     data = whole(arrays)
@@ -51,7 +51,7 @@ def test_the_library_and_we_read_the_same(arrays: dict[str, tuple[str, Any]]) ->
             assert found.dtype == array.dtype and found.shape == array.shape and np.array_equal(found, array)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(array_sets())
 def test_the_bytes_do_not_depend_on_the_order_of_names(arrays: dict[str, tuple[str, Any]]) -> None:
     assert whole(arrays) == whole(dict(reversed(arrays.items())))

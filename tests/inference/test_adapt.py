@@ -113,7 +113,7 @@ def test_what_repeats_is_predicted_better_and_the_model_stays_as_it_is(model: Lo
     assert all(array.tobytes() == before[name] for name, array in model.network.parameters.items())
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(cuts=st.lists(st.integers(1, 49), max_size=6), documents=st.booleans())
 def test_however_the_text_is_cut_the_nats_are_the_same(make: Make, cuts: list[int], documents: bool) -> None:
     model = with_scale(make("characters", documents="lines" if documents else None))
@@ -302,7 +302,7 @@ def test_a_table_leaves_the_networks_speeds_as_they_are(characters: LoadedModel)
     assert all(np.array_equal(backs_R, beside._backs[name]) for name, backs_R in alone._backs.items())
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(cuts=st.lists(st.integers(1, 49), max_size=6))
 def test_n_grams_adapt_the_same_however_the_text_is_cut(characters: LoadedModel, cuts: list[int]) -> None:
     model = with_ngrams(characters)

@@ -25,7 +25,7 @@ TEXT = "The cat sat on the mat.\nA dog ran\n" * 40
     peaks=st.lists(st.floats(0, 20), min_size=1, max_size=300),
     share=st.floats(0.001, 0.5),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_at_most_the_share_is_beyond(peaks: list[float], share: float) -> None:
     kept = Peaks.of(np.array(peaks))
     nats = kept.threshold(share)

@@ -100,7 +100,7 @@ def check_any_schedule(model: LoadedModel, data: st.DataObject) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @pytest.mark.parametrize("precision", ["float32", "int8"])
 @pytest.mark.skipif(kernels.without_core() is not None, reason="promised by the native core")
 def test_any_schedule_gives_each_stream_what_it_would_write_alone(

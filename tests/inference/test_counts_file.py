@@ -56,7 +56,7 @@ def saved(model: LoadedModel, path: Any) -> LoadedModel:
     return load(path)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     tokens=st.lists(st.integers(0, 299), min_size=2, max_size=60),
     repeated=st.integers(1, 400),

@@ -75,7 +75,7 @@ def test_nats_are_what_scoring_says_of_the_text(characters: LoadedModel) -> None
 
 
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_stop_string_cuts_the_text_before_it(make: Make, data: st.DataObject) -> None:
     kind = data.draw(st.sampled_from(["bytes", "characters", "words"]))
     model = make(kind)

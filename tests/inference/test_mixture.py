@@ -33,7 +33,7 @@ def drawn(seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     return parts[0], parts[1]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32 - 1), count=st.integers(2, 200))
 def test_it_loses_little_to_the_best_constant_weight(seed: int, count: int) -> None:
     first_T, second_T = drawn(seed, count)
@@ -48,7 +48,7 @@ def test_it_loses_little_to_the_best_constant_weight(seed: int, count: int) -> N
     assert found <= second_T.sum(dtype=np.float64) + math.log(2) + shares + 1e-3
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32 - 1), cuts=st.lists(st.integers(1, 99), max_size=8))
 def test_the_calls_change_no_bit(seed: int, cuts: list[int]) -> None:
     first_T, second_T = drawn(seed, 100)
@@ -57,7 +57,7 @@ def test_the_calls_change_no_bit(seed: int, cuts: list[int]) -> None:
     assert whole.weight == parted.weight
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_the_probabilities_of_all_tokens_sum_to_one(seed: int) -> None:
     draw = np.random.default_rng(seed)

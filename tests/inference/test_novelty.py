@@ -25,7 +25,7 @@ NAMES = [f"name {number * 7919 % 100_003}" for number in range(3000)]
 
 
 @given(st.lists(st.text(min_size=1), min_size=1, max_size=30))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_what_it_was_made_of_is_known(texts: list[str]) -> None:
     found = NoveltyFilter.of(text.encode("utf-8", "replace") for text in texts)
     assert all(found is None or found.knows(text) for text in texts if text.strip(" \t\n\r\x0b\f"))

@@ -39,7 +39,7 @@ def shown(
     cuts=st.lists(st.integers(0, 40), max_size=3),
     by=st.sampled_from(["token", "word", "line"]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_units_put_together_are_the_text(
     make: Make, kind: str, documents: str | None, text: str, cuts: list[int], by: str
 ) -> None:
@@ -69,7 +69,7 @@ def test_what_is_no_character_is_shown_as_none(characters: LoadedModel) -> None:
     cuts=st.lists(st.integers(0, 40), max_size=3),
     streams=st.sampled_from([1, 3]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_blank_lines_between_documents_are_those_of_the_text(
     make: Make, kind: str, text: str, cuts: list[int], streams: int
 ) -> None:

@@ -44,7 +44,7 @@ def pasts(length: int, protocol: str) -> dict[int, int]:
 
 
 @given(length=st.integers(2, 3_000), protocol=PROTOCOLS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_every_target_is_scored_once(length: int, protocol: str) -> None:
     assert sorted(pasts(length, protocol)) == list(range(1, length))
 

@@ -26,7 +26,7 @@ def read(readings: Sequence[Reading], tokens: int) -> None:
 
 
 @needs_core
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(tokens=st.integers(1, 70), order=st.permutations(range(len(TEXTS))))
 @pytest.mark.parametrize(
     ("kind", "documents", "cell", "ngrams"),

@@ -85,7 +85,7 @@ def test_the_first_token_is_scored_after_a_newline(characters: LoadedModel) -> N
     cuts=st.lists(st.integers(0, len(TEXT.encode())), max_size=5).map(sorted),
     kind=st.sampled_from(["bytes", "characters"]),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_bytes_that_come_in_parts_are_the_text(make: Make, cuts: list[int], kind: str) -> None:
     model, data = make(kind), TEXT.encode()
     edges = [0, *cuts, len(data)]

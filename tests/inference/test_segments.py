@@ -57,7 +57,7 @@ def counting(streams: int) -> Segments:
 
 
 @given(count=st.integers(1, 400), streams=st.integers(2, 5), part=st.integers(1, 120))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_every_token_once_in_order_and_after_enough_others(count: int, streams: int, part: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(segments, "LONGEST", 20)

@@ -43,7 +43,7 @@ def fed(model: LoadedModel, *parts: object) -> Session:
     documents=st.sampled_from([None, "lines"]),
     ngrams=st.sampled_from([(), (2, 3, 5)]),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_a_text_in_parts_is_the_text(
     make: Make, cuts: list[int], documents: str | None, ngrams: tuple[int, ...]
 ) -> None:

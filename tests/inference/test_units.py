@@ -43,7 +43,7 @@ def words(texts: list[str]) -> list[str]:
     cuts=st.lists(st.integers(0, 12), max_size=4).map(sorted),
     by=st.sampled_from(["token", "word", "line"]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_units_do_not_depend_on_where_batches_are_cut(texts: list[str], cuts: list[int], by: str) -> None:
     whole = Pieces.joined(grouped(texts, by, []))
     found = Pieces.joined(grouped(texts, by, cuts))
@@ -75,7 +75,7 @@ def tokenizer(kind: str) -> Tokenizer:
     cuts=st.lists(st.integers(0, 40), max_size=4).map(sorted),
     kind=st.sampled_from(["bytes", "characters", "words:whitespace"]),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_pieces_are_whole_characters_wherever_tokens_are_cut(
     text: str, tail: bytes, cuts: list[int], kind: str
 ) -> None:

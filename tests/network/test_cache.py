@@ -91,7 +91,7 @@ def test_it_is_the_definition(size: int, shape: dict[str, Any], monkeypatch: pyt
                 np.testing.assert_allclose(of_best_BT, expected[:, T:].max(axis=2), atol=1e-5)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(cuts=st.lists(st.integers(1, T - 1), max_size=4), seed=st.integers(0, 9))
 def test_however_a_text_is_cut_it_is_the_same(cuts: list[int], seed: int) -> None:
     program, _ = programs()
@@ -108,7 +108,7 @@ def test_however_a_text_is_cut_it_is_the_same(cuts: list[int], seed: int) -> Non
         np.testing.assert_allclose(one, other, atol=1e-5)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(lengths=st.tuples(*[st.integers(0, T)] * B), seed=st.integers(0, 5))
 def test_past_its_length_a_row_keeps_its_state(lengths: tuple[int, ...], seed: int) -> None:
     program, _ = programs()

@@ -81,7 +81,7 @@ def test_all_ways_give_one_normalised_mixture(shape: dict[str, Any]) -> None:
         assert all(np.array_equal(a, b) for a, b in zip(one.arrays, after.arrays, strict=True))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(lengths=st.tuples(*[st.integers(1, T)] * B), seed=st.integers(0, 5))
 def test_the_last_of_each_row_is_that_of_all(lengths: tuple[int, ...], seed: int) -> None:
     both, _ = programs()
@@ -108,7 +108,7 @@ def test_a_step_is_a_scan_of_one_step() -> None:
     assert np.array_equal(state.arrays[-1], other.arrays[-1]) and state.arrays[-1][1:, -1].all()
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 99), constant=st.floats(0.001, 0.999))
 def test_fitted_weights_are_better_than_a_constant(seed: int, constant: float) -> None:
     draw, counts = np.random.default_rng(seed), mixture_of().counts

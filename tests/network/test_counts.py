@@ -79,7 +79,7 @@ def text(seed: int, count: int) -> Array:
 TOKENS = st.lists(st.integers(0, V - 1), min_size=2, max_size=70)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(tokens=TOKENS, other=TOKENS, order=st.integers(2, 5), documents=st.booleans())
 def test_rows_and_targets_are_those_of_the_definition(
     tokens: list[int], other: list[int], order: int, documents: bool
@@ -115,7 +115,7 @@ def test_what_is_left_out_is_left_to_shorter_contexts(least: int) -> None:
     np.testing.assert_allclose(count_rows(counts.tree, contexts.nodes_KN).sum(axis=1), 1, atol=1e-5)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(cuts=st.lists(st.integers(1, 20), max_size=5), seed=st.integers(0, 9))
 def test_however_a_text_is_cut_the_contexts_are_the_same(cuts: list[int], seed: int) -> None:
     counts = counts_of(text(1, 300))

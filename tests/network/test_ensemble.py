@@ -46,7 +46,7 @@ SHAPES = st.builds(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SHAPES, st.integers(1, 4), st.booleans(), st.booleans())
 def test_its_logits_are_the_mean_of_its_members(config, count, tied, square):
     if square:
@@ -69,7 +69,7 @@ def test_its_logits_are_the_mean_of_its_members(config, count, tied, square):
     assert all(a is b for a, b in zip(state.arrays, again.arrays, strict=True))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(SHAPES, st.integers(1, 4), st.booleans())
 def test_its_members_come_out_as_they_went_in(config, count, tied):
     if tied:

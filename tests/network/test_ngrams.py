@@ -90,7 +90,7 @@ def test_logits_are_the_heads_and_the_rows_of_each_n_gram() -> None:
     np.testing.assert_allclose(logits, expected, atol=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(cuts=st.lists(st.integers(0, T), max_size=4), seed=st.integers(0, 5), fresh=st.booleans())
 def test_however_a_text_is_cut_logits_and_state_are_the_same(cuts: list[int], seed: int, fresh: bool) -> None:
     model = build()
@@ -107,7 +107,7 @@ def test_however_a_text_is_cut_logits_and_state_are_the_same(cuts: list[int], se
     assert np.array_equal(state.arrays[-1], after.arrays[-1])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(at=st.integers(0, T - 1), seed=st.integers(0, 5))
 def test_a_reset_makes_the_past_invisible(at: int, seed: int) -> None:
     model = build()
@@ -120,7 +120,7 @@ def test_a_reset_makes_the_past_invisible(at: int, seed: int) -> None:
     assert same(state, own)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(lengths=st.tuples(*[st.integers(0, T)] * B), seed=st.integers(0, 5))
 def test_past_its_length_a_row_keeps_its_state(lengths: tuple[int, ...], seed: int) -> None:
     model = build()

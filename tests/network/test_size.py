@@ -16,7 +16,7 @@ from pantoum.network import LanguageModel
 from pantoum.network.size import SPARE, fewest_numbers, require_filled
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.data())
 def test_a_network_is_at_most_eight_times_the_bound(data: st.DataObject) -> None:
     config = ModelConfig(

@@ -13,7 +13,7 @@ from pantoum.kernels import native, without_core
 PATHS = (
     ("generic", "neon")
     if platform.machine() in ("aarch64", "arm64")
-    else ("generic", "avx2", "avx512", "bf16")
+    else ("generic", "avx2", "avx512", "bf16", "amx")
 )
 
 
@@ -40,6 +40,15 @@ def library() -> Iterator[native.Library]:
     yield loaded
     loaded.set_isa(isa)
     loaded.set_threads(threads)
+
+
+@pytest.fixture(params=["bf16", "amx"])
+def bf16_path(request: pytest.FixtureRequest, library: native.Library) -> str:
+    """Each path with products of bf16 in turn, in use."""
+    if request.param not in library.paths():
+        pytest.skip(f"SKIP SKIP SKIP  this machine has no {request.param}")
+    library.set_isa(request.param)
+    return str(request.param)
 
 
 @pytest.fixture(params=PATHS)

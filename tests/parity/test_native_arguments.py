@@ -83,10 +83,8 @@ def test_one_state_is_not_stretched_over_all_streams(library: native.Library, ce
         native.scan_vjp(spec, tape, weight, zeros(3, 2, 5), wrong)
 
 
-def test_a_scan_goes_back_in_the_precision_in_which_it_went(library: native.Library) -> None:
-    if "bf16" not in library.paths():
-        pytest.skip("SKIP SKIP SKIP  this machine has no bf16")
-    library.set_isa("bf16")
+@pytest.mark.usefixtures("bf16_path")
+def test_a_scan_goes_back_in_the_precision_in_which_it_went() -> None:
     float32, bf16 = ((native.pack(zeros(5, 5), precision),) for precision in ("float32", "bf16"))
     tape: Any = native.scan(CELLS["rnn"], zeros(3, 2, 5), zeros(2, 5), bf16)[2]
     with pytest.raises(CoreError, match="another precision"):

@@ -77,7 +77,7 @@ def test_hostile_rows_are_the_same_everywhere(path: str) -> None:
 
 
 @pytest.mark.usefixtures("core")
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 40), st.integers(1, 70), st.integers(1, 40), st.integers(1, 4), st.integers(0, 999))
 def test_exact_sums_know_neither_rows_nor_blocks(N: int, K: int, H: int, gates: int, seed: int) -> None:
     random = np.random.default_rng(seed)

@@ -52,10 +52,8 @@ def test_threads_and_paths_change_no_bit(library: native.Library) -> None:
     assert len(set(found)) == 1
 
 
+@pytest.mark.usefixtures("bf16_path")
 def test_bf16_is_near_and_threads_change_no_bit(library: native.Library) -> None:
-    if "bf16" not in library.paths():
-        pytest.skip("this machine has no bf16")
-    library.set_isa("bf16")
     found = []
     for threads in (1, 2):
         library.set_threads(threads)

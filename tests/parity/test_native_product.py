@@ -27,9 +27,9 @@ def rounded(x: Any) -> Any:
 
 
 @pytest.mark.parametrize(("N", "K", "G"), SIZES)
-def test_products_are_those_of_numpy(path: str, N: int, K: int, G: int) -> None:
+def test_products_are_those_of_numpy(path: str, library: native.Library, N: int, K: int, G: int) -> None:
     weight_GK, x_NK, d_NG, bias_G = normal(G, K), normal(N, K), normal(N, G), normal(G)
-    for precision in ("float32", "bf16") if path == "bf16" else ("float32",):
+    for precision in ("float32", "bf16") if library.has_bf16 else ("float32",):
         given_arrays = (weight_GK, x_NK, d_NG)
         w, x, d = map(rounded, given_arrays) if precision == "bf16" else given_arrays
         packed = native.pack(weight_GK, precision)
@@ -49,7 +49,7 @@ def test_sums_of_thousands_of_rows_go_on_from_block_to_block(path: str) -> None:
 
 
 @pytest.mark.usefixtures("core")
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(1, 70), st.integers(1, 70), st.integers(1, 70), st.integers(1, 4))
 def test_a_row_of_a_product_knows_neither_others_nor_blocks(N: int, K: int, H: int, gates: int) -> None:
     weight_GK, x_NK = normal(gates * H, K), normal(N, K)
@@ -58,7 +58,49 @@ def test_a_row_of_a_product_knows_neither_others_nor_blocks(N: int, K: int, H: i
 
 
 @pytest.mark.usefixtures("core")
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
+@given(st.integers(1, 100), st.integers(1, 100), st.integers(1, 70), st.integers(1, 3))
+def test_a_row_of_bf16_knows_neither_others_nor_threads(N: int, K: int, H: int, gates: int) -> None:
+    weight_GK, x_NK, d_NG = normal(gates * H, K), normal(N, K), normal(N, gates * H)
+    loaded = native.core()
+    before = loaded.isa, loaded.threads
+    try:
+        for path in {"bf16", "amx"} & set(loaded.paths()):
+            loaded.set_isa(path)
+            packed = native.pack(weight_GK, "bf16", gates)
+            found = []
+            for threads in (1, 2, 3):
+                loaded.set_threads(threads)
+                whole, back = packed.product(x_NK), packed.product_transposed(d_NG)
+                assert np.array_equal(packed.product(x_NK[-1:].copy()), whole[-1:])
+                assert np.array_equal(packed.product_transposed(d_NG[:1].copy()), back[:1])
+                gradient_GK = native.linear_weight_gradient(d_NG, x_NK, None, "bf16")
+                found.append([array.tobytes() for array in (whole, back, gradient_GK)])
+            assert found[0] == found[1] == found[2]
+    finally:
+        loaded.set_isa(before[0])
+        loaded.set_threads(before[1])
+
+
+@pytest.mark.parametrize("K", [1, 31, 33, 63, 65])
+def test_what_memory_held_before_does_not_come_into_products_of_bf16(bf16_path: str, K: int) -> None:
+    spoilt = np.full((64, 200), np.nan, np.float32)
+    weight_GK, x_NK, d_NG = normal(40, K), normal(9, K), normal(9, 40)
+    packed = native.pack(weight_GK, "bf16")
+    for work in (
+        lambda: packed.product(x_NK),
+        lambda: packed.product_transposed(d_NG),
+        lambda: native.linear_weight_gradient(d_NG, x_NK, None, "bf16"),
+        lambda: native.linear_weight_gradient(x_NK, d_NG, None, "bf16"),
+    ):
+        expected = work()
+        native.pack(spoilt, "bf16").product(spoilt)  # the core's own memory is full of them now
+        native.linear_weight_gradient(spoilt, spoilt, None, "bf16")
+        assert np.isfinite(expected).all() and np.array_equal(work(), expected)
+
+
+@pytest.mark.usefixtures("core")
+@settings(max_examples=25)
 @given(st.integers(1, 70), st.integers(1, 70), st.integers(1, 3), st.data())
 @pytest.mark.parametrize("kernels", [native, reference], ids=["native", "reference"])
 def test_a_matrix_that_follows_another_is_the_one_that_is_packed_at_once(

@@ -126,10 +126,8 @@ def test_float32_is_the_reference_on_every_size(library: native.Library, cell: s
 
 @pytest.mark.parametrize("rows", ["plain", "resets and lengths"])
 @pytest.mark.parametrize("cell", CELLS)
-def test_bf16_is_the_reference_to_its_precision(library: native.Library, cell: str, rows: str) -> None:
-    if "bf16" not in library.paths():
-        pytest.skip("SKIP SKIP SKIP  this machine has no bf16")
-    library.set_isa("bf16")
+@pytest.mark.usefixtures("bf16_path")
+def test_bf16_is_the_reference_to_its_precision(cell: str, rows: str) -> None:
     for sizes in SIZES:
         case = Case(cell, sizes, rows)
         assert largest_difference(case.results(native, "bf16"), case.results(reference)) < 0.02, sizes
@@ -197,10 +195,8 @@ def test_int8_has_no_way_back(library: native.Library) -> None:
 
 
 @pytest.mark.parametrize("cell", ["gru", "gru-before", "lstm"])
-def test_bf16_training_repeats_its_bits(library: native.Library, cell: str) -> None:
-    if "bf16" not in library.paths():
-        pytest.skip("SKIP SKIP SKIP  this machine has no bf16")
-    library.set_isa("bf16")
+@pytest.mark.usefixtures("bf16_path")
+def test_bf16_training_repeats_its_bits(cell: str) -> None:
     case = Case(cell, (3, 20, 33))
     first, again = case.results(native, "bf16"), case.results(native, "bf16")
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
@@ -256,8 +252,8 @@ def test_a_cell_that_the_core_lacks_is_run_by_the_reference_over_the_cores_produ
     expected = case.results(native)
     monkeypatch.setattr(library, "cells", {})
     assert largest_difference(case.results(native), expected) < 5e-6
-    if "bf16" in library.paths() and case.spec.products:
-        library.set_isa("bf16")
+    for path in {"bf16", "amx"} & set(library.paths() if case.spec.products else ()):
+        library.set_isa(path)
         assert largest_difference(case.results(native, "bf16"), expected) < 0.02
 
 

@@ -44,7 +44,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.too_slow])
 @given(
     path=st.sampled_from(PATHS),
     body=st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=6),
@@ -72,7 +72,7 @@ def test_schemathesis_finds_no_answer_beyond_the_schema(
     sent = 0
     for operation in (found.ok() for found in schema.get_all_operations()):
 
-        @settings(max_examples=180, deadline=None, suppress_health_check=list(HealthCheck))
+        @settings(max_examples=180, suppress_health_check=list(HealthCheck))
         @given(case=operation.as_strategy(), header=st.sampled_from([key, key, key, "wrong", ""]))
         def send(case: Any, header: str) -> None:
             nonlocal sent

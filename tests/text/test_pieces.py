@@ -23,7 +23,7 @@ def blocks_of(text: str, cuts: list[int]) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", PATTERNS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(TEXTS, st.lists(st.integers(0, 120), max_size=6), st.integers(1, 60))
 @example("a   b", [2], 60)
 @example("1234 5", [3], 2)

@@ -105,7 +105,7 @@ def test_a_token_begins_where_its_symbol_stands_in_the_prompt() -> None:
 
 
 @given(prompt=st.text(st.sampled_from("ab z.\u2019\ufb01\u0301\r\n\n\t\u6c34\ud83d"), max_size=30))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_places_ascend_within_the_prompt(prompt: str) -> None:
     for tokenizer in ALL:
         ids, _ = encode_prompt(tokenizer, prompt)

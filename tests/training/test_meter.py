@@ -17,7 +17,7 @@ def test_means_of_what_was_added():
 
 
 @given(st.integers(1, 2000), st.integers(1, 40))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_curve_keeps_its_newest_point_and_at_most_so_many(marks, every):
     curve = Curve()
     for step in range(1, marks + 1):

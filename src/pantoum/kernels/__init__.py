@@ -45,7 +45,7 @@ def backend(dtype: npt.DTypeLike) -> Kernels:
 
 def precisions(dtype: npt.DTypeLike = np.float32) -> tuple[str, ...]:
     """What matrices of this dtype can be packed as on this machine, the fastest last."""
-    fast = backend(dtype) is not reference and native.core().isa == "bf16"
+    fast = backend(dtype) is not reference and native.core().has_bf16
     return ("float32", "bf16") if fast else ("float32",)
 
 

@@ -92,6 +92,11 @@ class Library:
         """The path in use."""
         return str(self._handle.pantoum_isa().decode())
 
+    @property
+    def has_bf16(self) -> bool:
+        """Whether the path in use has products of bf16."""
+        return self.operand_bytes(1, 1, 1) > 0
+
     def set_isa(self, name: str) -> None:
         """Take another path; matrices packed for the old one are worthless then."""
         if self._handle.pantoum_set_isa(name.encode()):
@@ -104,7 +109,7 @@ class Library:
 
     def paths(self) -> tuple[str, ...]:
         """The paths that this machine and this build have."""
-        known = ("generic", "avx2", "avx512", "bf16", "neon")
+        known = ("generic", "avx2", "avx512", "bf16", "amx", "neon")
         return tuple(name for name in known if self._handle.pantoum_supports(name.encode()))
 
     @property

@@ -152,7 +152,7 @@ def number_of(precision: str) -> int:
         raise SettingError(
             "precision", precision, "must be one of " + ", ".join(PRECISIONS), "choose one of them"
         )
-    if precision == "bf16" and core().isa != "bf16":
+    if precision == "bf16" and not core().has_bf16:
         rule = f"is not what the path {core().isa} of this machine can do"
         raise SettingError("precision", precision, rule, "use float32 or auto")
     return PRECISIONS[precision]

@@ -1,0 +1,102 @@
+// AMX: the lanes of AVX-512, and products of bf16 and of bytes by a unit that multiplies tiles of 16 rows of 64 bytes.
+#pragma once
+
+#include "../../matrix_unit.h"
+#include "../bf16/vector.h"
+
+#define PANTOUM_HAS_AMX 1
+
+namespace pantoum {
+namespace PANTOUM_ISA {
+
+constexpr int kUnitRows = 32;   // of a product: two tiles
+constexpr int kUnitSteps = 16;  // of a panel: the rows of a tile
+
+// Sum of tile products: bf16 pairs, or codes of which those of A have no sign.
+#define PANTOUM_MULTIPLY(sum, x, y) \
+  if constexpr (codes)              \
+    _tile_dpbusd(sum, x, y);        \
+  else                              \
+    _tile_dpbf16ps(sum, x, y)
+
+// The blocks of a product whose rows fill one tile or two, and whose columns one or two.
+template <bool codes, bool lower, bool right>
+inline void unit_blocks(const char* a, long a_row, long a_block, const char* panel, long panel_row, long blocks) {
+  for (long k = 0; k < blocks; ++k, a += a_block, panel += kUnitSteps * panel_row) {
+    _tile_loadd(6, panel, panel_row);
+    _tile_loadd(4, a, a_row);
+    PANTOUM_MULTIPLY(0, 4, 6);
+    if constexpr (right) {
+      _tile_loadd(7, panel + 64, panel_row);
+      PANTOUM_MULTIPLY(1, 4, 7);
+    }
+    if constexpr (lower) {
+      _tile_loadd(5, a + 16 * a_row, a_row);
+      PANTOUM_MULTIPLY(2, 5, 6);
+      if constexpr (right) {
+        PANTOUM_MULTIPLY(3, 5, 7);
+      }
+    }
+  }
+}
+#undef PANTOUM_MULTIPLY
+
+// Up to kUnitRows rows of A times one panel, whose `right` half may have no columns. `a_block` is from kUnitSteps steps
+// of A to the next ones, 64 bytes of each row. Tiles 0 to 3 are sums (two of the upper rows, two of the lower), 4 and 5
+// rows of A, 6 and 7 the panel's columns. A sum takes the pairs of a block in two chains, and then both: its bits
+// depend on nothing beside it.
+template <bool codes>
+inline void unit_tile(const char* a, long a_row, long a_block, const char* panel, long panel_row, long blocks,
+                      float* out, long out_row, int rows, bool right, bool resume) {
+  shape_tiles(rows);
+  const bool lower = rows > 16;
+  const long next = out_row * static_cast<long>(sizeof(float));
+  float* const below = out + 16 * out_row;
+  if (!resume) {
+    _tile_zero(0);
+    _tile_zero(1);
+    if (lower) _tile_zero(2);
+    if (lower) _tile_zero(3);
+  } else {
+    _tile_loadd(0, out, next);
+    if (right) _tile_loadd(1, out + 16, next);
+    if (lower) _tile_loadd(2, below, next);
+    if (lower && right) _tile_loadd(3, below + 16, next);
+  }
+  const auto blocks_of = lower   ? right ? unit_blocks<codes, true, true> : unit_blocks<codes, true, false>
+                         : right ? unit_blocks<codes, false, true>
+                                 : unit_blocks<codes, false, false>;
+  blocks_of(a, a_row, a_block, panel, panel_row, blocks);
+  _tile_stored(0, out, next);
+  if (right) _tile_stored(1, out + 16, next);
+  if (lower) _tile_stored(2, below, next);
+  if (lower && right) _tile_stored(3, below + 16, next);
+}
+
+// Sixteen vectors, `from_next` words apart, become sixteen whose lanes are those vectors' lanes of one number.
+inline void transpose(const std::uint32_t* from, long from_next, std::uint32_t* to, long to_next) {
+  __m512i a[16], b[16];
+  for (int i = 0; i < 16; ++i) a[i] = _mm512_loadu_si512(from + i * from_next);
+  for (int i = 0; i < 16; i += 2) {
+    b[i] = _mm512_unpacklo_epi32(a[i], a[i + 1]);
+    b[i + 1] = _mm512_unpackhi_epi32(a[i], a[i + 1]);
+  }
+  for (int i = 0; i < 16; i += 4)
+    for (int j = 0; j < 2; ++j) {
+      a[i + 2 * j] = _mm512_unpacklo_epi64(b[i + j], b[i + j + 2]);
+      a[i + 2 * j + 1] = _mm512_unpackhi_epi64(b[i + j], b[i + j + 2]);
+    }
+  // a[4 g + c] holds of rows 4 g to 4 g + 3 the columns c, c + 4, c + 8 and c + 12, a quarter each.
+  for (int c = 0; c < 4; ++c) {
+    const __m512i p = _mm512_shuffle_i32x4(a[c], a[c + 4], 0x88), q = _mm512_shuffle_i32x4(a[c], a[c + 4], 0xdd);
+    const __m512i r = _mm512_shuffle_i32x4(a[c + 8], a[c + 12], 0x88);
+    const __m512i s = _mm512_shuffle_i32x4(a[c + 8], a[c + 12], 0xdd);
+    _mm512_storeu_si512(to + c * to_next, _mm512_shuffle_i32x4(p, r, 0x88));
+    _mm512_storeu_si512(to + (c + 4) * to_next, _mm512_shuffle_i32x4(q, s, 0x88));
+    _mm512_storeu_si512(to + (c + 8) * to_next, _mm512_shuffle_i32x4(p, r, 0xdd));
+    _mm512_storeu_si512(to + (c + 12) * to_next, _mm512_shuffle_i32x4(q, s, 0xdd));
+  }
+}
+
+}  // namespace PANTOUM_ISA
+}  // namespace pantoum
