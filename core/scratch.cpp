@@ -15,9 +15,9 @@ struct Buffer {
 
 char* thread_scratch(std::size_t bytes) {
   static thread_local Buffer buffer;
-  if (buffer.size < bytes) {
+  if (buffer.size < bytes || !buffer.data) {
     std::free(buffer.data);
-    const std::size_t size = (bytes + bytes / 4 + 4095) / 4096 * 4096;
+    const std::size_t size = (bytes + bytes / 4 + 4096) / 4096 * 4096;
     buffer.data = static_cast<char*>(std::aligned_alloc(64, size));
     buffer.size = buffer.data ? size : 0;
   }

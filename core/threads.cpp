@@ -6,6 +6,7 @@
 #include <sched.h>
 
 #include <condition_variable>
+#include <cstdint>
 #include <mutex>
 #include <new>
 #include <system_error>
@@ -27,7 +28,7 @@ inline void pause_briefly() {
 #if defined(__x86_64__)
   _mm_pause();
 #elif defined(__aarch64__)
-  asm volatile("yield");
+  asm volatile("isb");  // about as long as x86's pause; "yield" is no wait at all on most processors
 #endif
 }
 
@@ -45,20 +46,27 @@ bool wait_for(Ready ready) {
   return spins > kSpins;
 }
 
+// What a worker sleeps on: each has its own, so that those that have no part in a job are not woken for it.
+struct Bed {
+  std::condition_variable wake;
+  std::atomic<bool> taken{false};
+};
+
 struct Pool {
   std::mutex busy;  // held by the call that has the pool
   std::mutex sleep;
-  std::condition_variable wake;
-  std::atomic<unsigned> round{0};
-  std::atomic<int> sleeping{0};
+  Bed beds[kMostThreads];
+  std::atomic<std::uint64_t> round{0};  // the number of the job, then its parts: both at once
   std::atomic<int> unfinished{0};
   std::atomic<int> status{0};
   Job job = nullptr;
   void* context = nullptr;
-  int parts = 0;
   int workers = 0;  // started so far; worker i is part i + 1
 
-  void run_part(int part) {
+  static constexpr int kPartsBits = 16;
+  static int parts_of(std::uint64_t round) { return static_cast<int>(round & ((1u << kPartsBits) - 1)); }
+
+  void run_part(int part, int parts) {
     FloatModes modes;
     const int result = job(context, part, parts);
     if (result != 0) {
@@ -67,18 +75,28 @@ struct Pool {
     }
   }
 
-  void work(int index, unsigned seen) {
+  // The next round that this worker has a part in. It touches nothing of the others, which may end at any time.
+  std::uint64_t next_round(int index, std::uint64_t seen) {
+    std::uint64_t now = 0;
+    const auto called = [&] {
+      now = round.load();
+      return now != seen && index + 1 < parts_of(now);
+    };
+    for (int spins = 0; spins < kSpins; ++spins) {
+      if (called()) return now;
+      pause_briefly();
+    }
+    std::unique_lock<std::mutex> lock(sleep);
+    beds[index].taken.store(true);
+    beds[index].wake.wait(lock, called);
+    beds[index].taken.store(false);
+    return now;
+  }
+
+  void work(int index, std::uint64_t seen) {
     for (;;) {
-      for (int spins = 0; round.load(std::memory_order_acquire) == seen && spins < kSpins; ++spins) pause_briefly();
-      if (round.load(std::memory_order_acquire) == seen) {
-        std::unique_lock<std::mutex> lock(sleep);
-        sleeping.fetch_add(1);
-        wake.wait(lock, [&] { return round.load() != seen; });
-        sleeping.fetch_sub(1);
-      }
-      seen = round.load(std::memory_order_acquire);
-      // Every worker answers every round, also one that has no part in it: `job` may then change.
-      if (index + 1 < parts) run_part(index + 1);
+      seen = next_round(index, seen);
+      run_part(index + 1, parts_of(seen));
       unfinished.fetch_sub(1, std::memory_order_release);
     }
   }
@@ -94,18 +112,19 @@ struct Pool {
     }
   }
 
-  int run(Job work_, void* context_, int parts_) {
+  int run(Job work_, void* context_, int parts) {
     job = work_;
     context = context_;
-    parts = parts_;
     status.store(0);
-    unfinished.store(workers);
-    round.fetch_add(1);
-    if (sleeping.load() > 0) {
-      std::lock_guard<std::mutex> lock(sleep);
-      wake.notify_all();
-    }
-    run_part(0);
+    unfinished.store(parts - 1);
+    const std::uint64_t number = round.load() >> kPartsBits;
+    round.store((number + 1) << kPartsBits | static_cast<std::uint64_t>(parts));
+    for (int index = 0; index + 1 < parts; ++index)
+      if (beds[index].taken.load()) {
+        std::lock_guard<std::mutex> lock(sleep);
+        beds[index].wake.notify_one();
+      }
+    run_part(0, parts);
     wait_for([&] { return unfinished.load(std::memory_order_acquire) == 0; });
     return status.load();
   }

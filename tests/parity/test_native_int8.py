@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -115,6 +116,14 @@ def test_what_codes_cannot_do_is_refused(library: native.Library) -> None:
             kernels.pack_codes(np.zeros((2, 3), np.int8), scales_G, gates=3)
     with pytest.raises(CoreError, match="weight_GK is"):
         native.quantize(normal(2, 3).astype(np.float64))
+
+
+def test_rows_without_columns_are_quantised_in_a_thread_that_did_nothing_before(
+    library: native.Library,
+) -> None:
+    with ThreadPoolExecutor(1) as thread:
+        codes_GK, scales_G = thread.submit(native.quantize, np.empty((3, 0), np.float32)).result()
+    assert codes_GK.shape == (3, 0) and scales_G.tolist() == [0.0, 0.0, 0.0]
 
 
 CODE = """

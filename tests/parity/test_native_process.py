@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,16 @@ def test_several_python_threads_at_once(library: native.Library) -> None:
     library.set_threads(2)
     with ThreadPoolExecutor(4) as pool:
         assert len(set(pool.map(lambda _: product(), range(32)))) == 1
+
+
+def test_jobs_of_more_and_of_fewer_threads_take_turns(library: native.Library) -> None:
+    library.set_threads(1)
+    expected = product()
+    for count in np.random.default_rng(1).integers(1, 7, 300).tolist():
+        library.set_threads(count)  # a worker that has no part in a job must not stand in its way
+        assert product() == expected
+        if count == 6:
+            time.sleep(0.001)  # until some sleep
 
 
 def test_threads_side_by_side_call_with_one_thread_each(library: native.Library) -> None:

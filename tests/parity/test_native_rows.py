@@ -93,6 +93,24 @@ def test_losses_predictions_and_gradients_of_the_head(path: str, N: int, H: int,
     assert np.array_equal(nats_N, ours[0]) and np.array_equal(predictions_N, ours[1])
 
 
+def test_a_shard_without_rows_has_gradients_of_zero(path: str) -> None:
+    bias_V, none = normal(7), np.empty(0, np.int32)
+    for kernels in (native, reference):
+        for workspace in (None, Workspace()):
+            if workspace is not None:
+                workspace.array("d_weight", (7, 3), np.float32)[...] = np.nan
+            found = kernels.cross_entropy_gradient(
+                normal(0, 3), kernels.pack(normal(7, 3)), bias_V, none, workspace, targets=4
+            )
+            assert (found[3] == 0).all() and (found[4] == 0).all() and found[2].shape == (0, 3)
+
+
+def test_a_head_that_is_packed_by_gates_is_refused(path: str) -> None:
+    weight = native.pack(normal(8, 3), gates=2)
+    with pytest.raises(CoreError, match="blocks of 4 rows: pack a head with gates=1"):
+        native.cross_entropy(normal(2, 3), weight, normal(8), np.zeros(2, np.int32))
+
+
 def test_given_logits_are_the_place_of_their_gradient_and_need_no_second_one(
     path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

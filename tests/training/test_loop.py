@@ -129,6 +129,15 @@ def test_a_text_too_small_for_the_batch_trains_smaller_and_says_so(run, tmp_path
     assert result.steps == 3 and any("too few for batch_size 64" in note for note in result.notes)
 
 
+def test_a_missing_core_is_told_but_not_to_those_who_asked_for_numpy(run, tmp_path, monkeypatch):
+    monkeypatch.delenv("PANTOUM_REQUIRE_CORE", raising=False)
+    monkeypatch.setattr("pantoum.kernels.native.library.FILE", tmp_path / "libpantoum_core.so")
+    told = [note for note in run(steps=1).notes if "NumPy trains" in note]
+    assert len(told) == 1 and "libpantoum_core.so is not beside library.py" in told[0]
+    monkeypatch.setenv("PANTOUM_ISA", "numpy")
+    assert not [note for note in run("other", steps=1).notes if "NumPy" in note]
+
+
 def test_settings_that_cannot_be_met_are_refused_in_one_line(run, monkeypatch):
     monkeypatch.setenv("PANTOUM_ISA", "numpy")
     with pytest.raises(SettingError, match="precision is 'bf16': needs the native core") as caught:

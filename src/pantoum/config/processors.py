@@ -2,15 +2,18 @@
 
 ``PANTOUM_THREADS`` counts first. Without it ``OMP_NUM_THREADS`` does, as for the numeric libraries of others:
 joblib and dask set it in their workers, so that several of them share a machine. Without both all processors
-are used that the system lets this process run on.
+are used that the system lets this process run on; a container that may use the time of two has two.
 """
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
 
-__all__ = ["MOST_THREADS", "THREAD_VARIABLES", "thread_limit", "usable_processors"]
+__all__ = ["MOST_THREADS", "THREAD_VARIABLES", "control_group_limit", "thread_limit", "usable_processors"]
 
 THREAD_VARIABLES = (
     "PANTOUM_THREADS",
@@ -23,11 +26,47 @@ THREAD_VARIABLES = (
 MOST_THREADS = 1024
 
 
+CONTROL_GROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+
+
 def usable_processors() -> int:
-    """Processors that this process may run on."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Processors that this process may run on, but no more than its container has time for."""
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limit = control_group_limit()
+    return found if limit is None else min(found, limit)
+
+
+@lru_cache(maxsize=4)
+def control_group_limit(root: Path = CONTROL_GROUPS, own: Path = OWN_GROUPS) -> int | None:
+    """For how many processors the control groups of this process have time, rounded up; ``None``: for all. It
+    is what ``docker run --cpus`` and the limits of Kubernetes set (Linux, Control Group v2: ``cpu.max``; v1:
+    ``cpu.cfs_quota_us`` and ``cpu.cfs_period_us``)."""
+    try:
+        lines = own.read_text().splitlines()
+    except OSError:
+        return None
+    quotas = [quota for line in lines for quota in _quotas(root, *line.split(":", 2)[1:])]
+    return max(1, math.ceil(min(quotas))) if quotas else None
+
+
+def _quotas(root: Path, controllers: str = "", path: str = "") -> Iterator[float]:
+    """Those of a line of ``/proc/self/cgroup``: of the group and of all above it."""
+    if controllers and "cpu" not in controllers.split(","):
+        return
+    top = root / controllers
+    place = top / path.lstrip("/")
+    for folder in (place, *place.parents):
+        try:
+            if controllers:
+                quota, period = ((folder / f"cpu.cfs_{each}_us").read_text() for each in ("quota", "period"))
+            else:
+                quota, period = (folder / "cpu.max").read_text().split()
+            if int(quota) > 0:
+                yield int(quota) / int(period)
+        except (OSError, ValueError, ZeroDivisionError):
+            pass  # not there, without a limit ("max", -1), or of a form that is not known
+        if folder == top:
+            return
 
 
 def thread_limit(environment: Mapping[str, str] | None = None) -> int | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from pantoum import kernels
 from pantoum.config.plain import Plain
 from pantoum.data.batches import StatefulBatches
 from pantoum.data.prepare import Prepared
@@ -102,7 +103,13 @@ class Run:
                 f"{ranks.count} were started; start fewer, or begin a new run with --shards {ranks.count}"
             )
         self.ranks, self.keep_best.spread, self.engine = ranks, SpreadReading(ranks), engine
-        self.notes += [] if engine is None else [engine.note]
+        missing = kernels.native.missing()
+        if engine is not None:
+            self.notes.append(engine.note)
+        elif missing is not None and kernels.without_core() == missing:  # nobody asked for NumPy
+            self.notes.append(
+                f"{missing}: NumPy trains, many times slower; install pantoum where a C++ compiler is"
+            )
         self._place_backend()
 
     def _place_backend(self) -> None:

@@ -60,6 +60,6 @@ def test_the_page_reloads_only_when_a_reader_wants_it(tab: Callable[..., Any], p
     follow = shown.locator("a.follow")
     assert follow.text_content() == "reload as it goes on"
     follow.click()
-    # The click changes the fragment, and the page then loads itself anew: the second of two navigations counts.
+    # The click changes the fragment, and the page then loads itself anew: two navigations, the last counts.
     shown.locator("a.follow", has_text="stop reloading").wait_for()
     assert shown.evaluate("performance.getEntriesByType('navigation')[0].type") == "reload"

@@ -47,6 +47,8 @@ def cross_entropy(
     """Nats [N] of the targets and the most probable symbols [N]; ``given_NV`` is added to the logits."""
     assert isinstance(weight, PackedMatrix)
     (V, H), N = weight.shape, len(targets_N)
+    if weight.block != V:
+        raise CoreError(f"weight is packed in blocks of {weight.block} rows: pack a head with gates=1")
     targets_N, nats_N, predictions_N = _results(hidden_NH, targets_N, V)
     core().call(
         "losses",
@@ -88,11 +90,13 @@ def cross_entropy_gradient(
     ``targets`` (default: N): more than N where the rows are a shard of a batch."""
     workspace = Workspace() if workspace is None else workspace
     N, V = len(targets_N), len(bias_V)
-    share = 1 / (N if targets is None else targets)
+    share = 1 / max(1, N if targets is None else targets)
     targets_N, nats_N, predictions_N = _results(hidden_NH, targets_N, V)
     d_hidden_NH = workspace.array("d_hidden", hidden_NH.shape, np.float32)
     d_weight_VH = workspace.array("d_weight", weight.shape, np.float32)
     d_bias_V = np.empty(V, np.float32)
+    if N == 0:  # a shard of a small batch may have none
+        d_weight_VH[...] = d_bias_V[...] = 0.0
     if given_NV is not None:
         floats(given_NV, "given_NV", (N, V))
     for rows in _chunks(N, V, FEWEST_ROWS if given_NV is None else FEWEST_BESIDE):

@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NoReturn
 
-from pantoum.config.processors import thread_limit
+from pantoum.config.processors import thread_limit, usable_processors
 from pantoum.errors import CoreError, SettingError
 from pantoum.kernels.native.arguments import ARGUMENTS, OPERATIONS, CellFacts
 
@@ -142,8 +142,8 @@ def core() -> Library:
                 "PANTOUM_THREADS", threads, "must be a whole number", "give a number of threads"
             )
         loaded.set_threads(int(threads))
-    elif (limit := thread_limit()) is not None:
-        loaded.set_threads(limit)
+    else:
+        loaded.set_threads(thread_limit() or usable_processors())
     return loaded
 
 

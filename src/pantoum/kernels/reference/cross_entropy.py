@@ -80,6 +80,8 @@ def cross_entropy_gradient(
     d_hidden_NH = workspace.array("d_hidden", hidden_NH.shape, dtype)
     d_weight_VH, share_VH = (workspace.array(name, weight.shape, dtype) for name in ("d_weight", "share"))
     d_bias_V = np.zeros(len(bias_V), dtype)
+    if N == 0:  # a shard of a small batch may have none
+        d_weight_VH[...] = 0.0
     for rows in _chunks(N, len(bias_V)):
         d_CV, targets_C = _logits(hidden_NH[rows], weight, bias_V, workspace), targets_N[rows]
         if given_NV is not None:

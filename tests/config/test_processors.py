@@ -1,0 +1,66 @@
+"""How many processors a container's limit leaves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pantoum.config import processors
+from pantoum.config.processors import control_group_limit, usable_processors
+
+
+def groups(folder: Path, line: str, **files: str) -> tuple[Path, Path]:
+    """A tree of control groups and the file that says where in it this process is."""
+    control_group_limit.cache_clear()
+    for name, text in files.items():
+        path = folder / "root" / name.replace("__", "/").replace("_max", ".max").replace("cfs", "cpu.cfs")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    own = folder / "cgroup"
+    own.write_text(line)
+    return folder / "root", own
+
+
+@pytest.mark.parametrize(
+    ("line", "files", "expected"),
+    [
+        ("0::/\n", {"cpu_max": "150000 100000\n"}, 2),
+        ("0::/\n", {"cpu_max": "50000 100000\n"}, 1),
+        ("0::/\n", {"cpu_max": "max 100000\n"}, None),
+        ("0::/a/b\n", {"a__b__cpu_max": "max 100000", "a__cpu_max": "300000 100000"}, 3),
+        ("0::/a/b\n", {"a__b__cpu_max": "400000 100000", "cpu_max": "200000 100000"}, 2),
+        (
+            "4:cpu,cpuacct:/x\n0::/\n",
+            {"cpu,cpuacct__x__cfs_quota_us": "600000", "cpu,cpuacct__x__cfs_period_us": "100000"},
+            6,
+        ),
+        (
+            "4:cpu:/x\n",
+            {"cpu__x__cfs_quota_us": "-1", "cpu__x__cfs_period_us": "100000"},
+            None,
+        ),
+        ("3:memory:/x\n", {"memory__x__cpu_max": "100000 100000"}, None),
+        ("0::/\nnonsense\n::::\n", {"cpu_max": "what is this"}, None),
+        ("0::/\n", {"cpu_max": "100000 0"}, None),
+        ("0::/../../etc\n", {}, None),
+    ],
+)
+def test_the_least_of_a_group_and_of_those_above_it_counts(
+    tmp_path: Path, line: str, files: dict[str, str], expected: int | None
+) -> None:
+    assert control_group_limit(*groups(tmp_path, line, **files)) == expected
+
+
+def test_where_there_are_no_groups_nothing_is_limited(tmp_path: Path) -> None:
+    control_group_limit.cache_clear()
+    assert control_group_limit(tmp_path, tmp_path / "none") is None
+
+
+def test_a_container_has_no_more_processors_than_time_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = usable_processors()
+    root, own = groups(tmp_path, "0::/", cpu_max="100000 100000")
+    monkeypatch.setattr(processors, "control_group_limit", lambda: control_group_limit(root, own))
+    assert usable_processors() == 1 <= before
