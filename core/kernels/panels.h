@@ -171,10 +171,10 @@ void run_tile(const TileArguments& t, int rows, int panels, int vectors = kPanel
 template <class P>
 constexpr int kMostRows = P::kUnitFrom > 0 ? kUnitRows : kTileRows;
 
-// How many of `left` rows the next tile takes: near-equal tiles, even ones where that is possible.
+// How many of `left` rows the next tile takes: near-equal tiles, by vectors even ones where that is possible.
 inline int next_tile_rows(Long left, int most) {
   const Long rows = up(left, up(left, most));
-  return static_cast<int>(least(left, rows + rows % 2));
+  return static_cast<int>(least(left, kHasUnit && most == kUnitRows ? rows : rows + rows % 2));
 }
 
 }  // namespace PANTOUM_ISA

@@ -207,7 +207,9 @@ class Product {
   }
   int run() const {
     const Long threads = thread_count();
-    if (a_.count < kRowsAThread * threads) {
+    // The unit is so fast that reading the matrix counts, which threads that split rows do each.
+    constexpr Long rows_a_thread = P::kUnitFrom > 0 ? 2 * kUnitRows : kRowsAThread;
+    if (a_.count < rows_a_thread * threads) {
       const bool shared = a_.count * a_.depth * a_.columns >= kSmallestShared;
       auto some_panels = [&](int index, int parts) { return part({0, a_.count}, part_of(w_.count(), index, parts)); };
       return run_parts(shared ? static_cast<int>(least(threads, w_.count())) : 1, some_panels);

@@ -21,8 +21,9 @@ constexpr int kUnitSteps = 16;  // of a panel: the rows of a tile
 
 // The blocks of a product whose rows fill one tile or two, and whose columns one or two.
 template <bool codes, bool lower, bool right>
-inline void unit_blocks(const char* a, long a_row, long a_block, const char* panel, long panel_row, long blocks) {
-  for (long k = 0; k < blocks; ++k, a += a_block, panel += kUnitSteps * panel_row) {
+inline void unit_blocks(const char* a, const char* below, long a_row, long a_block, const char* panel, long panel_row,
+                        long blocks) {
+  for (long k = 0; k < blocks; ++k, a += a_block, below += a_block, panel += kUnitSteps * panel_row) {
     _tile_loadd(6, panel, panel_row);
     _tile_loadd(4, a, a_row);
     PANTOUM_MULTIPLY(0, 4, 6);
@@ -31,7 +32,7 @@ inline void unit_blocks(const char* a, long a_row, long a_block, const char* pan
       PANTOUM_MULTIPLY(1, 4, 7);
     }
     if constexpr (lower) {
-      _tile_loadd(5, a + 16 * a_row, a_row);
+      _tile_loadd(5, below, a_row);
       PANTOUM_MULTIPLY(2, 5, 6);
       if constexpr (right) {
         PANTOUM_MULTIPLY(3, 5, 7);
@@ -48,10 +49,13 @@ inline void unit_blocks(const char* a, long a_row, long a_block, const char* pan
 template <bool codes>
 inline void unit_tile(const char* a, long a_row, long a_block, const char* panel, long panel_row, long blocks,
                       float* out, long out_row, int rows, bool right, bool resume) {
-  shape_tiles(rows);
+  // The unit takes as long for few rows as for 16. So the lower rows are the last 16, some of which are computed twice,
+  // and the registers keep their shape, which is dear to change.
+  shape_tiles(rows < 16 ? rows : kUnitRows);
   const bool lower = rows > 16;
+  const long down = lower ? rows - 16 : 0;
   const long next = out_row * static_cast<long>(sizeof(float));
-  float* const below = out + 16 * out_row;
+  float* const below = out + down * out_row;
   if (!resume) {
     _tile_zero(0);
     _tile_zero(1);
@@ -66,7 +70,7 @@ inline void unit_tile(const char* a, long a_row, long a_block, const char* panel
   const auto blocks_of = lower   ? right ? unit_blocks<codes, true, true> : unit_blocks<codes, true, false>
                          : right ? unit_blocks<codes, false, true>
                                  : unit_blocks<codes, false, false>;
-  blocks_of(a, a_row, a_block, panel, panel_row, blocks);
+  blocks_of(a, a + down * a_row, a_row, a_block, panel, panel_row, blocks);
   _tile_stored(0, out, next);
   if (right) _tile_stored(1, out + 16, next);
   if (lower) _tile_stored(2, below, next);
