@@ -240,6 +240,7 @@ class Model:
             unique=how_much.unique,
             novel=how_much.novel,
             exact=how_much.exact,
+            begun=state is not None and state.last_token != model.eos,
         )
 
     @public

@@ -18,7 +18,17 @@ from pantoum.formats.model_file import ModelFile
 from pantoum.network import LanguageModel
 from pantoum.text.byte import ByteTokenizer
 
-KEYS = ("texts", "all_texts", "step", "tokens_trained", "validation", "int8", "adapted", "curve")
+KEYS = (
+    "texts",
+    "all_texts",
+    "step",
+    "tokens_trained",
+    "validation",
+    "int8",
+    "adapted",
+    "adapted_times",
+    "curve",
+)
 KNOWN_KEYS = ("name", "number", "cost", "loss", "tokens", "protocol", "nats_per_token", "accuracy", "texts")
 STRANGE = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9) | st.just(10**400),
@@ -44,6 +54,7 @@ def test_what_a_card_of_ours_says_is_shown() -> None:
                 "validation": {"nats_per_character": 1.25, "bits_per_byte": 1.8, "protocol": "segments:64"},
                 "int8": {"cost": {"nats_per_token": 0.0012, "protocol": "carried", "tokens": 900}},
                 "adapted": [{"texts": [{"name": "z"}], "tokens": 10}],
+                "adapted_times": 1_200,
                 "curve": [{"loss": 4.0}, {"loss": 2.0}],
             }
         )
@@ -52,6 +63,7 @@ def test_what_a_card_of_ours_says_is_shown() -> None:
     assert rows["after"] == "12,345 steps, 5.14 M tokens"
     assert rows["held out"].startswith("1.250 nats per character, 1.80 bits per byte (xz —) by segments:64")
     assert rows["int8 costs"] == "+0.0012 nats per token by carried (900 tokens)"
+    assert rows["adapted"] == "1,200 times; the first and the last:"
     assert rows["adapted to"] == "z, 10 tokens"
     assert rows["loss"] == "4.00 █▁ 2.00"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,15 @@ def test_json_and_the_next_command(run: Run, trained: Path, tmp_path: Path) -> N
     assert found["to"] == "torch" and found["bytes"] == (tmp_path / "t").stat().st_size
     done = run("export", trained, "--to", "int8", "--out", tmp_path / "n")
     assert done.lines[-1] == f"pantoum generate {tmp_path / 'n'}"
+
+
+def test_the_next_command_can_be_typed_where_the_path_has_spaces(
+    run: Run, trained: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "my model's int8"
+    done = run("export", trained, "--to", "int8", "--out", out)
+    assert shlex.split(done.lines[-1]) == ["pantoum", "generate", str(out)]
+    assert run(*shlex.split(done.lines[-1])[1:], "--length", 3, "--seed", 1).code == 0
 
 
 def test_training_goes_on_from_int8_in_float32(run: Run, trained: Path, text: Path, tmp_path: Path) -> None:

@@ -226,6 +226,17 @@ def test_a_state_may_have_as_many_bytes_as_a_file_may(
         state_file.read(tmp_path / "state")
 
 
+def test_a_state_that_could_not_be_read_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = len(state_file.to_bytes(record()))
+    monkeypatch.setattr(state_file, "MOST_BYTES", size - 1)
+    words = f"cannot be kept: it would have {size} bytes, at most {size - 1} are allowed; use a smaller cache"
+    with pytest.raises(StateError, match=words):
+        state_file.write(tmp_path / "state", record())
+    assert not list(tmp_path.iterdir())
+
+
 def test_only_pending_bytes_that_are_counted_come_back() -> None:
     body = bytearray(state_file.to_bytes(record(pending=b"x" * 15))[:-32])
     body[56] = 14

@@ -18,7 +18,7 @@ from pantoum.config import ScoreConfig
 from pantoum.errors import ModelFileError, SettingError
 from pantoum.formats.model_file import SCALE
 from pantoum.inference import adapt
-from pantoum.inference.adapt import Adapter, Settings, adapter_of
+from pantoum.inference.adapt import FIRST_KEPT, LAST_KEPT, Adapter, Settings, adapter_of
 from pantoum.inference.adapt_rule import Rule, settings_for
 from pantoum.inference.evaluate import evaluate
 from pantoum.inference.loaded_model import LoadedModel, load
@@ -156,6 +156,18 @@ def test_an_adapted_model_saved_and_loaded_gives_the_same_nats(characters: Loade
     ]
     again = Adapter(saved, FAST).adapted([{"name": "b.txt"}])
     assert [one["texts"] for one in again.card["adapted"]] == [[{"name": "a.txt"}], [{"name": "b.txt"}]]
+
+
+def test_a_card_tells_the_first_and_the_last_times_and_how_many_there_were(characters: LoadedModel) -> None:
+    model = with_scale(characters)
+    for time in range(FIRST_KEPT + LAST_KEPT + 3):
+        adapter = Adapter(model, FAST)
+        model = dataclasses.replace(adapter.adapted([{"name": str(time)}]), sha256=f"{time:064}")
+        told = [one["texts"][0]["name"] for one in model.card["adapted"]]
+        if time < FIRST_KEPT + LAST_KEPT:
+            assert told == [str(each) for each in range(time + 1)] and "adapted_times" not in model.card
+    assert told == ["0", "1", *(str(each) for each in range(5, 13))]
+    assert model.card["adapted_times"] == 13
 
 
 def of_many_words(make: Make) -> LoadedModel:

@@ -275,6 +275,21 @@ def test_counts_go_into_the_file_and_damaged_ones_are_refused(
             torch_file.read(tmp_path / "bad")
 
 
+@pytest.mark.parametrize("to", ["int8", "torch"])
+def test_counts_of_another_type_are_refused_in_a_line(
+    characters: LoadedModel, tmp_path: Path, to: str
+) -> None:
+    first, V = model_file.read(write(tmp_path / "m", characters)), characters.vocab_size
+    orders = counted(np.asarray(characters.tokenizer.encode(TEXT)), V, 3)
+    counts = Counts(V, orders)
+    extras = with_weights(arrays_of(V, orders), CountMixture(counts, np.ones(counts.buckets, np.float32)))
+    extras["counts.weights"] = extras["counts.weights"].astype(np.float16)
+    model_file.write(tmp_path / "n", ModelFile(**{**vars(first), "extras": extras}))
+    with pytest.raises(ModelFileError, match=r"counts.weights is float16 .*, it must be float32") as caught:
+        export(tmp_path / "n", to, tmp_path / "t")
+    assert "\n" not in str(caught.value) and not (tmp_path / "t").exists()
+
+
 def test_one_hot_words_are_too_many_for_an_identity() -> None:
     assert torch_file.names_of(ModelConfig(), 4096) == "torch.nn"
     assert torch_file.names_of(ModelConfig(), 4097) == "pantoum.torch"

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import pantoum
 from pantoum.config import SamplingConfig
 from pantoum.errors import ModelFileError, SettingError
+from pantoum.formats import model_file
+from pantoum.formats.model_file import ModelFile
 from pantoum.inference.files import novelty
 from pantoum.inference.files.novelty import NoveltyFilter, documents_of
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
 from pantoum.inference.writing.distinct import Distinct, most_draws
-from pantoum.inference.writing.generate import Generation, Piece, completed
+from pantoum.inference.writing.generate import Generation, Piece, Text, completed
 from pantoum.text.byte import ByteTokenizer
 from pantoum.text.tokenizer import learner
 
@@ -104,6 +108,53 @@ def test_novel_texts_are_not_those_of_the_filter(names: LoadedModel) -> None:
     model = replace(names, extras=known.extras())
     chosen = found(model, 10, prompt="A", unique=True, novel=True)
     assert chosen.known == 5 and not {text.text for text in chosen.texts} & set(first[:5])
+
+
+@pytest.mark.parametrize(
+    ("documents", "border"), [("lines", "\n"), ("lines", "\r\n"), ("blank-lines", "\n \n")]
+)
+def test_a_training_document_after_a_border_of_the_prompt_is_refused(
+    make: Callable[..., LoadedModel], documents: str, border: str
+) -> None:
+    names = make("characters", documents)
+    first = [text.text for text in found(names, 10, unique=True).texts]
+    known = NoveltyFilter.of(("A" + text).encode() for text in first[:5])
+    assert known is not None
+    model = replace(names, extras=known.extras())
+    chosen = found(model, 10, prompt=f"The end{border}A", unique=True, novel=True)
+    assert chosen.known == 5 and not {text.text for text in chosen.texts} & set(first[:5])
+
+
+def test_a_training_document_after_a_border_that_was_written_is_refused(
+    make: Callable[..., LoadedModel],
+) -> None:
+    names = make("characters", "blank-lines")
+    first = [text.text for text in found(names, 10, unique=True).texts]
+    known = NoveltyFilter.of(text.encode() for text in first[:5])
+    assert known is not None
+    model = replace(names, extras=known.extras())
+    writing = found(model, 0, prompt="The end", novel=True)
+    text = Text(0, None)  # type: ignore[arg-type]
+    text.pieces = ["\n", first[0]]
+    assert writing._accepts(text)
+    text.pieces = ["\n", "\n", first[0]]
+    assert not writing._accepts(text)
+
+
+def test_novel_needs_the_whole_document(names: LoadedModel, tmp_path: Path) -> None:
+    made = NoveltyFilter.of([b"Anna"])
+    assert made is not None
+    network, tokenizer = names.network, names.tokenizer
+    content = ModelFile(network.config.spec(), dict(network.parameters), tokenizer.spec(), {}, made.extras())
+    model_file.write(tmp_path / "m", content)
+    model = pantoum.load(tmp_path / "m")
+    session = model.session()
+    session.feed("The")
+    with pytest.raises(SettingError, match="goes on with the document of a state, which holds no text"):
+        model.generate(novel=True, seed=1, state=session.state)
+    assert isinstance(model.generate("\nThe", length=3, seed=1, novel=True, state=session.state), str)
+    session.feed("\n")
+    assert isinstance(model.generate("The", length=3, seed=1, novel=True, state=session.state), str)
 
 
 def test_pieces_are_the_accepted_texts_whole_and_in_order(names: LoadedModel) -> None:

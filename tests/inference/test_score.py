@@ -172,6 +172,18 @@ def test_lines_as_documents_are_scored_as_if_alone(make: Make) -> None:
     assert scored(model, "The cat\nA dog\n", "line").items[1].nats != pytest.approx(alone.nats, rel=1e-3)
 
 
+def test_lines_as_documents_may_begin_within_a_byte_pair_piece(make: Make) -> None:
+    model, texts = make("bpe"), ("The cat\n  sat down\n", "A dog ran\n  sat down\n")
+    decode = model.tokenizer.decode_bytes
+    piece = next(token for token in range(model.vocab_size) if decode([token]) == b"\n ")
+    assert all(piece in model.tokenizer.encode(text) for text in texts)
+    one, other = (scored(model, text, "line", documents=True).items[1] for text in texts)
+    assert one.text == other.text == " sat down\n"
+    assert one.nats == pytest.approx(other.nats, rel=1e-5)
+    one, other = (scored(model, text, "line").items[1] for text in texts)
+    assert one.nats != pytest.approx(other.nats, rel=1e-3)
+
+
 def test_what_is_beyond_the_threshold_is_marked(characters: LoadedModel) -> None:
     plain = scored(characters, TEXT, "word")
     limit = sorted(score.peak for score in plain)[-3]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from pantoum.inference import session as session_module
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
+from pantoum.inference.writing.batch_rows import BatchRows
 
 Make = Callable[..., LoadedModel]
 TEXT = "The cat sat on the mat.\nA dog ran and ran.\nThe end"
@@ -61,6 +63,15 @@ def test_a_space_at_the_end_waits_for_the_word_that_brings_it(make: Make, kind: 
     for seed in range(5):
         spaced, plain = (fed(model, text).generate(12, seed=seed) for text in ("The cat ", "The cat"))
         assert spaced == plain.removeprefix(" ") and State.from_bytes(bytes(fed(model, "A ").state))
+
+
+@pytest.mark.parametrize("kind", ["bytes", "words", "words:whitespace", "bpe"])
+def test_bytes_are_fed_as_their_text(make: Make, kind: str) -> None:
+    model = make(kind)
+    for parts in (["The cat ", "sat on"], ["The cat", " ", "sat on "], ["The ", "cat sat", " on"]):
+        expected = fed(model, *parts).state
+        assert fed(model, *(part.encode() for part in parts)).state == expected
+        assert fed(model, parts[0], *(bytearray(part, "utf-8") for part in parts[1:])).state == expected
 
 
 def test_chunks_do_not_matter(characters: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,6 +193,52 @@ def test_a_stream_that_is_left_stands_after_what_it_gave(characters: LoadedModel
     stream.close()
     assert other.generate(5, seed=3) == taken
     assert session.state == other.state
+
+
+def test_a_session_stands_after_what_an_open_stream_gave(characters: LoadedModel) -> None:
+    session, other = fed(characters, "The cat"), fed(characters, "The cat")
+    stream = session.stream(100, seed=3)
+    taken = "".join(next(stream) for _ in range(5))
+    assert other.generate(5, seed=3) == taken
+    assert session.state == other.state and session.predict() == other.predict()
+    assert repr(session) == repr(other) and session.fork().state == other.state
+    taken += next(stream)  # looking at the session does not end its stream
+    assert other.generate(1, seed=3) == taken[5:] and session.state == other.state
+
+
+@pytest.mark.parametrize("then", ["feed", "rewind", "generate"])
+def test_a_stream_that_the_session_has_left_changes_nothing_of_it(characters: LoadedModel, then: str) -> None:
+    def go_on(session: Session) -> None:
+        if then == "feed":
+            session.feed(" and a dog")
+        elif then == "rewind":
+            session.rewind(State.start(characters))
+        else:
+            session.generate(4, seed=8)
+
+    session, other = fed(characters, "The cat"), fed(characters, "The cat")
+    stream, closed = session.stream(100, seed=3), other.stream(100, seed=3)
+    taken = "".join(next(stream) for _ in range(5))
+    assert taken == "".join(next(closed) for _ in range(5))
+    closed.close()
+    go_on(session)
+    go_on(other)
+    next(stream)
+    assert session.state == other.state
+    stream.close()
+    assert session.state == other.state
+
+
+def test_a_stream_that_fails_leaves_the_session_where_it_began(
+    characters: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = fed(characters, "The cat")
+    before, stream = session.state, session.stream(100, seed=3)
+    next(stream)
+    monkeypatch.setattr(BatchRows, "advance", Mock(side_effect=MemoryError))
+    with pytest.raises(MemoryError):
+        next(stream)
+    assert session.state == before
 
 
 def test_a_new_session_writes_as_after_a_newline(characters: LoadedModel) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import statistics
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -75,6 +76,29 @@ def test_what_does_not_compare_is_said(
 
     notes = compared(story(**one), story(**other)).notes
     assert any(words in note for note in notes), notes
+
+
+def of_text(story: Story, budget: str = "1 minute", **text: Any) -> Story:
+    known = {"sha256": "aa", "valid_sha256": None, "tokenizer": "cc", "documents": None, **text}
+    return replace(story, config={**story.config, "text": known, "budget": budget})
+
+
+def test_what_really_was_makes_the_groups(tell: Tell) -> None:
+    seeds = [of_text(tell(2.0 + seed, seed=seed, data=f"there/{seed}")) for seed in range(3)]
+    other = of_text(tell(2.5, data="there/0"), sha256="bb")
+    further = of_text(tell(1.9), "1 minute + 2 minutes")
+    found = compared(*seeds, other, further)
+    assert [(group.runs, group.differs) for group in found.groups] == [
+        (("runs/4",), {"budget": "1 minute + 2 minutes"}),
+        (("runs/3",), {"budget": "1 minute"}),
+        (("runs/0", "runs/1", "runs/2"), {"budget": "1 minute"}),
+    ]  # fmt: skip
+    assert found.notes == ("the runs learned from different texts",)
+
+
+def test_another_held_out_text_is_another_group_whose_figures_do_not_compare(tell: Tell) -> None:
+    found = compared(of_text(tell(2.0)), of_text(tell(2.1, seed=1), valid_sha256="dd"))
+    assert len(found.groups) == 2 and "validation texts" in found.notes[0]
 
 
 def test_like_runs_have_no_notes(tell: Tell) -> None:

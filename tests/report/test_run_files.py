@@ -50,6 +50,21 @@ def test_a_run_that_has_just_begun(folder: Path) -> None:
     assert story.records == [] and story.evaluation is None
 
 
+def test_what_an_older_run_s_config_lacks_its_model_s_card_tells(folder: Path) -> None:
+    card = {"texts": [{"name": "book.txt", "sha256": "aa"}], "valid_text": None, "budget": "2 minutes"}
+    weights = {"head.weight": np.zeros((2, 2), np.float32)}
+    model = model_file.ModelFile({}, weights, {"kind": "bytes", "documents": None}, card, {})
+    model_file.write(folder / "model.safetensors", model)
+    assert read(folder).config["text"]["sha256"] == "aa" and read(folder).config["budget"] == "2 minutes"
+    config = json.loads((folder / "config.json").read_text())
+    for budget, told in (("2 minutes", "2 minutes"), ("1 minute", "2 minutes, begun with 1 minute")):
+        (folder / "config.json").write_text(json.dumps({**config, "budget": budget}))
+        assert read(folder).config["budget"] == told
+    newer = {**config, "text": {"sha256": "bb"}, "budget": "1 minute + 2 minutes"}
+    (folder / "config.json").write_text(json.dumps(newer))
+    assert read(folder).config == newer
+
+
 def test_a_damaged_model_costs_only_its_figures(folder: Path) -> None:
     (folder / "model.safetensors").write_bytes(b"no model")
     assert read(folder).evaluation is None

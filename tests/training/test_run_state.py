@@ -17,6 +17,7 @@ from pantoum.training.recipe.outlook import Outlook
 from pantoum.training.run.budget import Budget, Span
 from pantoum.training.run.meter import Sums
 from pantoum.training.run.run_state import Best, RunState
+from pantoum.training.run.state_rules import MOST_EARLIER
 from pantoum.training.update.guard import MOST_ROLLBACKS, Guard
 
 FIELDS = {field.name for field in fields(RunState)}
@@ -45,7 +46,7 @@ def test_every_field_comes_back_from_plain_values(state):
     state.spend("training", 5.0)
     state.record(9.0, Guard(50).spec(), Best(8, True, 1.5))
     state.finish()
-    changed = {"monitored": 600, "timeless": False, "run": "ours"}
+    changed = {"monitored": 600, "timeless": False, "run": "ours", "earlier": ["1 minute"]}
     spec = json.loads(json.dumps(replace(state, **changed).spec()))
     assert set(spec) == FIELDS | {"version"}
     found = RunState.from_spec(spec)
@@ -77,6 +78,22 @@ def test_another_budget_begins_a_span_from_here(state, bad_in_a_row, good, by_cl
     expected = {"budget": budget, "span": span, "seconds": 11.0, "finished": False, "decay_step": None}
     assert found == replace(state, **expected, good=good, timeless=not by_clock)
     assert replace(state, timeless=False).with_budget(budget, span, 11.0).timeless is False
+
+
+def test_a_budget_on_top_of_another_is_told_with_it_and_one_in_its_place_without(state):
+    assert state.budget_in_words == "40 steps"
+    further = state.with_budget(Budget("steps", 20), Span(False, 40, 60), 11.0, further=True)
+    assert further.budget_in_words == "40 steps + 20 steps"
+    instead = further.with_budget(Budget("epochs", 1), Span(False, 40, 70), 12.0)
+    assert instead.budget_in_words == "40 steps + 1 epoch"
+    for _ in range(MOST_EARLIER + 3):
+        further = further.with_budget(Budget("steps", 20), Span(False, 40, 60), 11.0, further=True)
+    assert RunState.from_spec(further.spec()).earlier == further.earlier == ["20 steps"] * MOST_EARLIER
+
+
+def test_a_state_of_an_older_version_knows_no_earlier_budgets(state):
+    spec = {name: value for name, value in state.spec().items() if name != "earlier"}
+    assert RunState.from_spec(spec).earlier == []
 
 
 def test_what_is_no_state_of_this_version_is_refused_in_these_words(state):

@@ -28,7 +28,7 @@ def card_rows(card: Mapping[str, Plain]) -> Rows:
         rows.append(("after", f"{whole(card['step'])} steps, {count(card.get('tokens_trained'))} tokens"))
     rows += _held_out(card.get("validation"), ", before it adapted" if card.get("adapted") else "")
     rows += _int8(card.get("int8"))
-    rows += _adapted(card.get("adapted"))
+    rows += _adapted(card.get("adapted"), card.get("adapted_times"))
     return rows + curve_rows([point.get("loss") for point in mappings(card.get("curve"))])
 
 
@@ -89,9 +89,9 @@ def _int8(said: object) -> Rows:
     return [("int8 costs", f"{told} nats per token by {protocol} ({count(cost.get('tokens'))} tokens)")]
 
 
-def _adapted(said: object) -> Rows:
-    """What the model adapted to, time after time."""
-    rows = []
+def _adapted(said: object, times: object) -> Rows:
+    """What the model adapted to, time after time; how often, where not all of them are told."""
+    rows = [("adapted", f"{whole(times)} times; the first and the last:")] if finite(times) else []
     for one in mappings(said):
         names = _names(one.get("texts"))
         told = f"{some(names, _number(one.get('all_texts')))}, " if names else ""

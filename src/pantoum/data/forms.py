@@ -2,6 +2,7 @@
 
 The content decides, not the name, with one exception: markup is read as a document only where the name ends
 with ``.html``, ``.htm`` or ``.xhtml``. So a person who wants to learn markup gives the file another ending.
+Strings that a Python program gives (``given``) are text whatever they hold: they stand in a folder ``GIVEN``.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ import codecs
 import shlex
 from dataclasses import dataclass
 
-__all__ = ["HEAD", "SAFETENSORS", "TEXT", "Form", "form_of"]
+__all__ = ["GIVEN", "HEAD", "SAFETENSORS", "TEXT", "Form", "form_of"]
 
+GIVEN = "pantoum-given-strings"
+"""The name of a folder in which every file is a text: each was a string."""
 HEAD = 1 << 16
 """Bytes at the beginning of a file that decide what it is."""
 SAMPLE = 4096

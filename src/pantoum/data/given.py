@@ -1,18 +1,22 @@
 """A text that is given as Python values (``text=``), as the files that training and evaluating read.
 
 It may be a ``str`` or ``bytes``, a file that is open for reading, or strings one after the other. Without
-documents, strings are joined as they are; with documents each string is one document. The files live until
-the block ends; a run keeps its tokens, so that it can be resumed without them.
+documents, strings are joined as they are; with documents each string is one document. A ``str`` is text,
+whatever it begins with; bytes may be those of any file that is read (``forms``). Of several parts the first
+says which they are. The files live until the block ends; a run keeps its tokens, so that it can be resumed
+without them.
 """
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from pantoum.data.forms import GIVEN
 from pantoum.errors import SettingError
 from pantoum.formats.refusal import translated
 from pantoum.text.unicode import as_bytes
@@ -31,16 +35,20 @@ ENDS = {"lines": b"\n", "blank-lines": b"\n\n"}
 def as_files(text: GivenText, documents: str | None = None) -> Iterator[list[str]]:
     """The name of a file, or of a folder of files, with this text; it exists while inside."""
     with tempfile.TemporaryDirectory(prefix="pantoum-") as folder:
-        path = Path(folder) / NAME
+        parts = _parts(text)
+        first = list(itertools.islice(parts, 1))
+        path = Path(folder, GIVEN if all(isinstance(part, str) for part in first) else "", NAME)
+        path.parent.mkdir(exist_ok=True)
+        written = map(as_bytes, itertools.chain(first, parts))
         if documents == "files":
             path.mkdir()
-            for number, data in enumerate(_parts(text)):
+            for number, data in enumerate(written):
                 with translated("write", path):
                     (path / f"{number:09}").write_bytes(data)
         else:
             end = b"" if _is_one(text) else ENDS.get(documents or "", b"")
             with path.open("wb") as file:
-                for data in _parts(text):
+                for data in written:
                     with translated("write", path):
                         file.write(data if data.endswith(end) else data + end)
         yield [str(path)]
@@ -50,8 +58,8 @@ def _is_one(text: GivenText) -> bool:
     return isinstance(text, (str, bytes)) or callable(getattr(text, "read", None))
 
 
-def _parts(text: Any) -> Iterator[bytes]:
-    """The bytes of a text; those of an open file are cut anywhere."""
+def _parts(text: Any) -> Iterator[str | bytes]:
+    """The parts of a text; those of an open file are cut anywhere."""
     parts: Any = [text]
     if not isinstance(text, (str, bytes)):
         try:
@@ -61,7 +69,7 @@ def _parts(text: Any) -> Iterator[bytes]:
     for part in parts:
         if not isinstance(part, (str, bytes)):
             raise _refusal(part)
-        yield as_bytes(part)
+        yield part
 
 
 def _refusal(value: object) -> SettingError:

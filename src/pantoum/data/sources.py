@@ -26,7 +26,7 @@ from types import TracebackType
 from typing import BinaryIO, Protocol
 
 from pantoum.config import nearest
-from pantoum.data.forms import HEAD, TEXT, Form, form_of
+from pantoum.data.forms import GIVEN, HEAD, TEXT, Form, form_of
 from pantoum.data.remote import RemoteFile, is_address, remote_files
 from pantoum.errors import TextError
 from pantoum.formats import durable
@@ -197,6 +197,8 @@ def left_out(sources: Sequence[Source]) -> str:
 
 
 def _form(source: Source) -> Form:
+    if GIVEN in source.path.parts and source.remote is None:
+        return TEXT
     with open_source(source) as file:
         try:
             return form_of(_filled(file, HEAD), source.path.name)

@@ -68,6 +68,9 @@ LOST = 0.25 * WINDOW
 """Nats that the copy may be worse than the model itself, in a window, before it is lost."""
 CACHE_TIMES, CACHE_MOST = 2.0, 0.9
 """The weight that a cache may come to have: so many times that of the card, but not more than the second."""
+FIRST_KEPT, LAST_KEPT = 2, 8
+"""How often a card tells of adapting, from the first time and up to the last: each may name 100 texts, and
+the header of a file is bounded."""
 KEPT = 0.5
 """What a copy that is just lost keeps of its distance to the trained weights; one that is further behind
 keeps less, in proportion."""
@@ -207,7 +210,6 @@ class Adapter:
         weight, network = self._mixture.weight, _copy(self._network)
         self._scale_distance(network, weight)
         card = {key: said for key, said in self.model.card.items() if key != self._precision}
-        before = card.get("adapted", [])
         now = {
             "tokens": self.tokens,
             "weight": round(weight, 4),
@@ -216,7 +218,7 @@ class Adapter:
             "from_sha256": self.model.sha256,
             "from_precision": self._precision,
         }
-        card["adapted"] = [*(before if isinstance(before, list) else []), now]
+        card |= _told(card, now)
         program = Program(network, counts=self.model.program.counts, cache=self.model.program.cache)
         return LoadedModel(program, self.model.tokenizer, card, extras=self.model.extras)
 
@@ -291,6 +293,17 @@ def _sampler(model: LoadedModel) -> CandidateSampler | None:
     if model.vocab_size <= WHOLE_VOCABULARY or model.config.tables:
         return None
     return CandidateSampler(1e6 / np.arange(1, model.vocab_size + 1), SAMPLES, seed=0)
+
+
+def _told(card: Mapping[str, Plain], now: Plain) -> dict[str, Plain]:
+    """What the card of a model that has adapted once more says of all times; ``adapted_times`` is how many
+    there were, where not all of them are told."""
+    before, times = card.get("adapted"), card.get("adapted_times")
+    told = [*(before if isinstance(before, list) else []), now]
+    number = max(len(told), times + 1 if isinstance(times, int) else 0)
+    if len(told) > FIRST_KEPT + LAST_KEPT:
+        told = [*told[:FIRST_KEPT], *told[-LAST_KEPT:]]
+    return {"adapted": told, **({"adapted_times": number} if number > len(told) else {})}
 
 
 def _heavier(cache: Cache | None) -> Cache | None:

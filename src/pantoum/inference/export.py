@@ -26,7 +26,7 @@ from pantoum.inference.files.apart import require_apart
 from pantoum.inference.files.joined_file import taken_apart
 from pantoum.inference.files.named_texts import named_texts
 from pantoum.inference.files.precision import plain
-from pantoum.inference.loaded_model import checked, load, model_path, of_content
+from pantoum.inference.loaded_model import checked, counts_of, load, model_path, of_content
 
 __all__ = ["FORMS", "export"]
 
@@ -47,7 +47,8 @@ def export(
     require_apart("out", out, "the model itself", [path])
     require_apart("out", out, "a text that is read", texts)
     content = taken_apart(model_file.read(path))
-    checked(content, path)
+    network, _, _ = checked(content, path)
+    counts_of(content.extras, network.vocab_size, path)
     told: dict[str, Plain] = {
         "out": os.fspath(out),
         "to": to,

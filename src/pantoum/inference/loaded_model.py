@@ -39,7 +39,7 @@ from pantoum.text.tokenizer import Tokenizer, declared_size, from_spec
 if TYPE_CHECKING:
     from pantoum.network.count_mixture import CountMixture
 
-__all__ = ["MODEL_NAME", "LoadedModel", "checked", "load", "model_path", "of_content"]
+__all__ = ["MODEL_NAME", "LoadedModel", "checked", "counts_of", "load", "model_path", "of_content"]
 
 MODEL_NAME = "model.safetensors"
 """The name of the best model in its run folder."""
@@ -205,7 +205,7 @@ def of_content(content: ModelFile, file: Path, fetch: Fetch) -> LoadedModel:
     tokenizer = from_spec(content.tokenizer)
     held = {name: _held(network.config, name, weight) for name, weight in found.items()}
     extras = {name: _kept(array) for name, array in content.extras.items()}
-    counts = _counts(extras, network.vocab_size, file)
+    counts = counts_of(extras, network.vocab_size, file)
     # A tied head is read in the precision of the file.
     program = Program(network, held, precision=precision, counts=counts)
     return LoadedModel(
@@ -230,8 +230,8 @@ def checked(content: ModelFile, file: Path) -> tuple[LanguageModel, str, dict[st
     return network, precision, held
 
 
-def _counts(extras: Mapping[str, Array], vocab_size: int, file: Path) -> CountMixture | None:
-    """The counted n-grams of a file, if it has any."""
+def counts_of(extras: Mapping[str, Array], vocab_size: int, file: Path) -> CountMixture | None:
+    """The counted n-grams of a file, if it has any; ``ModelFileError`` unless they are whole."""
     if not any(name.startswith(COUNTS) for name in extras):
         return None
     from pantoum.inference.files import counts_file

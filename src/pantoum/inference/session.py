@@ -8,6 +8,10 @@ token came from a person or from the model.
 With documents the state is zeroed before ``<eos>`` is read, as in training: what precedes the last border of
 a text has no influence, so it is not read at all.
 
+A session stands after what an open stream (a generator that is not read to its end) has given. The next
+call that moves the session goes on from there, and that stream is on its own: whether it writes on, is closed
+or is collected, the session stays where later calls have put it.
+
 A call that fails leaves the session where it was. One thread at a time may use a session.
 
 Shape letters: T tokens, H hidden size.
@@ -64,10 +68,12 @@ class Session:
         self._last: int | None = None
         self._seen = 0
         self._pending = b""
+        self._open: Generation | None = None
+        """What an open stream writes; the session stands after it."""
         self.rewind(State.start(model) if state is None else state)
 
     def __repr__(self) -> str:
-        return f"<Session after {self._seen:,} tokens>"
+        return f"<Session after {self.state.tokens_seen:,} tokens>"
 
     def __copy__(self) -> Session:
         return self.fork()
@@ -81,6 +87,8 @@ class Session:
     @property
     def state(self) -> State:
         """Where the session stands now, as a value."""
+        if self._open is not None and not self._open.failed:
+            return self._open.state()
         return State.of(self.model, self._network, self._last, self._seen, self._pending)
 
     @public
@@ -88,6 +96,7 @@ class Session:
         """Go back (or on) to a state of this model."""
         self._network = State.required(state).for_model(self.model)
         self._last, self._seen, self._pending = state.last_token, state.tokens_seen, state.pending
+        self._open = None
 
     @public
     def fork(self) -> Session:
@@ -107,8 +116,11 @@ class Session:
         The row of a token is the output after reading it.
         """
         hidden, held = truth(hidden, "hidden"), None
+        self._leave_stream()
         if isinstance(text, str):
             text, held = space_held(self.model.tokenizer, text, self._pending)
+        elif isinstance(text, (bytes, bytearray)):
+            text, held = space_held(self.model.tokenizer, bytes(text), self._pending)
         ids_T = self._encode(text)
         if len(ids_T) == 0:
             self._pending = self._pending if held is None else held
@@ -129,8 +141,9 @@ class Session:
         """The ``k`` most probable next tokens under the model itself, most probable first. Nothing is read or
         written: the session stays where it is."""
         k = whole(k, "k")
-        last = self.model.border if self._last is None else self._last
-        program, network = self.model.program, self._network
+        here = self if self._open is None else self.fork()
+        last = self.model.border if here._last is None else here._last
+        program, network = self.model.program, here._network
         if last == self.model.eos:
             network = program.initial_state(1)
         logits_BV, _, _ = program.last_logits(np.array([[last]]), network)
@@ -146,7 +159,10 @@ class Session:
     def stream(
         self, length: int = 500, *, seed: int | None = None, **sampling: Unpack[Sampling]
     ) -> Iterator[str]:
-        """Write on, a piece of text at a time; the session stands after the pieces that were taken."""
+        """Write on, a piece of text at a time; the session stands after the pieces that were taken.
+
+        Feed the session, rewind it or let it write anew, and a stream that is still open has no more to do
+        with it: closing the stream, or reading it on, changes nothing of the session."""
         length = whole(length, "length", least=0)
         chosen = draw_seed() if seed is None else whole(seed, "seed", least=0, most=2**63 - 1)
         settings = made(SamplingConfig, sampling, "Session.stream", ("length", "seed"))
@@ -158,17 +174,24 @@ class Session:
         return "".join(self.stream(length, seed=seed, **sampling))
 
     def _written(self, sampling: SamplingConfig, length: int, seed: int) -> Iterator[str]:
-        generation = Generation(self.model, self.state, sampling, length, seed)
+        self._leave_stream()
+        self._open = generation = Generation(self.model, self.state, sampling, length, seed)
         try:
             for piece in generation:
                 yield piece.text
         finally:
-            if not generation.failed:
-                self.rewind(generation.state())
+            if self._open is generation:
+                self._leave_stream()
+
+    def _leave_stream(self) -> None:
+        """Go where an open stream has come to; from here on it is on its own. After one that failed the
+        session is where that began."""
+        if self._open is not None:
+            self.rewind(self.state)
 
     def _encode(self, text: Feed) -> Array:
-        if isinstance(text, (bytes, bytearray)):
-            return self.model.tokenizer.encode(bytes(text))
+        if isinstance(text, bytes):
+            return self.model.tokenizer.encode(text)
         if isinstance(text, str):
             ids_T, notes = encode_prompt(self.model.tokenizer, text)
             for note in notes:

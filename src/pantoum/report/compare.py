@@ -1,11 +1,10 @@
 """Compares runs: mean and standard deviation over seeds, and the settings that differ.
 
-Runs whose settings differ only in the seed (and in where they keep their files) are one group. A group's
-figures are the mean of its runs and, from two runs on, their sample standard deviation; a run without a
-figure is left out of it and counted, and a run that repeats another (a copy, the same command) is counted
-once. Groups are sorted by validation loss, best first: by bits per byte
-where every run has them, because these compare across tokenizers, else by nats per token. A note says what
-does not compare.
+Runs whose configuration (``configuration``) differs only in the seed are one group. A group's figures are the
+mean of its runs and, from two runs on, their sample standard deviation; a run without a figure is left out of
+it and counted, and a run that repeats another (a copy, the same command) is counted once. Groups are sorted
+by validation loss, best first: by bits per byte where every run has them, because these compare across
+tokenizers, else by nats per token. A note says what does not compare.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pantoum.config.plain import Plain
+from pantoum.report.configuration import configuration
 from pantoum.report.run_files import read
 from pantoum.report.story import Story
 from pantoum.report.wording import finite
@@ -39,8 +39,8 @@ FIGURES = (
 ``best_valid``, the lowest validation loss during training, then size and speed of the run."""
 RESULT = FIGURES[:8]
 """Figures that the same command repeats to the bit; the clock decides the others."""
-PLACES = frozenset({"run", "data", "resume", "stop_after", "checkpoint_every", "keep_data", "texts"})
-"""Settings of files and length: runs that differ only in these are the same."""
+UNNAMED = ("seed", "text", "held-out text", "tokenizer")
+"""What no column shows: fingerprints, whose differences the notes tell."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def compare(folders: Sequence[Path | str]) -> Comparison:
 
 def comparison(stories: Sequence[Story], names: Sequence[str]) -> Comparison:
     """Compare runs that have been read."""
-    settings = [_settings(story) for story in stories]
+    settings = [configuration(story) for story in stories]
     alike: dict[str, list[int]] = {}
     for number, each in enumerate(settings):
         key = repr(sorted((name, repr(value)) for name, value in each.items() if name != "seed"))
@@ -161,7 +161,7 @@ def comparison(stories: Sequence[Story], names: Sequence[str]) -> Comparison:
         f"{names[n]} repeats {names[first]}, seed and figures included: it is counted once"
         for n, first in sorted(repeated.items())
     ]
-    return Comparison(by, tuple(groups), (*_notes(stories, by), *once))
+    return Comparison(by, tuple(groups), (*_notes(stories, settings, by), *once))
 
 
 def _repeated(
@@ -184,27 +184,9 @@ def _repeated(
     return found
 
 
-def _settings(story: Story) -> dict[str, Plain]:
-    """What identifies a run: its settings, the shape that was chosen where none was set, its text.
-
-    Chosen learning rates are left out: with ``--minutes`` they depend on the speed of the machine.
-    """
-    found, chosen = story.config.get("settings"), story.config.get("chosen")
-    shape = chosen.get("model") if isinstance(chosen, Mapping) else None
-    plain = {**(found if isinstance(found, Mapping) else {}), **(shape if isinstance(shape, Mapping) else {})}
-    return {**{name: value for name, value in plain.items() if name not in PLACES}, "text": _texts(story)}
-
-
-def _texts(story: Story) -> object:
-    texts = story.get("texts")
-    if isinstance(texts, (list, tuple)):
-        return [text.get("sha256", text.get("name")) if isinstance(text, Mapping) else text for text in texts]
-    return texts
-
-
 def _different(settings: Sequence[Mapping[str, Plain]]) -> list[str]:
-    """The names of the settings, but for the seed, that are not the same in all."""
-    names = dict.fromkeys(name for each in settings for name in each if name not in ("seed", "text"))
+    """The names of the settings that are not the same in all, as far as they say something to people."""
+    names = dict.fromkeys(name for each in settings for name in each if name not in UNNAMED)
     return [name for name in names if len({repr(each.get(name)) for each in settings}) > 1]
 
 
@@ -245,7 +227,7 @@ def _group(
     )
 
 
-def _notes(stories: Sequence[Story], by: str) -> list[str]:
+def _notes(stories: Sequence[Story], settings: Sequence[Mapping[str, Plain]], by: str) -> list[str]:
     """What limits the comparison."""
     found = []
     if len({story.unit for story in stories}) > 1 and by == "best_valid":
@@ -253,11 +235,11 @@ def _notes(stories: Sequence[Story], by: str) -> list[str]:
             "the runs count different tokens, so nats per token do not compare; "
             "bits per byte will, once every run has finished"
         )
-    if len({repr(_texts(story)) for story in stories}) > 1:
+    if len({repr(each["text"]) for each in settings}) > 1:
         found.append("the runs learned from different texts")
     sizes = {
-        (story.score("bytes"), str((story.evaluation or {}).get("protocol")))
-        for story in stories
+        (story.score("bytes"), str((story.evaluation or {}).get("protocol")), repr(each["held-out text"]))
+        for story, each in zip(stories, settings, strict=True)
         if story.evaluation
     }
     if len(sizes) > 1:

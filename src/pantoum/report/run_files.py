@@ -14,7 +14,9 @@ from pathlib import Path
 from pantoum.config.plain import Plain
 from pantoum.errors import FormatError, RunError
 from pantoum.formats import bounded, metrics, model_file, plain_json
+from pantoum.formats.model_file import ModelFile
 from pantoum.formats.run_lock import held
+from pantoum.report import learned_text
 from pantoum.report.history import History
 from pantoum.report.story import Story
 
@@ -31,7 +33,8 @@ PATIENCE = 3.0
 
 
 def read(folder: Path | str, *, validation: bool = True) -> Story:
-    """The story of the run in this folder; ``validation``: with its model's validation figures."""
+    """The story of the run in this folder; ``validation``: with its model's validation figures, and what
+    ``config.json`` of an older run lacks."""
     path = Path(folder)
     if not path.is_dir():
         what = "is a file" if path.exists() else "does not exist"
@@ -41,11 +44,13 @@ def read(folder: Path | str, *, validation: bool = True) -> Story:
             f"run is {str(folder)!r}: there is neither {CONFIG} nor {METRICS} in it; "
             "give the folder of a run, such as runs/book"
         )
+    config, model = _config(path / CONFIG), _model(path / MODEL) if validation else None
+    found = None if model is None else model.card.get("validation")
     return Story(
         path.absolute().name,
-        _config(path / CONFIG),
+        config if model is None else _completed(config, model),
         metrics.read(path / METRICS),
-        _validation(path / MODEL) if validation else None,
+        found if isinstance(found, dict) else None,
     )
 
 
@@ -61,14 +66,24 @@ def _config(path: Path) -> dict[str, Plain]:
     return config if isinstance(config, dict) else {}
 
 
-def _validation(path: Path) -> dict[str, Plain] | None:
-    """The validation figures on the best model's card; none while the model is being replaced."""
+def _model(path: Path) -> ModelFile | None:
+    """The best model; none while it is being replaced."""
     try:
-        card = model_file.read(path).card if path.is_file() else {}
+        return model_file.read(path) if path.is_file() else None
     except FormatError:
         return None
-    found = card.get("validation")
-    return found if isinstance(found, dict) else None
+
+
+def _completed(config: dict[str, Plain], model: ModelFile) -> dict[str, Plain]:
+    """``config.json`` with the text and the last budget of the model's card, where an older pantoum wrote it:
+    that one told neither the text nor a later budget."""
+    if "text" in config:
+        return config
+    began, last = config.get("budget"), model.card.get("budget")
+    told = {**config, "text": learned_text.of_model(model.card, model.tokenizer)}
+    if isinstance(last, str) and last != began:
+        told["budget"] = last if began is None else f"{last}, begun with {began}"
+    return told
 
 
 def follow(

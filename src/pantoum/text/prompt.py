@@ -11,6 +11,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterator, Sequence
 from itertools import accumulate, pairwise
+from typing import AnyStr
 
 from pantoum.text.documents import BORDER_SIGN, borders, mark, sign_of
 from pantoum.text.numbers import Tokens, UnknownCount, joined
@@ -64,20 +65,21 @@ PLAIN = str.maketrans(
 )
 
 
-def space_held(tokenizer: Tokenizer, text: str, pending: bytes) -> tuple[str, bytes | None]:
+def space_held(tokenizer: Tokenizer, text: AnyStr, pending: bytes) -> tuple[AnyStr, bytes | None]:
     """The text to be encoded after one that left ``pending``, and what is pending after it; ``None``: what
     its tokens leave.
 
     A word of ``words`` or ``bpe`` brings the space before it, so a space at the end of a text waits for that
     word: it comes with the next text, or the model writes the word and its decoder leaves the space out. Of
     ``words:whitespace`` a space at the end is the one that would be owed before the next word."""
+    space = " " if isinstance(text, str) else b" "
     if tokenizer.kind in ("words", "bpe"):
         waits = pending == b" "
-        text = " " * waits + text
-        if text.endswith(" "):
+        text = space * waits + text
+        if text.endswith(space):
             return text[:-1], b" "
         return text, b"" if waits or tokenizer.kind == "words" else None
-    return text, b"" if tokenizer.kind == "words:whitespace" and text.endswith(" ") else None
+    return text, b"" if tokenizer.kind == "words:whitespace" and text.endswith(space) else None
 
 
 def encode_prompt(tokenizer: Tokenizer, text: str | bytes) -> tuple[Tokens, list[str]]:

@@ -27,6 +27,7 @@ from pantoum.inference.files.joined_file import taken_apart
 from pantoum.inference.files.precision import plain
 from pantoum.inference.loaded_model import checked, model_path
 from pantoum.ranks.interface import Ranks
+from pantoum.report import learned_text
 from pantoum.text.tokenizer import from_spec
 from pantoum.training.assembly import Run, assemble, make_batches
 from pantoum.training.engine import Engine
@@ -124,8 +125,9 @@ def begin(
             **config,
             "chosen": recipe.spec(),
             "reasons": list(recipe.reasons),
-            "budget": str(budget),
+            "budget": state.budget_in_words,
             "parameters": run.parameters,
+            "text": learned_text.of_facts(prepared.facts, prepared.tokenizer.spec()),
             "kind": prepared.tokenizer.kind,
             "vocab_size": prepared.tokenizer.vocab_size,
             "batch_size": state.batch_size,

@@ -36,6 +36,7 @@ from pantoum.training.begin import begin, every, identity, read_source
 from pantoum.training.engine import Engine
 from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.run.budget import Budget, Clock, Span
+from pantoum.training.run.prolonged import record_budget
 from pantoum.training.run.run_folder import RunFolder, alike
 from pantoum.training.run.run_state import RunState
 from pantoum.training.update.schedule import Schedule
@@ -108,6 +109,7 @@ def resume(
         notes += folder.drop_records_after(state.step)
     run.opens_span, run.went_back = opens_span, went_back
     lost = run.keep_best.recall(folder.model)
+    run.notes += record_budget(folder, config, state, prepared, () if asked is None else command)
     run.notes += [f"going on from step {state.step:,}", *([lost] if lost else [])]
     return run
 
@@ -228,7 +230,7 @@ def _with_budget(
                 "give more, or leave it out to complete the run",
             )
     notes.append(f"the budget is now {asked}" + (" further" if finished else ""))
-    return found, state.with_budget(asked, span, used), went_back
+    return found, state.with_budget(asked, span, used, further=finished), went_back
 
 
 def _refuse_other_texts(prepared: Prepared, state: RunState, texts: Sequence[str], valid: str | None) -> None:

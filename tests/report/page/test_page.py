@@ -231,6 +231,20 @@ def test_what_was_chosen_stands_for_what_was_left_open() -> None:
     assert "auto" not in text and "none" not in text and text.count("batch size") == 1
 
 
+def test_a_prolonged_run_shows_all_its_commands_and_the_budget_in_force() -> None:
+    config = {
+        "command": ["pantoum", "train", "book.txt", "--minutes", "1"],
+        "resumed_by": [["pantoum", "train", "--resume", "--minutes", "2"]],
+        "settings": {"minutes": 1.0, "seed": 0},
+        "budget": "1 minute + 2 minutes",
+    }
+    page = render(Story("book", config))
+    assert ">pantoum train book.txt --minutes 1\npantoum train --resume --minutes 2<" in page
+    assert "budget1 minute + 2 minutes" in Page(page).text and "minutes1" not in Page(page).text
+    begun = {name: value for name, value in config.items() if name != "budget"}
+    assert "minutes1" in Page(render(Story("book", begun))).text
+
+
 def test_long_samples_and_long_passages_are_cut(make_records: Make) -> None:
     story = Story("book", {}, make_records(sample="é" * 5000), passage=(["a"] * 9000, [1.0] * 9000))
     page = render(story)

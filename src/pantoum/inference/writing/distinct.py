@@ -4,7 +4,8 @@ Texts are written in waves, text k from stream k of the seed. Rejected texts are
 next streams, and all are judged in the order of their streams, so the result is a function of the seed,
 whatever the batch. After ``most_draws`` texts no more are written.
 
-The whole text is compared, prompt and continuation, normalised as in ``novelty``. A text that is both
+Texts differ as wholes, prompt and continuation, normalised as in ``novelty``. What may be a training document
+is what follows the last border of the prompt, because documents are compared, not texts. A text that is both
 repeated and known counts as repeated.
 """
 
@@ -19,6 +20,8 @@ from pantoum.inference.files.novelty import NoveltyFilter, normalised
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
 from pantoum.inference.writing.generate import Generation, Piece, Text, completed
+from pantoum.text.documents import mark, sign_of
+from pantoum.text.unicode import without_surrogates
 
 __all__ = ["Distinct", "most_draws"]
 
@@ -44,9 +47,11 @@ class Distinct:
         unique: bool,
         novel: bool,
         exact: bool = True,
+        begun: bool = False,
     ) -> None:
-        """``exact``: of ``Generation``. ``SettingError``: ``novel`` is asked of a model without a filter of
-        its training documents."""
+        """``state``: after the prompt. ``begun``: the prompt goes on with a document whose beginning is not
+        known. ``exact``: of ``Generation``. ``SettingError``: ``novel`` is asked of a model without a filter
+        of its training documents, or where nothing can say whether the document is one of them."""
         self._known = NoveltyFilter.from_extras(model.extras) if novel else None
         require(
             not novel or self._known is not None,
@@ -54,6 +59,14 @@ class Distinct:
             novel,
             "needs a model that knows its training documents, and this one has no filter of them",
             "train it with --documents (an older one anew), or leave --novel out",
+        )
+        *before, self._document = _documents(prompt, model.tokenizer.documents)
+        require(
+            not (novel and begun) or bool(before),
+            "novel",
+            novel,
+            "cannot be known of a text that goes on with the document of a state, which holds no text",
+            "give the document as the prompt in place of the state, or leave novel out",
         )
         self.seed, self.count = seed, count
         self.texts: list[Text] = []
@@ -99,14 +112,19 @@ class Distinct:
         self.texts += [text for text in completed(written).texts if self._accepts(text)]
 
     def _accepts(self, text: Text) -> bool:
-        whole = self._prompt + text.text
-        plain = normalised(whole.encode("utf-8", "replace"))
+        plain = normalised((self._prompt + text.text).encode("utf-8", "replace"))
         repeated, known = self._unique and plain in self._seen, False
         self._seen.add(plain)
         if not repeated:
-            known = self._known is not None and self._known.knows(whole)
+            known = self._known is not None and self._is_known(self._known, text)
         self.repeated, self.known = self.repeated + repeated, self.known + known
         return not repeated and not known
+
+    def _is_known(self, known: NoveltyFilter, text: Text) -> bool:
+        """Whether what was written, from the beginning of its document, is or holds a training document."""
+        # Signs that were written one by one may make a border, too: of two newlines, for example.
+        parts = _documents(self._document + text.text, self._model.tokenizer.documents)
+        return any(map(known.knows, parts))
 
     @property
     def note(self) -> str | None:
@@ -126,3 +144,8 @@ class Distinct:
     def state(self, index: int = 0) -> State:
         """The state after text ``index``."""
         return self.texts[index].stream.state
+
+
+def _documents(text: str, documents: str | None) -> list[str]:
+    """The documents that a text is made of, as the tokenizer parts them."""
+    return mark(without_surrogates(text)[0], documents).split(sign_of(documents))

@@ -9,6 +9,7 @@ from typing import Any
 
 from pantoum.config.plain import Plain
 from pantoum.report import loss, surprisal
+from pantoum.report.configuration import BUDGETS
 from pantoum.report.curves import curve, small
 from pantoum.report.escape import markup
 from pantoum.report.history import History, Record, Sample
@@ -196,15 +197,15 @@ def settings(story: Story) -> str:
     """The command, what was chosen and why, the machine, and the rest of ``config.json``."""
     rest = {name: value for name, value in story.config.items() if not _says_nothing(value)}
     parts = []
-    command = rest.pop("command", None)
-    if command:
-        words = shlex.join(map(str, command)) if isinstance(command, list) else str(command)
+    if words := _commands(rest.pop("command", None), rest.pop("resumed_by", None)):
         parts.append(
             f'<pre class="command" tabindex="0" aria-label="Command line"><code>{markup(words)}</code></pre>'
         )
     # A setting that was not given is left out; "none" among what was chosen means off.
     settings = _flat(rest.pop("settings", {})).items()
     asked = {name: value for name, value in settings if not _says_nothing(value)}
+    if "budget" in rest:  # the one in force; the settings know the first
+        asked = {name: value for name, value in asked.items() if name not in BUDGETS}
     made = {**asked, **_flat(rest.pop("chosen", {}))}
     reasons = rest.pop("reasons", ())
     if "texts" in rest:
@@ -222,6 +223,14 @@ def settings(story: Story) -> str:
     parts += [_facts(_title(name), part) for name, part in rest.items() if isinstance(part, Mapping)]
     body = "\n".join(part for part in parts if part)
     return _section("How to make it again", body, "made") if body else ""
+
+
+def _commands(first: object, later: object) -> str:
+    """The command that began the run, and those that gave it another budget, one per line."""
+    given = [first, *(later if isinstance(later, list) else [])]
+    return "\n".join(
+        shlex.join(map(str, each)) if isinstance(each, list) else str(each) for each in given if each
+    )
 
 
 def _few(texts: object) -> object:

@@ -39,7 +39,7 @@ def card(
         "parameters": parameters,
         "settings": state.recipe.spec(),
         "batch": {"batch_size": state.batch_size, "seq_len": state.seq_len},
-        "budget": str(state.budget),
+        "budget": state.budget_in_words,
         "step": state.step if best is None else best.step,
         "tokens_trained": state.tokens,
         "averaged": best is not None and best.averaged,

@@ -22,7 +22,7 @@ from pantoum.report.record import PHASES
 from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.run.budget import Budget, Span
 from pantoum.training.run.meter import Curve
-from pantoum.training.run.state_rules import require_state
+from pantoum.training.run.state_rules import MOST_EARLIER, require_state
 from pantoum.training.update.guard import MOST_ROLLBACKS
 
 __all__ = ["Best", "RunState"]
@@ -71,6 +71,8 @@ class RunState:
     decay_step: int | None = None
     """The step of the checkpoint where the rate began to fall; ``None`` before that."""
     finished: bool = False
+    earlier: list[str] = field(default_factory=list)
+    """Budgets that were used up before this one, in words; older runs do not know them."""
     run: str | None = None
     """The run's own name, drawn when it began and kept in ``config.json`` too; older runs have none."""
 
@@ -85,6 +87,11 @@ class RunState:
             raise CheckpointError(
                 f"the checkpoint {str(path)!r} belongs to another run; move it out of this run's folder"
             )
+
+    @property
+    def budget_in_words(self) -> str:
+        """All that the run was given: ``1 minute + 2 minutes`` once it was prolonged."""
+        return " + ".join([*self.earlier, str(self.budget)])
 
     @property
     def needed_checkpoints(self) -> set[int]:
@@ -148,12 +155,14 @@ class RunState:
             self.good = [step for step in self.good if step <= good.step]
             self.curve, self.decay_step = good.curve, good.decay_step
 
-    def with_budget(self, budget: Budget, span: Span, seconds: float) -> RunState:
-        """This state under another budget; ``seconds``: those that all sessions have used."""
+    def with_budget(self, budget: Budget, span: Span, seconds: float, *, further: bool = False) -> RunState:
+        """This state under another budget, with ``further`` on top of the one before; ``seconds``: those that
+        all sessions have used."""
         return replace(
             self,
             span=span,
             budget=budget,
+            earlier=[*self.earlier, str(self.budget)][-MOST_EARLIER:] if further else self.earlier,
             finished=False,
             good=self.good[-1:] if self.in_trouble else [self.step],
             decay_step=None,
@@ -186,6 +195,7 @@ class RunState:
             "good": list(self.good),
             "decay_step": self.decay_step,
             "finished": self.finished,
+            "earlier": list(self.earlier),
             "run": self.run,
         }
 

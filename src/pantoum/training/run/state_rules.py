@@ -20,10 +20,12 @@ from pantoum.report.record import PHASES
 from pantoum.training.run.meter import MOST_POINTS
 from pantoum.training.update.guard import MOST_IN_ALL, MOST_ROLLBACKS, PATIENCE, WINDOW
 
-__all__ = ["require_state"]
+__all__ = ["MOST_EARLIER", "require_state"]
 
 MOST_STEPS = 10**12
 MOST_TEXT = 1000
+MOST_EARLIER = 100
+"""Earlier budgets that are kept."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,7 @@ STATE: dict[str, object] = {
     },
     "span": {"by_clock": FLAG, "begin": AMOUNT, "end": AMOUNT, "warm_up": FLAG},
     "budget": {"kind": _one_of("minutes", "steps", "epochs"), "amount": AMOUNT},
+    "earlier": Later(Several(TEXT, MOST_EARLIER)),
     "identity": {"text": TEXT, "held-out text": Maybe(TEXT), "tokenizer": TEXT, "began_from": Maybe(TEXT)},
     "batch_size": SIZE,
     "seq_len": SIZE,

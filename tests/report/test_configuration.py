@@ -1,0 +1,72 @@
+"""What a run really was decides which runs are alike; where that is not known, what was typed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pantoum.report.configuration import configuration
+from pantoum.report.story import Story
+
+TEXT = {
+    "sha256": "aa",
+    "valid_sha256": None,
+    "tokenizer": "cc",
+    "documents": "lines",
+    "valid_fraction": 0.1,
+}
+CONFIG = {
+    "texts": ["book.txt"],
+    "settings": {"cell": "gru", "tokens": "auto", "vocab_size": "auto", "valid_fraction": 0.1, "seed": 0},
+    "kind": "characters",
+    "vocab_size": 77,
+    "text": TEXT,
+    "budget": "1 minute",
+}
+
+
+def told(settings: Any = (), text: Any = (), **changes: Any) -> dict[str, Any]:
+    config: Any = {**CONFIG, **changes}
+    whole = {**config["settings"], **dict(settings)}
+    return configuration(Story("x", {**config, "settings": whole, "text": {**config["text"], **dict(text)}}))
+
+
+@pytest.mark.parametrize("same", [
+    {"settings": {"data": "prepared/book"}, "texts": []},
+    {"texts": ["elsewhere/copy.txt"]},
+    {"settings": {"tokens": "characters", "documents": "lines", "keep_data": True}},
+    {"settings": {"run": "runs/7", "stop_after": 3, "resume": True}},
+    {"settings": {"minutes": 1.0}},
+])  # fmt: skip
+def test_names_of_files_and_how_a_choice_was_made_do_not_count(same: dict[str, Any]) -> None:
+    assert told(**same) == told()
+
+
+@pytest.mark.parametrize("other", [
+    {"text": {"sha256": "bb"}}, {"text": {"valid_sha256": "bb"}}, {"text": {"tokenizer": "dd"}},
+    {"text": {"documents": None}}, {"text": {"valid_fraction": 0.2}}, {"kind": "bytes"},
+    {"vocab_size": 78}, {"budget": "1 minute + 2 minutes"}, {"settings": {"cell": "lstm"}},
+])  # fmt: skip
+def test_what_came_of_the_settings_counts(other: dict[str, Any]) -> None:
+    assert told(**other) != told()
+
+
+def older(**changes: Any) -> dict[str, Any]:
+    config = {name: value for name, value in CONFIG.items() if name in ("texts", "settings")}
+    settings = {**CONFIG["settings"], **changes.pop("settings", {})}  # type: ignore[dict-item]
+    return configuration(Story("x", {**config, **changes, "settings": settings}))
+
+
+@pytest.mark.parametrize("other", [
+    {"texts": ["poems.txt"]}, {"settings": {"data": "prepared/book"}}, {"settings": {"minutes": 2.0}},
+    {"settings": {"valid": "held-out.txt"}}, {"settings": {"tokens": "bytes"}},
+])  # fmt: skip
+def test_of_an_older_run_counts_what_was_typed(other: dict[str, Any]) -> None:
+    assert older(**other) != older() and older(settings={"resume": True}) == older()
+
+
+@pytest.mark.parametrize("odd", [None, [], "x", 3])
+def test_a_config_of_any_form_has_a_configuration(odd: Any) -> None:
+    names = ("settings", "chosen", "text", "texts", "budget", "kind", "vocab_size")
+    assert "text" in configuration(Story("x", dict.fromkeys(names, odd)))
