@@ -207,3 +207,45 @@ def test_whatever_fails_in_the_thread_it_lives_on(play: Play, monkeypatch: pytes
         await freed(engine)
 
     play(body)
+
+
+def test_a_prompt_that_is_read_while_its_client_reads_slowly_is_written_after_when_it_has_read(
+    play: Play, model: pantoum.Model
+) -> None:
+    prompt = "The cat sat. " * 5000
+    expected = model.generate(prompt, length=50, exact=True, seed=1, count=2, temperature=1.0)
+
+    async def body(engine: Engine) -> None:
+        slow = job(engine, 50, prompt, count=2)
+        engine.submit(slow)
+        engine.pause(slow)
+        texts = ["", ""]
+        async for found in slow.inbox.events():
+            for _, event in found:
+                if isinstance(event, Read):
+                    await asyncio.sleep(0.2)
+                    assert engine.counters["tokens_written"] == 0 and engine.taken == 2
+                    engine.resume(slow)
+                elif isinstance(event, Written):
+                    texts[event.number] += event.text
+        assert texts == expected
+        await freed(engine)
+
+    play(body)
+
+
+def test_a_long_prompt_delays_no_prompt_of_another_kind(play: Play) -> None:
+    async def body(engine: Engine) -> None:
+        tokens = engine.model.tokenizer.encode("The cat sat. " * 20_000)
+        long = inbox(engine).job(Reading(engine.model, None, tokens, alternatives=3))
+        engine.submit(long)
+        while not engine.counters["tokens_read"]:
+            await asyncio.sleep(0.001)
+        short = job(engine, 5)
+        engine.submit(short)
+        await short.inbox.finished()
+        assert not long.done
+        engine.cancel(long)
+        await freed(engine)
+
+    play(body)

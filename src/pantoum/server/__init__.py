@@ -8,5 +8,5 @@ completions, chat, embeddings, scores, sessions    OpenAI's forms and ours
 models           which models, and their reload
 engine, job      the thread that owns a batch, and what goes to it and comes back
 session_table, stores, signing    sessions, where they are kept, states that may leave
-metrics, errors, schema, events, recorded    what they say
+metrics, errors, schema, events, recorded, aside    what they say
 """

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse, Response
 
 from pantoum.config.plain import Plain
 from pantoum.inference.state import State
+from pantoum.server.aside import MANY, answer_aside
 from pantoum.server.chat import ChatTemplate
 from pantoum.server.errors import RequestError
 from pantoum.server.events import EventStream
@@ -60,8 +61,15 @@ class Answer:
         if notes:
             self.head["notes"] = notes
 
+    async def response(self, choices: Sequence[Choice], **more: Plain) -> Response:
+        """The answer in one object, with more fields."""
+        tokens = sum(len(choice.entries) for choice in choices)
+        if tokens * (1 + (self._request.alternatives or 0)) <= MANY:
+            return JSONResponse({**self.whole(choices), **more})
+        return await answer_aside(lambda: {**self.whole(choices), **more})
+
     def whole(self, choices: Sequence[Choice]) -> dict[str, Plain]:
-        """The answer in one object."""
+        """What it says."""
         made = [
             {
                 "index": choice.index,
@@ -192,4 +200,4 @@ async def prompts_of(
 async def _answered(answer: Answer, request: Request, fields: WritingRequest) -> Response:
     if fields.stream:
         return EventStream(answer.chunks(), request.cancel)
-    return JSONResponse(answer.whole(await request.whole()))
+    return await answer.response(await request.whole())

@@ -19,7 +19,7 @@ import asyncio
 import queue
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 
 from pantoum.inference.loaded_model import LoadedModel
@@ -85,8 +85,8 @@ class Engine:
         self._active: dict[Job, int] = {}
         """Slots that each job in work still holds."""
         self._outbox: dict[Job, list[Event]] = {}
-        self._rate = 4000.0
-        """Tokens of prompts per second, as measured."""
+        self._rates: defaultdict[str, float] = defaultdict(lambda: 4000.0)
+        """Tokens of prompts per second, as measured, for each kind of reading."""
         self._told = 0.0
         self._closing = False
         self.stopped = False
@@ -113,7 +113,8 @@ class Engine:
             self._commands.put(lambda: self._drop(job))
 
     def pause(self, job: Job) -> None:
-        """Its client reads too slowly: write no more of it for now. It keeps its slots."""
+        """Its client reads too slowly: write no more of it for now. It keeps its slots. A prompt is read to
+        its end, for that leaves nothing more for the client to read."""
         self._commands.put(lambda: self._park(job))
 
     def resume(self, job: Job) -> None:
@@ -171,21 +172,23 @@ class Engine:
             self._reading.append(job)
 
     def _read(self) -> None:
-        """Prompts go on side by side, those of one kind at a time."""
-        first = self._reading[0].reading
-        jobs = [job for job in self._reading if job.reading.kind == first.kind][:SIDE_BY_SIDE]
+        """Prompts go on side by side, those of one kind at a time and the kinds in turns."""
+        kind = self._reading[0].reading.kind
+        jobs = [job for job in self._reading if job.reading.kind == kind][:SIDE_BY_SIDE]
         readings: list[Reading] = [job.reading for job in jobs if job.reading.left]
         if readings:
             least = 1 if self._streams else ALONE
-            tokens = max(len(readings) * least, int(self._rate * READ_TURN))
+            tokens = max(len(readings) * least, int(self._rates[kind] * READ_TURN))
             begun = time.perf_counter()
             count = advance(readings, tokens)
             seconds = time.perf_counter() - begun
-            self._rate += 0.2 * (count / max(seconds, 1e-6) - self._rate)
+            self._rates[kind] += 0.2 * (count / max(seconds, 1e-6) - self._rates[kind])
             self.counters["tokens_read"] += count
         read = [job for job in jobs if not job.reading.left]
+        taken = set(jobs)
+        self._reading = [job for job in self._reading if job not in taken]
+        self._reading += [job for job in jobs if job.reading.left]
         for job in read:
-            self._reading.remove(job)
             self._post(job, Read())
             self._begin(job)
 
@@ -209,6 +212,8 @@ class Engine:
                 self._streams[stream] = Telling(job, index)
                 if stream.ended:
                     self._end(stream)
+            if job.paused:
+                self._park(job)
         except Exception as error:
             self._drop(job)
             self._post(job, Failed(error))
@@ -268,11 +273,13 @@ class Engine:
             self._release(job, self._active[job])
 
     def _park(self, job: Job) -> None:
+        job.paused = True  # a prompt that is still being read: its texts pause when they begin
         for stream in [one for one, telling in self._streams.items() if telling.job is job]:
             self._batch.park(stream)
             self._parked[stream] = self._streams.pop(stream)
 
     def _unpark(self, job: Job) -> None:
+        job.paused = False
         for stream in [one for one, telling in self._parked.items() if telling.job is job]:
             self._batch.resume(stream)
             self._streams[stream] = self._parked.pop(stream)

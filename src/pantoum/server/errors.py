@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from pantoum.config.plain import Plain
 from pantoum.errors import PantoumError, SettingError, StateError
 
-__all__ = ["RequestError", "answer", "busy", "error_body", "install", "refusal"]
+__all__ = ["RequestError", "answer", "busy", "error_body", "install", "refusal", "stopping"]
 
 log = logging.getLogger("pantoum.server")
 TYPES = {401: "authentication_error", 429: "rate_limit_error", 500: "server_error", 503: "server_error"}
@@ -73,6 +73,11 @@ def busy(seconds: int, detail: str = "") -> RequestError:
         code="rate_limit_exceeded",
         headers={"Retry-After": str(seconds)},
     )
+
+
+def stopping() -> RequestError:
+    """The server takes no more, or its time to finish what runs is used up."""
+    return RequestError(503, "this server is stopping; try another one", headers={"Retry-After": "5"})
 
 
 def answer(error: RequestError) -> JSONResponse:

@@ -1,12 +1,13 @@
 """Server-sent events: ``data: JSON``, a blank line, at last ``data: [DONE]``.
 
 The status is sent with the first event, so an error before it has a status of its own. A later error is an
-event, too: ``data: {"error": ...}``, and the stream ends. ``server.guard`` cancels a stream whose client goes
-away; its source is closed at once, which gives back its slots.
+event, too: ``data: {"error": ...}``, and the stream ends; so it does when the server stops. ``server.guard``
+cancels a stream whose client goes away; its source is closed at once, which gives back its slots.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from pantoum.server.errors import error_body, refusal
+from pantoum.server.errors import error_body, refusal, stopping
 
 __all__ = ["EventStream"]
 
@@ -45,6 +46,9 @@ class EventStream(StreamingResponse):
                 last = DONE
             except Exception as error:  # the response has begun: it can only be told here
                 last = event(error_body(refusal(error)))
+            except asyncio.CancelledError:  # the server stops, or the client has gone and hears nothing of it
+                await self._values.aclose()  # its slots are free before a slow client has read the event
+                last = event(error_body(stopping()))
             await send({"type": "http.response.body", "body": last, "more_body": False})
         finally:
             await self._values.aclose()

@@ -19,7 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pantoum.errors import SettingError
-from pantoum.server.errors import RequestError, answer, busy
+from pantoum.server.errors import RequestError, answer, busy, stopping
 from pantoum.server.metrics import Metrics
 
 __all__ = ["Guard", "read_keys"]
@@ -79,6 +79,10 @@ class Guard:
                 await self._while_present(scope, _Bounded(receive), counted)
             else:
                 await self._app(scope, receive, counted)
+        except asyncio.CancelledError:
+            # uvicorn cancels what still runs when the time after SIGTERM is used up, and would answer 500.
+            if not status:
+                await answer(stopping())(scope, receive, counted)
         finally:
             self._note(scope, status, sent, time.perf_counter() - begun)
 

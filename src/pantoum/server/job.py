@@ -160,6 +160,8 @@ class Job:
     """Events that are still to come, beside the parts of texts."""
     failed: bool = False
     """Whether it was given up; the engine may still have it."""
+    paused: bool = False
+    """Whether its client reads too slowly; the engine's thread alone changes and reads it."""
 
     def __post_init__(self) -> None:
         self.left = self.streams + 1

@@ -28,7 +28,7 @@ class Entry(NamedTuple):
 
 
 class Recorded:
-    """The tokens of one text; ``offset``: where the text begins."""
+    """The tokens of one text; ``offset``: where the text begins; ``pending``: what is pending before it."""
 
     def __init__(self, tokenizer: Tokenizer, offset: int = 0, pending: bytes = b"") -> None:
         self._tokenizer = tokenizer
@@ -53,12 +53,6 @@ class Recorded:
             offset = self.offset if places is None else places[place]
             self._entries.append(Entry(self._name(token, text), nats, alternatives, offset))
             self.offset += len(text)
-
-    def continue_from(self, offset: int, held: bytes | None) -> None:
-        """A prompt ends here; ``held``: what is pending after it, where its tokens do not say it."""
-        self.offset = offset
-        if held is not None:
-            self._decoder = self._tokenizer.decoder(pending=held)
 
     def take(self, shown: int | None) -> list[Entry]:
         """Those whose text begins before so many characters; ``None``: all."""

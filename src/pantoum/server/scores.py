@@ -12,7 +12,7 @@ import asyncio
 
 import numpy as np
 from fastapi import APIRouter
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from numpy.typing import NDArray
 
 from pantoum.config import ScoreConfig
@@ -23,6 +23,7 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.reading import Reading
 from pantoum.inference.score import Score, Scorer, resets
 from pantoum.inference.state import State
+from pantoum.server.aside import answer_aside
 from pantoum.server.errors import RequestError
 from pantoum.server.models import Models, Served
 from pantoum.server.schema import ActivationsRequest, ScoreRequest, UnitsRequest
@@ -76,8 +77,8 @@ def scores(
     return list(Scorer(model, config, threshold=beyond, reader=reader).read([text]))
 
 
-async def nats_of(served: Served, tokens_T: Ids, documents: bool) -> Nats:
-    """The nats of tokens that follow the border, read by the engine."""
+async def read_after_border(served: Served, tokens_T: Ids, documents: bool) -> Reading:
+    """Tokens that follow the border, each with its nats, read by the engine."""
     model = served.model
     begun = State.of(model, model.program.initial_state(1), model.border, 0, b"")
     inbox = served.inbox()
@@ -87,7 +88,12 @@ async def nats_of(served: Served, tokens_T: Ids, documents: bool) -> Nats:
         await inbox.finished()
     finally:
         cancel(served, inbox.jobs)
-    found = [0.0 if one is None else -one.log_probability for one in inbox.jobs[0].reading.drawn]
+    return inbox.jobs[0].reading
+
+
+def nats_of(reading: Reading) -> Nats:
+    """The nats of each token."""
+    found = [0.0 if one is None else -one.log_probability for one in reading.drawn]
     return np.array(found, np.float32)
 
 
@@ -103,29 +109,32 @@ def routes(models: Models) -> APIRouter:
         config = ScoreConfig(by=fields.by, alert=fields.alert, documents=fields.documents)
         beyond, notes = threshold(model, config, None)
         tokens_T = await asyncio.to_thread(tokens_to_score, model, fields.text, config)
-        nats_T = await nats_of(served, tokens_T, fields.documents)
-        items = await asyncio.to_thread(scores, model, fields.text, config, nats_T, beyond)
-        shown: dict[str, Plain] = {
-            "object": "list",
-            "model": served.name,
-            "by": fields.by,
-            "tokens": len(tokens_T),
-            "nats": float(nats_T.sum(dtype=np.float64)),
-            "threshold": beyond,
-            "items": [
-                {
-                    "text": item.text,
-                    "nats": item.nats,
-                    "peak": item.peak,
-                    "tokens": item.tokens,
-                    **({} if beyond is None else {"alert": item.alert}),
-                }
-                for item in items
-            ],
-        }
-        if notes:
-            shown["notes"] = notes
-        return JSONResponse(shown)
+        reading = await read_after_border(served, tokens_T, fields.documents)
+
+        def found() -> dict[str, Plain]:
+            nats_T = nats_of(reading)
+            items = scores(model, fields.text, config, nats_T, beyond)
+            return {
+                "object": "list",
+                "model": served.name,
+                "by": fields.by,
+                "tokens": len(tokens_T),
+                "nats": float(nats_T.sum(dtype=np.float64)),
+                "threshold": beyond,
+                "items": [
+                    {
+                        "text": item.text,
+                        "nats": item.nats,
+                        "peak": item.peak,
+                        "tokens": item.tokens,
+                        **({} if beyond is None else {"alert": item.alert}),
+                    }
+                    for item in items
+                ],
+                **({"notes": notes} if notes else {}),
+            }
+
+        return await answer_aside(found)
 
     @router.post("/activations", response_model=None)
     async def show_activations(fields: ActivationsRequest) -> Response:
@@ -133,24 +142,27 @@ def routes(models: Models) -> APIRouter:
         served = models.get(fields.model)
         config = served.model.config
         prompt = await encode(served.model, fields.text, places=True)
-        found = await asyncio.to_thread(activations, served.model, prompt.tokens_T)
-        U = found.values_TU.shape[1]
-        for unit in fields.units:
-            _require_unit(unit, U)
-        return JSONResponse(
-            {
+        tokens_T, places = prompt.tokens_T, list(prompt.places or ())
+
+        def found() -> dict[str, Plain]:
+            seen = activations(served.model, tokens_T)
+            U = seen.values_TU.shape[1]
+            for unit in fields.units:
+                _require_unit(unit, U)
+            return {
                 "object": "activations",
                 "model": served.name,
                 "layers": U // config.hidden_size,
                 "hidden_size": config.hidden_size,
-                "tokens": list(found.texts),
-                "text_offset": list(prompt.places or ()),
+                "tokens": list(seen.texts),
+                "text_offset": places,
                 "units": [
-                    {"unit": unit, "values": np.round(found.values_TU[:, unit], 4).astype(float).tolist()}
+                    {"unit": unit, "values": np.round(seen.values_TU[:, unit], 4).astype(float).tolist()}
                     for unit in fields.units
                 ],
             }
-        )
+
+        return await answer_aside(found)
 
     @router.post("/units", response_model=None)
     async def find_units(fields: UnitsRequest) -> Response:
@@ -159,23 +171,23 @@ def routes(models: Models) -> APIRouter:
         config = served.model.config
         prompt = await encode(served.model, fields.text)
 
-        def search() -> dict[str, Plain]:
-            found = activations(served.model, prompt.tokens_T)
-            best, values = following(found, fields.feature, fields.count)
+        def found() -> dict[str, Plain]:
+            seen = activations(served.model, prompt.tokens_T)
+            best, values = following(seen, fields.feature, fields.count)
             units = [
                 {
                     "unit": one.unit,
                     "layer": one.unit // config.hidden_size,
                     "index": one.unit % config.hidden_size,
                     "correlation": one.correlation,
-                    "values": np.round(found.values_TU[:, one.unit], 4).astype(float).tolist(),
+                    "values": np.round(seen.values_TU[:, one.unit], 4).astype(float).tolist(),
                 }
                 for one in best
             ]
-            return {"tokens": list(found.texts), "feature_values": values, "units": units}
+            head = {"object": "units", "model": served.name, "feature": fields.feature}
+            return {**head, "tokens": list(seen.texts), "feature_values": values, "units": units}
 
-        made = await asyncio.to_thread(search)
-        return JSONResponse({"object": "units", "model": served.name, "feature": fields.feature, **made})
+        return await answer_aside(found)
 
     return router
 

@@ -132,8 +132,8 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
         if fields.stream:
             return EventStream(streamed(), end)
         try:
-            whole = answer.whole(await request.whole())
-            return JSONResponse({**whole, **(await keep())})
+            choices = await request.whole()
+            return await answer.response(choices, **(await keep()))
         finally:
             end()
 

@@ -21,8 +21,9 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.reading import Reading
 from pantoum.inference.state import State
 from pantoum.inference.writing.generate import draw_seed
+from pantoum.server.aside import MANY
 from pantoum.server.engine import FullError, StoppedError
-from pantoum.server.errors import RequestError, busy
+from pantoum.server.errors import RequestError, busy, stopping
 from pantoum.server.job import Ended, Job, Read, Writing, Written
 from pantoum.server.models import Served
 from pantoum.server.recorded import Entry, Recorded
@@ -32,7 +33,7 @@ from pantoum.text.prompt import encode_prompt, prompt_places, space_held
 __all__ = ["Choice", "Part", "Prompt", "Request", "cancel", "encode", "sampling_of", "submit"]
 
 LONG = 20_000
-"""Characters from which a prompt is encoded in a thread of its own."""
+"""Characters or tokens from which a prompt is encoded in a thread of its own."""
 MOST_STOPS, LONGEST_STOP = 64, 1000
 """Stop strings of a request, and characters of each: all are looked for after every token."""
 MOST_DIGITS = 20
@@ -106,13 +107,16 @@ async def encode(
             return Prompt(text, tokens_T, tuple(notes), held, found)
 
         return encoded() if len(text) < LONG else await asyncio.to_thread(encoded)
-    size = model.vocab_size
-    outside = [token for token in text if not 0 <= token < size]
-    if outside:
-        rule = f"this model's tokens are 0 to {size - 1}"
-        raise RequestError(400, f"{param} has the token {outside[0]}: {rule}", param=param)
-    tokens_T = np.array(text, np.int64)
-    return Prompt(model.tokenizer.decode(text), tokens_T)
+
+    def decoded() -> Prompt:
+        size = model.vocab_size
+        outside = [token for token in text if not 0 <= token < size]
+        if outside:
+            rule = f"this model's tokens are 0 to {size - 1}"
+            raise RequestError(400, f"{param} has the token {outside[0]}: {rule}", param=param)
+        return Prompt(model.tokenizer.decode(text), np.array(text, np.int64))
+
+    return decoded() if len(text) < LONG else await asyncio.to_thread(decoded)
 
 
 def sampling_of(request: WritingRequest) -> SamplingConfig:
@@ -169,9 +173,7 @@ def submit(served: Served, jobs: Sequence[Job]) -> None:
         raise busy(engine.retry.seconds(engine.taken), f" (this request needs {slots})") from None
     except StoppedError:
         cancel(served, taken)
-        raise RequestError(
-            503, "this server is stopping; try another one", headers={"Retry-After": "5"}
-        ) from None
+        raise stopping() from None
 
 
 def cancel(served: Served, jobs: Sequence[Job]) -> None:
@@ -208,15 +210,15 @@ class Request:
             writing = Writing(length, sampling, self.seed, self.count, alternatives)
         self.inbox = served.inbox()
         self.choices: list[Choice] = []
-        self._recorded: list[Recorded] = []
+        self._pending = b"" if state is None else state.pending
+        self._recorded: dict[Choice, Recorded] = {}
+        """The tokens of each text whose prompt was read."""
         for number, prompt in enumerate(prompts):
             wanted = alternatives if echo else None
             reading = Reading(served.model, state, prompt.tokens_T, alternatives=wanted, held=prompt.held)
             self.inbox.job(reading, writing)
             for k in range(self.count):
                 self.choices.append(Choice(number * self.count + k, number))
-                before = (b"" if state is None else state.pending) if echo else prompt.held or b""
-                self._recorded.append(Recorded(served.model.tokenizer, pending=before))
         submit(served, self.inbox.jobs)
 
     @property
@@ -251,7 +253,8 @@ class Request:
                 found: dict[int, Part] = {}
                 for job, event in events:
                     if isinstance(event, Read):
-                        self._read(job, found)
+                        async for parts in self._read(job):
+                            yield parts
                     elif isinstance(event, Written):
                         self._written(self._choice(job, event.number), event, found)
                     elif isinstance(event, Ended):
@@ -272,30 +275,50 @@ class Request:
         """The part of this text that is being put together."""
         return found.setdefault(choice.index, Part(choice))
 
-    def _read(self, job: Job, found: dict[int, Part]) -> None:
-        """The prompt was read: with ``echo`` it is the beginning of each text."""
-        prompt = self.prompts[job.number]
-        for k in range(self.count):
-            choice = self._choice(job, k)
-            if self.echo:
-                part = self._part(choice, found)
-                part.text += prompt.text
-                choice.shown += len(prompt.text)
-                if self._records:
-                    recorded = self._recorded[choice.index]
-                    recorded.add(job.reading.drawn, prompt.tokens_T.tolist(), prompt.places)
-                    part.entries += recorded.take(None)
-                    recorded.continue_from(len(prompt.text), prompt.held)
-            if job.writing is None:
-                choice.finish, choice.state = "length", job.reading.state
-                self._part(choice, found).last = True
+    async def _read(self, job: Job) -> AsyncGenerator[list[Part], None]:
+        """The prompt was read: with ``echo`` it is the beginning of each text. Its tokens come some at a
+        time."""
+        prompt, state = self.prompts[job.number], job.reading.state
+        shown = prompt.text if self.echo else ""
+        choices = [self._choice(job, k) for k in range(self.count)]
+        for choice in choices:
+            choice.shown = len(shown)
+            self._recorded[choice] = Recorded(self.served.model.tokenizer, len(shown), state.pending)
+        parts = [Part(choice, shown) for choice in choices]
+        if self.echo and self._records:
+            async for entries in self._echoed(job):
+                if parts[0].entries:
+                    yield parts
+                    parts = [Part(choice) for choice in choices]
+                for part in parts:
+                    part.entries = entries
+        if job.writing is None:
+            for part in parts:
+                part.choice.finish, part.choice.state, part.last = "length", state, True
+        if self.echo or job.writing is None:
+            yield parts
+
+    async def _echoed(self, job: Job) -> AsyncGenerator[list[Entry], None]:
+        """The tokens of a prompt; those of a long one in a thread, for it takes seconds."""
+        prompt, drawn = self.prompts[job.number], job.reading.drawn
+        recorded = Recorded(self.served.model.tokenizer, pending=self._pending)
+        some = MANY // (1 + (self.alternatives or 0))
+
+        def entries(begin: int) -> list[Entry]:
+            part = slice(begin, begin + some)
+            places = None if prompt.places is None else prompt.places[part]
+            recorded.add(drawn[part], prompt.tokens_T[part].tolist(), places)
+            return recorded.take(None)
+
+        for begin in range(0, len(drawn), some):
+            yield entries(begin) if len(drawn) <= some else await asyncio.to_thread(entries, begin)
 
     def _written(self, choice: Choice, event: Written, found: dict[int, Part]) -> None:
         part = self._part(choice, found)
         part.text += event.text
         choice.shown += len(event.text)
         if self._records:
-            recorded = self._recorded[choice.index]
+            recorded = self._recorded[choice]
             recorded.add(event.drawn)
             part.entries += recorded.take(choice.shown)
 
@@ -307,4 +330,4 @@ class Request:
         if self._records:
             # Tokens whose text a stop string has cut off are not part of the answer.
             cut = choice.shown if event.stopped is not None else None
-            part.entries += self._recorded[choice.index].take(cut)
+            part.entries += self._recorded[choice].take(cut)
