@@ -201,6 +201,7 @@ def settings(story: Story) -> str:
         parts.append(
             f'<pre class="command" tabindex="0" aria-label="Command line"><code>{markup(words)}</code></pre>'
         )
+    rest.pop("text", None)  # fingerprints, for `compare`
     # A setting that was not given is left out; "none" among what was chosen means off.
     settings = _flat(rest.pop("settings", {})).items()
     asked = {name: value for name, value in settings if not _says_nothing(value)}
