@@ -1,6 +1,6 @@
 #include "matrix_unit.h"
 
-#if defined(__x86_64__) && defined(__linux__)
+#ifdef PANTOUM_AMX  // CMakeLists.txt: the path amx was built, so the compiler knows the instructions
 #include <cpuid.h>
 #include <immintrin.h>
 #include <sys/syscall.h>
