@@ -159,6 +159,7 @@ def prepare_texts(
             tokens=settings.tokens,
             vocab_size=settings.vocab_size,
             documents=settings.documents,
+            encoding=settings.encoding,
             valid=settings.valid,
             valid_fraction=settings.valid_fraction,
             out=out,
@@ -172,7 +173,7 @@ def prepare_texts(
             f"cannot be used: the text in {settings.data!r} was prepared with a held-out part of its own",
             "leave it out, or prepare the text with `pantoum prepare --valid`",
         )
-    for name in ("valid_fraction", "vocab_size"):
+    for name in ("valid_fraction", "vocab_size", "encoding"):
         if (asked := getattr(settings, name)) != getattr(TrainSettings(), name):
             raise SettingError(
                 name,
