@@ -2,7 +2,7 @@
 
 Every text is refused, because none is UTF-8; the refusal should name the encoding first, or one that reads
 all of the text alike. The table says how often the first name was right, how often one of the others named
-was, and how often none was or the text was read at all, which are faults. A text has 2 to 12 of our sentences.
+was, and how often none was, or the text was read at all: faults. A text has 2 to 12 of our sentences.
 
     python benchmarks/encodings.py [--json]
 """

@@ -21,7 +21,7 @@ NAMES = {
 }  # fmt: skip
 """The names that people know, and Python's codecs; every codec of text is known by its own name, too."""
 LARGER = {"shift_jis": "cp932", "gb2312": "gb18030", "gbk": "gb18030", "euc_kr": "cp949"}
-"""Codecs that lack characters of what goes by their name, and those that have them (Encoding Standard, 4.2)."""
+"""Codecs that lack characters of what goes by their names, and those that have them (Encoding Standard)."""
 NO_TEXT = ("idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem", "utf_7")
 
 
