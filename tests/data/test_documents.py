@@ -123,6 +123,15 @@ def test_damaged_documents_are_refused(tmp_path: Path) -> None:
     assert "not well-formed XML" in refusal(cut)
 
 
+def test_a_part_before_the_begin_of_its_container_is_damage(tmp_path: Path) -> None:
+    path = packed(tmp_path / "a.docx", **{"word/document.xml": WORD})
+    data = bytearray(path.read_bytes())
+    place = data.index(b"PK\x05\x06") + 16  # where the list of parts begins, further on than it does
+    data[place : place + 4] = (int.from_bytes(data[place : place + 4], "little") + 99).to_bytes(4, "little")
+    path.write_bytes(data)
+    assert "damaged or encrypted" in refusal(path)
+
+
 @pytest.mark.parametrize(
     ("container", "package", "reason"),
     [

@@ -11,7 +11,9 @@ What a file may cost is bounded by its size. All parts together may expand to wh
 
 from __future__ import annotations
 
+import errno
 import io
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -22,6 +24,7 @@ from pantoum.data.expand import Bound, transcoded
 from pantoum.data.forms import HEAD, Form, form_of
 from pantoum.data.office import MARKUP, BadPartError, book_pages, package_of, paragraph_lines
 from pantoum.data.page import page_lines
+from pantoum.data.sources import unreadable
 from pantoum.errors import TextError
 from pantoum.text.encodings import page_text
 
@@ -39,9 +42,10 @@ METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 CONTAINER = "META-INF/container.xml"
 MAIN_PART = {"docx": "word/document.xml", "odt": "content.xml"}
 DAMAGED = (
-    zipfile.BadZipFile, zlib.error, KeyError, EOFError, RuntimeError, NotImplementedError,
-    UnicodeDecodeError, OverflowError,
+    zipfile.BadZipFile, zlib.error, struct.error, KeyError, EOFError, RuntimeError, NotImplementedError,
+    OverflowError, ValueError, OSError,
 )  # fmt: skip
+"""What zipfile says of containers whose lists are wrong; an OSError where it is sent before their begin."""
 
 
 def document_text(form: Form, label: str, path: Path, encoding: str | None = None) -> Iterator[bytes]:
@@ -68,6 +72,8 @@ def document_text(form: Form, label: str, path: Path, encoding: str | None = Non
     except BadPartError as error:
         raise TextError(f"cannot read {label!r}: {form.name}, and {error}; save it as plain text") from error
     except DAMAGED as error:
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+            raise unreadable(label, error) from error
         said = " ".join(str(error).split())[:200]
         raise TextError(
             f"cannot read {label!r}: {form.name} that is damaged or encrypted ({said}); get it again, or "
