@@ -134,7 +134,7 @@ ENCODINGS = {
 }
 QUOTES = {"windows-1252": "“{}”", "windows-1250": "„{}”", "windows-1251": "«{}»", "mac-roman": "“{}”"}
 """Signs by which people's texts differ between encodings that have the same letters."""
-NAMED = re.compile(r"(\S+) \('")
+NAMED = re.compile(r"(\S+) \([\"']")
 
 
 def texts(encoding: str) -> list[str]:
