@@ -61,6 +61,8 @@ class Source:
     """Whether it was found in a folder, so that it may be left out."""
     remote: RemoteFile | None = None
     """The file at an address, if it is one."""
+    encoding: str | None = None
+    """The encoding that was named for it, if it is not UTF-8."""
     copied: bool = True
     """Whether ``path`` has the bytes; if not, they are read from ``remote``, and ``path`` is only a name."""
 
