@@ -38,7 +38,7 @@ enum { PANTOUM_FLOAT32 = 0, PANTOUM_BF16 = 1, PANTOUM_INT8 = 2 }; /* precision o
 /* ---- the library ---------------------------------------------------------------------------- */
 PANTOUM_API int pantoum_abi(void); /* PANTOUM_ABI of the library */
 PANTOUM_API const char* pantoum_message(int status);
-PANTOUM_API const char* pantoum_isa(void);          /* the path in use: generic, avx2, avx512, bf16, neon */
+PANTOUM_API const char* pantoum_isa(void);          /* the path in use, by its folder in core/arch */
 PANTOUM_API int pantoum_set_isa(const char* name);  /* UNSUPPORTED if this machine has not got it */
 PANTOUM_API int pantoum_supports(const char* name); /* 1 or 0 */
 PANTOUM_API int pantoum_threads(void);              /* of a call from this thread */
