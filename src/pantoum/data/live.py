@@ -20,6 +20,7 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
+from pantoum.config.launcher import require_own_stdin
 from pantoum.data.forms import HEAD, form_of
 from pantoum.data.reading import BOM, MARK_LEFT_OUT, content, raw_blocks
 from pantoum.data.remote import is_address
@@ -37,6 +38,7 @@ def parts(name: str | os.PathLike[str]) -> Iterator[bytes]:
     if name == STDIN:
         if sys.stdin is None:
             raise TextError("text is '-': stdin is closed; give a file, or a text on stdin")
+        require_own_stdin()
         return _of_stream(sys.stdin.buffer)
     if is_address(name):
         return _of_address(name)
@@ -47,6 +49,7 @@ def parts(name: str | os.PathLike[str]) -> Iterator[bytes]:
         raise unreadable(name, error) from None
     status = os.fstat(file.fileno())
     if not stat.S_ISREG(status.st_mode):
+        require_own_stdin(name, status)
         return _of_stream(file, path)
     form = form_of(file.read(HEAD), path.name)
     file.seek(0)
