@@ -155,8 +155,12 @@ class Process:
             lines[:] = [line for line in whole.splitlines() if "http://" in line]
             return bool(lines) or self.process.poll() is not None
 
-        wait_until(told)
-        assert lines, f"the server has ended: {self.log.read_text()}"
+        try:
+            wait_until(told)
+            assert lines, f"the server has ended: {self.log.read_text()}"
+        except AssertionError:
+            self.kill()
+            raise
         self.url = lines[0].split()[1].rstrip("/")
         self.client = httpx.Client(base_url=self.url, timeout=PATIENCE)
 
