@@ -44,9 +44,10 @@ def open_ranks(started: Callable[[float], Closing] | None = None) -> Iterator[Ra
     try:
         from pantoum.ranks.mpi import MpiRanks
     except (ImportError, RuntimeError) as problem:  # RuntimeError: it finds no MPI
+        reason = str(problem).partition("\n")[0]
         raise RankError(
             f"an MPI launcher has started this process as rank {rank}, but mpi4py cannot be imported "
-            f"({str(problem).splitlines()[0]}); pip install 'pantoum[mpi]' and an MPI, or set "
+            f"({reason}); pip install 'pantoum[mpi]' and an MPI, or set "
             "PANTOUM_LAUNCHER=none to train alone"
         ) from None
     with _closing(MpiRanks(limit)) as ranks:
