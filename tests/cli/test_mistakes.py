@@ -178,5 +178,5 @@ def test_the_list_is_long_enough() -> None:
 def test_a_closed_pipe_is_no_mistake(place: Path, command: str) -> None:
     typed = f"{sys.executable} -m pantoum {command.format(place)} --quiet"
     whole = f"{typed} | head -c 10 >/dev/null; echo ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", whole], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(["bash", "-c", whole], capture_output=True, text=True, timeout=300, check=True)
     assert (done.stdout, done.stderr) == ("141\n", "")

@@ -97,7 +97,7 @@ def test_a_line_is_answered_at_once_and_ctrl_c_sums_up(trained: Path, tmp_path: 
             head += os.read(process.stdout.fileno(), 1 << 16)
         assert head.endswith(first)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
         assert process.returncode == 130, err
         lines = err.decode().splitlines()
         assert (

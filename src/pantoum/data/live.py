@@ -20,6 +20,7 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
+from pantoum.config.launcher import require_own_stdin
 from pantoum.data.forms import HEAD, form_of
 from pantoum.data.reading import BOM, MARK_LEFT_OUT, content, in_encoding, raw_blocks
 from pantoum.data.remote import is_address
@@ -38,6 +39,7 @@ def parts(name: str | os.PathLike[str], encoding: str | None = None) -> Iterator
     if name == STDIN:
         if sys.stdin is None:
             raise TextError("text is '-': stdin is closed; give a file, or a text on stdin")
+        require_own_stdin()
         return _of_stream(sys.stdin.buffer, encoding=encoding)
     if is_address(name):
         return _of_address(name, encoding)
@@ -48,6 +50,7 @@ def parts(name: str | os.PathLike[str], encoding: str | None = None) -> Iterator
         raise unreadable(name, error) from None
     status = os.fstat(file.fileno())
     if not stat.S_ISREG(status.st_mode):
+        require_own_stdin(name, status)
         return _of_stream(file, path, encoding)
     form = form_of(file.read(HEAD), path.name)
     file.seek(0)

@@ -26,6 +26,7 @@ from types import TracebackType
 from typing import BinaryIO, Protocol
 
 from pantoum.config import nearest
+from pantoum.config.launcher import require_own_stdin
 from pantoum.data.forms import GIVEN, HEAD, TEXT, Form, form_of
 from pantoum.data.remote import RemoteFile, is_address, remote_files
 from pantoum.errors import TextError
@@ -234,6 +235,7 @@ def _of(text: str, keep_in: Path, kept: list[Path], notes: list[str]) -> Iterato
         stream = getattr(sys.stdin, "buffer", None)
         if stream is None:
             raise TextError("cannot read '-': there is no stdin; name a file")
+        require_own_stdin()
         yield _kept(stream, STDIN, keep_in, kept)
         return
     if is_address(text):
@@ -254,6 +256,7 @@ def _of(text: str, keep_in: Path, kept: list[Path], notes: list[str]) -> Iterato
         elif stat.S_ISREG(status.st_mode):
             yield Source(path.name, path, status.st_size, status.st_mtime_ns)
         elif stat.S_ISFIFO(status.st_mode):
+            require_own_stdin(text, status)
             with path.open("rb") as pipe:
                 yield _kept(pipe, path.name, keep_in, kept)
         else:
