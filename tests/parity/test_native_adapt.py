@@ -67,7 +67,7 @@ def test_the_same_bits_on_every_path_and_any_threads(library: native.Library) ->
 
 
 def test_arrays_that_do_not_fit_are_refused(library: native.Library) -> None:
-    with pytest.raises(CoreError, match="squares_R is float32 of shape"):
+    with pytest.raises(CoreError, match="squares is float32 of shape"):
         native.row_squares(normal(3, 4), normal(4), 0.5, 0.5)
     with pytest.raises(CoreError, match="trained_RC is float64"):
         native.adapt(normal(3, 4), normal(3, 4), normal(3, 4).astype(np.float64), normal(3), normal(3))

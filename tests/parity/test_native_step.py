@@ -225,7 +225,7 @@ def test_what_does_not_fit_is_refused_before_the_core_sees_it(library: native.Li
     states = [np.zeros((3, 10), np.float32)] * 2
     for wrong, message in (
         ((tokens, states[:1], logits_CV), "1 arrays of states for 2 layers"),
-        ((tokens.astype(np.int64), states, logits_CV), "tokens_R is int64"),
+        ((tokens.astype(np.int64), states, logits_CV), "tokens is int64"),
         ((tokens, [states[0], states[1][:2]], logits_CV), "state is float32 of shape"),
     ):
         with pytest.raises(CoreError, match=message):
