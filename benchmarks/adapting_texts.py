@@ -75,7 +75,7 @@ def both_ways(model: LoadedModel, ids_T: Array, settings: Settings) -> dict[str,
     began = time.process_time()
     plain = float(PlainReader(model).losses(inputs_BT, targets_BT, None).mean(dtype=np.float64))
     between = time.process_time()
-    adapter, mixture = Adapter(model, settings), Recorded()
+    adapter, mixture = Adapter(model, settings), Recorded(home=0.0)
     adapter._mixture = mixture
     adapting = float(adapter.losses(inputs_BT, targets_BT).mean(dtype=np.float64))
     ended = time.process_time()

@@ -43,7 +43,7 @@ enum { PANTOUM_FLOAT32 = 0, PANTOUM_BF16 = 1, PANTOUM_INT8 = 2 }; /* precision o
 /* ---- the library ---------------------------------------------------------------------------- */
 PANTOUM_API int pantoum_abi(void); /* PANTOUM_ABI of the library */
 PANTOUM_API const char* pantoum_message(int status);
-PANTOUM_API const char* pantoum_isa(void);          /* the path in use: generic, avx2, avx512, bf16, amx, neon */
+PANTOUM_API const char* pantoum_isa(void);          /* the path in use, by its folder in core/arch */
 PANTOUM_API int pantoum_set_isa(const char* name);  /* UNSUPPORTED if this machine has not got it */
 PANTOUM_API int pantoum_supports(const char* name); /* 1 or 0 */
 PANTOUM_API int pantoum_threads(void);              /* of a call from this thread */
@@ -249,10 +249,10 @@ typedef struct {
   const float* normal; /* [count, units] */
   const float* scale;  /* [count] */
   const float* weight; /* [units] */
-  const float* d_y; /* [count, units] */
-  float* d_x;       /* [count, units] */
-  float* d_weight;  /* [units] */
-  float* d_bias;    /* [units] */
+  const float* d_y;    /* [count, units] */
+  float* d_x;          /* [count, units] */
+  float* d_weight;     /* [units] */
+  float* d_bias;       /* [units] */
   int64_t count, units;
 } pantoum_layer_norm_vjp_args;
 PANTOUM_API int pantoum_layer_norm_vjp(const pantoum_layer_norm_vjp_args*);
@@ -468,12 +468,12 @@ typedef struct {
   const int32_t* top_k;      /* [rows]; 0: off */
   const uint64_t* seed;      /* [rows] */
   const uint64_t* stream;    /* [rows] */
-  uint64_t* position; /* [rows]; the number of the draw within its stream: moves on by 1 */
-  int32_t* recent;    /* [rows, window] or null: a ring of the last tokens; -1: none */
-  int64_t* written;   /* [rows]; tokens drawn so far: moves on by 1 */
-  double* nats;       /* [rows], of all of them */
-  double* log_probability; /* [rows] */
-  int32_t* tokens; /* [rows] */
+  uint64_t* position;        /* [rows]; the number of the draw within its stream: moves on by 1 */
+  int32_t* recent;           /* [rows, window] or null: a ring of the last tokens; -1: none */
+  int64_t* written;          /* [rows]; tokens drawn so far: moves on by 1 */
+  double* nats;              /* [rows], of all of them */
+  double* log_probability;   /* [rows] */
+  int32_t* tokens;           /* [rows] */
   int64_t first, count, vocabulary, banned_count, window;
 } pantoum_sample_args;
 PANTOUM_API int pantoum_sample(const pantoum_sample_args*);

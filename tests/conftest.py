@@ -1,13 +1,35 @@
-"""What many tests share: no deadline for properties, and a real browser, Chromium driven by Playwright."""
+"""What many tests share: one environment, whatever has started them; no deadline for properties; and a real
+browser, Chromium driven by Playwright."""
 
 from __future__ import annotations
 
+import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+HIDDEN = {
+    "COLUMNS", "LINES", "COLORTERM", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE",
+    "LANG", "LANGUAGE", "PYTHONIOENCODING", "PYTHONWARNINGS", "XDG_STATE_HOME",
+    "PANTOUM_DEBUG", "PANTOUM_LAUNCHER", "PANTOUM_RANK_TIMEOUT", "WORLD_SIZE", "RANK",
+}  # fmt: skip
+HIDDEN_GROUPS = ("LC_", "OMPI_", "PMI_", "PMIX_", "MPI_", "MV2_", "SLURM_", "TORCHELASTIC_")
+
+
+def settle(environment: MutableMapping[str, str]) -> None:
+    """Hide what a terminal, a person, a container or a cluster sets, before anything reads it: a test that is
+    about one of these sets it. What chooses the arithmetic stays (``PANTOUM_ISA``, the threads)."""
+    for name in [name for name in environment if name in HIDDEN or name.startswith(HIDDEN_GROUPS)]:
+        del environment[name]
+    environment["TERM"] = "xterm-256color"
+    for name in ("no_proxy", "NO_PROXY"):  # the servers of the tests are on this machine
+        environment[name] = ",".join(filter(None, (environment.get(name), "127.0.0.1", "localhost")))
+
+
+settle(os.environ)
 
 # A busy machine is no defect: an example may take as long as it needs.
 settings.register_profile("pantoum", deadline=None)

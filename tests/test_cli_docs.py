@@ -16,7 +16,7 @@ def test_the_page_is_made_from_the_parser() -> None:
         [sys.executable, str(DOCS / "make_cli.py"), "--check"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr

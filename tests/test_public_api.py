@@ -48,7 +48,7 @@ NETWORK = [
 
 def fresh(script: str) -> str:
     return subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=300, check=True
     ).stdout.strip()
 
 

@@ -48,7 +48,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--first", type=int, default=0)
-    parser.add_argument("--kind", help="only this kind: model, state, prepared, checkpoint, run")
+    parser.add_argument("--kind", help="only this kind: model, size, state, prepared, checkpoint, run")
     parser.add_argument("--keep", type=Path, help="folder for copies of what found a fault")
     parser.add_argument("--core", type=Path)
     parser.add_argument("--json", action="store_true")
@@ -83,7 +83,10 @@ def batch(
     command += [
         f"--{name}={getattr(wanted, name)}" for name in ("kind", "keep", "core") if getattr(wanted, name)
     ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # What is freed goes back at once, so that no later command finds its memory there already.
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    process = subprocess.Popen(command, text=True, env=environment, **pipes)
     assert process.stdout is not None and process.stderr is not None
     at, words = -1, ""
     for line in process.stdout:

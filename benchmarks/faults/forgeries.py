@@ -21,13 +21,16 @@ from forgery_json import change_json, expansion, pick
 from forgery_models import CHANGES, arrays, values
 from forgery_originals import Good
 from forgery_parts import arrays_of, safetensors, together
+from forgery_sizes import forged_size
 
 from pantoum.formats import checkpoint, plain_json, state_file, token_shard
 
 __all__ = ["Case", "Good", "forge"]
 
-KINDS = ("model", "state", "prepared", "checkpoint", "run")
-SHARES = (0.72, 0.08, 0.08, 0.08, 0.04)
+KINDS = ("model", "size", "state", "prepared", "checkpoint", "run")
+SHARES = (0.67, 0.05, 0.08, 0.08, 0.08, 0.04)
+LEAST_SIZE, MOST_SIZE = 1 << 14, 1 << 25
+"""Bytes of a file that aims at memory."""
 MOST_STATE = 64 << 20
 """Bytes of the layers of a state that changes of changes may come to."""
 
@@ -46,12 +49,17 @@ def forge(rng: np.random.Generator, good: Good, folder: Path, kind: str | None =
     """Write one forgery into ``folder``."""
     folder.mkdir()
     kind = kind or KINDS[int(rng.choice(len(KINDS), p=SHARES))]
-    made = {"model": model, "state": state, "prepared": prepared, "checkpoint": a_checkpoint, "run": a_run}[
-        kind
-    ]
+    made = {
+        "model": model,
+        "size": size,
+        "state": state,
+        "prepared": prepared,
+        "checkpoint": a_checkpoint,
+        "run": a_run,
+    }[kind]
     words, commands = made(rng, good, folder)
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-    return Case(kind, words, size, commands)
+    taken = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return Case(kind, words, taken, commands)
 
 
 def model(rng: np.random.Generator, good: Good, folder: Path) -> tuple[str, list[list[str]]]:
@@ -89,6 +97,25 @@ def model(rng: np.random.Generator, good: Good, folder: Path) -> tuple[str, list
     return words, [
         ["info", str(path)],
         ["generate", str(path), "--length", "4", "--seed", "1", "--prompt", "The c", *pick(rng, drawn)],
+        pick(rng, others),
+    ]
+
+
+def size(rng: np.random.Generator, good: Good, folder: Path) -> tuple[str, list[list[str]]]:
+    """A large file that takes as much memory as can be. Reading is bounded: adapting is not among the
+    commands, because it needs several copies of the weights as float32."""
+    words, parts = forged_size(rng, int(np.exp(rng.uniform(np.log(LEAST_SIZE), np.log(MOST_SIZE)))))
+    path = folder / "model.safetensors"
+    path.write_bytes(together(parts))
+    text = str(good.folder / "lines.txt")
+    others = [
+        ["score", str(path), text],
+        ["evaluate", str(path), text, "--json"],
+        ["export", str(path), "--to", "int8", "--out", str(folder / "out")],
+    ]
+    return words, [
+        ["info", str(path)],
+        ["generate", str(path), "--length", "4", "--seed", "1"],
         pick(rng, others),
     ]
 

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 __all__ = ["Run", "compare", "doctor", "export", "info", "plan", "prepare", "train"]
 
 TRAIN = ("texts", "text", "progress", "on_report", "started", "command", "threads")
-PREPARE = ("tokens", "vocab_size", "documents", "valid", "valid_fraction")
+PREPARE = ("tokens", "vocab_size", "documents", "encoding", "valid", "valid_fraction")
 
 
 class Run:
@@ -285,9 +285,9 @@ def prepare(
     processes: int | Auto = "auto",
     **settings: Unpack[Preparing],
 ) -> Prepared:
-    """Tokenise texts once, for many runs. ``settings``: ``tokens``, ``vocab_size``, ``documents``, ``valid``,
-    ``valid_fraction``. ``processes``: how many split the text into words or byte-pair tokens (default: one
-    per core, as far as the text is long enough); the result is the same."""
+    """Tokenise texts once, for many runs. ``settings``: ``tokens``, ``vocab_size``, ``documents``,
+    ``encoding``, ``valid``, ``valid_fraction``. ``processes``: how many split the text into words or
+    byte-pair tokens (default: one per core, as far as the text is long enough); the result is the same."""
     from pantoum.data.prepare import prepare as prepare_texts
 
     others = ("texts", "out", "progress", "processes")

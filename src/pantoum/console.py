@@ -66,11 +66,12 @@ def show_comparison(found: Comparison, stream: TextIO) -> None:
     comparison_table.show(found, stream)
 
 
-def parts(text: str | os.PathLike[str]) -> Iterator[bytes]:
-    """A text file, or stdin (``-``), as it comes: what ``Model.score_stream`` takes."""
+def parts(text: str | os.PathLike[str], encoding: str | None = None) -> Iterator[bytes]:
+    """A text file, or stdin (``-``), as it comes: what ``Model.score_stream`` takes. ``encoding``:
+    what it is in if it is not UTF-8."""
     from pantoum.data import live
 
-    return live.parts(text)
+    return live.parts(text, encoding)
 
 
 def page(title: str, by: str, threshold: float | None) -> Page:

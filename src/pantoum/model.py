@@ -253,12 +253,13 @@ class Model:
         adapt: bool = False,
         model_out: str | os.PathLike[str] | None = None,
         cache: int | None = None,
+        encoding: str | None = None,
         progress: bool = False,
     ) -> Evaluation:
         """How well the model predicts texts (files, folders, addresses), or a ``text`` itself (as ``train``
         takes it). ``protocol``: ``carried``, ``segments:N``, ``windows:N``. ``adapt``: a copy of the model
         adapts to the text as it reads; ``model_out`` saves that copy. ``cache``: mix the model with a cache
-        of so many tokens."""
+        of so many tokens. ``encoding``: of files that are not UTF-8."""
         import tempfile
 
         import numpy as np
@@ -278,7 +279,9 @@ class Model:
             tempfile.TemporaryDirectory(prefix="pantoum-") as folder,
         ):
             adapter = adapter_of(model, adapt, model_out, names)
-            prepared = prepare_texts(names, tokenizer=self.tokenizer, valid_fraction=0.0, out=folder)
+            prepared = prepare_texts(
+                names, tokenizer=self.tokenizer, encoding=encoding, valid_fraction=0.0, out=folder
+            )
             say(prepared.notes)
             with counting("scoring", truth(progress, "progress")) as count:
                 found = evaluate(
@@ -350,7 +353,9 @@ class Model:
                 cache=None,
                 streams=max(config.streams, SIDE_BY_SIDE),
             )
-            ordinary = peaks_of(Scorer(self.loaded, reading).read(live.parts(config.alert_text)))
+            ordinary = peaks_of(
+                Scorer(self.loaded, reading).read(live.parts(config.alert_text, config.encoding))
+            )
         nats, notes = threshold(self.loaded, config, ordinary)
         if config.documents and self.documents is not None:
             notes.append(f"documents has no effect: this model's documents are {self.documents} already")

@@ -93,7 +93,7 @@ def test_score_adapts_live_and_keeps_the_model(
 def test_what_was_read_before_an_interruption_is_kept(
     run, trained: Path, text: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def parts(_: str):
+    def parts(_: str, _encoding: str | None):
         yield text.read_bytes()
         raise KeyboardInterrupt
 

@@ -176,7 +176,7 @@ def test_a_full_disk_is_one_line(trained: Path) -> None:
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=60,
+            timeout=300,
             check=False,
         )
     assert done.returncode == 1

@@ -81,7 +81,7 @@ def test_ctrl_c_while_the_command_line_is_imported_is_one_line() -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert (done.returncode, done.stderr) == (130, "pantoum: interrupted\n")
@@ -107,7 +107,9 @@ def test_ctrl_c_in_a_callback_that_drops_errors_is_raised_after_it(capfd: pytest
 def test_ctrl_c_while_the_interpreter_ends_is_silent(trained: Path) -> None:
     late = "import atexit, signal; atexit.register(signal.raise_signal, signal.SIGINT); "
     late += "from pantoum.__main__ import entry; entry()"
-    done = subprocess.run([sys.executable, "-c", late, "info", str(trained)], capture_output=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", late, "info", str(trained)], capture_output=True, timeout=300
+    )
     assert done.stdout and (done.returncode, done.stderr) == (-signal.SIGINT, b"")
 
 
@@ -129,6 +131,6 @@ def test_ctrl_c_at_random_moments_ends_with_a_line(trained: Path, text: Path) ->
         assert process.stderr is not None and process.stderr.read(1) == b"."
         time.sleep(draw.uniform(0.002, 0.5))
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=300)
         assert b"Traceback" not in said and b"a bug in pantoum" not in said, (number, said.decode())
         assert process.returncode in (0, 130, -signal.SIGINT)

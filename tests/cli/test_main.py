@@ -40,7 +40,7 @@ def test_threads_are_set_before_numpy_is_imported(trained: Path) -> None:
         f"main(['--threads', '1', 'info', {str(trained)!r}]); print(os.environ['OPENBLAS_NUM_THREADS'])"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=300, check=True
     )
     assert done.stdout.splitlines()[-1] == "1" and done.stderr == ""
 
@@ -99,7 +99,7 @@ def test_head_ends_quietly(trained: Path) -> None:
         ["bash", "-c", f"{command}; echo ${{PIPESTATUS[0]}}"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=True,
     )
     assert done.stderr == "" and done.stdout.endswith("141\n")
@@ -123,6 +123,10 @@ def test_one_line_shows_what_a_terminal_would_obey() -> None:
 
 def test_python_dash_m_is_the_command() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "pantoum", "--version"], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-m", "pantoum", "--version"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=True,
     )
     assert done.stdout == f"pantoum {pantoum.__version__}\n"

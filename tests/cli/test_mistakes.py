@@ -22,7 +22,7 @@ import pytest
 import pantoum
 
 Run = Callable[..., Any]
-ICONV = "iconv -f WINDOWS-1252 -t UTF-8 latin1.txt > latin1-utf8.txt"
+ENCODING = "give --encoding windows-1252 ('schön.') or "
 RUN = "such as runs/book"
 
 MISTAKES: list[tuple[str, int, str]] = [
@@ -101,8 +101,9 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("score run pics", 1, "it is a folder; name a file"),
     ("score run photo.png", 1, "is an image, not a text; give a text file"),
     # Encodings, empty and damaged files.
-    ("train latin1.txt --tokens characters", 1, f"{ICONV}, or read its bytes with --tokens bytes"),
-    ("evaluate run latin1.txt", 1, ICONV),
+    ("train latin1.txt --tokens characters", 1, "; or read its bytes with --tokens bytes"),
+    ("train latin1.txt", 1, ENCODING),
+    ("evaluate run latin1.txt", 1, ENCODING),
     ("train empty.txt", 1, "give a text to read"),
     ("train one.txt", 1, "give a longer text"),
     ("train cut.gz", 1, "damaged or cut short"),
@@ -177,5 +178,5 @@ def test_the_list_is_long_enough() -> None:
 def test_a_closed_pipe_is_no_mistake(place: Path, command: str) -> None:
     typed = f"{sys.executable} -m pantoum {command.format(place)} --quiet"
     whole = f"{typed} | head -c 10 >/dev/null; echo ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", whole], capture_output=True, text=True, timeout=60, check=True)
+    done = subprocess.run(["bash", "-c", whole], capture_output=True, text=True, timeout=300, check=True)
     assert (done.stdout, done.stderr) == ("141\n", "")

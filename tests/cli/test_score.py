@@ -97,7 +97,7 @@ def test_a_line_is_answered_at_once_and_ctrl_c_sums_up(trained: Path, tmp_path: 
             head += os.read(process.stdout.fileno(), 1 << 16)
         assert head.endswith(first)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
         assert process.returncode == 130, err
         lines = err.decode().splitlines()
         assert (
@@ -111,7 +111,7 @@ def test_a_line_is_answered_at_once_and_ctrl_c_sums_up(trained: Path, tmp_path: 
 def test_an_answer_that_is_interrupted_is_whole(
     run: Run, trained: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def parts(name: str) -> Iterator[bytes]:
+    def parts(name: str, encoding: str | None) -> Iterator[bytes]:
         yield b"The cat\nand"
         raise KeyboardInterrupt
 

@@ -34,7 +34,7 @@ def imported(*command: str) -> tuple[list[str], set[str]]:
         "print(code, *sorted(sys.modules), file=sys.stderr)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, *command], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-c", script, *command], capture_output=True, text=True, timeout=300, check=True
     )
     code, *names = done.stderr.splitlines()[-1].split()
     assert code == "0"

@@ -54,7 +54,7 @@ def test_what_is_no_run_is_one_line(run: Any, tmp_path: Path, options: tuple[str
     assert "nothing" in done.err and "give the folder of a run" in done.err
 
 
-def listen(terminal: int, until: Callable[[bytes], bool], seconds: float = 30.0) -> bytes:
+def listen(terminal: int, until: Callable[[bytes], bool], seconds: float = 120.0) -> bytes:
     """What a terminal is told, until that is enough, or nobody talks any more."""
     said, end = b"", time.monotonic() + seconds
     while not until(said) and time.monotonic() < end:
@@ -92,7 +92,7 @@ def test_ctrl_c_leaves_and_gives_the_terminal_back(folder: Path, tmp_path: Path)
             said = listen(ours, lambda so_far: b"step" in so_far)
             child.send_signal(signal.SIGINT)
             said += listen(ours, lambda _: False)
-            code = child.wait(20)
+            code = child.wait(120)
         finally:
             child.kill()
             child.wait()

@@ -40,6 +40,14 @@ def test_the_list_of_decisions_is_complete() -> None:
     assert listed == {page.name for page in folder.glob("*-*.md")}
 
 
+def test_a_decision_is_short() -> None:
+    lengths = {
+        page.name: len(page.read_text("utf-8").split())
+        for page in (ROOT / "docs" / "decisions").glob("*-*.md")
+    }
+    assert {name: words for name, words in lengths.items() if words > 250} == {}
+
+
 def test_no_two_decisions_have_one_number() -> None:
     numbers = [page.name[:3] for page in (ROOT / "docs" / "decisions").glob("*-*.md")]
     assert len(numbers) == len(set(numbers))

@@ -32,7 +32,7 @@ def test_a_run_whose_folder_is_replaced_or_gone_ends_and_touches_nothing(spawn, 
     before = content(tmp_path / "run")
     process.send_signal(signal.SIGTERM)
     process.send_signal(signal.SIGCONT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == 1 and "was removed or replaced while this command used it" in errors
     assert content(tmp_path / "run") == before
     if replaced:

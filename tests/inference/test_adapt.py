@@ -94,6 +94,9 @@ def test_a_text_that_adapting_hurts_costs_next_to_nothing(characters: LoadedMode
 class Recording(Mixture):
     """A mixture that adds up the nats of the adapted copy alone."""
 
+    def __init__(self) -> None:
+        super().__init__(home=0.0)
+
     nats_of_copy = 0.0
 
     def nats(self, first_T: np.ndarray, second_T: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -246,9 +249,9 @@ def test_a_cache_that_knows_more_than_its_card_says_counts_for_more(
     fixed = PlainReader(model).losses(*text, None).mean()
     adapter = Adapter(model, dataclasses.replace(FAST, rate=0.0))
     if still == "the copy":  # only the other one may learn of it
-        monkeypatch.setattr(adapter, "_own_cache", Still())
+        monkeypatch.setattr(adapter, "_own_cache", Still(0.5))
     else:
-        monkeypatch.setattr(adapter, "_plain_cache", Still())
+        monkeypatch.setattr(adapter, "_plain_cache", Still(0.5))
     found = adapter.losses(*text).mean()
     assert fixed - 0.75 < found < fixed - 0.5  # at most ln 2: it may count for twice as much
 

@@ -127,6 +127,6 @@ def test_int8_of_a_compact_file_keeps_its_codes_and_reads_in_one_call(
 
 def test_the_codes_of_a_file_are_those_of_its_table(content: ModelFile) -> None:
     held, after = compacted(content.parameters, [TABLE])
-    assert np.array_equal(row_codes(held, TABLE).floats(), after[TABLE])
+    assert np.array_equal(row_codes(held, TABLE, content.parameters[TABLE].shape).floats(), after[TABLE])
     again, _ = compacted(after, [TABLE])
     assert all(np.array_equal(held[name], again[name]) for name in PARTS)

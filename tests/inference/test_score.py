@@ -195,7 +195,7 @@ def test_what_is_beyond_the_threshold_is_marked(characters: LoadedModel) -> None
 
 def test_what_is_not_utf8_is_said_once_and_scored(characters: LoadedModel) -> None:
     data = "The caf\u00e9 sat\n".encode() + b"The caf\xe9 \xe9\n\xff\xc3"
-    with pytest.warns(UserWarning, match="not all in UTF-8.*iconv") as said:
+    with pytest.warns(UserWarning, match="not all in UTF-8.*--encoding") as said:
         found = list(Scorer(characters).read(data[at : at + 1] for at in range(len(data))))
     assert len(said) == 1
     assert "".join(score.text for score in found) == data.decode(errors="replace")

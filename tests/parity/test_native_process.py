@@ -69,7 +69,7 @@ def test_a_forked_child_has_a_pool_of_its_own(library: native.Library) -> None:
     library.set_threads(2)
     expected = product()
     with multiprocessing.get_context("fork").Pool(1) as children:
-        assert children.apply_async(product).get(timeout=30) == expected
+        assert children.apply_async(product).get(timeout=120) == expected
     assert product() == expected
 
 
@@ -117,7 +117,7 @@ def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str
         [sys.executable, "-c", code],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         env={**os.environ, **environment},
     )
 

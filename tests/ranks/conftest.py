@@ -22,7 +22,7 @@ from pantoum.training.loop import train
 from pantoum.training.result import RunResult
 from pantoum.training.together import facts, serve, train_on_all
 
-PATIENCE = 20.0
+PATIENCE = 120.0
 
 
 class Group:

@@ -37,7 +37,7 @@ platform.node = lambda: "node" + os.environ.get("OMPI_COMM_WORLD_RANK", os.envir
 ENTRY = "import sys; sys.argv[0] = 'pantoum'; from pantoum.__main__ import entry; entry()"
 
 
-def launched(count, *words, apart=False, **environment):
+def launched(count, *words, apart=False, stdin=None, **environment):
     """``pantoum`` on so many ranks, with its exit code and what it told."""
     program = ["-c", APART + ENTRY] if apart else ["-m", "pantoum"]
     root = ["--allow-run-as-root"] if os.geteuid() == 0 else []
@@ -46,6 +46,7 @@ def launched(count, *words, apart=False, **environment):
         [*launcher, sys.executable, *program, *map(str, words)],
         capture_output=True,
         text=True,
+        input=stdin,
         timeout=120,
         env={**os.environ, "PANTOUM_THREADS": "1", "PANTOUM_RANK_TIMEOUT": "20", **environment},
     )
@@ -94,6 +95,13 @@ def test_a_stopped_rank_is_named_and_the_run_goes_on(text, tmp_path):
     assert ended.stderr.count("has not answered for") == 1 and "pantoum: rank 1 (host " in ended.stderr
     resumed = launched(2, "train", "--run", folder, "--resume", "--json")
     assert resumed.returncode == 0 and '"finished": true' in resumed.stdout, resumed.stderr
+
+
+@pytest.mark.parametrize("name", ["-", "/dev/stdin"])
+def test_a_text_on_stdin_is_refused_in_one_line(tmp_path, name):
+    done = launched(2, "train", name, *TINY.split(), "--run", tmp_path / "run", stdin="a text " * 500)
+    assert done.returncode == 1 and not (tmp_path / "run").exists()
+    assert done.stderr.count(f"pantoum train: cannot read '{name}'") == done.stderr.count("pantoum") == 1
 
 
 def test_local_updates_are_stopped_and_resumed(text, tmp_path):

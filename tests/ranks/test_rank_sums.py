@@ -1,7 +1,6 @@
 """Sums over ranks: those of one process, to the bit, for every number of shards and ranks."""
 
 import threading
-import time
 
 import numpy as np
 import pytest
@@ -73,13 +72,10 @@ def test_sums_that_begin_early_are_the_same(together, leaf, overlaps):
         assert list(found) == list(whole)
         for name, gradient in found.items():
             np.testing.assert_array_equal(gradient.values, whole[name].values, err_msg=name)
-    assert not any(thread.name.startswith("pantoum-sums") and thread.is_alive() for thread in threads_soon())
-
-
-def threads_soon():
-    """The threads after a moment in which those that have nothing to do end."""
-    time.sleep(0.2)
-    return threading.enumerate()
+    adding = [thread for thread in threading.enumerate() if thread.name.startswith("pantoum-sums")]
+    for thread in adding:  # each ends when nothing is left to add
+        thread.join(120.0)
+    assert not any(thread.is_alive() for thread in adding)
 
 
 def test_an_error_in_a_sum_that_began_early_is_raised_by_its_rank(together):

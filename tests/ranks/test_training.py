@@ -64,7 +64,7 @@ def test_sums_of_the_upper_layers_are_made_while_the_lower_ones_are_computed(run
             parts = begun[threading.get_ident()]
             assert {name.split(".")[0] for name in parts} == {"head", "stack"}
             for adding in parts.values():
-                adding.result(timeout=5.0)
+                adding.result(timeout=120.0)
         return honest(self, *arguments, **options)
 
     asked = {"steps": 3, "shards": 2, "num_layers": 2, "gradient_precision": precision}

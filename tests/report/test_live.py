@@ -156,6 +156,12 @@ def test_neither_on_a_dumb_terminal_nor_without_utf8(monkeypatch: pytest.MonkeyP
     assert not possible(Console(file=screen, force_terminal=True, width=80, height=24))
 
 
+def test_a_file_is_no_screen_where_colours_are_forced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    console = Console(file=io.StringIO(), width=80, height=24)
+    assert console.is_terminal and not possible(console)
+
+
 def test_no_color_is_honoured(make_records: Make, screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     with LiveView("book", console=Console(file=screen, force_terminal=True, width=80, height=24)) as view:

@@ -24,6 +24,8 @@ from pantoum.server.app import make_app
 from pantoum.server.models import Models
 from pantoum.server.serve import config_of, listening
 
+PATIENCE = 120.0
+"""Seconds after which a test has failed that waits for what must come."""
 TEXT = "".join(f"The cat number {n} sat on the mat, and dog {n * 7 % 10} ran.\n" for n in range(120))
 
 
@@ -63,7 +65,7 @@ class Server:
         self._server = uvicorn.Server(config_of(self.app))
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
-        self.client = httpx.Client(base_url=self.url, timeout=20)
+        self.client = httpx.Client(base_url=self.url, timeout=PATIENCE)
         wait_until(lambda: self._server.started)
 
     def _run(self) -> None:
@@ -93,12 +95,12 @@ class Server:
     def close(self) -> None:
         self.client.close()
         self._server.should_exit = True
-        self._thread.join(20)
+        self._thread.join(PATIENCE)
         self._socket.close()
         assert not self._thread.is_alive()
 
 
-def wait_until(true: Callable[[], bool], seconds: float = 10.0) -> None:
+def wait_until(true: Callable[[], bool], seconds: float = PATIENCE) -> None:
     """Wait for something to become true."""
     end = time.monotonic() + seconds
     while not true():
@@ -141,15 +143,26 @@ class Process:
     def __init__(self, run: Path, folder: Path, *flags: str) -> None:
         command = [sys.executable, "-m", "pantoum", "serve", str(run), "--port", "0", *flags]
         self.log = folder / "log.txt"
+        begun = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, stderr=log, env={**os.environ, "XDG_STATE_HOME": str(folder)}
             )
-        begun = self.log.stat().st_size
-        wait_until(lambda: b"http://" in self.log.read_bytes()[begun:] or self.process.poll() is not None)
-        line = next(one for one in self.log.read_text()[begun:].splitlines() if "http://" in one)
-        self.url = line.split()[1].rstrip("/")
-        self.client = httpx.Client(base_url=self.url, timeout=20)
+        lines: list[str] = []
+
+        def told() -> bool:
+            whole = self.log.read_bytes()[begun:].decode().rpartition("\n")[0]
+            lines[:] = [line for line in whole.splitlines() if "http://" in line]
+            return bool(lines) or self.process.poll() is not None
+
+        try:
+            wait_until(told)
+            assert lines, f"the server has ended: {self.log.read_text()}"
+        except AssertionError:
+            self.kill()
+            raise
+        self.url = lines[0].split()[1].rstrip("/")
+        self.client = httpx.Client(base_url=self.url, timeout=PATIENCE)
 
     def kill(self) -> None:
         self.process.kill()
@@ -157,7 +170,7 @@ class Process:
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(40)
+        return self.process.wait(PATIENCE)
 
 
 @pytest.fixture

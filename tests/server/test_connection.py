@@ -56,17 +56,23 @@ def test_a_client_that_reads_nothing_is_cut_off_and_its_slot_is_free(
 ) -> None:
     ask(fields)
     until(lambda: paused(hasty))
-    until(lambda: not hasty.connections and not hasty.engine.taken, 10 * PATIENCE)
+    until(lambda: not hasty.connections and not hasty.engine.taken)
 
 
 @pytest.mark.parametrize("fields", [STREAM, LARGE])
 def test_a_client_that_reads_slowly_but_steadily_is_not_cut_off(
-    hasty: Any, ask: Callable[..., socket.socket], until: Callable[..., None], fields: dict[str, Any]
+    hasty: Any,
+    ask: Callable[..., socket.socket],
+    until: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    fields: dict[str, Any],
 ) -> None:
+    patience = 1.5  # this process may have to wait for a processor, but hardly as long
+    monkeypatch.setattr(connection, "PATIENCE", patience)
     client = ask(fields)
     until(lambda: paused(hasty))
-    end = time.monotonic() + 4 * PATIENCE
+    end = time.monotonic() + 1.2 * patience
     while time.monotonic() < end:
         assert client.recv(2048)
-        time.sleep(PATIENCE / 10)
+        time.sleep(0.04)
     assert hasty.connections and hasty.engine.taken == (fields is STREAM)

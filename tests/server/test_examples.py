@@ -31,7 +31,7 @@ def example(name: str) -> ModuleType:
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is missing")
 def test_curl(server: Any) -> None:
     done = subprocess.run(
-        ["bash", str(EXAMPLES / "server_curl.sh"), server.url], capture_output=True, text=True, timeout=60
+        ["bash", str(EXAMPLES / "server_curl.sh"), server.url], capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr + done.stdout
     assert "data: [DONE]" in done.stdout and '"deleted":true' in done.stdout

@@ -13,9 +13,20 @@ from hypothesis import strategies as st
 
 import pantoum
 from pantoum.errors import SettingError, StateError
-from pantoum.server.signing import Signer, load_key
+from pantoum.server.signing import Signer, load_key, state_folder
 
 SIGNER = Signer(b"k" * 32)
+
+
+def test_a_user_without_a_home_is_told_what_to_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", unknown)
+    with pytest.raises(SettingError, match="needs a home folder; set HOME or XDG_STATE_HOME"):
+        state_folder()
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert state_folder() == tmp_path / "pantoum"
 
 
 @given(at=st.floats(0, 1, exclude_max=True), change=st.integers(1, 255))

@@ -284,7 +284,7 @@ def test_a_table_of_logits_gets_finer_codes_before_matrices_get_more_bits(
     keep.compact()
     assert keep.coding["nats_per_token"] == pytest.approx(costs[-1])
     content = keep.model_file({})
-    table = row_codes(content.parameters, TABLE)
+    table = row_codes(content.parameters, TABLE, weights[TABLE].shape)
     assert greatest / 2 < np.abs(table.codes_UV).max() <= greatest
     assert content.parameters["head.weight"].dtype == dtype
     held = {name: array.copy() for name, array in content.parameters.items()}

@@ -14,6 +14,7 @@ from typing import Any
 
 from pantoum.config import TrainSettings
 from pantoum.training.begin import choose_recipe, prepare_texts, read_source
+from pantoum.training.memory import require_memory
 from pantoum.training.pace import USABLE
 from pantoum.training.recipe.forecast import Forecast, forecast
 from pantoum.training.run.budget import DEFAULT_MINUTES, Budget, Clock
@@ -32,6 +33,8 @@ class Plan:
     training_tokens: int
     held_out_tokens: int
     parameters: int
+    memory: int
+    """Bytes that training needs, about."""
     chosen: Mapping[str, Any]
     reasons: tuple[str, ...]
     expected: Forecast | None
@@ -53,6 +56,7 @@ class Plan:
             ("text", f"{self.training_tokens:,} tokens to train on, {self.held_out_tokens:,} held out"),
             ("tokens", f"{self.kind}, vocabulary {self.vocab_size:,}"),
             ("parameters", f"{self.parameters:,}"),
+            ("memory", f"about {self.memory / 1e6:,.0f} MB"),
             *((name, str(value)) for name, value in self.chosen.items() if not isinstance(value, Mapping)),
             *(("model." + name, str(value)) for name, value in self.chosen["model"].items()),
             *(("because", reason) for reason in self.reasons),
@@ -69,6 +73,7 @@ def make_plan(settings: TrainSettings, texts: Sequence[str]) -> Plan:
         prepared = prepare_texts(settings, texts, Path(folder), source)
         recipe, tokens_per_second = choose_recipe(settings, prepared, budget, clock, source)
         vocab_size = prepared.tokenizer.vocab_size
+        need = require_memory(recipe, vocab_size, prepared.train.count)
         tokens = {
             "minutes": 60.0 * USABLE * tokens_per_second,
             "steps": recipe.batch_size * recipe.seq_len,
@@ -81,6 +86,7 @@ def make_plan(settings: TrainSettings, texts: Sequence[str]) -> Plan:
             training_tokens=prepared.train.count,
             held_out_tokens=0 if prepared.valid is None else prepared.valid.count,
             parameters=recipe.num_parameters(vocab_size),
+            memory=need.all,
             chosen=recipe.spec(),
             reasons=recipe.reasons,
             expected=forecast(prepared, 6.0 * recipe.work(vocab_size) * tokens),

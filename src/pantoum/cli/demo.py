@@ -103,7 +103,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         started=arguments.started,
         command=arguments.typed,
     )
-    answer = "" if arguments.json or done.stopped else _shown(done)
+    answer = "" if arguments.json or done.stopped or done.rank else _shown(done)
     return end(done, answer or str(done.folder), arguments.json, output)
 
 

@@ -37,6 +37,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="N|none",
         help="mix the model with a cache of the last N tokens (Grave and others 2016)",
     )
+    parser.add_argument(
+        "--encoding",
+        metavar="NAME",
+        help="encoding of text files that are not in UTF-8 or UTF-16, for example windows-1252",
+    )
     parser.add_argument("--model-out", metavar="F", help="save the adapted model in this file")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -61,6 +66,7 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
         adapt=arguments.adapt,
         model_out=arguments.model_out,
         cache=arguments.cache,
+        encoding=arguments.encoding,
         progress=not output.quiet,
     )
     if arguments.json:

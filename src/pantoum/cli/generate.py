@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pantoum.cli.options import add_settings, given
 from pantoum.cli.output import Output, is_terminal
 from pantoum.config import GenerationConfig, SamplingConfig
+from pantoum.config.launcher import require_own_stdin
 from pantoum.errors import SettingError
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ def _require_kept(model_out: str | None, state_out: str) -> None:
 def _prompt(text: str) -> str:
     if text != "-":
         return text
+    require_own_stdin()
     data = sys.stdin.buffer.read(LONGEST_PROMPT + 1) if sys.stdin is not None else b""
     if len(data) > LONGEST_PROMPT:
         raise SettingError(

@@ -6,6 +6,7 @@ model cannot move the cursor or change colours. ``quiet`` suppresses everything 
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import warnings
@@ -31,11 +32,14 @@ class Output:
 
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper) and not stream.closed:
+                stream.reconfigure(errors="backslashreplace")
 
     def write(self, text: str) -> None:
         """Write a part of an answer immediately."""
         if sys.stdout is not None and text:
-            sys.stdout.write(_encodable(text, sys.stdout))
+            sys.stdout.write(text)
             sys.stdout.flush()
 
     def flush(self) -> None:
@@ -67,7 +71,7 @@ class Output:
         """Write a line to stderr in any case. A closed stderr is not an error."""
         if sys.stderr is not None:
             with suppress(OSError, ValueError):
-                sys.stderr.write(_encodable(one_line(text), sys.stderr) + "\n")
+                sys.stderr.write(one_line(text) + "\n")
                 sys.stderr.flush()
 
     @contextmanager
@@ -85,12 +89,6 @@ class Output:
             warnings.simplefilter("always", UserWarning)
             warnings.showwarning = show
             yield
-
-
-def _encodable(text: str, stream: TextIO) -> str:
-    """The text; characters that the encoding of the stream lacks become ``\\uNNNN``."""
-    encoding = getattr(stream, "encoding", None) or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _finite(value: object) -> object:

@@ -16,7 +16,7 @@ EXAMPLES = """examples:
 OTHERS = {
     f
     for f in TrainSettings.__dataclass_fields__
-    if f not in ("tokens", "vocab_size", "documents", "valid", "valid_fraction")
+    if f not in ("tokens", "vocab_size", "documents", "encoding", "valid", "valid_fraction")
 }
 
 

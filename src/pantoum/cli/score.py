@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     model = load(arguments.model)
     form = FORMS[arguments.format](config.by, None if config.alert is None else 0.0, arguments.text)
     scorer = model.scorer(config, pieces=form.needs_pieces, named=arguments.text)
-    parts = console.parts(arguments.text)
+    parts = console.parts(arguments.text, config.encoding)
     form = FORMS[arguments.format](config.by, scorer.threshold, arguments.text)
     sums, numbered = Sums(config.by, scorer.threshold, token_unit(model.tokenizer.kind)), Numbered()
     if arguments.text == "-" and is_terminal(sys.stdin):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pantoum.cli.options import add_settings, given
 from pantoum.cli.output import Output
 from pantoum.config import TrainSettings
-from pantoum.config.launcher import launched_rank
+from pantoum.config.launcher import follows
 
 if TYPE_CHECKING:
     from pantoum.api import Run
@@ -48,8 +48,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
 
     settings = given(arguments, TrainSettings)
     if arguments.plan:
-        if launched_rank():
-            return 0  # rank 0 answers for all
+        if follows():
+            return 0
         plan = api.plan(arguments.texts, **settings)
         if arguments.json:
             output.json(plan.to_dict())
@@ -63,13 +63,14 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         command=arguments.typed,
         **settings,
     )
-    if done.rank:
-        return INTERRUPTED if done.stopped == "SIGINT" else 0  # rank 0 tells what came of it
     return end(done, str(done.folder), arguments.json, output)
 
 
 def end(done: Run, answer: str, as_json: bool, output: Output) -> int:
-    """Print the answer, the summary and the next command; the exit code."""
+    """Print the answer, the summary and the next command, unless rank 0 does; the exit code."""
+    code = INTERRUPTED if done.stopped == "SIGINT" else 0
+    if done.rank:
+        return code
     for line in done.result.notes if done.result.already else done.summary:
         output.say(line)
     if as_json:
@@ -77,4 +78,4 @@ def end(done: Run, answer: str, as_json: bool, output: Output) -> int:
     else:
         output.answer(answer)
     output.next(done.next_command, "try next:" if done.stopped is None else "continue with:")
-    return INTERRUPTED if done.stopped == "SIGINT" else 0
+    return code

@@ -47,6 +47,7 @@ class Scoring(TypedDict, total=False):
     documents: bool
     alert: str | Number | None
     alert_text: Path | None
+    encoding: str | None
     adapt: bool
     cache: Whole | None
     model_out: Path | None
@@ -60,6 +61,7 @@ class Preparing(TypedDict, total=False):
     tokens: str
     vocab_size: Whole | Auto
     documents: str | None
+    encoding: str | None
 
 
 class Training(TypedDict, total=False):
@@ -74,6 +76,7 @@ class Training(TypedDict, total=False):
     tokens: str
     vocab_size: Whole | Auto
     documents: str | None
+    encoding: str | None
     cell: str
     hidden_size: Whole | Auto
     num_layers: Whole | Auto

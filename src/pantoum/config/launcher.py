@@ -1,41 +1,86 @@
-"""Whether an MPI launcher or ``torchrun`` has started this process, by its environment alone.
+"""Whether a launcher has started this process with others, by its environment alone.
 
 ``mpirun`` of Open MPI and MPICH, ``srun --mpi=pmix`` and their relatives tell each process its rank in an
-environment variable. Without one of these nothing of MPI is imported. ``PANTOUM_LAUNCHER=none`` hides them:
-for a process that was itself started by a rank, and is none.
+environment variable, as PyTorch's ``torchrun`` does. Without one of these nothing of MPI is imported.
+``PANTOUM_LAUNCHER=none`` hides them: for a process that was itself started by a rank, and is none.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 
-from pantoum.config.processors import usable_processors
+from pantoum.config import slurm
+from pantoum.config.processors import machine_processors, thread_limit, usable_processors
+from pantoum.errors import TextError
 
-__all__ = ["launched_rank", "threads_of_a_rank", "torchrun_count", "under_torchrun"]
+__all__ = [
+    "default_threads",
+    "follows",
+    "launched_count",
+    "launched_rank",
+    "require_own_stdin",
+    "threads_of_a_rank",
+    "torchrun_count",
+    "under_torchrun",
+]
 
 RANK = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK")
 SIZE = ("OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
-LOCAL_SIZE = ("OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "SLURM_NTASKS_PER_NODE", "LOCAL_WORLD_SIZE")
+LOCAL_SIZE = (
+    "OMPI_COMM_WORLD_LOCAL_SIZE",
+    "MPI_LOCALNRANKS",
+    "MV2_COMM_WORLD_LOCAL_SIZE",
+    "PMI_LOCAL_SIZE",
+)
 
 
 def launched_rank(environment: Mapping[str, str] | None = None) -> int | None:
-    """The rank that the launcher gave this process; ``None`` without a launcher, or if it started one process
-    only."""
+    """The rank that an MPI launcher gave this process; ``None`` without a launcher, or if it started one
+    process only."""
     environment = os.environ if environment is None else environment
     if environment.get("PANTOUM_LAUNCHER") == "none" or _number(environment, SIZE) == 1:
         return None
     return _number(environment, RANK)
 
 
-def threads_of_a_rank(environment: Mapping[str, str] | None = None) -> int | None:
-    """The threads of a rank: the processors that it may use, shared with the other ranks of its machine.
-    ``None`` without a launcher."""
+def launched_count(environment: Mapping[str, str] | None = None) -> int:
+    """How many ranks an MPI launcher has started at least, as far as the environment says it."""
     environment = os.environ if environment is None else environment
-    if launched_rank(environment) is None and torchrun_count(environment) == 1:
+    rank = launched_rank(environment)
+    if rank is None:
+        return 1
+    return max(rank + 1, _number(environment, SIZE) or slurm.tasks_of_a_step(environment))
+
+
+def follows(environment: Mapping[str, str] | None = None) -> bool:
+    """Whether this process is a rank other than 0, of any launcher: rank 0 answers for all."""
+    environment = os.environ if environment is None else environment
+    if torchrun_count(environment) > 1:
+        return bool(_number(environment, ("RANK",)))
+    return bool(launched_rank(environment))
+
+
+def threads_of_a_rank(environment: Mapping[str, str] | None = None) -> int | None:
+    """The threads of a rank, or of one of several tasks of ``srun``: the processors that it may use, shared
+    with the others on its machine, and no more than ``--cpus-per-task``. ``None`` for a process alone."""
+    environment = os.environ if environment is None else environment
+    by_torchrun = torchrun_count(environment) > 1
+    if not by_torchrun and launched_rank(environment) is None and slurm.tasks_of_a_step(environment) == 1:
         return None
-    local = _number(environment, LOCAL_SIZE) or 1
-    return max(1, min(usable_processors(), (os.cpu_count() or 1) // local))
+    here = ("LOCAL_WORLD_SIZE",) if by_torchrun else LOCAL_SIZE
+    local = _number(environment, here) or slurm.tasks_here(environment) or 1
+    processors = min(machine_processors(), slurm.processors_of_a_node(environment) or machine_processors())
+    shares = [usable_processors(), processors // local]
+    if (given := slurm.processors_of_a_task(environment)) is not None:
+        shares.append(given // local if by_torchrun else given)  # a task of Slurm is torchrun, not a rank
+    return max(1, min(shares))
+
+
+def default_threads() -> int:
+    """The threads of this process where nobody asks for others."""
+    return thread_limit() or threads_of_a_rank() or usable_processors()
 
 
 def torchrun_count(environment: Mapping[str, str] | None = None) -> int:
@@ -48,6 +93,36 @@ def under_torchrun(environment: Mapping[str, str] | None = None) -> bool:
     """Whether ``torchrun`` has started this process."""
     environment = os.environ if environment is None else environment
     return environment.get("PANTOUM_LAUNCHER") != "none" and "TORCHELASTIC_RUN_ID" in environment
+
+
+def require_own_stdin(name: str = "-", status: os.stat_result | None = None) -> None:
+    """``TextError`` if a launcher stands between this process and the stdin of the person who typed ``name``.
+    ``status``: of a file, which is refused only if it is stdin by another name, as ``/dev/stdin``.
+
+    The processes of ``torchrun`` have one stdin, which rank 0 alone may read. Launchers of MPI copy it: Open
+    MPI 5 was seen to keep back its end, so that a reader waits for ever, and is known to repeat parts of it
+    (openpmix/prrte, issues 2373 and 2579).
+    """
+    if status is not None and not _is_stdin(status):
+        return
+    if launched_rank() is not None:
+        why = "an MPI launcher has started this process, and such launchers do not pass stdin on reliably"
+    elif follows():
+        why = "torchrun has started several processes, of which rank 0 alone may read stdin"
+    else:
+        return
+    raise TextError(
+        f"cannot read {name!r}: {why}; write the text to a file and name that, or set PANTOUM_LAUNCHER=none "
+        "if this process is no rank"
+    )
+
+
+def _is_stdin(status: os.stat_result) -> bool:
+    """Whether a file is the pipe that is stdin; a file there can be opened and read by every process."""
+    try:
+        return stat.S_ISFIFO(status.st_mode) and os.path.samestat(status, os.fstat(0))
+    except OSError:  # stdin is closed
+        return False
 
 
 def _number(environment: Mapping[str, str], names: tuple[str, ...]) -> int | None:

@@ -13,7 +13,14 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
 
-__all__ = ["MOST_THREADS", "THREAD_VARIABLES", "control_group_limit", "thread_limit", "usable_processors"]
+__all__ = [
+    "MOST_THREADS",
+    "THREAD_VARIABLES",
+    "control_group_limit",
+    "machine_processors",
+    "thread_limit",
+    "usable_processors",
+]
 
 THREAD_VARIABLES = (
     "PANTOUM_THREADS",
@@ -32,6 +39,17 @@ CONTROL_GROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 def usable_processors() -> int:
     """Processors that this process may run on, but no more than its container has time for."""
     found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limit = control_group_limit()
+    return found if limit is None else min(found, limit)
+
+
+def machine_processors() -> int:
+    """Processors for all processes of this machine, or of this container, together. A launcher may have bound
+    this process to some of them, but hardly the first process."""
+    try:
+        found = len(os.sched_getaffinity(1))
+    except (AttributeError, OSError):  # not Linux, or not to be asked
+        found = os.cpu_count() or 1
     limit = control_group_limit()
     return found if limit is None else min(found, limit)
 

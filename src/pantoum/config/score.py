@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
+from pantoum.config.encodings import known_encoding
 from pantoum.config.rules import MOST_CACHE, number, one_of, option, require, settle, whole
 
 __all__ = ["UNITS", "Alert", "ScoreConfig"]
@@ -69,6 +70,12 @@ class ScoreConfig:
         metavar="FILE",
     )
     """An ordinary text from which ``auto:P%`` is learned; ``None``: the validation text of the run."""
+    encoding: str | None = option(
+        None,
+        "encoding of the text files if they are not in UTF-8 or UTF-16, for example windows-1252",
+        metavar="NAME",
+    )
+    """The encoding of text files that are not UTF-8, and of stdin."""
     adapt: bool = option(False, "let a copy of the model learn from each chunk of the text after scoring it")
     """Whether a copy of the model adapts to the text while it reads."""
     cache: int | None = option(
@@ -95,6 +102,8 @@ class ScoreConfig:
             "is what auto:P% is learned from",
             "give alert auto:P%, or leave alert_text out",
         )
+        if self.encoding is not None:
+            known_encoding(self.encoding)
         require(
             not self.adapt or self.streams == 1,
             "streams",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pantoum.config.cells import CELLS
+from pantoum.config.encodings import known_encoding
 from pantoum.config.model import NORMS, DropoutConfig, check_ngrams, parse_orders
 from pantoum.config.rules import AUTO, Auto, number, one_of, option, require, settle, whole
 from pantoum.config.softmax import parse_softmax
@@ -97,6 +98,14 @@ class TrainSettings:
         chosen="one continuous text",
     )
     """Whether the text consists of many documents, and what separates them."""
+    encoding: str | None = option(
+        None,
+        "encoding of text files that are not in UTF-8 or UTF-16, for example windows-1252",
+        group="text",
+        metavar="NAME",
+        chosen="none: such files are refused",
+    )
+    """The encoding of text files that are not UTF-8; ``utf-8``: what is damaged in them is read as U+FFFD."""
 
     cell: str = option(AUTO, "recurrent cell", group="model", choices=tuple(CELLS), chosen="gru")
     """The recurrent cell."""
@@ -361,6 +370,8 @@ class TrainSettings:
             whole(self.vocab_size, "vocab_size", least=2)
         if self.documents is not None:
             one_of(self.documents, "documents", DOCUMENTS)
+        if self.encoding is not None:
+            known_encoding(self.encoding)
 
     def _check_model(self) -> None:
         if self.cell != AUTO:

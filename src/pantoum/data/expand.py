@@ -2,7 +2,7 @@
 
 Everything is a stream of blocks, so memory does not grow with the text. A compressed file may expand to at
 most ``MOST_TIMES`` its size (and to 64 MiB in any case): what expands further is no text, but made to fill a
-disk. The decompressor of an xz file may take at most 256 MiB, more than its highest preset needs.
+disk. What a decompressor may take is bounded, too.
 """
 
 from __future__ import annotations
@@ -22,9 +22,13 @@ from pantoum.errors import TextError
 
 __all__ = ["Bound", "decompressed", "transcoded"]
 
-BLOCK = 1 << 20
+BLOCK, PIECE = 1 << 20, 1 << 14
 MOST_TIMES, ALWAYS = 1000, 64 << 20
-XZ_MEMORY = 256 << 20
+MEMORY_TIMES, MEMORY, MOST_MEMORY = 10, 68 << 20, 256 << 20
+"""What a decompressor may take: 10 times the file's size, and in any case what the highest preset of xz needs
+(65 MiB); at most 256 MiB."""
+MOST_WINDOW = 27
+"""The logarithm of the largest window of zstd that its own command reads unasked."""
 ZSTD_ADVICE = "pip install 'pantoum[zstd]' reads it, or unpack it: zstd -d FILE"
 
 
@@ -73,17 +77,18 @@ class _Gzip:
 
 
 class Bound:
-    """Refuses what expands too far."""
+    """Refuses what expands too far: to more than ``times`` its size, and more than ``always``."""
 
-    def __init__(self, label: str, size: int) -> None:
-        self._label, self._left = label, max(MOST_TIMES * size, ALWAYS)
+    def __init__(self, label: str, size: int, times: int | None = None, always: int | None = None) -> None:
+        self._label, self._times = label, times or MOST_TIMES
+        self._left = max(self._times * size, always or ALWAYS)
 
     def add(self, count: int) -> None:
         """Count bytes of expanded text."""
         self._left -= count
         if self._left < 0:
             raise TextError(
-                f"cannot read {self._label!r}: it expands to more than {MOST_TIMES:,} times its size, as no "
+                f"cannot read {self._label!r}: it expands to more than {self._times:,} times its size, as no "
                 "text does; give a text file"
             )
 
@@ -98,7 +103,7 @@ def decompressed(form: Form, label: str, size: int, blocks: Iterable[bytes]) -> 
     """The text in a compressed file of ``size`` bytes; what is inside must be a text itself."""
     bound, head = Bound(label, size), b""
     try:
-        stream = _streams(blocks, _maker(form, label))
+        stream = _streams(blocks, _maker(form, label, size))
         while len(head) < HEAD and (block := next(stream, b"")):
             bound.add(len(block))
             head += block
@@ -111,6 +116,11 @@ def decompressed(form: Form, label: str, size: int, blocks: Iterable[bytes]) -> 
         yield head
         yield from rest
     except _damages() as error:
+        if "memory" in str(error).lower():  # liblzma and libzstd say it in words of their own
+            raise TextError(
+                f"cannot read {label!r}: {form.name} that asks for more memory than a file of its size may "
+                "take; unpack it first"
+            ) from error
         raise TextError(
             f"cannot read {label!r}: {form.name} that is damaged or cut short ({error}); get it again"
         ) from error
@@ -119,8 +129,7 @@ def decompressed(form: Form, label: str, size: int, blocks: Iterable[bytes]) -> 
 def _streams(blocks: Iterable[bytes], new: Callable[[], Decompressor]) -> Iterator[bytes]:
     """The content of one or several compressed streams, one after the other."""
     machine: Decompressor | None = None
-    for block in blocks:
-        left = block
+    for left in _cut(blocks):
         while left:
             machine = machine or new()
             found = machine.decompress(left, BLOCK)
@@ -135,17 +144,30 @@ def _streams(blocks: Iterable[bytes], new: Callable[[], Decompressor]) -> Iterat
         raise EOFError("its end is missing")
 
 
-def _maker(form: Form, label: str) -> Callable[[], Decompressor]:
+def _cut(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Small pieces: a decompressor copies what follows its stream, which may have no more than 14 bytes."""
+    for block in blocks:
+        for start in range(0, len(block), PIECE):
+            yield block[start : start + PIECE]
+
+
+def _maker(form: Form, label: str, size: int) -> Callable[[], Decompressor]:
     if form.codec == "gzip":
         return _Gzip
     if form.codec == "bzip2":
         return bz2.BZ2Decompressor
+    memory = min(max(MEMORY, MEMORY_TIMES * size), MOST_MEMORY)
     if form.codec == "xz":
-        return lambda: lzma.LZMADecompressor(memlimit=XZ_MEMORY)
+        return lambda: lzma.LZMADecompressor(memlimit=memory)
     zstd = _zstd()
     if zstd is None:
         raise TextError(f"cannot read {label!r}: it is {form.name}, and nothing here reads it; {ZSTD_ADVICE}")
-    made: Callable[[], Decompressor] = zstd.ZstdDecompressor
+    window = {zstd.DecompressionParameter.window_log_max: min(memory.bit_length() - 1, MOST_WINDOW)}
+
+    def made() -> Decompressor:
+        machine: Decompressor = zstd.ZstdDecompressor(options=window)
+        return machine
+
     return made
 
 

@@ -47,6 +47,7 @@ class Form:
 
 
 TEXT = Form("a text", "text")
+PAGE = Form("an HTML page", "document", "html")
 BINARY = Form("binary data", "binary")
 IMAGE, SOUND, PROGRAM = "an image", "an audio or video file", "an executable program"
 CONVERT = "save it as plain text, .docx or .odt first"
@@ -118,12 +119,11 @@ MARKUP = (".html", ".htm", ".xhtml")
 
 def form_of(head: bytes, name: str = "") -> Form:
     """The form of a file that begins with ``head`` and is called ``name``."""
+    page = PAGE if name.lower().endswith(MARKUP) and b"<" in head else None
     for offset, signature, form in (*SIGNATURES, *(() if _is_text(head) else LETTERS)):
         if head.startswith(signature, offset):
-            return form
-    if name.lower().endswith(MARKUP) and b"<" in head:
-        return Form("an HTML page", "document", "html")
-    return _with_zeros(head) if b"\x00" in head else TEXT
+            return page if page and form.kind == "encoded" else form
+    return page or (_with_zeros(head) if b"\x00" in head else TEXT)
 
 
 def _is_text(head: bytes) -> bool:

@@ -20,10 +20,11 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
+from pantoum.config.launcher import require_own_stdin
 from pantoum.data.forms import HEAD, form_of
-from pantoum.data.reading import BOM, MARK_LEFT_OUT, content, raw_blocks
+from pantoum.data.reading import BOM, MARK_LEFT_OUT, content, in_encoding, raw_blocks
 from pantoum.data.remote import is_address
-from pantoum.data.sources import STDIN, Source, found, unreadable
+from pantoum.data.sources import STDIN, Source, Sources, found, unreadable
 from pantoum.errors import TextError
 
 __all__ = ["parts"]
@@ -31,15 +32,17 @@ __all__ = ["parts"]
 PART = 1 << 16
 
 
-def parts(name: str | os.PathLike[str]) -> Iterator[bytes]:
-    """The text of a file, or of stdin where the name is ``-``, as it comes; it is opened here and now."""
+def parts(name: str | os.PathLike[str], encoding: str | None = None) -> Iterator[bytes]:
+    """The text of a file, or of stdin where the name is ``-``, as it comes; it is opened here and now.
+    ``encoding``: of a file that is not UTF-8, and of a stream, whose end nobody knows yet."""
     name = os.fspath(name)
     if name == STDIN:
         if sys.stdin is None:
             raise TextError("text is '-': stdin is closed; give a file, or a text on stdin")
-        return _of_stream(sys.stdin.buffer)
+        require_own_stdin()
+        return _of_stream(sys.stdin.buffer, encoding=encoding)
     if is_address(name):
-        return _of_address(name)
+        return _of_address(name, encoding)
     path = Path(name)
     try:
         file = path.open("rb")
@@ -47,10 +50,12 @@ def parts(name: str | os.PathLike[str]) -> Iterator[bytes]:
         raise unreadable(name, error) from None
     status = os.fstat(file.fileno())
     if not stat.S_ISREG(status.st_mode):
-        return _of_stream(file, path)
+        require_own_stdin(name, status)
+        return _of_stream(file, path, encoding)
     form = form_of(file.read(HEAD), path.name)
     file.seek(0)
     source = Source(path.name, path, status.st_size, status.st_mtime_ns, form)
+    (source,) = in_encoding(Sources([source], None, []), encoding).texts
     try:
         return _without_mark(content(_not_refused(source), _read(file)), name)
     except TextError:
@@ -58,7 +63,7 @@ def parts(name: str | os.PathLike[str]) -> Iterator[bytes]:
         raise
 
 
-def _of_address(name: str) -> Iterator[bytes]:
+def _of_address(name: str, encoding: str | None) -> Iterator[bytes]:
     """The text of a file at an address, or of the files of a folder there."""
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="pantoum-"))
@@ -67,20 +72,20 @@ def _of_address(name: str) -> Iterator[bytes]:
 
     def text() -> Iterator[bytes]:
         with kept:
-            for source in sources.texts:
+            for source in in_encoding(sources, encoding).texts:
                 yield from _without_mark(content(source, raw_blocks(source)), source.label)
 
     return text()
 
 
-def _of_stream(file: BinaryIO, path: Path = Path(STDIN)) -> Iterator[bytes]:
+def _of_stream(file: BinaryIO, path: Path = Path(STDIN), encoding: str | None = None) -> Iterator[bytes]:
     """The text of a stream; its first part says what it is."""
     blocks = _read(file)
     first = next(blocks, b"")
     form = form_of(first[:HEAD])
     if form.kind == "document":
         form = replace(form, kind="refused", advice="give the file by its name")
-    source = _not_refused(Source(path.name, path, sys.maxsize, 0, form))
+    source = _not_refused(Source(path.name, path, sys.maxsize, 0, form, encoding=encoding))
     yield from _without_mark(content(source, chain([first], blocks)), source.label)
 
 

@@ -73,6 +73,7 @@ def restored(folder: Path, texts: Texts, valid: str | os.PathLike[str] | None) -
         tokens=AUTO if given else request["tokens"],
         vocab_size=request["vocab_size"] or AUTO,
         documents=request["documents"],
+        encoding=request.get("encoding"),
         valid=valid,
         valid_fraction=request["valid_fraction"],
         out=folder,

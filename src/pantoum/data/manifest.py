@@ -10,7 +10,7 @@ text, tokenizer or part is refused.
 ``facts``: ``kind``, ``vocab_size``, ``documents``, ``valid_fraction``; ``texts``, a list of {``name``,
 ``size``, ``mtime_ns``, ``sha256``}, and ``valid_text``, one of them or null; ``train`` and ``valid`` (or
 null): {``characters``, ``bytes``, ``tokens``, ``unknown``}; ``left_out``, where files of a folder were not
-UTF-8: their {``name``, ``size``, ``mtime_ns``}.
+UTF-8: their {``name``, ``size``, ``mtime_ns``}; ``encoding``, where a text was read in one that was named.
 """
 
 from __future__ import annotations
@@ -68,6 +68,8 @@ def text_fingerprint(facts: Mapping[str, Any], part: str) -> bytes:
         "texts": [text["sha256"] for text in texts],
         "split": [facts["kind"], facts["documents"], facts["valid_fraction"]],
     }
+    if "encoding" in facts:
+        decides["encoding"] = facts["encoding"]
     return hashlib.sha256(plain_json.encode(decides)).digest()
 
 

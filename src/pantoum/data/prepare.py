@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pantoum.config import AUTO, DOCUMENTS, one_of, whole
+from pantoum.config.encodings import known_encoding
 from pantoum.data import manifest
 from pantoum.data.manifest import tokenizer_fingerprint
 from pantoum.data.prepared_folder import (
@@ -29,7 +30,7 @@ from pantoum.data.prepared_folder import (
     settle,
     shard_path,
 )
-from pantoum.data.reading import Progress
+from pantoum.data.reading import Progress, in_encoding
 from pantoum.data.sources import Sources, found
 from pantoum.data.tokenizing import Request, tokenize
 from pantoum.errors import FormatError, SettingError, ShardError, TextError
@@ -64,6 +65,7 @@ def prepare(
     tokens: str = AUTO,
     vocab_size: int | str = AUTO,
     documents: str | None = None,
+    encoding: str | None = None,
     valid: str | os.PathLike[str] | None = None,
     valid_fraction: float = 0.1,
     out: str | os.PathLike[str],
@@ -74,13 +76,13 @@ def prepare(
 ) -> Prepared:
     """Tokenise ``texts`` (files, folders, ``-``) into the folder ``out``.
 
-    ``tokenizer``: use this one and learn none; ``tokens`` and ``vocab_size`` are then its own. ``report`` is
-    called with the bytes read and the bytes there are. ``run``: the run that begins from it. ``processes``:
-    how many split the text into words (``None``: as many as are worth it); the result is the same. Another
-    command that works on the folder is waited for. ``RunError``: it is of another text, and a run began from
-    that.
+    ``encoding``: of the texts that are not UTF-8. ``tokenizer``: use this one and learn none; ``tokens`` and
+    ``vocab_size`` are then its own. ``report`` is called with the bytes read and the bytes there are.
+    ``run``: the run that begins from it. ``processes``: how many split the text into words (``None``: as many
+    as are worth it); the result is the same. Another command that works on the folder is waited for.
+    ``RunError``: it is of another text, and a run began from that.
     """
-    request = _checked(tokens, vocab_size, documents, valid_fraction, tokenizer)
+    request = _checked(tokens, vocab_size, documents, encoding, valid_fraction, tokenizer)
     folder = Path(out)
     durable.make_folder(folder)
     with locked(folder) as waited:
@@ -137,6 +139,7 @@ def open_prepared(
         tokens=AUTO if given else request["tokens"],
         vocab_size=request["vocab_size"] or AUTO,
         documents=request["documents"],
+        encoding=request.get("encoding"),
         valid=valid,
         valid_fraction=request["valid_fraction"],
         out=folder,
@@ -181,7 +184,7 @@ def _make(
     building = durable.temporary_beside(folder / "prepared")
     with durable.remove_on_failure(building):
         durable.new_folder(building)
-        tokenize(sources, request, building, report, processes)
+        tokenize(in_encoding(sources, request.encoding), request, building, report, processes)
         publish(building, folder)
 
 
@@ -208,12 +211,15 @@ def _checked(
     tokens: str,
     vocab_size: int | str,
     documents: str | None,
+    encoding: str | None,
     valid_fraction: float,
     tokenizer: Tokenizer | None,
 ) -> Request:
     """The settings, or a ``SettingError`` that names the one that cannot be."""
     if documents is not None:
         one_of(documents, "documents", DOCUMENTS)
+    if encoding is not None:
+        known_encoding(encoding)
     if not (isinstance(valid_fraction, (int, float)) and 0 <= valid_fraction < 1):
         raise SettingError(
             "valid_fraction",
@@ -229,14 +235,14 @@ def _checked(
         if vocab_size not in (AUTO, tokenizer.vocab_size):
             rule = f"must be {tokenizer.vocab_size}, as the tokenizer has it"
             raise SettingError("vocab_size", vocab_size, rule, "leave it out")
-        return Request(tokenizer.kind, None, tokenizer.documents, float(valid_fraction), tokenizer)
+        return Request(tokenizer.kind, None, tokenizer.documents, float(valid_fraction), tokenizer, encoding)
     if tokens != AUTO:
         require_kind(tokens, documents)
     size: int | None = None
     if vocab_size != AUTO:
         whole(vocab_size, "vocab_size", least=3)
         size = int(vocab_size)
-    return Request(tokens, size, documents, float(valid_fraction), None)
+    return Request(tokens, size, documents, float(valid_fraction), None, encoding)
 
 
 def _as_it_is(folder: Path, request: Request, sources: Sources) -> Prepared | None:

@@ -13,18 +13,20 @@ import codecs
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from io import FileIO
 
 import numpy as np
 
+from pantoum.config.encodings import codec_of
 from pantoum.config.plain import Plain
 from pantoum.data.documents import document_text
 from pantoum.data.expand import decompressed, transcoded
-from pantoum.data.sources import Source, open_source, unreadable
+from pantoum.data.sources import Source, Sources, open_source, unreadable
 from pantoum.errors import TextError
 from pantoum.text.documents import BORDER_SIGN, eos_text, mark_blocks, sign_of
+from pantoum.text.encodings import not_utf8, read_in
 from pantoum.text.numbers import UnknownCount
-from pantoum.text.unicode import not_utf8
 
 __all__ = [
     "BOM",
@@ -35,12 +37,23 @@ __all__ = [
     "TextReader",
     "content",
     "file_hash",
+    "in_encoding",
     "is_utf8",
     "raw_blocks",
 ]
 
 BLOCK = 1 << 20
 BOM = codecs.BOM_UTF8
+ESCAPES = (
+    "hz",
+    "iso2022_jp",
+    "iso2022_jp_1",
+    "iso2022_jp_2",
+    "iso2022_jp_2004",
+    "iso2022_jp_3",
+    "iso2022_kr",
+)
+"""Encodings of 7 bits: each text in them is UTF-8, too, and is noise as that."""
 MARK_LEFT_OUT = "begins with a byte-order mark; it is left out"
 
 Progress = Callable[[int, int], None]
@@ -101,6 +114,8 @@ class TextReader:
 
         if source.form.kind != "text":
             self.notes.append(f"{source.label} is {source.form.name}: its text is read")
+        if source.encoding is not None:
+            self.notes.append(f"{source.label} is not UTF-8: it is read in {source.encoding}")
         for block in content(source, raw()):
             start = offset
             offset += len(block)
@@ -142,26 +157,26 @@ class OddFileError(TextError):
 
 def _odd(source: Source, offset: int, byte: int) -> TextError:
     """The error for bytes that are not UTF-8, in a file that was named or in one of a folder."""
-    error = not_utf8(source.label, offset, byte)
+    error = not_utf8(source.label, offset, byte, content(source, raw_blocks(source)))
     return OddFileError(source, str(error)) if source.in_folder else error
 
 
 def content(source: Source, raw: Iterable[bytes]) -> Iterator[bytes]:
     """The text of a source in UTF-8 (or in bytes that are no UTF-8, as they are), from its bytes on disk."""
-    form = source.form
-    if form.kind == "compressed":
-        return decompressed(form, source.label, source.size, raw)
-    if form.kind == "encoded":
-        return transcoded(form, source.label, raw)
+    form, blocks = source.form, iter(raw)
     if form.kind == "document":
         return _of_document(source, raw)
-    return iter(raw)
+    if form.kind == "encoded":
+        return transcoded(form, source.label, raw)
+    if form.kind == "compressed":
+        blocks = decompressed(form, source.label, source.size, raw)
+    return blocks if source.encoding is None else read_in(source.encoding, source.label, blocks)
 
 
 def _of_document(source: Source, raw: Iterable[bytes]) -> Iterator[bytes]:
     for _ in raw:  # hashed and counted; the document is then read from its end, where its directory is
         pass
-    yield from document_text(source.form, source.label, source.path)
+    yield from document_text(source.form, source.label, source.path, source.encoding)
 
 
 def is_utf8(source: Source) -> bool:
@@ -174,6 +189,21 @@ def is_utf8(source: Source) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def in_encoding(sources: Sources, encoding: str | None) -> Sources:
+    """The same sources; those that are not UTF-8 are read in the encoding that was named."""
+    if encoding is None:
+        return sources
+
+    def named(source: Source) -> Source:
+        # Only a page that does not say its encoding asks for this one; a text in escapes looks like UTF-8.
+        kind, escapes = source.form.kind, codec_of(encoding) in ESCAPES
+        is_other = kind == "document" or (kind != "encoded" and (escapes or not is_utf8(source)))
+        return replace(source, encoding=encoding) if is_other else source
+
+    texts = [named(source) for source in sources.texts]
+    return replace(sources, texts=texts, valid=None if sources.valid is None else named(sources.valid))
 
 
 class Measure:

@@ -26,6 +26,7 @@ from types import TracebackType
 from typing import BinaryIO, Protocol
 
 from pantoum.config import nearest
+from pantoum.config.launcher import require_own_stdin
 from pantoum.data.forms import GIVEN, HEAD, TEXT, Form, form_of
 from pantoum.data.remote import RemoteFile, is_address, remote_files
 from pantoum.errors import TextError
@@ -61,6 +62,8 @@ class Source:
     """Whether it was found in a folder, so that it may be left out."""
     remote: RemoteFile | None = None
     """The file at an address, if it is one."""
+    encoding: str | None = None
+    """The encoding that was named for it, if it is not UTF-8."""
     copied: bool = True
     """Whether ``path`` has the bytes; if not, they are read from ``remote``, and ``path`` is only a name."""
 
@@ -232,6 +235,7 @@ def _of(text: str, keep_in: Path, kept: list[Path], notes: list[str]) -> Iterato
         stream = getattr(sys.stdin, "buffer", None)
         if stream is None:
             raise TextError("cannot read '-': there is no stdin; name a file")
+        require_own_stdin()
         yield _kept(stream, STDIN, keep_in, kept)
         return
     if is_address(text):
@@ -252,6 +256,7 @@ def _of(text: str, keep_in: Path, kept: list[Path], notes: list[str]) -> Iterato
         elif stat.S_ISREG(status.st_mode):
             yield Source(path.name, path, status.st_size, status.st_mtime_ns)
         elif stat.S_ISFIFO(status.st_mode):
+            require_own_stdin(text, status)
             with path.open("rb") as pipe:
                 yield _kept(pipe, path.name, keep_in, kept)
         else:

@@ -24,7 +24,15 @@ from pantoum.config.plain import Plain
 from pantoum.data import manifest
 from pantoum.data.held_out import Documents, Split, Tail
 from pantoum.data.prepared_folder import SHARDS
-from pantoum.data.reading import Measure, OddFileError, Progress, TextReader, is_utf8
+from pantoum.data.reading import (
+    Measure,
+    OddFileError,
+    Progress,
+    TextReader,
+    content,
+    is_utf8,
+    raw_blocks,
+)
 from pantoum.data.short_lines import ADVICE, ShortLines
 from pantoum.data.sources import Source, Sources, left_out
 from pantoum.data.spool import Spool
@@ -36,9 +44,9 @@ from pantoum.text.bpe_merges import LONGEST
 from pantoum.text.byte import ByteTokenizer
 from pantoum.text.character import CharacterLearner
 from pantoum.text.documents import sign_of
+from pantoum.text.encodings import NotUtf8Error, advice, sample_of
 from pantoum.text.numbers import Numbers
 from pantoum.text.tokenizer import Tokenizer, learner
-from pantoum.text.unicode import NotUtf8Error, to_utf8
 
 __all__ = ["Request", "tokenize"]
 
@@ -57,6 +65,8 @@ class Request:
     documents: str | None
     valid_fraction: float
     given: Tokenizer | None = None
+    encoding: str | None = None
+    """Of the texts that are not UTF-8."""
 
     @property
     def raw(self) -> bool:
@@ -71,13 +81,14 @@ class Request:
     def spec(self) -> dict[str, Plain]:
         """The plain form, as ``prepared.json`` keeps it."""
         given = None if self.given is None else manifest.tokenizer_fingerprint(self.given).hex()
-        return {
+        spec: dict[str, Plain] = {
             "tokens": self.tokens,
             "vocab_size": self.vocab_size,
             "documents": self.documents,
             "valid_fraction": self.valid_fraction,
             "tokenizer": given,
         }
+        return spec if self.encoding is None else {**spec, "encoding": self.encoding}
 
 
 def tokenize(
@@ -107,7 +118,8 @@ def _without_odd_files(
         others = [source for source in sources.texts if source not in odd]
         if not others:
             raise TextError(f"{error} (of {len(odd):,} files, none is UTF-8)") from None
-        note = f"left out, because not UTF-8: {left_out(odd)}; convert it: {to_utf8(odd[0].label)}"
+        found = advice(sample_of(content(odd[0], raw_blocks(odd[0]))))
+        note = f"left out, because not UTF-8: {left_out(odd)}; to have {odd[0].name} read, {found}"
         _tokenize(
             replace(sources, texts=others, notes=[*sources.notes, note], left_out=odd),
             request,
@@ -118,7 +130,7 @@ def _without_odd_files(
     except NotUtf8Error as error:
         if request.given is not None:
             raise
-        raise NotUtf8Error(f"{error}, or read its bytes with --tokens bytes") from None
+        raise NotUtf8Error(f"{error}; or read its bytes with --tokens bytes") from None
 
 
 def _tokenize(
@@ -130,18 +142,18 @@ def _tokenize(
         return
     try:
         preparation.make("characters", MOST_CHARACTERS)
-    except (_TooMany, NotUtf8Error) as reason:
+    except _TooMany as reason:
         _require_utf8(sources)
         preparation.notes.append(f"the text is read as bytes: {reason}")
         preparation.make("bytes")
 
 
 def _require_utf8(sources: Sources) -> None:
-    """Raise ``OddFileError`` where a file of a folder is not UTF-8: all of them are read as bytes next, and
-    what is left out must not depend on how far the first reading came."""
-    for source in sources.texts:
-        if source.in_folder and not is_utf8(source):
-            raise OddFileError(source, f"{source.label!r} is not UTF-8")
+    """Raise an error where a text is not UTF-8: all of them are read as bytes next, which takes what is, and
+    what is refused or left out must not depend on how far the first reading came."""
+    texts = sources.texts if sources.valid is None else [*sources.texts, sources.valid]
+    for _ in TextReader(texts, "utf-8", None).blocks():
+        pass
 
 
 class _TooMany(Exception):  # noqa: N818  it is no error: bytes are tried next
@@ -226,6 +238,9 @@ class _Preparation:
             }
             if self.request.raw:
                 facts["raw"] = True
+            read = [*self.sources.texts, *([] if self.sources.valid is None else [self.sources.valid])]
+            if any(source.encoding is not None for source in read):
+                facts["encoding"] = self.request.encoding
             if self.sources.left_out:
                 facts["left_out"] = [
                     {"name": odd.name, "size": odd.size, "mtime_ns": odd.mtime_ns}

@@ -27,7 +27,8 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, TypeVar
 
-from pantoum.config.processors import THREAD_VARIABLES, thread_limit, usable_processors
+from pantoum.config.launcher import default_threads
+from pantoum.config.processors import THREAD_VARIABLES
 from pantoum.errors import PantoumError
 
 __all__ = ["Workers", "serve", "worth"]
@@ -60,7 +61,7 @@ def worth(size: int) -> int:
     program = Path(sys.executable or "").name.lower()
     if not program.startswith(("python", "pypy")) or getattr(sys, "frozen", False):
         return 1
-    return max(1, min(thread_limit() or usable_processors(), size // WORTH, MOST))
+    return max(1, min(default_threads(), size // WORTH, MOST))
 
 
 class Workers:

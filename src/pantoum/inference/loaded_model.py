@@ -31,7 +31,7 @@ from pantoum.inference.files.joined_file import taken_apart
 from pantoum.inference.files.precision import SCALE, plain, shape_of, weights
 from pantoum.kernels import Array, RowCodes
 from pantoum.network import LanguageModel
-from pantoum.network.packing import Codes, Weight, floats
+from pantoum.network.packing import CodedFloats, Codes, Weight, floats
 from pantoum.network.program import Program, is_looked_up
 from pantoum.network.size import require_filled
 from pantoum.text.tokenizer import Tokenizer, declared_size, from_spec
@@ -203,7 +203,8 @@ def of_content(content: ModelFile, file: Path, fetch: Fetch) -> LoadedModel:
     content = taken_apart(content)
     network, precision, found = checked(content, file)
     tokenizer = from_spec(content.tokenizer)
-    held = {name: _held(network.config, name, weight) for name, weight in found.items()}
+    # One form of a weight goes as the next one comes.
+    held = {name: _held(network.config, name, found.pop(name)) for name in list(found)}
     extras = {name: _kept(array) for name, array in content.extras.items()}
     counts = counts_of(extras, network.vocab_size, file)
     # A tied head is read in the precision of the file.
@@ -271,16 +272,16 @@ def _held(config: ModelConfig, name: str, weight: Weight) -> Weight:
     """What a program holds as it is must not go away with the file."""
     if isinstance(weight, RowCodes):
         return weight
-    if name in config.tables and isinstance(weight, Codes):
+    if name in config.tables and isinstance(weight, Codes) and not isinstance(weight, CodedFloats):
         return RowCodes.whole(_kept(weight.codes_GK), _kept(weight.scales_G))
     return _kept(floats(weight)) if len(weight.shape) == 1 or is_looked_up(config, name) else weight
 
 
 def _kept(array: Array) -> Array:
-    """A copy, read-only as the original."""
-    copied: Array = array.copy()
-    copied.flags.writeable = False
-    return copied
+    """Read-only, and in memory of its own: a copy of what lies in that of the file."""
+    own: Array = array if array.flags.owndata else array.copy()
+    own.flags.writeable = False
+    return own
 
 
 def _form(array: Array, precision: str) -> tuple[object, ...]:

@@ -3,8 +3,9 @@
 The probability of a token is ``(1 - v) p_0 + v p_1``, where v is unknown. Each v of a grid from 0 to 1 is an
 expert with a prior weight, and the experts are weighed by Bayes' rule (Cover 1991, "Universal portfolios"):
 after T tokens the mixture has lost at most -ln(prior of v) nats to any constant v of the grid, whatever the
-text. The two predictors alone have the largest priors, because it is they that the mixture must not fall
-behind. A text may change, and with it the best v: at regular places every expert gives up a share of its
+text. One v is home: what is used where nothing is mixed. It has the prior ``HOME``, so that a text too short
+to show anything costs at most -ln(HOME) nats, 0.11. Of the others the two predictors alone have the largest
+priors. A text may change, and with it the best v: at regular places every expert gives up a share of its
 weight, which all divide as their priors say (fixed share; Herbster and Warmuth 1998, "Tracking the best
 expert"). This costs at most ``-ln(1 - SHARE)`` nats at each place.
 
@@ -28,53 +29,60 @@ EXPERTS = 9
 """Values of v, from 0 to 1 at equal distances."""
 SHARE = 0.02
 """The share of its weight that each expert gives up at each place."""
+HOME = 0.9
+"""The prior of the home."""
 FIRST_ALONE, SECOND_ALONE = 0.25, 0.5
-"""The priors of v = 0 and of v = 1; the values between divide the rest equally."""
-VALUES_K: F64 = np.linspace(0.0, 1.0, EXPERTS)
-PRIOR_K: F64 = np.full(EXPERTS, (1.0 - FIRST_ALONE - SECOND_ALONE) / (EXPERTS - 2))
-PRIOR_K[0], PRIOR_K[-1] = FIRST_ALONE, SECOND_ALONE
-with np.errstate(divide="ignore"):
-    OF_FIRST_K, OF_SECOND_K = np.log(1.0 - VALUES_K), np.log(VALUES_K)
+"""What v = 0 and v = 1 have of the prior if nothing is home; the values between divide the rest equally."""
+GRID_K: F64 = np.linspace(0.0, 1.0, EXPERTS)
 
 
 class Mixture:
     """The weights of the experts after what was read; at the beginning, their priors."""
 
-    def __init__(self) -> None:
-        self._logs_K: F64 = np.log(PRIOR_K)
+    def __init__(self, home: float) -> None:
+        """``home``: from 0 to 1; one more expert where it is not on the grid."""
+        self.values_K = np.union1d(GRID_K, home)
+        even_K = np.full(len(self.values_K), (1.0 - FIRST_ALONE - SECOND_ALONE) / (len(self.values_K) - 2))
+        even_K[0], even_K[-1] = FIRST_ALONE, SECOND_ALONE
+        at_home_K = self.values_K == home
+        self.prior_K: F64 = np.where(at_home_K, HOME, even_K * (1.0 - HOME) / even_K[~at_home_K].sum())
+        with np.errstate(divide="ignore"):
+            self._of_first_K, self._of_second_K = np.log(1.0 - self.values_K), np.log(self.values_K)
+        self._even_K = np.log(even_K / self.prior_K)
+        self._logs_K: F64 = np.log(self.prior_K)
         """The logarithms of the weights, up to a constant."""
 
     @property
     def weight(self) -> float:
-        """The weight of the second predictor for the next token, from 0 to 1: the mean v."""
-        return float(_means(self._logs_K[None])[0])
+        """The weight of the second predictor, from 0 to 1, by what was read alone: the mean v had nothing
+        been home."""
+        return float(self._means((self._logs_K + self._even_K)[None])[0])
 
     def nats(self, first_T: Array, second_T: Array) -> tuple[Array, Array]:
         """(nats [T] of the mixture, weights [T] of the second predictor) from the nats of both."""
         losses_TK = -np.logaddexp(
-            OF_FIRST_K - first_T.astype(np.float64)[:, None],
-            OF_SECOND_K - second_T.astype(np.float64)[:, None],
+            self._of_first_K - first_T.astype(np.float64)[:, None],
+            self._of_second_K - second_T.astype(np.float64)[:, None],
         )
         # One addition after the other from where the weights stand: the same bits however a text is cut.
         logs_SK = np.subtract.accumulate(np.concatenate([self._logs_K[None], losses_TK]), axis=0)
         totals_S = _log_sums(logs_SK)
         self._logs_K = logs_SK[-1]
-        return (totals_S[:-1] - totals_S[1:]).astype(np.float32), _means(logs_SK[:-1])
+        return (totals_S[:-1] - totals_S[1:]).astype(np.float32), self._means(logs_SK[:-1])
 
     def share(self) -> None:
         """A place at which the experts share."""
         weights_K = np.exp(self._logs_K - self._logs_K.max())
         weights_K *= (1.0 - SHARE) / weights_K.sum()
-        self._logs_K = np.log(weights_K + SHARE * PRIOR_K)
+        self._logs_K = np.log(weights_K + SHARE * self.prior_K)
+
+    def _means(self, logs_SK: F64) -> F64:
+        weights_SK = np.exp(logs_SK - logs_SK.max(axis=1, keepdims=True))
+        means_S: F64 = (weights_SK * self.values_K).sum(axis=1) / weights_SK.sum(axis=1)
+        return means_S
 
 
 def _log_sums(logs_SK: F64) -> F64:
     top_S = logs_SK.max(axis=1)
     sums_S: F64 = top_S + np.log(np.exp(logs_SK - top_S[:, None]).sum(axis=1))
     return sums_S
-
-
-def _means(logs_SK: F64) -> F64:
-    weights_SK = np.exp(logs_SK - logs_SK.max(axis=1, keepdims=True))
-    means_S: F64 = (weights_SK * VALUES_K).sum(axis=1) / weights_SK.sum(axis=1)
-    return means_S

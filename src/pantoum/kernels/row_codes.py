@@ -84,4 +84,6 @@ class RowCodes:
 
 def places(used_R: Array) -> Array:
     """The place of each row, from which rows are used: these in order from 1 on, the others 0."""
-    return np.where(used_R, np.cumsum(used_R), 0).astype(np.int32)
+    places_R: Array = np.cumsum(used_R, dtype=np.int32)
+    places_R *= used_R
+    return places_R

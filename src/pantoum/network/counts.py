@@ -19,7 +19,7 @@ Shapes: T steps, B rows (streams), N contexts, M n-grams of one order, V symbols
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -32,6 +32,8 @@ from pantoum.kernels.count_tree import SIZES, ContextsOfLength, CountTree
 __all__ = ["MOST_ORDER", "Contexts", "Counts", "Order"]
 
 MOST_ORDER = 8
+BLOCK = 1 << 16
+"""N-grams that are computed with at a time, or those of one context where it has more."""
 Ids = npt.NDArray[np.int64]
 F64 = npt.NDArray[np.float64]
 
@@ -69,13 +71,12 @@ class Counts:
     """Counted n-grams and their probabilities. ``ValueError`` says what is wrong with the orders given."""
 
     def __init__(self, vocab_size: int, orders: Iterable[Order]) -> None:
-        """``orders`` may be made one after the other: of each, only what is looked up is held."""
+        """``orders`` may be made one after the other: of each, only what is looked up is held. In addition
+        to it, memory for one order is needed, and for arrays of a block of n-grams."""
         self.vocab_size = vocab_size
         self.entries = 0
         """The number of n-grams of all orders."""
         self._tokens: list[Array] = []
-        self.keys: list[Ids] = []
-        """For each order from 2 on: the place of the context times V, plus the token; ascending."""
         self._starts: list[npt.NDArray[np.int32]] = []
         """For each order: where in the next one the continuations of each n-gram begin [M + 1]."""
         self._shares: list[npt.NDArray[np.float32]] = []
@@ -85,9 +86,10 @@ class Counts:
         self._sizes: list[npt.NDArray[np.int8]] = []
         """For each length of contexts from 0 on: the class of c(h); -1 where nothing followed."""
         lost_P: Array = np.zeros(1, np.uint32)
-        for number, order in enumerate(orders):
-            self._add(number, order, lost_P)
+        for order in orders:
+            self._add(len(self._shares), order, lost_P)
             lost_P = order.lost_M
+            del order  # the next one is made without it
         self.kept = len(self._shares) - 1
         """The longest context, K tokens."""
         if not 1 <= self.kept < MOST_ORDER or self._starts.pop()[-1]:
@@ -112,35 +114,52 @@ class Counts:
             fits = starts_P[-1] == M and bool(order.counts_M.all() and order.tokens_M.max() < V)
         if not fits:
             raise ValueError(f"its counts of order {number + 1} are not those of {V:,} symbols in order")
-        parents_M = np.repeat(np.arange(len(starts_P) - 1), np.diff(starts_P))
-        self._share(order.counts_M, parents_M, discounts_3, lost_P)
-        if number:
-            parents_M *= V
-            parents_M += order.tokens_M
-            if (parents_M[1:] <= parents_M[:-1]).any():
-                raise ValueError(f"its counts of order {number + 1} are not in order")
-            self.keys.append(parents_M)
-        starts = np.concatenate([[0], np.cumsum(order.children_M, dtype=np.int64)])
-        if starts[-1] >= 2**31:
-            raise ValueError(f"its counts of order {number + 1} have {starts[-1]:,} continuations")
+        self._share(order, starts_P, discounts_3, lost_P)
+        if (children := int(order.children_M.sum(dtype=np.int64))) >= 2**31:
+            raise ValueError(f"its counts of order {number + 1} have {children:,} continuations")
+        starts = np.zeros(M + 1, np.int32)
+        if children:
+            np.cumsum(order.children_M, dtype=np.int32, out=starts[1:])
         self._tokens.append(np.ascontiguousarray(order.tokens_M, np.uint32))
-        self._starts.append(starts.astype(np.int32))
+        self._starts.append(starts)
         self.entries += M
 
-    def _share(self, counts_M: Array, parents_M: Ids, discounts_3: Array, lost_P: Array) -> None:
+    def _share(self, order: Order, starts_P: Array, discounts_3: Array, lost_P: Array) -> None:
         """The shares of n-grams in their contexts, and what the contexts leave to shorter ones."""
-        P = len(lost_P)
-        totals_P = np.bincount(parents_M, counts_M, P) + lost_P
-        shares_M = np.concatenate([np.zeros(1, np.float32), discounts_3])[np.minimum(counts_M, 3)]
-        left_P = np.bincount(parents_M, shares_M, P) + lost_P
-        np.subtract(counts_M, shares_M, out=shares_M, casting="same_kind")
-        nothing_P = totals_P == 0
-        totals_P[nothing_P] = 1
-        shares_M /= totals_P.astype(np.float32)[parents_M]
+        M, P = len(order.tokens_M), len(lost_P)
+        shares_M, left_P, sizes_P = np.empty(M, np.float32), np.empty(P, np.float32), np.empty(P, np.int8)
+        taken_4 = np.concatenate([np.zeros(1, np.float32), discounts_3])
+        for contexts, here in _blocks(starts_P):
+            parents_M, tokens_M = _parents(starts_P, contexts), order.tokens_M[here]
+            if ((tokens_M[1:] <= tokens_M[:-1]) & (parents_M[1:] == parents_M[:-1])).any():
+                raise ValueError(f"its counts of order {len(self._shares) + 1} are not in order")
+            counts_M, lost = order.counts_M[here].astype(np.uint32), lost_P[contexts].astype(np.uint32)
+            totals = np.bincount(parents_M, counts_M, len(lost)) + lost
+            taken_M = taken_4[np.minimum(counts_M, 3)]
+            left = np.bincount(parents_M, taken_M, len(lost)) + lost
+            np.subtract(counts_M, taken_M, out=shares_M[here], casting="same_kind")
+            nothing = totals == 0
+            totals[nothing] = 1
+            shares_M[here] /= totals.astype(np.float32)[parents_M]
+            left_P[contexts] = np.where(nothing, 1.0, left / totals)
+            classes = np.minimum(np.ceil(np.log2(totals)), SIZES - 1)
+            sizes_P[contexts] = np.where(nothing, -1, classes)
         self._shares.append(shares_M)
-        self._left.append(np.where(nothing_P, 1.0, left_P / totals_P).astype(np.float32))
-        classes_P = np.minimum(np.ceil(np.log2(totals_P)), SIZES - 1)
-        self._sizes.append(np.where(nothing_P, -1, classes_P).astype(np.int8))
+        self._left.append(left_P)
+        self._sizes.append(sizes_P)
+
+    @cached_property
+    def keys(self) -> list[Ids]:
+        """For each order from 2 on: the place of the context times V, plus the token; ascending; made
+        for the first search: by then the file that the counts come from is no longer in memory."""
+        return [self._keys(*order) for order in zip(self._starts, self._tokens[1:], strict=True)]
+
+    def _keys(self, starts_P: Array, tokens_M: Array) -> Ids:
+        keys_M = np.empty(len(tokens_M), np.int64)
+        for contexts, here in _blocks(starts_P):
+            parents_M = _parents(starts_P, contexts) + contexts.start
+            keys_M[here] = parents_M * self.vocab_size + tokens_M[here]
+        return keys_M
 
     @property
     def buckets(self) -> int:
@@ -223,3 +242,21 @@ class Counts:
             sizes_N = np.where(nodes_N >= 0, self._sizes[order][nodes_N], -1).astype(np.int64)
             classes_N = np.where(sizes_N >= 0, order * SIZES + sizes_N, classes_N)
         return classes_N
+
+
+def _blocks(starts_P: Array) -> Iterator[tuple[slice, slice]]:
+    """The contexts in parts, each with its continuations."""
+    contexts, last, start = len(starts_P) - 1, int(starts_P[-1]), 0
+    while start < contexts:
+        # A number of another type would have the whole array converted.
+        most = starts_P.dtype.type(min(int(starts_P[start]) + BLOCK, last))
+        end = int(np.searchsorted(starts_P, most, "right")) - 1
+        end = min(max(end, start + 1), start + BLOCK, contexts)
+        yield slice(start, end), slice(int(starts_P[start]), int(starts_P[end]))
+        start = end
+
+
+def _parents(starts_P: Array, contexts: slice) -> Ids:
+    """The context of each continuation of some contexts, counted from the first of these."""
+    sizes = np.diff(starts_P[contexts.start : contexts.stop + 1])
+    return np.repeat(np.arange(len(sizes)), sizes)

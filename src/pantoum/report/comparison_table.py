@@ -18,6 +18,7 @@ from rich.text import Text
 
 from pantoum.report.compare import Comparison, Figure, Group
 from pantoum.report.escape import visible
+from pantoum.report.terminal import watched
 from pantoum.report.wording import MISSING, clock, count, figure, finite, share
 
 __all__ = ["html", "plain", "show", "strip"]
@@ -61,7 +62,7 @@ SPREADS = ("bits_per_byte", "perplexity", "nats_per_character", "best_valid")
 def show(found: Comparison, stream: TextIO) -> None:
     """Write the table to this stream."""
     console = Console(file=stream, highlight=False)
-    if not console.is_terminal:
+    if not watched(stream):
         for row in _plain(_rows(found, [name for name, _, _ in COLUMNS])):
             stream.write(row + "\n")
     else:

@@ -29,6 +29,7 @@ from pantoum.config.plain import Plain
 from pantoum.report.frame import Scene, frame
 from pantoum.report.history import History
 from pantoum.report.record import Report
+from pantoum.report.terminal import watched
 
 __all__ = ["LiveView", "possible", "restore_terminal"]
 
@@ -51,6 +52,7 @@ def possible(console: Console) -> bool:
     encoding = (console.encoding or "").lower().replace("-", "")
     return (
         console.is_terminal
+        and watched(console.file)  # rich takes a file for a terminal, too, where FORCE_COLOR is set
         and not console.is_dumb_terminal
         and not console.legacy_windows
         and encoding.startswith("utf")

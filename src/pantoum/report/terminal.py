@@ -18,7 +18,7 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, TextIO
+from typing import IO, Any, TextIO
 
 from pantoum.report.escape import visible
 from pantoum.report.record import Report
@@ -31,7 +31,7 @@ PLAIN_SECONDS, SAMPLE_SECONDS = 5.0, 20.0
 SAMPLE_LINES = 8
 
 
-def watched(stream: TextIO | None) -> bool:
+def watched(stream: IO[str] | None) -> bool:
     """Whether the stream is a terminal."""
     with suppress(ValueError):  # a closed stream
         return stream is not None and stream.isatty()

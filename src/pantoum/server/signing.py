@@ -34,8 +34,17 @@ REFUSED = (
 
 def state_folder() -> Path:
     """Where a user's server keeps its key and its sessions, unless flags name other places."""
-    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(base) / "pantoum"
+    if base := os.environ.get("XDG_STATE_HOME"):
+        return Path(base) / "pantoum"
+    try:
+        return Path.home() / ".local" / "state" / "pantoum"
+    except RuntimeError:  # a container may run as a user that the system does not know
+        raise SettingError(
+            "state_key_file",
+            None,
+            "needs a home folder",
+            "set HOME or XDG_STATE_HOME to a folder of your own",
+        ) from None
 
 
 def load_key(path: Path) -> bytes:

@@ -8,27 +8,22 @@ from __future__ import annotations
 
 import codecs
 import re
-import shlex
 import warnings
 
-from pantoum.errors import SettingError, TextError
+from pantoum.errors import SettingError
+from pantoum.text.encodings import advice, not_utf8, sample_of
 
 __all__ = [
     "REPLACEMENT",
     "Forgiving",
-    "NotUtf8Error",
     "as_bytes",
     "as_text",
-    "not_utf8",
-    "to_utf8",
     "without_surrogates",
 ]
 
 REPLACEMENT = "\ufffd"
 SURROGATE = re.compile("[\ud800-\udfff]")
-LIKELY = "WINDOWS-1252"
-"""What a text that is not UTF-8 is most likely in: Latin-1 and some more characters."""
-NOT_UTF8 = "the text is not all in UTF-8: what is not is read as U+FFFD; to have it read, convert the text"
+NOT_UTF8 = "the text is not all in UTF-8: what is not is read as U+FFFD"
 NOTE = "lone surrogates are no characters: each was replaced by U+FFFD"
 
 
@@ -45,7 +40,7 @@ def as_text(text: str | bytes) -> str:
         try:
             return text.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise not_utf8("the text", error.start, text[error.start]) from None
+            raise not_utf8("the text", error.start, text[error.start], [text]) from None
     if not isinstance(text, str):
         raise SettingError("text", text, "must be a text (str) or bytes", "give the text itself")
     clean, notes = without_surrogates(text)
@@ -72,30 +67,7 @@ class Forgiving:
         try:
             return self._decoder.decode(data, final)
         except UnicodeDecodeError:
-            warnings.warn(f"{NOT_UTF8}: {to_utf8('the text')}", UserWarning, stacklevel=2)
+            warnings.warn(f"{NOT_UTF8}; {advice(sample_of([data]))}", UserWarning, stacklevel=2)
             self._decoder = self._made("replace")
             self._decoder.setstate(before)
             return self._decoder.decode(data, final)
-
-
-class NotUtf8Error(TextError):
-    """Bytes that are not UTF-8 where they must be."""
-
-
-def not_utf8(name: str, offset: int, byte: int) -> NotUtf8Error:
-    """The one wording of "this is not UTF-8", with the command that converts the file."""
-    source = repr(name) if name != "the text" else name
-    encoding = "UTF-16" if offset == 0 and byte >= 0xFE else LIKELY
-    return NotUtf8Error(
-        f"{source} is not UTF-8: byte 0x{byte:02x} at offset {offset:,}; "
-        f"convert it: {to_utf8(name, encoding)}"
-    )
-
-
-def to_utf8(name: str, encoding: str = LIKELY) -> str:
-    """The command that converts a file to UTF-8."""
-    if name in ("the text", "stdin", "-"):
-        return f"iconv -f {encoding} -t UTF-8"
-    stem, dot, ending = name.rpartition(".")
-    stem, ending = (stem, dot + ending) if stem and "/" not in ending else (name, "")
-    return f"iconv -f {encoding} -t UTF-8 {shlex.quote(name)} > {shlex.quote(f'{stem}-utf8{ending}')}"

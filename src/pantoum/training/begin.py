@@ -31,6 +31,7 @@ from pantoum.report import learned_text
 from pantoum.text.tokenizer import from_spec
 from pantoum.training.assembly import Run, assemble, make_batches
 from pantoum.training.engine import Engine
+from pantoum.training.memory import require_memory
 from pantoum.training.pace import chosen_by_pace
 from pantoum.training.recipe.choose import choose
 from pantoum.training.recipe.outlook import MOST_EPOCHS, Outlook
@@ -79,6 +80,8 @@ def begin(
         notes.append(_unknown(prepared))
     budget = Budget.asked(settings) or Budget("minutes", DEFAULT_MINUTES)
     recipe, tokens_per_second = choose_recipe(settings, prepared, budget, clock, source, ranks.count)
+    if engine is None:  # another device has its own memory
+        require_memory(recipe, prepared.tokenizer.vocab_size, prepared.train.count, ranks.count)
     for name, why in recipe.model.unused.items():
         if getattr(settings, name) != AUTO:
             notes.append(f"--{name.replace('_', '-')} has no effect: {why}")
@@ -159,6 +162,7 @@ def prepare_texts(
             tokens=settings.tokens,
             vocab_size=settings.vocab_size,
             documents=settings.documents,
+            encoding=settings.encoding,
             valid=settings.valid,
             valid_fraction=settings.valid_fraction,
             out=out,
@@ -172,7 +176,7 @@ def prepare_texts(
             f"cannot be used: the text in {settings.data!r} was prepared with a held-out part of its own",
             "leave it out, or prepare the text with `pantoum prepare --valid`",
         )
-    for name in ("valid_fraction", "vocab_size"):
+    for name in ("valid_fraction", "vocab_size", "encoding"):
         if (asked := getattr(settings, name)) != getattr(TrainSettings(), name):
             raise SettingError(
                 name,

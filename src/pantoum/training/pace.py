@@ -18,6 +18,7 @@ from pantoum.config import ModelConfig, TrainSettings
 from pantoum.data.prepare import Prepared
 from pantoum.kernels import Array
 from pantoum.training.assembly import make_backend, make_batches, symbol_counts
+from pantoum.training.memory import require_memory
 from pantoum.training.recipe.choose import choose
 from pantoum.training.recipe.outlook import Outlook
 from pantoum.training.recipe.recipe import Recipe
@@ -69,6 +70,7 @@ def operations_a_second(
     """Floating-point operations per second of real updates, the best of a few."""
     began = now()
     vocab_size = prepared.tokenizer.vocab_size
+    require_memory(recipe, vocab_size, prepared.train.count)
     batches = make_batches(prepared, recipe.batch_size, recipe.seq_len)
     fitting = replace(recipe, shards=min(recipe.shards, batches.batch_size))  # ``begin`` refuses more
     backend = make_backend(fitting, vocab_size, counts_V=symbol_counts(recipe, prepared))

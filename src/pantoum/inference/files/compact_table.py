@@ -6,7 +6,8 @@
 
 A number of a used row is code * 2^exponent (``kernels.row_codes``), the others are 0. No such file makes a
 reader take more than ``MOST_TIMES`` its size and ``SPARE``, whether the table is read as codes or, to train
-on, as float32; a table that would is written in float32 under its own name.
+on, as float32; a table that would is written in float32 under its own name. A reader knows R and V before: it
+compares the sizes of the arrays with these before it makes any of its own.
 
 Shapes: R rows of all orders, U used ones, V symbols.
 """
@@ -25,6 +26,8 @@ __all__ = ["compact_tables", "compacted", "parts_of", "row_codes"]
 
 MOST_TIMES = 10
 SPARE = 64 << 20
+PIECE = 1 << 16
+"""Bytes of a stream that are unpacked at a time."""
 
 
 def parts_of(table: str) -> tuple[str, str, str]:
@@ -66,8 +69,8 @@ def _compacted(table_RV: Array, most_code: int) -> tuple[tuple[Array, Array, Arr
     return parts, coded.floats()
 
 
-def row_codes(arrays: Mapping[str, Array], table: str) -> RowCodes:
-    """A table of a file; ``ValueError`` says what is wrong with it."""
+def row_codes(arrays: Mapping[str, Array], table: str, shape: tuple[int, int]) -> RowCodes:
+    """A table [R,V] of a file; ``ValueError`` says what is wrong with it."""
     held = {name: arrays.get(name) for name in parts_of(table)}
     found = {
         name: (None if array is None else (array.dtype.name, array.ndim)) for name, array in held.items()
@@ -80,23 +83,43 @@ def row_codes(arrays: Mapping[str, Array], table: str) -> RowCodes:
         or list(found.values()) != [("uint8", 1), ("int8", 1), ("uint8", 1)]
     ):
         raise ValueError(f"its table {table} is not complete: {found}")
-    used_R = np.unpackbits(used, bitorder="little").astype(bool)
-    U = len(exponents)
-    if U == 0 or int(used_R.sum()) != U:
-        raise ValueError(f"its table {table} has exponents for {U:,} rows and marks {int(used_R.sum()):,}")
+    (R, V), U = shape, len(exponents)
     most = MOST_TIMES * sum(array.nbytes for array in (used, exponents, codes)) + SPARE
-    unpacker = zlib.decompressobj()
+    if 8 * len(used) != R or not 0 < U <= R or most < 4 * R * V:
+        raise ValueError(
+            f"its table {table} has bits for {8 * len(used):,} rows and exponents for {U:,}; {R:,} rows of "
+            f"{V:,} numbers are needed, and such a file may hold {most // 4:,} numbers"
+        )
+    used_R = np.unpackbits(used, bitorder="little").view(bool)
+    if np.count_nonzero(used_R) != U:
+        marked = np.count_nonzero(used_R)
+        raise ValueError(f"its table {table} has exponents for {U:,} rows and marks {marked:,}")
+    codes_UV = np.zeros((U + 1, V), np.int8)
     try:
-        data = unpacker.decompress(codes.tobytes(), most + 1)
+        fits = _unpack(codes, codes_UV[1:].reshape(-1))
     except zlib.error as problem:
         raise ValueError(f"its table {table} cannot be unpacked: {problem}") from None
-    V = len(data) // U
-    if not unpacker.eof or unpacker.unused_data or len(data) != U * V or not V or len(used_R) * V * 4 > most:
-        raise ValueError(f"its table {table} is not {U:,} rows of codes, or larger than such a file may hold")
-    codes_UV = np.zeros((U + 1, V), np.int8)
-    codes_UV[1:] = np.frombuffer(data, np.int8).reshape(U, V)
+    if not fits:
+        raise ValueError(f"its table {table} is not {U:,} rows of {V:,} codes")
     scales_U = np.zeros(U + 1, np.float32)
     scales_U[1:] = np.ldexp(np.float32(1), exponents.astype(np.int32))
     if codes_UV.min() < -127 or not np.isfinite(scales_U * 127).all():
         raise ValueError(f"its table {table} holds codes or exponents that no table has")
     return RowCodes(codes_UV, scales_U, places(used_R))
+
+
+def _unpack(stream: Array, out: Array) -> bool:
+    """Unpack a stream, a piece at a time, into an array; whether it fills it exactly and then ends."""
+    unpacker, end = zlib.decompressobj(), 0
+    for begin in range(0, len(stream), PIECE):
+        if unpacker.eof:
+            return False
+        packed, more = stream[begin : begin + PIECE].tobytes(), True
+        while more and not unpacker.eof:
+            data = unpacker.decompress(packed, PIECE)
+            if len(data) > len(out) - end:
+                return False
+            out[end : end + len(data)] = np.frombuffer(data, np.int8)
+            end += len(data)
+            packed, more = unpacker.unconsumed_tail, len(data) == PIECE or bool(unpacker.unconsumed_tail)
+    return unpacker.eof and not unpacker.unused_data and end == len(out)

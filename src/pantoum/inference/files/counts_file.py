@@ -9,9 +9,9 @@
     counts.N.lost            numbers [M] likewise, if any is above 0 (``network.counts.Order``)
 
 *Numbers* are a byte each, U8 under the name itself; 255 says that the number is the next one of
-``NAME.large``, U32. Nearly all counts are small: an n-gram takes 4 to 5 bytes, and a reader takes about seven
-times as much. Everything is compared with the vocabulary and with each other before it is used
-(``network.counts.Counts``).
+``NAME.large``, U32. Nearly all counts are small: an n-gram takes 4 to 5 bytes, of at most 256 symbols 2 to 4,
+and a reader takes up to nine times as much. Everything is compared with the vocabulary and with each other
+before it is used (``network.counts.Counts``).
 
 Shapes: O orders, M n-grams of one order, V symbols, C classes of contexts.
 """
@@ -106,14 +106,17 @@ def _small(name: str, numbers_M: Array) -> dict[str, Array]:
 
 
 def _whole(extras: Mapping[str, Array], name: str) -> Array:
-    """The inverse of ``_small``."""
-    numbers_M = _typed(extras, name, "uint8", 1).astype(np.uint32)
-    escaped_M = numbers_M == ESCAPE
+    """The inverse of ``_small``: the bytes themselves where no number is large."""
+    numbers_M = _typed(extras, name, "uint8", 1)
+    escaped = int(np.count_nonzero(numbers_M == ESCAPE))
     large = _typed(extras, name + LARGE, "uint32", 1) if name + LARGE in extras else np.zeros(0, np.uint32)
-    if len(large) != int(escaped_M.sum()):
-        raise ValueError(f"its {name} has {int(escaped_M.sum()):,} large numbers, {len(large):,} are there")
-    numbers_M[escaped_M] = large
-    return numbers_M
+    if len(large) != escaped:
+        raise ValueError(f"its {name} has {escaped:,} large numbers, {len(large):,} are there")
+    if not escaped:
+        return numbers_M
+    wide_M = numbers_M.astype(np.uint32)
+    wide_M[numbers_M == ESCAPE] = large
+    return wide_M
 
 
 def _typed(extras: Mapping[str, Array], name: str, dtype: str, axes: int) -> Array:

@@ -20,7 +20,8 @@ from pantoum.config import ModelConfig, one_of
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.files.compact_matrices import SCALE, coded_names, is_half, widened
 from pantoum.inference.files.compact_table import compact_tables, parts_of, row_codes
-from pantoum.network.packing import Codes, Weight, floats
+from pantoum.network.packing import CodedFloats, Codes, Weight, floats
+from pantoum.text.tokenizer import declared_size
 
 __all__ = ["PRECISION", "SCALE", "number", "plain", "shape_of", "weights"]
 
@@ -41,11 +42,12 @@ def weights(content: ModelFile) -> dict[str, Weight]:
     arrays = content.parameters
     config, precision = shape_of(content.config)
     compact, coded = compact_tables(arrays, config.tables), coded_names(arrays)
-    found: dict[str, Weight] = {table: row_codes(arrays, table) for table in compact}
+    found: dict[str, Weight] = {}
+    for table in compact:
+        found[table] = row_codes(arrays, table, (config.table_rows, declared_size(content.tokenizer)))
     for name in coded:
-        codes = Codes(arrays[name], arrays[name + SCALE])
-        fits = codes.scales_G.shape == codes.shape[:1]  # if not, whoever builds the network names it
-        found[name] = codes.floats() if precision == "float32" and fits else codes
+        kind = CodedFloats if precision == "float32" else Codes
+        found[name] = kind(arrays[name], arrays[name + SCALE])
     parts = {part for table in compact for part in parts_of(table)}
     parts |= {part for name in coded for part in (name, name + SCALE)}
     return found | {name: widened(array) for name, array in arrays.items() if name not in parts}

@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NoReturn
 
-from pantoum.config.processors import thread_limit, usable_processors
+from pantoum.config.launcher import default_threads
 from pantoum.errors import CoreError, SettingError
 from pantoum.kernels.native.declaration import Declaration
 
@@ -163,7 +163,7 @@ def core() -> Library:
             )
         loaded.set_threads(int(threads))
     else:
-        loaded.set_threads(thread_limit() or usable_processors())
+        loaded.set_threads(default_threads())
     return loaded
 
 

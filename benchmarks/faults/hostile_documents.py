@@ -1,0 +1,314 @@
+"""Fault test 22: documents and compressed texts made by someone who wants to harm, of six kinds.
+
+EPUB, DOCX, ODT, HTML, zip archives and compressed streams (gzip, bzip2, xz): markup repeated, nested, never
+closed, with counts, names and entities without measure; parts that are missing, named often, packed many
+times, damaged. Each is read as a training text is. It may give a text, or be refused in one line that names
+the file. These are faults:
+
+    bug       an error that is none of ours, or one of several lines or without the name of the file
+    memory    more than 10 times the file and 64 MB were taken
+    time      more than 2 s of processor time, and 2 s more for each 10 MB
+
+    python benchmarks/faults/hostile_documents.py [--count 20000] [--seed 0] [--first 0] [--kind html]
+        [--keep FOLDER]   copies of the files that found a fault
+
+A case is repeated from its seed and number: ``--first N --count 1``. Each 500 cases have a process of their
+own, because the peak of a process never falls; the text of a file is passed on in blocks and not kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import bz2
+import gzip
+import io
+import json
+import lzma
+import random
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+BATCH = 500
+MEMORY_TIMES, MEMORY_SPARE = 10, 64 << 20
+TIME_LEAST, TIME_PER_BYTE = 2.0, 2.0 / 10e6
+WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
+OASIS = "urn:oasis:names:tc:opendocument:xmlns"
+CONTAINER = '<container><rootfiles><rootfile full-path="book.opf"/></rootfiles></container>'
+
+
+def many(draw: random.Random) -> int:
+    """How often something is repeated: mostly a little, sometimes very often."""
+    return int(10 ** draw.uniform(0, draw.choice((2, 3, 5.3))))
+
+
+def markup(draw: random.Random, tags: tuple[str, ...]) -> str:
+    """A piece of markup that is none, or too much."""
+    tag, times = draw.choice(tags), many(draw)
+    space = "\n" * draw.randrange(2)
+    return draw.choice(
+        (
+            f"<{tag}>{space}" * times,
+            f"<{tag}>a</{tag}>{space}" * times,
+            f"</{tag}>" * times,
+            f"<{tag} " * times,
+            f"<{tag}/>" * times,
+            f'<{tag} a="{"x" * times}">b</{tag}>',
+            f'<{tag} a="x>{space}' * times,
+            "".join(f"<n{number}/>" for number in range(times)),
+            "<" + tag + "".join(f" a{number}=''" for number in range(times)) + "/>",
+            f"<!--{'-' * times}",
+            f"<!--{'a' * times}-->",
+            "<![CDATA[" * times,
+            "<![CDATA[" + "]" * times + "]]>",
+            "<!" * times,
+            "<?" * times,
+            "&#" + "9" * times + ";",
+            "&amp;" * times,
+            "&" * times,
+            "<" * times,
+            " " * times,
+            "\x00" * min(times, 99),
+            "é\U0001f600" * times,
+            f"<{'a' * times}>",
+            f"<{tag}>" * times + "a" + f"</{tag}>" * times,
+        )
+    )
+
+
+def laughs(draw: random.Random) -> str:
+    """Entities that stand for entities."""
+    levels = draw.randrange(1, 12)
+    made = "".join(f'<!ENTITY e{n + 1} "{f"&e{n};" * 10}">' for n in range(levels))
+    return f'<!DOCTYPE x [<!ENTITY e0 "ha">{made}]>'
+
+
+def damaged(draw: random.Random, data: bytes) -> bytes:
+    """Some bytes changed, cut off or added."""
+    changed = bytearray(data)
+    for _ in range(draw.choice((0, 0, 1, 1, 3, 30))):
+        if changed:
+            changed[draw.randrange(len(changed))] = draw.randrange(256)
+    if draw.random() < 0.2:
+        del changed[draw.randrange(len(changed) + 1) :]
+    return bytes(changed) + draw.randbytes(draw.choice((0, 0, 0, 9)))
+
+
+def packed(draw: random.Random, parts: list[tuple[str, str | bytes]]) -> bytes:
+    """A container of these parts, of which some may be missing, doubled, or packed in another way."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts:
+            if name != "mimetype" and draw.random() < 0.04:
+                continue
+            method = zipfile.ZIP_DEFLATED
+            if draw.random() < 0.05:
+                method = draw.choice((zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, zipfile.ZIP_STORED))
+            method = zipfile.ZIP_STORED if name == "mimetype" else method
+            if name not in archive.NameToInfo:
+                archive.writestr(name, content, method)
+    return damaged(draw, file.getvalue()) if draw.random() < 0.4 else file.getvalue()
+
+
+def html(draw: random.Random) -> tuple[str, bytes]:
+    """A page of HTML."""
+    tags = (
+        "p",
+        "div",
+        "a",
+        "li",
+        "pre",
+        "script",
+        "style",
+        "title",
+        "svg",
+        "template",
+        "table",
+        "b",
+        "head",
+        "br",
+    )
+    text = "".join(markup(draw, tags) for _ in range(draw.randrange(1, 4)))
+    head = draw.choice(
+        ("", "<!doctype html><html><body>", laughs(draw), f"<meta charset={'x' * many(draw)}>")
+    )
+    encoding = draw.choice(("utf-8", "utf-8", "utf-8", "utf-16", "cp1252", "cp932"))
+    data = f"<p>{head}{text}&e9;".encode(encoding, "replace")
+    return "a.html", damaged(draw, data) if draw.random() < 0.3 else data
+
+
+def docx(draw: random.Random) -> tuple[str, bytes]:
+    """A DOCX document."""
+    tags = ("w:p", "w:t", "w:r", "w:tab", "w:br", "w:delText", "a")
+    body = "".join(markup(draw, tags) for _ in range(draw.randrange(1, 4)))
+    head = laughs(draw) if draw.random() < 0.1 else ""
+    end = draw.choice(("</w:p></w:document>", ""))
+    text = f'<?xml version="1.0"?>{head}<w:document xmlns:w="{WORD}"><w:p>{body}<w:t>end</w:t>{end}'
+    return "a.docx", packed(draw, [("[Content_Types].xml", ""), ("word/document.xml", text)])
+
+
+def odt(draw: random.Random) -> tuple[str, bytes]:
+    """An ODT document."""
+    tags = ("text:p", "text:h", "text:s", "text:tab", "text:span", "office:annotation")
+    count = draw.choice(("9" * many(draw), "1000", "-1", "1e9", "²", ""))
+    body = "".join(markup(draw, tags) for _ in range(draw.randrange(1, 3)))
+    body += f'<text:s text:c="{count}"/>' * many(draw)
+    head = laughs(draw) if draw.random() < 0.1 else ""
+    spaces = f'xmlns:office="{OASIS}:office:1.0" xmlns:text="{OASIS}:text:1.0"'
+    text = f"{head}<office:document-content {spaces}><text:p>{body}</text:p></office:document-content>"
+    media = "application/vnd.oasis.opendocument.text"
+    return "a.odt", packed(draw, [("mimetype", media), ("content.xml", text)])
+
+
+def epub(draw: random.Random) -> tuple[str, bytes]:
+    """An EPUB book."""
+    container = draw.choice(
+        (CONTAINER, CONTAINER, CONTAINER, "<container/>", markup(draw, ("rootfile", "container")), "")
+    )
+    items = "".join(f'<item id="i{n}" href="{n}.xhtml"/>' for n in range(draw.choice((1, 3, many(draw)))))
+    order = draw.choice(
+        ('<itemref idref="i0"/>' * many(draw), markup(draw, ("itemref", "item")), '<itemref idref="i1"/>')
+    )
+    pages = [(f"{n}.xhtml", html(draw)[1]) for n in range(draw.randrange(4))]
+    parts: list[tuple[str, str | bytes]] = [
+        ("mimetype", "application/epub+zip"),
+        ("META-INF/container.xml", container),
+    ]
+    parts.append(("book.opf", f"<package><manifest>{items}</manifest><spine>{order}</spine></package>"))
+    return "a.epub", packed(draw, [*parts, *pages])
+
+
+def archive(draw: random.Random) -> tuple[str, bytes]:
+    """A zip archive of texts."""
+    number = min(many(draw), 3000)
+    names = [
+        draw.choice((f"{n}.txt", f"a/{n}", f"../{n}", f".{n}", f"{n}/", "\n" * (n % 9) + str(n)))
+        for n in range(number)
+    ]
+    contents: list[str | bytes] = [
+        "a\n" * many(draw),
+        draw.randbytes(99),
+        "\0" * many(draw),
+        "é".encode("utf-16") * 99,
+    ]
+    if draw.random() < 0.1:
+        contents.append(b"\0" * 50_000_000)
+    return "a.zip", packed(draw, [(name, draw.choice(contents[: 1 + number % 5])) for name in names])
+
+
+def stream(draw: random.Random) -> tuple[str, bytes]:
+    """A compressed text."""
+    compress: Callable[[bytes], bytes] = draw.choice((gzip.compress, bz2.compress, lzma.compress))
+    content = draw.choice((b"a\n" * many(draw), draw.randbytes(999), b"", "é".encode("utf-16") * many(draw)))
+    if draw.random() < 0.1:
+        content = b"\0\n"[draw.randrange(2) :] * 30_000_000
+    data = compress(content)
+    if len(data) < 100_000:
+        data *= draw.choice((1, 1, 2, min(many(draw), 1000)))
+    if draw.random() < 0.2:
+        data = compress(data)
+    return "a.gz", damaged(draw, data) if draw.random() < 0.5 else data
+
+
+KINDS = {"html": html, "docx": docx, "odt": odt, "epub": epub, "zip": archive, "stream": stream}
+
+
+def case(seed: int, number: int, kind: str | None = None) -> tuple[str, str, bytes]:
+    """The kind, the name and the bytes of a case."""
+    draw = random.Random(f"{seed} {number}")
+    kind = kind or tuple(KINDS)[number % len(KINDS)]
+    return kind, *KINDS[kind](draw)
+
+
+def fault(path: Path) -> str | None:
+    """What is wrong with how a file is read; ``None``: nothing."""
+    from pantoum.data.reading import TextReader
+    from pantoum.data.sources import found
+    from pantoum.errors import TextError
+
+    try:
+        with found([path], keep_in=path.parent) as sources:
+            for _ in TextReader(sources.texts, "utf-8", None).blocks():
+                pass
+    except TextError as error:
+        if "\n" in str(error) or path.name not in str(error):
+            return f"bug: {str(error)[:200]!r}"
+    except Exception as error:
+        return f"bug: {type(error).__name__}: {str(error)[:200]!r}"
+    return None
+
+
+def peak() -> int:
+    """The most memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def work(wanted: argparse.Namespace) -> None:
+    """Run the cases of a process, one line of JSON each."""
+    with tempfile.TemporaryDirectory() as folder:
+        first = Path(folder) / "first.html"
+        first.write_bytes("<p>caf\xe9".encode("latin-1"))
+        fault(first)  # imports what is imported once
+        for number in range(wanted.first, wanted.first + wanted.count):
+            kind, name, data = case(wanted.seed, number, wanted.kind)
+            path, before = Path(folder) / name, peak()
+            path.write_bytes(data)
+            began = time.process_time()
+            what = fault(path)
+            took, grown = time.process_time() - began, peak() - before
+            if what is None and grown > MEMORY_TIMES * len(data) + MEMORY_SPARE:
+                what = f"memory: {grown >> 20} MB for {len(data):,} bytes"
+            if what is None and took > TIME_LEAST + TIME_PER_BYTE * len(data):
+                what = f"time: {took:.1f} s for {len(data):,} bytes"
+            if what is not None and wanted.keep is not None:
+                wanted.keep.mkdir(parents=True, exist_ok=True)
+                shutil.copy(path, wanted.keep / f"{wanted.seed}-{number}-{name}")
+            print(json.dumps([number, kind, what, round(took, 2), len(data)]), flush=True)
+            path.unlink()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--kind", choices=tuple(KINDS))
+    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    wanted = parser.parse_args()
+    if wanted.worker:
+        work(wanted)
+        return 0
+    tally: Counter[str] = Counter()
+    faults, slowest, number, end = [], 0.0, wanted.first, wanted.first + wanted.count
+    options = [f"--seed={wanted.seed}", *([f"--kind={wanted.kind}"] if wanted.kind else [])]
+    options += [f"--keep={wanted.keep}"] if wanted.keep else []
+    while number < end:
+        count = min(BATCH, end - number)
+        command = [sys.executable, __file__, "--worker", f"--first={number}", f"--count={count}", *options]
+        answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+        lines = [json.loads(line) for line in answer.stdout.splitlines()]
+        for place, kind, what, took, _ in lines:
+            tally[kind] += 1
+            slowest = max(slowest, took)
+            faults += [[place, kind, what]] if what is not None else []
+        if answer.returncode:
+            faults.append([number + len(lines), "?", f"crash: exit {answer.returncode}"])
+        number += len(lines) + (1 if answer.returncode else 0)
+        print(
+            f"{number - wanted.first}: {len(faults)} faults, slowest {slowest} s", file=sys.stderr, flush=True
+        )
+    result = {"cases": sum(tally.values()), "seed": wanted.seed, "kinds": dict(tally), "slowest": slowest}
+    print(json.dumps({**result, "faults": faults[:200]}, indent=1))
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

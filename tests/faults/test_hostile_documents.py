@@ -1,0 +1,22 @@
+"""Hostile documents of every kind: a text, or a refusal in one line; the 20,000 are a benchmark's."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "faults" / "hostile_documents.py"
+
+
+@pytest.mark.parametrize("kind", ["html", "docx", "odt", "epub", "zip", "stream"])
+def test_hostile_documents_of_a_kind(kind: str) -> None:
+    command = [sys.executable, str(SCRIPT), "--worker", "--count", "12", "--seed", "5", "--kind", kind]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    lines = [json.loads(line) for line in answer.stdout.splitlines()]
+    assert len(lines) == 12
+    # Whether time is linear is a matter of counts (tests/data/test_documents.py): load is not.
+    assert [what for _, _, what, _, _ in lines if what is not None and not what.startswith("time")] == []
