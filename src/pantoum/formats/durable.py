@@ -219,7 +219,7 @@ def make_folder(folder: Path | str) -> None:
 
 def mark(path: Path) -> None:
     """Make an empty file whose name alone says something, durably; one that is there stays."""
-    with suppress(FileExistsError), translated("write", path):
+    with translated("write", path), suppress(FileExistsError):
         system.close(system.create(path, 0o666))
     fsync_folder(path.parent)
 

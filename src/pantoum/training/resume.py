@@ -99,7 +99,12 @@ def resume(
         _refuse_other_names(texts, config)
         return Finished(state)
     valid = settings.valid or (None if is_address(recorded.valid or "") else recorded.valid)
-    prepared = _tokens(folder, settings, recorded, texts or _texts_here(config), valid)
+    try:
+        prepared = _tokens(folder, settings, recorded, texts or _texts_here(config), valid)
+    except TextError:
+        if again:  # its text is gone: its end stays as it is
+            return Finished(state)
+        raise
     _refuse_other_texts(prepared, state, texts, valid)
     _require_arrays(found, state, prepared.tokenizer.vocab_size)
     clock.used_before = state.seconds
