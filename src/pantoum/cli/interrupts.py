@@ -3,7 +3,7 @@
 Python raises ``KeyboardInterrupt`` wherever the program stands. In the middle of an import other code may
 turn it into another error (NumPy reports an ``ImportError``). Such an error is no bug: the command was
 interrupted. In a callback of a weak reference, which the end of an import calls, too, Python itself drops the
-error with a traceback. It is then raised again a moment later.
+error with a traceback. It is then raised again, a moment later and until it was not dropped.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 from types import FrameType
 from typing import Any
 
 __all__ = ["Interrupts"]
 
 LATER = 0.01
-"""Seconds within which a callback has ended."""
+"""Seconds in which a callback has ended, as a rule."""
 
 
 class Interrupts:
@@ -25,6 +26,8 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.came = False
+        self._dropping = self._due = False
+        """Whether a dropped error is being reported; whether it is to be raised again."""
         self._before: Any = None
         self._report = sys.unraisablehook
 
@@ -42,17 +45,32 @@ class Interrupts:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.came = True
-        raise KeyboardInterrupt
+        if not self._dropping:  # an error in the report of an error would be dropped, too
+            self._due = False
+            raise KeyboardInterrupt
 
     def _dropped(self, error: sys.UnraisableHookArgs) -> None:
         """Called for an error that nobody can catch."""
         if not issubclass(error.exc_type, KeyboardInterrupt):
             self._report(error)
             return
-        again = threading.Timer(LATER, self._again)
-        again.daemon = True
-        again.start()
+        self._dropping = self._due = True
+        try:
+            threading.Thread(target=self._again, daemon=True).start()
+        finally:
+            self._dropping = False
 
     def _again(self) -> None:
-        if self._before is not None:
-            signal.raise_signal(signal.SIGINT)
+        while self._due and self._before is not None:
+            time.sleep(LATER)
+            if self._due and self._before is not None:
+                _type_ctrl_c()
+
+
+def _type_ctrl_c() -> None:
+    """Send SIGINT to the main thread, so that what it waits for is interrupted, too."""
+    main = threading.main_thread().ident
+    if hasattr(signal, "pthread_kill") and main is not None:
+        signal.pthread_kill(main, signal.SIGINT)
+    else:  # Windows
+        signal.raise_signal(signal.SIGINT)
