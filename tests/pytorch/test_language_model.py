@@ -76,11 +76,13 @@ def set_way(module: Any, way: str) -> Any:
     return module
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("resets", [0.0, 0.02, 0.4])
+@pytest.mark.parametrize(
+    ("way", "resets"),
+    [("core", 0.0), ("core", 0.02), ("core", 0.4), ("torch", 0.0), ("torch", 0.1), ("loop", 0.1)],
+)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_losses_states_and_gradients_are_those_of_the_kernels(
-    torch: Any, shape: str, resets: float, way: str
+    torch: Any, shape: str, way: str, resets: float
 ) -> None:
     from pantoum.torch import state_from_torch, state_to_torch, to_torch
 
@@ -149,6 +151,22 @@ def test_mingru_in_one_scan_is_its_steps_in_float64(torch: Any) -> None:
             found.append([outputs.detach(), *(each.grad for each in given)])
         for one, other in zip(*found, strict=True):
             np.testing.assert_allclose(one / other.abs().max(), other / other.abs().max(), rtol=0, atol=bound)
+
+
+def test_a_loss_by_parts_has_the_gradients_of_the_whole(torch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pantoum.torch import language_model, to_torch
+
+    inputs, targets, _ = (torch.tensor(each) for each in batch(0.0))
+    for shape in ("gru", "tied", "n-grams", "members"):
+        found = []
+        for at_once in (2**22, 40):
+            monkeypatch.setattr(language_model, "LOGITS_AT_ONCE", at_once)
+            module = to_torch(build(**SHAPES[shape]))
+            nats, _ = module.losses(inputs, targets)
+            (nats * torch.linspace(0, 1, nats.numel()).reshape(nats.shape)).sum().backward()
+            found.append([nats.detach(), *(each.grad for each in module.parameters())])
+        for one, other in zip(*found, strict=True):
+            close(one.numpy(), other.numpy(), shape)
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ from pantoum.torch.count_mixture import CountMixture
 from pantoum.torch.loss_parts import by_parts
 from pantoum.torch.ngrams import Ngrams
 from pantoum.torch.rows import Rows
-from pantoum.torch.stack import Draw, Stack
+from pantoum.torch.stack import NO_TENSORS, Draw, Stack
 from pantoum.torch.steps import State
 
 __all__ = ["LanguageModel"]
@@ -188,7 +188,7 @@ class LanguageModel(nn.Module):
         if dropout_key is not None and self.config.dropout.active:
             numbers_B = torch.arange(B, device=tokens_BT.device) if streams is None else streams
             draw = Draw(*dropout_key, numbers_B)
-        each, outputs, found, after = self._parts, (), (), ()
+        each, outputs, found, after = self._parts, NO_TENSORS, NO_TENSORS, NO_TENSORS
         for place, member in enumerate(self._each):
             if member.embedding is not None:
                 vectors_TBE = member.embedding(tokens_TB)
@@ -216,7 +216,7 @@ class LanguageModel(nn.Module):
         """The weight of a tied head [V, K*E]; ``None``: the head has its own."""
         if not self.config.tied:
             return None
-        tables = [member.embedding.weight for member in self._each]
+        tables = [member.embedding.weight for member in self._each if member.embedding is not None]
         return torch.cat(tables, dim=1) / len(tables)
 
     @property

@@ -102,6 +102,9 @@ class Learner:
                 for tensor in self._parameters.values():
                     whole = tensor.grad.coalesce() if tensor.grad.is_sparse else tensor.grad
                     tensor.grad = whole.to(self._sent_in).to(tensor.dtype)
+            for tensor in self._parameters.values():
+                if tensor.grad.is_sparse:  # clipping then scales the values that the gradient holds
+                    tensor.grad = tensor.grad.coalesce()
             accuracy = hits_BT.double().mean()
             norms = torch._foreach_norm([_values(each) for each in self._parameters.values()])
             norm = torch.linalg.vector_norm(torch.stack(norms))

@@ -50,7 +50,6 @@ class _ByParts(torch.autograd.Function):
         return torch.cat(nats), hits_N
 
     @staticmethod
-    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, d_nats_N: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:
         given, parameters = ctx.saved_tensors[: ctx.split], ctx.saved_tensors[ctx.split :]
         sums: list[Tensor | None] = [None] * len(parameters)

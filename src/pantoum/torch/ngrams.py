@@ -1,4 +1,4 @@
-"""The table of n-gram logits as a module, and the last tokens of each stream, for all that looks back on them.
+"""The table of n-gram logits as a module, and the last tokens of each stream, for what looks back on them.
 
 Hash, rows and state are those of ``network.ngrams``. The hash works modulo 2^64. PyTorch's 64-bit integers
 are signed, and their sums and products wrap around to the same bits; only the shift to the right must be told
@@ -34,7 +34,8 @@ class Ngrams(nn.Module):
         T = tokens_TB.shape[0]
         history_SB, begun_TB = history(tokens_TB, recent_BK, rows, 2**31 - 1)
         steps_T1 = torch.arange(T, device=tokens_TB.device)[:, None]
-        key_TB, power, found = torch.zeros_like(tokens_TB), 1, ()
+        key_TB, power = torch.zeros_like(tokens_TB), 1
+        found: tuple[Tensor, ...] = ()
         for back in range(self.kept + 1):
             token_TB = history_SB[self.kept - back : self.kept - back + T]
             token_TB = torch.where(steps_T1 - back >= begun_TB, token_TB, 0)

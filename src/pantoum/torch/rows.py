@@ -63,7 +63,6 @@ class Rows:
     def packing(self) -> Packing:
         """The pieces, which all layers share. A GPU is waited for if the resets are on it."""
         T, B = self.steps, self.batch_size
-        given = self.reset_TB if self.reset_TB is not None else self.lengths_B
         reset_TB = np.zeros((T, B), bool) if self.reset_TB is None else self.reset_TB.cpu().numpy()
         lengths_B = np.full(B, T) if self.lengths_B is None else self.lengths_B.cpu().numpy()
         begins_BT = reset_TB.T.copy()
@@ -84,10 +83,11 @@ class Rows:
         last_B = len(rows_S) + np.arange(B)
         ending_S = starts_S + sizes_S == lengths_B[rows_S]
         last_B[rows_S[ending_S]] = np.flatnonzero(ending_S)
+        device = next(each.device for each in (self.reset_TB, self.lengths_B) if each is not None)
         first_S = np.where((starts_S == 0) & ~reset_TB[0, rows_S], rows_S, B)
 
         def there(array: Array) -> Tensor:
-            return torch.from_numpy(array).to(given.device)
+            return torch.from_numpy(array).to(device)
 
         return Packing(
             there(places_P),

@@ -26,6 +26,7 @@ from pantoum.torch.steps import State
 __all__ = ["Draw", "Stack"]
 
 WORD = 0xFFFFFFFF
+NO_TENSORS: State = ()
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ class Layer(Cell):
         self.norm = nn.LayerNorm(config.hidden_size, EPSILON) if config.norm else None
         self.adds = config.residual and input_size == config.hidden_size
 
-    def forward(self, x_TBE: Tensor, state: State, rows: Rows, below_TBE: Tensor) -> tuple[Tensor, State]:
+    def above(self, x_TBE: Tensor, state: State, rows: Rows, below_TBE: Tensor) -> tuple[Tensor, State]:
         """(outputs [T,B,H], state) from the inputs after dropout; ``below_TBE``: before it."""
-        y_TBH, after = super().forward(x_TBE, state, rows)
+        y_TBH, after = self(x_TBE, state, rows)
         if self.norm is not None:
             y_TBH = self.norm(y_TBH)
         if self.adds:
@@ -69,11 +70,11 @@ class Stack(nn.ModuleList):
 
     def forward(self, x_TBE: Tensor, state: State, rows: Rows, draw: Draw | None) -> tuple[Tensor, State]:
         """(outputs [T,B,H], the parts of the state of all layers in order)."""
-        dropout, parts, after = self.config.dropout, len(CELLS[self.config.cell].state), ()
+        dropout, parts, after = self.config.dropout, len(CELLS[self.config.cell].state), NO_TENSORS
         rates = [dropout.inputs, *[dropout.between] * (len(self) - 1), dropout.outputs]
         for number, layer in enumerate(self):
             own = state[number * parts : (number + 1) * parts]
-            x_TBE, last = layer(self._dropped(x_TBE, rates[number], number, draw), own, rows, x_TBE)
+            x_TBE, last = layer.above(self._dropped(x_TBE, rates[number], number, draw), own, rows, x_TBE)
             after += last
         return self._dropped(x_TBE, rates[-1], len(self), draw), after
 

@@ -75,7 +75,7 @@ def scan_operator(
         reset_B = now[1] if has_reset else None
         going_B = now[-1] if going_TB is not None else None
         output_BH, after = _row_step(step, now[0], carried, weight_hh, bias_H, reset_B, going_B)
-        return after, output_BH.clone()
+        return tuple([part.clone() for part in after]), output_BH.clone()  # nothing may share memory
 
     after, outputs_TBH = scan(combine, tuple(state), over)
     return outputs_TBH, tuple(after)
