@@ -1,8 +1,8 @@
 """A cell over a chunk of time steps on a CPU: the scan of pantoum's own core, as a function of autograd.
 
 PyTorch has no fused GRU or RNN for a CPU: ``nn.GRU`` is some 45 operations per time step there, both ways.
-The core has every cell, resets and lengths in one call each way. It takes the input projection, so the products with
-``weight_ih`` stay PyTorch's.
+The core has every cell, resets and lengths in one call each way. It takes the input projection: PyTorch
+multiplies by ``weight_ih``.
 
 Shapes: T time steps, B rows (streams), H units, G gate rows.
 """
