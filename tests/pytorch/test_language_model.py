@@ -146,7 +146,7 @@ def test_mingru_in_one_scan_is_its_steps_in_float64(torch: Any) -> None:
             projection = torch.randn(70, B, 14, generator=draw.manual_seed(1), dtype=dtype) * 15
             state = torch.randn(B, 7, generator=draw, dtype=dtype)
             given = [each.requires_grad_() for each in (projection, state)]
-            outputs, after = way(given[0], (given[1],), Rows(70, B, None, None))
+            outputs, after = way(given[0], (given[1],), Rows(torch.empty(70, B)))
             (outputs.square().sum() + after[0].sum()).backward()
             found.append([outputs.detach(), *(each.grad for each in given)])
         for one, other in zip(*found, strict=True):

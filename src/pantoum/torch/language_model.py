@@ -180,10 +180,10 @@ class LanguageModel(nn.Module):
     ) -> tuple[Tensor, tuple[Tensor, ...], State]:
         """(outputs of all members [T*B,H], what each mixer found for each of them, state)."""
         tokens_BT = self._checked(tokens_BT)
-        (B, T), tokens_TB = tokens_BT.shape, tokens_BT.T
+        B, tokens_TB = tokens_BT.shape[0], tokens_BT.T
         state = self.initial_state(B) if state is None else self._own(state, B)
         reset_TB = None if reset_BT is None else self._rows(reset_BT, tokens_BT, "reset_BT").T
-        rows = Rows(T, B, reset_TB, lengths)
+        rows = Rows(tokens_TB, reset_TB, lengths)
         draw = None
         if dropout_key is not None and self.config.dropout.active:
             numbers_B = torch.arange(B, device=tokens_BT.device) if streams is None else streams

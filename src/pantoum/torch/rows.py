@@ -42,10 +42,13 @@ class Rows:
     """Where rows are reset (``reset_TB``), and their lengths; ``None``: nowhere, and all are T."""
 
     def __init__(
-        self, steps: int, batch_size: int, reset_TB: Tensor | None, lengths_B: Tensor | None
+        self, tokens_TB: Tensor, reset_TB: Tensor | None = None, lengths_B: Tensor | None = None
     ) -> None:
-        self.steps, self.batch_size, self.lengths_B = steps, batch_size, lengths_B
-        self.reset_TB = reset_TB
+        """They live where the tokens are; resets may be given in the memory of the host."""
+        (self.steps, self.batch_size), device = tokens_TB.shape, tokens_TB.device
+        self._given_TB = reset_TB
+        self.reset_TB = None if reset_TB is None else reset_TB.to(device)
+        self.lengths_B = None if lengths_B is None else lengths_B.to(device)
 
     @property
     def whole(self) -> bool:
@@ -61,9 +64,9 @@ class Rows:
 
     @cached_property
     def packing(self) -> Packing:
-        """The pieces, which all layers share. A GPU is waited for if the resets are on it."""
+        """The pieces, which all layers share. A GPU is waited for if the resets were given there."""
         T, B = self.steps, self.batch_size
-        reset_TB = np.zeros((T, B), bool) if self.reset_TB is None else self.reset_TB.cpu().numpy()
+        reset_TB = np.zeros((T, B), bool) if self._given_TB is None else self._given_TB.cpu().numpy()
         lengths_B = np.full(B, T) if self.lengths_B is None else self.lengths_B.cpu().numpy()
         begins_BT = reset_TB.T.copy()
         begins_BT[:, 0] = True
