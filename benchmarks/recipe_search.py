@@ -76,8 +76,6 @@ class Experiment:
     dropout: str = "0"
     average: float = 0.05
     """Share of the run that the averaged weights look back over."""
-    norm: str | None = None
-    residual: bool = False
     share: float = 1.0
     """Share of the training text that is read. With its square as share of the operations, a short run
     resembles a long one: as many epochs, as many parameters per character. But it has fewer updates."""
@@ -99,8 +97,6 @@ def shape(each: Experiment) -> ModelConfig:
         each.layers,
         each.embedding,
         each.tied,
-        each.residual,
-        each.norm,
         DropoutConfig.parse(each.dropout),
         each.ngrams,
         each.ngram_rows,

@@ -229,29 +229,6 @@ typedef struct {
 PANTOUM_API int pantoum_scan_vjp(const pantoum_scan_vjp_args*);
 
 /* ---- between the layers --------------------------------------------------------------------- */
-typedef struct {
-  const float* x;      /* [N, H] */
-  const float* weight; /* [H] */
-  const float* bias;   /* [H] */
-  float* normal;       /* [N, H]: mean 0, variance 1 */
-  float* scale;        /* [N]: 1 / the old deviation */
-  float* y;            /* [N, H] */
-  int64_t count, units;
-} pantoum_layer_norm_args;
-PANTOUM_API int pantoum_layer_norm(const pantoum_layer_norm_args*);
-
-typedef struct {
-  const float* normal;
-  const float* scale;
-  const float* weight;
-  const float* d_y; /* [N, H] */
-  float* d_x;       /* [N, H] */
-  float* d_weight;  /* [H] */
-  float* d_bias;    /* [H] */
-  int64_t count, units;
-} pantoum_layer_norm_vjp_args;
-PANTOUM_API int pantoum_layer_norm_vjp(const pantoum_layer_norm_vjp_args*);
-
 /* y = x * scale where the hash of (seed, step, layer, stream, position, unit) is at least the threshold
  * (of 65536), else 0. */
 typedef struct {
@@ -404,13 +381,10 @@ typedef struct {
   const void* more_recurrent; /* of the gates of the second product */
   const float* input_bias;    /* [G] */
   const float* bias;          /* [H], biased */
-  const float* norm_weight;   /* [H] or null: outputs are not normalised */
-  const float* norm_bias;     /* [H] */
   float* hidden;              /* [rows, H]: the states, updated in place */
   float* cell;                /* [rows, H], memory */
   int64_t inputs;             /* the first layer: the embedding's width, 0 without one; others: H */
   int32_t input_precision, recurrent_precision;
-  int32_t residual; /* the layer's inputs are added to its outputs */
 } pantoum_layer_args;
 
 typedef struct {

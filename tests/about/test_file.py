@@ -32,7 +32,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         num_layers=2,
         tied=True,
         embedding_size=4,
-        norm="layer",
         ngrams=(2, 3),
         ngram_rows=64,
         progress=False,

@@ -52,7 +52,6 @@ SHAPES: list[dict[str, Any]] = [
     *({"cell": cell} for cell in CELLS),
     {"embedding_size": None},
     {"tied": True},
-    {"norm": "layer", "residual": True},
     {"ngrams": (2, 3), "ngram_rows": 64},
 ]
 
@@ -188,7 +187,7 @@ def test_members_of_an_ensemble_have_pytorchs_names_each(
 OURS: list[dict[str, Any]] = [
     {"cell": "gru-before"},
     {"cell": "mingru", "embedding_size": None},
-    {"norm": "layer", "residual": True, "tied": True},
+    {"tied": True},
     {"ngrams": (2, 3), "ngram_rows": 64, "members": 2},
 ]
 

@@ -30,10 +30,10 @@ def stack_of(kind: str, inputs: int, hidden: int, layers: int = 2, **options: An
 BLOCKS: dict[str, Callable[[int, int], Block]] = {
     **{kind: lambda e, h, kind=kind: CELLS[kind](e, h, seed=1, dtype=np.float64) for kind in CELLS},
     "stack": lambda e, h: stack_of("gru", e, h),
-    "stack, residual, norm": lambda e, h: stack_of("lstm", e, h, 3, residual=True, norm="layer"),
+    "stack of three": lambda e, h: stack_of("lstm", e, h, 3),
     "stack, dropout": lambda e, h: stack_of("gru-before", e, h, dropout=DropoutConfig(0.2, 0.3, 0.4)),
-    "stack, variational, residual": lambda e, h: stack_of(
-        "mingru", e, h, residual=True, dropout=DropoutConfig(0.2, 0.3, 0.4, "variational")
+    "stack, variational": lambda e, h: stack_of(
+        "mingru", e, h, dropout=DropoutConfig(0.2, 0.3, 0.4, "variational")
     ),
 }
 

@@ -20,7 +20,7 @@ from pantoum.network.packing import Packer
 from pantoum.network.program import BatchResult, Program
 
 B, T, V = 3, 5, 40
-SHAPES = [{}, {"tied": True}, {"tied": True, "embedding_size": 6, "residual": True}, {"embedding_size": None}]
+SHAPES = [{}, {"tied": True}, {"tied": True, "embedding_size": 6}, {"embedding_size": None}]
 
 
 def made(shape: dict[str, object]) -> LanguageModel:

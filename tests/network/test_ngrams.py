@@ -162,7 +162,7 @@ def test_what_can_be_no_token_counts_as_none() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"embedding_size": None, "norm": "layer"}, {"tied": True}, {"cell": "lstm", "dropout": 0.3}],
+    [{}, {"embedding_size": None}, {"tied": True}, {"cell": "lstm", "dropout": 0.3}],
     ids=str,
 )
 def test_gradients_are_the_central_differences(options: dict[str, Any]) -> None:

@@ -21,15 +21,12 @@ MODELS: dict[str, dict[str, Any]] = {
     "one-hot": {"vocab_size": 7},
     "one-hot, more symbols than tokens": {"vocab_size": 40},
     "one-hot, a vocabulary too large for a table": {"vocab_size": 1100},
-    "one-hot, residual": {"vocab_size": 5, "residual": True},
     "embedding": {"vocab_size": 7, "embedding_size": 4},
     "embedding, too large for a table": {"vocab_size": 1100, "embedding_size": 4},
-    "tied, residual, norm": {
+    "tied": {
         "vocab_size": 7,
         "embedding_size": 5,
         "tied": True,
-        "residual": True,
-        "norm": "layer",
     },
 }
 

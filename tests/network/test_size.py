@@ -26,7 +26,6 @@ def test_a_network_is_at_most_eight_times_the_bound(data: st.DataObject) -> None
         embedding_size=data.draw(st.none() | st.integers(3, 20)),
         ngrams=data.draw(st.sampled_from([(), (2,), (2, 5)])),
         ngram_rows=16,
-        norm=data.draw(st.sampled_from([None, "layer"])),
     )
     vocab_size = data.draw(st.integers(3, 40))
     true = LanguageModel(vocab_size, config=config, seed=None).num_parameters

@@ -18,9 +18,9 @@ SHAPES: list[dict[str, Any]] = [
     *({"cell": cell} for cell in CELLS),
     {"embedding_size": 5},
     {"embedding_size": 5, "tied": True},
-    {"embedding_size": 16, "tied": True, "norm": "layer", "residual": True},
+    {"embedding_size": 16, "tied": True},
     {"ngrams": (2, 4), "ngram_rows": 32},
-    {"embedding_size": 5, "members": 2, "norm": "layer"},
+    {"embedding_size": 5, "members": 2},
     {"members": 3, "ngrams": (3,), "ngram_rows": 16, "cell": "lstm"},
 ]
 

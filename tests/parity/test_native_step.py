@@ -69,7 +69,7 @@ def stepped(
 def test_a_step_is_a_scan_of_one_step(path: str, library: native.Library, cell: str, precision: str) -> None:
     if precision == "bf16" and not library.has_bf16:
         pytest.skip("no bf16 on this path")
-    model = LanguageModel(V, config=ModelConfig(cell, 66, 2, 20, tied=True, residual=True, norm="layer"))
+    model = LanguageModel(V, config=ModelConfig(cell, 66, 2, 20, tied=True))
     for threads, rows in ((1, 1), (2, 1), (2, 5), (2, 40)):
         library.set_threads(threads)
         assert stepped(model, precision, rows) == stepped(model, precision, rows, scan=True)
@@ -98,9 +98,7 @@ def test_every_path_any_threads_and_any_batch_give_the_same_bits(
 def test_a_step_of_an_ensemble_is_a_scan_of_one_step_whoever_takes_its_members(
     path: str, library: native.Library, cell: str, precision: str, members: int
 ) -> None:
-    config = ModelConfig(
-        cell, 70, 2, 70, residual=True, norm="layer", members=members, ngrams=(2, 3), ngram_rows=32
-    )
+    config = ModelConfig(cell, 70, 2, 70, members=members, ngrams=(2, 3), ngram_rows=32)
     model, found = LanguageModel(V, config=config), set()
     model.parameters["ngrams.weight"] = np.random.default_rng(2).standard_normal((64, V))
     for threads in (1, 2, 3):

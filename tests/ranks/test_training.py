@@ -44,7 +44,7 @@ def test_with_gradients_in_bf16_the_number_of_ranks_changes_no_bit(run, tmp_path
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_cell_trains_on_two_ranks_as_on_one(run, tmp_path, cell):
-    extra = {"embedding_size": None} if cell == "lstm" else {"norm": "layer", "num_layers": 2}
+    extra = {"embedding_size": None} if cell == "lstm" else {"num_layers": 2}
     for count in (1, 2):
         run(count, f"on-{count}", steps=3, shards=2, cell=cell, **extra)
     assert run.bits("on-1") == run.bits("on-2")

@@ -129,10 +129,9 @@ def test_members_with_n_grams_are_kept_as_one_with_the_mean_of_their_tables(run,
 @pytest.mark.parametrize(
     "shape",
     [
-        {"norm": "layer"},
         {"tied": True},
         {"tied": True, "embedding_size": 12},
-        {"embedding_size": None, "residual": True},
+        {"embedding_size": None},
     ],
     ids=str,
 )

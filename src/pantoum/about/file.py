@@ -200,8 +200,7 @@ def _lacking(found: ModelFile) -> list[str]:
 
 def _shape(shape: ModelConfig) -> str:
     inputs = "one-hot" if shape.embedding_size is None else f"embedding {shape.embedding_size}"
-    options = [name for name in ("tied", "residual") if getattr(shape, name)]
-    options += [f"{shape.norm} norm"] if shape.norm else []
+    options = ["tied"] if shape.tied else []
     sizes = f"{shape.num_layers} x {shape.hidden_size} {shape.cell}"
     if shape.members > 1:
         sizes = f"an ensemble of {shape.members} members of {sizes}"

@@ -1,7 +1,7 @@
 """A model's file in int8, and what that costs.
 
 Each row of each matrix becomes codes of eight bits and a scale, and tables of logits become compact
-(``compact_table``); biases and normalisation stay float32. The file is an ordinary model, with a SHA-256 and
+(``compact_table``); biases stay float32. The file is an ordinary model, with a SHA-256 and
 therefore states of its own; its products are those of the codes. What it costs is measured, not promised:
 both models read the same text by ``carried``, and the difference of their losses goes into the card, with the
 protocol and the number of targets. The file of a finished run may hold codes itself: the cost is that beside

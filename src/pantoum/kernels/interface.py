@@ -145,26 +145,6 @@ class Kernels(Protocol):
         """(the numbers of the rows that are used [U], ascending, and for each the sum of its d [U,V])."""
         ...
 
-    def layer_norm(
-        self,
-        x_NH: Array,
-        weight_H: Array,
-        bias_H: Array,
-        workspace: Workspace | None = None,
-    ) -> tuple[Array, object]:
-        """(normalised rows [N,H], tape)."""
-        ...
-
-    def layer_norm_vjp(
-        self,
-        tape: Any,
-        weight_H: Array,
-        d_y_NH: Array,
-        workspace: Workspace | None = None,
-    ) -> tuple[Array, Array, Array]:
-        """(d_x [N,H], d_weight [H], d_bias [H])."""
-        ...
-
     def dropout(
         self,
         x_TBH: Array,

@@ -29,10 +29,6 @@ class StepLayer:
     """A packed matrix for each product of a step."""
     input_bias_G: Array
     scan_bias_H: Array | None
-    norm: tuple[Array, Array] | None
-    """Weight and bias of the normalisation of its outputs."""
-    residual: bool
-    """Whether its inputs are added to its outputs."""
 
 
 @dataclass(frozen=True)

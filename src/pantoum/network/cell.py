@@ -124,11 +124,6 @@ class Cell(Block):
 class Inputs(Protocol):
     """Inputs that a cell can project: vectors, or (in ``embedding``) tokens by a look-up."""
 
-    @property
-    def x_TBE(self) -> Array:
-        """The inputs as vectors."""
-        ...
-
     def project(self, cell: PackedCell, workspace: Workspace) -> Array:
         """The input projection [T,B,G]."""
         ...
@@ -141,10 +136,6 @@ class Inputs(Protocol):
     ) -> tuple[Array, Array | None, Array]:
         """(gradient of what the inputs are made from, d_weight_ih, d_bias [G]). Of one-hot tokens
         d_weight_ih is ``None``: the first makes it (``embedding.OneHotTokens``)."""
-        ...
-
-    def add(self, cell: PackedCell, d_inputs: Array, d_x_TBE: Array) -> Array:
-        """That gradient, with the one of a residual past the cell added."""
         ...
 
 
@@ -171,10 +162,6 @@ class Vectors:
             d_projection_TBG.reshape(T * B, -1), self.x_TBE.reshape(T * B, E), workspace
         )
         return d_x_NE.reshape(T, B, E), d_weight, d_bias_G
-
-    def add(self, cell: PackedCell, d_inputs: Array, d_x_TBE: Array) -> Array:
-        d_inputs += d_x_TBE
-        return d_inputs
 
 
 @dataclass(frozen=True)

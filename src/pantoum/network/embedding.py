@@ -55,11 +55,6 @@ class TableTokens:
     table_VG: Array | None
     """The table, where it is kept between calls."""
 
-    @property
-    def x_TBE(self) -> Array:
-        """The vectors."""
-        return self.embedding_VE[self.tokens_TB]
-
     def project(self, cell: PackedCell, workspace: Workspace) -> Array:
         """The input projection of the first layer [T,B,G]."""
         table_VG = self.table_VG
@@ -80,11 +75,6 @@ class TableTokens:
         _look_up_vjp(cell.kernels, d_projection_TBG, self.tokens_TB, d_table_VG)
         return cell.project_vjp(d_table_VG, self.embedding_VE, workspace)
 
-    def add(self, cell: PackedCell, d_inputs: Array, d_x_TBE: Array) -> Array:
-        """The embedding's gradient with that of its vectors added."""
-        d_inputs += _look_up_vjp(cell.kernels, d_x_TBE, self.tokens_TB, np.empty_like(d_inputs))
-        return d_inputs
-
     def embedding_gradient(self, kernels: Kernels, d_inputs: Array, workspace: Workspace) -> Gradient:
         """It is what the backward pass returns."""
         return Gradient(d_inputs)
@@ -98,11 +88,6 @@ class VectorTokens:
     embedding_VE: Array
     drop: Callable[[Array], Array] | None
     """The dropout of vectors, and of their gradient."""
-
-    @property
-    def x_TBE(self) -> Array:
-        """The vectors, not dropped."""
-        return self.embedding_VE[self.tokens_TB]
 
     def project(self, cell: PackedCell, workspace: Workspace) -> Array:
         """The input projection of the first layer [T,B,G]."""
@@ -118,11 +103,6 @@ class VectorTokens:
         dropped = Vectors(self._dropped(cell, workspace))
         d_x_TBE, d_weight, d_bias_G = dropped.project_vjp(cell, d_projection_TBG, workspace)
         return d_x_TBE if self.drop is None else self.drop(d_x_TBE), d_weight, d_bias_G
-
-    def add(self, cell: PackedCell, d_inputs: Array, d_x_TBE: Array) -> Array:
-        """The gradient of the vectors with that of a residual added."""
-        d_inputs += d_x_TBE
-        return d_inputs
 
     def embedding_gradient(self, kernels: Kernels, d_inputs: Array, workspace: Workspace) -> Gradient:
         """From the gradient of the vectors."""
@@ -152,11 +132,6 @@ class OneHotTokens:
     """The table of all input projections, if it is kept between calls."""
     vocab_size: int
 
-    @property
-    def x_TBE(self) -> Array:
-        """The vectors; asked for only by a residual first layer, whose H equals V."""
-        return np.equal(self.tokens_TB[:, :, None], np.arange(self.vocab_size))
-
     def project(self, cell: PackedCell, workspace: Workspace) -> Array:
         """The input projection of the first layer [T,B,G]."""
         if self.table_VG is not None and self.scale_TB is None:
@@ -182,10 +157,6 @@ class OneHotTokens:
         if self.scale_TB is not None:
             d_projection_TBG *= self.scale_TB[:, :, None]
         return d_projection_TBG, None, d_bias_G
-
-    def add(self, cell: PackedCell, d_inputs: Array, d_x_TBE: Array) -> Array:
-        """Nothing is learned in the inputs."""
-        return d_inputs
 
     def embedding_gradient(self, kernels: Kernels, d_inputs: Array, workspace: Workspace) -> Gradient:
         """That of weight_ih, transposed."""

@@ -56,7 +56,7 @@ class Member:
             )
             for place, size in enumerate(sizes)
         ]
-        self.stack = Stack(cells, config.residual, config.norm, config.dropout)
+        self.stack = Stack(cells, config.dropout)
         embedding = {} if self.embedding_VE is None else {"weight": self.embedding_VE}
         self.parameters = Parameters.joined([("embedding.", embedding), ("stack.", self.stack.parameters)])
 

@@ -2,12 +2,11 @@
 
 The order within layer l, from its input x on:
 
-    x -> dropout -> cell -> normalisation of its output -> + x, where residual and sizes are equal
+    x -> dropout -> cell
 
 and after the last layer dropout of the outputs. Dropout of the first layer's x has the rate ``inputs``, of
 the others' ``between``, after the last ``outputs``; its masks belong to layers 0 to L. The cell's own state
-stays raw: neither dropped nor normalised. Parameter names are ``0.weight_ih``, ``1.weight_ih``, ...,
-``0.norm.weight``.
+stays raw: not dropped. Parameter names are ``0.weight_ih``, ``1.weight_ih``, ...
 
 Shapes: B rows, T steps, N = T*B, E inputs, H units, G gate rows.
 """
@@ -20,12 +19,12 @@ from itertools import pairwise
 
 import numpy as np
 
-from pantoum.config import NORMS, DropoutConfig, one_of
+from pantoum.config import DropoutConfig
 from pantoum.errors import SettingError
 from pantoum.kernels import Array, Kernels, Workspace, backend
 from pantoum.network.block import Block, DropoutDraw, PackedBlock, Tape
 from pantoum.network.cell import Cell, CellTape, Inputs, PackedCell, Vectors
-from pantoum.network.packing import Packer, Weight, floats
+from pantoum.network.packing import Packer, Weight
 from pantoum.network.parameters import Parameters, under
 from pantoum.network.state import BlockState
 
@@ -35,36 +34,14 @@ __all__ = ["PackedStack", "Stack"]
 class Stack(Block):
     """A deep cell; used wherever a cell is."""
 
-    def __init__(
-        self,
-        cells: Sequence[Cell],
-        residual: bool = False,
-        norm: str | None = None,
-        dropout: DropoutConfig | None = None,
-    ) -> None:
+    def __init__(self, cells: Sequence[Cell], dropout: DropoutConfig | None = None) -> None:
         self.cells = tuple(cells)
         _check_cells(self.cells)
-        if norm is not None:
-            one_of(norm, "norm", NORMS)
-        self.residual, self.norm = residual, norm
         self.dropout = DropoutConfig() if dropout is None else dropout
         self.input_size, self.hidden_size = self.cells[0].input_size, self.cells[-1].hidden_size
         self.dtype = self.cells[0].dtype
-        norms = [
-            Parameters(
-                {
-                    "weight": np.ones(cell.hidden_size, self.dtype),
-                    "bias": np.zeros(cell.hidden_size, self.dtype),
-                }
-                if norm
-                else {}
-            )
-            for cell in self.cells
-        ]
         self.parameters = Parameters.joined(
-            part
-            for layer, (cell, own) in enumerate(zip(self.cells, norms, strict=True))
-            for part in ((f"{layer}.", cell.parameters), (f"{layer}.norm.", own))
+            (f"{layer}.", cell.parameters) for layer, cell in enumerate(self.cells)
         )
 
     def initial_state(self, batch_size: int) -> BlockState:
@@ -80,17 +57,11 @@ class Stack(Block):
         """As a block's; ``one_hot``: the inputs of the first layer are one-hot."""
         packer = Packer(backend(self.dtype)) if packer is None else packer
         weights = self.parameters if weights is None else weights
-        cells, norms = [], []
+        cells = []
         for layer, cell in enumerate(self.cells):
             own = under(f"{layer}.", weights)
             cells.append(cell.pack(packer.part(str(layer)), own, one_hot=one_hot and layer == 0))
-            norms.append((floats(own["norm.weight"]), floats(own["norm.bias"])) if self.norm else None)
-        return PackedStack(self, packer.kernels, tuple(cells), tuple(norms))
-
-    def adds(self, layer: int) -> bool:
-        """Whether this layer's input is added to its output."""
-        cell = self.cells[layer]
-        return self.residual and cell.input_size == cell.hidden_size
+        return PackedStack(self, packer.kernels, tuple(cells))
 
     def dropout_rate(self, layer: int) -> float:
         """What is dropped of this layer's input; for the layer after the last, of the outputs."""
@@ -103,10 +74,8 @@ class Stack(Block):
 class StackTape:
     """What a stack's backward pass needs."""
 
-    layers: list[tuple[CellTape, Tape]]
-    """For each layer, the tapes of its cell and of its normalisation."""
+    layers: list[CellTape]
     dropout: DropoutDraw | None
-    lengths: Array | None
 
 
 @dataclass(frozen=True)
@@ -116,8 +85,6 @@ class PackedStack(PackedBlock):
     stack: Stack
     kernels: Kernels
     cells: tuple[PackedCell, ...]
-    norms: tuple[tuple[Array, Array] | None, ...]
-    """Weight and bias of each layer's normalisation."""
 
     def forward(
         self,
@@ -141,14 +108,12 @@ class PackedStack(PackedBlock):
             y_TBH, last, kept = cell.forward(
                 below, state[layer], reset_TB=reset_TB, lengths=lengths, tape=tape, workspace=scope
             )
-            y_TBH, normed = self._normalise(y_TBH, layer, scope)
-            if self.stack.adds(layer):
-                y_TBH = np.add(y_TBH, source.x_TBE, out=scope.array("sum", y_TBH.shape, y_TBH.dtype))
-            source = Vectors(self._end(y_TBH, layer, lengths, scope, "ended"))
-            tapes.append((kept, normed))
+            source = Vectors(y_TBH)
+            tapes.append(kept)
             states.append(last)
+        assert isinstance(source, Vectors)
         outputs_TBH = self._drop(source.x_TBE, len(self.cells), dropout, workspace)
-        return outputs_TBH, tuple(states), StackTape(tapes, dropout, lengths) if tape else None
+        return outputs_TBH, tuple(states), StackTape(tapes, dropout) if tape else None
 
     def backward(
         self,
@@ -168,17 +133,13 @@ class PackedStack(PackedBlock):
         by_layer: list[dict[str, Array]] = [{} for _ in self.cells]
         d_below = self._drop(d_outputs_TBH, len(self.cells), tape.dropout, workspace)
         for layer in reversed(range(len(self.cells))):
-            cell, scope, (kept, normed) = self.cells[layer], workspace.scope(str(layer)), tape.layers[layer]
-            d_y_TBH = self._end(d_below, layer, tape.lengths, scope, "d_ended")
-            d_cell_TBH, of_norm = self._normalise_vjp(normed, d_y_TBH, layer, scope)
+            cell, scope, kept = self.cells[layer], workspace.scope(str(layer)), tape.layers[layer]
             d_below, d_states[layer], of_cell = cell.backward(
-                kept, d_cell_TBH, None if d_state is None else d_state[layer], spend=spend, workspace=scope
+                kept, d_below, None if d_state is None else d_state[layer], spend=spend, workspace=scope
             )
             if isinstance(kept.inputs, Vectors):
                 d_below = self._drop(d_below, layer, tape.dropout, scope)
-            if self.stack.adds(layer):
-                d_below = kept.inputs.add(cell, d_below, d_y_TBH)
-            by_layer[layer] = {f"{layer}.{name}": d for name, d in (of_cell | of_norm).items()}
+            by_layer[layer] = {f"{layer}.{name}": d for name, d in of_cell.items()}
             if finished is not None:
                 finished(by_layer[layer])
         return d_below, tuple(d_states), {name: d for part in by_layer for name, d in part.items()}
@@ -234,37 +195,6 @@ class PackedStack(PackedBlock):
         if dropout is None or not self.stack.dropout_rate(layer):
             return x_TBE
         return self.drop(x_TBE, layer, dropout, workspace)
-
-    def _normalise(self, y_TBH: Array, layer: int, workspace: Workspace) -> tuple[Array, Tape]:
-        own = self.norms[layer]
-        if own is None:
-            return y_TBH, None
-        y_NH, tape = self.kernels.layer_norm(y_TBH.reshape(-1, y_TBH.shape[2]), *own, workspace.scope("norm"))
-        return y_NH.reshape(y_TBH.shape), tape
-
-    def _normalise_vjp(
-        self,
-        tape: Tape,
-        d_TBH: Array,
-        layer: int,
-        workspace: Workspace,
-    ) -> tuple[Array, dict[str, Array]]:
-        own = self.norms[layer]
-        if own is None:
-            return d_TBH, {}
-        d_x_NH, d_weight, d_bias = self.kernels.layer_norm_vjp(
-            tape, own[0], d_TBH.reshape(-1, d_TBH.shape[2]), workspace.scope("norm")
-        )
-        return d_x_NH.reshape(d_TBH.shape), {"norm.weight": d_weight, "norm.bias": d_bias}
-
-    def _end(self, y_TBH: Array, layer: int, lengths: Array | None, workspace: Workspace, name: str) -> Array:
-        """Zeros past a row's length where normalisation or the residual would put something there."""
-        if lengths is None or not (self.stack.norm or self.stack.adds(layer)):
-            return y_TBH
-        going_TB1 = (np.arange(len(y_TBH))[:, None] < lengths)[:, :, None]
-        ended_TBH = workspace.array(name, y_TBH.shape, y_TBH.dtype)
-        np.multiply(y_TBH, going_TB1, out=ended_TBH)
-        return ended_TBH
 
 
 def _check_cells(cells: tuple[Cell, ...]) -> None:

@@ -72,15 +72,12 @@ def described(program: Program) -> StepModel:
 
 
 def _member(member: PackedMember) -> StepMember:
-    stack = member.stack.stack
     layers = tuple(
         StepLayer(
             weight_ih=None if number == 0 and member.table_VG is not None else cell.weight_ih,
             weight_hh=cell.weight_hh,
             input_bias_G=cell.bias_G,
             scan_bias_H=cell.scan_bias_H,
-            norm=member.stack.norms[number],
-            residual=stack.adds(number),
         )
         for number, cell in enumerate(member.stack.cells)
     )

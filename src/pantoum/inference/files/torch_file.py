@@ -9,8 +9,8 @@ embedding that is the identity; a tied head is written out, its projection multi
 layers of each member of an ensemble stand under ``members.0``, ``members.1``, ...; the head takes their
 outputs side by side.
 
-A model that PyTorch's modules do not compute (another cell, normalisation, residuals, n-grams, a large
-vocabulary of one-hot inputs, counted n-grams) has the names of our parameters, which are those of
+A model that PyTorch's modules do not compute (another cell, n-grams, a large vocabulary of
+one-hot inputs, counted n-grams) has the names of our parameters, which are those of
 ``pantoum.torch.LanguageModel``, and its counts stand beside them as in a model file (``counts_file``).
 ``pantoum.torch.load`` reads both. The metadata says which names a file has.
 
@@ -56,7 +56,7 @@ Arrays = dict[str, Array]
 def names_of(shape: ModelConfig, vocab_size: int) -> str:
     """Which names a file of this network has."""
     one_hot = shape.embedding_size is None
-    computed = CELLS[shape.cell].torch is not None and not (shape.norm or shape.residual or shape.tables)
+    computed = CELLS[shape.cell].torch is not None and not shape.tables
     return TORCH_NAMES if computed and not (one_hot and vocab_size > MOST_IDENTITY) else OUR_NAMES
 
 

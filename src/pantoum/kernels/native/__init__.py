@@ -15,7 +15,6 @@ from pantoum.kernels.native.dropout import dropout, dropout_scales
 from pantoum.kernels.native.embedding import lookup, lookup_gradient
 from pantoum.kernels.native.library import Library, core, missing
 from pantoum.kernels.native.muon import muon
-from pantoum.kernels.native.normalization import layer_norm, layer_norm_vjp
 from pantoum.kernels.native.optimizer import adamw, average, global_norm
 from pantoum.kernels.native.product import bias_gradient, linear, linear_weight_gradient, pack, pack_codes
 from pantoum.kernels.native.quantize import quantize
@@ -37,8 +36,6 @@ __all__ = [
     "dropout",
     "dropout_scales",
     "global_norm",
-    "layer_norm",
-    "layer_norm_vjp",
     "linear",
     "linear_weight_gradient",
     "lookup",

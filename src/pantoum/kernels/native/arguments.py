@@ -44,8 +44,6 @@ ARGUMENTS: dict[str, type[ctypes.Structure]] = {
         "rms_rows": "p table rows gradient squares; l used columns; f rate keep share epsilon factor",
         "scan": _SCAN,
         "scan_vjp": _SCAN_VJP,
-        "layer_norm": "p x weight bias normal scale y; l count units",
-        "layer_norm_vjp": "p normal scale weight d_y d_x d_weight d_bias; l count units",
         "dropout": "p x y streams; l steps batch units; w seed; u step layer threshold; f scale; "
         "i variational",
         "softmax": "p logits targets nats predictions; l count vocabulary; f weight",
@@ -61,8 +59,8 @@ ARGUMENTS: dict[str, type[ctypes.Structure]] = {
         "average": "p averaged parameter; l size; f share",
         "row_squares": "p gradient squares; l rows columns; f keep share",
         "adapt": "p parameter rows gradient trained speed back; l used columns",
-        "layer": "p input recurrent more_recurrent input_bias bias norm_weight norm_bias hidden cell; "
-        "l inputs; i input_precision recurrent_precision residual",
+        "layer": "p input recurrent more_recurrent input_bias bias hidden cell; "
+        "l inputs; i input_precision recurrent_precision",
         "member": "p layers table embedding",
         "step": "p members tokens head head_bias projection ngrams orders recent counts counts_recent "
         "logits; "

@@ -125,21 +125,17 @@ def _layer(model: StepModel, member: StepMember, layer: StepLayer, states: Seque
     for matrix, gates in zip(recurrent, model.cell.products, strict=True):
         _check(matrix, (gates * H, H), H)
     addresses = [matrix.panels(False) for matrix in recurrent] + [None, None]
-    norm_weight, norm_bias = (None, None) if layer.norm is None else layer.norm
     return ARGUMENTS["layer"](
         input=None if weight is None else weight.panels(False),
         recurrent=addresses[0],
         more_recurrent=addresses[1],
         input_bias=given(layer.input_bias_G, "input_bias_G", (G,)),
         bias=optional(layer.scan_bias_H, "scan_bias_H", (H,)),
-        norm_weight=optional(norm_weight, "norm_weight", (H,)),
-        norm_bias=optional(norm_bias, "norm_bias", (H,)),
         hidden=states[0],
         cell=states[1] if len(states) > 1 else None,
         inputs=_inputs(member, weight),
         input_precision=0 if weight is None else number_of(weight.precision),
         recurrent_precision=number_of(recurrent[0].precision) if recurrent else 0,
-        residual=layer.residual,
     )
 
 

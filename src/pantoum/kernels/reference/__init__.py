@@ -13,7 +13,6 @@ from pantoum.kernels.reference.cross_entropy import (
 from pantoum.kernels.reference.dropout import dropout, dropout_scales
 from pantoum.kernels.reference.embedding import lookup, lookup_gradient
 from pantoum.kernels.reference.muon import muon
-from pantoum.kernels.reference.normalization import layer_norm, layer_norm_vjp
 from pantoum.kernels.reference.optimizer import adamw, average, global_norm
 from pantoum.kernels.reference.product import bias_gradient, linear, linear_weight_gradient, pack
 from pantoum.kernels.reference.quantize import pack_codes, quantize
@@ -33,8 +32,6 @@ __all__ = [
     "dropout",
     "dropout_scales",
     "global_norm",
-    "layer_norm",
-    "layer_norm_vjp",
     "linear",
     "linear_weight_gradient",
     "lookup",

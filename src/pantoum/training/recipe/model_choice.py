@@ -183,8 +183,6 @@ def _rung(settings: TrainSettings, outlook: Outlook, hidden: int, layers: int) -
         num_layers=layers,
         embedding_size=None if embedding is None else int(embedding),
         tied=bool(tied),
-        residual=settings.residual,
-        norm=None if settings.norm == AUTO else settings.norm,
     )
 
 
