@@ -24,7 +24,7 @@
 extern "C" {
 #endif
 
-#define PANTOUM_ABI 10
+#define PANTOUM_ABI 11
 
 enum {
   PANTOUM_OK = 0,

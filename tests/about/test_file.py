@@ -50,7 +50,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "model.safetensors",
             "model",
             [
-                "2 x 8 gru, embedding 4, tied, layer norm",
+                "2 x 8 gru, embedding 4, tied",
                 "sha256",
                 "trained on",
                 "of 2, 3 tokens, 64 rows each: 1,920 of the parameters",

@@ -12,8 +12,7 @@ import pytest
 from pantoum.config import CELLS as TABLE
 from pantoum.config import DropoutConfig
 from pantoum.network import Stack
-from pantoum.network.block import Block
-from pantoum.network.cell import Cell
+from pantoum.network.blocks import Block, Cell
 from pantoum.network.state import map_arrays
 
 CELLS: dict[str, Callable[..., Cell]] = {name: partial(Cell, spec) for name, spec in TABLE.items()}

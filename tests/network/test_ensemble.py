@@ -12,8 +12,8 @@ from pantoum.errors import SettingError
 from pantoum.network import LanguageModel
 from pantoum.network.ensemble import join, join_scales, join_states, joined_config, part, part_states
 from pantoum.network.gradient import Gradient
-from pantoum.network.ngrams import TABLE
 from pantoum.network.program import Program
+from pantoum.network.spec import TABLE
 
 V = 6
 

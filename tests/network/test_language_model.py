@@ -91,9 +91,9 @@ def test_with_one_hot_inputs_dropout_falls_where_it_would_on_the_vectors() -> No
     model = build("gru", {"dropout": "inputs=0.5", "num_layers": 1})
     tokens, state = np.arange(12).reshape(B, T) % V, model.initial_state(B)
     with_dropout = learned(model, tokens, tokens, state, dropout_key=(1, 2))
-    outputs, last = unroll(model.members[0].stack, np.eye(V)[tokens], dropout_key=(1, 2))
+    outputs, last = unroll(model.stack(), np.eye(V)[tokens], dropout_key=(1, 2))
     np.testing.assert_allclose(with_dropout.state.arrays[0], last[0], rtol=1e-12)
-    logits = model.head.pack().logits(outputs.reshape(B * T, -1))
+    logits = Program(model).head.logits(outputs.reshape(B * T, -1))
     assert with_dropout.loss == pytest.approx(cross_entropy(logits, tokens.reshape(-1)))
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pantoum.config import DropoutConfig
 from pantoum.errors import SettingError
 from pantoum.network import GRU, LSTM, Stack, unroll, unroll_vjp
-from pantoum.network.block import Block
+from pantoum.network.blocks import Block
 from pantoum.network.state import map_arrays, to_arrays
 
 Random = np.random.Generator

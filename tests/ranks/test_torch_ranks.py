@@ -12,7 +12,7 @@ import pytest
 
 from pantoum.config import DropoutConfig, ModelConfig, TrainSettings
 from pantoum.errors import RankError
-from pantoum.network.language_model import seed_of
+from pantoum.network.parameters import seed_of
 from pantoum.network.program import Program
 from pantoum.training.assembly import make_backend
 from pantoum.training.loop import train

@@ -8,7 +8,7 @@ from pantoum.errors import CheckpointError
 from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
 from pantoum.network.gradient import Gradient
-from pantoum.network.ngrams import TABLE
+from pantoum.network.spec import TABLE
 from pantoum.training.update.backend import LocalBackend
 from pantoum.training.update.learner import SELDOM, Learner
 from pantoum.training.update.optimizer import AdamW, make_optimizer

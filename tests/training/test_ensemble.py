@@ -15,7 +15,7 @@ from pantoum.formats import checkpoint, model_file
 from pantoum.inference.files.precision import plain
 from pantoum.kernels import RowCodes
 from pantoum.network import LanguageModel
-from pantoum.network.ngrams import TABLE
+from pantoum.network.spec import TABLE
 from pantoum.training.update.backend import LocalBackend
 from pantoum.training.update.learner import Learner
 from pantoum.training.update.optimizer import make_optimizer

@@ -149,7 +149,7 @@ def test_what_was_chosen_stands():
     )
     recipe = choose(asked, Outlook(10_000, 65, steps=5))
     dropout = DropoutConfig.parse("variational:0.25")
-    assert recipe.model == ModelConfig("lstm", 48, 3, None, False, True, "layer", dropout)
+    assert recipe.model == ModelConfig("lstm", 48, 3, None, False, dropout)
     assert (recipe.batch_size, recipe.seq_len, recipe.learning_rate, recipe.seed) == (7, 11, 0.5, 9)
     assert (recipe.clip, recipe.average, recipe.weight_decay, recipe.warm_up) == (None, None, 0.0, 0.0)
 

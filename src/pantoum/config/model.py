@@ -13,7 +13,6 @@ from pantoum.errors import SettingError
 
 __all__ = [
     "SHAPE",
-    "TABLE",
     "TABLE_TITLE",
     "DropoutConfig",
     "ModelConfig",
@@ -23,8 +22,8 @@ __all__ = [
     "table_words",
 ]
 
-TABLE, TABLE_TITLE = "ngrams.weight", "n-grams"
-"""The table of logits: its name among the parameters, and as people read it."""
+TABLE_TITLE = "n-grams"
+"""The table of logits, as people read it."""
 GONE: dict[str, Plain] = {"norm": None, "residual": False}
 """Settings that there were, as they are in every file: what a file says stays the same."""
 MOST_IN_TABLE = 1 << 28
@@ -163,7 +162,7 @@ class ModelConfig:
     dropout: DropoutConfig = field(default_factory=DropoutConfig)
     """Dropout in training."""
     ngrams: tuple[int, ...] = ()
-    """Orders of the n-grams whose logits are added to those of the network (``network.ngrams``); (): none."""
+    """Orders of the n-grams whose logits are added to those of the network (``mixers.ngrams``); (): none."""
     ngram_rows: int = 16_384
     """Rows of the table of each n-gram order, a power of two."""
     members: int = 1
@@ -198,17 +197,6 @@ class ModelConfig:
     def layer_arrays(self) -> int:
         """How many arrays of a state are those of the layers of one member; they come first."""
         return self.num_layers * len(CELLS[self.cell].state)
-
-    @property
-    def tables(self) -> tuple[str, ...]:
-        """The names of the parameters that are tables of logits: a token adds some rows to the logits of all
-        symbols, and an update changes these rows alone."""
-        return (TABLE,) if self.ngrams else ()
-
-    @property
-    def table_rows(self) -> int:
-        """Rows of the tables of logits; a row has a number per symbol."""
-        return len(self.ngrams) * self.ngram_rows if self.ngrams else 0
 
     @property
     def described_tables(self) -> dict[str, str]:

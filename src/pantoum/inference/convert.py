@@ -23,6 +23,7 @@ from pantoum.inference.files.compact_table import compacted
 from pantoum.inference.files.precision import PRECISION, SCALE, shape_of
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.kernels import Array, backend
+from pantoum.network.spec import named
 
 __all__ = ["CARD_KEY", "cost", "to_int8", "with_cost"]
 
@@ -36,7 +37,7 @@ def to_int8(content: ModelFile) -> ModelFile:
     if precision == "int8":
         raise SettingError("to", "int8", "is what this model is already", "give the float32 model")
     kernels, made = backend(np.float32), dict[str, Array]()
-    parameters, _ = compacted(content.parameters, shape.tables)
+    parameters, _ = compacted(content.parameters, named(shape, "table"))
     coded = coded_names(parameters)
     for name, array in parameters.items():
         if name.endswith(SCALE) and name[: -len(SCALE)] not in coded:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from pantoum.errors import CoreError
 from pantoum.kernels import native, reference
 from pantoum.kernels.draw_rows import DrawRows
-from pantoum.kernels.interface import Array, Kernels, PackedMatrix, State
+from pantoum.kernels.interface import Array, Kernels, PackedMatrix, State, StepPart
 from pantoum.kernels.row_codes import RowCodes
 from pantoum.kernels.workspace import Workspace
 
@@ -28,6 +28,7 @@ __all__ = [
     "PackedMatrix",
     "RowCodes",
     "State",
+    "StepPart",
     "Workspace",
     "backend",
     "precisions",

@@ -10,15 +10,14 @@ Shapes: T steps, B rows (streams), N = T*B, E inputs, H units, G gate rows (1, 2
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, TypeAlias
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from pantoum.config import CellSpec
 from pantoum.kernels.array import Array
 from pantoum.kernels.count_tree import CountTree
 from pantoum.kernels.draw_rows import DrawRows
 from pantoum.kernels.row_codes import RowCodes
-from pantoum.kernels.step_model import StepModel
 from pantoum.kernels.workspace import Workspace
 
 __all__ = [
@@ -28,6 +27,7 @@ __all__ = [
     "RecurrentWeight",
     "Sampler",
     "State",
+    "StepPart",
     "Stepper",
 ]
 
@@ -68,6 +68,16 @@ class Sampler(Protocol):
         """One token for each of the rows first .. first + count - 1, from the first ``count`` logits; the
         rows' counters move on."""
         ...
+
+
+class StepPart(NamedTuple):
+    """A part of a model as the step of a whole model takes it: packed matrices, biases, tables.
+
+    A model is a list of them: for each member ``inputs`` and its ``layer``s, then ``head``, ``ngrams`` and
+    ``counts`` if it has these. The arrays of a state belong to the parts that have one, in this order."""
+
+    kind: str
+    values: Mapping[str, Any]
 
 
 class Stepper(Protocol):
@@ -323,13 +333,13 @@ class Kernels(Protocol):
 
     def stepper(
         self,
-        model: StepModel,
+        parts: Sequence[StepPart],
         tokens_R: Array,
         states: Sequence[Array],
         logits_CV: Array,
     ) -> Stepper | None:
-        """Steps through this model of tokens [R], states [R,H] and logits [C,V] that live in these arrays;
-        None: this backend reads this model by scans only."""
+        """Steps through the model of these parts, of tokens [R], states [R,H] and logits [C,V] that live in
+        these arrays; None: this backend reads this model by scans only."""
         ...
 
     def sampler(self, rows: DrawRows, banned_N: Array, logits_CV: Array) -> Sampler:

@@ -1,4 +1,4 @@
-"""A recurrent cell over a chunk of time steps, as a module with the parameter names of ``network.cell``.
+"""A recurrent cell over a chunk of time steps, as a module with the parameter names of ``network.stack``.
 
 There are two implementations of the same function. Where PyTorch has the cell, its own module computes a
 span of time steps in one call: cuDNN on a GPU, native code on a CPU. Otherwise the time steps are a loop. The

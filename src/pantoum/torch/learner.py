@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from pantoum.config import CELLS
 from pantoum.errors import CheckpointError
 from pantoum.formats.checkpoint import MOST_STEPS
 from pantoum.kernels import Array
+from pantoum.network.spec import named
 from pantoum.network.state import NetworkState
 from pantoum.torch.cell import Cell
 from pantoum.torch.convert import state_from_torch
@@ -30,6 +30,7 @@ from pantoum.torch.rank_sums import GradientSums, TensorRanks
 from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.update.gradient_scale import EVERY, WINDOW
 from pantoum.training.update.learner import as_held_now, require_arrays
+from pantoum.training.update.optimizer import map_blocks
 
 __all__ = ["Found", "Learner"]
 
@@ -62,9 +63,8 @@ class Learner:
         self._share = 1.0
         self._sent_in = torch.bfloat16 if recipe.gradient_precision == "bf16" else torch.float32
         self._parameters: dict[str, Tensor] = dict(self.module.named_parameters())
-        gates = len(CELLS[recipe.model.cell].gates)
-        tables = recipe.model.tables
-        self._optimizer = Optimizer(self._parameters, recipe.optimizer, recipe.weight_decay, gates, tables)
+        blocks, tables = map_blocks(recipe.model), named(recipe.model, "table")
+        self._optimizer = Optimizer(self._parameters, recipe.optimizer, recipe.weight_decay, blocks, tables)
         self._decay, self._targets = recipe.average, 0
         averaged = {} if recipe.average is None else self._parameters
         self._averaged = {

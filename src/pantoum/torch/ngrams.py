@@ -1,5 +1,5 @@
 """The table of n-gram logits as a module: the same hash, the same rows, the same state as
-``network.ngrams``.
+``network.mixers.ngrams``.
 
 The hash works modulo 2^64. PyTorch's 64-bit integers are signed, and their sums and products wrap around to
 the same bits; only the shift to the right must be told to bring in zeros.
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
-from pantoum.network.ngrams import MULTIPLIER
+from pantoum.network.mixers.ngrams import MULTIPLIER
 from pantoum.torch.history import history, kept
 
 __all__ = ["Ngrams"]

@@ -21,6 +21,7 @@ from pantoum.formats.model_file import ModelFile
 from pantoum.inference.files.compact_matrices import SCALE, coded_names, is_half, widened
 from pantoum.inference.files.compact_table import compact_tables, parts_of, row_codes
 from pantoum.network.packing import Codes, Weight, floats
+from pantoum.network.spec import named
 
 __all__ = ["PRECISION", "SCALE", "number", "plain", "shape_of", "weights"]
 
@@ -40,7 +41,7 @@ def weights(content: ModelFile) -> dict[str, Weight]:
     with a compact table."""
     arrays = content.parameters
     config, precision = shape_of(content.config)
-    compact, coded = compact_tables(arrays, config.tables), coded_names(arrays)
+    compact, coded = compact_tables(arrays, named(config, "table")), coded_names(arrays)
     found: dict[str, Weight] = {table: row_codes(arrays, table) for table in compact}
     for name in coded:
         codes = Codes(arrays[name], arrays[name + SCALE])
@@ -54,7 +55,7 @@ def weights(content: ModelFile) -> dict[str, Weight]:
 def plain(content: ModelFile) -> ModelFile:
     """The same model in float32."""
     shape, precision = shape_of(content.config)
-    compact = compact_tables(content.parameters, shape.tables)
+    compact = compact_tables(content.parameters, named(shape, "table"))
     small = compact or coded_names(content.parameters) or any(map(is_half, content.parameters.values()))
     if precision == "float32" and not small:
         return content

@@ -21,7 +21,7 @@ from pantoum.kernels.native.arguments import ARGUMENTS, OPERATIONS, CellFacts
 
 __all__ = ["ABI", "NOT_FINITE", "Library", "core", "missing"]
 
-ABI = 10
+ABI = 11
 NOT_FINITE = 4
 """The status of a draw from logits that are not finite."""
 FILE = Path(__file__).parent / ("libpantoum_core.dylib" if sys.platform == "darwin" else "libpantoum_core.so")

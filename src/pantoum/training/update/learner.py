@@ -30,6 +30,7 @@ from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
 from pantoum.network.gradient import Gradient, Gradients, norm
 from pantoum.network.program import BatchResult, Program
+from pantoum.network.spec import named
 from pantoum.network.state import NetworkState
 from pantoum.training.update.gradient_scale import GradientScale
 from pantoum.training.update.gradient_sum import gradient_sum, side_by_side
@@ -70,7 +71,7 @@ class Learner:
             else {
                 name: array.copy(order="K")
                 for name, array in model.parameters.items()
-                if name not in model.config.tables
+                if name not in named(model.config, "table")
             }
         )
         self._kernels = backend(model.dtype)
