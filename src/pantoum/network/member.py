@@ -17,7 +17,7 @@ from pantoum.network.gradient import Finished, Gradient
 from pantoum.network.inputs import OneHotTokens, TableTokens, TokenInputs, VectorTokens, one_hot_projections
 from pantoum.network.packing import Packer, Weight, floats
 from pantoum.network.parameters import under
-from pantoum.network.spec import Parameter
+from pantoum.network.spec import Parameter, prefix
 from pantoum.network.stack import DropoutDraw, Layer, Layers, Tape
 
 __all__ = ["Member"]
@@ -33,7 +33,8 @@ class Member:
         self, config: ModelConfig, chosen: Parameter, weights: Mapping[str, Weight], packer: Packer
     ) -> None:
         """``chosen``: the parameter that tokens choose from; ``weights``: those of the model by name."""
-        self.prefix = chosen.name[: -len("stack.0.weight_ih" if chosen.by_columns else "embedding.weight")]
+        assert chosen.member is not None
+        self.prefix = prefix(config, chosen.member)
         self._chosen, self.one_hot = chosen.name, chosen.by_columns
         self.vocab_size = chosen.shape[1 if self.one_hot else 0]
         cell, reading = CELLS[config.cell], packer.purpose == "read"

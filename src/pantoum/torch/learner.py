@@ -29,7 +29,7 @@ from pantoum.torch.optimizer import Optimizer
 from pantoum.torch.rank_sums import GradientSums, TensorRanks
 from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.update.gradient_scale import EVERY, WINDOW
-from pantoum.training.update.learner import as_held_now, require_arrays
+from pantoum.training.update.learner import require_arrays
 from pantoum.training.update.optimizer import map_blocks
 
 __all__ = ["Found", "Learner"]
@@ -147,7 +147,6 @@ class Learner:
     def restore(self, arrays: Mapping[str, Array]) -> None:
         """Put everything back, in place."""
         own = self.arrays()
-        arrays = as_held_now(own, arrays)
         require_arrays(own, arrays)
         steps = int(arrays[STEPS][0])
         if not 0 <= steps <= MOST_STEPS:

@@ -39,7 +39,7 @@ from pantoum.training.update.rank_sums import Sums
 from pantoum.training.update.shards import Node, Shards
 from pantoum.training.update.work_share import WorkShare
 
-__all__ = ["SELDOM", "Learner", "as_held_now", "require_arrays"]
+__all__ = ["SELDOM", "Learner", "require_arrays"]
 
 SELDOM = 16
 
@@ -232,7 +232,6 @@ class Learner:
     def restore(self, arrays: Mapping[str, Array]) -> None:
         """Put everything back, in place."""
         own = self.arrays()
-        arrays = as_held_now(own, arrays)
         require_arrays(own, arrays)
         steps = int(arrays["optimizer.steps"][0])
         if not 0 <= steps <= MOST_STEPS:
@@ -243,17 +242,6 @@ class Learner:
         for name, array in own.items():
             array[...] = arrays[name]
         self._optimizer.steps = steps
-
-
-def as_held_now(own: Mapping[str, Array], kept: Mapping[str, Array]) -> dict[str, Array]:
-    """The arrays of a checkpoint, of any age, as those in use. AdamW moved the projection of a tied head in
-    older runs with Muon: its first moment, a mean of gradients, becomes the momentum."""
-    found = dict(kept)
-    for name in own.keys() - kept.keys():
-        first = kept.get(name.replace("optimizer.momentum.", "optimizer.first."))
-        if first is not None:
-            found[name] = first
-    return found
 
 
 def require_arrays(own: Mapping[str, Array], kept: Mapping[str, Array]) -> None:
