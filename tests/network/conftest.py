@@ -15,7 +15,7 @@ from pantoum.network import Stack
 from pantoum.network.blocks import Block, Cell
 from pantoum.network.state import map_arrays
 
-CELLS: dict[str, Callable[..., Cell]] = {name: partial(Cell, spec) for name, spec in TABLE.items()}
+CELLS: dict[str, Callable[..., Cell]] = {name: partial(Cell, spec=spec) for name, spec in TABLE.items()}
 
 
 def stack_of(kind: str, inputs: int, hidden: int, layers: int = 2, **options: Any) -> Stack:

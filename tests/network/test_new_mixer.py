@@ -55,6 +55,25 @@ class FoundAgain(Found):
         return -np.log((1 - weights_N) * np.exp(-nats_N) + weights_N * again_N)
 
 
+@dataclass(frozen=True)
+class More(Again):
+    """The same as something to add: 1 to the logit of the token before the last one."""
+
+    name: ClassVar[str] = "more"
+    adds: ClassVar[bool] = True
+
+    def find(self, read: Read, state: Sequence[Array]) -> FoundMore:
+        found = super().find(read, state)
+        return FoundMore(found.before_N, found.state)
+
+
+@dataclass(frozen=True)
+class FoundMore(FoundAgain):
+    def added(self, tokens: Array | slice | None = None) -> Array:
+        before_N = self.before_N if tokens is None else self.before_N[tokens]
+        return (np.arange(1, V + 1) == before_N[:, None]).astype(np.float32)
+
+
 @pytest.fixture
 def program() -> Program:
     model = LanguageModel(V, config=ModelConfig("lstm", 5, 2, 4, ngrams=(2,), ngram_rows=16))
@@ -97,3 +116,18 @@ def test_it_writes_token_by_token(program: Program) -> None:
     read.step(0, 2)
     expected, _ = program.logits(np.array([[3, 5], [4, 5]]), program.initial_state(2))
     np.testing.assert_allclose(logits_CV, expected[:, 1], atol=1e-6)
+
+
+def test_what_adds_stands_beside_the_n_grams_and_what_is_mixed_in(program: Program) -> None:
+    tokens = np.random.default_rng(2).integers(0, V, (B, T + 1))
+    inputs, targets = tokens[:, :-1], tokens[:, 1:]
+    more = Program(program.model, mixers=[More()], purpose="train")
+    logits, _ = more.logits(inputs, more.initial_state(B))
+    expected, _ = Program(program.model).logits(inputs, program.model.initial_state(B))
+    expected[np.arange(B)[:, None], np.arange(1, T), inputs[:, :-1]] += 1
+    np.testing.assert_allclose(logits, expected, atol=1e-6)
+    result = more.gradients(inputs, targets, more.initial_state(B))
+    np.testing.assert_allclose(result.nats_BT, more.losses(inputs, targets, more.initial_state(B))[0])
+    both = Program(program.model, mixers=[More(), Again()])
+    assert len(both.initial_state(B).arrays) == len(more.initial_state(B).arrays) + 1
+    assert both.losses(inputs, targets, both.initial_state(B))[0].shape == (B, T)

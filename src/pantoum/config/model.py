@@ -194,11 +194,6 @@ class ModelConfig:
         )
 
     @property
-    def layer_arrays(self) -> int:
-        """How many arrays of a state are those of the layers of one member; they come first."""
-        return self.num_layers * len(CELLS[self.cell].state)
-
-    @property
     def described_tables(self) -> dict[str, str]:
         """What its tables of logits hold, by the titles of these."""
         orders = ", ".join(map(str, self.ngrams))

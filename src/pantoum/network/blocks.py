@@ -18,7 +18,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import ClassVar, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -30,7 +30,7 @@ from pantoum.network.checks import check_lengths, check_resets, dropout_draw
 from pantoum.network.packing import Packer
 from pantoum.network.parameters import Parameters, initial
 from pantoum.network.spec import of_cell
-from pantoum.network.stack import Layer, Layers, Vectors
+from pantoum.network.stack import Layer, Layers, Tape, Vectors
 from pantoum.network.state import BlockState, check_state, from_arrays, to_arrays
 
 __all__ = ["GRU", "LSTM", "RNN", "Block", "Cell", "MinGRU", "Stack", "unroll", "unroll_vjp"]
@@ -82,19 +82,22 @@ class Block(ABC):
 class Cell(Block):
     """A recurrent cell: its one setting is its size."""
 
+    spec: CellSpec
+
     def __init__(
         self,
-        spec: CellSpec,
         input_size: int,
         hidden_size: int,
         seed: int | None = 0,
         *,
+        spec: CellSpec | None = None,
         dtype: npt.DTypeLike = np.float32,
         place: int = 0,
     ) -> None:
         """``seed=None`` leaves zeros, to be filled; ``place`` is the cell's layer in a stack of one seed."""
         whole(input_size, "input_size")
         whole(hidden_size, "hidden_size")
+        spec = self.spec if spec is None else spec
         self._take(spec, initial(of_cell(spec, input_size, hidden_size, place), seed, dtype))
 
     @classmethod
@@ -119,39 +122,22 @@ class Cell(Block):
         return Layers((Layer(self.spec, self.parameters, Packer(backend(self.dtype))),), DropoutConfig())
 
 
-class OfOneForm(Cell):
-    """A cell that has one form, whose name is that of its class."""
-
-    name: ClassVar[str]
-
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        seed: int | None = 0,
-        *,
-        dtype: npt.DTypeLike = np.float32,
-        place: int = 0,
-    ) -> None:
-        super().__init__(CELLS[self.name], input_size, hidden_size, seed, dtype=dtype, place=place)
-
-
-class RNN(OfOneForm):
+class RNN(Cell):
     """h' = tanh(W_ih x + b_ih + W_hh h + b_hh)."""
 
-    name = "rnn"
+    spec = CELLS["rnn"]
 
 
-class LSTM(OfOneForm):
+class LSTM(Cell):
     """c' = f * c + i * g, h' = o * tanh(c'); the state is (h, c)."""
 
-    name = "lstm"
+    spec = CELLS["lstm"]
 
 
-class MinGRU(OfOneForm):
+class MinGRU(Cell):
     """h' = z * h + (1 - z) * n, with z = sigma(W_z x + b_z) and n = W_n x + b_n (Feng et al. 2024)."""
 
-    name = "mingru"
+    spec = CELLS["mingru"]
 
 
 class GRU(Cell):
@@ -170,7 +156,7 @@ class GRU(Cell):
     ) -> None:
         one_of(reset, "reset", ("after", "before"))
         spec = CELLS["gru" if reset == "after" else "gru-before"]
-        super().__init__(spec, input_size, hidden_size, seed, dtype=dtype, place=place)
+        super().__init__(input_size, hidden_size, seed, spec=spec, dtype=dtype, place=place)
 
 
 class Stack(Block):
@@ -218,16 +204,8 @@ def unroll(
     streams: Array | None = None,
 ) -> tuple[Array, BlockState]:
     """(outputs [B,T,H], last state)."""
-    x_TBE, state, lengths, reset_TB = _checked(cell, inputs_BTE, initial_state, lengths, reset_BT)
-    outputs_TBH, last, _ = cell.ready().forward(
-        Vectors(x_TBE),
-        to_arrays(state),
-        reset_TB=reset_TB,
-        lengths=lengths,
-        dropout=dropout_draw(dropout_key, streams, x_TBE.shape[1]),
-        workspace=Workspace(),
-    )
-    return _turned(outputs_TBH), from_arrays(state, last)
+    ran = _run(cell, inputs_BTE, initial_state, lengths, reset_BT, dropout_key, streams, tape=False)
+    return _turned(ran.outputs_TBH), ran.last
 
 
 def unroll_vjp(
@@ -242,18 +220,8 @@ def unroll_vjp(
 ) -> tuple[Array, BlockState, Pullback]:
     """(outputs [B,T,H], last state, pullback), as ``jax.vjp``. Parameters must not change before the
     pullback."""
-    x_TBE, state, lengths, reset_TB = _checked(cell, inputs_BTE, initial_state, lengths, reset_BT)
-    layers, names = cell.ready(), tuple(cell.parameters)
-    outputs_TBH, arrays, tape = layers.forward(
-        Vectors(x_TBE),
-        to_arrays(state),
-        reset_TB=reset_TB,
-        lengths=lengths,
-        dropout=dropout_draw(dropout_key, streams, x_TBE.shape[1]),
-        tape=True,
-        workspace=Workspace(),
-    )
-    shape_BTH, last = outputs_TBH.swapaxes(0, 1).shape, from_arrays(state, arrays)
+    ran = _run(cell, inputs_BTE, initial_state, lengths, reset_BT, dropout_key, streams, tape=True)
+    shape_BTH, names = ran.outputs_TBH.swapaxes(0, 1).shape, tuple(cell.parameters)
 
     def pullback(
         d_outputs_BTH: Array, d_state: BlockState | None = None
@@ -266,16 +234,49 @@ def unroll_vjp(
                 f"must have the shape {shape_BTH}",
                 "give the gradient of the outputs",
             )
-        d_arrays = None if d_state is None else to_arrays(check_state(d_state, last))
-        d_x_TBE, d_initial, found = layers.backward(
-            tape, _turned(d_outputs_BTH), d_arrays, workspace=Workspace()
+        d_arrays = None if d_state is None else to_arrays(check_state(d_state, ran.last))
+        d_x_TBE, d_initial, found = ran.layers.backward(
+            ran.tape, _turned(d_outputs_BTH), d_arrays, workspace=Workspace()
         )
         # A cell is a stack of one layer, whose names have no number.
         named = {name if name in names else name.partition(".")[2]: d for name, d in found.items()}
-        d_state0 = from_arrays(last, [array.copy() for array in d_initial])
+        d_state0 = from_arrays(ran.last, [array.copy() for array in d_initial])
         return _turned(d_x_TBE), d_state0, {name: named[name] for name in names}
 
-    return _turned(outputs_TBH), last, pullback
+    return _turned(ran.outputs_TBH), ran.last, pullback
+
+
+class Ran(NamedTuple):
+    """A forward pass of a block."""
+
+    layers: Layers
+    outputs_TBH: Array
+    last: BlockState
+    tape: Tape
+
+
+def _run(
+    block: Block,
+    inputs_BTE: Array,
+    state: BlockState | None,
+    lengths: Array | None,
+    reset_BT: Array | None,
+    dropout_key: tuple[int, int] | None,
+    streams: Array | None,
+    tape: bool,
+) -> Ran:
+    x_TBE, state, lengths, reset_TB = _checked(block, inputs_BTE, state, lengths, reset_BT)
+    layers, dropout = block.ready(), dropout_draw(dropout_key, streams, x_TBE.shape[1])
+    outputs_TBH, last, kept = layers.forward(
+        Vectors(x_TBE),
+        to_arrays(state),
+        reset_TB=reset_TB,
+        lengths=lengths,
+        dropout=dropout,
+        tape=tape,
+        workspace=Workspace(),
+    )
+    return Ran(layers, outputs_TBH, from_arrays(state, last), kept)
 
 
 def _checked(

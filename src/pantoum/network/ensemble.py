@@ -19,7 +19,7 @@ import numpy as np
 
 from pantoum.config import ModelConfig
 from pantoum.kernels import Array
-from pantoum.network.spec import declared, named, prefix
+from pantoum.network.spec import declared, named, own_arrays, prefix
 from pantoum.network.state import NetworkState
 
 __all__ = ["join", "join_scales", "join_states", "joined_config", "part", "part_states"]
@@ -87,14 +87,14 @@ def join_scales(config: ModelConfig, parts: Sequence[Mapping[str, Array]]) -> di
 def join_states(config: ModelConfig, parts: Sequence[NetworkState]) -> NetworkState:
     """The state of one model from the states of its members. What stands after the layers (the last tokens)
     is the same for all."""
-    each = config.layer_arrays
+    each = own_arrays(config)
     layers = [array for own in parts for array in own.arrays[:each]]
     return NetworkState((*layers, *parts[0].arrays[each:]))
 
 
 def part_states(config: ModelConfig, state: NetworkState, members: int) -> list[NetworkState]:
     """The inverse of ``join_states``."""
-    each, arrays = config.layer_arrays, state.arrays
+    each, arrays = own_arrays(config), state.arrays
     shared = arrays[members * each :]
     return [NetworkState((*arrays[place * each : (place + 1) * each], *shared)) for place in range(members)]
 

@@ -17,27 +17,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TypeAlias
 
 import numpy as np
 
 from pantoum.kernels import Array, Kernels, Workspace
 from pantoum.network.gradient import Gradient
-from pantoum.network.stack import Inputs, Layer, Vectors
+from pantoum.network.stack import Layer, Vectors
 
 __all__ = ["OneHotTokens", "TableTokens", "TokenInputs", "VectorTokens", "one_hot_projections"]
 
 LARGE = 1024
 """A table of more rows has a gradient of its rows in use, if the batch has fewer tokens than that."""
-
-
-class TokenInputs(Inputs, Protocol):
-    """Inputs that are made from tokens."""
-
-    def embedding_gradient(self, kernels: Kernels, d_inputs: Array, workspace: Workspace) -> Gradient:
-        """The gradient of what tokens choose from, the embedding or the first layer's weight_ih, from what
-        the backward pass of the stack returns."""
-        ...
 
 
 def one_hot_projections(layer: Layer, weight_GV: Array) -> Array:
@@ -159,6 +150,11 @@ class OneHotTokens:
             return Gradient(columns_UG, symbols_U, transposed=True)
         d_columns_VG = workspace.array("d_columns", (self.vocab_size, d_inputs.shape[2]), d_inputs.dtype)
         return Gradient(_look_up_vjp(kernels, d_inputs, self.tokens_TB, d_columns_VG), transposed=True)
+
+
+TokenInputs: TypeAlias = TableTokens | VectorTokens | OneHotTokens
+"""``stack.Inputs`` that are made from tokens. ``embedding_gradient`` is the gradient of what tokens choose
+from, the embedding or the first layer's weight_ih, from what the backward pass of the layers returns."""
 
 
 def _uses_few(tokens_TB: Array, vocab_size: int) -> bool:

@@ -45,7 +45,7 @@ from pantoum.network.mixers import Mixer, Read
 from pantoum.network.mixers.ngrams import Ngrams
 from pantoum.network.outputs import Outputs
 from pantoum.network.packing import Packer, Purpose, Weight
-from pantoum.network.spec import Parameter, declared, state_of
+from pantoum.network.spec import Parameter, declared, own_arrays, state_of
 from pantoum.network.stack import DropoutDraw
 from pantoum.network.state import NetworkState, zeros
 
@@ -120,9 +120,12 @@ class Program:
 
     def initial_state(self, batch_size: int) -> NetworkState:
         """The zero state of ``batch_size`` streams."""
-        own = zeros(state_of(self.config), batch_size, self.model.dtype)
-        more = [array for mixer in self.mixed_in for array in mixer.states(self.model.hidden_size)]
-        return NetworkState((*own.arrays, *zeros(more, batch_size, np.float32).arrays))
+        dtype, units = self.model.dtype, self.model.hidden_size
+        layers = [array for array in state_of(self.config) if array.kind == "layer"]
+        found = [zeros(layers, batch_size, dtype)]
+        for mixer in self.mixers:
+            found.append(zeros(mixer.states(units), batch_size, dtype if mixer.adds else np.float32))
+        return NetworkState(tuple(array for part in found for array in part.arrays))
 
     @property
     def mixed_in(self) -> tuple[Mixer, ...]:
@@ -343,7 +346,7 @@ class Program:
         for place, member in enumerate(self.members):
             outputs_TBH, after, kept = member.forward(
                 tokens_TB,
-                list(islice(left, self.config.layer_arrays)),
+                list(islice(left, own_arrays(self.config))),
                 reset_TB=reset_TB,
                 lengths=lengths,
                 dropout=dropout,

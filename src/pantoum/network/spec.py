@@ -36,6 +36,7 @@ __all__ = [
     "named",
     "number",
     "of_cell",
+    "own_arrays",
     "prefix",
     "require_filled",
     "state_of",
@@ -117,6 +118,11 @@ def state_of(config: ModelConfig) -> tuple[StateArray, ...]:
     ]
     recent = [StateArray("ngrams.recent", max(config.ngrams) - 1, "tokens")] if config.ngrams else []
     return (*layers, *recent)
+
+
+def own_arrays(config: ModelConfig) -> int:
+    """How many arrays of a state one member has; those of the members come first."""
+    return sum(array.member == 0 for array in state_of(config))
 
 
 def prefix(config: ModelConfig, place: int) -> str:
