@@ -70,6 +70,8 @@ class Stepper:
                     "member", layers=own, table=member["table_VG"], embedding=embedding_VE, V=V, G=G
                 )
             )
+        table = core().structs("member", filled)
+        self._structures.append(table)
         beside = states[each * len(layers) :]
         more: dict[str, Any] = {"ngram_rows": 0}
         for kind, recent in zip(after, beside, strict=True):
@@ -82,7 +84,7 @@ class Stepper:
             raise CoreError(f"the head is {weight.shape}: {members} members of {H} units need another one")
         self._operation, fill = core().operation("step")
         self._arguments = fill(
-            members=core().structs("member", filled),
+            members=table,
             tokens=tokens_R,
             head=weight.panels(False),
             head_bias=head["bias_V"],
