@@ -73,7 +73,7 @@ def test_one_more_member_or_layer_leaves_the_others_as_they_were() -> None:
         assert not np.array_equal(first[name], second["members.1." + name])
 
 
-def test_no_other_module_looks_at_the_name_of_a_parameter() -> None:
+def test_no_other_module_tells_a_parameter_from_its_name() -> None:
     """``head`` and ``stack`` take their own weights by name; PyTorch's names are translated."""
     own = re.compile(
         r"[\"'](head\.(weight|bias|projection)|embedding\.weight|stack\.0|ngrams\.weight)|_(ih|hh)[\"']"
