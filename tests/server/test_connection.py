@@ -128,3 +128,13 @@ def test_beyond_the_bound_the_longest_silent_connection_goes(
         assert len(server.connections) <= 8 and next(text)
     told = [record for record in caplog.records if "connections are open" in record.getMessage()]
     assert 1 <= len(told) < 10
+
+
+def test_clients_that_read_nothing_give_their_slots_to_others_at_once(
+    hasty: Any, ask: Callable[..., socket.socket], monkeypatch: pytest.MonkeyPatch, until: Callable[..., None]
+) -> None:
+    monkeypatch.setattr(connection, "PATIENCE", 60)
+    for _ in range(5):
+        ask(STREAM)
+    until(lambda: hasty.engine.counters["texts_begun"] == 5 and not hasty.engine.taken, 20)
+    assert hasty.text(max_tokens=5)

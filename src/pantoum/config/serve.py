@@ -53,7 +53,7 @@ class ServeSettings:
     chat_template: str | None = option(None, "the template of chat prompts", metavar="FILE")
     """A file with the template of chat prompts; ``None``: the plain one."""
     timeout: float = option(600.0, "the longest that one answer may take, in seconds", metavar="S")
-    """Seconds after which a request that is not answered yet ends with an error."""
+    """Seconds after which the texts of a request end as they are; a prompt that was not read is an error."""
 
     def __post_init__(self) -> None:
         settle(self)

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from contextvars import ContextVar
 from typing import NamedTuple
 
-__all__ = ["CALLER", "Caller"]
+__all__ = ["CALLER", "Caller", "client"]
 
 
 class Caller(NamedTuple):
@@ -22,3 +22,9 @@ class Caller(NamedTuple):
 
 
 CALLER: ContextVar[Caller] = ContextVar("caller")
+
+
+def client() -> str:
+    """The client of this request; empty outside of any."""
+    caller = CALLER.get(None)
+    return "" if caller is None else caller.client

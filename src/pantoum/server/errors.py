@@ -53,7 +53,8 @@ def refusal(error: Exception) -> RequestError:
     if isinstance(error, RequestError):
         return error
     if isinstance(error, TimeoutError):
-        return RequestError(503, "the answer takes longer than this server allows; ask for fewer tokens")
+        told = "the prompt takes longer than this server allows (--timeout); send it in parts"
+        return RequestError(503, told, code="timeout", headers={"X-Should-Retry": "false"})
     if isinstance(error, StateError):
         return RequestError(422, str(error), param="state", code="invalid_state")
     if isinstance(error, SettingError):

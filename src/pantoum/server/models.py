@@ -49,7 +49,7 @@ class Served:
 
     def inbox(self) -> Inbox:
         """The inbox of a request to this model."""
-        return Inbox(self.settings.timeout, self._pause)
+        return Inbox(self.settings.timeout, self._pause, self.engine.finish)
 
     def _pause(self, job: Job, paused: bool) -> None:
         if paused:
@@ -97,7 +97,7 @@ class Models:
         engines = [one.engine for one in self._served.values()]
         if not all(engine.full for engine in engines):
             return None
-        return min(engine.retry.seconds(engine.taken) for engine in engines)
+        return min(engine.retry.seconds() for engine in engines)
 
     def get(self, name: str | None) -> Served:
         """The model of this name; the first where none is named."""

@@ -181,7 +181,7 @@ def submit(served: Served, jobs: Sequence[Job]) -> None:
     except FullError:
         cancel(served, taken)
         engine = served.engine
-        raise busy(engine.retry.seconds(engine.taken), f" (this request needs {slots})") from None
+        raise busy(engine.retry.seconds(slots), f" (this request needs {slots})") from None
     except StoppedError:
         cancel(served, taken)
         raise stopping() from None
