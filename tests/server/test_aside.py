@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from fastapi.responses import JSONResponse
 
 import pantoum
 from pantoum.server import aside
-from pantoum.server.aside import MANY, encoded
+from pantoum.server.aside import MANY, pieces
 from pantoum.server.recorded import Recorded
 
 LONG = "The cat number 7 sat. " * (3 * MANY // 22)
@@ -70,7 +71,8 @@ def test_a_stream_gives_the_tokens_of_a_long_prompt_some_at_a_time(server: Any) 
     assert [part["finish_reason"] for part in parts] == [None] * (len(parts) - 1) + ["length"]
 
 
-def test_a_long_answer_is_encoded_as_a_short_one() -> None:
+def test_a_long_answer_is_encoded_in_pieces_that_join_to_a_short_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aside, "PIECE", 5)
     value = {
         "a": [1, -0.1, None, True, '\u20ac\n"'],
         "b": {},
@@ -78,9 +80,14 @@ def test_a_long_answer_is_encoded_as_a_short_one() -> None:
         "d": [{"e": 1e-300}],
         "": "\U0001f431",
     }
-    assert encoded(value) == JSONResponse(value).body
+
+    async def encoded(value: object) -> list[bytes]:
+        return [piece async for piece in pieces(value)]
+
+    found = asyncio.run(encoded(value))
+    assert len(found) > 5 and b"".join(found) == JSONResponse(value).body
     with pytest.raises(ValueError, match="JSON"):
-        encoded([float("nan")])
+        asyncio.run(encoded([float("nan")]))
 
 
 def test_the_tokens_written_after_a_space_that_is_owed_hold_it(

@@ -1,13 +1,16 @@
-"""Limits of a connection: who reads nothing is cut off, who reads slowly is not."""
+"""Limits of a connection: who reads nothing is cut off, who reads slowly is not; connections have a bound."""
 
 from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
+import httpx
 import pytest
 
 from pantoum.server import connection
@@ -29,7 +32,7 @@ def ask(hasty: Any) -> Iterator[Callable[[dict[str, Any]], socket.socket]]:
     """Send a request for a completion, and leave the answer to the test; little of it fits on its way."""
     opened = []
 
-    def send(fields: dict[str, Any]) -> socket.socket:
+    def send(fields: dict[str, Any], again: bytes = b"") -> socket.socket:
         client = socket.socket()
         opened.append(client)
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -37,7 +40,7 @@ def ask(hasty: Any) -> Iterator[Callable[[dict[str, Any]], socket.socket]]:
         client.connect(("127.0.0.1", int(hasty.url.rpartition(":")[2])))
         body = json.dumps(fields)
         head = f"Host: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-        client.sendall(f"POST /v1/completions HTTP/1.1\r\n{head}\r\n\r\n{body}".encode())
+        client.sendall(f"POST /v1/completions HTTP/1.1\r\n{head}\r\n\r\n{body}".encode() + again)
         return client
 
     yield send
@@ -76,3 +79,62 @@ def test_a_client_that_reads_slowly_but_steadily_is_not_cut_off(
         assert client.recv(2048)
         time.sleep(0.04)
     assert hasty.connections and hasty.engine.taken == (fields is STREAM)
+
+
+GET = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.mark.parametrize("again", [GET, GET * 20_000, b"POST /v1/completions HTTP/1.1\r\nHost: x\r\n"])
+def test_a_client_that_reads_nothing_is_cut_off_also_where_it_asks_again(
+    hasty: Any, ask: Callable[..., socket.socket], until: Callable[..., None], again: bytes
+) -> None:
+    ask(STREAM, again)
+    until(lambda: paused(hasty))
+    until(lambda: not hasty.connections and not hasty.engine.taken, 20)
+
+
+def test_requests_that_wait_behind_an_answer_are_bounded_and_answered_in_order(
+    hasty: Any, monkeypatch: pytest.MonkeyPatch, until: Callable[..., None]
+) -> None:
+    monkeypatch.setattr(connection, "PATIENCE", 60)
+    count, most = 2000, 0
+    with socket.create_connection(("127.0.0.1", int(hasty.url.rpartition(":")[2])), timeout=60) as client:
+        sending = threading.Thread(target=client.sendall, args=(GET * count,))
+        sending.start()
+        found = b""
+        while found.count(b"HTTP/1.1 200") < count:
+            most = max([most, *(len(one.pipeline) for one in list(hasty.connections))])
+            found += client.recv(1 << 16)
+        sending.join()
+    assert most <= connection.PIECE // len(GET) + 1
+
+
+def test_beyond_the_bound_the_longest_silent_connection_goes(
+    serve: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    until: Callable[..., None],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(connection, "MOST", 8)
+    server = serve(slots=2)
+    place = ("127.0.0.1", int(server.url.rpartition(":")[2]))
+    with ExitStack() as opened, server.client.stream("POST", "/v1/completions", json=STREAM) as answer:
+        text = answer.iter_bytes()
+        next(text)
+        silent = [opened.enter_context(socket.create_connection(place, timeout=20)) for _ in range(40)]
+        assert [one.recv(1) for one in silent[:30]] == [b""] * 30
+        with httpx.Client(base_url=server.url) as client:
+            assert client.get("/health").status_code == 200
+        assert len(server.connections) <= 8 and next(text)
+    told = [record for record in caplog.records if "connections are open" in record.getMessage()]
+    assert 1 <= len(told) < 10
+
+
+def test_clients_that_read_nothing_give_their_slots_to_others_at_once(
+    hasty: Any, ask: Callable[..., socket.socket], monkeypatch: pytest.MonkeyPatch, until: Callable[..., None]
+) -> None:
+    monkeypatch.setattr(connection, "PATIENCE", 60)
+    for _ in range(5):
+        ask(STREAM)
+    until(lambda: hasty.engine.counters["texts_begun"] == 5 and not hasty.engine.taken, 20)
+    assert hasty.text(max_tokens=5)

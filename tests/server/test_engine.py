@@ -38,7 +38,7 @@ def play(model: pantoum.Model) -> Play:
 
 
 def inbox(engine: Engine) -> Inbox:
-    return Inbox(20, lambda job, paused: engine.pause(job) if paused else engine.resume(job))
+    return Inbox(20, lambda job, paused: engine.pause(job) if paused else engine.resume(job), engine.finish)
 
 
 def job(engine: Engine, length: int, prompt: str = "The cat", count: int = 1) -> Job:
@@ -164,16 +164,109 @@ def test_a_stopped_engine_finishes_what_it_has_and_takes_no_more(play: Play) -> 
     play(body)
 
 
-def test_who_waits_too_long_is_told(play: Play) -> None:
+def test_texts_whose_time_is_used_up_end_as_they_are(play: Play, model: pantoum.Model) -> None:
+    expected = model.generate("T", length=20_000, exact=True, seed=1, temperature=1.0, stop=("zzz",))
+
     async def body(engine: Engine) -> None:
-        slow = Inbox(0.05, lambda job, paused: None).job(
-            Reading(engine.model, None, engine.model.tokenizer.encode("T")),
-            Writing(10**6, SamplingConfig(), 1),
-        )
-        engine.submit(slow)
+        for paused in (False, True):
+            one = inbox(engine).job(
+                Reading(engine.model, None, engine.model.tokenizer.encode("T")),
+                Writing(10**6, SamplingConfig(temperature=1, stop=("zzz",)), 1, count=5),
+            )
+            engine.submit(one)
+            text, ended = "", []
+            async for found in one.inbox.events():
+                for _, event in found:
+                    if isinstance(event, Written) and event.number == 0:
+                        text += event.text
+                        if paused:
+                            engine.pause(one)
+                        engine.finish(one)
+                    elif isinstance(event, Ended):
+                        ended.append(event)
+            assert text and expected.startswith(text[:20_000])
+            assert sorted(event.number for event in ended) == list(range(5))
+            assert all(event.stopped is None for event in ended) and ended[-1].tokens == 0
+            await freed(engine)
+
+    play(body)
+
+
+def test_a_prompt_whose_time_is_used_up_is_an_error(play: Play) -> None:
+    async def body(engine: Engine) -> None:
+        writers = [job(engine, 10**6) for _ in range(3)]
+        late = job(engine, 5)
+        for one in [*writers, late]:
+            engine.submit(one)
+        engine.finish(late)
         with pytest.raises(TimeoutError):
-            await slow.inbox.finished()
-        engine.cancel(slow)
+            await late.inbox.finished()
+        for one in writers:
+            engine.cancel(one)
+        await freed(engine)
+
+    play(body)
+
+
+def test_a_text_whose_client_does_not_read_gives_its_slot_to_others(play: Play, model: pantoum.Model) -> None:
+    expected = model.generate("The cat", length=5000, exact=True, seed=1, temperature=1.0)
+
+    async def body(engine: Engine) -> None:
+        slow = [job(engine, 5000) for _ in range(5)]
+        for one in slow:
+            engine.submit(one)
+            engine.pause(one)
+        while engine.taken:
+            await asyncio.sleep(0.001)
+        for _ in range(4):
+            other = job(engine, 20, count=3)
+            engine.submit(other)
+            await other.inbox.finished()
+        for one in slow:
+            engine.resume(one)
+        for one in slow:
+            events = [event async for found in one.inbox.events() for _, event in found]
+            assert "".join(event.text for event in events if isinstance(event, Written)) == expected
+        await freed(engine)
+
+    play(body)
+
+
+def test_small_requests_pass_a_large_one_which_gets_slots_as_they_come_free(play: Play) -> None:
+    async def body(engine: Engine) -> None:
+        writer, large, small = job(engine, 10**6), job(engine, 10**6, count=3), job(engine, 5)
+        for one in (writer, large, small):
+            engine.submit(one)
+        begun = large.inbox.events()
+        await anext(begun)
+        engine.cancel(writer)
+        await small.inbox.finished()
+        numbers: set[int] = set()
+        while numbers != {0, 1, 2}:
+            numbers |= {event.number for _, event in await anext(begun) if isinstance(event, Written)}
+        engine.cancel(large)
+        await freed(engine)
+
+    play(body)
+
+
+def test_a_slot_goes_to_the_client_that_has_fewest_and_some_places_are_kept_for_others(play: Play) -> None:
+    async def body(engine: Engine) -> None:
+        engine.places = 40
+        taken = []
+        with pytest.raises(FullError):
+            for _ in range(43):
+                engine.submit(one := job(engine, 10**6))
+                taken.append(one)
+        assert len(taken) == 33
+        other = job(engine, 5)
+        other.client = "another"
+        engine.submit(other)
+        engine.cancel(taken[0])
+        await other.inbox.finished()
+        assert not any(one.begun for one in taken[4:])
+        for one in taken[1:]:
+            engine.cancel(one)
         await freed(engine)
 
     play(body)
@@ -222,7 +315,7 @@ def test_a_prompt_that_is_read_while_its_client_reads_slowly_is_written_after_wh
             for _, event in found:
                 if isinstance(event, Read):
                     await asyncio.sleep(0.2)
-                    assert engine.counters["tokens_written"] == 0 and engine.taken == 2
+                    assert engine.counters["tokens_written"] == 0
                     engine.resume(slow)
                 elif isinstance(event, Written):
                     texts[event.number] += event.text

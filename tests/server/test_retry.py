@@ -15,41 +15,57 @@ class Clock:
 
 
 def emptied(clock: Clock, each: float) -> RetryAfter:
-    """One whose places become free every so many seconds."""
-    found = RetryAfter(clock)
+    """One with 4 slots, whose texts took so many seconds for each slot."""
+    found = RetryAfter(4, clock)
     for _ in range(20):
-        found.freed()
-        clock.now += each
+        found.freed(4 * each)
     return found
 
 
 def test_a_server_that_has_freed_nothing_yet_says_one_second() -> None:
-    assert RetryAfter(Clock()).seconds(taken=48) == 1
+    assert RetryAfter(4, Clock()).seconds() == 1
 
 
-def test_who_comes_to_a_slow_queue_is_told_to_wait_for_it() -> None:
-    assert emptied(Clock(), 0.5).seconds(taken=10) == 5
+def test_what_takes_long_is_told_also_for_many_places() -> None:
+    assert emptied(Clock(), 5.0).seconds() == 5
+    assert emptied(Clock(), 0.5).seconds(places=10) == 5
+
+
+def test_an_idle_hour_before_the_crowd_changes_nothing() -> None:
+    clock = Clock()
+    retry = emptied(clock, 0.1)
+    clock.now += 3600.0
+    assert retry.seconds() == 1
+
+
+def test_where_no_place_becomes_free_it_is_told_longer() -> None:
+    clock = Clock()
+    retry = emptied(clock, 0.1)
+    assert retry.seconds() == 1
+    clock.now += 7.0
+    assert retry.seconds() == 7
+    retry.freed(0.4)
+    clock.now += 60.0
+    assert retry.seconds() == 1
 
 
 def test_those_turned_away_before_are_in_front() -> None:
     clock = Clock()
     retry = emptied(clock, 0.1)
-    told = [retry.seconds(taken=10) for _ in range(40)]
-    assert told[0] == 1 and told == sorted(told) and told[-1] == 5
+    told = [retry.seconds() for _ in range(39)]
+    assert told[0] == 1 and told == sorted(told) and told[-1] == 4
     clock.now += 10.0
-    for _ in range(64):
-        retry.freed()
-        clock.now += 0.1
-    assert retry.seconds(taken=10) == 1
+    retry.freed(0.4)
+    assert retry.seconds() == 1
 
 
-@given(st.lists(st.tuples(st.booleans(), st.floats(0, 100)), max_size=80), st.integers(0, 10_000))
-def test_it_is_always_a_whole_number_within_bounds(events: list[tuple[bool, float]], taken: int) -> None:
+@given(st.lists(st.tuples(st.booleans(), st.floats(0, 100)), max_size=80), st.integers(1, 10_000))
+def test_it_is_always_a_whole_number_within_bounds(events: list[tuple[bool, float]], places: int) -> None:
     clock = Clock()
-    retry = RetryAfter(clock)
+    retry = RetryAfter(4, clock)
     for freed, seconds in events:
         clock.now += seconds
         if freed:
-            retry.freed()
+            retry.freed(seconds)
         else:
-            assert 1 <= retry.seconds(taken) <= LONGEST
+            assert 1 <= retry.seconds(places) <= LONGEST

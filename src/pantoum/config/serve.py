@@ -22,6 +22,12 @@ class ServeSettings:
     """Streams of one model that are read or written at the same time."""
     queue: int = option(256, "texts that may wait for a slot; then the answer is 429", metavar="N")
     """Streams of one model that may wait."""
+    max_prompt: int = option(500_000, "tokens that the prompts of one request may have", metavar="N")
+    """Tokens of all prompts of a request, or of the text that it scores."""
+    max_tokens: int = option(1_000_000, "tokens that a request may ask for, per text", metavar="N")
+    """The largest ``max_tokens`` of a request."""
+    max_answer: int = option(16, "megabytes of JSON that one answer may have", metavar="MB")
+    """The size of an answer, as estimated before it is made; what is streamed as it is written is free."""
     api_key_file: str | None = option(
         None, "accept only requests with one of the keys in this file, one per line", metavar="FILE"
     )
@@ -47,13 +53,16 @@ class ServeSettings:
     chat_template: str | None = option(None, "the template of chat prompts", metavar="FILE")
     """A file with the template of chat prompts; ``None``: the plain one."""
     timeout: float = option(600.0, "the longest that one answer may take, in seconds", metavar="S")
-    """Seconds after which a request that is not answered yet ends with an error."""
+    """Seconds after which the texts of a request end as they are; a prompt that was not read is an error."""
 
     def __post_init__(self) -> None:
         settle(self)
         whole(self.port, "port", least=0, most=65535)
         whole(self.slots, "slots", most=4096)
         whole(self.queue, "queue", least=0, most=1_000_000)
+        whole(self.max_prompt, "max_prompt")
+        whole(self.max_tokens, "max_tokens")
+        whole(self.max_answer, "max_answer", most=100_000)
         whole(self.session_memory, "session_memory", least=0, most=1_000_000)
         number(self.session_hours, "session_hours", above=0.0, most=1e6)
         number(self.timeout, "timeout", above=0.0, most=86_400.0)

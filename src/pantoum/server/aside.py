@@ -1,35 +1,108 @@
-"""Long answers, made in a thread beside the event loop, so that all other requests go on.
+"""Large answers: how large they may be, how many are made at once, and how they are sent.
 
-A thread alone is not enough: one call of ``json``'s encoder in C holds the interpreter for all of its work,
-0.5 s for the log-probabilities of a million tokens. The encoder in Python takes twice as long and lets
-others in between.
+They are made in a thread beside the event loop, so that all other requests go on. A thread alone is not
+enough: one call of ``json``'s encoder in C holds the interpreter for all of its work, 0.5 s for the
+log-probabilities of a million tokens. The encoder in Python takes twice as long and lets others in between.
+
+The JSON of a large answer never exists as a whole: a piece is encoded when the client has read the one
+before. What it is made of does exist, some ten times the size of the JSON, so the size is bounded, and so is
+the number of such answers in work.
 """
 
 from __future__ import annotations
 
 import asyncio
-import io
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import JSONResponse, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
-__all__ = ["MANY", "answer_aside", "encoded"]
+from pantoum.server.caller import CALLER
+from pantoum.server.errors import RequestError, busy
+
+__all__ = ["MANY", "LargeAnswer", "Turns", "answer_aside", "require_size"]
 
 MANY = 2000
 """Tokens and alternatives from which the work on each is done aside: some milliseconds."""
+LARGE = 1 << 20
+"""Bytes of JSON from which an answer takes a turn."""
+AT_ONCE, WAITING = 2, 16
+"""Large answers of a model that are in work, and that wait for a turn."""
+PIECE = 1 << 16
+"""Characters of JSON that are encoded at once."""
 ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 """As Starlette encodes an answer."""
 
 
-def encoded(value: object) -> bytes:
-    """The JSON of a value, of which no piece takes long."""
-    written = io.StringIO()
-    written.writelines(ENCODER.iterencode(value))
-    return written.getvalue().encode()
+def require_size(size: int, most: int, advice: str) -> None:
+    """Refuse an answer of about ``size`` bytes, where ``most`` are allowed."""
+    if size > most:
+        raise RequestError(
+            400,
+            f"the answer would have about {size >> 20:,} MB, and this server's limit is {most >> 20:,} MB "
+            f"(--max-answer); {advice}",
+            code="answer_too_large",
+        )
 
 
-async def answer_aside(make: Callable[[], object]) -> Response:
+class Turns:
+    """The large answers of one model: ``AT_ONCE`` are in work, ``WAITING`` more wait."""
+
+    def __init__(self) -> None:
+        self._free = asyncio.Semaphore(AT_ONCE)
+        self._waiting = 0
+
+    async def take(self, size: int, seconds: float) -> None:
+        """Wait until an answer of about ``size`` bytes may be begun, ``seconds`` at most; the turn ends with
+        the request."""
+        if size < LARGE:
+            return
+        if self._waiting >= WAITING:
+            raise busy(5, " (for large answers)")
+        self._waiting += 1
+        try:
+            await asyncio.wait_for(self._free.acquire(), seconds)
+        except asyncio.TimeoutError:
+            raise busy(5, " (for large answers)") from None
+        finally:
+            self._waiting -= 1
+        CALLER.get().ends.callback(self._free.release)
+
+
+class LargeAnswer(StreamingResponse):
+    """The response with what ``make`` gives as JSON. A client that has not read it after ``seconds`` is cut
+    off, because others may wait for its turn."""
+
+    def __init__(self, value: object, seconds: float) -> None:
+        super().__init__(pieces(value), media_type=JSONResponse.media_type)
+        self._seconds = seconds
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        with suppress(asyncio.TimeoutError):  # uvicorn closes a connection whose answer has no end
+            await asyncio.wait_for(self.stream_response(send), self._seconds)
+
+
+async def answer_aside(make: Callable[[], object], seconds: float) -> LargeAnswer:
     """The response with what ``make`` gives, all of it made in a thread."""
-    body = await asyncio.to_thread(lambda: encoded(make()))
-    return Response(body, media_type=JSONResponse.media_type)
+    return LargeAnswer(await asyncio.to_thread(make), seconds)
+
+
+async def pieces(value: object) -> AsyncIterator[bytes]:
+    """The JSON of a value in pieces, each made in a thread."""
+    left = ENCODER.iterencode(value)
+    while piece := await asyncio.to_thread(encoded, left):
+        yield piece
+
+
+def encoded(left: Iterator[str]) -> bytes:
+    """The next piece of what is left; empty at the end."""
+    found, size = [], 0
+    for part in left:
+        found.append(part)
+        size += len(part)
+        if size >= PIECE:
+            break
+    return "".join(found).encode()

@@ -20,7 +20,7 @@ from pantoum.server.models import Models, Served
 from pantoum.server.recorded import Entry, chat_logprobs, completion_logprobs
 from pantoum.server.schema import ChatRequest, CompletionRequest, WritingRequest
 from pantoum.server.signing import Signer
-from pantoum.server.writing import Choice, Part, Prompt, Request, encode
+from pantoum.server.writing import Choice, Part, Prompt, Request, begin, encode, require_places
 
 __all__ = ["Answer", "routes", "usage"]
 
@@ -66,7 +66,8 @@ class Answer:
         tokens = sum(len(choice.entries) for choice in choices)
         if tokens * (1 + (self._request.alternatives or 0)) <= MANY:
             return JSONResponse({**self.whole(choices), **more})
-        return await answer_aside(lambda: {**self.whole(choices), **more})
+        seconds = self._request.served.settings.timeout
+        return await answer_aside(lambda: {**self.whole(choices), **more}, seconds)
 
     def whole(self, choices: Sequence[Choice]) -> dict[str, Plain]:
         """What it says."""
@@ -128,7 +129,7 @@ def routes(models: Models, signer: Signer, template: ChatTemplate) -> APIRouter:
         state = None if fields.state is None else signer.from_text(fields.state, served.model)
         places = bool(fields.echo) and fields.logprobs is not None
         prompts = await prompts_of(served, fields.prompt, state, places=places)
-        request = Request(
+        request = await begin(
             served,
             fields,
             prompts,
@@ -157,7 +158,7 @@ def routes(models: Models, signer: Signer, template: ChatTemplate) -> APIRouter:
         fields = fields.model_copy(update={"stop": [*stops, *template.stop]})
         state = None if fields.state is None else signer.from_text(fields.state, served.model)
         prompt = await encode(served.model, template.prompt(fields.messages), state)
-        request = Request(
+        request = await begin(
             served,
             fields,
             [prompt],
@@ -194,6 +195,7 @@ async def prompts_of(
         raise RequestError(400, f"{param} is []: give a text, tokens, or a list of them", param=param)
     if isinstance(given[0], int):
         return [await encode(served.model, given, param=param)]
+    require_places(served, len(given))
     return [await encode(served.model, one, state, places=places, param=param) for one in given]
 
 

@@ -14,7 +14,7 @@ from pantoum.server.errors import RequestError
 from pantoum.server.job import Job
 from pantoum.server.models import Models
 from pantoum.server.schema import EmbeddingRequest
-from pantoum.server.writing import cancel, submit
+from pantoum.server.writing import cancel, require_prompt, submit
 
 __all__ = ["routes"]
 
@@ -35,6 +35,7 @@ def routes(models: Models) -> APIRouter:
                 param="dimensions",
             )
         prompts = await prompts_of(served, fields.input, param="input")
+        require_prompt(served, sum(len(prompt.tokens_T) for prompt in prompts), "input")
         if any(len(prompt.tokens_T) == 0 for prompt in prompts):
             raise RequestError(400, "input is empty: give a text of at least one character", param="input")
         inbox = served.inbox()

@@ -7,7 +7,10 @@ at once; what follows is put together, and told at an interval that grows with t
 loop sends a bounded number of events per second, however fast the model writes.
 
 Slots are bounded, and so is the queue in front of them: ``submit`` raises ``FullError`` when both are taken.
-A job whose request went away is cancelled between two steps; its slots are free from then on.
+A slot that becomes free goes to the client that has fewest, and there to the job that has fewest. A job
+needs one slot to read its prompt; each further text begins when a slot is free for it. So small requests
+pass large ones, which still get their share. A job whose request went away is cancelled between two steps,
+and one whose client does not read is parked; their slots are free from then on.
 
 The engine does no HTTP and knows no request. Everything that it does is decided by jobs and settings, never
 by time alone, except how the work is cut into turns, which changes no result.
@@ -73,7 +76,9 @@ class Engine:
         """Tokens read and written, texts begun and ended; changed by the engine's thread alone."""
         self.taken = 0
         """Slots and places that are taken, as the event loop counts them."""
-        self.retry = RetryAfter()
+        self._of: Counter[str] = Counter()
+        """Those of each client."""
+        self.retry = RetryAfter(slots)
         self._loop = loop
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._batch = Batch(model)
@@ -82,8 +87,8 @@ class Engine:
         self._streams: dict[Stream, Telling] = {}
         self._parked: dict[Stream, Telling] = {}
         """Texts that pause, because their clients read slowly."""
-        self._active: dict[Job, int] = {}
-        """Slots that each job in work still holds."""
+        self._active: set[Job] = set()
+        """Jobs in work: being read, written, parked, or with texts that wait for a slot."""
         self._outbox: dict[Job, list[Event]] = {}
         self._rates: defaultdict[str, float] = defaultdict(lambda: 4000.0)
         """Tokens of prompts per second, as measured, for each kind of reading."""
@@ -102,9 +107,12 @@ class Engine:
         """Take a job, or raise ``FullError`` or ``StoppedError``."""
         if self.stopped:
             raise StoppedError
-        if self.taken + job.slots > self.slots + self.places:
+        most = self.slots + self.places
+        if 2 * self._of[job.client] > most:  # who has most of it leaves some to others
+            most -= self.places // 4
+        if self.taken + job.slots > most:
             raise FullError
-        self.taken += job.slots
+        self._take(job, job.slots)
         self._commands.put(lambda: self._waiting.append(job))
 
     def cancel(self, job: Job) -> None:
@@ -113,13 +121,17 @@ class Engine:
             self._commands.put(lambda: self._drop(job))
 
     def pause(self, job: Job) -> None:
-        """Its client reads too slowly: write no more of it for now. It keeps its slots. A prompt is read to
-        its end, for that leaves nothing more for the client to read."""
+        """Its client reads too slowly: write no more of it for now. Others may have its slots. A prompt is
+        read to its end, for that leaves nothing more for the client to read."""
         self._commands.put(lambda: self._park(job))
 
     def resume(self, job: Job) -> None:
         """Its client has read what there was."""
         self._commands.put(lambda: self._unpark(job))
+
+    def finish(self, job: Job) -> None:
+        """Its time is used up: its texts end as they are."""
+        self._commands.put(lambda: self._conclude(job))
 
     def stop(self) -> None:
         """Take no more jobs; the thread ends when all are done."""
@@ -158,18 +170,51 @@ class Engine:
             self._write()
             if self._reading and time.monotonic() >= until:
                 break
-            if not self._commands.empty() or self._waiting:
+            if not self._commands.empty() or (self._waiting and self._free):
                 break
         self._tell()
 
     def _admit(self) -> None:
-        """Jobs that waited take their slots, in order."""
-        while self._waiting and (
-            sum(self._active.values()) + self._waiting[0].slots <= self.slots or not self._active
-        ):
-            job = self._waiting.popleft()
-            self._active[job] = job.slots
-            self._reading.append(job)
+        """Slots that are free go to those that wait: to the client that has fewest, to its job that has
+        fewest, to the one that came first."""
+        if not self._waiting or not self._free:
+            return
+        clients: Counter[str] = Counter()
+        for job in self._active:
+            clients[job.client] += job.held
+        while self._waiting and self._free:
+            job = min(self._waiting, key=lambda one: (clients[one.client], one.held))
+            clients[job.client] += 1
+            job.held += 1
+            if job not in self._active:
+                self._active.add(job)
+                job.since = time.monotonic()
+                self._reading.append(job)
+            else:
+                self._go_on(job)
+            if not self._wants(job) and job in self._waiting:
+                self._waiting.remove(job)
+
+    @property
+    def _free(self) -> int:
+        """Slots that nobody has."""
+        return max(0, self.slots - len(self._streams) - len(self._reading))
+
+    def _wants(self, job: Job) -> bool:
+        """Whether a job in work has texts that wait for a slot."""
+        if job not in self._active or job in self._reading or job.paused:
+            return False
+        return job.begun < job.streams or any(one.job is job for one in self._parked.values())
+
+    def _go_on(self, job: Job) -> None:
+        """A job in work has got a slot more: a parked text resumes, or its next text begins."""
+        stream = next((one for one, telling in self._parked.items() if telling.job is job), None)
+        if stream is None:
+            self._begin(job)
+            return
+        self._batch.resume(stream)
+        self._streams[stream] = self._parked.pop(stream)
+        self._call(lambda: self._take(job, 1))
 
     def _read(self) -> None:
         """Prompts go on side by side, those of one kind at a time and the kinds in turns."""
@@ -193,30 +238,34 @@ class Engine:
             self._begin(job)
 
     def _begin(self, job: Job) -> None:
-        """The prompt was read: the texts join the batch."""
+        """The prompt was read: the next text joins the batch, in the slot of the reading or one more."""
         writing = job.writing
         if writing is None:
-            self._release(job, job.slots)
+            self._active.discard(job)
+            self._freed(job, 1)
             return
         try:
-            for index in range(writing.count):
-                stream = self._batch.join(
-                    job.reading.state,
-                    length=writing.length,
-                    sampling=writing.sampling,
-                    seed=writing.seed,
-                    stream=index,
-                    alternatives=writing.alternatives,
-                )
-                self.counters["texts_begun"] += 1
-                self._streams[stream] = Telling(job, index)
-                if stream.ended:
-                    self._end(stream)
-            if job.paused:
-                self._park(job)
+            stream = self._batch.join(
+                job.reading.state,
+                length=writing.length,
+                sampling=writing.sampling,
+                seed=writing.seed,
+                stream=job.begun,
+                alternatives=writing.alternatives,
+            )
         except Exception as error:
             self._drop(job)
             self._post(job, Failed(error))
+            return
+        self.counters["texts_begun"] += 1
+        self._streams[stream] = Telling(job, job.begun)
+        job.begun += 1
+        if stream.ended:
+            self._end(stream)
+        elif job.paused:
+            self._park(job)
+        if self._wants(job) and job not in self._waiting:
+            self._waiting.append(job)
 
     def _write(self) -> None:
         """One round."""
@@ -252,65 +301,105 @@ class Engine:
         self.counters["texts_ended"] += 1
         ended = Ended(telling.index, stream.stopped, stream.tokens, stream.nats, stream.state)
         self._post(telling.job, ended)
-        self._release(telling.job, 1)
+        self._release(telling.job)
+        self._freed(telling.job, 1)
 
     def _drop(self, job: Job) -> None:
         """Give up a job, wherever it is."""
-        for stream in [one for one, telling in self._streams.items() if telling.job is job]:
+        if job not in self._active and job not in self._waiting:
+            return
+        writing = [one for one, telling in self._streams.items() if telling.job is job]
+        for stream in writing:
             self._batch.leave(stream)
             del self._streams[stream]
-            self.counters["texts_cancelled"] += 1
-        for stream in [one for one, telling in self._parked.items() if telling.job is job]:
+        parked = [one for one, telling in self._parked.items() if telling.job is job]
+        for stream in parked:
             del self._parked[stream]
-            self.counters["texts_cancelled"] += 1
-        if job in self._reading:
-            self._reading.remove(job)
+        self.counters["texts_cancelled"] += len(writing) + len(parked)
+        for jobs in (self._reading, self._waiting):
+            if job in jobs:
+                jobs.remove(job)
         self._outbox.pop(job, None)
-        if job in self._waiting:
-            self._waiting.remove(job)
-            self._freed(job.slots)
-        elif job in self._active:
-            self._release(job, self._active[job])
+        self._active.discard(job)
+        self._freed(job, len(writing) + job.slots - job.begun)
 
     def _park(self, job: Job) -> None:
         job.paused = True  # a prompt that is still being read: its texts pause when they begin
         for stream in [one for one, telling in self._streams.items() if telling.job is job]:
             self._batch.park(stream)
             self._parked[stream] = self._streams.pop(stream)
+            job.held -= 1
+            self._freed(job, 1)
+        if job in self._waiting and job in self._active:
+            self._waiting.remove(job)
 
     def _unpark(self, job: Job) -> None:
         job.paused = False
+        if self._wants(job) and job not in self._waiting:
+            self._waiting.appendleft(job)
+
+    def _conclude(self, job: Job) -> None:
+        """The time of a job is used up: what is written of each text is its text."""
+        if job not in self._active and job not in self._waiting:
+            return
+        if job.begun == 0:
+            self._drop(job)
+            self._post(job, Failed(TimeoutError()))
+            self._tell()
+            return
         for stream in [one for one, telling in self._parked.items() if telling.job is job]:
-            self._batch.resume(stream)
             self._streams[stream] = self._parked.pop(stream)
+            self._call(lambda: self._take(job, 1))
+            job.held += 1
+        for stream in [one for one, telling in self._streams.items() if telling.job is job]:
+            self._streams[stream].parts.append(stream.finish())
+            if not stream.ended:
+                self._batch.leave(stream)
+            self._end(stream)
+        for index in range(job.begun, job.streams):
+            self._post(job, Ended(index, None, 0, 0.0, job.reading.state))
+        self._freed(job, job.streams - job.begun)
+        job.begun = job.streams
+        self._active.discard(job)
+        if job in self._waiting:
+            self._waiting.remove(job)
+        self._tell()
 
     def _fail(self, error: Exception) -> None:
         """A turn failed: every job in work is told, and the batch begins anew."""
-        jobs = list(self._active)
+        jobs, parking = list(self._active), list(self._parked.values())
+        writing = Counter(telling.job for telling in [*self._streams.values(), *parking])
+        ended = {job: job.begun - writing[job] for job in jobs}
+        self._waiting = deque(job for job in self._waiting if job not in self._active)
+        self._active.clear()
         self._batch = Batch(self.model)
         self._streams.clear()
         self._parked.clear()
         self._reading.clear()
         for job in jobs:
-            self._release(job, self._active[job])
+            parked = sum(telling.job is job for telling in parking)
+            self._freed(job, job.slots - ended[job] - parked)
             self._post(job, Failed(error))
         self._tell()
 
-    def _release(self, job: Job, slots: int) -> None:
-        left = self._active.get(job, 0) - slots
-        if left > 0:
-            self._active[job] = left
-        else:
-            self._active.pop(job, None)
-        self._freed(slots)
+    def _release(self, job: Job) -> None:
+        """A text of a job has ended."""
+        job.held -= 1
+        parked = any(telling.job is job for telling in self._parked.values())
+        if not job.held and job.begun == job.streams and not parked:
+            self._active.discard(job)
 
-    def _freed(self, slots: int) -> None:
-        def count() -> None:
-            self.taken -= slots
-            for _ in range(slots):
-                self.retry.freed()
+    def _freed(self, job: Job, slots: int) -> None:
+        self._call(lambda: self._take(job, -slots))
 
-        self._call(count)
+    def _take(self, job: Job, slots: int) -> None:
+        """Count slots and places, on the event loop."""
+        self.taken += slots
+        self._of[job.client] += slots
+        if not self._of[job.client]:
+            del self._of[job.client]
+        if slots < 0 and job.since is not None:
+            self.retry.freed(time.monotonic() - job.since)
 
     def _post(self, job: Job, event: Event) -> None:
         self._outbox.setdefault(job, []).append(event)

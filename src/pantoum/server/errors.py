@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -24,6 +25,10 @@ __all__ = ["RequestError", "answer", "busy", "error_body", "install", "refusal",
 
 log = logging.getLogger("pantoum.server")
 TYPES = {401: "authentication_error", 429: "rate_limit_error", 500: "server_error", 503: "server_error"}
+
+
+FAULTS = 3
+"""Faults of a request that its error names."""
 
 
 class RequestError(Exception):
@@ -48,7 +53,8 @@ def refusal(error: Exception) -> RequestError:
     if isinstance(error, RequestError):
         return error
     if isinstance(error, TimeoutError):
-        return RequestError(503, "the answer takes longer than this server allows; ask for fewer tokens")
+        told = "the prompt takes longer than this server allows (--timeout); send it in parts"
+        return RequestError(503, told, code="timeout", headers={"X-Should-Retry": "false"})
     if isinstance(error, StateError):
         return RequestError(422, str(error), param="state", code="invalid_state")
     if isinstance(error, SettingError):
@@ -104,11 +110,18 @@ def install(app: FastAPI) -> None:
             return answer(RequestError(400, f"the request is not JSON: {detail}; /docs has the schema"))
         if found["type"] == "model_attributes_type" and "json" not in request.headers.get("content-type", ""):
             return answer(RequestError(400, "send JSON with the header Content-Type: application/json"))
-        place = ".".join(str(part) for part in found["loc"] if part != "body")
-        what = f"{place}: {found['msg']}" if place else str(found["msg"])
-        return answer(RequestError(400, f"{what}; /docs has the schema", param=place or None))
+        faults = error.errors()
+        told = [f"{where}: {one['msg']}" if (where := _place(one)) else one["msg"] for one in faults[:FAULTS]]
+        more = f"; {len(faults) - FAULTS} more" if len(faults) > FAULTS else ""
+        what = "; ".join(told) + more
+        return answer(RequestError(400, f"{what}; /docs has the schema", param=_place(found) or None))
 
     for kind in (RequestError, PantoumError, TimeoutError, Exception):
         app.add_exception_handler(kind, of_any)
     app.add_exception_handler(HTTPException, of_http)
     app.add_exception_handler(RequestValidationError, of_schema)
+
+
+def _place(fault: dict[str, Any]) -> str:
+    """Where in the body a fault is."""
+    return ".".join(str(part) for part in fault["loc"] if part != "body")

@@ -12,13 +12,15 @@ import hmac
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pantoum.errors import SettingError
+from pantoum.server.caller import CALLER, Caller
 from pantoum.server.errors import RequestError, answer, busy, stopping
 from pantoum.server.metrics import Metrics
 
@@ -27,6 +29,8 @@ __all__ = ["Guard", "read_keys"]
 access = logging.getLogger("pantoum.access")
 MOST_BYTES = 1 << 20
 """The largest request body, in bytes."""
+LARGE = 1 << 15
+"""Bytes from which bodies are parsed one at a time."""
 OPEN = ("/health", "/", "/page", "/favicon.ico")
 """Paths that need no key: whether the server lives, and the page, which asks for one."""
 WRITING = ("/v1/completions", "/v1/chat/completions")
@@ -54,6 +58,7 @@ class Guard:
         """``full``: where no text can be taken in, the seconds after which to ask again. A request for one is
         then answered before it is read, so that a crowd costs those who are served next to nothing."""
         self._app, self._keys, self._metrics, self._full = app, keys, metrics, full
+        self._parsing = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it here."""
@@ -62,6 +67,8 @@ class Guard:
             return
         begun = time.perf_counter()
         status, sent = 0, 0
+        ends = ExitStack()
+        CALLER.set(Caller(self._client(scope), ends))
 
         async def counted(message: Message) -> None:
             nonlocal status, sent
@@ -76,7 +83,7 @@ class Guard:
             if refused is not None:
                 await answer(refused)(scope, receive, counted)
             elif scope["method"] == "POST":
-                await self._while_present(scope, _Bounded(receive), counted)
+                await self._while_present(scope, _Bounded(receive, self._turn), counted)
             else:
                 await self._app(scope, receive, counted)
         except asyncio.CancelledError:
@@ -84,6 +91,7 @@ class Guard:
             if not status:
                 await answer(stopping())(scope, receive, counted)
         finally:
+            ends.close()
             self._note(scope, status, sent, time.perf_counter() - begun)
 
     async def _while_present(self, scope: Scope, receive: _Bounded, send: Send) -> None:
@@ -103,6 +111,14 @@ class Guard:
                 if not gone:
                     raise
 
+    async def _turn(self) -> None:
+        """Wait for the turn of a large body: its JSON is parsed and checked in one go, some tens of
+        milliseconds. The next one comes after the event loop had as long for everybody else."""
+        await self._parsing.acquire()
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        loop.call_soon(lambda: loop.call_later(loop.time() - begun, self._parsing.release))
+
     def _refused(self, scope: Scope) -> RequestError | None:
         headers = dict(scope["headers"])
         size = headers.get(b"content-length", b"0")
@@ -121,6 +137,13 @@ class Guard:
             )
         wait = self._full() if path in WRITING else None
         return None if wait is None else busy(wait)
+
+    def _client(self, scope: Scope) -> str:
+        """Whose request it is: that of a key, or of an address."""
+        if self._keys:
+            return str(dict(scope["headers"]).get(b"authorization", b"").partition(b" ")[2].strip())
+        address = scope.get("client")
+        return address[0] if address else ""
 
     def _knows(self, authorization: bytes) -> bool:
         kind, _, given = authorization.partition(b" ")
@@ -147,10 +170,10 @@ class Guard:
 
 
 class _Bounded:
-    """A request's body, ``MOST_BYTES`` at most."""
+    """A request's body, ``MOST_BYTES`` at most. ``turn`` is awaited before a large one is given out."""
 
-    def __init__(self, receive: Receive) -> None:
-        self._receive, self._size = receive, 0
+    def __init__(self, receive: Receive, turn: Callable[[], Awaitable[None]]) -> None:
+        self._receive, self._turn, self._size = receive, turn, 0
         self._read = asyncio.Event()
 
     async def __call__(self) -> Message:
@@ -160,6 +183,8 @@ class _Bounded:
             if self._size > MOST_BYTES:
                 raise HTTPException(413, too_large().message)
             if not message.get("more_body", False):
+                if self._size > LARGE:
+                    await self._turn()
                 self._read.set()
         return message
 

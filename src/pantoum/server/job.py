@@ -21,10 +21,11 @@ from pantoum.config import SamplingConfig
 from pantoum.inference.reading import Reading
 from pantoum.inference.state import State
 from pantoum.inference.writing.adjusted import Drawn
+from pantoum.server.caller import client
 
 __all__ = ["Ended", "Event", "Failed", "Inbox", "Job", "Read", "Writing", "Written"]
 
-UNREAD = 8192
+UNREAD = 1024
 """Characters of one request that may wait for its client before its texts pause."""
 
 
@@ -75,12 +76,14 @@ class Writing:
 class Inbox:
     """Where the events of one request's jobs arrive, in order. It lives on the event loop."""
 
-    def __init__(self, seconds: float, pause: Callable[[Job, bool], None]) -> None:
-        """``seconds``: after so long whoever waits gets a ``TimeoutError``. ``pause`` is called with a job
-        and ``True`` when more than ``UNREAD`` characters wait here, and with ``False`` when they were
-        taken."""
+    def __init__(
+        self, seconds: float, pause: Callable[[Job, bool], None], finish: Callable[[Job], None]
+    ) -> None:
+        """``seconds``: after so long the jobs are to ``finish``: their texts end as they are, and where there
+        is none yet, whoever waits gets a ``TimeoutError``. ``pause`` is called with a job and ``True`` when
+        more than ``UNREAD`` characters wait here, and with ``False`` when they were taken."""
         self.jobs: list[Job] = []
-        self._seconds, self._pause = seconds, pause
+        self._seconds, self._pause, self._finish = seconds, pause, finish
         self._unread, self._paused = 0, False
         self._arrived: deque[tuple[Job, Event]] = deque()
         self._waiting: asyncio.Future[None] | None = None
@@ -119,7 +122,7 @@ class Inbox:
     def _late(self) -> None:
         for job in self.jobs:
             if not job.done:
-                self.arrive(job, [Failed(TimeoutError())])
+                self._finish(job)
 
     async def _events(self, loop: asyncio.AbstractEventLoop) -> AsyncIterator[list[tuple[Job, Event]]]:
         while self._arrived or not all(job.done for job in self.jobs):
@@ -160,8 +163,16 @@ class Job:
     """Events that are still to come, beside the parts of texts."""
     failed: bool = False
     """Whether it was given up; the engine may still have it."""
+    client: str = field(default_factory=client)
+    """Whose it is: slots are shared among clients."""
     paused: bool = False
     """Whether its client reads too slowly; the engine's thread alone changes and reads it."""
+    since: float | None = None
+    """When it got its first slot."""
+    held: int = 0
+    """Slots that it has, as the engine's thread counts them."""
+    begun: int = 0
+    """Texts that were begun."""
 
     def __post_init__(self) -> None:
         self.left = self.streams + 1

@@ -12,12 +12,13 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pantoum.config import ServeSettings
 from pantoum.errors import PantoumError, SettingError
 from pantoum.inference.loaded_model import LoadedModel, load, model_path
+from pantoum.server.aside import Turns
 from pantoum.server.engine import Engine
 from pantoum.server.errors import RequestError
 from pantoum.server.job import Inbox, Job
@@ -42,11 +43,13 @@ class Served:
     engine: Engine
     mark: Mark
     created: int
-    timeout: float
+    settings: ServeSettings
+    turns: Turns = field(default_factory=Turns)
+    """Those of its large answers."""
 
     def inbox(self) -> Inbox:
         """The inbox of a request to this model."""
-        return Inbox(self.timeout, self._pause)
+        return Inbox(self.settings.timeout, self._pause, self.engine.finish)
 
     def _pause(self, job: Job, paused: bool) -> None:
         if paused:
@@ -94,7 +97,7 @@ class Models:
         engines = [one.engine for one in self._served.values()]
         if not all(engine.full for engine in engines):
             return None
-        return min(engine.retry.seconds(engine.taken) for engine in engines)
+        return min(engine.retry.seconds() for engine in engines)
 
     def get(self, name: str | None) -> Served:
         """The model of this name; the first where none is named."""
@@ -155,8 +158,7 @@ class Models:
 
     def _serve(self, name: str, model: LoadedModel, mark: Mark, loop: asyncio.AbstractEventLoop) -> Served:
         engine = Engine(model, self._settings.slots, self._settings.queue, loop)
-        created, timeout = int(time.time()), self._settings.timeout
-        return Served(name, self._paths[name], model, engine, mark, created, timeout)
+        return Served(name, self._paths[name], model, engine, mark, int(time.time()), self._settings)
 
 
 def _name(path: str) -> str:

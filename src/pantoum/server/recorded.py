@@ -36,6 +36,8 @@ class Recorded:
         self.offset = offset
         """Characters before the next token."""
         self._entries: list[Entry] = []
+        self._names: dict[int, str] = {}
+        """How tokens are named as alternatives."""
 
     def add(
         self,
@@ -63,9 +65,16 @@ class Recorded:
         return taken
 
     def _name(self, token: int, text: str = "") -> str:
+        if text:
+            return text
+        if token not in self._names:
+            self._names[token] = self._named(token)
+        return self._names[token]
+
+    def _named(self, token: int) -> str:
         raw = self._tokenizer.decode_bytes([token])
         try:
-            return text or raw.decode("utf-8")
+            return raw.decode("utf-8")
         except UnicodeDecodeError:
             return "bytes:" + "".join(f"\\x{byte:02x}" for byte in raw)
 

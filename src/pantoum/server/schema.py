@@ -6,9 +6,10 @@ checked where the model is known.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator
+from pydantic_core import PydanticCustomError
 
 __all__ = [
     "ActivationsRequest",
@@ -26,8 +27,49 @@ __all__ = [
     "WritingRequest",
 ]
 
+MOST = 4096
+"""Elements that a list may have; more are refused before the first is looked at."""
 Token = Annotated[int, Field(ge=0)]
-Text = Annotated[str, Field()]
+Element = TypeVar("Element")
+Listed = Annotated[list[Element], Field(max_length=MOST, fail_fast=True)]
+"""A list of which the first fault is told: a list of faults could be larger than the request."""
+
+
+def looked_at(value: Any) -> Any:
+    """A text, tokens, or a list of either, looked at once and as far as the first fault. Pydantic would try
+    each form on each element and keep what is wrong with it: some seconds, and a kilobyte per element."""
+    if value is None or isinstance(value, str):
+        return value
+    if type(value) is not list:
+        raise _fault("must be a text, tokens, or a list of either")
+    if not value or type(value[0]) is int:
+        return _tokens(value)
+    if len(value) > MOST:
+        raise _fault(f"has {len(value):,} elements: must have {MOST:,} at most")
+    kind = type(value[0])
+    for place, one in enumerate(value):
+        if type(one) is not kind or kind not in (str, list):
+            raise _fault("must be texts, or else tokens, as the first one", place)
+        if kind is list:
+            _tokens(one, place)
+    return value
+
+
+def _tokens(value: list[Any], *place: int) -> list[Any]:
+    if not (set(map(type, value)) <= {int} and min(value, default=0) >= 0):
+        wrong = next(at for at, one in enumerate(value) if type(one) is not int or one < 0)
+        raise _fault("must be a token's number", *place, wrong)
+    return value
+
+
+def _fault(rule: str, *place: int) -> PydanticCustomError:
+    where = f"element {'.'.join(map(str, place))} " if place else ""
+    return PydanticCustomError("texts", "{told}", {"told": where + rule})
+
+
+Texts = Annotated[
+    Any, PlainValidator(looked_at, json_schema_input_type=str | list[str] | list[Token] | list[list[Token]])
+]
 
 
 class Request(BaseModel):
@@ -55,12 +97,14 @@ class WritingRequest(Request):
     repetition_penalty: float | None = Field(None, gt=0.0, le=100.0)
     frequency_penalty: float | None = Field(None, ge=-2.0, le=2.0)
     presence_penalty: float | None = Field(None, ge=-2.0, le=2.0)
-    logit_bias: dict[str, float] | None = Field(None, description="Bias by token number, -100 to 100.")
+    logit_bias: dict[str, float] | None = Field(
+        None, max_length=MOST, description="Bias by token number, -100 to 100."
+    )
     seed: int | None = Field(
         None, ge=0, lt=2**63, description="As pantoum generate --seed; none: one is drawn."
     )
     n: int | None = Field(None, ge=1, le=4096)
-    stop: str | list[str] | None = None
+    stop: str | Listed[str] | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     return_state: bool = Field(False, description="Give the state after each text as base64.")
@@ -76,7 +120,7 @@ class WritingRequest(Request):
 class GenerateRequest(WritingRequest):
     """What a session writes next: a completion's fields without a prompt."""
 
-    max_tokens: int | None = Field(None, ge=0, le=1_000_000, description="Default 16, as OpenAI's.")
+    max_tokens: int | None = Field(None, ge=0, lt=2**63, description="Default 16, as OpenAI's.")
     logprobs: int | None = Field(None, ge=0, le=20)
     prompt: str | None = Field(None, description="A text that the session reads first.")
 
@@ -85,8 +129,8 @@ class CompletionRequest(WritingRequest):
     """``POST /v1/completions``. ``state``: go on from a state of this server; the prompt follows it."""
 
     model: str | None = None
-    prompt: str | list[str] | list[Token] | list[list[Token]] | None = None
-    max_tokens: int | None = Field(None, ge=0, le=1_000_000, description="Default 16, as OpenAI's.")
+    prompt: Texts | None = None
+    max_tokens: int | None = Field(None, ge=0, lt=2**63, description="Default 16, as OpenAI's.")
     echo: bool | None = None
     logprobs: int | None = Field(None, ge=0, le=20)
     state: str | None = None
@@ -103,7 +147,7 @@ class ChatMessage(Request):
     """A message of a chat."""
 
     role: str
-    content: str | list[ContentPart] | None = None
+    content: str | Listed[ContentPart] | None = None
     name: str | None = None
 
 
@@ -111,9 +155,9 @@ class ChatRequest(WritingRequest):
     """``POST /v1/chat/completions``. The messages become one prompt by the chat template."""
 
     model: str | None = None
-    messages: Annotated[list[ChatMessage], Field(min_length=1)]
-    max_tokens: int | None = Field(None, ge=0, le=1_000_000, description="Default 500.")
-    max_completion_tokens: int | None = Field(None, ge=0, le=1_000_000)
+    messages: Annotated[Listed[ChatMessage], Field(min_length=1)]
+    max_tokens: int | None = Field(None, ge=0, lt=2**63, description="Default 500.")
+    max_completion_tokens: int | None = Field(None, ge=0, lt=2**63)
     logprobs: bool | None = None
     top_logprobs: int | None = Field(None, ge=0, le=20)
     state: str | None = None
@@ -123,7 +167,7 @@ class EmbeddingRequest(Request):
     """``POST /v1/embeddings``: the last layer's output after a text, or its mean over the tokens."""
 
     model: str | None = None
-    input: str | list[str] | list[Token] | list[list[Token]]
+    input: Texts
     encoding_format: Literal["float", "base64"] = "float"
     dimensions: int | None = None
     pooling: Literal["last", "mean"] = "last"
@@ -145,7 +189,7 @@ class ActivationsRequest(Request):
 
     model: str | None = None
     text: str
-    units: Annotated[list[Token], Field(min_length=1, max_length=64)]
+    units: Annotated[list[Token], Field(min_length=1, max_length=64, fail_fast=True)]
 
 
 class UnitsRequest(Request):

@@ -23,14 +23,16 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.reading import Reading
 from pantoum.inference.score import Score, Scorer, resets
 from pantoum.inference.state import State
-from pantoum.server.aside import answer_aside
+from pantoum.server.aside import answer_aside, require_size
 from pantoum.server.errors import RequestError
 from pantoum.server.models import Models, Served
 from pantoum.server.schema import ActivationsRequest, ScoreRequest, UnitsRequest
-from pantoum.server.writing import cancel, encode, submit
+from pantoum.server.writing import cancel, encode, require_prompt, submit
 
 __all__ = ["routes"]
 
+SCORED = 80
+"""Bytes of JSON that the score of a token takes."""
 Ids = NDArray[np.int64]
 Nats = NDArray[np.float32]
 
@@ -105,10 +107,15 @@ def routes(models: Models) -> APIRouter:
     async def score(fields: ScoreRequest) -> Response:
         """How surprising each token, word or line is."""
         served = models.get(fields.model)
-        model = served.model
+        model, settings = served.model, served.settings
         config = ScoreConfig(by=fields.by, alert=fields.alert, documents=fields.documents)
         beyond, notes = threshold(model, config, None)
         tokens_T = await asyncio.to_thread(tokens_to_score, model, fields.text, config)
+        require_prompt(served, len(tokens_T), "text")
+        size = SCORED * len(tokens_T)
+        if fields.by == "token":
+            require_size(size, settings.max_answer << 20, "send the text in parts, or score it by word")
+        await served.turns.take(size, settings.timeout)
         reading = await read_after_border(served, tokens_T, fields.documents)
 
         def found() -> dict[str, Plain]:
@@ -134,7 +141,7 @@ def routes(models: Models) -> APIRouter:
                 **({"notes": notes} if notes else {}),
             }
 
-        return await answer_aside(found)
+        return await answer_aside(found, served.settings.timeout)
 
     @router.post("/activations", response_model=None)
     async def show_activations(fields: ActivationsRequest) -> Response:
@@ -162,7 +169,7 @@ def routes(models: Models) -> APIRouter:
                 ],
             }
 
-        return await answer_aside(found)
+        return await answer_aside(found, served.settings.timeout)
 
     @router.post("/units", response_model=None)
     async def find_units(fields: UnitsRequest) -> Response:
@@ -187,7 +194,7 @@ def routes(models: Models) -> APIRouter:
             head = {"object": "units", "model": served.name, "feature": fields.feature}
             return {**head, "tokens": list(seen.texts), "feature_values": values, "units": units}
 
-        return await answer_aside(found)
+        return await answer_aside(found, served.settings.timeout)
 
     return router
 

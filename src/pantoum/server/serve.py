@@ -21,7 +21,7 @@ from fastapi import FastAPI
 from pantoum.config import ServeSettings
 from pantoum.errors import SettingError
 from pantoum.server.app import make_app
-from pantoum.server.connection import Connection
+from pantoum.server.connection import BACKLOG, Connection
 from pantoum.server.models import Models
 
 __all__ = ["config_of", "listening", "serve"]
@@ -49,7 +49,7 @@ def listening(host: str, port: int) -> socket.socket:
             raise SettingError("host", host, rule, "give 127.0.0.1, 0.0.0.0 or another of its own") from None
         rule = f"cannot be listened on at {host} ({error.strerror})"
         raise SettingError("port", port, rule, "give another --port; 0 takes a free one") from None
-    made.listen(2048)
+    made.listen(BACKLOG)
     return made
 
 
@@ -59,6 +59,7 @@ def config_of(app: FastAPI) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         http=Connection,
+        backlog=BACKLOG,
         ws="none",
         lifespan="on",
         log_config=None,

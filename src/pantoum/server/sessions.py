@@ -23,7 +23,7 @@ from pantoum.server.recorded import Entry, completion_logprobs
 from pantoum.server.schema import FeedRequest, GenerateRequest, RewindRequest, SessionRequest
 from pantoum.server.session_table import Held, SessionTable
 from pantoum.server.signing import Signer
-from pantoum.server.writing import Request, cancel, encode, submit
+from pantoum.server.writing import begin, cancel, encode, require_prompt, submit
 
 __all__ = ["routes"]
 
@@ -97,7 +97,7 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
             served, state = stands(held)
             length = COMPLETION_TOKENS if fields.max_tokens is None else fields.max_tokens
             prompt = await encode(served.model, fields.prompt or "", state)
-            request = Request(
+            request = await begin(
                 served, fields, [prompt], length=length, state=state, alternatives=fields.logprobs
             )
         except BaseException:
@@ -179,6 +179,7 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
 async def read_text(served: Served, state: State, text: str) -> State:
     """The state after a text."""
     prompt = await encode(served.model, text, state)
+    require_prompt(served, len(prompt.tokens_T), "text")
     if len(prompt.tokens_T) == 0:
         return state if prompt.held is None else replace(state, pending=prompt.held)
     inbox = served.inbox()

@@ -21,7 +21,7 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.reading import Reading
 from pantoum.inference.state import State
 from pantoum.inference.writing.generate import draw_seed
-from pantoum.server.aside import MANY
+from pantoum.server.aside import MANY, require_size
 from pantoum.server.engine import FullError, StoppedError
 from pantoum.server.errors import RequestError, busy, stopping
 from pantoum.server.job import Ended, Job, Read, Writing, Written
@@ -30,7 +30,19 @@ from pantoum.server.recorded import Entry, Recorded
 from pantoum.server.schema import WritingRequest
 from pantoum.text.prompt import encode_prompt, prompt_places, space_held
 
-__all__ = ["Choice", "Part", "Prompt", "Request", "cancel", "encode", "sampling_of", "submit"]
+__all__ = [
+    "Choice",
+    "Part",
+    "Prompt",
+    "Request",
+    "begin",
+    "cancel",
+    "encode",
+    "require_places",
+    "require_prompt",
+    "sampling_of",
+    "submit",
+]
 
 LONG = 20_000
 """Characters or tokens from which a prompt is encoded in a thread of its own."""
@@ -38,6 +50,8 @@ MOST_STOPS, LONGEST_STOP = 64, 1000
 """Stop strings of a request, and characters of each: all are looked for after every token."""
 MOST_DIGITS = 20
 """Digits of a token's number."""
+TEXT, TOKEN, ALTERNATIVE = 4, 40, 32
+"""Bytes of JSON that a token takes: in a text, with its log-probability, and per alternative."""
 UNABLE = {
     "tools": "this model calls no tools",
     "functions": "this model calls no functions",
@@ -158,10 +172,7 @@ def sampling_of(request: WritingRequest) -> SamplingConfig:
 def submit(served: Served, jobs: Sequence[Job]) -> None:
     """Hand jobs to the model's engine: all of them, or none and an error."""
     slots = sum(job.slots for job in jobs)
-    all_of_it = served.engine.slots + served.engine.places
-    if slots > all_of_it:
-        rule = f"this server takes {all_of_it} at once, those that wait included"
-        raise RequestError(400, f"the request has {slots} texts: {rule}; send fewer in a request")
+    require_places(served, slots)
     taken: list[Job] = []
     try:
         for job in jobs:
@@ -170,10 +181,51 @@ def submit(served: Served, jobs: Sequence[Job]) -> None:
     except FullError:
         cancel(served, taken)
         engine = served.engine
-        raise busy(engine.retry.seconds(engine.taken), f" (this request needs {slots})") from None
+        raise busy(engine.retry.seconds(slots), f" (this request needs {slots})") from None
     except StoppedError:
         cancel(served, taken)
         raise stopping() from None
+
+
+def require_places(served: Served, texts: int) -> None:
+    """Refuse more texts than ever fit."""
+    most = served.engine.slots + served.engine.places
+    if texts > most:
+        rule = f"this server takes {most} at once, those that wait included"
+        raise RequestError(400, f"the request has {texts} texts: {rule}; send fewer in a request")
+
+
+def require_prompt(served: Served, tokens: int, param: str) -> None:
+    """Refuse more tokens than a request may let the model read."""
+    most = served.settings.max_prompt
+    if tokens > most:
+        rule = f"this server's limit is {most:,} (--max-prompt)"
+        raise RequestError(400, f"{param} has {tokens:,} tokens: {rule}; send it in parts", param=param)
+
+
+async def begin(
+    served: Served,
+    request: WritingRequest,
+    prompts: Sequence[Prompt],
+    *,
+    length: int,
+    state: State | None = None,
+    alternatives: int | None = None,
+    echo: bool = False,
+) -> Request:
+    """A request whose jobs the engine has. What it may cost is charged before: the tokens that it reads and
+    writes, and the JSON that must be held until it is sent."""
+    most, count = served.settings.max_tokens, request.n or 1
+    if length > most:
+        rule = f"this server's limit is {most:,} (--max-tokens)"
+        raise RequestError(400, f"max_tokens is {length:,}: {rule}; ask for fewer", param="max_tokens")
+    tokens = sum(len(prompt.tokens_T) for prompt in prompts)
+    require_prompt(served, tokens, "prompt")
+    each = TEXT + (0 if alternatives is None else TOKEN + ALTERNATIVE * alternatives)
+    size = count * each * ((tokens if echo else 0) + (0 if request.stream else length * len(prompts)))
+    require_size(size, served.settings.max_answer << 20, "use stream, fewer logprobs or tokens, or n: 1")
+    await served.turns.take(size, served.settings.timeout)
+    return Request(served, request, prompts, length=length, state=state, alternatives=alternatives, echo=echo)
 
 
 def cancel(served: Served, jobs: Sequence[Job]) -> None:
@@ -308,6 +360,7 @@ class Request:
             part = slice(begin, begin + some)
             places = None if prompt.places is None else prompt.places[part]
             recorded.add(drawn[part], prompt.tokens_T[part].tolist(), places)
+            drawn[part] = [None] * len(drawn[part])  # given out: the whole is some hundred megabytes
             return recorded.take(None)
 
         for begin in range(0, len(drawn), some):
