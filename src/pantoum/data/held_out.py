@@ -30,7 +30,6 @@ MOST_TOKENS = 200_000
 MOST_CHARACTERS = 2_000_000
 FINEST = 1_000_000
 """The largest denominator of a share of documents: far below the 2**32 values of a hash."""
-ALL_TOKENS_ARE_CHARACTERS = ("bytes", "characters")
 
 
 class Split(Protocol):
@@ -59,9 +58,10 @@ class Split(Protocol):
 class Tail:
     """Holds out the end of a text."""
 
-    def __init__(self, fraction: float, kind: str) -> None:
+    def __init__(self, fraction: float, single: bool) -> None:
+        """``single``: whether each token is one character."""
         self._fraction = Fraction(str(fraction))
-        self._exact = kind in ALL_TOKENS_ARE_CHARACTERS
+        self._exact = single
         self._most = (MOST_TOKENS if self._exact else MOST_CHARACTERS) if fraction else 0
         self._total = 0
         self._held = ""

@@ -18,6 +18,7 @@ from typing import Any
 
 from pantoum.config import AUTO, DOCUMENTS, one_of, whole
 from pantoum.config.encodings import known_encoding
+from pantoum.config.tokens import check_tokens
 from pantoum.data import manifest
 from pantoum.data.manifest import tokenizer_fingerprint
 from pantoum.data.prepared_folder import (
@@ -36,7 +37,7 @@ from pantoum.data.tokenizing import Request, tokenize
 from pantoum.errors import FormatError, SettingError, ShardError, TextError
 from pantoum.formats import durable, token_shard
 from pantoum.formats.token_shard import Shard
-from pantoum.text.tokenizer import Tokenizer, from_spec, require_kind
+from pantoum.text.tokenizer import Tokenizer, from_spec
 
 __all__ = ["Prepared", "differences", "open_prepared", "prepare", "tokenizer_fingerprint"]
 
@@ -237,7 +238,7 @@ def _checked(
             raise SettingError("vocab_size", vocab_size, rule, "leave it out")
         return Request(tokenizer.kind, None, tokenizer.documents, float(valid_fraction), tokenizer, encoding)
     if tokens != AUTO:
-        require_kind(tokens, documents)
+        check_tokens(tokens, documents)
     size: int | None = None
     if vocab_size != AUTO:
         whole(vocab_size, "vocab_size", least=3)

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from pantoum.config import AUTO
 from pantoum.config.plain import Plain
+from pantoum.config.tokens import TokenKind, parse_tokens
 from pantoum.data import manifest
 from pantoum.data.held_out import Documents, Split, Tail
 from pantoum.data.prepared_folder import SHARDS
@@ -39,14 +40,12 @@ from pantoum.data.spool import Spool
 from pantoum.data.workers import Workers, worth
 from pantoum.errors import TextError
 from pantoum.formats import durable, token_shard
-from pantoum.text.across import Across, here
 from pantoum.text.bpe_merges import LONGEST
-from pantoum.text.byte import ByteTokenizer
 from pantoum.text.character import CharacterLearner
 from pantoum.text.documents import sign_of
 from pantoum.text.encodings import NotUtf8Error, advice, sample_of
 from pantoum.text.numbers import Numbers
-from pantoum.text.tokenizer import Tokenizer, learner
+from pantoum.text.tokenizer import Across, Tokenizer, from_spec, learner
 
 __all__ = ["Request", "tokenize"]
 
@@ -69,14 +68,19 @@ class Request:
     """Of the texts that are not UTF-8."""
 
     @property
+    def kind(self) -> TokenKind | None:
+        """The tokenizer that is meant; ``None``: it is chosen from the text."""
+        return parse_tokens(self.tokens)[0]
+
+    @property
     def raw(self) -> bool:
         """Whether files are read as they are, of whatever kind: bytes were asked for."""
-        return self.tokens == "bytes"
+        return self.kind is not None and self.kind.unit == "byte"
 
     @property
     def splits(self) -> bool:
         """Whether the text is cut into words or the like, which takes long."""
-        return self.tokens.startswith(("words", "bpe"))
+        return self.kind is not None and not self.kind.single
 
     def spec(self) -> dict[str, Plain]:
         """The plain form, as ``prepared.json`` keeps it."""
@@ -104,7 +108,7 @@ def tokenize(
     """
     count = processes or worth(sources.size)
     with Workers(count) as workers:
-        across = workers.across if request.splits and count > 1 else here
+        across = workers.across if request.splits and count > 1 else map
         _without_odd_files(sources, request, folder, progress, across)
 
 
@@ -217,8 +221,10 @@ class _Preparation:
 
     def make(self, tokens: str, most_characters: int | None = None, only: int | None = None) -> None:
         """Read, encode, write and describe. ``only``: the one document to hold out."""
-        given = self.request.given
-        known = ByteTokenizer(self.request.documents) if given is None and tokens == "bytes" else given
+        given, (kind, _) = self.request.given, parse_tokens(tokens)
+        known = given
+        if known is None and kind is not None and kind.size == "fixed":
+            known = from_spec({"kind": kind.name, "documents": self.request.documents})
         part = self._pass(tokens, known, only)
         with Spool(self.folder) as spool:
             if known is None:
@@ -265,7 +271,8 @@ class _Preparation:
         documents, encoding = self.request.documents, "utf-8" if known is None else known.encoding
         split: Split
         if documents is None:
-            split = Tail(self.fraction, tokens)
+            kind, _ = parse_tokens(tokens)
+            split = Tail(self.fraction, kind is not None and kind.single)
         else:
             split = Documents(self.fraction, sign_of(documents), self.sources.size, only)
         return _Pass(self.sources.texts, encoding, documents, split, self.progress)
@@ -365,9 +372,10 @@ class _Preparation:
     def _settings_without_effect(self, tokenizer: Tokenizer) -> list[str]:
         """What was asked for and did nothing, or not all of it."""
         notes = []
-        if self.request.vocab_size is not None and tokenizer.kind in ("bytes", "bpe"):
+        if self.request.vocab_size is not None and tokenizer.declared.size != "vocab_size":
             notes.append(f"vocab_size {self.request.vocab_size} has no effect with {tokenizer.kind}")
-        if self.request.tokens.startswith("bpe:") and tokenizer.vocab_size < int(self.request.tokens[4:]):
+        _, most = parse_tokens(self.request.tokens)
+        if most is not None and tokenizer.vocab_size < most:
             notes.append(
                 f"{self.request.tokens} found no more than {tokenizer.vocab_size} tokens worth "
                 f"having: the text is short, or has few words of at most {LONGEST} characters"

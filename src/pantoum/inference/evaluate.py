@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pantoum.config import token_unit
 from pantoum.errors import SettingError, TextError
 from pantoum.inference.adapt import Adapter
 from pantoum.inference.figures import figures_html
@@ -201,7 +200,7 @@ def evaluate(
         adapt=adapter is not None,
         cache=None if program.cache is None else program.cache.size,
         precision="bf16" if program.precision == "bf16" else "float32",  # int8 is the model's own
-        unit=token_unit(tokenizer.kind),
+        unit=tokenizer.declared.unit,
     )
 
 

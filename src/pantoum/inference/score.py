@@ -8,7 +8,7 @@ tokenizer, most surprising of all, and blank lines between documents are shown a
 ``Scorer`` reads a text that grows, a part at a time, its state carried: memory does not grow with it, and
 the result does not depend on where the parts are cut. In order: text -> tokens, as soon as they are certain
 -> nats (``segments``) -> pieces and units (``units``). A line is certain when it has ended. The exceptions:
-where BPE may join a line's end with the white space of the next one, and where a blank line may end a
+where a token may join a line's end with the white space of the next one, and where a blank line may end a
 document, it is certain when the next line has begun.
 
 A unit's *peak* is the nats of its most surprising token. An alert looks at the peak: a long ordinary line has
@@ -136,8 +136,9 @@ class Scorer:
         self.by, self.threshold = config.by, threshold
         self._keeps, self._pieces = pieces, list[Piece]()
         self._decoder = Forgiving(model.tokenizer.encoding)
-        self._waits = model.tokenizer.kind == "bpe" and model.tokenizer.documents != "lines"
-        self._waits |= model.tokenizer.documents == "blank-lines"
+        documents = model.tokenizer.documents
+        self._waits = model.tokenizer.declared.joins_lines and documents != "lines"
+        self._waits |= documents == "blank-lines"
         self._rest = ""
         self._at_end = at_end
 

@@ -31,7 +31,7 @@ from pantoum.inference.writing.batch_rows import BatchRows
 from pantoum.inference.writing.sample import columns
 from pantoum.inference.writing.stream import Stream
 from pantoum.network.state import NetworkState
-from pantoum.text.token_texts import TokenTexts
+from pantoum.text.tokenizer import TokenTexts
 
 __all__ = ["Batch", "Piece"]
 
@@ -189,9 +189,8 @@ class Batch:
         self._failed = True
 
     def _state_of(self, row: int, pending: bytes) -> State:
-        layers = self._rows.state(row).arrays
-        seen = int(self.draws.position[row])
-        return State(layers, int(self.draws.tokens[row]), seen, pending, self.model.sha256)
+        network, seen = self._rows.state(row), int(self.draws.position[row])
+        return State.of(self.model, network, int(self.draws.tokens[row]), seen, pending)
 
     def _join(
         self,

@@ -19,7 +19,8 @@ from pantoum.inference.state import State
 from pantoum.inference.writing.adjusted import Adjusted, Drawn
 from pantoum.kernels import Array, DrawRows
 from pantoum.network.state import NetworkState
-from pantoum.text.tokenizer import Decoder, Tokenizer
+from pantoum.text.decoder import Decoder
+from pantoum.text.tokenizer import Tokenizer
 
 __all__ = ["Stream"]
 
