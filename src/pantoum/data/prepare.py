@@ -33,7 +33,7 @@ from pantoum.data.prepared_folder import (
 )
 from pantoum.data.reading import Progress, in_encoding
 from pantoum.data.sources import Sources, found
-from pantoum.data.tokenizing import Request, tokenize
+from pantoum.data.tokenizing import Tokenizing, tokenize
 from pantoum.errors import FormatError, SettingError, ShardError, TextError
 from pantoum.formats import durable, token_shard
 from pantoum.formats.token_shard import Shard
@@ -47,9 +47,10 @@ SPACE = 3
 
 @dataclass(frozen=True)
 class Prepared:
-    """A prepared folder, open."""
+    """A text as tokens: a prepared folder that is open, or what is held without one."""
 
-    folder: Path
+    folder: Path | None
+    """``None``: its tokens are held without one."""
     tokenizer: Tokenizer
     train: Shard
     valid: Shard | None
@@ -69,13 +70,13 @@ def prepare(
     encoding: str | None = None,
     valid: str | os.PathLike[str] | None = None,
     valid_fraction: float = 0.1,
-    out: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None,
     tokenizer: Tokenizer | None = None,
     report: Progress | None = None,
     run: Path | None = None,
     processes: int | None = None,
 ) -> Prepared:
-    """Tokenise ``texts`` (files, folders, ``-``) into the folder ``out``.
+    """Tokenise ``texts`` (files, folders, ``-``) into the folder ``out``; ``None``: into memory.
 
     ``encoding``: of the texts that are not UTF-8. ``tokenizer``: use this one and learn none; ``tokens`` and
     ``vocab_size`` are then its own. ``report`` is called with the bytes read and the bytes there are.
@@ -84,6 +85,8 @@ def prepare(
     ``RunError``: it is of another text, and a run began from that.
     """
     request = _checked(tokens, vocab_size, documents, encoding, valid_fraction, tokenizer)
+    if out is None:
+        return _held(texts, valid, request, report, processes)
     folder = Path(out)
     durable.make_folder(folder)
     with locked(folder) as waited:
@@ -168,9 +171,25 @@ def differences(
         return manifest.changes(prepared.facts, sources)
 
 
+def _held(
+    texts: Sequence[str | os.PathLike[str]],
+    valid: str | os.PathLike[str] | None,
+    request: Tokenizing,
+    report: Progress | None,
+    processes: int | None,
+) -> Prepared:
+    """A text whose tokens are used once. The folder is for pipes alone, which are read more than once."""
+    with (
+        tempfile.TemporaryDirectory(prefix="pantoum-") as name,
+        found(texts, valid, keep_in=Path(name), raw=request.raw) as sources,
+    ):
+        made = tokenize(in_encoding(sources, request.encoding), request, None, report, processes)
+    return Prepared(None, made.tokenizer, made.held["train"], made.held.get("valid"), made.facts, made.notes)
+
+
 def _make(
     sources: Sources,
-    request: Request,
+    request: Tokenizing,
     folder: Path,
     report: Progress | None,
     run: Path | None,
@@ -199,7 +218,7 @@ def _require_own(folder: Path) -> None:
         )
 
 
-def _same_again(folder: Path, request: Request, sources: Sources) -> bool:
+def _same_again(folder: Path, request: Tokenizing, sources: Sources) -> bool:
     """Whether the folder was made from just this, so that making it again mends it."""
     try:
         content = manifest.read(folder)
@@ -215,7 +234,7 @@ def _checked(
     encoding: str | None,
     valid_fraction: float,
     tokenizer: Tokenizer | None,
-) -> Request:
+) -> Tokenizing:
     """The settings, or a ``SettingError`` that names the one that cannot be."""
     if documents is not None:
         one_of(documents, "documents", DOCUMENTS)
@@ -236,17 +255,19 @@ def _checked(
         if vocab_size not in (AUTO, tokenizer.vocab_size):
             rule = f"must be {tokenizer.vocab_size}, as the tokenizer has it"
             raise SettingError("vocab_size", vocab_size, rule, "leave it out")
-        return Request(tokenizer.kind, None, tokenizer.documents, float(valid_fraction), tokenizer, encoding)
+        return Tokenizing(
+            tokenizer.kind, None, tokenizer.documents, float(valid_fraction), tokenizer, encoding
+        )
     if tokens != AUTO:
         check_tokens(tokens, documents)
     size: int | None = None
     if vocab_size != AUTO:
         whole(vocab_size, "vocab_size", least=3)
         size = int(vocab_size)
-    return Request(tokens, size, documents, float(valid_fraction), None, encoding)
+    return Tokenizing(tokens, size, documents, float(valid_fraction), None, encoding)
 
 
-def _as_it_is(folder: Path, request: Request, sources: Sources) -> Prepared | None:
+def _as_it_is(folder: Path, request: Tokenizing, sources: Sources) -> Prepared | None:
     """What the folder holds, if that is what is asked for."""
     if not (folder / manifest.NAME).exists():
         return None

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from pantoum.config import AUTO
 from pantoum.config.plain import Plain
@@ -40,6 +41,7 @@ from pantoum.data.spool import Spool
 from pantoum.data.workers import Workers, worth
 from pantoum.errors import TextError
 from pantoum.formats import durable, token_shard
+from pantoum.formats.token_shard import Shard
 from pantoum.text.bpe_merges import LONGEST
 from pantoum.text.character import CharacterLearner
 from pantoum.text.documents import sign_of
@@ -47,7 +49,7 @@ from pantoum.text.encodings import NotUtf8Error, advice, sample_of
 from pantoum.text.numbers import Numbers
 from pantoum.text.tokenizer import Across, Tokenizer, from_spec, learner
 
-__all__ = ["Request", "tokenize"]
+__all__ = ["Tokenized", "Tokenizing", "tokenize"]
 
 MOST_CHARACTERS = 512
 """Different characters of a text that is read as characters where nothing is said."""
@@ -56,7 +58,7 @@ LEAST_TOKENS = 2
 
 
 @dataclass(frozen=True)
-class Request:
+class Tokenizing:
     """What was asked, all of it checked."""
 
     tokens: str
@@ -95,28 +97,41 @@ class Request:
         return spec if self.encoding is None else {**spec, "encoding": self.encoding}
 
 
+@dataclass(frozen=True)
+class Tokenized:
+    """What came of a text."""
+
+    tokenizer: Tokenizer
+    facts: dict[str, Any]
+    """See ``data.manifest``."""
+    notes: list[str]
+    held: dict[str, Shard]
+    """The tokens of ``train`` and ``valid``, where no folder holds them."""
+
+
 def tokenize(
     sources: Sources,
-    request: Request,
-    folder: Path,
+    request: Tokenizing,
+    folder: Path | None,
     progress: Progress | None = None,
     processes: int | None = None,
-) -> None:
-    """Write the shards and the manifest of ``folder``. Files of a folder that are not UTF-8 are left out.
+) -> Tokenized:
+    """Write the shards and the manifest of ``folder``, or hold the tokens if there is none. Files of a folder
+    that are not UTF-8 are left out.
 
     ``processes``: how many split the text into words; ``None``: as many as are worth it.
     """
     count = processes or worth(sources.size)
     with Workers(count) as workers:
         across = workers.across if request.splits and count > 1 else map
-        _without_odd_files(sources, request, folder, progress, across)
+        return _without_odd_files(sources, request, folder, progress, across)
 
 
 def _without_odd_files(
-    sources: Sources, request: Request, folder: Path, progress: Progress | None, across: Across
-) -> None:
+    sources: Sources, request: Tokenizing, folder: Path | None, progress: Progress | None, across: Across
+) -> Tokenized:
     try:
-        _tokenize(sources, request, folder, progress, across)
+        return _tokenize(sources, request, folder, progress, across)
     except OddFileError as error:
         odd = [s for s in sources.texts if s.in_folder and (s is error.source or not is_utf8(s))]
         others = [source for source in sources.texts if source not in odd]
@@ -124,7 +139,7 @@ def _without_odd_files(
             raise TextError(f"{error} (of {len(odd):,} files, none is UTF-8)") from None
         found = advice(sample_of(content(odd[0], raw_blocks(odd[0]))))
         note = f"left out, because not UTF-8: {left_out(odd)}; to have {odd[0].name} read, {found}"
-        _tokenize(
+        return _tokenize(
             replace(sources, texts=others, notes=[*sources.notes, note], left_out=odd),
             request,
             folder,
@@ -138,18 +153,17 @@ def _without_odd_files(
 
 
 def _tokenize(
-    sources: Sources, request: Request, folder: Path, progress: Progress | None, across: Across
-) -> None:
+    sources: Sources, request: Tokenizing, folder: Path | None, progress: Progress | None, across: Across
+) -> Tokenized:
     preparation = _Preparation(sources, request, folder, progress, across)
     if request.tokens != AUTO or request.given is not None:
-        preparation.make(request.tokens)
-        return
+        return preparation.make(request.tokens)
     try:
-        preparation.make("characters", MOST_CHARACTERS)
+        return preparation.make("characters", MOST_CHARACTERS)
     except _TooMany as reason:
         _require_utf8(sources)
         preparation.notes.append(f"the text is read as bytes: {reason}")
-        preparation.make("bytes")
+        return preparation.make("bytes")
 
 
 def _require_utf8(sources: Sources) -> None:
@@ -212,14 +226,20 @@ class _Preparation:
     """What all passes over the same texts have in common."""
 
     def __init__(
-        self, sources: Sources, request: Request, folder: Path, progress: Progress | None, across: Across
+        self,
+        sources: Sources,
+        request: Tokenizing,
+        folder: Path | None,
+        progress: Progress | None,
+        across: Across,
     ) -> None:
+        self.held: dict[str, Shard] = {}
         self.sources, self.request, self.folder, self.progress = sources, request, folder, progress
         self.across = across
         self.fraction = 0.0 if sources.valid is not None else request.valid_fraction
         self.notes = list(sources.notes)
 
-    def make(self, tokens: str, most_characters: int | None = None, only: int | None = None) -> None:
+    def make(self, tokens: str, most_characters: int | None = None, only: int | None = None) -> Tokenized:
         """Read, encode, write and describe. ``only``: the one document to hold out."""
         given, (kind, _) = self.request.given, parse_tokens(tokens)
         known = given
@@ -256,8 +276,7 @@ class _Preparation:
         split = part.split
         if isinstance(split, Documents) and split.forgotten:
             # The documents are few, and none of them is held out by its hash.
-            self.make(tokens, most_characters, split.lowest)
-            return
+            return self.make(tokens, most_characters, split.lowest)
         notes = [*self.notes, *part.reader.notes, *split.notes, *self._settings_without_effect(tokenizer)]
         if given is None and tokenizer.documents is None and part.short_lines.found:
             notes.append(ADVICE)
@@ -265,7 +284,9 @@ class _Preparation:
             facts["valid"] = self._held_out(tokenizer, split.held, facts, notes)
         else:
             facts["valid"] = self._held_out_file(tokenizer, self.sources.valid, facts, notes)
-        manifest.write(self.folder, tokenizer, facts, self.request.spec(), notes)
+        if self.folder is not None:
+            manifest.write(self.folder, tokenizer, facts, self.request.spec(), notes)
+        return Tokenized(tokenizer, facts, notes, self.held)
 
     def _pass(self, tokens: str, known: Tokenizer | None, only: int | None) -> _Pass:
         documents, encoding = self.request.documents, "utf-8" if known is None else known.encoding
@@ -307,7 +328,9 @@ class _Preparation:
         valid = self._write("valid", tokenizer, blocks, facts, measure, None)
         if valid["tokens"] >= LEAST_TOKENS:
             return valid
-        durable.discard(self.folder / SHARDS["valid"])
+        self.held.pop("valid", None)
+        if self.folder is not None:
+            durable.discard(self.folder / SHARDS["valid"])
         if self.fraction:
             notes.append(
                 "nothing is held out: the text is too short for this fraction; --valid FILE names a "
@@ -355,13 +378,16 @@ class _Preparation:
                     f"{LEAST_TOKENS} are needed, one to read, one to predict; give a longer text"
                 )
 
-        token_shard.write(
-            self.folder / SHARDS[part],
-            counted(),
-            tokenizer.vocab_size,
-            manifest.tokenizer_fingerprint(tokenizer),
-            lambda: manifest.text_fingerprint(facts, part),
-        )
+        if self.folder is None:
+            self.held[part] = token_shard.held(counted(), tokenizer.vocab_size)
+        else:
+            token_shard.write(
+                self.folder / SHARDS[part],
+                counted(),
+                tokenizer.vocab_size,
+                manifest.tokenizer_fingerprint(tokenizer),
+                lambda: manifest.text_fingerprint(facts, part),
+            )
         return {
             "characters": measure.characters,
             "bytes": measure.bytes,

@@ -146,11 +146,11 @@ def begin(
 def prepare_texts(
     settings: TrainSettings,
     texts: Sequence[str],
-    out: Path,
+    out: Path | None,
     source: ModelFile | None,
     run: Path | None = None,
 ) -> Prepared:
-    """The training text as tokens: prepared into ``out``, or the folder that ``--data`` names."""
+    """The training text as tokens: prepared into ``out`` (``None``: into memory), or those of ``--data``."""
     tokenizer = None if source is None else from_spec(source.tokenizer)
     if settings.data is None:
         if not texts:
