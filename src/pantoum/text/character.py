@@ -19,7 +19,7 @@ from pantoum.errors import SettingError
 from pantoum.text.documents import sign_of
 from pantoum.text.numbers import EOS, UNK, Numbers, UnknownCount
 from pantoum.text.spec import listed, refuse, require_documents, require_keys
-from pantoum.text.tokenizer import Across, Learner, Tokenizer
+from pantoum.text.tokenizer import Across, Tokenizer, TokenLearner
 from pantoum.text.unicode import REPLACEMENT
 
 __all__ = ["CharacterLearner", "CharacterTokenizer", "declared_size", "from_spec", "learner"]
@@ -66,7 +66,7 @@ class CharacterTokenizer(Tokenizer):
         return {**super().spec(), "characters": self.characters}
 
 
-class CharacterLearner(Learner):
+class CharacterLearner(TokenLearner):
     """Counts code points, which serve as provisional numbers."""
 
     def __init__(self, vocab_size: int | None, documents: str | None) -> None:

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pantoum.text.numbers import Numbers, smallest_dtype
-from pantoum.text.tokenizer import Across, Learner
+from pantoum.text.tokenizer import Across, TokenLearner
 
 __all__ = ["LONGEST", "Cutter", "PieceCounter", "chunks"]
 
@@ -110,7 +110,7 @@ def numbered(pattern: re.Pattern[str], chunk: str) -> tuple[list[str], Numbers]:
     return list(table), numbers.astype(smallest_dtype(len(table)), copy=False)
 
 
-class PieceCounter(Learner):
+class PieceCounter(TokenLearner):
     """Counts the pieces of a text and numbers them on the way: the reading half of a learner."""
 
     def __init__(self, pattern: re.Pattern[str]) -> None:

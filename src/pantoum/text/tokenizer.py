@@ -1,7 +1,7 @@
 """What all tokenizers have in common, and the two ways to one: from a spec, or learned from a text.
 
 ``encode`` and ``decode`` are for whole texts; ``encode_blocks`` and a ``Decoder`` for text that comes in
-parts. A ``Learner`` reads the training text once: ``feed`` gives provisional numbers at once, ``learn``
+parts. A ``TokenLearner`` reads the training text once: ``feed`` gives provisional numbers at once, ``learn``
 makes the tokenizer at the end, and ``tokens`` turns the provisional numbers into its own, so that the
 text need not be read again.
 
@@ -13,7 +13,7 @@ module of a kind (``config.tokens``) is imported when it is needed. It has
 
 - ``from_spec(spec)``: the tokenizer that a spec describes, every value of it checked;
 - ``declared_size(spec)``: how many numbers it speaks of, before anything is made;
-- ``learner(kind, size, documents)``: the ``Learner``, where something is learned.
+- ``learner(kind, size, documents)``: the ``TokenLearner``, where something is learned.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from pantoum.text.numbers import (
 from pantoum.text.spec import shown
 from pantoum.text.unicode import as_text
 
-__all__ = ["Across", "Learner", "TokenTexts", "Tokenizer", "declared_size", "from_spec", "learner"]
+__all__ = ["Across", "TokenLearner", "TokenTexts", "Tokenizer", "declared_size", "from_spec", "learner"]
 
 Across: TypeAlias = Callable[..., Iterator[Any]]
 """Calls a function for each item, the results in the order of the items: ``map``, or one that calls in other
@@ -131,7 +131,7 @@ class TokenTexts(dict[int, "str | None"]):
         return found
 
 
-class Learner:
+class TokenLearner:
     """Reads a training text once and becomes a tokenizer."""
 
     exact = True
@@ -172,13 +172,13 @@ def declared_size(spec: Mapping[str, Any]) -> int:
     return size
 
 
-def learner(tokens: str, vocab_size: int | None, documents: str | None) -> Learner:
+def learner(tokens: str, vocab_size: int | None, documents: str | None) -> TokenLearner:
     """What learns the tokenizer that ``tokens`` names."""
     kind = check_tokens(tokens, documents)
     if kind.size == "fixed":
         raise SettingError("tokens", tokens, "has nothing to learn", "use text.tokenizer.from_spec")
     size = parse_tokens(tokens)[1] if kind.size == "N" else vocab_size
-    made: Learner = importlib.import_module(kind.module).learner(kind.name, size, documents)
+    made: TokenLearner = importlib.import_module(kind.module).learner(kind.name, size, documents)
     return made
 
 

@@ -34,7 +34,7 @@ class Parked(NamedTuple):
     length: int
 
 
-class Rows(Protocol):
+class StreamRows(Protocol):
     """The batch that a stream is a row of."""
 
     draws: DrawRows
@@ -66,7 +66,7 @@ class Stream:
 
     def __init__(
         self,
-        batch: Rows,
+        batch: StreamRows,
         row: int,
         stops: tuple[str, ...],
         decoder: Decoder | None,
@@ -137,7 +137,7 @@ class Stream:
         """The bytes of a character that is not whole yet."""
         return b"" if self._decoder is None else self._decoder.pending
 
-    def writes_in(self, batch: Rows) -> bool:
+    def writes_in(self, batch: StreamRows) -> bool:
         """Whether it joined this batch."""
         return self._batch is batch
 
