@@ -20,6 +20,7 @@ from pantoum.config import AUTO, DOCUMENTS, one_of, whole
 from pantoum.config.encodings import known_encoding
 from pantoum.config.tokens import check_tokens
 from pantoum.data import manifest
+from pantoum.data.destination import Destination
 from pantoum.data.manifest import tokenizer_fingerprint
 from pantoum.data.prepared_folder import (
     NEXT,
@@ -183,8 +184,10 @@ def _held(
         tempfile.TemporaryDirectory(prefix="pantoum-") as name,
         found(texts, valid, keep_in=Path(name), raw=request.raw) as sources,
     ):
-        made = tokenize(in_encoding(sources, request.encoding), request, None, report, processes)
-    return Prepared(None, made.tokenizer, made.held["train"], made.held.get("valid"), made.facts, made.notes)
+        memory = Destination(None)
+        read = in_encoding(sources, request.encoding)
+        tokenizer, facts, notes = tokenize(read, request, memory, report, processes)
+    return Prepared(None, tokenizer, memory.held["train"], memory.held.get("valid"), facts, notes)
 
 
 def _make(
@@ -204,7 +207,8 @@ def _make(
     building = durable.temporary_beside(folder / "prepared")
     with durable.remove_on_failure(building):
         durable.new_folder(building)
-        tokenize(in_encoding(sources, request.encoding), request, building, report, processes)
+        read = in_encoding(sources, request.encoding)
+        tokenize(read, request, Destination(building), report, processes)
         publish(building, folder)
 
 
