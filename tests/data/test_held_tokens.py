@@ -7,9 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import pantoum
+from pantoum.about.plan import make_plan
+from pantoum.config import TrainSettings
 from pantoum.data.prepare import prepare
 from pantoum.errors import TextError
 from pantoum.formats import token_shard
+from pantoum.inference.loaded_model import LoadedModel
+from pantoum.network import LanguageModel
+from pantoum.text.byte import ByteTokenizer
 
 TEXT = "The cat sat on the mat. A dog ran, and ran.\n" * 60
 
@@ -45,3 +51,13 @@ def test_a_text_that_is_too_short_is_refused_in_memory_too(tmp_path: Path) -> No
     (tmp_path / "text").write_text("a")
     with pytest.raises(TextError, match="too short"):
         prepare([tmp_path / "text"], out=None)
+
+
+def test_evaluating_and_planning_write_no_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "text").write_text(TEXT)
+    monkeypatch.setattr(token_shard, "write", None)
+    network = LanguageModel(257, 8, hidden_size=8, num_layers=1)
+    found = pantoum.Model(LoadedModel.of(network, ByteTokenizer())).evaluate([tmp_path / "text"])
+    assert found.tokens == len(TEXT) - 1
+    plan = make_plan(TrainSettings(steps=3), [str(tmp_path / "text")])
+    assert plan.training_tokens + plan.held_out_tokens == len(TEXT)
