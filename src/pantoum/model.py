@@ -260,10 +260,6 @@ class Model:
         takes it). ``protocol``: ``carried``, ``segments:N``, ``windows:N``. ``adapt``: a copy of the model
         adapts to the text as it reads; ``model_out`` saves that copy. ``cache``: mix the model with a cache
         of so many tokens. ``encoding``: of files that are not UTF-8."""
-        import tempfile
-
-        import numpy as np
-
         from pantoum.data.prepare import prepare as prepare_texts
         from pantoum.inference.adapt import adapter_of
         from pantoum.inference.evaluate import evaluate
@@ -274,19 +270,16 @@ class Model:
         model_out = None if model_out is None else path(model_out, "model_out")
         model = self._with_cache(cache)
         adapt = truth(adapt, "adapt")
-        with (
-            named(texts, text, self.documents) as names,
-            tempfile.TemporaryDirectory(prefix="pantoum-") as folder,
-        ):
+        with named(texts, text, self.documents) as names:
             adapter = adapter_of(model, adapt, model_out, names)
             prepared = prepare_texts(
-                names, tokenizer=self.tokenizer, encoding=encoding, valid_fraction=0.0, out=folder
+                names, tokenizer=self.tokenizer, encoding=encoding, valid_fraction=0.0, out=None
             )
             say(prepared.notes)
             with counting("scoring", truth(progress, "progress")) as count:
                 found = evaluate(
                     model.program,
-                    np.asarray(prepared.train.tokens),
+                    prepared.train.tokens,
                     self.tokenizer,
                     protocol,
                     progress=count,

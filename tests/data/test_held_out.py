@@ -34,7 +34,7 @@ def test_a_stream_is_cut_where_the_fraction_or_the_most_says(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(held_out, "MOST_TOKENS", 7)
         patch.setattr(held_out, "MOST_CHARACTERS", 20)
-        split = Tail(fraction, kind)
+        split = Tail(fraction, single=kind == "characters")
         train = "".join(split.training(blocks(text, size))) + split.by_fraction()
         first = int(len(text) * (1 - Fraction(str(fraction))))
         most = 0 if not fraction else 7 if kind == "characters" else 20
@@ -45,7 +45,7 @@ def test_a_stream_is_cut_where_the_fraction_or_the_most_says(
 
 
 def test_only_the_end_is_kept_back() -> None:
-    split = Tail(0.1, "bytes")
+    split = Tail(0.1, single=True)
     source = ("x" * 50_000 for _ in range(40))
     passed = [len(block) for block in split.training(source)]
     assert sum(passed) >= 2_000_000 - 250_000

@@ -20,7 +20,7 @@ from pantoum.inference.state import State
 from pantoum.inference.writing.batch import Batch
 from pantoum.inference.writing.stream import Stream
 from pantoum.network.program import Program
-from pantoum.text.token_texts import TokenTexts
+from pantoum.text.tokenizer import TokenTexts
 
 Make = Callable[..., LoadedModel]
 SAMPLINGS = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pantoum.config import SamplingConfig
+from pantoum.config.tokens import TOKEN_KINDS
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
 from pantoum.inference.writing.ending import Ending, tolerance
@@ -27,7 +28,7 @@ TEXT = "A b. C d!\nE f, g h?\n"
     ],
 )
 def test_ends_of_lines_and_sentences_are_known(kind: str, pieces: list[str], reached: list[bool]) -> None:
-    ending = Ending(kind)
+    ending = Ending(TOKEN_KINDS[kind].single)
     assert [ending.reached(piece) for piece in pieces] == reached
 
 
@@ -60,7 +61,7 @@ def test_texts_end_early_alone_as_in_a_batch_and_never_late() -> None:
         assert whole.text.startswith(text.text) and whole.tokens == 100 and 80 <= text.tokens <= 100
         assert text.stopped is None and len(text.text) == text.tokens
         early += text.tokens < 100
-        assert text.tokens == 100 or Ending("characters").reached(text.text)
+        assert text.tokens == 100 or Ending(True).reached(text.text)
     assert early >= 10
     assert written(made, 100, 1, False).texts[0].text == several.texts[0].text
 

@@ -16,6 +16,8 @@ from pantoum.errors import SettingError
 from pantoum.inference.evaluate import evaluate
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.score import Score, Scorer, Scores
+from pantoum.inference.scoring.reader import PlainReader
+from pantoum.inference.scoring.segments import OneStream, ReadElsewhere
 
 Make = Callable[..., LoadedModel]
 TEXT = "The cat sat  on the mat.\n\nA na\u00efve dog ran\nand"
@@ -237,3 +239,26 @@ def test_by_word_a_model_of_words_gives_one_figure_per_token(make: Make, kind: s
     by_word, by_token = (scored(make(kind), TEXT, by) for by in ("word", "token"))
     assert by_word.items == by_token.items
     assert {"The", " cat", " mat", "."} <= {score.text for score in by_word} or kind == "words:whitespace"
+
+
+@pytest.mark.parametrize("by", ["token", "line"])
+@pytest.mark.parametrize("kind", ["bytes", "words", "bpe"])
+def test_a_text_that_is_read_elsewhere_is_made_tokens_once(
+    make: Make, kind: str, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, text = make(kind), TEXT * 30
+    expected = list(Scorer(model, ScoreConfig(by)).read([text]))
+    encoded: list[int] = []
+    original = type(model.tokenizer).encode
+    monkeypatch.setattr(
+        type(model.tokenizer),
+        "encode",
+        lambda own, text: (encoded.append(len(text)), original(own, text))[1],
+    )
+    elsewhere = ReadElsewhere()
+    scorer = Scorer(model, ScoreConfig(by), following=elsewhere)
+    assert not list(itertools.chain(*scorer.feed(text), *scorer.feed_rest()))
+    stream = OneStream(PlainReader(model), model.border, None)
+    elsewhere.nats_T = np.concatenate([nats_T for _, nats_T in stream.push(elsewhere.tokens_T)])
+    assert list(itertools.chain.from_iterable(scorer.finish())) == expected
+    assert sum(encoded) == len(text.encode() if kind == "bytes" else text)

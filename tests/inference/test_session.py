@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pantoum.errors import SettingError
-from pantoum.inference import session as session_module
+from pantoum.inference import reading as reading_module
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
@@ -77,7 +77,7 @@ def test_bytes_are_fed_as_their_text(make: Make, kind: str) -> None:
 def test_chunks_do_not_matter(characters: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = fed(characters, TEXT)
     hidden = Session(characters).feed(TEXT, hidden=True)
-    monkeypatch.setattr(session_module, "CHUNK", 3)
+    monkeypatch.setattr(reading_module, "CHUNK", 3)
     assert_close(fed(characters, TEXT).state, whole.state)
     np.testing.assert_allclose(Session(characters).feed(TEXT, hidden=True), hidden, atol=1e-5)
 
@@ -275,5 +275,5 @@ def test_a_long_prompt_is_fed_in_chunks(characters: LoadedModel, monkeypatch: py
 
     monkeypatch.setattr(type(characters.program), "hidden", hidden)
     session = fed(characters, "The cat " * 2_000)
-    assert max(sizes) == session_module.CHUNK and sum(sizes) == 15_999
+    assert max(sizes) == reading_module.CHUNK and sum(sizes) == 15_999
     assert session.state.tokens_seen == 16_000

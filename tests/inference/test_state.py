@@ -11,6 +11,7 @@ import pytest
 
 from pantoum.config import CELLS
 from pantoum.errors import SettingError, StateError
+from pantoum.inference import state as state_module
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
@@ -265,8 +266,8 @@ def test_a_state_is_one_row_of_float32_of_its_own(characters: LoadedModel) -> No
     state = State.of(characters, NetworkState(arrays), 3, 5, b"")
     arrays[0][...] = 7
     assert state.layers[0].dtype == np.float32 and (state.layers[0] == np.float32(0.1)).all()
-    network = state.for_model(characters)
-    network.arrays[0][...] = 7
+    with pytest.raises(ValueError, match="read-only"):
+        state.for_model(characters).arrays[0][...] = 7
     assert (state.layers[0] == np.float32(0.1)).all()
     assert (state.last_token, state.tokens_seen, state.model_sha256) == (3, 5, characters.sha256)
 
@@ -281,3 +282,15 @@ def test_numbers_of_numpy_become_those_of_python(characters: LoadedModel) -> Non
     made = replace(fed(characters), tokens_seen=np.int64(5), last_token=np.int32(3))
     assert (type(made.tokens_seen), type(made.last_token)) == (int, int)
     assert (made.tokens_seen, made.last_token) == (5, 3)
+
+
+def test_a_state_is_tried_once_for_a_model(characters: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+    monkeypatch.setattr(state_module, "_require_readable", lambda *given: tried.append(1))
+    layers = tuple(np.full((1, 16), 2e6, np.float32) for _ in range(2))
+    state = State.from_bytes(bytes(replace(State.start(characters), layers=layers)))
+    session = Session(characters, state)
+    assert session.fork().state.for_model(characters) is session.state.for_model(characters)
+    assert len(tried) == 1
+    Session(characters, replace(state, tokens_seen=1))
+    assert len(tried) == 2

@@ -19,7 +19,8 @@ from pantoum.text.tokenizer import Tokenizer, from_spec, learner
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=60) | st.text(
     st.sampled_from("ab \n\r\t.,_1é中😀'"), max_size=120
 )
-KINDS = ["bytes", "characters", "words", "bpe"]
+pytestmark = pytest.mark.usefixtures("runes")
+KINDS = ["bytes", "characters", "words", "bpe", "runes"]
 DOCUMENTS = [None, "lines", "files"]  # blank-lines: a run reads back as one, see test_documents
 
 MERGES = BpeTokenizer([(98, 99), (33, 98), (257, 100), (258, 258), (33, 33), (196, 170)])
@@ -95,7 +96,7 @@ def test_blocks_cut_anywhere_give_the_same_numbers(
 
 
 @pytest.mark.parametrize("documents", [None, "lines", "blank-lines"])
-@pytest.mark.parametrize("kind", ["characters", "words", "words:whitespace"])
+@pytest.mark.parametrize("kind", ["characters", "words", "words:whitespace", "runes"])
 @settings(max_examples=40)
 @given(TEXTS, st.integers(1, 40))
 def test_provisional_numbers_become_the_tokenizers(

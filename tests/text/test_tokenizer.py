@@ -2,26 +2,27 @@ from __future__ import annotations
 
 import pytest
 
+from pantoum.config.tokens import check_tokens
 from pantoum.errors import FormatError, SettingError
-from pantoum.text.tokenizer import from_spec, learner, require_kind
+from pantoum.text.tokenizer import from_spec, learner
 
 
 def test_kinds_that_are_not_known_are_refused() -> None:
     with pytest.raises(FormatError, match="kind 'runes' is not known here"):
         from_spec({"kind": "runes"})
     with pytest.raises(SettingError, match="tokens is 'runes'"):
-        require_kind("runes", None)
+        check_tokens("runes")
 
 
 @pytest.mark.parametrize("tokens", ["bpe:257", "bpe:0", "bpe:9999999"])
 def test_the_size_of_a_bpe_vocabulary_has_bounds(tokens: str) -> None:
     with pytest.raises(SettingError, match="N must be from 258"):
-        require_kind(tokens, None)
+        check_tokens(tokens)
 
 
 def test_words_split_at_white_space_have_lines_only() -> None:
     with pytest.raises(SettingError, match="documents is 'files'"):
-        require_kind("words:whitespace", "files")
+        check_tokens("words:whitespace", "files")
 
 
 def test_bytes_have_nothing_to_learn() -> None:

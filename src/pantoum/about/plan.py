@@ -6,10 +6,8 @@ just as a run does; what the run would then choose is told. Nothing is trained, 
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pantoum.config import TrainSettings
@@ -69,25 +67,24 @@ def make_plan(settings: TrainSettings, texts: Sequence[str]) -> Plan:
     """What a run with these settings would choose on this machine."""
     clock, source = Clock(), read_source(settings)
     budget = Budget.asked(settings) or Budget("minutes", DEFAULT_MINUTES)
-    with tempfile.TemporaryDirectory(prefix="pantoum-") as folder:
-        prepared = prepare_texts(settings, texts, Path(folder), source)
-        recipe, tokens_per_second = choose_recipe(settings, prepared, budget, clock, source)
-        vocab_size = prepared.tokenizer.vocab_size
-        need = require_memory(recipe, vocab_size, prepared.train.count)
-        tokens = {
-            "minutes": 60.0 * USABLE * tokens_per_second,
-            "steps": recipe.batch_size * recipe.seq_len,
-            "epochs": prepared.train.count,
-        }[budget.kind] * budget.amount
-        return Plan(
-            budget=str(budget),
-            kind=prepared.tokenizer.kind,
-            vocab_size=vocab_size,
-            training_tokens=prepared.train.count,
-            held_out_tokens=0 if prepared.valid is None else prepared.valid.count,
-            parameters=recipe.num_parameters(vocab_size),
-            memory=need.all,
-            chosen=recipe.spec(),
-            reasons=recipe.reasons,
-            expected=forecast(prepared, 6.0 * recipe.work(vocab_size) * tokens),
-        )
+    prepared = prepare_texts(settings, texts, None, source)
+    recipe, tokens_per_second = choose_recipe(settings, prepared, budget, clock, source)
+    vocab_size = prepared.tokenizer.vocab_size
+    need = require_memory(recipe, vocab_size, prepared.train.count)
+    tokens = {
+        "minutes": 60.0 * USABLE * tokens_per_second,
+        "steps": recipe.batch_size * recipe.seq_len,
+        "epochs": prepared.train.count,
+    }[budget.kind] * budget.amount
+    return Plan(
+        budget=str(budget),
+        kind=prepared.tokenizer.kind,
+        vocab_size=vocab_size,
+        training_tokens=prepared.train.count,
+        held_out_tokens=0 if prepared.valid is None else prepared.valid.count,
+        parameters=recipe.num_parameters(vocab_size),
+        memory=need.all,
+        chosen=recipe.spec(),
+        reasons=recipe.reasons,
+        expected=forecast(prepared, 6.0 * recipe.work(vocab_size) * tokens),
+    )

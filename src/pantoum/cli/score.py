@@ -12,8 +12,8 @@ import sys
 
 from pantoum.cli.options import add_settings, given
 from pantoum.cli.output import Output, is_terminal
-from pantoum.cli.score_forms import FORMS, Numbered, Sums
-from pantoum.config import ScoreConfig, token_unit
+from pantoum.cli.score_forms import FORMS, Numbered, ScoreSums
+from pantoum.config import ScoreConfig
 
 EXAMPLES = """examples:
   pantoum score runs/book chapter.txt --by word
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     scorer = model.scorer(config, pieces=form.needs_pieces, named=arguments.text)
     parts = console.parts(arguments.text, config.encoding)
     form = FORMS[arguments.format](config.by, scorer.threshold, arguments.text)
-    sums, numbered = Sums(config.by, scorer.threshold, token_unit(model.tokenizer.kind)), Numbered()
+    sums, numbered = ScoreSums(config.by, scorer.threshold, model.tokenizer.declared.unit), Numbered()
     if arguments.text == "-" and is_terminal(sys.stdin):
         output.say("pantoum: type a text to score; Ctrl-D ends it (a file may be given as TEXT)")
     noted = False

@@ -20,7 +20,7 @@ from pantoum.config.plain import Plain
 if TYPE_CHECKING:
     from pantoum.console import Score
 
-__all__ = ["FORMS", "Form", "Numbered", "Sums"]
+__all__ = ["FORMS", "Numbered", "ScoreForm", "ScoreSums"]
 
 ESCAPES = str.maketrans(
     {chr(code): f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
@@ -31,8 +31,8 @@ RED, STRONG, DIM, PLAIN = "\x1b[31m", "\x1b[1;4m", "\x1b[2m", "\x1b[0m"
 
 
 @dataclass
-class Sums:
-    """Sums of the scores so far."""
+class ScoreSums:
+    """ScoreSums of the scores so far."""
 
     by: str
     threshold: float | None
@@ -95,7 +95,7 @@ class Numbered:
         return found
 
 
-class Form(Protocol):
+class ScoreForm(Protocol):
     """Writes scores as they come."""
 
     needs_pieces: bool
@@ -109,12 +109,12 @@ class Form(Protocol):
         """Some scores, each with its line number."""
         ...
 
-    def end(self, sums: Sums) -> str:
+    def end(self, sums: ScoreSums) -> str:
         """What comes after all scores."""
         ...
 
 
-class Text:
+class TextForm:
     """One row per score, for people: nats, peak, tokens, place, text. An alert has ``!`` before it.
 
     On a terminal there is a header, and the most surprising token of a row is set off; alerts are red. Where
@@ -168,7 +168,7 @@ class Text:
 
         return console.visible(escaped)
 
-    def end(self, sums: Sums) -> str:
+    def end(self, sums: ScoreSums) -> str:
         """Nothing."""
         return ""
 
@@ -193,7 +193,7 @@ class Tsv:
             for line, s in scores
         )
 
-    def end(self, sums: Sums) -> str:
+    def end(self, sums: ScoreSums) -> str:
         """Nothing."""
         return ""
 
@@ -224,7 +224,7 @@ class Json:
         comma, self._comma = self._comma, ", "
         return comma + ", ".join(items)
 
-    def end(self, sums: Sums) -> str:
+    def end(self, sums: ScoreSums) -> str:
         """The sums and the end of the object."""
         found = {"tokens": sums.tokens, "nats": sums.nats, "nats_per_token": sums.nats_per_token}
         counted = {} if self._threshold is None else {"alerts": sums.alerts}
@@ -249,7 +249,7 @@ class Html:
         """The next part of the text."""
         return self._page.rows([(s.pieces, s.peak, s.alert) for _, s in scores])
 
-    def end(self, sums: Sums) -> str:
+    def end(self, sums: ScoreSums) -> str:
         """The head with the sums, and the end of the page."""
         return self._page.end(sums.units, sums.tokens, sums.nats)
 
@@ -258,8 +258,8 @@ def _json(value: dict[str, Plain]) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-FORMS: dict[str, Callable[[str, float | None, str], Form]] = {
-    "text": Text,
+FORMS: dict[str, Callable[[str, float | None, str], ScoreForm]] = {
+    "text": TextForm,
     "tsv": Tsv,
     "json": Json,
     "html": Html,

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pantoum.config.score import UNITS, Alert, ScoreConfig
     from pantoum.config.serve import ServeSettings
     from pantoum.config.softmax import parse_softmax, spell_softmax
-    from pantoum.config.tokens import TOKENS_RULE, token_unit
+    from pantoum.config.tokens import token_unit
     from pantoum.config.train import DOCUMENTS, OPTIMIZERS, SCHEDULES, TrainSettings
     from pantoum.config.writing import GenerationConfig, SamplingConfig
 
@@ -43,7 +43,6 @@ __all__ = [
     "OPTIMIZERS",
     "SCHEDULES",
     "SHAPE",
-    "TOKENS_RULE",
     "UNITS",
     "VERSION",
     "Alert",
@@ -81,7 +80,7 @@ _HOMES = {
     "score": ("UNITS", "Alert", "ScoreConfig"),
     "serve": ("ServeSettings",),
     "softmax": ("parse_softmax", "spell_softmax"),
-    "tokens": ("TOKENS_RULE", "token_unit"),
+    "tokens": ("token_unit",),
     "train": ("DOCUMENTS", "OPTIMIZERS", "SCHEDULES", "TrainSettings"),
     "writing": ("GenerationConfig", "SamplingConfig"),
 }

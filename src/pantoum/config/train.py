@@ -12,7 +12,7 @@ from pantoum.config.cells import CELLS
 from pantoum.config.model import DropoutConfig, check_ngrams, parse_orders
 from pantoum.config.rules import AUTO, Auto, number, one_of, option, require, settle, whole
 from pantoum.config.softmax import parse_softmax
-from pantoum.config.tokens import check_tokens
+from pantoum.config.tokens import check_tokens, written_kinds
 
 __all__ = [
     "DEVICES",
@@ -75,7 +75,7 @@ class TrainSettings:
     """Share of the text that is held out for validation, at most 200,000 tokens; 0: no validation."""
     tokens: str = option(
         AUTO,
-        "tokenizer: bytes, characters, words, words:whitespace or bpe:N (N tokens)",
+        f"tokenizer: {written_kinds()} (N tokens)",
         group="text",
         metavar="KIND",
         chosen="characters where the text has at most 512 different ones, else bytes",
@@ -353,7 +353,8 @@ class TrainSettings:
 
     def _check_text(self) -> None:
         number(self.valid_fraction, "valid_fraction", least=0.0, below=1.0)
-        check_tokens(self.tokens)
+        if self.tokens != AUTO:
+            check_tokens(self.tokens)
         if self.vocab_size != AUTO:
             whole(self.vocab_size, "vocab_size", least=2)
         if self.documents is not None:

@@ -20,7 +20,6 @@ import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
-from typing import Protocol
 
 from pantoum.text.tokenizer import Tokenizer
 
@@ -30,42 +29,43 @@ MOST_TOKENS = 200_000
 MOST_CHARACTERS = 2_000_000
 FINEST = 1_000_000
 """The largest denominator of a share of documents: far below the 2**32 values of a hash."""
-ALL_TOKENS_ARE_CHARACTERS = ("bytes", "characters")
 
 
-class Split(Protocol):
+class Split:
     """Parts a text; use it in this order, once."""
 
-    notes: list[str]
+    def __init__(self) -> None:
+        self.notes: list[str] = []
 
     def training(self, blocks: Iterable[str]) -> Iterator[str]:
         """What is certainly to be learned from, while the text is read."""
-        ...
+        raise NotImplementedError
 
     def by_fraction(self) -> str:
         """What comes to it at the end."""
-        ...
+        return ""
 
     def by_tokens(self, tokenizer: Tokenizer) -> str:
         """What comes to it too, because otherwise too many tokens would be held out."""
-        ...
+        return ""
 
     @property
     def held(self) -> str:
         """The rest: what is held out."""
-        ...
+        raise NotImplementedError
 
 
-class Tail:
+class Tail(Split):
     """Holds out the end of a text."""
 
-    def __init__(self, fraction: float, kind: str) -> None:
+    def __init__(self, fraction: float, single: bool) -> None:
+        """``single``: whether each token is one character."""
+        super().__init__()
         self._fraction = Fraction(str(fraction))
-        self._exact = kind in ALL_TOKENS_ARE_CHARACTERS
+        self._exact = single
         self._most = (MOST_TOKENS if self._exact else MOST_CHARACTERS) if fraction else 0
         self._total = 0
         self._held = ""
-        self.notes: list[str] = []
 
     def training(self, blocks: Iterable[str]) -> Iterator[str]:
         """Every block but those at the end that may be held out."""
@@ -101,13 +101,14 @@ class Tail:
         return moved
 
 
-class Documents:
+class Documents(Split):
     """Holds out whole documents, spread over the text by a hash of their index.
 
     ``only`` names the one document to hold out, whatever its hash.
     """
 
     def __init__(self, fraction: float, sign: str, size: int, only: int | None = None) -> None:
+        super().__init__()
         share = Fraction(str(fraction)).limit_denominator(FINEST)
         factor = max(1, -(-share * size // MOST_TOKENS))
         self._below, self._modulus = share.numerator, share.denominator * factor
@@ -119,7 +120,6 @@ class Documents:
         self._characters = 0
         self._ended = 0
         """Documents that are not empty and have ended."""
-        self.notes: list[str] = []
 
     @property
     def forgotten(self) -> bool:
@@ -153,14 +153,6 @@ class Documents:
                 else:
                     rest.append(text)
             yield "".join(rest)
-
-    def by_fraction(self) -> str:
-        """Nothing: every document has been decided."""
-        return ""
-
-    def by_tokens(self, tokenizer: Tokenizer) -> str:
-        """Nothing."""
-        return ""
 
     @property
     def held(self) -> str:

@@ -17,7 +17,9 @@ from typing import Any
 
 from pantoum.config import AUTO, DOCUMENTS, one_of, whole
 from pantoum.config.encodings import known_encoding
+from pantoum.config.tokens import check_tokens
 from pantoum.data import manifest
+from pantoum.data.destination import Destination
 from pantoum.data.manifest import tokenizer_fingerprint
 from pantoum.data.prepared_folder import (
     NEXT,
@@ -31,11 +33,11 @@ from pantoum.data.prepared_folder import (
 )
 from pantoum.data.reading import Progress, in_encoding
 from pantoum.data.sources import Sources, found
-from pantoum.data.tokenizing import Request, tokenize
+from pantoum.data.tokenizing import Tokenizing, tokenize
 from pantoum.errors import FormatError, SettingError, ShardError, TextError
 from pantoum.formats import durable, token_shard
 from pantoum.formats.token_shard import Shard
-from pantoum.text.tokenizer import Tokenizer, from_spec, require_kind
+from pantoum.text.tokenizer import Tokenizer, from_spec
 
 __all__ = ["Prepared", "differences", "open_prepared", "prepare", "tokenizer_fingerprint"]
 
@@ -45,9 +47,10 @@ SPACE = 3
 
 @dataclass(frozen=True)
 class Prepared:
-    """A prepared folder, open."""
+    """A text as tokens: a prepared folder that is open, or what is held without one."""
 
-    folder: Path
+    folder: Path | None
+    """``None``: its tokens are held without one."""
     tokenizer: Tokenizer
     train: Shard
     valid: Shard | None
@@ -67,13 +70,13 @@ def prepare(
     encoding: str | None = None,
     valid: str | os.PathLike[str] | None = None,
     valid_fraction: float = 0.1,
-    out: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None,
     tokenizer: Tokenizer | None = None,
     report: Progress | None = None,
     run: Path | None = None,
     processes: int | None = None,
 ) -> Prepared:
-    """Tokenise ``texts`` (files, folders, ``-``) into the folder ``out``.
+    """Tokenise ``texts`` (files, folders, ``-``) into the folder ``out``; ``None``: into memory.
 
     ``encoding``: of the texts that are not UTF-8. ``tokenizer``: use this one and learn none; ``tokens`` and
     ``vocab_size`` are then its own. ``report`` is called with the bytes read and the bytes there are.
@@ -82,6 +85,8 @@ def prepare(
     ``RunError``: it is of another text, and a run began from that.
     """
     request = _checked(tokens, vocab_size, documents, encoding, valid_fraction, tokenizer)
+    if out is None:
+        return _held(texts, valid, request, report, processes)
     folder = Path(out)
     durable.make_folder(folder)
     with locked(folder) as waited:
@@ -163,9 +168,27 @@ def differences(
         return manifest.changes(prepared.facts, sources)
 
 
+def _held(
+    texts: Sequence[str | os.PathLike[str]],
+    valid: str | os.PathLike[str] | None,
+    request: Tokenizing,
+    report: Progress | None,
+    processes: int | None,
+) -> Prepared:
+    """A text whose tokens are used once. The folder is for pipes alone, which are read more than once."""
+    with (
+        tempfile.TemporaryDirectory(prefix="pantoum-") as name,
+        found(texts, valid, keep_in=Path(name), raw=request.raw) as sources,
+    ):
+        memory = Destination(None)
+        read = in_encoding(sources, request.encoding)
+        tokenizer, facts, notes = tokenize(read, request, memory, report, processes)
+    return Prepared(None, tokenizer, memory.held["train"], memory.held.get("valid"), facts, notes)
+
+
 def _make(
     sources: Sources,
-    request: Request,
+    request: Tokenizing,
     folder: Path,
     report: Progress | None,
     run: Path | None,
@@ -180,7 +203,8 @@ def _make(
     building = durable.temporary_beside(folder / "prepared")
     with durable.remove_on_failure(building):
         durable.new_folder(building)
-        tokenize(in_encoding(sources, request.encoding), request, building, report, processes)
+        read = in_encoding(sources, request.encoding)
+        tokenize(read, request, Destination(building), report, processes)
         publish(building, folder)
 
 
@@ -194,7 +218,7 @@ def _require_own(folder: Path) -> None:
         )
 
 
-def _same_again(folder: Path, request: Request, sources: Sources) -> bool:
+def _same_again(folder: Path, request: Tokenizing, sources: Sources) -> bool:
     """Whether the folder was made from just this, so that making it again mends it."""
     try:
         content = manifest.read(folder)
@@ -210,7 +234,7 @@ def _checked(
     encoding: str | None,
     valid_fraction: float,
     tokenizer: Tokenizer | None,
-) -> Request:
+) -> Tokenizing:
     """The settings, or a ``SettingError`` that names the one that cannot be."""
     if documents is not None:
         one_of(documents, "documents", DOCUMENTS)
@@ -231,17 +255,19 @@ def _checked(
         if vocab_size not in (AUTO, tokenizer.vocab_size):
             rule = f"must be {tokenizer.vocab_size}, as the tokenizer has it"
             raise SettingError("vocab_size", vocab_size, rule, "leave it out")
-        return Request(tokenizer.kind, None, tokenizer.documents, float(valid_fraction), tokenizer, encoding)
+        return Tokenizing(
+            tokenizer.kind, None, tokenizer.documents, float(valid_fraction), tokenizer, encoding
+        )
     if tokens != AUTO:
-        require_kind(tokens, documents)
+        check_tokens(tokens, documents)
     size: int | None = None
     if vocab_size != AUTO:
         whole(vocab_size, "vocab_size", least=3)
         size = int(vocab_size)
-    return Request(tokens, size, documents, float(valid_fraction), None, encoding)
+    return Tokenizing(tokens, size, documents, float(valid_fraction), None, encoding)
 
 
-def _as_it_is(folder: Path, request: Request, sources: Sources) -> Prepared | None:
+def _as_it_is(folder: Path, request: Tokenizing, sources: Sources) -> Prepared | None:
     """What the folder holds, if that is what is asked for."""
     if not (folder / manifest.NAME).exists():
         return None

@@ -33,7 +33,7 @@ from pantoum.data.remote import RemoteFile, is_address, remote_files
 from pantoum.errors import TextError
 from pantoum.formats import durable
 
-__all__ = ["Reading", "Source", "Sources", "found", "left_out", "open_source", "unreadable"]
+__all__ = ["OpenedText", "Source", "Sources", "found", "left_out", "open_source", "unreadable"]
 
 STDIN = "-"
 COPIED = 1 << 20
@@ -138,21 +138,21 @@ def found(
             durable.discard(path)
 
 
-class Reading(Protocol):
+class OpenedText(Protocol):
     """A file that is open for reading; a context manager."""
 
     def read(self, size: int, /) -> bytes:
         """At most ``size`` bytes, none at the end."""
         ...
 
-    def __enter__(self) -> Reading: ...
+    def __enter__(self) -> OpenedText: ...
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> object: ...
 
 
-def open_source(source: Source) -> Reading:
+def open_source(source: Source) -> OpenedText:
     """The source's bytes, unbuffered."""
     if source.remote is not None and not source.copied:
         return source.remote.open()
@@ -211,7 +211,7 @@ def _form(source: Source) -> Form:
             raise unreadable(source.label, error) from error
 
 
-def _filled(file: Reading, size: int) -> bytes:
+def _filled(file: OpenedText, size: int) -> bytes:
     """The first bytes of a file, which may come in parts."""
     data = b""
     while len(data) < size and (part := file.read(size - len(data))):
@@ -364,7 +364,7 @@ def _at_hand(source: Source, keep_in: Path | None, kept: list[Path]) -> Source:
     return replace(source, path=copy.path, size=copy.size, copied=True)
 
 
-def _kept(stream: Reading | BinaryIO, name: str, keep_in: Path | None, kept: list[Path]) -> Source:
+def _kept(stream: OpenedText | BinaryIO, name: str, keep_in: Path | None, kept: list[Path]) -> Source:
     """A copy of a stream that can be read only once."""
     path = durable.temporary_beside((keep_in or Path(tempfile.gettempdir())) / "stdin")
     kept.append(path)

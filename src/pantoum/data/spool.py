@@ -20,12 +20,13 @@ __all__ = ["Spool"]
 
 
 class Spool:
-    """A list of blocks of numbers that is not held in memory; a context manager."""
+    """A list of blocks of numbers that is not held in memory; a context manager. ``folder``: where its file
+    is (by default, where temporary files are)."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        with translated("write in", folder):
-            self._file = tempfile.TemporaryFile(dir=folder, prefix=".", suffix=".pantoum-tmp")  # noqa: SIM115
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder or Path(tempfile.gettempdir())
+        with translated("write in", self._folder):
+            self._file = tempfile.TemporaryFile(dir=self._folder, prefix=".", suffix=".pantoum-tmp")  # noqa: SIM115
         self._blocks: list[tuple[np.dtype[np.generic], int]] = []
 
     def append(self, block: Numbers) -> None:

@@ -1,4 +1,4 @@
-"""One pass over a text: from sources to the shards of a prepared folder, in bounded memory.
+"""One pass over a text: from sources to the shards of a prepared folder, or to memory.
 
     read, decode, hash ── part ──┬── training: learner.feed_all ── spool ── look up ──> train.tokens
                                  └── held out: kept ──────────── encode ─────────> valid.tokens
@@ -17,13 +17,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
-from pathlib import Path
+from typing import TypeAlias
 
 from pantoum.config import AUTO
 from pantoum.config.plain import Plain
+from pantoum.config.tokens import TokenKind, parse_tokens
 from pantoum.data import manifest
+from pantoum.data.destination import Destination
 from pantoum.data.held_out import Documents, Split, Tail
-from pantoum.data.prepared_folder import SHARDS
 from pantoum.data.reading import (
     Measure,
     OddFileError,
@@ -38,26 +39,25 @@ from pantoum.data.sources import Source, Sources, left_out
 from pantoum.data.spool import Spool
 from pantoum.data.workers import Workers, worth
 from pantoum.errors import TextError
-from pantoum.formats import durable, token_shard
-from pantoum.text.across import Across, here
 from pantoum.text.bpe_merges import LONGEST
-from pantoum.text.byte import ByteTokenizer
 from pantoum.text.character import CharacterLearner
 from pantoum.text.documents import sign_of
 from pantoum.text.encodings import NotUtf8Error, advice, sample_of
 from pantoum.text.numbers import Numbers
-from pantoum.text.tokenizer import Tokenizer, learner
+from pantoum.text.tokenizer import Across, Tokenizer, from_spec, learner
 
-__all__ = ["Request", "tokenize"]
+__all__ = ["Tokenizing", "tokenize"]
 
 MOST_CHARACTERS = 512
 """Different characters of a text that is read as characters where nothing is said."""
+Tokenized: TypeAlias = "tuple[Tokenizer, dict[str, Plain], list[str]]"
+"""The tokenizer, the facts of a manifest (``data.manifest``), and what a person should know."""
 LEAST_TOKENS = 2
 """One to read, one to predict."""
 
 
 @dataclass(frozen=True)
-class Request:
+class Tokenizing:
     """What was asked, all of it checked."""
 
     tokens: str
@@ -69,14 +69,19 @@ class Request:
     """Of the texts that are not UTF-8."""
 
     @property
+    def kind(self) -> TokenKind | None:
+        """The tokenizer that is meant; ``None``: it is chosen from the text."""
+        return parse_tokens(self.tokens)[0]
+
+    @property
     def raw(self) -> bool:
         """Whether files are read as they are, of whatever kind: bytes were asked for."""
-        return self.tokens == "bytes"
+        return self.kind is not None and self.kind.unit == "byte"
 
     @property
     def splits(self) -> bool:
         """Whether the text is cut into words or the like, which takes long."""
-        return self.tokens.startswith(("words", "bpe"))
+        return self.kind is not None and not self.kind.single
 
     def spec(self) -> dict[str, Plain]:
         """The plain form, as ``prepared.json`` keeps it."""
@@ -93,26 +98,25 @@ class Request:
 
 def tokenize(
     sources: Sources,
-    request: Request,
-    folder: Path,
+    request: Tokenizing,
+    destination: Destination,
     progress: Progress | None = None,
     processes: int | None = None,
-) -> None:
-    """Write the shards and the manifest of ``folder``. Files of a folder that are not UTF-8 are left out.
+) -> Tokenized:
+    """Give the tokens to their destination. Files of a folder that are not UTF-8 are left out.
 
     ``processes``: how many split the text into words; ``None``: as many as are worth it.
     """
     count = processes or worth(sources.size)
     with Workers(count) as workers:
-        across = workers.across if request.splits and count > 1 else here
-        _without_odd_files(sources, request, folder, progress, across)
+        across = workers.across if request.splits and count > 1 else map
+        return _without_odd_files(_Preparation(sources, request, destination, progress, across))
 
 
-def _without_odd_files(
-    sources: Sources, request: Request, folder: Path, progress: Progress | None, across: Across
-) -> None:
+def _without_odd_files(preparation: _Preparation) -> Tokenized:
+    sources = preparation.sources
     try:
-        _tokenize(sources, request, folder, progress, across)
+        return _tokenize(preparation)
     except OddFileError as error:
         odd = [s for s in sources.texts if s.in_folder and (s is error.source or not is_utf8(s))]
         others = [source for source in sources.texts if source not in odd]
@@ -120,32 +124,24 @@ def _without_odd_files(
             raise TextError(f"{error} (of {len(odd):,} files, none is UTF-8)") from None
         found = advice(sample_of(content(odd[0], raw_blocks(odd[0]))))
         note = f"left out, because not UTF-8: {left_out(odd)}; to have {odd[0].name} read, {found}"
-        _tokenize(
-            replace(sources, texts=others, notes=[*sources.notes, note], left_out=odd),
-            request,
-            folder,
-            progress,
-            across,
-        )
+        rest = replace(sources, texts=others, notes=[*sources.notes, note], left_out=odd)
+        return _tokenize(replace(preparation, sources=rest))
     except NotUtf8Error as error:
-        if request.given is not None:
+        if preparation.request.given is not None:
             raise
         raise NotUtf8Error(f"{error}; or read its bytes with --tokens bytes") from None
 
 
-def _tokenize(
-    sources: Sources, request: Request, folder: Path, progress: Progress | None, across: Across
-) -> None:
-    preparation = _Preparation(sources, request, folder, progress, across)
+def _tokenize(preparation: _Preparation) -> Tokenized:
+    request, sources = preparation.request, preparation.sources
     if request.tokens != AUTO or request.given is not None:
-        preparation.make(request.tokens)
-        return
+        return preparation.make(request.tokens)
     try:
-        preparation.make("characters", MOST_CHARACTERS)
+        return preparation.make("characters", MOST_CHARACTERS)
     except _TooMany as reason:
         _require_utf8(sources)
-        preparation.notes.append(f"the text is read as bytes: {reason}")
-        preparation.make("bytes")
+        notes = [*sources.notes, f"the text is read as bytes: {reason}"]
+        return replace(preparation, sources=replace(sources, notes=notes)).make("bytes")
 
 
 def _require_utf8(sources: Sources) -> None:
@@ -204,23 +200,29 @@ class _Pass:
         return tokenizer.encode_blocks(text(), self.measure.unknown, across)
 
 
+@dataclass(frozen=True)
 class _Preparation:
     """What all passes over the same texts have in common."""
 
-    def __init__(
-        self, sources: Sources, request: Request, folder: Path, progress: Progress | None, across: Across
-    ) -> None:
-        self.sources, self.request, self.folder, self.progress = sources, request, folder, progress
-        self.across = across
-        self.fraction = 0.0 if sources.valid is not None else request.valid_fraction
-        self.notes = list(sources.notes)
+    sources: Sources
+    request: Tokenizing
+    destination: Destination
+    progress: Progress | None
+    across: Across
 
-    def make(self, tokens: str, most_characters: int | None = None, only: int | None = None) -> None:
+    @property
+    def fraction(self) -> float:
+        """The share of the text that is held out."""
+        return 0.0 if self.sources.valid is not None else self.request.valid_fraction
+
+    def make(self, tokens: str, most_characters: int | None = None, only: int | None = None) -> Tokenized:
         """Read, encode, write and describe. ``only``: the one document to hold out."""
-        given = self.request.given
-        known = ByteTokenizer(self.request.documents) if given is None and tokens == "bytes" else given
+        given, (kind, _) = self.request.given, parse_tokens(tokens)
+        known = given
+        if known is None and kind is not None and kind.size == "fixed":
+            known = from_spec({"kind": kind.name, "documents": self.request.documents})
         part = self._pass(tokens, known, only)
-        with Spool(self.folder) as spool:
+        with Spool(self.destination.folder) as spool:
             if known is None:
                 tokenizer, learned = self._learned(tokens, part, spool, most_characters)
             else:
@@ -250,22 +252,28 @@ class _Preparation:
         split = part.split
         if isinstance(split, Documents) and split.forgotten:
             # The documents are few, and none of them is held out by its hash.
-            self.make(tokens, most_characters, split.lowest)
-            return
-        notes = [*self.notes, *part.reader.notes, *split.notes, *self._settings_without_effect(tokenizer)]
+            return self.make(tokens, most_characters, split.lowest)
+        notes = [
+            *self.sources.notes,
+            *part.reader.notes,
+            *split.notes,
+            *self._settings_without_effect(tokenizer),
+        ]
         if given is None and tokenizer.documents is None and part.short_lines.found:
             notes.append(ADVICE)
         if self.sources.valid is None:
             facts["valid"] = self._held_out(tokenizer, split.held, facts, notes)
         else:
             facts["valid"] = self._held_out_file(tokenizer, self.sources.valid, facts, notes)
-        manifest.write(self.folder, tokenizer, facts, self.request.spec(), notes)
+        self.destination.describe(tokenizer, facts, self.request.spec(), notes)
+        return tokenizer, facts, notes
 
     def _pass(self, tokens: str, known: Tokenizer | None, only: int | None) -> _Pass:
         documents, encoding = self.request.documents, "utf-8" if known is None else known.encoding
         split: Split
         if documents is None:
-            split = Tail(self.fraction, tokens)
+            kind, _ = parse_tokens(tokens)
+            split = Tail(self.fraction, kind is not None and kind.single)
         else:
             split = Documents(self.fraction, sign_of(documents), self.sources.size, only)
         return _Pass(self.sources.texts, encoding, documents, split, self.progress)
@@ -300,7 +308,7 @@ class _Preparation:
         valid = self._write("valid", tokenizer, blocks, facts, measure, None)
         if valid["tokens"] >= LEAST_TOKENS:
             return valid
-        durable.discard(self.folder / SHARDS["valid"])
+        self.destination.discard("valid")
         if self.fraction:
             notes.append(
                 "nothing is held out: the text is too short for this fraction; --valid FILE names a "
@@ -348,13 +356,7 @@ class _Preparation:
                     f"{LEAST_TOKENS} are needed, one to read, one to predict; give a longer text"
                 )
 
-        token_shard.write(
-            self.folder / SHARDS[part],
-            counted(),
-            tokenizer.vocab_size,
-            manifest.tokenizer_fingerprint(tokenizer),
-            lambda: manifest.text_fingerprint(facts, part),
-        )
+        self.destination.write(part, counted(), tokenizer, facts)
         return {
             "characters": measure.characters,
             "bytes": measure.bytes,
@@ -365,9 +367,10 @@ class _Preparation:
     def _settings_without_effect(self, tokenizer: Tokenizer) -> list[str]:
         """What was asked for and did nothing, or not all of it."""
         notes = []
-        if self.request.vocab_size is not None and tokenizer.kind in ("bytes", "bpe"):
+        if self.request.vocab_size is not None and tokenizer.declared.size != "vocab_size":
             notes.append(f"vocab_size {self.request.vocab_size} has no effect with {tokenizer.kind}")
-        if self.request.tokens.startswith("bpe:") and tokenizer.vocab_size < int(self.request.tokens[4:]):
+        _, most = parse_tokens(self.request.tokens)
+        if most is not None and tokenizer.vocab_size < most:
             notes.append(
                 f"{self.request.tokens} found no more than {tokenizer.vocab_size} tokens worth "
                 f"having: the text is short, or has few words of at most {LONGEST} characters"

@@ -50,7 +50,7 @@ from pantoum.formats import bounded, durable
 from pantoum.formats.refusal import translated
 from pantoum.text.numbers import smallest_dtype
 
-__all__ = ["Shard", "open", "write"]
+__all__ = ["Shard", "held", "open", "write"]
 
 MAGIC = b"PANTOUMT"
 VERSION = 1
@@ -185,6 +185,31 @@ class Shard:
                 copy.write(block.data)
             copy.flush()
             return np.frombuffer(mmap.mmap(copy.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+
+
+def held(blocks: Iterable[Array], vocab_size: int) -> Shard:
+    """Blocks of numbers as a shard that no folder holds: in memory, or, what is larger than
+    ``LARGEST_IN_MEMORY``, in a file without a name, which is mapped."""
+    dtype, data, file = smallest_dtype(vocab_size), bytearray(), None
+    for block in blocks:
+        data += np.ascontiguousarray(block, dtype).view(np.uint8).data
+        if len(data) > LARGEST_IN_MEMORY:
+            file = tempfile.TemporaryFile(prefix="pantoum-") if file is None else file  # noqa: SIM115
+            with translated("write in", Path(tempfile.gettempdir())):
+                file.write(data)
+            data.clear()
+    kept: bytearray | mmap.mmap = data
+    if file is not None:
+        with translated("write in", Path(tempfile.gettempdir())), file:
+            file.write(data)
+            file.flush()
+            kept = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    tokens: Array = np.frombuffer(kept, dtype)
+    tokens.flags.writeable = False
+    shard = Shard(Path(), -1, Head(dtype, len(tokens), vocab_size, b"", b""), np.zeros(0, np.uint32))
+    shard._close.detach()  # there is no file to close
+    shard.tokens = tokens
+    return shard
 
 
 def write(

@@ -22,7 +22,7 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.kernels import Array
 from pantoum.network.stepping import stepper
 
-__all__ = ["FEATURES", "MOST_TOKENS", "Activations", "Following", "activations", "following"]
+__all__ = ["FEATURES", "MOST_TOKENS", "Activations", "FollowingUnit", "activations", "following"]
 
 MOST_TOKENS = 4000
 """Tokens of a text whose activations are held at once: 25 MB for a 3 x 512 model."""
@@ -113,7 +113,7 @@ FEATURES: dict[str, Callable[[str], list[float]]] = {
 
 
 @dataclass(frozen=True)
-class Following:
+class FollowingUnit:
     """A unit, and how closely it follows a property of the text."""
 
     unit: int
@@ -121,7 +121,7 @@ class Following:
     """Pearson's, over the tokens; below 0 where the unit falls as the property rises."""
 
 
-def following(found: Activations, feature: str, count: int) -> tuple[list[Following], list[float]]:
+def following(found: Activations, feature: str, count: int) -> tuple[list[FollowingUnit], list[float]]:
     """The units that follow a property most closely, best first, and the property after each token."""
     wanted_T = np.array(_after_tokens(found.texts, FEATURES[feature]))
     if not len(wanted_T):
@@ -132,7 +132,7 @@ def following(found: Activations, feature: str, count: int) -> tuple[list[Follow
     products_U = centred_T @ values_TU
     correlations_U = np.divide(products_U, sizes_U, out=np.zeros_like(products_U), where=sizes_U > 1e-12)
     best = np.argsort(-np.abs(correlations_U), kind="stable")[:count]
-    return [Following(int(unit), float(correlations_U[unit])) for unit in best], wanted_T.tolist()
+    return [FollowingUnit(int(unit), float(correlations_U[unit])) for unit in best], wanted_T.tolist()
 
 
 def _after_tokens(texts: Sequence[str], feature: Callable[[str], list[float]]) -> list[float]:

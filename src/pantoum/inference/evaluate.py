@@ -21,12 +21,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pantoum.config import token_unit
 from pantoum.errors import SettingError, TextError
 from pantoum.inference.adapt import Adapter
 from pantoum.inference.figures import figures_html
 from pantoum.inference.finite import require_finite
-from pantoum.inference.scoring.protocols import ROWS, Block, blocks, parse_protocol
+from pantoum.inference.scoring.protocols import ROWS, TextBlock, blocks, parse_protocol
 from pantoum.inference.scoring.reader import read_blocks
 from pantoum.kernels import Array
 from pantoum.network.program import Program
@@ -40,7 +39,7 @@ DECODED = 1 << 16
 """Targets that are decoded at once."""
 Progress = Callable[[int, int], None]
 """Called with targets scored so far, and all of them."""
-ReadText = Callable[[Array, str, "NDArray[np.bool_] | None"], Iterator[tuple[Block, Array, Array]]]
+ReadText = Callable[[Array, str, "NDArray[np.bool_] | None"], Iterator[tuple[TextBlock, Array, Array]]]
 """From the tokens, the protocol and the tokens before which the state is zeroed: the blocks, the nats of
 their targets and the predictions."""
 
@@ -201,7 +200,7 @@ def evaluate(
         adapt=adapter is not None,
         cache=None if program.cache is None else program.cache.size,
         precision="bf16" if program.precision == "bf16" else "float32",  # int8 is the model's own
-        unit=token_unit(tokenizer.kind),
+        unit=tokenizer.declared.unit,
     )
 
 
@@ -269,7 +268,7 @@ def _score(
 
 def _blocks_read(
     program: Program, tokens: Array, protocol: str, resets_V: NDArray[np.bool_] | None
-) -> Iterator[tuple[Block, Array, Array]]:
+) -> Iterator[tuple[TextBlock, Array, Array]]:
     """The blocks, read by the program."""
     found = read_blocks(program, blocks(tokens, protocol), resets_V, predict=True)
     for block, nats_BT, predictions_BT, _ in found:
@@ -277,8 +276,8 @@ def _blocks_read(
 
 
 def _adapting(
-    adapter: Adapter, parts: Iterable[Block], resets_V: NDArray[np.bool_] | None
-) -> Iterator[tuple[Block, Array, Array]]:
+    adapter: Adapter, parts: Iterable[TextBlock], resets_V: NDArray[np.bool_] | None
+) -> Iterator[tuple[TextBlock, Array, Array]]:
     """The blocks of ``carried``, read by the adapter."""
     for block in parts:
         reset_BT = None if resets_V is None else resets_V[block.inputs_BT]

@@ -7,12 +7,9 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from pantoum.config import one_of, require
 from pantoum.config.plain import Plain
@@ -79,9 +76,6 @@ def _cost(
     from pantoum.data.prepare import prepare
 
     before, after = load(path), of_content(made, path, lambda: plain(made).parameters)
-    with tempfile.TemporaryDirectory(prefix="pantoum-") as folder:
-        prepared = prepare(list(texts), tokenizer=before.tokenizer, valid_fraction=0.0, out=folder)
-        tokens = np.asarray(prepared.train.tokens)
-        measured = convert.cost(before, after, tokens, progress)
-        known = named_texts(prepared.facts["texts"])
-    return {**measured, **known}, list(prepared.notes)
+    prepared = prepare(list(texts), tokenizer=before.tokenizer, valid_fraction=0.0, out=None)
+    measured = convert.cost(before, after, prepared.train.tokens, progress)
+    return {**measured, **named_texts(prepared.facts["texts"])}, prepared.notes

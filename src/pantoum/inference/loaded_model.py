@@ -145,7 +145,7 @@ class LoadedModel:
     def banned(self) -> tuple[int, ...]:
         """Tokens that are never written: the unknown one, and a border that no training text held."""
         tokenizer = self.tokenizer
-        bordered = self.documents or tokenizer.kind == "words:whitespace"  # there <eos> is the line's end
+        bordered = self.documents or tokenizer.declared.ends_lines
         return tuple(t for t in (tokenizer.unk, None if bordered else tokenizer.eos) if t is not None)
 
 

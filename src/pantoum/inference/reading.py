@@ -1,5 +1,5 @@
-"""Prompts that are read side by side, a chunk at a time, so that whoever reads them decides how long each
-turn takes.
+"""The reader of prompts: of one, or of several side by side, a chunk at a time, so that whoever reads them
+decides how long each turn takes.
 
 A ``Reading`` is a state, the tokens that follow it, and what is wanted on the way: only the state afterwards,
 the nats of each token, the most probable tokens in the place of each, or a summary of the last layer's
@@ -26,8 +26,10 @@ from pantoum.inference.writing.adjusted import Drawn, log_probabilities, most_pr
 from pantoum.kernels import Array
 from pantoum.network.state import NetworkState
 
-__all__ = ["Reading", "advance"]
+__all__ = ["CHUNK", "Reading", "advance", "read_all"]
 
+CHUNK = 1024
+"""Tokens that one reading has read at once where nobody waits for a turn."""
 LOGITS = 1 << 19
 """Logits that are held at once where alternatives are wanted."""
 
@@ -35,8 +37,9 @@ LOGITS = 1 << 19
 class Reading:
     """Some tokens that a state reads. ``alternatives``: record each token's nats, with so many tokens in its
     place. ``hidden``: the mean of the last layer's outputs, the last token's too; there is no state
-    afterwards. ``resets_V``: the tokens before which the state is zeroed, where it is not the model's border
-    alone. ``held``: what is pending after the tokens, where these do not say it (``text.prompt.space_held``).
+    afterwards. ``rows``: takes the last layer's outputs [T,H] of all tokens that are read. ``resets_V``: the
+    tokens before which the state is zeroed, where it is not the model's border alone. ``held``: what is
+    pending after the tokens, where these do not say it (``text.prompt.space_held``).
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Reading:
         *,
         alternatives: int | None = None,
         hidden: bool = False,
+        rows: list[Array] | None = None,
         resets_V: NDArray[np.bool_] | None = None,
         held: bytes | None = None,
     ) -> None:
@@ -67,13 +71,14 @@ class Reading:
         if alternatives is not None and not first and len(tokens_T):
             self.drawn.append(None)
         self.hidden = hidden
+        self._rows = rows
         self._sum_H: Array = np.zeros(model.program.model.hidden_size)
         self.last_H: Array | None = None
         """The last layer's output after the last token."""
         self._resets_V = resets_V
         if resets_V is None and model.eos is not None:
             self._resets_V = np.arange(model.vocab_size) == model.eos
-        if self._resets_V is not None and alternatives is None and not hidden:
+        if self._resets_V is not None and alternatives is None and not hidden and rows is None:
             # The state is zeroed at a border, so nothing before the last one has any influence.
             borders = np.flatnonzero(self._resets_V[self._inputs[: self._end]])
             self._at = int(borders[-1]) if borders.size else 0
@@ -127,8 +132,11 @@ class Reading:
 
     def summarise(self, hidden_TH: Array) -> None:
         """The last layer's outputs of the next inputs."""
-        self._sum_H += hidden_TH.sum(axis=0, dtype=np.float64)
-        self.last_H = hidden_TH[-1].copy()
+        if self._rows is not None:
+            self._rows.append(np.array(hidden_TH, np.float32))
+        if self.hidden:
+            self._sum_H += hidden_TH.sum(axis=0, dtype=np.float64)
+            self.last_H = hidden_TH[-1].copy()
 
 
 @np.errstate(over="ignore", invalid="ignore")  # `require_finite` reports what overflows
@@ -172,14 +180,19 @@ def advance(readings: Sequence[Reading], tokens: int) -> int:
             ]
     else:
         hidden_BTH, state = program.hidden(inputs_BT, state, reset_BT=reset_BT, lengths=lengths)
-        require_finite([hidden_BTH])
-        if kind == "hidden":
-            for reading, hidden_TH, count in zip(readings, hidden_BTH, lengths_B.tolist(), strict=True):
-                if count:
-                    reading.summarise(hidden_TH[:count])
+        require_finite([hidden_BTH, *state.arrays])
+        for reading, hidden_TH, count in zip(readings, hidden_BTH, lengths_B.tolist(), strict=True):
+            if count:
+                reading.summarise(hidden_TH[:count])
     for row, (reading, count) in enumerate(zip(readings, lengths_B.tolist(), strict=True)):
         reading.took(count, state.select([row]))
     return int(lengths_B.sum())
+
+
+def read_all(reading: Reading) -> None:
+    """Let one reading go on to its end."""
+    while reading.left:
+        advance([reading], CHUNK)
 
 
 def _padded(parts: Sequence[NDArray[np.int64]], T: int) -> NDArray[np.int64]:

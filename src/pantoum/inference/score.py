@@ -8,7 +8,7 @@ tokenizer, most surprising of all, and blank lines between documents are shown a
 ``Scorer`` reads a text that grows, a part at a time, its state carried: memory does not grow with it, and
 the result does not depend on where the parts are cut. In order: text -> tokens, as soon as they are certain
 -> nats (``segments``) -> pieces and units (``units``). A line is certain when it has ended. The exceptions:
-where BPE may join a line's end with the white space of the next one, and where a blank line may end a
+where a token may join a line's end with the white space of the next one, and where a blank line may end a
 document, it is certain when the next line has begun.
 
 A unit's *peak* is the nats of its most surprising token. An alert looks at the peak: a long ordinary line has
@@ -102,7 +102,8 @@ class Scores:
 
 
 class Scorer:
-    """Scores a text as it comes. ``reader`` reads it (the model as it is), in one stream.
+    """Scores a text as it comes. ``reader`` reads it (the model as it is), in one stream; ``following`` gives
+    the nats in place of a reader.
 
     ``threshold`` marks what is beyond it; ``pieces`` keeps each unit's text by token, for a picture;
     ``at_end`` is called once, when nothing more will be read."""
@@ -115,6 +116,7 @@ class Scorer:
         threshold: float | None = None,
         pieces: bool = False,
         reader: Reader | None = None,
+        following: Following | None = None,
         at_end: Callable[[], object] | None = None,
     ) -> None:
         config = ScoreConfig() if config is None else config
@@ -126,18 +128,18 @@ class Scorer:
             "leave one of the two out",
         )
         resets_V = resets(model, config.documents)
-        self._following: Following = (
-            OneStream(PlainReader(model) if reader is None else reader, model.border, resets_V)
-            if config.streams == 1
-            else Segments(model.program, config.streams, model.border, resets_V)
-        )
+        if following is None and config.streams == 1:
+            reader = PlainReader(model) if reader is None else reader
+            following = OneStream(reader, model.border, resets_V)
+        self._following = following or Segments(model.program, config.streams, model.border, resets_V)
         self._tokenizer, self._originals = model.tokenizer, Originals(model.tokenizer)
         self._decoding, self._grouping = Decoding(model.tokenizer), Grouping(config.by, model.tokenizer)
         self.by, self.threshold = config.by, threshold
         self._keeps, self._pieces = pieces, list[Piece]()
         self._decoder = Forgiving(model.tokenizer.encoding)
-        self._waits = model.tokenizer.kind == "bpe" and model.tokenizer.documents != "lines"
-        self._waits |= model.tokenizer.documents == "blank-lines"
+        documents = model.tokenizer.documents
+        self._waits = model.tokenizer.declared.joins_lines and documents != "lines"
+        self._waits |= documents == "blank-lines"
         self._rest = ""
         self._at_end = at_end
 
@@ -158,10 +160,14 @@ class Scorer:
             yield from self._read(self._certain(PART) or PART)
         yield from self._read(self._certain(len(self._rest)))
 
-    def finish(self) -> Iterator[list[Score]]:
-        """The text has ended, perhaps within a line or a character."""
+    def feed_rest(self) -> Iterator[list[Score]]:
+        """The text has ended, perhaps within a line or a character: what is left of it is read."""
         yield from self.feed(self._decoder.decode(b"", final=True))
         yield from self._read(len(self._rest))
+
+    def finish(self) -> Iterator[list[Score]]:
+        """The text has ended: all other scores."""
+        yield from self.feed_rest()
         yield from self._scores(self._following.finish())
         yield self._united(self._decoding.finish())
         yield self._made(self._grouping.finish())

@@ -1,9 +1,9 @@
 """One stream of text with a model: it reads, it writes, and its state can be taken, forked and rewound.
 
-A session holds a ``State`` and the model, nothing else. Text is read in chunks, so a prompt of any length
-needs the same memory. The last token stays unread until something follows it, because the network's answer to
-it (the distribution of the next token) is only needed then; this makes a state one value, whether its last
-token came from a person or from the model.
+A session holds a ``State`` and the model, nothing else. ``inference.reading`` reads its text in chunks, so a
+prompt of any length needs the same memory. The last token stays unread until something follows it, because
+the network's answer to it (the distribution of the next token) is only needed then; this makes a state one
+value, whether its last token came from a person or from the model.
 
 With documents the state is zeroed before ``<eos>`` is read, as in training: what precedes the last border of
 a text has no influence, so it is not read at all.
@@ -30,10 +30,10 @@ from pantoum.config import SamplingConfig, require, truth, whole
 from pantoum.config.calls import made, public
 from pantoum.inference.finite import require_finite
 from pantoum.inference.loaded_model import LoadedModel
+from pantoum.inference.reading import Reading, read_all
 from pantoum.inference.state import State
 from pantoum.inference.writing.generate import Generation, draw_seed
 from pantoum.kernels import Array
-from pantoum.network.state import NetworkState
 from pantoum.text.prompt import encode_prompt, space_held
 
 if TYPE_CHECKING:
@@ -41,10 +41,8 @@ if TYPE_CHECKING:
 
     from pantoum.config.keywords import Sampling
 
-__all__ = ["CHUNK", "Prediction", "Session"]
+__all__ = ["Prediction", "Session"]
 
-CHUNK = 1024
-"""Tokens that the network reads at once."""
 Feed = str | bytes | Sequence[int] | Array
 
 
@@ -65,9 +63,6 @@ class Session:
         fits = isinstance(model, LoadedModel)
         require(fits, "model", model, "must be a loaded model", "use pantoum.load(path).session()")
         self.model = model
-        self._last: int | None = None
-        self._seen = 0
-        self._pending = b""
         self._open: Generation | None = None
         """What an open stream writes; the session stands after it."""
         self.rewind(State.start(model) if state is None else state)
@@ -89,13 +84,13 @@ class Session:
         """Where the session stands now, as a value."""
         if self._open is not None and not self._open.failed:
             return self._open.state()
-        return State.of(self.model, self._network, self._last, self._seen, self._pending)
+        return self._state
 
     @public
     def rewind(self, state: State) -> None:
         """Go back (or on) to a state of this model."""
-        self._network = State.required(state).for_model(self.model)
-        self._last, self._seen, self._pending = state.last_token, state.tokens_seen, state.pending
+        State.required(state).for_model(self.model)
+        self._state = state
         self._open = None
 
     @public
@@ -118,32 +113,31 @@ class Session:
         hidden, held = truth(hidden, "hidden"), None
         self._leave_stream()
         if isinstance(text, str):
-            text, held = space_held(self.model.tokenizer, text, self._pending)
+            text, held = space_held(self.model.tokenizer, text, self._state.pending)
         elif isinstance(text, (bytes, bytearray)):
-            text, held = space_held(self.model.tokenizer, bytes(text), self._pending)
+            text, held = space_held(self.model.tokenizer, bytes(text), self._state.pending)
         ids_T = self._encode(text)
-        if len(ids_T) == 0:
-            self._pending = self._pending if held is None else held
-            return np.zeros((0, self.model.program.model.hidden_size), np.float32) if hidden else None
-        first = [] if self._last is None else [self._last]
-        inputs = np.concatenate([np.array(first, np.int64), ids_T.astype(np.int64)])
-        rows, network = self._read(inputs[:-1], self._network, keep=hidden)
-        if hidden:
+        rows: list[Array] = []
+        reading = Reading(self.model, self._state, ids_T, held=held, rows=rows if hidden else None)
+        read_all(reading)
+        state = reading.state
+        if hidden and len(ids_T):
             # The last token is read too, for its row, and then forgotten: the session reads it again later.
-            rows += self._read(inputs[-1:], network, keep=True)[0]
-        pending = self._undecoded(ids_T) if held is None else held
-        self._network, self._last, self._pending = network, int(inputs[-1]), pending
-        self._seen += len(ids_T)
-        return np.concatenate(rows)[len(first) :] if hidden else None
+            read_all(Reading(self.model, state, ids_T[:0], hidden=True, rows=rows))
+        self._state = state
+        if not hidden:
+            return None
+        H = self.model.program.model.hidden_size
+        return np.concatenate([np.zeros((0, H), np.float32), *rows])[-len(ids_T) or None :]
 
     @public
     def predict(self, k: int = 10) -> list[Prediction]:
         """The ``k`` most probable next tokens under the model itself, most probable first. Nothing is read or
         written: the session stays where it is."""
         k = whole(k, "k")
-        here = self if self._open is None else self.fork()
-        last = self.model.border if here._last is None else here._last
-        program, network = self.model.program, here._network
+        state, program = self.state, self.model.program
+        last = self.model.border if state.last_token is None else state.last_token
+        network = state.for_model(self.model)
         if last == self.model.eos:
             network = program.initial_state(1)
         logits_BV, _, _ = program.last_logits(np.array([[last]]), network)
@@ -209,31 +203,3 @@ class Session:
         outside = [] if not whole else ids_T[(ids_T < 0) | (ids_T >= size)][:1].tolist()
         require(whole and not outside, "tokens", outside[0] if outside else text, rule, advice)
         return ids_T
-
-    @np.errstate(over="ignore", invalid="ignore")  # `require_finite` reports what overflows
-    def _read(
-        self, inputs_T: NDArray[np.int64], network: NetworkState, keep: bool
-    ) -> tuple[list[NDArray[np.float32]], NetworkState]:
-        """The network reads tokens, a chunk at a time: the last layer's outputs if they are kept, and the
-        state of the network after them."""
-        program, eos = self.model.program, self.model.eos
-        borders = np.flatnonzero(inputs_T == eos) if eos is not None else np.zeros(0, np.int64)
-        if borders.size and not keep:
-            inputs_T = inputs_T[borders[-1] :]
-        rows = []
-        for start in range(0, len(inputs_T), CHUNK):
-            chunk_BT = inputs_T[None, start : start + CHUNK]
-            reset_BT = None if eos is None else chunk_BT == eos
-            hidden_BTH, network = program.hidden(chunk_BT, network, reset_BT=reset_BT)
-            require_finite(network.arrays)
-            if keep:
-                rows.append(np.array(hidden_BTH[0], np.float32))
-        return rows, network
-
-    def _undecoded(self, ids_T: Array) -> bytes:
-        """The bytes at the end that do not make a whole character; four tokens back is far enough."""
-        pending = self._pending if len(ids_T) < 4 else b""
-        decoder = self.model.tokenizer.decoder(pending=pending)
-        for token in ids_T[-4:].tolist():
-            decoder.push(token)
-        return decoder.pending

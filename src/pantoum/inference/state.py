@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +45,8 @@ class State:
     """Bytes of the last tokens that do not make a whole character yet, or a space that waits for its word."""
     model_sha256: str
     """The model file that it belongs to."""
+    _known: tuple[LoadedModel, NetworkState] | None = field(default=None, init=False, repr=False)
+    """The model in this process that made it, or that it was found to fit, and its form there."""
 
     def __post_init__(self) -> None:
         self._check()
@@ -92,10 +94,15 @@ class State:
     ) -> State:
         """The value of a network's state (of one row), with its own copy of the arrays."""
         copies = tuple(np.array(array, np.float32) for array in network.arrays)
-        return State(copies, last_token, tokens_seen, pending, model.sha256)
+        state = State(copies, last_token, tokens_seen, pending, model.sha256)
+        object.__setattr__(state, "_known", (model, NetworkState(copies)))
+        return state
 
     def for_model(self, model: LoadedModel) -> NetworkState:
-        """The network's own form of the layers, freshly copied; refuses another model's state."""
+        """The network's own form of the layers, read-only; refuses another model's state. What this model
+        made, or has met before, is not checked again."""
+        if self._known is not None and self._known[0] is model:
+            return self._known[1]
         if self.model_sha256 != model.sha256:
             raise StateError(
                 f"the state belongs to the model with SHA-256 {self.model_sha256[:12] or 'none'}..., "
@@ -112,9 +119,9 @@ class State:
                 f"and a token below {model.vocab_size}; a state that was made with a cache needs one of the "
                 "same size, another needs none; start without a state"
             )
-        network = network.copy()
         if not all(bool((np.abs(array) <= LARGE).all()) for array in network.arrays):
             _require_readable(model, network, model.border if last is None else last)
+        object.__setattr__(self, "_known", (model, network))
         return network
 
     def __bytes__(self) -> bytes:

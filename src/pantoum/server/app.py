@@ -21,7 +21,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
-from pantoum.config import VERSION, ServeSettings, token_unit
+from pantoum.config import VERSION, ServeSettings
 from pantoum.config.plain import Plain
 from pantoum.errors import SettingError
 from pantoum.server import chat, completions, embeddings, errors, scores, sessions
@@ -76,7 +76,7 @@ def described(one: Served) -> dict[str, Plain]:
         "fingerprint": one.fingerprint,
         "vocabulary": model.tokenizer.vocab_size,
         "tokens": model.tokenizer.kind,
-        "unit": token_unit(model.tokenizer.kind),
+        "unit": model.tokenizer.declared.unit,
         "documents": model.tokenizer.documents,
         "cell": model.config.cell,
         "members": model.config.members,

@@ -1,14 +1,15 @@
 """``/v1/score`` gives what ``pantoum score`` gives; ``/v1/activations`` and ``/v1/units`` look at single
 units.
 
-A text is scored by the same ``Scorer`` as everywhere, in two passes: the first says which tokens are to be
-read after which, the engine reads them beside all other requests, and the second puts their nats into pieces.
+A text is scored by the same ``Scorer`` as everywhere. It makes the text tokens, the engine reads them beside
+all other requests, and then it puts their nats into pieces.
 The long work on a text runs in a thread of its own, never on the event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
+from itertools import chain
 
 import numpy as np
 from fastapi import APIRouter
@@ -19,9 +20,9 @@ from pantoum.config import ScoreConfig
 from pantoum.config.plain import Plain
 from pantoum.inference.activations import activations, following
 from pantoum.inference.alert import threshold
-from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.reading import Reading
-from pantoum.inference.score import Score, Scorer, resets
+from pantoum.inference.score import Scorer, resets
+from pantoum.inference.scoring.segments import ReadElsewhere
 from pantoum.inference.state import State
 from pantoum.server.aside import answer_aside, require_size
 from pantoum.server.errors import RequestError
@@ -37,46 +38,10 @@ Ids = NDArray[np.int64]
 Nats = NDArray[np.float32]
 
 
-class Listening:
-    """A reader that only notes what it is asked to read."""
-
-    def __init__(self) -> None:
-        self.targets: list[Ids] = []
-
-    def losses(self, inputs_BT: Ids, targets_BT: Ids, reset_BT: NDArray[np.bool_] | None) -> Nats:
-        """Nothing yet."""
-        self.targets.append(targets_BT[0])
-        return np.zeros(targets_BT.shape, np.float32)
-
-
-class Replaying:
-    """A reader that knows the nats already."""
-
-    def __init__(self, nats_T: Nats) -> None:
-        self._nats_T, self._at = nats_T, 0
-
-    def losses(self, inputs_BT: Ids, targets_BT: Ids, reset_BT: NDArray[np.bool_] | None) -> Nats:
-        """The next ones."""
-        T = targets_BT.shape[1]
-        found_BT = self._nats_T[None, self._at : self._at + T]
-        self._at += T
-        return found_BT
-
-
-def tokens_to_score(model: LoadedModel, text: str, config: ScoreConfig) -> Ids:
-    """The tokens whose nats a scorer of this text asks for."""
-    listening = Listening()
-    for _ in Scorer(model, config, reader=listening).read([text]):
+def read_text(scorer: Scorer, text: str) -> None:
+    """All of a text goes into a scorer."""
+    for _ in (*scorer.feed(text), *scorer.feed_rest()):
         pass
-    return np.concatenate([np.zeros(0, np.int64), *listening.targets])
-
-
-def scores(
-    model: LoadedModel, text: str, config: ScoreConfig, nats_T: Nats, beyond: float | None
-) -> list[Score]:
-    """The scores of a text whose nats are known."""
-    reader = Replaying(nats_T)
-    return list(Scorer(model, config, threshold=beyond, reader=reader).read([text]))
 
 
 async def read_after_border(served: Served, tokens_T: Ids, documents: bool) -> Reading:
@@ -110,7 +75,10 @@ def routes(models: Models) -> APIRouter:
         model, settings = served.model, served.settings
         config = ScoreConfig(by=fields.by, alert=fields.alert, documents=fields.documents)
         beyond, notes = threshold(model, config, None)
-        tokens_T = await asyncio.to_thread(tokens_to_score, model, fields.text, config)
+        elsewhere = ReadElsewhere()
+        scorer = Scorer(model, config, threshold=beyond, following=elsewhere)
+        await asyncio.to_thread(read_text, scorer, fields.text)
+        tokens_T = elsewhere.tokens_T
         require_prompt(served, len(tokens_T), "text")
         size = SCORED * len(tokens_T)
         if fields.by == "token":
@@ -119,8 +87,8 @@ def routes(models: Models) -> APIRouter:
         reading = await read_after_border(served, tokens_T, fields.documents)
 
         def found() -> dict[str, Plain]:
-            nats_T = nats_of(reading)
-            items = scores(model, fields.text, config, nats_T, beyond)
+            elsewhere.nats_T = nats_T = nats_of(reading)
+            items = list(chain.from_iterable(scorer.finish()))
             return {
                 "object": "list",
                 "model": served.name,

@@ -25,28 +25,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pantoum.config.plain import Plain
-from pantoum.text.across import Across, here
 from pantoum.text.bpe_merges import MOST_BYTES, learn_merges
-from pantoum.text.decoder import Utf8Decoder
-from pantoum.text.documents import BORDER_SIGN, eos_text, mark, sign_of
-from pantoum.text.numbers import (
-    EOS,
-    Ids,
-    Numbers,
-    Tokens,
-    UnknownCount,
-    joined,
-    smallest_dtype,
-    whole_numbers,
-)
+from pantoum.text.byte import BYTES, OfBytes
+from pantoum.text.documents import BORDER_SIGN, mark, sign_of
+from pantoum.text.numbers import EOS, Numbers, Tokens, UnknownCount, joined
 from pantoum.text.pieces import LONGEST, PieceCounter, chunks
-from pantoum.text.spec import MOST, refuse, require_documents, require_keys, shown
+from pantoum.text.spec import MOST, listed, refuse, require_documents, require_keys, shown
+from pantoum.text.tokenizer import Across
 from pantoum.text.unicode import as_text
 
-__all__ = ["FEWEST", "MOST", "BpeLearner", "BpeTokenizer", "from_spec"]
+__all__ = ["BpeLearner", "BpeTokenizer", "declared_size", "from_spec", "learner"]
 
-FEWEST = 258
-"""Least N in ``bpe:N``; the greatest is ``MOST``."""
 FIRST_MERGE = 257
 SPLIT = 1
 """The number of the regular expression below; a model keeps to the one it was learned with."""
@@ -76,27 +65,18 @@ def _pattern(sign: str) -> re.Pattern[str]:
 PATTERNS = {sign: _pattern(sign) for sign in ("\n", BORDER_SIGN)}
 
 
-class BpeTokenizer:
+class BpeTokenizer(OfBytes):
     """Bytes, and pairs of tokens that came together often."""
 
-    kind = "bpe"
-    eos = EOS
-    unk = None
-    encoding = "utf-8"
-
     def __init__(self, merges: Sequence[tuple[int, int]], documents: str | None = None) -> None:
-        self.documents = documents
-        self.eos_text = eos_text(documents)
         self.merges = list(merges)
         """The pairs of numbers that become number 257, 258, ..."""
-        self.vocab_size = FIRST_MERGE + len(self.merges)
-        self._dtype = smallest_dtype(self.vocab_size)
+        super().__init__("bpe", documents, [*BYTES, *repeat(b"", len(self.merges))])
+        for number, (left, right) in enumerate(self.merges, FIRST_MERGE):
+            self._pieces[number] = self._pieces[left] + self._pieces[right]
         self._sign = sign_of(documents)
         self._pattern = PATTERNS[self._sign]
         self._merged = {pair: number for number, pair in enumerate(self.merges, FIRST_MERGE)}
-        self._pieces = [self.eos_text.encode("ascii"), *(bytes([b]) for b in range(256))]
-        for left, right in self.merges:
-            self._pieces.append(self._pieces[left] + self._pieces[right])
         self._cache: dict[str, list[int]] = {}
 
     def encode(self, text: str | bytes) -> Tokens:
@@ -105,7 +85,7 @@ class BpeTokenizer:
         return joined([self._encoded(self._pattern.findall(marked))])
 
     def encode_blocks(
-        self, blocks: Iterable[str], unknown: UnknownCount | None = None, across: Across = here
+        self, blocks: Iterable[str], unknown: UnknownCount | None = None, across: Across = map
     ) -> Iterator[Numbers]:
         """The numbers of the pieces of each block. Nothing is unknown."""
         return across(self._encoded_chunk, chunks(self._pattern, blocks))
@@ -114,26 +94,9 @@ class BpeTokenizer:
         """Each piece of the regular expression is encoded apart."""
         return [(len(piece), len(self.merge(piece))) for piece in self._pattern.findall(text)]
 
-    def decode(self, ids: Ids) -> str:
-        """The bytes as UTF-8; what is none reads U+FFFD."""
-        return self.decode_bytes(ids).decode("utf-8", "replace")
-
-    def decode_bytes(self, ids: Ids) -> bytes:
-        """The bytes of all tokens."""
-        return b"".join(map(self._pieces.__getitem__, whole_numbers(ids, self.vocab_size)))
-
-    def decoder(self, pending: bytes = b"") -> Utf8Decoder:
-        """Holds back a character's first bytes until the last."""
-        return Utf8Decoder(self._pieces, pending)
-
     def spec(self) -> dict[str, Plain]:
         """What a document is, how pieces are cut, and the merges."""
-        return {
-            "kind": self.kind,
-            "documents": self.documents,
-            "split": SPLIT,
-            "merges": [list(pair) for pair in self.merges],
-        }
+        return {**super().spec(), "split": SPLIT, "merges": [list(pair) for pair in self.merges]}
 
     def merge(self, piece: str) -> list[int]:
         """The numbers of one piece (of a border: ``<eos>``)."""
@@ -238,6 +201,16 @@ class BpeLearner(PieceCounter):
             merged = tokenizer.merge(piece)
             self._lengths[number] = len(merged)
             yield from merged
+
+
+def learner(kind: str, size: int, documents: str | None) -> BpeLearner:
+    """What learns the merges of a text, until there are ``size`` numbers."""
+    return BpeLearner(size, documents)
+
+
+def declared_size(spec: Mapping[str, Plain]) -> int:
+    """The size that a spec speaks of."""
+    return len(listed(spec, "merges")) + FIRST_MERGE
 
 
 def from_spec(spec: Mapping[str, Plain]) -> BpeTokenizer:

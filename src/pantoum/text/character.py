@@ -16,44 +16,27 @@ from numpy.typing import NDArray
 
 from pantoum.config.plain import Plain
 from pantoum.errors import SettingError
-from pantoum.text.across import Across, here
-from pantoum.text.decoder import PieceDecoder
-from pantoum.text.documents import eos_text, mark, sign_of
-from pantoum.text.numbers import (
-    EOS,
-    UNK,
-    Ids,
-    Numbers,
-    Tokens,
-    UnknownCount,
-    joined,
-    smallest_dtype,
-    whole_numbers,
-)
-from pantoum.text.spec import refuse, require_documents, require_keys
-from pantoum.text.unicode import REPLACEMENT, as_text
+from pantoum.text.documents import sign_of
+from pantoum.text.numbers import EOS, UNK, Numbers, UnknownCount
+from pantoum.text.spec import listed, refuse, require_documents, require_keys
+from pantoum.text.tokenizer import Across, Tokenizer, TokenLearner
+from pantoum.text.unicode import REPLACEMENT
 
-__all__ = ["CharacterLearner", "CharacterTokenizer", "from_spec"]
+__all__ = ["CharacterLearner", "CharacterTokenizer", "declared_size", "from_spec", "learner"]
 
 CODE_POINTS = 0x110000
 
 
-class CharacterTokenizer:
+class CharacterTokenizer(Tokenizer):
     """Every character a token."""
 
-    kind = "characters"
-    eos = EOS
     unk = UNK
-    encoding = "utf-8"
 
     def __init__(self, characters: str, documents: str | None = None) -> None:
+        super().__init__("characters", documents, [REPLACEMENT, *characters])
         self.characters = characters
         """The vocabulary, in the order of its numbers, from 2 on."""
-        self.documents = documents
-        self.eos_text = eos_text(documents)
-        self.vocab_size = len(characters) + 2
-        self._pieces = [self.eos_text, REPLACEMENT, *characters]
-        self._table = np.full(CODE_POINTS, UNK, smallest_dtype(self.vocab_size))
+        self._table = np.full(CODE_POINTS, UNK, self._dtype)
         self._table[code_points(characters)] = np.arange(2, self.vocab_size)
         self._table[ord(sign_of(documents))] = EOS
         self._bytes = self._table[:256].tobytes() if self._table.itemsize == 1 else None
@@ -61,12 +44,8 @@ class CharacterTokenizer:
     def __contains__(self, character: str) -> bool:
         return len(character) == 1 and bool(self._table[ord(character)] != UNK)
 
-    def encode(self, text: str | bytes) -> Tokens:
-        """One number a character; ``<eos>`` where documents meet."""
-        return joined(self.encode_blocks([mark(as_text(text), self.documents)]))
-
     def encode_blocks(
-        self, blocks: Iterable[str], unknown: UnknownCount | None = None, across: Across = here
+        self, blocks: Iterable[str], unknown: UnknownCount | None = None, across: Across = map
     ) -> Iterator[Numbers]:
         """The numbers of each block, in this process: to send a block takes longer. ``unknown`` counts the
         characters that the vocabulary lacks."""
@@ -82,32 +61,13 @@ class CharacterTokenizer:
             return np.frombuffer(numbers.tobytes().translate(self._bytes), np.uint8)
         return self._table.take(numbers)
 
-    def token_lengths(self, text: str) -> list[tuple[int, int]]:
-        """Each character is encoded apart."""
-        return [(1, 1)] * len(text)
-
-    def decode(self, ids: Ids) -> str:
-        """The characters, one after the other."""
-        return "".join(map(self._pieces.__getitem__, whole_numbers(ids, self.vocab_size)))
-
-    def decode_bytes(self, ids: Ids) -> bytes:
-        """The same as UTF-8."""
-        return self.decode(ids).encode("utf-8")
-
-    def decoder(self, pending: bytes = b"") -> PieceDecoder:
-        """Holds nothing back."""
-        return PieceDecoder(self._pieces)
-
     def spec(self) -> dict[str, Plain]:
         """What a document is, and the characters in one text."""
-        return {"kind": self.kind, "documents": self.documents, "characters": self.characters}
+        return {**super().spec(), "characters": self.characters}
 
 
-class CharacterLearner:
+class CharacterLearner(TokenLearner):
     """Counts code points, which serve as provisional numbers."""
-
-    exact = True
-    rest = ""
 
     def __init__(self, vocab_size: int | None, documents: str | None) -> None:
         if vocab_size is not None and vocab_size < 3:
@@ -136,10 +96,6 @@ class CharacterLearner:
         self._end = max(self._end, len(counts))
         return numbers
 
-    def feed_all(self, blocks: Iterable[str], across: Across = here) -> Iterator[Numbers]:
-        """Count blocks, in this process: to send a block takes longer."""
-        return map(self.feed, blocks)
-
     def learn(self) -> CharacterTokenizer:
         """The most frequent characters; of two equally frequent ones the lower code point comes first."""
         counts = self._counts[: self._end].copy()
@@ -166,6 +122,16 @@ def code_points(text: str) -> NDArray[np.unsignedinteger[Any]]:
         return np.frombuffer(text.encode("ascii"), np.uint8)
     wide = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4")
     return wide.astype(np.uint16) if wide.max() < 1 << 16 else wide
+
+
+def learner(kind: str, size: int | None, documents: str | None) -> CharacterLearner:
+    """What learns the characters of a text; ``size``: at most so many numbers."""
+    return CharacterLearner(size, documents)
+
+
+def declared_size(spec: Mapping[str, Plain]) -> int:
+    """The size that a spec speaks of."""
+    return len(listed(spec, "characters")) + 2
 
 
 def from_spec(spec: Mapping[str, Plain]) -> CharacterTokenizer:

@@ -9,15 +9,48 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Sequence
+from typing import Any
 
 from pantoum.text.numbers import EOS, whole_numbers
 
-__all__ = ["PieceDecoder", "SpacedDecoder", "Utf8Decoder"]
+__all__ = ["Decoder", "SpacedDecoder", "Utf8Decoder"]
 
 SPACE = b" "
 
 
-class Utf8Decoder:
+class Decoder:
+    """For tokens that are pieces of text, written one after the other.
+
+    What is pending (``b" "``) is a space that the text has already and that the next piece brings once more.
+    """
+
+    def __init__(self, pieces: Sequence[Any], pending: bytes = b"") -> None:
+        self._pieces = pieces
+        self._spaced = bool(pending)
+
+    def push(self, token_id: int) -> str:
+        """The text that this token completes, without a space that is there already; may be empty."""
+        text: str = self._piece(token_id)
+        if self._spaced:
+            self._spaced = False
+            return text.removeprefix(" ")
+        return text
+
+    def finish(self) -> str:
+        """What is left at the end: empty, or U+FFFD for an incomplete character."""
+        return ""
+
+    @property
+    def pending(self) -> bytes:
+        """What is held back; ``tokenizer.decoder(pending=...)`` goes on from it."""
+        return SPACE if self._spaced else b""
+
+    def _piece(self, token_id: int) -> Any:
+        (known,) = whole_numbers([token_id], len(self._pieces))
+        return self._pieces[known]
+
+
+class Utf8Decoder(Decoder):
     """For tokens that are bytes: a character may need several of them.
 
     What is pending are the first bytes of a character, or (``b" "``) a space that the text has already and
@@ -25,15 +58,13 @@ class Utf8Decoder:
     """
 
     def __init__(self, pieces: Sequence[bytes], pending: bytes = b"") -> None:
-        self._pieces = pieces
-        self._spaced = pending == SPACE
+        super().__init__(pieces, pending if pending == SPACE else b"")
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._decoder.setstate((b"" if self._spaced else pending, 0))
 
     def push(self, token_id: int) -> str:
         """The characters that this token completes; often none."""
-        (known,) = whole_numbers([token_id], len(self._pieces))
-        piece = self._pieces[known]
+        piece: bytes = self._piece(token_id)
         if self._spaced:
             self._spaced = False
             piece = piece.removeprefix(SPACE)
@@ -52,49 +83,20 @@ class Utf8Decoder:
         return SPACE if self._spaced else self._decoder.getstate()[0]
 
 
-class PieceDecoder:
-    """For tokens that are pieces of text, written one after the other.
-
-    What is pending (``b" "``) is a space that the text has already and that the next piece brings once more.
-    """
-
-    def __init__(self, pieces: Sequence[str], pending: bytes = b"") -> None:
-        self._pieces = pieces
-        self.pending = b" " if pending else b""
-
-    def push(self, token_id: int) -> str:
-        """The token's text, without a space that is there already."""
-        (known,) = whole_numbers([token_id], len(self._pieces))
-        piece = self._pieces[known]
-        if self.pending:
-            self.pending = b""
-            return piece.removeprefix(" ")
-        return piece
-
-    def finish(self) -> str:
-        """Nothing is ever held back."""
-        return ""
-
-
-class SpacedDecoder:
+class SpacedDecoder(Decoder):
     """For words that were split at white space: a space between two of them, none at a line's ends.
 
     Whether a space is owed before the next word is what is pending (``b" "``).
     """
 
-    def __init__(self, pieces: Sequence[str], pending: bytes = b"") -> None:
-        self._pieces = pieces
-        self.pending = b" " if pending else b""
-        """A space where the next word needs one before it."""
-
     def push(self, token_id: int) -> str:
         """The token's text, with the space that is owed."""
-        (known,) = whole_numbers([token_id], len(self._pieces))
-        space = self.pending.decode("ascii")
-        self.pending = b"" if known == EOS else b" "
-        return self._pieces[known] if known == EOS else space + self._pieces[known]
+        piece: str = self._piece(token_id)
+        owed = self._spaced
+        self._spaced = token_id != EOS
+        return " " + piece if owed and self._spaced else piece
 
     def finish(self) -> str:
         """A space that is owed at the end is not written."""
-        self.pending = b""
+        self._spaced = False
         return ""

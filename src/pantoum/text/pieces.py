@@ -27,8 +27,8 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from pantoum.text.across import Across, here
 from pantoum.text.numbers import Numbers, smallest_dtype
+from pantoum.text.tokenizer import Across, TokenLearner
 
 __all__ = ["LONGEST", "Cutter", "PieceCounter", "chunks"]
 
@@ -110,7 +110,7 @@ def numbered(pattern: re.Pattern[str], chunk: str) -> tuple[list[str], Numbers]:
     return list(table), numbers.astype(smallest_dtype(len(table)), copy=False)
 
 
-class PieceCounter:
+class PieceCounter(TokenLearner):
     """Counts the pieces of a text and numbers them on the way: the reading half of a learner."""
 
     def __init__(self, pattern: re.Pattern[str]) -> None:
@@ -132,9 +132,9 @@ class PieceCounter:
         numbers = self._number(pieces)
         return self._counted(numbers, np.bincount(numbers, minlength=len(self._table)))
 
-    def feed_all(self, blocks: Iterable[str], across: Across = here) -> Iterator[Numbers]:
+    def feed_all(self, blocks: Iterable[str], across: Across = map) -> Iterator[Numbers]:
         """The same for blocks one after the other; ``across`` splits and counts each of them."""
-        if across is here:  # a table for each chunk would be work for nothing
+        if across is map:  # a table for each chunk would be work for nothing
             yield from map(self.feed, blocks)
             return
         parts = filter(None, map(self._cutter.push, blocks))

@@ -69,17 +69,14 @@ def space_held(tokenizer: Tokenizer, text: AnyStr, pending: bytes) -> tuple[AnyS
     """The text to be encoded after one that left ``pending``, and what is pending after it; ``None``: what
     its tokens leave.
 
-    A word of ``words`` or ``bpe`` brings the space before it, so a space at the end of a text waits for that
-    word: it comes with the next text, or the model writes the word and its decoder leaves the space out. Of
-    ``words:whitespace`` a space at the end is the one that would be owed before the next word."""
-    space = " " if isinstance(text, str) else b" "
-    if tokenizer.kind in ("words", "bpe"):
-        waits = pending == b" "
-        text = space * waits + text
-        if text.endswith(space):
-            return text[:-1], b" "
-        return text, b"" if waits or tokenizer.kind == "words" else None
-    return text, b"" if tokenizer.kind == "words:whitespace" and text.endswith(space) else None
+    Where a word brings the space before it, a space at the end of a text waits for that word: it comes with
+    the next text, or the model writes the word and its decoder leaves the space out. Where decoding puts the
+    spaces, one at the end is the one that would be owed before the next word."""
+    space, spaces = " " if isinstance(text, str) else b" ", tokenizer.declared.spaces
+    if spaces == "before":
+        text = space * (pending == b" ") + text
+        return (text[:-1], b" ") if text.endswith(space) else (text, None)
+    return text, b"" if spaces == "between" and text.endswith(space) else None
 
 
 def encode_prompt(tokenizer: Tokenizer, text: str | bytes) -> tuple[Tokens, list[str]]:

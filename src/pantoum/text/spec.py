@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 
 from pantoum.config.plain import Plain
 from pantoum.errors import FormatError
 from pantoum.text.documents import EOS_TEXT
 
-__all__ = ["MOST", "refuse", "require_documents", "require_keys", "require_texts", "shown"]
+__all__ = ["MOST", "listed", "refuse", "require_documents", "require_keys", "require_texts", "shown"]
 
 MOST = 1_000_000
 """Entries that a vocabulary may have: pieces, or merges."""
@@ -28,6 +28,14 @@ def require_keys(spec: Mapping[str, Plain], *keys: str) -> None:
     """The spec has these keys and no others: an unknown one would be ignored without a word."""
     if set(spec) != set(keys):
         raise refuse(f"has the keys {', '.join(shown(key) for key in sorted(spec)[:8])}, not {sorted(keys)}")
+
+
+def listed(spec: Mapping[str, Plain], key: str) -> Sized:
+    """What a spec lists under this key, not checked yet."""
+    found = spec.get(key)
+    if not isinstance(found, (str, list)):
+        raise refuse("has no vocabulary")
+    return found
 
 
 def require_documents(spec: Mapping[str, Plain]) -> str | None:

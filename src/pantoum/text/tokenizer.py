@@ -1,231 +1,192 @@
-"""The one protocol of all tokenizers, and the two ways to one: from a spec, or learned from a text.
+"""What all tokenizers have in common, and the two ways to one: from a spec, or learned from a text.
 
 ``encode`` and ``decode`` are for whole texts; ``encode_blocks`` and a ``Decoder`` for text that comes in
-parts. A ``Learner`` reads the training text once: ``feed`` gives provisional numbers at once, ``learn``
+parts. A ``TokenLearner`` reads the training text once: ``feed`` gives provisional numbers at once, ``learn``
 makes the tokenizer at the end, and ``tokens`` turns the provisional numbers into its own, so that the
 text need not be read again.
 
     learner("words", 20_000, None) ── feed, feed, ... ── learn() ──> WordTokenizer ── spec() ──> a plain dict
                                                                           ^────────── from_spec ──┘
 
-A spec is plain (JSON's types only) and holds all there is: kind, documents, and the learned pieces. The file
-of a kind of tokenizer is imported when it is needed.
+A spec is plain (JSON's types only) and holds all there is: kind, documents, and the learned pieces. The
+module of a kind (``config.tokens``) is imported when it is needed. It has
+
+- ``from_spec(spec)``: the tokenizer that a spec describes, every value of it checked;
+- ``declared_size(spec)``: how many numbers it speaks of, before anything is made;
+- ``learner(kind, size, documents)``: the ``TokenLearner``, where something is learned.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Protocol
+import importlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
 
-from pantoum.config import require
+import numpy as np
+from numpy.typing import NDArray
+
 from pantoum.config.plain import Plain
+from pantoum.config.tokens import TOKEN_KINDS, TokenKind, check_tokens, parse_tokens
 from pantoum.errors import FormatError, SettingError
-from pantoum.text.across import Across, here
-from pantoum.text.numbers import Ids, Numbers, Tokens, UnknownCount
-from pantoum.text.spec import refuse, shown
+from pantoum.text.decoder import Decoder
+from pantoum.text.documents import eos_text, mark
+from pantoum.text.numbers import (
+    EOS,
+    Ids,
+    Numbers,
+    Tokens,
+    UnknownCount,
+    joined,
+    smallest_dtype,
+    whole_numbers,
+)
+from pantoum.text.spec import shown
+from pantoum.text.unicode import as_text
 
-__all__ = ["Decoder", "Learner", "Tokenizer", "declared_size", "from_spec", "learner", "require_kind"]
+__all__ = ["Across", "TokenLearner", "TokenTexts", "Tokenizer", "declared_size", "from_spec", "learner"]
+
+Across: TypeAlias = Callable[..., Iterator[Any]]
+"""Calls a function for each item, the results in the order of the items: ``map``, or one that calls in other
+processes (``data.workers``)."""
+WordEdges: TypeAlias = "tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_]]"
 
 
-class Decoder(Protocol):
-    """Turns tokens into text one by one, holding back what is no whole character yet."""
+class Tokenizer:
+    """Text to token numbers and back.
 
-    @property
-    def pending(self) -> bytes:
-        """What is held back; ``tokenizer.decoder(pending=...)`` goes on from it."""
-        ...
+    A kind of tokenizer defines ``encode_blocks``, adds what it learned to ``spec``, and replaces the methods
+    that do not hold for it."""
 
-    def push(self, token_id: int) -> str:
-        """The text that this token completes; may be empty."""
-        ...
+    eos = EOS
+    """The number of ``<eos>``: the end of a document, or of a line where the kind ``ends_lines``."""
+    unk: int | None = None
+    """The number of what is not in the vocabulary; ``None`` where nothing is unknown."""
+    encoding = "utf-8"
+    """How ``encode_blocks`` wants bytes decoded: ``utf-8``, or ``latin-1`` where a token is a byte."""
 
-    def finish(self) -> str:
-        """What is left at the end: empty, or U+FFFD for an incomplete character."""
-        ...
-
-
-class Tokenizer(Protocol):
-    """Text to token numbers and back."""
-
-    @property
-    def kind(self) -> str:
-        """``bytes``, ``characters``, ``words``, ``words:whitespace`` or ``bpe``."""
-        ...
-
-    @property
-    def vocab_size(self) -> int:
-        """How many numbers there are, ``<eos>`` and ``<unk>`` included."""
-        ...
-
-    @property
-    def eos(self) -> int:
-        """The number of ``<eos>``: the end of a document (or, with ``words:whitespace``, of a line)."""
-        ...
-
-    @property
-    def unk(self) -> int | None:
-        """The number of what is not in the vocabulary; ``None`` where nothing is unknown."""
-        ...
-
-    @property
-    def documents(self) -> str | None:
+    def __init__(self, kind: str, documents: str | None, pieces: Sequence[Any]) -> None:
+        """``pieces``: the text (or bytes) of each number but ``<eos>``, which is 0."""
+        self.kind = kind
+        self.declared: TokenKind = TOKEN_KINDS[kind]
+        """What a token of it is, and how it treats lines and spaces."""
+        self.documents = documents
         """``lines``, ``files``, ``blank-lines``: what a document is; ``None``: the text is one stream."""
-        ...
-
-    @property
-    def eos_text(self) -> str:
+        self.eos_text = "\n" if self.declared.ends_lines else eos_text(documents)
         """What ``<eos>`` decodes to."""
-        ...
-
-    @property
-    def encoding(self) -> str:
-        """How ``encode_blocks`` wants bytes decoded: ``utf-8``, or ``latin-1`` where a token is a byte."""
-        ...
+        self.vocab_size = len(pieces) + 1
+        """How many numbers there are, ``<eos>`` and ``<unk>`` included."""
+        self._dtype = smallest_dtype(self.vocab_size)
+        self._pieces: list[Any] = [self.eos_text, *pieces]
 
     def encode(self, text: str | bytes) -> Tokens:
-        """The numbers of a whole text, as uint32."""
-        ...
+        """The numbers of a whole text, as uint32; ``<eos>`` where documents meet."""
+        return joined(self.encode_blocks([mark(as_text(text), self.documents)]))
 
     def encode_blocks(
-        self, blocks: Iterable[str], unknown: UnknownCount | None = None, across: Across = here
+        self, blocks: Iterable[str], unknown: UnknownCount | None = None, across: Across = map
     ) -> Iterator[Numbers]:
         """The numbers of a text in blocks cut anywhere, with borders marked (``documents.mark_blocks``);
         ``unknown`` counts what the vocabulary lacks, ``across`` calls what is costly."""
-        ...
+        raise NotImplementedError
 
     def token_lengths(self, text: str) -> list[tuple[int, int]]:
         """The pieces of a text that are encoded apart: the characters and the tokens of each."""
-        ...
+        return [(1, 1)] * len(text)
 
     def decode(self, ids: Ids) -> str:
         """The text of some numbers; bytes that are no UTF-8 read U+FFFD."""
-        ...
+        return "".join(map(self._pieces.__getitem__, whole_numbers(ids, self.vocab_size)))
 
     def decode_bytes(self, ids: Ids) -> bytes:
         """The same as bytes, exactly."""
-        ...
+        return self.decode(ids).encode("utf-8")
 
     def decoder(self, pending: bytes = b"") -> Decoder:
         """A fresh decoder, or one that goes on from what another had pending."""
-        ...
+        return Decoder(self._pieces, pending)
 
     def spec(self) -> dict[str, Plain]:
         """All there is to know, plain; ``from_spec`` reads it back."""
-        ...
-
-
-class Learner(Protocol):
-    """Reads a training text once and becomes a tokenizer."""
+        return {"kind": self.kind, "documents": self.documents}
 
     @property
-    def exact(self) -> bool:
-        """Whether the provisional numbers still stand; false once the table of pieces outgrew its bound."""
-        ...
+    def word_edges(self) -> WordEdges | None:
+        """Where a token takes a word whole, so that none continues it: whether each token [V] begins with a
+        letter or a digit, ends with one, is white space."""
+        return None
+
+
+class TokenTexts(dict[int, "str | None"]):
+    """The text of a token where nothing is pending before it; ``None`` where it leaves something pending, or
+    its text depends on the tokens before it. Filled as tokens come."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        super().__init__()
+        self._tokenizer = tokenizer
+
+    def __missing__(self, token: int) -> str | None:
+        decoder = self._tokenizer.decoder()
+        text = decoder.push(token)
+        found = self[token] = None if decoder.pending else text
+        return found
+
+
+class TokenLearner:
+    """Reads a training text once and becomes a tokenizer."""
+
+    exact = True
+    """Whether the provisional numbers still stand; false once the table of pieces outgrew its bound."""
 
     @property
     def rest(self) -> str:
         """The end of what was fed that has no number yet: it may go on with what follows."""
-        ...
+        return ""
 
     def feed(self, block: str) -> Numbers:
         """Count a block (borders marked) and give it provisional numbers."""
-        ...
+        raise NotImplementedError
 
-    def feed_all(self, blocks: Iterable[str], across: Across = here) -> Iterator[Numbers]:
+    def feed_all(self, blocks: Iterable[str], across: Across = map) -> Iterator[Numbers]:
         """The same for blocks one after the other; ``across`` calls what is costly."""
-        ...
+        return map(self.feed, blocks)
 
     def learn(self) -> Tokenizer:
         """The tokenizer of what was fed."""
-        ...
+        raise NotImplementedError
 
     def tokens(self, numbers: Numbers, unknown: UnknownCount | None = None) -> Numbers:
         """The numbers of the learned tokenizer for provisional ones; ``unknown`` counts what its vocabulary
         lacks."""
-        ...
+        raise NotImplementedError
 
 
 def from_spec(spec: Mapping[str, Plain]) -> Tokenizer:
     """The tokenizer that a spec describes; ``FormatError`` where it describes none."""
-    kind = str(spec.get("kind"))
-    if kind == "bytes":
-        from pantoum.text import byte
-
-        return byte.from_spec(spec)
-    if kind == "characters":
-        from pantoum.text import character
-
-        return character.from_spec(spec)
-    if kind in ("words", "words:whitespace"):
-        from pantoum.text import word
-
-        return word.from_spec(spec)
-    if kind == "bpe":
-        from pantoum.text import bpe
-
-        return bpe.from_spec(spec)
-    raise FormatError(
-        f"a tokenizer of kind {shown(spec.get('kind'))!r} is not known here; use a newer pantoum"
-    )
+    made: Tokenizer = _module(spec).from_spec(spec)
+    return made
 
 
 def declared_size(spec: Mapping[str, Any]) -> int:
     """The vocabulary's size that a spec speaks of, before anything is made of it."""
-    if spec.get("kind") == "bytes":
-        from pantoum.text import byte
-
-        return byte.ByteTokenizer.vocab_size
-    named = [spec[key] for key in ("characters", "pieces") if isinstance(spec.get(key), (str, list))]
-    if named:
-        return len(named[0]) + 2
-    merges = spec.get("merges")
-    if not isinstance(merges, list):
-        raise refuse("has no vocabulary")
-    from pantoum.text import bpe
-
-    return len(merges) + bpe.FIRST_MERGE
+    size: int = _module(spec).declared_size(spec)
+    return size
 
 
-def require_kind(tokens: str, documents: str | None) -> None:
-    """Raise ``SettingError`` unless ``tokens`` names a tokenizer that can do with ``documents``."""
-    found = re.fullmatch(r"bytes|characters|words|words:whitespace|bpe:([0-9]{1,7})", tokens)
-    if found is None:
-        from pantoum.config import TOKENS_RULE
+def learner(tokens: str, vocab_size: int | None, documents: str | None) -> TokenLearner:
+    """What learns the tokenizer that ``tokens`` names."""
+    kind = check_tokens(tokens, documents)
+    if kind.size == "fixed":
+        raise SettingError("tokens", tokens, "has nothing to learn", "use text.tokenizer.from_spec")
+    size = parse_tokens(tokens)[1] if kind.size == "N" else vocab_size
+    made: TokenLearner = importlib.import_module(kind.module).learner(kind.name, size, documents)
+    return made
 
-        raise SettingError("tokens", tokens, TOKENS_RULE, "choose one of them")
-    if found[1] is not None:
-        from pantoum.text import bpe
 
-        require(
-            bpe.FEWEST <= int(found[1]) <= bpe.MOST,
-            "tokens",
-            tokens,
-            f"N must be from {bpe.FEWEST} (256 bytes, <eos> and one merge) to {bpe.MOST}",
-            "give for example bpe:4096",
+def _module(spec: Mapping[str, Any]) -> Any:
+    """The module of the kind that a spec names."""
+    kind = TOKEN_KINDS.get(str(spec.get("kind")))
+    if kind is None:
+        raise FormatError(
+            f"a tokenizer of kind {shown(spec.get('kind'))!r} is not known here; use a newer pantoum"
         )
-    if tokens == "words:whitespace" and documents not in (None, "lines"):
-        raise SettingError(
-            "documents",
-            documents,
-            "must be lines with words:whitespace, where <eos> ends a line",
-            "use --documents lines, or other --tokens",
-        )
-
-
-def learner(tokens: str, vocab_size: int | None, documents: str | None) -> Learner:
-    """What learns the tokenizer that ``tokens`` names (``bytes`` has nothing to learn)."""
-    require_kind(tokens, documents)
-    if tokens.startswith("bpe:"):
-        from pantoum.text import bpe
-
-        return bpe.BpeLearner(int(tokens[4:]), documents)
-    if tokens.startswith("words"):
-        from pantoum.text import word
-
-        return word.WordLearner(tokens, vocab_size, documents)
-    if tokens == "characters":
-        from pantoum.text import character
-
-        return character.CharacterLearner(vocab_size, documents)
-    raise SettingError("tokens", tokens, "has nothing to learn", "use text.byte.ByteTokenizer")
+    return importlib.import_module(kind.module)

@@ -19,29 +19,17 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pantoum.config.plain import Plain
 from pantoum.errors import SettingError
-from pantoum.text.across import Across, here
-from pantoum.text.decoder import PieceDecoder, SpacedDecoder
-from pantoum.text.documents import BORDER_SIGN, eos_text, mark, sign_of
-from pantoum.text.numbers import (
-    EOS,
-    UNK,
-    Ids,
-    Numbers,
-    Tokens,
-    UnknownCount,
-    joined,
-    smallest_dtype,
-    whole_numbers,
-)
+from pantoum.text.decoder import Decoder, SpacedDecoder
+from pantoum.text.documents import BORDER_SIGN, sign_of
+from pantoum.text.numbers import EOS, UNK, Ids, Numbers, UnknownCount, whole_numbers
 from pantoum.text.pieces import LONGEST, PieceCounter, chunks, most_frequent
-from pantoum.text.spec import MOST, refuse, require_documents, require_keys, require_texts
-from pantoum.text.unicode import as_text
+from pantoum.text.spec import MOST, listed, refuse, require_documents, require_keys, require_texts
+from pantoum.text.tokenizer import Across, Tokenizer, WordEdges
 
-__all__ = ["UNKNOWN", "WordLearner", "WordTokenizer", "from_spec"]
+__all__ = ["UNKNOWN", "WordLearner", "WordTokenizer", "declared_size", "from_spec", "learner"]
 
 UNKNOWN = "<unk>"
 """What ``<unk>`` decodes to, and how pre-tokenised corpora write it."""
@@ -65,22 +53,15 @@ class Lookup(dict[str, int]):
         return UNK
 
 
-class WordTokenizer:
+class WordTokenizer(Tokenizer):
     """Every word of the vocabulary a token."""
 
-    eos = EOS
     unk = UNK
-    encoding = "utf-8"
 
     def __init__(self, kind: str, pieces: Iterable[str], documents: str | None = None) -> None:
-        self.kind = kind
         self.pieces = list(pieces)
         """The vocabulary, in the order of its numbers, from 2 on."""
-        self.documents = documents
-        self.eos_text = "\n" if kind == WHITESPACE else eos_text(documents)
-        self.vocab_size = len(self.pieces) + 2
-        self._dtype = smallest_dtype(self.vocab_size)
-        self._texts = [self.eos_text, UNKNOWN, *self.pieces]
+        super().__init__(kind, documents, [UNKNOWN, *self.pieces])
         self._table = Lookup(zip(self.pieces, range(2, self.vocab_size), strict=True))
         self._table[_eos_sign(kind, documents)] = EOS
 
@@ -92,12 +73,8 @@ class WordTokenizer:
         found: list[str] = PATTERNS[self.kind].findall(text)
         return found
 
-    def encode(self, text: str | bytes) -> Tokens:
-        """One number a piece; ``<eos>`` where documents (or lines) meet."""
-        return joined([self._look_up(self.split(mark(as_text(text), self.documents)))])
-
     def encode_blocks(
-        self, blocks: Iterable[str], unknown: UnknownCount | None = None, across: Across = here
+        self, blocks: Iterable[str], unknown: UnknownCount | None = None, across: Across = map
     ) -> Iterator[Numbers]:
         """The numbers of the pieces of each block. ``unknown`` counts the words that the vocabulary lacks;
         the ``<unk>`` of a pre-tokenised corpus is not one of them."""
@@ -114,28 +91,28 @@ class WordTokenizer:
 
     def decode(self, ids: Ids) -> str:
         """The pieces, one after the other or with spaces between."""
-        decoder = self.decoder()
-        return "".join(map(decoder.push, whole_numbers(ids, self.vocab_size)))
+        if self.kind != WHITESPACE:
+            return super().decode(ids)
+        return "".join(map(self.decoder().push, whole_numbers(ids, self.vocab_size)))
 
-    def decode_bytes(self, ids: Ids) -> bytes:
-        """The same as UTF-8."""
-        return self.decode(ids).encode("utf-8")
-
-    def decoder(self, pending: bytes = b"") -> PieceDecoder | SpacedDecoder:
+    def decoder(self, pending: bytes = b"") -> Decoder:
         """Knows of a space before the next word: one that is owed, or one that is there already."""
-        decoder = SpacedDecoder if self.kind == WHITESPACE else PieceDecoder
-        return decoder(self._texts, pending)
+        decoder = SpacedDecoder if self.kind == WHITESPACE else Decoder
+        return decoder(self._pieces, pending)
 
     def spec(self) -> dict[str, Plain]:
         """The kind, what a document is, and the pieces."""
-        return {"kind": self.kind, "documents": self.documents, "pieces": self.pieces}
+        return {**super().spec(), "pieces": self.pieces}
 
     @cached_property
-    def within_words(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Whether each token begins with a letter or a digit [V], and whether it ends with one [V]."""
+    def word_edges(self) -> WordEdges | None:
+        """Of ``words``: whether each token begins and ends with a letter or a digit, and is white space."""
+        if self.kind == WHITESPACE:
+            return None
         texts = [self.eos_text, "", *self.pieces]  # nothing is known of what is unknown
         begins, ends = ([IN_WORD.match(text[edge]) is not None for text in texts] for edge in EDGES)
-        return np.array(begins), np.array(ends)
+        blank = [False, False, *map(str.isspace, self.pieces)]
+        return np.array(begins), np.array(ends), np.array(blank)
 
     def _encoded(self, chunk: str) -> tuple[Numbers, int]:
         """The numbers of a chunk, and how many ``<unk>`` it contains as a word."""
@@ -190,6 +167,16 @@ class WordLearner(PieceCounter):
 
 def _eos_sign(kind: str, documents: str | None) -> str:
     return "\n" if kind == WHITESPACE else sign_of(documents)
+
+
+def learner(kind: str, size: int | None, documents: str | None) -> WordLearner:
+    """What learns the words of a text; ``size``: at most so many numbers."""
+    return WordLearner(kind, size, documents)
+
+
+def declared_size(spec: Mapping[str, Any]) -> int:
+    """The size that a spec speaks of."""
+    return len(listed(spec, "pieces")) + 2
 
 
 def from_spec(spec: Mapping[str, Any]) -> WordTokenizer:

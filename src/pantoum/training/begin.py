@@ -19,6 +19,7 @@ from typing import Any
 from pantoum import kernels
 from pantoum.config import AUTO, SHAPE, VERSION, ModelConfig, TrainSettings, require
 from pantoum.config.plain import Plain
+from pantoum.config.tokens import parse_tokens
 from pantoum.data.prepare import Prepared, open_prepared, prepare
 from pantoum.errors import SettingError, TextError
 from pantoum.formats import model_file
@@ -144,11 +145,11 @@ def begin(
 def prepare_texts(
     settings: TrainSettings,
     texts: Sequence[str],
-    out: Path,
+    out: Path | None,
     source: ModelFile | None,
     run: Path | None = None,
 ) -> Prepared:
-    """The training text as tokens: prepared into ``out``, or the folder that ``--data`` names."""
+    """The training text as tokens: prepared into ``out`` (``None``: into memory), or those of ``--data``."""
     tokenizer = None if source is None else from_spec(source.tokenizer)
     if settings.data is None:
         if not texts:
@@ -294,7 +295,8 @@ def _unknown(prepared: Prepared) -> str:
 
 def _agrees(asked: object, known: object) -> bool:
     """Whether a setting was left out, or names what is there (``bpe:500`` names ``bpe``)."""
-    return asked in (AUTO, None, known) or (known == "bpe" and str(asked).startswith("bpe:"))
+    kind, _ = parse_tokens(asked)
+    return asked in (AUTO, None, known) or (kind is not None and kind.name == known)
 
 
 def every(settings: TrainSettings) -> int | None:

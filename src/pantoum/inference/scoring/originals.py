@@ -33,8 +33,8 @@ class Originals:
         self._tokenizer, self._unk = tokenizer, tokenizer.unk
         self._stand_in = "" if self._unk is None else tokenizer.decode([self._unk])
         self._border = eos_text(tokenizer.documents)
-        # `words:whitespace` counts white space to a word, and its decoder puts the space between two.
-        self._spaced = tokenizer.kind == "words:whitespace"
+        # White space is then counted to the word before it, and the decoder puts the space between two.
+        self._spaced = tokenizer.declared.spaces == "between"
         self._symbols: deque[str] = deque()
         self._borders: deque[str] = deque()
         self.unknown = 0

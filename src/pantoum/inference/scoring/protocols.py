@@ -6,9 +6,10 @@
 ``windows:N``     inputs ``x[kN:(k+1)N]`` from a zero state each, targets shifted by one; the last partial
                   window counts.
 
-A protocol gives ``Block`` pieces: rows that are read in parallel, in time order, of which some only warm the
-state. Blocks hold at most ``ROWS`` tokens, so memory does not grow with the text. Figures of two protocols do
-not compare, and nothing here computes one; ``read_blocks`` (``inference.scoring.reader``) reads them.
+A protocol gives ``TextBlock`` pieces: rows that are read in parallel, in time order, of which some only warm
+the state. Blocks hold at most ``ROWS`` tokens, so memory does not grow with the text. Figures of two
+protocols do not compare, and nothing here computes one; ``read_blocks`` (``inference.scoring.reader``) reads
+them.
 
 Shape letters: B rows in parallel, T time.
 """
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 from pantoum.errors import SettingError
 from pantoum.kernels import Array
 
-__all__ = ["LEAST_SPAN", "ROWS", "SEGMENTS", "WARM_TOKENS", "Block", "blocks", "parse_protocol", "spans"]
+__all__ = ["LEAST_SPAN", "ROWS", "SEGMENTS", "WARM_TOKENS", "TextBlock", "blocks", "parse_protocol", "spans"]
 
 SEGMENTS = "segments:64"
 """The protocol of every held-out figure of a run."""
@@ -46,7 +47,7 @@ beginning, from what was read before the text, in front of the rows of the block
 
 
 @dataclass(frozen=True)
-class Block:
+class TextBlock:
     """A rectangle of the text: inputs, and for each its target where one is scored."""
 
     inputs_BT: NDArray[np.int64]
@@ -81,7 +82,7 @@ def parse_protocol(protocol: str) -> tuple[str, int]:
     return match[1] or "carried", number
 
 
-def blocks(tokens: Array, protocol: str, size: int | None = None) -> Iterator[Block]:
+def blocks(tokens: Array, protocol: str, size: int | None = None) -> Iterator[TextBlock]:
     """The text's blocks in reading order, of at most ``size`` tokens (default: ``ROWS``); ``tokens`` may be
     a memory map."""
     kind, number = parse_protocol(protocol)
@@ -91,7 +92,7 @@ def blocks(tokens: Array, protocol: str, size: int | None = None) -> Iterator[Bl
         yield from spans(tokens, 1 if kind == "carried" else number, size)
 
 
-def spans(tokens: Array, most: int, size: int | None = None) -> Iterator[Block]:
+def spans(tokens: Array, most: int, size: int | None = None) -> Iterator[TextBlock]:
     """A text in at most ``most`` equal spans of at least ``LEAST_SPAN`` targets.
 
     Span i scores targets ``[i*n//S, (i+1)*n//S)``, so lengths differ by one at most and the last span is one
@@ -110,7 +111,7 @@ def spans(tokens: Array, most: int, size: int | None = None) -> Iterator[Block]:
     yield from _columns(tokens, starts_B, ends_B, True, "join", size)
 
 
-def _windows(tokens: Array, length: int, size: int | None) -> Iterator[Block]:
+def _windows(tokens: Array, length: int, size: int | None) -> Iterator[TextBlock]:
     targets = len(tokens) - 1
     starts = range(0, targets, length)
     for first in range(0, len(starts), SIDE_BY_SIDE):
@@ -126,7 +127,7 @@ def _columns(
     scored: bool,
     first: Rows,
     size: int | None,
-) -> Iterator[Block]:
+) -> Iterator[TextBlock]:
     """Rows of nearly one length as blocks of columns, the first of which has the rows ``first``; past its end
     a row reads its last input again, unscored."""
     width = max(1, (size or ROWS) // len(starts_B))
@@ -137,4 +138,4 @@ def _columns(
         at_BT = np.minimum(at_BT, ends_B[:, None] - 1)
         inputs_BT = tokens[at_BT].astype(np.int64)
         targets_BT = tokens[at_BT + 1].astype(np.int64)
-        yield Block(inputs_BT, targets_BT, inside_BT & scored, "continue" if column else first, at_BT)
+        yield TextBlock(inputs_BT, targets_BT, inside_BT & scored, "continue" if column else first, at_BT)

@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 
 from pantoum.inference.finite import require_finite
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.scoring.protocols import ROWS, Block
+from pantoum.inference.scoring.protocols import ROWS, TextBlock
 from pantoum.kernels import Array
 from pantoum.kernels.workspace import Workspace
 from pantoum.network.program import Program
 from pantoum.network.state import NetworkState
 from pantoum.network.stepping import SteppedLosses
 
-__all__ = ["PlainReader", "Read", "Reader", "read_blocks"]
+__all__ = ["BlockRead", "PlainReader", "Reader", "read_blocks"]
 
 
 class Reader(Protocol):
@@ -70,10 +70,10 @@ class PlainReader:
         return found
 
 
-class Read(NamedTuple):
+class BlockRead(NamedTuple):
     """A block that was read."""
 
-    block: Block
+    block: TextBlock
     nats_BT: Array
     """The nats of all targets, of those that the block does not score, too."""
     predictions_BT: Array
@@ -84,11 +84,11 @@ class Read(NamedTuple):
 
 def read_blocks(
     program: Program,
-    blocks: Iterable[Block],
+    blocks: Iterable[TextBlock],
     resets_V: NDArray[np.bool_] | None,
     before: NetworkState | None = None,
     predict: bool = False,
-) -> Iterator[Read]:
+) -> Iterator[BlockRead]:
     """Read the blocks of one text; those that only warm the states are not among the results. ``resets_V``:
     tokens before which the state is zeroed (none); ``before``: the state, one row, of what was read before
     the text (nothing); ``predict``: of ``Program.losses``. Nats need not be finite."""
@@ -113,4 +113,4 @@ def read_blocks(
             nats_BT, predictions_BT, state = program.losses(
                 inputs_BT, targets_BT, state, reset_BT=reset_BT, workspace=workspace, predict=predict
             )
-        yield Read(block, nats_BT, predictions_BT, state)
+        yield BlockRead(block, nats_BT, predictions_BT, state)

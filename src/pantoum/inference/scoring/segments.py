@@ -14,7 +14,6 @@ Shape letters: B rows, T time, V symbols.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +24,7 @@ from pantoum.inference.scoring.reader import Reader, read_blocks
 from pantoum.kernels import Array
 from pantoum.network.program import Program
 
-__all__ = ["Following", "OneStream", "Scored", "Segments"]
+__all__ = ["Following", "OneStream", "ReadElsewhere", "Scored", "Segments"]
 
 AT_ONCE = 576
 """Tokens of one stream after which their nats are given out, so that a long part of a text is answered before
@@ -37,19 +36,19 @@ Resets = NDArray[np.bool_]
 Scored = tuple[Ids, Array]
 
 
-class Following(Protocol):
+class Following:
     """Gives the nats of tokens as they come, in their order."""
 
     def push(self, ids_T: Ids) -> Iterator[Scored]:
         """Tokens of the text and their nats, as far as they are known by now."""
-        ...
+        raise NotImplementedError
 
     def finish(self) -> Iterator[Scored]:
         """The rest."""
-        ...
+        yield from ()
 
 
-class OneStream:
+class OneStream(Following):
     """Each token at once. ``first``: the token before the text; ``resets_V``: the tokens before which the
     state is zeroed, or none."""
 
@@ -65,12 +64,29 @@ class OneStream:
             reset_BT = None if self._resets_V is None else self._resets_V[inputs_BT]
             yield part_T, self._reader.losses(inputs_BT, part_T[None], reset_BT)[0]
 
+
+class ReadElsewhere(Following):
+    """Keeps the tokens of a text until somebody else has read them."""
+
+    def __init__(self) -> None:
+        self.tokens_T: Ids = np.zeros(0, np.int64)
+        self.nats_T: Array | None = None
+        """The nats of all of them, which must be given before the end."""
+
+    def push(self, ids_T: Ids) -> Iterator[Scored]:
+        """Nothing yet."""
+        self.tokens_T = np.concatenate([self.tokens_T, ids_T])
+        return iter(())
+
     def finish(self) -> Iterator[Scored]:
-        """Nothing is left."""
-        yield from ()
+        """All tokens, in parts of the size of ``OneStream``."""
+        assert self.nats_T is not None
+        for start in range(0, len(self.tokens_T), AT_ONCE):
+            part = slice(start, start + AT_ONCE)
+            yield self.tokens_T[part], self.nats_T[part]
 
 
-class Segments:
+class Segments(Following):
     """A block of tokens at a time, in ``streams`` segments in parallel; a short text in fewer."""
 
     def __init__(self, program: Program, streams: int, first: int, resets_V: Resets | None) -> None:

@@ -21,10 +21,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pantoum.config import UNITS, one_of, token_unit
+from pantoum.config import UNITS, one_of
 from pantoum.kernels import Array
-from pantoum.text.token_texts import TokenTexts
-from pantoum.text.tokenizer import Tokenizer
+from pantoum.text.tokenizer import Tokenizer, TokenTexts
 
 __all__ = ["Decoding", "Grouping", "Pieces"]
 
@@ -140,7 +139,7 @@ class Grouping:
 
     def __init__(self, by: str, tokenizer: Tokenizer) -> None:
         one_of(by, "by", UNITS)
-        self.by = "token" if token_unit(tokenizer.kind) == by else by
+        self.by = "token" if tokenizer.declared.unit == by else by
         self._open: list[Pieces] = []
         """The unit that has not ended, as it came: it is joined once, or a line of a megabyte would be joined
         and searched again with every call."""

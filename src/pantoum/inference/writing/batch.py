@@ -31,9 +31,9 @@ from pantoum.inference.writing.batch_rows import BatchRows
 from pantoum.inference.writing.sample import columns
 from pantoum.inference.writing.stream import Stream
 from pantoum.network.state import NetworkState
-from pantoum.text.token_texts import TokenTexts
+from pantoum.text.tokenizer import TokenTexts
 
-__all__ = ["Batch", "Piece"]
+__all__ = ["Batch", "StreamPiece"]
 
 PLAIN = SamplingConfig()
 FAILED = (
@@ -42,14 +42,14 @@ FAILED = (
 )
 
 
-class Piece(NamedTuple):
+class StreamPiece(NamedTuple):
     """Some characters of a stream; never a part of a character."""
 
     stream: Stream
     text: str
 
 
-AS_PIECE = partial(tuple.__new__, Piece)
+AS_PIECE = partial(tuple.__new__, StreamPiece)
 """A piece of a pair, in half the time of its own constructor: there is one per stream and round."""
 
 
@@ -75,7 +75,7 @@ class Batch:
         """How many streams are writing."""
         return len(self._streams)
 
-    def __iter__(self) -> Iterator[Piece]:
+    def __iter__(self) -> Iterator[StreamPiece]:
         """Rounds until no stream is left; streams may join and leave meanwhile."""
         while self._streams:
             yield from self.round()
@@ -154,7 +154,7 @@ class Batch:
             stream.resume(row)
             self._failed = False
 
-    def round(self) -> list[Piece]:
+    def round(self) -> list[StreamPiece]:
         """One token for each stream; the text that can be shown of them."""
         with self.lock:
             if not self._streams:
@@ -189,9 +189,8 @@ class Batch:
         self._failed = True
 
     def _state_of(self, row: int, pending: bytes) -> State:
-        layers = self._rows.state(row).arrays
-        seen = int(self.draws.position[row])
-        return State(layers, int(self.draws.tokens[row]), seen, pending, self.model.sha256)
+        network, seen = self._rows.state(row), int(self.draws.position[row])
+        return State.of(self.model, network, int(self.draws.tokens[row]), seen, pending)
 
     def _join(
         self,
@@ -230,7 +229,7 @@ class Batch:
         if stream.careful:
             self._careful.add(stream)
 
-    def _round(self) -> list[Piece]:
+    def _round(self) -> list[StreamPiece]:
         streams, count = self._streams, len(self._streams)
         self._rows.advance(count, [(stream.row, own) for stream, own in self._adjusted.items()])
         tokens: list[int] = self.draws.tokens[:count].tolist()
@@ -247,7 +246,7 @@ class Batch:
             texts[row] = ("" if why == "eos" else texts[row] or "") + streams[row].finish()
         pairs = zip(streams, texts, strict=True)
         shown = (pair for pair in pairs if pair[1]) if "" in texts else pairs
-        pieces: list[Piece] = list(map(AS_PIECE, shown))
+        pieces: list[StreamPiece] = list(map(AS_PIECE, shown))
         for row in sorted(ended, reverse=True):
             self._leave(row)
         return pieces

@@ -9,7 +9,7 @@ Shapes: R rows, C rows of logits at once, V symbols.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,9 +21,8 @@ from pantoum.kernels.types import Sampler
 from pantoum.network.state import NetworkState
 from pantoum.network.stepping import stepper
 
-if TYPE_CHECKING:  # other models need neither
+if TYPE_CHECKING:  # other models do not need it
     from pantoum.inference.writing.word_borders import WordBorders
-    from pantoum.text.word import WordTokenizer
 
 __all__ = ["BatchRows"]
 
@@ -142,11 +141,12 @@ class BatchRows:
 
 def _word_borders(model: LoadedModel) -> WordBorders | None:
     """What a draw may not join; ``None`` where it may join all."""
-    if model.tokenizer.kind != "words":
+    edges = model.tokenizer.word_edges
+    if edges is None:
         return None
     from pantoum.inference.writing.word_borders import WordBorders
 
-    return WordBorders.of(cast("WordTokenizer", model.tokenizer), model.banned)
+    return WordBorders.of(*edges, model.banned)
 
 
 def _resized(array: Array, rows: int, used: int) -> Array:

@@ -29,9 +29,9 @@ def tolerance(length: int) -> int:
 class Ending:
     """Watches one text."""
 
-    def __init__(self, kind: str) -> None:
-        """``kind``: that of the tokenizer."""
-        self._pattern = AFTER_SPACE if kind in ("bytes", "characters") else AT_ONCE
+    def __init__(self, single: bool) -> None:
+        """``single``: whether each token is one character."""
+        self._pattern = AFTER_SPACE if single else AT_ONCE
         self._tail = ""
 
     def reached(self, piece: str) -> bool:

@@ -139,7 +139,7 @@ class Generation:
         self._told: set[int] = set()
         ends_early = not exact and model.eos is None and not sampling.stop
         self._rounds, self._early = 0, length - tolerance(length) if ends_early else length
-        self._endings = {text.stream: Ending(model.tokenizer.kind) for text in self.texts}
+        self._endings = {text.stream: Ending(model.tokenizer.declared.single) for text in self.texts}
 
     def __iter__(self) -> Iterator[Piece]:
         while before := len(self._batch):

@@ -19,7 +19,8 @@ from pantoum.inference.state import State
 from pantoum.inference.writing.adjusted import Adjusted, Drawn
 from pantoum.kernels import Array, DrawRows
 from pantoum.network.state import NetworkState
-from pantoum.text.tokenizer import Decoder, Tokenizer
+from pantoum.text.decoder import Decoder
+from pantoum.text.tokenizer import Tokenizer
 
 __all__ = ["Stream"]
 
@@ -33,7 +34,7 @@ class Parked(NamedTuple):
     length: int
 
 
-class Rows(Protocol):
+class StreamRows(Protocol):
     """The batch that a stream is a row of."""
 
     draws: DrawRows
@@ -65,7 +66,7 @@ class Stream:
 
     def __init__(
         self,
-        batch: Rows,
+        batch: StreamRows,
         row: int,
         stops: tuple[str, ...],
         decoder: Decoder | None,
@@ -136,7 +137,7 @@ class Stream:
         """The bytes of a character that is not whole yet."""
         return b"" if self._decoder is None else self._decoder.pending
 
-    def writes_in(self, batch: Rows) -> bool:
+    def writes_in(self, batch: StreamRows) -> bool:
         """Whether it joined this batch."""
         return self._batch is batch
 

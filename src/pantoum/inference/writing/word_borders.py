@@ -24,7 +24,6 @@ from pantoum.inference.writing.adjusted import log_probabilities
 from pantoum.kernels import Array, DrawRows
 from pantoum.kernels.draw_rows import COLUMNS
 from pantoum.kernels.types import Sampler
-from pantoum.text.word import WordTokenizer
 
 __all__ = ["WordBorders"]
 
@@ -48,15 +47,13 @@ class WordBorders:
     """Whether a token is white space."""
 
     @staticmethod
-    def of(tokenizer: WordTokenizer, banned: Sequence[int]) -> WordBorders | None:
-        """Those of a tokenizer of ``words``; ``None`` if nothing else could be drawn. ``banned``: tokens that
-        are never drawn."""
-        begins_V, ends_V = tokenizer.within_words
+    def of(begins_V: Flags, ends_V: Flags, blank_V: Flags, banned: Sequence[int]) -> WordBorders | None:
+        """``None`` if nothing but the beginning of a word could be drawn. ``banned``: tokens that are never
+        drawn."""
         others_V = ~begins_V
         others_V[list(banned)] = False
         if not others_V.any():
             return None
-        blank_V = np.array([False, False, *map(str.isspace, tokenizer.pieces)])
         return WordBorders(begins_V, ends_V, blank_V)
 
     def broken(self, before_B: Array, after_B: Array) -> list[int]:

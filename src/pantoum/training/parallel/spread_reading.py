@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from pantoum import kernels
 from pantoum.config import ModelConfig
-from pantoum.inference.scoring.protocols import Block, blocks
+from pantoum.inference.scoring.protocols import TextBlock, blocks
 from pantoum.inference.scoring.reader import read_blocks
 from pantoum.kernels import Array
 from pantoum.network import LanguageModel
@@ -50,7 +50,7 @@ class SpreadReading:
         tokens: Array,
         protocol: str,
         resets_V: NDArray[np.bool_] | None,
-    ) -> Iterator[tuple[Block, Array, Array]]:
+    ) -> Iterator[tuple[TextBlock, Array, Array]]:
         """The blocks of the text, the nats [B,T] of their targets and the predictions [B,T]; blocks that only
         warm the state are left out. ``program``: that of the weights."""
         arrays = {**weights, TOKENS: np.asarray(tokens)}
@@ -106,7 +106,7 @@ def _own(count: int, ranks: Ranks, rank: int) -> slice:
     return slice(rank * count // ranks.count, (rank + 1) * count // ranks.count)
 
 
-def _scored(all_blocks: Iterator[Block]) -> Iterator[Block]:
+def _scored(all_blocks: Iterator[TextBlock]) -> Iterator[TextBlock]:
     return (block for block in all_blocks if not block.warms)
 
 
@@ -127,7 +127,7 @@ def _read(
     return np.concatenate(nats), np.concatenate(predictions)
 
 
-def _of_spans(all_blocks: Iterator[Block], own: slice) -> Iterator[Block]:
+def _of_spans(all_blocks: Iterator[TextBlock], own: slice) -> Iterator[TextBlock]:
     """The rows of these spans. Blocks that warm the state have no row of span 0."""
     for block in all_blocks:
         rows = slice(max(own.start, 1) - 1, max(own.stop - 1, 0)) if block.warms else own
@@ -144,8 +144,8 @@ def _of_spans(all_blocks: Iterator[Block], own: slice) -> Iterator[Block]:
 
 
 def _together(
-    all_blocks: Iterator[Block], found: list[tuple[Array, Array]], spans: list[slice]
-) -> Iterator[tuple[Block, Array, Array]]:
+    all_blocks: Iterator[TextBlock], found: list[tuple[Array, Array]], spans: list[slice]
+) -> Iterator[tuple[TextBlock, Array, Array]]:
     """Blocks with what the ranks have found, each in its rows."""
     at = [0] * len(found)
     for block in _scored(all_blocks):
