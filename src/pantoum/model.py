@@ -173,7 +173,7 @@ class Model:
         tokens and ends up to a fifth earlier, at the end of a line or sentence, unless ``exact``.
         ``adapt``: a copy of the model learns from the prompt and writes; ``model_out`` saves that copy.
         ``cache``: mix the model with a cache of so many tokens.
-        ``unique``: texts that differ from one another; ``novel``: texts that are no training document.
+        ``unique``: texts that differ from one another; ``novel``: texts that are no document of its text.
         ``sampling``: ``temperature``, ``top_k``, ``top_p``, ``min_p``, ``repetition_penalty``,
         ``frequency_penalty``, ``presence_penalty``, ``logit_bias``, ``greedy``, ``stop``."""
         settings = made(SamplingConfig, sampling, "generate", (*WRITE, "count", "unique", "novel"))

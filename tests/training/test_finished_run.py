@@ -14,6 +14,7 @@ from pantoum.data.made_again import are_removed, remove_shards
 from pantoum.data.prepare import open_prepared, prepare
 from pantoum.errors import RunError, TextError
 from pantoum.formats import checkpoint
+from pantoum.inference.files.novelty import NoveltyFilter
 
 SMALL = {"hidden_size": 8, "num_layers": 1, "batch_size": 4, "seq_len": 8, "progress": False}
 
@@ -155,3 +156,16 @@ def test_a_shorter_budget_keeps_the_end_at_which_the_text_was_read_often_enough(
     train((), first, resume=True, minutes=40, stop_after=3)
     found = checkpoint.newest(first)
     assert found is not None and found.state["span"]["end"] < 1200
+
+
+@pytest.mark.parametrize("held_out", [{"valid_fraction": 0.2}, {"valid": "others.txt"}])
+def test_a_model_of_documents_knows_those_that_were_held_out_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held_out: dict[str, object]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names, others = ([f"Anna {n}" for n in range(start, start + 50)] for start in (0, 50))
+    Path("names.txt").write_text("\n".join(names))
+    Path("others.txt").write_text("\n".join(others))
+    train(Path("names.txt"), tmp_path / "r", steps=3, documents="lines", **held_out)
+    known = NoveltyFilter.from_extras(pantoum.load(tmp_path / "r").loaded.extras)
+    assert known is not None and all(map(known.knows, names + others * ("valid" in held_out)))
