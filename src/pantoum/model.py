@@ -328,11 +328,11 @@ class Model:
         also holds the texts and nats of its tokens. ``named``: the name of the text, for the card of an
         adapted model."""
         from dataclasses import replace
-        from functools import partial
 
         from pantoum.config import ScoreConfig
         from pantoum.inference.adapt import adapter_of
         from pantoum.inference.alert import peaks_of, threshold
+        from pantoum.inference.kept_model import KeptModel
         from pantoum.inference.score import Scorer
         from pantoum.inference.scoring.protocols import SIDE_BY_SIDE
         from pantoum.texts import say
@@ -363,8 +363,8 @@ class Model:
         if adapter is None:
             return Scorer(model, config, threshold=nats, pieces=pieces)
         texts = [] if named is None else [{"name": PurePath(named).name}]
-        keep = None if config.model_out is None else partial(adapter.write, config.model_out, texts)
-        return Scorer(model, config, threshold=nats, pieces=pieces, reader=adapter, at_end=keep)
+        kept = None if config.model_out is None else KeptModel(adapter, config.model_out, texts)
+        return Scorer(model, config, threshold=nats, pieces=pieces, reader=adapter, kept=kept)
 
     def _with_cache(self, size: int | None) -> LoadedModel:
         """The model, with a cache of the last ``size`` tokens where one is asked for."""
