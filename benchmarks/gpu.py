@@ -1,14 +1,17 @@
-"""What a GPU machine must show of ``pantoum train --device cuda``: one command, one report.
+"""What a GPU gives to ``pantoum train --device cuda``: one command, one report.
 
     python benchmarks/gpu.py [--shakespeare input.txt] [--works FOLDER] [--nanogpt CHECKOUT] [--folder OUT]
-                             [--device cuda] [--shape origin] [--seconds 10] [--minutes 1,3,10]
+                             [--device auto] [--shape origin] [--seconds 10] [--minutes 1,3,10]
                              [--processes 1,ALL] [--json]
 
-Nothing is claimed for GPUs until this has run on one. It has not.
+Nothing is claimed for GPUs until this has run on one. It has not. Without a GPU it measures the processor,
+and says so.
 
 - Speed: tokens per second of whole steps (forward, backward, clipping, AdamW) of the training backend, of
   ``nn.GRU`` and ``nn.LSTM`` with the same sizes, and of these under ``torch.compile``, in float32 and bf16.
   Contestants take turns in one process; a figure is the median over the turns, with the least and the most.
+  Beside each stand its share of the rate of ``nn.GRU`` or ``nn.LSTM`` (cuDNN's own, on a GPU), and of that of
+  one large matrix product in the same precision: six operations per weight and token.
 - nanoGPT, with a checkout of it: tokens per second of its own ``train.py`` with its own settings for
   characters.
 - Quality, with texts: validation loss after 1, 3 and 10 minutes of ``pantoum train --device``, and tokens per
@@ -39,6 +42,7 @@ from measured import machine
 from torch import nn
 from training import SHAPES
 
+from pantoum.config import CELLS as CELLS_OF_PANTOUM
 from pantoum.config import ModelConfig
 from pantoum.torch.backend import TorchBackend
 from pantoum.training.assembly import make_backend
@@ -128,9 +132,29 @@ def rate(step: Step, tokens: int, seconds: float, device: str) -> float:
     return count * tokens / (time.perf_counter() - began)
 
 
+def matrix_rate(precision: str, device: str, seconds: float) -> float:
+    """Floating-point operations per second of a large matrix product."""
+    size, dtype = 4096 if device == "cuda" else 1024, {"bf16": torch.bfloat16}.get(precision, torch.float32)
+    left, right = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+
+    def step() -> None:
+        for _ in range(10 if device == "cuda" else 1):
+            left @ right
+
+    rate(step, 0, min(1.0, seconds), device)
+    return rate(step, 2 * size**3 * (10 if device == "cuda" else 1), seconds, device)
+
+
+def operations(shape: dict[str, int], cell: str) -> int:
+    """Floating-point operations of the matrix products per token, forward and backward."""
+    gates = len(CELLS_OF_PANTOUM[cell].gates)
+    return 6 * (2 * gates * shape["L"] * shape["H"] ** 2 + shape["V"] * shape["H"])
+
+
 def speed(asked: argparse.Namespace) -> list[dict[str, Any]]:
     """All contestants, in turns."""
     shape = TINY if asked.shape == "tiny" else SHAPES[asked.shape]
+    products = {each: matrix_rate(each, asked.device, asked.seconds / TURNS) for each in PRECISIONS}
     tokens, rows = shape["B"] * shape["T"], list[dict[str, Any]]()
     for cell in CELLS:
         for precision in PRECISIONS:
@@ -146,11 +170,15 @@ def speed(asked: argparse.Namespace) -> list[dict[str, Any]]:
                 }
                 for _ in range(TURNS)
             ]
+            by_hand_rate = statistics.median(turn["torch.nn"] for turn in turns)
             for kind in steps:
                 found = sorted(turn[kind] for turn in turns)
+                median = statistics.median(found)
                 rows.append({
                     "contestant": kind, "cell": cell, "precision": precision,
-                    "tokens_per_second": statistics.median(found), "least": found[0], "most": found[-1],
+                    "tokens_per_second": median, "least": found[0], "most": found[-1],
+                    "of_torch_nn": median / by_hand_rate,
+                    "of_matrix_product": median * operations(shape, cell) / products[precision],
                 })  # fmt: skip
     return rows
 
@@ -198,7 +226,7 @@ def quality(asked: argparse.Namespace, folder: Path) -> list[dict[str, Any]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
+    parser.add_argument("--device", default="auto", choices=("auto", "cuda", "cpu"))
     parser.add_argument("--shape", default="origin", choices=(*SHAPES, "tiny"))
     parser.add_argument("--seconds", type=float, default=10.0, help="of each contestant")
     parser.add_argument("--minutes", default="1,3,10")
@@ -211,6 +239,8 @@ def main() -> None:
     parser.add_argument("--no-compile", action="store_true", help="without torch.compile")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
+    if asked.device == "auto":
+        asked.device = "cuda" if torch.cuda.is_available() else "cpu"
     if asked.device == "cuda" and not torch.cuda.is_available():
         sys.exit(
             "no GPU that PyTorch can use was found: nothing is measured, and nothing is claimed for GPUs"
@@ -226,10 +256,12 @@ def main() -> None:
         print(json.dumps(report))
         return
     print(f"PyTorch {torch.__version__} on {where}, shape {asked.shape}")
+    print(f"machine: {json.dumps(report['machine'])}")
     for row in report["speed"]:
         print(
             f"{row['contestant']:20} {row['cell']:5} {row['precision']:8} {row['tokens_per_second']:12,.0f} "
-            f"tokens per second ({row['least']:,.0f} to {row['most']:,.0f})"
+            f"tokens per second ({row['least']:,.0f} to {row['most']:,.0f}), {row['of_torch_nn']:.2f} of "
+            f"torch.nn's rate, {row['of_matrix_product']:.3f} of a matrix product's"
         )
     print(f"nanogpt: {json.dumps(report['nanogpt'])}")
     for row in report["quality"]:

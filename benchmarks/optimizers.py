@@ -23,7 +23,7 @@ from measured import machine
 
 from pantoum import kernels
 from pantoum.kernels import native
-from pantoum.kernels.reference.muon import NEWTON_SCHULZ
+from pantoum.kernels.reference.update import NEWTON_SCHULZ
 from pantoum.network import LanguageModel
 from pantoum.network.gradient import norm
 from pantoum.network.program import Program

@@ -34,7 +34,7 @@ from pantoum import kernels
 from pantoum.config import CELLS, DropoutConfig, ModelConfig
 from pantoum.data.batches import StatefulBatches
 from pantoum.kernels import native
-from pantoum.kernels.reference.muon import NEWTON_SCHULZ
+from pantoum.kernels.reference.update import NEWTON_SCHULZ
 from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
 from pantoum.network.ensemble import joined_config

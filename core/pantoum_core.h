@@ -8,6 +8,11 @@
  *
  * Each operation takes a pointer to its arguments and returns a status; pantoum_message() says what
  * a status means. The core never throws, exits or aborts; it may be called from several threads.
+ *
+ * This file is the only declaration of the operations: kernels/native/declaration.py reads it and makes from it the
+ * structs, the checks of the arrays and the calls. So a pointer to numbers says its shape at the head of its comment,
+ * in fields of its struct or in letters, and whether it may be null: [count, depth] or null. A pointer to what is
+ * const is only read.
  */
 #ifndef PANTOUM_CORE_H
 #define PANTOUM_CORE_H
@@ -57,7 +62,7 @@ typedef struct {
   void* panels;        /* pantoum_packed_bytes() of them, 64-byte aligned */
   int64_t rows, depth, block;
   int32_t precision, transposed; /* FLOAT32 or BF16 */
-  const int64_t* changed;        /* [changes], ascending, or null: all rows */
+  const int64_t* changed;        /* [changes] or null, ascending; null: all rows */
   int64_t changes;
 } pantoum_pack_args;
 PANTOUM_API int64_t pantoum_packed_bytes(int64_t rows, int64_t depth, int64_t block, int precision, int transposed);
@@ -120,7 +125,7 @@ PANTOUM_API int pantoum_bias_gradient(const pantoum_bias_gradient_args*);
 typedef struct {
   const float* d;        /* [count, columns] */
   const int32_t* tokens; /* [count] */
-  float* out;            /* [V, columns]: for each token the sum of its rows */
+  float* out;            /* [vocabulary, columns]: for each token the sum of its rows */
   int64_t count, columns, vocabulary;
 } pantoum_lookup_gradient_args;
 PANTOUM_API int pantoum_lookup_gradient(const pantoum_lookup_gradient_args*);
@@ -131,10 +136,10 @@ PANTOUM_API int pantoum_lookup_gradient(const pantoum_lookup_gradient_args*);
 /* The table: floats; or codes, a number being code * scale, of U rows with the place of each row's among them. Rows
  * that were never used share a place, where all is 0. */
 typedef struct {
-  const float* rows;     /* [R, columns], or null */
-  const int8_t* codes;   /* [U, columns], none -128 */
-  const float* scales;   /* [U] */
-  const int32_t* places; /* [R], each within 0 .. U-1 */
+  const float* rows;     /* [R, columns] or null */
+  const int8_t* codes;   /* [U, columns] or null, none -128 */
+  const float* scales;   /* [U] or null */
+  const int32_t* places; /* [R] or null, each within 0 .. U-1 */
 } pantoum_row_table_args;
 
 typedef struct {
@@ -146,7 +151,7 @@ typedef struct {
 PANTOUM_API int pantoum_lookup_sum(const pantoum_lookup_sum_args*);
 
 typedef struct {
-  const float* d;        /* [count / each, columns] */
+  const float* d;        /* [N, columns]: N = count / each */
   const int64_t* uses;   /* [count], each within 0 .. count-1: by row, and within a row in order */
   const int64_t* starts; /* [used], ascending from 0: where in `uses` each row's begin; each has one */
   float* out;            /* [used, columns]: the sum of d over each row's uses */
@@ -185,18 +190,18 @@ PANTOUM_API const pantoum_cell* pantoum_cells(int64_t* count);
  * precision) of them, kept = T with a tape and 2 without. Null pointers where a cell has no such thing. INT8 has no
  * tape. */
 typedef struct {
-  float* projection;       /* [T, B, G] */
-  float* hidden;           /* [T + 1, B, H]: the first is given, the others are written */
-  float* cell;             /* [T + 1, B, H], memory: likewise */
-  float* candidate;        /* [T, B, H], biased, with tape: the last gate's product and bias */
-  float* outputs;          /* [T, B, H] or null: hidden with zeros where rows have ended */
+  float* projection;       /* [steps, batch, G] */
+  float* hidden;           /* [steps + 1, batch, units]: the first is given, the others are written */
+  float* cell;             /* [steps + 1, batch, units] or null; memory: likewise */
+  float* candidate;        /* [steps, batch, units] or null; biased, with tape: the last gate's product and bias */
+  float* outputs;          /* [steps, batch, units] or null: hidden with zeros where rows have ended */
   void* operands;          /* of h */
   void* more_operands;     /* of the second product */
   const void* panels;      /* W_hh packed with block = H; with a second product: of the first gates */
   const void* more_panels; /* of the gates of the second product */
-  const float* bias;       /* [H], biased */
-  const uint8_t* reset;    /* [T, B] or null: the state is zeroed before the step */
-  const int64_t* lengths;  /* [B] or null: from there on a row has ended */
+  const float* bias;       /* [units] or null; biased */
+  const uint8_t* reset;    /* [steps, batch] or null: the state is zeroed before the step */
+  const int64_t* lengths;  /* [batch] or null: from there on a row has ended */
   int64_t steps, batch, units, operands_kept;
   int32_t kind, precision, tape;
 } pantoum_scan_args;
@@ -205,24 +210,24 @@ PANTOUM_API int pantoum_scan(const pantoum_scan_args*);
 
 /* The backward pass. `d_projection` may be `gates` themselves. */
 typedef struct {
-  const float* gates;     /* [T, B, G] as the scan left them */
-  const float* hidden;    /* [T + 1, B, H] */
-  const float* cell;      /* [T + 1, B, H], memory */
-  const float* candidate; /* [T, B, H], biased */
+  const float* gates;     /* [steps, batch, G] as the scan left them */
+  const float* hidden;    /* [steps + 1, batch, units] */
+  const float* cell;      /* [steps + 1, batch, units] or null; memory */
+  const float* candidate; /* [steps, batch, units] or null; biased */
   const void* operands;
   const void* more_operands;
   const void* panels; /* packed transposed */
   const void* more_panels;
-  const float* d_outputs; /* [T, B, H] */
-  float* d_state;         /* [B, H]: in, of the last state; out, of the first */
-  float* d_cell;          /* [B, H], memory: likewise */
-  float* d_projection;    /* [T, B, G] */
+  const float* d_outputs; /* [steps, batch, units] */
+  float* d_state;         /* [batch, units]: in, of the last state; out, of the first */
+  float* d_cell;          /* [batch, units] or null; memory: likewise */
+  float* d_projection;    /* [steps, batch, G] */
   void* d_operands;       /* scratch, pantoum_operand_bytes(T * B, G, precision) */
-  float* d_weight;        /* [G, H] */
-  float* d_bias;          /* [H], biased */
-  float* d_bias_rows;     /* scratch [B, H], biased */
-  const uint8_t* reset;
-  const int64_t* lengths;
+  float* d_weight;        /* [G, units] or null */
+  float* d_bias;          /* [units] or null; biased */
+  float* d_bias_rows;     /* [batch, units] or null; scratch, biased */
+  const uint8_t* reset;   /* [steps, batch] or null */
+  const int64_t* lengths; /* [batch] or null */
   int64_t steps, batch, units;
   int32_t kind, precision;
 } pantoum_scan_vjp_args;
@@ -230,24 +235,24 @@ PANTOUM_API int pantoum_scan_vjp(const pantoum_scan_vjp_args*);
 
 /* ---- between the layers --------------------------------------------------------------------- */
 typedef struct {
-  const float* x;      /* [N, H] */
-  const float* weight; /* [H] */
-  const float* bias;   /* [H] */
-  float* normal;       /* [N, H]: mean 0, variance 1 */
-  float* scale;        /* [N]: 1 / the old deviation */
-  float* y;            /* [N, H] */
+  const float* x;      /* [count, units] */
+  const float* weight; /* [units] */
+  const float* bias;   /* [units] */
+  float* normal;       /* [count, units]: mean 0, variance 1 */
+  float* scale;        /* [count]: 1 / the old deviation */
+  float* y;            /* [count, units] */
   int64_t count, units;
 } pantoum_layer_norm_args;
 PANTOUM_API int pantoum_layer_norm(const pantoum_layer_norm_args*);
 
 typedef struct {
-  const float* normal;
-  const float* scale;
-  const float* weight;
-  const float* d_y; /* [N, H] */
-  float* d_x;       /* [N, H] */
-  float* d_weight;  /* [H] */
-  float* d_bias;    /* [H] */
+  const float* normal; /* [count, units] */
+  const float* scale;  /* [count] */
+  const float* weight; /* [units] */
+  const float* d_y;    /* [count, units] */
+  float* d_x;          /* [count, units] */
+  float* d_weight;     /* [units] */
+  float* d_bias;       /* [units] */
   int64_t count, units;
 } pantoum_layer_norm_vjp_args;
 PANTOUM_API int pantoum_layer_norm_vjp(const pantoum_layer_norm_vjp_args*);
@@ -255,9 +260,9 @@ PANTOUM_API int pantoum_layer_norm_vjp(const pantoum_layer_norm_vjp_args*);
 /* y = x * scale where the hash of (seed, step, layer, stream, position, unit) is at least the threshold
  * (of 65536), else 0. */
 typedef struct {
-  const float* x;          /* [T, B, H] */
-  float* y;                /* [T, B, H], may be x */
-  const uint32_t* streams; /* [B] */
+  const float* x;          /* [steps, batch, units] */
+  float* y;                /* [steps, batch, units], may be x */
+  const uint32_t* streams; /* [batch] */
   int64_t steps, batch, units;
   uint64_t seed;
   uint32_t step, layer, threshold;
@@ -270,7 +275,7 @@ PANTOUM_API int pantoum_dropout(const pantoum_dropout_args*);
 /* nats and the most probable symbol of each row. The logits are spent; with weight > 0 they become
  * the gradient of weight * (sum of nats). */
 typedef struct {
-  float* logits;          /* [count, V] */
+  float* logits;          /* [count, vocabulary] */
   const int32_t* targets; /* [count], each within 0 .. V-1 */
   float* nats;            /* [count] */
   int32_t* predictions;   /* [count] */
@@ -284,8 +289,8 @@ PANTOUM_API int pantoum_softmax(const pantoum_softmax_args*);
 typedef struct {
   const float* x;         /* [count, depth] */
   const void* panels;     /* W [V, depth] packed with block = V */
-  const float* bias;      /* [V] */
-  const float* given;     /* [count, V] or null */
+  const float* bias;      /* [vocabulary] */
+  const float* given;     /* [count, vocabulary] or null */
   const int32_t* targets; /* [count], each within 0 .. V-1 */
   float* nats;            /* [count] */
   int32_t* predictions;   /* [count] */
@@ -318,9 +323,9 @@ typedef struct {
  * p_0 = unigrams,  p_k = left p_(k-1) + shares  of the context of length k, where it occurred. */
 typedef struct {
   const pantoum_counts_args* counts;
-  const int64_t* nodes; /* [kept, count]: each row's context of every length, -1: it did not occur */
+  const int64_t* nodes; /* [K, count]: each row's context of every length, -1: it did not occur */
   const float* weights; /* [count]: v */
-  float* logits;        /* [count, V] */
+  float* logits;        /* [count, vocabulary] */
   int64_t count, vocabulary;
 } pantoum_mix_counts_args;
 PANTOUM_API int pantoum_mix_counts(const pantoum_mix_counts_args*);
@@ -339,7 +344,7 @@ PANTOUM_API int pantoum_sum_of_squares(const pantoum_sum_of_squares_args*);
  * With the numbers of rows, other rows and their moments stay as they are. */
 typedef struct {
   float* parameter;      /* [R, columns] */
-  const int64_t* rows;   /* [used], all different; or null: all rows, used = R */
+  const int64_t* rows;   /* [used] or null, all different; null: all rows, used = R */
   const float* gradient; /* [used, columns] */
   float* first;          /* [R, columns] */
   float* second;         /* [R, columns] */
@@ -367,8 +372,8 @@ PANTOUM_API int pantoum_muon(const pantoum_muon_args*);
 
 /* averaged += share * (parameter - averaged) */
 typedef struct {
-  float* averaged;
-  const float* parameter;
+  float* averaged;        /* [size] */
+  const float* parameter; /* [size] */
   int64_t size;
   float share;
 } pantoum_average_args;
@@ -387,7 +392,7 @@ PANTOUM_API int pantoum_row_squares(const pantoum_row_squares_args*);
 /* parameter += back * (trained - parameter) - speed * gradient, of a table of R rows in `used` of them */
 typedef struct {
   float* parameter;      /* [R, columns], columns at least 1 */
-  const int64_t* rows;   /* [used], each once and within R, or null: R = used, all of them */
+  const int64_t* rows;   /* [used] or null, each once and within R; null: R = used, all of them */
   const float* gradient; /* [used, columns] */
   const float* trained;  /* [R, columns] */
   const float* speed;    /* [R] */
@@ -403,11 +408,11 @@ typedef struct {
   const void* recurrent;      /* W_hh, with a second product that of the first gates; or null */
   const void* more_recurrent; /* of the gates of the second product */
   const float* input_bias;    /* [G] */
-  const float* bias;          /* [H], biased */
+  const float* bias;          /* [H] or null; biased */
   const float* norm_weight;   /* [H] or null: outputs are not normalised */
-  const float* norm_bias;     /* [H] */
+  const float* norm_bias;     /* [H] or null */
   float* hidden;              /* [rows, H]: the states, updated in place */
-  float* cell;                /* [rows, H], memory */
+  float* cell;                /* [rows, H] or null; memory */
   int64_t inputs;             /* the first layer: the embedding's width, 0 without one; others: H */
   int32_t input_precision, recurrent_precision;
   int32_t residual; /* the layer's inputs are added to its outputs */
@@ -415,8 +420,8 @@ typedef struct {
 
 typedef struct {
   const pantoum_layer_args* layers; /* [layer_count] */
-  const float* table;               /* [V, G]: the first layer's input projections, or null */
-  const float* embedding;           /* [V, inputs] or null: tokens are one-hot */
+  const float* table;               /* [V, G] or null: the first layer's input projections */
+  const float* embedding;           /* [V, E] or null: tokens are one-hot */
 } pantoum_member_args;
 
 /* The rows first .. first + count - 1 of a batch read their tokens; their next tokens' logits come out.
@@ -431,16 +436,16 @@ typedef struct {
   const pantoum_member_args* members; /* [member_count] of one shape, their outputs side by side to the head */
   const int32_t* tokens;              /* [rows], each within 0 .. V-1 */
   const void* head;                   /* [V, head_inputs], packed */
-  const float* head_bias;             /* [V] */
+  const float* head_bias;             /* [vocabulary] */
   const void* projection; /* [head_inputs, member_count * H], packed, or null: head_inputs = member_count * H */
   const pantoum_row_table_args* ngrams; /* [order_count * ngram_rows, V]: each order's table after the one before, or
                                            null */
-  const int64_t* orders;                /* [order_count], ascending, each within 1 .. recent_kept + 1 */
-  float* recent; /* [rows, recent_kept]: the tokens before, oldest first, each its number + 1, 0: none.
+  const int64_t* orders;                /* [order_count] or null; ascending, each within 1 .. recent_kept + 1 */
+  float* recent; /* [rows, recent_kept] or null: the tokens before, oldest first, each its number + 1, 0: none.
                     Updated in place */
   const pantoum_counts_args* counts; /* or null */
-  float* counts_recent;              /* [rows, kept of the counts]: as `recent`; nothing counts before a 0 */
-  float* logits;                     /* [count, V] */
+  float* counts_recent;              /* [rows, K] or null: as `recent`; nothing counts before a 0 */
+  float* logits;                     /* [count, vocabulary] */
   int64_t first, count, vocabulary, units, member_count, layer_count, head_inputs;
   int64_t order_count, ngram_rows, recent_kept; /* ngram_rows: a power of two, at least 2 */
   int32_t kind;
@@ -454,21 +459,21 @@ PANTOUM_API int pantoum_step(const pantoum_step_args*);
  * nats (whatever the settings), and its counters moved on. NOT_FINITE: a row's logits are not; the rows
  * before it may have been drawn. */
 typedef struct {
-  const float* logits;       /* [count, V] */
+  const float* logits;       /* [count, vocabulary] */
   const int32_t* banned;     /* [banned_count]: never drawn */
-  const double* temperature; /* 0: the most probable token */
-  const double* top_p;       /* 1: off */
-  const double* min_p;       /* 0: off */
-  const double* penalty;     /* of recent tokens; 1: off */
-  const int32_t* top_k;      /* 0: off */
-  const uint64_t* seed;
-  const uint64_t* stream;
-  uint64_t* position; /* the number of the draw within its stream: moves on by 1 */
-  int32_t* recent;    /* [rows, window], a ring of the last tokens, or null; -1: none */
-  int64_t* written;   /* tokens drawn so far: moves on by 1 */
-  double* nats;       /* of all of them */
-  double* log_probability;
-  int32_t* tokens;
+  const double* temperature; /* [rows]; 0: the most probable token */
+  const double* top_p;       /* [rows]; 1: off */
+  const double* min_p;       /* [rows]; 0: off */
+  const double* penalty;     /* [rows], of recent tokens; 1: off */
+  const int32_t* top_k;      /* [rows]; 0: off */
+  const uint64_t* seed;      /* [rows] */
+  const uint64_t* stream;    /* [rows] */
+  uint64_t* position;        /* [rows]; the number of the draw within its stream: moves on by 1 */
+  int32_t* recent;           /* [rows, window] or null: a ring of the last tokens; -1: none */
+  int64_t* written;          /* [rows]; tokens drawn so far: moves on by 1 */
+  double* nats;              /* [rows], of all of them */
+  double* log_probability;   /* [rows] */
+  int32_t* tokens;           /* [rows] */
   int64_t first, count, vocabulary, banned_count, window;
 } pantoum_sample_args;
 PANTOUM_API int pantoum_sample(const pantoum_sample_args*);

@@ -28,7 +28,6 @@ SHAPE = {
     "--seq-len": "16",
     "--hidden-size": "32",
     "--num-layers": "1",
-    "--schedule": "constant",
     "--ngrams": "none",
     "--precision": "float32",
 }
@@ -73,6 +72,10 @@ class Reference:
     fingerprint: str
     rollbacks: int
     seconds: float
+    further: str
+    """The steps by which it is trained further,"""
+    further_fingerprint: str
+    """and what that gives."""
 
 
 def noisy_text(path: Path, draw: random.Random) -> None:
@@ -96,6 +99,7 @@ def references(place: Path, seed: int) -> list[Reference]:
             *("--learning-rate", str(draw.choice((0.015, 0.025, 0.06, 0.1)))),
             *("--cell", draw.choice(("gru", "lstm", "rnn", "mingru"))),
             *("--optimizer", draw.choice(("adamw", "muon"))),
+            *("--schedule", draw.choice(("constant", "trapezoid"))),
         )
         run, began = place / f"whole-{number}", time.monotonic()
         process = start("train", *settings, "--run", str(run), "--threads", "1")
@@ -103,8 +107,12 @@ def references(place: Path, seed: int) -> list[Reference]:
         rollbacks = told.count("ROLLED BACK")
         wanted = 1 if len(found) % 2 == 0 or number > MOST_TRIES else 2
         if process.returncode == 0 and rollbacks >= wanted:
-            seconds = time.monotonic() - began
-            found.append(Reference(settings, fingerprint(run), rollbacks, seconds))
+            seconds, further = time.monotonic() - began, str(draw.randrange(20, 60))
+            known = fingerprint(run)
+            copy = shutil.copytree(run, place / f"further-{number}")
+            if start("train", "--run", str(copy), "--resume", "--steps", further).wait() != 0:
+                continue
+            found.append(Reference(settings, known, rollbacks, seconds, further, fingerprint(copy)))
             if len(found) == CASES:
                 return found
     raise RuntimeError("no runs with rollbacks were found")
@@ -112,23 +120,54 @@ def references(place: Path, seed: int) -> list[Reference]:
 
 def steps(place: Path, known: list[Reference], commands: Commands) -> None:
     """A run of steps, cut and resumed."""
+    whole = commands.draw.choice(known)
+    run = _cut_and_resumed(place, whole, commands)
+    commands.outcome.same = fingerprint(run) == whole.fingerprint
+    commands.outcome.faults += stray(run)
+
+
+def further(place: Path, known: list[Reference], commands: Commands) -> None:
+    """A run of steps, cut and resumed, and then trained further by a command that is cut and given again."""
     draw, outcome = commands.draw, commands.outcome
-    whole, run = draw.choice(known), place / "run"
-    outcome.rollbacks = whole.rollbacks
+    whole = draw.choice(known)
+    run = _cut_and_resumed(place, whole, commands)
+    command = ["train", "--run", str(run), "--resume", "--steps", whole.further]
+    for _ in range(draw.randrange(1, MOST_SESSIONS)):
+        commands.cut((0.3 if commands.start is Forked else 0.8) * whole.seconds, *command)
+        if _is_done(run, whole.further):
+            break
+    else:
+        commands.whole(*command)
+    outcome.same = fingerprint(run) == whole.further_fingerprint
+    outcome.faults += stray(run)
+
+
+def _is_done(run: Path, further: str) -> bool:
+    """Whether a command has trained a run further to its own end: given again, it would do so once more."""
+    found = checkpoint.newest(run)
+    if found is None or (run / ".ending").exists():
+        return False
+    return found.state["budget"] == {"kind": "steps", "amount": float(further)} and bool(
+        found.state["finished"]
+    )
+
+
+def _cut_and_resumed(place: Path, whole: Reference, commands: Commands) -> Path:
+    """A run as the reference that was cut and resumed until its end."""
+    draw, run = commands.draw, place / "run"
+    commands.outcome.rollbacks = whole.rollbacks
 
     def session() -> list[str]:
         every = draw.choice((["--checkpoint-every", "1"], ["--checkpoint-every", "5"], []))
         threads = ["--threads", str(draw.choice((1, 2)))]
-        if run.exists() and not (run / "config.json").exists():
-            shutil.rmtree(run)  # ended before it had said what it is: nothing was trained
-        begin = ["--resume"] if run.exists() else [*whole.settings]
+        # A command that ended before it had said what it is has trained nothing, and is given again.
+        begin = ["--resume"] if (run / "config.json").exists() else [*whole.settings]
         return ["train", *begin, "--run", str(run), *every, *threads]
 
     for _ in range(draw.randrange(1, MOST_SESSIONS)):
         commands.cut((0.4 if commands.start is Forked else 1.0) * whole.seconds, *session())
     commands.whole(*session())
-    outcome.same = fingerprint(run) == whole.fingerprint
-    outcome.faults += stray(run)
+    return run
 
 
 def minutes(place: Path, known: list[Reference], commands: Commands) -> None:
@@ -138,15 +177,12 @@ def minutes(place: Path, known: list[Reference], commands: Commands) -> None:
     at = settings.index("--steps")
     settings[at : at + 2] = ["--minutes", "0.08"]
     for _ in range(draw.randrange(1, 4)):
-        if run.exists() and not (run / "config.json").exists():
-            shutil.rmtree(run)
-        begin = ["--resume"] if run.exists() else settings
+        begin = ["--resume"] if (run / "config.json").exists() else settings
         commands.cut(5.0, "train", *begin, "--run", str(run))
         if (run / "checkpoints").exists():
             checkpoint.newest(run)  # raises if none verifies
-    if run.exists() and not (run / "config.json").exists():
-        shutil.rmtree(run)
-    commands.whole("train", *(["--resume"] if run.exists() else settings), "--run", str(run))
+    begin = ["--resume"] if (run / "config.json").exists() else settings
+    commands.whole("train", *begin, "--run", str(run))
     found = checkpoint.newest(run)
     outcome.same = found is not None and bool(found.state["finished"])
     outcome.faults += stray(run)
@@ -198,4 +234,11 @@ def whole_run(place: Path, known: list[Reference]) -> str:
     return str(Path(known[0].settings[0]).with_name("whole-model"))
 
 
-CASE = {"steps": steps, "minutes": minutes, "prepare": prepare, "export": export, "adapt": adapt}
+CASE = {
+    "steps": steps,
+    "further": further,
+    "minutes": minutes,
+    "prepare": prepare,
+    "export": export,
+    "adapt": adapt,
+}

@@ -1,12 +1,13 @@
 """Runs that are killed, stopped and resumed at random instants, compared with runs that never were.
 
-    python benchmarks/faults/kill_resume.py [--count 500] [--progress FILE] [--kinds steps] [--json]
+    python benchmarks/faults/kill_resume.py [--count 500] [--progress FILE] [--kinds further] [--json]
 
 Each case is drawn from the seed and its number, so a series can be broken off and continued. ``steps``: a
 run over a text with noise in it, so that the reference rolls back at least once. Its sessions end by
 SIGKILL, SIGTERM, SIGHUP, one Ctrl-C or two, after a pause by SIGSTOP in some; the saving interval (1, 5,
 automatic) and the threads are drawn again for each session. In the end the model file, every array and the
-state of the last checkpoint must equal the reference's, bit for bit. ``minutes``: no crash, whole
+state of the last checkpoint must equal the reference's, bit for bit. ``further``: so is the command cut that
+trains such a run further, and given again until it has ended. ``minutes``: no crash, whole
 checkpoints, and the run ends when it is resumed. ``prepare``, ``export``, ``adapt`` are killed and done
 again: the result equals the reference's, and before that there was nothing or the whole old one.
 

@@ -136,12 +136,16 @@ OPERATIONS = [
         lambda f: word(found_value(f), "", 4),
     ),
     Operation(
-        "discard a future",
+        "a step below others",
         several(1, 2, 3),
-        lambda f: checkpoint.discard_after(f, 1),
-        # From the newest on: after the first of two is gone, the second is the newest.
-        lambda f: {3: "old", 2: "old", 1: "new"}.get(found_value(f), "neither"),  # type: ignore[call-overload]
-        durable=False,
+        lambda f: commit(f, 1, 9),
+        lambda f: word(found_value(f), 3, 9),
+    ),
+    Operation(
+        "a step between others",
+        several(1, 2, 3, 4),
+        lambda f: commit(f, 2, 9),
+        lambda f: word(found_value(f), 4, 9),
     ),
     Operation(
         "model over another",

@@ -136,10 +136,9 @@ def check_order(calls: Sequence[Call]) -> int:
         renames += 1
         if is_temporary(call.path.name):
             require_certain(calls[:at], call.path)
-        if call.target.suffix != ".pantoum-old":
-            after = [c for c in calls[at + 1 :] if c.kind == "fsync_folder" and c.path == call.target.parent]
-            if not after:
-                raise Fault(f"the name {call.target} is not made certain")
+        after = [c for c in calls[at + 1 :] if c.kind == "fsync_folder" and c.path == call.target.parent]
+        if not after:
+            raise Fault(f"the name {call.target} is not made certain")
     return renames
 
 

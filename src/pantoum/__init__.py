@@ -5,14 +5,14 @@
     print(run.model.generate("Once upon", length=200, seed=1))
 
 ``__all__`` lists what is public; ``pantoum.network`` has the cells and the model, ``pantoum.data`` the
-batches. Names are imported when they are first used, so that ``import pantoum`` costs nothing.
+batches. Names are imported when they are first used, so that ``import pantoum`` costs nothing and imports
+nothing, ``typing`` included.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from pantoum import data as data
     from pantoum import network as network
     from pantoum.api import Run, compare, doctor, export, info, plan, prepare, train
@@ -59,7 +59,7 @@ _HOMES = {
 """The module of each public name that is not in ``api``."""
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     import importlib
 
     if name in _PACKAGES:

@@ -144,7 +144,7 @@ def train(
     ``OMP_NUM_THREADS``, or one per core).
     """
     from pantoum.config.processors import MOST_THREADS
-    from pantoum.kernels.thread_count import with_threads
+    from pantoum.kernels.threads import with_threads
     from pantoum.ranks.opening import open_ranks
 
     count = None if threads is None else whole(threads, "threads", most=MOST_THREADS)

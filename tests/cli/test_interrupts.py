@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -87,6 +88,70 @@ def test_ctrl_c_while_the_command_line_is_imported_is_one_line() -> None:
     assert (done.returncode, done.stderr) == (130, "pantoum: interrupted\n")
 
 
+IMPORTS = """
+import os, runpy, sys, _signal
+
+class Finder:
+    \"\"\"Notes what is imported; Ctrl-C is typed when a name is looked for.\"\"\"
+    def __init__(self, name):
+        self.name, self.found = name, []
+    def find_spec(self, name, path=None, target=None):
+        self.found.append(name)
+        if name == self.name:
+            _signal.raise_signal(_signal.SIGINT)
+
+def interrupted(name):
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.dup2(writing, 2)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        finder = Finder(name)
+        sys.meta_path.insert(0, finder)
+        try:
+            if how == "-m":
+                runpy.run_module("pantoum", run_name="__main__", alter_sys=True)
+            from pantoum.__main__ import entry
+            entry()
+        except SystemExit as end:
+            if name is None:
+                os.write(2, " ".join(finder.found).encode())
+            os._exit(end.code or 0)
+        finally:
+            os._exit(99)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as file:
+        said = file.read().decode()
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), said
+
+how, every, sys.argv = sys.argv[1], int(sys.argv[2]), ["pantoum", *sys.argv[3:]]
+names = interrupted(None)[1].split()
+assert "pantoum.__main__" in names and "numpy" in names
+names = names[names.index("pantoum.__main__") + 1 :]  # from the first of ours on
+for name in names[::every]:
+    code, said = interrupted(name)
+    if code != 130 or said not in ("pantoum: interrupted\\n", "pantoum info: interrupted\\n"):
+        print(name, code, said)
+"""
+
+
+@posix
+@pytest.mark.parametrize("how", ["pantoum", "-m"])
+@pytest.mark.parametrize("every", [149, pytest.param(1, marks=pytest.mark.slow)])
+def test_ctrl_c_while_any_module_is_imported_is_one_line(trained: Path, every: int, how: str) -> None:
+    command = [sys.executable, "-c", IMPORTS, how, str(every), "info", str(trained)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr + done.stdout
+
+
+def test_before_ctrl_c_is_heard_two_modules_are_imported() -> None:
+    script = "import sys; before = set(sys.modules); import pantoum.__main__; "
+    script += "print(*sorted(set(sys.modules) - before))"
+    environment = {**os.environ, "PYTHONPATH": str(Path(pantoum.__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert done.stdout == "pantoum pantoum.__main__\n", done.stderr
+
+
 @posix
 def test_ctrl_c_in_a_callback_that_drops_errors_is_raised_after_it(capfd: pytest.CaptureFixture[str]) -> None:
     class Thing:
@@ -101,6 +166,30 @@ def test_ctrl_c_in_a_callback_that_drops_errors_is_raised_after_it(capfd: pytest
         time.sleep(10.0)
         raise AssertionError("Ctrl-C was lost")
     assert sys.unraisablehook is before and "Traceback" not in capfd.readouterr().err
+
+
+@posix
+def test_ctrl_c_in_the_report_of_one_is_raised_after_both(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    class Slow(threading.Thread):
+        """On a busy machine the first repetition comes before ``start`` has returned."""
+
+        def start(self) -> None:
+            super().start()
+            signal.raise_signal(signal.SIGINT)
+
+    class Thing:
+        pass
+
+    thing = Thing()
+    watched = weakref.ref(thing, lambda _: signal.raise_signal(signal.SIGINT))
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt), Interrupts():
+        patch.setattr(threading, "Thread", Slow)
+        del thing
+        assert watched() is None
+        time.sleep(10.0)
+    assert "Exception ignored" not in capfd.readouterr().err
 
 
 @posix

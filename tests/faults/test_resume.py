@@ -176,6 +176,7 @@ def test_there_must_be_something_to_resume(run, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(RunError, match=r"holds no run.*no config\.json.*leave --resume out"):
         run("empty", resume=True)
+    (tmp_path / "empty" / "notes.txt").touch()
     with pytest.raises(RunError, match=r"exists already and holds no run.*remove that folder first"):
         run("empty", steps=1)
 

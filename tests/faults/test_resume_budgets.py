@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +10,7 @@ from pantoum.data.prepare import open_prepared
 from pantoum.errors import SettingError
 from pantoum.formats import checkpoint, model_file
 from pantoum.training.run.budget import Clock
+from pantoum.training.update.backend import LocalBackend
 
 TICK = 0.01
 """Seconds that pass by each look at the clock of a run."""
@@ -153,3 +155,75 @@ def test_minutes_in_place_of_steps_before_a_checkpoint(run, tmp_path):
     assert run("cut", resume=True, minutes=0.02, stop_after=2).stopped == "stop_after"
     budget = checkpoint.newest(tmp_path / "cut").state["budget"]
     assert budget == {"kind": "minutes", "amount": 0.02}
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+def die(*arguments, **more):
+    raise KilledError
+
+
+def files(folder):
+    """The names of all files, and the bytes of the model."""
+    names = {str(path.relative_to(folder)) for path in folder.rglob("*")}
+    return names, (folder / "model.safetensors").read_bytes()
+
+
+def test_a_command_that_was_killed_at_its_end_does_not_go_further_twice(run, tmp_path, monkeypatch):
+    for name in ("whole", "cut"):
+        run(name, steps=6)
+    run("whole", steps=4, resume=True)
+    with monkeypatch.context() as patch:
+        patch.setattr("pantoum.training.loop.leave_needed", die)
+        with pytest.raises(KilledError):
+            run("cut", steps=4, resume=True)
+    result = run("cut", steps=4, resume=True)
+    assert result.steps == 10 and result.finished and not result.already
+    told = "the command that finished the run was killed before its end, which is done again"
+    assert told in result.notes
+    assert files(tmp_path / "cut") == files(tmp_path / "whole")
+    assert run("cut", resume=True).already
+    assert run("cut", steps=4, resume=True).steps == 14
+
+
+def test_the_end_of_a_run_whose_text_is_gone_stays_as_it_is(run, tmp_path, story, monkeypatch):
+    run("run", steps=4)
+    (tmp_path / "run" / ".ending").touch()
+    story.unlink()
+    assert run("run", resume=True, texts=[]).already
+
+
+@pytest.mark.parametrize("schedule", ["linear", "trapezoid"])
+def test_another_budget_counts_from_before_its_first_step_on(run, tmp_path, monkeypatch, schedule):
+    run("run", steps=6, schedule=schedule)
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalBackend, "gradients", die)
+        with pytest.raises(KilledError):
+            run("run", steps=4, resume=True)
+    found = checkpoint.newest(tmp_path / "run")
+    assert not found.state["finished"] and found.state["budget"] == {"kind": "steps", "amount": 4.0}
+    assert checkpoint.steps(tmp_path / "run")[-1] == found.step
+    result = run("run", resume=True)
+    assert result.finished and result.steps == found.step + 4
+
+
+def test_a_killed_command_leaves_nothing_in_the_data_of_a_run(run, tmp_path):
+    run("run", steps=4, keep_data=True)
+    data = tmp_path / "run" / "data"
+    before = sorted(path.name for path in data.iterdir())
+    stray = data / f".prepared.{'0' * 16}.pantoum-tmp"
+    stray.mkdir()
+    (data / "train.tokens").rename(data / "next-train.tokens")
+    assert run("run", resume=True).already
+    assert sorted(path.name for path in data.iterdir()) == before
+    (data / "train.tokens").unlink()  # the removal of both was cut off
+    assert run("run", steps=2, resume=True).steps == 6
+
+
+def test_comparing_texts_writes_nothing(run, tmp_path, story, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "nowhere"))
+    run("run", steps=4)
+    assert run("run", steps=2, resume=True, texts=[str(story)]).steps == 6
+    assert not Path(tmp_path / "nowhere").exists()

@@ -136,45 +136,6 @@ def test_the_same_step_again_replaces_its_checkpoint(tmp_path: Path) -> None:
     assert names(tmp_path) == ["step-00000010"]
 
 
-def test_a_replacement_that_was_cut_off_is_put_back(tmp_path: Path) -> None:
-    commit(tmp_path, 10)
-    folder = tmp_path / "checkpoints"
-    aside = folder / f".step-00000010.{'0' * 16}.pantoum-old"
-    (folder / "step-00000010").rename(aside)
-    found = checkpoint.newest(tmp_path)
-    assert found is not None and found.step == 10
-    assert checkpoint.clean_temporary(tmp_path) == [aside.name]
-    assert names(tmp_path) == ["step-00000010"]
-
-
-@pytest.mark.parametrize("good", [True, False])
-def test_what_was_replaced_goes_only_once_its_successor_verifies(tmp_path: Path, good: bool) -> None:
-    commit(tmp_path, 10)
-    folder = tmp_path / "checkpoints"
-    aside = folder / f".step-00000010.{'0' * 16}.pantoum-old"
-    (folder / "step-00000010").rename(aside)
-    commit(tmp_path, 10)
-    if not good:
-        damage(tmp_path, 10)
-    cleaned = checkpoint.clean_temporary(tmp_path)
-    assert (cleaned, aside.exists()) == (([aside.name], False) if good else ([], True))
-    assert checkpoint.read(tmp_path, 10).step == 10
-
-
-def test_a_failed_replacement_puts_the_old_one_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    commit(tmp_path, 10)
-    real = durable.publish
-
-    def failing(temporary: Path, target: Path) -> None:
-        raise StorageError("no")
-
-    monkeypatch.setattr(durable, "publish", failing)
-    with pytest.raises(StorageError):
-        checkpoint.commit(tmp_path, 10, {}, {})
-    monkeypatch.setattr(durable, "publish", real)
-    assert names(tmp_path) == ["step-00000010"] and checkpoint.read(tmp_path, 10).state["step"] == 10
-
-
 def test_the_last_three_and_named_ones_are_kept(tmp_path: Path) -> None:
     commit(tmp_path, *range(10, 80, 10))
     assert checkpoint.prune(tmp_path, keep=3, also=20) == [10, 30, 40]
@@ -193,12 +154,64 @@ def test_the_last_good_one_is_never_deleted(tmp_path: Path) -> None:
     assert found is not None and found.step == 10
 
 
-def test_a_future_that_did_not_happen_is_discarded(tmp_path: Path) -> None:
+def pending(run: Path, step: int, which: str = "pending") -> Path:
+    """A commit below others that was cut off before any of them was removed."""
+    source = run.with_name(f"{run.name}-source")
+    path = checkpoint.commit(source, step, arrays(step), {"which": which})
+    name = run / "checkpoints" / f".step-{step:08d}.{'0' * 16}.pantoum-new"
+    return path.rename(name)
+
+
+def test_a_step_below_others_makes_them_void(tmp_path: Path) -> None:
     commit(tmp_path, 10, 20, 30)
-    assert checkpoint.discard_after(tmp_path, 15) == []
-    assert checkpoint.discard_after(tmp_path, 10) == [20, 30]
-    assert checkpoint.discard_after(tmp_path, 10) == []
-    assert checkpoint.steps(tmp_path) == [10]
+    commit(tmp_path, 15)
+    assert names(tmp_path) == ["step-00000010", "step-00000015"]
+    commit(tmp_path, 15, 20)
+    assert checkpoint.steps(tmp_path) == [10, 15, 20]
+
+
+def test_a_pending_one_is_the_newest_and_the_next_start_settles_it(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    commit(run, 10, 20, 30)
+    name = pending(run, 20).name
+    for found in (checkpoint.newest(run), checkpoint.read(run, 20)):
+        assert found is not None and found.step == 20 and found.state == {"which": "pending"}
+    assert checkpoint.prune(run, keep=1) == []
+    assert checkpoint.clean_temporary(run) == [name]
+    assert names(run) == ["step-00000010", "step-00000020"]
+    assert checkpoint.read(run, 20).state == {"which": "pending"}
+
+
+def test_a_pending_one_that_is_damaged_makes_nothing_void(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    commit(run, 10, 20, 30)
+    (pending(run, 20) / "arrays.safetensors").write_bytes(b"damaged")
+    found = checkpoint.newest(run)
+    assert found is not None and found.step == 30 and len(found.notes) == 1
+    checkpoint.clean_temporary(run)
+    assert names(run) == ["step-00000010", "step-00000020", "step-00000030"]
+
+
+@pytest.mark.parametrize("call", ["discard", "fsync_folder"])
+def test_void_ones_that_cannot_be_removed_are_no_failure_and_the_next_commit_settles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    commit(tmp_path, 10, 20)
+    real, calls = getattr(durable, call), []
+
+    def refuse(*arguments: Any) -> None:
+        calls.append(arguments)
+        if call == "discard" or len(calls) == 3:  # the first two are of the new one's folder and its name
+            raise StorageError("the disk says no")
+        real(*arguments)
+
+    monkeypatch.setattr(durable, call, refuse)
+    checkpoint.commit(tmp_path, 10, {}, {"which": "the new one"})
+    found = checkpoint.newest(tmp_path)
+    assert found is not None and found.step == 10 and found.state == {"which": "the new one"}
+    monkeypatch.undo()
+    commit(tmp_path, 12)
+    assert names(tmp_path) == ["step-00000010", "step-00000012"]
 
 
 def test_temporary_folders_are_ignored_and_cleaned(tmp_path: Path) -> None:
@@ -360,10 +373,6 @@ def test_verifying_keeps_nothing_in_memory(tmp_path: Path) -> None:
         tracemalloc.stop()
 
 
-def cannot(*_: object) -> None:
-    raise StorageError("the disk says no")
-
-
 def test_the_least_and_the_largest_step_are_committed(tmp_path: Path) -> None:
     commit(tmp_path, 0, 10**12 - 1)
     assert checkpoint.steps(tmp_path) == [0, 10**12 - 1]
@@ -435,61 +444,6 @@ def test_a_folder_that_cannot_be_listed_is_told(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(Path, "iterdir", refuse)
     with pytest.raises(StorageError, match=f"^cannot list {str(tmp_path / 'checkpoints')!r}: permission"):
         checkpoint.newest(tmp_path)
-
-
-def test_a_checkpoint_comes_before_the_one_that_it_replaced(tmp_path: Path) -> None:
-    commit(tmp_path, 10)
-    folder = tmp_path / "checkpoints"
-    (folder / "step-00000010").rename(folder / f".step-00000010.{'f' * 16}.pantoum-old")
-    checkpoint.commit(tmp_path, 10, {}, {"which": "the new one"})
-    for found in (checkpoint.newest(tmp_path), checkpoint.read(tmp_path, 10)):
-        assert found is not None and found.state == {"which": "the new one"} and found.notes == ()
-
-
-def test_what_was_replaced_is_put_back_whatever_newer_ones_there_are(tmp_path: Path) -> None:
-    commit(tmp_path, 5, 10, 20, 30)
-    folder = tmp_path / "checkpoints"
-    for step in (5, 20):
-        (folder / f"step-{step:08d}").rename(folder / f".step-{step:08d}.{'0' * 16}.pantoum-old")
-    commit(tmp_path, 20)
-    damage(tmp_path, 20)  # both of step 20 stay: only the older one may be good
-    assert checkpoint.clean_temporary(tmp_path) == [f".step-00000005.{'0' * 16}.pantoum-old"]
-    assert checkpoint.steps(tmp_path) == [5, 10, 20, 30] and len(names(tmp_path)) == 5
-
-
-@pytest.mark.parametrize("error", [StorageError("no"), OSError("no")])
-def test_one_that_cannot_be_put_back_is_found_under_its_other_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
-) -> None:
-    commit(tmp_path, 10)
-    real, calls = durable.rename, []
-
-    def once(source: Path, target: Path) -> None:
-        calls.append(source)
-        if len(calls) > 1:
-            raise error
-        real(source, target)
-
-    monkeypatch.setattr(durable, "rename", once)
-    monkeypatch.setattr(durable, "publish", cannot)
-    with pytest.raises(StorageError, match="the disk says no"):
-        checkpoint.commit(tmp_path, 10, {}, {})
-    found = checkpoint.newest(tmp_path)
-    assert found is not None and found.step == 10 and found.state["step"] == 10
-    monkeypatch.undo()
-    checkpoint.clean_temporary(tmp_path)
-    assert names(tmp_path) == ["step-00000010"]
-
-
-def test_a_replaced_one_that_cannot_be_removed_is_no_failure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    commit(tmp_path, 10)
-    monkeypatch.setattr(durable, "discard", cannot)
-    checkpoint.commit(tmp_path, 10, {}, {"which": "the new one"})
-    assert checkpoint.read(tmp_path, 10).state == {"which": "the new one"}
-    monkeypatch.undo()
-    assert len(checkpoint.clean_temporary(tmp_path)) == 1 and names(tmp_path) == ["step-00000010"]
 
 
 def test_the_whole_of_a_refusal_of_damage(tmp_path: Path) -> None:

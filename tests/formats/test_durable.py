@@ -305,6 +305,12 @@ def test_only_names_of_our_own_making_are_cleaned(tmp_path: Path) -> None:
     assert durable.clean_temporary(tmp_path / "missing") == []
 
 
+def test_a_mark_is_an_empty_file_that_may_be_there_already(tmp_path: Path) -> None:
+    for _ in range(2):
+        durable.mark(tmp_path / ".ending")
+    assert names(tmp_path) == [".ending"] and (tmp_path / ".ending").read_bytes() == b""
+
+
 @pytest.mark.parametrize(("number", "raised"), [(errno.EINVAL, False), (errno.EIO, True)])
 def test_a_folder_fsync_that_the_disk_does_not_know_is_no_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, raised: bool

@@ -181,6 +181,15 @@ def test_whether_a_run_is_held_is_seen_without_touching_the_lock(
     assert run_lock.held(tmp_path) is False
 
 
+def test_the_holder_may_remove_its_name_before_it_gives_the_lock_back(tmp_path: Path) -> None:
+    with RunLock(tmp_path) as lock:
+        lock.remove_name()
+        assert run_lock.held(tmp_path) is False
+        with pytest.raises(RunError, match="in use by another process"):
+            RunLock(tmp_path).acquire()
+    RunLock(tmp_path).acquire()
+
+
 @pytest.mark.parametrize("content", [b"{", b"[]", b'{"host":"another host","pid":1}', b'{"host":1}'])
 def test_whether_an_unclear_name_holds_a_run_is_not_known(tmp_path: Path, content: bytes) -> None:
     (tmp_path / run_lock.LOCK_NAME).write_bytes(content)

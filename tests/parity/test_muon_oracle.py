@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from pantoum.kernels import native, reference, without_core
-from pantoum.kernels.reference.muon import NEWTON_SCHULZ
+from pantoum.kernels.reference.update import NEWTON_SCHULZ
 
 pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("default")]
 

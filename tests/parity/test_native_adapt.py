@@ -67,13 +67,13 @@ def test_the_same_bits_on_every_path_and_any_threads(library: native.Library) ->
 
 
 def test_arrays_that_do_not_fit_are_refused(library: native.Library) -> None:
-    with pytest.raises(CoreError, match="squares_R is float32 of shape"):
+    with pytest.raises(CoreError, match="squares is float32 of shape"):
         native.row_squares(normal(3, 4), normal(4), 0.5, 0.5)
-    with pytest.raises(CoreError, match="trained_RC is float64"):
+    with pytest.raises(CoreError, match="trained is float64"):
         native.adapt(normal(3, 4), normal(3, 4), normal(3, 4).astype(np.float64), normal(3), normal(3))
     with pytest.raises(CoreError, match="rows_U is not ascending"):
         native.adapt(normal(3, 4), normal(2, 4), normal(3, 4), normal(3), normal(3), np.array([1, 1]))
-    with pytest.raises(CoreError, match="gradient_UC is float32 of shape"):
+    with pytest.raises(CoreError, match="rows is int64 of shape"):
         native.adapt(normal(3, 4), normal(3, 4), normal(3, 4), normal(3), normal(3), np.array([0, 1]))
     with pytest.raises(CoreError, match="out of range"):
         native.row_squares(normal(3, 0), normal(3), 0.5, 0.5)

@@ -72,5 +72,5 @@ def test_what_is_not_finite_stays_so(path: str) -> None:
 
 def test_nothing_to_do_and_arrays_that_do_not_fit(library: native.Library) -> None:
     native.muon([], [], [], [], rate=0.1)
-    with pytest.raises(CoreError, match="gradient is float32"):
+    with pytest.raises(CoreError, match="arrays of one shape"):
         native.muon([normal(4, 4)], [normal(4, 3)], [normal(4, 4)], [1], rate=0.1)

@@ -37,7 +37,7 @@ def test_a_token_outside_the_table_is_refused(library: native.Library, tokens: l
 
 
 def test_one_token_a_row(library: native.Library) -> None:
-    with pytest.raises(CoreError, match="2 tokens for 3 rows"):
+    with pytest.raises(CoreError, match="tokens is int32 of shape"):
         native.lookup_gradient(normal(3, 3), np.array([0, 1]), 5)
 
 
@@ -64,7 +64,7 @@ def test_dropout_draws_the_same_masks(path: str, T: int, B: int, H: int, variati
 
 
 def test_dropout_needs_a_number_for_each_stream(library: native.Library) -> None:
-    with pytest.raises(CoreError, match="1 numbers for 2 streams"):
+    with pytest.raises(CoreError, match="streams is uint32 of shape"):
         native.dropout(normal(1, 2, 3), 0.5, 0, 0, 0, np.arange(1))
 
 
@@ -130,7 +130,7 @@ def test_given_logits_are_the_place_of_their_gradient_and_need_no_second_one(
     again = native.cross_entropy_gradient(hidden_NH, weight, bias_V, targets_N, small, copy_NV)
     assert small.nbytes < copy_NV.nbytes / 3
     assert all(np.array_equal(*both) for both in zip(found, again, strict=True))
-    with pytest.raises(CoreError, match="given_NV is float32 of shape"):
+    with pytest.raises(CoreError, match="logits is float32 of shape"):
         native.cross_entropy_gradient(hidden_NH, weight, bias_V, targets_N, None, given_NV[:, ::-1])
 
 

@@ -225,8 +225,8 @@ def test_what_does_not_fit_is_refused_before_the_core_sees_it(library: native.Li
     states = [np.zeros((3, 10), np.float32)] * 2
     for wrong, message in (
         ((tokens, states[:1], logits_CV), "1 arrays of states for 2 layers"),
-        ((tokens.astype(np.int64), states, logits_CV), "tokens_R is int64"),
-        ((tokens, [states[0], states[1][:2]], logits_CV), "state is float32 of shape"),
+        ((tokens.astype(np.int64), states, logits_CV), "tokens is int64"),
+        ((tokens, [states[0], states[1][:2]], logits_CV), "hidden is float32 of shape"),
     ):
         with pytest.raises(CoreError, match=message):
             native.stepper(described(packed), *wrong)
@@ -254,7 +254,7 @@ def test_ngrams_that_do_not_fit_are_refused_too(library: native.Library) -> None
     with pytest.raises(CoreError, match="2 arrays of states for 2 layers of gru: give 1 a layer and the n"):
         native.stepper(described(packed), tokens, layers, logits_CV)
     for wrong in (recent[:, :2], recent.astype(np.float64), recent.T, recent[:2], read_only):
-        with pytest.raises(CoreError, match="the n-grams' state is"):
+        with pytest.raises(CoreError, match="recent is"):
             native.stepper(described(packed), tokens, [*layers, wrong], logits_CV)
     model, own = described(packed), described(packed).table
     assert own is not None
@@ -266,8 +266,8 @@ def test_ngrams_that_do_not_fit_are_refused_too(library: native.Library) -> None
         ({"rows": 48}, "48 rows: the step takes a power"),
         ({"rows": 1}, "1 rows"),
         ({"rows": 64}, "table_WV is"),
-        ({"table_WV": own.table_WV[:, :5]}, "table_RV is"),
-        ({"table_WV": own.table_WV.astype(np.float16)}, "table_RV is"),
+        ({"table_WV": own.table_WV[:, :5]}, "row_table: rows is"),
+        ({"table_WV": own.table_WV.astype(np.float16)}, "row_table: rows is"),
     ):
         wrong_model = replace(model, table=replace(own, **changed))
         with pytest.raises(CoreError, match=message):

@@ -30,7 +30,9 @@ def test_every_contestant_is_measured(torch: Any) -> None:
     found = {(row["contestant"], row["cell"], row["precision"]) for row in report["speed"]}
     assert len(found) == len(report["speed"]) == 8
     assert all(0 < row["least"] <= row["tokens_per_second"] <= row["most"] for row in report["speed"])
-    assert report["device"] == "CPU: this says nothing of GPUs"
+    assert all(row["of_matrix_product"] > 0 for row in report["speed"])
+    assert {row["of_torch_nn"] for row in report["speed"] if row["contestant"] == "torch.nn"} == {1.0}
+    assert report["device"] == "CPU: this says nothing of GPUs" and report["machine"]["pantoum"]
     if not torch.cuda.is_available():
-        refused = run()
+        refused = run("--device", "cuda")
         assert refused.returncode == 1 and "nothing is claimed for GPUs" in refused.stderr

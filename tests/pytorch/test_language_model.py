@@ -64,9 +64,26 @@ def close(found: Any, expected: Any, what: str = "") -> None:
     np.testing.assert_allclose(found / scale, expected / scale, rtol=0, atol=CLOSE, err_msg=what)
 
 
-@pytest.mark.parametrize("resets", [0.0, 0.02, 0.4])
+WAYS = {"core": {}, "torch": {"core": False}, "loop": {"fused": False}}
+"""What computes a recurrence on a CPU: pantoum's core; PyTorch's modules and scans, as on a GPU; a loop."""
+
+
+def set_way(module: Any, way: str) -> Any:
+    for layer in module.modules():
+        if hasattr(layer, "fused"):
+            for name, value in WAYS[way].items():
+                setattr(layer, name, value)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("way", "resets"),
+    [("core", 0.0), ("core", 0.02), ("core", 0.4), ("torch", 0.0), ("torch", 0.1), ("loop", 0.1)],
+)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_losses_states_and_gradients_are_those_of_the_kernels(torch: Any, shape: str, resets: float) -> None:
+def test_losses_states_and_gradients_are_those_of_the_kernels(
+    torch: Any, shape: str, way: str, resets: float
+) -> None:
     from pantoum.torch import state_from_torch, state_to_torch, to_torch
 
     model, (inputs, targets, reset), key = build(**SHAPES[shape]), batch(resets), (2**40 + 9, 3)
@@ -74,7 +91,7 @@ def test_losses_states_and_gradients_are_those_of_the_kernels(torch: Any, shape:
     expected = Program(model, purpose="train").gradients(
         inputs, targets, state, reset_BT=reset, dropout_key=key, streams=streams
     )
-    module = to_torch(model)
+    module = set_way(to_torch(model), way)
     nats, after = module.losses(
         torch.tensor(inputs),
         torch.tensor(targets),
@@ -93,15 +110,16 @@ def test_losses_states_and_gradients_are_those_of_the_kernels(torch: Any, shape:
         close(gradients[name].numpy(), gradient.whole(model.parameters[name].shape), name)
 
 
-@pytest.mark.parametrize("shape", ["gru", "lstm", "norm, residual", "n-grams", "members"])
-def test_rows_of_different_lengths(torch: Any, shape: str) -> None:
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("shape", [*CELLS, "norm, residual", "n-grams", "members"])
+def test_rows_of_different_lengths(torch: Any, shape: str, way: str) -> None:
     """Logits within the length of each row, and the state there; a row of length 0 keeps its state."""
     from pantoum.torch import state_to_torch, to_torch
 
     model, (tokens, _, reset), lengths = build(**SHAPES[shape]), batch(0.2), np.array([5, T, 0])
     state = begun(model)
     expected, last = Program(model).logits(tokens, state, reset_BT=reset, lengths=lengths)
-    logits, after = to_torch(model)(
+    logits, after = set_way(to_torch(model), way)(
         torch.tensor(tokens),
         state_to_torch(state),
         reset_BT=torch.tensor(reset),
@@ -113,32 +131,54 @@ def test_rows_of_different_lengths(torch: Any, shape: str) -> None:
         close(own.detach().numpy(), other)
 
 
-@pytest.mark.parametrize("cell", [name for name, spec in CELLS.items() if spec.torch])
-def test_the_loop_is_pytorchs_module(torch: Any, cell: str) -> None:
-    from pantoum.torch import state_to_torch, to_torch
+def test_mingru_in_one_scan_is_its_steps_in_float64(torch: Any) -> None:
+    """Gates near 0 and 1, over more steps than a power of two: where logarithms would lose digits."""
+    from pantoum.torch.rows import Rows
+    from pantoum.torch.steps import doubling, loop, step_of
 
-    model, (tokens, _, reset) = build(cell=cell), batch(0.02)
-    arguments = torch.tensor(tokens), state_to_torch(begun(model))
-    module = to_torch(model)
-    fused, _ = module(*arguments, reset_BT=torch.tensor(reset))
-    for layer in module.stack:
-        layer.fused = False
-    looped, _ = module(*arguments, reset_BT=torch.tensor(reset))
-    close(looped.detach().numpy(), fused.detach().numpy())
+    draw = torch.Generator().manual_seed(1)
+    for dtype, bound in ((torch.float64, 1e-13), (torch.float32, 1e-5)):
+        found = []
+        for way in (
+            doubling,
+            lambda *given: loop(step_of(CELLS["mingru"]), *given[:2], None, None, given[2]),
+        ):
+            projection = torch.randn(70, B, 14, generator=draw.manual_seed(1), dtype=dtype) * 15
+            state = torch.randn(B, 7, generator=draw, dtype=dtype)
+            given = [each.requires_grad_() for each in (projection, state)]
+            outputs, after = way(given[0], (given[1],), Rows(torch.empty(70, B)))
+            (outputs.square().sum() + after[0].sum()).backward()
+            found.append([outputs.detach(), *(each.grad for each in given)])
+        for one, other in zip(*found, strict=True):
+            np.testing.assert_allclose(one / other.abs().max(), other / other.abs().max(), rtol=0, atol=bound)
+
+
+def test_a_loss_by_parts_has_the_gradients_of_the_whole(torch: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pantoum.torch import language_model, to_torch
+
+    inputs, targets, _ = (torch.tensor(each) for each in batch(0.0))
+    for shape in ("gru", "tied", "n-grams", "members"):
+        found = []
+        for at_once in (2**22, 40):
+            monkeypatch.setattr(language_model, "LOGITS_AT_ONCE", at_once)
+            module = to_torch(build(**SHAPES[shape]))
+            nats, _ = module.losses(inputs, targets)
+            (nats * torch.linspace(0, 1, nats.numel()).reshape(nats.shape)).sum().backward()
+            found.append([nats.detach(), *(each.grad for each in module.parameters())])
+        for one, other in zip(*found, strict=True):
+            close(one.numpy(), other.numpy(), shape)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cell", [name for name, spec in CELLS.items() if not spec.torch])
+@pytest.mark.parametrize("cell", ["gru-before"])
 def test_a_compiled_step_is_the_step(torch: Any, cell: str) -> None:
     from pantoum.torch import state_to_torch, to_torch
 
     model, (inputs, targets, reset), found = build(cell=cell), batch(0.2), []
     for compiled in (False, True):
-        module = to_torch(model)
-        for layer in module.stack:
-            layer.fused = False
-            if compiled:
-                layer.compile_step()
+        module = set_way(to_torch(model), "loop")
+        for layer in module.stack if compiled else ():
+            layer.compile_step()
         nats, _ = module.losses(
             torch.tensor(inputs), torch.tensor(targets), state_to_torch(begun(model)),
             reset_BT=torch.tensor(reset),

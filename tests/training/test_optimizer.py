@@ -5,7 +5,7 @@ import pytest
 
 from pantoum.config import CELLS, ModelConfig
 from pantoum.errors import SettingError
-from pantoum.kernels.reference.muon import orthogonal
+from pantoum.kernels.reference.update import orthogonal
 from pantoum.network import LanguageModel
 from pantoum.network.gradient import Gradient
 from pantoum.network.ngrams import TABLE

@@ -15,17 +15,38 @@ def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+def new_run(texts, **settings):
+    """The name of a run that has just begun."""
+    with create(TrainSettings(**settings), texts).locked() as folder:
+        folder.write_config({"texts": texts})
+        return str(folder.path)
+
+
 def test_runs_are_named_for_the_text_and_then_numbered(tmp_path):
-    made = [create(TrainSettings(), ["texts/book.txt"]).path for _ in range(3)]
-    assert [str(path) for path in made] == ["runs/book", "runs/book-2", "runs/book-3"]
-    assert create(TrainSettings(), ["-"]).path.name == "stdin"
-    assert create(TrainSettings(), [str(tmp_path / "folder")]).path.name == "folder"
-    assert create(TrainSettings(data="../words/book.words"), []).path.name == "book-4"
+    made = [new_run(["texts/book.txt"]) for _ in range(3)]
+    assert made == ["runs/book", "runs/book-2", "runs/book-3"]
+    assert new_run(["-"]) == "runs/stdin"
+    assert new_run([str(tmp_path / "folder")]) == "runs/folder"
+    assert new_run([], data="../words/book.words") == "runs/book-4"
+
+
+def test_a_folder_in_which_a_killed_command_left_nothing_is_taken_unless_one_has_it():
+    left = Path("runs/book")
+    left.mkdir(parents=True)
+    (left / ".lock").write_text("{}")
+    (left / f".config.json.{'0' * 16}.pantoum-tmp").touch()
+    with create(TrainSettings(), ["book.txt"]).locked() as folder:
+        assert folder.path == left
+        assert new_run(["book.txt"]) == "runs/book-2"
+        with pytest.raises(RunError, match="in use by"):
+            create(TrainSettings(run="runs/book"), ["book.txt"])
+    (left / "notes.txt").touch()
+    assert new_run(["book.txt"]) == "runs/book-3"
 
 
 def test_the_newest_run_of_a_text_is_the_one_to_resume():
     for _ in range(2):
-        create(TrainSettings(), ["book.txt"])
+        new_run(["book.txt"])
     assert str(find(TrainSettings(), ["book.txt"]).path) == "runs/book-2"
     with pytest.raises(RunError, match=r"there is no such run to resume"):
         find(TrainSettings(), ["other.txt"])
@@ -36,6 +57,7 @@ def test_the_newest_run_of_a_text_is_the_one_to_resume():
 def test_a_named_folder_must_be_new_or_be_there(tmp_path):
     (tmp_path / "file").write_text("mine")
     (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "mine").touch()
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.json").write_text("{}")
     exists = {"run": r"exists already.*--resume", "folder": "holds no run.*remove that folder first"}

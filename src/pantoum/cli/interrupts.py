@@ -3,10 +3,7 @@
 Python raises ``KeyboardInterrupt`` wherever the program stands. In the middle of an import other code may
 turn it into another error (NumPy reports an ``ImportError``). Such an error is no bug: the command was
 interrupted. In a callback of a weak reference, which the end of an import calls, too, Python itself drops the
-error with a traceback. It is then raised again a moment later.
-
-A command that has something to save (``score --adapt``) is asked to stop in place of being torn from its
-work: ``Asked`` notes Ctrl-C, SIGTERM and SIGHUP, and raises them where the work stands still.
+error with a traceback. It is then raised again, a moment later and until it was not dropped.
 """
 
 from __future__ import annotations
@@ -14,14 +11,14 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+import time
 from types import FrameType
 from typing import Any
 
-__all__ = ["Asked", "Interrupts", "Stopped"]
+__all__ = ["Interrupts"]
 
 LATER = 0.01
-"""Seconds within which a callback has ended."""
+"""Seconds in which a callback has ended, as a rule."""
 
 
 class Interrupts:
@@ -29,6 +26,8 @@ class Interrupts:
 
     def __init__(self) -> None:
         self.came = False
+        self._dropping = self._due = False
+        """Whether a dropped error is being reported; whether it is to be raised again."""
         self._before: Any = None
         self._report = sys.unraisablehook
 
@@ -46,78 +45,32 @@ class Interrupts:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.came = True
-        raise KeyboardInterrupt
+        if not self._dropping:  # an error in the report of an error would be dropped, too
+            self._due = False
+            raise KeyboardInterrupt
 
     def _dropped(self, error: sys.UnraisableHookArgs) -> None:
         """Called for an error that nobody can catch."""
         if not issubclass(error.exc_type, KeyboardInterrupt):
             self._report(error)
             return
-        again = threading.Timer(LATER, self._again)
-        again.daemon = True
-        again.start()
+        self._dropping = self._due = True
+        try:
+            threading.Thread(target=self._again, daemon=True).start()
+        finally:
+            self._dropping = False
 
     def _again(self) -> None:
-        if self._before is not None:
-            signal.raise_signal(signal.SIGINT)
+        while self._due and self._before is not None:
+            time.sleep(LATER)
+            if self._due and self._before is not None:
+                _type_ctrl_c()
 
 
-class Stopped(KeyboardInterrupt):
-    """SIGTERM or SIGHUP came."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.number = number
-
-
-class Asked:
-    """While inside, a signal to stop ends the command at once where it waits (``waited_for``), else at the
-    next ``check``: what has been learned by then is whole. A second Ctrl-C does not wait; a signal that was
-    ignored before, as under ``nohup``, still is."""
-
-    def __init__(self, *, at_once: bool = False) -> None:
-        """``at_once``: there is nothing to save, so a signal ends the command wherever it stands."""
-        self._at_once = at_once
-        self._number: int | None = None
-        self._waits = False
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> Asked:
-        if threading.current_thread() is threading.main_thread():
-            for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-                number = getattr(signal, name, None)  # Windows has no SIGHUP
-                if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
-                    self._before[number] = signal.signal(number, self._note)
-        return self
-
-    def __exit__(self, *problem: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        self._before.clear()
-
-    def waited_for(self, parts: Iterable[bytes]) -> Iterator[bytes]:
-        """The parts, each of which is waited for."""
-        rest = iter(parts)
-        while True:
-            self._waits = True
-            try:
-                self.check()
-                part = next(rest)
-            except StopIteration:
-                return
-            finally:
-                self._waits = False
-            yield part
-
-    def check(self) -> None:
-        """Raise what came."""
-        if self._number is not None:
-            raise KeyboardInterrupt if self._number == signal.SIGINT else Stopped(self._number)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self._number is not None and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        if self._number is None:
-            self._number = number
-            if self._waits or self._at_once:
-                self.check()
+def _type_ctrl_c() -> None:
+    """Send SIGINT to the main thread, so that what it waits for is interrupted, too."""
+    main = threading.main_thread().ident
+    if hasattr(signal, "pthread_kill") and main is not None:
+        signal.pthread_kill(main, signal.SIGINT)
+    else:  # Windows
+        signal.raise_signal(signal.SIGINT)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 from pantoum import __version__
@@ -74,8 +74,8 @@ def _threads(text: str) -> int:
     return number
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return the exit code."""
+def main(argv: Sequence[str] | None = None, ready: Callable[[], object] = int) -> int:
+    """Run one command and return the exit code. ``ready`` is called before it begins."""
     started = time.monotonic()
     parser = make_parser()
     try:
@@ -89,4 +89,5 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments.typed = ["pantoum", *(sys.argv[1:] if argv is None else argv)]
     from pantoum.cli.running import run  # the help needs none of it
 
+    ready()
     return run(arguments)

@@ -18,8 +18,9 @@ import re
 import signal
 import sys
 
+from pantoum.cli.asked_to_stop import Stopped
 from pantoum.cli.commands import module_of
-from pantoum.cli.interrupts import Interrupts, Stopped
+from pantoum.cli.interrupts import Interrupts
 from pantoum.cli.output import Output, abandon_stdout
 from pantoum.cli.parser import flag
 from pantoum.config.launcher import threads_of_a_rank
@@ -59,14 +60,22 @@ def _run(arguments: argparse.Namespace, output: Output, interrupts: Interrupts) 
         return _end(output, f"{name}: ended by {signal.Signals(stop.number).name}", 128 + stop.number)
     except KeyboardInterrupt:
         return _end(output, f"{name}: interrupted", 130)
-    except BrokenPipeError:
+    except Exception as error:
+        if interrupts.came:  # whatever was made of it on the way
+            return _end(output, f"{name}: interrupted", 130)
+        return _told(error, name, arguments, output)
+
+
+def _told(error: Exception, name: str, arguments: argparse.Namespace, output: Output) -> int:
+    """The exit code for an error, which is told in one line."""
+    if isinstance(error, BrokenPipeError):
         abandon_stdout()
         return 141
-    except RankError as error:
-        return 1 if error.told else _end(output, f"{name}: {error}", 1)
-    except PantoumError as error:
+    if isinstance(error, RankError) and error.told:
+        return 1
+    if isinstance(error, PantoumError):
         return _end(output, f"{name}: {_as_typed(error, arguments)}", 1)
-    except OSError as error:
+    if isinstance(error, OSError):
         abandon_stdout()
         place = f" {error.filename!r}" if error.filename is not None else ""
         return _end(
@@ -75,22 +84,19 @@ def _run(arguments: argparse.Namespace, output: Output, interrupts: Interrupts) 
             f"check the name, the permissions and the free space",
             1,
         )
-    except MemoryError:
+    if isinstance(error, MemoryError):
         return _end(
             output,
             f"{name}: not enough memory: the model, the batch or the text is too large for this "
             f"machine; make --hidden-size, --batch-size or --seq-len smaller",
             1,
         )
-    except Exception as error:
-        if interrupts.came:
-            return _end(output, f"{name}: interrupted", 130)
-        return _end(
-            output,
-            f"{name}: a bug in pantoum, please report it: {type(error).__name__}: {error}; "
-            f"PANTOUM_DEBUG=1 shows where",
-            1,
-        )
+    return _end(
+        output,
+        f"{name}: a bug in pantoum, please report it: {type(error).__name__}: {error}; "
+        f"PANTOUM_DEBUG=1 shows where",
+        1,
+    )
 
 
 def _end(output: Output, line: str, code: int) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from pantoum.cli.interrupts import Asked
+from pantoum.cli.asked_to_stop import Asked
 from pantoum.cli.options import add_settings, given
 from pantoum.cli.output import Output, is_terminal
 from pantoum.cli.score_forms import FORMS, Numbered, Sums

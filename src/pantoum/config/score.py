@@ -6,7 +6,6 @@ import math
 import re
 from dataclasses import dataclass
 
-from pantoum.config.encodings import known_encoding
 from pantoum.config.rules import MOST_CACHE, number, one_of, option, require, settle, whole
 
 __all__ = ["UNITS", "Alert", "ScoreConfig"]
@@ -105,6 +104,8 @@ class ScoreConfig:
             "give alert auto:P%, or leave alert_text out",
         )
         if self.encoding is not None:
+            from pantoum.config.encodings import known_encoding  # few give one
+
             known_encoding(self.encoding)
         require(
             not self.adapt or self.streams == 1,

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pantoum.config.cells import CELLS
-from pantoum.config.encodings import known_encoding
 from pantoum.config.model import NORMS, DropoutConfig, check_ngrams, parse_orders
 from pantoum.config.rules import AUTO, Auto, number, one_of, option, require, settle, whole
 from pantoum.config.softmax import parse_softmax
@@ -371,6 +370,8 @@ class TrainSettings:
         if self.documents is not None:
             one_of(self.documents, "documents", DOCUMENTS)
         if self.encoding is not None:
+            from pantoum.config.encodings import known_encoding  # few give one
+
             known_encoding(self.encoding)
 
     def _check_model(self) -> None:

@@ -8,14 +8,13 @@ folders, unchanged. ``prepared.json`` stays: it says of which text they were and
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from pantoum.config import AUTO
 from pantoum.data import manifest
 from pantoum.data.prepare import Prepared, open_prepared, prepare
-from pantoum.data.prepared_folder import SHARDS, locked
+from pantoum.data.prepared_folder import SHARDS, locked, shard_path
 from pantoum.data.sources import found
 from pantoum.errors import PantoumError, TextError
 from pantoum.formats import durable
@@ -29,8 +28,12 @@ MOST_FILES = 1000
 
 
 def are_removed(folder: Path) -> bool:
-    """Whether the folder is prepared, but without its shards."""
-    return (folder / manifest.NAME).exists() and not any((folder / name).exists() for name in SHARDS.values())
+    """Whether the folder is prepared, but without its shards, or, where their removal was cut off, some."""
+    if not (folder / manifest.NAME).exists():
+        return False
+    content = manifest.read(folder)
+    parts = [part for part in SHARDS if content["facts"][part] is not None]
+    return not all(shard_path(folder, content, part).exists() for part in parts)
 
 
 def remove_shards(folder: Path, texts: Texts, valid: str | os.PathLike[str] | None) -> bool:
@@ -85,8 +88,5 @@ def restored(folder: Path, texts: Texts, valid: str | os.PathLike[str] | None) -
 def _changes(folder: Path, texts: Texts, valid: str | os.PathLike[str] | None) -> list[str]:
     """How the texts differ from those that the folder was made from."""
     facts = manifest.read(folder)["facts"]
-    with (
-        tempfile.TemporaryDirectory(prefix="pantoum-") as name,
-        found(texts, valid, keep_in=Path(name), raw=bool(facts.get("raw"))) as sources,
-    ):
+    with found(texts, valid, keep_in=folder, raw=bool(facts.get("raw"))) as sources:
         return manifest.changes(facts, sources)

@@ -10,7 +10,6 @@ made from other texts is made again, or refused where that is asked.
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -160,10 +159,7 @@ def differences(
     """How ``texts`` differ from those that ``prepared`` was made from: empty if they do not. Nothing is
     changed; what has another size or time is hashed."""
     raw = bool(prepared.facts.get("raw"))
-    with (
-        tempfile.TemporaryDirectory(prefix="pantoum-") as name,
-        found(texts, valid, keep_in=Path(name), raw=raw) as sources,
-    ):
+    with found(texts, valid, raw=raw) as sources:
         return manifest.changes(prepared.facts, sources)
 
 

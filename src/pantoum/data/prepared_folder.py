@@ -35,7 +35,17 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["NEXT", "SHARDS", "locked", "publish", "register", "require_unused", "settle", "shard_path"]
+__all__ = [
+    "NEXT",
+    "SHARDS",
+    "locked",
+    "publish",
+    "register",
+    "require_unused",
+    "settle",
+    "shard_path",
+    "tidy",
+]
 
 SHARDS = {"train": "train.tokens", "valid": "valid.tokens"}
 NEXT = "next-"
@@ -79,6 +89,14 @@ def publish(building: Path, folder: Path) -> None:
     durable.publish(building / manifest.NAME, folder / manifest.NAME)
     settle(folder)
     durable.remove_tree(building)
+
+
+def tidy(folder: Path) -> None:
+    """Complete or clear away what a killed command left in a prepared folder, if that is there."""
+    if folder.is_dir():
+        with locked(folder):
+            durable.clean_temporary(folder)
+            settle(folder)
 
 
 def settle(folder: Path) -> None:

@@ -18,6 +18,7 @@ import os
 import shlex
 import stat
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -96,10 +97,11 @@ def found(
     texts: Sequence[str | os.PathLike[str]],
     valid: str | os.PathLike[str] | None = None,
     *,
-    keep_in: Path,
+    keep_in: Path | None = None,
     raw: bool = False,
 ) -> Iterator[Sources]:
-    """The sources, open to be read until the block ends. Pipes are copied into the folder ``keep_in``.
+    """The sources, open to be read until the block ends. Pipes are copied into the folder ``keep_in``, which
+    holds no text (``None``: that of the system for temporary files).
 
     ``raw``: a model of bytes was asked for, which reads files of any kind as they are.
     """
@@ -229,7 +231,7 @@ def _near(path: Path) -> str | None:
     return None if found is None else str(path.with_name(alike[found]))
 
 
-def _of(text: str, keep_in: Path, kept: list[Path], notes: list[str]) -> Iterator[Source]:
+def _of(text: str, keep_in: Path | None, kept: list[Path], notes: list[str]) -> Iterator[Source]:
     """The sources that one argument means."""
     if text == STDIN:
         stream = getattr(sys.stdin, "buffer", None)
@@ -284,7 +286,7 @@ def _refuse_own_folder(path: Path) -> None:
         raise TextError(f"{str(path)!r} is a prepared text; use it with `pantoum train --data {name}`")
 
 
-def _files(folder: Path, but: Path, notes: list[str]) -> list[tuple[bytes, Path, int, int]]:
+def _files(folder: Path, but: Path | None, notes: list[str]) -> list[tuple[bytes, Path, int, int]]:
     """Regular files that are not hidden: the bytes of the path below the folder, path, size, time of change.
 
     What is written now (``but``) is no text, nor is what an earlier command made: runs and prepared texts are
@@ -294,7 +296,7 @@ def _files(folder: Path, but: Path, notes: list[str]) -> list[tuple[bytes, Path,
     found: list[tuple[bytes, Path, int, int]] = []
     loops: list[str] = []
     made: list[str] = []
-    own, waiting = but.stat(), [folder]
+    own, waiting = None if but is None else but.stat(), [folder]
     while waiting:
         place = waiting.pop()
         with _listed(place, folder):
@@ -302,7 +304,7 @@ def _files(folder: Path, but: Path, notes: list[str]) -> list[tuple[bytes, Path,
         for entry in entries:
             with _listed(Path(entry.path), folder):
                 if entry.is_dir(follow_symlinks=False):
-                    if os.path.samestat(entry.stat(), own):
+                    if own is not None and os.path.samestat(entry.stat(), own):
                         continue
                     if _is_run(Path(entry.path)) or (Path(entry.path) / "prepared.json").is_file():
                         made.append(entry.path)
@@ -351,7 +353,7 @@ def _same(one: Source, other: Source) -> bool:
     return one.path == other.path or one.path.samefile(other.path)
 
 
-def _at_hand(source: Source, keep_in: Path, kept: list[Path]) -> Source:
+def _at_hand(source: Source, keep_in: Path | None, kept: list[Path]) -> Source:
     """A source that can be read as it must be: with a known size, and a document from its end."""
     if source.copied or source.remote is None:
         return source
@@ -362,11 +364,11 @@ def _at_hand(source: Source, keep_in: Path, kept: list[Path]) -> Source:
     return replace(source, path=copy.path, size=copy.size, copied=True)
 
 
-def _kept(stream: Reading | BinaryIO, name: str, keep_in: Path, kept: list[Path]) -> Source:
+def _kept(stream: Reading | BinaryIO, name: str, keep_in: Path | None, kept: list[Path]) -> Source:
     """A copy of a stream that can be read only once."""
-    path = durable.temporary_beside(keep_in / "stdin")
+    path = durable.temporary_beside((keep_in or Path(tempfile.gettempdir())) / "stdin")
     kept.append(path)
-    descriptor = durable.create(path)
+    descriptor = durable.create(path, 0o600)
     size = 0
     try:
         while block := stream.read(COPIED):

@@ -4,16 +4,18 @@
 made durable by an fsync of the folder above. At every instant the newest one that verifies is whole: the
 old checkpoint or the new one, never a mix. Reading walks back to the newest that verifies.
 
-A step that is committed again (a run rolled back, or prolonged) takes two renames; between them the old
-folder stands under a name that ``newest`` knows too, and ``clean_temporary`` puts it back.
+A run that went back (it rolled back, or got another budget) commits a step below others, which are void from
+then on. One rename makes them so: the new checkpoint is *pending* under a name that ``newest`` puts before
+all others. Then the void ones are removed, and it gets its own name; whoever commits or starts next goes on
+with that where it was cut off.
 
 What a checkpoint holds is described in ``checkpoint_folder``; what it means, the training loop knows.
 """
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,13 +27,13 @@ from pantoum.formats import checkpoint_folder, durable
 from pantoum.formats.refusal import translated
 from pantoum.formats.tensor_layout import Array
 
-__all__ = ["Checkpoint", "clean_temporary", "commit", "discard_after", "newest", "prune", "read", "steps"]
+__all__ = ["Checkpoint", "clean_temporary", "commit", "newest", "prune", "read", "steps"]
 
 FOLDER = "checkpoints"
 MOST_STEPS = 10**12
 SPARE_BYTES = 1 << 20
 NAME = re.compile(r"step-([0-9]{8,12})")
-REPLACED = re.compile(r"\.step-([0-9]{8,12})\.[0-9a-f]{16}\.pantoum-old")
+PENDING = re.compile(r"\.step-([0-9]{8,12})\.[0-9a-f]{16}\.pantoum-new")
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +58,8 @@ def commit(
     *,
     maybe_infinite: Collection[str] = (),
 ) -> Path:
-    """Make the checkpoint of ``step`` durable and return its folder.
+    """Make the checkpoint of ``step`` durable and return its folder. Those of this step and later ones, where
+    there are any, are void in the same instant.
 
     The arrays must not change meanwhile; those named in ``maybe_infinite`` may hold values that are not
     finite. ``CheckpointError``: the content cannot be kept. ``StorageError``: the disk refused. Either way
@@ -71,12 +74,17 @@ def commit(
         words = f"cannot commit the checkpoint {str(target)!r}: {problem}; nothing was written"
         raise CheckpointError(words) from None
     durable.make_folder(target.parent)
+    _settle(run_folder)
     durable.require_space(target.parent, content.size + SPARE_BYTES)
     temporary = durable.temporary_beside(target)
+    replaces = any(found >= step for found in steps(run_folder))
+    name = target.with_name(f".{target.name}.{os.urandom(8).hex()}.pantoum-new") if replaces else target
     with durable.remove_on_failure(temporary):
         durable.new_folder(temporary)
         checkpoint_folder.write(temporary, step, content)
-        _publish(temporary, target)
+        durable.publish(temporary, name)
+    with suppress(StorageError):  # It counts already; the next commit or start goes on.
+        _settle(run_folder)
     return target
 
 
@@ -121,42 +129,25 @@ def steps(run_folder: Path | str) -> list[int]:
 def prune(run_folder: Path | str, keep: int = 3, also: int | Collection[int] | None = None) -> list[int]:
     """Remove all but the last ``keep`` checkpoints and those of the steps ``also``; return what was removed.
 
-    Nothing is removed unless one that stays verifies: the last good one is never deleted.
+    Nothing is removed unless one that stays verifies: the last good one is never deleted. Nor while one is
+    pending: which of the others count is settled first.
     """
+    if _pending(run_folder):
+        return []
     named = {also} if isinstance(also, int) else set(also or ())
     found = steps(run_folder)
     stay = [step for step in found if step in named or step in found[max(0, len(found) - keep) :]]
     return _remove(run_folder, [step for step in found if step not in stay], reversed(stay))
 
 
-def discard_after(run_folder: Path | str, step: int) -> list[int]:
-    """Remove the checkpoints of later steps than ``step``; return what was removed.
-
-    For a run that went back and has committed anew: what lies after is a future that did not happen. Nothing
-    is removed unless the checkpoint of ``step`` verifies.
-    """
-    return _remove(run_folder, [found for found in steps(run_folder) if found > step], [step])
-
-
 def clean_temporary(run_folder: Path | str) -> list[str]:
     """Remove what crashes left in a run and its checkpoints, and return its names.
 
-    A replaced checkpoint whose successor never came is put back. For the holder of the run's lock only.
+    A pending checkpoint gets its own name. For the holder of the run's lock only.
     """
     folder = Path(run_folder) / FOLDER
-    cleaned = durable.clean_temporary(run_folder) + durable.clean_temporary(folder)
-    for step, path in _candidates(run_folder):
-        target = folder / _name(step)
-        if path == target:
-            continue
-        if not target.exists():
-            durable.publish(path, target)
-        elif checkpoint_folder.verify(target, step):
-            durable.discard(path)
-        else:
-            continue  # Both stay: only the older one may be good.
-        cleaned.append(path.name)
-    return cleaned
+    settled = _settle(run_folder)
+    return durable.clean_temporary(run_folder) + durable.clean_temporary(folder) + settled
 
 
 def _name(step: int) -> str:
@@ -164,35 +155,37 @@ def _name(step: int) -> str:
 
 
 def _candidates(run_folder: Path | str) -> list[tuple[int, Path]]:
-    """Every checkpoint with its step: the newest first, a step's own folder before one it replaced."""
+    """Every checkpoint with its step: a pending one, then the newest first."""
     folder = Path(run_folder) / FOLDER
     with translated("list", folder):
         entries = list(folder.iterdir()) if folder.is_dir() else []
     found = []
     for entry in entries:
-        own, replaced = NAME.fullmatch(entry.name), REPLACED.fullmatch(entry.name)
-        match = own or replaced
+        pending = PENDING.fullmatch(entry.name)
+        match = pending or NAME.fullmatch(entry.name)
         if match and _name(int(match[1])) in entry.name:
-            found.append((int(match[1]), own is not None, entry))
-    return [(step, entry) for step, _, entry in sorted(found, reverse=True)]
+            found.append((pending is not None, int(match[1]), entry))
+    return [(step, entry) for _, step, entry in sorted(found, reverse=True)]
 
 
-def _publish(temporary: Path, target: Path) -> None:
-    """Give a written checkpoint its name; one that has it already steps aside first."""
-    if not target.exists():
-        durable.publish(temporary, target)
-        return
-    aside = target.with_name(f".{target.name}.{secrets.token_hex(8)}.pantoum-old")
-    durable.rename(target, aside)
-    try:
-        durable.publish(temporary, target)
-    except BaseException:
-        with suppress(StorageError, OSError):
-            if not target.exists():
-                durable.rename(aside, target)
-        raise
-    with suppress(StorageError):  # The new one is in place; the next start removes what is left.
-        durable.discard(aside)
+def _pending(run_folder: Path | str) -> list[tuple[int, Path]]:
+    """The checkpoint that makes others void, if there is one, with its step."""
+    return [found for found in _candidates(run_folder) if PENDING.fullmatch(found[1].name)]
+
+
+def _settle(run_folder: Path | str) -> list[str]:
+    """Give a pending checkpoint its own name, once those that it made void are gone; return its old name."""
+    folder, waiting = Path(run_folder) / FOLDER, _pending(run_folder)
+    for step, pending in waiting:
+        if not checkpoint_folder.verify(pending, step):
+            durable.discard(pending)  # Damaged since it was written: what it made void counts again.
+            continue
+        for found, path in _candidates(run_folder):
+            if found >= step and path != pending:
+                durable.discard(path)
+        durable.fsync_folder(folder)  # None of them may come back, after a power cut, beside the new name.
+        durable.publish(pending, folder / _name(step))
+    return [pending.name for _, pending in waiting]
 
 
 def _remove(run_folder: Path | str, gone: list[int], stay: Iterable[int]) -> list[int]:

@@ -41,6 +41,7 @@ __all__ = [
     "fsync_folder",
     "is_temporary",
     "make_folder",
+    "mark",
     "new_folder",
     "publish",
     "remove_on_failure",
@@ -214,6 +215,13 @@ def make_folder(folder: Path | str) -> None:
                 if not new.is_dir():
                     raise
         fsync_folder(new.parent)
+
+
+def mark(path: Path) -> None:
+    """Make an empty file whose name alone says something, durably; one that is there stays."""
+    with translated("write", path), suppress(FileExistsError):
+        system.close(system.create(path, 0o666))
+    fsync_folder(path.parent)
 
 
 def new_folder(folder: Path) -> None:

@@ -107,11 +107,16 @@ class RunLock:
 
     def release(self) -> None:
         """Give the lock back; nothing happens where it is not held."""
+        self.remove_name()
+        self._close()
+
+    def remove_name(self) -> None:
+        """Remove who holds the lock from its file; the lock is held on."""
         if self._descriptor is not None:
             with suppress(OSError):
-                if os.fstat(self._descriptor).st_nlink == 1:
+                status = os.fstat(self._descriptor)
+                if status.st_nlink == 1 and status.st_size > 0:
                     durable.system.truncate(self._descriptor, 0)
-        self._close()
 
     def _close(self) -> None:
         if self._folder is not None:

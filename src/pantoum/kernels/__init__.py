@@ -1,15 +1,14 @@
-"""The arithmetic of the models, behind one interface.
+"""The arithmetic of the models, behind one interface: the functions of ``reference``.
 
-``backend(dtype)`` gives the module that does it; ``interface`` lists its functions. ``reference`` is NumPy:
-the specification, the oracle of the tests, and what runs where there is no native core. ``native`` is that
-core, float32 only. PANTOUM_ISA=numpy takes the reference for everything; PANTOUM_REQUIRE_CORE=1 makes a
-missing core an error. Callers name no backend.
+``backend(dtype)`` gives the module that does it. ``reference`` is NumPy: the specification, the oracle of the
+tests, and what runs where there is no native core. ``native`` is that core, float32 only. PANTOUM_ISA=numpy
+takes the reference for everything; PANTOUM_REQUIRE_CORE=1 makes a missing core an error. Callers name no
+backend.
 """
 
 from __future__ import annotations
 
 import os
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +16,8 @@ import numpy.typing as npt
 from pantoum.errors import CoreError
 from pantoum.kernels import native, reference
 from pantoum.kernels.draw_rows import DrawRows
-from pantoum.kernels.interface import Array, Kernels, PackedMatrix, State
 from pantoum.kernels.row_codes import RowCodes
+from pantoum.kernels.types import Array, Kernels, PackedMatrix, State
 from pantoum.kernels.workspace import Workspace
 
 __all__ = [
@@ -40,7 +39,7 @@ def backend(dtype: npt.DTypeLike) -> Kernels:
     if np.dtype(dtype) != np.float32 or without_core() is not None:
         return reference
     native.core()
-    return cast(Kernels, native)
+    return native
 
 
 def precisions(dtype: npt.DTypeLike = np.float32) -> tuple[str, ...]:

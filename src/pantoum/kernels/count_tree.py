@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pantoum.kernels.array import Array
+from pantoum.kernels.types import Array
 
 __all__ = ["SIZES", "ContextsOfLength", "CountTree"]
 

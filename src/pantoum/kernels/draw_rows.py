@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pantoum.kernels.array import Array
+from pantoum.kernels.types import Array
 
 __all__ = ["COLUMNS", "NOT_FINITE", "WINDOW", "DrawRows"]
 

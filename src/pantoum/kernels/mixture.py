@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pantoum.kernels.array import Array
+from pantoum.kernels.types import Array
 
 __all__ = ["LEAST_PROBABILITY", "mix_rows", "normalise_rows"]
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pantoum.errors import CoreError
-from pantoum.kernels.array import Array
+from pantoum.kernels.types import Array
 
 __all__ = ["RowCodes", "places"]
 

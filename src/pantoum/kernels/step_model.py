@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pantoum.config import CellSpec
-from pantoum.kernels.array import Array
 from pantoum.kernels.count_tree import CountTree
 from pantoum.kernels.row_codes import RowCodes
+from pantoum.kernels.types import Array
 
 __all__ = ["StepCounts", "StepLayer", "StepMember", "StepModel", "StepTable"]
 

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from pantoum.kernels.array import Array
+from pantoum.kernels.types import Array
 
 __all__ = ["Workspace"]
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from pantoum.config import CellSpec, whole
 from pantoum.kernels import Array, Kernels, PackedMatrix, State, Workspace, backend
-from pantoum.kernels.interface import RecurrentWeight
+from pantoum.kernels.types import RecurrentWeight
 from pantoum.network.block import Block, DropoutDraw, PackedBlock, Tape
 from pantoum.network.packing import Packer, Weight, floats
 from pantoum.network.parameters import Parameters, generator, uniform

@@ -8,7 +8,7 @@ passes may run at the same time. For reading (``"read"``) each matrix has a plac
 at once, and the weight itself is not held any longer: only ``product`` can be asked of it.
 
 A file in int8 holds a weight as ``Codes``; the kernels take the codes as they are, so that no float32 copy
-is ever made (``kernels.reference.quantize`` says what a code means). ``CodedFloats`` are packed as the
+is ever made (``kernels.reference.product`` says what a code means). ``CodedFloats`` are packed as the
 numbers that they stand for.
 
 Shapes: G rows, K columns.

@@ -11,7 +11,6 @@ import re
 import warnings
 
 from pantoum.errors import SettingError
-from pantoum.text.encodings import advice, not_utf8, sample_of
 
 __all__ = [
     "REPLACEMENT",
@@ -40,6 +39,8 @@ def as_text(text: str | bytes) -> str:
         try:
             return text.decode("utf-8")
         except UnicodeDecodeError as error:
+            from pantoum.text.encodings import not_utf8  # few texts need it
+
             raise not_utf8("the text", error.start, text[error.start], [text]) from None
     if not isinstance(text, str):
         raise SettingError("text", text, "must be a text (str) or bytes", "give the text itself")
@@ -67,6 +68,8 @@ class Forgiving:
         try:
             return self._decoder.decode(data, final)
         except UnicodeDecodeError:
+            from pantoum.text.encodings import advice, sample_of
+
             warnings.warn(f"{NOT_UTF8}; {advice(sample_of([data]))}", UserWarning, stacklevel=2)
             self._decoder = self._made("replace")
             self._decoder.setstate(before)

@@ -65,7 +65,7 @@ class TorchBackend(Members[Learner]):
     ) -> StepResult:
         """Forward and backward pass over this rank's rows of a batch, member by member."""
         inputs, targets, numbers = (self._whole(each) for each in (inputs_BT, targets_BT, streams))
-        resets = torch.from_numpy(np.array(reset_BT)).to(self._device) if reset_BT.any() else None
+        resets = torch.from_numpy(np.array(reset_BT)) if reset_BT.any() else None
         found = []
         for learner, own in zip(self.learners, self.parts(state), strict=True):
             begun = state_to_torch(own, learner.module.head.bias.detach())

@@ -1,12 +1,12 @@
 """A recurrent cell over a chunk of time steps, as a module with the parameter names of ``network.cell``.
 
-There are two implementations of the same function. Where PyTorch has the cell, its own module computes a
-span of time steps in one call: cuDNN on a GPU, native code on a CPU. Otherwise the time steps are a loop. The
-loop also computes rows of different lengths, and chunks in which documents begin so often that spans would be
-short. ``compile_step`` compiles one step of the loop, which takes as long for a long chunk as for a short
-one; ``torch.compile`` of the whole module unrolls all steps.
+There are several implementations of one function. On a CPU pantoum's core computes the recurrence
+(``core_scan``). Elsewhere, and in float64, it is PyTorch's own module where there is one (cuDNN on a GPU),
+over the pieces between resets (``rows``); minGRU is a scan in log2(T) passes; GRU with the reset before the
+product is a loop over time steps, each compiled on a GPU. ``torch.compile`` and ``torch.export`` take the
+scan operator of PyTorch, so a graph is whole and does not depend on the number of time steps.
 
-Shapes: T time steps, B rows (streams), E inputs, H units, G gate rows.
+Shapes: T time steps, B rows (streams), E inputs, H units, G gate rows, P places, S sequences.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, pad
+from torch.nn.utils.rnn import PackedSequence
 
 from pantoum.config import CellSpec
-from pantoum.torch.equations import State, step_of
+from pantoum.torch.core_scan import core_scan, in_core
+from pantoum.torch.rows import Rows
+from pantoum.torch.steps import State, doubling, loop, scan_operator, step_of
 
 __all__ = ["Cell"]
-
-SHORTEST_SPAN = 4
-"""Time steps per span, on average, for which PyTorch's module is used."""
 
 
 class Cell(nn.Module):
@@ -30,71 +30,66 @@ class Cell(nn.Module):
     def __init__(self, spec: CellSpec, input_size: int, hidden_size: int) -> None:
         super().__init__()
         self.spec, self.hidden_size, self._step = spec, hidden_size, step_of(spec)
-        rows = len(spec.gates) * hidden_size
-        self.weight_ih = nn.Parameter(torch.empty(rows, input_size))
+        gate_rows = len(spec.gates) * hidden_size
+        self.weight_ih = nn.Parameter(torch.empty(gate_rows, input_size))
         if spec.products:
-            self.weight_hh = nn.Parameter(torch.empty(rows, hidden_size))
-        self.bias_ih = nn.Parameter(torch.empty(rows))
+            self.weight_hh = nn.Parameter(torch.empty(gate_rows, hidden_size))
+        self.bias_ih = nn.Parameter(torch.empty(gate_rows))
         if spec.hidden_bias:
-            self.bias_hh = nn.Parameter(torch.empty(rows))
+            self.bias_hh = nn.Parameter(torch.empty(gate_rows))
         # In a list, so that its parameters, which are the ones above, have no second name.
         self._modules_of_torch = (
             [] if spec.torch is None else [getattr(nn, spec.torch)(input_size, hidden_size, device="meta")]
         )
         self._flat_at: tuple[int, ...] = ()
+        self.core = True
+        """Whether pantoum's core computes on a CPU; false: PyTorch alone, as on a GPU."""
         self.fused = True
-        """Whether PyTorch's module is used where there is one; false: always the loop."""
+        """False: neither the core nor what PyTorch has for a whole chunk, but always the loop."""
 
     def compile_step(self) -> None:
         """From now on a time step of the loop is one compiled function, where it is computed by the loop."""
         self._step = torch.compile(self._step)
 
-    def forward(
-        self,
-        x_TBE: Tensor,
-        state: State,
-        reset_TB: Tensor | None = None,
-        lengths_B: Tensor | None = None,
-    ) -> tuple[Tensor, State]:
+    def forward(self, x_TBE: Tensor, state: State, rows: Rows) -> tuple[Tensor, State]:
         """(outputs [T,B,H], state). A reset zeroes the state of a row before the step; past the length of a
         row its outputs are zero and its state is copied through."""
-        if self.fused and self._modules_of_torch and lengths_B is None:
-            starts = _span_starts(reset_TB)
-            if len(starts) * SHORTEST_SPAN <= len(x_TBE) or len(starts) == 1:
-                return self._by_spans(x_TBE, state, reset_TB, starts)
-        return self._by_steps(x_TBE, state, reset_TB, lengths_B)
-
-    def _by_spans(
-        self, x_TBE: Tensor, state: State, reset_TB: Tensor | None, starts: list[int]
-    ) -> tuple[Tensor, State]:
-        module, outputs = self._linked(), []
-        for start, end in zip(starts, [*starts[1:], len(x_TBE)], strict=True):
-            if reset_TB is not None:
-                state = tuple(part.masked_fill(reset_TB[start, :, None], 0.0) for part in state)
-            parts = tuple(part.unsqueeze(0).contiguous() for part in state)
-            found_TBH, after = module(x_TBE[start:end], parts if len(parts) > 1 else parts[0])
-            state = tuple(part[0] for part in (after if len(parts) > 1 else (after,)))
-            outputs.append(found_TBH)
-        return outputs[0] if len(outputs) == 1 else torch.cat(outputs), state
-
-    def _by_steps(
-        self, x_TBE: Tensor, state: State, reset_TB: Tensor | None, lengths_B: Tensor | None
-    ) -> tuple[Tensor, State]:
-        projection_TBG, outputs = linear(x_TBE, self.weight_ih, self._input_bias()), []
+        traced = torch.compiler.is_compiling()
+        fused = self.fused and not traced
+        core = fused and self.core and in_core(x_TBE)
+        if fused and not core and self._modules_of_torch:
+            return self._by_module(x_TBE, state, rows)
+        projection_TBG = linear(x_TBE, self.weight_ih, self._input_bias())
         weight_hh = self.weight_hh if self.spec.products else None
         bias_H = self.bias_hh[-self.hidden_size :] if self.spec.biased else None
-        for t in range(len(x_TBE)):
-            before = state
-            if reset_TB is not None:
-                state = tuple(part.masked_fill(reset_TB[t, :, None], 0.0) for part in state)
-            state = self._step(projection_TBG[t], state, weight_hh, bias_H)
-            output_BH = state[0]
-            if lengths_B is not None:
-                going_B1 = (t < lengths_B)[:, None]
-                output_BH = torch.where(going_B1, output_BH, 0.0)
-                state = tuple(map(torch.where, (going_B1,) * len(state), state, before))
-            outputs.append(output_BH)
-        return torch.stack(outputs), state
+        if core:
+            return core_scan(self.spec, projection_TBG, state, weight_hh, bias_H, rows)
+        if fused and not self.spec.products:
+            return doubling(projection_TBG, state, rows)
+        if traced:
+            return scan_operator(step_of(self.spec), projection_TBG, state, weight_hh, bias_H, rows)
+        return loop(self._step, projection_TBG, state, weight_hh, bias_H, rows)
+
+    def _by_module(self, x_TBE: Tensor, state: State, rows: Rows) -> tuple[Tensor, State]:
+        if rows.whole:
+            outputs_TBH, after = self._call(x_TBE, state)
+            return outputs_TBH, after
+        pieces = rows.packing
+        x_PE = x_TBE.flatten(0, 1)[pieces.places_P]
+        begun = tuple(pad(part, (0, 0, 0, 1))[pieces.rows_S] for part in state)
+        packed, after = self._call(PackedSequence(x_PE, pieces.batch_sizes), begun)
+        outputs_PH = packed.data
+        if rows.lengths_B is not None:
+            outputs_PH = pad(outputs_PH, (0, 0, 0, 1))
+            after = tuple(torch.cat([end, part]) for end, part in zip(after, state, strict=True))
+        outputs_TBH = outputs_PH[pieces.back_TB].unflatten(0, x_TBE.shape[:2])
+        return outputs_TBH, tuple(end[pieces.last_B] for end in after)
+
+    def _call(self, x: Tensor | PackedSequence, state: State) -> tuple[Tensor | PackedSequence, State]:
+        """PyTorch's module, whose states have a dimension of layers and are a tensor if there is one part."""
+        parts = tuple(part.unsqueeze(0) for part in state)
+        outputs, after = self._linked()(x, parts if len(parts) > 1 else parts[0])
+        return outputs, tuple(part[0] for part in (after if len(parts) > 1 else (after,)))
 
     def _input_bias(self) -> Tensor:
         """All biases that merely add."""
@@ -116,10 +111,3 @@ class Cell(nn.Module):
                 module.flatten_parameters()
                 self._flat_at = tuple(parameter.data_ptr() for parameter in own.values())
         return module
-
-
-def _span_starts(reset_TB: Tensor | None) -> list[int]:
-    """The steps at which a span begins: the first one, and those before which a row is reset."""
-    if reset_TB is None:
-        return [0]
-    return sorted({0, *torch.nonzero(reset_TB.any(dim=1)).flatten().tolist()})

@@ -20,8 +20,8 @@ from pantoum.model import Model
 from pantoum.network import count_mixture
 from pantoum.network.state import NetworkState
 from pantoum.torch.count_mixture import CountMixture
-from pantoum.torch.equations import State
 from pantoum.torch.language_model import LanguageModel
+from pantoum.torch.steps import State
 
 __all__ = ["from_torch", "load", "state_from_torch", "state_to_torch", "to_torch"]
 

@@ -11,6 +11,7 @@ contexts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,8 @@ from torch import Tensor, nn
 from pantoum.kernels.count_tree import SIZES
 from pantoum.kernels.mixture import LEAST_PROBABILITY
 from pantoum.network import count_mixture
-from pantoum.torch.history import history, kept
+from pantoum.torch.ngrams import history, kept
+from pantoum.torch.rows import Rows
 
 __all__ = ["CountMixture"]
 
@@ -44,46 +46,34 @@ class CountMixture(nn.Module):
         self._shortest = tree.shortest
         """The class of no context."""
 
-    def forward(
-        self,
-        logits_TBV: Tensor,
-        tokens_TB: Tensor,
-        recent_BK: Tensor,
-        reset_TB: Tensor | None,
-        lengths_B: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
-        """(the log-probabilities of the mixture from the logits of the network, the state after the tokens
-        [B,K])."""
-        T, B = tokens_TB.shape
-        nodes, after_BK = self._find(tokens_TB, recent_BK, reset_TB, lengths_B)
-        weights_N1 = self._of("weights", 0)[self._classes(nodes)][:, None]
-        network_NV = torch.softmax(logits_TBV.reshape(T * B, -1), dim=1)
-        mixed_NV = weights_N1 * network_NV + (1 - weights_N1) * self._rows(nodes)
-        return torch.log(mixed_NV + float(LEAST_PROBABILITY)).reshape(T, B, -1), after_BK
-
-    def _find(
-        self, tokens_TB: Tensor, recent_BK: Tensor, reset_TB: Tensor | None, lengths_B: Tensor | None
-    ) -> tuple[list[Tensor], Tensor]:
-        """``Counts.find``: for each length of contexts the n-gram that ends with each token [N], -1: none;
-        and the state after the tokens."""
-        T, K = len(tokens_TB), self.kept
+    def find(self, tokens_TB: Tensor, recent_BK: Tensor, rows: Rows) -> tuple[Tensor, Tensor]:
+        """``Counts.find``: for each length of contexts the n-gram that ends with each token [N,K], -1: none;
+        and the state after the tokens [B,K]."""
+        T, K = tokens_TB.shape[0], self.kept
         known_BK = (recent_BK >= 1) & (recent_BK <= self.vocab_size)
         # What comes before a gap is not a context.
         known_BK = known_BK.flip(1).to(torch.int64).cumprod(1).flip(1).bool()
         recent_BK = torch.where(known_BK, recent_BK, 0)
-        history_SB, begun_TB = history(tokens_TB, recent_BK, reset_TB, self.vocab_size)
+        history_SB, begun_TB = history(tokens_TB, recent_BK, rows, self.vocab_size)
         steps_T1 = torch.arange(T, device=tokens_TB.device)[:, None]
         nodes_SB = history_SB - 1
-        nodes = [nodes_SB[K:].reshape(-1)]
+        nodes = [nodes_SB[K:].flatten()]
         for more in range(1, K):
             before_SB = torch.cat([torch.full_like(nodes_SB[:1], -1), nodes_SB[:-1]])
             nodes_SB = self._children(more, before_SB, history_SB - 1)
             seen_TB = torch.where(steps_T1 - more < begun_TB, -1, nodes_SB[K:])
             nodes_SB = torch.cat([nodes_SB[:K], seen_TB])
-            nodes.append(seen_TB.reshape(-1))
-        return nodes, kept(history_SB, begun_TB, lengths_B, recent_BK)
+            nodes.append(seen_TB.flatten())
+        return torch.stack(nodes, dim=1), kept(history_SB, begun_TB, rows, recent_BK)
 
-    def _rows(self, nodes: list[Tensor]) -> Tensor:
+    def mix(self, logits_NV: Tensor, nodes_NK: Tensor) -> Tensor:
+        """The log-probabilities of the mixture from the logits of the network."""
+        nodes = nodes_NK.unbind(1)
+        weights_N1 = self._of("weights", 0)[self._classes(nodes)][:, None]
+        mixed_NV = weights_N1 * torch.softmax(logits_NV, dim=1) + (1 - weights_N1) * self._rows(nodes)
+        return torch.log(mixed_NV + float(LEAST_PROBABILITY))
+
+    def _rows(self, nodes: Sequence[Tensor]) -> Tensor:
         """``Counts.rows``: the probabilities of all symbols after each context [N,V]."""
         N, V = len(nodes[0]), self.vocab_size
         left = [
@@ -115,7 +105,7 @@ class CountMixture(nn.Module):
         places = torch.searchsorted(keys, wanted).clamp(max=len(keys) - 1)
         return torch.where((keys[places] == wanted) & (nodes >= 0) & (tokens >= 0), places, -1)
 
-    def _classes(self, nodes: list[Tensor]) -> Tensor:
+    def _classes(self, nodes: Sequence[Tensor]) -> Tensor:
         """A class for each context [N]."""
         classes_N = torch.full_like(nodes[0], self._shortest)
         for order, nodes_N in enumerate(nodes, start=1):

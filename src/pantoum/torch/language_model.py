@@ -10,19 +10,27 @@ Shapes: B streams, T time steps, V symbols, E embedding, H units of all members.
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, linear, one_hot
+from torch.nn.functional import cross_entropy, linear
 
 from pantoum.config import CELLS, ModelConfig
 from pantoum.errors import SettingError
 from pantoum.torch.count_mixture import CountMixture
-from pantoum.torch.dropout import Draw
-from pantoum.torch.equations import State
+from pantoum.torch.loss_parts import by_parts
 from pantoum.torch.ngrams import Ngrams
-from pantoum.torch.stack import Stack
+from pantoum.torch.rows import Rows
+from pantoum.torch.stack import NO_TENSORS, Draw, Stack
+from pantoum.torch.steps import State
 
 __all__ = ["LanguageModel"]
+
+LOGITS_AT_ONCE = 2**22
+"""Logits that a loss makes at a time: 16 MB in float32. The few passes over them cost little each."""
+MOST_PARTS = 8
+"""Parts of a loss at most: each adds to the gradient of the whole output layer."""
 
 
 class Member(nn.Module):
@@ -30,15 +38,9 @@ class Member(nn.Module):
 
     def __init__(self, config: ModelConfig, vocab_size: int) -> None:
         super().__init__()
-        E, self.vocab_size = config.embedding_size, vocab_size
+        E = config.embedding_size
         self.embedding = None if E is None else nn.Embedding(vocab_size, E)
         self.stack = Stack(config, vocab_size if E is None else E)
-
-    def vectors(self, tokens_TB: Tensor, like: Tensor) -> Tensor:
-        """The inputs of the first layer [T,B,E or V]."""
-        if self.embedding is not None:
-            return self.embedding(tokens_TB)
-        return one_hot(tokens_TB, self.vocab_size).to(like.dtype)
 
 
 class Head(nn.Module):
@@ -53,11 +55,11 @@ class Head(nn.Module):
             self.projection = nn.Linear(H, E, bias=False)
         self.bias = nn.Parameter(torch.empty(vocab_size))
 
-    def forward(self, hidden_TBH: Tensor, tied_VE: Tensor | None) -> Tensor:
-        """The logits [T,B,V]."""
+    def forward(self, hidden_NH: Tensor, tied_VE: Tensor | None) -> Tensor:
+        """The logits [N,V]."""
         if tied_VE is None:
-            return linear(hidden_TBH, self.weight, self.bias)
-        projected = self.projection(hidden_TBH) if hasattr(self, "projection") else hidden_TBH
+            return linear(hidden_NH, self.weight, self.bias)
+        projected = self.projection(hidden_NH) if hasattr(self, "projection") else hidden_NH
         return linear(projected, tied_VE, self.bias)
 
 
@@ -72,7 +74,6 @@ class LanguageModel(nn.Module):
             self.embedding, self.stack = members[0].embedding, members[0].stack
         else:
             self.members = nn.ModuleList(members)
-        self._each = members
         self.head = Head(config, vocab_size)
         self.ngrams = Ngrams(vocab_size, config.ngrams, config.ngram_rows) if config.ngrams else None
         self.counts: CountMixture | None = None
@@ -82,7 +83,7 @@ class LanguageModel(nn.Module):
     def initial_state(self, batch_size: int) -> State:
         """The zero state of ``batch_size`` streams."""
         widths = [self.config.hidden_size] * (self.config.members * self._parts)
-        widths += [part.kept for part in (self.ngrams, self.counts) if part is not None]
+        widths += [mixer.kept for mixer in self._mixers]
         bias = self.head.bias
         return tuple(torch.zeros(batch_size, width, dtype=bias.dtype, device=bias.device) for width in widths)
 
@@ -106,32 +107,9 @@ class LanguageModel(nn.Module):
         ``reset_BT`` (bool) zeroes a row's state before a step. Past ``lengths`` [B] the state of a row is
         copied through. Dropout is on with ``dropout_key=(seed, step)`` only, whatever ``module.training``
         is; ``streams`` are the global numbers of the rows (default: 0 to B-1)."""
-        tokens_BT = self._checked(tokens_BT)
-        B = len(tokens_BT)
-        state = self.initial_state(B) if state is None else self._own(state, B)
-        tokens_TB = tokens_BT.T
-        reset_TB = None if reset_BT is None else self._rows(reset_BT, tokens_BT, "reset_BT").T
-        draw = None
-        if dropout_key is not None and self.config.dropout.active:
-            numbers_B = torch.arange(B, device=tokens_BT.device) if streams is None else streams
-            draw = Draw(*dropout_key, numbers_B)
-        each, outputs, after = self._parts, list[Tensor](), list[Tensor]()
-        for place, member in enumerate(self._each):
-            own = state[place * each : (place + 1) * each]
-            vectors = member.vectors(tokens_TB, self.head.bias)
-            found_TBH, last = member.stack(vectors, own, reset_TB, lengths, draw)
-            outputs.append(found_TBH)
-            after += last
-        logits_TBV = self.head(torch.cat(outputs, dim=2), self._tied_weight())
-        if self.ngrams is not None:
-            recent_BK = state[each * len(self._each)]
-            given_TBV, recent_BK = self.ngrams(tokens_TB, recent_BK, reset_TB, lengths)
-            logits_TBV = logits_TBV + given_TBV
-            after.append(recent_BK)
-        if self.counts is not None:
-            logits_TBV, recent_BK = self.counts(logits_TBV, tokens_TB, state[-1], reset_TB, lengths)
-            after.append(recent_BK)
-        return logits_TBV.transpose(0, 1), tuple(after)
+        hidden_NH, found, after = self._read(tokens_BT, state, reset_BT, lengths, dropout_key, streams)
+        logits_NV = self._logits(hidden_NH, self._tied_weight(), *found)
+        return logits_NV.unflatten(0, (tokens_BT.shape[1], -1)).transpose(0, 1), after
 
     def losses(
         self,
@@ -144,19 +122,112 @@ class LanguageModel(nn.Module):
         streams: Tensor | None = None,
     ) -> tuple[Tensor, State]:
         """(nats [B,T] of the targets, state); arguments as for ``forward``."""
-        targets_BT = self._rows(targets_BT, self._checked(inputs_BT), "targets_BT").to(torch.int64)
-        logits_BTV, after = self(
-            inputs_BT, state, reset_BT=reset_BT, dropout_key=dropout_key, streams=streams
+        nats_BT, _, after = self.scores(
+            inputs_BT, targets_BT, state, reset_BT=reset_BT, dropout_key=dropout_key, streams=streams
         )
-        nats_N = cross_entropy(logits_BTV.flatten(0, 1).float(), targets_BT.flatten(), reduction="none")
-        return nats_N.reshape(targets_BT.shape), after
+        return nats_BT, after
+
+    def scores(
+        self,
+        inputs_BT: Tensor,
+        targets_BT: Tensor,
+        state: State | None = None,
+        *,
+        reset_BT: Tensor | None = None,
+        dropout_key: tuple[int, int] | None = None,
+        streams: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, State]:
+        """(nats [B,T] of the targets, whether each has the largest logit [B,T], state).
+
+        The logits of a large vocabulary are made for a part of the tokens at a time, and once more in the
+        backward pass: one product more, in place of several arrays as large as all logits."""
+        T = inputs_BT.shape[-1]
+        targets_BT = self._rows(targets_BT, inputs_BT, "targets_BT").to(torch.int64)
+        hidden_NH, found, after = self._read(inputs_BT, state, reset_BT, None, dropout_key, streams)
+        given = targets_BT.T.flatten(), hidden_NH, *found
+        count = 1 if torch.compiler.is_compiling() else self._parts_of_the_loss(hidden_NH.shape[0])
+        tied_VE = self._tied_weight()
+        score = partial(self._score, tied_VE)
+        if count == 1:
+            nats_N, hits_N = score(*given)
+        else:
+            more = [] if tied_VE is None else [tied_VE]
+            mixers = [parameter for mixer in self._mixers for parameter in mixer.parameters()]
+            nats_N, hits_N = by_parts(score, count, given, [*more, *self.head.parameters(), *mixers])
+        return nats_N.unflatten(0, (T, -1)).T, hits_N.unflatten(0, (T, -1)).T, after
+
+    def _score(
+        self, tied_VE: Tensor | None, targets_N: Tensor, hidden_NH: Tensor, *found: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """(nats [N], whether the target has the largest logit [N])."""
+        logits_NV = self._logits(hidden_NH, tied_VE, *found)
+        if logits_NV.dtype != torch.float64:
+            logits_NV = logits_NV.float()
+        nats_N = cross_entropy(logits_NV, targets_N, reduction="none")
+        return nats_N, logits_NV.argmax(dim=1) == targets_N
+
+    def _parts_of_the_loss(self, tokens: int) -> int:
+        return min(MOST_PARTS, -(-tokens * self.vocab_size // LOGITS_AT_ONCE), tokens)
+
+    def _read(
+        self,
+        tokens_BT: Tensor,
+        state: State | None,
+        reset_BT: Tensor | None,
+        lengths: Tensor | None,
+        dropout_key: tuple[int, int] | None,
+        streams: Tensor | None,
+    ) -> tuple[Tensor, tuple[Tensor, ...], State]:
+        """(outputs of all members [T*B,H], what each mixer found for each of them, state)."""
+        tokens_BT = self._checked(tokens_BT)
+        B, tokens_TB = tokens_BT.shape[0], tokens_BT.T
+        state = self.initial_state(B) if state is None else self._own(state, B)
+        reset_TB = None if reset_BT is None else self._rows(reset_BT, tokens_BT, "reset_BT").T
+        rows = Rows(tokens_TB, reset_TB, lengths)
+        draw = None
+        if dropout_key is not None and self.config.dropout.active:
+            numbers_B = torch.arange(B, device=tokens_BT.device) if streams is None else streams
+            draw = Draw(*dropout_key, numbers_B)
+        each, outputs, found, after = self._parts, NO_TENSORS, NO_TENSORS, NO_TENSORS
+        for place, member in enumerate(self._each):
+            if member.embedding is not None:
+                vectors_TBE = member.embedding(tokens_TB)
+            else:
+                symbols_V = torch.arange(self.vocab_size, device=tokens_BT.device)
+                vectors_TBE = (tokens_TB[:, :, None] == symbols_V).to(self.head.bias.dtype)
+            hidden_TBH, last = member.stack(vectors_TBE, state[place * each : (place + 1) * each], rows, draw)
+            outputs += (hidden_TBH,)
+            after += last
+        for mixer, recent_BK in zip(self._mixers, state[len(after) :], strict=True):
+            places, recent_BK = mixer.find(tokens_TB, recent_BK, rows)
+            found += (places,)
+            after += (recent_BK,)
+        hidden_TBH = outputs[0] if len(outputs) == 1 else torch.cat(outputs, dim=2)
+        return hidden_TBH.flatten(0, 1), found, after
+
+    def _logits(self, hidden_NH: Tensor, tied_VE: Tensor | None, *found: Tensor) -> Tensor:
+        """The logits [N,V], or what the mixers make of them."""
+        logits_NV = self.head(hidden_NH, tied_VE)
+        for mixer, places in zip(self._mixers, found, strict=True):
+            logits_NV = mixer.mix(logits_NV, places)
+        return logits_NV
 
     def _tied_weight(self) -> Tensor | None:
         """The weight of a tied head [V, K*E]; ``None``: the head has its own."""
-        tables = [member.embedding for member in self._each if member.embedding is not None]
         if not self.config.tied:
             return None
-        return torch.cat([table.weight for table in tables], dim=1) / len(tables)
+        tables = [member.embedding.weight for member in self._each if member.embedding is not None]
+        return torch.cat(tables, dim=1) / len(tables)
+
+    @property
+    def _each(self) -> list[Member]:
+        """The members; of one alone, this module, which has what a member has."""
+        return [self] if self.config.members == 1 else list(self.members)
+
+    @property
+    def _mixers(self) -> list[Ngrams | CountMixture]:
+        """What looks at the last tokens and changes the logits, in order."""
+        return [mixer for mixer in (self.ngrams, self.counts) if mixer is not None]
 
     @property
     def _parts(self) -> int:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from pantoum.config import CELLS
 from pantoum.errors import CheckpointError
@@ -23,10 +22,10 @@ from pantoum.kernels import Array
 from pantoum.network.state import NetworkState
 from pantoum.torch.cell import Cell
 from pantoum.torch.convert import state_from_torch
-from pantoum.torch.equations import State
 from pantoum.torch.language_model import LanguageModel
 from pantoum.torch.optimizer import Optimizer
 from pantoum.torch.rank_sums import GradientSums, TensorRanks
+from pantoum.torch.steps import State
 from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.update.gradient_scale import EVERY, WINDOW
 from pantoum.training.update.learner import as_held_now, require_arrays
@@ -90,13 +89,12 @@ class Learner:
         self.module.zero_grad(set_to_none=True)
         key = self._seed, step
         with torch.autocast(self._device, torch.bfloat16, enabled=self._precision == "bf16"):
-            logits_BTV, after = self.module(
-                inputs_BT, state, reset_BT=reset_BT, dropout_key=key, streams=streams
+            nats_BT, hits_BT, after = self.module.scores(
+                inputs_BT, targets_BT, state, reset_BT=reset_BT, dropout_key=key, streams=streams
             )
-        logits_NV, targets_N = logits_BTV.float().flatten(0, 1), targets_BT.flatten()
-        loss = cross_entropy(logits_NV, targets_N)
+        loss = nats_BT.mean()
         (loss * self._share).backward()
-        self._targets = round(targets_N.numel() / self._share)
+        self._targets = round(targets_BT.numel() / self._share)
         with torch.no_grad():
             if self._sums is not None:
                 self._sums.finish()
@@ -104,8 +102,11 @@ class Learner:
                 for tensor in self._parameters.values():
                     whole = tensor.grad.coalesce() if tensor.grad.is_sparse else tensor.grad
                     tensor.grad = whole.to(self._sent_in).to(tensor.dtype)
-            accuracy = (logits_NV.argmax(dim=1) == targets_N).double().mean()
-            norms = [torch.linalg.vector_norm(_values(each)) for each in self._parameters.values()]
+            for tensor in self._parameters.values():
+                if tensor.grad.is_sparse:  # clipping then scales the values that the gradient holds
+                    tensor.grad = tensor.grad.coalesce()
+            accuracy = hits_BT.double().mean()
+            norms = torch._foreach_norm([_values(each) for each in self._parameters.values()])
             norm = torch.linalg.vector_norm(torch.stack(norms))
             carried = tuple(part.detach().float() for part in after)
             # One transfer, for which the host waits, in place of three.
@@ -118,15 +119,14 @@ class Learner:
         factor = 1.0 if clip is None or self.gradient_norm <= clip else clip / self.gradient_norm
         with torch.no_grad():
             if factor != 1.0:
-                for tensor in self._parameters.values():
-                    tensor.grad = tensor.grad * factor
+                torch._foreach_mul_([_values(each) for each in self._parameters.values()], factor)
             self._collect()
             self._optimizer.step(rate)
             if self._decay is not None:
                 count = self._optimizer.steps
                 decay = min(self._decay, (1.0 + count) / (10.0 + count))
-                for name, averaged in self._averaged.items():
-                    averaged.lerp_(self._parameters[name], 1.0 - decay)
+                current = [self._parameters[name] for name in self._averaged]
+                torch._foreach_lerp_(list(self._averaged.values()), current, 1.0 - decay)
 
     def weights(self, averaged: bool) -> Mapping[str, Array] | None:
         """The parameters, or their running average (``None`` without one); to be copied to be kept."""
@@ -179,7 +179,8 @@ class Learner:
             tensor = self._parameters[name]
             values = _values(tensor)
             columns = tensor.numel() // len(tensor)
-            sums = values.square().reshape(len(values), -1).sum(dim=1) * (share * self._targets / columns)
+            norms = torch.linalg.vector_norm(values.reshape(len(values), -1), dim=1)
+            sums = norms.square() * (share * self._targets / columns)
             squares_R.mul_(1.0 - share)
             if tensor.grad.is_sparse:
                 squares_R.index_add_(0, tensor.grad.coalesce().indices()[0], sums)

@@ -14,7 +14,7 @@ from collections.abc import Collection, Mapping
 import torch
 from torch import Tensor
 
-from pantoum.kernels.reference.muon import NEWTON_SCHULZ, SMALLEST_NORM, block_rate
+from pantoum.kernels.reference.update import NEWTON_SCHULZ, SMALLEST_NORM, block_rate
 from pantoum.torch.rank_sums import TensorRanks, add_up
 from pantoum.training.update.optimizer import (
     BETAS,
@@ -95,7 +95,7 @@ class Optimizer:
             _rms_rows(table_RV, self._squares[name], TABLE_RATE * rate)
 
     def _muon(self, rate: float) -> None:
-        """``kernels.reference.muon`` for each map [G,K]."""
+        """``kernels.reference.update`` for each map [G,K]."""
         moves = dict[str, Tensor]()
         for name, parameter in self._maps.items():
             gradient, momentum, own = parameter.grad, self._momentum[name], self._own[name]
@@ -132,7 +132,7 @@ class Optimizer:
 
 
 def _orthogonal(blocks: Tensor) -> Tensor:
-    """``kernels.reference.muon.orthogonal`` of several matrices at once."""
+    """``kernels.reference.update.orthogonal`` of several matrices at once."""
     tall = blocks.shape[1] >= blocks.shape[2]
     y = blocks if tall else blocks.transpose(1, 2)
     y = y / torch.linalg.matrix_norm(y, keepdim=True).clamp(min=SMALLEST_NORM)
@@ -143,7 +143,7 @@ def _orthogonal(blocks: Tensor) -> Tensor:
 
 
 def _rms_rows(table_RV: Tensor, squares_RV: Tensor, rate: float) -> None:
-    """``kernels.reference.row_table.rms_rows`` from a sparse gradient."""
+    """``kernels.reference.tables.rms_rows`` from a sparse gradient."""
     gradient = table_RV.grad.coalesce()
     rows_U, values_UV = gradient.indices()[0], gradient.values()
     squares_UV = squares_RV[rows_U] * TABLE_KEEP + values_UV.square() * (1 - TABLE_KEEP)

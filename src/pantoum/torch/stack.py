@@ -2,21 +2,41 @@
 
     x -> dropout -> cell -> normalisation of its output -> + x, where residual and sizes are equal
 
-Shapes: T time steps, B rows, E inputs, H units.
+The dropout masks are those of ``kernels.reference.dropout``, drawn on the device of a tensor. A mask is a
+function of (seed, step, layer, stream, position, unit), so a run that moves from one engine to the other
+keeps its masks. The hash works modulo 2^32, here in 64-bit integers.
+
+Shapes: T time steps, B rows (streams), E inputs, H units.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from pantoum.config import CELLS, ModelConfig
+from pantoum.kernels.reference.dropout import FIRST, GOLDEN, LEVELS, SECOND, START, dropout_threshold
 from pantoum.kernels.reference.normalization import EPSILON
 from pantoum.torch.cell import Cell
-from pantoum.torch.dropout import Draw, dropped
-from pantoum.torch.equations import State
+from pantoum.torch.rows import Rows
+from pantoum.torch.steps import State
 
-__all__ = ["Stack"]
+__all__ = ["Draw", "Stack"]
+
+WORD = 0xFFFFFFFF
+NO_TENSORS: State = ()
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Which masks: those of this seed and step, for streams of these global numbers."""
+
+    seed: int
+    step: int
+    streams_B: Tensor
+    """int64."""
 
 
 class Layer(Cell):
@@ -27,6 +47,18 @@ class Layer(Cell):
         self.norm = nn.LayerNorm(config.hidden_size, EPSILON) if config.norm else None
         self.adds = config.residual and input_size == config.hidden_size
 
+    def above(self, x_TBE: Tensor, state: State, rows: Rows, below_TBE: Tensor) -> tuple[Tensor, State]:
+        """(outputs [T,B,H], state) from the inputs after dropout; ``below_TBE``: before it."""
+        y_TBH, after = self(x_TBE, state, rows)
+        if self.norm is not None:
+            y_TBH = self.norm(y_TBH)
+        if self.adds:
+            y_TBH = y_TBH + below_TBE
+        going_TB = rows.going_TB
+        if going_TB is not None and (self.norm is not None or self.adds):
+            y_TBH = y_TBH * going_TB[:, :, None]
+        return y_TBH, after
+
 
 class Stack(nn.ModuleList):
     """The layers of one member."""
@@ -36,34 +68,38 @@ class Stack(nn.ModuleList):
         super().__init__(Layer(config, size) for size in sizes)
         self.config = config
 
-    def forward(
-        self,
-        x_TBE: Tensor,
-        state: State,
-        reset_TB: Tensor | None,
-        lengths_B: Tensor | None,
-        draw: Draw | None,
-    ) -> tuple[Tensor, State]:
+    def forward(self, x_TBE: Tensor, state: State, rows: Rows, draw: Draw | None) -> tuple[Tensor, State]:
         """(outputs [T,B,H], the parts of the state of all layers in order)."""
-        config, after = self.config, list[Tensor]()
-        parts = len(CELLS[config.cell].state)
-        rates = [config.dropout.inputs, *[config.dropout.between] * (len(self) - 1), config.dropout.outputs]
+        dropout, parts, after = self.config.dropout, len(CELLS[self.config.cell].state), NO_TENSORS
+        rates = [dropout.inputs, *[dropout.between] * (len(self) - 1), dropout.outputs]
         for number, layer in enumerate(self):
-            below_TBE = self._dropped(x_TBE, rates[number], number, draw)
             own = state[number * parts : (number + 1) * parts]
-            y_TBH, last = layer(below_TBE, own, reset_TB, lengths_B)
-            if layer.norm is not None:
-                y_TBH = layer.norm(y_TBH)
-            if layer.adds:
-                y_TBH = y_TBH + x_TBE
-            if lengths_B is not None and (layer.norm is not None or layer.adds):
-                going_TB = torch.arange(len(y_TBH), device=y_TBH.device)[:, None] < lengths_B
-                y_TBH = y_TBH * going_TB[:, :, None]
-            x_TBE = y_TBH
+            x_TBE, last = layer.above(self._dropped(x_TBE, rates[number], number, draw), own, rows, x_TBE)
             after += last
-        return self._dropped(x_TBE, rates[-1], len(self), draw), tuple(after)
+        return self._dropped(x_TBE, rates[-1], len(self), draw), after
 
-    def _dropped(self, x_TBE: Tensor, rate: float, layer: int, draw: Draw | None) -> Tensor:
+    def _dropped(self, x_TBH: Tensor, rate: float, layer: int, draw: Draw | None) -> Tensor:
+        """The units that are kept, scaled; the others are 0."""
         if draw is None or not rate:
-            return x_TBE
-        return dropped(x_TBE, rate, draw, layer, self.config.dropout.kind == "variational")
+            return x_TBH
+        (T, _, H), device, threshold = x_TBH.shape, x_TBH.device, dropout_threshold(rate)
+        key = torch.full((1,), START, dtype=torch.int64, device=device)
+        for word in (draw.seed & WORD, draw.seed >> 32, draw.step, layer):
+            key = _mix(key ^ (word & WORD))
+        stream_B = _mix(key ^ (draw.streams_B.to(device) & WORD))
+        positions_T = torch.arange(1 if self.config.dropout.kind == "variational" else T, device=device)
+        rows_TB = _mix(stream_B[None, :] ^ positions_T[:, None])
+        units_H = torch.arange(H, device=device)
+        words_TBH = _mix((rows_TB[:, :, None] + (units_H >> 1) * int(GOLDEN)) & WORD)
+        draws_TBH = (words_TBH >> 16 * (units_H & 1)) & 0xFFFF
+        scale = LEVELS / (LEVELS - threshold)
+        return x_TBH * ((draws_TBH >= threshold).to(x_TBH.dtype) * scale)
+
+
+def _mix(x: Tensor) -> Tensor:
+    """Wellons's lowbias32."""
+    x = x ^ (x >> 16)
+    x = (x * int(FIRST)) & WORD
+    x = x ^ (x >> 15)
+    x = (x * int(SECOND)) & WORD
+    return x ^ (x >> 16)

@@ -7,7 +7,7 @@ cannot differ: the state says all, and arrays from a checkpoint, where there are
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -76,8 +76,10 @@ class Run:
     notes: list[str] = field(default_factory=list)
     opens_span: bool = True
     """Whether this session is the first of its span of the budget."""
-    went_back: bool = False
-    """Whether later checkpoints belong to a future that did not happen."""
+    begins_anew: bool = False
+    """Whether its budget is another than that of its checkpoint: one with the new budget comes first."""
+    when_begun: Callable[[], list[str]] = list
+    """Brings what else the folder says of the run into line with its checkpoint; what could not be."""
     ranks: Ranks = field(default_factory=SingleRank)
     """Who trains it."""
     engine: Engine | None = None

@@ -14,12 +14,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 
 from pantoum.config import TrainSettings
+from pantoum.data import prepared_folder
 from pantoum.errors import DivergedError, RunError, ShardError, StorageError
 from pantoum.formats import checkpoint, durable
-from pantoum.formats.run_lock import RunLock
 from pantoum.inference.evaluate import Evaluation
 from pantoum.ranks.interface import Ranks
 from pantoum.ranks.single import SingleRank
@@ -70,16 +69,16 @@ def train(
     folder = find(settings, texts) if settings.resume else create(settings, texts)
     if job is not None and not settings.resume:
         job.remember(folder.path.absolute())
-    with RunLock(folder.path) as lock:
-        folder = replace(folder, lock=lock)
+    with folder.locked() as folder:
         checkpoint.clean_temporary(folder.path)
+        prepared_folder.tidy(folder.data)
         try:
             with ending_at_once():
                 made_by = resume if settings.resume else begin
                 run = made_by(folder, settings, texts, clock, command, ranks, engine)
         except BaseException:
             if not settings.resume:
-                with suppress(RunError):
+                with suppress(RunError, StorageError):
                     folder.require()
                     durable.remove_tree(folder.path)  # it was made a moment ago, and nothing came of it
             raise
@@ -89,8 +88,10 @@ def train(
         with StopSignals() as stop:
             loop = Loop(run, clock, reporter, stop, settings.stop_after)
             loop.train()
-        if run.state.finished and not settings.keep_data:
-            leave_needed(folder, settings)
+        if run.state.finished:
+            if not settings.keep_data:
+                leave_needed(folder, settings)
+            folder.ended()
         return of_session(run, clock.seconds, loop.stopped, loop.evaluation, reporter)
 
 
@@ -115,11 +116,10 @@ class Loop:
         for note in self._run.notes:
             self._note(note)
         try:
-            if self._run.went_back:
-                saving.checkpoint(anew=True)
-                saving.wait()  # records are dropped when nobody can go on from the steps that they tell of
-                for note in self._run.folder.drop_records_after(self._run.state.step):
-                    self._note(note)
+            if self._run.begins_anew:
+                saving.surely(lambda: saving.checkpoint(anew=True))
+            for note in self._run.when_begun():
+                self._note(note)
             while not self._over():
                 if self._step():
                     after.call()

@@ -5,6 +5,10 @@
   run is past it).
 - A finished run is left alone, unless a budget is given: then it goes *further* by that, from the
   checkpoint where the rate began to fall, without a new warm-up.
+- Another budget counts from one instant on: that of the first checkpoint which has it. A command that is
+  killed before has changed nothing, and one that is given again after that goes on with it.
+- A command that is killed after the last checkpoint of a finished run, and before its own end, has that end
+  done again: the same budget, given again, is not one to go further by.
 - A run that was killed before its first checkpoint begins again from what ``config.json`` says was asked.
 - An address that stands in ``config.json`` is not opened, because whoever made the folder could have named
   any. The run keeps its tokens; where they are missing, the address must be given again.
@@ -89,27 +93,37 @@ def resume(
         state.require_run(config.get("run"), found.path)
     _refuse_other_settings(settings, known, state.recipe, config.get("kind"))
     asked = Budget.asked(settings)
-    if state.finished and asked is None:
+    again = state.finished and folder.is_ending and asked in (None, state.budget)
+    anew = asked is not None and not again and (state.finished or asked != state.budget)
+    if state.finished and not again and not anew:
         _refuse_other_names(texts, config)
         return Finished(state)
     valid = settings.valid or (None if is_address(recorded.valid or "") else recorded.valid)
-    prepared = _tokens(folder, settings, recorded, texts or _texts_here(config), valid)
+    try:
+        prepared = _tokens(folder, settings, recorded, texts or _texts_here(config), valid)
+    except TextError:
+        if again:  # its text is gone: its end stays as it is
+            return Finished(state)
+        raise
     _refuse_other_texts(prepared, state, texts, valid)
     _require_arrays(found, state, prepared.tokenizer.vocab_size)
     clock.used_before = state.seconds
-    went_back, opens_span = False, asked is not None and (state.finished or asked != state.budget)
-    if asked is not None and opens_span:
-        opens_span = state.finished
-        found, state, went_back = _with_budget(folder, found, state, asked, prepared, notes)
+    further = anew and state.finished
+    if asked is not None and anew:
+        found, state = _with_budget(folder, found, state, asked, prepared, notes)
     run = assemble(folder, prepared, state, weights=_source_weights(recorded.from_, state))
     run.notes, run.checkpoint_every = notes, every(settings) or every(recorded)
     run.train_on(ranks, engine)
     run.go_to(found)
-    if not went_back:  # else when the checkpoint of this step is the newest one
-        notes += folder.drop_records_after(state.step)
-    run.opens_span, run.went_back = opens_span, went_back
+    run.opens_span, run.begins_anew = further, anew
+    step, given_by = state.step, () if asked is None else command
+    run.when_begun = lambda: [
+        *folder.drop_records_after(step),
+        *record_budget(folder, config, state, prepared, given_by),
+    ]
     lost = run.keep_best.recall(folder.model)
-    run.notes += record_budget(folder, config, state, prepared, () if asked is None else command)
+    if again:
+        notes.append("the command that finished the run was killed before its end, which is done again")
     run.notes += [f"going on from step {state.step:,}", *([lost] if lost else [])]
     return run
 
@@ -193,19 +207,18 @@ def _from_stdin(folder: RunFolder, again: bool) -> Prepared | None:
 
 def _with_budget(
     folder: RunFolder, found: Checkpoint, state: RunState, asked: Budget, prepared: Prepared, notes: list[str]
-) -> tuple[Checkpoint, RunState, bool]:
-    """Where to go on from under a new budget, and the state with it; whether later checkpoints are void."""
+) -> tuple[Checkpoint, RunState]:
+    """Where to go on from under a new budget, and the state with it."""
     finished, used = state.finished, state.seconds
     steps_per_epoch = (prepared.train.count - 1) // (state.batch_size * state.seq_len)
     size = asked.size(steps_per_epoch)
     schedule = Schedule(state.recipe.schedule)
-    went_back = False
     if state.decay_step is not None and state.decay_step != state.step and schedule.prolonged_from < 1.0:
         try:
             found = checkpoint.read(folder.path, state.decay_step)
             earlier = RunState.of(found)
             earlier.require_run(state.run, found.path)
-            state, went_back = earlier, True
+            state = earlier
             notes.append(f"back to step {state.step:,}, where the rate began to fall")
         except CheckpointError as problem:
             notes.append(f"{problem}; going on from the end instead")
@@ -230,7 +243,7 @@ def _with_budget(
                 "give more, or leave it out to complete the run",
             )
     notes.append(f"the budget is now {asked}" + (" further" if finished else ""))
-    return found, state.with_budget(asked, span, used, further=finished), went_back
+    return found, state.with_budget(asked, span, used, further=finished)
 
 
 def _refuse_other_texts(prepared: Prepared, state: RunState, texts: Sequence[str], valid: str | None) -> None:

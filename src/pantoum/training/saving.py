@@ -56,12 +56,12 @@ class Saving:
     def checkpoint(self, *, decays: bool = False, anew: bool = False, at_last: bool = False) -> None:
         """Hand a checkpoint of this moment to the saver.
 
-        ``decays``: the decay of the learning rate begins here; ``anew``: the run went back to here;
-        ``at_last``: the session ends here.
+        ``decays``: the decay of the learning rate begins here; ``anew``: the run went back to here, or has
+        another budget from here on; ``at_last``: the session ends here.
         """
         run, state, session = self._run, self._run.state, self._session
         must = at_last or anew or decays or not self._by_clock
-        if (session.guard.in_trouble and not at_last) or (self._saver.busy and not must):
+        if (session.guard.in_trouble and not (at_last or anew)) or (self._saver.busy and not must):
             return
         with session.phase("saving"):
             self.wait()
@@ -83,7 +83,6 @@ class Saving:
                 arrays,
                 state.spec(),
                 also=state.needed_checkpoints,
-                anew=anew,
                 keep=1 if state.finished else KEPT,
             )
         session.rhythm.saved(state.step, session.clock.seconds)

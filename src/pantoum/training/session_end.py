@@ -35,6 +35,7 @@ def finish(session: RunSession, after: AfterStep) -> Evaluation | None:
         session.reporter.note(note)
     state.finish()
     saving.surely(lambda: saving.model(evaluation))
+    run.folder.begin_ending()
     saving.surely(lambda: saving.checkpoint(at_last=True))
     after.reporting.report(ended="finished")
     session.reporter.write_page(evaluation, held_out)

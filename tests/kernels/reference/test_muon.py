@@ -7,7 +7,7 @@ import pytest
 
 from pantoum.errors import SettingError
 from pantoum.kernels import reference
-from pantoum.kernels.reference.muon import NEWTON_SCHULZ, orthogonal
+from pantoum.kernels.reference.update import NEWTON_SCHULZ, orthogonal
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (7, 7), (12, 5), (5, 12), (40, 40)])

@@ -17,7 +17,7 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.writing.adjusted import Adjusted
 from pantoum.inference.writing.stream import Parked
 from pantoum.kernels import Array, DrawRows, backend
-from pantoum.kernels.interface import Sampler
+from pantoum.kernels.types import Sampler
 from pantoum.network.state import NetworkState
 from pantoum.network.stepper import stepper
 

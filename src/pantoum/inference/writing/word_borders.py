@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from pantoum.inference.writing.adjusted import log_probabilities
 from pantoum.kernels import Array, DrawRows
 from pantoum.kernels.draw_rows import COLUMNS
-from pantoum.kernels.interface import Sampler
+from pantoum.kernels.types import Sampler
 from pantoum.text.word import WordTokenizer
 
 __all__ = ["WordBorders"]

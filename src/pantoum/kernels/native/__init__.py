@@ -4,7 +4,6 @@ The equations stand in ``kernels/reference``, what the core promises in ``core/p
 made in docs/kernels.md.
 """
 
-from pantoum.kernels.native.adapt import adapt, row_squares
 from pantoum.kernels.native.counts import mix_counts
 from pantoum.kernels.native.cross_entropy import (
     cross_entropy,
@@ -12,17 +11,21 @@ from pantoum.kernels.native.cross_entropy import (
     cross_entropy_of_logits,
 )
 from pantoum.kernels.native.dropout import dropout, dropout_scales
-from pantoum.kernels.native.embedding import lookup, lookup_gradient
 from pantoum.kernels.native.library import Library, core, missing
-from pantoum.kernels.native.muon import muon
 from pantoum.kernels.native.normalization import layer_norm, layer_norm_vjp
-from pantoum.kernels.native.optimizer import adamw, average, global_norm
-from pantoum.kernels.native.product import bias_gradient, linear, linear_weight_gradient, pack, pack_codes
-from pantoum.kernels.native.quantize import quantize
-from pantoum.kernels.native.row_table import lookup_sum, lookup_sum_gradient, rms_rows
+from pantoum.kernels.native.product import (
+    bias_gradient,
+    linear,
+    linear_weight_gradient,
+    pack,
+    pack_codes,
+    quantize,
+)
 from pantoum.kernels.native.sample import sampler
 from pantoum.kernels.native.scan import scan, scan_vjp
 from pantoum.kernels.native.step import stepper
+from pantoum.kernels.native.tables import lookup, lookup_gradient, lookup_sum, lookup_sum_gradient, rms_rows
+from pantoum.kernels.native.update import adamw, adapt, average, global_norm, muon, row_squares
 
 __all__ = [
     "Library",

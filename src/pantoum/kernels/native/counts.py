@@ -2,7 +2,7 @@
 
 The tree's numbers are trusted: ``network.counts`` has checked them.
 
-Shapes: N rows, V symbols, K tokens of context at most, M contexts of one length, C continuations.
+Shapes: N rows, V symbols, K tokens of context at most.
 """
 
 from __future__ import annotations
@@ -12,22 +12,16 @@ import ctypes
 import numpy as np
 
 from pantoum.errors import CoreError
-from pantoum.kernels.array import Array
 from pantoum.kernels.count_tree import SIZES, CountTree
-from pantoum.kernels.native.arguments import ARGUMENTS
 from pantoum.kernels.native.library import core
-from pantoum.kernels.native.memory import floats, given
+from pantoum.kernels.types import Array
 
 __all__ = ["counts_struct", "mix_counts"]
-
-INT64 = np.dtype(np.int64)
 
 
 def mix_counts(tree: CountTree, nodes_KN: Array, weights_N: Array, logits_NV: Array) -> None:
     """Logits become logarithms of the probabilities of the mixture, in place."""
     N, V = logits_NV.shape
-    nodes_KN = np.ascontiguousarray(nodes_KN, np.int64)
-    weights_N = np.ascontiguousarray(weights_N, np.float32)
     sizes = [len(length.left_M) for length in tree.lengths]
     fits = nodes_KN.shape == (len(sizes), N) and len(tree.unigrams_V) == V
     if not fits or any(nodes_N.max(initial=-1) >= M for nodes_N, M in zip(nodes_KN, sizes, strict=True)):
@@ -38,34 +32,34 @@ def mix_counts(tree: CountTree, nodes_KN: Array, weights_N: Array, logits_NV: Ar
     struct, _kept = counts_struct(tree, np.zeros(SIZES * (len(sizes) + 1), np.float32))
     core().call(
         "mix_counts",
-        ctypes.addressof(struct),
-        given(nodes_KN, "nodes_KN", (len(sizes), N), INT64),
-        given(weights_N, "weights_N", (N,)),
-        floats(logits_NV, "logits_NV", (N, V)),
-        N,
-        V,
+        counts=struct,
+        nodes=np.ascontiguousarray(nodes_KN, np.int64),
+        weights=np.ascontiguousarray(weights_N, np.float32),
+        logits=logits_NV,
     )
 
 
 def counts_struct(tree: CountTree, weights_C: Array) -> tuple[ctypes.Structure, object]:
     """Counts and the weights of their classes as the core takes them, and what must live as long as they are
     used."""
-    kept = len(tree.lengths)
-    lengths = (ARGUMENTS["contexts"] * kept)()
-    for place, length in enumerate(tree.lengths):
-        M, C = len(length.left_M), len(length.tokens_C)
-        lengths[place] = ARGUMENTS["contexts"](
-            starts=given(length.starts, "starts", (M + 1,), np.dtype(np.int32)),
-            tokens=given(length.tokens_C, "tokens_C", (C,), np.dtype(np.uint32)),
-            shares=given(length.shares_C, "shares_C", (C,)),
-            left=given(length.left_M, "left_M", (M,)),
-            sizes=given(length.sizes_M, "sizes_M", (M,), np.dtype(np.int8)),
+    contexts = [
+        core().struct(
+            "contexts",
+            starts=length.starts,
+            tokens=length.tokens_C,
+            shares=length.shares_C,
+            left=length.left_M,
+            sizes=length.sizes_M,
         )
-    struct = ARGUMENTS["counts"](
-        lengths=ctypes.addressof(lengths),
-        unigrams=given(tree.unigrams_V, "unigrams_V", (len(tree.unigrams_V),)),
-        weights=given(weights_C, "weights_C", (SIZES * (kept + 1),)),
-        kept=kept,
+        for length in tree.lengths
+    ]
+    lengths = core().structs("contexts", contexts)
+    struct = core().struct(
+        "counts",
+        lengths=lengths,
+        unigrams=tree.unigrams_V,
+        weights=weights_C,
+        kept=len(lengths),
         shortest=tree.shortest,
     )
     return struct, (lengths, tree, weights_C)

@@ -13,11 +13,8 @@ from __future__ import annotations
 import numpy as np
 
 from pantoum.errors import CoreError
-from pantoum.kernels import interface
-from pantoum.kernels.array import Array
-from pantoum.kernels.native.embedding import checked_tokens
+from pantoum.kernels import types
 from pantoum.kernels.native.library import core
-from pantoum.kernels.native.memory import address, floats, given, optional
 from pantoum.kernels.native.product import (
     PackedMatrix,
     bias_gradient,
@@ -25,6 +22,8 @@ from pantoum.kernels.native.product import (
     linear_weight_gradient,
     number_of,
 )
+from pantoum.kernels.native.tables import checked_tokens
+from pantoum.kernels.types import Array
 from pantoum.kernels.workspace import Workspace
 
 __all__ = ["cross_entropy", "cross_entropy_gradient", "cross_entropy_of_logits"]
@@ -38,7 +37,7 @@ FEWEST_BESIDE = 64
 
 def cross_entropy(
     hidden_NH: Array,
-    weight: interface.PackedMatrix,
+    weight: types.PackedMatrix,
     bias_V: Array,
     targets_N: Array,
     workspace: Workspace | None = None,
@@ -46,39 +45,38 @@ def cross_entropy(
 ) -> tuple[Array, Array]:
     """Nats [N] of the targets and the most probable symbols [N]; ``given_NV`` is added to the logits."""
     assert isinstance(weight, PackedMatrix)
-    (V, H), N = weight.shape, len(targets_N)
+    V, H = weight.shape
     if weight.block != V:
         raise CoreError(f"weight is packed in blocks of {weight.block} rows: pack a head with gates=1")
     targets_N, nats_N, predictions_N = _results(hidden_NH, targets_N, V)
     core().call(
         "losses",
-        given(hidden_NH, "x_NK", (N, H)),
-        weight.panels(False),
-        given(bias_V, "bias_G", (V,)),
-        optional(given_NV, "given_NV", (N, V)),
-        address(targets_N),
-        address(nats_N),
-        address(predictions_N),
-        N,
-        H,
-        V,
-        number_of(weight.precision),
+        x=hidden_NH,
+        panels=weight.panels(False),
+        bias=bias_V,
+        given=given_NV,
+        targets=targets_N,
+        nats=nats_N,
+        predictions=predictions_N,
+        depth=H,
+        vocabulary=V,
+        precision=number_of(weight.precision),
     )
     return nats_N, predictions_N
 
 
 def cross_entropy_of_logits(logits_NV: Array, targets_N: Array) -> tuple[Array, Array]:
     """Nats [N] and predictions [N] from logits, with the bits of ``cross_entropy``."""
-    N, V = logits_NV.shape
-    targets_N, nats_N, predictions_N = _results(logits_NV, targets_N, V)
-    logits = floats(logits_NV, "logits_NV", (N, V))
-    core().call("softmax", logits, address(targets_N), address(nats_N), address(predictions_N), N, V, 0.0)
+    targets_N, nats_N, predictions_N = _results(logits_NV, targets_N, logits_NV.shape[1])
+    core().call(
+        "softmax", logits=logits_NV, targets=targets_N, nats=nats_N, predictions=predictions_N, weight=0.0
+    )
     return nats_N, predictions_N
 
 
 def cross_entropy_gradient(
     hidden_NH: Array,
-    weight: interface.PackedMatrix,
+    weight: types.PackedMatrix,
     bias_V: Array,
     targets_N: Array,
     workspace: Workspace | None = None,
@@ -97,14 +95,20 @@ def cross_entropy_gradient(
     d_bias_V = np.empty(V, np.float32)
     if N == 0:  # a shard of a small batch may have none
         d_weight_VH[...] = d_bias_V[...] = 0.0
-    if given_NV is not None:
-        floats(given_NV, "given_NV", (N, V))
+    if given_NV is not None and given_NV.shape != (N, V):
+        raise CoreError(f"given_NV is {given_NV.shape}: the core takes logits of shape {(N, V)}")
     for rows in _chunks(N, V, FEWEST_ROWS if given_NV is None else FEWEST_BESIDE):
         resume = rows.start > 0
         given_CV = None if given_NV is None else given_NV[rows]
         d_CV = _logits(hidden_NH[rows], weight, bias_V, workspace, given_CV)
-        per_row = (address(array[rows]) for array in (targets_N, nats_N, predictions_N))
-        core().call("softmax", address(d_CV), *per_row, len(d_CV), V, share)  # now the gradient of the logits
+        core().call(
+            "softmax",
+            logits=d_CV,  # afterwards the gradient of the logits
+            targets=targets_N[rows],
+            nats=nats_N[rows],
+            predictions=predictions_N[rows],
+            weight=share,
+        )
         weight.product_transposed(d_CV, out=d_hidden_NH[rows])
         linear_weight_gradient(d_CV, hidden_NH[rows], d_weight_VH, weight.precision, resume)
         bias_gradient(d_CV, d_bias_V, resume)
@@ -125,7 +129,7 @@ def _chunks(rows: int, vocab_size: int, fewest: int) -> list[slice]:
 
 def _logits(
     hidden_CH: Array,
-    weight: interface.PackedMatrix,
+    weight: types.PackedMatrix,
     bias_V: Array,
     workspace: Workspace,
     given_CV: Array | None,

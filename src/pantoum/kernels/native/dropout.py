@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pantoum.errors import CoreError
-from pantoum.kernels.array import Array
 from pantoum.kernels.native.library import core
-from pantoum.kernels.native.memory import address, given, result
 from pantoum.kernels.reference.dropout import LEVELS, dropout_scales, dropout_threshold
+from pantoum.kernels.types import Array
 from pantoum.kernels.workspace import Workspace
 
 __all__ = ["dropout", "dropout_scales"]
@@ -31,25 +29,18 @@ def dropout(
     workspace: Workspace | None = None,
 ) -> Array:
     """x with units dropped; gradients go back by the same call."""
-    T, B, H = x_TBH.shape
-    if len(streams_B) != B:
-        raise CoreError(f"streams_B has {len(streams_B)} numbers for {B} streams: give one a stream")
-    streams_B = np.ascontiguousarray(streams_B.astype(np.uint32))
-    y_TBH, y = result(out, "out", (T, B, H))
+    y_TBH: Array = np.empty(x_TBH.shape, np.float32) if out is None else out
     threshold = dropout_threshold(rate)
     core().call(
         "dropout",
-        given(x_TBH, "x_TBH", (T, B, H)),
-        y,
-        address(streams_B),
-        T,
-        B,
-        H,
-        seed & 0xFFFFFFFFFFFFFFFF,
-        step & WORD,
-        layer & WORD,
-        threshold,
-        LEVELS / (LEVELS - threshold),
-        variational,
+        x=x_TBH,
+        y=y_TBH,
+        streams=np.ascontiguousarray(streams_B.astype(np.uint32)),
+        seed=seed & 0xFFFFFFFFFFFFFFFF,
+        step=step & WORD,
+        layer=layer & WORD,
+        threshold=threshold,
+        scale=LEVELS / (LEVELS - threshold),
+        variational=variational,
     )
     return y_TBH

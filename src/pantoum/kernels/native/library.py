@@ -1,7 +1,7 @@
 """The shared library: found, loaded and called. Only this package knows ctypes.
 
-Loading happens at the first need, never on import. A call packs addresses and sizes into the struct that the
-operation takes; ctypes lets other Python threads run meanwhile. A status that is not zero becomes a
+Loading happens at the first need, never on import. A call fills the struct that the operation takes
+(``declaration``); ctypes lets other Python threads run meanwhile. A status that is not zero becomes a
 ``CoreError``.
 """
 
@@ -10,21 +10,30 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import NoReturn
 
 from pantoum.config.launcher import default_threads
 from pantoum.errors import CoreError, SettingError
-from pantoum.kernels.native.arguments import ARGUMENTS, OPERATIONS, CellFacts
+from pantoum.kernels.native.declaration import Declaration
 
-__all__ = ["ABI", "NOT_FINITE", "Library", "core", "missing"]
+__all__ = ["NOT_FINITE", "Library", "core", "missing"]
 
-ABI = 10
 NOT_FINITE = 4
 """The status of a draw from logits that are not finite."""
 FILE = Path(__file__).parent / ("libpantoum_core.dylib" if sys.platform == "darwin" else "libpantoum_core.so")
+HEADER = FILE.with_name("pantoum_core.h")
+
+
+class CellFacts(ctypes.Structure):
+    """What the core says of a cell: ``pantoum_cell``."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        *((name, ctypes.c_int32) for name in ("gates", "sums", "memory", "biased")),
+    )
 
 
 class Library:
@@ -32,19 +41,18 @@ class Library:
 
     def __init__(self, path: Path) -> None:
         self._handle = handle = ctypes.CDLL(str(path))
-        if handle.pantoum_abi() != ABI:
-            raise CoreError(f"{path} has ABI {handle.pantoum_abi()}, this pantoum needs {ABI}; install again")
+        self._declaration = Declaration(HEADER)
+        if handle.pantoum_abi() != self._declaration.abi:
+            raise CoreError(
+                f"{path} has ABI {handle.pantoum_abi()}, its header {self._declaration.abi}; install again"
+            )
         handle.pantoum_message.restype = handle.pantoum_isa.restype = ctypes.c_char_p
         for name in ("packed_bytes", "operand_bytes"):
             getattr(handle, f"pantoum_{name}").restype = ctypes.c_int64
         long, integer = ctypes.c_int64, ctypes.c_int
         handle.pantoum_packed_bytes.argtypes = [long, long, long, integer, integer]
         handle.pantoum_operand_bytes.argtypes = [long, long, integer]
-        self._operations: dict[str, tuple[Callable[..., int], type[ctypes.Structure]]] = {}
-        for name in OPERATIONS:
-            operation, arguments = getattr(handle, f"pantoum_{name}"), ARGUMENTS[name]
-            operation.argtypes = [ctypes.POINTER(arguments)]
-            self._operations[name] = operation, arguments
+        self._calls: dict[str, tuple[Callable[..., int], Callable[..., ctypes.Structure]]] = {}
         handle.pantoum_cells.restype, handle.pantoum_cells.argtypes = (
             ctypes.POINTER(CellFacts),
             [ctypes.POINTER(long)],
@@ -55,18 +63,30 @@ class Library:
         self.cells = {facts[kind].name.decode(): kind for kind in range(count.value)}
         """The numbers of the cells that the core has; the reference runs the others."""
 
-    def call(self, name: str, *arguments: object, **named: object) -> None:
-        """Run an operation; ``arguments`` in the order of its struct, or by its names."""
-        operation, struct = self._operations[name]
-        status = operation(struct(*arguments, **named))
+    def call(self, name: str, **fields: object) -> None:
+        """Run an operation: the fields of its struct by name, arrays as they are."""
+        function, fill = self._calls.get(name) or self.operation(name)
+        status = function(fill(**fields))
         if status:
             self.refuse(name, status)
 
-    def operation(self, name: str, **named: object) -> tuple[Callable[..., int], ctypes.Structure]:
-        """An operation and its arguments, for who calls it again and again and changes few of them; a status
-        that is not 0 is for ``refuse``."""
-        operation, struct = self._operations[name]
-        return operation, struct(**named)
+    def operation(self, name: str) -> tuple[Callable[..., int], Callable[..., ctypes.Structure]]:
+        """An operation and the filler of its struct, for repeated calls that change few fields; a status that
+        is not 0 is for ``refuse``."""
+        if name not in self._calls:
+            assert name in self._declaration.operations, name
+            function = getattr(self._handle, f"pantoum_{name}")
+            function.argtypes = [ctypes.POINTER(self._declaration.structs[name])]
+            self._calls[name] = function, self._declaration.filler(name)
+        return self._calls[name]
+
+    def struct(self, name: str, **fields: object) -> ctypes.Structure:
+        """A struct that others point to, with its fields. Its arrays must outlive it."""
+        return self._declaration.filler(name)(**fields)
+
+    def structs(self, name: str, filled: Sequence[ctypes.Structure]) -> ctypes.Array[ctypes.Structure]:
+        """Several structs in a row."""
+        return (self._declaration.structs[name] * len(filled))(*filled)
 
     def refuse(self, name: str, status: int) -> NoReturn:
         """The error that a status stands for."""
@@ -149,8 +169,9 @@ def core() -> Library:
 
 def missing() -> str | None:
     """Why there is no core to load; None where there is one."""
-    if not _is_there(FILE):
-        return f"the native core is not installed ({FILE.name} is not beside {Path(__file__).name})"
+    if not (_is_there(FILE) and _is_there(HEADER)):
+        absent = HEADER if _is_there(FILE) else FILE
+        return f"the native core is not installed ({absent.name} is not beside {Path(__file__).name})"
     return None
 
 

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pantoum.kernels.array import Array
 from pantoum.kernels.native.library import core
-from pantoum.kernels.native.memory import address, given
 from pantoum.kernels.reference.normalization import LayerNormTape
+from pantoum.kernels.types import Array
 from pantoum.kernels.workspace import Workspace
 
 __all__ = ["layer_norm", "layer_norm_vjp"]
@@ -28,15 +27,7 @@ def layer_norm(
     normal_NH, y_NH = (workspace.array(name, (N, H), np.float32) for name in ("normal", "y"))
     scale_N1 = workspace.array("scale", (N, 1), np.float32)
     core().call(
-        "layer_norm",
-        given(x_NH, "x_NH", (N, H)),
-        given(weight_H, "weight_H", (H,)),
-        given(bias_H, "bias_H", (H,)),
-        address(normal_NH),
-        address(scale_N1),
-        address(y_NH),
-        N,
-        H,
+        "layer_norm", x=x_NH, weight=weight_H, bias=bias_H, normal=normal_NH, scale=scale_N1[:, 0], y=y_NH
     )
     return y_NH, LayerNormTape(normal_NH, scale_N1)
 
@@ -54,14 +45,12 @@ def layer_norm_vjp(
     d_weight_H, d_bias_H = np.empty(H, np.float32), np.empty(H, np.float32)
     core().call(
         "layer_norm_vjp",
-        address(tape.normal_NH),
-        address(tape.scale_N1),
-        given(weight_H, "weight_H", (H,)),
-        given(d_y_NH, "d_y_NH", (N, H)),
-        address(d_x_NH),
-        address(d_weight_H),
-        address(d_bias_H),
-        N,
-        H,
+        normal=tape.normal_NH,
+        scale=tape.scale_N1[:, 0],
+        weight=weight_H,
+        d_y=d_y_NH,
+        d_x=d_x_NH,
+        d_weight=d_weight_H,
+        d_bias=d_bias_H,
     )
     return d_x_NH, d_weight_H, d_bias_H

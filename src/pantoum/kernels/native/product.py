@@ -14,14 +14,13 @@ import threading
 import numpy as np
 
 from pantoum.errors import CoreError, SettingError
-from pantoum.kernels import interface
-from pantoum.kernels.array import Array
+from pantoum.kernels import types
+from pantoum.kernels.native.declaration import address
 from pantoum.kernels.native.library import core
-from pantoum.kernels.native.memory import address, aligned, bytes_of, given, optional, result
-from pantoum.kernels.native.quantize import quantize
-from pantoum.kernels.native.row_table import checked_rows
-from pantoum.kernels.reference.product import follows
-from pantoum.kernels.reference.quantize import check_codes
+from pantoum.kernels.native.memory import aligned, bytes_of
+from pantoum.kernels.native.tables import checked_rows
+from pantoum.kernels.reference.product import check_codes, follows
+from pantoum.kernels.types import Array
 from pantoum.kernels.workspace import Workspace
 
 __all__ = [
@@ -33,9 +32,9 @@ __all__ = [
     "number_of",
     "pack",
     "pack_codes",
+    "quantize",
 ]
 
-INT8 = np.dtype(np.int8)
 PRECISIONS = {"float32": 0, "bf16": 1, "int8": 2}
 NAMES = "panels", "transposed panels"
 
@@ -62,7 +61,6 @@ class PackedMatrix:
                 f"weight has shape {weight_GK.shape} for {gates} gates: it needs rows and "
                 "columns, as many rows for each gate"
             )
-        self._source: int | None = given(weight_GK, "weight", weight_GK.shape)
         self.block = self.shape[0] // gates
         self._place = Workspace() if place is None else place
         self._mark = object()
@@ -75,7 +73,7 @@ class PackedMatrix:
                 self.panels(name == NAMES[True])
         if reading:
             self._read_at = self.panels(False)
-            self._weight_GK = self._source = None
+            self._weight_GK = None
 
     def panels(self, transposed: bool) -> int:
         """The address of the panels for one of the two products, made when first asked for."""
@@ -86,12 +84,12 @@ class PackedMatrix:
         with self._packing:
             where = bytes_of(self._place, name, size)
             if self._whose.get(name) is not self._mark:
-                if self._source is None:
+                if self._weight_GK is None:
                     raise CoreError(
                         "a matrix was packed for reading alone and its weight is gone: train or change a "
                         "copy of the model, copy.deepcopy(network)"
                     )
-                core().call("pack", self._source, where, G, K, self.block, self._number, transposed)
+                self._pack(where, transposed)
                 self._whose[name] = self._mark
         return where
 
@@ -100,9 +98,19 @@ class PackedMatrix:
         others; its transposed panels are worthless."""
         (G, K), name = self.shape, NAMES[False]
         where = bytes_of(self._place, name, core().packed_bytes(G, K, self.block, self._number, False))
-        changed = address(changed_U), len(changed_U)
-        core().call("pack", self._source, where, G, K, self.block, self._number, False, *changed)
+        self._pack(where, False, changed_U)
         self._whose[name] = self._mark
+
+    def _pack(self, where: int, transposed: bool, changed_U: Array | None = None) -> None:
+        core().call(
+            "pack",
+            weight=self._weight_GK,
+            panels=where,
+            block=self.block,
+            precision=self._number,
+            transposed=transposed,
+            changed=changed_U,
+        )
 
     @property
     def _whose(self) -> dict[str, object]:
@@ -111,21 +119,27 @@ class PackedMatrix:
 
     def product(self, x_NK: Array, out: Array | None = None, bias_G: Array | None = None) -> Array:
         """x W^T, or x W^T + b: [N,K] -> [N,G]."""
-        (G, K), N = self.shape, len(x_NK)
-        y_NG, y = result(out, "out", (N, G))
-        x, bias = given(x_NK, "x_NK", (N, K)), optional(bias_G, "bias_G", (G,))
-        if N:
-            core().call("product", x, self.panels(False), bias, y, N, K, G, self.block, self._number)
-        return y_NG
+        return self._product(x_NK, out, bias_G, False)
 
     def product_transposed(self, d_NG: Array, out: Array | None = None) -> Array:
         """d W: [N,G] -> [N,K]."""
-        (G, K), N = self.shape, len(d_NG)
-        y_NK, y = result(out, "out", (N, K))
-        d = given(d_NG, "d_NG", (N, G))
-        if N:
-            core().call("product", d, self.panels(True), None, y, N, G, K, K, self._number)
-        return y_NK
+        return self._product(d_NG, out, None, True)
+
+    def _product(self, x: Array, out: Array | None, bias: Array | None, transposed: bool) -> Array:
+        columns, depth = self.shape[::-1] if transposed else self.shape
+        y: Array = np.empty((len(x), columns), np.float32) if out is None else out
+        core().call(
+            "product",
+            x=x,
+            panels=self.panels(transposed),
+            bias=bias,
+            y=y,
+            depth=depth,
+            columns=columns,
+            block=columns if transposed else self.block,
+            precision=self._number,
+        )
+        return y
 
 
 class PackedCodes(PackedMatrix):
@@ -136,8 +150,8 @@ class PackedCodes(PackedMatrix):
         self._number = PRECISIONS["int8"]
         (G, K), self.block = self.shape, self.shape[0] // gates
         self._panels = aligned(core().packed_bytes(G, K, self.block, self._number, False))
-        codes, scales = given(codes_GK, "codes_GK", (G, K), INT8), given(scales_G, "scales_G", (G,))
-        core().call("pack_codes", codes, scales, address(self._panels), G, K, self.block)
+        panels = address(self._panels)
+        core().call("pack_codes", codes=codes_GK, scales=scales_G, panels=panels, block=self.block)
 
     def panels(self, transposed: bool) -> int:
         """The address of the panels of ``product``."""
@@ -167,7 +181,7 @@ def pack(
     replaces: bool = False,
     changed_U: Array | None = None,
 ) -> PackedMatrix:
-    """A weight ready for many products, as ``interface.Kernels.pack`` says."""
+    """A weight ready for many products, as ``reference.pack`` says."""
     if precision == "int8":
         return pack_codes(*quantize(weight_GK), gates)
     return PackedMatrix(weight_GK, precision, gates, place, reading, replaces, changed_U)
@@ -180,7 +194,7 @@ def pack_codes(codes_GK: Array, scales_G: Array, gates: int = 1) -> PackedMatrix
 
 
 def linear(
-    x_NK: Array, weight: interface.PackedMatrix, bias_G: Array | None = None, out: Array | None = None
+    x_NK: Array, weight: types.PackedMatrix, bias_G: Array | None = None, out: Array | None = None
 ) -> Array:
     """x W^T + b."""
     assert isinstance(weight, PackedMatrix)
@@ -191,25 +205,21 @@ def linear_weight_gradient(
     d_NG: Array, x_NK: Array, out: Array | None = None, precision: str = "float32", resume: bool = False
 ) -> Array:
     """d^T x: [G,K]; with ``resume`` added to what ``out`` holds."""
-    (N, G), K = d_NG.shape, x_NK.shape[1]
-    out_GK, where = result(out, "out", (G, K))
-    core().call(
-        "weight_gradient",
-        given(d_NG, "d_NG", (N, G)),
-        given(x_NK, "x_NK", (N, K)),
-        where,
-        N,
-        G,
-        K,
-        number_of(precision),
-        resume,
-    )
+    out_GK: Array = np.empty((d_NG.shape[1], x_NK.shape[1]), np.float32) if out is None else out
+    number = number_of(precision)
+    core().call("weight_gradient", d=d_NG, x=x_NK, out=out_GK, precision=number, resume=resume)
     return out_GK
 
 
 def bias_gradient(d_NG: Array, out: Array | None = None, resume: bool = False) -> Array:
     """The sum over rows [G]; with ``resume`` added to what ``out`` holds."""
-    N, G = d_NG.shape
-    out_G, where = result(out, "out", (G,))
-    core().call("bias_gradient", given(d_NG, "d_NG", (N, G)), where, N, G, resume)
+    out_G: Array = np.empty(d_NG.shape[1], np.float32) if out is None else out
+    core().call("bias_gradient", d=d_NG, out=out_G, resume=resume)
     return out_G
+
+
+def quantize(weight_GK: Array) -> tuple[Array, Array]:
+    """(codes [G,K] int8, scales [G] float32) of the rows."""
+    codes_GK, scales_G = np.empty(weight_GK.shape, np.int8), np.empty(len(weight_GK), np.float32)
+    core().call("quantize", weight=weight_GK, codes=codes_GK, scales=scales_G)
+    return codes_GK, scales_G

@@ -7,15 +7,12 @@ Shapes: C rows of logits at once, V symbols, N banned tokens.
 
 from __future__ import annotations
 
-import numpy as np
-
 from pantoum.errors import PantoumError
-from pantoum.kernels.array import Array
-from pantoum.kernels.draw_rows import COLUMNS, NOT_FINITE, WINDOW, DrawRows
+from pantoum.kernels.draw_rows import COLUMNS, NOT_FINITE, DrawRows
 from pantoum.kernels.native import library
-from pantoum.kernels.native.embedding import checked_tokens
 from pantoum.kernels.native.library import core
-from pantoum.kernels.native.memory import address, floats, given
+from pantoum.kernels.native.tables import checked_tokens
+from pantoum.kernels.types import Array
 
 __all__ = ["Sampler", "sampler"]
 
@@ -28,20 +25,13 @@ class Sampler:
         banned_N = checked_tokens(banned_N, V, "banned_N")
         self._kept = banned_N, logits_CV, rows.arrays()
         self._most = C, len(rows)
-        where = {
-            name: floats(getattr(rows, name), name, (len(rows),), np.dtype(dtype))
-            for name, (dtype, _) in COLUMNS.items()
-        }
-        recent = None if rows.recent_RW is None else address(rows.recent_RW)
-        self._operation, self._arguments = core().operation(
-            "sample",
-            logits=given(logits_CV, "logits_CV", (C, V)),
-            banned=address(banned_N),
-            recent=recent,
-            vocabulary=V,
-            banned_count=len(banned_N),
-            window=WINDOW,
-            **where,
+        self._operation, fill = core().operation("sample")
+        self._arguments = fill(
+            logits=logits_CV,
+            banned=banned_N,
+            recent=rows.recent_RW,
+            first=0,
+            **{name: getattr(rows, name) for name in COLUMNS},
         )
 
     def draw(self, first: int, count: int) -> None:

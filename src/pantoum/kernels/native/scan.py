@@ -13,19 +13,16 @@ import numpy as np
 
 from pantoum.config import CellSpec
 from pantoum.errors import CoreError
-from pantoum.kernels.array import Array
-from pantoum.kernels.interface import RecurrentWeight, State
 from pantoum.kernels.native.library import core
-from pantoum.kernels.native.memory import address, bytes_of, floats, given, optional, result
+from pantoum.kernels.native.memory import bytes_of
 from pantoum.kernels.native.product import PRECISIONS, PackedMatrix
 from pantoum.kernels.reference.scan import Tape as ReferenceTape
 from pantoum.kernels.reference.scan import scan as reference_scan
 from pantoum.kernels.reference.scan import scan_vjp as reference_scan_vjp
+from pantoum.kernels.types import Array, RecurrentWeight, State
 from pantoum.kernels.workspace import Workspace
 
 __all__ = ["Tape", "scan", "scan_vjp"]
-
-BOOL, INT64 = np.dtype(np.bool_), np.dtype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -81,18 +78,16 @@ def scan(
     operands += [0, 0]
     core().call(
         "scan",
-        projection=floats(projection_TBG, "projection_TBG", (T, B, G)),
-        hidden=address(hidden_SBH),
-        cell=_where(cell_SBH),
-        candidate=_where(candidate_TBH),
-        outputs=None if lengths is None else address(outputs_TBH),
+        projection=projection_TBG,
+        hidden=hidden_SBH,
+        cell=cell_SBH,
+        candidate=candidate_TBH,
+        outputs=None if lengths is None else outputs_TBH,
         operands=operands[0],
         more_operands=operands[1],
-        bias=_bias(cell, bias_hh, H),
-        reset=optional(reset_TB, "reset_TB", (T, B), BOOL),
-        lengths=optional(lengths, "lengths", (B,), INT64),
-        steps=T,
-        batch=B,
+        bias=_bias(cell, bias_hh),
+        reset=reset_TB,
+        lengths=lengths,
         units=H,
         operands_kept=kept,
         kind=kind,
@@ -141,7 +136,7 @@ def scan_vjp(
         raise CoreError(
             "weight_hh has another precision than the scan's: go back with the matrix that went there"
         )
-    d_projection_TBG, d_projection = result(out, "out", (T, B, G))
+    d_projection_TBG: Array = np.empty((T, B, G), np.float32) if out is None else out
     parts = d_state if isinstance(d_state, tuple) else (d_state,) * len(cell.state)
     d_parts = [_gradient(part, B, H) for part in parts]
     d_weight_hh = workspace.array("d_weight_hh", (G, H), np.float32) if cell.products else None
@@ -150,25 +145,22 @@ def scan_vjp(
     d_bias_hh = np.empty(H, np.float32) if cell.biased else None
     core().call(
         "scan_vjp",
-        gates=address(tape.gates_TBG),
-        hidden=address(tape.hidden_SBH),
-        cell=_where(tape.cell_SBH),
-        candidate=_where(tape.candidate_TBH),
+        gates=tape.gates_TBG,
+        hidden=tape.hidden_SBH,
+        cell=tape.cell_SBH,
+        candidate=tape.candidate_TBH,
         operands=tape.operands,
         more_operands=tape.more_operands,
-        d_outputs=given(d_outputs_TBH, "d_outputs_TBH", (T, B, H)),
-        d_state=address(d_parts[0]),
-        d_cell=address(d_parts[1]) if len(d_parts) > 1 else None,
-        d_projection=d_projection,
+        d_outputs=d_outputs_TBH,
+        d_state=d_parts[0],
+        d_cell=d_parts[1] if len(d_parts) > 1 else None,
+        d_projection=d_projection_TBG,
         d_operands=bytes_of(workspace.passing, "d_operands", size) if cell.products else None,
-        d_weight=_where(d_weight_hh),
-        d_bias=_where(d_bias_hh),
-        d_bias_rows=_where(bias_rows_BH),
-        reset=optional(tape.reset_TB, "reset_TB", (T, B), BOOL),
-        lengths=optional(tape.lengths, "lengths", (B,), INT64),
-        steps=T,
-        batch=B,
-        units=H,
+        d_weight=d_weight_hh,
+        d_bias=d_bias_hh,
+        d_bias_rows=bias_rows_BH,
+        reset=tape.reset_TB,
+        lengths=tape.lengths,
         kind=core().cells[cell.kernel],
         precision=number,
         **panels,
@@ -201,16 +193,10 @@ def _weights(
     return PRECISIONS[precisions.pop()], panels
 
 
-def _bias(cell: CellSpec, bias_hh: Array | None, units: int) -> int | None:
-    if not cell.biased:
-        return None
-    if bias_hh is None:
+def _bias(cell: CellSpec, bias_hh: Array | None) -> Array | None:
+    if cell.biased and bias_hh is None:
         raise CoreError(f"bias_hh is None: the last gate of {cell.name} has a hidden bias; give [H] numbers")
-    return given(bias_hh, "bias_hh", (units,))
-
-
-def _where(array: Array | None) -> int | None:
-    return None if array is None else address(array)
+    return bias_hh if cell.biased else None
 
 
 def _gradient(d_state: Array | None, batch: int, units: int) -> Array:

@@ -16,20 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from pantoum.config.plain import Plain
 from pantoum.errors import CoreError
-from pantoum.kernels.array import Array
-from pantoum.kernels.native.arguments import ARGUMENTS
 from pantoum.kernels.native.counts import counts_struct
 from pantoum.kernels.native.library import core
-from pantoum.kernels.native.memory import address, floats, given, optional
 from pantoum.kernels.native.product import number_of
-from pantoum.kernels.native.row_table import row_table
+from pantoum.kernels.native.tables import row_table
 from pantoum.kernels.step_model import StepCounts, StepLayer, StepMember, StepModel, StepTable
+from pantoum.kernels.types import Array
 
 __all__ = ["Stepper", "stepper"]
-
-INT32 = np.dtype(np.int32)
 
 
 class Stepper:
@@ -49,52 +44,63 @@ class Stepper:
         self._kept = model, tokens_R, list(states), logits_CV
         self._most = C, R
         self._vocabulary, self._tokens_R = V, tokens_R
-        layers = (ARGUMENTS["layer"] * (L * len(members)))()
-        table = (ARGUMENTS["member"] * len(members))()
+        filled, structures = [], []
         for place, member in enumerate(members):
             if len(member.layers) != L:
                 raise CoreError(f"a member has {len(member.layers)} layers, the first {L}: give one shape")
-            for number, layer in enumerate(member.layers, place * L):
-                at = each * number
-                own = [floats(array, "state", (R, H)) for array in states[at : at + each]]
-                layers[number] = _layer(model, member, layer, own)
-            table[place] = ARGUMENTS["member"](
-                layers=ctypes.addressof(layers[place * L]),
-                table=optional(member.table_VG, "table_VG", (V, len(model.cell.gates) * H)),
-                embedding=optional(member.embedding_VE, "embedding_VE", (V, _inputs(member, None))),
+            own = [
+                _layer(model, member, layer, states[each * number : each * (number + 1)], R)
+                for number, layer in enumerate(member.layers, place * L)
+            ]
+            layers = core().structs("layer", own)
+            structures.append(layers)
+            filled.append(
+                core().struct(
+                    "member",
+                    layers=layers,
+                    table=member.table_VG,
+                    embedding=member.embedding_VE,
+                    V=V,
+                    G=len(model.cell.gates) * H,
+                )
             )
-        self._structures = layers, table
+        table = core().structs("member", filled)
+        self._structures = structures, table
         self._orders = np.array(model.table.orders if model.table else (), np.int64)
         self._table = row_table(model.table.table_WV) if model.table else None
-        ngrams = _ngrams(model.table, self._orders, states[own_states], R, V) if model.table else {}
+        ngrams = (
+            _ngrams(model.table, self._orders, states[own_states], V) if model.table else {"ngram_rows": 0}
+        )
         counts = model.counts
         self._counts = None if counts is None else counts_struct(counts.tree, counts.weights_C)
-        counts_recent = None if counts is None else _counts_state(counts, states[-1], R, V)
         head, projection = model.head, model.projection
         _check(head, (V, head.shape[1]), V)
         if projection is not None:
             _check(projection, (head.shape[1], len(members) * H), head.shape[1])
         elif head.shape[1] != len(members) * H:
             raise CoreError(f"the head is {head.shape}: {len(members)} members of {H} units need another one")
-        self._operation, self._arguments = core().operation(
-            "step",
-            members=ctypes.addressof(table),
-            tokens=floats(tokens_R, "tokens_R", (R,), INT32),
+        self._operation, fill = core().operation("step")
+        self._arguments = fill(
+            members=table,
+            tokens=tokens_R,
             head=head.panels(False),
-            head_bias=given(model.head_bias_V, "head_bias_V", (V,)),
+            head_bias=model.head_bias_V,
             projection=None if projection is None else projection.panels(False),
-            logits=floats(logits_CV, "logits_CV", (C, V)),
+            logits=logits_CV,
             vocabulary=V,
             units=H,
+            first=0,
             member_count=len(members),
             layer_count=L,
             head_inputs=head.shape[1],
             kind=core().cells[model.cell.kernel],
             head_precision=number_of(head.precision),
             projection_precision=0 if projection is None else number_of(projection.precision),
-            ngrams=None if self._table is None else ctypes.addressof(self._table),
-            counts=None if self._counts is None else ctypes.addressof(self._counts[0]),
-            counts_recent=counts_recent,
+            ngrams=self._table,
+            counts=None if self._counts is None else self._counts[0],
+            counts_recent=None if counts is None else _counts_state(counts, states[-1], V),
+            K=None if counts is None else len(counts.tree.lengths),
+            rows=R,
             **ngrams,
         )
 
@@ -116,7 +122,9 @@ def stepper(model: StepModel, tokens_R: Array, states: Sequence[Array], logits_C
     return Stepper(model, tokens_R, states, logits_CV)
 
 
-def _layer(model: StepModel, member: StepMember, layer: StepLayer, states: Sequence[int]) -> ctypes.Structure:
+def _layer(
+    model: StepModel, member: StepMember, layer: StepLayer, states: Sequence[Array], rows: int
+) -> ctypes.Structure:
     H = model.units
     G = len(model.cell.gates) * H
     weight, recurrent = layer.weight_ih, layer.weight_hh
@@ -126,20 +134,24 @@ def _layer(model: StepModel, member: StepMember, layer: StepLayer, states: Seque
         _check(matrix, (gates * H, H), H)
     addresses = [matrix.panels(False) for matrix in recurrent] + [None, None]
     norm_weight, norm_bias = (None, None) if layer.norm is None else layer.norm
-    return ARGUMENTS["layer"](
+    return core().struct(
+        "layer",
         input=None if weight is None else weight.panels(False),
         recurrent=addresses[0],
         more_recurrent=addresses[1],
-        input_bias=given(layer.input_bias_G, "input_bias_G", (G,)),
-        bias=optional(layer.scan_bias_H, "scan_bias_H", (H,)),
-        norm_weight=optional(norm_weight, "norm_weight", (H,)),
-        norm_bias=optional(norm_bias, "norm_bias", (H,)),
+        input_bias=layer.input_bias_G,
+        bias=layer.scan_bias_H,
+        norm_weight=norm_weight,
+        norm_bias=norm_bias,
         hidden=states[0],
         cell=states[1] if len(states) > 1 else None,
         inputs=_inputs(member, weight),
         input_precision=0 if weight is None else number_of(weight.precision),
         recurrent_precision=number_of(recurrent[0].precision) if recurrent else 0,
         residual=layer.residual,
+        rows=rows,
+        H=H,
+        G=G,
     )
 
 
@@ -150,8 +162,8 @@ def _inputs(member: StepMember, weight: Any) -> int:
     return 0 if member.embedding_VE is None else member.embedding_VE.shape[1]
 
 
-def _ngrams(ngrams: StepTable, orders: Array, recent: Array, R: int, V: int) -> dict[str, Plain]:
-    """The arguments of n-grams. What the state holds is not looked at: any row found is in the table."""
+def _ngrams(ngrams: StepTable, orders: Array, recent: Array, V: int) -> dict[str, Any]:
+    """The fields of n-grams. What the state holds is not looked at: any row found is in the table."""
     if not (orders.size and orders[0] >= 2 and (np.diff(orders) > 0).all()):
         raise CoreError(
             f"the orders are {ngrams.orders}: the step takes different ones from 2 on, the lowest first"
@@ -163,21 +175,14 @@ def _ngrams(ngrams: StepTable, orders: Array, recent: Array, R: int, V: int) -> 
             f"table_WV is {ngrams.table_WV.shape}: {len(orders)} orders of {ngrams.rows} rows and {V} "
             f"symbols need {(len(orders) * ngrams.rows, V)}"
         )
-    K = int(orders[-1]) - 1
-    return {
-        "orders": address(orders),
-        "recent": floats(recent, "the n-grams' state", (R, K)),
-        "order_count": len(orders),
-        "ngram_rows": ngrams.rows,
-        "recent_kept": K,
-    }
+    return {"orders": orders, "recent": recent, "recent_kept": int(orders[-1]) - 1, "ngram_rows": ngrams.rows}
 
 
-def _counts_state(counts: StepCounts, recent: Array, R: int, V: int) -> int:
-    """The address of the state of counts. What it holds is not looked at: what can be no token is none."""
+def _counts_state(counts: StepCounts, recent: Array, V: int) -> Array:
+    """The state of counts. What it holds is not looked at: what can be no token is none."""
     if len(counts.tree.unigrams_V) != V:
         raise CoreError(f"the counts have {len(counts.tree.unigrams_V)} symbols: this model has {V}")
-    return floats(recent, "the counts' state", (R, len(counts.tree.lengths)))
+    return recent
 
 
 def _check(matrix: Any, shape: tuple[int, int], block: int) -> None:

@@ -3,7 +3,6 @@
 One file per operation and per cell. Every function works in float32 and float64 and states its equations.
 """
 
-from pantoum.kernels.reference.adapt import adapt, row_squares
 from pantoum.kernels.reference.counts import mix_counts
 from pantoum.kernels.reference.cross_entropy import (
     cross_entropy,
@@ -11,16 +10,26 @@ from pantoum.kernels.reference.cross_entropy import (
     cross_entropy_of_logits,
 )
 from pantoum.kernels.reference.dropout import dropout, dropout_scales
-from pantoum.kernels.reference.embedding import lookup, lookup_gradient
-from pantoum.kernels.reference.muon import muon
 from pantoum.kernels.reference.normalization import layer_norm, layer_norm_vjp
-from pantoum.kernels.reference.optimizer import adamw, average, global_norm
-from pantoum.kernels.reference.product import bias_gradient, linear, linear_weight_gradient, pack
-from pantoum.kernels.reference.quantize import pack_codes, quantize
-from pantoum.kernels.reference.row_table import lookup_sum, lookup_sum_gradient, rms_rows
+from pantoum.kernels.reference.product import (
+    bias_gradient,
+    linear,
+    linear_weight_gradient,
+    pack,
+    pack_codes,
+    quantize,
+)
 from pantoum.kernels.reference.sample import sampler
 from pantoum.kernels.reference.scan import scan, scan_vjp
 from pantoum.kernels.reference.step import stepper
+from pantoum.kernels.reference.tables import (
+    lookup,
+    lookup_gradient,
+    lookup_sum,
+    lookup_sum_gradient,
+    rms_rows,
+)
+from pantoum.kernels.reference.update import adamw, adapt, average, global_norm, muon, row_squares
 
 __all__ = [
     "adamw",

@@ -12,9 +12,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pantoum.kernels.array import Array
 from pantoum.kernels.count_tree import CountTree
 from pantoum.kernels.mixture import mix_rows
+from pantoum.kernels.types import Array
 
 __all__ = ["count_rows", "mix_counts"]
 

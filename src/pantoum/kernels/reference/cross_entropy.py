@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pantoum.kernels.array import Array
-from pantoum.kernels.interface import PackedMatrix
+from pantoum.kernels.types import Array, PackedMatrix
 from pantoum.kernels.workspace import Workspace
 
 __all__ = [

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pantoum.kernels.array import Array
+from pantoum.kernels.types import Array
 from pantoum.kernels.workspace import Workspace
 
 __all__ = ["dropout", "dropout_scales", "dropout_threshold", "mix"]

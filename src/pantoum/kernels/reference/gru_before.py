@@ -12,9 +12,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from pantoum.kernels.array import Array
-from pantoum.kernels.reference.activation import sigmoid, sigmoid_slope, tanh_slope
-from pantoum.kernels.reference.cell import Backward, Early, EarlyBackward, Forward, Given, Taped
+from pantoum.kernels.reference.cell import (
+    Backward,
+    Early,
+    EarlyBackward,
+    Forward,
+    Given,
+    Taped,
+    sigmoid,
+    sigmoid_slope,
+    tanh_slope,
+)
+from pantoum.kernels.types import Array
 
 __all__ = ["backward", "early", "early_backward", "forward"]
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pantoum.kernels.array import Array
-from pantoum.kernels.reference.activation import sigmoid, sigmoid_slope, tanh_slope
-from pantoum.kernels.reference.cell import Backward, Forward, Given, Taped
+from pantoum.kernels.reference.cell import Backward, Forward, Given, Taped, sigmoid, sigmoid_slope, tanh_slope
+from pantoum.kernels.types import Array
 
 __all__ = ["backward", "forward"]
 

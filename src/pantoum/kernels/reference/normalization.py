@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pantoum.kernels.array import Array
+from pantoum.kernels.types import Array
 from pantoum.kernels.workspace import Workspace
 
 __all__ = ["EPSILON", "LayerNormTape", "layer_norm", "layer_norm_vjp"]

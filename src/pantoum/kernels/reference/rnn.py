@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pantoum.kernels.array import Array
-from pantoum.kernels.reference.activation import tanh_slope
-from pantoum.kernels.reference.cell import Backward, Forward, Given, Taped
+from pantoum.kernels.reference.cell import Backward, Forward, Given, Taped, tanh_slope
+from pantoum.kernels.types import Array
 
 __all__ = ["backward", "forward"]
 

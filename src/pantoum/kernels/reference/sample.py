@@ -21,8 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pantoum.errors import PantoumError
-from pantoum.kernels.array import Array
 from pantoum.kernels.draw_rows import NOT_FINITE, DrawRows
+from pantoum.kernels.types import Array
 
 __all__ = ["Sampler", "philox", "sampler", "uniform"]
 

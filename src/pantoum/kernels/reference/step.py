@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pantoum.kernels.array import Array
 from pantoum.kernels.step_model import StepModel
+from pantoum.kernels.types import Array
 
 __all__ = ["stepper"]
 

@@ -67,17 +67,13 @@ class Saver:
         state: Mapping[str, Plain],
         *,
         also: Collection[int] = (),
-        anew: bool = False,
         keep: int = KEPT,
     ) -> None:
-        """Commit a checkpoint of copies that no one changes, and prune. ``anew``: the run went back to this
-        step, and later checkpoints belong to a future that did not happen."""
+        """Commit a checkpoint of copies that no one changes, and prune."""
         kept = set(also)
 
         def job() -> None:
             checkpoint.commit(self._folder, step, arrays, state)
-            if anew:
-                checkpoint.discard_after(self._folder, step)
             checkpoint.prune(self._folder, keep=keep, also=kept)
 
         self._give("checkpoint", step, job)

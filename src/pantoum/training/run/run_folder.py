@@ -7,10 +7,11 @@
       report.html                  the run to look at
       checkpoints/step-NNNNNNNN/   all that a resumed run needs
       data/                        prepared.json; the token shards, until the run is finished
+      .ending                      there from the last checkpoint until all that follows it is done
 
-A new run makes its folder in one step, so that two commands never share one; an existing folder is only
-entered to resume. ``config.json`` is for people and for a run that was killed before its first checkpoint;
-what a checkpoint says goes before it.
+A new run makes its folder in one step and locks it, so that two commands never share one. An existing folder
+is only entered to resume, or if it is empty. ``config.json`` is for people and for a run that was killed
+before its first checkpoint; what a checkpoint says goes before it.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ import json
 import os
 import platform
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path, PurePath
 from typing import Any
@@ -35,12 +36,13 @@ from pantoum.data.remote import is_address
 from pantoum.errors import RunError, SettingError, StorageError
 from pantoum.formats import durable, metrics, plain_json
 from pantoum.formats.refusal import translated
-from pantoum.formats.run_lock import RunLock
+from pantoum.formats.run_lock import LOCK_NAME, RunLock
 
 __all__ = ["BEGAN", "RunFolder", "alike", "create", "find", "leave_needed", "machine"]
 
 RUNS = Path("runs")
 CONFIG = "config.json"
+ENDING = ".ending"
 BEGAN = "%Y-%m-%dT%H:%M:%S%z"
 """When a run began, in ``config.json``."""
 
@@ -52,6 +54,17 @@ class RunFolder:
     path: Path
     lock: RunLock | None = None
     """That of the command which trains."""
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[RunFolder]:
+        """The folder with its lock, which that of a new run has already; it is given back in the end."""
+        lock = RunLock(self.path) if self.lock is None else self.lock
+        if self.lock is None:
+            lock.acquire()
+        try:
+            yield replace(self, lock=lock)
+        finally:
+            lock.release()
 
     def require(self) -> None:
         """Raise ``RunError`` if the folder was removed or replaced since it was locked."""
@@ -82,6 +95,25 @@ class RunFolder:
     def data(self) -> Path:
         """Token shards, unless another folder was given for them."""
         return self.path / "data"
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether a command that finished the run was killed before its end."""
+        return (self.path / ENDING).exists()
+
+    def begin_ending(self) -> None:
+        """The checkpoint of the finished run comes next: until ``ended`` its command may be killed, and is
+        not done. A disk that refuses the mark does not stop a run."""
+        with contextlib.suppress(StorageError):
+            durable.mark(self.path / ENDING)
+
+    def ended(self) -> None:
+        """All that follows the checkpoint of the finished run is done: the last system call says so."""
+        if self.lock is not None:
+            self.lock.remove_name()
+        with contextlib.suppress(StorageError):
+            if self.is_ending:
+                durable.remove_tree(self.path / ENDING)
 
     def write_config(self, config: Mapping[str, Plain]) -> None:
         """Write ``config.json``, for people: indented. A path that is not UTF-8 holds lone surrogates, whose
@@ -121,10 +153,12 @@ class RunFolder:
 
 
 def create(settings: TrainSettings, texts: Sequence[str]) -> RunFolder:
-    """Make the folder of a new run: the one named, which must not exist, or the next free ``runs/<stem>``."""
+    """Make and lock the folder of a new run: the one named, which must not exist, or the next free
+    ``runs/<stem>``."""
     if settings.run is not None:
         path = Path(settings.run)
-        if not _made(path):
+        lock = _made(path)
+        if lock is None:
             what, instead = "exists already", ", or --resume to go on with that run"
             if not path.is_dir():
                 what, instead = "is a file", ""
@@ -134,11 +168,14 @@ def create(settings: TrainSettings, texts: Sequence[str]) -> RunFolder:
                 f"run is {settings.run!r}: it {what}, and a new run needs a new folder; "
                 f"give another name{instead}"
             )
-        return RunFolder(path)
-    number = 1
-    while not _made(path := RUNS / _name(settings, texts, number)):
+        return RunFolder(path, lock)
+    number, lock = 0, None
+    while lock is None:
         number += 1
-    return RunFolder(path)
+        path = RUNS / _name(settings, texts, number)
+        with contextlib.suppress(RunError):  # another command was faster
+            lock = _made(path)
+    return RunFolder(path, lock)
 
 
 def find(settings: TrainSettings, texts: Sequence[str]) -> RunFolder:
@@ -243,15 +280,31 @@ def _processor() -> str:
     return platform.processor()
 
 
-def _made(path: Path) -> bool:
-    """Make the folder, in one step that only one command can do; whether it was this one."""
+def _made(path: Path) -> RunLock | None:
+    """Make the folder, or take an empty one, as a command leaves that was killed at once, and lock it;
+    ``None``: something is in it. Of two commands that take the same one, the lock decides: ``RunError``."""
     durable.make_folder(path.absolute().parent)
     with translated("make the run folder", path):
         try:
-            path.mkdir()
+            durable.system.make_folder(path)
         except FileExistsError:
-            return False
-    return True
+            if not _holds_nothing(path):
+                return None
+    lock = RunLock(path)
+    lock.acquire()
+    if _holds_nothing(path):
+        return lock
+    lock.release()
+    return None
+
+
+def _holds_nothing(path: Path) -> bool:
+    """Whether a folder holds nothing but what a command leaves that was killed at once."""
+    try:
+        names = [entry.name for entry in path.iterdir()]
+    except OSError:
+        return False
+    return not path.is_symlink() and all(name == LOCK_NAME or durable.is_temporary(name) for name in names)
 
 
 def _name(settings: TrainSettings, texts: Sequence[str], number: int) -> str:

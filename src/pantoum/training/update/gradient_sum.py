@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pantoum.kernels.callers import Callers
+from pantoum.kernels.threads import Callers
 from pantoum.network.gradient import Gradient, Gradients
 from pantoum.training.update.shards import Node, halves, tree_sum
 

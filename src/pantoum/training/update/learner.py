@@ -25,7 +25,7 @@ import numpy as np
 from pantoum.errors import CheckpointError
 from pantoum.formats.checkpoint import MOST_STEPS
 from pantoum.kernels import Array, Workspace, backend
-from pantoum.kernels.callers import callers, most_callers
+from pantoum.kernels.threads import callers, most_callers
 from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
 from pantoum.network.gradient import Gradient, Gradients, norm

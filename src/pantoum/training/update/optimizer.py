@@ -24,7 +24,7 @@ import numpy as np
 from pantoum import kernels
 from pantoum.config import CELLS, OPTIMIZERS, one_of
 from pantoum.kernels import Array
-from pantoum.kernels.reference.muon import NEWTON_SCHULZ, Coefficients
+from pantoum.kernels.reference.update import NEWTON_SCHULZ, Coefficients
 from pantoum.network import LanguageModel
 from pantoum.network.ensemble import PROJECTION
 from pantoum.network.gradient import Gradients
