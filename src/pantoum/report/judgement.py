@@ -36,9 +36,10 @@ def in_words(found: Mapping[str, object]) -> list[str]:
     if bits is None or bits <= 0 or xz is None or bz2 is None:
         return []
     if not comparable(size):
+        many = "1 byte" if size == 1 else f"{size:,.0f} bytes"
         return [
-            f"bits per byte:   {figure(bits, 2)} on a validation text of {size:,.0f} bytes: too few to "
-            f"compare with xz and bz2 ({LEAST_BYTES:,} are enough)"
+            f"bits per byte:   {figure(bits, 2)} on a validation text of {many}: too few to compare with xz "
+            f"and bz2 ({LEAST_BYTES:,} are enough)"
         ]
     return [
         f"bits per byte:   {figure(bits, 2)}, beside {figure(xz, 2)} (xz) and {figure(bz2, 2)} (bz2)",
