@@ -21,7 +21,6 @@ import json
 import os
 import platform
 import re
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -32,6 +31,7 @@ import numpy as np
 
 from pantoum.config import TrainSettings
 from pantoum.config.plain import Plain
+from pantoum.config.shell import quoted
 from pantoum.data.made_again import remove_shards
 from pantoum.data.remote import is_address
 from pantoum.errors import RunError, StorageError
@@ -216,7 +216,7 @@ def find(settings: TrainSettings, texts: Sequence[str]) -> RunFolder:
         newest = _newest()
         advice = f"there is none in {str(RUNS)!r}"
         if newest is not None:
-            command = f"pantoum train --run {shlex.quote(str(newest))} --resume"
+            command = f"pantoum train --run {quoted(str(newest))} --resume"
             advice = f"`{command}` goes on with the one that was trained last"
         raise RunError(f"nothing says which run is to go on: give --run DIR; {advice}")
     runs = _runs_of(settings, texts)
