@@ -15,6 +15,7 @@ from pantoum.data.prepare import open_prepared, prepare
 from pantoum.errors import RunError, TextError
 from pantoum.formats import checkpoint
 from pantoum.inference.files.novelty import NoveltyFilter
+from pantoum.training.run_session import RunSession
 
 SMALL = {"hidden_size": 8, "num_layers": 1, "batch_size": 4, "seq_len": 8, "progress": False}
 
@@ -169,3 +170,22 @@ def test_a_model_of_documents_knows_those_that_were_held_out_too(
     train(Path("names.txt"), tmp_path / "r", steps=3, documents="lines", **held_out)
     known = NoveltyFilter.from_extras(pantoum.load(tmp_path / "r").loaded.extras)
     assert known is not None and all(map(known.knows, names + others * ("valid" in held_out)))
+
+
+def test_where_the_time_is_over_the_last_reading_is_cut_short_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = tmp_path / "long.txt"
+    text.write_text("".join(f"The cat number {n} sat on the mat.\n" for n in range(1500)))
+    monkeypatch.setattr(RunSession, "has_to_end", lambda self: True)
+    run = train(text, tmp_path / "r", minutes=0.01)
+    found = run.evaluation
+    assert (
+        found is not None
+        and found.bits_per_byte is not None
+        and 0 < found.tokens < 4_000
+        and found.bits_per_byte > 0
+    )
+    assert "the time was over" in str(found.note) and any("time was over" in n for n in run.result.notes)
+    assert pantoum.load(run.folder).card["peaks"]["token"]["units"] == found.tokens
+    assert "the time" not in str(train(text, tmp_path / "s", steps=1).evaluation)
