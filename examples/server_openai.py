@@ -7,14 +7,16 @@ In another terminal: pantoum serve runs/book
 
 from __future__ import annotations
 
-import sys
+import argparse
 from collections.abc import Sequence
 
 from openai import OpenAI
 
 
-def main(arguments: Sequence[str]) -> None:
-    url = arguments[0] if arguments else "http://127.0.0.1:8000"
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="The server through the unchanged openai client.")
+    parser.add_argument("url", nargs="?", default="http://127.0.0.1:8000", metavar="URL")
+    url = parser.parse_args(arguments).url
     # The key is one of --api-key-file; a server without that option takes any.
     client = OpenAI(base_url=f"{url}/v1", api_key="none")
     model = client.models.list().data[0].id
@@ -45,4 +47,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -10,8 +10,8 @@ in any order and on any day, as long as the server has the same model and the sa
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,8 +37,10 @@ class Place:
         return Place(self.text + words + choice["text"], choice["state"])
 
 
-def main(arguments: Sequence[str]) -> None:
-    url = arguments[0] if arguments else "http://127.0.0.1:8000"
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="A client that keeps the state of the model itself.")
+    parser.add_argument("url", nargs="?", default="http://127.0.0.1:8000", metavar="URL")
+    url = parser.parse_args(arguments).url
     begun = Place("").go_on(url, "The ", tokens=20)
     print(f"begun:          {begun.text!r} and a state of {len(begun.state or ''):,} characters")
 
@@ -53,4 +55,4 @@ def main(arguments: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -22,6 +21,7 @@ from pantoum.config import AUTO, TrainSettings, function, number, path, require,
 from pantoum.config import path as checked
 from pantoum.config.calls import made, public
 from pantoum.config.rules import Auto
+from pantoum.config.shell import quoted
 from pantoum.errors import PantoumError, SettingError
 from pantoum.texts import Texts, counting, listed, named, say
 
@@ -90,7 +90,7 @@ class Run:
     @property
     def next_command(self) -> str:
         """What to type next: go on, or let the model write."""
-        name = shlex.quote(str(self.folder))
+        name = quoted(str(self.folder))
         if self.stopped is not None or not (self.folder / "model.safetensors").exists():
             return f"pantoum train --run {name} --resume"
         return f"pantoum generate {name}"

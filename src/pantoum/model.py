@@ -173,7 +173,7 @@ class Model:
         tokens and ends up to a fifth earlier, at the end of a line or sentence, unless ``exact``.
         ``adapt``: a copy of the model learns from the prompt and writes; ``model_out`` saves that copy.
         ``cache``: mix the model with a cache of so many tokens.
-        ``unique``: texts that differ from one another; ``novel``: texts that are no training document.
+        ``unique``: texts that differ from one another; ``novel``: texts that are no document of its text.
         ``sampling``: ``temperature``, ``top_k``, ``top_p``, ``min_p``, ``repetition_penalty``,
         ``frequency_penalty``, ``presence_penalty``, ``logit_bias``, ``greedy``, ``stop``."""
         settings = made(SamplingConfig, sampling, "generate", (*WRITE, "count", "unique", "novel"))
@@ -321,11 +321,11 @@ class Model:
         also holds the texts and nats of its tokens. ``named``: the name of the text, for the card of an
         adapted model."""
         from dataclasses import replace
-        from functools import partial
 
         from pantoum.config import ScoreConfig
         from pantoum.inference.adapt import adapter_of
         from pantoum.inference.alert import peaks_of, threshold
+        from pantoum.inference.kept_model import KeptModel
         from pantoum.inference.score import Scorer
         from pantoum.inference.scoring.protocols import SIDE_BY_SIDE
         from pantoum.texts import say
@@ -356,8 +356,8 @@ class Model:
         if adapter is None:
             return Scorer(model, config, threshold=nats, pieces=pieces)
         texts = [] if named is None else [{"name": PurePath(named).name}]
-        keep = None if config.model_out is None else partial(adapter.write, config.model_out, texts)
-        return Scorer(model, config, threshold=nats, pieces=pieces, reader=adapter, at_end=keep)
+        kept = None if config.model_out is None else KeptModel(adapter, config.model_out, texts)
+        return Scorer(model, config, threshold=nats, pieces=pieces, reader=adapter, kept=kept)
 
     def _with_cache(self, size: int | None) -> LoadedModel:
         """The model, with a cache of the last ``size`` tokens where one is asked for."""

@@ -39,6 +39,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     session = pantoum.load(folder / "r").session()
     session.feed("The")
     session.state.write(folder / "r" / "a.state")
+    pantoum.export(folder / "r", to="torch", out=folder / "r" / "for-torch")
     return folder / "r"
 
 
@@ -60,6 +61,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("data/train.tokens", "shard", ["tokens", "tokenizer"]),
         ("checkpoints/step-00000006", "checkpoint", ["step          6", "all verified"]),
         ("a.state", "state", ["tokens seen   3", "8 + 8 + 2"]),
+        ("for-torch", "torch", ["those of pantoum.torch", "made from", "in PyTorch"]),
     ],
 )
 def test_each_kind_is_known_by_its_content(run: Path, name: str, kind: str, shown: list[str]) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 import pantoum
+from pantoum.cli.asked_to_stop import Asked, Stopped
 
 
 def test_evaluate_adapts_and_keeps_the_adapted_model(run, trained: Path, text: Path, tmp_path: Path) -> None:
@@ -101,6 +105,42 @@ def test_what_was_read_before_an_interruption_is_kept(
     kept = tmp_path / "kept.safetensors"
     done = run("score", trained, "-", "--adapt", "--model-out", kept)
     assert done.code == 130 and pantoum.load(kept).card["adapted"][0]["tokens"] > 1000
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_a_signal_to_stop_saves_the_model(trained: Path, text: Path, tmp_path: Path, name: str) -> None:
+    number, kept, pipe = getattr(signal, name), tmp_path / "kept.safetensors", subprocess.PIPE
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pantoum", "score", str(trained), "-", "--adapt", "--model-out", str(kept)],
+        stdin=pipe,
+        stdout=pipe,
+        stderr=pipe,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
+    )
+    assert process.stdin is not None and process.stdout is not None
+    process.stdin.write(text.read_bytes())
+    process.stdin.flush()
+    for _ in text.read_bytes().splitlines():
+        assert process.stdout.readline()
+    process.send_signal(number)
+    said = process.communicate(timeout=120)[1].decode()
+    assert process.returncode == 128 + number and f"ended by {name}" in said and "Traceback" not in said
+    assert pantoum.load(kept).card["adapted"][0]["tokens"] == len(text.read_bytes())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_a_signal_never_cuts_into_what_is_learned() -> None:
+    parts, done, before = iter([b"a", b"b", b"c"]), [], signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Stopped), Asked() as asked:
+        for part in asked.waited_for(parts):
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM)  # a terminal that closes sends its signal twice
+            done.append(part)
+    assert done == [b"a"] and signal.getsignal(signal.SIGTERM) is before
+    with pytest.raises(Stopped), Asked(at_once=True):
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise AssertionError("went on")
 
 
 def test_generate_adapts_to_its_prompt(run, trained: Path, text: Path, tmp_path: Path) -> None:

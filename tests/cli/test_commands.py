@@ -60,7 +60,7 @@ def test_a_run_that_was_stopped_says_how_to_go_on(run: Run, text: Path, tmp_path
     second = run("train", "--run", tmp_path / "r", "--resume", "--json")
     assert json.loads(second.out)["steps"] == 4
     third = run("train", "--run", tmp_path / "r", "--resume")
-    assert third.code == 0 and any("the run is finished (4 steps)" in line for line in third.lines)
+    assert third.code == 0 and any("the run is finished at step 4" in line for line in third.lines)
 
 
 def test_a_finished_run_says_so(run: Run, trained: Path) -> None:

@@ -130,3 +130,12 @@ def test_python_dash_m_is_the_command() -> None:
         check=True,
     )
     assert done.stdout == f"pantoum {pantoum.__version__}\n"
+
+
+def test_after_two_dashes_every_word_is_a_file(run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("-x.txt").write_text("The cat sat on the mat.\n" * 40)
+    done = run("train", "--steps", 1, "--hidden-size", 8, "--plan", "--", "-x.txt")
+    assert done.code == 0 and "1 step" in done.out
+    assert run("score", "--", "-none").code == 1
+    assert run("train", "-x.txt").code == 2

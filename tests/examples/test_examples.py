@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -91,3 +93,15 @@ def test_a_log_follows_from_its_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     assert lines.planted(300, 8, 1) == lines.planted(300, 8, 1) != lines.planted(300, 8, 2)
     assert {line.odd for line in lines.planted(2000, 40, 3)} == {None, *lines.KINDS}
     assert all(line.odd is None for line in lines.clean(300, 1))
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in EXAMPLES.glob("*.py")))
+def test_every_example_says_what_it_does(name: str) -> None:
+    source = (EXAMPLES / f"{name}.py").read_text()
+    for package in ("openai", "lm_eval", "joblib", "dask"):
+        if f"\nimport {package}" in source or f"\nfrom {package}" in source:
+            pytest.importorskip(package)
+    done = subprocess.run(
+        [sys.executable, EXAMPLES / f"{name}.py", "--help"], capture_output=True, text=True, timeout=100
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -70,3 +70,13 @@ def test_of_an_older_run_counts_what_was_typed(other: dict[str, Any]) -> None:
 def test_a_config_of_any_form_has_a_configuration(odd: Any) -> None:
     names = ("settings", "chosen", "text", "texts", "budget", "kind", "vocab_size")
     assert "text" in configuration(Story("x", dict.fromkeys(names, odd)))
+
+
+def test_what_was_left_open_is_what_was_chosen_also_where_it_is_off() -> None:
+    settings = {"ngrams": "auto", "members": "auto", "kneser_ney": "auto", "softmax": "auto"}
+    plain = told(settings, chosen={"model": {"cell": "gru"}, "members": 1})
+    assert (plain["ngrams"], plain["members"], plain["kneser_ney"], plain["softmax"]) == (None, 1, None, None)
+    with_more = told(settings, chosen={"model": {"ngrams": [3, 4]}, "members": 4, "kneser_ney": 5})
+    assert (with_more["ngrams"], with_more["members"], with_more["kneser_ney"]) == ([3, 4], 4, 5)
+    typed = told({"members": 1, "ngrams": None}, chosen={"model": {"cell": "gru"}, "members": 1})
+    assert {name: typed[name] for name in ("members", "ngrams")} == {"members": 1, "ngrams": None}

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pantoum.report.summary import judgement, summary
+from pantoum.report.summary import summary
 
 FIGURES = {
     "nats_per_token": 1.5,
@@ -62,11 +62,17 @@ def test_what_is_not_known_is_not_invented(tmp_path: Path) -> None:
     assert "validation loss: 1.500 nats per token, accuracy 61.2 %" in lines and len(lines) == 3
 
 
-def test_the_judgement_follows_the_figures() -> None:
-    assert "better than xz and bz2 compress it" in judgement(1.0, 2.0, 3.0)
-    assert "better than bz2 compresses it, not yet better than xz" in judgement(2.5, 2.0, 3.0)
-    assert "better than xz compresses it, not yet better than bz2" in judgement(2.5, 3.0, 2.0)
-    assert judgement(3.0, 3.0, 2.0).startswith("xz and bz2 compress the validation text better")
+@pytest.mark.parametrize(
+    ("size", "bits", "said"),
+    [(312, 1.8, "too few to compare"), (8, -3.66, None), (0, None, None), (100_000, 1.8, "beside 2.90 (xz)")],
+)
+def test_a_short_text_has_no_verdict_and_none_a_negative_figure(
+    tmp_path: Path, size: int, bits: float | None, said: str | None
+) -> None:
+    lines = summary(result(tmp_path, validation={**FIGURES, "bits_per_byte": bits, "bytes": size}))
+    told = [line for line in lines if line.startswith("bits per byte")]
+    assert len(told) == (said is not None) and all(str(said) in line for line in told)
+    assert any("compress it" in line for line in lines) == (size == 100_000)
 
 
 def test_words_are_summed_up_by_their_perplexity(tmp_path: Path) -> None:

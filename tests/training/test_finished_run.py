@@ -14,6 +14,8 @@ from pantoum.data.made_again import are_removed, remove_shards
 from pantoum.data.prepare import open_prepared, prepare
 from pantoum.errors import RunError, TextError
 from pantoum.formats import checkpoint
+from pantoum.inference.files.novelty import NoveltyFilter
+from pantoum.training.run_session import RunSession
 
 SMALL = {"hidden_size": 8, "num_layers": 1, "batch_size": 4, "seq_len": 8, "progress": False}
 
@@ -155,3 +157,35 @@ def test_a_shorter_budget_keeps_the_end_at_which_the_text_was_read_often_enough(
     train((), first, resume=True, minutes=40, stop_after=3)
     found = checkpoint.newest(first)
     assert found is not None and found.state["span"]["end"] < 1200
+
+
+@pytest.mark.parametrize("held_out", [{"valid_fraction": 0.2}, {"valid": "others.txt"}])
+def test_a_model_of_documents_knows_those_that_were_held_out_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held_out: dict[str, object]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names, others = ([f"Anna {n}" for n in range(start, start + 50)] for start in (0, 50))
+    Path("names.txt").write_text("\n".join(names))
+    Path("others.txt").write_text("\n".join(others))
+    train(Path("names.txt"), tmp_path / "r", steps=3, documents="lines", **held_out)
+    known = NoveltyFilter.from_extras(pantoum.load(tmp_path / "r").loaded.extras)
+    assert known is not None and all(map(known.knows, names + others * ("valid" in held_out)))
+
+
+def test_where_the_time_is_over_the_last_reading_is_cut_short_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = tmp_path / "long.txt"
+    text.write_text("".join(f"The cat number {n} sat on the mat.\n" for n in range(1500)))
+    monkeypatch.setattr(RunSession, "has_to_end", lambda self: True)
+    run = train(text, tmp_path / "r", minutes=0.01)
+    found = run.evaluation
+    assert (
+        found is not None
+        and found.bits_per_byte is not None
+        and 0 < found.tokens < 4_000
+        and found.bits_per_byte > 0
+    )
+    assert "the time was over" in str(found.note) and any("time was over" in n for n in run.result.notes)
+    assert pantoum.load(run.folder).card["peaks"]["token"]["units"] == found.tokens
+    assert "the time" not in str(train(text, tmp_path / "s", steps=1).evaluation)

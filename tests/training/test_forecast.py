@@ -42,3 +42,11 @@ def test_in_bytes_a_token_may_be_several(prepared):
 
 def test_nothing_held_out_nothing_expected(prepared):
     assert forecast(prepared("text", "to be or not to be " * 50, valid_fraction=0.0), 1e13) is None
+
+
+def test_a_few_updates_are_expected_to_leave_it_near_a_guess(prepared):
+    words = prepared("words", "the cat sat on a mat and the dog ran " * 400)
+    guess = math.log(words.tokenizer.vocab_size)
+    one, some, many = (forecast(words, 1e13, updates).nats_per_token for updates in (1, 100, 10_000))
+    assert 0.85 * guess < one < guess and many < some < 0.3 * guess
+    assert many == pytest.approx(forecast(words, 1e13).nats_per_token, abs=0.01)

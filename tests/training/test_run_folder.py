@@ -1,12 +1,14 @@
 """Names of runs, and ``config.json``."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 from pantoum.config import TrainSettings
-from pantoum.errors import PantoumError, RunError, SettingError
+from pantoum.errors import PantoumError, RunError
+from pantoum.training.loop import train
 from pantoum.training.run.run_folder import RunFolder, create, find, machine
 
 
@@ -50,8 +52,21 @@ def test_the_newest_run_of_a_text_is_the_one_to_resume():
     assert str(find(TrainSettings(), ["book.txt"]).path) == "runs/book-2"
     with pytest.raises(RunError, match=r"there is no such run to resume"):
         find(TrainSettings(), ["other.txt"])
-    with pytest.raises(SettingError, match="must name the run to resume"):
-        find(TrainSettings(), [])
+
+
+def test_what_is_typed_instead_of_run_is_understood_or_answered_with_the_command(run, tmp_path):
+    with pytest.raises(RunError, match="give --run DIR; there is none in 'runs'"):
+        find(TrainSettings(resume=True), [])
+    for name in ("a", "b c"):
+        run(f"runs/{name}", steps=2)
+    os.utime("runs/a/metrics.jsonl", (1, 1))
+    with pytest.raises(RunError, match="`pantoum train --run 'runs/b c' --resume` goes on"):
+        find(TrainSettings(resume=True), [])
+    assert find(TrainSettings(resume=True), ["runs/a"]).path == Path("runs/a")
+    assert train(TrainSettings(resume=True, steps=1), ["runs/a"]).steps == 3
+    Path("notes").mkdir()
+    with pytest.raises(RunError, match="there is no such run to resume"):
+        find(TrainSettings(resume=True), ["notes"])
 
 
 def test_a_named_folder_must_be_new_or_be_there(tmp_path):

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pantoum.config.plain import Plain
+from pantoum.report.judgement import comparable
 from pantoum.report.sparkline import sparkline
 from pantoum.report.wording import count, figure, finite, perplexity
 
@@ -25,7 +26,8 @@ def card_rows(card: Mapping[str, Plain]) -> Rows:
     if names:
         rows.append(("trained on", some(names, _number(card.get("all_texts")))))
     if finite(card.get("step")) is not None:
-        rows.append(("after", f"{whole(card['step'])} steps, {count(card.get('tokens_trained'))} tokens"))
+        steps = f"{whole(card['step'])} step{'' if card['step'] == 1 else 's'}"
+        rows.append(("after", f"{steps}, {count(card.get('tokens_trained'))} tokens"))
     rows += _held_out(card.get("validation"), ", before it adapted" if card.get("adapted") else "")
     rows += _int8(card.get("int8"))
     rows += _adapted(card.get("adapted"), card.get("adapted_times"))
@@ -68,11 +70,12 @@ def _number(all_texts: object) -> int:
 def _held_out(validation: object, when: str) -> Rows:
     if not isinstance(validation, Mapping):
         return []
-    unit = (
-        f"{figure(validation.get('nats_per_character'))} nats per character, "
-        f"{figure(validation.get('bits_per_byte'), 2)} bits per byte "
-        f"(xz {figure(validation.get('xz_bits_per_byte'), 2)}) by {validation.get('protocol')!s:.40}{when}"
-    )
+    bits, size = finite(validation.get("bits_per_byte")), validation.get("bytes")
+    unit = f"{figure(validation.get('nats_per_character'))} nats per character"
+    if bits is not None and bits > 0:  # cards of older versions hold negative ones, of texts of a few bytes
+        xz = f" (xz {figure(validation.get('xz_bits_per_byte'), 2)})" if comparable(size) else ""
+        unit += f", {figure(bits, 2)} bits per byte{xz}"
+    unit += f" by {validation.get('protocol')!s:.40}{when}"
     rows = [("held out", unit), ("accuracy", figure(validation.get("accuracy")))]
     if validation.get("unit") == "word":
         rows.insert(1, ("perplexity", f"{perplexity(validation.get('nats_per_token'))} per word"))

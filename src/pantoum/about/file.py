@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from pantoum.about.card import card_rows, curve_rows, some, whole
+from pantoum.about.torch_export import torch_facts
 from pantoum.config import ModelConfig
 from pantoum.config.plain import Plain
 from pantoum.data.made_again import are_removed
@@ -30,6 +31,7 @@ from pantoum.formats import (
     token_shard,
 )
 from pantoum.formats.model_file import COUNTS, SCALE, ModelFile
+from pantoum.inference.files import torch_file
 from pantoum.inference.files.compact_matrices import coded_names
 from pantoum.inference.files.novelty import BITS_NAME
 from pantoum.inference.files.precision import number, shape_of, weights
@@ -55,7 +57,7 @@ class Info:
 
     path: Path
     kind: str
-    """``model``, ``run``, ``checkpoint``, ``prepared``, ``shard`` or ``state``."""
+    """``model``, ``run``, ``checkpoint``, ``prepared``, ``shard``, ``state`` or ``torch``."""
     facts: Mapping[str, object]
     """Plain values, for JSON."""
     rows: Sequence[tuple[str, str]] = field(repr=False)
@@ -92,6 +94,9 @@ def _verified(found: Info) -> str:
     if found.kind == "prepared":
         _verify_prepared(found.path)
         return "every token, the tokenizer"
+    if found.kind == "torch":
+        torch_file.read(found.path)
+        return "it loads"
     if found.kind != "run":
         return "every byte"  # reading a state or a checkpoint reads all of it
     folder = RunFolder(found.path)
@@ -125,6 +130,8 @@ def _inspect(path: Path) -> Info:
         return _state(path)
     if start == SHARD_MAGIC:
         return _shard(path)
+    if torch_file.is_torch_file(path):
+        return Info(path, "torch", *torch_facts(path))
     raise _foreign(path)
 
 
@@ -136,7 +143,7 @@ def _start(path: Path) -> bytes:
 def _foreign(path: Path) -> FormatError:
     return FormatError(
         f"{str(path)!r} is nothing that pantoum knows: it must be a model, a state, a token shard, a "
-        "checkpoint, a run folder or a prepared folder; give one of these"
+        "checkpoint, a file for PyTorch, a run folder or a prepared folder; give one of these"
     )
 
 

@@ -55,12 +55,19 @@ class Plan:
             ("tokens", f"{self.kind}, vocabulary {self.vocab_size:,}"),
             ("parameters", f"{self.parameters:,}"),
             ("memory", f"about {self.memory / 1e6:,.0f} MB"),
-            *((name, str(value)) for name, value in self.chosen.items() if not isinstance(value, Mapping)),
-            *(("model." + name, str(value)) for name, value in self.chosen["model"].items()),
+            *((name, _said(value)) for name, value in self.chosen.items() if not isinstance(value, Mapping)),
+            *(("model." + name, _said(value)) for name, value in self.chosen["model"].items()),
             *(("because", reason) for reason in self.reasons),
             ("expect", "no figure: nothing is held out" if self.expected is None else str(self.expected)),
         ]
         return "\n".join(f"{name:<22}{value}" for name, value in rows)
+
+
+def _said(value: object) -> str:
+    """A choice as it is typed: what is off is ``none`` or ``no``."""
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "yes", False: "no"}[value]
+    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def make_plan(settings: TrainSettings, texts: Sequence[str]) -> Plan:
@@ -86,5 +93,9 @@ def make_plan(settings: TrainSettings, texts: Sequence[str]) -> Plan:
         memory=need.all,
         chosen=recipe.spec(),
         reasons=recipe.reasons,
-        expected=forecast(prepared, 6.0 * recipe.work(vocab_size) * tokens),
+        expected=forecast(
+            prepared,
+            6.0 * recipe.work(vocab_size) * tokens,
+            tokens / (recipe.batch_size * recipe.seq_len),
+        ),
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 
 from pantoum.cli.output import Output
+from pantoum.config.shell import quoted
 
 EXAMPLES = """examples:
   pantoum export runs/book --to int8 --out book-int8.safetensors --text other.txt
@@ -49,4 +49,4 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
     if found.get("names") == "pantoum.torch":
         output.answer(f"in Python: pantoum.torch.load({found['out']!r}); plain PyTorch has no module for it")
     if arguments.to == "int8":
-        output.next(f"pantoum generate {shlex.quote(found['out'])}")
+        output.next(f"pantoum generate {quoted(found['out'])}")

@@ -13,7 +13,7 @@ from functools import partial
 
 from pantoum import __version__
 from pantoum.cli.commands import COMMANDS, module_of
-from pantoum.cli.parser import Parser
+from pantoum.cli.parser import Parser, with_files
 
 __all__ = ["main", "make_parser"]
 
@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None, ready: Callable[[], object] = int) -
     started = time.monotonic()
     parser = make_parser()
     try:
-        arguments = parser.parse_args(argv)
+        arguments = parser.parse_args(with_files(sys.argv[1:] if argv is None else argv))
         if arguments.command is None:
             parser.print_help()
             return 0

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NoReturn
 
-__all__ = ["Parser", "flag"]
+__all__ = ["Parser", "flag", "with_files"]
 
 
 class Parser(argparse.ArgumentParser):
@@ -80,9 +80,9 @@ class Parser(argparse.ArgumentParser):
         if not options:
             words = " ".join(unknown)
             if "--prompt" in self.option_names():
-                import shlex
+                from pantoum.config.shell import quoted
 
-                typed = shlex.quote(words)
+                typed = quoted(words)
                 return f"the text to continue is given with --prompt: `{self.prog} ... --prompt {typed}`"
             return f"{words} is one argument too many"
         from pantoum.cli.suggest import option_advice
@@ -116,3 +116,13 @@ class Parser(argparse.ArgumentParser):
 def flag(name: str) -> str:
     """The option of a setting: ``--hidden-size`` of ``hidden_size``."""
     return "--" + name.rstrip("_").replace("_", "-")
+
+
+def with_files(words: Sequence[str]) -> list[str]:
+    """The words of a command line, where all after ``--`` are names of files: one that begins as an option
+    does is written so that it is none (``./-x.txt``). The parser mixes options and files, and asks for it."""
+    if "--" not in words:
+        return list(words)
+    place = list(words).index("--")
+    files = (f"./{word}" if word.startswith("-") and word != "-" else word for word in words[place + 1 :])
+    return [*words[:place], *files]

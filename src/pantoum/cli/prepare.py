@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 
 from pantoum.cli.options import add_settings, given
 from pantoum.cli.output import Output
 from pantoum.config import AUTO, TrainSettings
+from pantoum.config.shell import quoted
 
 EXAMPLES = """examples:
   pantoum prepare corpus/ --tokens words --out corpus.tokens
@@ -65,4 +65,4 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
         output.json({"folder": str(prepared.folder), **prepared.facts})
     else:
         output.answer(str(prepared.folder))
-    output.next(f"pantoum train --data {shlex.quote(str(prepared.folder))}")
+    output.next(f"pantoum train --data {quoted(str(prepared.folder))}")

@@ -3,8 +3,9 @@
 The threads of BLAS and of the core are set before NumPy is imported.
 
     0    success                       130  Ctrl-C
-    1    an error that pantoum knows   141  the reader of stdout was closed (`| head`); no message
-    2    wrong usage
+    1    an error that pantoum knows   129  SIGHUP, after saving (other commands than `score` end by it)
+    2    wrong usage                   143  SIGTERM, likewise
+                                       141  the reader of stdout was closed (`| head`); no message
 
 ``PANTOUM_DEBUG=1`` shows the traceback of an error. An unexpected error is reported as a bug of pantoum.
 """
@@ -14,8 +15,10 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import signal
 import sys
 
+from pantoum.cli.asked_to_stop import Stopped
 from pantoum.cli.commands import module_of
 from pantoum.cli.interrupts import Interrupts
 from pantoum.cli.output import Output, abandon_stdout
@@ -53,6 +56,8 @@ def _run(arguments: argparse.Namespace, output: Output, interrupts: Interrupts) 
             code: int = module_of(arguments.command).run(arguments, output) or 0
         output.flush()
         return code
+    except Stopped as stop:
+        return _end(output, f"{name}: ended by {signal.Signals(stop.number).name}", 128 + stop.number)
     except KeyboardInterrupt:
         return _end(output, f"{name}: interrupted", 130)
     except Exception as error:

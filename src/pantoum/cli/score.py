@@ -1,8 +1,9 @@
 """``pantoum score``: the surprisal of each token, word or line of a text under a model, in nats.
 
 Lines are read and scored as they come, so `tail -f app.log | pantoum score MODEL -` answers at once. Every
-format is written as it grows: memory does not grow with the text. Ctrl-C completes the output (JSON and HTML
-too), prints the sums of what was read and exits with 130.
+format is written as it grows: memory does not grow with the text. Ctrl-C, SIGTERM and SIGHUP complete the
+output (JSON and HTML too), save the adapted model, print the sums of what was read and exit with 130, 143
+and 129.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 import argparse
 import sys
 
+from pantoum.cli.asked_to_stop import Asked
 from pantoum.cli.options import add_settings, given
 from pantoum.cli.output import Output, is_terminal
 from pantoum.cli.score_forms import FORMS, Numbered, ScoreSums
 from pantoum.config import ScoreConfig
+from pantoum.errors import TextError
 
 EXAMPLES = """examples:
   pantoum score runs/book chapter.txt --by word
@@ -71,23 +74,25 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
     if arguments.text == "-" and is_terminal(sys.stdin):
         output.say("pantoum: type a text to score; Ctrl-D ends it (a file may be given as TEXT)")
     noted = False
-    try:
-        output.write(form.begin())
-        for scores in scorer.batches(parts):
-            sums.add(scores)
-            output.write(form.rows(numbered(scores)))
-            if not noted and sums.tokens >= KNOWN_AFTER:
-                noted = _note_unknown(scorer.unknown_tokens, sums.tokens, output)
-        output.write(form.end(sums))
-    except KeyboardInterrupt:
-        sums.interrupted = True
-        scorer.end()
-        output.write(form.end(sums))
-        output.say(str(sums))
-        raise
-    except BrokenPipeError:  # nobody reads on: what was learned so far is saved
-        scorer.end()
-        raise
+    with Asked(at_once=config.model_out is None) as asked:
+        try:
+            output.write(form.begin())
+            for scores in scorer.batches(asked.waited_for(parts)):
+                sums.add(scores)
+                output.write(form.rows(numbered(scores)))
+                if not noted and sums.tokens >= KNOWN_AFTER:
+                    noted = _note_unknown(scorer.unknown_tokens, sums.tokens, output)
+                asked.check()
+            output.write(form.end(sums))
+        except KeyboardInterrupt:
+            sums.interrupted = True
+            scorer.end()
+            output.write(form.end(sums))
+            output.say(str(sums))
+            raise
+        except (OSError, TextError):  # of stdout, or of the text: what was learned is saved
+            scorer.end()
+            raise
     if not noted:
         _note_unknown(scorer.unknown_tokens, sums.tokens, output)
     output.say(str(sums))

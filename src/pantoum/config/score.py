@@ -84,8 +84,10 @@ class ScoreConfig:
         off=True,
     )
     """Tokens in a continuous cache that is mixed with the model; ``None``: no cache."""
-    model_out: str | None = option(None, "save the adapted model in this file", metavar="F")
-    """Where the adapted model is saved at the end of the text; ``None``: nowhere."""
+    model_out: str | None = option(
+        None, "save the adapted model in this file, every five minutes and at the end", metavar="F"
+    )
+    """Where the adapted model is saved, every five minutes and at the end of the text; ``None``: nowhere."""
 
     def __post_init__(self) -> None:
         settle(self)

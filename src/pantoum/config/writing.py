@@ -114,9 +114,11 @@ class GenerationConfig:
     unique: bool = option(False, "only texts that differ from each other")
     """Whether a text that was generated before is replaced by another."""
     novel: bool = option(
-        False, "only texts that are not in the training documents (for a model trained with --documents)"
+        False,
+        "only texts that are not among the documents of the text, held-out ones included (for a model "
+        "trained with --documents)",
     )
-    """Whether a text that is a training document is replaced by another."""
+    """Whether a text that is a document of the text is replaced by another."""
 
     def __post_init__(self) -> None:
         settle(self)

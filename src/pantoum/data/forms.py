@@ -8,8 +8,9 @@ Strings that a Python program gives (``given``) are text whatever they hold: the
 from __future__ import annotations
 
 import codecs
-import shlex
 from dataclasses import dataclass
+
+from pantoum.config.shell import quoted
 
 __all__ = ["GIVEN", "HEAD", "SAFETENSORS", "TEXT", "Form", "form_of"]
 
@@ -38,7 +39,7 @@ class Form:
 
     def advice_for(self, name: str) -> str:
         """The advice for a file of this name."""
-        return self.advice.replace("FILE", shlex.quote(name))
+        return self.advice.replace("FILE", quoted(name))
 
     @property
     def readable(self) -> bool:

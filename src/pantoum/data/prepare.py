@@ -10,6 +10,7 @@ made from other texts is made again, or refused where that is asked.
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

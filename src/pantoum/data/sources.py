@@ -15,7 +15,6 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-import shlex
 import stat
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from typing import BinaryIO, Protocol
 
 from pantoum.config import nearest
 from pantoum.config.launcher import require_own_stdin
+from pantoum.config.shell import quoted
 from pantoum.data.forms import GIVEN, HEAD, TEXT, Form, form_of
 from pantoum.data.remote import RemoteFile, is_address, remote_files
 from pantoum.errors import TextError
@@ -276,7 +276,7 @@ def _is_run(path: Path) -> bool:
 
 def _refuse_own_folder(path: Path) -> None:
     """A folder that pantoum made is no text: say how it is used."""
-    name = shlex.quote(str(path))
+    name = quoted(str(path))
     if _is_run(path):
         raise TextError(
             f"{str(path)!r} is a run, not a text; continue it with `pantoum train --run {name} --resume`, or "

@@ -203,11 +203,13 @@ class Adapter:
             array *= np.float32(share)
             array += trained
 
-    def adapted(self, texts: Sequence[Mapping[str, Plain]] = ()) -> LoadedModel:
+    def adapted(self, texts: Sequence[Mapping[str, Plain]] = (), *, ended: bool = True) -> LoadedModel:
         """One model in place of the mixture as it is now; ``texts``: what it was adapted to, for its card.
+        ``ended=False``: the text goes on, and an incomplete chunk is not learned from yet.
 
         Its weights lie between those of the model itself and the adapted ones, as the mixture weighs both."""
-        self.finish()
+        if ended:
+            self.finish()
         weight, network = self._mixture.weight, _copy(self._network)
         self._scale_distance(network, weight)
         card = {key: said for key, said in self.model.card.items() if key != self._precision}
@@ -223,9 +225,15 @@ class Adapter:
         program = Program(network, mixers=self.model.program.mixed_in)
         return LoadedModel(program, self.model.tokenizer, card, extras=self.model.extras)
 
-    def write(self, path: str | os.PathLike[str], texts: Sequence[Mapping[str, Plain]] = ()) -> LoadedModel:
+    def write(
+        self,
+        path: str | os.PathLike[str],
+        texts: Sequence[Mapping[str, Plain]] = (),
+        *,
+        ended: bool = True,
+    ) -> LoadedModel:
         """The same model, written to a file of its own, by whose SHA-256 its states name it."""
-        made = self.adapted(texts)
+        made = self.adapted(texts, ended=ended)
         content = ModelFile(
             made.network.config.spec(),
             dict(made.network.parameters),

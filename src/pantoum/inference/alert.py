@@ -108,13 +108,15 @@ def peaks_of(scores: Iterable[Score]) -> Peaks:
 
 
 def held_out_peaks(tokenizer: Tokenizer, targets_T: Array, nats_T: Array) -> dict[str, Plain]:
-    """What a run keeps of its validation text: the highest peaks of its tokens, words and lines."""
+    """What a run keeps of its validation text: the highest peaks of its tokens, words and lines. What was not
+    read has nats that are no numbers, and is left out."""
     decoding = Decoding(tokenizer)
     pieces = Pieces.joined([decoding.push(targets_T, nats_T), decoding.finish()])
     found: dict[str, Plain] = {"protocol": SEGMENTS}
     for by in UNITS:
         grouping = Grouping(by, tokenizer)
-        found[by] = Peaks.of(Pieces.joined([grouping.push(pieces), grouping.finish()]).peaks).plain()
+        peaks = Pieces.joined([grouping.push(pieces), grouping.finish()]).peaks
+        found[by] = Peaks.of(peaks[~np.isnan(peaks)]).plain()
     return found
 
 

@@ -33,7 +33,7 @@ from pantoum.text.tokenizer import Tokenizer
 
 __all__ = ["COMPRESSED_BYTES", "Evaluation", "Progress", "ReadText", "evaluate", "held_out_loss"]
 
-COMPRESSED_BYTES = 64_000_000
+COMPRESSED_BYTES, HURRIED_BYTES = 64_000_000, 1_000_000
 """At most so many bytes are given to xz and bz2: the figure is for scale."""
 DECODED = 1 << 16
 """Targets that are decoded at once."""
@@ -159,16 +159,21 @@ def evaluate(
     nats_T: NDArray[np.float32] | None = None,
     encoded: Mapping[str, int] | None = None,
     read: ReadText | None = None,
+    until: Callable[[], bool] | None = None,
 ) -> Evaluation:
     """Score the tokens of a text. ``compress=False`` leaves out xz and bz2, which cost more than a small
     model; ``adapter`` reads in place of the program, and follows the text; ``nats_T`` takes the loss of each
     target. ``encoded``: what was counted of the text while it was encoded, its ``characters``, its ``bytes``
     and how many of its words or characters are ``unknown``. Without it these are those of the decoded text,
     and every ``<unk>`` counts as unknown, those that a pre-tokenised text contains too. ``read`` reads the
-    blocks in place of this process alone."""
-    sums = _score(program, tokens, tokenizer, protocol, progress, adapter, nats_T, read)
+    blocks in place of this process alone. Where ``until`` says that the time is over the rest is left out,
+    with a note: of segments the ends, so that what was read is spread over the text."""
+    sums = _score(program, tokens, tokenizer, protocol, progress, adapter, nats_T, read, until)
     require_finite([np.array(sums.nats)])
-    characters, size, packed = _measure(tokens, tokenizer, compress)
+    hurried, total = until is not None and until(), len(tokens) - 1
+    most = 0 if not compress else HURRIED_BYTES if hurried else COMPRESSED_BYTES
+    characters, size, packed = _measure(tokens, tokenizer, most)
+    compressed = min(size, most)
     lacking = 0 if tokenizer.unk is None else _count(tokens, tokenizer.unk)
     if encoded is not None:
         lacking = min(lacking, encoded["unknown"])  # the first token may be unknown too, and is no target
@@ -180,8 +185,19 @@ def evaluate(
         )
         if encoded is not None:
             first = tokenizer.decode(np.asarray(tokens[:1]))
-            characters = encoded["characters"] - len(first)
-            size = encoded["bytes"] - len(first.encode("utf-8", "replace"))
+            shown = len(first), len(first.encode("utf-8", "replace"))
+            if tokens[0] == tokenizer.unk:
+                shown = _unknown(
+                    tokens, tokenizer, (characters, size), (encoded["characters"], encoded["bytes"])
+                )
+            characters, size = encoded["characters"] - shown[0], encoded["bytes"] - shown[1]
+    if sums.tokens < total:
+        left_out = (
+            f"the time was over when {sums.tokens:,} of {total:,} targets were read, spread over the text: "
+            "the figures are theirs"
+        )
+        note = left_out if note is None else f"{note}; {left_out}"
+        characters, size = (round(many * sums.tokens / total) for many in (characters, size))
     mean = sums.nats / sums.tokens
     return Evaluation(
         protocol,
@@ -195,7 +211,7 @@ def evaluate(
         math.exp(min(mean, 700.0)),
         None if adapter is not None and program.mixed_in else sums.right / sums.tokens,
         *packed,
-        compressed_bytes=min(size, COMPRESSED_BYTES) if compress else 0,
+        compressed_bytes=compressed,
         note=note,
         adapt=adapter is not None,
         cache=None if program.cache is None else program.cache.size,
@@ -229,6 +245,7 @@ def _score(
     adapter: Adapter | None = None,
     nats_T: NDArray[np.float32] | None = None,
     read: ReadText | None = None,
+    until: Callable[[], bool] | None = None,
 ) -> _Sums:
     if parse_protocol(protocol)[0] != "carried" and adapter is not None:
         raise SettingError(
@@ -261,6 +278,8 @@ def _score(
             break
         if progress is not None:
             progress(sums.tokens, total)
+        if until is not None and sums.tokens and until():
+            break
     if adapter is not None:
         adapter.finish()
     return sums
@@ -289,18 +308,35 @@ def _count(tokens: Array, token: int) -> int:
     return sum(int((tokens[at : at + DECODED] == token).sum()) for at in range(1, len(tokens), DECODED))
 
 
+def _unknown(
+    tokens: Array, tokenizer: Tokenizer, decoded: tuple[int, int], encoded: tuple[int, int]
+) -> tuple[int, int]:
+    """The characters and bytes of a text's first token, which is unknown: what the mean one of them has.
+    Given are those of the decoded targets and those of the text."""
+    assert tokenizer.unk is not None
+    mark = tokenizer.decode_bytes([tokenizer.unk])
+    targets = _count(tokens, tokenizer.unk)
+    found = []
+    for of_targets, of_text, of_mark in zip(
+        decoded, encoded, (len(mark.decode("utf-8", "replace")), len(mark)), strict=True
+    ):
+        known = of_targets - targets * of_mark
+        found.append(max(0, of_text - known) // (targets + 1))
+    return found[0], found[1]
+
+
 def _measure(
-    tokens: Array, tokenizer: Tokenizer, compress: bool
+    tokens: Array, tokenizer: Tokenizer, most: int
 ) -> tuple[int, int, tuple[float | None, float | None]]:
-    """Characters and bytes of the targets, and bits per byte of xz and bz2 over the first of them."""
+    """Characters and bytes of the targets, and bits per byte of xz and bz2 over the first ``most``."""
     characters = size = 0
     kept = bytearray()
     for part in _decoded(tokens, tokenizer):
         # Every byte that does not continue a character begins one (UTF-8's continuation bytes are 10xxxxxx).
         characters += int(((np.frombuffer(part, np.uint8) & 0xC0) != 0x80).sum())
         size += len(part)
-        if compress and len(kept) < COMPRESSED_BYTES:
-            kept += part[: COMPRESSED_BYTES - len(kept)]
+        if len(kept) < most:
+            kept += part[: most - len(kept)]
     if not kept:
         return characters, size, (None, None)
     return characters, size, (8 * _xz(kept) / len(kept), 8 * len(bz2.compress(kept, 9)) / len(kept))

@@ -10,7 +10,6 @@ and verified.
 
 from __future__ import annotations
 
-import shlex
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ import numpy as np
 
 from pantoum.config import ModelConfig
 from pantoum.config.plain import Plain
+from pantoum.config.shell import quoted
 from pantoum.errors import ModelFileError
 from pantoum.formats import bounded, model_file
 from pantoum.formats.model_file import COUNTS, ModelFile
@@ -184,7 +184,7 @@ def _refuse_other_files(path: Path) -> None:
         return
     advice = form.advice_for(str(path)) if head.startswith(OURS) else "give a run folder or a model file"
     if form.readable:
-        advice = f"train one of it first: `pantoum train {shlex.quote(str(path))}`; MODEL comes before TEXT"
+        advice = f"train one of it first: `pantoum train {quoted(str(path))}`; MODEL comes before TEXT"
     raise ModelFileError(f"{str(path)!r} is {form.name}, not a model; {advice}")
 
 

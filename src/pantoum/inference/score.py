@@ -18,7 +18,7 @@ more nats than a short one but no higher peak, and one impossible token is not l
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pantoum.config import ScoreConfig, require
+from pantoum.inference.kept_model import KeptModel
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.scoring.originals import Originals
 from pantoum.inference.scoring.reader import PlainReader, Reader
@@ -106,7 +107,7 @@ class Scorer:
     the nats in place of a reader.
 
     ``threshold`` marks what is beyond it; ``pieces`` keeps each unit's text by token, for a picture;
-    ``at_end`` is called once, when nothing more will be read."""
+    ``kept`` saves what the reader learns, meanwhile and once when nothing more will be read."""
 
     def __init__(
         self,
@@ -117,7 +118,7 @@ class Scorer:
         pieces: bool = False,
         reader: Reader | None = None,
         following: Following | None = None,
-        at_end: Callable[[], object] | None = None,
+        kept: KeptModel | None = None,
     ) -> None:
         config = ScoreConfig() if config is None else config
         require(
@@ -141,7 +142,7 @@ class Scorer:
         self._waits = model.tokenizer.declared.joins_lines and documents != "lines"
         self._waits |= documents == "blank-lines"
         self._rest = ""
-        self._at_end = at_end
+        self._kept = kept
 
     @property
     def unknown_tokens(self) -> int:
@@ -174,10 +175,10 @@ class Scorer:
         self.end()
 
     def end(self) -> None:
-        """Nothing more will be read, finished or not: do what was to be done at the end, once."""
-        at_end, self._at_end = self._at_end, None
-        if at_end is not None:
-            at_end()
+        """Nothing more will be read, finished or not: save what the reader has learned, once."""
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.end()
 
     def batches(self, parts: Iterable[str | bytes]) -> Iterator[list[Score]]:
         """The scores of a whole text that comes in parts, as they are known."""
@@ -204,6 +205,8 @@ class Scorer:
     def _scores(self, scored: Iterable[Scored]) -> Iterator[list[Score]]:
         for ids_T, nats_T in scored:
             yield self._united(self._originals.shown(ids_T, self._decoding.push(ids_T, nats_T)))
+            if self._kept is not None:
+                self._kept.meanwhile()
 
     def _united(self, pieces: Pieces) -> list[Score]:
         if self._keeps:

@@ -20,6 +20,8 @@ BUDGETS = ("minutes", "steps", "epochs")
 """Settings that name the first budget."""
 PLACES = frozenset({"run", "resume", "stop_after", "checkpoint_every", "keep_data"})
 """Settings of files and length: runs that differ only in these are the same."""
+OFF = {"members": 1, "ngrams": None, "ngram_rows": None, "kneser_ney": None, "norm": None, "softmax": None}
+"""What files do not tell where it is off."""
 OF_TEXTS = frozenset({"data", "texts", "valid"})
 """Paths, for which the texts themselves stand."""
 
@@ -27,11 +29,20 @@ OF_TEXTS = frozenset({"data", "texts", "valid"})
 def configuration(story: Story) -> dict[str, Plain]:
     """What identifies the run, ``seed`` among it."""
     asked, chosen = _part(story.config, "settings"), _part(story.config, "chosen")
-    found = {**asked, **_part(chosen, "model"), **_tokens(story.config), **_budget(story.config)}
+    model = _part(chosen, "model")
+    found = {**asked, **_left_open(asked, chosen), **model, **_tokens(story.config), **_budget(story.config)}
     if "budget" in found:
         found = {name: value for name, value in found.items() if name not in BUDGETS}
     kept = {name: value for name, value in found.items() if name not in PLACES | OF_TEXTS}
     return {**kept, **_text(story, asked)}
+
+
+def _left_open(asked: Mapping[str, Plain], chosen: Mapping[str, Plain]) -> dict[str, Plain]:
+    """What came of the settings that were left open and are no part of every model."""
+    if not chosen:
+        return {}
+    came = {name: chosen.get(name, without) for name, without in OFF.items()}
+    return {name: value for name, value in came.items() if asked.get(name) in ("auto", None)}
 
 
 def _tokens(config: Mapping[str, Plain]) -> dict[str, Plain]:

@@ -15,6 +15,7 @@ from pantoum.config import CELLS, table_words, token_unit
 from pantoum.config.model import TABLE_TITLE
 from pantoum.config.plain import Plain
 from pantoum.report.history import History
+from pantoum.report.judgement import comparable
 from pantoum.report.loss import Reference
 from pantoum.report.wording import count, finite
 
@@ -63,8 +64,9 @@ class Story:
         )
 
     def score(self, name: str) -> float | None:
-        """A validation figure, where there is one."""
-        return finite((self.evaluation or {}).get(name))
+        """A validation figure, where there is one. Older runs of a few bytes have negative bits per byte."""
+        found = finite((self.evaluation or {}).get(name))
+        return None if found is not None and found <= 0 and name.endswith("bits_per_byte") else found
 
     @property
     def perplexity(self) -> float | None:
@@ -103,7 +105,7 @@ class Story:
     def references(self) -> list[Reference]:
         """What ``bz2`` and ``xz`` reach on the validation text, in nats per token of this run."""
         tokens, size = self.score("tokens"), self.score("bytes")
-        if not tokens or not size:
+        if not tokens or not size or not comparable(size):
             return []
         found = [(name, self.score(f"{name}_bits_per_byte")) for name in ("bz2", "xz")]
         return [

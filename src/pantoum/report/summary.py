@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from pantoum.config.plain import Plain
+from pantoum.report.judgement import in_words
 from pantoum.report.wording import count, figure, finite, perplexity, share, size, spoken
 
-__all__ = ["judgement", "summary"]
+__all__ = ["summary"]
 
 SIGNALS = {"SIGINT": "by Ctrl-C", "SIGTERM": "by SIGTERM", "SIGHUP": "because the terminal was closed"}
 
@@ -44,26 +45,9 @@ def _validation(found: Mapping[str, Plain] | None) -> list[str]:
     value, unit = (
         (found["nats_per_token"], "token") if per_character is None else (per_character, "character")
     )
-    bits, xz, bz2 = (finite(found.get(f"{name}bits_per_byte")) for name in ("", "xz_", "bz2_"))
     loss = f"{figure(value)} nats per {unit}"
     if found.get("unit") == "word":
         nats = found["nats_per_token"]
         loss = f"{figure(nats)} nats per word, perplexity {perplexity(nats)} per word"
     line = f"validation loss: {loss}, accuracy {share(found['accuracy'])}"
-    if bits is None or xz is None or bz2 is None:
-        return [line]
-    compared = f"bits per byte:   {figure(bits, 2)}, beside {figure(xz, 2)} (xz) and {figure(bz2, 2)} (bz2)"
-    return [line, compared, judgement(bits, xz, bz2)]
-
-
-def judgement(bits: float, xz: float, bz2: float) -> str:
-    """What the bits per byte of a model and of two compressors on the same text mean."""
-    if bits < min(xz, bz2):
-        return "the model predicts the validation text better than xz and bz2 compress it"
-    if bits < max(xz, bz2):
-        better, other = ("xz", "bz2") if xz > bz2 else ("bz2", "xz")
-        return (
-            f"the model predicts the validation text better than {better} compresses it, not yet better than "
-            f"{other}"
-        )
-    return "xz and bz2 compress the validation text better; more text or more time helps"
+    return [line, *in_words(found)]

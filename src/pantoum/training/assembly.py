@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 
 import numpy as np
 
@@ -254,10 +255,14 @@ def document_border(prepared: Prepared) -> int | None:
 
 
 def document_filter(prepared: Prepared) -> dict[str, Array]:
-    """What the model file keeps of the training documents, by which a new one is told from them."""
+    """What the model file keeps of the documents of the text, by which a new one is told from them: also of
+    those that were held out, for to a person they are as little new."""
     if not prepared.tokenizer.documents:
         return {}
-    found = NoveltyFilter.of(documents_of(prepared.train.blocks(), prepared.tokenizer))
+    parts = [prepared.train] if prepared.valid is None else [prepared.train, prepared.valid]
+    found = NoveltyFilter.of(
+        chain.from_iterable(documents_of(part.blocks(), prepared.tokenizer) for part in parts)
+    )
     return {} if found is None else found.extras()
 
 

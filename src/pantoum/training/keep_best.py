@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -241,13 +241,20 @@ class KeepBest:
         """The loss of a network, without counts."""
         return held_out_loss(self._program(weights, self._precision), tokens, self._tokenizer, SEGMENTS)
 
-    def evaluate(self, precision: str = "float32", tuning: float | None = None) -> Evaluation | None:
-        """The kept weights over the whole held-out text; ``peaks`` are then its most surprising places.
-        ``tuning``: the seconds after which the tuning of a cache ends."""
+    def evaluate(
+        self,
+        precision: str = "float32",
+        tuning: float | None = None,
+        until: Callable[[], bool] | None = None,
+    ) -> Evaluation | None:
+        """The kept weights over the whole held-out text, or what of it is read when ``until`` says that the
+        time is over; ``peaks`` are then its most surprising places. ``tuning``: the seconds after which the
+        tuning of a cache ends."""
         if self._valid is None or self._kept is None:
             return None
-        nats_T = np.empty(len(self._valid) - 1, np.float32)
+        nats_T = np.full(len(self._valid) - 1, np.nan, np.float32)
         program = self._program(self._kept, precision, self._kept_mixture)
+        read = self._reader(program, self._kept)
         found = evaluate(
             program,
             self._valid,
@@ -255,7 +262,8 @@ class KeepBest:
             SEGMENTS,
             nats_T=nats_T,
             encoded=self._encoded,
-            read=self._reader(program, self._kept),
+            read=read,
+            until=until if read is None else None,  # several ranks read to the end together
         )
         self.peaks = held_out_peaks(self._tokenizer, self._valid[1:], nats_T)
         if self.tunes_a_cache:

@@ -33,7 +33,7 @@ from pantoum.training.resume import Finished, resume
 from pantoum.training.run import recovery
 from pantoum.training.run.budget import Clock
 from pantoum.training.run.reporter import Reporter
-from pantoum.training.run.run_folder import create, find, leave_needed
+from pantoum.training.run.run_folder import create, find, leave_needed, run_named
 from pantoum.training.run.signals import StopSignals, ending_at_once
 from pantoum.training.run_session import RunSession
 from pantoum.training.session_end import finish, pause
@@ -65,7 +65,7 @@ def train(
     """
     clock, ranks = Clock(started), SingleRank() if ranks is None else ranks
     settings, texts = (settings, texts) if job is None else after_restart(job, settings, texts)
-    settings = for_ranks(settings, ranks.count)
+    settings, texts = run_named(for_ranks(settings, ranks.count), texts)
     folder = find(settings, texts) if settings.resume else create(settings, texts)
     if job is not None and not settings.resume:
         job.remember(folder.path.absolute())

@@ -79,7 +79,7 @@ def of_session(
 def of_finished(folder: RunFolder, state: RunState) -> RunResult:
     """The result of a run that was finished before: its model's card says how well."""
     card: Mapping[str, Any] = {}
-    notes = [f"the run is finished ({state.step:,} steps); give --steps, --minutes or --epochs to go further"]
+    notes = [f"the run is finished at step {state.step:,}; give --steps, --minutes or --epochs to go further"]
     try:
         card = model_file.read(folder.model).card
     except PantoumError as problem:

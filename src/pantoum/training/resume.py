@@ -18,7 +18,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from pantoum.config import AUTO, DropoutConfig, TrainSettings, parse_softmax, spell_softmax, whole
+from pantoum.config.shell import quoted
 from pantoum.data.made_again import restored
 from pantoum.data.prepare import Prepared, differences, open_prepared
 from pantoum.data.remote import is_address
@@ -201,7 +201,7 @@ def _from_stdin(folder: RunFolder, again: bool) -> Prepared | None:
             return None
         raise TextError(
             f"the run in {str(folder.path)!r} was killed before all of its text had come through stdin; pipe "
-            f"the text once more into: pantoum train - --run {shlex.quote(str(folder.path))} --resume"
+            f"the text once more into: pantoum train - --run {quoted(str(folder.path))} --resume"
         ) from None
 
 

@@ -21,6 +21,8 @@ from pantoum.training.update.schedule import Schedule
 
 __all__ = ["RunSession"]
 
+LATE_SECONDS, LATE_SHARE = 2.0, 0.05
+"""How much after the budget of minutes the last reading may end: the larger of the two."""
 END_SHARE = 0.01
 """Largest share of the time for scoring the whole held-out text in float32."""
 TUNING_SHARE = 0.01
@@ -96,6 +98,13 @@ class RunSession:
             return 0.0
         needed = self.costs.reserve(self.last_scoring()[1]) + (self.tuning or 0.0)
         return min(needed, (span.end - span.begin) / 3.0)
+
+    def has_to_end(self) -> bool:
+        """Whether the reading of the held-out text must end. The reserve foresees what it takes; on a machine
+        that became busy with something else it takes longer, and is cut short a little after the budget."""
+        span = self.run.state.span
+        late = max(LATE_SECONDS, LATE_SHARE * (span.end - span.begin))
+        return self.clock.seconds + self.costs.reserve(0) >= span.end + late
 
     @property
     def tuning(self) -> float | None:

@@ -24,7 +24,15 @@ def finish(session: RunSession, after: AfterStep) -> Evaluation | None:
         after.reporting.report(valid)
     with session.phase("evaluation"):
         keep.compact()
-        evaluation = keep.evaluate(session.last_scoring()[0], session.tuning)
+        until = session.has_to_end if state.span.by_clock else None
+        evaluation = keep.evaluate(session.last_scoring()[0], session.tuning, until)
+        if evaluation is not None and run.prepared.valid is not None:
+            held = run.prepared.valid.count - 1
+            if evaluation.tokens < held:
+                session.reporter.note(
+                    f"the time was over: the validation figures are of {evaluation.tokens:,} of {held:,} "
+                    "held-out tokens, spread over the text"
+                )
         held_out = None
         if evaluation is not None and run.prepared.valid is not None:
             model = keep.kept_model()

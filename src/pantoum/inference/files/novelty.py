@@ -1,6 +1,7 @@
-"""Whether a text is one of the documents that a model was trained on: a Bloom filter kept in its file.
+"""Whether a text is one of the documents that a model was trained on, or that were held out to measure it: a
+Bloom filter kept in its file.
 
-16 bits a document and 8 hashes: a training document is always known, another text is taken for one in 6 of
+16 bits a document and 8 hashes: such a document is always known, another text is taken for one in 6 of
 10,000 cases. The documents cannot be read from it, but who guesses one can check the guess. Texts are
 compared as bytes, with every run of white space as one space and none at the ends; case counts.
 

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pantoum.config import CELLS, ModelConfig
-from pantoum.errors import ModelFileError
+from pantoum.errors import ModelFileError, SettingError
 from pantoum.formats import bounded, durable, plain_json, tensor_layout
 from pantoum.formats.model_file import COUNTS, ModelFile
 from pantoum.inference.files.precision import plain, shape_of
@@ -40,7 +40,16 @@ from pantoum.network.spec import named, prefix, require_filled
 if TYPE_CHECKING:
     from pantoum.network.mixers.count_mixture import CountMixture
 
-__all__ = ["OUR_NAMES", "TORCH_NAMES", "names_of", "read", "torch_arrays", "write"]
+__all__ = [
+    "OUR_NAMES",
+    "TORCH_NAMES",
+    "described",
+    "is_torch_file",
+    "names_of",
+    "read",
+    "torch_arrays",
+    "write",
+]
 
 FORMAT, VERSION = "pantoum for torch", 1
 TORCH_NAMES, OUR_NAMES = "torch.nn", "pantoum.torch"
@@ -48,6 +57,8 @@ EMBEDDING = "embedding.weight"
 MOST_IDENTITY = 4096
 """The largest vocabulary whose one-hot inputs are written as an identity."""
 MOST_BYTES = 2**40
+BEGIN = 4096
+"""Bytes within which a file says what it is."""
 COUNTED = {"float32": "F32", "uint8": "U8", "uint32": "U32"}
 """The dtypes of arrays of counts."""
 Arrays = dict[str, Array]
@@ -110,17 +121,44 @@ def write(path: Path, content: ModelFile) -> str:
     return names
 
 
+def is_torch_file(path: Path) -> bool:
+    """Whether a file begins as these do; nothing else of it is looked at."""
+    try:
+        with bounded.opened(path, ModelFileError) as (file, _):
+            start = bytearray(BEGIN)
+            bounded.fill(file, memoryview(start))
+    except ModelFileError:
+        return False
+    return FORMAT.encode() in start
+
+
+def described(path: Path) -> tuple[dict[str, Any], dict[str, tuple[int, ...]]]:
+    """What such a file says of itself, and the shape of each of its arrays."""
+    try:
+        about, tensors, _ = _parsed(path)
+        ModelConfig.from_spec(about.get("config"))  # type: ignore[arg-type]
+    except (ValueError, TypeError, AttributeError, SettingError) as problem:
+        raise ModelFileError(f"cannot read {str(path)!r}: {problem}; export the model again") from problem
+    return about, {tensor.name: tensor.shape for tensor in tensors}
+
+
+def _parsed(path: Path) -> tuple[dict[str, Any], list[tensor_layout.Tensor], Any]:
+    """What the file says of itself, where its arrays stand, and their bytes."""
+    data = bounded.read_small(path, MOST_BYTES, ModelFileError)
+    length = tensor_layout.header_length(data[:8], len(data))
+    rest = np.frombuffer(data, np.uint8)[8 + length :]
+    text, tensors = tensor_layout.parse(data[8 : 8 + length], rest.size)
+    about: Any = plain_json.decode(text.encode())
+    if not isinstance(about, dict) or about.get("format") != FORMAT or about.get("version") != VERSION:
+        raise ValueError("it was not written by `pantoum export --to torch`")
+    return about, tensors, rest
+
+
 def read(path: Path) -> tuple[LanguageModel, CountMixture | None]:
     """The network of such a file, and the counts beside it if there are any. A tied head that was written out
     is read as a head of its own."""
     try:
-        data = bounded.read_small(path, MOST_BYTES, ModelFileError)
-        length = tensor_layout.header_length(data[:8], len(data))
-        rest = np.frombuffer(data, np.uint8)[8 + length :]
-        text, tensors = tensor_layout.parse(data[8 : 8 + length], rest.size)
-        about: Any = plain_json.decode(text.encode())
-        if not isinstance(about, dict) or about.get("format") != FORMAT or about.get("version") != VERSION:
-            raise ValueError("it was not written by `pantoum export --to torch`")
+        about, tensors, rest = _parsed(path)
         spec = about.get("config")
         counted = [tensor.name.startswith(COUNTS) for tensor in tensors]
         fits = (

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from pantoum.report.escape import markup
+from pantoum.report.judgement import comparable, judgement
 from pantoum.report.story import Story
-from pantoum.report.summary import judgement
 from pantoum.report.wording import MISSING, clock, count, figure, finite, perplexity, share, spoken
 
 __all__ = ["first_line", "section"]
@@ -150,11 +150,12 @@ def _capital(sentence: str) -> str:
 
 
 def _bars(story: Story) -> str:
-    """Bits per byte of the model, ``bz2`` and ``xz`` on the same validation text."""
+    """Bits per byte of the model, ``bz2`` and ``xz`` on the same validation text, if it is long enough."""
     own = story.score("bits_per_byte")
     others = [(name, story.score(f"{name}_bits_per_byte")) for name in ("bz2", "xz")]
     rows = [(name, bits) for name, bits in (("this model", own), *others) if bits is not None and bits > 0]
-    if own is None or own <= 0 or len(rows) < 2:
+    size = story.score("bytes")
+    if own is None or len(rows) < 2 or not comparable(size):
         return ""
     most = max(bits for _, bits in rows)
     shown = "".join(
@@ -165,7 +166,7 @@ def _bars(story: Story) -> str:
     return (
         '<figure class="bars"><figcaption>Bits per byte of the validation text <span>shorter is better</span>'
         f"</figcaption>\n<dl>{shown}</dl>\n"
-        f'<p class="note">{_capital(judgement(own, rows[2][1], rows[1][1]) if len(rows) == 3 else "")}'
+        f'<p class="note">{_capital(judgement(own, rows[2][1], rows[1][1], size) if len(rows) == 3 else "")}'
         "The compressors see the validation text alone, at their strongest setting; the model has read the "
         "training text before.</p></figure>\n"
     )

@@ -31,14 +31,15 @@ import numpy as np
 
 from pantoum.config import TrainSettings
 from pantoum.config.plain import Plain
+from pantoum.config.shell import quoted
 from pantoum.data.made_again import remove_shards
 from pantoum.data.remote import is_address
-from pantoum.errors import RunError, SettingError, StorageError
+from pantoum.errors import RunError, StorageError
 from pantoum.formats import durable, metrics, plain_json
 from pantoum.formats.refusal import translated
 from pantoum.formats.run_lock import LOCK_NAME, RunLock
 
-__all__ = ["BEGAN", "RunFolder", "alike", "create", "find", "leave_needed", "machine"]
+__all__ = ["BEGAN", "RunFolder", "alike", "create", "find", "leave_needed", "machine", "run_named"]
 
 RUNS = Path("runs")
 CONFIG = "config.json"
@@ -178,8 +179,33 @@ def create(settings: TrainSettings, texts: Sequence[str]) -> RunFolder:
     return RunFolder(path, lock)
 
 
+def run_named(settings: TrainSettings, texts: Sequence[str]) -> tuple[TrainSettings, Sequence[str]]:
+    """The same settings and texts; a run that stands in the place of the text to resume is the run."""
+    if settings.resume and settings.run is None and len(texts) == 1 and _is_run(Path(texts[0])):
+        return replace(settings, run=texts[0]), ()
+    return settings, texts
+
+
+def _is_run(path: Path) -> bool:
+    with contextlib.suppress(RunError, StorageError, OSError, ValueError):  # a name may be none
+        return path.is_dir() and {"settings", "texts"} <= RunFolder(path).read_config().keys()
+    return False
+
+
+def _newest() -> Path | None:
+    """The run in ``runs/`` that was trained last."""
+    trained: list[tuple[float, Path]] = []
+    with contextlib.suppress(OSError):
+        for folder in map(RunFolder, RUNS.iterdir()):
+            if _is_run(folder.path):
+                told = folder.metrics if folder.metrics.exists() else folder.config
+                trained.append((told.stat().st_mtime, folder.path))
+    return max(trained)[1] if trained else None
+
+
 def find(settings: TrainSettings, texts: Sequence[str]) -> RunFolder:
     """The folder of the run to resume: the one named, or the newest ``runs/<stem>`` of the text."""
+    settings, texts = run_named(settings, texts)
     if settings.run is not None:
         path = Path(settings.run)
         if not path.is_dir():
@@ -187,9 +213,12 @@ def find(settings: TrainSettings, texts: Sequence[str]) -> RunFolder:
             raise RunError(f"run is {settings.run!r}: it {what}; give the folder of a run to resume")
         return RunFolder(path)
     if not texts:
-        raise SettingError(
-            "run", None, "must name the run to resume where no text is given", "give --run DIR"
-        )
+        newest = _newest()
+        advice = f"there is none in {str(RUNS)!r}"
+        if newest is not None:
+            command = f"pantoum train --run {quoted(str(newest))} --resume"
+            advice = f"`{command}` goes on with the one that was trained last"
+        raise RunError(f"nothing says which run is to go on: give --run DIR; {advice}")
     runs = _runs_of(settings, texts)
     if not runs:
         name = RUNS / _name(settings, texts, 1)

@@ -35,7 +35,7 @@ class StopSignals:
         if threading.current_thread() is threading.main_thread():
             for name in NAMES:
                 number = getattr(signal, name, None)  # Windows has no SIGHUP.
-                if number is not None:
+                if number is not None and not _without_terminal(number):
                     self._before[number] = signal.signal(number, self._note)
         return self
 
@@ -64,9 +64,15 @@ def ending_at_once() -> Iterator[None]:
 
     main = threading.current_thread() is threading.main_thread()
     numbers = [getattr(signal, name) for name in NAMES[1:] if hasattr(signal, name)] if main else []
+    numbers = [number for number in numbers if not _without_terminal(number)]
     before = {number: signal.signal(number, end) for number in numbers}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _without_terminal(number: int) -> bool:
+    """Whether this is SIGHUP under ``nohup``, which lets a command go on after its terminal was closed."""
+    return number == getattr(signal, "SIGHUP", None) and signal.getsignal(number) is signal.SIG_IGN

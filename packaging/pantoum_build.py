@@ -1,0 +1,51 @@
+"""The build backend: that of scikit-build-core, but nothing is compiled to learn a name and a version.
+
+scikit-build-core prepares no metadata for a project that falls back to a wheel without its core where the
+build fails, because the tags of the wheel are not known before. pip then compiles everything while it says
+"Preparing metadata", and refuses a Python that is too old after minutes. Name, version, the Pythons and the
+requirements do not depend on the compiler: they are prepared here, as those of a wheel without the core.
+The tags are decided when the wheel is built, so the prepared ones are not compared with them.
+"""
+
+from __future__ import annotations
+
+from scikit_build_core import build as _backend
+from scikit_build_core.build import build_sdist as build_sdist
+from scikit_build_core.build import get_requires_for_build_editable as get_requires_for_build_editable
+from scikit_build_core.build import get_requires_for_build_sdist as get_requires_for_build_sdist
+from scikit_build_core.build import get_requires_for_build_wheel as get_requires_for_build_wheel
+
+
+def build_wheel(
+    wheel_directory: str,
+    config_settings: dict[str, str | list[str]] | None = None,
+    metadata_directory: object = None,
+) -> str:
+    return _backend.build_wheel(wheel_directory, config_settings)
+
+
+def build_editable(
+    wheel_directory: str,
+    config_settings: dict[str, str | list[str]] | None = None,
+    metadata_directory: object = None,
+) -> str:
+    return _backend.build_editable(wheel_directory, config_settings)
+
+
+try:
+    from scikit_build_core.build.wheel import _build_wheel_impl as _wheel
+except ImportError:  # another version: pip builds the wheel to read its metadata
+    pass
+else:
+
+    def prepare_metadata_for_build_wheel(
+        metadata_directory: str, config_settings: dict[str, str | list[str]] | None = None
+    ) -> str:
+        settings = {**(config_settings or {}), "wheel.cmake": "false"}
+        return _wheel(None, settings, metadata_directory, editable=False).wheel_filename
+
+    def prepare_metadata_for_build_editable(
+        metadata_directory: str, config_settings: dict[str, str | list[str]] | None = None
+    ) -> str:
+        settings = {**(config_settings or {}), "wheel.cmake": "false"}
+        return _wheel(None, settings, metadata_directory, editable=True).wheel_filename
