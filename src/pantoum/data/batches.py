@@ -41,6 +41,10 @@ class Batch(NamedTuple):
     reset_BT: npt.NDArray[np.bool_]
     epoch: int
 
+    def rows(self, rows: slice) -> Batch:
+        """Some of the streams."""
+        return Batch(self.inputs_BT[rows], self.targets_BT[rows], self.reset_BT[rows], self.epoch)
+
 
 class StatefulBatches(Iterator[Batch]):
     """An endless iterator of ``Batch`` over a text of token numbers.

@@ -153,8 +153,9 @@ class Loop:
         run, state = self._run, self._run.state
         rate = self._session.learning_rate
         began = time.perf_counter()
-        inputs_BT, targets_BT, reset_BT, _ = next(run.batches)
-        result = run.backend.gradients(inputs_BT, targets_BT, reset_BT, run.carried, state.step, run.streams)
+        batch = next(run.batches)
+        targets = batch.targets_BT.size
+        result = run.backend.gradients(batch, run.carried, state.step, run.streams)
         verdict = self._guard.judge(state.step + 1, result.loss, result.gradient_norm)
         if verdict is Verdict.GIVE_UP:
             raise self._does_not_recover(self._guard.last_reason)
@@ -163,16 +164,16 @@ class Loop:
             return False
         if verdict is Verdict.ACCEPT:
             run.backend.update(rate, state.recipe.clip)
-            state.updated(result.loss, result.accuracy, targets_BT.size)
-            self._after.reporting.updated(result, rate, targets_BT.size)
+            state.updated(result.loss, result.accuracy, targets)
+            self._after.reporting.updated(result, rate, targets)
         if self._guard.last_reason:
             self._note(self._guard.last_reason)
             self._guard.last_reason = ""
         self._hand_on(result)
-        state.step_done(targets_BT.size, run.batches.cursor)
+        state.step_done(targets, run.batches.cursor)
         took = time.perf_counter() - began
         state.spend("training", took)
-        self._session.costs.stepped(took, targets_BT.size)
+        self._session.costs.stepped(took, targets)
         return True
 
     def _hand_on(self, result: StepResult) -> None:

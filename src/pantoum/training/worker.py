@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from pantoum.config.plain import Plain
+from pantoum.data.batches import Batch
 from pantoum.errors import RankError
 from pantoum.network.state import NetworkState
 from pantoum.ranks.interface import Ranks
@@ -91,16 +92,18 @@ class Worker:
         self._ranks.exchange([], [(0, array) for array in found if array.size]).wait()
         self._states = {number: NetworkState(found)}
 
-    def gradients(self, step: int, steps: int, dtypes: list[str], before: int, after: int) -> None:
+    def gradients(
+        self, step: int, epoch: int, steps: int, dtypes: list[str], before: int, after: int
+    ) -> None:
         """This rank's part of a batch."""
         shape = self._rows, steps
         shapes = shape, shape, (self._rows,), shape
-        batch = [np.empty(each, np.dtype(dtype)) for each, dtype in zip(shapes, dtypes, strict=False)]
-        self._ranks.exchange([], [(0, each) for each in batch]).wait()
-        inputs_BT, targets_BT, streams = batch[0].astype(np.int32), batch[1].astype(np.int32), batch[2]
-        reset_BT = batch[3] if len(batch) > 3 else np.zeros(shape, bool)
+        sent = [np.empty(each, np.dtype(dtype)) for each, dtype in zip(shapes, dtypes, strict=False)]
+        self._ranks.exchange([], [(0, each) for each in sent]).wait()
+        inputs_BT, targets_BT, streams = sent[0].astype(np.int32), sent[1].astype(np.int32), sent[2]
+        batch = Batch(inputs_BT, targets_BT, sent[3] if len(sent) > 3 else np.zeros(shape, bool), epoch)
         own = self._states[before]
-        found = self._built.gradients(inputs_BT, targets_BT, reset_BT, own, step, streams)
+        found = self._built.gradients(batch, own, step, streams)
         self._sound = math.isfinite(found.loss) and math.isfinite(found.gradient_norm)
         self._states = {before: own, after: found.state if found.state.finite else own}
 

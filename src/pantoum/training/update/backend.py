@@ -16,6 +16,7 @@ from typing import Protocol
 
 import numpy as np
 
+from pantoum.data.batches import Batch
 from pantoum.kernels import Array
 from pantoum.network.program import BatchResult
 from pantoum.network.state import NetworkState
@@ -48,15 +49,7 @@ class Backend(Protocol):
     def initial_state(self, batch_size: int) -> NetworkState:
         """The zero state of ``batch_size`` streams."""
 
-    def gradients(
-        self,
-        inputs_BT: Array,
-        targets_BT: Array,
-        reset_BT: Array,
-        state: NetworkState,
-        step: int,
-        streams: Array,
-    ) -> StepResult:
+    def gradients(self, batch: Batch, state: NetworkState, step: int, streams: Array) -> StepResult:
         """Forward and backward over a batch; ``step`` and global ``streams`` number the random draws."""
 
     def update(self, rate: float, clip: float | None) -> None:
@@ -124,26 +117,16 @@ class LocalBackend(Members[Learner]):
             for name, array in learner.model.parameters.items()
         }
 
-    def gradients(
-        self,
-        inputs_BT: Array,
-        targets_BT: Array,
-        reset_BT: Array,
-        state: NetworkState,
-        step: int,
-        streams: Array,
-    ) -> StepResult:
+    def gradients(self, batch: Batch, state: NetworkState, step: int, streams: Array) -> StepResult:
         """Forward and backward over this rank's rows of a batch, member by member and shard by shard."""
         together = self._together
-        shards = Shards(len(inputs_BT), self.shards) if together is None else together.shards
+        shards = Shards(len(batch.inputs_BT), self.shards) if together is None else together.shards
         rank = 0 if together is None else together.rank
-        targets = shards.batch_size * inputs_BT.shape[1]
+        targets = shards.batch_size * batch.inputs_BT.shape[1]
         found = list[list[BatchResult]]()
         for learner, own in zip(self.learners, self.parts(state), strict=True):
             begin = None if together is None or shards.count > shards.ranks else together.begin
-            results, sums = learner.gradients(
-                inputs_BT, targets_BT, reset_BT, own, step, streams, shards, rank, begin
-            )
+            results, sums = learner.gradients(batch, own, step, streams, shards, rank, begin)
             total = sums[shards.root] if together is None else together.total(sums)
             learner.take(total, targets)
             found.append(results)
