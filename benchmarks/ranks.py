@@ -47,8 +47,7 @@ from pantoum.data.batches import Batch
 from pantoum.network.gradient import Gradient
 from pantoum.ranks.interface import Array, Pending, Ranks
 from pantoum.ranks.opening import open_ranks
-from pantoum.training.assembly import make_backend
-from pantoum.training.engine import Engine
+from pantoum.training.assembly import TrainingEngine, make_backend
 from pantoum.training.parallel.commands import command
 from pantoum.training.parallel.ranked_backend import RankedBackend
 from pantoum.training.recipe.recipe import Recipe
@@ -233,7 +232,7 @@ def made(name: str, asked: argparse.Namespace, ranks: Ranks) -> Work:
 PROCESSES: list[int] = []
 
 
-def engine_of(asked: argparse.Namespace) -> Engine | None:
+def engine_of(asked: argparse.Namespace) -> TrainingEngine | None:
     """PyTorch on the CPU, or the core."""
     if asked.engine == "core":
         return None

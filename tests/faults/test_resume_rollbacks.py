@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pantoum.config import TrainSettings
 from pantoum.errors import DivergedError
 from pantoum.formats import checkpoint
-from pantoum.training.loop import train
+from pantoum.training.run_session import train
 from pantoum.training.update.backend import LocalBackend
 
 TINY = {

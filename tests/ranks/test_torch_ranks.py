@@ -16,8 +16,8 @@ from pantoum.errors import RankError
 from pantoum.network.language_model import seed_of
 from pantoum.network.program import Program
 from pantoum.training.assembly import make_backend
-from pantoum.training.loop import train
 from pantoum.training.recipe.recipe import Recipe
+from pantoum.training.run_session import train
 from pantoum.training.together import facts, serve, train_on_all
 from pantoum.training.update.rank_sums import RankSums
 

@@ -25,10 +25,9 @@ from pantoum.torch.convert import state_from_torch, state_to_torch
 from pantoum.torch.learner import Learner
 from pantoum.torch.rank_sums import TensorRanks
 from pantoum.training.recipe.recipe import Recipe
-from pantoum.training.update.backend import StepResult
+from pantoum.training.update.backend import SpreadState, StepResult
 from pantoum.training.update.members import Members
 from pantoum.training.update.rank_sums import RankSums
-from pantoum.training.update.spread_state import SpreadState
 
 __all__ = ["TorchBackend"]
 

@@ -20,8 +20,7 @@ from pantoum.data.batches import Batch
 from pantoum.errors import RankError
 from pantoum.network.state import NetworkState
 from pantoum.ranks.interface import Ranks
-from pantoum.training.assembly import make_backend
-from pantoum.training.engine import Engine
+from pantoum.training.assembly import TrainingEngine, make_backend
 from pantoum.training.parallel.commands import COUNTS, next_command, receive_arrays, send_arrays
 from pantoum.training.parallel.outer_step import OuterStep
 from pantoum.training.parallel.spread_reading import read_for_rank_0
@@ -34,7 +33,7 @@ from pantoum.training.update.shards import Shards
 __all__ = ["work"]
 
 
-def work(ranks: Ranks, engine: Callable[[], Engine | None] | None = None) -> dict[str, Any]:
+def work(ranks: Ranks, engine: Callable[[], TrainingEngine | None] | None = None) -> dict[str, Any]:
     """Serve rank 0 until it ends; what it says the session came to. ``engine``: gives what trains in place of
     the core."""
     with _signals_left_to_rank_0():
@@ -54,7 +53,7 @@ def work(ranks: Ranks, engine: Callable[[], Engine | None] | None = None) -> dic
 class Worker:
     """The commands, one method each."""
 
-    def __init__(self, ranks: Ranks, engine: Callable[[], Engine | None] | None = None) -> None:
+    def __init__(self, ranks: Ranks, engine: Callable[[], TrainingEngine | None] | None = None) -> None:
         self._ranks, self._engine = ranks, engine
         self._backend: SharedBackend | None = None
         self._rows = 0
@@ -74,7 +73,7 @@ class Worker:
         rows = shards.streams(shards.node(ranks.rank))
         self._rows = rows.stop - rows.start
         received = receive_arrays(ranks, arrays)
-        local = make_backend(made, vocab_size, counts_V=received.get(COUNTS))
+        local = make_backend(made, vocab_size, counts_V=received.get(COUNTS), drawn=False)
         local.restore(received)
         engine = None if self._engine is None else self._engine()
         backend: SharedBackend = local if engine is None else engine.take_over(local, made, vocab_size)

@@ -33,10 +33,9 @@ from pantoum.ranks.interface import Pending, Ranks
 from pantoum.training.parallel.commands import COUNTS, command, receive_arrays, send_arrays, shapes
 from pantoum.training.parallel.outer_step import OuterStep
 from pantoum.training.recipe.recipe import Recipe
-from pantoum.training.update.backend import LocalBackend, SharedBackend, StepResult
+from pantoum.training.update.backend import LocalBackend, SharedBackend, SpreadState, StepResult
 from pantoum.training.update.rank_sums import RankSums
 from pantoum.training.update.shards import Shards
-from pantoum.training.update.spread_state import SpreadState
 
 __all__ = ["RankedBackend"]
 

@@ -10,7 +10,7 @@ B streams, T time steps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,10 +24,9 @@ from pantoum.training.update.learner import Learner
 from pantoum.training.update.members import Members
 from pantoum.training.update.rank_sums import RankSums
 from pantoum.training.update.shards import Shards
-from pantoum.training.update.spread_state import SpreadState
 from pantoum.training.update.work_share import WorkShare
 
-__all__ = ["Backend", "LocalBackend", "SharedBackend", "StepResult"]
+__all__ = ["Backend", "LocalBackend", "SharedBackend", "SpreadState", "StepResult"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +40,28 @@ class StepResult:
     """The norm of all gradients before clipping; for an ensemble, the root mean square over members."""
     state: NetworkState
     """What each stream hands to its next batch."""
+
+
+@dataclass(frozen=True, eq=False)
+class SpreadState(NetworkState):
+    """The rows of this rank; those of the others stay there. ``copy`` gathers the state of all streams."""
+
+    all_finite: bool
+    """Whether the states of all streams on all ranks are finite."""
+    number: int = 0
+    """Which state of the run it is: every rank knows its rows by this number."""
+    gather: Callable[[], NetworkState] | None = None
+    """Gathers the state of all streams; rank 0 has it."""
+
+    @property
+    def finite(self) -> bool:
+        """Whether every number of every rank is finite."""
+        return self.all_finite
+
+    def copy(self) -> NetworkState:
+        """The state of all streams, gathered from all ranks."""
+        assert self.gather is not None
+        return self.gather()
 
 
 class Backend(Protocol):
