@@ -23,6 +23,7 @@ import tempfile
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,7 @@ def training() -> Work:
 
     from pantoum import kernels
     from pantoum.config import ModelConfig
+    from pantoum.data.batches import Batch
     from pantoum.training.assembly import make_backend
 
     found_in = import_module("pantoum.training.recipe")  # of an older copy; today a folder
@@ -106,12 +108,12 @@ def training() -> Work:
     backend = make_backend(recipe, SYMBOLS)
     tokens_BT = np.random.default_rng(0).integers(0, SYMBOLS, (BATCH, BATCH + 1))
     run: dict[str, Any] = {"state": backend.initial_state(BATCH), "step": 0}
-    no_BT, streams_B = np.zeros((BATCH, BATCH), bool), np.arange(BATCH)
+    batch = Batch(tokens_BT[:, :-1], tokens_BT[:, 1:], np.zeros((BATCH, BATCH), bool), 0)
+    given = (batch,) if "batch" in signature(backend.gradients).parameters else batch[:3]  # of an older copy
+    streams_B = np.arange(BATCH)
 
     def step() -> None:
-        found = backend.gradients(
-            tokens_BT[:, :-1], tokens_BT[:, 1:], no_BT, run["state"], run["step"], streams_B
-        )
+        found = backend.gradients(*given, run["state"], run["step"], streams_B)
         backend.update(1e-3, 1.0)
         run["state"], run["step"] = found.state, run["step"] + 1
 

@@ -44,6 +44,7 @@ from training import SHAPES
 
 from pantoum.config import CELLS as CELLS_OF_PANTOUM
 from pantoum.config import ModelConfig
+from pantoum.data.batches import Batch
 from pantoum.torch.backend import TorchBackend
 from pantoum.training.assembly import make_backend
 from pantoum.training.recipe.recipe import Recipe
@@ -69,12 +70,11 @@ def ours(shape: dict[str, int], cell: str, precision: str, device: str) -> Step:
     backend.restore(make_backend(recipe, shape["V"]).snapshot())
     tokens = np.random.default_rng(0).integers(0, shape["V"], (shape["B"], shape["T"] + 1))
     resets, streams = np.zeros((shape["B"], shape["T"]), bool), np.arange(shape["B"])
+    batch = Batch(tokens[:, :-1], tokens[:, 1:], resets, 0)
     carried = {"state": backend.initial_state(shape["B"]), "step": 0}
 
     def step() -> None:
-        found = backend.gradients(
-            tokens[:, :-1], tokens[:, 1:], resets, carried["state"], carried["step"], streams
-        )
+        found = backend.gradients(batch, carried["state"], carried["step"], streams)
         backend.update(RATE, CLIP)
         carried.update(state=found.state, step=carried["step"] + 1)
 

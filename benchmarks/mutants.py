@@ -51,7 +51,7 @@ PACKAGES: dict[str, dict[str, tuple[str, ...]]] = {
         "guard": ("tests/training/test_guard.py",),
         "rhythm": ("tests/training/test_rhythm.py",),
         "recovery": ("tests/training/test_recovery.py",),
-        "refusals": ("tests/training/test_refusals.py",),
+        "saving": ("tests/training/test_refusals.py",),
         "keep_best": ("tests/training/test_keep_best.py", "tests/training/test_fitted_counts.py"),
         "run_state": ("tests/training/test_run_state.py",),
         "resume": (*RUNS, "tests/faults/test_forged_states.py"),

@@ -43,11 +43,11 @@ from training import SHAPES
 
 from pantoum.config import ModelConfig
 from pantoum.config.launcher import torchrun_count
+from pantoum.data.batches import Batch
 from pantoum.network.gradient import Gradient
 from pantoum.ranks.interface import Array, Pending, Ranks
 from pantoum.ranks.opening import open_ranks
-from pantoum.training.assembly import make_backend
-from pantoum.training.engine import Engine
+from pantoum.training.assembly import TrainingEngine, make_backend
 from pantoum.training.parallel.commands import command
 from pantoum.training.parallel.ranked_backend import RankedBackend
 from pantoum.training.recipe.recipe import Recipe
@@ -195,7 +195,7 @@ def made(name: str, asked: argparse.Namespace, ranks: Ranks) -> Work:
     def step() -> None:
         tokens_BT = tokens[run["step"] % len(tokens)]
         found = backend.gradients(
-            tokens_BT[:, :-1], tokens_BT[:, 1:], no_BT, run["state"], run["step"], streams
+            Batch(tokens_BT[:, :-1], tokens_BT[:, 1:], no_BT, 0), run["state"], run["step"], streams
         )
         backend.update(2e-3, 1.0)
         run.update(state=found.state, step=run["step"] + 1, loss=found.loss)
@@ -232,7 +232,7 @@ def made(name: str, asked: argparse.Namespace, ranks: Ranks) -> Work:
 PROCESSES: list[int] = []
 
 
-def engine_of(asked: argparse.Namespace) -> Engine | None:
+def engine_of(asked: argparse.Namespace) -> TrainingEngine | None:
     """PyTorch on the CPU, or the core."""
     if asked.engine == "core":
         return None

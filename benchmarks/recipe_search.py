@@ -139,8 +139,7 @@ def run(each: Experiment, train: Any, judge: Any, vocab_size: int, eos: int | No
     state, streams = backend.initial_state(each.batch), np.arange(each.batch)
     began, recent = time.process_time(), list[float]()
     for step in range(count):
-        inputs_BT, targets_BT, reset_BT, _ = next(batches)
-        result = backend.gradients(inputs_BT, targets_BT, reset_BT, state, step, streams)
+        result = backend.gradients(next(batches), state, step, streams)
         progress = (step + 0.5) / count
         backend.update(each.rate * min(1.0, progress / 0.04, (1.0 - progress) / each.decay), 1.0)
         state = result.state

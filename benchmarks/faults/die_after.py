@@ -276,7 +276,12 @@ def main() -> int:
     parser.add_argument("--progress", type=Path, help="a line per case; those in it are not done again")
     parser.add_argument("--json", action="store_true")
     wanted = parser.parse_args()
-    for module in ("pantoum.cli.main", "pantoum.cli.running", "pantoum.cli.train", "pantoum.training.loop"):
+    for module in (
+        "pantoum.cli.main",
+        "pantoum.cli.running",
+        "pantoum.cli.train",
+        "pantoum.training.run_session",
+    ):
         importlib.import_module(module)
     cases: list[dict[str, Any]] = []
     if wanted.progress and wanted.progress.exists():

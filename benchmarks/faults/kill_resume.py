@@ -69,7 +69,7 @@ def main() -> int:
     lines: list[dict[str, Any]] = []
     if arguments.warm:
         importlib.import_module("pantoum.cli.main")
-        importlib.import_module("pantoum.training.loop")
+        importlib.import_module("pantoum.training.run_session")
     if arguments.progress and arguments.progress.exists():
         lines = [json.loads(line) for line in arguments.progress.read_text().splitlines()]
     done = {(line["kind"], line["number"]) for line in lines}

@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from pantoum.report.compare import Comparison
     from pantoum.report.record import Report
     from pantoum.torch.ranks import GlooRanks
-    from pantoum.training.engine import Engine
-    from pantoum.training.job import Job
+    from pantoum.training.assembly import TrainingEngine
     from pantoum.training.result import RunResult
+    from pantoum.training.run_session import LauncherJob
 
 __all__ = ["Run", "compare", "doctor", "export", "info", "plan", "prepare", "train"]
 
@@ -183,7 +183,7 @@ def _train(
     fits = isinstance(command, (list, tuple)) and all(isinstance(word, str) for word in command)
     require(fits, "command", command, "must be the words of a command", "leave it out")
     from pantoum.report.terminal import Progress, in_notebook, watched
-    from pantoum.training import loop
+    from pantoum.training import run_session
 
     seen = watched(Progress().stream) or in_notebook()
     show = seen if progress is None else truth(progress, "progress")
@@ -199,7 +199,7 @@ def _train(
             if on_report is not None:
                 on_report(record)
 
-        return loop.train(
+        return run_session.train(
             chosen,
             names,
             on_report=report,
@@ -222,7 +222,7 @@ def _started_by_torchrun() -> Callable[[float], GlooRanks] | None:
     return GlooRanks
 
 
-def _engine(device: str | None, ranks: Ranks) -> Engine | None:
+def _engine(device: str | None, ranks: Ranks) -> TrainingEngine | None:
     """What trains in place of the core. PyTorch is imported only if a device is asked for."""
     from importlib.util import find_spec
 
@@ -253,7 +253,7 @@ def _engine_name(device: str | None, ranks: Ranks) -> str:
     return "core" if found is None else found.name
 
 
-def _job() -> Job | None:
+def _job() -> LauncherJob | None:
     """The job of ``torchrun``, if it starts processes again."""
     from importlib.util import find_spec
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from pantoum.config import TrainSettings
-from pantoum.training.loop import train
+from pantoum.training.run_session import train
 
 TINY = {"hidden_size": 12, "num_layers": 1, "embedding_size": 6, "batch_size": 4, "seq_len": 16}
 
 PROGRAM = """
 import json, sys
 from pantoum.config import TrainSettings
-from pantoum.training.loop import train
+from pantoum.training.run_session import train
 settings, texts = json.loads(sys.argv[1]), sys.argv[2:]
 result = train(TrainSettings(**settings), texts, on_report=lambda report: print(report.step, flush=True))
 print("stopped", result.stopped, flush=True)

@@ -13,8 +13,8 @@ from pantoum.data.prepare import open_prepared
 from pantoum.errors import CheckpointError, PantoumError
 from pantoum.formats import checkpoint
 from pantoum.network.spec import number
-from pantoum.training.loop import train
 from pantoum.training.run.run_state import RunState
+from pantoum.training.run_session import train
 
 VALUES = (
     None,

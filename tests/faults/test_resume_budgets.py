@@ -176,7 +176,7 @@ def test_a_command_that_was_killed_at_its_end_does_not_go_further_twice(run, tmp
         run(name, steps=6)
     run("whole", steps=4, resume=True)
     with monkeypatch.context() as patch:
-        patch.setattr("pantoum.training.loop.leave_needed", die)
+        patch.setattr("pantoum.training.run_session.leave_needed", die)
         with pytest.raises(KilledError):
             run("cut", steps=4, resume=True)
     result = run("cut", steps=4, resume=True)

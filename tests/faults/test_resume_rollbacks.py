@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pantoum.config import TrainSettings
 from pantoum.errors import DivergedError
 from pantoum.formats import checkpoint
-from pantoum.training.loop import train
+from pantoum.training.run_session import train
 from pantoum.training.update.backend import LocalBackend
 
 TINY = {
@@ -49,11 +49,11 @@ def trouble(monkeypatch):
     ``trouble(seed, share, kill_after)``."""
     honest, drawn = LocalBackend.gradients, {"seed": 0, "share": 0.0, "calls": math.inf}
 
-    def gradients(self, inputs_BT, targets_BT, reset_BT, state, step, streams):
+    def gradients(self, batch, state, step, streams):
         if drawn["calls"] <= 0:
             raise KilledError
         drawn["calls"] -= 1
-        found = honest(self, inputs_BT, targets_BT, reset_BT, state, step, streams)
+        found = honest(self, batch, state, step, streams)
         place = step // 4  # trouble comes in spells, or it would only be skipped
         spell = zlib.crc32(f"{drawn['seed']} {place}".encode()) % 100 < drawn["share"]
         weights = b"".join(array.tobytes() for array in self.weights(averaged=False).values())

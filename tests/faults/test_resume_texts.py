@@ -9,7 +9,7 @@ import pytest
 
 from pantoum.errors import CheckpointError, RunError, TextError
 from pantoum.formats import checkpoint
-from pantoum.training.loop import train
+from pantoum.training.run_session import train
 
 FAR = "https://example.org/far.txt"
 

@@ -31,7 +31,7 @@ from pantoum.formats import checkpoint, durable, model_file
 from pantoum.formats.durable import is_temporary
 from pantoum.formats.run_lock import RunLock
 from pantoum.formats.system_calls import System
-from pantoum.training.loop import train
+from pantoum.training.run_session import train
 from pantoum.training.update.backend import LocalBackend
 
 STEPS, FURTHER = 9, 4

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from pantoum.config import CELLS, ModelConfig
+from pantoum.data.batches import Batch
 from pantoum.training.assembly import make_backend
 from pantoum.training.recipe.recipe import Recipe
 
@@ -34,10 +35,10 @@ def step_of(
             part.core = core
     draw = np.random.default_rng(0)
     tokens, reset = draw.integers(0, vocab_size, (B, T + 1)), draw.random((B, T)) < resets
-    state = backend.initial_state(B)
+    state, batch = backend.initial_state(B), Batch(tokens[:, :-1], tokens[:, 1:], reset, 0)
 
     def step() -> None:
-        backend.gradients(tokens[:, :-1], tokens[:, 1:], reset, state, 0, np.arange(B))
+        backend.gradients(batch, state, 0, np.arange(B))
         backend.update(1e-3, 1e-3)
 
     return step

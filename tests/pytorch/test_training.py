@@ -11,6 +11,7 @@ import pytest
 
 import pantoum
 from pantoum.config import DropoutConfig, ModelConfig
+from pantoum.data.batches import Batch
 from pantoum.errors import CheckpointError, RankError, SettingError
 from pantoum.training.assembly import make_backend
 from pantoum.training.recipe.recipe import Recipe
@@ -42,9 +43,8 @@ def train(backend: Any, state: Any, steps: range) -> tuple[list[float], Any]:
     tokens, resets = draw.integers(0, V, (B, 300)), draw.random((B, 300)) < 0.1
     for step in steps:
         here, after = (slice(step * T + more, (step + 1) * T + more) for more in (0, 1))
-        found = backend.gradients(
-            tokens[:, here], tokens[:, after], resets[:, here], state, step, np.array([4, 0, 7])
-        )
+        batch = Batch(tokens[:, here], tokens[:, after], resets[:, here], 0)
+        found = backend.gradients(batch, state, step, np.array([4, 0, 7]))
         backend.update(RATE, 0.2)
         losses.append(found.loss)
         state = found.state

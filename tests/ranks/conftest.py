@@ -18,8 +18,8 @@ from pantoum.errors import RankError
 from pantoum.formats import checkpoint
 from pantoum.ranks.interface import Array
 from pantoum.ranks.single import SingleRank
-from pantoum.training.loop import train
 from pantoum.training.result import RunResult
+from pantoum.training.run_session import train
 from pantoum.training.together import facts, serve, train_on_all
 
 PATIENCE = 120.0

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from pantoum.config import TrainSettings
+from pantoum.data.batches import Batch
 from pantoum.errors import CheckpointError, RunError, SettingError
 from pantoum.formats import checkpoint
 from pantoum.network.gradient import Gradient
@@ -103,7 +104,7 @@ def test_between_synchronisations_each_rank_trains_as_if_it_were_alone(run, tmp_
     batches, states, alone = [], [], []
     honest = RankedBackend.gradients
 
-    def gradients(self, inputs_BT, targets_BT, reset_BT, state, step, streams):
+    def gradients(self, batch, state, step, streams):
         if step == 0:
             begun = self._local.snapshot()
             for _ in range(2):
@@ -112,8 +113,8 @@ def test_between_synchronisations_each_rank_trains_as_if_it_were_alone(run, tmp_
                 alone.append(backend)
                 states.append(backend.initial_state(3))
         if step < 2:
-            batches.append((inputs_BT, targets_BT, reset_BT, streams))
-        return honest(self, inputs_BT, targets_BT, reset_BT, state, step, streams)
+            batches.append((batch, streams))
+        return honest(self, batch, state, step, streams)
 
     rates, update = [], RankedBackend.update
     monkeypatch.setattr(RankedBackend, "gradients", gradients)
@@ -124,10 +125,8 @@ def test_between_synchronisations_each_rank_trains_as_if_it_were_alone(run, tmp_
     monkeypatch.undo()
     begun, ended = alone[0].snapshot(), []
     for rank, rows in enumerate((slice(0, 3), slice(3, 6))):
-        for step, (inputs_BT, targets_BT, reset_BT, streams) in enumerate(batches):
-            found = alone[rank].gradients(
-                inputs_BT[rows], targets_BT[rows], reset_BT[rows], states[rank], step, streams[rows]
-            )
+        for step, (batch, streams) in enumerate(batches):
+            found = alone[rank].gradients(batch.rows(rows), states[rank], step, streams[rows])
             alone[rank].update(*rates[step])
             states[rank] = found.state
         ended.append(alone[rank].snapshot())
@@ -160,7 +159,7 @@ def losses_that_are_not_numbers(monkeypatch, from_step):
 
     def gradients(self, *arguments):
         found = honest(self, *arguments)
-        bad = arguments[4] >= from_step and left[0] > 0
+        bad = arguments[2] >= from_step and left[0] > 0
         left[0] -= bad
         return type(found)(float("nan"), found.accuracy, found.gradient_norm, found.state) if bad else found
 
@@ -193,7 +192,7 @@ def test_gradients_that_are_not_finite_stay_on_their_rank(run, tmp_path, monkeyp
 
     def gradients(self, *arguments):
         found = honest(self, *arguments)
-        if arguments[5][0] == 3 and arguments[4] == 1:  # on rank 1, in the second step
+        if arguments[3][0] == 3 and arguments[2] == 1:  # on rank 1, in the second step
             self.learners[0].gradient_norm = float("inf")
             found = type(found)(found.loss, found.accuracy, float("inf"), found.state)
         return found
@@ -236,7 +235,8 @@ def test_updates_send_few_bytes(together):
         state, draw, sent = backend.initial_state(6), np.random.default_rng(1), []
         for step in range(24):
             tokens_BT, no_BT = draw.integers(0, 20, (6, 9)), np.zeros((6, 8), bool)
-            found = backend.gradients(tokens_BT[:, :-1], tokens_BT[:, 1:], no_BT, state, step, np.arange(6))
+            batch = Batch(tokens_BT[:, :-1], tokens_BT[:, 1:], no_BT, 0)
+            found = backend.gradients(batch, state, step, np.arange(6))
             backend.update(0.01, 1.0)
             state = found.state
             sent.append(together.sent[0])

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 
 from pantoum.config import DropoutConfig, ModelConfig, TrainSettings
+from pantoum.data.batches import Batch
 from pantoum.errors import RankError
 from pantoum.network.parameters import seed_of
 from pantoum.network.program import Program
 from pantoum.training.assembly import make_backend
-from pantoum.training.loop import train
 from pantoum.training.recipe.recipe import Recipe
+from pantoum.training.run_session import train
 from pantoum.training.together import facts, serve, train_on_all
 from pantoum.training.update.rank_sums import RankSums
 
@@ -84,7 +85,7 @@ def test_steps_of_ranks_are_those_of_the_core(together: Any, shape: str, count: 
     core = make_backend(recipe, V)
     begun, state, losses = core.snapshot(), core.initial_state(B), list[float]()
     for step in range(8):
-        found = core.gradients(*batch(step), state, step, STREAMS)
+        found = core.gradients(Batch(*batch(step), 0), state, step, STREAMS)
         core.update(RATE, 0.2)
         state = found.state
         losses.append(found.loss)
@@ -96,7 +97,7 @@ def test_steps_of_ranks_are_those_of_the_core(together: Any, shape: str, count: 
         rows = sums.shards.streams(sums.shards.node(ranks.rank))
         own, told = backend.initial_state(rows.stop - rows.start), list[float]()
         for step in range(8):
-            result = backend.gradients(*(each[rows] for each in batch(step)), own, step, STREAMS[rows])
+            result = backend.gradients(Batch(*batch(step), 0).rows(rows), own, step, STREAMS[rows])
             backend.update(RATE, 0.2)
             own = result.state
             told.append(result.loss)

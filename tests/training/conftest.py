@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pantoum.config import TrainSettings
-from pantoum.training.loop import train
+from pantoum.training.run_session import train
 
 WORDS = ["the", "a", "cat", "dog", "sat", "ran", "on", "under", "mat", "tree", "and", "then", "it", "slept"]
 

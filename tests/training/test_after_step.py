@@ -1,45 +1,53 @@
-"""The hooks after a step: their order, and what it promises."""
+"""What follows a step: the order, and what it promises."""
 
 import pytest
 
 from pantoum.formats import checkpoint
-from pantoum.training import loop
+from pantoum.training.keep_best import KeepBest
+from pantoum.training.reporting import Reporter
 from pantoum.training.run.run_state import RunState
+from pantoum.training.saving import Saving
+from pantoum.training.trainer import Trainer
+
+HELPERS = {
+    KeepBest: ("monitor", "release"),
+    RunState: ("add_point",),
+    Reporter: ("report", "write_page_if_due"),
+    Saving: ("wait", "checkpoint"),
+}
 
 
 @pytest.fixture
 def called(monkeypatch):
-    """The names of the hooks, as they are called."""
-    names, made = [], loop.AfterStep
+    """The names of what is called at each step, by its number."""
+    at, inside = {}, []
 
-    def make(session):
-        after = made(session)
-        after.hooks = tuple(recorded(hook) for hook in after.hooks)
-        return after
-
-    def recorded(hook):
-        def call(now):
-            names.append(hook.__name__)
-            hook(now)
+    def recorded(name, honest):
+        def call(self, *arguments, **named):
+            if inside:
+                at[inside[-1]].append(name)
+            return honest(self, *arguments, **named)
 
         return call
 
-    monkeypatch.setattr(loop, "AfterStep", make)
-    return names
+    def after_step(self):
+        inside.append(self.run.state.step)
+        at[self.run.state.step] = []
+        after(self)
+        inside.clear()
+
+    for kind, names in HELPERS.items():
+        for name in names:
+            monkeypatch.setattr(kind, name, recorded(name, getattr(kind, name)))
+    after = Trainer.after_step
+    monkeypatch.setattr(Trainer, "after_step", after_step)
+    return at
 
 
 def test_the_order_is_that_of_decision_042_at_every_step(run, called):
     run(steps=3)
-    assert called == 3 * [
-        "wait_where_due",
-        "evaluate_if_due",
-        "sample_if_due",
-        "add_point_if_due",
-        "report_if_due",
-        "write_page_if_due",
-        "release",
-        "save_if_due",
-    ]
+    hooks = ["wait", "monitor", "add_point", "report", "write_page_if_due", "release", "checkpoint", "wait"]
+    assert called == dict.fromkeys((1, 2, 3), hooks)
 
 
 def test_the_checkpoint_of_a_step_knows_the_evaluation_of_that_step(run):
@@ -51,7 +59,7 @@ def test_the_checkpoint_of_a_step_knows_the_evaluation_of_that_step(run):
     assert checkpoint.steps(result.run)[-1] == 8
 
 
-def test_a_record_holds_what_the_hooks_before_it_found(run):
+def test_a_record_holds_what_was_found_before_it(run):
     reports = [report for report in run(steps=8).history if report.ended is None]
     evaluated = [report for report in reports if report.valid is not None]
     assert [report.step for report in evaluated] == list(range(1, 9))

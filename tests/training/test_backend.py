@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pantoum.config import ModelConfig
+from pantoum.data.batches import Batch
 from pantoum.errors import CheckpointError
 from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
@@ -26,9 +27,8 @@ def steps(backend, count, first=0):
     reset_BT = np.zeros((3, 8), bool)
     state = backend.initial_state(3)
     for step in range(first, first + count):
-        inputs_BT = text_BT[:, step : step + 8]
-        targets_BT = text_BT[:, step + 1 : step + 9]
-        result = backend.gradients(inputs_BT, targets_BT, reset_BT, state, step, np.arange(3))
+        batch = Batch(text_BT[:, step : step + 8], text_BT[:, step + 1 : step + 9], reset_BT, 0)
+        result = backend.gradients(batch, state, step, np.arange(3))
         backend.update(0.01, 1.0)
     return result
 
@@ -37,7 +37,8 @@ def test_gradients_change_nothing():
     backend = made()
     before = backend.snapshot()
     text_BT, reset_BT = np.zeros((2, 4), int), np.zeros((2, 4), bool)
-    result = backend.gradients(text_BT, text_BT, reset_BT, backend.initial_state(2), 0, np.arange(2))
+    batch = Batch(text_BT, text_BT, reset_BT, 0)
+    result = backend.gradients(batch, backend.initial_state(2), 0, np.arange(2))
     assert result.gradient_norm > 0.0 and np.isclose(result.loss, np.log(5), atol=0.8)
     assert all(np.array_equal(array, before[name]) for name, array in backend.snapshot().items())
 

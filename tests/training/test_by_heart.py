@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from pantoum.config import DropoutConfig
-from pantoum.training.run.by_heart import learned_by_heart
+from pantoum.training.reporting import learned_by_heart
 from pantoum.training.run.meter import Curve
 from pantoum.training.run.run_state import Best
 

@@ -23,11 +23,11 @@ def test_writes_behind_the_callers_back_and_prunes(tmp_path):
     saver.close()
 
 
-def test_anew_discards_the_future_that_did_not_happen(tmp_path):
+def test_a_checkpoint_discards_later_ones_which_did_not_happen(tmp_path):
     saver = Saver(tmp_path)
     for step in (3, 4, 5):
         saver.checkpoint(step, {}, {})
-    saver.checkpoint(4, {}, {"again": True}, anew=True)
+    saver.checkpoint(4, {}, {"again": True})
     saver.wait()
     assert checkpoint.steps(tmp_path) == [3, 4] and checkpoint.newest(tmp_path).state == {"again": True}
     saver.close()

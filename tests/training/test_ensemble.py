@@ -10,6 +10,7 @@ from pantoum import load
 from pantoum.about.file import inspect
 from pantoum.about.plan import make_plan
 from pantoum.config import ModelConfig, TrainSettings
+from pantoum.data.batches import Batch
 from pantoum.errors import CheckpointError, SettingError
 from pantoum.formats import checkpoint, model_file
 from pantoum.inference.files.precision import plain
@@ -40,7 +41,8 @@ def batches(count):
 def trained(backend, count, state=None, first=0):
     state = backend.initial_state(3) if state is None else state
     for step, (inputs_BT, targets_BT) in list(enumerate(batches(first + count)))[first:]:
-        found = backend.gradients(inputs_BT, targets_BT, np.zeros((3, 11), bool), state, step, np.arange(3))
+        batch = Batch(inputs_BT, targets_BT, np.zeros((3, 11), bool), 0)
+        found = backend.gradients(batch, state, step, np.arange(3))
         backend.update(0.01, 0.5)
         state = found.state
     return found, state

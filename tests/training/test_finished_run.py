@@ -15,7 +15,7 @@ from pantoum.data.prepare import open_prepared, prepare
 from pantoum.errors import RunError, TextError
 from pantoum.formats import checkpoint
 from pantoum.inference.files.novelty import NoveltyFilter
-from pantoum.training.run_session import RunSession
+from pantoum.training.timing import Timing
 
 SMALL = {"hidden_size": 8, "num_layers": 1, "batch_size": 4, "seq_len": 8, "progress": False}
 
@@ -177,7 +177,7 @@ def test_where_the_time_is_over_the_last_reading_is_cut_short_and_says_so(
 ) -> None:
     text = tmp_path / "long.txt"
     text.write_text("".join(f"The cat number {n} sat on the mat.\n" for n in range(1500)))
-    monkeypatch.setattr(RunSession, "has_to_end", lambda self: True)
+    monkeypatch.setattr(Timing, "has_to_end", lambda self: True)
     run = train(text, tmp_path / "r", minutes=0.01)
     found = run.evaluation
     assert (

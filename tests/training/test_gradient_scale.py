@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pantoum.config import ModelConfig
+from pantoum.data.batches import Batch
 from pantoum.formats import model_file
 from pantoum.formats.model_file import SCALE
 from pantoum.inference.files.precision import plain
@@ -66,9 +67,8 @@ def test_every_parameter_has_a_scale_and_a_snapshot_keeps_it(embedding_size):
     learner = Learner(model, AdamW(model.parameters, 0.1), seed=0, average=None)
     backend = LocalBackend([learner])
     text_BT = np.random.default_rng(1).integers(0, 5, (3, 9))
-    backend.gradients(
-        text_BT[:, :-1], text_BT[:, 1:], np.zeros((3, 8), bool), backend.initial_state(3), 0, np.arange(3)
-    )
+    batch = Batch(text_BT[:, :-1], text_BT[:, 1:], np.zeros((3, 8), bool), 0)
+    backend.gradients(batch, backend.initial_state(3), 0, np.arange(3))
     backend.update(0.01, 1.0)
     found = backend.gradient_scale()
     assert {name: len(roots_R) for name, roots_R in found.items()} == {

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pantoum.training.update.guard import NEAR, Guard, Verdict
+from pantoum.training.update.guard import NEAR, UpdateGuard, Verdict
 
 ACCEPT, SKIP, ROLL_BACK, GIVE_UP = Verdict.ACCEPT, Verdict.SKIP, Verdict.ROLL_BACK, Verdict.GIVE_UP
 
 
 def calm(vocab_size=98, steps=40):
     """A guard that has seen losses between 1.4 and 1.6."""
-    guard = Guard(vocab_size)
+    guard = UpdateGuard(vocab_size)
     for step in range(steps):
         assert guard.judge(step, 1.5 + 0.1 * math.sin(step), 0.5) is ACCEPT
     return guard
@@ -22,7 +22,7 @@ def calm(vocab_size=98, steps=40):
 
 @given(st.lists(st.floats(0.0, 13.0), max_size=15))
 def test_early_losses_of_any_sane_size_are_accepted(losses):
-    guard = Guard(98)
+    guard = UpdateGuard(98)
     assert [guard.judge(step, loss, 1.0) for step, loss in enumerate(losses)] == [ACCEPT] * len(losses)
 
 
@@ -45,7 +45,7 @@ def test_what_is_not_finite_or_a_spike_is_skipped_at_once(loss, norm):
 
 
 def test_a_wrong_start_is_caught_without_any_history():
-    assert Guard(98).judge(0, 15.0, 1.0) is SKIP
+    assert UpdateGuard(98).judge(0, 15.0, 1.0) is SKIP
 
 
 def test_a_norm_however_large_is_no_fault_since_it_is_clipped():
@@ -53,7 +53,7 @@ def test_a_norm_however_large_is_no_fault_since_it_is_clipped():
 
 
 def test_a_memorised_text_may_stumble():
-    guard = Guard(98)
+    guard = UpdateGuard(98)
     for step in range(40):
         guard.judge(step, 0.01, 0.5)
     assert guard.judge(40, 0.9, 0.5) is ACCEPT
@@ -127,12 +127,12 @@ def test_each_rollback_for_the_same_place_goes_further_back_and_another_place_be
 
 
 def test_the_first_limit_is_three_uniform_guesses_and_a_nat_for_the_smallest_vocabulary_too():
-    assert Guard(1).limit == Guard(2).limit == pytest.approx(3.0 * math.log(2) + 1.0)
+    assert UpdateGuard(1).limit == UpdateGuard(2).limit == pytest.approx(3.0 * math.log(2) + 1.0)
 
 
 def test_only_the_last_64_losses_count():
     guard = calm(steps=100)
-    twin = Guard(98)
+    twin = UpdateGuard(98)
     twin.restore({**guard.spec(), "losses": [9.0, *guard.spec()["losses"]]})
     assert len(guard.spec()["losses"]) == len(twin.spec()["losses"]) == 64
     guard.judge(100, 1.5, 0.5)
@@ -183,7 +183,7 @@ def test_its_whole_record_is_kept():
     assert record["height"] == 50.0 and record["of_the_text"] == 30.0 and record["incident"] == 62
     guard.rolled_back(90, good)
     assert guard.spec()["rollbacks_before"] == 1 and guard.spec()["rollbacks"] == 2
-    twin = Guard(98)
+    twin = UpdateGuard(98)
     twin.restore(guard.spec())
     assert twin.spec() == guard.spec() and twin.further_back(90) == guard.further_back(90) == 1
     assert twin.limit == guard.limit
@@ -202,7 +202,7 @@ def test_a_record_of_an_older_pantoum_is_read():
 def test_its_record_goes_through_json_and_goes_on_the_same():
     guard = calm()
     guard.judge(40, math.nan, 1.0)
-    twin = Guard(98)
+    twin = UpdateGuard(98)
     twin.restore(json.loads(json.dumps(guard.spec())))
     assert twin.spec() == guard.spec() and twin.limit == guard.limit
     assert [g.judge(41, 99.0, 1.0) for g in (guard, twin)] == [SKIP, SKIP]
@@ -255,7 +255,7 @@ def test_the_record_of_a_loss_that_is_not_finite_can_be_kept(loss):
 
 
 def test_a_new_guard_knows_of_no_trouble():
-    guard = Guard(98)
+    guard = UpdateGuard(98)
     assert guard.last_reason == "" and not guard.in_trouble and guard.rate_factor == 1.0
     assert guard.spec() == {
         "losses": [],

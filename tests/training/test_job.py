@@ -11,7 +11,7 @@ import pytest
 from pantoum.config import TrainSettings
 from pantoum.errors import RunError
 from pantoum.formats import checkpoint
-from pantoum.training.loop import train
+from pantoum.training.run_session import train
 from pantoum.training.update.backend import LocalBackend
 
 TINY = {"hidden_size": 9, "num_layers": 1, "batch_size": 2, "seq_len": 8, "steps": 9, "checkpoint_every": 2}

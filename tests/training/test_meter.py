@@ -5,11 +5,11 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pantoum.training.run.meter import MOST_POINTS, Curve, Sums
+from pantoum.training.run.meter import MOST_POINTS, Curve, UpdateSums
 
 
 def test_means_of_what_was_added():
-    sums = Sums()
+    sums = UpdateSums()
     assert sums.mean_loss is None and sums.mean_accuracy is None
     sums.add(2.0, 0.25, 64)
     sums.add(4.0, 0.75, 64)

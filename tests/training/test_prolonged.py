@@ -10,7 +10,7 @@ from pantoum.data.prepare import prepare
 from pantoum.errors import StorageError
 from pantoum.formats import checkpoint, durable, model_file
 from pantoum.report.compare import compare
-from pantoum.training.loop import train
+from pantoum.training.run_session import train
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pantoum.training.recipe.outlook import Outlook
 from pantoum.training.run.budget import Budget, Span
 from pantoum.training.run.recovery import go_back
 from pantoum.training.run.run_state import RunState
-from pantoum.training.update.guard import Guard
+from pantoum.training.update.guard import UpdateGuard
 
 STEPS = (10, 20, 25, 30, 33)
 GOOD = [10, 20, 30]
@@ -24,7 +24,7 @@ def folder(tmp_path):
     """Checkpoints of ``STEPS``, the last in trouble."""
     recipe = choose(TrainSettings(steps=40), Outlook(1000, 50, steps=40))
     for step in STEPS:
-        guard = {**Guard(50).spec(), "bad_in_a_row": int(step == 33)}
+        guard = {**UpdateGuard(50).spec(), "bad_in_a_row": int(step == 33)}
         state = RunState(
             recipe,
             Span(False, 0, 40),

@@ -2,7 +2,7 @@
 
 from pantoum.errors import StorageError
 from pantoum.training.run.checkpointing import Outcome
-from pantoum.training.run.refusals import Refusals
+from pantoum.training.saving import Refusals
 
 
 def told(*outcomes):

@@ -7,7 +7,7 @@ import numpy as np
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.network import LanguageModel
 from pantoum.text.character import CharacterLearner
-from pantoum.training.run.reporter import SAMPLE_DOCUMENTS, passage, sample_of
+from pantoum.training.reporting import SAMPLE_DOCUMENTS, passage, sample_of
 
 
 def model(text: str, documents: str | None) -> LoadedModel:

@@ -8,8 +8,8 @@ import pytest
 
 from pantoum.config import TrainSettings
 from pantoum.errors import PantoumError, RunError
-from pantoum.training.loop import train
 from pantoum.training.run.run_folder import RunFolder, create, find, machine
+from pantoum.training.run_session import train
 
 
 @pytest.fixture(autouse=True)

@@ -15,10 +15,10 @@ from pantoum.report.record import PHASES
 from pantoum.training.recipe.choose import choose
 from pantoum.training.recipe.outlook import Outlook
 from pantoum.training.run.budget import Budget, Span
-from pantoum.training.run.meter import Sums
+from pantoum.training.run.meter import UpdateSums
 from pantoum.training.run.run_state import Best, RunState
 from pantoum.training.run.state_rules import MOST_EARLIER
-from pantoum.training.update.guard import MOST_ROLLBACKS, Guard
+from pantoum.training.update.guard import MOST_ROLLBACKS, UpdateGuard
 
 FIELDS = {field.name for field in fields(RunState)}
 CURSOR = {"epoch": 1, "batch": 2, "batch_size": 2, "seq_len": 8, "tokens": 99}
@@ -44,7 +44,7 @@ def test_every_field_comes_back_from_plain_values(state):
     state.add_good()
     state.decay_begins()
     state.spend("training", 5.0)
-    state.record(9.0, Guard(50).spec(), Best(8, True, 1.5))
+    state.record(9.0, UpdateGuard(50).spec(), Best(8, True, 1.5))
     state.finish()
     changed = {"monitored": 600, "timeless": False, "run": "ours", "earlier": ["1 minute"]}
     spec = json.loads(json.dumps(replace(state, **changed).spec()))
@@ -54,7 +54,7 @@ def test_every_field_comes_back_from_plain_values(state):
     assert (found.step, found.tokens, found.cursor, found.seconds) == (8, 128, CURSOR, 9.0)
     assert (found.good, found.decay_step, found.finished, found.best) == ([8], 8, True, Best(8, True, 1.5))
     assert found.curve.points == [{"step": 7, "tokens": 112, "loss": 2.0, "valid": 3.0}]
-    assert found.curve.sums == Sums(1.5, 0.25, 1, 16)
+    assert found.curve.sums == UpdateSums(1.5, 0.25, 1, 16)
 
 
 def test_phases_and_the_beginning_of_the_span_are_counted(state):

@@ -9,8 +9,7 @@ import pytest
 from pantoum.config import TrainSettings
 from pantoum.data.prepare import prepare
 from pantoum.text.tokenizer import from_spec
-from pantoum.training.begin import read_source
-from pantoum.training.surprise import surprise
+from pantoum.training.begin import read_source, surprise
 
 
 @pytest.fixture

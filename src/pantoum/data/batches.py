@@ -41,6 +41,10 @@ class Batch(NamedTuple):
     reset_BT: npt.NDArray[np.bool_]
     epoch: int
 
+    def rows(self, rows: slice) -> Batch:
+        """Some of the streams."""
+        return Batch(self.inputs_BT[rows], self.targets_BT[rows], self.reset_BT[rows], self.epoch)
+
 
 class StatefulBatches(Iterator[Batch]):
     """An endless iterator of ``Batch`` over a text of token numbers.
@@ -73,7 +77,7 @@ class StatefulBatches(Iterator[Batch]):
         )
         self._num_tokens = len(tokens_N)
         self._eos = eos
-        self._epoch, self._batch = (0, 0) if cursor is None else self._place(cursor)
+        self.go_to(cursor)
 
     @property
     def cursor(self) -> dict[str, int]:
@@ -85,6 +89,10 @@ class StatefulBatches(Iterator[Batch]):
             "seq_len": self.seq_len,
             "tokens": self._num_tokens,
         }
+
+    def go_to(self, cursor: Mapping[str, Plain] | None) -> None:
+        """Continue from a cursor; ``None``: from the start."""
+        self._epoch, self._batch = (0, 0) if cursor is None else self._place(cursor)
 
     def __iter__(self) -> StatefulBatches:
         return self

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pantoum.data.batches import Batch
 from pantoum.errors import RankError
 from pantoum.kernels import Array
 from pantoum.network.parameters import seed_of
@@ -24,10 +25,9 @@ from pantoum.torch.convert import state_from_torch, state_to_torch
 from pantoum.torch.learner import Learner
 from pantoum.torch.rank_sums import TensorRanks
 from pantoum.training.recipe.recipe import Recipe
-from pantoum.training.update.backend import StepResult
+from pantoum.training.update.backend import SpreadState, StepResult
 from pantoum.training.update.members import Members
 from pantoum.training.update.rank_sums import RankSums
-from pantoum.training.update.spread_state import SpreadState
 
 __all__ = ["TorchBackend"]
 
@@ -54,18 +54,12 @@ class TorchBackend(Members[Learner]):
     def collect(self) -> None:
         """Every rank has all arrays at every step."""
 
-    def gradients(
-        self,
-        inputs_BT: Array,
-        targets_BT: Array,
-        reset_BT: Array,
-        state: NetworkState,
-        step: int,
-        streams: Array,
-    ) -> StepResult:
+    def gradients(self, batch: Batch, state: NetworkState, step: int, streams: Array) -> StepResult:
         """Forward and backward pass over this rank's rows of a batch, member by member."""
-        inputs, targets, numbers = (self._whole(each) for each in (inputs_BT, targets_BT, streams))
-        resets = torch.from_numpy(np.array(reset_BT)) if reset_BT.any() else None
+        inputs, targets, numbers = (
+            self._whole(each) for each in (batch.inputs_BT, batch.targets_BT, streams)
+        )
+        resets = torch.from_numpy(np.array(batch.reset_BT)) if batch.reset_BT.any() else None
         found = []
         for learner, own in zip(self.learners, self.parts(state), strict=True):
             begun = state_to_torch(own, learner.module.head.bias.detach())

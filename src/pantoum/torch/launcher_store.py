@@ -51,7 +51,7 @@ def torchrun_job() -> TorchrunJob | None:
 
 
 class TorchrunJob:
-    """The run of a job (``training.job.Job``), remembered under a key that restarts do not change."""
+    """The run of a job (a ``LauncherJob``), remembered under a key that restarts do not change."""
 
     def __init__(self, store: distributed.Store) -> None:
         self._store = store

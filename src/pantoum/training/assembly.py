@@ -1,15 +1,15 @@
 """The parts of a run, put together: network, optimiser, batches, the keeper of the best, from a ``RunState``.
 
 A new run and a resumed one are made by the same steps from the same values, so that what a resumed run does
-cannot differ: the state says all, and arrays from a checkpoint, where there are any, are laid over it.
+cannot differ: the state says all, and the arrays are those of the start or of a checkpoint.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from itertools import chain
+from typing import Protocol
 
 import numpy as np
 
@@ -29,7 +29,6 @@ from pantoum.network.parameters import seed_of
 from pantoum.network.state import NetworkState
 from pantoum.ranks.interface import Ranks
 from pantoum.ranks.single import SingleRank
-from pantoum.training.engine import Engine
 from pantoum.training.fitted_counts import FittedCounts
 from pantoum.training.keep_best import KeepBest
 from pantoum.training.parallel.ranked_backend import RankedBackend
@@ -42,8 +41,8 @@ from pantoum.training.update.learner import Learner
 from pantoum.training.update.optimizer import make_optimizer
 
 __all__ = [
-    "Run",
-    "assemble",
+    "TrainingEngine",
+    "TrainingRun",
     "carried_arrays",
     "document_border",
     "make_backend",
@@ -54,40 +53,63 @@ __all__ = [
 CARRIED, STREAMS = "carried.", "streams"
 
 
-@dataclass
-class Run:
-    """A run, ready to train."""
+class TrainingEngine(Protocol):
+    """What can take the place of the core in a run (``--device``): another implementation of the training
+    backend, which is made from the core's at the same step."""
 
-    folder: RunFolder
-    prepared: Prepared
-    state: RunState
-    backend: Backend
-    batches: StatefulBatches
-    carried: NetworkState
-    """What each stream hands to its next batch."""
-    streams: Array
-    """The streams' global numbers: those of the carried state's rows."""
-    keep_best: KeepBest
-    parameters: int
-    """Those of the model that is kept, as its file holds it."""
-    weights: Mapping[str, Array] | None = None
-    """Those of another model that training began from."""
-    checkpoint_every: int | None = None
-    notes: list[str] = field(default_factory=list)
-    opens_span: bool = True
-    """Whether this session is the first of its span of the budget."""
-    begins_anew: bool = False
-    """Whether its budget is another than that of its checkpoint: one with the new budget comes first."""
-    when_begun: Callable[[], list[str]] = list
-    """Brings what else the folder says of the run into line with its checkpoint; what could not be."""
-    ranks: Ranks = field(default_factory=SingleRank)
-    """Who trains it."""
-    engine: Engine | None = None
-    """What trains in place of the core."""
+    @property
+    def name(self) -> str:
+        """What all ranks of a run must have in common."""
+        ...
 
-    def train_on(self, ranks: Ranks, engine: Engine | None) -> None:
-        """Train on these ranks from here on, of which this is rank 0, and with this engine; ``None``: with
-        the core."""
+    @property
+    def note(self) -> str:
+        """What a person should know of the run."""
+        ...
+
+    def take_over(self, local: LocalBackend, recipe: Recipe, vocab_size: int) -> SharedBackend:
+        """A backend with all arrays of the core's."""
+        ...
+
+
+class TrainingRun:
+    """A run, ready to train once ``train_on`` was called. Its batches, its backend and what keeps the best
+    weights are made once; a rollback puts them back to an earlier step."""
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        prepared: Prepared,
+        state: RunState,
+        batches: StatefulBatches,
+        weights: Mapping[str, Array] | None = None,
+    ) -> None:
+        self.folder, self.prepared, self.state, self.batches = folder, prepared, state, batches
+        self.weights = weights
+        """Those of another model that training began from."""
+        self.streams: Array = np.arange(state.batch_size)
+        """The streams' global numbers: those of the carried state's rows."""
+        self.backend: Backend
+        self.carried: NetworkState
+        """What each stream hands to its next batch."""
+        self.keep_best = _keep_best(prepared, state)
+        self.parameters = state.recipe.num_parameters(prepared.tokenizer.vocab_size)
+        """Those of the model that is kept, as its file holds it."""
+        self.checkpoint_every: int | None = None
+        self.notes: list[str] = []
+        self.opens_span = True
+        """Whether this session is the first of its span of the budget."""
+        self.begins_anew = False
+        """Whether its budget is another than that of its checkpoint: one with the new budget comes first."""
+        self.when_begun: Callable[[], list[str]] = list
+        """Brings what else the folder says of the run into line with its checkpoint; what could not be."""
+        self._counts_V = symbol_counts(state.recipe, prepared)
+        self._ranks: Ranks = SingleRank()
+        self._engine: TrainingEngine | None = None
+
+    def train_on(self, ranks: Ranks, engine: TrainingEngine | None, found: Checkpoint | None = None) -> None:
+        """Train on these ranks, of which this is rank 0, and with this engine (``None``: with the core), from
+        the arrays of a checkpoint; ``None``: from those of the start."""
         recipe = self.state.recipe
         if recipe.syncs_weights and engine is not None:
             raise RunError(
@@ -105,7 +127,7 @@ class Run:
                 f"shards is {recipe.shards}: the run can be shared by so many ranks at most, and "
                 f"{ranks.count} were started; start fewer, or begin a new run with --shards {ranks.count}"
             )
-        self.ranks, self.keep_best.spread, self.engine = ranks, SpreadReading(ranks), engine
+        self._ranks, self.keep_best.spread, self._engine = ranks, SpreadReading(ranks), engine
         missing = kernels.native.missing()
         if engine is not None:
             self.notes.append(engine.note)
@@ -113,71 +135,51 @@ class Run:
             self.notes.append(
                 f"{missing}: NumPy trains, many times slower; install pantoum where a C++ compiler is"
             )
-        self._place_backend()
-
-    def _place_backend(self) -> None:
-        """Hand the backend of the core on to the engine, and share it with the other ranks."""
-        if not isinstance(self.backend, LocalBackend):
-            return
-        backend: SharedBackend = self.backend
-        recipe, vocab_size = self.state.recipe, self.prepared.tokenizer.vocab_size
-        if self.engine is not None:
-            backend = self.engine.take_over(self.backend, recipe, vocab_size)
-        if self.ranks.count == 1:
-            self.backend = backend
-            return
-        counts_V = symbol_counts(recipe, self.prepared)
-        self.backend = RankedBackend(backend, self.ranks, recipe, vocab_size, self.state.batch_size, counts_V)
+        self.backend = self._made_backend(drawn=found is None)
+        self._take(found)
 
     def go_to(self, found: Checkpoint | None) -> None:
-        """Take the arrays of a checkpoint (``None``: of the start of training), and the place that the state
-        names."""
-        state = self.state
+        """Go back to a checkpoint (``None``: to the start of training), whose place the state names."""
         if found is None:
-            self.backend = make_backend(
-                state.recipe,
-                self.prepared.tokenizer.vocab_size,
-                self.weights,
-                symbol_counts(state.recipe, self.prepared),
-            )
-            self._place_backend()
-            self.carried = self.backend.initial_state(state.batch_size)
-        else:
+            self.backend = self._made_backend(drawn=True)
+        self._take(found)
+        self.batches.go_to(self.state.cursor)
+
+    def _take(self, found: Checkpoint | None) -> None:
+        """The arrays of a checkpoint, and what its streams hand on."""
+        state = self.state
+        if found is not None:
             self.backend.restore(found.arrays)
-            template = self.backend.initial_state(state.batch_size)
-            self.carried = _carried(template, found.arrays, self.streams, state.recipe)
-        self.batches = make_batches(self.prepared, state.batch_size, state.seq_len, state.cursor)
+        zero = self.backend.initial_state(state.batch_size)
+        self.carried = zero if found is None else _carried(zero, found.arrays, self.streams, state.recipe)
+
+    def _made_backend(self, drawn: bool) -> Backend:
+        """The backend of the core, handed on to the engine, and shared with the other ranks. ``drawn``: with
+        the weights of the start; else they are zero."""
+        recipe, vocab_size = self.state.recipe, self.prepared.tokenizer.vocab_size
+        weights = self.weights if drawn else None
+        local = make_backend(recipe, vocab_size, weights, self._counts_V, drawn)
+        engine = self._engine
+        backend: SharedBackend = local if engine is None else engine.take_over(local, recipe, vocab_size)
+        if self._ranks.count == 1:
+            return backend
+        return RankedBackend(backend, self._ranks, recipe, vocab_size, self.state.batch_size, self._counts_V)
 
 
-def assemble(
-    folder: RunFolder, prepared: Prepared, state: RunState, *, weights: Mapping[str, Array] | None = None
-) -> Run:
-    """Put a run together from its state; the arrays are those of its start."""
-    tokenizer = prepared.tokenizer
-    backend = make_backend(state.recipe, tokenizer.vocab_size, weights, symbol_counts(state.recipe, prepared))
+def _keep_best(prepared: Prepared, state: RunState) -> KeepBest:
+    """What keeps the best weights of a run."""
     held_out = prepared.valid is not None and prepared.valid.count >= 2
     valid = np.asarray(prepared.valid.tokens) if prepared.valid is not None and held_out else None
-    return Run(
-        folder=folder,
-        prepared=prepared,
-        state=state,
-        backend=backend,
-        batches=make_batches(prepared, state.batch_size, state.seq_len, state.cursor),
-        carried=backend.initial_state(state.batch_size),
-        streams=np.arange(state.batch_size),
-        keep_best=KeepBest(
-            state.recipe.kept,
-            tokenizer,
-            valid,
-            state.monitored,
-            state.best,
-            document_filter(prepared),
-            state.recipe.precision,
-            fitted_counts(prepared, valid, state.recipe.kneser_ney),
-            None if valid is None else prepared.facts["valid"],
-        ),
-        parameters=state.recipe.num_parameters(tokenizer.vocab_size),
-        weights=weights,
+    return KeepBest(
+        state.recipe.kept,
+        prepared.tokenizer,
+        valid,
+        state.monitored,
+        state.best,
+        document_filter(prepared),
+        state.recipe.precision,
+        fitted_counts(prepared, valid, state.recipe.kneser_ney),
+        None if valid is None else prepared.facts["valid"],
     )
 
 
@@ -186,25 +188,21 @@ def make_backend(
     vocab_size: int,
     weights: Mapping[str, Array] | None = None,
     counts_V: Array | None = None,
+    drawn: bool = True,
 ) -> LocalBackend:
     """Networks and optimisers at the start of training; ``weights`` of the whole model in place of random
-    ones; ``counts_V``: of the symbols, if the recipe samples them."""
-    begun = [None] * recipe.members if weights is None else part(recipe.kept, weights)
-    learners = [_learner(recipe, vocab_size, place, own, counts_V) for place, own in enumerate(begun)]
+    ones; ``counts_V``: of the symbols, if the recipe samples them. Not ``drawn``: all
+    are zero, to be restored."""
+    seeds = [seed_of(recipe.seed, place) for place in range(recipe.members)]
+    models = [LanguageModel(vocab_size, config=recipe.model, seed=seed if drawn else None) for seed in seeds]
+    if weights is not None:
+        for model, own in zip(models, part(recipe.kept, weights), strict=True):
+            model.parameters.update(own)
+    learners = [_learner(recipe, model, seed, counts_V) for model, seed in zip(models, seeds, strict=True)]
     return LocalBackend(learners, 1 if recipe.syncs_weights else recipe.shards)
 
 
-def _learner(
-    recipe: Recipe,
-    vocab_size: int,
-    place: int,
-    weights: Mapping[str, Array] | None,
-    counts_V: Array | None,
-) -> Learner:
-    seed = seed_of(recipe.seed, place)
-    model = LanguageModel(vocab_size, config=recipe.model, seed=seed)
-    if weights is not None:
-        model.parameters.update(weights)
+def _learner(recipe: Recipe, model: LanguageModel, seed: int, counts_V: Array | None) -> Learner:
     optimizer = make_optimizer(recipe.optimizer, model, recipe.weight_decay, precision=recipe.precision)
     sampler = None
     if recipe.samples is not None:
@@ -274,7 +272,7 @@ def fitted_counts(prepared: Prepared, valid: Array | None, order: int | None) ->
     return FittedCounts(prepared.train.read(0, MOST_TOKENS), valid, vocab_size, order, eos)
 
 
-def carried_arrays(run: Run) -> dict[str, Array]:
+def carried_arrays(run: TrainingRun) -> dict[str, Array]:
     """Copies of the carried state and the streams it is keyed by, for a checkpoint."""
     arrays = run.carried.copy().arrays
     return {**{f"{CARRIED}{place}": array for place, array in enumerate(arrays)}, STREAMS: run.streams.copy()}

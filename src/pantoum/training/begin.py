@@ -9,10 +9,11 @@ written again with what was chosen and why.
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,16 @@ from pantoum.data.prepare import Prepared, open_prepared, prepare
 from pantoum.errors import SettingError, TextError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
+from pantoum.inference.evaluate import held_out_loss
 from pantoum.inference.files.precision import plain
 from pantoum.inference.loaded_model import checked, model_path
+from pantoum.inference.scoring.protocols import SEGMENTS
+from pantoum.network import LanguageModel
+from pantoum.network.program import Program
 from pantoum.ranks.interface import Ranks
 from pantoum.report import learned_text
 from pantoum.text.tokenizer import from_spec
-from pantoum.training.assembly import Run, assemble, make_batches
-from pantoum.training.engine import Engine
+from pantoum.training.assembly import TrainingEngine, TrainingRun, make_batches
 from pantoum.training.memory import require_memory
 from pantoum.training.pace import chosen_by_pace
 from pantoum.training.recipe.choose import choose
@@ -40,32 +44,49 @@ from pantoum.training.run.budget import DEFAULT_MINUTES, Budget, Clock, Span
 from pantoum.training.run.card import card
 from pantoum.training.run.run_folder import BEGAN, RunFolder, machine
 from pantoum.training.run.run_state import RunState
-from pantoum.training.surprise import surprise
 
-__all__ = ["begin", "choose_recipe", "every", "identity", "monitored_tokens", "prepare_texts", "read_source"]
+__all__ = [
+    "TrainingCommand",
+    "begin",
+    "choose_recipe",
+    "every",
+    "identity",
+    "monitored_tokens",
+    "prepare_texts",
+    "read_source",
+    "surprise",
+]
 
 LEAST_MONITORED, MOST_MONITORED = 2048, 100_000
 MONITORED_SHARE = 0.002
 """With minutes, an evaluation looks at as many tokens as are trained in this share of the time."""
+SURPRISING_TOKENS = 8192
+"""Tokens of the text that the model of ``--from`` reads, to learn how strange the text is to it."""
 
 
-def begin(
-    folder: RunFolder,
-    settings: TrainSettings,
-    texts: Sequence[str],
-    clock: Clock,
-    command: Sequence[str],
-    ranks: Ranks,
-    engine: Engine | None,
-    prepared: Prepared | None = None,
-) -> Run:
-    """A new run in its (empty) folder, on these ranks, of which this is rank 0, and with this engine.
-    ``prepared``: the text, if it is prepared already."""
+@dataclass(frozen=True)
+class TrainingCommand:
+    """What one command asks for."""
+
+    settings: TrainSettings
+    texts: Sequence[str]
+    clock: Clock
+    words: Sequence[str]
+    """The command as it was typed."""
+    ranks: Ranks
+    """Who trains; this is rank 0 of them."""
+    engine: TrainingEngine | None = None
+    """What trains in place of the core."""
+
+
+def begin(folder: RunFolder, command: TrainingCommand, prepared: Prepared | None = None) -> TrainingRun:
+    """A new run in its (empty) folder. ``prepared``: the text, if it is prepared already."""
+    settings, texts, clock, ranks = command.settings, command.texts, command.clock, command.ranks
     asked = {name: value for name, value in asdict(settings).items() if name not in ("resume", "run")}
     config: dict[str, Any] = {
         "pantoum": VERSION,
         "run": secrets.token_hex(16),
-        "command": list(command),
+        "command": list(command.words),
         "texts": [str(text) for text in texts],
         "settings": asked,
         "machine": machine(),
@@ -80,7 +101,7 @@ def begin(
         notes.append(_unknown(prepared))
     budget = Budget.asked(settings) or Budget("minutes", DEFAULT_MINUTES)
     recipe, tokens_per_second = choose_recipe(settings, prepared, budget, clock, source, ranks.count)
-    if engine is None:  # another device has its own memory
+    if command.engine is None:  # another device has its own memory
         require_memory(recipe, prepared.tokenizer.vocab_size, prepared.train.count, ranks.count)
     for name, why in recipe.model.unused.items():
         if getattr(settings, name) != AUTO:
@@ -119,9 +140,9 @@ def begin(
             tokens_per_second * _reading_speed(recipe, prepared),
         ),
     )
-    run = assemble(folder, prepared, state, weights=None if source is None else source.parameters)
+    run = TrainingRun(folder, prepared, state, batches, None if source is None else source.parameters)
     run.notes, run.checkpoint_every = notes, every(settings)
-    run.train_on(ranks, engine)
+    run.train_on(ranks, command.engine)
     run.keep_best.require_writable(card(state, None, None, prepared.facts, run.parameters))
     folder.write_config(
         {
@@ -251,6 +272,23 @@ def choose_recipe(
     seconds = budget.amount * 60.0
     left = max(seconds - clock.seconds, 0.1 * seconds)
     return chosen_by_pace(settings, outlook, prepared, left, seconds, source=shape, ranks=ranks)
+
+
+def surprise(source: ModelFile, prepared: Prepared) -> float | None:
+    """How strange a text is to the model that training starts from: the nats per token that it needs for the
+    beginning of the training text, more than its card says of its own held-out text. At least 0, and ``None``
+    where the card does not say. To one decimal, because the recipe of a run with steps or epochs must not
+    depend on the last bits of a machine. It sets the learning rate of fine-tuning (decision 079)."""
+    monitor = source.card.get("monitor")
+    own = monitor.get("nats_per_token") if isinstance(monitor, dict) else None
+    if not isinstance(own, int | float) or prepared.train.count < 2:
+        return None
+    config = ModelConfig.from_spec(source.config)
+    model = LanguageModel(prepared.tokenizer.vocab_size, config=config, seed=None)
+    tokens = prepared.train.read(0, min(SURPRISING_TOKENS, prepared.train.count))
+    found = held_out_loss(Program(model, source.parameters), tokens, prepared.tokenizer, SEGMENTS)
+    more = found - own
+    return max(0.0, round(more, 1)) if math.isfinite(more) else None
 
 
 def identity(prepared: Prepared, source: ModelFile | None) -> dict[str, Plain]:

@@ -79,8 +79,7 @@ def operations_a_second(
     best = float("inf")
     for update in range(UPDATES):
         start = now()
-        inputs_BT, targets_BT, reset_BT, _ = next(batches)
-        state = backend.gradients(inputs_BT, targets_BT, reset_BT, state, update, streams).state
+        state = backend.gradients(next(batches), state, update, streams).state
         backend.update(recipe.learning_rate * 1e-2, recipe.clip)
         took = now() - start
         best = min(best, took)

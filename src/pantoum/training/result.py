@@ -11,8 +11,8 @@ from pantoum.errors import PantoumError
 from pantoum.formats import metrics, model_file
 from pantoum.inference.evaluate import Evaluation
 from pantoum.report.record import Report
-from pantoum.training.assembly import Run
-from pantoum.training.run.reporter import Reporter
+from pantoum.training.assembly import TrainingRun
+from pantoum.training.reporting import Reporter
 from pantoum.training.run.run_folder import RunFolder
 from pantoum.training.run.run_state import RunState
 
@@ -57,7 +57,7 @@ class RunResult:
 
 
 def of_session(
-    run: Run, seconds: float, stopped: str | None, evaluation: Evaluation | None, reporter: Reporter
+    run: TrainingRun, seconds: float, stopped: str | None, evaluation: Evaluation | None, reporter: Reporter
 ) -> RunResult:
     """The result of a session that has just ended."""
     state = run.state

@@ -26,31 +26,40 @@ from typing import Any
 import numpy as np
 
 from pantoum.config import AUTO, DropoutConfig, TrainSettings, parse_softmax, spell_softmax, whole
+from pantoum.config.plain import Plain
 from pantoum.config.shell import quoted
 from pantoum.data.made_again import restored
 from pantoum.data.prepare import Prepared, differences, open_prepared
 from pantoum.data.remote import is_address
-from pantoum.errors import CheckpointError, PantoumError, RunError, SettingError, ShardError, TextError
+from pantoum.errors import (
+    CheckpointError,
+    PantoumError,
+    RunError,
+    SettingError,
+    ShardError,
+    StorageError,
+    TextError,
+)
 from pantoum.formats import checkpoint
 from pantoum.formats.checkpoint import Checkpoint
 from pantoum.network.spec import number
-from pantoum.ranks.interface import Ranks
-from pantoum.training.assembly import STREAMS, Run, assemble
-from pantoum.training.begin import begin, every, identity, read_source
-from pantoum.training.engine import Engine
+from pantoum.report import learned_text
+from pantoum.training.assembly import STREAMS, TrainingRun, make_batches
+from pantoum.training.begin import TrainingCommand, begin, every, identity, read_source
 from pantoum.training.recipe.recipe import Recipe
-from pantoum.training.run.budget import Budget, Clock, Span
-from pantoum.training.run.prolonged import record_budget
+from pantoum.training.run.budget import Budget, Span
 from pantoum.training.run.run_folder import RunFolder, alike
 from pantoum.training.run.run_state import RunState
 from pantoum.training.update.schedule import Schedule
 
 __all__ = ["Finished", "resume"]
 
-MAY_CHANGE = (
-    "minutes", "steps", "epochs", "stop_after", "checkpoint_every", "data", "run", "resume", "keep_data",
-    "device",
-)  # fmt: skip
+BUDGETS = "minutes", "steps", "epochs"
+BEGUN_WITH = "stop_after", "checkpoint_every", "data"
+"""What a run that begins again from its start takes from the new command, beside the budget."""
+OF_THE_COMMAND = (*BEGUN_WITH, "keep_data", "device")
+"""Settings that a run does not keep: they are those of each command."""
+MAY_CHANGE = (*BUDGETS, *OF_THE_COMMAND, "run", "resume")
 OF_THE_TEXT = ("valid", "valid_fraction", "tokens", "vocab_size", "documents", "from_")
 
 
@@ -61,17 +70,9 @@ class Finished:
     state: RunState
 
 
-def resume(
-    folder: RunFolder,
-    settings: TrainSettings,
-    texts: Sequence[str],
-    clock: Clock,
-    command: Sequence[str],
-    ranks: Ranks,
-    engine: Engine | None,
-) -> Run | Finished:
-    """The run in ``folder``, ready to go on with these ranks, of which this is rank 0, and with this engine;
-    or the news that it is finished."""
+def resume(folder: RunFolder, command: TrainingCommand) -> TrainingRun | Finished:
+    """The run in ``folder``, ready to go on; or the news that it is finished."""
+    settings, texts = command.settings, command.texts
     found = checkpoint.newest(folder.path)
     config = folder.read_config() if found is None or folder.config.exists() else {}
     known = _recorded(config)
@@ -85,8 +86,7 @@ def resume(
                 f"the run in {str(folder.path)!r} was begun from an address and has no checkpoint yet: an "
                 "address that stands in a file is not opened; give TEXT, and --valid if there was one, again"
             )
-        again = "-" in texts
-        return _from_the_start(folder, settings, recorded, given, clock, command, ranks, engine, again)
+        return _from_the_start(folder, command, recorded, given)
     notes = list(found.notes)
     state = RunState.of(found)
     if config:
@@ -107,19 +107,19 @@ def resume(
         raise
     _refuse_other_texts(prepared, state, texts, valid)
     _require_arrays(found, state, prepared.tokenizer.vocab_size)
-    clock.used_before = state.seconds
+    command.clock.used_before = state.seconds
     further = anew and state.finished
     if asked is not None and anew:
         found, state = _with_budget(folder, found, state, asked, prepared, notes)
-    run = assemble(folder, prepared, state, weights=_source_weights(recorded.from_, state))
+    batches = make_batches(prepared, state.batch_size, state.seq_len, state.cursor)
+    run = TrainingRun(folder, prepared, state, batches, _source_weights(recorded.from_, state))
     run.notes, run.checkpoint_every = notes, every(settings) or every(recorded)
-    run.train_on(ranks, engine)
-    run.go_to(found)
+    run.train_on(command.ranks, command.engine, found)
     run.opens_span, run.begins_anew = further, anew
-    step, given_by = state.step, () if asked is None else command
+    step, given_by = state.step, () if asked is None else command.words
     run.when_begun = lambda: [
         *folder.drop_records_after(step),
-        *record_budget(folder, config, state, prepared, given_by),
+        *_record_budget(folder, config, state, prepared, given_by),
     ]
     lost = run.keep_best.recall(folder.model)
     if again:
@@ -166,28 +166,20 @@ def _require_arrays(found: Checkpoint, state: RunState, vocab_size: int) -> None
 
 
 def _from_the_start(
-    folder: RunFolder,
-    settings: TrainSettings,
-    recorded: TrainSettings,
-    texts: Sequence[str],
-    clock: Clock,
-    command: Sequence[str],
-    ranks: Ranks,
-    engine: Engine | None,
-    stdin_again: bool,
-) -> Run:
-    """A run that was killed before its first checkpoint. ``stdin_again``: its text comes through stdin once
-    more."""
+    folder: RunFolder, command: TrainingCommand, recorded: TrainSettings, texts: Sequence[str]
+) -> TrainingRun:
+    """A run that was killed before its first checkpoint, from these texts."""
+    settings = command.settings
     _refuse_other_settings(settings, recorded, None)
     given = {
         name: getattr(settings, name)
-        for name in MAY_CHANGE[:6]
+        for name in (*BUDGETS, *BEGUN_WITH)
         if getattr(settings, name) != getattr(TrainSettings(), name)
     }
     if Budget.asked(settings) is not None:
-        given = {"minutes": None, "steps": None, "epochs": None, **given}
-    prepared = _from_stdin(folder, stdin_again) if "-" in texts else None
-    run = begin(folder, replace(recorded, **given), texts, clock, command, ranks, engine, prepared)
+        given = {**dict.fromkeys(BUDGETS), **given}
+    prepared = _from_stdin(folder, "-" in command.texts) if "-" in texts else None
+    run = begin(folder, replace(command, settings=replace(recorded, **given), texts=texts), prepared)
     run.notes.append("there was no checkpoint yet: beginning from the start")
     return run
 
@@ -196,7 +188,7 @@ def _from_stdin(folder: RunFolder, again: bool) -> Prepared | None:
     """What came through stdin, which cannot be read twice; none if it was not all read and comes again."""
     try:
         return open_prepared(folder.data, run=folder.path)
-    except (ShardError, TextError):
+    except (ShardError, StorageError, TextError):
         if again:
             return None
         raise TextError(
@@ -244,6 +236,30 @@ def _with_budget(
             )
     notes.append(f"the budget is now {asked}" + (" further" if finished else ""))
     return found, state.with_budget(asked, span, used, further=finished)
+
+
+def _record_budget(
+    folder: RunFolder,
+    config: Mapping[str, Plain],
+    state: RunState,
+    prepared: Prepared,
+    command: Sequence[str],
+) -> list[str]:
+    """Write the state's budget into ``config.json``, if that is there and says another. ``command``: the one
+    that gave the budget, if one did. A file that cannot be changed does not stop a run: that is a note."""
+    words = state.budget_in_words
+    if not config or config.get("budget") == words:
+        return []
+    before = config.get("resumed_by")
+    commands: list[Plain] = list(before) if isinstance(before, list) else []
+    if command:
+        commands.append(list(command))
+    text = learned_text.of_facts(prepared.facts, prepared.tokenizer.spec())
+    try:
+        folder.write_config({**config, "text": text, "budget": words, "resumed_by": commands})
+    except StorageError as problem:
+        return [f"config.json keeps the budget before: {problem}"]
+    return []
 
 
 def _refuse_other_texts(prepared: Prepared, state: RunState, texts: Sequence[str], valid: str | None) -> None:

@@ -1,143 +1,111 @@
-"""One session of a run: its parts, and the time that is used, left and reserved.
+"""One command of training, which is one session of a run: the folder and its lock, the run, the result.
 
-A session lasts from a command's start to its end; a run has one or, if it is resumed, several. The training
-loop and the hooks after a step share this object. It holds nothing that a resumed run needs: that is the
-``RunState``.
+``train`` makes a new run or takes up an old one, and hands it to the ``Trainer``.
+
+A launcher may start the command again when a process has failed (``torchrun --max-restarts``). The same
+command would then begin a second run, or be refused because the folder exists. So the launcher remembers the
+folder that the first start has made, and a later start goes on with that run: with the budget and the
+settings that it began with. A folder that another job has made is never entered in this way. A command with
+``--resume`` needs none of this.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol
 
-from pantoum.training.assembly import Run
+from pantoum.config import TrainSettings
+from pantoum.data import prepared_folder
+from pantoum.errors import RunError, StorageError
+from pantoum.formats import checkpoint, durable
+from pantoum.ranks.interface import Ranks
+from pantoum.ranks.single import SingleRank
+from pantoum.report.record import Report
+from pantoum.training.assembly import TrainingEngine
+from pantoum.training.begin import TrainingCommand, begin
+from pantoum.training.reporting import Reporter
+from pantoum.training.result import RunResult, of_finished, of_session
+from pantoum.training.resume import OF_THE_COMMAND, Finished, resume
 from pantoum.training.run.budget import Clock
-from pantoum.training.run.reporter import Reporter
-from pantoum.training.run.rhythm import ByClock, BySteps, Costs, Rhythm
-from pantoum.training.update.guard import Guard
-from pantoum.training.update.schedule import Schedule
+from pantoum.training.run.run_folder import create, find, leave_needed, run_named
+from pantoum.training.run.signals import StopSignals, ending_at_once
+from pantoum.training.together import for_ranks
+from pantoum.training.trainer import Trainer
 
-__all__ = ["RunSession"]
-
-LATE_SECONDS, LATE_SHARE = 2.0, 0.05
-"""How much after the budget of minutes the last reading may end: the larger of the two."""
-END_SHARE = 0.01
-"""Largest share of the time for scoring the whole held-out text in float32."""
-TUNING_SHARE = 0.01
-"""The same for tuning a cache, which looks at fewer tokens where these would take longer."""
-BYTES_PER_PARAMETER = 4 * 4
-"""In a checkpoint: the weight, its average and two moments, each in float32."""
+__all__ = ["train"]
 
 
-@dataclass
-class Spent:
-    """Seconds that a phase took; 0 until it ends."""
-
-    seconds: float = 0.0
-
-
-class RunSession:
-    """The parts of a run that exist for one session."""
-
-    def __init__(self, run: Run, clock: Clock, reporter: Reporter) -> None:
-        self.run, self.clock, self.reporter = run, clock, reporter
-        state = run.state
-        if state.span.by_clock and run.opens_span:
-            state.open_span(clock.seconds)
-        self.guard = Guard(run.prepared.tokenizer.vocab_size)
-        if state.guard is not None:
-            self.guard.restore(state.guard)
-        self.schedule = Schedule(state.recipe.schedule, state.recipe.warm_up if state.span.warm_up else 0.0)
-        vocab_size, recipe = run.prepared.tokenizer.vocab_size, state.recipe
-        self.costs = Costs(
-            saved_bytes=BYTES_PER_PARAMETER * run.parameters,
-            exact=recipe.work_to_read(vocab_size) / recipe.work(vocab_size),
-        )
-        self.rhythm: Rhythm = (
-            ByClock(state.span, self.costs, clock.seconds, run.checkpoint_every, state.recipe.sync_every)
-            if state.span.by_clock
-            else BySteps(state.span, run.checkpoint_every, state.recipe.sync_every)
-        )
-        state.spend("preparing", clock.seconds - clock.used_before)
+class LauncherJob(Protocol):
+    """What the launcher remembers from one start of the command to the next."""
 
     @property
-    def progress(self) -> float:
-        """Where in the schedule the next update is, 0 to 1."""
-        state = self.run.state
-        return state.span.progress(
-            state.step, self.clock.seconds, step_seconds=self.costs.step, reserve=self.reserve
-        )
+    def run(self) -> Path | None:
+        """The folder of the run that this job has made."""
+        ...
 
-    @property
-    def learning_rate(self) -> float:
-        """The learning rate of the next update."""
-        recipe = self.run.state.recipe
-        return recipe.learning_rate * self.schedule.factor(self.progress) * self.guard.rate_factor
+    def remember(self, run: Path) -> None:
+        """This job has made this folder."""
 
-    @property
-    def decays(self) -> bool:
-        """Whether the next update is in the part of the schedule where the learning rate falls to its end."""
-        begins = self.schedule.prolonged_from
-        return begins < 1.0 and self.progress >= begins
 
-    @property
-    def over(self) -> bool:
-        """Whether the budget is used."""
-        state = self.run.state
-        return state.span.over(
-            state.step, self.clock.seconds, step_seconds=self.costs.step, reserve=self.reserve
-        )
+def train(
+    settings: TrainSettings,
+    texts: Sequence[str] = (),
+    *,
+    on_report: Callable[[Report], None] | None = None,
+    on_note: Callable[[str], None] | None = None,
+    started: float | None = None,
+    command: Sequence[str] = (),
+    ranks: Ranks | None = None,
+    engine: TrainingEngine | None = None,
+    job: LauncherJob | None = None,
+) -> RunResult:
+    """Train as the settings ask, and return what became of it. With ``ranks`` this is rank 0, and the others
+    serve it (``together``). ``job``: of a launcher that starts the command again when it has failed.
 
-    @property
-    def reserve(self) -> float:
-        """Seconds reserved for the last evaluation and the last save, at most a third of the budget."""
-        span = self.run.state.span
-        if not span.by_clock:
-            return 0.0
-        needed = self.costs.reserve(self.last_scoring()[1]) + (self.tuning or 0.0)
-        return min(needed, (span.end - span.begin) / 3.0)
-
-    def has_to_end(self) -> bool:
-        """Whether the reading of the held-out text must end. The reserve foresees what it takes; on a machine
-        that became busy with something else it takes longer, and is cut short a little after the budget."""
-        span = self.run.state.span
-        late = max(LATE_SECONDS, LATE_SHARE * (span.end - span.begin))
-        return self.clock.seconds + self.costs.reserve(0) >= span.end + late
-
-    @property
-    def tuning(self) -> float | None:
-        """Seconds for tuning a cache; ``None``: as many as it takes."""
-        span = self.run.state.span
-        if not span.by_clock:
-            return None
-        return TUNING_SHARE * (span.end - span.begin) if self.run.keep_best.tunes_a_cache else 0.0
-
-    def last_scoring(self) -> tuple[str, int]:
-        """The precision in which the end of a run scores the held-out text, and the tokens that it reads."""
-        span, keep = self.run.state.span, self.run.keep_best
-        if not span.by_clock:
-            return keep.at_the_end()
-        return keep.at_the_end(END_SHARE * (span.end - span.begin) / max(self.costs.a_token_scored, 1e-12))
-
-    def time_left(self, seconds: float) -> float | None:
-        """Seconds to the end of the budget, after ``seconds``; ``None`` before a step was measured."""
-        state = self.run.state
-        if state.span.by_clock:
-            return max(0.0, state.span.end - seconds)
-        trained = state.phases["training"]
-        whole = sum(state.phases.values()) - state.phases["preparing"]
-        if trained == 0.0:
-            return None
-        return max(0.0, state.span.end - state.step) * self.costs.step * whole / trained
-
-    @contextmanager
-    def phase(self, name: str) -> Iterator[Spent]:
-        """Add the time spent inside to the phase ``name`` of the run; the result has it at the end."""
-        began, spent = time.perf_counter(), Spent()
+    ``started`` is ``time.monotonic()`` at the command's start, from which minutes are counted. A signal to
+    stop is no error: the result's ``stopped`` names it, after a checkpoint. A second Ctrl-C raises
+    ``KeyboardInterrupt``.
+    """
+    clock, ranks = Clock(started), SingleRank() if ranks is None else ranks
+    settings, texts = (settings, texts) if job is None else _after_restart(job, settings, texts)
+    settings, texts = run_named(for_ranks(settings, ranks.count), texts)
+    asked = TrainingCommand(settings, texts, clock, command, ranks, engine)
+    folder = find(settings, texts) if settings.resume else create(settings, texts)
+    if job is not None and not settings.resume:
+        job.remember(folder.path.absolute())
+    with folder.locked() as folder:
+        checkpoint.clean_temporary(folder.path)
+        prepared_folder.tidy(folder.data)
         try:
-            yield spent
-        finally:
-            spent.seconds = time.perf_counter() - began
-            self.run.state.spend(name, spent.seconds)
+            with ending_at_once():
+                run = resume(folder, asked) if settings.resume else begin(folder, asked)
+        except BaseException:
+            if not settings.resume:
+                with suppress(RunError, StorageError):
+                    folder.require()
+                    durable.remove_tree(folder.path)  # it was made a moment ago, and nothing came of it
+            raise
+        if isinstance(run, Finished):
+            return of_finished(folder, run.state)
+        reporter = Reporter(folder, on_report, on_note)
+        with StopSignals() as stop:
+            trainer = Trainer(run, clock, reporter, stop, settings.stop_after)
+            trainer.train()
+        if run.state.finished:
+            if not settings.keep_data:
+                leave_needed(folder, settings)
+            folder.ended()
+        return of_session(run, clock.seconds, trainer.stopped, trainer.evaluation, reporter)
+
+
+def _after_restart(
+    job: LauncherJob, settings: TrainSettings, texts: Sequence[str]
+) -> tuple[TrainSettings, Sequence[str]]:
+    """Settings and texts with which to go on with the run of the job; those given if it has none yet."""
+    made = None if settings.resume else job.run
+    if made is None or not made.is_dir():
+        return settings, texts
+    kept = {name: getattr(settings, name) for name in OF_THE_COMMAND}
+    return TrainSettings(run=str(made), resume=True, **kept), ()

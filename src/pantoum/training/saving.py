@@ -1,7 +1,7 @@
 """Checkpoints and the best model's file: when they are written, and what a disk that refuses changes.
 
-The ``Saver`` writes both in a thread of its own. A refusal is reported and the write is tried again; what was
-saved before it is still complete.
+The ``Saver`` writes both in a thread of its own. A refusal is reported (the first in full, then a count, then
+that saving works again) and the write is tried again; what was saved before it is still complete.
 """
 
 from __future__ import annotations
@@ -11,47 +11,35 @@ from collections.abc import Callable
 
 from pantoum.errors import StorageError
 from pantoum.inference.evaluate import Evaluation
-from pantoum.training.assembly import carried_arrays
-from pantoum.training.moment import Moment
+from pantoum.training.assembly import TrainingRun, carried_arrays
 from pantoum.training.run.card import card
-from pantoum.training.run.checkpointing import KEPT, Saver, all_finite
-from pantoum.training.run.refusals import Refusals
-from pantoum.training.run_session import RunSession
+from pantoum.training.run.checkpointing import KEPT, Outcome, Saver, all_finite
+from pantoum.training.timing import Timing
+from pantoum.training.update.guard import UpdateGuard
 
-__all__ = ["Saving"]
+__all__ = ["Refusals", "Saving"]
 
 LAST_TRIES, BETWEEN_TRIES = 3, 0.5
 """Attempts to save at the end of a session, and the seconds between them."""
 MOST_WAITING = 2
 """Model files that may wait for the disk, each with a copy of the weights."""
+LOUD = (10, 100, 1000, 10_000)
+"""Failures in a row after which the count is said."""
 
 
 class Saving:
     """Saves for one session of a run."""
 
-    def __init__(self, session: RunSession) -> None:
+    def __init__(
+        self, run: TrainingRun, timing: Timing, guard: UpdateGuard, note: Callable[[str], None]
+    ) -> None:
         self.spoiled = False
         """Whether the weights were found not to be finite, and were not saved."""
-        self._session, self._run = session, session.run
+        self._run, self._timing, self._guard = run, timing, guard
         self._saver = Saver(self._run.folder.path, self._run.folder.require)
-        self._refusals = Refusals(session.reporter.note)
+        self._refusals = Refusals(note)
         self._model_is_due = False
         self._models_waiting = 0
-
-    # Hooks. ---------------------------------------------------------------------------------------------
-
-    def wait_where_due(self, now: Moment) -> None:
-        """With steps, wait for the save before this one, so that a crash loses at most one interval."""
-        if not self._by_clock and self._session.rhythm.saving_due(now.step, now.seconds):
-            self.wait()
-
-    def save_if_due(self, now: Moment) -> None:
-        """A checkpoint where the rhythm asks for one, and one where the decay of the learning rate begins."""
-        decays = self._run.state.decay_step is None and self._session.decays
-        if decays or self._session.rhythm.saving_due(now.step, self._session.clock.seconds):
-            self.checkpoint(decays=decays)
-
-    # What they do. --------------------------------------------------------------------------------------
 
     def checkpoint(self, *, decays: bool = False, anew: bool = False, at_last: bool = False) -> None:
         """Hand a checkpoint of this moment to the saver.
@@ -59,25 +47,25 @@ class Saving:
         ``decays``: the decay of the learning rate begins here; ``anew``: the run went back to here, or has
         another budget from here on; ``at_last``: the session ends here.
         """
-        run, state, session = self._run, self._run.state, self._session
-        must = at_last or anew or decays or not self._by_clock
-        if (session.guard.in_trouble and not (at_last or anew)) or (self._saver.busy and not must):
+        run, state, timing = self._run, self._run.state, self._timing
+        must = at_last or anew or decays or not state.span.by_clock
+        if (self._guard.in_trouble and not (at_last or anew)) or (self._saver.busy and not must):
             return
-        with session.phase("saving"):
+        with timing.phase("saving"):
             self.wait()
             self.collect()
             arrays = {**run.backend.snapshot(), **carried_arrays(run)}
             self.spoiled = not all_finite(arrays)
             # Off the grid the next losses tell, as they do where nothing is saved at this step.
-            here = session.rhythm.recovers_here(state.step, session.clock.seconds)
+            here = timing.rhythm.recovers_here(state.step, timing.clock.seconds)
             unsaved, self.spoiled = self.spoiled, self.spoiled and here
             if unsaved:
                 return
             if decays:
                 state.decay_begins()
-            if here and not session.guard.in_trouble:
+            if here and not self._guard.in_trouble:
                 state.add_good()
-            state.record(session.clock.seconds, session.guard.spec(), run.keep_best.best)
+            state.record(timing.clock.seconds, self._guard.spec(), run.keep_best.best)
             self._saver.checkpoint(
                 state.step,
                 arrays,
@@ -85,7 +73,7 @@ class Saving:
                 also=state.needed_checkpoints,
                 keep=1 if state.finished else KEPT,
             )
-        session.rhythm.saved(state.step, session.clock.seconds)
+        timing.rhythm.saved(state.step, timing.clock.seconds)
         if self._model_is_due or run.keep_best.judges_nothing:
             self.model()
 
@@ -114,7 +102,7 @@ class Saving:
             self._models_waiting -= outcome.what == "model"
             if outcome.error is None:
                 if outcome.what == "checkpoint":
-                    self._session.costs.saved(outcome.seconds)
+                    self._timing.costs.saved(outcome.seconds)
                 continue
             failed.append(outcome.error)
             if outcome.what == "model":
@@ -131,7 +119,7 @@ class Saving:
         for attempt in range(LAST_TRIES):
             if attempt:
                 time.sleep(BETWEEN_TRIES)
-            with self._session.phase("saving"):
+            with self._timing.phase("saving"):
                 give()
                 self.wait()
             failed = self.collect()
@@ -147,6 +135,32 @@ class Saving:
         """Let the saver's thread end when its work is done."""
         self._saver.close()
 
-    @property
-    def _by_clock(self) -> bool:
-        return self._run.state.span.by_clock
+
+class Refusals:
+    """Tells the outcomes of saving that a person should know."""
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        self._note = note
+        self._in_a_row: dict[str, int] = {}
+
+    def hear(self, outcome: Outcome) -> None:
+        """Take note of one outcome, and say what is new."""
+        count = self._in_a_row.get(outcome.what, 0)
+        if outcome.error is None:
+            self._in_a_row[outcome.what] = 0
+            if count > 1:
+                self._note(
+                    f"saving works again: {outcome.what} of step {outcome.step:,}, after {count:,} failures"
+                )
+            return
+        count += 1
+        self._in_a_row[outcome.what] = count
+        if count == 1:
+            self._note(
+                f"SAVING FAILED, {outcome.what} of step {outcome.step:,}: {outcome.error}; "
+                "what was saved before is whole, training goes on and tries again"
+            )
+        elif count in LOUD:
+            self._note(
+                f"SAVING FAILED {count:,} times in a row, {outcome.what} of step {outcome.step:,} the last"
+            )

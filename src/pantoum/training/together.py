@@ -17,7 +17,7 @@ from pantoum import kernels
 from pantoum.config import AUTO, VERSION, TrainSettings, require
 from pantoum.errors import PantoumError, RankError, SettingError
 from pantoum.ranks.interface import Ranks
-from pantoum.training.engine import Engine
+from pantoum.training.assembly import TrainingEngine
 from pantoum.training.parallel.commands import command
 from pantoum.training.result import RunResult
 from pantoum.training.worker import work
@@ -55,7 +55,7 @@ def train_on_all(ranks: Ranks, known: Mapping[str, str], train: Callable[[], Run
 
 
 def serve(
-    ranks: Ranks, known: Mapping[str, str], engine: Callable[[], Engine | None] | None = None
+    ranks: Ranks, known: Mapping[str, str], engine: Callable[[], TrainingEngine | None] | None = None
 ) -> RunResult:
     """What a rank other than 0 does; the result of rank 0, without its records. ``engine``: gives what trains
     in place of the core."""

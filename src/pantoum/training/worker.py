@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from pantoum.config.plain import Plain
+from pantoum.data.batches import Batch
 from pantoum.errors import RankError
 from pantoum.network.state import NetworkState
 from pantoum.ranks.interface import Ranks
-from pantoum.training.assembly import make_backend
-from pantoum.training.engine import Engine
+from pantoum.training.assembly import TrainingEngine, make_backend
 from pantoum.training.parallel.commands import COUNTS, next_command, receive_arrays, send_arrays
 from pantoum.training.parallel.outer_step import OuterStep
 from pantoum.training.parallel.spread_reading import read_for_rank_0
@@ -33,7 +33,7 @@ from pantoum.training.update.shards import Shards
 __all__ = ["work"]
 
 
-def work(ranks: Ranks, engine: Callable[[], Engine | None] | None = None) -> dict[str, Any]:
+def work(ranks: Ranks, engine: Callable[[], TrainingEngine | None] | None = None) -> dict[str, Any]:
     """Serve rank 0 until it ends; what it says the session came to. ``engine``: gives what trains in place of
     the core."""
     with _signals_left_to_rank_0():
@@ -53,7 +53,7 @@ def work(ranks: Ranks, engine: Callable[[], Engine | None] | None = None) -> dic
 class Worker:
     """The commands, one method each."""
 
-    def __init__(self, ranks: Ranks, engine: Callable[[], Engine | None] | None = None) -> None:
+    def __init__(self, ranks: Ranks, engine: Callable[[], TrainingEngine | None] | None = None) -> None:
         self._ranks, self._engine = ranks, engine
         self._backend: SharedBackend | None = None
         self._rows = 0
@@ -73,7 +73,7 @@ class Worker:
         rows = shards.streams(shards.node(ranks.rank))
         self._rows = rows.stop - rows.start
         received = receive_arrays(ranks, arrays)
-        local = make_backend(made, vocab_size, counts_V=received.get(COUNTS))
+        local = make_backend(made, vocab_size, counts_V=received.get(COUNTS), drawn=False)
         local.restore(received)
         engine = None if self._engine is None else self._engine()
         backend: SharedBackend = local if engine is None else engine.take_over(local, made, vocab_size)
@@ -91,16 +91,18 @@ class Worker:
         self._ranks.exchange([], [(0, array) for array in found if array.size]).wait()
         self._states = {number: NetworkState(found)}
 
-    def gradients(self, step: int, steps: int, dtypes: list[str], before: int, after: int) -> None:
+    def gradients(
+        self, step: int, epoch: int, steps: int, dtypes: list[str], before: int, after: int
+    ) -> None:
         """This rank's part of a batch."""
         shape = self._rows, steps
         shapes = shape, shape, (self._rows,), shape
-        batch = [np.empty(each, np.dtype(dtype)) for each, dtype in zip(shapes, dtypes, strict=False)]
-        self._ranks.exchange([], [(0, each) for each in batch]).wait()
-        inputs_BT, targets_BT, streams = batch[0].astype(np.int32), batch[1].astype(np.int32), batch[2]
-        reset_BT = batch[3] if len(batch) > 3 else np.zeros(shape, bool)
+        sent = [np.empty(each, np.dtype(dtype)) for each, dtype in zip(shapes, dtypes, strict=False)]
+        self._ranks.exchange([], [(0, each) for each in sent]).wait()
+        inputs_BT, targets_BT, streams = sent[0].astype(np.int32), sent[1].astype(np.int32), sent[2]
+        batch = Batch(inputs_BT, targets_BT, sent[3] if len(sent) > 3 else np.zeros(shape, bool), epoch)
         own = self._states[before]
-        found = self._built.gradients(inputs_BT, targets_BT, reset_BT, own, step, streams)
+        found = self._built.gradients(batch, own, step, streams)
         self._sound = math.isfinite(found.loss) and math.isfinite(found.gradient_norm)
         self._states = {before: own, after: found.state if found.state.finite else own}
 

@@ -25,6 +25,7 @@ from functools import partial
 
 import numpy as np
 
+from pantoum.data.batches import Batch
 from pantoum.kernels import Array
 from pantoum.network.parameters import under
 from pantoum.network.spec import named
@@ -33,10 +34,9 @@ from pantoum.ranks.interface import Pending, Ranks
 from pantoum.training.parallel.commands import COUNTS, command, receive_arrays, send_arrays, shapes
 from pantoum.training.parallel.outer_step import OuterStep
 from pantoum.training.recipe.recipe import Recipe
-from pantoum.training.update.backend import LocalBackend, SharedBackend, StepResult
+from pantoum.training.update.backend import LocalBackend, SharedBackend, SpreadState, StepResult
 from pantoum.training.update.rank_sums import RankSums
 from pantoum.training.update.shards import Shards
-from pantoum.training.update.spread_state import SpreadState
 
 __all__ = ["RankedBackend"]
 
@@ -79,25 +79,15 @@ class RankedBackend:
         """The zero state of ``batch_size`` streams."""
         return self._local.initial_state(batch_size)
 
-    def gradients(
-        self,
-        inputs_BT: Array,
-        targets_BT: Array,
-        reset_BT: Array,
-        state: NetworkState,
-        step: int,
-        streams: Array,
-    ) -> StepResult:
+    def gradients(self, batch: Batch, state: NetworkState, step: int, streams: Array) -> StepResult:
         """Forward and backward over a batch on all ranks. ``state``: what the last call gave, or the state of
         all streams, which is then sent to their ranks."""
         self._send()
         own = self._known(state)
         self._number += 1
-        self._send_batch(inputs_BT, targets_BT, reset_BT, streams, step=step, before=own.number)
+        self._send_batch(batch, streams, step=step, before=own.number)
         rows = self._rows(0)
-        found = self._local.gradients(
-            inputs_BT[rows], targets_BT[rows], reset_BT[rows], own, step, streams[rows]
-        )
+        found = self._local.gradients(batch.rows(rows), own, step, streams[rows])
         return replace(found, state=self._spread(found.state, self._number, found.state.finite))
 
     def update(self, rate: float, clip: float | None) -> None:
@@ -186,27 +176,26 @@ class RankedBackend:
             send_arrays(self._ranks, [*common.values(), *(own[name] for name in arrays)], [rank])
         self._sent = True
 
-    def _send_batch(
-        self, inputs_BT: Array, targets_BT: Array, reset_BT: Array, streams: Array, **words: int
-    ) -> None:
+    def _send_batch(self, batch: Batch, streams: Array, **words: int) -> None:
         """Each rank's rows of a batch, in few bytes; the ranks compute when they have them."""
         if self._sending is not None:
             self._sending.wait()
         small = np.min_scalar_type(self._vocab_size - 1)
-        batch = [inputs_BT.astype(small), targets_BT.astype(small), np.ascontiguousarray(streams)]
-        if reset_BT.any():
-            batch.append(np.ascontiguousarray(reset_BT))
+        sent = [batch.inputs_BT.astype(small), batch.targets_BT.astype(small), np.ascontiguousarray(streams)]
+        if batch.reset_BT.any():
+            sent.append(np.ascontiguousarray(batch.reset_BT))
         command(
             self._ranks,
             "gradients",
-            steps=int(inputs_BT.shape[1]),
+            epoch=batch.epoch,
+            steps=int(batch.inputs_BT.shape[1]),
             after=self._number,
-            dtypes=[each.dtype.str for each in batch],
+            dtypes=[each.dtype.str for each in sent],
             **words,
         )
-        self._batch = batch
+        self._batch = sent
         self._sending = self._ranks.exchange(
-            [(rank, each[self._rows(rank)]) for rank in range(1, self._ranks.count) for each in batch], []
+            [(rank, each[self._rows(rank)]) for rank in range(1, self._ranks.count) for each in sent], []
         )
 
     def _known(self, state: NetworkState) -> SpreadState:

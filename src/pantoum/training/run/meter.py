@@ -13,13 +13,13 @@ from typing import Any
 
 from pantoum.config.plain import Plain
 
-__all__ = ["MOST_POINTS", "Curve", "Sums"]
+__all__ = ["MOST_POINTS", "Curve", "UpdateSums"]
 
 MOST_POINTS = 200
 
 
 @dataclass
-class Sums:
+class UpdateSums:
     """Sums over accepted updates."""
 
     loss: float = 0.0
@@ -50,13 +50,13 @@ class Curve:
 
     def __init__(self) -> None:
         self.points: list[dict[str, Plain]] = []
-        self.sums = Sums()
+        self.sums = UpdateSums()
         """Since the last point."""
 
     def mark(self, step: int, tokens: int, valid: float | None) -> None:
         """Make a point of what was counted since the last one."""
         self.points.append({"step": step, "tokens": tokens, "loss": self.sums.mean_loss, "valid": valid})
-        self.sums = Sums()
+        self.sums = UpdateSums()
         if len(self.points) > MOST_POINTS:
             # The newest stays; of the others those with a validation loss go last, being fewer.
             without = [point for point in self.points[:-1] if point["valid"] is None]
@@ -71,4 +71,4 @@ class Curve:
     def restore(self, spec: Mapping[str, Any]) -> None:
         """Go on from plain values."""
         self.points = [dict(point) for point in spec["points"]]
-        self.sums = Sums(**spec["sums"])
+        self.sums = UpdateSums(**spec["sums"])

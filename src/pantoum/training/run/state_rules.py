@@ -29,7 +29,7 @@ MOST_EARLIER = 100
 
 
 @dataclass(frozen=True)
-class Rule:
+class StateRule:
     """What a value must be, in words and as a test."""
 
     words: str
@@ -58,33 +58,35 @@ class Later:
     of: object
 
 
-def _whole(least: int, most: int) -> Rule:
-    return Rule(
+def _whole(least: int, most: int) -> StateRule:
+    return StateRule(
         f"must be a whole number from {least:,} to {most:,}",
         lambda value: type(value) is int and least <= value <= most,
     )
 
 
-def _number(least: float, most: float) -> Rule:
-    return Rule(
+def _number(least: float, most: float) -> StateRule:
+    return StateRule(
         f"must be a number from {least:g} to {most:g}",
         lambda value: type(value) in (int, float) and least <= value <= most,
     )
 
 
-def _one_of(*names: str) -> Rule:
-    return Rule(f"must be one of {', '.join(names)}", lambda value: isinstance(value, str) and value in names)
+def _one_of(*names: str) -> StateRule:
+    return StateRule(
+        f"must be one of {', '.join(names)}", lambda value: isinstance(value, str) and value in names
+    )
 
 
 STEP, COUNT = _whole(0, MOST_STEPS), _whole(0, 2**62)
 SIZE = _whole(1, 2**31)
 AMOUNT, LOSS = _number(0.0, 1e15), _number(-1e300, 1e300)
 SHARE, RATE = _number(0.0, 1.0), _number(0.0, 1e12)
-FLAG = Rule("must be true or false", lambda value: type(value) is bool)
-TEXT = Rule(
+FLAG = StateRule("must be true or false", lambda value: type(value) is bool)
+TEXT = StateRule(
     f"must be a text of at most {MOST_TEXT} characters", lambda v: isinstance(v, str) and len(v) <= MOST_TEXT
 )
-OBJECT = Rule("must be an object", lambda value: isinstance(value, dict))
+OBJECT = StateRule("must be an object", lambda value: isinstance(value, dict))
 
 STATE: dict[str, object] = {
     "version": COUNT,
@@ -169,7 +171,7 @@ def _require(value: Any, rule: Any, path: str) -> None:
         if value is None:
             return
         rule = rule.of
-    if isinstance(rule, Rule):
+    if isinstance(rule, StateRule):
         if not rule.fits(value):
             raise _refusal(path, f"is {_short(value)}: it {rule.words}")
     elif isinstance(rule, Several):

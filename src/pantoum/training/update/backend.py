@@ -10,12 +10,13 @@ B streams, T time steps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
+from pantoum.data.batches import Batch
 from pantoum.kernels import Array
 from pantoum.network.program import BatchResult
 from pantoum.network.state import NetworkState
@@ -23,10 +24,9 @@ from pantoum.training.update.learner import Learner
 from pantoum.training.update.members import Members
 from pantoum.training.update.rank_sums import RankSums
 from pantoum.training.update.shards import Shards
-from pantoum.training.update.spread_state import SpreadState
 from pantoum.training.update.work_share import WorkShare
 
-__all__ = ["Backend", "LocalBackend", "SharedBackend", "StepResult"]
+__all__ = ["Backend", "LocalBackend", "SharedBackend", "SpreadState", "StepResult"]
 
 
 @dataclass(frozen=True)
@@ -42,21 +42,35 @@ class StepResult:
     """What each stream hands to its next batch."""
 
 
+@dataclass(frozen=True, eq=False)
+class SpreadState(NetworkState):
+    """The rows of this rank; those of the others stay there. ``copy`` gathers the state of all streams."""
+
+    all_finite: bool
+    """Whether the states of all streams on all ranks are finite."""
+    number: int = 0
+    """Which state of the run it is: every rank knows its rows by this number."""
+    gather: Callable[[], NetworkState] | None = None
+    """Gathers the state of all streams; rank 0 has it."""
+
+    @property
+    def finite(self) -> bool:
+        """Whether every number of every rank is finite."""
+        return self.all_finite
+
+    def copy(self) -> NetworkState:
+        """The state of all streams, gathered from all ranks."""
+        assert self.gather is not None
+        return self.gather()
+
+
 class Backend(Protocol):
     """All that the loop knows of the arithmetic."""
 
     def initial_state(self, batch_size: int) -> NetworkState:
         """The zero state of ``batch_size`` streams."""
 
-    def gradients(
-        self,
-        inputs_BT: Array,
-        targets_BT: Array,
-        reset_BT: Array,
-        state: NetworkState,
-        step: int,
-        streams: Array,
-    ) -> StepResult:
+    def gradients(self, batch: Batch, state: NetworkState, step: int, streams: Array) -> StepResult:
         """Forward and backward over a batch; ``step`` and global ``streams`` number the random draws."""
 
     def update(self, rate: float, clip: float | None) -> None:
@@ -124,26 +138,16 @@ class LocalBackend(Members[Learner]):
             for name, array in learner.model.parameters.items()
         }
 
-    def gradients(
-        self,
-        inputs_BT: Array,
-        targets_BT: Array,
-        reset_BT: Array,
-        state: NetworkState,
-        step: int,
-        streams: Array,
-    ) -> StepResult:
+    def gradients(self, batch: Batch, state: NetworkState, step: int, streams: Array) -> StepResult:
         """Forward and backward over this rank's rows of a batch, member by member and shard by shard."""
         together = self._together
-        shards = Shards(len(inputs_BT), self.shards) if together is None else together.shards
+        shards = Shards(len(batch.inputs_BT), self.shards) if together is None else together.shards
         rank = 0 if together is None else together.rank
-        targets = shards.batch_size * inputs_BT.shape[1]
+        targets = shards.batch_size * batch.inputs_BT.shape[1]
         found = list[list[BatchResult]]()
         for learner, own in zip(self.learners, self.parts(state), strict=True):
             begin = None if together is None or shards.count > shards.ranks else together.begin
-            results, sums = learner.gradients(
-                inputs_BT, targets_BT, reset_BT, own, step, streams, shards, rank, begin
-            )
+            results, sums = learner.gradients(batch, own, step, streams, shards, rank, begin)
             total = sums[shards.root] if together is None else together.total(sums)
             learner.take(total, targets)
             found.append(results)

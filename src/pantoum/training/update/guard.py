@@ -29,7 +29,7 @@ from typing import Any
 
 from pantoum.config.plain import Plain
 
-__all__ = ["MOST_IN_ALL", "MOST_ROLLBACKS", "NEAR", "PATIENCE", "WINDOW", "Guard", "Verdict"]
+__all__ = ["MOST_IN_ALL", "MOST_ROLLBACKS", "NEAR", "PATIENCE", "WINDOW", "UpdateGuard", "Verdict"]
 
 WINDOW = 64
 KNOWN = 16
@@ -55,7 +55,7 @@ class Verdict(Enum):
     GIVE_UP = "give up"
 
 
-class Guard:
+class UpdateGuard:
     """Judges one update after the other; ``vocab_size`` gives the loss of a uniform guess."""
 
     def __init__(self, vocab_size: int) -> None:

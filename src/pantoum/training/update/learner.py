@@ -22,6 +22,7 @@ from contextlib import nullcontext
 
 import numpy as np
 
+from pantoum.data.batches import Batch
 from pantoum.errors import CheckpointError
 from pantoum.formats.checkpoint import MOST_STEPS
 from pantoum.kernels import Array, Workspace, backend
@@ -86,9 +87,7 @@ class Learner:
 
     def gradients(
         self,
-        inputs_BT: Array,
-        targets_BT: Array,
-        reset_BT: Array,
+        batch: Batch,
         state: NetworkState,
         step: int,
         streams: Array,
@@ -127,15 +126,16 @@ class Learner:
             rows = shards.streams((shard, shard + 1))
             rows = slice(rows.start - first, rows.stop - first)
             sampler = self._sampler
+            own_batch = batch.rows(rows)
             result = program.gradients(
-                inputs_BT[rows],
-                targets_BT[rows],
+                own_batch.inputs_BT,
+                own_batch.targets_BT,
                 state.select(rows),
-                reset_BT=reset_BT[rows],
+                reset_BT=own_batch.reset_BT,
                 dropout_key=(self._seed, step),
                 streams=streams[rows],
-                targets=shards.batch_size * inputs_BT.shape[1],
-                candidates=None if sampler is None else sampler.draw(targets_BT[rows].reshape(-1), step),
+                targets=shards.batch_size * batch.inputs_BT.shape[1],
+                candidates=None if sampler is None else sampler.draw(own_batch.targets_BT.reshape(-1), step),
                 workspace=self._place(place),
                 finished=None if begin is None else finished,
             )

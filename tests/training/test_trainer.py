@@ -91,7 +91,7 @@ def test_minutes_end_on_time(run):
 
 
 def test_minutes_too_few_for_float32_say_in_what_the_held_out_text_was_read(run, monkeypatch):
-    monkeypatch.setattr("pantoum.training.run_session.END_SHARE", 0.0)
+    monkeypatch.setattr("pantoum.training.timing.END_SHARE", 0.0)
     own = kernels.precisions()[-1]
     result = run(minutes=0.03, precision=own, keep_data=True)
     model = load(result.model)
