@@ -171,6 +171,13 @@ def test_a_chat_is_a_completion_of_the_plain_template(server: Any) -> None:
     assert roles[0] == "assistant" and not any(roles[1:]), "clients join what they get"
 
 
+def test_what_came_together_is_sent_together(server: Any) -> None:
+    fields = {"prompt": PROMPT, "n": 8, "max_tokens": 400, "stream": True}
+    with server.client.stream("POST", "/v1/completions", json=fields) as response:
+        chunks = [chunk for chunk in response.iter_raw() if chunk.startswith(b"data: {")]
+    assert max(chunk.count(b"data: ") for chunk in chunks) >= 4
+
+
 def test_usage_comes_last_in_a_stream_that_asks_for_it(server: Any) -> None:
     found = events(
         server, "/v1/completions", prompt="abc", max_tokens=7, stream_options={"include_usage": True}

@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse, Response
 
 from pantoum.config.plain import Plain
 from pantoum.inference.state import State
-from pantoum.server.aside import MANY, answer_aside
+from pantoum.server.aside import ENCODER, MANY, answer_aside
 from pantoum.server.chat import ChatTemplate
 from pantoum.server.errors import RequestError
 from pantoum.server.events import EventStream
@@ -82,21 +82,22 @@ class Answer:
         ]
         return {**self.head, "choices": made, "usage": usage(self._request)}
 
-    async def chunks(self) -> AsyncGenerator[object, None]:
-        """The answer in chunks, one for each part of a text."""
+    async def chunks(self) -> AsyncGenerator[list[str], None]:
+        """The JSON of the answer in chunks, one for each part of a text; those that came together are
+        together. What all begin with is encoded once, for there are some thousand chunks per second."""
         options = self._fields.stream_options
-        head = {**self.head, "object": self._chunks}
+        head: dict[str, Plain] = {**self.head, "object": self._chunks}
         if options is not None and options.include_usage:
             head["usage"] = None
+        begin = ENCODER.encode(head)[:-1] + ',"choices":['
         parts = self._request.parts()
         try:
             async for found in parts:
-                for part in found:
-                    yield {**head, "choices": [self._chunk(part)]}
+                yield [f"{begin}{ENCODER.encode(self._chunk(part))}]}}" for part in found]
         finally:
             await parts.aclose()
         if options is not None and options.include_usage:
-            yield {**head, "choices": [], "usage": usage(self._request)}
+            yield [ENCODER.encode({**head, "choices": [], "usage": usage(self._request)})]
 
     def _chunk(self, part: Part) -> dict[str, Plain]:
         choice = part.choice

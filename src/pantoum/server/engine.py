@@ -43,7 +43,7 @@ WRITE_TURN = 0.004
 """Seconds that texts are written before prompts are read on, where both wait."""
 SIDE_BY_SIDE = 64
 """Prompts that are read together."""
-SOONEST, LATEST, EACH = 0.004, 0.040, 0.0006
+SOONEST, LATEST, EACH = 0.004, 0.100, 0.0006
 """Seconds between two tellings: at least, at most, and per text that is being written."""
 
 

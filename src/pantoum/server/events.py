@@ -8,13 +8,12 @@ cancels a stream whose client goes away; its source is closed at once, which giv
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncGenerator, Callable
-from typing import Any
 
 from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from pantoum.server.aside import ENCODER
 from pantoum.server.errors import error_body, refusal, stopping
 
 __all__ = ["EventStream"]
@@ -25,12 +24,12 @@ DONE = b"data: [DONE]\n\n"
 
 
 class EventStream(StreamingResponse):
-    """The response of a stream of JSON values."""
+    """The response of a stream of lists of JSON values."""
 
-    def __init__(self, values: AsyncGenerator[Any, None], at_end: Callable[[], object]) -> None:
+    def __init__(self, values: AsyncGenerator[list[str], None], at_end: Callable[[], object]) -> None:
         """``at_end`` is called however the stream ends, also where it never began."""
         self._values, self._at_end = values, at_end
-        super().__init__(values, media_type="text/event-stream", headers=HEADERS)
+        super().__init__((), media_type="text/event-stream", headers=HEADERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send them. Starlette's own way would start two tasks more per stream, to listen for the client."""
@@ -41,20 +40,20 @@ class EventStream(StreamingResponse):
             )
             try:
                 while value is not None:
-                    await send({"type": "http.response.body", "body": event(value), "more_body": True})
+                    await send({"type": "http.response.body", "body": events(value), "more_body": True})
                     value = await anext(self._values, None)
                 last = DONE
             except Exception as error:  # the response has begun: it can only be told here
-                last = event(error_body(refusal(error)))
+                last = events([ENCODER.encode(error_body(refusal(error)))])
             except asyncio.CancelledError:  # the server stops, or the client has gone and hears nothing of it
                 await self._values.aclose()  # its slots are free before a slow client has read the event
-                last = event(error_body(stopping()))
+                last = events([ENCODER.encode(error_body(stopping()))])
             await send({"type": "http.response.body", "body": last, "more_body": False})
         finally:
             await self._values.aclose()
             self._at_end()
 
 
-def event(value: object) -> bytes:
-    """A value as an event."""
-    return b"data: " + json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+def events(found: list[str]) -> bytes:
+    """JSON values as events; a client gets what came together in one write."""
+    return "".join(f"data: {one}\n\n" for one in found).encode()

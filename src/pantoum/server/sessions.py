@@ -15,6 +15,7 @@ from fastapi.responses import JSONResponse, Response
 from pantoum.config.plain import Plain
 from pantoum.inference.reading import Reading
 from pantoum.inference.state import State
+from pantoum.server.aside import ENCODER
 from pantoum.server.completions import COMPLETION_TOKENS, Answer
 from pantoum.server.errors import RequestError
 from pantoum.server.events import EventStream
@@ -116,12 +117,12 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
             await standing(held, state)
             return {"session": said(held)}
 
-        async def streamed() -> AsyncGenerator[object, None]:
+        async def streamed() -> AsyncGenerator[list[str], None]:
             chunks = answer.chunks()
             try:
                 async for chunk in chunks:
                     yield chunk
-                yield {**answer.head, "choices": [], **(await keep())}
+                yield [ENCODER.encode({**answer.head, "choices": [], **(await keep())})]
             finally:
                 await chunks.aclose()
 

@@ -1,0 +1,197 @@
+"""Hostile clients beside two ordinary ones: what the ordinary ones notice, and what the server holds.
+
+    PYTHONPATH=src python benchmarks/faults/hostile_clients.py [--only dear,lists,...] [--json]
+
+Each client attacks a fresh server of a 3 x 512 int8 GRU for ``--seconds``. Meanwhile two ordinary clients
+stream short texts and another one asks for ``/health``. Marks: first token p99 <= 150 ms, ``/health`` <=
+100 ms, <= 300 MB resident, no 5xx.
+
+    dear        200 KB of prompt with echo and 20 alternatives per token
+    lists       200,000 empty prompts; other lists of wrong types
+    bodies      40 bodies of 1 MB at once
+    silent      1,100 connections that say nothing, with 1,024 open files
+    pipelined   a stream that nobody reads, with 14 MB of requests behind it
+    unread      80 streams that nobody reads
+    many        requests for n=16 on 16 slots
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from raw_client import Json, Server, writes
+
+WRITTEN = "/v1/completions"
+GET = b"GET /health HTTP/1.1\r\nHost: test\r\n\r\n"
+
+
+def encoded(**fields: object) -> bytes:
+    """A body that is encoded once, so that the attack costs this process little."""
+    return json.dumps(fields).encode()
+
+
+async def repeated(ask: Callable[[], Awaitable[object]]) -> None:
+    """Ask again as soon as it was answered, until cancelled."""
+    while True:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            await ask()
+        await asyncio.sleep(0)
+
+
+async def dear(server: Server) -> None:
+    body = encoded(prompt="The cat sat " * 16_000, max_tokens=0, echo=True, logprobs=20)
+    await asyncio.gather(*(repeated(lambda: server.ask("POST", WRITTEN, body)) for _ in range(4)))
+
+
+async def lists(server: Server) -> None:
+    bodies = [encoded(prompt=[""] * 200_000), encoded(prompt=[1.5] * 100_000), encoded(input=[None] * 99_000)]
+    paths = (WRITTEN, WRITTEN, "/v1/embeddings")
+    pairs = list(zip(paths, bodies, strict=True))
+    asked = (repeated(lambda pair=pair: server.ask("POST", *pair)) for pair in pairs)  # type: ignore[misc]
+    await asyncio.gather(*asked)
+
+
+async def bodies(server: Server) -> None:
+    body = encoded(prompt="x", messages=["x" * 7] * 95_000)
+    await asyncio.gather(*(repeated(lambda: server.ask("POST", WRITTEN, body)) for _ in range(40)))
+
+
+async def silent(server: Server) -> None:
+    place = urlsplit(server.url)
+    opened = []
+    for _ in range(1100):
+        with suppress(ConnectionError):
+            opened.append(await asyncio.open_connection(place.hostname, place.port))
+    await asyncio.Event().wait()
+
+
+async def pipelined(server: Server) -> None:
+    opened = [
+        await server.opened("POST", WRITTEN, writes(1_000_000, stream=True), receive=2048) for _ in range(4)
+    ]
+
+    async def push(writer: asyncio.StreamWriter) -> None:
+        for _ in range(14 * (1 << 20) // 4 // len(GET) // 100):
+            writer.write(GET * 100)
+            await writer.drain()
+        await asyncio.Event().wait()
+
+    await asyncio.gather(*(push(writer) for _, writer in opened), return_exceptions=True)
+    await asyncio.Event().wait()
+
+
+async def unread(server: Server) -> None:
+    opened = [
+        await server.opened("POST", WRITTEN, writes(1_000_000, stream=True), receive=2048) for _ in range(80)
+    ]
+    for reader, _ in opened:
+        reader._limit = 64  # the reader itself must not read ahead
+    await asyncio.Event().wait()
+
+
+async def many(server: Server) -> None:
+    ask = repeated(lambda: server.ask("POST", WRITTEN, writes(400, n=16)))
+    await asyncio.gather(ask, repeated(lambda: server.ask("POST", WRITTEN, writes(2000, stream=True))))
+
+
+async def beside(server: Server, attack: Callable[[Server], Awaitable[None]], seconds: float) -> Json:
+    """What two ordinary clients and one that asks for ``/health`` notice while another one attacks."""
+    first, health, statuses, resident = [], [], Counter[int](), []
+    attacking = asyncio.ensure_future(attack(server))
+    await asyncio.sleep(1.0)
+    end = time.perf_counter() + seconds
+
+    async def ordinary(seed: int) -> None:
+        while time.perf_counter() < end:
+            begun = time.perf_counter()
+            reply = await server.ask("POST", WRITTEN, writes(30, seed=seed, stream=True))
+            statuses[reply.status] += 1
+            first.append(reply.times[0] - begun if reply.times else reply.seconds)
+            await asyncio.sleep(0.1)
+
+    async def alive() -> None:
+        while time.perf_counter() < end:
+            reply = await server.ask("GET", "/health")
+            statuses[reply.status] += 1
+            health.append(reply.seconds)
+            resident.append(server.resident())
+            await asyncio.sleep(0.1)
+
+    await asyncio.gather(ordinary(1), ordinary(2), alive())
+    attacking.cancel()
+    await asyncio.gather(attacking, return_exceptions=True)
+    first.sort()
+    return {
+        "first_p99_ms": first[min(len(first) - 1, int(0.99 * len(first)))] * 1e3,
+        "health_max_ms": max(health) * 1e3,
+        "resident_mb": max(resident),
+        "statuses": {str(status): count for status, count in statuses.items()},
+        "failed": sum(count for status, count in statuses.items() if status >= 500),
+    }
+
+
+ATTACKS = (dear, lists, bodies, silent, pipelined, unread, many)
+
+
+def main() -> None:
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from serving_process import ours
+    from startup import write_model
+
+    from pantoum.inference.export import export
+
+    names = [attack.__name__ for attack in ATTACKS]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", default=",".join(names))
+    parser.add_argument("--seconds", type=float, default=40.0)
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    found: dict[str, Json] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        plain, model = Path(folder, "float32.safetensors"), Path(folder, "int8.safetensors")
+        write_model(plain)
+        export(plain, "int8", model)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        for attack in (one for one in ATTACKS if one.__name__ in given.only.split(",")):
+            place = Path(folder, attack.__name__)
+            place.mkdir()
+            resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))  # the server inherits it
+            with ours(str(model), str(place), "--slots", "16", "--queue", "32") as process:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+                server = Server(process.url, process.process.pid)
+                found[attack.__name__] = asyncio.run(beside(server, attack, given.seconds))
+                found[attack.__name__]["log_mb"] = Path(place, "log.txt").stat().st_size / 1e6
+            print(f"{attack.__name__}: {json.dumps(found[attack.__name__])}", file=sys.stderr, flush=True)
+    marks: tuple[tuple[str, float], ...] = (
+        ("first_p99_ms", 150),
+        ("health_max_ms", 100),
+        ("resident_mb", 300),
+        ("failed", 0),
+    )
+    rows = [
+        {"client": name, "figure": figure, "most": most, "holds": one[figure] <= most}
+        for name, one in found.items()
+        for figure, most in marks
+    ]
+    if given.json:
+        print(json.dumps({"found": found, "marks": rows}))
+        return
+    for row in rows:
+        print(f"{row['client']:10} {row['figure']:14} {'holds' if row['holds'] else 'MISSED'}")
+
+
+if __name__ == "__main__":
+    main()
