@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pantoum.config import SamplingConfig
-from pantoum.inference.writing.sample import columns
+from pantoum.inference.writing.batch_rows import columns
 from pantoum.kernels.draw_rows import COLUMNS
 
 

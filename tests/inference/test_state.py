@@ -294,3 +294,5 @@ def test_a_state_is_tried_once_for_a_model(characters: LoadedModel, monkeypatch:
     assert len(tried) == 1
     Session(characters, replace(state, tokens_seen=1))
     assert len(tried) == 2
+    State.of(characters, NetworkState(layers), 3, 1, b"").for_model(characters)
+    assert len(tried) == 3

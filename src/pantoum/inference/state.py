@@ -94,8 +94,9 @@ class State:
     ) -> State:
         """The value of a network's state (of one row), with its own copy of the arrays."""
         copies = tuple(np.array(array, np.float32) for array in network.arrays)
-        state = State(copies, last_token, tokens_seen, pending, model.sha256)
-        object.__setattr__(state, "_known", (model, NetworkState(copies)))
+        state, own = State(copies, last_token, tokens_seen, pending, model.sha256), NetworkState(copies)
+        if not _is_large(own):
+            object.__setattr__(state, "_known", (model, own))
         return state
 
     def for_model(self, model: LoadedModel) -> NetworkState:
@@ -119,7 +120,7 @@ class State:
                 f"and a token below {model.vocab_size}; a state that was made with a cache needs one of the "
                 "same size, another needs none; start without a state"
             )
-        if not all(bool((np.abs(array) <= LARGE).all()) for array in network.arrays):
+        if _is_large(network):
             _require_readable(model, network, model.border if last is None else last)
         object.__setattr__(self, "_known", (model, network))
         return network
@@ -167,6 +168,11 @@ class State:
         return state_file.StateRecord(
             flat, self.last_token, self.tokens_seen, self.pending, self.model_sha256
         )
+
+
+def _is_large(network: NetworkState) -> bool:
+    """Whether a number is so large that the state must be tried, or is not finite."""
+    return not all(bool((np.abs(array) <= LARGE).all()) for array in network.arrays)
 
 
 @np.errstate(over="ignore", invalid="ignore")

@@ -27,8 +27,7 @@ from pantoum.errors import PantoumError
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
 from pantoum.inference.writing.adjusted import Adjusted
-from pantoum.inference.writing.batch_rows import BatchRows
-from pantoum.inference.writing.sample import columns
+from pantoum.inference.writing.batch_rows import BatchRows, columns
 from pantoum.inference.writing.stream import Stream
 from pantoum.network.state import NetworkState
 from pantoum.text.tokenizer import TokenTexts

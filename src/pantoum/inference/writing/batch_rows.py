@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pantoum.config import SamplingConfig
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.writing.adjusted import Adjusted
 from pantoum.inference.writing.stream import Parked
@@ -24,11 +25,13 @@ from pantoum.network.stepping import stepper
 if TYPE_CHECKING:  # other models do not need it
     from pantoum.inference.writing.word_borders import WordBorders
 
-__all__ = ["BatchRows"]
+__all__ = ["BatchRows", "columns"]
 
 LOGITS = 1 << 20
 """Logits that are kept at once: of as many rows as that gives, but of ``FEWEST`` at least."""
 FEWEST = 64
+LARGEST_K = 2**31 - 1
+"""The largest ``top_k`` that its column holds: more than any vocabulary has, so that the filter is off."""
 
 
 class BatchRows:
@@ -137,6 +140,20 @@ class BatchRows:
         self._sampler: Sampler = backend(np.float32).sampler(self.draws, self._banned_N, self._logits_CV)
         if self._borders is not None:
             self._sampler = self._borders.sampler(self._sampler, self.draws, self._logits_CV)
+
+
+def columns(sampling: SamplingConfig) -> dict[str, float]:
+    """The columns of ``kernels.DrawRows`` that a row with these settings has: greedy is temperature 0, and a
+    filter that is not asked for is off. ``kernels.reference.sample`` defines what is drawn from them."""
+    asked = {
+        "top_k": None if sampling.top_k is None else min(sampling.top_k, LARGEST_K),
+        "top_p": sampling.top_p,
+        "min_p": sampling.min_p,
+        "penalty": sampling.repetition_penalty,
+    }
+    found: dict[str, float] = {name: value for name, value in asked.items() if value is not None}
+    found["temperature"] = 0.0 if sampling.greedy else sampling.temperature
+    return found
 
 
 def _word_borders(model: LoadedModel) -> WordBorders | None:
