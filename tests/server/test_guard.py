@@ -109,3 +109,8 @@ def test_small_events_are_sent_without_delay(server: Any) -> None:
 def test_an_address_of_another_machine_is_said_of_the_host() -> None:
     with pytest.raises(SettingError, match=r"host is '192\.0\.2\.1': is no address of this machine"):
         listening("192.0.2.1", 0)
+
+
+def test_a_comment_is_no_key(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text("# of the laptop\none\n  # of nobody\n")
+    assert read_keys(str(tmp_path / "keys")) == (b"one",)

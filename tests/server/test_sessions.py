@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import pantoum
+from pantoum.config import ServeSettings
+from pantoum.errors import SettingError
+from pantoum.server.app import make_store
+from pantoum.server.errors import RequestError
+from pantoum.server.session_table import HEAD, SessionTable
 from pantoum.server.stores import StoreError
 from pantoum.server.stores.sqlite import SqliteStore
 
@@ -169,3 +177,37 @@ def test_the_file_forgets_what_nobody_used_and_belongs_to_one_server(tmp_path: A
     other.close()
     with pytest.raises(pantoum.PantoumError, match="another program"):
         SqliteStore(str(tmp_path / "other.sqlite"), 100.0)
+
+
+@pytest.mark.parametrize("value", [b"", b"x", bytes(12) + b"\x09", HEAD.pack(1, 50) + b"short"])
+def test_a_value_of_somebody_else_is_no_session(tmp_path: Path, value: bytes) -> None:
+    store = SqliteStore(str(tmp_path / "sessions.sqlite"), 1000.0)
+    store.put("a", value, None, time.time())
+    table = SessionTable(store, 1000.0, 1 << 20)
+    with pytest.raises(RequestError) as caught:
+        asyncio.run(table.read("a"))
+    table.close()
+    assert caught.value.status == 404
+
+
+@pytest.mark.parametrize("address", ["postgres://user:secret@host/db", "mysql://x"])
+def test_a_store_of_an_unknown_kind_is_refused(address: str) -> None:
+    with pytest.raises(SettingError, match="redis://") as caught:
+        make_store(ServeSettings(sessions=address))
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("completions", "prompt"),
+        ("sessions", "prompt"),
+        ("sessions", "from"),
+        ("score", "text"),
+        ("embeddings", "input"),
+    ],
+)
+def test_half_of_a_surrogate_pair_is_refused(server: Any, path: str, name: str) -> None:
+    body = json.dumps({name: "a\ud800b", "echo": True, "logprobs": 1})
+    response = server.client.post(f"/v1/{path}", content=body, headers={"Content-Type": "application/json"})
+    assert response.status_code == 400 and response.json()["error"]["param"] == name

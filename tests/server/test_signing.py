@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -60,3 +61,12 @@ def test_a_key_that_is_too_short_is_refused(tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(b"short")
     with pytest.raises(SettingError, match="state_key_file"):
         load_key(tmp_path / "key")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other systems have no such permissions")
+def test_a_key_that_everybody_can_read_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    load_key(path)
+    path.chmod(0o644)
+    with pytest.raises(SettingError, match="chmod 600"):
+        load_key(path)

@@ -49,6 +49,9 @@ def make_store(settings: ServeSettings) -> Store:
         from pantoum.server.stores.redis import RedisStore
 
         return RedisStore(place, seconds)
+    if "://" in place:
+        rule = "is an address of an unknown kind"
+        raise SettingError("sessions", place.partition("://")[0] + "://", rule, "give redis://... or a file")
     return SqliteStore(place, seconds)
 
 

@@ -37,13 +37,13 @@ WRITING = ("/v1/completions", "/v1/chat/completions")
 
 
 def read_keys(path: str) -> tuple[bytes, ...]:
-    """The keys in a file, one per line."""
+    """The keys in a file, one per line; lines that begin with ``#`` are comments."""
     try:
         lines = Path(path).read_bytes().split(b"\n")
     except OSError as error:
         rule = f"cannot be read ({error.strerror})"
         raise SettingError("api_key_file", path, rule, "name a file with a key per line") from None
-    keys = tuple(line.strip() for line in lines if line.strip())
+    keys = tuple(key for line in lines if (key := line.strip()) and not key.startswith(b"#"))
     if not keys:
         raise SettingError("api_key_file", path, "holds no key", "write one key per line into it")
     return keys

@@ -28,7 +28,7 @@ from pantoum.server.aside import answer_aside, require_size
 from pantoum.server.errors import RequestError
 from pantoum.server.models import Models, Served
 from pantoum.server.schema import ActivationsRequest, ScoreRequest, UnitsRequest
-from pantoum.server.writing import cancel, encode, require_prompt, submit
+from pantoum.server.writing import cancel, encode, require_prompt, require_unicode, submit
 
 __all__ = ["routes"]
 
@@ -75,6 +75,7 @@ def routes(models: Models) -> APIRouter:
         model, settings = served.model, served.settings
         config = ScoreConfig(by=fields.by, alert=fields.alert, documents=fields.documents)
         beyond, notes = threshold(model, config, None)
+        require_unicode(fields.text, "text")
         elsewhere = ReadElsewhere()
         scorer = Scorer(model, config, threshold=beyond, following=elsewhere)
         await asyncio.to_thread(read_text, scorer, fields.text)

@@ -52,6 +52,14 @@ def from_bytes(value: bytes) -> tuple[Mark, ...]:
     return tuple(marks)
 
 
+def _whole(value: bytes) -> bool:
+    """Whether a value is a session; somebody else may have written to the same Redis."""
+    try:
+        return to_bytes(from_bytes(value)) == value
+    except struct.error:
+        return False
+
+
 @dataclass
 class Held:
     """A session that one request has. ``marks`` are never empty."""
@@ -133,7 +141,7 @@ class SessionTable:
         touched, value = self._kept.get(name, (0.0, b""))
         if not value or touched < now - self._seconds / 20:
             found = await self._call(lambda: self._store.get(name, now))
-            if found is None:
+            if not found or not _whole(found):
                 self._forget(name)
                 raise RequestError(
                     404, f"there is no session {name!r}: it was deleted, or nobody used it for too long"

@@ -24,7 +24,7 @@ from pantoum.server.recorded import Entry, completion_logprobs
 from pantoum.server.schema import FeedRequest, GenerateRequest, RewindRequest, SessionRequest
 from pantoum.server.session_table import Held, SessionTable
 from pantoum.server.signing import Signer
-from pantoum.server.writing import begin, cancel, encode, require_prompt, submit
+from pantoum.server.writing import begin, cancel, encode, require_prompt, require_unicode, submit
 
 __all__ = ["routes"]
 
@@ -60,6 +60,7 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
             raise RequestError(400, "state and from are both given: leave one of them out", param="from")
         state: State | None = None
         if fields.from_ is not None:
+            require_unicode(fields.from_, "from")
             served, state = stands(await table.read(fields.from_))
             if fields.model is not None and models.get(fields.model) is not served:
                 rule = f"the session of from belongs to {served.name!r}; leave one of them out"

@@ -15,6 +15,7 @@ import binascii
 import hmac
 import os
 import secrets
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -64,11 +65,15 @@ def load_key(path: Path) -> bytes:
             finally:
                 fresh.unlink()
         key = path.read_bytes()
+        public = os.name == "posix" and path.stat().st_mode & stat.S_IROTH
     except OSError as error:
         rule = f"cannot be read or made ({error.strerror})"
         raise SettingError(
             "state_key_file", str(path), rule, "name a file in a folder of your own"
         ) from error
+    if public:
+        rule = "can be read by everybody on this machine, who could then forge states"
+        raise SettingError("state_key_file", str(path), rule, f"run: chmod 600 {path}")
     if len(key) < KEY_SIZE:
         rule = f"must hold at least {KEY_SIZE} bytes"
         raise SettingError("state_key_file", str(path), rule, "remove it, and the next start makes another")

@@ -40,6 +40,7 @@ __all__ = [
     "encode",
     "require_places",
     "require_prompt",
+    "require_unicode",
     "sampling_of",
     "submit",
 ]
@@ -98,6 +99,15 @@ class Part:
     last: bool = False
 
 
+def require_unicode(text: str, param: str) -> None:
+    """Refuse half of a surrogate pair, which JSON can hold and no encoding."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        rule = f"holds half of a surrogate pair, U+{ord(text[error.start]):04X}, at {error.start:,}"
+        raise RequestError(400, f"{param} {rule}; send whole characters", param=param) from None
+
+
 async def encode(
     model: LoadedModel,
     text: str | Sequence[int],
@@ -109,6 +119,8 @@ async def encode(
     """The tokens of a prompt that a state reads; with ``places`` also where each begins. ``param``: the field
     of the request that it stands in."""
     if isinstance(text, str):
+        if not text.isascii():
+            require_unicode(text, param)
         read, held = space_held(model.tokenizer, text, b"" if state is None else state.pending)
         waited = len(read) - len(text) + (held == b" " and text.endswith(" "))  # a space of the text before
 
