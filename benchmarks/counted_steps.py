@@ -24,9 +24,9 @@ from pantoum.config import ModelConfig, SamplingConfig
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.writing.batch import Batch
 from pantoum.network import LanguageModel
-from pantoum.network.count_mixture import CountMixture
-from pantoum.network.counting import counted
-from pantoum.network.counts import Counts
+from pantoum.network.mixers.count_mixture import CountMixture
+from pantoum.network.mixers.counting import counted
+from pantoum.network.mixers.counts import Counts
 from pantoum.network.program import Program
 from pantoum.text.tokenizer import learner
 
@@ -75,7 +75,7 @@ def main() -> None:
     network = LanguageModel(V, config=ModelConfig("gru", asked.hidden, 1, asked.hidden))
     models = {
         "alone": LoadedModel(Program(network, precision=asked.precision), tokenizer),
-        "with counts": LoadedModel(Program(network, precision=asked.precision, counts=mixture), tokenizer),
+        "with counts": LoadedModel(Program(network, precision=asked.precision, mixers=[mixture]), tokenizer),
     }
     rows: list[dict[str, Any]] = []
     for texts in map(int, asked.texts.split(",")):

@@ -39,11 +39,12 @@ from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
 from pantoum.network.ensemble import joined_config
 from pantoum.network.program import Program
+from pantoum.network.spec import named
 from pantoum.text.tokenizer import learner
 from pantoum.training.recipe.recipe import compared, work
 from pantoum.training.update.backend import LocalBackend
 from pantoum.training.update.learner import Learner
-from pantoum.training.update.optimizer import AdamW, Muon, Optimizer, WithTables
+from pantoum.training.update.optimizer import AdamW, Muon, Optimizer, WithTables, map_blocks
 
 MINUTE = 14.0e12
 """Operations of a run of one: 280 billion a second, less what is not training. Three have 47e12, ten
@@ -76,8 +77,6 @@ class Experiment:
     dropout: str = "0"
     average: float = 0.05
     """Share of the run that the averaged weights look back over."""
-    norm: str | None = None
-    residual: bool = False
     share: float = 1.0
     """Share of the training text that is read. With its square as share of the operations, a short run
     resembles a long one: as many epochs, as many parameters per character. But it has fewer updates."""
@@ -99,8 +98,6 @@ def shape(each: Experiment) -> ModelConfig:
         each.layers,
         each.embedding,
         each.tied,
-        each.residual,
-        each.norm,
         DropoutConfig.parse(each.dropout),
         each.ngrams,
         each.ngram_rows,
@@ -171,7 +168,7 @@ def member(each: Experiment, counts_V: Any, count: int, seed: int) -> Learner:
     """One member at the start of its training of ``count`` updates; ``counts_V``: of the symbols."""
     precision = kernels.precisions()[-1]
     model = LanguageModel(len(counts_V), config=shape(each), seed=seed)
-    tables = {name: model.parameters[name] for name in model.config.tables}
+    tables = {name: model.parameters[name] for name in named(model.config, "table")}
     others = {name: array for name, array in model.parameters.items() if name not in tables}
     optimizer: Optimizer = (
         AdamW(others, each.weight_decay)
@@ -179,7 +176,7 @@ def member(each: Experiment, counts_V: Any, count: int, seed: int) -> Learner:
         else Muon(
             others,
             each.weight_decay,
-            len(CELLS[each.cell].gates),
+            map_blocks(model.config),
             precision,
             times=each.muon_times,
             coefficients=NEWTON_SCHULZ[:1] * each.rounds,

@@ -29,7 +29,7 @@
 extern "C" {
 #endif
 
-#define PANTOUM_ABI 10
+#define PANTOUM_ABI 11
 
 enum {
   PANTOUM_OK = 0,
@@ -234,29 +234,6 @@ typedef struct {
 PANTOUM_API int pantoum_scan_vjp(const pantoum_scan_vjp_args*);
 
 /* ---- between the layers --------------------------------------------------------------------- */
-typedef struct {
-  const float* x;      /* [count, units] */
-  const float* weight; /* [units] */
-  const float* bias;   /* [units] */
-  float* normal;       /* [count, units]: mean 0, variance 1 */
-  float* scale;        /* [count]: 1 / the old deviation */
-  float* y;            /* [count, units] */
-  int64_t count, units;
-} pantoum_layer_norm_args;
-PANTOUM_API int pantoum_layer_norm(const pantoum_layer_norm_args*);
-
-typedef struct {
-  const float* normal; /* [count, units] */
-  const float* scale;  /* [count] */
-  const float* weight; /* [units] */
-  const float* d_y;    /* [count, units] */
-  float* d_x;          /* [count, units] */
-  float* d_weight;     /* [units] */
-  float* d_bias;       /* [units] */
-  int64_t count, units;
-} pantoum_layer_norm_vjp_args;
-PANTOUM_API int pantoum_layer_norm_vjp(const pantoum_layer_norm_vjp_args*);
-
 /* y = x * scale where the hash of (seed, step, layer, stream, position, unit) is at least the threshold
  * (of 65536), else 0. */
 typedef struct {
@@ -409,13 +386,10 @@ typedef struct {
   const void* more_recurrent; /* of the gates of the second product */
   const float* input_bias;    /* [G] */
   const float* bias;          /* [H] or null; biased */
-  const float* norm_weight;   /* [H] or null: outputs are not normalised */
-  const float* norm_bias;     /* [H] or null */
   float* hidden;              /* [rows, H]: the states, updated in place */
   float* cell;                /* [rows, H] or null; memory */
   int64_t inputs;             /* the first layer: the embedding's width, 0 without one; others: H */
   int32_t input_precision, recurrent_precision;
-  int32_t residual; /* the layer's inputs are added to its outputs */
 } pantoum_layer_args;
 
 typedef struct {

@@ -52,8 +52,8 @@ def write_models(folder: Path) -> list[Path]:
     """One model for each tokenizer, cell and option."""
     shapes: list[tuple[Tokenizer, dict[str, Any]]] = [
         (learned("characters"), {"cell": "gru", "ngrams": (2, 3), "ngram_rows": 16}),
-        (learned("words", "lines"), {"cell": "lstm", "embedding_size": 5, "norm": "layer"}),
-        (learned("words:whitespace"), {"cell": "gru-before", "embedding_size": 6, "residual": True}),
+        (learned("words", "lines"), {"cell": "lstm", "embedding_size": 5}),
+        (learned("words:whitespace"), {"cell": "gru-before", "embedding_size": 6}),
         (ByteTokenizer(), {"cell": "mingru"}),
         (BpeTokenizer([(33, 34), (65, 66), (257, 98)]), {"cell": "rnn", "embedding_size": 8, "tied": True}),
         (learned("characters", "blank-lines"), {"cell": "gru", "num_layers": 2, "embedding_size": 4}),

@@ -16,7 +16,7 @@ from forgery_parts import Parts
 
 from pantoum.config import ModelConfig
 from pantoum.network import LanguageModel
-from pantoum.network.ngrams import TABLE
+from pantoum.network.spec import TABLE
 from pantoum.text.tokenizer import Tokenizer, from_spec
 
 __all__ = ["AIMS", "forged_size"]

@@ -10,13 +10,6 @@ SHAKESPEARE: dict[str, dict[str, Any]] = {
     "base": {"rounds": 4, "weight_decay": 0.01},
     "320 units, rate 0.006, decay 0.4": {"hidden": 320, "embedding": 112, "rate": 0.006, "decay": 0.4},
     "320 units, rate 0.009, decay 0.4": {"hidden": 320, "embedding": 112, "rate": 0.009, "decay": 0.4},
-    "320 units, rate 0.006, decay 0.4, layer norm": {
-        "hidden": 320,
-        "embedding": 112,
-        "rate": 0.006,
-        "decay": 0.4,
-        "norm": "layer",
-    },
     "320 units, B 32, rate 0.006, decay 0.4": {
         "hidden": 320,
         "embedding": 112,

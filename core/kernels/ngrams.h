@@ -1,5 +1,5 @@
 // The n-grams that end with a token: which row of the table each of them has, and the state that keeps the
-// tokens before. `network/ngrams.py` says what they are for; the numbers here are the same.
+// tokens before. `network/mixers/ngrams.py` says what they are for; the numbers here are the same.
 #pragma once
 
 #include "panels.h"

@@ -13,7 +13,6 @@
 #include "counts.h"
 #include "matrix.h"
 #include "ngrams.h"
-#include "normalise.h"
 #include "row_sum.h"
 #include "scan.h"
 
@@ -233,26 +232,9 @@ class Layers {
   float* gate(Place at, int g) const { return gates_ + g * rows_ * H_ + unit(at); }
   Long unit(Place at) const { return at.b * H_ + at.unit; }
 
-  // A layer's outputs become the next one's inputs: normalised, and with its own inputs added.
+  // A layer's outputs become the next one's inputs.
   void leave(Long l) const {
-    const pantoum_layer_args& layer = member_.layers[l];
-    for (Long r = 0; r < rows_; ++r) {
-      const float* y = hidden(l) + r * H_;
-      float* out = output_[l % 2] + r * H_;
-      if (layer.norm_weight) {
-        normalise_row(y, layer.norm_weight, layer.norm_bias, H_, out, out);
-        y = out;
-      }
-      if (layer.residual) {
-        add_input(y, inputs_[r], a_.tokens[first_ + r], out);
-        y = out;
-      }
-      inputs_[r] = y;
-    }
-  }
-  // A row of the first layer without an embedding is 1 at its token.
-  void add_input(const float* y, const float* x, Long token, float* out) const {
-    for (Long u = 0; u < H_; ++u) out[u] = y[u] + (x ? x[u] : u == token ? 1.0f : 0.0f);
+    for (Long r = 0; r < rows_; ++r) inputs_[r] = hidden(l) + r * H_;
   }
 
   const pantoum_step_args& a_;

@@ -407,25 +407,18 @@ inline void used_rows(Long N, Long each, Long R, Long V, Draw& draw, Hash& hash)
   for (Floats* f : {&gradient, &learned, &squares, &first}) f->add_to(hash);
 }
 
-// Layer normalisation there and back, and dropout.
+// Dropout.
 inline void between(Long T, Long B, Long H, Draw& draw, Hash& hash) {
   const Long N = T * B;
-  Floats x(N * H, draw, 1.0f), weight(H, draw, 1.0f), bias(H, draw, 1.0f), normal(N * H), scale(N), y(N * H);
-  const pantoum_layer_norm_args norm{x.read(), weight.read(), bias.read(), normal.data(), scale.data(), y.data(), N, H};
-  must(pantoum_layer_norm(&norm), "layer_norm");
-  Floats d_x(N * H), d_weight(H), d_bias(H);
-  const pantoum_layer_norm_vjp_args back{
-      normal.read(), scale.read(), weight.read(), x.read(), d_x.data(), d_weight.data(), d_bias.data(), N, H};
-  must(pantoum_layer_norm_vjp(&back), "layer_norm_vjp");
-  for (Floats* f : {&y, &d_x, &d_weight, &d_bias}) f->add_to(hash);
+  Floats x(N * H, draw, 1.0f), y(N * H);
   Buffer<std::uint32_t> streams(B);
   for (auto& s : streams) s = draw.word();
   const std::uint64_t seed = static_cast<std::uint64_t>(draw.word()) << 32 | draw.word();
-  const pantoum_dropout_args dropout{x.read(), d_x.data(),     streams.read(), T,           B,
+  const pantoum_dropout_args dropout{x.read(), y.data(),     streams.read(), T,           B,
                                      H,        seed,           draw.word(),    draw.word(), draw.word() & 0xffffu,
                                      1.5f,     draw.once_in(2)};
   must(pantoum_dropout(&dropout), "dropout");
-  d_x.add_to(hash);
+  y.add_to(hash);
 }
 
 // The update of weights.

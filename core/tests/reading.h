@@ -12,11 +12,10 @@ namespace tests {
 // A layer of a drawn kind, its matrices and its states.
 class Layer {
  public:
-  Layer(const Cell& cell, Long inputs, bool by_table, Long rows, Long H, bool residual, int precision, Draw& draw)
+  Layer(const Cell& cell, Long inputs, bool by_table, Long rows, Long H, int precision, Draw& draw)
       : G_(cell.gates * H),
         input_bias_(G_, draw, 1.0f),
         bias_(H, draw, 1.0f),
-        norm_(H, draw, 1.0f),
         hidden_(rows * H, draw, 1.0f),
         cell_(rows * H, draw, 1.0f) {
     Floats weight(G_ * (inputs + 1), draw, 0.3f), recurrent(G_ * H, draw, 0.3f);
@@ -26,20 +25,16 @@ class Layer {
     const Long first = cell.first * H;
     if (cell.product) recurrent_.reset(new Packed(recurrent.data(), first, H, H, chosen[1], 0));
     if (cell.before) more_.reset(new Packed(recurrent.data() + first * H, G_ - first, H, H, chosen[1], 0));
-    const bool normal = draw.once_in(2);
     arguments = {input_ ? input_->read() : nullptr,
                  recurrent_ ? recurrent_->read() : nullptr,
                  more_ ? more_->read() : nullptr,
                  input_bias_.read(),
                  cell.biased ? bias_.read() : nullptr,
-                 normal ? norm_.read() : nullptr,
-                 normal ? bias_.read() : nullptr,
                  hidden_.data(),
                  cell.memory ? cell_.data() : nullptr,
                  inputs,
                  by_table ? 0 : chosen[0],
-                 cell.product ? chosen[1] : 0,
-                 residual};
+                 cell.product ? chosen[1] : 0};
   }
   void add_to(Hash& hash) const {
     hidden_.add_to(hash);
@@ -49,7 +44,7 @@ class Layer {
 
  private:
   const Long G_;
-  Floats input_bias_, bias_, norm_, hidden_, cell_;
+  Floats input_bias_, bias_, hidden_, cell_;
   std::unique_ptr<Packed> input_, recurrent_, more_;
 };
 
@@ -90,11 +85,9 @@ class NGrams {
 // member or several.
 inline void reading(const Cell& cell, Long rows, Long H, Long V, int precision, Draw& draw, Hash& hash) {
   const Long count = draw.within(0, rows), first = draw.within(0, rows - count), L = draw.within(1, 3);
-  const bool one_hot = draw.once_in(3), by_table = one_hot || draw.once_in(2), residual = draw.once_in(2);
+  const bool one_hot = draw.once_in(3), by_table = one_hot || draw.once_in(2);
   const Long K = draw.once_in(2) ? 1 : draw.within(2, 5), width = K * H;
-  const Long E = one_hot    ? 0
-                 : residual ? H
-                            : draw.within(1, 40),
+  const Long E = one_hot ? 0 : draw.within(1, 40),
              head_inputs = draw.once_in(2) ? width : draw.within(1, 40);
   Floats head_bias(V, draw, 1.0f), weight(V * head_inputs, draw, 0.3f), project(head_inputs * width, draw, 0.3f);
   Floats logits(count * V);
@@ -108,7 +101,7 @@ inline void reading(const Cell& cell, Long rows, Long H, Long V, int precision, 
     tables.emplace_back(new Floats(V * cell.gates * H, draw, 1.0f));
     embeddings.emplace_back(new Floats(V * (E + 1), draw, 1.0f));
     for (Long l = 0; l < L; ++l) {
-      layers.emplace_back(new Layer(cell, l == 0 ? E : H, l == 0 && by_table, rows, H, residual, precision, draw));
+      layers.emplace_back(new Layer(cell, l == 0 ? E : H, l == 0 && by_table, rows, H, precision, draw));
       arguments.push_back(layers.back()->arguments);
     }
   }

@@ -32,7 +32,6 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         num_layers=2,
         tied=True,
         embedding_size=4,
-        norm="layer",
         ngrams=(2, 3),
         ngram_rows=64,
         progress=False,
@@ -52,7 +51,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
             "model.safetensors",
             "model",
             [
-                "2 x 8 gru, embedding 4, tied, layer norm",
+                "2 x 8 gru, embedding 4, tied",
                 "sha256",
                 "trained on",
                 "of 2, 3 tokens, 64 rows each: 1,920 of the parameters",

@@ -46,8 +46,6 @@ def test_a_rate_beyond_its_bounds_is_refused(text: str) -> None:
 @given(
     cell=st.sampled_from(["rnn", "gru", "lstm"]),
     embedding=st.none() | st.integers(1, 9),
-    norm=st.sampled_from([None, "layer"]),
-    residual=st.booleans(),
     rate=RATES,
     orders=st.sets(st.integers(2, 16), max_size=4),
 )
@@ -55,8 +53,6 @@ def test_a_rate_beyond_its_bounds_is_refused(text: str) -> None:
 def test_a_model_s_spec_reads_back(
     cell: str,
     embedding: int | None,
-    norm: str | None,
-    residual: bool,
     rate: float,
     orders: set[int],
 ) -> None:
@@ -66,8 +62,6 @@ def test_a_model_s_spec_reads_back(
         2,
         embedding,
         embedding is not None,
-        residual,
-        norm,
         DropoutConfig(rate),
         tuple(sorted(orders)),
         1024 if orders else 16_384,
@@ -90,7 +84,6 @@ def test_a_spec_may_leave_out_what_has_a_default_and_add_nothing() -> None:
         ({"hidden_size": True}, "must be a whole number"),
         ({"num_layers": 257}, "from 1 to 256"),
         ({"embedding_size": 2.0}, "must be a whole number"),
-        ({"norm": "batch"}, "must be one of layer"),
         ({"tied": True}, "give embedding_size a number"),
         ({"ngrams": (1, 2)}, "ngrams is 1: must be a whole number, from 2 to 16"),
         ({"ngrams": (2, 17)}, "ngrams is 17: must be a whole number, from 2 to 16"),
@@ -108,3 +101,11 @@ def test_a_spec_may_leave_out_what_has_a_default_and_add_nothing() -> None:
 def test_a_shape_that_cannot_be_is_refused(given: dict[str, Any], words: str) -> None:
     with pytest.raises(SettingError, match=words):
         ModelConfig(**given)
+
+
+def test_what_there_was_is_in_every_file_and_no_network_has_it() -> None:
+    spec = ModelConfig().spec()
+    assert (spec["norm"], spec["residual"]) == (None, False)
+    for gone in ({"norm": "layer"}, {"residual": True}, {"residual": 0}):
+        with pytest.raises(SettingError, match=f"{next(iter(gone))}.*is of a network that is gone"):
+            ModelConfig.from_spec({**spec, **gone})

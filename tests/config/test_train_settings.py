@@ -19,8 +19,8 @@ def test_nothing_given_leaves_every_choice_open() -> None:
 
 
 def test_off_is_none_and_not_auto() -> None:
-    asked = TrainSettings(embedding_size=None, norm=None, clip=None, average=None)
-    assert (asked.embedding_size, asked.norm, asked.clip, asked.average) == (None, None, None, None)
+    asked = TrainSettings(embedding_size=None, clip=None, average=None)
+    assert (asked.embedding_size, asked.clip, asked.average) == (None, None, None)
 
 
 @pytest.mark.parametrize("tokens", ["bytes", "characters", "words", "words:whitespace", "bpe:300"])
@@ -47,7 +47,6 @@ def test_every_kind_of_token_may_be_named(tokens: str) -> None:
         ({"hidden_size": "large"}, "from 1 to 65536"),
         ({"num_layers": 300}, "from 1 to 256"),
         ({"embedding_size": 0}, "embedding_size is 0"),
-        ({"norm": "batch"}, "must be one of layer"),
         ({"dropout": "much"}, "must be a rate"),
         ({"tied": True, "embedding_size": None}, "tied is True: needs an embedding"),
         ({"batch_size": 0}, "batch_size is 0"),

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks" / "faults"))
 from forgery_parts import together
 from forgery_sizes import characters, fresh, put
 
-from pantoum.network.ngrams import TABLE
+from pantoum.network.spec import TABLE
 
 TIMES, SPARE = 10, 64 << 20
 READER = """

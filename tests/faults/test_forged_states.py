@@ -12,7 +12,7 @@ from pantoum.config import ModelConfig, TrainSettings
 from pantoum.data.prepare import open_prepared
 from pantoum.errors import CheckpointError, PantoumError
 from pantoum.formats import checkpoint
-from pantoum.network.size import fewest_numbers
+from pantoum.network.spec import number
 from pantoum.training.loop import train
 from pantoum.training.run.run_state import RunState
 
@@ -149,7 +149,7 @@ def test_a_state_that_asks_for_more_than_the_arrays_hold_is_refused_before_anyth
     state = copy.deepcopy(good.state)
     state["recipe"]["model"]["hidden_size"] = 4096
     vocab_size = open_prepared(place / "run" / "data").tokenizer.vocab_size
-    needed = fewest_numbers(ModelConfig.from_spec(state["recipe"]["model"]), vocab_size) + 2 * 4096
+    needed = number(ModelConfig.from_spec(state["recipe"]["model"]), vocab_size) + 2 * 4096
     assert str(outcome(place, good, state)) == (
         f"{place / 'forged' / 'checkpoints' / 'step-00000005'}: its state needs at least "
         f"{members * needed:,} numbers, its arrays hold {held:,}; go on from another checkpoint, or start a "

@@ -1,4 +1,4 @@
-"""Hostile documents of every kind: a text, or a refusal in one line; the 20,000 are a benchmark's."""
+"""Hostile documents of every kind: a text, or a refusal in one line. A benchmark draws 20,000 of them."""
 
 from __future__ import annotations
 

@@ -37,8 +37,8 @@ def same_run(one, other):
     [
         {},
         {"cell": "lstm", "dropout": "variational:0.3"},
-        {"cell": "gru-before", "dropout": 0.2, "norm": "layer"},
-        {"cell": "mingru", "num_layers": 2, "residual": True, "clip": None},
+        {"cell": "gru-before", "dropout": 0.2},
+        {"cell": "mingru", "num_layers": 2, "clip": None},
         {"cell": "rnn", "average": None},
         {"tied": True, "schedule": "cosine", "documents": "lines"},
         {"embedding_size": None, "schedule": "constant", "valid_fraction": 0.0, "tokens": "bytes"},

@@ -30,7 +30,7 @@ Found = tuple[str, tuple[float, ...], bytes]
 @pytest.fixture(scope="module")
 def network() -> LanguageModel:
     """A model of an odd size; its weights are random, and large enough for answers that differ."""
-    network = LanguageModel(257, config=ModelConfig("gru", 130, 2, 24, residual=True, norm="layer"), seed=4)
+    network = LanguageModel(257, config=ModelConfig("gru", 130, 2, 24), seed=4)
     for array in network.parameters.values():
         array *= 2
     return network

@@ -42,7 +42,7 @@ def model_of(
     network = LanguageModel(tokenizer.vocab_size, config=config, seed=seed)
     for array in network.parameters.values():
         array *= sharpness
-    if network.features:  # whose table begins at 0
+    if network.config.ngrams:  # whose table begins at 0
         table_WV = network.parameters["ngrams.weight"]
         table_WV[...] = np.random.default_rng(seed).standard_normal(table_WV.shape)
     return LoadedModel(Program(network), tokenizer, {"made": "by a test"}, sha256="ab" * 32)

@@ -28,13 +28,13 @@ from pantoum.inference.scoring.protocols import ROWS
 from pantoum.inference.scoring.reader import PlainReader
 from pantoum.kernels import without_core
 from pantoum.network import LanguageModel
-from pantoum.network.cache import Cache
-from pantoum.network.count_mixture import CountMixture
-from pantoum.network.counting import counted
-from pantoum.network.counts import Counts
 from pantoum.network.ensemble import join, joined_config
-from pantoum.network.ngrams import TABLE
+from pantoum.network.mixers.cache import Cache
+from pantoum.network.mixers.count_mixture import CountMixture
+from pantoum.network.mixers.counting import counted
+from pantoum.network.mixers.counts import Counts
 from pantoum.network.program import Program
+from pantoum.network.spec import TABLE
 from pantoum.text.tokenizer import learner
 
 Make = Callable[..., LoadedModel]
@@ -216,7 +216,7 @@ def test_a_cache_and_counts_adapt_the_same_however_the_text_is_cut(make: Make) -
     ids_T = np.random.default_rng(3).integers(2, 40, 121)
     counts = Counts(one.vocab_size, counted(ids_T, one.vocab_size, 3))
     mixture = CountMixture(counts, np.full(counts.buckets, 0.7, np.float32))
-    program = Program(one.network, counts=mixture, cache=Cache(20, 0.3, 0.5))
+    program = Program(one.network, mixers=[mixture, Cache(20, 0.3, 0.5)])
     model, text = dataclasses.replace(one, program=program), (ids_T[None, :-1], ids_T[None, 1:])
     whole, parted = Adapter(model, FAST), Adapter(model, FAST)
     nats_T = whole.losses(*text)[0]
@@ -300,8 +300,8 @@ def test_of_the_n_grams_only_those_that_were_read_move(characters: LoadedModel, 
     assert nats_T[200:].mean() < Adapter(plain, FAST).losses(*text)[0, 200:].mean()
     saved = adapter.write(tmp_path / "adapted.safetensors")
     moved = (saved.network.parameters[TABLE] != model.network.parameters[TABLE]).any(axis=1)
-    assert model.network.features is not None
-    rows_NO, _ = model.network.features.find(text[0].T, model.network.features.initial_state(1))
+    ngrams = model.program.mixer("ngrams")
+    rows_NO, _ = ngrams.rows_of(text[0].T, np.zeros((1, ngrams.kept)))
     assert np.array_equal(np.flatnonzero(moved), np.unique(rows_NO))
     assert len(np.unique(rows_NO)) < 30 and np.isfinite(saved.network.parameters[TABLE]).all()
     other = text_of(model, 60, period=5)

@@ -13,7 +13,7 @@ from pantoum.inference import adapt
 from pantoum.inference.adapt import Adapter, Settings
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.scoring.reader import PlainReader
-from pantoum.network.cache import Cache
+from pantoum.network.mixers.cache import Cache
 
 Make = Callable[..., LoadedModel]
 FAST = Settings(chunk=32, rate=0.01, decay=0.01)

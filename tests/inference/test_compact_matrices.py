@@ -18,7 +18,7 @@ from pantoum.inference.export import export
 from pantoum.inference.files.compact_matrices import Form, coded, halved
 from pantoum.inference.loaded_model import LoadedModel, load
 from pantoum.kernels import Array
-from pantoum.network.ngrams import TABLE
+from pantoum.network.spec import TABLE
 
 FLOATS = {"allow_nan": False, "allow_infinity": False}
 

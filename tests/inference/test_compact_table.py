@@ -20,8 +20,8 @@ from pantoum.inference.files.compact_table import SPARE, compacted, parts_of, ro
 from pantoum.inference.loaded_model import LoadedModel, load
 from pantoum.kernels import RowCodes, without_core
 from pantoum.kernels.native.step import Stepper as OneCall
-from pantoum.network.ngrams import TABLE
-from pantoum.network.stepper import stepper
+from pantoum.network.spec import TABLE
+from pantoum.network.stepping import stepper
 
 PARTS = USED, EXPONENTS, CODES = parts_of(TABLE)
 
@@ -46,7 +46,7 @@ def test_a_file_gives_the_model_whose_table_was_coded(content: ModelFile, tmp_pa
     small, plain = written(content, tmp_path / "small"), tmp_path / "plain"
     model_file.write(plain, replace(content, parameters=after))
     ours, theirs = load(small), load(plain)
-    assert isinstance(ours.program.table.weight_RV, RowCodes)  # in memory too
+    assert isinstance(ours.program.mixer("ngrams").weight_RV, RowCodes)  # in memory too
     tokens = np.array([ours.tokenizer.encode("The cat sat on the mat.")])
     logits, expected = (m.program.logits(tokens, m.program.initial_state(1))[0] for m in (ours, theirs))
     assert np.array_equal(logits, expected)

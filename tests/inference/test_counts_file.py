@@ -26,9 +26,9 @@ from pantoum.inference.state import State
 from pantoum.inference.writing.batch import Batch
 from pantoum.inference.writing.generate import Generation
 from pantoum.kernels.reference.counts import count_rows
-from pantoum.network.count_mixture import CountMixture
-from pantoum.network.counting import counted
-from pantoum.network.counts import Counts
+from pantoum.network.mixers.count_mixture import CountMixture
+from pantoum.network.mixers.counting import counted
+from pantoum.network.mixers.counts import Counts
 from pantoum.network.program import Program
 
 Make = Callable[..., LoadedModel]

@@ -22,9 +22,9 @@ from pantoum.inference.files.precision import plain, shape_of
 from pantoum.inference.loaded_model import LoadedModel, load
 from pantoum.inference.session import Session
 from pantoum.network import LanguageModel
-from pantoum.network.count_mixture import CountMixture
-from pantoum.network.counting import counted
-from pantoum.network.counts import Counts
+from pantoum.network.mixers.count_mixture import CountMixture
+from pantoum.network.mixers.counting import counted
+from pantoum.network.mixers.counts import Counts
 from pantoum.network.program import Program
 
 TEXT = "The cat sat on the mat.\nA dog ran, ran and ran!\nThe end of the day.\n" * 4
@@ -52,7 +52,6 @@ SHAPES: list[dict[str, Any]] = [
     *({"cell": cell} for cell in CELLS),
     {"embedding_size": None},
     {"tied": True},
-    {"norm": "layer", "residual": True},
     {"ngrams": (2, 3), "ngram_rows": 64},
 ]
 
@@ -188,7 +187,6 @@ def test_members_of_an_ensemble_have_pytorchs_names_each(
 OURS: list[dict[str, Any]] = [
     {"cell": "gru-before"},
     {"cell": "mingru", "embedding_size": None},
-    {"norm": "layer", "residual": True, "tied": True},
     {"ngrams": (2, 3), "ngram_rows": 64, "members": 2},
 ]
 

@@ -16,10 +16,10 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.scoring import protocols, segments
 from pantoum.inference.scoring.reader import PlainReader
 from pantoum.inference.scoring.segments import Following, OneStream, Segments
-from pantoum.network import LanguageModel, stepped_losses
+from pantoum.network import LanguageModel, stepping
 from pantoum.network.program import Program
 from pantoum.network.state import NetworkState
-from pantoum.network.stepped_losses import SteppedLosses
+from pantoum.network.stepping import SteppedLosses
 
 Make = Callable[..., LoadedModel]
 Array = np.ndarray
@@ -88,7 +88,7 @@ def test_segments_in_int8_are_read_by_steps_with_the_same_bits(monkeypatch: pyte
     monkeypatch.setattr(SteppedLosses, "losses", counted)
     _, stepped_T = all_of(Segments(program, 40, 0, np.arange(30) == 3), [ids_T])
     assert set(calls) == {40}  # the 39 rows that warm are read without an output layer
-    monkeypatch.setattr(stepped_losses, "FEWEST_STREAMS", 41)
+    monkeypatch.setattr(stepping, "FEWEST_STREAMS", 41)
     _, scanned_T = all_of(Segments(program, 40, 0, np.arange(30) == 3), [ids_T])
     np.testing.assert_array_equal(stepped_T, scanned_T)
 

@@ -12,11 +12,10 @@ import pytest
 from pantoum.config import CELLS as TABLE
 from pantoum.config import DropoutConfig
 from pantoum.network import Stack
-from pantoum.network.block import Block
-from pantoum.network.cell import Cell
+from pantoum.network.blocks import Block, Cell
 from pantoum.network.state import map_arrays
 
-CELLS: dict[str, Callable[..., Cell]] = {name: partial(Cell, spec) for name, spec in TABLE.items()}
+CELLS: dict[str, Callable[..., Cell]] = {name: partial(Cell, spec=spec) for name, spec in TABLE.items()}
 
 
 def stack_of(kind: str, inputs: int, hidden: int, layers: int = 2, **options: Any) -> Stack:
@@ -30,10 +29,10 @@ def stack_of(kind: str, inputs: int, hidden: int, layers: int = 2, **options: An
 BLOCKS: dict[str, Callable[[int, int], Block]] = {
     **{kind: lambda e, h, kind=kind: CELLS[kind](e, h, seed=1, dtype=np.float64) for kind in CELLS},
     "stack": lambda e, h: stack_of("gru", e, h),
-    "stack, residual, norm": lambda e, h: stack_of("lstm", e, h, 3, residual=True, norm="layer"),
+    "stack of three": lambda e, h: stack_of("lstm", e, h, 3),
     "stack, dropout": lambda e, h: stack_of("gru-before", e, h, dropout=DropoutConfig(0.2, 0.3, 0.4)),
-    "stack, variational, residual": lambda e, h: stack_of(
-        "mingru", e, h, residual=True, dropout=DropoutConfig(0.2, 0.3, 0.4, "variational")
+    "stack, variational": lambda e, h: stack_of(
+        "mingru", e, h, dropout=DropoutConfig(0.2, 0.3, 0.4, "variational")
     ),
 }
 

@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pantoum.network.bf16 import BLOCK, from_two_bytes, round_to_bf16, two_bytes
-from pantoum.network.gradient import Gradient
+from pantoum.network.gradient import BLOCK, Gradient, from_two_bytes, round_to_bf16, two_bytes
 
 bits = arrays(np.uint32, st.integers(1, 40), elements=st.integers(0, 2**32 - 1))
 

@@ -11,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pantoum.config import ModelConfig
-from pantoum.network import LanguageModel, cache
-from pantoum.network.cache import Cache
-from pantoum.network.count_mixture import CountMixture
-from pantoum.network.counting import counted
-from pantoum.network.counts import Counts
+from pantoum.network import LanguageModel
+from pantoum.network.mixers import cache
+from pantoum.network.mixers.cache import Cache
+from pantoum.network.mixers.count_mixture import CountMixture
+from pantoum.network.mixers.counting import counted
+from pantoum.network.mixers.counts import Counts
 from pantoum.network.program import Program
 from pantoum.network.state import NetworkState
 
@@ -34,7 +35,7 @@ def programs(size: int = 5, **shape: Any) -> tuple[Program, Program]:
 def with_counts(program: Program) -> Program:
     counts = Counts(V, counted(np.random.default_rng(2).integers(0, V, 300), V, 3))
     mixture = CountMixture(counts, np.full(counts.buckets, 0.4, np.float32))
-    return Program(program.model, counts=mixture, cache=program.cache)
+    return Program(program.model, mixers=[mixture, program.cache])
 
 
 def texts(seed: int, steps: int = T) -> tuple[Any, Any]:

@@ -20,7 +20,7 @@ from pantoum.network.packing import Packer
 from pantoum.network.program import BatchResult, Program
 
 B, T, V = 3, 5, 40
-SHAPES = [{}, {"tied": True}, {"tied": True, "embedding_size": 6, "residual": True}, {"embedding_size": None}]
+SHAPES = [{}, {"tied": True}, {"tied": True, "embedding_size": 6}, {"embedding_size": None}]
 
 
 def made(shape: dict[str, object]) -> LanguageModel:
@@ -73,11 +73,10 @@ def test_the_true_distribution_has_no_gradient_in_the_mean_over_all_samples(
 ) -> None:
     """By enumeration of every target and every sample of a row alone, weighted by their probabilities."""
     inclusion_V = np.array([1.0, 0.6, 0.3, 0.1, 0.05])
-    head = Head(5, 3, 0, np.dtype(np.float64))
-    head.parameters["bias"] = random.standard_normal(5)
-    packed, hidden = head.pack(Packer(reference)), random.standard_normal((1, 3))
+    weights = {"head.weight": random.standard_normal((5, 3)), "head.bias": random.standard_normal(5)}
+    packed, hidden = Head(weights, Packer(reference)), random.standard_normal((1, 3))
     truth_V = np.exp(-packed.losses(hidden.repeat(5, axis=0), np.arange(5))[0])
-    total, size = {"bias": np.zeros(5), "weight": np.zeros((5, 3))}, 0.0
+    total, size = {name: np.zeros_like(array) for name, array in weights.items()}, 0.0
     for taken in itertools.product((False, True), repeat=5):
         chance = np.where(taken, inclusion_V, 1 - inclusion_V).prod()
         for target in range(5) if chance > 0 else ():

@@ -10,7 +10,7 @@ import pytest
 
 from pantoum.errors import SettingError
 from pantoum.network import GRU, LSTM, RNN, MinGRU
-from pantoum.network.block import Block
+from pantoum.network.blocks import Block
 from pantoum.network.state import map_arrays, to_arrays
 
 

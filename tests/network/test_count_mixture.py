@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from pantoum.config import ModelConfig
 from pantoum.kernels.reference.counts import count_rows
 from pantoum.network import LanguageModel
-from pantoum.network.count_mixture import ITERATIONS, CountMixture, fitted, mixed
-from pantoum.network.counting import counted
-from pantoum.network.counts import Counts
+from pantoum.network.mixers.count_mixture import ITERATIONS, CountMixture, fitted, mixed
+from pantoum.network.mixers.counting import counted
+from pantoum.network.mixers.counts import Counts
 from pantoum.network.program import Program
-from pantoum.network.stepper import ScanStepper, stepper
+from pantoum.network.stepping import ScanStepper, stepper
 
 V, B, T = 11, 3, 7
 
@@ -36,7 +36,7 @@ def programs(**shape: Any) -> tuple[Program, Program]:
     model = LanguageModel(V, config=ModelConfig(hidden_size=5, num_layers=2, embedding_size=4, **shape))
     for array in model.parameters.values():
         array *= 3
-    return Program(model, counts=mixture_of(), purpose="train"), Program(model, purpose="train")
+    return Program(model, mixers=[mixture_of()], purpose="train"), Program(model, purpose="train")
 
 
 def texts(seed: int = 0) -> tuple[Any, Any]:
@@ -59,9 +59,9 @@ def test_all_ways_give_one_normalised_mixture(shape: dict[str, Any]) -> None:
     logits_BTV, after = both.logits(inputs_BT, state, reset_BT=reset_BT)
     network_BTV = np.exp(alone.logits(inputs_BT, own, reset_BT=reset_BT)[0].astype(np.float64))
     network_BTV /= network_BTV.sum(axis=2, keepdims=True)
-    found = both.counts.find(inputs_BT.T, state.arrays[-1], reset_BT.T, None)
-    rows_BTV = count_rows(both.counts.counts.tree, found.contexts.nodes_KN).reshape(T, B, V).swapaxes(0, 1)
-    v_BT1 = both.counts.weights_C[found.contexts.buckets_N].reshape(T, B).T[:, :, None]
+    found = both.counts.counts.find(inputs_BT.T, state.arrays[-1], reset_BT.T)
+    rows_BTV = count_rows(both.counts.counts.tree, found.nodes_KN).reshape(T, B, V).swapaxes(0, 1)
+    v_BT1 = both.counts.weights_C[found.buckets_N].reshape(T, B).T[:, :, None]
     np.testing.assert_allclose(np.exp(logits_BTV), v_BT1 * network_BTV + (1 - v_BT1) * rows_BTV, atol=1e-6)
     np.testing.assert_allclose(np.exp(logits_BTV).sum(axis=2), 1, atol=1e-5)
     own_BT = -np.take_along_axis(logits_BTV, targets_BT[:, :, None], axis=2)[:, :, 0]
@@ -96,7 +96,7 @@ def test_the_last_of_each_row_is_that_of_all(lengths: tuple[int, ...], seed: int
 
 def test_a_step_is_a_scan_of_one_step() -> None:
     model = programs()[0].model
-    program, rows = Program(model, counts=mixture_of()), B
+    program, rows = Program(model, mixers=[mixture_of()]), B
     state = begun(program)
     other, tokens = state.copy(), text(3, rows).astype(np.int32)
     logits_CV, expected_CV = np.zeros((2, V), np.float32), np.zeros((2, V), np.float32)

@@ -12,8 +12,8 @@ from pantoum.errors import SettingError
 from pantoum.network import LanguageModel
 from pantoum.network.ensemble import join, join_scales, join_states, joined_config, part, part_states
 from pantoum.network.gradient import Gradient
-from pantoum.network.ngrams import TABLE
 from pantoum.network.program import Program
+from pantoum.network.spec import TABLE
 
 V = 6
 
@@ -39,8 +39,6 @@ SHAPES = st.builds(
     st.integers(1, 7),
     st.integers(1, 3),
     st.sampled_from([None, 1, 5]),
-    residual=st.booleans(),
-    norm=st.sampled_from([None, "layer"]),
     ngrams=st.sampled_from([(), (2,), (2, 4)]),
     ngram_rows=st.just(16),
 )
@@ -85,7 +83,7 @@ def test_its_members_come_out_as_they_went_in(config, count, tied):
 
 @pytest.mark.parametrize("shape", [{"embedding_size": 4}, {"embedding_size": 3, "tied": True}], ids=str)
 def test_gradients_of_an_ensemble_are_the_central_differences(shape):
-    config = ModelConfig("lstm", 3, 2, norm="layer", residual=True, ngrams=(2,), ngram_rows=16, **shape)
+    config = ModelConfig("lstm", 3, 2, ngrams=(2,), ngram_rows=16, **shape)
     model, random = joined(config, members_of(config, 3)), np.random.default_rng(0)
     inputs, targets = random.integers(0, V, (2, 2, 7))
     state = Program(model).logits(inputs, model.initial_state(2))[1]
@@ -134,7 +132,7 @@ def test_a_tied_head_stays_tied_if_it_needs_no_projection(embedding_size, stays)
 
 
 def test_one_member_is_itself():
-    config = ModelConfig("lstm", 5, 2, 3, norm="layer", tied=True)
+    config = ModelConfig("lstm", 5, 2, 3, tied=True)
     assert joined_config(config, 1) is config and "members" not in config.spec()
     with pytest.raises(SettingError, match="tied is True: of several members needs an embedding_size"):
         replace(config, members=2)

@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pantoum.config import ModelConfig
 from pantoum.errors import SettingError
-from pantoum.kernels import Workspace
-from pantoum.network import cross_entropy
+from pantoum.kernels import Workspace, reference
+from pantoum.network import LanguageModel, cross_entropy
 from pantoum.network.head import Head
+from pantoum.network.packing import Packer
 
 
 def test_even_logits_cost_the_logarithm_of_the_vocabulary() -> None:
@@ -48,10 +50,10 @@ def test_targets_that_do_not_fit_are_named(targets: Any, message: str) -> None:
 
 @pytest.mark.parametrize("embedding_size", [None, 4, 6])
 def test_losses_logits_and_gradients_agree(random: np.random.Generator, embedding_size: int | None) -> None:
-    head = Head(9, 6, 0, np.dtype(np.float64), embedding_size)
-    assert ("projection.weight" in head.parameters) == (embedding_size == 4)
-    tied = None if embedding_size is None else random.standard_normal((9, embedding_size))
-    packed = head.pack(tied=tied)
+    config = ModelConfig("gru", 6, 1, embedding_size, tied=embedding_size is not None)
+    weights = LanguageModel(9, config=config, dtype=np.float64).parameters
+    assert ("head.projection.weight" in weights) == (embedding_size == 4)
+    packed = Head(weights, Packer(reference), ["embedding.weight"] if config.tied else [])
     hidden, targets = random.standard_normal((20, 6)), random.integers(0, 9, 20)
     nats, predictions = packed.losses(hidden, targets)
     logits = packed.logits(hidden)

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from pantoum.config import DropoutConfig, ModelConfig
 from pantoum.errors import SettingError
+from pantoum.kernels import reference
 from pantoum.network import LanguageModel
-from pantoum.network.logit_table import FoundRows
-from pantoum.network.ngrams import MULTIPLIER, TABLE, Ngrams
+from pantoum.network.mixers.ngrams import MULTIPLIER, FoundRows, Ngrams
 from pantoum.network.program import BatchResult, Program
+from pantoum.network.spec import TABLE
 from pantoum.network.state import NetworkState
 
 V, B, T, ORDERS, ROWS = 7, 3, 9, (2, 3, 5), 16
@@ -162,7 +163,7 @@ def test_what_can_be_no_token_counts_as_none() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"embedding_size": None, "norm": "layer"}, {"tied": True}, {"cell": "lstm", "dropout": 0.3}],
+    [{}, {"embedding_size": None}, {"tied": True}, {"cell": "lstm", "dropout": 0.3}],
     ids=str,
 )
 def test_gradients_are_the_central_differences(options: dict[str, Any]) -> None:
@@ -193,17 +194,16 @@ def test_gradients_are_the_central_differences(options: dict[str, Any]) -> None:
 
 
 def test_the_tables_gradient_is_that_of_the_logits_added_up_by_row() -> None:
-    ngrams = build().features
-    assert ngrams is not None
+    model = build()
+    ngrams = Ngrams(V, ORDERS, ROWS, TABLE, model.parameters, reference)
     tokens, reset = texts(3, 40)
-    rows_NO, _ = ngrams.find(tokens.T, ngrams.initial_state(B), reset.T)
+    rows_NO, _ = ngrams.rows_of(tokens.T, np.zeros((B, 4)), reset.T)
     d_NV = np.random.default_rng(4).standard_normal((len(rows_NO), V))
-    expected = np.zeros_like(ngrams.parameters["weight"])
+    expected = np.zeros_like(model.parameters[TABLE])
     for place in range(len(ORDERS)):
         assert set(rows_NO[:, place] // ROWS) == {place}  # each order has rows of its own
         np.add.at(expected, rows_NO[:, place], d_NV)
-    table = ngrams.pack({TABLE: ngrams.parameters["weight"]})
-    found = FoundRows(table, rows_NO, np.zeros((B, 4))).gradients(d_NV)[TABLE]
+    found = FoundRows(ngrams, rows_NO, (np.zeros((B, 4)),)).gradients(d_NV)[TABLE]
     assert np.array_equal(found.rows_U, np.flatnonzero(expected.any(axis=1)))
     np.testing.assert_allclose(found.values, expected[found.rows_U], atol=1e-12)
 
@@ -235,15 +235,15 @@ def test_losses_with_the_n_grams_of_some_rows_at_a_time_are_those_of_all(
     model, (tokens, reset), targets = build(), texts(5), texts(6)[0]
     state = begun(model)
     nats, predictions, after = Program(model).losses(tokens, targets, state, reset_BT=reset)
-    honest, rows = FoundRows.logits, []
+    honest, rows = FoundRows.added, []
 
     def counted(self: FoundRows, of: Any = None) -> Any:
         logits_CV = honest(self, of)
         rows.append(len(logits_CV))
         return logits_CV
 
-    monkeypatch.setattr(FoundRows, "logits", counted)
-    monkeypatch.setattr("pantoum.network.outputs.TABLE_LOGITS", 1)
+    monkeypatch.setattr(FoundRows, "added", counted)
+    monkeypatch.setattr("pantoum.network.outputs.ADDED_LOGITS", 1)
     monkeypatch.setattr("pantoum.network.outputs.FEWEST_ROWS", 4)
     found = Program(model).losses(tokens, targets, state, reset_BT=reset)
     np.testing.assert_allclose(found[0], nats, atol=1e-12)
@@ -257,15 +257,15 @@ def test_a_table_begins_at_nothing_and_none_is_no_table() -> None:
     )
     assert not with_table.parameters[TABLE].any()
     assert with_table.num_parameters == without.num_parameters + 16 * V
-    assert TABLE not in without.parameters and without.features is None
+    assert TABLE not in without.parameters
     for name, array in without.parameters.items():  # and leaves the others as they were
         assert np.array_equal(array, with_table.parameters[name])
 
 
 def test_n_grams_spread_over_the_rows() -> None:
-    ngrams = Ngrams(50, (2,), 4096, np.dtype(np.float32))
+    ngrams = Ngrams(50, (2,), 4096, TABLE, {TABLE: np.zeros((4096, 50))}, reference)
     pairs = np.array([(a, b) for a in range(50) for b in range(50)]).T
-    rows = ngrams.find(pairs, ngrams.initial_state(2500))[0].reshape(2, 2500)[1]
+    rows = ngrams.rows_of(pairs, np.zeros((2500, 1)))[0].reshape(2, 2500)[1]
     # 2,500 thrown into 4,096 at random fill 1,870 of them.
     assert len(np.unique(rows)) > 1700 and rows.max() < 4096
 

@@ -21,15 +21,12 @@ MODELS: dict[str, dict[str, Any]] = {
     "one-hot": {"vocab_size": 7},
     "one-hot, more symbols than tokens": {"vocab_size": 40},
     "one-hot, a vocabulary too large for a table": {"vocab_size": 1100},
-    "one-hot, residual": {"vocab_size": 5, "residual": True},
     "embedding": {"vocab_size": 7, "embedding_size": 4},
     "embedding, too large for a table": {"vocab_size": 1100, "embedding_size": 4},
-    "tied, residual, norm": {
+    "tied": {
         "vocab_size": 7,
         "embedding_size": 5,
         "tied": True,
-        "residual": True,
-        "norm": "layer",
     },
 }
 
@@ -55,9 +52,9 @@ def tokens(model: LanguageModel, random: np.random.Generator) -> np.ndarray:
 def test_logits_are_those_of_the_stack_over_vectors(model: LanguageModel, tokens: np.ndarray) -> None:
     """The look-up of input projections is exact: equal to dense products with one-hot or embedded vectors."""
     vectors = (
-        np.eye(model.vocab_size) if model.members[0].embedding_VE is None else model.members[0].embedding_VE
+        model.parameters["embedding.weight"] if model.config.embedding_size else np.eye(model.vocab_size)
     )
-    outputs, last = unroll(model.members[0].stack, vectors[tokens])
+    outputs, last = unroll(model.stack(), vectors[tokens])
     hidden, state = Program(model).hidden(tokens, model.initial_state(B))
     np.testing.assert_allclose(hidden, outputs, rtol=1e-9, atol=1e-12)
     for a, b in zip(state.arrays, to_arrays(last), strict=True):

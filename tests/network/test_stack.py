@@ -38,12 +38,10 @@ def test_layers_of_one_seed_differ_and_one_more_leaves_them_as_they_were() -> No
     np.testing.assert_array_equal(two["1.weight_hh"], three["1.weight_hh"])
 
 
-def test_dropout_then_cell_then_norm_then_the_input_added(random: Random) -> None:
+def test_each_layer_drops_its_inputs_and_the_last_its_outputs(random: Random) -> None:
     """The whole order, by hand, with the masks of layers 0 to 2."""
     rates = DropoutConfig(0.2, 0.3, 0.4)
-    stack = Stack(cells(), residual=True, norm="layer", dropout=rates)
-    for name in ("0.norm.weight", "0.norm.bias", "1.norm.weight", "1.norm.bias"):
-        stack.parameters[name] = random.standard_normal(H)
+    stack = Stack(cells(), dropout=rates)
     x = random.standard_normal((B, T, H))
 
     def drop(y: np.ndarray, rate: float, layer: int) -> np.ndarray:
@@ -52,26 +50,14 @@ def test_dropout_then_cell_then_norm_then_the_input_added(random: Random) -> Non
 
     y = x
     for layer, rate in enumerate((rates.inputs, rates.between)):
-        raw, _ = unroll(stack.cells[layer], drop(y, rate, layer))
-        normal = (raw - raw.mean(-1, keepdims=True)) / np.sqrt(raw.var(-1, keepdims=True) + 1e-5)
-        p = stack.parameters
-        y = y + normal * p[f"{layer}.norm.weight"] + p[f"{layer}.norm.bias"]
+        y, _ = unroll(stack.cells[layer], drop(y, rate, layer))
     outputs, state = unroll(stack, x, dropout_key=(7, 8))
     np.testing.assert_allclose(outputs, drop(y, rates.outputs, 2), rtol=1e-10, atol=1e-12)
-    np.testing.assert_allclose(state[1], raw[:, -1], rtol=1e-10)  # the state stays raw
+    np.testing.assert_allclose(state[1], y[:, -1], rtol=1e-10)  # the state is not dropped
 
 
-def test_a_residual_adds_only_where_sizes_are_equal(random: Random) -> None:
-    stack, plain = (Stack(cells(2, inputs=3), residual=on) for on in (True, False))
-    x = random.standard_normal((B, T, 3))
-    between, _ = unroll(plain.cells[0], x)
-    np.testing.assert_allclose(unroll(stack, x)[0], unroll(plain, x)[0] + between, rtol=1e-12)
-
-
-def test_outputs_past_a_length_are_zero_whatever_the_norm_adds(random: Random) -> None:
-    stack = Stack(cells(), residual=True, norm="layer")
-    stack.parameters["1.norm.bias"] = np.ones(H)
-    outputs, _ = unroll(stack, random.standard_normal((B, T, H)), lengths=[1, 3])
+def test_outputs_past_a_length_are_zero(random: Random) -> None:
+    outputs, _ = unroll(Stack(cells()), random.standard_normal((B, T, H)), lengths=[1, 3])
     assert not outputs[0, 1:].any()
     assert outputs[0, 0].all()
 
@@ -92,7 +78,6 @@ def test_variational_masks_are_the_same_at_every_step(random: Random) -> None:
         (lambda: Stack([GRU(3, 4), GRU(5, 4)]), "input_size 5 .* over one of hidden_size 4 .*: must fit"),
         (lambda: Stack([GRU(4, 4), GRU(4, 4, dtype=np.float64)]), r"\(float64\) over .* 4 \(float32\)"),
         (lambda: Stack([GRU(4, 4)] * 3), "must be different: each layer has its own weights; build one"),
-        (lambda: Stack([GRU(4, 4)], norm="batch"), "norm is 'batch': must be one of layer"),
     ],
 )
 def test_cells_that_do_not_fit_are_named(make: Callable[[], Any], message: str) -> None:

@@ -11,15 +11,14 @@ from pantoum.config import CELLS, ModelConfig
 from pantoum.network import LanguageModel
 from pantoum.network.program import Program
 from pantoum.network.state import NetworkState
-from pantoum.network.stepped_losses import SteppedLosses
-from pantoum.network.stepper import ScanStepper, stepper
+from pantoum.network.stepping import ScanStepper, SteppedLosses, stepper
 
 
 def state_of(model: LanguageModel, rows: int, random: np.random.Generator) -> NetworkState:
     state = model.initial_state(rows)
     for array in state.arrays:
         array[...] = random.standard_normal(array.shape)
-    if model.features:
+    if model.config.ngrams:
         state.arrays[-1][...] = random.integers(0, model.vocab_size + 1, state.arrays[-1].shape)
     return state
 
@@ -29,20 +28,20 @@ def state_of(model: LanguageModel, rows: int, random: np.random.Generator) -> Ne
     "options",
     [
         {},
-        {"embedding_size": 10, "tied": True, "residual": True, "norm": "layer"},
-        {"embedding_size": 33, "tied": True, "residual": True},
-        {"vocab_size": 33, "residual": True, "norm": "layer"},
+        {"embedding_size": 10, "tied": True},
+        {"embedding_size": 33, "tied": True},
+        {"vocab_size": 33},
         {"vocab_size": 1100, "embedding_size": 9},
         {"ngrams": (2, 4), "ngram_rows": 64},
-        {"members": 3, "embedding_size": 7, "norm": "layer", "ngrams": (2,), "ngram_rows": 64},
-        {"members": 2, "vocab_size": 33, "residual": True},
+        {"members": 3, "embedding_size": 7, "ngrams": (2,), "ngram_rows": 64},
+        {"members": 2, "vocab_size": 33},
     ],
 )
 def test_a_step_gives_the_scans_bits(cell: str, options: dict[str, Any]) -> None:
     shape = {"hidden_size": 33, "num_layers": 3, **options}
     model = LanguageModel(shape.pop("vocab_size", 50), config=ModelConfig(cell, **shape))
     random, V = np.random.default_rng(2), model.vocab_size
-    if model.features:  # which begin at 0
+    if model.config.ngrams:  # which begin at 0
         model.parameters["ngrams.weight"][...] = random.standard_normal(
             model.parameters["ngrams.weight"].shape
         )
@@ -69,7 +68,7 @@ def test_a_step_gives_the_scans_bits(cell: str, options: dict[str, Any]) -> None
 def test_losses_by_steps_have_the_bits_of_a_scan(options: dict[str, Any]) -> None:
     model = LanguageModel(50, config=ModelConfig("gru", 33, 2, **options))
     random = np.random.default_rng(3)
-    if model.features:
+    if model.config.ngrams:
         model.parameters["ngrams.weight"][...] = random.standard_normal((2 * 64, 50))
     program = Program(model, precision="int8")
     tokens_BT, reset_BT = random.integers(0, 50, (35, 8)), random.random((35, 7)) < 0.2

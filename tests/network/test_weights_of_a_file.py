@@ -11,16 +11,17 @@ from pantoum.config import CELLS, ModelConfig
 from pantoum.kernels import reference
 from pantoum.network import LanguageModel
 from pantoum.network.packing import Codes, Weight
-from pantoum.network.program import Program, is_looked_up
+from pantoum.network.program import Program, is_held
+from pantoum.network.spec import declared
 
 V = 11
 SHAPES: list[dict[str, Any]] = [
     *({"cell": cell} for cell in CELLS),
     {"embedding_size": 5},
     {"embedding_size": 5, "tied": True},
-    {"embedding_size": 16, "tied": True, "norm": "layer", "residual": True},
+    {"embedding_size": 16, "tied": True},
     {"ngrams": (2, 4), "ngram_rows": 32},
-    {"embedding_size": 5, "members": 2, "norm": "layer"},
+    {"embedding_size": 5, "members": 2},
     {"members": 3, "ngrams": (3,), "ngram_rows": 16, "cell": "lstm"},
 ]
 
@@ -51,7 +52,7 @@ def test_what_is_only_multiplied_may_go_away(shape: dict[str, Any]) -> None:
     empty = LanguageModel(V, config=model.config, seed=None)
     program = Program(empty, lent)
     for name, array in lent.items():
-        if array.ndim == 2 and not is_looked_up(model.config, name):
+        if not is_held(declared(model.config, V)[name]):
             array[...] = np.nan
     assert read(program) == expected
     assert not empty.parameters["head.bias"].any()
@@ -62,9 +63,7 @@ def test_codes_are_read_as_a_program_in_int8_reads_their_weights(shape: dict[str
     model, coded = made(shape), dict[str, Weight]()
     for name, array in model.parameters.items():
         coded[name] = Codes(*reference.quantize(array)) if array.ndim == 2 else array
-        if isinstance(coded[name], Codes) and (
-            is_looked_up(model.config, name) or name.endswith("0.weight_ih")
-        ):
+        if declared(model.config, V)[name].role in ("input", "table"):
             model.parameters[name] = coded[name].floats()  # what is looked up is looked up as floats
     expected = Program(model, precision="int8")
     if model.config.tied or model.config.embedding_size is not None:

@@ -115,12 +115,9 @@ def test_tokens_are_whole_numbers_in_one_row(library: native.Library, tokens: An
 
 
 def test_everything_else_is_looked_at_too(library: native.Library) -> None:
-    bad, normal = spoiled(2, 3)[3], native.layer_norm(zeros(2, 3), zeros(3), zeros(3))[1]
+    bad = spoiled(2, 3)[3]
     head, targets = native.pack(zeros(4, 3)), np.array([1, 0])
     for call in (
-        lambda: native.layer_norm(bad, zeros(3), zeros(3)),
-        lambda: native.layer_norm(zeros(2, 3), zeros(2), zeros(3)),
-        lambda: native.layer_norm_vjp(normal, zeros(3), bad),
         lambda: native.dropout(bad[None], 0.5, 0, 0, 0, np.arange(2)),
         lambda: native.lookup(bad, targets),
         lambda: native.lookup_gradient(bad, targets, 5),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,14 +10,13 @@ import pytest
 from pantoum.config import ModelConfig
 from pantoum.errors import CoreError
 from pantoum.kernels import native, reference
-from pantoum.kernels.step_model import StepCounts
 from pantoum.network import LanguageModel
-from pantoum.network.count_mixture import CountMixture
-from pantoum.network.counting import counted
-from pantoum.network.counts import Counts
+from pantoum.network.mixers.count_mixture import CountMixture
+from pantoum.network.mixers.counting import counted
+from pantoum.network.mixers.counts import Counts
 from pantoum.network.program import Program
 from pantoum.network.state import NetworkState
-from pantoum.network.stepper import ScanStepper, described, stepper
+from pantoum.network.stepping import ScanStepper, stepper
 
 
 def mixture(V: int, order: int, seed: int = 1) -> CountMixture:
@@ -68,7 +66,7 @@ def test_a_step_is_a_scan_of_one_step(
         found = set()
         for isa in library.paths():
             library.set_isa(isa)
-            program = Program(model, precision=precision, counts=own)
+            program = Program(model, precision=precision, mixers=[own])
             for threads in (1, 2):
                 library.set_threads(threads)
                 found |= {stepped(program, rows, make) for make in (stepper, ScanStepper)}
@@ -113,13 +111,14 @@ def test_counts_that_do_not_fit_are_refused(library: native.Library) -> None:
     ):
         with pytest.raises(CoreError, match=r"take nodes from Counts\.find"):
             native.mix_counts(tree, nodes_KN, weights_N, logits)
-    model = described(Program(LanguageModel(65, config=ModelConfig("gru", 10, 1)), counts=own))
+    network = Program(LanguageModel(65, config=ModelConfig("gru", 10, 1))).step_parts() or []
+    model = [*network, own.step_part()]
     states = [np.zeros((3, 10), np.float32), np.zeros((3, 2), np.float32)]
     tokens, logits_CV = np.zeros(3, np.int32), np.zeros((3, 65), np.float32)
     with pytest.raises(CoreError, match="give 1 a layer and the counts'"):
         native.stepper(model, tokens, states[:1], logits_CV)
     with pytest.raises(CoreError, match="counts_recent is"):
         native.stepper(model, tokens, [states[0], states[1][:, :1]], logits_CV)
-    other = StepCounts(mixture(64, 3).counts.tree, own.weights_C)
+    other = CountMixture(mixture(64, 3).counts, own.weights_C).step_part()
     with pytest.raises(CoreError, match="the counts have 64 symbols"):
-        native.stepper(replace(model, counts=other), tokens, states, logits_CV)
+        native.stepper([*network, other], tokens, states, logits_CV)

@@ -1,4 +1,4 @@
-"""The operations around the scans against NumPy: tables, normalisation, dropout, losses, updates."""
+"""The operations around the scans against NumPy: tables, dropout, losses, updates."""
 
 from __future__ import annotations
 
@@ -39,20 +39,6 @@ def test_a_token_outside_the_table_is_refused(library: native.Library, tokens: l
 def test_one_token_a_row(library: native.Library) -> None:
     with pytest.raises(CoreError, match="tokens is int32 of shape"):
         native.lookup_gradient(normal(3, 3), np.array([0, 1]), 5)
-
-
-@pytest.mark.parametrize(("N", "H"), [(1, 1), (5, 7), (40, 512)])
-def test_layer_norm_and_its_gradient(path: str, N: int, H: int) -> None:
-    x_NH, weight_H, bias_H = normal(N, H) + 3, normal(H, seed=1), normal(H, seed=2)
-    d_NH = normal(N, H, seed=3)
-    (y, tape), (want, want_tape) = (k.layer_norm(x_NH, weight_H, bias_H) for k in (native, reference))
-    near(y, want)
-    for ours, theirs in zip(
-        native.layer_norm_vjp(tape, weight_H, d_NH),
-        reference.layer_norm_vjp(want_tape, weight_H, d_NH),
-        strict=True,
-    ):
-        near(ours, theirs, 1e-4)
 
 
 @pytest.mark.parametrize("variational", [False, True])

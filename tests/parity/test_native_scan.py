@@ -12,7 +12,7 @@ from pantoum.errors import CoreError
 from pantoum.kernels import Workspace, native, reference
 from pantoum.network import LanguageModel
 from pantoum.network.program import Program
-from pantoum.network.stepper import stepper
+from pantoum.network.stepping import stepper
 
 WITH_PRODUCTS = [name for name, spec in CELLS.items() if spec.products]
 SIZES = [

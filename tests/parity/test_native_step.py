@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +9,11 @@ import pytest
 
 from pantoum.config import CELLS, ModelConfig
 from pantoum.errors import CoreError
-from pantoum.kernels import RowCodes, native
+from pantoum.kernels import RowCodes, StepPart, native
 from pantoum.network import LanguageModel
-from pantoum.network.ngrams import TABLE
 from pantoum.network.program import Program
-from pantoum.network.stepper import ScanStepper, described, stepper
+from pantoum.network.spec import TABLE
+from pantoum.network.stepping import ScanStepper, stepper
 
 V = 70
 
@@ -44,7 +43,7 @@ def stepped(
     states = list(state.arrays)
     for array in states:
         array[...] = random.standard_normal(array.shape)
-    if model.features:  # of a few rows not all tokens are there, of one in four none
+    if model.config.ngrams:  # of a few rows not all tokens are there, of one in four none
         states[-1][...] = np.sort(random.integers(-V // 4, V + 1, states[-1].shape).clip(0), axis=1)
         states[-1][::4] = 0
     if fresh:
@@ -69,7 +68,7 @@ def stepped(
 def test_a_step_is_a_scan_of_one_step(path: str, library: native.Library, cell: str, precision: str) -> None:
     if precision == "bf16" and not library.has_bf16:
         pytest.skip("no bf16 on this path")
-    model = LanguageModel(V, config=ModelConfig(cell, 66, 2, 20, tied=True, residual=True, norm="layer"))
+    model = LanguageModel(V, config=ModelConfig(cell, 66, 2, 20, tied=True))
     for threads, rows in ((1, 1), (2, 1), (2, 5), (2, 40)):
         library.set_threads(threads)
         assert stepped(model, precision, rows) == stepped(model, precision, rows, scan=True)
@@ -98,9 +97,7 @@ def test_every_path_any_threads_and_any_batch_give_the_same_bits(
 def test_a_step_of_an_ensemble_is_a_scan_of_one_step_whoever_takes_its_members(
     path: str, library: native.Library, cell: str, precision: str, members: int
 ) -> None:
-    config = ModelConfig(
-        cell, 70, 2, 70, residual=True, norm="layer", members=members, ngrams=(2, 3), ngram_rows=32
-    )
+    config = ModelConfig(cell, 70, 2, 70, members=members, ngrams=(2, 3), ngram_rows=32)
     model, found = LanguageModel(V, config=config), set()
     model.parameters["ngrams.weight"] = np.random.default_rng(2).standard_normal((64, V))
     for threads in (1, 2, 3):
@@ -112,17 +109,26 @@ def test_a_step_of_an_ensemble_is_a_scan_of_one_step_whoever_takes_its_members(
     assert len(found) == 3
 
 
+def parts_of(model: LanguageModel) -> list[StepPart]:
+    return Program(model).step_parts() or []
+
+
+def changed(parts: list[StepPart], place: int, **values: Any) -> list[StepPart]:
+    """With other values in one of the parts."""
+    other = StepPart(parts[place].kind, {**parts[place].values, **values})
+    return [*parts[:place], other, *parts[place + 1 :]]
+
+
 def test_members_of_another_shape_are_refused(library: native.Library) -> None:
-    model = described(Program(LanguageModel(V, config=ModelConfig("gru", 10, 2, members=2))))
+    parts = parts_of(LanguageModel(V, config=ModelConfig("gru", 10, 2, members=2)))
     tokens, logits_CV = np.zeros(3, np.int32), np.zeros((3, V), np.float32)
     states = [np.zeros((3, 10), np.float32)] * 4
     with pytest.raises(CoreError, match="2 arrays of states for 4 layers of gru: give 1 a layer"):
-        native.stepper(model, tokens, states[:2], logits_CV)
-    short = replace(model.members[1], layers=model.members[1].layers[:1])
-    with pytest.raises(CoreError, match="a member has 1 layers, the first 2"):
-        native.stepper(replace(model, members=(model.members[0], short)), tokens, states, logits_CV)
+        native.stepper(parts, tokens, states[:2], logits_CV)
+    with pytest.raises(CoreError, match="2 members have 3 layers, the first 2"):
+        native.stepper([*parts[:5], *parts[6:]], tokens, states[:3], logits_CV)
     with pytest.raises(CoreError, match=r"the head is \(70, 20\): 1 members of 10 units"):
-        native.stepper(replace(model, members=model.members[:1]), tokens, states[:2], logits_CV)
+        native.stepper(parts[3:], tokens, states[:2], logits_CV)
 
 
 @pytest.mark.parametrize("cell", CELLS)
@@ -182,7 +188,7 @@ def test_a_coded_table_gives_the_bits_of_its_floats_on_every_path_whatever_the_b
 def test_a_table_of_another_size_is_refused(library: native.Library) -> None:
     model = with_ngrams(11, (2, 4), 32, hidden_size=8, num_layers=1)
     short = RowCodes.of(model.parameters[TABLE])[:-8]
-    with pytest.raises(CoreError, match=r"table_WV is \(56, 11\)"):
+    with pytest.raises(CoreError, match=r"table_RV is \(56, 11\)"):
         stepped(model, "float32", 2, table=short)
 
 
@@ -220,7 +226,7 @@ def test_what_a_state_holds_and_can_be_no_token_counts_as_none(library: native.L
 
 
 def test_what_does_not_fit_is_refused_before_the_core_sees_it(library: native.Library) -> None:
-    packed = Program(LanguageModel(V, None, "gru", hidden_size=10, num_layers=2))
+    parts = parts_of(LanguageModel(V, None, "gru", hidden_size=10, num_layers=2))
     tokens, logits_CV = np.zeros(3, np.int32), np.zeros((3, V), np.float32)
     states = [np.zeros((3, 10), np.float32)] * 2
     for wrong, message in (
@@ -229,48 +235,40 @@ def test_what_does_not_fit_is_refused_before_the_core_sees_it(library: native.Li
         ((tokens, [states[0], states[1][:2]], logits_CV), "hidden is float32 of shape"),
     ):
         with pytest.raises(CoreError, match=message):
-            native.stepper(described(packed), *wrong)
-    model = described(packed)
-    layers = model.members[0].layers
-    for layer in (
-        replace(layers[0], weight_hh=(native.pack(np.zeros((30, 10), np.float32)),)),
-        replace(layers[1], weight_ih=native.pack(np.zeros((30, 10), np.float32))),
+            native.stepper(parts, *wrong)
+    pack = native.pack
+    for wrong_parts in (
+        changed(parts, 1, weight_hh=(pack(np.zeros((30, 10), np.float32)),)),
+        changed(parts, 2, weight_ih=pack(np.zeros((30, 10), np.float32))),
     ):
         with pytest.raises(CoreError, match="in blocks of 30: the step takes"):
-            native.stepper(
-                replace(model, members=(replace(model.members[0], layers=(layer, layers[1])),)),
-                tokens,
-                states,
-                logits_CV,
-            )
+            native.stepper(wrong_parts, tokens, states, logits_CV)
 
 
 def test_ngrams_that_do_not_fit_are_refused_too(library: native.Library) -> None:
-    packed = Program(with_ngrams(V, (2, 4), 32, hidden_size=10, num_layers=2))
+    parts = parts_of(with_ngrams(V, (2, 4), 32, hidden_size=10, num_layers=2))
     tokens, logits_CV = np.zeros(3, np.int32), np.zeros((3, V), np.float32)
     layers, recent = [np.zeros((3, 10), np.float32)] * 2, np.zeros((3, 3), np.float32)
     read_only = recent.copy()
     read_only.flags.writeable = False
     with pytest.raises(CoreError, match="2 arrays of states for 2 layers of gru: give 1 a layer and the n"):
-        native.stepper(described(packed), tokens, layers, logits_CV)
+        native.stepper(parts, tokens, layers, logits_CV)
     for wrong in (recent[:, :2], recent.astype(np.float64), recent.T, recent[:2], read_only):
         with pytest.raises(CoreError, match="recent is"):
-            native.stepper(described(packed), tokens, [*layers, wrong], logits_CV)
-    model, own = described(packed), described(packed).table
-    assert own is not None
-    for changed, message in (
+            native.stepper(parts, tokens, [*layers, wrong], logits_CV)
+    table_RV = parts[-1].values["table_RV"]
+    for values, message in (
         ({"orders": (4, 2)}, "the orders are"),
         ({"orders": ()}, "the orders are"),
         ({"orders": (1, 2)}, "the orders are"),
         ({"orders": (2, 2)}, "the orders are"),
         ({"rows": 48}, "48 rows: the step takes a power"),
         ({"rows": 1}, "1 rows"),
-        ({"rows": 64}, "table_WV is"),
-        ({"table_WV": own.table_WV[:, :5]}, "row_table: rows is"),
-        ({"table_WV": own.table_WV.astype(np.float16)}, "row_table: rows is"),
+        ({"rows": 64}, "table_RV is"),
+        ({"table_RV": table_RV[:, :5]}, r"rows is|table_RV is"),
+        ({"table_RV": table_RV.astype(np.float16)}, "rows is"),
     ):
-        wrong_model = replace(model, table=replace(own, **changed))
         with pytest.raises(CoreError, match=message):
-            native.stepper(wrong_model, tokens, [*layers, recent], logits_CV)
+            native.stepper(changed(parts, len(parts) - 1, **values), tokens, [*layers, recent], logits_CV)
     with pytest.raises(CoreError, match=r"3 arrays of states for 2 layers of gru: give 1 a layer$"):
-        native.stepper(replace(model, table=None), tokens, [*layers, recent], logits_CV)
+        native.stepper(parts[:-1], tokens, [*layers, recent], logits_CV)

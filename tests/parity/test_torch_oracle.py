@@ -73,7 +73,7 @@ def test_ten_training_steps_are_pytorchs(torch: Any, dtype: str) -> None:
     """Embedding, GRU, head, cross-entropy, clipping and AdamW together, the state handed on."""
     model = LanguageModel(11, 6, "gru", 24, 2, seed=4, dtype=dtype)
     embedding, head = torch.nn.Embedding(11, 6), torch.nn.Linear(24, 11)
-    gru = peer(torch, "gru", model.members[0].stack, dtype)
+    gru = peer(torch, "gru", model.stack(), dtype)
     for name, module in (("embedding", embedding), ("head", head)):
         module.to(getattr(torch, dtype))
         module.weight.data.copy_(torch.from_numpy(model.parameters[name + ".weight"]))

@@ -15,9 +15,9 @@ from pantoum.inference.export import export
 from pantoum.inference.files.counts_file import arrays_of, with_weights
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.network import LanguageModel
-from pantoum.network.count_mixture import CountMixture
-from pantoum.network.counting import counted
-from pantoum.network.counts import Counts
+from pantoum.network.mixers.count_mixture import CountMixture
+from pantoum.network.mixers.counting import counted
+from pantoum.network.mixers.counts import Counts
 from pantoum.network.program import Program
 from pantoum.network.state import NetworkState
 from pantoum.text.byte import ByteTokenizer
@@ -39,7 +39,7 @@ def program_of(order: int = 4, eos: int | None = None, **shape: Any) -> Program:
         array *= 3
     counts = Counts(V, counted(np.asarray(TEXT), V, order, eos))
     weights_C = np.random.default_rng(1).random(counts.buckets).astype(np.float32)
-    return Program(model, counts=CountMixture(counts, weights_C))
+    return Program(model, mixers=[CountMixture(counts, weights_C)])
 
 
 def texts() -> tuple[Any, Any, Any]:
@@ -120,7 +120,7 @@ def test_an_exported_file_has_the_counts(torch: Any, order: int, tmp_path: Path)
     model_file.write(tmp_path / "model", content)
     told = export(tmp_path / "model", "torch", tmp_path / "exported")
     assert told["names"] == "pantoum.torch" and not told["notes"]
-    both = Program(network, counts=CountMixture(counts, weights_C))
+    both = Program(network, mixers=[CountMixture(counts, weights_C)])
     nats, _, state = both.losses(inputs, targets, both.initial_state(B))
     more, _, _ = both.losses(targets, inputs, state)
     for name in ("model", "exported"):

@@ -25,10 +25,8 @@ CLOSE = 2e-5
 SHAPES: dict[str, dict[str, Any]] = {
     **{cell: {"cell": cell} for cell in CELLS},
     "one-hot": {"embedding_size": None},
-    "one-hot, residual": {"embedding_size": None, "residual": True, "hidden_size": V},
     "tied": {"tied": True},
     "tied, no projection": {"tied": True, "embedding_size": 7},
-    "norm, residual": {"cell": "lstm", "norm": "layer", "residual": True},
     "n-grams": {"ngrams": (2, 3, 5), "ngram_rows": 64},
     "members": {"members": 3, "ngrams": (2,), "cell": "lstm"},
     "members, tied": {"members": 3, "tied": True, "embedding_size": 7},
@@ -111,7 +109,7 @@ def test_losses_states_and_gradients_are_those_of_the_kernels(
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("shape", [*CELLS, "norm, residual", "n-grams", "members"])
+@pytest.mark.parametrize("shape", [*CELLS, "n-grams", "members"])
 def test_rows_of_different_lengths(torch: Any, shape: str, way: str) -> None:
     """Logits within the length of each row, and the state there; a row of length 0 keeps its state."""
     from pantoum.torch import state_to_torch, to_torch

@@ -24,7 +24,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "tied, muon": {"tied": True, "optimizer": "muon"},
     "n-grams": {"ngrams": (2, 3), "ngram_rows": 16, "optimizer": "muon"},
     "two members": {"members": 2, "embedding_size": None, "ngrams": (2,)},
-    "dropout": {"dropout": DropoutConfig(0.1, 0.2, 0.3), "cell": "mingru", "norm": "layer", "tied": True},
+    "dropout": {"dropout": DropoutConfig(0.1, 0.2, 0.3), "cell": "mingru", "tied": True},
 }
 
 

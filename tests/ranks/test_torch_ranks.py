@@ -12,7 +12,7 @@ import pytest
 
 from pantoum.config import DropoutConfig, ModelConfig, TrainSettings
 from pantoum.errors import RankError
-from pantoum.network.language_model import seed_of
+from pantoum.network.parameters import seed_of
 from pantoum.network.program import Program
 from pantoum.training.assembly import make_backend
 from pantoum.training.loop import train
@@ -29,7 +29,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "lstm, muon": {"cell": "lstm", "optimizer": "muon"},
     "n-grams": {"ngrams": (2, 3), "ngram_rows": 16, "optimizer": "muon"},
     "two members": {"members": 2, "embedding_size": None, "ngrams": (2,)},
-    "dropout": {"dropout": DropoutConfig(0.1, 0.2, 0.3), "cell": "mingru", "norm": "layer", "tied": True},
+    "dropout": {"dropout": DropoutConfig(0.1, 0.2, 0.3), "cell": "mingru", "tied": True},
 }
 
 

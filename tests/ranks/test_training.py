@@ -10,7 +10,7 @@ from pantoum.config import CELLS, TrainSettings
 from pantoum.errors import DivergedError, RankError, RunError, SettingError
 from pantoum.formats import checkpoint
 from pantoum.kernels import precisions
-from pantoum.network.cell import PackedCell
+from pantoum.network.stack import Layer
 from pantoum.ranks.single import SingleRank
 from pantoum.training.together import facts, serve, train_on_all
 from pantoum.training.update.rank_sums import RankSums
@@ -44,7 +44,7 @@ def test_with_gradients_in_bf16_the_number_of_ranks_changes_no_bit(run, tmp_path
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_every_cell_trains_on_two_ranks_as_on_one(run, tmp_path, cell):
-    extra = {"embedding_size": None} if cell == "lstm" else {"norm": "layer", "num_layers": 2}
+    extra = {"embedding_size": None} if cell == "lstm" else {"num_layers": 2}
     for count in (1, 2):
         run(count, f"on-{count}", steps=3, shards=2, cell=cell, **extra)
     assert run.bits("on-1") == run.bits("on-2")
@@ -53,14 +53,14 @@ def test_every_cell_trains_on_two_ranks_as_on_one(run, tmp_path, cell):
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 def test_sums_of_the_upper_layers_are_made_while_the_lower_ones_are_computed(run, monkeypatch, precision):
     """The backward pass of the first layer waits on every rank until the others are summed over the ranks."""
-    begun, honest_begin, honest = {}, RankSums.begin, PackedCell.backward
+    begun, honest_begin, honest = {}, RankSums.begin, Layer.backward
 
     def begin(self, sums):
         honest_begin(self, sums)
         begun[threading.get_ident()] = self._begun
 
     def backward(self, *arguments, **options):
-        if self.cell.input_size == 6:  # that of the embedding
+        if self.weight_ih.shape[1] == 6:  # that of the embedding
             parts = begun[threading.get_ident()]
             assert {name.split(".")[0] for name in parts} == {"head", "stack"}
             for adding in parts.values():
@@ -70,7 +70,7 @@ def test_sums_of_the_upper_layers_are_made_while_the_lower_ones_are_computed(run
     asked = {"steps": 3, "shards": 2, "num_layers": 2, "gradient_precision": precision}
     run(1, "on-1", **asked)
     monkeypatch.setattr(RankSums, "begin", begin)
-    monkeypatch.setattr(PackedCell, "backward", backward)
+    monkeypatch.setattr(Layer, "backward", backward)
     run(2, "on-2", **asked)
     assert len(begun) == 2 and run.bits("on-1") == run.bits("on-2")
 

@@ -39,7 +39,6 @@ def test_a_text_of_known_symbols_is_said_to_be_one(run, source, text):
         ({"hidden_size": 99}, "hidden_size is 99: must be 12"),
         ({"cell": "lstm"}, "cell is 'lstm': must be gru"),
         ({"tokens": "bytes"}, "tokens is 'bytes': must be characters"),
-        ({"norm": "layer"}, "norm is 'layer'"),
         ({"vocab_size": 2}, "vocab_size is 2: must be"),
         ({"ngrams": "2,3"}, r"ngrams is \(2, 3\): must be None"),
         ({"ngram_rows": 64}, "ngram_rows is 64: must be None"),

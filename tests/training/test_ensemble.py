@@ -15,7 +15,7 @@ from pantoum.formats import checkpoint, model_file
 from pantoum.inference.files.precision import plain
 from pantoum.kernels import RowCodes
 from pantoum.network import LanguageModel
-from pantoum.network.ngrams import TABLE
+from pantoum.network.spec import TABLE
 from pantoum.training.update.backend import LocalBackend
 from pantoum.training.update.learner import Learner
 from pantoum.training.update.optimizer import make_optimizer
@@ -129,10 +129,9 @@ def test_members_with_n_grams_are_kept_as_one_with_the_mean_of_their_tables(run,
 @pytest.mark.parametrize(
     "shape",
     [
-        {"norm": "layer"},
         {"tied": True},
         {"tied": True, "embedding_size": 12},
-        {"embedding_size": None, "residual": True},
+        {"embedding_size": None},
     ],
     ids=str,
 )

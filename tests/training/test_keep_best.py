@@ -20,8 +20,8 @@ from pantoum.inference.loaded_model import load
 from pantoum.inference.scoring.protocols import SEGMENTS
 from pantoum.kernels import RowCodes
 from pantoum.network import LanguageModel
-from pantoum.network.ngrams import TABLE
 from pantoum.network.program import Program
+from pantoum.network.spec import TABLE
 from pantoum.text.byte import ByteTokenizer
 from pantoum.text.word import WordTokenizer
 from pantoum.training import keep_best
@@ -72,7 +72,7 @@ def test_a_finished_run_holds_its_weights_in_few_bits_and_its_figures_are_those_
     made = run(steps=12, ngrams="2,3", ngram_rows=256, keep_data=True)
     content, model = model_file.read(made.model), load(made.model)
     assert CODES in content.parameters and TABLE not in content.parameters
-    assert isinstance(model.program.table.weight_RV, RowCodes)
+    assert isinstance(model.program.mixer("ngrams").weight_RV, RowCodes)
     matrices = {name: array for name, array in content.parameters.items() if array.ndim == 2}
     assert (
         matrices

@@ -8,7 +8,7 @@ from pantoum.errors import SettingError
 from pantoum.kernels.reference.update import orthogonal
 from pantoum.network import LanguageModel
 from pantoum.network.gradient import Gradient
-from pantoum.network.ngrams import TABLE
+from pantoum.network.spec import TABLE
 from pantoum.training.update.optimizer import (
     MUON_RATE,
     TABLE_KEEP,

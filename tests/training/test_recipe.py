@@ -47,7 +47,7 @@ def test_models_side_by_side_where_one_alone_would_read_the_text_too_often():
     assert three.model.hidden_size < members(1_000_000, 4.7e13, members=1).model.hidden_size
     assert three.work(65) == three.members * work(three.model, 65)
     assert members(20_000_000, 4.7e13).members == 1
-    assert members(1_000_000, 4.7e13, norm="layer").members > 1
+    assert members(1_000_000, 4.7e13).members > 1
     assert members(1_000_000, 4.7e13, hidden_size=96).kept.hidden_size == 96
     assert choose(TrainSettings(steps=500), MEGABYTE).members == 1
 
@@ -145,13 +145,11 @@ def test_what_was_chosen_stands():
         average=None,
         weight_decay=0.0,
         dropout="variational:0.25",
-        norm="layer",
-        residual=True,
         seed=9,
     )
     recipe = choose(asked, Outlook(10_000, 65, steps=5))
     dropout = DropoutConfig.parse("variational:0.25")
-    assert recipe.model == ModelConfig("lstm", 48, 3, None, False, True, "layer", dropout)
+    assert recipe.model == ModelConfig("lstm", 48, 3, None, False, dropout)
     assert (recipe.batch_size, recipe.seq_len, recipe.learning_rate, recipe.seed) == (7, 11, 0.5, 9)
     assert (recipe.clip, recipe.average, recipe.weight_decay, recipe.warm_up) == (None, None, 0.0, 0.0)
 

@@ -14,9 +14,8 @@ from pantoum.errors import RunError, SettingError
 from pantoum.formats import checkpoint, model_file
 from pantoum.kernels import native, precisions, without_core
 from pantoum.network import LanguageModel
-from pantoum.network.bf16 import round_to_bf16
 from pantoum.network.candidates import CandidateSampler
-from pantoum.network.gradient import Gradient
+from pantoum.network.gradient import Gradient, round_to_bf16
 from pantoum.network.program import Program
 from pantoum.training.update.backend import LocalBackend
 from pantoum.training.update.gradient_sum import gradient_sum

@@ -33,13 +33,13 @@ from pantoum.formats import (
 from pantoum.formats.model_file import COUNTS, SCALE, ModelFile
 from pantoum.inference.files import torch_file
 from pantoum.inference.files.compact_matrices import coded_names
-from pantoum.inference.files.joined_file import taken_apart
 from pantoum.inference.files.novelty import BITS_NAME
 from pantoum.inference.files.precision import number, shape_of, weights
 from pantoum.inference.loaded_model import MODEL_NAME, load
 from pantoum.kernels import Array
-from pantoum.network.counts import MOST_ORDER
+from pantoum.network.mixers.counts import MOST_ORDER
 from pantoum.network.packing import Weight
+from pantoum.network.spec import named
 from pantoum.report.escape import visible
 from pantoum.report.history import History
 from pantoum.report.wording import clock, count, size
@@ -160,7 +160,7 @@ def _folder(path: Path) -> Info:
 
 
 def _model(path: Path) -> Info:
-    found = taken_apart(model_file.read(path))
+    found = model_file.read(path)
     (shape, precision), card = shape_of(found.config), found.card
     try:
         held = weights(found)
@@ -207,8 +207,7 @@ def _lacking(found: ModelFile) -> list[str]:
 
 def _shape(shape: ModelConfig) -> str:
     inputs = "one-hot" if shape.embedding_size is None else f"embedding {shape.embedding_size}"
-    options = [name for name in ("tied", "residual") if getattr(shape, name)]
-    options += [f"{shape.norm} norm"] if shape.norm else []
+    options = ["tied"] if shape.tied else []
     sizes = f"{shape.num_layers} x {shape.hidden_size} {shape.cell}"
     if shape.members > 1:
         sizes = f"an ensemble of {shape.members} members of {sizes}"
@@ -217,7 +216,7 @@ def _shape(shape: ModelConfig) -> str:
 
 def _tables(shape: ModelConfig, parameters: Mapping[str, Weight]) -> list[tuple[str, str]]:
     """Tables of logits, and how many of the parameters are in them."""
-    numbers = sum(prod(parameters[name].shape) for name in shape.tables if name in parameters)
+    numbers = sum(prod(parameters[name].shape) for name in named(shape, "table") if name in parameters)
     if not numbers:
         return []
     described = shape.described_tables

@@ -21,7 +21,7 @@ from pantoum.kernels import Workspace
 from pantoum.network import LanguageModel
 from pantoum.network.gradient import norm
 from pantoum.network.program import Program
-from pantoum.network.stepper import stepper
+from pantoum.network.stepping import stepper
 from pantoum.training.update.optimizer import make_optimizer
 
 __all__ = ["SHAPES", "Shape", "TrainingRate", "product_rates", "training_rate", "writing_rate"]

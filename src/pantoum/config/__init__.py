@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pantoum.config.cells import CELLS, CellSpec
-    from pantoum.config.model import NORMS, SHAPE, DropoutConfig, ModelConfig, check_table, table_words
+    from pantoum.config.model import SHAPE, DropoutConfig, ModelConfig, check_table, table_words
     from pantoum.config.rules import (
         AUTO,
         function,
@@ -40,7 +40,6 @@ __all__ = [
     "AUTO",
     "CELLS",
     "DOCUMENTS",
-    "NORMS",
     "OPTIMIZERS",
     "SCHEDULES",
     "SHAPE",
@@ -77,7 +76,7 @@ VERSION = "0.1.0"
 
 _HOMES = {
     "cells": ("CELLS", "CellSpec"),
-    "model": ("NORMS", "SHAPE", "DropoutConfig", "ModelConfig", "check_table", "table_words"),
+    "model": ("SHAPE", "DropoutConfig", "ModelConfig", "check_table", "table_words"),
     "rules": ("AUTO", "function", "nearest", "number", "one_of", "path", "require", "text", "truth", "whole"),
     "score": ("UNITS", "Alert", "ScoreConfig"),
     "serve": ("ServeSettings",),

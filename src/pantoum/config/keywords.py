@@ -82,8 +82,6 @@ class Training(TypedDict, total=False):
     num_layers: Whole | Auto
     embedding_size: Whole | Auto | None
     tied: bool | Auto
-    residual: bool
-    norm: str | Auto | None
     dropout: str | Number
     ngrams: str | Sequence[int] | None
     ngram_rows: Whole | Auto

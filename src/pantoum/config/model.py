@@ -12,9 +12,7 @@ from pantoum.config.rules import number, one_of, require, whole
 from pantoum.errors import SettingError
 
 __all__ = [
-    "NORMS",
     "SHAPE",
-    "TABLE",
     "TABLE_TITLE",
     "DropoutConfig",
     "ModelConfig",
@@ -24,9 +22,10 @@ __all__ = [
     "table_words",
 ]
 
-NORMS = ("layer",)
-TABLE, TABLE_TITLE = "ngrams.weight", "n-grams"
-"""The table of logits: its name among the parameters, and as people read it."""
+TABLE_TITLE = "n-grams"
+"""The table of logits, as people read it."""
+GONE: dict[str, Plain] = {"norm": None, "residual": False}
+"""Settings that there were, as they are in every file: what a file says stays the same."""
 MOST_IN_TABLE = 1 << 28
 """Largest number of values in the tables of all n-gram orders together."""
 
@@ -160,14 +159,10 @@ class ModelConfig:
     """Size of the token embedding, E; ``None``: one-hot inputs, by row look-up."""
     tied: bool = False
     """Whether the output layer uses the weights of the embedding (through a projection if E is not H)."""
-    residual: bool = False
-    """Whether the input of each layer is added to its output where their sizes are equal."""
-    norm: str | None = None
-    """``layer``: layer normalization of the output of each layer (Ba et al. 2016); ``None``: off."""
     dropout: DropoutConfig = field(default_factory=DropoutConfig)
     """Dropout in training."""
     ngrams: tuple[int, ...] = ()
-    """Orders of the n-grams whose logits are added to those of the network (``network.ngrams``); (): none."""
+    """Orders of the n-grams whose logits are added to those of the network (``mixers.ngrams``); (): none."""
     ngram_rows: int = 16_384
     """Rows of the table of each n-gram order, a power of two."""
     members: int = 1
@@ -179,16 +174,7 @@ class ModelConfig:
         whole(self.num_layers, "num_layers", most=256)
         if self.embedding_size is not None:
             whole(self.embedding_size, "embedding_size", most=65_536)
-        if self.norm is not None:
-            one_of(self.norm, "norm", NORMS)
-        for name in ("tied", "residual"):
-            require(
-                isinstance(getattr(self, name), bool),
-                name,
-                getattr(self, name),
-                "must be true or false",
-                "give one",
-            )
+        require(isinstance(self.tied, bool), "tied", self.tied, "must be true or false", "give one")
         require(
             not self.tied or self.embedding_size is not None,
             "tied",
@@ -206,22 +192,6 @@ class ModelConfig:
             "of several members needs an embedding_size that is their hidden_size",
             f"give embedding_size={self.hidden_size}, or leave tied out",
         )
-
-    @property
-    def layer_arrays(self) -> int:
-        """How many arrays of a state are those of the layers of one member; they come first."""
-        return self.num_layers * len(CELLS[self.cell].state)
-
-    @property
-    def tables(self) -> tuple[str, ...]:
-        """The names of the parameters that are tables of logits: a token adds some rows to the logits of all
-        symbols, and an update changes these rows alone."""
-        return (TABLE,) if self.ngrams else ()
-
-    @property
-    def table_rows(self) -> int:
-        """Rows of the tables of logits; a row has a number per symbol."""
-        return len(self.ngrams) * self.ngram_rows if self.ngrams else 0
 
     @property
     def described_tables(self) -> dict[str, str]:
@@ -253,15 +223,16 @@ class ModelConfig:
         }
         ngrams = {"ngrams": list(self.ngrams), "ngram_rows": self.ngram_rows} if self.ngrams else {}
         members = {"members": self.members} if self.members > 1 else {}
-        return {**plain, "dropout": self.dropout.spell(), **ngrams, **members}
+        return {**plain, **GONE, "dropout": self.dropout.spell(), **ngrams, **members}
 
     @staticmethod
     def from_spec(spec: dict[str, Any]) -> ModelConfig:
         """The inverse of ``spec``."""
-        known = {f.name for f in fields(ModelConfig)}
-        unknown = sorted(set(spec) - known)
+        values = {name: value for name, value in spec.items() if name not in GONE}
+        gone = {name: spec[name] for name in GONE if spec.get(name, GONE[name]) is not GONE[name]}
+        require(not gone, "model configuration", gone, "is of a network that is gone", "train again")
+        unknown = sorted(set(values) - {f.name for f in fields(ModelConfig)})
         require(not unknown, "model configuration", unknown, "has unknown keys", "use a newer pantoum")
-        values = dict(spec)
         if "dropout" in values:
             values["dropout"] = DropoutConfig.parse(values["dropout"])
         return ModelConfig(**values)

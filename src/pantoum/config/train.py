@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pantoum.config.cells import CELLS
-from pantoum.config.model import NORMS, DropoutConfig, check_ngrams, parse_orders
+from pantoum.config.model import DropoutConfig, check_ngrams, parse_orders
 from pantoum.config.rules import AUTO, Auto, number, one_of, option, require, settle, whole
 from pantoum.config.softmax import parse_softmax
 from pantoum.config.tokens import check_tokens
@@ -136,17 +136,6 @@ class TrainSettings:
         chosen="for more than 512 symbols",
     )
     """Whether the output layer uses the weights of the embedding."""
-    residual: bool = option(False, "add the input of each layer to its output", group="model")
-    """Whether the input of each layer is added to its output."""
-    norm: str | Auto | None = option(
-        AUTO,
-        "normalization of the output of each layer: layer",
-        group="model",
-        metavar="KIND",
-        off=True,
-        chosen="none",
-    )
-    """Normalization of the output of each layer."""
     dropout: str | float = option(
         AUTO,
         "dropout RATE, variational:RATE, or inputs=R,between=R,outputs=R",
@@ -382,8 +371,6 @@ class TrainSettings:
                 whole(getattr(self, name), name, most=256 if name == "num_layers" else 65_536)
         if self.embedding_size not in (AUTO, None):
             whole(self.embedding_size, "embedding_size", most=65_536)
-        if self.norm not in (AUTO, None):
-            one_of(self.norm, "norm", NORMS)
         if self.dropout != AUTO:
             DropoutConfig.parse(self.dropout)
         if self.ngrams not in (AUTO, None):

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pantoum.config import require
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.kernels import Array
-from pantoum.network.stepper import stepper
+from pantoum.network.stepping import stepper
 
 __all__ = ["FEATURES", "MOST_TOKENS", "Activations", "Following", "activations", "following"]
 

@@ -48,11 +48,11 @@ from pantoum.inference.mixture import Mixture
 from pantoum.inference.state import State
 from pantoum.kernels import Array, Workspace
 from pantoum.network import LanguageModel
-from pantoum.network.cache import Cache
 from pantoum.network.candidates import CandidateSampler
+from pantoum.network.head import changed_rows
+from pantoum.network.mixers.cache import Cache
 from pantoum.network.program import BatchResult, Program
 from pantoum.network.state import NetworkState
-from pantoum.network.tied import changed_rows
 from pantoum.text.prompt import encode_prompt, space_held
 
 __all__ = ["Adapter", "Settings", "adapted_to", "adapter_of", "require_out"]
@@ -222,7 +222,7 @@ class Adapter:
             "from_precision": self._precision,
         }
         card |= _told(card, now)
-        program = Program(network, counts=self.model.program.counts, cache=self.model.program.cache)
+        program = Program(network, mixers=self.model.program.mixed_in)
         return LoadedModel(program, self.model.tokenizer, card, extras=self.model.extras)
 
     def write(
@@ -246,7 +246,7 @@ class Adapter:
     def _read_whole(self, text_3BT: Array) -> tuple[Array, Array, Array]:
         """(nats, nats without the cache, predictions, each [1,T]) of a whole chunk, read from where the state
         stands; the copy learns from it in the same pass."""
-        program = self._program(counts=self.model.program.counts, cache=self._cache)
+        program = self._program(mixers=[self.model.program.counts, self._cache])
         result = self._learn(program, text_3BT, self._state, exact=True)
         self._state = result.state
         return result.nats_BT, result.without_cache_BT, result.predictions_BT
@@ -285,7 +285,7 @@ class Adapter:
         if not self._begun_3BT.shape[2]:
             self._began = self._state
         if self._reading is None:
-            self._reading = self._program(counts=self.model.program.counts, cache=self._cache)
+            self._reading = self._program(mixers=[self.model.program.counts, self._cache])
         *found, self._state = self._reading.losses_beside_cache(
             inputs_BT, targets_BT, self._state, reset_BT=reset_BT.astype(bool)
         )
@@ -299,7 +299,7 @@ class Adapter:
 def _sampler(model: LoadedModel) -> CandidateSampler | None:
     """What a step compares its targets with where there are many symbols: all weights of the head would take
     most of the time. Tokens are numbered by their frequency, which falls about as 1 / rank (Zipf)."""
-    if model.vocab_size <= WHOLE_VOCABULARY or model.config.tables:
+    if model.vocab_size <= WHOLE_VOCABULARY or model.config.ngrams:
         return None
     return CandidateSampler(1e6 / np.arange(1, model.vocab_size + 1), SAMPLES, seed=0)
 
@@ -328,7 +328,7 @@ def _coded(model: LoadedModel) -> Program:
     program = model.program
     if program.precision == "int8":
         return program
-    return Program(model.network, precision="int8", counts=program.counts)
+    return Program(model.network, precision="int8", mixers=[program.counts])
 
 
 def _copy(network: LanguageModel) -> LanguageModel:

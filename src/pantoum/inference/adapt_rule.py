@@ -29,6 +29,7 @@ from pantoum.formats.model_file import SCALE
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.kernels import Array
 from pantoum.network.gradient import Gradients, norm
+from pantoum.network.spec import named
 
 __all__ = ["CHARACTERS", "WORDS", "Rule", "Settings", "settings_for"]
 
@@ -70,7 +71,7 @@ class Rule:
         self._kernels = kernels.backend(model.network.dtype)
         roots = _roots(model)
         columns = {name: array.size // len(array) for name, array in self._trained.items()}
-        tables = model.config.tables
+        tables = named(model.config, "table")
         network = {name: count for name, count in columns.items() if name not in tables}
         total = sum(float(roots[name].sum(dtype=np.float64)) * count for name, count in network.items())
         mean = total / sum(len(roots[name]) * count for name, count in network.items())

@@ -19,9 +19,11 @@ from pantoum.config.rules import MOST_CACHE
 from pantoum.errors import ModelFileError
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.kernels import Array
-from pantoum.network.cache import Cache
-from pantoum.network.count_mixture import best_weight, mixed
+from pantoum.network.mixers import Read
+from pantoum.network.mixers.cache import Cache
+from pantoum.network.mixers.count_mixture import best_weight, mixed
 from pantoum.network.program import Program
+from pantoum.network.state import zeros
 
 __all__ = ["CARD_KEY", "TUNED_TOKENS", "tuned", "with_cache"]
 
@@ -54,13 +56,13 @@ def tuned(
         parts.append((hidden_BTH.swapaxes(0, 1), inputs_BT.T, targets_BT[0], nats_BT[0], reset_BT))
     scale = float(np.mean([np.square(hidden_TBH).sum(axis=2).mean() for hidden_TBH, *_ in parts]))
     caches = [Cache(TUNED_SIZE, 1.0, times / max(scale, 1e-12)) for times in FLATNESS]
-    known: tuple[Array, ...] = caches[0].initial_state(1, program.model.hidden_size)
+    known = zeros(caches[0].states(program.model.hidden_size), 1, np.float32).arrays
     p_parts: list[list[Array]] = []
     for hidden_TBH, inputs_TB, targets_T, nats_T, reset_BT in parts:
         if p_parts and time.monotonic() - began >= allowed:
             break
         reset_TB = None if reset_BT is None else reset_BT.T
-        seen = caches[0].find(hidden_TBH, inputs_TB, known, reset_TB, None, program.vocab_size)
+        seen = caches[0].find(Read(inputs_TB, hidden_TBH, reset_TB, None, program.vocab_size), known)
         own = np.exp(-nats_T.astype(np.float64))
         tried = [replace(seen, cache=cache).probabilities(targets_T) for cache in caches]
         p_parts.append([np.where(filled_T, p_T, own) for p_T, filled_T in tried])

@@ -1,7 +1,7 @@
 """A model's file in int8, and what that costs.
 
 Each row of each matrix becomes codes of eight bits and a scale, and tables of logits become compact
-(``compact_table``); biases and normalisation stay float32. The file is an ordinary model, with a SHA-256 and
+(``compact_table``); biases stay float32. The file is an ordinary model, with a SHA-256 and
 therefore states of its own; its products are those of the codes. What it costs is measured, not promised:
 both models read the same text by ``carried``, and the difference of their losses goes into the card, with the
 protocol and the number of targets. The file of a finished run may hold codes itself: the cost is that beside
@@ -23,6 +23,7 @@ from pantoum.inference.files.compact_table import compacted
 from pantoum.inference.files.precision import PRECISION, SCALE, shape_of
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.kernels import Array, backend
+from pantoum.network.spec import named
 
 __all__ = ["CARD_KEY", "cost", "to_int8", "with_cost"]
 
@@ -36,7 +37,7 @@ def to_int8(content: ModelFile) -> ModelFile:
     if precision == "int8":
         raise SettingError("to", "int8", "is what this model is already", "give the float32 model")
     kernels, made = backend(np.float32), dict[str, Array]()
-    parameters, _ = compacted(content.parameters, shape.tables)
+    parameters, _ = compacted(content.parameters, named(shape, "table"))
     coded = coded_names(parameters)
     for name, array in parameters.items():
         if name.endswith(SCALE) and name[: -len(SCALE)] not in coded:

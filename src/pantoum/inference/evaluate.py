@@ -210,7 +210,7 @@ def evaluate(
         sums.nats / characters if characters else None,
         sums.nats / math.log(2) / size if size else None,
         math.exp(min(mean, 700.0)),
-        None if adapter is not None and program.mixes else sums.right / sums.tokens,
+        None if adapter is not None and program.mixed_in else sums.right / sums.tokens,
         *packed,
         compressed_bytes=compressed,
         note=note,

@@ -23,7 +23,6 @@ from pantoum.inference.cache_settings import CARD_KEY
 from pantoum.inference.evaluate import Progress
 from pantoum.inference.files import torch_file
 from pantoum.inference.files.apart import require_apart
-from pantoum.inference.files.joined_file import taken_apart
 from pantoum.inference.files.named_texts import named_texts
 from pantoum.inference.files.precision import plain
 from pantoum.inference.loaded_model import checked, counts_of, load, model_path, of_content
@@ -46,7 +45,7 @@ def export(
     path, target = model_path(Path(model)), Path(out)
     require_apart("out", out, "the model itself", [path])
     require_apart("out", out, "a text that is read", texts)
-    content = taken_apart(model_file.read(path))
+    content = model_file.read(path)
     network, _, _ = checked(content, path)
     counts_of(content.extras, network.vocab_size, path)
     told: dict[str, Plain] = {

@@ -27,17 +27,16 @@ from pantoum.formats import bounded, model_file
 from pantoum.formats.model_file import COUNTS, ModelFile
 from pantoum.inference.files.compact_matrices import coded_names, is_half
 from pantoum.inference.files.compact_table import compact_tables, parts_of
-from pantoum.inference.files.joined_file import taken_apart
 from pantoum.inference.files.precision import SCALE, plain, shape_of, weights
 from pantoum.kernels import Array, RowCodes
 from pantoum.network import LanguageModel
 from pantoum.network.packing import CodedFloats, Codes, Weight, floats
-from pantoum.network.program import Program, is_looked_up
-from pantoum.network.size import require_filled
+from pantoum.network.program import Program, is_held
+from pantoum.network.spec import Parameter, declared, named, require_filled
 from pantoum.text.tokenizer import Tokenizer, declared_size, from_spec
 
 if TYPE_CHECKING:
-    from pantoum.network.count_mixture import CountMixture
+    from pantoum.network.mixers.count_mixture import CountMixture
 
 __all__ = ["MODEL_NAME", "LoadedModel", "checked", "counts_of", "load", "model_path", "of_content"]
 
@@ -200,15 +199,15 @@ def load(path: str | Path) -> LoadedModel:
 def of_content(content: ModelFile, file: Path, fetch: Fetch) -> LoadedModel:
     """The model of a file's content, which may go away afterwards; ``fetch`` gives the float32 parameters."""
     # What is cheap to refuse is refused first: a tokenizer may be far larger than its specification.
-    content = taken_apart(content)
     network, precision, found = checked(content, file)
     tokenizer = from_spec(content.tokenizer)
+    parameters = declared(network.config, network.vocab_size)
     # One form of a weight goes as the next one comes.
-    held = {name: _held(network.config, name, found.pop(name)) for name in list(found)}
+    held = {name: _held(parameters[name], found.pop(name)) for name in list(found)}
     extras = {name: _kept(array) for name, array in content.extras.items()}
     counts = counts_of(extras, network.vocab_size, file)
     # A tied head is read in the precision of the file.
-    program = Program(network, held, precision=precision, counts=counts)
+    program = Program(network, held, precision=precision, mixers=[counts])
     return LoadedModel(
         program, tokenizer, content.card, content.sha256, file, extras, precision=precision, fetch=fetch
     )
@@ -253,11 +252,11 @@ def _parameters(file: Path, sha256: str) -> Mapping[str, Array]:
     """The parameters, read from the same file again."""
     content = model_file.read(file)
     _require_same(content, file, sha256)
-    return plain(taken_apart(content)).parameters
+    return plain(content).parameters
 
 
 def _parameters_in(data: bytes, file: Path) -> Mapping[str, Array]:
-    return plain(taken_apart(model_file.parsed(data, file))).parameters
+    return plain(model_file.parsed(data, file)).parameters
 
 
 def _require_same(content: ModelFile, file: Path, sha256: str) -> None:
@@ -268,13 +267,13 @@ def _require_same(content: ModelFile, file: Path, sha256: str) -> None:
         )
 
 
-def _held(config: ModelConfig, name: str, weight: Weight) -> Weight:
+def _held(parameter: Parameter, weight: Weight) -> Weight:
     """What a program holds as it is must not go away with the file."""
     if isinstance(weight, RowCodes):
         return weight
-    if name in config.tables and isinstance(weight, Codes) and not isinstance(weight, CodedFloats):
+    if parameter.role == "table" and isinstance(weight, Codes) and not isinstance(weight, CodedFloats):
         return RowCodes.whole(_kept(weight.codes_GK), _kept(weight.scales_G))
-    return _kept(floats(weight)) if len(weight.shape) == 1 or is_looked_up(config, name) else weight
+    return _kept(floats(weight)) if is_held(parameter) else weight
 
 
 def _kept(array: Array) -> Array:
@@ -298,7 +297,7 @@ def _check(
     file: Path,
 ) -> None:
     """The arrays of the file must be the parameters of the network, no more and no fewer."""
-    compact = compact_tables(arrays, network.config.tables)
+    compact = compact_tables(arrays, named(network.config, "table"))
     parts = {part for table in compact for part in parts_of(table)}
     found = {name: _form(array, precision) for name, array in arrays.items() if name not in parts}
     for table in compact:  # a file has it in one form, not in two

@@ -21,7 +21,6 @@ from pantoum.config import require, whole
 from pantoum.config.calls import public
 from pantoum.errors import SettingError, StateError
 from pantoum.formats import state_file
-from pantoum.inference.files.joined_file import state_taken_apart
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.network.state import NetworkState
 
@@ -103,7 +102,7 @@ class State:
                 f"not to this one ({model.sha256[:12] or 'none'}...): a state must be used with the "
                 f"model that made it; load that model, or start without a state"
             )
-        network = state_taken_apart(model.config, NetworkState(self.layers))
+        network = NetworkState(self.layers)
         expected = model.program.initial_state(1).shapes
         found = network.shapes
         last = self.last_token

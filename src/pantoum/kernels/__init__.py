@@ -17,7 +17,7 @@ from pantoum.errors import CoreError
 from pantoum.kernels import native, reference
 from pantoum.kernels.draw_rows import DrawRows
 from pantoum.kernels.row_codes import RowCodes
-from pantoum.kernels.types import Array, Kernels, PackedMatrix, State
+from pantoum.kernels.types import Array, Kernels, PackedMatrix, State, StepPart
 from pantoum.kernels.workspace import Workspace
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "PackedMatrix",
     "RowCodes",
     "State",
+    "StepPart",
     "Workspace",
     "backend",
     "precisions",

@@ -6,12 +6,13 @@ states their equations and shapes, or ``native``, which has the same functions.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from types import ModuleType
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy.typing as npt
 
-__all__ = ["Array", "Kernels", "PackedMatrix", "RecurrentWeight", "Sampler", "State"]
+__all__ = ["Array", "Kernels", "PackedMatrix", "RecurrentWeight", "Sampler", "State", "StepPart", "Stepper"]
 
 Array: TypeAlias = npt.NDArray[Any]
 Kernels: TypeAlias = ModuleType
@@ -45,10 +46,29 @@ RecurrentWeight: TypeAlias = tuple[PackedMatrix, ...]
 """W_hh of a scan: a matrix for each product of a step."""
 
 
+class StepPart(NamedTuple):
+    """A part of a model as the step of a whole model takes it: packed matrices, biases, tables.
+
+    A model is a list of them: for each member ``inputs`` and its ``layer``s, then ``head``, ``ngrams`` and
+    ``counts`` if it has these. The arrays of a state belong to the parts that have one, in this order."""
+
+    kind: str
+    values: Mapping[str, Any]
+
+
 class Sampler(Protocol):
     """Draws for rows of a batch, from logits in one array."""
 
     def draw(self, first: int, count: int) -> None:
         """One token for each of the rows first .. first + count - 1, from the first ``count`` logits; the
         rows' counters move on."""
+        ...
+
+
+class Stepper(Protocol):
+    """Steps of rows of a batch through a whole model."""
+
+    def step(self, first: int, count: int) -> None:
+        """The model reads the tokens of the rows first .. first + count - 1: their states go on in place, and
+        the first ``count`` logits are those of their next tokens."""
         ...

@@ -1,15 +1,13 @@
-"""Cells, stacks and language models, forward and backward, over the kernels.
+"""Language models of recurrent cells, forward and backward, over the kernels.
 
 The blocks of ``__all__`` are public. Arrays are batch-major, state goes in as an argument and comes out as
-a result.
+a result. ``spec`` declares what a model is made of, ``program`` runs it.
 """
 
-from pantoum.network.cells import GRU, LSTM, RNN, MinGRU
+from pantoum.network.blocks import GRU, LSTM, RNN, MinGRU, Stack, unroll, unroll_vjp
 from pantoum.network.head import cross_entropy
 from pantoum.network.language_model import LanguageModel
-from pantoum.network.stack import Stack
 from pantoum.network.state import concatenate_state, split_state
-from pantoum.network.unroll import unroll, unroll_vjp
 
 __all__ = [
     "GRU",

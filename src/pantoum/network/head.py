@@ -3,93 +3,61 @@
 All time steps of all rows lie in one bag and one softmax layer serves them all. A model of K members has one
 head over all of their outputs, concatenated, [V, K*H]; its weights average their logits. With tied weights
 the layer shares the weight of the embedding, with a projection [E,H] between if the width E differs from H;
-of K members it has their embeddings, concatenated and divided by K (``network.tied``).
-Logits are kept for a chunk of rows at a time, unless they are asked for.
+of K members it has their embeddings, concatenated and divided by K, which exists only while a program needs
+it. Logits are kept for a chunk of rows at a time, unless they are asked for.
 
 In training a large vocabulary can be replaced by the candidates of the step (``candidates``): the rows of the
 weight that belong to them are a head of few symbols, and only they get a gradient.
 
-Shapes: N rows of the bag, H units, E embedding, V symbols, C candidates.
+Shapes: N rows of the bag, H units, E embedding, V symbols, K members, C candidates.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from pantoum.config import ModelConfig
 from pantoum.errors import SettingError
-from pantoum.kernels import Array, Kernels, PackedMatrix, Workspace, backend
+from pantoum.kernels import Array, StepPart, Workspace
 from pantoum.network.candidates import Candidates
-from pantoum.network.gradient import Gradient
+from pantoum.network.gradient import Gradient, Gradients
 from pantoum.network.packing import Packer, Weight, floats
-from pantoum.network.parameters import Parameters, generator, uniform
+from pantoum.network.spec import named
 
-__all__ = ["Head", "PackedHead", "cross_entropy"]
+__all__ = ["Head", "changed_rows", "cross_entropy", "shared_weight"]
+
+WEIGHT, BIAS, PROJECTION = "head.weight", "head.bias", "head.projection.weight"
 
 
 class Head:
-    """The softmax layer; its bias begins at 0."""
+    """The softmax layer, its weights ready."""
 
     def __init__(
         self,
-        vocab_size: int,
-        hidden_size: int,
-        seed: int | None,
-        dtype: np.dtype[np.generic],
-        tied_size: int | None = None,
-    ) -> None:
-        """``tied_size``: E of a tied head, which has no weight of its own; of several members K * E."""
-        random = None if seed is None else generator(seed, 2)
-        bound = hidden_size**-0.5
-        own: dict[str, Array] = {}
-        if tied_size is None:
-            own["weight"] = uniform(random, (vocab_size, hidden_size), bound, dtype)
-        elif tied_size != hidden_size:
-            own["projection.weight"] = uniform(random, (tied_size, hidden_size), bound, dtype)
-        own["bias"] = np.zeros(vocab_size, dtype)
-        self.parameters = Parameters(own)
-
-    def pack(
-        self,
-        packer: Packer | None = None,
-        weights: Mapping[str, Weight] | None = None,
-        tied: Array | None = None,
+        weights: Mapping[str, Weight],
+        packer: Packer,
+        tied: Sequence[str] = (),
+        place: Workspace | None = None,
         changed_U: Array | None = None,
-    ) -> PackedHead:
-        """The parameters as the kernels take them; ``weights``: others of these names and shapes, ``tied``:
-        the weight of a tied head; ``changed_U``: the rows in which the weight differs from the one that was
-        packed before in this workspace."""
-        weights = self.parameters if weights is None else weights
-        packer = Packer(backend(self.parameters["bias"].dtype)) if packer is None else packer
-        weight = weights["weight"] if tied is None else tied
-        projection = weights.get("projection.weight")
-        return PackedHead(
-            packer.kernels,
-            packer.precision,
-            packer.matrix("head", weight, changed_U=changed_U),
-            floats(weights["bias"]),
-            None if projection is None else packer.matrix("projection", projection),
-            floats(weight) if packer.purpose == "train" else None,
-        )
-
-
-@dataclass(frozen=True)
-class PackedHead:
-    """The head's parameters as the kernels take them."""
-
-    kernels: Kernels
-    precision: str
-    weight: PackedMatrix
-    bias_V: Array
-    projection: PackedMatrix | None
-    rows_VE: Array | None
-    """The weight itself, whose rows are looked up for candidates; ``None`` for reading."""
+    ) -> None:
+        """``weights``: those of a model by name; ``tied``: the embeddings that share the weight of the head,
+        if it has none of its own; ``place``: where the weight of several is made again. ``changed_U``: the
+        rows in which it differs from the one that was made there, and packed in this workspace, before."""
+        self.tied, self.kernels, self._precision = tuple(tied), packer.kernels, packer.precision
+        weight = shared_weight(tied, weights, place, changed_U) if tied else weights[WEIGHT]
+        self.weight = packer.matrix("head", weight, changed_U=changed_U)
+        self.bias_V = floats(weights[BIAS])
+        projection = weights.get(PROJECTION)
+        self.projection = None if projection is None else packer.matrix("projection", projection)
+        self._rows_VE = floats(weight) if packer.purpose == "train" else None
+        """The weight itself, whose rows are looked up for candidates."""
 
     def logits(self, hidden_NH: Array, given_NV: Array | None = None) -> Array:
         """The logits [N,V]; ``given_NV`` is added to them."""
-        logits_NV = self.kernels.linear(self._projected(hidden_NH), self.weight, self.bias_V)
+        logits_NV: Array = self.kernels.linear(self._projected(hidden_NH), self.weight, self.bias_V)
         if given_NV is not None:
             logits_NV += given_NV
         return logits_NV
@@ -102,9 +70,10 @@ class PackedHead:
         given_NV: Array | None = None,
     ) -> tuple[Array, Array]:
         """(nats [N] of the targets, predictions [N])."""
-        return self.kernels.cross_entropy(
+        found: tuple[Array, Array] = self.kernels.cross_entropy(
             self._projected(hidden_NH), self.weight, self.bias_V, targets_N, workspace, given_NV
         )
+        return found
 
     def gradients(
         self,
@@ -115,29 +84,42 @@ class PackedHead:
         targets: int | None = None,
         candidates: Candidates | None = None,
     ) -> tuple[Array, Array, Array, dict[str, Gradient], Array | None]:
-        """(nats [N], predictions [N], d_hidden [N,H], gradients, d_given [N,V]), the last three of the mean
-        loss. The gradient of the weight is named ``weight`` even if the weight is shared with the embedding.
+        """(nats [N], predictions [N], d_hidden [N,H], gradients by parameter name, d_given [N,V]), the last
+        three of the mean loss. Of a weight that embeddings share, each of them has its part.
         ``given_NV`` is added to the logits and overwritten with its gradient. The mean is over ``targets``
         (default: N). With ``candidates``, which contain all of ``targets_N``, nats are estimates, predictions
         are candidates, and there is no ``given_NV``."""
-        projected = self._projected(hidden_NH)
+        projected, d_given_NV = self._projected(hidden_NH), None
         if candidates is None:
-            nats_N, predictions_N, d_NE, d_weight, d_bias, d_given_NV = self.kernels.cross_entropy_gradient(
+            nats_N, predictions_N, d_NE, *d_own, d_given_NV = self.kernels.cross_entropy_gradient(
                 projected, self.weight, self.bias_V, targets_N, workspace, given_NV, targets
             )
-            found = {"weight": Gradient(d_weight), "bias": Gradient(d_bias)}
+            of_weight, of_bias = (Gradient(d) for d in d_own)
         else:
             assert given_NV is None
-            nats_N, predictions_N, d_NE, found = self._sampled(
+            nats_N, predictions_N, d_NE, of_weight, of_bias = self._sampled(
                 projected, targets_N, candidates, workspace, targets
             )
-            d_given_NV = None
+        found = {**self._shared(of_weight), BIAS: of_bias}
         if self.projection is None:
             return nats_N, predictions_N, d_NE, found, d_given_NV
-        found["projection.weight"] = Gradient(
+        found[PROJECTION] = Gradient(
             self.kernels.linear_weight_gradient(d_NE, hidden_NH, precision=self.projection.precision)
         )
         return nats_N, predictions_N, self.projection.product_transposed(d_NE), found, d_given_NV
+
+    def step_part(self) -> StepPart:
+        """Itself as the step of a whole model takes it."""
+        own = {"weight": self.weight, "bias_V": self.bias_V, "projection": self.projection}
+        return StepPart("head", own)
+
+    def _shared(self, of_weight: Gradient) -> dict[str, Gradient]:
+        """The gradient of the weight, by the names of those who have it."""
+        K = len(self.tied)
+        if K < 2:
+            return {self.tied[0] if K else WEIGHT: of_weight}
+        each = zip(self.tied, np.split(of_weight.values, K, axis=1), strict=True)
+        return {name: replace(of_weight, values=np.divide(d, d.dtype.type(K))) for name, d in each}
 
     def _sampled(
         self,
@@ -146,22 +128,51 @@ class PackedHead:
         candidates: Candidates,
         workspace: Workspace,
         targets: int | None,
-    ) -> tuple[Array, Array, Array, dict[str, Gradient]]:
+    ) -> tuple[Array, Array, Array, Gradient, Gradient]:
         """(nats [N], predictions [N], d_projected [N,E], gradients of the rows of the candidates)."""
-        assert self.rows_VE is not None
+        assert self._rows_VE is not None
         symbols_C, dtype = candidates.symbols_C, self.bias_V.dtype
-        rows_CE = workspace.array("candidates", (len(symbols_C), self.rows_VE.shape[1]), dtype)
-        self.kernels.lookup(self.rows_VE, symbols_C, out=rows_CE)
-        weight = self.kernels.pack(rows_CE, self.precision, place=workspace.scope("packed candidates"))
+        rows_CE = workspace.array("candidates", (len(symbols_C), self._rows_VE.shape[1]), dtype)
+        self.kernels.lookup(self._rows_VE, symbols_C, out=rows_CE)
+        weight = self.kernels.pack(rows_CE, self._precision, place=workspace.scope("packed candidates"))
         bias_C = (self.bias_V[symbols_C] + candidates.shift_C).astype(dtype)
-        nats_N, predictions_N, d_NE, d_weight_CE, d_bias_C, _ = self.kernels.cross_entropy_gradient(
+        nats_N, predictions_N, d_NE, *d_own, _ = self.kernels.cross_entropy_gradient(
             projected_NE, weight, bias_C, candidates.places(targets_N), workspace, None, targets
         )
-        found = {"weight": Gradient(d_weight_CE, symbols_C), "bias": Gradient(d_bias_C, symbols_C)}
-        return nats_N, symbols_C[predictions_N].astype(np.int32), d_NE, found
+        of_weight, of_bias = (Gradient(d, symbols_C) for d in d_own)
+        return nats_N, symbols_C[predictions_N].astype(np.int32), d_NE, of_weight, of_bias
 
     def _projected(self, hidden_NH: Array) -> Array:
         return hidden_NH if self.projection is None else self.projection.product(hidden_NH)
+
+
+def shared_weight(
+    tied: Sequence[str],
+    weights: Mapping[str, Weight],
+    place: Workspace | None = None,
+    changed_U: Array | None = None,
+) -> Array:
+    """The weight of a tied head [V, K*E] from the embeddings of these names, of one the very embedding. With
+    ``place`` its memory is used again; it may hold the weight already, but for the rows ``changed_U``."""
+    each = [floats(weights[name]) for name in tied]
+    if len(each) == 1:
+        return each[0]
+    (V, E), K, kind = each[0].shape, len(each), each[0].dtype.type
+    found = (Workspace() if place is None else place).array("tied head", (V, K * E), kind)
+    for number, embedding_VE in enumerate(each):
+        columns = slice(number * E, (number + 1) * E)
+        if changed_U is None:
+            np.divide(embedding_VE, kind(K), out=found[:, columns])
+        else:
+            found[changed_U, columns] = embedding_VE[changed_U] / kind(K)
+    return found
+
+
+def changed_rows(config: ModelConfig, gradients: Gradients) -> Array | None:
+    """The rows of the weight of the head that a step along these gradients changes; ``None``: all."""
+    rows = [gradients[name].rows_U for name in named(config, "input" if config.tied else "output")]
+    known = [rows_U for rows_U in rows if rows_U is not None]
+    return np.unique(np.concatenate(known)) if len(known) == len(rows) else None
 
 
 def cross_entropy(logits: Array, targets: Array) -> float:

@@ -1,112 +1,81 @@
 """One member of a model: from tokens to the outputs of the last layer. Most models are one member.
 
-A member is an embedding (or one-hot inputs) and a stack of cells. Members of one model read the same tokens
-and know nothing of each other; their outputs side by side go to one head.
+A member is an embedding (or one-hot inputs) and layers. Members of one model read the same tokens and know
+nothing of each other; their outputs side by side go to one head.
 
 Shapes: B streams, T steps, E embedding, H units, V symbols, G gate rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
-import numpy as np
-
 from pantoum.config import CELLS, ModelConfig
-from pantoum.kernels import Array, Workspace
-from pantoum.network.block import DropoutDraw, Tape
-from pantoum.network.cell import Cell
-from pantoum.network.embedding import (
-    OneHotTokens,
-    TableTokens,
-    TokenInputs,
-    VectorTokens,
-    one_hot_projections,
-)
+from pantoum.kernels import Array, StepPart, Workspace
 from pantoum.network.gradient import Finished, Gradient
+from pantoum.network.inputs import OneHotTokens, TableTokens, TokenInputs, VectorTokens, one_hot_projections
 from pantoum.network.packing import Packer, Weight, floats
-from pantoum.network.parameters import Parameters, generator, under
-from pantoum.network.stack import PackedStack, Stack
-from pantoum.network.state import BlockState
+from pantoum.network.parameters import under
+from pantoum.network.spec import Parameter, prefix
+from pantoum.network.stack import DropoutDraw, Layer, Layers, Tape
 
-__all__ = ["EMBEDDING", "ONE_HOT", "Member", "PackedMember", "prefix"]
+__all__ = ["Member"]
 
-EMBEDDING, ONE_HOT = "embedding.weight", "stack.0.weight_ih"
-"""What tokens choose from, with an embedding and without one."""
 MOST_KEPT = 1024
 """Up to this vocabulary reading looks up the input projections of all symbols, computed once."""
 
 
 class Member:
-    """The plain weights of one member."""
+    """A member, its weights ready."""
 
     def __init__(
-        self, config: ModelConfig, vocab_size: int, seed: int | None, dtype: np.dtype[np.generic]
+        self, config: ModelConfig, chosen: Parameter, weights: Mapping[str, Weight], packer: Packer
     ) -> None:
-        """``seed=None`` leaves all parameters zero, to be filled."""
-        E, H = config.embedding_size, config.hidden_size
-        self.vocab_size = vocab_size
-        self.embedding_VE = None if E is None else _vectors((vocab_size, E), seed, config.tied, dtype)
-        sizes = [vocab_size if E is None else E] + [H] * (config.num_layers - 1)
-        cells = [
-            Cell(
-                CELLS[config.cell], size, H, seed, dtype=dtype, place=place, one_hot=E is None and place == 0
+        """``chosen``: the parameter that tokens choose from; ``weights``: those of the model by name."""
+        assert chosen.member is not None
+        self.prefix = prefix(config, chosen.member)
+        self._chosen, self.one_hot = chosen.name, chosen.by_columns
+        self.vocab_size = chosen.shape[1 if self.one_hot else 0]
+        cell, reading = CELLS[config.cell], packer.purpose == "read"
+        layers = (
+            Layer(
+                cell,
+                under(f"{self.prefix}stack.{place}.", weights),
+                packer.part(str(place)),
+                one_hot=self.one_hot and place == 0,
             )
-            for place, size in enumerate(sizes)
-        ]
-        self.stack = Stack(cells, config.residual, config.norm, config.dropout)
-        embedding = {} if self.embedding_VE is None else {"weight": self.embedding_VE}
-        self.parameters = Parameters.joined([("embedding.", embedding), ("stack.", self.stack.parameters)])
-
-    def pack(self, packer: Packer, weights: Mapping[str, Weight]) -> PackedMember:
-        """These weights of its names and shapes as the kernels take them."""
-        one_hot, reading = self.embedding_VE is None, packer.purpose == "read"
-        stack = self.stack.pack(packer, under("stack.", weights), one_hot=one_hot)
-        table_VG = None
-        if one_hot:
-            inputs = floats(weights[ONE_HOT])
-            if reading:
-                table_VG = one_hot_projections(stack.cells[0], inputs)
-        else:
-            inputs = floats(weights[EMBEDDING])
-            if reading and self.vocab_size <= MOST_KEPT:
-                table_VG = stack.cells[0].project(inputs)
-        return PackedMember(self, stack, inputs if not (one_hot and reading) else None, table_VG)
-
-
-@dataclass(frozen=True)
-class PackedMember:
-    """A member's weights as the kernels take them."""
-
-    member: Member
-    """Its shape; these weights may be others."""
-    stack: PackedStack
-    weight: Array | None
-    """What tokens choose from: the embedding [V,E]; with one-hot inputs the first layer's weight_ih [G,V]."""
-    table_VG: Array | None
-    """The first layer's input projections of all symbols, for reading: if these are few or one-hot."""
+            for place in range(config.num_layers)
+        )
+        self.layers = Layers(tuple(layers), config.dropout)
+        inputs, first = floats(weights[chosen.name]), self.layers.layers[0]
+        self.table_VG: Array | None = None
+        """The first layer's input projections of all symbols, for reading: if these are few or one-hot."""
+        if reading and self.one_hot:
+            self.table_VG = one_hot_projections(first, inputs)
+        elif reading and self.vocab_size <= MOST_KEPT:
+            self.table_VG = first.project(inputs)
+        self._weight = None if reading and self.one_hot else inputs
 
     @property
     def embedding_VE(self) -> Array | None:
         """The input vectors; ``None``: one-hot."""
-        return None if self.member.embedding_VE is None else self.weight
+        return None if self.one_hot else self._weight
 
     def forward(
         self,
         tokens_TB: Array,
-        state: BlockState,
+        state: Sequence[Array],
         *,
         reset_TB: Array | None,
         lengths: Array | None,
-        dropout: DropoutDraw | None = None,
-        tape: bool = False,
-        workspace: Workspace | None = None,
-    ) -> tuple[Array, BlockState, Tape]:
+        dropout: DropoutDraw | None,
+        tape: bool,
+        workspace: Workspace,
+    ) -> tuple[Array, list[Array], Tape]:
         """(outputs [T,B,H], last state, tape or None)."""
         inputs = self._inputs(tokens_TB, dropout)
-        outputs_TBH, last, kept = self.stack.forward(
+        outputs_TBH, last, kept = self.layers.forward(
             inputs, state, reset_TB=reset_TB, lengths=lengths, dropout=dropout, tape=tape, workspace=workspace
         )
         return outputs_TBH, last, (inputs, kept) if tape else None
@@ -119,41 +88,45 @@ class PackedMember:
         found: dict[str, Gradient] = {}
 
         def layer_finished(of_layer: Mapping[str, Array]) -> None:
-            own = {"stack." + name: Gradient(d) for name, d in of_layer.items()}
+            own = {f"{self.prefix}stack.{name}": Gradient(d) for name, d in of_layer.items()}
             found.update(own)
             if finished is not None:
                 finished(own)
 
-        d_inputs, _, _ = self.stack.backward(
+        d_inputs, _, _ = self.layers.backward(
             kept, d_outputs_TBH, spend=True, workspace=workspace, finished=layer_finished
         )
-        name = ONE_HOT if self.member.embedding_VE is None else EMBEDDING
-        return {name: inputs.embedding_gradient(self.stack.kernels, d_inputs, workspace), **found}
+        kernels = self.layers.layers[0].kernels
+        return {self._chosen: inputs.embedding_gradient(kernels, d_inputs, workspace), **found}
+
+    def step_parts(self) -> Iterator[StepPart]:
+        """Its parts as the step of a whole model takes them."""
+        yield StepPart("inputs", {"table_VG": self.table_VG, "embedding_VE": self.embedding_VE})
+        for place, layer in enumerate(self.layers.layers):
+            by_table = place == 0 and self.table_VG is not None
+            yield StepPart(
+                "layer",
+                {
+                    "cell": layer.cell,
+                    "weight_ih": None if by_table else layer.weight_ih,
+                    "weight_hh": layer.weight_hh,
+                    "input_bias_G": layer.bias_G,
+                    "scan_bias_H": layer.scan_bias_H,
+                },
+            )
 
     def _inputs(self, tokens_TB: Array, dropout: DropoutDraw | None) -> TokenInputs:
-        """What the stack takes for these tokens: the shortest way to the first layer."""
-        stack, vocab_size = self.stack, self.member.vocab_size
-        if stack.stack.dropout.inputs == 0:
+        """What the layers take for these tokens: the shortest way to the first one."""
+        layers = self.layers
+        if layers.dropout.inputs == 0:
             dropout = None
         embedding_VE = self.embedding_VE
         if embedding_VE is None:
-            scale_TB = None if dropout is None else stack.drop_one(tokens_TB, 0, dropout)
-            return OneHotTokens(tokens_TB, self.weight, scale_TB, self.table_VG, vocab_size)
+            scale_TB = None if dropout is None else layers.drop_one(tokens_TB, 0, dropout)
+            return OneHotTokens(tokens_TB, self._weight, scale_TB, self.table_VG, self.vocab_size)
         if dropout is not None:
-            return VectorTokens(tokens_TB, embedding_VE, partial(stack.drop, layer=0, dropout=dropout))
-        if self.table_VG is None and tokens_TB.size <= vocab_size:
+            drop = partial(layers.drop, layer=0, dropout=dropout, workspace=None)
+            return VectorTokens(tokens_TB, embedding_VE, drop)
+        if self.table_VG is None and tokens_TB.size <= self.vocab_size:
             return VectorTokens(tokens_TB, embedding_VE, None)
         return TableTokens(tokens_TB, embedding_VE, self.table_VG)
-
-
-def prefix(config: ModelConfig, place: int) -> str:
-    """The prefix of the names of a member's parameters."""
-    return "" if config.members == 1 else f"members.{place}."
-
-
-def _vectors(shape: tuple[int, int], seed: int | None, tied: bool, dtype: np.dtype[np.generic]) -> Array:
-    """Normal initial vectors: of deviation 1 as PyTorch's; of length 1 where the head shares them."""
-    if seed is None:
-        return np.zeros(shape, dtype)
-    deviation = shape[1] ** -0.5 if tied else 1.0
-    return (generator(seed, 0).standard_normal(shape) * deviation).astype(dtype)

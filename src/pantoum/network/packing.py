@@ -102,7 +102,9 @@ class Packer:
         if isinstance(weight, (RowCodes, CodedFloats)):
             weight = weight.floats()
         if isinstance(weight, Codes):
-            return self.kernels.pack_codes(weight.codes_GK, weight.scales_G, gates)
+            packed: PackedMatrix = self.kernels.pack_codes(weight.codes_GK, weight.scales_G, gates)
+            return packed
         place, reading = self._workspace.scope(name), self.purpose == "read"
         replaces = not (self._by_turns or reading)
-        return self.kernels.pack(weight, self.precision, gates, place, reading, replaces, changed_U)
+        packed = self.kernels.pack(weight, self.precision, gates, place, reading, replaces, changed_U)
+        return packed

@@ -1,9 +1,8 @@
 """Named parameters, and how they begin.
 
-``Parameters`` is a dict of name -> array whose arrays are shared with the block that computes with them:
-writing into an array, or assigning to a name (which copies), changes the block. Initial values depend only
-on the seed and on where in the model a parameter stands, so that one layer more leaves the others as they
-were.
+``Parameters`` is a dict of name -> array whose arrays are shared with what computes with them: writing into
+an array, or assigning to a name (which copies), changes the model. Initial values depend only on the seed and
+on where in the model a parameter stands, so that one layer more leaves the others as they were.
 """
 
 from __future__ import annotations
@@ -16,8 +15,9 @@ import numpy.typing as npt
 
 from pantoum.errors import SettingError
 from pantoum.kernels import Array
+from pantoum.network.spec import Parameter
 
-__all__ = ["Parameters", "generator", "under", "uniform"]
+__all__ = ["Parameters", "generator", "initial", "seed_of", "under"]
 
 if TYPE_CHECKING:
     from _typeshed import SupportsKeysAndGetItem
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Arrays: TypeAlias = "SupportsKeysAndGetItem[str, Array] | Iterable[tuple[str, Array]]"
 """What ``dict.update`` takes."""
+SEEDS_APART = 1_000_003
+"""Between the seeds of members, so that those of the next few seeds are others."""
+EMBEDDING = (0,)
+"""The place of input vectors, whose numbers are normal."""
 
 
 class Parameters(dict[str, Array]):
@@ -76,11 +80,27 @@ def generator(seed: int, *place: int) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, *place])))
 
 
-def uniform(
-    random: np.random.Generator | None, shape: tuple[int, ...], bound: float, dtype: npt.DTypeLike
-) -> Array:
-    """Numbers from -bound to bound, PyTorch's initial values with bound = 1/sqrt(H); zeros without
-    ``random``."""
-    if random is None:
-        return np.zeros(shape, dtype)
-    return random.uniform(-bound, bound, shape).astype(dtype)
+def seed_of(seed: int, member: int) -> int:
+    """The seed of a member."""
+    return (seed + SEEDS_APART * member) % 2**63 if member else seed
+
+
+def initial(declared: Iterable[Parameter], seed: int | None, dtype: npt.DTypeLike) -> Parameters:
+    """Parameters as they begin: PyTorch's initial values, but for those that the declaration gives; zeros
+    without a seed."""
+    found: dict[str, Array] = {}
+    streams: dict[object, np.random.Generator] = {}  # NumPy imports it when it is first asked for
+    for each in declared:
+        array = np.zeros(each.shape, dtype, "F" if each.by_columns else "C")
+        if seed is not None and each.place:
+            own = each.member, each.place
+            if own not in streams:
+                streams[own] = generator(seed_of(seed, each.member or 0), *each.place)
+            if each.place == EMBEDDING:
+                array[...] = (streams[own].standard_normal(each.shape) * each.spread).astype(dtype)
+            else:
+                array[...] = streams[own].uniform(-each.spread, each.spread, each.shape).astype(dtype)
+            for rows, value in each.values:
+                array[rows] = value
+        found[each.name] = array
+    return Parameters(found)

@@ -1,18 +1,18 @@
-"""What the kernels run of a model: its weights in their form, of one precision, for one purpose.
+"""A language model as the kernels run it: its parts, with weights of one precision, ready for one purpose.
 
 A program never changes and never remembers a call. When the weights change, a new one is built: for training
 in the workspace of the one before, whose memory it takes over, so a program for training holds until the next
 one is built there. A program for reading holds what it needs of the weights: matrices in packed form alone,
-and the very arrays of what is only looked up or added (``is_looked_up``, and vectors).
+and the very arrays of what is only looked up or added (``is_held``).
 
-    read   ``logits``, ``last_logits``, ``losses``, ``hidden``; ``network.stepper`` reads token by token
+    read   ``logits``, ``last_logits``, ``losses``, ``hidden``; ``network.stepping`` reads token by token
     train  the same, and ``gradients``
 
-Each call takes tokens [B,T] and a state, and gives the state after them. The arrays of the state are those of
-the layers of the members, in order, then the tokens that a table of logits (``network.logit_table``) looks
-back on, those that the counts look back on, and the cache. A program with counts (``network.count_mixture``)
-or a cache (``network.cache``) gives the distribution of the mixture: its logits are logarithms of
-probabilities, its losses those of the mixture. Gradients are those of the network.
+The parts are members, a head and mixers (``network.mixers``): n-grams, which the model has itself, and what
+is mixed with the network, counts or a cache. A call takes tokens [B,T] and a state through all of them, and
+gives the state after the tokens. The arrays of a state are those of the members, in order, then those of the
+mixers. Where something is mixed in, logits are logarithms of probabilities and losses those of the mixture.
+Gradients are those of the network.
 
 Shapes: B streams, T steps, N = T*B, H units of all members, V symbols.
 """
@@ -20,35 +20,40 @@ Shapes: B streams, T steps, N = T*B, H units of all members, V symbols.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from pantoum.config import ModelConfig
 from pantoum.errors import SettingError
-from pantoum.kernels import Array, Workspace, backend
-from pantoum.network.block import DropoutDraw, check_lengths, check_resets
+from pantoum.kernels import Array, StepPart, Workspace, backend
 from pantoum.network.candidates import Candidates
-from pantoum.network.gradient import Finished, Gradient, Gradients
+from pantoum.network.checks import (
+    check_lengths,
+    check_resets,
+    dropout_draw,
+    time_major_targets,
+    time_major_tokens,
+)
+from pantoum.network.gradient import Finished, Gradient
+from pantoum.network.head import Head
 from pantoum.network.language_model import LanguageModel
-from pantoum.network.member import EMBEDDING, prefix
+from pantoum.network.member import Member
+from pantoum.network.mixers import Mixer, Read
+from pantoum.network.mixers.ngrams import Ngrams
 from pantoum.network.outputs import Outputs
 from pantoum.network.packing import Packer, Purpose, Weight
-from pantoum.network.parameters import under
-from pantoum.network.state import NetworkState, from_arrays, to_arrays
-from pantoum.network.tied import tied_gradients, tied_weight
-from pantoum.network.tokens import time_major_targets, time_major_tokens
-from pantoum.network.unroll import dropout_draw
+from pantoum.network.spec import Parameter, declared, own_arrays, state_of
+from pantoum.network.stack import DropoutDraw
+from pantoum.network.state import NetworkState, zeros
 
 if TYPE_CHECKING:  # programs without them import neither
-    from pantoum.network.cache import Cache
-    from pantoum.network.count_mixture import CountMixture
+    from pantoum.network.mixers.cache import Cache
+    from pantoum.network.mixers.count_mixture import CountMixture
 
-__all__ = ["BatchResult", "Program", "is_looked_up"]
+__all__ = ["BatchResult", "Program", "is_held"]
 
 
 @dataclass(frozen=True)
@@ -82,49 +87,78 @@ class Program:
         precision: str = "float32",
         purpose: Purpose = "read",
         workspace: Workspace | None = None,
-        counts: CountMixture | None = None,
-        cache: Cache | None = None,
+        mixers: Sequence[Mixer | None] = (),
         by_turns: bool = True,
         changed_U: Array | None = None,
     ) -> None:
-        """``weights``: in place of those of the model, by the names of its parameters; ``by_turns``: of the
-        ``Packer``, false where a program for training makes several passes; ``changed_U``: the only rows of
-        the head that have changed since the program before in this workspace was made (``changed_rows``)."""
+        """``weights``: in place of those of the model, by the names of its parameters; ``mixers``: what is
+        mixed with the network, in this order; ``by_turns``: of the ``Packer``, false where a program for
+        training makes several passes; ``changed_U``: the only rows of the head that have changed since the
+        program before in this workspace was made (``head.changed_rows``)."""
         self.model, self.config, self.vocab_size = model, model.config, model.vocab_size
-        self.counts, self.cache = counts, cache
         self.precision, self.purpose = precision, purpose
         self._workspace = Workspace() if workspace is None else workspace
         self.kernels = backend(model.dtype)
         packer = Packer(self.kernels, precision, purpose, self._workspace.scope("packed"), by_turns)
         weights = model.parameters if weights is None else weights
+        parameters = declared(self.config, self.vocab_size).values()
+        chosen = [each for each in parameters if each.role == "input"]
         self.members = tuple(
-            member.pack(packer.part(f"member {place}"), under(prefix(self.config, place), weights))
-            for place, member in enumerate(model.members)
+            Member(self.config, each, weights, packer.part(f"member {place}"))
+            for place, each in enumerate(chosen)
         )
+        tied = [each.name for each in chosen] if self.config.tied else ()
         place = self._workspace if purpose == "train" else None
-        tied = tied_weight(self.config, weights, place, changed_U)
-        self.head = model.head.pack(packer, under("head.", weights), tied, changed_U)
-        self.table = None if model.features is None else model.features.pack(weights)
+        self.head = Head(weights, packer, tied, place, changed_U)
+        orders, rows = self.config.ngrams, self.config.ngram_rows
+        own = [
+            Ngrams(self.vocab_size, orders, rows, each.name, weights, self.kernels)
+            for each in parameters
+            if each.role == "table"
+        ]
+        self.mixers = *own, *(mixer for mixer in mixers if mixer is not None)
 
     def initial_state(self, batch_size: int) -> NetworkState:
         """The zero state of ``batch_size`` streams."""
-        arrays = self.model.initial_state(batch_size).arrays
-        if self.counts is not None:
-            arrays = *arrays, self.counts.initial_state(batch_size)
-        if self.cache is not None:
-            arrays = *arrays, *self.cache.initial_state(batch_size, self.model.hidden_size)
-        return NetworkState(arrays)
+        dtype, units = self.model.dtype, self.model.hidden_size
+        layers = [array for array in state_of(self.config) if array.kind == "layer"]
+        found = [zeros(layers, batch_size, dtype)]
+        for mixer in self.mixers:
+            found.append(zeros(mixer.states(units), batch_size, dtype if mixer.adds else np.float32))
+        return NetworkState(tuple(array for part in found for array in part.arrays))
 
     @property
-    def mixes(self) -> bool:
-        """Whether something is mixed with the network."""
-        return self.counts is not None or self.cache is not None
+    def mixed_in(self) -> tuple[Mixer, ...]:
+        """What is mixed with the network."""
+        return tuple(mixer for mixer in self.mixers if not mixer.adds)
+
+    def mixer(self, name: str) -> Mixer | None:
+        """The mixer of this name."""
+        return next((mixer for mixer in self.mixers if mixer.name == name), None)
+
+    @property
+    def counts(self) -> CountMixture | None:
+        """The counted n-grams that are mixed in."""
+        return cast("CountMixture | None", self.mixer("counts"))
+
+    @property
+    def cache(self) -> Cache | None:
+        """The cache that is mixed in."""
+        return cast("Cache | None", self.mixer("cache"))
 
     def with_cache(self, cache: Cache | None) -> Program:
         """The same program with another cache, or with none; both share everything else."""
         other = copy.copy(self)
-        other.cache = cache
+        kept = (mixer for mixer in self.mixers if mixer.name != "cache")
+        other.mixers = *kept, *([] if cache is None else [cache])
         return other
+
+    def step_parts(self) -> list[StepPart] | None:
+        """The parts as the core's step of a whole model takes them; ``None``: it lacks one of them."""
+        members = [part for member in self.members for part in member.step_parts()]
+        mixers = [mixer.step_part() for mixer in self.mixers]
+        known = [part for part in mixers if part is not None]
+        return [*members, self.head.step_part(), *known] if len(known) == len(mixers) else None
 
     def logits(
         self,
@@ -170,7 +204,7 @@ class Program:
         """(nats [B,T] of the targets, predictions [B,T], state); past the length of a row both are 0.
         Whoever calls often owns a workspace: fresh memory at each call can cost more than the arithmetic.
 
-        Where counts or a cache are mixed in, predictions need the probabilities of all symbols. With
+        Where something is mixed in, predictions need the probabilities of all symbols. With
         ``predict`` false only those of the targets are computed, and predictions are those of the network."""
         workspace = Workspace() if workspace is None else workspace
         targets_TB = time_major_targets(targets_BT, inputs_BT, self.vocab_size)
@@ -234,7 +268,7 @@ class Program:
         the rows are a shard of a batch, ``targets`` is the number of targets of the whole batch: the
         gradients are then the part of the shard in those of the mean loss of the batch, and the loss is the
         mean over the shard. With ``candidates``, which contain all targets of the rows, the loss and its
-        gradients are estimated from these symbols; a model with tables of logits has none. ``exact``: the
+        gradients are estimated from these symbols; a model that adds to its logits has none. ``exact``: the
         loss and the predictions are nevertheless those of all symbols, from the same forward pass.
 
         ``finished`` takes the gradients of the head, then those of the layers from the last to the first,
@@ -248,35 +282,28 @@ class Program:
         reset_TB = check_resets(reset_BT, B, T)
         read = self._forward(tokens_TB, state, reset_TB, None, dropout, True, workspace)
         targets_N = targets_TB.reshape(-1)
-        nats_N, predictions_N, d_hidden_NH, of_head, d_given_NV = self.head.gradients(
+        nats_N, predictions_N, d_hidden_NH, of_head, d_added_NV = self.head.gradients(
             read.hidden_NH,
             targets_N,
             workspace.scope("head"),
-            None if read.rows is None else read.rows.logits(),
+            read.added(),
             targets,
             candidates,
         )
         if exact and candidates is not None:
             nats_N, predictions_N = self.head.losses(read.hidden_NH, targets_N)
-        gradients = {"head." + name: d for name, d in of_head.items()}
-        if finished is not None and not self.config.tied and candidates is None:
+        tied = {name: of_head.pop(name) for name in self.head.tied}
+        gradients = dict(of_head)
+        if finished is not None and not tied and candidates is None:
             finished(dict(gradients))
         size = self.config.hidden_size
         for place, (member, tape) in enumerate(zip(self.members, read.tapes, strict=True)):
             own = np.ascontiguousarray(d_hidden_NH[:, place * size : (place + 1) * size])
-            own_names = prefix(self.config, place)
-            of_member = member.backward(
-                tape,
-                own.reshape(T, B, size),
-                _scope(workspace, place),
-                None if finished is None else partial(_pass_on, finished, own_names),
-            )
-            gradients |= {own_names + name: d for name, d in of_member.items()}
-        if self.config.tied:
-            for name, gradient in tied_gradients(self.config, gradients.pop("head.weight")).items():
-                gradients[name] = gradients[name].plus(gradient)
-        if read.rows is not None and d_given_NV is not None:
-            gradients |= read.rows.gradients(d_given_NV)
+            gradients |= member.backward(tape, own.reshape(T, B, size), _scope(workspace, place), finished)
+        for name, gradient in tied.items():
+            gradients[name] = gradients[name].plus(gradient)
+        if d_added_NV is not None:
+            gradients |= read.gradients_of_added(d_added_NV)
         loss = float(nats_N.mean(dtype=np.float64))
         nats_N, without_N = read.mixed_nats(nats_N, targets_N)
         return BatchResult(
@@ -313,15 +340,13 @@ class Program:
         tape: bool,
         workspace: Workspace,
     ) -> Outputs:
-        """Every member, and the rows of the table."""
+        """Every part, one after the other."""
         left = iter(state.checked(self.initial_state(tokens_TB.shape[1])).arrays)
-        form = self.model.members[0].stack.initial_state(1)
-        each = len(to_arrays(form))
-        outputs, last, tapes = [], [], []
+        outputs, last, tapes = [], list[Array](), []
         for place, member in enumerate(self.members):
             outputs_TBH, after, kept = member.forward(
                 tokens_TB,
-                from_arrays(form, list(islice(left, each))),
+                list(islice(left, own_arrays(self.config))),
                 reset_TB=reset_TB,
                 lengths=lengths,
                 dropout=dropout,
@@ -329,29 +354,26 @@ class Program:
                 workspace=_scope(workspace, place),
             )
             outputs.append(outputs_TBH)
-            last += to_arrays(after)
+            last += after
             tapes.append(kept)
         hidden_TBH = outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=2)
-        rows = counts = cache = None
-        if self.table is not None:
-            rows = self.table.find(tokens_TB, next(left), reset_TB, lengths)
-            last.append(rows.recent_BK)
-        if self.counts is not None:
-            counts = self.counts.find(tokens_TB, next(left), reset_TB, lengths)
-            last.append(counts.recent_BK)
-        if self.cache is not None:
-            cache = self.cache.find(hidden_TBH, tokens_TB, tuple(left), reset_TB, lengths, self.vocab_size)
-            last += cache.state
-        return Outputs(self.head, hidden_TBH, rows, counts, cache, NetworkState(tuple(last)), tapes)
+        read = Read(tokens_TB, hidden_TBH, reset_TB, lengths, self.vocab_size)
+        adding, mixing = [], []
+        for mixer in self.mixers:
+            found = mixer.find(read, list(islice(left, len(mixer.states(self.model.hidden_size)))))
+            last += found.state
+            if mixer.adds:
+                adding.append(found)
+            else:
+                mixing.append((mixer.name, found))
+        return Outputs(self.head, hidden_TBH, adding, mixing, NetworkState(tuple(last)), tapes)
 
 
-def is_looked_up(config: ModelConfig, name: str) -> bool:
-    """Whether a program for reading looks up rows of this parameter, which it therefore holds as it is."""
-    return name.endswith(EMBEDDING) or name in config.tables
-
-
-def _pass_on(finished: Finished, own_names: str, gradients: Gradients) -> None:
-    finished({own_names + name: gradient for name, gradient in gradients.items()})
+def is_held(parameter: Parameter) -> bool:
+    """Whether a program for reading holds the very array of this parameter: of a table, of vectors, and of
+    input vectors. The columns of one-hot inputs it adds up with the bias."""
+    looked_up = parameter.role == "input" and not parameter.by_columns
+    return looked_up or parameter.role in ("table", "vector")
 
 
 def _by_stream(array_N: Array, shape: tuple[int, ...]) -> Array:

@@ -1,288 +1,272 @@
-"""Cells on top of one another: each layer its own weights, the state a tuple of the layers' states.
+"""Layers on top of one another, their weights ready for the kernels.
 
-The order within layer l, from its input x on:
+A layer is a cell: an input product for a whole chunk at once (``project``), then a scan over time. What
+differs from cell to cell stands in ``config.cells``, the equations in the kernels. The order within layer l,
+from its input x on:
 
-    x -> dropout -> cell -> normalisation of its output -> + x, where residual and sizes are equal
+    x -> dropout -> cell
 
 and after the last layer dropout of the outputs. Dropout of the first layer's x has the rate ``inputs``, of
-the others' ``between``, after the last ``outputs``; its masks belong to layers 0 to L. The cell's own state
-stays raw: neither dropped nor normalised. Parameter names are ``0.weight_ih``, ``1.weight_ih``, ...,
-``0.norm.weight``.
+the others' ``between``, after the last ``outputs``; its masks belong to layers 0 to L. The state of a cell is
+not dropped. Arrays are time-major and trusted.
 
-Shapes: B rows, T steps, N = T*B, E inputs, H units, G gate rows.
+Shapes: B rows, T steps, N = T*B, E inputs, H units, G gate rows, V rows of a table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import Any, Protocol, TypeAlias, cast
 
 import numpy as np
 
-from pantoum.config import NORMS, DropoutConfig, one_of
-from pantoum.errors import SettingError
-from pantoum.kernels import Array, Kernels, Workspace, backend
-from pantoum.network.block import Block, DropoutDraw, PackedBlock, Tape
-from pantoum.network.cell import Cell, CellTape, Inputs, PackedCell, Vectors
+from pantoum.config import CellSpec, DropoutConfig
+from pantoum.kernels import Array, PackedMatrix, State, Workspace
 from pantoum.network.packing import Packer, Weight, floats
-from pantoum.network.parameters import Parameters, under
-from pantoum.network.state import BlockState
 
-__all__ = ["PackedStack", "Stack"]
+__all__ = ["DropoutDraw", "Inputs", "Layer", "Layers", "Tape", "Vectors"]
+
+Tape: TypeAlias = Any
+"""What a part keeps of a forward pass for its backward pass; nobody else looks inside."""
 
 
-class Stack(Block):
-    """A deep cell; used wherever a cell is."""
+@dataclass(frozen=True)
+class DropoutDraw:
+    """Which dropout masks: those of this seed and step, for streams of these global numbers."""
+
+    seed: int
+    step: int
+    streams_B: Array
+
+
+class Layer:
+    """A cell, its weights ready. It does not follow weights that change."""
 
     def __init__(
-        self,
-        cells: Sequence[Cell],
-        residual: bool = False,
-        norm: str | None = None,
-        dropout: DropoutConfig | None = None,
+        self, cell: CellSpec, weights: Mapping[str, Weight], packer: Packer, *, one_hot: bool = False
     ) -> None:
-        self.cells = tuple(cells)
-        _check_cells(self.cells)
-        if norm is not None:
-            one_of(norm, "norm", NORMS)
-        self.residual, self.norm = residual, norm
-        self.dropout = DropoutConfig() if dropout is None else dropout
-        self.input_size, self.hidden_size = self.cells[0].input_size, self.cells[-1].hidden_size
-        self.dtype = self.cells[0].dtype
-        norms = [
-            Parameters(
-                {
-                    "weight": np.ones(cell.hidden_size, self.dtype),
-                    "bias": np.zeros(cell.hidden_size, self.dtype),
-                }
-                if norm
-                else {}
-            )
-            for cell in self.cells
-        ]
-        self.parameters = Parameters.joined(
-            part
-            for layer, (cell, own) in enumerate(zip(self.cells, norms, strict=True))
-            for part in ((f"{layer}.", cell.parameters), (f"{layer}.norm.", own))
-        )
+        """``one_hot``: weight_ih is never multiplied by a vector, and is not packed."""
+        self.cell, self.kernels = cell, packer.kernels
+        gates, bias_G = len(cell.gates), floats(weights["bias_ih"]).copy()
+        self.units = len(bias_G) // gates
+        # Biases that only add to the gates are part of the input projection; what the scan adds is not.
+        self._added = (gates - cell.biased) * self.units
+        self.bias_G, self.scan_bias_H = bias_G, None
+        if cell.hidden_bias:
+            bias_hh = floats(weights["bias_hh"])
+            bias_G[: self._added] += bias_hh[: self._added]
+            self.scan_bias_H = bias_hh[self._added :].copy() if cell.biased else None
+        self.weight_ih = None if one_hot else packer.matrix("weight_ih", weights["weight_ih"], gates)
+        recurrent, start = [], 0
+        for place, served in enumerate(cell.products):
+            rows = slice(start, start + served * self.units)
+            recurrent.append(packer.matrix(f"weight_hh {place}", weights["weight_hh"][rows], served))
+            start = rows.stop
+        self.weight_hh: tuple[PackedMatrix, ...] = tuple(recurrent)
 
-    def initial_state(self, batch_size: int) -> BlockState:
-        return tuple(cell.initial_state(batch_size) for cell in self.cells)
+    def project(self, x_NE: Array, out: Array | None = None) -> Array:
+        """The input projection, W_ih x + b [N,G]; with N = V embeddings, the table of all tokens."""
+        assert self.weight_ih is not None
+        projection_NG: Array = self.kernels.linear(x_NE, self.weight_ih, self.bias_G, out=out)
+        return projection_NG
 
-    def pack(
-        self,
-        packer: Packer | None = None,
-        weights: Mapping[str, Weight] | None = None,
-        *,
-        one_hot: bool = False,
-    ) -> PackedStack:
-        """As a block's; ``one_hot``: the inputs of the first layer are one-hot."""
-        packer = Packer(backend(self.dtype)) if packer is None else packer
-        weights = self.parameters if weights is None else weights
-        cells, norms = [], []
-        for layer, cell in enumerate(self.cells):
-            own = under(f"{layer}.", weights)
-            cells.append(cell.pack(packer.part(str(layer)), own, one_hot=one_hot and layer == 0))
-            norms.append((floats(own["norm.weight"]), floats(own["norm.bias"])) if self.norm else None)
-        return PackedStack(self, packer.kernels, tuple(cells), tuple(norms))
-
-    def adds(self, layer: int) -> bool:
-        """Whether this layer's input is added to its output."""
-        cell = self.cells[layer]
-        return self.residual and cell.input_size == cell.hidden_size
-
-    def dropout_rate(self, layer: int) -> float:
-        """What is dropped of this layer's input; for the layer after the last, of the outputs."""
-        if layer == 0:
-            return self.dropout.inputs
-        return self.dropout.between if layer < len(self.cells) else self.dropout.outputs
-
-
-@dataclass(frozen=True)
-class StackTape:
-    """What a stack's backward pass needs."""
-
-    layers: list[tuple[CellTape, Tape]]
-    """For each layer, the tapes of its cell and of its normalisation."""
-    dropout: DropoutDraw | None
-    lengths: Array | None
-
-
-@dataclass(frozen=True)
-class PackedStack(PackedBlock):
-    """A stack's parameters as the kernels take them."""
-
-    stack: Stack
-    kernels: Kernels
-    cells: tuple[PackedCell, ...]
-    norms: tuple[tuple[Array, Array] | None, ...]
-    """Weight and bias of each layer's normalisation."""
+    def project_vjp(
+        self, d_projection_NG: Array, x_NE: Array, workspace: Workspace
+    ) -> tuple[Array, Array, Array]:
+        """(d_x [N,E], d_weight_ih, d_bias [G])."""
+        assert self.weight_ih is not None
+        d_weight = workspace.array("d_weight_ih", self.weight_ih.shape, d_projection_NG.dtype)
+        self.kernels.linear_weight_gradient(d_projection_NG, x_NE, d_weight, self.weight_ih.precision)
+        d_x_NE = workspace.array("d_x", x_NE.shape, x_NE.dtype)
+        self.weight_ih.product_transposed(d_projection_NG, out=d_x_NE)
+        return d_x_NE, d_weight, self.kernels.bias_gradient(d_projection_NG)
 
     def forward(
         self,
-        inputs: Array | Inputs,
-        state: BlockState,
+        inputs: Inputs,
+        state: State,
+        reset_TB: Array | None,
+        lengths: Array | None,
+        tape: bool,
+        workspace: Workspace,
+    ) -> tuple[Array, State, Tape]:
+        """(outputs [T,B,H], the last state, tape or None)."""
+        outputs_TBH, last, kept = self.kernels.scan(
+            self.cell,
+            inputs.project(self, workspace),
+            state,
+            self.weight_hh,
+            self.scan_bias_H,
+            reset_TB,
+            lengths,
+            tape,
+            workspace,
+        )
+        return outputs_TBH, last, (inputs, kept) if tape else None
+
+    def backward(
+        self,
+        tape: Tape,
+        d_outputs_TBH: Array,
+        d_state: State | None,
+        spend: bool,
+        workspace: Workspace,
+    ) -> tuple[Array, State, dict[str, Array]]:
+        """(the gradient of what the inputs are made from, d_state0, gradients by parameter name); ``spend``:
+        the tape is not needed again."""
+        inputs, scanned = tape
+        d_projection_TBG, d_state0, d_weight_hh, d_scan_bias_H = self.kernels.scan_vjp(
+            self.cell,
+            scanned,
+            self.weight_hh,
+            d_outputs_TBH,
+            d_state,
+            scanned.gates_TBG if spend else None,
+            workspace,
+        )
+        d_inputs, d_weight_ih, d_bias_G = inputs.project_vjp(self, d_projection_TBG, workspace)
+        found = {"weight_ih": d_weight_ih, "weight_hh": d_weight_hh, "bias_ih": d_bias_G}
+        if self.cell.hidden_bias:
+            inside = () if d_scan_bias_H is None else (d_scan_bias_H,)
+            found["bias_hh"] = np.concatenate([d_bias_G[: self._added], *inside])
+        return d_inputs, d_state0, {name: d for name, d in found.items() if d is not None}
+
+
+class Inputs(Protocol):
+    """Inputs that a layer can project: vectors, or (in ``network.inputs``) tokens by a look-up."""
+
+    def project(self, layer: Layer, workspace: Workspace) -> Array:
+        """The input projection [T,B,G]."""
+        ...
+
+    def project_vjp(
+        self, layer: Layer, d_projection_TBG: Array, workspace: Workspace
+    ) -> tuple[Array, Array | None, Array]:
+        """(gradient of what the inputs are made from, d_weight_ih, d_bias [G]). Of one-hot tokens
+        d_weight_ih is ``None``: the first makes it."""
+        ...
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Inputs that are an array."""
+
+    x_TBE: Array
+
+    def project(self, layer: Layer, workspace: Workspace) -> Array:
+        """As ``Inputs.project``."""
+        T, B, E = self.x_TBE.shape
+        projection_TBG = workspace.array("projection", (T, B, len(layer.bias_G)), self.x_TBE.dtype)
+        layer.project(self.x_TBE.reshape(T * B, E), out=projection_TBG.reshape(T * B, -1))
+        return projection_TBG
+
+    def project_vjp(
+        self, layer: Layer, d_projection_TBG: Array, workspace: Workspace
+    ) -> tuple[Array, Array, Array]:
+        """As ``Inputs.project_vjp``."""
+        T, B, E = self.x_TBE.shape
+        d_x_NE, d_weight, d_bias_G = layer.project_vjp(
+            d_projection_TBG.reshape(T * B, -1), self.x_TBE.reshape(T * B, E), workspace
+        )
+        return d_x_NE.reshape(T, B, E), d_weight, d_bias_G
+
+
+@dataclass(frozen=True)
+class Layers:
+    """The layers of a stack; each has weights of its own."""
+
+    layers: tuple[Layer, ...]
+    dropout: DropoutConfig
+
+    def forward(
+        self,
+        inputs: Inputs,
+        state: Sequence[Array],
         *,
         reset_TB: Array | None = None,
         lengths: Array | None = None,
         dropout: DropoutDraw | None = None,
         tape: bool = False,
-        workspace: Workspace | None = None,
-    ) -> tuple[Array, BlockState, Tape]:
-        """As a block's; inputs that are no array apply their dropout themselves."""
-        assert isinstance(state, tuple)
-        workspace = Workspace() if workspace is None else workspace
-        source: Inputs = Vectors(inputs) if isinstance(inputs, np.ndarray) else inputs
-        tapes, states = [], []
-        for layer, cell in enumerate(self.cells):
-            scope = workspace.scope(str(layer))
-            below = self._dropped(source, layer, dropout, scope)
-            y_TBH, last, kept = cell.forward(
-                below, state[layer], reset_TB=reset_TB, lengths=lengths, tape=tape, workspace=scope
-            )
-            y_TBH, normed = self._normalise(y_TBH, layer, scope)
-            if self.stack.adds(layer):
-                y_TBH = np.add(y_TBH, source.x_TBE, out=scope.array("sum", y_TBH.shape, y_TBH.dtype))
-            source = Vectors(self._end(y_TBH, layer, lengths, scope, "ended"))
-            tapes.append((kept, normed))
-            states.append(last)
-        outputs_TBH = self._drop(source.x_TBE, len(self.cells), dropout, workspace)
-        return outputs_TBH, tuple(states), StackTape(tapes, dropout, lengths) if tape else None
+        workspace: Workspace,
+    ) -> tuple[Array, list[Array], Tape]:
+        """(outputs [T,B,H], the last state, tape or None). A state is the arrays of all layers in order.
+        Inputs that are no vectors apply their dropout themselves."""
+        tapes, last = [], list[Array]()
+        for place, (layer, own) in enumerate(zip(self.layers, self._by_layer(state), strict=True)):
+            scope = workspace.scope(str(place))
+            if isinstance(inputs, Vectors):
+                inputs = Vectors(self._dropped(inputs.x_TBE, place, dropout, scope))
+            y_TBH, after, kept = layer.forward(inputs, own, reset_TB, lengths, tape, scope)
+            inputs = Vectors(y_TBH)
+            last += after if isinstance(after, tuple) else (after,)
+            tapes.append(kept)
+        outputs_TBH = self._dropped(y_TBH, len(self.layers), dropout, workspace)
+        return outputs_TBH, last, (tapes, dropout) if tape else None
 
     def backward(
         self,
-        tape: StackTape,
+        tape: Tape,
         d_outputs_TBH: Array,
-        d_state: BlockState | None = None,
+        d_state: Sequence[Array] | None = None,
         *,
         spend: bool = False,
-        workspace: Workspace | None = None,
-        finished: Callable[[dict[str, Array]], None] | None = None,
-    ) -> tuple[Array, BlockState, dict[str, Array]]:
-        """As a block's; the first result is the gradient of what the inputs are made from. ``finished`` takes
-        the gradients of each layer as soon as they are known, those of the last layer first."""
-        assert d_state is None or isinstance(d_state, tuple)
-        workspace = Workspace() if workspace is None else workspace
-        d_states: list[BlockState] = [()] * len(self.cells)
-        by_layer: list[dict[str, Array]] = [{} for _ in self.cells]
-        d_below = self._drop(d_outputs_TBH, len(self.cells), tape.dropout, workspace)
-        for layer in reversed(range(len(self.cells))):
-            cell, scope, (kept, normed) = self.cells[layer], workspace.scope(str(layer)), tape.layers[layer]
-            d_y_TBH = self._end(d_below, layer, tape.lengths, scope, "d_ended")
-            d_cell_TBH, of_norm = self._normalise_vjp(normed, d_y_TBH, layer, scope)
-            d_below, d_states[layer], of_cell = cell.backward(
-                kept, d_cell_TBH, None if d_state is None else d_state[layer], spend=spend, workspace=scope
-            )
-            if isinstance(kept.inputs, Vectors):
-                d_below = self._drop(d_below, layer, tape.dropout, scope)
-            if self.stack.adds(layer):
-                d_below = kept.inputs.add(cell, d_below, d_y_TBH)
-            by_layer[layer] = {f"{layer}.{name}": d for name, d in (of_cell | of_norm).items()}
-            if finished is not None:
-                finished(by_layer[layer])
-        return d_below, tuple(d_states), {name: d for part in by_layer for name, d in part.items()}
-
-    def _dropped(
-        self,
-        source: Inputs,
-        layer: int,
-        dropout: DropoutDraw | None,
         workspace: Workspace,
-    ) -> Inputs:
-        """The inputs of a layer after their dropout."""
-        if not isinstance(source, Vectors):
-            return source
-        return Vectors(self._drop(source.x_TBE, layer, dropout, workspace))
+        finished: Callable[[dict[str, Array]], None] | None = None,
+    ) -> tuple[Array, list[Array], dict[str, Array]]:
+        """(the gradient of what the inputs are made from, d_state0, gradients by parameter name). With
+        ``spend`` the tape is not needed again. ``finished`` takes the gradients of each layer as soon as they
+        are known, those of the last layer first."""
+        tapes, dropout = tape
+        d_own = [None] * len(self.layers) if d_state is None else self._by_layer(d_state)
+        found, d_initial = dict[str, Array](), list[Array]()
+        d_below = self._dropped(d_outputs_TBH, len(self.layers), dropout, workspace)
+        for place in reversed(range(len(self.layers))):
+            scope, kept = workspace.scope(str(place)), tapes[place]
+            d_below, d_before, of_layer = self.layers[place].backward(
+                kept, d_below, d_own[place], spend, scope
+            )
+            if isinstance(kept[0], Vectors):
+                d_below = self._dropped(d_below, place, dropout, scope)
+            d_initial = [*(d_before if isinstance(d_before, tuple) else (d_before,)), *d_initial]
+            of_layer = {f"{place}.{name}": d for name, d in of_layer.items()}
+            found = of_layer | found
+            if finished is not None:
+                finished(of_layer)
+        return d_below, d_initial, found
 
-    def drop(
-        self,
-        x_TBE: Array,
-        layer: int,
-        dropout: DropoutDraw,
-        workspace: Workspace | None = None,
-    ) -> Array:
+    def drop(self, x_TBE: Array, layer: int, dropout: DropoutDraw, workspace: Workspace | None) -> Array:
         """The dropout of a layer's input, or of its gradient."""
         out = None if workspace is None else workspace.array("dropped", x_TBE.shape, x_TBE.dtype)
-        return self.kernels.dropout(
-            x_TBE,
-            self.stack.dropout_rate(layer),
-            dropout.seed,
-            dropout.step,
-            layer,
-            dropout.streams_B,
-            self.stack.dropout.kind == "variational",
-            out=out,
-            workspace=workspace,
-        )
+        variational = self.dropout.kind == "variational"
+        draw = dropout.seed, dropout.step, layer, dropout.streams_B, variational
+        kernels = self.layers[0].kernels
+        kept_TBE: Array = kernels.dropout(x_TBE, self._rate(layer), *draw, out=out, workspace=workspace)
+        return kept_TBE
 
     def drop_one(self, units_TB: Array, layer: int, dropout: DropoutDraw) -> Array:
         """What ``drop`` multiplies one unit of each row by [T,B]."""
-        scales_TB = self.kernels.dropout_scales(
-            units_TB,
-            self.stack.dropout_rate(layer),
-            dropout.seed,
-            dropout.step,
-            layer,
-            dropout.streams_B,
-            self.stack.dropout.kind == "variational",
-        )
-        return scales_TB.astype(self.stack.dtype)
+        variational, first = self.dropout.kind == "variational", self.layers[0]
+        draw = dropout.seed, dropout.step, layer, dropout.streams_B, variational
+        scales_TB: Array = first.kernels.dropout_scales(units_TB, self._rate(layer), *draw)
+        return scales_TB.astype(first.bias_G.dtype)
 
-    def _drop(self, x_TBE: Array, layer: int, dropout: DropoutDraw | None, workspace: Workspace) -> Array:
+    def _dropped(self, x_TBE: Array, layer: int, dropout: DropoutDraw | None, workspace: Workspace) -> Array:
         """``drop``, where there is anything to drop."""
-        if dropout is None or not self.stack.dropout_rate(layer):
-            return x_TBE
-        return self.drop(x_TBE, layer, dropout, workspace)
+        drops = dropout is not None and self._rate(layer)
+        return self.drop(x_TBE, layer, dropout, workspace) if drops and dropout is not None else x_TBE
 
-    def _normalise(self, y_TBH: Array, layer: int, workspace: Workspace) -> tuple[Array, Tape]:
-        own = self.norms[layer]
-        if own is None:
-            return y_TBH, None
-        y_NH, tape = self.kernels.layer_norm(y_TBH.reshape(-1, y_TBH.shape[2]), *own, workspace.scope("norm"))
-        return y_NH.reshape(y_TBH.shape), tape
+    def _rate(self, layer: int) -> float:
+        """What is dropped of this layer's input; for the layer after the last, of the outputs."""
+        if layer == 0:
+            return self.dropout.inputs
+        return self.dropout.between if layer < len(self.layers) else self.dropout.outputs
 
-    def _normalise_vjp(
-        self,
-        tape: Tape,
-        d_TBH: Array,
-        layer: int,
-        workspace: Workspace,
-    ) -> tuple[Array, dict[str, Array]]:
-        own = self.norms[layer]
-        if own is None:
-            return d_TBH, {}
-        d_x_NH, d_weight, d_bias = self.kernels.layer_norm_vjp(
-            tape, own[0], d_TBH.reshape(-1, d_TBH.shape[2]), workspace.scope("norm")
-        )
-        return d_x_NH.reshape(d_TBH.shape), {"norm.weight": d_weight, "norm.bias": d_bias}
-
-    def _end(self, y_TBH: Array, layer: int, lengths: Array | None, workspace: Workspace, name: str) -> Array:
-        """Zeros past a row's length where normalisation or the residual would put something there."""
-        if lengths is None or not (self.stack.norm or self.stack.adds(layer)):
-            return y_TBH
-        going_TB1 = (np.arange(len(y_TBH))[:, None] < lengths)[:, :, None]
-        ended_TBH = workspace.array(name, y_TBH.shape, y_TBH.dtype)
-        np.multiply(y_TBH, going_TB1, out=ended_TBH)
-        return ended_TBH
-
-
-def _check_cells(cells: tuple[Cell, ...]) -> None:
-    if not cells:
-        raise SettingError("cells", [], "must hold at least one cell", "give a list of cells")
-    for below, above in pairwise(cells):
-        if above.input_size != below.hidden_size or above.dtype != below.dtype:
-            raise SettingError(
-                "cells",
-                f"a cell of input_size {above.input_size} ({above.dtype}) over one "
-                f"of hidden_size {below.hidden_size} ({below.dtype})",
-                "must fit one another",
-                "make each input_size the hidden_size below it, with one dtype",
-            )
-    if len({id(cell) for cell in cells}) != len(cells):
-        raise SettingError(
-            "cells",
-            f"{len(cells)} with one repeated",
-            "must be different: each layer has its own weights",
-            "build one cell a layer",
-        )
+    def _by_layer(self, arrays: Sequence[Array]) -> list[State]:
+        """The arrays of a state as the kernels take those of each layer."""
+        found, start = list[State](), 0
+        for layer in self.layers:
+            own = tuple(arrays[start : start + len(layer.cell.state)])
+            found.append(own[0] if len(own) == 1 else cast(State, own))
+            start += len(own)
+        return found

@@ -10,23 +10,28 @@ Shapes: B rows (streams), H units.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
+from pantoum.config import whole
 from pantoum.errors import SettingError
 from pantoum.kernels import Array
+from pantoum.network.spec import StateArray
 
 __all__ = [
     "BlockState",
     "NetworkState",
+    "check_state",
     "concatenate_state",
     "from_arrays",
     "map_arrays",
     "split_state",
     "to_arrays",
+    "zeros",
 ]
 
 BlockState: TypeAlias = "Array | tuple[BlockState, ...]"
@@ -37,7 +42,7 @@ BlockState: TypeAlias = "Array | tuple[BlockState, ...]"
 class NetworkState:
     """The state of B streams of a model: arrays of B rows each, float32 in every model file.
 
-    ``network.program`` says which array is what. All operations are by rows.
+    ``network.spec`` says which array is what. All operations are by rows.
     """
 
     arrays: tuple[Array, ...]
@@ -89,6 +94,12 @@ class NetworkState:
         )
 
 
+def zeros(arrays: Iterable[StateArray], batch_size: int, dtype: npt.DTypeLike) -> NetworkState:
+    """The state of streams that have read nothing."""
+    whole(batch_size, "batch_size")
+    return NetworkState(tuple(np.zeros((batch_size, array.width), dtype) for array in arrays))
+
+
 def map_arrays(function: Callable[..., Array], state: BlockState, *others: BlockState | None) -> BlockState:
     """A state of the same form whose arrays are ``function`` of the arrays at their place in each state."""
     if isinstance(state, tuple):
@@ -120,6 +131,30 @@ def from_arrays(template: BlockState, arrays: Sequence[Array]) -> BlockState:
 def concatenate_state(state: BlockState) -> Array:
     """The one array [B,sum] of ``state_is_tuple=False``: the layers side by side."""
     return np.concatenate(to_arrays(state), axis=1)
+
+
+def check_state(state: BlockState, template: BlockState) -> BlockState:
+    """The state, if it has the form and shapes of the template; dtype made the template's."""
+    try:
+        return map_arrays(_check_part, template, state)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, SettingError):
+            raise
+        raise SettingError(
+            "state", type(state).__name__, "must be a state of this block", "start from initial_state"
+        ) from None
+
+
+def _check_part(template_BH: Array, value: object) -> Array:
+    part: Array = np.asarray(value, template_BH.dtype)
+    if part.shape != template_BH.shape:
+        raise SettingError(
+            "state",
+            part.shape,
+            f"must have the shape {template_BH.shape}: a state belongs to its batch",
+            "carry the state of the same batch, or start from initial_state",
+        )
+    return part
 
 
 class HasState(Protocol):

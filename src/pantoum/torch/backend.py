@@ -18,7 +18,7 @@ from torch import Tensor
 
 from pantoum.errors import RankError
 from pantoum.kernels import Array
-from pantoum.network.language_model import seed_of
+from pantoum.network.parameters import seed_of
 from pantoum.network.state import NetworkState
 from pantoum.torch.convert import state_from_torch, state_to_torch
 from pantoum.torch.learner import Learner

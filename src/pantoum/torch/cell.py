@@ -1,4 +1,4 @@
-"""A recurrent cell over a chunk of time steps, as a module with the parameter names of ``network.cell``.
+"""A recurrent cell over a chunk of time steps, as a module with the parameter names of ``network.stack``.
 
 There are several implementations of one function. On a CPU pantoum's core computes the recurrence
 (``core_scan``). Elsewhere, and in float64, it is PyTorch's own module where there is one (cuDNN on a GPU),

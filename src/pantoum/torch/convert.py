@@ -17,7 +17,7 @@ from pantoum.inference.loaded_model import LoadedModel, model_path
 from pantoum.inference.loaded_model import load as load_model
 from pantoum.kernels import Array
 from pantoum.model import Model
-from pantoum.network import count_mixture
+from pantoum.network.mixers import count_mixture
 from pantoum.network.state import NetworkState
 from pantoum.torch.count_mixture import CountMixture
 from pantoum.torch.language_model import LanguageModel

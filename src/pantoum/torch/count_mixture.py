@@ -1,4 +1,4 @@
-"""Counted n-grams as a module: the look-ups of ``network.counts``, mixed with a network as ``count_mixture``
+"""Counted n-grams as a module: the look-ups of ``mixers.counts``, mixed with a network as ``count_mixture``
 does.
 
 The tables are buffers that are not in ``state_dict()``, which has the network's parameters alone. They move
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from pantoum.kernels.count_tree import SIZES
 from pantoum.kernels.mixture import LEAST_PROBABILITY
-from pantoum.network import count_mixture
+from pantoum.network.mixers import count_mixture
 from pantoum.torch.ngrams import history, kept
 from pantoum.torch.rows import Rows
 

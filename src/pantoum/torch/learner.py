@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pantoum.config import CELLS
 from pantoum.errors import CheckpointError
 from pantoum.formats.checkpoint import MOST_STEPS
 from pantoum.kernels import Array
+from pantoum.network.spec import named
 from pantoum.network.state import NetworkState
 from pantoum.torch.cell import Cell
 from pantoum.torch.convert import state_from_torch
@@ -28,7 +28,8 @@ from pantoum.torch.rank_sums import GradientSums, TensorRanks
 from pantoum.torch.steps import State
 from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.update.gradient_scale import EVERY, WINDOW
-from pantoum.training.update.learner import as_held_now, require_arrays
+from pantoum.training.update.learner import require_arrays
+from pantoum.training.update.optimizer import map_blocks
 
 __all__ = ["Found", "Learner"]
 
@@ -61,9 +62,8 @@ class Learner:
         self._share = 1.0
         self._sent_in = torch.bfloat16 if recipe.gradient_precision == "bf16" else torch.float32
         self._parameters: dict[str, Tensor] = dict(self.module.named_parameters())
-        gates = len(CELLS[recipe.model.cell].gates)
-        tables = recipe.model.tables
-        self._optimizer = Optimizer(self._parameters, recipe.optimizer, recipe.weight_decay, gates, tables)
+        blocks, tables = map_blocks(recipe.model), named(recipe.model, "table")
+        self._optimizer = Optimizer(self._parameters, recipe.optimizer, recipe.weight_decay, blocks, tables)
         self._decay, self._targets = recipe.average, 0
         averaged = {} if recipe.average is None else self._parameters
         self._averaged = {
@@ -147,7 +147,6 @@ class Learner:
     def restore(self, arrays: Mapping[str, Array]) -> None:
         """Put everything back, in place."""
         own = self.arrays()
-        arrays = as_held_now(own, arrays)
         require_arrays(own, arrays)
         steps = int(arrays[STEPS][0])
         if not 0 <= steps <= MOST_STEPS:

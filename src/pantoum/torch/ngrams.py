@@ -1,8 +1,8 @@
 """The table of n-gram logits as a module, and the last tokens of each stream, for what looks back on them.
 
-Hash, rows and state are those of ``network.ngrams``. The hash works modulo 2^64. PyTorch's 64-bit integers
-are signed, and their sums and products wrap around to the same bits; only the shift to the right must be told
-to bring in zeros.
+Hash, rows and state are those of ``network.mixers.ngrams``. The hash works modulo 2^64. PyTorch's 64-bit
+integers are signed, and their sums and products wrap around to the same bits; only the shift to the right
+must be told to bring in zeros.
 
 Shapes: T time steps, B rows (streams), N = T*B, O orders, K tokens kept, S = K + T, V symbols.
 """
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
 
-from pantoum.network.ngrams import MULTIPLIER
+from pantoum.network.mixers.ngrams import MULTIPLIER
 from pantoum.torch.rows import Rows
 
 __all__ = ["Ngrams", "history", "kept"]

@@ -23,7 +23,6 @@ from pantoum.training.update.optimizer import (
     MUON_RATE,
     TABLE_KEEP,
     TABLE_RATE,
-    map_blocks,
 )
 from pantoum.training.update.work_share import WorkShare
 
@@ -38,17 +37,17 @@ class Optimizer:
         parameters: Mapping[str, Tensor],
         kind: str,
         weight_decay: float,
-        gates: int,
+        blocks: Mapping[str, int],
         tables: Collection[str] = (),
     ) -> None:
-        """``gates``: of the cell, whose recurrent weights are so many maps each; ``tables``: the names of the
-        tables of logits."""
+        """``blocks``: the maps, by name, and how many blocks each has; ``tables``: the names of the tables of
+        logits."""
         self.steps = 0
         """Updates done."""
         self._decay = weight_decay
         self._tables = {name: parameters[name] for name in tables}
         names = [name for name in parameters if name not in tables]
-        self._blocks = map_blocks(names, gates) if kind == "muon" else {}
+        self._blocks = dict(blocks) if kind == "muon" else {}
         """The blocks of each map."""
         self._maps = {name: parameters[name] for name in self._blocks}
         self._others = {name: parameters[name] for name in names if name not in self._maps}

@@ -1,6 +1,6 @@
 """Cells on top of one another, with what ``network.stack`` has between them, in the same order.
 
-    x -> dropout -> cell -> normalisation of its output -> + x, where residual and sizes are equal
+    x -> dropout -> cell
 
 The dropout masks are those of ``kernels.reference.dropout``, drawn on the device of a tensor. A mask is a
 function of (seed, step, layer, stream, position, unit), so a run that moves from one engine to the other
@@ -18,7 +18,6 @@ from torch import Tensor, nn
 
 from pantoum.config import CELLS, ModelConfig
 from pantoum.kernels.reference.dropout import FIRST, GOLDEN, LEVELS, SECOND, START, dropout_threshold
-from pantoum.kernels.reference.normalization import EPSILON
 from pantoum.torch.cell import Cell
 from pantoum.torch.rows import Rows
 from pantoum.torch.steps import State
@@ -39,33 +38,12 @@ class Draw:
     """int64."""
 
 
-class Layer(Cell):
-    """A cell and the normalisation of its output, if there is one."""
-
-    def __init__(self, config: ModelConfig, input_size: int) -> None:
-        super().__init__(CELLS[config.cell], input_size, config.hidden_size)
-        self.norm = nn.LayerNorm(config.hidden_size, EPSILON) if config.norm else None
-        self.adds = config.residual and input_size == config.hidden_size
-
-    def above(self, x_TBE: Tensor, state: State, rows: Rows, below_TBE: Tensor) -> tuple[Tensor, State]:
-        """(outputs [T,B,H], state) from the inputs after dropout; ``below_TBE``: before it."""
-        y_TBH, after = self(x_TBE, state, rows)
-        if self.norm is not None:
-            y_TBH = self.norm(y_TBH)
-        if self.adds:
-            y_TBH = y_TBH + below_TBE
-        going_TB = rows.going_TB
-        if going_TB is not None and (self.norm is not None or self.adds):
-            y_TBH = y_TBH * going_TB[:, :, None]
-        return y_TBH, after
-
-
 class Stack(nn.ModuleList):
     """The layers of one member."""
 
     def __init__(self, config: ModelConfig, input_size: int) -> None:
         sizes = [input_size] + [config.hidden_size] * (config.num_layers - 1)
-        super().__init__(Layer(config, size) for size in sizes)
+        super().__init__(Cell(CELLS[config.cell], size, config.hidden_size) for size in sizes)
         self.config = config
 
     def forward(self, x_TBE: Tensor, state: State, rows: Rows, draw: Draw | None) -> tuple[Tensor, State]:
@@ -74,7 +52,7 @@ class Stack(nn.ModuleList):
         rates = [dropout.inputs, *[dropout.between] * (len(self) - 1), dropout.outputs]
         for number, layer in enumerate(self):
             own = state[number * parts : (number + 1) * parts]
-            x_TBE, last = layer.above(self._dropped(x_TBE, rates[number], number, draw), own, rows, x_TBE)
+            x_TBE, last = layer(self._dropped(x_TBE, rates[number], number, draw), own, rows)
             after += last
         return self._dropped(x_TBE, rates[-1], len(self), draw), after
 

@@ -23,9 +23,9 @@ from pantoum.inference.files.novelty import NoveltyFilter, documents_of
 from pantoum.kernels import Array
 from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
-from pantoum.network.counting import MOST_TOKENS
 from pantoum.network.ensemble import join_states, part
-from pantoum.network.language_model import seed_of
+from pantoum.network.mixers.counting import MOST_TOKENS
+from pantoum.network.parameters import seed_of
 from pantoum.network.state import NetworkState
 from pantoum.ranks.interface import Ranks
 from pantoum.ranks.single import SingleRank

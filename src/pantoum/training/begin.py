@@ -23,7 +23,6 @@ from pantoum.data.prepare import Prepared, open_prepared, prepare
 from pantoum.errors import SettingError, TextError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference.files.joined_file import taken_apart
 from pantoum.inference.files.precision import plain
 from pantoum.inference.loaded_model import checked, model_path
 from pantoum.ranks.interface import Ranks
@@ -210,7 +209,7 @@ def read_source(settings: TrainSettings) -> ModelFile | None:
     if settings.from_ is None:
         return None
     path = model_path(settings.from_)
-    content = taken_apart(model_file.read(path))
+    content = model_file.read(path)
     checked(content, path)
     source = plain(content)
     shape = ModelConfig.from_spec(source.config)

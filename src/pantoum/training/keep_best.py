@@ -29,15 +29,15 @@ from pantoum.inference.alert import held_out_peaks
 from pantoum.inference.cache_settings import CARD_KEY, tuned
 from pantoum.inference.evaluate import Evaluation, ReadText, evaluate, held_out_loss
 from pantoum.inference.files import counts_file
-from pantoum.inference.files.finished import finished_forms
-from pantoum.inference.files.joined_file import taken_apart
+from pantoum.inference.files.compact_matrices import finished_forms
 from pantoum.inference.files.precision import plain
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.scoring.protocols import LEAST_SPAN, SEGMENTS, WARM_TOKENS
 from pantoum.kernels import Array
 from pantoum.network import LanguageModel
-from pantoum.network.count_mixture import CountMixture
+from pantoum.network.mixers.count_mixture import CountMixture
 from pantoum.network.program import Program
+from pantoum.network.spec import named
 from pantoum.text.tokenizer import Tokenizer
 from pantoum.training.fitted_counts import FittedCounts
 from pantoum.training.parallel.spread_reading import SpreadReading
@@ -83,7 +83,7 @@ class KeepBest:
         self.best = best
         self.peaks: dict[str, Plain] | None = None
         """What ``score --alert auto:P%`` asks of the held-out text, once all of it was scored."""
-        self._config, self._forms = config, finished_forms(config.tables)
+        self._config, self._forms = config, finished_forms(named(config, "table"))
         self._shape = LanguageModel(tokenizer.vocab_size, config=config, seed=None)
         self._better: Mapping[str, Array] = {}
         self._counts, self._better_mixture = counts, None if counts is None else counts.unfitted()
@@ -190,7 +190,7 @@ class KeepBest:
             self.best = None
             return f"{path} is gone: the best model is sought anew" if lost else None
         try:
-            found = taken_apart(model_file.read(path))
+            found = model_file.read(path)
             monitor = found.card["monitor"]
             if monitor is None or self._monitored is None:
                 return None
@@ -217,7 +217,7 @@ class KeepBest:
         What that costs in nats is measured where something is held out; elsewhere matrices are in float16."""
         if self._kept is None:
             return
-        before, tables = self._kept, self._config.tables
+        before, tables = self._kept, named(self._config, "table")
         if self.coding is not None:
             for form in self._forms:
                 held, after = form.of(before, tables)
@@ -332,7 +332,7 @@ class KeepBest:
     def _program(
         self, weights: Mapping[str, Array], precision: str, counts: CountMixture | None = None
     ) -> Program:
-        return Program(self._shape, weights, precision=precision, counts=counts)
+        return Program(self._shape, weights, precision=precision, mixers=[counts])
 
     def _keep(self, weights: Mapping[str, Array], backend: Backend) -> None:
         """Keep copies of weights, and the scale of gradients there, which adapting needs."""

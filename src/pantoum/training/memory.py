@@ -59,7 +59,7 @@ def estimate(recipe: Recipe, vocab_size: int, batch_size: int, seq_len: int, ran
     # The numbers of the model without its biases; a model that is too large cannot be made to be counted.
     inputs = gates * hidden if model.embedding_size is None else 0 if model.tied else model.embedding_size
     numbers = recipe.work_to_read(vocab_size) + recipe.members * vocab_size * inputs
-    tables = recipe.members * model.table_rows * vocab_size
+    tables = recipe.members * len(model.ngrams) * model.ngram_rows * vocab_size
     copies = OF_WEIGHTS + (recipe.average is not None)
     # Sums of the gradients of shards: one per level of the tree that this rank adds.
     copies += max(0, (recipe.shards // ranks).bit_length() - 1)

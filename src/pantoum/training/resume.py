@@ -33,7 +33,7 @@ from pantoum.data.remote import is_address
 from pantoum.errors import CheckpointError, PantoumError, RunError, SettingError, ShardError, TextError
 from pantoum.formats import checkpoint
 from pantoum.formats.checkpoint import Checkpoint
-from pantoum.network.size import fewest_numbers
+from pantoum.network.spec import number
 from pantoum.ranks.interface import Ranks
 from pantoum.training.assembly import STREAMS, Run, assemble
 from pantoum.training.begin import begin, every, identity, read_source
@@ -157,7 +157,7 @@ def _require_arrays(found: Checkpoint, state: RunState, vocab_size: int) -> None
     whole(state.recipe.shards, "shards", most=streams)
     held = sum(array.size for array in found.arrays.values())
     carried = streams * model.hidden_size * model.num_layers
-    needed = members * (fewest_numbers(model, vocab_size) + carried)
+    needed = members * (number(model, vocab_size) + carried)
     if held < needed:
         raise CheckpointError(
             f"{found.path}: its state needs at least {needed:,} numbers, its arrays hold {held:,}; go on "

@@ -8,6 +8,11 @@ scale has 16 bits of its number, so that every product of a code and a scale is 
 cost too much (``training.keep_best`` measures it) matrices are in float16, half of the bytes, which keeps 11
 bits of a number. A matrix with a number beyond the range of a form stays float32.
 
+Tables of logits are codes up to a greatest one (``compact_table``). What a form costs depends on the model:
+``training.keep_best`` measures it and takes the first that costs little. Coarse codes of a table cost nothing
+that can be measured in one model, and 0.0008 nats per character in an ensemble of four, whose table is a
+mean; matrices hardly ever cost anything (decision 074).
+
 What is read from such a file is float32 again, and either form of that is the same file: a run that is
 resumed after it has finished writes the same bytes.
 
@@ -16,14 +21,15 @@ Shapes: G rows, K columns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from pantoum.inference.files.compact_table import compacted
 from pantoum.kernels import Array
 
-__all__ = ["SCALE", "Arrays", "Form", "coded", "coded_names", "halved", "is_half", "widened"]
+__all__ = ["SCALE", "FinishedForm", "coded", "coded_names", "finished_forms", "halved", "is_half", "widened"]
 
 SCALE = ".scale"
 """After a parameter's name: the scales of its rows."""
@@ -38,6 +44,26 @@ Arrays: TypeAlias = dict[str, Array]
 
 Form: TypeAlias = "Callable[[Mapping[str, Array]], tuple[Arrays, Arrays]]"
 """Gives (the parameters as a file holds them, and as whoever reads the file has them in float32)."""
+
+
+class FinishedForm(NamedTuple):
+    """A form of matrices and one of tables."""
+
+    matrices: Form
+    greatest_code: int
+    """The greatest code that a table may have."""
+
+    def of(self, weights: Mapping[str, Array], tables: Sequence[str]) -> tuple[Arrays, Arrays]:
+        """(the weights as a file holds them, and as whoever reads the file has them in float32)."""
+        held, after = compacted(weights, tables, self.greatest_code)
+        matrices, read = self.matrices({name: array for name, array in weights.items() if name not in tables})
+        return {name: array for name, array in held.items() if name not in read} | matrices, after | read
+
+
+def finished_forms(tables: Sequence[str]) -> tuple[FinishedForm, ...]:
+    """Those for a model with these tables of logits, the smallest first."""
+    smallest, exact, halves = FinishedForm(coded, 31), FinishedForm(coded, 127), FinishedForm(halved, 127)
+    return (smallest, exact, halves) if tables else (exact, halves)
 
 
 def coded(parameters: Mapping[str, Array]) -> tuple[Arrays, Arrays]:

@@ -21,6 +21,7 @@ from pantoum.formats.model_file import ModelFile
 from pantoum.inference.files.compact_matrices import SCALE, coded_names, is_half, widened
 from pantoum.inference.files.compact_table import compact_tables, parts_of, row_codes
 from pantoum.network.packing import CodedFloats, Codes, Weight, floats
+from pantoum.network.spec import declared, named
 from pantoum.text.tokenizer import declared_size
 
 __all__ = ["PRECISION", "SCALE", "number", "plain", "shape_of", "weights"]
@@ -41,10 +42,13 @@ def weights(content: ModelFile) -> dict[str, Weight]:
     with a compact table."""
     arrays = content.parameters
     config, precision = shape_of(content.config)
-    compact, coded = compact_tables(arrays, config.tables), coded_names(arrays)
+    compact, coded = compact_tables(arrays, named(config, "table")), coded_names(arrays)
     found: dict[str, Weight] = {}
-    for table in compact:
-        found[table] = row_codes(arrays, table, (config.table_rows, declared_size(content.tokenizer)))
+    if compact:
+        parameters = declared(config, declared_size(content.tokenizer))
+        for table in compact:
+            rows, symbols = parameters[table].shape
+            found[table] = row_codes(arrays, table, (rows, symbols))
     for name in coded:
         kind = CodedFloats if precision == "float32" else Codes
         found[name] = kind(arrays[name], arrays[name + SCALE])
@@ -56,7 +60,7 @@ def weights(content: ModelFile) -> dict[str, Weight]:
 def plain(content: ModelFile) -> ModelFile:
     """The same model in float32."""
     shape, precision = shape_of(content.config)
-    compact = compact_tables(content.parameters, shape.tables)
+    compact = compact_tables(content.parameters, named(shape, "table"))
     small = compact or coded_names(content.parameters) or any(map(is_half, content.parameters.values()))
     if precision == "float32" and not small:
         return content

@@ -9,8 +9,8 @@ embedding that is the identity; a tied head is written out, its projection multi
 layers of each member of an ensemble stand under ``members.0``, ``members.1``, ...; the head takes their
 outputs side by side.
 
-A model that PyTorch's modules do not compute (another cell, normalisation, residuals, n-grams, a large
-vocabulary of one-hot inputs, counted n-grams) has the names of our parameters, which are those of
+A model that PyTorch's modules do not compute (another cell, n-grams, a large vocabulary of
+one-hot inputs, counted n-grams) has the names of our parameters, which are those of
 ``pantoum.torch.LanguageModel``, and its counts stand beside them as in a model file (``counts_file``).
 ``pantoum.torch.load`` reads both. The metadata says which names a file has.
 
@@ -33,13 +33,12 @@ from pantoum.formats.model_file import COUNTS, ModelFile
 from pantoum.inference.files.precision import plain, shape_of
 from pantoum.kernels import Array
 from pantoum.network import LanguageModel
-from pantoum.network.member import EMBEDDING, prefix
+from pantoum.network.head import shared_weight
 from pantoum.network.parameters import under
-from pantoum.network.size import require_filled
-from pantoum.network.tied import tied_weight
+from pantoum.network.spec import named, prefix, require_filled
 
 if TYPE_CHECKING:
-    from pantoum.network.count_mixture import CountMixture
+    from pantoum.network.mixers.count_mixture import CountMixture
 
 __all__ = [
     "OUR_NAMES",
@@ -54,6 +53,7 @@ __all__ = [
 
 FORMAT, VERSION = "pantoum for torch", 1
 TORCH_NAMES, OUR_NAMES = "torch.nn", "pantoum.torch"
+EMBEDDING = "embedding.weight"
 MOST_IDENTITY = 4096
 """The largest vocabulary whose one-hot inputs are written as an identity."""
 MOST_BYTES = 2**40
@@ -67,7 +67,7 @@ Arrays = dict[str, Array]
 def names_of(shape: ModelConfig, vocab_size: int) -> str:
     """Which names a file of this network has."""
     one_hot = shape.embedding_size is None
-    computed = CELLS[shape.cell].torch is not None and not (shape.norm or shape.residual or shape.tables)
+    computed = CELLS[shape.cell].torch is not None and not shape.ngrams
     return TORCH_NAMES if computed and not (one_hot and vocab_size > MOST_IDENTITY) else OUR_NAMES
 
 
@@ -84,8 +84,8 @@ def torch_arrays(shape: ModelConfig, parameters: Mapping[str, Array]) -> Arrays:
         for name, array in under("stack.", own).items():
             layer, kind = name.split(".")
             found[f"{member}layers.{kind}_l{layer}"] = array
-    tied_VE = tied_weight(shape, parameters)
-    found["head.weight"] = parameters["head.weight"] if tied_VE is None else tied_VE
+    tied = named(shape, "input") if shape.tied else ()
+    found["head.weight"] = shared_weight(tied, parameters) if tied else parameters["head.weight"]
     if "head.projection.weight" in parameters:
         wide_VH = embedding_VE.astype(np.float64) @ parameters["head.projection.weight"].astype(np.float64)
         found["head.weight"] = wide_VH.astype(np.float32)

@@ -24,7 +24,7 @@ from pantoum.kernels import Array
 from pantoum.kernels.workspace import Workspace
 from pantoum.network.program import Program
 from pantoum.network.state import NetworkState
-from pantoum.network.stepped_losses import SteppedLosses
+from pantoum.network.stepping import SteppedLosses
 
 __all__ = ["PlainReader", "Read", "Reader", "read_blocks"]
 

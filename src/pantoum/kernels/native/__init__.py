@@ -12,7 +12,6 @@ from pantoum.kernels.native.cross_entropy import (
 )
 from pantoum.kernels.native.dropout import dropout, dropout_scales
 from pantoum.kernels.native.library import Library, core, missing
-from pantoum.kernels.native.normalization import layer_norm, layer_norm_vjp
 from pantoum.kernels.native.product import (
     bias_gradient,
     linear,
@@ -40,8 +39,6 @@ __all__ = [
     "dropout",
     "dropout_scales",
     "global_norm",
-    "layer_norm",
-    "layer_norm_vjp",
     "linear",
     "linear_weight_gradient",
     "lookup",

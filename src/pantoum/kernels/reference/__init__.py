@@ -10,7 +10,6 @@ from pantoum.kernels.reference.cross_entropy import (
     cross_entropy_of_logits,
 )
 from pantoum.kernels.reference.dropout import dropout, dropout_scales
-from pantoum.kernels.reference.normalization import layer_norm, layer_norm_vjp
 from pantoum.kernels.reference.product import (
     bias_gradient,
     linear,
@@ -42,8 +41,6 @@ __all__ = [
     "dropout",
     "dropout_scales",
     "global_norm",
-    "layer_norm",
-    "layer_norm_vjp",
     "linear",
     "linear_weight_gradient",
     "lookup",

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pantoum.kernels.step_model import StepModel
-from pantoum.kernels.types import Array
+from pantoum.kernels.types import Array, StepPart
 
 __all__ = ["stepper"]
 
 
-def stepper(model: StepModel, tokens_R: Array, states: Sequence[Array], logits_CV: Array) -> None:
+def stepper(parts: Sequence[StepPart], tokens_R: Array, states: Sequence[Array], logits_CV: Array) -> None:
     """None: read by scans of one step."""

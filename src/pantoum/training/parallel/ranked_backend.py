@@ -27,6 +27,7 @@ import numpy as np
 
 from pantoum.kernels import Array
 from pantoum.network.parameters import under
+from pantoum.network.spec import named
 from pantoum.network.state import NetworkState
 from pantoum.ranks.interface import Pending, Ranks
 from pantoum.training.parallel.commands import COUNTS, command, receive_arrays, send_arrays, shapes
@@ -112,7 +113,7 @@ class RankedBackend:
         own = self._local.weights(averaged)
         if own is None or self._outer is None:
             return own
-        raw = self._recipe.model.tables if averaged else tuple(own)  # tables are not averaged
+        raw = named(self._recipe.model, "table") if averaged else tuple(own)  # tables are not averaged
         apart = [name for name in own if not (self._agree and name in raw)]
         if not apart:
             return own

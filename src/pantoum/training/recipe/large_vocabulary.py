@@ -20,7 +20,7 @@ It differs from the recipe for characters where the vocabulary does:
   once. The rate grows with the square root of the number of epochs.
 - Two members where each has time for 10 epochs, and three at most: one model that reads the text more often
   learns it by heart. With less time one model is as good, and smaller: each member has an embedding of its
-  own, which is most of the model, and counted n-grams (``network.counts``) complement one network already.
+  own, which is most of the model, and counted n-grams (``mixers.counts``) complement one network already.
 
 Decision 079 has the reasons.
 """

@@ -7,7 +7,7 @@
   short text only memorizes it.
 - Where one model would read the text for too many epochs in the time, the time is divided among the members
   of an ensemble (``network.ensemble``): another member helps more than another epoch.
-- N-grams are added to the network (``network.ngrams``) where the text is read for few epochs: they learn
+- N-grams are added to the network (``mixers.ngrams``) where the text is read for few epochs: they learn
   short contexts at almost no cost.
 - N-grams are counted, too, and mixed with the network, where the vocabulary is too large for such a table: in
   minutes a network learns less about short contexts than the counts say.
@@ -76,7 +76,7 @@ def samples(
     settings: TrainSettings, outlook: Outlook, reasons: list[str], source: ModelConfig | None
 ) -> int | None:
     """Samples for a large vocabulary; none with n-grams, which add to the logits of all symbols."""
-    tables = isinstance(settings.ngrams, tuple) if source is None else bool(source.tables)
+    tables = isinstance(settings.ngrams, tuple) if source is None else bool(source.ngrams)
     if settings.softmax != AUTO:
         chosen = parse_softmax(settings.softmax)
         if chosen is not None and tables:
@@ -183,8 +183,6 @@ def _rung(settings: TrainSettings, outlook: Outlook, hidden: int, layers: int) -
         num_layers=layers,
         embedding_size=None if embedding is None else int(embedding),
         tied=bool(tied),
-        residual=settings.residual,
-        norm=None if settings.norm == AUTO else settings.norm,
     )
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from pantoum.config import CELLS, ModelConfig
 from pantoum.config.plain import Plain
-from pantoum.network import LanguageModel
 from pantoum.network.ensemble import joined_config
+from pantoum.network.spec import number
 
 __all__ = ["Recipe", "compared", "work"]
 
@@ -81,7 +81,7 @@ class Recipe:
     def num_parameters(self, vocab_size: int) -> int:
         """How many parameters the model has that is kept. Members learn more: each has its own bias of the
         head and tables of n-grams, of which the model has the mean."""
-        return LanguageModel(vocab_size, config=self.kept, seed=None).num_parameters
+        return number(self.kept, vocab_size)
 
     def work(self, vocab_size: int) -> int:
         """Multiply-adds of a token in training, forward, by all members."""

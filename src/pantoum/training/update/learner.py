@@ -30,6 +30,7 @@ from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
 from pantoum.network.gradient import Gradient, Gradients, norm
 from pantoum.network.program import BatchResult, Program
+from pantoum.network.spec import named
 from pantoum.network.state import NetworkState
 from pantoum.training.update.gradient_scale import GradientScale
 from pantoum.training.update.gradient_sum import gradient_sum, side_by_side
@@ -38,7 +39,7 @@ from pantoum.training.update.rank_sums import Sums
 from pantoum.training.update.shards import Node, Shards
 from pantoum.training.update.work_share import WorkShare
 
-__all__ = ["SELDOM", "Learner", "as_held_now", "require_arrays"]
+__all__ = ["SELDOM", "Learner", "require_arrays"]
 
 SELDOM = 16
 
@@ -70,7 +71,7 @@ class Learner:
             else {
                 name: array.copy(order="K")
                 for name, array in model.parameters.items()
-                if name not in model.config.tables
+                if name not in named(model.config, "table")
             }
         )
         self._kernels = backend(model.dtype)
@@ -231,7 +232,6 @@ class Learner:
     def restore(self, arrays: Mapping[str, Array]) -> None:
         """Put everything back, in place."""
         own = self.arrays()
-        arrays = as_held_now(own, arrays)
         require_arrays(own, arrays)
         steps = int(arrays["optimizer.steps"][0])
         if not 0 <= steps <= MOST_STEPS:
@@ -242,17 +242,6 @@ class Learner:
         for name, array in own.items():
             array[...] = arrays[name]
         self._optimizer.steps = steps
-
-
-def as_held_now(own: Mapping[str, Array], kept: Mapping[str, Array]) -> dict[str, Array]:
-    """The arrays of a checkpoint, of any age, as those in use. AdamW moved the projection of a tied head in
-    older runs with Muon: its first moment, a mean of gradients, becomes the momentum."""
-    found = dict(kept)
-    for name in own.keys() - kept.keys():
-        first = kept.get(name.replace("optimizer.momentum.", "optimizer.first."))
-        if first is not None:
-            found[name] = first
-    return found
 
 
 def require_arrays(own: Mapping[str, Array], kept: Mapping[str, Array]) -> None:

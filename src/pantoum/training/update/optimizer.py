@@ -3,32 +3,30 @@
 - ``AdamW`` scales the step of each number by its own gradients. If a batch uses few rows of a parameter (an
   embedding or a head of a large vocabulary, or the columns of the matrix of one-hot inputs), only these rows,
   their moments and their decay take the step.
-- ``Muon`` is for the maps: ``weight_ih`` and ``weight_hh`` of the stack, of which each gate's block moves by
-  its momentum made orthogonal, as far in every direction, and the projection between the stack and a head
-  that shares the embedding. Embedding, head, biases and gains stay with AdamW.
+- ``Muon`` is for the maps (``network.spec``), of which each block moves by its momentum made orthogonal, as
+  far in every direction. Input vectors, the head and biases stay with AdamW.
 - ``WithTables`` is either of them for all but tables of logits, of which an update touches few rows: these
   move by RMSProp (Hinton 2012), the others stay where they are.
 
-Weight decay is decoupled and pulls on matrices only: shrinking a bias or a gain towards zero has no
-reason. The moments are float32 like the weights, and all of it is plain arrays that a checkpoint keeps.
-The rate of each step comes from the schedule, the factor from clipping; neither is known here.
+Weight decay is decoupled and pulls on matrices only: shrinking a bias towards zero has no reason. The moments
+are float32 like the weights, and all of it is plain arrays that a checkpoint keeps. The rate of each step
+comes from the schedule, the factor from clipping; neither is known here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
 
 from pantoum import kernels
-from pantoum.config import CELLS, OPTIMIZERS, one_of
+from pantoum.config import OPTIMIZERS, ModelConfig, one_of
 from pantoum.kernels import Array
 from pantoum.kernels.reference.update import NEWTON_SCHULZ, Coefficients
 from pantoum.network import LanguageModel
-from pantoum.network.ensemble import PROJECTION
 from pantoum.network.gradient import Gradients
-from pantoum.network.member import EMBEDDING, ONE_HOT
+from pantoum.network.spec import declared, named
 from pantoum.training.update.work_share import WorkShare
 
 __all__ = ["AdamW", "Muon", "Optimizer", "WithTables", "make_optimizer", "map_blocks"]
@@ -114,14 +112,14 @@ class Muon:
         self,
         parameters: Mapping[str, Array],
         weight_decay: float,
-        gates: int,
+        blocks: Mapping[str, int],
         precision: str,
         *,
         times: float = MUON_RATE,
         coefficients: Coefficients = NEWTON_SCHULZ,
     ) -> None:
+        """``blocks``: the maps, by name, and how many blocks each has."""
         self._times, self._coefficients = times, coefficients
-        blocks = map_blocks(parameters, gates)
         self._maps = {name: parameters[name] for name in blocks}
         others = {name: array for name, array in parameters.items() if name not in blocks}
         self._others = AdamW(others, weight_decay)
@@ -238,18 +236,16 @@ def make_optimizer(
 ) -> Optimizer:
     """The optimiser of that name over the parameters of a model. ``precision``: of the products of Muon."""
     one_of(kind, "optimizer", OPTIMIZERS)
-    parameters, tables = model.parameters, model.config.tables
-    gates = len(CELLS[model.config.cell].gates)
+    parameters, tables = model.parameters, named(model.config, "table")
     others = {name: array for name, array in parameters.items() if name not in tables}
-    muon = kind == "muon"
-    found: Optimizer = Muon(others, weight_decay, gates, precision) if muon else AdamW(others, weight_decay)
+    found: Optimizer
+    if kind == "muon":
+        found = Muon(others, weight_decay, map_blocks(model.config), precision)
+    else:
+        found = AdamW(others, weight_decay)
     return WithTables(found, {name: parameters[name] for name in tables}) if tables else found
 
 
-def map_blocks(parameters: Iterable[str], gates: int) -> dict[str, int]:
-    """The parameters that map vectors to vectors, and of how many maps, one above the other, each consists:
-    one per gate of a cell. That of one-hot inputs is a table."""
-    names = list(parameters)
-    table = None if EMBEDDING in names else ONE_HOT
-    stack = {name: gates for name in names if name.endswith((".weight_ih", ".weight_hh")) and name != table}
-    return stack | {name: 1 for name in names if name == PROJECTION}
+def map_blocks(config: ModelConfig) -> dict[str, int]:
+    """The maps of a model, and of how many blocks each consists."""
+    return {name: each.blocks for name, each in declared(config, 1).items() if each.role == "map"}

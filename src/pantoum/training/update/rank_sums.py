@@ -26,8 +26,7 @@ from typing import TypeAlias
 import numpy as np
 
 from pantoum.kernels import Array, Workspace
-from pantoum.network.bf16 import from_two_bytes, two_bytes
-from pantoum.network.gradient import Gradient
+from pantoum.network.gradient import Gradient, from_two_bytes, two_bytes
 from pantoum.ranks.interface import Ranks
 from pantoum.training.update.shards import Node, Shards, tree_sum
 

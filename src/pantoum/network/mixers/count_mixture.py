@@ -11,13 +11,17 @@ Shapes: N tokens, V symbols, C classes of contexts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from pantoum.kernels import Array, backend
-from pantoum.network.counts import Contexts, Counts
+from pantoum.kernels import Array, StepPart, backend
+from pantoum.network.mixers import Found, Mixer, Read
+from pantoum.network.mixers.counts import Contexts, Counts
+from pantoum.network.spec import StateArray
 
 __all__ = ["CountMixture", "FoundCounts", "best_weight", "fitted", "mixed"]
 
@@ -29,8 +33,10 @@ LEAST = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
-class CountMixture:
+class CountMixture(Mixer):
     """Counts, and the weights of the network beside them [C]."""
+
+    name: ClassVar[str] = "counts"
 
     counts: Counts
     weights_C: npt.NDArray[np.float32]
@@ -44,34 +50,35 @@ class CountMixture:
                 f"{weights_C.shape}"
             )
 
-    def initial_state(self, batch_size: int) -> Array:
-        """No tokens yet."""
-        return self.counts.initial_state(batch_size)
+    def states(self, units: int) -> tuple[StateArray, ...]:
+        """The last tokens."""
+        return (StateArray("counts.recent", self.counts.kept, "tokens"),)
 
-    def find(
-        self, tokens_TB: Array, recent_BK: Array, reset_TB: Array | None, lengths: Array | None
-    ) -> FoundCounts:
+    def find(self, read: Read, state: Sequence[Array]) -> FoundCounts:
         """The contexts that end with each token (``Counts.find``)."""
-        contexts = self.counts.find(tokens_TB, recent_BK, reset_TB, lengths)
-        return FoundCounts(self, contexts, contexts.recent_BK)
+        (recent_BK,) = state
+        contexts = self.counts.find(read.tokens_TB, recent_BK, read.reset_TB, read.lengths)
+        return FoundCounts(self, contexts, (contexts.recent_BK,))
+
+    def step_part(self) -> StepPart:
+        return StepPart("counts", {"tree": self.counts.tree, "weights_C": self.weights_C})
 
 
 @dataclass(frozen=True, eq=False)
-class FoundCounts:
-    """The contexts of N tokens, and the state after them."""
+class FoundCounts(Found):
+    """The contexts of N tokens."""
 
     mixture: CountMixture
     contexts: Contexts
-    recent_BK: Array
+    state: tuple[Array, ...]
 
     def nats(self, nats_N: Array, targets_N: Array) -> Array:
         """The nats of targets under the mixture, from those under the network."""
         p_N = self.mixture.counts.probabilities(self.contexts, targets_N)
         return mixed(nats_N, p_N, self._weights_N).astype(nats_N.dtype)
 
-    def logits(self, logits_NV: Array, tokens: Array | None = None) -> Array:
-        """The log-probabilities of the mixture [N,V] from the logits of the network, which are overwritten;
-        ``tokens``: those of some of the N tokens."""
+    def mix(self, logits_NV: Array, tokens: Array | None = None) -> Array:
+        """The whole rows, by the kernels."""
         nodes_KN, weights_N = self.contexts.nodes_KN, self._weights_N
         if tokens is not None:
             nodes_KN, weights_N = nodes_KN[:, tokens], weights_N[tokens]

@@ -1,4 +1,4 @@
-"""N-grams of a text, counted by sorting: what ``counts.Counts`` is made of.
+"""N-grams of a text, counted by sorting: what ``mixers.counts.Counts`` is made of.
 
 Each n-gram is the n-gram of one token less that begins at the same place, as a number, and its last token:
 one integer of 64 bits. Sorting these gives the n-grams of the next order, in order. Two million words and
@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pantoum.kernels import Array
-from pantoum.network.counts import Order
+from pantoum.network.mixers.counts import Order
 
 __all__ = ["MOST_ENTRIES", "MOST_TOKENS", "counted"]
 

@@ -17,13 +17,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TypeAlias
 
 import numpy as np
 
 from pantoum.kernels import Array, Kernels, Workspace
-from pantoum.network.cell import Inputs, PackedCell, Vectors
 from pantoum.network.gradient import Gradient
+from pantoum.network.stack import Layer, Vectors
 
 __all__ = ["OneHotTokens", "TableTokens", "TokenInputs", "VectorTokens", "one_hot_projections"]
 
@@ -31,18 +31,9 @@ LARGE = 1024
 """A table of more rows has a gradient of its rows in use, if the batch has fewer tokens than that."""
 
 
-class TokenInputs(Inputs, Protocol):
-    """Inputs that are made from tokens."""
-
-    def embedding_gradient(self, kernels: Kernels, d_inputs: Array, workspace: Workspace) -> Gradient:
-        """The gradient of what tokens choose from, the embedding or the first layer's weight_ih, from what
-        the backward pass of the stack returns."""
-        ...
-
-
-def one_hot_projections(cell: PackedCell, weight_GV: Array) -> Array:
+def one_hot_projections(layer: Layer, weight_GV: Array) -> Array:
     """The input projection of every symbol [V,G] for one-hot inputs."""
-    projections_VG: Array = np.add(weight_GV.T, cell.bias_G, order="C")
+    projections_VG: Array = np.add(weight_GV.T, layer.bias_G, order="C")
     return projections_VG
 
 
@@ -55,35 +46,24 @@ class TableTokens:
     table_VG: Array | None
     """The table, where it is kept between calls."""
 
-    @property
-    def x_TBE(self) -> Array:
-        """The vectors."""
-        return self.embedding_VE[self.tokens_TB]
-
-    def project(self, cell: PackedCell, workspace: Workspace) -> Array:
+    def project(self, layer: Layer, workspace: Workspace) -> Array:
         """The input projection of the first layer [T,B,G]."""
         table_VG = self.table_VG
         if table_VG is None:
-            shape = len(self.embedding_VE), len(cell.bias_G)
-            table_VG = cell.project(self.embedding_VE, out=workspace.array("table", shape, cell.bias_G.dtype))
-        return _look_up(cell, table_VG, self.tokens_TB, workspace, "projection")
+            shape = len(self.embedding_VE), len(layer.bias_G)
+            table_VG = layer.project(
+                self.embedding_VE, out=workspace.array("table", shape, layer.bias_G.dtype)
+            )
+        return _look_up(layer, table_VG, self.tokens_TB, workspace, "projection")
 
     def project_vjp(
-        self,
-        cell: PackedCell,
-        d_projection_TBG: Array,
-        workspace: Workspace,
+        self, layer: Layer, d_projection_TBG: Array, workspace: Workspace
     ) -> tuple[Array, Array, Array]:
         """(d_embedding [V,E], d_weight_ih, d_bias [G])."""
         shape = len(self.embedding_VE), d_projection_TBG.shape[2]
         d_table_VG = workspace.array("table", shape, d_projection_TBG.dtype)
-        _look_up_vjp(cell.kernels, d_projection_TBG, self.tokens_TB, d_table_VG)
-        return cell.project_vjp(d_table_VG, self.embedding_VE, workspace)
-
-    def add(self, cell: PackedCell, d_inputs: Array, d_x_TBE: Array) -> Array:
-        """The embedding's gradient with that of its vectors added."""
-        d_inputs += _look_up_vjp(cell.kernels, d_x_TBE, self.tokens_TB, np.empty_like(d_inputs))
-        return d_inputs
+        _look_up_vjp(layer.kernels, d_projection_TBG, self.tokens_TB, d_table_VG)
+        return layer.project_vjp(d_table_VG, self.embedding_VE, workspace)
 
     def embedding_gradient(self, kernels: Kernels, d_inputs: Array, workspace: Workspace) -> Gradient:
         """It is what the backward pass returns."""
@@ -99,30 +79,17 @@ class VectorTokens:
     drop: Callable[[Array], Array] | None
     """The dropout of vectors, and of their gradient."""
 
-    @property
-    def x_TBE(self) -> Array:
-        """The vectors, not dropped."""
-        return self.embedding_VE[self.tokens_TB]
-
-    def project(self, cell: PackedCell, workspace: Workspace) -> Array:
+    def project(self, layer: Layer, workspace: Workspace) -> Array:
         """The input projection of the first layer [T,B,G]."""
-        return Vectors(self._dropped(cell, workspace)).project(cell, workspace)
+        return Vectors(self._dropped(layer, workspace)).project(layer, workspace)
 
     def project_vjp(
-        self,
-        cell: PackedCell,
-        d_projection_TBG: Array,
-        workspace: Workspace,
+        self, layer: Layer, d_projection_TBG: Array, workspace: Workspace
     ) -> tuple[Array, Array, Array]:
         """(d_x [T,B,E], d_weight_ih, d_bias [G])."""
-        dropped = Vectors(self._dropped(cell, workspace))
-        d_x_TBE, d_weight, d_bias_G = dropped.project_vjp(cell, d_projection_TBG, workspace)
+        dropped = Vectors(self._dropped(layer, workspace))
+        d_x_TBE, d_weight, d_bias_G = dropped.project_vjp(layer, d_projection_TBG, workspace)
         return d_x_TBE if self.drop is None else self.drop(d_x_TBE), d_weight, d_bias_G
-
-    def add(self, cell: PackedCell, d_inputs: Array, d_x_TBE: Array) -> Array:
-        """The gradient of the vectors with that of a residual added."""
-        d_inputs += d_x_TBE
-        return d_inputs
 
     def embedding_gradient(self, kernels: Kernels, d_inputs: Array, workspace: Workspace) -> Gradient:
         """From the gradient of the vectors."""
@@ -133,8 +100,8 @@ class VectorTokens:
         d_embedding_VE = workspace.array("d_embedding", self.embedding_VE.shape, d_inputs.dtype)
         return Gradient(_look_up_vjp(kernels, d_inputs, self.tokens_TB, d_embedding_VE))
 
-    def _dropped(self, cell: PackedCell, workspace: Workspace) -> Array:
-        x_TBE = _look_up(cell, self.embedding_VE, self.tokens_TB, workspace, "vectors")
+    def _dropped(self, layer: Layer, workspace: Workspace) -> Array:
+        x_TBE = _look_up(layer, self.embedding_VE, self.tokens_TB, workspace, "vectors")
         return x_TBE if self.drop is None else self.drop(x_TBE)
 
 
@@ -152,40 +119,28 @@ class OneHotTokens:
     """The table of all input projections, if it is kept between calls."""
     vocab_size: int
 
-    @property
-    def x_TBE(self) -> Array:
-        """The vectors; asked for only by a residual first layer, whose H equals V."""
-        return np.equal(self.tokens_TB[:, :, None], np.arange(self.vocab_size))
-
-    def project(self, cell: PackedCell, workspace: Workspace) -> Array:
+    def project(self, layer: Layer, workspace: Workspace) -> Array:
         """The input projection of the first layer [T,B,G]."""
         if self.table_VG is not None and self.scale_TB is None:
-            return _look_up(cell, self.table_VG, self.tokens_TB, workspace, "projection")
+            return _look_up(layer, self.table_VG, self.tokens_TB, workspace, "projection")
         weight_GV = self.weight_GV
         assert weight_GV is not None
         columns_VG = np.ascontiguousarray(weight_GV.T)
-        projection_TBG = _look_up(cell, columns_VG, self.tokens_TB, workspace, "projection")
+        projection_TBG = _look_up(layer, columns_VG, self.tokens_TB, workspace, "projection")
         if self.scale_TB is not None:
             projection_TBG *= self.scale_TB[:, :, None]
-        projection_TBG += cell.bias_G
+        projection_TBG += layer.bias_G
         return projection_TBG
 
     def project_vjp(
-        self,
-        cell: PackedCell,
-        d_projection_TBG: Array,
-        workspace: Workspace,
+        self, layer: Layer, d_projection_TBG: Array, workspace: Workspace
     ) -> tuple[Array, None, Array]:
         """(d_projection [T,B,G], None: d_weight_ih is made from it, d_bias [G])."""
         G = d_projection_TBG.shape[2]
-        d_bias_G = cell.kernels.bias_gradient(d_projection_TBG.reshape(-1, G))
+        d_bias_G = layer.kernels.bias_gradient(d_projection_TBG.reshape(-1, G))
         if self.scale_TB is not None:
             d_projection_TBG *= self.scale_TB[:, :, None]
         return d_projection_TBG, None, d_bias_G
-
-    def add(self, cell: PackedCell, d_inputs: Array, d_x_TBE: Array) -> Array:
-        """Nothing is learned in the inputs."""
-        return d_inputs
 
     def embedding_gradient(self, kernels: Kernels, d_inputs: Array, workspace: Workspace) -> Gradient:
         """That of weight_ih, transposed."""
@@ -197,19 +152,25 @@ class OneHotTokens:
         return Gradient(_look_up_vjp(kernels, d_inputs, self.tokens_TB, d_columns_VG), transposed=True)
 
 
+TokenInputs: TypeAlias = TableTokens | VectorTokens | OneHotTokens
+"""``stack.Inputs`` that are made from tokens. ``embedding_gradient`` is the gradient of what tokens choose
+from, the embedding or the first layer's weight_ih, from what the backward pass of the layers returns."""
+
+
 def _uses_few(tokens_TB: Array, vocab_size: int) -> bool:
     """Whether a batch uses so few rows of a large table that they are worth finding."""
     return tokens_TB.size < vocab_size > LARGE
 
 
-def _look_up(cell: PackedCell, table_VG: Array, tokens_TB: Array, workspace: Workspace, name: str) -> Array:
+def _look_up(layer: Layer, table_VG: Array, tokens_TB: Array, workspace: Workspace, name: str) -> Array:
     """The table's row of each token [T,B,G]."""
     rows_NG = workspace.array(name, (tokens_TB.size, table_VG.shape[1]), table_VG.dtype)
-    cell.kernels.lookup(table_VG, tokens_TB.reshape(-1), out=rows_NG)
+    layer.kernels.lookup(table_VG, tokens_TB.reshape(-1), out=rows_NG)
     return rows_NG.reshape(*tokens_TB.shape, -1)
 
 
 def _look_up_vjp(kernels: Kernels, d_TBG: Array, tokens_TB: Array, out: Array) -> Array:
     """The table's gradient [V,G]."""
     d_NG = d_TBG.reshape(tokens_TB.size, -1)
-    return kernels.lookup_gradient(d_NG, tokens_TB.reshape(-1), len(out), out=out)
+    kernels.lookup_gradient(d_NG, tokens_TB.reshape(-1), len(out), out=out)
+    return out

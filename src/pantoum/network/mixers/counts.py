@@ -28,6 +28,7 @@ import numpy.typing as npt
 
 from pantoum.kernels import Array
 from pantoum.kernels.count_tree import SIZES, ContextsOfLength, CountTree
+from pantoum.network.mixers.history import History
 
 __all__ = ["MOST_ORDER", "Contexts", "Counts", "Order"]
 
@@ -167,40 +168,30 @@ class Counts:
         return (self.kept + 1) * SIZES
 
     def initial_state(self, batch_size: int) -> Array:
-        """No tokens yet [B,K]: the state is the last K tokens, the oldest first, each as its number + 1."""
+        """No tokens yet [B,K]."""
         return np.zeros((batch_size, self.kept), np.float32)
 
     def find(
         self, tokens_TB: Array, recent_BK: Array, reset_TB: Array | None = None, lengths: Array | None = None
     ) -> Contexts:
-        """The contexts that end with each token, N = T * B. A context never reaches over a reset; past the
-        length of a row the state stays."""
-        T, B = tokens_TB.shape
-        K, steps_T1 = self.kept, np.arange(T)[:, None]
+        """The contexts that end with each token, N = T * B, after the last K tokens, the oldest first, each
+        as its number + 1 (0: none). A context never reaches over a reset; past the length of a row the state
+        stays."""
+        (T, B), K = tokens_TB.shape, self.kept
         # Whatever a file says; what comes before a gap is not a context.
         known_BK = np.where((recent_BK >= 1) & (recent_BK <= self.vocab_size), recent_BK, 0)
         known_BK = known_BK * np.logical_and.accumulate(known_BK[:, ::-1] > 0, axis=1)[:, ::-1]
-        history_SB = np.concatenate([known_BK.T.astype(np.int64), tokens_TB + 1]).astype(np.int64)
-        begun_TB = None
-        if reset_TB is not None:  # the step at which what may be seen begins; none: before all
-            begun_TB = np.maximum.accumulate(np.where(reset_TB, steps_T1, -K))
-        nodes_KTB = np.empty((K, T, B), np.int64)
-        nodes_SB = history_SB - 1
+        history = History(tokens_TB, known_BK, reset_TB, lengths)
+        symbols_SB = history.tokens_SB - 1
+        nodes_KTB, nodes_SB = np.empty((K, T, B), np.int64), symbols_SB
         nodes_KTB[0] = nodes_SB[K:]
         for more in range(1, K):
             before_SB = np.concatenate([np.full((1, B), -1), nodes_SB[:-1]])
-            nodes_SB = self._children(more, before_SB, history_SB - 1)
-            if begun_TB is not None:
-                nodes_SB[K:][steps_T1 - more < begun_TB] = -1
+            nodes_SB = self._children(more, before_SB, symbols_SB)
+            nodes_SB[K:] = history.shown(nodes_SB[K:], more, -1)
             nodes_KTB[more] = nodes_SB[K:]
-        ends_B = np.full(B, T) if lengths is None else np.asarray(lengths)
-        places_BK = ends_B[:, None] + np.arange(K)
-        after_BK = history_SB[places_BK, np.arange(B)[:, None]]
-        if begun_TB is not None:
-            begun_B = np.where(ends_B > 0, begun_TB[np.maximum(ends_B, 1) - 1, np.arange(B)], -K)
-            after_BK = np.where(places_BK - K >= begun_B[:, None], after_BK, 0)
         nodes_KN = nodes_KTB.reshape(K, T * B)
-        return Contexts(nodes_KN, self._classes(nodes_KN), after_BK.astype(np.float32))
+        return Contexts(nodes_KN, self._classes(nodes_KN), history.after().astype(np.float32))
 
     def probabilities(self, contexts: Contexts, targets_N: Array) -> F64:
         """The probability of a target after each context [N]."""

@@ -17,15 +17,18 @@ last layers, V symbols.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from pantoum.kernels import Array
-from pantoum.kernels.mixture import mix_rows
-from pantoum.network.count_mixture import mixed
+from pantoum.kernels.mixture import mix_rows, normalise_rows
+from pantoum.network.mixers import Found, Mixer, Read
+from pantoum.network.mixers.count_mixture import mixed
+from pantoum.network.spec import StateArray
 
 __all__ = ["Cache", "FoundCache"]
 
@@ -38,8 +41,10 @@ LEAST_TOTAL = np.float32(1e-30)
 
 
 @dataclass(frozen=True)
-class Cache:
+class Cache(Mixer):
     """The settings of a cache."""
+
+    name: ClassVar[str] = "cache"
 
     size: int
     """Pairs that are kept, N."""
@@ -48,26 +53,29 @@ class Cache:
     flatness: float
     """How much more probable similar outputs make a token; 0: all pairs count alike."""
 
-    def initial_state(self, batch_size: int, hidden_size: int) -> tuple[Array, ...]:
-        """An empty cache of each stream."""
-        widths = self.size * hidden_size, self.size, hidden_size + 1
-        return tuple(np.zeros((batch_size, width), np.float32) for width in widths)
+    def states(self, units: int) -> tuple[StateArray, ...]:
+        """The outputs, the tokens that came after them, and the last output."""
+        return (
+            StateArray("cache.outputs", self.size * units, "outputs"),
+            StateArray("cache.tokens", self.size, "tokens"),
+            StateArray("cache.last", units + 1, "outputs"),
+        )
 
-    def find(
-        self,
-        hidden_TBH: Array,
-        tokens_TB: Array,
-        state: tuple[Array, ...],
-        reset_TB: Array | None,
-        lengths: Array | None,
-        vocab_size: int,
-    ) -> FoundCache:
-        """What each step sees, and the state after the steps; past the length of a row its state stays."""
+    def find(self, read: Read, state: Sequence[Array]) -> FoundCache:
+        """What each step sees, and the state after the steps."""
+        hidden_TBH, tokens_TB, reset_TB, lengths = (
+            read.hidden_TBH,
+            read.tokens_TB,
+            read.reset_TB,
+            read.lengths,
+        )
         T, B, H = hidden_TBH.shape
         N, rows_B = self.size, np.arange(B)
         keys_BNH, known_BN, last_BX = state[0].reshape(B, N, H), state[1], state[2]
         keys_BJH = np.concatenate([keys_BNH, last_BX[:, None, 1:], hidden_TBH[:-1].swapaxes(0, 1)], axis=1)
-        known_BN = np.where((known_BN >= 1) & (known_BN <= vocab_size), known_BN, 0)  # whatever a file says
+        known_BN = np.where(
+            (known_BN >= 1) & (known_BN <= read.vocab_size), known_BN, 0
+        )  # whatever a file says
         tokens_BJ = np.concatenate([known_BN, tokens_TB.T + 1], axis=1).astype(np.int32)
         tokens_BJ[:, N] *= last_BX[:, 0] == 1
         first_TB = np.zeros((T, B), np.int64)
@@ -79,8 +87,8 @@ class Cache:
         places_BN = ends_B[:, None] + np.arange(N)
         first_B = np.concatenate([np.zeros((1, B), np.int64), first_TB])[ends_B, rows_B]
         own_BN = np.where(places_BN >= first_B[:, None], tokens_BJ[rows_B[:, None], places_BN], 0)
-        own_BX, read = last_BX.copy(), np.flatnonzero(ends_B)
-        own_BX[read, 0], own_BX[read, 1:] = 1, hidden_TBH[ends_B[read] - 1, read]
+        own_BX, going = last_BX.copy(), np.flatnonzero(ends_B)
+        own_BX[going, 0], own_BX[going, 1:] = 1, hidden_TBH[ends_B[going] - 1, going]
         # The outputs of one stream are not copied: they are most of the state.
         arrays = kept[0] if B == 1 else np.concatenate(kept), own_BN, own_BX
         after = tuple(array.astype(np.float32, copy=False) for array in arrays)
@@ -99,7 +107,7 @@ class Shares(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class FoundCache:
+class FoundCache(Found):
     """The pairs that T steps of B rows see. Results are in the order of the steps, N = T * B."""
 
     cache: Cache
@@ -129,17 +137,18 @@ class FoundCache:
                 filled_TB[steps, b] = found.totals_S > 0
         return p_TB.reshape(-1), filled_TB.reshape(-1)
 
-    def losses(self, logs_NV: Array, targets_N: Array, first: int) -> tuple[Array, Array]:
-        """(nats [N] of targets, the most probable symbols [N]) with the cache, of N of the steps from number
-        ``first`` on, from the logarithms of the probabilities without. Only symbols that the cache holds can
-        become more probable, so no row of the vocabulary is changed."""
+    def losses(self, logits_NV: Array, targets_N: Array, first: int, normal: bool) -> tuple[Array, Array]:
+        """Only symbols that the cache holds can become more probable, so no row of the vocabulary is
+        mixed."""
+        if not normal:
+            normalise_rows(logits_NV)
         N, B = len(targets_N), self.hidden_TBH.shape[1]
-        nats_N, predictions_N = np.empty(N, logs_NV.dtype), np.empty(N, np.int32)
+        nats_N, predictions_N = np.empty(N, logits_NV.dtype), np.empty(N, np.int32)
         for number in range(min(B, N)):
             step, b = divmod(first + number, B)
             own = slice(number, None, B)
             steps = slice(step, step + len(targets_N[own]))
-            nats_N[own], predictions_N[own] = self._of_row(b, steps, logs_NV[own], targets_N[own])
+            nats_N[own], predictions_N[own] = self._of_row(b, steps, logits_NV[own], targets_N[own])
         return nats_N, predictions_N
 
     def _of_row(self, b: int, steps: slice, logs_SV: Array, targets_S: Array) -> tuple[F64, Array]:
@@ -157,9 +166,8 @@ class FoundCache:
             p_S = np.where(symbols_U[places_S] == targets_S, sums_SU[rows_S, places_S], 0.0)
         return mixed(-logs_SV[rows_S, targets_S], p_S, 1 - weights_S), best_S
 
-    def logits(self, logits_NV: Array, tokens: Array | None = None) -> Array:
-        """Logarithms of the probabilities with the cache [N,V], from the logits without, which are
-        overwritten; ``tokens``: those of some of the N tokens."""
+    def mix(self, logits_NV: Array, tokens: Array | None = None) -> Array:
+        """Whole rows."""
         T, B, _ = self.hidden_TBH.shape
         places = np.arange(T * B) if tokens is None else tokens
         rows_NV, filled_N = np.zeros_like(logits_NV), np.zeros(len(places), bool)

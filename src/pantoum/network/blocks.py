@@ -1,0 +1,334 @@
+"""Cells and stacks that people build by themselves, and the exact gradient of either over a sequence.
+
+Outside, arrays are batch-major [B,T,E] and everything is checked; the parts of a model (``network.stack``)
+do the work. A block holds parameters and never remembers a sequence. Parameters are those of
+``torch.nn.RNN``, ``GRU`` and ``LSTM`` where PyTorch has the cell; a stack has ``0.weight_ih``,
+``1.weight_ih``, ... The equations and gate orders stand in ``kernels.reference``.
+
+``unroll`` is what ``tf.nn.dynamic_rnn`` was: with lengths, outputs past a row's length are zero, the state
+is copied through, and the returned state is each row's own last one. ``unroll_vjp`` is its back-propagation
+through outputs and state both. Dropout is on only with ``dropout_key=(seed, step)``; ``streams`` are the
+rows' global numbers, by default 0 to B-1.
+
+Shapes: B rows (streams), T steps, E inputs, H units.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NamedTuple, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from pantoum.config import CELLS, CellSpec, DropoutConfig, one_of, whole
+from pantoum.errors import SettingError
+from pantoum.kernels import Array, Workspace, backend
+from pantoum.network.checks import check_lengths, check_resets, dropout_draw
+from pantoum.network.packing import Packer
+from pantoum.network.parameters import Parameters, initial
+from pantoum.network.spec import of_cell
+from pantoum.network.stack import Layer, Layers, Tape, Vectors
+from pantoum.network.state import BlockState, check_state, from_arrays, to_arrays
+
+__all__ = ["GRU", "LSTM", "RNN", "Block", "Cell", "MinGRU", "Stack", "unroll", "unroll_vjp"]
+
+
+class Block(ABC):
+    """A cell or a stack of cells."""
+
+    input_size: int
+    hidden_size: int
+    dtype: np.dtype[np.generic]
+    parameters: Parameters
+
+    @abstractmethod
+    def initial_state(self, batch_size: int) -> BlockState:
+        """The zero state of ``batch_size`` streams."""
+
+    @abstractmethod
+    def ready(self) -> Layers:
+        """Its layers, with the weights as they are now."""
+
+    @property
+    def num_parameters(self) -> int:
+        """How many numbers are learned."""
+        return self.parameters.size
+
+    def step(self, x_BE: Array, state: BlockState) -> tuple[Array, BlockState]:
+        """One time step: (outputs [B,H], state)."""
+        x_BE = np.asarray(x_BE)
+        if x_BE.ndim != 2:
+            raise SettingError(
+                "x_BE", x_BE.shape, f"must have the shape [B, {self.input_size}]", "give one input a stream"
+            )
+        outputs_BTH, state = self.scan(x_BE[:, None], state)
+        return outputs_BTH[:, 0], state
+
+    def scan(
+        self,
+        x_BTE: Array,
+        state: BlockState | None = None,
+        lengths: Array | None = None,
+        reset_BT: Array | None = None,
+    ) -> tuple[Array, BlockState]:
+        """All time steps: (outputs [B,T,H], the last state). ``reset_BT`` zeroes a row's state *before* a
+        step; past a row's length outputs are zero and the state is copied through."""
+        return unroll(self, x_BTE, state, lengths, reset_BT=reset_BT)
+
+
+class Cell(Block):
+    """A recurrent cell: its one setting is its size."""
+
+    spec: CellSpec
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        seed: int | None = 0,
+        *,
+        spec: CellSpec | None = None,
+        dtype: npt.DTypeLike = np.float32,
+        place: int = 0,
+    ) -> None:
+        """``seed=None`` leaves zeros, to be filled; ``place`` is the cell's layer in a stack of one seed."""
+        whole(input_size, "input_size")
+        whole(hidden_size, "hidden_size")
+        spec = self.spec if spec is None else spec
+        self._take(spec, initial(of_cell(spec, input_size, hidden_size, place), seed, dtype))
+
+    @classmethod
+    def of(cls, spec: CellSpec, parameters: dict[str, Array]) -> Cell:
+        """The cell of these very parameters."""
+        cell = cls.__new__(cls)
+        cell._take(spec, Parameters(parameters))
+        return cell
+
+    def _take(self, spec: CellSpec, parameters: Parameters) -> None:
+        self.spec, self.parameters = spec, parameters
+        rows, self.input_size = parameters["weight_ih"].shape
+        self.hidden_size, self.dtype = rows // len(spec.gates), parameters["weight_ih"].dtype
+
+    def initial_state(self, batch_size: int) -> BlockState:
+        """Zeros: h [B,H], or (h, c)."""
+        whole(batch_size, "batch_size")
+        parts = tuple(np.zeros((batch_size, self.hidden_size), self.dtype) for _ in self.spec.state)
+        return parts[0] if len(parts) == 1 else parts
+
+    def ready(self) -> Layers:
+        return Layers((Layer(self.spec, self.parameters, Packer(backend(self.dtype))),), DropoutConfig())
+
+
+class RNN(Cell):
+    """h' = tanh(W_ih x + b_ih + W_hh h + b_hh)."""
+
+    spec = CELLS["rnn"]
+
+
+class LSTM(Cell):
+    """c' = f * c + i * g, h' = o * tanh(c'); the state is (h, c)."""
+
+    spec = CELLS["lstm"]
+
+
+class MinGRU(Cell):
+    """h' = z * h + (1 - z) * n, with z = sigma(W_z x + b_z) and n = W_n x + b_n (Feng et al. 2024)."""
+
+    spec = CELLS["mingru"]
+
+
+class GRU(Cell):
+    """h' = z * h + (1 - z) * n. The reset gate stands after the candidate's product (PyTorch's and cuDNN's
+    form) or before it (the original's and TensorFlow 1's); a model file records which."""
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        reset: str = "after",
+        seed: int | None = 0,
+        *,
+        dtype: npt.DTypeLike = np.float32,
+        place: int = 0,
+    ) -> None:
+        one_of(reset, "reset", ("after", "before"))
+        spec = CELLS["gru" if reset == "after" else "gru-before"]
+        super().__init__(input_size, hidden_size, seed, spec=spec, dtype=dtype, place=place)
+
+
+class Stack(Block):
+    """A deep cell; used wherever a cell is. Its state is the tuple of the states of its layers."""
+
+    def __init__(self, cells: Sequence[Cell], dropout: DropoutConfig | None = None) -> None:
+        self.cells = tuple(cells)
+        _check_cells(self.cells)
+        self.dropout = DropoutConfig() if dropout is None else dropout
+        self.input_size, self.hidden_size = self.cells[0].input_size, self.cells[-1].hidden_size
+        self.dtype = self.cells[0].dtype
+        self.parameters = Parameters.joined(
+            (f"{layer}.", cell.parameters) for layer, cell in enumerate(self.cells)
+        )
+
+    def initial_state(self, batch_size: int) -> BlockState:
+        return tuple(cell.initial_state(batch_size) for cell in self.cells)
+
+    def ready(self) -> Layers:
+        packer = Packer(backend(self.dtype))
+        layers = (
+            Layer(cell.spec, cell.parameters, packer.part(str(place)))
+            for place, cell in enumerate(self.cells)
+        )
+        return Layers(tuple(layers), self.dropout)
+
+
+class Pullback(Protocol):
+    """The backward pass of one ``unroll_vjp``."""
+
+    def __call__(
+        self, d_outputs_BTH: Array, d_state: BlockState | None = None
+    ) -> tuple[Array, BlockState, dict[str, Array]]:
+        """(d_inputs [B,T,E], d_initial_state, gradients by parameter name)."""
+
+
+def unroll(
+    cell: Block,
+    inputs_BTE: Array,
+    initial_state: BlockState | None = None,
+    lengths: Array | None = None,
+    *,
+    reset_BT: Array | None = None,
+    dropout_key: tuple[int, int] | None = None,
+    streams: Array | None = None,
+) -> tuple[Array, BlockState]:
+    """(outputs [B,T,H], last state)."""
+    ran = _run(cell, inputs_BTE, initial_state, lengths, reset_BT, dropout_key, streams, tape=False)
+    return _turned(ran.outputs_TBH), ran.last
+
+
+def unroll_vjp(
+    cell: Block,
+    inputs_BTE: Array,
+    initial_state: BlockState | None = None,
+    lengths: Array | None = None,
+    *,
+    reset_BT: Array | None = None,
+    dropout_key: tuple[int, int] | None = None,
+    streams: Array | None = None,
+) -> tuple[Array, BlockState, Pullback]:
+    """(outputs [B,T,H], last state, pullback), as ``jax.vjp``. Parameters must not change before the
+    pullback."""
+    ran = _run(cell, inputs_BTE, initial_state, lengths, reset_BT, dropout_key, streams, tape=True)
+    shape_BTH, names = ran.outputs_TBH.swapaxes(0, 1).shape, tuple(cell.parameters)
+
+    def pullback(
+        d_outputs_BTH: Array, d_state: BlockState | None = None
+    ) -> tuple[Array, BlockState, dict[str, Array]]:
+        d_outputs_BTH = np.asarray(d_outputs_BTH, cell.dtype)
+        if d_outputs_BTH.shape != shape_BTH:
+            raise SettingError(
+                "d_outputs_BTH",
+                d_outputs_BTH.shape,
+                f"must have the shape {shape_BTH}",
+                "give the gradient of the outputs",
+            )
+        d_arrays = None if d_state is None else to_arrays(check_state(d_state, ran.last))
+        d_x_TBE, d_initial, found = ran.layers.backward(
+            ran.tape, _turned(d_outputs_BTH), d_arrays, workspace=Workspace()
+        )
+        # A cell is a stack of one layer, whose names have no number.
+        named = {name if name in names else name.partition(".")[2]: d for name, d in found.items()}
+        d_state0 = from_arrays(ran.last, [array.copy() for array in d_initial])
+        return _turned(d_x_TBE), d_state0, {name: named[name] for name in names}
+
+    return _turned(ran.outputs_TBH), ran.last, pullback
+
+
+class Ran(NamedTuple):
+    """A forward pass of a block."""
+
+    layers: Layers
+    outputs_TBH: Array
+    last: BlockState
+    tape: Tape
+
+
+def _run(
+    block: Block,
+    inputs_BTE: Array,
+    state: BlockState | None,
+    lengths: Array | None,
+    reset_BT: Array | None,
+    dropout_key: tuple[int, int] | None,
+    streams: Array | None,
+    tape: bool,
+) -> Ran:
+    x_TBE, state, lengths, reset_TB = _checked(block, inputs_BTE, state, lengths, reset_BT)
+    layers, dropout = block.ready(), dropout_draw(dropout_key, streams, x_TBE.shape[1])
+    outputs_TBH, last, kept = layers.forward(
+        Vectors(x_TBE),
+        to_arrays(state),
+        reset_TB=reset_TB,
+        lengths=lengths,
+        dropout=dropout,
+        tape=tape,
+        workspace=Workspace(),
+    )
+    return Ran(layers, outputs_TBH, from_arrays(state, last), kept)
+
+
+def _checked(
+    block: Block,
+    x_BTE: Array,
+    state: BlockState | None,
+    lengths: Array | None,
+    reset_BT: Array | None,
+) -> tuple[Array, BlockState, Array | None, Array | None]:
+    """The arguments of a scan, checked and time-major; inputs past a row's length are zeros."""
+    x_BTE = np.asarray(x_BTE)
+    if x_BTE.ndim != 3 or x_BTE.shape[2] != block.input_size or 0 in x_BTE.shape:
+        raise SettingError(
+            "inputs_BTE",
+            x_BTE.shape,
+            f"must have the shape [B, T, {block.input_size}]",
+            "give inputs of the block's input_size",
+        )
+    if x_BTE.dtype.kind not in "fiub":
+        raise SettingError(
+            "inputs_BTE", x_BTE.dtype.name, "must be an array of numbers", f"give {block.dtype.name}"
+        )
+    B, T, _ = x_BTE.shape
+    state = block.initial_state(B) if state is None else check_state(state, block.initial_state(B))
+    lengths = check_lengths(lengths, B, T)
+    x_TBE = np.ascontiguousarray(x_BTE.swapaxes(0, 1), block.dtype)
+    if lengths is not None:
+        x_TBE = np.where((np.arange(T)[:, None] < lengths)[:, :, None], x_TBE, block.dtype.type(0))
+    return x_TBE, state, lengths, check_resets(reset_BT, B, T)
+
+
+def _turned(array: Array) -> Array:
+    """[T,B,...] to [B,T,...] and back."""
+    return np.ascontiguousarray(array.swapaxes(0, 1))
+
+
+def _check_cells(cells: tuple[Cell, ...]) -> None:
+    if not cells:
+        raise SettingError("cells", [], "must hold at least one cell", "give a list of cells")
+    for below, above in pairwise(cells):
+        if above.input_size != below.hidden_size or above.dtype != below.dtype:
+            raise SettingError(
+                "cells",
+                f"a cell of input_size {above.input_size} ({above.dtype}) over one "
+                f"of hidden_size {below.hidden_size} ({below.dtype})",
+                "must fit one another",
+                "make each input_size the hidden_size below it, with one dtype",
+            )
+    if len({id(cell) for cell in cells}) != len(cells):
+        raise SettingError(
+            "cells",
+            f"{len(cells)} with one repeated",
+            "must be different: each layer has its own weights",
+            "build one cell a layer",
+        )

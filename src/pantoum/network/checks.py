@@ -1,0 +1,104 @@
+"""What comes in from outside is checked once, here, and made time-major: tokens, lengths, resets, dropout.
+
+Shapes: B streams, T steps, V symbols.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pantoum.config import whole
+from pantoum.errors import SettingError
+from pantoum.kernels import Array
+from pantoum.network.stack import DropoutDraw
+
+__all__ = ["check_lengths", "check_resets", "dropout_draw", "time_major_targets", "time_major_tokens"]
+
+
+def time_major_tokens(tokens_BT: object, vocab_size: int, argument: str = "tokens_BT") -> Array:
+    """Tokens [T,B], int32; whole numbers from 0 to V-1."""
+    tokens_BT = np.asarray(tokens_BT)
+    if tokens_BT.ndim != 2 or not tokens_BT.size:
+        raise SettingError(
+            argument,
+            tokens_BT.shape,
+            "must have the shape [B, T], with no side empty",
+            "give one row of tokens a stream",
+        )
+    if tokens_BT.dtype.kind not in "iu":
+        raise SettingError(argument, tokens_BT.dtype.name, "must be whole numbers", "give an integer array")
+    low, high = int(tokens_BT.min()), int(tokens_BT.max())
+    if low < 0 or high >= vocab_size:
+        raise SettingError(
+            argument,
+            low if low < 0 else high,
+            f"must be token numbers from 0 to {vocab_size - 1}",
+            "encode the text with this model's tokenizer",
+        )
+    return np.ascontiguousarray(tokens_BT.T, np.int32)
+
+
+def time_major_targets(targets_BT: object, inputs_BT: object, vocab_size: int) -> Array:
+    """Targets [T,B], of the inputs' shape."""
+    targets_TB = time_major_tokens(targets_BT, vocab_size, "targets_BT")
+    shape = np.asarray(inputs_BT).shape
+    if targets_TB.T.shape != shape:
+        raise SettingError(
+            "targets_BT",
+            targets_TB.T.shape,
+            f"must have the inputs' shape {shape}",
+            "give one target for each input",
+        )
+    return targets_TB
+
+
+def check_lengths(lengths: object, batch_size: int, steps: int) -> Array | None:
+    """Lengths [B] from 0 to T, as int64."""
+    if lengths is None:
+        return None
+    lengths = np.asarray(lengths)
+    if lengths.shape != (batch_size,) or lengths.dtype.kind not in "iu":
+        raise SettingError(
+            "lengths", lengths.tolist(), f"must be {batch_size} whole numbers", "give one length a row"
+        )
+    if lengths.min() < 0 or lengths.max() > steps:
+        raise SettingError(
+            "lengths", lengths.tolist(), f"must be from 0 to {steps}", "give lengths within the inputs"
+        )
+    numbers: Array = lengths.astype(np.int64)
+    return numbers
+
+
+def check_resets(reset_BT: object, batch_size: int, steps: int) -> Array | None:
+    """The reset mask, time-major; None where nothing is reset."""
+    if reset_BT is None:
+        return None
+    reset_BT = np.asarray(reset_BT)
+    if reset_BT.shape != (batch_size, steps) or reset_BT.dtype != bool:
+        raise SettingError(
+            "reset_BT",
+            f"{reset_BT.dtype.name} {reset_BT.shape}",
+            f"must be bool of shape ({batch_size}, {steps})",
+            "give one mask of the inputs' shape",
+        )
+    return np.ascontiguousarray(reset_BT.T) if reset_BT.any() else None
+
+
+def dropout_draw(key: tuple[int, int] | None, streams: Array | None, batch_size: int) -> DropoutDraw | None:
+    """The dropout of a key and of these streams, checked."""
+    if key is None:
+        return None
+    if not isinstance(key, tuple) or len(key) != 2:
+        raise SettingError("dropout_key", key, "must be a pair (seed, step)", "give two whole numbers")
+    seed, step = (int(word) for word in key)
+    whole(seed, "dropout_key", least=0, most=2**64 - 1)
+    whole(step, "dropout_key", least=0, most=2**32 - 1)
+    numbers = np.arange(batch_size) if streams is None else np.asarray(streams)
+    if numbers.shape != (batch_size,) or numbers.dtype.kind not in "iu":
+        raise SettingError(
+            "streams",
+            numbers.tolist(),
+            f"must be {batch_size} whole numbers",
+            "give each row's global number",
+        )
+    return DropoutDraw(seed, step, numbers)

@@ -1,0 +1,90 @@
+"""What is put beside the network: it looks at the tokens read and at the outputs of the last layers, keeps a
+state of its own, and changes the distribution of the next token.
+
+    logits of the head + what mixers add -> softmax -> what the others mix in, one after the other
+
+A ``Mixer`` finds, for the tokens of a block, all that it needs to know of them (``Found``) and the state
+after them; the rest are questions to that. A mixer is one file: those methods of ``Found`` that it does not
+have do nothing.
+
+Shapes: T steps, B rows (streams), N = T*B tokens in the order of the steps, H units, V symbols.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from pantoum.kernels import Array, StepPart
+from pantoum.network.gradient import Gradient
+from pantoum.network.spec import StateArray
+
+__all__ = ["Found", "Mixer", "Read"]
+
+
+@dataclass(frozen=True)
+class Read:
+    """The tokens of a block and what the network made of them."""
+
+    tokens_TB: Array
+    hidden_TBH: Array
+    reset_TB: Array | None
+    lengths: Array | None
+    vocab_size: int
+
+
+class Found:
+    """What a mixer knows of N tokens."""
+
+    state: tuple[Array, ...]
+    """Its state after the tokens; past the length of a row that stays as it was."""
+
+    def added(self, tokens: Array | slice | None = None) -> Array:
+        """The logits [N,V] that are added, a fresh array; ``tokens``: those of some of the N tokens."""
+        raise NotImplementedError
+
+    def gradients(self, d_added_NV: Array) -> dict[str, Gradient]:
+        """The gradients of its parameters from those of what it added."""
+        return {}
+
+    def mix(self, logits_NV: Array, tokens: Array | None = None) -> Array:
+        """Logits, which are overwritten, become logarithms of the probabilities of the mixture; ``tokens``:
+        these are those of some of the N tokens."""
+        return logits_NV
+
+    def nats(self, nats_N: Array, targets_N: Array) -> Array:
+        """The nats of targets under the mixture, from those without it."""
+        return nats_N
+
+    def losses(self, logits_NV: Array, targets_N: Array, first: int, normal: bool) -> tuple[Array, Array]:
+        """(nats of targets, the most probable symbols) under the mixture, of N of the tokens from number
+        ``first`` on, from their logits, which are overwritten; ``normal``: these are logarithms of
+        probabilities."""
+        numbers = np.arange(len(targets_N))
+        logits_NV = self.mix(logits_NV, first + numbers)
+        return -logits_NV[numbers, targets_N], logits_NV.argmax(axis=1)
+
+
+class Mixer(ABC):
+    """One of them; it never changes."""
+
+    name: ClassVar[str]
+    adds: ClassVar[bool] = False
+    """Whether it adds to the logits; otherwise it mixes with the distribution."""
+
+    @abstractmethod
+    def states(self, units: int) -> tuple[StateArray, ...]:
+        """The arrays of its state beside layers whose outputs have so many units in all."""
+
+    @abstractmethod
+    def find(self, read: Read, state: Sequence[Array]) -> Found:
+        """What it knows of the tokens after this state."""
+
+    def step_part(self) -> StepPart | None:
+        """Itself as the core's step of a whole model takes it; ``None``: that step lacks it, and a model with
+        it reads by scans of one step."""
+        return None

@@ -1,0 +1,90 @@
+"""Reading one token for each row of a batch: made once from a program, then one call per token.
+
+Where the backend has a stepper (``kernels.native``), all layers and the head are one call of it, whatever the
+precision of the model's matrices. Elsewhere a step is a scan of one step. Both update the states in place
+and give the same bits as ``Program.last_logits``.
+
+A scan writes the input projections of a whole block and reads them again. A step keeps what one layer gives
+to the next in the processor's cache. So the losses of many streams are found by steps in less time in int8,
+where the matrices of a model stay in the cache, too. In float32 that is slower where the matrices are large
+(docs/log/inference.md).
+
+Shapes: R rows that there is room for, B rows read, T steps, C rows of logits, V symbols.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pantoum.kernels import Array
+from pantoum.kernels.types import Stepper
+from pantoum.network.checks import check_resets, time_major_targets, time_major_tokens
+from pantoum.network.program import Program
+from pantoum.network.state import NetworkState
+
+__all__ = ["ScanStepper", "SteppedLosses", "stepper"]
+
+FEWEST_STREAMS, MOST_LOGITS = 32, 1 << 22
+"""Streams from which steps are faster, and the most logits of a block, which are kept until its end."""
+
+
+def stepper(program: Program, tokens_R: Array, state: NetworkState, logits_CV: Array) -> Stepper:
+    """Steps through a program of tokens [R], a state of R rows and logits that live in these arrays."""
+    parts = program.step_parts()
+    fast = None if parts is None else program.kernels.stepper(parts, tokens_R, state.arrays, logits_CV)
+    return fast or ScanStepper(program, tokens_R, state, logits_CV)
+
+
+class ScanStepper:
+    """Steps as scans of one step."""
+
+    def __init__(self, program: Program, tokens_R: Array, state: NetworkState, logits_CV: Array) -> None:
+        self._program, self._tokens_R, self._state, self._logits_CV = program, tokens_R, state, logits_CV
+
+    @np.errstate(over="ignore", invalid="ignore")  # the draw refuses logits that are not finite
+    def step(self, first: int, count: int) -> None:
+        """As ``Stepper.step``."""
+        rows = slice(first, first + count)
+        logits_BV, after, _ = self._program.last_logits(self._tokens_R[rows, None], self._state.select(rows))
+        for array, now in zip(self._state.arrays, after.arrays, strict=True):
+            array[rows] = now
+        self._logits_CV[:count] = logits_BV
+
+
+class SteppedLosses:
+    """``Program.losses`` of so many streams; made once, for many blocks."""
+
+    def __init__(self, program: Program, batch_size: int) -> None:
+        self._program, self._state = program, program.initial_state(batch_size)
+        self._tokens_B = np.zeros(batch_size, np.int32)
+        self._logits_BV = np.empty((batch_size, program.vocab_size), program.model.dtype)
+        self._stepper = stepper(program, self._tokens_B, self._state, self._logits_BV)
+
+    @staticmethod
+    def are_faster(program: Program, inputs_BT: Array) -> bool:
+        """Whether a block of these tokens [B,T] is read in less time than by scans."""
+        if len(inputs_BT) < FEWEST_STREAMS or program.mixed_in or program.head.weight.precision != "int8":
+            return False
+        return inputs_BT.size * program.vocab_size <= MOST_LOGITS
+
+    def losses(
+        self, inputs_BT: Array, targets_BT: Array, state: NetworkState, reset_BT: Array | None = None
+    ) -> tuple[Array, Array, NetworkState]:
+        """As ``Program.losses``."""
+        V = self._program.vocab_size
+        tokens_TB, targets_TB = time_major_tokens(inputs_BT, V), time_major_targets(targets_BT, inputs_BT, V)
+        (T, B), reset_TB = tokens_TB.shape, check_resets(reset_BT, *inputs_BT.shape)
+        for own, given in zip(self._state.arrays, state.checked(self._state).arrays, strict=True):
+            own[...] = given
+        logits_TBV = np.empty((T, B, V), self._logits_BV.dtype)
+        for t in range(T):
+            if reset_TB is not None:
+                for own in self._state.arrays:
+                    own[reset_TB[t]] = 0
+            self._tokens_B[...] = tokens_TB[t]
+            self._stepper.step(0, B)
+            logits_TBV[t] = self._logits_BV
+        nats_N, predictions_N = self._program.kernels.cross_entropy_of_logits(
+            logits_TBV.reshape(T * B, V), targets_TB.reshape(-1)
+        )
+        return nats_N.reshape(T, B).T.copy(), predictions_N.reshape(T, B).T.copy(), self._state.copy()
