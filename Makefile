@@ -51,7 +51,8 @@ docs: $(STAMP)  ## write docs/cli.md from the parser
 site: $(STAMP)  ## build the documentation site in build/site; a broken link is an error
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'mkdocs-material>=9.5,<10' 'mkdocstrings[python]>=0.26'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
-	@echo "open build/site/index.html"
+	@echo "its search needs an address: $(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site 8800"
+	@echo "then open http://127.0.0.1:8800"
 
 format: $(STAMP)  ## format Python, C++ and Markdown
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'ruff>=0.15' 'clang-format>=20' 'mdformat>=0.7.22' 'mdformat-tables>=1'

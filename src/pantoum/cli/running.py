@@ -18,7 +18,6 @@ import re
 import signal
 import sys
 
-from pantoum.cli.asked_to_stop import Stopped
 from pantoum.cli.commands import module_of
 from pantoum.cli.interrupts import Interrupts
 from pantoum.cli.output import Output, abandon_stdout
@@ -56,9 +55,10 @@ def _run(arguments: argparse.Namespace, output: Output, interrupts: Interrupts) 
             code: int = module_of(arguments.command).run(arguments, output) or 0
         output.flush()
         return code
-    except Stopped as stop:
-        return _end(output, f"{name}: ended by {signal.Signals(stop.number).name}", 128 + stop.number)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        number = getattr(stop, "number", None)  # of SIGTERM or SIGHUP (``asked_to_stop``)
+        if number is not None:
+            return _end(output, f"{name}: ended by {signal.Signals(number).name}", 128 + number)
         return _end(output, f"{name}: interrupted", 130)
     except Exception as error:
         if interrupts.came:  # whatever was made of it on the way
