@@ -165,7 +165,7 @@ def _model(path: Path) -> Info:
     try:
         held = weights(found)
     except ValueError as problem:
-        raise ModelFileError(f"cannot read {str(path)!r}: {problem}; get the file again") from problem
+        raise ModelFileError(f"{path}: {problem}; {model_file.USE_ANOTHER}") from problem
     parameters = number(held)
     facts = {
         "bytes": path.stat().st_size,
