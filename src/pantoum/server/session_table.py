@@ -23,10 +23,11 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+from pantoum.server.caller import owned
 from pantoum.server.errors import RequestError
 from pantoum.server.stores import Store, StoreError
 
-__all__ = ["MARKS", "Held", "SessionTable"]
+__all__ = ["MARKS", "Held", "SessionTable", "shown"]
 
 log = logging.getLogger("pantoum.server")
 MARKS = 16
@@ -64,6 +65,11 @@ def _whole(value: bytes) -> bool:
         return to_bytes(from_bytes(value)) == value
     except struct.error:
         return False
+
+
+def shown(name: str) -> str:
+    """The name by which its client knows a session."""
+    return name.rpartition(".")[2]
 
 
 @dataclass
@@ -118,7 +124,7 @@ class SessionTable:
 
     async def create(self, marks: tuple[Mark, ...]) -> Held:
         """A new session."""
-        name = secrets.token_urlsafe(18)
+        name = owned(secrets.token_urlsafe(18))
         held = Held(name, marks, None)
         await self.change(held, marks)
         return held
@@ -127,7 +133,7 @@ class SessionTable:
         """A session for one request alone, until it is released."""
         if name in self._busy:
             raise RequestError(
-                409, f"the session {name!r} is in use by another request; wait for its end, or fork it"
+                409, f"the session {shown(name)!r} is in use by another request; wait for its end, or fork it"
             )
         self._busy.add(name)
         try:
@@ -158,7 +164,8 @@ class SessionTable:
             if not found or not _whole(found):
                 self._forget(name)
                 raise RequestError(
-                    404, f"there is no session {name!r}: it was deleted, or nobody used it for too long"
+                    404,
+                    f"there is no session {shown(name)!r}: it was deleted, or nobody used it for too long",
                 )
             value = found
             self._keep(name, now, value)
@@ -173,7 +180,8 @@ class SessionTable:
         self._forget(held.name)
         if not await self._call(lambda: self._store.put(held.name, value, held.value, now), UNKNOWN):
             raise RequestError(
-                409, f"the session {held.name!r} was changed by another server meanwhile; read it again"
+                409,
+                f"the session {shown(held.name)!r} was changed by another server meanwhile; read it again",
             )
         held.marks, held.value = marks, value
         self._keep(held.name, now, value)
