@@ -13,8 +13,8 @@ from pantoum.config import SamplingConfig
 from pantoum.errors import PantoumError
 from pantoum.inference.reading import Reading
 from pantoum.inference.writing.batch import Batch
-from pantoum.server.engine import Engine, FullError, StoppedError
-from pantoum.server.job import UNREAD, Ended, Inbox, Job, Read, Writing, Written
+from pantoum.server.engine import Engine
+from pantoum.server.job import UNREAD, Ended, FullError, Inbox, Job, Read, StoppedError, Writing, Written
 
 Play = Callable[[Callable[[Engine], Coroutine[Any, Any, None]]], None]
 

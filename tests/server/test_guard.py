@@ -114,3 +114,35 @@ def test_an_address_of_another_machine_is_said_of_the_host() -> None:
 def test_a_comment_is_no_key(tmp_path: Path) -> None:
     (tmp_path / "keys").write_text("# of the laptop\none\n  # of nobody\n")
     assert read_keys(str(tmp_path / "keys")) == (b"one",)
+
+
+def test_a_session_belongs_to_the_key_that_made_it(closed: Any) -> None:
+    own, other = ({"Authorization": f"Bearer {key}"} for key in (KEY, "another"))
+    made = closed.client.post("/v1/sessions", json={"prompt": "The"}, headers=own).json()["id"]
+    place = f"/v1/sessions/{made}"
+    assert closed.client.get(place, headers=own).json()["id"] == made
+    assert closed.client.post(f"{place}/generate", json={"max_tokens": 3}, headers=own).status_code == 200
+    for method, path, body in (
+        ("GET", place, None),
+        ("GET", f"{place}/state", None),
+        ("DELETE", place, None),
+        ("POST", f"{place}/fork", None),
+        ("POST", f"{place}/feed", {"text": "x"}),
+        ("POST", f"{place}/generate", {}),
+        ("POST", "/v1/sessions", {"from": made}),
+    ):
+        response = closed.client.request(method, path, json=body, headers=other)
+        assert response.status_code == 404 and f"{made!r}" in response.json()["error"]["message"]
+    assert closed.client.delete(place, headers=own).status_code == 200
+
+
+def test_pages_may_send_the_headers_of_their_clients(closed: Any) -> None:
+    asked = {
+        "Origin": "https://pages.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,content-type,x-stainless-lang",
+    }
+    response = closed.client.options("/v1/completions", headers=asked)
+    assert (
+        response.status_code == 200 and "x-stainless-lang" in response.headers["access-control-allow-headers"]
+    )

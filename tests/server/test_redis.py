@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -18,6 +19,12 @@ pytestmark = [
 ]
 
 
+def listens(path: Path) -> bool:
+    """Whether a server takes connections at a Unix socket; the file is there before it does."""
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
+
+
 @pytest.fixture
 def redis(tmp_path: Path, until: Callable[..., None]) -> Iterator[Callable[[str], None]]:
     """``redis("start")``, ``redis("stop")``: a server at the Unix socket ``redis.sock`` of the test's
@@ -31,21 +38,21 @@ def redis(tmp_path: Path, until: Callable[..., None]) -> Iterator[Callable[[str]
             one.kill()
             one.wait()
             return
-        socket = tmp_path / "redis.sock"
-        socket.unlink(missing_ok=True)
+        place = tmp_path / "redis.sock"
+        place.unlink(missing_ok=True)
         command = [
             "redis-server",
             "--port",
             "0",
             "--unixsocket",
-            str(socket),
+            str(place),
             "--save",
             "",
             "--dir",
             str(tmp_path),
         ]
         running.append(subprocess.Popen(command, stdout=subprocess.DEVNULL))
-        until(socket.exists)
+        until(lambda: listens(place))
 
     yield do
     for one in running:

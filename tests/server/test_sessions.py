@@ -211,3 +211,36 @@ def test_half_of_a_surrogate_pair_is_refused(server: Any, path: str, name: str) 
     body = json.dumps({name: "a\ud800b", "echo": True, "logprobs": 1})
     response = server.client.post(f"/v1/{path}", content=body, headers={"Content-Type": "application/json"})
     assert response.status_code == 400 and response.json()["error"]["param"] == name
+
+
+def test_a_clock_that_jumps_ahead_deletes_no_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    table = SessionTable(SqliteStore(str(tmp_path / "sessions.sqlite"), 1000.0), 1000.0, 0)
+    ahead = time.time() + 8 * 86_400
+
+    async def main() -> None:
+        held = await table.create(((3, b"state"),))
+        monkeypatch.setattr(time, "time", lambda: ahead)
+        await table.expire()
+        await table.expire()
+        assert (await table.read(held.name)).marks == ((3, b"state"),)
+
+    asyncio.run(main())
+    table.close()
+    assert [record.getMessage()[:17] for record in caplog.records].count("the clock is +691") == 1
+
+
+def test_only_what_is_known_is_said_of_a_store_that_does_not_answer(server: Any) -> None:
+    def lost(*arguments: Any) -> None:
+        raise StoreError("the store does not answer")
+
+    session = begun(server, prompt="The cat")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SqliteStore, "put", lost)
+        message = server.post(f"{session}/feed", text="x").json()["error"]["message"]
+        assert "is not known" in message and "nothing was changed" not in message
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SqliteStore, "get", lost)
+        table_is_asked = server.client.get("/v1/sessions/another")
+        assert "nothing was changed" in table_is_asked.json()["error"]["message"]

@@ -130,7 +130,7 @@ def make_app(models: Models, settings: ServeSettings) -> FastAPI:
             CORSMiddleware,
             allow_origins=list(settings.cors_origin),
             allow_methods=["GET", "POST", "DELETE"],
-            allow_headers=["Authorization", "Content-Type"],
+            allow_headers=["*"],  # clients send more of their own, such as x-stainless-lang
         )
 
     @app.get("/health", tags=["server"])

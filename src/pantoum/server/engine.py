@@ -29,10 +29,10 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.reading import Reading, advance
 from pantoum.inference.writing.batch import Batch
 from pantoum.inference.writing.stream import Stream
-from pantoum.server.job import Ended, Event, Failed, Job, Read, Written
+from pantoum.server.job import Ended, Event, Failed, FullError, Job, Read, StoppedError, Telling, Written
 from pantoum.server.retry import RetryAfter
 
-__all__ = ["Engine", "FullError", "StoppedError"]
+__all__ = ["Engine"]
 
 READ_TURN = 0.008
 """Seconds that prompts are read before the others write on, and before cancelled jobs are noticed."""
@@ -45,26 +45,6 @@ SIDE_BY_SIDE = 64
 """Prompts that are read together."""
 SOONEST, LATEST, EACH = 0.004, 0.100, 0.0006
 """Seconds between two tellings: at least, at most, and per text that is being written."""
-
-
-class FullError(Exception):
-    """All slots and all places of the queue are taken."""
-
-
-class StoppedError(Exception):
-    """The engine takes no more jobs."""
-
-
-class Telling:
-    """What was written of one text and not told yet."""
-
-    __slots__ = ("index", "job", "parts", "told")
-
-    def __init__(self, job: Job, index: int) -> None:
-        self.job, self.index = job, index
-        self.parts: list[str] = []
-        self.told = False
-        """Whether its first characters were told."""
 
 
 class Engine:
@@ -367,9 +347,7 @@ class Engine:
 
     def _fail(self, error: Exception) -> None:
         """A turn failed: every job in work is told, and the batch begins anew."""
-        jobs, parking = list(self._active), list(self._parked.values())
-        writing = Counter(telling.job for telling in [*self._streams.values(), *parking])
-        ended = {job: job.begun - writing[job] for job in jobs}
+        jobs, writing = list(self._active), Counter(telling.job for telling in self._streams.values())
         self._waiting = deque(job for job in self._waiting if job not in self._active)
         self._active.clear()
         self._batch = Batch(self.model)
@@ -377,8 +355,7 @@ class Engine:
         self._parked.clear()
         self._reading.clear()
         for job in jobs:
-            parked = sum(telling.job is job for telling in parking)
-            self._freed(job, job.slots - ended[job] - parked)
+            self._freed(job, writing[job] + job.slots - job.begun)
             self._post(job, Failed(error))
         self._tell()
 

@@ -8,6 +8,7 @@ method, route, status, seconds, bytes. No prompt, no text and no key is in it, a
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import hmac
 import json
 import logging
@@ -68,7 +69,9 @@ class Guard:
         begun = time.perf_counter()
         status, sent = 0, 0
         ends = ExitStack()
-        CALLER.set(Caller(self._client(scope), ends))
+        client = self._client(scope)
+        owner = hashlib.sha256(client.encode()).hexdigest()[:16] if self._keys else ""
+        CALLER.set(Caller(client, owner, ends))
 
         async def counted(message: Message) -> None:
             nonlocal status, sent

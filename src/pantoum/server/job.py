@@ -23,10 +23,30 @@ from pantoum.inference.state import State
 from pantoum.inference.writing.adjusted import Drawn
 from pantoum.server.caller import client
 
-__all__ = ["Ended", "Event", "Failed", "Inbox", "Job", "Read", "Writing", "Written"]
+__all__ = [
+    "Ended",
+    "Event",
+    "Failed",
+    "FullError",
+    "Inbox",
+    "Job",
+    "Read",
+    "StoppedError",
+    "Telling",
+    "Writing",
+    "Written",
+]
 
 UNREAD = 1024
 """Characters of one request that may wait for its client before its texts pause."""
+
+
+class FullError(Exception):
+    """All slots and all places of the queue are taken."""
+
+
+class StoppedError(Exception):
+    """The engine takes no more jobs."""
 
 
 class Read(NamedTuple):
@@ -191,3 +211,15 @@ class Job:
     def done(self) -> bool:
         """Whether its last event has arrived."""
         return self.left <= 0
+
+
+class Telling:
+    """What was written of one text and not told yet."""
+
+    __slots__ = ("index", "job", "parts", "told")
+
+    def __init__(self, job: Job, index: int) -> None:
+        self.job, self.index = job, index
+        self.parts: list[str] = []
+        self.told = False
+        """Whether its first characters were told."""

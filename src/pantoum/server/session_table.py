@@ -11,6 +11,7 @@ sessions leave it, and are read from the store when they are asked for.
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
 import struct
 import time
@@ -22,13 +23,19 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
+from pantoum.server.caller import owned
 from pantoum.server.errors import RequestError
 from pantoum.server.stores import Store, StoreError
 
-__all__ = ["MARKS", "Held", "SessionTable"]
+__all__ = ["MARKS", "Held", "SessionTable", "shown"]
 
+log = logging.getLogger("pantoum.server")
 MARKS = 16
 """States that a session keeps: where it stands, and the newest places it can be rewound to."""
+JUMP = 60.0
+"""Seconds of a clock that was set which are told."""
+UNCHANGED = "nothing was changed: try again later"
+UNKNOWN = "whether the change was kept is not known: read the session before you try again"
 HEAD = struct.Struct("<QI")
 OVERHEAD = 400
 """Bytes that a session in memory takes beside its own."""
@@ -58,6 +65,11 @@ def _whole(value: bytes) -> bool:
         return to_bytes(from_bytes(value)) == value
     except struct.error:
         return False
+
+
+def shown(name: str) -> str:
+    """The name by which its client knows a session."""
+    return name.rpartition(".")[2]
 
 
 @dataclass
@@ -96,6 +108,14 @@ class SessionTable:
         self._kept: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
         self._busy: set[str] = set()
         self._threads = ThreadPoolExecutor(store.threads, "pantoum-sessions")
+        self._begun = time.time() - time.monotonic()
+        self._jumped = 0.0
+        """How far the clock of the machine had jumped when that was last said."""
+
+    @property
+    def _now(self) -> float:
+        """The time by which sessions expire: it goes on from that of the start, also if the clock is set."""
+        return self._begun + time.monotonic()
 
     @property
     def in_memory(self) -> int:
@@ -104,7 +124,7 @@ class SessionTable:
 
     async def create(self, marks: tuple[Mark, ...]) -> Held:
         """A new session."""
-        name = secrets.token_urlsafe(18)
+        name = owned(secrets.token_urlsafe(18))
         held = Held(name, marks, None)
         await self.change(held, marks)
         return held
@@ -113,7 +133,7 @@ class SessionTable:
         """A session for one request alone, until it is released."""
         if name in self._busy:
             raise RequestError(
-                409, f"the session {name!r} is in use by another request; wait for its end, or fork it"
+                409, f"the session {shown(name)!r} is in use by another request; wait for its end, or fork it"
             )
         self._busy.add(name)
         try:
@@ -137,14 +157,15 @@ class SessionTable:
 
     async def read(self, name: str) -> Held:
         """A session as it stands."""
-        now = time.time()
+        now = self._now
         touched, value = self._kept.get(name, (0.0, b""))
         if not value or touched < now - self._seconds / 20:
             found = await self._call(lambda: self._store.get(name, now))
             if not found or not _whole(found):
                 self._forget(name)
                 raise RequestError(
-                    404, f"there is no session {name!r}: it was deleted, or nobody used it for too long"
+                    404,
+                    f"there is no session {shown(name)!r}: it was deleted, or nobody used it for too long",
                 )
             value = found
             self._keep(name, now, value)
@@ -154,19 +175,20 @@ class SessionTable:
 
     async def change(self, held: Held, marks: tuple[Mark, ...]) -> None:
         """The session stands at the last of these marks from now on."""
-        value, now = to_bytes(marks), time.time()
+        value, now = to_bytes(marks), self._now
         # Whatever becomes of the call (the client may go away while it runs): what the store has counts.
         self._forget(held.name)
-        if not await self._call(lambda: self._store.put(held.name, value, held.value, now)):
+        if not await self._call(lambda: self._store.put(held.name, value, held.value, now), UNKNOWN):
             raise RequestError(
-                409, f"the session {held.name!r} was changed by another server meanwhile; read it again"
+                409,
+                f"the session {shown(held.name)!r} was changed by another server meanwhile; read it again",
             )
         held.marks, held.value = marks, value
         self._keep(held.name, now, value)
 
     async def delete(self, name: str) -> bool:
         """Forget a session; whether there was one."""
-        found = await self._call(lambda: self._store.delete(name))
+        found = await self._call(lambda: self._store.delete(name), UNKNOWN)
         self._forget(name)
         return found
 
@@ -174,25 +196,33 @@ class SessionTable:
         """Forget what expires, until cancelled."""
         while True:
             await asyncio.sleep(min(60.0, self._seconds))
-            now = time.time()
-            with suppress(RequestError):  # where the store is away, the next time will do
-                await self._call(partial(self._store.expire, now))
-            for name in [name for name, (used, _) in self._kept.items() if used < now - self._seconds]:
-                self._forget(name)
+            await self.expire()
+
+    async def expire(self) -> None:
+        """Forget what nobody used for too long."""
+        now = self._now
+        jumped = time.time() - now
+        if abs(jumped - self._jumped) > JUMP:
+            self._jumped = jumped
+            log.warning("the clock is %+.0f s from where it was; sessions expire by the time elapsed", jumped)
+        with suppress(RequestError):  # where the store is away, the next time will do
+            await self._call(partial(self._store.expire, now))
+        for name in [name for name, (used, _) in self._kept.items() if used < now - self._seconds]:
+            self._forget(name)
 
     def close(self) -> None:
         """Nothing more is asked."""
         self._threads.shutdown()
         self._store.close()
 
-    async def _call(self, function: Callable[[], Found]) -> Found:
-        """Ask the store, in one of its threads."""
+    async def _call(self, function: Callable[[], Found], after: str = UNCHANGED) -> Found:
+        """Ask the store, in one of its threads. ``after``: what is to be said where it does not answer."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, function)
         except StoreError as error:
             raise RequestError(
                 503,
-                f"{error}; nothing was changed: try again later",
+                f"{error}; {after}",
                 code="sessions_unavailable",
                 headers={"Retry-After": "5"},
             ) from error

@@ -16,13 +16,14 @@ from pantoum.config.plain import Plain
 from pantoum.inference.reading import Reading
 from pantoum.inference.state import State
 from pantoum.server.aside import ENCODER
+from pantoum.server.caller import owned
 from pantoum.server.completions import COMPLETION_TOKENS, Answer
 from pantoum.server.errors import RequestError
 from pantoum.server.events import EventStream
 from pantoum.server.models import Models, Served
 from pantoum.server.recorded import Entry, completion_logprobs
 from pantoum.server.schema import FeedRequest, GenerateRequest, RewindRequest, SessionRequest
-from pantoum.server.session_table import Held, SessionTable
+from pantoum.server.session_table import Held, SessionTable, shown
 from pantoum.server.signing import Signer
 from pantoum.server.writing import begin, cancel, encode, require_prompt, require_unicode, submit
 
@@ -40,14 +41,14 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
         if served is None:
             raise RequestError(
                 422,
-                f"the session {held.name!r} belongs to a model that is not served any more; export its text, "
-                f"or serve that model",
+                f"the session {shown(held.name)!r} belongs to a model that is not served any more; "
+                f"export its text, or serve that model",
                 code="invalid_state",
             )
         return served, state
 
     def said(held: Held) -> dict[str, Plain]:
-        return {"id": held.name, "object": "session", "tokens_seen": held.tokens_seen}
+        return {"id": shown(held.name), "object": "session", "tokens_seen": held.tokens_seen}
 
     async def standing(held: Held, state: State) -> None:
         """The session stands at this state from now on."""
@@ -61,7 +62,7 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
         state: State | None = None
         if fields.from_ is not None:
             require_unicode(fields.from_, "from")
-            served, state = stands(await table.read(fields.from_))
+            served, state = stands(await table.read(owned(fields.from_)))
             if fields.model is not None and models.get(fields.model) is not served:
                 rule = f"the session of from belongs to {served.name!r}; leave one of them out"
                 raise RequestError(400, f"model is {fields.model!r}: {rule}", param="model")
@@ -77,14 +78,14 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
     @router.get("/{name}", response_model=None)
     async def show(name: str) -> Response:
         """Where a session stands, and where it can be rewound to."""
-        held = await table.read(name)
+        held = await table.read(owned(name))
         served, _ = stands(held)
         return JSONResponse({**said(held), "model": served.name, "marks": [seen for seen, _ in held.marks]})
 
     @router.post("/{name}/feed", response_model=None)
     async def feed(name: str, fields: FeedRequest) -> Response:
         """Let the session read a text."""
-        async with table.opened(name) as held:
+        async with table.opened(owned(name)) as held:
             served, state = stands(held)
             await standing(held, await read_text(served, state, fields.text))
             return JSONResponse(said(held))
@@ -94,7 +95,7 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
         """Let the session write on. The fields are those of a completion."""
         if (fields.n or 1) != 1:
             raise RequestError(400, f"n is {fields.n}: a session writes one text; fork it", param="n")
-        held = await table.take(name)
+        held = await table.take(owned(name))
         try:
             served, state = stands(held)
             length = COMPLETION_TOKENS if fields.max_tokens is None else fields.max_tokens
@@ -103,7 +104,7 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
                 served, fields, [prompt], length=length, state=state, alternatives=fields.logprobs
             )
         except BaseException:
-            table.release(name)
+            table.release(owned(name))
             raise
 
         def shape(text: str, entries: Sequence[Entry]) -> dict[str, Plain]:
@@ -129,7 +130,7 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
 
         def end() -> None:
             request.cancel()
-            table.release(name)
+            table.release(owned(name))
 
         if fields.stream:
             return EventStream(streamed(), end)
@@ -142,14 +143,14 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
     @router.post("/{name}/fork", response_model=None)
     async def fork(name: str) -> Response:
         """A second session that stands where this one does, with its marks."""
-        held = await table.read(name)
+        held = await table.read(owned(name))
         stands(held)
         return JSONResponse(said(await table.create(held.marks)))
 
     @router.post("/{name}/rewind", response_model=None)
     async def rewind(name: str, fields: RewindRequest) -> Response:
         """Go back to a mark."""
-        async with table.opened(name) as held:
+        async with table.opened(owned(name)) as held:
             kept = tuple(mark for mark in held.marks if mark[0] <= fields.tokens_seen)
             if not kept or kept[-1][0] != fields.tokens_seen:
                 known = ", ".join(str(seen) for seen, _ in held.marks)
@@ -164,15 +165,15 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
     @router.get("/{name}/state", response_model=None)
     async def export(name: str) -> Response:
         """The signed state: any server with this model and key goes on from it."""
-        held = await table.read(name)
+        held = await table.read(owned(name))
         served, state = stands(held)
         return JSONResponse({**said(held), "model": served.name, "state": signer.to_text(state)})
 
     @router.delete("/{name}", response_model=None)
     async def delete(name: str) -> Response:
         """Forget a session."""
-        async with table.opened(name):
-            await table.delete(name)
+        async with table.opened(owned(name)):
+            await table.delete(owned(name))
         return JSONResponse({"id": name, "object": "session", "deleted": True})
 
     return router

@@ -22,9 +22,8 @@ from pantoum.inference.reading import Reading
 from pantoum.inference.state import State
 from pantoum.inference.writing.generate import draw_seed
 from pantoum.server.aside import MANY, require_size
-from pantoum.server.engine import FullError, StoppedError
 from pantoum.server.errors import RequestError, busy, stopping
-from pantoum.server.job import Ended, Job, Read, Writing, Written
+from pantoum.server.job import Ended, FullError, Job, Read, StoppedError, Writing, Written
 from pantoum.server.models import Served
 from pantoum.server.recorded import Entry, Recorded
 from pantoum.server.schema import WritingRequest
