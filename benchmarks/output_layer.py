@@ -58,7 +58,7 @@ def trains(V: int, precision: str, tied: bool, samples: int | None) -> Work:
     from pantoum.network import LanguageModel
     from pantoum.network.candidates import CandidateSampler
     from pantoum.training.update.backend import LocalBackend
-    from pantoum.training.update.learner import Learner
+    from pantoum.training.update.learner import MemberLearner
     from pantoum.training.update.optimizer import make_optimizer
 
     model = LanguageModel(V, config=ModelConfig("gru", H, L, TIED if tied else UNTIED, tied=tied))
@@ -66,7 +66,7 @@ def trains(V: int, precision: str, tied: bool, samples: int | None) -> Work:
     sampler = None
     if samples is not None:
         sampler = CandidateSampler(np.bincount(zipf(V, 2_000_000, 1), minlength=V), samples, 0)
-    learner = Learner(model, optimizer, seed=0, average=0.99, precision=precision, sampler=sampler)
+    learner = MemberLearner(model, optimizer, seed=0, average=0.99, precision=precision, sampler=sampler)
     backend = LocalBackend([learner])
     text_BT = zipf(V, B * (64 * T + 1)).reshape(B, -1)
     run: dict[str, Any] = {"state": model.initial_state(B), "step": 0}

@@ -43,7 +43,7 @@ from pantoum.network.spec import named
 from pantoum.text.tokenizer import learner
 from pantoum.training.recipe.recipe import compared, work
 from pantoum.training.update.backend import LocalBackend
-from pantoum.training.update.learner import Learner
+from pantoum.training.update.learner import MemberLearner
 from pantoum.training.update.optimizer import AdamW, Muon, Optimizer, WithTables, map_blocks
 
 MINUTE = 14.0e12
@@ -163,7 +163,7 @@ def run(each: Experiment, train: Any, judge: Any, vocab_size: int, eos: int | No
     }
 
 
-def member(each: Experiment, counts_V: Any, count: int, seed: int) -> Learner:
+def member(each: Experiment, counts_V: Any, count: int, seed: int) -> MemberLearner:
     """One member at the start of its training of ``count`` updates; ``counts_V``: of the symbols."""
     precision = kernels.precisions()[-1]
     model = LanguageModel(len(counts_V), config=shape(each), seed=seed)
@@ -185,7 +185,7 @@ def member(each: Experiment, counts_V: Any, count: int, seed: int) -> Learner:
         optimizer = WithTables(optimizer, tables)
     average = 1.0 - 1.0 / max(10.0, each.average * count)
     sampler = None if each.samples is None else CandidateSampler(counts_V, each.samples, seed)
-    return Learner(model, optimizer, seed=seed, average=average, precision=precision, sampler=sampler)
+    return MemberLearner(model, optimizer, seed=seed, average=average, precision=precision, sampler=sampler)
 
 
 def loss(program: Program, text: Any, eos: int | None) -> float:

@@ -188,7 +188,7 @@ def test_what_is_gone_is_found() -> None:
         "pantoum.train",
         "network.LanguageModel",
         "training.update.guard",
-        "Guard.skipped",
+        "UpdateGuard.skipped",
         "torch.nn.GRU",
     )
     wrong = (

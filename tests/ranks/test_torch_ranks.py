@@ -117,13 +117,13 @@ def test_steps_of_ranks_are_those_of_the_core(together: Any, shape: str, count: 
 @pytest.mark.parametrize("count", [1, 2])
 def test_gradients_are_sent_in_bf16(together: Any, count: int) -> None:
     """Half of the bytes; on one process they are rounded, too."""
-    from pantoum.torch.learner import Learner
+    from pantoum.torch.learner import TorchLearner
 
     def work(precision: str, ranks: Any) -> dict[str, Any]:
         import torch
 
         recipe = replace(recipe_of(**SHAPES["n-grams"]), gradient_precision=precision)
-        learner = Learner(recipe, V, 1, "cpu")
+        learner = TorchLearner(recipe, V, 1, "cpu")
         learner.restore(make_backend(recipe, V).snapshot())
         if count > 1:
             learner.join(with_tensors(ranks), 1.0)  # every rank has the same rows
@@ -146,7 +146,7 @@ def test_gradients_are_sent_in_bf16(together: Any, count: int) -> None:
 def test_gradients_of_two_ranks_are_those_of_the_core(
     together: Any, monkeypatch: pytest.MonkeyPatch, shape: str, overlaps: bool
 ) -> None:
-    from pantoum.torch.learner import Learner
+    from pantoum.torch.learner import TorchLearner
     from pantoum.torch.rank_sums import GradientSums
 
     honest, early = GradientSums.finish, list[int]()
@@ -172,7 +172,7 @@ def test_gradients_of_two_ranks_are_those_of_the_core(
         ranks.overlaps = overlaps
         shards = RankSums(with_tensors(ranks), B, 2).shards
         rows = shards.streams(shards.node(ranks.rank))
-        learner = Learner(recipe, V, seed_of(recipe.seed, 0), "cpu")
+        learner = TorchLearner(recipe, V, seed_of(recipe.seed, 0), "cpu")
         learner.restore(begun)
         learner.join(ranks, (rows.stop - rows.start) / B)
         tensors = (torch.tensor(each[rows]) for each in (inputs, targets, resets))

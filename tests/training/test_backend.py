@@ -11,14 +11,14 @@ from pantoum.network.candidates import CandidateSampler
 from pantoum.network.gradient import Gradient
 from pantoum.network.spec import TABLE
 from pantoum.training.update.backend import LocalBackend
-from pantoum.training.update.learner import SELDOM, Learner
+from pantoum.training.update.learner import SELDOM, MemberLearner
 from pantoum.training.update.optimizer import AdamW, make_optimizer
 
 
 def made(average=0.9, decay=0.1, kind="adamw", **shape):
     model = LanguageModel(5, config=ModelConfig("gru", 6, 1, 4, **shape), seed=0)
     optimizer = make_optimizer(kind, model, decay)
-    return LocalBackend([Learner(model, optimizer, seed=0, average=average)])
+    return LocalBackend([MemberLearner(model, optimizer, seed=0, average=average)])
 
 
 def steps(backend, count, first=0):
@@ -57,7 +57,7 @@ def test_a_snapshot_brings_everything_back(shape):
 def test_gradients_are_clipped_to_the_norm(monkeypatch):
     model, factors = LanguageModel(5, config=ModelConfig("gru", 6, 1, 4), seed=0), []
     optimizer = make_optimizer("adamw", model, 0.1)
-    learner = Learner(model, optimizer, seed=0, average=None)
+    learner = MemberLearner(model, optimizer, seed=0, average=None)
     monkeypatch.setattr(optimizer, "step", lambda gradients, rate, factor: factors.append(factor))
     learner.take({name: Gradient(np.ones_like(array)) for name, array in model.parameters.items()}, 24)
     for clip in (None, 2 * learner.gradient_norm, learner.gradient_norm, learner.gradient_norm / 4):
@@ -108,7 +108,7 @@ def test_in_float64_numpy_trains_it_to_the_same_weights(kind):
         config = ModelConfig("gru", 6, 1, 4, ngrams=(2, 3), ngram_rows=16)
         model = LanguageModel(5, config=config, seed=0, dtype=dtype)
         optimizer = make_optimizer(kind, model, 0.1)
-        backend = LocalBackend([Learner(model, optimizer, seed=0, average=0.9)])
+        backend = LocalBackend([MemberLearner(model, optimizer, seed=0, average=0.9)])
         steps(backend, 3)
         scale = {"scale." + name: array for name, array in backend.gradient_scale().items()}
         found.append({**backend.weights(True), **scale})
@@ -143,7 +143,7 @@ def test_rows_that_few_updates_change_are_averaged_seldom():
     model = LanguageModel(5, config=ModelConfig("gru", 6, 1, 4), seed=0)
     sampler = CandidateSampler(np.ones(5), 5, seed=0)
     optimizer = make_optimizer("adamw", model, 0.1)
-    backend = LocalBackend([Learner(model, optimizer, seed=0, average=0.9, sampler=sampler)])
+    backend = LocalBackend([MemberLearner(model, optimizer, seed=0, average=0.9, sampler=sampler)])
     begun = backend.snapshot()["averaged.head.weight"]
     steps(backend, SELDOM - 1)
     averaged = backend.weights(averaged=True)

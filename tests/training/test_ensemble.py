@@ -18,7 +18,7 @@ from pantoum.kernels import RowCodes
 from pantoum.network import LanguageModel
 from pantoum.network.spec import TABLE
 from pantoum.training.update.backend import LocalBackend
-from pantoum.training.update.learner import Learner
+from pantoum.training.update.learner import MemberLearner
 from pantoum.training.update.optimizer import make_optimizer
 
 CONFIG, V = ModelConfig("gru", 7, 2, 5), 9
@@ -29,7 +29,7 @@ NGRAMS = replace(CONFIG, ngrams=(2, 3), ngram_rows=32)
 
 def member(seed, config=CONFIG):
     model = LanguageModel(V, config=config, seed=seed)
-    return Learner(model, make_optimizer("adamw", model, 0.01), seed=seed, average=0.9)
+    return MemberLearner(model, make_optimizer("adamw", model, 0.01), seed=seed, average=0.9)
 
 
 def batches(count):

@@ -13,7 +13,7 @@ from pantoum.network.gradient import Gradient
 from pantoum.training.update import gradient_scale
 from pantoum.training.update.backend import LocalBackend
 from pantoum.training.update.gradient_scale import EVERY, GradientScale
-from pantoum.training.update.learner import Learner
+from pantoum.training.update.learner import MemberLearner
 from pantoum.training.update.optimizer import AdamW
 
 PARAMETERS = {"matrix": np.zeros((3, 4), np.float32), "vector": np.zeros(2, np.float32)}
@@ -64,7 +64,7 @@ def test_a_gradient_of_few_rows_counts_as_if_it_were_whole():
 @pytest.mark.parametrize("embedding_size", [4, None])
 def test_every_parameter_has_a_scale_and_a_snapshot_keeps_it(embedding_size):
     model = LanguageModel(5, config=ModelConfig("gru", 6, 1, embedding_size), seed=0)
-    learner = Learner(model, AdamW(model.parameters, 0.1), seed=0, average=None)
+    learner = MemberLearner(model, AdamW(model.parameters, 0.1), seed=0, average=None)
     backend = LocalBackend([learner])
     text_BT = np.random.default_rng(1).integers(0, 5, (3, 9))
     batch = Batch(text_BT[:, :-1], text_BT[:, 1:], np.zeros((3, 8), bool), 0)
@@ -76,7 +76,7 @@ def test_every_parameter_has_a_scale_and_a_snapshot_keeps_it(embedding_size):
     }
     assert all(np.isfinite(roots_R).all() and (roots_R > 0).any() for roots_R in found.values())
     twin = LanguageModel(5, config=model.config, seed=1)
-    other = LocalBackend([Learner(twin, AdamW(model.parameters, 0.1), seed=0, average=None)])
+    other = LocalBackend([MemberLearner(twin, AdamW(model.parameters, 0.1), seed=0, average=None)])
     other.restore(backend.snapshot())
     assert all(np.array_equal(roots_R, found[name]) for name, roots_R in other.gradient_scale().items())
 

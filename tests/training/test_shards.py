@@ -20,7 +20,7 @@ from pantoum.network.gradient import Gradient, round_to_bf16
 from pantoum.network.program import Program
 from pantoum.training.update.backend import LocalBackend
 from pantoum.training.update.gradient_sum import gradient_sum
-from pantoum.training.update.learner import Learner
+from pantoum.training.update.learner import MemberLearner
 from pantoum.training.update.optimizer import make_optimizer
 from pantoum.training.update.shards import Shards, tree_sum
 
@@ -35,7 +35,7 @@ SHAPES = [
 def backend(shards, config=SHAPES[0], kind="muon", **settings):
     model = LanguageModel(V, config=config, seed=3)
     optimizer = make_optimizer(kind, model, 0.1)
-    return LocalBackend([Learner(model, optimizer, seed=3, average=0.9, **settings)], shards)
+    return LocalBackend([MemberLearner(model, optimizer, seed=3, average=0.9, **settings)], shards)
 
 
 def trained(backend, steps=4, rate=0.01):

@@ -7,11 +7,13 @@ import math
 import pytest
 
 from pantoum import kernels
+from pantoum.data.batches import StatefulBatches
 from pantoum.data.prepare import open_prepared
 from pantoum.errors import RunError, SettingError, TextError
 from pantoum.formats import checkpoint, metrics, model_file
 from pantoum.inference.evaluate import evaluate
 from pantoum.inference.loaded_model import load
+from pantoum.training import assembly
 
 
 def digest(path):
@@ -143,3 +145,32 @@ def test_settings_that_cannot_be_met_are_refused_in_one_line(run, monkeypatch):
     with pytest.raises(SettingError, match="precision is 'bf16': needs the native core") as caught:
         run(steps=1, precision="bf16")
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """The batches and backends that are made: their name, and what they are made of."""
+    found, batches, backend = [], StatefulBatches.__init__, assembly.make_backend
+
+    def made_batches(*given, **named):
+        found.append(("batches", given))
+        batches(*given, **named)
+
+    def made_backend(*given):
+        found.append(("backend", given))
+        return backend(*given)
+
+    monkeypatch.setattr(StatefulBatches, "__init__", made_batches)
+    monkeypatch.setattr(assembly, "make_backend", made_backend)
+    return found
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_batches_and_a_backend_are_made_once(run, made, resumed):
+    run(steps=6, stop_after=3)
+    if resumed:
+        made.clear()
+        run(resume=True)
+    assert sorted(name for name, _ in made) == ["backend", "batches"]
+    draws = next(given[-1] for name, given in made if name == "backend")
+    assert draws is not resumed, "weights that a checkpoint overwrites are not drawn"

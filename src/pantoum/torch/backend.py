@@ -22,7 +22,7 @@ from pantoum.kernels import Array
 from pantoum.network.parameters import seed_of
 from pantoum.network.state import NetworkState
 from pantoum.torch.convert import state_from_torch, state_to_torch
-from pantoum.torch.learner import Learner
+from pantoum.torch.learner import TorchLearner
 from pantoum.torch.rank_sums import TensorRanks
 from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.update.backend import SpreadState, StepResult
@@ -32,14 +32,14 @@ from pantoum.training.update.rank_sums import RankSums
 __all__ = ["TorchBackend"]
 
 
-class TorchBackend(Members[Learner]):
+class TorchBackend(Members[TorchLearner]):
     """A learner for each member on one device. ``restore`` fills it."""
 
     def __init__(self, recipe: Recipe, vocab_size: int, device: str) -> None:
         self._device, self.shards = device, recipe.shards
         self._together: RankSums | None = None
         seeds = [seed_of(recipe.seed, place) for place in range(recipe.members)]
-        super().__init__(recipe.model, [Learner(recipe, vocab_size, seed, device) for seed in seeds])
+        super().__init__(recipe.model, [TorchLearner(recipe, vocab_size, seed, device) for seed in seeds])
 
     def join(self, together: RankSums) -> None:
         """From now on train with other ranks: batches, states and streams are this rank's rows of each."""

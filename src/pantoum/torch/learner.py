@@ -23,7 +23,7 @@ from pantoum.network.state import NetworkState
 from pantoum.torch.cell import Cell
 from pantoum.torch.convert import state_from_torch
 from pantoum.torch.language_model import LanguageModel
-from pantoum.torch.optimizer import Optimizer
+from pantoum.torch.optimizer import TorchOptimizer
 from pantoum.torch.rank_sums import GradientSums, TensorRanks
 from pantoum.torch.steps import State
 from pantoum.training.recipe.recipe import Recipe
@@ -31,7 +31,7 @@ from pantoum.training.update.gradient_scale import EVERY, WINDOW
 from pantoum.training.update.learner import require_arrays
 from pantoum.training.update.optimizer import map_blocks
 
-__all__ = ["Found", "Learner"]
+__all__ = ["Found", "TorchLearner"]
 
 STEPS = "optimizer.steps"
 
@@ -45,7 +45,7 @@ class Found:
     state: State
 
 
-class Learner:
+class TorchLearner:
     """A module of one member, and what changes it. ``restore`` fills it."""
 
     def __init__(self, recipe: Recipe, vocab_size: int, seed: int, device: str) -> None:
@@ -63,7 +63,9 @@ class Learner:
         self._sent_in = torch.bfloat16 if recipe.gradient_precision == "bf16" else torch.float32
         self._parameters: dict[str, Tensor] = dict(self.module.named_parameters())
         blocks, tables = map_blocks(recipe.model), named(recipe.model, "table")
-        self._optimizer = Optimizer(self._parameters, recipe.optimizer, recipe.weight_decay, blocks, tables)
+        self._optimizer = TorchOptimizer(
+            self._parameters, recipe.optimizer, recipe.weight_decay, blocks, tables
+        )
         self._decay, self._targets = recipe.average, 0
         averaged = {} if recipe.average is None else self._parameters
         self._averaged = {

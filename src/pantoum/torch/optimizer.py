@@ -26,10 +26,10 @@ from pantoum.training.update.optimizer import (
 )
 from pantoum.training.update.work_share import WorkShare
 
-__all__ = ["Optimizer"]
+__all__ = ["TorchOptimizer"]
 
 
-class Optimizer:
+class TorchOptimizer:
     """What changes the parameters of a module from their gradients, in place."""
 
     def __init__(

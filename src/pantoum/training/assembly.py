@@ -37,7 +37,7 @@ from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.run.run_folder import RunFolder
 from pantoum.training.run.run_state import RunState
 from pantoum.training.update.backend import Backend, LocalBackend, SharedBackend
-from pantoum.training.update.learner import Learner
+from pantoum.training.update.learner import MemberLearner
 from pantoum.training.update.optimizer import make_optimizer
 
 __all__ = [
@@ -202,13 +202,13 @@ def make_backend(
     return LocalBackend(learners, 1 if recipe.syncs_weights else recipe.shards)
 
 
-def _learner(recipe: Recipe, model: LanguageModel, seed: int, counts_V: Array | None) -> Learner:
+def _learner(recipe: Recipe, model: LanguageModel, seed: int, counts_V: Array | None) -> MemberLearner:
     optimizer = make_optimizer(recipe.optimizer, model, recipe.weight_decay, precision=recipe.precision)
     sampler = None
     if recipe.samples is not None:
         assert counts_V is not None
         sampler = CandidateSampler(counts_V, recipe.samples, seed)
-    return Learner(
+    return MemberLearner(
         model,
         optimizer,
         seed=seed,

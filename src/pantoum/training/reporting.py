@@ -98,32 +98,40 @@ class Reporter:
         sample: str | None = None,
         ended: str | None = None,
     ) -> None:
-        """Write a record of this moment."""
+        """Hand out a record of this moment with the notes so far. ``RunError`` if the run folder was removed
+        or replaced."""
         state, sums, seconds = run.state, self._sums, timing.clock.seconds
         trained = state.phases["training"]
         since, left = trained - self._trained_then, timing.time_left(seconds)
         self._sums, self._reported_at, self._trained_then = UpdateSums(), seconds, trained
-        self._emit(
-            lambda notes: Report(
-                step=state.step,
-                tokens=state.tokens,
-                seconds=seconds,
-                loss=sums.mean_loss,
-                accuracy=sums.mean_accuracy,
-                gradient_norm=self._gradient_norm,
-                learning_rate=self._learning_rate,
-                tokens_per_second=sums.tokens / since if since > 0.0 else 0.0,
-                epoch=state.step / run.batches.steps_per_epoch,
-                progress=state.span.used(state.step, seconds),
-                time_left=left,
-                valid=valid,
-                sample=sample,
-                phases=dict(state.phases),
-                sampled=state.recipe.samples is not None,
-                notes=notes,
-                ended=ended,
-            )
+        self._folder.require()
+        notes, self._untold = tuple(self._untold), []
+        report = Report(
+            step=state.step,
+            tokens=state.tokens,
+            seconds=seconds,
+            loss=sums.mean_loss,
+            accuracy=sums.mean_accuracy,
+            gradient_norm=self._gradient_norm,
+            learning_rate=self._learning_rate,
+            tokens_per_second=sums.tokens / since if since > 0.0 else 0.0,
+            epoch=state.step / run.batches.steps_per_epoch,
+            progress=state.span.used(state.step, seconds),
+            time_left=left,
+            valid=valid,
+            sample=sample,
+            phases=dict(state.phases),
+            sampled=state.recipe.samples is not None,
+            notes=notes,
+            ended=ended,
         )
+        self.history.append(report)
+        try:
+            metrics.append(self._folder.metrics, report.to_dict())
+        except StorageError as problem:
+            self.note_once("metrics", f"the log cannot be written, training goes on: {problem}")
+        if self._on_report is not None:
+            self._safely(self._on_report, report)
 
     def forget(self) -> None:
         """The run went back: updates since the last record do not count."""
@@ -134,20 +142,6 @@ class Reporter:
         if seconds - self._page_at >= PAGE_PAUSE:
             self._page_at = seconds
             self.write_page()
-
-    def _emit(self, make: Callable[[tuple[str, ...]], Report]) -> None:
-        """Hand out the record that ``make`` makes with the notes so far. ``RunError`` if the run folder was
-        removed or replaced."""
-        self._folder.require()
-        untold, self._untold = tuple(self._untold), []
-        report = make(untold)
-        self.history.append(report)
-        try:
-            metrics.append(self._folder.metrics, report.to_dict())
-        except StorageError as problem:
-            self.note_once("metrics", f"the log cannot be written, training goes on: {problem}")
-        if self._on_report is not None:
-            self._safely(self._on_report, report)
 
     def write_page(self, evaluation: Evaluation | None = None, held_out: Passage | None = None) -> None:
         """Write ``report.html`` anew from all records of the run."""

@@ -57,9 +57,7 @@ class SpreadReading:
         command(
             self._ranks,
             "read",
-            config=program.config.spec(),
-            vocab_size=program.vocab_size,
-            precision=program.precision,
+            model=[program.config.spec(), program.vocab_size, program.precision],
             protocol=protocol,
             resets=None if resets_V is None else np.flatnonzero(resets_V).tolist(),
             arrays=shapes(arrays),
@@ -77,19 +75,14 @@ class SpreadReading:
 
 
 def read_for_rank_0(
-    ranks: Ranks,
-    config: Mapping[str, Any],
-    vocab_size: int,
-    precision: str,
-    protocol: str,
-    resets: list[int] | None,
-    arrays: list[list[Any]],
+    ranks: Ranks, model: list[Any], protocol: str, resets: list[int] | None, arrays: list[list[Any]]
 ) -> None:
     """What another rank does for ``SpreadReading.read``."""
     received = receive_arrays(ranks, arrays)
     tokens = received.pop(TOKENS)
-    model = LanguageModel(vocab_size, config=ModelConfig.from_spec(dict(config)), seed=None)
-    program = Program(model, received, precision=precision)
+    config, vocab_size, precision = model
+    shape = LanguageModel(vocab_size, config=ModelConfig.from_spec(config), seed=None)
+    program = Program(shape, received, precision=precision)
     resets_V = None if resets is None else np.isin(np.arange(vocab_size), resets)
     own = _own(_spans(tokens, protocol), ranks, ranks.rank)
     found = _read(program, tokens, protocol, resets_V, own)

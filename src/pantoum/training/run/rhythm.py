@@ -17,7 +17,7 @@ once in five minutes, for that is what a crash would cost.
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import TypeAlias
 
 from pantoum.training.run.budget import Span
 
@@ -83,31 +83,6 @@ class Costs:
     def a_token_scored(self) -> float:
         """Seconds of one, measured or, before the first evaluation, guessed."""
         return self.token * FORWARD * self._exact if self.scored is None else self.scored
-
-
-class Rhythm(Protocol):
-    """Asked after every step, evaluation first, saving last."""
-
-    def evaluation_due(self, step: int, seconds: float) -> bool:
-        """Whether to evaluate now."""
-
-    def saving_due(self, step: int, seconds: float) -> bool:
-        """Whether to save a checkpoint now."""
-
-    def recovers_here(self, step: int, seconds: float) -> bool:
-        """Whether a checkpoint that is saved now is one that a rollback may go to."""
-
-    def sample_due(self, step: int, seconds: float) -> bool:
-        """Whether the model should write something; asked after an evaluation."""
-
-    def point_due(self, step: int, seconds: float) -> bool:
-        """Whether the curve gets a point now."""
-
-    def evaluated(self, step: int, seconds: float) -> None:
-        """It was done."""
-
-    def saved(self, step: int, seconds: float) -> None:
-        """It was done, or has failed and is to be tried again when next due."""
 
 
 class BySteps:
@@ -209,3 +184,7 @@ class ByClock:
     def saved(self, step: int, seconds: float) -> None:
         """Count from here."""
         self._saved = seconds
+
+
+Rhythm: TypeAlias = BySteps | ByClock
+"""Asked after every step, evaluation first, saving last."""

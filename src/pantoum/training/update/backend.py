@@ -20,7 +20,7 @@ from pantoum.data.batches import Batch
 from pantoum.kernels import Array
 from pantoum.network.program import BatchResult
 from pantoum.network.state import NetworkState
-from pantoum.training.update.learner import Learner
+from pantoum.training.update.learner import MemberLearner
 from pantoum.training.update.members import Members
 from pantoum.training.update.rank_sums import RankSums
 from pantoum.training.update.shards import Shards
@@ -104,10 +104,10 @@ class SharedBackend(Backend, Protocol):
         """Make the arrays of ``snapshot`` right on every rank; every rank calls it."""
 
 
-class LocalBackend(Members[Learner]):
+class LocalBackend(Members[MemberLearner]):
     """The one implementation for one process: a learner for each member, all of one shape."""
 
-    def __init__(self, learners: Sequence[Learner], shards: int = 1) -> None:
+    def __init__(self, learners: Sequence[MemberLearner], shards: int = 1) -> None:
         """``shards``: parts of each batch, at most its streams."""
         super().__init__(learners[0].model.config, learners)
         self.shards = shards
@@ -142,12 +142,10 @@ class LocalBackend(Members[Learner]):
         """Forward and backward over this rank's rows of a batch, member by member and shard by shard."""
         together = self._together
         shards = Shards(len(batch.inputs_BT), self.shards) if together is None else together.shards
-        rank = 0 if together is None else together.rank
         targets = shards.batch_size * batch.inputs_BT.shape[1]
         found = list[list[BatchResult]]()
         for learner, own in zip(self.learners, self.parts(state), strict=True):
-            begin = None if together is None or shards.count > shards.ranks else together.begin
-            results, sums = learner.gradients(batch, own, step, streams, shards, rank, begin)
+            results, sums = learner.gradients(batch, own, step, streams, shards, together)
             total = sums[shards.root] if together is None else together.total(sums)
             learner.take(total, targets)
             found.append(results)

@@ -17,7 +17,7 @@ Shapes: B streams, T time steps.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 
 import numpy as np
@@ -36,16 +36,16 @@ from pantoum.network.state import NetworkState
 from pantoum.training.update.gradient_scale import GradientScale
 from pantoum.training.update.gradient_sum import gradient_sum, side_by_side
 from pantoum.training.update.optimizer import Optimizer
-from pantoum.training.update.rank_sums import Sums
+from pantoum.training.update.rank_sums import RankSums
 from pantoum.training.update.shards import Node, Shards
 from pantoum.training.update.work_share import WorkShare
 
-__all__ = ["SELDOM", "Learner", "require_arrays"]
+__all__ = ["SELDOM", "MemberLearner", "require_arrays"]
 
 SELDOM = 16
 
 
-class Learner:
+class MemberLearner:
     """A model of one member, and what changes it."""
 
     def __init__(
@@ -92,16 +92,17 @@ class Learner:
         step: int,
         streams: Array,
         shards: Shards,
-        rank: int = 0,
-        begin: Callable[[Sums], None] | None = None,
+        together: RankSums | None = None,
     ) -> tuple[list[BatchResult], dict[Node, Gradients]]:
         """Forward and backward pass over the rank's rows of a batch, shard by shard, or as many of them at
         the same time as there are threads (``gradient_sum``): the results of the shards, each with its own
         mean loss, and the sums of their gradients over the rank's subtrees. The sums hold until the next
         call.
 
-        ``begin``, for a rank of one shard, takes the gradients that are final while the others are still
+        Of a rank of one shard, ``together`` takes the gradients that are final while the others are still
         computed, the same ones in the same order on every rank. They are among the results, too."""
+        rank = 0 if together is None else together.rank
+        begin = None if together is None or shards.count > shards.ranks else together.begin
         own = shards.node(rank)
         program = Program(
             self.model,
