@@ -78,7 +78,9 @@ def test_a_client_that_reads_slowly_but_steadily_is_not_cut_off(
     while time.monotonic() < end:
         assert client.recv(2048)
         time.sleep(0.04)
-    assert hasty.connections and hasty.engine.taken == (fields is STREAM)
+    # Its text may wait for the socket at this moment, and its slot serve others: both go on with the reading.
+    assert hasty.connections and client.recv(2048)
+    assert hasty.engine.taken <= (fields is STREAM)
 
 
 GET = b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -61,6 +61,12 @@ class RowCodes:
         scales_U[0] = 0
         codes_UV = np.zeros((len(scales_U), table_RV.shape[1]), np.int8)
         codes_UV[1:] = np.rint(table_RV[used_R] / scales_U[1:, None])
+        # With an even number of codes a greatest one that was rounded down may be half of it: such a row has
+        # the form that coding it again gives.
+        half_U = 2 * np.abs(codes_UV.astype(np.int16)).max(axis=1, initial=0) <= most
+        half_U &= scales_U > 0
+        codes_UV[half_U] *= 2
+        scales_U[half_U] /= 2
         return RowCodes(codes_UV, scales_U.astype(np.float32), places(used_R))
 
     @staticmethod
