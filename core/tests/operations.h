@@ -414,7 +414,7 @@ inline void between(Long T, Long B, Long H, Draw& draw, Hash& hash) {
   Buffer<std::uint32_t> streams(B);
   for (auto& s : streams) s = draw.word();
   const std::uint64_t seed = static_cast<std::uint64_t>(draw.word()) << 32 | draw.word();
-  const pantoum_dropout_args dropout{x.read(), y.data(),     streams.read(), T,           B,
+  const pantoum_dropout_args dropout{x.read(), y.data(),       streams.read(), T,           B,
                                      H,        seed,           draw.word(),    draw.word(), draw.word() & 0xffffu,
                                      1.5f,     draw.once_in(2)};
   must(pantoum_dropout(&dropout), "dropout");

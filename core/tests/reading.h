@@ -87,8 +87,7 @@ inline void reading(const Cell& cell, Long rows, Long H, Long V, int precision, 
   const Long count = draw.within(0, rows), first = draw.within(0, rows - count), L = draw.within(1, 3);
   const bool one_hot = draw.once_in(3), by_table = one_hot || draw.once_in(2);
   const Long K = draw.once_in(2) ? 1 : draw.within(2, 5), width = K * H;
-  const Long E = one_hot ? 0 : draw.within(1, 40),
-             head_inputs = draw.once_in(2) ? width : draw.within(1, 40);
+  const Long E = one_hot ? 0 : draw.within(1, 40), head_inputs = draw.once_in(2) ? width : draw.within(1, 40);
   Floats head_bias(V, draw, 1.0f), weight(V * head_inputs, draw, 0.3f), project(head_inputs * width, draw, 0.3f);
   Floats logits(count * V);
   Buffer<std::int32_t> numbers(rows);
