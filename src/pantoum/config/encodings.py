@@ -47,6 +47,6 @@ def known_encoding(name: object) -> str:
     """The name of an encoding, if it is one."""
     if isinstance(name, str) and codec_of(name) is not None:
         return name
-    meant = nearest(name, NAMES)
+    meant = nearest(name, NAMES) if isinstance(name, str) else None
     advice = "give for example windows-1252 or shift-jis" if meant is None else f"did you mean {meant}?"
     raise SettingError("encoding", name, "must be an encoding of text that Python knows", advice)

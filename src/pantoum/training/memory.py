@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pantoum.config import CELLS
 from pantoum.errors import SettingError
-from pantoum.training.recipe.recipe import Recipe, compared
+from pantoum.training.recipe.recipe import Recipe
 
 __all__ = ["Need", "available", "estimate", "require_memory"]
 
@@ -54,8 +54,7 @@ class Need:
 def estimate(recipe: Recipe, vocab_size: int, batch_size: int, seq_len: int, ranks: int = 1) -> Need:
     """What each rank needs to train with this recipe on batches of this size."""
     model = recipe.model
-    hidden, symbols = model.hidden_size, compared(vocab_size, recipe.samples)
-    gates = len(CELLS[model.cell].gates)
+    hidden, gates = model.hidden_size, len(CELLS[model.cell].gates)
     # The numbers of the model without its biases; a model that is too large cannot be made to be counted.
     inputs = gates * hidden if model.embedding_size is None else 0 if model.tied else model.embedding_size
     numbers = recipe.work_to_read(vocab_size) + recipe.members * vocab_size * inputs
@@ -64,10 +63,10 @@ def estimate(recipe: Recipe, vocab_size: int, batch_size: int, seq_len: int, ran
     # Sums of the gradients of shards: one per level of the tree that this rank adds.
     copies += max(0, (recipe.shards // ranks).bit_length() - 1)
     weights = copies * numbers + OF_TABLES * tables
-    # Members learn one after the other, and their arrays are used again.
-    per_token = model.num_layers * (2 * gates + BESIDE_GATES) * hidden
-    per_token += 2 * (model.embedding_size or 0) + 2 * symbols + len(model.ngrams) * vocab_size
-    return Need(4 * weights, 4 * -(-batch_size // ranks) * seq_len * per_token)
+    per_token = model.num_layers * (2 * gates + BESIDE_GATES) * hidden + 2 * (model.embedding_size or 0)
+    if model.ngrams:  # else logits are there for some rows at a time
+        per_token += (2 + len(model.ngrams)) * vocab_size
+    return Need(4 * weights, 4 * recipe.members * -(-batch_size // ranks) * seq_len * per_token)
 
 
 def require_memory(recipe: Recipe, vocab_size: int, training_tokens: int, ranks: int = 1) -> Need:
