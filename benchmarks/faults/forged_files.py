@@ -129,6 +129,7 @@ def work(wanted: argparse.Namespace) -> int:
         from pantoum.kernels.native import library
 
         library.FILE = wanted.core
+        library.HEADER = Path(__file__).parents[2] / "core" / "pantoum_core.h"
     else:
         resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     with tempfile.TemporaryDirectory() as name:
