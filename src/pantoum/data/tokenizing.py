@@ -66,7 +66,7 @@ class Tokenizing:
     valid_fraction: float
     given: Tokenizer | None = None
     encoding: str | None = None
-    """Of the texts that are not UTF-8."""
+    """The encoding of the texts that are not UTF-8."""
 
     @property
     def kind(self) -> TokenKind | None:

@@ -23,7 +23,7 @@ def time_major_tokens(tokens_BT: object, vocab_size: int, argument: str = "token
             argument,
             tokens_BT.shape,
             "must have the shape [B, T], with no side empty",
-            "give one row of tokens a stream",
+            "give one row of tokens per stream",
         )
     if tokens_BT.dtype.kind not in "iu":
         raise SettingError(argument, tokens_BT.dtype.name, "must be whole numbers", "give an integer array")

@@ -106,7 +106,7 @@ class WordTokenizer(Tokenizer):
 
     @cached_property
     def word_edges(self) -> WordEdges | None:
-        """Of ``words``: whether each token begins and ends with a letter or a digit, and is white space."""
+        """For ``words``: whether each token begins and ends with a letter or a digit, and is white space."""
         if self.kind == WHITESPACE:
             return None
         texts = [self.eos_text, "", *self.pieces]  # nothing is known of what is unknown

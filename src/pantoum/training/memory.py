@@ -27,7 +27,7 @@ order in which products read them. Tables of n-grams: these, their squares, the 
 BESIDE_GATES = 3
 """Arrays per unit of a layer beside two per gate: what comes in, what goes out, and a gradient."""
 SHARE = 0.9
-"""Of the memory that is available; the estimate is one."""
+"""The largest share of the available memory that a run may need by the estimate."""
 CONTROL_GROUPS, OWN_GROUPS, PROCESS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup"), Path("/proc")
 UNLIMITED = 1 << 60
 """From here on a limit is none (Control Group v1)."""

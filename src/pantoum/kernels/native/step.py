@@ -193,7 +193,7 @@ def _counts(own: Mapping[str, Any], recent: Array, V: int, structures: list[obje
 
 
 BESIDE = {"ngrams": _ngrams, "counts": _counts}
-"""The fields of what is put beside the network. Each has one array of state, in this order."""
+"""The fields of the mixers. Each has one array of state, in this order."""
 
 
 def _check(matrix: Any, shape: tuple[int, int], block: int) -> None:
