@@ -103,13 +103,14 @@ class Program:
         weights = model.parameters if weights is None else weights
         parameters = declared(self.config, self.vocab_size).values()
         chosen = [each for each in parameters if each.role == "input"]
+        # The head first: of codes that embeddings share with it, it needs the most memory for a moment.
+        tied = [each.name for each in chosen] if self.config.tied else ()
+        place = self._workspace if purpose == "train" else None
+        self.head = Head(weights, packer, tied, place, changed_U)
         self.members = tuple(
             Member(self.config, each, weights, packer.part(f"member {place}"))
             for place, each in enumerate(chosen)
         )
-        tied = [each.name for each in chosen] if self.config.tied else ()
-        place = self._workspace if purpose == "train" else None
-        self.head = Head(weights, packer, tied, place, changed_U)
         orders, rows = self.config.ngrams, self.config.ngram_rows
         own = [
             Ngrams(self.vocab_size, orders, rows, each.name, weights, self.kernels)
