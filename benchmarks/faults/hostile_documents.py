@@ -233,8 +233,8 @@ def case(seed: int, number: int, kind: str | None = None) -> tuple[str, str, byt
 
 def fault(path: Path) -> tuple[str | None, int]:
     """What is wrong with how a file is read (``None``: nothing), and the characters that it gave."""
-    from pantoum.data.reading import TextReader
     from pantoum.data.sources import found
+    from pantoum.data.text_reader import TextReader
     from pantoum.errors import TextError
 
     read = 0

@@ -41,13 +41,13 @@ from pantoum.network.gradient import Finished, Gradient
 from pantoum.network.head import Head
 from pantoum.network.language_model import LanguageModel
 from pantoum.network.member import Member
-from pantoum.network.mixers import Mixer, Read
+from pantoum.network.mixers import Mixer, ReadTokens
 from pantoum.network.mixers.ngrams import Ngrams
+from pantoum.network.network_state import NetworkState, zeros
 from pantoum.network.outputs import Outputs
 from pantoum.network.packing import Packer, Purpose, Weight
 from pantoum.network.spec import Parameter, declared, own_arrays, state_of
 from pantoum.network.stack import DropoutDraw
-from pantoum.network.state import NetworkState, zeros
 
 if TYPE_CHECKING:  # programs without them import neither
     from pantoum.network.mixers.cache import Cache
@@ -358,7 +358,7 @@ class Program:
             last += after
             tapes.append(kept)
         hidden_TBH = outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=2)
-        read = Read(tokens_TB, hidden_TBH, reset_TB, lengths, self.vocab_size)
+        read = ReadTokens(tokens_TB, hidden_TBH, reset_TB, lengths, self.vocab_size)
         adding, mixing = [], []
         for mixer in self.mixers:
             found = mixer.find(read, list(islice(left, len(mixer.states(self.model.hidden_size)))))
