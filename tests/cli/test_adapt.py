@@ -90,7 +90,7 @@ def test_score_adapts_live_and_keeps_the_model(
     live = tmp_path / "live.safetensors"
     done = run("score", trained, "-", "--adapt", "--model-out", live, "--json")
     assert json.loads(done.out)["nats"] == found["nats"]
-    ours, theirs = (pantoum.load(path).loaded.network.parameters for path in (kept, live))
+    ours, theirs = (pantoum.load(path)._loaded.network.parameters for path in (kept, live))
     assert all((array == theirs[name]).all() for name, array in ours.items())
 
 

@@ -1,8 +1,7 @@
 """The settings of calls as types, so that an editor completes them and mypy refuses a misspelt one.
 
-``train(..., **settings: Unpack[Training])`` takes the fields of ``TrainSettings``, and so on: a test compares
-the names and the kinds of both. Only type checkers read these classes; a call checks its values when it
-builds the dataclass. ``Unpack`` is of Python 3.11 and is imported for type checkers alone.
+Made from the settings by `make docs`; do not edit. Only type checkers read these classes: a call checks its
+values when it builds its settings. ``Unpack`` is of Python 3.11 and is imported for type checkers alone.
 """
 
 from __future__ import annotations
@@ -22,11 +21,11 @@ if TYPE_CHECKING:
     Number: TypeAlias = float | np.integer[Any] | np.floating[Any]
     Path: TypeAlias = str | os.PathLike[str]
 
-__all__ = ["Preparing", "Sampling", "Scoring", "Training"]
+__all__ = ["Preparing", "Reading", "Sampling", "Scoring", "Streaming", "Training", "Writing"]
 
 
 class Sampling(TypedDict, total=False):
-    """How the next token is sampled (``SamplingConfig``)."""
+    """``SamplingConfig``."""
 
     temperature: Number
     top_k: Whole | None
@@ -37,24 +36,47 @@ class Sampling(TypedDict, total=False):
     presence_penalty: Number | None
     logit_bias: Mapping[int, float] | None
     greedy: bool
-    stop: str | Sequence[str]
+    stop: Sequence[str]
 
 
-class Scoring(TypedDict, total=False):
-    """What of a text is scored, and how (``ScoreConfig``); ``by`` is a parameter of its own."""
+class Streaming(Sampling, total=False):
+    """``StreamConfig``."""
 
-    streams: Whole
-    documents: bool
-    alert: str | Number | None
-    alert_text: Path | None
+    length: Whole
+    seed: Whole | None
+    exact: bool
+    adapt: bool
+    model_out: Path | None
+    cache: Whole | None
+
+
+class Writing(Streaming, total=False):
+    """``GenerationConfig``."""
+
+    unique: bool
+    novel: bool
+
+
+class Reading(TypedDict, total=False):
+    """``ReadingConfig``."""
+
     encoding: str | None
     adapt: bool
     cache: Whole | None
     model_out: Path | None
 
 
+class Scoring(Reading, total=False):
+    """``ScoreConfig``."""
+
+    streams: Whole
+    documents: bool
+    alert: str | Number | None
+    alert_text: Path | None
+
+
 class Preparing(TypedDict, total=False):
-    """How a text is tokenised (a part of ``TrainSettings``)."""
+    """``TextSettings``."""
 
     valid: Path | None
     valid_fraction: Number
@@ -64,19 +86,13 @@ class Preparing(TypedDict, total=False):
     encoding: str | None
 
 
-class Training(TypedDict, total=False):
-    """What is asked of a training run (``TrainSettings``)."""
+class Training(Preparing, total=False):
+    """``TrainSettings``."""
 
     minutes: Number | None
     steps: Whole | None
     epochs: Number | None
     stop_after: Whole | None
-    valid: Path | None
-    valid_fraction: Number
-    tokens: str
-    vocab_size: Whole | Auto
-    documents: str | None
-    encoding: str | None
     cell: str
     hidden_size: Whole | Auto
     num_layers: Whole | Auto
@@ -98,10 +114,10 @@ class Training(TypedDict, total=False):
     average: Number | Auto | None
     precision: str
     shards: Whole | Auto
-    gradient_precision: str
-    sync_every: Whole
     device: str | None
     seed: Whole
+    gradient_precision: str
+    sync_every: Whole
     run: Path | None
     data: Path | None
     checkpoint_every: Whole | Auto

@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from typing import Any
 
-from pantoum.config import OPTIMIZERS, SCHEDULES
+from pantoum.config import AUTO, TrainSettings, declared
 from pantoum.config.plain import Plain
-from pantoum.errors import CheckpointError
+from pantoum.config.setting import Setting
+from pantoum.errors import CheckpointError, SettingError
 from pantoum.report.record import PHASES
+from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.run.meter import MOST_POINTS
 from pantoum.training.update.guard import MOST_IN_ALL, MOST_ROLLBACKS, PATIENCE, WINDOW
 
@@ -78,6 +80,17 @@ def _one_of(*names: str) -> StateRule:
     )
 
 
+def _settings() -> dict[str, object]:
+    """The rules of what a recipe has of the settings."""
+    known = declared(TrainSettings)
+    found: dict[str, object] = {}
+    for each in fields(Recipe):
+        if each.name in known:
+            one = known[each.name]
+            found[each.name] = one if each.default is MISSING else Later(one)
+    return found
+
+
 STEP, COUNT = _whole(0, MOST_STEPS), _whole(0, 2**62)
 SIZE = _whole(1, 2**31)
 AMOUNT, LOSS = _number(0.0, 1e15), _number(-1e300, 1e300)
@@ -92,23 +105,9 @@ STATE: dict[str, object] = {
     "version": COUNT,
     "recipe": {
         "model": OBJECT,  # ``ModelConfig`` has its own rules
-        "batch_size": SIZE,
-        "seq_len": SIZE,
-        "optimizer": _one_of(*OPTIMIZERS),
-        "learning_rate": RATE,
-        "schedule": _one_of(*SCHEDULES),
         "warm_up": SHARE,
-        "weight_decay": RATE,
-        "clip": Maybe(RATE),
-        "average": Maybe(SHARE),
-        "precision": _one_of("float32", "bf16"),
-        "seed": _whole(0, 2**63 - 1),
-        "members": Later(_whole(1, 64)),
-        "shards": Later(_whole(1, 65_536)),
-        "gradient_precision": Later(_one_of("float32", "bf16")),
-        "sync_every": Later(_whole(1, 1_000_000)),
-        "kneser_ney": Later(_whole(2, 8)),
         "samples": Later(SIZE),
+        **_settings(),
     },
     "span": {"by_clock": FLAG, "begin": AMOUNT, "end": AMOUNT, "warm_up": FLAG},
     "budget": {"kind": _one_of("minutes", "steps", "epochs"), "amount": AMOUNT},
@@ -171,7 +170,14 @@ def _require(value: Any, rule: Any, path: str) -> None:
         if value is None:
             return
         rule = rule.of
-    if isinstance(rule, StateRule):
+    if isinstance(rule, Setting):
+        try:
+            chosen = rule.plain(value) != AUTO
+        except SettingError as problem:
+            raise _refusal(path, f"is {_short(value)}: it {problem.rule}") from None
+        if not chosen:
+            raise _refusal(path, f"is {_short(value)}: it must be chosen")
+    elif isinstance(rule, StateRule):
         if not rule.fits(value):
             raise _refusal(path, f"is {_short(value)}: it {rule.words}")
     elif isinstance(rule, Several):
