@@ -22,7 +22,7 @@ from pantoum.config.setting import Setting, Settings, declared
 
 PAGE = Path(__file__).with_name("cli.md")
 KEYWORDS = Path(config.__file__).with_name("keywords.py")
-KEYWORDS_HEAD = '''"""The settings of calls as types, so that an editor completes them and mypy refuses a misspelt one.
+KEYWORDS_HEAD = '''"""The settings of calls as types: an editor completes them, mypy refuses a misspelt one.
 
 Made from the settings by `make docs`; do not edit. Only type checkers read these classes: a call checks its
 values when it builds its settings. ``Unpack`` is of Python 3.11 and is imported for type checkers alone.

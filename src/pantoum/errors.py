@@ -46,13 +46,13 @@ class SettingError(PantoumError, ValueError):
     """An argument has a value that cannot be used.
 
     ``argument`` is the name the user typed (a flag or a keyword), ``rule`` begins with a verb and says what
-    it must be, and ``advice`` what to do next. The value is not shown where it says nothing: ``True``, or
+    it must be, and ``advice`` what to do next. The value is not shown where it says nothing: of a flag, and with
     ``shown=False``.
     """
 
     def __init__(self, argument: str, value: object, rule: str, advice: str, *, shown: bool = True) -> None:
         self.argument, self.value, self.rule, self.advice = argument, value, rule, advice
-        self._shown = shown and value is not True
+        self._shown = shown and not (value is True and not rule.startswith("must"))
         subject = f"{argument} is {_spelled(value)}: it" if self._shown else argument
         super().__init__(f"{subject} {rule}; {advice}")
 

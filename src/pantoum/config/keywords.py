@@ -1,4 +1,4 @@
-"""The settings of calls as types, so that an editor completes them and mypy refuses a misspelt one.
+"""The settings of calls as types: an editor completes them, mypy refuses a misspelt one.
 
 Made from the settings by `make docs`; do not edit. Only type checkers read these classes: a call checks its
 values when it builds its settings. ``Unpack`` is of Python 3.11 and is imported for type checkers alone.
