@@ -46,8 +46,8 @@ class SettingError(PantoumError, ValueError):
     """An argument has a value that cannot be used.
 
     ``argument`` is the name the user typed (a flag or a keyword), ``rule`` begins with a verb and says what
-    it must be, and ``advice`` what to do next. The value is not shown where it says nothing: of a flag, and with
-    ``shown=False``.
+    it must be, and ``advice`` what to do next. The value is not shown where it says nothing:
+    that of a flag, and with ``shown=False``.
     """
 
     def __init__(self, argument: str, value: object, rule: str, advice: str, *, shown: bool = True) -> None:

@@ -306,7 +306,7 @@ def test_a_run_of_before_shards_has_one(run, tmp_path):
 
 
 def test_more_shards_than_streams_are_refused(run, tmp_path):
-    with pytest.raises(SettingError, match="shards is 5: it must be a whole number, from 1 to 4"):
+    with pytest.raises(SettingError, match="shards is 5: it must be at most the batch size, 4"):
         run("run", steps=2, shards=5)
     short = tmp_path / "short.txt"
     short.write_text("a short text of few tokens, for four streams are too many here")

@@ -252,9 +252,13 @@ class ModelConfig:
         """The inverse of ``spec``."""
         values = {name: value for name, value in spec.items() if name not in GONE}
         gone = {name: spec[name] for name in GONE if spec.get(name, GONE[name]) is not GONE[name]}
-        require(not gone, "model configuration", gone, "is of a network that is gone", "train again")
+        if gone:
+            rule = f"has {', '.join(gone)}, which no network has any more"
+            raise SettingError("the model's configuration", gone, rule, "train again", shown=False)
         unknown = sorted(set(values) - {f.name for f in fields(ModelConfig)})
-        require(not unknown, "model configuration", unknown, "has unknown keys", "use a newer pantoum")
+        if unknown:
+            rule = f"has unknown keys: {', '.join(unknown)}"
+            raise SettingError("the model's configuration", unknown, rule, "use a newer pantoum", shown=False)
         if "dropout" in values:
             values["dropout"] = DropoutConfig.parse(values["dropout"])
         return ModelConfig(**values)

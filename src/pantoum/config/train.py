@@ -3,7 +3,6 @@
 ``training.recipe.choose`` chooses what is left at ``auto``; its choices are said in the help (``chosen``).
 """
 
-# ruff: noqa: RUF009 - `setting` makes a field, as `dataclasses.field` does
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -58,7 +57,7 @@ class BudgetSettings(Settings):
         first, *others = [name for name in BUDGETS if self.given(name)] or [""]
         if others:
             rule = f"cannot be given together with {' and '.join(others)}"
-            raise SettingError(first, getattr(self, first), rule, "give one budget")
+            raise SettingError(first, getattr(self, first), rule, "give only one of them", shown=False)
 
 
 @dataclass(frozen=True)

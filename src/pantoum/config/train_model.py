@@ -1,6 +1,5 @@
 """The settings of the model that a run trains, as a person gives them; it becomes a ``ModelConfig``."""
 
-# ruff: noqa: RUF009 - `setting` makes a field, as `dataclasses.field` does
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -1,6 +1,5 @@
 """The settings of a text: how it is read, tokenised and split; ``train`` and ``prepare`` have them."""
 
-# ruff: noqa: RUF009 - `setting` makes a field, as `dataclasses.field` does
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -1,6 +1,5 @@
 """The settings of training itself: batches, optimizer, arithmetic, ranks."""
 
-# ruff: noqa: RUF009 - `setting` makes a field, as `dataclasses.field` does
 from __future__ import annotations
 
 from dataclasses import dataclass
