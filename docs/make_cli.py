@@ -1,4 +1,4 @@
-"""Writes what is made from the settings: docs/cli.md, and the types of keywords in config/keywords.py.
+"""Writes what is made from the settings: docs/cli.md, and the types of keywords in config/keywords.pyi.
 
     python docs/make_cli.py            write both
     python docs/make_cli.py --check    exit 1 if one of them is not what the settings say
@@ -18,34 +18,29 @@ from pantoum.cli.commands import COMMANDS
 from pantoum.cli.main import make_parser
 from pantoum.config.reading import ReadingConfig
 from pantoum.config.rules import path
-from pantoum.config.setting import Setting, Settings, declared
+from pantoum.config.setting import Setting, SettingGroup, declared
 
 PAGE = Path(__file__).with_name("cli.md")
-KEYWORDS = Path(config.__file__).with_name("keywords.py")
+KEYWORDS = Path(config.__file__).with_name("keywords.pyi")
 KEYWORDS_HEAD = '''"""The settings of calls as types: an editor completes them, mypy refuses a misspelt one.
 
-Made from the settings by `make docs`; do not edit. Only type checkers read these classes: a call checks its
-values when it builds its settings. ``Unpack`` is of Python 3.11 and is imported for type checkers alone.
+Made from the settings by `make docs`; do not edit. Only type checkers read it: a call checks its values when
+it builds its settings. ``Unpack`` is of Python 3.11 and is imported for type checkers alone.
 """
 
-from __future__ import annotations
-
+import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypedDict
+from typing import Any, TypeAlias, TypedDict
+
+import numpy as np
 
 from pantoum.config.rules import Auto
 
-if TYPE_CHECKING:
-    import os
-    from typing import Any, TypeAlias
-
-    import numpy as np
-
-    Whole: TypeAlias = int | np.integer[Any]
-    Number: TypeAlias = float | np.integer[Any] | np.floating[Any]
-    Path: TypeAlias = str | os.PathLike[str]
+Whole: TypeAlias = int | np.integer[Any]
+Number: TypeAlias = float | np.integer[Any] | np.floating[Any]
+Path: TypeAlias = str | os.PathLike[str]
 '''
-KINDS: dict[str, tuple[str, type[Settings]]] = {
+KINDS: dict[str, tuple[str, type[SettingGroup]]] = {
     "Sampling": ("", config.SamplingConfig),
     "Streaming": ("Sampling", config.StreamConfig),
     "Writing": ("Streaming", config.GenerationConfig),

@@ -13,7 +13,7 @@ import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Run",
-    "Typed",
     "compare",
     "doctor",
     "export",
@@ -130,15 +129,6 @@ class Run:
         return figures_html(f"run {self.folder}", [(name, rest.strip()) for name, _, rest in heads])
 
 
-@dataclass(frozen=True)
-class Typed:
-    """The command line by which a run was asked for."""
-
-    words: Sequence[str] = ()
-    started: float | None = None
-    """``time.monotonic()`` when it began, from which ``minutes`` count."""
-
-
 @taking(TrainSettings)
 def train(
     texts: Texts = (),
@@ -162,20 +152,22 @@ def train(
 
     count = None if threads is None else whole(threads, "threads", most=MOST_THREADS)
     with with_threads(count):
-        return train_typed(Typed(), texts, dict(settings), text=text, progress=progress, on_report=on_report)
+        return train_typed(texts, dict(settings), text=text, progress=progress, on_report=on_report)
 
 
 @public
 def train_typed(
-    typed: Typed,
     texts: Texts,
     settings: dict[str, Any],
+    words: Sequence[str] = (),
+    started: float | None = None,
     *,
     text: GivenText | None = None,
     progress: bool | None = None,
     on_report: Callable[[Report], None] | None = None,
 ) -> Run:
-    """The same as a command line asks for it."""
+    """The same for a command line of these ``words``. ``started``: ``time.monotonic()`` when it began, from
+    which ``minutes`` count."""
     from pantoum.ranks.opening import open_ranks
 
     with open_ranks(_started_by_torchrun()) as ranks:
@@ -195,8 +187,8 @@ def train_typed(
                     chosen,
                     names,
                     on_report=tell,
-                    started=typed.started,
-                    command=tuple(typed.words),
+                    started=started,
+                    command=tuple(words),
                     ranks=ranks,
                     engine=engine,
                     job=_job(),

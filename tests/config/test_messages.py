@@ -23,11 +23,11 @@ from pantoum.config import (
     TrainSettings,
     declared,
 )
-from pantoum.config.setting import Settings
+from pantoum.config.setting import SettingGroup
 from pantoum.errors import SettingError
 
 ROOT = Path(pantoum.__file__).parent
-KINDS: list[type[Settings]] = [
+KINDS: list[type[SettingGroup]] = [
     TrainSettings,
     GenerationConfig,
     SamplingConfig,
@@ -35,7 +35,7 @@ KINDS: list[type[Settings]] = [
     EvaluationConfig,
     ServeSettings,
 ]
-TOGETHER: list[tuple[type[Settings], dict[str, Any]]] = [
+TOGETHER: list[tuple[type[SettingGroup], dict[str, Any]]] = [
     (TrainSettings, {"minutes": 1, "steps": 2}),
     (TrainSettings, {"tied": True, "embedding_size": None}),
     (TrainSettings, {"ngrams": None, "ngram_rows": 64}),

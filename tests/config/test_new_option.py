@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-PLACE = "class KeptSettings(Settings):\n"
+PLACE = "class KeptSettings(SettingGroup):\n"
 FIELD = """
     noise: float = setting(
         0.0, "noise that is added to the gradient", partial(number, least=0.0, below=1.0), metavar="X"

@@ -96,8 +96,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         f"source) for {arguments.minutes:g} minutes"
     )
     settings = {"minutes": arguments.minutes, "run": folder or console.free_folder("runs/demo")}
-    typed = api.Typed(arguments.typed, arguments.started)
-    done = api.train_typed(typed, texts, settings, progress=not output.quiet)
+    typed = arguments.typed, arguments.started
+    done = api.train_typed(texts, settings, *typed, progress=not output.quiet)
     answer = "" if arguments.json or done.stopped or done.rank else _shown(done)
     return end(done, answer or str(done.folder), arguments.json, output)
 

@@ -14,12 +14,12 @@ from typing import Any
 
 from pantoum.cli.parser import flag
 from pantoum.config import AUTO
-from pantoum.config.setting import Setting, Settings, declared
+from pantoum.config.setting import Setting, SettingGroup, declared
 
 __all__ = ["add_settings", "given"]
 
 
-def add_settings(parser: argparse.ArgumentParser, kind: type[Settings]) -> None:
+def add_settings(parser: argparse.ArgumentParser, kind: type[SettingGroup]) -> None:
     """Add an option for each setting of a class, by group."""
     groups: dict[str, Any] = {"": parser}
     for one in declared(kind).values():
@@ -70,6 +70,6 @@ def _reader(one: Setting) -> Callable[[str], object]:
     return read
 
 
-def given(arguments: argparse.Namespace, kind: type[Settings]) -> dict[str, Any]:
+def given(arguments: argparse.Namespace, kind: type[SettingGroup]) -> dict[str, Any]:
     """The settings of a class that were typed, as keywords."""
     return {name: getattr(arguments, name) for name in declared(kind) if hasattr(arguments, name)}

@@ -56,8 +56,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         else:
             output.answer(str(plan))
         return 0
-    typed = api.Typed(arguments.typed, arguments.started)
-    done = api.train_typed(typed, arguments.texts, settings, progress=not output.quiet)
+    typed = arguments.typed, arguments.started
+    done = api.train_typed(arguments.texts, settings, *typed, progress=not output.quiet)
     return end(done, str(done.folder), arguments.json, output)
 
 

@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from pantoum.config.elsewhere import ELSEWHERE
 from pantoum.config.rules import nearest
-from pantoum.config.setting import Setting, Settings, declared
+from pantoum.config.setting import Setting, SettingGroup, declared
 from pantoum.errors import SettingError, StorageError
 
 __all__ = ["public", "taking"]
@@ -47,7 +47,7 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
-def taking(*kinds: type[Settings], but: Iterable[str] = ()) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def taking(*kinds: type[SettingGroup], but: Iterable[str] = ()) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Makes a function public whose ``**keywords`` are the settings of these kinds, ``but`` some."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:

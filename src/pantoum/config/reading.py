@@ -8,7 +8,7 @@ from typing import Any
 
 from pantoum.config.encodings import known_encoding
 from pantoum.config.rules import path, text, truth, whole
-from pantoum.config.setting import Settings, setting
+from pantoum.config.setting import SettingGroup, setting
 
 __all__ = ["MOST_CACHE", "EvaluationConfig", "ReadingConfig", "cache_size"]
 
@@ -28,7 +28,7 @@ def cache_size() -> Any:
 
 
 @dataclass(frozen=True)
-class ReadingConfig(Settings):
+class ReadingConfig(SettingGroup):
     """How a text is read with a model."""
 
     encoding: str | None = setting(

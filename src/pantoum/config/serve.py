@@ -7,13 +7,13 @@ from functools import partial
 from ipaddress import ip_address
 
 from pantoum.config.rules import number, path, require, text, texts, whole
-from pantoum.config.setting import Settings, setting
+from pantoum.config.setting import SettingGroup, setting
 
 __all__ = ["ServeSettings"]
 
 
 @dataclass(frozen=True)
-class ServeSettings(Settings):
+class ServeSettings(SettingGroup):
     """The settings of ``pantoum serve``."""
 
     host: str = setting(

@@ -16,11 +16,11 @@ from typing import Any, ClassVar, TypeVar
 
 from pantoum.config.rules import AUTO
 
-__all__ = ["Setting", "Settings", "declared", "setting"]
+__all__ = ["Setting", "SettingGroup", "declared", "setting"]
 
 Rule = Callable[[Any, str], object]
 """The check of a value: it gets the value and the setting's name, and returns the value as it is kept."""
-Kind = TypeVar("Kind", bound="Settings")
+Kind = TypeVar("Kind", bound="SettingGroup")
 
 
 @dataclass(frozen=True)
@@ -71,12 +71,12 @@ class Setting:
 
 
 def setting(default: object, help: str, rule: Rule, **more: Any) -> Any:
-    """A field of a ``Settings`` class; ``more``: fields of ``Setting``."""
+    """A field of a ``SettingGroup``; ``more``: fields of ``Setting``."""
     return field(default=default, metadata={"help": help, "rule": rule, **more})
 
 
 @dataclass(frozen=True)
-class Settings:
+class SettingGroup:
     """Settings that are given together. A class that builds on others has theirs, too."""
 
     GROUP: ClassVar[str] = ""

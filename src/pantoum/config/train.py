@@ -10,7 +10,7 @@ from functools import partial
 from typing import ClassVar
 
 from pantoum.config.rules import AUTO, Auto, number, path, require, truth, whole
-from pantoum.config.setting import Settings, declared, setting
+from pantoum.config.setting import SettingGroup, declared, setting
 from pantoum.config.train_model import ModelSettings
 from pantoum.config.train_text import TextSettings
 from pantoum.config.train_update import UpdateSettings
@@ -23,7 +23,7 @@ BUDGETS = ("minutes", "steps", "epochs")
 
 
 @dataclass(frozen=True)
-class BudgetSettings(Settings):
+class BudgetSettings(SettingGroup):
     """How long a run trains."""
 
     GROUP: ClassVar[str] = "budget (give one; the default is 5 minutes)"
@@ -61,7 +61,7 @@ class BudgetSettings(Settings):
 
 
 @dataclass(frozen=True)
-class FolderSettings(Settings):
+class FolderSettings(SettingGroup):
     """Where a run is kept, and what it begins from."""
 
     GROUP: ClassVar[str] = "run"

@@ -17,13 +17,13 @@ from pantoum.config.model import (
     parse_orders,
 )
 from pantoum.config.rules import AUTO, Auto, require, truth, whole
-from pantoum.config.setting import Settings, setting
+from pantoum.config.setting import SettingGroup, setting
 
 __all__ = ["ModelSettings"]
 
 
 @dataclass(frozen=True)
-class ModelSettings(Settings):
+class ModelSettings(SettingGroup):
     """What model is trained."""
 
     GROUP: ClassVar[str] = "model"

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from pantoum.config.encodings import known_encoding
 from pantoum.config.rules import AUTO, Auto, number, one_of, path, whole
-from pantoum.config.setting import Settings, setting
+from pantoum.config.setting import SettingGroup, setting
 from pantoum.config.tokens import token_name, written_kinds
 
 __all__ = ["DOCUMENTS", "TextSettings"]
@@ -17,7 +17,7 @@ DOCUMENTS = ("lines", "files", "blank-lines")
 
 
 @dataclass(frozen=True)
-class TextSettings(Settings):
+class TextSettings(SettingGroup):
     """How a text is read, tokenised and split."""
 
     GROUP: ClassVar[str] = "text"

@@ -7,7 +7,7 @@ from functools import partial
 from typing import ClassVar
 
 from pantoum.config.rules import AUTO, Auto, number, one_of, whole
-from pantoum.config.setting import Settings, setting
+from pantoum.config.setting import SettingGroup, setting
 from pantoum.config.softmax import softmax_words
 
 __all__ = ["OPTIMIZERS", "SCHEDULES", "KeptSettings", "UpdateSettings"]
@@ -17,7 +17,7 @@ SCHEDULES = ("linear", "trapezoid", "cosine", "constant")
 
 
 @dataclass(frozen=True)
-class KeptSettings(Settings):
+class KeptSettings(SettingGroup):
     """Settings of training that nobody chooses: a run keeps them as they are given (``Recipe``)."""
 
     GROUP: ClassVar[str] = "training"

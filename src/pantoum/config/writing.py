@@ -9,7 +9,7 @@ from typing import Any
 
 from pantoum.config.reading import cache_size
 from pantoum.config.rules import number, path, require, texts, truth, whole
-from pantoum.config.setting import Settings, setting
+from pantoum.config.setting import SettingGroup, setting
 
 __all__ = ["GenerationConfig", "SamplingConfig", "StreamConfig"]
 
@@ -28,7 +28,7 @@ PENALTY = partial(number, least=-2.0, most=2.0)
 
 
 @dataclass(frozen=True)
-class SamplingConfig(Settings):
+class SamplingConfig(SettingGroup):
     """How the next token is sampled."""
 
     temperature: float = setting(
@@ -80,7 +80,7 @@ class SamplingConfig(Settings):
 
 
 @dataclass(frozen=True)
-class StreamConfig(Settings):
+class StreamConfig(SettingGroup):
     """How much is written, and from which random numbers."""
 
     length: int = setting(

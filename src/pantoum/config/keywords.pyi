@@ -1,28 +1,22 @@
 """The settings of calls as types: an editor completes them, mypy refuses a misspelt one.
 
-Made from the settings by `make docs`; do not edit. Only type checkers read these classes: a call checks its
-values when it builds its settings. ``Unpack`` is of Python 3.11 and is imported for type checkers alone.
+Made from the settings by `make docs`; do not edit. Only type checkers read it: a call checks its values when
+it builds its settings. ``Unpack`` is of Python 3.11 and is imported for type checkers alone.
 """
 
-from __future__ import annotations
-
+import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, TypedDict
+from typing import Any, TypeAlias, TypedDict
+
+import numpy as np
 
 from pantoum.config.rules import Auto
 
-if TYPE_CHECKING:
-    import os
-    from typing import Any, TypeAlias
-
-    import numpy as np
-
-    Whole: TypeAlias = int | np.integer[Any]
-    Number: TypeAlias = float | np.integer[Any] | np.floating[Any]
-    Path: TypeAlias = str | os.PathLike[str]
+Whole: TypeAlias = int | np.integer[Any]
+Number: TypeAlias = float | np.integer[Any] | np.floating[Any]
+Path: TypeAlias = str | os.PathLike[str]
 
 __all__ = ["Preparing", "Reading", "Sampling", "Scoring", "Streaming", "Training", "Writing"]
-
 
 class Sampling(TypedDict, total=False):
     """``SamplingConfig``."""
@@ -38,7 +32,6 @@ class Sampling(TypedDict, total=False):
     greedy: bool
     stop: Sequence[str]
 
-
 class Streaming(Sampling, total=False):
     """``StreamConfig``."""
 
@@ -49,13 +42,11 @@ class Streaming(Sampling, total=False):
     model_out: Path | None
     cache: Whole | None
 
-
 class Writing(Streaming, total=False):
     """``GenerationConfig``."""
 
     unique: bool
     novel: bool
-
 
 class Reading(TypedDict, total=False):
     """``ReadingConfig``."""
@@ -65,7 +56,6 @@ class Reading(TypedDict, total=False):
     cache: Whole | None
     model_out: Path | None
 
-
 class Scoring(Reading, total=False):
     """``ScoreConfig``."""
 
@@ -73,7 +63,6 @@ class Scoring(Reading, total=False):
     documents: bool
     alert: str | Number | None
     alert_text: Path | None
-
 
 class Preparing(TypedDict, total=False):
     """``TextSettings``."""
@@ -84,7 +73,6 @@ class Preparing(TypedDict, total=False):
     vocab_size: Whole | Auto
     documents: str | None
     encoding: str | None
-
 
 class Training(Preparing, total=False):
     """``TrainSettings``."""
