@@ -101,7 +101,7 @@ def keywords() -> str:
         own = [one for one in settings if one not in known.get(base, ()) and one not in PARAMETERS]
         rows = "".join(f"    {one}: {keyword_type(settings[one])}\n" for one in own)
         bases = f"{base or 'TypedDict'}, total=False"
-        parts.append(f'\nclass {name}({bases}):\n    """``{kind.__name__}``."""\n\n{rows}')
+        parts.append(f'class {name}({bases}):\n    """``{kind.__name__}``."""\n\n{rows}')
     return "\n".join(parts)
 
 

@@ -9,10 +9,8 @@ it needs when it is called: a program that only uses a model never loads the cod
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -173,6 +171,7 @@ def train_typed(
     with open_ranks(_started_by_torchrun()) as ranks:
 
         def on_rank_0() -> RunResult:
+            from pantoum.progress import told
             from pantoum.training import run_session
 
             chosen = TrainSettings(**settings)
@@ -181,7 +180,7 @@ def train_typed(
             engine = _engine(chosen.device, ranks)
             with (
                 named(texts, text, chosen.documents) as names,
-                _told(chosen, names, progress, on_report) as tell,
+                told(chosen, names, progress, on_report) as tell,
             ):
                 return run_session.train(
                     chosen,
@@ -203,31 +202,6 @@ def train_typed(
         if ranks.rank:
             return Run(serve(ranks, known, lambda: _engine(device, ranks)))
         return Run(train_on_all(ranks, known, on_rank_0))
-
-
-@contextlib.contextmanager
-def _told(
-    settings: TrainSettings,
-    texts: list[str],
-    progress: bool | None,
-    on_report: Callable[[Report], None] | None,
-) -> Iterator[Callable[[Report], None]]:
-    """What gets the reports of a run: the view on stderr, and the function of the caller."""
-    from pantoum.report.terminal import Progress, in_notebook, watched
-
-    function(on_report, "on_report")
-    seen = watched(Progress().stream) or in_notebook()
-    show = seen if progress is None else truth(progress, "progress")
-    with contextlib.ExitStack() as stack:
-        view = stack.enter_context(_view(settings, texts)) if show else None
-
-        def report(record: Report) -> None:
-            if view is not None:
-                view(record)
-            if on_report is not None:
-                on_report(record)
-
-        yield report
 
 
 def _started_by_torchrun() -> Callable[[float], GlooRanks] | None:
@@ -364,48 +338,3 @@ def compare(runs: Sequence[str | os.PathLike[str]]) -> Comparison:
     from pantoum.report import compare
 
     return compare.compare([Path(run) for run in listed(runs, "runs")])
-
-
-@contextlib.contextmanager
-def _view(settings: TrainSettings, texts: list[str]) -> Iterator[Callable[[Report], None]]:
-    """The run as it trains: the live view on a terminal that can show it, else progress in lines."""
-    from pantoum.report import run_files
-    from pantoum.report.story import Story
-    from pantoum.report.terminal import Progress, watched
-    from pantoum.training.run import run_folder
-
-    def begun() -> Story:
-        """The run, which has just begun, so it is the newest of its text; a wrong one would cost nothing."""
-        with contextlib.suppress(PantoumError):
-            return run_files.read(run_folder.find(settings, texts).path, validation=False)
-        return Story("")
-
-    # rich is imported where a terminal is there to be painted
-    if not watched(sys.stderr) or not _can_be_live():
-        with Progress() as lines:
-
-            def tell(record: Report) -> None:
-                lines.unit = lines.unit or begun().unit
-                lines(record)
-
-            yield tell
-        return
-    from pantoum.report import live
-
-    with live.LiveView("") as view:
-
-        def report(record: Report) -> None:
-            if not view.name:
-                story = begun()
-                view.name, view.about, view.unit = story.name, story.about, story.unit
-            view(record)
-
-        yield report
-
-
-def _can_be_live() -> bool:
-    from rich.console import Console
-
-    from pantoum.report import live
-
-    return live.possible(Console(file=sys.stderr))
