@@ -16,7 +16,7 @@ from pathlib import Path
 from pantoum import config
 from pantoum.cli.commands import COMMANDS
 from pantoum.cli.main import make_parser
-from pantoum.config.reading import ReadingConfig
+from pantoum.config.reading_config import ReadingConfig
 from pantoum.config.rules import path
 from pantoum.config.setting import Setting, SettingGroup, declared
 

@@ -8,19 +8,19 @@ from pantoum.config import SamplingConfig, text
 from pantoum.config.calls import taking
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
-from pantoum.inference.writing import batch
-from pantoum.inference.writing.generate import draw_seed
+from pantoum.inference.writing.generation import draw_seed
 from pantoum.inference.writing.stream import Stream
+from pantoum.inference.writing.stream_batch import StreamBatch
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from pantoum.config.keywords import Sampling
 
-__all__ = ["Batch"]
+__all__ = ["ModelBatch"]
 
 
-class Batch(batch.Batch):
+class ModelBatch(StreamBatch):
     """Streams of a model in one batch, each with a prompt, a length and settings of its own. Iterate for the
     pieces of all of them as they come; streams may join and leave meanwhile, from any thread."""
 

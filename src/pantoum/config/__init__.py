@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pantoum.config.cells import CELLS, CellSpec
-    from pantoum.config.model import SHAPE, DropoutConfig, ModelConfig, check_table, table_words
-    from pantoum.config.reading import EvaluationConfig
+    from pantoum.config.model_config import SHAPE, DropoutConfig, ModelConfig, check_table, table_words
+    from pantoum.config.reading_config import EvaluationConfig
     from pantoum.config.rules import (
         AUTO,
         function,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         truth,
         whole,
     )
+    from pantoum.config.sampling import GenerationConfig, SamplingConfig, StreamConfig
     from pantoum.config.score import UNITS, Alert, ScoreConfig
     from pantoum.config.serve import ServeSettings
     from pantoum.config.setting import declared
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from pantoum.config.train import BUDGETS, OF_ONE_COMMAND, TrainSettings
     from pantoum.config.train_text import DOCUMENTS, TextSettings
     from pantoum.config.train_update import OPTIMIZERS, SCHEDULES, KeptSettings
-    from pantoum.config.writing import GenerationConfig, SamplingConfig, StreamConfig
 
 __all__ = [
     "AUTO",
@@ -85,9 +85,10 @@ VERSION = "0.1.0"
 
 _HOMES = {
     "cells": ("CELLS", "CellSpec"),
-    "model": ("SHAPE", "DropoutConfig", "ModelConfig", "check_table", "table_words"),
-    "reading": ("EvaluationConfig",),
+    "model_config": ("SHAPE", "DropoutConfig", "ModelConfig", "check_table", "table_words"),
+    "reading_config": ("EvaluationConfig",),
     "rules": ("AUTO", "function", "nearest", "number", "one_of", "path", "require", "text", "truth", "whole"),
+    "sampling": ("GenerationConfig", "SamplingConfig", "StreamConfig"),
     "score": ("UNITS", "Alert", "ScoreConfig"),
     "serve": ("ServeSettings",),
     "setting": ("declared",),
@@ -96,7 +97,6 @@ _HOMES = {
     "train": ("BUDGETS", "OF_ONE_COMMAND", "TrainSettings"),
     "train_text": ("DOCUMENTS", "TextSettings"),
     "train_update": ("OPTIMIZERS", "SCHEDULES", "KeptSettings"),
-    "writing": ("GenerationConfig", "SamplingConfig", "StreamConfig"),
 }
 """The file of each name."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from pantoum.config.reading import ReadingConfig
+from pantoum.config.reading_config import ReadingConfig
 from pantoum.config.rules import number, one_of, path, require, truth, whole
 from pantoum.config.setting import setting
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
-from pantoum.config.model import (
+from pantoum.config.model_config import (
     CELL,
     EMBEDDING_SIZE,
     HIDDEN_SIZE,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
-from pantoum.config.encodings import known_encoding
+from pantoum.config.encoding_names import known_encoding
 from pantoum.config.rules import AUTO, Auto, number, one_of, path, whole
 from pantoum.config.setting import SettingGroup, setting
 from pantoum.config.tokens import token_name, written_kinds

@@ -31,8 +31,8 @@ from pantoum.data.prepared_folder import (
     settle,
     shard_path,
 )
-from pantoum.data.reading import Progress, in_encoding
 from pantoum.data.sources import Sources, found
+from pantoum.data.text_reader import Progress, in_encoding
 from pantoum.data.tokenizing import Tokenizing, tokenize
 from pantoum.errors import FormatError, SettingError, ShardError, TextError
 from pantoum.formats import durable, token_shard

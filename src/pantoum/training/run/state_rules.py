@@ -19,7 +19,7 @@ from pantoum.config.setting import Setting
 from pantoum.errors import CheckpointError, SettingError
 from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.run.meter import MOST_POINTS
-from pantoum.training.update.guard import MOST_IN_ALL, PATIENCE, WINDOW
+from pantoum.training.update.update_guard import MOST_IN_ALL, PATIENCE, WINDOW
 
 __all__ = [
     "AMOUNT",
