@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 from pantoum.config.elsewhere import ELSEWHERE
@@ -47,11 +47,11 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
-def taking(*kinds: type[SettingGroup], but: Iterable[str] = ()) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Makes a function public whose ``**keywords`` are the settings of these kinds, ``but`` some."""
+def taking(*kinds: type[SettingGroup]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Makes a function public whose ``**keywords`` are the settings of these kinds."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        found = {name: one for kind in kinds for name, one in declared(kind).items() if name not in but}
+        found = {name: one for kind in kinds for name, one in declared(kind).items()}
         checked = public(function)
         signature = inspect.signature(function)
         own = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
