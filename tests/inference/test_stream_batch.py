@@ -282,7 +282,7 @@ def test_rows_double_when_full_and_halve_below_a_quarter(characters: LoadedModel
     for stream in [wide.join(length=5, seed=k) for k in range(8)]:
         wide.leave(stream)
     assert len(wide.draws) == 8
-    with pytest.raises(SettingError, match="rows is 0: it must be a whole number, at least 1"):
+    with pytest.raises(SettingError, match="rows is 0: it must be a whole number of at least 1"):
         StreamBatch(characters, 0)
 
 

@@ -90,7 +90,7 @@ def test_a_changed_batch_size_is_an_error(make_cell: Callable[..., Block]) -> No
 @pytest.mark.parametrize("sizes", [(0, 4), (4, -1), (4, 2.5), (True, 4)])
 def test_sizes_are_whole_numbers(make_cell: Callable[..., Block], sizes: tuple[Any, Any]) -> None:
     with pytest.raises(
-        SettingError, match=r"(input|hidden)_size is .*: it must be a whole number, at least 1"
+        SettingError, match=r"(input|hidden)_size is .*: it must be a whole number of at least 1"
     ):
         make_cell(*sizes)
 

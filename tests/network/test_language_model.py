@@ -169,7 +169,7 @@ def test_a_model_is_rebuilt_from_its_configuration() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"vocab_size": 0}, "vocab_size is 0: it must be a whole number, at least 1"),
+        ({"vocab_size": 0}, "vocab_size is 0: it must be a whole number of at least 1"),
         ({"num_layers": 0}, "num_layers is 0: it must be a whole number"),
         (
             {"cell": "transformer"},

@@ -49,9 +49,9 @@ def whole(value: object, argument: str, *, least: int = 1, most: int | None = No
     """A whole number within bounds, as an ``int``. Without ``most`` it must fit a 64-bit integer."""
     fits = isinstance(value, Integral) and not isinstance(value, bool)
     found = int(value) if isinstance(value, Integral) and fits else least - 1
-    bounds = f"at least {least}" if most is None and found <= MOST else f"from {least} to {most or MOST}"
+    bounds = f"of at least {least}" if most is None and found <= MOST else f"from {least} to {most or MOST}"
     fits = least <= found <= (MOST if most is None else most)
-    require(fits, argument, value, f"must be a whole number, {bounds}", f"give {argument} such a number")
+    require(fits, argument, value, f"must be a whole number {bounds}", f"give {argument} such a number")
     return found
 
 
@@ -66,10 +66,10 @@ def number(
 ) -> float:
     """A finite number within bounds, as an ``int`` or a ``float``."""
     words = [
-        f"above {above:g}" if above is not None else "",
-        f"at least {least:g}" if least is not None else "",
-        f"at most {most:g}" if most is not None else "",
-        f"below {below:g}" if below is not None else "",
+        f"above {above:.12g}" if above is not None else "",
+        f"at least {least:.12g}" if least is not None else "",
+        f"at most {most:.12g}" if most is not None else "",
+        f"below {below:.12g}" if below is not None else "",
     ]
     rule = "must be a number " + " and ".join(w for w in words if w)
     x = _float(value)
