@@ -223,7 +223,7 @@ def test_an_empty_text_has_no_scores(characters: LoadedModel) -> None:
 
 
 def test_an_unknown_unit_is_refused(characters: LoadedModel) -> None:
-    with pytest.raises(SettingError, match="by is 'page': must be one of token, word, line"):
+    with pytest.raises(SettingError, match="by is 'page': it must be one of token, word, line"):
         scored(characters, TEXT, "page")
 
 
