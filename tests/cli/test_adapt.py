@@ -47,7 +47,7 @@ def test_what_cannot_be_is_refused_in_a_line(run, trained: Path, text: Path, tmp
             ("--adapt", "--model-out", trained / "model.safetensors"),
             "the model itself, which would be lost",
         ),
-        (("--adapt", "--model-out", text), "it is a text that is read, and would be lost"),
+        (("--adapt", "--model-out", text), "it is a text that is read, which would be lost"),
         (("--adapt", "--model-out", tmp_path / "none" / "m"), "must be a file in a folder that exists"),
         (("--adapt", "--protocol", "windows:64"), "must be carried with --adapt"),
     ):
