@@ -225,4 +225,5 @@ def _plain(value: Any) -> Plain:
         return found
     if is_dataclass(value) and not isinstance(value, type):
         return asdict(value)
-    return copy(value)
+    same: Plain = copy(value)
+    return same
