@@ -228,8 +228,8 @@ class Model:
             return Generation(model, session.state, sampling, how_much)
         from pantoum.inference.writing.distinct import Distinct
 
-        begun = state is not None and state.last_token != model.eos
-        return Distinct(model, session.state, sampling, how_much, prompt, begun)
+        goes_on = state is not None and state.last_token != model.eos
+        return Distinct(model, session.state, sampling, how_much, prompt, goes_on)
 
     @public
     def evaluate(
