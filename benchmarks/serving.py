@@ -7,7 +7,7 @@ Each section starts its own server in a process of its own (``python -m pantoum 
 (``serving_peers.py``) and ours run in turns, whoever has not its turn is stopped. All sections take less than
 ten minutes together.
 
-    streams    64 clients, 300 tokens each, against the rate of ``ModelBatch`` with 64 streams
+    streams    64 clients, 300 tokens each, against the rate of ``Batch`` with 64 streams
     peers      the same through FastAPI and torch, one request at a time and batched
     first      one client: the first byte of a stream
     sessions   100,000 sessions in memory and 300,000 in SQLite, each back while 32 clients stream; SIGKILL
@@ -56,7 +56,7 @@ def streaming(tokens: int, **more: Any) -> dict[str, Any]:
 
 
 def batch_rate(model: str, streams: int, tokens: int) -> float:
-    """Tokens per second of ``ModelBatch`` alone, in a process of its own: the best of five."""
+    """Tokens per second of ``Batch`` alone, in a process of its own: the best of five."""
     code = f"""
 import time
 import pantoum
