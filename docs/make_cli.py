@@ -1,7 +1,7 @@
-"""Writes docs/cli.md from the parser, so that the page is never older than the commands.
+"""Writes docs/cli.md and the man page docs/pantoum.1 from the parser, so that they are never older than it.
 
-    python docs/make_cli.py            write the page
-    python docs/make_cli.py --check    exit 1 if it is not what the parser says
+    python docs/make_cli.py            write both
+    python docs/make_cli.py --check    exit 1 if one is not what the parser says
 
 The tables are made from the options themselves, not from argparse's own help, whose form changes with the
 Python version and the terminal's width.
@@ -10,6 +10,7 @@ Python version and the terminal's width.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from pantoum.cli.commands import COMMANDS
 from pantoum.cli.main import make_parser
 
 PAGE = Path(__file__).with_name("cli.md")
+MAN = Path(__file__).with_name("pantoum.1")
 HEAD = """# Command line
 
 This page is made from the parser by `python docs/make_cli.py`; do not edit it. Every command prints its
@@ -33,6 +35,39 @@ ENVIRONMENT = """## Environment variables
 | `PANTOUM_ISA` | `numpy`: no native core; `generic`, `avx2`, `avx512`, `bf16`, `amx`, `neon`: its code |
 | `PANTOUM_REQUIRE_CORE=1` | a missing native core is an error |
 | `PANTOUM_THREADS` | threads of the native core, as `--threads`; without it `OMP_NUM_THREADS` counts |
+"""
+MAN_HEAD = r""".\" Made by docs/make_cli.py from the parser.
+.TH PANTOUM 1
+.SH NAME
+pantoum \- train a recurrent language model on your own text, and use it
+.SH SYNOPSIS
+.B pantoum
+.I COMMAND
+.RI [ argument " ...]"
+.SH DESCRIPTION
+Every command prints its result on the standard output and everything else on the standard error.
+A file named \- is the standard input.
+Every command takes \fB\-\-help\fR, \fB\-\-quiet\fR, \fB\-\-threads\fR \fIN\fR and \fB\-\-version\fR.
+"""
+MAN_END = r""".SH EXIT STATUS
+.TP
+0
+success
+.TP
+1
+an error, in one line
+.TP
+2
+wrong usage
+.TP
+3
+\fBscore \-\-exit\-code\fR: an alert
+.TP
+130
+Ctrl-C
+.TP
+141
+the reader of the standard output has gone
 """
 EVERYWHERE = {"--help", "--quiet", "--threads", "--version"}
 
@@ -75,16 +110,45 @@ def row(action: argparse.Action) -> str:
     return f"| `{shown}` | {meaning} |"
 
 
+def man_page() -> str:
+    """The same for `man pantoum`."""
+    (commands,) = (a for a in make_parser()._actions if isinstance(a, argparse._SubParsersAction))
+    parts = [MAN_HEAD, ".SH COMMANDS"]
+    for name in COMMANDS:
+        parser = commands.choices[name].filled()
+        parts += [f".SS pantoum {name}", roff(str(parser.description))]
+        for action in parser._actions:
+            if EVERYWHERE & set(action.option_strings):
+                continue
+            value = "" if action.nargs == 0 else str(action.metavar or action.dest.upper())
+            value = f"\\fI{roff(value)}\\fR" if value else ""
+            names = ", ".join(f"\\fB{roff(each)}\\fR" for each in action.option_strings)
+            parts += [".TP", " ".join(each for each in (names, value) if each)]
+            parts.append(roff(str(action.help).replace("%%", "%")))
+        parts += [".PP", ".nf", *(roff(line) for line in str(parser.epilog).strip().splitlines()), ".fi"]
+    parts += [MAN_END, ".SH ENVIRONMENT"]
+    for variable, effect in re.findall(r"^\| `(\S+)` \| (.*) \|$", ENVIRONMENT, re.M):
+        parts += [".TP", f".B {roff(variable)}", roff(effect.replace("`", ""))]
+    return "\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def roff(text: str) -> str:
+    """Text as troff reads it: hyphens are minus signs, which can be copied, and no line begins as a request."""
+    text = text.replace("\\", "\\e").replace("-", "\\-")
+    return re.sub(r"^(?=[.'])", r"\\&", text, flags=re.M)
+
+
 def main() -> int:
     """Write or check."""
-    made = page()
-    if sys.argv[1:] == ["--check"]:
-        if PAGE.exists() and PAGE.read_text(encoding="utf-8") == made:
-            return 0
-        print("docs/cli.md is not what the parser says; run `python docs/make_cli.py`", file=sys.stderr)
-        return 1
-    PAGE.write_text(made, encoding="utf-8")
-    return 0
+    made = {PAGE: page(), MAN: man_page()}
+    if sys.argv[1:] != ["--check"]:
+        for file, text in made.items():
+            file.write_text(text, encoding="utf-8")
+        return 0
+    old = [file for file, text in made.items() if not file.exists() or file.read_text("utf-8") != text]
+    for file in old:
+        print(f"docs/{file.name} is not what the parser says; run `python docs/make_cli.py`", file=sys.stderr)
+    return 1 if old else 0
 
 
 if __name__ == "__main__":
