@@ -8,8 +8,9 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,20 +40,12 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         thread.join()
 
 
-def test_the_search_of_the_site_finds_something(address: str) -> None:
-    playwright = pytest.importorskip("playwright.sync_api", reason="SKIP SKIP SKIP  playwright is missing")
-    with playwright.sync_playwright() as tools:
-        try:
-            browser = tools.chromium.launch()
-        except playwright.Error as error:
-            pytest.skip(f"SKIP SKIP SKIP  no Chromium: {str(error).splitlines()[0]}")
-        page = browser.new_page()
-        page.goto(f"{address}/index.html")
-        page.get_by_placeholder("Search").fill("surprisal")
-        found = page.locator(".md-search-result__link").first
-        found.wait_for(state="attached")
-        assert "surprisal" in page.locator(".md-search-result").inner_text().lower()
-        browser.close()
+def test_the_search_of_the_site_finds_something(address: str, tab: Callable[..., Any]) -> None:
+    page = tab().page
+    page.goto(f"{address}/index.html")
+    page.get_by_placeholder("Search").fill("surprisal")
+    page.locator(".md-search-result__link").first.wait_for(state="visible")
+    assert "surprisal" in page.locator(".md-search-result").inner_text().lower()
 
 
 def test_make_says_the_address_and_not_a_file() -> None:
