@@ -1,4 +1,4 @@
-"""The documentation site, as `make site` builds it and says to open it: in Chromium its search finds pages."""
+"""The documentation site, as `make site` builds it and says to open it: its search works in Chromium."""
 
 from __future__ import annotations
 
