@@ -1,7 +1,8 @@
-"""Writes docs/cli.md and the man page docs/pantoum.1 from the parser, so that they are never older than it.
+"""Writes what is made from the settings: docs/cli.md, docs/pantoum.1 (man) and the types of keywords in
+config/keywords.pyi.
 
-    python docs/make_cli.py            write both
-    python docs/make_cli.py --check    exit 1 if one is not what the parser says
+    python docs/make_cli.py            write them
+    python docs/make_cli.py --check    exit 1 if one of them is not what the settings say
 
 The tables are made from the options themselves, not from argparse's own help, whose form changes with the
 Python version and the terminal's width.
@@ -10,15 +11,58 @@ Python version and the terminal's width.
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from pathlib import Path
 
+from make_man import man_page
+
+from pantoum import config
 from pantoum.cli.commands import COMMANDS
 from pantoum.cli.main import make_parser
+from pantoum.config.reading_config import ReadingConfig
+from pantoum.config.rules import path
+from pantoum.config.setting import Setting, SettingGroup, declared
 
 PAGE = Path(__file__).with_name("cli.md")
 MAN = Path(__file__).with_name("pantoum.1")
+KEYWORDS = Path(config.__file__).with_name("keywords.pyi")
+KEYWORDS_HEAD = '''"""The settings of calls as types: an editor completes them, mypy refuses a misspelt one.
+
+Made from the settings by `make docs`; do not edit. Only type checkers read it: a call checks its values when
+it builds its settings. ``Unpack`` is of Python 3.11 and is imported for type checkers alone.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, TypedDict
+
+import numpy as np
+
+from pantoum.config.rules import Auto
+
+Whole: TypeAlias = int | np.integer[Any]
+Number: TypeAlias = float | np.integer[Any] | np.floating[Any]
+Path: TypeAlias = str | os.PathLike[str]
+'''
+KINDS: dict[str, tuple[str, type[SettingGroup]]] = {
+    "Sampling": ("", config.SamplingConfig),
+    "Streaming": ("Sampling", config.StreamConfig),
+    "Writing": ("Streaming", config.GenerationConfig),
+    "Reading": ("", ReadingConfig),
+    "Scoring": ("Reading", config.ScoreConfig),
+    "Preparing": ("", config.TextSettings),
+    "Training": ("Preparing", config.TrainSettings),
+}
+"""The class of types for each class of settings, and the one that it builds on."""
+PARAMETERS = {"by", "count"}
+"""What calls declare by themselves."""
+WIDER = {
+    "int": "Whole",
+    "float": "Number",
+    "tuple[int, ...]": "Sequence[int]",
+    "tuple[str, ...]": "Sequence[str]",
+}
+"""What a keyword also takes."""
 HEAD = """# Command line
 
 This page is made from the parser by `python docs/make_cli.py`; do not edit it. Every command prints its
@@ -36,39 +80,6 @@ ENVIRONMENT = """## Environment variables
 | `PANTOUM_REQUIRE_CORE=1` | a missing native core is an error |
 | `PANTOUM_THREADS` | threads of the native core, as `--threads`; without it `OMP_NUM_THREADS` counts |
 """
-MAN_HEAD = r""".\" Made by docs/make_cli.py from the parser.
-.TH PANTOUM 1
-.SH NAME
-pantoum \- train a recurrent language model on your own text, and use it
-.SH SYNOPSIS
-.B pantoum
-.I COMMAND
-.RI [ argument " ...]"
-.SH DESCRIPTION
-Every command prints its result on the standard output and everything else on the standard error.
-A file named \- is the standard input.
-Every command takes \fB\-\-help\fR, \fB\-\-quiet\fR, \fB\-\-threads\fR \fIN\fR and \fB\-\-version\fR.
-"""
-MAN_END = r""".SH EXIT STATUS
-.TP
-0
-success
-.TP
-1
-an error, in one line
-.TP
-2
-wrong usage
-.TP
-3
-\fBscore \-\-exit\-code\fR: an alert
-.TP
-130
-Ctrl-C
-.TP
-141
-the reader of the standard output has gone
-"""
 EVERYWHERE = {"--help", "--quiet", "--threads", "--version"}
 
 
@@ -82,6 +93,27 @@ def page() -> str:
     parts += [section(name, commands.choices[name].filled()) for name in COMMANDS]
     parts.append(ENVIRONMENT)
     return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def keywords() -> str:
+    """The whole module of types."""
+    parts = [KEYWORDS_HEAD, f"__all__ = {sorted(KINDS)}".replace("'", '"') + "\n"]
+    known: dict[str, set[str]] = {}
+    for name, (base, kind) in KINDS.items():
+        settings = declared(kind)
+        known[name] = set(settings)
+        own = [one for one in settings if one not in known.get(base, ()) and one not in PARAMETERS]
+        rows = "".join(f"    {one}: {keyword_type(settings[one])}\n" for one in own)
+        bases = f"{base or 'TypedDict'}, total=False"
+        parts.append(f'class {name}({bases}):\n    """``{kind.__name__}``."""\n\n{rows}')
+    return "\n".join(parts)
+
+
+def keyword_type(one: Setting) -> str:
+    """The type of a keyword: as of its setting, and all that this makes of it."""
+    if one.rule is path:
+        return one.type.replace("str", "Path")
+    return " | ".join(WIDER.get(part, part) for part in one.type.split(" | "))
 
 
 def section(name: str, parser: argparse.ArgumentParser) -> str:
@@ -110,45 +142,16 @@ def row(action: argparse.Action) -> str:
     return f"| `{shown}` | {meaning} |"
 
 
-def man_page() -> str:
-    """The same for `man pantoum`."""
-    (commands,) = (a for a in make_parser()._actions if isinstance(a, argparse._SubParsersAction))
-    parts = [MAN_HEAD, ".SH COMMANDS"]
-    for name in COMMANDS:
-        parser = commands.choices[name].filled()
-        parts += [f".SS pantoum {name}", roff(str(parser.description))]
-        for action in parser._actions:
-            if EVERYWHERE & set(action.option_strings):
-                continue
-            value = "" if action.nargs == 0 else str(action.metavar or action.dest.upper())
-            value = f"\\fI{roff(value)}\\fR" if value else ""
-            names = ", ".join(f"\\fB{roff(each)}\\fR" for each in action.option_strings)
-            parts += [".TP", " ".join(each for each in (names, value) if each)]
-            parts.append(roff(str(action.help).replace("%%", "%")))
-        parts += [".PP", ".nf", *(roff(line) for line in str(parser.epilog).strip().splitlines()), ".fi"]
-    parts += [MAN_END, ".SH ENVIRONMENT"]
-    for variable, effect in re.findall(r"^\| `(\S+)` \| (.*) \|$", ENVIRONMENT, re.M):
-        parts += [".TP", f".B {roff(variable)}", roff(effect.replace("`", ""))]
-    return "\n".join(part.strip("\n") for part in parts) + "\n"
-
-
-def roff(text: str) -> str:
-    """Text as troff reads it: hyphens are minus signs, which can be copied, and no line begins as a request."""
-    text = text.replace("\\", "\\e").replace("-", "\\-")
-    return re.sub(r"^(?=[.'])", r"\\&", text, flags=re.M)
-
-
 def main() -> int:
     """Write or check."""
-    made = {PAGE: page(), MAN: man_page()}
-    if sys.argv[1:] != ["--check"]:
-        for file, text in made.items():
-            file.write_text(text, encoding="utf-8")
-        return 0
-    old = [file for file, text in made.items() if not file.exists() or file.read_text("utf-8") != text]
-    for file in old:
-        print(f"docs/{file.name} is not what the parser says; run `python docs/make_cli.py`", file=sys.stderr)
-    return 1 if old else 0
+    found = 0
+    for file, made in ((PAGE, page()), (MAN, man_page(ENVIRONMENT)), (KEYWORDS, keywords())):
+        if sys.argv[1:] != ["--check"]:
+            file.write_text(made, encoding="utf-8")
+        elif not file.exists() or file.read_text(encoding="utf-8") != made:
+            print(f"{file.name} is not what the settings say; run `python docs/make_cli.py`", file=sys.stderr)
+            found = 1
+    return found
 
 
 if __name__ == "__main__":
