@@ -6,7 +6,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check check-tools sanitize dist coverage docs site format bench bench-quality mutants clean help
+.PHONY: demo test check check-tools sanitize dist release-check coverage docs site format bench bench-quality mutants clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -45,7 +45,11 @@ dist: $(STAMP)  ## the sdist and from it this platform's wheel, in dist/: manyli
 	else echo "SKIP SKIP SKIP  no manylinux wheel: auditwheel is missing or refused"; fi
 	@ls -l dist
 
-docs: $(STAMP)  ## write docs/cli.md from the parser
+REPOSITORY ?=
+release-check: $(BIN)/python  ## is a release whole? sdist, wheel, twine, an empty environment of every Python found
+	$(if $(REPOSITORY),PANTOUM_REPOSITORY=$(REPOSITORY)) bash .ci/release-check $(BIN)
+
+docs: $(STAMP)  ## write docs/cli.md and the man page from the parser
 	$(BIN)/python docs/make_cli.py
 
 site: $(STAMP)  ## build the documentation site in build/site; a broken link is an error

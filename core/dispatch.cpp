@@ -32,7 +32,7 @@ bool machine_has(const char* isa) {
   if (std::strcmp(isa, "avx512") == 0) return avx512;
   const bool bf16 = avx512 && __builtin_cpu_supports("avx512bf16");
   if (std::strcmp(isa, "bf16") == 0) return bf16;
-  if (std::strcmp(isa, "amx") == 0) return bf16 && has_matrix_unit();
+  if (std::strcmp(isa, "amx") == 0) return bf16 && __builtin_cpu_supports("avx512vnni") && has_matrix_unit();
 #endif
   return false;
 }
@@ -138,6 +138,5 @@ const pantoum_cell* pantoum_cells(int64_t* count) { return kernels().cells(count
     return kernels().name(*args);             \
   }
 #include "kernels/operations.h"
-#undef PANTOUM_OPERATION
 
 }  // extern "C"

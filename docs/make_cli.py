@@ -1,6 +1,7 @@
-"""Writes what is made from the settings: docs/cli.md, and the types of keywords in config/keywords.pyi.
+"""Writes what is made from the settings: docs/cli.md, docs/pantoum.1 (man) and the types of keywords in
+config/keywords.pyi.
 
-    python docs/make_cli.py            write both
+    python docs/make_cli.py            write them
     python docs/make_cli.py --check    exit 1 if one of them is not what the settings say
 
 The tables are made from the options themselves, not from argparse's own help, whose form changes with the
@@ -13,6 +14,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from make_man import man_page
+
 from pantoum import config
 from pantoum.cli.commands import COMMANDS
 from pantoum.cli.main import make_parser
@@ -21,6 +24,7 @@ from pantoum.config.rules import path
 from pantoum.config.setting import Setting, SettingGroup, declared
 
 PAGE = Path(__file__).with_name("cli.md")
+MAN = Path(__file__).with_name("pantoum.1")
 KEYWORDS = Path(config.__file__).with_name("keywords.pyi")
 KEYWORDS_HEAD = '''"""The settings of calls as types: an editor completes them, mypy refuses a misspelt one.
 
@@ -141,7 +145,7 @@ def row(action: argparse.Action) -> str:
 def main() -> int:
     """Write or check."""
     found = 0
-    for file, made in ((PAGE, page()), (KEYWORDS, keywords())):
+    for file, made in ((PAGE, page()), (MAN, man_page(ENVIRONMENT)), (KEYWORDS, keywords())):
         if sys.argv[1:] != ["--check"]:
             file.write_text(made, encoding="utf-8")
         elif not file.exists() or file.read_text(encoding="utf-8") != made:

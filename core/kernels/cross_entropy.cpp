@@ -161,7 +161,7 @@ int losses_as(const pantoum_losses_args& a) {
 
 }  // namespace
 
-int losses(const pantoum_losses_args& a) { PANTOUM_CHOOSE_PRECISION(losses_as, a); }
+int losses(const pantoum_losses_args& a) { PANTOUM_CHOOSE_PRECISION(losses, a); }
 
 int softmax(const pantoum_softmax_args& a) {
   return each_row(a.count, a.vocabulary, kSmallestPart, [&](Long r) { row_of(a, r); });

@@ -1,75 +1,55 @@
-// A packed matrix whose precision is known at run time only: a model's matrices may differ in it.
+// Packed matrices whose precision is known at run time only: those of a model may differ in it.
+//
+// What a path does with them is a table of functions, so that the step of a whole model is compiled once for all paths
+// that have the same vectors.
 #pragma once
 
-#include "../threads.h"
-#include "kernels.h"
-#include "product.h"
+#include <cstddef>
+
+#include "../pantoum_core.h"
 
 namespace pantoum {
-namespace PANTOUM_ISA {
+
+constexpr int kMostRowsOfAny = 32;  // of a tile on any path
 
 struct Matrix {
   const char* data;  // null: there is none
-  Long columns, depth, block;
+  std::ptrdiff_t columns, depth, block;
   int precision;
 
   explicit operator bool() const { return data != nullptr; }
-
-  // Calls body(panels) with the panels of the precision's type.
-  template <class Body>
-  auto with_panels(Body&& body) const {
-    switch (precision) {
-#ifdef PANTOUM_HAS_BF16
-      case PANTOUM_BF16: return body(Panels<BFloat16>{data, columns, depth, block});
-#endif
-      case PANTOUM_INT8:
-#ifdef PANTOUM_HAS_VNNI
-        if (use_vnni()) return body(Panels<Int8VNNI>{data, columns, depth, block});
-#endif
-        return body(Panels<Int8>{data, columns, depth, block});
-      default: return body(Panels<Float32>{data, columns, depth, block});
-    }
-  }
-
-  // Of a tile.
-  int most_rows() const {
-    return with_panels([](auto panels) { return most_rows_of(panels); });
-  }
-  Long row_bytes() const {
-    return with_panels([&](auto panels) { return row_bytes_of(panels); });
-  }
-  // `rows` operand rows, row r made from row_of(r).
-  template <class RowOf>
-  void convert(char* operands, Long rows, RowOf&& row_of) const {
-    with_panels([&](auto panels) {
-      for (Long r = 0; r < rows; ++r) convert_to(panels, operands + r * row_bytes_of(panels), row_of(r));
-    });
-  }
-  void times(Long panel, Long next, int gates, const char* operands, int rows, float* sums) const {
-    with_panels([&](auto panels) { multiply(panels, panel, next, gates, operands, row_bytes_of(panels), rows, sums); });
-  }
-  // The share `part` of `parts` of all panels, for all rows.
-  void times_all(int part, int parts, const char* operands, Long rows, const float* bias, float* y) const {
-    with_panels([&](auto panels) {
-      const Range own = part_of(panels.count(), part, parts);
-      product_panels(panels, own.begin, own.end, operands, row_bytes_of(panels), rows, bias, y, columns);
-    });
-  }
-
- private:
-  template <class P>
-  static int most_rows_of(const Panels<P>&) {
-    return kMostRows<P>;
-  }
-  template <class P>
-  static Long row_bytes_of(const Panels<P>& panels) {
-    return operand_row<P>(panels.depth);
-  }
-  template <class P>
-  static void convert_to(const Panels<P>& panels, char* row, const float* x) {
-    convert_row<P>(row, x, panels.depth);
-  }
 };
 
-}  // namespace PANTOUM_ISA
+struct MatrixProducts {
+  using Long = std::ptrdiff_t;
+  int status[3];                                 // by precision: PANTOUM_OK, or why there is no such matrix
+  int most_rows[3];                              // of a tile, by precision
+  Long gate_sums;                                // floats from the sums of a gate to those of the next one (product.h)
+  Long (*row_bytes)(int precision, Long depth);  // of an operand
+  void (*convert_row)(int precision, char* operand, const float* x, Long depth);
+  // The panels of the same units in some gates, which are `next` panels apart, times the operand rows of a tile.
+  void (*times)(const Matrix& w, Long panel, Long next, int gates, const char* operands, int rows, float* sums,
+                Long gate_sums);
+  // The share `part` of `parts` of all panels, for all rows.
+  void (*times_all)(const Matrix& w, int part, int parts, const char* operands, Long rows, const float* bias, float* y);
+};
+
+// Bytes of an operand of a matrix.
+inline std::ptrdiff_t row_bytes(const MatrixProducts& by, const Matrix& matrix) {
+  return by.row_bytes(matrix.precision, matrix.depth);
+}
+// Of an operand in any precision; codes need less than floats.
+inline std::ptrdiff_t longest_row(const MatrixProducts& by, std::ptrdiff_t depth) {
+  const std::ptrdiff_t pairs = by.status[PANTOUM_BF16] == PANTOUM_OK ? by.row_bytes(PANTOUM_BF16, depth) : 0;
+  const std::ptrdiff_t floats = by.row_bytes(PANTOUM_FLOAT32, depth);
+  return pairs > floats ? pairs : floats;
+}
+// `rows` operand rows of a matrix, row r made from row_of(r).
+template <class RowOf>
+void convert(const MatrixProducts& by, const Matrix& matrix, char* operands, std::ptrdiff_t rows, RowOf&& row_of) {
+  const std::ptrdiff_t bytes = row_bytes(by, matrix);
+  for (std::ptrdiff_t r = 0; r < rows; ++r)
+    by.convert_row(matrix.precision, operands + r * bytes, row_of(r), matrix.depth);
+}
+
 }  // namespace pantoum

@@ -161,7 +161,7 @@ int muon_as(const pantoum_muon_args& a) {
 
 }  // namespace
 
-int muon(const pantoum_muon_args& a) { PANTOUM_CHOOSE_TRAINING_PRECISION(muon_as, a); }
+int muon(const pantoum_muon_args& a) { PANTOUM_CHOOSE_TRAINING_PRECISION(muon, a); }
 
 }  // namespace PANTOUM_ISA
 }  // namespace pantoum

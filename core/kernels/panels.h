@@ -55,15 +55,6 @@ constexpr Long operand_row(Long depth) {
   return (bytes + 63) / 64 * 64 + ((bytes + 63) / 64 % 2 == 0 ? 64 : 0);
 }
 
-// Of any precision.
-constexpr Long longest_operand_row(Long depth) {
-  Long bytes = operand_row<Float32>(depth);  // codes need less
-#ifdef PANTOUM_HAS_BF16
-  if (operand_row<BFloat16>(depth) > bytes) bytes = operand_row<BFloat16>(depth);
-#endif
-  return bytes;
-}
-
 template <class N>
 inline void write_operand(Int8, void*, Long, F16, N) {}  // a row of codes is made as a whole
 template <class N>
@@ -174,7 +165,7 @@ constexpr int kMostRows = P::kUnitFrom > 0 ? kUnitRows : kTileRows;
 // How many of `left` rows the next tile takes: near-equal tiles, by vectors even ones where that is possible.
 inline int next_tile_rows(Long left, int most) {
   const Long rows = up(left, up(left, most));
-  return static_cast<int>(least(left, kHasUnit && most == kUnitRows ? rows : rows + rows % 2));
+  return static_cast<int>(least(left, most > kTileRows ? rows : rows + rows % 2));
 }
 
 }  // namespace PANTOUM_ISA

@@ -19,13 +19,13 @@ constexpr Long kStepsABlock = 1024;                // a panel of 128 KB
 constexpr Long kChangesATask = 128;                // rows that are packed anew
 
 // Panel of the transposed kind: column c, step k comes from source[c * stride + k].
-void pack_columns(Float32, char* panel, const float* source, Long stride, Long depth, Long width) {
+inline void pack_columns(Float32, char* panel, const float* source, Long stride, Long depth, Long width) {
   float* out = reinterpret_cast<float*>(panel);
   for (Long k = 0; k < depth; ++k)
     for (Long c = 0; c < kPanelColumns; ++c) out[k * kPanelColumns + c] = c < width ? source[c * stride + k] : 0.0f;
 }
 #ifdef PANTOUM_HAS_BF16
-void pack_columns(BFloat16, char* panel, const float* source, Long stride, Long depth, Long width) {
+inline void pack_columns(BFloat16, char* panel, const float* source, Long stride, Long depth, Long width) {
   alignas(64) Half row[kLanes];
   std::uint32_t* out = reinterpret_cast<std::uint32_t*>(panel);
   for (Long c = 0; c < kPanelColumns; ++c)
@@ -248,21 +248,12 @@ void product_panels(const Panels<P>& w, Long first, Long last, const char* opera
     }
 }
 
-template void product_panels<Float32>(const Panels<Float32>&, Long, Long, const char*, Long, Long, const float*, float*,
-                                      Long);
-template void product_panels<Int8>(const Panels<Int8>&, Long, Long, const char*, Long, Long, const float*, float*,
-                                   Long);
-#ifdef PANTOUM_HAS_BF16
-template void product_panels<BFloat16>(const Panels<BFloat16>&, Long, Long, const char*, Long, Long, const float*,
-                                       float*, Long);
-#endif
-#ifdef PANTOUM_HAS_VNNI
-template void product_panels<Int8VNNI>(const Panels<Int8VNNI>&, Long, Long, const char*, Long, Long, const float*,
-                                       float*, Long);
-#endif
+#define PANTOUM_PRODUCTS(P) \
+  template void product_panels<P>(const Panels<P>&, Long, Long, const char*, Long, Long, const float*, float*, Long);
+PANTOUM_OWN_PRECISIONS(PANTOUM_PRODUCTS)
 
-int pack(const pantoum_pack_args& a) { PANTOUM_CHOOSE_TRAINING_PRECISION(pack_as, a); }
-int product(const pantoum_product_args& a) { PANTOUM_CHOOSE_PRECISION(product_as, a); }
+int pack(const pantoum_pack_args& a) { PANTOUM_CHOOSE_TRAINING_PRECISION(pack, a); }
+int product(const pantoum_product_args& a) { PANTOUM_CHOOSE_PRECISION(product, a); }
 
 std::int64_t packed_bytes(std::int64_t rows, std::int64_t depth, std::int64_t block, int precision, int transposed) {
   const Long columns = transposed ? depth : rows, k = transposed ? rows : depth, b = transposed ? depth : block;

@@ -35,16 +35,16 @@ inline void scale_sums(const Panels<P>& w, Long panel, const char* operands, Lon
 // operand rows of a tile.
 template <class P>
 inline void multiply(const Panels<P>& w, Long panel, Long next, int gates, const char* operands, Long row, int rows,
-                     float* sums) {
+                     float* sums, Long gate_sums = kGateSums) {
   TileArguments t{operands, row,           4,         w.at(panel), next * w.bytes_each(), w.steps(),
-                  sums,     kPanelColumns, kGateSums, false};
+                  sums,     kPanelColumns, gate_sums, false};
   const int at_once = panels_fit<P>(rows, gates) ? gates : panels_fit<P>(rows, 2) && gates % 2 == 0 ? 2 : 1;
   for (int g = 0; g < gates; g += at_once) {
     run_tile<P>(t, rows, at_once, vectors_of(w.width(panel)));
     t.panel += at_once * t.panel_next;
-    t.out += at_once * kGateSums;
+    t.out += at_once * gate_sums;
   }
-  for (int g = 0; g < gates; ++g) scale_sums(w, panel + g * next, operands, row, rows, sums + g * kGateSums);
+  for (int g = 0; g < gates; ++g) scale_sums(w, panel + g * next, operands, row, rows, sums + g * gate_sums);
 }
 
 // y = operands W^T + bias (or null) for the columns of panels first .. last-1; row r of y begins at

@@ -47,7 +47,7 @@ int pack_codes_as(const pantoum_pack_codes_args& a) {
 
 int pack_codes(const pantoum_pack_codes_args& a) {
   if (a.depth > kMostCodes) return PANTOUM_BAD_ARGUMENT;
-  PANTOUM_CHOOSE_INT8(pack_codes_as, a);
+  PANTOUM_CHOOSE_INT8(pack_codes, a);
 }
 
 int quantize(const pantoum_quantize_args& a) {

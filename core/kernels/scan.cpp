@@ -144,7 +144,12 @@ int scan_as(const pantoum_scan_args& a) {
   if (P::kCodes && a.tape) return PANTOUM_BAD_ARGUMENT;
   return with_cell(a.kind, [&](auto cell) {
     using Cell = decltype(cell);
-    return a.steps == 0 ? PANTOUM_OK : Scan<PrecisionOf<P, Cell>, Cell>(a).run();
+    if constexpr (has_precision<P, Cell>) {
+      return a.steps == 0 ? PANTOUM_OK : Scan<P, Cell>(a).run();
+    } else {
+      const pantoum_scan_args same = in_float32(a);
+      return PANTOUM_AS_FLOAT32(scan, same);
+    }
   });
 }
 
@@ -159,7 +164,7 @@ const pantoum_cell* facts(CellList<Cells...>, std::int64_t* count) {
 }  // namespace
 
 const pantoum_cell* cells(std::int64_t* count) { return facts(AllCells{}, count); }
-int scan(const pantoum_scan_args& a) { PANTOUM_CHOOSE_PRECISION(scan_as, a); }
+int scan(const pantoum_scan_args& a) { PANTOUM_CHOOSE_PRECISION(scan, a); }
 
 }  // namespace PANTOUM_ISA
 }  // namespace pantoum

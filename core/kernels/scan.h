@@ -176,9 +176,14 @@ inline void enter_first(const Share& share, const Rows& rows, Long H, const floa
       });
 }
 
-// The precision of a cell's products; without a product there is none, and float32 stands for it.
+// Whether a cell's scan differs by precision: without a product it does not, and is that of float32.
 template <class P, class Cell>
-using PrecisionOf = std::conditional_t<(Cell::kSums > 0), P, Float32>;
+constexpr bool has_precision = Cell::kSums > 0 || std::is_same_v<P, Float32>;
+template <class Arguments>
+inline Arguments in_float32(Arguments a) {
+  a.precision = PANTOUM_FLOAT32;
+  return a;
+}
 
 // The state that a step begins with; `states` is [T + 1, B, H].
 template <class N>

@@ -180,13 +180,18 @@ template <class P>
 int scan_vjp_as(const pantoum_scan_vjp_args& a) {
   return with_cell(a.kind, [&](auto cell) {
     using Cell = decltype(cell);
-    return ScanVjp<PrecisionOf<P, Cell>, Cell>(a).run();
+    if constexpr (has_precision<P, Cell>) {
+      return ScanVjp<P, Cell>(a).run();
+    } else {
+      const pantoum_scan_vjp_args same = in_float32(a);
+      return PANTOUM_AS_FLOAT32(scan_vjp, same);
+    }
   });
 }
 
 }  // namespace
 
-int scan_vjp(const pantoum_scan_vjp_args& a) { PANTOUM_CHOOSE_TRAINING_PRECISION(scan_vjp_as, a); }
+int scan_vjp(const pantoum_scan_vjp_args& a) { PANTOUM_CHOOSE_TRAINING_PRECISION(scan_vjp, a); }
 
 }  // namespace PANTOUM_ISA
 }  // namespace pantoum

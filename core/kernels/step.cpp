@@ -22,16 +22,18 @@ namespace pantoum {
 namespace PANTOUM_ISA {
 namespace {
 
+constexpr Long kMostGateSums = kMostRowsOfAny * kPanelColumns + kLanes;  // of any path with these vectors
 constexpr Long kRowsABlock = 80;  // operands of 80 rows, twice, and the panels of a unit stay in the second cache
 
 // How many bytes a thread needs for itself, and all need together, for so many rows.
 struct Places {
+  const MatrixProducts& products_of;
   Layout own, shared;
   std::size_t inputs, x, states, output[2], gates, ngrams, counts, products, shared_products, joined, projected;
   Long state_bytes;
 
   // `early`: the gates of a first product that a second one waits for.
-  Places(const pantoum_step_args& a, int early, Long rows, bool alone) {
+  Places(const pantoum_step_args& a, const MatrixProducts& by, int early, Long rows, bool alone) : products_of(by) {
     const Long width = a.member_count * a.units;
     Long depth = width > a.head_inputs ? width : a.head_inputs;
     for (Long m = 0; m < a.member_count; ++m)
@@ -39,8 +41,8 @@ struct Places {
         depth = depth > a.members[m].layers[l].inputs ? depth : a.members[m].layers[l].inputs;
     const std::size_t floats = static_cast<std::size_t>(rows * a.units) * sizeof(float);
     inputs = own.reserve(static_cast<std::size_t>(rows) * sizeof(const float*));
-    x = own.reserve(static_cast<std::size_t>(rows * longest_operand_row(depth)));
-    state_bytes = rows * longest_operand_row(a.units);
+    x = own.reserve(static_cast<std::size_t>(rows * longest_row(by, depth)));
+    state_bytes = rows * longest_row(by, a.units);
     states = own.reserve(static_cast<std::size_t>((alone ? 1 : a.layer_count) * state_bytes));
     for (std::size_t& buffer : output) buffer = own.reserve(floats);
     gates = own.reserve(static_cast<std::size_t>(early) * floats);
@@ -65,13 +67,14 @@ struct Given {
   const Place at;
   const N n;
   const float* sums;
+  const Long gate_sums;
   const Input& known;
   const float* gates;  // of a first product
   const Long gate_stride;
   const float* bias_H;
   const F16 h, c;
 
-  F16 sum(int gate) const { return load(sums + gate * kGateSums); }
+  F16 sum(int gate) const { return load(sums + gate * gate_sums); }
   F16 input(int gate) const { return known(gate); }
   F16 gate(int gate) const { return load(gates + gate * gate_stride, n); }
   F16 bias() const { return load(bias_H + at.unit, n); }
@@ -111,7 +114,8 @@ class Layers {
         H_(a.units),
         first_(rows.first),
         rows_(rows.count),
-        by_(rows),
+        who_(rows),
+        by_(places.products_of),
         share_{0, rows.count, part_of(up(a.units, kPanelColumns), rows.index, rows.parts).begin,
                part_of(up(a.units, kPanelColumns), rows.index, rows.parts).end, rows.barrier != nullptr},
         inputs_(rows.own_at<const float*>(places.inputs)),
@@ -124,18 +128,18 @@ class Layers {
 
   // The new states; the places of `inputs` point to the outputs of the last layer afterwards.
   void run() const {
-    if (by_.barrier) {
+    if (who_.barrier) {
       for (Long l = 0; l < a_.layer_count; ++l) enter(l);
-      by_.meet();
+      who_.meet();
     }
     for (Long r = 0; r < rows_; ++r)
       inputs_[r] = member_.embedding ? member_.embedding + a_.tokens[first_ + r] * member_.layers[0].inputs : nullptr;
     for (Long l = 0; l < a_.layer_count; ++l) {
-      if (!by_.barrier) enter(l);
+      if (!who_.barrier) enter(l);
       const Matrix input = input_of(l);
-      if (input) input.convert(x_, rows_, [&](Long r) { return inputs_[r]; });
+      if (input) convert(by_, input, x_, rows_, [&](Long r) { return inputs_[r]; });
       advance(l, input);
-      by_.meet();
+      who_.meet();
       leave(l);
     }
   }
@@ -155,31 +159,32 @@ class Layers {
             layer.recurrent_precision};
   }
   float* hidden(Long l) const { return member_.layers[l].hidden + first_ * H_; }
-  char* operands(Long l) const { return states_ + (by_.barrier ? l * state_bytes_ : 0); }
+  char* operands(Long l) const { return states_ + (who_.barrier ? l * state_bytes_ : 0); }
 
   // The operands of a layer's old states.
   void enter(Long l) const {
     const Matrix w = recurrent_of(l);
-    if (w) w.convert(operands(l), rows_, [&](Long r) { return hidden(l) + r * H_; });
+    if (w) convert(by_, w, operands(l), rows_, [&](Long r) { return hidden(l) + r * H_; });
   }
 
   // The input projection of a gate: the input's product and bias, or of tokens a row of the table.
   struct Projection {
     const float* sums;  // of the input's product, or null
     const float* bias;  // [G], or the row
-    Long H;
+    Long H, gate_sums;
     template <class N>
     F16 at(int gate, Place place, N n, Long sum, const float* row) const {
       const F16 known = load((row ? row : bias) + gate * H + place.unit, n);
-      return sums ? load(sums + gate * kGateSums + sum) + known : known;
+      return sums ? load(sums + gate * gate_sums + sum) + known : known;
     }
   };
   const float* table_row(Long r) const {  // the first layer's
     return member_.table + a_.tokens[first_ + r] * Cell::kGates * H_;
   }
 
-  static int most_rows(const Matrix& input, const Matrix& w) {
-    const int of_input = input ? input.most_rows() : kMostTileRows, of_w = w ? w.most_rows() : kMostTileRows;
+  int most_rows(const Matrix& input, const Matrix& w) const {
+    const int of_input = input ? by_.most_rows[input.precision] : kMostRowsOfAny;
+    const int of_w = w ? by_.most_rows[w.precision] : kMostRowsOfAny;
     return of_input < of_w ? of_input : of_w;
   }
 
@@ -187,19 +192,21 @@ class Layers {
   // the gates first .. end - 1.
   template <class Body>
   void each(Long l, const Matrix& input, const Matrix& w, int first, int end, Body&& body) const {
-    alignas(64) float sums[Cell::kGates * kGateSums];
-    alignas(64) float given[Cell::kGates * kGateSums];
+    alignas(64) float sums[Cell::kGates * kMostGateSums];
+    alignas(64) float given[Cell::kGates * kMostGateSums];
     const pantoum_layer_args& layer = member_.layers[l];
-    const Long next = up(H_, kPanelColumns), x_row = input ? input.row_bytes() : 0, h_row = w ? w.row_bytes() : 0;
-    const Projection projection{input ? given : nullptr, layer.input_bias, H_};
+    const Long next = up(H_, kPanelColumns), gap = by_.gate_sums;
+    const Long x_row = input ? row_bytes(by_, input) : 0, h_row = w ? row_bytes(by_, w) : 0;
+    const Projection projection{input ? given : nullptr, layer.input_bias, H_, gap};
     each_tile(share_, most_rows(input, w), [&](Long panel, Long r, int count) {
-      if (input) input.times(panel + first * next, next, end - first, x_ + r * x_row, count, given + first * kGateSums);
-      if (w) w.times(panel, next, end - first, operands(l) + r * h_row, count, sums + first * kGateSums);
+      if (input)
+        by_.times(input, panel + first * next, next, end - first, x_ + r * x_row, count, given + first * gap, gap);
+      if (w) by_.times(w, panel, next, end - first, operands(l) + r * h_row, count, sums + first * gap, gap);
       each_vector(0, rows_, H_, panel, r, count, [&](Place at, auto n, Long sum) {
         const float* row = input ? nullptr : table_row(at.b);
         const auto input_of = [&](int gate) { return projection.at(gate, at, n, sum, row); };
-        body(Given<decltype(n), decltype(input_of)>{at, n, sums + sum, input_of, gate(at, 0), rows_ * H_, layer.bias,
-                                                    load(hidden(l) + unit(at), n),
+        body(Given<decltype(n), decltype(input_of)>{at, n, sums + sum, gap, input_of, gate(at, 0), rows_ * H_,
+                                                    layer.bias, load(hidden(l) + unit(at), n),
                                                     Cell::kMemory ? load(memory(l) + unit(at), n) : zero()},
              at, n);
       });
@@ -225,8 +232,8 @@ class Layers {
       for (int g = 0; g < Cell::kSums; ++g) store(gate(at, g), found.gate[g], n);
       store(products_ + unit(at), found.operand, n);
     });
-    by_.meet();
-    second_of(l).convert(operands(l), rows_, [&](Long r) { return products_ + r * H_; });
+    who_.meet();
+    convert(by_, second_of(l), operands(l), rows_, [&](Long r) { return products_ + r * H_; });
   }
   float* memory(Long l) const { return member_.layers[l].cell + first_ * H_; }
   float* gate(Place at, int g) const { return gates_ + g * rows_ * H_ + unit(at); }
@@ -240,7 +247,8 @@ class Layers {
   const pantoum_step_args& a_;
   const pantoum_member_args& member_;
   const Long H_, first_, rows_;
-  const Rows& by_;
+  const Rows& who_;
+  const MatrixProducts& by_;
   const Share share_;
   const float** const inputs_;  // of the layer at hand, one per row
   char* const x_;
@@ -259,6 +267,7 @@ class Model {
       : a_(a),
         places_(places),
         rows_(rows),
+        by_(places.products_of),
         width_(a.member_count * a.units),
         inputs_(rows.own_at<const float*>(places.inputs)),
         x_(rows.own_at<char>(places.x)),
@@ -315,14 +324,14 @@ class Model {
     const Matrix projection{static_cast<const char*>(a_.projection), E, width_, E, a_.projection_precision};
     const Matrix head{static_cast<const char*>(a_.head), a_.vocabulary, E, a_.vocabulary, a_.head_precision};
     if (projection) {
-      projection.convert(x_, rows_.count, [&](Long r) { return inputs_[r]; });
-      projection.times_all(index, parts, x_, rows_.count, nullptr, projected_);
+      convert(by_, projection, x_, rows_.count, [&](Long r) { return inputs_[r]; });
+      by_.times_all(projection, index, parts, x_, rows_.count, nullptr, projected_);
       rows_.meet();
       for (Long r = 0; r < rows_.count; ++r) inputs_[r] = projected_ + r * E;
     }
-    head.convert(x_, rows_.count, [&](Long r) { return inputs_[r]; });
+    convert(by_, head, x_, rows_.count, [&](Long r) { return inputs_[r]; });
     float* logits = logits_of(0);
-    head.times_all(index, parts, x_, rows_.count, a_.head_bias, logits);
+    by_.times_all(head, index, parts, x_, rows_.count, a_.head_bias, logits);
     if (a_.ngrams) add_ngrams(logits);
   }
 
@@ -357,6 +366,7 @@ class Model {
   const pantoum_step_args& a_;
   const Places& places_;
   const Rows& rows_;
+  const MatrixProducts& by_;
   const Long width_;
   const float** const inputs_;  // of the head, one per row
   char* const x_;
@@ -369,8 +379,8 @@ class Model {
 Company company;
 
 template <class Cell>
-int step_together(const pantoum_step_args& a, int most) {
-  const Places places(a, early_gates<Cell>(), a.count, false);
+int step_together(const pantoum_step_args& a, const MatrixProducts& by, int most) {
+  const Places places(a, by, early_gates<Cell>(), a.count, false);
   const std::size_t own = (places.own.size() + 127) / 64 * 64;
   char* memory = thread_scratch(places.shared.size() + own * static_cast<std::size_t>(most));
   if (!memory) return PANTOUM_OUT_OF_MEMORY;
@@ -386,13 +396,13 @@ int step_together(const pantoum_step_args& a, int most) {
 }
 
 template <class Cell>
-int step_blocks(const pantoum_step_args& a) {
+int step_blocks(const pantoum_step_args& a, const MatrixProducts& by) {
   const Long threads = thread_count();
   const Long tasks =
       least(a.count, up(up(a.count, kRowsABlock), threads) * (a.count < kRowsAThread * threads ? 1 : threads));
   return run_each(static_cast<int>(tasks), [&](int task) -> int {
     const Range rows = part_of(a.count, task, static_cast<int>(tasks));
-    const Places places(a, early_gates<Cell>(), rows.end - rows.begin, true);
+    const Places places(a, by, early_gates<Cell>(), rows.end - rows.begin, true);
     char* memory = thread_scratch(places.own.size());
     if (!memory) return PANTOUM_OUT_OF_MEMORY;
     Model<Cell>(a, places, Rows{a.first + rows.begin, rows.end - rows.begin, 0, 1, nullptr, memory, memory}).run();
@@ -400,24 +410,21 @@ int step_blocks(const pantoum_step_args& a) {
   });
 }
 
-int refusal(int precision) {
-#ifndef PANTOUM_HAS_BF16
-  if (precision == PANTOUM_BF16) return PANTOUM_UNSUPPORTED;
-#endif
-  return precision >= PANTOUM_FLOAT32 && precision <= PANTOUM_INT8 ? PANTOUM_OK : PANTOUM_BAD_ARGUMENT;
+int refusal(const MatrixProducts& by, int precision) {
+  return precision >= PANTOUM_FLOAT32 && precision <= PANTOUM_INT8 ? by.status[precision] : PANTOUM_BAD_ARGUMENT;
 }
 
 }  // namespace
 
-int step(const pantoum_step_args& a) {
+int step_by(const MatrixProducts& by, const pantoum_step_args& a) {
   if (a.layer_count < 1 || a.member_count < 1) return PANTOUM_BAD_ARGUMENT;
   if (a.counts && (a.counts->kept < 1 || a.counts->kept > kMostKept)) return PANTOUM_BAD_ARGUMENT;
-  int refused = refusal(a.head_precision);
-  if (refused == PANTOUM_OK) refused = refusal(a.projection_precision);
+  int refused = refusal(by, a.head_precision);
+  if (refused == PANTOUM_OK) refused = refusal(by, a.projection_precision);
   for (Long m = 0; m < a.member_count; ++m)
     for (Long l = 0; l < a.layer_count && refused == PANTOUM_OK; ++l) {
-      refused = refusal(a.members[m].layers[l].input_precision);
-      if (refused == PANTOUM_OK) refused = refusal(a.members[m].layers[l].recurrent_precision);
+      refused = refusal(by, a.members[m].layers[l].input_precision);
+      if (refused == PANTOUM_OK) refused = refusal(by, a.members[m].layers[l].recurrent_precision);
     }
   if (refused != PANTOUM_OK) return refused;
   return with_cell(a.kind, [&](auto cell) {
@@ -426,8 +433,8 @@ int step(const pantoum_step_args& a) {
     const Long layers = a.member_count * a.layer_count;
     const Long work = a.count * (layers * 2 * Cell::kGates * H * H + a.vocabulary * a.head_inputs);
     if (threads > 1 && a.count < kRowsAThread * threads && work >= kSmallestShared && company.present())
-      return step_together<Cell>(a, static_cast<int>(least(threads, up(H, kPanelColumns))));
-    return step_blocks<Cell>(a);
+      return step_together<Cell>(a, by, static_cast<int>(least(threads, up(H, kPanelColumns))));
+    return step_blocks<Cell>(a, by);
   });
 }
 

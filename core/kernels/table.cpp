@@ -17,7 +17,6 @@ constexpr Kernels table = {
     cells,
 #define PANTOUM_OPERATION(name, Arguments) name,
 #include "operations.h"
-#undef PANTOUM_OPERATION
 };
 
 }  // namespace PANTOUM_ISA

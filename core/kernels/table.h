@@ -14,7 +14,6 @@ struct Kernels {
   const pantoum_cell* (*cells)(std::int64_t*);
 #define PANTOUM_OPERATION(name, Arguments) int (*name)(const Arguments&);
 #include "operations.h"
-#undef PANTOUM_OPERATION
 };
 
 }  // namespace pantoum

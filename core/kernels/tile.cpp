@@ -11,7 +11,7 @@ using Tile = void (*)(const TileArguments&);
 
 template <class P, int rows, int panels, int vectors>
 constexpr Tile tile_or_none() {
-  if constexpr (tile_fits(rows, panels))
+  if constexpr (tile_fits(rows, panels) && (P::kUnitFrom == 0 || rows < P::kUnitFrom))
     return tile<P, rows, panels, vectors>;
   else
     return nullptr;
@@ -47,14 +47,8 @@ void run_tile(const TileArguments& t, int rows, int panels, int vectors) {
     choose<P>(rows, panels, vectors, std::make_integer_sequence<int, kTileRows * kMostPanels * kPanelVectors>{})(t);
 }
 
-template void run_tile<Float32>(const TileArguments&, int, int, int);
-#ifdef PANTOUM_HAS_BF16
-template void run_tile<BFloat16>(const TileArguments&, int, int, int);
-#endif
-template void run_tile<Int8>(const TileArguments&, int, int, int);
-#ifdef PANTOUM_HAS_VNNI
-template void run_tile<Int8VNNI>(const TileArguments&, int, int, int);
-#endif
+#define PANTOUM_TILES(P) template void run_tile<P>(const TileArguments&, int, int, int);
+PANTOUM_OWN_PRECISIONS(PANTOUM_TILES)
 
 }  // namespace PANTOUM_ISA
 }  // namespace pantoum

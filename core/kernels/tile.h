@@ -99,6 +99,17 @@ inline void no_sum(I16& sum) { sum = broadcast(0u); }
 inline void write_sum(float* p, F16 sum) { store(p, sum); }
 inline void write_sum(float* p, I16 sum) { store(p, from_bits(sum)); }
 
+// The precisions whose products this path has; the others are those of its base (kernels.h).
+#if defined(PANTOUM_HAS_AMX)
+#define PANTOUM_OWN_PRECISIONS(X) X(BFloat16) X(Int8VNNI)
+#elif defined(PANTOUM_BASE)
+#define PANTOUM_OWN_PRECISIONS(X) X(BFloat16)
+#elif defined(PANTOUM_HAS_VNNI)
+#define PANTOUM_OWN_PRECISIONS(X) X(Float32) X(Int8) X(Int8VNNI)
+#else
+#define PANTOUM_OWN_PRECISIONS(X) X(Float32) X(Int8)
+#endif
+
 // Where a tile finds its operands and puts its results; strides in bytes for A and panels.
 struct TileArguments {
   const char* a;

@@ -68,7 +68,9 @@ int weight_gradient_of(RowsOf<D> d, RowsOf<X> x, Long count, float* out, bool re
   return run_parts(thread_count(), part);
 }
 
+#ifndef PANTOUM_BASE
 template int weight_gradient_of<Float32>(RowsOf<float>, RowsOf<float>, Long, float*, bool);
+#endif
 #ifdef PANTOUM_HAS_BF16
 template int weight_gradient_of<BFloat16>(RowsOf<float>, RowsOf<float>, Long, float*, bool);
 template int weight_gradient_of<BFloat16>(RowsOf<Half>, RowsOf<Half>, Long, float*, bool);
@@ -84,7 +86,7 @@ int weight_gradient_as(const pantoum_weight_gradient_args& a) {
 
 }  // namespace
 
-int weight_gradient(const pantoum_weight_gradient_args& a) { PANTOUM_CHOOSE_TRAINING_PRECISION(weight_gradient_as, a); }
+int weight_gradient(const pantoum_weight_gradient_args& a) { PANTOUM_CHOOSE_TRAINING_PRECISION(weight_gradient, a); }
 
 }  // namespace PANTOUM_ISA
 }  // namespace pantoum

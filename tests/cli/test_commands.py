@@ -39,6 +39,7 @@ def test_train_answers_with_the_folder_and_ends_with_what_to_try_next(
     done = run("train", text, "--run", tmp_path / "r", *SMALL)
     assert (done.code, done.out) == (0, f"{tmp_path / 'r'}\n")
     assert done.lines[-1] == f"pantoum generate {tmp_path / 'r'}"
+    assert f"to write with it in a browser: pantoum serve {tmp_path / 'r'}" in done.lines
     config = json.loads((tmp_path / "r" / "config.json").read_text())
     assert config["command"][:2] == ["pantoum", "train"]
 

@@ -93,7 +93,7 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("train model.safetensors", 1, "`pantoum info model.safetensors` describes it"),
     ("train a.state", 1, "`pantoum generate MODEL --state-in a.state`"),
     ("train photo.png", 1, "is an image, not a text; give a text file"),
-    ("train paper.pdf", 1, "pdftotext paper.pdf paper.pdf.txt"),
+    ("train paper.pdf", 1, "a PDF document"),
     ("train prog.exe", 1, "is an executable program, not a text; give a text file"),
     ("train old.doc", 1, "save it as plain text, .docx or .odt first"),
     ("train a.7z", 1, "unpack it and give the folder"),

@@ -32,7 +32,7 @@ def text_of(prepared: Prepared) -> str:
     ("data", "reason"),
     [
         (PNG, "m.x (an image)"),
-        (b"%PDF-1.4\n\xff", "m.x (a PDF document)"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "m.x (an old Office document)"),
         (b"\0\1\2" * 99, "m.x (binary data)"),
         (POEM.encode("latin-1"), "m.x"),
         (b"a" * 200_000 + b"\xe4", "m.x"),

@@ -25,7 +25,7 @@ import pantoum
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "src" / "pantoum"
-FOLDERS = ("src", "core", "docs", "tests", "benchmarks", "examples", ".github")
+FOLDERS = ("src", "core", "docs", "tests", "benchmarks", "examples", "packaging", ".github")
 HISTORY = (ROOT / "CHANGELOG.md", ROOT / "docs" / "log")
 PAGES = sorted(
     page
@@ -36,7 +36,7 @@ OURS = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path
 SOURCE = re.compile(r"[\w./<>-]*\w\.(?:py|h|cpp|sh|toml|ya?ml|css|js)|(?:[\w./-]*/)?CMakeLists\.txt")
 CODE = re.compile(r"^```[^\n]*\n(.*?)^```|`([^`\n]+(?:\n[^`\n]+)?)`", re.M | re.S)
 DOTTED = re.compile(r"(?<![\w./-])[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+(?![\w/-])")
-FILE = re.compile(r"\.(?:safetensors|jsonl?|html|tokens|txt|md|sqlite|state|so)$")
+FILE = re.compile(r"\.(?:safetensors|jsonl?|html|tokens|txt|md|sqlite|state|so|fish)$")
 VARIABLES = {"model": "Model", "batch": "ModelBatch", "report": "Report"}
 """Packages whose names are those of variables in examples, and the classes of these."""
 

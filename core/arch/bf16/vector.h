@@ -3,6 +3,7 @@
 
 #include "../avx512/vector.h"
 
+#define PANTOUM_BASE avx512
 #define PANTOUM_HAS_BF16 1
 
 namespace pantoum {

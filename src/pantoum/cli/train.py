@@ -12,6 +12,7 @@ from pantoum.cli.options import add_settings, given
 from pantoum.cli.output import Output
 from pantoum.config import TrainSettings
 from pantoum.config.launcher import follows
+from pantoum.config.shell import quoted
 
 if TYPE_CHECKING:
     from pantoum.api import Run
@@ -72,5 +73,7 @@ def end(done: Run, answer: str, as_json: bool, output: Output) -> int:
         output.json(done.to_dict())
     else:
         output.answer(answer)
+    if done.next_command.startswith("pantoum generate"):
+        output.say(f"to write with it in a browser: pantoum serve {quoted(str(done.folder))}")
     output.next(done.next_command, "try next:" if done.stopped is None else "continue with:")
     return code

@@ -1,8 +1,9 @@
-"""The text of EPUB books, DOCX and ODT documents and HTML pages: one line per paragraph, as UTF-8 bytes.
+"""The text of EPUB books, DOCX, ODT, RTF and PDF documents and HTML pages, as UTF-8 bytes: one line per
+paragraph, of PDF the lines of its pages.
 
 Here stands which parts of a container hold the text, and in which order; ``office`` reads XML, ``page`` reads
-HTML. Text alone is taken: no styles, notes of reviewers, scripts or pictures. A plain zip archive is read as
-the texts in it, in order of their names.
+HTML, ``apart`` PDF and RTF. Text alone is taken: no styles, notes of reviewers, scripts or pictures. A plain
+zip archive is read as the texts in it, in order of their names.
 
 What a file may cost is bounded by its size. All parts together may expand to what ``expand.Bound`` allows
 (``MARKUP_TIMES`` their size where they hold markup), and have as many tags as the file has bytes, or
@@ -20,6 +21,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 
+from pantoum.data.apart import ApartError, read_apart
 from pantoum.data.expand import Bound, transcoded
 from pantoum.data.forms import HEAD, Form, form_of
 from pantoum.data.office import MARKUP, BadPartError, book_pages, package_of, paragraph_lines
@@ -57,6 +59,9 @@ def document_text(form: Form, label: str, path: Path, encoding: str | None = Non
                 raise BadPartError(f"it is larger than {LARGEST_PAGE >> 20} MiB")
             yield from page_lines(page_text(path.read_bytes(), label, encoding), _tag_counter(size))
             return
+        if form.needs:
+            yield from Bound(label, size, MARKUP_TIMES, MARKUP_ALWAYS).counted(read_apart(form.codec, path))
+            return
         with _BoundedFile(path) as file, zipfile.ZipFile(file) as archive:
             names = set(archive.namelist())
             codec = "docx" if form.codec == "zip" and MAIN_PART["docx"] in names else form.codec
@@ -69,7 +74,7 @@ def document_text(form: Form, label: str, path: Path, encoding: str | None = Non
             else:
                 blocks = _blocks(archive, MAIN_PART[codec], bound)
                 yield from paragraph_lines(blocks, MARKUP[codec], _tag_counter(size), bound.add)
-    except BadPartError as error:
+    except (BadPartError, ApartError) as error:
         raise TextError(f"cannot read {label!r}: {form.name}, and {error}; save it as plain text") from error
     except DAMAGED as error:
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from pantoum.config.shell import quoted
 
@@ -36,6 +37,8 @@ class Form:
     """The encoding, the compression or the document format."""
     advice: str = "give a text file"
     """What to do with a file that is refused."""
+    needs: str = ""
+    """A package of the extra ``documents`` that reads it."""
 
     def advice_for(self, name: str) -> str:
         """The advice for a file of this name."""
@@ -43,8 +46,10 @@ class Form:
 
     @property
     def readable(self) -> bool:
-        """Whether its text can be read."""
-        return self.kind in ("text", "encoded", "compressed", "document")
+        """Whether its text can be read, by what is installed."""
+        return self.kind in ("text", "encoded", "compressed", "document") and (
+            not self.needs or find_spec(self.needs) is not None
+        )
 
 
 TEXT = Form("a text", "text")
@@ -52,6 +57,7 @@ PAGE = Form("an HTML page", "document", "html")
 BINARY = Form("binary data", "binary")
 IMAGE, SOUND, PROGRAM = "an image", "an audio or video file", "an executable program"
 CONVERT = "save it as plain text, .docx or .odt first"
+EXTRA = "pip install 'pantoum[documents]' reads it"
 UNPACK = "unpack it and give the folder"
 SAFETENSORS = Form("a safetensors file", "refused", advice="`pantoum info FILE` describes it")
 
@@ -70,9 +76,19 @@ SIGNATURES: tuple[tuple[int, bytes, Form], ...] = (
     (
         0,
         b"%PDF-",
-        Form("a PDF document", "refused", advice="extract its text first: pdftotext FILE FILE.txt"),
+        Form(
+            "a PDF document",
+            "document",
+            "pdf",
+            f"{EXTRA}, or extract its text first: pdftotext FILE FILE.txt",
+            "pypdf",
+        ),
     ),
-    (0, b"{\\rtf", Form("an RTF document", "refused", advice=CONVERT)),
+    (
+        0,
+        b"{\\rtf",
+        Form("an RTF document", "document", "rtf", f"{EXTRA}, or {CONVERT}", "striprtf"),
+    ),
     (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", Form("an old Office document", "refused", advice=CONVERT)),
     (0, b"7z\xbc\xaf\x27\x1c", Form("a 7z archive", "refused", advice=UNPACK)),
     (0, b"Rar!\x1a\x07", Form("a RAR archive", "refused", advice=UNPACK)),
