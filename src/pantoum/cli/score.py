@@ -15,7 +15,7 @@ from pantoum.cli.asked_to_stop import Asked
 from pantoum.cli.options import add_settings, given
 from pantoum.cli.output import Output, is_terminal
 from pantoum.cli.score_forms import FORMS, Numbered, ScoreSums
-from pantoum.config import ScoreConfig
+from pantoum.config import ScoreConfig, require
 from pantoum.errors import TextError
 
 EXAMPLES = """examples:
@@ -26,7 +26,7 @@ EXAMPLES = """examples:
   tail -f app.log | pantoum score runs/log - --adapt --model-out today.safetensors
 
 Each row has the nats of the unit, the nats of its most surprising token (the peak), its tokens, its place
-(file and line) and its text. --alert marks with ! every unit whose peak is above a threshold; auto:0.1% is
+(file and line), the most surprising token with its column in the text, and its text. --alert marks with ! every unit whose peak is above a threshold; auto:0.1% is
 the threshold that 0.1% of the lines (tokens, words) of the validation text of the run exceed. With
 --exit-code the command exits with 3 if there was an alert.
 """
@@ -56,12 +56,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_const", const="json", dest="format", help="the same as --format json"
     )
+    parser.add_argument(
+        "--only-alerts", action="store_true", help="write the alerts alone; the sums still count everything"
+    )
     parser.add_argument("--exit-code", action="store_true", help=f"exit with {ALERTED} if there was an alert")
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Score the text part by part and write the results as they come."""
     config = ScoreConfig(**given(arguments, ScoreConfig))
+    alone = arguments.only_alerts
+    require(
+        not alone or config.alert is not None,
+        "only_alerts",
+        alone,
+        "needs --alert",
+        "give --alert NATS or auto:P% too",
+    )
 
     from pantoum import console, load
 
@@ -79,7 +90,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
             output.write(form.begin())
             for scores in scorer.batches(asked.waited_for(parts)):
                 sums.add(scores)
-                output.write(form.rows(numbered(scores)))
+                output.write(form.rows([row for row in numbered(scores) if row[1].alert or not alone]))
                 if not noted and sums.tokens >= KNOWN_AFTER:
                     noted = _note_unknown(scorer.unknown_tokens, sums.tokens, output)
                 asked.check()

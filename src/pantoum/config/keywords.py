@@ -47,6 +47,8 @@ class Scoring(TypedDict, total=False):
     documents: bool
     alert: str | Number | None
     alert_text: Path | None
+    mask: bool
+    ignore: str | Sequence[str]
     encoding: str | None
     adapt: bool
     cache: Whole | None

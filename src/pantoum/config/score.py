@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 
+from pantoum.config.masks import ignored
 from pantoum.config.rules import MOST_CACHE, number, one_of, option, require, settle, whole
 
 __all__ = ["UNITS", "Alert", "ScoreConfig"]
@@ -69,6 +70,15 @@ class ScoreConfig:
         metavar="FILE",
     )
     """An ordinary text from which ``auto:P%`` is learned; ``None``: the validation text of the run."""
+    mask: bool = option(
+        False,
+        "do not judge numbers, dates, addresses and hexadecimal: no alert comes from them",
+    )
+    """Whether what no model can predict is left out of the peaks (``config.masks``)."""
+    ignore: tuple[str, ...] = option(
+        (), "do not judge what matches this regular expression within a line", metavar="REGEX"
+    )
+    """Regular expressions; what matches one of them is left out of the peaks."""
     encoding: str | None = option(
         None,
         "encoding of the text files if they are not in UTF-8 or UTF-16, for example windows-1252",
@@ -95,6 +105,9 @@ class ScoreConfig:
         whole(self.streams, "streams", most=100_000)
         if self.cache is not None:
             whole(self.cache, "cache", most=MOST_CACHE)
+        if isinstance(self.ignore, str):
+            object.__setattr__(self, "ignore", (self.ignore,))
+        ignored(self.mask, self.ignore)
         learned = self.alert is not None and Alert.parse(self.alert).share is not None
         require(
             self.alert_text is None or learned,

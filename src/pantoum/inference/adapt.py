@@ -45,6 +45,7 @@ from pantoum.inference.files.named_texts import named_texts
 from pantoum.inference.finite import require_finite
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.mixture import Mixture
+from pantoum.inference.scoring.reader import fitting, state_arrays, state_of
 from pantoum.inference.state import State
 from pantoum.kernels import Array, Workspace
 from pantoum.network import LanguageModel
@@ -75,6 +76,17 @@ the header of a file is bounded."""
 KEPT = 0.5
 """What a copy that is just lost keeps of its distance to the trained weights; one that is further behind
 keeps less, in proportion."""
+
+
+WEIGHTS = "weights."
+COUNTERS = {
+    "learned": "tokens",
+    "times_lost": "times_lost",
+    "in_window": "_in_window",
+    "pace": "_pace",
+    "behind": "_behind",
+}
+"""What a state file has of an adapter beside its arrays."""
 
 
 class Adapter:
@@ -172,6 +184,39 @@ class Adapter:
             layers = self._began.arrays[: len(program.initial_state(1).arrays)]
             self._learn(program, self._begun_3BT, NetworkState(layers))
             self._begun_3BT = self._nothing
+
+    def kept(self) -> tuple[dict[str, Array], dict[str, Plain]]:
+        """Where it stands, for a state file: the copy, what was read of a chunk, and how the mixtures weigh."""
+        arrays = {WEIGHTS + name: array for name, array in self._network.parameters.items()}
+        for name, state in self._states().items():
+            arrays |= state_arrays(name, state)
+        arrays |= {name: mixture.logs_K for name, mixture in self._mixtures().items()}
+        arrays["begun"] = self._begun_3BT
+        return arrays, {name: getattr(self, attribute) for name, attribute in COUNTERS.items()}
+
+    def resume(self, arrays: Mapping[str, Array], kept: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        weights = {
+            name: fitting(arrays, WEIGHTS + name, array) for name, array in self._network.parameters.items()
+        }
+        states = {name: state_of(name, arrays, state) for name, state in self._states().items()}
+        logs = {name: fitting(arrays, name, mixture.logs_K) for name, mixture in self._mixtures().items()}
+        begun_3BT, counters = arrays["begun"], {name: float(kept[name]) for name in COUNTERS}
+        if begun_3BT.dtype != np.int64 or begun_3BT.shape[:2] != (3, 1):
+            raise ValueError("begun does not fit the model")
+        self._network.parameters.update(weights)
+        self._state, self._plain_state, self._began = states.values()
+        for name, mixture in self._mixtures().items():
+            mixture.logs_K = logs[name]
+        self._begun_3BT, self._changed_U, self._reading = begun_3BT.copy(), None, None
+        for name, attribute in COUNTERS.items():
+            setattr(self, attribute, type(getattr(self, attribute))(counters[name]))
+
+    def _states(self) -> dict[str, NetworkState]:
+        return {"own": self._state, "plain": self._plain_state, "began": self._began}
+
+    def _mixtures(self) -> dict[str, Mixture]:
+        return {"both": self._mixture, "plain_cache": self._plain_cache, "own_cache": self._own_cache}
 
     def _cached(self, nats: Sequence[Array], mixture: Mixture) -> Array:
         """The nats [T] of a predictor from its nats [1,T] with the cache and without, by what is known of the
