@@ -216,7 +216,7 @@ class Model:
         _require_kind(sampling, SamplingConfig, "sampling")
         model = self._with_cache(how_much.cache)
         if how_much.adapt or how_much.model_out is not None:
-            from pantoum.inference.adapt import adapted_to, require_out
+            from pantoum.inference.adapted import adapted_to, require_out
 
             require_out(model, how_much.adapt, how_much.model_out)
             begun = State.start(model) if state is None else State.required(state)
@@ -261,7 +261,7 @@ class Model:
         adapts to the text as it reads; ``model_out`` saves that copy. ``cache``: mix the model with a cache
         of so many tokens. ``encoding``: of files that are not UTF-8."""
         from pantoum.data.prepare import prepare as prepare_texts
-        from pantoum.inference.adapt import adapter_of
+        from pantoum.inference.adapted import adapter_of
         from pantoum.inference.evaluate import evaluate
         from pantoum.inference.scoring.protocols import parse_protocol
         from pantoum.texts import counting, named, say
@@ -323,7 +323,7 @@ class Model:
         from dataclasses import replace
 
         from pantoum.config import ScoreConfig
-        from pantoum.inference.adapt import adapter_of
+        from pantoum.inference.adapted import adapter_of
         from pantoum.inference.alert import peaks_of, threshold
         from pantoum.inference.kept_model import KeptModel
         from pantoum.inference.score import Scorer

@@ -12,7 +12,7 @@ from pantoum.data.follow import Follower, Place
 from pantoum.errors import TextError
 
 
-class Stop(Exception):
+class StopError(Exception):
     """The script of a test has ended."""
 
 
@@ -23,11 +23,11 @@ def read(path: Path, *steps: Callable[[], object], place: Place | None = None) -
     def wait() -> None:
         step = next(rest, None)
         if step is None:
-            raise Stop
+            raise StopError
         step()
 
     follower, found = Follower(path, place, wait), b""
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         for part in follower.parts():
             found += part
     return found.decode().splitlines(), follower

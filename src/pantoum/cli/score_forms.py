@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,10 +79,11 @@ class ScoreSums:
 
 
 class Numbered:
-    """Counts the lines of a text whose scores come in order."""
+    """Counts the lines of a text whose scores come in order; of a rotated log, those of each file."""
 
-    def __init__(self) -> None:
-        self._line = 1
+    def __init__(self, line: int = 1, starts: Sequence[int] = (0,)) -> None:
+        """``line``: the first; ``starts``: how many lines come before each file, which may grow meanwhile."""
+        self._line, self._starts = line, starts
 
     def __call__(self, scores: Sequence[Score]) -> list[tuple[int, Score]]:
         """Each score with the number of the line in which its first visible character stands."""
@@ -91,7 +93,8 @@ class Numbered:
             ends = text.count("\n")
             before = ends and text[: len(text) - len(text.lstrip())].count("\n")
             # A blank line begins where it stands, not where the next one does.
-            found.append((self._line + (before if text.strip() else 0), score))
+            line = self._line + (before if text.strip() else 0)
+            found.append((line - self._starts[max(0, bisect_left(self._starts, line) - 1)], score))
             self._line += ends
         return found
 
@@ -185,8 +188,8 @@ class TextForm:
 
 
 class Tsv:
-    """One row per score, for programs; ``odd`` is the most surprising token, ``column`` its place in the text,
-    from 1."""
+    """One row per score, for programs; ``odd`` is the most surprising token, ``column`` its place in the
+    text, from 1."""
 
     needs_pieces = False
 

@@ -1,13 +1,13 @@
-"""A log that grows: what is there, then what is appended, through rotation and truncation, and after a restart.
+"""A log that grows: what is there, then what is appended, through rotation, truncation and restarts.
 
 Programs that rotate logs either rename the file and begin another (``create``), or copy it and cut it
-(``copytruncate``). A renamed file is read to its end, and left once the new one has something: its writer may
-go on for a moment. In a file that is shorter than what was read, or has other bytes before that place, reading
-begins anew, after the rest of the copy. A restart looks for the place in the file and in those that it was
-renamed or copied to (``app.log.1``, ``app.log-20260101``): it is known by the bytes before it.
+(``copytruncate``). A renamed file is read to its end, and left once the new one has something: its writer
+may go on for a moment. In a file that is shorter than what was read, or has other bytes before that place,
+reading begins anew, after the rest of the copy. A restart looks for the place in the file and in those that
+it was renamed or copied to (``app.log.1``, ``app.log-20260101``): it is known by the bytes before it.
 
-Parts are whole lines, so a place is the border of two. Polling asks ``stat`` a few times per second; it works
-on every file system.
+Parts are whole lines, so a place is the border of two. Polling asks ``stat`` a few times per second; it
+works on every file system.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Follower:
             raise unreadable(str(path), FileNotFoundError(2, "No such file or directory"))
 
     def parts(self) -> Iterator[bytes]:
-        """What is there, some lines at a time; an empty part where there is no more by now; then what comes."""
+        """What is there, some lines at a time; an empty part where there is no more; what comes then."""
         while True:
             last = not self._next
             path, self.place = self._next.popleft() if self._next else (self._path, Place())
@@ -152,7 +152,7 @@ class Follower:
 
     def _is_replaced(self, status: os.stat_result) -> bool:
         try:
-            now = os.stat(self._path)
+            now = self._path.stat()
         except OSError:
             return False
         return not os.path.samestat(now, status) and now.st_size > 0

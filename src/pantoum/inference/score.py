@@ -216,6 +216,12 @@ class Scorer:
             self._ignored.resume(kept["ignored"])
         self._rest = str(kept["rest"])
 
+    @property
+    def waiting_text(self) -> str:
+        """What was fed and is in no score yet."""
+        ignored = [] if self._ignored is None else self._ignored.waiting
+        return "".join([*self._grouping.waiting, *ignored, self._rest])
+
     def batches(self, parts: Iterable[str | bytes]) -> Iterator[list[Score]]:
         """The scores of a whole text that comes in parts, as they are known."""
         for part in parts:

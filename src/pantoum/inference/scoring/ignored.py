@@ -45,6 +45,11 @@ class Ignored:
         left, self._open = Pieces.joined(self._open), []
         return self._judged(left)
 
+    @property
+    def waiting(self) -> list[str]:
+        """The texts of the line that has not ended."""
+        return [text for pieces in self._open for text in pieces.texts]
+
     def kept(self) -> dict[str, Plain]:
         """The line that has not ended, for a state file."""
         return Pieces.joined(self._open).plain()

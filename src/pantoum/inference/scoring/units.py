@@ -220,6 +220,11 @@ class Grouping:
         self._open, self._tokens, self._visible = [], 0, False
         return left.united(np.zeros(min(1, len(left)), np.int64))
 
+    @property
+    def waiting(self) -> list[str]:
+        """The texts of the unit that has not ended."""
+        return [text for pieces in self._open for text in pieces.texts]
+
     def kept(self) -> dict[str, Plain]:
         """What waits for its end, for a state file."""
         flags: dict[str, Plain] = {"visible": self._visible, "after": self._after}
