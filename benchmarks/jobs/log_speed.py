@@ -2,8 +2,8 @@
 
     python benchmarks/jobs/log_speed.py [--lines 100000] [--repeat 3] [--json]
 
-The lines are made up (``examples/log_lines.py``) and cut or filled to 100 characters. Models are trained for a
-few steps, because time does not depend on what the weights are, and exported to int8. What is timed is the
+The lines are made up (``examples/log_lines.py``) and cut or filled to 100 characters. Models are trained for
+a few steps, because time does not depend on what the weights are, and exported to int8. What is timed is the
 scorer with a threshold that few lines exceed, from the text to its alerts; the least time of the repetitions
 counts. "masked" is with ``--mask``.
 """
@@ -19,8 +19,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT / "benchmarks"), str(ROOT / "examples")]
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[2] / "examples"))
 
 from log_lines import clean
 from measured import machine
@@ -39,8 +39,7 @@ MODELS: dict[str, dict[str, Any]] = {
 
 def text_of(lines: int) -> str:
     """A log of lines of one width."""
-    made = clean(1, lines)
-    return "".join(f"{line:<{WIDTH}}"[:WIDTH] + "\n" for line in made)
+    return "".join(f"{line.text:<{WIDTH}}"[:WIDTH] + "\n" for line in clean(lines, 1)[:lines])
 
 
 def seconds(model: pantoum.Model, text: str, config: ScoreConfig, repeat: int) -> float:

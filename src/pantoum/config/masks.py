@@ -39,13 +39,19 @@ MASKS = {
 def ignored(mask: bool, patterns: Sequence[str]) -> re.Pattern[str] | None:
     """One expression of all rules that were asked for; ``None`` without any."""
     for pattern in patterns:
-        try:
-            empty = re.compile(pattern).match("") is not None
-            problem = "it matches an empty text" if empty else ""
-        except re.error as error:
-            problem = str(error)
+        problem = _problem(pattern)
         rule = f"must be a regular expression ({problem})"
         require(not problem, "ignore", pattern, rule, "give one of Python, for example 'session=\\w+'")
     rules = [rule for found in MASKS.values() for rule in found] if mask else []
     each = [*patterns, *rules]
     return re.compile("|".join(f"(?:{rule})" for rule in each)) if each else None
+
+
+def _problem(pattern: object) -> str:
+    """What is wrong with an expression; nothing where it can be used."""
+    if not isinstance(pattern, str):
+        return "a text"
+    try:
+        return "it matches an empty text" if re.search(pattern, "") else ""
+    except (re.error, OverflowError, RecursionError) as error:
+        return str(error)
