@@ -13,17 +13,18 @@ from pantoum.config.rules import require
 __all__ = ["MASKS", "ignored"]
 
 MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
+GROUPS = "[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4}){0,6}"
 MASKS = {
     "dates": (
         rf"\b(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]*,? +)?{MONTH}\.? +\d{{1,2}}\b",
         rf"\b\d{{1,2}}[ /-]{MONTH}\b",
-        r"\b\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}\b",
+        r"\b\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}(?!\.?\d)",
         r"(?:\b|T)\d{1,2}:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?\b",
     ),
     "addresses": (
         r"\b\d{1,3}(?:\.\d{1,3}){3}(?:[:/]\d+)?\b",
-        r"(?<![\w:])(?:[0-9A-Fa-f]{1,4}:){2,7}(?::?[0-9A-Fa-f]{1,4}\b|:)",
-        r"(?<![\w:])::(?:[0-9A-Fa-f]{1,4}\b)?",
+        r"\b(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}\b",
+        rf"(?<![\w:])(?:{GROUPS})?::(?:{GROUPS})?(?![\w:])",
         r"\b[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}\b",
     ),
     "hexadecimal": (

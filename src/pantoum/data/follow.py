@@ -55,11 +55,8 @@ class Place:
     @staticmethod
     def from_plain(plain: Mapping[str, Plain]) -> Place:
         """The inverse; ``ValueError``, ``KeyError`` or ``TypeError`` for anything else."""
-        numbers = [plain[name] for name in ("device", "inode", "offset", "lines")]
-        tail = plain["tail"]
-        if not isinstance(tail, str) or not all(isinstance(n, int) and n >= 0 for n in numbers):
-            raise ValueError("the place in the log cannot be")
-        place = Place(*(n for n in numbers if isinstance(n, int)), bytes.fromhex(tail).hex())
+        device, inode, offset, lines = (_whole(plain[n]) for n in ("device", "inode", "offset", "lines"))
+        place = Place(device, inode, offset, lines, bytes.fromhex(str(plain["tail"])).hex())
         if len(place.tail) // 2 != min(place.offset, TAIL):
             raise ValueError("the place in the log cannot be")
         return place
@@ -202,6 +199,12 @@ def _of_place(files: list[tuple[Path, os.stat_result]], place: Place) -> int | N
             return at
         newest = at if holds else newest
     return newest
+
+
+def _whole(value: Plain) -> int:
+    if not isinstance(value, int) or value < 0:
+        raise ValueError("the place in the log cannot be")
+    return value
 
 
 def _bytes(file: FileIO, begin: int, count: int) -> bytes:
