@@ -12,7 +12,7 @@ the data reports for its detectors: no user can find it. ``log_sequences`` says 
 The means over all runs are told, with the smallest and largest F1. ``unseen``: the same on ADFA-LD without
 the two of ten folders of each attack with which pantoum's figure of a sequence was chosen.
 
-Needs the packages of ``benchmarks/requirements.txt`` that the file names for this script.
+Needs rapidfuzz (``benchmarks/requirements.txt``) for edit distances.
 """
 
 from __future__ import annotations
@@ -89,23 +89,35 @@ def figures_of(split: Split, data: Data, seed: int) -> dict[str, tuple[Figures, 
     return found
 
 
-def run(data: Data, runs: int, order: str, share: float) -> list[dict[str, dict[str, dict[str, float]]]]:
+def run(
+    data: Data, runs: int, order: str, share: float, log: Path | None
+) -> list[dict[str, dict[str, dict[str, float]]]]:
     """Each run: by detector, on all abnormal sequences and on the unseen ones."""
-    results, unseen = [], np.array(data.unseen)
+    results, unseen, done = [], np.array(data.unseen), _logged(log)
     for number, split in enumerate(splits(data, runs, order)):
-        found = figures_of(split, data, number)
-        results.append(
-            {
+        key = f"{data.name} {order} {share} {number}"
+        if key not in done:
+            done[key] = {
                 name: {
                     "all": judged(held, normal, abnormal, share),
                     "unseen": judged(held, normal, abnormal[unseen], share),
                 }
-                for name, (held, normal, abnormal) in found.items()
+                for name, (held, normal, abnormal) in figures_of(split, data, number).items()
             }
-        )
+            if log is not None:
+                with log.open("a") as file:
+                    file.write(json.dumps([key, done[key]]) + "\n")
+        results.append(done[key])
         first = results[-1][f"pantoum, {next(iter(FIGURES))}"]["all"]
-        print(f"{data.name} {number + 1}/{runs}: " + json.dumps(first), file=sys.stderr, flush=True)
+        print(f"{key}: {json.dumps(first)}", file=sys.stderr, flush=True)
     return results
+
+
+def _logged(log: Path | None) -> dict[str, Any]:
+    """The runs that an earlier command has done."""
+    if log is None or not log.exists():
+        return {}
+    return dict(json.loads(line) for line in log.read_text("utf-8").splitlines())
 
 
 def means(results: list[dict[str, dict[str, dict[str, float]]]]) -> dict[str, Any]:
@@ -145,6 +157,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=25)
     parser.add_argument("--order", choices=("random", "chronological"), default="chronological")
     parser.add_argument("--share", type=float, default=0.15, help="normal sequences above the threshold")
+    parser.add_argument("--log", type=Path, metavar="FILE", help="keep each run here, and do none again")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     warnings.simplefilter("ignore", UserWarning)
@@ -155,7 +168,7 @@ def main() -> None:
     report |= {"runs": options.runs, "pantoum": settings_of()}
     for name, path in chosen.items():
         data = read(name, path)
-        found = means(run(data, options.runs, options.order, options.share))
+        found = means(run(data, options.runs, options.order, options.share, options.log))
         sizes = {"normal": len(data.normal), "abnormal": len(data.abnormal)}
         report[name] = {**sizes, "detectors": found}
         if not options.json:
