@@ -101,10 +101,11 @@ def state_of(name: str, arrays: Mapping[str, Array], like: NetworkState) -> Netw
 
 def fitting(arrays: Mapping[str, Array], name: str, like: Array) -> Array:
     """An array of a state file, of the shape and type that it must have; a copy."""
-    found = arrays[name]
+    found: Array = arrays[name]
     if found.shape != like.shape or found.dtype != like.dtype or not np.isfinite(found).all():
         raise ValueError(f"{name} does not fit the model")
-    return found.copy()
+    copied: Array = found.copy()
+    return copied
 
 
 class BlockRead(NamedTuple):

@@ -86,7 +86,7 @@ class Pieces:
     def from_plain(plain: Mapping[str, Any]) -> Pieces:
         """The inverse; ``KeyError``, ``ValueError`` or ``TypeError`` for anything else."""
         texts = [str(text) for text in plain["texts"]]
-        columns = [np.array(plain[name], kind) for name, kind in COLUMNS.items()]
+        columns: list[Any] = [np.array(plain[name], kind) for name, kind in COLUMNS.items()]
         if any(column.shape != (len(texts),) for column in columns):
             raise ValueError("its texts have other numbers of figures")
         return Pieces(texts, *columns)
