@@ -106,6 +106,15 @@ def test_a_restart_reads_what_was_rotated_meanwhile(log: Path) -> None:
     assert lines == ["c", "d", "e", "f"] and second.starts == [0, 3, 4, 5]
 
 
+def test_a_restart_knows_a_file_that_was_empty(log: Path) -> None:
+    log.write_text("")
+    _, first = read(log)
+    append(log, "a\n")()
+    log.rename(log.with_name("app.log.1"))
+    log.write_text("b\n")
+    assert read(log, place=first.place)[0] == ["a", "b"]
+
+
 def test_a_place_that_is_gone_is_said(log: Path) -> None:
     _, first = read(log)
     log.write_text("other\n")

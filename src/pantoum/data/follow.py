@@ -94,7 +94,7 @@ class Follower:
         """The lines before it, of all files since the beginning of the one where reading began."""
         self.starts = [0]
         """How many of them come before each file."""
-        if place is not None and place.offset:
+        if place is not None and place.inode:
             self._look_for(place)
             if not self._next:
                 self._begin_anew("the place where the state file stops is in no file of this log")

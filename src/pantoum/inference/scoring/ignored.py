@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from pantoum.config.plain import Plain
-from pantoum.inference.scoring.units import LONGEST, Pieces
+from pantoum.inference.scoring.units import LONGEST, Pieces, line_ends
 
 __all__ = ["Ignored"]
 
@@ -32,12 +32,12 @@ class Ignored:
 
     def push(self, pieces: Pieces) -> Pieces:
         """The pieces of the lines that these complete."""
-        ends = [place for place, text in enumerate(pieces.texts, 1) if "\n" in text]
-        self._open.append(pieces[: ends[-1]] if ends else pieces)
+        ends = line_ends(pieces.texts)[-1:].tolist()  # the last
+        self._open.append(pieces[: ends[0]] if ends else pieces)
         if not ends and sum(map(len, self._open)) < LONGEST:
             return Pieces.joined([])
         whole = Pieces.joined(self._open)
-        self._open = [pieces[ends[-1] :]] if ends else []
+        self._open = [pieces[ends[0] :]] if ends else []
         return self._judged(whole)
 
     def finish(self) -> Pieces:

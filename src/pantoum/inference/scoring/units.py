@@ -27,7 +27,7 @@ from pantoum.config.plain import Plain
 from pantoum.kernels import Array
 from pantoum.text.tokenizer import Tokenizer, TokenTexts
 
-__all__ = ["Decoding", "Grouping", "Pieces"]
+__all__ = ["Decoding", "Grouping", "Pieces", "line_ends"]
 
 LONGEST = 1 << 20
 """Tokens after which a word or line is given out although it has not ended."""
@@ -101,13 +101,14 @@ class Pieces:
         """Pieces from each start up to the next, joined; the first start is 0."""
         if not len(starts_U):
             return self
-        edges = [*starts_U.tolist(), len(self.texts)]
         peaks_U = np.maximum.reduceat(self.peaks, starts_U)
         most_U, lengths_P = self._most(starts_U, peaks_U), np.fromiter(map(len, self.texts), np.int64)
         before_P = np.cumsum(lengths_P) - lengths_P
         begin_U = before_P[most_U] - before_P[starts_U]
+        text = "".join(self.texts)
+        edges = [*before_P[starts_U].tolist(), len(text)]
         return Pieces(
-            ["".join(self.texts[a:b]) for a, b in itertools.pairwise(edges)],
+            [text[a:b] for a, b in itertools.pairwise(edges)],
             np.add.reduceat(self.nats, starts_U),
             np.add.reduceat(self.tokens, starts_U),
             peaks_U,
@@ -124,6 +125,14 @@ class Pieces:
         places_P = np.where(at_peak_P, np.arange(P), P - 1)
         found: Counts = np.minimum(np.minimum.reduceat(places_P, starts_U), starts_U + sizes_U - 1)
         return found
+
+
+def line_ends(texts: list[str]) -> Counts:
+    """The places of pieces after which a line has ended."""
+    ends_P = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
+    codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), "<u4")
+    found: Counts = np.unique(np.searchsorted(ends_P, np.flatnonzero(codes == ord("\n")), "right")) + 1
+    return found
 
 
 class Decoding:
@@ -200,7 +209,7 @@ class Grouping:
         P = len(pieces)
         if self.by == "token" or not P:
             return pieces.united(np.arange(P))
-        starts_U = self._line_starts(pieces.texts) if self.by == "line" else self._word_starts(pieces.texts)
+        starts_U = line_ends(pieces.texts) if self.by == "line" else self._word_starts(pieces.texts)
         last, before = (int(starts_U[-1]), 0) if len(starts_U) else (0, self._tokens)
         self._tokens = before + int(pieces.tokens[last:].sum())
         if self._tokens >= LONGEST:
@@ -235,11 +244,6 @@ class Grouping:
         left = Pieces.from_plain(kept["open"])
         self._open, self._tokens = [left] if len(left) else [], int(kept["tokens"])
         self._visible, self._after = bool(kept["visible"]), bool(kept["after"])
-
-    def _line_starts(self, texts: list[str]) -> Counts:
-        """The places before which a line has ended; the last may be the end."""
-        ends_P = np.fromiter(("\n" in text for text in texts), bool, len(texts))
-        return np.flatnonzero(ends_P) + 1
 
     def _word_starts(self, texts: list[str]) -> Counts:
         """A word begins where white space does, or after it, once the word before has something visible."""
