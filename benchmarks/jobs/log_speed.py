@@ -82,11 +82,11 @@ def main() -> None:
             for mask in (False, True):
                 config = ScoreConfig(streams=options.streams, alert=25.0, mask=mask)
                 taken = seconds(model, text, config, options.repeat)
-                rates[name + (", masked" if mask else "")] = options.lines / taken
+                named = name + (", masked" if mask else "")
+                rates[named] = options.lines / taken
+                print(f"{named:30} {rates[named]:10,.0f} lines per second", file=sys.stderr, flush=True)
     if options.json:
         print(json.dumps({"machine": machine(), "lines_per_second": rates}))
-    else:
-        print("\n".join(f"{name:30} {rate:10,.0f} lines per second" for name, rate in rates.items()))
 
 
 if __name__ == "__main__":
