@@ -48,7 +48,7 @@ def require_state_place(model: Model, state_out: str) -> None:
     from pantoum.inference.files.apart import require_apart, require_place
 
     require_place("state_out", state_out)
-    require_apart("state_out", state_out, "the model itself", [model.loaded.path])
+    require_apart("state_out", state_out, "the model itself", [model._loaded.path])
 
 
 def require_score_state_place(model: Model, state_file: Path, others: Sequence[str | None]) -> None:
@@ -56,7 +56,7 @@ def require_score_state_place(model: Model, state_file: Path, others: Sequence[s
     from pantoum.inference.files.apart import require_apart, require_place
 
     require_place("state_file", state_file)
-    require_apart("state_file", state_file, "the model itself", [model.loaded.path])
+    require_apart("state_file", state_file, "the model itself", [model._loaded.path])
     require_apart("state_file", state_file, "another file of this command", others)
 
 

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import Any
 
-from pantoum.config.rules import require
+from pantoum.config.rules import require, texts
 
-__all__ = ["MASKS", "ignored"]
+__all__ = ["MASKS", "expressions", "ignored"]
 
 MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
 GROUPS = "[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4}){0,6}"
@@ -37,22 +38,21 @@ MASKS = {
 """The rules by what they find; of those that match at one place the first counts."""
 
 
+def expressions(value: Any, argument: str) -> tuple[str, ...]:
+    """Regular expressions that match no empty text; a single one may be given as it is."""
+    found = texts(value, argument)
+    for pattern in found:
+        try:
+            problem = "it matches an empty text" if re.search(pattern, "") else ""
+        except (re.error, OverflowError, RecursionError) as error:
+            problem = str(error)
+        rule = f"must be a regular expression ({problem})"
+        require(not problem, argument, pattern, rule, "give one of Python, for example 'session=\\w+'")
+    return found
+
+
 def ignored(mask: bool, patterns: Sequence[str]) -> re.Pattern[str] | None:
     """One expression of all rules that were asked for; ``None`` without any."""
-    for pattern in patterns:
-        problem = _problem(pattern)
-        rule = f"must be a regular expression ({problem})"
-        require(not problem, "ignore", pattern, rule, "give one of Python, for example 'session=\\w+'")
     rules = [rule for found in MASKS.values() for rule in found] if mask else []
     each = [*patterns, *rules]
     return re.compile("|".join(f"(?:{rule})" for rule in each)) if each else None
-
-
-def _problem(pattern: object) -> str:
-    """What is wrong with an expression; nothing where it can be used."""
-    if not isinstance(pattern, str):
-        return "a text"
-    try:
-        return "it matches an empty text" if re.search(pattern, "") else ""
-    except (re.error, OverflowError, RecursionError) as error:
-        return str(error)

@@ -32,7 +32,7 @@ LONGEST = 1 << 20
 TAIL = 1024
 """Bytes before a place by which it is known."""
 WAIT = 0.2
-"""Seconds between two looks."""
+"""Seconds between two calls of ``stat``."""
 PACKED = (".gz", ".xz", ".bz2", ".zst", ".lz4", ".zip")
 
 
@@ -82,7 +82,7 @@ class Follower:
     def __init__(
         self, path: str | os.PathLike[str], place: Place | None = None, wait: Callable[[], None] | None = None
     ) -> None:
-        """``wait``: what is done between two looks."""
+        """``wait``: what is done before the file is asked again."""
         self._path = Path(path)
         self._wait = wait or (lambda: time.sleep(WAIT))
         self._next: deque[tuple[Path, Place]] = deque()
