@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pantoum.data.follow import Follower, Place
     from pantoum.inference.score import Score as Score
     from pantoum.inference.score import Scorer as Scorer
-    from pantoum.inference.writing.generation import WrittenTexts as WrittenTexts
+    from pantoum.inference.writing.distinct import WrittenTexts as WrittenTexts
     from pantoum.model import Model as Model
     from pantoum.report.comparison import Comparison
     from pantoum.report.surprisal_page import Page
