@@ -7,7 +7,7 @@ Nothing here is public, and nothing here computes.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
@@ -16,20 +16,26 @@ from pantoum.text.unicode import without_surrogates
 
 if TYPE_CHECKING:
     from pantoum.config.plain import Plain
+    from pantoum.data.follow import Follower, Place
     from pantoum.inference.score import Score as Score
+    from pantoum.inference.score import Scorer as Scorer
     from pantoum.inference.writing.distinct import WrittenTexts as WrittenTexts
-    from pantoum.model import Model
+    from pantoum.model import Model as Model
     from pantoum.report.comparison import Comparison
     from pantoum.report.surprisal_page import Page
 
 __all__ = [
+    "follower",
     "free_folder",
+    "keep_score",
     "latest_record",
     "page",
     "parts",
     "perplexity",
     "printable",
+    "require_score_state_place",
     "require_state_place",
+    "resume_score",
     "show_comparison",
     "sparkline",
     "visible",
@@ -43,6 +49,42 @@ def require_state_place(model: Model, state_out: str) -> None:
 
     require_place("state_out", state_out)
     require_apart("state_out", state_out, "the model itself", [model._loaded.path])
+
+
+def require_score_state_place(model: Model, state_file: Path, others: Sequence[str | None]) -> None:
+    """Raise ``SettingError`` if a scorer's state cannot be written there, or would overwrite something."""
+    from pantoum.inference.files.apart import require_apart, require_place
+
+    require_place("state_file", state_file)
+    require_apart("state_file", state_file, "the model itself", [model._loaded.path])
+    require_apart("state_file", state_file, "another file of this command", others)
+
+
+def follower(path: str | os.PathLike[str], place: Place | None) -> Follower:
+    """A log that is read as it grows, from a place of a state file on."""
+    from pantoum.data.follow import Follower
+
+    return Follower(path, place)
+
+
+def keep_score(scorer: Scorer, path: Path, of: Mapping[str, Plain], place: Place) -> bool:
+    """Write where a scorer and its log stand; whether it could be said."""
+    from pantoum.inference import score_state
+
+    return score_state.write(scorer, path, of, place.plain())
+
+
+def resume_score(scorer: Scorer, path: Path, of: Mapping[str, Plain]) -> tuple[Place, int]:
+    """Go on from there: (the place in the log, the lines that were read and not answered)."""
+    from pantoum.data.follow import Place
+    from pantoum.formats import score_state_file
+    from pantoum.inference import score_state
+
+    place, waiting = score_state.read(scorer, path, of)
+    try:
+        return Place.from_plain(place), waiting
+    except (KeyError, ValueError, TypeError) as problem:
+        raise score_state_file.unusable(path, problem) from None
 
 
 def watch(run: str | os.PathLike[str], stream: TextIO) -> str:

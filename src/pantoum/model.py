@@ -175,7 +175,7 @@ class Model:
         _require_kind(sampling, SamplingConfig, "sampling")
         model = self._with_cache(how_much.cache)
         if how_much.adapt or how_much.model_out is not None:
-            from pantoum.inference.adapt import adapted_to, require_out
+            from pantoum.inference.adapted import adapted_to, require_out
 
             require_out(model, how_much.adapt, how_much.model_out)
             begun = State.start(model) if state is None else State.required(state)
@@ -202,7 +202,7 @@ class Model:
         """How well the model predicts texts (files, folders, addresses), or a ``text`` itself (as ``train``
         takes it). ``protocol``: ``carried``, ``segments:N``, ``windows:N``."""
         from pantoum.data.prepare import prepare as prepare_texts
-        from pantoum.inference.adapt import adapter_of
+        from pantoum.inference.adapted import adapter_of
         from pantoum.inference.evaluate import evaluate
         from pantoum.inference.scoring.protocols import parse_protocol
         from pantoum.texts import counting, named, say
@@ -257,7 +257,7 @@ class Model:
         adapted model."""
         from dataclasses import replace
 
-        from pantoum.inference.adapt import adapter_of
+        from pantoum.inference.adapted import adapter_of
         from pantoum.inference.alert import peaks_of, threshold
         from pantoum.inference.kept_model import KeptModel
         from pantoum.inference.score import Scorer

@@ -23,14 +23,16 @@ Run = Callable[..., Any]
 def test_score_gives_a_line_for_each_line(run: Run, trained: Path, text: Path) -> None:
     done = run("score", trained, text)
     assert done.code == 0 and len(done.out.splitlines()) == len(text.read_text().splitlines())
-    assert done.out.splitlines()[0].endswith("The cat number 0 sat on the mat, and dog 0 ran.\\n")
+    assert done.out.splitlines()[0].endswith("The cat number 0 sat on the mat, and dog 0 ran.")
 
 
 def test_score_in_every_form(run: Run, trained: Path, tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("The cat sat.\nThe dog")
     tsv = run("score", trained, tmp_path / "t.txt", "--format", "tsv", "--by", "word").out.splitlines()
     assert [row.split("\t")[3] for row in tsv] == ["line", "1", "1", "1", "2", "2"]
-    assert tsv[0] == "nats\ttokens\tpeak\tline\ttext" and [row.split("\t")[4] for row in tsv[1:]] == [
+    assert tsv[0] == "nats\ttokens\tpeak\tline\tcolumn\todd\ttext" and [
+        row.split("\t")[6] for row in tsv[1:]
+    ] == [
         "The",
         " cat",
         " sat.",
@@ -78,7 +80,7 @@ def test_a_threshold_is_learned_from_the_held_out_text_or_another(
 
 
 def test_a_line_is_answered_at_once_and_ctrl_c_sums_up(trained: Path, tmp_path: Path) -> None:
-    for form, first in ((["--by", "line"], b"The cat\\n\n"), (["--json"], b"")):
+    for form, first in ((["--by", "line"], b"The cat\n"), (["--json"], b"")):
         command = [sys.executable, "-m", "pantoum", "score", str(trained), "-", "--alert", "5", *form]
         pipe = subprocess.PIPE
         # A suite that was begun in the background ignores SIGINT, and its children inherit that.
@@ -133,20 +135,79 @@ def test_alerts_are_red_on_a_terminal_that_wants_colours(
     assert row.startswith("\x1b[31m! ") and f"{text}:1 " in row and "\x1b[1;4m" in row
     monkeypatch.setenv("NO_COLOR", "1")
     head, row, *_ = run("score", trained, text, "--alert", 0).out.splitlines()
-    assert "\x1b" not in head + row and row.startswith("! ") and "»" in row
+    assert "\x1b" not in head + row and row.startswith("! ") and "odd" in head
     plain = run("score", trained, text, "--by", "token").out
-    assert "»" not in plain and len(plain.splitlines()) == len(text.read_text()) + 1
+    assert len(plain.splitlines()) == len(text.read_text()) + 1
 
 
-def test_the_most_surprising_token_of_an_alert_is_set_off(run: Run, trained: Path, tmp_path: Path) -> None:
+def test_the_most_surprising_token_stands_beside_the_text(run: Run, trained: Path, tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("The cat number 7 sat.\nThe cat # sat.\n")
     rows = run("score", trained, tmp_path / "t.txt", "--alert", 0).out.splitlines()
+    assert rows[1].endswith("  The cat # sat.")
     items = json.loads(run("score", trained, tmp_path / "t.txt", "--by", "token", "--json").out)["items"]
-    odd = max(items[22:], key=lambda item: item["nats"])["text"]
-    shown = odd.replace(chr(10), "\\n")
-    assert f"»{shown}«" in rows[1]
-    assert "»" not in run("score", trained, tmp_path / "t.txt", "--alert", 99).out
-    assert "»" not in run("score", trained, tmp_path / "t.txt").out
+    place, most = max(enumerate(items[22:], 1), key=lambda item: item[1]["nats"])
+    assert f"  {place}:{json.dumps(most['text'])} " in rows[1]
+    tsv = run("score", trained, tmp_path / "t.txt", "--format", "tsv").out.splitlines()[2].split("\t")
+    assert tsv[4:] == [str(place), most["text"].replace(chr(10), "\\n"), "The cat # sat."]
+
+
+def test_each_line_is_an_object_of_its_own(run: Run, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("The cat number 7 sat.\n\nThe cat # sat.\n")
+    done = run("score", trained, tmp_path / "t.txt", "--format", "jsonl", "--alert", 0)
+    rows = [json.loads(row) for row in done.out.splitlines()]
+    assert [(row["line"], row["text"]) for row in rows] == [
+        (1, "The cat number 7 sat."),
+        (2, ""),
+        (3, "The cat # sat."),
+    ]
+    assert all(row["alert"] and row["file"].endswith("t.txt") for row in rows)
+    assert rows[2]["odd"] == "The cat # sat.\n"[rows[2]["column"] - 1]
+
+
+def test_alerts_alone(run: Run, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("The cat number 7 sat.\n@\n")
+    peaks = [i["peak"] for i in json.loads(run("score", trained, tmp_path / "t.txt", "--json").out)["items"]]
+    done = run(
+        "score", trained, tmp_path / "t.txt", "--alert", sum(peaks) / 2, "--only-alerts", "--format", "jsonl"
+    )
+    assert [json.loads(row)["line"] for row in done.out.splitlines()] == [1 + (peaks[1] > peaks[0])]
+    assert "2 lines" in done.err and "1 alert " in done.err
+    refused = run("score", trained, tmp_path / "t.txt", "--only-alerts")
+    assert refused.code == 1 and "--only-alerts" in refused.err and "--alert" in refused.err
+
+
+def test_what_is_ignored_raises_no_alert(run: Run, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("The cat sat at 10.0.0.7 on Jun 14.\nThe dog ran.\n")
+    plain, masked, ignored = (
+        json.loads(run("score", trained, tmp_path / "t.txt", "--json", *more).out)["items"]
+        for more in ((), ("--mask",), ("--ignore", "on .*", "--ignore", "cat"))
+    )
+    assert [i["nats"] for i in plain] == [i["nats"] for i in masked] == [i["nats"] for i in ignored]
+    tokens = json.loads(run("score", trained, tmp_path / "t.txt", "--json", "--by", "token", "--mask").out)
+    assert [i["text"] for i in tokens["items"] if not i["peak"]] == list("10.0.0.7Jun 14")
+    assert masked[0]["peak"] == max(i["peak"] for i in tokens["items"][:35])
+    learned = run("score", trained, tmp_path / "t.txt", "--mask", "--alert", "auto:1%")
+    assert learned.code == 1 and "--alert-text" in learned.err
+    given = ("--alert-text", tmp_path / "t.txt")
+    assert run("score", trained, tmp_path / "t.txt", "--mask", "--alert", "auto:50%", *given).code == 0
+
+
+def test_a_wrong_expression_is_told(run: Run, trained: Path, text: Path) -> None:
+    for wrong in ("(", "x*"):
+        done = run("score", trained, text, "--ignore", wrong)
+        assert done.code == 1 and "--ignore" in done.err and "regular expression" in done.err
+
+
+def test_a_page_for_a_stdout_in_ascii_has_references(
+    run: Run, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "t.txt").write_text("Caf\u00e9 \u2014 the cat.\n", encoding="utf-8")
+    out = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    monkeypatch.setattr(sys, "stdout", out)
+    assert run("score", trained, tmp_path / "t.txt", "--format", "html").code == 0
+    out.flush()
+    page = out.buffer.getvalue().decode("ascii")  # type: ignore[attr-defined]
+    assert "&#233;" in page and "&#8212;" in page and "\\x" not in page and "\\u" not in page
 
 
 def test_each_row_says_file_and_line(run: Run, trained: Path, tmp_path: Path) -> None:
@@ -167,10 +228,10 @@ def test_the_place_is_that_in_the_file_where_documents_are_parted_by_blank_lines
     assert made.code == 0
     (tmp_path / "gaps.txt").write_text("The cat.\n\n\n\n\nThe dog.\n  \n\nThe end.\n")
     rows = run("score", tmp_path / "r", tmp_path / "gaps.txt", "--format", "tsv").out.splitlines()[1:]
-    assert [(row.split("\t")[3], row.split("\t")[4]) for row in rows] == [
-        ("1", "The cat.\\n\\n\\n\\n\\n"),
-        ("6", "The dog.\\n  \\n\\n"),
-        ("9", "The end.\\n"),
+    assert [(row.split("\t")[3], row.split("\t")[6]) for row in rows] == [
+        ("1", "The cat."),
+        ("6", "The dog.\\n  "),
+        ("9", "The end."),
     ]
 
 
@@ -223,7 +284,7 @@ def test_hostile_texts_are_answered_in_every_form(run: Run, trained: Path, tmp_p
             found = json.loads(done.out)
             assert found["tokens"] == sum(item["tokens"] for item in found["items"])
         if form == "tsv":
-            assert all(row.count("\t") == 5 for row in done.out.splitlines())
+            assert all(row.count("\t") == 7 for row in done.out.splitlines())
         if form in ("text", "tsv"):
             assert not any(c < " " or "\x7f" <= c < "\xa0" for c in done.out if c not in "\t\n")
 
@@ -232,7 +293,7 @@ def test_a_marked_line_is_shown_as_it_stands_in_the_log(run: Run, trained: Path,
     (tmp_path / "log").write_bytes(b"The cat sat.\nPANIC \x1b[2J \xe6\xb0\xb4!\n")
     done = run("score", trained, tmp_path / "log", "--alert", 1)
     row = done.out.splitlines()[1]
-    assert row.replace("»", "").replace("«", "").endswith("  PANIC \\x1b[2J \u6c34!\\n")
+    assert row.endswith("  PANIC \\x1b[2J \u6c34!")
     assert json.loads(run("score", trained, tmp_path / "log", "--json").out)["items"][1]["text"] == (
         "PANIC \x1b[2J \u6c34!\n"
     )

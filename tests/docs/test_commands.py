@@ -5,7 +5,7 @@ pages use. Only three things are replaced, by commands of the same names that co
 
 - ``pantoum train`` and ``demo`` get a small budget in place of the one that is written: ``MINUTES``, or at
   most ``STEPS`` steps;
-- ``tail -f`` ends at the end of its file;
+- ``tail -f`` ends at the end of its file, and ``--follow`` is left out;
 - commands that install or build (``INSTALLS``) are left out: tests/packaging and `make check` run those.
 """
 
@@ -64,6 +64,10 @@ if words[:1] in (["train"], ["demo"]):
         words[words.index("--minutes") + 1] = {MINUTES!r}
     elif not {{"--steps", "--epochs", "--plan", "--resume", "--help"}} & set(words):
         words += ["--minutes", {MINUTES!r}]
+if "--follow" in words:
+    words.remove("--follow")
+    if "--state-file" in words:
+        del words[words.index("--state-file") : words.index("--state-file") + 2]
 sys.argv[1:] = words
 runpy.run_module("pantoum", run_name="__main__", alter_sys=True)
 """
@@ -101,7 +105,8 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     names = sorted({a + b + c for a in syllables for b in syllables for c in syllables[3:]})
     (folder / "names.txt").write_text("\n".join(name.capitalize() for name in names[:300]) + "\n")
     lines = [f"10:{i // 60 % 60:02}:{i % 60:02} GET /page/{i * 7 % 13} 200\n" for i in range(1_200)]
-    for name in ("app.log", "ordinary.log"):
+    (folder / "loghub" / "OpenSSH").mkdir(parents=True)
+    for name in ("app.log", "ordinary.log", "loghub/OpenSSH/OpenSSH_2k.log"):
         (folder / name).write_text("".join(lines))
     (folder / "today.log").write_text(
         "".join([*lines[:200], "10:03:21 ÄÖÜ %%% \x7f panic\n", *lines[200:300]])

@@ -12,23 +12,25 @@ import argparse
 import sys
 
 from pantoum.cli.asked_to_stop import Asked
+from pantoum.cli.followed_log import FollowedLog, require_followable
 from pantoum.cli.options import add_settings, given
 from pantoum.cli.output import Output, is_terminal
 from pantoum.cli.score_forms import FORMS, Numbered, ScoreSums
-from pantoum.config import ScoreConfig
+from pantoum.config import ScoreConfig, require
 from pantoum.errors import TextError
 
 EXAMPLES = """examples:
   pantoum score runs/book chapter.txt --by word
   pantoum score runs/book chapter.txt --format html > chapter.html
-  pantoum score runs/log app.log --alert auto:0.1% --streams 64 | grep '^!'
-  tail -f app.log | pantoum score runs/log - --alert auto:0.1%
+  pantoum score runs/log app.log --alert auto:0.1% --streams 64 --only-alerts
+  pantoum score runs/log app.log --mask --alert auto:0.1% --alert-text ordinary.log
+  pantoum score runs/log --follow app.log --alert 9.5 --format jsonl --state-file app.state
   tail -f app.log | pantoum score runs/log - --adapt --model-out today.safetensors
 
 Each row has the nats of the unit, the nats of its most surprising token (the peak), its tokens, its place
-(file and line) and its text. --alert marks with ! every unit whose peak is above a threshold; auto:0.1% is
-the threshold that 0.1% of the lines (tokens, words) of the validation text of the run exceed. With
---exit-code the command exits with 3 if there was an alert.
+(file and line), that token with its column in the text, and the text. --alert marks with ! every unit whose
+peak is above a threshold; auto:0.1% is the threshold that 0.1% of the lines (tokens, words) of the validation
+text of the run exceed. With --exit-code the command exits with 3 if there was an alert.
 """
 ALERTED = 3
 KNOWN_AFTER = 200
@@ -56,36 +58,68 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", action="store_const", const="json", dest="format", help="the same as --format json"
     )
+    parser.add_argument(
+        "--only-alerts", action="store_true", help="write the alerts alone; the sums still count everything"
+    )
+    parser.add_argument(
+        "--follow",
+        action="store_true",
+        help="go on reading the file as it grows, also when it is rotated or cut, until the command is ended",
+    )
+    parser.add_argument(
+        "--state-file",
+        default=None,
+        metavar="F",
+        help="with --follow: keep in this file how far the log was read; a restart goes on from there",
+    )
     parser.add_argument("--exit-code", action="store_true", help=f"exit with {ALERTED} if there was an alert")
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Score the text part by part and write the results as they come."""
     config = ScoreConfig(**given(arguments, ScoreConfig))
+    alone = arguments.only_alerts
+    require(
+        not alone or config.alert is not None,
+        "only_alerts",
+        alone,
+        "needs --alert",
+        "give --alert NATS or auto:P% too",
+    )
+
+    require_followable(config, arguments.text, arguments.format, arguments.follow, arguments.state_file)
 
     from pantoum import console, load
 
     model = load(arguments.model)
     form = FORMS[arguments.format](config.by, None if config.alert is None else 0.0, arguments.text)
     scorer = model.scorer(config, pieces=form.needs_pieces, named=arguments.text)
-    parts = console.parts(arguments.text, config.encoding)
+    log = None
+    if arguments.follow:
+        log = FollowedLog(model, config, scorer, arguments.text, arguments.state_file)
+    parts = [] if log is not None else console.parts(arguments.text, config.encoding)
     form = FORMS[arguments.format](config.by, scorer.threshold, arguments.text)
-    sums, numbered = ScoreSums(config.by, scorer.threshold, model.tokenizer.declared.unit), Numbered()
+    sums = ScoreSums(config.by, scorer.threshold, model.tokenizer.declared.unit)
+    numbered = Numbered() if log is None else Numbered(log.first_line, log.starts)
     if arguments.text == "-" and is_terminal(sys.stdin):
         output.say("pantoum: type a text to score; Ctrl-D ends it (a file may be given as TEXT)")
     noted = False
-    with Asked(at_once=config.model_out is None) as asked:
+    with Asked(at_once=config.model_out is None and arguments.state_file is None) as asked:
         try:
-            output.write(form.begin())
-            for scores in scorer.batches(asked.waited_for(parts)):
+            output.write("" if log is not None and log.resumed else form.begin())
+            batches = scorer.batches(asked.waited_for(parts)) if log is None else log.batches(asked)
+            for scores in batches:
                 sums.add(scores)
-                output.write(form.rows(numbered(scores)))
+                output.write(form.rows([row for row in numbered(scores) if row[1].alert or not alone]))
                 if not noted and sums.tokens >= KNOWN_AFTER:
                     noted = _note_unknown(scorer.unknown_tokens, sums.tokens, output)
-                asked.check()
+                if log is None:  # a log that is followed is left between two of its parts
+                    asked.check()
             output.write(form.end(sums))
         except KeyboardInterrupt:
             sums.interrupted = True
+            if log is not None:
+                log.save()  # before the end of the text is learned from
             scorer.end()
             output.write(form.end(sums))
             output.say(str(sums))

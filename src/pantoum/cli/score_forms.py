@@ -1,4 +1,5 @@
-"""The output formats of ``pantoum score``: text and tsv (one row per score), one JSON object, one HTML page.
+"""The output formats of ``pantoum score``: text, tsv and jsonl (one row per score), one JSON object, one HTML
+page.
 
 A format is written as it grows: ``begin``, ``rows`` for each batch of scores, ``end`` with the sums. Every
 score carries the number of the line in which it begins.
@@ -9,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,10 +79,11 @@ class ScoreSums:
 
 
 class Numbered:
-    """Counts the lines of a text whose scores come in order."""
+    """Counts the lines of a text whose scores come in order; of a rotated log, those of each file."""
 
-    def __init__(self) -> None:
-        self._line = 1
+    def __init__(self, line: int = 1, starts: Sequence[int] = (0,)) -> None:
+        """``line``: the first; ``starts``: how many lines come before each file, which may grow meanwhile."""
+        self._line, self._starts = line, starts
 
     def __call__(self, scores: Sequence[Score]) -> list[tuple[int, Score]]:
         """Each score with the number of the line in which its first visible character stands."""
@@ -90,7 +93,8 @@ class Numbered:
             ends = text.count("\n")
             before = ends and text[: len(text) - len(text.lstrip())].count("\n")
             # A blank line begins where it stands, not where the next one does.
-            found.append((self._line + (before if text.strip() else 0), score))
+            line = self._line + (before if text.strip() else 0)
+            found.append((line - self._starts[max(0, bisect_left(self._starts, line) - 1)], score))
             self._line += ends
         return found
 
@@ -115,25 +119,29 @@ class ScoreForm(Protocol):
 
 
 class TextForm:
-    """One row per score, for people: nats, peak, tokens, place, text. An alert has ``!`` before it.
+    """One row per score, for people: nats, peak, tokens, place, odd, text. An alert has ``!`` before it.
 
-    On a terminal there is a header, and the most surprising token of a row is set off; alerts are red. Where
-    there is no colour it stands between ``»`` and ``«``: in every row on a terminal, elsewhere in alerts.
+    ``odd`` is the most surprising token, and its column in the text: it stands beside the text, so that a
+    search finds what the text says. On a terminal there is a header; with colours alerts are red, and the
+    most surprising token is also set off within the text.
     """
+
+    needs_pieces = False
 
     def __init__(self, by: str, threshold: float | None, name: str) -> None:
         self._marks = ("", "") if threshold is None else ("  ", "! ")
         self._terminal = is_terminal(sys.stdout)
         self._colour = self._terminal and not os.environ.get("NO_COLOR")
         self._name = "stdin" if name == "-" else name
-        self.needs_pieces = by != "token" and (self._terminal or threshold is not None)
+        self._by = by
 
     def begin(self) -> str:
         """The names of the columns, on a terminal."""
         if not self._terminal:
             return ""
         where = "place".ljust(len(self._name) + 5)
-        head = f"{self._marks[0]}{'nats':>10} {'peak':>8} {'tokens':>6}  {where}  text"
+        odd = f"  {'odd':10}" if self._by != "token" else ""
+        head = f"{self._marks[0]}{'nats':>10} {'peak':>8} {'tokens':>6}  {where}{odd}  text"
         return f"{DIM}{head}{PLAIN}\n" if self._colour else f"{head}\n"
 
     def rows(self, scores: Sequence[tuple[int, Score]]) -> str:
@@ -144,24 +152,30 @@ class TextForm:
             where = f"{self._name}:{line}".ljust(len(self._name) + 5)
             row = (
                 f"{colour}{self._marks[score.alert]}{score.nats:10.3f} {score.peak:8.3f} {score.tokens:6d}  "
-                f"{where}  {self._text(score, colour)}"
+                f"{where}{self._odd(score)}  {self._text(score, colour)}"
             )
             rows.append(f"{row}{PLAIN}\n" if colour else f"{row}\n")
         return "".join(rows)
 
     def _text(self, score: Score, colour: str) -> str:
-        """The text of a score with its most surprising token set off."""
-        if not score.pieces or len(score.pieces) == 1 or not (self._terminal or score.alert):
-            return self._shown(score.text)
-        most = max(range(len(score.pieces)), key=lambda place: score.pieces[place][1])
-        start = "".join(text for text, _ in score.pieces[:most])
-        token = score.pieces[most][0]
-        end = score.text[len(start) + len(token) :]
-        first, last = (STRONG, PLAIN + colour) if self._colour else ("»", "«")
-        return f"{self._shown(start)}{first}{self._shown(token)}{last}{self._shown(end)}"
+        """The text of a score; in colours, with its most surprising token set off."""
+        text, (start, end) = one_row(score.text, self._by), score.at
+        if not self._colour or self._by == "token":
+            return self._shown(text)
+        token = self._shown(text[start:end])
+        return f"{self._shown(text[:start])}{STRONG}{token}{PLAIN}{colour}{self._shown(text[end:])}"
+
+    def _odd(self, score: Score) -> str:
+        """The most surprising token and its column, from 1; a space where nothing was judged."""
+        if self._by == "token":
+            return ""
+        quoted = json.dumps(score.odd, ensure_ascii=False) if score.peak else ""
+        return "  " + f"{score.at[0] + 1}:{self._visible(quoted)}".ljust(10) if quoted else " " * 12
 
     def _shown(self, text: str) -> str:
-        escaped = text.translate(ESCAPES)
+        return self._visible(text.translate(ESCAPES))
+
+    def _visible(self, escaped: str) -> str:
         if not self._terminal:
             return escaped
         from pantoum import console
@@ -174,27 +188,57 @@ class TextForm:
 
 
 class Tsv:
-    """One row per score, for programs."""
+    """One row per score, for programs; ``odd`` is the most surprising token, ``column`` its place in the
+    text, from 1."""
 
     needs_pieces = False
 
     def __init__(self, by: str, threshold: float | None, name: str) -> None:
-        self._marked = threshold is not None
+        self._by, self._marked = by, threshold is not None
 
     def begin(self) -> str:
         """The names of the columns."""
-        return "nats\ttokens\tpeak\t" + ("alert\t" if self._marked else "") + "line\ttext\n"
+        return "nats\ttokens\tpeak\t" + ("alert\t" if self._marked else "") + "line\tcolumn\todd\ttext\n"
 
     def rows(self, scores: Sequence[tuple[int, Score]]) -> str:
         """One row each; line ends and control characters in the text are escaped."""
         alerts = ("0\t", "1\t") if self._marked else ("", "")
         return "".join(
-            f"{s.nats:.6f}\t{s.tokens}\t{s.peak:.6f}\t{alerts[s.alert]}{line}\t{s.text.translate(ESCAPES)}\n"
+            f"{s.nats:.6f}\t{s.tokens}\t{s.peak:.6f}\t{alerts[s.alert]}{line}\t{s.at[0] + 1}\t"
+            f"{s.odd.translate(ESCAPES)}\t{one_row(s.text, self._by).translate(ESCAPES)}\n"
             for line, s in scores
         )
 
     def end(self, sums: ScoreSums) -> str:
         """Nothing."""
+        return ""
+
+
+class JsonLines:
+    """One object per score, for programs that read a log as it grows."""
+
+    needs_pieces = False
+
+    def __init__(self, by: str, threshold: float | None, name: str) -> None:
+        self._by, self._marked = by, threshold is not None
+        self._name = "stdin" if name == "-" else name
+
+    def begin(self) -> str:
+        """Nothing."""
+        return ""
+
+    def rows(self, scores: Sequence[tuple[int, Score]]) -> str:
+        """One object per line; the text is without the end of its line."""
+        return "".join(f"{_json(self._object(line, score))}\n" for line, score in scores)
+
+    def _object(self, line: int, s: Score) -> dict[str, Plain]:
+        alert: dict[str, Plain] = {"alert": s.alert} if self._marked else {}
+        where: dict[str, Plain] = {"file": self._name, "line": line, "column": s.at[0] + 1, "odd": s.odd}
+        figures: dict[str, Plain] = {"nats": s.nats, "tokens": s.tokens, "peak": s.peak}
+        return {**alert, **where, **figures, "text": one_row(s.text, self._by)}
+
+    def end(self, sums: ScoreSums) -> str:
+        """Nothing: the sums are told on stderr."""
         return ""
 
 
@@ -243,15 +287,26 @@ class Html:
 
     def begin(self) -> str:
         """The beginning of the page."""
-        return self._page.begin()
+        return _for_stdout(self._page.begin())
 
     def rows(self, scores: Sequence[tuple[int, Score]]) -> str:
         """The next part of the text."""
-        return self._page.rows([(s.pieces, s.peak, s.alert) for _, s in scores])
+        return _for_stdout(self._page.rows([(s.pieces, s.peak, s.alert) for _, s in scores]))
 
     def end(self, sums: ScoreSums) -> str:
         """The head with the sums, and the end of the page."""
-        return self._page.end(sums.units, sums.tokens, sums.nats)
+        return _for_stdout(self._page.end(sums.units, sums.tokens, sums.nats))
+
+
+def _for_stdout(page: str) -> str:
+    """A page says that it is in UTF-8; where stdout is not, other characters than ASCII are references."""
+    utf8 = (getattr(sys.stdout, "encoding", None) or "utf-8").lower().replace("-", "") == "utf8"
+    return page if utf8 else page.encode("ascii", "xmlcharrefreplace").decode("ascii")
+
+
+def one_row(text: str, by: str) -> str:
+    """The text of a unit for a row of its own: a line is shown without its end."""
+    return text.rstrip("\r\n") if by == "line" else text
 
 
 def _json(value: dict[str, Plain]) -> str:
@@ -262,5 +317,6 @@ FORMS: dict[str, Callable[[str, float | None, str], ScoreForm]] = {
     "text": TextForm,
     "tsv": Tsv,
     "json": Json,
+    "jsonl": JsonLines,
     "html": Html,
 }

@@ -63,6 +63,8 @@ class Scoring(Reading, total=False):
     documents: bool
     alert: str | Number | None
     alert_text: Path | None
+    mask: bool
+    ignore: Sequence[str]
 
 class Preparing(TypedDict, total=False):
     """``TextSettings``."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from pantoum.config.masks import expressions
 from pantoum.config.reading_config import ReadingConfig
 from pantoum.config.rules import number, one_of, path, require, truth, whole
 from pantoum.config.setting import setting
@@ -81,6 +82,15 @@ class ScoreConfig(ReadingConfig):
         "learn the threshold of auto:P% from this ordinary text instead of the validation text",
         path,
         metavar="FILE",
+    )
+    mask: bool = setting(
+        False, "do not judge numbers, dates, addresses and hexadecimal: no alert comes from them", truth
+    )
+    ignore: tuple[str, ...] = setting(
+        (),
+        "do not judge what matches this regular expression within a line; may be repeated",
+        expressions,
+        metavar="REGEX",
     )
 
     def agree(self) -> None:

@@ -29,23 +29,21 @@ from __future__ import annotations
 import dataclasses
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pantoum.config.plain import Plain
-from pantoum.errors import SettingError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference.adapt_rule import Rule, Settings, settings_for
-from pantoum.inference.files.apart import require_apart, require_place
 from pantoum.inference.files.named_texts import named_texts
 from pantoum.inference.finite import require_finite
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.mixture import Mixture
-from pantoum.inference.state import State
+from pantoum.inference.scoring.reader import fitting, state_arrays, state_of
 from pantoum.kernels import Array, Workspace
 from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
@@ -53,9 +51,8 @@ from pantoum.network.head import changed_rows
 from pantoum.network.mixers.cache import Cache
 from pantoum.network.network_state import NetworkState
 from pantoum.network.program import BatchResult, Program
-from pantoum.text.prompt import encode_prompt, space_held
 
-__all__ = ["Adapter", "Settings", "adapted_to", "adapter_of", "require_out"]
+__all__ = ["Adapter", "Settings"]
 
 
 WHOLE_VOCABULARY, SAMPLES = 4096, 2048
@@ -75,6 +72,17 @@ the header of a file is bounded."""
 KEPT = 0.5
 """What a copy that is just lost keeps of its distance to the trained weights; one that is further behind
 keeps less, in proportion."""
+
+
+WEIGHTS = "weights."
+COUNTERS = {
+    "learned": "tokens",
+    "times_lost": "times_lost",
+    "in_window": "_in_window",
+    "pace": "_pace",
+    "behind": "_behind",
+}
+"""What a state file has of an adapter beside its arrays."""
 
 
 class Adapter:
@@ -172,6 +180,39 @@ class Adapter:
             layers = self._began.arrays[: len(program.initial_state(1).arrays)]
             self._learn(program, self._begun_3BT, NetworkState(layers))
             self._begun_3BT = self._nothing
+
+    def kept(self) -> tuple[dict[str, Array], dict[str, Plain]]:
+        """Where it stands, for a state file: the copy, the begun chunk, and how the mixtures weigh."""
+        arrays = {WEIGHTS + name: array for name, array in self._network.parameters.items()}
+        for name, state in self._states().items():
+            arrays |= state_arrays(name, state)
+        arrays |= {name: mixture.logs_K for name, mixture in self._mixtures().items()}
+        arrays["begun"] = self._begun_3BT
+        return arrays, {name: getattr(self, attribute) for name, attribute in COUNTERS.items()}
+
+    def resume(self, arrays: Mapping[str, Array], kept: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        weights = {
+            name: fitting(arrays, WEIGHTS + name, array) for name, array in self._network.parameters.items()
+        }
+        states = {name: state_of(name, arrays, state) for name, state in self._states().items()}
+        logs = {name: fitting(arrays, name, mixture.logs_K) for name, mixture in self._mixtures().items()}
+        begun_3BT, counters = arrays["begun"], {name: float(kept[name]) for name in COUNTERS}
+        if begun_3BT.dtype != np.int64 or begun_3BT.shape[:2] != (3, 1):
+            raise ValueError("begun does not fit the model")
+        self._network.parameters.update(weights)
+        self._state, self._plain_state, self._began = states.values()
+        for name, mixture in self._mixtures().items():
+            mixture.logs_K = logs[name]
+        self._begun_3BT, self._changed_U, self._reading = begun_3BT.copy(), None, None
+        for name, attribute in COUNTERS.items():
+            setattr(self, attribute, type(getattr(self, attribute))(counters[name]))
+
+    def _states(self) -> dict[str, NetworkState]:
+        return {"own": self._state, "plain": self._plain_state, "began": self._began}
+
+    def _mixtures(self) -> dict[str, Mixture]:
+        return {"both": self._mixture, "plain_cache": self._plain_cache, "own_cache": self._own_cache}
 
     def _cached(self, nats: Sequence[Array], mixture: Mixture) -> Array:
         """The nats [T] of a predictor from its nats [1,T] with the cache and without, by what is known of the
@@ -336,53 +377,3 @@ def _copy(network: LanguageModel) -> LanguageModel:
     copied = LanguageModel(network.vocab_size, config=network.config, seed=None, dtype=network.dtype)
     copied.parameters.update(network.parameters)
     return copied
-
-
-def adapter_of(
-    model: LoadedModel,
-    adapt: bool,
-    model_out: str | os.PathLike[str] | None,
-    texts: Iterable[str | os.PathLike[str] | None] = (),
-) -> Adapter | None:
-    """The adapter that ``--adapt`` asks for; a ``--model-out`` that cannot be is refused before any work.
-    ``texts``: those that are read."""
-    require_out(model, adapt, model_out, texts)
-    return Adapter(model) if adapt else None
-
-
-def require_out(
-    model: LoadedModel,
-    adapt: bool,
-    model_out: str | os.PathLike[str] | None,
-    texts: Iterable[str | os.PathLike[str] | None] = (),
-) -> None:
-    """Raise ``SettingError`` if ``--model-out`` has nothing to save, or no place for it."""
-    if model_out is not None:
-        if not adapt:
-            raise SettingError(
-                "model_out",
-                os.fspath(model_out),
-                "keeps a model that has adapted",
-                "give --adapt too, or leave it out",
-            )
-        require_apart("model_out", model_out, "the model itself", [model.path])
-        require_apart("model_out", model_out, "a text that is read", texts)
-        require_place("model_out", model_out)
-
-
-def adapted_to(
-    model: LoadedModel,
-    text: str,
-    state: State,
-    model_out: str | os.PathLike[str] | None = None,
-) -> tuple[LoadedModel, State]:
-    """A copy of the model that has learned from a text that continues from ``state``, and that state as a
-    state of the copy. If it is saved in ``model_out``, the copy is the model of that file."""
-    ids_T, _ = encode_prompt(model.tokenizer, space_held(model.tokenizer, text, state.pending)[0])
-    before = [] if state.last_token is None else [state.last_token]
-    text_BT = np.concatenate([np.array(before, np.int64), ids_T.astype(np.int64)])[None]
-    adapter = Adapter(model, state=state.for_model(model))
-    inputs_BT = text_BT[:, :-1]
-    adapter.read(inputs_BT, text_BT[:, 1:], None if model.eos is None else inputs_BT == model.eos)
-    copy = adapter.adapted() if model_out is None else adapter.write(model_out, [{"name": "a prompt"}])
-    return copy, dataclasses.replace(state, model_sha256=copy.sha256)

@@ -135,6 +135,8 @@ def threshold(
         source = "the validation text"
         if config.documents and not model.documents:
             raise _refusal(config, "is learned from the validation text read as one stream, not line by line")
+        if config.mask or config.ignore:
+            raise _refusal(config, "is learned from the validation text with everything in it judged")
         ordinary = _kept(model.card, config.by)
     if ordinary is None:
         raise _refusal(

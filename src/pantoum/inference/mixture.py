@@ -49,14 +49,14 @@ class Mixture:
         with np.errstate(divide="ignore"):
             self._of_first_K, self._of_second_K = np.log(1.0 - self.values_K), np.log(self.values_K)
         self._even_K = np.log(even_K / self.prior_K)
-        self._logs_K: F64 = np.log(self.prior_K)
+        self.logs_K: F64 = np.log(self.prior_K)
         """The logarithms of the weights, up to a constant."""
 
     @property
     def weight(self) -> float:
         """The weight of the second predictor, from 0 to 1, by what was read alone: the mean v had nothing
         been home."""
-        return float(self._means((self._logs_K + self._even_K)[None])[0])
+        return float(self._means((self.logs_K + self._even_K)[None])[0])
 
     def nats(self, first_T: Array, second_T: Array) -> tuple[Array, Array]:
         """(nats [T] of the mixture, weights [T] of the second predictor) from the nats of both."""
@@ -65,16 +65,16 @@ class Mixture:
             self._of_second_K - second_T.astype(np.float64)[:, None],
         )
         # One addition after the other from where the weights stand: the same bits however a text is cut.
-        logs_SK = np.subtract.accumulate(np.concatenate([self._logs_K[None], losses_TK]), axis=0)
+        logs_SK = np.subtract.accumulate(np.concatenate([self.logs_K[None], losses_TK]), axis=0)
         totals_S = _log_sums(logs_SK)
-        self._logs_K = logs_SK[-1]
+        self.logs_K = logs_SK[-1]
         return (totals_S[:-1] - totals_S[1:]).astype(np.float32), self._means(logs_SK[:-1])
 
     def share(self) -> None:
         """A place at which the experts share."""
-        weights_K = np.exp(self._logs_K - self._logs_K.max())
+        weights_K = np.exp(self.logs_K - self.logs_K.max())
         weights_K *= (1.0 - SHARE) / weights_K.sum()
-        self._logs_K = np.log(weights_K + SHARE * self.prior_K)
+        self.logs_K = np.log(weights_K + SHARE * self.prior_K)
 
     def _means(self, logs_SK: F64) -> F64:
         weights_SK = np.exp(logs_SK - logs_SK.max(axis=1, keepdims=True))

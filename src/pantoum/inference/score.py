@@ -18,21 +18,25 @@ more nats than a short one but no higher peak, and one impossible token is not l
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pantoum.config import ScoreConfig, require
+from pantoum.config.masks import ignored
+from pantoum.config.plain import Plain
 from pantoum.inference.kept_model import KeptModel
 from pantoum.inference.loaded_model import LoadedModel
+from pantoum.inference.scoring.ignored import Ignored
 from pantoum.inference.scoring.originals import Originals
 from pantoum.inference.scoring.reader import PlainReader, Reader
 from pantoum.inference.scoring.segments import Following, OneStream, Scored, Segments
 from pantoum.inference.scoring.units import Decoding, Grouping, Pieces
+from pantoum.kernels import Array
 from pantoum.text.unicode import Forgiving, as_bytes
 
 __all__ = ["Piece", "Score", "ScoredText", "Scorer"]
@@ -54,6 +58,13 @@ class Score(NamedTuple):
     """Whether the peak is beyond the threshold."""
     pieces: tuple[Piece, ...] = ()
     """The same text token by token, each with its nats, where that was asked for."""
+    at: tuple[int, int] = (0, 0)
+    """Where its most surprising token begins and ends in the text."""
+
+    @property
+    def odd(self) -> str:
+        """Its most surprising token."""
+        return self.text[slice(*self.at)]
 
 
 @dataclass(frozen=True, repr=False)
@@ -135,6 +146,8 @@ class Scorer:
         self._following = following or Segments(model.program, config.streams, model.border, resets_V)
         self._tokenizer, self._originals = model.tokenizer, Originals(model.tokenizer)
         self._decoding, self._grouping = Decoding(model.tokenizer), Grouping(config.by, model.tokenizer)
+        pattern = ignored(config.mask, config.ignore)
+        self._ignored = None if pattern is None else Ignored(pattern)
         self.by, self.threshold = config.by, threshold
         self._keeps, self._pieces = pieces, list[Piece]()
         self._decoder = Forgiving(model.tokenizer.encoding)
@@ -171,6 +184,8 @@ class Scorer:
         yield from self.feed_rest()
         yield from self._scores(self._following.finish())
         yield self._united(self._decoding.finish())
+        if self._ignored is not None:
+            yield self._made(self._grouping.push(self._ignored.finish()))
         yield self._made(self._grouping.finish())
         self.end()
 
@@ -179,6 +194,33 @@ class Scorer:
         kept, self._kept = self._kept, None
         if kept is not None:
             kept.end()
+
+    def kept(self) -> tuple[dict[str, Array], dict[str, Plain]] | None:
+        """Where it stands after what was fed, for a state file: ``None`` within a character, or where a text
+        is read in segments. ``resume`` goes on from there."""
+        if not isinstance(self._following, OneStream) or self._decoding.pending:
+            return None
+        arrays, plain = self._following.kept()
+        more: dict[str, Plain] = {"rest": self._rest, "grouping": self._grouping.kept()}
+        if self._ignored is not None:
+            more["ignored"] = self._ignored.kept()
+        return arrays, {**plain, **more}
+
+    def resume(self, arrays: Mapping[str, Array], kept: Mapping[str, Any]) -> None:
+        """Go on from there; ``KeyError``, ``ValueError`` or ``TypeError`` where that cannot be."""
+        if not isinstance(self._following, OneStream):
+            raise ValueError("it is of one stream")
+        self._following.resume(arrays, kept)
+        self._grouping.resume(kept["grouping"])
+        if self._ignored is not None:
+            self._ignored.resume(kept["ignored"])
+        self._rest = str(kept["rest"])
+
+    @property
+    def waiting_text(self) -> str:
+        """What was fed and is in no score yet."""
+        ignored = [] if self._ignored is None else self._ignored.waiting
+        return "".join([*self._grouping.waiting, *ignored, self._rest])
 
     def batches(self, parts: Iterable[str | bytes]) -> Iterator[list[Score]]:
         """The scores of a whole text that comes in parts, as they are known."""
@@ -211,7 +253,8 @@ class Scorer:
     def _united(self, pieces: Pieces) -> list[Score]:
         if self._keeps:
             self._pieces += zip(pieces.texts, pieces.nats.tolist(), strict=True)
-        return self._made(self._grouping.push(pieces))
+        judged = pieces if self._ignored is None else self._ignored.push(pieces)
+        return self._made(self._grouping.push(judged))
 
     def _made(self, units: Pieces) -> list[Score]:
         alerts = (
@@ -226,6 +269,7 @@ class Scorer:
                 units.peaks.tolist(),
                 alerts,
                 self._taken(units.sizes.tolist()),
+                zip(units.starts.tolist(), units.ends.tolist(), strict=True),
             )
         )
 

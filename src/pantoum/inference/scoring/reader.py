@@ -10,13 +10,14 @@ Shape letters: B rows, T time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pantoum.config.plain import Plain
 from pantoum.inference.finite import require_finite
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.scoring.protocols import ROWS, TextBlock
@@ -26,7 +27,7 @@ from pantoum.network.network_state import NetworkState
 from pantoum.network.program import Program
 from pantoum.network.stepping import SteppedLosses
 
-__all__ = ["BlockRead", "PlainReader", "Reader", "read_blocks"]
+__all__ = ["BlockRead", "PlainReader", "Reader", "fitting", "read_blocks", "state_arrays", "state_of"]
 
 
 class Reader(Protocol):
@@ -39,6 +40,14 @@ class Reader(Protocol):
 
         T is any number from 1 on. Where ``reset_BT`` holds, the state is zero before the input is read.
         ``PantoumError`` where nats are not finite."""
+        ...
+
+    def kept(self) -> tuple[dict[str, Array], dict[str, Plain]]:
+        """Where it stands, for a state file: arrays, and the rest as JSON has it."""
+        ...
+
+    def resume(self, arrays: Mapping[str, Array], kept: Mapping[str, Any]) -> None:
+        """Go on from there; ``KeyError``, ``ValueError`` or ``TypeError`` where it cannot be."""
         ...
 
 
@@ -68,6 +77,35 @@ class PlainReader:
             )
             require_finite([found[part]])
         return found
+
+    def kept(self) -> tuple[dict[str, Array], dict[str, Plain]]:
+        """Where it stands."""
+        return state_arrays("state", self._state), {}
+
+    def resume(self, arrays: Mapping[str, Array], kept: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        self._state = state_of("state", arrays, self._state)
+
+
+def state_arrays(name: str, state: NetworkState) -> dict[str, Array]:
+    """The arrays of a state by names of a state file."""
+    return {f"{name}.{place}": array for place, array in enumerate(state.arrays)}
+
+
+def state_of(name: str, arrays: Mapping[str, Array], like: NetworkState) -> NetworkState:
+    """The inverse, for a state with these shapes."""
+    return NetworkState(
+        tuple(fitting(arrays, f"{name}.{place}", array) for place, array in enumerate(like.arrays))
+    )
+
+
+def fitting(arrays: Mapping[str, Array], name: str, like: Array) -> Array:
+    """An array of a state file, of the shape and type that it must have; a copy."""
+    found: Array = arrays[name]
+    if found.shape != like.shape or found.dtype != like.dtype or not np.isfinite(found).all():
+        raise ValueError(f"{name} does not fit the model")
+    copied: Array = found.copy()
+    return copied
 
 
 class BlockRead(NamedTuple):

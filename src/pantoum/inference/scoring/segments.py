@@ -13,11 +13,13 @@ Shape letters: B rows, T time, V symbols.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pantoum.config.plain import Plain
 from pantoum.inference.finite import require_finite
 from pantoum.inference.scoring.protocols import spans
 from pantoum.inference.scoring.reader import Reader, read_blocks
@@ -63,6 +65,16 @@ class OneStream(Following):
             self._last = int(part_T[-1])
             reset_BT = None if self._resets_V is None else self._resets_V[inputs_BT]
             yield part_T, self._reader.losses(inputs_BT, part_T[None], reset_BT)[0]
+
+    def kept(self) -> tuple[dict[str, Array], dict[str, Plain]]:
+        """Where it stands, for a state file."""
+        arrays, plain = self._reader.kept()
+        return arrays, {"last": self._last, **plain}
+
+    def resume(self, arrays: Mapping[str, Array], kept: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        self._reader.resume(arrays, kept)
+        self._last = int(kept["last"])
 
 
 class ReadElsewhere(Following):

@@ -15,23 +15,32 @@ Shape letters: T tokens, P pieces, U units.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pantoum.config import UNITS, one_of
+from pantoum.config.plain import Plain
 from pantoum.kernels import Array
 from pantoum.text.tokenizer import Tokenizer, TokenTexts
 
-__all__ = ["Decoding", "Grouping", "Pieces"]
+__all__ = ["Decoding", "Grouping", "Pieces", "line_ends"]
 
 LONGEST = 1 << 20
 """Tokens after which a word or line is given out although it has not ended."""
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
-COLUMNS = {"nats": np.float64, "tokens": np.int64, "peaks": np.float64, "sizes": np.int64}
+COLUMNS = {
+    "nats": np.float64,
+    "tokens": np.int64,
+    "peaks": np.float64,
+    "sizes": np.int64,
+    "starts": np.int64,
+    "ends": np.int64,
+}
 
 
 @dataclass(frozen=True)
@@ -46,11 +55,16 @@ class Pieces:
     """Nats of the most surprising piece in it; of a piece, its nats."""
     sizes: Counts
     """How many pieces were joined: of a piece, 1."""
+    starts: Counts
+    """Where in the text the most surprising piece begins; of a piece, 0."""
+    ends: Counts
+    """Where it ends; known of units only, because the text of a piece may still change (``originals``)."""
 
     @staticmethod
     def of(texts: list[str], nats: Floats, tokens: Counts) -> Pieces:
         """Single pieces: each is its own peak."""
-        return Pieces(texts, nats, tokens, nats, np.ones(len(texts), np.int64))
+        ones, zeros = np.ones(len(texts), np.int64), np.zeros(len(texts), np.int64)
+        return Pieces(texts, nats, tokens, nats, ones, zeros, zeros)
 
     @staticmethod
     def joined(parts: Iterable[Pieces]) -> Pieces:
@@ -64,6 +78,19 @@ class Pieces:
         ]
         return Pieces([text for part in parts for text in part.texts], *columns)
 
+    def plain(self) -> dict[str, Plain]:
+        """For a state file."""
+        return {"texts": list(self.texts), **{name: getattr(self, name).tolist() for name in COLUMNS}}
+
+    @staticmethod
+    def from_plain(plain: Mapping[str, Any]) -> Pieces:
+        """The inverse; ``KeyError``, ``ValueError`` or ``TypeError`` for anything else."""
+        texts = [str(text) for text in plain["texts"]]
+        columns: list[Any] = [np.array(plain[name], kind) for name, kind in COLUMNS.items()]
+        if any(column.shape != (len(texts),) for column in columns):
+            raise ValueError("its texts have other numbers of figures")
+        return Pieces(texts, *columns)
+
     def __len__(self) -> int:
         return len(self.texts)
 
@@ -74,14 +101,38 @@ class Pieces:
         """Pieces from each start up to the next, joined; the first start is 0."""
         if not len(starts_U):
             return self
-        edges = [*starts_U.tolist(), len(self.texts)]
+        peaks_U = np.maximum.reduceat(self.peaks, starts_U)
+        most_U, lengths_P = self._most(starts_U, peaks_U), np.fromiter(map(len, self.texts), np.int64)
+        before_P = np.cumsum(lengths_P) - lengths_P
+        begin_U = before_P[most_U] - before_P[starts_U]
+        text = "".join(self.texts)
+        edges = [*before_P[starts_U].tolist(), len(text)]
         return Pieces(
-            ["".join(self.texts[a:b]) for a, b in itertools.pairwise(edges)],
+            [text[a:b] for a, b in itertools.pairwise(edges)],
             np.add.reduceat(self.nats, starts_U),
             np.add.reduceat(self.tokens, starts_U),
-            np.maximum.reduceat(self.peaks, starts_U),
+            peaks_U,
             np.add.reduceat(self.sizes, starts_U),
+            begin_U,
+            begin_U + lengths_P[most_U],
         )
+
+    def _most(self, starts_U: Counts, peaks_U: Floats) -> Counts:
+        """The first piece of each unit that has its peak."""
+        P = len(self)
+        sizes_U = np.diff(np.append(starts_U, P))
+        at_peak_P = self.peaks == np.repeat(peaks_U, sizes_U)  # never where the peak is not a number
+        places_P = np.where(at_peak_P, np.arange(P), P - 1)
+        found: Counts = np.minimum(np.minimum.reduceat(places_P, starts_U), starts_U + sizes_U - 1)
+        return found
+
+
+def line_ends(texts: list[str]) -> Counts:
+    """The places of pieces after which a line has ended."""
+    ends_P = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
+    codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), "<u4")
+    found: Counts = np.unique(np.searchsorted(ends_P, np.flatnonzero(codes == ord("\n")), "right")) + 1
+    return found
 
 
 class Decoding:
@@ -107,6 +158,11 @@ class Decoding:
         if not tokens and not text:
             return Pieces.joined([])
         return Pieces.of([text], np.array([nats]), np.array([tokens]))
+
+    @property
+    def pending(self) -> bool:
+        """Whether a character, or a space, is owed."""
+        return bool(self._tokens or self._decoder.pending)
 
     def _one_by_one(self, ids: list[int], whole: list[str | None], nats_T: Floats) -> Pieces:
         decoder, waiting = self._decoder, bool(self._decoder.pending)
@@ -152,8 +208,8 @@ class Grouping:
         """The units that these pieces complete."""
         P = len(pieces)
         if self.by == "token" or not P:
-            return pieces
-        starts_U = self._line_starts(pieces.texts) if self.by == "line" else self._word_starts(pieces.texts)
+            return pieces.united(np.arange(P))
+        starts_U = line_ends(pieces.texts) if self.by == "line" else self._word_starts(pieces.texts)
         last, before = (int(starts_U[-1]), 0) if len(starts_U) else (0, self._tokens)
         self._tokens = before + int(pieces.tokens[last:].sum())
         if self._tokens >= LONGEST:
@@ -173,10 +229,21 @@ class Grouping:
         self._open, self._tokens, self._visible = [], 0, False
         return left.united(np.zeros(min(1, len(left)), np.int64))
 
-    def _line_starts(self, texts: list[str]) -> Counts:
-        """The places before which a line has ended; the last may be the end."""
-        ends_P = np.fromiter(("\n" in text for text in texts), bool, len(texts))
-        return np.flatnonzero(ends_P) + 1
+    @property
+    def waiting(self) -> list[str]:
+        """The texts of the unit that has not ended."""
+        return [text for pieces in self._open for text in pieces.texts]
+
+    def kept(self) -> dict[str, Plain]:
+        """What waits for its end, for a state file."""
+        flags: dict[str, Plain] = {"visible": self._visible, "after": self._after}
+        return {"open": Pieces.joined(self._open).plain(), "tokens": self._tokens, **flags}
+
+    def resume(self, kept: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        left = Pieces.from_plain(kept["open"])
+        self._open, self._tokens = [left] if len(left) else [], int(kept["tokens"])
+        self._visible, self._after = bool(kept["visible"]), bool(kept["after"])
 
     def _word_starts(self, texts: list[str]) -> Counts:
         """A word begins where white space does, or after it, once the word before has something visible."""
