@@ -48,7 +48,7 @@ def served(tree: Path, run: Path, folder: Path) -> tuple[subprocess.Popen[str], 
 
 
 def quiet(page: Any, seconds: float) -> None:
-    """Wait until the desk does nothing any more. It is asked rarely: an answer costs the browser time."""
+    """Wait until the desk does nothing any more. It is asked rarely, for answers take its time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         time.sleep(1.0)
