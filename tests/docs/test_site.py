@@ -43,8 +43,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_the_search_of_the_site_finds_something(address: str, tab: Callable[..., Any]) -> None:
     page = tab().page
     page.goto(f"{address}/index.html")
-    page.get_by_placeholder("Search").fill("surprisal")
-    page.locator(".md-search-result__link").first.wait_for(state="visible")
+    page.get_by_placeholder("Search").click()
+    page.keyboard.type("surprisal")
+    page.locator(".md-search-result__link").first.wait_for(state="attached")
     assert "surprisal" in page.locator(".md-search-result").inner_text().lower()
 
 
