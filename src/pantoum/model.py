@@ -9,7 +9,7 @@ a program that only generates loads neither scoring nor adapting.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, overload
 
@@ -21,20 +21,25 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.loaded_model import load as load_model
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
-from pantoum.inference.writing.generate import Generation, Writing, completed, draw_seed
+from pantoum.inference.writing.generate import Candidate, Writing, completed
 from pantoum.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from typing_extensions import Unpack
 
     from pantoum.batch import Batch
     from pantoum.config import ScoreConfig
     from pantoum.config.keywords import Sampling, Scoring
+    from pantoum.config.keywords import Writing as WritingSettings
     from pantoum.data.given import GivenText
     from pantoum.inference.evaluate import Evaluation
     from pantoum.inference.score import Score, Scorer
     from pantoum.scores import Scores
     from pantoum.texts import Texts
+
+    Prompts: TypeAlias = list[str] | tuple[str, ...]
 
 __all__ = ["Model", "load"]
 
@@ -124,38 +129,35 @@ class Model:
         self,
         prompt: str = "",
         *,
-        length: int = 500,
-        seed: int | None = None,
         count: None = None,
-        exact: bool = False,
-        state: State | None = None,
-        adapt: bool = False,
-        model_out: str | os.PathLike[str] | None = None,
-        cache: int | None = None,
-        **sampling: Unpack[Sampling],
+        n_best: None = None,
+        **settings: Unpack[WritingSettings],
     ) -> str: ...
     @overload
     def generate(
-        self,
-        prompt: str = "",
-        *,
-        length: int = 500,
-        seed: int | None = None,
-        count: int,
-        exact: bool = False,
-        state: State | None = None,
-        adapt: bool = False,
-        model_out: str | os.PathLike[str] | None = None,
-        cache: int | None = None,
-        unique: bool = False,
-        novel: bool = False,
-        **sampling: Unpack[Sampling],
+        self, prompt: str = "", *, count: int, n_best: None = None, **settings: Unpack[WritingSettings]
     ) -> list[str]: ...
+    @overload
+    def generate(
+        self, prompt: str = "", *, count: int | None = None, n_best: int, **settings: Unpack[WritingSettings]
+    ) -> list[Candidate]: ...
+    @overload
+    def generate(
+        self, prompt: Prompts, *, count: None = None, n_best: None = None, **settings: Unpack[WritingSettings]
+    ) -> list[str]: ...
+    @overload
+    def generate(
+        self, prompt: Prompts, *, count: int, n_best: None = None, **settings: Unpack[WritingSettings]
+    ) -> list[list[str]]: ...
+    @overload
+    def generate(
+        self, prompt: Prompts, *, count: int | None = None, n_best: int, **settings: Unpack[WritingSettings]
+    ) -> list[list[Candidate]]: ...
 
     @public
     def generate(
         self,
-        prompt: str = "",
+        prompt: str | Prompts = "",
         *,
         length: int = 500,
         seed: int | None = None,
@@ -167,23 +169,30 @@ class Model:
         cache: int | None = None,
         unique: bool = False,
         novel: bool = False,
+        n_best: int | None = None,
         **sampling: Unpack[Sampling],
-    ) -> str | list[str]:
-        """The continuation of a prompt; with ``count`` a list of that many. A text has at most ``length``
-        tokens and ends up to a fifth earlier, at the end of a line or sentence, unless ``exact``.
-        ``adapt``: a copy of the model learns from the prompt and writes; ``model_out`` saves that copy.
-        ``cache``: mix the model with a cache of so many tokens.
+    ) -> Any:
+        """The continuation of a prompt, or of each prompt of a list; with ``count`` a list of that many. A
+        text has at most ``length`` tokens and ends up to a fifth earlier, at the end of a line or sentence,
+        unless ``exact``. ``adapt``: a copy of the model learns from the prompt and writes; ``model_out``
+        saves that copy. ``cache``: mix the model with a cache of so many tokens.
         ``unique``: texts that differ from one another; ``novel``: texts that are no document of its text.
+        ``n_best``: the most probable of ``count`` texts, best first, each a ``Candidate`` with its
+        log-probability.
         ``sampling``: ``temperature``, ``top_k``, ``top_p``, ``min_p``, ``repetition_penalty``,
         ``frequency_penalty``, ``presence_penalty``, ``logit_bias``, ``greedy``, ``stop``."""
-        settings = made(SamplingConfig, sampling, "generate", (*WRITE, "count", "unique", "novel"))
+        settings = made(SamplingConfig, sampling, "generate", (*WRITE, "count", "unique", "novel", "n_best"))
         kept = None if model_out is None else path(model_out, "model_out")
         how_much = GenerationConfig(
-            length, seed, 1 if count is None else count, exact, adapt, kept, cache, unique, novel
+            length, seed, 1 if count is None else count, exact, adapt, kept, cache, unique, novel, n_best
         )
-        writing = completed(self.generation(prompt, how_much, settings, state=state))
-        texts = [text.text for text in writing.texts]
-        return texts[0] if count is None else texts
+        prompts = _prompts(prompt)
+        found: list[list[str | Candidate]] = [[] for _ in prompts]
+        for one in completed(self.generation(prompts, how_much, settings, state=state)).texts:
+            written = one.text if n_best is None else Candidate(one.text, -one.nats, one.tokens)
+            found[one.prompt].append(written)
+        each = found if count is not None or n_best is not None else [texts[0] for texts in found]
+        return each[0] if isinstance(prompt, str) else each
 
     @public
     def stream(
@@ -207,41 +216,22 @@ class Model:
 
     @public
     def generation(
-        self, prompt: str, how_much: GenerationConfig, sampling: SamplingConfig, *, state: State | None = None
+        self,
+        prompt: str | Sequence[str],
+        how_much: GenerationConfig,
+        sampling: SamplingConfig,
+        *,
+        state: State | None = None,
     ) -> Writing:
         """The same as an object to iterate, with all that is known of each text: tokens, nats, why it ended,
-        the state after it. With ``unique`` or ``novel`` a piece is a whole text."""
-        prompt = text(prompt, "prompt")
+        the state after it, and which of several prompts it follows. Where texts are chosen (``unique``,
+        ``novel``, ``n_best``) a piece is a whole text."""
+        from pantoum.inference.after_prompts import write_after
+
+        prompts = _prompts(prompt)
         _require_kind(how_much, GenerationConfig, "how_much")
         _require_kind(sampling, SamplingConfig, "sampling")
-        model = self._with_cache(how_much.cache)
-        if how_much.adapt or how_much.model_out is not None:
-            from pantoum.inference.adapt import adapted_to, require_out
-
-            require_out(model, how_much.adapt, how_much.model_out)
-            begun = State.start(model) if state is None else State.required(state)
-            model, state = adapted_to(model, prompt, begun, how_much.model_out)
-        session = Session(model, state)
-        session.feed(prompt)
-        seed = draw_seed() if how_much.seed is None else how_much.seed
-        length, count = how_much.length, how_much.count
-        if not (how_much.unique or how_much.novel):
-            return Generation(model, session.state, sampling, length, seed, count, exact=how_much.exact)
-        from pantoum.inference.writing.distinct import Distinct
-
-        return Distinct(
-            model,
-            session.state,
-            sampling,
-            length,
-            seed,
-            count,
-            prompt,
-            unique=how_much.unique,
-            novel=how_much.novel,
-            exact=how_much.exact,
-            begun=state is not None and state.last_token != model.eos,
-        )
+        return write_after(self._with_cache(how_much.cache), prompts, how_much, sampling, state)
 
     @public
     def evaluate(
@@ -370,6 +360,17 @@ class Model:
 
 def _require_kind(value: object, kind: type[Any], argument: str) -> None:
     require(isinstance(value, kind), argument, value, f"must be a {kind.__name__}", "give one")
+
+
+def _prompts(given: str | Iterable[str]) -> list[str]:
+    """One prompt, or several."""
+    if isinstance(given, str):
+        return [given]
+    rule, advice = "must be a text or texts, at least one", "give a str or a list of them"
+    require(isinstance(given, Iterable) and not isinstance(given, bytes), "prompt", given, rule, advice)
+    prompts = [text(each, "prompt") for each in given]
+    require(bool(prompts), "prompt", given, rule, advice)
+    return prompts
 
 
 def _iterable(parts: Iterable[str | bytes]) -> Iterable[str | bytes]:

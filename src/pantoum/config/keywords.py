@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    State: TypeAlias = Any  # of a layer above
+
     Whole: TypeAlias = int | np.integer[Any]
     Number: TypeAlias = float | np.integer[Any] | np.floating[Any]
     Path: TypeAlias = str | os.PathLike[str]
 
-__all__ = ["Preparing", "Sampling", "Scoring", "Training"]
+__all__ = ["Preparing", "Sampling", "Scoring", "Training", "Writing"]
 
 
 class Sampling(TypedDict, total=False):
@@ -38,6 +40,21 @@ class Sampling(TypedDict, total=False):
     logit_bias: Mapping[int, float] | None
     greedy: bool
     stop: str | Sequence[str]
+
+
+class Writing(Sampling, total=False):
+    """How much is written, and how (``GenerationConfig`` and ``SamplingConfig``); ``count`` and ``n_best``,
+    which decide what ``generate`` returns, are parameters of their own."""
+
+    length: int
+    seed: int | None
+    exact: bool
+    state: State | None
+    adapt: bool
+    model_out: Path | None
+    cache: int | None
+    unique: bool
+    novel: bool
 
 
 class Scoring(TypedDict, total=False):

@@ -9,6 +9,10 @@ from pantoum.config.rules import MOST_CACHE, number, option, require, settle, wh
 
 __all__ = ["GenerationConfig", "SamplingConfig"]
 
+MOST_TEXTS = 100_000
+CANDIDATES = 8
+"""Texts that are written for each of the N best, where ``count`` does not say how many."""
+
 
 @dataclass(frozen=True)
 class SamplingConfig:
@@ -119,12 +123,30 @@ class GenerationConfig:
         "trained with --documents)",
     )
     """Whether a text that is a document of the text is replaced by another."""
+    n_best: int | None = option(
+        None,
+        "the N most probable of --count different texts (8 N if it is not given), best first, each after its "
+        "log-probability and a tab",
+        metavar="N",
+    )
+    """How many of ``count`` different texts are kept, by their probability; ``None``: all, unranked."""
 
     def __post_init__(self) -> None:
         settle(self)
         whole(self.length, "length", least=0)
-        whole(self.count, "count", most=100_000)
+        whole(self.count, "count", most=MOST_TEXTS)
+        if self.n_best is not None:
+            whole(self.n_best, "n_best", most=MOST_TEXTS // CANDIDATES)
+            if self.count == 1:
+                object.__setattr__(self, "count", CANDIDATES * self.n_best)
+            rule = f"is more than the number of texts to choose from (count {self.count})"
+            require(self.n_best <= self.count, "n_best", self.n_best, rule, "give a larger count")
         if self.cache is not None:
             whole(self.cache, "cache", most=MOST_CACHE)
         if self.seed is not None:
             whole(self.seed, "seed", least=0, most=2**63 - 1)
+
+    @property
+    def chooses(self) -> bool:
+        """Whether texts are chosen among those that are written."""
+        return self.unique or self.novel or self.n_best is not None

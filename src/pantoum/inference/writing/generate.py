@@ -1,13 +1,13 @@
-"""Generation: K texts from one state.
+"""Generation: K texts from a state, or from each of several.
 
 ``Writing`` is what all ways of generation have in common: iterate for the pieces of the texts, then ask for
 the texts and their states. ``Generation`` gives each piece at once, ``Distinct`` (``distinct``) a whole text
 when it is accepted.
 
-The texts of ``Generation`` are streams of a ``Batch``: text k draws from stream k of the seed, so text 0 is
-what a single run writes. Each ends on its own; the others go on. What a text needs beside the state lives in
-its stream; the bytes of a character that is not whole stay in the state and come with the next token, also in
-another process.
+The texts of ``Generation`` are streams of a ``Batch``: text k of a state draws from stream k of the seed, so
+text 0 is what a single run writes. Each ends on its own; the others go on. What a text needs beside the state
+lives in its stream; the bytes of a character that is not whole stay in the state and come with the next
+token, also in another process.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
 from pantoum.config import SamplingConfig
 from pantoum.inference.loaded_model import LoadedModel
@@ -24,7 +24,7 @@ from pantoum.inference.writing.batch import Batch
 from pantoum.inference.writing.ending import Ending, tolerance
 from pantoum.inference.writing.stream import Stream
 
-__all__ = ["Generation", "Piece", "Text", "Writing", "completed", "draw_seed"]
+__all__ = ["Candidate", "Generation", "Piece", "Text", "Writing", "completed", "draw_seed"]
 
 
 def draw_seed() -> int:
@@ -43,8 +43,9 @@ class Piece:
 class Text:
     """One text as it grows."""
 
-    def __init__(self, index: int, stream: Stream) -> None:
-        self.index, self.stream = index, stream
+    def __init__(self, index: int, stream: Stream, prompt: int = 0) -> None:
+        """``prompt``: the number of the prompt that it follows."""
+        self.index, self.stream, self.prompt = index, stream, prompt
         self.pieces: list[str] = []
 
     @property
@@ -66,6 +67,15 @@ class Text:
     def stopped(self) -> str | None:
         """Why it ended before its length: ``stop`` or ``eos``."""
         return self.stream.stopped
+
+
+class Candidate(NamedTuple):
+    """A text among several, and how probable it is."""
+
+    text: str
+    log_probability: float
+    """Natural logarithm of the probability of all its tokens, one after the other, under the model itself."""
+    tokens: int
 
 
 class Writing(Protocol):
@@ -110,14 +120,14 @@ def completed(writing: W) -> W:
 
 
 class Generation:
-    """K texts from one state, each piece at once. It is a ``Writing``."""
+    """K texts from each state, each piece at once. It is a ``Writing``."""
 
     rejected: Mapping[str, int] = {}
 
     def __init__(
         self,
         model: LoadedModel,
-        state: State,
+        state: State | Sequence[State],
         sampling: SamplingConfig,
         length: int,
         seed: int,
@@ -125,16 +135,22 @@ class Generation:
         first: int = 0,
         exact: bool = True,
     ) -> None:
-        """``first``: the stream that text 0 draws from. ``exact=False``: a text may end a little before its
+        """``state``: after the prompt, or one after each of several. ``first``: the stream that text 0 of a
+        state draws from. ``exact=False``: a text may end a little before its
         length, at the end of a line or a sentence (``ending``); documents and stop strings have ends of their
         own."""
         self.seed = seed
-        self._batch = Batch(model, count)
-        streams = [
-            self._batch.join(state, length=length, sampling=sampling, seed=seed, stream=first + k)
+        states = [state] if isinstance(state, State) else state
+        self._batch = Batch(model, count * len(states))
+        self.texts = [
+            Text(
+                number * count + k,
+                self._batch.join(each, length=length, sampling=sampling, seed=seed, stream=first + k),
+                number,
+            )
+            for number, each in enumerate(states)
             for k in range(count)
         ]
-        self.texts = [Text(index, stream) for index, stream in enumerate(streams)]
         self._of = {text.stream: text for text in self.texts}
         self._told: set[int] = set()
         ends_early = not exact and model.eos is None and not sampling.stop
