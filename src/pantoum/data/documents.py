@@ -21,7 +21,7 @@ from itertools import chain
 from pathlib import Path
 
 from pantoum.data.expand import Bound, transcoded
-from pantoum.data.forms import HEAD, Form, form_of
+from pantoum.data.forms import HEAD, PACKED, Form, form_of
 from pantoum.data.office import MARKUP, BadPartError, book_pages, package_of, paragraph_lines
 from pantoum.data.page import page_lines
 from pantoum.data.sources import unreadable
@@ -59,7 +59,9 @@ def document_text(form: Form, label: str, path: Path, encoding: str | None = Non
             return
         with _Bounded(path) as file, zipfile.ZipFile(file) as archive:
             names = set(archive.namelist())
-            codec = "docx" if form.codec == "zip" and MAIN_PART["docx"] in names else form.codec
+            if form.codec == "zip" and MAIN_PART["docx"] in names:
+                form = PACKED[".docx"]
+            codec = form.codec
             if codec == "zip":
                 yield from _texts(archive, label, Bound(label, size))
                 return

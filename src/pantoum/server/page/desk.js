@@ -345,7 +345,7 @@ function controls() {
   $("model").value = model.id;
   $("layer").max = model.members * model.layers - 1; // the layers of one member after another
   $("unit").max = model.hidden_size - 1;
-  $("facts").textContent = `${model.layers} × ${model.hidden_size} ${model.cell.toUpperCase()}, ${model.vocabulary.toLocaleString("en")} symbols (${model.tokens})`;
+  $("facts").textContent = `${model.members > 1 ? `${model.members} members of ` : ""}${model.layers} × ${model.hidden_size} ${model.cell.toUpperCase()}, ${model.vocabulary.toLocaleString("en")} symbols (${model.tokens})`;
 }
 
 function choose(id) {
