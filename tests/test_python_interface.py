@@ -176,6 +176,7 @@ def test_everything_has_a_short_picture(run: pantoum.Run, home: Path) -> None:
     long = model.score("The cat sat on the mat.\n" * 400)._repr_html_()
     assert "and 191 more lines" in long and long.count("</i>") < 5100
     assert "sha256" in model._repr_html_() and "report" in run._repr_html_()
+    assert "<svg" in run._repr_html_() and "<svg" in compared._repr_html_()
 
 
 def fields(kind: type[Any]) -> dict[str, str]:

@@ -19,9 +19,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, SupportsIndex, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,9 @@ from pantoum.inference.scoring.reader import PlainReader, Reader
 from pantoum.inference.scoring.segments import Following, OneStream, Scored, Segments
 from pantoum.inference.scoring.units import Decoding, Grouping, Pieces
 from pantoum.text.unicode import Forgiving, as_bytes
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["Piece", "Score", "Scorer", "Scores"]
 
@@ -58,7 +61,8 @@ class Score(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Scores:
-    """The scores of a text, by ``by``. Iterate over them, or look at the sums."""
+    """The scores of a text, by ``by``. Iterate over them, take one or some (``scores[0]``, ``scores[-3:]``),
+    or look at the sums."""
 
     by: str
     items: tuple[Score, ...]
@@ -75,6 +79,15 @@ class Scores:
 
     def __len__(self) -> int:
         return len(self.items)
+
+    @overload
+    def __getitem__(self, place: SupportsIndex) -> Score: ...
+    @overload
+    def __getitem__(self, place: slice) -> Self: ...
+
+    def __getitem__(self, place: SupportsIndex | slice) -> Score | Self:
+        """One score, or the scores of a part of the text, with its own sums and picture."""
+        return replace(self, items=self.items[place]) if isinstance(place, slice) else self.items[place]
 
     @cached_property
     def pieces(self) -> tuple[Piece, ...]:
