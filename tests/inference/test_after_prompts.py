@@ -12,7 +12,7 @@ from pantoum.config import GenerationConfig, SamplingConfig
 from pantoum.errors import SettingError
 from pantoum.inference.after_prompts import write_after
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.writing.generate import completed
+from pantoum.inference.writing.generation import completed
 from pantoum.model import Model
 
 PROMPTS = ["The cat", "A dog", "", "The cat"]

@@ -9,7 +9,7 @@ import pytest
 
 from pantoum.errors import PantoumError
 from pantoum.report import plotted
-from pantoum.report.compare import comparison
+from pantoum.report.comparison import comparison
 from pantoum.report.plotted import plot_comparison, plot_run
 from pantoum.report.story import Story
 

@@ -16,7 +16,7 @@ from pantoum.config.launcher import require_own_stdin
 from pantoum.errors import SettingError
 
 if TYPE_CHECKING:
-    from pantoum.console import Writing
+    from pantoum.console import WrittenTexts
 
 EXAMPLES = """examples:
   pantoum generate runs/book --prompt "Once upon" --length 300 --seed 1
@@ -139,7 +139,7 @@ def _prompts(arguments: argparse.Namespace) -> list[str]:
     return console.prompts(arguments.prompts, LONGEST_PROMPT)
 
 
-def _answer(writing: Writing, prompts: Sequence[str], *, together: bool) -> dict[str, object]:
+def _answer(writing: WrittenTexts, prompts: Sequence[str], *, together: bool) -> dict[str, object]:
     """The JSON object: the texts of one prompt, or, where a file of prompts was given, those of each."""
     texts: list[list[object]] = [[] for _ in prompts]
     for t in writing.texts:
@@ -152,7 +152,7 @@ def _answer(writing: Writing, prompts: Sequence[str], *, together: bool) -> dict
 
 
 def _print(
-    writing: Writing,
+    writing: WrittenTexts,
     prompts: Sequence[str],
     border: str,
     output: Output,

@@ -13,7 +13,7 @@ from pantoum.config import GenerationConfig, SamplingConfig, require
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
-from pantoum.inference.writing.generate import Generation, Piece, Text, Writing, draw_seed
+from pantoum.inference.writing.generation import Generation, Piece, Text, WrittenTexts, draw_seed
 
 __all__ = ["write_after"]
 
@@ -24,7 +24,7 @@ def write_after(
     how_much: GenerationConfig,
     sampling: SamplingConfig,
     state: State | None = None,
-) -> Writing:
+) -> WrittenTexts:
     """What writes the texts that follow each prompt, from a state or from the beginning; nothing is written
     yet."""
     one = len(prompts) == 1
@@ -48,8 +48,8 @@ def write_after(
         return Generation(model, states, sampling, length, seed, count, exact=how_much.exact)
     from pantoum.inference.writing.distinct import Distinct
 
-    def chosen(prompt: str, after: State) -> Writing:
-        found: Writing = Distinct(
+    def chosen(prompt: str, after: State) -> WrittenTexts:
+        found: WrittenTexts = Distinct(
             model,
             after,
             sampling,
@@ -64,9 +64,9 @@ def write_after(
         )
         if how_much.n_best is None:
             return found
-        from pantoum.inference.writing.best import Best
+        from pantoum.inference.writing.n_best import NBest
 
-        return Best(found, how_much.n_best)
+        return NBest(found, how_much.n_best)
 
     parts = [chosen(prompt, after) for prompt, after in zip(prompts, states, strict=True)]
     return parts[0] if one else _InTurn(parts)
@@ -79,9 +79,9 @@ def _after(model: LoadedModel, prompt: str, state: State | None) -> State:
 
 
 class _InTurn:
-    """The texts of several prompts, those of one prompt after the other. It is a ``Writing``."""
+    """The texts of several prompts, those of one prompt after the other. It is a ``WrittenTexts``."""
 
-    def __init__(self, parts: Sequence[Writing]) -> None:
+    def __init__(self, parts: Sequence[WrittenTexts]) -> None:
         self.seed = parts[0].seed
         self.texts: list[Text] = []
         self._parts = parts

@@ -38,7 +38,7 @@ from pantoum.text.unicode import Forgiving, as_bytes
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-__all__ = ["Piece", "Score", "Scorer", "Scores"]
+__all__ = ["Piece", "Score", "ScoredText", "Scorer"]
 
 Piece = tuple[str, float]
 PART = 1 << 20
@@ -60,7 +60,7 @@ class Score(NamedTuple):
 
 
 @dataclass(frozen=True, repr=False)
-class Scores:
+class ScoredText:
     """The scores of a text, by ``by``. Iterate over them, take one or some (``scores[0]``, ``scores[-3:]``),
     or look at the sums."""
 

@@ -7,7 +7,7 @@ comparison, the same bytes.
 from __future__ import annotations
 
 from pantoum.report.axes import loss_axis
-from pantoum.report.compare import Comparison, Group
+from pantoum.report.comparison import Comparison, Group
 from pantoum.report.escape import markup
 from pantoum.report.wording import figure
 

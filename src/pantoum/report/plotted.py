@@ -11,7 +11,7 @@ from typing import Any
 
 from pantoum.config import one_of
 from pantoum.errors import PantoumError
-from pantoum.report.compare import Comparison
+from pantoum.report.comparison import Comparison
 from pantoum.report.comparison_picture import TITLES, named
 from pantoum.report.loss import by_time, by_tokens
 from pantoum.report.story import Story

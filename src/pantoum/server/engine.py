@@ -27,8 +27,8 @@ from collections.abc import Callable
 
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.reading import Reading, advance
-from pantoum.inference.writing.batch import Batch
 from pantoum.inference.writing.stream import Stream
+from pantoum.inference.writing.stream_batch import StreamBatch
 from pantoum.server.job import Ended, Event, Failed, FullError, Job, Read, StoppedError, Telling, Written
 from pantoum.server.retry import RetryAfter
 
@@ -61,7 +61,7 @@ class Engine:
         self.retry = RetryAfter(slots)
         self._loop = loop
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._batch = Batch(model)
+        self._batch = StreamBatch(model)
         self._waiting: deque[Job] = deque()
         self._reading: list[Job] = []
         self._streams: dict[Stream, Telling] = {}
@@ -350,7 +350,7 @@ class Engine:
         jobs, writing = list(self._active), Counter(telling.job for telling in self._streams.values())
         self._waiting = deque(job for job in self._waiting if job not in self._active)
         self._active.clear()
-        self._batch = Batch(self.model)
+        self._batch = StreamBatch(self.model)
         self._streams.clear()
         self._parked.clear()
         self._reading.clear()

@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from pantoum.formats import durable
 from pantoum.network.mixers.backoff import BackoffOrder, backoff_orders
-from pantoum.network.mixers.counts import Counts
+from pantoum.network.mixers.counted_ngrams import Counts
 from pantoum.text.tokenizer import Tokenizer
 
 __all__ = ["spelled", "write"]

@@ -4,7 +4,7 @@
              = b(h) p(w | h')     elsewhere; b(h) is 1 where h is not listed
 
 An interpolated model is one of these: p(h w) is the whole interpolated probability, b(h) what the discounts
-leave to the shorter context (``counts.Counts``). So both give every token the same probability.
+leave to the shorter context (``counted_ngrams.Counts``). So both give every token the same probability.
 
 Shapes: M n-grams of one order N, V symbols, K tokens of context at most.
 """
@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pantoum.network.mixers.counts import Contexts, Counts
+from pantoum.network.mixers.counted_ngrams import Contexts, Counts
 
 __all__ = ["BackoffOrder", "backoff_orders"]
 
