@@ -1,5 +1,4 @@
-"""The notebooks run from the first cell to the last, and as pages they show their pictures; only the budgets are
-smaller."""
+"""The notebooks run from the first cell to the last, with small budgets, and as pages show their pictures."""
 
 from __future__ import annotations
 

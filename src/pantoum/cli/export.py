@@ -11,7 +11,7 @@ EXAMPLES = """examples:
   pantoum export runs/book --to int8 --out book-int8.safetensors --text other.txt
   pantoum generate book-int8.safetensors --prompt "Once upon"
   pantoum export runs/book --to torch --out book-torch.safetensors
-  pantoum export runs/book --to arpa --out book.arpa
+  pantoum export runs/words --to arpa --out words.arpa
 """
 
 

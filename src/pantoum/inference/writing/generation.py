@@ -4,10 +4,10 @@
 for the texts and their states. ``Generation`` gives each piece at once, ``Distinct`` (``distinct``) a whole
 text when it is accepted.
 
-The texts of ``Generation`` are streams of a ``StreamBatch``: text k of a state draws from stream k of the seed, so
-text 0 is what a single run writes. Each ends on its own; the others go on. What a text needs beside the state
-lives in its stream; the bytes of a character that is not whole stay in the state and come with the next
-token, also in another process.
+The texts of ``Generation`` are streams of a ``StreamBatch``: text k of a state draws from stream k of the
+seed, so text 0 is what a single run writes. Each ends on its own; the others go on. What a text needs beside
+the state lives in its stream; the bytes of a character that is not whole stay in the state and come with the
+next token, also in another process.
 """
 
 from __future__ import annotations
