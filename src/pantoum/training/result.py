@@ -13,9 +13,9 @@ from pantoum.inference.evaluate import Evaluation
 from pantoum.report.record import Report
 from pantoum.training.assembly import TrainingRun
 from pantoum.training.reporting import Reporter
-from pantoum.training.run.card import monitor_of
 from pantoum.training.run.run_folder import RunFolder
 from pantoum.training.run.run_state import RunState
+from pantoum.training.run.training_card import monitor_of
 
 __all__ = ["RunResult", "of_finished", "of_session"]
 
