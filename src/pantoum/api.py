@@ -22,7 +22,7 @@ from pantoum.config import path as checked
 from pantoum.config.calls import made, public
 from pantoum.config.rules import Auto
 from pantoum.errors import PantoumError, SettingError
-from pantoum.run import Run
+from pantoum.finished_run import Run
 from pantoum.texts import Texts, counting, listed, named, say
 
 if TYPE_CHECKING:
