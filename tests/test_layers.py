@@ -31,6 +31,7 @@ LAYER = {
     "about": 5,
     "model": 5,
     "finished_run": 5,
+    "progress": 5,
     "torch": 5,
     "api": 6,
     "console": 6,

@@ -35,7 +35,7 @@ OF_THE_WEIGHTS = ("validation", "monitor", "peaks", "curve", "coding", "int8", "
 def to_torch(model: Model | LoadedModel | network.LanguageModel) -> LanguageModule:
     """A module with the weights of a model, on the CPU, in its precision (float32, for a model of a file),
     and with the n-grams that were counted in its training text (``--kneser-ney``). A cache is not in it."""
-    loaded = model.loaded if isinstance(model, Model) else model
+    loaded = model._loaded if isinstance(model, Model) else model
     if isinstance(loaded, LoadedModel):
         return _module(loaded.network, loaded.program.counts)
     return _module(loaded, None)
@@ -73,7 +73,7 @@ def save(module: LanguageModule, path: str | os.PathLike[str], like: Model) -> M
     require(
         isinstance(like, Model), "like", like, "must be a Model", "give the one that the module came from"
     )
-    network, old = from_torch(module), like.loaded
+    network, old = from_torch(module), like._loaded
     fits = network.config == old.config and network.vocab_size == old.vocab_size
     rule = "is another network than that of like"
     require(fits, "module", module.config, rule, "give a module that to_torch or load has made of it")
