@@ -32,7 +32,7 @@ def write_after(
         one or not (how_much.adapt or how_much.model_out is not None),
         "adapt",
         how_much.adapt,
-        f"lets the model learn from one prompt, and there are {len(prompts)}",
+        f"cannot learn from {len(prompts)} prompts at once",
         "give one prompt, or leave adapt out",
     )
     if how_much.adapt or how_much.model_out is not None:

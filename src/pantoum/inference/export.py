@@ -62,7 +62,7 @@ def export(
             counted is not None,
             "to",
             to,
-            "writes the n-grams that were counted in the training text, and this model has none",
+            "needs n-grams that were counted in the training text, and this model has none",
             "train it with --kneser-ney 5",
         )
         assert counted is not None
