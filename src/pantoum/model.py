@@ -30,7 +30,7 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.loaded_model import load as load_model
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
-from pantoum.inference.writing.generation import Candidate, WrittenTexts, completed
+from pantoum.inference.writing.generation import Candidate, completed
 from pantoum.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from pantoum.config.keywords import Reading, Scoring, Streaming
     from pantoum.config.keywords import Writing as WritingSettings
     from pantoum.data.given import GivenText
+    from pantoum.inference.after_prompts import WrittenTexts
     from pantoum.inference.evaluate import Evaluation
     from pantoum.inference.score import Score, Scorer
     from pantoum.pictured_scores import Scores

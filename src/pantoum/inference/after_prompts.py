@@ -8,12 +8,24 @@ from stream k of the seed, so a prompt among others gets what it gets alone.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pantoum.config import GenerationConfig, SamplingConfig, require
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
-from pantoum.inference.writing.generation import Generation, Piece, Text, WrittenTexts, draw_seed
+from pantoum.inference.writing.generation import Generation, Piece, Text, draw_seed
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from pantoum.inference.writing.distinct import Distinct
+    from pantoum.inference.writing.n_best import NBest
+
+    WrittenTexts: TypeAlias = "Generation | Distinct | NBest | _InTurn"
+    """Texts that are written while it is iterated; a second iteration continues an interrupted one. Each has
+    ``seed``, ``texts``, ``rejected``, ``finished`` and ``state``."""
 
 __all__ = ["write_after"]
 
@@ -41,35 +53,33 @@ def write_after(
         require_out(model, how_much.adapt, how_much.model_out)
         begun = State.start(model) if state is None else State.required(state)
         model, state = adapted_to(model, prompts[0], begun, how_much.model_out)
-    seed = draw_seed() if how_much.seed is None else how_much.seed
+    how_much = replace(how_much, seed=draw_seed() if how_much.seed is None else how_much.seed)
     states = [_after(model, prompt, state) for prompt in prompts]
-    length, count = how_much.length, how_much.count
     if not how_much.chooses:
-        return Generation(model, states, sampling, length, seed, count, exact=how_much.exact)
+        return Generation(model, states, sampling, how_much)
+    goes_on = state is not None and state.last_token != model.eos
+    pairs = zip(prompts, states, strict=True)
+    parts = [_chosen(model, after, sampling, how_much, prompt, goes_on) for prompt, after in pairs]
+    return parts[0] if one else _InTurn(parts)
+
+
+def _chosen(
+    model: LoadedModel,
+    state: State,
+    sampling: SamplingConfig,
+    how_much: GenerationConfig,
+    prompt: str,
+    goes_on: bool,
+) -> Distinct | NBest:
+    """The texts after one prompt that are chosen among those that are written."""
     from pantoum.inference.writing.distinct import Distinct
 
-    def chosen(prompt: str, after: State) -> WrittenTexts:
-        found: WrittenTexts = Distinct(
-            model,
-            after,
-            sampling,
-            length,
-            seed,
-            count,
-            prompt,
-            unique=how_much.unique or how_much.n_best is not None,
-            novel=how_much.novel,
-            exact=how_much.exact or how_much.n_best is not None,
-            begun=state is not None and state.last_token != model.eos,
-        )
-        if how_much.n_best is None:
-            return found
-        from pantoum.inference.writing.n_best import NBest
+    if how_much.n_best is None:
+        return Distinct(model, state, sampling, how_much, prompt, goes_on)
+    from pantoum.inference.writing.n_best import NBest
 
-        return NBest(found, how_much.n_best)
-
-    parts = [chosen(prompt, after) for prompt, after in zip(prompts, states, strict=True)]
-    return parts[0] if one else _InTurn(parts)
+    candidates = replace(how_much, unique=True, exact=True, n_best=None)
+    return NBest(Distinct(model, state, sampling, candidates, prompt, goes_on), how_much.n_best)
 
 
 def _after(model: LoadedModel, prompt: str, state: State | None) -> State:
@@ -79,9 +89,9 @@ def _after(model: LoadedModel, prompt: str, state: State | None) -> State:
 
 
 class _InTurn:
-    """The texts of several prompts, those of one prompt after the other. It is a ``WrittenTexts``."""
+    """The texts of several prompts, those of one prompt after the other."""
 
-    def __init__(self, parts: Sequence[WrittenTexts]) -> None:
+    def __init__(self, parts: Sequence[Distinct | NBest]) -> None:
         self.seed = parts[0].seed
         self.texts: list[Text] = []
         self._parts = parts

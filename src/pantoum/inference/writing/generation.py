@@ -1,8 +1,8 @@
 """Generation: K texts from a state, or from each of several.
 
-``WrittenTexts`` is what all ways of generation have in common: iterate for the pieces of the texts, then ask
-for the texts and their states. ``Generation`` gives each piece at once, ``Distinct`` (``distinct``) a whole
-text when it is accepted.
+All ways of generation (``after_prompts.WrittenTexts``) have in common: iterate for the pieces of the texts,
+then ask for the texts and their states. ``Generation`` gives each piece at once, ``Distinct`` (``distinct``)
+a whole text when it is accepted.
 
 The texts of ``Generation`` are streams of a ``StreamBatch``: text k of a state draws from stream k of the
 seed, so text 0 is what a single run writes. Each ends on its own; the others go on. What a text needs beside
@@ -13,18 +13,18 @@ next token, also in another process.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, TypeVar
 
-from pantoum.config import SamplingConfig
+from pantoum.config import GenerationConfig, SamplingConfig
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
 from pantoum.inference.writing.ending import Ending, tolerance
 from pantoum.inference.writing.stream import Stream
 from pantoum.inference.writing.stream_batch import StreamBatch
 
-__all__ = ["Candidate", "Generation", "Piece", "Text", "WrittenTexts", "completed", "draw_seed"]
+__all__ = ["Candidate", "Generation", "Piece", "Text", "completed", "draw_seed"]
 
 
 def draw_seed() -> int:
@@ -78,38 +78,7 @@ class Candidate(NamedTuple):
     tokens: int
 
 
-class WrittenTexts(Protocol):
-    """Texts that are written while it is iterated; a second iteration continues an interrupted one."""
-
-    @property
-    def seed(self) -> int:
-        """The seed of the draws: what repeats these texts."""
-        ...
-
-    @property
-    def texts(self) -> Sequence[Text]:
-        """The texts so far."""
-        ...
-
-    @property
-    def rejected(self) -> Mapping[str, int]:
-        """Counts of texts that were written and rejected, by reason; empty where none can be."""
-        ...
-
-    def __iter__(self) -> Iterator[Piece]:
-        """The pieces of all texts as they are certain. ``PantoumError`` where no text is found."""
-        ...
-
-    def finished(self, index: int) -> bool:
-        """Whether text ``index`` has ended and all of its pieces were given."""
-        ...
-
-    def state(self, index: int = 0) -> State:
-        """The state after text ``index``: the last token drawn is still unread."""
-        ...
-
-
-W = TypeVar("W", bound=WrittenTexts)
+W = TypeVar("W", bound=Iterable[Piece])
 
 
 def completed(writing: W) -> W:
@@ -120,7 +89,9 @@ def completed(writing: W) -> W:
 
 
 class Generation:
-    """K texts from each state, each piece at once. It is a ``WrittenTexts``."""
+    """K texts from each state, each piece at once. Unless ``exact``, a text may end a little before its
+    length, at the end of a line or a sentence (``ending``); documents and stop strings have ends of their
+    own."""
 
     rejected: Mapping[str, int] = {}
 
@@ -129,17 +100,14 @@ class Generation:
         model: LoadedModel,
         state: State | Sequence[State],
         sampling: SamplingConfig,
-        length: int,
-        seed: int,
-        count: int = 1,
+        how_much: GenerationConfig,
         first: int = 0,
-        exact: bool = True,
     ) -> None:
         """``state``: after the prompt, or one after each of several. ``first``: the stream that text 0 of a
-        state draws from. ``exact=False``: a text may end a little before its
-        length, at the end of a line or a sentence (``ending``); documents and stop strings have ends of their
-        own."""
-        self.seed = seed
+        state draws from. ``how_much`` counts as far as length, seed,
+        number and ``exact``."""
+        self.seed = seed = draw_seed() if how_much.seed is None else how_much.seed
+        length, count = how_much.length, how_much.count
         states = [state] if isinstance(state, State) else state
         self._batch = StreamBatch(model, count * len(states))
         self.texts = [
@@ -153,7 +121,7 @@ class Generation:
         ]
         self._of = {text.stream: text for text in self.texts}
         self._told: set[int] = set()
-        ends_early = not exact and model.eos is None and not sampling.stop
+        ends_early = not how_much.exact and model.eos is None and not sampling.stop
         self._rounds, self._early = 0, length - tolerance(length) if ends_early else length
         self._endings = {text.stream: Ending(model.tokenizer.declared.single) for text in self.texts}
 

@@ -11,15 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from pantoum.inference.state import State
-from pantoum.inference.writing.generation import Piece, Text, WrittenTexts, completed
+from pantoum.inference.writing.distinct import Distinct
+from pantoum.inference.writing.generation import Piece, Text, completed
 
 __all__ = ["NBest"]
 
 
 class NBest:
-    """The best ``most`` texts of a writing, each given whole. It is a ``WrittenTexts``."""
+    """The best ``most`` texts of a writing, each given whole."""
 
-    def __init__(self, candidates: WrittenTexts, most: int) -> None:
+    def __init__(self, candidates: Distinct, most: int) -> None:
         self.seed = candidates.seed
         self.texts: list[Text] = []
         self._candidates, self._most, self._given = candidates, most, 0
