@@ -30,9 +30,8 @@ def test_texts_are_chosen_for_each_prompt(characters: LoadedModel) -> None:
     model = Model(characters)
     unique = model.generate(PROMPTS, length=3, seed=4, count=5, unique=True)
     assert unique == [model.generate(prompt, length=3, seed=4, count=5, unique=True) for prompt in PROMPTS]
-    writing = completed(
-        write_after(characters, PROMPTS, GenerationConfig(length=3, seed=4, count=2, unique=True), SamplingConfig())
-    )
+    how_much = GenerationConfig(length=3, seed=4, count=2, unique=True)
+    writing = completed(write_after(characters, PROMPTS, how_much, SamplingConfig()))
     assert [text.prompt for text in writing.texts] == [0, 0, 1, 1, 2, 2, 3, 3]
     assert writing.rejected["drawn"] >= 8
 
