@@ -54,7 +54,7 @@ KINDS: dict[str, tuple[str, type[SettingGroup]]] = {
     "Training": ("Preparing", config.TrainSettings),
 }
 """The class of types for each class of settings, and the one that it builds on."""
-PARAMETERS = {"by", "count"}
+PARAMETERS = {"by", "count", "n_best"}
 """What calls declare by themselves."""
 WIDER = {
     "int": "Whole",

@@ -44,3 +44,14 @@ def test_a_prompt_that_can_only_end_as_a_training_document_is_an_error(model: pa
 def test_a_model_says_what_it_is(model: pantoum.Model) -> None:
     assert repr(model).startswith("<Model 1 x 8 gru, ") and repr(model).endswith(" parameters, characters>")
     assert model.card["texts"][0]["name"] == Path("names.txt").name
+
+
+def test_scores_are_taken_by_place_and_by_part(model: pantoum.Model) -> None:
+    scores = model.score("Anna\nBerta <b>\nCarla\n", alert=0.5)
+    assert scores[0] == next(iter(scores)) and scores[-1].text == "Carla\n"
+    part = scores[1:]
+    assert isinstance(part, pantoum.Scores) and len(part) == 2 and part.threshold == scores.threshold
+    assert part.nats == sum(score.nats for score in scores) - scores[0].nats
+    assert part.pieces == scores.pieces[-len(part.pieces) :] and "Anna" not in part.html()
+    with pytest.raises(IndexError):
+        scores[3]

@@ -183,6 +183,7 @@ def test_everything_has_a_short_picture(run: pantoum.Run, home: Path) -> None:
     long = model.score("The cat sat on the mat.\n" * 400)._repr_html_()
     assert "and 191 more lines" in long and long.count("</i>") < 5100
     assert "sha256" in model._repr_html_() and "report" in run._repr_html_()
+    assert "<svg" in run._repr_html_() and "<svg" in compared._repr_html_()
 
 
 CALLS: list[tuple[Callable[..., Any], list[type[Any]], set[str]]] = [
@@ -205,7 +206,7 @@ def test_signature_and_documentation_list_the_settings(
     assert set(found.parameters) == own | set(settings)
     assert not any(each.kind is each.VAR_KEYWORD for each in found.parameters.values())
     for name, one in settings.items():
-        if name not in ("count", "by", "protocol"):  # these have a place of their own
+        if name not in ("count", "n_best", "by", "protocol"):  # these have a place of their own
             assert found.parameters[name].default == one.default
             assert f"    {name}: {one.help}" in inspect.getdoc(call), name
 

@@ -19,8 +19,8 @@ from pantoum.config import AUTO, TextSettings, TrainSettings, declared, function
 from pantoum.config import path as checked
 from pantoum.config.calls import public, taking
 from pantoum.config.rules import Auto
-from pantoum.config.shell import quoted
 from pantoum.errors import PantoumError, SettingError
+from pantoum.finished_run import Run
 from pantoum.texts import Texts, counting, listed, named, say
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from pantoum.config.keywords import Preparing, Training
     from pantoum.data.given import GivenText
     from pantoum.data.prepare import Prepared
-    from pantoum.inference.evaluate import Evaluation
-    from pantoum.model import Model
     from pantoum.ranks.interface import Ranks
     from pantoum.report.comparison import Comparison
     from pantoum.report.record import Report
@@ -53,78 +51,6 @@ __all__ = [
     "train",
     "train_typed",
 ]
-
-
-class Run:
-    """A training run that has ended, by itself or early."""
-
-    def __init__(self, result: RunResult) -> None:
-        self.result = result
-        self.folder = Path(result.run)
-
-    @property
-    def model(self) -> Model:
-        """The best model, read from its file."""
-        from pantoum.model import load
-
-        return load(self.folder)
-
-    @property
-    def history(self) -> list[Report]:
-        """What the run reported, from its beginning."""
-        return list(self.result.history)
-
-    @property
-    def evaluation(self) -> Evaluation | None:
-        """The evaluation on the validation text; ``None`` without one, or if the run ended too early."""
-        from pantoum.inference.evaluate import Evaluation
-
-        found = self.result.validation
-        return None if found is None else Evaluation.from_dict(found)
-
-    @property
-    def stopped(self) -> str | None:
-        """What ended it early: a signal's name, ``stop_after``, or ``None``."""
-        return self.result.stopped
-
-    @property
-    def rank(self) -> int:
-        """The rank of this process among those that trained; 0 without a launcher."""
-        return self.result.rank
-
-    @property
-    def next_command(self) -> str:
-        """What to type next: go on, or let the model write."""
-        name = quoted(str(self.folder))
-        if self.stopped is not None or not (self.folder / "model.safetensors").exists():
-            return f"pantoum train --run {name} --resume"
-        return f"pantoum generate {name}"
-
-    @property
-    def summary(self) -> list[str]:
-        """What the session came to, in a few lines."""
-        from pantoum.report.summary import summary
-
-        return summary(self.to_dict())
-
-    def to_dict(self) -> dict[str, Any]:
-        """The answer of ``train --json``."""
-        return dict(self.result.to_dict())
-
-    def __repr__(self) -> str:
-        found = self.evaluation
-        loss = ""
-        if found is not None:
-            loss = f", validation loss {found.nats_per_token:.4g} nats per token"
-            loss += f", perplexity {found.perplexity:.4g} per word" if found.unit == "word" else ""
-        stopped = "" if self.stopped is None else f", stopped ({self.stopped})"
-        return f"<Run {self.folder}: {self.result.steps:,} steps, {self.result.seconds:.0f} s{loss}{stopped}>"
-
-    def _repr_html_(self) -> str:
-        from pantoum.inference.figures import figures_html
-
-        heads = [line.partition(":") for line in self.summary]
-        return figures_html(f"run {self.folder}", [(name, rest.strip()) for name, _, rest in heads])
 
 
 @taking(TrainSettings)
@@ -306,7 +232,8 @@ def export(
     text: Texts = (),
     progress: bool = False,
 ) -> dict[str, Any]:
-    """Write a model in another form, ``int8`` or ``torch``; ``text``: what int8 costs is measured on it."""
+    """Write a model in another form: ``int8``, ``torch``, or, of its counted n-grams alone, ``arpa``.
+    ``text``: what int8 costs is measured on it."""
     from pantoum.inference import export as exporting
 
     texts = listed(text, "text")

@@ -11,15 +11,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from pantoum.config import path
+from pantoum.config import path, require
 from pantoum.text.unicode import without_surrogates
 
 if TYPE_CHECKING:
     from pantoum.config.plain import Plain
     from pantoum.data.follow import Follower, Place
+    from pantoum.inference.after_prompts import WrittenTexts as WrittenTexts
     from pantoum.inference.score import Score as Score
     from pantoum.inference.score import Scorer as Scorer
-    from pantoum.inference.writing.distinct import WrittenTexts as WrittenTexts
     from pantoum.model import Model as Model
     from pantoum.report.comparison import Comparison
     from pantoum.report.surprisal_page import Page
@@ -33,6 +33,7 @@ __all__ = [
     "parts",
     "perplexity",
     "printable",
+    "prompts",
     "require_score_state_place",
     "require_state_place",
     "resume_score",
@@ -155,3 +156,29 @@ def free_folder(name: str) -> str:
 def printable(prompt: str) -> str:
     """A prompt as it can be encoded: lone surrogates, which are no characters, are U+FFFD."""
     return without_surrogates(prompt)[0]
+
+
+def prompts(file: str, most: int) -> list[str]:
+    """The prompts of a file of at most so many bytes: a line each, in ``.jsonl`` a JSON string each; empty
+    lines are none."""
+    with Path(path(file, "prompts")).open("rb") as opened:
+        data = opened.read(most + 1)
+    require(len(data) <= most, "prompts", file, f"may have at most {most:,} bytes", "divide it into files")
+    lines = data.decode("utf-8", "surrogateescape").removeprefix("\ufeff").split("\n")
+    found = [line.removesuffix("\r") for line in lines]
+    places = [number for number, line in enumerate(found, start=1) if line.strip()]
+    require(bool(places), "prompts", file, "holds no prompt", "write a prompt per line")
+    if not file.lower().endswith(".jsonl"):
+        return [found[number - 1] for number in places]
+    return [_json_prompt(found[number - 1], f"{file}, line {number}") for number in places]
+
+
+def _json_prompt(line: str, place: str) -> str:
+    import json
+
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        found = None
+    require(isinstance(found, str), "prompts", place, "is no JSON string", 'write "Once\\nupon" and the like')
+    return str(found)

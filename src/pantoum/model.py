@@ -9,7 +9,7 @@ a program that only generates loads neither scoring nor adapting.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, overload
 
@@ -30,21 +30,25 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.loaded_model import load as load_model
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
-from pantoum.inference.writing.generation import Generation, completed
+from pantoum.inference.writing.generation import Candidate, completed
 from pantoum.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from typing_extensions import Unpack
 
     from pantoum.batch import ModelBatch
     from pantoum.config.keywords import Reading, Scoring, Streaming
     from pantoum.config.keywords import Writing as WritingSettings
     from pantoum.data.given import GivenText
+    from pantoum.inference.after_prompts import WrittenTexts
     from pantoum.inference.evaluate import Evaluation
     from pantoum.inference.score import Score, Scorer
-    from pantoum.inference.writing.distinct import WrittenTexts
     from pantoum.pictured_scores import Scores
     from pantoum.texts import Texts
+
+    Prompts: TypeAlias = list[str] | tuple[str, ...]
 
 __all__ = ["Model", "load"]
 
@@ -132,28 +136,82 @@ class Model:
         *,
         state: State | None = None,
         count: None = None,
+        n_best: None = None,
         **settings: Unpack[WritingSettings],
     ) -> str: ...
     @overload
     def generate(
-        self, prompt: str = "", *, state: State | None = None, count: int, **settings: Unpack[WritingSettings]
+        self,
+        prompt: str = "",
+        *,
+        state: State | None = None,
+        count: int,
+        n_best: None = None,
+        **settings: Unpack[WritingSettings],
     ) -> list[str]: ...
-
-    @taking(GenerationConfig, SamplingConfig)
+    @overload
     def generate(
         self,
         prompt: str = "",
         *,
         state: State | None = None,
         count: int | None = None,
+        n_best: int,
         **settings: Unpack[WritingSettings],
-    ) -> str | list[str]:
-        """The continuation of a prompt, or of a state and a prompt; with ``count`` a list of that many."""
-        given: dict[str, Any] = {**settings, "count": 1 if count is None else count}
+    ) -> list[Candidate]: ...
+    @overload
+    def generate(
+        self,
+        prompt: Prompts,
+        *,
+        state: State | None = None,
+        count: None = None,
+        n_best: None = None,
+        **settings: Unpack[WritingSettings],
+    ) -> list[str]: ...
+    @overload
+    def generate(
+        self,
+        prompt: Prompts,
+        *,
+        state: State | None = None,
+        count: int,
+        n_best: None = None,
+        **settings: Unpack[WritingSettings],
+    ) -> list[list[str]]: ...
+    @overload
+    def generate(
+        self,
+        prompt: Prompts,
+        *,
+        state: State | None = None,
+        count: int | None = None,
+        n_best: int,
+        **settings: Unpack[WritingSettings],
+    ) -> list[list[Candidate]]: ...
+
+    @taking(GenerationConfig, SamplingConfig)
+    def generate(
+        self,
+        prompt: str | Prompts = "",
+        *,
+        state: State | None = None,
+        count: int | None = None,
+        n_best: int | None = None,
+        **settings: Unpack[WritingSettings],
+    ) -> Any:
+        """The continuation of a prompt, or of a state and a prompt; of several prompts one each. With
+        ``count`` a list of that many; with ``n_best`` the most probable of these, best first, each a
+        ``Candidate`` with its log-probability."""
+        given: dict[str, Any] = {**settings, "count": 1 if count is None else count, "n_best": n_best}
         how_much, sampling = GenerationConfig.of(given), SamplingConfig.of(given)
-        writing = completed(self.generation(prompt, how_much, sampling, state=state))
-        texts = [text.text for text in writing.texts]
-        return texts[0] if count is None else texts
+        prompts = _prompts(prompt)
+        found: list[list[str | Candidate]] = [[] for _ in prompts]
+        for one in completed(self.generation(prompts, how_much, sampling, state=state)).texts:
+            written = one.text if n_best is None else Candidate(one.text, -one.nats, one.tokens)
+            found[one.prompt].append(written)
+        each = found if count is not None or n_best is not None else [texts[0] for texts in found]
+        return each[0] if isinstance(prompt, str) else each
 
     @taking(StreamConfig, SamplingConfig)
     def stream(
@@ -166,28 +224,22 @@ class Model:
 
     @public
     def generation(
-        self, prompt: str, how_much: GenerationConfig, sampling: SamplingConfig, *, state: State | None = None
+        self,
+        prompt: str | Sequence[str],
+        how_much: GenerationConfig,
+        sampling: SamplingConfig,
+        *,
+        state: State | None = None,
     ) -> WrittenTexts:
         """The same as an object to iterate, with all that is known of each text: tokens, nats, why it ended,
-        the state after it. With ``unique`` or ``novel`` a piece is a whole text."""
-        prompt = text(prompt, "prompt")
+        the state after it, and which of several prompts it follows. Where texts are chosen (``unique``,
+        ``novel``, ``n_best``) a piece is a whole text."""
+        from pantoum.inference.after_prompts import write_after
+
+        prompts = _prompts(prompt)
         _require_kind(how_much, GenerationConfig, "how_much")
         _require_kind(sampling, SamplingConfig, "sampling")
-        model = self._with_cache(how_much.cache)
-        if how_much.adapt or how_much.model_out is not None:
-            from pantoum.inference.adapted import adapted_to, require_out
-
-            require_out(model, how_much.adapt, how_much.model_out)
-            begun = State.start(model) if state is None else State.required(state)
-            model, state = adapted_to(model, prompt, begun, how_much.model_out)
-        session = Session(model, state)
-        session.feed(prompt)
-        if not (how_much.unique or how_much.novel):
-            return Generation(model, session.state, sampling, how_much)
-        from pantoum.inference.writing.distinct import Distinct
-
-        goes_on = state is not None and state.last_token != model.eos
-        return Distinct(model, session.state, sampling, how_much, prompt, goes_on)
+        return write_after(self._with_cache(how_much.cache), prompts, how_much, sampling, state)
 
     @taking(EvaluationConfig)
     def evaluate(
@@ -304,6 +356,17 @@ class Model:
 
 def _require_kind(value: object, kind: type[Any], argument: str) -> None:
     require(isinstance(value, kind), argument, value, f"must be a {kind.__name__}", "give one")
+
+
+def _prompts(given: str | Iterable[str]) -> list[str]:
+    """One prompt, or several."""
+    if isinstance(given, str):
+        return [given]
+    rule, advice = "must be a text or texts, at least one", "give a str or a list of them"
+    require(isinstance(given, Iterable) and not isinstance(given, bytes), "prompt", given, rule, advice)
+    prompts = [text(each, "prompt") for each in given]
+    require(bool(prompts), "prompt", given, rule, advice)
+    return prompts
 
 
 def _iterable(parts: Iterable[str | bytes]) -> Iterable[str | bytes]:

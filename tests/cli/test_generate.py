@@ -245,3 +245,25 @@ def test_a_space_at_the_end_of_a_prompt_is_not_written_twice(
     )
     written = without.out.removeprefix("The cat")
     assert with_space.out == "The cat " + written.removeprefix(" ") and written.strip()
+
+
+def test_a_file_of_prompts_is_continued_prompt_by_prompt(run: Run, trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "prompts.txt").write_text("The cat\nThe dog\n")
+    options = ("--length", 20, "--seed", 3)
+    done = run("generate", trained, "--prompts", tmp_path / "prompts.txt", *options)
+    alone = [run("generate", trained, "--prompt", p, *options).out for p in ("The cat", "The dog")]
+    assert done.out.split("\n---\n") == alone
+    found = json.loads(
+        run("generate", trained, "--prompts", tmp_path / "prompts.txt", *options, "--json").out
+    )
+    assert [p["prompt"] + p["texts"][0]["text"] for p in found["prompts"]] == alone
+    both = run("generate", trained, "--prompts", tmp_path / "prompts.txt", "--prompt", "x")
+    assert both.code == 1 and "--prompts" in both.err
+
+
+def test_the_n_best_stand_after_their_log_probabilities(run: Run, trained: Path) -> None:
+    options = ("--prompt", "T", "--length", 3, "--seed", 3, "--count", 30, "--n-best", 4)
+    ranked = run("generate", trained, *options).out.split("\n---\n")
+    found = json.loads(run("generate", trained, *options, "--json").out)
+    assert ranked == [f"{-t['nats']:.3f}\tT{t['text']}" for t in found["texts"]]
+    assert [t["nats"] for t in found["texts"]] == sorted(t["nats"] for t in found["texts"])

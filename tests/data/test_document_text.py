@@ -266,3 +266,19 @@ def test_a_document_from_a_pipe_is_read(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(data, encoding="utf-8"))
     prepared = prepare(["-"], out=tmp_path / "out", valid_fraction=0.0)
     assert prepared.tokenizer.decode(prepared.train.tokens).startswith("Chapter one")
+
+
+def test_a_document_is_called_what_it_is_and_not_a_zip_archive(tmp_path: Path) -> None:
+    whole = packed(tmp_path / "letter.docx", **{"word/document.xml": WORD})
+    with found([whole], keep_in=tmp_path) as sources:
+        assert sources.texts[0].form.name == "a Word document"
+    (tmp_path / "cut.docx").write_bytes(whole.read_bytes()[:200])
+    with pytest.raises(TextError, match="a Word document that is damaged"):
+        text_of(tmp_path / "cut.docx")
+    unnamed = packed(tmp_path / "letter", **{"word/document.xml": WORD.replace("</w:body>", "<")})
+    with pytest.raises(TextError, match="a Word document"):
+        text_of(unnamed)
+    for name, called in (("sums.xlsx", "an Excel workbook"), ("talk.pptx", "a PowerPoint presentation")):
+        packed(tmp_path / name, **{"a.xml": "<a/>"})
+        with pytest.raises(TextError, match=called), found([tmp_path / name], keep_in=tmp_path):
+            pass

@@ -97,7 +97,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, part in {
         "book.txt": prose, "input.txt": prose, "poems.txt": prose[5_000:20_000], "other.txt": prose[-6_000:],
         "chapter.txt": prose[-3_000:], "letters.txt": prose[-2_000:], "notes/a.txt": prose,
-        "corpus/a.txt": prose,
+        "corpus/a.txt": prose, "openings.txt": "Once upon\nTwice\n",
     }.items():  # fmt: skip
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(part, "utf-8")
@@ -217,6 +217,8 @@ def help_examples() -> list[str]:
 @pytest.mark.slow
 def test_the_examples_of_the_help_run(texts: Path, place: Path, tmp_path: Path) -> None:
     folder = prepared(texts, place, tmp_path, ("book", "names", "app"))
+    words = ["pantoum", "train", "book.txt", "--tokens", "words", "--run", "runs/words", "--quiet"]
+    assert run(words, folder, place).returncode == 0  # the only one with counted n-grams
     for copy in ("book-2", "book-3"):
         shutil.copytree(folder / "runs" / "book", folder / "runs" / copy)
     shutil.copytree(folder / "runs" / "app", folder / "runs" / "log")

@@ -261,3 +261,41 @@ def test_an_exported_file_and_its_model_file_are_one_module(torch: Any, shape: s
     (tmp_path / "text").write_text("no model")
     with pytest.raises(ModelFileError):
         pantoum.torch.load(tmp_path / "text")
+
+
+def test_a_module_that_was_trained_becomes_a_model_again(torch: Any, tmp_path: Path) -> None:
+    import pantoum
+    from pantoum.errors import SettingError
+    from pantoum.torch import save, to_torch
+
+    pantoum.train(
+        text="The cat sat on the mat. " * 200,
+        run=str(tmp_path / "run"),
+        steps=3,
+        hidden_size=8,
+        num_layers=1,
+        progress=False,
+    )
+    model = pantoum.load(tmp_path / "run")
+    module = to_torch(model)
+    tokens = torch.tensor(model.tokenizer.encode("The cat sat on the mat. " * 20).astype(np.int64))[None]
+    optimizer = torch.optim.AdamW(module.parameters(), lr=1e-2)
+    for _ in range(10):
+        nats, _ = module.losses(tokens[:, :-1], tokens[:, 1:], module.initial_state(1))
+        nats.mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    new = save(module, tmp_path / "new.safetensors", like=model)
+    before, after = (m.evaluate(text="The cat sat on the mat. " * 20) for m in (model, new))
+    assert after.nats_per_token < before.nats_per_token - 0.1
+    assert new.card["validation"] is None and new.card["trained_in"] == "PyTorch"
+    assert "PyTorch" in str(pantoum.info(tmp_path / "new.safetensors"))
+    assert new.generate("The", length=5, seed=1) == pantoum.load(tmp_path / "new.safetensors").generate(
+        "The", length=5, seed=1
+    )
+    with pytest.raises(SettingError, match="another network"):
+        save(to_torch(build(cell="lstm")), tmp_path / "no.safetensors", like=model)
+    with torch.no_grad():
+        module.head.bias[0] = float("nan")
+    with pytest.raises(SettingError, match="not finite"):
+        save(module, tmp_path / "no.safetensors", like=model)

@@ -7,10 +7,11 @@ import statistics
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
-from pantoum.report import comparison_table
+from pantoum.report import comparison_picture, comparison_table
 from pantoum.report.comparison import Comparison, comparison
 from pantoum.report.comparison_table import show, strip
 from pantoum.report.story import Story
@@ -208,3 +209,19 @@ def test_runs_on_words_are_compared_by_perplexity_too(tell: Tell) -> None:
     words = comparison_table.plain(compared(tell(2.0, tokens="words"), tell(2.1, tokens="words", seed=1)))
     assert "perplexity/word" in words and "3.85 ± 0" in words
     assert "perplexity" not in comparison_table.plain(compared(tell(2.0)))
+
+
+def test_a_comparison_draws_a_dot_per_run_and_a_bar_per_mean(tell: Tell) -> None:
+    found = compared(tell(2.0, cell="lstm"), tell(2.1, cell="lstm", seed=1), tell(2.5, cell="<gru>"))
+    picture = comparison_picture.picture(found)
+    assert picture.count("<circle") == 3 and picture.count('stroke-width="2.5"') == 1
+    assert "cell lstm" in picture and "cell &lt;gru&gt;" in picture and "bits per byte" in picture
+    assert found._repr_html_().startswith(picture) and "<table>" in found._repr_html_()
+    ElementTree.fromstring(picture)
+    without = replace(tell(None), records=())
+    assert comparison_picture.picture(compared(without)) == ""
+
+
+def test_a_long_list_of_groups_is_drawn_from_its_best(tell: Tell) -> None:
+    found = compared(*(tell(2.0 + n / 100, hidden_size=n) for n in range(1, 60)))
+    assert comparison_picture.picture(found).count("<circle") == comparison_picture.MOST

@@ -78,3 +78,20 @@ def test_a_short_text_has_no_verdict_and_none_a_negative_figure(
 def test_words_are_summed_up_by_their_perplexity(tmp_path: Path) -> None:
     lines = summary(result(tmp_path, validation={**FIGURES, "nats_per_token": 5.0, "unit": "word"}))
     assert "validation loss: 5.000 nats per word, perplexity 148.4 per word, accuracy 61.2 %" in lines
+
+
+def test_a_loss_of_a_part_is_said_to_be_one(tmp_path: Path) -> None:
+    found = {**FIGURES, "tokens": 111_000, "unit": "character"}
+    monitor = {"tokens": 20_000, "nats_per_token": 1.546}
+    lines = summary(result(tmp_path, validation=found, monitor=monitor))
+    assert lines[2] == (
+        "while training:  1.546 nats per character at best, on the first 20,000 of the 111,000 characters "
+        "held out"
+    )
+    whole = summary(result(tmp_path, validation=found, monitor={**monitor, "tokens": 111_000}))
+    assert not any("while training" in line for line in whole)
+
+
+def test_a_model_of_bytes_has_nats_per_byte(tmp_path: Path) -> None:
+    found = {**FIGURES, "unit": "byte"}
+    assert "validation loss: 1.500 nats per byte" in summary(result(tmp_path, validation=found))[1]

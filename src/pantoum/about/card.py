@@ -12,7 +12,7 @@ from typing import Any
 from pantoum.config.plain import Plain
 from pantoum.report.judgement import comparable
 from pantoum.report.sparkline import sparkline
-from pantoum.report.wording import count, figure, finite, perplexity
+from pantoum.report.wording import count, figure, finite, loss_in_words, perplexity
 
 __all__ = ["card_rows", "curve_rows", "mappings", "some"]
 
@@ -28,6 +28,8 @@ def card_rows(card: Mapping[str, Plain]) -> Rows:
     if finite(card.get("step")) is not None:
         steps = f"{whole(card['step'])} step{'' if card['step'] == 1 else 's'}"
         rows.append(("after", f"{steps}, {count(card.get('tokens_trained'))} tokens"))
+    if card.get("trained_in") is not None:
+        rows.append(("and then", f"trained further in {card['trained_in']!s:.40}; not evaluated since"))
     rows += _held_out(card.get("validation"), ", before it adapted" if card.get("adapted") else "")
     rows += _int8(card.get("int8"))
     rows += _adapted(card.get("adapted"), card.get("adapted_times"))
@@ -71,7 +73,7 @@ def _held_out(validation: object, when: str) -> Rows:
     if not isinstance(validation, Mapping):
         return []
     bits, size = finite(validation.get("bits_per_byte")), validation.get("bytes")
-    unit = f"{figure(validation.get('nats_per_character'))} nats per character"
+    unit = " ".join(loss_in_words(validation))
     if bits is not None and bits > 0:  # cards of older versions hold negative ones, of texts of a few bytes
         xz = f" (xz {figure(validation.get('xz_bits_per_byte'), 2)})" if comparable(size) else ""
         unit += f", {figure(bits, 2)} bits per byte{xz}"

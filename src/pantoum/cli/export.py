@@ -11,13 +11,14 @@ EXAMPLES = """examples:
   pantoum export runs/book --to int8 --out book-int8.safetensors --text other.txt
   pantoum generate book-int8.safetensors --prompt "Once upon"
   pantoum export runs/book --to torch --out book-torch.safetensors
+  pantoum export runs/words --to arpa --out words.arpa
 """
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("model", metavar="MODEL", help="a model file, or a run folder (its best model)")
-    parser.add_argument("--to", required=True, metavar="int8|torch", help="the format")
+    parser.add_argument("--to", required=True, metavar="int8|torch|arpa", help="the format")
     parser.add_argument("--out", required=True, metavar="F", help="the file to write")
     parser.add_argument(
         "--text",
@@ -48,5 +49,8 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
         )
     if found.get("names") == "pantoum.torch":
         output.answer(f"in Python: pantoum.torch.load({found['out']!r}); plain PyTorch has no module for it")
+    if found.get("ngrams"):
+        many = ", ".join(f"{size:,} of {order}" for order, size in enumerate(found["ngrams"], start=1))
+        output.answer(f"n-grams by number of tokens: {many}; the network itself is not in the file")
     if arguments.to == "int8":
         output.next(f"pantoum generate {quoted(found['out'])}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 EXAMPLES = """examples:
   pantoum generate runs/book --prompt "Once upon" --length 300 --seed 1
   pantoum generate runs/names --count 20 --temperature 1 --unique --novel
+  pantoum generate runs/book --prompts openings.txt --length 100
+  pantoum generate runs/names --prompt "Ma" --count 200 --n-best 10
   pantoum generate runs/book --prompt "A" --state-out a.state
   pantoum generate runs/book --state-in a.state
   pantoum generate runs/book --prompt - --adapt --model-out mine.safetensors < letters.txt
@@ -39,6 +41,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default="",
         metavar="P",
         help="text to continue; - reads it from stdin (default: a new line)",
+    )
+    parser.add_argument(
+        "--prompts",
+        metavar="FILE",
+        help="a file with a prompt per line, all continued in parallel; in a .jsonl file each line is a JSON "
+        "string",
     )
     add_settings(parser, GenerationConfig)
     add_settings(parser, SamplingConfig)
@@ -60,9 +68,12 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
             f"saves the state of one text, not of --count {how_much.count}",
             "leave one of the two out",
         )
+    if arguments.prompts is not None and arguments.state_out is not None:
+        rule = "saves the state of one text, not of those of --prompts"
+        raise SettingError("state_out", arguments.state_out, rule, "leave one of the two out")
     if how_much.adapt and arguments.state_out is not None:
         _require_kept(how_much.model_out, arguments.state_out)
-    prompt = _prompt(arguments.prompt)
+    prompts = [_prompt(arguments.prompt)] if arguments.prompts is None else _prompts(arguments)
 
     from pantoum import State, console, load
 
@@ -70,27 +81,17 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
     if arguments.state_out is not None:
         console.require_state_place(model, arguments.state_out)
     state = State.read(arguments.state_in) if arguments.state_in is not None else None
-    writing = model.generation(prompt, how_much, sampling, state=state)
+    writing = model.generation(prompts, how_much, sampling, state=state)
     if how_much.seed is None:
         output.say(f"pantoum: repeat with --seed {writing.seed}")
-    prompt = console.printable(prompt)
-    border = "\n" if model.documents == "lines" else "\n---\n"
+    prompts = [console.printable(prompt) for prompt in prompts]
     if arguments.json:
         for _ in writing:
             pass
-        output.json(
-            {
-                "prompt": prompt,
-                "seed": writing.seed,
-                **writing.rejected,
-                "texts": [
-                    {"text": t.text, "tokens": t.tokens, "nats": t.nats, "stopped": t.stopped}
-                    for t in writing.texts
-                ],
-            }
-        )
+        output.json(_answer(writing, prompts, together=arguments.prompts is not None))
     else:
-        _print(writing, prompt, border, output, console.visible)
+        border = "\n" if model.documents == "lines" else "\n---\n"
+        _print(writing, prompts, border, output, console.visible, ranked=how_much.n_best is not None)
     if arguments.state_out is not None:
         state = writing.state()
         state.write(arguments.state_out)
@@ -128,21 +129,54 @@ def _prompt(text: str) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
+def _prompts(arguments: argparse.Namespace) -> list[str]:
+    """The prompts of a file."""
+    if arguments.prompt:
+        rule = "cannot be given beside --prompts"
+        raise SettingError("prompt", arguments.prompt, rule, "leave one of the two out")
+    from pantoum import console
+
+    return console.prompts(arguments.prompts, LONGEST_PROMPT)
+
+
+def _answer(writing: WrittenTexts, prompts: Sequence[str], *, together: bool) -> dict[str, object]:
+    """The JSON object: the texts of one prompt, or, where a file of prompts was given, those of each."""
+    texts: list[list[object]] = [[] for _ in prompts]
+    for t in writing.texts:
+        texts[t.prompt].append({"text": t.text, "tokens": t.tokens, "nats": t.nats, "stopped": t.stopped})
+    if not together:
+        return {"prompt": prompts[0], "seed": writing.seed, **writing.rejected, "texts": texts[0]}
+    pairs = zip(prompts, texts, strict=True)
+    each = [{"prompt": prompt, "texts": own} for prompt, own in pairs]
+    return {"seed": writing.seed, **writing.rejected, "prompts": each}
+
+
 def _print(
-    writing: WrittenTexts, prompt: str, border: str, output: Output, visible: Callable[[str], str]
+    writing: WrittenTexts,
+    prompts: Sequence[str],
+    border: str,
+    output: Output,
+    visible: Callable[[str], str],
+    *,
+    ranked: bool,
 ) -> None:
-    """Print the texts one after the other: the first that is not finished streams."""
+    """Print the texts one after the other: the first that is not finished streams. Before each of ``ranked``
+    texts stands its log-probability."""
     terminal = is_terminal(sys.stdout)
 
     def show(text: str) -> None:
         output.write(visible(text) if terminal else text)
+
+    def start(index: int) -> str:
+        text = writing.texts[index]
+        return (f"{-text.nats:.3f}\t" if ranked else "") + prompts[text.prompt]
 
     def texts() -> Iterable[str]:
         shown = 0
         waiting: dict[int, list[str]] = {}
         pieces = iter(writing)
         first = next(pieces, None)  # where no text is found this raises, before anything is printed
-        yield prompt
+        yield start(0)
         for piece in chain([] if first is None else [first], pieces):
             if piece.index == shown:
                 yield piece.text
@@ -150,10 +184,10 @@ def _print(
                 waiting.setdefault(piece.index, []).append(piece.text)
             while shown + 1 < len(writing.texts) and writing.finished(shown):
                 shown += 1
-                yield border + prompt
+                yield border + start(shown)
                 yield from waiting.pop(shown, [])
         for later in range(shown + 1, len(writing.texts)):
-            yield border + prompt
+            yield border + start(later)
             yield from waiting.pop(later, [])
 
     for text in texts():

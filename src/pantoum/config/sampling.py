@@ -26,6 +26,10 @@ def biases(value: Any, argument: str) -> dict[int, float]:
 
 PENALTY = partial(number, least=-2.0, most=2.0)
 
+MOST_TEXTS = 100_000
+CANDIDATES = 8
+"""Texts that are written for each of the N best, where ``count`` does not say how many."""
+
 
 @dataclass(frozen=True)
 class SamplingConfig(SettingGroup):
@@ -110,7 +114,7 @@ class GenerationConfig(StreamConfig):
     count: int = setting(
         1,
         "number of texts, generated in parallel; text k uses stream k of the seed",
-        partial(whole, most=100_000),
+        partial(whole, most=MOST_TEXTS),
         metavar="K",
     )
     unique: bool = setting(False, "only texts that differ from each other", truth)
@@ -120,3 +124,24 @@ class GenerationConfig(StreamConfig):
         "trained with --documents)",
         truth,
     )
+    n_best: int | None = setting(
+        None,
+        "the N most probable of --count different texts (8 N if it is not given), best first, each after its "
+        "log-probability and a tab",
+        partial(whole, most=MOST_TEXTS // CANDIDATES),
+        metavar="N",
+    )
+
+    def agree(self) -> None:
+        """``n_best`` are fewer than the texts that they are chosen from; without a count, that follows."""
+        if self.n_best is None:
+            return
+        if not self.given("count"):
+            object.__setattr__(self, "count", CANDIDATES * self.n_best)
+        rule = f"is more than the number of texts to choose from (count {self.count})"
+        require(self.n_best <= self.count, "n_best", self.n_best, rule, "give a larger count")
+
+    @property
+    def chooses(self) -> bool:
+        """Whether texts are chosen among those that are written."""
+        return self.unique or self.novel or self.n_best is not None

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from pantoum.data.apart import ApartError, read_apart
 from pantoum.data.expand import Bound, transcoded
-from pantoum.data.forms import HEAD, Form, form_of
+from pantoum.data.forms import HEAD, PACKED, Form, form_of
 from pantoum.data.office import MARKUP, BadPartError, book_pages, package_of, paragraph_lines
 from pantoum.data.page import page_lines
 from pantoum.data.sources import unreadable
@@ -64,7 +64,9 @@ def document_text(form: Form, label: str, path: Path, encoding: str | None = Non
             return
         with _BoundedFile(path) as file, zipfile.ZipFile(file) as archive:
             names = set(archive.namelist())
-            codec = "docx" if form.codec == "zip" and MAIN_PART["docx"] in names else form.codec
+            if form.codec == "zip" and MAIN_PART["docx"] in names:
+                form = PACKED[".docx"]
+            codec = form.codec
             if codec == "zip":
                 yield from _texts(archive, label, Bound(label, size))
                 return

@@ -132,6 +132,12 @@ LETTERS: tuple[tuple[int, bytes, Form], ...] = (
 )
 """The same of letters that a text may begin with: they count only in a file that is no text."""
 MARKUP = (".html", ".htm", ".xhtml")
+PACKED = {
+    ".docx": Form("a Word document", "document", "docx"),
+    ".xlsx": Form("an Excel workbook", "refused", advice="save its text column as .txt or .csv first"),
+    ".pptx": Form("a PowerPoint presentation", "refused", advice=CONVERT),
+}
+"""Documents that are zip archives, of which only the name tells which."""
 
 
 def form_of(head: bytes, name: str = "") -> Form:
@@ -139,6 +145,8 @@ def form_of(head: bytes, name: str = "") -> Form:
     page = PAGE if name.lower().endswith(MARKUP) and b"<" in head else None
     for offset, signature, form in (*SIGNATURES, *(() if _is_text(head) else LETTERS)):
         if head.startswith(signature, offset):
+            if form.codec == "zip":
+                return PACKED.get(name[-5:].lower(), form)
             return page if page and form.kind == "encoded" else form
     return page or (_with_zeros(head) if b"\x00" in head else TEXT)
 

@@ -1,7 +1,7 @@
 """``export``: a model in another form, in a file of its own; the model itself is only read.
 
 ``int8`` gives an ordinary model file (``convert``), whose cost in nats is measured where a text is given;
-``torch`` a file for PyTorch (``torch_file``).
+``torch`` a file for PyTorch (``torch_file``); ``arpa`` the counted n-grams by themselves (``arpa_file``).
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from pantoum.formats.model_file import ModelFile
 from pantoum.inference import to_int8
 from pantoum.inference.cache_settings import CARD_KEY
 from pantoum.inference.evaluate import Progress
-from pantoum.inference.files import torch_file
+from pantoum.inference.files import arpa_file, torch_file
 from pantoum.inference.files.apart import require_apart
 from pantoum.inference.files.named_texts import named_texts
 from pantoum.inference.files.precision import plain
 from pantoum.inference.loaded_model import checked, counts_of, load, model_path, of_content
+from pantoum.text.tokenizer import from_spec
 
 __all__ = ["FORMS", "export"]
 
-FORMS = ("int8", "torch")
+FORMS = ("int8", "torch", "arpa")
 
 
 def export(
@@ -44,7 +45,7 @@ def export(
     require_apart("out", out, "a text that is read", texts)
     content = model_file.read(path)
     network, _, _ = checked(content, path)
-    counts_of(content.extras, network.vocab_size, path)
+    counted = counts_of(content.extras, network.vocab_size, path)
     told: dict[str, Plain] = {
         "out": os.fspath(out),
         "to": to,
@@ -56,6 +57,17 @@ def export(
         if CARD_KEY in content.card:
             notes = ["the file for PyTorch is without the cache, which `evaluate --cache` and others use"]
         return {**told, "names": names, "bytes": target.stat().st_size, "notes": notes}
+    if to == "arpa":
+        require(
+            counted is not None,
+            "to",
+            to,
+            "needs n-grams that were counted in the training text, and this model has none",
+            "train it with --kneser-ney 5",
+        )
+        assert counted is not None
+        sizes = arpa_file.write(target, counted.counts, from_spec(content.tokenizer))
+        return {**told, "ngrams": sizes, "bytes": target.stat().st_size, "notes": []}
     made, notes = to_int8.to_int8(content), list[str]()
     if texts:
         measured, notes = _cost(path, made, texts, progress)

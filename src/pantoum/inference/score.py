@@ -19,9 +19,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,9 @@ from pantoum.inference.scoring.segments import Following, OneStream, Scored, Seg
 from pantoum.inference.scoring.units import Decoding, Grouping, Pieces
 from pantoum.kernels import Array
 from pantoum.text.unicode import Forgiving, as_bytes
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 __all__ = ["Piece", "Score", "ScoredText", "Scorer"]
 
@@ -69,7 +72,8 @@ class Score(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class ScoredText:
-    """The scores of a text, by ``by``. Iterate over them, or look at the sums."""
+    """The scores of a text, by ``by``. Iterate over them, take one or some (``scores[0]``, ``scores[-3:]``),
+    or look at the sums."""
 
     by: str
     items: tuple[Score, ...]
@@ -86,6 +90,15 @@ class ScoredText:
 
     def __len__(self) -> int:
         return len(self.items)
+
+    @overload
+    def __getitem__(self, place: SupportsIndex) -> Score: ...
+    @overload
+    def __getitem__(self, place: slice) -> Self: ...
+
+    def __getitem__(self, place: SupportsIndex | slice) -> Score | Self:
+        """One score, or the scores of a part of the text, with its own sums and picture."""
+        return replace(self, items=self.items[place]) if isinstance(place, slice) else self.items[place]
 
     @cached_property
     def pieces(self) -> tuple[Piece, ...]:

@@ -120,9 +120,15 @@ class Comparison:
         return comparison_table.plain(self)
 
     def _repr_html_(self) -> str:
-        from pantoum.report import comparison_table
+        from pantoum.report import comparison_picture, comparison_table
 
-        return comparison_table.html(self)
+        return comparison_picture.picture(self) + comparison_table.html(self)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw it with matplotlib, on ``ax`` or on new axes, which are returned."""
+        from pantoum.report import plotted
+
+        return plotted.plot_comparison(self, ax)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, for ``--json``."""

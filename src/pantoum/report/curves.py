@@ -66,9 +66,10 @@ def curve(view: LossView, notes: Sequence[Note] = (), *, standalone: bool = Fals
     name = picture.name
     space = ' xmlns="http://www.w3.org/2000/svg"' if standalone else ""
     style = f"<style>{STYLE}</style>" if standalone else ""
+    readout = "" if standalone else f' data-readout="{markup(picture.readout())}"'  # the page has a script
     return (
         f'<svg{space} class="curve" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-labelledby="{name}-title {name}-words" data-readout="{markup(picture.readout())}">'
+        f'aria-labelledby="{name}-title {name}-words"{readout}>'
         f'<title id="{name}-title">{markup(view.title)}</title>'
         f'<desc id="{name}-words">{markup(picture.description())}</desc>{style}' + "".join(body) + "</svg>"
     )

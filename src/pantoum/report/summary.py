@@ -12,7 +12,17 @@ from typing import Any
 
 from pantoum.config.plain import Plain
 from pantoum.report.judgement import in_words
-from pantoum.report.wording import count, figure, finite, perplexity, share, size, spoken
+from pantoum.report.wording import (
+    count,
+    figure,
+    finite,
+    loss_in_words,
+    perplexity,
+    share,
+    size,
+    spoken,
+    unit_of,
+)
 
 __all__ = ["summary"]
 
@@ -30,24 +40,33 @@ def summary(result: Mapping[str, Any]) -> list[str]:
         tokens = f"{count(result['tokens'])} tokens"
         lines = [f"finished after {steps}, {tokens} and {spoken(result['seconds'])}"]
     if stopped is None:
-        lines += _validation(result["validation"])
+        lines += _validation(result["validation"], result.get("monitor"))
     if model.exists():
         parameters = f", {count(result['parameters'])} parameters" if result["parameters"] else ""
         lines.append(f"model:  {model} ({size(model.stat().st_size)}{parameters})")
     return [*lines, f"report: {run / 'report.html'}"]
 
 
-def _validation(found: Mapping[str, Plain] | None) -> list[str]:
-    """The validation loss, its unit, and what it means beside xz and bz2 on the same text."""
+def _validation(found: Mapping[str, Plain] | None, monitor: Mapping[str, Plain] | None) -> list[str]:
+    """The validation loss, its unit, how it differs from the curve's, and what it means beside xz and bz2 on
+    the same text."""
     if found is None:
         return ["validation: none, because no text was held out"]
-    per_character = finite(found.get("nats_per_character"))
-    value, unit = (
-        (found["nats_per_token"], "token") if per_character is None else (per_character, "character")
-    )
-    loss = f"{figure(value)} nats per {unit}"
+    loss = " ".join(loss_in_words(found))
     if found.get("unit") == "word":
         nats = found["nats_per_token"]
         loss = f"{figure(nats)} nats per word, perplexity {perplexity(nats)} per word"
     line = f"validation loss: {loss}, accuracy {share(found['accuracy'])}"
-    return [line, *in_words(found)]
+    return [line, *_monitored(found, monitor), *in_words(found)]
+
+
+def _monitored(found: Mapping[str, Plain], monitor: Mapping[str, Plain] | None) -> list[str]:
+    """Why the loss that was shown during training is another one, where it is: it is that of a part."""
+    part, whole = finite((monitor or {}).get("tokens")), finite(found.get("tokens"))
+    if monitor is None or part is None or whole is None or part >= whole:
+        return []
+    unit = unit_of(found)
+    return [
+        f"while training:  {figure(monitor.get('nats_per_token'))} nats per {unit} at best, on the first "
+        f"{part:,.0f} of the {whole:,.0f} {unit}s held out"
+    ]

@@ -7,10 +7,25 @@ missing or not finite is an em dash.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
-__all__ = ["MISSING", "clock", "count", "figure", "finite", "perplexity", "rate", "share", "size", "spoken"]
+__all__ = [
+    "MISSING",
+    "clock",
+    "count",
+    "figure",
+    "finite",
+    "loss_in_words",
+    "perplexity",
+    "rate",
+    "share",
+    "size",
+    "spoken",
+    "unit_of",
+]
 
 MISSING = "—"
+UNITS = ("byte", "character", "word")
 
 
 def finite(value: object) -> float | None:
@@ -27,6 +42,21 @@ def figure(value: object, digits: int = 3) -> str:
     """A loss or a like figure with a fixed number of decimals, so that columns align."""
     number = finite(value)
     return MISSING if number is None else f"{number:.{digits}f}"
+
+
+def unit_of(found: Mapping[str, object]) -> str:
+    """What a token of an evaluation is; of a file, that may say anything, one of the words that we know."""
+    unit = found.get("unit")
+    return unit if isinstance(unit, str) and unit in UNITS else "token"
+
+
+def loss_in_words(found: Mapping[str, object]) -> tuple[str, str]:
+    """The loss of an evaluation as people compare it, and its unit: per character, or per token where these
+    are not known. A model of bytes has a loss per byte, for its text may have no characters."""
+    per_character, unit = finite(found.get("nats_per_character")), unit_of(found)
+    if per_character is None or unit == "byte":
+        return figure(found.get("nats_per_token")), f"nats per {unit}"
+    return figure(per_character), "nats per character"
 
 
 def perplexity(nats: object) -> str:

@@ -11,19 +11,25 @@ from torch import Tensor
 
 from pantoum import network
 from pantoum.config import path as checked
-from pantoum.formats.model_file import is_model_file
+from pantoum.config import require
+from pantoum.formats import model_file
+from pantoum.formats.model_file import ModelFile, is_model_file
 from pantoum.inference.files import torch_file
 from pantoum.inference.loaded_model import LoadedModel, model_path
 from pantoum.inference.loaded_model import load as load_model
 from pantoum.kernels import Array
 from pantoum.model import Model
+from pantoum.model import load as load_public
 from pantoum.network.mixers import count_mixture
 from pantoum.network.network_state import NetworkState
 from pantoum.torch.count_module import CountModule
 from pantoum.torch.language_module import LanguageModule
 from pantoum.torch.steps import State
 
-__all__ = ["from_torch", "load", "state_from_torch", "state_to_torch", "to_torch"]
+__all__ = ["from_torch", "load", "save", "state_from_torch", "state_to_torch", "to_torch"]
+
+OF_THE_WEIGHTS = ("validation", "monitor", "peaks", "curve", "coding", "int8", "averaged", "adapted")
+"""What a card says of the very weights that it came with."""
 
 
 def to_torch(model: Model | LoadedModel | network.LanguageModel) -> LanguageModule:
@@ -58,6 +64,27 @@ def from_torch(module: LanguageModule) -> network.LanguageModel:
     found = network.LanguageModel(module.vocab_size, config=module.config, seed=None, dtype=dtype)
     found.parameters.update({name: _array(tensor, dtype) for name, tensor in module.state_dict().items()})
     return found
+
+
+def save(module: LanguageModule, path: str | os.PathLike[str], like: Model) -> Model:
+    """Write a module as a model file and return the new model. Tokenizer, counted n-grams and the rest are
+    those of ``like``, the model that it came from. The card says that PyTorch trained it, and has no
+    validation figures: those of ``like`` are not its own."""
+    require(
+        isinstance(like, Model), "like", like, "must be a Model", "give the one that the module came from"
+    )
+    network, old = from_torch(module), like._loaded
+    fits = network.config == old.config and network.vocab_size == old.vocab_size
+    rule = "is another network than that of like"
+    require(fits, "module", module.config, rule, "give a module that to_torch or load has made of it")
+    weights = {name: array.astype(np.float32) for name, array in network.parameters.items()}
+    wrong = [name for name, array in weights.items() if not np.isfinite(array).all()]
+    require(not wrong, "module", wrong[:3], "has weights that are not finite", "save an earlier one")
+    card = {name: value for name, value in old.card.items() if name not in OF_THE_WEIGHTS}
+    card |= {"validation": None, "began_from": old.sha256, "trained_in": "PyTorch"}
+    content = ModelFile(network.config.spec(), weights, old.tokenizer.spec(), card, dict(old.extras))
+    model_file.write(Path(checked(path, "path")), content)
+    return load_public(path)
 
 
 def state_to_torch(state: NetworkState, like: Tensor | None = None) -> State:

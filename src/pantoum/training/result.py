@@ -15,6 +15,7 @@ from pantoum.training.assembly import TrainingRun
 from pantoum.training.reporting import Reporter
 from pantoum.training.run.run_folder import RunFolder
 from pantoum.training.run.run_state import RunState
+from pantoum.training.run.training_card import monitor_of
 
 __all__ = ["RunResult", "of_finished", "of_session"]
 
@@ -39,6 +40,8 @@ class RunResult:
     budget is used."""
     finished: bool
     """Whether the budget is used."""
+    monitor: dict[str, Any] | None = None
+    """The best loss during training, with the ``tokens`` of the part of the held-out text that it is of."""
     stopped: str | None = None
     """What ended the session before: ``SIGINT``, ``SIGTERM``, ``SIGHUP``, ``stop_after``."""
     already: bool = False
@@ -70,6 +73,7 @@ def of_session(
         run.parameters,
         None if evaluation is None else evaluation.to_dict(),
         finished=state.finished,
+        monitor=monitor_of(state, run.keep_best.best),
         stopped=stopped,
         notes=tuple(reporter.notes),
         history=_records(run.folder, tuple(reporter.history)),
@@ -93,6 +97,7 @@ def of_finished(folder: RunFolder, state: RunState) -> RunResult:
         int(card.get("parameters", 0)),
         card.get("validation"),
         finished=True,
+        monitor=card.get("monitor"),
         already=True,
         notes=tuple(notes),
         history=_records(folder, ()),

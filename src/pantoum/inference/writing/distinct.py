@@ -14,7 +14,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TypeAlias
 
 from pantoum.config import GenerationConfig, SamplingConfig, require
 from pantoum.errors import PantoumError
@@ -25,7 +24,7 @@ from pantoum.inference.writing.generation import Generation, Piece, Text, comple
 from pantoum.text.documents import mark, sign_of
 from pantoum.text.unicode import without_surrogates
 
-__all__ = ["Distinct", "WrittenTexts", "most_draws"]
+__all__ = ["Distinct", "most_draws"]
 
 
 def most_draws(count: int) -> int:
@@ -133,11 +132,6 @@ class Distinct:
     def state(self, index: int = 0) -> State:
         """The state after text ``index``."""
         return self.texts[index].stream.state
-
-
-WrittenTexts: TypeAlias = Generation | Distinct
-"""Texts that are written while it is iterated; a second iteration continues an interrupted one. Either has
-``seed``, ``texts``, ``rejected``, ``finished`` and ``state``."""
 
 
 def _documents(text: str, documents: str | None) -> list[str]:

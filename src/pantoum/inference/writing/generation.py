@@ -1,21 +1,21 @@
-"""Generation: K texts from one state.
+"""Generation: K texts from a state, or from each of several.
 
-All ways of generation (``distinct.WrittenTexts``) have in common: iterate for the pieces of the texts, then
-ask for the texts and their states. ``Generation`` gives each piece at once, ``Distinct`` (``distinct``) a
-whole text when it is accepted.
+All ways of generation (``after_prompts.WrittenTexts``) have in common: iterate for the pieces of the texts,
+then ask for the texts and their states. ``Generation`` gives each piece at once, ``Distinct`` (``distinct``)
+a whole text when it is accepted.
 
-The texts of ``Generation`` are streams of a ``StreamBatch``: text k draws from stream k of the seed, so text
-0 is what a single run writes. Each ends on its own; the others go on. What a text needs beside the state
-lives in its stream; the bytes of a character that is not whole stay in the state and come with the next
-token, also in another process.
+The texts of ``Generation`` are streams of a ``StreamBatch``: text k of a state draws from stream k of the
+seed, so text 0 is what a single run writes. Each ends on its own; the others go on. What a text needs beside
+the state lives in its stream; the bytes of a character that is not whole stay in the state and come with the
+next token, also in another process.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from pantoum.config import GenerationConfig, SamplingConfig
 from pantoum.inference.loaded_model import LoadedModel
@@ -24,7 +24,7 @@ from pantoum.inference.writing.ending import Ending, tolerance
 from pantoum.inference.writing.stream import Stream
 from pantoum.inference.writing.stream_batch import StreamBatch
 
-__all__ = ["Generation", "Piece", "Text", "completed", "draw_seed"]
+__all__ = ["Candidate", "Generation", "Piece", "Text", "completed", "draw_seed"]
 
 
 def draw_seed() -> int:
@@ -43,8 +43,9 @@ class Piece:
 class Text:
     """One text as it grows."""
 
-    def __init__(self, index: int, stream: Stream) -> None:
-        self.index, self.stream = index, stream
+    def __init__(self, index: int, stream: Stream, prompt: int = 0) -> None:
+        """``prompt``: the number of the prompt that it follows."""
+        self.index, self.stream, self.prompt = index, stream, prompt
         self.pieces: list[str] = []
 
     @property
@@ -68,6 +69,15 @@ class Text:
         return self.stream.stopped
 
 
+class Candidate(NamedTuple):
+    """A text among several, and how probable it is."""
+
+    text: str
+    log_probability: float
+    """Natural logarithm of the probability of all its tokens, one after the other, under the model itself."""
+    tokens: int
+
+
 W = TypeVar("W", bound=Iterable[Piece])
 
 
@@ -79,7 +89,7 @@ def completed(writing: W) -> W:
 
 
 class Generation:
-    """K texts from one state, each piece at once. Unless ``exact``, a text may end a little before its
+    """K texts from each state, each piece at once. Unless ``exact``, a text may end a little before its
     length, at the end of a line or a sentence (``ending``); documents and stop strings have ends of their
     own."""
 
@@ -88,21 +98,27 @@ class Generation:
     def __init__(
         self,
         model: LoadedModel,
-        state: State,
+        state: State | Sequence[State],
         sampling: SamplingConfig,
         how_much: GenerationConfig,
         first: int = 0,
     ) -> None:
-        """``first``: the stream that text 0 draws from. ``how_much`` counts as far as length, seed,
+        """``state``: after the prompt, or one after each of several. ``first``: the stream that text 0 of a
+        state draws from. ``how_much`` counts as far as length, seed,
         number and ``exact``."""
         self.seed = seed = draw_seed() if how_much.seed is None else how_much.seed
         length, count = how_much.length, how_much.count
-        self._batch = StreamBatch(model, count)
-        streams = [
-            self._batch.join(state, length=length, sampling=sampling, seed=seed, stream=first + k)
+        states = [state] if isinstance(state, State) else state
+        self._batch = StreamBatch(model, count * len(states))
+        self.texts = [
+            Text(
+                number * count + k,
+                self._batch.join(each, length=length, sampling=sampling, seed=seed, stream=first + k),
+                number,
+            )
+            for number, each in enumerate(states)
             for k in range(count)
         ]
-        self.texts = [Text(index, stream) for index, stream in enumerate(streams)]
         self._of = {text.stream: text for text in self.texts}
         self._told: set[int] = set()
         ends_early = not how_much.exact and model.eos is None and not sampling.stop

@@ -187,7 +187,7 @@ class Counts:
         nodes_KTB[0] = nodes_SB[K:]
         for more in range(1, K):
             before_SB = np.concatenate([np.full((1, B), -1), nodes_SB[:-1]])
-            nodes_SB = self._children(more, before_SB, symbols_SB)
+            nodes_SB = self.children(more, before_SB, symbols_SB)
             nodes_SB[K:] = history.shown(nodes_SB[K:], more, -1)
             nodes_KTB[more] = nodes_SB[K:]
         nodes_KN = nodes_KTB.reshape(K, T * B)
@@ -198,7 +198,7 @@ class Counts:
         p_N: F64 = self._unigrams_V.astype(np.float64)[targets_N]
         for order, nodes_N in enumerate(contexts.nodes_KN, start=1):
             known_N = nodes_N >= 0
-            found_N = self._children(order, nodes_N, targets_N)
+            found_N = self.children(order, nodes_N, targets_N)
             left_N = np.where(known_N, self._left[order][nodes_N], 1.0)
             p_N = left_N * p_N + np.where(found_N >= 0, self._shares[order][found_N], 0.0)
         return p_N
@@ -219,7 +219,7 @@ class Counts:
         unigrams_V: npt.NDArray[np.float32] = self._shares[0] + self._left[0][0] / np.float32(self.vocab_size)
         return unigrams_V
 
-    def _children(self, order: int, nodes: Ids, tokens: Array) -> Ids:
+    def children(self, order: int, nodes: Ids, tokens: Array) -> Ids:
         """The places of n-grams of the order after ``order``, of a context and a token; -1: none."""
         keys = self.keys[order - 1]
         wanted = nodes * self.vocab_size + tokens

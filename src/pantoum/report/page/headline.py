@@ -5,7 +5,17 @@ from __future__ import annotations
 from pantoum.report.escape import markup
 from pantoum.report.judgement import comparable, judgement
 from pantoum.report.story import Story
-from pantoum.report.wording import MISSING, clock, count, figure, finite, perplexity, share, spoken
+from pantoum.report.wording import (
+    MISSING,
+    clock,
+    count,
+    figure,
+    finite,
+    loss_in_words,
+    perplexity,
+    share,
+    spoken,
+)
 
 __all__ = ["first_line", "section"]
 
@@ -99,9 +109,9 @@ def _whole(words: str) -> str:
 
 def _main_figure(story: Story) -> tuple[str, str, str]:
     """The main figure, its unit, and what it was measured on."""
-    nats = story.score("nats_per_character")
-    if nats is not None:
-        return figure(nats), "nats per character", "validation loss, on text it has not read"
+    value, unit = loss_in_words(story.evaluation or {})
+    if value != MISSING:
+        return value, unit, "validation loss, on text it has not read"
     best = story.history.best
     if best is not None:
         return figure(best["valid"]), f"nats per {story.unit}", "validation loss, on text it has not read"

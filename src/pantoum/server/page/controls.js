@@ -17,7 +17,7 @@ export function show(settings, model) {
   $("model").value = model.id;
   $("layer").max = model.members * model.layers - 1; // the layers of one member after another
   $("unit").max = model.hidden_size - 1;
-  $("facts").textContent = `${model.layers} × ${model.hidden_size} ${model.cell.toUpperCase()}, ${model.vocabulary.toLocaleString("en")} symbols (${model.tokens})`;
+  $("facts").textContent = `${model.members > 1 ? `${model.members} members of ` : ""}${model.layers} × ${model.hidden_size} ${model.cell.toUpperCase()}, ${model.vocabulary.toLocaleString("en")} symbols (${model.tokens})`;
 }
 
 // `act`: {sampling(), auto(), paint(), unit(layer, unit)}, each called when the settings have changed.

@@ -15,7 +15,7 @@ from pantoum.inference.files.named_texts import named_texts
 from pantoum.inference.scoring.protocols import SEGMENTS
 from pantoum.training.run.run_state import Best, RunState
 
-__all__ = ["card"]
+__all__ = ["card", "monitor_of"]
 
 UNITS = "losses are mean nats per token over the targets scored; tokens are counted after tokenisation"
 
@@ -43,9 +43,7 @@ def card(
         "step": state.step if best is None else best.step,
         "tokens_trained": state.tokens,
         "averaged": best is not None and best.averaged,
-        "monitor": None
-        if best is None
-        else {"protocol": SEGMENTS, "tokens": state.monitored - 1, "nats_per_token": best.loss},
+        "monitor": monitor_of(state, best),
         "validation": None if evaluation is None else evaluation.to_dict(),
         "peaks": None if evaluation is None or peaks is None else dict(peaks),
         "curve": [dict(point) for point in state.curve.points],
@@ -54,3 +52,10 @@ def card(
     if not state.timeless:
         made["seconds"] = round(state.seconds, 1)
     return made
+
+
+def monitor_of(state: RunState, best: Best | None) -> dict[str, Plain] | None:
+    """The best loss during training: of the first tokens of the held-out text."""
+    if best is None:
+        return None
+    return {"protocol": SEGMENTS, "tokens": state.monitored - 1, "nats_per_token": best.loss}

@@ -1,0 +1,72 @@
+"""Pictures by matplotlib, for those who have it: to be changed, put beside others and printed.
+
+Everything else of pantoum draws by itself; this is for figures of papers and talks. Each function takes axes
+to draw on, or makes them, and returns them.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Any
+
+from pantoum.config import one_of
+from pantoum.errors import PantoumError
+from pantoum.report.comparison import Comparison
+from pantoum.report.comparison_picture import TITLES, named
+from pantoum.report.loss import by_time, by_tokens
+from pantoum.report.story import Story
+
+__all__ = ["plot_comparison", "plot_run"]
+
+VIEWS = {"time": by_time, "tokens": by_tokens}
+COLOURS = {"training": "#48698c", "validation": "#a8401c"}
+
+
+def _axes(ax: Any, width: float, height: float) -> Any:
+    if ax is not None:
+        return ax
+    if find_spec("matplotlib") is None:
+        raise PantoumError(
+            "plot needs matplotlib, which is not installed here; run `pip install matplotlib`, or use the "
+            "picture in a notebook or in report.html, which need nothing"
+        )
+    from matplotlib import pyplot
+
+    _, made = pyplot.subplots(figsize=(width, height), layout="constrained")
+    return made
+
+
+def plot_run(story: Story, by: str = "time", ax: Any = None) -> Any:
+    """The curves of a run, over ``time`` (seconds) or ``tokens``, and what bz2 and xz reach."""
+    view = VIEWS[one_of(by, "by", tuple(VIEWS))](story.history, story.references, story.unit)
+    ax = _axes(ax, 6.4, 4.0)
+    for name, points in view.lines.items():
+        style = {"marker": "o", "markersize": 3.5} if name == "validation" else {"linewidth": 1.0}
+        ax.plot(*zip(*points, strict=True), color=COLOURS[name], label=name, **style)
+    for reference in view.references:
+        ax.axhline(reference.loss, color="0.6", linestyle=":", linewidth=1.0)
+        ax.annotate(reference.name, (1.0, reference.loss), xycoords=("axes fraction", "data"), color="0.4")
+    if by == "tokens":
+        ax.set_xscale("log")
+    ax.set_xlabel("seconds" if by == "time" else view.x_title)
+    ax.set_ylabel(f"nats per {view.unit}")
+    ax.set_title(story.name)
+    if view.lines:
+        ax.set_ylim(view.y.least, view.y.most)
+        ax.legend(frameon=False)
+    return ax
+
+
+def plot_comparison(found: Comparison, ax: Any = None) -> Any:
+    """A row per group, best at the top: a dot per run, a bar at their mean."""
+    groups = [group for group in found.groups if group.figures[found.by].known]
+    ax = _axes(ax, 6.4, 1.2 + 0.35 * max(1, len(groups)))
+    for place, group in enumerate(groups):
+        values = group.figures[found.by].known
+        ax.plot(values, [place] * len(values), "o", color=COLOURS["training"], alpha=0.6)
+        if len(values) > 1:
+            ax.plot([sum(values) / len(values)], [place], "|", color=COLOURS["validation"], markersize=16)
+    ax.set_yticks(range(len(groups)), [named(group) for group in groups])
+    ax.invert_yaxis()
+    ax.set_xlabel(f"{TITLES.get(found.by, found.by)} (lower is better)")
+    return ax
