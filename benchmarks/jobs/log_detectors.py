@@ -27,7 +27,7 @@ Detector = Callable[[Sequences, Sequences], Figures]
 
 
 def new_events(train: Sequences, test: Sequences) -> Figures:
-    """The share of events that training lacks; the repository asks whether there is one."""
+    """Whether there is an event that training lacks."""
     known = {event for sequence in train for event in sequence}
     return np.array([any(event not in known for event in sequence) for sequence in test], np.float64)
 
