@@ -17,7 +17,7 @@ from pantoum.text.unicode import without_surrogates
 if TYPE_CHECKING:
     from pantoum.config.plain import Plain
     from pantoum.inference.score import Score as Score
-    from pantoum.inference.writing.generation import WrittenTexts as WrittenTexts
+    from pantoum.inference.writing.distinct import WrittenTexts as WrittenTexts
     from pantoum.model import Model
     from pantoum.report.comparison import Comparison
     from pantoum.report.surprisal_page import Page

@@ -30,7 +30,7 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.loaded_model import load as load_model
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
-from pantoum.inference.writing.generation import Generation, WrittenTexts, completed, draw_seed
+from pantoum.inference.writing.generation import Generation, completed
 from pantoum.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from pantoum.data.given import GivenText
     from pantoum.inference.evaluate import Evaluation
     from pantoum.inference.score import Score, Scorer
+    from pantoum.inference.writing.distinct import WrittenTexts
     from pantoum.pictured_scores import Scores
     from pantoum.texts import Texts
 
@@ -181,25 +182,12 @@ class Model:
             model, state = adapted_to(model, prompt, begun, how_much.model_out)
         session = Session(model, state)
         session.feed(prompt)
-        seed = draw_seed() if how_much.seed is None else how_much.seed
-        length, count = how_much.length, how_much.count
         if not (how_much.unique or how_much.novel):
-            return Generation(model, session.state, sampling, length, seed, count, exact=how_much.exact)
+            return Generation(model, session.state, sampling, how_much)
         from pantoum.inference.writing.distinct import Distinct
 
-        return Distinct(
-            model,
-            session.state,
-            sampling,
-            length,
-            seed,
-            count,
-            prompt,
-            unique=how_much.unique,
-            novel=how_much.novel,
-            exact=how_much.exact,
-            begun=state is not None and state.last_token != model.eos,
-        )
+        goes_on = state is not None and state.last_token != model.eos
+        return Distinct(model, session.state, sampling, how_much, prompt, goes_on)
 
     @taking(EvaluationConfig)
     def evaluate(

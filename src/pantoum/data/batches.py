@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pantoum.config.plain import Plain
-from pantoum.data.rows import ArrayRows, RangedRows, Rows
+from pantoum.data.rows import ArrayRows, RangedRows
 from pantoum.errors import SettingError, TextError
 from pantoum.formats.token_shard import Shard
 
@@ -70,7 +70,7 @@ class StatefulBatches(Iterator[Batch]):
         self.steps_per_epoch = (len(tokens_N) - 1) // (self.batch_size * self.seq_len)
         """Batches in one epoch."""
         length = self.steps_per_epoch * self.seq_len
-        self._rows: Rows = (
+        self._rows: ArrayRows | RangedRows = (
             RangedRows(tokens_N, self.batch_size, length)
             if isinstance(tokens_N, Shard)
             else ArrayRows(tokens_N, self.batch_size, length)

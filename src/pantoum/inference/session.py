@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from pantoum.config import SamplingConfig, require, truth, whole
+from pantoum.config import GenerationConfig, SamplingConfig, require, truth, whole
 from pantoum.config.calls import public, taking
 from pantoum.inference.finite import require_finite
 from pantoum.inference.loaded_model import LoadedModel
@@ -160,16 +160,16 @@ class Session:
         length = whole(length, "length", least=0)
         chosen = draw_seed() if seed is None else whole(seed, "seed", least=0, most=2**63 - 1)
         settings = SamplingConfig(**dict[str, Any](sampling))
-        return self._written(settings, length, chosen)
+        return self._written(settings, GenerationConfig(length=length, seed=chosen, exact=True))
 
     @taking(SamplingConfig)
     def generate(self, length: int = 500, *, seed: int | None = None, **sampling: Unpack[Sampling]) -> str:
         """Write on and return the continuation."""
         return "".join(self.stream(length, seed=seed, **sampling))
 
-    def _written(self, sampling: SamplingConfig, length: int, seed: int) -> Iterator[str]:
+    def _written(self, sampling: SamplingConfig, how_much: GenerationConfig) -> Iterator[str]:
         self._leave_stream()
-        self._open = generation = Generation(self.model, self.state, sampling, length, seed)
+        self._open = generation = Generation(self.model, self.state, sampling, how_much)
         try:
             for piece in generation:
                 yield piece.text

@@ -46,7 +46,11 @@ def choose(settings: TrainSettings, outlook: Outlook, *, source: ModelConfig | N
         model = with_tables(settings, outlook, model, read, reasons)
     model = replace(model, dropout=dropout_of(settings, outlook, model, read, reasons))
     optimizer = optimizer_of(settings, outlook, model, batch_size * seq_len, reasons)
-    rate = rate_of(settings, outlook, model, optimizer, batch_size * seq_len, source is not None, reasons)
+    rate = (
+        rate_of(outlook, model, optimizer, batch_size * seq_len, source is not None, reasons)
+        if settings.learning_rate == AUTO
+        else float(settings.learning_rate)
+    )
     updates = max(1.0, read / (batch_size * seq_len))
     schedule = "linear" if settings.schedule == AUTO else settings.schedule
     if settings.average == AUTO:

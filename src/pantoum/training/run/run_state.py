@@ -220,9 +220,10 @@ class RunState:
 
 def _plain(value: Any) -> Plain:
     """A value of the state as JSON has it."""
-    found: Plain = copy(value)
     if hasattr(value, "spec"):
-        found = value.spec()
-    elif is_dataclass(value) and not isinstance(value, type):
-        found = asdict(value)
-    return found
+        found: Plain = value.spec()
+        return found
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    same: Plain = copy(value)
+    return same
