@@ -25,7 +25,9 @@ from pantoum.config import VERSION, ServeSettings
 from pantoum.config.plain import Plain
 from pantoum.errors import SettingError
 from pantoum.server import chat, completions, embeddings, errors, scores, sessions
-from pantoum.server.guard import Guard, read_keys
+from pantoum.server.admission import Admission
+from pantoum.server.guard import Guard
+from pantoum.server.keys import Keyring
 from pantoum.server.metrics import Metrics
 from pantoum.server.models import Models, Served
 from pantoum.server.session_table import SessionTable
@@ -46,9 +48,10 @@ def make_store(settings: ServeSettings) -> Store:
     if place is None:
         return own_store(settings.port, seconds)
     if place.startswith(("redis://", "rediss://", "unix://")):
-        from pantoum.server.stores.redis import RedisStore
+        from pantoum.server.stores.redis import RedisStore, password_of
 
-        return RedisStore(place, seconds)
+        file = settings.redis_password_file
+        return RedisStore(place, seconds, settings.redis_password if file is None else password_of(file))
     if "://" in place:
         rule = "is an address of an unknown kind"
         raise SettingError("sessions", place.partition("://")[0] + "://", rule, "give redis://... or a file")
@@ -93,7 +96,7 @@ def described(one: Served) -> dict[str, Plain]:
 def make_app(models: Models, settings: ServeSettings) -> FastAPI:
     """The application of these models. Keys, template and store are read now, so that what is wrong with them
     is told before the server listens."""
-    keys = () if settings.api_key_file is None else read_keys(settings.api_key_file)
+    keyring = Keyring(settings.api_key_file, settings.api_keys)
     key_file = (
         state_folder() / "state.key" if settings.state_key_file is None else Path(settings.state_key_file)
     )
@@ -124,7 +127,7 @@ def make_app(models: Models, settings: ServeSettings) -> FastAPI:
         lifespan=lifespan,
     )
     errors.install(app)
-    app.add_middleware(Guard, keys=keys, metrics=metrics, full=models.full)
+    app.add_middleware(Guard, admission=Admission(keyring, settings), metrics=metrics, full=models.full)
     if settings.cors_origin:
         app.add_middleware(
             CORSMiddleware,

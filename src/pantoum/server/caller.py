@@ -5,22 +5,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from contextvars import ContextVar
 from typing import NamedTuple
 
-__all__ = ["CALLER", "Caller", "client", "owned"]
+__all__ = ["CALLER", "Caller", "client", "owned", "request_id", "spender", "unpaid"]
+
+
+def unpaid(tokens: int) -> None:
+    """What tokens cost where nobody counts them."""
 
 
 class Caller(NamedTuple):
     """One request, as those see it who share something among clients."""
 
     client: str
-    """The key, or the address where the server has no keys: what is shared fairly is shared among these."""
+    """The owner of the key, or the address where the server has no keys: what is shared fairly is shared
+    among these."""
     owner: str
-    """The beginning of the hash of the key; empty where the server has no keys."""
+    """Whose sessions it sees; empty where the server has no keys."""
     ends: ExitStack
     """What happens when the request ends, however it ends."""
+    spend: Callable[[int], None] = unpaid
+    """Tokens were read or written for it. To be called on the event loop."""
+    admin: bool = False
+    """Whether its key may change the models."""
+    request_id: str = ""
 
 
 CALLER: ContextVar[Caller] = ContextVar("caller")
@@ -30,6 +41,18 @@ def client() -> str:
     """The client of this request; empty outside of any."""
     caller = CALLER.get(None)
     return "" if caller is None else caller.client
+
+
+def request_id() -> str:
+    """The number of this request; empty outside of any."""
+    caller = CALLER.get(None)
+    return "" if caller is None else caller.request_id
+
+
+def spender() -> Callable[[int], None]:
+    """What counts the tokens of this request."""
+    caller = CALLER.get(None)
+    return unpaid if caller is None else caller.spend
 
 
 def owned(name: str) -> str:

@@ -42,6 +42,15 @@ class Metrics:
             buckets=SECONDS,
             registry=self._registry,
         )
+        self.key_requests = Counter(
+            "pantoum_key_requests", "Requests, by the name of the key", ["key"], registry=self._registry
+        )
+        self.key_tokens = Counter(
+            "pantoum_key_tokens",
+            "Tokens read and written, by the name of the key",
+            ["key"],
+            registry=self._registry,
+        )
         self._registry.register(self)
 
     def collect(self) -> Iterator[Metric]:

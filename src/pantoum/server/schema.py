@@ -117,9 +117,13 @@ class WritingRequest(Request):
     user: str | None = None
 
 
+STANDS = "Where the session must stand; elsewhere it is a 409, so that nothing is done twice."
+
+
 class GenerateRequest(WritingRequest):
     """What a session writes next: a completion's fields without a prompt."""
 
+    tokens_seen: int | None = Field(None, ge=0, description=STANDS)
     max_tokens: int | None = Field(None, ge=0, lt=2**63, description="Default 16, as OpenAI's.")
     logprobs: int | None = Field(None, ge=0, le=20)
     prompt: str | None = Field(None, description="A text that the session reads first.")
@@ -215,6 +219,7 @@ class FeedRequest(Request):
     """``POST /v1/sessions/{id}/feed``."""
 
     text: str
+    tokens_seen: int | None = Field(None, ge=0, description=STANDS)
 
 
 class RewindRequest(Request):

@@ -22,6 +22,7 @@ from pantoum.config import ServeSettings
 from pantoum.errors import SettingError
 from pantoum.server.app import make_app
 from pantoum.server.connection import BACKLOG, Connection
+from pantoum.server.log_lines import log_to_stderr
 from pantoum.server.models import Models
 
 __all__ = ["config_of", "listening", "serve"]
@@ -77,8 +78,7 @@ def serve(
 ) -> None:
     """Serve these models until a signal comes. ``say`` hears where; ``quiet``: no line per request."""
     sys.setswitchinterval(SWITCH)
-    level = logging.WARNING if quiet else logging.INFO
-    logging.basicConfig(stream=sys.stderr, format="%(message)s", level=level)
+    log_to_stderr(quiet)
     opened = listening(settings.host, settings.port)
     try:
         app = make_app(Models(models, settings), settings)

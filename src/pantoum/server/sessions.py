@@ -86,6 +86,7 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
     async def feed(name: str, fields: FeedRequest) -> Response:
         """Let the session read a text."""
         async with table.opened(owned(name)) as held:
+            require_place(held, fields.tokens_seen)
             served, state = stands(held)
             await standing(held, await read_text(served, state, fields.text))
             return JSONResponse(said(held))
@@ -97,6 +98,7 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
             raise RequestError(400, f"n is {fields.n}: a session writes one text; fork it", param="n")
         held = await table.take(owned(name))
         try:
+            require_place(held, fields.tokens_seen)
             served, state = stands(held)
             length = COMPLETION_TOKENS if fields.max_tokens is None else fields.max_tokens
             prompt = await encode(served.model, fields.prompt or "", state)
@@ -177,6 +179,16 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
         return JSONResponse({"id": name, "object": "session", "deleted": True})
 
     return router
+
+
+def require_place(held: Held, tokens_seen: int | None) -> None:
+    """Refuse to go on where the client does not know where the session stands: its last request, of which it
+    got no answer, may have been done."""
+    if tokens_seen is not None and tokens_seen != held.tokens_seen:
+        rule = f"the session stands at {held.tokens_seen}: an earlier request was done, or another one came"
+        raise RequestError(
+            409, f"tokens_seen is {tokens_seen}: {rule}; read it, or rewind it", param="tokens_seen"
+        )
 
 
 async def read_text(served: Served, state: State, text: str) -> State:
