@@ -23,13 +23,16 @@ option may also be a variable: PANTOUM_SERVE_PORT=9000 is --port 9000. SIGHUP re
 """
 PREFIX = "PANTOUM_SERVE_"
 """Variables that give an option: PANTOUM_SERVE_PORT is --port."""
-NEEDED = ("fastapi", "uvicorn", "httptools", "prometheus_client")
+NEEDED = ("fastapi", "fastapi_offline", "uvicorn", "httptools", "prometheus_client")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The models, the address, the bounds."""
     parser.add_argument(
-        "model", nargs="+", metavar="MODEL", help="model files or run folders (their best model)"
+        "model",
+        nargs="+",
+        metavar="[NAME=]MODEL",
+        help="model files or run folders (their best model); NAME=MODEL,slots=16 gives a name and options",
     )
     add_settings(parser, ServeSettings)
 

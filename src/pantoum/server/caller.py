@@ -10,11 +10,15 @@ from contextlib import ExitStack
 from contextvars import ContextVar
 from typing import NamedTuple
 
-__all__ = ["CALLER", "Caller", "client", "owned", "request_id", "spender", "unpaid"]
+__all__ = ["CALLER", "Caller", "client", "first_token", "owned", "request_id", "spender", "unpaid"]
 
 
 def unpaid(tokens: int) -> None:
     """What tokens cost where nobody counts them."""
+
+
+def untimed(model: str) -> None:
+    """Where nobody measures how long a first token takes."""
 
 
 class Caller(NamedTuple):
@@ -32,6 +36,8 @@ class Caller(NamedTuple):
     admin: bool = False
     """Whether its key may change the models."""
     request_id: str = ""
+    first_token: Callable[[str], None] = untimed
+    """A model has written its first token for it."""
 
 
 CALLER: ContextVar[Caller] = ContextVar("caller")
@@ -53,6 +59,13 @@ def spender() -> Callable[[int], None]:
     """What counts the tokens of this request."""
     caller = CALLER.get(None)
     return unpaid if caller is None else caller.spend
+
+
+def first_token(model: str) -> None:
+    """A model has written the first token of this request."""
+    caller = CALLER.get(None)
+    if caller is not None:
+        caller.first_token(model)
 
 
 def owned(name: str) -> str:

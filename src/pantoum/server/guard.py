@@ -56,7 +56,7 @@ class Guard:
         status, sent = 0, 0
         headers = dict(scope["headers"])
         key = self._admission.key(headers)
-        caller = self._caller(scope, headers, key)
+        caller = self._caller(scope, headers, key, begun)
         CALLER.set(caller)
         shown = (b"x-request-id", caller.request_id.encode())
 
@@ -87,14 +87,18 @@ class Guard:
             caller.ends.close()
             self._note(scope, caller, key, status, sent, time.perf_counter() - begun)
 
-    def _caller(self, scope: Scope, headers: dict[bytes, bytes], key: Key | None) -> Caller:
+    def _caller(self, scope: Scope, headers: dict[bytes, bytes], key: Key | None, begun: float) -> Caller:
         given = headers.get(b"x-request-id", b"")
         known = given.decode() if REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
+        first = partial(self._first_token, begun)
         if key is None:
             address = scope.get("client")
-            return Caller(address[0] if address else "", "", ExitStack(), unpaid, False, known)
+            return Caller(address[0] if address else "", "", ExitStack(), unpaid, False, known, first)
         spend = partial(self._spend, key)
-        return Caller(key.owner, key.owner, ExitStack(), spend, key.admin, known)
+        return Caller(key.owner, key.owner, ExitStack(), spend, key.admin, known, first)
+
+    def _first_token(self, begun: float, model: str) -> None:
+        self._metrics.first_token.labels(model).observe(time.perf_counter() - begun)
 
     def _spend(self, key: Key, tokens: int) -> None:
         self._admission.keyring.spend(key, "tokens", tokens)

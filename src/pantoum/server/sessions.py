@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, Response
 
 from pantoum.config.plain import Plain
@@ -74,6 +75,14 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
         after = await read_text(served, begun, fields.prompt or "")
         held = await table.create(((after.tokens_seen, signer.sign(after)),))
         return JSONResponse({**said(held), "model": served.name})
+
+    @router.get("", response_model=None)
+    async def list_sessions(after: str = "", limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> Response:
+        """The sessions of this key, in the order of their names: ``limit`` of those ``after`` one."""
+        require_unicode(after, "after")
+        names = [shown(name) for name in await table.names(after, limit + 1)]
+        data = [{"id": name, "object": "session"} for name in names[:limit]]
+        return JSONResponse({"object": "list", "data": data, "has_more": len(names) > limit})
 
     @router.get("/{name}", response_model=None)
     async def show(name: str) -> Response:

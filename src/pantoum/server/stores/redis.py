@@ -91,6 +91,20 @@ class RedisStore:
         with _told():
             return bool(self._client.delete(PREFIX + name))
 
+    def names(self, prefix: str, after: str, count: int, now: float) -> list[str]:
+        """See ``Store``. Redis has no order: all names are seen."""
+        with _told():
+            found = [
+                key.decode("utf-8", "replace")[len(PREFIX) :]
+                for key in self._client.scan_iter(match=f"{PREFIX}{prefix}*", count=1000)
+            ]
+        own = (name for name in found if name > after and (prefix or "." not in name))
+        return sorted(own)[:count]
+
+    def count(self) -> int | None:
+        """See ``Store``."""
+        return None
+
     def expire(self, now: float) -> int:
         """Redis does it."""
         return 0
