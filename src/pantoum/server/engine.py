@@ -28,20 +28,9 @@ from functools import partial
 
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.reading import Reading, advance
-from pantoum.inference.writing.batch import Batch
 from pantoum.inference.writing.stream import Stream
-from pantoum.server.job import (
-    Ended,
-    Event,
-    Failed,
-    FullError,
-    Job,
-    Read,
-    StoppedError,
-    Telling,
-    Written,
-    texts_of,
-)
+from pantoum.inference.writing.stream_batch import StreamBatch
+from pantoum.server.job import Ended, Event, Failed, FullError, Job, Read, StoppedError, Telling, Written
 from pantoum.server.retry import RetryAfter
 
 __all__ = ["Engine"]
@@ -73,7 +62,7 @@ class Engine:
         self.retry = RetryAfter(slots)
         self._loop = loop
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._batch = Batch(model)
+        self._batch = StreamBatch(model)
         self._waiting: deque[Job] = deque()
         self._reading: list[Job] = []
         self._streams: dict[Stream, Telling] = {}
@@ -196,11 +185,11 @@ class Engine:
         """Whether a job in work has texts that wait for a slot."""
         if job not in self._active or job in self._reading or job.paused:
             return False
-        return job.begun < job.streams or bool(texts_of(self._parked, job))
+        return job.begun < job.streams or bool(Telling.of(self._parked, job))
 
     def _go_on(self, job: Job) -> None:
         """A job in work has got a slot more: a parked text resumes, or its next text begins."""
-        stream = next(iter(texts_of(self._parked, job)), None)
+        stream = next(iter(Telling.of(self._parked, job)), None)
         if stream is None:
             self._begin(job)
             return
@@ -300,7 +289,7 @@ class Engine:
         """Give up a job, wherever it is."""
         if job not in self._active and job not in self._waiting:
             return
-        writing, parked = texts_of(self._streams, job), texts_of(self._parked, job)
+        writing, parked = Telling.of(self._streams, job), Telling.of(self._parked, job)
         read = len(job.reading.tokens_T) - job.reading.left if job in self._reading else 0
         self._call(partial(job.spend, max(0, read) + sum(stream.tokens for stream in writing + parked)))
         for stream in writing:
@@ -317,7 +306,7 @@ class Engine:
 
     def _park(self, job: Job) -> None:
         job.paused = True  # a prompt that is still being read: its texts pause when they begin
-        for stream in texts_of(self._streams, job):
+        for stream in Telling.of(self._streams, job):
             self._batch.park(stream)
             self._parked[stream] = self._streams.pop(stream)
             job.held -= 1
@@ -339,11 +328,11 @@ class Engine:
             self._post(job, Failed(TimeoutError()))
             self._tell()
             return
-        for stream in texts_of(self._parked, job):
+        for stream in Telling.of(self._parked, job):
             self._streams[stream] = self._parked.pop(stream)
             self._call(lambda: self._take(job, 1))
             job.held += 1
-        for stream in texts_of(self._streams, job):
+        for stream in Telling.of(self._streams, job):
             self._streams[stream].parts.append(stream.finish())
             if not stream.ended:
                 self._batch.leave(stream)
@@ -362,7 +351,7 @@ class Engine:
         jobs, writing = list(self._active), Counter(telling.job for telling in self._streams.values())
         self._waiting = deque(job for job in self._waiting if job not in self._active)
         self._active.clear()
-        self._batch = Batch(self.model)
+        self._batch = StreamBatch(self.model)
         self._streams.clear()
         self._parked.clear()
         self._reading.clear()
@@ -374,7 +363,7 @@ class Engine:
     def _release(self, job: Job) -> None:
         """A text of a job has ended."""
         job.held -= 1
-        if not job.held and job.begun == job.streams and not texts_of(self._parked, job):
+        if not job.held and job.begun == job.streams and not Telling.of(self._parked, job):
             self._active.discard(job)
 
     def _freed(self, job: Job, slots: int) -> None:

@@ -36,7 +36,6 @@ __all__ = [
     "Telling",
     "Writing",
     "Written",
-    "texts_of",
 ]
 
 UNREAD = 1024
@@ -229,7 +228,7 @@ class Telling:
         self.told = False
         """Whether its first characters were told."""
 
-
-def texts_of(streams: Mapping[Stream, Telling], job: Job) -> list[Stream]:
-    """The texts of a job among some."""
-    return [stream for stream, telling in streams.items() if telling.job is job]
+    @staticmethod
+    def of(streams: Mapping[Stream, Telling], job: Job) -> list[Stream]:
+        """The texts of a job among some."""
+        return [stream for stream, telling in streams.items() if telling.job is job]

@@ -20,7 +20,7 @@ from pantoum.config import SamplingConfig
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.reading import Reading
 from pantoum.inference.state import State
-from pantoum.inference.writing.generate import draw_seed
+from pantoum.inference.writing.generation import draw_seed
 from pantoum.server.aside import MANY, require_size
 from pantoum.server.caller import first_token
 from pantoum.server.errors import RequestError, busy, stopping
