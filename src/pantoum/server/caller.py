@@ -61,11 +61,12 @@ def spender() -> Callable[[int], None]:
     return unpaid if caller is None else caller.spend
 
 
-def first_token(model: str) -> None:
-    """A model has written the first token of this request."""
+def first_token(model: str) -> bool:
+    """A model has written the first token of this request; true, for it is the first one once."""
     caller = CALLER.get(None)
     if caller is not None:
         caller.first_token(model)
+    return True
 
 
 def owned(name: str) -> str:

@@ -194,6 +194,8 @@ class Models:
 
     async def _look(self, served: Served) -> None:
         name = served.name
+        if any(old.name == name for old, _ in self._retiring):
+            return  # three models of one name would be in memory; the file is looked at again in a second
         try:
             if _mark(served.spec.path) == served.mark:
                 return

@@ -321,9 +321,7 @@ class Request:
                         async for parts in self._read(job):
                             yield parts
                     elif isinstance(event, Written):
-                        if not timed:
-                            timed = True
-                            first_token(self.served.name)
+                        timed = timed or first_token(self.served.name)
                         self._written(self._choice(job, event.number), event, found)
                     elif isinstance(event, Ended):
                         self._ended(self._choice(job, event.number), event, found)
