@@ -11,8 +11,11 @@ from unittest.mock import AsyncMock, MagicMock
 
 import pytest
 
+from pantoum.config import ServeSettings
 from pantoum.server import aside, completions, guard, writing
+from pantoum.server.admission import Admission
 from pantoum.server.aside import AT_ONCE
+from pantoum.server.keys import Keyring
 
 SCORE = {"max_tokens": 0, "echo": True, "logprobs": 20}
 WRITTEN = "/v1/completions"
@@ -137,7 +140,8 @@ def test_large_bodies_are_parsed_one_at_a_time_with_time_for_others_between() ->
             await asyncio.sleep(0)
 
     async def main() -> None:
-        one = guard.Guard(app, keys=(), metrics=MagicMock(), full=lambda: None)
+        admission = Admission(Keyring(None), ServeSettings())
+        one = guard.Guard(app, admission=admission, metrics=MagicMock(), full=lambda: None)
         scope = {"type": "http", "headers": [], "path": "/v1/score", "method": "POST"}
         asked = [one(scope, receiving(), AsyncMock()) for _ in range(5)]
         await asyncio.wait_for(asyncio.gather(others(), *asked), 60)

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pantoum.cli.parser import flag
 from pantoum.config import AUTO
 from pantoum.config.setting import Setting, SettingGroup, declared
+from pantoum.errors import SettingError
 
-__all__ = ["add_settings", "given"]
+__all__ = ["add_settings", "from_environment", "given"]
 
 
 def add_settings(parser: argparse.ArgumentParser, kind: type[SettingGroup]) -> None:
@@ -73,3 +74,26 @@ def _reader(one: Setting) -> Callable[[str], object]:
 def given(arguments: argparse.Namespace, kind: type[SettingGroup]) -> dict[str, Any]:
     """The settings of a class that were typed, as keywords."""
     return {name: getattr(arguments, name) for name in declared(kind) if hasattr(arguments, name)}
+
+
+def from_environment(kind: type[SettingGroup], prefix: str, environment: Mapping[str, str]) -> dict[str, Any]:
+    """The settings that variables give, as keywords: ``PANTOUM_SERVE_MAX_TOKENS`` for ``--max-tokens``. Those
+    that may be repeated have commas between. A variable with the prefix that is no setting is refused."""
+    known = {prefix + name.upper(): one for name, one in declared(kind).items()}
+    found: dict[str, Any] = {}
+    for name, text in environment.items():
+        if not name.startswith(prefix):
+            continue
+        if name not in known:
+            rule, advice = "is no setting", f"unset it; there are {', '.join(sorted(known))}"
+            raise SettingError(name, text, rule, advice)
+        one = known[name]
+        if one.type.startswith("tuple"):
+            found[one.name] = tuple(part.strip() for part in text.split(",") if part.strip())
+            continue
+        try:
+            found[one.name] = _reader(one)(text)
+        except argparse.ArgumentTypeError as error:
+            rule = str(error).partition(": ")[2]
+            raise SettingError(name, text, rule, "change it, or unset it") from None
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import ip_address
 
@@ -27,6 +27,27 @@ class ServeSettings(SettingGroup):
         "the port to listen on; 0 takes a free one and tells it",
         partial(whole, least=0, most=65535),
         metavar="N",
+    )
+    uds: str | None = setting(
+        None,
+        "listen on this Unix socket, for its owner and group, instead of an address",
+        path,
+        metavar="FILE",
+    )
+    root_path: str | None = setting(
+        None,
+        "the prefix under which a proxy shows the server; the proxy may take it away or leave it",
+        text,
+        metavar="/PREFIX",
+    )
+    allow_host: tuple[str, ...] = setting(
+        (), "without keys: a name by which clients reach the server; may be repeated", texts, metavar="NAME"
+    )
+    drain_delay: float = setting(
+        0.0,
+        "after SIGTERM, go on taking requests so long, in seconds, while /ready is 503",
+        partial(number, least=0.0, most=3600.0),
+        metavar="S",
     )
     slots: int = setting(
         64, "texts that one model writes or reads at the same time", partial(whole, most=4096), metavar="N"
@@ -53,6 +74,12 @@ class ServeSettings(SettingGroup):
     api_key_file: str | None = setting(
         None, "accept only requests with one of the keys in this file, one per line", path, metavar="FILE"
     )
+    api_keys: str | None = field(
+        default=None,
+        repr=False,
+        metadata={"help": "keys with commas or lines between", "rule": text, "option": False},
+    )
+    """Keys as in that file. A secret stands in no command line: from the environment alone."""
     state_key_file: str | None = setting(
         None,
         "the key that signs states; made where it does not exist",
@@ -67,6 +94,13 @@ class ServeSettings(SettingGroup):
         metavar="FILE|redis://...",
         chosen="sessions-PORT.sqlite in the user's state folder",
     )
+    redis_password_file: str | None = setting(None, "a file with the password of Redis", path, metavar="FILE")
+    redis_password: str | None = field(
+        default=None,
+        repr=False,
+        metadata={"help": "the password of Redis", "rule": text, "option": False},
+    )
+    """That password itself, from the environment alone."""
     session_memory: int = setting(
         768,
         "megabytes of sessions that are kept in memory, too",
@@ -92,8 +126,17 @@ class ServeSettings(SettingGroup):
 
     def agree(self) -> None:
         """An address that others reach needs keys."""
+        root = self.root_path
         require(
-            loopback(self.host) or self.api_key_file is not None,
+            root is None or (root.startswith("/") and not root.endswith("/")),
+            "root_path",
+            root,
+            "must begin with / and not end with it",
+            "give --root-path /models, say",
+        )
+        keys = self.api_key_file is not None or self.api_keys is not None
+        require(
+            loopback(self.host) or keys or self.uds is not None,
             "host",
             self.host,
             "is reachable from other machines and needs API keys",

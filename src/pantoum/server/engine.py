@@ -24,6 +24,7 @@ import threading
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable
+from functools import partial
 
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.reading import Reading, advance
@@ -184,11 +185,11 @@ class Engine:
         """Whether a job in work has texts that wait for a slot."""
         if job not in self._active or job in self._reading or job.paused:
             return False
-        return job.begun < job.streams or any(one.job is job for one in self._parked.values())
+        return job.begun < job.streams or bool(Telling.of(self._parked, job))
 
     def _go_on(self, job: Job) -> None:
         """A job in work has got a slot more: a parked text resumes, or its next text begins."""
-        stream = next((one for one, telling in self._parked.items() if telling.job is job), None)
+        stream = next(iter(Telling.of(self._parked, job)), None)
         if stream is None:
             self._begin(job)
             return
@@ -288,13 +289,13 @@ class Engine:
         """Give up a job, wherever it is."""
         if job not in self._active and job not in self._waiting:
             return
-        writing = [one for one, telling in self._streams.items() if telling.job is job]
+        writing, parked = Telling.of(self._streams, job), Telling.of(self._parked, job)
+        read = len(job.reading.tokens_T) - job.reading.left if job in self._reading else 0
+        self._call(partial(job.spend, max(0, read) + sum(stream.tokens for stream in writing + parked)))
         for stream in writing:
             self._batch.leave(stream)
-            del self._streams[stream]
-        parked = [one for one, telling in self._parked.items() if telling.job is job]
-        for stream in parked:
-            del self._parked[stream]
+        for stream in writing + parked:
+            (self._streams if stream in self._streams else self._parked).pop(stream)
         self.counters["texts_cancelled"] += len(writing) + len(parked)
         for jobs in (self._reading, self._waiting):
             if job in jobs:
@@ -305,7 +306,7 @@ class Engine:
 
     def _park(self, job: Job) -> None:
         job.paused = True  # a prompt that is still being read: its texts pause when they begin
-        for stream in [one for one, telling in self._streams.items() if telling.job is job]:
+        for stream in Telling.of(self._streams, job):
             self._batch.park(stream)
             self._parked[stream] = self._streams.pop(stream)
             job.held -= 1
@@ -327,11 +328,11 @@ class Engine:
             self._post(job, Failed(TimeoutError()))
             self._tell()
             return
-        for stream in [one for one, telling in self._parked.items() if telling.job is job]:
+        for stream in Telling.of(self._parked, job):
             self._streams[stream] = self._parked.pop(stream)
             self._call(lambda: self._take(job, 1))
             job.held += 1
-        for stream in [one for one, telling in self._streams.items() if telling.job is job]:
+        for stream in Telling.of(self._streams, job):
             self._streams[stream].parts.append(stream.finish())
             if not stream.ended:
                 self._batch.leave(stream)
@@ -362,8 +363,7 @@ class Engine:
     def _release(self, job: Job) -> None:
         """A text of a job has ended."""
         job.held -= 1
-        parked = any(telling.job is job for telling in self._parked.values())
-        if not job.held and job.begun == job.streams and not parked:
+        if not job.held and job.begun == job.streams and not Telling.of(self._parked, job):
             self._active.discard(job)
 
     def _freed(self, job: Job, slots: int) -> None:

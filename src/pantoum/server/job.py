@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -21,7 +21,8 @@ from pantoum.config import SamplingConfig
 from pantoum.inference.reading import Reading
 from pantoum.inference.state import State
 from pantoum.inference.writing.adjusted import Drawn
-from pantoum.server.caller import client
+from pantoum.inference.writing.stream import Stream
+from pantoum.server.caller import client, spender
 
 __all__ = [
     "Ended",
@@ -123,6 +124,7 @@ class Inbox:
                 self._unread += len(event.text)
             else:
                 job.left -= 1
+                job.spend(event.tokens if isinstance(event, Ended) else len(job.reading.tokens_T))
             self._arrived.append((job, event))
         if self._unread > UNREAD and not self._paused:
             self._tell_paused(True)
@@ -185,6 +187,8 @@ class Job:
     """Whether it was given up; the engine may still have it."""
     client: str = field(default_factory=client)
     """Whose it is: slots are shared among clients."""
+    spend: Callable[[int], None] = field(default_factory=spender)
+    """What counts the tokens that it reads and writes; called on the event loop."""
     paused: bool = False
     """Whether its client reads too slowly; the engine's thread alone changes and reads it."""
     since: float | None = None
@@ -223,3 +227,8 @@ class Telling:
         self.parts: list[str] = []
         self.told = False
         """Whether its first characters were told."""
+
+    @staticmethod
+    def of(streams: Mapping[Stream, Telling], job: Job) -> list[Stream]:
+        """The texts of a job among some."""
+        return [stream for stream, telling in streams.items() if telling.job is job]

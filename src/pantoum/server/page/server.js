@@ -34,7 +34,8 @@ async function asked(path, body, signal) {
   if (/[^\x21-\x7e]/.test(key ?? "")) throw new Failure("This is no key.", 401); // no header can carry it
   let response;
   try {
-    response = await fetch(path, {
+    // Below the prefix of a proxy, too: this file is at PREFIX/page/server.js.
+    response = await fetch(new URL(`..${path}`, import.meta.url), {
       method: body ? "POST" : "GET",
       headers: headers(),
       body: body && JSON.stringify(body),
