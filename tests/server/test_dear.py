@@ -9,13 +9,25 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from unittest.mock import AsyncMock, MagicMock
 
+import httpx
 import pytest
+from fastapi import APIRouter, FastAPI, Request
+from pydantic import BaseModel, ConfigDict, Field
 
-from pantoum.server import aside, completions, guard, writing
+from pantoum.server import aside, completions, guard, prompts
 from pantoum.server.aside import AT_ONCE
+from pantoum.server.fields import KnownFields
 
 SCORE = {"max_tokens": 0, "echo": True, "logprobs": 20}
 WRITTEN = "/v1/completions"
+
+
+class Fields(BaseModel):
+    """Of a body."""
+
+    model_config = ConfigDict(extra="ignore")
+    text: str
+    origin: str = Field("", alias="from")
 
 
 def ran(body: Coroutine[Any, Any, Any]) -> Any:
@@ -49,6 +61,34 @@ def test_a_request_beyond_a_limit_is_told_the_option(
     response = small.post(path, **fields)
     assert response.status_code == 400 and told in response.json()["error"]["message"]
     assert small.engine.counters["tokens_read"] == read
+
+
+def test_a_prompt_is_looked_through_only_when_its_answer_is_allowed(
+    small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prompts, "prompt_places", None)
+    response = small.post(WRITTEN, prompt="x" * 1900, n=4, **SCORE)
+    assert response.status_code == 400 and "--max-answer" in response.json()["error"]["message"]
+
+
+def test_what_a_body_has_beside_known_fields_is_not_kept() -> None:
+    app = FastAPI()
+    router = APIRouter(route_class=KnownFields)
+
+    @router.post("/")
+    async def kept(fields: Fields, request: Request) -> list[str]:
+        return [fields.text, fields.origin, *await request.json()]
+
+    app.include_router(router)
+
+    async def asked(body: Any) -> httpx.Response:
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await client.post("/", json=body)
+
+    whole = {"text": "a", "from": "b", "messages": ["x"] * 9, "origin": 1}
+    assert ran(asked(whole)).json() == ["a", "b", "text", "from"]
+    assert ran(asked(["text"])).status_code == 422
 
 
 def test_within_the_limits_all_is_answered(small: Any) -> None:
@@ -85,7 +125,6 @@ PROMPTS: list[Any] = [
 def test_a_list_is_counted_before_it_is_read(
     server: Any, monkeypatch: pytest.MonkeyPatch, path: str, name: str, given: Any
 ) -> None:
-    monkeypatch.setattr(writing, "encode", None)
     monkeypatch.setattr(completions, "encode", None)
     response = server.post(path, **{name: given})
     error = response.json()["error"]

@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse, Response
 from pantoum.inference.reading import Reading
 from pantoum.server.completions import prompts_of
 from pantoum.server.errors import RequestError
+from pantoum.server.fields import KnownFields
 from pantoum.server.job import Job
 from pantoum.server.models import Models
 from pantoum.server.schema import EmbeddingRequest
@@ -21,7 +22,7 @@ __all__ = ["routes"]
 
 def routes(models: Models) -> APIRouter:
     """The route."""
-    router = APIRouter(prefix="/v1", tags=["reading"])
+    router = APIRouter(prefix="/v1", tags=["reading"], route_class=KnownFields)
 
     @router.post("/embeddings", response_model=None)
     async def embeddings(fields: EmbeddingRequest) -> Response:
