@@ -22,26 +22,26 @@ from measured import machine
 
 from pantoum.config import ModelConfig, SamplingConfig
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.writing.batch import Batch
+from pantoum.inference.writing.stream_batch import StreamBatch
 from pantoum.network import LanguageModel
 from pantoum.network.mixers.count_mixture import CountMixture
+from pantoum.network.mixers.counted_ngrams import Counts
 from pantoum.network.mixers.counting import counted
-from pantoum.network.mixers.counts import Counts
 from pantoum.network.program import Program
 from pantoum.text.tokenizer import learner
 
 ROUNDS = 50
 
 
-def batch_of(model: LoadedModel, texts: int) -> Batch:
+def batch_of(model: LoadedModel, texts: int) -> StreamBatch:
     """Texts that never end."""
-    batch = Batch(model, texts)
+    batch = StreamBatch(model, texts)
     for stream in range(texts):
         batch.join(length=10**9, seed=0, stream=stream, sampling=SamplingConfig())
     return batch
 
 
-def seconds_of(batch: Batch) -> float:
+def seconds_of(batch: StreamBatch) -> float:
     """One round, on average over some."""
     began = time.perf_counter()
     for _ in range(ROUNDS):

@@ -45,7 +45,7 @@ from training import SHAPES
 from pantoum.config import CELLS as CELLS_OF_PANTOUM
 from pantoum.config import ModelConfig
 from pantoum.data.batches import Batch
-from pantoum.torch.backend import TorchBackend
+from pantoum.torch.torch_backend import TorchBackend
 from pantoum.training.assembly import make_backend
 from pantoum.training.recipe.recipe import Recipe
 

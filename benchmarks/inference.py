@@ -78,11 +78,11 @@ def product() -> Work:
 def writes(model: str, streams: int, tokens: int) -> Work:
     """``tokens``: those of a step, at least a round of them."""
     from pantoum.inference.loaded_model import load
-    from pantoum.inference.writing.batch import Batch
+    from pantoum.inference.writing.stream_batch import StreamBatch
 
     warm_up_core()
     start = resident("VmRSS")
-    batch = Batch(load(model))
+    batch = StreamBatch(load(model))
     for stream in range(streams):
         batch.join(length=10**9, seed=0, stream=stream)
     rounds = max(1, tokens // streams)

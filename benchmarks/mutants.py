@@ -33,7 +33,15 @@ HERE = Path(__file__).resolve().parent.parent
 
 FORMATS = {
     name: (f"tests/formats/test_{name}.py",)
-    for name in ("bounded", "metrics", "model_file", "plain_json", "run_lock", "state_file", "token_shard")
+    for name in (
+        "bounded",
+        "metrics_file",
+        "model_file",
+        "plain_json",
+        "run_lock",
+        "state_file",
+        "token_shard",
+    )
 }
 RUNS = tuple(f"tests/faults/test_resume{name}.py" for name in ("", "_texts", "_budgets", "_guards"))
 PACKAGES: dict[str, dict[str, tuple[str, ...]]] = {
@@ -48,7 +56,7 @@ PACKAGES: dict[str, dict[str, tuple[str, ...]]] = {
         "tensor_layout": ("tests/formats/test_tensor_layout.py", "tests/formats/test_model_file.py"),
     },
     "training": {
-        "guard": ("tests/training/test_guard.py",),
+        "update_guard": ("tests/training/test_update_guard.py",),
         "rhythm": ("tests/training/test_rhythm.py",),
         "recovery": ("tests/training/test_recovery.py",),
         "saving": ("tests/training/test_refusals.py",),
@@ -59,7 +67,7 @@ PACKAGES: dict[str, dict[str, tuple[str, ...]]] = {
     "inference": {
         "alert": ("tests/inference/test_alert.py",),
         "state": ("tests/inference/test_state.py", "tests/test_copies.py"),
-        "batch": ("tests/inference/test_batch.py",),
+        "stream_batch": ("tests/inference/test_stream_batch.py",),
     },
 }
 """The modules that are mutated, each with the tests that must notice."""

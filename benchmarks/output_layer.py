@@ -34,7 +34,7 @@ from memory import peak
 from processes import Child, Work, serve, start, take_turns
 
 from pantoum.config import parse_softmax
-from pantoum.data.batches import Batch
+from pantoum.data.batches import StreamBatch
 
 B, T, H, L = 64, 35, 512, 2
 SMALL, MIDDLE, LARGE = 98, 10_000, 33_278
@@ -75,7 +75,7 @@ def trains(V: int, precision: str, tied: bool, samples: int | None) -> Work:
     def step() -> None:
         at = run["step"] % 64 * T
         inputs_BT, targets_BT = (text_BT[:, at + ahead : at + ahead + T] for ahead in (0, 1))
-        batch = Batch(inputs_BT, targets_BT, reset_BT, 0)
+        batch = StreamBatch(inputs_BT, targets_BT, reset_BT, 0)
         result = backend.gradients(batch, run["state"], run["step"], streams)
         run["state"], run["step"] = result.state, run["step"] + 1
         backend.update(RATE, 1.0)
@@ -166,7 +166,7 @@ def writes(precision: str) -> Work:
     from pantoum.formats.model_file import ModelFile
     from pantoum.inference.export import export
     from pantoum.inference.loaded_model import load
-    from pantoum.inference.writing.batch import Batch
+    from pantoum.inference.writing.stream_batch import StreamBatch
 
     model, tokenizer = network(MIDDLE), words(MIDDLE)
     with tempfile.TemporaryDirectory() as folder:
@@ -176,7 +176,7 @@ def writes(precision: str) -> Work:
         if precision == "int8":
             export(path, "int8", Path(folder, "int8.safetensors"))
             path = Path(folder, "int8.safetensors")
-        batch = Batch(load(path))
+        batch = StreamBatch(load(path))
     batch.join(length=10**9, seed=0, stream=0)
 
     def step() -> None:

@@ -57,28 +57,28 @@ class Stopwatch:
         """From now on every call is timed."""
         call = self._call
 
-        def timed(library: Library, name: str, *arguments: Any, **named: Any) -> None:
+        def timed(library: Library, name: str, **fields: Any) -> None:
             began = time.perf_counter()
-            call(library, name, *arguments, **named)
+            call(library, name, **fields)
             took = time.perf_counter() - began
-            key, work = self._account(name, arguments)
+            key, work = self._account(name, fields)
             self.took[key] += took
             self.work[key] += work
             self.calls[key] += 1
 
         Library.call = timed  # type: ignore[method-assign]
 
-    def _account(self, name: str, arguments: tuple[Any, ...]) -> tuple[str, float]:
+    def _account(self, name: str, fields: dict[str, Any]) -> tuple[str, float]:
         """The line that a call belongs to, and its GFLOP."""
         N, H, V = self.shape["B"] * self.shape["T"], self.shape["H"], self.shape["V"]
         if name == "product":
-            rows, depth, columns = arguments[4:7]
+            (rows, depth), columns = fields["x"].shape, fields["y"].shape[1]
             where = "head" if V in (depth, columns) and rows != V else "products"
             back = depth == V if where == "head" else depth > columns
             kind = "back" if back else "forward"
             return f"{where}: {kind}", 2e-9 * rows * depth * columns
         if name == "weight_gradient":
-            rows, columns, depth = arguments[3:6]
+            (rows, columns), depth = fields["d"].shape, fields["x"].shape[1]
             where = "head" if columns == V else "products"
             return f"{where}: weight gradient", 2e-9 * rows * columns * depth
         if name == "scan":
@@ -86,7 +86,7 @@ class Stopwatch:
         if name == "scan_vjp":
             return "scan: back", 4e-9 * N * self.gates * H * H
         if name == "bias_gradient":
-            return ("head" if arguments[3] == V else "products") + ": bias gradient", 0.0
+            return ("head" if fields["d"].shape[1] == V else "products") + ": bias gradient", 0.0
         return f"{GROUPS.get(name, 'other')}: {name}", 0.0
 
 

@@ -48,7 +48,7 @@ from pantoum.network.gradient import Gradient
 from pantoum.ranks.interface import Array, Pending, Ranks
 from pantoum.ranks.opening import open_ranks
 from pantoum.training.assembly import TrainingEngine, make_backend
-from pantoum.training.parallel.commands import command
+from pantoum.training.parallel.rank_commands import command
 from pantoum.training.parallel.ranked_backend import RankedBackend
 from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.update.backend import Backend, SharedBackend
@@ -236,7 +236,7 @@ def engine_of(asked: argparse.Namespace) -> TrainingEngine | None:
     """PyTorch on the CPU, or the core."""
     if asked.engine == "core":
         return None
-    from pantoum.torch.engine import engine
+    from pantoum.torch.device import engine
 
     return engine("cpu")
 

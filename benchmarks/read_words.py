@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pantoum.kernels import native
-from pantoum.kernels.native.product import PRECISIONS, PackedMatrix
+from pantoum.kernels.native.product import PRECISIONS, CoreMatrix
 
 __all__ = ["Reader"]
 
@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 class Reader:
     """Reads the panels of matrices again and again."""
 
-    def __init__(self, matrices: Sequence[PackedMatrix]) -> None:
+    def __init__(self, matrices: Sequence[CoreMatrix]) -> None:
         self._matrices, count = matrices, len(matrices)
         """Whose memory is read."""
         self.bytes = sum(map(panel_bytes, matrices))
@@ -41,7 +41,7 @@ class Reader:
         return int(self._run(self._arrays, self._words, len(self._matrices), rounds, threads))
 
 
-def panel_bytes(matrix: PackedMatrix) -> int:
+def panel_bytes(matrix: CoreMatrix) -> int:
     """How many bytes a product with a matrix reads."""
     G, K = matrix.shape
     return native.core().packed_bytes(G, K, matrix.block, PRECISIONS[matrix.precision], False)

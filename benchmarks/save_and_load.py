@@ -24,7 +24,7 @@ import numpy as np
 import safetensors.numpy
 from measured import machine
 
-from pantoum.formats import checkpoint, metrics, model_file
+from pantoum.formats import checkpoint, metrics_file, model_file
 
 
 def synced(path: Path) -> None:
@@ -62,7 +62,9 @@ def contenders(place: Path, megabytes: int) -> dict[str, Callable[[], Any]]:
         "model read": lambda: model_file.read(place / "model"),
         "checkpoint newest": lambda: checkpoint.newest(place / "run"),
         "safetensors load": lambda: safetensors.numpy.load_file(peer),
-        "line of metrics": lambda: metrics.append(place / "log", {"step": 1, "loss": 1.5, "valid": None}),
+        "line of metrics": lambda: metrics_file.append(
+            place / "log", {"step": 1, "loss": 1.5, "valid": None}
+        ),
     }
 
 

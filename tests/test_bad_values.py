@@ -84,9 +84,9 @@ CALLS = [
         "State.from_bytes",
         "State.read",
         "State.write",
-        "Batch.join",
-        "Batch.leave",
-        "Batch.start",
+        "ModelBatch.join",
+        "ModelBatch.leave",
+        "ModelBatch.start",
         "Scores.html",
     ),
     *("State.State", "Scorer.feed", "Tokenizer.encode", "Tokenizer.decode", "Tokenizer.decode_bytes"),
@@ -132,7 +132,7 @@ class World:
             return getattr(pantoum, kind)
         if method == "State":
             return pantoum.State
-        if kind == "Batch":
+        if kind == "ModelBatch":
             batch = self.model.batch()
             batch.start("The", length=3, seed=1)
             return getattr(batch, method)
@@ -148,7 +148,7 @@ class World:
 
     def arguments(self, call: str) -> dict[str, Any]:
         """Those that a call needs."""
-        if call == "Batch.leave":
+        if call == "ModelBatch.leave":
             batch = self.model.batch()
             return {"stream": batch.start("The", length=3)}
         needed = [

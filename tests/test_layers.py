@@ -25,7 +25,7 @@ LAYER = {
     "inference": 3,
     "report": 3,
     "batch": 4,
-    "scores": 4,
+    "pictured_scores": 4,
     "texts": 4,
     "training": 4,
     "about": 5,

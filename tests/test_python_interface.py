@@ -21,7 +21,7 @@ from pantoum import api
 from pantoum.config import SamplingConfig, ScoreConfig, TrainSettings
 from pantoum.config import keywords as typed
 from pantoum.data.prepare import open_prepared
-from pantoum.formats import metrics
+from pantoum.formats import metrics_file
 from pantoum.inference.session import Prediction
 from pantoum.report import terminal
 
@@ -293,7 +293,7 @@ def test_a_notebook_shows_progress(home: Path, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setitem(sys.modules, "IPython", shell)  # type: ignore[arg-type]
     pantoum.train(home / "t.txt", run=tmp_path / "b", **quiet)
     assert terminal.in_notebook() and "loss" in sys.stderr.getvalue()
-    assert len(metrics.read(tmp_path / "b" / "metrics.jsonl")) >= 2
+    assert len(metrics_file.read(tmp_path / "b" / "metrics.jsonl")) >= 2
 
 
 @pytest.mark.slow

@@ -119,8 +119,10 @@ def batch(
 
 def work(wanted: argparse.Namespace) -> int:
     """The cases of one process, one line of JSON before and after each."""
+    import gettext
     import resource
 
+    gettext.find = lambda *_, **__: None  # type: ignore[assignment]  # argparse asks the disk for every word
     report, sys.stderr = os.fdopen(os.dup(1), "w", buffering=1), os.fdopen(os.dup(2), "w", buffering=1)
     import forgeries
     import numpy as np

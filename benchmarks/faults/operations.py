@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pantoum.formats import checkpoint, metrics, model_file, state_file, token_shard
+from pantoum.formats import checkpoint, metrics_file, model_file, state_file, token_shard
 from pantoum.formats.model_file import ModelFile
 from pantoum.formats.state_file import StateRecord
 
@@ -103,11 +103,11 @@ def word(value: int | str, old: int | str, new: int | str) -> str:
 
 def log_lines(folder: Path) -> None:
     for step in range(1, 6):
-        metrics.append(folder / "metrics.jsonl", {"step": step, "loss": 1 / step})
+        metrics_file.append(folder / "metrics.jsonl", {"step": step, "loss": 1 / step})
 
 
 def last_step(folder: Path) -> str:
-    found = [record["step"] for record in metrics.read(folder / "metrics.jsonl")]
+    found = [record["step"] for record in metrics_file.read(folder / "metrics.jsonl")]
     return str(found)
 
 
@@ -168,13 +168,13 @@ OPERATIONS = [
     Operation(
         "metrics of a resumed run",
         log_lines,
-        lambda f: metrics.truncate_after(f / "metrics.jsonl", 3),
+        lambda f: metrics_file.truncate_after(f / "metrics.jsonl", 3),
         lambda f: word(last_step(f), ONE_TO_5, ONE_TO_3),
     ),
     Operation(
         "a line of metrics",
         log_lines,
-        lambda f: metrics.append(f / "metrics.jsonl", {"step": 6, "loss": 0.1}),
+        lambda f: metrics_file.append(f / "metrics.jsonl", {"step": 6, "loss": 0.1}),
         lambda f: word(last_step(f), ONE_TO_5, str([1, 2, 3, 4, 5, 6])),
         durable=False,
     ),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pantoum.inference.session import Session
     from pantoum.inference.state import State
     from pantoum.model import Model, load
-    from pantoum.scores import Scores
+    from pantoum.pictured_scores import Scores
     from pantoum.text.tokenizer import Tokenizer
 
     __version__: str
@@ -50,7 +50,7 @@ _HOMES = {
     "Evaluation": "inference.evaluate",
     "Model": "model",
     "PantoumError": "errors",
-    "Scores": "scores",
+    "Scores": "pictured_scores",
     "Session": "inference.session",
     "State": "inference.state",
     "Tokenizer": "text.tokenizer",

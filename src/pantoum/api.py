@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pantoum.inference.evaluate import Evaluation
     from pantoum.model import Model
     from pantoum.ranks.interface import Ranks
-    from pantoum.report.compare import Comparison
+    from pantoum.report.comparison import Comparison
     from pantoum.report.record import Report
     from pantoum.torch.ranks import GlooRanks
     from pantoum.training.assembly import TrainingEngine
@@ -237,7 +237,7 @@ def _engine(device: str | None, ranks: Ranks) -> TrainingEngine | None:
             "cannot be shared by MPI ranks, which train with the core",
             "leave it out, or start the ranks with torchrun",
         )
-    from pantoum.torch.engine import engine
+    from pantoum.torch.device import engine
 
     return engine(device)
 
@@ -345,9 +345,9 @@ def doctor(*, tell: Callable[[str], None] | None = None) -> Machine:
 @public
 def compare(runs: Sequence[str | os.PathLike[str]]) -> Comparison:
     """Several runs in one comparison; runs that differ only in their seed are one group."""
-    from pantoum.report import compare
+    from pantoum.report import comparison
 
-    return compare.compare([Path(run) for run in listed(runs, "runs")])
+    return comparison.compare([Path(run) for run in listed(runs, "runs")])
 
 
 @contextlib.contextmanager

@@ -8,22 +8,22 @@ from pantoum.config import SamplingConfig, text
 from pantoum.config.calls import made, public
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
-from pantoum.inference.writing import batch
-from pantoum.inference.writing.generate import draw_seed
+from pantoum.inference.writing.generation import draw_seed
 from pantoum.inference.writing.stream import Stream
+from pantoum.inference.writing.stream_batch import StreamBatch
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from pantoum.config.keywords import Sampling
 
-__all__ = ["Batch"]
+__all__ = ["ModelBatch"]
 
 START = ("prompt", "length", "seed", "stream", "state")
 """The parameters of ``start`` beside the settings, for suggestions."""
 
 
-class Batch(batch.Batch):
+class ModelBatch(StreamBatch):
     """Streams of a model in one batch, each with a prompt, a length and settings of its own. Iterate for the
     pieces of all of them as they come; streams may join and leave meanwhile, from any thread."""
 
@@ -40,7 +40,7 @@ class Batch(batch.Batch):
     ) -> Stream:
         """A stream that continues a prompt, or a state and a prompt; what it writes does not depend on the
         other streams."""
-        settings = made(SamplingConfig, sampling, "Batch.start", START)
+        settings = made(SamplingConfig, sampling, "ModelBatch.start", START)
         session = Session(self.model, state)
         session.feed(text(prompt, "prompt"))
         chosen = draw_seed() if seed is None else seed

@@ -17,9 +17,9 @@ from pantoum.text.unicode import without_surrogates
 if TYPE_CHECKING:
     from pantoum.config.plain import Plain
     from pantoum.inference.score import Score as Score
-    from pantoum.inference.writing.generate import Writing as Writing
+    from pantoum.inference.writing.generation import WrittenTexts as WrittenTexts
     from pantoum.model import Model
-    from pantoum.report.compare import Comparison
+    from pantoum.report.comparison import Comparison
     from pantoum.report.surprisal_page import Page
 
 __all__ = [
@@ -47,16 +47,16 @@ def require_state_place(model: Model, state_out: str) -> None:
 
 def watch(run: str | os.PathLike[str], stream: TextIO) -> str:
     """Show a run on this stream until it ends, live where it is a terminal; the word for how it ended."""
-    from pantoum.report import watch
+    from pantoum.report import watched_run
 
-    return watch.watch(Path(path(run, "run")), stream)
+    return watched_run.watch(Path(path(run, "run")), stream)
 
 
 def latest_record(run: str | os.PathLike[str]) -> dict[str, Plain]:
     """The newest record of a run."""
-    from pantoum.report import watch
+    from pantoum.report import watched_run
 
-    return watch.latest(Path(path(run, "run")))
+    return watched_run.latest(Path(path(run, "run")))
 
 
 def show_comparison(found: Comparison, stream: TextIO) -> None:
@@ -69,9 +69,9 @@ def show_comparison(found: Comparison, stream: TextIO) -> None:
 def parts(text: str | os.PathLike[str], encoding: str | None = None) -> Iterator[bytes]:
     """A text file, or stdin (``-``), as it comes: what ``Model.score_stream`` takes. ``encoding``:
     what it is in if it is not UTF-8."""
-    from pantoum.data import live
+    from pantoum.data import text_parts
 
-    return live.parts(text, encoding)
+    return text_parts.parts(text, encoding)
 
 
 def page(title: str, by: str, threshold: float | None) -> Page:

@@ -21,19 +21,19 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.loaded_model import load as load_model
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
-from pantoum.inference.writing.generate import Generation, Writing, completed, draw_seed
+from pantoum.inference.writing.generation import Generation, WrittenTexts, completed, draw_seed
 from pantoum.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from pantoum.batch import Batch
+    from pantoum.batch import ModelBatch
     from pantoum.config import ScoreConfig
     from pantoum.config.keywords import Sampling, Scoring
     from pantoum.data.given import GivenText
     from pantoum.inference.evaluate import Evaluation
     from pantoum.inference.score import Score, Scorer
-    from pantoum.scores import Scores
+    from pantoum.pictured_scores import Scores
     from pantoum.texts import Texts
 
 __all__ = ["Model", "load"]
@@ -112,12 +112,12 @@ class Model:
         return Session(self._with_cache(cache), state)
 
     @public
-    def batch(self) -> Batch:
+    def batch(self) -> ModelBatch:
         """Streams side by side that start and end at any time: ``batch.start("Once", length=100, seed=1)``,
         then ``for stream, text in batch``."""
-        from pantoum.batch import Batch
+        from pantoum.batch import ModelBatch
 
-        return Batch(self.loaded)
+        return ModelBatch(self.loaded)
 
     @overload
     def generate(
@@ -208,7 +208,7 @@ class Model:
     @public
     def generation(
         self, prompt: str, how_much: GenerationConfig, sampling: SamplingConfig, *, state: State | None = None
-    ) -> Writing:
+    ) -> WrittenTexts:
         """The same as an object to iterate, with all that is known of each text: tokens, nats, why it ended,
         the state after it. With ``unique`` or ``novel`` a piece is a whole text."""
         prompt = text(prompt, "prompt")
@@ -300,7 +300,7 @@ class Model:
     def scores(self, parts: Iterable[str | bytes], by: str = "line", **settings: Unpack[Scoring]) -> Scores:
         """The same for a text that comes in parts."""
         from pantoum.config import ScoreConfig
-        from pantoum.scores import Scores
+        from pantoum.pictured_scores import Scores
 
         scorer = self.scorer(made(ScoreConfig, {"by": by, **settings}, "score", SCORE), pieces=True)
         return Scores(scorer.by, tuple(scorer.read(_iterable(parts))), scorer.threshold)
@@ -336,7 +336,7 @@ class Model:
         adapter = adapter_of(model, config.adapt, config.model_out, [named, config.alert_text])
         ordinary = None
         if config.alert_text is not None:
-            from pantoum.data import live
+            from pantoum.data import text_parts
 
             reading = replace(
                 config,
@@ -347,7 +347,7 @@ class Model:
                 streams=max(config.streams, SIDE_BY_SIDE),
             )
             ordinary = peaks_of(
-                Scorer(self.loaded, reading).read(live.parts(config.alert_text, config.encoding))
+                Scorer(self.loaded, reading).read(text_parts.parts(config.alert_text, config.encoding))
             )
         nats, notes = threshold(self.loaded, config, ordinary)
         if config.documents and self.documents is not None:

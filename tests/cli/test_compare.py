@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pantoum.formats import metrics
+from pantoum.formats import metrics_file
 
 
 @pytest.fixture
@@ -19,7 +19,9 @@ def runs(tmp_path: Path) -> list[Path]:
         path = tmp_path / f"run-{number}"
         path.mkdir()
         (path / "config.json").write_text(json.dumps({"settings": {"cell": cell, "seed": seed}}))
-        metrics.append(path / "metrics.jsonl", {"step": 5, "valid": 2.0 - 0.1 * number, "ended": "finished"})
+        metrics_file.append(
+            path / "metrics.jsonl", {"step": 5, "valid": 2.0 - 0.1 * number, "ended": "finished"}
+        )
         found.append(path)
     return found
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from pantoum.formats import metrics
+from pantoum.formats import metrics_file
 from pantoum.formats.run_lock import RunLock
 
 
@@ -31,12 +31,12 @@ def folder(tmp_path: Path) -> Path:
     path = tmp_path / "book"
     path.mkdir()
     for step in range(1, 9):
-        metrics.append(path / "metrics.jsonl", record(step))
+        metrics_file.append(path / "metrics.jsonl", record(step))
     return path
 
 
 def test_a_finished_run_is_told_line_by_line(run: Callable[..., Any], folder: Path) -> None:
-    metrics.append(folder / "metrics.jsonl", record(9, "finished"))
+    metrics_file.append(folder / "metrics.jsonl", record(9, "finished"))
     done = run("watch", folder)
     assert done.code == 0 and done.err == ""
     assert done.out.count("step ") == 9 and done.out.endswith("finished\n")

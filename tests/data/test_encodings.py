@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pantoum.config import TrainSettings
-from pantoum.data import live
+from pantoum.data import text_parts
 from pantoum.data.prepare import Prepared, differences, open_prepared, prepare
 from pantoum.errors import SettingError, TextError
 from pantoum.text.encodings import guessed, sample_of
@@ -125,7 +125,7 @@ def test_a_text_as_it_comes_is_read_in_its_encoding(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(GERMAN.encode("cp1252"))
     (tmp_path / "b.txt").write_text(GERMAN)
     for name in ("a.txt", "b.txt"):
-        assert b"".join(live.parts(tmp_path / name, "windows-1252")).decode() == GERMAN
+        assert b"".join(text_parts.parts(tmp_path / name, "windows-1252")).decode() == GERMAN
 
 
 def test_long_lines_are_sampled_where_they_are_not_ascii() -> None:

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pantoum.data import prepare as preparing
-from pantoum.data import reading, tokenizing
+from pantoum.data import text_reader, tokenizing
 from pantoum.data.prepare import prepare
 from pantoum.data.workers import Workers
 from pantoum.errors import PantoumError, StorageError, TextError
@@ -49,7 +49,7 @@ def shared(several: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
             pass
 
     monkeypatch.setattr(tokenizing, "Workers", Shared)
-    monkeypatch.setattr(reading, "BLOCK", 100)
+    monkeypatch.setattr(text_reader, "BLOCK", 100)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -74,7 +74,7 @@ def by_one_and_two(text: str, folder: Path, **asked: Any) -> tuple[dict[str, byt
 def test_the_folder_is_the_same(text: str, tokens: str, documents: str | None, most: int) -> None:
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         patch.setattr(pieces, "MOST_PIECES", most)
-        patch.setattr(reading, "BLOCK", 7)
+        patch.setattr(text_reader, "BLOCK", 7)
         try:
             one, two = by_one_and_two(text, Path(folder), tokens=tokens, documents=documents)
         except TextError as error:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import pantoum
-from pantoum.data import live, reading, remote
+from pantoum.data import remote, text_parts, text_reader
 from pantoum.data.prepare import Prepared, open_prepared, prepare
 from pantoum.data.remote import is_address, shown
 from pantoum.data.sources import found
@@ -290,11 +290,11 @@ def test_a_model_trains_evaluates_and_scores_at_addresses(
     memory.pipe("/corpus/poem.txt", POEM.encode())
     address = "memory://corpus/poem.txt"
     assert model.evaluate(address).nats_per_token == model.evaluate("poem.txt").nats_per_token
-    parts = list(live.parts(address))
-    assert b"".join(parts) == b"".join(live.parts(f"{address}.gz")) == POEM.encode()
+    parts = list(text_parts.parts(address))
+    assert b"".join(parts) == b"".join(text_parts.parts(f"{address}.gz")) == POEM.encode()
     assert [s.nats for s in model.score_stream(parts)] == [s.nats for s in model.score(POEM)]
     with pytest.raises(TextError, match="there is no such file"):
-        live.parts("memory://missing")
+        text_parts.parts("memory://missing")
 
 
 def test_names_and_labels_of_sources(memory: Any, tmp_path: Path) -> None:
@@ -302,7 +302,7 @@ def test_names_and_labels_of_sources(memory: Any, tmp_path: Path) -> None:
     with found(["memory://c", "memory://c/a/b.txt"], keep_in=tmp_path) as sources:
         assert [source.name for source in sources.texts] == ["a/b.txt", "b.txt"]
         assert [source.label for source in sources.texts] == ["memory://c/a/b.txt"] * 2
-        assert reading.file_hash(sources.texts[0]) == reading.file_hash(sources.texts[1])
+        assert text_reader.file_hash(sources.texts[0]) == text_reader.file_hash(sources.texts[1])
         assert isinstance(sources.texts[0].remote, remote.RemoteFile)
 
 

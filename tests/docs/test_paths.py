@@ -5,9 +5,10 @@ Names are looked for in code spans and blocks. The log and the changelog tell of
 - A path has the ending of a source file, or begins with a folder of the repository or of the package:
   ``tests/test_layers.py``, ``training/recipe/``, ``core/kernels/cells/<cell>.h`` (``<...>``: any name).
   It may leave out the folders that a reader knows: some file or folder must end like this.
-- A dotted name begins with a package of pantoum, with or without ``pantoum.``: ``training.update.guard``,
-  ``network.state.NetworkState``. ``torch`` without ``pantoum.`` is PyTorch. ``Program.gradients`` is a member
-  of a class of ours. Members are read from the source, so that no extra has to be installed.
+- A dotted name begins with a package of pantoum, with or without ``pantoum.``:
+  ``training.update.update_guard``, ``network.network_state.NetworkState``. ``torch`` without ``pantoum.`` is
+  PyTorch. ``Program.gradients`` is a member of a class of ours. Members are read from the source, so that no
+  extra has to be installed.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ SOURCE = re.compile(r"[\w./<>-]*\w\.(?:py|h|cpp|sh|toml|ya?ml|css|js)|(?:[\w./-]
 CODE = re.compile(r"^```[^\n]*\n(.*?)^```|`([^`\n]+(?:\n[^`\n]+)?)`", re.M | re.S)
 DOTTED = re.compile(r"(?<![\w./-])[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+(?![\w/-])")
 FILE = re.compile(r"\.(?:safetensors|jsonl?|html|tokens|txt|md|sqlite|state|so)$")
-VARIABLES = {"model": "Model", "batch": "Batch", "report": "Report"}
+VARIABLES = {"model": "Model", "batch": "ModelBatch", "report": "Report"}
 """Packages whose names are those of variables in examples, and the classes of these."""
 
 
@@ -187,7 +188,7 @@ def test_what_is_gone_is_found() -> None:
     right = (
         "pantoum.train",
         "network.LanguageModel",
-        "training.update.guard",
+        "training.update.update_guard",
         "UpdateGuard.skipped",
         "torch.nn.GRU",
     )

@@ -27,7 +27,7 @@ READER = """
 import sys
 from pathlib import Path
 from pantoum.cli.main import main
-import pantoum.inference.loaded_model, pantoum.inference.writing.generate, pantoum.inference.evaluate
+import pantoum.inference.loaded_model, pantoum.inference.writing.generation, pantoum.inference.evaluate
 def kilobytes(name):
     return int(Path("/proc/self/status").read_text().split(name + ":")[1].split()[0])
 Path("/proc/self/clear_refs").write_text("5")
@@ -78,12 +78,22 @@ def table(arrays: Arrays, bits: int, used: int, stream: bytes) -> None:
     arrays[TABLE + ".codes"] = np.frombuffer(zlib.compress(stream, 9), np.uint8)
 
 
+def as_codes(arrays: Arrays) -> None:
+    """Every matrix as codes."""
+    for name in [name for name, array in arrays.items() if array.ndim == 2]:
+        G, K = arrays[name].shape
+        arrays[name] = np.resize(np.arange(-127, 128, dtype=np.int8), (G, K))
+        arrays[name + ".scale"] = np.full(G, 2.0**-12, np.float32)
+
+
+TIED = {"tied": True, "members": 4, "embedding_size": 200, "hidden_size": 200}
 KINDS: dict[str, tuple[int, bool, Callable[[Arrays], None]]] = {
     "counts": (256, True, lambda arrays: counted(arrays, 6_400_000)),
     "counts out of order": (256, False, lambda arrays: counted(arrays, 6_400_000, unordered=True)),
     "bits of a table": (50, False, lambda arrays: table(arrays, 16_000_000, 8, bytes(8 * 50))),
     "bits of a table of one column": (50, False, lambda arrays: table(arrays, 16_000_000, 8, bytes(8))),
     "a stream too long": (50, False, lambda arrays: table(arrays, 2048, 8192, bytes(65_000_000))),
+    "codes of a tied ensemble": (40_000, True, as_codes),
     "a stream of too many columns": (50, False, lambda arrays: table(arrays, 2048, 16384, bytes(64 << 20))),
 }
 
@@ -91,7 +101,8 @@ KINDS: dict[str, tuple[int, bool, Callable[[Arrays], None]]] = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_a_file_of_that_size_may_take(kind: str, tmp_path: Path) -> None:
     symbols, answered, change = KINDS[kind]
-    parts, arrays = fresh(characters(symbols), ngrams=() if "counts" in kind else (2,))
+    shape = TIED if "tied" in kind else {"ngrams": () if "counts" in kind else (2,)}
+    parts, arrays = fresh(characters(symbols), **shape)
     change(arrays)
     path = tmp_path / "model.safetensors"
     path.write_bytes(together(put(parts, arrays)))

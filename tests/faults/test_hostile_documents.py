@@ -18,5 +18,5 @@ def test_hostile_documents_of_a_kind(kind: str) -> None:
     answer = subprocess.run(command, capture_output=True, text=True, check=True)
     lines = [json.loads(line) for line in answer.stdout.splitlines()]
     assert len(lines) == 12
-    # Whether time is linear is a matter of counts (tests/data/test_documents.py): load is not.
+    # Whether time is linear is a matter of counts (tests/data/test_document_text.py): load is not.
     assert [what for _, _, what, _, _ in lines if what is not None and not what.startswith("time")] == []

@@ -10,7 +10,7 @@ import pytest
 
 from pantoum import kernels
 from pantoum.errors import RunError, StorageError
-from pantoum.formats import checkpoint, metrics, model_file
+from pantoum.formats import checkpoint, metrics_file, model_file
 
 FASTEST = kernels.precisions()[-1]
 
@@ -103,10 +103,10 @@ def test_the_history_of_a_resumed_run_is_that_of_all_its_sessions(run):
 def test_steps_that_come_again_are_in_the_log_once(run, tmp_path):
     run("run", steps=12, stop_after=7)
     log = tmp_path / "run" / "metrics.jsonl"
-    later = {**metrics.read(log)[-1], "step": 9}
-    metrics.append(log, later)
+    later = {**metrics_file.read(log)[-1], "step": 9}
+    metrics_file.append(log, later)
     run("run", resume=True)
-    assert later not in metrics.read(log)
+    assert later not in metrics_file.read(log)
 
 
 def test_going_further_can_be_cut_too(run, tmp_path):
@@ -195,7 +195,7 @@ def test_a_log_that_cannot_be_cut_does_not_stop_a_run(run, tmp_path, monkeypatch
     def refuse(*_):
         raise StorageError("the disk says no")
 
-    monkeypatch.setattr(metrics, "truncate_after", refuse)
+    monkeypatch.setattr(metrics_file, "truncate_after", refuse)
     result = run("run", resume=True)
     assert result.finished
     assert "the log keeps records of steps that will come again: the disk says no" in result.notes
@@ -232,7 +232,7 @@ def test_a_resumed_run_saves_as_often_as_it_was_asked_to(run, tmp_path):
 
 def test_records_of_a_finished_run_stay_until_it_can_go_on_without_them(run, tmp_path, monkeypatch):
     run("run", steps=20, learning_rate=0.02, schedule="trapezoid")
-    before = metrics.read(tmp_path / "run" / "metrics.jsonl")
+    before = metrics_file.read(tmp_path / "run" / "metrics.jsonl")
 
     def die(*rest, **more):
         raise KeyboardInterrupt
@@ -240,7 +240,7 @@ def test_records_of_a_finished_run_stay_until_it_can_go_on_without_them(run, tmp
     monkeypatch.setattr("pantoum.training.saving.Saving.checkpoint", die)
     with pytest.raises(KeyboardInterrupt):
         run("run", steps=10, resume=True)
-    assert metrics.read(tmp_path / "run" / "metrics.jsonl") == before
+    assert metrics_file.read(tmp_path / "run" / "metrics.jsonl") == before
     monkeypatch.undo()
     assert run("run", steps=10, resume=True).steps == 22
-    assert len([each for each in metrics.read(tmp_path / "run" / "metrics.jsonl") if each["ended"]]) == 1
+    assert len([each for each in metrics_file.read(tmp_path / "run" / "metrics.jsonl") if each["ended"]]) == 1

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from pantoum.errors import DivergedError, StorageError
-from pantoum.formats import checkpoint, durable, metrics, model_file
+from pantoum.formats import checkpoint, durable, metrics_file, model_file
 from pantoum.formats.system_calls import System
-from pantoum.network.state import NetworkState
+from pantoum.network.network_state import NetworkState
 from pantoum.training.update.backend import LocalBackend
 
 
@@ -86,7 +86,7 @@ def test_what_never_recovers_ends_with_a_clear_error_and_nothing_bad_on_disk(run
         run("run", steps=40)
     newest = checkpoint.newest(tmp_path / "run")
     assert newest.step <= 8 and all(np.isfinite(array).all() for array in newest.arrays.values())
-    assert metrics.read(tmp_path / "run" / "metrics.jsonl")[-1]["ended"] == "failed"
+    assert metrics_file.read(tmp_path / "run" / "metrics.jsonl")[-1]["ended"] == "failed"
 
 
 def test_a_spike_of_the_texts_own_is_accepted_in_the_end(run, spoil):

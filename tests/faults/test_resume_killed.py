@@ -9,7 +9,7 @@ import time
 import numpy as np
 import pytest
 
-from pantoum.formats import checkpoint, metrics
+from pantoum.formats import checkpoint, metrics_file
 from pantoum.formats.durable import is_temporary
 
 STEPS = 40
@@ -59,7 +59,7 @@ def test_a_signal_saves_and_ends_soon(spawn, run, tmp_path, name, code):
     assert f"stopped {name}" in output
     newest = checkpoint.newest(tmp_path / "run")
     assert newest.step >= 5 and (tmp_path / "run" / "model.safetensors").exists()
-    assert metrics.read(tmp_path / "run" / "metrics.jsonl")[-1]["ended"] == "stopped"
+    assert metrics_file.read(tmp_path / "run" / "metrics.jsonl")[-1]["ended"] == "stopped"
     assert run("run", resume=True, stop_after=newest.step + 2).steps == newest.step + 2
 
 

@@ -12,8 +12,8 @@ from pantoum.config import ModelConfig, SamplingConfig
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
-from pantoum.inference.writing.batch import Batch
 from pantoum.inference.writing.stream import Stream
+from pantoum.inference.writing.stream_batch import StreamBatch
 from pantoum.kernels import native, without_core
 from pantoum.network import LanguageModel
 from pantoum.network.program import Program
@@ -49,13 +49,13 @@ def model_of(network: LanguageModel, precision: str) -> LoadedModel:
     return LoadedModel(Program(network, precision=precision), ByteTokenizer(), sha256="ab" * 32)
 
 
-def join(batch: Batch, prompt: str = PROMPT, seed: int = 7) -> Stream:
+def join(batch: StreamBatch, prompt: str = PROMPT, seed: int = 7) -> Stream:
     session = Session(batch.model)
     session.feed(prompt)
     return batch.join(session.state, length=LENGTH, sampling=SAMPLING, seed=seed)
 
 
-def followed(batch: Batch, stream: Stream) -> Found:
+def followed(batch: StreamBatch, stream: Stream) -> Found:
     """One stream's text, log-probabilities and last state, while all write."""
     text, log_probabilities = "", []
     while not stream.ended:
@@ -75,7 +75,7 @@ def test_every_path_threads_and_batch_write_the_same_bytes(
         for threads in (1, 2):
             core.set_threads(threads)
             for neighbours in (0, 15):
-                batch = Batch(model)
+                batch = StreamBatch(model)
                 for number in range(neighbours):
                     join(batch, "neighbour " * (number % 3), seed=number)
                 found.add(followed(batch, join(batch)))
@@ -88,9 +88,9 @@ def test_neighbours_that_come_and_are_cancelled_and_a_way_through_a_file_change_
     network: LanguageModel, precision: str
 ) -> None:
     model = model_of(network, precision)
-    expected = followed(batch := Batch(model), join(batch))
+    expected = followed(batch := StreamBatch(model), join(batch))
 
-    batch = Batch(model)
+    batch = StreamBatch(model)
     others = [join(batch, "x" * number, seed=number) for number in range(8)]
     stream = join(batch)
     others += [join(batch, "y" * number, seed=number) for number in range(8)]
@@ -106,13 +106,13 @@ def test_neighbours_that_come_and_are_cancelled_and_a_way_through_a_file_change_
 
     # Saved half-way and restored beside others. The penalty's window belongs to a writing and is left out.
     plain = SamplingConfig(temperature=1.1)
-    whole, half = Batch(model), Batch(model)
+    whole, half = StreamBatch(model), StreamBatch(model)
     session = Session(model)
     session.feed(PROMPT)
     one = whole.join(session.state, length=LENGTH, sampling=plain, seed=7)
     first = half.join(session.state, length=LENGTH // 2, sampling=plain, seed=7)
     expected, begun = followed(whole, one), followed(half, first)
-    restored = Batch(model)
+    restored = StreamBatch(model)
     for number in range(15):
         join(restored, seed=number)
     later = restored.join(State.from_bytes(begun[2]), length=LENGTH - LENGTH // 2, sampling=plain, seed=7)

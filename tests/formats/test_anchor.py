@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pantoum.errors import StorageError
-from pantoum.formats import anchor, durable, metrics
+from pantoum.formats import anchor, durable, metrics_file
 
 OPEN = Path("/proc/self/fd")
 pytestmark = pytest.mark.skipif(not anchor.SUPPORTED, reason="SKIP: this system has no openat")
@@ -86,7 +86,7 @@ def test_a_link_in_its_place_is_never_followed(held, tmp_path):
 def test_a_log_that_shares_its_file_with_a_copy_gets_a_file_of_its_own(held, tmp_path):
     copy = tmp_path / "copy"
     copy.hardlink_to(held / "log")
-    metrics.append(held / "log", {"step": 1})
+    metrics_file.append(held / "log", {"step": 1})
     assert copy.read_text() == "old\n" and (held / "log").read_text() == 'old\n{"step":1}\n'
 
 

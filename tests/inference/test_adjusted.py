@@ -13,7 +13,7 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
 from pantoum.inference.writing.adjusted import SORTED, log_probabilities, most_probable
-from pantoum.inference.writing.batch import Batch
+from pantoum.inference.writing.stream_batch import StreamBatch
 
 
 def begun(model: LoadedModel) -> State:
@@ -22,7 +22,7 @@ def begun(model: LoadedModel) -> State:
     return session.state
 
 
-def finish(batch: Batch) -> None:
+def finish(batch: StreamBatch) -> None:
     while len(batch):
         batch.round()
 
@@ -31,7 +31,7 @@ def test_a_greedy_text_with_penalties_is_what_the_rule_says(characters: LoadedMo
     sampling = SamplingConfig(
         greedy=True, frequency_penalty=1.5, presence_penalty=0.25, logit_bias={5: 1.0, 7: -2.0}
     )
-    batch = Batch(characters)
+    batch = StreamBatch(characters)
     stream = batch.join(begun(characters), length=40, sampling=sampling, alternatives=0)
     finish(batch)
 
@@ -56,7 +56,7 @@ def test_a_greedy_text_with_penalties_is_what_the_rule_says(characters: LoadedMo
 
 def test_neighbours_write_what_they_write_without_it(characters: LoadedModel) -> None:
     def written(beside: SamplingConfig | None) -> tuple[int, float]:
-        batch = Batch(characters)
+        batch = StreamBatch(characters)
         if beside is not None:
             batch.join(begun(characters), length=9, sampling=beside, alternatives=3)
         stream = batch.join(begun(characters), length=30, seed=3)
@@ -67,7 +67,7 @@ def test_neighbours_write_what_they_write_without_it(characters: LoadedModel) ->
 
 
 def test_recording_alone_changes_nothing_and_holds_every_token(characters: LoadedModel) -> None:
-    batch = Batch(characters)
+    batch = StreamBatch(characters)
     plain = batch.join(begun(characters), length=25, seed=4)
     recorded = batch.join(begun(characters), length=25, seed=4, alternatives=4)
     finish(batch)
@@ -106,7 +106,7 @@ def test_settings_beyond_their_bounds_are_refused(settings: dict[str, object]) -
 
 
 def test_a_bias_for_a_token_that_is_none_is_refused(characters: LoadedModel) -> None:
-    batch = Batch(characters)
+    batch = StreamBatch(characters)
     with pytest.raises(SettingError, match="logit_bias is 99"):
         batch.join(sampling=SamplingConfig(logit_bias={99: 1.0}))
     assert len(batch) == 0

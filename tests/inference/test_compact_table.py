@@ -19,7 +19,7 @@ from pantoum.inference.export import export
 from pantoum.inference.files.compact_table import SPARE, compacted, parts_of, row_codes
 from pantoum.inference.loaded_model import LoadedModel, load
 from pantoum.kernels import RowCodes, without_core
-from pantoum.kernels.native.step import Stepper as OneCall
+from pantoum.kernels.native.step import CoreStepper as OneCall
 from pantoum.network.spec import TABLE
 from pantoum.network.stepping import stepper
 

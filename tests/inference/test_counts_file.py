@@ -23,12 +23,12 @@ from pantoum.inference.loaded_model import LoadedModel, load
 from pantoum.inference.scoring.reader import PlainReader
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
-from pantoum.inference.writing.batch import Batch
-from pantoum.inference.writing.generate import Generation
+from pantoum.inference.writing.generation import Generation
+from pantoum.inference.writing.stream_batch import StreamBatch
 from pantoum.kernels.reference.counts import count_rows
 from pantoum.network.mixers.count_mixture import CountMixture
+from pantoum.network.mixers.counted_ngrams import Counts
 from pantoum.network.mixers.counting import counted
-from pantoum.network.mixers.counts import Counts
 from pantoum.network.program import Program
 
 Make = Callable[..., LoadedModel]
@@ -174,7 +174,7 @@ def test_a_model_with_counts_reads_writes_and_keeps_its_state(
     for _ in one:
         pass
     assert one.texts[0].text == many.texts[0].text
-    batch = Batch(model)
+    batch = StreamBatch(model)
     stream = batch.join(state, length=12, sampling=sampling, seed=5, alternatives=3)
     for _ in batch:
         pass

@@ -21,7 +21,7 @@ from pantoum.inference.files.novelty import NoveltyFilter, documents_of
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
 from pantoum.inference.writing.distinct import Distinct, most_draws
-from pantoum.inference.writing.generate import Generation, Piece, Text, completed
+from pantoum.inference.writing.generation import Generation, Piece, Text, completed
 from pantoum.text.byte import ByteTokenizer
 from pantoum.text.tokenizer import learner
 

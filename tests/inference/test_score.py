@@ -15,7 +15,7 @@ from pantoum.config import ScoreConfig
 from pantoum.errors import SettingError
 from pantoum.inference.evaluate import evaluate
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.score import Score, Scorer, Scores
+from pantoum.inference.score import Score, ScoredText, Scorer
 from pantoum.inference.scoring.reader import PlainReader
 from pantoum.inference.scoring.segments import OneStream, ReadElsewhere
 
@@ -23,9 +23,9 @@ Make = Callable[..., LoadedModel]
 TEXT = "The cat sat  on the mat.\n\nA na\u00efve dog ran\nand"
 
 
-def scored(model: LoadedModel, text: str | bytes, by: str = "token", **settings: Any) -> Scores:
+def scored(model: LoadedModel, text: str | bytes, by: str = "token", **settings: Any) -> ScoredText:
     scorer = Scorer(model, ScoreConfig(by, **settings), pieces=True)
-    return Scores(by, tuple(scorer.read([text])), scorer.threshold)
+    return ScoredText(by, tuple(scorer.read([text])), scorer.threshold)
 
 
 def tokens(model: LoadedModel, parts: Iterable[str | bytes]) -> list[Score]:
@@ -190,7 +190,7 @@ def test_what_is_beyond_the_threshold_is_marked(characters: LoadedModel) -> None
     plain = scored(characters, TEXT, "word")
     limit = sorted(score.peak for score in plain)[-3]
     scorer = Scorer(characters, ScoreConfig("word"), threshold=limit)
-    marked = Scores("word", tuple(scorer.read([TEXT])), limit)
+    marked = ScoredText("word", tuple(scorer.read([TEXT])), limit)
     assert len(marked.alerts) == 2 and all(score.peak > limit for score in marked.alerts)
     assert plain.alerts == ()
 

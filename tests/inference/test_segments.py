@@ -17,8 +17,8 @@ from pantoum.inference.scoring import protocols, segments
 from pantoum.inference.scoring.reader import PlainReader
 from pantoum.inference.scoring.segments import Following, OneStream, Segments
 from pantoum.network import LanguageModel, stepping
+from pantoum.network.network_state import NetworkState
 from pantoum.network.program import Program
-from pantoum.network.state import NetworkState
 from pantoum.network.stepping import SteppedLosses
 
 Make = Callable[..., LoadedModel]

@@ -15,8 +15,8 @@ from pantoum.inference import state as state_module
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
-from pantoum.inference.writing.batch import Batch
-from pantoum.network.state import NetworkState
+from pantoum.inference.writing.stream_batch import StreamBatch
+from pantoum.network.network_state import NetworkState
 
 
 def fed(model: LoadedModel, text: str | bytes = "The cat") -> State:
@@ -200,7 +200,7 @@ def test_a_forged_state_of_huge_numbers_ends_no_other_stream(
     make: Callable[..., LoadedModel], cell: str, number: float
 ) -> None:
     model = make("characters", cell=cell, ngrams=(2, 4) if cell == "gru" else ())
-    batch, state = Batch(model), fed(model)
+    batch, state = StreamBatch(model), fed(model)
     one = batch.join(state, length=5, seed=1)
     huge = tuple(np.full_like(array, number) for array in state.layers)
     forged = replace(state, layers=huge)
@@ -210,7 +210,7 @@ def test_a_forged_state_of_huge_numbers_ends_no_other_stream(
         assert "scores after it are not finite" in str(error)
     list(batch)
     assert not batch.failed and one.tokens == 5
-    alone = Batch(model)
+    alone = StreamBatch(model)
     again = alone.join(state, length=5, seed=1)
     list(alone)
     assert again.state == one.state

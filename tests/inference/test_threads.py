@@ -13,9 +13,9 @@ import pytest
 from pantoum.errors import PantoumError, SettingError
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.session import Session
-from pantoum.inference.writing.batch import Batch
 from pantoum.inference.writing.batch_rows import BatchRows
 from pantoum.inference.writing.stream import Stream
+from pantoum.inference.writing.stream_batch import StreamBatch
 
 
 def in_threads(count: int, work: Callable[[int], None]) -> None:
@@ -36,7 +36,7 @@ def in_threads(count: int, work: Callable[[int], None]) -> None:
 
 
 def test_threads_share_a_batch_and_each_text_is_what_it_is_alone(characters: LoadedModel) -> None:
-    batch, kept = Batch(characters), threading.Lock()
+    batch, kept = StreamBatch(characters), threading.Lock()
     texts: dict[Stream, str] = {}
     asked: dict[Stream, int] = {}
 
@@ -59,13 +59,13 @@ def test_threads_share_a_batch_and_each_text_is_what_it_is_alone(characters: Loa
     in_threads(4, work)
     assert len(batch) == 0 and len(texts) == 24
     for stream, seed in asked.items():
-        alone = Batch(characters)
+        alone = StreamBatch(characters)
         alone.join(length=5 + seed % 17, seed=seed)
         assert texts[stream] == "".join(piece.text for piece in alone)
 
 
 def test_rounds_and_readers_in_threads_see_whole_states(characters: LoadedModel) -> None:
-    batch = Batch(characters)
+    batch = StreamBatch(characters)
     streams = [batch.join(length=400, seed=k, stream=k) for k in range(8)]
 
     def work(number: int) -> None:
@@ -82,7 +82,7 @@ def test_rounds_and_readers_in_threads_see_whole_states(characters: LoadedModel)
 
     in_threads(4, work)
     for k, stream in enumerate(streams):
-        alone = Batch(characters)
+        alone = StreamBatch(characters)
         twin = alone.join(length=400, seed=k, stream=k)
         while len(alone) and twin.tokens < stream.tokens:
             alone.round()
@@ -90,7 +90,7 @@ def test_rounds_and_readers_in_threads_see_whole_states(characters: LoadedModel)
 
 
 def test_a_stream_of_another_batch_is_refused_and_ends_nobody(characters: LoadedModel) -> None:
-    one, other = Batch(characters), Batch(characters)
+    one, other = StreamBatch(characters), StreamBatch(characters)
     mine, foreign = one.join(length=5, seed=1), other.join(length=5, seed=2)
     for wrong in (foreign, mine.state, None, 0):
         for call in (one.leave, one.park, one.resume):
@@ -103,7 +103,7 @@ def test_a_stream_of_another_batch_is_refused_and_ends_nobody(characters: Loaded
 
 
 @pytest.mark.parametrize(
-    "where", [(BatchRows, "advance"), (Batch, "_take"), (Batch, "_leave"), (BatchRows, "resize")]
+    "where", [(BatchRows, "advance"), (StreamBatch, "_take"), (StreamBatch, "_leave"), (BatchRows, "resize")]
 )
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, MemoryError])
 def test_a_call_that_does_not_complete_ends_the_batch(
@@ -112,7 +112,7 @@ def test_a_call_that_does_not_complete_ends_the_batch(
     where: tuple[type, str],
     failure: type[BaseException],
 ) -> None:
-    batch = Batch(characters)
+    batch = StreamBatch(characters)
     state = Session(characters).state
     streams = [batch.join(length=1 if k < 7 else 5, seed=k) for k in range(8)]
 
@@ -120,7 +120,7 @@ def test_a_call_that_does_not_complete_ends_the_batch(
         raise failure
 
     monkeypatch.setattr(*where, fail)
-    monkeypatch.setattr(Batch, "_to_take", lambda self, texts: {0})
+    monkeypatch.setattr(StreamBatch, "_to_take", lambda self, texts: {0})
     with pytest.raises(failure):
         for _ in batch:
             pass
@@ -137,7 +137,7 @@ def test_a_call_that_does_not_complete_ends_the_batch(
 
 
 def test_a_refused_argument_leaves_a_batch_whole(characters: LoadedModel) -> None:
-    batch = Batch(characters)
+    batch = StreamBatch(characters)
     batch.join(length=3)
     for wrong in ({"length": -1}, {"state": b"no"}, {"sampling": {"top_k": 3}}, {"seed": 0.5}, {"speed": 1}):
         with pytest.raises(PantoumError):
@@ -167,7 +167,7 @@ def test_a_session_stays_where_it_was_when_its_writing_is_broken_off(
 def test_a_batch_and_its_streams_say_that_they_cannot_be_copied(
     characters: LoadedModel, way: Callable[[object], object]
 ) -> None:
-    batch = Batch(characters)
+    batch = StreamBatch(characters)
     stream = batch.join(length=3)
     for one in (batch, stream):
         with pytest.raises(PantoumError, match=r"cannot be copied or pickled.*state"):

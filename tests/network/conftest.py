@@ -13,7 +13,7 @@ from pantoum.config import CELLS as TABLE
 from pantoum.config import DropoutConfig
 from pantoum.network import Stack
 from pantoum.network.blocks import Block, Cell
-from pantoum.network.state import map_arrays
+from pantoum.network.network_state import map_arrays
 
 CELLS: dict[str, Callable[..., Cell]] = {name: partial(Cell, spec=spec) for name, spec in TABLE.items()}
 

@@ -15,10 +15,10 @@ from pantoum.network import LanguageModel
 from pantoum.network.mixers import cache
 from pantoum.network.mixers.cache import Cache
 from pantoum.network.mixers.count_mixture import CountMixture
+from pantoum.network.mixers.counted_ngrams import Counts
 from pantoum.network.mixers.counting import counted
-from pantoum.network.mixers.counts import Counts
+from pantoum.network.network_state import NetworkState
 from pantoum.network.program import Program
-from pantoum.network.state import NetworkState
 
 V, B, T = 6, 3, 9
 

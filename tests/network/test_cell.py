@@ -11,7 +11,7 @@ import pytest
 from pantoum.errors import SettingError
 from pantoum.network import GRU, LSTM, RNN, MinGRU
 from pantoum.network.blocks import Block
-from pantoum.network.state import map_arrays, to_arrays
+from pantoum.network.network_state import map_arrays, to_arrays
 
 
 @pytest.mark.parametrize("hidden_size", [1, 7, 33])

@@ -13,8 +13,8 @@ from pantoum.config import ModelConfig
 from pantoum.kernels.reference.counts import count_rows
 from pantoum.network import LanguageModel
 from pantoum.network.mixers.count_mixture import ITERATIONS, CountMixture, fitted, mixed
+from pantoum.network.mixers.counted_ngrams import Counts
 from pantoum.network.mixers.counting import counted
-from pantoum.network.mixers.counts import Counts
 from pantoum.network.program import Program
 from pantoum.network.stepping import ScanStepper, stepper
 

@@ -11,8 +11,8 @@ from pantoum.config import CELLS, DropoutConfig, ModelConfig
 from pantoum.errors import SettingError
 from pantoum.kernels import Workspace, backend
 from pantoum.network import LanguageModel, cross_entropy, unroll
+from pantoum.network.network_state import NetworkState
 from pantoum.network.program import BatchResult, Program
-from pantoum.network.state import NetworkState
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "one-hot": {},

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from pantoum.config import ModelConfig
-from pantoum.kernels.mixture import mix_rows
+from pantoum.kernels.mixed_rows import mix_rows
 from pantoum.network import LanguageModel
-from pantoum.network.mixers import Found, Mixer, Read
+from pantoum.network.mixers import Found, Mixer, ReadTokens
 from pantoum.network.mixers.history import History
 from pantoum.network.program import Program
 from pantoum.network.spec import StateArray
@@ -31,7 +31,7 @@ class Again(Mixer):
     def states(self, units: int) -> tuple[StateArray, ...]:
         return (StateArray("again.recent", 1, "tokens"),)
 
-    def find(self, read: Read, state: Sequence[Array]) -> FoundAgain:
+    def find(self, read: ReadTokens, state: Sequence[Array]) -> FoundAgain:
         history = History(read.tokens_TB, state[0], read.reset_TB, read.lengths)
         return FoundAgain(history.token(1).reshape(-1), (history.after().astype(np.float32),))
 
@@ -62,7 +62,7 @@ class More(Again):
     name: ClassVar[str] = "more"
     adds: ClassVar[bool] = True
 
-    def find(self, read: Read, state: Sequence[Array]) -> FoundMore:
+    def find(self, read: ReadTokens, state: Sequence[Array]) -> FoundMore:
         found = super().find(read, state)
         return FoundMore(found.before_N, found.state)
 

@@ -15,9 +15,9 @@ from pantoum.errors import SettingError
 from pantoum.kernels import reference
 from pantoum.network import LanguageModel
 from pantoum.network.mixers.ngrams import MULTIPLIER, FoundRows, Ngrams
+from pantoum.network.network_state import NetworkState
 from pantoum.network.program import BatchResult, Program
 from pantoum.network.spec import TABLE
-from pantoum.network.state import NetworkState
 
 V, B, T, ORDERS, ROWS = 7, 3, 9, (2, 3, 5), 16
 Array = np.ndarray[Any, Any]

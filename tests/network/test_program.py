@@ -13,8 +13,8 @@ from pantoum.errors import CoreError, SettingError
 from pantoum.kernels import Workspace, backend, reference
 from pantoum.network import LanguageModel, cross_entropy, unroll
 from pantoum.network.gradient import Gradients
+from pantoum.network.network_state import to_arrays
 from pantoum.network.program import BatchResult, Program
-from pantoum.network.state import to_arrays
 
 B, T = 3, 6
 MODELS: dict[str, dict[str, Any]] = {

@@ -9,8 +9,8 @@ import pytest
 
 from pantoum.config import CELLS, ModelConfig
 from pantoum.network import LanguageModel
+from pantoum.network.network_state import NetworkState
 from pantoum.network.program import Program
-from pantoum.network.state import NetworkState
 from pantoum.network.stepping import ScanStepper, SteppedLosses, stepper
 
 

@@ -14,7 +14,7 @@ from pantoum.config import DropoutConfig
 from pantoum.errors import SettingError
 from pantoum.network import GRU, LSTM, Stack, unroll, unroll_vjp
 from pantoum.network.blocks import Block
-from pantoum.network.state import map_arrays, to_arrays
+from pantoum.network.network_state import map_arrays, to_arrays
 
 Random = np.random.Generator
 Make = Callable[[int, int], Block]

@@ -12,10 +12,10 @@ from pantoum.errors import CoreError
 from pantoum.kernels import native, reference
 from pantoum.network import LanguageModel
 from pantoum.network.mixers.count_mixture import CountMixture
+from pantoum.network.mixers.counted_ngrams import Counts
 from pantoum.network.mixers.counting import counted
-from pantoum.network.mixers.counts import Counts
+from pantoum.network.network_state import NetworkState
 from pantoum.network.program import Program
-from pantoum.network.state import NetworkState
 from pantoum.network.stepping import ScanStepper, stepper
 
 

@@ -21,8 +21,8 @@ def step_of(
     cell: str, layers: int, vocab_size: int, units: int, resets: float = 0.0, core: bool = True
 ) -> Any:
     """A whole training step: forward and backward pass, clipping, AdamW and the average."""
-    from pantoum.torch.backend import TorchBackend
-    from pantoum.torch.cell import Cell
+    from pantoum.torch.cell_module import CellModule
+    from pantoum.torch.torch_backend import TorchBackend
 
     recipe = Recipe(
         ModelConfig(cell, units, layers, units), B, T, "adamw", learning_rate=1e-3, schedule="constant",
@@ -31,7 +31,7 @@ def step_of(
     backend = TorchBackend(recipe, vocab_size, "cpu")
     backend.restore(make_backend(recipe, vocab_size).snapshot())
     for part in backend.learners[0].module.modules():
-        if isinstance(part, Cell):
+        if isinstance(part, CellModule):
             part.core = core
     draw = np.random.default_rng(0)
     tokens, reset = draw.integers(0, vocab_size, (B, T + 1)), draw.random((B, T)) < resets
@@ -74,7 +74,7 @@ def test_a_step_with_fused_modules_has_few_operations(
     a stand-in here, since PyTorch's modules for a CPU are many operations."""
     from torch.nn.utils.rnn import PackedSequence
 
-    from pantoum.torch.cell import Cell
+    from pantoum.torch.cell_module import CellModule
 
     calls = []
 
@@ -96,7 +96,7 @@ def test_a_step_with_fused_modules_has_few_operations(
         return (PackedSequence(outputs, x.batch_sizes) if packed else outputs), state
 
     step = step_of(cell, 3, 50, 16, resets, core=False)
-    monkeypatch.setattr(Cell, "_call", call)
+    monkeypatch.setattr(CellModule, "_call", call)
     assert operations(torch, step) <= most
     assert calls == [bool(resets)] * 3, "one call per layer"
 

@@ -53,7 +53,7 @@ def train(backend: Any, state: Any, steps: range) -> tuple[list[float], Any]:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_steps_are_those_of_the_core_and_engines_change_between_them(torch: Any, shape: str) -> None:
-    from pantoum.torch.backend import TorchBackend
+    from pantoum.torch.torch_backend import TorchBackend
 
     recipe = recipe_of(**SHAPES[shape])
     core = make_backend(recipe, V)
@@ -74,7 +74,7 @@ def test_steps_are_those_of_the_core_and_engines_change_between_them(torch: Any,
 
 
 def test_a_snapshot_is_a_copy_and_brings_everything_back(torch: Any) -> None:
-    from pantoum.torch.backend import TorchBackend
+    from pantoum.torch.torch_backend import TorchBackend
 
     recipe = recipe_of(**SHAPES["n-grams"])
     one, two = (TorchBackend(recipe, V, "cpu") for _ in range(2))
@@ -96,7 +96,7 @@ def test_a_snapshot_is_a_copy_and_brings_everything_back(torch: Any) -> None:
 
 @pytest.mark.parametrize("cell", ["gru", "lstm", "gru-before"])
 def test_bf16_stays_near_float32(torch: Any, cell: str) -> None:
-    from pantoum.torch.backend import TorchBackend
+    from pantoum.torch.torch_backend import TorchBackend
 
     losses = []
     for precision in ("float32", "bf16"):
@@ -164,7 +164,7 @@ def test_an_incomplete_environment_of_torchrun_is_told(
 def test_steps_on_a_gpu_are_those_of_the_core(torch: Any, shape: str, precision: str) -> None:
     if not torch.cuda.is_available():
         pytest.skip("SKIP SKIP SKIP: no GPU here, training on one was not tested")
-    from pantoum.torch.backend import TorchBackend
+    from pantoum.torch.torch_backend import TorchBackend
 
     core = make_backend(recipe_of(**SHAPES[shape]), V)
     backend = TorchBackend(recipe_of(**SHAPES[shape], precision=precision), V, "cuda")

@@ -15,8 +15,8 @@ from pantoum.ranks.single import SingleRank
 from pantoum.training.assembly import make_backend
 from pantoum.training.keep_best import KeepBest
 from pantoum.training.parallel import outer_step
-from pantoum.training.parallel.commands import command
 from pantoum.training.parallel.outer_step import OuterStep
+from pantoum.training.parallel.rank_commands import command
 from pantoum.training.parallel.ranked_backend import RankedBackend
 from pantoum.training.recipe.choose import choose
 from pantoum.training.recipe.outlook import Outlook

@@ -29,7 +29,7 @@ def test_ranks_find_the_losses_of_one_process(together, length, ranks):
 
     def work(group):
         if group.rank:
-            from pantoum.training.parallel.commands import next_command
+            from pantoum.training.parallel.rank_commands import next_command
 
             words = next_command(group)
             return getattr(Worker(group), words.pop("op"))(**words)

@@ -16,8 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pantoum.report.curves import curve, small, spread_apart
-from pantoum.report.history import History, Note
 from pantoum.report.loss import Reference, by_time, by_tokens
+from pantoum.report.run_history import Note, RunHistory
 
 Make = Callable[..., list[dict[str, Any]]]
 VALUE = st.one_of(st.none(), st.floats(), st.floats(0, 20), st.integers(0, 10**12))
@@ -33,7 +33,7 @@ def parts(picture: str, tag: str, kind: str) -> list[ElementTree.Element]:
 
 @pytest.mark.parametrize("view", [by_tokens, by_time])
 def test_both_lines_their_labels_and_their_words(make_records: Make, view: Any) -> None:
-    picture = curve(view(History.of(make_records()), (Reference("bz2", 1.6),)), standalone=True)
+    picture = curve(view(RunHistory.of(make_records()), (Reference("bz2", 1.6),)), standalone=True)
     assert len(parts(picture, "path", "line")) == 2
     assert len(parts(picture, "circle", "best")) == 1 and len(parts(picture, "circle", "dot")) == 9
     assert {e.text for e in parts(picture, "text", "name")} == {"training", "validation"}
@@ -49,23 +49,23 @@ def test_both_lines_their_labels_and_their_words(make_records: Make, view: Any) 
 @given(st.lists(RECORD, max_size=8))
 def test_whatever_the_records_hold_no_picture_breaks(records: list[dict[str, Any]]) -> None:
     for view in (by_tokens, by_time):
-        picture = curve(view(History.of(records)), standalone=True)
+        picture = curve(view(RunHistory.of(records)), standalone=True)
         ElementTree.fromstring(picture)
         assert not re.search(r"\b(nan|inf|NaN|None)\b", picture)
 
 
 def test_the_same_records_give_the_same_bytes(make_records: Make) -> None:
-    first, second = (curve(by_time(History.of(make_records()))) for _ in range(2))
+    first, second = (curve(by_time(RunHistory.of(make_records()))) for _ in range(2))
     assert first == second
 
 
 def test_no_records_are_said_so() -> None:
-    picture = curve(by_tokens(History(())), standalone=True)
+    picture = curve(by_tokens(RunHistory(())), standalone=True)
     assert "no reports yet" in picture and "No reports yet." in picture
 
 
 def test_one_record_is_a_dot(make_records: Make) -> None:
-    picture = curve(by_time(History.of(make_records(60, upto=1))), standalone=True)
+    picture = curve(by_time(RunHistory.of(make_records(60, upto=1))), standalone=True)
     assert len(parts(picture, "circle", "training")) == 1 and not parts(picture, "path", "line")
 
 
@@ -74,7 +74,7 @@ def test_labels_at_the_ends_do_not_touch(make_records: Make) -> None:
     records[-1]["valid"] = records[-1]["loss"] + 1e-4
     heights = [
         float(e.get("y", "nan"))
-        for e in parts(curve(by_time(History.of(records)), standalone=True), "text", "name")
+        for e in parts(curve(by_time(RunHistory.of(records)), standalone=True), "text", "name")
     ]
     assert abs(heights[0] - heights[1]) >= 30
 
@@ -94,7 +94,7 @@ def test_labels_never_overlap_and_stay_inside(wanted: list[tuple[float, float]],
 
 def test_references_that_lie_together_have_labels_apart(make_records: Make) -> None:
     references = (Reference("bz2", 1.6), Reference("xz", 1.601))
-    picture = curve(by_tokens(History.of(make_records()), references), standalone=True)
+    picture = curve(by_tokens(RunHistory.of(make_records()), references), standalone=True)
     labels = [*parts(picture, "text", "aside"), *parts(picture, "text", "name")]
     heights = sorted(float(e.get("y", "nan")) for e in labels)
     assert len(heights) == 4 and all(b - a >= 16.9 for a, b in pairwise(heights))
@@ -103,19 +103,19 @@ def test_references_that_lie_together_have_labels_apart(make_records: Make) -> N
 
 def test_notes_are_marks_on_the_axis_that_tell_their_words(make_records: Make, hostile: str) -> None:
     notes = [Note(hostile, 5, 32_000, 2.5), Note("before it began", 0, None, None)]
-    picture = curve(by_tokens(History.of(make_records())), notes, standalone=True)
+    picture = curve(by_tokens(RunHistory.of(make_records())), notes, standalone=True)
     (mark,) = parts(picture, "path", "event")
     assert "</script>" in (mark.findtext(f"{SVG}title") or "") and "</script>" not in picture
 
 
 def test_many_evaluations_lose_their_dots_but_not_the_best(make_records: Make) -> None:
     records = [{**r, "valid": 2.0 + math.sin(r["step"])} for r in make_records(300)]
-    picture = curve(by_time(History.of(records)), standalone=True)
+    picture = curve(by_time(RunHistory.of(records)), standalone=True)
     assert not parts(picture, "circle", "dot") and len(parts(picture, "circle", "best")) == 1
 
 
 def test_the_readout_holds_every_point_drawn(make_records: Make) -> None:
-    text = re.search(r'data-readout="([^"]*)"', curve(by_tokens(History.of(make_records()))))
+    text = re.search(r'data-readout="([^"]*)"', curve(by_tokens(RunHistory.of(make_records()))))
     assert text is not None
     lines = json.loads(unescape(text.group(1)))
     assert set(lines) == {"training", "validation"} and len(lines["validation"]) == 10

@@ -13,9 +13,9 @@ import pytest
 from rich.console import Console
 
 from pantoum.report import live
-from pantoum.report.history import History
 from pantoum.report.live import LiveView, possible, restore_terminal
 from pantoum.report.record import Report
+from pantoum.report.run_history import RunHistory
 
 Make = Callable[..., list[dict[str, Any]]]
 ENTERS, LEAVES, SHOWS_CURSOR = "\x1b[?1049h", "\x1b[?1049l", "\x1b[?25h"
@@ -108,9 +108,9 @@ def test_a_sample_streams_in_by_the_clock(console: Console, make_records: Make) 
 def test_a_history_taken_whole_streams_only_what_is_new(console: Console) -> None:
     records = [{"step": i, "sample": f"sample {i}"} for i in (1, 2)]
     view = LiveView("book", console=console, clock=lambda: 50.0)
-    view.take(History.of(records[:1]))
+    view.take(RunHistory.of(records[:1]))
     assert view.scene(view.history).shown == 1_000_000
-    view.take(History.of(records))
+    view.take(RunHistory.of(records))
     assert view.scene(view.history).shown == 0
 
 

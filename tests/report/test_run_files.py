@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from pantoum.errors import RunError
-from pantoum.formats import metrics, model_file
+from pantoum.formats import metrics_file, model_file
 from pantoum.formats.run_lock import RunLock
 from pantoum.report import run_files
 from pantoum.report.run_files import follow, read
@@ -31,7 +31,7 @@ def folder(tmp_path: Path, config: dict[str, Any]) -> Path:
 
 def write(folder: Path, records: list[dict[str, Any]]) -> None:
     for each in records:
-        metrics.append(folder / "metrics.jsonl", each)
+        metrics_file.append(folder / "metrics.jsonl", each)
 
 
 def test_a_run_s_story(folder: Path, make_records: Make, evaluation: dict[str, Any]) -> None:
@@ -150,6 +150,6 @@ def test_a_resumed_run_whose_log_was_cut_is_read_anew(folder: Path, make_records
     records = make_records(5)
     write(folder, records[:4])
     with RunLock(folder):
-        clock = Clock(lambda: metrics.truncate_after(folder / "metrics.jsonl", 2))
+        clock = Clock(lambda: metrics_file.truncate_after(folder / "metrics.jsonl", 2))
         histories = follow(folder, sleep=clock.sleep, clock=clock)
         assert [len(next(histories)[0]) for _ in range(2)] == [4, 2]

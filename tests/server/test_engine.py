@@ -12,7 +12,7 @@ import pantoum
 from pantoum.config import SamplingConfig
 from pantoum.errors import PantoumError
 from pantoum.inference.reading import Reading
-from pantoum.inference.writing.batch import Batch
+from pantoum.inference.writing.stream_batch import StreamBatch
 from pantoum.server import slots
 from pantoum.server.engine import Engine
 from pantoum.server.job import UNREAD, Ended, FullError, Inbox, Job, Read, StoppedError, Writing, Written
@@ -137,7 +137,7 @@ def test_a_step_that_fails_is_told_to_its_jobs_and_the_next_ones_work(
 ) -> None:
     async def body(engine: Engine) -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(Batch, "round", lambda self: 1 / 0)
+            patch.setattr(StreamBatch, "round", lambda self: 1 / 0)
             one = job(engine, 5)
             engine.submit(one)
             with pytest.raises(ZeroDivisionError):

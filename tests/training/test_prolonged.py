@@ -9,7 +9,7 @@ from pantoum.config import TrainSettings
 from pantoum.data.prepare import prepare
 from pantoum.errors import StorageError
 from pantoum.formats import checkpoint, durable, model_file
-from pantoum.report.compare import compare
+from pantoum.report.comparison import compare
 from pantoum.training.run_session import train
 
 

@@ -12,7 +12,7 @@ from pantoum.training.recipe.outlook import Outlook
 from pantoum.training.run.budget import Budget, Span
 from pantoum.training.run.recovery import go_back
 from pantoum.training.run.run_state import RunState
-from pantoum.training.update.guard import UpdateGuard
+from pantoum.training.update.update_guard import UpdateGuard
 
 STEPS = (10, 20, 25, 30, 33)
 GOOD = [10, 20, 30]

@@ -18,7 +18,7 @@ from pantoum.training.run.budget import Budget, Span
 from pantoum.training.run.meter import UpdateSums
 from pantoum.training.run.run_state import Best, RunState
 from pantoum.training.run.state_rules import MOST_EARLIER
-from pantoum.training.update.guard import MOST_ROLLBACKS, UpdateGuard
+from pantoum.training.update.update_guard import MOST_ROLLBACKS, UpdateGuard
 
 FIELDS = {field.name for field in fields(RunState)}
 CURSOR = {"epoch": 1, "batch": 2, "batch_size": 2, "seq_len": 8, "tokens": 99}

@@ -10,7 +10,7 @@ from pantoum import kernels
 from pantoum.data.batches import StatefulBatches
 from pantoum.data.prepare import open_prepared
 from pantoum.errors import RunError, SettingError, TextError
-from pantoum.formats import checkpoint, metrics, model_file
+from pantoum.formats import checkpoint, metrics_file, model_file
 from pantoum.inference.evaluate import evaluate
 from pantoum.inference.loaded_model import load
 from pantoum.training import assembly
@@ -28,7 +28,7 @@ def test_a_run_learns_and_leaves_a_model_a_log_a_page_and_its_settings(run, tmp_
     assert records[-1].ended == "finished" and records[-1].progress == 1.0
     losses = [record.valid for record in records if record.valid is not None]
     assert len(losses) == 20 and losses[-1] < losses[0] - 0.5
-    assert [line["step"] for line in metrics.read(folder / "metrics.jsonl")] == [r.step for r in records]
+    assert [line["step"] for line in metrics_file.read(folder / "metrics.jsonl")] == [r.step for r in records]
     assert {path.name for path in folder.iterdir()} == {
         ".lock",
         "model.safetensors",

@@ -25,7 +25,7 @@ from pantoum.formats import (
     bounded,
     checkpoint,
     checkpoint_folder,
-    metrics,
+    metrics_file,
     model_file,
     state_file,
     token_shard,
@@ -37,11 +37,11 @@ from pantoum.inference.files.novelty import BITS_NAME
 from pantoum.inference.files.precision import number, shape_of, weights
 from pantoum.inference.loaded_model import MODEL_NAME, load
 from pantoum.kernels import Array
-from pantoum.network.mixers.counts import MOST_ORDER
+from pantoum.network.mixers.counted_ngrams import MOST_ORDER
 from pantoum.network.packing import Weight
 from pantoum.network.spec import named
 from pantoum.report.escape import visible
-from pantoum.report.history import History
+from pantoum.report.run_history import RunHistory
 from pantoum.report.wording import clock, count, size
 from pantoum.training.run.run_folder import RunFolder
 
@@ -245,8 +245,8 @@ def _kind(tokenizer: Mapping[str, Plain]) -> str:
 def _run(path: Path) -> Info:
     folder = RunFolder(path)
     config = folder.read_config()
-    records = metrics.read(folder.metrics)
-    history = History.of(records)
+    records = metrics_file.read(folder.metrics)
+    history = RunHistory.of(records)
     steps = checkpoint.steps(path)
     model = _tried(folder.model)
     curve = [record.get("loss") for record in history.records]

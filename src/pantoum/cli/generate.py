@@ -16,7 +16,7 @@ from pantoum.config.launcher import require_own_stdin
 from pantoum.errors import SettingError
 
 if TYPE_CHECKING:
-    from pantoum.console import Writing
+    from pantoum.console import WrittenTexts
 
 EXAMPLES = """examples:
   pantoum generate runs/book --prompt "Once upon" --length 300 --seed 1
@@ -128,7 +128,9 @@ def _prompt(text: str) -> str:
     return data.decode("utf-8", "surrogateescape")
 
 
-def _print(writing: Writing, prompt: str, border: str, output: Output, visible: Callable[[str], str]) -> None:
+def _print(
+    writing: WrittenTexts, prompt: str, border: str, output: Output, visible: Callable[[str], str]
+) -> None:
     """Print the texts one after the other: the first that is not finished streams."""
     terminal = is_terminal(sys.stdout)
 

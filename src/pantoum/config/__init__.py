@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pantoum.config.cells import CELLS, CellSpec
-    from pantoum.config.model import SHAPE, DropoutConfig, ModelConfig, check_table, table_words
+    from pantoum.config.model_config import SHAPE, DropoutConfig, ModelConfig, check_table, table_words
     from pantoum.config.rules import (
         AUTO,
         function,
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
         truth,
         whole,
     )
+    from pantoum.config.sampling import GenerationConfig, SamplingConfig
     from pantoum.config.score import UNITS, Alert, ScoreConfig
     from pantoum.config.serve import ServeSettings
     from pantoum.config.softmax import parse_softmax, spell_softmax
     from pantoum.config.tokens import token_unit
     from pantoum.config.train import DOCUMENTS, OPTIMIZERS, SCHEDULES, TrainSettings
-    from pantoum.config.writing import GenerationConfig, SamplingConfig
 
 __all__ = [
     "AUTO",
@@ -75,14 +75,14 @@ VERSION = "0.1.0"
 
 _HOMES = {
     "cells": ("CELLS", "CellSpec"),
-    "model": ("SHAPE", "DropoutConfig", "ModelConfig", "check_table", "table_words"),
+    "model_config": ("SHAPE", "DropoutConfig", "ModelConfig", "check_table", "table_words"),
     "rules": ("AUTO", "function", "nearest", "number", "one_of", "path", "require", "text", "truth", "whole"),
+    "sampling": ("GenerationConfig", "SamplingConfig"),
     "score": ("UNITS", "Alert", "ScoreConfig"),
     "serve": ("ServeSettings",),
     "softmax": ("parse_softmax", "spell_softmax"),
     "tokens": ("token_unit",),
     "train": ("DOCUMENTS", "OPTIMIZERS", "SCHEDULES", "TrainSettings"),
-    "writing": ("GenerationConfig", "SamplingConfig"),
 }
 """The file of each name."""
 

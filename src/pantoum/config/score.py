@@ -104,7 +104,7 @@ class ScoreConfig:
             "give alert auto:P%, or leave alert_text out",
         )
         if self.encoding is not None:
-            from pantoum.config.encodings import known_encoding  # few give one
+            from pantoum.config.encoding_names import known_encoding  # few give one
 
             known_encoding(self.encoding)
         require(

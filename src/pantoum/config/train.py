@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pantoum.config.cells import CELLS
-from pantoum.config.model import DropoutConfig, check_ngrams, parse_orders
+from pantoum.config.model_config import DropoutConfig, check_ngrams, parse_orders
 from pantoum.config.rules import AUTO, Auto, number, one_of, option, require, settle, whole
 from pantoum.config.softmax import parse_softmax
 from pantoum.config.tokens import check_tokens, written_kinds
@@ -360,7 +360,7 @@ class TrainSettings:
         if self.documents is not None:
             one_of(self.documents, "documents", DOCUMENTS)
         if self.encoding is not None:
-            from pantoum.config.encodings import known_encoding  # few give one
+            from pantoum.config.encoding_names import known_encoding  # few give one
 
             known_encoding(self.encoding)
 

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from pantoum.config.plain import Plain
-from pantoum.data.reading import file_hash
 from pantoum.data.sources import Sources
+from pantoum.data.text_reader import file_hash
 from pantoum.errors import ShardError, TextError
 from pantoum.formats import bounded, durable, plain_json
 from pantoum.text.tokenizer import Tokenizer

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pantoum.config import AUTO, DOCUMENTS, one_of, whole
-from pantoum.config.encodings import known_encoding
+from pantoum.config.encoding_names import known_encoding
 from pantoum.config.tokens import check_tokens
 from pantoum.data import manifest
 from pantoum.data.destination import Destination
@@ -32,8 +32,8 @@ from pantoum.data.prepared_folder import (
     settle,
     shard_path,
 )
-from pantoum.data.reading import Progress, in_encoding
 from pantoum.data.sources import Sources, found
+from pantoum.data.text_reader import Progress, in_encoding
 from pantoum.data.tokenizing import Tokenizing, tokenize
 from pantoum.errors import FormatError, SettingError, ShardError, TextError
 from pantoum.formats import durable, token_shard

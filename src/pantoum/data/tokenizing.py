@@ -25,7 +25,10 @@ from pantoum.config.tokens import TokenKind, parse_tokens
 from pantoum.data import manifest
 from pantoum.data.destination import Destination
 from pantoum.data.held_out import Documents, Split, Tail
-from pantoum.data.reading import (
+from pantoum.data.short_lines import ADVICE, ShortLines
+from pantoum.data.sources import Source, Sources, left_out
+from pantoum.data.spool import Spool
+from pantoum.data.text_reader import (
     Measure,
     OddFileError,
     Progress,
@@ -34,9 +37,6 @@ from pantoum.data.reading import (
     is_utf8,
     raw_blocks,
 )
-from pantoum.data.short_lines import ADVICE, ShortLines
-from pantoum.data.sources import Source, Sources, left_out
-from pantoum.data.spool import Spool
 from pantoum.data.workers import Workers, worth
 from pantoum.errors import TextError
 from pantoum.text.bpe_merges import LONGEST

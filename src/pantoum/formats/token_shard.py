@@ -69,7 +69,7 @@ Array: TypeAlias = "NDArray[np.unsignedinteger[Any]]"
 
 
 @dataclass(frozen=True)
-class Head:
+class ShardHeader:
     """What a header says."""
 
     dtype: np.dtype[np.unsignedinteger[Any]]
@@ -85,7 +85,7 @@ class Shard:
     The file stays open, so that what is read later is the file that was opened, whatever its name means then.
     """
 
-    def __init__(self, path: Path, descriptor: int, head: Head, table: NDArray[np.uint32]) -> None:
+    def __init__(self, path: Path, descriptor: int, head: ShardHeader, table: NDArray[np.uint32]) -> None:
         self.path = path
         self.count = head.count
         """How many tokens there are."""
@@ -206,7 +206,7 @@ def held(blocks: Iterable[Array], vocab_size: int) -> Shard:
             kept = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     tokens: Array = np.frombuffer(kept, dtype)
     tokens.flags.writeable = False
-    shard = Shard(Path(), -1, Head(dtype, len(tokens), vocab_size, b"", b""), np.zeros(0, np.uint32))
+    shard = Shard(Path(), -1, ShardHeader(dtype, len(tokens), vocab_size, b"", b""), np.zeros(0, np.uint32))
     shard._close.detach()  # there is no file to close
     shard.tokens = tokens
     return shard
@@ -322,7 +322,7 @@ def open(
             if wanted is not None and wanted != found:
                 raise ShardError(f"{name!r} was made with another {what}; {MAKE_IT_ANEW}")
         kept = os.dup(file.fileno())
-    return Shard(Path(path), kept, Head(DTYPES[width], count, vocab_size, tokenizer, text), table)
+    return Shard(Path(path), kept, ShardHeader(DTYPES[width], count, vocab_size, tokenizer, text), table)
 
 
 @contextmanager

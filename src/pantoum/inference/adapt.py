@@ -51,8 +51,8 @@ from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
 from pantoum.network.head import changed_rows
 from pantoum.network.mixers.cache import Cache
+from pantoum.network.network_state import NetworkState
 from pantoum.network.program import BatchResult, Program
-from pantoum.network.state import NetworkState
 from pantoum.text.prompt import encode_prompt, space_held
 
 __all__ = ["Adapter", "Settings", "adapted_to", "adapter_of", "require_out"]

@@ -19,11 +19,11 @@ from pantoum.config.rules import MOST_CACHE
 from pantoum.errors import ModelFileError
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.kernels import Array
-from pantoum.network.mixers import Read
+from pantoum.network.mixers import ReadTokens
 from pantoum.network.mixers.cache import Cache
 from pantoum.network.mixers.count_mixture import best_weight, mixed
+from pantoum.network.network_state import zeros
 from pantoum.network.program import Program
-from pantoum.network.state import zeros
 
 __all__ = ["CARD_KEY", "TUNED_TOKENS", "tuned", "with_cache"]
 
@@ -62,7 +62,7 @@ def tuned(
         if p_parts and time.monotonic() - began >= allowed:
             break
         reset_TB = None if reset_BT is None else reset_BT.T
-        seen = caches[0].find(Read(inputs_TB, hidden_TBH, reset_TB, None, program.vocab_size), known)
+        seen = caches[0].find(ReadTokens(inputs_TB, hidden_TBH, reset_TB, None, program.vocab_size), known)
         own = np.exp(-nats_T.astype(np.float64))
         tried = [replace(seen, cache=cache).probabilities(targets_T) for cache in caches]
         p_parts.append([np.where(filled_T, p_T, own) for p_T, filled_T in tried])

@@ -15,7 +15,7 @@ from pantoum.config import one_of, require
 from pantoum.config.plain import Plain
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference import convert
+from pantoum.inference import to_int8
 from pantoum.inference.cache_settings import CARD_KEY
 from pantoum.inference.evaluate import Progress
 from pantoum.inference.files import torch_file
@@ -56,16 +56,16 @@ def export(
         if CARD_KEY in content.card:
             notes = ["the file for PyTorch is without the cache, which `evaluate --cache` and others use"]
         return {**told, "names": names, "bytes": target.stat().st_size, "notes": notes}
-    made, notes = convert.to_int8(content), list[str]()
+    made, notes = to_int8.to_int8(content), list[str]()
     if texts:
         measured, notes = _cost(path, made, texts, progress)
-        made = convert.with_cost(made, measured)
+        made = to_int8.with_cost(made, measured)
     sha256 = model_file.write(target, made)
     return {
         **told,
         "bytes": target.stat().st_size,
         "sha256": sha256,
-        "cost": made.card[convert.CARD_KEY]["cost"],
+        "cost": made.card[to_int8.CARD_KEY]["cost"],
         "notes": notes,
     }
 
@@ -77,5 +77,5 @@ def _cost(
 
     before, after = load(path), of_content(made, path, lambda: plain(made).parameters)
     prepared = prepare(list(texts), tokenizer=before.tokenizer, valid_fraction=0.0, out=None)
-    measured = convert.cost(before, after, prepared.train.tokens, progress)
+    measured = to_int8.cost(before, after, prepared.train.tokens, progress)
     return {**measured, **named_texts(prepared.facts["texts"])}, prepared.notes

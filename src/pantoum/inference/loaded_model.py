@@ -273,7 +273,8 @@ def _held(parameter: Parameter, weight: Weight) -> Weight:
         return weight
     if parameter.role == "table" and isinstance(weight, Codes) and not isinstance(weight, CodedFloats):
         return RowCodes.whole(_kept(weight.codes_GK), _kept(weight.scales_G))
-    return _kept(floats(weight)) if is_held(parameter) else weight
+    coded = isinstance(weight, CodedFloats)  # the program makes its own numbers of these
+    return _kept(floats(weight)) if is_held(parameter) and not coded else weight
 
 
 def _kept(array: Array) -> Array:

@@ -24,7 +24,7 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
 from pantoum.inference.writing.adjusted import Drawn, log_probabilities, most_probable
 from pantoum.kernels import Array
-from pantoum.network.state import NetworkState
+from pantoum.network.network_state import NetworkState
 
 __all__ = ["CHUNK", "Reading", "advance", "read_all"]
 

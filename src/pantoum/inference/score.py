@@ -35,7 +35,7 @@ from pantoum.inference.scoring.segments import Following, OneStream, Scored, Seg
 from pantoum.inference.scoring.units import Decoding, Grouping, Pieces
 from pantoum.text.unicode import Forgiving, as_bytes
 
-__all__ = ["Piece", "Score", "Scorer", "Scores"]
+__all__ = ["Piece", "Score", "ScoredText", "Scorer"]
 
 Piece = tuple[str, float]
 PART = 1 << 20
@@ -57,7 +57,7 @@ class Score(NamedTuple):
 
 
 @dataclass(frozen=True, repr=False)
-class Scores:
+class ScoredText:
     """The scores of a text, by ``by``. Iterate over them, or look at the sums."""
 
     by: str

@@ -32,7 +32,7 @@ from pantoum.inference.finite import require_finite
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.reading import Reading, read_all
 from pantoum.inference.state import State
-from pantoum.inference.writing.generate import Generation, draw_seed
+from pantoum.inference.writing.generation import Generation, draw_seed
 from pantoum.kernels import Array
 from pantoum.text.prompt import encode_prompt, space_held
 

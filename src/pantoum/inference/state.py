@@ -22,7 +22,7 @@ from pantoum.config.calls import public
 from pantoum.errors import SettingError, StateError
 from pantoum.formats import state_file
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.network.state import NetworkState
+from pantoum.network.network_state import NetworkState
 
 __all__ = ["State"]
 

@@ -1,6 +1,6 @@
 """Counted n-grams as the kernels look them up: contexts of 1, 2, ... tokens and their continuations.
 
-``network.mixers.counts`` makes it, from numbers that it checks, and says what the numbers mean.
+``network.mixers.counted_ngrams`` makes it, from numbers that it checks, and says what the numbers mean.
 
 Shapes: V symbols, K tokens of context at most, M contexts of one length that occurred, C continuations of all
 of them.

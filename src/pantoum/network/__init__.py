@@ -7,7 +7,7 @@ a result. ``spec`` declares what a model is made of, ``program`` runs it.
 from pantoum.network.blocks import GRU, LSTM, RNN, MinGRU, Stack, unroll, unroll_vjp
 from pantoum.network.head import cross_entropy
 from pantoum.network.language_model import LanguageModel
-from pantoum.network.state import concatenate_state, split_state
+from pantoum.network.network_state import concatenate_state, split_state
 
 __all__ = [
     "GRU",

@@ -27,11 +27,11 @@ from pantoum.config import CELLS, CellSpec, DropoutConfig, one_of, whole
 from pantoum.errors import SettingError
 from pantoum.kernels import Array, Workspace, backend
 from pantoum.network.checks import check_lengths, check_resets, dropout_draw
+from pantoum.network.network_state import BlockState, check_state, from_arrays, to_arrays
 from pantoum.network.packing import Packer
 from pantoum.network.parameters import Parameters, initial
 from pantoum.network.spec import of_cell
 from pantoum.network.stack import Layer, Layers, Tape, Vectors
-from pantoum.network.state import BlockState, check_state, from_arrays, to_arrays
 
 __all__ = ["GRU", "LSTM", "RNN", "Block", "Cell", "MinGRU", "Stack", "unroll", "unroll_vjp"]
 

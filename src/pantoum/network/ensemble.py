@@ -19,8 +19,8 @@ import numpy as np
 
 from pantoum.config import ModelConfig
 from pantoum.kernels import Array
+from pantoum.network.network_state import NetworkState
 from pantoum.network.spec import declared, named, own_arrays, prefix
-from pantoum.network.state import NetworkState
 
 __all__ = ["join", "join_scales", "join_states", "joined_config", "part", "part_states"]
 

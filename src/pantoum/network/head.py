@@ -154,12 +154,13 @@ def shared_weight(
 ) -> Array:
     """The weight of a tied head [V, K*E] from the embeddings of these names, of one the very embedding. With
     ``place`` its memory is used again; it may hold the weight already, but for the rows ``changed_U``."""
-    each = [floats(weights[name]) for name in tied]
-    if len(each) == 1:
-        return each[0]
-    (V, E), K, kind = each[0].shape, len(each), each[0].dtype.type
+    first_VE = floats(weights[tied[0]])
+    if len(tied) == 1:
+        return first_VE
+    (V, E), K, kind = first_VE.shape, len(tied), first_VE.dtype.type
     found = (Workspace() if place is None else place).array("tied head", (V, K * E), kind)
-    for number, embedding_VE in enumerate(each):
+    for number, name in enumerate(tied):
+        embedding_VE = floats(weights[name]) if number else first_VE  # of coded ones, one at a time
         columns = slice(number * E, (number + 1) * E)
         if changed_U is None:
             np.divide(embedding_VE, kind(K), out=found[:, columns])

@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from pantoum.config import CELLS, ModelConfig, whole
 from pantoum.network.blocks import Cell, Stack
+from pantoum.network.network_state import NetworkState, zeros
 from pantoum.network.parameters import initial, under
 from pantoum.network.spec import declared, prefix, state_of
-from pantoum.network.state import NetworkState, zeros
 
 __all__ = ["LanguageModel"]
 

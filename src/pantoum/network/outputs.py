@@ -17,8 +17,8 @@ from pantoum.kernels import Array, Workspace
 from pantoum.network.gradient import Gradient
 from pantoum.network.head import Head
 from pantoum.network.mixers import Found
+from pantoum.network.network_state import NetworkState
 from pantoum.network.stack import Tape
-from pantoum.network.state import NetworkState
 
 __all__ = ["Outputs"]
 

@@ -41,13 +41,13 @@ from pantoum.network.gradient import Finished, Gradient
 from pantoum.network.head import Head
 from pantoum.network.language_model import LanguageModel
 from pantoum.network.member import Member
-from pantoum.network.mixers import Mixer, Read
+from pantoum.network.mixers import Mixer, ReadTokens
 from pantoum.network.mixers.ngrams import Ngrams
+from pantoum.network.network_state import NetworkState, zeros
 from pantoum.network.outputs import Outputs
 from pantoum.network.packing import Packer, Purpose, Weight
 from pantoum.network.spec import Parameter, declared, own_arrays, state_of
 from pantoum.network.stack import DropoutDraw
-from pantoum.network.state import NetworkState, zeros
 
 if TYPE_CHECKING:  # programs without them import neither
     from pantoum.network.mixers.cache import Cache
@@ -103,13 +103,14 @@ class Program:
         weights = model.parameters if weights is None else weights
         parameters = declared(self.config, self.vocab_size).values()
         chosen = [each for each in parameters if each.role == "input"]
+        # The head first: of codes that embeddings share with it, it needs the most memory for a moment.
+        tied = [each.name for each in chosen] if self.config.tied else ()
+        place = self._workspace if purpose == "train" else None
+        self.head = Head(weights, packer, tied, place, changed_U)
         self.members = tuple(
             Member(self.config, each, weights, packer.part(f"member {place}"))
             for place, each in enumerate(chosen)
         )
-        tied = [each.name for each in chosen] if self.config.tied else ()
-        place = self._workspace if purpose == "train" else None
-        self.head = Head(weights, packer, tied, place, changed_U)
         orders, rows = self.config.ngrams, self.config.ngram_rows
         own = [
             Ngrams(self.vocab_size, orders, rows, each.name, weights, self.kernels)
@@ -357,7 +358,7 @@ class Program:
             last += after
             tapes.append(kept)
         hidden_TBH = outputs[0] if len(outputs) == 1 else np.concatenate(outputs, axis=2)
-        read = Read(tokens_TB, hidden_TBH, reset_TB, lengths, self.vocab_size)
+        read = ReadTokens(tokens_TB, hidden_TBH, reset_TB, lengths, self.vocab_size)
         adding, mixing = [], []
         for mixer in self.mixers:
             found = mixer.find(read, list(islice(left, len(mixer.states(self.model.hidden_size)))))

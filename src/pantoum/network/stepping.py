@@ -19,8 +19,8 @@ import numpy as np
 from pantoum.kernels import Array
 from pantoum.kernels.types import Stepper
 from pantoum.network.checks import check_resets, time_major_targets, time_major_tokens
+from pantoum.network.network_state import NetworkState
 from pantoum.network.program import Program
-from pantoum.network.state import NetworkState
 
 __all__ = ["ScanStepper", "SteppedLosses", "stepper"]
 

@@ -47,7 +47,7 @@ class MpiRanks:
         self.overlaps = len(hosts) > 1 and bool(MPI.Query_thread() >= MPI.THREAD_SERIALIZED)
         self._life: Life | None = None
         if self.count > 1 and MPI.Query_thread() == MPI.THREAD_MULTIPLE:
-            self._life = Life(_Beats(MPI.COMM_WORLD.Dup()), self.rank, self.count, limit, self._lost)
+            self._life = Life(_MpiBeats(MPI.COMM_WORLD.Dup()), self.rank, self.count, limit, self._lost)
 
     def place(self, rank: int) -> str:
         """Number, host and process of a rank."""
@@ -80,7 +80,7 @@ class MpiRanks:
         """Send and receive, without blocking."""
         requests = [self._comm.Irecv(_bytes(array), rank) for rank, array in incoming]
         requests += [self._comm.Isend(_bytes(array), rank) for rank, array in outgoing]
-        return _Requests(self, requests)
+        return _MpiRequests(self, requests)
 
     def abort(self, why: str) -> NoReturn:
         """Say why, and end all ranks through the launcher."""
@@ -121,7 +121,7 @@ class MpiRanks:
             ) from None
 
 
-class _Requests:
+class _MpiRequests:
     def __init__(self, ranks: MpiRanks, requests: list[Any]) -> None:
         self._ranks, self._requests = ranks, requests
 
@@ -129,7 +129,7 @@ class _Requests:
         self._ranks._poll(self._requests)
 
 
-class _Beats:
+class _MpiBeats:
     """Signs of life over a communicator of their own."""
 
     def __init__(self, comm: Any) -> None:

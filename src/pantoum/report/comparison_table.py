@@ -16,7 +16,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from pantoum.report.compare import Comparison, Figure, Group
+from pantoum.report.comparison import Comparison, Figure, Group
 from pantoum.report.escape import visible
 from pantoum.report.terminal import watched
 from pantoum.report.wording import MISSING, clock, count, figure, finite, share

@@ -13,8 +13,8 @@ from collections.abc import Sequence
 
 from pantoum.report.axes import Axis, Bucket, bucketed
 from pantoum.report.escape import markup
-from pantoum.report.history import Note
 from pantoum.report.loss import LossView
+from pantoum.report.run_history import Note
 from pantoum.report.wording import figure
 
 __all__ = ["STYLE", "curve", "small", "spread_apart"]

@@ -15,8 +15,8 @@ from rich.text import Text
 
 from pantoum.report import loss
 from pantoum.report.escape import visible
-from pantoum.report.history import History
 from pantoum.report.plot import plot
+from pantoum.report.run_history import RunHistory
 from pantoum.report.wording import MISSING, clock, count, figure, finite, perplexity, rate, share
 
 __all__ = ["STYLES", "Scene", "frame"]
@@ -35,7 +35,7 @@ class Scene:
     """What there is to be seen at one moment."""
 
     name: str
-    history: History
+    history: RunHistory
     about: str = ""
     """A few words on what is trained."""
     unit: str = "token"
@@ -71,7 +71,7 @@ def frame(scene: Scene, width: int, height: int) -> list[Text]:
 
 
 @lru_cache(maxsize=4)
-def _curve(history: History, unit: str, width: int, height: int) -> tuple[Text, ...]:
+def _curve(history: RunHistory, unit: str, width: int, height: int) -> tuple[Text, ...]:
     """The loss curve by time; drawn once for each history and size, however often it is shown."""
     rows = plot(loss.by_time(history, unit=unit), width, height)
     return tuple(_fit(Text.assemble(*((text, STYLES[kind]) for text, kind in row)), width) for row in rows)
@@ -162,14 +162,14 @@ def _perplexity(scene: Scene) -> str:
     return MISSING if best is None or scene.unit != "word" else perplexity(best["valid"])
 
 
-def _speed(history: History) -> float | None:
+def _speed(history: RunHistory) -> float | None:
     """Training speed in tokens per second since the last record, or of the whole run if there was no step."""
     lately, tokens = finite(history.last.get("tokens_per_second")), finite(history.last.get("tokens"))
     training = history.phases.get("training")
     return lately if lately or not training or not tokens else tokens / training
 
 
-def _shares(history: History) -> list[tuple[str, str, str]]:
+def _shares(history: RunHistory) -> list[tuple[str, str, str]]:
     phases = history.phases
     whole = sum(phases.values())
     if whole <= 0.0:

@@ -27,8 +27,8 @@ from rich.text import Text
 
 from pantoum.config.plain import Plain
 from pantoum.report.frame import Scene, frame
-from pantoum.report.history import History
 from pantoum.report.record import Report
+from pantoum.report.run_history import RunHistory
 from pantoum.report.terminal import watched
 
 __all__ = ["LiveView", "possible", "restore_terminal"]
@@ -119,7 +119,7 @@ class LiveView:
         self.console = console or Console(file=sys.stderr)
         self.name, self.about, self.unit, self.clock = name, about, unit, clock
         self.state: str | None = None
-        self.history = History(())
+        self.history = RunHistory(())
         self._messages: tuple[str, ...] = ()
         self._sampled = float("-inf")
         self._drawn, self._due = self.history, float("-inf")
@@ -140,14 +140,14 @@ class LiveView:
         if record.get("sample"):
             self._sampled = self.clock()
 
-    def take(self, history: History) -> None:
+    def take(self, history: RunHistory) -> None:
         """Show this history from now on; a sample that was there already does not stream again."""
         new = len(history.samples) > len(self.history.samples) > 0
         self.history = history
         if new:
             self._sampled = self.clock()
 
-    def scene(self, history: History, finished: bool = False) -> Scene:
+    def scene(self, history: RunHistory, finished: bool = False) -> Scene:
         """What is to be seen now of this history."""
         samples = history.samples
         shown = None

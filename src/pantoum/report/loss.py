@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pantoum.report.axes import Axis, bucketed, clock_axis, count_axis, loss_axis
-from pantoum.report.history import History
+from pantoum.report.run_history import RunHistory
 from pantoum.report.wording import clock, count
 
 __all__ = ["LossView", "Reference", "by_time", "by_tokens"]
@@ -53,7 +53,7 @@ class LossView:
 
 
 def by_tokens(
-    history: History, references: Sequence[Reference] = (), unit: str = "token", most_ticks: int = 6
+    history: RunHistory, references: Sequence[Reference] = (), unit: str = "token", most_ticks: int = 6
 ) -> LossView:
     """Loss by tokens trained on, on a logarithmic axis."""
     lines = _lines(history, "tokens")
@@ -73,7 +73,7 @@ def by_tokens(
 
 
 def by_time(
-    history: History, references: Sequence[Reference] = (), unit: str = "token", most_ticks: int = 6
+    history: RunHistory, references: Sequence[Reference] = (), unit: str = "token", most_ticks: int = 6
 ) -> LossView:
     """Loss by time, on a linear axis."""
     lines = _lines(history, "seconds")
@@ -88,7 +88,7 @@ def by_time(
     return LossView("Loss by time", "time", "seconds", clock, unit, x, y, lines, within)
 
 
-def _lines(history: History, field: str) -> dict[str, list[Point]]:
+def _lines(history: RunHistory, field: str) -> dict[str, list[Point]]:
     least = 1.0 if field == "tokens" else 0.0
     found = {name: [p for p in history.points(y, field) if p[0] >= least] for name, y in FIELDS.items()}
     return {name: points for name, points in found.items() if points}

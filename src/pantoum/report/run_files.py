@@ -13,11 +13,11 @@ from pathlib import Path
 
 from pantoum.config.plain import Plain
 from pantoum.errors import FormatError, RunError
-from pantoum.formats import bounded, metrics, model_file, plain_json
+from pantoum.formats import bounded, metrics_file, model_file, plain_json
 from pantoum.formats.model_file import ModelFile
 from pantoum.formats.run_lock import held
 from pantoum.report import learned_text
-from pantoum.report.history import History
+from pantoum.report.run_history import RunHistory
 from pantoum.report.story import Story
 
 __all__ = ["follow", "read"]
@@ -49,7 +49,7 @@ def read(folder: Path | str, *, validation: bool = True) -> Story:
     return Story(
         path.absolute().name,
         config if model is None else _completed(config, model),
-        metrics.read(path / METRICS),
+        metrics_file.read(path / METRICS),
         found if isinstance(found, dict) else None,
     )
 
@@ -91,17 +91,17 @@ def follow(
     *,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
-) -> Iterator[tuple[History, bool]]:
+) -> Iterator[tuple[RunHistory, bool]]:
     """A run's history each time it has grown, and whether it has ended; the last says that it has."""
     path = Path(folder)
     seen: tuple[int, ...] | None = ()
-    history = History(())
+    history = RunHistory(())
     silent_since: float | None = None
     while True:
         began, state, running = clock(), _state(path / METRICS), held(path)
         changed = state != seen
         if changed:
-            seen, history, silent_since = state, History.of(metrics.read(path / METRICS)), None
+            seen, history, silent_since = state, RunHistory.of(metrics_file.read(path / METRICS)), None
         over = history.ended is not None and not running
         if running is False and not over:
             # Killed: no process has the run, and no last word came.

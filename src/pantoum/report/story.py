@@ -12,11 +12,11 @@ from functools import cached_property
 from typing import Any
 
 from pantoum.config import CELLS, table_words, token_unit
-from pantoum.config.model import TABLE_TITLE
+from pantoum.config.model_config import TABLE_TITLE
 from pantoum.config.plain import Plain
-from pantoum.report.history import History
 from pantoum.report.judgement import comparable
 from pantoum.report.loss import Reference
+from pantoum.report.run_history import RunHistory
 from pantoum.report.wording import count, finite
 
 __all__ = ["Story"]
@@ -38,9 +38,9 @@ class Story:
     """The beginning of the validation text: its pieces and their nats under the best model."""
 
     @cached_property
-    def history(self) -> History:
+    def history(self) -> RunHistory:
         """The records as columns."""
-        return History.of(self.records)
+        return RunHistory.of(self.records)
 
     @property
     def ended(self) -> str | None:

@@ -23,8 +23,8 @@ from collections import Counter
 from collections.abc import Callable
 
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.writing.batch import Batch
 from pantoum.inference.writing.stream import Stream
+from pantoum.inference.writing.stream_batch import StreamBatch
 from pantoum.server.job import Ended, Failed, FullError, Job, Read, StoppedError, Text
 from pantoum.server.readings import Readings
 from pantoum.server.retry import RetryAfter
@@ -51,7 +51,7 @@ class Engine:
         self.retry = RetryAfter(slots)
         self._telling = Telling(loop)
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._batch = Batch(model)
+        self._batch = StreamBatch(model)
         self._slots = Slots(slots)
         self._readings = Readings()
         self._texts: dict[Stream, Text] = {}
@@ -350,7 +350,7 @@ class Engine:
 
     def _fail(self, error: Exception) -> None:
         """A turn failed: every job in work is told, and the batch begins anew."""
-        self._batch = Batch(self.model)
+        self._batch = StreamBatch(self.model)
         for job in list(self._active):
             self._give_up(job)
             self._telling.post(job, Failed(error))

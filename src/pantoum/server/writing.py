@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from pantoum.inference.reading import Reading
 from pantoum.inference.state import State
-from pantoum.inference.writing.generate import draw_seed
+from pantoum.inference.writing.generation import draw_seed
 from pantoum.server.aside import MANY, one_at_a_time, require_size
 from pantoum.server.errors import RequestError, busy, stopping
 from pantoum.server.job import Ended, FullError, Job, Read, StoppedError, Writing, Written

@@ -40,7 +40,7 @@ from pantoum.text.numbers import (
     smallest_dtype,
     whole_numbers,
 )
-from pantoum.text.spec import shown
+from pantoum.text.spec_checks import shown
 from pantoum.text.unicode import as_text
 
 __all__ = ["Across", "TokenLearner", "TokenTexts", "Tokenizer", "declared_size", "from_spec", "learner"]

@@ -22,7 +22,7 @@ if find_spec("torch") is None:
         "pantoum.torch needs PyTorch, which is not installed here; run `pip install 'pantoum[torch]'`"
     )
 
-from pantoum.torch.convert import from_torch, load, state_from_torch, state_to_torch, to_torch
-from pantoum.torch.language_model import LanguageModel
+from pantoum.torch.conversion import from_torch, load, state_from_torch, state_to_torch, to_torch
+from pantoum.torch.language_module import LanguageModule
 
-__all__ = ["LanguageModel", "from_torch", "load", "state_from_torch", "state_to_torch", "to_torch"]
+__all__ = ["LanguageModule", "from_torch", "load", "state_from_torch", "state_to_torch", "to_torch"]

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from pantoum.config import CellSpec
 from pantoum.kernels import Array, backend, without_core
 from pantoum.kernels import State as KernelState
-from pantoum.torch.rows import Rows
+from pantoum.torch.chunk_rows import ChunkRows
 from pantoum.torch.steps import State
 
 __all__ = ["core_scan", "in_core"]
@@ -36,7 +36,7 @@ def core_scan(
     state: State,
     weight_hh: Tensor | None,
     bias_H: Tensor | None,
-    rows: Rows,
+    rows: ChunkRows,
 ) -> tuple[Tensor, State]:
     """(outputs [T,B,H], state). The projection is overwritten: nothing else may need it."""
     projection_TBG = projection_TBG.float().contiguous()
@@ -55,8 +55,8 @@ def core_scan(
 class _Scan(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, spec: CellSpec, rows: Rows, tape: bool, projection_TBG: Tensor, weight_hh: Tensor | None,
-        bias_H: Tensor | None, *state: Tensor,
+        ctx: Any, spec: CellSpec, rows: ChunkRows, tape: bool, projection_TBG: Tensor,
+        weight_hh: Tensor | None, bias_H: Tensor | None, *state: Tensor,
     ) -> tuple[Tensor, ...]:  # fmt: skip
         kernels, packed, start = backend(np.float32), [], 0
         for gates in spec.products:

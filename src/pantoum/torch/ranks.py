@@ -62,7 +62,7 @@ class GlooRanks:
                 f"torchrun has started this process, but its ranks cannot be joined ({problem}); start them "
                 "again, or set PANTOUM_LAUNCHER=none to train alone"
             ) from None
-        self._beats = _Beats(self, limit)
+        self._beats = _StoreBeats(self, limit)
         self._pause = pause_of(limit)
         self._life = Life(self._beats, self.rank, self.count, limit, self.lost)
 
@@ -93,12 +93,12 @@ class GlooRanks:
         with self.unbroken():
             requests = [distributed.irecv(_bytes(array), rank) for rank, array in incoming if array.size]
             requests += [distributed.isend(_bytes(array), rank) for rank, array in outgoing if array.size]
-        return _Requests(self, requests)
+        return _GlooRequests(self, requests)
 
     def add_up(self, tensor: Tensor) -> Pending:
         """Begin the sum of this tensor over all ranks, in place, where it is; the same bits on every rank."""
         with self.unbroken():
-            return _Requests(self, [distributed.all_reduce(tensor, async_op=True)])
+            return _GlooRequests(self, [distributed.all_reduce(tensor, async_op=True)])
 
     def collected(self, tensor: Tensor) -> list[Tensor]:
         """This tensor of every rank, all of one size, in the order of ranks."""
@@ -191,7 +191,7 @@ class GlooRanks:
         return content.tobytes()
 
 
-class _Requests:
+class _GlooRequests:
     def __init__(self, ranks: GlooRanks, requests: list[Any]) -> None:
         self._ranks, self._requests = ranks, requests
 
@@ -201,7 +201,7 @@ class _Requests:
                 request.wait()
 
 
-class _Beats:
+class _StoreBeats:
     """Signs of life: counters in the store of the launcher, ``SENDER/RECEIVER``."""
 
     def __init__(self, ranks: GlooRanks, limit: float) -> None:

@@ -18,7 +18,7 @@ from torch.nn.functional import linear
 
 from pantoum.config import CellSpec
 from pantoum.errors import SettingError
-from pantoum.torch.rows import Rows
+from pantoum.torch.chunk_rows import ChunkRows
 
 __all__ = ["State", "Step", "doubling", "loop", "scan_operator", "step_of"]
 
@@ -43,7 +43,7 @@ def loop(
     state: State,
     weight_hh: Tensor | None,
     bias_H: Tensor | None,
-    rows: Rows,
+    rows: ChunkRows,
 ) -> tuple[Tensor, State]:
     """(outputs [T,B,H], state), one time step after the other."""
     outputs: list[Tensor] = []
@@ -62,7 +62,7 @@ def scan_operator(
     state: State,
     weight_hh: Tensor | None,
     bias_H: Tensor | None,
-    rows: Rows,
+    rows: ChunkRows,
 ) -> tuple[Tensor, State]:
     """What ``loop`` gives, as one node of a graph, whose number of time steps stays open."""
     from torch._higher_order_ops.scan import scan
@@ -81,7 +81,7 @@ def scan_operator(
     return outputs_TBH, tuple(after)
 
 
-def doubling(projection_TBG: Tensor, state: State, rows: Rows) -> tuple[Tensor, State]:
+def doubling(projection_TBG: Tensor, state: State, rows: ChunkRows) -> tuple[Tensor, State]:
     """minGRU over all time steps at once: h' = z h + b is linear in h."""
     z_TBH, b_TBH = _mingru_terms(projection_TBG)
     if z_TBH.dtype != torch.float64:

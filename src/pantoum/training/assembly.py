@@ -25,8 +25,8 @@ from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
 from pantoum.network.ensemble import join_states, part
 from pantoum.network.mixers.counting import MOST_TOKENS
+from pantoum.network.network_state import NetworkState
 from pantoum.network.parameters import seed_of
-from pantoum.network.state import NetworkState
 from pantoum.ranks.interface import Ranks
 from pantoum.ranks.single import SingleRank
 from pantoum.training.fitted_counts import FittedCounts

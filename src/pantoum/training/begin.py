@@ -41,9 +41,9 @@ from pantoum.training.recipe.choose import choose
 from pantoum.training.recipe.outlook import MOST_EPOCHS, Outlook
 from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.run.budget import DEFAULT_MINUTES, Budget, Clock, Span
-from pantoum.training.run.card import card
 from pantoum.training.run.run_folder import BEGAN, RunFolder, machine
 from pantoum.training.run.run_state import RunState
+from pantoum.training.run.training_card import card
 
 __all__ = [
     "TrainingCommand",

@@ -16,8 +16,8 @@ import numpy.typing as npt
 from pantoum.inference.files import counts_file
 from pantoum.kernels import Array
 from pantoum.network.mixers.count_mixture import CountMixture, fitted, mixed
+from pantoum.network.mixers.counted_ngrams import Counts
 from pantoum.network.mixers.counting import counted
-from pantoum.network.mixers.counts import Counts
 
 __all__ = ["FittedCounts"]
 

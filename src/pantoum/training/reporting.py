@@ -13,12 +13,12 @@ from typing import Any
 from pantoum.config import DropoutConfig, SamplingConfig, ScoreConfig
 from pantoum.config.plain import Plain
 from pantoum.errors import PantoumError, StorageError
-from pantoum.formats import durable, metrics
+from pantoum.formats import durable, metrics_file
 from pantoum.inference.evaluate import Evaluation
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.score import Scorer
 from pantoum.inference.state import State
-from pantoum.inference.writing.generate import Generation, completed
+from pantoum.inference.writing.generation import Generation, completed
 from pantoum.report import page
 from pantoum.report.record import Report
 from pantoum.report.story import Story
@@ -127,7 +127,7 @@ class Reporter:
         )
         self.history.append(report)
         try:
-            metrics.append(self._folder.metrics, report.to_dict())
+            metrics_file.append(self._folder.metrics, report.to_dict())
         except StorageError as problem:
             self.note_once("metrics", f"the log cannot be written, training goes on: {problem}")
         if self._on_report is not None:
@@ -152,7 +152,7 @@ class Reporter:
             story = Story(
                 self._folder.path.absolute().name,
                 self._config,
-                metrics.read(self._folder.metrics),
+                metrics_file.read(self._folder.metrics),
                 None if evaluation is None else evaluation.to_dict(),
                 held_out,
             )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pantoum.errors import PantoumError
-from pantoum.formats import metrics, model_file
+from pantoum.formats import metrics_file, model_file
 from pantoum.inference.evaluate import Evaluation
 from pantoum.report.record import Report
 from pantoum.training.assembly import TrainingRun
@@ -102,7 +102,7 @@ def of_finished(folder: RunFolder, state: RunState) -> RunResult:
 def _records(folder: RunFolder, told: tuple[Report, ...]) -> tuple[Report, ...]:
     """All records in the log; those told in this session where the log has not even them."""
     try:
-        logged = tuple(Report.from_dict(line) for line in metrics.read(folder.metrics))
+        logged = tuple(Report.from_dict(line) for line in metrics_file.read(folder.metrics))
     except (PantoumError, TypeError):
         return told
     return logged if len(logged) >= len(told) else told

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from pantoum.errors import StorageError
 from pantoum.inference.evaluate import Evaluation
 from pantoum.training.assembly import TrainingRun, carried_arrays
-from pantoum.training.run.card import card
 from pantoum.training.run.checkpointing import KEPT, Outcome, Saver, all_finite
+from pantoum.training.run.training_card import card
 from pantoum.training.timing import Timing
-from pantoum.training.update.guard import UpdateGuard
+from pantoum.training.update.update_guard import UpdateGuard
 
 __all__ = ["Refusals", "Saving"]
 

@@ -18,7 +18,7 @@ from pantoum.config import AUTO, VERSION, TrainSettings, require
 from pantoum.errors import PantoumError, RankError, SettingError
 from pantoum.ranks.interface import Ranks
 from pantoum.training.assembly import TrainingEngine
-from pantoum.training.parallel.commands import command
+from pantoum.training.parallel.rank_commands import command
 from pantoum.training.result import RunResult
 from pantoum.training.worker import work
 

@@ -20,7 +20,7 @@ from pantoum.training.run.budget import Clock
 from pantoum.training.run.signals import StopSignals
 from pantoum.training.saving import Saving
 from pantoum.training.timing import Timing
-from pantoum.training.update.guard import UpdateGuard, Verdict
+from pantoum.training.update.update_guard import UpdateGuard, Verdict
 
 __all__ = ["Trainer"]
 

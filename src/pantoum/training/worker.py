@@ -18,11 +18,11 @@ import numpy as np
 from pantoum.config.plain import Plain
 from pantoum.data.batches import Batch
 from pantoum.errors import RankError
-from pantoum.network.state import NetworkState
+from pantoum.network.network_state import NetworkState
 from pantoum.ranks.interface import Ranks
 from pantoum.training.assembly import TrainingEngine, make_backend
-from pantoum.training.parallel.commands import COUNTS, next_command, receive_arrays, send_arrays
 from pantoum.training.parallel.outer_step import OuterStep
+from pantoum.training.parallel.rank_commands import COUNTS, next_command, receive_arrays, send_arrays
 from pantoum.training.parallel.spread_reading import read_for_rank_0
 from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.run.signals import NAMES

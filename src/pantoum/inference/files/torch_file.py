@@ -11,7 +11,7 @@ outputs side by side.
 
 A model that PyTorch's modules do not compute (another cell, n-grams, a large vocabulary of
 one-hot inputs, counted n-grams) has the names of our parameters, which are those of
-``pantoum.torch.LanguageModel``, and its counts stand beside them as in a model file (``counts_file``).
+``pantoum.torch.LanguageModule``, and its counts stand beside them as in a model file (``counts_file``).
 ``pantoum.torch.load`` reads both. The metadata says which names a file has.
 
 Shapes: V symbols, E embedding, H units.

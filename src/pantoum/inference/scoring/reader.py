@@ -22,8 +22,8 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.scoring.protocols import ROWS, TextBlock
 from pantoum.kernels import Array
 from pantoum.kernels.workspace import Workspace
+from pantoum.network.network_state import NetworkState
 from pantoum.network.program import Program
-from pantoum.network.state import NetworkState
 from pantoum.network.stepping import SteppedLosses
 
 __all__ = ["BlockRead", "PlainReader", "Reader", "read_blocks"]

@@ -19,7 +19,7 @@ from pantoum.inference.writing.adjusted import Adjusted
 from pantoum.inference.writing.stream import Parked
 from pantoum.kernels import Array, DrawRows, backend
 from pantoum.kernels.types import Sampler
-from pantoum.network.state import NetworkState
+from pantoum.network.network_state import NetworkState
 from pantoum.network.stepping import stepper
 
 if TYPE_CHECKING:  # other models do not need it

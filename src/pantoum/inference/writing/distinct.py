@@ -19,7 +19,7 @@ from pantoum.errors import PantoumError
 from pantoum.inference.files.novelty import NoveltyFilter, normalised
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
-from pantoum.inference.writing.generate import Generation, Piece, Text, completed
+from pantoum.inference.writing.generation import Generation, Piece, Text, completed
 from pantoum.text.documents import mark, sign_of
 from pantoum.text.unicode import without_surrogates
 

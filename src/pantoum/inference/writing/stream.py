@@ -18,7 +18,7 @@ from pantoum.errors import PantoumError
 from pantoum.inference.state import State
 from pantoum.inference.writing.adjusted import Adjusted, Drawn
 from pantoum.kernels import Array, DrawRows
-from pantoum.network.state import NetworkState
+from pantoum.network.network_state import NetworkState
 from pantoum.text.decoder import Decoder
 from pantoum.text.tokenizer import Tokenizer
 

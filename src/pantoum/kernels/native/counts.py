@@ -1,6 +1,6 @@
 """Counted n-grams in the core: ``reference.counts``.
 
-The tree's numbers are trusted: ``network.mixers.counts`` has checked them.
+The tree's numbers are trusted: ``network.mixers.counted_ngrams`` has checked them.
 
 Shapes: N rows, V symbols, K tokens of context at most.
 """

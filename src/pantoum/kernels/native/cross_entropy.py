@@ -16,7 +16,7 @@ from pantoum.errors import CoreError
 from pantoum.kernels import types
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.product import (
-    PackedMatrix,
+    CoreMatrix,
     bias_gradient,
     linear,
     linear_weight_gradient,
@@ -44,7 +44,7 @@ def cross_entropy(
     given_NV: Array | None = None,
 ) -> tuple[Array, Array]:
     """Nats [N] of the targets and the most probable symbols [N]; ``given_NV`` is added to the logits."""
-    assert isinstance(weight, PackedMatrix)
+    assert isinstance(weight, CoreMatrix)
     V, H = weight.shape
     if weight.block != V:
         raise CoreError(f"weight is packed in blocks of {weight.block} rows: pack a head with gates=1")

@@ -1,6 +1,6 @@
 """Products over packed matrices: ``reference.product`` in the core.
 
-A ``PackedMatrix`` makes panels of the weight in the core's own order, for ``product`` and for
+A ``CoreMatrix`` makes panels of the weight in the core's own order, for ``product`` and for
 ``product_transposed``, when they are first asked for. With ``precision="bf16"`` the operands of its products
 are rounded to bf16 and summed in float32; in int8 they are codes (``PackedCodes``).
 
@@ -15,9 +15,9 @@ import numpy as np
 
 from pantoum.errors import CoreError, SettingError
 from pantoum.kernels import types
+from pantoum.kernels.native.cache_lines import aligned, bytes_of
 from pantoum.kernels.native.declaration import address
 from pantoum.kernels.native.library import core
-from pantoum.kernels.native.memory import aligned, bytes_of
 from pantoum.kernels.native.tables import checked_rows
 from pantoum.kernels.reference.product import check_codes, follows
 from pantoum.kernels.types import Array
@@ -25,7 +25,7 @@ from pantoum.kernels.workspace import Workspace
 
 __all__ = [
     "PRECISIONS",
-    "PackedMatrix",
+    "CoreMatrix",
     "bias_gradient",
     "linear",
     "linear_weight_gradient",
@@ -39,7 +39,7 @@ PRECISIONS = {"float32": 0, "bf16": 1, "int8": 2}
 NAMES = "panels", "transposed panels"
 
 
-class PackedMatrix:
+class CoreMatrix:
     """A weight [G,K] in panels, which lie in a place that other matrices may use by turns. Threads may share
     it: one makes the panels, and the others wait."""
 
@@ -142,7 +142,7 @@ class PackedMatrix:
         return y
 
 
-class PackedCodes(PackedMatrix):
+class PackedCodes(CoreMatrix):
     """A matrix made of codes, which are not kept."""
 
     def __init__(self, codes_GK: Array, scales_G: Array, gates: int) -> None:
@@ -180,14 +180,14 @@ def pack(
     reading: bool = False,
     replaces: bool = False,
     changed_U: Array | None = None,
-) -> PackedMatrix:
+) -> CoreMatrix:
     """A weight ready for many products, as ``reference.pack`` says."""
     if precision == "int8":
         return pack_codes(*quantize(weight_GK), gates)
-    return PackedMatrix(weight_GK, precision, gates, place, reading, replaces, changed_U)
+    return CoreMatrix(weight_GK, precision, gates, place, reading, replaces, changed_U)
 
 
-def pack_codes(codes_GK: Array, scales_G: Array, gates: int = 1) -> PackedMatrix:
+def pack_codes(codes_GK: Array, scales_G: Array, gates: int = 1) -> CoreMatrix:
     """The matrix that ``pack(weight, "int8", gates)`` makes of a weight with these codes and scales."""
     check_codes(codes_GK, scales_G, gates)
     return PackedCodes(codes_GK, scales_G, gates)
@@ -197,7 +197,7 @@ def linear(
     x_NK: Array, weight: types.PackedMatrix, bias_G: Array | None = None, out: Array | None = None
 ) -> Array:
     """x W^T + b."""
-    assert isinstance(weight, PackedMatrix)
+    assert isinstance(weight, CoreMatrix)
     return weight.product(x_NK, out, bias_G)
 
 

@@ -14,10 +14,10 @@ from pantoum.kernels.native.library import core
 from pantoum.kernels.native.tables import checked_tokens
 from pantoum.kernels.types import Array
 
-__all__ = ["Sampler", "sampler"]
+__all__ = ["CoreSampler", "sampler"]
 
 
-class Sampler:
+class CoreSampler:
     """Draws for rows of a batch, from logits in one array."""
 
     def __init__(self, rows: DrawRows, banned_N: Array, logits_CV: Array) -> None:
@@ -46,6 +46,6 @@ class Sampler:
             core().refuse("sample", status)
 
 
-def sampler(rows: DrawRows, banned_N: Array, logits_CV: Array) -> Sampler:
+def sampler(rows: DrawRows, banned_N: Array, logits_CV: Array) -> CoreSampler:
     """Draws for these rows from logits that are written to this array before each."""
-    return Sampler(rows, banned_N, logits_CV)
+    return CoreSampler(rows, banned_N, logits_CV)

@@ -13,20 +13,20 @@ import numpy as np
 
 from pantoum.config import CellSpec
 from pantoum.errors import CoreError
+from pantoum.kernels.native.cache_lines import bytes_of
 from pantoum.kernels.native.library import core
-from pantoum.kernels.native.memory import bytes_of
-from pantoum.kernels.native.product import PRECISIONS, PackedMatrix
-from pantoum.kernels.reference.scan import Tape as ReferenceTape
+from pantoum.kernels.native.product import PRECISIONS, CoreMatrix
+from pantoum.kernels.reference.scan import ReferenceTape
 from pantoum.kernels.reference.scan import scan as reference_scan
 from pantoum.kernels.reference.scan import scan_vjp as reference_scan_vjp
 from pantoum.kernels.types import Array, RecurrentWeight, State
 from pantoum.kernels.workspace import Workspace
 
-__all__ = ["Tape", "scan", "scan_vjp"]
+__all__ = ["CoreTape", "scan", "scan_vjp"]
 
 
 @dataclass(frozen=True)
-class Tape:
+class CoreTape:
     """What the backward pass needs. The operands (states, and those of a second product, in the product's
     precision) are addresses in the workspace, which holds them."""
 
@@ -52,7 +52,7 @@ def scan(
     lengths: Array | None = None,
     tape: bool = True,
     workspace: Workspace | None = None,
-) -> tuple[Array, State, Tape | ReferenceTape | None]:
+) -> tuple[Array, State, CoreTape | ReferenceTape | None]:
     """Outputs [T,B,H], the last state and, if asked for, the tape."""
     kind = core().cells.get(cell.kernel)
     if kind is None:
@@ -101,7 +101,7 @@ def scan(
     return (
         outputs_TBH,
         last,
-        Tape(
+        CoreTape(
             projection_TBG,
             hidden_SBH,
             cell_SBH,
@@ -118,7 +118,7 @@ def scan(
 
 def scan_vjp(
     cell: CellSpec,
-    tape: Tape | ReferenceTape,
+    tape: CoreTape | ReferenceTape,
     weight_hh: RecurrentWeight,
     d_outputs_TBH: Array,
     d_state: State | None = None,
@@ -180,7 +180,7 @@ def _weights(
         return 0, {}
     panels = {}
     for name, gates, weight in zip(("panels", "more_panels"), cell.products, weight_hh, strict=False):
-        assert isinstance(weight, PackedMatrix)
+        assert isinstance(weight, CoreMatrix)
         if weight.shape != (gates * units, units) or weight.block != units:
             raise CoreError(
                 f"weight_hh is {weight.shape} in blocks of {weight.block}: the scan takes "

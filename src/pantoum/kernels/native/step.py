@@ -24,13 +24,13 @@ from pantoum.kernels.native.product import number_of
 from pantoum.kernels.native.tables import row_table
 from pantoum.kernels.types import Array, StepPart
 
-__all__ = ["Stepper", "stepper"]
+__all__ = ["CoreStepper", "stepper"]
 
 KINDS = ("inputs", "layer", "head", "ngrams", "counts")
 NAMES = {"ngrams": "n-grams", "counts": "counts"}
 
 
-class Stepper:
+class CoreStepper:
     """Steps of rows of a batch: tokens in, states on in place, logits out."""
 
     def __init__(
@@ -116,11 +116,11 @@ class Stepper:
 
 def stepper(
     parts: Sequence[StepPart], tokens_R: Array, states: Sequence[Array], logits_CV: Array
-) -> Stepper | None:
+) -> CoreStepper | None:
     """Steps through the model of these parts, of tokens and states in these arrays; None where the core lacks
     its cell."""
     cell = next(part.values["cell"] for part in parts if part.kind == "layer")
-    return Stepper(parts, tokens_R, states, logits_CV) if cell.kernel in core().cells else None
+    return CoreStepper(parts, tokens_R, states, logits_CV) if cell.kernel in core().cells else None
 
 
 def _layer(

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pantoum.kernels.count_tree import CountTree
-from pantoum.kernels.mixture import mix_rows
+from pantoum.kernels.mixed_rows import mix_rows
 from pantoum.kernels.types import Array
 
 __all__ = ["count_rows", "mix_counts"]

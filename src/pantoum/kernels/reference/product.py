@@ -1,6 +1,6 @@
 """Matrix products, and the matrix that knows its own precision.
 
-``PackedMatrix`` stands for a weight [G,K] that is used many times before it changes: a scan multiplies by
+``ReferenceMatrix`` stands for a weight [G,K] that is used many times before it changes: a scan multiplies by
 the same one at every step. Here "packed" means one transposed copy, made when it first pays: OpenBLAS is
 some 13 % faster at [100,512] x [512,1536] when neither operand is transposed. The matrix may be changed in
 place only after the last use of a pack.
@@ -29,8 +29,8 @@ from pantoum.kernels.workspace import Workspace
 __all__ = [
     "MOST_CODES",
     "SMALLEST",
-    "PackedMatrix",
     "QuantizedMatrix",
+    "ReferenceMatrix",
     "bias_gradient",
     "check_codes",
     "follows",
@@ -52,7 +52,7 @@ MOST_CODES = 1 << 17
 EXACT = (1 << 24) // (127 * 127)
 
 
-class PackedMatrix:
+class ReferenceMatrix:
     """A weight [G,K] in the form that products like best. With ``reading`` it is a copy: the weight's memory
     may go."""
 
@@ -129,7 +129,7 @@ def pack(
     if precision == "int8":
         return QuantizedMatrix.of(weight_GK)
     _check_precision(precision)
-    return PackedMatrix(weight_GK, place, reading, changed_U)
+    return ReferenceMatrix(weight_GK, place, reading, changed_U)
 
 
 def follows(place: Workspace, mark: object, made_from: object) -> bool:

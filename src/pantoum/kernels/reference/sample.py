@@ -24,7 +24,7 @@ from pantoum.errors import PantoumError
 from pantoum.kernels.draw_rows import NOT_FINITE, DrawRows
 from pantoum.kernels.types import Array
 
-__all__ = ["Sampler", "philox", "sampler", "uniform"]
+__all__ = ["ReferenceSampler", "philox", "sampler", "uniform"]
 
 F64 = npt.NDArray[np.float64]
 U64 = npt.NDArray[np.uint64]
@@ -56,7 +56,7 @@ def uniform(seeds: U64, streams: U64, positions: U64) -> F64:
     return bits * 2.0**-53  # type: ignore[no-any-return]
 
 
-class Sampler:
+class ReferenceSampler:
     """Draws for rows of a batch, from logits in one array."""
 
     def __init__(self, rows: DrawRows, banned_N: Array, logits_CV: Array) -> None:
@@ -82,10 +82,10 @@ class Sampler:
         _note(rows, at, tokens_B, _log_probabilities(logits_BV, tokens_B))
 
 
-def sampler(rows: DrawRows, banned_N: Array, logits_CV: Array) -> Sampler:
+def sampler(rows: DrawRows, banned_N: Array, logits_CV: Array) -> ReferenceSampler:
     """Draws for these rows from logits that are written to this array before each; tokens of ``banned_N``
     [N] are never drawn."""
-    return Sampler(rows, banned_N, logits_CV)
+    return ReferenceSampler(rows, banned_N, logits_CV)
 
 
 def _penalise(x_BV: F64, recent_BW: Array, penalty_B: F64) -> None:

@@ -26,13 +26,13 @@ from pantoum.kernels.reference.product import bias_gradient, linear_weight_gradi
 from pantoum.kernels.types import Array, RecurrentWeight, State
 from pantoum.kernels.workspace import Workspace
 
-__all__ = ["Tape", "scan", "scan_vjp"]
+__all__ = ["ReferenceTape", "scan", "scan_vjp"]
 
 NONE: Array = np.empty(0)
 
 
 @dataclass(frozen=True)
-class Tape:
+class ReferenceTape:
     """What the backward pass needs."""
 
     hidden_SBH: Array
@@ -43,7 +43,7 @@ class Tape:
     """The last gate's product plus its bias, for a biased cell."""
     operands_TBH: Array | None
     """The operands of the second product, for a cell with two products."""
-    rows: Rows
+    rows: StepRows
 
 
 def scan(
@@ -56,13 +56,13 @@ def scan(
     lengths: Array | None = None,
     tape: bool = True,
     workspace: Workspace | None = None,
-) -> tuple[Array, State, Tape | None]:
+) -> tuple[Array, State, ReferenceTape | None]:
     """Outputs [T,B,H], the last state and, if asked for, the tape."""
     workspace = Workspace() if workspace is None else workspace
     step, packs = equations(cell), weight_hh
     (T, B, G), dtype = projection_TBG.shape, projection_TBG.dtype
     H = G // len(cell.gates)
-    rows = Rows(T, reset_TB, lengths)
+    rows = StepRows(T, reset_TB, lengths)
     shapes = {"hidden": (T + 1, B, H), "entering": (B, H), "sums": (B, sum(cell.products) * H)}
     hidden_SBH, entering_BH, sums_BG = (workspace.array(*each, dtype) for each in shapes.items())
     memory_SBH = workspace.array("memory", (T + 1, B, H), dtype) if len(cell.state) > 1 else None
@@ -96,13 +96,17 @@ def scan(
             candidate_TBH[t] = found.candidate
     outputs_TBH = rows.outputs(hidden_SBH[1:], workspace)
     last = hidden_SBH[T].copy() if memory_SBH is None else (hidden_SBH[T].copy(), memory_SBH[T].copy())
-    kept = Tape(hidden_SBH, memory_SBH, projection_TBG, candidate_TBH, operands_TBH, rows) if tape else None
+    kept = (
+        ReferenceTape(hidden_SBH, memory_SBH, projection_TBG, candidate_TBH, operands_TBH, rows)
+        if tape
+        else None
+    )
     return outputs_TBH, last, kept
 
 
 def scan_vjp(
     cell: CellSpec,
-    tape: Tape,
+    tape: ReferenceTape,
     weight_hh: RecurrentWeight,
     d_outputs_TBH: Array,
     d_state: State | None = None,
@@ -174,7 +178,7 @@ def _gates(array_BG: Array, units: int) -> list[Array]:
     return [array_BG[:, start : start + units] for start in range(0, array_BG.shape[1], units)]
 
 
-class Rows:
+class StepRows:
     """For each step, the indexes of the rows that are reset before it and of those that have ended."""
 
     def __init__(self, steps: int, reset_TB: Array | None, lengths: Array | None) -> None:

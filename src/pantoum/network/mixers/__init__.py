@@ -23,11 +23,11 @@ from pantoum.kernels import Array, StepPart
 from pantoum.network.gradient import Gradient
 from pantoum.network.spec import StateArray
 
-__all__ = ["Found", "Mixer", "Read"]
+__all__ = ["Found", "Mixer", "ReadTokens"]
 
 
 @dataclass(frozen=True)
-class Read:
+class ReadTokens:
     """The tokens of a block and what the network made of them."""
 
     tokens_TB: Array
@@ -81,7 +81,7 @@ class Mixer(ABC):
         """The arrays of its state beside layers whose outputs have so many units in all."""
 
     @abstractmethod
-    def find(self, read: Read, state: Sequence[Array]) -> Found:
+    def find(self, read: ReadTokens, state: Sequence[Array]) -> Found:
         """What it knows of the tokens after this state."""
 
     def step_part(self) -> StepPart | None:

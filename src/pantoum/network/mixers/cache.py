@@ -25,8 +25,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pantoum.kernels import Array
-from pantoum.kernels.mixture import mix_rows, normalise_rows
-from pantoum.network.mixers import Found, Mixer, Read
+from pantoum.kernels.mixed_rows import mix_rows, normalise_rows
+from pantoum.network.mixers import Found, Mixer, ReadTokens
 from pantoum.network.mixers.count_mixture import mixed
 from pantoum.network.spec import StateArray
 
@@ -61,7 +61,7 @@ class Cache(Mixer):
             StateArray("cache.last", units + 1, "outputs"),
         )
 
-    def find(self, read: Read, state: Sequence[Array]) -> FoundCache:
+    def find(self, read: ReadTokens, state: Sequence[Array]) -> FoundCache:
         """What each step sees, and the state after the steps."""
         hidden_TBH, tokens_TB, reset_TB, lengths = (
             read.hidden_TBH,

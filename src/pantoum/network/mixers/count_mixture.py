@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pantoum.kernels import Array, StepPart, backend
-from pantoum.network.mixers import Found, Mixer, Read
-from pantoum.network.mixers.counts import Contexts, Counts
+from pantoum.network.mixers import Found, Mixer, ReadTokens
+from pantoum.network.mixers.counted_ngrams import Contexts, Counts
 from pantoum.network.spec import StateArray
 
 __all__ = ["CountMixture", "FoundCounts", "best_weight", "fitted", "mixed"]
@@ -54,7 +54,7 @@ class CountMixture(Mixer):
         """The last tokens."""
         return (StateArray("counts.recent", self.counts.kept, "tokens"),)
 
-    def find(self, read: Read, state: Sequence[Array]) -> FoundCounts:
+    def find(self, read: ReadTokens, state: Sequence[Array]) -> FoundCounts:
         """The contexts that end with each token (``Counts.find``)."""
         (recent_BK,) = state
         contexts = self.counts.find(read.tokens_TB, recent_BK, read.reset_TB, read.lengths)

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pantoum.kernels import Array
-from pantoum.network.mixers.counts import Order
+from pantoum.network.mixers.counted_ngrams import Order
 
 __all__ = ["MOST_ENTRIES", "MOST_TOKENS", "counted"]
 

@@ -23,7 +23,7 @@ import numpy as np
 
 from pantoum.kernels import Array, Kernels, StepPart
 from pantoum.network.gradient import Gradient
-from pantoum.network.mixers import Found, Mixer, Read
+from pantoum.network.mixers import Found, Mixer, ReadTokens
 from pantoum.network.mixers.history import History
 from pantoum.network.packing import Weight, looked_up
 from pantoum.network.spec import StateArray
@@ -57,7 +57,7 @@ class Ngrams(Mixer):
         """The last tokens, which ``network.spec`` declares."""
         return (StateArray("ngrams.recent", self.kept, "tokens"),)
 
-    def find(self, read: Read, state: Sequence[Array]) -> FoundRows:
+    def find(self, read: ReadTokens, state: Sequence[Array]) -> FoundRows:
         """The rows of these tokens."""
         (recent_BK,) = state
         rows_NO, after_BK = self.rows_of(read.tokens_TB, recent_BK, read.reset_TB, read.lengths)

@@ -12,7 +12,7 @@ from pantoum.report import loss, surprisal
 from pantoum.report.configuration import BUDGETS
 from pantoum.report.curves import curve, small
 from pantoum.report.escape import markup
-from pantoum.report.history import History, Record, Sample
+from pantoum.report.run_history import Record, RunHistory, Sample
 from pantoum.report.story import Story
 from pantoum.report.wording import clock, count, figure, finite, rate, share
 
@@ -57,7 +57,7 @@ def curves(story: Story) -> str:
     return _section("How it learned", body, "learned")
 
 
-def _sampled(history: History) -> str:
+def _sampled(history: RunHistory) -> str:
     """What the training loss of a large vocabulary is."""
     if history.last.get("sampled") is not True:
         return ""
@@ -79,7 +79,7 @@ def _monitored(story: Story) -> str:
     )
 
 
-def _multiples(history: History) -> str:
+def _multiples(history: RunHistory) -> str:
     cards = []
     for field, name, spell in (
         ("accuracy", "accuracy in training", share),
@@ -98,7 +98,7 @@ def _multiples(history: History) -> str:
     return f'<div class="multiples">{"".join(cards)}</div>\n' if cards else ""
 
 
-def _phases(history: History) -> str:
+def _phases(history: RunHistory) -> str:
     """The share of each phase in the time, as one bar."""
     phases = {name: seconds for name, seconds in history.phases.items() if seconds > 0.0}
     whole = sum(phases.values())
@@ -118,7 +118,7 @@ def _phases(history: History) -> str:
     )
 
 
-def _table(history: History) -> str:
+def _table(history: RunHistory) -> str:
     rows: list[Record] = [r for r in history.records if finite(r.get("valid")) is not None]
     if not rows:
         return ""

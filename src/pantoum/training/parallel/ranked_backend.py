@@ -27,12 +27,12 @@ import numpy as np
 
 from pantoum.data.batches import Batch
 from pantoum.kernels import Array
+from pantoum.network.network_state import NetworkState
 from pantoum.network.parameters import under
 from pantoum.network.spec import named
-from pantoum.network.state import NetworkState
 from pantoum.ranks.interface import Pending, Ranks
-from pantoum.training.parallel.commands import COUNTS, command, receive_arrays, send_arrays, shapes
 from pantoum.training.parallel.outer_step import OuterStep
+from pantoum.training.parallel.rank_commands import COUNTS, command, receive_arrays, send_arrays, shapes
 from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.update.backend import LocalBackend, SharedBackend, SpreadState, StepResult
 from pantoum.training.update.rank_sums import RankSums

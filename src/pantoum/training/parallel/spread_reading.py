@@ -24,7 +24,7 @@ from pantoum.kernels import Array
 from pantoum.network import LanguageModel
 from pantoum.network.program import Program
 from pantoum.ranks.interface import Ranks
-from pantoum.training.parallel.commands import command, receive_arrays, send_arrays, shapes
+from pantoum.training.parallel.rank_commands import command, receive_arrays, send_arrays, shapes
 
 __all__ = ["SpreadReading", "read_for_rank_0"]
 

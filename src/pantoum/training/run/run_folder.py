@@ -35,7 +35,7 @@ from pantoum.config.shell import quoted
 from pantoum.data.made_again import remove_shards
 from pantoum.data.remote import is_address
 from pantoum.errors import RunError, StorageError
-from pantoum.formats import durable, metrics, plain_json
+from pantoum.formats import durable, metrics_file, plain_json
 from pantoum.formats.refusal import translated
 from pantoum.formats.run_lock import LOCK_NAME, RunLock
 
@@ -147,7 +147,7 @@ class RunFolder:
         """The steps after a checkpoint will be told again. A log that cannot be changed does not stop a run:
         that is a note."""
         try:
-            metrics.truncate_after(self.metrics, step)
+            metrics_file.truncate_after(self.metrics, step)
         except StorageError as problem:
             return [f"the log keeps records of steps that will come again: {problem}"]
         return []

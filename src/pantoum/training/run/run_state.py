@@ -23,7 +23,7 @@ from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.run.budget import Budget, Span
 from pantoum.training.run.meter import Curve
 from pantoum.training.run.state_rules import MOST_EARLIER, require_state
-from pantoum.training.update.guard import MOST_ROLLBACKS
+from pantoum.training.update.update_guard import MOST_ROLLBACKS
 
 __all__ = ["Best", "RunState"]
 

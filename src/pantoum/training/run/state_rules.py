@@ -18,7 +18,7 @@ from pantoum.config.plain import Plain
 from pantoum.errors import CheckpointError
 from pantoum.report.record import PHASES
 from pantoum.training.run.meter import MOST_POINTS
-from pantoum.training.update.guard import MOST_IN_ALL, MOST_ROLLBACKS, PATIENCE, WINDOW
+from pantoum.training.update.update_guard import MOST_IN_ALL, MOST_ROLLBACKS, PATIENCE, WINDOW
 
 __all__ = ["MOST_EARLIER", "require_state"]
 

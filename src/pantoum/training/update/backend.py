@@ -18,8 +18,8 @@ import numpy as np
 
 from pantoum.data.batches import Batch
 from pantoum.kernels import Array
+from pantoum.network.network_state import NetworkState
 from pantoum.network.program import BatchResult
-from pantoum.network.state import NetworkState
 from pantoum.training.update.learner import MemberLearner
 from pantoum.training.update.members import Members
 from pantoum.training.update.rank_sums import RankSums

@@ -30,9 +30,9 @@ from pantoum.kernels.threads import callers, most_callers
 from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
 from pantoum.network.gradient import Gradient, Gradients, norm
+from pantoum.network.network_state import NetworkState
 from pantoum.network.program import BatchResult, Program
 from pantoum.network.spec import named
-from pantoum.network.state import NetworkState
 from pantoum.training.update.gradient_scale import GradientScale
 from pantoum.training.update.gradient_sum import gradient_sum, side_by_side
 from pantoum.training.update.optimizer import Optimizer

@@ -17,8 +17,8 @@ import numpy as np
 from pantoum.config import ModelConfig
 from pantoum.kernels import Array
 from pantoum.network.ensemble import join, join_scales, join_states, part_states
+from pantoum.network.network_state import NetworkState
 from pantoum.network.parameters import under
-from pantoum.network.state import NetworkState
 
 __all__ = ["Members"]
 

@@ -1,0 +1,177 @@
+"""Generation: K texts from one state.
+
+``WrittenTexts`` is what all ways of generation have in common: iterate for the pieces of the texts, then ask
+for the texts and their states. ``Generation`` gives each piece at once, ``Distinct`` (``distinct``) a whole
+text when it is accepted.
+
+The texts of ``Generation`` are streams of a ``StreamBatch``: text k draws from stream k of the seed, so text
+0 is what a single run writes. Each ends on its own; the others go on. What a text needs beside the state
+lives in its stream; the bytes of a character that is not whole stay in the state and come with the next
+token, also in another process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from pantoum.config import SamplingConfig
+from pantoum.inference.loaded_model import LoadedModel
+from pantoum.inference.state import State
+from pantoum.inference.writing.ending import Ending, tolerance
+from pantoum.inference.writing.stream import Stream
+from pantoum.inference.writing.stream_batch import StreamBatch
+
+__all__ = ["Generation", "Piece", "Text", "WrittenTexts", "completed", "draw_seed"]
+
+
+def draw_seed() -> int:
+    """A seed for those who gave none: short enough to be typed again."""
+    return int.from_bytes(os.urandom(4), "little") >> 1
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some characters of text number ``index``; never a part of a character."""
+
+    index: int
+    text: str
+
+
+class Text:
+    """One text as it grows."""
+
+    def __init__(self, index: int, stream: Stream) -> None:
+        self.index, self.stream = index, stream
+        self.pieces: list[str] = []
+
+    @property
+    def text(self) -> str:
+        """The continuation so far, without what is held back."""
+        return "".join(self.pieces)
+
+    @property
+    def tokens(self) -> int:
+        """Tokens written."""
+        return self.stream.tokens
+
+    @property
+    def nats(self) -> float:
+        """The nats of all tokens under the model itself, without sampling settings."""
+        return self.stream.nats
+
+    @property
+    def stopped(self) -> str | None:
+        """Why it ended before its length: ``stop`` or ``eos``."""
+        return self.stream.stopped
+
+
+class WrittenTexts(Protocol):
+    """Texts that are written while it is iterated; a second iteration continues an interrupted one."""
+
+    @property
+    def seed(self) -> int:
+        """The seed of the draws: what repeats these texts."""
+        ...
+
+    @property
+    def texts(self) -> Sequence[Text]:
+        """The texts so far."""
+        ...
+
+    @property
+    def rejected(self) -> Mapping[str, int]:
+        """Counts of texts that were written and rejected, by reason; empty where none can be."""
+        ...
+
+    def __iter__(self) -> Iterator[Piece]:
+        """The pieces of all texts as they are certain. ``PantoumError`` where no text is found."""
+        ...
+
+    def finished(self, index: int) -> bool:
+        """Whether text ``index`` has ended and all of its pieces were given."""
+        ...
+
+    def state(self, index: int = 0) -> State:
+        """The state after text ``index``: the last token drawn is still unread."""
+        ...
+
+
+W = TypeVar("W", bound=WrittenTexts)
+
+
+def completed(writing: W) -> W:
+    """The same, after all is written."""
+    for _ in writing:
+        pass
+    return writing
+
+
+class Generation:
+    """K texts from one state, each piece at once. It is a ``WrittenTexts``."""
+
+    rejected: Mapping[str, int] = {}
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        state: State,
+        sampling: SamplingConfig,
+        length: int,
+        seed: int,
+        count: int = 1,
+        first: int = 0,
+        exact: bool = True,
+    ) -> None:
+        """``first``: the stream that text 0 draws from. ``exact=False``: a text may end a little before its
+        length, at the end of a line or a sentence (``ending``); documents and stop strings have ends of their
+        own."""
+        self.seed = seed
+        self._batch = StreamBatch(model, count)
+        streams = [
+            self._batch.join(state, length=length, sampling=sampling, seed=seed, stream=first + k)
+            for k in range(count)
+        ]
+        self.texts = [Text(index, stream) for index, stream in enumerate(streams)]
+        self._of = {text.stream: text for text in self.texts}
+        self._told: set[int] = set()
+        ends_early = not exact and model.eos is None and not sampling.stop
+        self._rounds, self._early = 0, length - tolerance(length) if ends_early else length
+        self._endings = {text.stream: Ending(model.tokenizer.declared.single) for text in self.texts}
+
+    def __iter__(self) -> Iterator[Piece]:
+        while before := len(self._batch):
+            # All texts take their token before any piece is given: the caller may stop at any piece.
+            pieces = [self._keep(self._of[stream], shown) for stream, shown in self._batch.round()]
+            self._rounds += 1
+            if self._rounds >= self._early:
+                self._end_early(pieces)
+            yield from pieces
+            if len(self._batch) != before:
+                self._told = {text.index for text in self.texts if text.stream.ended}
+
+    def _keep(self, text: Text, shown: str) -> Piece:
+        text.pieces.append(shown)
+        return Piece(text.index, shown)
+
+    def _end_early(self, pieces: list[Piece]) -> None:
+        """Let each text go that stands at the end of a line or a sentence."""
+        for piece in pieces:
+            stream = self.texts[piece.index].stream
+            if self._endings[stream].reached(piece.text) and not stream.ended:
+                self._batch.leave(stream)
+
+    def finished(self, index: int) -> bool:
+        """Whether text ``index`` has ended and all of its pieces were given."""
+        return index in self._told
+
+    @property
+    def failed(self) -> bool:
+        """Whether a round did not complete: there is no state to go on from."""
+        return self._batch.failed
+
+    def state(self, index: int = 0) -> State:
+        """The state after text ``index``: the last token drawn is still unread."""
+        return self.texts[index].stream.state

@@ -1,0 +1,289 @@
+"""Streams of one model in one batch; each starts, leaves and ends independently of the others.
+
+``round`` writes one token per stream. In order: the network reads the last token of every stream and gives
+the distribution of the next one; one token per stream is drawn, by the settings, seed and number of that
+stream; the text that can be shown is returned; a stream that met a stop string, the end of its document or
+its length leaves. Each stream has a row of ``BatchRows``, whose arrays double when they are full and halve
+when they are a quarter full. The last stream takes the row of one that leaves. So a stream that starts or
+leaves costs the others nothing, and with the native core it changes none of their bits: a stream writes what
+it would write alone. NumPy's products may round otherwise in a batch of another size.
+
+Threads may share a batch: a lock lets one call at a time through. A round that does not complete (Ctrl-C, no
+memory, scores that are not finite) leaves streams whose state and text may differ; every later call says so.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from functools import partial
+from typing import NamedTuple, NoReturn
+
+import numpy as np
+
+from pantoum.config import SamplingConfig, require, whole
+from pantoum.config.calls import public
+from pantoum.errors import PantoumError
+from pantoum.inference.loaded_model import LoadedModel
+from pantoum.inference.state import State
+from pantoum.inference.writing.adjusted import Adjusted
+from pantoum.inference.writing.batch_rows import BatchRows, columns
+from pantoum.inference.writing.stream import Stream
+from pantoum.network.network_state import NetworkState
+from pantoum.text.tokenizer import TokenTexts
+
+__all__ = ["StreamBatch", "StreamPiece"]
+
+PLAIN = SamplingConfig()
+FAILED = (
+    "the batch cannot be used: an earlier call on it did not complete, so that states and texts may differ; "
+    "start a new batch"
+)
+
+
+class StreamPiece(NamedTuple):
+    """Some characters of a stream; never a part of a character."""
+
+    stream: Stream
+    text: str
+
+
+AS_PIECE = partial(tuple.__new__, StreamPiece)
+"""A piece of a pair, in half the time of its own constructor: there is one per stream and round."""
+
+
+class StreamBatch:
+    """Streams of one model in one batch. ``rows``: how many fit before the arrays grow."""
+
+    def __init__(self, model: LoadedModel, rows: int = 1) -> None:
+        self.model = model
+        self._least = rows = whole(rows, "rows")
+        self.lock = threading.RLock()
+        """Held by every call that reads or changes a stream of this batch."""
+        self._failed = False
+        self._rows = BatchRows(model, rows)
+        self.draws = self._rows.draws
+        self._streams: list[Stream] = []
+        self._careful: set[Stream] = set()
+        """Streams whose tokens must pass through ``take``; a round does not look at the others."""
+        self._adjusted: dict[Stream, Adjusted] = {}
+        """Those whose logits are changed, or whose tokens are recorded (``inference.writing.adjusted``)."""
+        self._texts = TokenTexts(model.tokenizer)
+
+    def __len__(self) -> int:
+        """How many streams are writing."""
+        return len(self._streams)
+
+    def __iter__(self) -> Iterator[StreamPiece]:
+        """Rounds until no stream is left; streams may join and leave meanwhile."""
+        while self._streams:
+            yield from self.round()
+
+    def __reduce__(self) -> NoReturn:
+        raise PantoumError(
+            "a batch cannot be copied or pickled, because its streams are bound to its arrays; take the "
+            "state of each stream, which can, and let it join another batch"
+        )
+
+    @public
+    def join(
+        self,
+        state: State | None = None,
+        *,
+        length: int = 500,
+        sampling: SamplingConfig = PLAIN,
+        seed: int = 0,
+        stream: int = 0,
+        alternatives: int | None = None,
+    ) -> Stream:
+        """A stream that starts from a state (by default from the beginning) and writes ``length`` tokens at
+        most, from the random numbers of this seed and stream number. ``alternatives``: ``Stream.drawn``
+        records each token, with so many of the most probable ones in its place."""
+        length = whole(length, "length", least=0)
+        seed = whole(seed, "seed", least=0, most=2**63 - 1)
+        stream = whole(stream, "stream", least=0, most=2**63 - 1)
+        fits = isinstance(sampling, SamplingConfig)
+        require(fits, "sampling", sampling, "must be a SamplingConfig", "leave it out, or give one")
+        state = State.start(self.model) if state is None else state
+        network = State.required(state).for_model(self.model)
+        adjusted = None
+        if Adjusted.needed(sampling, alternatives):
+            adjusted = Adjusted(sampling, self.model.vocab_size, alternatives)
+        with self.lock:
+            self._begin()
+            joined = self._join(state, network, length, sampling, seed, stream, adjusted)
+            self._failed = False
+        return joined
+
+    @public
+    def leave(self, stream: Stream) -> State:
+        """A stream stops writing; the state that it leaves with."""
+        self._require_own(stream)
+        with self.lock:
+            if not stream.ended:
+                self._begin()
+                self._leave(stream.row)
+                self._failed = False
+            return stream.state
+
+    @public
+    def park(self, stream: Stream) -> None:
+        """A stream pauses: it gives up its row until ``resume``, and then goes on as if nothing had been
+        between."""
+        self._require_own(stream)
+        with self.lock:
+            if not stream.ended:
+                self._begin()
+                stream.parked = self._rows.kept(stream.row)
+                self._leave(stream.row)
+                self._failed = False
+
+    @public
+    def resume(self, stream: Stream) -> None:
+        """A parked stream writes on."""
+        self._require_own(stream)
+        parked = stream.parked
+        require(parked is not None, "stream", stream, "is not parked", "park it first")
+        assert parked is not None
+        with self.lock:
+            self._begin()
+            row = self._next_row()
+            self._rows.put_back(row, parked)
+            self._add(stream)
+            stream.resume(row)
+            self._failed = False
+
+    def round(self) -> list[StreamPiece]:
+        """One token for each stream; the text that can be shown of them."""
+        with self.lock:
+            if not self._streams:
+                return []
+            self._begin()
+            pieces = self._round()
+            self._failed = False
+        return pieces
+
+    @property
+    def failed(self) -> bool:
+        """Whether an earlier call did not complete: the batch can no longer be used."""
+        with self.lock:
+            return self._failed
+
+    def state_of(self, row: int, pending: bytes) -> State:
+        """The state in a row, as a value."""
+        with self.lock:
+            if self._failed:
+                raise PantoumError(FAILED)
+            return self._state_of(row, pending)
+
+    def _require_own(self, stream: Stream) -> None:
+        fits = isinstance(stream, Stream) and stream.writes_in(self)
+        rule = "is not a stream of this batch"
+        require(fits, "stream", stream, rule, "give it to the batch that it joined")
+
+    def _begin(self) -> None:
+        """A change begins; whoever completes it takes the mark back."""
+        if self._failed:
+            raise PantoumError(FAILED)
+        self._failed = True
+
+    def _state_of(self, row: int, pending: bytes) -> State:
+        network, seen = self._rows.state(row), int(self.draws.position[row])
+        return State.of(self.model, network, int(self.draws.tokens[row]), seen, pending)
+
+    def _join(
+        self,
+        state: State,
+        network: NetworkState,
+        length: int,
+        sampling: SamplingConfig,
+        seed: int,
+        stream: int,
+        adjusted: Adjusted | None,
+    ) -> Stream:
+        last = self.model.border if state.last_token is None else state.last_token
+        decoder = self.model.tokenizer.decoder(pending=state.pending) if state.pending else None
+        row = self._next_row()
+        joined = Stream(self, row, sampling.stop, decoder, adjusted)
+        begins = last == self.model.eos  # a document begins: as in training, from zero
+        values = {"tokens": last, "position": state.tokens_seen, "seed": seed, "stream": stream}
+        self._rows.set(row, network.zero_where(np.array([begins])), {**values, **columns(sampling)}, length)
+        self._add(joined)
+        if not length:
+            self._leave(row)
+        return joined
+
+    def _next_row(self) -> int:
+        """The row after the last stream."""
+        row = len(self._streams)
+        if row == len(self._rows):
+            self._rows.resize(2 * row, row)
+        return row
+
+    def _add(self, stream: Stream) -> None:
+        """A stream has got the next row."""
+        self._streams.append(stream)
+        if stream.adjusted is not None:
+            self._adjusted[stream] = stream.adjusted
+        if stream.careful:
+            self._careful.add(stream)
+
+    def _round(self) -> list[StreamPiece]:
+        streams, count = self._streams, len(self._streams)
+        self._rows.advance(count, [(stream.row, own) for stream, own in self._adjusted.items()])
+        tokens: list[int] = self.draws.tokens[:count].tolist()
+        texts: list[str | None] = list(map(self._texts.__getitem__, tokens))
+        ended = self._at_borders(tokens)
+        for row in self._to_take(texts).difference(ended):
+            texts[row] = self._take(streams[row], tokens[row])
+            if streams[row].stopped is not None:
+                ended[row] = streams[row].stopped
+        for row in self._rows.at_length(count):
+            ended.setdefault(row, None)
+        for row, why in ended.items():
+            streams[row].stopped = why
+            texts[row] = ("" if why == "eos" else texts[row] or "") + streams[row].finish()
+        pairs = zip(streams, texts, strict=True)
+        shown = (pair for pair in pairs if pair[1]) if "" in texts else pairs
+        pieces: list[StreamPiece] = list(map(AS_PIECE, shown))
+        for row in sorted(ended, reverse=True):
+            self._leave(row)
+        return pieces
+
+    def _to_take(self, texts: list[str | None]) -> set[int]:
+        """Rows whose text is more than that of their token."""
+        rows = {stream.row for stream in self._careful}
+        if None in texts:
+            rows.update(row for row, text in enumerate(texts) if text is None)
+        return rows
+
+    def _take(self, stream: Stream, token: int) -> str:
+        """What a stream shows after a token; it may be careful from now on, or no longer."""
+        text = stream.take(token, self.model.tokenizer)
+        if stream.careful:
+            self._careful.add(stream)
+        else:
+            self._careful.discard(stream)
+        return text
+
+    def _at_borders(self, tokens: list[int]) -> dict[int, str | None]:
+        """Rows whose document has ended."""
+        eos = self.model.eos
+        if eos is None or eos not in tokens:
+            return {}
+        return {row: "eos" for row, token in enumerate(tokens) if token == eos}
+
+    def _leave(self, row: int) -> None:
+        """A row is given up; the last one takes its place."""
+        leaving = self._streams[row]
+        leaving.end(self._state_of(row, leaving.pending))
+        self._careful.discard(leaving)
+        self._adjusted.pop(leaving, None)
+        last = len(self._streams) - 1
+        if row != last:
+            self._rows.move(last, row)
+            self._streams[row] = self._streams[last]
+            self._streams[row].row = row
+        self._streams.pop()
+        if self._least <= len(self._rows) // 2 and 4 * last < len(self._rows):
+            self._rows.resize(len(self._rows) // 2, last)

@@ -1,0 +1,76 @@
+"""From a model to a module, and from a module to a network; states likewise. All are copies."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pantoum import network
+from pantoum.config import path as checked
+from pantoum.formats.model_file import is_model_file
+from pantoum.inference.files import torch_file
+from pantoum.inference.loaded_model import LoadedModel, model_path
+from pantoum.inference.loaded_model import load as load_model
+from pantoum.kernels import Array
+from pantoum.model import Model
+from pantoum.network.mixers import count_mixture
+from pantoum.network.network_state import NetworkState
+from pantoum.torch.count_module import CountModule
+from pantoum.torch.language_module import LanguageModule
+from pantoum.torch.steps import State
+
+__all__ = ["from_torch", "load", "state_from_torch", "state_to_torch", "to_torch"]
+
+
+def to_torch(model: Model | LoadedModel | network.LanguageModel) -> LanguageModule:
+    """A module with the weights of a model, on the CPU, in its precision (float32, for a model of a file),
+    and with the n-grams that were counted in its training text (``--kneser-ney``). A cache is not in it."""
+    loaded = model.loaded if isinstance(model, Model) else model
+    if isinstance(loaded, LoadedModel):
+        return _module(loaded.network, loaded.program.counts)
+    return _module(loaded, None)
+
+
+def _module(own: network.LanguageModel, counts: count_mixture.CountMixture | None) -> LanguageModule:
+    module = LanguageModule(own.vocab_size, own.config)
+    arrays = {name: torch.from_numpy(np.array(array, order="C")) for name, array in own.parameters.items()}
+    module.load_state_dict(arrays, assign=True)
+    module.requires_grad_()
+    module.counts = None if counts is None else CountModule(counts)
+    return module
+
+
+def load(path: str | os.PathLike[str]) -> LanguageModule:
+    """The module of a file of ``pantoum export --to torch``, of a model file, or of the best model of a run
+    folder. ``ModelFileError``: the file is none of these, or is damaged."""
+    file = model_path(Path(checked(path, "path")))
+    return to_torch(load_model(file)) if is_model_file(file) else _module(*torch_file.read(file))
+
+
+def from_torch(module: LanguageModule) -> network.LanguageModel:
+    """A network with the weights of a module, in float64 if the module is, else in float32; counts are not
+    a part of it."""
+    dtype = np.float64 if module.head.bias.dtype == torch.float64 else np.float32
+    found = network.LanguageModel(module.vocab_size, config=module.config, seed=None, dtype=dtype)
+    found.parameters.update({name: _array(tensor, dtype) for name, tensor in module.state_dict().items()})
+    return found
+
+
+def state_to_torch(state: NetworkState, like: Tensor | None = None) -> State:
+    """The tensors of a state, with the dtype and on the device of ``like`` if it is given."""
+    tensors = [torch.from_numpy(np.array(array)) for array in state.arrays]
+    return tuple(tensor if like is None else tensor.to(like) for tensor in tensors)
+
+
+def state_from_torch(state: State) -> NetworkState:
+    """The state of these tensors."""
+    dtype = np.float64 if state[0].dtype == torch.float64 else np.float32
+    return NetworkState(tuple(_array(tensor, dtype) for tensor in state))
+
+
+def _array(tensor: Tensor, dtype: type[np.float32] | type[np.float64]) -> Array:
+    return np.array(tensor.detach().to("cpu", torch.float64).numpy(), dtype)
