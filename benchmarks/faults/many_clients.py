@@ -97,7 +97,7 @@ class Mix:
     async def dear(self, draw: random.Random) -> None:
         body: Json = draw.choice(
             [
-                writes(1, prompt="The cat sat " * 8000),
+                writes(1, prompt="The cat sat " * 2000),
                 writes(0, prompt="The cat sat " * 16_000, echo=True, logprobs=20),
                 writes(0, prompt="The cat sat " * 500, echo=True, logprobs=5),
                 writes(300, n=16),
