@@ -29,7 +29,8 @@ class CellModule(nn.Module):
 
     def __init__(self, spec: CellSpec, input_size: int, hidden_size: int) -> None:
         super().__init__()
-        self.spec, self.hidden_size, self._step = spec, hidden_size, step_of(spec)
+        self.spec, self.hidden_size = spec, hidden_size
+        self._step = self._plain_step = step_of(spec)
         gate_rows = len(spec.gates) * hidden_size
         self.weight_ih = nn.Parameter(torch.empty(gate_rows, input_size))
         if spec.products:
@@ -67,7 +68,7 @@ class CellModule(nn.Module):
         if fused and not self.spec.products:
             return doubling(projection_TBG, state, rows)
         if traced:
-            return scan_operator(step_of(self.spec), projection_TBG, state, weight_hh, bias_H, rows)
+            return scan_operator(self._plain_step, projection_TBG, state, weight_hh, bias_H, rows)
         return loop(self._step, projection_TBG, state, weight_hh, bias_H, rows)
 
     def _by_module(self, x_TBE: Tensor, state: State, rows: ChunkRows) -> tuple[Tensor, State]:

@@ -1,23 +1,23 @@
 """Each cell in PyTorch's operations: one time step, and chunks of them.
 
-``kernels/reference/<cell>.py`` has the same equations and their sources. A step takes the input projection,
-which contains every bias that merely adds, the state before the step, the weights of the state, and the bias
-of the last gate's product (GRU). It returns the state after the step.
+The equations are those of ``kernels/reference/<cell>.py``, computed with tensors. A step takes the input
+projection, which contains every bias that merely adds, the state before the step, the weights of the state,
+and the bias of the last gate's product (GRU). It returns the state after the step.
 
 Shapes: T time steps, B rows (streams), H units, G gate rows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from pantoum.config import CellSpec
-from pantoum.errors import SettingError
+from pantoum.config import CELLS, CellSpec
+from pantoum.kernels.reference.cell import Given, equations
 from pantoum.torch.chunk_rows import ChunkRows
 
 __all__ = ["State", "Step", "doubling", "loop", "scan_operator", "step_of"]
@@ -28,13 +28,36 @@ Step = Callable[[Tensor, State, "Tensor | None", "Tensor | None"], State]
 
 
 def step_of(cell: CellSpec) -> Step:
-    """The time step of a cell."""
-    step = STEPS.get(cell.name)
-    if step is None:
-        raise SettingError(
-            "cell", cell.name, f"must be one of {', '.join(STEPS)} here", "add its step to torch/steps.py"
-        )
+    """The time step of a cell, from its equations."""
+    of_cell = equations(cell)
+
+    def step(x_BG: Tensor, state: State, weight_hh: Tensor | None, bias_H: Tensor | None) -> State:
+        h, inputs = state[0], x_BG.chunk(len(cell.gates), dim=1)
+        sums: tuple[Tensor, ...] = ()
+        early: Sequence[Tensor] = ()
+        if weight_hh is not None:
+            first, *second = weight_hh.split([gates * h.shape[1] for gates in cell.products])
+            sums = linear(h, first).chunk(cell.products[0], dim=1)
+            if second:
+                begun = of_cell.early(_given(sums, inputs, h))
+                early = begun.gates
+                sums += linear(begun.operand, second[0]).chunk(cell.products[1], dim=1)
+        found = of_cell.forward(_given(sums, inputs, h, state[-1], bias_H, early))
+        return (found.h,) if found.c is None else (found.h, found.c)
+
     return step
+
+
+def _given(
+    sums: Sequence[Tensor],
+    inputs: Sequence[Tensor],
+    h: Tensor,
+    c: Any = None,
+    bias: Any = None,
+    early: Any = (),
+) -> Given:
+    """What the equations of a step begin with."""
+    return Given(sums, inputs, h, c, bias, early, torch.sigmoid, torch.tanh)
 
 
 def loop(
@@ -83,7 +106,10 @@ def scan_operator(
 
 def doubling(projection_TBG: Tensor, state: State, rows: ChunkRows) -> tuple[Tensor, State]:
     """minGRU over all time steps at once: h' = z h + b is linear in h."""
-    z_TBH, b_TBH = _mingru_terms(projection_TBG)
+    at_zero = equations(CELLS["mingru"]).forward(
+        _given((), projection_TBG.chunk(2, dim=2), torch.zeros_like(state[0]))
+    )
+    z_TBH, b_TBH = cast(Tensor, at_zero.gates[0]), cast(Tensor, at_zero.h)
     if z_TBH.dtype != torch.float64:
         z_TBH, b_TBH = z_TBH.float(), b_TBH.float()
     if rows.reset_TB is not None:
@@ -136,57 +162,3 @@ class _Linear(torch.autograd.Function):
         after_TBH = torch.cat([z_TBH[:1], z_TBH[1:].flip(0)])  # the first has no step after it
         d_b_TBH = _Linear.apply(after_TBH, d_h_TBH.flip(0)).flip(0)
         return torch.cat([torch.zeros_like(h_TBH[:1]), d_b_TBH[1:] * h_TBH[:-1]]), d_b_TBH
-
-
-def _rnn(x_BG: Tensor, state: State, weight_hh: Tensor | None, bias_H: Tensor | None) -> State:
-    return (torch.tanh(x_BG + linear(state[0], weight_hh)),)
-
-
-def _gru(x_BG: Tensor, state: State, weight_hh: Tensor | None, bias_H: Tensor | None) -> State:
-    h, H = state[0], state[0].shape[1]
-    x_rz, x_n = x_BG.split([2 * H, H], dim=1)
-    sum_rz, sum_n = linear(h, weight_hh).split([2 * H, H], dim=1)
-    r, z = torch.sigmoid(x_rz + sum_rz).chunk(2, dim=1)
-    return (_between(torch.tanh(x_n + r * (sum_n + bias_H)), h, z),)
-
-
-def _gru_before(x_BG: Tensor, state: State, weight_hh: Tensor | None, bias_H: Tensor | None) -> State:
-    assert weight_hh is not None
-    h, H = state[0], state[0].shape[1]
-    x_rz, x_n = x_BG.split([2 * H, H], dim=1)
-    weight_rz, weight_n = weight_hh.split([2 * H, H])
-    r, z = torch.sigmoid(x_rz + linear(h, weight_rz)).chunk(2, dim=1)
-    return (_between(torch.tanh(x_n + linear(r * h, weight_n)), h, z),)
-
-
-def _between(n_BH: Tensor, h_BH: Tensor, z_BH: Tensor) -> Tensor:
-    """(1 - z) n + z h in the precision of h; autocast may have rounded the others."""
-    return torch.lerp(n_BH.to(h_BH.dtype), h_BH, z_BH.to(h_BH.dtype))
-
-
-def _lstm(x_BG: Tensor, state: State, weight_hh: Tensor | None, bias_H: Tensor | None) -> State:
-    h, c = state
-    i, f, g, o = (x_BG + linear(h, weight_hh)).chunk(4, dim=1)
-    c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-    return torch.sigmoid(o) * torch.tanh(c), c
-
-
-def _mingru(x_BG: Tensor, state: State, weight_hh: Tensor | None, bias_H: Tensor | None) -> State:
-    z_BH, b_BH = _mingru_terms(x_BG)
-    return (torch.addcmul(b_BH.to(state[0].dtype), z_BH.to(state[0].dtype), state[0]),)
-
-
-def _mingru_terms(x: Tensor) -> tuple[Tensor, Tensor]:
-    """(z, b) of h' = z h + b, from a projection [..., 2H]."""
-    z, n = x.chunk(2, dim=-1)
-    z = torch.sigmoid(z)
-    return z, n - z * n
-
-
-STEPS: Mapping[str, Step] = {
-    "rnn": _rnn,
-    "gru": _gru,
-    "gru-before": _gru_before,
-    "lstm": _lstm,
-    "mingru": _mingru,
-}

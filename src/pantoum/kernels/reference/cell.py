@@ -1,12 +1,13 @@
 """What the equations of a cell are written in.
 
 A cell is a module with the functions of ``Equations``; ``scan`` runs them over time, forward and backward.
-All arrays are [B,H], B rows and H units, and empty where a cell has no such thing.
+All arrays are [B,H], B rows and H units, and empty where a cell has no such thing. ``forward`` and ``early``
+use arithmetic and the functions of ``Given`` alone, so PyTorch's tensors can take the place of the arrays.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol, cast
@@ -25,12 +26,21 @@ __all__ = [
     "Given",
     "Taped",
     "equations",
-    "sigmoid",
     "sigmoid_slope",
     "tanh_slope",
 ]
 
 Gates = Sequence[Array]
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x)), a fresh array, as tanh(x/2)/2 + 1/2: NumPy's float32 ``tanh`` is vectorised, faster
+    than ``exp`` and a division, and needs no guard against overflow."""
+    s: Array = x * 0.5
+    np.tanh(s, out=s)
+    s *= 0.5
+    s += 0.5
+    return s
 
 
 @dataclass(frozen=True)
@@ -47,6 +57,8 @@ class Given:
     """The bias of the last gate's product, for a ``biased`` cell."""
     early: Gates = ()
     """The gates of the first product, for a cell with two products."""
+    sigmoid: Callable[[Array], Array] = sigmoid
+    tanh: Callable[[Array], Array] = np.tanh
 
 
 @dataclass(frozen=True)
@@ -124,16 +136,6 @@ class Equations(Protocol):
 def equations(cell: CellSpec) -> Equations:
     """The module of a cell."""
     return cast(Equations, import_module(f"pantoum.kernels.reference.{cell.kernel}"))
-
-
-def sigmoid(x: Array) -> Array:
-    """1 / (1 + exp(-x)), a fresh array, as tanh(x/2)/2 + 1/2: NumPy's float32 ``tanh`` is vectorised, faster
-    than ``exp`` and a division, and needs no guard against overflow."""
-    s: Array = x * 0.5
-    np.tanh(s, out=s)
-    s *= 0.5
-    s += 0.5
-    return s
 
 
 def sigmoid_slope(s: Array) -> Array:

@@ -9,9 +9,7 @@ The hidden biases of r and z merely add and are in the input projection x; the r
 
 from __future__ import annotations
 
-import numpy as np
-
-from pantoum.kernels.reference.cell import Backward, Forward, Given, Taped, sigmoid, sigmoid_slope, tanh_slope
+from pantoum.kernels.reference.cell import Backward, Forward, Given, Taped, sigmoid_slope, tanh_slope
 from pantoum.kernels.types import Array
 
 __all__ = ["backward", "forward"]
@@ -20,8 +18,8 @@ __all__ = ["backward", "forward"]
 def forward(x: Given) -> Forward:
     """One step."""
     (sum_r, sum_z, sum_n), (input_r, input_z, input_n) = x.sums, x.inputs
-    r, z, candidate = sigmoid(sum_r + input_r), sigmoid(sum_z + input_z), sum_n + x.bias
-    n = np.tanh(r * candidate + input_n)
+    r, z, candidate = x.sigmoid(sum_r + input_r), x.sigmoid(sum_z + input_z), sum_n + x.bias
+    n = x.tanh(r * candidate + input_n)
     return Forward((r, z, n), n + z * (x.h - n), candidate=candidate)
 
 

@@ -10,8 +10,6 @@ product waits for the first.
 
 from __future__ import annotations
 
-import numpy as np
-
 from pantoum.kernels.reference.cell import (
     Backward,
     Early,
@@ -19,7 +17,6 @@ from pantoum.kernels.reference.cell import (
     Forward,
     Given,
     Taped,
-    sigmoid,
     sigmoid_slope,
     tanh_slope,
 )
@@ -30,13 +27,13 @@ __all__ = ["backward", "early", "early_backward", "forward"]
 
 def early(x: Given) -> Early:
     """The gates r z, and the operand of the second product."""
-    r, z = sigmoid(x.sums[0] + x.inputs[0]), sigmoid(x.sums[1] + x.inputs[1])
+    r, z = x.sigmoid(x.sums[0] + x.inputs[0]), x.sigmoid(x.sums[1] + x.inputs[1])
     return Early((r, z), r * x.h)
 
 
 def forward(x: Given) -> Forward:
     """One step, from there on."""
-    (r, z), n = x.early, np.tanh(x.sums[2] + x.inputs[2])
+    (r, z), n = x.early, x.tanh(x.sums[2] + x.inputs[2])
     return Forward((r, z, n), n + z * (x.h - n))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pantoum.kernels.reference.cell import Backward, Forward, Given, Taped, sigmoid, sigmoid_slope, tanh_slope
+from pantoum.kernels.reference.cell import Backward, Forward, Given, Taped, sigmoid_slope, tanh_slope
 from pantoum.kernels.types import Array
 
 __all__ = ["backward", "forward"]
@@ -18,9 +18,9 @@ __all__ = ["backward", "forward"]
 def forward(x: Given) -> Forward:
     """One step."""
     i, f, g, o = (total + known for total, known in zip(x.sums, x.inputs, strict=True))
-    i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
+    i, f, g, o = x.sigmoid(i), x.sigmoid(f), x.tanh(g), x.sigmoid(o)
     c = f * x.c + i * g
-    return Forward((i, f, g, o), o * np.tanh(c), c)
+    return Forward((i, f, g, o), o * x.tanh(c), c)
 
 
 def backward(x: Taped, d_h: Array, d_c: Array) -> Backward:

@@ -9,7 +9,7 @@ needs the loop over time.
 
 from __future__ import annotations
 
-from pantoum.kernels.reference.cell import Backward, Forward, Given, Taped, sigmoid, sigmoid_slope
+from pantoum.kernels.reference.cell import Backward, Forward, Given, Taped, sigmoid_slope
 from pantoum.kernels.types import Array
 
 __all__ = ["backward", "forward"]
@@ -17,7 +17,7 @@ __all__ = ["backward", "forward"]
 
 def forward(x: Given) -> Forward:
     """One step."""
-    z, n = sigmoid(x.inputs[0]), x.inputs[1]
+    z, n = x.sigmoid(x.inputs[0]), x.inputs[1]
     return Forward((z, n), n + z * (x.h - n))
 
 
