@@ -5,6 +5,8 @@ In another terminal: pantoum serve runs/book
     python examples/server_lm_eval.py --tasks my_task --include_path folder/of/tasks [--url URL] [--model
     NAME]
 
+A server with keys: put one into the variable OPENAI_API_KEY.
+
 The harness has a model `local-completions` for servers with OpenAI's interface, but it needs the model's
 tokenizer from Hugging Face. This adapter needs none: it asks for the log-probability of each token of context
 and continuation (`echo`, `logprobs`) and takes the tokens that begin within the continuation. The
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import urllib.request
 from collections.abc import Sequence
@@ -28,9 +31,9 @@ PIECE = 20_000
 class Served:
     """A model of a server, asked for log-likelihoods."""
 
-    def __init__(self, url: str, model: str | None = None) -> None:
+    def __init__(self, url: str, model: str | None = None, key: str | None = None) -> None:
         self._url = url.rstrip("/")
-        self._model = model
+        self._model, self._key = model, key
 
     def ask(self, **fields: Any) -> Any:
         """The first choice of a completion."""
@@ -38,6 +41,8 @@ class Served:
             fields["model"] = self._model
         body = json.dumps(fields).encode()
         headers = {"Content-Type": "application/json"}
+        if self._key is not None:
+            headers["Authorization"] = f"Bearer {self._key}"
         request = urllib.request.Request(f"{self._url}/v1/completions", body, headers)
         with urllib.request.urlopen(request) as response:
             return json.load(response)["choices"][0]
@@ -116,7 +121,7 @@ def main(arguments: Sequence[str]) -> None:
     from lm_eval.tasks import TaskManager
 
     found = simple_evaluate(
-        model=adapter(Served(options.url, options.model)),
+        model=adapter(Served(options.url, options.model, os.environ.get("OPENAI_API_KEY"))),
         tasks=options.tasks.split(","),
         task_manager=TaskManager(include_path=options.include_path),
         limit=options.limit,

@@ -11,6 +11,9 @@ from typing import Any
 
 import pytest
 
+from pantoum.cli.options import from_environment
+from pantoum.config import ServeSettings
+
 
 def test_help_imports_nothing_of_the_extra() -> None:
     code = (
@@ -64,3 +67,23 @@ def test_a_model_that_is_missing_is_said_before_the_server_listens(
 ) -> None:
     done = run("serve", tmp_path / "no.safetensors", "--port", "0")
     assert done.code == 1 and "no.safetensors" in done.err
+
+
+def test_options_come_from_variables_and_the_command_line_has_the_last_word(
+    run: Callable[..., Any], trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PANTOUM_SERVE_SLOTS", "0")
+    assert "slots is 0" in run("serve", trained).err
+    assert "--port is 70000" in run("serve", trained, "--slots", "2", "--port", "70000").err
+    monkeypatch.setenv("PANTOUM_SERVE_SLOTS", "many")
+    assert "PANTOUM_SERVE_SLOTS is 'many': must be a whole number" in run("serve", trained).err
+    monkeypatch.setenv("PANTOUM_SERVE_SLOTS", "3")
+    monkeypatch.setenv("PANTOUM_SERVE_PROT", "3")
+    assert "PANTOUM_SERVE_PROT is '3': is no setting" in run("serve", trained).err
+
+
+def test_variables_that_may_be_repeated_have_commas() -> None:
+    found = from_environment(
+        ServeSettings, "PANTOUM_SERVE_", {"PANTOUM_SERVE_ALLOW_HOST": "a, b", "HOME": "/"}
+    )
+    assert found == {"allow_host": ("a", "b")}

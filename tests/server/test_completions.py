@@ -360,3 +360,23 @@ def test_the_field_of_embeddings_is_called_input(server: Any) -> None:
     for given in ([], [10_000]):
         error = server.post("/v1/embeddings", input=given).json()["error"]
         assert error["param"] == "input" and error["message"].startswith("input ")
+
+
+def test_a_seed_of_minus_one_is_drawn(server: Any) -> None:
+    seeds = {server.post("/v1/completions", seed=-1, max_tokens=1).json()["seed"] for _ in range(3)}
+    assert len(seeds) == 3 and min(seeds) >= 0
+    assert server.post("/v1/completions", seed=-2).status_code == 400
+
+
+def test_a_bias_of_a_foreign_token_is_refused_by_its_number(server: Any) -> None:
+    refused = server.post("/v1/completions", logit_bias={"50256": -100}, max_tokens=1)
+    assert refused.status_code == 400 and "50256" in refused.json()["error"]["message"]
+    assert refused.json()["error"]["param"] == "logit_bias"
+
+
+def test_embeddings_of_more_texts_than_fit_at_once(server: Any) -> None:
+    texts = [f"text {n}" for n in range(500)]
+    found = server.post("/v1/embeddings", input=texts).json()["data"]
+    alone = server.post("/v1/embeddings", input=texts[321]).json()["data"][0]["embedding"]
+    assert [one["index"] for one in found] == list(range(500))
+    assert found[321]["embedding"] == pytest.approx(alone, abs=1e-6)

@@ -14,9 +14,12 @@ import pytest
 from fastapi import APIRouter, FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from pantoum.config import ServeSettings
 from pantoum.server import aside, completions, guard, prompts
+from pantoum.server.admission import Admission
 from pantoum.server.aside import AT_ONCE
 from pantoum.server.fields import KnownFields
+from pantoum.server.keys import Keyring
 
 SCORE = {"max_tokens": 0, "echo": True, "logprobs": 20}
 WRITTEN = "/v1/completions"
@@ -147,7 +150,7 @@ def test_the_faults_of_a_list_are_few_and_told_shortly(server: Any, fields: dict
 
 
 def test_the_first_few_faults_of_a_request_are_all_told(server: Any) -> None:
-    message = server.post(WRITTEN, prompt="x", top_p=7, seed=-1, n=0, logprobs=99).json()["error"]["message"]
+    message = server.post(WRITTEN, prompt="x", top_p=7, seed=-2, n=0, logprobs=99).json()["error"]["message"]
     assert all(name in message for name in ("top_p:", "seed:", "n:", "1 more")), message
 
 
@@ -176,7 +179,8 @@ def test_large_bodies_are_parsed_one_at_a_time_with_time_for_others_between() ->
             await asyncio.sleep(0)
 
     async def main() -> None:
-        one = guard.Guard(app, keys=(), metrics=MagicMock(), full=lambda: None)
+        admission = Admission(Keyring(None), ServeSettings())
+        one = guard.Guard(app, admission=admission, metrics=MagicMock(), full=lambda: None)
         scope = {"type": "http", "headers": [], "path": "/v1/score", "method": "POST"}
         asked = [one(scope, receiving(), AsyncMock()) for _ in range(5)]
         await asyncio.wait_for(asyncio.gather(others(), *asked), 60)

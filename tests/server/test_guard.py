@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import socket
+import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pantoum.config import ServeSettings
 from pantoum.errors import SettingError
-from pantoum.server.guard import read_keys
+from pantoum.server.log_lines import JsonLines
 from pantoum.server.serve import listening
 
 KEY = "sk-secret-of-this-test"
@@ -42,12 +42,6 @@ def test_another_host_than_loopback_needs_keys() -> None:
     ServeSettings(host="::1")
 
 
-def test_a_file_without_a_key_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "keys").write_text("\n  \n")
-    with pytest.raises(SettingError, match="holds no key"):
-        read_keys(str(tmp_path / "keys"))
-
-
 def test_a_body_beyond_a_megabyte_is_refused_also_without_its_length(server: Any) -> None:
     body = json.dumps({"prompt": "x" * (1 << 20)}).encode()
     assert server.client.post("/v1/completions", content=body).status_code == 413
@@ -74,13 +68,13 @@ def test_the_log_says_what_was_asked_without_prompt_or_key(
         closed.client.post("/v1/completions?key=q-secret", json={"prompt": "p-secret"}, headers=headers)
         until(
             lambda: any(
-                record.name == "pantoum.access" and '"status": 200' in record.message
+                record.name == "pantoum.access" and record.fields["status"] == 200  # type: ignore[attr-defined]
                 for record in caplog.records
             )
         )
-    lines = [json.loads(record.message) for record in caplog.records if record.name == "pantoum.access"]
+    lines = [json.loads(JsonLines().format(one)) for one in caplog.records if one.name == "pantoum.access"]
     assert lines[-1]["route"] == "/v1/completions" and lines[-1]["status"] == 200
-    server_lines = [record.getMessage() for record in caplog.records if record.name != "httpx"]
+    server_lines = [JsonLines().format(record) for record in caplog.records if record.name != "httpx"]
     assert "secret" not in "".join(server_lines)
 
 
@@ -109,11 +103,6 @@ def test_small_events_are_sent_without_delay(server: Any) -> None:
 def test_an_address_of_another_machine_is_said_of_the_host() -> None:
     with pytest.raises(SettingError, match=r"host is '192\.0\.2\.1': is no address of this machine"):
         listening("192.0.2.1", 0)
-
-
-def test_a_comment_is_no_key(tmp_path: Path) -> None:
-    (tmp_path / "keys").write_text("# of the laptop\none\n  # of nobody\n")
-    assert read_keys(str(tmp_path / "keys")) == (b"one",)
 
 
 def test_a_session_belongs_to_the_key_that_made_it(closed: Any) -> None:
@@ -145,4 +134,22 @@ def test_pages_may_send_the_headers_of_their_clients(closed: Any) -> None:
     response = closed.client.options("/v1/completions", headers=asked)
     assert (
         response.status_code == 200 and "x-stainless-lang" in response.headers["access-control-allow-headers"]
+    )
+
+
+def test_a_request_keeps_the_number_that_its_client_gave_it(server: Any) -> None:
+    for sent, kept in (("mine-1", True), ("", False), ("x" * 200, False), ("a b", False)):
+        got = server.client.get("/health", headers={"X-Request-Id": sent}).headers["x-request-id"]
+        assert (got == sent) is kept and 0 < len(got) <= 128
+
+
+def test_a_warning_and_a_traceback_are_lines_of_json_too() -> None:
+    try:
+        raise ValueError("no\nsuch thing")
+    except ValueError:
+        record = logging.LogRecord("a", logging.ERROR, "f", 1, "two\nlines", (), sys.exc_info())
+    (line,) = JsonLines().format(record).splitlines()
+    found = json.loads(line)
+    assert (
+        found["level"] == "error" and found["message"] == "two\nlines" and "ValueError" in found["traceback"]
     )

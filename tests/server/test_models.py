@@ -15,6 +15,7 @@ import pantoum
 from pantoum.config import ServeSettings
 from pantoum.errors import SettingError
 from pantoum.server import models as served
+from pantoum.server.model_specs import spec_of
 from pantoum.server.models import Models
 
 
@@ -112,3 +113,102 @@ def test_requests_in_a_crowd_of_threads_all_get_their_own_text(serve: Callable[.
     assert found == {
         seed: model.generate("The", length=25, exact=True, seed=seed, temperature=1.0) for seed in range(20)
     }
+
+
+def test_a_name_and_options_may_stand_beside_a_path(run: Path, tmp_path: Path) -> None:
+    settings = ServeSettings(slots=9)
+    spec = spec_of(f"gpt-4o/x={run},slots=3,max-prompt=70", settings)
+    assert (spec.name, spec.path) == ("gpt-4o/x", str(run))
+    assert (spec.settings.slots, spec.settings.max_prompt, spec.settings.queue) == (3, 70, 256)
+    odd = tmp_path / "a=b,slots=2"
+    odd.mkdir()
+    assert spec_of(str(odd), settings).path == str(odd), "what exists is a path"
+    for wrong, told in ((f"{run},port=1", "has the option 'port'"), (f"{run},slots=x", "slots=x")):
+        with pytest.raises(SettingError, match=told):
+            spec_of(wrong, settings)
+
+
+def test_two_names_of_one_model_have_one_engine(serve: Callable[..., Any], run: Path) -> None:
+    server = serve(Path(f"gpt-4o={run}"), Path(f"other={run}"), Path(f"narrow={run},slots=2"), slots=4)
+    one, two, narrow = server.models.all()
+    assert one.engine is two.engine and narrow.engine is not one.engine
+    assert narrow.engine.slots == 2 and one.engine.slots == 4
+    for name in ("gpt-4o", "other"):
+        assert server.post("/v1/completions", model=name, max_tokens=1).json()["model"] == name
+    assert server.client.get("/v1/models/other").json()["id"] == "other"
+
+
+def test_an_administrator_loads_and_unloads_models(
+    serve: Callable[..., Any], run: Path, other: Path, until: Callable[..., None]
+) -> None:
+    server = serve(run, api_keys="plain,boss admin", slots=2)
+    plain, boss = ({"Authorization": f"Bearer {key}"} for key in ("plain", "boss"))
+
+    def load(given: str, headers: dict[str, str] = boss) -> int:
+        return int(server.client.post("/v1/models", json={"model": given}, headers=headers).status_code)
+
+    assert load(f"hats={other}", plain) == 403
+    assert server.client.delete("/v1/models/mats", headers=plain).status_code == 403
+    assert load(f"hats={other},slots=1") == 200 and load(f"hats={other}") == 409
+    assert load("/nowhere/model") == 400
+    for name, status in (("hats", 200), ("mats", 200)):
+        fields = {"model": name, "max_tokens": 2}
+        assert server.client.post("/v1/completions", json=fields, headers=plain).status_code == status
+        assert server.client.delete(f"/v1/models/{name}", headers=boss).json()["deleted"]
+        assert server.client.post("/v1/completions", json=fields, headers=plain).status_code == 404
+    assert server.client.get("/ready").status_code == 503
+    assert server.client.post("/v1/completions", json={}, headers=plain).status_code == 404
+
+
+def test_without_keys_nobody_changes_the_models(server: Any, other: Path) -> None:
+    assert server.post("/v1/models", model=str(other)).status_code == 403
+    assert server.client.delete("/v1/models/mats").status_code == 403
+
+
+def test_chat_templates_are_read_again_and_a_wrong_one_changes_nothing(
+    serve: Callable[..., Any], run: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "template"
+    file.write_text("answer = A:\n")
+    server = serve(Path(f"{run},chat_template={file}"), slots=2)
+
+    def tokens() -> int:
+        return int(server.post("/tokenize", messages=[{"role": "u", "content": "x"}]).json()["count"])
+
+    assert tokens() == len("u: x\nA:")
+    file.write_text("answer = Answer:\n")
+    server.app.state.reread()
+    assert tokens() == len("u: x\nAnswer:")
+    file.write_text("nothing\n")
+    server.app.state.reread()
+    assert tokens() == len("u: x\nAnswer:") and "the old ones stay" in caplog.text
+
+
+def test_counters_go_on_when_a_model_is_reloaded(
+    serve: Callable[..., Any],
+    run: Path,
+    other: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    until: Callable[..., None],
+) -> None:
+    monkeypatch.setattr(served, "CHECK_EVERY", 0.05)
+    monkeypatch.setattr(served, "GRACE", 0.0)
+    file = tmp_path / "cats.safetensors"
+    shutil.copy(run / "model.safetensors", file)
+    server = serve(file, slots=2)
+    server.text(max_tokens=30)
+
+    def written() -> float:
+        lines = server.client.get("/metrics").text.splitlines()
+        name = 'pantoum_tokens_written_total{model="cats"}'
+        return next(float(line.split()[1]) for line in lines if line.startswith(name))
+
+    engine = server.engine
+    assert written() == 30
+    shutil.copy(other / "model.safetensors", tmp_path / "new")
+    (tmp_path / "new").replace(file)
+    until(lambda: server.engine is not engine and not engine._thread.is_alive())
+    until(lambda: not server.models._retiring)
+    server.text(max_tokens=5)
+    assert written() == 35

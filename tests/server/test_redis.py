@@ -97,3 +97,58 @@ def test_a_session_that_another_replica_changed_is_a_conflict(
     assert store.put("a", b"2", b"1", 0.0) and not store.put("a", b"3", b"1", 0.0)
     assert store.get("a", 0.0) == b"2" and store.delete("a") and not store.delete("a")
     store.close()
+
+
+def test_a_write_whose_answer_was_lost_is_not_done_twice(
+    redis: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redis("start")
+    from pantoum.server.stores.redis import RedisStore
+
+    store = RedisStore(f"unix://{tmp_path}/redis.sock", 100.0)
+    send = store._change
+
+    def twice(**call: Any) -> Any:
+        """As redis-py does when the first answer does not come in time."""
+        send(**call)
+        return send(**call)
+
+    monkeypatch.setattr(store, "_change", twice)
+    assert store.put("a", b"1", None, 0.0) and store.put("a", b"2", b"1", 0.0)
+    assert not store.put("a", b"2", b"1", 0.0), "the same change by somebody else is another one"
+    assert store.get("a", 0.0) == b"2"
+    store.close()
+
+
+def test_redis_may_pause_while_a_session_is_written(
+    serve: Callable[..., Any], redis: Callable[[str], None], tmp_path: Path
+) -> None:
+    redis("start")
+    import redis as client
+
+    address = f"unix://{tmp_path}/redis.sock"
+    server = serve(sessions=address, state_key_file=str(tmp_path / "key"))
+    session = f"/v1/sessions/{server.post('/v1/sessions', prompt='The').json()['id']}"
+    with client.Redis.from_url(address) as direct:
+        direct.execute_command("CLIENT", "PAUSE", "1500", "ALL")
+    assert server.post(f"{session}/feed", text="x").json()["tokens_seen"] == 4
+    assert server.client.get(session).json()["tokens_seen"] == 4
+
+
+def test_the_password_of_redis_comes_from_a_file(redis: Callable[[str], None], tmp_path: Path) -> None:
+    redis("start")
+    import redis as client
+
+    from pantoum.config import ServeSettings
+    from pantoum.errors import SettingError
+    from pantoum.server.app import make_store
+
+    address = f"unix://{tmp_path}/redis.sock"
+    with client.Redis.from_url(address) as direct:
+        direct.config_set("requirepass", "pw-of-this-test")
+    (tmp_path / "password").write_text("pw-of-this-test\n")
+    make_store(ServeSettings(sessions=address, redis_password_file=str(tmp_path / "password"))).close()
+    make_store(ServeSettings(sessions=address, redis_password="pw-of-this-test")).close()
+    with pytest.raises(SettingError, match="cannot be reached") as found:
+        make_store(ServeSettings(sessions=address, redis_password="pw-of-another"))
+    assert "pw-of" not in str(found.value)

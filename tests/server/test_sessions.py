@@ -251,3 +251,33 @@ def test_only_what_is_known_is_said_of_a_store_that_does_not_answer(server: Any)
         patch.setattr(SqliteStore, "get", lost)
         table_is_asked = server.client.get("/v1/sessions/another")
         assert "nothing was changed" in table_is_asked.json()["error"]["message"]
+
+
+def test_a_request_that_says_where_the_session_stands_is_not_done_twice(server: Any) -> None:
+    session = f"/v1/sessions/{server.post('/v1/sessions', prompt='The').json()['id']}"
+    assert server.post(f"{session}/feed", text=" cat", tokens_seen=3).json()["tokens_seen"] == 7
+    again = server.post(f"{session}/feed", text=" cat", tokens_seen=3)
+    assert again.status_code == 409 and "stands at 7" in again.json()["error"]["message"]
+    assert server.post(f"{session}/generate", max_tokens=2, tokens_seen=3).status_code == 409
+    assert server.post(f"{session}/generate", max_tokens=2, tokens_seen=7).status_code == 200
+
+
+def test_the_sessions_of_a_key_are_listed_in_parts(serve: Callable[..., Any]) -> None:
+    server = serve(api_keys="one,two", slots=2)
+    own, other = ({"Authorization": f"Bearer {key}"} for key in ("one", "two"))
+    made = sorted(server.client.post("/v1/sessions", json={}, headers=own).json()["id"] for _ in range(3))
+    found = server.client.get("/v1/sessions?limit=2", headers=own).json()
+    assert [one["id"] for one in found["data"]] == made[:2] and found["has_more"]
+    rest = server.client.get(f"/v1/sessions?after={made[1]}", headers=own).json()
+    assert [one["id"] for one in rest["data"]] == made[2:] and not rest["has_more"]
+    assert server.client.get("/v1/sessions", headers=other).json()["data"] == []
+
+
+def test_a_server_without_keys_lists_what_nobody_owns(serve: Callable[..., Any], tmp_path: Path) -> None:
+    store = str(tmp_path / "sessions.sqlite")
+    keyed = serve(api_keys="one", slots=2, sessions=store)
+    keyed.client.post("/v1/sessions", json={}, headers={"Authorization": "Bearer one"})
+    keyed.close()
+    free = serve(slots=2, sessions=store)
+    made = free.post("/v1/sessions").json()["id"]
+    assert [one["id"] for one in free.client.get("/v1/sessions").json()["data"]] == [made]

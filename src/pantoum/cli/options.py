@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import argparse
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field, fields
 from typing import Any
 
 from pantoum.cli.parser import flag
 from pantoum.config import AUTO
+from pantoum.errors import SettingError
 
-__all__ = ["add_settings", "given"]
+__all__ = ["add_settings", "from_environment", "given"]
 
 GROUPS = {
     "budget": "budget (give one; the default is 5 minutes)",
@@ -99,3 +100,26 @@ def given(arguments: argparse.Namespace, settings: type[Any], *, skip: Iterable[
         if f.name not in skip and hasattr(arguments, f.name)
     }
     return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
+
+
+def from_environment(settings: type[Any], prefix: str, environment: Mapping[str, str]) -> dict[str, Any]:
+    """The settings that variables give, as keywords: ``PANTOUM_SERVE_MAX_TOKENS`` for ``--max-tokens``. Those
+    that may be repeated have commas between. A variable with the prefix that is no setting is refused."""
+    known = {prefix + one.name.upper(): one for one in fields(settings)}
+    found: dict[str, Any] = {}
+    for name, text in environment.items():
+        if not name.startswith(prefix):
+            continue
+        if name not in known:
+            rule, advice = "is no setting", f"unset it; there are {', '.join(sorted(known))}"
+            raise SettingError(name, text, rule, advice)
+        one = known[name]
+        if str(one.type).startswith("tuple"):
+            found[one.name] = tuple(part.strip() for part in text.split(",") if part.strip())
+            continue
+        try:
+            found[one.name] = _reader(str(one.type), one.metadata.get("off", False))(text)
+        except argparse.ArgumentTypeError as error:
+            rule = str(error).partition(": ")[2]
+            raise SettingError(name, text, rule, "change it, or unset it") from None
+    return found

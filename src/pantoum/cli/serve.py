@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 
-from pantoum.cli.options import add_settings, given
+from pantoum.cli.options import add_settings, from_environment, given
 from pantoum.cli.output import Output
 from pantoum.config import ServeSettings
 from pantoum.errors import SettingError
@@ -17,22 +18,29 @@ EXAMPLES = """examples:
   pantoum serve runs/book --sessions redis://localhost:6379/0 --state-key-file state.key
 
 Needs the extra: pip install 'pantoum[serve]'. The page is at http://127.0.0.1:8000/, the interface is
-described at /docs. docs/serving.md has examples. Without --host only this machine reaches the server.
+described at /docs. docs/serving.md has examples. Without --host only this machine reaches the server. Every
+option may also be a variable: PANTOUM_SERVE_PORT=9000 is --port 9000. SIGHUP reads keys and templates again.
 """
-NEEDED = ("fastapi", "uvicorn", "httptools", "prometheus_client")
+PREFIX = "PANTOUM_SERVE_"
+"""Variables that give an option: PANTOUM_SERVE_PORT is --port."""
+NEEDED = ("fastapi", "fastapi_offline", "uvicorn", "httptools", "prometheus_client")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The models, the address, the bounds."""
     parser.add_argument(
-        "model", nargs="+", metavar="MODEL", help="model files or run folders (their best model)"
+        "model",
+        nargs="+",
+        metavar="[NAME=]MODEL",
+        help="model files or run folders (their best model); NAME=MODEL,slots=16 gives a name and options",
     )
     add_settings(parser, ServeSettings)
 
 
 def run(arguments: argparse.Namespace, output: Output) -> None:
     """Serve until a signal comes."""
-    settings = ServeSettings(**given(arguments, ServeSettings))
+    around = from_environment(ServeSettings, PREFIX, os.environ)
+    settings = ServeSettings(**{**around, **given(arguments, ServeSettings)})
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         rule = f"needs {', '.join(missing)}, which this Python does not have"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 
 from pantoum.config.rules import number, option, require, settle, whole
@@ -18,6 +18,18 @@ class ServeSettings:
     """The address to listen on; another than loopback requires ``api_key_file``."""
     port: int = option(8000, "the port to listen on; 0 takes a free one and tells it", metavar="N")
     """The port; 0: a free one."""
+    uds: str | None = option(None, "listen on this Unix socket instead of an address", metavar="FILE")
+    """A Unix socket; its permissions say who may use the server."""
+    root_path: str = option("", "the prefix of a proxy under which the server is seen", metavar="/PREFIX")
+    """The prefix of all paths, as clients see them; the proxy may take it away or leave it."""
+    allow_host: tuple[str, ...] = option(
+        (), "without keys: a name by which clients reach the server; may be repeated", metavar="NAME"
+    )
+    """Names that the header Host may have beside those of this machine, where no keys are needed."""
+    drain_delay: float = option(
+        0.0, "after SIGTERM, go on taking requests so long, while /ready is 503", metavar="S"
+    )
+    """Seconds that a load balancer has to notice the end of the server."""
     slots: int = option(64, "texts that one model writes or reads at the same time", metavar="N")
     """Streams of one model that are read or written at the same time."""
     queue: int = option(256, "texts that may wait for a slot; then the answer is 429", metavar="N")
@@ -32,6 +44,8 @@ class ServeSettings:
         None, "accept only requests with one of the keys in this file, one per line", metavar="FILE"
     )
     """Keys that a request must carry as ``Authorization: Bearer KEY``."""
+    api_keys: str | None = field(default=None, repr=False)
+    """Keys as in that file, with commas or lines between; from the environment alone."""
     state_key_file: str | None = option(
         None, "the key that signs states; made where it does not exist", metavar="FILE"
     )
@@ -42,6 +56,10 @@ class ServeSettings:
         metavar="FILE|redis://...",
     )
     """The store of sessions; ``None``: ``sessions-PORT.sqlite`` in the user's state folder."""
+    redis_password_file: str | None = option(None, "a file with the password of Redis", metavar="FILE")
+    """The password of Redis, so that it stands in no command line."""
+    redis_password: str | None = field(default=None, repr=False)
+    """That password itself; from the environment alone."""
     session_memory: int = option(768, "megabytes of sessions that are kept in memory, too", metavar="MB")
     """The memory for sessions, in megabytes; the least recently used ones are read from the store."""
     session_hours: float = option(168.0, "a session that nobody used for so long is deleted", metavar="H")
@@ -66,8 +84,17 @@ class ServeSettings:
         whole(self.session_memory, "session_memory", least=0, most=1_000_000)
         number(self.session_hours, "session_hours", above=0.0, most=1e6)
         number(self.timeout, "timeout", above=0.0, most=86_400.0)
+        number(self.drain_delay, "drain_delay", most=3600.0)
         require(
-            loopback(self.host) or self.api_key_file is not None,
+            not self.root_path or (self.root_path.startswith("/") and not self.root_path.endswith("/")),
+            "root_path",
+            self.root_path,
+            "must begin with / and not end with it",
+            "give --root-path /models, say",
+        )
+        keys = self.api_key_file is not None or self.api_keys is not None
+        require(
+            loopback(self.host) or keys or self.uds is not None,
             "host",
             self.host,
             "is reachable from other machines and needs API keys",

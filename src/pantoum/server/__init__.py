@@ -2,12 +2,15 @@
 
 serve            the process: socket, signals, end            needs the extra ``serve``
 app              every route
-guard, connection    key, size, time, the line in the log; limits of a connection
+admission, keys  who may ask: hosts, pages, keys and their quotas
+guard, connection    size, time, the line in the log; limits of a connection
+paths            the prefix of a proxy, HEAD, Allow
 caller           who asks, and what ends with the request
 writing          a request that writes, from fields to texts
-completions, chat, embeddings, scores, sessions    OpenAI's forms and ours
-models           which models, and their reload
+completions, responses, chat, embeddings, tokens, scores, sessions    OpenAI's forms and ours
+models, model_specs, catalogue, freed    which models, their reload, load and unload
 engine, job      the thread that owns a batch, and what goes to it and comes back
 session_table, stores, signing    sessions, where they are kept, states that may leave
-metrics, errors, schema, events, recorded, aside    what they say, and large answers
+operation, metrics, log_lines    what operators see
+errors, schema, answers, events, recorded, aside    what they say, and large answers
 """

@@ -1,8 +1,9 @@
 """The application: every route, in one place, and what starts and ends with it.
 
-/health /metrics /docs            is it there, what did it do, what can it do
+/health /ready /version /metrics /docs   is it there, what did it do, what can it do
 /v1/models                        which models
-/v1/completions /v1/chat/...      write
+/tokenize /detokenize             tokens
+/v1/completions /v1/chat/... /v1/responses   write
 /v1/embeddings /v1/score          read
 /v1/activations /v1/units         look inside
 /v1/sessions/...                  texts whose state the server keeps
@@ -12,22 +13,40 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
-from fastapi import FastAPI, Response
+from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.middleware.gzip import GZipMiddleware
+from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
+from fastapi_offline import FastAPIOffline
 
 from pantoum.config import VERSION, ServeSettings
-from pantoum.config.plain import Plain
 from pantoum.errors import SettingError
-from pantoum.server import chat, completions, embeddings, errors, scores, sessions
-from pantoum.server.guard import Guard, read_keys
+from pantoum.server import (
+    answers,
+    catalogue,
+    completions,
+    embeddings,
+    errors,
+    operation,
+    responses,
+    scores,
+    sessions,
+    tokens,
+)
+from pantoum.server.admission import Admission
+from pantoum.server.guard import Guard
+from pantoum.server.keys import Keyring
 from pantoum.server.metrics import Metrics
-from pantoum.server.models import Models, Served
+from pantoum.server.models import Models
+from pantoum.server.operation import Standing
+from pantoum.server.paths import Heads, Prefixed
 from pantoum.server.session_table import SessionTable
 from pantoum.server.signing import Signer, load_key, state_folder
 from pantoum.server.stores import Store
@@ -35,6 +54,9 @@ from pantoum.server.stores.sqlite import SqliteStore
 
 __all__ = ["PAGE", "make_app", "make_store"]
 
+log = logging.getLogger("pantoum.server")
+COMPRESSED = 4096
+"""Bytes from which an answer is compressed, where the client takes it; streams of events never are."""
 PAGE = Path(__file__).parent / "page"
 """The page's files: ``index.html`` at ``/``, the others at ``/page/``."""
 
@@ -46,9 +68,10 @@ def make_store(settings: ServeSettings) -> Store:
     if place is None:
         return own_store(settings.port, seconds)
     if place.startswith(("redis://", "rediss://", "unix://")):
-        from pantoum.server.stores.redis import RedisStore
+        from pantoum.server.stores.redis import RedisStore, password_of
 
-        return RedisStore(place, seconds)
+        file = settings.redis_password_file
+        return RedisStore(place, seconds, settings.redis_password if file is None else password_of(file))
     if "://" in place:
         rule = "is an address of an unknown kind"
         raise SettingError("sessions", place.partition("://")[0] + "://", rule, "give redis://... or a file")
@@ -68,41 +91,16 @@ def own_store(port: int, seconds: float) -> Store:
     raise AssertionError
 
 
-def described(one: Served) -> dict[str, Plain]:
-    """A model as ``/v1/models`` shows it."""
-    model = one.model
-    return {
-        "id": one.name,
-        "object": "model",
-        "created": one.created,
-        "owned_by": "pantoum",
-        "fingerprint": one.fingerprint,
-        "vocabulary": model.tokenizer.vocab_size,
-        "tokens": model.tokenizer.kind,
-        "unit": model.tokenizer.declared.unit,
-        "documents": model.tokenizer.documents,
-        "cell": model.config.cell,
-        "members": model.config.members,
-        "layers": model.config.num_layers,
-        "hidden_size": model.config.hidden_size,
-        "slots": one.engine.slots,
-        "parameters": model.program.model.num_parameters,
-    }
-
-
 def make_app(models: Models, settings: ServeSettings) -> FastAPI:
-    """The application of these models. Keys, template and store are read now, so that what is wrong with them
+    """The application of these models. Keys and store are read now, so that what is wrong with them
     is told before the server listens."""
-    keys = () if settings.api_key_file is None else read_keys(settings.api_key_file)
+    keyring = Keyring(settings.api_key_file, settings.api_keys)
     key_file = (
         state_folder() / "state.key" if settings.state_key_file is None else Path(settings.state_key_file)
     )
     signer = Signer(load_key(key_file))
-    template = (
-        chat.PLAIN if settings.chat_template is None else chat.ChatTemplate.read(settings.chat_template)
-    )
     table = SessionTable(make_store(settings), settings.session_hours * 3600.0, settings.session_memory << 20)
-    metrics = Metrics(models)
+    metrics, standing = Metrics(models), Standing()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -117,46 +115,40 @@ def make_app(models: Models, settings: ServeSettings) -> FastAPI:
             await asyncio.to_thread(models.join, 5.0)
             table.close()
 
-    app = FastAPI(
+    app = FastAPIOffline(  # FastAPI, with the script of /docs from its package, not from a server of others
         title="pantoum",
         version=VERSION,
         description="Recurrent language models of a person's own text: write, score, keep their state.",
         lifespan=lifespan,
+        root_path=settings.root_path,
+        redoc_url=None,
+        static_url="/docs/files",
     )
+    app.state.reread, app.state.standing = partial(reread, keyring, models), standing
     errors.install(app)
-    app.add_middleware(Guard, keys=keys, metrics=metrics, full=models.full)
+    app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED, compresslevel=5)
+    app.add_middleware(Heads)
+    app.add_middleware(Guard, admission=Admission(keyring, settings), metrics=metrics, full=models.full)
+    app.add_middleware(Prefixed)
     if settings.cors_origin:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(settings.cors_origin),
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["*"],  # clients send more of their own, such as x-stainless-lang
+            expose_headers=["X-Request-Id", "Retry-After"],
         )
-
-    @app.get("/health", tags=["server"])
-    async def health() -> dict[str, str]:
-        """Whether the server answers."""
-        return {"status": "ok"}
-
-    @app.get("/metrics", tags=["server"], response_model=None)
-    async def show_metrics() -> Response:
-        """What it did, for Prometheus."""
-        return Response(metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
-
-    @app.get("/v1/models", tags=["server"], response_model=None)
-    async def list_models() -> Response:
-        """The models that it has."""
-        return JSONResponse({"object": "list", "data": [described(one) for one in models.all()]})
-
-    @app.get("/v1/models/{name}", tags=["server"], response_model=None)
-    async def show_model(name: str) -> Response:
-        """One of them."""
-        return JSONResponse(described(models.get(name)))
-
-    app.include_router(completions.routes(models, signer, template))
-    app.include_router(embeddings.routes(models))
-    app.include_router(scores.routes(models))
-    app.include_router(sessions.routes(models, signer, table))
+    for router in (
+        operation.routes(models, table, metrics, standing),
+        catalogue.routes(models),
+        tokens.routes(models),
+        completions.routes(models, signer),
+        responses.routes(models, signer),
+        embeddings.routes(models),
+        scores.routes(models),
+        sessions.routes(models, signer, table),
+    ):
+        app.include_router(router)
     if (PAGE / "index.html").exists():
         app.mount("/page", StaticFiles(directory=PAGE), name="page")
 
@@ -164,4 +156,15 @@ def make_app(models: Models, settings: ServeSettings) -> FastAPI:
         async def page() -> FileResponse:
             return FileResponse(PAGE / "index.html")
 
+    answers.describe(app, keyed=keyring.needed)
     return app
+
+
+def reread(keyring: Keyring, models: Models) -> None:
+    """Take keys and chat templates as their files are now; what cannot be read is told, and the old stay."""
+    for what, read in (("the keys", keyring.read), ("the chat templates", models.reread)):
+        try:
+            read()
+            log.info("%s were read again", what)
+        except SettingError as error:
+            log.warning("%s were not read again, the old ones stay: %s", what, error)

@@ -84,12 +84,16 @@ def _text(value: str) -> str:
     return value.replace("\\n", "\n").replace("\\t", "\t")
 
 
+TEXTS = ("text", "input_text", "output_text")
+"""Types of a message's parts that are text, in both of OpenAI's forms."""
+
+
 def content_of(message: ChatMessage) -> str:
     """The text of a message; what is no text is refused."""
     if isinstance(message.content, str) or message.content is None:
         return message.content or ""
     for part in message.content:
-        if part.type != "text":
+        if part.type not in TEXTS:
             raise RequestError(
                 400, f"messages has content of type {part.type!r}: only text", param="messages"
             )

@@ -13,7 +13,6 @@ from fastapi.responses import JSONResponse, Response
 from pantoum.config.plain import Plain
 from pantoum.inference.state import State
 from pantoum.server.aside import ENCODER, MANY, answer_aside
-from pantoum.server.chat import ChatTemplate
 from pantoum.server.errors import RequestError
 from pantoum.server.events import EventStream
 from pantoum.server.fields import KnownFields
@@ -120,7 +119,7 @@ class Answer:
         return {"state": self._signer.to_text(choice.state), "tokens_seen": choice.state.tokens_seen}
 
 
-def routes(models: Models, signer: Signer, template: ChatTemplate) -> APIRouter:
+def routes(models: Models, signer: Signer) -> APIRouter:
     """The two routes."""
     router = APIRouter(prefix="/v1", tags=["writing"], route_class=KnownFields)
 
@@ -158,9 +157,9 @@ def routes(models: Models, signer: Signer, template: ChatTemplate) -> APIRouter:
         served = models.get(fields.model)
         given = fields.max_tokens if fields.max_completion_tokens is None else fields.max_completion_tokens
         stops = [fields.stop] if isinstance(fields.stop, str) else fields.stop or []
-        fields = fields.model_copy(update={"stop": [*stops, *template.stop]})
+        fields = fields.model_copy(update={"stop": [*stops, *served.template.stop]})
         state = None if fields.state is None else signer.from_text(fields.state, served.model)
-        prompt = await encode(served.model, template.prompt(fields.messages), state)
+        prompt = await encode(served.model, served.template.prompt(fields.messages), state)
         request = await begin(
             served,
             fields,
@@ -188,17 +187,24 @@ def routes(models: Models, signer: Signer, template: ChatTemplate) -> APIRouter:
 
 
 async def prompts_of(
-    served: Served, given: Any, state: State | None = None, *, places: bool = False, param: str = "prompt"
+    served: Served,
+    given: Any,
+    state: State | None = None,
+    *,
+    places: bool = False,
+    param: str = "prompt",
+    together: bool = True,
 ) -> list[Prompt]:
     """The prompts of a completion that a state reads: a text, tokens, or a list of either. ``places`` and
-    ``param``: those of ``encode``."""
+    ``param``: those of ``encode``. ``together``: all of them go to the engine at the same time."""
     if given is None or isinstance(given, str):
         return [await encode(served.model, given or "", state, places=places, param=param)]
     if not given:
         raise RequestError(400, f"{param} is []: give a text, tokens, or a list of them", param=param)
     if isinstance(given[0], int):
         return [await encode(served.model, given, param=param)]
-    require_places(served, len(given))
+    if together:
+        require_places(served, len(given))
     return [await encode(served.model, one, state, places=places, param=param) for one in given]
 
 

@@ -21,6 +21,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.writing.stream import Stream
@@ -279,6 +280,10 @@ class Engine:
         if job not in self._active and job not in self._slots.waiting:
             return
         writing = list(job.texts)
+        used = sum(text.stream.tokens for text in (*writing, *job.parked))
+        if not job.read:
+            used += len(job.reading.tokens_T) - job.reading.left
+        self._telling.call(partial(job.spend, used))
         self.counters["texts_cancelled"] += len(writing) + len(job.parked)
         self._give_up(job)
         for text in writing:

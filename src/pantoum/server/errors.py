@@ -1,7 +1,8 @@
 """Errors as OpenAI's clients expect them: ``{"error": {"message", "type", "param", "code"}}`` and a status.
 
 400  a field cannot be as it is, or asks for what this server does not do
-401  no key, or a wrong one            404  no such model, session or mark
+401  no key, or a wrong one            403  a foreign host or page, or no key of an administrator
+404  no such model, session or mark    405  no method of this path
 409  the session is in use, or changed meanwhile
 413  the body is larger than 1 MB      422  a state that was altered, or belongs to another model
 429  slots and queue are full          503  the sessions' store does not answer, or the server is stopping
@@ -20,6 +21,7 @@ from starlette.exceptions import HTTPException
 
 from pantoum.config.plain import Plain
 from pantoum.errors import PantoumError, SettingError, StateError
+from pantoum.server.paths import allowed
 
 __all__ = ["RequestError", "answer", "busy", "error_body", "install", "refusal", "stopping"]
 
@@ -99,7 +101,11 @@ def install(app: FastAPI) -> None:
 
     async def of_http(request: Request, error: Exception) -> JSONResponse:
         assert isinstance(error, HTTPException)
-        headers = dict(error.headers) if error.headers else None
+        headers = dict(error.headers) if error.headers else {}
+        if error.status_code == 405:
+            headers["Allow"] = allowed(app, request.scope)
+            told = f"{request.method} is no method of this path, which has {headers['Allow']}"
+            return answer(RequestError(405, told, headers=headers))
         return answer(RequestError(error.status_code, str(error.detail), headers=headers))
 
     async def of_schema(request: Request, error: Exception) -> JSONResponse:

@@ -15,9 +15,9 @@ from starlette.types import Receive, Scope, Send
 
 from pantoum.server.aside import ENCODER
 from pantoum.server.connection import FEW
-from pantoum.server.errors import error_body, refusal, stopping
+from pantoum.server.errors import RequestError, error_body, refusal, stopping
 
-__all__ = ["EventStream"]
+__all__ = ["EventStream", "NamedEventStream"]
 
 HEADERS = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
 """No proxy may hold events back."""
@@ -26,6 +26,8 @@ DONE = b"data: [DONE]\n\n"
 
 class EventStream(StreamingResponse):
     """The response of a stream of lists of JSON values."""
+
+    done = DONE
 
     def __init__(self, values: AsyncGenerator[list[str], None], at_end: Callable[[], object]) -> None:
         """``at_end`` is called however the stream ends, also where it never began."""
@@ -43,20 +45,38 @@ class EventStream(StreamingResponse):
             )
             try:
                 while value is not None:
-                    await send({"type": "http.response.body", "body": events(value), "more_body": True})
+                    await send({"type": "http.response.body", "body": self.written(value), "more_body": True})
                     value = await anext(self._values, None)
-                last = DONE
+                last = self.done
             except Exception as error:  # the response has begun: it can only be told here
-                last = events([ENCODER.encode(error_body(refusal(error)))])
+                last = self.failed(refusal(error))
             except asyncio.CancelledError:  # the server stops, or the client has gone and hears nothing of it
                 await self._values.aclose()  # its slots are free before a slow client has read the event
-                last = events([ENCODER.encode(error_body(stopping()))])
+                last = self.failed(stopping())
             await send({"type": "http.response.body", "body": last, "more_body": False})
         finally:
             await self._values.aclose()
             self._at_end()
 
+    def written(self, found: list[str]) -> bytes:
+        """JSON values as events; a client gets what came together in one write."""
+        return "".join(f"data: {one}\n\n" for one in found).encode()
 
-def events(found: list[str]) -> bytes:
-    """JSON values as events; a client gets what came together in one write."""
-    return "".join(f"data: {one}\n\n" for one in found).encode()
+    def failed(self, error: RequestError) -> bytes:
+        """The event of an error, which is the last one."""
+        return self.written([ENCODER.encode(error_body(error))])
+
+
+class NamedEventStream(EventStream):
+    """The events of ``/v1/responses``: each has a name, and the last one is the end."""
+
+    done = b""
+
+    def written(self, found: list[str]) -> bytes:
+        """Events that have their name already."""
+        return "".join(f"{one}\n\n" for one in found).encode()
+
+    def failed(self, error: RequestError) -> bytes:
+        """The event of an error, which is the last one."""
+        told = {"type": "error", "code": error.code, "message": error.message, "param": error.param}
+        return self.written([f"event: error\ndata: {ENCODER.encode(told)}"])

@@ -1,64 +1,50 @@
-"""What every request passes before it reaches a route: key, size, time; and the line that it leaves in the
-log.
+"""What every request passes before it reaches a route: who it is from, whether it may, how large it is; and
+the line that it leaves in the log.
 
-One ASGI middleware, so that a stream passes through it untouched. The line is JSON: when, who (the address),
-method, route, status, seconds, bytes. No prompt, no text and no key is in it, and no query string.
+One ASGI middleware, so that a stream passes through it untouched. The line is JSON: the number of the request
+(the client may have sent one, and always gets it back), who (the address, and the name of the key), method,
+route, status, seconds, bytes. No prompt, no text and no key is in it, and no query string.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
-import json
 import logging
+import re
+import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
-from pathlib import Path
+from functools import partial
 
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pantoum.errors import SettingError
-from pantoum.server.caller import CALLER, Caller
-from pantoum.server.errors import RequestError, answer, busy, stopping
+from pantoum.server.admission import MOST_BYTES, Admission, path_of, too_large
+from pantoum.server.caller import CALLER, Caller, unpaid
+from pantoum.server.errors import answer, busy, stopping
+from pantoum.server.keys import Key
 from pantoum.server.metrics import Metrics
 
-__all__ = ["Guard", "read_keys"]
+__all__ = ["Guard"]
 
 access = logging.getLogger("pantoum.access")
-MOST_BYTES = 1 << 20
-"""The largest request body, in bytes."""
 LARGE = 1 << 15
 """Bytes from which bodies are parsed one at a time."""
-OPEN = ("/health", "/", "/page", "/favicon.ico")
-"""Paths that need no key: whether the server lives, and the page, which asks for one."""
-WRITING = ("/v1/completions", "/v1/chat/completions")
-
-
-def read_keys(path: str) -> tuple[bytes, ...]:
-    """The keys in a file, one per line; lines that begin with ``#`` are comments."""
-    try:
-        lines = Path(path).read_bytes().split(b"\n")
-    except OSError as error:
-        rule = f"cannot be read ({error.strerror})"
-        raise SettingError("api_key_file", path, rule, "name a file with a key per line") from None
-    keys = tuple(key for line in lines if (key := line.strip()) and not key.startswith(b"#"))
-    if not keys:
-        raise SettingError("api_key_file", path, "holds no key", "write one key per line into it")
-    return keys
+WRITING = ("/v1/completions", "/v1/chat/completions", "/v1/responses")
+REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
+"""Numbers of requests that are taken over from clients."""
 
 
 class Guard:
     """The middleware."""
 
     def __init__(
-        self, app: ASGIApp, *, keys: Sequence[bytes], metrics: Metrics, full: Callable[[], int | None]
+        self, app: ASGIApp, *, admission: Admission, metrics: Metrics, full: Callable[[], int | None]
     ) -> None:
         """``full``: where no text can be taken in, the seconds after which to ask again. A request for one is
         then answered before it is read, so that a crowd costs those who are served next to nothing."""
-        self._app, self._keys, self._metrics, self._full = app, keys, metrics, full
+        self._app, self._admission, self._metrics, self._full = app, admission, metrics, full
         self._parsing = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -68,21 +54,25 @@ class Guard:
             return
         begun = time.perf_counter()
         status, sent = 0, 0
-        ends = ExitStack()
-        client = self._client(scope)
-        owner = hashlib.sha256(client.encode()).hexdigest()[:16] if self._keys else ""
-        CALLER.set(Caller(client, owner, ends))
+        headers = dict(scope["headers"])
+        key = self._admission.key(headers)
+        caller = self._caller(scope, headers, key, begun)
+        CALLER.set(caller)
+        shown = (b"x-request-id", caller.request_id.encode())
 
         async def counted(message: Message) -> None:
             nonlocal status, sent
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message = {**message, "headers": [*message.get("headers", ()), shown]}
             elif message["type"] == "http.response.body":
                 sent += len(message.get("body", b""))
             await send(message)
 
         try:
-            refused = self._refused(scope)
+            refused = self._admission.refusal(scope, headers, key)
+            if refused is None and path_of(scope) in WRITING and (wait := self._full()) is not None:
+                refused = busy(wait)
             if refused is not None:
                 await answer(refused)(scope, receive, counted)
             elif scope["method"] == "POST":
@@ -94,8 +84,25 @@ class Guard:
             if not status:
                 await answer(stopping())(scope, receive, counted)
         finally:
-            ends.close()
-            self._note(scope, status, sent, time.perf_counter() - begun)
+            caller.ends.close()
+            self._note(scope, caller, key, status, sent, time.perf_counter() - begun)
+
+    def _caller(self, scope: Scope, headers: dict[bytes, bytes], key: Key | None, begun: float) -> Caller:
+        given = headers.get(b"x-request-id", b"")
+        known = given.decode() if REQUEST_ID.fullmatch(given) else f"req_{secrets.token_hex(12)}"
+        first = partial(self._first_token, begun)
+        if key is None:
+            address = scope.get("client")
+            return Caller(address[0] if address else "", "", ExitStack(), unpaid, False, known, first)
+        spend = partial(self._spend, key)
+        return Caller(key.owner, key.owner, ExitStack(), spend, key.admin, known, first)
+
+    def _first_token(self, begun: float, model: str) -> None:
+        self._metrics.first_token.labels(model).observe(time.perf_counter() - begun)
+
+    def _spend(self, key: Key, tokens: int) -> None:
+        self._admission.keyring.spend(key, "tokens", tokens)
+        self._metrics.key_tokens.labels(key.label).inc(tokens)
 
     async def _while_present(self, scope: Scope, receive: _Bounded, send: Send) -> None:
         """Run a request until it is answered or its client goes away, which cancels it."""
@@ -122,54 +129,28 @@ class Guard:
         begun = loop.time()
         loop.call_soon(lambda: loop.call_later(loop.time() - begun, self._parsing.release))
 
-    def _refused(self, scope: Scope) -> RequestError | None:
-        headers = dict(scope["headers"])
-        size = headers.get(b"content-length", b"0")
-        if not size.isdigit():
-            return RequestError(400, "Content-Length must be a number")
-        if int(size) > MOST_BYTES:
-            return too_large()
-        path = scope["path"]
-        free = path in OPEN or path.startswith("/page/") or scope["method"] == "OPTIONS"
-        if self._keys and not free and not self._knows(headers.get(b"authorization", b"")):
-            return RequestError(
-                401,
-                "this server needs a key: send the header Authorization: Bearer KEY",
-                code="invalid_api_key",
-                headers={"WWW-Authenticate": "Bearer"},
-            )
-        wait = self._full() if path in WRITING else None
-        return None if wait is None else busy(wait)
-
-    def _client(self, scope: Scope) -> str:
-        """Whose request it is: that of a key, or of an address."""
-        if self._keys:
-            return str(dict(scope["headers"]).get(b"authorization", b"").partition(b" ")[2].strip())
-        address = scope.get("client")
-        return address[0] if address else ""
-
-    def _knows(self, authorization: bytes) -> bool:
-        kind, _, given = authorization.partition(b" ")
-        # All keys are compared, so that the time tells nothing.
-        known = [hmac.compare_digest(given.strip(), key) for key in self._keys]
-        return kind.lower() == b"bearer" and any(known)
-
-    def _note(self, scope: Scope, status: int, sent: int, seconds: float) -> None:
+    def _note(
+        self, scope: Scope, caller: Caller, key: Key | None, status: int, sent: int, seconds: float
+    ) -> None:
         route = getattr(scope.get("route"), "path", "other")
         self._metrics.requests.labels(route, str(status)).inc()
         self._metrics.seconds.labels(route).observe(seconds)
+        if key is not None:
+            self._admission.keyring.spend(key, "requests", 1)
+            self._metrics.key_requests.labels(key.label).inc()
         if access.isEnabledFor(logging.INFO):
             client = scope.get("client")
-            line = {
-                "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            told = {
+                "request_id": caller.request_id,
                 "client": client[0] if client else None,
+                "key": None if key is None else key.label,
                 "method": scope["method"],
                 "route": route,
                 "status": status,
                 "seconds": round(seconds, 4),
                 "bytes": sent,
             }
-            access.info(json.dumps(line))
+            access.info("", extra={"fields": told})
 
 
 class _Bounded:
@@ -196,8 +177,3 @@ class _Bounded:
         await self._read.wait()
         while (await self._receive())["type"] != "http.disconnect":
             pass
-
-
-def too_large() -> RequestError:
-    """The answer to a body beyond the limit."""
-    return RequestError(413, f"the body is larger than {MOST_BYTES:,} bytes: send a smaller one")

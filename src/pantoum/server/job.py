@@ -23,7 +23,7 @@ from pantoum.inference.reading import Reading
 from pantoum.inference.state import State
 from pantoum.inference.writing.adjusted import Drawn
 from pantoum.inference.writing.stream import Stream
-from pantoum.server.caller import client
+from pantoum.server.caller import client, spender
 
 __all__ = [
     "Ended",
@@ -125,6 +125,7 @@ class Inbox:
                 self._unread += len(event.text)
             else:
                 job.left -= 1
+                job.spend(event.tokens if isinstance(event, Ended) else len(job.reading.tokens_T))
             self._arrived.append((job, event))
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
@@ -187,6 +188,8 @@ class Job:
     """Whether it was given up; the engine may still have it."""
     client: str = field(default_factory=client)
     """Whose it is: slots are shared among clients."""
+    spend: Callable[[int], None] = field(default_factory=spender)
+    """What counts the tokens that it reads and writes; called on the event loop."""
 
     # What follows the engine's thread alone changes and reads.
     read: bool = False

@@ -1,9 +1,9 @@
 """The models that are served, by name, and their change while requests run.
 
-A name is that of the run folder, or of the file without its ending. Once a second a model's file is looked
-at; when it changed, the new one is loaded beside the old one, verified, and takes all requests from then on.
-The old one ends with its last request. A file that cannot be loaded is told in the log, and the old model
-stays.
+Once a second a model's file is looked at; when it changed, the new one is loaded beside the old one,
+verified, and takes all requests from then on. The old one ends with its last request, and its memory goes
+back to the system. A file that cannot be loaded is told in the log, and the old model stays. Names of one
+file with the same options have one engine.
 """
 
 from __future__ import annotations
@@ -11,17 +11,20 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 from pantoum.config import ServeSettings
 from pantoum.errors import PantoumError, SettingError
 from pantoum.inference.loaded_model import LoadedModel, load, model_path
 from pantoum.server.aside import Turns
+from pantoum.server.chat import PLAIN, ChatTemplate
 from pantoum.server.engine import Engine
 from pantoum.server.errors import RequestError
+from pantoum.server.freed import give_back
 from pantoum.server.job import Inbox, Job
+from pantoum.server.model_specs import ModelSpec, spec_of
 
 __all__ = ["Models", "Served"]
 
@@ -37,15 +40,25 @@ Mark = tuple[int, int, int]
 class Served:
     """A model and the thread that runs it."""
 
-    name: str
-    path: str
+    spec: ModelSpec
     model: LoadedModel
     engine: Engine
     mark: Mark
     created: int
-    settings: ServeSettings
+    template: ChatTemplate
+    """How chats become prompts."""
     turns: Turns = field(default_factory=Turns)
     """Those of its large answers."""
+
+    @property
+    def name(self) -> str:
+        """The name by which requests ask for it."""
+        return self.spec.name
+
+    @property
+    def settings(self) -> ServeSettings:
+        """The settings of the server, with the options of this model."""
+        return self.spec.settings
 
     def inbox(self) -> Inbox:
         """The inbox of a request to this model."""
@@ -66,26 +79,30 @@ class Served:
 class Models:
     """All of them. Made before the event loop runs; ``start`` begins their threads."""
 
-    def __init__(self, paths: Sequence[str], settings: ServeSettings) -> None:
+    def __init__(self, given: Sequence[str], settings: ServeSettings) -> None:
+        """``given``: models as a person types them, ``[NAME=]PATH[,OPTION=VALUE]...``."""
         self._settings = settings
-        self._paths: dict[str, str] = {}
-        for path in paths:
-            name = _name(path)
-            if name in self._paths:
-                rule = f"has the name {name!r} of {self._paths[name]!r}"
-                raise SettingError("model", path, rule, "rename one of the two")
-            self._paths[name] = path
-        self._loaded = {name: _load(path) for name, path in self._paths.items()}
+        self._loaded: dict[str, tuple[ModelSpec, LoadedModel, Mark, ChatTemplate]] = {}
+        for text in given:
+            spec = spec_of(text, settings)
+            if spec.name in self._loaded:
+                rule = f"has the name {spec.name!r} of {self._loaded[spec.name][0].path!r}"
+                raise SettingError("model", spec.path, rule, "give it another one: NAME=" + spec.path)
+            same = next((one for one in self._loaded.values() if one[0].same_engine(spec)), None)
+            model, mark = _load(spec.path) if same is None else same[1:3]
+            self._loaded[spec.name] = spec, model, mark, _template(spec)
         self._served: dict[str, Served] = {}
         self._retiring: list[tuple[Served, float]] = []
+        """Models that were replaced, and when: requests that have begun may still come to their engines."""
+        self._past: dict[str, Counter[str]] = {}
+        """What engines of each name had counted that have ended."""
         self._refused: dict[str, str] = {}
         """Why the file of a model was last not loaded again."""
-        """Models that were replaced, and when: requests that have begun may still come to their engines."""
 
     def start(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin the threads."""
-        for name, (model, mark) in self._loaded.items():
-            self._served[name] = self._serve(name, model, mark, loop)
+        for spec, model, mark, template in self._loaded.values():
+            self._serve(spec, model, mark, template, loop)
         self._loaded.clear()
 
     def all(self) -> list[Served]:
@@ -95,16 +112,16 @@ class Models:
     def full(self) -> int | None:
         """Where no model can take another text now, the seconds after which to ask again."""
         engines = [one.engine for one in self._served.values()]
-        if not all(engine.full for engine in engines):
+        if not engines or not all(engine.full for engine in engines):
             return None
         return min(engine.retry.seconds() for engine in engines)
 
     def get(self, name: str | None) -> Served:
         """The model of this name; the first where none is named."""
-        if name is None:
+        if name is None and self._served:
             return next(iter(self._served.values()))
-        if name not in self._served:
-            known = ", ".join(self._served)
+        if name is None or name not in self._served:
+            known = ", ".join(self._served) or "none now"
             raise RequestError(
                 404, f"model is {name!r}: this server has {known}", param="model", code="model_not_found"
             )
@@ -114,34 +131,96 @@ class Models:
         """The served model with this hash."""
         return next((one for one in self._served.values() if one.model.sha256 == sha256), None)
 
+    async def load(self, given: str) -> Served:
+        """Serve one more model, or refuse it."""
+        spec = spec_of(given, self._settings)
+        if spec.name in self._served:
+            raise RequestError(409, f"model {spec.name!r} is served already; unload it, or give another name")
+        model, mark = await asyncio.to_thread(_load, spec.path)
+        template = _template(spec)
+        if spec.name in self._served:  # meanwhile
+            raise RequestError(409, f"model {spec.name!r} is served already")
+        self._serve(spec, model, mark, template, asyncio.get_running_loop())
+        log.info("model %s was loaded: %s", spec.name, self._served[spec.name].fingerprint)
+        return self._served[spec.name]
+
+    def unload(self, name: str) -> None:
+        """Serve a model no more; requests that have begun go on to their end."""
+        gone = self.get(name)
+        del self._served[name]
+        if not any(one.engine is gone.engine for one in self._served.values()):
+            self._retiring.append((gone, time.monotonic()))
+        log.info("model %s was unloaded", name)
+
+    def reread(self) -> None:
+        """Take the chat templates as their files are now; all of them, or none and an error."""
+        fresh = {name: _template(one.spec) for name, one in self._served.items()}
+        for name, template in fresh.items():
+            self._served[name] = replace(self._served[name], template=template)
+
+    def engines(self) -> list[Served]:
+        """The models that take requests, those of one engine once."""
+        return list({one.engine: one for one in reversed(self._served.values())}.values())[::-1]
+
+    def counted(self, served: Served) -> Counter[str]:
+        """What all engines of a name have counted since the start."""
+        total = Counter(self._past.get(served.name, ()))
+        for one in (served, *(old for old, _ in self._retiring)):
+            if one.name == served.name:
+                total.update(one.engine.counters)
+        return total
+
     async def watch(self) -> None:
         """Reload what changes, until cancelled."""
         while True:
             await asyncio.sleep(CHECK_EVERY)
-            for name, served in list(self._served.items()):
-                await self._look(name, served)
-            for one, since in self._retiring:
-                if time.monotonic() - since > GRACE:
-                    one.engine.stop()
-            self._retiring = [each for each in self._retiring if not each[0].engine.join(0)]
+            for served in self.engines():
+                await self._look(served)
+            await self._retire()
 
-    async def _look(self, name: str, served: Served) -> None:
+    async def _retire(self) -> None:
+        """Let engines end that were replaced long enough ago, and give their memory back."""
+        for one, since in self._retiring:
+            if time.monotonic() - since > GRACE:
+                one.engine.stop()
+        ended = [one for one, _ in self._retiring if one.engine.join(0)]
+        self._retiring = [each for each in self._retiring if each[0] not in ended]
+        for one in ended:
+            self._past.setdefault(one.name, Counter()).update(one.engine.counters)
+        if ended:
+            ended.clear()
+            del one
+            await asyncio.to_thread(give_back)
+
+    async def _look(self, served: Served) -> None:
+        name = served.name
+        if any(old.name == name for old, _ in self._retiring):
+            return  # three models of one name would be in memory; the file is looked at again in a second
         try:
-            if _mark(served.path) == served.mark:
+            if _mark(served.spec.path) == served.mark:
                 return
-            model, mark = await asyncio.to_thread(_load, served.path)
+            model, mark = await asyncio.to_thread(_load, served.spec.path)
         except (PantoumError, OSError) as error:
             if self._refused.get(name) != str(error):  # it is looked at every second, and said once
                 self._refused[name] = str(error)
                 log.warning("model %s was not reloaded, the old one goes on: %s", name, error)
             return
         self._refused.pop(name, None)
-        if model.sha256 != served.model.sha256:
-            self._served[name] = self._serve(name, model, mark, asyncio.get_running_loop())
-            self._retiring.append((served, time.monotonic()))
-            log.info("model %s was reloaded: %s", name, self._served[name].fingerprint)
-        else:
-            self._served[name] = replace(served, mark=mark)
+        engine = served.engine
+        names = [one for one in self._served.values() if one.engine is engine]
+        if not names:  # it was unloaded meanwhile
+            return
+        if model.sha256 == served.model.sha256:
+            for one in names:
+                self._served[one.name] = replace(one, mark=mark)
+            return
+        engine = self._engine(served.spec, model, asyncio.get_running_loop())
+        for one in names:
+            self._served[one.name] = replace(
+                one, model=model, engine=engine, mark=mark, created=int(time.time())
+            )
+        self._retiring.append((served, time.monotonic()))
+        log.info("model %s was reloaded: %s", name, self._served[name].fingerprint)
 
     def stop(self) -> None:
         """No engine takes more jobs; each ends with its last one."""
@@ -156,14 +235,29 @@ class Models:
     def _every(self) -> list[Served]:
         return [*self._served.values(), *(one for one, _ in self._retiring)]
 
-    def _serve(self, name: str, model: LoadedModel, mark: Mark, loop: asyncio.AbstractEventLoop) -> Served:
-        engine = Engine(model, self._settings.slots, self._settings.queue, loop)
-        return Served(name, self._paths[name], model, engine, mark, int(time.time()), self._settings)
+    def _serve(
+        self,
+        spec: ModelSpec,
+        model: LoadedModel,
+        mark: Mark,
+        template: ChatTemplate,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
+        """Serve a model, with the engine of another name where that is the same."""
+        for one in self._served.values():
+            if one.spec.same_engine(spec) and one.model.sha256 == model.sha256:
+                self._served[spec.name] = replace(one, spec=spec)
+                return
+        engine = self._engine(spec, model, loop)
+        self._served[spec.name] = Served(spec, model, engine, mark, int(time.time()), template)
+
+    def _engine(self, spec: ModelSpec, model: LoadedModel, loop: asyncio.AbstractEventLoop) -> Engine:
+        return Engine(model, spec.settings.slots, spec.settings.queue, loop)
 
 
-def _name(path: str) -> str:
-    place = Path(path).absolute()
-    return place.name if place.is_dir() or place.suffix != ".safetensors" else place.stem
+def _template(spec: ModelSpec) -> ChatTemplate:
+    file = spec.settings.chat_template
+    return PLAIN if file is None else ChatTemplate.read(file)
 
 
 def _mark(path: str) -> Mark:

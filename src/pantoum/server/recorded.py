@@ -56,6 +56,10 @@ class Recorded:
             self._entries.append(Entry(self._name(token, text), nats, alternatives, offset))
             self.offset += len(text)
 
+    def names(self, tokens: Sequence[int]) -> list[str]:
+        """How each of some tokens is named."""
+        return [self._name(token) for token in tokens]
+
     def take(self, shown: int | None) -> list[Entry]:
         """Those whose text begins before so many characters; ``None``: all."""
         count = len(self._entries)

@@ -16,13 +16,17 @@ __all__ = [
     "ChatMessage",
     "ChatRequest",
     "CompletionRequest",
+    "DetokenizeRequest",
     "EmbeddingRequest",
     "FeedRequest",
     "GenerateRequest",
+    "LoadRequest",
+    "ResponsesRequest",
     "RewindRequest",
     "ScoreRequest",
     "SessionRequest",
     "StreamOptions",
+    "TokenizeRequest",
     "UnitsRequest",
     "WritingRequest",
 ]
@@ -60,6 +64,13 @@ def _tokens(value: list[Any], *place: int) -> list[Any]:
         wrong = next(at for at, one in enumerate(value) if type(one) is not int or one < 0)
         raise _fault("must be a token's number", *place, wrong)
     return value
+
+
+def looked_at_tokens(value: Any) -> Any:
+    """A list of tokens, looked at once."""
+    if type(value) is not list:
+        raise _fault("must be a list of tokens")
+    return _tokens(value)
 
 
 def _fault(rule: str, *place: int) -> PydanticCustomError:
@@ -101,7 +112,7 @@ class WritingRequest(Request):
         None, max_length=MOST, description="Bias by token number, -100 to 100."
     )
     seed: int | None = Field(
-        None, ge=0, lt=2**63, description="As pantoum generate --seed; none: one is drawn."
+        None, ge=-1, lt=2**63, description="As pantoum generate --seed; none or -1: one is drawn."
     )
     n: int | None = Field(None, ge=1, le=4096)
     stop: str | Listed[str] | None = None
@@ -117,9 +128,13 @@ class WritingRequest(Request):
     user: str | None = None
 
 
+STANDS = "Where the session must stand; elsewhere it is a 409, so that nothing is done twice."
+
+
 class GenerateRequest(WritingRequest):
     """What a session writes next: a completion's fields without a prompt."""
 
+    tokens_seen: int | None = Field(None, ge=0, description=STANDS)
     max_tokens: int | None = Field(None, ge=0, lt=2**63, description="Default 16, as OpenAI's.")
     logprobs: int | None = Field(None, ge=0, le=20)
     prompt: str | None = Field(None, description="A text that the session reads first.")
@@ -163,6 +178,31 @@ class ChatRequest(WritingRequest):
     state: str | None = None
 
 
+class InputItem(ChatMessage):
+    """A message of a conversation in OpenAI's newer form."""
+
+    role: str = "user"
+    type: str = "message"
+
+
+class ResponsesRequest(WritingRequest):
+    """``POST /v1/responses``: a text, or a conversation, with instructions before it."""
+
+    model: str | None = None
+    input: str | Annotated[Listed[InputItem], Field(min_length=1)]
+    instructions: str | None = None
+    max_output_tokens: int | None = Field(None, ge=0, lt=2**63, description="Default 500.")
+    top_logprobs: int | None = Field(None, ge=0, le=20)
+    include: Listed[str] | None = None
+    text: dict[str, Any] | None = None
+    metadata: dict[str, str] | None = Field(None, max_length=16)
+    state: str | None = None
+    # What cannot be done is said, never ignored.
+    previous_response_id: str | None = None
+    conversation: Any = None
+    background: bool | None = None
+
+
 class EmbeddingRequest(Request):
     """``POST /v1/embeddings``: the last layer's output after a text, or its mean over the tokens."""
 
@@ -201,6 +241,31 @@ class UnitsRequest(Request):
     count: int = Field(10, ge=1, le=100)
 
 
+class TokenizeRequest(Request):
+    """``POST /tokenize``: a text or a chat. ``add_special_tokens`` changes nothing: there are none."""
+
+    model: str | None = None
+    prompt: str | None = None
+    content: str | None = None
+    messages: Listed[ChatMessage] | None = None
+    add_special_tokens: bool | None = None
+    return_token_strs: bool | None = None
+    with_pieces: bool | None = None
+
+
+class DetokenizeRequest(Request):
+    """``POST /detokenize``."""
+
+    model: str | None = None
+    tokens: Annotated[list[int], PlainValidator(looked_at_tokens, json_schema_input_type=list[Token])]
+
+
+class LoadRequest(Request):
+    """``POST /v1/models``: a model file or run folder of the server's machine."""
+
+    model: str = Field(description="[NAME=]PATH[,OPTION=VALUE]..., as on the command line.")
+
+
 class SessionRequest(Request):
     """``POST /v1/sessions``: from nothing, a state, or another session; then a prompt, if one is given."""
 
@@ -215,6 +280,7 @@ class FeedRequest(Request):
     """``POST /v1/sessions/{id}/feed``."""
 
     text: str
+    tokens_seen: int | None = Field(None, ge=0, description=STANDS)
 
 
 class RewindRequest(Request):

@@ -1,7 +1,9 @@
 """From the settings to a server that listens, and to its end.
 
 SIGTERM and Ctrl-C stop it gracefully: it takes no new connections, finishes what runs within ``DRAIN``
-seconds, and ends with 0. A second signal ends it at once.
+seconds, and ends with 0. With ``--drain-delay`` SIGTERM lets it take requests for so long before, while
+``/ready`` tells a load balancer to send no more. A second signal ends it at once. SIGHUP lets it read its
+keys and templates again.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
@@ -22,6 +26,7 @@ from pantoum.config import ServeSettings
 from pantoum.errors import SettingError
 from pantoum.server.app import make_app
 from pantoum.server.connection import BACKLOG, Connection
+from pantoum.server.log_lines import log_to_stderr
 from pantoum.server.models import Models
 
 __all__ = ["config_of", "listening", "serve"]
@@ -53,6 +58,52 @@ def listening(host: str, port: int) -> socket.socket:
     return made
 
 
+def listening_at(path: str) -> socket.socket:
+    """A Unix socket that listens, for its owner and group; one that a server left behind is replaced."""
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if Path(path).is_socket() and made.connect_ex(path) == errno.ECONNREFUSED:
+            Path(path).unlink()
+        made.close()
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        made.bind(path)
+        Path(path).chmod(0o660)
+    except OSError as error:
+        made.close()
+        rule = f"cannot be listened on ({error.strerror})"
+        raise SettingError(
+            "uds", path, rule, "name a file that is not there, in a folder of your own"
+        ) from None
+    made.listen(BACKLOG)
+    return made
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, with a time between SIGTERM and its end, and SIGHUP."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI, delay: float) -> None:
+        super().__init__(config)
+        self._state, self._delay = app.state, delay
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a signal comes."""
+        self._loop = asyncio.get_running_loop()
+        if hasattr(signal, "SIGHUP"):
+            self._loop.add_signal_handler(signal.SIGHUP, self._state.reread)
+        await super().serve(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal to end has come."""
+        standing = self._state.standing
+        if sig == signal.SIGTERM and self._delay and not standing.draining:
+            standing.draining = True
+            stop = super().handle_exit
+            self._loop.call_soon_threadsafe(self._loop.call_later, self._delay, stop, sig, None)
+            return
+        standing.draining = True
+        super().handle_exit(sig, frame)
+
+
 def config_of(app: FastAPI) -> uvicorn.Config:
     """How uvicorn runs the application. Its own access log names query strings and stays off."""
     logging.getLogger("uvicorn.access").disabled = True
@@ -77,19 +128,25 @@ def serve(
 ) -> None:
     """Serve these models until a signal comes. ``say`` hears where; ``quiet``: no line per request."""
     sys.setswitchinterval(SWITCH)
-    level = logging.WARNING if quiet else logging.INFO
-    logging.basicConfig(stream=sys.stderr, format="%(message)s", level=level)
-    opened = listening(settings.host, settings.port)
+    log_to_stderr(quiet)
+    local = settings.uds
+    opened = listening(settings.host, settings.port) if local is None else listening_at(local)
     try:
         app = make_app(Models(models, settings), settings)
-        host, port = opened.getsockname()[:2]
-        shown = f"[{host}]" if ":" in host else host
-        say(f"pantoum: http://{shown}:{port}/ (Ctrl-C stops)")
+        say(f"pantoum: {address_of(opened) if local is None else 'unix:' + local} (Ctrl-C stops)")
         # What is there now stays: the collector need not look through it while a stream waits.
         gc.collect()
         gc.freeze()
         # uvicorn sends itself the signal once more when it has stopped: SIGTERM has done its work by then.
         signal.signal(signal.SIGTERM, lambda *_: None)
-        asyncio.run(uvicorn.Server(config_of(app)).serve(sockets=[opened]))
+        asyncio.run(Server(config_of(app), app, settings.drain_delay).serve(sockets=[opened]))
     finally:
         opened.close()
+        if local is not None:
+            Path(local).unlink(missing_ok=True)
+
+
+def address_of(opened: socket.socket) -> str:
+    """The address of the page."""
+    host, port = opened.getsockname()[:2]
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"

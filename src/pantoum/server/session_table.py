@@ -192,6 +192,17 @@ class SessionTable:
         self._forget(name)
         return found
 
+    async def names(self, after: str, count: int) -> list[str]:
+        """The names of this caller's sessions that follow one, in order; empty: from the first."""
+        prefix = owned("")
+        return await self._call(lambda: self._store.names(prefix, prefix + after, count, self._now))
+
+    async def count(self) -> int | None:
+        """Sessions in the store; ``None``: it does not count them, or does not answer."""
+        with suppress(RequestError):
+            return await self._call(self._store.count)
+        return None
+
     async def watch(self) -> None:
         """Forget what expires, until cancelled."""
         while True:

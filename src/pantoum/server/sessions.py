@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse, Response
 
 from pantoum.config.plain import Plain
@@ -77,6 +78,14 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
         held = await table.create(((after.tokens_seen, signer.sign(after)),))
         return JSONResponse({**said(held), "model": served.name})
 
+    @router.get("", response_model=None)
+    async def list_sessions(after: str = "", limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> Response:
+        """The sessions of this key, in the order of their names: ``limit`` of those ``after`` one."""
+        require_unicode(after, "after")
+        names = [shown(name) for name in await table.names(after, limit + 1)]
+        data = [{"id": name, "object": "session"} for name in names[:limit]]
+        return JSONResponse({"object": "list", "data": data, "has_more": len(names) > limit})
+
     @router.get("/{name}", response_model=None)
     async def show(name: str) -> Response:
         """Where a session stands, and where it can be rewound to."""
@@ -88,6 +97,7 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
     async def feed(name: str, fields: FeedRequest) -> Response:
         """Let the session read a text."""
         async with table.opened(owned(name)) as held:
+            require_place(held, fields.tokens_seen)
             served, state = stands(held)
             await standing(held, await read_text(served, state, fields.text))
             return JSONResponse(said(held))
@@ -99,6 +109,7 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
             raise RequestError(400, f"n is {fields.n}: a session writes one text; fork it", param="n")
         held = await table.take(owned(name))
         try:
+            require_place(held, fields.tokens_seen)
             served, state = stands(held)
             length = COMPLETION_TOKENS if fields.max_tokens is None else fields.max_tokens
             prompt = await encode(served.model, fields.prompt or "", state)
@@ -179,6 +190,16 @@ def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
         return JSONResponse({"id": name, "object": "session", "deleted": True})
 
     return router
+
+
+def require_place(held: Held, tokens_seen: int | None) -> None:
+    """Refuse to go on where the client does not know where the session stands: its last request, of which it
+    got no answer, may have been done."""
+    if tokens_seen is not None and tokens_seen != held.tokens_seen:
+        rule = f"the session stands at {held.tokens_seen}: an earlier request was done, or another one came"
+        raise RequestError(
+            409, f"tokens_seen is {tokens_seen}: {rule}; read it, or rewind it", param="tokens_seen"
+        )
 
 
 async def read_text(served: Served, state: State, text: str) -> State:

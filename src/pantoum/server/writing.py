@@ -16,10 +16,11 @@ from pantoum.inference.reading import Reading
 from pantoum.inference.state import State
 from pantoum.inference.writing.generation import draw_seed
 from pantoum.server.aside import MANY, one_at_a_time, require_size
+from pantoum.server.caller import first_token
 from pantoum.server.errors import RequestError, busy, stopping
 from pantoum.server.job import Ended, FullError, Job, Read, StoppedError, Writing, Written
 from pantoum.server.models import Served
-from pantoum.server.prompts import Prompt, encode, require_unicode
+from pantoum.server.prompts import Prompt
 from pantoum.server.recorded import Entry, Recorded
 from pantoum.server.sampling import sampling_of
 from pantoum.server.schema import WritingRequest
@@ -27,14 +28,11 @@ from pantoum.server.schema import WritingRequest
 __all__ = [
     "Choice",
     "Part",
-    "Prompt",
     "Request",
     "begin",
     "cancel",
-    "encode",
     "require_places",
     "require_prompt",
-    "require_unicode",
     "submit",
 ]
 
@@ -153,7 +151,7 @@ class Request:
             raise RequestError(
                 400, f"n is beyond the {most} texts that this server writes at once", param="n"
             )
-        self.seed = draw_seed() if request.seed is None else request.seed
+        self.seed = draw_seed() if request.seed is None or request.seed < 0 else request.seed
         sampling = sampling_of(request)
         writing = None
         if length:
@@ -198,6 +196,7 @@ class Request:
 
     async def parts(self) -> AsyncGenerator[list[Part], None]:
         """What comes, as it comes; what came of one text since the last time is one part."""
+        timed = False
         try:
             async for events in self.inbox.events():
                 found: dict[int, Part] = {}
@@ -206,6 +205,7 @@ class Request:
                         async for parts in self._read(job):
                             yield parts
                     elif isinstance(event, Written):
+                        timed = timed or first_token(self.served.name)
                         self._written(self._choice(job, event.number), event, found)
                     elif isinstance(event, Ended):
                         self._ended(self._choice(job, event.number), event, found)

@@ -19,7 +19,8 @@ const headers = () => {
 async function asked(path, body, signal) {
   let response;
   try {
-    response = await fetch(path, {
+    // Below the prefix of a proxy, too: this file is at PREFIX/page/server.js.
+    response = await fetch(new URL(`..${path}`, import.meta.url), {
       method: body ? "POST" : "GET",
       headers: headers(),
       body: body && JSON.stringify(body),

@@ -36,6 +36,15 @@ class Store(Protocol):
         """Forget a session; whether there was one."""
         ...
 
+    def names(self, prefix: str, after: str, count: int, now: float) -> list[str]:
+        """The first ``count`` names beyond ``after`` that begin with ``prefix``, in order. Without a prefix:
+        those that nobody owns."""
+        ...
+
+    def count(self) -> int | None:
+        """How many there are; ``None``: to know it would take too long."""
+        ...
+
     def expire(self, now: float) -> int:
         """Forget the sessions that nobody used; how many that were."""
         ...

@@ -68,6 +68,22 @@ class SqliteStore:
         with _told():
             return self._base.execute("delete from sessions where name = ?", (name,)).rowcount > 0
 
+    def names(self, prefix: str, after: str, count: int, now: float) -> list[str]:
+        """See ``Store``."""
+        end = prefix[:-1] + chr(ord(prefix[-1]) + 1) if prefix else "\U0010ffff"
+        kept = "select name from sessions where name > ? and name < ? and used >= ?"
+        own = "" if prefix else " and instr(name, '.') = 0"
+        with _told():
+            found = self._base.execute(
+                f"{kept}{own} order by name limit ?", (after, end, now - self._seconds, count)
+            )
+            return [name for (name,) in found]
+
+    def count(self) -> int | None:
+        """See ``Store``."""
+        with _told():
+            return int(self._base.execute("select count(*) from sessions").fetchone()[0])
+
     def expire(self, now: float) -> int:
         """See ``Store``."""
         with _told():

@@ -1,0 +1,78 @@
+"""``/v1/models``: which models there are; with the key of an administrator, which there shall be."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse, Response
+
+from pantoum.config.plain import Plain
+from pantoum.errors import PantoumError
+from pantoum.server.caller import CALLER
+from pantoum.server.errors import RequestError
+from pantoum.server.models import Models, Served
+from pantoum.server.schema import LoadRequest
+
+__all__ = ["routes"]
+
+
+def described(one: Served) -> dict[str, Plain]:
+    """A model as ``/v1/models`` shows it."""
+    model = one.model
+    return {
+        "id": one.name,
+        "object": "model",
+        "created": one.created,
+        "owned_by": "pantoum",
+        "fingerprint": one.fingerprint,
+        "vocabulary": model.tokenizer.vocab_size,
+        "tokens": model.tokenizer.kind,
+        "unit": model.tokenizer.declared.unit,
+        "documents": model.tokenizer.documents,
+        "cell": model.config.cell,
+        "members": model.config.members,
+        "layers": model.config.num_layers,
+        "hidden_size": model.config.hidden_size,
+        "slots": one.engine.slots,
+        "parameters": model.program.model.num_parameters,
+    }
+
+
+def require_admin() -> None:
+    """Refuse whoever may not change the models."""
+    if not CALLER.get().admin:
+        raise RequestError(
+            403, "this needs a key with the word admin in the file of keys", code="admin_required"
+        )
+
+
+def routes(models: Models) -> APIRouter:
+    """All routes of models."""
+    router = APIRouter(prefix="/v1/models", tags=["models"])
+
+    @router.get("", response_model=None)
+    async def list_models() -> Response:
+        """The models that it has."""
+        return JSONResponse({"object": "list", "data": [described(one) for one in models.all()]})
+
+    @router.post("", response_model=None)
+    async def load(fields: LoadRequest) -> Response:
+        """Serve one more until the server ends, as on the command line. Needs an admin key."""
+        require_admin()
+        try:
+            return JSONResponse(described(await models.load(fields.model)))
+        except (PantoumError, OSError) as error:
+            raise RequestError(400, str(error), param="model") from None
+
+    @router.get("/{name:path}", response_model=None)
+    async def show(name: str) -> Response:
+        """One of them."""
+        return JSONResponse(described(models.get(name)))
+
+    @router.delete("/{name:path}", response_model=None)
+    async def unload(name: str) -> Response:
+        """Serve it no more; requests that have begun go on. Needs an admin key."""
+        require_admin()
+        models.unload(name)
+        return JSONResponse({"id": name, "object": "model", "deleted": True})
+
+    return router
