@@ -2,8 +2,8 @@
 
     python benchmarks/serving_reloads.py [--times 12] [--hidden 1024]
 
-Two models are made in a moment, and take turns in one file. Between two changes the old model ends, here after
-a second and not after 30. At most two models may be in memory, and at the end one.
+Two models are made in a moment, and take turns in one file. Between two changes the old model ends, here
+after a second and not after 30. At most two models may be in memory, and at the end one.
 """
 
 from __future__ import annotations

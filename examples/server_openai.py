@@ -41,6 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     print(repr(chat.choices[0].message.content))
 
+    print("# the same in OpenAI's newer interface, streamed")
+    with client.responses.stream(model=model, input="Who is there?", max_output_tokens=40) as events:
+        print(repr("".join(one.delta for one in events if one.type == "response.output_text.delta")))
+
     print("# the last layer's output after a text")
     vector = client.embeddings.create(model=model, input="The end").data[0].embedding
     print(f"{len(vector)} numbers, the first {vector[0]:.3f}")

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -65,6 +66,11 @@ def test_the_harness_gets_the_log_likelihoods_of_evaluate(
     assert nats == pytest.approx(total - served.rolling(TEXT[:20]), rel=1e-5)
     written = server.text("The", max_tokens=9, temperature=0)
     assert served.log_likelihood("The", written)[1] and not served.log_likelihood("The", "7" + written)[1]
+
+
+def test_the_harness_sends_a_key(serve: Callable[..., Any]) -> None:
+    server = serve(api_keys="one", slots=2)
+    assert example("server_lm_eval").Served(server.url, key="one").rolling("The cat") < 0
 
 
 @pytest.mark.slow

@@ -55,7 +55,7 @@ def test_each_model_writes_under_its_own_name(serve: Callable[..., Any], run: Pa
 
 def test_two_models_of_one_name_are_refused(run: Path, tmp_path: Path) -> None:
     shutil.copytree(run, tmp_path / "mats")
-    with pytest.raises(SettingError, match="rename one of the two"):
+    with pytest.raises(SettingError, match="give it another one"):
         Models([str(run), str(tmp_path / "mats")], ServeSettings())
 
 

@@ -101,18 +101,18 @@ def errors_of(method: str, path: str, keyed: bool) -> dict[int, str]:
     return {**found, 500: "a bug in pantoum"}
 
 
-def describe(app: FastAPI, keyed: bool) -> None:
-    """Let the application describe itself; ``keyed``: it needs keys."""
+def describe(app: FastAPI, root: str, keyed: bool) -> None:
+    """Let the application describe itself; ``root``: the prefix of its paths; ``keyed``: it needs keys."""
 
     def schema() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = described(app, keyed)
+            app.openapi_schema = described(app, root, keyed)
         return app.openapi_schema
 
     app.openapi = schema  # type: ignore[method-assign]
 
 
-def described(app: FastAPI, keyed: bool) -> dict[str, Any]:
+def described(app: FastAPI, root: str, keyed: bool) -> dict[str, Any]:
     """FastAPI's description with the answers."""
     found = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     parts = found.setdefault("components", {}).setdefault("schemas", {})
@@ -139,6 +139,6 @@ def described(app: FastAPI, keyed: bool) -> dict[str, Any]:
                 operation["security"] = [{"key": []}]
     if keyed:
         found["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-    if app.root_path:
-        found["servers"] = [{"url": app.root_path}]
+    if root:
+        found["servers"] = [{"url": root}]
     return found

@@ -120,7 +120,6 @@ def make_app(models: Models, settings: ServeSettings) -> FastAPI:
         version=VERSION,
         description="Recurrent language models of a person's own text: write, score, keep their state.",
         lifespan=lifespan,
-        root_path=settings.root_path,
         redoc_url=None,
         static_url="/docs/files",
     )
@@ -129,7 +128,7 @@ def make_app(models: Models, settings: ServeSettings) -> FastAPI:
     app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED, compresslevel=5)
     app.add_middleware(Heads)
     app.add_middleware(Guard, admission=Admission(keyring, settings), metrics=metrics, full=models.full)
-    app.add_middleware(Prefixed)
+    app.add_middleware(Prefixed, root=settings.root_path)
     if settings.cors_origin:
         app.add_middleware(
             CORSMiddleware,
@@ -156,7 +155,7 @@ def make_app(models: Models, settings: ServeSettings) -> FastAPI:
         async def page() -> FileResponse:
             return FileResponse(PAGE / "index.html")
 
-    answers.describe(app, keyed=keyring.needed)
+    answers.describe(app, settings.root_path, keyed=keyring.needed)
     return app
 
 

@@ -15,18 +15,19 @@ METHODS = ("DELETE", "GET", "POST")
 class Prefixed:
     """Paths begin with the prefix of the server, whether its proxy took that away or not."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, root: str) -> None:
+        self._app, self._root = app, root
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through."""
-        root = scope.get("root_path", "")
+        root = self._root
         if root and scope["type"] == "http":
-            if scope["path"] == root:  # the page names its files relative to its folder
+            path = scope["path"]
+            if path == root:  # the page names its files relative to its folder
                 await RedirectResponse(f"{root}/", 308)(scope, receive, send)
                 return
-            if not scope["path"].startswith(f"{root}/"):
-                scope = {**scope, "path": root + scope["path"]}
+            path = path if path.startswith(f"{root}/") else root + path
+            scope = {**scope, "root_path": root, "path": path}
         await self._app(scope, receive, send)
 
 
