@@ -130,6 +130,10 @@ class Counted:
         """End all ranks."""
         self._ranks.abort(why)
 
+    def close(self) -> None:
+        """No sign of life is expected or sent any more."""
+        self._ranks.close()
+
 
 class TimedSums(RankSums):
     """Sums over ranks, and the seconds for which a rank waits for them after its backward pass."""

@@ -17,7 +17,7 @@ from pantoum.text.unicode import without_surrogates
 if TYPE_CHECKING:
     from pantoum.config.plain import Plain
     from pantoum.inference.score import Score as Score
-    from pantoum.inference.writing.generation import WrittenTexts as WrittenTexts
+    from pantoum.inference.writing.distinct import WrittenTexts as WrittenTexts
     from pantoum.model import Model
     from pantoum.report.comparison import Comparison
     from pantoum.report.surprisal_page import Page
@@ -42,7 +42,7 @@ def require_state_place(model: Model, state_out: str) -> None:
     from pantoum.inference.files.apart import require_apart, require_place
 
     require_place("state_out", state_out)
-    require_apart("state_out", state_out, "the model itself", [model.loaded.path])
+    require_apart("state_out", state_out, "the model itself", [model._loaded.path])
 
 
 def watch(run: str | os.PathLike[str], stream: TextIO) -> str:

@@ -76,7 +76,7 @@ def test_options_come_from_variables_and_the_command_line_has_the_last_word(
     assert "slots is 0" in run("serve", trained).err
     assert "--port is 70000" in run("serve", trained, "--slots", "2", "--port", "70000").err
     monkeypatch.setenv("PANTOUM_SERVE_SLOTS", "many")
-    assert "PANTOUM_SERVE_SLOTS is 'many': must be a whole number" in run("serve", trained).err
+    assert "PANTOUM_SERVE_SLOTS is 'many': it must be a whole number" in run("serve", trained).err
     monkeypatch.setenv("PANTOUM_SERVE_SLOTS", "3")
     monkeypatch.setenv("PANTOUM_SERVE_PROT", "3")
     assert "PANTOUM_SERVE_PROT is '3': is no setting" in run("serve", trained).err

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pantoum.config import SamplingConfig
+from pantoum.config import GenerationConfig, SamplingConfig
 from pantoum.config.tokens import TOKEN_KINDS
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
@@ -45,9 +45,8 @@ def model(documents: str | None = None) -> LoadedModel:
 
 
 def written(made: LoadedModel, length: int, count: int, exact: bool, **sampling: object) -> Generation:
-    generation = Generation(
-        made, State.start(made), SamplingConfig(**sampling), length, 5, count, exact=exact
-    )
+    how_much = GenerationConfig(length=length, seed=5, count=count, exact=exact)
+    generation = Generation(made, State.start(made), SamplingConfig(**sampling), how_much)
     for _ in generation:
         pass
     return generation
@@ -69,7 +68,8 @@ def test_texts_end_early_alone_as_in_a_batch_and_never_late() -> None:
 def test_the_state_goes_on_where_the_text_ended() -> None:
     made = model()
     first = written(made, 100, 1, False)
-    rest = Generation(made, first.state(), SamplingConfig(), 100 - first.texts[0].tokens, 5)
+    left = GenerationConfig(length=100 - first.texts[0].tokens, seed=5, exact=True)
+    rest = Generation(made, first.state(), SamplingConfig(), left)
     pieces = "".join(piece.text for piece in rest)
     assert first.texts[0].text + pieces == written(made, 100, 1, True).texts[0].text
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import pantoum
-from pantoum.config import SamplingConfig
+from pantoum.config import GenerationConfig, SamplingConfig
 from pantoum.errors import ModelFileError, SettingError
 from pantoum.formats import model_file
 from pantoum.formats.model_file import ModelFile
@@ -82,13 +82,13 @@ def names(make: Callable[..., LoadedModel]) -> LoadedModel:
 
 
 def found(model: LoadedModel, count: int, length: int = 2, prompt: str = "", **wanted: bool) -> Distinct:
-    options = {"unique": False, "novel": False, **wanted}
-    sampling = SamplingConfig(temperature=0.7)
-    return completed(Distinct(model, State.start(model), sampling, length, 3, count, prompt, **options))
+    how_much = GenerationConfig(length=length, seed=3, count=count, exact=True, **wanted)
+    return completed(Distinct(model, State.start(model), SamplingConfig(temperature=0.7), how_much, prompt))
 
 
 def test_unique_texts_differ_and_follow_from_the_seed(names: LoadedModel) -> None:
-    plain = Generation(names, State.start(names), SamplingConfig(temperature=0.7), 2, 3, 40)
+    how_much = GenerationConfig(length=2, seed=3, count=40, exact=True)
+    plain = Generation(names, State.start(names), SamplingConfig(temperature=0.7), how_much)
     for _ in plain:
         pass
     assert len({text.text for text in plain.texts}) < 40
@@ -133,7 +133,8 @@ def test_a_training_document_after_a_border_that_was_written_is_refused(
     known = NoveltyFilter.of(text.encode() for text in first[:5])
     assert known is not None
     model = replace(names, extras=known.extras())
-    writing = found(model, 0, prompt="The end", novel=True)
+    how_much = GenerationConfig(length=2, novel=True)
+    writing = Distinct(model, State.start(model), SamplingConfig(), how_much, "The end")
     text = Text(0, None)  # type: ignore[arg-type]
     text.pieces = ["\n", first[0]]
     assert writing._accepts(text)
@@ -159,7 +160,8 @@ def test_novel_needs_the_whole_document(names: LoadedModel, tmp_path: Path) -> N
 
 def test_pieces_are_the_accepted_texts_whole_and_in_order(names: LoadedModel) -> None:
     sampling = SamplingConfig(temperature=0.7)
-    writing = Distinct(names, State.start(names), sampling, 2, 3, 40, "", unique=True, novel=False)
+    how_much = GenerationConfig(length=2, seed=3, count=40, exact=True, unique=True)
+    writing = Distinct(names, State.start(names), sampling, how_much, "")
     given = [(piece, sum(map(writing.finished, range(41)))) for piece in writing]
     assert given == [(Piece(i, text.text), i + 1) for i, text in enumerate(writing.texts)]
     assert writing.drawn > 40  # some were rejected: there was a second wave

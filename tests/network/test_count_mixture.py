@@ -16,7 +16,7 @@ from pantoum.network.mixers.count_mixture import ITERATIONS, CountMixture, fitte
 from pantoum.network.mixers.counted_ngrams import Counts
 from pantoum.network.mixers.counting import counted
 from pantoum.network.program import Program
-from pantoum.network.stepping import ScanStepper, stepper
+from pantoum.network.stepping import scan_stepper, stepper
 
 V, B, T = 11, 3, 7
 
@@ -100,10 +100,10 @@ def test_a_step_is_a_scan_of_one_step() -> None:
     state = begun(program)
     other, tokens = state.copy(), text(3, rows).astype(np.int32)
     logits_CV, expected_CV = np.zeros((2, V), np.float32), np.zeros((2, V), np.float32)
-    fast, slow = stepper(program, tokens, state, logits_CV), ScanStepper(program, tokens, other, expected_CV)
+    fast, slow = stepper(program, tokens, state, logits_CV), scan_stepper(program, tokens, other, expected_CV)
     for _ in range(2):
-        fast.step(1, 2)
-        slow.step(1, 2)
+        fast(1, 2)
+        slow(1, 2)
     np.testing.assert_allclose(logits_CV, expected_CV, atol=1e-5)
     assert np.array_equal(state.arrays[-1], other.arrays[-1]) and state.arrays[-1][1:, -1].all()
 

@@ -11,7 +11,7 @@ from pantoum.config import CELLS, ModelConfig
 from pantoum.network import LanguageModel
 from pantoum.network.network_state import NetworkState
 from pantoum.network.program import Program
-from pantoum.network.stepping import ScanStepper, SteppedLosses, stepper
+from pantoum.network.stepping import SteppedLosses, scan_stepper, stepper
 
 
 def state_of(model: LanguageModel, rows: int, random: np.random.Generator) -> NetworkState:
@@ -53,10 +53,10 @@ def test_a_step_gives_the_scans_bits(cell: str, options: dict[str, Any]) -> None
         logits_CV, expected_CV = np.zeros((count, V), np.float32), np.zeros((count, V), np.float32)
         program = Program(model)
         fast = stepper(program, tokens, state, logits_CV)
-        slow = ScanStepper(program, tokens, other, expected_CV)
+        slow = scan_stepper(program, tokens, other, expected_CV)
         for _ in range(2):
-            fast.step(first, count)
-            slow.step(first, count)
+            fast(first, count)
+            slow(first, count)
         np.testing.assert_array_equal(logits_CV, expected_CV)
         for array, expected in zip(state.arrays, other.arrays, strict=True):
             np.testing.assert_array_equal(array, expected)

@@ -272,7 +272,7 @@ def test_a_model_of_a_cell_that_the_core_lacks_trains_scores_and_steps(
         result = Program(model, purpose="train").gradients(tokens[:, :-1], tokens[:, 1:], state)
         nats, _, _ = Program(model).losses(tokens[:, :-1], tokens[:, 1:], state)
         logits = np.zeros((3, 11), np.float32)
-        stepper(Program(model), tokens[:, 0].astype(np.int32), state, logits).step(0, 3)
+        stepper(Program(model), tokens[:, 0].astype(np.int32), state, logits)(0, 3)
         return [nats, logits, *state.arrays, *(d.values.copy() for d in result.gradients.values())]
 
     expected = everything()

@@ -13,7 +13,7 @@ from pantoum.kernels import RowCodes, StepPart, native
 from pantoum.network import LanguageModel
 from pantoum.network.program import Program
 from pantoum.network.spec import TABLE
-from pantoum.network.stepping import ScanStepper, stepper
+from pantoum.network.stepping import scan_stepper, stepper
 
 V = 70
 
@@ -51,13 +51,13 @@ def stepped(
             array[...] = 0
     tokens = random.integers(0, V, rows).astype(np.int32)
     logits_CV, found = np.zeros((rows, V), np.float32), []
-    make = ScanStepper if scan else stepper
+    make = scan_stepper if scan else stepper
     weights = model.parameters if table is None else {**model.parameters, TABLE: table}
     read = make(Program(model, weights, precision=precision), tokens, state, logits_CV)
     for _ in range(2):
         for first in range(0, rows, size or rows):
             count = min(size or rows, rows - first)
-            read.step(first, count)
+            read(first, count)
             found.append(logits_CV[:count].tobytes())
         tokens[...] = tokens[::-1].copy()
     return b"".join([*found, *(array.tobytes() for array in states)])
@@ -203,24 +203,24 @@ def test_each_token_kept_finds_another_row(library: native.Library) -> None:
             states[-1][0, changed] = 9
         logits_CV = np.zeros((1, 11), np.float32)
         read = stepper(packed, np.array([4], np.int32), state, logits_CV)
-        read.step(0, 1)
+        read(0, 1)
         found.append(logits_CV.tobytes())
         assert states[-1].tolist()[0][-1] == 5
         states[0][...] = 0
         states[-1][...] = [[3, 5, 7]]  # the same again, now that the addresses are kept
-        read.step(0, 1)
+        read(0, 1)
         assert logits_CV.tobytes() == found[0]
     assert len(set(found)) == 4
 
 
 def test_what_a_state_holds_and_can_be_no_token_counts_as_none(library: native.Library) -> None:
     model, found = with_ngrams(11, (2, 4), 32, hidden_size=8, num_layers=1), []
-    for make in (stepper, ScanStepper):
+    for make in (stepper, scan_stepper):
         state = model.initial_state(5)
         states = state.arrays
         states[-1][...] = [[np.nan] * 3, [np.inf] * 3, [-1e30] * 3, [3e38, 0.5, -0.0], [1.5, 2**31, 9]]
         logits_CV = np.zeros((5, 11), np.float32)
-        make(Program(model), np.arange(5, dtype=np.int32), state, logits_CV).step(0, 5)
+        make(Program(model), np.arange(5, dtype=np.int32), state, logits_CV)(0, 5)
         found.append(logits_CV.tobytes() + states[-1].tobytes())
     assert found[0] == found[1] and states[-1].tolist()[3:] == [[0, 0, 4], [0, 9, 5]]
 

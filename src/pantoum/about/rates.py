@@ -119,7 +119,7 @@ def writing_rate(shape: Shape, seconds: float, tokens: int = 20) -> float:
 
     def write() -> None:
         for _ in range(tokens):
-            reader.step(0, 1)
+            reader(0, 1)
 
     return tokens / least_time(write, seconds)
 

@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pantoum.config.plain import Plain
-from pantoum.data.rows import ArrayRows, RangedRows, Rows
+from pantoum.data.rows import ArrayRows, RangedRows
 from pantoum.errors import SettingError, TextError
 from pantoum.formats.token_shard import Shard
 
@@ -70,7 +70,7 @@ class StatefulBatches(Iterator[Batch]):
         self.steps_per_epoch = (len(tokens_N) - 1) // (self.batch_size * self.seq_len)
         """Batches in one epoch."""
         length = self.steps_per_epoch * self.seq_len
-        self._rows: Rows = (
+        self._rows: ArrayRows | RangedRows = (
             RangedRows(tokens_N, self.batch_size, length)
             if isinstance(tokens_N, Shard)
             else ArrayRows(tokens_N, self.batch_size, length)
@@ -168,7 +168,7 @@ def _sizes_that_fit(num_tokens: int, batch_size: int, seq_len: int) -> tuple[int
     """The sizes asked for, or smaller ones, first B and then T, with a warning that says so."""
     for argument, value in (("batch_size", batch_size), ("seq_len", seq_len)):
         if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-            raise SettingError(argument, value, "must be a whole number, at least 1", "give such a number")
+            raise SettingError(argument, value, "must be a whole number of at least 1", "give such a number")
     fitting_T = min(int(seq_len), num_tokens - 1)
     fitting_B = min(int(batch_size), (num_tokens - 1) // fitting_T)
     if (fitting_B, fitting_T) != (batch_size, seq_len):

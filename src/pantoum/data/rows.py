@@ -14,14 +14,14 @@ B rows, T columns, N tokens of the text.
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from pantoum.formats.token_shard import Shard
 
-__all__ = ["ArrayRows", "RangedRows", "Rows"]
+__all__ = ["ArrayRows", "RangedRows"]
 
 Tokens: TypeAlias = "npt.NDArray[np.generic]"
 MOST = 16 << 20
@@ -32,14 +32,6 @@ LARGEST = 1 << 20
 """Bytes of a window, however few rows there are: it lies in one MiB of the shard."""
 
 
-class Rows(Protocol):
-    """A text as rows."""
-
-    def columns(self, begin: int, end: int) -> tuple[Tokens, Tokens]:
-        """Some columns of all rows and their targets, each [B, end - begin]."""
-        ...
-
-
 class ArrayRows:
     """The rows of an array."""
 
@@ -48,7 +40,7 @@ class ArrayRows:
         self._inputs, self._targets = tokens_N[:laid].reshape(shape), tokens_N[1 : laid + 1].reshape(shape)
 
     def columns(self, begin: int, end: int) -> tuple[Tokens, Tokens]:
-        """Views of some columns and their targets."""
+        """Views of some columns of all rows and of their targets, each [B, end - begin]."""
         return self._inputs[:, begin:end], self._targets[:, begin:end]
 
 
@@ -65,7 +57,7 @@ class RangedRows:
         self._windows = [(0, np.empty(0, shard.dtype))] * batch_size
 
     def columns(self, begin: int, end: int) -> tuple[Tokens, Tokens]:
-        """Copies of some columns and their targets. ``ShardError``: the shard has been cut or changed."""
+        """Copies of some columns and of their targets. ``ShardError``: the shard has been cut or changed."""
         found_BT = np.empty((len(self._windows), end - begin + 1), self._shard.dtype)
         for row, found_T in enumerate(found_BT):
             found_T[:] = self._tokens(row, row * self._length + begin, len(found_T))

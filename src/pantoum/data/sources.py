@@ -21,19 +21,19 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from io import FileIO
 from pathlib import Path, PurePosixPath
-from types import TracebackType
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
 from pantoum.config import nearest
 from pantoum.config.launcher import require_own_stdin
 from pantoum.config.shell import quoted
 from pantoum.data.forms import GIVEN, HEAD, TEXT, Form, form_of
-from pantoum.data.remote import RemoteFile, is_address, remote_files
+from pantoum.data.remote import RemoteFile, RemoteReader, is_address, remote_files
 from pantoum.errors import TextError
 from pantoum.formats import durable
 
-__all__ = ["OpenedText", "Source", "Sources", "found", "left_out", "open_source", "unreadable"]
+__all__ = ["Source", "Sources", "found", "left_out", "open_source", "unreadable"]
 
 STDIN = "-"
 COPIED = 1 << 20
@@ -138,21 +138,7 @@ def found(
             durable.discard(path)
 
 
-class OpenedText(Protocol):
-    """A file that is open for reading; a context manager."""
-
-    def read(self, size: int, /) -> bytes:
-        """At most ``size`` bytes, none at the end."""
-        ...
-
-    def __enter__(self) -> OpenedText: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> object: ...
-
-
-def open_source(source: Source) -> OpenedText:
+def open_source(source: Source) -> FileIO | RemoteReader:
     """The source's bytes, unbuffered."""
     if source.remote is not None and not source.copied:
         return source.remote.open()
@@ -211,7 +197,7 @@ def _form(source: Source) -> Form:
             raise unreadable(source.label, error) from error
 
 
-def _filled(file: OpenedText, size: int) -> bytes:
+def _filled(file: FileIO | RemoteReader, size: int) -> bytes:
     """The first bytes of a file, which may come in parts."""
     data = b""
     while len(data) < size and (part := file.read(size - len(data))):
@@ -364,7 +350,7 @@ def _at_hand(source: Source, keep_in: Path | None, kept: list[Path]) -> Source:
     return replace(source, path=copy.path, size=copy.size, copied=True)
 
 
-def _kept(stream: OpenedText | BinaryIO, name: str, keep_in: Path | None, kept: list[Path]) -> Source:
+def _kept(stream: RemoteReader | BinaryIO, name: str, keep_in: Path | None, kept: list[Path]) -> Source:
     """A copy of a stream that can be read only once."""
     path = durable.temporary_beside((keep_in or Path(tempfile.gettempdir())) / "stdin")
     kept.append(path)

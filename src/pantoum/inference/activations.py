@@ -58,7 +58,7 @@ def activations(model: LoadedModel, tokens_T: NDArray[np.uint32]) -> Activations
             for array in state.arrays:
                 array[...] = 0
         read_1[0] = token
-        step.step(0, 1)
+        step(0, 1)
         outputs = state.arrays[each - 1 : each * layers : each]
         values_U[:] = np.concatenate([array_1H[0] for array_1H in outputs])
         texts.append(decoder.push(token))

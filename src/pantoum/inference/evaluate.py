@@ -168,7 +168,10 @@ def evaluate(
     and every ``<unk>`` counts as unknown, those that a pre-tokenised text contains too. ``read`` reads the
     blocks in place of this process alone. Where ``until`` says that the time is over the rest is left out,
     with a note: of segments the ends, so that what was read is spread over the text."""
-    sums = _score(program, tokens, tokenizer, protocol, progress, adapter, nats_T, read, until)
+    found = _read_text(program, tokens, tokenizer, protocol, adapter, read)
+    sums = _summed(found, len(tokens) - 1, nats_T, progress, until)
+    if adapter is not None:
+        adapter.finish()
     require_finite([np.array(sums.nats)])
     hurried, total = until is not None and until(), len(tokens) - 1
     most = 0 if not compress else HURRIED_BYTES if hurried else COMPRESSED_BYTES
@@ -231,22 +234,19 @@ def held_out_loss(
     """The mean loss alone, in nats per token: what a training run asks every now and then. It is not finite
     where the weights have diverged. ``nats_T`` takes the loss of each target; ``read`` is that of
     ``evaluate``."""
-    sums = _score(program, tokens, tokenizer, protocol, None, None, nats_T, read)
+    sums = _summed(_read_text(program, tokens, tokenizer, protocol, None, read), len(tokens) - 1, nats_T)
     return sums.nats / sums.tokens
 
 
-@np.errstate(over="ignore", invalid="ignore")  # `require_finite` reports what overflows
-def _score(
+def _read_text(
     program: Program,
     tokens: Array,
     tokenizer: Tokenizer,
     protocol: str,
-    progress: Progress | None,
-    adapter: Adapter | None = None,
-    nats_T: NDArray[np.float32] | None = None,
-    read: ReadText | None = None,
-    until: Callable[[], bool] | None = None,
-) -> _Sums:
+    adapter: Adapter | None,
+    read: ReadText | None,
+) -> Iterator[tuple[TextBlock, Array, Array]]:
+    """The blocks of a text as they are read, each with the nats of its targets and the predictions."""
     if parse_protocol(protocol)[0] != "carried" and adapter is not None:
         raise SettingError(
             "protocol",
@@ -254,19 +254,30 @@ def _score(
             "must be carried with --adapt: only what was read before can be learned from",
             "leave one of the two out",
         )
-    total = len(tokens) - 1
-    if total < 1:
+    if len(tokens) < 2:
         raise TextError(
             f"the text has {len(tokens)} tokens: it must have at least 2 to be scored; give a longer text"
         )
     eos = tokenizer.eos if tokenizer.documents is not None else None
     resets_V = None if eos is None else np.arange(tokenizer.vocab_size) == eos
-    sums, found = _Sums(), _blocks_read(program, tokens, protocol, resets_V)
     if adapter is not None:
         size = max(1, ROWS // adapter.settings.chunk) * adapter.settings.chunk  # whole chunks cost the least
-        found = _adapting(adapter, blocks(tokens, protocol, size), resets_V)
-    elif read is not None:
-        found = read(tokens, protocol, resets_V)
+        return _adapting(adapter, blocks(tokens, protocol, size), resets_V)
+    if read is not None:
+        return read(tokens, protocol, resets_V)
+    return _blocks_read(program, tokens, protocol, resets_V)
+
+
+@np.errstate(over="ignore", invalid="ignore")  # `require_finite` reports what overflows
+def _summed(
+    found: Iterator[tuple[TextBlock, Array, Array]],
+    total: int,
+    nats_T: NDArray[np.float32] | None = None,
+    progress: Progress | None = None,
+    until: Callable[[], bool] | None = None,
+) -> _Sums:
+    """The sums over the blocks of a text of so many targets, until these are not finite any more."""
+    sums = _Sums()
     for block, nats_BT, predictions_BT in found:
         scored = block.scored_BT
         sums.tokens += int(scored.sum())
@@ -280,8 +291,6 @@ def _score(
             progress(sums.tokens, total)
         if until is not None and sums.tokens and until():
             break
-    if adapter is not None:
-        adapter.finish()
     return sums
 
 

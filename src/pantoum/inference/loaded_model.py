@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -224,7 +225,8 @@ def checked(content: ModelFile, file: Path) -> tuple[LanguageModel, str, dict[st
         held = weights(content)
     except ValueError as problem:
         raise ModelFileError(f"{file}: {problem}; use another copy of it, or train again") from None
-    require_filled(config, vocab_size, held, ModelFileError, file)
+    numbers = sum(prod(array.shape) for array in held.values())
+    require_filled(config, vocab_size, numbers, ModelFileError, file)
     network = LanguageModel(vocab_size, config=config, seed=None)
     _check(network, content.parameters, held, precision, file)
     return network, precision, held

@@ -6,18 +6,21 @@ states their equations and shapes, or ``native``, which has the same functions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy.typing as npt
 
-__all__ = ["Array", "Kernels", "PackedMatrix", "RecurrentWeight", "Sampler", "State", "StepPart", "Stepper"]
+__all__ = ["Array", "Kernels", "PackedMatrix", "RecurrentWeight", "RowCall", "State", "StepPart"]
 
 Array: TypeAlias = npt.NDArray[Any]
 Kernels: TypeAlias = ModuleType
 State: TypeAlias = Array | tuple[Array, Array]
 """The state of a cell: h [B,H], or (h, c)."""
+RowCall: TypeAlias = Callable[[int, int], None]
+"""A step, or a draw, of the rows first .. first + count - 1 of a batch, called with (first, count); their
+logits are the first ``count`` ones."""
 
 
 class PackedMatrix(Protocol):
@@ -54,21 +57,3 @@ class StepPart(NamedTuple):
 
     kind: str
     values: Mapping[str, Any]
-
-
-class Sampler(Protocol):
-    """Draws for rows of a batch, from logits in one array."""
-
-    def draw(self, first: int, count: int) -> None:
-        """One token for each of the rows first .. first + count - 1, from the first ``count`` logits; the
-        rows' counters move on."""
-        ...
-
-
-class Stepper(Protocol):
-    """Steps of rows of a batch through a whole model."""
-
-    def step(self, first: int, count: int) -> None:
-        """The model reads the tokens of the rows first .. first + count - 1: their states go on in place, and
-        the first ``count`` logits are those of their next tokens."""
-        ...

@@ -16,9 +16,9 @@ Shapes: B rows (streams), T steps, E inputs, H units.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -33,7 +33,11 @@ from pantoum.network.parameters import Parameters, initial
 from pantoum.network.spec import of_cell
 from pantoum.network.stack import Layer, Layers, Tape, Vectors
 
-__all__ = ["GRU", "LSTM", "RNN", "Block", "Cell", "MinGRU", "Stack", "unroll", "unroll_vjp"]
+__all__ = ["GRU", "LSTM", "RNN", "Block", "Cell", "MinGRU", "Stack", "split_state", "unroll", "unroll_vjp"]
+
+Pullback: TypeAlias = Callable[..., tuple[Array, BlockState, dict[str, Array]]]
+"""The backward pass of one ``unroll_vjp``: ``pullback(d_outputs_BTH, d_state=None)`` gives (d_inputs [B,T,E],
+d_initial_state, gradients by parameter name)."""
 
 
 class Block(ABC):
@@ -184,13 +188,20 @@ class Stack(Block):
         return Layers(tuple(layers), self.dropout)
 
 
-class Pullback(Protocol):
-    """The backward pass of one ``unroll_vjp``."""
-
-    def __call__(
-        self, d_outputs_BTH: Array, d_state: BlockState | None = None
-    ) -> tuple[Array, BlockState, dict[str, Array]]:
-        """(d_inputs [B,T,E], d_initial_state, gradients by parameter name)."""
+def split_state(block: Block, array: Array) -> BlockState:
+    """The inverse of ``concatenate_state``, for a stack or a cell."""
+    array = np.asarray(array)
+    template = block.initial_state(1)
+    widths = [part.shape[1] for part in to_arrays(template)]
+    if array.ndim != 2 or array.shape[1] != sum(widths):
+        raise SettingError(
+            "state",
+            array.shape,
+            f"must have the shape [B, {sum(widths)}]",
+            "give the array of concatenate_state",
+        )
+    parts = np.split(array, np.cumsum(widths)[:-1], axis=1)
+    return from_arrays(template, [np.ascontiguousarray(part) for part in parts])
 
 
 def unroll(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +29,6 @@ __all__ = [
     "concatenate_state",
     "from_arrays",
     "map_arrays",
-    "split_state",
     "to_arrays",
     "zeros",
 ]
@@ -155,26 +154,3 @@ def _check_part(template_BH: Array, value: object) -> Array:
             "carry the state of the same batch, or start from initial_state",
         )
     return part
-
-
-class HasState(Protocol):
-    """A block, as far as its state goes."""
-
-    def initial_state(self, batch_size: int) -> BlockState:
-        """The zero state of ``batch_size`` streams."""
-
-
-def split_state(block: HasState, array: Array) -> BlockState:
-    """The inverse of ``concatenate_state``, for a stack or a cell."""
-    array = np.asarray(array)
-    template = block.initial_state(1)
-    widths = [part.shape[1] for part in to_arrays(template)]
-    if array.ndim != 2 or array.shape[1] != sum(widths):
-        raise SettingError(
-            "state",
-            array.shape,
-            f"must have the shape [B, {sum(widths)}]",
-            "give the array of concatenate_state",
-        )
-    parts = np.split(array, np.cumsum(widths)[:-1], axis=1)
-    return from_arrays(template, [np.ascontiguousarray(part) for part in parts])

@@ -17,12 +17,12 @@ Shapes: V symbols, E embedding, H units, K members, R rows of a table.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 from types import MappingProxyType
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
 from pantoum.config import CELLS, CellSpec, ModelConfig
 from pantoum.errors import FormatError
@@ -189,24 +189,13 @@ def _shared(config: ModelConfig, vocab_size: int) -> Iterator[Parameter]:
         yield Parameter(TABLE, (len(config.ngrams) * config.ngram_rows, V), "table")
 
 
-class Shaped(Protocol):
-    """An array, or codes of one."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...
-
-
-def sizes(arrays: Iterable[Shaped]) -> int:
-    """How many numbers arrays hold."""
-    return sum(prod(array.shape) for array in arrays)
-
-
 def require_filled(
-    config: ModelConfig, vocab_size: int, arrays: Mapping[str, Shaped], error: type[FormatError], path: object
+    config: ModelConfig, vocab_size: int, found: int, error: type[FormatError], path: object
 ) -> None:
-    """Raise ``error`` where the arrays of a file hold far fewer numbers than its configuration needs."""
+    """Raise ``error`` where the arrays of a file hold ``found`` numbers, far fewer than its configuration
+    needs."""
     config.check_tables(vocab_size)
-    found, needed = sizes(arrays.values()), number(config, vocab_size)
+    needed = number(config, vocab_size)
     if found + SPARE < needed:
         raise error(
             f"{path}: its configuration needs {needed:,} numbers for {vocab_size:,} symbols, its "

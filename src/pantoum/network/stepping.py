@@ -17,38 +17,41 @@ from __future__ import annotations
 import numpy as np
 
 from pantoum.kernels import Array
-from pantoum.kernels.types import Stepper
+from pantoum.kernels.types import RowCall
 from pantoum.network.checks import check_resets, time_major_targets, time_major_tokens
 from pantoum.network.network_state import NetworkState
 from pantoum.network.program import Program
 
-__all__ = ["ScanStepper", "SteppedLosses", "stepper"]
+__all__ = ["SteppedLosses", "scan_stepper", "stepper"]
 
 FEWEST_STREAMS, MOST_LOGITS = 32, 1 << 22
 """Streams from which steps are faster, and the most logits of a block, which are kept until its end."""
 
 
-def stepper(program: Program, tokens_R: Array, state: NetworkState, logits_CV: Array) -> Stepper:
-    """Steps through a program of tokens [R], a state of R rows and logits that live in these arrays."""
+def stepper(program: Program, tokens_R: Array, state: NetworkState, logits_CV: Array) -> RowCall:
+    """Steps through a program of tokens [R], a state of R rows and logits that live in these arrays: the
+    model reads the tokens of the rows, their states go on in place, and the logits are those of their next
+    tokens."""
     parts = program.step_parts()
     fast = None if parts is None else program.kernels.stepper(parts, tokens_R, state.arrays, logits_CV)
-    return fast or ScanStepper(program, tokens_R, state, logits_CV)
+    if fast is None:
+        return scan_stepper(program, tokens_R, state, logits_CV)
+    found: RowCall = fast.step
+    return found
 
 
-class ScanStepper:
-    """Steps as scans of one step."""
-
-    def __init__(self, program: Program, tokens_R: Array, state: NetworkState, logits_CV: Array) -> None:
-        self._program, self._tokens_R, self._state, self._logits_CV = program, tokens_R, state, logits_CV
+def scan_stepper(program: Program, tokens_R: Array, state: NetworkState, logits_CV: Array) -> RowCall:
+    """The same as scans of one step."""
 
     @np.errstate(over="ignore", invalid="ignore")  # the draw refuses logits that are not finite
-    def step(self, first: int, count: int) -> None:
-        """As ``Stepper.step``."""
+    def step(first: int, count: int) -> None:
         rows = slice(first, first + count)
-        logits_BV, after, _ = self._program.last_logits(self._tokens_R[rows, None], self._state.select(rows))
-        for array, now in zip(self._state.arrays, after.arrays, strict=True):
+        logits_BV, after, _ = program.last_logits(tokens_R[rows, None], state.select(rows))
+        for array, now in zip(state.arrays, after.arrays, strict=True):
             array[rows] = now
-        self._logits_CV[:count] = logits_BV
+        logits_CV[:count] = logits_BV
+
+    return step
 
 
 class SteppedLosses:
@@ -58,7 +61,7 @@ class SteppedLosses:
         self._program, self._state = program, program.initial_state(batch_size)
         self._tokens_B = np.zeros(batch_size, np.int32)
         self._logits_BV = np.empty((batch_size, program.vocab_size), program.model.dtype)
-        self._stepper = stepper(program, self._tokens_B, self._state, self._logits_BV)
+        self._step = stepper(program, self._tokens_B, self._state, self._logits_BV)
 
     @staticmethod
     def are_faster(program: Program, inputs_BT: Array) -> bool:
@@ -82,7 +85,7 @@ class SteppedLosses:
                 for own in self._state.arrays:
                     own[reset_TB[t]] = 0
             self._tokens_B[...] = tokens_TB[t]
-            self._stepper.step(0, B)
+            self._step(0, B)
             logits_TBV[t] = self._logits_BV
         nats_N, predictions_N = self._program.kernels.cross_entropy_of_logits(
             logits_TBV.reshape(T * B, V), targets_TB.reshape(-1)

@@ -68,3 +68,6 @@ class Ranks(Protocol):
     def abort(self, why: str) -> NoReturn:
         """End all ranks now; ``why`` is one line for the person who started them."""
         ...
+
+    def close(self) -> None:
+        """No sign of life is expected or sent any more."""

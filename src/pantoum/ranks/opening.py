@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Protocol
+from contextlib import closing, contextmanager
 
 from pantoum.config.launcher import launched_count, launched_rank
 from pantoum.config.slurm import tasks_of_a_step, unused_tasks
@@ -20,19 +19,12 @@ TIMEOUT = 60.0
 """Seconds without a sign of life after which a rank counts as dead."""
 
 
-class Closing(Ranks, Protocol):
-    """Ranks that watch each other until they are closed."""
-
-    def close(self) -> None:
-        """No sign of life is expected or sent any more."""
-
-
 @contextmanager
-def open_ranks(started: Callable[[float], Closing] | None = None) -> Iterator[Ranks]:
+def open_ranks(started: Callable[[float], Ranks] | None = None) -> Iterator[Ranks]:
     """The ranks of this process, while inside. ``started``: makes those of another launcher than MPI's, from
     the time limit."""
     if started is not None:
-        with _closing(started(time_limit())) as ranks:
+        with closing(started(time_limit())) as ranks:
             yield ranks
         return
     rank = launched_rank()
@@ -50,7 +42,7 @@ def open_ranks(started: Callable[[float], Closing] | None = None) -> Iterator[Ra
             f"({reason}); pip install 'pantoum[mpi]' and an MPI, or set "
             "PANTOUM_LAUNCHER=none to train alone"
         ) from None
-    with _closing(MpiRanks(limit)) as ranks:
+    with closing(MpiRanks(limit)) as ranks:
         if ranks.count == 1 < launched_count():
             raise RankError(
                 f"a launcher has started this process as rank {rank} among others, but mpi4py finds no "
@@ -76,14 +68,6 @@ def _require_alone() -> None:
             UserWarning,
             stacklevel=2,
         )
-
-
-@contextmanager
-def _closing(ranks: Closing) -> Iterator[Ranks]:
-    try:
-        yield ranks
-    finally:
-        ranks.close()
 
 
 def time_limit() -> float:

@@ -55,10 +55,11 @@ from pantoum.server.stores.sqlite import SqliteStore
 __all__ = ["PAGE", "make_app", "make_store"]
 
 log = logging.getLogger("pantoum.server")
-COMPRESSED = 4096
-"""Bytes from which an answer is compressed, where the client takes it; streams of events never are."""
 PAGE = Path(__file__).parent / "page"
 """The page's files: ``index.html`` at ``/``, the others at ``/page/``."""
+
+COMPRESSED = 4096
+"""Bytes from which an answer is compressed for a client that takes it; streams of events are not."""
 
 
 def make_store(settings: ServeSettings) -> Store:
@@ -125,10 +126,10 @@ def make_app(models: Models, settings: ServeSettings) -> FastAPI:
     )
     app.state.reread, app.state.standing = partial(reread, keyring, models), standing
     errors.install(app)
-    app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED, compresslevel=5)
+    app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED, compresslevel=4)
     app.add_middleware(Heads)
     app.add_middleware(Guard, admission=Admission(keyring, settings), metrics=metrics, full=models.full)
-    app.add_middleware(Prefixed, root=settings.root_path)
+    app.add_middleware(Prefixed, root=settings.root_path or "")
     if settings.cors_origin:
         app.add_middleware(
             CORSMiddleware,
@@ -155,7 +156,7 @@ def make_app(models: Models, settings: ServeSettings) -> FastAPI:
         async def page() -> FileResponse:
             return FileResponse(PAGE / "index.html")
 
-    answers.describe(app, settings.root_path, keyed=keyring.needed)
+    answers.describe(app, settings.root_path or "", keyed=keyring.needed)
     return app
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pantoum.config import DropoutConfig, SamplingConfig, ScoreConfig
+from pantoum.config import DropoutConfig, GenerationConfig, SamplingConfig, ScoreConfig
 from pantoum.config.plain import Plain
 from pantoum.errors import PantoumError, StorageError
 from pantoum.formats import durable, metrics_file
@@ -180,7 +180,8 @@ def sample_of(model: LoadedModel, seed: int) -> str:
     ten documents where it learned short ones."""
     documents = model.tokenizer.documents
     count, length = (SAMPLE_DOCUMENTS, DOCUMENT_TOKENS) if documents == "lines" else (1, SAMPLE_TOKENS)
-    generation = Generation(model, State.start(model), SamplingConfig(), length, seed, count)
+    how_much = GenerationConfig(length=length, seed=seed, count=count, exact=True)
+    generation = Generation(model, State.start(model), SamplingConfig(), how_much)
     return "\n".join(text.text for text in completed(generation).texts)
 
 

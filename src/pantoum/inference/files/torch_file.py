@@ -208,7 +208,8 @@ def _network(shape: ModelConfig, arrays: Arrays, path: Path) -> LanguageModel:
     bias_V = arrays.get("head.bias")
     if bias_V is None or bias_V.ndim != 1 or not bias_V.size:
         raise ValueError("its head.bias is missing")
-    require_filled(shape, len(bias_V), arrays, ModelFileError, path)
+    numbers = sum(array.size for array in arrays.values())
+    require_filled(shape, len(bias_V), numbers, ModelFileError, path)
     network = LanguageModel(len(bias_V), config=shape, seed=None)
     found = {name: array.shape for name, array in arrays.items()}
     needed = {name: array.shape for name, array in network.parameters.items()}

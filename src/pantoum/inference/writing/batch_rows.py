@@ -1,7 +1,7 @@
 """The arrays of a batch: what the network and the draw of the next token need, a row per stream.
 
-The arrays have more rows than there are streams: ``Batch`` decides how many, and which row is whose. What
-reads and draws is bound to the addresses of the arrays, once, for all rounds.
+The arrays have more rows than there are streams: ``StreamBatch`` decides how many, and which row is whose.
+What reads and draws is bound to the addresses of the arrays, once, for all rounds.
 
 Shapes: R rows, C rows of logits at once, V symbols.
 """
@@ -18,7 +18,7 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.writing.adjusted import Adjusted
 from pantoum.inference.writing.stream import Parked
 from pantoum.kernels import Array, DrawRows, backend
-from pantoum.kernels.types import Sampler
+from pantoum.kernels.types import RowCall
 from pantoum.network.network_state import NetworkState
 from pantoum.network.stepping import stepper
 
@@ -89,7 +89,7 @@ class BatchRows:
     def resize(self, rows: int, used: int) -> None:
         """More or fewer rows, of which the first ``used`` stay. An array at a time: both copies of one array
         exist together, never of all."""
-        del self._stepper, self._sampler
+        del self._step, self._draw
         self.draws.resize(rows)
         arrays = list(self._state.arrays)
         del self._state
@@ -104,11 +104,11 @@ class BatchRows:
         that are read next. ``adjusted``: rows whose logits are changed, or whose tokens are recorded."""
         for first in range(0, count, self._chunk):
             rows = min(self._chunk, count - first)
-            self._stepper.step(first, rows)
+            self._step(first, rows)
             asking = [each for each in adjusted if first <= each[0] < first + rows]
             for row, own in asking:
                 own.before(self._logits_CV[row - first])
-            self._sampler.draw(first, rows)
+            self._draw(first, rows)
             for row, own in asking:
                 self._adjust(row, own)
 
@@ -136,10 +136,11 @@ class BatchRows:
         V = self._model.vocab_size
         self._chunk = min(len(self), max(FEWEST, LOGITS // V))
         self._logits_CV = np.empty((self._chunk, V), np.float32)
-        self._stepper = stepper(self._model.program, self.draws.tokens, self._state, self._logits_CV)
-        self._sampler: Sampler = backend(np.float32).sampler(self.draws, self._banned_N, self._logits_CV)
+        self._step = stepper(self._model.program, self.draws.tokens, self._state, self._logits_CV)
+        sampler = backend(np.float32).sampler(self.draws, self._banned_N, self._logits_CV)
+        self._draw: RowCall = sampler.draw
         if self._borders is not None:
-            self._sampler = self._borders.sampler(self._sampler, self.draws, self._logits_CV)
+            self._draw = self._borders.draw_with(self._draw, self.draws, self._logits_CV)
 
 
 def columns(sampling: SamplingConfig) -> dict[str, float]:

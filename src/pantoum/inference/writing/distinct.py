@@ -13,17 +13,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import TypeAlias
 
-from pantoum.config import SamplingConfig, require
+from pantoum.config import GenerationConfig, SamplingConfig, require
 from pantoum.errors import PantoumError
 from pantoum.inference.files.novelty import NoveltyFilter, normalised
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
-from pantoum.inference.writing.generation import Generation, Piece, Text, completed
+from pantoum.inference.writing.generation import Generation, Piece, Text, completed, draw_seed
 from pantoum.text.documents import mark, sign_of
 from pantoum.text.unicode import without_surrogates
 
-__all__ = ["Distinct", "most_draws"]
+__all__ = ["Distinct", "WrittenTexts", "most_draws"]
 
 
 def most_draws(count: int) -> int:
@@ -32,26 +34,21 @@ def most_draws(count: int) -> int:
 
 
 class Distinct:
-    """Texts that were accepted, each given whole as it is found. It is a ``Writing``."""
+    """Texts that were accepted, each given whole as it is found."""
 
     def __init__(
         self,
         model: LoadedModel,
         state: State,
         sampling: SamplingConfig,
-        length: int,
-        seed: int,
-        count: int,
+        how_much: GenerationConfig,
         prompt: str,
-        *,
-        unique: bool,
-        novel: bool,
-        exact: bool = True,
         begun: bool = False,
     ) -> None:
         """``state``: after the prompt. ``begun``: the prompt goes on with a document whose beginning is not
-        known. ``exact``: of ``Generation``. ``SettingError``: ``novel`` is asked of a model without a filter
-        of its training documents, or where nothing can say whether the document is one of them."""
+        known. ``SettingError``: ``novel`` is asked of a model without a filter of its training documents, or
+        where nothing can say whether the document is one of them."""
+        novel = how_much.novel
         self._known = NoveltyFilter.from_extras(model.extras) if novel else None
         require(
             not novel or self._known is not None,
@@ -68,13 +65,13 @@ class Distinct:
             "cannot be known of a text that goes on with the document of a state, which holds no text",
             "give the document as the prompt in place of the state, or leave novel out",
         )
-        self.seed, self.count = seed, count
+        self.seed = draw_seed() if how_much.seed is None else how_much.seed
+        self.count = how_much.count
         self.texts: list[Text] = []
         self.repeated = self.known = self.drawn = 0
         """Texts that were there already, that are training documents, and that were written in all."""
-        self._model, self._state, self._sampling, self._length = model, state, sampling, length
-        self._exact = exact
-        self._prompt, self._unique = prompt, unique
+        self._model, self._state, self._sampling = model, state, sampling
+        self._how_much, self._prompt = how_much, prompt
         self._seen: set[bytes] = set()
         self._given = 0
 
@@ -98,22 +95,14 @@ class Distinct:
 
     def _write(self, wave: int) -> None:
         """So many more texts, of which those that are accepted stay."""
-        written = Generation(
-            self._model,
-            self._state,
-            self._sampling,
-            self._length,
-            self.seed,
-            wave,
-            first=self.drawn,
-            exact=self._exact,
-        )
+        how_much = replace(self._how_much, seed=self.seed, count=wave)
+        written = Generation(self._model, self._state, self._sampling, how_much, first=self.drawn)
         self.drawn += wave
         self.texts += [text for text in completed(written).texts if self._accepts(text)]
 
     def _accepts(self, text: Text) -> bool:
         plain = normalised((self._prompt + text.text).encode("utf-8", "replace"))
-        repeated, known = self._unique and plain in self._seen, False
+        repeated, known = self._how_much.unique and plain in self._seen, False
         self._seen.add(plain)
         if not repeated:
             known = self._known is not None and self._is_known(self._known, text)
@@ -144,6 +133,11 @@ class Distinct:
     def state(self, index: int = 0) -> State:
         """The state after text ``index``."""
         return self.texts[index].stream.state
+
+
+WrittenTexts: TypeAlias = Generation | Distinct
+"""Texts that are written while it is iterated; a second iteration continues an interrupted one. Either has
+``seed``, ``texts``, ``rejected``, ``finished`` and ``state``."""
 
 
 def _documents(text: str, documents: str | None) -> list[str]:

@@ -1,8 +1,8 @@
 """Generation: K texts from one state.
 
-``WrittenTexts`` is what all ways of generation have in common: iterate for the pieces of the texts, then ask
-for the texts and their states. ``Generation`` gives each piece at once, ``Distinct`` (``distinct``) a whole
-text when it is accepted.
+All ways of generation (``distinct.WrittenTexts``) have in common: iterate for the pieces of the texts, then
+ask for the texts and their states. ``Generation`` gives each piece at once, ``Distinct`` (``distinct``) a
+whole text when it is accepted.
 
 The texts of ``Generation`` are streams of a ``StreamBatch``: text k draws from stream k of the seed, so text
 0 is what a single run writes. Each ends on its own; the others go on. What a text needs beside the state
@@ -13,18 +13,18 @@ token, also in another process.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from pantoum.config import SamplingConfig
+from pantoum.config import GenerationConfig, SamplingConfig
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
 from pantoum.inference.writing.ending import Ending, tolerance
 from pantoum.inference.writing.stream import Stream
 from pantoum.inference.writing.stream_batch import StreamBatch
 
-__all__ = ["Generation", "Piece", "Text", "WrittenTexts", "completed", "draw_seed"]
+__all__ = ["Generation", "Piece", "Text", "completed", "draw_seed"]
 
 
 def draw_seed() -> int:
@@ -68,38 +68,7 @@ class Text:
         return self.stream.stopped
 
 
-class WrittenTexts(Protocol):
-    """Texts that are written while it is iterated; a second iteration continues an interrupted one."""
-
-    @property
-    def seed(self) -> int:
-        """The seed of the draws: what repeats these texts."""
-        ...
-
-    @property
-    def texts(self) -> Sequence[Text]:
-        """The texts so far."""
-        ...
-
-    @property
-    def rejected(self) -> Mapping[str, int]:
-        """Counts of texts that were written and rejected, by reason; empty where none can be."""
-        ...
-
-    def __iter__(self) -> Iterator[Piece]:
-        """The pieces of all texts as they are certain. ``PantoumError`` where no text is found."""
-        ...
-
-    def finished(self, index: int) -> bool:
-        """Whether text ``index`` has ended and all of its pieces were given."""
-        ...
-
-    def state(self, index: int = 0) -> State:
-        """The state after text ``index``: the last token drawn is still unread."""
-        ...
-
-
-W = TypeVar("W", bound=WrittenTexts)
+W = TypeVar("W", bound=Iterable[Piece])
 
 
 def completed(writing: W) -> W:
@@ -110,7 +79,9 @@ def completed(writing: W) -> W:
 
 
 class Generation:
-    """K texts from one state, each piece at once. It is a ``WrittenTexts``."""
+    """K texts from one state, each piece at once. Unless ``exact``, a text may end a little before its
+    length, at the end of a line or a sentence (``ending``); documents and stop strings have ends of their
+    own."""
 
     rejected: Mapping[str, int] = {}
 
@@ -119,16 +90,13 @@ class Generation:
         model: LoadedModel,
         state: State,
         sampling: SamplingConfig,
-        length: int,
-        seed: int,
-        count: int = 1,
+        how_much: GenerationConfig,
         first: int = 0,
-        exact: bool = True,
     ) -> None:
-        """``first``: the stream that text 0 draws from. ``exact=False``: a text may end a little before its
-        length, at the end of a line or a sentence (``ending``); documents and stop strings have ends of their
-        own."""
-        self.seed = seed
+        """``first``: the stream that text 0 draws from. ``how_much`` counts as far as length, seed,
+        number and ``exact``."""
+        self.seed = seed = draw_seed() if how_much.seed is None else how_much.seed
+        length, count = how_much.length, how_much.count
         self._batch = StreamBatch(model, count)
         streams = [
             self._batch.join(state, length=length, sampling=sampling, seed=seed, stream=first + k)
@@ -137,7 +105,7 @@ class Generation:
         self.texts = [Text(index, stream) for index, stream in enumerate(streams)]
         self._of = {text.stream: text for text in self.texts}
         self._told: set[int] = set()
-        ends_early = not exact and model.eos is None and not sampling.stop
+        ends_early = not how_much.exact and model.eos is None and not sampling.stop
         self._rounds, self._early = 0, length - tolerance(length) if ends_early else length
         self._endings = {text.stream: Ending(model.tokenizer.declared.single) for text in self.texts}
 

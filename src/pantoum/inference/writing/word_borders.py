@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from pantoum.inference.writing.adjusted import log_probabilities
 from pantoum.kernels import Array, DrawRows
 from pantoum.kernels.draw_rows import COLUMNS
-from pantoum.kernels.types import Sampler
+from pantoum.kernels.types import RowCall
 
 __all__ = ["WordBorders"]
 
@@ -67,24 +67,24 @@ class WordBorders:
         found: list[int] = np.flatnonzero(joined_B | again_B).tolist()
         return found
 
-    def sampler(self, sampler: Sampler, rows: DrawRows, logits_CV: Array) -> Sampler:
-        """A sampler that draws as this one does for these rows, but never continues a word, and ends runs of
-        white space as the model does."""
-        return _WordSampler(self, sampler, rows, logits_CV)
+    def draw_with(self, draw: RowCall, rows: DrawRows, logits_CV: Array) -> RowCall:
+        """Draws as ``draw`` does for these rows, but never continues a word, and ends runs of white space as
+        the model does."""
+        return _WordSampler(self, draw, rows, logits_CV).draw
 
 
 class _WordSampler:
     """Draws again where two words would be written as one, or where filters keep a run from its end."""
 
-    def __init__(self, borders: WordBorders, sampler: Sampler, rows: DrawRows, logits_CV: Array) -> None:
-        self._borders, self._sampler, self._rows, self._logits_CV = borders, sampler, rows, logits_CV
+    def __init__(self, borders: WordBorders, draw: RowCall, rows: DrawRows, logits_CV: Array) -> None:
+        self._borders, self._plain, self._rows, self._logits_CV = borders, draw, rows, logits_CV
 
     def draw(self, first: int, count: int) -> None:
-        """One token for each of these rows, as ``Sampler`` says."""
+        """One token for each of the rows first .. first + count - 1."""
         at, rows = slice(first, first + count), self._rows
         before_B, recent_RW = rows.tokens[at].copy(), rows.recent_RW
         recent_BW = None if recent_RW is None else recent_RW[at].copy()
-        self._sampler.draw(first, count)
+        self._plain(first, count)
         places = self._borders.broken(before_B, rows.tokens[at])
         if not places:
             return
@@ -136,5 +136,5 @@ class _WordSampler:
         own = rows.stream[row]
         rows.stream[row] = stream
         np.copyto(self._logits_CV[0], logits_V)
-        self._sampler.draw(row, 1)
+        self._plain(row, 1)
         rows.stream[row] = own

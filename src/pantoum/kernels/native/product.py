@@ -15,7 +15,6 @@ import numpy as np
 
 from pantoum.errors import CoreError, SettingError
 from pantoum.kernels import types
-from pantoum.kernels.native.cache_lines import aligned, bytes_of
 from pantoum.kernels.native.declaration import address
 from pantoum.kernels.native.library import core
 from pantoum.kernels.native.tables import checked_rows
@@ -27,6 +26,7 @@ __all__ = [
     "PRECISIONS",
     "CoreMatrix",
     "bias_gradient",
+    "bytes_of",
     "linear",
     "linear_weight_gradient",
     "number_of",
@@ -37,6 +37,21 @@ __all__ = [
 
 PRECISIONS = {"float32": 0, "bf16": 1, "int8": 2}
 NAMES = "panels", "transposed panels"
+CACHE_LINE = 64
+"""Bytes; the core wants panels and operands to begin at a line."""
+
+
+def bytes_of(workspace: Workspace, name: str, size: int) -> int:
+    """The address of so many bytes of a workspace, at a cache line."""
+    where = address(workspace.array(name, (size + CACHE_LINE,), np.uint8))
+    return where + -where % CACHE_LINE
+
+
+def _aligned(size: int) -> Array:
+    """Bytes that begin at a cache line."""
+    block = np.empty(size + CACHE_LINE, np.uint8)
+    start = -address(block) % CACHE_LINE
+    return block[start : start + size]
 
 
 class CoreMatrix:
@@ -149,7 +164,7 @@ class PackedCodes(CoreMatrix):
         self.precision, self.shape = "int8", codes_GK.shape
         self._number = PRECISIONS["int8"]
         (G, K), self.block = self.shape, self.shape[0] // gates
-        self._panels = aligned(core().packed_bytes(G, K, self.block, self._number, False))
+        self._panels = _aligned(core().packed_bytes(G, K, self.block, self._number, False))
         panels = address(self._panels)
         core().call("pack_codes", codes=codes_GK, scales=scales_G, panels=panels, block=self.block)
 

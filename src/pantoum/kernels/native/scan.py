@@ -13,9 +13,8 @@ import numpy as np
 
 from pantoum.config import CellSpec
 from pantoum.errors import CoreError
-from pantoum.kernels.native.cache_lines import bytes_of
 from pantoum.kernels.native.library import core
-from pantoum.kernels.native.product import PRECISIONS, CoreMatrix
+from pantoum.kernels.native.product import PRECISIONS, CoreMatrix, bytes_of
 from pantoum.kernels.reference.scan import ReferenceTape
 from pantoum.kernels.reference.scan import scan as reference_scan
 from pantoum.kernels.reference.scan import scan_vjp as reference_scan_vjp

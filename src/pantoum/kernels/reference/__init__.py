@@ -19,8 +19,7 @@ from pantoum.kernels.reference.product import (
     quantize,
 )
 from pantoum.kernels.reference.sample import sampler
-from pantoum.kernels.reference.scan import scan, scan_vjp
-from pantoum.kernels.reference.step import stepper
+from pantoum.kernels.reference.scan import scan, scan_vjp, stepper
 from pantoum.kernels.reference.tables import (
     lookup,
     lookup_gradient,

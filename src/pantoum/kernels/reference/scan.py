@@ -16,6 +16,7 @@ Shapes: T steps, B rows, H units, G gate rows, S = T+1 states from the initial o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,10 +24,10 @@ import numpy as np
 from pantoum.config import CellSpec
 from pantoum.kernels.reference.cell import Given, Taped, equations
 from pantoum.kernels.reference.product import bias_gradient, linear_weight_gradient
-from pantoum.kernels.types import Array, RecurrentWeight, State
+from pantoum.kernels.types import Array, RecurrentWeight, State, StepPart
 from pantoum.kernels.workspace import Workspace
 
-__all__ = ["ReferenceTape", "scan", "scan_vjp"]
+__all__ = ["ReferenceTape", "scan", "scan_vjp", "stepper"]
 
 NONE: Array = np.empty(0)
 
@@ -171,6 +172,11 @@ def scan_vjp(
         d_bias_hh = bias_gradient(d_candidate_NH)
     linear_weight_gradient(d_first_NG, entered_NH, out=d_weight_hh[: d_first_NG.shape[1]])
     return d_projection_TBG, d_state0, d_weight_hh, d_bias_hh
+
+
+def stepper(parts: Sequence[StepPart], tokens_R: Array, states: Sequence[Array], logits_CV: Array) -> None:
+    """None: a model is read by scans of one step. NumPy has no step of a whole model at once, since a product
+    a layer is all that it could do."""
 
 
 def _gates(array_BG: Array, units: int) -> list[Array]:

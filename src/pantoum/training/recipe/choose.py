@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pantoum.config import AUTO, ModelConfig, TrainSettings
+from pantoum.config import AUTO, KeptSettings, ModelConfig, TrainSettings, declared
 from pantoum.training.recipe.model_choice import counted_order, members_of, samples, shape, with_tables
 from pantoum.training.recipe.outlook import Outlook
 from pantoum.training.recipe.recipe import Recipe
@@ -46,7 +46,11 @@ def choose(settings: TrainSettings, outlook: Outlook, *, source: ModelConfig | N
         model = with_tables(settings, outlook, model, read, reasons)
     model = replace(model, dropout=dropout_of(settings, outlook, model, read, reasons))
     optimizer = optimizer_of(settings, outlook, model, batch_size * seq_len, reasons)
-    rate = rate_of(settings, outlook, model, optimizer, batch_size * seq_len, source is not None, reasons)
+    rate = (
+        rate_of(outlook, model, optimizer, batch_size * seq_len, source is not None, reasons)
+        if settings.learning_rate == AUTO
+        else float(settings.learning_rate)
+    )
     updates = max(1.0, read / (batch_size * seq_len))
     schedule = "linear" if settings.schedule == AUTO else settings.schedule
     if settings.average == AUTO:
@@ -71,11 +75,10 @@ def choose(settings: TrainSettings, outlook: Outlook, *, source: ModelConfig | N
         seed=settings.seed,
         members=members,
         shards=shards_of(settings),
-        gradient_precision=settings.gradient_precision,
-        sync_every=settings.sync_every,
         kneser_ney=counted_order(settings, outlook, reasons),
         samples=outlook.samples,
         reasons=tuple(reasons),
+        **{name: getattr(settings, name) for name in declared(KeptSettings)},
     )
 
 

@@ -97,7 +97,6 @@ def optimizer_of(
 
 
 def rate_of(
-    settings: TrainSettings,
     outlook: Outlook,
     model: ModelConfig,
     optimizer: str,
@@ -106,8 +105,6 @@ def rate_of(
     reasons: list[str],
 ) -> float:
     """The highest rate: with the square root of the batch, against that of the width; higher for words."""
-    if settings.learning_rate != AUTO:
-        return float(settings.learning_rate)
     rate, width = RATES[optimizer]
     rate *= math.sqrt(min(1.0, batch / RATE_BATCH)) * math.sqrt(width / model.hidden_size)
     rate = min(max(rate, 5e-4), 8e-3)

@@ -16,7 +16,7 @@ comes from the schedule, the factor from clipping; neither is known here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TypeAlias
 
 import numpy as np
 
@@ -40,25 +40,6 @@ MUON_RATE = 5.0
 """Muon's rate as a multiple of the learning rate, which AdamW uses."""
 TABLE_RATE, TABLE_KEEP = 1.0, 0.99
 """The rate of a table as a multiple of the learning rate, and how long its squares last, in uses of a row."""
-
-
-class Optimizer(Protocol):
-    """What changes parameters in place, step by step, and can be put back to any of its moments."""
-
-    def step(self, gradients: Gradients, rate: float, factor: float) -> None:
-        """One update at ``rate``; the gradients count times ``factor``."""
-
-    def arrays(self) -> dict[str, Array]:
-        """Its arrays by name, the very ones in use; with ``steps`` they are all there is to keep."""
-
-    def share_out(self, share: WorkShare) -> None:
-        """From now on several ranks make the same steps: what is costly may be shared."""
-
-    def collect(self) -> None:
-        """Make ``arrays`` right on every rank, where work is shared; every rank calls it."""
-
-    steps: int
-    """Updates done."""
 
 
 class AdamW:
@@ -92,13 +73,14 @@ class AdamW:
             )
 
     def share_out(self, share: WorkShare) -> None:
-        """Every rank makes the whole step: it costs little more than to send its results."""
+        """Several ranks make the same steps from now on. Each makes the whole step: it costs little more than
+        to send its results."""
 
     def collect(self) -> None:
-        """Every rank has made the whole step."""
+        """Make ``arrays`` right on every rank; every rank calls it. Here they always are."""
 
     def arrays(self) -> dict[str, Array]:
-        """``first.NAME`` and ``second.NAME``."""
+        """``first.NAME`` and ``second.NAME``: the very arrays in use."""
         return {
             **{f"first.{name}": array for name, array in self._first.items()},
             **{f"second.{name}": array for name, array in self._second.items()},
@@ -187,7 +169,7 @@ class Muon:
 class WithTables:
     """Another optimiser, and RMSProp for the rows of tables that a batch uses."""
 
-    def __init__(self, others: Optimizer, tables: Mapping[str, Array]) -> None:
+    def __init__(self, others: AdamW | Muon, tables: Mapping[str, Array]) -> None:
         self._others, self._tables = others, tables
         self._squares = {name: np.zeros_like(table_RV) for name, table_RV in tables.items()}
         self._kernels = kernels.backend(next(iter(tables.values())).dtype)
@@ -231,6 +213,11 @@ class WithTables:
         return {**squares, **self._others.arrays()}
 
 
+Optimizer: TypeAlias = AdamW | Muon | WithTables
+"""What changes parameters in place, step by step. Its ``arrays``, with the count ``steps``, are all that a
+checkpoint has to keep of it."""
+
+
 def make_optimizer(
     kind: str, model: LanguageModel, weight_decay: float, *, precision: str = "float32"
 ) -> Optimizer:
@@ -238,7 +225,7 @@ def make_optimizer(
     one_of(kind, "optimizer", OPTIMIZERS)
     parameters, tables = model.parameters, named(model.config, "table")
     others = {name: array for name, array in parameters.items() if name not in tables}
-    found: Optimizer
+    found: AdamW | Muon
     if kind == "muon":
         found = Muon(others, weight_decay, map_blocks(model.config), precision)
     else:
