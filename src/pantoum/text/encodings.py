@@ -33,6 +33,8 @@ DAMAGED = 0.5
 """Share of what is not ASCII up to which a text is UTF-8 with damage, and not in another encoding."""
 SAMPLE, LONGEST = 1 << 14, 1024
 """Bytes that are looked at: of lines that are not ASCII; of each at most so many."""
+LOOKED = 2 << 20
+"""Bytes of blocks with any of these that are looked through: a small file may expand to gigabytes of them."""
 SHOWN = 24
 HEAD = 1024
 """Bytes in which a page must say its encoding (HTML, 13.2.3.2)."""
@@ -71,8 +73,15 @@ def advice(sample: bytes, how: str = "give --encoding") -> str:
 def sample_of(blocks: Iterable[bytes]) -> bytes:
     """Lines of a text that are not ASCII, each once."""
     found: dict[bytes, None] = {}
-    size, rest = 0, b""
+    size, rest, looked = 0, b"", 0
     for block in chain(blocks, [b"\n"]):
+        if looked >= LOOKED:
+            break
+        if block.isascii() and not any(odd in block for odd in (b"\0", b"\x1b")):
+            begin, _, end = block.partition(b"\n")  # what lies between is not looked for line by line
+            block = begin + b"\n" + end[end.rfind(b"\n") + 1 :] if b"\n" in block else block
+        else:
+            looked += len(block)
         *lines, rest = (rest + block).split(b"\n")
         for line in (*lines, rest) if len(rest) > LONGEST else lines:
             if line.isascii() and b"\x1b" not in line and b"\0" not in line:
