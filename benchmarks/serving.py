@@ -33,58 +33,14 @@ from typing import Any
 
 from measured import machine
 from serving_process import ours, peer
+from serving_streams import PROMPT, load, measure, streaming
 from startup import write_model
 
-HERE = Path(__file__).parent
-PROMPT = "Once upon a time, "
 TEXT = "The rest of the evening was spent in conjecturing how soon he would return. " * 40
 
 
-def load(url: str, **spec: Any) -> Any:
-    """What the load generator tells."""
-    script = [sys.executable, str(HERE / "serving_load.py"), "-"]
-    text = json.dumps({"url": url, "path": "/v1/completions", **spec})
-    done = subprocess.run(script, input=text, capture_output=True, text=True)
-    if done.returncode:
-        raise RuntimeError(done.stderr[-2000:])
-    return json.loads(done.stdout)
-
-
-def streaming(tokens: int, **more: Any) -> dict[str, Any]:
-    options = {"include_usage": True}
-    return {"max_tokens": tokens, "temperature": 0.8, "stream": True, "stream_options": options, **more}
-
-
-def batch_rate(model: str, streams: int, tokens: int) -> float:
-    """Tokens per second of ``Batch`` alone, in a process of its own: the best of five."""
-    code = f"""
-import time
-import pantoum
-model = pantoum.load({model!r})
-best = 0.0
-for turn in range(5):
-    batch = model.batch()
-    for seed in range({streams}):
-        batch.start({PROMPT!r}, length={tokens}, seed=seed, temperature=0.8)
-    begun = time.perf_counter()
-    for _ in batch:
-        pass
-    best = max(best, {streams * tokens} / (time.perf_counter() - begun))
-print(best)
-"""
-    return float(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
-
-
 def measure_streams(models: dict[str, str], folder: str, options: argparse.Namespace) -> dict[str, Any]:
-    alone = batch_rate(models["int8"], options.clients, options.tokens)
-    with ours(models["int8"], folder) as server:
-        load(server.url, clients=4, prompts=[PROMPT], body=streaming(50))
-        turns = [
-            load(server.url, clients=options.clients, prompts=[PROMPT], body=streaming(options.tokens))
-            for _ in range(options.turns)
-        ]
-    best = max(turns, key=lambda turn: turn["rate"] or 0.0)
-    return {"batch_rate": alone, "share": best["rate"] / alone, **best, "turns": turns}
+    return measure(models["int8"], folder, options.clients, options.tokens, options.turns)
 
 
 def measure_peers(models: dict[str, str], folder: str, options: argparse.Namespace) -> dict[str, Any]:

@@ -103,7 +103,7 @@ class Client(asyncio.Protocol):
 
 def request(path: str, body: dict[str, Any]) -> bytes:
     data = json.dumps(body).encode()
-    head = [f"POST {path} HTTP/1.1", "Host: bench", "Content-Type: application/json"]
+    head = [f"POST {path} HTTP/1.1", "Host: localhost", "Content-Type: application/json"]
     return "\r\n".join([*head, f"Content-Length: {len(data)}", "", ""]).encode() + data
 
 

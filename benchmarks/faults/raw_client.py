@@ -53,7 +53,7 @@ class Server:
         data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         head = [
             f"{method} {path} HTTP/1.1",
-            "Host: test",
+            "Host: localhost",
             "Connection: close",
             f"Content-Length: {len(data)}",
         ]

@@ -22,7 +22,7 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,7 +31,7 @@ from mixed_requests import mixed
 from raw_client import Json, Reply, Server, events, writes
 
 
-def percentile(values: list[float], share: float) -> float:
+def percentile(values: Sequence[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(share * len(values)))] if values else 0.0
 
 
@@ -40,22 +40,29 @@ async def crowd(server: Server, clients: int, tokens: int, seconds: float, at_pe
     when a rejection says that it may. Rates are of the texts that ended while the clients asked: how long the
     last of them sleep or wait after that says nothing of the server."""
 
+    told, returned = list[int](), Counter[bool]()
+
     async def run(count: int, statuses: Counter[int], rejections: list[float]) -> float:
         written, end = 0, time.perf_counter() + seconds
 
         async def client(number: int) -> None:
             nonlocal written
+            again = False
             await asyncio.sleep(number / count * min(1.0, seconds / 4))  # a burst would measure this process
             while time.perf_counter() < end:
                 reply = await server.ask("POST", "/v1/completions", writes(tokens, seed=number, stream=True))
                 statuses[reply.status] += 1
-                if reply.status == 200:
+                if again:
+                    returned[reply.status == 200] += 1
+                again = reply.status != 200
+                if not again:
                     events(reply.body)
                     written += tokens * (time.perf_counter() < end)
                 else:
                     rejections.append(reply.seconds)
                     wait = int(reply.headers["retry-after"])
                     assert wait >= 1
+                    told.append(wait)
                     await asyncio.sleep(min(seconds, wait + random.random()))
 
         await asyncio.gather(*map(client, range(count)))
@@ -70,6 +77,9 @@ async def crowd(server: Server, clients: int, tokens: int, seconds: float, at_pe
         "statuses": {str(status): count for status, count in statuses.items()},
         "rejected_p99_ms": percentile(rejections, 0.99) * 1e3,
         "share_of_peak": rate / peak,
+        "told_p50_s": percentile(told, 0.5),
+        "told_most_s": max(told, default=0),
+        "served_on_return": returned[True] / max(1, returned.total()),
         "growth_mb": server.resident() - before,
     }
 

@@ -140,3 +140,16 @@ def test_clients_that_read_nothing_give_their_slots_to_others_at_once(
         ask(STREAM)
     until(lambda: hasty.engine.counters["texts_begun"] == 5 and not hasty.engine.taken, 20)
     assert hasty.text(max_tokens=5)
+
+
+def test_little_of_a_stream_waits_unsent_and_more_of_a_whole_answer(
+    hasty: Any, ask: Callable[..., socket.socket], monkeypatch: pytest.MonkeyPatch, until: Callable[..., None]
+) -> None:
+    monkeypatch.setattr(connection, "PATIENCE", 60)
+    for fields, most in ((STREAM, connection.STREAMED), (LARGE, connection.BUFFER)):
+        client = ask(fields)
+        until(lambda: paused(hasty))
+        (one,) = [one for one in list(hasty.connections) if one.flow.write_paused]
+        assert one.transport.get_write_buffer_limits()[1] == most
+        client.close()
+        until(lambda: not paused(hasty))

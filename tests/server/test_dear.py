@@ -9,16 +9,28 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from unittest.mock import AsyncMock, MagicMock
 
+import httpx
 import pytest
+from fastapi import APIRouter, FastAPI, Request
+from pydantic import BaseModel, ConfigDict, Field
 
 from pantoum.config import ServeSettings
-from pantoum.server import aside, completions, guard, writing
+from pantoum.server import aside, completions, guard, prompts
 from pantoum.server.admission import Admission
 from pantoum.server.aside import AT_ONCE
+from pantoum.server.fields import KnownFields
 from pantoum.server.keys import Keyring
 
 SCORE = {"max_tokens": 0, "echo": True, "logprobs": 20}
 WRITTEN = "/v1/completions"
+
+
+class Fields(BaseModel):
+    """Of a body."""
+
+    model_config = ConfigDict(extra="ignore")
+    text: str
+    origin: str = Field("", alias="from")
 
 
 def ran(body: Coroutine[Any, Any, Any]) -> Any:
@@ -52,6 +64,34 @@ def test_a_request_beyond_a_limit_is_told_the_option(
     response = small.post(path, **fields)
     assert response.status_code == 400 and told in response.json()["error"]["message"]
     assert small.engine.counters["tokens_read"] == read
+
+
+def test_a_prompt_is_looked_through_only_when_its_answer_is_allowed(
+    small: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prompts, "prompt_places", None)
+    response = small.post(WRITTEN, prompt="x" * 1900, n=4, **SCORE)
+    assert response.status_code == 400 and "--max-answer" in response.json()["error"]["message"]
+
+
+def test_what_a_body_has_beside_known_fields_is_not_kept() -> None:
+    app = FastAPI()
+    router = APIRouter(route_class=KnownFields)
+
+    @router.post("/")
+    async def kept(fields: Fields, request: Request) -> list[str]:
+        return [fields.text, fields.origin, *await request.json()]
+
+    app.include_router(router)
+
+    async def asked(body: Any) -> httpx.Response:
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            return await client.post("/", json=body)
+
+    whole = {"text": "a", "from": "b", "messages": ["x"] * 9, "origin": 1}
+    assert ran(asked(whole)).json() == ["a", "b", "text", "from"]
+    assert ran(asked(["text"])).status_code == 422
 
 
 def test_within_the_limits_all_is_answered(small: Any) -> None:
@@ -88,7 +128,6 @@ PROMPTS: list[Any] = [
 def test_a_list_is_counted_before_it_is_read(
     server: Any, monkeypatch: pytest.MonkeyPatch, path: str, name: str, given: Any
 ) -> None:
-    monkeypatch.setattr(writing, "encode", None)
     monkeypatch.setattr(completions, "encode", None)
     response = server.post(path, **{name: given})
     error = response.json()["error"]
@@ -111,7 +150,7 @@ def test_the_faults_of_a_list_are_few_and_told_shortly(server: Any, fields: dict
 
 
 def test_the_first_few_faults_of_a_request_are_all_told(server: Any) -> None:
-    message = server.post(WRITTEN, prompt="x", top_p=7, seed=-1, n=0, logprobs=99).json()["error"]["message"]
+    message = server.post(WRITTEN, prompt="x", top_p=7, seed=-2, n=0, logprobs=99).json()["error"]["message"]
     assert all(name in message for name in ("top_p:", "seed:", "n:", "1 more")), message
 
 

@@ -13,6 +13,7 @@ from pantoum.config import SamplingConfig
 from pantoum.errors import PantoumError
 from pantoum.inference.reading import Reading
 from pantoum.inference.writing.stream_batch import StreamBatch
+from pantoum.server import slots
 from pantoum.server.engine import Engine
 from pantoum.server.job import UNREAD, Ended, FullError, Inbox, Job, Read, StoppedError, Writing, Written
 
@@ -337,6 +338,56 @@ def test_a_long_prompt_delays_no_prompt_of_another_kind(play: Play) -> None:
         await short.inbox.finished()
         assert not long.done
         engine.cancel(long)
+        await freed(engine)
+
+    play(body)
+
+
+def test_whoever_wants_one_slot_gets_it_also_where_endless_texts_have_all(
+    play: Play, model: pantoum.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "SLICE", 0.05)
+    expected = model.generate("The cat", length=20_000, exact=True, seed=1, temperature=1.0)
+
+    async def body(engine: Engine) -> None:
+        large = job(engine, 10**6, count=3)
+        engine.submit(large)
+        text = ""
+        events = large.inbox.events()
+        while len(text) < 3000:
+            small = job(engine, 5)
+            engine.submit(small)
+            await small.inbox.finished()
+            text += "".join(
+                event.text
+                for _, event in await anext(events)
+                if isinstance(event, Written) and event.number == 0
+            )
+        assert expected.startswith(text[:20_000])
+        await events.aclose()  # type: ignore[attr-defined]
+        engine.cancel(large)
+        await freed(engine)
+
+    play(body)
+
+
+def test_whoever_wants_one_slot_gets_it_also_where_long_prompts_are_read_in_all(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slots, "SLICE", 0.05)
+
+    async def body(engine: Engine) -> None:
+        long = [job(engine, 0, "The cat sat. " * 40_000) for _ in range(4)]
+        for one in long:
+            engine.submit(one)
+        while not engine.counters["tokens_read"]:
+            await asyncio.sleep(0.001)
+        small = job(engine, 5)
+        engine.submit(small)
+        await small.inbox.finished()
+        assert not any(one.done for one in long)
+        for one in long:
+            engine.cancel(one)
         await freed(engine)
 
     play(body)

@@ -49,6 +49,14 @@ def test_where_no_place_becomes_free_it_is_told_longer() -> None:
     assert retry.seconds() == 1
 
 
+def test_an_end_that_is_overdue_is_not_multiplied_by_those_who_wait() -> None:
+    clock = Clock()
+    retry = emptied(clock, 0.03)
+    assert retry.seconds() == 1
+    clock.now += 0.3
+    assert max(retry.seconds() for _ in range(60)) <= 3
+
+
 def test_those_turned_away_before_are_in_front() -> None:
     clock = Clock()
     retry = emptied(clock, 0.1)

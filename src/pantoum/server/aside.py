@@ -14,7 +14,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from typing import TypeVar
 
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.types import Receive, Scope, Send
@@ -22,7 +24,7 @@ from starlette.types import Receive, Scope, Send
 from pantoum.server.caller import CALLER
 from pantoum.server.errors import RequestError, busy
 
-__all__ = ["MANY", "LargeAnswer", "Turns", "answer_aside", "require_size"]
+__all__ = ["MANY", "LargeAnswer", "Turns", "answer_aside", "one_at_a_time", "require_size"]
 
 MANY = 2000
 """Tokens and alternatives from which the work on each is done aside: some milliseconds."""
@@ -34,6 +36,10 @@ PIECE = 1 << 16
 """Characters of JSON that are encoded at once."""
 ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 """As Starlette encodes an answer."""
+
+
+Result = TypeVar("Result")
+TEXTS = ThreadPoolExecutor(1, "pantoum-texts")
 
 
 def require_size(size: int, most: int, advice: str) -> None:
@@ -69,6 +75,12 @@ class Turns:
         finally:
             self._waiting -= 1
         CALLER.get().ends.callback(self._free.release)
+
+
+async def one_at_a_time(function: Callable[..., Result], *arguments: object) -> Result:
+    """What a function gives that works on a long text in Python: in a thread that all requests share, so that
+    never more than one of them wants the interpreter beside the event loop and the engines."""
+    return await asyncio.get_running_loop().run_in_executor(TEXTS, function, *arguments)
 
 
 class LargeAnswer(StreamingResponse):

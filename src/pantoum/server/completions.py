@@ -15,11 +15,13 @@ from pantoum.inference.state import State
 from pantoum.server.aside import ENCODER, MANY, answer_aside
 from pantoum.server.errors import RequestError
 from pantoum.server.events import EventStream
+from pantoum.server.fields import KnownFields
 from pantoum.server.models import Models, Served
+from pantoum.server.prompts import Prompt, encode
 from pantoum.server.recorded import Entry, chat_logprobs, completion_logprobs
 from pantoum.server.schema import ChatRequest, CompletionRequest, WritingRequest
 from pantoum.server.signing import Signer
-from pantoum.server.writing import Choice, Part, Prompt, Request, begin, encode, require_places
+from pantoum.server.writing import Choice, Part, Request, begin, require_places
 
 __all__ = ["Answer", "routes", "usage"]
 
@@ -119,7 +121,7 @@ class Answer:
 
 def routes(models: Models, signer: Signer) -> APIRouter:
     """The two routes."""
-    router = APIRouter(prefix="/v1", tags=["writing"])
+    router = APIRouter(prefix="/v1", tags=["writing"], route_class=KnownFields)
 
     @router.post("/completions", response_model=None)
     async def completions(fields: CompletionRequest) -> Response:

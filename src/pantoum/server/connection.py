@@ -1,7 +1,8 @@
 """A connection that nobody keeps for nothing: uvicorn's HTTP protocol with some limits more.
 
 - A request must arrive whole within ``PATIENCE`` seconds of the connection, or of its own beginning.
-- At most ``BUFFER`` bytes wait for a client that reads slowly; the text behind them waits in the engine.
+- At most ``BUFFER`` bytes wait for a client that reads slowly, here and in the system, and ``STREAMED`` of a
+  stream; the text behind them waits in the engine. So it is noticed after some events that nobody reads it.
 - A client that takes nothing of an answer for ``PATIENCE`` seconds is cut off, whatever it sends meanwhile.
 - What it sends before its answer is whole waits unparsed, one read of the socket at most.
 - Of all connections ``MOST`` stay open, so that files are left for everything else: beyond that the one that
@@ -17,13 +18,17 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-__all__ = ["BUFFER", "MOST", "PATIENCE", "Connection", "room"]
+__all__ = ["BUFFER", "FEW", "MOST", "PATIENCE", "Connection", "room"]
 
 log = logging.getLogger("pantoum.server")
 PATIENCE = 30.0
 """Seconds that a client may keep silent, or not read."""
 BUFFER = 8 * 1024
 """Bytes that wait for a client in this process."""
+STREAMED = 1024
+"""The same for a stream."""
+FEW = "pantoum.few"
+"""The extension of ASGI that an answer calls before it streams."""
 PIECE = 4096
 """Bytes that are parsed before it is seen whether a request waits behind another one."""
 OTHERS = 128
@@ -101,6 +106,7 @@ class Connection(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
+        self.scope["extensions"] = {FEW: {"call": self._hold_few}}
         self._await_request()
 
     def on_message_complete(self) -> None:
@@ -142,6 +148,14 @@ class Connection(HttpToolsProtocol):
         self._unparsed = self._unparsed[at:]
         if self.pipeline:
             self.flow.pause_reading()
+
+    def _hold_few(self) -> None:
+        """A stream begins: little of it waits unsent, here and in the system. What is on its way to a distant
+        client does not count."""
+        self.transport.set_write_buffer_limits(high=STREAMED)
+        if hasattr(socket, "TCP_NOTSENT_LOWAT") and self.client is not None:  # a Unix socket has no address
+            opened = self.transport.get_extra_info("socket")
+            opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, STREAMED)
 
     def _await_request(self) -> None:
         _stop(self._arriving)

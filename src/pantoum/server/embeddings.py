@@ -16,9 +16,11 @@ from pantoum.inference.reading import Reading
 from pantoum.server.aside import answer_aside, require_size
 from pantoum.server.completions import prompts_of
 from pantoum.server.errors import RequestError
+from pantoum.server.fields import KnownFields
 from pantoum.server.models import Models, Served
+from pantoum.server.prompts import Prompt
 from pantoum.server.schema import EmbeddingRequest
-from pantoum.server.writing import Prompt, cancel, require_prompt, submit
+from pantoum.server.writing import cancel, require_prompt, submit
 
 __all__ = ["routes"]
 
@@ -30,7 +32,7 @@ LARGE = 50_000
 
 def routes(models: Models) -> APIRouter:
     """The route."""
-    router = APIRouter(prefix="/v1", tags=["reading"])
+    router = APIRouter(prefix="/v1", tags=["reading"], route_class=KnownFields)
 
     @router.post("/embeddings", response_model=None)
     async def embeddings(fields: EmbeddingRequest) -> Response:

@@ -14,6 +14,7 @@ from fastapi.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from pantoum.server.aside import ENCODER
+from pantoum.server.connection import FEW
 from pantoum.server.errors import RequestError, error_body, refusal, stopping
 
 __all__ = ["EventStream", "NamedEventStream"]
@@ -37,6 +38,8 @@ class EventStream(StreamingResponse):
         """Send them. Starlette's own way would start two tasks more per stream, to listen for the client."""
         try:
             value = await anext(self._values, None)
+            if FEW in scope.get("extensions", {}):
+                scope["extensions"][FEW]["call"]()
             await send(
                 {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
             )

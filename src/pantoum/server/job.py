@@ -12,8 +12,9 @@ request, in order. A job is done when its last event arrived; whoever does not w
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -33,12 +34,12 @@ __all__ = [
     "Job",
     "Read",
     "StoppedError",
-    "Telling",
+    "Text",
     "Writing",
     "Written",
 ]
 
-UNREAD = 1024
+UNREAD = 256
 """Characters of one request that may wait for its client before its texts pause."""
 
 
@@ -126,10 +127,10 @@ class Inbox:
                 job.left -= 1
                 job.spend(event.tokens if isinstance(event, Ended) else len(job.reading.tokens_T))
             self._arrived.append((job, event))
-        if self._unread > UNREAD and not self._paused:
-            self._tell_paused(True)
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
+        elif self._unread > UNREAD and not self._paused:  # whoever takes them still waits for the client
+            self._tell_paused(True)
 
     async def events(self) -> AsyncIterator[list[tuple[Job, Event]]]:
         """All that arrived since the last time, until all jobs are done; a failure is raised."""
@@ -189,14 +190,26 @@ class Job:
     """Whose it is: slots are shared among clients."""
     spend: Callable[[int], None] = field(default_factory=spender)
     """What counts the tokens that it reads and writes; called on the event loop."""
+
+    # What follows the engine's thread alone changes and reads.
+    read: bool = False
+    """Whether its prompt was read."""
     paused: bool = False
-    """Whether its client reads too slowly; the engine's thread alone changes and reads it."""
-    since: float | None = None
-    """When it got its first slot."""
+    """Whether its client reads too slowly."""
+    since: float = 0.0
+    """When its reading got the slot that it has."""
     held: int = 0
-    """Slots that it has, as the engine's thread counts them."""
+    """Slots that it has."""
+    had: float = 0.0
+    """Seconds for which its reading and its texts had slots, since one of them ended."""
     begun: int = 0
     """Texts that were begun."""
+    texts: list[Text] = field(default_factory=list)
+    """Those that are being written."""
+    parked: deque[Text] = field(default_factory=deque)
+    """Those that pause: their client reads slowly, or others have their slots for a while."""
+    unplaced: int = 0
+    """Texts whose slots and places were given up, because their client reads slowly."""
 
     def __post_init__(self) -> None:
         self.left = self.streams + 1
@@ -217,18 +230,16 @@ class Job:
         return self.left <= 0
 
 
-class Telling:
-    """What was written of one text and not told yet."""
+class Text:
+    """A text that is being written, or pauses; the engine's thread alone has it."""
 
-    __slots__ = ("index", "job", "parts", "told")
+    __slots__ = ("index", "job", "parts", "since", "stream", "told")
 
-    def __init__(self, job: Job, index: int) -> None:
-        self.job, self.index = job, index
+    def __init__(self, job: Job, index: int, stream: Stream) -> None:
+        self.job, self.index, self.stream = job, index, stream
         self.parts: list[str] = []
+        """What was written of it and not told yet."""
         self.told = False
         """Whether its first characters were told."""
-
-    @staticmethod
-    def of(streams: Mapping[Stream, Telling], job: Job) -> list[Stream]:
-        """The texts of a job among some."""
-        return [stream for stream, telling in streams.items() if telling.job is job]
+        self.since = time.monotonic()
+        """When it got the slot that it has."""

@@ -15,11 +15,13 @@ from pantoum.server.aside import ENCODER, MANY, answer_aside
 from pantoum.server.completions import CHAT_TOKENS
 from pantoum.server.errors import RequestError
 from pantoum.server.events import NamedEventStream
+from pantoum.server.fields import KnownFields
 from pantoum.server.models import Models
+from pantoum.server.prompts import encode
 from pantoum.server.recorded import Entry, chat_logprobs
 from pantoum.server.schema import ChatMessage, ResponsesRequest
 from pantoum.server.signing import Signer
-from pantoum.server.writing import Choice, Request, begin, encode
+from pantoum.server.writing import Choice, Request, begin
 
 __all__ = ["routes"]
 
@@ -174,7 +176,7 @@ def messages_of(fields: ResponsesRequest) -> list[ChatMessage]:
 
 def routes(models: Models, signer: Signer) -> APIRouter:
     """The route."""
-    router = APIRouter(prefix="/v1", tags=["writing"])
+    router = APIRouter(prefix="/v1", tags=["writing"], route_class=KnownFields)
 
     @router.post("/responses", response_model=None)
     async def responses(fields: ResponsesRequest) -> Response:

@@ -8,7 +8,6 @@ The long work on a text runs in a thread of its own, never on the event loop.
 
 from __future__ import annotations
 
-import asyncio
 from itertools import chain
 
 import numpy as np
@@ -24,11 +23,13 @@ from pantoum.inference.reading import Reading
 from pantoum.inference.score import Scorer, resets
 from pantoum.inference.scoring.segments import ReadElsewhere
 from pantoum.inference.state import State
-from pantoum.server.aside import answer_aside, require_size
+from pantoum.server.aside import answer_aside, one_at_a_time, require_size
 from pantoum.server.errors import RequestError
+from pantoum.server.fields import KnownFields
 from pantoum.server.models import Models, Served
+from pantoum.server.prompts import encode, require_unicode
 from pantoum.server.schema import ActivationsRequest, ScoreRequest, UnitsRequest
-from pantoum.server.writing import cancel, encode, require_prompt, require_unicode, submit
+from pantoum.server.writing import cancel, require_prompt, submit
 
 __all__ = ["routes"]
 
@@ -66,7 +67,7 @@ def nats_of(reading: Reading) -> Nats:
 
 def routes(models: Models) -> APIRouter:
     """The three routes."""
-    router = APIRouter(prefix="/v1", tags=["reading"])
+    router = APIRouter(prefix="/v1", tags=["reading"], route_class=KnownFields)
 
     @router.post("/score", response_model=None)
     async def score(fields: ScoreRequest) -> Response:
@@ -78,7 +79,7 @@ def routes(models: Models) -> APIRouter:
         require_unicode(fields.text, "text")
         elsewhere = ReadElsewhere()
         scorer = Scorer(model, config, threshold=beyond, following=elsewhere)
-        await asyncio.to_thread(read_text, scorer, fields.text)
+        await one_at_a_time(read_text, scorer, fields.text)
         tokens_T = elsewhere.tokens_T
         require_prompt(served, len(tokens_T), "text")
         size = SCORED * len(tokens_T)
@@ -118,7 +119,7 @@ def routes(models: Models) -> APIRouter:
         served = models.get(fields.model)
         config = served.model.config
         prompt = await encode(served.model, fields.text, places=True)
-        tokens_T, places = prompt.tokens_T, list(prompt.places or ())
+        tokens_T, places = prompt.tokens_T, () if prompt.places is None else prompt.places()
 
         def found() -> dict[str, Plain]:
             seen = activations(served.model, tokens_T)
@@ -131,7 +132,7 @@ def routes(models: Models) -> APIRouter:
                 "layers": U // config.hidden_size,
                 "hidden_size": config.hidden_size,
                 "tokens": list(seen.texts),
-                "text_offset": places,
+                "text_offset": list(places),
                 "units": [
                     {"unit": unit, "values": np.round(seen.values_TU[:, unit], 4).astype(float).tolist()}
                     for unit in fields.units

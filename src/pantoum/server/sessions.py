@@ -21,19 +21,21 @@ from pantoum.server.caller import owned
 from pantoum.server.completions import COMPLETION_TOKENS, Answer
 from pantoum.server.errors import RequestError
 from pantoum.server.events import EventStream
+from pantoum.server.fields import KnownFields
 from pantoum.server.models import Models, Served
+from pantoum.server.prompts import encode, require_unicode
 from pantoum.server.recorded import Entry, completion_logprobs
 from pantoum.server.schema import FeedRequest, GenerateRequest, RewindRequest, SessionRequest
 from pantoum.server.session_table import Held, SessionTable, shown
 from pantoum.server.signing import Signer
-from pantoum.server.writing import begin, cancel, encode, require_prompt, require_unicode, submit
+from pantoum.server.writing import begin, cancel, require_prompt, submit
 
 __all__ = ["routes"]
 
 
 def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
     """All routes of sessions."""
-    router = APIRouter(prefix="/v1/sessions", tags=["sessions"])
+    router = APIRouter(prefix="/v1/sessions", tags=["sessions"], route_class=KnownFields)
 
     def stands(held: Held) -> tuple[Served, State]:
         """The model and the state of a session."""

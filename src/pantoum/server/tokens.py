@@ -14,17 +14,19 @@ from fastapi.responses import JSONResponse, Response
 from pantoum.server.aside import MANY, answer_aside
 from pantoum.server.caller import spender
 from pantoum.server.errors import RequestError
+from pantoum.server.fields import KnownFields
 from pantoum.server.models import Models
+from pantoum.server.prompts import encode
 from pantoum.server.recorded import Recorded
 from pantoum.server.schema import DetokenizeRequest, TokenizeRequest
-from pantoum.server.writing import encode, require_prompt
+from pantoum.server.writing import require_prompt
 
 __all__ = ["routes"]
 
 
 def routes(models: Models) -> APIRouter:
     """The three routes."""
-    router = APIRouter(tags=["tokens"])
+    router = APIRouter(tags=["tokens"], route_class=KnownFields)
 
     @router.post("/tokenize", response_model=None)
     async def tokenize(fields: TokenizeRequest) -> Response:

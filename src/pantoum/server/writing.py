@@ -11,67 +11,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pantoum.config import SamplingConfig
-from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.reading import Reading
 from pantoum.inference.state import State
 from pantoum.inference.writing.generation import draw_seed
-from pantoum.server.aside import MANY, require_size
+from pantoum.server.aside import MANY, one_at_a_time, require_size
 from pantoum.server.caller import first_token
 from pantoum.server.errors import RequestError, busy, stopping
 from pantoum.server.job import Ended, FullError, Job, Read, StoppedError, Writing, Written
 from pantoum.server.models import Served
+from pantoum.server.prompts import Prompt
 from pantoum.server.recorded import Entry, Recorded
+from pantoum.server.sampling import sampling_of
 from pantoum.server.schema import WritingRequest
-from pantoum.text.prompt import encode_prompt, prompt_places, space_held
 
 __all__ = [
     "Choice",
     "Part",
-    "Prompt",
     "Request",
     "begin",
     "cancel",
-    "encode",
     "require_places",
     "require_prompt",
-    "require_unicode",
-    "sampling_of",
     "submit",
 ]
 
-LONG = 20_000
-"""Characters or tokens from which a prompt is encoded in a thread of its own."""
-MOST_STOPS, LONGEST_STOP = 64, 1000
-"""Stop strings of a request, and characters of each: all are looked for after every token."""
-MOST_DIGITS = 20
-"""Digits of a token's number."""
 TEXT, TOKEN, ALTERNATIVE = 4, 40, 32
 """Bytes of JSON that a token takes: in a text, with its log-probability, and per alternative."""
-UNABLE = {
-    "tools": "this model calls no tools",
-    "functions": "this model calls no functions",
-    "suffix": "this model writes forward only",
-    "response_format": "this model keeps to no format",
-}
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """A prompt as tokens."""
-
-    text: str
-    tokens_T: NDArray[Any]
-    notes: tuple[str, ...] = ()
-    held: bytes | None = None
-    """What is pending after it; ``None``: what its tokens leave."""
-    places: tuple[int, ...] | None = None
-    """Where in the text each token begins, if that was asked for and the tokens do not say it."""
 
 
 @dataclass(eq=False)
@@ -97,88 +63,6 @@ class Part:
     text: str = ""
     entries: list[Entry] = field(default_factory=list)
     last: bool = False
-
-
-def require_unicode(text: str, param: str) -> None:
-    """Refuse half of a surrogate pair, which JSON can hold and no encoding."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError as error:
-        rule = f"holds half of a surrogate pair, U+{ord(text[error.start]):04X}, at {error.start:,}"
-        raise RequestError(400, f"{param} {rule}; send whole characters", param=param) from None
-
-
-async def encode(
-    model: LoadedModel,
-    text: str | Sequence[int],
-    state: State | None = None,
-    *,
-    places: bool = False,
-    param: str = "prompt",
-) -> Prompt:
-    """The tokens of a prompt that a state reads; with ``places`` also where each begins. ``param``: the field
-    of the request that it stands in."""
-    if isinstance(text, str):
-        if not text.isascii():
-            require_unicode(text, param)
-        read, held = space_held(model.tokenizer, text, b"" if state is None else state.pending)
-        waited = len(read) - len(text) + (held == b" " and text.endswith(" "))  # a space of the text before
-
-        def encoded() -> Prompt:
-            tokens_T, notes = encode_prompt(model.tokenizer, read)
-            found = None
-            if places:
-                begins = prompt_places(model.tokenizer, read, tokens_T)
-                found = tuple(max(0, begin - waited) for begin in begins)
-            return Prompt(text, tokens_T, tuple(notes), held, found)
-
-        return encoded() if len(text) < LONG else await asyncio.to_thread(encoded)
-
-    def decoded() -> Prompt:
-        size = model.vocab_size
-        outside = [token for token in text if not 0 <= token < size]
-        if outside:
-            rule = f"this model's tokens are 0 to {size - 1}"
-            raise RequestError(400, f"{param} has the token {outside[0]}: {rule}", param=param)
-        return Prompt(model.tokenizer.decode(text), np.array(text, np.int64))
-
-    return decoded() if len(text) < LONG else await asyncio.to_thread(decoded)
-
-
-def sampling_of(request: WritingRequest) -> SamplingConfig:
-    """How a request wants tokens to be drawn. The default of the temperature is that of OpenAI; settings that
-    OpenAI does not have take the default of ``pantoum generate``."""
-    for name, why in UNABLE.items():
-        value = getattr(request, name)
-        plain = name == "response_format" and value == {"type": "text"}
-        if value and not plain:
-            raise RequestError(400, f"{name} cannot be used: {why}; leave it out", param=name)
-    if request.best_of is not None and request.best_of != (request.n or 1):
-        raise RequestError(
-            400, f"best_of is {request.best_of}: must be n ({request.n or 1}); leave it out", param="best_of"
-        )
-    stops = [request.stop] if isinstance(request.stop, str) else request.stop or []
-    if len(stops) > MOST_STOPS or any(len(stop) > LONGEST_STOP for stop in stops):
-        rule = f"at most {MOST_STOPS} texts of at most {LONGEST_STOP:,} characters each"
-        raise RequestError(400, f"stop has too much to look for after each token: {rule}", param="stop")
-    bias: dict[int, float] = {}
-    for token, value in (request.logit_bias or {}).items():
-        if not (token.isascii() and token.isdigit() and len(token) < MOST_DIGITS):
-            raise RequestError(
-                400, f"logit_bias has the key {token!r}: must be a token's number", param="logit_bias"
-            )
-        bias[int(token)] = value
-    return SamplingConfig(
-        temperature=1.0 if request.temperature is None else request.temperature,
-        top_k=request.top_k,
-        top_p=request.top_p,
-        min_p=SamplingConfig.min_p if request.min_p is None else request.min_p,
-        repetition_penalty=request.repetition_penalty,
-        frequency_penalty=request.frequency_penalty,
-        presence_penalty=request.presence_penalty,
-        logit_bias=bias or None,
-        stop=tuple(stop for stop in stops if stop),
-    )
 
 
 def submit(served: Served, jobs: Sequence[Job]) -> None:
@@ -369,11 +253,14 @@ class Request:
         prompt, drawn = self.prompts[job.number], job.reading.drawn
         recorded = Recorded(self.served.model.tokenizer, pending=self._pending)
         some = MANY // (1 + (self.alternatives or 0))
+        places: tuple[int, ...] | None = None
+        if prompt.places is not None:
+            places = prompt.places() if len(drawn) <= some else await one_at_a_time(prompt.places)
 
         def entries(begin: int) -> list[Entry]:
             part = slice(begin, begin + some)
-            places = None if prompt.places is None else prompt.places[part]
-            recorded.add(drawn[part], prompt.tokens_T[part].tolist(), places)
+            own = None if places is None else places[part]
+            recorded.add(drawn[part], prompt.tokens_T[part].tolist(), own)
             drawn[part] = [None] * len(drawn[part])  # given out: the whole is some hundred megabytes
             return recorded.take(None)
 
