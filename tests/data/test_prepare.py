@@ -307,7 +307,7 @@ def test_swapped_and_missing_shards_are_refused(tmp_path: Path) -> None:
     ("settings", "message"),
     [
         ({"tokens": "runes"}, "tokens is 'runes'"),
-        ({"tokens": "bpe:12"}, "N must be from 258"),
+        ({"tokens": "bpe:12"}, "an N from 258"),
         ({"vocab_size": 2}, "vocab_size is 2"),
         ({"vocab_size": "many"}, "vocab_size is 'many'"),
         ({"documents": "pages"}, "documents is 'pages'"),

@@ -16,7 +16,7 @@ def test_kinds_that_are_not_known_are_refused() -> None:
 
 @pytest.mark.parametrize("tokens", ["bpe:257", "bpe:0", "bpe:9999999"])
 def test_the_size_of_a_bpe_vocabulary_has_bounds(tokens: str) -> None:
-    with pytest.raises(SettingError, match="N must be from 258"):
+    with pytest.raises(SettingError, match="an N from 258"):
         check_tokens(tokens)
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from pantoum.config.masks import expressions
 from pantoum.config.reading_config import ReadingConfig
 from pantoum.config.rules import number, one_of, path, require, truth, whole
 from pantoum.config.setting import setting
@@ -52,6 +51,13 @@ def alert_words(value: Any, argument: str) -> str | float:
     return given
 
 
+def _expressions(value: Any, argument: str) -> tuple[str, ...]:
+    """Regular expressions; only who gives some needs their rules."""
+    from pantoum.config.masks import expressions
+
+    return () if value == () else expressions(value, argument)
+
+
 @dataclass(frozen=True)
 class ScoreConfig(ReadingConfig):
     """What is scored, and how the text is read."""
@@ -89,7 +95,7 @@ class ScoreConfig(ReadingConfig):
     ignore: tuple[str, ...] = setting(
         (),
         "do not judge what matches this regular expression within a line; may be repeated",
-        expressions,
+        _expressions,
         metavar="REGEX",
     )
 
