@@ -13,7 +13,7 @@ import pytest
 
 from pantoum.config import ServeSettings
 from pantoum.errors import SettingError
-from pantoum.server.log_lines import JsonLines
+from pantoum.server.log_lines import JsonFormatter
 from pantoum.server.serve import listening
 
 KEY = "sk-secret-of-this-test"
@@ -72,9 +72,11 @@ def test_the_log_says_what_was_asked_without_prompt_or_key(
                 for record in caplog.records
             )
         )
-    lines = [json.loads(JsonLines().format(one)) for one in caplog.records if one.name == "pantoum.access"]
+    lines = [
+        json.loads(JsonFormatter().format(one)) for one in caplog.records if one.name == "pantoum.access"
+    ]
     assert lines[-1]["route"] == "/v1/completions" and lines[-1]["status"] == 200
-    server_lines = [JsonLines().format(record) for record in caplog.records if record.name != "httpx"]
+    server_lines = [JsonFormatter().format(record) for record in caplog.records if record.name != "httpx"]
     assert "secret" not in "".join(server_lines)
 
 
@@ -148,7 +150,7 @@ def test_a_warning_and_a_traceback_are_lines_of_json_too() -> None:
         raise ValueError("no\nsuch thing")
     except ValueError:
         record = logging.LogRecord("a", logging.ERROR, "f", 1, "two\nlines", (), sys.exc_info())
-    (line,) = JsonLines().format(record).splitlines()
+    (line,) = JsonFormatter().format(record).splitlines()
     found = json.loads(line)
     assert (
         found["level"] == "error" and found["message"] == "two\nlines" and "ValueError" in found["traceback"]

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
 
-from pantoum.data.apart import ApartError, read_apart
+from pantoum.data.bounded_process import ApartError, read_apart
 from pantoum.data.expand import Bound, transcoded
 from pantoum.data.forms import HEAD, PACKED, Form, form_of
 from pantoum.data.office import MARKUP, BadPartError, book_pages, package_of, paragraph_lines

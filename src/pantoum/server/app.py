@@ -38,7 +38,7 @@ from pantoum.server import (
     responses,
     scores,
     sessions,
-    tokens,
+    tokenizing_routes,
 )
 from pantoum.server.admission import Admission
 from pantoum.server.guard import Guard
@@ -141,7 +141,7 @@ def make_app(models: Models, settings: ServeSettings) -> FastAPI:
     for router in (
         operation.routes(models, table, metrics, standing),
         catalogue.routes(models),
-        tokens.routes(models),
+        tokenizing_routes.routes(models),
         completions.routes(models, signer),
         responses.routes(models, signer),
         embeddings.routes(models),

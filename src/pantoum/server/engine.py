@@ -26,7 +26,7 @@ from functools import partial
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.writing.stream import Stream
 from pantoum.inference.writing.stream_batch import StreamBatch
-from pantoum.server.job import Ended, Failed, FullError, Job, Read, StoppedError, Text
+from pantoum.server.job import Ended, Failed, FullError, Job, JobText, Read, StoppedError
 from pantoum.server.readings import Readings
 from pantoum.server.retry import RetryAfter
 from pantoum.server.slots import Slots
@@ -55,7 +55,7 @@ class Engine:
         self._batch = StreamBatch(model)
         self._slots = Slots(slots)
         self._readings = Readings()
-        self._texts: dict[Stream, Text] = {}
+        self._texts: dict[Stream, JobText] = {}
         """Those that are being written."""
         self._active: set[Job] = set()
         """Jobs in work: being read, written, parked, or with texts that wait for a slot."""
@@ -172,7 +172,7 @@ class Engine:
         found = self._slots.who_makes_room(waiting, [*self._texts.values(), *self._readings.jobs], now)
         if found is None:
             return False
-        if isinstance(found, Text):
+        if isinstance(found, JobText):
             self._park_text(found)
             self._slots.wait(found.job)
         else:
@@ -232,7 +232,7 @@ class Engine:
             self._telling.post(job, Failed(error))
             return
         self.counters["texts_begun"] += 1
-        text = self._texts[stream] = Text(job, job.begun, stream)
+        text = self._texts[stream] = JobText(job, job.begun, stream)
         job.texts.append(text)
         job.begun += 1
         if stream.ended:
@@ -257,14 +257,14 @@ class Engine:
         self._telling.gather_due(texts.values(), len(texts))
         self._telling.tell()
 
-    def _leave(self, text: Text) -> None:
+    def _leave(self, text: JobText) -> None:
         """A text is not written any more, and gives its slot back."""
         del self._texts[text.stream]
         text.job.had += time.monotonic() - text.since
         text.job.texts.remove(text)
         self._slots.give_back(text.job)
 
-    def _end(self, text: Text) -> None:
+    def _end(self, text: JobText) -> None:
         self._leave(text)
         self._telling.gather(text)
         job, stream = text.job, text.stream
@@ -304,7 +304,7 @@ class Engine:
         self._active.discard(job)
         self._freed(job, places)
 
-    def _park_text(self, text: Text) -> None:
+    def _park_text(self, text: JobText) -> None:
         self._leave(text)
         self._batch.park(text.stream)
         text.job.parked.append(text)

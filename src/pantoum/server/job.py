@@ -32,9 +32,9 @@ __all__ = [
     "FullError",
     "Inbox",
     "Job",
+    "JobText",
     "Read",
     "StoppedError",
-    "Text",
     "Writing",
     "Written",
 ]
@@ -204,9 +204,9 @@ class Job:
     """Seconds for which its reading and its texts had slots, since one of them ended."""
     begun: int = 0
     """Texts that were begun."""
-    texts: list[Text] = field(default_factory=list)
+    texts: list[JobText] = field(default_factory=list)
     """Those that are being written."""
-    parked: deque[Text] = field(default_factory=deque)
+    parked: deque[JobText] = field(default_factory=deque)
     """Those that pause: their client reads slowly, or others have their slots for a while."""
     unplaced: int = 0
     """Texts whose slots and places were given up, because their client reads slowly."""
@@ -230,7 +230,7 @@ class Job:
         return self.left <= 0
 
 
-class Text:
+class JobText:
     """A text that is being written, or pauses; the engine's thread alone has it."""
 
     __slots__ = ("index", "job", "parts", "since", "stream", "told")

@@ -12,10 +12,10 @@ import time
 
 from pantoum.server.caller import request_id
 
-__all__ = ["JsonLines", "log_to_stderr"]
+__all__ = ["JsonFormatter", "log_to_stderr"]
 
 
-class JsonLines(logging.Formatter):
+class JsonFormatter(logging.Formatter):
     """A record as one line of JSON; the ``fields`` of its ``extra`` stand beside time and level."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -41,5 +41,5 @@ class JsonLines(logging.Formatter):
 def log_to_stderr(quiet: bool) -> None:
     """Send the log to stderr; ``quiet``: no line per request."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(JsonFormatter())
     logging.basicConfig(handlers=[handler], level=logging.WARNING if quiet else logging.INFO)

@@ -34,7 +34,7 @@ KEPT = {
 LOGPROBS = "message.output_text.logprobs"
 
 
-class Written:
+class ResponseText:
     """The JSON of one response, whole or as events."""
 
     def __init__(self, request: Request, fields: ResponsesRequest, signer: Signer, logprobs: bool) -> None:
@@ -203,7 +203,7 @@ def routes(models: Models, signer: Signer) -> APIRouter:
             state=state,
             alternatives=(fields.top_logprobs or 0) if logprobs else None,
         )
-        written = Written(request, fields, signer, logprobs)
+        written = ResponseText(request, fields, signer, logprobs)
         if fields.stream:
             return NamedEventStream(written.events(), request.cancel)
         return await written.response()

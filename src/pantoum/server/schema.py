@@ -83,19 +83,19 @@ Texts = Annotated[
 ]
 
 
-class Request(BaseModel):
+class RequestFields(BaseModel):
     """What all requests share."""
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False, protected_namespaces=())
 
 
-class StreamOptions(Request):
+class StreamOptions(RequestFields):
     """What a stream carries beside the text."""
 
     include_usage: bool = False
 
 
-class WritingRequest(Request):
+class WritingRequest(RequestFields):
     """How a text is written. Beyond OpenAI's fields: ``top_k``, ``min_p``, ``repetition_penalty``, the
     settings of ``pantoum generate``, and ``return_state``."""
 
@@ -151,14 +151,14 @@ class CompletionRequest(WritingRequest):
     state: str | None = None
 
 
-class ContentPart(Request):
+class ContentPart(RequestFields):
     """A part of a message."""
 
     type: str
     text: str | None = None
 
 
-class ChatMessage(Request):
+class ChatMessage(RequestFields):
     """A message of a chat."""
 
     role: str
@@ -203,7 +203,7 @@ class ResponsesRequest(WritingRequest):
     background: bool | None = None
 
 
-class EmbeddingRequest(Request):
+class EmbeddingRequest(RequestFields):
     """``POST /v1/embeddings``: the last layer's output after a text, or its mean over the tokens."""
 
     model: str | None = None
@@ -214,7 +214,7 @@ class EmbeddingRequest(Request):
     user: str | None = None
 
 
-class ScoreRequest(Request):
+class ScoreRequest(RequestFields):
     """``POST /v1/score``: how surprising each piece of a text is, as ``pantoum score`` says it."""
 
     model: str | None = None
@@ -224,7 +224,7 @@ class ScoreRequest(Request):
     documents: bool = Field(False, description="Each line is a text of its own.")
 
 
-class ActivationsRequest(Request):
+class ActivationsRequest(RequestFields):
     """``POST /v1/activations``: what units of the network hold after each token of a text."""
 
     model: str | None = None
@@ -232,7 +232,7 @@ class ActivationsRequest(Request):
     units: Annotated[list[Token], Field(min_length=1, max_length=64, fail_fast=True)]
 
 
-class UnitsRequest(Request):
+class UnitsRequest(RequestFields):
     """``POST /v1/units``: the units that follow a property of a text most closely."""
 
     model: str | None = None
@@ -241,7 +241,7 @@ class UnitsRequest(Request):
     count: int = Field(10, ge=1, le=100)
 
 
-class TokenizeRequest(Request):
+class TokenizeRequest(RequestFields):
     """``POST /tokenize``: a text or a chat. ``add_special_tokens`` changes nothing: there are none."""
 
     model: str | None = None
@@ -253,20 +253,20 @@ class TokenizeRequest(Request):
     with_pieces: bool | None = None
 
 
-class DetokenizeRequest(Request):
+class DetokenizeRequest(RequestFields):
     """``POST /detokenize``."""
 
     model: str | None = None
     tokens: Annotated[list[int], PlainValidator(looked_at_tokens, json_schema_input_type=list[Token])]
 
 
-class LoadRequest(Request):
+class LoadRequest(RequestFields):
     """``POST /v1/models``: a model file or run folder of the server's machine."""
 
     model: str = Field(description="[NAME=]PATH[,OPTION=VALUE]..., as on the command line.")
 
 
-class SessionRequest(Request):
+class SessionRequest(RequestFields):
     """``POST /v1/sessions``: from nothing, a state, or another session; then a prompt, if one is given."""
 
     model_config = ConfigDict(extra="ignore", populate_by_name=True, protected_namespaces=())
@@ -276,14 +276,14 @@ class SessionRequest(Request):
     from_: str | None = Field(None, alias="from")
 
 
-class FeedRequest(Request):
+class FeedRequest(RequestFields):
     """``POST /v1/sessions/{id}/feed``."""
 
     text: str
     tokens_seen: int | None = Field(None, ge=0, description=STANDS)
 
 
-class RewindRequest(Request):
+class RewindRequest(RequestFields):
     """``POST /v1/sessions/{id}/rewind``: to a mark that the session keeps."""
 
     tokens_seen: int = Field(ge=0)

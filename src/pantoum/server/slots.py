@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable
 
-from pantoum.server.job import Job, Text
+from pantoum.server.job import Job, JobText
 
 __all__ = ["Slots"]
 
@@ -71,7 +71,9 @@ class Slots:
         if not self._held[job.client]:
             del self._held[job.client]
 
-    def who_makes_room(self, waiting: Job, having: Iterable[Job | Text], now: float) -> Job | Text | None:
+    def who_makes_room(
+        self, waiting: Job, having: Iterable[Job | JobText], now: float
+    ) -> Job | JobText | None:
         """Which of the texts, and of the jobs that read, gives its slot to a job that waits; most often
         none."""
         if now - self._checked < CHECK:
@@ -79,7 +81,7 @@ class Slots:
         self._checked = now
         found, longest = None, SLICE
         for one in having:
-            job = one.job if isinstance(one, Text) else one
+            job = one.job if isinstance(one, JobText) else one
             if job.client == waiting.client:
                 more = job.held - waiting.held
             else:

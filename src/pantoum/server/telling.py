@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 
-from pantoum.server.job import Event, Job, Text, Written
+from pantoum.server.job import Event, Job, JobText, Written
 
 __all__ = ["Telling"]
 
@@ -39,7 +39,7 @@ class Telling:
         """Nobody waits for the events of a job."""
         self._outbox.pop(job, None)
 
-    def gather(self, text: Text) -> None:
+    def gather(self, text: JobText) -> None:
         """What was written of a text becomes an event."""
         drawn = text.stream.drawn()
         if text.parts or drawn:
@@ -47,7 +47,7 @@ class Telling:
             self.post(text.job, Written(text.index, "".join(text.parts), drawn))
             text.parts.clear()
 
-    def gather_due(self, texts: Iterable[Text], count: int) -> None:
+    def gather_due(self, texts: Iterable[JobText], count: int) -> None:
         """What was written of all texts, if it is time."""
         now = time.monotonic()
         if not self._behind and now - self._told >= min(LATEST, max(SOONEST, EACH * count)):

@@ -17,12 +17,12 @@ from pantoum.inference.state import State
 from pantoum.inference.writing.generation import draw_seed
 from pantoum.server.aside import MANY, one_at_a_time, require_size
 from pantoum.server.caller import first_token
+from pantoum.server.drawing import sampling_of
 from pantoum.server.errors import RequestError, busy, stopping
 from pantoum.server.job import Ended, FullError, Job, Read, StoppedError, Writing, Written
 from pantoum.server.models import Served
 from pantoum.server.prompts import Prompt
 from pantoum.server.recorded import Entry, Recorded
-from pantoum.server.sampling import sampling_of
 from pantoum.server.schema import WritingRequest
 
 __all__ = [
