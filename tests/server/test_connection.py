@@ -84,8 +84,6 @@ def test_a_client_that_reads_slowly_but_steadily_is_not_cut_off(
 
 
 GET = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
-
-
 HALF = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n"
 
 
