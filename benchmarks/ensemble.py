@@ -104,7 +104,11 @@ def training() -> Work:
     orders = tuple(map(int, ORDERS.split(",")))
     config = ModelConfig("gru", HIDDEN, LAYERS, EMBEDDING, ngrams=orders, ngram_rows=ROWS)
     precision = kernels.precisions()[-1]
-    recipe = Recipe(config, BATCH, BATCH, "muon", 8e-3, "linear", 0.04, 0.1, 1.0, 0.99, precision, 0, MEMBERS)
+    recipe = Recipe(
+        model=config, batch_size=BATCH, seq_len=BATCH, optimizer="muon", learning_rate=8e-3,
+        schedule="linear", warm_up=0.04, weight_decay=0.1, clip=1.0,
+        average=0.99, precision=precision, seed=0, members=MEMBERS,
+    )  # fmt: skip
     backend = make_backend(recipe, SYMBOLS)
     tokens_BT = np.random.default_rng(0).integers(0, SYMBOLS, (BATCH, BATCH + 1))
     run: dict[str, Any] = {"state": backend.initial_state(BATCH), "step": 0}

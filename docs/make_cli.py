@@ -1,7 +1,7 @@
-"""Writes docs/cli.md from the parser, so that the page is never older than the commands.
+"""Writes what is made from the settings: docs/cli.md, and the types of keywords in config/keywords.pyi.
 
-    python docs/make_cli.py            write the page
-    python docs/make_cli.py --check    exit 1 if it is not what the parser says
+    python docs/make_cli.py            write both
+    python docs/make_cli.py --check    exit 1 if one of them is not what the settings say
 
 The tables are made from the options themselves, not from argparse's own help, whose form changes with the
 Python version and the terminal's width.
@@ -13,10 +13,52 @@ import argparse
 import sys
 from pathlib import Path
 
+from pantoum import config
 from pantoum.cli.commands import COMMANDS
 from pantoum.cli.main import make_parser
+from pantoum.config.reading_config import ReadingConfig
+from pantoum.config.rules import path
+from pantoum.config.setting import Setting, SettingGroup, declared
 
 PAGE = Path(__file__).with_name("cli.md")
+KEYWORDS = Path(config.__file__).with_name("keywords.pyi")
+KEYWORDS_HEAD = '''"""The settings of calls as types: an editor completes them, mypy refuses a misspelt one.
+
+Made from the settings by `make docs`; do not edit. Only type checkers read it: a call checks its values when
+it builds its settings. ``Unpack`` is of Python 3.11 and is imported for type checkers alone.
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias, TypedDict
+
+import numpy as np
+
+from pantoum.config.rules import Auto
+
+Whole: TypeAlias = int | np.integer[Any]
+Number: TypeAlias = float | np.integer[Any] | np.floating[Any]
+Path: TypeAlias = str | os.PathLike[str]
+'''
+KINDS: dict[str, tuple[str, type[SettingGroup]]] = {
+    "Sampling": ("", config.SamplingConfig),
+    "Streaming": ("Sampling", config.StreamConfig),
+    "Writing": ("Streaming", config.GenerationConfig),
+    "Reading": ("", ReadingConfig),
+    "Scoring": ("Reading", config.ScoreConfig),
+    "Preparing": ("", config.TextSettings),
+    "Training": ("Preparing", config.TrainSettings),
+}
+"""The class of types for each class of settings, and the one that it builds on."""
+PARAMETERS = {"by", "count"}
+"""What calls declare by themselves."""
+WIDER = {
+    "int": "Whole",
+    "float": "Number",
+    "tuple[int, ...]": "Sequence[int]",
+    "tuple[str, ...]": "Sequence[str]",
+}
+"""What a keyword also takes."""
 HEAD = """# Command line
 
 This page is made from the parser by `python docs/make_cli.py`; do not edit it. Every command prints its
@@ -49,6 +91,27 @@ def page() -> str:
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 
+def keywords() -> str:
+    """The whole module of types."""
+    parts = [KEYWORDS_HEAD, f"__all__ = {sorted(KINDS)}".replace("'", '"') + "\n"]
+    known: dict[str, set[str]] = {}
+    for name, (base, kind) in KINDS.items():
+        settings = declared(kind)
+        known[name] = set(settings)
+        own = [one for one in settings if one not in known.get(base, ()) and one not in PARAMETERS]
+        rows = "".join(f"    {one}: {keyword_type(settings[one])}\n" for one in own)
+        bases = f"{base or 'TypedDict'}, total=False"
+        parts.append(f'class {name}({bases}):\n    """``{kind.__name__}``."""\n\n{rows}')
+    return "\n".join(parts)
+
+
+def keyword_type(one: Setting) -> str:
+    """The type of a keyword: as of its setting, and all that this makes of it."""
+    if one.rule is path:
+        return one.type.replace("str", "Path")
+    return " | ".join(WIDER.get(part, part) for part in one.type.split(" | "))
+
+
 def section(name: str, parser: argparse.ArgumentParser) -> str:
     """One command: what it does, its arguments by group, its examples."""
     parts = [f"## pantoum {name}", str(parser.description)]
@@ -77,14 +140,14 @@ def row(action: argparse.Action) -> str:
 
 def main() -> int:
     """Write or check."""
-    made = page()
-    if sys.argv[1:] == ["--check"]:
-        if PAGE.exists() and PAGE.read_text(encoding="utf-8") == made:
-            return 0
-        print("docs/cli.md is not what the parser says; run `python docs/make_cli.py`", file=sys.stderr)
-        return 1
-    PAGE.write_text(made, encoding="utf-8")
-    return 0
+    found = 0
+    for file, made in ((PAGE, page()), (KEYWORDS, keywords())):
+        if sys.argv[1:] != ["--check"]:
+            file.write_text(made, encoding="utf-8")
+        elif not file.exists() or file.read_text(encoding="utf-8") != made:
+            print(f"{file.name} is not what the settings say; run `python docs/make_cli.py`", file=sys.stderr)
+            found = 1
+    return found
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def test_a_pickled_model_needs_its_file_no_more_and_a_replaced_file_is_refused(f
     with pytest.raises(ModelFileError, match="no such file"):
         pickle.dumps(model)
     other = pickle.loads(pickled)
-    assert other.loaded.network.parameters["head.bias"].shape == (model.tokenizer.vocab_size,)
+    assert other._loaded.network.parameters["head.bias"].shape == (model.tokenizer.vocab_size,)
     assert pickle.loads(pickle.dumps(model.tokenizer)).decode([3]) == model.tokenizer.decode([3])
 
 

@@ -30,6 +30,7 @@ LAYER = {
     "training": 4,
     "about": 5,
     "model": 5,
+    "progress": 5,
     "torch": 5,
     "api": 6,
     "console": 6,

@@ -138,7 +138,7 @@ def test_progress_is_shown_to_a_person(
 
 def test_an_unknown_setting_is_refused_by_name() -> None:
     with pytest.raises(
-        pantoum.PantoumError, match="layers is 3: is not a setting of train; did you mean num_layers"
+        pantoum.PantoumError, match="layers is not a setting of train; did you mean num_layers"
     ):
         pantoum.train("x.txt", layers=3)
 

@@ -3,7 +3,7 @@ pictures."""
 
 from __future__ import annotations
 
-import dataclasses
+import inspect
 import io
 import json
 import subprocess
@@ -17,9 +17,16 @@ import numpy as np
 import pytest
 
 import pantoum
-from pantoum import api
-from pantoum.config import SamplingConfig, ScoreConfig, TrainSettings
-from pantoum.config import keywords as typed
+from pantoum.config import (
+    EvaluationConfig,
+    GenerationConfig,
+    SamplingConfig,
+    ScoreConfig,
+    StreamConfig,
+    TextSettings,
+    TrainSettings,
+    declared,
+)
 from pantoum.data.prepare import open_prepared
 from pantoum.formats import metrics_file
 from pantoum.inference.session import Prediction
@@ -89,7 +96,7 @@ def test_with_documents_each_string_is_one(tmp_path: Path, documents: str) -> No
 def test_what_is_no_text_is_refused(tmp_path: Path, wrong: Any) -> None:
     with pytest.raises(pantoum.PantoumError, match=r"(?i)text"):
         pantoum.train(text=wrong, run=tmp_path / "r", **SMALL)
-    with pytest.raises(pantoum.PantoumError, match="are given beside text"):
+    with pytest.raises(pantoum.PantoumError, match="cannot be given together with text"):
         pantoum.train("t.txt", text="the text", **SMALL)
 
 
@@ -178,35 +185,47 @@ def test_everything_has_a_short_picture(run: pantoum.Run, home: Path) -> None:
     assert "sha256" in model._repr_html_() and "report" in run._repr_html_()
 
 
-def fields(kind: type[Any]) -> dict[str, str]:
-    return {field.name: str(field.type) for field in dataclasses.fields(kind)}
+CALLS: list[tuple[Callable[..., Any], list[type[Any]], set[str]]] = [
+    (pantoum.train, [TrainSettings], {"texts", "text", "progress", "on_report", "threads"}),
+    (pantoum.plan, [TrainSettings], {"texts", "text"}),
+    (pantoum.prepare, [TextSettings], {"texts", "out", "progress", "processes"}),
+    (pantoum.Model.generate, [GenerationConfig, SamplingConfig], {"self", "prompt", "state"}),
+    (pantoum.Model.stream, [StreamConfig, SamplingConfig], {"self", "prompt", "state"}),
+    (pantoum.Model.score, [ScoreConfig], {"self", "text"}),
+    (pantoum.Model.evaluate, [EvaluationConfig], {"self", "texts", "text", "progress"}),
+    (pantoum.Session.generate, [SamplingConfig], {"self", "length", "seed"}),
+]
 
 
-@pytest.mark.parametrize(
-    ("keywords", "kind", "without"),
-    [
-        (typed.Sampling, SamplingConfig, set()),
-        (typed.Scoring, ScoreConfig, {"by"}),
-        (typed.Training, TrainSettings, set()),
-    ],
-)
-def test_the_types_of_keywords_are_those_of_settings(
-    keywords: type[Any], kind: type[Any], without: set[str]
+@pytest.mark.parametrize(("call", "kinds", "own"), CALLS)
+def test_signature_and_documentation_list_the_settings(
+    call: Callable[..., Any], kinds: list[type[Any]], own: set[str]
 ) -> None:
-    words = {"int": "Whole", "float": "Number"}
-    declared: dict[str, Any] = keywords.__annotations__
-    assert set(declared) == set(fields(kind)) - without
-    for name, reference in declared.items():
-        parts = [words.get(part, part) for part in fields(kind)[name].split(" | ") if "[" not in part]
-        for part in parts:
-            shown = str(getattr(reference, "__forward_arg__", reference))
-            assert part in shown or (part == "str" and "Path" in shown), (name, shown)
+    found, settings = inspect.signature(call), {k: one for kind in kinds for k, one in declared(kind).items()}
+    assert set(found.parameters) == own | set(settings)
+    assert not any(each.kind is each.VAR_KEYWORD for each in found.parameters.values())
+    for name, one in settings.items():
+        if name not in ("count", "by", "protocol"):  # these have a place of their own
+            assert found.parameters[name].default == one.default
+            assert f"    {name}: {one.help}" in inspect.getdoc(call), name
 
 
-def test_prepare_takes_a_part_of_the_settings_of_training() -> None:
-    training, preparing = typed.Training.__annotations__, typed.Preparing.__annotations__
-    assert {name: training[name] for name in preparing} == preparing
-    assert set(preparing) == set(api.PREPARE)
+def test_tab_completes_settings_and_shows_no_internals(run: pantoum.Run) -> None:
+    completer = pytest.importorskip("IPython.core.completer")
+    for jedi in (False, True):
+        shell = completer.IPCompleter(namespace={"pantoum": pantoum, "m": run.model}, use_jedi=jedi)
+
+        def offered(line: str, shell: Any = shell) -> set[str]:
+            with completer.provisionalcompleter():
+                return {each.text.lstrip(".") for each in shell.completions(line, len(line))}
+
+        assert {"minutes=", "hidden_size=", "seed="} <= offered("pantoum.train('t', ")
+        assert not {"started=", "command="} & offered("pantoum.train('t', ")
+        assert {"temperature=", "top_k=", "length="} <= offered("m.generate('t', ")
+        assert {"streams=", "alert="} <= offered("m.score('t', ")
+        members = offered("m.")
+        assert {"generate", "score"} <= {each.removeprefix("m.") for each in members}
+        assert not any("loaded" in each for each in members)
 
 
 GOOD = """
@@ -263,17 +282,20 @@ def test_mypy_refuses_misspelt_settings_and_takes_right_ones(tmp_path: Path) -> 
 
 def test_mistakes_of_calls_say_what_was_meant(run: pantoum.Run) -> None:
     for call, words in (
-        (lambda: run.model.generate(max_tokens=5), "max_tokens is 5: .*did you mean length"),
+        (
+            lambda: run.model.generate(max_tokens=5),
+            "max_tokens is not a setting of Model.generate; did you mean length",
+        ),
         (lambda: run.model.generate(temprature=1), "did you mean temperature"),
-        (lambda: run.model.score("a", foo=1), "foo is 1: is not a setting of score"),
+        (lambda: run.model.score("a", foo=1), "foo is not a setting of Model.score"),
         (lambda: run.model.score("a", stream=4), "did you mean streams"),
         (lambda: run.model.session().stream(lenght=3), "did you mean length"),
-        (lambda: pantoum.export(), "export is called wrongly.*takes model, to, out, text, progress"),
+        (lambda: pantoum.export(), "export takes model, to, out, text, progress, but was called wrongly"),
         (lambda: pantoum.export("r", "int8", "o", texts="t"), "did you mean text"),
         (lambda: pantoum.train("t.txt", lr=1e-3), "did you mean learning_rate"),
         (lambda: pantoum.plan("t.txt", epoch=1), "did you mean epochs"),
-        (lambda: pantoum.prepare("t.txt", "o", minutes=3), "minutes is 3: is not a setting of prepare"),
-        (lambda: pantoum.load(), "load is called wrongly.*takes path"),
+        (lambda: pantoum.prepare("t.txt", "o", minutes=3), "minutes is not a setting of prepare"),
+        (lambda: pantoum.load(), "load takes path, but was called wrongly"),
         (lambda: run.model.batch().start("a", top=3), "did you mean top_k"),
     ):
         with pytest.raises(pantoum.PantoumError, match=words):

@@ -9,17 +9,15 @@ it needs when it is called: a program that only uses a model never loads the cod
 
 from __future__ import annotations
 
-import contextlib
 import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pantoum.config import AUTO, TrainSettings, function, number, path, require, truth, whole
+from pantoum.config import AUTO, TextSettings, TrainSettings, declared, function, path, truth, whole
 from pantoum.config import path as checked
-from pantoum.config.calls import made, public
+from pantoum.config.calls import public, taking
 from pantoum.config.rules import Auto
 from pantoum.config.shell import quoted
 from pantoum.errors import PantoumError, SettingError
@@ -44,10 +42,17 @@ if TYPE_CHECKING:
     from pantoum.training.result import RunResult
     from pantoum.training.run_session import LauncherJob
 
-__all__ = ["Run", "compare", "doctor", "export", "info", "plan", "prepare", "train"]
-
-TRAIN = ("texts", "text", "progress", "on_report", "started", "command", "threads")
-PREPARE = ("tokens", "vocab_size", "documents", "encoding", "valid", "valid_fraction")
+__all__ = [
+    "Run",
+    "compare",
+    "doctor",
+    "export",
+    "info",
+    "plan",
+    "prepare",
+    "train",
+    "train_typed",
+]
 
 
 class Run:
@@ -122,93 +127,81 @@ class Run:
         return figures_html(f"run {self.folder}", [(name, rest.strip()) for name, _, rest in heads])
 
 
-@public
+@taking(TrainSettings)
 def train(
     texts: Texts = (),
     *,
     text: GivenText | None = None,
     progress: bool | None = None,
     on_report: Callable[[Report], None] | None = None,
-    started: float | None = None,
-    command: Sequence[str] = (),
     threads: int | None = None,
     **settings: Unpack[Training],
 ) -> Run:
-    """Train a model. ``settings`` are the options of ``pantoum train``: ``minutes=5``, ``tokens="words"``,
+    """Train a model. The settings are the options of ``pantoum train``: ``minutes=5``, ``tokens="words"``,
     ...
 
     ``text``: the text itself in place of ``texts``, as a string, an open file, or strings one after the other
     (with ``documents`` each is one). ``progress``: show it on stderr (default: in a terminal or a notebook).
-    ``on_report`` is called with every ``Report``. ``started`` is ``time.monotonic()`` at the moment from
-    which ``minutes`` count. ``threads``: of this process while it trains (default: ``PANTOUM_THREADS``,
-    ``OMP_NUM_THREADS``, or one per core).
+    ``on_report`` is called with every ``Report``. ``threads``: of this process while it trains (default:
+    ``PANTOUM_THREADS``, ``OMP_NUM_THREADS``, or one per core).
     """
     from pantoum.config.processors import MOST_THREADS
     from pantoum.kernels.threads import with_threads
-    from pantoum.ranks.opening import open_ranks
 
     count = None if threads is None else whole(threads, "threads", most=MOST_THREADS)
-    with with_threads(count), open_ranks(_started_by_torchrun()) as ranks:
+    with with_threads(count):
+        return train_typed(texts, dict(settings), text=text, progress=progress, on_report=on_report)
+
+
+@public
+def train_typed(
+    texts: Texts,
+    settings: dict[str, Any],
+    words: Sequence[str] = (),
+    started: float | None = None,
+    *,
+    text: GivenText | None = None,
+    progress: bool | None = None,
+    on_report: Callable[[Report], None] | None = None,
+) -> Run:
+    """The same for a command line of these ``words``. ``started``: ``time.monotonic()`` when it began, from
+    which ``minutes`` count."""
+    from pantoum.ranks.opening import open_ranks
+
+    with open_ranks(_started_by_torchrun()) as ranks:
 
         def on_rank_0() -> RunResult:
-            return _train(texts, text, progress, on_report, started, command, settings, ranks)
+            from pantoum.progress import told
+            from pantoum.training import run_session
+
+            chosen = TrainSettings(**settings)
+            if text is not None:  # the run has the only copy of it
+                chosen = replace(chosen, keep_data=True)
+            engine = _engine(chosen.device, ranks)
+            with (
+                named(texts, text, chosen.documents) as names,
+                told(chosen, names, progress, on_report) as tell,
+            ):
+                return run_session.train(
+                    chosen,
+                    names,
+                    on_report=tell,
+                    started=started,
+                    command=tuple(words),
+                    ranks=ranks,
+                    engine=engine,
+                    job=_job(),
+                )
 
         if ranks.count == 1:
             return Run(on_rank_0())
         from pantoum.training.together import facts, serve, train_on_all
 
         device = settings.get("device")
-        known = facts(listed(texts), dict(settings), _engine_name(device, ranks))
+        known = facts(listed(texts), settings, _engine_name(device, ranks))
         if ranks.rank:
             return Run(serve(ranks, known, lambda: _engine(device, ranks)))
         return Run(train_on_all(ranks, known, on_rank_0))
-
-
-def _train(
-    texts: Texts,
-    text: GivenText | None,
-    progress: bool | None,
-    on_report: Callable[[Report], None] | None,
-    started: float | None,
-    command: Sequence[str],
-    settings: Training,
-    ranks: Ranks,
-) -> RunResult:
-    """``train`` on rank 0."""
-    chosen = made(TrainSettings, dict(settings), "train", TRAIN)
-    if text is not None:  # the run has the only copy of it
-        chosen = replace(chosen, keep_data=True)
-    function(on_report, "on_report")
-    started = None if started is None else number(started, "started")
-    fits = isinstance(command, (list, tuple)) and all(isinstance(word, str) for word in command)
-    require(fits, "command", command, "must be the words of a command", "leave it out")
-    from pantoum.report.terminal import Progress, in_notebook, watched
-    from pantoum.training import run_session
-
-    seen = watched(Progress().stream) or in_notebook()
-    show = seen if progress is None else truth(progress, "progress")
-
-    engine = _engine(chosen.device, ranks)
-    with contextlib.ExitStack() as stack:
-        names = stack.enter_context(named(texts, text, chosen.documents))
-        view = stack.enter_context(_view(chosen, names)) if show else None
-
-        def report(record: Report) -> None:
-            if view is not None:
-                view(record)
-            if on_report is not None:
-                on_report(record)
-
-        return run_session.train(
-            chosen,
-            names,
-            on_report=report,
-            started=started,
-            command=tuple(command),
-            ranks=ranks,
-            engine=engine,
-            job=_job(),
-        )
 
 
 def _started_by_torchrun() -> Callable[[float], GlooRanks] | None:
@@ -244,10 +237,9 @@ def _engine(device: str | None, ranks: Ranks) -> TrainingEngine | None:
 
 def _engine_name(device: str | None, ranks: Ranks) -> str:
     """What trains on this rank, for the comparison of all ranks; a mistake is left to rank 0."""
-    from pantoum.config.train import DEVICES
-
+    devices = declared(TrainSettings)["device"].choices
     try:
-        found = _engine(device, ranks) if device in DEVICES else None
+        found = _engine(device, ranks) if device in devices else None
     except PantoumError as problem:
         return str(problem)
     return "core" if found is None else found.name
@@ -266,17 +258,17 @@ def _job() -> LauncherJob | None:
     return torchrun_job()
 
 
-@public
+@taking(TrainSettings)
 def plan(texts: Texts = (), *, text: GivenText | None = None, **settings: Unpack[Training]) -> Plan:
     """What ``train`` would choose with these settings, and why; nothing is trained."""
     from pantoum.about.plan import make_plan
 
-    chosen = made(TrainSettings, settings, "plan", ("texts", "text"))
+    chosen = TrainSettings(**dict[str, Any](settings))
     with named(texts, text, chosen.documents) as names:
         return make_plan(chosen, names)
 
 
-@public
+@taking(TextSettings)
 def prepare(
     texts: Texts,
     out: str | os.PathLike[str],
@@ -285,13 +277,11 @@ def prepare(
     processes: int | Auto = "auto",
     **settings: Unpack[Preparing],
 ) -> Prepared:
-    """Tokenise texts once, for many runs. ``settings``: ``tokens``, ``vocab_size``, ``documents``,
-    ``encoding``, ``valid``, ``valid_fraction``. ``processes``: how many split the text into words or
-    byte-pair tokens (default: one per core, as far as the text is long enough); the result is the same."""
+    """Tokenise texts once, for many runs. ``processes``: how many split the text into words or byte-pair
+    tokens (default: one per core, as far as the text is long enough); the result is the same."""
     from pantoum.data.prepare import prepare as prepare_texts
 
-    others = ("texts", "out", "progress", "processes")
-    chosen = made(TrainSettings, settings, "prepare", others, only=PREPARE)
+    chosen = TextSettings(**dict[str, Any](settings))
     count = (
         None if isinstance(processes, str) and processes == AUTO else whole(processes, "processes", most=256)
     )
@@ -301,7 +291,7 @@ def prepare(
             out=path(out, "out"),
             report=report,
             processes=count,
-            **{name: getattr(chosen, name) for name in PREPARE},
+            **vars(chosen),
         )
     say(prepared.notes)
     return prepared
@@ -348,48 +338,3 @@ def compare(runs: Sequence[str | os.PathLike[str]]) -> Comparison:
     from pantoum.report import comparison
 
     return comparison.compare([Path(run) for run in listed(runs, "runs")])
-
-
-@contextlib.contextmanager
-def _view(settings: TrainSettings, texts: list[str]) -> Iterator[Callable[[Report], None]]:
-    """The run as it trains: the live view on a terminal that can show it, else progress in lines."""
-    from pantoum.report import run_files
-    from pantoum.report.story import Story
-    from pantoum.report.terminal import Progress, watched
-    from pantoum.training.run import run_folder
-
-    def begun() -> Story:
-        """The run, which has just begun, so it is the newest of its text; a wrong one would cost nothing."""
-        with contextlib.suppress(PantoumError):
-            return run_files.read(run_folder.find(settings, texts).path, validation=False)
-        return Story("")
-
-    # rich is imported where a terminal is there to be painted
-    if not watched(sys.stderr) or not _can_be_live():
-        with Progress() as lines:
-
-            def tell(record: Report) -> None:
-                lines.unit = lines.unit or begun().unit
-                lines(record)
-
-            yield tell
-        return
-    from pantoum.report import live
-
-    with live.LiveView("") as view:
-
-        def report(record: Report) -> None:
-            if not view.name:
-                story = begun()
-                view.name, view.about, view.unit = story.name, story.about, story.unit
-            view(record)
-
-        yield report
-
-
-def _can_be_live() -> bool:
-    from rich.console import Console
-
-    from pantoum.report import live
-
-    return live.possible(Console(file=sys.stderr))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pantoum.config import SamplingConfig, text
-from pantoum.config.calls import made, public
+from pantoum.config.calls import taking
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
 from pantoum.inference.writing.generation import draw_seed
@@ -19,15 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["ModelBatch"]
 
-START = ("prompt", "length", "seed", "stream", "state")
-"""The parameters of ``start`` beside the settings, for suggestions."""
-
 
 class ModelBatch(StreamBatch):
     """Streams of a model in one batch, each with a prompt, a length and settings of its own. Iterate for the
     pieces of all of them as they come; streams may join and leave meanwhile, from any thread."""
 
-    @public
+    @taking(SamplingConfig)
     def start(
         self,
         prompt: str = "",
@@ -40,7 +37,7 @@ class ModelBatch(StreamBatch):
     ) -> Stream:
         """A stream that continues a prompt, or a state and a prompt; what it writes does not depend on the
         other streams."""
-        settings = made(SamplingConfig, sampling, "ModelBatch.start", START)
+        settings = SamplingConfig(**dict[str, Any](sampling))
         session = Session(self.model, state)
         session.feed(text(prompt, "prompt"))
         chosen = draw_seed() if seed is None else seed

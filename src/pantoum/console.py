@@ -42,7 +42,7 @@ def require_state_place(model: Model, state_out: str) -> None:
     from pantoum.inference.files.apart import require_apart, require_place
 
     require_place("state_out", state_out)
-    require_apart("state_out", state_out, "the model itself", [model.loaded.path])
+    require_apart("state_out", state_out, "the model itself", [model._loaded.path])
 
 
 def watch(run: str | os.PathLike[str], stream: TextIO) -> str:

@@ -19,6 +19,8 @@ A message is one line and names the argument, its value, the rule and what to do
 
 from __future__ import annotations
 
+import functools
+
 __all__ = [
     "CheckpointError",
     "CoreError",
@@ -43,19 +45,23 @@ class PantoumError(Exception):
 class SettingError(PantoumError, ValueError):
     """An argument has a value that cannot be used.
 
-    ``argument`` is the name the user typed (a flag or a keyword), ``rule`` what it must be, and
-    ``advice`` what to do next.
+    ``argument`` is the name the user typed (a flag or a keyword), ``rule`` begins with a verb and says what
+    it must be, and ``advice`` what to do next. The value is not shown where it says nothing:
+    that of a flag, and with ``shown=False``.
     """
 
-    def __init__(self, argument: str, value: object, rule: str, advice: str) -> None:
+    def __init__(self, argument: str, value: object, rule: str, advice: str, *, shown: bool = True) -> None:
         self.argument, self.value, self.rule, self.advice = argument, value, rule, advice
-        super().__init__(f"{argument} is {_shown(value)}: {rule}; {advice}")
+        self._shown = shown and not (value is True and not rule.startswith("must"))
+        subject = f"{argument} is {_spelled(value)}: it" if self._shown else argument
+        super().__init__(f"{subject} {rule}; {advice}")
 
-    def __reduce__(self) -> tuple[type[SettingError], tuple[str, object, str, str]]:
-        return type(self), (self.argument, self.value, self.rule, self.advice)
+    def __reduce__(self) -> tuple[object, ...]:
+        made = functools.partial(type(self), shown=self._shown)
+        return made, (self.argument, self.value, self.rule, self.advice)
 
 
-def _shown(value: object) -> str:
+def _spelled(value: object) -> str:
     """A value on one line, cut where it is long. A value that has no ``repr`` is named by its type."""
     if isinstance(value, (str, bytes, list, tuple)):
         value = value[:200]

@@ -13,9 +13,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, overload
 
-from pantoum.config import GenerationConfig, SamplingConfig, path, require, text, truth
+from pantoum.config import (
+    EvaluationConfig,
+    GenerationConfig,
+    SamplingConfig,
+    ScoreConfig,
+    StreamConfig,
+    require,
+    text,
+    truth,
+)
 from pantoum.config import path as checked
-from pantoum.config.calls import made, public
+from pantoum.config.calls import public, taking
 from pantoum.errors import SettingError
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.loaded_model import load as load_model
@@ -28,8 +37,8 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from pantoum.batch import ModelBatch
-    from pantoum.config import ScoreConfig
-    from pantoum.config.keywords import Sampling, Scoring
+    from pantoum.config.keywords import Reading, Scoring, Streaming
+    from pantoum.config.keywords import Writing as WritingSettings
     from pantoum.data.given import GivenText
     from pantoum.inference.evaluate import Evaluation
     from pantoum.inference.score import Score, Scorer
@@ -39,16 +48,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Model", "load"]
 
-WRITE = ("prompt", "length", "seed", "state", "adapt", "model_out", "cache")
-SCORE = ("text", "parts", "by")
-"""The parameters of calls that also take settings, for suggestions."""
-
 
 class Model:
     """A trained model: it writes, scores and evaluates. It never changes; sessions hold all state."""
 
     def __init__(self, loaded: LoadedModel) -> None:
-        self.loaded = loaded
+        self._loaded = loaded
 
     def __copy__(self) -> Model:
         return self
@@ -59,34 +64,34 @@ class Model:
     @property
     def tokenizer(self) -> Tokenizer:
         """Text to tokens and back."""
-        return self.loaded.tokenizer
+        return self._loaded.tokenizer
 
     @property
     def card(self) -> Mapping[str, Any]:
         """How it was trained: fingerprints of the texts, validation loss with its protocol, settings,
         curve."""
-        return self.loaded.card
+        return self._loaded.card
 
     @property
     def num_parameters(self) -> int:
         """How many numbers were learned."""
-        return self.loaded.program.model.num_parameters
+        return self._loaded.program.model.num_parameters
 
     @property
     def documents(self) -> str | None:
         """What a document is to this model (``lines``, ``files``, ``blank-lines``); ``None``: one long
         text."""
-        return self.loaded.tokenizer.documents
+        return self._loaded.tokenizer.documents
 
     def __repr__(self) -> str:
-        shape = self.loaded.config
+        shape = self._loaded.config
         return (
             f"<Model {shape.num_layers} x {shape.hidden_size} {shape.cell}, "
             f"{self.num_parameters:,} parameters, {self.tokenizer.kind}>"
         )
 
     def _repr_html_(self) -> str:
-        shape, sha256 = self.loaded.network.config, self.loaded.sha256
+        shape, sha256 = self._loaded.network.config, self._loaded.sha256
         rows = [
             ("shape", f"{shape.num_layers} x {shape.hidden_size} {shape.cell}"),
             ("parameters", f"{self.num_parameters:,}"),
@@ -104,7 +109,7 @@ class Model:
         stay valid."""
         from pantoum.formats import durable
 
-        durable.write_file(checked(path, "path"), self.loaded.file_bytes())
+        durable.write_file(checked(path, "path"), self._loaded.file_bytes())
 
     @public
     def session(self, state: State | None = None, *, cache: int | None = None) -> Session:
@@ -118,93 +123,46 @@ class Model:
         then ``for stream, text in batch``."""
         from pantoum.batch import ModelBatch
 
-        return ModelBatch(self.loaded)
+        return ModelBatch(self._loaded)
 
     @overload
     def generate(
         self,
         prompt: str = "",
         *,
-        length: int = 500,
-        seed: int | None = None,
-        count: None = None,
-        exact: bool = False,
         state: State | None = None,
-        adapt: bool = False,
-        model_out: str | os.PathLike[str] | None = None,
-        cache: int | None = None,
-        **sampling: Unpack[Sampling],
+        count: None = None,
+        **settings: Unpack[WritingSettings],
     ) -> str: ...
     @overload
     def generate(
-        self,
-        prompt: str = "",
-        *,
-        length: int = 500,
-        seed: int | None = None,
-        count: int,
-        exact: bool = False,
-        state: State | None = None,
-        adapt: bool = False,
-        model_out: str | os.PathLike[str] | None = None,
-        cache: int | None = None,
-        unique: bool = False,
-        novel: bool = False,
-        **sampling: Unpack[Sampling],
+        self, prompt: str = "", *, state: State | None = None, count: int, **settings: Unpack[WritingSettings]
     ) -> list[str]: ...
 
-    @public
+    @taking(GenerationConfig, SamplingConfig)
     def generate(
         self,
         prompt: str = "",
         *,
-        length: int = 500,
-        seed: int | None = None,
-        count: int | None = None,
-        exact: bool = False,
         state: State | None = None,
-        adapt: bool = False,
-        model_out: str | os.PathLike[str] | None = None,
-        cache: int | None = None,
-        unique: bool = False,
-        novel: bool = False,
-        **sampling: Unpack[Sampling],
+        count: int | None = None,
+        **settings: Unpack[WritingSettings],
     ) -> str | list[str]:
-        """The continuation of a prompt; with ``count`` a list of that many. A text has at most ``length``
-        tokens and ends up to a fifth earlier, at the end of a line or sentence, unless ``exact``.
-        ``adapt``: a copy of the model learns from the prompt and writes; ``model_out`` saves that copy.
-        ``cache``: mix the model with a cache of so many tokens.
-        ``unique``: texts that differ from one another; ``novel``: texts that are no document of its text.
-        ``sampling``: ``temperature``, ``top_k``, ``top_p``, ``min_p``, ``repetition_penalty``,
-        ``frequency_penalty``, ``presence_penalty``, ``logit_bias``, ``greedy``, ``stop``."""
-        settings = made(SamplingConfig, sampling, "generate", (*WRITE, "count", "unique", "novel"))
-        kept = None if model_out is None else path(model_out, "model_out")
-        how_much = GenerationConfig(
-            length, seed, 1 if count is None else count, exact, adapt, kept, cache, unique, novel
-        )
-        writing = completed(self.generation(prompt, how_much, settings, state=state))
+        """The continuation of a prompt, or of a state and a prompt; with ``count`` a list of that many."""
+        given: dict[str, Any] = {**settings, "count": 1 if count is None else count}
+        how_much, sampling = GenerationConfig.of(given), SamplingConfig.of(given)
+        writing = completed(self.generation(prompt, how_much, sampling, state=state))
         texts = [text.text for text in writing.texts]
         return texts[0] if count is None else texts
 
-    @public
+    @taking(StreamConfig, SamplingConfig)
     def stream(
-        self,
-        prompt: str = "",
-        *,
-        length: int = 500,
-        seed: int | None = None,
-        exact: bool = False,
-        state: State | None = None,
-        adapt: bool = False,
-        model_out: str | os.PathLike[str] | None = None,
-        cache: int | None = None,
-        **sampling: Unpack[Sampling],
+        self, prompt: str = "", *, state: State | None = None, **settings: Unpack[Streaming]
     ) -> Iterator[str]:
         """The same, piece by piece as it is written; no piece ends within a character."""
-        settings = made(SamplingConfig, sampling, "stream", WRITE)
-        kept = None if model_out is None else path(model_out, "model_out")
-        how_much = GenerationConfig(length, seed, exact=exact, adapt=adapt, model_out=kept, cache=cache)
-        return (piece.text for piece in self.generation(prompt, how_much, settings, state=state))
+        given: dict[str, Any] = {**settings}
+        how_much, sampling = GenerationConfig.of(given), SamplingConfig.of(given)
+        return (piece.text for piece in self.generation(prompt, how_much, sampling, state=state))
 
     @public
     def generation(
@@ -231,23 +189,18 @@ class Model:
         goes_on = state is not None and state.last_token != model.eos
         return Distinct(model, session.state, sampling, how_much, prompt, goes_on)
 
-    @public
+    @taking(EvaluationConfig)
     def evaluate(
         self,
         texts: Texts = (),
         protocol: str = "carried",
         *,
         text: GivenText | None = None,
-        adapt: bool = False,
-        model_out: str | os.PathLike[str] | None = None,
-        cache: int | None = None,
-        encoding: str | None = None,
         progress: bool = False,
+        **settings: Unpack[Reading],
     ) -> Evaluation:
         """How well the model predicts texts (files, folders, addresses), or a ``text`` itself (as ``train``
-        takes it). ``protocol``: ``carried``, ``segments:N``, ``windows:N``. ``adapt``: a copy of the model
-        adapts to the text as it reads; ``model_out`` saves that copy. ``cache``: mix the model with a cache
-        of so many tokens. ``encoding``: of files that are not UTF-8."""
+        takes it). ``protocol``: ``carried``, ``segments:N``, ``windows:N``."""
         from pantoum.data.prepare import prepare as prepare_texts
         from pantoum.inference.adapt import adapter_of
         from pantoum.inference.evaluate import evaluate
@@ -255,13 +208,12 @@ class Model:
         from pantoum.texts import counting, named, say
 
         parse_protocol(protocol)
-        model_out = None if model_out is None else path(model_out, "model_out")
-        model = self._with_cache(cache)
-        adapt = truth(adapt, "adapt")
+        asked = EvaluationConfig.of({**settings})
+        model = self._with_cache(asked.cache)
         with named(texts, text, self.documents) as names:
-            adapter = adapter_of(model, adapt, model_out, names)
+            adapter = adapter_of(model, asked.adapt, asked.model_out, names)
             prepared = prepare_texts(
-                names, tokenizer=self.tokenizer, encoding=encoding, valid_fraction=0.0, out=None
+                names, tokenizer=self.tokenizer, encoding=asked.encoding, valid_fraction=0.0, out=None
             )
             say(prepared.notes)
             with counting("scoring", truth(progress, "progress")) as count:
@@ -274,34 +226,29 @@ class Model:
                     adapter=adapter,
                     encoded=prepared.facts["train"],
                 )
-        if adapter is not None and model_out is not None:
-            adapter.write(model_out, prepared.facts.get("texts", ()))
+        if adapter is not None and asked.model_out is not None:
+            adapter.write(asked.model_out, prepared.facts.get("texts", ()))
         return found
 
-    @public
+    @taking(ScoreConfig)
     def score(self, text: str, by: str = "line", **settings: Unpack[Scoring]) -> Scores:
-        """How surprising each token, word or line of a text is, in nats. ``settings``: ``streams``,
-        ``documents``, ``alert``, ``alert_text``, ``adapt``, ``model_out``."""
+        """How surprising each token, word or line of a text is, in nats."""
         return self.scores([text], by, **settings)
 
-    @public
+    @taking(ScoreConfig)
     def scores(self, parts: Iterable[str | bytes], by: str = "line", **settings: Unpack[Scoring]) -> Scores:
         """The same for a text that comes in parts."""
-        from pantoum.config import ScoreConfig
         from pantoum.pictured_scores import Scores
 
-        scorer = self.scorer(made(ScoreConfig, {"by": by, **settings}, "score", SCORE), pieces=True)
+        scorer = self.scorer(ScoreConfig.of({"by": by, **settings}), pieces=True)
         return Scores(scorer.by, tuple(scorer.read(_iterable(parts))), scorer.threshold)
 
-    @public
+    @taking(ScoreConfig)
     def score_stream(
         self, parts: Iterable[str | bytes], by: str = "line", **settings: Unpack[Scoring]
     ) -> Iterator[Score]:
         """The same, each score as soon as it is known; memory does not grow with the text."""
-        from pantoum.config import ScoreConfig
-
-        config = made(ScoreConfig, {"by": by, **settings}, "score_stream", SCORE)
-        return self.scorer(config).read(_iterable(parts))
+        return self.scorer(ScoreConfig.of({"by": by, **settings})).read(_iterable(parts))
 
     @public
     def scorer(self, config: ScoreConfig, *, pieces: bool = False, named: str | None = None) -> Scorer:
@@ -310,7 +257,6 @@ class Model:
         adapted model."""
         from dataclasses import replace
 
-        from pantoum.config import ScoreConfig
         from pantoum.inference.adapt import adapter_of
         from pantoum.inference.alert import peaks_of, threshold
         from pantoum.inference.kept_model import KeptModel
@@ -335,9 +281,9 @@ class Model:
                 streams=max(config.streams, SIDE_BY_SIDE),
             )
             ordinary = peaks_of(
-                Scorer(self.loaded, reading).read(text_parts.parts(config.alert_text, config.encoding))
+                Scorer(self._loaded, reading).read(text_parts.parts(config.alert_text, config.encoding))
             )
-        nats, notes = threshold(self.loaded, config, ordinary)
+        nats, notes = threshold(self._loaded, config, ordinary)
         if config.documents and self.documents is not None:
             notes.append(f"documents has no effect: this model's documents are {self.documents} already")
         say(notes)
@@ -350,10 +296,10 @@ class Model:
     def _with_cache(self, size: int | None) -> LoadedModel:
         """The model, with a cache of the last ``size`` tokens where one is asked for."""
         if size is None:
-            return self.loaded
+            return self._loaded
         from pantoum.inference.cache_settings import with_cache
 
-        return with_cache(self.loaded, size)
+        return with_cache(self._loaded, size)
 
 
 def _require_kind(value: object, kind: type[Any], argument: str) -> None:

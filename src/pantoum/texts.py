@@ -34,7 +34,7 @@ def named(texts: Texts, text: GivenText | None, documents: str | None) -> Iterat
     if text is None:
         yield listed(texts)
         return
-    require(not listed(texts), "texts", texts, "are given beside text", "give one of the two")
+    require(not listed(texts), "texts", texts, "cannot be given together with text", "give one of the two")
     from pantoum.data.given import as_files
 
     with as_files(text, documents) as names:

@@ -45,9 +45,9 @@ def test_what_cannot_be_is_refused_in_a_line(run, trained: Path, text: Path, tmp
         (("--model-out", tmp_path / "m"), "give --adapt too"),
         (
             ("--adapt", "--model-out", trained / "model.safetensors"),
-            "the model itself, and would be lost",
+            "the model itself, which would be lost",
         ),
-        (("--adapt", "--model-out", text), "it is a text that is read, and would be lost"),
+        (("--adapt", "--model-out", text), "it is a text that is read, which would be lost"),
         (("--adapt", "--model-out", tmp_path / "none" / "m"), "must be a file in a folder that exists"),
         (("--adapt", "--protocol", "windows:64"), "must be carried with --adapt"),
     ):
@@ -90,7 +90,7 @@ def test_score_adapts_live_and_keeps_the_model(
     live = tmp_path / "live.safetensors"
     done = run("score", trained, "-", "--adapt", "--model-out", live, "--json")
     assert json.loads(done.out)["nats"] == found["nats"]
-    ours, theirs = (pantoum.load(path).loaded.network.parameters for path in (kept, live))
+    ours, theirs = (pantoum.load(path)._loaded.network.parameters for path in (kept, live))
     assert all((array == theirs[name]).all() for name, array in ours.items())
 
 

@@ -229,7 +229,7 @@ def test_a_prompt_without_end_is_refused_in_bounded_memory(monkeypatch: pytest.M
         buffer = Endless()
 
     monkeypatch.setattr("sys.stdin", Stdin())
-    with pytest.raises(SettingError, match="prompt is '-': may have at most 33,554,432 bytes on stdin"):
+    with pytest.raises(SettingError, match="prompt is '-': it may have at most 33,554,432 bytes on stdin"):
         generate._prompt("-")
 
 

@@ -11,7 +11,7 @@ import pytest
 from pantoum.cli.commands import COMMANDS, module_of
 from pantoum.cli.main import make_parser
 from pantoum.cli.parser import flag
-from pantoum.config import TrainSettings
+from pantoum.config import TrainSettings, declared
 from pantoum.config.elsewhere import ELSEWHERE
 from pantoum.training.recipe import model_choice, update_choice
 
@@ -96,10 +96,9 @@ def test_names_of_other_programs_lead_to_options_that_exist() -> None:
 def test_help_gives_the_default_of_every_model_option(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "1000")
     page = " ".join(run("train", "--help").out.split())
-    for name, field in TrainSettings.__dataclass_fields__.items():
-        said = field.metadata["chosen"].replace("%%", "%")
-        assert field.default != "auto" or said, name
-        assert f"(default: {said})" in page if said else True
+    for name, one in declared(TrainSettings).items():
+        assert one.default != "auto" or one.chosen, name
+        assert f"(default: {one.chosen})" in page if one.chosen else True
     sizes = [hidden for hidden, _ in model_choice.SIZES]
     assert f"{min(sizes)} to {max(sizes)}" in page and f"1 to {model_choice.MOST_MEMBERS} with" in page
     assert (

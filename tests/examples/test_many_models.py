@@ -138,7 +138,7 @@ def test_threads_are_those_of_the_call_and_then_those_before(
         pantoum.train(text, run=tmp_path / "no", threads=2, minutes=-1)
     assert core.threads == before and "PANTOUM_THREADS" not in os.environ
     assert threading.active_count() <= active
-    with pytest.raises(SettingError, match="threads is 0: must be a whole number, from 1 to 1024"):
+    with pytest.raises(SettingError, match="threads is 0: it must be a whole number from 1 to 1024"):
         pantoum.train(text, run=tmp_path / "no", threads=0, **SMALL)
 
 

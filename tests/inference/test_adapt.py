@@ -538,7 +538,7 @@ def test_where_an_adapted_model_may_go(characters: LoadedModel, tmp_path) -> Non
     assert isinstance(adapter_of(model, True, tmp_path / "new.safetensors"), Adapter)
     with pytest.raises(SettingError, match="give --adapt too"):
         adapter_of(model, False, tmp_path / "new.safetensors")
-    with pytest.raises(SettingError, match="it is the model itself, and would be lost"):
+    with pytest.raises(SettingError, match="it is the model itself, which would be lost"):
         adapter_of(model, True, own)
     for bad in (tmp_path, tmp_path / "none" / "new.safetensors"):
         with pytest.raises(SettingError, match="in a folder that exists"):

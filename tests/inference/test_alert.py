@@ -55,12 +55,12 @@ def test_a_rarer_share_than_one_unit_is_extrapolated_and_said(characters: Loaded
 def test_a_run_keeps_of_its_held_out_text_what_scoring_it_gives(make: Make, by: str) -> None:
     model = make("characters")
     ids = model.tokenizer.encode("\n" + TEXT)
-    scored = list(Scorer(model, ScoreConfig(by)).read([TEXT]))
-    nats_T = np.array([s.nats for s in Scorer(model, ScoreConfig("token")).read([TEXT])])
+    scored = list(Scorer(model, ScoreConfig(by=by)).read([TEXT]))
+    nats_T = np.array([s.nats for s in Scorer(model, ScoreConfig(by="token")).read([TEXT])])
     kept = held_out_peaks(model.tokenizer, ids[1:], nats_T)
     assert Peaks.from_plain(kept[by]) == peaks_of(scored)
     with_card = LoadedModel(model.program, model.tokenizer, {"peaks": kept})
-    nats, notes = threshold(with_card, ScoreConfig(by, alert="auto:20%"), None)
+    nats, notes = threshold(with_card, ScoreConfig(by=by, alert="auto:20%"), None)
     assert nats == peaks_of(scored).threshold(0.2) and notes == []
 
 
@@ -163,7 +163,7 @@ def test_a_refusal_says_which_text_is_missing(characters: LoadedModel) -> None:
     ):
         with pytest.raises(SettingError) as error:
             threshold(characters, config, kept)
-        assert str(error.value) == f"alert is 'auto:1%': {rule}; {way_out}"
+        assert str(error.value) == f"alert is 'auto:1%': it {rule}; {way_out}"
     few = {"peaks": {"line": Peaks.of(np.array([3.0])).plain()}}
     model = LoadedModel(characters.network, characters.tokenizer, few)
     assert threshold(model, ScoreConfig(alert="auto:1%"), None)[1][0].startswith(
@@ -191,10 +191,10 @@ def test_what_a_run_keeps_says_by_which_protocol(characters: LoadedModel) -> Non
     for card in ({"peaks": kept}, {"peaks": 3}, {}):
         model = LoadedModel(characters.program, characters.tokenizer, card)
         if card.get("peaks") == kept:
-            assert threshold(model, ScoreConfig("token", alert="auto:1%"), None)[0] == 1.0
+            assert threshold(model, ScoreConfig(by="token", alert="auto:1%"), None)[0] == 1.0
         else:
             with pytest.raises(SettingError, match="this model file has none"):
-                threshold(model, ScoreConfig("token", alert="auto:1%"), None)
+                threshold(model, ScoreConfig(by="token", alert="auto:1%"), None)
 
 
 def test_documents_are_learned_from_by_a_model_of_documents(make: Make) -> None:

@@ -45,7 +45,7 @@ def model(documents: str | None = None) -> LoadedModel:
 
 
 def written(made: LoadedModel, length: int, count: int, exact: bool, **sampling: object) -> Generation:
-    how_much = GenerationConfig(length, 5, count, exact)
+    how_much = GenerationConfig(length, 5, exact, count=count)
     generation = Generation(made, State.start(made), SamplingConfig(**sampling), how_much)
     for _ in generation:
         pass

@@ -36,7 +36,7 @@ def written(
     """A generation that has run, and the pieces that each text gave."""
     session = Session(model)
     session.feed(prompt)
-    how_much = GenerationConfig(length, seed, count, exact=True)
+    how_much = GenerationConfig(length, seed, count=count, exact=True)
     generation = Generation(model, session.state, sampling, how_much)
     pieces: list[list[str]] = [[] for _ in range(count)]
     for piece in generation:
@@ -201,7 +201,7 @@ def test_two_words_are_never_written_as_one(sampling: SamplingConfig) -> None:
     model = of_words(PIECES)
     session = Session(model)
     session.feed("The cat")
-    how_much = GenerationConfig(90, 1, 5, exact=True)
+    how_much = GenerationConfig(90, 1, count=5, exact=True)
     generation = completed(Generation(model, session.state, sampling, how_much))
     for text in generation.texts:
         ids_T = model.tokenizer.encode("The cat" + text.text).astype(np.int64)
@@ -217,7 +217,7 @@ def test_a_word_that_is_drawn_again_has_the_probability_of_the_others() -> None:
     model = of_words(PIECES)
     session = Session(model)
     session.feed("The cat")
-    how_much = GenerationConfig(1, 1, 4000, exact=True)
+    how_much = GenerationConfig(1, 1, count=4000, exact=True)
     generation = completed(Generation(model, session.state, PLAINLY, how_much))
     found = Counter(text.text for text in generation.texts)
     expected = {each.text: each.probability for each in session.predict(len(PIECES) + 2)}
@@ -244,7 +244,7 @@ def test_filters_do_not_keep_a_run_of_spaces_from_its_end(sampling: SamplingConf
     model = spacious()
     session = Session(model)
     session.feed(np.array([3, 2]))
-    how_much = GenerationConfig(12, 1, 3000, exact=True)
+    how_much = GenerationConfig(12, 1, count=3000, exact=True)
     generation = completed(Generation(model, session.state, sampling, how_much))
     firsts = Counter(model.tokenizer.encode(text.text)[0] for text in generation.texts)
     assert firsts[2] / 3000 == pytest.approx(0.6, abs=0.03)

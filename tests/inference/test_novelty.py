@@ -82,12 +82,12 @@ def names(make: Callable[..., LoadedModel]) -> LoadedModel:
 
 
 def found(model: LoadedModel, count: int, length: int = 2, prompt: str = "", **wanted: bool) -> Distinct:
-    how_much = GenerationConfig(length, 3, count, exact=True, **wanted)
+    how_much = GenerationConfig(length, 3, count=count, exact=True, **wanted)
     return completed(Distinct(model, State.start(model), SamplingConfig(temperature=0.7), how_much, prompt))
 
 
 def test_unique_texts_differ_and_follow_from_the_seed(names: LoadedModel) -> None:
-    how_much = GenerationConfig(2, 3, 40, exact=True)
+    how_much = GenerationConfig(2, 3, count=40, exact=True)
     plain = Generation(names, State.start(names), SamplingConfig(temperature=0.7), how_much)
     for _ in plain:
         pass
@@ -160,7 +160,7 @@ def test_novel_needs_the_whole_document(names: LoadedModel, tmp_path: Path) -> N
 
 def test_pieces_are_the_accepted_texts_whole_and_in_order(names: LoadedModel) -> None:
     sampling = SamplingConfig(temperature=0.7)
-    how_much = GenerationConfig(2, 3, 40, exact=True, unique=True)
+    how_much = GenerationConfig(2, 3, count=40, exact=True, unique=True)
     writing = Distinct(names, State.start(names), sampling, how_much, "")
     given = [(piece, sum(map(writing.finished, range(41)))) for piece in writing]
     assert given == [(Piece(i, text.text), i + 1) for i, text in enumerate(writing.texts)]

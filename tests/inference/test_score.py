@@ -24,12 +24,12 @@ TEXT = "The cat sat  on the mat.\n\nA na\u00efve dog ran\nand"
 
 
 def scored(model: LoadedModel, text: str | bytes, by: str = "token", **settings: Any) -> ScoredText:
-    scorer = Scorer(model, ScoreConfig(by, **settings), pieces=True)
+    scorer = Scorer(model, ScoreConfig(by=by, **settings), pieces=True)
     return ScoredText(by, tuple(scorer.read([text])), scorer.threshold)
 
 
 def tokens(model: LoadedModel, parts: Iterable[str | bytes]) -> list[Score]:
-    return list(Scorer(model, ScoreConfig("token")).read(parts))
+    return list(Scorer(model, ScoreConfig(by="token")).read(parts))
 
 
 @pytest.mark.parametrize("by", ["token", "word", "line"])
@@ -148,7 +148,7 @@ def test_a_line_without_end_is_given_out_in_parts(make: Make, monkeypatch: pytes
     monkeypatch.setattr("pantoum.inference.score.PART", 64)
     monkeypatch.setattr("pantoum.inference.scoring.units.LONGEST", 64)
     for by in ("line", "word"):
-        scorer = Scorer(make("bytes"), ScoreConfig(by))
+        scorer = Scorer(make("bytes"), ScoreConfig(by=by))
         found = [s for batch in scorer.feed(b"ab" * 100) for s in batch]
         assert [s.tokens for s in found] == [64, 64, 64]
         assert sum(s.tokens for batch in scorer.finish() for s in batch) == 8
@@ -189,7 +189,7 @@ def test_lines_as_documents_may_begin_within_a_byte_pair_piece(make: Make) -> No
 def test_what_is_beyond_the_threshold_is_marked(characters: LoadedModel) -> None:
     plain = scored(characters, TEXT, "word")
     limit = sorted(score.peak for score in plain)[-3]
-    scorer = Scorer(characters, ScoreConfig("word"), threshold=limit)
+    scorer = Scorer(characters, ScoreConfig(by="word"), threshold=limit)
     marked = ScoredText("word", tuple(scorer.read([TEXT])), limit)
     assert len(marked.alerts) == 2 and all(score.peak > limit for score in marked.alerts)
     assert plain.alerts == ()
@@ -223,12 +223,12 @@ def test_an_empty_text_has_no_scores(characters: LoadedModel) -> None:
 
 
 def test_an_unknown_unit_is_refused(characters: LoadedModel) -> None:
-    with pytest.raises(SettingError, match="by is 'page': must be one of token, word, line"):
+    with pytest.raises(SettingError, match="by is 'page': it must be one of token, word, line"):
         scored(characters, TEXT, "page")
 
 
 def test_the_unk_of_a_pretokenised_text_is_shown_and_not_counted(make: Make) -> None:
-    scorer = Scorer(make("words:whitespace"), ScoreConfig("token"))
+    scorer = Scorer(make("words:whitespace"), ScoreConfig(by="token"))
     found = list(scorer.read(["The <unk> sat\n", "on zut <unk>\n"]))
     assert [score.text for score in found] == ["The", " <unk>", " sat", "\n", "on", " zut", " <unk>", "\n"]
     assert scorer.unknown_tokens == 1
@@ -247,7 +247,7 @@ def test_a_text_that_is_read_elsewhere_is_made_tokens_once(
     make: Make, kind: str, by: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model, text = make(kind), TEXT * 30
-    expected = list(Scorer(model, ScoreConfig(by)).read([text]))
+    expected = list(Scorer(model, ScoreConfig(by=by)).read([text]))
     encoded: list[int] = []
     original = type(model.tokenizer).encode
     monkeypatch.setattr(
@@ -256,7 +256,7 @@ def test_a_text_that_is_read_elsewhere_is_made_tokens_once(
         lambda own, text: (encoded.append(len(text)), original(own, text))[1],
     )
     elsewhere = ReadElsewhere()
-    scorer = Scorer(model, ScoreConfig(by), following=elsewhere)
+    scorer = Scorer(model, ScoreConfig(by=by), following=elsewhere)
     assert not list(itertools.chain(*scorer.feed(text), *scorer.feed_rest()))
     stream = OneStream(PlainReader(model), model.border, None)
     elsewhere.nats_T = np.concatenate([nats_T for _, nats_T in stream.push(elsewhere.tokens_T)])

@@ -123,26 +123,26 @@ def test_what_is_no_state_is_refused_in_these_words(characters: LoadedModel) -> 
     with pytest.raises(SettingError) as error:
         Session(characters, "a.state")  # type: ignore[arg-type]
     assert str(error.value) == (
-        "state is 'a.state': must be a State; give session.state, or State.read(path)"
+        "state is 'a.state': it must be a State; give session.state, or State.read(path)"
     )
     with pytest.raises(SettingError) as error:
         State.from_bytes("text")  # type: ignore[arg-type]
-    assert str(error.value) == "data is 'text': must be the bytes of a state; give bytes(state)"
+    assert str(error.value) == "data is 'text': it must be the bytes of a state; give bytes(state)"
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"layers": [np.zeros((1, 3), np.float32)]}, "layers is .*: must be a tuple of float32 arrays"),
+        ({"layers": [np.zeros((1, 3), np.float32)]}, "layers is .*: it must be a tuple of float32 arrays"),
         ({"layers": (np.zeros((1, 3)),)}, "layers is .*float32"),
         ({"layers": (np.zeros(3, np.float32),)}, "layers is "),
         ({"layers": (np.zeros((1, 3), np.float32), None)}, "layers is "),
-        ({"last_token": -1}, "last_token is -1: must be a whole number, from 0 to 4294967294"),
+        ({"last_token": -1}, "last_token is -1: it must be a whole number from 0 to 4294967294"),
         ({"last_token": 2**32 - 1}, "last_token is 4294967295"),
-        ({"tokens_seen": -1}, "tokens_seen is -1: must be a whole number, from 0 to 9223372036854775807"),
+        ({"tokens_seen": -1}, "tokens_seen is -1: it must be a whole number from 0 to 9223372036854775807"),
         ({"tokens_seen": 2**63}, "tokens_seen is 9223372036854775808"),
-        ({"pending": "a"}, "pending is 'a': must be bytes; take a state from a session, or State.read"),
-        ({"model_sha256": b"ab"}, "model_sha256 is b'ab': must be a text; take a state from a session"),
+        ({"pending": "a"}, "pending is 'a': it must be bytes; take a state from a session, or State.read"),
+        ({"model_sha256": b"ab"}, "model_sha256 is b'ab': it must be a text; take a state from a session"),
     ],
 )
 def test_a_state_of_impossible_values_is_not_made(
@@ -228,9 +228,9 @@ ADVICE = "take a state from a session, or State.read(path)"
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"layers": (None,)}, "layers is (None,): must be a tuple of float32 arrays [1,H]"),
-        ({"pending": "a"}, "pending is 'a': must be bytes"),
-        ({"model_sha256": 7}, "model_sha256 is 7: must be a text"),
+        ({"layers": (None,)}, "layers is (None,): it must be a tuple of float32 arrays [1,H]"),
+        ({"pending": "a"}, "pending is 'a': it must be bytes"),
+        ({"model_sha256": 7}, "model_sha256 is 7: it must be a text"),
     ],
 )
 def test_the_whole_of_a_refusal_of_a_value(

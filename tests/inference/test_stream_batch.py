@@ -282,7 +282,7 @@ def test_rows_double_when_full_and_halve_below_a_quarter(characters: LoadedModel
     for stream in [wide.join(length=5, seed=k) for k in range(8)]:
         wide.leave(stream)
     assert len(wide.draws) == 8
-    with pytest.raises(SettingError, match="rows is 0: must be a whole number, at least 1"):
+    with pytest.raises(SettingError, match="rows is 0: it must be a whole number of at least 1"):
         StreamBatch(characters, 0)
 
 
@@ -299,7 +299,7 @@ def test_the_bounds_of_random_numbers_may_be_given(characters: LoadedModel, name
     for bound in (0, 2**63 - 1):
         batch.join(length=1, **{name: bound})  # type: ignore[arg-type]
     for outside in (-1, 2**63):
-        with pytest.raises(SettingError, match=f"{name} is {outside}: must be .* from 0 to {2**63 - 1}"):
+        with pytest.raises(SettingError, match=f"{name} is {outside}: it must be .* from 0 to {2**63 - 1}"):
             batch.join(length=1, **{name: outside})  # type: ignore[arg-type]
     assert len(list(batch)) == 2
 
@@ -308,11 +308,11 @@ def test_refusals_of_a_batch_are_in_these_words(characters: LoadedModel) -> None
     batch = StreamBatch(characters)
     with pytest.raises(SettingError) as error:
         batch.join(sampling="hot")  # type: ignore[arg-type]
-    assert str(error.value) == "sampling is 'hot': must be a SamplingConfig; leave it out, or give one"
+    assert str(error.value) == "sampling is 'hot': it must be a SamplingConfig; leave it out, or give one"
     with pytest.raises(SettingError) as error:
         batch.leave("it")  # type: ignore[arg-type]
     assert str(error.value) == (
-        "stream is 'it': is not a stream of this batch; give it to the batch that it joined"
+        "stream is 'it': it is not a stream of this batch; give it to the batch that it joined"
     )
     with pytest.raises(PantoumError) as refusal:
         batch.__reduce__()

@@ -83,16 +83,18 @@ def test_initial_values_come_from_the_seed(make_cell: Callable[..., Block]) -> N
 def test_a_changed_batch_size_is_an_error(make_cell: Callable[..., Block]) -> None:
     cell = make_cell(3, 4)
     _, state = cell.step(np.zeros((2, 3)), cell.initial_state(2))
-    with pytest.raises(SettingError, match=r"state is \(2, 4\): must have the shape \(3, 4\)"):
+    with pytest.raises(SettingError, match=r"state is \(2, 4\): it must have the shape \(3, 4\)"):
         cell.step(np.zeros((3, 3)), state)
 
 
 @pytest.mark.parametrize("sizes", [(0, 4), (4, -1), (4, 2.5), (True, 4)])
 def test_sizes_are_whole_numbers(make_cell: Callable[..., Block], sizes: tuple[Any, Any]) -> None:
-    with pytest.raises(SettingError, match=r"(input|hidden)_size is .*: must be a whole number, at least 1"):
+    with pytest.raises(
+        SettingError, match=r"(input|hidden)_size is .*: it must be a whole number of at least 1"
+    ):
         make_cell(*sizes)
 
 
 def test_a_step_takes_one_input_a_stream(make_cell: Callable[..., Block]) -> None:
-    with pytest.raises(SettingError, match=r"x_BE is \(2, 1, 3\): must have the shape \[B, 3\]"):
+    with pytest.raises(SettingError, match=r"x_BE is \(2, 1, 3\): it must have the shape \[B, 3\]"):
         make_cell(3, 4).step(np.zeros((2, 1, 3)), None)

@@ -136,7 +136,7 @@ def test_one_member_is_itself():
     assert joined_config(config, 1) is config and "members" not in config.spec()
     with pytest.raises(SettingError, match="tied is True: of several members needs an embedding_size"):
         replace(config, members=2)
-    with pytest.raises(SettingError, match="members is 65: must be a whole number"):
+    with pytest.raises(SettingError, match="members is 65: it must be a whole number"):
         replace(config, members=65, tied=False)
 
 

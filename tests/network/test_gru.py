@@ -62,5 +62,5 @@ def test_the_two_forms_differ_only_where_the_reset_gate_stands(random: np.random
 
 
 def test_another_reset_is_named() -> None:
-    with pytest.raises(SettingError, match="reset is 'later': must be one of after, before"):
+    with pytest.raises(SettingError, match="reset is 'later': it must be one of after, before"):
         GRU(3, 4, reset="later")

@@ -37,8 +37,8 @@ def test_integer_logits_are_numbers_too_and_are_left_alone() -> None:
 @pytest.mark.parametrize(
     ("targets", "message"),
     [
-        (np.zeros(3, int), r"targets is \(3,\): must have the logits' shape without V, \(2,\)"),
-        (np.array([0, 5]), "targets is 'int64 from 0 to 5': must be whole numbers from 0 to 4"),
+        (np.zeros(3, int), r"targets is \(3,\): it must have the logits' shape without V, \(2,\)"),
+        (np.array([0, 5]), "targets is 'int64 from 0 to 5': it must be whole numbers from 0 to 4"),
         (np.array([-1, 0]), "targets is 'int64 from -1 to 0'"),
         (np.array([0.0, 1.0]), "targets is 'float64"),
     ],

@@ -83,7 +83,7 @@ def test_gradients_are_the_central_differences(cell: str, options: dict[str, Any
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_token_out_of_range_is_named(cell: str) -> None:
     model = build(cell, {})
-    with pytest.raises(SettingError, match=r"inputs_BT is 7: must be token numbers from 0 to 6"):
+    with pytest.raises(SettingError, match=r"inputs_BT is 7: it must be token numbers from 0 to 6"):
         learned(model, np.full((B, T), V), np.zeros((B, T), int), model.initial_state(B))
 
 
@@ -169,10 +169,13 @@ def test_a_model_is_rebuilt_from_its_configuration() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"vocab_size": 0}, "vocab_size is 0: must be a whole number, at least 1"),
-        ({"num_layers": 0}, "num_layers is 0: must be a whole number"),
-        ({"cell": "transformer"}, "cell is 'transformer': must be one of rnn, gru, gru-before, lstm, mingru"),
-        ({"tied": True}, "tied is True: needs an embedding"),
+        ({"vocab_size": 0}, "vocab_size is 0: it must be a whole number of at least 1"),
+        ({"num_layers": 0}, "num_layers is 0: it must be a whole number"),
+        (
+            {"cell": "transformer"},
+            "cell is 'transformer': it must be one of rnn, gru, gru-before, lstm, mingru",
+        ),
+        ({"tied": True}, "tied needs an embedding"),
         ({"dropout": 1.5}, "dropout is 1.5"),
     ],
 )

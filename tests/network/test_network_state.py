@@ -33,14 +33,14 @@ def test_the_concatenated_state_is_one_array_and_comes_apart_again(state: Any) -
 
 @pytest.mark.parametrize("shape", [(3, 13), (14,), (1, 3, 14)])
 def test_an_array_of_another_width_is_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(SettingError, match=r"state is .*: must have the shape \[B, 14\]"):
+    with pytest.raises(SettingError, match=r"state is .*: it must have the shape \[B, 14\]"):
         split_state(STACK, np.zeros(shape))
 
 
 def test_arrays_and_back(state: Any) -> None:
     assert [a.shape for a in to_arrays(state)] == [(3, 4), (3, 5), (3, 5)]
     assert_equal(from_arrays(STACK.initial_state(1), to_arrays(state)), state)
-    with pytest.raises(SettingError, match="state is '2 arrays': must be 3 for this model"):
+    with pytest.raises(SettingError, match="state is '2 arrays': it must be 3 for this model"):
         from_arrays(STACK.initial_state(1), to_arrays(state)[:2])
 
 

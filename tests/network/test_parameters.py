@@ -45,7 +45,9 @@ def test_a_deep_copy_is_a_model_of_its_own() -> None:
 
 def test_an_unknown_name_and_another_shape_are_refused() -> None:
     parameters = GRU(2, 3).parameters
-    with pytest.raises(SettingError, match="parameter is 'weight': is not one of this block's; use one of"):
+    with pytest.raises(
+        SettingError, match="parameter is 'weight': it is not one of this block's; use one of"
+    ):
         parameters["weight"] = np.zeros(3)
-    with pytest.raises(SettingError, match=r"parameter bias_ih is \(8,\): must have the shape \(9,\)"):
+    with pytest.raises(SettingError, match=r"parameter bias_ih is \(8,\): it must have the shape \(9,\)"):
         parameters["bias_ih"] = np.zeros(8)

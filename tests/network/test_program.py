@@ -127,7 +127,7 @@ def test_rows_of_different_lengths(model: LanguageModel, tokens: np.ndarray) -> 
 
 def test_a_row_without_a_token_has_no_last_one() -> None:
     model = LanguageModel(7, hidden_size=3, num_layers=1)
-    with pytest.raises(SettingError, match=r"lengths is \[0, 2\]: must be at least 1: each row"):
+    with pytest.raises(SettingError, match=r"lengths is \[0, 2\]: it must be at least 1: each row"):
         Program(model).last_logits(np.zeros((2, 2), int), model.initial_state(2), lengths=np.array([0, 2]))
 
 
@@ -181,15 +181,15 @@ def test_gradients_of_a_program_for_reading_are_refused_by_the_core() -> None:
 @pytest.mark.parametrize(
     ("tokens", "targets", "message"),
     [
-        (np.zeros(4, int), np.zeros(4, int), r"targets_BT is \(4,\): must have the shape \[B, T\]"),
+        (np.zeros(4, int), np.zeros(4, int), r"targets_BT is \(4,\): it must have the shape \[B, T\]"),
         (np.zeros((1, 0), int), np.zeros((1, 1), int), r"must have the inputs' shape \(1, 0\)"),
-        (np.zeros((1, 2)), np.zeros((1, 2), int), "tokens_BT is 'float64': must be whole numbers"),
+        (np.zeros((1, 2)), np.zeros((1, 2), int), "tokens_BT is 'float64': it must be whole numbers"),
         (
             np.zeros((1, 2), int),
             np.zeros((1, 3), int),
-            r"targets_BT is \(1, 3\): must have the inputs' shape",
+            r"targets_BT is \(1, 3\): it must have the inputs' shape",
         ),
-        (np.array([[0, -1]]), np.zeros((1, 2), int), "tokens_BT is -1: must be token numbers from 0 to 6"),
+        (np.array([[0, -1]]), np.zeros((1, 2), int), "tokens_BT is -1: it must be token numbers from 0 to 6"),
     ],
 )
 def test_tokens_and_targets_that_do_not_fit_are_named(tokens: Any, targets: Any, message: str) -> None:

@@ -74,8 +74,8 @@ def test_variational_masks_are_the_same_at_every_step(random: Random) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Stack([]), r"cells is \[\]: must hold at least one cell; give a list of cells"),
-        (lambda: Stack([GRU(3, 4), GRU(5, 4)]), "input_size 5 .* over one of hidden_size 4 .*: must fit"),
+        (lambda: Stack([]), r"cells is \[\]: it must hold at least one cell; give a list of cells"),
+        (lambda: Stack([GRU(3, 4), GRU(5, 4)]), "input_size 5 .* over one of hidden_size 4 .*: it must fit"),
         (lambda: Stack([GRU(4, 4), GRU(4, 4, dtype=np.float64)]), r"\(float64\) over .* 4 \(float32\)"),
         (lambda: Stack([GRU(4, 4)] * 3), "must be different: each layer has its own weights; build one"),
     ],

@@ -170,23 +170,26 @@ def test_streams_split_over_two_calls_meet_the_same_masks(make_block: Make, rand
     [
         (
             {"inputs_BTE": np.zeros((B, T, E + 1))},
-            r"inputs_BTE is \(3, 5, 5\): must have the shape \[B, T, 4\]",
+            r"inputs_BTE is \(3, 5, 5\): it must have the shape \[B, T, 4\]",
         ),
-        ({"inputs_BTE": np.zeros((B, 0, E))}, r"inputs_BTE is \(3, 0, 4\): must have the shape"),
-        ({"inputs_BTE": np.full((B, T, E), "a")}, r"inputs_BTE is 'str32': must be an array of numbers"),
-        ({"initial_state": np.zeros((B + 1, H))}, r"state is \(4, 4\): must have the shape \(3, 4\)"),
+        ({"inputs_BTE": np.zeros((B, 0, E))}, r"inputs_BTE is \(3, 0, 4\): it must have the shape"),
+        ({"inputs_BTE": np.full((B, T, E), "a")}, r"inputs_BTE is 'str32': it must be an array of numbers"),
+        ({"initial_state": np.zeros((B + 1, H))}, r"state is \(4, 4\): it must have the shape \(3, 4\)"),
         ({"initial_state": (np.zeros((B, H)),) * 2}, r"state is .*; carry the state of the same batch"),
         (
             {"initial_state": "zero"},
-            r"state is 'str': must be a state of this block; start from initial_state",
+            r"state is 'str': it must be a state of this block; start from initial_state",
         ),
-        ({"lengths": [1, 2]}, r"lengths is \[1, 2\]: must be 3 whole numbers; give one length a row"),
-        ({"lengths": [1.0, 2.0, 3.0]}, r"lengths is \[1.0, 2.0, 3.0\]: must be 3 whole numbers"),
-        ({"lengths": [1, 2, 6]}, r"lengths is \[1, 2, 6\]: must be from 0 to 5"),
-        ({"reset_BT": np.zeros((B, T))}, r"reset_BT is 'float64 \(3, 5\)': must be bool of shape \(3, 5\)"),
-        ({"dropout_key": 3}, r"dropout_key is 3: must be a pair \(seed, step\)"),
-        ({"dropout_key": (1, -1)}, r"dropout_key is -1: must be a whole number"),
-        ({"dropout_key": (1, 1), "streams": [0, 1]}, r"streams is \[0, 1\]: must be 3 whole numbers"),
+        ({"lengths": [1, 2]}, r"lengths is \[1, 2\]: it must be 3 whole numbers; give one length a row"),
+        ({"lengths": [1.0, 2.0, 3.0]}, r"lengths is \[1.0, 2.0, 3.0\]: it must be 3 whole numbers"),
+        ({"lengths": [1, 2, 6]}, r"lengths is \[1, 2, 6\]: it must be from 0 to 5"),
+        (
+            {"reset_BT": np.zeros((B, T))},
+            r"reset_BT is 'float64 \(3, 5\)': it must be bool of shape \(3, 5\)",
+        ),
+        ({"dropout_key": 3}, r"dropout_key is 3: it must be a pair \(seed, step\)"),
+        ({"dropout_key": (1, -1)}, r"dropout_key is -1: it must be a whole number"),
+        ({"dropout_key": (1, 1), "streams": [0, 1]}, r"streams is \[0, 1\]: it must be 3 whole numbers"),
     ],
 )
 def test_a_wrong_argument_is_named(arguments: dict[str, Any], message: str) -> None:
@@ -196,7 +199,9 @@ def test_a_wrong_argument_is_named(arguments: dict[str, Any], message: str) -> N
 
 def test_a_pullback_takes_gradients_of_its_own_shapes(random: Random) -> None:
     _, last, pullback = unroll_vjp(LSTM(E, H), random.standard_normal((B, T, E)))
-    with pytest.raises(SettingError, match=r"d_outputs_BTH is \(3, 5, 5\): must have the shape \(3, 5, 4\)"):
+    with pytest.raises(
+        SettingError, match=r"d_outputs_BTH is \(3, 5, 5\): it must have the shape \(3, 5, 4\)"
+    ):
         pullback(np.zeros((B, T, H + 1)))
     with pytest.raises(SettingError, match=r"state is \(2, 4\)"):
         pullback(np.zeros((B, T, H)), map_arrays(lambda a: a[:2], last))

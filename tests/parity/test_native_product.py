@@ -170,7 +170,7 @@ def test_a_wrong_array_is_refused_before_the_core_sees_it(library: native.Librar
 
 def test_a_precision_that_is_not_there_is_refused(library: native.Library) -> None:
     library.set_isa("generic")
-    with pytest.raises(SettingError, match="precision is 'bf16': is not what the path generic"):
+    with pytest.raises(SettingError, match="precision is 'bf16': it is not what the path generic"):
         native.pack(normal(2, 2), "bf16")
     with pytest.raises(SettingError, match="must be one of float32, bf16, int8"):
         native.pack(normal(2, 2), "int4")

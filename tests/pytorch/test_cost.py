@@ -25,8 +25,9 @@ def step_of(
     from pantoum.torch.torch_backend import TorchBackend
 
     recipe = Recipe(
-        ModelConfig(cell, units, layers, units), B, T, "adamw", learning_rate=1e-3, schedule="constant",
-        warm_up=0.0, weight_decay=0.1, clip=1e-3, average=0.9, precision="float32", seed=5,
+        model=ModelConfig(cell, units, layers, units), batch_size=B, seq_len=T, optimizer="adamw",
+        learning_rate=1e-3, schedule="constant", warm_up=0.0, weight_decay=0.1, clip=1e-3,
+        average=0.9, precision="float32", seed=5,
     )  # fmt: skip
     backend = TorchBackend(recipe, vocab_size, "cpu")
     backend.restore(make_backend(recipe, vocab_size).snapshot())

@@ -33,7 +33,16 @@ def recipe_of(optimizer: str = "adamw", members: int = 1, precision: str = "floa
     model = ModelConfig(**{"hidden_size": 12, "num_layers": 2, "embedding_size": 5, **shape})
     rates = {"learning_rate": RATE, "schedule": "constant", "warm_up": 0.0, "weight_decay": 0.1}
     return Recipe(
-        model, B, T, optimizer, **rates, clip=0.2, average=0.9, precision=precision, seed=5, members=members
+        model=model,
+        batch_size=B,
+        seq_len=T,
+        optimizer=optimizer,
+        **rates,
+        clip=0.2,
+        average=0.9,
+        precision=precision,
+        seed=5,
+        members=members,
     )
 
 

@@ -124,7 +124,7 @@ def test_a_time_limit_that_is_none_is_refused(monkeypatch):
     monkeypatch.setenv("PMIX_RANK", "0")
     monkeypatch.setenv("PANTOUM_RANK_TIMEOUT", "soon")
     with (
-        pytest.raises(SettingError, match="PANTOUM_RANK_TIMEOUT is 'soon': must be a number of seconds"),
+        pytest.raises(SettingError, match="PANTOUM_RANK_TIMEOUT is 'soon': it must be a number of seconds"),
         open_ranks(),
     ):
         pass

@@ -256,11 +256,11 @@ def test_the_number_of_ranks_is_kept(run, story, tmp_path):
 
 
 def test_what_makes_no_sense_is_refused(run, story, tmp_path):
-    with pytest.raises(SettingError, match="sync_every is 4: needs several ranks; start them with mpirun"):
+    with pytest.raises(SettingError, match="sync_every is 4: it needs several ranks; start them with mpirun"):
         run(1, "run", steps=4, sync_every=4)
-    with pytest.raises(SettingError, match="shards is 4: must be the number of ranks, 2, with sync_every"):
+    with pytest.raises(SettingError, match="shards is 4: it must be the number of ranks, 2, with sync_every"):
         run(2, "run", steps=4, sync_every=4, shards=4)
-    with pytest.raises(SettingError, match="sync_every is 0: must be a whole number, from 1"):
+    with pytest.raises(SettingError, match="sync_every is 0: it must be a whole number from 1"):
         run(2, "run", steps=4, sync_every=0)
     assert not (tmp_path / "run").exists()
 

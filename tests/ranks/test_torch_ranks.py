@@ -64,7 +64,8 @@ def torch() -> Any:
 def recipe_of(optimizer: str = "adamw", members: int = 1, shards: int = 1, **shape: Any) -> Recipe:
     model = ModelConfig(**{"hidden_size": 12, "num_layers": 2, "embedding_size": 5, **shape})
     return Recipe(
-        model, B, T, optimizer, learning_rate=RATE, schedule="constant", warm_up=0.0, weight_decay=0.1,
+        model=model, batch_size=B, seq_len=T, optimizer=optimizer, learning_rate=RATE,
+        schedule="constant", warm_up=0.0, weight_decay=0.1,
         clip=0.2, average=0.9, precision="float32", seed=5, members=members, shards=shards,
     )  # fmt: skip
 

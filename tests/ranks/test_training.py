@@ -169,7 +169,7 @@ def test_a_rank_that_fails_ends_all(run, monkeypatch):
 
 
 def test_more_ranks_than_streams_are_refused(run, tmp_path):
-    with pytest.raises(SettingError, match="batch_size is 2: must be at least the number of ranks, 3"):
+    with pytest.raises(SettingError, match="batch_size is 2: it must be at least the number of ranks, 3"):
         run(3, "run", steps=2, batch_size=2)
     assert not (tmp_path / "run").exists()
 
@@ -178,13 +178,13 @@ def test_a_device_is_not_shared_by_mpi_ranks(tmp_path, monkeypatch):
     ranks = SingleRank()
     ranks.count, ranks.gather = 2, lambda message: [message, message]
     monkeypatch.setattr("pantoum.ranks.opening.open_ranks", lambda _: contextlib.nullcontext(ranks))
-    with pytest.raises(SettingError, match="device is 'cpu': cannot be shared by MPI ranks"):
+    with pytest.raises(SettingError, match="device is 'cpu': it cannot be shared by MPI ranks"):
         pantoum.train("no text", run=str(tmp_path / "run"), device="cpu")
     assert not (tmp_path / "run").exists()
 
 
 def test_more_ranks_than_shards_are_refused(run):
-    with pytest.raises(SettingError, match="shards is 2: must be at least the number of ranks, 3"):
+    with pytest.raises(SettingError, match="shards is 2: it must be at least the number of ranks, 3"):
         run(3, "run", steps=2, shards=2)
     run(1, "run", steps=4, shards=2, stop_after=2)
     with pytest.raises(RunError, match="shards is 2: the run can be shared by so many ranks at most, and 3"):

@@ -25,7 +25,7 @@ def play(model: pantoum.Model) -> Play:
 
     def call(body: Callable[[Engine], Coroutine[Any, Any, None]]) -> None:
         async def main() -> None:
-            engine = Engine(model.loaded, 3, 2, asyncio.get_running_loop())
+            engine = Engine(model._loaded, 3, 2, asyncio.get_running_loop())
             try:
                 await asyncio.wait_for(body(engine), 300)
             finally:

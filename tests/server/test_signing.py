@@ -44,7 +44,7 @@ def test_a_state_of_another_key_or_model_is_refused(
 ) -> None:
     text = server.post("/v1/completions", max_tokens=1, return_state=True).json()["choices"][0]["state"]
     with pytest.raises(StateError, match="signature"):
-        SIGNER.from_text(text, model.loaded)
+        SIGNER.from_text(text, model._loaded)
     response = serve().post("/v1/completions", state=text)
     assert response.status_code == 422 and response.json()["error"]["code"] == "invalid_state"
 

@@ -18,5 +18,5 @@ def test_no_blocks_are_no_numbers() -> None:
 
 def test_ids_of_any_kind_are_checked() -> None:
     assert whole_numbers(np.array([1, 2], np.uint8), 3) == whole_numbers(iter([1, 2]), 3) == [1, 2]
-    with pytest.raises(SettingError, match="ids is 3: must be token numbers from 0 to 2"):
+    with pytest.raises(SettingError, match="ids is 3: it must be token numbers from 0 to 2"):
         whole_numbers([0, 3], 3)

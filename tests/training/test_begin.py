@@ -36,12 +36,12 @@ def test_a_text_of_known_symbols_is_said_to_be_one(run, source, text):
 @pytest.mark.parametrize(
     ("settings", "what"),
     [
-        ({"hidden_size": 99}, "hidden_size is 99: must be 12"),
-        ({"cell": "lstm"}, "cell is 'lstm': must be gru"),
-        ({"tokens": "bytes"}, "tokens is 'bytes': must be characters"),
-        ({"vocab_size": 2}, "vocab_size is 2: must be"),
-        ({"ngrams": "2,3"}, r"ngrams is \(2, 3\): must be None"),
-        ({"ngram_rows": 64}, "ngram_rows is 64: must be None"),
+        ({"hidden_size": 99}, "hidden_size is 99: it must be 12"),
+        ({"cell": "lstm"}, "cell is 'lstm': it must be gru"),
+        ({"tokens": "bytes"}, "tokens is 'bytes': it must be characters"),
+        ({"vocab_size": 2}, "vocab_size is 2: it must be"),
+        ({"ngrams": "2,3"}, r"ngrams is \(2, 3\): it must be none"),
+        ({"ngram_rows": 64}, "ngram_rows is 64: it must be none"),
     ],
 )
 def test_a_shape_that_contradicts_the_models_is_refused(run, source, settings, what):
@@ -57,10 +57,10 @@ def test_n_grams_go_on_from_the_models(run):
         before, after = (load(each.model).network.parameters["ngrams.weight"] for each in (first, tuned))
         assert before.any() and np.allclose(before, after, atol=np.abs(before).max() / 31)  # both are codes
     for asked, what in (
-        ({"ngrams": None}, r"None: must be \(2, 3\)"),
-        ({"ngram_rows": 32}, "32: must be 64"),
+        ({"ngrams": None}, "None: it must be 2, 3"),
+        ({"ngram_rows": 32}, "32: it must be 64"),
     ):
-        with pytest.raises(SettingError, match=what + ", as in the model of from"):
+        with pytest.raises(SettingError, match=what + ", as in the model of --from"):
             run("other", **own, **asked)
 
 
@@ -83,7 +83,7 @@ def test_a_prepared_folder_serves_many_runs(run, text, tmp_path):
     one = run("one", steps=2, data=str(tmp_path / "tokens"), texts=[])
     other = run("other", steps=2, tokens="bytes")
     assert not (one.run / "data").exists() and one.model.read_bytes() == other.model.read_bytes()
-    with pytest.raises(SettingError, match="tokens is 'characters': must be bytes"):
+    with pytest.raises(SettingError, match="tokens is 'characters': it must be bytes"):
         run("third", steps=2, data=str(tmp_path / "tokens"), texts=[], tokens="characters")
 
 

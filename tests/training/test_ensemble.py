@@ -167,5 +167,5 @@ def test_an_ensemble_goes_on_from_an_ensemble(run, tmp_path):
     assert one.config == other.config
     for name, array in one.parameters.items():
         np.testing.assert_allclose(other.parameters[name], array, atol=1e-5)
-    with pytest.raises(SettingError, match="members is 3: must be 2, as in the model of from"):
+    with pytest.raises(SettingError, match="members is 3: it must be 2, as in the model of --from"):
         run("third", steps=1, members=3, from_=str(first.model))

@@ -168,7 +168,7 @@ def test_a_model_of_documents_knows_those_that_were_held_out_too(
     Path("names.txt").write_text("\n".join(names))
     Path("others.txt").write_text("\n".join(others))
     train(Path("names.txt"), tmp_path / "r", steps=3, documents="lines", **held_out)
-    known = NoveltyFilter.from_extras(pantoum.load(tmp_path / "r").loaded.extras)
+    known = NoveltyFilter.from_extras(pantoum.load(tmp_path / "r")._loaded.extras)
     assert known is not None and all(map(known.knows, names + others * ("valid" in held_out)))
 
 

@@ -48,7 +48,7 @@ def test_what_cannot_fit_is_refused_and_named(
     monkeypatch: pytest.MonkeyPatch, settings: dict[str, object], name: str
 ) -> None:
     monkeypatch.setattr(memory, "available", lambda: 8_000_000_000)
-    with pytest.raises(SettingError, match=rf"{name}: training needs about .* GB .*8\.0 GB are available"):
+    with pytest.raises(SettingError, match=rf"{name}: it needs about .* GB .*8\.0 GB are available"):
         require_memory(recipe(**settings), 60, TOKENS)
     require_memory(recipe(), 60, TOKENS)
     monkeypatch.setattr(memory, "available", lambda: None)
@@ -80,7 +80,7 @@ def test_nothing_is_prepared_to_be_trained(tmp_path: Path, monkeypatch: pytest.M
     assert plan.memory > memory.BASE and "memory " in str(plan) and plan.to_dict()["memory"] == plan.memory
     monkeypatch.setattr(memory, "available", lambda: 50_000_000)
     for budget in ({"steps": 3}, {"minutes": 1}):
-        with pytest.raises(SettingError, match="training needs about"):
+        with pytest.raises(SettingError, match="it needs about"):
             make_plan(TrainSettings(**budget), [str(tmp_path / "text")])  # type: ignore[arg-type]
 
 

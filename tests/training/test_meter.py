@@ -33,7 +33,7 @@ def test_goes_on_the_same_after_json():
         curve.sums.add(1 / step, 0.1, 3)
         curve.mark(step, step, None)
     curve.sums.add(0.1, 0.2, 3)
-    twin.restore(json.loads(json.dumps(curve.spec())))
+    twin = Curve.from_spec(json.loads(json.dumps(curve.spec())))
     for one in (curve, twin):
         for step in range(150, 300):
             one.mark(step, step, None)

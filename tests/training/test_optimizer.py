@@ -82,7 +82,7 @@ def test_all_of_it_can_be_kept(cell):
 
 
 def test_other_names_are_refused():
-    with pytest.raises(SettingError, match="optimizer is 'sgd': must be one of adamw, muon"):
+    with pytest.raises(SettingError, match="optimizer is 'sgd': it must be one of adamw, muon"):
         make_optimizer("sgd", made(), 0.0)
     assert isinstance(make_optimizer("muon", made(), 0.0), Muon)
 

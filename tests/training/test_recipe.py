@@ -56,7 +56,7 @@ def test_a_model_to_start_from_keeps_its_members():
     source = ModelConfig("gru", 64, 1, 16)
     outlook = Outlook(20_000, 65, operations=1e14)
     assert choose(TrainSettings(minutes=1), outlook, source=source).members == 1
-    with pytest.raises(SettingError, match="members is 2: must be 1, as in the model of from"):
+    with pytest.raises(SettingError, match="members is 2: it must be 1, as in the model of --from"):
         choose(TrainSettings(minutes=1, members=2), outlook, source=source)
     three = choose(TrainSettings(minutes=1), outlook, source=dataclasses.replace(source, members=3))
     assert (three.members, three.model.members, three.kept.members) == (3, 1, 3)
@@ -192,7 +192,7 @@ def test_a_large_vocabulary_is_sampled_and_counts_for_what_a_step_compares():
 def test_n_grams_add_to_all_logits_so_nothing_is_sampled():
     words = Outlook(2_000_000, 8000, operations=1e14)
     assert choose(TrainSettings(minutes=10, ngrams=(2,)), words).samples is None
-    with pytest.raises(SettingError, match="softmax is 'sampled': must be full with n-grams"):
+    with pytest.raises(SettingError, match="softmax is 'sampled': it must be full with n-grams"):
         choose(TrainSettings(minutes=10, ngrams=(2,), softmax="sampled"), words)
 
 

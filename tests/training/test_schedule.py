@@ -55,5 +55,5 @@ def test_outside_of_the_budget_it_holds_its_ends(at):
 
 
 def test_an_unknown_shape_is_refused():
-    with pytest.raises(SettingError, match="schedule is 'steps': must be one of linear"):
+    with pytest.raises(SettingError, match="schedule is 'steps': it must be one of linear"):
         Schedule("steps")

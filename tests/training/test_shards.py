@@ -293,7 +293,7 @@ def test_a_run_keeps_the_precision_of_its_gradients(run, tmp_path):
     whole, cut = (tmp_path / name / "model.safetensors" for name in ("whole", "cut"))
     assert whole.read_bytes() == cut.read_bytes()
     assert model_file.read(cut).card["settings"]["gradient_precision"] == "bf16"
-    with pytest.raises(SettingError, match="gradient_precision is 'int8': must be one of float32, bf16"):
+    with pytest.raises(SettingError, match="gradient_precision is 'int8': it must be one of float32, bf16"):
         run("third", steps=6, gradient_precision="int8")
 
 
@@ -306,12 +306,12 @@ def test_a_run_of_before_shards_has_one(run, tmp_path):
 
 
 def test_more_shards_than_streams_are_refused(run, tmp_path):
-    with pytest.raises(SettingError, match="shards is 5: must be a whole number, from 1 to 4"):
+    with pytest.raises(SettingError, match="shards is 5: it must be at most the batch size, 4"):
         run("run", steps=2, shards=5)
     short = tmp_path / "short.txt"
     short.write_text("a short text of few tokens, for four streams are too many here")
     with (
-        pytest.raises(SettingError, match="shards is 4: must be at most the batch size, 3"),
+        pytest.raises(SettingError, match="shards is 4: it must be at most the batch size, 3"),
     ):
         run("run", texts=[str(short)], steps=2, shards=4, seq_len=16)
     assert not (tmp_path / "run").exists()

@@ -142,7 +142,7 @@ def test_a_missing_core_is_told_but_not_to_those_who_asked_for_numpy(run, tmp_pa
 
 def test_settings_that_cannot_be_met_are_refused_in_one_line(run, monkeypatch):
     monkeypatch.setenv("PANTOUM_ISA", "numpy")
-    with pytest.raises(SettingError, match="precision is 'bf16': needs the native core") as caught:
+    with pytest.raises(SettingError, match="precision is 'bf16': it needs the native core") as caught:
         run(steps=1, precision="bf16")
     assert "\n" not in str(caught.value)
 

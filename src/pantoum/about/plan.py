@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pantoum.config import TrainSettings
+from pantoum.config.plain import as_typed
 from pantoum.training.begin import choose_recipe, prepare_texts, read_source
 from pantoum.training.memory import require_memory
 from pantoum.training.pace import USABLE
@@ -55,19 +56,16 @@ class Plan:
             ("tokens", f"{self.kind}, vocabulary {self.vocab_size:,}"),
             ("parameters", f"{self.parameters:,}"),
             ("memory", f"about {self.memory / 1e6:,.0f} MB"),
-            *((name, _said(value)) for name, value in self.chosen.items() if not isinstance(value, Mapping)),
-            *(("model." + name, _said(value)) for name, value in self.chosen["model"].items()),
+            *(
+                (name, as_typed(value))
+                for name, value in self.chosen.items()
+                if not isinstance(value, Mapping)
+            ),
+            *(("model." + name, as_typed(value)) for name, value in self.chosen["model"].items()),
             *(("because", reason) for reason in self.reasons),
             ("expect", "no figure: nothing is held out" if self.expected is None else str(self.expected)),
         ]
         return "\n".join(f"{name:<22}{value}" for name, value in rows)
-
-
-def _said(value: object) -> str:
-    """A choice as it is typed: what is off is ``none`` or ``no``."""
-    if value is None or isinstance(value, bool):
-        return {None: "none", True: "yes", False: "no"}[value]
-    return ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
 
 
 def make_plan(settings: TrainSettings, texts: Sequence[str]) -> Plan:

@@ -95,14 +95,9 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         f"pantoum trains a model on {len(texts)} files of Python's standard library ({megabytes:.1f} MB of "
         f"source) for {arguments.minutes:g} minutes"
     )
-    done = api.train(
-        texts,
-        minutes=arguments.minutes,
-        run=folder or console.free_folder("runs/demo"),
-        progress=not output.quiet,
-        started=arguments.started,
-        command=arguments.typed,
-    )
+    settings = {"minutes": arguments.minutes, "run": folder or console.free_folder("runs/demo")}
+    typed = arguments.typed, arguments.started
+    done = api.train_typed(texts, settings, *typed, progress=not output.quiet)
     answer = "" if arguments.json or done.stopped or done.rank else _shown(done)
     return end(done, answer or str(done.folder), arguments.json, output)
 

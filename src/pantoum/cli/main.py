@@ -70,7 +70,7 @@ def _options(commands: Mapping[str, Parser], but: str = "") -> dict[str, Collect
 def _threads(text: str) -> int:
     number = int(text) if text.isascii() and text.isdigit() else 0
     if not 1 <= number <= MOST_THREADS:
-        raise argparse.ArgumentTypeError(f"is {text!r}: must be a whole number from 1 to {MOST_THREADS}")
+        raise argparse.ArgumentTypeError(f"is {text!r}: it must be a whole number from 1 to {MOST_THREADS}")
     return number
 
 

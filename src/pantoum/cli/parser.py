@@ -72,7 +72,7 @@ class Parser(argparse.ArgumentParser):
             self.error(f"there is no command {value!r}: {command_advice(str(value), list(action.choices))}")
         choices = [str(choice) for choice in action.choices]
         meant = nearest(value, choices)
-        advice = f"did you mean {meant}?" if meant else f"must be one of {', '.join(choices)}"
+        advice = f"did you mean {meant}?" if meant else f"it must be one of {', '.join(choices)}"
         raise argparse.ArgumentError(action, f"is {value!r}: {advice}")
 
     def _about_unknown(self, unknown: Sequence[str]) -> str:

@@ -6,18 +6,13 @@ import argparse
 
 from pantoum.cli.options import add_settings, given
 from pantoum.cli.output import Output
-from pantoum.config import AUTO, TrainSettings
+from pantoum.config import AUTO, TextSettings
 from pantoum.config.shell import quoted
 
 EXAMPLES = """examples:
   pantoum prepare corpus/ --tokens words --out corpus.tokens
   pantoum train --data corpus.tokens --minutes 30
 """
-OTHERS = {
-    f
-    for f in TrainSettings.__dataclass_fields__
-    if f not in ("tokens", "vocab_size", "documents", "encoding", "valid", "valid_fraction")
-}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +24,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="text files, folders or addresses, joined in this order; - is stdin",
     )
     parser.add_argument("--out", required=True, metavar="DIR", help="the folder to create")
-    add_settings(parser, TrainSettings, skip=OTHERS)
+    add_settings(parser, TextSettings)
     parser.add_argument(
         "--processes",
         type=_processes,
@@ -47,7 +42,7 @@ def _processes(text: str) -> int | str:
     try:
         return int(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"is {text!r}: must be a whole number") from None
+        raise argparse.ArgumentTypeError(f"is {text!r}: it must be a whole number") from None
 
 
 def run(arguments: argparse.Namespace, output: Output) -> None:
@@ -59,7 +54,7 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
         out=arguments.out,
         progress=not output.quiet,
         processes=arguments.processes,
-        **given(arguments, TrainSettings, skip=OTHERS),
+        **given(arguments, TextSettings),
     )
     if arguments.json:
         output.json({"folder": str(prepared.folder), **prepared.facts})

@@ -56,13 +56,8 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         else:
             output.answer(str(plan))
         return 0
-    done = api.train(
-        arguments.texts,
-        progress=not output.quiet,
-        started=arguments.started,
-        command=arguments.typed,
-        **settings,
-    )
+    typed = arguments.typed, arguments.started
+    done = api.train_typed(arguments.texts, settings, *typed, progress=not output.quiet)
     return end(done, str(done.folder), arguments.json, output)
 
 

@@ -1,9 +1,8 @@
-"""Settings as frozen dataclasses: one docstring per field, checked where they are built.
+"""Settings as frozen dataclasses, checked where they are built.
 
-The options of the command line are made from these fields (``help``, ``choices``, ``metavar`` and ``chosen``
-in the metadata of each field), so that an option, a Python keyword and a field have one name and one text.
-``"auto"`` means "chosen from the text, the time and this machine"; ``None`` means off. Nothing here imports
-NumPy.
+A field is the one declaration of its setting (``setting``): the option of the command line, the keyword of
+the Python interface, its type, its check, its help and what a run records are made from it. ``"auto"`` means
+"chosen from the text, the time and this machine"; ``None`` means off. Nothing here imports NumPy.
 
 One file per thing that is configured: ``model`` (the network), ``train``, ``writing``, ``score``, all over
 ``rules``. Import the names from here; a file is imported when one of its names is used, so that a command
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pantoum.config.cells import CELLS, CellSpec
     from pantoum.config.model_config import SHAPE, DropoutConfig, ModelConfig, check_table, table_words
+    from pantoum.config.reading_config import EvaluationConfig
     from pantoum.config.rules import (
         AUTO,
         function,
@@ -29,17 +29,22 @@ if TYPE_CHECKING:
         truth,
         whole,
     )
-    from pantoum.config.sampling import GenerationConfig, SamplingConfig
+    from pantoum.config.sampling import GenerationConfig, SamplingConfig, StreamConfig
     from pantoum.config.score import UNITS, Alert, ScoreConfig
     from pantoum.config.serve import ServeSettings
+    from pantoum.config.setting import declared
     from pantoum.config.softmax import parse_softmax, spell_softmax
     from pantoum.config.tokens import token_unit
-    from pantoum.config.train import DOCUMENTS, OPTIMIZERS, SCHEDULES, TrainSettings
+    from pantoum.config.train import BUDGETS, OF_ONE_COMMAND, TrainSettings
+    from pantoum.config.train_text import DOCUMENTS, TextSettings
+    from pantoum.config.train_update import OPTIMIZERS, SCHEDULES, KeptSettings
 
 __all__ = [
     "AUTO",
+    "BUDGETS",
     "CELLS",
     "DOCUMENTS",
+    "OF_ONE_COMMAND",
     "OPTIMIZERS",
     "SCHEDULES",
     "SHAPE",
@@ -48,13 +53,18 @@ __all__ = [
     "Alert",
     "CellSpec",
     "DropoutConfig",
+    "EvaluationConfig",
     "GenerationConfig",
+    "KeptSettings",
     "ModelConfig",
     "SamplingConfig",
     "ScoreConfig",
     "ServeSettings",
+    "StreamConfig",
+    "TextSettings",
     "TrainSettings",
     "check_table",
+    "declared",
     "function",
     "nearest",
     "number",
@@ -76,13 +86,17 @@ VERSION = "0.1.0"
 _HOMES = {
     "cells": ("CELLS", "CellSpec"),
     "model_config": ("SHAPE", "DropoutConfig", "ModelConfig", "check_table", "table_words"),
+    "reading_config": ("EvaluationConfig",),
     "rules": ("AUTO", "function", "nearest", "number", "one_of", "path", "require", "text", "truth", "whole"),
-    "sampling": ("GenerationConfig", "SamplingConfig"),
+    "sampling": ("GenerationConfig", "SamplingConfig", "StreamConfig"),
     "score": ("UNITS", "Alert", "ScoreConfig"),
     "serve": ("ServeSettings",),
+    "setting": ("declared",),
     "softmax": ("parse_softmax", "spell_softmax"),
     "tokens": ("token_unit",),
-    "train": ("DOCUMENTS", "OPTIMIZERS", "SCHEDULES", "TrainSettings"),
+    "train": ("BUDGETS", "OF_ONE_COMMAND", "TrainSettings"),
+    "train_text": ("DOCUMENTS", "TextSettings"),
+    "train_update": ("OPTIMIZERS", "SCHEDULES", "KeptSettings"),
 }
 """The file of each name."""
 

@@ -1,43 +1,27 @@
 """Calls of the Python interface: a wrong or missing argument is a ``SettingError`` that names the right one.
 
 Python answers a call that does not fit the parameters of a function with a ``TypeError``. ``public`` makes it
-a ``SettingError``, and ``made`` does the same for settings that arrive as ``**keywords``. Both suggest the
-name that was probably meant: the one for which other libraries use this name, else the one of nearest
-spelling.
+a ``SettingError`` that suggests the name which was probably meant: the one for which other libraries use this
+name, else the one of nearest spelling. ``taking`` does the same for a function whose ``**keywords`` are
+settings, and gives it the signature and the documentation that lists them.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, TypeVar
 
 from pantoum.config.elsewhere import ELSEWHERE
 from pantoum.config.rules import nearest
+from pantoum.config.setting import Setting, SettingGroup, declared
 from pantoum.errors import SettingError, StorageError
 
-__all__ = ["made", "public", "unknown_setting"]
+__all__ = ["public", "taking"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Settings = TypeVar("Settings")
-
-
-def made(
-    kind: type[Settings],
-    given: Mapping[str, object],
-    call: str,
-    others: Iterable[str] = (),
-    only: Iterable[str] | None = None,
-) -> Settings:
-    """The settings of a call, from its ``**keywords``. ``others``: the other parameters of the call;
-    ``only``: the fields that it takes, where these are not all."""
-    names = [one.name for one in fields(kind)] if only is None else list(only)  # type: ignore[arg-type]
-    for name, value in given.items():
-        if name not in names:
-            raise unknown_setting(name, value, call, [*names, *others])
-    return kind(**given)
 
 
 def public(function: Callable[P, R]) -> Callable[P, R]:
@@ -49,7 +33,7 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*arguments, **keywords)
         except TypeError:
-            _require_fit(function, arguments, keywords)
+            _require_fit(call, arguments, keywords)
             raise
         except OSError as problem:
             if problem.filename is None:
@@ -63,37 +47,58 @@ def public(function: Callable[P, R]) -> Callable[P, R]:
     return call
 
 
+def taking(*kinds: type[SettingGroup]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Makes a function public whose ``**keywords`` are the settings of these kinds."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        found = {name: one for kind in kinds for name, one in declared(kind).items()}
+        checked = public(function)
+        signature = inspect.signature(function)
+        own = [each for each in signature.parameters.values() if each.kind is not each.VAR_KEYWORD]
+        more = [one for name, one in found.items() if name not in signature.parameters]
+        known = {*signature.parameters, *(one.name for one in more)}
+
+        @functools.wraps(function)
+        def call(*arguments: P.args, **keywords: P.kwargs) -> R:
+            if not known.issuperset(keywords):
+                _require_fit(call, arguments, keywords)
+            return checked(*arguments, **keywords)
+
+        call.__signature__ = signature.replace(  # type: ignore[attr-defined]
+            parameters=[*own, *map(_parameter, more)]
+        )
+        listed = "".join(f"\n    {one.name}: {one.described}" for one in more)
+        call.__doc__ = f"{inspect.cleandoc(function.__doc__ or '')}\n\nSettings:\n{listed}\n"
+        return call
+
+    return decorate
+
+
+def _parameter(one: Setting) -> inspect.Parameter:
+    return inspect.Parameter(
+        one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default, annotation=one.type
+    )
+
+
 def _require_fit(function: Callable[..., Any], arguments: Any, keywords: Mapping[str, Any]) -> None:
     """Raise ``SettingError`` where the arguments are not the function's parameters."""
-    import inspect
-
     signature = inspect.signature(function)
     try:
         signature.bind(*arguments, **keywords)
     except TypeError as problem:
         names = [name for name in signature.parameters if name != "self"]
         call = function.__qualname__.removesuffix(".__init__")
-        unknown = [name for name in keywords if name not in names]
-        if unknown:
-            raise unknown_setting(unknown[0], keywords[unknown[0]], call, names) from None
-        takes = ", ".join(names) or "nothing"
-        raise SettingError(call, _Call(str(problem)), f"takes {takes}", "give it these") from None
+        for name in keywords:
+            if name not in names:
+                raise SettingError(
+                    name, keywords[name], f"is not a setting of {call}", _meant(name, names), shown=False
+                ) from None
+        rule = f"takes {', '.join(names) or 'nothing'}, but was called wrongly ({problem})"
+        raise SettingError(call, None, rule, "give it these", shown=False) from None
 
 
-class _Call:
-    """How a call went wrong, as a value that shows itself without quotation marks."""
-
-    def __init__(self, problem: str) -> None:
-        self._problem = problem
-
-    def __repr__(self) -> str:
-        return f"called wrongly ({self._problem})"
-
-
-def unknown_setting(name: str, value: object, call: str, known: Iterable[str]) -> SettingError:
-    """The error of a keyword that a call does not take."""
-    known = list(known)
+def _meant(name: str, known: list[str]) -> str:
+    """What to write in place of a keyword that a call does not take."""
     elsewhere = ELSEWHERE.get(name.lower())
     meant = elsewhere if elsewhere in known else nearest(name, known)
-    advice = f"did you mean {meant}?" if meant else "it takes " + ", ".join(known)
-    return SettingError(name, value, f"is not a setting of {call}", advice)
+    return f"did you mean {meant}?" if meant else "it takes " + ", ".join(known)

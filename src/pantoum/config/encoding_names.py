@@ -43,10 +43,10 @@ def encoding_name(codec: str) -> str:
     return next((name for name, each in NAMES.items() if each == codec), codec)
 
 
-def known_encoding(name: object) -> str:
+def known_encoding(name: object, argument: str = "encoding") -> str:
     """The name of an encoding, if it is one."""
     if isinstance(name, str) and codec_of(name) is not None:
         return name
     meant = nearest(name, NAMES) if isinstance(name, str) else None
     advice = "give for example windows-1252 or shift-jis" if meant is None else f"did you mean {meant}?"
-    raise SettingError("encoding", name, "must be an encoding of text that Python knows", advice)
+    raise SettingError(argument, name, "must be an encoding of text that Python knows", advice)

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Any
 
 from pantoum.config.cells import CELLS
 from pantoum.config.plain import Plain
-from pantoum.config.rules import number, one_of, require, whole
+from pantoum.config.rules import number, one_of, require, truth, whole
 from pantoum.errors import SettingError
 
 __all__ = [
+    "CELL",
+    "EMBEDDING_SIZE",
+    "HIDDEN_SIZE",
+    "MEMBERS",
+    "NGRAM_ROWS",
+    "NUM_LAYERS",
     "SHAPE",
     "TABLE_TITLE",
     "DropoutConfig",
     "ModelConfig",
-    "check_ngrams",
     "check_table",
+    "dropout_words",
     "parse_orders",
     "table_words",
 ]
@@ -28,6 +35,21 @@ GONE: dict[str, Plain] = {"norm": None, "residual": False}
 """Settings that there were, as they are in every file: what a file says stays the same."""
 MOST_IN_TABLE = 1 << 28
 """Largest number of values in the tables of all n-gram orders together."""
+
+
+def table_rows(value: object, argument: str) -> int:
+    """Rows of a table: a power of two."""
+    rows = whole(value, argument, least=16, most=1 << 24)
+    require(rows & (rows - 1) == 0, argument, rows, "must be a power of two", "give 16384 or 65536")
+    return rows
+
+
+# Rules of settings (``train_model``), and of what a file says.
+CELL = partial(one_of, choices=tuple(CELLS))
+HIDDEN_SIZE = EMBEDDING_SIZE = partial(whole, most=65_536)
+NUM_LAYERS = partial(whole, most=256)
+NGRAM_ROWS = table_rows
+MEMBERS = partial(whole, most=64)
 
 
 @dataclass(frozen=True)
@@ -88,19 +110,12 @@ class DropoutConfig:
         return f"{prefix}inputs={self.inputs:g},between={self.between:g},outputs={self.outputs:g}"
 
 
-def check_ngrams(orders: tuple[int, ...], rows: Any) -> None:
-    """Refuse n-gram orders and table sizes that are not possible."""
-    for order in orders:
-        whole(order, "ngrams", least=2, most=16)
-    require(
-        list(orders) == sorted(set(orders)),
-        "ngrams",
-        list(orders),
-        "must be different orders, the lowest first",
-        "give for example --ngrams 2,3,4",
-    )
-    whole(rows, "ngram_rows", least=16, most=1 << 24)
-    require(rows & (rows - 1) == 0, "ngram_rows", rows, "must be a power of two", "give 16384 or 65536")
+def dropout_words(value: Any, argument: str) -> str | float:
+    """Dropout as people give it; ``DropoutConfig.parse`` reads it."""
+    if not isinstance(value, str):
+        return number(value, argument, least=0.0, below=1.0)
+    DropoutConfig.parse(value)
+    return str(value)
 
 
 def check_table(orders: tuple[int, ...], rows: int, vocab_size: int) -> None:
@@ -140,9 +155,16 @@ def parse_orders(given: object) -> tuple[int, ...]:
                 "must be whole numbers with commas between them",
                 "give for example --ngrams 2,3,4",
             ) from None
-    orders = tuple(orders) if isinstance(orders, (tuple, list)) else (orders,)
-    check_ngrams(orders, 16)
-    return orders
+    given = orders if isinstance(orders, (tuple, list)) else (orders,)
+    found = tuple(whole(order, "ngrams", least=2, most=16) for order in given)
+    require(
+        list(found) == sorted(set(found)),
+        "ngrams",
+        list(found),
+        "must be different orders, the lowest first",
+        "give for example --ngrams 2,3,4",
+    )
+    return found
 
 
 @dataclass(frozen=True)
@@ -169,12 +191,12 @@ class ModelConfig:
     """Members of an ensemble, K; each has the sizes above. Their logits are averaged."""
 
     def __post_init__(self) -> None:
-        one_of(self.cell, "cell", tuple(CELLS))
-        whole(self.hidden_size, "hidden_size", most=65_536)
-        whole(self.num_layers, "num_layers", most=256)
+        CELL(self.cell, "cell")
+        HIDDEN_SIZE(self.hidden_size, "hidden_size")
+        NUM_LAYERS(self.num_layers, "num_layers")
         if self.embedding_size is not None:
-            whole(self.embedding_size, "embedding_size", most=65_536)
-        require(isinstance(self.tied, bool), "tied", self.tied, "must be true or false", "give one")
+            EMBEDDING_SIZE(self.embedding_size, "embedding_size")
+        truth(self.tied, "tied")
         require(
             not self.tied or self.embedding_size is not None,
             "tied",
@@ -183,13 +205,13 @@ class ModelConfig:
             "give embedding_size a number",
         )
         object.__setattr__(self, "ngrams", parse_orders(self.ngrams))
-        check_ngrams(self.ngrams, self.ngram_rows)
-        whole(self.members, "members", most=64)
+        NGRAM_ROWS(self.ngram_rows, "ngram_rows")
+        MEMBERS(self.members, "members")
         require(
             not self.tied or self.members == 1 or self.embedding_size == self.hidden_size,
             "tied",
             self.tied,
-            "of several members needs an embedding_size that is their hidden_size",
+            "needs an embedding_size that is the hidden_size, where there are several members",
             f"give embedding_size={self.hidden_size}, or leave tied out",
         )
 
@@ -230,9 +252,13 @@ class ModelConfig:
         """The inverse of ``spec``."""
         values = {name: value for name, value in spec.items() if name not in GONE}
         gone = {name: spec[name] for name in GONE if spec.get(name, GONE[name]) is not GONE[name]}
-        require(not gone, "model configuration", gone, "is of a network that is gone", "train again")
+        if gone:
+            rule = f"has {', '.join(gone)}, which no network has any more"
+            raise SettingError("the model's configuration", gone, rule, "train again", shown=False)
         unknown = sorted(set(values) - {f.name for f in fields(ModelConfig)})
-        require(not unknown, "model configuration", unknown, "has unknown keys", "use a newer pantoum")
+        if unknown:
+            rule = f"has unknown keys: {', '.join(unknown)}"
+            raise SettingError("the model's configuration", unknown, rule, "use a newer pantoum", shown=False)
         if "dropout" in values:
             values["dropout"] = DropoutConfig.parse(values["dropout"])
         return ModelConfig(**values)

@@ -1,40 +1,35 @@
-"""What every setting is made of: a field with the text of its option, and the checks of its value.
+"""The checks of single values, for settings and for arguments.
 
-The checks raise ``SettingError``, which names the argument, its value, the rule and what to do next. They
-return the value as plain Python has it: a NumPy integer becomes an ``int``, so that a setting can be
-compared, kept in JSON and passed to the core.
+Each takes the value and the name of its argument. It raises ``SettingError``, which names the argument, its
+value, the rule and what to do next, or returns the value as plain Python has it: a NumPy integer becomes an
+``int``, so that a setting can be compared, kept in JSON and passed to the core. With its bounds
+(``partial(whole, most=256)``) a check is the rule of a setting.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import Field, field, fields
+from collections.abc import Iterable
 from numbers import Integral, Real
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from pantoum.errors import SettingError
 
 __all__ = [
     "AUTO",
-    "MOST_CACHE",
     "Auto",
     "function",
     "nearest",
     "number",
     "one_of",
-    "option",
     "path",
     "require",
-    "settle",
     "text",
+    "texts",
     "truth",
     "whole",
 ]
-
-MOST_CACHE = 100_000
-"""Most tokens in a cache."""
 
 AUTO = "auto"
 LEAST_BEGINNING = 3
@@ -42,34 +37,6 @@ LEAST_BEGINNING = 3
 Auto = Literal["auto"]
 Value = TypeVar("Value")
 MOST = 2**63 - 1
-PATHS = ("FILE", "DIR", "F", "MODEL")
-"""The metavars of settings that are paths."""
-
-
-def option(
-    default: object,
-    help: str,
-    *,
-    group: str = "",
-    choices: tuple[str, ...] = (),
-    metavar: str = "",
-    off: bool = False,
-    chosen: str = "",
-) -> Any:
-    """A dataclass field with the text of its option.
-
-    ``off``: the option also takes ``none``. ``chosen``: what is used where the option is not given, in words,
-    for an option whose default is ``auto``.
-    """
-    meta = {
-        "help": help,
-        "group": group,
-        "choices": choices,
-        "metavar": metavar,
-        "off": off,
-        "chosen": chosen,
-    }
-    return field(default=default, metadata=meta)
 
 
 def require(condition: bool, argument: str, value: object, rule: str, advice: str) -> None:
@@ -82,9 +49,9 @@ def whole(value: object, argument: str, *, least: int = 1, most: int | None = No
     """A whole number within bounds, as an ``int``. Without ``most`` it must fit a 64-bit integer."""
     fits = isinstance(value, Integral) and not isinstance(value, bool)
     found = int(value) if isinstance(value, Integral) and fits else least - 1
-    bounds = f"at least {least}" if most is None and found <= MOST else f"from {least} to {most or MOST}"
+    bounds = f"of at least {least}" if most is None and found <= MOST else f"from {least} to {most or MOST}"
     fits = least <= found <= (MOST if most is None else most)
-    require(fits, argument, value, f"must be a whole number, {bounds}", f"give {argument} such a number")
+    require(fits, argument, value, f"must be a whole number {bounds}", f"give {argument} such a number")
     return found
 
 
@@ -99,10 +66,10 @@ def number(
 ) -> float:
     """A finite number within bounds, as an ``int`` or a ``float``."""
     words = [
-        f"above {above:g}" if above is not None else "",
-        f"at least {least:g}" if least is not None else "",
-        f"at most {most:g}" if most is not None else "",
-        f"below {below:g}" if below is not None else "",
+        f"above {above:.12g}" if above is not None else "",
+        f"at least {least:.12g}" if least is not None else "",
+        f"at most {most:.12g}" if most is not None else "",
+        f"below {below:.12g}" if below is not None else "",
     ]
     rule = "must be a number " + " and ".join(w for w in words if w)
     x = _float(value)
@@ -153,6 +120,17 @@ def text(value: object, argument: str) -> str:
     return str(value)
 
 
+def texts(value: object, argument: str) -> tuple[str, ...]:
+    """One text, or several; none is empty."""
+    given = (value,) if isinstance(value, str) else value
+    if not isinstance(given, (list, tuple)):
+        raise SettingError(argument, value, "must be a text, or a list of texts", "leave it out otherwise")
+    for each in given:
+        rule = "must be a text that is not empty"
+        require(isinstance(each, str) and each != "", argument, each, rule, "leave it out otherwise")
+    return tuple(map(str, given))
+
+
 def path(value: object, argument: str) -> str:
     """The path of a file or folder, as a ``str``."""
     try:
@@ -177,51 +155,3 @@ def function(value: Value, argument: str) -> Value:
     fits = value is None or callable(value)
     require(fits, argument, value, "must be a function or None", "leave it out otherwise")
     return value
-
-
-def settle(settings: Any) -> None:
-    """Give each field of a frozen dataclass its value as plain Python has it.
-
-    Only the kind of a value is checked here, against the field's type; its bounds are the dataclass's to
-    check.
-    """
-    for one in fields(settings):
-        object.__setattr__(settings, one.name, _plain(getattr(settings, one.name), one))
-
-
-def _plain(value: object, one: Field[object]) -> object:
-    kinds = str(one.type).replace("tuple[int, ...]", "tuple").replace("tuple[str, ...]", "tuple").split(" | ")
-    if value is None and "None" in kinds:
-        return None
-    if "str" in kinds and one.metadata.get("metavar") in PATHS:
-        return path(value, one.name)
-    if "bool" in kinds and not ("Auto" in kinds and isinstance(value, str) and value == AUTO):
-        return truth(value, one.name)
-    if isinstance(value, (list, tuple)) and "tuple" in kinds:
-        return tuple(_scalar(item) for item in value)
-    if isinstance(value, Mapping) and kinds[0].startswith("Mapping"):
-        return {_scalar(key): _scalar(item) for key, item in value.items()}
-    if isinstance(value, str) and ("str" in kinds or "Auto" in kinds or "tuple" in kinds):
-        return str(value)
-    numeric = {"int", "float"} & set(kinds) or "tuple[int, ...]" in str(one.type)
-    if numeric and isinstance(value, Real):
-        return _scalar(value)
-    words = {
-        "Mapping[int, float]": "a dict of numbers",
-        "str": "a text",
-        "tuple": "several of them",
-        "int": "a whole number",
-        "float": "a number",
-    }
-    may = [words.get(kind, repr(AUTO) if kind == "Auto" else kind) for kind in kinds]
-    raise SettingError(one.name, value, "must be " + " or ".join(may), f"give {one.name} such a value")
-
-
-def _scalar(value: object) -> object:
-    """A NumPy number as a Python one; anything else as it is."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        return value
-    if isinstance(value, Integral):
-        return int(value)
-    x = _float(value)
-    return value if math.isnan(x) else x

@@ -5,8 +5,12 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
-from pantoum.config.rules import MOST_CACHE, number, one_of, option, require, settle, whole
+from pantoum.config.reading_config import ReadingConfig
+from pantoum.config.rules import number, one_of, path, require, truth, whole
+from pantoum.config.setting import setting
 
 __all__ = ["UNITS", "Alert", "ScoreConfig"]
 
@@ -40,61 +44,47 @@ class Alert:
         return Alert(share=value / 100.0) if learned else Alert(nats=value)
 
 
+def alert_words(value: Any, argument: str) -> str | float:
+    """An alert as people give it; ``Alert.parse`` reads it."""
+    given = str(value) if isinstance(value, str) else number(value, argument, least=0.0)
+    Alert.parse(given)
+    return given
+
+
 @dataclass(frozen=True)
-class ScoreConfig:
+class ScoreConfig(ReadingConfig):
     """What is scored, and how the text is read."""
 
-    by: str = option("line", "unit that is scored", choices=UNITS)
-    """The unit: each token, word or line."""
-    streams: int = option(
+    by: str = setting("line", "unit that is scored", partial(one_of, choices=UNITS))
+    streams: int = setting(
         1,
         "read a long text in N parallel segments, which is faster; each segment is warmed up by the 256 "
         "tokens before it, and results come a block at a time",
+        partial(whole, most=100_000),
         metavar="N",
     )
-    """Segments that are read in parallel; 1 reads each token after all tokens before it."""
-    documents: bool = option(False, "score each line as a document of its own: the state is reset before it")
-    """Whether the state is reset before each line. A model that was trained on documents resets it before
-    each document in any case."""
-    alert: str | float | None = option(
+    documents: bool = setting(
+        False,
+        "score each line as a document of its own: the state is reset before it (a model that was trained "
+        "on documents resets it before each of these in any case)",
+        truth,
+    )
+    alert: str | float | None = setting(
         None,
         "mark every unit whose most surprising token is above this threshold in nats, or above the threshold "
-        "that P%% of the validation text exceeds",
+        "that P% of the validation text exceeds",
+        alert_words,
         metavar="NATS|auto:P%",
     )
-    """The threshold of alerts (``Alert``)."""
-    alert_text: str | None = option(
+    alert_text: str | None = setting(
         None,
-        "learn the threshold of auto:P%% from this ordinary text instead of the validation text",
+        "learn the threshold of auto:P% from this ordinary text instead of the validation text",
+        path,
         metavar="FILE",
     )
-    """An ordinary text from which ``auto:P%`` is learned; ``None``: the validation text of the run."""
-    encoding: str | None = option(
-        None,
-        "encoding of the text files if they are not in UTF-8 or UTF-16, for example windows-1252",
-        metavar="NAME",
-    )
-    """The encoding of text files that are not UTF-8, and of stdin."""
-    adapt: bool = option(False, "let a copy of the model learn from each chunk of the text after scoring it")
-    """Whether a copy of the model adapts to the text while it reads."""
-    cache: int | None = option(
-        None,
-        "mix the model with a cache of the last N tokens (Grave and others 2016)",
-        metavar="N",
-        off=True,
-    )
-    """Tokens in a continuous cache that is mixed with the model; ``None``: no cache."""
-    model_out: str | None = option(
-        None, "save the adapted model in this file, every five minutes and at the end", metavar="F"
-    )
-    """Where the adapted model is saved, every five minutes and at the end of the text; ``None``: nowhere."""
 
-    def __post_init__(self) -> None:
-        settle(self)
-        one_of(self.by, "by", UNITS)
-        whole(self.streams, "streams", most=100_000)
-        if self.cache is not None:
-            whole(self.cache, "cache", most=MOST_CACHE)
+    def agree(self) -> None:
+        """What a text of ordinary lines and adapting need."""
         learned = self.alert is not None and Alert.parse(self.alert).share is not None
         require(
             self.alert_text is None or learned,
@@ -103,10 +93,6 @@ class ScoreConfig:
             "is what auto:P% is learned from",
             "give alert auto:P%, or leave alert_text out",
         )
-        if self.encoding is not None:
-            from pantoum.config.encoding_names import known_encoding  # few give one
-
-            known_encoding(self.encoding)
         require(
             not self.adapt or self.streams == 1,
             "streams",

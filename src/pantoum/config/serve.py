@@ -3,69 +3,95 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address
 
-from pantoum.config.rules import number, option, require, settle, whole
+from pantoum.config.rules import number, path, require, text, texts, whole
+from pantoum.config.setting import SettingGroup, setting
 
 __all__ = ["ServeSettings"]
 
 
 @dataclass(frozen=True)
-class ServeSettings:
+class ServeSettings(SettingGroup):
     """The settings of ``pantoum serve``."""
 
-    host: str = option("127.0.0.1", "the address to listen on", metavar="ADDRESS")
-    """The address to listen on; another than loopback requires ``api_key_file``."""
-    port: int = option(8000, "the port to listen on; 0 takes a free one and tells it", metavar="N")
-    """The port; 0: a free one."""
-    slots: int = option(64, "texts that one model writes or reads at the same time", metavar="N")
-    """Streams of one model that are read or written at the same time."""
-    queue: int = option(256, "texts that may wait for a slot; then the answer is 429", metavar="N")
-    """Streams of one model that may wait."""
-    max_prompt: int = option(500_000, "tokens that the prompts of one request may have", metavar="N")
-    """Tokens of all prompts of a request, or of the text that it scores."""
-    max_tokens: int = option(1_000_000, "tokens that a request may ask for, per text", metavar="N")
-    """The largest ``max_tokens`` of a request."""
-    max_answer: int = option(16, "megabytes of JSON that one answer may have", metavar="MB")
-    """The size of an answer, as estimated before it is made; what is streamed as it is written is free."""
-    api_key_file: str | None = option(
-        None, "accept only requests with one of the keys in this file, one per line", metavar="FILE"
+    host: str = setting(
+        "127.0.0.1",
+        "the address to listen on; another than loopback needs --api-key-file",
+        text,
+        metavar="ADDRESS",
     )
-    """Keys that a request must carry as ``Authorization: Bearer KEY``."""
-    state_key_file: str | None = option(
-        None, "the key that signs states; made where it does not exist", metavar="FILE"
+    port: int = setting(
+        8000,
+        "the port to listen on; 0 takes a free one and tells it",
+        partial(whole, least=0, most=65535),
+        metavar="N",
     )
-    """The key of the states' signatures; ``None``: ``state.key`` in the user's state folder."""
-    sessions: str | None = option(
+    slots: int = setting(
+        64, "texts that one model writes or reads at the same time", partial(whole, most=4096), metavar="N"
+    )
+    queue: int = setting(
+        256,
+        "texts that may wait for a slot; then the answer is 429",
+        partial(whole, least=0, most=1_000_000),
+        metavar="N",
+    )
+    max_prompt: int = setting(
+        500_000,
+        "tokens that the prompts of one request may have, or a text that it scores",
+        whole,
+        metavar="N",
+    )
+    max_tokens: int = setting(1_000_000, "tokens that a request may ask for, per text", whole, metavar="N")
+    max_answer: int = setting(
+        16,
+        "megabytes of JSON that one answer may have, as estimated before it is made; a stream may have more",
+        partial(whole, most=100_000),
+        metavar="MB",
+    )
+    api_key_file: str | None = setting(
+        None, "accept only requests with one of the keys in this file, one per line", path, metavar="FILE"
+    )
+    state_key_file: str | None = setting(
+        None,
+        "the key that signs states; made where it does not exist",
+        path,
+        metavar="FILE",
+        chosen="state.key in the user's state folder",
+    )
+    sessions: str | None = setting(
         None,
         "where sessions are kept: a SQLite file, or a server of several replicas",
+        text,
         metavar="FILE|redis://...",
+        chosen="sessions-PORT.sqlite in the user's state folder",
     )
-    """The store of sessions; ``None``: ``sessions-PORT.sqlite`` in the user's state folder."""
-    session_memory: int = option(768, "megabytes of sessions that are kept in memory, too", metavar="MB")
-    """The memory for sessions, in megabytes; the least recently used ones are read from the store."""
-    session_hours: float = option(168.0, "a session that nobody used for so long is deleted", metavar="H")
-    """Idle time after which a session expires."""
-    cors_origin: tuple[str, ...] = option(
-        (), "let pages of this origin use the server; may be repeated", metavar="ORIGIN"
+    session_memory: int = setting(
+        768,
+        "megabytes of sessions that are kept in memory, too",
+        partial(whole, least=0, most=1_000_000),
+        metavar="MB",
     )
-    """Origins of pages that may call the server."""
-    chat_template: str | None = option(None, "the template of chat prompts", metavar="FILE")
-    """A file with the template of chat prompts; ``None``: the plain one."""
-    timeout: float = option(600.0, "the longest that one answer may take, in seconds", metavar="S")
-    """Seconds after which the texts of a request end as they are; a prompt that was not read is an error."""
+    session_hours: float = setting(
+        168.0,
+        "a session that nobody used for so long is deleted",
+        partial(number, above=0.0, most=1e6),
+        metavar="H",
+    )
+    cors_origin: tuple[str, ...] = setting(
+        (), "let pages of this origin use the server; may be repeated", texts, metavar="ORIGIN"
+    )
+    chat_template: str | None = setting(None, "the template of chat prompts", path, metavar="FILE")
+    timeout: float = setting(
+        600.0,
+        "the longest that one answer may take, in seconds; its texts end as they are",
+        partial(number, above=0.0, most=86_400.0),
+        metavar="S",
+    )
 
-    def __post_init__(self) -> None:
-        settle(self)
-        whole(self.port, "port", least=0, most=65535)
-        whole(self.slots, "slots", most=4096)
-        whole(self.queue, "queue", least=0, most=1_000_000)
-        whole(self.max_prompt, "max_prompt")
-        whole(self.max_tokens, "max_tokens")
-        whole(self.max_answer, "max_answer", most=100_000)
-        whole(self.session_memory, "session_memory", least=0, most=1_000_000)
-        number(self.session_hours, "session_hours", above=0.0, most=1e6)
-        number(self.timeout, "timeout", above=0.0, most=86_400.0)
+    def agree(self) -> None:
+        """An address that others reach needs keys."""
         require(
             loopback(self.host) or self.api_key_file is not None,
             "host",

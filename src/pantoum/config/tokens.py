@@ -10,10 +10,18 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from pantoum.config.rules import nearest, require
+from pantoum.config.rules import nearest, require, text
 from pantoum.errors import SettingError
 
-__all__ = ["TOKEN_KINDS", "TokenKind", "check_tokens", "parse_tokens", "token_unit", "written_kinds"]
+__all__ = [
+    "TOKEN_KINDS",
+    "TokenKind",
+    "check_tokens",
+    "parse_tokens",
+    "token_name",
+    "token_unit",
+    "written_kinds",
+]
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,7 @@ def check_tokens(tokens: object, documents: str | None = None) -> TokenKind:
         raise SettingError("tokens", tokens, f"must be {written_kinds()}", _advice(tokens))
     if number is not None:
         least, most = kind.sizes
-        rule = f"N must be from {least} to {most}"
+        rule = f"must have an N from {least} to {most}"
         require(least <= number <= most, "tokens", tokens, rule, f"give for example {kind.name}:4096")
     if kind.ends_lines and documents not in (None, "lines"):
         raise SettingError(
@@ -95,6 +103,13 @@ def check_tokens(tokens: object, documents: str | None = None) -> TokenKind:
             "use --documents lines, or other --tokens",
         )
     return kind
+
+
+def token_name(value: object, argument: str) -> str:
+    """The name of a tokenizer that can be asked for."""
+    name = text(value, argument)
+    check_tokens(name)
+    return name
 
 
 def token_unit(kind: object) -> str:

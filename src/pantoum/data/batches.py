@@ -168,7 +168,7 @@ def _sizes_that_fit(num_tokens: int, batch_size: int, seq_len: int) -> tuple[int
     """The sizes asked for, or smaller ones, first B and then T, with a warning that says so."""
     for argument, value in (("batch_size", batch_size), ("seq_len", seq_len)):
         if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-            raise SettingError(argument, value, "must be a whole number, at least 1", "give such a number")
+            raise SettingError(argument, value, "must be a whole number of at least 1", "give such a number")
     fitting_T = min(int(seq_len), num_tokens - 1)
     fitting_B = min(int(batch_size), (num_tokens - 1) // fitting_T)
     if (fitting_B, fitting_T) != (batch_size, seq_len):

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pantoum.config import AUTO, DOCUMENTS, one_of, whole
-from pantoum.config.encoding_names import known_encoding
+from pantoum.config import AUTO, TextSettings, whole
 from pantoum.config.tokens import check_tokens
 from pantoum.data import manifest
 from pantoum.data.destination import Destination
@@ -237,17 +236,7 @@ def _checked(
     tokenizer: Tokenizer | None,
 ) -> Tokenizing:
     """The settings, or a ``SettingError`` that names the one that cannot be."""
-    if documents is not None:
-        one_of(documents, "documents", DOCUMENTS)
-    if encoding is not None:
-        known_encoding(encoding)
-    if not (isinstance(valid_fraction, (int, float)) and 0 <= valid_fraction < 1):
-        raise SettingError(
-            "valid_fraction",
-            valid_fraction,
-            "must be at least 0 and below 1",
-            "give for example --valid-fraction 0.1",
-        )
+    TextSettings(documents=documents, encoding=encoding, valid_fraction=valid_fraction)
     if tokenizer is not None:
         own = tokenizer.documents or "one continuous text"
         if documents not in (None, tokenizer.documents):

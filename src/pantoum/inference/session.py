@@ -21,13 +21,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pantoum.config import GenerationConfig, SamplingConfig, require, truth, whole
-from pantoum.config.calls import made, public
+from pantoum.config.calls import public, taking
 from pantoum.inference.finite import require_finite
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.reading import Reading, read_all
@@ -149,7 +149,7 @@ class Session:
         decode = self.model.tokenizer.decode
         return [Prediction(token, decode([token]), float(probabilities_V[token])) for token in best_K]
 
-    @public
+    @taking(SamplingConfig)
     def stream(
         self, length: int = 500, *, seed: int | None = None, **sampling: Unpack[Sampling]
     ) -> Iterator[str]:
@@ -159,10 +159,10 @@ class Session:
         with it: closing the stream, or reading it on, changes nothing of the session."""
         length = whole(length, "length", least=0)
         chosen = draw_seed() if seed is None else whole(seed, "seed", least=0, most=2**63 - 1)
-        settings = made(SamplingConfig, sampling, "Session.stream", ("length", "seed"))
+        settings = SamplingConfig(**dict[str, Any](sampling))
         return self._written(settings, GenerationConfig(length, chosen, exact=True))
 
-    @public
+    @taking(SamplingConfig)
     def generate(self, length: int = 500, *, seed: int | None = None, **sampling: Unpack[Sampling]) -> str:
         """Write on and return the continuation."""
         return "".join(self.stream(length, seed=seed, **sampling))

@@ -10,15 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pantoum.config import BUDGETS, OF_ONE_COMMAND
 from pantoum.config.plain import Plain
 from pantoum.report.story import Story
 from pantoum.report.wording import finite
 
-__all__ = ["BUDGETS", "configuration"]
+__all__ = ["configuration"]
 
-BUDGETS = ("minutes", "steps", "epochs")
-"""Settings that name the first budget."""
-PLACES = frozenset({"run", "resume", "stop_after", "checkpoint_every", "keep_data"})
+PLACES = frozenset(OF_ONE_COMMAND) - {"device"}
 """Settings of files and length: runs that differ only in these are the same."""
 OFF = {"members": 1, "ngrams": None, "ngram_rows": None, "kneser_ney": None, "norm": None, "softmax": None}
 """What files do not tell where it is off."""

@@ -29,7 +29,7 @@ __all__ = ["from_torch", "load", "state_from_torch", "state_to_torch", "to_torch
 def to_torch(model: Model | LoadedModel | network.LanguageModel) -> LanguageModule:
     """A module with the weights of a model, on the CPU, in its precision (float32, for a model of a file),
     and with the n-grams that were counted in its training text (``--kneser-ney``). A cache is not in it."""
-    loaded = model.loaded if isinstance(model, Model) else model
+    loaded = model._loaded if isinstance(model, Model) else model
     if isinstance(loaded, LoadedModel):
         return _module(loaded.network, loaded.program.counts)
     return _module(loaded, None)

@@ -13,13 +13,13 @@ import math
 import secrets
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pantoum import kernels
-from pantoum.config import AUTO, SHAPE, VERSION, ModelConfig, TrainSettings, require
-from pantoum.config.plain import Plain
+from pantoum.config import AUTO, SHAPE, VERSION, ModelConfig, TrainSettings, declared, require
+from pantoum.config.plain import Plain, as_typed
 from pantoum.config.tokens import parse_tokens
 from pantoum.data.prepare import Prepared, open_prepared, prepare
 from pantoum.errors import SettingError, TextError
@@ -82,7 +82,9 @@ class TrainingCommand:
 def begin(folder: RunFolder, command: TrainingCommand, prepared: Prepared | None = None) -> TrainingRun:
     """A new run in its (empty) folder. ``prepared``: the text, if it is prepared already."""
     settings, texts, clock, ranks = command.settings, command.texts, command.clock, command.ranks
-    asked = {name: value for name, value in asdict(settings).items() if name not in ("resume", "run")}
+    asked = {
+        name: getattr(settings, name) for name in declared(TrainSettings) if name not in ("resume", "run")
+    }
     config: dict[str, Any] = {
         "pantoum": VERSION,
         "run": secrets.token_hex(16),
@@ -198,10 +200,10 @@ def prepare_texts(
             "leave it out, or prepare the text with `pantoum prepare --valid`",
         )
     for name in ("valid_fraction", "vocab_size", "encoding"):
-        if (asked := getattr(settings, name)) != getattr(TrainSettings(), name):
+        if settings.given(name):
             raise SettingError(
                 name,
-                asked,
+                getattr(settings, name),
                 f"has no effect on {settings.data!r}, which is prepared already",
                 "leave it out, or prepare the text with it",
             )
@@ -235,15 +237,16 @@ def read_source(settings: TrainSettings) -> ModelFile | None:
     checked(content, path)
     source = plain(content)
     shape = ModelConfig.from_spec(source.config)
-    default = TrainSettings()
     for name in SHAPE:
         asked, known = getattr(settings, name), shape.setting(name)
-        if asked not in (getattr(default, name), known):
-            raise SettingError(name, asked, f"must be {known}, as in the model of from", "leave it out")
+        if settings.given(name) and asked != known:
+            raise SettingError(
+                name, asked, f"must be {as_typed(known)}, as in the model of --from", "leave it out"
+            )
     kind = source.tokenizer.get("kind")
     if not _agrees(settings.tokens, kind):
         raise SettingError(
-            "tokens", settings.tokens, f"must be {kind}, as in the model of from", "leave it out"
+            "tokens", settings.tokens, f"must be {kind}, as in the model of --from", "leave it out"
         )
     return source
 

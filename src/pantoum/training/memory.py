@@ -81,7 +81,7 @@ def require_memory(recipe: Recipe, vocab_size: int, training_tokens: int, ranks:
     if need.batch > need.weights:
         values = {"batch_size": recipe.batch_size, "seq_len": recipe.seq_len}
         name = max(values, key=lambda each: values[each])
-    rule = f"training needs about {need} of memory, and {_size(there)} are available here"
+    rule = f"needs about {need} of memory in training, and {_size(there)} are available here"
     raise SettingError(name, values[name], rule, "give a smaller one, or use a machine with more memory")
 
 

@@ -19,14 +19,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pantoum.config import AUTO, DropoutConfig, TrainSettings, parse_softmax, spell_softmax, whole
-from pantoum.config.plain import Plain
+from pantoum.config import (
+    AUTO,
+    BUDGETS,
+    OF_ONE_COMMAND,
+    DropoutConfig,
+    ModelConfig,
+    TrainSettings,
+    declared,
+    parse_softmax,
+    spell_softmax,
+    whole,
+)
+from pantoum.config.plain import Plain, as_typed
 from pantoum.config.shell import quoted
 from pantoum.data.made_again import restored
 from pantoum.data.prepare import Prepared, differences, open_prepared
@@ -54,13 +65,11 @@ from pantoum.training.update.schedule import Schedule
 
 __all__ = ["Finished", "resume"]
 
-BUDGETS = "minutes", "steps", "epochs"
+OF_THE_RECIPE = {"softmax", *(each.name for kind in (Recipe, ModelConfig) for each in fields(kind))}
+"""Settings that the recipe of a run tells, if it was not given them too."""
+
 BEGUN_WITH = "stop_after", "checkpoint_every", "data"
 """What a run that begins again from its start takes from the new command, beside the budget."""
-OF_THE_COMMAND = (*BEGUN_WITH, "keep_data", "device")
-"""Settings that a run does not keep: they are those of each command."""
-MAY_CHANGE = (*BUDGETS, *OF_THE_COMMAND, "run", "resume")
-OF_THE_TEXT = ("valid", "valid_fraction", "tokens", "vocab_size", "documents", "from_")
 
 
 @dataclass(frozen=True)
@@ -171,11 +180,7 @@ def _from_the_start(
     """A run that was killed before its first checkpoint, from these texts."""
     settings = command.settings
     _refuse_other_settings(settings, recorded, None)
-    given = {
-        name: getattr(settings, name)
-        for name in (*BUDGETS, *BEGUN_WITH)
-        if getattr(settings, name) != getattr(TrainSettings(), name)
-    }
+    given = {name: getattr(settings, name) for name in (*BUDGETS, *BEGUN_WITH) if settings.given(name)}
     if Budget.asked(settings) is not None:
         given = {**dict.fromkeys(BUDGETS), **given}
     prepared = _from_stdin(folder, "-" in command.texts) if "-" in texts else None
@@ -295,15 +300,14 @@ def _refuse_other_settings(
 ) -> None:
     """What is given must be what the run has; what is left out is its default, and says nothing. ``kind``:
     the tokenizer that was chosen, if it was left to the run."""
-    default = TrainSettings()
     differ = []
-    for name in vars(default):
-        given = getattr(settings, name)
-        if name in MAY_CHANGE or given == getattr(default, name):
+    for name in declared(TrainSettings):
+        if name in (*BUDGETS, *OF_ONE_COMMAND) or not settings.given(name):
             continue
         if recipe is not None and name in recipe.model.unused:
             continue  # it had no effect when the run began
-        if recipe is not None and name not in OF_THE_TEXT:
+        given = getattr(settings, name)
+        if recipe is not None and name in OF_THE_RECIPE:
             known, given = _of_recipe(recipe, name), _spelt(name, given)
         elif recorded is not None:
             known = getattr(recorded, name)
@@ -312,7 +316,7 @@ def _refuse_other_settings(
         else:
             continue
         if known != given:
-            differ.append(f"{name.rstrip('_')} is {given}, the run has {known}")
+            differ.append(f"{name.rstrip('_')} is {as_typed(given)}, the run has {as_typed(known)}")
     if differ:
         raise RunError(
             f"a resumed run keeps its settings, but {'; '.join(differ)}; leave it out, or begin a new run"
@@ -337,10 +341,8 @@ def _of_recipe(recipe: Recipe, name: str) -> object:
 
 def _recorded(config: Mapping[str, object]) -> TrainSettings | None:
     """The settings that the run began with, if they are known."""
-    known, names = config.get("settings"), vars(TrainSettings())
-    if not isinstance(known, Mapping):
-        return None
-    return TrainSettings(**{name: value for name, value in known.items() if name in names})
+    known = config.get("settings")
+    return TrainSettings.of(known) if isinstance(known, dict) else None
 
 
 def _source_weights(path: str | None, state: RunState) -> Mapping[str, Any] | None:

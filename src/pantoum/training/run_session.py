@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
-from pantoum.config import TrainSettings
+from pantoum.config import OF_ONE_COMMAND, TrainSettings
 from pantoum.data import prepared_folder
 from pantoum.errors import RunError, StorageError
 from pantoum.formats import checkpoint, durable
@@ -27,7 +27,7 @@ from pantoum.training.assembly import TrainingEngine
 from pantoum.training.begin import TrainingCommand, begin
 from pantoum.training.reporting import Reporter
 from pantoum.training.result import RunResult, of_finished, of_session
-from pantoum.training.resume import OF_THE_COMMAND, Finished, resume
+from pantoum.training.resume import Finished, resume
 from pantoum.training.run.budget import Clock
 from pantoum.training.run.run_folder import create, find, leave_needed, run_named
 from pantoum.training.run.signals import StopSignals, ending_at_once
@@ -107,5 +107,5 @@ def _after_restart(
     made = None if settings.resume else job.run
     if made is None or not made.is_dir():
         return settings, texts
-    kept = {name: getattr(settings, name) for name in OF_THE_COMMAND}
-    return TrainSettings(run=str(made), resume=True, **kept), ()
+    kept = {name: getattr(settings, name) for name in OF_ONE_COMMAND}
+    return TrainSettings(**{**kept, "run": str(made), "resume": True}), ()

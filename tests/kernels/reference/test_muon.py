@@ -54,5 +54,5 @@ def test_momentum_decay_clipping_and_the_scale_rule() -> None:
 
 
 def test_other_precisions_are_the_native_cores() -> None:
-    with pytest.raises(SettingError, match="precision is 'bf16': needs the native core"):
+    with pytest.raises(SettingError, match="precision is 'bf16': it needs the native core"):
         reference.muon([], [], [], [], rate=0.1, precision="bf16")

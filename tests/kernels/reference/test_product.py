@@ -45,5 +45,5 @@ def test_matrices_take_turns_in_one_place_and_one_for_reading_has_a_copy() -> No
     ],
 )
 def test_numpy_has_float32_only(call: object) -> None:
-    with pytest.raises(SettingError, match=r"precision is 'bf16': needs the native core .*; use float32"):
+    with pytest.raises(SettingError, match=r"precision is 'bf16': it needs the native core .*; use float32"):
         call()  # type: ignore[operator]

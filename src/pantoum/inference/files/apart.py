@@ -34,5 +34,5 @@ def require_apart(
         inside = path.is_dir() and path.resolve() in target.resolve().parents
         if inside or target.samefile(path):
             raise SettingError(
-                argument, os.fspath(out), f"it is {what}, and would be lost", "give another file"
+                argument, os.fspath(out), f"is {what}, which would be lost", "give another file"
             )

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
+from pantoum.config import BUDGETS
 from pantoum.config.plain import Plain
 from pantoum.report import loss, surprisal
-from pantoum.report.configuration import BUDGETS
 from pantoum.report.curves import curve, small
 from pantoum.report.escape import markup
 from pantoum.report.run_history import Record, RunHistory, Sample

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pantoum.config import AUTO, ModelConfig, TrainSettings
+from pantoum.config import AUTO, KeptSettings, ModelConfig, TrainSettings, declared
 from pantoum.training.recipe.model_choice import counted_order, members_of, samples, shape, with_tables
 from pantoum.training.recipe.outlook import Outlook
 from pantoum.training.recipe.recipe import Recipe
@@ -75,11 +75,10 @@ def choose(settings: TrainSettings, outlook: Outlook, *, source: ModelConfig | N
         seed=settings.seed,
         members=members,
         shards=shards_of(settings),
-        gradient_precision=settings.gradient_precision,
-        sync_every=settings.sync_every,
         kneser_ney=counted_order(settings, outlook, reasons),
         samples=outlook.samples,
         reasons=tuple(reasons),
+        **{name: getattr(settings, name) for name in declared(KeptSettings)},
     )
 
 

@@ -106,7 +106,7 @@ def members_of(
             raise SettingError(
                 "members",
                 settings.members,
-                f"must be {source.members}, as in the model of from",
+                f"must be {source.members}, as in the model of --from",
                 "leave it out",
             )
         return source.members

@@ -10,19 +10,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from pantoum.config import CELLS, ModelConfig
+from pantoum.config import CELLS, KeptSettings, ModelConfig, declared
 from pantoum.config.plain import Plain
 from pantoum.network.ensemble import joined_config
 from pantoum.network.spec import number
 
 __all__ = ["Recipe", "compared", "work"]
 
+OFF = {"kneser_ney": None, "samples": None} | {
+    name: one.default for name, one in declared(KeptSettings).items()
+}
+"""What files do not tell where it is off."""
 TARGETS = 1024
 """Different targets of a batch of words, about; they are candidates beside the samples."""
 
 
-@dataclass(frozen=True)
-class Recipe:
+@dataclass(frozen=True, kw_only=True)
+class Recipe(KeptSettings):
     """Everything that a run needs to know before its first step, and why."""
 
     model: ModelConfig
@@ -43,13 +47,6 @@ class Recipe:
     """Members of the ensemble, each of this shape."""
     shards: int = 1
     """Parts of the batch whose gradients are added in a fixed order (``training.update.shards``)."""
-    gradient_precision: str = "float32"
-    """Numbers in which the gradients of shards and their sums are kept and sent between ranks; with
-    ``sync_every`` above 1 those of the changes of the weights."""
-    sync_every: int = 1
-    """Updates that each rank makes by itself before all combine their weights
-    (``training.parallel.outer_step``); the number of ranks is then ``shards``.
-    1: every update is made from the gradients of all."""
     kneser_ney: int | None = None
     """The highest order of the n-grams that are counted and mixed with the network; ``None``: none are."""
     samples: int | None = None
@@ -59,13 +56,7 @@ class Recipe:
     def spec(self) -> dict[str, Plain]:
         """Plain values, for files; the reasons are for people and stay out."""
         plain = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "reasons"}
-        for name in ("kneser_ney", "samples"):
-            if plain[name] is None:
-                del plain[name]
-        if not self.syncs_weights:
-            del plain["sync_every"]
-        if self.gradient_precision == "float32":
-            del plain["gradient_precision"]
+        plain = {name: value for name, value in plain.items() if name not in OFF or value != OFF[name]}
         return {**plain, "model": self.model.spec()}
 
     @property

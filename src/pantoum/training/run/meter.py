@@ -68,7 +68,10 @@ class Curve:
         """Plain values, for the checkpoint."""
         return {"points": [dict(point) for point in self.points], "sums": asdict(self.sums)}
 
-    def restore(self, spec: Mapping[str, Any]) -> None:
-        """Go on from plain values."""
-        self.points = [dict(point) for point in spec["points"]]
-        self.sums = UpdateSums(**spec["sums"])
+    @staticmethod
+    def from_spec(spec: Mapping[str, Any]) -> Curve:
+        """The inverse of ``spec``."""
+        curve = Curve()
+        curve.points = [dict(point) for point in spec["points"]]
+        curve.sums = UpdateSums(**spec["sums"])
+        return curve

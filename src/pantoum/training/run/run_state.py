@@ -11,7 +11,8 @@ a run.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from copy import copy
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ from pantoum.errors import CheckpointError, SettingError
 from pantoum.formats.checkpoint import Checkpoint
 from pantoum.report.record import PHASES
 from pantoum.training.recipe.recipe import Recipe
+from pantoum.training.run import state_rules as rules
 from pantoum.training.run.budget import Budget, Span
 from pantoum.training.run.meter import Curve
-from pantoum.training.run.state_rules import MOST_EARLIER, require_state
 from pantoum.training.update.update_guard import MOST_ROLLBACKS
 
 __all__ = ["Best", "RunState"]
@@ -45,35 +46,43 @@ class Best:
 class RunState:
     """The plain half of a checkpoint."""
 
-    recipe: Recipe
-    span: Span
-    budget: Budget
+    recipe: Recipe = rules.stored(rules.RECIPE, Recipe.from_spec)
+    span: Span = rules.stored(rules.SPAN, lambda plain: Span(**plain))
+    budget: Budget = rules.stored(rules.BUDGET, lambda plain: Budget(**plain))
     """As asked, for people and to know a repeated one."""
-    identity: dict[str, Plain]
+    identity: dict[str, Plain] = rules.stored(rules.IDENTITY)
     """What a resumed run must share: fingerprints of texts and tokenizer, the model it began from."""
-    batch_size: int
+    batch_size: int = rules.stored(rules.SIZE)
     """Streams in use, fewer than the recipe's where the text is small."""
-    seq_len: int
-    monitored: int = 0
+    seq_len: int = rules.stored(rules.SIZE)
+    monitored: int = rules.stored(rules.COUNT, default=0)
     """Held-out tokens that evaluations while training look at."""
-    timeless: bool = True
+    timeless: bool = rules.stored(rules.FLAG, default=True)
     """Whether the budget was never counted in time, so that the same command gives the same bits."""
-    step: int = 0
-    tokens: int = 0
-    seconds: float = 0.0
-    phases: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
-    cursor: dict[str, int] | None = None
-    guard: dict[str, Any] | None = None
-    curve: Curve = field(default_factory=Curve)
-    best: Best | None = None
-    good: list[int] = field(default_factory=list)
+    step: int = rules.stored(rules.STEP, default=0)
+    tokens: int = rules.stored(rules.COUNT, default=0)
+    seconds: float = rules.stored(rules.AMOUNT, default=0.0)
+    phases: dict[str, float] = rules.stored(
+        dict.fromkeys(PHASES, rules.AMOUNT), default_factory=lambda: dict.fromkeys(PHASES, 0.0)
+    )
+    cursor: dict[str, int] | None = rules.stored(rules.Maybe(rules.CURSOR), default=None)
+    guard: dict[str, Any] | None = rules.stored(rules.Maybe(rules.GUARD), default=None)
+    curve: Curve = rules.stored(rules.CURVE, Curve.from_spec, default_factory=Curve)
+    best: Best | None = rules.stored(
+        rules.Maybe(rules.BEST), lambda plain: plain and Best(**plain), default=None
+    )
+    good: list[int] = rules.stored(
+        rules.Later(rules.Several(rules.STEP, MOST_ROLLBACKS)), default_factory=list
+    )
     """Steps of the last good checkpoints, ascending, to which a rollback may go (``recovery``)."""
-    decay_step: int | None = None
+    decay_step: int | None = rules.stored(rules.Maybe(rules.STEP), default=None)
     """The step of the checkpoint where the rate began to fall; ``None`` before that."""
-    finished: bool = False
-    earlier: list[str] = field(default_factory=list)
+    finished: bool = rules.stored(rules.FLAG, default=False)
+    earlier: list[str] = rules.stored(
+        rules.Later(rules.Several(rules.TEXT, rules.MOST_EARLIER)), default_factory=list
+    )
     """Budgets that were used up before this one, in words; older runs do not know them."""
-    run: str | None = None
+    run: str | None = rules.stored(rules.Later(rules.Maybe(rules.TEXT)), default=None)
     """The run's own name, drawn when it began and kept in ``config.json`` too; older runs have none."""
 
     @property
@@ -162,7 +171,7 @@ class RunState:
             self,
             span=span,
             budget=budget,
-            earlier=[*self.earlier, str(self.budget)][-MOST_EARLIER:] if further else self.earlier,
+            earlier=[*self.earlier, str(self.budget)][-rules.MOST_EARLIER :] if further else self.earlier,
             finished=False,
             good=self.good[-1:] if self.in_trouble else [self.step],
             decay_step=None,
@@ -174,30 +183,8 @@ class RunState:
 
     def spec(self) -> dict[str, Plain]:
         """Plain values."""
-        return {
-            "version": VERSION,
-            "recipe": self.recipe.spec(),
-            "span": self.span.spec(),
-            "budget": asdict(self.budget),
-            "identity": dict(self.identity),
-            "batch_size": self.batch_size,
-            "seq_len": self.seq_len,
-            "monitored": self.monitored,
-            "timeless": self.timeless,
-            "step": self.step,
-            "tokens": self.tokens,
-            "seconds": self.seconds,
-            "phases": dict(self.phases),
-            "cursor": self.cursor,
-            "guard": self.guard,
-            "curve": self.curve.spec(),
-            "best": None if self.best is None else asdict(self.best),
-            "good": list(self.good),
-            "decay_step": self.decay_step,
-            "finished": self.finished,
-            "earlier": list(self.earlier),
-            "run": self.run,
-        }
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {"version": VERSION, **{name: _plain(value) for name, value in values.items()}}
 
     @staticmethod
     def from_spec(spec: Mapping[str, Plain]) -> RunState:
@@ -208,24 +195,16 @@ class RunState:
                 f"the checkpoint's version is {str(found)[:40]!r}, this pantoum reads "
                 f"{VERSION}; resume with the pantoum that wrote it"
             )
-        require_state(spec)
-        values = {name: value for name, value in spec.items() if name != "version"}
-        curve = Curve()
-        curve.restore(values["curve"])
+        kept = {each.name: each.metadata for each in fields(RunState)}
+        rules.require_state(
+            spec, {"version": rules.COUNT, **{name: each["rule"] for name, each in kept.items()}}
+        )
         try:
-            recipe = Recipe.from_spec(values["recipe"])
+            return RunState(
+                **{name: kept[name]["read"](value) for name, value in spec.items() if name in kept}
+            )
         except SettingError as problem:
             raise CheckpointError(f"the checkpoint's recipe cannot be used: {problem}") from None
-        return RunState(
-            **{
-                **values,
-                "recipe": recipe,
-                "span": Span(**values["span"]),
-                "budget": Budget(**values["budget"]),
-                "curve": curve,
-                "best": None if values["best"] is None else Best(**values["best"]),
-            }
-        )
 
     @staticmethod
     def of(found: Checkpoint) -> RunState:
@@ -237,3 +216,14 @@ class RunState:
                 "go on from another checkpoint"
             )
         return state
+
+
+def _plain(value: Any) -> Plain:
+    """A value of the state as JSON has it."""
+    if hasattr(value, "spec"):
+        found: Plain = value.spec()
+        return found
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    same: Plain = copy(value)
+    return same

@@ -1,4 +1,4 @@
-"""What a checkpoint's ``state.json`` must look like, as one table, and the check against it.
+"""What the values of a checkpoint's ``state.json`` must be, and the check; ``RunState`` names them.
 
 A checkpoint's hash shows that no byte has changed by accident, not that we wrote it. So every value is
 checked before anything is built from it, and a wrong one is refused by its path: ``guard.losses[3] is "x": it
@@ -10,17 +10,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
-from pantoum.config import OPTIMIZERS, SCHEDULES
+from pantoum.config import AUTO, BUDGETS, TrainSettings, declared
 from pantoum.config.plain import Plain
-from pantoum.errors import CheckpointError
-from pantoum.report.record import PHASES
+from pantoum.config.setting import Setting
+from pantoum.errors import CheckpointError, SettingError
+from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.run.meter import MOST_POINTS
-from pantoum.training.update.update_guard import MOST_IN_ALL, MOST_ROLLBACKS, PATIENCE, WINDOW
+from pantoum.training.update.update_guard import MOST_IN_ALL, PATIENCE, WINDOW
 
-__all__ = ["MOST_EARLIER", "require_state"]
+__all__ = [
+    "AMOUNT",
+    "BEST",
+    "BUDGET",
+    "COUNT",
+    "CURSOR",
+    "CURVE",
+    "FLAG",
+    "GUARD",
+    "IDENTITY",
+    "MOST_EARLIER",
+    "RECIPE",
+    "SIZE",
+    "SPAN",
+    "STEP",
+    "TEXT",
+    "Later",
+    "Maybe",
+    "Several",
+    "require_state",
+    "stored",
+]
 
 MOST_STEPS = 10**12
 MOST_TEXT = 1000
@@ -78,80 +100,63 @@ def _one_of(*names: str) -> StateRule:
     )
 
 
+def _settings() -> dict[str, object]:
+    """The rules of what a recipe has of the settings."""
+    known = declared(TrainSettings)
+    found: dict[str, object] = {}
+    for each in fields(Recipe):
+        if each.name in known:
+            one = known[each.name]
+            found[each.name] = one if each.default is MISSING else Later(one)
+    return found
+
+
 STEP, COUNT = _whole(0, MOST_STEPS), _whole(0, 2**62)
 SIZE = _whole(1, 2**31)
 AMOUNT, LOSS = _number(0.0, 1e15), _number(-1e300, 1e300)
-SHARE, RATE = _number(0.0, 1.0), _number(0.0, 1e12)
+SHARE = _number(0.0, 1.0)
 FLAG = StateRule("must be true or false", lambda value: type(value) is bool)
 TEXT = StateRule(
     f"must be a text of at most {MOST_TEXT} characters", lambda v: isinstance(v, str) and len(v) <= MOST_TEXT
 )
 OBJECT = StateRule("must be an object", lambda value: isinstance(value, dict))
 
-STATE: dict[str, object] = {
-    "version": COUNT,
-    "recipe": {
-        "model": OBJECT,  # ``ModelConfig`` has its own rules
-        "batch_size": SIZE,
-        "seq_len": SIZE,
-        "optimizer": _one_of(*OPTIMIZERS),
-        "learning_rate": RATE,
-        "schedule": _one_of(*SCHEDULES),
-        "warm_up": SHARE,
-        "weight_decay": RATE,
-        "clip": Maybe(RATE),
-        "average": Maybe(SHARE),
-        "precision": _one_of("float32", "bf16"),
-        "seed": _whole(0, 2**63 - 1),
-        "members": Later(_whole(1, 64)),
-        "shards": Later(_whole(1, 65_536)),
-        "gradient_precision": Later(_one_of("float32", "bf16")),
-        "sync_every": Later(_whole(1, 1_000_000)),
-        "kneser_ney": Later(_whole(2, 8)),
-        "samples": Later(SIZE),
-    },
-    "span": {"by_clock": FLAG, "begin": AMOUNT, "end": AMOUNT, "warm_up": FLAG},
-    "budget": {"kind": _one_of("minutes", "steps", "epochs"), "amount": AMOUNT},
-    "earlier": Later(Several(TEXT, MOST_EARLIER)),
-    "identity": {"text": TEXT, "held-out text": Maybe(TEXT), "tokenizer": TEXT, "began_from": Maybe(TEXT)},
-    "batch_size": SIZE,
-    "seq_len": SIZE,
-    "monitored": COUNT,
-    "timeless": FLAG,
-    "step": STEP,
-    "tokens": COUNT,
-    "seconds": AMOUNT,
-    "phases": dict.fromkeys(PHASES, AMOUNT),
-    "cursor": Maybe(dict.fromkeys(("epoch", "batch", "batch_size", "seq_len", "tokens"), COUNT)),
-    "guard": Maybe(
-        {
-            "losses": Several(LOSS, WINDOW),
-            "bad_in_a_row": _whole(0, PATIENCE),
-            "incident": Maybe(COUNT),
-            "skipped": COUNT,
-            "rollbacks": _whole(0, MOST_IN_ALL),
-            "height": Later(Maybe(LOSS)),
-            "rollbacks_before": Later(_whole(0, MOST_IN_ALL)),
-            "of_the_text": Later(LOSS),
-        }
-    ),
-    "curve": {
-        "points": Several(
-            {"step": STEP, "tokens": COUNT, "loss": Maybe(LOSS), "valid": Maybe(LOSS)}, MOST_POINTS
-        ),
-        "sums": {"loss": LOSS, "accuracy": LOSS, "updates": COUNT, "tokens": COUNT},
-    },
-    "best": Maybe({"step": STEP, "averaged": FLAG, "loss": LOSS}),
-    "good": Later(Several(STEP, MOST_ROLLBACKS)),
-    "decay_step": Maybe(STEP),
-    "finished": FLAG,
-    "run": Later(Maybe(TEXT)),
+RECIPE: dict[str, object] = {
+    "model": OBJECT,  # ``ModelConfig`` has its own rules
+    "warm_up": SHARE,
+    "samples": Later(SIZE),
+    **_settings(),
 }
+SPAN = {"by_clock": FLAG, "begin": AMOUNT, "end": AMOUNT, "warm_up": FLAG}
+BUDGET = {"kind": _one_of(*BUDGETS), "amount": AMOUNT}
+IDENTITY = {"text": TEXT, "held-out text": Maybe(TEXT), "tokenizer": TEXT, "began_from": Maybe(TEXT)}
+CURSOR = dict.fromkeys(("epoch", "batch", "batch_size", "seq_len", "tokens"), COUNT)
+GUARD = {
+    "losses": Several(LOSS, WINDOW),
+    "bad_in_a_row": _whole(0, PATIENCE),
+    "incident": Maybe(COUNT),
+    "skipped": COUNT,
+    "rollbacks": _whole(0, MOST_IN_ALL),
+    "height": Later(Maybe(LOSS)),
+    "rollbacks_before": Later(_whole(0, MOST_IN_ALL)),
+    "of_the_text": Later(LOSS),
+}
+POINT = {"step": STEP, "tokens": COUNT, "loss": Maybe(LOSS), "valid": Maybe(LOSS)}
+CURVE = {
+    "points": Several(POINT, MOST_POINTS),
+    "sums": {"loss": LOSS, "accuracy": LOSS, "updates": COUNT, "tokens": COUNT},
+}
+BEST = {"step": STEP, "averaged": FLAG, "loss": LOSS}
 
 
-def require_state(spec: Mapping[str, Plain]) -> None:
+def stored(rule: object, read: Callable[[Any], Any] = lambda plain: plain, **more: Any) -> Any:
+    """A field of the state with the rule of its plain value, and what reads that."""
+    return field(metadata={"rule": rule, "read": read}, **more)
+
+
+def require_state(spec: Mapping[str, Plain], rules: Mapping[str, object]) -> None:
     """``CheckpointError`` that names the first value which is not as it must be."""
-    _require(spec, STATE, "")
+    _require(spec, rules, "")
     span: Any = spec["span"]
     budget: Any = spec["budget"]
     if span["by_clock"] != (budget["kind"] == "minutes"):  # steps would be taken for seconds
@@ -171,7 +176,14 @@ def _require(value: Any, rule: Any, path: str) -> None:
         if value is None:
             return
         rule = rule.of
-    if isinstance(rule, StateRule):
+    if isinstance(rule, Setting):
+        try:
+            chosen = rule.plain(value) != AUTO
+        except SettingError as problem:
+            raise _refusal(path, f"is {_short(value)}: it {problem.rule}") from None
+        if not chosen:
+            raise _refusal(path, f"is {_short(value)}: it must be chosen")
+    elif isinstance(rule, StateRule):
         if not rule.fits(value):
             raise _refusal(path, f"is {_short(value)}: it {rule.words}")
     elif isinstance(rule, Several):

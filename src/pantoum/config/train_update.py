@@ -1,0 +1,125 @@
+"""The settings of training itself: batches, optimizer, arithmetic, ranks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+from pantoum.config.rules import AUTO, Auto, number, one_of, whole
+from pantoum.config.setting import SettingGroup, setting
+from pantoum.config.softmax import softmax_words
+
+__all__ = ["OPTIMIZERS", "SCHEDULES", "KeptSettings", "UpdateSettings"]
+
+OPTIMIZERS = ("adamw", "muon")
+SCHEDULES = ("linear", "trapezoid", "cosine", "constant")
+
+
+@dataclass(frozen=True)
+class KeptSettings(SettingGroup):
+    """Settings of training that nobody chooses: a run keeps them as they are given (``Recipe``)."""
+
+    GROUP: ClassVar[str] = "training"
+
+    gradient_precision: str = setting(
+        "float32",
+        "numbers in which the gradients of shards (with --sync-every the changes of the weights) are added "
+        "and sent between ranks; bf16: half the bytes, for slow networks",
+        partial(one_of, choices=("float32", "bf16")),
+    )
+    sync_every: int = setting(
+        1,
+        "updates that each rank makes by itself before all ranks combine their weights (DiLoCo), for slow "
+        "networks; 1: every update is made from the gradients of all ranks",
+        partial(whole, most=1_000_000),
+        metavar="N",
+    )
+
+
+@dataclass(frozen=True)
+class UpdateSettings(KeptSettings):
+    """How a model is trained."""
+
+    GROUP: ClassVar[str] = "training"
+
+    softmax: str = setting(
+        AUTO,
+        "symbols that a training step compares its targets with: full (all), sampled or sampled:N",
+        softmax_words,
+        metavar="KIND",
+        chosen="sampled for more than 4,096 symbols, else full",
+    )
+    batch_size: int | Auto = setting(
+        AUTO,
+        "parallel streams of text",
+        partial(whole, most=1_000_000),
+        metavar="B",
+        chosen="64, fewer for a short text or time",
+    )
+    seq_len: int | Auto = setting(
+        AUTO,
+        "time steps per update (truncated backpropagation through time)",
+        partial(whole, most=1_000_000),
+        metavar="T",
+        chosen="64, fewer for a short text; 32 for more than 512 symbols",
+    )
+    optimizer: str = setting(
+        AUTO,
+        "optimizer",
+        partial(one_of, choices=OPTIMIZERS),
+        chosen="muon where its extra time per update is small, else adamw",
+    )
+    learning_rate: float | Auto = setting(
+        AUTO,
+        "peak learning rate",
+        partial(number, above=0.0, most=1e3),
+        metavar="X",
+        chosen="0.0005 to 0.008, from optimizer, batch and hidden size",
+    )
+    schedule: str = setting(
+        AUTO,
+        "learning rate schedule",
+        partial(one_of, choices=SCHEDULES),
+        chosen="linear, after a warm-up of 4%",
+    )
+    weight_decay: float | Auto = setting(
+        AUTO,
+        "decoupled weight decay",
+        partial(number, least=0.0, most=1e3),
+        metavar="X",
+        chosen="0.1 with muon, 0.01 with adamw",
+    )
+    clip: float | Auto | None = setting(
+        AUTO, "largest norm of the gradient", partial(number, above=0.0), metavar="X", off=True, chosen="1"
+    )
+    average: float | Auto | None = setting(
+        AUTO,
+        "decay per step of the exponential moving average of the weights",
+        partial(number, above=0.0, below=1.0),
+        metavar="X",
+        off=True,
+        chosen="averages over 5% of the run",
+    )
+    precision: str = setting(
+        AUTO,
+        "arithmetic of matrix products",
+        partial(one_of, choices=("auto", "float32", "bf16")),
+        chosen="the fastest of this machine with --minutes, else float32",
+    )
+    shards: int | Auto = setting(
+        AUTO,
+        "parts of the batch whose gradients are added in a fixed order: up to S ranks share them and train "
+        "the same model, bit for bit",
+        partial(whole, most=65_536),
+        metavar="S",
+        chosen="the number of ranks that train, else 1",
+    )
+    device: str | None = setting(
+        None,
+        "train in PyTorch on this device; auto: on a GPU if there is one, else as without the option",
+        partial(one_of, choices=("auto", "cpu", "cuda")),
+        chosen="the core of pantoum, on the processor",
+        once=True,
+    )
+    seed: int = setting(0, "seed of all random numbers", partial(whole, least=0, most=2**63 - 1), metavar="S")
