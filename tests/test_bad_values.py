@@ -115,7 +115,7 @@ class World:
             "runs": [folder / "run"],
             "data": bytes(self.state),
             "config": ScoreConfig(),
-            "how_much": GenerationConfig(2, 1),
+            "how_much": GenerationConfig(length=2, seed=1),
             "sampling": SamplingConfig(),
             "state": self.state,
             "ids": [3, 4],

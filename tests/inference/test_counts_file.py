@@ -167,10 +167,10 @@ def test_a_model_with_counts_reads_writes_and_keeps_its_state(
     total = sum(one.probability for one in session.predict(model.vocab_size))
     assert abs(total - 1) < 1e-5
     sampling = SamplingConfig(temperature=1.0, min_p=None)
-    many = Generation(model, state, sampling, GenerationConfig(12, 5, count=3, exact=True))
+    many = Generation(model, state, sampling, GenerationConfig(length=12, seed=5, count=3, exact=True))
     for _ in many:
         pass
-    one = Generation(model, state, sampling, GenerationConfig(12, 5, exact=True))
+    one = Generation(model, state, sampling, GenerationConfig(length=12, seed=5, exact=True))
     for _ in one:
         pass
     assert one.texts[0].text == many.texts[0].text

@@ -45,7 +45,7 @@ def model(documents: str | None = None) -> LoadedModel:
 
 
 def written(made: LoadedModel, length: int, count: int, exact: bool, **sampling: object) -> Generation:
-    how_much = GenerationConfig(length, 5, exact, count=count)
+    how_much = GenerationConfig(length=length, seed=5, count=count, exact=exact)
     generation = Generation(made, State.start(made), SamplingConfig(**sampling), how_much)
     for _ in generation:
         pass
@@ -68,7 +68,7 @@ def test_texts_end_early_alone_as_in_a_batch_and_never_late() -> None:
 def test_the_state_goes_on_where_the_text_ended() -> None:
     made = model()
     first = written(made, 100, 1, False)
-    left = GenerationConfig(100 - first.texts[0].tokens, 5, exact=True)
+    left = GenerationConfig(length=100 - first.texts[0].tokens, seed=5, exact=True)
     rest = Generation(made, first.state(), SamplingConfig(), left)
     pieces = "".join(piece.text for piece in rest)
     assert first.texts[0].text + pieces == written(made, 100, 1, True).texts[0].text

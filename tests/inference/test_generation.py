@@ -36,7 +36,7 @@ def written(
     """A generation that has run, and the pieces that each text gave."""
     session = Session(model)
     session.feed(prompt)
-    how_much = GenerationConfig(length, seed, count=count, exact=True)
+    how_much = GenerationConfig(length=length, seed=seed, count=count, exact=True)
     generation = Generation(model, session.state, sampling, how_much)
     pieces: list[list[str]] = [[] for _ in range(count)]
     for piece in generation:
@@ -117,7 +117,7 @@ def test_after_a_documents_end_the_next_one_begins(make: Make) -> None:
     greedy = SamplingConfig(greedy=True)
     texts = []
     for state in (ended, fresh):
-        following = Generation(model, state, greedy, GenerationConfig(20, 0, exact=True))
+        following = Generation(model, state, greedy, GenerationConfig(length=20, seed=0, exact=True))
         list(following)
         texts.append(following.texts[0].text)
     assert texts[0] == texts[1]
@@ -137,7 +137,7 @@ def test_any_of_the_texts_can_be_gone_on_with(make: Make, kind: str) -> None:
     whole, _ = written(model, length=30, count=3)
     half, _ = written(model, length=12, count=3)
     assert half.state(0).tokens_seen == half.state(2).tokens_seen
-    rest = Generation(model, half.state(0), WARM, GenerationConfig(18, 1, exact=True))
+    rest = Generation(model, half.state(0), WARM, GenerationConfig(length=18, seed=1, exact=True))
     list(rest)
     assert half.texts[0].text + rest.texts[0].text == whole.texts[0].text
     assert rest.state().tokens_seen == whole.state().tokens_seen
@@ -201,7 +201,7 @@ def test_two_words_are_never_written_as_one(sampling: SamplingConfig) -> None:
     model = of_words(PIECES)
     session = Session(model)
     session.feed("The cat")
-    how_much = GenerationConfig(90, 1, count=5, exact=True)
+    how_much = GenerationConfig(length=90, seed=1, count=5, exact=True)
     generation = completed(Generation(model, session.state, sampling, how_much))
     for text in generation.texts:
         ids_T = model.tokenizer.encode("The cat" + text.text).astype(np.int64)
@@ -217,7 +217,7 @@ def test_a_word_that_is_drawn_again_has_the_probability_of_the_others() -> None:
     model = of_words(PIECES)
     session = Session(model)
     session.feed("The cat")
-    how_much = GenerationConfig(1, 1, count=4000, exact=True)
+    how_much = GenerationConfig(length=1, seed=1, count=4000, exact=True)
     generation = completed(Generation(model, session.state, PLAINLY, how_much))
     found = Counter(text.text for text in generation.texts)
     expected = {each.text: each.probability for each in session.predict(len(PIECES) + 2)}
@@ -244,7 +244,7 @@ def test_filters_do_not_keep_a_run_of_spaces_from_its_end(sampling: SamplingConf
     model = spacious()
     session = Session(model)
     session.feed(np.array([3, 2]))
-    how_much = GenerationConfig(12, 1, count=3000, exact=True)
+    how_much = GenerationConfig(length=12, seed=1, count=3000, exact=True)
     generation = completed(Generation(model, session.state, sampling, how_much))
     firsts = Counter(model.tokenizer.encode(text.text)[0] for text in generation.texts)
     assert firsts[2] / 3000 == pytest.approx(0.6, abs=0.03)
@@ -261,13 +261,13 @@ def test_the_most_probable_space_is_written_for_ever() -> None:
     model = spacious()
     session = Session(model)
     session.feed(np.array([3, 2]))
-    how_much = GenerationConfig(9, 1, exact=True)
+    how_much = GenerationConfig(length=9, seed=1, exact=True)
     generation = completed(Generation(model, session.state, SamplingConfig(greedy=True), how_much))
     assert generation.texts[0].text.strip() == ""
 
 
 def test_a_vocabulary_of_nothing_but_letters_writes_on() -> None:
     model = of_words(["a", "b"])
-    how_much = GenerationConfig(9, 1, exact=True)
+    how_much = GenerationConfig(length=9, seed=1, exact=True)
     generation = completed(Generation(model, Session(model).state, PLAINLY, how_much))
     assert len(generation.texts[0].text) == 9

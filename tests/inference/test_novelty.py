@@ -82,12 +82,12 @@ def names(make: Callable[..., LoadedModel]) -> LoadedModel:
 
 
 def found(model: LoadedModel, count: int, length: int = 2, prompt: str = "", **wanted: bool) -> Distinct:
-    how_much = GenerationConfig(length, 3, count=count, exact=True, **wanted)
+    how_much = GenerationConfig(length=length, seed=3, count=count, exact=True, **wanted)
     return completed(Distinct(model, State.start(model), SamplingConfig(temperature=0.7), how_much, prompt))
 
 
 def test_unique_texts_differ_and_follow_from_the_seed(names: LoadedModel) -> None:
-    how_much = GenerationConfig(2, 3, count=40, exact=True)
+    how_much = GenerationConfig(length=2, seed=3, count=40, exact=True)
     plain = Generation(names, State.start(names), SamplingConfig(temperature=0.7), how_much)
     for _ in plain:
         pass
@@ -133,7 +133,7 @@ def test_a_training_document_after_a_border_that_was_written_is_refused(
     known = NoveltyFilter.of(text.encode() for text in first[:5])
     assert known is not None
     model = replace(names, extras=known.extras())
-    how_much = GenerationConfig(2, novel=True)
+    how_much = GenerationConfig(length=2, novel=True)
     writing = Distinct(model, State.start(model), SamplingConfig(), how_much, "The end")
     text = Text(0, None)  # type: ignore[arg-type]
     text.pieces = ["\n", first[0]]
@@ -160,7 +160,7 @@ def test_novel_needs_the_whole_document(names: LoadedModel, tmp_path: Path) -> N
 
 def test_pieces_are_the_accepted_texts_whole_and_in_order(names: LoadedModel) -> None:
     sampling = SamplingConfig(temperature=0.7)
-    how_much = GenerationConfig(2, 3, count=40, exact=True, unique=True)
+    how_much = GenerationConfig(length=2, seed=3, count=40, exact=True, unique=True)
     writing = Distinct(names, State.start(names), sampling, how_much, "")
     given = [(piece, sum(map(writing.finished, range(41)))) for piece in writing]
     assert given == [(Piece(i, text.text), i + 1) for i, text in enumerate(writing.texts)]

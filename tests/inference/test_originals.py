@@ -26,7 +26,7 @@ def shown(
 ) -> list[str]:
     edges = [0, *sorted(cuts or []), len(text)]
     parts = [text[start:end] for start, end in itertools.pairwise(edges)]
-    scorer = Scorer(model, ScoreConfig(by, streams=streams), pieces=True)
+    scorer = Scorer(model, ScoreConfig(by=by, streams=streams), pieces=True)
     scores = list(scorer.read(parts))
     assert all("".join(piece for piece, _ in score.pieces) == score.text for score in scores)
     return [score.text for score in scores]
@@ -79,7 +79,7 @@ def test_blank_lines_between_documents_are_those_of_the_text(
 
 def test_unknown_tokens_are_counted_as_they_are_scored(make: Make) -> None:
     text = "The cat sat on the mat \u6c34\n" * 100
-    scorer = Scorer(make("characters"), ScoreConfig("line"))
+    scorer = Scorer(make("characters"), ScoreConfig(by="line"))
     batches, tokens, counted = itertools.chain(scorer.feed(text), scorer.finish()), 0, []
     for scores in batches:
         tokens += sum(score.tokens for score in scores)

@@ -99,12 +99,14 @@ def test_a_token_begins_where_its_symbol_stands_in_the_prompt() -> None:
     assert places(LETTERS, "\u6c34a")[1] == ("a", 1)
     found = places(WORDS, "Zutalors naive cafe.")
     assert [begin for _, begin in found] == [0, 8, 14, 19]
+    joined = places(WORDS, "It na\u200dive cafe.")  # what is folded to nothing joins two words
+    assert [begin for _, begin in joined] == [0, 2, 9, 14]
     blank = CharacterTokenizer("ab", "blank-lines")
     assert [begin for _, begin in places(blank, "a\n \n\nb")] == [0, 1, 5]
     assert [begin for _, begin in places(ByteTokenizer(), "a\u00e9b")] == [0, 1, 1, 2]
 
 
-@given(prompt=st.text(st.sampled_from("ab z.\u2019\ufb01\u0301\r\n\n\t\u6c34\ud83d"), max_size=30))
+@given(prompt=st.text(st.sampled_from("ab z.\u2019\u200d\ufb01\u0301\r\n\n\t\u6c34\ud83d"), max_size=30))
 @settings(max_examples=200)
 def test_places_ascend_within_the_prompt(prompt: str) -> None:
     for tokenizer in ALL:

@@ -160,7 +160,7 @@ class Session:
         length = whole(length, "length", least=0)
         chosen = draw_seed() if seed is None else whole(seed, "seed", least=0, most=2**63 - 1)
         settings = SamplingConfig(**dict[str, Any](sampling))
-        return self._written(settings, GenerationConfig(length, chosen, exact=True))
+        return self._written(settings, GenerationConfig(length=length, seed=chosen, exact=True))
 
     @taking(SamplingConfig)
     def generate(self, length: int = 500, *, seed: int | None = None, **sampling: Unpack[Sampling]) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from fastapi import FastAPI, Response
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
@@ -37,6 +38,9 @@ __all__ = ["PAGE", "make_app", "make_store"]
 
 PAGE = Path(__file__).parent / "page"
 """The page's files: ``index.html`` at ``/``, the others at ``/page/``."""
+
+COMPRESSED = 4096
+"""Bytes from which an answer is compressed for a client that takes it; streams of events are not."""
 
 
 def make_store(settings: ServeSettings) -> Store:
@@ -124,6 +128,7 @@ def make_app(models: Models, settings: ServeSettings) -> FastAPI:
         lifespan=lifespan,
     )
     errors.install(app)
+    app.add_middleware(GZipMiddleware, minimum_size=COMPRESSED, compresslevel=4)
     app.add_middleware(Guard, keys=keys, metrics=metrics, full=models.full)
     if settings.cors_origin:
         app.add_middleware(

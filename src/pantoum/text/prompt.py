@@ -114,13 +114,18 @@ def prompt_places(tokenizer: Tokenizer, text: str, tokens: Tokens) -> list[int]:
     readable, _ = without_surrogates(text)
     if tokenizer.unk is not None:
         marked, replaced = mark(readable, tokenizer.documents), iter(borders(readable, tokenizer.documents))
-        _, folded, _ = _fold(tokenizer, marked)
-        places, at = list[int](), 0
+        read, folded, _ = _fold(tokenizer, marked)
+        origins, at = list[int](), 0  # of the characters that are read; a fold may join two words
         for symbol in _symbols(tokenizer, marked):
-            own = next(replaced, symbol) if symbol == BORDER_SIGN else symbol
-            numbers = sum(count for _, count in tokenizer.token_lengths(folded.get(symbol, symbol)))
-            places += [at] * numbers
+            near, own = folded.get(symbol, symbol), symbol
+            if symbol == BORDER_SIGN:
+                own = next(replaced, symbol)
+            origins += range(at, at + len(near)) if near == own else [at] * len(near)
             at += len(own)
+        places, begin = list[int](), 0
+        for length, count in tokenizer.token_lengths(read):
+            places += [origins[begin] if begin < len(origins) else at] * count
+            begin += length
         if len(places) == len(tokens):
             return places
     decoder = tokenizer.decoder()

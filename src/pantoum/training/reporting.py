@@ -180,7 +180,7 @@ def sample_of(model: LoadedModel, seed: int) -> str:
     ten documents where it learned short ones."""
     documents = model.tokenizer.documents
     count, length = (SAMPLE_DOCUMENTS, DOCUMENT_TOKENS) if documents == "lines" else (1, SAMPLE_TOKENS)
-    how_much = GenerationConfig(length, seed, count=count, exact=True)
+    how_much = GenerationConfig(length=length, seed=seed, count=count, exact=True)
     generation = Generation(model, State.start(model), SamplingConfig(), how_much)
     return "\n".join(text.text for text in completed(generation).texts)
 

@@ -1,229 +1,226 @@
 // The desk: joins what a person does with what the server answers. Everything else is in the modules.
 //
-//   typing   -> branches (kept) -> reading -> colours behind the text, state of the branch
+//   typing   -> blocks (what changed) -> kept; reading of the blocks near -> colours, states
 //   Continue -> alternatives -> take: into the text; fork: a branch of its own
-//
-// Three activities can run at once, each with its own signal: reading, writing and the microscope. A newer
-// one of a kind ends the older.
 
+import { fail, run as started, running, soon } from "./activities.js";
 import { Alternatives, COUNT } from "./alternatives.js";
+import { spread, text as joined } from "./blocks.js";
 import { Branches } from "./branches.js";
-import { activations, following, visible } from "./microscope.js";
+import * as controls from "./controls.js";
+import { Kept } from "./kept.js";
+import { activations, fitting, following, list } from "./microscope.js";
+import { Mirror } from "./mirror.js";
+import { Owner } from "./owner.js";
 import { Reader } from "./reading.js";
-import { Failure, models, useKey } from "./server.js";
-import { activation, legend, paint, surprisal } from "./tint.js";
+import { Failure, hasKey, models } from "./server.js";
+import { loaded, saved } from "./state_file.js";
+import { figures } from "./told.js";
+import { legend, tints } from "./tint.js";
 import { draw } from "./tree.js";
 
 const $ = (id) => document.getElementById(id);
 const text = $("text");
-const PAUSE = { keep: 300, read: 250, write: 700, slide: 120 }; // ms after the last event
+const KEEP = 400; // ms after the first change that is not kept
 
-const branches = new Branches((message) => fail(new Failure(message)));
-const settings = branches.settings;
-const alternatives = new Alternatives($("cards"), { take, fork: (words) => onFork(words) });
-const readers = new Map(); // by branch
+const kept = new Kept((message) => fail(new Failure(message)));
+const owner = new Owner({ owned, give: keep, changed: followed });
+const mirror = new Mirror($("mirror"), $("paper"), (each) => tints(each, settings().paint), moved);
+const alternatives = new Alternatives($("cards"), { take, fork: (words) => onFork(words), again });
+const readers = new Map(); // by the branch's id
+let branches = null;
 let known = []; // the server's models
-let pieces = []; // [[text, nats], ...] of the branch's text, as last read
-let notes = []; // what the server said of it
-let lens = null; // {begin, pieces} of one unit over the text
-let seed = 1; // of the alternatives on the desk: the sliders change them, not their luck
-let retry = null;
+let keeping = null; // the timer
+let typing = false; // since the text was read
+let asked = 0; // the place in the text at which the alternatives go on
 
-// Activities. -----------------------------------------------------------------------------------------------
+const settings = () => branches?.settings ?? { paint: "none" }; // until what is kept was read
+const model = () => known.find((each) => each.id === settings().model);
 
-const running = {};
-
-// Runs `work(signal)`; an older one of this kind ends. Failures are shown, with a way to try again.
-async function run(kind, work) {
-  running[kind]?.abort();
-  const control = (running[kind] = new AbortController());
-  busy();
-  try {
-    await work(control.signal).catch(async (error) => {
-      if (error.status !== 422 || control.signal.aborted) throw error;
-      await renew();
-      return work(control.signal);
-    });
-  } catch (error) {
-    if (error.name === "AbortError" || control.signal.aborted) return;
-    fail(error, () => run(kind, work));
-  } finally {
-    if (running[kind] === control) delete running[kind];
-    busy();
-  }
-}
+const say = (message) => ($("status").textContent = message);
+const run = (kind, work) => started(kind, work, renew);
 
 // The model's file has changed: what is known of it, and the states that are kept, belong to the model before.
 async function renew() {
   known = await models();
   readers.clear();
-  branches.current.state = null;
-  controls();
-}
-
-function busy() {
-  $("stop").hidden = !running.writing;
-  $("busy").hidden = !Object.keys(running).length;
-}
-
-const timers = {};
-function soon(name, act) {
-  clearTimeout(timers[name]);
-  timers[name] = setTimeout(act, PAUSE[name]);
-}
-
-function fail(error, again = null) {
-  if (!(error instanceof Failure)) console.error(error);
-  if (error.status === 401) {
-    retry = again;
-    $("key-form").hidden = false;
-    $("key").focus();
-    return;
-  }
-  retry = again;
-  $("error-text").textContent = error.message;
-  $("retry").hidden = !again;
-  $("error").hidden = false;
-}
-
-function say(message) {
-  $("status").textContent = message;
+  Object.assign(branches.current, { state: null, border: null });
+  shown();
+  mirror.show(reader().blocks);
 }
 
 // The text and what is known of it. -------------------------------------------------------------------------
 
-function reader() {
-  const branch = branches.current;
+function reader(branch = branches.current) {
   if (!readers.has(branch.id)) {
-    const made = new Reader(settings.model, branch.base);
-    if (branch.state?.model === fingerprint())
-      made.know(branch.text.slice(0, branch.state.length), branch.state.value, branch.state.seen);
+    const made = new Reader(settings().model, branch.base, branch.text);
+    for (const state of [branch.border, branch.state]) if (state && state.model === model()?.fingerprint) made.know(state);
     readers.set(branch.id, made);
   }
   return readers.get(branch.id);
 }
 
-const fingerprint = () => known.find((each) => each.id === settings.model)?.fingerprint;
-
 function show() {
+  setAside();
+  owner.show(branches.current.id);
   text.value = branches.current.text;
-  pieces = [];
-  lens = null;
-  colour();
-  changed();
+  mirror.show(reader().blocks);
+  legend($("legend"), settings().paint);
+  say("");
+  soon("read", read);
+  tree();
 }
 
-function changed() {
-  branches.current.text = text.value;
-  colour();
-  soon("keep", () => {
-    branches.save();
-    tree();
-  });
+// Somebody has changed the text. `mine`: here, and not in another tab.
+function changed(mine = true) {
+  const branch = branches.current;
+  const words = mine ? text.value : branch.text;
+  branch.text = words;
+  const { at, removed, inserted, first, gone, made } = reader().edit(words);
+  if (gone || made.length) mirror.replace(first, gone, made);
+  if (asked > at) asked = Math.max(at, asked - removed) + inserted.length;
+  if (removed || inserted) for (const name of ["state", "border"]) if (branch[name]?.length > at) branch[name] = null;
   soon("read", read);
-  if (settings.auto) soon("write", () => write(false));
+  typing = true;
+  if (!mine) return;
+  if (text.selectionEnd === words.length) $("paper").scrollTop = $("paper").scrollHeight; // the paper grew after the cursor moved
+  keeping ??= setTimeout(keep, KEEP);
+  if (settings().auto) soon("write", () => write(false));
+}
+
+function keep() {
+  clearTimeout(keeping);
+  keeping = null;
+  if (!branches || !owner.owns) return;
+  branches.save();
+  tree();
+}
+
+function moved() {
+  if (!branches) return;
+  if (settings().paint === "unit" || mirror.near().some(({ fresh }) => !fresh)) soon("read", read);
 }
 
 function read() {
   const branch = branches.current;
   return run("reading", async (signal) => {
-    if (!branch.text && !branch.base) {
-      pieces = [];
-      branch.state = null;
-      colour();
-      return say("");
+    if (!model()) return;
+    const { paint } = settings();
+    const [first, last] = reader().range(mirror.near());
+    await reader().read(first, last, (run) => paint === "surprisal" && mirror.tint(run), signal);
+    const fingerprint = reader().fingerprint ?? model().fingerprint;
+    if (fingerprint !== model().fingerprint) {
+      await renew();
+      return soon("read", read);
     }
-    const words = branch.text;
-    const found = await reader().read(words, signal);
-    if (signal.aborted) return;
-    if (found.fingerprint !== fingerprint()) await renew();
-    pieces = found.pieces;
-    notes = found.notes ?? [];
-    branch.state = { value: found.state, seen: found.seen, length: words.length, model: fingerprint() };
-    branches.save();
-    tree();
-    colour();
+    const [state, border] = reader().states();
+    branch.state = state && { ...state, model: fingerprint };
+    branch.border = border && { ...border, model: fingerprint };
+    keep();
+    typing = false;
     told();
-    if (settings.paint === "unit") look();
+    if (paint === "unit") look();
   });
 }
 
-function colour() {
-  if (settings.paint === "surprisal") paint($("mirror"), text.value, pieces.map(([piece, nats]) => [piece, surprisal(nats)]));
-  else if (settings.paint === "unit" && lens) paint($("mirror"), text.value, lens.pieces.map(([piece, value]) => [piece, activation(value)]), lens.begin);
-  else paint($("mirror"), text.value, []);
-  legend($("legend"), settings.paint);
+function told() {
+  const { blocks, notes } = reader();
+  const line = figures(blocks, text.selectionStart, model()?.unit === "word");
+  if (line || !blocks.length) say([line, ...(line ? notes : [])].join(". "));
 }
 
-// The surprisal of the text, and of the token before the cursor.
-function told() {
-  const measured = pieces.filter(([, nats]) => nats !== null);
-  if (!measured.length) return;
-  let end = 0;
-  const at = pieces.find(([piece]) => (end += piece.length) >= text.selectionStart);
-  const mean = measured.reduce((sum, [, nats]) => sum + nats, 0) / measured.length;
-  const before = at?.[1] != null && text.selectionStart > 0 ? `; “${at[0].replace("\n", "↵")}” before the cursor ${at[1].toFixed(2)}` : "";
-  const words = known.find((each) => each.id === settings.model)?.unit === "word";
-  const perplexity = Math.exp(mean).toLocaleString("en", { maximumSignificantDigits: 4 });
-  const figure = words ? `${mean.toFixed(2)} nats per word, perplexity ${perplexity}` : `${mean.toFixed(2)} nats per token`;
-  say([`${figure}${before}`, ...notes].join(". "));
+// Several tabs. ---------------------------------------------------------------------------------------------
+
+function owned(owns) {
+  text.readOnly = !owns;
+  $("elsewhere").hidden = owns;
+  const { id, text: words } = branches.current;
+  if (kept.values.get(`text.${id}`) === words) return;
+  if (owns) return keep();
+  branches.fork(words.length, words); // typed while the text was taken away
+  show();
+}
+
+function followed(id, branch) {
+  if (!branches) return;
+  branches.follow(id, branch);
+  if (branch?.text !== undefined && id === branches.current.id) {
+    const at = text.selectionStart === text.value.length ? branch.text.length : text.selectionStart;
+    text.value = branch.text;
+    text.setSelectionRange(at, at);
+    changed(false);
+  }
+  tree();
 }
 
 // Writing. --------------------------------------------------------------------------------------------------
 
-function write(move) {
-  const at = text.selectionEnd;
+function write(move, at = text.selectionEnd) {
+  asked = at;
   return run("writing", async (signal) => {
     $("alternatives").hidden = false;
     if (move) $("alternatives").focus();
     say("Writing …");
     const request = {
-      ...reader().prompt(text.value.slice(0, at)),
-      max_tokens: settings.length,
-      temperature: settings.temperature,
-      top_p: settings.topP,
-      seed,
+      ...(await prompt(signal)),
+      max_tokens: settings().length,
+      temperature: settings().temperature,
+      top_p: settings().topP,
+      seed: alternatives.seed,
     };
-    const slots = known.find((each) => each.id === settings.model)?.slots ?? COUNT;
+    const slots = model()?.slots ?? COUNT;
     await alternatives.write(request, slots, (count) => say(`Writing: ${count.toLocaleString("en")} characters`), signal);
     if (!signal.aborted) say(slots < COUNT ? "The alternatives are written." : "Three alternatives are written.");
   });
 }
 
-function again() {
-  seed = Math.floor(Math.random() * 2 ** 31);
-  return write(false);
+// What stands before the place; while it is read, the text may change.
+async function prompt(signal) {
+  for (;;)
+    try {
+      return await reader().prompt(asked, signal);
+    } catch (error) {
+      if (error.name !== "AbortError" || signal.aborted) throw error;
+    }
 }
 
-function put(at, words) {
-  text.focus();
-  text.setSelectionRange(at, at);
-  // The one way that leaves Ctrl+Z working; browsers without it get the text all the same.
-  if (!document.execCommand("insertText", false, words)) text.setRangeText(words, at, at, "end");
+function again() {
+  alternatives.reseed();
+  return write(false, asked);
 }
 
 function take(words) {
+  if (text.readOnly) return onFork(words);
   running.writing?.abort();
-  put(text.selectionEnd, words);
-  finished("Taken.");
+  text.focus();
+  text.setSelectionRange(asked, asked);
+  // The one way that leaves Ctrl+Z working; browsers without it get the text all the same.
+  if (!document.execCommand("insertText", false, words)) {
+    text.setRangeText(words, asked, asked, "end");
+    changed();
+  }
+  setAside();
+  alternatives.reseed();
+  say("Taken.");
 }
 
-function onFork(words) {
-  running.writing?.abort();
-  const at = text.selectionEnd;
-  branches.fork(at, text.value.slice(0, at) + words);
+function onFork(words, at = asked) {
+  const from = reader();
+  const start = text.value.slice(0, at);
+  keep();
+  const made = branches.fork(at, start + words);
+  readers.set(made.id, from.fork(made.text, at));
   show();
   text.focus();
   text.setSelectionRange(text.value.length, text.value.length);
-  finished("A fork was made.");
+  alternatives.reseed();
+  say("A fork was made.");
 }
 
-function finished(message) {
+function setAside() {
+  running.writing?.abort();
   alternatives.clear();
   $("alternatives").hidden = true;
-  seed = Math.floor(Math.random() * 2 ** 31);
-  changed();
-  say(message);
 }
 
 function stop() {
@@ -239,171 +236,128 @@ function tree() {
 }
 
 function open(branch) {
+  keep();
   branches.open(branch.id);
   show();
-  tree();
 }
 
-function remove(branch) {
+async function remove(branch) {
+  if (!(await owner.free(branch.id))) return fail(new Failure("This text is written in another tab: delete it there."));
   if (branch.text && !confirm("Delete this text? Its forks stay.")) return;
   readers.delete(branch.id);
   branches.remove(branch.id);
-  open(branches.current);
+  if (owner.id === branch.id) show();
+  else tree();
 }
 
 function download(branch) {
-  const { value: state, seen, length } = branch.state;
-  const kept = { model: settings.model, fingerprint: branch.state.model, tokens_seen: seen, text: branch.text.slice(0, length), base: branch.base, state };
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([JSON.stringify(kept)], { type: "application/json" }));
-  link.download = `state-${seen}.json`;
-  link.click();
-  URL.revokeObjectURL(link.href);
-  say(`The state after ${seen.toLocaleString("en")} tokens was downloaded.`);
+  return run("downloading", async (signal) => {
+    say("Reading the text …");
+    const own = reader(branch);
+    await own.reach(own.blocks.length, signal);
+    const { seen } = saved({ model: settings().model, fingerprint: own.fingerprint ?? model().fingerprint, ...own.blocks.at(-1).exit, text: branch.text, base: branch.base });
+    say(`The state after ${seen.toLocaleString("en")} tokens was downloaded.`);
+  });
 }
 
 async function load(file) {
-  let found;
   try {
-    found = JSON.parse(await file.text());
-  } catch {
-    found = null;
+    const found = await loaded(file, known, settings().model);
+    if (found.model !== settings().model) choose(found.model);
+    keep();
+    branches.add(found.branch);
+    show();
+    say(`${file.name} is loaded.`);
+  } catch (error) {
+    fail(error);
   }
-  if (typeof found?.state !== "string")
-    return fail(new Failure(`${file.name} holds no state: give a file that “download state” made.`));
-  if (found.fingerprint && found.fingerprint !== fingerprint()) {
-    const own = known.find((each) => each.fingerprint === found.fingerprint);
-    if (!own) return fail(new Failure(`${file.name} is a state of another model (${found.model}): serve that model to go on from it.`));
-    choose(own.id);
-  }
-  const words = typeof found.text === "string" ? found.text : "";
-  const base = words ? (found.base ?? null) : found.state;
-  branches.add({ text: words, base, state: words ? { value: found.state, seen: found.tokens_seen ?? 0, length: words.length, model: fingerprint() } : null });
-  show();
-  tree();
-  say(`${file.name} is loaded.`);
 }
 
 // The microscope. -------------------------------------------------------------------------------------------
 
-const number = () => settings.layer * (known.find((each) => each.id === settings.model)?.hidden_size ?? 0) + settings.unit;
-
 function look() {
   return run("looking", async (signal) => {
-    const [begin, part] = visible(text.value, pieces);
-    if (!part) return;
-    const found = await activations(settings.model, part, number(), signal);
+    const { blocks } = reader();
+    const part = fitting(mirror.near());
+    if (!part.length || !model()) return;
+    const { layer, unit } = settings();
+    const found = await activations(settings().model, part, layer * model().hidden_size + unit, signal);
     if (signal.aborted) return;
-    lens = { begin, pieces: found };
-    $("microscope-status").textContent = `Unit ${settings.unit} of layer ${settings.layer}` + (begin ? `, over the last ${part.length.toLocaleString("en")} characters.` : ".");
-    colour();
+    spread(found, part, "values");
+    const whole = part.length === blocks.length;
+    $("microscope-status").textContent = `Unit ${unit} of layer ${layer}${whole ? "" : ", over the part that is shown"}.`;
+    mirror.tint();
   });
 }
 
 function find() {
   return run("looking", async (signal) => {
-    const [, part] = visible(text.value, pieces);
+    const part = joined(fitting(mirror.near()));
     if (!part) return ($("microscope-status").textContent = "Write a few lines first: a unit is found by how it follows them.");
-    const found = await following(settings.model, part, $("feature").value, signal);
-    $("units").replaceChildren(
-      ...found.map(({ layer, index, correlation }) => {
-        const item = document.createElement("li");
-        const button = Object.assign(document.createElement("button"), { type: "button" });
-        button.append(Object.assign(document.createElement("span"), { textContent: `layer ${layer}, unit ${index}` }), `correlation ${correlation.toFixed(2)}`);
-        button.addEventListener("click", () => pick(layer, index));
-        item.append(button);
-        return item;
-      }),
-    );
+    const found = await following(settings().model, part, $("feature").value, signal);
+    list($("units"), found, pick);
     $("microscope-status").textContent = found.length ? "Choose a unit to see it over the text." : "No unit was found.";
   });
 }
 
 function pick(layer, unit) {
-  Object.assign(settings, { layer, unit, paint: "unit" });
-  lens = null;
-  controls();
-  branches.save();
-  look();
+  Object.assign(settings(), { layer, unit, paint: "unit" });
+  for (const each of reader().blocks) each.values = null;
+  shown();
+  painted();
+}
+
+function painted() {
+  branches.set();
+  mirror.tint();
+  legend($("legend"), settings().paint);
+  if (settings().paint === "unit") look();
+  else read();
 }
 
 // Controls. -------------------------------------------------------------------------------------------------
 
-const SLIDERS = [["temperature", "temperature", 2], ["top-p", "topP", 2], ["length", "length", 0]];
-
-function controls() {
-  for (const [id, name, digits] of SLIDERS) {
-    $(id).value = settings[name];
-    $(`${id}-value`).textContent = Number(settings[name]).toFixed(digits);
-  }
-  $("auto").checked = settings.auto;
-  $(`paint-${settings.paint}`).checked = true;
-  $("layer").value = settings.layer;
-  $("unit").value = settings.unit;
-  const model = known.find((each) => each.id === settings.model);
-  if (!model) return;
-  $("model").value = model.id;
-  $("layer").max = model.members * model.layers - 1; // the layers of one member after another
-  $("unit").max = model.hidden_size - 1;
-  $("facts").textContent = `${model.layers} × ${model.hidden_size} ${model.cell.toUpperCase()}, ${model.vocabulary.toLocaleString("en")} symbols (${model.tokens})`;
-}
+const shown = () => controls.show(settings(), model());
 
 function choose(id) {
-  settings.model = id;
+  settings().model = id;
+  branches.set();
   readers.clear();
-  alternatives.clear();
-  $("alternatives").hidden = true;
-  branches.save();
-  controls();
+  shown();
 }
 
-for (const [id, name] of SLIDERS)
-  $(id).addEventListener("input", () => {
-    settings[name] = Number($(id).value);
-    controls();
-    branches.save();
-    if (!$("alternatives").hidden) soon("slide", () => write(false));
-  });
-for (const name of ["layer", "unit"])
-  $(name).addEventListener("change", () => {
-    const value = Math.max(0, Math.min(Number($(name).max), Math.round(Number($(name).value)) || 0));
-    pick(name === "layer" ? value : settings.layer, name === "unit" ? value : settings.unit);
-  });
-for (const radio of document.getElementsByName("paint"))
-  radio.addEventListener("change", () => {
-    settings.paint = radio.value;
-    branches.save();
-    colour();
-    if (settings.paint === "unit") look();
-  });
+controls.listen(settings, {
+  sampling() {
+    shown();
+    branches.set();
+    if (!$("alternatives").hidden) soon("slide", () => write(false, asked));
+  },
+  auto: () => branches.set(),
+  paint: painted,
+  unit: pick,
+});
 
-text.addEventListener("input", changed);
-document.addEventListener("selectionchange", () => document.activeElement === text && !running.writing && told());
+text.addEventListener("input", () => changed());
+document.addEventListener("selectionchange", () => branches && document.activeElement === text && !running.writing && !typing && told());
 document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
     event.preventDefault();
     write(true);
   } else if (event.key === "Escape") stop();
 });
-$("alternatives").addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const digit = /^(?:Digit|Numpad)([1-3])$/.exec(event.code);
-  const words = digit && alternatives.texts[digit[1] - 1];
-  if (words) {
-    event.preventDefault();
-    if (event.shiftKey) onFork(words);
-    else take(words);
-  } else if (event.key.toLowerCase() === "n") again();
-});
+$("alternatives").addEventListener("keydown", (event) => alternatives.key(event));
 
-$("continue").addEventListener("click", () => write(true));
-$("again").addEventListener("click", again);
-$("stop").addEventListener("click", stop);
-$("fork").addEventListener("click", () => onFork(""));
-$("new").addEventListener("click", () => {
+const on = (id, act) => $(id).addEventListener("click", act);
+on("continue", () => write(true));
+on("again", again);
+on("stop", stop);
+on("fork", () => onFork("", text.selectionEnd));
+on("find", find);
+on("here", () => owner.take());
+on("new", () => {
+  keep();
   branches.add({});
   show();
-  tree();
   text.focus();
 });
 $("load").addEventListener("change", async () => {
@@ -411,41 +365,35 @@ $("load").addEventListener("change", async () => {
   if (file) await load(file);
   $("load").value = ""; // the same file can be loaded again
 });
-$("find").addEventListener("click", find);
-$("auto").addEventListener("change", () => {
-  settings.auto = $("auto").checked;
-  branches.save();
-});
 $("model").addEventListener("change", () => {
   choose($("model").value);
   show();
 });
-$("dismiss").addEventListener("click", () => ($("error").hidden = true));
-$("retry").addEventListener("click", () => {
-  $("error").hidden = true;
-  retry?.();
+for (const name of ["pagehide", "blur"]) addEventListener(name, () => keeping && keep());
+addEventListener("pagehide", () => owner.leave("free"));
+addEventListener("pageshow", ({ persisted }) => persisted && owner.show(owner.id));
+document.addEventListener("visibilitychange", () => {
+  if (document.hidden) keep();
+  else if (owner.id && !owner.owns) owner.show(owner.id);
 });
-$("key-form").addEventListener("submit", (event) => {
-  event.preventDefault();
-  useKey($("key").value);
-  $("key-form").hidden = true;
-  (retry ?? begin)();
-});
-addEventListener("pagehide", () => branches.save());
+addEventListener("beforeunload", (event) => kept.lost.size && event.preventDefault());
 
 function begin() {
   return run("beginning", async () => {
     known = await models();
+    $("change-key").hidden = !hasKey();
     $("model").replaceChildren(...known.map(({ id }) => new Option(id, id)));
-    if (!known.some((each) => each.id === settings.model)) settings.model = known[0].id;
-    controls();
-    show();
-    tree();
+    if (!model()) settings().model = known[0].id;
+    readers.clear();
+    shown();
+    mirror.show(reader().blocks);
+    read();
   });
 }
 
-controls();
-text.value = branches.current.text;
-colour();
-tree();
+await kept.open();
+branches = new Branches(kept, (message) => fail(new Failure(message)), (id, branch) => owner.tell(id, branch));
+if (!matchMedia("(hover: hover)").matches) text.placeholder = "Write something here.";
+shown();
+show();
 begin();

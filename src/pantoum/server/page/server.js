@@ -9,14 +9,29 @@ export class Failure extends Error {
   }
 }
 
-export const useKey = (key) => sessionStorage.setItem(KEY, key);
+let key = null;
+try {
+  key = sessionStorage.getItem(KEY);
+} catch {
+  // The browser refuses it to this page: the key is asked for again.
+}
+
+export const hasKey = () => key !== null;
+export function useKey(given) {
+  key = given;
+  try {
+    sessionStorage.setItem(KEY, key);
+  } catch {
+    // As above.
+  }
+}
 
 const headers = () => {
-  const key = sessionStorage.getItem(KEY);
   return { "Content-Type": "application/json", ...(key ? { Authorization: `Bearer ${key}` } : {}) };
 };
 
 async function asked(path, body, signal) {
+  if (/[^\x21-\x7e]/.test(key ?? "")) throw new Failure("This is no key.", 401); // no header can carry it
   let response;
   try {
     response = await fetch(path, {
@@ -27,7 +42,8 @@ async function asked(path, body, signal) {
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Failure("The server does not answer. Is pantoum serve still running?");
+    const message = "The server does not answer. What you write is kept in this browser. Is pantoum serve still running?";
+    throw Object.assign(new Failure(message), { gone: true });
   }
   if (response.ok) return response;
   let message = `${response.status} ${response.statusText}`;

@@ -1,28 +1,14 @@
-// The colours behind the text: one <i> for each run of pieces of the same tint.
+// The classes of the colours behind the text, and their legend.
 
 const BOUNDS = [0.5, 1, 2, 3, 4, 6, 8]; // nats at which the next tint begins, as in report.html
 
-export const surprisal = (nats) => (nats === null ? "" : `s${BOUNDS.filter((bound) => nats >= bound).length}`);
-export const activation = (value) => `u${Math.round((Math.max(-1, Math.min(1, value)) + 1) * 4)}`;
+const surprisal = (nats) => (nats === null ? "" : `s${BOUNDS.filter((bound) => nats >= bound).length}`);
+const activation = (value) => (value === null ? "" : `u${Math.round((Math.max(-1, Math.min(1, value)) + 1) * 4)}`);
 
-// `pieces`: [[text, class], ...] from the place `begin` on; what they do not cover stays plain.
-export function paint(mirror, text, pieces, begin = 0) {
-  const parts = [document.createTextNode(text.slice(0, begin))];
-  let at = begin;
-  for (const [piece, tint] of pieces) {
-    if (text.slice(at, at + piece.length) !== piece) break; // typed over since it was read
-    const last = parts.at(-1);
-    if (last.className === tint) last.textContent += piece;
-    else if (tint) {
-      const run = document.createElement("i");
-      run.className = tint;
-      run.textContent = piece;
-      parts.push(run);
-    } else parts.push(document.createTextNode(piece));
-    at += piece.length;
-  }
-  parts.push(document.createTextNode(text.slice(at) + "\n"));
-  mirror.replaceChildren(...parts);
+// [[text, class], ...] of a block, by "surprisal", by the values of a "unit", or by nothing.
+export function tints(block, kind) {
+  const [pieces, tint] = kind === "surprisal" ? [block.pieces, surprisal] : kind === "unit" ? [block.values, activation] : [];
+  return pieces?.map(([piece, value]) => [piece, tint(value)]) ?? [[block.text, ""]];
 }
 
 export function legend(place, kind) {
