@@ -94,6 +94,6 @@ def from_environment(kind: type[SettingGroup], prefix: str, environment: Mapping
         try:
             found[one.name] = _reader(one)(text)
         except argparse.ArgumentTypeError as error:
-            rule = str(error).partition(": ")[2]
+            rule = str(error).rpartition(": it ")[2]
             raise SettingError(name, text, rule, "change it, or unset it") from None
     return found

@@ -84,6 +84,8 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, app: FastAPI, delay: float) -> None:
         super().__init__(config)
         self._state, self._delay = app.state, delay
+        self._early = False
+        """Whether SIGTERM has come before uvicorn listened to signals."""
 
     async def serve(self, sockets: list[socket.socket] | None = None) -> None:
         """Serve until a signal comes."""
@@ -91,6 +93,16 @@ class Server(uvicorn.Server):
         if hasattr(signal, "SIGHUP"):
             self._loop.add_signal_handler(signal.SIGHUP, self._state.reread)
         await super().serve(sockets)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """From here on uvicorn listens to signals."""
+        await super().startup(sockets)
+        if self._early:
+            self.handle_exit(signal.SIGTERM, None)
+
+    def come_early(self, sig: int, frame: FrameType | None) -> None:
+        """SIGTERM before uvicorn listens, or after it has stopped, when it sends itself the signal again."""
+        self._early = True
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal to end has come."""
@@ -137,9 +149,9 @@ def serve(
         # What is there now stays: the collector need not look through it while a stream waits.
         gc.collect()
         gc.freeze()
-        # uvicorn sends itself the signal once more when it has stopped: SIGTERM has done its work by then.
-        signal.signal(signal.SIGTERM, lambda *_: None)
-        asyncio.run(Server(config_of(app), app, settings.drain_delay).serve(sockets=[opened]))
+        server = Server(config_of(app), app, settings.drain_delay)
+        signal.signal(signal.SIGTERM, server.come_early)
+        asyncio.run(server.serve(sockets=[opened]))
     finally:
         opened.close()
         if local is not None:
