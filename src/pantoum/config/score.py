@@ -55,7 +55,7 @@ def _expressions(value: Any, argument: str) -> tuple[str, ...]:
     """Regular expressions; only who gives some needs their rules."""
     from pantoum.config.masks import expressions
 
-    return () if value == () else expressions(value, argument)
+    return () if isinstance(value, tuple) and not value else expressions(value, argument)
 
 
 @dataclass(frozen=True)
