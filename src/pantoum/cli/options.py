@@ -64,7 +64,7 @@ def _reader(one: Setting) -> Callable[[str], object]:
         except ValueError:
             what = "a whole number" if number is int else "a number"
             also = " or none" if one.off else ""
-            start = re.match(r"[+-]?[0-9]+(\.[0-9]+)?", text)
+            start = re.match(r"[+-]?[0-9]+(?![0-9.])" if number is int else r"[+-]?[0-9]+(\.[0-9]+)?", text)
             meant = f"; did you mean {start[0]}?" if start else ""
             raise argparse.ArgumentTypeError(f"is {text!r}: it must be {what}{also}{meant}") from None
 
