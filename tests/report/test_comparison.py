@@ -118,6 +118,13 @@ def test_the_same_seed_with_another_result_is_another_run(tell: Tell) -> None:
     assert len(compared(tell(2.0, seed=1), tell(2.1, seed=1)).groups[0].runs) == 2
 
 
+@pytest.mark.parametrize("seed", [{"a": 1}, [1], None, "1"])
+def test_a_seed_that_is_no_number_is_shown_as_missing(tell: Tell, seed: Any) -> None:
+    """A forged ``config.json``."""
+    (group,) = compared(tell(2.0, seed=seed), tell(2.1, seed=2)).groups
+    assert group.seeds == (None, 2)
+
+
 def test_plain_values_for_json(tell: Tell) -> None:
     plain = compared(tell(2.0), tell(2.2, seed=1)).to_dict()
     figures = plain["groups"][0]["figures"]["bits_per_byte"]

@@ -184,7 +184,7 @@ def _repeated(
             known = figures[n]["bits_per_byte"] is not None or figures[n]["best_valid"] is not None
             if known:
                 result = tuple(figures[n][name] for name in RESULT)
-                place = first.setdefault((settings[n].get("seed"), *result), n)
+                place = first.setdefault((repr(settings[n].get("seed")), *result), n)
                 if place != n:
                     found[n] = place
     return found
