@@ -363,8 +363,11 @@ def _prompts(given: str | Iterable[str]) -> list[str]:
     if isinstance(given, str):
         return [given]
     rule, advice = "must be a text or texts, at least one", "give a str or a list of them"
-    require(isinstance(given, Iterable) and not isinstance(given, bytes), "prompt", given, rule, advice)
-    prompts = [text(each, "prompt") for each in given]
+    try:
+        each = iter(() if isinstance(given, bytes) else given)
+    except TypeError:  # also of what claims to be iterable, such as an array of no dimension
+        each = iter(())
+    prompts = [text(one, "prompt") for one in each]
     require(bool(prompts), "prompt", given, rule, advice)
     return prompts
 
