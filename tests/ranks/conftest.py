@@ -72,6 +72,9 @@ class ThreadRanks:
         self._group.ended.set()
         raise RankError(why)
 
+    def close(self) -> None:
+        """Nothing is held."""
+
     def _put(self, rank: int, content: bytes) -> None:
         self._group.sent[self.rank] += len(content)
         self._group.queues[self.rank, rank].put(content)
