@@ -27,6 +27,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -58,7 +59,7 @@ async def lists(server: Server) -> None:
     bodies = [encoded(prompt=[""] * 200_000), encoded(prompt=[1.5] * 100_000), encoded(input=[None] * 99_000)]
     paths = (WRITTEN, WRITTEN, "/v1/embeddings")
     pairs = list(zip(paths, bodies, strict=True))
-    asked = (repeated(lambda pair=pair: server.ask("POST", *pair)) for pair in pairs)  # type: ignore[misc]
+    asked = (repeated(partial(server.ask, "POST", *pair)) for pair in pairs)
     await asyncio.gather(*asked)
 
 

@@ -26,7 +26,7 @@ WRITTEN = "/v1/completions"
 
 
 class Fields(BaseModel):
-    """Of a body."""
+    """The fields of a body."""
 
     model_config = ConfigDict(extra="ignore")
     text: str

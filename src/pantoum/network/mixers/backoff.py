@@ -41,7 +41,7 @@ def backoff_orders(counts: Counts) -> Iterator[BackoffOrder]:
     unigrams_V: F64 = tree.unigrams_V.astype(np.float64)
     yield BackoffOrder(tokens_MN, unigrams_V, tree.lengths[0].left_M.astype(np.float64))
     ends: list[Ids] = [np.arange(V)]
-    """Of each n-gram its last 1, 2, ... tokens, as places among the n-grams of that order."""
+    """For each n-gram, the places of its last 1, 2, ... tokens among the n-grams of that order."""
     for order in range(2, K + 2):
         contexts = tree.lengths[order - 2]
         parents_M = np.repeat(np.arange(len(contexts.starts) - 1), np.diff(contexts.starts))
