@@ -37,6 +37,7 @@ __all__ = [
     "require_score_state_place",
     "require_state_place",
     "resume_score",
+    "sha256_of",
     "show_comparison",
     "sparkline",
     "visible",
@@ -59,6 +60,11 @@ def require_score_state_place(model: Model, state_file: Path, others: Sequence[s
     require_place("state_file", state_file)
     require_apart("state_file", state_file, "the model itself", [model._loaded.path])
     require_apart("state_file", state_file, "another file of this command", others)
+
+
+def sha256_of(model: Model) -> str:
+    """The hash of a model's file, to which states are bound."""
+    return model._loaded.sha256
 
 
 def follower(path: str | os.PathLike[str], place: Place | None) -> Follower:

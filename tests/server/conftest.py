@@ -187,3 +187,19 @@ def process(run: Path, tmp_path: Path) -> Iterator[Callable[..., Process]]:
         one.client.close()
         if one.process.poll() is None:
             one.kill()
+
+
+@pytest.fixture(scope="module")
+def opened(serve: Callable[..., Server]) -> Server:
+    """A server whose page a browser opens."""
+    return serve(slots=16, queue=64)
+
+
+@pytest.fixture
+def desk(opened: Server, tab: Callable[..., Any]) -> Any:
+    """The writing desk in a new tab, ready; ``expect`` waits for what it shows."""
+    found = tab()
+    found.expect = pytest.importorskip("playwright.sync_api").expect
+    found.page.goto(opened.url)
+    found.page.wait_for_selector("#facts:not(:empty)")
+    return found

@@ -14,20 +14,6 @@ pytestmark = pytest.mark.slow
 DONE = "Three alternatives are written."
 
 
-@pytest.fixture(scope="module")
-def opened(serve: Callable[..., Any]) -> Any:
-    return serve(slots=16, queue=64)
-
-
-@pytest.fixture
-def desk(opened: Any, tab: Callable[..., Any]) -> Any:
-    found = tab()
-    found.expect = pytest.importorskip("playwright.sync_api").expect
-    found.page.goto(opened.url)
-    found.page.wait_for_selector("#facts:not(:empty)")
-    return found
-
-
 def text(desk: Any) -> str:
     return str(desk.page.locator("#text").input_value())
 

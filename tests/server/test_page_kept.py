@@ -19,20 +19,6 @@ REFUSED = """for (const name of ["localStorage", "indexedDB"])
   Object.defineProperty(window, name, { get() { throw new DOMException("no", "SecurityError"); } });"""
 
 
-@pytest.fixture(scope="module")
-def opened(serve: Callable[..., Any]) -> Any:
-    return serve(slots=16, queue=64)
-
-
-@pytest.fixture
-def desk(opened: Any, tab: Callable[..., Any]) -> Any:
-    found = tab()
-    found.expect = pytest.importorskip("playwright.sync_api").expect
-    found.page.goto(opened.url)
-    ready(found.page)
-    return found
-
-
 def ready(page: Any) -> None:
     page.wait_for_selector("#facts:not(:empty)")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -31,20 +30,11 @@ RANDOM_CHANGES = """async () => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def opened(serve: Callable[..., Any]) -> Any:
-    return serve(slots=16, queue=64)
-
-
 @pytest.fixture
-def desk(opened: Any, tab: Callable[..., Any]) -> Any:
-    found = tab()
-    found.expect = pytest.importorskip("playwright.sync_api").expect
-    found.page.goto(opened.url)
-    found.page.wait_for_selector("#facts:not(:empty)")
-    found.bodies = []
-    found.page.on("request", lambda request: found.bodies.append(request.post_data_json or {}))
-    return found
+def desk(desk: Any) -> Any:
+    desk.bodies = []
+    desk.page.on("request", lambda request: desk.bodies.append(request.post_data_json or {}))
+    return desk
 
 
 def put(desk: Any, words: str) -> None:

@@ -63,7 +63,7 @@ class FollowedLog:
         self._scorer, self._clock = scorer, clock
         self._path = None if state_file is None else Path(state_file)
         settings = asdict(config)
-        self._of = {"model": model._loaded.sha256, **{name: settings[name] for name in OF_THE_STATE}}
+        self._of = {"model": console.sha256_of(model), **{name: settings[name] for name in OF_THE_STATE}}
         self._every = EVERY_WITH_WEIGHTS if config.adapt else EVERY
         self._always = not config.adapt
         self._whole, self._saved = True, clock()
