@@ -233,6 +233,30 @@ def test_a_text_whose_client_does_not_read_gives_its_slot_to_others(play: Play, 
     play(body)
 
 
+def test_a_client_that_goes_away_and_is_then_said_to_read_slowly_leaves_no_place_taken(play: Play) -> None:
+    async def body(engine: Engine) -> None:
+        slow = job(engine, 10**6, count=3)
+        engine.submit(slow)
+        while not slow.texts:
+            await asyncio.sleep(0.001)
+        engine.pause(slow)
+        while engine.taken:
+            await asyncio.sleep(0.001)
+        engine.cancel(slow)
+        engine.pause(slow)  # for what was on its way when the client went
+        engine.resume(slow)
+        last = job(engine, 5)
+        engine.submit(last)
+        await last.inbox.finished()
+        await freed(engine)
+        for one in [job(engine, 5) for _ in range(5)]:  # all slots and places are there
+            engine.submit(one)
+            await asyncio.sleep(0)
+        await freed(engine)
+
+    play(body)
+
+
 def test_small_requests_pass_a_large_one_which_gets_slots_as_they_come_free(play: Play) -> None:
     async def body(engine: Engine) -> None:
         writer, large, small = job(engine, 10**6), job(engine, 10**6, count=3), job(engine, 5)

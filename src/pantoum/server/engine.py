@@ -181,6 +181,10 @@ class Engine:
             self._slots.wait(found)
         return True
 
+    def _gone(self, job: Job) -> bool:
+        """Whether a job has ended or was given up: a command about it may come after that."""
+        return job not in self._active and job not in self._slots.waiting
+
     def _wants(self, job: Job) -> bool:
         """Whether a job in work waits for a slot, or for one more."""
         if job not in self._active:
@@ -277,7 +281,7 @@ class Engine:
 
     def _drop(self, job: Job) -> None:
         """Nobody waits for a job any more."""
-        if job not in self._active and job not in self._slots.waiting:
+        if self._gone(job):
             return
         writing = list(job.texts)
         used = sum(text.stream.tokens for text in (*writing, *job.parked))
@@ -311,6 +315,8 @@ class Engine:
 
     def _park(self, job: Job) -> None:
         """The client reads slowly: its texts pause, and others get their slots and places."""
+        if self._gone(job):  # its places are free already, those of the texts that had paused, too
+            return
         job.paused = True  # a prompt that is still being read: its texts pause when they begin
         for text in list(job.texts):
             self._park_text(text)
@@ -326,7 +332,7 @@ class Engine:
 
     def _conclude(self, job: Job) -> None:
         """The time of a job is used up: what is written of each text is its text."""
-        if job not in self._active and job not in self._slots.waiting:
+        if self._gone(job):
             return
         if job.begun == 0:
             self._drop(job)
