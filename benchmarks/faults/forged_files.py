@@ -10,7 +10,7 @@ line. These are faults:
     bug       "a bug in pantoum", a traceback, or an exit code that is none of ours
     lines     a refusal of several lines
     memory    more than 10 times the file and 64 MB were taken
-    time      more than 2 s of processor time, and 2 s more for each 10 MB
+    time      more than 2 s of processor time, and 2 s more for each 10 MB; a case of ten minutes hangs
 
     python benchmarks/faults/forged_files.py [--count 100000] [--seed 0] [--first 0] [--kind model] [--json]
         [--keep FOLDER]   copies of the files that found a fault
@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import faulthandler
 import json
 import os
 import shutil
@@ -41,6 +42,8 @@ BATCH = 500
 MOST_MEMORY = 6 << 30
 MEMORY_TIMES, MEMORY_SPARE = 10, 64 << 20
 TIME_LEAST, TIME_PER_BYTE = 2.0, 2.0 / 10e6
+HANG = 600.0
+"""Seconds after which a case shows its stacks and ends."""
 
 
 def main() -> int:
@@ -85,9 +88,9 @@ def batch(
     ]
     # What is freed goes back at once, so that no later command finds its memory there already.
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    process = subprocess.Popen(command, text=True, env=environment, **pipes)
-    assert process.stdout is not None and process.stderr is not None
+    told = tempfile.TemporaryFile("w+")  # noqa: SIM115  # no pipe: nobody reads it before the end
+    process = subprocess.Popen(command, text=True, env=environment, stdout=subprocess.PIPE, stderr=told)
+    assert process.stdout is not None
     at, words = -1, ""
     for line in process.stdout:
         said = json.loads(line)
@@ -103,16 +106,15 @@ def batch(
             print(json.dumps(fault), file=sys.stderr, flush=True)
         at = said["number"] + 1
     code = process.wait()
+    told.seek(0)
     if code == 0:
         return first + count
     if at < 0:
-        raise SystemExit(f"the process ended before its first case: {process.stderr.read()}")
+        raise SystemExit(f"the process ended before its first case: {told.read()}")
     tally["cases"] += 1
     what = "crash" if code < 0 else "error of this script"
     tally[f"FAULT {what}"] += 1
-    faults.append(
-        {"what": what, "number": at, "words": words, "code": code, "detail": process.stderr.read()[-800:]}
-    )
+    faults.append({"what": what, "number": at, "words": words, "code": code, "detail": told.read()[-1600:]})
     print(json.dumps(faults[-1]), file=sys.stderr, flush=True)
     return at + 1
 
@@ -140,6 +142,7 @@ def work(wanted: argparse.Namespace) -> int:
         good = forgeries.Good(place / "good")
         for number in range(wanted.first, wanted.first + wanted.count):
             rng = np.random.default_rng([wanted.seed, number])
+            faulthandler.dump_traceback_later(HANG, exit=True, file=sys.stderr)
             case = forgeries.forge(rng, good, place / "case", wanted.kind)
             report.write(json.dumps({"begin": number, "words": case.words}) + "\n")
             counts: Counter[str] = Counter()
