@@ -24,7 +24,7 @@ from pantoum.server.job import FullError, Inbox, Job, Writing
 
 WHICH = st.integers(0, 5)
 """A job, counted from the newest."""
-ORDERS = ("cancel", "pause", "resume", "finish", "work", "work")
+ORDERS = ("pause", "cancel", "pause", "resume", "finish", "work")
 CHECKS: Any = {"suppress_health_check": list(HealthCheck), "deadline": None}
 
 
@@ -77,7 +77,7 @@ class Orders(RuleBasedStateMachine):
 
     @rule(
         count=st.integers(1, 3),
-        length=st.sampled_from([0, 1, 2, 9, 10**6]),
+        length=st.sampled_from([0, 1, 9, 10**6, 10**6]),
         prompt=st.sampled_from(["", "The cat", "The cat sat. " * 40]),
         client=st.sampled_from("ab"),
         fails=st.sampled_from([False] * 7 + [True]),
@@ -98,7 +98,7 @@ class Orders(RuleBasedStateMachine):
     def pause_or_resume(self, job: Job, paused: bool) -> None:
         (self.engine.pause if paused else self.engine.resume)(job)
 
-    @rule(which=WHICH, orders=st.lists(st.sampled_from(ORDERS), min_size=1, max_size=6))
+    @rule(which=WHICH, orders=st.lists(st.sampled_from(ORDERS), min_size=2, max_size=9))
     def ask(self, which: int, orders: list[str]) -> None:
         """Some things of one job, which works between them or not."""
         for order in orders:
@@ -121,9 +121,10 @@ class Orders(RuleBasedStateMachine):
         if self.loop.calls:
             self.loop.turn()
 
-    @rule()
-    def fail(self) -> None:
-        self.engine._commands.put(lambda: 1 / 0)  # type: ignore[arg-type, return-value]
+    @rule(one_in=st.integers(0, 9))
+    def fail(self, one_in: int) -> None:
+        if one_in == 9:
+            self.engine._commands.put(lambda: 1 / 0)  # type: ignore[arg-type, return-value]
 
     @invariant()
     def counts_agree(self) -> None:
@@ -159,5 +160,5 @@ def test_in_every_order_all_slots_and_places_are_free_at_the_end(
         monkeypatch.setattr(f"pantoum.server.{module}.time", Clock)
     monkeypatch.setattr(Orders, "model", model, raising=False)
     run_state_machine_as_test(  # type: ignore[no-untyped-call]
-        Orders, settings=settings(max_examples=40, stateful_step_count=30, **CHECKS)
+        Orders, settings=settings(max_examples=60, stateful_step_count=20, **CHECKS)
     )
