@@ -36,7 +36,7 @@ from measured import machine
 import pantoum
 
 Both = tuple[Callable[[bytes], bytes], Callable[[bytes], bytes]]
-DICTIONARY, LOOK_UPS, TOGETHER = 112_640, 200, 256
+DICTIONARY, DRAWN, TOGETHER = 112_640, 200, 256
 
 
 def module(name: str) -> Any:
@@ -137,11 +137,11 @@ def records(file: Path, train: Path | None, model: pantoum.Model) -> dict[str, A
         )  # a byte for the length of each, as it must be known
         found["dictionary"] = len(trained.as_bytes())
     draw = random.Random(1)
-    some = [draw.randrange(len(lines)) for _ in range(LOOK_UPS)]
+    some = [draw.randrange(len(lines)) for _ in range(DRAWN)]
     begun = time.perf_counter()
     for number in some:
         assert model.decompress_many(archive, [number]) == [lines[number]]
-    found["look_ups_alone_per_s"] = LOOK_UPS / (time.perf_counter() - begun)
+    found["look_ups_alone_per_s"] = DRAWN / (time.perf_counter() - begun)
     begun = time.perf_counter()
     many = [draw.randrange(len(lines)) for _ in range(TOGETHER)]
     assert model.decompress_many(archive, many) == [lines[number] for number in many]

@@ -378,9 +378,8 @@ class Model:
         others."""
         from pantoum.inference.compressing import archiving
 
-        each = _iterable(records)
-        made = archiving.compress_records(each, self._loaded, verify=not truth(no_verify, "no_verify"))
-        return b"".join(made)
+        verify = not truth(no_verify, "no_verify")
+        return b"".join(archiving.compress_records(records, self._loaded, verify=verify))
 
     @public
     def decompress_many(self, archive: bytes, numbers: Sequence[int] | None = None) -> list[bytes]:

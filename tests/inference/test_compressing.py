@@ -41,23 +41,39 @@ drawn = settings(max_examples=15, suppress_health_check=list(HealthCheck))
 
 
 class OrderTwo:
-    """What learns from nothing, in a few lines of Python: the two bytes before, counted."""
+    """What learns from nothing, in a few lines of Python: the bits after the two bytes before, counted."""
 
     def __init__(self, memory: int = 0) -> None:
-        self._counts: dict[bytes, Array] = defaultdict(lambda: np.zeros(256))
-        self._before = b""
+        self._counts: dict[tuple[bytes, int], list[float]] = defaultdict(lambda: [0.4, 0.4])
+        self._before, self._node = b"", 1
 
-    def distribution(self, logits_V: Array | None = None) -> Array:
-        first_V, second_V = (self._counts[self._before[-order:]] for order in (1, 2))
-        mixed_V = first_V + 8 * second_V + 1 / 64
-        return mixed_V / mixed_V.sum()
-
-    def read(self, tokens_T: Array, logits_TV: Array | None = None) -> Array:
+    def chances(self, tokens_T: Array) -> Array:
+        found = []
         for token in tokens_T.tolist():
-            for order in (1, 2):
-                self._counts[self._before[-order:]][token] += 1
-            self._before = (self._before + bytes([token]))[-2:]
-        return np.zeros(len(tokens_T))
+            one = self.begin()
+            for bit in (token >> place & 1 for place in range(7, -1, -1)):
+                found.append(2 * (one if bit else (1 << 22) - one) + bit)
+                one, _ = self.decide(bit)
+        return np.array(found, np.uint32)
+
+    def decider(self) -> OrderTwo:
+        return self
+
+    def begin(self, given_V: Array | None = None) -> int:
+        return self._chance()
+
+    def decide(self, outcome: int) -> tuple[int, int]:
+        self._counts[self._before, self._node][outcome] += 1
+        self._node = 2 * self._node + outcome
+        if self._node < 256:
+            return self._chance(), -1
+        byte, self._node = self._node - 256, 1
+        self._before = (self._before + bytes([byte]))[-2:]
+        return 0, byte
+
+    def _chance(self) -> int:
+        zero, one = self._counts[self._before, self._node]
+        return min(max(int(one / (zero + one) * (1 << 22)), 1), (1 << 22) - 1)
 
 
 @pytest.fixture(autouse=True)

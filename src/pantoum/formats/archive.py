@@ -18,9 +18,12 @@
              16  2      the lower half of the CRC-32 of bytes 0 to 15
              18         the payload
 
-index    0   1      0xF6 1          of each frame: plain bytes, bytes of the payload, records; seven bits a
-byte, the lowest first, the eighth says that more follow 4      CRC-32 of the first 18 bytes of all frames 4
-how many bytes the index has so far 4      CRC-32 of them all
+index    0   1      0xF6
+             1          of each frame: plain bytes, bytes of the payload, records. Each number has seven of
+                        its bits in a byte, the lowest first; the eighth says that more follow
+                 4      CRC-32 of the first 18 bytes of all frames
+                 4      how many bytes the index has so far
+                 4      CRC-32 of them all
 
 All numbers are little-endian. Every byte is under a checksum, and every checksum is of at most 4 MiB. A pipe
 is read from its beginning to its end; a file can be read from its end, by the index. What a payload means is
@@ -36,6 +39,8 @@ from enum import IntEnum
 from itertools import accumulate
 from typing import Protocol
 from zlib import crc32
+
+import numpy as np
 
 from pantoum.errors import ArchiveError
 
@@ -193,7 +198,7 @@ class Index:
 
 
 def to_numbers(numbers: Iterable[int]) -> bytes:
-    """Whole numbers from 0 on, seven bits a byte."""
+    """Whole numbers from 0 on, as the index has them."""
     found = bytearray()
     for number in numbers:
         while number > 0x7F:
@@ -206,20 +211,17 @@ def to_numbers(numbers: Iterable[int]) -> bytes:
 def from_numbers(data: bytes, count: int | None = None) -> tuple[list[int], int]:
     """(the first ``count`` numbers of some bytes, or all of them; how many bytes they have). ``ValueError``
     unless they are there, each below 2^35."""
-    found, at = list[int](), 0
-    while len(found) < count if count is not None else at < len(data):
-        number = shift = 0
-        while True:
-            if at >= len(data) or shift > 28:
-                raise ValueError("its numbers are cut")
-            byte = data[at]
-            at += 1
-            number |= (byte & 0x7F) << shift
-            shift += 7
-            if byte < 0x80:
-                break
-        found.append(number)
-    return found, at
+    taken = np.frombuffer(data, np.uint8)[: None if count is None else 5 * count]
+    ends = np.flatnonzero(taken < 0x80)[:count] + 1
+    size = int(ends[-1]) if ends.size else 0
+    begins = np.concatenate([[0], ends[:-1]])[: ends.size]
+    if ends.size < (count or 0) or (count is None and size < len(data)) or (ends - begins > 5).any():
+        raise ValueError("its numbers are cut")
+    if not ends.size:
+        return [], 0
+    places = np.arange(size) - np.repeat(begins, ends - begins)
+    numbers = np.add.reduceat((taken[:size].astype(np.int64) & 0x7F) << 7 * places, begins)
+    return numbers.tolist(), size
 
 
 def is_archive(start: bytes) -> bool:
@@ -254,11 +256,11 @@ def read(source: Source, header: Header, *, keep_going: bool = False) -> Iterato
             yield frame
             continue
         begin, end = window.at, index.to_bytes()
-        if window.rest(len(end)) == end:
+        if window.upcoming(len(end)) == end:
             return
         if not keep_going:
             raise refusal("it is cut" if window.is_over else f"it is damaged after byte {begin:,}")
-        if not whole and _is_index(window.rest(MOST_PAYLOAD)):
+        if not whole and _is_index(window.upcoming(MOST_PAYLOAD)):
             return
         whole, more = False, window.find()
         yield Gap(begin, window.at)
@@ -323,7 +325,7 @@ class Window:
             self._skip(HEAD.size + len(found.payload))
         return found
 
-    def rest(self, size: int) -> bytes:
+    def upcoming(self, size: int) -> bytes:
         """What is left, but of more than this size only one byte more."""
         self._hold(size + 1)
         return bytes(self._held[: size + 1])

@@ -13,7 +13,7 @@ from zlib import crc32
 
 from pantoum.config import require
 from pantoum.errors import ArchiveError, PantoumError, TextError
-from pantoum.formats.archive import MOST_PLAIN, MOST_RECORDS, Frame, Header, Index, Kind, Source
+from pantoum.formats.archive import MOST_PLAIN, Frame, Header, Index, Kind, Source
 from pantoum.inference.compressing import frames, learning
 from pantoum.inference.loaded_model import LoadedModel
 
@@ -21,6 +21,8 @@ __all__ = ["compress", "compress_records", "given_bytes"]
 
 SIDE_BY_SIDE = 4
 """Frames that are read side by side."""
+RECORDS_A_FRAME = 4096
+"""Whoever reads one record reads what its frame says of all of them."""
 FRAMES_A_CHAIN = 64
 """Frames after which what learns from nothing begins again, so that damage ends there."""
 SEARCHED = 1 << 16
@@ -169,9 +171,9 @@ def _lines(source: Source) -> Iterator[tuple[list[bytes], bool]]:
         ended = not lines[-1]
         if ended:
             lines.pop()
-        for first in range(0, len(lines), MOST_RECORDS):
-            group = lines[first : first + MOST_RECORDS]
-            yield group, ended or first + MOST_RECORDS < len(lines)
+        for first in range(0, len(lines), RECORDS_A_FRAME):
+            group = lines[first : first + RECORDS_A_FRAME]
+            yield group, ended or first + RECORDS_A_FRAME < len(lines)
 
 
 def _grouped(given: Iterable[bytes]) -> Iterator[list[bytes]]:
@@ -182,7 +184,7 @@ def _grouped(given: Iterable[bytes]) -> Iterator[list[bytes]]:
         fits = len(record) <= MOST_PLAIN
         rule = f"must have at most {MOST_PLAIN:,} bytes"
         require(fits, f"record {number}", record, rule, "cut it")
-        if group and (len(group) == MOST_RECORDS or size + len(record) > MOST_PLAIN):
+        if group and (len(group) == RECORDS_A_FRAME or size + len(record) > MOST_PLAIN):
             yield group
             group, size = [], 0
         group.append(record)

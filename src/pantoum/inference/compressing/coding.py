@@ -22,10 +22,20 @@ from pantoum.errors import CoreError, SettingError
 from pantoum.formats.archive import refusal
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.kernels import Array, backend, without_core
-from pantoum.kernels.reference.frequencies import with_sum
 from pantoum.network.stepping import stepper
 
-__all__ = ["MOST_LOGITS", "Decoding", "Encoding", "frequencies_of", "rows_for", "side_by_side", "total_of"]
+__all__ = [
+    "PRECISION",
+    "Decoding",
+    "Encoding",
+    "Lanes",
+    "code_bytes",
+    "coder",
+    "rows_for",
+    "side_by_side",
+    "total_of",
+    "words_of",
+]
 
 PRECISION = 24
 MOST_LOGITS = 1 << 23
@@ -35,8 +45,8 @@ MOST_ROWS = 256
 
 
 @lru_cache(maxsize=1)
-def _coder() -> tuple[Any, Any]:
-    """The module of the coder, and the family of its models."""
+def coder() -> tuple[Any, Any]:
+    """The module with the coder, and the family of distributions that are given by their frequencies."""
     try:
         import constriction
     except ImportError:
@@ -55,14 +65,6 @@ def rows_for(vocab_size: int) -> int:
     return max(1, min(MOST_ROWS, MOST_LOGITS // vocab_size))
 
 
-def frequencies_of(probabilities_V: Array) -> Array:
-    """The frequencies of a distribution of defined bits: products, floors and sums of whole numbers."""
-    total = total_of(len(probabilities_V))
-    whole_1V = np.floor(probabilities_V[None].astype(np.float64) * total)
-    with_sum(whole_1V, total)
-    return whole_1V[0].astype(np.float32)
-
-
 class Lanes:
     """Tokens in rows of one length, of which the last may be shorter; one after the other they are a text.
     The rows share a coder."""
@@ -76,7 +78,8 @@ class Lanes:
     @property
     def tokens(self) -> Array:
         """The tokens in their order."""
-        return self._tokens_TR.T.reshape(-1)[: self.count]
+        found: Array = self._tokens_TR.T.reshape(-1)[: self.count]
+        return found
 
     def active(self, step: int) -> int:
         """How many rows have a token at this step."""
@@ -95,7 +98,7 @@ class Encoding(Lanes):
         padded = np.zeros(self.steps * self.rows, np.int32)
         padded[: self.count] = tokens
         self._tokens_TR = np.ascontiguousarray(padded.reshape(self.rows, self.steps).T)
-        queue, self._family = _coder()
+        queue, self._family = coder()
         self._encoder = queue.RangeEncoder()
 
     def code(self, step: int, frequencies_RV: Array) -> Array:
@@ -114,7 +117,7 @@ class Decoding(Lanes):
 
     def __init__(self, bits: bytes, count: int, rows: int = 1) -> None:
         super().__init__(count, rows)
-        queue, self._family = _coder()
+        queue, self._family = coder()
         self._decoder = queue.RangeDecoder(words_of(bits))
         self._broken = False
 
@@ -153,7 +156,7 @@ def code_bytes(encoder: Any) -> bytes:
             if number < min(lower + width, 1 << 64):
                 data = data[:-4] + (number >> 32).to_bytes(4, "big")
                 break
-    return data.rstrip(b"\0")
+    return bytes(data.rstrip(b"\0"))
 
 
 def side_by_side(model: LoadedModel, units: Sequence[Lanes]) -> None:
