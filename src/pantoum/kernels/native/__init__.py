@@ -4,6 +4,7 @@ The equations stand in ``kernels/reference``, what the core promises in ``core/p
 made in docs/kernels.md.
 """
 
+from pantoum.kernels.native.contexts import context_decider, context_probabilities, read_contexts
 from pantoum.kernels.native.counts import mix_counts
 from pantoum.kernels.native.cross_entropy import (
     cross_entropy,
@@ -33,6 +34,8 @@ __all__ = [
     "adapt",
     "average",
     "bias_gradient",
+    "context_decider",
+    "context_probabilities",
     "core",
     "cross_entropy",
     "cross_entropy_gradient",
@@ -53,6 +56,7 @@ __all__ = [
     "pack",
     "pack_codes",
     "quantize",
+    "read_contexts",
     "rms_rows",
     "row_squares",
     "sampler",
