@@ -55,10 +55,11 @@ INSIDE: dict[str, dict[str, set[str]]] = {
     "inference": {
         "files": set(),
         "finite": set(),
+        "forms": {"loaded_model"},
         "loaded_model": {"files"},
         "state": {"files", "loaded_model"},
         "scoring": {"finite", "loaded_model"},
-        "writing": {"files", "loaded_model", "state"},
+        "writing": {"files", "forms", "loaded_model", "state"},
     },
     "training": {
         "recipe": set(),
