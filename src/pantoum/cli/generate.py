@@ -147,12 +147,12 @@ def _forms(typed: dict[str, Any]) -> dict[str, Any]:
         return typed
     from pantoum import console
 
-    read: dict[str, Callable[[str], object]] = {
-        "json_schema": lambda file: console.whole_text(file, "json_schema"),
-        "grammar": lambda file: console.whole_text(file, "grammar"),
-        "choices": lambda files: [line for file in files for line in console.lines(file, "choices")],
-    }
-    return {name: read.get(name, lambda value: value)(value) for name, value in typed.items()}
+    read = dict(typed)
+    for name in read.keys() & {"json_schema", "grammar"}:
+        read[name] = console.whole_text(read[name], name)
+    if "choices" in read:
+        read["choices"] = [line for file in read["choices"] for line in console.lines(file, "choices")]
+    return read
 
 
 def _answer(writing: WrittenTexts, prompts: Sequence[str], *, together: bool) -> dict[str, object]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from functools import cache
 from typing import NoReturn
 
 from pantoum.config import require
@@ -18,12 +19,10 @@ __all__ = ["in_rust"]
 
 LONGEST = 20_000
 """Characters of an expression."""
-CLASSES = {
-    "w": r"\p{L}\p{N}_",
-    "s": r"\s\x1c-\x1f",
-    "d": r"\p{Nd}",
-}
-"""What Python counts to these, as the elements of a class."""
+CLASSES = "wsd"
+"""Letters of the classes that this Python and the library read by tables of other versions of Unicode."""
+LAST = 0x3FFFF
+"""No character beyond this one is in such a class."""
 COUNT = re.compile(r"\{(\d*)(,?)(\d*)\}")
 OPENING = re.compile(r"\(\?(?:(P<\w+>)|([a-zA-Z-]*)[:)]|P=|<?[=!]|\(|>|#)")
 """What follows the parenthesis of a group: a name, flags, or what is refused."""
@@ -114,7 +113,7 @@ class _Rewriting:
         letter = self._pattern[self._at + 1]
         if letter.lower() in CLASSES:
             self._at += 2
-            elements = CLASSES[letter.lower()]
+            elements = _elements(letter.lower())
             return f"[^{elements}]" if letter.isupper() else elements if within else f"[{elements}]"
         if letter in "AZbB" and not (within and letter == "b"):
             self._refuse(f"\\{letter} within it")
@@ -139,6 +138,14 @@ class _Rewriting:
 
     def _refuse(self, what: str) -> NoReturn:
         raise SettingError(self._argument, self._whole, f"has {what}, which cannot be kept to", ADVICE)
+
+
+@cache
+def _elements(letter: str) -> str:
+    """What this Python counts to a class, as the elements of one."""
+    known = "".join(map(chr, (*range(0xD800), *range(0xE000, LAST))))
+    found = (match[0] for match in re.finditer(rf"\{letter}+", known))
+    return "".join(f"{_point(ord(run[0]))}-{_point(ord(run[-1]))}" for run in found)
 
 
 def _meant(escape: str) -> str:

@@ -11,7 +11,7 @@ Shapes: V symbols.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -30,12 +30,23 @@ TRIALS_AT_FIRST, TRIALS = 50_000, 2_000
 """Tokens that a search tries: before the first text, and while one is written (some 10 ms)."""
 MOST_TRIED = 128
 """Tokens that are tried at one place: of more, the shortest one for each first byte."""
-ALIKE = 2
-"""Places of a level that go on with the same tokens."""
 REMEMBERED = 4
 """Beginnings of ways that are kept for one mask."""
+MASKS = 1000
+"""Masks of which is kept which tokens tell what follows apart."""
 POOL = 256
 """Matchers that are kept for the next texts: they know their automaton already."""
+
+
+class _Reached(NamedTuple):
+    """A place that a search has come to."""
+
+    matcher: Any
+    spaced: bool
+    way: Way
+    mask: bytes
+    idle: int
+    """Tokens after which the same could follow as before them: some of them do not lead on."""
 
 
 class Form:
@@ -48,6 +59,7 @@ class Form:
         self._pool: list[Any] = []
         self._shortest: dict[bool, Way] = {}
         self._beginnings: dict[bytes, list[Way]] = {}
+        self._telling: dict[bytes, list[int]] = {}
         self._reader: Any = None
 
     def matcher(self) -> Any:
@@ -97,7 +109,7 @@ class Form:
                 way = beginning + rest
                 if 0 < len(way) <= most and self.is_way(matcher, way, spaced):
                     return way
-        found, _ = self._search(matcher, spaced, most, TRIALS)
+        found, *_ = self._search(matcher, spaced, most, TRIALS)
         if found is not None:
             known.insert(0, _beginning(found, before))
             del known[REMEMBERED:]
@@ -122,40 +134,54 @@ class Form:
         tokens: list[int] = found.tolist()
         return tokens
 
-    def _search(self, matcher: Any, spaced: bool, most: int, trials: int) -> tuple[Way | None, Way]:
-        """(a way to an end, if there is one; the longest way that was gone)."""
+    def _search(self, matcher: Any, spaced: bool, most: int, trials: int) -> tuple[Way | None, Way, bool]:
+        """(a way to an end, if one was found; the longest way that was gone; whether all were tried)."""
+        found, farthest, tried = self._look(matcher, spaced, most, trials, self._telling)
+        if found is None and tried and self._telling:  # what told masks apart elsewhere may not do so here
+            return self._look(matcher, spaced, most, trials, {})
+        return found, farthest, tried
+
+    def _look(
+        self, matcher: Any, spaced: bool, most: int, trials: int, telling: dict[bytes, list[int]]
+    ) -> tuple[Way | None, Way, bool]:
+        """As ``_search``. ``telling``: of a mask, tokens of which each led to another mask."""
         vocabulary = self.vocabulary
-        start = matcher.deep_copy()
-        level: list[tuple[Any, bool, Way, bytes]] = [(start, spaced, (), self._mask(start, spaced))]
         farthest: Way = ()
+        start = matcher.deep_copy()
+        level = [_Reached(start, spaced, farthest, self._mask(start, spaced), 0)]
         for _ in range(most):
-            following: dict[tuple[bytes, bool], list[tuple[Any, bool, Way, bytes]]] = {}
-            for place, spaced, way, mask in level:
-                for token in self._tokens_of(mask):
+            following: dict[tuple[bytes, bool], list[_Reached]] = {}
+            for one in level:
+                told: dict[bytes, int] = {}
+                tokens = telling.get(one.mask)
+                for token in self._tokens_of(one.mask) if tokens is None else tokens:
                     trials -= 1
                     if trials < 0:
-                        return None, farthest
-                    twin = place.deep_copy()
-                    if not twin.consume_token(token + vocabulary.shift if spaced else token):
+                        return None, farthest, False
+                    twin = one.matcher.deep_copy()
+                    if not twin.consume_token(token + vocabulary.shift if one.spaced else token):
                         continue
+                    way, after = (*one.way, token), vocabulary.spaced_after(token)
                     if twin.is_accepting():
-                        return (*way, token), farthest
-                    after = vocabulary.spaced_after(token)
-                    found = self._mask(twin, after)
-                    alike = following.setdefault((found, after), [])
-                    if len(alike) < ALIKE and not twin.is_error():
-                        alike.append((twin, after, (*way, token), found))
+                        return way, farthest, True
+                    mask = self._mask(twin, after)
+                    if not twin.is_error():
+                        told.setdefault(mask, token)
+                        reached = _Reached(twin, after, way, mask, one.idle + (mask == one.mask))
+                        _keep(following.setdefault((mask, after), []), reached)
+                if tokens is None and len(telling) < MASKS:
+                    telling[one.mask] = list(told.values())
             level = [one for alike in following.values() for one in alike]
             if not level:
-                return None, farthest
-            farthest = level[0][2]
-        return None, farthest
+                return None, farthest, True
+            farthest = level[0].way
+        return None, farthest, True
 
     def _shortest_of_all(self, spaced: bool) -> Way:
         matcher = self.matcher()
         if matcher.is_accepting():
             return ()
-        found, farthest = self._search(matcher, spaced, TRIALS_AT_FIRST, TRIALS_AT_FIRST)
+        found, farthest, tried = self._search(matcher, spaced, TRIALS_AT_FIRST, TRIALS_AT_FIRST)
         if found is not None:
             return found
         vocabulary = self.vocabulary
@@ -166,9 +192,21 @@ class Form:
         rule = "has no text that this model can write"
         rule += f": after {text!r}" if text else ": at its beginning"
         rule += f" must come {needed!r}" if needed else " must come what the vocabulary lacks"
-        if len(farthest) >= TRIALS_AT_FIRST // MOST_TRIED:
+        if not tried:
             rule = f"has no text of fewer than {len(farthest):,} tokens that was found"
         raise SettingError(self.asked.kind, self.asked.text, rule, ADVICE[self.asked.kind])
+
+
+def _keep(alike: list[_Reached], one: _Reached) -> None:
+    """One more place that goes on as these do: the one that was idle least stays, and the one that was most.
+    Where a text must only be long enough, it is the idle one that comes to its end."""
+    if len(alike) < 2:
+        alike.append(one)
+        alike.sort(key=lambda place: place.idle)
+    elif one.idle < alike[0].idle:
+        alike[0] = one
+    elif one.idle > alike[1].idle:
+        alike[1] = one
 
 
 def _beginning(way: Way, before: Way) -> Way:
