@@ -99,6 +99,7 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("train a.7z", 1, "unpack it and give the folder"),
     ("train pics", 1, "a.png (an image); name a text file"),
     ("score run pics", 1, "it is a folder; name a file"),
+    ("score run --follow", 1, "TEXT is '-': it must be the file that --follow reads; name the file"),
     ("score run photo.png", 1, "is an image, not a text; give a text file"),
     # Encodings, empty and damaged files.
     ("train latin1.txt --tokens characters", 1, "; or read its bytes with --tokens bytes"),

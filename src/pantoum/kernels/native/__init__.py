@@ -4,6 +4,7 @@ The equations stand in ``kernels/reference``, what the core promises in ``core/p
 made in docs/kernels.md.
 """
 
+from pantoum.kernels.native.contexts import context_decider, context_probabilities, read_contexts
 from pantoum.kernels.native.counts import mix_counts
 from pantoum.kernels.native.cross_entropy import (
     cross_entropy,
@@ -32,6 +33,8 @@ __all__ = [
     "adapt",
     "average",
     "bias_gradient",
+    "context_decider",
+    "context_probabilities",
     "core",
     "cross_entropy",
     "cross_entropy_gradient",
@@ -51,6 +54,7 @@ __all__ = [
     "pack",
     "pack_codes",
     "quantize",
+    "read_contexts",
     "rms_rows",
     "row_squares",
     "sampler",

@@ -3,6 +3,7 @@
 One file per operation and per cell. Every function works in float32 and float64 and states its equations.
 """
 
+from pantoum.kernels.reference.contexts import context_decider, context_probabilities, read_contexts
 from pantoum.kernels.reference.counts import mix_counts
 from pantoum.kernels.reference.cross_entropy import (
     cross_entropy,
@@ -34,6 +35,8 @@ __all__ = [
     "adapt",
     "average",
     "bias_gradient",
+    "context_decider",
+    "context_probabilities",
     "cross_entropy",
     "cross_entropy_gradient",
     "cross_entropy_of_logits",
@@ -51,6 +54,7 @@ __all__ = [
     "pack",
     "pack_codes",
     "quantize",
+    "read_contexts",
     "rms_rows",
     "row_squares",
     "sampler",
