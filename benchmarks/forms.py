@@ -204,7 +204,7 @@ FORMS: dict[str, dict[str, Any]] = {
     "words": {"matching": r"[ A-Za-z,.!?;:'\n-]*"},
     "lines": {"matching": r"([A-Z][a-z]*( [a-z]+)*[.!?]\n)+"},
     "schema": {
-        "json_schema": {"type": "array", "minItems": 30, "items": {"type": "string", "pattern": "^[a-z ]+$"}}
+        "json_schema": {"type": "array", "minItems": 40, "items": {"type": "string", "pattern": "^[a-z ]+$"}}
     },
 }
 

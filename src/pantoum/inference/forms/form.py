@@ -102,7 +102,7 @@ class Form:
         before that one at another place with the same mask is tried first."""
         if most <= 0:
             return None
-        mask = self._mask(matcher, spaced)
+        mask = self.mask(matcher, spaced)
         known = self._beginnings.setdefault(mask, [])
         for beginning in known:
             for rest in (before, before[1:], ()):
@@ -115,7 +115,7 @@ class Form:
             del known[REMEMBERED:]
         return found
 
-    def _mask(self, matcher: Any, spaced: bool) -> bytes:
+    def mask(self, matcher: Any, spaced: bool) -> bytes:
         """The bits of the tokens that may follow, of one kind of place."""
         mask: bytes = matcher.compute_bitmask()
         shift = self.vocabulary.shift // 8
@@ -148,7 +148,7 @@ class Form:
         vocabulary = self.vocabulary
         farthest: Way = ()
         start = matcher.deep_copy()
-        level = [_Reached(start, spaced, farthest, self._mask(start, spaced), 0)]
+        level = [_Reached(start, spaced, farthest, self.mask(start, spaced), 0)]
         for _ in range(most):
             following: dict[tuple[bytes, bool], list[_Reached]] = {}
             for one in level:
@@ -164,7 +164,7 @@ class Form:
                     way, after = (*one.way, token), vocabulary.spaced_after(token)
                     if twin.is_accepting():
                         return way, farthest, True
-                    mask = self._mask(twin, after)
+                    mask = self.mask(twin, after)
                     if not twin.is_error():
                         told.setdefault(mask, token)
                         reached = _Reached(twin, after, way, mask, one.idle + (mask == one.mask))

@@ -89,6 +89,14 @@ class Vocabulary:
             self._forms.popitem(last=False)
         return found
 
+    def only(self, token: int | None) -> bytes:
+        """The mask of one token; ``None``: of the one that ends a text."""
+        bits = np.zeros(WORD * self.words, np.uint8)
+        allowed = self.border if token is None else token
+        assert allowed is not None
+        bits[allowed] = 1
+        return np.packbits(bits, bitorder="little").tobytes()
+
     def spaced_after(self, token: int) -> bool:
         """Whether a text is spaced after a token."""
         return self.between and token != self.breaks and token != self.border

@@ -142,14 +142,18 @@ class BatchRows:
         rows: list[int] = np.flatnonzero(left_B <= 0).tolist()
         return rows
 
+    def lengthen(self, row: int, tokens: int) -> None:
+        """A row writes so many tokens more."""
+        self._length_R[row] += tokens
+        self._soonest = min(self._soonest, tokens) if self._soonest > 0 else tokens
+
     def _before(self, first: int, rows: int, formed: Sequence[tuple[int, Place]]) -> list[Array] | None:
         """Let each row draw what its form allows; copies of what a draw changes where one may be dropped."""
         allowed_RM = self.draws.allowed_RM
         assert allowed_RM is not None
-        begin, size = allowed_RM.__array_interface__["data"][0], allowed_RM.strides[0]
         free = False
         for row, place in formed:
-            place.allow(begin + row * size, allowed_RM[row])
+            place.allow(allowed_RM[row])
             free = free or place.free
         return [array[first : first + rows].copy() for array in self._drawn()] if free else None
 

@@ -271,7 +271,11 @@ class StreamBatch:
             if place.ended:
                 ended.setdefault(row, "form")
         for row in self._rows.at_length(count):
-            ended.setdefault(row, None)
+            place = streams[row].place
+            if place is not None and place.to_go and row not in ended:
+                self._rows.lengthen(row, place.to_go)
+            else:
+                ended.setdefault(row, None)
         for row, why in ended.items():
             streams[row].stopped = why
             texts[row] = ("" if why == "eos" else texts[row] or "") + streams[row].finish()
