@@ -87,10 +87,10 @@ def test_complete_answers_each_line_at_once(
 def test_complete_learns_from_what_is_typed(
     run: Run, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    out, typed = tmp_path / "mine.safetensors", "The zebra zebra zebra zebra zebra. " * 12
-    monkeypatch.setattr(sys, "stdin", stdin_of(f"{typed}\nThe z\n"))
+    out, typed = tmp_path / "mine.safetensors", "The mat mat mat mat mat. " * 12
+    monkeypatch.setattr(sys, "stdin", stdin_of(f"{typed}\nThe m\n"))
     done = run("complete", trained, "--adapt", "--model-out", out, "--json")
-    plain = {one.text: one.probability for one in pantoum.load(trained).suggest("The z", 100)}
+    plain = {one.text: one.probability for one in pantoum.load(trained).suggest("The m", 100)}
     mine = {one["text"]: one["probability"] for one in json.loads(done.out.splitlines()[1])}
     assert done.code == 0 and pantoum.load(out).num_parameters
     assert mine != {word: plain.get(word) for word in mine}

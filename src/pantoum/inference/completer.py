@@ -26,7 +26,8 @@ class Completer:
 
     def words(self, typed: str) -> list[Suggestion]:
         """The most probable words after a text, or for the word that it ends within."""
-        if not typed.startswith(self._typed) and not self._typed.startswith(typed):
+        goes_on = typed.startswith(self._typed) or (typed != "" and self._typed.startswith(typed))
+        if not goes_on:
             self._learn()
         before, begun = begun_word(typed)
         if not before.startswith(self._read):

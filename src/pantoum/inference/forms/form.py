@@ -118,8 +118,8 @@ class Form:
     def mask(self, matcher: Any, spaced: bool) -> bytes:
         """The bits of the tokens that may follow, of one kind of place."""
         mask: bytes = matcher.compute_bitmask()
-        shift = self.vocabulary.shift // 8
-        return mask[shift:] if spaced else mask[: shift or None]
+        begin = self.vocabulary.shift // 8 if spaced else 0
+        return mask[begin : begin + 4 * self.vocabulary.words]
 
     def _tokens_of(self, mask: bytes) -> list[int]:
         """The tokens of a mask that are worth a trial."""

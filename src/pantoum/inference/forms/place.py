@@ -71,8 +71,7 @@ class Place:
         if self.free:
             words_M.fill(ALL)
             return
-        mask = np.frombuffer(self._mask, np.uint32)
-        words_M[: len(mask)] = mask
+        words_M[:] = np.frombuffer(self._mask, np.uint32)
 
     def take(self, token: int) -> int:
         """The token that stands where this one was drawn: itself, the first one of the way, or

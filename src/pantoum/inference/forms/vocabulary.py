@@ -64,7 +64,7 @@ class Vocabulary:
         self.ends = [*sorted(ends), len(texts)]
         """The numbers that stand for the end of a text. The last one is of no token."""
         never |= set(self.ends)
-        self.words = -(-(len(texts) + 1) // WORD)
+        self.words = -(-V // WORD)
         """Words of a mask."""
         self.texts = [*texts, END]
         made = _Tokens([END if n in never else t for n, t in enumerate(self.texts)], self.ends[-1], never)
