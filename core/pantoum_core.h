@@ -518,7 +518,9 @@ typedef struct {
   double* nats;              /* [rows], of all of them */
   double* log_probability;   /* [rows] */
   int32_t* tokens;           /* [rows] */
-  int64_t first, count, vocabulary, banned_count, window;
+  const uint32_t* allowed;   /* [rows, words] or null: bit t % 32 of word t / 32 of a row, whether token t may be
+                                drawn; words: at least vocabulary / 32, rounded up */
+  int64_t first, count, vocabulary, banned_count, window, words;
 } pantoum_sample_args;
 PANTOUM_API int pantoum_sample(const pantoum_sample_args*);
 

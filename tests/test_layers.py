@@ -56,11 +56,12 @@ INSIDE: dict[str, dict[str, set[str]]] = {
     "inference": {
         "files": set(),
         "finite": set(),
+        "forms": {"loaded_model"},
         "loaded_model": {"files"},
         "state": {"files", "loaded_model"},
         "compressing": {"loaded_model"},
         "scoring": {"finite", "loaded_model"},
-        "writing": {"files", "loaded_model", "state"},
+        "writing": {"files", "forms", "loaded_model", "state"},
     },
     "training": {
         "recipe": set(),

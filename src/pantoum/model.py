@@ -47,8 +47,10 @@ if TYPE_CHECKING:
     from pantoum.config.keywords import Writing as WritingSettings
     from pantoum.data.given import GivenText
     from pantoum.inference.after_prompts import WrittenTexts
+    from pantoum.inference.choices import Choice
     from pantoum.inference.evaluate import Evaluation
     from pantoum.inference.score import Score, Scorer
+    from pantoum.inference.suggest import Suggestion
     from pantoum.pictured_scores import Scores
     from pantoum.texts import Texts
 
@@ -244,6 +246,27 @@ class Model:
         _require_kind(how_much, GenerationConfig, "how_much")
         _require_kind(sampling, SamplingConfig, "sampling")
         return write_after(self._with_cache(how_much.cache), prompts, how_much, sampling, state)
+
+    @public
+    def suggest(self, prompt: str = "", k: int = 3) -> list[Suggestion]:
+        """The ``k`` most probable words after a prompt, or those that begin with the letters that it ends
+        with, most probable first."""
+        from pantoum.inference.suggest import begun_word
+
+        before, begun = begun_word(text(prompt, "prompt"))
+        session = self.session()
+        session.feed(before)
+        return session.suggest(k, begun=begun)
+
+    @public
+    def choices(self, prompt: str, choices: Sequence[str], *, cache: int | None = None) -> list[Choice]:
+        """How probable each of some continuations of a prompt is, in their order: alone, and as a share of
+        all of them."""
+        from pantoum.inference.choices import choices_after
+
+        session = self.session(cache=cache)
+        session.feed(text(prompt, "prompt"))
+        return choices_after(session.model, session.state, choices)
 
     @taking(EvaluationConfig)
     def evaluate(

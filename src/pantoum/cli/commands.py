@@ -17,6 +17,7 @@ COMMANDS = {
     "generate": "generate text: the prompt and its continuation",
     "evaluate": "measure how well a model predicts texts",
     "score": "print the surprisal of each token, word or line of a text, in nats",
+    "complete": "suggest the next word of each line of stdin: for an editor, a shell, an input method",
     "serve": "serve models over HTTP (OpenAI's interface, sessions, scores), and a page to write on",
     "export": "convert a model: to int8, which generates faster, or to a file that PyTorch loads",
     "compress": "compress files without a loss, with a model or without one",

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         truth,
         whole,
     )
-    from pantoum.config.sampling import GenerationConfig, SamplingConfig, StreamConfig
+    from pantoum.config.sampling import Asked, CompleteConfig, GenerationConfig, SamplingConfig, StreamConfig
     from pantoum.config.score import UNITS, Alert, ScoreConfig
     from pantoum.config.serve import ServeSettings
     from pantoum.config.setting import declared
@@ -52,7 +52,9 @@ __all__ = [
     "UNITS",
     "VERSION",
     "Alert",
+    "Asked",
     "CellSpec",
+    "CompleteConfig",
     "CompressConfig",
     "DecompressConfig",
     "DropoutConfig",
@@ -92,7 +94,7 @@ _HOMES = {
     "model_config": ("SHAPE", "DropoutConfig", "ModelConfig", "check_table", "table_words"),
     "reading_config": ("EvaluationConfig",),
     "rules": ("AUTO", "function", "nearest", "number", "one_of", "path", "require", "text", "truth", "whole"),
-    "sampling": ("GenerationConfig", "SamplingConfig", "StreamConfig"),
+    "sampling": ("Asked", "CompleteConfig", "GenerationConfig", "SamplingConfig", "StreamConfig"),
     "score": ("UNITS", "Alert", "ScoreConfig"),
     "serve": ("ServeSettings",),
     "setting": ("declared",),

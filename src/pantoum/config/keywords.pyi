@@ -41,6 +41,10 @@ class Sampling(TypedDict, total=False):
     logit_bias: Mapping[int, float] | None
     greedy: bool
     stop: Sequence[str]
+    matching: str | None
+    json_schema: str | Mapping[str, Any] | bool | None
+    grammar: str | None
+    choices: Sequence[str]
 
 class Streaming(Sampling, total=False):
     """``StreamConfig``."""
