@@ -18,7 +18,7 @@ COMMANDS = {
     "evaluate": "measure how well a model predicts texts",
     "score": "print the surprisal of each token, word or line of a text, in nats",
     "serve": "serve models over HTTP (OpenAI's interface, sessions, scores), and a page to write on",
-    "export": "convert a model: to int8, which generates faster, or to a file that PyTorch loads",
+    "export": "convert a model: to int8, which generates faster, or to a file for PyTorch, ONNX or KenLM",
     "prepare": "tokenize texts once, for many runs with `pantoum train --data`",
     "watch": "show a run from another terminal while it trains, or after its end",
     "compare": "compare runs in a table, with mean and standard deviation over seeds",
