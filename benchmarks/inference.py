@@ -138,11 +138,11 @@ def reads(model: str) -> Work:
 
     program = load(model).program
     (member,) = program.members
-    cells = member.stack.cells
+    layers = member.layers.layers
     reader = Reader(
         [
-            *(matrix for cell in cells for matrix in cell.weight_hh),
-            *(cell.weight_ih for cell in cells[1:]),
+            *(matrix for layer in layers for matrix in layer.weight_hh),
+            *(layer.weight_ih for layer in layers[1:]),
             program.head.weight,
         ]
     )

@@ -57,6 +57,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "finite": set(),
         "loaded_model": {"files"},
         "state": {"files", "loaded_model"},
+        "importing": {"files"},
         "scoring": {"finite", "loaded_model"},
         "writing": {"files", "loaded_model", "state"},
     },

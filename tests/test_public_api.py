@@ -25,6 +25,7 @@ PUBLIC = [
     "compare",
     "doctor",
     "export",
+    "import_model",
     "info",
     "load",
     "plan",

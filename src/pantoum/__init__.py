@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pantoum import data as data
     from pantoum import network as network
-    from pantoum.api import Run, compare, doctor, export, info, plan, prepare, train
+    from pantoum.api import Run, compare, doctor, export, import_model, info, plan, prepare, train
     from pantoum.errors import PantoumError
     from pantoum.inference.evaluate import Evaluation
     from pantoum.inference.session import Session
@@ -38,6 +38,7 @@ __all__ = [
     "compare",
     "doctor",
     "export",
+    "import_model",
     "info",
     "load",
     "plan",

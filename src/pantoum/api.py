@@ -45,6 +45,7 @@ __all__ = [
     "compare",
     "doctor",
     "export",
+    "import_model",
     "info",
     "plan",
     "prepare",
@@ -240,6 +241,28 @@ def export(
     with counting("scoring", truth(progress, "progress") and bool(texts)) as count:
         found = exporting.export(path(model, "model"), to, path(out, "out"), texts, count)
     say(found.pop("notes", ()))
+    return found
+
+
+@public
+def import_model(
+    file: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    vocabulary: str | os.PathLike[str] | None = None,
+    tokens: str | None = None,
+    text: Texts = (),
+) -> dict[str, Any]:
+    """Make a model of PyTorch (a state_dict in safetensors), Keras, TensorFlow 1 or ONNX a model file.
+
+    ``vocabulary``: a file of its tokens in their order. ``tokens``: ``characters``, ``words`` or
+    ``words:whitespace`` (default: by the vocabulary). ``text``: what the loss on it was and is."""
+    from pantoum.inference import import_model as importing
+
+    known = None if vocabulary is None else path(vocabulary, "vocabulary")
+    texts = listed(text, "text")
+    found = importing.import_model(path(file, "file"), path(out, "out"), known, tokens, texts)
+    say(found.pop("notes"))
     return found
 
 

@@ -7,6 +7,7 @@ returns the exit code, or ``None`` for 0.
 from __future__ import annotations
 
 from importlib import import_module
+from keyword import iskeyword
 from types import ModuleType
 
 __all__ = ["COMMANDS", "module_of"]
@@ -19,6 +20,7 @@ COMMANDS = {
     "score": "print the surprisal of each token, word or line of a text, in nats",
     "serve": "serve models over HTTP (OpenAI's interface, sessions, scores), and a page to write on",
     "export": "convert a model: to int8, which generates faster, or to a file for PyTorch, ONNX or KenLM",
+    "import": "make a model of PyTorch, Keras, TensorFlow 1 or ONNX one of pantoum",
     "prepare": "tokenize texts once, for many runs with `pantoum train --data`",
     "watch": "show a run from another terminal while it trains, or after its end",
     "compare": "compare runs in a table, with mean and standard deviation over seeds",
@@ -30,5 +32,5 @@ COMMANDS = {
 
 
 def module_of(name: str) -> ModuleType:
-    """The module of a command."""
-    return import_module(f"pantoum.cli.{name}")
+    """The module of a command; that of a word of Python has ``_`` after it."""
+    return import_module(f"pantoum.cli.{name}{'_' * iskeyword(name)}")
