@@ -60,6 +60,7 @@ INSIDE: dict[str, dict[str, set[str]]] = {
         "loaded_model": {"files"},
         "state": {"files", "loaded_model"},
         "compressing": {"loaded_model"},
+        "importing": {"files"},
         "scoring": {"finite", "loaded_model"},
         "writing": {"files", "forms", "loaded_model", "state"},
     },

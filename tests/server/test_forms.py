@@ -1,4 +1,4 @@
-"""Forms of texts and next words in the server: what is asked for is kept to, or an error that names the field."""
+"""Forms of texts and next words in the server: they are kept to, or an error names the field."""
 
 from __future__ import annotations
 
