@@ -167,8 +167,13 @@ def printable(prompt: str) -> str:
 def prompts(file: str, most: int) -> list[str]:
     """The prompts of a file of at most so many bytes: a line each, in ``.jsonl`` a JSON string each; empty
     lines are none."""
-    with Path(path(file, "prompts")).open("rb") as opened:
-        data = opened.read(most + 1)
+    from pantoum.data.sources import unreadable
+
+    try:
+        with Path(path(file, "prompts")).open("rb") as opened:
+            data = opened.read(most + 1)
+    except OSError as error:
+        raise unreadable(file, error) from None
     require(len(data) <= most, "prompts", file, f"may have at most {most:,} bytes", "divide it into files")
     lines = data.decode("utf-8", "surrogateescape").removeprefix("\ufeff").split("\n")
     found = [line.removesuffix("\r") for line in lines]
