@@ -118,7 +118,8 @@ def _as_typed(error: PantoumError, arguments: argparse.Namespace) -> str:
     if named is None:
         return str(error)
     # In the rule its name is a word of the sentence: an encoding, a text.
-    name, typed, advice = error.argument, str(named.metavar), error.advice
+    name, advice = error.argument, error.advice
+    typed = re.sub(r"\[.*?\]", "", str(named.metavar))  # MODEL, not [NAME=]MODEL
     if named.option_strings:
         typed = named.option_strings[0]
         advice = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", typed, advice)
