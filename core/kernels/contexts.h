@@ -40,6 +40,7 @@ constexpr Long kSetSizes[kSets] = {32, 2048, 1024, 256, 1024, 256, 1024, 1024};
 constexpr int kStates = 1024, kRunStates = 64, kMatchStates = 32;
 constexpr Long kRunMaps = kContexts * kStates, kMatchMaps = kRunMaps + kContexts * kRunStates;
 constexpr int kFinals = 2, kFinalContexts = 1024;
+constexpr int kResults = kSets + 1;  // the mixer's results and the network
 constexpr int kCurves = 3, kCurveBits = 14, kKnots = 33;
 constexpr int kWays = 4;
 constexpr int kIndirect = 1024, kIndirectBits = 16;
@@ -118,9 +119,21 @@ struct Pending {
   Long run_places[kContexts], slot_places[kContexts], weights[kSets], curves[kCurves];
   Int maps[kContexts], run_maps[kContexts], expected[kMatches], match_maps[kMatches], finals[kFinals];
   Int node, low, high, network;
-  float results[kSets], chances[kSets], final_chances[kFinals], before[kChain], after[kChain], between;
+  float results[kResults], chances[kSets], final_chances[kFinals], before[kChain], after[kChain], between;
   float inputs[kInputs];
 };
+
+constexpr Long weights_of_sets() {
+  Long sum = 0;
+  for (int s = 0; s < kSets; ++s) sum += kSetSizes[s] * kInputs;
+  return sum;
+}
+static_assert(kIndirect + (1 << kIndirectBits) == PANTOUM_CONTEXT_FOLLOWED);
+static_assert(kMatchMaps + kMatches * kMatchStates == PANTOUM_CONTEXT_MAPS);
+static_assert(kRunMaps == PANTOUM_CONTEXT_LINKS && weights_of_sets() == PANTOUM_CONTEXT_WEIGHTS);
+static_assert((kMatchStates + kFinalContexts) * kResults == PANTOUM_CONTEXT_FINALS);
+static_assert((kCurves << kCurveBits) * kKnots == PANTOUM_CONTEXT_CURVES);
+static_assert(kLong + kMatches <= PANTOUM_CONTEXT_WHERE && sizeof(Pending) <= 8 * PANTOUM_CONTEXT_PENDING);
 
 class Contexts {
  public:
@@ -457,12 +470,13 @@ class Contexts {
       now.results[s] = within(sum_lanes(sum), 15.0f);
       now.chances[s] = logistic(now.results[s]);
     }
+    now.results[kSets] = now.inputs[kOfCounts];
     float mean = 0.0f;
     const int final_contexts[kFinals] = {asked.match, kMatchStates + c1 % kFinalContexts};
     for (int f = 0; f < kFinals; ++f) {
-      now.finals[f] = final_contexts[f] * kSets;
+      now.finals[f] = final_contexts[f] * kResults;
       float sum = 0.0f;
-      for (int s = 0; s < kSets; ++s) sum += a.finals[now.finals[f] + s] * now.results[s];
+      for (int s = 0; s < kResults; ++s) sum += a.finals[now.finals[f] + s] * now.results[s];
       sum = within(sum, 15.0f);
       now.final_chances[f] = logistic(sum);
       mean += sum * 0.5f;
@@ -512,7 +526,7 @@ class Contexts {
     }
     for (int f = 0; f < kFinals; ++f) {
       const float step = (y - now.final_chances[f]) * final_rate;
-      for (int s = 0; s < kSets; ++s) a.finals[now.finals[f] + s] += step * now.results[s];
+      for (int s = 0; s < kResults; ++s) a.finals[now.finals[f] + s] += step * now.results[s];
     }
     for (int c = 0; c < kCurves; ++c) {
       float* knot = a.curves + now.curves[c];

@@ -395,7 +395,7 @@ class Contexts:
             said,
             sureness * 32 + match,
         )
-        base, self.weights, self.results = 0, [], np.zeros(len(chosen), np.float32)
+        base, self.weights, self.results = 0, [], np.zeros(sizes.RESULTS, np.float32)
         for s, (size, one) in enumerate(zip(sizes.SET_SIZES, chosen, strict=True)):
             start = (base + one % size) * sizes.INPUTS
             self.weights.append(slice(start, start + sizes.INPUTS))
@@ -406,10 +406,11 @@ class Contexts:
             for half in (8, 4, 2, 1):
                 sums = sums[:half] + sums[half : 2 * half]
             self.results[s] = within(sums[0], 15.0)
-        self.chances = logistic(self.results)
+        self.chances = logistic(self.results[:-1])
+        self.results[-1] = x[sizes.OF_COUNTS]
         mean, self.finals, self.final_chances = F(0.0), [], []
         for context in (match, sizes.MATCH_STATES + c1 % 1024):
-            own = slice(context * len(chosen), (context + 1) * len(chosen))
+            own = slice(context * sizes.RESULTS, (context + 1) * sizes.RESULTS)
             total = within(np.add.accumulate(np.append(F(0.0), a.finals[own] * self.results))[-1], 15.0)
             self.finals.append(own)
             self.final_chances.append(logistic(total))
