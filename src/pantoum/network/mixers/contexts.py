@@ -33,6 +33,7 @@ from pantoum.kernels.context_tables import (
     ContextTables,
     tables,
 )
+from pantoum.kernels.types import Decider
 
 __all__ = ["MOST_SYMBOLS", "ContextMixer"]
 
@@ -91,11 +92,12 @@ class ContextMixer:
         self._kernels.read_contexts(self._tables, tokens_T, logits_TV, resets_T, chances_Q=chances_Q)
         return chances_Q
 
-    def decider(self) -> object:
+    def decider(self) -> Decider:
         """What decodes symbols from decisions: ``begin(logits_V)`` gives the chance of right, of 2^22, of the
         first, ``decide(outcome)`` that of the next and -1, or with the last outcome the symbol, which is then
         learned."""
-        return self._kernels.context_decider(self._tables)
+        decider: Decider = self._kernels.context_decider(self._tables)
+        return decider
 
     def count(self, tokens_T: Array, resets_T: Array | None = None) -> None:
         """Learn how often what came, without predicting: in half of the time."""
