@@ -16,6 +16,7 @@ import numpy as np
 from pantoum.formats.archive import refusal
 from pantoum.inference.compressing.coding import PRECISION, code_bytes, coder, words_of
 from pantoum.kernels import Array
+from pantoum.kernels.types import Decider
 
 __all__ = ["MEMORY", "Learner", "decode", "encode", "new_learner"]
 
@@ -27,18 +28,6 @@ AT_ONCE = 1 << 14
 """Bytes whose decisions are coded at once."""
 PARTS = 22
 """The base-2 logarithm of the parts in which a chance is told."""
-
-
-class Decider(Protocol):
-    """Gives the chance of each decision when those before it are known."""
-
-    def begin(self, given_V: Array | None = None, /) -> int:
-        """That the first decision of the next byte is 1."""
-        ...
-
-    def decide(self, outcome: int, /) -> tuple[int, int]:
-        """(that the next one is 1, -1) after the last one, or where there is none, (anything, the byte)."""
-        ...
 
 
 class Learner(Protocol):
