@@ -16,6 +16,7 @@ from pantoum.errors import ArchiveError, PantoumError, TextError
 from pantoum.formats.archive import MOST_PLAIN, Frame, Header, Index, Kind, Source
 from pantoum.inference.compressing import frames, learning
 from pantoum.inference.loaded_model import LoadedModel
+from pantoum.network.mixers.contexts import ContextMixer
 
 __all__ = ["compress", "compress_records", "given_bytes"]
 
@@ -61,7 +62,7 @@ def compress_records(given: Iterable[bytes], model: LoadedModel, *, verify: bool
 
 def _header(model: LoadedModel | None, records: str | None) -> Header:
     if model is None:
-        return Header(memory=learning.MEMORY)
+        return Header(slots=learning.SLOTS)
     require(
         bool(model.sha256),
         "model",
@@ -69,7 +70,7 @@ def _header(model: LoadedModel | None, records: str | None) -> Header:
         "was never written to a file",
         "save it, and load it from there",
     )
-    return Header(model.sha256, records, 0 if records else learning.MEMORY)
+    return Header(model.sha256, records, 0 if records else learning.SLOTS)
 
 
 def _written(header: Header, made: Iterable[Frame], tell: Tell | None) -> Iterator[bytes]:
@@ -130,7 +131,7 @@ class _Learning:
 
     def __init__(self, verify: bool) -> None:
         self._verify = verify
-        self._learners: list[learning.Learner] = []
+        self._learners: list[ContextMixer] = []
         self._frames = 0
 
     def frame(self, block: bytes) -> Frame:
@@ -139,7 +140,7 @@ class _Learning:
             self._learners, self._frames = [], 0
         begins = not self._learners
         if begins:
-            self._learners = [learning.new_learner(learning.MEMORY) for _ in range(1 + self._verify)]
+            self._learners = [learning.new_learner(learning.SLOTS) for _ in range(1 + self._verify)]
         payload, kind = learning.encode(self._learners[0], block), Kind.BEGUN if begins else Kind.CONTINUED
         if self._verify:
             _require_same([learning.decode(self._learners[1], payload, len(block))], [block])

@@ -9,65 +9,41 @@ Shapes: Q decisions.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 
 from pantoum.formats.archive import refusal
 from pantoum.inference.compressing.coding import PRECISION, code_bytes, coder, words_of
 from pantoum.kernels import Array
+from pantoum.network.mixers.contexts import ContextMixer
 
-__all__ = ["MEMORY", "Learner", "decode", "encode", "new_learner"]
+__all__ = ["SLOTS", "decode", "encode", "memory_of", "new_learner", "read"]
 
-MEMORY = 26
-"""2^26 bytes: 64 MB."""
-SLOT = 4
-"""The base-2 logarithm of the bytes that the learner has for each slot of its largest table."""
+SLOTS = 22
+"""The base-2 logarithm of the slots of the contexts: 78 MB."""
 AT_ONCE = 1 << 14
 """Bytes whose decisions are coded at once."""
 PARTS = 22
 """The base-2 logarithm of the parts in which a chance is told."""
 
 
-class Decider(Protocol):
-    """Gives the chance of each decision when those before it are known."""
-
-    def begin(self, given_V: Array | None = None, /) -> int:
-        """That the first decision of the next byte is 1."""
-        ...
-
-    def decide(self, outcome: int, /) -> tuple[int, int]:
-        """(that the next one is 1, -1) after the last one, or where there is none, (anything, the byte)."""
-        ...
+def memory_of(slots: int) -> int:
+    """The bytes that contexts of 2^``slots`` slots take."""
+    return 10 * (1 << slots) + 36_000_000
 
 
-class Learner(Protocol):
-    """What learns as it reads."""
-
-    def chances(self, tokens_T: Array, /) -> Array:
-        """Learn from bytes; of each decision twice the chance of the way that was taken, and 1 if that is 1
-        [Q]."""
-        ...
-
-    def decider(self) -> Decider:
-        """What learns from bytes that are decoded."""
-        ...
+def new_learner(slots: int) -> ContextMixer:
+    """Contexts of bytes that have read nothing."""
+    return ContextMixer([bytes([byte]) for byte in range(256)], slot_bits=slots)
 
 
-def new_learner(memory: int) -> Learner:
-    """A learner of bytes that has read nothing, and takes about 2^``memory`` bytes."""
-    from pantoum.network.mixers.contexts import ContextMixer
-
-    learner: Learner = ContextMixer([bytes([byte]) for byte in range(256)], slot_bits=max(1, memory - SLOT))
-    return learner
-
-
-def read(learner: Learner, data: bytes) -> Array:
+def read(learner: ContextMixer, data: bytes) -> Array:
     """Let the learner read some bytes; its chances."""
     return learner.chances(np.frombuffer(data, np.uint8).astype(np.int32))
 
 
-def encode(learner: Learner, data: bytes) -> bytes:
+def encode(learner: ContextMixer, data: bytes) -> bytes:
     """The bits of some bytes, from which the learner learns."""
     queue, family = coder()
     encoder = queue.RangeEncoder()
@@ -78,10 +54,11 @@ def encode(learner: Learner, data: bytes) -> bytes:
     return code_bytes(encoder)
 
 
-def decode(learner: Learner, bits: bytes, count: int) -> bytes:
+def decode(learner: ContextMixer, bits: bytes, count: int) -> bytes:
     """The bytes of ``encode``'s bits; the learner must have read the same as then."""
     queue, family = coder()
-    decoder, decider, found = queue.RangeDecoder(words_of(bits)), learner.decider(), bytearray()
+    decoder, found = queue.RangeDecoder(words_of(bits)), bytearray()
+    decider: Any = learner.decider()
     row_12 = np.empty((1, 2), np.float32)
     whole, scale = (1 << PRECISION) - 1, 1 << PRECISION - PARTS
     try:

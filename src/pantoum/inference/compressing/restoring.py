@@ -17,6 +17,7 @@ from pantoum.formats import archive
 from pantoum.formats.archive import Frame, Gap, Header, Kind, Seekable, Source
 from pantoum.inference.compressing import frames, learning
 from pantoum.inference.loaded_model import LoadedModel
+from pantoum.network.mixers.contexts import ContextMixer
 
 __all__ = ["records", "restore"]
 
@@ -51,7 +52,7 @@ class _Decompressor:
         _require_model(header, model)
         self._header, self._model = header, model
         self._keep_going, self._most = settings.keep_going, settings.max_output
-        self._learner: learning.Learner | None = None
+        self._learner: ContextMixer | None = None
         self._seen = 0
         self.lost = lost
         """What could not be decoded, in words."""
@@ -108,10 +109,10 @@ class _Decompressor:
             columns = frames.columns_of(frame)
             found = frames.decode_records(self._model, frame, columns, range(len(columns)))
             return frames.plain_of(found, columns.ended if self._header.records == "lines" else None)
-        if not frame.kind.learns or not self._header.memory:
+        if not frame.kind.learns or not self._header.slots:
             raise archive.refusal("it has a frame of a kind that its header excludes")
         if frame.kind == Kind.BEGUN:
-            self._learner = learning.new_learner(self._header.memory)
+            self._learner = learning.new_learner(self._header.slots)
         if self._learner is None:
             raise archive.refusal("a frame builds on one that is lost")
         if frame.kind == Kind.LEARNED:
