@@ -80,6 +80,25 @@ def test_every_byte_comes_back(
 
 
 @needs_core
+@pytest.mark.parametrize("kind", ["characters", "bytes", "words", "bpe"])
+def test_contexts_beside_the_model_learn(
+    make: Callable[..., LoadedModel], small_frames: None, kind: str
+) -> None:
+    """Every byte comes back, in fewer bits the more there was to learn from."""
+    model, odd = make(kind, "lines"), DATA + b"\xff\xfe odd\n" + DATA
+    archived = compressed(odd, model, adapt=True)
+    assert restored(archived, model) == odd
+    assert restored(archived, model, offset=len(odd) - 60, length=40) == odd[-60:-20]
+    source = io.BytesIO(archived)
+    found = [one for one in archive.read(source, archive.read_header(source)) if isinstance(one, Frame)]
+    alone, kinds = frames.code_texts(model, [odd])[0], [one.kind for one in found]
+    assert alone is not None and sum(len(one.payload) for one in found) < 0.9 * len(alone.payload)
+    assert kinds[0] == Kind.ADAPTED_BEGUN and set(kinds[1:]) == {Kind.ADAPTED}
+    with pytest.raises(SettingError, match="needs a model"):
+        compressed(odd, None, adapt=True)
+
+
+@needs_core
 @pytest.mark.parametrize("shape", [{"cell": "lstm"}, {"ngrams": (2, 3)}, {"members": 2}, {"cell": "mingru"}])
 def test_whatever_network_there_is(
     make: Callable[..., LoadedModel], shape: dict[str, Any], small_frames: None

@@ -97,11 +97,20 @@ class Kind(IntEnum):
     """The same; it has learned from the frames before, back to the one where it began."""
     LEARNED = 5
     """The plain bytes, from which it has learned, too."""
+    ADAPTED_BEGUN = 6
+    """A text, coded by the model with contexts beside it, which begin here."""
+    ADAPTED = 7
+    """The same; they have learned from the frames before, back to the one where they began."""
 
     @property
     def learns(self) -> bool:
         """Whether the frames that follow may build on this one."""
         return self >= Kind.BEGUN
+
+    @property
+    def begins(self) -> bool:
+        """Whether this one builds on none before."""
+        return self in (Kind.BEGUN, Kind.ADAPTED_BEGUN)
 
 
 class Source(Protocol):
