@@ -379,8 +379,9 @@ class Model:
 
         asked = CompressConfig.of({**settings})
         source = io.BytesIO(archiving.given_bytes(data, "data"))
-        lines = asked.documents is not None
-        return b"".join(archiving.compress(source, self._loaded, lines=lines, verify=not asked.no_verify))
+        lines, verify = asked.documents is not None, not asked.no_verify
+        made = archiving.compress(source, self._loaded, lines=lines, adapt=asked.adapt, verify=verify)
+        return b"".join(made)
 
     @taking(DecompressConfig)
     def decompress(self, archive: bytes, **settings: Unpack[Decompressing]) -> bytes:
