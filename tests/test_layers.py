@@ -29,6 +29,7 @@ LAYER = {
     "texts": 4,
     "training": 4,
     "about": 5,
+    "archives": 5,
     "model": 5,
     "finished_run": 5,
     "progress": 5,
@@ -57,11 +58,13 @@ INSIDE: dict[str, dict[str, set[str]]] = {
     "inference": {
         "files": set(),
         "finite": set(),
+        "forms": {"loaded_model"},
         "loaded_model": {"files"},
         "state": {"files", "loaded_model"},
+        "compressing": {"loaded_model"},
         "importing": {"files"},
         "scoring": {"finite", "loaded_model"},
-        "writing": {"files", "loaded_model", "state"},
+        "writing": {"files", "forms", "loaded_model", "state"},
     },
     "training": {
         "recipe": set(),

@@ -21,7 +21,7 @@ import sys
 from pantoum.cli.commands import module_of
 from pantoum.cli.interrupts import Interrupts
 from pantoum.cli.output import Output, abandon_stdout
-from pantoum.cli.parser import flag
+from pantoum.cli.parser import Parser
 from pantoum.config.launcher import threads_of_a_rank
 from pantoum.config.processors import THREAD_VARIABLES
 from pantoum.errors import PantoumError, RankError, SettingError
@@ -109,9 +109,15 @@ def _end(output: Output, line: str, code: int) -> int:
 
 
 def _as_typed(error: PantoumError, arguments: argparse.Namespace) -> str:
-    """The message of an error; a setting is named by its option."""
-    if not (isinstance(error, SettingError) and hasattr(arguments, error.argument)):
+    """The message of an error; a setting is named as it is typed: by its option, or as the help names it."""
+    if not isinstance(error, SettingError):
         return str(error)
-    setting = error.argument
-    named = re.sub(rf"(?<![\w-]){re.escape(setting)}(?![\w-])", flag(setting), str(error))
-    return named if setting != "model" else str(error)
+    parser = Parser()
+    module_of(arguments.command).add_options(parser)
+    for action in parser._actions:
+        if action.dest == error.argument:
+            typed = action.option_strings[0] if action.option_strings else str(action.metavar)
+            # A name without dashes is a word of the sentence, too.
+            count = 0 if action.option_strings else 1
+            return re.sub(rf"(?<![\w-]){re.escape(error.argument)}(?![\w-])", typed, str(error), count=count)
+    return str(error)
