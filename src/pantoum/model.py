@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from pantoum.inference.after_prompts import WrittenTexts
     from pantoum.inference.choices import Choice
     from pantoum.inference.evaluate import Evaluation
+    from pantoum.inference.pairs import PairsFound
     from pantoum.inference.score import Score, Scorer
     from pantoum.inference.suggest import Suggestion
     from pantoum.pictured_scores import Scores
@@ -308,6 +309,17 @@ class Model:
         if adapter is not None and asked.model_out is not None:
             adapter.write(asked.model_out, prepared.facts.get("texts", ()))
         return found
+
+    @public
+    def pairs(self, files: Texts) -> PairsFound:
+        """How often the good sentence of two is more probable than the bad one: files of minimal pairs in the
+        form of BLiMP, or folders of such files."""
+        from pantoum.inference.pairs import judge
+        from pantoum.texts import listed
+
+        names = listed(files, "files")
+        require(bool(names), "files", names, "must be at least one file of pairs", "give one")
+        return judge(self._loaded, names)
 
     @taking(ScoreConfig)
     def score(self, text: str, by: str = "line", **settings: Unpack[Scoring]) -> Scores:

@@ -37,7 +37,7 @@ from pantoum.inference.files import torch_file
 from pantoum.inference.files.compact_matrices import coded_names
 from pantoum.inference.files.novelty import BITS_NAME
 from pantoum.inference.files.precision import number, shape_of, weights
-from pantoum.inference.loaded_model import MODEL_NAME, load
+from pantoum.inference.loaded_model import HUB, MODEL_NAME, load, model_path
 from pantoum.kernels import Array
 from pantoum.network.mixers.counted_ngrams import MOST_ORDER
 from pantoum.network.packing import Weight
@@ -79,7 +79,7 @@ def inspect(path: Path, *, verify: bool = False) -> Info:
 
     ``verify``: load it as well, all of it; the errors are those of loading.
     """
-    found = _inspect(path)
+    found = _inspect(model_path(path) if path.parts[:1] == (HUB,) else path)
     if not verify:
         return found
     return replace(found, rows=[*found.rows, ("verified", _verified(found))])
