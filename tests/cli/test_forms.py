@@ -63,7 +63,9 @@ def test_choices_are_printed_with_their_shares(
     monkeypatch.setattr(sys, "stdin", stdin_of("The cat\n"))
     found = json.loads(run("score", trained, "--choices", choices, "--json").out)["choices"]
     assert {one["text"]: one for one in found} == {text: one._asdict() for text, one in expected.items()}
-    assert [one["probability"] for one in found] == sorted((one["probability"] for one in found), reverse=True)
+    assert [one["probability"] for one in found] == sorted(
+        (one["probability"] for one in found), reverse=True
+    )
     monkeypatch.setattr(sys, "stdin", stdin_of("The cat"))
     lines = run("score", trained, "--choices", choices, "--format", "tsv").out.splitlines()
     assert lines[0].split("\t") == ["probability", "per token", "nats", "tokens", "text"] and len(lines) == 3
@@ -71,9 +73,7 @@ def test_choices_are_printed_with_their_shares(
     assert run("score", trained, "--choices", choices, "--alert", 3).code == 1
 
 
-def test_complete_answers_each_line_at_once(
-    run: Run, trained: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_complete_answers_each_line_at_once(run: Run, trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, prompts = pantoum.load(trained), ["The ", "The c", "", "a\nT", "The cat sa"]
     typed = "".join(prompt.replace("\n", "\\n") + "\n" for prompt in prompts)
     monkeypatch.setattr(sys, "stdin", stdin_of(typed))
