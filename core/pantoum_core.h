@@ -276,6 +276,15 @@ typedef struct {
 } pantoum_losses_args;
 PANTOUM_API int pantoum_losses(const pantoum_losses_args*);
 
+/* ---- an entropy coder's frequencies ------------------------------------------------------------ */
+/* A row of logits becomes total * softmax(logits), each rounded down to a whole number, and the first of the largest
+ * also gets what is then left of `total`, which is the exact sum. NOT_FINITE: the logits of a row are not. */
+typedef struct {
+  float* logits;                    /* [count, vocabulary] */
+  int64_t count, vocabulary, total; /* total: 1 .. 2^24 */
+} pantoum_frequencies_args;
+PANTOUM_API int pantoum_frequencies(const pantoum_frequencies_args*);
+
 /* ---- counted n-grams ------------------------------------------------------------------------ */
 /* The contexts of one length that occurred, M of them, and the C continuations of all of them: those of one context
  * lie together, in the order of their tokens, each once. A continuation is a context of the next length. */

@@ -23,6 +23,8 @@ PUBLIC = [
     "State",
     "Tokenizer",
     "compare",
+    "compress",
+    "decompress",
     "doctor",
     "export",
     "info",

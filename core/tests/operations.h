@@ -335,6 +335,23 @@ inline void mixing(Long N, Long V, Draw& draw, Hash& hash) {
   logits.add_to(hash);
 }
 
+// Rows of logits as frequencies: whole numbers whose sum is the one that was asked for.
+inline void counting(Long N, Long V, Draw& draw, Hash& hash) {
+  Floats logits(N * V, draw, 9.0f);
+  const Long total = (Long{1} << 24) - V;
+  const pantoum_frequencies_args args{logits.data(), N, V, total};
+  const int status = pantoum_frequencies(&args);
+  hash.add(status);
+  if (status == PANTOUM_NOT_FINITE && draw.hostile()) return;
+  must(status, "frequencies");
+  for (Long n = 0; n < N; ++n) {
+    Long sum = 0;
+    for (Long v = 0; v < V; ++v) sum += static_cast<Long>(logits[n * V + v]);
+    if (sum != total) fail("frequencies", "another sum");
+  }
+  logits.add_to(hash);
+}
+
 // R rows of a table as codes of U rows, of which some have none of their own.
 class Coded {
  public:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from pantoum.config import path, require
 from pantoum.text.unicode import without_surrogates
 
 if TYPE_CHECKING:
     from pantoum.config import CompleteConfig as CompleteConfig
+    from pantoum.config import CompressConfig, DecompressConfig
     from pantoum.config.plain import Plain
     from pantoum.data.follow import Follower, Place
     from pantoum.inference.after_prompts import WrittenTexts as WrittenTexts
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "completer",
+    "compress_file",
+    "decompress_file",
     "follower",
     "free_folder",
     "keep_score",
@@ -50,6 +53,25 @@ __all__ = [
 
 MOST_BYTES = 1 << 20
 """Bytes of a file that an option names."""
+
+
+def compress_file(
+    name: str, model: Model | None, out: str | None, settings: CompressConfig, progress: bool
+) -> dict[str, Any]:
+    """Compress a file into an archive, and say what came of it."""
+    from pantoum import archives
+
+    return archives.compress_file(name, None if model is None else model._loaded, out, settings, progress)
+
+
+def decompress_file(
+    name: str, model: Model | None, out: str | None, settings: DecompressConfig, *, test: bool, progress: bool
+) -> dict[str, Any]:
+    """Decompress an archive into a file, and say what came of it."""
+    from pantoum import archives
+
+    loaded = None if model is None else model._loaded
+    return archives.decompress_file(name, loaded, out, settings, test=test, progress=progress)
 
 
 def require_state_place(model: Model, state_out: str) -> None:

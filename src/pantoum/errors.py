@@ -7,7 +7,8 @@
     │   ├── ModelFileError
     │   ├── ShardError
     │   ├── CheckpointError
-    │   └── StateError          a state that does not belong to this model, or is damaged
+    │   ├── StateError          a state that does not belong to this model, or is damaged
+    │   └── ArchiveError        an archive is cut or damaged, or another model made it
     ├── StorageError            the disk said no: full, read-only, missing folder (also an OSError's story)
     ├── RunError                a run folder that exists, is busy, or differs from what is asked
     ├── DivergedError           the loss is not finite, or keeps exploding
@@ -22,6 +23,7 @@ from __future__ import annotations
 import functools
 
 __all__ = [
+    "ArchiveError",
     "CheckpointError",
     "CoreError",
     "DivergedError",
@@ -94,6 +96,10 @@ class CheckpointError(FormatError):
 
 class StateError(FormatError):
     """A session state is damaged, or belongs to another model."""
+
+
+class ArchiveError(FormatError):
+    """An archive is cut or damaged, or belongs to another model."""
 
 
 class StorageError(PantoumError):

@@ -1,4 +1,5 @@
-"""A trained model as Python users see it: it writes, scores and evaluates, and its sessions hold all state.
+"""A trained model as Python users see it: it writes, scores, evaluates and compresses, and its sessions hold
+all state.
 
 A thin layer over ``inference``: the options of the command line as keywords, texts given as files, a picture
 for a notebook. Nothing here trains, and nothing a model does changes it. Every argument is checked here, so
@@ -8,12 +9,15 @@ a program that only generates loads neither scoring nor adapting.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, overload
 
 from pantoum.config import (
+    CompressConfig,
+    DecompressConfig,
     EvaluationConfig,
     GenerationConfig,
     SamplingConfig,
@@ -39,7 +43,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from pantoum.batch import ModelBatch
-    from pantoum.config.keywords import Reading, Scoring, Streaming
+    from pantoum.config.keywords import Compressing, Decompressing, Reading, Scoring, Streaming
     from pantoum.config.keywords import Writing as WritingSettings
     from pantoum.data.given import GivenText
     from pantoum.inference.after_prompts import WrittenTexts
@@ -367,6 +371,46 @@ class Model:
         texts = [] if named is None else [{"name": PurePath(named).name}]
         kept = None if config.model_out is None else KeptModel(adapter, config.model_out, texts)
         return Scorer(model, config, threshold=nats, pieces=pieces, reader=adapter, kept=kept)
+
+    @taking(CompressConfig)
+    def compress(self, data: bytes, **settings: Unpack[Compressing]) -> bytes:
+        """An archive of some bytes: only this model reads it again."""
+        from pantoum.inference.compressing import archiving
+
+        asked = CompressConfig.of({**settings})
+        source = io.BytesIO(archiving.given_bytes(data, "data"))
+        lines = asked.documents is not None
+        return b"".join(archiving.compress(source, self._loaded, lines=lines, verify=not asked.no_verify))
+
+    @taking(DecompressConfig)
+    def decompress(self, archive: bytes, **settings: Unpack[Decompressing]) -> bytes:
+        """The bytes of an archive, or a part of them."""
+        from pantoum.inference.compressing import archiving, restoring
+
+        asked, lost = DecompressConfig.of({**settings}), list[str]()
+        source = io.BytesIO(archiving.given_bytes(archive, "archive"))
+        found = b"".join(restoring.restore(source, self._loaded, asked, lost))
+        from pantoum.texts import say
+
+        say(lost)
+        return found
+
+    @public
+    def compress_many(self, records: Iterable[bytes], *, no_verify: bool = False) -> bytes:
+        """An archive of many short records (messages, names, lines), each of which is read without the
+        others."""
+        from pantoum.inference.compressing import archiving
+
+        verify = not truth(no_verify, "no_verify")
+        return b"".join(archiving.compress_records(records, self._loaded, verify=verify))
+
+    @public
+    def decompress_many(self, archive: bytes, numbers: Sequence[int] | None = None) -> list[bytes]:
+        """The records of these numbers, or all of them; no other is decoded."""
+        from pantoum.inference.compressing import archiving, restoring
+
+        source = io.BytesIO(archiving.given_bytes(archive, "archive"))
+        return restoring.records(source, self._loaded, numbers)
 
     def _with_cache(self, size: int | None) -> LoadedModel:
         """The model, with a cache of the last ``size`` tokens where one is asked for."""

@@ -43,6 +43,7 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("train book.txt --max-iters 9", 2, "did you mean --steps?"),
     ("train book.txt --prompt x", 2, "it is an option of `pantoum generate`"),
     ("train book.txt --minutes 5m", 2, "did you mean 5?"),
+    ("train book.txt --steps 1e3", 2, "did you mean 1000?"),
     ("train book.txt --minutes", 2, "--minutes needs a value"),
     ("train book.txt --minutes 1 --steps 9", 1, "give only one of them"),
     ("train book.txt --documents line", 1, "did you mean lines?"),
@@ -72,6 +73,8 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("watch run run", 2, "run is one argument too many"),
     # Names of files.
     ("train Book.txt", 1, "did you mean 'book.txt'?"),
+    ("train ''", 1, "TEXT is '': it must not be empty; give a name, or . for this folder"),
+    ("train book.txt --run ''", 1, "--run is '': it must not be empty"),
     ("train nowhere.txt", 1, "check the spelling"),
     ("train book.txt --valid bok.txt", 1, "did you mean 'book.txt'?"),
     ("generate page", 1, "did you mean 'runs/page'?"),

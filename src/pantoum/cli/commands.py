@@ -20,6 +20,8 @@ COMMANDS = {
     "complete": "suggest the next word of each line of stdin: for an editor, a shell, an input method",
     "serve": "serve models over HTTP (OpenAI's interface, sessions, scores), and a page to write on",
     "export": "convert a model: to int8, which generates faster, or to a file that PyTorch loads",
+    "compress": "compress files without a loss, with a model or without one",
+    "decompress": "read what `pantoum compress` wrote, all of it or a part",
     "prepare": "tokenize texts once, for many runs with `pantoum train --data`",
     "watch": "show a run from another terminal while it trains, or after its end",
     "compare": "compare runs in a table, with mean and standard deviation over seeds",

@@ -16,7 +16,17 @@ Whole: TypeAlias = int | np.integer[Any]
 Number: TypeAlias = float | np.integer[Any] | np.floating[Any]
 Path: TypeAlias = str | os.PathLike[str]
 
-__all__ = ["Preparing", "Reading", "Sampling", "Scoring", "Streaming", "Training", "Writing"]
+__all__ = [
+    "Compressing",
+    "Decompressing",
+    "Preparing",
+    "Reading",
+    "Sampling",
+    "Scoring",
+    "Streaming",
+    "Training",
+    "Writing",
+]
 
 class Sampling(TypedDict, total=False):
     """``SamplingConfig``."""
@@ -69,6 +79,21 @@ class Scoring(Reading, total=False):
     alert_text: Path | None
     mask: bool
     ignore: Sequence[str]
+
+class Compressing(TypedDict, total=False):
+    """``CompressConfig``."""
+
+    documents: str | None
+    no_verify: bool
+
+class Decompressing(TypedDict, total=False):
+    """``DecompressConfig``."""
+
+    keep_going: bool
+    max_output: Whole | None
+    offset: Whole | None
+    length: Whole | None
+    record: Whole | None
 
 class Preparing(TypedDict, total=False):
     """``TextSettings``."""

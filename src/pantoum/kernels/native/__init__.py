@@ -12,6 +12,7 @@ from pantoum.kernels.native.cross_entropy import (
     cross_entropy_of_logits,
 )
 from pantoum.kernels.native.dropout import dropout, dropout_scales
+from pantoum.kernels.native.frequencies import frequencies
 from pantoum.kernels.native.library import Library, core, missing
 from pantoum.kernels.native.product import (
     bias_gradient,
@@ -41,6 +42,7 @@ __all__ = [
     "cross_entropy_of_logits",
     "dropout",
     "dropout_scales",
+    "frequencies",
     "global_norm",
     "linear",
     "linear_weight_gradient",

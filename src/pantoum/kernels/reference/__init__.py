@@ -11,6 +11,7 @@ from pantoum.kernels.reference.cross_entropy import (
     cross_entropy_of_logits,
 )
 from pantoum.kernels.reference.dropout import dropout, dropout_scales
+from pantoum.kernels.reference.frequencies import frequencies
 from pantoum.kernels.reference.product import (
     bias_gradient,
     linear,
@@ -42,6 +43,7 @@ __all__ = [
     "cross_entropy_of_logits",
     "dropout",
     "dropout_scales",
+    "frequencies",
     "global_norm",
     "linear",
     "linear_weight_gradient",
