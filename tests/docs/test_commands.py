@@ -46,6 +46,7 @@ GUIDES = tuple(
 )
 GIVEN = {
     "docs/how-to/elsewhere.md": ("book",),
+    "docs/how-to/forms.md": ("book", "names"),
     "docs/how-to/other-machines.md": ("book",),
     "docs/how-to/pytorch.md": ("book",),
     "docs/how-to/python.md": ("book",),
