@@ -45,6 +45,8 @@ GUIDES = tuple(
     if "\n```" in page.read_text("utf-8")
 )
 GIVEN = {
+    "docs/how-to/elsewhere.md": ("book",),
+    "docs/how-to/forms.md": ("book", "names"),
     "docs/how-to/other-machines.md": ("book",),
     "docs/how-to/pytorch.md": ("book",),
     "docs/how-to/python.md": ("book",),

@@ -8,6 +8,7 @@ import resource
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -178,6 +179,13 @@ def test_greedy_penalties_bias_and_records_keep_to_a_form(make: Make) -> None:
         found = model.generate("x", length=30, seed=1, matching="(a|b)+c", **more)
         for one in found if isinstance(found, list) else [found]:
             assert re.fullmatch("(a|b)+c", getattr(one, "text", one))
+
+
+@pytest.mark.parametrize("kind", [{"ngrams": (2, 3)}, {"members": 2}, {"cell": "lstm"}])
+def test_every_model_keeps_to_a_form(make: Make, kind: dict[str, Any]) -> None:
+    model = Model(make("characters", **kind))
+    found = model.generate("The cat sat ", count=3, length=30, seed=2, matching="[a-z]+( [a-z]+)+")
+    assert all(re.fullmatch("[a-z]+( [a-z]+)+", text) for text in found)
 
 
 def test_nats_are_those_of_the_model_itself(make: Make) -> None:

@@ -1,4 +1,4 @@
-"""Forms of texts and next words in the server: they are kept to, or an error names the field."""
+"""Forms of texts and next words in the server: kept to, or an error that names the field."""
 
 from __future__ import annotations
 
@@ -66,6 +66,7 @@ def test_streams_of_different_forms_share_a_batch(server: Any) -> None:
         ({"guided_grammar": "start: foo"}, "guided_grammar"),
         ({"guided_regex": "a", "guided_choice": ["a"]}, "guided_regex and guided_choice"),
         ({"structured_outputs": {"structural_tag": "x"}}, "structured_outputs"),
+        ({"guided_json": {}, "guided_whitespace_pattern": " ?"}, "guided_whitespace_pattern"),
         ({"tools": [{}]}, "tools"),
     ],
 )

@@ -24,7 +24,7 @@ EXAMPLES = """examples:
   pantoum generate runs/book --prompts openings.txt --length 100
   pantoum generate runs/names --prompt "Ma" --count 200 --n-best 10
   pantoum generate runs/names --count 20 --matching "[A-Z][a-z]{3,7}"
-  pantoum generate runs/orders --json-schema order.json
+  pantoum generate runs/book --matching "[A-Z][a-z]+( [a-z]+)*[.]" --length 80
   pantoum generate runs/book --prompt "A" --state-out a.state
   pantoum generate runs/book --state-in a.state
   pantoum generate runs/book --prompt - --adapt --model-out mine.safetensors < letters.txt

@@ -24,7 +24,7 @@ EXAMPLES = """examples:
   pantoum score runs/book chapter.txt --format html > chapter.html
   pantoum score runs/log app.log --alert auto:0.1% --streams 64 --only-alerts
   pantoum score runs/log app.log --mask --alert auto:0.1% --alert-text ordinary.log
-  pantoum score runs/reviews review.txt --choices labels.txt
+  pantoum score runs/book chapter.txt --choices openings.txt
   pantoum score runs/log --follow app.log --alert 9.5 --format jsonl --state-file app.state
   tail -f app.log | pantoum score runs/log - --adapt --model-out today.safetensors
 

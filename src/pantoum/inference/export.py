@@ -2,7 +2,8 @@
 
 ``int8`` gives an ordinary model file (``convert``), whose cost in nats is measured where a text is given;
 ``torch`` a file for PyTorch (``torch_file``); ``onnx`` a graph for ONNX Runtime and others (``onnx_file``);
-``arpa`` the counted n-grams by themselves (``arpa_file``).
+``hub`` a folder for the Hugging Face Hub (``hub``); ``arpa`` the counted n-grams by themselves
+(``arpa_file``).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pantoum.formats.model_file import ModelFile
 from pantoum.inference import to_int8
 from pantoum.inference.cache_settings import CARD_KEY
 from pantoum.inference.evaluate import Progress
-from pantoum.inference.files import arpa_file, onnx_file, torch_file
+from pantoum.inference.files import arpa_file, hub, onnx_file, torch_file
 from pantoum.inference.files.apart import require_apart
 from pantoum.inference.files.named_texts import named_texts
 from pantoum.inference.files.precision import plain
@@ -28,7 +29,7 @@ from pantoum.text.tokenizer import from_spec
 
 __all__ = ["FORMS", "export"]
 
-FORMS = ("int8", "torch", "onnx", "arpa")
+FORMS = ("int8", "torch", "onnx", "hub", "arpa")
 
 
 def export(
@@ -61,6 +62,9 @@ def export(
         cached = CARD_KEY in content.card
         notes = [f"the file for {to} is without the cache, which `evaluate --cache` and others use"] * cached
         return {**told, "bytes": target.stat().st_size, "notes": notes}
+    if to == "hub":
+        hub.write(target, path.read_bytes(), content.config, content.card)
+        return {**told, "bytes": (target / hub.MODEL).stat().st_size, "sha256": content.sha256, "notes": []}
     if to == "arpa":
         require(
             counted is not None,

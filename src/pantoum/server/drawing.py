@@ -18,6 +18,7 @@ UNABLE = {
     "tools": "this model calls no tools",
     "functions": "this model calls no functions",
     "suffix": "this model writes forward only",
+    "guided_whitespace_pattern": "white space may stand wherever JSON has it",
 }
 
 

@@ -133,6 +133,7 @@ class WritingRequest(RequestFields):
     # What cannot be done is said, never ignored.
     best_of: int | None = None
     suffix: str | None = None
+    guided_whitespace_pattern: str | None = None
     tools: list[Any] | None = None
     functions: list[Any] | None = None
     user: str | None = None

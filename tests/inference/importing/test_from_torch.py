@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,16 @@ def test_what_cannot_be_imported_is_refused_by_name(
     with pytest.raises(ModelFileError, match=words):
         import_model(tmp_path / "m", tmp_path / "n", alphabet(tmp_path, 9))
     assert not (tmp_path / "n").exists()
+
+
+def test_layers_that_would_become_far_larger_are_refused(tmp_path: Path, alphabet: Alphabet) -> None:
+    sizes, parts = [3, 1000, *[1] * 30], dict[str, tuple[int, ...]]()
+    for layer, (inputs, units) in enumerate(itertools.pairwise(sizes)):
+        parts |= {f"r{layer}__weight_ih_l0": (units, inputs), f"r{layer}__weight_hh_l0": (units, units)}
+    arrays = state_dict(**parts, emb__weight=(9, 3), out__weight=(9, 1), out__bias=(9,))
+    safetensors.numpy.save_file(arrays, tmp_path / "m")
+    with pytest.raises(ModelFileError, match="more than ten times as large"):
+        import_model(tmp_path / "m", tmp_path / "n", alphabet(tmp_path, 9))
 
 
 def test_a_pickle_and_a_text_are_refused(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ from pantoum.network.mixers.ngrams import MULTIPLIER
 from pantoum.network.parameters import under
 from pantoum.network.spec import TABLE, named, prefix, state_of
 
-__all__ = ["FORMAT", "by_gates", "write"]
+__all__ = ["FORMAT", "by_gates", "layer_nodes", "write"]
 
 FORMAT = "pantoum for onnx"
 MOST_BYTES = 2**31 - 2**20
@@ -87,7 +87,7 @@ def _network(graph: Graph, shape: ModelConfig, parameters: Arrays) -> Any:
         for layer in range(shape.num_layers):
             before = f"{own}stack.{layer}."
             parts = [Value(graph, next(left).name) for _ in CELLS[shape.cell].state]
-            x_TBI, last = _layer(graph, CELLS[shape.cell], x_TBI, parts, before, parameters)
+            x_TBI, last = layer_nodes(graph, CELLS[shape.cell], x_TBI, parts, before, parameters)
             after += last
         outputs.append(x_TBI)
     hidden_TBH = outputs[0] if len(outputs) == 1 else graph.node("Concat", *outputs, axis=2)
@@ -134,7 +134,7 @@ def _head(graph: Graph, shape: ModelConfig, parameters: Arrays) -> Value:
     return weight
 
 
-def _layer(
+def layer_nodes(
     graph: Graph, cell: CellSpec, x_TBI: Value, state: list[Value], before: str, parameters: Arrays
 ) -> tuple[Value, list[Value]]:
     """(outputs [T,B,H], the state after the last step)."""

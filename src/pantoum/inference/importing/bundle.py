@@ -58,14 +58,14 @@ def read(index: Path) -> dict[str, Array]:
         raise ModelFileError(
             f"cannot import {str(index)!r}: {problem or 'it is damaged'}; save it again"
         ) from None
-    found, held = dict[str, Array](), dict[int, bytes]()
+    found, held = dict[str, Array](), dict[int, memoryview]()
     for name, entry in entries.items():
         kind = DTYPES.get(entry.dtype)
         if kind is None:
             continue
         if entry.shard not in held:
             file = index.with_suffix(f".data-{entry.shard:05d}-of-{shards:05d}")
-            held[entry.shard] = bounded.read_small(file, MOST_DATA, ModelFileError)
+            held[entry.shard] = memoryview(bounded.read_small(file, MOST_DATA, ModelFileError))
         part = held[entry.shard][entry.offset : entry.offset + entry.size]
         if len(part) != entry.size or prod(entry.shape) * np.dtype(kind).itemsize != entry.size:
             raise ModelFileError(

@@ -21,7 +21,7 @@ from pantoum.inference.files.onnx_graph import onnx_package
 from pantoum.inference.importing.source import Source, SourceLayer
 from pantoum.kernels import Array
 
-__all__ = ["read"]
+__all__ = ["layer_of", "read"]
 
 MOST_BYTES = 2**31
 RECURRENT = ("RNN", "GRU", "LSTM")
@@ -55,7 +55,7 @@ class _Walk:
         own = {one.name: self.onnx.helper.get_attribute_value(one) for one in node.attribute}
         kind = node.op_type
         if kind in RECURRENT:
-            self.layers.append(_layer(kind, given, own))
+            self.layers.append(layer_of(kind, given, own))
         elif kind == "Gather" and given[0] is not None and given[0].ndim == 2 and given[0].dtype.kind == "f":
             self.tables.append(given[0])
         elif kind in ("MatMul", "Gemm") and self.layers:
@@ -105,7 +105,7 @@ def read(path: Path) -> Source:
     return Source("ONNX", tuple(walk.layers), embedding_VE, weight_HV.T, bias_V, tokenizer=_tokenizer(model))
 
 
-def _layer(kind: str, given: list[Array | None], own: dict[str, Any]) -> SourceLayer:
+def layer_of(kind: str, given: list[Array | None], own: dict[str, Any]) -> SourceLayer:
     """A layer of these inputs and attributes."""
     known = (
         own.get("activations", USUAL[kind]) == USUAL[kind] and own.get("direction", b"forward") == b"forward"

@@ -110,6 +110,12 @@ class Source:
         """Whether the head has the weights of the embedding."""
         return self.embedding_VE is not None and np.array_equal(self.embedding_VE, self.head_VH)
 
+    @property
+    def numbers(self) -> int:
+        """How many numbers it has."""
+        weights = (array for layer in self.layers for array in (layer.weight_ih, layer.weight_hh))
+        return sum(array.size for array in (*weights, self.head_VH))
+
     def nats(self, numbers_N: Array) -> Array:
         """The nats of each number after the first."""
         hidden_NH = self._hidden(numbers_N[:-1])
