@@ -61,15 +61,18 @@ class ContextMixer:
         texts: Sequence[bytes],
         counts_V: npt.NDArray[np.int64] | None = None,
         *,
+        beside: bool = False,
         slot_bits: int = SLOT_BITS,
     ) -> None:
         """``texts``: of each symbol; ``counts_V``: how often each occurs, about (all alike): frequent symbols
-        take fewer decisions."""
+        take fewer decisions; ``beside``: a network joins them from the beginning (``join``)."""
         symbols_V, middles = _tree(len(texts), counts_V)
         self._kernels = backend(np.float32)
         self._tables: ContextTables = tables(symbols_V, middles, *_kinds(texts), slot_bits)
         self._depths_V = _depths(symbols_V, middles)
         self._begins = False
+        if beside:
+            self.join()
 
     @property
     def nbytes(self) -> int:
