@@ -167,6 +167,10 @@ def main() -> None:
             (lambda data: model.compress(data, no_verify=True)),
             model.decompress,
         )
+        contestants["pantoum --adapt"] = (
+            (lambda data: model.compress(data, adapt=True, no_verify=True)),
+            model.decompress,
+        )
     contestants = {name: both for name, both in contestants.items() if name not in given.without}
     found: dict[str, Any] = {"machine": machine(), "texts": {}}
     for text in given.texts:

@@ -319,7 +319,18 @@ PANTOUM_API int pantoum_mix_counts(const pantoum_mix_counts_args*);
 /* ---- counted contexts that learn while they read --------------------------------------------- */
 /* Everything that such a reader has, in arrays of the caller that kernels/context_tables.py makes; sizes that are
  * counted are powers of two. A symbol is a path through a binary tree of all symbols: `symbols` are its leaves from
- * left to right, its nodes are numbered in preorder, and each has a middle, the first place of its right part. */
+ * left to right, its nodes are numbered in preorder, and each has a middle, the first place of its right part. Other
+ * sizes are these. */
+enum {
+  PANTOUM_CONTEXT_FOLLOWED = 66560,
+  PANTOUM_CONTEXT_MAPS = 21824,
+  PANTOUM_CONTEXT_LINKS = 20480,
+  PANTOUM_CONTEXT_WEIGHTS = 856064,
+  PANTOUM_CONTEXT_FINALS = 9504,
+  PANTOUM_CONTEXT_CURVES = 1622016,
+  PANTOUM_CONTEXT_WHERE = 16,
+  PANTOUM_CONTEXT_PENDING = 512
+};
 typedef struct {
   const int32_t* symbols; /* [vocabulary] */
   const int32_t* places;  /* [vocabulary]: where each symbol is among the leaves */
@@ -331,15 +342,15 @@ typedef struct {
   uint64_t* runs;         /* [run_count] */
   int32_t* matches;       /* [2, match_count] */
   int32_t* history;       /* [history_size] */
-  uint32_t* followed;     /* [F] */
-  uint32_t* maps;         /* [M] */
-  float* links;           /* [K, 2] */
-  float* weights;         /* [W] */
-  float* finals;          /* [O] */
-  float* curves;          /* [C] */
+  uint32_t* followed;     /* [66560] */
+  uint32_t* maps;         /* [21824] */
+  float* links;           /* [20480, 2] */
+  float* weights;         /* [856064] */
+  float* finals;          /* [9504] */
+  float* curves;          /* [1622016] */
   int64_t* where;         /* [16] */
   double* masses;         /* [vocabulary + 1] */
-  uint64_t* pending;      /* [P] */
+  uint64_t* pending;      /* [512] */
   int64_t vocabulary, slot_count, run_count, match_count, history_size;
 } pantoum_context_mixer_args;
 

@@ -27,6 +27,7 @@ PUBLIC = [
     "decompress",
     "doctor",
     "export",
+    "import_model",
     "info",
     "load",
     "plan",

@@ -31,7 +31,7 @@ from pantoum.config import DecompressConfig, ModelConfig
 from pantoum.errors import ArchiveError, PantoumError
 from pantoum.formats import archive
 from pantoum.formats.archive import Frame, Header, Index, Kind
-from pantoum.inference.compressing import archiving, frames, restoring
+from pantoum.inference.compressing import archiving, frames, learning, restoring
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.network import LanguageModel
 from pantoum.network.program import Program
@@ -126,7 +126,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
     archiving.MOST_PLAIN = frames.TOKENS_A_LANE = BLOCK
-    archiving.learning.MEMORY = 18
+    learning.SLOTS = 12
     loaded, faults, cases = model(), list[str](), Counter[str]()
     for kind in [given.kind] if given.kind else KINDS:
         good = made(kind, 1, loaded), made(kind, 2, loaded)

@@ -1,5 +1,5 @@
 // Counted contexts that learn while they read: whole texts, the next symbol's probabilities, single decisions.
-#include "contexts.h"
+#include "context_mixer.h"
 
 namespace pantoum {
 namespace PANTOUM_ISA {

@@ -53,6 +53,7 @@ std::uint64_t one_call(std::uint64_t seed, int precision) {
     case 10: drawing(size(draw, 40), width(draw, 300), draw, hash); break;
     case 16: drawing(draw.within(1, 4), draw.within(4000, 6000), draw, hash); break;
     case 17: mixing(size(draw, 40), width(draw, 1500), draw, hash); break;
+    case 20: reading_contexts(size(draw, 60), draw.within(2, 90), draw, hash); break;
     case 19: counting(size(draw, 40), width(draw, 1500), draw, hash); break;
     case 13: coded_rows(T * B, draw.within(1, 4), width(draw, 90), width(draw, 300), draw, hash); break;
     case 14: losses(T * B, width(draw, 90), width(draw, 1500), precision, draw, hash); break;

@@ -59,6 +59,7 @@ __all__ = [
     "decompress",
     "doctor",
     "export",
+    "import_model",
     "info",
     "plan",
     "prepare",
@@ -246,8 +247,8 @@ def export(
     text: Texts = (),
     progress: bool = False,
 ) -> dict[str, Any]:
-    """Write a model in another form: ``int8``, ``torch``, or, of its counted n-grams alone, ``arpa``.
-    ``text``: what int8 costs is measured on it."""
+    """Write a model in another form: ``int8``, ``torch``, ``onnx``, ``hub`` (a folder), or, of its counted
+    n-grams alone, ``arpa``. ``text``: what int8 costs is measured on it."""
     from pantoum.inference import export as exporting
 
     texts = listed(text, "text")
@@ -276,6 +277,28 @@ def decompress(archive: bytes, **settings: Unpack[Decompressing]) -> bytes:
     source = io.BytesIO(archiving.given_bytes(archive, "archive"))
     found = b"".join(restoring.restore(source, None, asked, lost))
     say(lost)
+    return found
+
+
+@public
+def import_model(
+    file: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    vocabulary: str | os.PathLike[str] | None = None,
+    tokens: str | None = None,
+    text: Texts = (),
+) -> dict[str, Any]:
+    """Make a model of PyTorch (a state_dict in safetensors), Keras, TensorFlow 1 or ONNX a model file.
+
+    ``vocabulary``: a file of its tokens in their order. ``tokens``: ``characters``, ``words`` or
+    ``words:whitespace`` (default: by the vocabulary). ``text``: what the loss on it was and is."""
+    from pantoum.inference import import_model as importing
+
+    known = None if vocabulary is None else path(vocabulary, "vocabulary")
+    texts = listed(text, "text")
+    found = importing.import_model(path(file, "file"), path(out, "out"), known, tokens, texts)
+    say(found.pop("notes"))
     return found
 
 

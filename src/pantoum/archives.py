@@ -66,9 +66,13 @@ def compress_file(
 
         def chunks() -> Iterator[bytes]:
             nonlocal written
-            lines, verify = settings.documents is not None, not settings.no_verify
             made = archiving.compress(
-                seen, model, lines=lines, verify=verify, tell=tell if progress else None
+                seen,
+                model,
+                lines=settings.documents is not None,
+                adapt=settings.adapt,
+                verify=not settings.no_verify,
+                tell=tell if progress else None,
             )
             for chunk in made:
                 written += len(chunk)

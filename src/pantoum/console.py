@@ -202,8 +202,13 @@ def completer(model: Model, config: CompleteConfig) -> Completer:
 
 def whole_text(file: str, argument: str, most: int = MOST_BYTES) -> str:
     """The text of a file of at most so many bytes, which an option names."""
-    with Path(path(file, argument)).open("rb") as opened:
-        data = opened.read(most + 1)
+    from pantoum.data.sources import unreadable
+
+    try:
+        with Path(path(file, argument)).open("rb") as opened:
+            data = opened.read(most + 1)
+    except OSError as error:
+        raise unreadable(file, error) from None
     require(len(data) <= most, argument, file, f"may have at most {most:,} bytes", "divide it into files")
     return data.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
 

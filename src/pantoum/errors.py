@@ -54,12 +54,12 @@ class SettingError(PantoumError, ValueError):
 
     def __init__(self, argument: str, value: object, rule: str, advice: str, *, shown: bool = True) -> None:
         self.argument, self.value, self.rule, self.advice = argument, value, rule, advice
-        self._shown = shown and not (value is True and not rule.startswith("must"))
-        subject = f"{argument} is {_spelled(value)}: it" if self._shown else argument
+        self.shown = shown and not (value is True and not rule.startswith("must"))
+        subject = f"{argument} is {_spelled(value)}: it" if self.shown else argument
         super().__init__(f"{subject} {rule}; {advice}")
 
     def __reduce__(self) -> tuple[object, ...]:
-        made = functools.partial(type(self), shown=self._shown)
+        made = functools.partial(type(self), shown=self.shown)
         return made, (self.argument, self.value, self.rule, self.advice)
 
 

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from pantoum.inference.after_prompts import WrittenTexts
     from pantoum.inference.choices import Choice
     from pantoum.inference.evaluate import Evaluation
+    from pantoum.inference.pairs import PairsFound
     from pantoum.inference.score import Score, Scorer
     from pantoum.inference.suggest import Suggestion
     from pantoum.pictured_scores import Scores
@@ -309,6 +310,17 @@ class Model:
             adapter.write(asked.model_out, prepared.facts.get("texts", ()))
         return found
 
+    @public
+    def pairs(self, files: Texts) -> PairsFound:
+        """How often the good sentence of two is more probable than the bad one: files of minimal pairs in the
+        form of BLiMP, or folders of such files."""
+        from pantoum.inference.pairs import judge
+        from pantoum.texts import listed
+
+        names = listed(files, "files")
+        require(bool(names), "files", names, "must be at least one file of pairs", "give one")
+        return judge(self._loaded, names)
+
     @taking(ScoreConfig)
     def score(self, text: str, by: str = "line", **settings: Unpack[Scoring]) -> Scores:
         """How surprising each token, word or line of a text is, in nats."""
@@ -379,8 +391,9 @@ class Model:
 
         asked = CompressConfig.of({**settings})
         source = io.BytesIO(archiving.given_bytes(data, "data"))
-        lines = asked.documents is not None
-        return b"".join(archiving.compress(source, self._loaded, lines=lines, verify=not asked.no_verify))
+        lines, verify = asked.documents is not None, not asked.no_verify
+        made = archiving.compress(source, self._loaded, lines=lines, adapt=asked.adapt, verify=verify)
+        return b"".join(made)
 
     @taking(DecompressConfig)
     def decompress(self, archive: bytes, **settings: Unpack[Decompressing]) -> bytes:

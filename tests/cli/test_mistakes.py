@@ -88,6 +88,8 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("evaluate book.txt run", 1, "MODEL comes before TEXT"),
     ("score book.txt run", 1, "MODEL comes before TEXT"),
     ("generate a.state", 1, "--state-in a.state"),
+    ("generate run --prompts bok.txt", 1, "did you mean 'book.txt'?"),
+    ("generate run --prompts pics", 1, "cannot read 'pics': it is a folder"),
     ("generate photo.png", 1, "is an image, not a model; give a run folder or a model file"),
     ("generate nothing", 1, "train one with `pantoum train TEXT`"),
     ("train book.txt --from book.txt", 1, "`pantoum train book.txt`"),
@@ -105,6 +107,7 @@ MISTAKES: list[tuple[str, int, str]] = [
     ("score run --follow", 1, "TEXT is '-': it must be the file that --follow reads; name the file"),
     ("score run photo.png", 1, "is an image, not a text; give a text file"),
     # Encodings, empty and damaged files.
+    ("train book.txt --encoding utf-7", 1, "--encoding is 'utf-7': it must be an encoding of text"),
     ("train latin1.txt --tokens characters", 1, "; or read its bytes with --tokens bytes"),
     ("train latin1.txt", 1, ENCODING),
     ("evaluate run latin1.txt", 1, ENCODING),

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -22,7 +21,7 @@ from pantoum.formats import archive
 from pantoum.formats.archive import Frame, Header, Index, Kind
 from pantoum.inference.compressing import archiving, coding, frames, learning, restoring
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.kernels import Array, without_core
+from pantoum.kernels import without_core
 from pantoum.model import Model
 
 pytest.importorskip("constriction")
@@ -40,46 +39,10 @@ some_bytes = st.one_of(
 drawn = settings(max_examples=15, suppress_health_check=list(HealthCheck))
 
 
-class OrderTwo:
-    """What learns from nothing, in a few lines of Python: the bits after the two bytes before, counted."""
-
-    def __init__(self, memory: int = 0) -> None:
-        self._counts: dict[tuple[bytes, int], list[float]] = defaultdict(lambda: [0.4, 0.4])
-        self._before, self._node = b"", 1
-
-    def chances(self, tokens_T: Array) -> Array:
-        found = []
-        for token in tokens_T.tolist():
-            one = self.begin()
-            for bit in (token >> place & 1 for place in range(7, -1, -1)):
-                found.append(2 * (one if bit else (1 << 22) - one) + bit)
-                one, _ = self.decide(bit)
-        return np.array(found, np.uint32)
-
-    def decider(self) -> OrderTwo:
-        return self
-
-    def begin(self, given_V: Array | None = None) -> int:
-        return self._chance()
-
-    def decide(self, outcome: int) -> tuple[int, int]:
-        self._counts[self._before, self._node][outcome] += 1
-        self._node = 2 * self._node + outcome
-        if self._node < 256:
-            return self._chance(), -1
-        byte, self._node = self._node - 256, 1
-        self._before = (self._before + bytes([byte]))[-2:]
-        return 0, byte
-
-    def _chance(self) -> int:
-        zero, one = self._counts[self._before, self._node]
-        return min(max(int(one / (zero + one) * (1 << 22)), 1), (1 << 22) - 1)
-
-
 @pytest.fixture(autouse=True)
-def order_two(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What learns from nothing is a small stand-in."""
-    monkeypatch.setattr(learning, "new_learner", OrderTwo)
+def few_slots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contexts that are made in little time."""
+    monkeypatch.setattr(learning, "SLOTS", 10)
 
 
 @pytest.fixture
@@ -117,6 +80,25 @@ def test_every_byte_comes_back(
 
 
 @needs_core
+@pytest.mark.parametrize("kind", ["characters", "bytes", "words", "bpe"])
+def test_contexts_beside_the_model_learn(
+    make: Callable[..., LoadedModel], small_frames: None, kind: str
+) -> None:
+    """Every byte comes back, in fewer bits the more there was to learn from."""
+    model, odd = make(kind, "lines"), DATA + b"\xff\xfe odd\n" + DATA
+    archived = compressed(odd, model, adapt=True)
+    assert restored(archived, model) == odd
+    assert restored(archived, model, offset=len(odd) - 60, length=40) == odd[-60:-20]
+    source = io.BytesIO(archived)
+    found = [one for one in archive.read(source, archive.read_header(source)) if isinstance(one, Frame)]
+    alone, kinds = frames.code_texts(model, [odd])[0], [one.kind for one in found]
+    assert alone is not None and sum(len(one.payload) for one in found) < 0.9 * len(alone.payload)
+    assert kinds[0] == Kind.ADAPTED_BEGUN and set(kinds[1:]) == {Kind.ADAPTED}
+    with pytest.raises(SettingError, match="needs a model"):
+        compressed(odd, None, adapt=True)
+
+
+@needs_core
 @pytest.mark.parametrize("shape", [{"cell": "lstm"}, {"ngrams": (2, 3)}, {"members": 2}, {"cell": "mingru"}])
 def test_whatever_network_there_is(
     make: Callable[..., LoadedModel], shape: dict[str, Any], small_frames: None
@@ -132,7 +114,7 @@ def test_wherever_frames_and_lanes_are_cut(
     make: Callable[..., LoadedModel], monkeypatch: pytest.MonkeyPatch, data: st.DataObject
 ) -> None:
     model = make(data.draw(st.sampled_from(["characters", "bpe"])))
-    monkeypatch.setattr(archiving, "MOST_PLAIN", data.draw(st.integers(1, 300)))
+    monkeypatch.setattr(archiving, "MOST_PLAIN", data.draw(st.integers(40, 300)))
     monkeypatch.setattr(archiving, "SEARCHED", data.draw(st.integers(1, 99)))
     monkeypatch.setattr(frames, "TOKENS_A_LANE", data.draw(st.integers(1, 99)))
     monkeypatch.setattr(frames, "MOST_LANES", data.draw(st.integers(1, 128)))
@@ -345,7 +327,10 @@ def test_the_same_archive_on_every_path_and_with_any_threads(make: Callable[...,
         core.set_threads(threads)
     assert len(found) == 1
     assert hashlib.sha256(archives[0]).hexdigest() == GOLDEN
+    assert hashlib.sha256(compressed(DATA, None)).hexdigest() == LEARNED
 
 
-GOLDEN = "13030f381c6fa7e9a9209f502367b9c682b36ac460553d58d902ac1e2d414de7"
+LEARNED = "6f221c905c0ab560d7d2949b4d1563bd70916b06b620855be1f4c88e3f2916fb"
+"""The same of one that was made without a model."""
+GOLDEN = "5ed6f01a2c5ffb735cda65c3227e93b2bd6471cef72907c53825b3ff14c1e727"
 """SHA-256 of that archive: one that was made yesterday must be read tomorrow."""

@@ -18,7 +18,10 @@ pytestmark = pytest.mark.skipif(without_core() is not None, reason="the referenc
 
 
 def mixer(beside: bool = False, slot_bits: int = 14) -> ContextMixer:
-    return ContextMixer(BYTES, beside=beside, slot_bits=slot_bits)
+    own = ContextMixer(BYTES, slot_bits=slot_bits)
+    if beside:
+        own.join()
+    return own
 
 
 def tokens_of(text: bytes) -> np.ndarray:

@@ -15,7 +15,10 @@ TEXTS = [bytes([97 + v]) for v in range(20)] + [b" ", b"\n", b"1", b".", b" a", 
 
 def made(beside: bool) -> ContextTables:
     counts_V = np.random.default_rng(1).integers(0, 100, V)
-    return ContextMixer(TEXTS, counts_V, beside=beside, slot_bits=12)._tables
+    own = ContextMixer(TEXTS, counts_V, slot_bits=12)
+    if beside:
+        own.join()
+    return own._tables
 
 
 def text(seed: int = 2) -> np.ndarray:

@@ -32,11 +32,12 @@ from pantoum.formats import (
     token_shard,
 )
 from pantoum.formats.model_file import COUNTS, SCALE, ModelFile
+from pantoum.inference.compressing.learning import memory_of
 from pantoum.inference.files import torch_file
 from pantoum.inference.files.compact_matrices import coded_names
 from pantoum.inference.files.novelty import BITS_NAME
 from pantoum.inference.files.precision import number, shape_of, weights
-from pantoum.inference.loaded_model import MODEL_NAME, load
+from pantoum.inference.loaded_model import HUB, MODEL_NAME, load, model_path
 from pantoum.kernels import Array
 from pantoum.network.mixers.counted_ngrams import MOST_ORDER
 from pantoum.network.packing import Weight
@@ -78,7 +79,7 @@ def inspect(path: Path, *, verify: bool = False) -> Info:
 
     ``verify``: load it as well, all of it; the errors are those of loading.
     """
-    found = _inspect(path)
+    found = _inspect(model_path(path) if path.parts[:1] == (HUB,) else path)
     if not verify:
         return found
     return replace(found, rows=[*found.rows, ("verified", _verified(found))])
@@ -368,7 +369,7 @@ def _archive(path: Path) -> Info:
         "frames": len(index.plain),
         "records": records if header.records is not None else None,
         "model_sha256": header.model or None,
-        "memory": 1 << header.memory if header.memory else None,
+        "memory": memory_of(header.slots) if header.slots else None,
     }
     share = f" ({total / plain:.1%}, {8 * total / plain:.3f} bits per byte)" if plain else ""
     rows = [
@@ -379,6 +380,6 @@ def _archive(path: Path) -> Info:
         ),
         ("model", f"SHA-256 {header.model}" if header.model else "none: it learns as it reads"),
     ]
-    if header.memory:
-        rows.append(("memory", f"{size(1 << header.memory)} where a frame is read without the model"))
+    if header.slots:
+        rows.append(("memory", f"{size(memory_of(header.slots))} where a frame is read without a model"))
     return Info(path, "archive", facts, rows)

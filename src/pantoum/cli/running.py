@@ -114,10 +114,13 @@ def _as_typed(error: PantoumError, arguments: argparse.Namespace) -> str:
         return str(error)
     parser = Parser()
     module_of(arguments.command).add_options(parser)
-    for action in parser._actions:
-        if action.dest == error.argument:
-            typed = action.option_strings[0] if action.option_strings else str(action.metavar)
-            # A name without dashes is a word of the sentence, too.
-            count = 0 if action.option_strings else 1
-            return re.sub(rf"(?<![\w-]){re.escape(error.argument)}(?![\w-])", typed, str(error), count=count)
-    return str(error)
+    named = {action.dest: action for action in reversed(parser._actions)}.get(error.argument)
+    if named is None:
+        return str(error)
+    # In the rule its name is a word of the sentence: an encoding, a text.
+    name, advice = error.argument, error.advice
+    typed = re.sub(r"\[.*?\]", "", str(named.metavar))  # MODEL, not [NAME=]MODEL
+    if named.option_strings:
+        typed = named.option_strings[0]
+        advice = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", typed, advice)
+    return str(SettingError(typed, error.value, error.rule, advice, shown=error.shown))

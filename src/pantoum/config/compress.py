@@ -23,9 +23,19 @@ class CompressConfig(SettingGroup):
         partial(one_of, choices=("lines",)),
         metavar="lines",
     )
+    adapt: bool = setting(
+        False,
+        "mix the model with contexts that learn from the text as they read: smaller, several times slower",
+        truth,
+    )
     no_verify: bool = setting(
         False, "do not decode and compare what was encoded, which takes half of the time", truth
     )
+
+    def agree(self) -> None:
+        """A record that is read alone has nothing before it to learn from."""
+        rule, advice = "cannot be given together with documents", "leave one of them out"
+        require(not self.adapt or self.documents is None, "adapt", True, rule, advice)
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,7 @@ class Compressing(TypedDict, total=False):
     """``CompressConfig``."""
 
     documents: str | None
+    adapt: bool
     no_verify: bool
 
 class Decompressing(TypedDict, total=False):

@@ -5,7 +5,7 @@
              8   1      version, 1
              9   1      1: a model is needed; 0: none
              10  1      what a record is: 0 there are none, 1 a line, 2 what ``compress_many`` was given
-             11  1      M: what reads frames without the model takes 2^M bytes; 0: there are none
+             11  1      S: the contexts that learn from nothing have 2^S slots; 0: there are none
              12  4      CRC-32 of bytes 0 to 11 and of the SHA-256
              16  32     SHA-256 of the model's file, if one is needed
 
@@ -74,8 +74,8 @@ HEAD = struct.Struct("<BB3s3sIIH")
 FRAME, INDEX = 0xF5, 0xF6
 MOST_PLAIN, MOST_PAYLOAD, MOST_RECORDS = 1 << 20, 1 << 22, 1 << 16
 """Of one frame."""
-MOST_MEMORY = 30
-"""A gibibyte."""
+MOST_SLOTS = 26
+"""Contexts of 2^26 slots take 700 MB."""
 DIGEST = 32
 MOST_BYTES = 2**63 - 1
 USE_ANOTHER = "use another copy of it, or save what is whole with keep_going"
@@ -97,11 +97,20 @@ class Kind(IntEnum):
     """The same; it has learned from the frames before, back to the one where it began."""
     LEARNED = 5
     """The plain bytes, from which it has learned, too."""
+    ADAPTED_BEGUN = 6
+    """A text, coded by the model with contexts beside it, which begin here."""
+    ADAPTED = 7
+    """The same; they have learned from the frames before, back to the one where they began."""
 
     @property
     def learns(self) -> bool:
         """Whether the frames that follow may build on this one."""
         return self >= Kind.BEGUN
+
+    @property
+    def begins(self) -> bool:
+        """Whether this one builds on none before."""
+        return self in (Kind.BEGUN, Kind.ADAPTED_BEGUN)
 
 
 class Source(Protocol):
@@ -128,14 +137,14 @@ class Header:
     """The SHA-256 of the model's file, 64 hex digits; empty: no model is needed."""
     records: str | None = None
     """``lines``, or ``list``: ``compress_many``; ``None``: a text in one piece."""
-    memory: int = 0
-    """The base-2 logarithm of the bytes that decoding without the model takes; 0: that never happens."""
+    slots: int = 0
+    """The base-2 logarithm of the slots of contexts that learn from nothing; 0: no frame needs them."""
 
     def to_bytes(self) -> bytes:
         """The bytes of the header."""
         model = bytes.fromhex(self.model)
         place = RECORDS.index(self.records)
-        head = HEADER.pack(MAGIC, VERSION, bool(model), place, self.memory, 0)[:12]
+        head = HEADER.pack(MAGIC, VERSION, bool(model), place, self.slots, 0)[:12]
         return head + struct.pack("<I", crc32(model, crc32(head))) + model
 
 
@@ -234,15 +243,15 @@ def read_header(source: Source) -> Header:
     start = _exactly(source, HEADER.size)
     _require(start[:8] == MAGIC, "it is no archive of pantoum", "decompress what `pantoum compress` wrote")
     _require(len(start) == HEADER.size, "it is cut")
-    _, version, model, records, memory, crc = HEADER.unpack(start)
+    _, version, model, records, slots, crc = HEADER.unpack(start)
     _require(
         version == VERSION, f"its version is {version}, this pantoum reads {VERSION}", "use a newer pantoum"
     )
     digest = _exactly(source, DIGEST if model else 0)
     _require(crc32(digest, crc32(start[:12])) == crc, "its header is damaged")
-    fits = model <= 1 and records < len(RECORDS) and memory <= MOST_MEMORY and len(digest) == model * DIGEST
+    fits = model <= 1 and records < len(RECORDS) and slots <= MOST_SLOTS and len(digest) == model * DIGEST
     _require(fits, "its header cannot be")
-    return Header(digest.hex(), RECORDS[records], memory)
+    return Header(digest.hex(), RECORDS[records], slots)
 
 
 def read(source: Source, header: Header, *, keep_going: bool = False) -> Iterator[Frame | Gap]:

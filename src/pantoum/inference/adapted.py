@@ -26,6 +26,10 @@ __all__ = ["adapted_to", "adapter_of", "contexts_beside", "require_out"]
 
 MOST_PRIMED = 1 << 21
 """Tokens of the training text that counted contexts read first, those of its end."""
+MIXED = 1 << 17
+"""Those of its end from which it also learns how to mix contexts, in twice the time."""
+PRIMED_SLOT_BITS = 24
+"""160 MB of slots and runs: a megabyte of text fills them."""
 HEAD_BIAS = "head.bias"
 
 
@@ -56,9 +60,14 @@ def contexts_beside(model: LoadedModel) -> ContextMixer | None:
         counts_V = (exp_of(np.maximum(bias_V - bias_V.max(), np.float32(-12))) * np.float32(1 << 20)).astype(
             np.int64
         )
-    contexts = ContextMixer(texts, counts_V, beside=True)
-    if tokens_T is not None:
-        contexts.count(tokens_T, None if model.eos is None else np.roll(tokens_T == model.eos, 1))
+    if tokens_T is None:
+        contexts = ContextMixer(texts, counts_V)
+    else:
+        contexts = ContextMixer(texts, counts_V, slot_bits=PRIMED_SLOT_BITS)
+        resets_T = None if model.eos is None else np.roll(tokens_T == model.eos, 1)
+        for part, learn in ((np.s_[:-MIXED], contexts.count), (np.s_[-MIXED:], contexts.read)):
+            learn(tokens_T[part], resets_T=None if resets_T is None else resets_T[part])
+    contexts.join()
     return contexts
 
 

@@ -34,8 +34,10 @@ LONG = FOUND + MATCHES
 SURE, UNSURE, FIRST_TIMES = 0.4, 0.8, 6
 """How a history of outcomes is taken at first: as if 0.4 of each had been seen before, one outcome making
 those of the other kind before it worth 0.8 of what they were; worth six observations."""
-START, START_BESIDE, START_LINK = 0.1, 0.0, 0.6
-"""The first weights of the mixer, of contexts alone and beside a network, and of the chain."""
+START, START_LINK = 0.1, 0.6
+"""The first weights of the mixer and of the chain."""
+RESULTS = len(SET_SIZES) + 1
+"""What the second layer of the mixer weighs: the results of the first, and the network."""
 
 
 @dataclass(eq=False)
@@ -71,11 +73,8 @@ class ContextTables:
         return ContextTables(**{name: array.copy() for name, array in self.named().items()})
 
 
-def tables(
-    symbols: Array, middles: Array, kinds: Array, folds: Array, slot_bits: int, beside: bool
-) -> ContextTables:
-    """Those of a reader that has read nothing, with 2^slot_bits slots. ``beside``: a network says something,
-    too, and is believed at first."""
+def tables(symbols: Array, middles: Array, kinds: Array, folds: Array, slot_bits: int) -> ContextTables:
+    """Those of a reader that has read nothing, with 2^slot_bits slots."""
     V = len(symbols)
     places = np.empty(V, np.int32)
     places[symbols] = np.arange(V)
@@ -86,10 +85,9 @@ def tables(
     links[:, 0] = START_LINK
     links[:, 1] = np.float32(START_LINK) * logits[maps[:RUN_MAPS] >> 20]
     start = np.zeros(INPUTS, np.float32)
-    start[: CONTEXTS * EACH : EACH] = start[CONTEXTS * EACH : CONTEXTS * EACH + 2 * MATCHES : 2] = (
-        START_BESIDE if beside else START
-    )
-    start[OF_COUNTS] = beside
+    start[: CONTEXTS * EACH : EACH] = start[CONTEXTS * EACH : CONTEXTS * EACH + 2 * MATCHES : 2] = START
+    final = np.full(RESULTS, 1 / len(SET_SIZES), np.float32)
+    final[-1] = 0.0
     knots = logistic((np.arange(KNOTS) - KNOTS // 2).astype(np.float32) * np.float32(0.5))
     return ContextTables(
         symbols=np.ascontiguousarray(symbols, np.int32),
@@ -98,15 +96,15 @@ def tables(
         kinds=np.ascontiguousarray(kinds, np.int32),
         folds=np.ascontiguousarray(folds, np.int32),
         logits=logits,
-        slots=np.zeros(1 << slot_bits, np.uint64),
-        runs=np.zeros(1 << (slot_bits - 2), np.uint64),
+        slots=np.zeros(1 << max(4, slot_bits), np.uint64),
+        runs=np.zeros(1 << max(2, slot_bits - 2), np.uint64),
         matches=np.zeros((MATCHES, 1 << MATCH_BITS), np.int32),
         history=np.zeros(1 << HISTORY_BITS, np.int32),
         followed=np.zeros(INDIRECT + (1 << INDIRECT_BITS), np.uint32),
         maps=maps,
         links=links,
         weights=np.tile(start, sum(SET_SIZES)),
-        finals=np.full(FINAL_CONTEXTS * len(SET_SIZES), 1 / len(SET_SIZES), np.float32),
+        finals=np.tile(final, FINAL_CONTEXTS),
         curves=np.tile(knots, CURVES << CURVE_BITS),
         where=np.zeros(WHERE, np.int64),
         masses=np.zeros(V + 1),

@@ -15,6 +15,8 @@ from pantoum.config import require
 from pantoum.errors import ArchiveError, PantoumError, TextError
 from pantoum.formats.archive import MOST_PLAIN, Frame, Header, Index, Kind, Source
 from pantoum.inference.compressing import frames, learning
+from pantoum.inference.compressing.adapting import Reader
+from pantoum.inference.compressing.learning import Learner
 from pantoum.inference.loaded_model import LoadedModel
 
 __all__ = ["compress", "compress_records", "given_bytes"]
@@ -36,18 +38,23 @@ def compress(
     model: LoadedModel | None,
     *,
     lines: bool = False,
+    adapt: bool = False,
     verify: bool = True,
     tell: Tell | None = None,
 ) -> Iterator[bytes]:
-    """The bytes of an archive. ``lines``: each line is a record that can be read alone."""
+    """The bytes of an archive. ``lines``: each line is a record that can be read alone; ``adapt``: contexts
+    beside the model learn as they read."""
     made: Iterable[Frame]
     if model is None:
+        require(not adapt, "adapt", True, "needs a model", "without one it learns as it reads anyway")
         require(
             not lines, "documents", "lines", "needs a model", "give one: it tells what lines have in common"
         )
         made = map(_Learning(verify).frame, _blocks(source, None))
     elif lines:
         made = (frame for group in _lines(source) for frame in [_of_records(model, *group, verify)])
+    elif adapt:
+        made = _adapted(model, _blocks(source, b"\n"), verify)
     else:
         made = _modelled(model, _blocks(source, b"\n"), verify)
     yield from _written(_header(model, "lines" if lines else None), made, tell)
@@ -61,7 +68,7 @@ def compress_records(given: Iterable[bytes], model: LoadedModel, *, verify: bool
 
 def _header(model: LoadedModel | None, records: str | None) -> Header:
     if model is None:
-        return Header(memory=learning.MEMORY)
+        return Header(slots=learning.SLOTS)
     require(
         bool(model.sha256),
         "model",
@@ -69,7 +76,7 @@ def _header(model: LoadedModel | None, records: str | None) -> Header:
         "was never written to a file",
         "save it, and load it from there",
     )
-    return Header(model.sha256, records, 0 if records else learning.MEMORY)
+    return Header(model.sha256, records, 0 if records else learning.SLOTS)
 
 
 def _written(header: Header, made: Iterable[Frame], tell: Tell | None) -> Iterator[bytes]:
@@ -126,11 +133,11 @@ def _modelled(model: LoadedModel, blocks: Iterable[bytes], verify: bool) -> Iter
 
 
 class _Learning:
-    """Makes frames by what learns from nothing; beside it another one reads them, to verify."""
+    """Makes frames by contexts that learn from nothing; beside them others read them, to verify."""
 
     def __init__(self, verify: bool) -> None:
         self._verify = verify
-        self._learners: list[learning.Learner] = []
+        self._learners: list[Learner] = []
         self._frames = 0
 
     def frame(self, block: bytes) -> Frame:
@@ -139,16 +146,34 @@ class _Learning:
             self._learners, self._frames = [], 0
         begins = not self._learners
         if begins:
-            self._learners = [learning.new_learner(learning.MEMORY) for _ in range(1 + self._verify)]
-        payload, kind = learning.encode(self._learners[0], block), Kind.BEGUN if begins else Kind.CONTINUED
+            self._learners = [Learner(learning.SLOTS) for _ in range(1 + self._verify)]
+        payload, kind = self._learners[0].encode(block), Kind.BEGUN if begins else Kind.CONTINUED
         if self._verify:
-            _require_same([learning.decode(self._learners[1], payload, len(block))], [block])
+            _require_same([self._learners[1].decode(payload, len(block))], [block])
         if len(payload) >= len(block):
             payload, kind = block, Kind.STORED if begins else Kind.LEARNED
         self._frames = 0 if kind == Kind.STORED else self._frames + 1
         if kind == Kind.STORED:
             self._learners = []
         return Frame(kind, len(block), crc32(block), payload)
+
+
+def _adapted(model: LoadedModel, blocks: Iterable[bytes], verify: bool) -> Iterator[Frame]:
+    """The frames of blocks by a model with contexts beside it. A block that the tokenizer cannot express
+    stays as it is."""
+    for number, block in enumerate(blocks):
+        begins = number % FRAMES_A_CHAIN == 0
+        if begins:
+            readers, begun = [Reader(model, learning.SLOTS) for _ in range(1 + verify)], False
+        payload = readers[0].encode(block)
+        if payload is None:
+            yield Frame(Kind.STORED, len(block), crc32(block), block)
+            continue
+        frame = Frame(Kind.ADAPTED if begun else Kind.ADAPTED_BEGUN, len(block), crc32(block), payload)
+        begun = True
+        if verify:
+            _require_same([readers[1].decode(frame)], [block])
+        yield frame
 
 
 def _lines(source: Source) -> Iterator[tuple[list[bytes], bool]]:

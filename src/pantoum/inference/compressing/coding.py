@@ -31,6 +31,7 @@ __all__ = [
     "Lanes",
     "code_bytes",
     "coder",
+    "require_core",
     "rows_for",
     "side_by_side",
     "total_of",
@@ -159,13 +160,18 @@ def code_bytes(encoder: Any) -> bytes:
     return bytes(data.rstrip(b"\0"))
 
 
-def side_by_side(model: LoadedModel, units: Sequence[Lanes]) -> None:
-    """Take the tokens of all units through the model and their coders, in batches."""
+def require_core() -> None:
+    """``CoreError`` where the bits of a model may be those of this machine alone."""
     if without_core() is not None:
         raise CoreError(
             f"an archive with a model needs the native core, whose bits are the same on every machine, and "
             f"{without_core()}; install pantoum where a C++ compiler is"
         )
+
+
+def side_by_side(model: LoadedModel, units: Sequence[Lanes]) -> None:
+    """Take the tokens of all units through the model and their coders, in batches."""
+    require_core()
     most, batch, rows = rows_for(model.vocab_size), list[Lanes](), 0
     for unit in sorted((unit for unit in units if unit.count), key=lambda unit: -unit.steps):
         if batch and rows + unit.rows > most:

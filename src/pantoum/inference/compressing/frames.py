@@ -32,7 +32,16 @@ from pantoum.inference.compressing import texts
 from pantoum.inference.compressing.coding import Decoding, Encoding, rows_for, side_by_side
 from pantoum.inference.loaded_model import LoadedModel
 
-__all__ = ["Columns", "code_records", "code_texts", "columns_of", "decode_records", "decode_texts"]
+__all__ = [
+    "Columns",
+    "code_records",
+    "code_texts",
+    "columns_of",
+    "decode_records",
+    "decode_texts",
+    "text_parts",
+    "text_payload",
+]
 
 TOKENS_A_LANE = 4096
 """A lane begins without a context, which costs some bytes; more lanes are read in less time."""
@@ -48,7 +57,14 @@ def code_texts(model: LoadedModel, parts: Sequence[bytes]) -> list[Frame | None]
         units.append(None if found is None else (Encoding(found[0], _lanes(model, len(found[0]))), found[1]))
     side_by_side(model, [unit[0] for unit in units if unit is not None])
     return [
-        None if unit is None else Frame(Kind.MODEL, len(part), zlib.crc32(part), _text_payload(*unit))
+        None
+        if unit is None
+        else Frame(
+            Kind.MODEL,
+            len(part),
+            zlib.crc32(part),
+            text_payload(unit[0].count, unit[0].rows, unit[1], unit[0].bits()),
+        )
         for part, unit in zip(parts, units, strict=True)
     ]
 
@@ -57,9 +73,10 @@ def _lanes(model: LoadedModel, count: int) -> int:
     return max(1, min(count // TOKENS_A_LANE, MOST_LANES, rows_for(model.vocab_size)))
 
 
-def _text_payload(unit: Encoding, literals: Sequence[bytes]) -> bytes:
+def text_payload(count: int, rows: int, literals: Sequence[bytes], bits: bytes) -> bytes:
+    """The payload of so many tokens in so many lanes."""
     packed = zlib.compress(b"".join(to_numbers([len(one)]) + one for one in literals), 9) if literals else b""
-    return to_numbers([unit.count, unit.rows, len(packed)]) + packed + unit.bits()
+    return to_numbers([count, rows, len(packed)]) + packed + bits
 
 
 def decode_texts(model: LoadedModel, frames: Sequence[Frame]) -> list[bytes | ArchiveError]:
@@ -80,17 +97,23 @@ def decode_texts(model: LoadedModel, frames: Sequence[Frame]) -> list[bytes | Ar
     return found
 
 
-def _text_unit(model: LoadedModel, frame: Frame) -> tuple[Decoding, list[bytes]]:
+def text_parts(frame: Frame) -> tuple[int, int, list[bytes], bytes]:
+    """(how many tokens in how many lanes, the literals, the code) of a frame of a text."""
     try:
         (count, rows, size), at = from_numbers(frame.payload, 3)
-        if count > frame.plain or not 0 <= rows <= min(count, MOST_LANES, rows_for(model.vocab_size)):
+        if count > frame.plain or rows > MOST_LANES or bool(rows) != bool(count):
             raise ValueError("its tokens cannot be")
-        if bool(rows) != bool(count):
-            raise ValueError("its lanes cannot be")
         literals = _literals(frame.payload[at : at + size]) if size else []
     except (ValueError, zlib.error) as problem:
         raise refusal(problem) from None
-    return Decoding(frame.payload[at + size :], count, max(1, rows)), literals
+    return count, rows, literals, frame.payload[at + size :]
+
+
+def _text_unit(model: LoadedModel, frame: Frame) -> tuple[Decoding, list[bytes]]:
+    count, rows, literals, bits = text_parts(frame)
+    if rows > rows_for(model.vocab_size):
+        raise refusal("its lanes cannot be")
+    return Decoding(bits, count, max(1, rows)), literals
 
 
 def _literals(packed: bytes) -> list[bytes]:

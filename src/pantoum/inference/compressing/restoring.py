@@ -15,8 +15,11 @@ from pantoum.config import DecompressConfig, require
 from pantoum.errors import ArchiveError
 from pantoum.formats import archive
 from pantoum.formats.archive import Frame, Gap, Header, Kind, Seekable, Source
-from pantoum.inference.compressing import frames, learning
+from pantoum.inference.compressing import frames
+from pantoum.inference.compressing.adapting import Reader
+from pantoum.inference.compressing.learning import Learner
 from pantoum.inference.loaded_model import LoadedModel
+from pantoum.network.mixers.contexts import MOST_SYMBOLS
 
 __all__ = ["records", "restore"]
 
@@ -51,7 +54,8 @@ class _Decompressor:
         _require_model(header, model)
         self._header, self._model = header, model
         self._keep_going, self._most = settings.keep_going, settings.max_output
-        self._learner: learning.Learner | None = None
+        self._learner: Learner | None = None
+        self._reader: Reader | None = None
         self._seen = 0
         self.lost = lost
         """What could not be decoded, in words."""
@@ -65,7 +69,7 @@ class _Decompressor:
                 self.lost.append(
                     f"bytes {frame.begin:,} to {frame.end:,} of the archive are damaged or missing"
                 )
-                self._learner = None
+                self._learner = self._reader = None
                 continue
             if (
                 self._most is not None
@@ -108,16 +112,28 @@ class _Decompressor:
             columns = frames.columns_of(frame)
             found = frames.decode_records(self._model, frame, columns, range(len(columns)))
             return frames.plain_of(found, columns.ended if self._header.records == "lines" else None)
-        if not frame.kind.learns or not self._header.memory:
+        if not frame.kind.learns or not self._header.slots:
             raise archive.refusal("it has a frame of a kind that its header excludes")
+        if frame.kind in (Kind.ADAPTED_BEGUN, Kind.ADAPTED):
+            return self._adapted(frame)
         if frame.kind == Kind.BEGUN:
-            self._learner = learning.new_learner(self._header.memory)
+            self._learner = Learner(self._header.slots)
         if self._learner is None:
             raise archive.refusal("a frame builds on one that is lost")
         if frame.kind == Kind.LEARNED:
-            learning.read(self._learner, frame.payload)
+            self._learner.read(frame.payload)
             return frame.payload
-        return learning.decode(self._learner, frame.payload, frame.plain)
+        return self._learner.decode(frame.payload, frame.plain)
+
+    def _adapted(self, frame: Frame) -> bytes:
+        """The bytes of a frame of the model with contexts beside it."""
+        if frame.kind == Kind.ADAPTED_BEGUN:
+            if self._model is None or self._model.vocab_size > MOST_SYMBOLS:
+                raise archive.refusal("it has a frame that its model cannot have")
+            self._reader = Reader(self._model, self._header.slots)
+        if self._reader is None:
+            raise archive.refusal("a frame builds on one that is lost")
+        return self._reader.decode(frame)
 
     def _checked(self, frame: Frame, found: bytes | ArchiveError) -> Iterator[bytes]:
         begin, self._seen = self._seen, self._seen + frame.plain
@@ -127,7 +143,7 @@ class _Decompressor:
                 return
             found = archive.refusal("a frame does not decode to what was encoded")
         if frame.kind.learns:
-            self._learner = None
+            self._learner = self._reader = None
         if not self._keep_going:
             raise found
         self.lost.append(f"bytes {begin:,} to {self._seen:,} of the text: {found}")
@@ -148,7 +164,7 @@ def _part(file: Seekable, model: LoadedModel | None, offset: int, length: int) -
         return
     offsets, first = index.offsets(header), needed[0]
     chained = next((n for n in needed if archive.frame_at(file, offsets[n]).kind.learns), None)
-    while chained and archive.frame_at(file, offsets[chained]).kind != Kind.BEGUN:
+    while chained and not archive.frame_at(file, offsets[chained]).kind.begins:
         chained -= 1
     first = first if chained is None else min(first, chained)
     place = begins[first]

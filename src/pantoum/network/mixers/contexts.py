@@ -29,9 +29,11 @@ from pantoum.kernels.context_tables import (
     LINE_BEFORE,
     MATCHES,
     READ,
+    RESULTS,
     ContextTables,
     tables,
 )
+from pantoum.kernels.types import Decider
 
 __all__ = ["MOST_SYMBOLS", "ContextMixer"]
 
@@ -44,6 +46,9 @@ CHANGING = (
     "where",
 )
 MOST_WEIGHT = 1e6
+JOINED, JOINED_FIRST = (0.4, 0.7), (0.2, 1.0)
+"""The first weights of contexts and of a network that joins them, after they have read something, and
+before."""
 WORD, DIGIT, ENDS_LINE, BEGINS = 1, 2, 3, 4
 """Kinds of symbols; 0: another."""
 
@@ -56,14 +61,13 @@ class ContextMixer:
         texts: Sequence[bytes],
         counts_V: npt.NDArray[np.int64] | None = None,
         *,
-        beside: bool = False,
         slot_bits: int = SLOT_BITS,
     ) -> None:
         """``texts``: of each symbol; ``counts_V``: how often each occurs, about (all alike): frequent symbols
-        take fewer decisions; ``beside``: a network will give logits, and is believed at first."""
+        take fewer decisions."""
         symbols_V, middles = _tree(len(texts), counts_V)
         self._kernels = backend(np.float32)
-        self._tables: ContextTables = tables(symbols_V, middles, *_kinds(texts), slot_bits, beside)
+        self._tables: ContextTables = tables(symbols_V, middles, *_kinds(texts), slot_bits)
         self._depths_V = _depths(symbols_V, middles)
         self._begins = False
 
@@ -88,11 +92,12 @@ class ContextMixer:
         self._kernels.read_contexts(self._tables, tokens_T, logits_TV, resets_T, chances_Q=chances_Q)
         return chances_Q
 
-    def decider(self) -> object:
+    def decider(self) -> Decider:
         """What decodes symbols from decisions: ``begin(logits_V)`` gives the chance of right, of 2^22, of the
         first, ``decide(outcome)`` that of the next and -1, or with the last outcome the symbol, which is then
         learned."""
-        return self._kernels.context_decider(self._tables)
+        decider: Decider = self._kernels.context_decider(self._tables)
+        return decider
 
     def count(self, tokens_T: Array, resets_T: Array | None = None) -> None:
         """Learn how often what came, without predicting: in half of the time."""
@@ -105,6 +110,13 @@ class ContextMixer:
         from each decision on the path of a symbol before the next one."""
         probabilities_V: Array = self._kernels.context_probabilities(self._tables, logits_V)
         return probabilities_V
+
+    def join(self) -> None:
+        """From now on a network gives logits: believe mostly what it says, and learn how much."""
+        own, networks = JOINED if self._tables.where[READ] else JOINED_FIRST
+        finals = self._tables.finals.reshape(-1, RESULTS)
+        finals[:, :-1] *= np.float32(own)
+        finals[:, -1] = networks
 
     def begin_document(self) -> None:
         """What was read before is no context of the next symbol; what was learned stays."""
