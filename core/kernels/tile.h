@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "vector.h"
 
@@ -43,6 +44,18 @@ struct Float32 {
     return fma(broadcast(x), b, sum);
   }
 };
+
+#ifdef PANTOUM_HAS_WIDE_SUMS
+// The same products, of which some sums may leave a doubt.
+struct WideFloat32 : Float32 {
+  using Sum = Wide16;
+  static Wide16 step(const char* a, F16 b, Wide16 sum) {
+    float x;
+    __builtin_memcpy(&x, a, sizeof x);
+    return fma(x, b, sum);
+  }
+};
+#endif
 
 #ifdef PANTOUM_HAS_BF16
 struct BFloat16 {
@@ -98,6 +111,16 @@ inline void no_sum(F16& sum) { sum = zero(); }
 inline void no_sum(I16& sum) { sum = broadcast(0u); }
 inline void write_sum(float* p, F16 sum) { store(p, sum); }
 inline void write_sum(float* p, I16 sum) { store(p, from_bits(sum)); }
+template <class Sum>
+inline bool certain(const Sum&) {
+  return true;
+}
+#ifdef PANTOUM_HAS_WIDE_SUMS
+inline void read_sum(const float* p, Wide16& sum) { sum = wide(load(p)); }
+inline void no_sum(Wide16& sum) { sum = wide(zero()); }
+inline void write_sum(float* p, const Wide16& sum) { store(p, narrow(sum)); }
+inline bool certain(const Wide16& sum) { return !sum.doubt.any(); }
+#endif
 
 // The precisions whose products this path has; the others are those of its base (kernels.h).
 #if defined(PANTOUM_HAS_AMX)
@@ -124,9 +147,9 @@ struct TileArguments {
   bool resume;              // go on from what `out` holds (K in blocks), instead of zero
 };
 
-// `vectors`: those of each panel that hold columns at all. The results of the others are not written.
+// Whether all sums are certain; otherwise nothing is written.
 template <class Precision, int rows, int panels, int vectors>
-[[gnu::noinline]] void tile(const TileArguments& t) {
+[[gnu::always_inline]] inline bool tile_of(const TileArguments& t) {
   constexpr int columns = panels * vectors;
   typename Precision::Sum sum[rows][columns];
 #pragma GCC unroll 16
@@ -160,7 +183,23 @@ template <class Precision, int rows, int panels, int vectors>
   for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 16
     for (int c = 0; c < columns; ++c)
+      if (!certain(sum[r][c])) return false;
+#pragma GCC unroll 16
+  for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 16
+    for (int c = 0; c < columns; ++c)
       write_sum(t.out + r * t.out_row + (c / vectors) * t.out_next + (c % vectors) * kLanes, sum[r][c]);
+  return true;
+}
+
+// `vectors`: those of each panel that hold columns at all. The results of the others are not written.
+template <class Precision, int rows, int panels, int vectors>
+[[gnu::noinline]] void tile(const TileArguments& t) {
+#ifdef PANTOUM_HAS_WIDE_SUMS
+  if constexpr (std::is_same_v<Precision, Float32>)
+    if (tile_of<WideFloat32, rows, panels, vectors>(t)) return;
+#endif
+  tile_of<Precision, rows, panels, vectors>(t);
 }
 
 }  // namespace PANTOUM_ISA

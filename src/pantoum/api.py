@@ -232,8 +232,8 @@ def export(
     text: Texts = (),
     progress: bool = False,
 ) -> dict[str, Any]:
-    """Write a model in another form: ``int8``, ``torch``, or, of its counted n-grams alone, ``arpa``.
-    ``text``: what int8 costs is measured on it."""
+    """Write a model in another form: ``int8``, ``torch``, ``html`` (a page that writes), or, of its counted n-grams
+    alone, ``arpa``. ``text``: what int8 costs is measured on it."""
     from pantoum.inference import export as exporting
 
     texts = listed(text, "text")

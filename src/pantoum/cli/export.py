@@ -12,13 +12,14 @@ EXAMPLES = """examples:
   pantoum generate book-int8.safetensors --prompt "Once upon"
   pantoum export runs/book --to torch --out book-torch.safetensors
   pantoum export runs/words --to arpa --out words.arpa
+  pantoum export runs/book --to html --out book.html
 """
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("model", metavar="MODEL", help="a model file, or a run folder (its best model)")
-    parser.add_argument("--to", required=True, metavar="int8|torch|arpa", help="the format")
+    parser.add_argument("--to", required=True, metavar="int8|torch|arpa|html", help="the format")
     parser.add_argument("--out", required=True, metavar="F", help="the file to write")
     parser.add_argument(
         "--text",
@@ -52,5 +53,7 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
     if found.get("ngrams"):
         many = ", ".join(f"{size:,} of {order}" for order, size in enumerate(found["ngrams"], start=1))
         output.answer(f"n-grams by number of tokens: {many}; the network itself is not in the file")
+    if arguments.to == "html":
+        output.answer("one page: open it in any browser, without a network; it writes what `pantoum generate` writes")
     if arguments.to == "int8":
         output.next(f"pantoum generate {quoted(found['out'])}")

@@ -1,0 +1,85 @@
+"""The library for browsers gives the texts, scores and states of Python, bit for bit, for all that a file can hold."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import pantoum
+from pantoum.config import GenerationConfig, SamplingConfig
+from pantoum.model import Model
+
+pytestmark = pytest.mark.slow
+CELLS = ["rnn", "gru", "gru-before", "lstm", "mingru"]
+SHAPES: list[dict[str, Any]] = [
+    *({"cell": cell, "form": form} for cell in CELLS for form in ("float32", "coded", "halved", "int8")),
+    *({"embedding_size": None, "form": form} for form in ("float32", "int8")),
+    *({"tied": True, "embedding_size": size, "form": form} for size in (8, 24) for form in ("float32", "int8")),
+    *({"members": 3, "form": form} for form in ("coded", "int8")),
+    {"members": 2, "tied": True, "embedding_size": 24},
+    *({"ngrams": (2, 3), "form": form} for form in ("float32", "coded", "int8")),
+    {"ngrams": (2, 4), "members": 2, "form": "coded", "cell": "lstm"},
+]
+KINDS = [
+    *((kind, None) for kind in ("bytes", "characters", "words", "words:whitespace", "bpe")),
+    *((kind, documents) for kind in ("bytes", "characters", "words", "bpe") for documents in ("lines", "blank-lines")),
+]
+PROMPTS = ["", "The cat", "the mat.\n\nA dög ", "“12” o’clock… \U0001f600 "]
+SETTINGS: list[dict[str, Any]] = [
+    {"length": 60, "seed": 1},
+    {"length": 50, "seed": 2**40, "temperature": 0.6, "exact": True},
+    {"length": 40, "seed": 3, "top_k": 5, "min_p": None, "repetition_penalty": 1.3},
+    {"length": 40, "seed": 4, "top_p": 0.7, "min_p": 0.1, "stop": ["a", "he"]},
+    {"length": 30, "seed": 5, "greedy": True},
+]
+
+
+def expected(model: Model, prompt: str, settings: dict[str, Any]) -> dict[str, Any]:
+    how = {name: value for name, value in settings.items() if name in ("length", "seed", "exact")}
+    sampling = {name: value for name, value in settings.items() if name not in how}
+    if "stop" in sampling:
+        sampling["stop"] = tuple(sampling["stop"])
+    writing = model.generation(prompt, GenerationConfig(**how), SamplingConfig(**sampling))
+    for _ in writing:
+        pass
+    (text,) = writing.texts
+    state = base64.b64encode(bytes(writing.state())).decode()
+    return {"text": text.text, "tokens": text.tokens, "nats": text.nats, "stopped": text.stopped, "state": state}
+
+
+def compare(ask: Any, files: list[Path], scores: bool = True) -> int:
+    cases, wanted = [], []
+    for file in files:
+        model, calls, own = pantoum.load(file), [], []
+        for prompt in PROMPTS:
+            for settings in SETTINGS:
+                calls.append(["generate", {"prompt": prompt, **settings}])
+                own.append(expected(model, prompt, settings))
+            for by in ("token", "word", "line"):
+                calls.append(["score", prompt, by])
+                own.append([{"text": s.text, "nats": s.nats, "tokens": s.tokens, "peak": s.peak} for s in model.score(prompt, by)])
+        cases.append({"model": str(file), "calls": calls})
+        wanted.append(own)
+    compared = 0
+    for case, found, own in zip(cases, ask(cases), wanted, strict=True):
+        assert len(found) == len(own), found[0]
+        for call, answer, right in zip(case["calls"], found, own, strict=True):
+            if call[0] == "generate" and isinstance(answer, dict) and "nats" in answer:
+                # The nats of a word that was drawn again are a logarithm of NumPy.
+                assert answer.pop("nats") == pytest.approx(right.pop("nats"), rel=1e-9), call
+            assert answer == right, call
+            compared += 1
+    return compared
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_of_every_shape_and_form(write: Any, ask: Any) -> None:
+    assert compare(ask, [write(**shape) for shape in SHAPES]) > 500
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_of_every_tokenizer(write: Any, ask: Any) -> None:
+    assert compare(ask, [write(kind, documents, form="coded") for kind, documents in KINDS]) > 200
