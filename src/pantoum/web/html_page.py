@@ -26,8 +26,8 @@ HERE = Path(__file__).parent
 PAGE = HERE / "page"
 IMPORT = re.compile(r'^import \{([^}]*)\} from "(\.[^"]*)";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|class|const|let) (\w+))", re.MULTILINE)
-COMMENT = re.compile(r"^ *(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/)\n", re.MULTILINE)
-"""Comments that have lines of their own; the page does not need them."""
+COMMENT = re.compile(r"^ *//.*\n|^ */\*\*(?:[^*]|\*(?!/))*\*/\n|/\*\*(?:[^*]|\*(?!/))*\*/ ?", re.MULTILINE)
+"""Comments on lines of their own, and types, which the page does not need."""
 
 
 def page(title: str, card: Mapping[str, Any], config: Mapping[str, Any], model: bytes) -> bytes:

@@ -18,7 +18,8 @@ const MODULE = new URL("pantoum.wasm", import.meta.url);
  */
 export async function load(model, { module } = {}) {
   const core = await Core.load(module ?? (await beside()));
-  return Model.load(core, model instanceof Uint8Array ? model : new Uint8Array(model));
+  // Node's Buffer is a Uint8Array with other methods.
+  return Model.load(core, ArrayBuffer.isView(model) ? new Uint8Array(model.buffer, model.byteOffset, model.byteLength) : new Uint8Array(model));
 }
 
 /** @returns {Promise<BufferSource>} */
