@@ -1,12 +1,13 @@
 """Two checkouts beside each other: training, writing, scoring and start-up, in turns of whole processes.
 
-    python benchmarks/beside.py ../before . [--rounds 7] [--json]
+    python benchmarks/beside.py ../before . [--rounds 7] [--works "256 texts" "LSTM"] [--json]
 
 Each checkout has a built core. A turn is a process that imports one of them and does all works once; the
 checkouts take turns. Works use the public interface alone, so that any two commits can be compared: the
 seconds of a training step are those between the reports of a run, which leave out preparing and evaluating.
 The ratio of a work is the least time of the first checkout divided by that of the second: above 1 the second
-is faster. The median of the ratios of the turns, pair by pair, stands beside it.
+is faster. The median of the ratios of the turns, pair by pair, stands beside it. ``--works``: those alone
+whose names contain one of these words.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 SHAPES = {
@@ -45,8 +47,18 @@ def corpus(folder: Path) -> Path:
     return text
 
 
-def turn(folder: Path) -> dict[str, float]:
-    """All works once, in seconds."""
+def turn(folder: Path, wanted: list[str]) -> dict[str, float]:
+    """All works that are wanted once, in seconds."""
+
+    def asked(work: str) -> bool:
+        return not wanted or any(words in work for words in wanted)
+
+    def took(work: str, do: Callable[[], object]) -> None:
+        if asked(work):
+            began = time.perf_counter()
+            do()
+            found[work] = time.perf_counter() - began
+
     began = time.perf_counter()
     import pantoum
 
@@ -54,6 +66,8 @@ def turn(folder: Path) -> dict[str, float]:
     text = corpus(folder)
     for name, shape in SHAPES.items():
         for precision in ("float32", "bf16"):
+            if not asked(f"{name}, {precision}"):
+                continue
             seconds, last = [], [0.0, 0]
 
             def reported(report: object, seconds: list[float] = seconds, last: list[float] = last) -> None:
@@ -81,21 +95,22 @@ def turn(folder: Path) -> dict[str, float]:
             found[f"{name}, {precision}"] = min(seconds) if seconds else whole
     for file, precision in (("model.safetensors", "float32"), ("int8.safetensors", "int8")):
         model = pantoum.load(folder / file)
-        began = time.perf_counter()
-        model.generate("def ", length=WRITTEN, seed=1)
-        found[f"write one text, {precision}"] = time.perf_counter() - began
-        began = time.perf_counter()
-        model.generate("def ", length=WRITTEN // 60, seed=1, count=256)
-        found[f"write 256 texts, {precision}"] = time.perf_counter() - began
-        began = time.perf_counter()
-        model.score(text.read_text("utf-8")[:SCORED], by="line")
-        found[f"score, {precision}"] = time.perf_counter() - began
-    for name, command in (("--help", ["--help"]), ("info", ["info", str(folder / "model.safetensors")])):
-        began = time.perf_counter()
-        subprocess.run(
-            [sys.executable, "-m", "pantoum", *command], stdout=subprocess.DEVNULL, check=True, timeout=60
+        took(
+            f"write one text, {precision}",
+            lambda model=model: model.generate("def ", length=WRITTEN, seed=1),
         )
-        found[f"pantoum {name}"] = time.perf_counter() - began
+        took(
+            f"write 256 texts, {precision}",
+            lambda model=model: model.generate("def ", length=WRITTEN // 60, seed=1, count=256),
+        )
+        scored = text.read_text("utf-8")[:SCORED]
+        took(f"score, {precision}", lambda model=model, scored=scored: model.score(scored, by="line"))
+    for name, command in (("--help", ["--help"]), ("info", ["info", str(folder / "model.safetensors")])):
+        line = [sys.executable, "-m", "pantoum", *command]
+        took(
+            f"pantoum {name}",
+            lambda line=line: subprocess.run(line, stdout=subprocess.DEVNULL, check=True, timeout=60),
+        )
     return found
 
 
@@ -123,6 +138,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=shape)
     parser.add_argument("checkouts", nargs=2, type=Path)
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--works", nargs="+", default=[], metavar="WORDS")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     before, after = (each.resolve() for each in arguments.checkouts)
@@ -135,7 +151,11 @@ def main() -> None:
             for checkout in (before, after) if number % 2 == 0 else (after, before):
                 env = {**os.environ, "PYTHONPATH": str(checkout / "src"), "BESIDE_TURN": str(folder)}
                 done = subprocess.run(
-                    [sys.executable, __file__], env=env, stdout=subprocess.PIPE, check=True, text=True
+                    [sys.executable, __file__, *arguments.works],
+                    env=env,
+                    stdout=subprocess.PIPE,
+                    check=True,
+                    text=True,
                 )
                 turns[checkout].append(json.loads(done.stdout.splitlines()[-1]))
             print(f"round {number + 1} of {arguments.rounds}", file=sys.stderr)
@@ -161,6 +181,6 @@ def main() -> None:
 
 if __name__ == "__main__":
     if "BESIDE_TURN" in os.environ:
-        print(json.dumps(turn(Path(os.environ["BESIDE_TURN"]))))
+        print(json.dumps(turn(Path(os.environ["BESIDE_TURN"]), sys.argv[1:])))
     else:
         main()

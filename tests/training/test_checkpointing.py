@@ -64,6 +64,35 @@ def thread_of_saver():
     return next(thread for thread in threading.enumerate() if thread.name == "pantoum-saver")
 
 
+def test_nobody_waits_for_a_job_that_ended_the_thread(tmp_path, monkeypatch):
+    class Gone(BaseException):
+        pass
+
+    def commit(*_):
+        raise Gone
+
+    monkeypatch.setattr(checkpoint, "commit", commit)
+    saver = Saver(tmp_path)
+    saver.checkpoint(1, {}, {})
+    saver.wait()
+    with pytest.raises(Gone):
+        saver.outcomes()
+    saver.close()
+
+
+def test_a_machine_that_gives_no_thread_is_told(tmp_path, monkeypatch):
+    saver = Saver(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", lambda _: (_ for _ in ()).throw(RuntimeError("no thread")))
+        with pytest.raises(RuntimeError, match="no thread"):
+            saver.checkpoint(1, {}, {})
+        saver.close()
+    saver.checkpoint(2, {}, {})
+    saver.wait()
+    assert [outcome.step for outcome in saver.outcomes()] == [2]
+    saver.close()
+
+
 def test_the_thread_has_ended_when_an_idle_saver_is_closed(tmp_path):
     for _ in range(20):
         saver = Saver(tmp_path)

@@ -48,7 +48,7 @@ class Saver:
         """``require`` is asked before each job and raises if the folder is not the run's any more."""
         self._folder, self._require = run_folder, require
         self._jobs: queue.Queue[tuple[str, int, Callable[[], object]] | None] = queue.Queue()
-        self._done: queue.Queue[Outcome | Exception] = queue.Queue()
+        self._done: queue.Queue[Outcome | BaseException] = queue.Queue()
         self._idle = threading.Event()
         self._idle.set()
         self._pending = 0
@@ -106,8 +106,9 @@ class Saver:
 
     def _give(self, what: str, step: int, job: Callable[[], object]) -> None:
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="pantoum-saver", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._work, name="pantoum-saver", daemon=True)
+            thread.start()  # where the machine gives no thread there is none to wait for
+            self._thread = thread
         with self._lock:
             self._pending += 1
             self._idle.clear()
@@ -123,7 +124,7 @@ class Saver:
                 self._done.put(Outcome(what, step, time.perf_counter() - began))
             except StorageError as refusal:
                 self._done.put(Outcome(what, step, time.perf_counter() - began, refusal))
-            except Exception as problem:  # not the disk's doing: raised where someone can see it
+            except BaseException as problem:  # not the disk's doing: raised where someone can see it
                 self._done.put(problem)
             del given, job  # and with it the copies that it wrote: the next job may be long in coming
             with self._lock:
