@@ -9,7 +9,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <type_traits>
 
 #include "vector.h"
 
@@ -44,18 +43,6 @@ struct Float32 {
     return fma(broadcast(x), b, sum);
   }
 };
-
-#ifdef PANTOUM_HAS_WIDE_SUMS
-// The same products, of which some sums may leave a doubt.
-struct WideFloat32 : Float32 {
-  using Sum = Wide16;
-  static Wide16 step(const char* a, F16 b, Wide16 sum) {
-    float x;
-    __builtin_memcpy(&x, a, sizeof x);
-    return fma(x, b, sum);
-  }
-};
-#endif
 
 #ifdef PANTOUM_HAS_BF16
 struct BFloat16 {
@@ -104,6 +91,33 @@ struct Int8VNNI : Int8 {
 };
 #endif
 
+// How the inner loop reads a vector of a panel and adds products with it.
+template <class P>
+struct Loop {
+  using Sum = typename P::Sum;
+  using Operand = F16;
+  static Operand read(const float* p) { return load(p); }
+  static Sum step(const char* a, Operand b, Sum sum) { return P::step(a, b, sum); }
+};
+#ifdef PANTOUM_HAS_WIDE_SUMS
+template <class P>
+struct WideLoop;
+template <>
+struct WideLoop<Float32> {
+  using Sum = WideF16;
+  using Operand = Wide16;
+  static Operand read(const float* p) { return load_wide(p); }
+  static Sum step(const char* a, const Operand& b, const Sum& sum) { return add_product(a, b, sum); }
+};
+template <>
+struct WideLoop<Int8> {
+  using Sum = WideI16;
+  using Operand = Wide16;
+  static Operand read(const float* p) { return load_wide_bytes(p); }
+  static Sum step(const char* a, const Operand& b, const Sum& sum) { return add_product(a, b, sum); }
+};
+#endif
+
 // Sums as `out` holds them: floats, or the bits of whole numbers.
 inline void read_sum(const float* p, F16& sum) { sum = load(p); }
 inline void read_sum(const float* p, I16& sum) { sum = bits(load(p)); }
@@ -116,10 +130,13 @@ inline bool certain(const Sum&) {
   return true;
 }
 #ifdef PANTOUM_HAS_WIDE_SUMS
-inline void read_sum(const float* p, Wide16& sum) { sum = wide(load(p)); }
-inline void no_sum(Wide16& sum) { sum = wide(zero()); }
-inline void write_sum(float* p, const Wide16& sum) { store(p, narrow(sum)); }
-inline bool certain(const Wide16& sum) { return !sum.doubt.any(); }
+inline void read_sum(const float* p, WideF16& sum) { widen(load(p), sum); }
+inline void read_sum(const float* p, WideI16& sum) { widen(bits(load(p)), sum); }
+inline void no_sum(WideF16& sum) { widen(zero(), sum); }
+inline void no_sum(WideI16& sum) { widen(broadcast(0u), sum); }
+inline void write_sum(float* p, const WideF16& sum) { store(p, narrow(sum)); }
+inline void write_sum(float* p, const WideI16& sum) { store(p, from_bits(narrow(sum))); }
+inline bool certain(const WideF16& sum) { return !sum.doubt.any(); }
 #endif
 
 // The precisions whose products this path has; the others are those of its base (kernels.h).
@@ -148,10 +165,10 @@ struct TileArguments {
 };
 
 // Whether all sums are certain; otherwise nothing is written.
-template <class Precision, int rows, int panels, int vectors>
+template <class By, int rows, int panels, int vectors>
 [[gnu::always_inline]] inline bool tile_of(const TileArguments& t) {
   constexpr int columns = panels * vectors;
-  typename Precision::Sum sum[rows][columns];
+  typename By::Sum sum[rows][columns];
 #pragma GCC unroll 16
   for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 16
@@ -166,15 +183,15 @@ template <class Precision, int rows, int panels, int vectors>
   const char* a = t.a;
   const char* panel = t.panel;
   for (std::ptrdiff_t k = 0; k < t.steps; ++k) {
-    F16 b[columns];
+    typename By::Operand b[columns];
 #pragma GCC unroll 16
     for (int c = 0; c < columns; ++c)
-      b[c] = load(reinterpret_cast<const float*>(panel + (c / vectors) * next) + (c % vectors) * kLanes);
+      b[c] = By::read(reinterpret_cast<const float*>(panel + (c / vectors) * next) + (c % vectors) * kLanes);
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r) {
       const char* x = a + r * row;
 #pragma GCC unroll 16
-      for (int c = 0; c < columns; ++c) sum[r][c] = Precision::step(x, b[c], sum[r][c]);
+      for (int c = 0; c < columns; ++c) sum[r][c] = By::step(x, b[c], sum[r][c]);
     }
     a += step;
     panel += kStepBytes;
@@ -196,10 +213,9 @@ template <class Precision, int rows, int panels, int vectors>
 template <class Precision, int rows, int panels, int vectors>
 [[gnu::noinline]] void tile(const TileArguments& t) {
 #ifdef PANTOUM_HAS_WIDE_SUMS
-  if constexpr (std::is_same_v<Precision, Float32>)
-    if (tile_of<WideFloat32, rows, panels, vectors>(t)) return;
+  if (tile_of<WideLoop<Precision>, rows, panels, vectors>(t)) return;
 #endif
-  tile_of<Precision, rows, panels, vectors>(t);
+  tile_of<Loop<Precision>, rows, panels, vectors>(t);
 }
 
 }  // namespace PANTOUM_ISA

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import shutil
 import subprocess
@@ -75,6 +74,12 @@ def write(tmp_path: Path) -> Callable[..., Path]:
     return build
 
 
+@pytest.fixture
+def learn() -> Callable[..., Tokenizer]:
+    """``learn(kind, documents=None)``: the tokenizer of ``write``."""
+    return tokenizer_of
+
+
 @pytest.fixture(scope="session")
 def wasm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The module; a loud skip where nothing can compile it."""
@@ -107,6 +112,3 @@ def ask(wasm: Path) -> Ask:
 
     return answers
 
-
-def base64_of(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")

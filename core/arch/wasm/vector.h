@@ -1,8 +1,8 @@
 // Sixteen float lanes on WebAssembly's SIMD: four vectors of 128 bits each. See avx512/vector.h.
 //
-// Its only fused multiply-add is a relaxed one, whose bits differ by processor. Here it is made of doubles: a product of
-// floats is exact in double, the sum is rounded to double and then to float. Two roundings give another float than one
-// only where the first one ends halfway between two floats, or where the float is denormal. So a few whole-number
+// Its only fused multiply-add is a relaxed one, whose bits differ by processor. Here it is made of doubles: a product
+// of floats is exact in double, the sum is rounded to double and then to float. Two roundings give another float than
+// one only where the first one ends halfway between two floats, or where the float is denormal. So a few whole-number
 // operations look for that, and where they find it, which is rare, a lane's sum is rounded to odd first: that is exact.
 #pragma once
 
@@ -28,11 +28,12 @@ struct M16 {
   v128_t v[4];
 };
 
-// A value of type T whose vector i is `expression`.
-#define PANTOUM_EACH(T, expression)                     \
-  T result;                                             \
-  for (int i = 0; i < 4; ++i) result.v[i] = expression; \
+// A value of type T whose vector i, of so many, is `expression`.
+#define PANTOUM_EACH_OF(count, T, expression)               \
+  T result;                                                 \
+  for (int i = 0; i < count; ++i) result.v[i] = expression; \
   return result
+#define PANTOUM_EACH(T, expression) PANTOUM_EACH_OF(4, T, expression)
 
 inline F16 load(const float* p) { PANTOUM_EACH(F16, wasm_v128_load(p + 4 * i)); }
 inline void store(float* p, F16 x) {
@@ -115,33 +116,6 @@ inline float fma_exactly(float a, float b, float c) {
   return doubt.any() ? fma_exactly(a, b, c) : result;
 }
 
-// Sixteen sums that stay doubles while products are added to them; each holds a float. Where they leave a doubt, the
-// same is to be done again by `fma`.
-#define PANTOUM_HAS_WIDE_SUMS 1
-struct Wide16 {
-  v128_t v[8];
-  Doubt doubt;
-};
-inline Wide16 wide(F16 x) {
-  Wide16 sum;
-  for (int i = 0; i < 4; ++i) {
-    sum.v[2 * i] = low_wide(x.v[i]);
-    sum.v[2 * i + 1] = high_wide(x.v[i]);
-  }
-  return sum;
-}
-inline F16 narrow(const Wide16& sum) { PANTOUM_EACH(F16, narrow(sum.v[2 * i], sum.v[2 * i + 1])); }
-inline Wide16 fma(float a, F16 b, Wide16 sum) {
-  const v128_t factor = wasm_f64x2_splat(static_cast<double>(a));
-  for (int i = 0; i < 8; ++i) {
-    const v128_t half = i % 2 == 0 ? low_wide(b.v[i / 2]) : high_wide(b.v[i / 2]);
-    const v128_t exact = wasm_f64x2_add(wasm_f64x2_mul(factor, half), sum.v[i]);
-    sum.doubt.look(exact);
-    sum.v[i] = low_wide(wasm_f32x4_demote_f64x2_zero(exact));
-  }
-  return sum;
-}
-
 inline I16 bits(F16 a) { PANTOUM_EACH(I16, a.v[i]); }
 inline F16 from_bits(I16 a) { PANTOUM_EACH(F16, a.v[i]); }
 inline I16 load(const std::uint32_t* p) { PANTOUM_EACH(I16, wasm_v128_load(p + 4 * i)); }
@@ -185,15 +159,72 @@ inline I16 load_bytes(const std::int8_t* p, int n) {
   for (int i = 0; i < n; ++i) whole[i] = p[i];
   return load_bytes(whole);
 }
-// Bytes 0 and 2 of each lane, and bytes 1 and 3, with their signs in sixteen bits.
-inline v128_t even_bytes(v128_t x) { return wasm_i16x8_shr(wasm_i16x8_shl(x, 8), 8); }
-inline v128_t odd_bytes(v128_t x) { return wasm_i16x8_shr(x, 8); }
-inline v128_t dot_bytes(v128_t a, v128_t b, v128_t sum) {
-  const v128_t even = wasm_i32x4_dot_i16x8(even_bytes(a), even_bytes(b));
-  return wasm_i32x4_add(wasm_i32x4_add(sum, even), wasm_i32x4_dot_i16x8(odd_bytes(a), odd_bytes(b)));
+// Four bytes of two lanes in sixteen bits each.
+inline I16 dot_bytes(I16 a, I16 b, I16 sum) {
+  for (int i = 0; i < 4; ++i) {
+    const v128_t low = wasm_i32x4_dot_i16x8(wasm_i16x8_extend_low_i8x16(a.v[i]), wasm_i16x8_extend_low_i8x16(b.v[i]));
+    const v128_t high =
+        wasm_i32x4_dot_i16x8(wasm_i16x8_extend_high_i8x16(a.v[i]), wasm_i16x8_extend_high_i8x16(b.v[i]));
+    const v128_t even = wasm_i32x4_shuffle(low, high, 0, 2, 4, 6), odd = wasm_i32x4_shuffle(low, high, 1, 3, 5, 7);
+    sum.v[i] = wasm_i32x4_add(sum.v[i], wasm_i32x4_add(even, odd));
+  }
+  return sum;
 }
-inline I16 dot_bytes(I16 a, I16 b, I16 sum) { PANTOUM_EACH(I16, dot_bytes(a.v[i], b.v[i], sum.v[i])); }
 
+// The inner loop of a product keeps its sums, and reads the panel, in vectors of twice the width: two doubles, each of
+// which holds a float, or two sums of a lane's codes. Floats may leave a doubt: then the tile is computed again by
+// `fma`.
+#define PANTOUM_HAS_WIDE_SUMS 1
+struct Wide16 {
+  v128_t v[8];
+};
+struct WideF16 : Wide16 {
+  Doubt doubt;
+};
+struct WideI16 : Wide16 {};
+
+inline void widen(F16 x, WideF16& sum) {
+  for (int i = 0; i < 4; ++i) {
+    sum.v[2 * i] = low_wide(x.v[i]);
+    sum.v[2 * i + 1] = high_wide(x.v[i]);
+  }
+}
+inline F16 narrow(const WideF16& sum) { PANTOUM_EACH(F16, narrow(sum.v[2 * i], sum.v[2 * i + 1])); }
+inline void widen(I16 x, WideI16& sum) {
+  const v128_t none = wasm_i32x4_const(0, 0, 0, 0);
+  for (int i = 0; i < 4; ++i) {
+    sum.v[2 * i] = wasm_i32x4_shuffle(x.v[i], none, 0, 4, 1, 4);
+    sum.v[2 * i + 1] = wasm_i32x4_shuffle(x.v[i], none, 2, 4, 3, 4);
+  }
+}
+inline I16 narrow(const WideI16& sum) {
+  PANTOUM_EACH(I16, wasm_i32x4_add(wasm_i32x4_shuffle(sum.v[2 * i], sum.v[2 * i + 1], 0, 2, 4, 6),
+                                   wasm_i32x4_shuffle(sum.v[2 * i], sum.v[2 * i + 1], 1, 3, 5, 7)));
+}
+
+inline Wide16 load_wide(const float* p) {
+  PANTOUM_EACH_OF(8, Wide16, wasm_f64x2_promote_low_f32x4(wasm_v128_load64_zero(p + 2 * i)));
+}
+inline Wide16 load_wide_bytes(const float* p) { PANTOUM_EACH_OF(8, Wide16, wasm_i16x8_load8x8(p + 2 * i)); }
+
+inline WideF16 add_product(const char* a, const Wide16& b, WideF16 sum) {
+  float x;
+  __builtin_memcpy(&x, a, sizeof x);
+  const v128_t factor = wasm_f64x2_splat(static_cast<double>(x));
+  for (int i = 0; i < 8; ++i) {
+    const v128_t exact = wasm_f64x2_add(wasm_f64x2_mul(factor, b.v[i]), sum.v[i]);
+    sum.doubt.look(exact);
+    sum.v[i] = low_wide(wasm_f32x4_demote_f64x2_zero(exact));
+  }
+  return sum;
+}
+inline WideI16 add_product(const char* a, const Wide16& b, WideI16 sum) {
+  const v128_t codes = wasm_i16x8_extend_low_i8x16(wasm_v128_load32_splat(a));
+  for (int i = 0; i < 8; ++i) sum.v[i] = wasm_i32x4_add(sum.v[i], wasm_i32x4_dot_i16x8(codes, b.v[i]));
+  return sum;
+}
+
+#undef PANTOUM_EACH_OF
 #undef PANTOUM_EACH
 
 }  // namespace PANTOUM_ISA

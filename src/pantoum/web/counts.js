@@ -60,12 +60,14 @@ export function countsOf(extras, vocabSize) {
     const P = starts.length - 1;
     const [shares, left, sizes] = [new Float32Array(M), new Float32Array(P), new Int8Array(P)];
     for (let context = 0; context < P; ++context) {
-      let [total, away] = [lost[context], lost[context]];
+      let [total, away] = [0, 0];
       for (let i = starts[context]; i < starts[context + 1]; ++i) {
         fits(i === starts[context] || tokens[i] > tokens[i - 1], `of order ${order} are not in order`);
         total += counts[i];
         away += taken[Math.min(counts[i], 3)];
       }
+      total += lost[context];
+      away += lost[context];
       const divisor = Math.fround(total || 1);
       for (let i = starts[context]; i < starts[context + 1]; ++i) {
         shares[i] = Math.fround(Math.fround(counts[i] - taken[Math.min(counts[i], 3)]) / divisor);

@@ -63,7 +63,12 @@ export class RemoteModel {
    */
   constructor(calls, facts) {
     this._calls = calls;
-    Object.assign(this, facts);
+    this.card = facts.card;
+    this.config = facts.config;
+    this.sha256 = facts.sha256;
+    this.documents = facts.documents;
+    /** Whether a word brings the space before it. @type {boolean} */
+    this.bringsSpace = facts.bringsSpace;
   }
 
   /**
@@ -99,6 +104,15 @@ export class RemoteModel {
    */
   suggest(prompt, k = 10) {
     return this._calls.ask("suggest", [prompt, k]);
+  }
+
+  /**
+   * The most probable words that may follow a text, or begin where it ends.
+   * @param {string} prompt
+   * @param {number} [k]
+   */
+  words(prompt, k = 8) {
+    return this._calls.ask("words", [prompt, k]);
   }
 
   /** @param {Uint8Array | null} [state] */

@@ -8,6 +8,10 @@ import { encodePrompt, spaceHeld } from "./text/prompt.js";
 import { decoded } from "./text/tokenizers.js";
 
 const LONGEST = 4;
+const MOST_OF_A_WORD = 24;
+/** What ends a word, and what begins another one. */
+const ENDS = /[\s.,;:!?]$/u;
+const STARTS = /^[\s.,;:!?]/u;
 
 /** @typedef {import("./state.js").State} State */
 
@@ -106,12 +110,51 @@ export class Session {
     const most = logits.reduce((a, b) => Math.max(a, b));
     const sum = logits.reduce((all, logit) => all + Math.exp(logit - most), 0);
     const order = Array.from(logits.keys()).sort((a, b) => logits[b] - logits[a] || a - b);
-    return order.slice(0, whole(k, "k", 1, program.shape.vocabSize)).map((token) => ({
+    return order.slice(0, whole(k, "k", 1)).map((token) => ({
       token,
       text: decoded(tokenizer, [token]),
       probability: Math.exp(logits[token] - most) / sum,
     }));
   }
+
+  /**
+   * The most probable beginnings of what comes next, each to the end of a word: its first token and then always the
+   * most probable one. The probability is that of the first token.
+   * @param {number} [k]
+   * @returns {{text: string, probability: number}[]}
+   */
+  words(k = 8) {
+    const { banned, border, eos, program, tokenizer } = this.model;
+    const found = this.suggest(k + banned.length).filter(({ token, text }) => text && token !== eos && !banned.includes(token));
+    return found.slice(0, k).map(({ token, probability }) => {
+      const before = this._state.lastToken ?? border;
+      const layers = before === eos ? program.zeros() : this._state.layers.map((layer) => layer.slice());
+      const decoder = tokenizer.decoder(this._state.pending);
+      program.step(layers, before);
+      let [text, last] = [decoder.push(token), token];
+      for (let more = 0; more < MOST_OF_A_WORD && !ENDS.test(text); ++more) {
+        program.step(layers, last);
+        last = best(program.logits, banned);
+        const piece = last === eos ? " " : decoder.push(last);
+        if (STARTS.test(piece)) break;
+        text += piece;
+      }
+      return { text, probability };
+    });
+  }
+}
+
+/**
+ * The token of the largest logit.
+ * @param {Float32Array} logits
+ * @param {number[]} banned
+ */
+function best(logits, banned) {
+  let [found, most] = [0, -Infinity];
+  for (let token = 0; token < logits.length; ++token) {
+    if (logits[token] > most && !banned.includes(token)) [found, most] = [token, logits[token]];
+  }
+  return found;
 }
 
 /**

@@ -22,10 +22,15 @@ const CALLS = {
   async load(/** @type {Uint8Array} */ module, /** @type {Uint8Array} */ data) {
     model = await Model.load(await Core.load(await expanded(module)), await expanded(data));
     const { card, config, documents, sha256, tokenizer } = model;
-    return { card, config, documents, sha256, kind: tokenizer.kind, unit: tokenizer.unit, vocabSize: tokenizer.vocabSize };
+    return { card, config, documents, sha256, bringsSpace: tokenizer.spaces !== "apart" };
   },
   score: (text, by) => model.score(text, by),
   suggest: (prompt, k) => model.suggest(prompt, k),
+  words(prompt, k) {
+    const session = model.session();
+    session.feed(prompt);
+    return session.words(k);
+  },
   session(state) {
     sessions.set(++made, model.session(state));
     return made;

@@ -115,14 +115,16 @@ async function run(texts) {
 async function others(text, place) {
   const { before, word } = text.at(place);
   try {
-    const found = await model.suggest(before, CHOICES);
-    $("others-title").textContent = `In the place of “${visible(word)}”`;
+    // White space before a word is not in question, where words do not bring it.
+    const space = model.bringsSpace ? "" : (word.match(/^\s*/u)?.[0] ?? "");
+    const found = await model.words(before + space, CHOICES);
+    $("others-title").textContent = `In the place of “${visible(word.trim() || word)}”`;
     $("choices").replaceChildren(
       ...found.map((/** @type {{text: string, probability: number}} */ choice) => {
         const button = document.createElement("button");
         button.type = "button";
         const [shown, chance, share] = [document.createElement("code"), document.createElement("span"), document.createElement("span")];
-        shown.textContent = visible(choice.text);
+        shown.textContent = visible(choice.text.trim() || choice.text);
         shown.dir = "auto";
         chance.textContent = `${(100 * choice.probability).toFixed(1)} %`;
         share.className = "share";
@@ -130,7 +132,7 @@ async function others(text, place) {
         button.append(shown, chance, share);
         button.onclick = () => {
           $("others").close();
-          run([(options) => text.fork(model, place, choice.text, settings(), options)]).then(() => text.focus());
+          run([(options) => text.fork(model, place, space + choice.text, settings(), options)]).then(() => text.focus());
         };
         const item = document.createElement("li");
         item.append(button);
@@ -145,7 +147,7 @@ async function others(text, place) {
 
 /** White space by signs that can be seen. @param {string} text */
 function visible(text) {
-  return text.replaceAll("\n", "↵").replaceAll(" ", "␣") || "(end)";
+  return text.replaceAll("\n", "↵").replaceAll(" ", "␣");
 }
 
 $("form").onsubmit = (/** @type {Event} */ event) => {
