@@ -1,10 +1,10 @@
 """The core as WebAssembly beside the native one: tokens per second of one text on one thread, in one run.
 
-    python benchmarks/web.py                                 # 3 x 512 GRU in int8 and float32, Node and Chromium
+    python benchmarks/web.py                                 # a 3 x 512 GRU in int8 and in float32
     python benchmarks/web.py --model book.safetensors --json
 
-Native, Node and Chromium take turns; each turn writes the same text, and the texts must be the same. Chromium is
-left out, with a note, where it or Playwright is missing. What counts are the ratios: give the best turn of each.
+Native, Node and Chromium take turns; each writes the same text, and the texts must be the same. Chromium is
+left out where it is missing. What counts are the ratios of the best turns.
 """
 
 from __future__ import annotations
@@ -42,7 +42,11 @@ import { readFileSync } from "node:fs";
 import { load } from "INDEX";
 const model = await load(readFileSync(process.argv[2]), { module: readFileSync(process.argv[3]) });
 const settings = JSON.parse(process.argv[4]);
-const run = () => { const writing = model.generate(settings); for (const _ of writing); return writing.text; };
+const run = () => {
+  const writing = model.generate(settings);
+  for (const _ of writing);
+  return writing.text;
+};
 run();
 const began = performance.now();
 const text = run();
@@ -100,7 +104,9 @@ def chromium(page: Path, settings: dict[str, Any]) -> tuple[str, float]:
 
 def main() -> None:
     """Measure."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", type=Path, help="a model file in place of the two that are made")
     parser.add_argument("--length", type=int, default=1500)
     parser.add_argument("--turns", type=int, default=3)
@@ -113,13 +119,18 @@ def main() -> None:
         wasm, script = folder / "pantoum.wasm", folder / "run.mjs"
         wasm.write_bytes(module())
         script.write_text(NODE.replace("INDEX", (WEB / "index.js").as_uri()))
-        files = {arguments.model.stem: arguments.model} if arguments.model else {
-            precision: made(folder, precision) for precision in ("int8", "float32")
-        }
+        files = (
+            {arguments.model.stem: arguments.model}
+            if arguments.model
+            else {precision: made(folder, precision) for precision in ("int8", "float32")}
+        )
         for name, path in files.items():
             page = folder / f"{name}.html"
             pantoum.export(path, "html", page)
-            runs = {"native": lambda path=path: native(path, settings), "node": lambda path=path: node(path, wasm, script, settings)}
+            runs = {
+                "native": lambda path=path: native(path, settings),
+                "node": lambda path=path: node(path, wasm, script, settings),
+            }
             if shutil.which("chromium") or shutil.which("google-chrome"):
                 runs["chromium"] = lambda page=page: chromium(page, settings)
             best = dict.fromkeys(runs, float("inf"))
@@ -132,7 +143,11 @@ def main() -> None:
             assert len(texts) == 1, "the texts differ"
             rates = {who: arguments.length / seconds for who, seconds in best.items()}
             shares = {who: rate / rates["native"] for who, rate in rates.items()}
-            report["rates"][name] = {"tokens_per_second": rates, "of_native": shares, "page_bytes": page.stat().st_size}
+            report["rates"][name] = {
+                "tokens_per_second": rates,
+                "of_native": shares,
+                "page_bytes": page.stat().st_size,
+            }
     if arguments.json:
         json.dump(report, sys.stdout)
         return

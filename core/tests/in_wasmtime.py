@@ -1,4 +1,4 @@
-"""Runs a program for WebAssembly under the package wasmtime, as a command of its own: in_wasmtime.py FILE ARGUMENT..."""
+"""Runs a program for WebAssembly under the package wasmtime: in_wasmtime.py FILE ARGUMENT..."""
 
 from __future__ import annotations
 

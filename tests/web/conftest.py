@@ -34,16 +34,23 @@ def tokenizer_of(kind: str, documents: str | None = None, text: str = TEXT) -> T
     if kind == "bytes":
         return ByteTokenizer(documents)
     if kind == "bpe":
-        return BpeTokenizer([(number, number + 1) for number in (33, 65, 98)] + [(117, 105), (33, 260)], documents)
+        return BpeTokenizer(
+            [(number, number + 1) for number in (33, 65, 98)] + [(117, 105), (33, 260)], documents
+        )
     scholar = learner(kind, None, documents)
     scholar.feed(text)
     return scholar.learn()
 
 
 def content_of(
-    tokenizer: Tokenizer, form: str = "float32", seed: int = 3, extras: Mapping[str, Any] | None = None, **shape: Any
+    tokenizer: Tokenizer,
+    form: str = "float32",
+    seed: int = 3,
+    extras: Mapping[str, Any] | None = None,
+    **shape: Any,
 ) -> ModelFile:
-    """A model with random weights, large enough that its answers differ; ``form``: float32, coded, halved or int8."""
+    """A model with random weights, large enough that its answers differ; ``form``: float32, coded, halved,
+    int8."""
     sizes = {"hidden_size": 24, "num_layers": 2, "embedding_size": 8, "ngram_rows": 64, **shape}
     config = ModelConfig(**sizes)
     network = LanguageModel(tokenizer.vocab_size, config=config, seed=seed)
@@ -57,7 +64,9 @@ def content_of(
     forms = finished_forms(tables)
     if form in ("coded", "halved"):
         parameters = forms[-1 if form == "halved" else 0].of(parameters, tables)[0]
-    content = ModelFile(config.spec(), parameters, tokenizer.spec(), {"made": "by a test"}, dict(extras or {}))
+    content = ModelFile(
+        config.spec(), parameters, tokenizer.spec(), {"made": "by a test"}, dict(extras or {})
+    )
     return to_int8(content) if form == "int8" else content
 
 
@@ -111,4 +120,3 @@ def ask(wasm: Path) -> Ask:
         return found
 
     return answers
-

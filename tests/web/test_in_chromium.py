@@ -1,4 +1,4 @@
-"""A page of ``export --to html`` in a real browser: it writes what Python writes, and everybody can use it."""
+"""A page of ``export --to html`` in a real browser: it writes what Python writes, for everybody."""
 
 from __future__ import annotations
 
@@ -46,7 +46,10 @@ def written(shown: Any) -> None:
 
 def test_it_writes_what_python_writes(ready: Callable[..., Any], model: Path) -> None:
     shown, loaded = ready(), pantoum.load(model)
-    for asked in ({"prompt": "The cat", "length": 80, "seed": 7}, {"length": 60, "seed": 1, "temperature": 0.5, "exact": True}):
+    for asked in (
+        {"prompt": "The cat", "length": 80, "seed": 7},
+        {"length": 60, "seed": 1, "temperature": 0.5, "exact": True},
+    ):
         settings = {name: value for name, value in asked.items() if name != "prompt"}
         expected = loaded.generate(asked.get("prompt", ""), **settings)
         assert shown.page.evaluate("(asked) => pantoum.generate(asked)", asked) == expected
@@ -83,7 +86,9 @@ def test_everybody_can_read_it(ready: Callable[..., Any], page: Path, width: int
     assert all(url.startswith((own, "data:", "blob:")) for url in shown.asked)
     assert not shown.wrong
     assert shown.page.locator("article").count() == 3
-    axe = pytest.importorskip("axe_playwright_python", reason="SKIP SKIP SKIP: axe-playwright-python is missing")
+    axe = pytest.importorskip(
+        "axe_playwright_python", reason="SKIP SKIP SKIP: axe-playwright-python is missing"
+    )
     (source,) = Path(axe.__file__).parent.rglob("axe.min.js")
     shown.page.evaluate(source.read_text("utf-8"))
     shown.page.locator("#card summary").click()
@@ -109,7 +114,9 @@ def test_by_keyboard_alone(ready: Callable[..., Any], model: Path) -> None:
     assert shown.locator(".text").text_content() != before
 
 
-def test_text_of_others_is_never_markup(tab: Callable[..., Any], write: Callable[..., Path], wasm: Path, tmp_path: Path) -> None:
+def test_text_of_others_is_never_markup(
+    tab: Callable[..., Any], write: Callable[..., Path], wasm: Path, tmp_path: Path
+) -> None:
     model = write("characters", extras=None)
     folder = tmp_path / "a <b>run & 'more'"
     folder.mkdir()

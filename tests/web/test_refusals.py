@@ -24,7 +24,10 @@ def encoded(data: bytes) -> dict[str, str]:
 def test_files_that_are_no_model(write: Callable[..., Path], ask: Any, tmp_path: Path) -> None:
     data = write().read_bytes()
     content = model_file.read(write())
-    wide = {name: array.astype(np.uint16) if name == "head.bias" else array for name, array in content.parameters.items()}
+    wide = {
+        name: array.astype(np.uint16) if name == "head.bias" else array
+        for name, array in content.parameters.items()
+    }
     files = {}
     for name, config, parameters in (
         ("layers", {**content.config, "num_layers": 200}, content.parameters),

@@ -1,4 +1,4 @@
-"""The library for browsers gives the texts, scores and states of Python, bit for bit, for all that a file can hold."""
+"""The library for browsers gives the texts, scores and states of Python, for all that a file can hold."""
 
 from __future__ import annotations
 
@@ -23,7 +23,11 @@ CELLS = ["rnn", "gru", "gru-before", "lstm", "mingru"]
 SHAPES: list[dict[str, Any]] = [
     *({"cell": cell, "form": form} for cell in CELLS for form in ("float32", "coded", "halved", "int8")),
     *({"embedding_size": None, "form": form} for form in ("float32", "int8")),
-    *({"tied": True, "embedding_size": size, "form": form} for size in (8, 24) for form in ("float32", "int8")),
+    *(
+        {"tied": True, "embedding_size": size, "form": form}
+        for size in (8, 24)
+        for form in ("float32", "int8")
+    ),
     *({"members": 3, "form": form} for form in ("coded", "int8")),
     {"members": 2, "tied": True, "embedding_size": 24},
     *({"ngrams": (2, 3), "form": form} for form in ("float32", "coded", "int8")),
@@ -31,7 +35,11 @@ SHAPES: list[dict[str, Any]] = [
 ]
 KINDS = [
     *((kind, None) for kind in ("bytes", "characters", "words", "words:whitespace", "bpe")),
-    *((kind, documents) for kind in ("bytes", "characters", "words", "bpe") for documents in ("lines", "blank-lines")),
+    *(
+        (kind, documents)
+        for kind in ("bytes", "characters", "words", "bpe")
+        for documents in ("lines", "blank-lines")
+    ),
 ]
 PROMPTS = ["", "The cat", "the mat.\n\nA dög ", "“12” o’clock… \U0001f600 "]
 SETTINGS: list[dict[str, Any]] = [
@@ -62,7 +70,13 @@ def expected(model: Model, prompt: str, settings: dict[str, Any]) -> dict[str, A
         pass
     (text,) = writing.texts
     state = base64.b64encode(bytes(writing.state())).decode()
-    return {"text": text.text, "tokens": text.tokens, "nats": text.nats, "stopped": text.stopped, "state": state}
+    return {
+        "text": text.text,
+        "tokens": text.tokens,
+        "nats": text.nats,
+        "stopped": text.stopped,
+        "state": state,
+    }
 
 
 def compare(ask: Any, files: list[Path], counts: bool = False) -> int:
@@ -75,7 +89,12 @@ def compare(ask: Any, files: list[Path], counts: bool = False) -> int:
                 own.append(expected(model, prompt, settings))
             for by in ("token", "word", "line"):
                 calls.append(["score", prompt, by])
-                own.append([{"text": s.text, "nats": s.nats, "tokens": s.tokens, "peak": s.peak} for s in model.score(prompt, by)])
+                own.append(
+                    [
+                        {"text": s.text, "nats": s.nats, "tokens": s.tokens, "peak": s.peak}
+                        for s in model.score(prompt, by)
+                    ]
+                )
         cases.append({"model": str(file), "calls": calls})
         wanted.append(own)
     compared = 0
@@ -103,7 +122,12 @@ def test_with_counted_ngrams(write: Any, learn: Any, ask: Any, kind: str, docume
     counts = Counts(tokenizer.vocab_size, orders)
     weights_C = np.random.default_rng(0).random(counts.buckets).astype(np.float32)
     extras = with_weights(arrays_of(tokenizer.vocab_size, orders), CountMixture(counts, weights_C))
-    assert compare(ask, [write(kind, documents, form=form, extras=extras) for form in ("coded", "int8")], counts=True) > 50
+    assert (
+        compare(
+            ask, [write(kind, documents, form=form, extras=extras) for form in ("coded", "int8")], counts=True
+        )
+        > 50
+    )
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -54,6 +54,8 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
         many = ", ".join(f"{size:,} of {order}" for order, size in enumerate(found["ngrams"], start=1))
         output.answer(f"n-grams by number of tokens: {many}; the network itself is not in the file")
     if arguments.to == "html":
-        output.answer("one page: open it in any browser, without a network; it writes what `pantoum generate` writes")
+        output.answer(
+            "one page: open it in any browser, without a network; it writes what `pantoum generate` writes"
+        )
     if arguments.to == "int8":
         output.next(f"pantoum generate {quoted(found['out'])}")

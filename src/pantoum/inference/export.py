@@ -1,8 +1,8 @@
 """``export``: a model in another form, in a file of its own; the model itself is only read.
 
 ``int8`` gives an ordinary model file (``convert``), whose cost in nats is measured where a text is given;
-``torch`` a file for PyTorch (``torch_file``); ``arpa`` the counted n-grams by themselves (``arpa_file``); ``html`` a
-page that writes without a network (``web.html_page``).
+``torch`` a file for PyTorch (``torch_file``); ``arpa`` the counted n-grams by themselves (``arpa_file``);
+``html`` a page that writes without a network (``web.html_page``).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """One page that writes: a model, the core and the library in one HTML file that asks nobody for anything.
 
-The modules of the library are put into one script each for the page and for its worker (``bundled``). Core and model
-are compressed and in base64. The page has a strict Content-Security-Policy: only this style, this script and a worker
-made of this file's text may run, and no address may be asked. What comes from a model (name, card, texts) is text,
-never markup.
+The modules of the library are put into one script each for the page and for its worker (``bundled``). Core
+and model are compressed and in base64. The page has a strict Content-Security-Policy: only this style, this
+script and a worker made of this file's text may run, and no address may be asked. What comes from a model
+(name, card, texts) is text, never markup.
 """
 
 from __future__ import annotations
@@ -55,16 +55,17 @@ def page(title: str, card: Mapping[str, Any], config: Mapping[str, Any], model: 
 
 def bundled(entry: Path) -> str:
     """A module and all that it imports as one script: each in a function of its own, in the order of need."""
-    order: dict[Path, str] = {}
-    for file in _needed(entry.resolve(), {}):
-        text = COMMENT.sub("", _read(file))
-        imported = IMPORT.sub(lambda found: f"const {{{found[1]}}} = {_name(file, found[2])};\n", text)
-        names = ", ".join(EXPORT.findall(imported))
-        body = EXPORT.sub("", imported)
-        order[file] = f"const {_name(file)} = (() => {{\n{body}return {{ {names} }};\n}})();\n"
-    script = '"use strict";\n' + "".join(order.values())
+    script = '"use strict";\n' + "".join(map(_wrapped, _needed(entry.resolve(), {})))
     assert "</script" not in script.lower() and "<!--" not in script
     return script
+
+
+def _wrapped(file: Path) -> str:
+    """A module as a function that is called at once and returns what the module exports."""
+    text = COMMENT.sub("", _read(file))
+    text = IMPORT.sub(lambda found: f"const {{{found[1]}}} = {_name(file, found[2])};\n", text)
+    names, body = ", ".join(EXPORT.findall(text)), EXPORT.sub("", text)
+    return f"const {_name(file)} = (() => {{\n{body}return {{ {names} }};\n}})();\n"
 
 
 def _needed(file: Path, seen: dict[Path, None]) -> Iterator[Path]:
@@ -86,7 +87,12 @@ def _name(file: Path, other: str = "") -> str:
 def _facts(config: Mapping[str, Any]) -> str:
     members = config.get("members", 1)
     of = f"{members} members of " if members > 1 else ""
-    return f"A {str(config.get('cell', 'gru')).upper()} of {of}{config.get('num_layers')} × {config.get('hidden_size')} units"
+    cell, layers, units = (
+        str(config.get("cell", "gru")).upper(),
+        config.get("num_layers"),
+        config.get("hidden_size"),
+    )
+    return f"{cell}, {of}{layers} × {units} units"
 
 
 def _card(card: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -1,14 +1,14 @@
-"""The core as WebAssembly, for pages: found in the installation, or compiled once from the sources of the core.
+"""The core as WebAssembly, for pages: found in the installation, or compiled once from the core's sources.
 
-The wheels of a release have the module (``pantoum.wasm``, beside this file). Where it lacks, and in a working copy
-after a change of the core, the clang of the package ``ziglang`` (the extra ``web``) compiles it, and it is kept:
-beside this file, or, where that cannot be written, in the user's cache folder.
+The wheels of a release have the module (``pantoum.wasm``, beside this file). Where it lacks, and in a
+working copy after a change of the core, the clang of the package ``ziglang`` (the extra ``web``) compiles
+it, and it is kept: beside this file, or, where that cannot be written, in the user's cache folder.
 
     python -m pantoum.web.module OUT           compiles the module into a file
     python -m pantoum.web.module OUT TEST.cpp  a test of the core (core/tests) as a program for wasmtime
 
-The module ends with a section ``pantoum``: JSON with the hash of the sources that it was made from, and with the
-fields of the operations' structs, from the header, their only declaration (docs/decisions/104).
+The module ends with a section ``pantoum``: JSON with the hash of the sources that it was made from, and with
+the fields of the operations' structs, from the header, their only declaration (docs/decisions/104).
 """
 
 from __future__ import annotations
@@ -33,14 +33,17 @@ __all__ = ["about", "compiled", "module"]
 
 HERE = Path(__file__).parent
 NAME, HEADER = "pantoum.wasm", "pantoum_core.h"
-CORE = next((folder for folder in (HERE / "core", HERE.parents[2] / "core") if (folder / HEADER).exists()), None)
+CORE = next(
+    (folder for folder in (HERE / "core", HERE.parents[2] / "core") if (folder / HEADER).exists()), None
+)
 """The sources: those of a wheel, or of the working copy."""
-FLAGS = (
-    "-target wasm32-wasi -std=c++17 -O2 -msimd128 -ffp-contract=off -fno-exceptions -fno-rtti -fno-math-errno "
-    "-fvisibility=hidden -Wall -Wextra -Wshadow -Wno-c++11-narrowing"
-).split()
-"""As CMakeLists.txt has them. Never relaxed SIMD, whose bits differ by processor. Sizes are 64 bits wide in the structs
-and 32 where they are used: what has one does not exceed the memory."""
+FLAGS = [
+    *("-target", "wasm32-wasi", "-std=c++17", "-O2", "-msimd128", "-ffp-contract=off", "-fno-exceptions"),
+    *("-fno-rtti", "-fno-math-errno", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wshadow"),
+    "-Wno-c++11-narrowing",
+]
+"""As CMakeLists.txt has them. Never relaxed SIMD, whose bits differ by processor. Sizes are 64 bits wide in
+the structs and 32 where they are used: what has one does not exceed the memory."""
 ALONE = ("dispatch.cpp", "matrix_unit.cpp", "one_thread.cpp", "scratch.cpp")
 MEMORY = ("malloc", "aligned_alloc", "free")
 MOST_MEMORY = 1 << 31
@@ -110,8 +113,8 @@ def _make(out: Path, paths: tuple[str, ...], more: list[str]) -> None:
 def _clang(arguments: list[str], folder: str) -> None:
     if importlib.util.find_spec("ziglang") is None:
         raise PantoumError(
-            "the module for browsers is not in this installation: install the compiler that makes it once with "
-            "`pip install ziglang` (about 100 MB), then give the command again"
+            "the module for browsers is not in this installation: install the compiler that makes it once "
+            "with `pip install ziglang` (101 MB), then give the command again"
         )
     # Where nothing can be written in a home, the compiler's own cache goes with the folder.
     places = {} if os.access(Path.home(), os.W_OK) else {"ZIG_GLOBAL_CACHE_DIR": folder}
@@ -129,7 +132,9 @@ def _fingerprint() -> str | None:
     """The hash of the sources; ``None`` where there are none."""
     if CORE is None:
         return None
-    files = (file for ending in ("h", "cpp") for file in CORE.rglob(f"*.{ending}") if "tests" not in file.parts)
+    files = (
+        file for ending in ("h", "cpp") for file in CORE.rglob(f"*.{ending}") if "tests" not in file.parts
+    )
     found = hashlib.sha256(" ".join(FLAGS).encode())
     for file in sorted(files):
         found.update(file.relative_to(CORE).as_posix().encode() + b"\0" + file.read_bytes())
