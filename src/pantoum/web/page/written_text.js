@@ -23,11 +23,13 @@ export class WrittenText {
     copy.textContent = "Copy";
     copy.setAttribute("aria-label", `Copy ${title.toLowerCase()}`);
     copy.onclick = async () => {
-      const { before } = this.at(this._words.length);
-      await navigator.clipboard.writeText(before).then(
-        () => (copy.textContent = "Copied"),
-        () => getSelection()?.selectAllChildren(this._text),
-      );
+      try {
+        await navigator.clipboard.writeText(this.at(this._words.length).before);
+        copy.textContent = "Copied";
+      } catch {
+        // A page of http, or one that may not: whoever wants to copies what is selected then.
+        getSelection()?.selectAllChildren(this._text);
+      }
     };
     bar.append(heading, copy);
     this._text.className = "text";
