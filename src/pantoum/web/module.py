@@ -13,7 +13,6 @@ the fields of the operations' structs, from the header, their only declaration (
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import importlib.util
 import json
@@ -48,14 +47,8 @@ ALONE = ("dispatch.cpp", "matrix_unit.cpp", "one_thread.cpp", "scratch.cpp")
 MEMORY = ("malloc", "aligned_alloc", "free")
 MOST_MEMORY = 1 << 31
 SECTION = b"\x07pantoum"
-LETTERS = {
-    ctypes.c_void_p: "p",
-    ctypes.c_int32: "i",
-    ctypes.c_uint32: "u",
-    ctypes.c_int64: "l",
-    ctypes.c_uint64: "q",
-    ctypes.c_float: "f",
-}
+LETTERS = {"*": "p", "int32_t": "i", "uint32_t": "u", "int64_t": "l", "uint64_t": "q", "float": "f"}
+"""The types of fields as the module tells them."""
 
 
 def module() -> bytes:
@@ -146,8 +139,8 @@ def _section() -> bytes:
     assert CORE is not None
     header = Declaration(CORE / HEADER)
     structs = {
-        name: {field: LETTERS[kind] for field, kind in struct._fields_}  # type: ignore[misc]
-        for name, struct in header.structs.items()
+        name: {field: LETTERS[kind] for field, kind in fields.items()}
+        for name, fields in header.kinds().items()
     }
     about = {"sources": _fingerprint(), "abi": header.abi, "structs": structs}
     body = SECTION + json.dumps(about, separators=(",", ":")).encode()
