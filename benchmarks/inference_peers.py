@@ -9,6 +9,7 @@ temperature 0.8, as ours does. ``score`` reads given tokens one by one and keeps
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -93,17 +94,40 @@ def onnx_writes(form: str, threads: int, quantised: bool = False) -> Work:
             quantize_dynamic(path, Path(folder, "int8.onnx"), weight_type=QuantType.QInt8, per_channel=True)
             path = Path(folder, "int8.onnx")
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    random, eye = np.random.default_rng(0), np.eye(V, dtype=np.float32)
+    eye = np.eye(V, dtype=np.float32)
+    if form == "products":
+        return onnx_loop(session, lambda token: np.array([token]))
+    return onnx_loop(session, lambda token: eye[token : token + 1])
+
+
+def onnx_exported(model: str, threads: int) -> Work:
+    """The same loop around the file of ``pantoum export --to onnx``."""
+    import onnxruntime
+
+    from pantoum.inference.export import export
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = threads
+    with tempfile.TemporaryDirectory() as folder:
+        export(model, "onnx", Path(folder, "step.onnx"))
+        session = onnxruntime.InferenceSession(
+            str(Path(folder, "step.onnx")), options, providers=["CPUExecutionProvider"]
+        )
+    return onnx_loop(session, lambda token: np.array([[token]]))
+
+
+def onnx_loop(session: Any, input_of: Callable[[int], Any]) -> Work:
+    """A token in, a distribution out, a draw; the inputs of the session are the token and the state."""
+    random = np.random.default_rng(0)
     run: dict[str, Any] = {"token": 0, "state": [np.zeros((1, H), np.float32)] * L}
-    names = [f"h{layer}" for layer in range(L)]
+    names = [given.name for given in session.get_inputs()]
 
     def step() -> None:
         for u in random.random(TOKENS):
-            token = run["token"]
-            x = np.array([token]) if form == "products" else eye[token : token + 1]
-            inputs = {"x": x, **dict(zip(names, run["state"], strict=True))}
-            logits, *run["state"] = session.run(None, inputs)
-            z = logits[0] / TEMPERATURE
+            given = [input_of(run["token"]), *run["state"]]
+            logits, *run["state"] = session.run(None, dict(zip(names, given, strict=True)))
+            z = logits.reshape(-1) / TEMPERATURE
             cumulative = np.cumsum(np.exp(z - z.max()))
             run["token"] = int(np.searchsorted(cumulative, u * cumulative[-1]))
 

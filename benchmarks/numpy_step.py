@@ -1,10 +1,11 @@
-"""A whole training step in NumPy against the same step with PyTorch's fused GRU, on the same threads.
+"""A whole training step in NumPy against the same step in the native core and with PyTorch's fused GRU, on
+the same threads; and one text written in NumPy and in the core.
 
 One step is forward, backward, clipping by norm and AdamW, of a language model over V symbols: embedding, a
-stack of GRUs, a head. The peer is ``nn.Embedding`` + ``nn.GRU`` + ``nn.Linear`` + ``cross_entropy`` +
-``clip_grad_norm_`` + fused ``AdamW``, float32. Each runs in a process of its own, so that the two thread
-pools do not meet, and the two take turns, so that a change of the machine's clock falls on both. The peer
-needs PyTorch:
+stack of GRUs, a head. The core trains in the precision that ``--precision auto`` would choose. The peer is
+``nn.Embedding`` + ``nn.GRU`` + ``nn.Linear`` + ``cross_entropy`` + ``clip_grad_norm_`` + fused ``AdamW``,
+float32. Each runs in a process of its own, so that the thread pools do not meet, and all take turns, so that
+a change of the machine's clock falls on all of them. The peer needs PyTorch:
 
     python benchmarks/numpy_step.py [--json] [--seconds 12] [--threads 2] [--no-peer]
 """
@@ -26,30 +27,32 @@ SHAPES = {
     "origin": {"B": 100, "T": 30, "E": 512, "H": 512, "L": 3, "V": 98, "mark": 0.9},
     "small": {"B": 32, "T": 64, "E": 256, "H": 256, "L": 2, "V": 98, "mark": 1.0},
     "minutes": {"B": 64, "T": 64, "E": 128, "H": 384, "L": 2, "V": 98, "mark": None},
+    "short text": {"B": 32, "T": 64, "E": 48, "H": 128, "L": 1, "V": 70, "mark": None},
+    "one text written": {"B": 1, "T": 100, "E": 128, "H": 384, "L": 2, "V": 98, "mark": None},
 }
 CLIP, RATE = 1.0, 1e-3
 TURNS, LEAST = 6, 3
 """Turns of each, and steps in one, however long they take."""
 
 
-def numpy_step(shape: dict):
-    """One step of ours, as a function without arguments."""
+def own_step(shape: dict):
+    """One step of ours, as a function without arguments: in the core, where it may be used."""
     import numpy as np
 
-    from pantoum.kernels import Workspace, backend
+    from pantoum.kernels import Workspace, backend, precisions
     from pantoum.network import LanguageModel
     from pantoum.network.gradient import norm
     from pantoum.network.program import Program
 
     model = LanguageModel(shape["V"], shape["E"], "gru", shape["H"], shape["L"])
     tokens = np.random.default_rng(0).integers(0, shape["V"], (shape["B"], shape["T"] + 1)).astype(np.int32)
-    kernels, workspace = backend(np.float32), Workspace()
+    kernels, workspace, precision = backend(np.float32), Workspace(), precisions(np.float32)[-1]
     moments = {name: (np.zeros_like(p), np.zeros_like(p)) for name, p in model.parameters.items()}
     run = {"state": model.initial_state(shape["B"]), "step": 0}
 
     def step() -> float:
         run["step"] += 1
-        program = Program(model, purpose="train", workspace=workspace)
+        program = Program(model, precision=precision, purpose="train", workspace=workspace)
         result = program.gradients(tokens[:, :-1], tokens[:, 1:], run["state"])
         run["state"] = result.state
         factor = min(1.0, CLIP / norm(kernels, result.gradients))
@@ -95,28 +98,50 @@ def torch_step(shape: dict):
     return step
 
 
+def own_writing(shape: dict):
+    """T tokens of one text in float32, without the draw."""
+    import numpy as np
+
+    from pantoum.network import LanguageModel
+    from pantoum.network.program import Program
+    from pantoum.network.stepping import stepper
+
+    program = Program(LanguageModel(shape["V"], shape["E"], "gru", shape["H"], shape["L"]))
+    token, logits = np.zeros(1, np.int32), np.empty((1, shape["V"]), np.float32)
+    step = stepper(program, token, program.initial_state(1), logits)
+
+    def write() -> None:
+        for _ in range(shape["T"]):
+            step(0, 1)
+
+    return write
+
+
 def work(which: str, shape: dict) -> Work:
     """What a contestant's process does; its units are tokens."""
-    return Work({"numpy": numpy_step, "torch": torch_step}[which](shape), shape["B"] * shape["T"])
+    ours = own_step if shape["B"] > 1 else own_writing
+    return Work({"numpy": ours, "core": ours, "torch": torch_step}[which](shape), shape["B"] * shape["T"])
 
 
 def gigaflops(shape: dict) -> float:
-    """Multiplications and additions of the dense products of a step, forward and backward."""
+    """Multiplications and additions of the dense products of a step; in training forward and backward."""
     inputs = [shape["E"]] + [shape["H"]] * (shape["L"] - 1)
     weights = sum(3 * shape["H"] * (size + shape["H"]) for size in inputs) + shape["H"] * shape["V"]
-    return 6 * shape["B"] * shape["T"] * weights / 1e9
+    return (6 if shape["B"] > 1 else 2) * shape["B"] * shape["T"] * weights / 1e9
 
 
 def measure(name: str, shape: dict, seconds: float, threads: int, peer: bool) -> dict:
-    """Both in turns, for about this long."""
-    more = ("--shape", json.dumps(shape))
+    """All in turns, for about this long."""
+    more, contestants = ("--shape", json.dumps(shape)), {"numpy": "numpy", "core": ""}
+    if peer and shape["B"] > 1:
+        contestants["torch"] = "numpy"
     makers = {
-        which: partial(Child, __file__, which, threads, *more, PANTOUM_ISA="numpy")
-        for which in ("numpy", *(["torch"] if peer else []))
+        which: partial(Child, __file__, which, threads, *more, PANTOUM_ISA=isa)
+        for which, isa in contestants.items()
     }
     children = start(makers)
     take_turns(children, seconds / len(children), TURNS)
-    result: dict = {"shape": name, **{k: v for k, v in shape.items() if k != "mark"}, "mark": shape["mark"]}
+    result: dict = {"shape": name, **shape}
     for which, child in children.items():
         found = child.close()
         if "min" not in found:
@@ -126,8 +151,8 @@ def measure(name: str, shape: dict, seconds: float, threads: int, peer: bool) ->
             "tokens_per_second": found["rate"],
             "gflops": gigaflops(shape) / found["min"],
         }
-    if peer:
-        result["ratio"] = result["torch"]["min"] / result["numpy"]["min"]
+        if which != "numpy":
+            result[f"{which}_ratio"] = found["min"] / result["numpy"]["min"]
     return result
 
 
@@ -140,7 +165,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--only", choices=SHAPES, help="one shape")
     parser.add_argument("--no-peer", action="store_true")
-    parser.add_argument("--serve", choices=("numpy", "torch"), help=argparse.SUPPRESS)
+    parser.add_argument("--serve", choices=("numpy", "core", "torch"), help=argparse.SUPPRESS)
     parser.add_argument("--shape", type=json.loads, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
@@ -158,17 +183,17 @@ def main() -> None:
     print(", ".join(f"{key} {value}" for key, value in found.items()))
     for result in results:
         print(f"\n{result['shape']}: " + " ".join(f"{k}={result[k]}" for k in "BTEHLV"))
-        for which in ("numpy", "torch"):
+        for which in ("numpy", "core", "torch"):
             if which in result:
-                r = result[which]
+                r, ratio = result[which], result.get(f"{which}_ratio")
                 print(
                     f"  {which:6} min {r['min'] * 1e3:7.1f} ms  median {r['median'] * 1e3:7.1f}  "
                     f"max {r['max'] * 1e3:7.1f}  ({r['steps']} steps)  "
                     f"{r['tokens_per_second']:8.0f} tokens/s  {r['gflops']:5.0f} GFLOP/s"
+                    + ("" if ratio is None else f"  NumPy has {ratio:.3f} of its rate")
                 )
-        if peer:
-            mark = f" (mark: {result['mark']})" if result["mark"] else ""
-            print(f"  ratio  {result['ratio']:.2f} times the peer's rate{mark}")
+        if result["mark"] and "torch_ratio" in result:
+            print(f"  mark of NumPy against the peer: {result['mark']}")
     return None
 
 

@@ -29,7 +29,7 @@
 extern "C" {
 #endif
 
-#define PANTOUM_ABI 11
+#define PANTOUM_ABI 12
 
 enum {
   PANTOUM_OK = 0,
@@ -276,6 +276,15 @@ typedef struct {
 } pantoum_losses_args;
 PANTOUM_API int pantoum_losses(const pantoum_losses_args*);
 
+/* ---- an entropy coder's frequencies ------------------------------------------------------------ */
+/* A row of logits becomes total * softmax(logits), each rounded down to a whole number, and the first of the largest
+ * also gets what is then left of `total`, which is the exact sum. NOT_FINITE: the logits of a row are not. */
+typedef struct {
+  float* logits;                    /* [count, vocabulary] */
+  int64_t count, vocabulary, total; /* total: 1 .. 2^24 */
+} pantoum_frequencies_args;
+PANTOUM_API int pantoum_frequencies(const pantoum_frequencies_args*);
+
 /* ---- counted n-grams ------------------------------------------------------------------------ */
 /* The contexts of one length that occurred, M of them, and the C continuations of all of them: those of one context
  * lie together, in the order of their tokens, each once. A continuation is a context of the next length. */
@@ -306,6 +315,78 @@ typedef struct {
   int64_t count, vocabulary;
 } pantoum_mix_counts_args;
 PANTOUM_API int pantoum_mix_counts(const pantoum_mix_counts_args*);
+
+/* ---- counted contexts that learn while they read --------------------------------------------- */
+/* Everything that such a reader has, in arrays of the caller that kernels/context_tables.py makes; sizes that are
+ * counted are powers of two. A symbol is a path through a binary tree of all symbols: `symbols` are its leaves from
+ * left to right, its nodes are numbered in preorder, and each has a middle, the first place of its right part. Other
+ * sizes are these. */
+enum {
+  PANTOUM_CONTEXT_FOLLOWED = 66560,
+  PANTOUM_CONTEXT_MAPS = 21824,
+  PANTOUM_CONTEXT_LINKS = 20480,
+  PANTOUM_CONTEXT_WEIGHTS = 856064,
+  PANTOUM_CONTEXT_FINALS = 9504,
+  PANTOUM_CONTEXT_CURVES = 1622016,
+  PANTOUM_CONTEXT_WHERE = 16,
+  PANTOUM_CONTEXT_PENDING = 512
+};
+typedef struct {
+  const int32_t* symbols; /* [vocabulary] */
+  const int32_t* places;  /* [vocabulary]: where each symbol is among the leaves */
+  const int32_t* middles; /* [vocabulary - 1] */
+  const int32_t* kinds;   /* [vocabulary]: 1: of a word, 2: a digit, 3: ends a line, 4: begins a word, 0: another */
+  const int32_t* folds;   /* [vocabulary]: the symbol that it counts as within a word */
+  const float* logits;    /* [4096]: of the middles of so many equal parts of 0 .. 1 */
+  uint64_t* slots;        /* [slot_count] */
+  uint64_t* runs;         /* [run_count] */
+  int32_t* matches;       /* [2, match_count] */
+  int32_t* history;       /* [history_size] */
+  uint32_t* followed;     /* [66560] */
+  uint32_t* maps;         /* [21824] */
+  float* links;           /* [20480, 2] */
+  float* weights;         /* [856064] */
+  float* finals;          /* [9504] */
+  float* curves;          /* [1622016] */
+  int64_t* where;         /* [16] */
+  double* masses;         /* [vocabulary + 1] */
+  uint64_t* pending;      /* [512] */
+  int64_t vocabulary, slot_count, run_count, match_count, history_size;
+} pantoum_context_mixer_args;
+
+/* Read symbols: each is scored, then learned from. With logits of a network for each these are mixed with the contexts.
+ * `chances`: of each decision the chance of 2^22 that was given to the way that the symbol takes, shifted by one, and
+ * whether that is right; as many for each symbol as its path has decisions. */
+typedef struct {
+  const pantoum_context_mixer_args* mixer;
+  const int32_t* tokens; /* [count], each within 0 .. V-1 */
+  const float* given;    /* [count, vocabulary] or null */
+  const uint8_t* resets; /* [count] or null: nothing before the symbol is a context any more */
+  float* nats;           /* [count] or null; null: learn how often what came, without predicting */
+  uint32_t* chances;     /* [Q] or null */
+  int64_t count, vocabulary;
+} pantoum_read_contexts_args;
+PANTOUM_API int pantoum_read_contexts(const pantoum_read_contexts_args*);
+
+/* The probabilities of the next symbol; nothing is learned. */
+typedef struct {
+  const pantoum_context_mixer_args* mixer;
+  const float* given;   /* [vocabulary] or null */
+  float* probabilities; /* [vocabulary] */
+  int64_t vocabulary;
+} pantoum_context_probabilities_args;
+PANTOUM_API int pantoum_context_probabilities(const pantoum_context_probabilities_args*);
+
+/* A symbol, decision by decision: `outcome` -1 begins it, 0 (left) and 1 are the way at the node before. */
+typedef struct {
+  const pantoum_context_mixer_args* mixer;
+  const float* given; /* [vocabulary] or null; read where a symbol begins */
+  int32_t* symbol;    /* [1]: the symbol that the outcome was the last decision of; -1: there are more */
+  uint32_t* chance;   /* [1]: of right at the next node, of 2^22; after the last decision untouched */
+  int64_t vocabulary;
+  int32_t outcome;
+} pantoum_decide_context_args;
+PANTOUM_API int pantoum_decide_context(const pantoum_decide_context_args*);
 
 /* ---- the update of weights ------------------------------------------------------------------ */
 typedef struct {
@@ -448,7 +529,9 @@ typedef struct {
   double* nats;              /* [rows], of all of them */
   double* log_probability;   /* [rows] */
   int32_t* tokens;           /* [rows] */
-  int64_t first, count, vocabulary, banned_count, window;
+  const uint32_t* allowed;   /* [rows, words] or null: bit t % 32 of word t / 32 of a row, whether token t may be
+                                drawn; words: at least vocabulary / 32, rounded up */
+  int64_t first, count, vocabulary, banned_count, window, words;
 } pantoum_sample_args;
 PANTOUM_API int pantoum_sample(const pantoum_sample_args*);
 

@@ -50,6 +50,8 @@ KINDS: dict[str, tuple[str, type[SettingGroup]]] = {
     "Writing": ("Streaming", config.GenerationConfig),
     "Reading": ("", ReadingConfig),
     "Scoring": ("Reading", config.ScoreConfig),
+    "Compressing": ("", config.CompressConfig),
+    "Decompressing": ("", config.DecompressConfig),
     "Preparing": ("", config.TextSettings),
     "Training": ("Preparing", config.TrainSettings),
 }
@@ -97,7 +99,8 @@ def page() -> str:
 
 def keywords() -> str:
     """The whole module of types."""
-    parts = [KEYWORDS_HEAD, f"__all__ = {sorted(KINDS)}".replace("'", '"') + "\n"]
+    names = "".join(f'    "{name}",\n' for name in sorted(KINDS))
+    parts = [KEYWORDS_HEAD, f"__all__ = [\n{names}]\n"]
     known: dict[str, set[str]] = {}
     for name, (base, kind) in KINDS.items():
         settings = declared(kind)

@@ -104,12 +104,12 @@ class Tab:
 
 @pytest.fixture
 def tab(chromium: Any) -> Iterator[Callable[..., Tab]]:
-    """``tab(width, scheme)``: a new tab with nothing stored."""
+    """``tab(width, scheme, **options)``: a new tab with nothing stored."""
     opened = []
 
-    def make(width: int = 1280, scheme: str = "light") -> Tab:
+    def make(width: int = 1280, scheme: str = "light", **options: Any) -> Tab:
         context = chromium.new_context(
-            viewport={"width": width, "height": 900}, color_scheme=scheme, accept_downloads=True
+            viewport={"width": width, "height": 900}, color_scheme=scheme, accept_downloads=True, **options
         )
         context.set_default_timeout(20_000)
         opened.append(context)

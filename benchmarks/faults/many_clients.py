@@ -2,17 +2,19 @@
 
     PYTHONPATH=src python benchmarks/faults/many_clients.py [--clients 10000] [--seconds 600] [--json]
 
-They come one after the other, evenly over the time, to a server of a 3 x 512 int8 GRU with default settings:
+They come one after the other, evenly over the time, each from an address of its own (127.0.0.0/8), to a
+server of a 3 x 512 int8 GRU with default settings:
 
     good       60 %   a text, streamed or not, alone or two at once; it must be that of ``Model.generate``.
-                      Who is told to come again (429) does so
+                      Who is told to come again (429) does so when it was told to
     slow       10 %   reads a long stream at some hundred bytes per second, for up to 20 s
     dear       10 %   a long prompt, all its log-probabilities, many texts, large lists
     vanished   10 %   leaves before the first token, or in the middle of a stream
     wrong      10 %   no JSON, wrong types, no such path, half a request
 
 Marks: every good one served right, no 5xx, resident memory and descriptors flat (the slope over the last two
-thirds of the time; descriptors when all have gone).
+thirds of the time; descriptors when all have gone). A line is printed every ten seconds or minute. Whoever is
+not answered ``PATIENCE`` seconds after the last client has come counts as not served, so the run ends.
 """
 
 from __future__ import annotations
@@ -28,10 +30,12 @@ import tempfile
 import time
 from collections import Counter
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from raw_client import Json, Reply, Server, events, writes
+from serving_faults import percentile
 
 PATH = "/v1/completions"
 KINDS = ("good",) * 6 + ("slow", "dear", "vanished", "wrong")
@@ -39,10 +43,24 @@ PROMPTS = ("The", "Once upon a time, ", "x" * 300, "")
 LENGTHS = (5, 40, 200)
 GOOD = list(itertools.product(PROMPTS, LENGTHS, (1, 2)))
 """Prompt, tokens and texts of what good clients ask for."""
-TURNED_AWAY = 20
-"""How often a good client comes again before it counts as not served."""
+PATIENCE = 120.0
 SAMPLED = 5.0
 """Seconds between two samples of memory and descriptors."""
+DEAR = [
+    writes(1, prompt="The cat sat " * 2000),
+    writes(0, prompt="The cat sat " * 16_000, echo=True, logprobs=20),
+    writes(0, prompt="The cat sat " * 500, echo=True, logprobs=5),
+    writes(300, n=16),
+    writes(5, prompt=[""] * 100_000),
+    writes(5, prompt=["x" * 9] * 4000),
+]
+WRONG: list[tuple[str, str, Json | bytes | None]] = [
+    ("POST", PATH, b'{"prompt": "x'),
+    ("POST", PATH, writes(5, prompt={"a": 1}, top_p=7)),
+    ("GET", "/v1/nothing/../../etc/passwd", None),
+    ("POST", "/v1/sessions/none/generate", {"max_tokens": 5}),
+    ("POST", PATH, writes(5, state="AAAA" * 100)),
+]
 
 
 def texts(reply: Reply, count: int) -> list[str]:
@@ -63,17 +81,21 @@ class Mix:
         self.server, self.expected = server, expected
         self.statuses: dict[str, Counter[str]] = {kind: Counter() for kind in dict.fromkeys(KINDS)}
         self.first: list[float] = []
-        """Seconds until the first token of good clients that stream."""
-        self.again = 0
+        """Seconds until the first token of good clients that stream, from when they were let in."""
+        self.waited: list[float] = []
+        """Seconds for which good clients came again and again."""
+        self.served = self.again = 0
         self.faults: list[str] = []
+        self._dear = [json.dumps(body).encode() for body in DEAR]
 
-    async def good(self, draw: random.Random) -> None:
+    async def good(self, server: Server, draw: random.Random) -> None:
         prompt, length, count = asked = draw.choice(GOOD)
         stream = draw.random() < 0.7
-        body = writes(length, prompt=prompt, n=count, stream=stream)
-        for _ in range(TURNED_AWAY):
+        body = json.dumps(writes(length, prompt=prompt, n=count, stream=stream)).encode()
+        came = time.perf_counter()
+        while True:
             begun = time.perf_counter()
-            reply = await self.server.ask("POST", PATH, body)
+            reply = await server.ask("POST", PATH, body)
             self._count("good", reply)
             if reply.status != 429:
                 break
@@ -81,11 +103,14 @@ class Mix:
             await asyncio.sleep(int(reply.headers["retry-after"]))
         if reply.status != 200 or texts(reply, count) != self.expected[asked]:
             self.faults.append(f"good {asked}: {reply.status} {reply.body[:100]!r}")
-        elif stream:
+            return
+        self.served += 1
+        self.waited.append(begun - came)
+        if stream:
             self.first.append(reply.times[0] - begun)
 
-    async def slow(self, draw: random.Random) -> None:
-        reader, writer = await self.server.opened("POST", PATH, writes(20_000, stream=True), receive=2048)
+    async def slow(self, server: Server, draw: random.Random) -> None:
+        reader, writer = await server.opened("POST", PATH, writes(20_000, stream=True), receive=2048)
         reader._limit = 64  # the reader itself must not read ahead
         end = time.perf_counter() + draw.uniform(1, 20)
         try:
@@ -94,23 +119,13 @@ class Mix:
         finally:
             writer.transport.abort()
 
-    async def dear(self, draw: random.Random) -> None:
-        body: Json = draw.choice(
-            [
-                writes(1, prompt="The cat sat " * 2000),
-                writes(0, prompt="The cat sat " * 16_000, echo=True, logprobs=20),
-                writes(0, prompt="The cat sat " * 500, echo=True, logprobs=5),
-                writes(300, n=16),
-                writes(5, prompt=[""] * 100_000),
-                writes(5, prompt=["x" * 9] * 4000),
-            ]
-        )
-        self._count("dear", await self.server.ask("POST", PATH, body))
+    async def dear(self, server: Server, draw: random.Random) -> None:
+        self._count("dear", await server.ask("POST", PATH, draw.choice(self._dear)))
 
-    async def vanished(self, draw: random.Random) -> None:
+    async def vanished(self, server: Server, draw: random.Random) -> None:
         late = draw.random() < 0.5
         body = writes(100_000, prompt="The" if late else "The cat sat " * 2000, stream=True)
-        reader, writer = await self.server.opened("POST", PATH, body)
+        reader, writer = await server.opened("POST", PATH, body)
         if late:
             await reader.readuntil(b"\r\n\r\n")
             await reader.read(draw.randrange(1, 3000))
@@ -118,35 +133,30 @@ class Mix:
             await asyncio.sleep(draw.uniform(0, 0.05))
         writer.transport.abort()
 
-    async def wrong(self, draw: random.Random) -> None:
-        kind = draw.randrange(6)
-        if kind == 5:
-            reader, writer = await self.server.opened("POST", PATH, b"")
-            writer.write(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Len")
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(reader.read(1000), draw.uniform(0, 40))
-            writer.transport.abort()
+    async def wrong(self, server: Server, draw: random.Random) -> None:
+        kind = draw.randrange(len(WRONG) + 1)
+        if kind < len(WRONG):
+            self._count("wrong", await server.ask(*WRONG[kind]))
             return
-        method, path, body = [
-            ("POST", PATH, b'{"prompt": "x'),
-            ("POST", PATH, writes(5, prompt={"a": 1}, top_p=7)),
-            ("GET", "/v1/nothing/../../etc/passwd", None),
-            ("POST", "/v1/sessions/none/generate", {"max_tokens": 5}),
-            ("POST", PATH, writes(5, state="AAAA" * 100)),
-        ][kind]
-        self._count("wrong", await self.server.ask(method, path, body))
+        reader, writer = await server.opened("POST", PATH, b"")
+        writer.write(b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\nContent-Len")
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(reader.read(1000), draw.uniform(0, 40))
+        writer.transport.abort()
 
     def _count(self, kind: str, reply: Reply) -> None:
         self.statuses[kind][str(reply.status)] += 1
         if reply.status >= 500 or (kind == "wrong" and reply.status < 400):
             self.faults.append(f"{kind}: {reply.status} {reply.body[:100]!r}")
 
-    async def client(self, kind: str, draw: random.Random) -> None:
+    async def client(self, kind: str, server: Server, draw: random.Random) -> None:
         try:
-            await getattr(self, kind)(draw)
+            await getattr(self, kind)(server, draw)
         except (ConnectionError, asyncio.IncompleteReadError) as error:
             if kind in ("good", "dear", "wrong"):
                 self.faults.append(f"{kind}: {error!r}")
+        except asyncio.CancelledError:
+            self.faults.append(f"{kind}: not answered in time")
 
 
 async def play(server: Server, expected: Any, count: int, seconds: float, seed: int) -> Json:
@@ -155,35 +165,52 @@ async def play(server: Server, expected: Any, count: int, seconds: float, seed: 
     await asyncio.gather(*(server.ask("POST", PATH, writes(50, seed=n)) for n in range(64)))  # warm
     before, begun = server.descriptors(), time.perf_counter()
     samples: list[tuple[float, float, int]] = []
+    running: set[asyncio.Task[None]] = set()
+    each = 60.0 if seconds > 300 else 10.0
 
     async def sampling() -> None:
+        print("    s  running  good served  turned away   MB  files", file=sys.stderr)
         while True:
             await asyncio.sleep(SAMPLED)
-            samples.append((time.perf_counter() - begun, server.resident(), server.descriptors()))
+            now = time.perf_counter() - begun
+            samples.append((now, server.resident(), server.descriptors()))
+            if now // each > (now - SAMPLED) // each:
+                _, resident, files = samples[-1]
+                told = f"{now:5.0f} {len(running):8} {mix.served:12} {mix.again:12} {resident:4.0f} {files:6}"
+                print(told, file=sys.stderr, flush=True)
 
     watching = asyncio.ensure_future(sampling())
-    running: set[asyncio.Task[None]] = set()
     for number in range(count):
         await asyncio.sleep(max(0.0, begun + number * seconds / count - time.perf_counter()))
-        task = asyncio.ensure_future(mix.client(draw.choice(KINDS), random.Random(draw.random())))
+        place = number + 257  # 127.0.1.1 and on
+        address = f"127.{place >> 16}.{place >> 8 & 255}.{place & 255}"
+        client = mix.client(
+            draw.choice(KINDS), replace(server, address=address), random.Random(draw.random())
+        )
+        task = asyncio.ensure_future(client)
         running.add(task)
         task.add_done_callback(running.discard)
+    came = time.perf_counter() - begun
     if running:
-        await asyncio.wait(running)
+        _, late = await asyncio.wait(running, timeout=PATIENCE)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late)
     watching.cancel()
     took = time.perf_counter() - begun
     await server.free(60.0)
     await asyncio.sleep(1.0)
-    warm = samples[len(samples) // 3 :]
+    warm = [sample for sample in samples if came / 3 < sample[0] <= came]
     times, resident, _ = zip(*warm, strict=True) if len(warm) > 2 else ([0.0, 1.0], [0.0, 0.0], ())
-    mix.first.sort()
     return {
         "clients": count,
-        "seconds": took,
+        "came_within_s": came,
+        "all_gone_after_s": took,
         "statuses": {kind: dict(found) for kind, found in mix.statuses.items()},
+        "good_served": mix.served,
         "good_turned_away": mix.again,
-        "good_first_p50_ms": mix.first[len(mix.first) // 2] * 1e3 if mix.first else None,
-        "good_first_p99_ms": mix.first[int(0.99 * len(mix.first))] * 1e3 if mix.first else None,
+        "good_waited_s": [percentile(mix.waited, share) for share in (0.5, 0.99, 1.0)],
+        "good_first_ms": [percentile(mix.first, share) * 1e3 for share in (0.5, 0.99, 1.0)],
         "faults": mix.faults,
         "mb_per_10_minutes": statistics.linear_regression(times, resident).slope * 600,
         "resident_mb": [round(sample[1], 1) for sample in samples],

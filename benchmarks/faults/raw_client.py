@@ -36,10 +36,12 @@ class Reply:
 
 @dataclass(frozen=True)
 class Server:
-    """Where it listens, and its process where it has one of its own."""
+    """Where it listens, and its process where it has one of its own. ``address``: that of this client, one of
+    127.0.0.0/8."""
 
     url: str
     pid: int | None = None
+    address: str | None = None
 
     async def opened(self, method: str, path: str, body: Json | bytes | None = None, receive: int = 0) -> Any:
         """A connection on which a request was sent."""
@@ -47,6 +49,8 @@ class Server:
         made = socket.socket()
         if receive:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
+        if self.address is not None:
+            made.bind((self.address, 0))
         made.setblocking(False)
         await asyncio.get_running_loop().sock_connect(made, (place.hostname, place.port))
         reader, writer = await asyncio.open_connection(sock=made, limit=1 << 24)

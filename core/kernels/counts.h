@@ -3,16 +3,14 @@
 #pragma once
 
 #include "../pantoum_core.h"
-#include "activation.h"
-#include "reduce.h"
+#include "exponentials.h"
 #include "row_sum.h"
 
 namespace pantoum {
 namespace PANTOUM_ISA {
 
-constexpr Long kMostKept = 7;        // tokens of a context
-constexpr Long kSizesALength = 8;    // classes of contexts of one length
-constexpr Long kSummedAtOnce = 512;  // exponentials in floats, before their sum goes on in double
+constexpr Long kMostKept = 7;      // tokens of a context
+constexpr Long kSizesALength = 8;  // classes of contexts of one length
 
 // Counts, for one row of logits after the other.
 class Counted {
@@ -72,7 +70,7 @@ class Counted {
     each_lanes(0, V_, [&](Long c, auto n) { store(p + c, rest * load(a_.unigrams + c, n), n); });
     for (Long length = 1; length <= a_.kept; ++length)
       add_shares(a_.lengths[length - 1], nodes[(length - 1) * stride], remains[length], p);
-    const F16 scale = broadcast(static_cast<float>(static_cast<double>(v) / exponentials(x)));
+    const F16 scale = broadcast(static_cast<float>(static_cast<double>(v) / exponentials(x, V_)));
     const F16 other = broadcast(1.0f - v), least_of_all = broadcast(0x1p-126f);
     each_lanes(0, V_, [&](Long c, auto n) {
       store(x + c, log(load(x + c, n) * scale + load(p + c, n) * other + least_of_all), n);
@@ -102,32 +100,6 @@ class Counted {
     if (node < 0) return;
     for (Long i = contexts.starts[node]; i < contexts.starts[node + 1]; ++i)
       p[contexts.tokens[i]] += contexts.shares[i] * remains;
-  }
-
-  // x becomes exp(x - the largest); returns the sum.
-  double exponentials(float* x) const {
-    F16 most = broadcast(-__builtin_inff());
-    Long whole = 0;
-    for (; whole + kLanes <= V_; whole += kLanes) most = max(load(x + whole), most);
-    alignas(64) float lanes[kLanes];
-    store(lanes, most);
-    float top = lanes[0];
-    for (const float lane : lanes) top = lane > top ? lane : top;
-    for (Long c = whole; c < V_; ++c) top = x[c] > top ? x[c] : top;
-    const F16 shift = broadcast(top);
-    double total = 0.0;
-    for (Long begin = 0; begin < V_; begin += kSummedAtOnce) {
-      F16 sum = zero();
-      each_lanes(begin, least(begin + kSummedAtOnce, V_), [&](Long c, auto n) {
-        const F16 e = exp(load(x + c, n) - shift);
-        store(x + c, e, n);
-        alignas(64) float rest[kLanes] = {};
-        if (n < kLanes) store(rest, e, n);
-        sum = sum + (n < kLanes ? load(rest) : e);
-      });
-      total += static_cast<double>(sum_lanes(sum));
-    }
-    return total;
   }
 
   const pantoum_counts_args& a_;

@@ -1,8 +1,9 @@
-// Sums of exponentials of a row of logits, by lanes: what losses and the draw share.
+// Sums of exponentials of a row of logits, by lanes: what losses, the draw, counts and frequencies share.
 #pragma once
 
 #include "activation.h"
 #include "panels.h"
+#include "reduce.h"
 
 namespace pantoum {
 namespace PANTOUM_ISA {
@@ -17,6 +18,34 @@ inline F16 add_exponentials(const float* x, Long width, float top, F16 sum) {
   const int n = static_cast<int>(width - c);
   store(rest, exp(load(x + c, n) - shift), n);
   return sum + load(rest);
+}
+
+constexpr Long kSummedAtOnce = 512;  // exponentials in floats, before their sum goes on in double
+
+// x [width] becomes exp(x - the largest); returns the sum, which is not finite where x is not.
+inline double exponentials(float* x, Long width) {
+  F16 most = broadcast(-__builtin_inff());
+  Long whole = 0;
+  for (; whole + kLanes <= width; whole += kLanes) most = max(load(x + whole), most);
+  alignas(64) float lanes[kLanes];
+  store(lanes, most);
+  float top = lanes[0];
+  for (const float lane : lanes) top = lane > top ? lane : top;
+  for (Long c = whole; c < width; ++c) top = x[c] > top ? x[c] : top;
+  const F16 shift = broadcast(top);
+  double total = 0.0;
+  for (Long begin = 0; begin < width; begin += kSummedAtOnce) {
+    F16 sum = zero();
+    each_lanes(begin, least(begin + kSummedAtOnce, width), [&](Long c, auto n) {
+      const F16 e = exp(load(x + c, n) - shift);
+      store(x + c, e, n);
+      alignas(64) float rest[kLanes] = {};
+      if (n < kLanes) store(rest, e, n);
+      sum = sum + (n < kLanes ? load(rest) : e);
+    });
+    total += static_cast<double>(sum_lanes(sum));
+  }
+  return total;
 }
 
 }  // namespace PANTOUM_ISA

@@ -1,5 +1,6 @@
-// The draw of the next token, a row alone: penalty, banned tokens, temperature, the K most probable, the
-// smallest set that holds probability P, the min-p floor, then the inverse of the cumulative distribution.
+// The draw of the next token, a row alone: penalty, tokens that are banned or not allowed, temperature, the K most
+// probable, the smallest set that holds probability P, the min-p floor, then the inverse of the cumulative
+// distribution.
 //
 // All of it in double and by plain operations (wide.h), so that a row's token depends on nothing but the
 // row; only the log-probability that is reported comes from exponentials in float, as losses do. What a filter keeps is
@@ -197,9 +198,9 @@ class Row {
     return sum_lanes(add_exponentials(logits + begin, least(kChunk, V_ - begin), top, zero()));
   }
 
-  // Whether penalties or bans may give the row another largest value.
+  // Whether penalties, bans or what is allowed may give the row another largest value.
   bool changes_top(const float* logits, Long row, const Largest& top) const {
-    bool may = !top.finite || (a_.recent && a_.penalty[row] != 1.0);
+    bool may = !top.finite || a_.allowed || (a_.recent && a_.penalty[row] != 1.0);
     for (Long i = 0; i < a_.banned_count; ++i) may = may || static_cast<double>(logits[a_.banned[i]]) == top.value;
     return may;
   }
@@ -245,8 +246,8 @@ class Row {
     return (k > 0 && k < V_) || a_.top_p[row] < 1.0;
   }
 
-  // The penalty on recent tokens and minus infinity for banned ones. A penalised value is made from the
-  // logit itself, so that a token which stands in the window twice is penalised once.
+  // The penalty on recent tokens and minus infinity for those that are banned or not allowed. A penalised value is made
+  // from the logit itself, so that a token which stands in the window twice is penalised once.
   void change(const float* logits, Long row) {
     if (a_.recent && a_.penalty[row] != 1.0)
       for (Long i = 0; i < a_.window; ++i) {
@@ -256,6 +257,16 @@ class Row {
         x_[token] = value > 0.0 ? value / a_.penalty[row] : value * a_.penalty[row];
       }
     for (Long i = 0; i < a_.banned_count; ++i) x_[a_.banned[i]] = -__builtin_inf();
+    if (a_.allowed) keep_allowed(a_.allowed + row * a_.words);
+  }
+
+  void keep_allowed(const std::uint32_t* words) {
+    for (Long begin = 0; begin < V_; begin += 32) {
+      const std::uint32_t word = words[begin / 32];
+      if (word == ~std::uint32_t{0}) continue;
+      const Long width = least(32, V_ - begin);
+      for (Long i = 0; i < width; ++i) x_[begin + i] = (word >> i) & 1 ? x_[begin + i] : -__builtin_inf();
+    }
   }
 
   Long first_of(double top) const {

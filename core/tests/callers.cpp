@@ -24,6 +24,8 @@ std::uint64_t some(int caller) {
   used_rows(300, 3, 40, 33, draw, hash);
   coded_rows(300, 3, 40, 33, draw, hash);
   mixing(20, 70, draw, hash);
+  reading_contexts(30, 70, draw, hash);
+  counting(90, 300, draw, hash);
   between(4, 30, 70, draw, hash);
   update(40001, draw, hash);
   adapting(70, 600, draw, hash);

@@ -38,7 +38,7 @@ std::uint64_t one_call(std::uint64_t seed, int precision) {
   const Long T = size(draw, 12), B = size(draw, 40), H = width(draw, 130);
   const bool resets = draw.once_in(2), lengths = draw.once_in(2), tape = !draw.once_in(3);
   const Cell& cell = cells()[static_cast<std::size_t>(draw.within(0, static_cast<Long>(cells().size()) - 1))];
-  switch (draw.within(0, 24)) {
+  switch (draw.within(0, 25)) {
     case 0: products(T * B, width(draw, 300), H, draw.within(1, 4), precision, draw, hash); break;
     case 1: tokens(T * B, width(draw, 90), width(draw, 300), draw, hash); break;
     case 2: between(T, B, H, draw, hash); break;
@@ -53,6 +53,8 @@ std::uint64_t one_call(std::uint64_t seed, int precision) {
     case 10: drawing(size(draw, 40), width(draw, 300), draw, hash); break;
     case 16: drawing(draw.within(1, 4), draw.within(4000, 6000), draw, hash); break;
     case 17: mixing(size(draw, 40), width(draw, 1500), draw, hash); break;
+    case 20: reading_contexts(size(draw, 60), draw.within(2, 90), draw, hash); break;
+    case 19: counting(size(draw, 40), width(draw, 1500), draw, hash); break;
     case 13: coded_rows(T * B, draw.within(1, 4), width(draw, 90), width(draw, 300), draw, hash); break;
     case 14: losses(T * B, width(draw, 90), width(draw, 1500), precision, draw, hash); break;
     case 15: losses(T * B, width(draw, 90), width(draw, 1500), PANTOUM_INT8, draw, hash); break;

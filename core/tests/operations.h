@@ -335,6 +335,107 @@ inline void mixing(Long N, Long V, Draw& draw, Hash& hash) {
   logits.add_to(hash);
 }
 
+// A drawn tree over V symbols: the middles of its nodes, in preorder.
+inline void draw_middles(std::int32_t* middles, Long low, Long high, Draw& draw) {
+  if (high - low < 2) return;
+  const Long middle = draw.within(low + 1, high - 1);
+  middles[0] = static_cast<std::int32_t>(middle);
+  draw_middles(middles + 1, low, middle, draw);
+  draw_middles(middles + (middle - low), middle, high, draw);
+}
+
+// N symbols of V are counted, read beside a network, guessed, and one more is decided.
+inline void reading_contexts(Long N, Long V, Draw& draw, Hash& hash) {
+  const Long slot_count = Long{1} << draw.within(4, 12);
+  Buffer<std::int32_t> symbols(V), places(V), middles(V - 1), kinds(V), folds(V), matches(2 * 64), history(256),
+      tokens(N), symbol(1);
+  Buffer<std::uint64_t> slots(slot_count), runs(slot_count / 4), pending(PANTOUM_CONTEXT_PENDING);
+  Buffer<std::uint32_t> followed(PANTOUM_CONTEXT_FOLLOWED), maps(PANTOUM_CONTEXT_MAPS), chance(1);
+  Buffer<std::int64_t> where(PANTOUM_CONTEXT_WHERE);
+  Buffer<double> masses(V + 1);
+  Bytes resets(N);
+  Floats logits(4096), links(2 * PANTOUM_CONTEXT_LINKS), weights(PANTOUM_CONTEXT_WEIGHTS),
+      finals(PANTOUM_CONTEXT_FINALS), curves(PANTOUM_CONTEXT_CURVES), given(N * V, draw, 9.0f), nats(N),
+      probabilities(V);
+  for (Long v = 0; v < V; ++v) symbols[v] = static_cast<std::int32_t>(v);
+  for (Long v = V - 1; v > 0; --v) std::swap(symbols[v], symbols[draw.within(0, v)]);
+  for (Long v = 0; v < V; ++v) places[symbols[v]] = static_cast<std::int32_t>(v);
+  draw_middles(middles.data(), 0, V, draw);
+  for (auto& kind : kinds) kind = static_cast<std::int32_t>(draw.within(0, 4));
+  for (auto& fold : folds) fold = static_cast<std::int32_t>(draw.within(0, V - 1));
+  for (auto& token : tokens) token = static_cast<std::int32_t>(draw.within(0, V - 1) / draw.within(1, 4));
+  for (auto& reset : resets) reset = draw.once_in(20);
+  for (Long i = 0; i < 4096; ++i) logits[i] = static_cast<float>(i - 2048) * 0x1p-8f;
+  for (Buffer<std::int32_t>* each : {&matches, &history}) std::fill(each->begin(), each->end(), 0);
+  for (Buffer<std::uint64_t>* each : {&slots, &runs}) std::fill(each->begin(), each->end(), 0);
+  std::fill(followed.begin(), followed.end(), 0);
+  std::fill(where.begin(), where.end(), 0);
+  for (auto& map : maps) map = static_cast<std::uint32_t>(draw.within(0, (1 << 22) - 1)) << 10;
+  for (Floats* each : {&links, &weights, &finals})
+    for (float& weight : *each) weight = static_cast<float>(draw.within(-16, 16)) * 0x1p-6f;
+  for (float& knot : curves) knot = static_cast<float>(draw.within(1, 63)) * 0x1p-6f;
+  const pantoum_context_mixer_args mixer{symbols.read(),
+                                         places.read(),
+                                         middles.read(),
+                                         kinds.read(),
+                                         folds.read(),
+                                         logits.read(),
+                                         slots.data(),
+                                         runs.data(),
+                                         matches.data(),
+                                         history.data(),
+                                         followed.data(),
+                                         maps.data(),
+                                         links.data(),
+                                         weights.data(),
+                                         finals.data(),
+                                         curves.data(),
+                                         where.data(),
+                                         masses.data(),
+                                         pending.data(),
+                                         V,
+                                         slot_count,
+                                         slot_count / 4,
+                                         64,
+                                         256};
+  const Long counted = N / 3;
+  const pantoum_read_contexts_args count{&mixer, tokens.read(), nullptr, resets.read(), nullptr, nullptr, counted, V};
+  must(pantoum_read_contexts(&count), "read_contexts");
+  const pantoum_read_contexts_args read{
+      &mixer, tokens.read() + counted, given.read() + counted * V, nullptr, nats.data() + counted, nullptr, N - counted,
+      V};
+  must(pantoum_read_contexts(&read), "read_contexts");
+  for (Long n = counted; n < N; ++n) hash.add(nats[n]);
+  const pantoum_context_probabilities_args guess{&mixer, nullptr, probabilities.data(), V};
+  must(pantoum_context_probabilities(&guess), "context_probabilities");
+  probabilities.add_to(hash);
+  symbol[0] = -1;
+  for (std::int32_t outcome = -1; symbol[0] < 0; outcome = draw.once_in(2)) {
+    const pantoum_decide_context_args decide{&mixer, nullptr, symbol.data(), chance.data(), V, outcome};
+    must(pantoum_decide_context(&decide), "decide_context");
+    hash.add(chance[0]);
+  }
+  weights.add_to(hash);
+  slots.add_to(hash);
+}
+
+// Rows of logits as frequencies: whole numbers whose sum is the one that was asked for.
+inline void counting(Long N, Long V, Draw& draw, Hash& hash) {
+  Floats logits(N * V, draw, 9.0f);
+  const Long total = (Long{1} << 24) - V;
+  const pantoum_frequencies_args args{logits.data(), N, V, total};
+  const int status = pantoum_frequencies(&args);
+  hash.add(status);
+  if (status == PANTOUM_NOT_FINITE && draw.hostile()) return;
+  must(status, "frequencies");
+  for (Long n = 0; n < N; ++n) {
+    Long sum = 0;
+    for (Long v = 0; v < V; ++v) sum += static_cast<Long>(logits[n * V + v]);
+    if (sum != total) fail("frequencies", "another sum");
+  }
+  logits.add_to(hash);
+}
+
 // R rows of a table as codes of U rows, of which some have none of their own.
 class Coded {
  public:

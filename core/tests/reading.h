@@ -189,11 +189,13 @@ inline void drawing(Long rows, Long V, Draw& draw, Hash& hash) {
                                    nats.data(),
                                    log_probability.data(),
                                    chosen.data(),
+                                   nullptr,
                                    first,
                                    count,
                                    V,
                                    bans,
-                                   window};
+                                   window,
+                                   0};
   const int status = pantoum_sample(&sample);
   hash.add(status);
   if (status == PANTOUM_NOT_FINITE && draw.hostile()) return;

@@ -53,7 +53,9 @@ std::uint64_t everything(int precision) {
       drawing(s.steps, s.units, draw, hash);
     }
   for (const Sizes s : {Sizes{0, 1, 3}, {1, 1, 1}, {3, 1, 70}, {2, 1, 1100}}) mixing(s.steps, s.units, draw, hash);
+  for (const Sizes s : {Sizes{0, 1, 2}, {70, 1, 2}, {90, 1, 70}}) reading_contexts(s.steps, s.units, draw, hash);
   for (const Long rows : {1, 2, 5}) drawing(rows, 4100, draw, hash);
+  for (const Sizes s : {Sizes{0, 1, 3}, {1, 1, 1}, {70, 1, 98}, {3, 1, 5000}}) counting(s.steps, s.units, draw, hash);
   return hash.value;
 }
 

@@ -15,7 +15,19 @@ if TYPE_CHECKING:
 
     from pantoum import data as data
     from pantoum import network as network
-    from pantoum.api import Run, compare, doctor, export, info, plan, prepare, train
+    from pantoum.api import (
+        Run,
+        compare,
+        compress,
+        decompress,
+        doctor,
+        export,
+        import_model,
+        info,
+        plan,
+        prepare,
+        train,
+    )
     from pantoum.errors import PantoumError
     from pantoum.inference.evaluate import Evaluation
     from pantoum.inference.session import Session
@@ -36,8 +48,11 @@ __all__ = [
     "State",
     "Tokenizer",
     "compare",
+    "compress",
+    "decompress",
     "doctor",
     "export",
+    "import_model",
     "info",
     "load",
     "plan",

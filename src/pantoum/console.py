@@ -9,15 +9,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from pantoum.config import path, require
 from pantoum.text.unicode import without_surrogates
 
 if TYPE_CHECKING:
+    from pantoum.config import CompleteConfig as CompleteConfig
+    from pantoum.config import CompressConfig, DecompressConfig
     from pantoum.config.plain import Plain
     from pantoum.data.follow import Follower, Place
     from pantoum.inference.after_prompts import WrittenTexts as WrittenTexts
+    from pantoum.inference.completer import Completer
     from pantoum.inference.score import Score as Score
     from pantoum.inference.score import Scorer as Scorer
     from pantoum.model import Model as Model
@@ -25,15 +28,18 @@ if TYPE_CHECKING:
     from pantoum.report.surprisal_page import Page
 
 __all__ = [
+    "completer",
+    "compress_file",
+    "decompress_file",
     "follower",
     "free_folder",
     "keep_score",
     "latest_record",
+    "lines",
     "page",
     "parts",
     "perplexity",
     "printable",
-    "prompts",
     "require_score_state_place",
     "require_state_place",
     "resume_score",
@@ -42,7 +48,30 @@ __all__ = [
     "sparkline",
     "visible",
     "watch",
+    "whole_text",
 ]
+
+MOST_BYTES = 1 << 20
+"""Bytes of a file that an option names."""
+
+
+def compress_file(
+    name: str, model: Model | None, out: str | None, settings: CompressConfig, progress: bool
+) -> dict[str, Any]:
+    """Compress a file into an archive, and say what came of it."""
+    from pantoum import archives
+
+    return archives.compress_file(name, None if model is None else model._loaded, out, settings, progress)
+
+
+def decompress_file(
+    name: str, model: Model | None, out: str | None, settings: DecompressConfig, *, test: bool, progress: bool
+) -> dict[str, Any]:
+    """Decompress an archive into a file, and say what came of it."""
+    from pantoum import archives
+
+    loaded = None if model is None else model._loaded
+    return archives.decompress_file(name, loaded, out, settings, test=test, progress=progress)
 
 
 def require_state_place(model: Model, state_out: str) -> None:
@@ -164,27 +193,42 @@ def printable(prompt: str) -> str:
     return without_surrogates(prompt)[0]
 
 
-def prompts(file: str, most: int) -> list[str]:
-    """The prompts of a file of at most so many bytes: a line each, in ``.jsonl`` a JSON string each; empty
-    lines are none."""
-    with Path(path(file, "prompts")).open("rb") as opened:
-        data = opened.read(most + 1)
-    require(len(data) <= most, "prompts", file, f"may have at most {most:,} bytes", "divide it into files")
-    lines = data.decode("utf-8", "surrogateescape").removeprefix("\ufeff").split("\n")
-    found = [line.removesuffix("\r") for line in lines]
+def completer(model: Model, config: CompleteConfig) -> Completer:
+    """What suggests words after one text or another."""
+    from pantoum.inference.completer import Completer
+
+    return Completer(model._loaded, config)
+
+
+def whole_text(file: str, argument: str, most: int = MOST_BYTES) -> str:
+    """The text of a file of at most so many bytes, which an option names."""
+    from pantoum.data.sources import unreadable
+
+    try:
+        with Path(path(file, argument)).open("rb") as opened:
+            data = opened.read(most + 1)
+    except OSError as error:
+        raise unreadable(file, error) from None
+    require(len(data) <= most, argument, file, f"may have at most {most:,} bytes", "divide it into files")
+    return data.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
+
+
+def lines(file: str, argument: str, most: int = MOST_BYTES) -> list[str]:
+    """The texts of a file, a line each, in ``.jsonl`` a JSON string each; empty lines are none."""
+    found = [line.removesuffix("\r") for line in whole_text(file, argument, most).split("\n")]
     places = [number for number, line in enumerate(found, start=1) if line.strip()]
-    require(bool(places), "prompts", file, "holds no prompt", "write a prompt per line")
+    require(bool(places), argument, file, "has no line that is not empty", "write a text per line")
     if not file.lower().endswith(".jsonl"):
         return [found[number - 1] for number in places]
-    return [_json_prompt(found[number - 1], f"{file}, line {number}") for number in places]
+    return [_json_text(found[number - 1], argument, f"{file}, line {number}") for number in places]
 
 
-def _json_prompt(line: str, place: str) -> str:
+def _json_text(line: str, argument: str, place: str) -> str:
     import json
 
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):
         found = None
-    require(isinstance(found, str), "prompts", place, "is no JSON string", 'write "Once\\nupon" and the like')
+    require(isinstance(found, str), argument, place, "is no JSON string", 'write "Once\\nupon" and the like')
     return str(found)

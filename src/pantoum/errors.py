@@ -7,7 +7,8 @@
     │   ├── ModelFileError
     │   ├── ShardError
     │   ├── CheckpointError
-    │   └── StateError          a state that does not belong to this model, or is damaged
+    │   ├── StateError          a state that does not belong to this model, or is damaged
+    │   └── ArchiveError        an archive is cut or damaged, or another model made it
     ├── StorageError            the disk said no: full, read-only, missing folder (also an OSError's story)
     ├── RunError                a run folder that exists, is busy, or differs from what is asked
     ├── DivergedError           the loss is not finite, or keeps exploding
@@ -22,6 +23,7 @@ from __future__ import annotations
 import functools
 
 __all__ = [
+    "ArchiveError",
     "CheckpointError",
     "CoreError",
     "DivergedError",
@@ -52,12 +54,12 @@ class SettingError(PantoumError, ValueError):
 
     def __init__(self, argument: str, value: object, rule: str, advice: str, *, shown: bool = True) -> None:
         self.argument, self.value, self.rule, self.advice = argument, value, rule, advice
-        self._shown = shown and not (value is True and not rule.startswith("must"))
-        subject = f"{argument} is {_spelled(value)}: it" if self._shown else argument
+        self.shown = shown and not (value is True and not rule.startswith("must"))
+        subject = f"{argument} is {_spelled(value)}: it" if self.shown else argument
         super().__init__(f"{subject} {rule}; {advice}")
 
     def __reduce__(self) -> tuple[object, ...]:
-        made = functools.partial(type(self), shown=self._shown)
+        made = functools.partial(type(self), shown=self.shown)
         return made, (self.argument, self.value, self.rule, self.advice)
 
 
@@ -94,6 +96,10 @@ class CheckpointError(FormatError):
 
 class StateError(FormatError):
     """A session state is damaged, or belongs to another model."""
+
+
+class ArchiveError(FormatError):
+    """An archive is cut or damaged, or belongs to another model."""
 
 
 class StorageError(PantoumError):

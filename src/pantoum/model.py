@@ -1,4 +1,5 @@
-"""A trained model as Python users see it: it writes, scores and evaluates, and its sessions hold all state.
+"""A trained model as Python users see it: it writes, scores, evaluates and compresses, and its sessions hold
+all state.
 
 A thin layer over ``inference``: the options of the command line as keywords, texts given as files, a picture
 for a notebook. Nothing here trains, and nothing a model does changes it. Every argument is checked here, so
@@ -8,12 +9,15 @@ a program that only generates loads neither scoring nor adapting.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, overload
 
 from pantoum.config import (
+    CompressConfig,
+    DecompressConfig,
     EvaluationConfig,
     GenerationConfig,
     SamplingConfig,
@@ -39,12 +43,15 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from pantoum.batch import ModelBatch
-    from pantoum.config.keywords import Reading, Scoring, Streaming
+    from pantoum.config.keywords import Compressing, Decompressing, Reading, Scoring, Streaming
     from pantoum.config.keywords import Writing as WritingSettings
     from pantoum.data.given import GivenText
     from pantoum.inference.after_prompts import WrittenTexts
+    from pantoum.inference.choices import Choice
     from pantoum.inference.evaluate import Evaluation
+    from pantoum.inference.pairs import PairsFound
     from pantoum.inference.score import Score, Scorer
+    from pantoum.inference.suggest import Suggestion
     from pantoum.pictured_scores import Scores
     from pantoum.texts import Texts
 
@@ -241,6 +248,27 @@ class Model:
         _require_kind(sampling, SamplingConfig, "sampling")
         return write_after(self._with_cache(how_much.cache), prompts, how_much, sampling, state)
 
+    @public
+    def suggest(self, prompt: str = "", k: int = 3) -> list[Suggestion]:
+        """The ``k`` most probable words after a prompt, or those that begin with the letters that it ends
+        with, most probable first."""
+        from pantoum.inference.suggest import begun_word
+
+        before, begun = begun_word(text(prompt, "prompt"))
+        session = self.session()
+        session.feed(before)
+        return session.suggest(k, begun=begun)
+
+    @public
+    def choices(self, prompt: str, choices: Sequence[str], *, cache: int | None = None) -> list[Choice]:
+        """How probable each of some continuations of a prompt is, in their order: alone, and as a share of
+        all of them."""
+        from pantoum.inference.choices import choices_after
+
+        session = self.session(cache=cache)
+        session.feed(text(prompt, "prompt"))
+        return choices_after(session.model, session.state, choices)
+
     @taking(EvaluationConfig)
     def evaluate(
         self,
@@ -281,6 +309,17 @@ class Model:
         if adapter is not None and asked.model_out is not None:
             adapter.write(asked.model_out, prepared.facts.get("texts", ()))
         return found
+
+    @public
+    def pairs(self, files: Texts) -> PairsFound:
+        """How often the good sentence of two is more probable than the bad one: files of minimal pairs in the
+        form of BLiMP, or folders of such files."""
+        from pantoum.inference.pairs import judge
+        from pantoum.texts import listed
+
+        names = listed(files, "files")
+        require(bool(names), "files", names, "must be at least one file of pairs", "give one")
+        return judge(self._loaded, names)
 
     @taking(ScoreConfig)
     def score(self, text: str, by: str = "line", **settings: Unpack[Scoring]) -> Scores:
@@ -344,6 +383,47 @@ class Model:
         texts = [] if named is None else [{"name": PurePath(named).name}]
         kept = None if config.model_out is None else KeptModel(adapter, config.model_out, texts)
         return Scorer(model, config, threshold=nats, pieces=pieces, reader=adapter, kept=kept)
+
+    @taking(CompressConfig)
+    def compress(self, data: bytes, **settings: Unpack[Compressing]) -> bytes:
+        """An archive of some bytes: only this model reads it again."""
+        from pantoum.inference.compressing import archiving
+
+        asked = CompressConfig.of({**settings})
+        source = io.BytesIO(archiving.given_bytes(data, "data"))
+        lines, verify = asked.documents is not None, not asked.no_verify
+        made = archiving.compress(source, self._loaded, lines=lines, adapt=asked.adapt, verify=verify)
+        return b"".join(made)
+
+    @taking(DecompressConfig)
+    def decompress(self, archive: bytes, **settings: Unpack[Decompressing]) -> bytes:
+        """The bytes of an archive, or a part of them."""
+        from pantoum.inference.compressing import archiving, restoring
+
+        asked, lost = DecompressConfig.of({**settings}), list[str]()
+        source = io.BytesIO(archiving.given_bytes(archive, "archive"))
+        found = b"".join(restoring.restore(source, self._loaded, asked, lost))
+        from pantoum.texts import say
+
+        say(lost)
+        return found
+
+    @public
+    def compress_many(self, records: Iterable[bytes], *, no_verify: bool = False) -> bytes:
+        """An archive of many short records (messages, names, lines), each of which is read without the
+        others."""
+        from pantoum.inference.compressing import archiving
+
+        verify = not truth(no_verify, "no_verify")
+        return b"".join(archiving.compress_records(records, self._loaded, verify=verify))
+
+    @public
+    def decompress_many(self, archive: bytes, numbers: Sequence[int] | None = None) -> list[bytes]:
+        """The records of these numbers, or all of them; no other is decoded."""
+        from pantoum.inference.compressing import archiving, restoring
+
+        source = io.BytesIO(archiving.given_bytes(archive, "archive"))
+        return restoring.records(source, self._loaded, numbers)
 
     def _with_cache(self, size: int | None) -> LoadedModel:
         """The model, with a cache of the last ``size`` tokens where one is asked for."""

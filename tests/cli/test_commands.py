@@ -218,3 +218,14 @@ def test_the_unk_of_a_pretokenised_text_is_a_word_of_it(run: Run, tmp_path: Path
     )
     found = json.loads(run("evaluate", tmp_path / "r", tmp_path / "train", "--json").out)
     assert (found["unknown_tokens"], found["note"]) == (0, None)
+
+
+def test_pairs_are_judged_in_place_of_a_text(run: Run, trained: Path, text: Path, tmp_path: Path) -> None:
+    pairs = tmp_path / "p.jsonl"
+    pairs.write_text('{"sentence_good": "The cat sat", "sentence_bad": "zqx zqx", "linguistics_term": "t"}\n')
+    found = json.loads(run("evaluate", trained, "--pairs", pairs, "--json").out)
+    assert found["pairs"] == 1 and found["phenomena"] == {"t": {"pairs": 1, "accuracy": found["accuracy"]}}
+    assert "all pairs" in run("evaluate", trained, "--pairs", pairs).out
+    for more in ([text], ["--adapt"]):
+        done = run("evaluate", trained, "--pairs", pairs, *more)
+        assert done.code == 1 and "give --pairs alone" in done.err

@@ -129,7 +129,7 @@ def test_what_does_not_go_with_following_is_refused(
     state = ("--state-file", tmp_path / "s")
     for words, named in (
         ((text, *state), "--state-file"),
-        (("-", "--follow"), "text"),
+        (("-", "--follow"), "TEXT is"),
         ((text, "--follow", "--streams", 4), "--streams"),
         ((text, "--follow", "--encoding", "latin-1"), "--encoding"),
         ((text, "--follow", "--json", *state), "--format"),

@@ -23,7 +23,9 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import pytest
+import safetensors.numpy
 
 import pantoum
 from pantoum.cli.commands import COMMANDS
@@ -43,6 +45,8 @@ GUIDES = tuple(
     if "\n```" in page.read_text("utf-8")
 )
 GIVEN = {
+    "docs/how-to/elsewhere.md": ("book",),
+    "docs/how-to/forms.md": ("book", "names"),
     "docs/how-to/other-machines.md": ("book",),
     "docs/how-to/pytorch.md": ("book",),
     "docs/how-to/python.md": ("book",),
@@ -214,6 +218,16 @@ def help_examples() -> list[str]:
     return found
 
 
+def foreign_lstm(folder: Path) -> None:
+    """A model of words as PyTorch has it, and its vocabulary."""
+    words, random = ["<eos>", "<unk>", "Once", "upon", "the"], np.random.default_rng(0)
+    shapes = {"encoder.weight": (5, 3), "decoder.weight": (5, 4), "decoder.bias": (5,)}
+    shapes |= {"rnn.weight_ih_l0": (16, 3), "rnn.weight_hh_l0": (16, 4), "rnn.bias_ih_l0": (16,)}
+    arrays = {name: random.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
+    safetensors.numpy.save_file(arrays, folder / "lstm.safetensors")
+    (folder / "words.txt").write_text("\n".join(words) + "\n")
+
+
 @pytest.mark.slow
 def test_the_examples_of_the_help_run(texts: Path, place: Path, tmp_path: Path) -> None:
     folder = prepared(texts, place, tmp_path, ("book", "names", "app"))
@@ -223,6 +237,7 @@ def test_the_examples_of_the_help_run(texts: Path, place: Path, tmp_path: Path) 
         shutil.copytree(folder / "runs" / "book", folder / "runs" / copy)
     shutil.copytree(folder / "runs" / "app", folder / "runs" / "log")
     shutil.copy(folder / "runs" / "book" / "model.safetensors", folder / "from-a-stranger.safetensors")
+    foreign_lstm(folder)
     for command in help_examples():
         done = run(["bash", "-euc", command], folder, place)
         assert done.returncode in expected(command), f"{command}\n{done.stderr[-2000:]}"

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from pantoum.config.masks import MASKS, ignored
 
 GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "odd-lines.md"
@@ -34,3 +37,16 @@ def test_all_rules_together_find_what_no_model_can_predict() -> None:
     assert rules.sub("*", "Apr is a month, cafe and added are words, Sunday too") == (
         "Apr is a month, cafe and added are words, Sunday too"
     )
+
+
+@given(
+    st.lists(
+        st.sampled_from([*"aTJz0:-./, \t\u0663é", "Mon", "Sep ", "0x", "::", "12:30", "fe80", "deadbeef1"])
+    )
+)
+@settings(max_examples=200)
+def test_the_search_skips_no_match_of_a_rule(parts: list[str]) -> None:
+    line, found = "".join(parts), ignored(True, [])
+    each = re.compile("|".join(f"(?:{rule})" for rules in MASKS.values() for rule in rules))
+    assert found is not None
+    assert [match.span() for match in found.finditer(line)] == [match.span() for match in each.finditer(line)]

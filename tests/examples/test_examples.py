@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -105,3 +107,24 @@ def test_every_example_says_what_it_does(name: str) -> None:
         [sys.executable, EXAMPLES / f"{name}.py", "--help"], capture_output=True, text=True, timeout=100
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not installed")
+def test_bash_completes_the_word_before_the_cursor_or_adds_one(tmp_path: Path) -> None:
+    stub = tmp_path / "pantoum"
+    stub.write_text("#!/bin/sh\nwhile read -r line; do printf 'ca\\tcat\\n'; done\n")
+    stub.chmod(0o755)
+    script = f"""
+        set +m
+        source {EXAMPLES / "editors" / "complete.bash"}
+        for READLINE_LINE in 'The ca' 'The '; do
+            READLINE_POINT=${{#READLINE_LINE}}
+            READLINE_LINE+=' sat'
+            _pantoum_word
+            echo "$READLINE_LINE $READLINE_POINT"
+        done
+        kill $PANTOUM_WORDS_PID
+    """
+    place = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PANTOUM_MODEL": "book"}
+    done = subprocess.run(["bash", "-c", script], env=place, capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines() == ["The cat sat 7", "The ca sat 6"], done.stderr

@@ -71,12 +71,12 @@ def test_prompts_come_from_a_file(tmp_path: Path) -> None:
     lines, strings = tmp_path / "prompts.txt", tmp_path / "prompts.jsonl"
     lines.write_bytes("\ufeffOnce\r\n\n  Twice \n".encode())
     strings.write_text('"Once\\nupon"\n"a"\n')
-    assert console.prompts(str(lines), 100) == ["Once", "  Twice "]
-    assert console.prompts(str(strings), 100) == ["Once\nupon", "a"]
+    assert console.lines(str(lines), "prompts", 100) == ["Once", "  Twice "]
+    assert console.lines(str(strings), "prompts", 100) == ["Once\nupon", "a"]
     strings.write_text('{"prompt": "a"}\n')
     with pytest.raises(SettingError, match="line 1"):
-        console.prompts(str(strings), 100)
+        console.lines(str(strings), "prompts", 100)
     lines.write_text("\n\n")
     with pytest.raises(SettingError, match="no prompt"):
-        console.prompts(str(lines), 100)
+        console.lines(str(lines), "prompts", 100)
     assert issubclass(SettingError, pantoum.PantoumError)

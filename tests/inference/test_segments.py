@@ -61,6 +61,7 @@ def counting(streams: int) -> Segments:
 def test_every_token_once_in_order_and_after_enough_others(count: int, streams: int, part: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(segments, "LONGEST", 20)
+        patch.setattr(segments, "PART", 13)
         patch.setattr(protocols, "ROWS", 11)
         patch.setattr(protocols, "WARM_TOKENS", 6)
         patch.setattr(protocols, "LEAST_SPAN", 8)

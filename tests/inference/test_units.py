@@ -55,6 +55,15 @@ def test_units_do_not_depend_on_where_batches_are_cut(texts: list[str], cuts: li
         assert found.texts == words(texts)
 
 
+def test_texts_are_replaced_at_some_places_and_cut_out() -> None:
+    pieces = pieces_of(["a", "<unk>", "", "é\n", "<unk>"]).with_texts(
+        np.array([1, 4]), ["panic", "\U0001f600"]
+    )
+    assert pieces.texts == ["a", "panic", "", "é\n", "\U0001f600"] and pieces.line_ends.tolist() == [4]
+    assert pieces[1:4].texts == ["panic", "", "é\n"] and pieces[3:].text == "é\n\U0001f600"
+    assert pieces[2:2].texts == pieces[5:].texts == []
+
+
 def test_peaks_are_the_highest_of_the_pieces() -> None:
     (found, rest) = grouped(["x", "y", "\n", "z"], "line", [])
     assert (found.texts, found.peaks.tolist(), found.nats.tolist()) == (["xy\n"], [3.0], [6.0])

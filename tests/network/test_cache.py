@@ -162,7 +162,7 @@ def test_losses_beside_the_cache_are_those_with_it_and_those_without_it(counts: 
     with_BT, best_BT, after = program.losses(tokens_BT, targets_BT, state, **rest)
     own = NetworkState(state.arrays[:-3])
     without_BT = program.with_cache(None).losses(tokens_BT, targets_BT, own, **rest)[0]
-    *found, last = program.losses_beside_cache(tokens_BT, targets_BT, state, reset_BT=reset_BT)
+    *found, _, last = program.losses_beside_cache(tokens_BT, targets_BT, state, reset_BT=reset_BT)
     for array, wanted in zip(found, (with_BT, without_BT, best_BT), strict=True):
         assert np.array_equal(array, wanted)
     for one, other in zip(last.arrays, after.arrays, strict=True):

@@ -94,3 +94,36 @@ def test_scores_that_are_not_finite_are_an_error_of_ours(path: str, bad: float) 
     with pytest.raises(PantoumError, match="not finite"):
         native.sampler(rows, NONE, logits_BV).draw(0, 2)
     assert rows.written.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("vocab", [1, 2, 31, 32, 98, 700, 5000])
+def test_a_mask_leaves_out_what_it_does_not_allow(path: str, vocab: int) -> None:
+    random = np.random.default_rng(vocab)
+    ours, words = rows_of(40, random), -(-vocab // 32) + 1
+    ours.mask(words)
+    assert ours.allowed_RM is not None
+    allowed_RV = random.random((40, vocab)) < 0.2
+    allowed_RV[np.arange(40), random.integers(vocab, size=40)] = True
+    allowed_RV[::7] = True
+    padded = np.zeros((40, 32 * words), bool)
+    padded[:, :vocab] = allowed_RV
+    ours.allowed_RM[...] = np.packbits(padded, axis=1, bitorder="little").view("<u4")
+    others = copy.deepcopy(ours)
+    for kind in ("plain", "ties", "equal"):
+        logits_BV = logits_of(kind, 40, vocab, random)
+        native.sampler(ours, NONE, logits_BV).draw(0, 40)
+        reference.sampler(others, NONE, logits_BV).draw(0, 40)
+        assert allowed_RV[np.arange(40), ours.tokens].all()
+        np.testing.assert_array_equal(ours.tokens, others.tokens)
+        np.testing.assert_allclose(ours.log_probability, others.log_probability, rtol=1e-7, atol=1e-6)
+
+
+def test_a_mask_of_all_tokens_changes_no_bit(path: str) -> None:
+    random = np.random.default_rng(2)
+    plain, logits_BV = rows_of(40, random), logits_of("plain", 40, 300, random)
+    masked = copy.deepcopy(plain)
+    masked.mask(10)
+    for rows in (plain, masked):
+        native.sampler(rows, NONE, logits_BV).draw(0, 40)
+    for mine, other in zip(masked.arrays(), plain.arrays(), strict=False):
+        np.testing.assert_array_equal(mine, other)

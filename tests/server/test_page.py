@@ -245,6 +245,26 @@ def test_it_continues_whenever_one_stops_typing_and_escape_stops(desk: Any) -> N
     assert text(desk) == "The cat"
 
 
+def test_words_are_suggested_and_a_tap_or_tab_takes_one(desk: Any) -> None:
+    chips = desk.page.locator("#words button")
+    desk.page.locator("#suggest").check()
+    desk.page.locator("#text").focus()
+    desk.page.keyboard.type("The c")
+    desk.expect(chips.first).to_have_text(re.compile("^c\\w+$"))
+    first = chips.first.text_content()
+    desk.page.keyboard.press("Tab")
+    assert text(desk) == f"The {first} "
+    desk.expect(chips.first).to_be_visible()  # the word after it
+    second = chips.last.text_content()
+    chips.last.click()
+    assert text(desk) == f"The {first} {second} "
+    desk.expect(chips.first).to_be_visible()
+    desk.page.keyboard.press("Escape")
+    desk.expect(chips).to_have_count(0)
+    desk.page.keyboard.press("Tab")
+    assert desk.page.evaluate("document.activeElement.id") != "text"
+
+
 def test_a_long_text_is_read_by_paragraphs(desk: Any, opened: Any) -> None:
     paragraph = "The cat number 4 sat on the mat, and dog 8 ran.\n" * 20
     write(desk, paragraph)

@@ -112,6 +112,19 @@ def test_the_desk_goes_on_without_the_server_and_heals(desk: Any) -> None:
     desk.expect(text(desk.page)).to_have_value("The cat sat")
 
 
+def test_what_is_typed_without_a_network_is_read_as_soon_as_there_is_one(desk: Any) -> None:
+    text(desk.page).press_sequentially("The cat")
+    desk.page.context.set_offline(True)
+    text(desk.page).press_sequentially(" sat")
+    desk.expect(desk.page.locator("#error-text")).to_contain_text("does not answer")
+    kept = desk.page.evaluate("Object.keys(localStorage).map(key => localStorage.getItem(key)).join()")
+    assert "The cat sat" in kept
+    desk.page.context.set_offline(False)
+    desk.expect(desk.page.locator("#error")).to_be_hidden()
+    desk.expect(desk.page.locator("#status")).to_contain_text("“t” before the cursor")
+    desk.expect(text(desk.page)).to_have_value("The cat sat")
+
+
 @pytest.mark.parametrize("wrong", ["wrong", "schlüssel"])
 def test_a_wrong_key_gets_a_sentence(
     serve: Callable[..., Any], tab: Callable[..., Any], tmp_path: Path, wrong: str
@@ -132,12 +145,34 @@ def test_a_wrong_key_gets_a_sentence(
     expect(found.page.locator("#key")).to_be_focused()
 
 
-def test_keys_are_named_only_where_a_keyboard_is(chromium: Any, opened: Any) -> None:
-    api = pytest.importorskip("playwright.sync_api")
-    context = chromium.new_context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
-    page = context.new_page()
-    page.goto(opened.url)
-    ready(page)
-    api.expect(page.locator("kbd").first).to_be_hidden()
-    assert "Ctrl" not in page.locator("#text").get_attribute("placeholder")
-    context.close()
+@pytest.fixture
+def phone(opened: Any, tab: Callable[..., Any]) -> Any:
+    """The desk on a phone: narrow, with a finger and without a keyboard."""
+    found = tab(390, has_touch=True, is_mobile=True)
+    found.expect = pytest.importorskip("playwright.sync_api").expect
+    found.page.goto(opened.url)
+    ready(found.page)
+    return found
+
+
+def test_keys_are_named_only_where_a_keyboard_is(phone: Any) -> None:
+    phone.expect(phone.page.locator("kbd").first).to_be_hidden()
+    assert "Ctrl" not in phone.page.locator("#text").get_attribute("placeholder")
+
+
+def test_a_finger_does_on_a_phone_what_keys_do(phone: Any) -> None:
+    text(phone.page).tap()
+    phone.page.keyboard.insert_text("The cat number 7 sat. " * 20)
+    phone.expect(phone.page.locator("#status")).to_contain_text("nats per token")
+    phone.page.locator("#continue").tap()
+    phone.expect(phone.page.locator("#status")).to_have_text("Three alternatives are written.")
+    assert phone.overflow() <= 0
+    small = "all => all.filter(e => e.getClientRects()[0]?.height < 24).map(e => e.outerHTML)"
+    assert phone.page.locator("button, select, .button").evaluate_all(small) == []
+    words = phone.page.locator("#cards pre").first.text_content()
+    phone.page.locator("#cards button").first.tap()
+    phone.expect(text(phone.page)).to_have_value("The cat number 7 sat. " * 20 + words)
+    phone.page.reload()
+    ready(phone.page)
+    phone.expect(text(phone.page)).to_have_value("The cat number 7 sat. " * 20 + words)
+    assert not phone.wrong

@@ -30,6 +30,11 @@ def card_rows(card: Mapping[str, Plain]) -> Rows:
         rows.append(("after", f"{steps}, {count(card.get('tokens_trained'))} tokens"))
     if card.get("trained_in") is not None:
         rows.append(("and then", f"trained further in {card['trained_in']!s:.40}; not evaluated since"))
+    imported = card.get("imported")
+    if isinstance(imported, Mapping):
+        told = f"{imported.get('from')!s:.40}: {imported.get('name')!s:.200}, SHA-256 "
+        told += f"{imported.get('sha256')!s:.64}"
+        rows.append(("imported from", told))
     rows += _held_out(card.get("validation"), ", before it adapted" if card.get("adapted") else "")
     rows += _int8(card.get("int8"))
     rows += _adapted(card.get("adapted"), card.get("adapted_times"))

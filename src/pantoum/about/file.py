@@ -20,8 +20,9 @@ from pantoum.config import ModelConfig
 from pantoum.config.plain import Plain
 from pantoum.data.made_again import are_removed
 from pantoum.data.prepare import open_prepared
-from pantoum.errors import FormatError, ModelFileError, PantoumError
+from pantoum.errors import ArchiveError, FormatError, ModelFileError, PantoumError
 from pantoum.formats import (
+    archive,
     bounded,
     checkpoint,
     checkpoint_folder,
@@ -31,11 +32,12 @@ from pantoum.formats import (
     token_shard,
 )
 from pantoum.formats.model_file import COUNTS, SCALE, ModelFile
+from pantoum.inference.compressing.learning import memory_of
 from pantoum.inference.files import torch_file
 from pantoum.inference.files.compact_matrices import coded_names
 from pantoum.inference.files.novelty import BITS_NAME
 from pantoum.inference.files.precision import number, shape_of, weights
-from pantoum.inference.loaded_model import MODEL_NAME, load
+from pantoum.inference.loaded_model import HUB, MODEL_NAME, load, model_path
 from pantoum.kernels import Array
 from pantoum.network.mixers.counted_ngrams import MOST_ORDER
 from pantoum.network.packing import Weight
@@ -57,7 +59,7 @@ class Info:
 
     path: Path
     kind: str
-    """``model``, ``run``, ``checkpoint``, ``prepared``, ``shard``, ``state`` or ``torch``."""
+    """``model``, ``run``, ``checkpoint``, ``prepared``, ``shard``, ``state``, ``archive`` or ``torch``."""
     facts: Mapping[str, object]
     """Plain values, for JSON."""
     rows: Sequence[tuple[str, str]] = field(repr=False)
@@ -77,7 +79,7 @@ def inspect(path: Path, *, verify: bool = False) -> Info:
 
     ``verify``: load it as well, all of it; the errors are those of loading.
     """
-    found = _inspect(path)
+    found = _inspect(model_path(path) if path.parts[:1] == (HUB,) else path)
     if not verify:
         return found
     return replace(found, rows=[*found.rows, ("verified", _verified(found))])
@@ -97,6 +99,11 @@ def _verified(found: Info) -> str:
     if found.kind == "torch":
         torch_file.read(found.path)
         return "it loads"
+    if found.kind == "archive":
+        with bounded.opened(found.path, ArchiveError) as (file, _):
+            header = archive.read_header(file)
+            frames = sum(1 for _ in archive.read(file, header))
+        return f"the checksums of all {frames:,} frames; `pantoum decompress --test` decodes them"
     if found.kind != "run":
         return "every byte"  # reading a state or a checkpoint reads all of it
     folder = RunFolder(found.path)
@@ -130,6 +137,8 @@ def _inspect(path: Path) -> Info:
         return _state(path)
     if start == SHARD_MAGIC:
         return _shard(path)
+    if archive.is_archive(start):
+        return _archive(path)
     if torch_file.is_torch_file(path):
         return Info(path, "torch", *torch_facts(path))
     raise _foreign(path)
@@ -143,7 +152,7 @@ def _start(path: Path) -> bytes:
 def _foreign(path: Path) -> FormatError:
     return FormatError(
         f"{str(path)!r} is nothing that pantoum knows: it must be a model, a state, a token shard, a "
-        "checkpoint, a file for PyTorch, a run folder or a prepared folder; give one of these"
+        "checkpoint, an archive, a file for PyTorch, a run folder or a prepared folder; give one of these"
     )
 
 
@@ -348,3 +357,29 @@ def _state(path: Path) -> Info:
     elif found.pending:
         rows.append(("undecoded", f"{len(found.pending)} bytes of a character that is not complete"))
     return Info(path, "state", facts, rows)
+
+
+def _archive(path: Path) -> Info:
+    with bounded.opened(path, ArchiveError) as (file, total):
+        header, index = archive.read_index(file)
+    plain, records = sum(index.plain), sum(index.records)
+    facts = {
+        "bytes": total,
+        "plain_bytes": plain,
+        "frames": len(index.plain),
+        "records": records if header.records is not None else None,
+        "model_sha256": header.model or None,
+        "memory": memory_of(header.slots) if header.slots else None,
+    }
+    share = f" ({total / plain:.1%}, {8 * total / plain:.3f} bits per byte)" if plain else ""
+    rows = [
+        ("size", f"{total:,} bytes for {plain:,}{share}"),
+        (
+            "frames",
+            f"{len(index.plain):,}" + (f", {records:,} records" if header.records is not None else ""),
+        ),
+        ("model", f"SHA-256 {header.model}" if header.model else "none: it learns as it reads"),
+    ]
+    if header.slots:
+        rows.append(("memory", f"{size(memory_of(header.slots))} where a frame is read without a model"))
+    return Info(path, "archive", facts, rows)

@@ -7,6 +7,7 @@ returns the exit code, or ``None`` for 0.
 from __future__ import annotations
 
 from importlib import import_module
+from keyword import iskeyword
 from types import ModuleType
 
 __all__ = ["COMMANDS", "module_of"]
@@ -17,8 +18,12 @@ COMMANDS = {
     "generate": "generate text: the prompt and its continuation",
     "evaluate": "measure how well a model predicts texts",
     "score": "print the surprisal of each token, word or line of a text, in nats",
+    "complete": "suggest the next word of each line of stdin: for an editor, a shell, an input method",
     "serve": "serve models over HTTP (OpenAI's interface, sessions, scores), and a page to write on",
-    "export": "convert a model: to int8, which generates faster, or to a file that PyTorch loads",
+    "export": "convert a model: to int8, which generates faster, or to a file for PyTorch, ONNX or KenLM",
+    "import": "make a model of PyTorch, Keras, TensorFlow 1 or ONNX one of pantoum",
+    "compress": "compress files without a loss, with a model or without one",
+    "decompress": "read what `pantoum compress` wrote, all of it or a part",
     "prepare": "tokenize texts once, for many runs with `pantoum train --data`",
     "watch": "show a run from another terminal while it trains, or after its end",
     "compare": "compare runs in a table, with mean and standard deviation over seeds",
@@ -30,5 +35,5 @@ COMMANDS = {
 
 
 def module_of(name: str) -> ModuleType:
-    """The module of a command."""
-    return import_module(f"pantoum.cli.{name}")
+    """The module of a command; that of a word of Python has ``_`` after it."""
+    return import_module(f"pantoum.cli.{name}{'_' * iskeyword(name)}")

@@ -6,7 +6,7 @@ import argparse
 
 from pantoum.cli.options import add_settings, given
 from pantoum.cli.output import Output
-from pantoum.config import EvaluationConfig
+from pantoum.config import EvaluationConfig, require
 
 EXAMPLES = """examples:
   pantoum evaluate runs/book other.txt
@@ -20,25 +20,50 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a model file, or a run folder (its best model)")
     parser.add_argument(
         "texts",
-        nargs="+",
+        nargs="*",
         metavar="TEXT",
         help="text files, folders or addresses, joined in this order; - is stdin",
     )
     add_settings(parser, EvaluationConfig)
+    parser.add_argument(
+        "--pairs",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="in place of texts: minimal pairs in the form of BLiMP, a file or a folder; may be repeated",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
-def run(arguments: argparse.Namespace, output: Output) -> None:
+def run(arguments: argparse.Namespace, output: Output) -> int:
     """Evaluate the model and print the figures."""
     from pantoum import load
 
+    settings, pairs = given(arguments, EvaluationConfig), bool(arguments.pairs)
+    if not arguments.texts and not pairs:
+        output.complain(
+            "pantoum evaluate: TEXT is missing: type for example `pantoum evaluate runs/book other.txt`; "
+            "`pantoum evaluate --help` lists its options"
+        )
+        return 2
+    alone = not pairs or not (arguments.texts or settings)
+    rule = "takes the place of texts and of all that says how these are read"
+    require(alone, "pairs", arguments.pairs, rule, "give --pairs alone")
     model = load(arguments.model)
+    if pairs:
+        judged = model.pairs(arguments.pairs)
+        if arguments.json:
+            output.json(judged.to_dict())
+        else:
+            output.answer(str(judged))
+        return 0
     evaluation = model.evaluate(
         arguments.texts,
         progress=not output.quiet,
-        **given(arguments, EvaluationConfig),
+        **settings,
     )
     if arguments.json:
         output.json(evaluation.to_dict())
     else:
         output.answer(str(evaluation))
+    return 0

@@ -11,6 +11,8 @@ EXAMPLES = """examples:
   pantoum export runs/book --to int8 --out book-int8.safetensors --text other.txt
   pantoum generate book-int8.safetensors --prompt "Once upon"
   pantoum export runs/book --to torch --out book-torch.safetensors
+  pantoum export runs/book --to onnx --out book.onnx
+  pantoum export runs/book --to hub --out book-hub
   pantoum export runs/words --to arpa --out words.arpa
   pantoum export runs/book --to html --out book.html
 """
@@ -19,8 +21,8 @@ EXAMPLES = """examples:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("model", metavar="MODEL", help="a model file, or a run folder (its best model)")
-    parser.add_argument("--to", required=True, metavar="int8|torch|arpa|html", help="the format")
-    parser.add_argument("--out", required=True, metavar="F", help="the file to write")
+    parser.add_argument("--to", required=True, metavar="int8|torch|onnx|hub|arpa|html", help="the format")
+    parser.add_argument("--out", required=True, metavar="F", help="the file to write; for hub, the folder")
     parser.add_argument(
         "--text",
         action="append",

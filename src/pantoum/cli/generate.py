@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pantoum.cli.options import add_settings, given
 from pantoum.cli.output import Output, is_terminal
@@ -23,6 +23,8 @@ EXAMPLES = """examples:
   pantoum generate runs/names --count 20 --temperature 1 --unique --novel
   pantoum generate runs/book --prompts openings.txt --length 100
   pantoum generate runs/names --prompt "Ma" --count 200 --n-best 10
+  pantoum generate runs/names --count 20 --matching "[A-Z][a-z]{3,7}"
+  pantoum generate runs/book --matching "[A-Z][a-z]+( [a-z]+)*[.]" --length 80
   pantoum generate runs/book --prompt "A" --state-out a.state
   pantoum generate runs/book --state-in a.state
   pantoum generate runs/book --prompt - --adapt --model-out mine.safetensors < letters.txt
@@ -60,7 +62,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, output: Output) -> None:
     """Print the text while it is generated; then save the state."""
     how_much = GenerationConfig(**given(arguments, GenerationConfig))
-    sampling = SamplingConfig(**given(arguments, SamplingConfig))
+    sampling = SamplingConfig(**_forms(given(arguments, SamplingConfig)))
     if arguments.state_out is not None and how_much.count > 1:
         raise SettingError(
             "state_out",
@@ -136,7 +138,21 @@ def _prompts(arguments: argparse.Namespace) -> list[str]:
         raise SettingError("prompt", arguments.prompt, rule, "leave one of the two out")
     from pantoum import console
 
-    return console.prompts(arguments.prompts, LONGEST_PROMPT)
+    return console.lines(arguments.prompts, "prompts", LONGEST_PROMPT)
+
+
+def _forms(typed: dict[str, Any]) -> dict[str, Any]:
+    """What files say of the form of a text, in the place of their names."""
+    if not typed.keys() & {"json_schema", "grammar", "choices"}:
+        return typed
+    from pantoum import console
+
+    read = dict(typed)
+    for name in read.keys() & {"json_schema", "grammar"}:
+        read[name] = console.whole_text(read[name], name)
+    if "choices" in read:
+        read["choices"] = [line for file in read["choices"] for line in console.lines(file, "choices")]
+    return read
 
 
 def _answer(writing: WrittenTexts, prompts: Sequence[str], *, together: bool) -> dict[str, object]:

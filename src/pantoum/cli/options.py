@@ -64,11 +64,20 @@ def _reader(one: Setting) -> Callable[[str], object]:
         except ValueError:
             what = "a whole number" if number is int else "a number"
             also = " or none" if one.off else ""
-            start = re.match(r"[+-]?[0-9]+(?![0-9.])" if number is int else r"[+-]?[0-9]+(\.[0-9]+)?", text)
-            meant = f"; did you mean {start[0]}?" if start else ""
+            meant = _meant(text, number is int)
+            meant = f"; did you mean {meant}?" if meant else ""
             raise argparse.ArgumentTypeError(f"is {text!r}: it must be {what}{also}{meant}") from None
 
     return read
+
+
+def _meant(text: str, whole: bool) -> str:
+    """The number that a word stands for, or begins with; empty where none is seen. 1e3 is 1000."""
+    found = re.match(r"[+-]?[0-9]+(\.[0-9]+)?(e[+-]?[0-9]{1,2})?", text, re.IGNORECASE)
+    if found is None or not whole:
+        return found[0] if found else ""
+    number = float(found[0])
+    return str(int(number)) if number.is_integer() else ""
 
 
 def given(arguments: argparse.Namespace, kind: type[SettingGroup]) -> dict[str, Any]:

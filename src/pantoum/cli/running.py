@@ -21,7 +21,7 @@ import sys
 from pantoum.cli.commands import module_of
 from pantoum.cli.interrupts import Interrupts
 from pantoum.cli.output import Output, abandon_stdout
-from pantoum.cli.parser import flag
+from pantoum.cli.parser import Parser
 from pantoum.config.launcher import threads_of_a_rank
 from pantoum.config.processors import THREAD_VARIABLES
 from pantoum.errors import PantoumError, RankError, SettingError
@@ -109,9 +109,18 @@ def _end(output: Output, line: str, code: int) -> int:
 
 
 def _as_typed(error: PantoumError, arguments: argparse.Namespace) -> str:
-    """The message of an error; a setting is named by its option."""
-    if not (isinstance(error, SettingError) and hasattr(arguments, error.argument)):
+    """The message of an error; a setting is named as it is typed: by its option, or as the help names it."""
+    if not isinstance(error, SettingError):
         return str(error)
-    setting = error.argument
-    named = re.sub(rf"(?<![\w-]){re.escape(setting)}(?![\w-])", flag(setting), str(error))
-    return named if setting != "model" else str(error)
+    parser = Parser()
+    module_of(arguments.command).add_options(parser)
+    named = {action.dest: action for action in reversed(parser._actions)}.get(error.argument)
+    if named is None:
+        return str(error)
+    # In the rule its name is a word of the sentence: an encoding, a text.
+    name, advice = error.argument, error.advice
+    typed = re.sub(r"\[.*?\]", "", str(named.metavar))  # MODEL, not [NAME=]MODEL
+    if named.option_strings:
+        typed = named.option_strings[0]
+        advice = re.sub(rf"(?<![\w-]){re.escape(name)}(?![\w-])", typed, advice)
+    return str(SettingError(typed, error.value, error.rule, advice, shown=error.shown))

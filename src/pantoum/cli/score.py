@@ -24,6 +24,7 @@ EXAMPLES = """examples:
   pantoum score runs/book chapter.txt --format html > chapter.html
   pantoum score runs/log app.log --alert auto:0.1% --streams 64 --only-alerts
   pantoum score runs/log app.log --mask --alert auto:0.1% --alert-text ordinary.log
+  pantoum score runs/book chapter.txt --choices openings.txt
   pantoum score runs/log --follow app.log --alert 9.5 --format jsonl --state-file app.state
   tail -f app.log | pantoum score runs/log - --adapt --model-out today.safetensors
 
@@ -72,11 +73,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         help="with --follow: keep in this file how far the log was read; a restart goes on from there",
     )
+    parser.add_argument(
+        "--choices",
+        metavar="FILE",
+        help="print how probable each line of this file is after TEXT, whose last line end does not count: "
+        "its share by whole texts, and its share per token, which does not depend on the length",
+    )
     parser.add_argument("--exit-code", action="store_true", help=f"exit with {ALERTED} if there was an alert")
 
 
 def run(arguments: argparse.Namespace, output: Output) -> int:
     """Score the text part by part and write the results as they come."""
+    if arguments.choices is not None:
+        from pantoum.cli.score_choices import score_choices
+
+        score_choices(arguments, output)
+        return 0
     config = ScoreConfig(**given(arguments, ScoreConfig))
     alone = arguments.only_alerts
     require(

@@ -18,7 +18,6 @@ __all__ = ["command_advice", "option_advice"]
 
 COMMANDS_ELSEWHERE = {
     "benchmark": "doctor",
-    "complete": "generate",
     "convert": "export",
     "eval": "evaluate",
     "finetune": "train",

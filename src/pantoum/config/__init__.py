@@ -4,9 +4,9 @@ A field is the one declaration of its setting (``setting``): the option of the c
 the Python interface, its type, its check, its help and what a run records are made from it. ``"auto"`` means
 "chosen from the text, the time and this machine"; ``None`` means off. Nothing here imports NumPy.
 
-One file per thing that is configured: ``model`` (the network), ``train``, ``writing``, ``score``, all over
-``rules``. Import the names from here; a file is imported when one of its names is used, so that a command
-does not pay for the settings of the others.
+One file per thing that is configured: ``model`` (the network), ``train``, ``writing``, ``score``,
+``compress``, all over ``rules``. Import the names from here; a file is imported when one of its names is
+used, so that a command does not pay for the settings of the others.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pantoum.config.cells import CELLS, CellSpec
+    from pantoum.config.compress import CompressConfig, DecompressConfig
     from pantoum.config.model_config import SHAPE, DropoutConfig, ModelConfig, check_table, table_words
     from pantoum.config.reading_config import EvaluationConfig
     from pantoum.config.rules import (
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
         truth,
         whole,
     )
-    from pantoum.config.sampling import GenerationConfig, SamplingConfig, StreamConfig
+    from pantoum.config.sampling import Asked, CompleteConfig, GenerationConfig, SamplingConfig, StreamConfig
     from pantoum.config.score import UNITS, Alert, ScoreConfig
     from pantoum.config.serve import ServeSettings
     from pantoum.config.setting import declared
@@ -51,7 +52,11 @@ __all__ = [
     "UNITS",
     "VERSION",
     "Alert",
+    "Asked",
     "CellSpec",
+    "CompleteConfig",
+    "CompressConfig",
+    "DecompressConfig",
     "DropoutConfig",
     "EvaluationConfig",
     "GenerationConfig",
@@ -85,10 +90,11 @@ VERSION = "0.1.0"
 
 _HOMES = {
     "cells": ("CELLS", "CellSpec"),
+    "compress": ("CompressConfig", "DecompressConfig"),
     "model_config": ("SHAPE", "DropoutConfig", "ModelConfig", "check_table", "table_words"),
     "reading_config": ("EvaluationConfig",),
     "rules": ("AUTO", "function", "nearest", "number", "one_of", "path", "require", "text", "truth", "whole"),
-    "sampling": ("GenerationConfig", "SamplingConfig", "StreamConfig"),
+    "sampling": ("Asked", "CompleteConfig", "GenerationConfig", "SamplingConfig", "StreamConfig"),
     "score": ("UNITS", "Alert", "ScoreConfig"),
     "serve": ("ServeSettings",),
     "setting": ("declared",),

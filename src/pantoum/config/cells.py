@@ -37,6 +37,8 @@ class CellSpec:
     """Gates whose bias begins at this value, and not as the weights do."""
     torch: str | None = None
     """The module of ``torch.nn`` that has the same parameters."""
+    onnx: tuple[str, str] | None = None
+    """The operator of ONNX that computes it, and its gates in the order of that operator."""
 
     @property
     def kernel(self) -> str:
@@ -47,14 +49,24 @@ class CellSpec:
 CELLS: Mapping[str, CellSpec] = {
     cell.name: cell
     for cell in (
-        CellSpec("rnn", "tanh RNN", ("h",), (1,), hidden_bias=True, torch="RNN"),
-        CellSpec("gru", "GRU", ("r", "z", "n"), (3,), hidden_bias=True, biased=True, torch="GRU"),
+        CellSpec("rnn", "tanh RNN", ("h",), (1,), hidden_bias=True, torch="RNN", onnx=("RNN", "h")),
+        CellSpec(
+            "gru",
+            "GRU",
+            ("r", "z", "n"),
+            (3,),
+            hidden_bias=True,
+            biased=True,
+            torch="GRU",
+            onnx=("GRU", "zrn"),
+        ),
         CellSpec(  # TensorFlow 1's GRUCell, whose u is z here; a new cell keeps its state
             "gru-before",
             "GRU with the reset before the product",
             ("r", "z", "n"),
             (2, 1),
             biases={"r": 1, "z": 1, "n": 0},
+            onnx=("GRU", "zrn"),
         ),
         CellSpec(  # the open forget gate is that of Gers et al. 2000 and Jozefowicz et al. 2015
             "lstm",
@@ -65,6 +77,7 @@ CELLS: Mapping[str, CellSpec] = {
             hidden_bias=True,
             biases={"f": 1},
             torch="LSTM",
+            onnx=("LSTM", "iofg"),
         ),
         CellSpec("mingru", "minGRU", ("z", "n")),
     )

@@ -16,7 +16,17 @@ Whole: TypeAlias = int | np.integer[Any]
 Number: TypeAlias = float | np.integer[Any] | np.floating[Any]
 Path: TypeAlias = str | os.PathLike[str]
 
-__all__ = ["Preparing", "Reading", "Sampling", "Scoring", "Streaming", "Training", "Writing"]
+__all__ = [
+    "Compressing",
+    "Decompressing",
+    "Preparing",
+    "Reading",
+    "Sampling",
+    "Scoring",
+    "Streaming",
+    "Training",
+    "Writing",
+]
 
 class Sampling(TypedDict, total=False):
     """``SamplingConfig``."""
@@ -31,6 +41,10 @@ class Sampling(TypedDict, total=False):
     logit_bias: Mapping[int, float] | None
     greedy: bool
     stop: Sequence[str]
+    matching: str | None
+    json_schema: str | Mapping[str, Any] | bool | None
+    grammar: str | None
+    choices: Sequence[str]
 
 class Streaming(Sampling, total=False):
     """``StreamConfig``."""
@@ -65,6 +79,22 @@ class Scoring(Reading, total=False):
     alert_text: Path | None
     mask: bool
     ignore: Sequence[str]
+
+class Compressing(TypedDict, total=False):
+    """``CompressConfig``."""
+
+    documents: str | None
+    adapt: bool
+    no_verify: bool
+
+class Decompressing(TypedDict, total=False):
+    """``DecompressConfig``."""
+
+    keep_going: bool
+    max_output: Whole | None
+    offset: Whole | None
+    length: Whole | None
+    record: Whole | None
 
 class Preparing(TypedDict, total=False):
     """``TextSettings``."""

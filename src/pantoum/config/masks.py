@@ -36,6 +36,8 @@ MASKS = {
     "numbers": (r"\d+(?:[.,]\d+)*",),
 }
 """The rules by what they find; of those that match at one place the first counts."""
+BEGINS = r"(?=[\d:A-FJMNOSTWa-f])"
+"""No match of a rule begins with anything else: to know that takes half of the time of a search."""
 
 
 def expressions(value: Any, argument: str) -> tuple[str, ...]:
@@ -53,6 +55,6 @@ def expressions(value: Any, argument: str) -> tuple[str, ...]:
 
 def ignored(mask: bool, patterns: Sequence[str]) -> re.Pattern[str] | None:
     """One expression of all rules that were asked for; ``None`` without any."""
-    rules = [rule for found in MASKS.values() for rule in found] if mask else []
-    each = [*patterns, *rules]
-    return re.compile("|".join(f"(?:{rule})" for rule in each)) if each else None
+    rules = "|".join(f"(?:{rule})" for found in MASKS.values() for rule in found)
+    each = [*(f"(?:{pattern})" for pattern in patterns), *([f"{BEGINS}(?:{rules})"] if mask else [])]
+    return re.compile("|".join(each)) if each else None

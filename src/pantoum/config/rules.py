@@ -140,6 +140,7 @@ def path(value: object, argument: str) -> str:
     fits = isinstance(found, str) and "\0" not in found
     rule = "must be a path (str or pathlib.Path) without NUL characters"
     require(fits, argument, value, rule, f"give {argument} such a path")
+    require(found != "", argument, value, "must not be empty", "give a name, or . for this folder")
     return str(found)
 
 

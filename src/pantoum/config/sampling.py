@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from functools import cached_property, partial
+from typing import Any, NamedTuple
 
 from pantoum.config.reading_config import cache_size
-from pantoum.config.rules import number, path, require, texts, truth, whole
+from pantoum.config.rules import number, path, require, text, texts, truth, whole
 from pantoum.config.setting import SettingGroup, setting
 
-__all__ = ["GenerationConfig", "SamplingConfig", "StreamConfig"]
+__all__ = ["Asked", "CompleteConfig", "GenerationConfig", "SamplingConfig", "StreamConfig"]
+
+
+class Asked(NamedTuple):
+    """The form that a text is to have."""
+
+    kind: str
+    """The setting that asks for it."""
+    text: str
+    """What is asked: an expression, a grammar, or JSON of a schema or of a list of choices."""
 
 
 def biases(value: Any, argument: str) -> dict[int, float]:
@@ -24,8 +33,31 @@ def biases(value: Any, argument: str) -> dict[int, float]:
     }
 
 
+def schema(value: Any, argument: str) -> str:
+    """A JSON schema, or its JSON; kept as JSON."""
+    import json
+
+    rule, advice = "must be a JSON schema", 'give for example {"type": "object"}'
+    found = value
+    if isinstance(value, str):
+        try:
+            found = json.loads(value)
+        except (ValueError, RecursionError) as problem:
+            require(False, argument, value, f"is not JSON: {problem}", advice)
+    require(isinstance(found, (Mapping, bool)), argument, value, rule, advice)
+    try:
+        return value if isinstance(value, str) else json.dumps(found, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError) as problem:
+        require(False, argument, value, f"cannot be written as JSON: {problem}", advice)
+        raise
+
+
 PENALTY = partial(number, least=-2.0, most=2.0)
 
+FORMS = ("matching", "json_schema", "grammar", "choices")
+"""The settings that ask for a form."""
+MOST_WORDS = 100
+"""Words that are suggested at most."""
 MOST_TEXTS = 100_000
 CANDIDATES = 8
 """Texts that are written for each of the N best, where ``count`` does not say how many."""
@@ -81,6 +113,38 @@ class SamplingConfig(SettingGroup):
     stop: tuple[str, ...] = setting(
         (), "stop before this text, which is not printed; may be repeated", texts, metavar="S"
     )
+    matching: str | None = setting(
+        None,
+        "write only what this regular expression matches as a whole (extra: forms)",
+        text,
+        metavar="REGEX",
+    )
+    json_schema: str | Mapping[str, Any] | bool | None = setting(
+        None, "write only JSON that this JSON schema accepts (extra: forms)", schema, metavar="FILE"
+    )
+    grammar: str | None = setting(
+        None, "write only what this Lark grammar accepts (extra: forms)", text, metavar="FILE"
+    )
+    choices: tuple[str, ...] = setting(
+        (), "write one of these texts, one a line of the file (extra: forms)", texts, metavar="FILE"
+    )
+
+    def agree(self) -> None:
+        """A text has one form."""
+        given = [name for name in FORMS if self.given(name)]
+        rule = f"cannot be given together with {' and '.join(given[:-1])}"
+        require(len(given) < 2, given[-1] if given else "", "", rule, "leave one of them out")
+
+    @cached_property
+    def asked(self) -> Asked | None:
+        """The form that every text has; ``None``: any."""
+        import json
+
+        for name in FORMS:
+            value = getattr(self, name)
+            if self.given(name):
+                return Asked(name, value if isinstance(value, str) else json.dumps(value))
+        return None
 
 
 @dataclass(frozen=True)
@@ -145,3 +209,14 @@ class GenerationConfig(StreamConfig):
     def chooses(self) -> bool:
         """Whether texts are chosen among those that are written."""
         return self.unique or self.novel or self.n_best is not None
+
+
+@dataclass(frozen=True)
+class CompleteConfig(SettingGroup):
+    """How words are suggested."""
+
+    count: int = setting(3, "words that are suggested", partial(whole, most=MOST_WORDS), metavar="K")
+    adapt: bool = setting(
+        False, "let a copy of the model learn from each text when the next one begins", truth
+    )
+    model_out: str | None = setting(None, "save the adapted model in this file at the end", path, metavar="F")

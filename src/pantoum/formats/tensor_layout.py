@@ -37,6 +37,7 @@ __all__ = [
     "header_bytes",
     "header_length",
     "parse",
+    "parse_any",
     "require_finite",
     "view",
 ]
@@ -128,27 +129,18 @@ def header_length(first: bytes, size: int) -> int:
 
 
 def parse(text: bytes, data_size: int) -> tuple[str, list[Tensor]]:
-    """The metadata's text and every array's place, from a header without its length."""
-    if _parts(text) > MOST_PARTS:
-        raise ValueError(f"its header has more than {MOST_PARTS:,} parts")
-    header = plain_json.decode(text)
-    if not isinstance(header, dict):
-        raise ValueError("its header is not an object")
-    metadata = header.pop("__metadata__", None)
+    """The metadata's text and every array's place, from a header of ours without its length."""
+    header, metadata = _header(text)
     words = metadata.get("pantoum") if isinstance(metadata, dict) and len(metadata) == 1 else None
     if not isinstance(words, str):
         raise ValueError("it was not written by pantoum")
-    tensors = [_tensor(name, entry) for name, entry in header.items()]
-    tensors.sort(key=lambda tensor: (tensor.begin, tensor.end))
-    place = 0
-    for tensor in tensors:
-        if tensor.begin != place:
-            raise ValueError(f"array {tensor.name!r} does not begin where the one before it ends")
-        place = tensor.end
-    if place != data_size:
-        problem = "is cut short" if place > data_size else "has bytes after its end"
-        raise ValueError(f"it {problem}: its arrays have {place:,} bytes, the file {data_size:,} for them")
-    return words, tensors
+    return words, _tensors(header, data_size)
+
+
+def parse_any(text: bytes, data_size: int) -> tuple[dict[str, Any], list[Tensor]]:
+    """The same from a header of anybody: its metadata, and every array's place."""
+    header, metadata = _header(text)
+    return metadata if isinstance(metadata, dict) else {}, _tensors(header, data_size)
 
 
 def view(buffer: npt.NDArray[np.uint8], tensor: Tensor) -> Array:
@@ -170,6 +162,31 @@ def require_finite(name: str, dtype: str, array: Array) -> None:
             fine = bool(np.isfinite(part).all())
         if not fine:
             raise ValueError(f"array {name!r} holds values that are not finite")
+
+
+def _header(text: bytes) -> tuple[dict[str, Any], object]:
+    """The entries of a header, and its metadata."""
+    if _parts(text) > MOST_PARTS:
+        raise ValueError(f"its header has more than {MOST_PARTS:,} parts")
+    header = plain_json.decode(text)
+    if not isinstance(header, dict):
+        raise ValueError("its header is not an object")
+    return header, header.pop("__metadata__", None)
+
+
+def _tensors(header: Mapping[str, object], data_size: int) -> list[Tensor]:
+    """The arrays in the order of their places, which fill the file."""
+    tensors = [_tensor(name, entry) for name, entry in header.items()]
+    tensors.sort(key=lambda tensor: (tensor.begin, tensor.end))
+    place = 0
+    for tensor in tensors:
+        if tensor.begin != place:
+            raise ValueError(f"array {tensor.name!r} does not begin where the one before it ends")
+        place = tensor.end
+    if place != data_size:
+        problem = "is cut short" if place > data_size else "has bytes after its end"
+        raise ValueError(f"it {problem}: its arrays have {place:,} bytes, the file {data_size:,} for them")
+    return tensors
 
 
 def _parts(text: bytes) -> int:

@@ -49,6 +49,7 @@ from pantoum.network import LanguageModel
 from pantoum.network.candidates import CandidateSampler
 from pantoum.network.head import changed_rows
 from pantoum.network.mixers.cache import Cache
+from pantoum.network.mixers.contexts import ContextMixer
 from pantoum.network.network_state import NetworkState
 from pantoum.network.program import BatchResult, Program
 
@@ -74,7 +75,7 @@ KEPT = 0.5
 keeps less, in proportion."""
 
 
-WEIGHTS = "weights."
+WEIGHTS, CONTEXTS = "weights.", "contexts."
 COUNTERS = {
     "learned": "tokens",
     "times_lost": "times_lost",
@@ -90,10 +91,15 @@ class Adapter:
 
     @np.errstate(over="ignore", invalid="ignore")  # `require_finite` reports what overflows
     def __init__(
-        self, model: LoadedModel, settings: Settings | None = None, *, state: NetworkState | None = None
+        self,
+        model: LoadedModel,
+        settings: Settings | None = None,
+        *,
+        state: NetworkState | None = None,
+        contexts: ContextMixer | None = None,
     ) -> None:
         """``settings``: in place of those for this vocabulary; ``state``: where the stream stands (its
-        beginning)."""
+        beginning); ``contexts``: read along, beside the copy."""
         source = model.network
         settings = settings_for(model.vocab_size) if settings is None else settings
         self.model, self.settings = model, settings
@@ -123,6 +129,8 @@ class Adapter:
         self._plain = _coded(model).with_cache(self._cache)
         self._mixture = Mixture(home=0.0)
         """The model itself and the copy."""
+        self._contexts, self._with_contexts = contexts, Mixture(home=0.0)
+        """Counted contexts beside the copy; what both above predict, and that."""
         self._plain_cache, self._own_cache = Mixture(home), Mixture(home)
         """The model itself without a cache and with one; the copy, likewise."""
         self._state = self._plain_state = model.program.initial_state(1) if state is None else state
@@ -149,7 +157,7 @@ class Adapter:
         T, chunk = text_3BT.shape[2], self.settings.chunk
         nats_BT, predictions_BT = np.empty((1, T), np.float32), np.empty((1, T), np.int64)
         if T:
-            *plain, expected_BT, self._plain_state = self._plain.losses_beside_cache(
+            *plain, expected_BT, _, self._plain_state = self._plain.losses_beside_cache(
                 inputs_BT, targets_BT, self._plain_state, reset_BT=reset_BT
             )
         start = 0
@@ -157,10 +165,14 @@ class Adapter:
             end = min(T, start + chunk - self._begun_3BT.shape[2])
             part = np.s_[:, start:end]
             read = self._read_whole if end - start == chunk else self._begin_chunk
-            *own, predicted_BT = read(text_3BT[:, :, start:end])
+            *own, predicted_BT, logits_BTV = read(text_3BT[:, :, start:end])
             plain_T = self._cached([nats_BT[part] for nats_BT in plain], self._plain_cache)
             own_T = self._cached(own, self._own_cache)
-            nats_BT[part], weights_T = self._mixture.nats(plain_T, own_T)
+            nats_T, weights_T = self._mixture.nats(plain_T, own_T)
+            if self._contexts is not None and logits_BTV is not None:
+                said_T = self._contexts.read(targets_BT[part][0], logits_BTV[0], reset_BT[part][0])
+                nats_T, _ = self._with_contexts.nats(nats_T, said_T)
+            nats_BT[part] = nats_T
             predictions_BT[part] = np.where(weights_T < 0.5, expected_BT[part], predicted_BT)
             # One addition after the other: the same bits however the text is cut.
             lost_T = own_T.astype(np.float64) - plain_T
@@ -187,6 +199,8 @@ class Adapter:
         for name, state in self._states().items():
             arrays |= state_arrays(name, state)
         arrays |= {name: mixture.logs_K for name, mixture in self._mixtures().items()}
+        if self._contexts is not None:
+            arrays |= {CONTEXTS + name: array for name, array in self._contexts.kept().items()}
         arrays["begun"] = self._begun_3BT
         return arrays, {name: getattr(self, attribute) for name, attribute in COUNTERS.items()}
 
@@ -200,6 +214,10 @@ class Adapter:
         begun_3BT, counters = arrays["begun"], {name: float(kept[name]) for name in COUNTERS}
         if begun_3BT.dtype != np.int64 or begun_3BT.shape[:2] != (3, 1):
             raise ValueError("begun does not fit the model")
+        if self._contexts is not None:
+            self._contexts.resume(
+                {name[len(CONTEXTS) :]: array for name, array in arrays.items() if name.startswith(CONTEXTS)}
+            )
         self._network.parameters.update(weights)
         self._state, self._plain_state, self._began = states.values()
         for name, mixture in self._mixtures().items():
@@ -212,7 +230,8 @@ class Adapter:
         return {"own": self._state, "plain": self._plain_state, "began": self._began}
 
     def _mixtures(self) -> dict[str, Mixture]:
-        return {"both": self._mixture, "plain_cache": self._plain_cache, "own_cache": self._own_cache}
+        named = {"both": self._mixture, "plain_cache": self._plain_cache, "own_cache": self._own_cache}
+        return named if self._contexts is None else {**named, "contexts": self._with_contexts}
 
     def _cached(self, nats: Sequence[Array], mixture: Mixture) -> Array:
         """The nats [T] of a predictor from its nats [1,T] with the cache and without, by what is known of the
@@ -231,7 +250,7 @@ class Adapter:
             self.times_lost += 1
             self._pace *= SLOWER
         if self._in_window >= WINDOW:
-            for mixture in (self._mixture, self._plain_cache, self._own_cache):
+            for mixture in self._mixtures().values():
                 mixture.share()
         if lost or self._in_window >= WINDOW:
             self._behind, self._in_window = 0.0, 0
@@ -284,13 +303,13 @@ class Adapter:
         )
         return dataclasses.replace(made, sha256=model_file.write(Path(path), content), path=Path(path))
 
-    def _read_whole(self, text_3BT: Array) -> tuple[Array, Array, Array]:
-        """(nats, nats without the cache, predictions, each [1,T]) of a whole chunk, read from where the state
-        stands; the copy learns from it in the same pass."""
+    def _read_whole(self, text_3BT: Array) -> tuple[Array, Array, Array, Array | None]:
+        """(nats, nats without the cache, predictions, each [1,T], logits [1,T,V] if contexts need them) of a
+        whole chunk, read from where the state stands; the copy learns from it in the same pass."""
         program = self._program(mixers=[self.model.program.counts, self._cache])
         result = self._learn(program, text_3BT, self._state, exact=True)
         self._state = result.state
-        return result.nats_BT, result.without_cache_BT, result.predictions_BT
+        return result.nats_BT, result.without_cache_BT, result.predictions_BT, result.logits_BTV
 
     def _program(self, **beside: Any) -> Program:
         """The program of the current weights, in the memory of the one before."""
@@ -312,6 +331,7 @@ class Adapter:
             reset_BT=reset_BT.astype(bool),
             candidates=None if sampler is None else sampler.draw(targets_BT.reshape(-1), step),
             exact=exact,
+            logits=exact and self._contexts is not None,
         )
         self._changed_U = changed_rows(self._network.config, result.gradients)
         self._rule.step(self._network.parameters, result.gradients, inputs_BT.size, self._pace)
@@ -319,7 +339,7 @@ class Adapter:
         self.tokens += inputs_BT.size
         return result
 
-    def _begin_chunk(self, text_3BT: Array) -> tuple[Array, Array, Array]:
+    def _begin_chunk(self, text_3BT: Array) -> tuple[Array, Array, Array, Array | None]:
         """The same of what does not fill a chunk by itself, which is kept; the copy learns from the chunk
         when it is whole."""
         inputs_BT, targets_BT, reset_BT = text_3BT
@@ -327,14 +347,18 @@ class Adapter:
             self._began = self._state
         if self._reading is None:
             self._reading = self._program(mixers=[self.model.program.counts, self._cache])
-        *found, self._state = self._reading.losses_beside_cache(
-            inputs_BT, targets_BT, self._state, reset_BT=reset_BT.astype(bool)
+        *found, logits_BTV, self._state = self._reading.losses_beside_cache(
+            inputs_BT,
+            targets_BT,
+            self._state,
+            reset_BT=reset_BT.astype(bool),
+            logits=self._contexts is not None,
         )
         self._begun_3BT = np.concatenate([self._begun_3BT, text_3BT], axis=2)
         if self._begun_3BT.shape[2] == self.settings.chunk:
             self.finish()
         nats_BT, without_BT, predictions_BT = found
-        return nats_BT, without_BT, predictions_BT
+        return nats_BT, without_BT, predictions_BT, logits_BTV
 
 
 def _sampler(model: LoadedModel) -> CandidateSampler | None:

@@ -7,15 +7,30 @@ import os
 from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pantoum.errors import SettingError
+from pantoum.data import manifest
+from pantoum.data.prepared_folder import SHARDS
+from pantoum.errors import FormatError, SettingError
+from pantoum.formats import token_shard
 from pantoum.inference.adapt import Adapter
 from pantoum.inference.files.apart import require_apart, require_place
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
+from pantoum.kernels import without_core
+from pantoum.kernels.context_tables import exp_of
+from pantoum.network.mixers.contexts import MOST_SYMBOLS, ContextMixer
 from pantoum.text.prompt import encode_prompt, space_held
 
-__all__ = ["adapted_to", "adapter_of", "require_out"]
+__all__ = ["adapted_to", "adapter_of", "contexts_beside", "require_out"]
+
+MOST_PRIMED = 1 << 21
+"""Tokens of the training text that counted contexts read first, those of its end."""
+MIXED = 1 << 17
+"""Those of its end from which it also learns how to mix contexts, in twice the time."""
+PRIMED_SLOT_BITS = 24
+"""160 MB of slots and runs: a megabyte of text fills them."""
+HEAD_BIAS = "head.bias"
 
 
 def adapter_of(
@@ -27,7 +42,47 @@ def adapter_of(
     """The adapter that ``--adapt`` asks for; a ``--model-out`` that cannot be is refused before any work.
     ``texts``: those that are read."""
     require_out(model, adapt, model_out, texts)
-    return Adapter(model) if adapt else None
+    return Adapter(model, contexts=contexts_beside(model)) if adapt else None
+
+
+def contexts_beside(model: LoadedModel) -> ContextMixer | None:
+    """Counted contexts that read along with an adapter. They have read the training text, where the model
+    lies in the folder of its run: a model file holds no text. ``None``: for words, where they gain less than
+    they cost, and without the core."""
+    if model.vocab_size > MOST_SYMBOLS or without_core() is not None:
+        return None
+    texts = [model.tokenizer.decode_bytes([number]) for number in range(model.vocab_size)]
+    tokens_T = _training_tokens(model)
+    if tokens_T is not None:
+        counts_V = np.bincount(tokens_T, minlength=model.vocab_size)
+    else:  # about as often as the head finds them before it knows anything
+        bias_V = model.network.parameters[HEAD_BIAS].astype(np.float32)
+        counts_V = (exp_of(np.maximum(bias_V - bias_V.max(), np.float32(-12))) * np.float32(1 << 20)).astype(
+            np.int64
+        )
+    if tokens_T is None:
+        contexts = ContextMixer(texts, counts_V)
+    else:
+        contexts = ContextMixer(texts, counts_V, slot_bits=PRIMED_SLOT_BITS)
+        resets_T = None if model.eos is None else np.roll(tokens_T == model.eos, 1)
+        for part, learn in ((np.s_[:-MIXED], contexts.count), (np.s_[-MIXED:], contexts.read)):
+            learn(tokens_T[part], resets_T=None if resets_T is None else resets_T[part])
+    contexts.join()
+    return contexts
+
+
+def _training_tokens(model: LoadedModel) -> NDArray[np.int64] | None:
+    """The end of the text that the model was trained on, if it lies beside it."""
+    if model.path is None:
+        return None
+    path = model.path.parent / "data" / SHARDS["train"]
+    if not path.exists():
+        return None
+    try:
+        shard = token_shard.open(path, manifest.tokenizer_fingerprint(model.tokenizer))
+        return shard.read(shard.count - MOST_PRIMED, shard.count).astype(np.int64)
+    except FormatError:
+        return None
 
 
 def require_out(

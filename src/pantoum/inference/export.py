@@ -1,8 +1,9 @@
 """``export``: a model in another form, in a file of its own; the model itself is only read.
 
 ``int8`` gives an ordinary model file (``convert``), whose cost in nats is measured where a text is given;
-``torch`` a file for PyTorch (``torch_file``); ``arpa`` the counted n-grams by themselves (``arpa_file``);
-``html`` a page that writes without a network (``web.html_page``).
+``torch`` a file for PyTorch (``torch_file``); ``onnx`` a graph for ONNX Runtime and others (``onnx_file``);
+``hub`` a folder for the Hugging Face Hub (``hub``); ``arpa`` the counted n-grams by themselves
+(``arpa_file``); ``html`` a page that writes without a network (``web.html_page``).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pantoum.formats.model_file import ModelFile
 from pantoum.inference import to_int8
 from pantoum.inference.cache_settings import CARD_KEY
 from pantoum.inference.evaluate import Progress
-from pantoum.inference.files import arpa_file, torch_file
+from pantoum.inference.files import arpa_file, hub, onnx_file, torch_file
 from pantoum.inference.files.apart import require_apart
 from pantoum.inference.files.named_texts import named_texts
 from pantoum.inference.files.precision import plain
@@ -29,7 +30,7 @@ from pantoum.text.tokenizer import from_spec
 __all__ = ["FORMS", "export"]
 
 CACHED = "the page writes without the cache, which `generate --cache` and others use"
-FORMS = ("int8", "torch", "arpa", "html")
+FORMS = ("int8", "torch", "onnx", "hub", "arpa", "html")
 
 
 def export(
@@ -54,11 +55,17 @@ def export(
         "made_from": content.sha256,
         "bytes_before": path.stat().st_size,
     }
-    if to == "torch":
-        names, notes = torch_file.write(target, content), list[str]()
-        if CARD_KEY in content.card:
-            notes = ["the file for PyTorch is without the cache, which `evaluate --cache` and others use"]
-        return {**told, "names": names, "bytes": target.stat().st_size, "notes": notes}
+    if to in ("torch", "onnx"):
+        if to == "torch":
+            told["names"] = torch_file.write(target, content)
+        else:
+            onnx_file.write(target, content)
+        cached = CARD_KEY in content.card
+        notes = [f"the file for {to} is without the cache, which `evaluate --cache` and others use"] * cached
+        return {**told, "bytes": target.stat().st_size, "notes": notes}
+    if to == "hub":
+        hub.write(target, path.read_bytes(), content.config, content.card)
+        return {**told, "bytes": (target / hub.MODEL).stat().st_size, "sha256": content.sha256, "notes": []}
     if to == "arpa":
         require(
             counted is not None,

@@ -39,13 +39,15 @@ from pantoum.text.tokenizer import Tokenizer, declared_size, from_spec
 if TYPE_CHECKING:
     from pantoum.network.mixers.count_mixture import CountMixture
 
-__all__ = ["MODEL_NAME", "LoadedModel", "checked", "counts_of", "load", "model_path", "of_content"]
+__all__ = ["HUB", "MODEL_NAME", "LoadedModel", "checked", "counts_of", "load", "model_path", "of_content"]
 
 MODEL_NAME = "model.safetensors"
 """The name of the best model in its run folder."""
 OURS = (b"PANTOUMS", b"PANTOUMT")
 BEGINNING = b'\0\0\0\0\0\0\0\0{"'
 """How a safetensors file begins, but for the three lowest bytes of the length of its header."""
+HUB = "hf:"
+"""How the address of a model on the Hugging Face Hub begins."""
 RUNS = Path("runs")
 """Where runs are by default."""
 MOST_BYTES = 2**63 - 1
@@ -151,8 +153,13 @@ class LoadedModel:
 
 
 def model_path(path: str | Path) -> Path:
-    """The model file that a MODEL argument means: the file itself, or the best model of a run folder."""
+    """The model file that a MODEL argument means: the file itself, the best model of a run folder, or that of
+    a repository (``hf://owner/name``)."""
     path = Path(path)
+    if path.parts[:1] == (HUB,):
+        from pantoum.inference.files import hub
+
+        return hub.fetched(path.as_posix())
     in_runs = RUNS / path
     if not path.exists() and not path.is_absolute() and in_runs.exists():
         raise ModelFileError(f"there is no {str(path)!r}; did you mean {str(in_runs)!r}?")

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from pantoum.config.keywords import Sampling
+    from pantoum.inference.suggest import Suggester, Suggestion
 
 __all__ = ["Prediction", "Session"]
 
@@ -63,6 +64,7 @@ class Session:
         fits = isinstance(model, LoadedModel)
         require(fits, "model", model, "must be a loaded model", "use pantoum.load(path).session()")
         self.model = model
+        self._suggester: Suggester | None = None
         self._open: Generation | None = None
         """What an open stream writes; the session stands after it."""
         self.rewind(State.start(model) if state is None else state)
@@ -148,6 +150,16 @@ class Session:
         best_K = np.argsort(-probabilities_V, kind="stable")[:k].tolist()
         decode = self.model.tokenizer.decode
         return [Prediction(token, decode([token]), float(probabilities_V[token])) for token in best_K]
+
+    @public
+    def suggest(self, k: int = 3, *, begun: str = "") -> list[Suggestion]:
+        """The ``k`` most probable next words, most probable first. ``begun``: letters of a word that the
+        session has not read; the words begin with them. Nothing is read or written."""
+        from pantoum.inference.suggest import Suggester
+
+        if self._suggester is None:
+            self._suggester = Suggester(self.model)
+        return self._suggester.after(self.state, k, begun)
 
     @taking(SamplingConfig)
     def stream(

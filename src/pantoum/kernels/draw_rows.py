@@ -2,9 +2,10 @@
 
 The rows of a batch live in arrays that are longer than the batch, so that a row can be added, moved and left
 without touching the others. ``sampler`` of a backend reads the settings and moves the counters on. A row's
-window of recent tokens exists only where some row of the batch has a penalty.
+window of recent tokens exists only where some row of the batch has a penalty, and its mask of allowed tokens
+only where some row has one.
 
-Shapes: R rows that there is room for, W tokens of a window.
+Shapes: R rows that there is room for, W tokens of a window, M words of a mask.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import numpy as np
 
 from pantoum.kernels.types import Array
 
-__all__ = ["COLUMNS", "NOT_FINITE", "WINDOW", "DrawRows"]
+__all__ = ["ALL", "COLUMNS", "NOT_FINITE", "WINDOW", "DrawRows"]
 
+ALL = 0xFFFFFFFF
+"""A word of a mask that allows all of its tokens."""
 WINDOW = 64
 """Tokens that the repetition penalty looks back on."""
 NOT_FINITE = "the model's scores are not finite: its weights are damaged; train it again or use another model"
@@ -59,6 +62,8 @@ class DrawRows:
 
     def __init__(self, rows: int) -> None:
         self.recent_RW: Array | None = None
+        self.allowed_RM: Array | None = None
+        """Bit t % 32 of word t // 32: whether token t may be drawn."""
         for name, (dtype, value) in COLUMNS.items():
             setattr(self, name, np.full(rows, value, dtype))
 
@@ -73,6 +78,12 @@ class DrawRows:
             self.recent_RW = np.full((len(self), WINDOW), -1, np.int32)
         if self.recent_RW is not None:
             self.recent_RW[row] = -1
+        if self.allowed_RM is not None:
+            self.allowed_RM[row] = ALL
+
+    def mask(self, words: int) -> None:
+        """Give each row a mask of so many words, which allows all tokens."""
+        self.allowed_RM = np.full((len(self), words), ALL, np.uint32)
 
     def get(self, row: int) -> dict[str, float]:
         """The values of a row, for ``set``; without its window of recent tokens."""
@@ -94,8 +105,12 @@ class DrawRows:
             resized_RW = np.full((rows, WINDOW), -1, np.int32)
             resized_RW[:kept] = self.recent_RW[:kept]
             self.recent_RW = resized_RW
+        if self.allowed_RM is not None:
+            kept_RM = self.allowed_RM[:kept]
+            self.mask(kept_RM.shape[1])
+            self.allowed_RM[:kept] = kept_RM
 
     def arrays(self) -> list[Array]:
         """All columns."""
-        columns: list[Array] = [getattr(self, name) for name in COLUMNS]
-        return columns if self.recent_RW is None else [*columns, self.recent_RW]
+        columns: list[Array | None] = [getattr(self, name) for name in COLUMNS]
+        return [each for each in (*columns, self.recent_RW, self.allowed_RM) if each is not None]

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy.typing as npt
 
-__all__ = ["Array", "Kernels", "PackedMatrix", "RecurrentWeight", "RowCall", "State", "StepPart"]
+__all__ = ["Array", "Decider", "Kernels", "PackedMatrix", "RecurrentWeight", "RowCall", "State", "StepPart"]
 
 Array: TypeAlias = npt.NDArray[Any]
 Kernels: TypeAlias = ModuleType
@@ -21,6 +21,18 @@ State: TypeAlias = Array | tuple[Array, Array]
 RowCall: TypeAlias = Callable[[int, int], None]
 """A step, or a draw, of the rows first .. first + count - 1 of a batch, called with (first, count); their
 logits are the first ``count`` ones."""
+
+
+class Decider(Protocol):
+    """Gives the chance of each decision of a symbol when those before it are known."""
+
+    def begin(self, given_V: Array | None = None, /) -> int:
+        """The chance, of 2^22, that the first decision of the next symbol is 1."""
+        ...
+
+    def decide(self, outcome: int, /) -> tuple[int, int]:
+        """(that the next one is 1, -1) after the last one, or where there is none, (anything, the symbol)."""
+        ...
 
 
 class PackedMatrix(Protocol):

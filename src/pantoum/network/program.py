@@ -68,6 +68,8 @@ class BatchResult:
     """The loss of each target, before the model learns from it; with candidates as ``loss``."""
     without_cache_BT: Array
     """The same without the cache."""
+    logits_BTV: Array | None
+    """The logits as ``Program.logits`` gives them, if they were asked for."""
     predictions_BT: Array
     state: NetworkState
     """The state to hand to the next batch, row by row."""
@@ -171,8 +173,7 @@ class Program:
     ) -> tuple[Array, NetworkState]:
         """(logits [B,T,V] of the token after each, state)."""
         read = self._read(tokens_BT, state, reset_BT, lengths)
-        T, B, _ = read.hidden_TBH.shape
-        return np.ascontiguousarray(read.logits().reshape(T, B, -1).swapaxes(0, 1)), read.state
+        return _rows_by_stream(read.logits(), read.hidden_TBH.shape[:2]), read.state
 
     def last_logits(
         self, tokens_BT: Array, state: NetworkState, *, lengths: Array | None = None
@@ -224,15 +225,17 @@ class Program:
         state: NetworkState,
         *,
         reset_BT: Array | None = None,
-    ) -> tuple[Array, Array, Array, NetworkState]:
+        logits: bool = False,
+    ) -> tuple[Array, Array, Array, Array | None, NetworkState]:
         """(nats [B,T] of the targets, their nats without the cache [B,T], the predictions of the network
-        [B,T], state)."""
+        [B,T], with ``logits`` also these [B,T,V], state)."""
         workspace = Workspace()
         targets_TB = time_major_targets(targets_BT, inputs_BT, self.vocab_size)
         read = self._read(inputs_BT, state, reset_BT, None, workspace)
         found = read.losses_beside_cache(targets_TB.reshape(-1), workspace.scope("head"))
         nats_BT, without_BT, predictions_BT = (_by_stream(array_N, targets_TB.shape) for array_N in found)
-        return nats_BT, without_BT, predictions_BT, read.state
+        logits_BTV = _rows_by_stream(read.logits(), targets_TB.shape) if logits else None
+        return nats_BT, without_BT, predictions_BT, logits_BTV, read.state
 
     def hidden(
         self,
@@ -259,6 +262,7 @@ class Program:
         targets: int | None = None,
         candidates: Candidates | None = None,
         exact: bool = False,
+        logits: bool = False,
         workspace: Workspace | None = None,
         finished: Finished | None = None,
     ) -> BatchResult:
@@ -271,6 +275,7 @@ class Program:
         mean over the shard. With ``candidates``, which contain all targets of the rows, the loss and its
         gradients are estimated from these symbols; a model that adds to its logits has none. ``exact``: the
         loss and the predictions are nevertheless those of all symbols, from the same forward pass.
+        ``logits``: these are wanted, too.
 
         ``finished`` takes the gradients of the head, then those of the layers from the last to the first,
         each as soon as it is known. It does not get gradients that may be of some rows, nor a tied head."""
@@ -312,6 +317,7 @@ class Program:
             accuracy=float((predictions_N == targets_N).mean()),
             nats_BT=_by_stream(nats_N, (T, B)),
             without_cache_BT=_by_stream(without_N, (T, B)),
+            logits_BTV=_rows_by_stream(read.logits(), (T, B)) if logits else None,
             predictions_BT=_by_stream(predictions_N, (T, B)),
             state=read.state,
             gradients={name: gradients[name] for name in self.model.parameters},
@@ -381,6 +387,12 @@ def _by_stream(array_N: Array, shape: tuple[int, ...]) -> Array:
     """A number per token, in the order of the steps [T,B], as an array [B,T]."""
     array_BT: Array = array_N.reshape(shape).T.copy()
     return array_BT
+
+
+def _rows_by_stream(array_NV: Array, shape: tuple[int, ...]) -> Array:
+    """A row per token, likewise."""
+    array_BTV: Array = np.ascontiguousarray(array_NV.reshape(*shape, -1).swapaxes(0, 1))
+    return array_BTV
 
 
 def _scope(workspace: Workspace, place: int) -> Workspace:

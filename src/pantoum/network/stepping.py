@@ -64,11 +64,11 @@ class SteppedLosses:
         self._step = stepper(program, self._tokens_B, self._state, self._logits_BV)
 
     @staticmethod
-    def are_faster(program: Program, inputs_BT: Array) -> bool:
-        """Whether a block of these tokens [B,T] is read in less time than by scans."""
-        if len(inputs_BT) < FEWEST_STREAMS or program.mixed_in or program.head.weight.precision != "int8":
+    def are_faster(program: Program, streams: int, tokens: int) -> bool:
+        """Whether a block of so many tokens, of so many streams, is read in less time than by scans."""
+        if streams < FEWEST_STREAMS or program.mixed_in or program.head.weight.precision != "int8":
             return False
-        return inputs_BT.size * program.vocab_size <= MOST_LOGITS
+        return tokens * program.vocab_size <= MOST_LOGITS
 
     def losses(
         self, inputs_BT: Array, targets_BT: Array, state: NetworkState, reset_BT: Array | None = None

@@ -199,13 +199,14 @@ class Counter:
         if self._wide:
             self._write("\r" + " " * self._wide + "\r")
 
-    def __call__(self, done: int, total: int) -> None:
-        """Show the progress, a few times per second at most."""
+    def __call__(self, done: int, total: int, words: str = "") -> None:
+        """Show the progress, a few times per second at most; of a total of 0 nothing is known."""
         now = time.monotonic()
         if not watched(self.stream) or now - self._shown < self.EVERY:
             return
         self._shown = now
-        text = f"{self.what} {count(done)} of {count(total)} ({100 * done // max(total, 1)} %)"
+        share = f" of {count(total)} ({100 * done // total} %)" if total else ""
+        text = f"{self.what} {count(done)}{share}{words}"
         self._write("\r" + text.ljust(self._wide))
         self._wide = max(self._wide, len(text))
 

@@ -4,6 +4,7 @@
 /v1/models                        which models
 /tokenize /detokenize             tokens
 /v1/completions /v1/chat/... /v1/responses   write
+/v1/suggest                       the next word
 /v1/embeddings /v1/score          read
 /v1/activations /v1/units         look inside
 /v1/sessions/...                  texts whose state the server keeps
@@ -38,6 +39,7 @@ from pantoum.server import (
     responses,
     scores,
     sessions,
+    suggestions,
     tokenizing_routes,
 )
 from pantoum.server.admission import Admission
@@ -147,6 +149,7 @@ def make_app(models: Models, settings: ServeSettings) -> FastAPI:
         embeddings.routes(models),
         scores.routes(models),
         sessions.routes(models, signer, table),
+        suggestions.routes(models, signer, table),
     ):
         app.include_router(router)
     if (PAGE / "index.html").exists():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pantoum.config import SamplingConfig
+from pantoum.errors import SettingError
 from pantoum.server.errors import RequestError
+from pantoum.server.forms import asked_form
 from pantoum.server.schema import WritingRequest
 
 __all__ = ["sampling_of"]
@@ -16,7 +18,7 @@ UNABLE = {
     "tools": "this model calls no tools",
     "functions": "this model calls no functions",
     "suffix": "this model writes forward only",
-    "response_format": "this model keeps to no format",
+    "guided_whitespace_pattern": "white space may stand wherever JSON has it",
 }
 
 
@@ -25,8 +27,7 @@ def sampling_of(request: WritingRequest) -> SamplingConfig:
     OpenAI does not have take the default of ``pantoum generate``."""
     for name, why in UNABLE.items():
         value = getattr(request, name)
-        plain = name == "response_format" and value == {"type": "text"}
-        if value and not plain:
+        if value:
             raise RequestError(400, f"{name} cannot be used: {why}; leave it out", param=name)
     if request.best_of is not None and request.best_of != (request.n or 1):
         raise RequestError(
@@ -43,6 +44,11 @@ def sampling_of(request: WritingRequest) -> SamplingConfig:
                 400, f"logit_bias has the key {token!r}: must be a token's number", param="logit_bias"
             )
         bias[int(token)] = value
+    field, form = asked_form(request)
+    try:
+        SamplingConfig(**form)
+    except SettingError as error:
+        raise RequestError(400, str(error), param=field) from None
     return SamplingConfig(
         temperature=1.0 if request.temperature is None else request.temperature,
         top_k=request.top_k,
@@ -53,4 +59,5 @@ def sampling_of(request: WritingRequest) -> SamplingConfig:
         presence_penalty=request.presence_penalty,
         logit_bias=bias or None,
         stop=tuple(stop for stop in stops if stop),
+        **form,
     )

@@ -127,17 +127,23 @@ class Engine:
     def _run(self) -> None:
         while not (self._closing and not self._active and not self._slots.waiting and self._commands.empty()):
             try:
-                while not self._commands.empty():
-                    self._commands.get()()
-                self._admit()
-                if self._readings.jobs or self._texts:
-                    self._turn()
-                elif not (self._closing and not self._active):
+                if not self._step() and not (self._closing and not self._active):
                     self._commands.get()()
             except Exception as error:  # whatever it is: the jobs in work must hear of it
                 self._fail(error)
             if self._telling.closed:
                 self._closing = self.stopped = True
+
+    def _step(self) -> bool:
+        """Commands are done, slots go to those that wait, and who has one goes on for a turn; whether anybody
+        has."""
+        while not self._commands.empty():
+            self._commands.get()()
+        self._admit()
+        if not self._readings.jobs and not self._texts:
+            return False
+        self._turn()
+        return True
 
     def _turn(self) -> None:
         if self._readings.jobs:
@@ -288,7 +294,6 @@ class Engine:
         if not job.read:
             used += len(job.reading.tokens_T) - job.reading.left
         self._telling.call(partial(job.spend, used))
-        self.counters["texts_cancelled"] += len(writing) + len(job.parked)
         self._give_up(job)
         for text in writing:
             self._batch.leave(text.stream)
@@ -296,7 +301,9 @@ class Engine:
 
     def _give_up(self, job: Job) -> None:
         """A job is in work no more, wherever it was."""
-        places = job.slots - job.begun + len(job.texts) + len(job.parked) - job.unplaced
+        left = len(job.texts) + len(job.parked)
+        self.counters["texts_cancelled"] += left
+        places = job.slots - job.begun + left - job.unplaced
         for text in list(job.texts):
             self._leave(text)
         job.parked.clear()

@@ -24,7 +24,7 @@ COUNTED = {
     "tokens_written": "Tokens that the model wrote",
     "texts_begun": "Texts that were begun",
     "texts_ended": "Texts that came to their end",
-    "texts_cancelled": "Texts whose client went away",
+    "texts_cancelled": "Texts that were given up",
 }
 
 GAUGES: tuple[tuple[str, str, Callable[[Engine], int]], ...] = (

@@ -53,7 +53,7 @@ class ResponseText:
             "seed": request.seed,
             "store": False,
             "temperature": 1.0 if fields.temperature is None else fields.temperature,
-            "text": {"format": {"type": "text"}},
+            "text": {"format": fields.response_format or {"type": "text"}},
             "tool_choice": "auto",
             "tools": [],
             "top_p": 1.0 if fields.top_p is None else fields.top_p,
@@ -185,9 +185,8 @@ def routes(models: Models, signer: Signer) -> APIRouter:
         for name, why in KEPT.items():
             if getattr(fields, name):
                 raise RequestError(400, f"{name} cannot be used: {why}", param=name)
-        form = (fields.text or {}).get("format") or {"type": "text"}
-        if form != {"type": "text"}:
-            raise RequestError(400, "text.format cannot be used: this model keeps to no format", param="text")
+        if (form := (fields.text or {}).get("format")) is not None:
+            fields = fields.model_copy(update={"response_format": form})
         if (fields.n or 1) != 1:
             raise RequestError(400, f"n is {fields.n}: a response has one text", param="n")
         stops = [fields.stop] if isinstance(fields.stop, str) else fields.stop or []

@@ -26,6 +26,7 @@ __all__ = [
     "ScoreRequest",
     "SessionRequest",
     "StreamOptions",
+    "SuggestRequest",
     "TokenizeRequest",
     "UnitsRequest",
     "WritingRequest",
@@ -119,12 +120,22 @@ class WritingRequest(RequestFields):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     return_state: bool = Field(False, description="Give the state after each text as base64.")
+    response_format: dict[str, Any] | None = Field(
+        None, description="text, json_object, or json_schema with its schema."
+    )
+    guided_regex: str | None = Field(None, description="An expression that the whole text matches.")
+    guided_choice: Listed[str] | None = Field(None, min_length=1, description="The text is one of these.")
+    guided_grammar: str | None = Field(None, description="A grammar in Lark.")
+    guided_json: dict[str, Any] | str | bool | None = Field(None, description="A JSON schema.")
+    structured_outputs: dict[str, Any] | None = Field(
+        None, description="vLLM's newer form of the same: regex, choice, grammar or json."
+    )
     # What cannot be done is said, never ignored.
     best_of: int | None = None
     suffix: str | None = None
+    guided_whitespace_pattern: str | None = None
     tools: list[Any] | None = None
     functions: list[Any] | None = None
-    response_format: dict[str, Any] | None = None
     user: str | None = None
 
 
@@ -222,6 +233,16 @@ class ScoreRequest(RequestFields):
     by: Literal["token", "word", "line"] = "line"
     alert: float | str | None = Field(None, description="Nats, or auto:P%, learned from the held-out text.")
     documents: bool = Field(False, description="Each line is a text of its own.")
+
+
+class SuggestRequest(RequestFields):
+    """``POST /v1/suggest``: the next words after a text, or after a session and a text. Where the text ends
+    within a word, the words begin with what is there of it."""
+
+    model: str | None = None
+    prompt: str | None = None
+    session: str | None = Field(None, description="The id of a session, which stays where it is.")
+    k: int = Field(3, ge=1, le=100)
 
 
 class ActivationsRequest(RequestFields):

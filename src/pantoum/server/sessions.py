@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -30,25 +31,28 @@ from pantoum.server.session_table import Held, SessionTable, shown
 from pantoum.server.signing import Signer
 from pantoum.server.writing import begin, cancel, require_prompt, submit
 
-__all__ = ["routes"]
+__all__ = ["model_of", "read_text", "routes"]
+
+
+def model_of(models: Models, signer: Signer, held: Held) -> tuple[Served, State]:
+    """The model and the state of a session."""
+    state = signer.read(held.signed)
+    served = models.of_hash(state.model_sha256)
+    if served is None:
+        raise RequestError(
+            422,
+            f"the session {shown(held.name)!r} belongs to a model that is not served any more; "
+            f"export its text, or serve that model",
+            code="invalid_state",
+        )
+    return served, state
 
 
 def routes(models: Models, signer: Signer, table: SessionTable) -> APIRouter:
     """All routes of sessions."""
     router = APIRouter(prefix="/v1/sessions", tags=["sessions"], route_class=KnownFields)
 
-    def stands(held: Held) -> tuple[Served, State]:
-        """The model and the state of a session."""
-        state = signer.read(held.signed)
-        served = models.of_hash(state.model_sha256)
-        if served is None:
-            raise RequestError(
-                422,
-                f"the session {shown(held.name)!r} belongs to a model that is not served any more; "
-                f"export its text, or serve that model",
-                code="invalid_state",
-            )
-        return served, state
+    stands = partial(model_of, models, signer)
 
     def said(held: Held) -> dict[str, Plain]:
         return {"id": shown(held.name), "object": "session", "tokens_seen": held.tokens_seen}

@@ -19,6 +19,7 @@ from pantoum.server.aside import MANY, one_at_a_time, require_size
 from pantoum.server.caller import first_token
 from pantoum.server.drawing import sampling_of
 from pantoum.server.errors import RequestError, busy, stopping
+from pantoum.server.forms import require_form
 from pantoum.server.job import Ended, FullError, Job, Read, StoppedError, Writing, Written
 from pantoum.server.models import Served
 from pantoum.server.prompts import Prompt
@@ -120,6 +121,8 @@ async def begin(
     each = TEXT + (0 if alternatives is None else TOKEN + ALTERNATIVE * alternatives)
     size = count * each * ((tokens if echo else 0) + (0 if request.stream else length * len(prompts)))
     require_size(size, served.settings.max_answer << 20, "use stream, fewer logprobs or tokens, or n: 1")
+    if length:
+        await require_form(served.model, request, sampling_of(request), length)
     await served.turns.take(size, served.settings.timeout)
     return Request(served, request, prompts, length=length, state=state, alternatives=alternatives, echo=echo)
 

@@ -102,7 +102,7 @@ class BpeTokenizer(OfBytes):
         """The numbers of one piece (of a border: ``<eos>``)."""
         if piece == self._sign:
             return [EOS]
-        ids = [b + 1 for b in piece.encode("utf-8")]
+        ids = [b + 1 for b in piece.encode("utf-8", "surrogateescape")]
         return self._merge_short(ids) if len(ids) < SHORT else self._merge_long(ids)
 
     def _encoded_chunk(self, chunk: str) -> Numbers:

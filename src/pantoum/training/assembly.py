@@ -133,7 +133,7 @@ class TrainingRun:
             self.notes.append(engine.note)
         elif missing is not None and kernels.without_core() == missing:  # nobody asked for NumPy
             self.notes.append(
-                f"{missing}: NumPy trains, many times slower; install pantoum where a C++ compiler is"
+                f"{missing}: NumPy trains, some four times slower; install pantoum where a C++ compiler is"
             )
         self.backend = self._made_backend(drawn=found is None)
         self._take(found)

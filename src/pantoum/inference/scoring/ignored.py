@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from pantoum.config.plain import Plain
-from pantoum.inference.scoring.units import LONGEST, Pieces, line_ends
+from pantoum.inference.scoring.units import LONGEST, Pieces
 
 __all__ = ["Ignored"]
 
@@ -32,7 +32,7 @@ class Ignored:
 
     def push(self, pieces: Pieces) -> Pieces:
         """The pieces of the lines that these complete."""
-        ends = line_ends(pieces.texts)[-1:].tolist()  # the last
+        ends = pieces.line_ends[-1:].tolist()  # the last
         self._open.append(pieces[: ends[0]] if ends else pieces)
         if not ends and sum(map(len, self._open)) < LONGEST:
             return Pieces.joined([])
@@ -48,7 +48,7 @@ class Ignored:
     @property
     def waiting(self) -> list[str]:
         """The texts of the line that has not ended."""
-        return [text for pieces in self._open for text in pieces.texts]
+        return [pieces.text for pieces in self._open]
 
     def kept(self) -> dict[str, Plain]:
         """The line that has not ended, for a state file."""
@@ -59,14 +59,13 @@ class Ignored:
         self._open = [Pieces.from_plain(kept)]
 
     def _judged(self, pieces: Pieces) -> Pieces:
-        ends_P = np.cumsum(np.fromiter(map(len, pieces.texts), np.int64, len(pieces)))
+        ends_P = pieces.text_ends
         touched = np.zeros(int(ends_P[-1]) + 1 if len(pieces) else 1, np.int64)
         begin = 0
-        for line in "".join(pieces.texts).split("\n"):
+        for line in pieces.text.split("\n"):
             for found in self._pattern.finditer(line):
                 touched[begin + found.start() + 1 : begin + found.end() + 1] = 1
             begin += len(line) + 1
         counted = np.cumsum(touched)
-        starts_P = np.concatenate([[0], ends_P[:-1]])[: len(pieces)]
-        ignored_P = counted[ends_P] > counted[starts_P]
+        ignored_P = counted[ends_P] > counted[ends_P - pieces.lengths]
         return replace(pieces, peaks=np.where(ignored_P, 0.0, pieces.peaks))

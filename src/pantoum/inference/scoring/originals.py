@@ -16,6 +16,7 @@ from collections import deque
 from itertools import accumulate, pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pantoum.inference.scoring.units import Pieces
 from pantoum.kernels import Array
@@ -44,7 +45,8 @@ class Originals:
         """Keep what stands for ``<unk>``, and for borders, in a text that was read as these tokens."""
         text, documents = without_surrogates(text)[0], self._tokenizer.documents
         self._borders.extend(borders(text, documents))
-        if not (at := self._places(ids_T)):
+        at = self._places(ids_T).tolist()
+        if not at:
             return
         marked = mark(text, documents)
         ends = accumulate((length for length, _ in self._tokenizer.token_lengths(marked)), initial=0)
@@ -53,16 +55,20 @@ class Originals:
 
     def shown(self, ids_T: Array, pieces: Pieces) -> Pieces:
         """The pieces of these tokens in the text's own words; tokens come in the order they were read in."""
-        for place in self._places(ids_T):
-            symbol = self._symbols.popleft()
-            self.unknown += not (self._spaced and symbol == self._stand_in)
-            pieces.texts[place] = pieces.texts[place].replace(self._stand_in, symbol)
+        if len(places := self._places(ids_T)):
+            texts = []
+            for text in pieces.texts_at(places):
+                symbol = self._symbols.popleft()
+                self.unknown += not (self._spaced and symbol == self._stand_in)
+                texts.append(text.replace(self._stand_in, symbol))
+            pieces = pieces.with_texts(places, texts)
         if self._borders:
-            for place, text in enumerate(pieces.texts):
+            texts = pieces.texts
+            for place, text in enumerate(texts):
                 if self._borders and self._border in text:  # nothing else in such a text reads as one
-                    pieces.texts[place] = text.replace(self._border, self._borders.popleft())
+                    texts[place] = text.replace(self._border, self._borders.popleft())
+            pieces = pieces.with_texts(np.arange(len(texts)), texts)
         return pieces
 
-    def _places(self, ids_T: Array) -> list[int]:
-        places: list[int] = [] if self._unk is None else np.flatnonzero(ids_T == self._unk).tolist()
-        return places
+    def _places(self, ids_T: Array) -> NDArray[np.int64]:
+        return np.zeros(0, np.int64) if self._unk is None else np.flatnonzero(ids_T == self._unk)

@@ -143,7 +143,7 @@ def read_blocks(
         if block.warms:  # nobody asks for its losses, and the output layer may be most of the model
             _, state = program.hidden(inputs_BT, state, reset_BT=reset_BT, workspace=workspace)
             continue
-        if SteppedLosses.are_faster(program, inputs_BT):
+        if SteppedLosses.are_faster(program, len(inputs_BT), inputs_BT.size):
             rows = len(inputs_BT)
             steps = workspace.kept(f"steps {rows}", partial(SteppedLosses, program, rows))
             nats_BT, predictions_BT, state = steps.losses(inputs_BT, targets_BT, state, reset_BT)

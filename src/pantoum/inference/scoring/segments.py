@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 
 from pantoum.config.plain import Plain
 from pantoum.inference.finite import require_finite
-from pantoum.inference.scoring.protocols import spans
+from pantoum.inference.scoring.protocols import LEAST_SPAN, spans
 from pantoum.inference.scoring.reader import Reader, read_blocks
 from pantoum.kernels import Array
 from pantoum.network.program import Program
+from pantoum.network.stepping import SteppedLosses
 
 __all__ = ["Following", "OneStream", "ReadElsewhere", "Scored", "Segments"]
 
@@ -33,6 +34,10 @@ AT_ONCE = 576
 its end: three chunks of adapting."""
 LONGEST = 4096
 """Most tokens that a segment scores: one in seventeen tokens read is then for warming."""
+STEPPED = 4096
+"""Tokens in a block that is read by steps: what is done once per block takes longer than a step."""
+PART = 1 << 16
+"""Tokens of a block that are given out together: what becomes of them stays in the second cache."""
 Ids = NDArray[np.int64]
 Resets = NDArray[np.bool_]
 Scored = tuple[Ids, Array]
@@ -118,25 +123,33 @@ class Segments(Following):
             return
         ids_T = np.concatenate(self._waiting)
         for start in range(0, len(ids_T) - full, full):
-            yield self._block(ids_T[start : start + full])
+            yield from self._block(ids_T[start : start + full])
             self._count -= full
         self._waiting = [ids_T[len(ids_T) - self._count :]]
 
     def finish(self) -> Iterator[Scored]:
         """The last block, which may be the only one."""
         if self._count:
-            yield self._block(np.concatenate(self._waiting))
+            yield from self._block(np.concatenate(self._waiting))
         self._waiting, self._count = [], 0
 
+    def _block(self, ids_T: Ids) -> Iterator[Scored]:
+        nats_T = self._read(ids_T)
+        for start in range(0, len(ids_T), PART):
+            yield ids_T[start : start + PART], nats_T[start : start + PART]
+
     @np.errstate(over="ignore", invalid="ignore")  # `require_finite` reports what overflows
-    def _block(self, ids_T: Ids) -> Scored:
+    def _read(self, ids_T: Ids) -> Array:
+        """The nats of a block."""
         text_T = np.concatenate([[self._last], ids_T])
         nats_T = np.empty(len(ids_T), np.float32)
-        parts, before = spans(text_T, self._streams), self._state
+        streams = min(self._streams, len(ids_T) // LEAST_SPAN)
+        by_steps = SteppedLosses.are_faster(self._program, streams, STEPPED)
+        parts, before = spans(text_T, self._streams, STEPPED if by_steps else None), self._state
         for read in read_blocks(self._program, parts, self._resets_V, before):
             scored_BT = read.block.scored_BT
             nats_T[read.block.at_BT[scored_BT]] = read.nats_BT[scored_BT]
             self._state = read.state
         require_finite([nats_T])
         self._state, self._last = self._state.select([-1]), int(ids_T[-1])
-        return ids_T, nats_T
+        return nats_T

@@ -6,17 +6,17 @@ to the next; of a model of words it is a token, which has one figure. A *line* e
 belongs to the unit in which it begins. What is not complete yet waits for the next call; a unit without end
 is cut at ``LONGEST`` tokens.
 
-Everything is done a batch at a time: sums and maxima by NumPy, texts by list operations, no Python step a
-token where each token's text is whole by itself.
+Everything is done a batch at a time, by NumPy: the texts of a batch are one array of code points. There is no
+Python step a token where each token's text is whole by itself.
 
-Shape letters: T tokens, P pieces, U units.
+Shape letters: T tokens, P pieces, U units, C code points.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,12 +27,15 @@ from pantoum.config.plain import Plain
 from pantoum.kernels import Array
 from pantoum.text.tokenizer import Tokenizer, TokenTexts
 
-__all__ = ["Decoding", "Grouping", "Pieces", "line_ends"]
+__all__ = ["Decoding", "Grouping", "Pieces"]
 
 LONGEST = 1 << 20
 """Tokens after which a word or line is given out although it has not ended."""
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
+Codes = NDArray[np.uint32]
+UNSEEN, NOT_WHOLE = -1, -2
+"""In the place of the length of a token's text: not looked up yet; depends on the tokens beside it."""
 COLUMNS = {
     "nats": np.float64,
     "tokens": np.int64,
@@ -47,7 +50,10 @@ COLUMNS = {
 class Pieces:
     """Texts one after the other with what each cost: columns of one length."""
 
-    texts: list[str]
+    codes_C: Codes
+    """The code points of all texts."""
+    lengths: Counts
+    """The code points of each text."""
     nats: Floats
     tokens: Counts
     """How many tokens make up the text."""
@@ -63,8 +69,12 @@ class Pieces:
     @staticmethod
     def of(texts: list[str], nats: Floats, tokens: Counts) -> Pieces:
         """Single pieces: each is its own peak."""
-        ones, zeros = np.ones(len(texts), np.int64), np.zeros(len(texts), np.int64)
-        return Pieces(texts, nats, tokens, nats, ones, zeros, zeros)
+        return Pieces._single(code_points("".join(texts)), lengths_of(texts), nats, tokens)
+
+    @staticmethod
+    def _single(codes_C: Codes, lengths: Counts, nats: Floats, tokens: Counts) -> Pieces:
+        zeros = np.zeros(len(lengths), np.int64)
+        return Pieces(codes_C, lengths, nats, tokens, nats, np.ones(len(lengths), np.int64), zeros, zeros)
 
     @staticmethod
     def joined(parts: Iterable[Pieces]) -> Pieces:
@@ -72,11 +82,13 @@ class Pieces:
         parts = list(parts)
         if len(parts) == 1:
             return parts[0]
-        columns = [
-            np.concatenate([np.zeros(0, kind), *(getattr(part, name) for part in parts)])
-            for name, kind in COLUMNS.items()
-        ]
-        return Pieces([text for part in parts for text in part.texts], *columns)
+        kinds = {"codes_C": np.uint32, "lengths": np.int64, **COLUMNS}
+        return Pieces(
+            *(
+                np.concatenate([np.zeros(0, kind), *(getattr(part, name) for part in parts)])
+                for name, kind in kinds.items()
+            )
+        )
 
     def plain(self) -> dict[str, Plain]:
         """For a state file."""
@@ -89,32 +101,74 @@ class Pieces:
         columns: list[Any] = [np.array(plain[name], kind) for name, kind in COLUMNS.items()]
         if any(column.shape != (len(texts),) for column in columns):
             raise ValueError("its texts have other numbers of figures")
-        return Pieces(texts, *columns)
+        return Pieces(code_points("".join(texts)), lengths_of(texts), *columns)
+
+    @property
+    def text(self) -> str:
+        """All texts as one."""
+        return self.codes_C.astype("<u4").tobytes().decode("utf-32-le", "surrogatepass")
+
+    @property
+    def texts(self) -> list[str]:
+        """Each text."""
+        return self.texts_at(np.arange(len(self)))
+
+    def texts_at(self, places: Counts) -> list[str]:
+        """Those at some places."""
+        text, ends = self.text, self.text_ends[places]
+        begins = ends - self.lengths[places]
+        return [text[begin:end] for begin, end in zip(begins.tolist(), ends.tolist(), strict=True)]
+
+    @cached_property
+    def text_ends(self) -> Counts:
+        """Where in all texts as one each of them ends."""
+        found: Counts = np.cumsum(self.lengths)
+        return found
+
+    @property
+    def line_ends(self) -> Counts:
+        """The places of pieces after which a line has ended."""
+        newlines = np.flatnonzero(self.codes_C == ord("\n"))
+        found: Counts = np.searchsorted(self.text_ends, newlines, "right") + 1
+        return found[np.flatnonzero(np.diff(found, prepend=0))]  # a piece may hold several
 
     def __len__(self) -> int:
-        return len(self.texts)
+        return len(self.lengths)
 
     def __getitem__(self, part: slice) -> Pieces:
-        return Pieces(self.texts[part], *(getattr(self, name)[part] for name in COLUMNS))
+        first, end, _ = part.indices(len(self))
+        begin_C, end_C = (int(self.text_ends[place - 1]) if place else 0 for place in (first, end))
+        columns = (getattr(self, name)[first:end] for name in ("lengths", *COLUMNS))
+        return Pieces(self.codes_C[begin_C:end_C], *columns)
+
+    def with_texts(self, places: Counts, texts: list[str]) -> Pieces:
+        """The same with other texts at some places, which rise."""
+        other_P = np.zeros(len(self), bool)
+        other_P[places] = True
+        lengths = self.lengths.copy()
+        lengths[places] = lengths_of(texts)
+        other_C = np.repeat(other_P, lengths)
+        codes_C = np.empty(len(other_C), np.uint32)
+        codes_C[other_C] = code_points("".join(texts))
+        codes_C[~other_C] = self.codes_C[~np.repeat(other_P, self.lengths)]
+        return replace(self, codes_C=codes_C, lengths=lengths)
 
     def united(self, starts_U: Counts) -> Pieces:
         """Pieces from each start up to the next, joined; the first start is 0."""
         if not len(starts_U):
             return self
         peaks_U = np.maximum.reduceat(self.peaks, starts_U)
-        most_U, lengths_P = self._most(starts_U, peaks_U), np.fromiter(map(len, self.texts), np.int64)
-        before_P = np.cumsum(lengths_P) - lengths_P
+        most_U, before_P = self._most(starts_U, peaks_U), self.text_ends - self.lengths
         begin_U = before_P[most_U] - before_P[starts_U]
-        text = "".join(self.texts)
-        edges = [*before_P[starts_U].tolist(), len(text)]
         return Pieces(
-            [text[a:b] for a, b in itertools.pairwise(edges)],
+            self.codes_C,
+            np.add.reduceat(self.lengths, starts_U),
             np.add.reduceat(self.nats, starts_U),
             np.add.reduceat(self.tokens, starts_U),
             peaks_U,
             np.add.reduceat(self.sizes, starts_U),
             begin_U,
-            begin_U + lengths_P[most_U],
+            begin_U + self.lengths[most_U],
         )
 
     def _most(self, starts_U: Counts, peaks_U: Floats) -> Counts:
@@ -127,12 +181,14 @@ class Pieces:
         return found
 
 
-def line_ends(texts: list[str]) -> Counts:
-    """The places of pieces after which a line has ended."""
-    ends_P = np.cumsum(np.fromiter(map(len, texts), np.int64, len(texts)))
-    codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), "<u4")
-    found: Counts = np.unique(np.searchsorted(ends_P, np.flatnonzero(codes == ord("\n")), "right")) + 1
-    return found
+def lengths_of(texts: list[str]) -> Counts:
+    """The length of each."""
+    return np.fromiter(map(len, texts), np.int64, len(texts))
+
+
+def code_points(text: str) -> Codes:
+    """The code points of a text."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4").astype(np.uint32, copy=False)
 
 
 class Decoding:
@@ -142,14 +198,24 @@ class Decoding:
         self._texts = TokenTexts(tokenizer)
         self._decoder = tokenizer.decoder()
         self._tokens, self._nats = 0, 0.0
+        self._codes_C = code_points("")
+        """The texts of the tokens that came so far, one after the other."""
+        self._begins_V = np.zeros(tokenizer.vocab_size, np.int64)
+        self._lengths_V = np.full(tokenizer.vocab_size, UNSEEN)
 
     def push(self, ids_T: Array, nats_T: Array) -> Pieces:
         """The pieces that these tokens complete."""
         nats_T = nats_T.astype(np.float64)
-        texts = [self._texts[token] for token in ids_T.tolist()]
-        if None not in texts and not self._decoder.pending:
-            return Pieces.of(texts, nats_T, np.ones(len(texts), np.int64))  # type: ignore[arg-type]
-        return self._one_by_one(ids_T.tolist(), texts, nats_T)
+        lengths_T = self._lengths_V[ids_T]
+        if (lengths_T == UNSEEN).any():
+            self._look_up(np.flatnonzero(np.bincount(ids_T[lengths_T == UNSEEN])).tolist())
+            lengths_T = self._lengths_V[ids_T]
+        if (lengths_T == NOT_WHOLE).any() or self._decoder.pending:
+            return self._one_by_one(ids_T.tolist(), nats_T)
+        ends_T = np.cumsum(lengths_T)
+        at_C = np.repeat(self._begins_V[ids_T] - (ends_T - lengths_T), lengths_T)
+        at_C += np.arange(len(at_C))
+        return Pieces._single(self._codes_C[at_C], lengths_T, nats_T, np.ones(len(ids_T), np.int64))
 
     def finish(self) -> Pieces:
         """The text has ended, perhaps within a character."""
@@ -164,13 +230,23 @@ class Decoding:
         """Whether a character, or a space, is owed."""
         return bool(self._tokens or self._decoder.pending)
 
-    def _one_by_one(self, ids: list[int], whole: list[str | None], nats_T: Floats) -> Pieces:
+    def _look_up(self, tokens: list[int]) -> None:
+        """The texts of tokens that are new."""
+        found = [self._texts[token] for token in tokens]
+        texts = [text or "" for text in found]
+        lengths = lengths_of(texts)
+        self._begins_V[tokens] = len(self._codes_C) + np.cumsum(lengths) - lengths
+        self._lengths_V[tokens] = np.where([text is None for text in found], NOT_WHOLE, lengths)
+        self._codes_C = np.concatenate([self._codes_C, code_points("".join(texts))])
+
+    def _one_by_one(self, ids: list[int], nats_T: Floats) -> Pieces:
         decoder, waiting = self._decoder, bool(self._decoder.pending)
         texts: list[str] = []
         ends: list[int] = []
-        for place, text in enumerate(whole):
+        for place, token in enumerate(ids):
+            text = self._texts[token]
             if waiting or text is None:
-                text = decoder.push(ids[place])
+                text = decoder.push(token)
                 waiting = bool(decoder.pending)
             if text or not waiting:
                 texts.append(text)
@@ -209,7 +285,7 @@ class Grouping:
         P = len(pieces)
         if self.by == "token" or not P:
             return pieces.united(np.arange(P))
-        starts_U = line_ends(pieces.texts) if self.by == "line" else self._word_starts(pieces.texts)
+        starts_U = pieces.line_ends if self.by == "line" else self._word_starts(pieces.texts)
         last, before = (int(starts_U[-1]), 0) if len(starts_U) else (0, self._tokens)
         self._tokens = before + int(pieces.tokens[last:].sum())
         if self._tokens >= LONGEST:
@@ -232,7 +308,7 @@ class Grouping:
     @property
     def waiting(self) -> list[str]:
         """The texts of the unit that has not ended."""
-        return [text for pieces in self._open for text in pieces.texts]
+        return [pieces.text for pieces in self._open]
 
     def kept(self) -> dict[str, Plain]:
         """What waits for its end, for a state file."""

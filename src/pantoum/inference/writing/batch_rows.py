@@ -15,14 +15,16 @@ import numpy as np
 
 from pantoum.config import SamplingConfig
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.writing.adjusted import Adjusted
+from pantoum.inference.writing.adjusted import Adjusted, log_probabilities
 from pantoum.inference.writing.stream import Parked
 from pantoum.kernels import Array, DrawRows, backend
+from pantoum.kernels.draw_rows import WINDOW
 from pantoum.kernels.types import RowCall
 from pantoum.network.network_state import NetworkState
 from pantoum.network.stepping import stepper
 
 if TYPE_CHECKING:  # other models do not need it
+    from pantoum.inference.forms.place import Place
     from pantoum.inference.writing.word_borders import WordBorders
 
 __all__ = ["BatchRows", "columns"]
@@ -64,6 +66,12 @@ class BatchRows:
         left = length - int(columns.get("written", 0))
         self._soonest = min(self._soonest, left) if row else left
 
+    def mask(self, words: int) -> None:
+        """Rows have masks of so many words from now on."""
+        if self.draws.allowed_RM is None:
+            self.draws.mask(words)
+            self._bind()
+
     def state(self, row: int) -> NetworkState:
         """A copy of the state of one row."""
         return self._state.select([row])
@@ -99,18 +107,29 @@ class BatchRows:
         self._length_R = _resized(self._length_R, rows, used)
         self._bind()
 
-    def advance(self, count: int, adjusted: Sequence[tuple[int, Adjusted]]) -> None:
+    def advance(
+        self, count: int, adjusted: Sequence[tuple[int, Adjusted]], formed: Sequence[tuple[int, Place]] = ()
+    ) -> list[int]:
         """Read and draw a token for each of the first rows, a chunk at a time; the tokens drawn are those
-        that are read next. ``adjusted``: rows whose logits are changed, or whose tokens are recorded."""
+        that are read next. ``adjusted``: rows whose logits are changed, or whose tokens are recorded.
+        ``formed``: rows whose texts have a form; those that ended before their token are returned, and are
+        as they were."""
+        dropped: list[int] = []
         for first in range(0, count, self._chunk):
             rows = min(self._chunk, count - first)
+            keeping = [each for each in formed if first <= each[0] < first + rows]
+            before = self._before(first, rows, keeping) if keeping else None
             self._step(first, rows)
             asking = [each for each in adjusted if first <= each[0] < first + rows]
             for row, own in asking:
                 own.before(self._logits_CV[row - first])
             self._draw(first, rows)
+            ended = self._keep_form(first, keeping, before) if keeping else ()
             for row, own in asking:
-                self._adjust(row, own)
+                if row not in ended:
+                    self._adjust(row, own)
+            dropped += ended
+        return dropped
 
     def at_length(self, count: int) -> list[int]:
         """Those of the first rows that have written their length; asked once after each ``advance``."""
@@ -122,6 +141,51 @@ class BatchRows:
         self._soonest = int(np.min(going_B)) if going_B.size else 0
         rows: list[int] = np.flatnonzero(left_B <= 0).tolist()
         return rows
+
+    def lengthen(self, row: int, tokens: int) -> None:
+        """A row writes so many tokens more."""
+        self._length_R[row] += tokens
+        self._soonest = min(self._soonest, tokens) if self._soonest > 0 else tokens
+
+    def _before(self, first: int, rows: int, formed: Sequence[tuple[int, Place]]) -> list[Array] | None:
+        """Let each row draw what its form allows; copies of what a draw changes where one may be dropped."""
+        allowed_RM = self.draws.allowed_RM
+        assert allowed_RM is not None
+        free = False
+        for row, place in formed:
+            place.allow(allowed_RM[row])
+            free = free or place.free
+        return [array[first : first + rows].copy() for array in self._drawn()] if free else None
+
+    def _drawn(self) -> list[Array]:
+        """What a round changes of a row that is not counted."""
+        return [*self._state.arrays, self.draws.tokens, self.draws.log_probability]
+
+    def _keep_form(
+        self, first: int, formed: Sequence[tuple[int, Place]], before: list[Array] | None
+    ) -> list[int]:
+        """Rows whose text had ended before the token that was drawn, which is taken back."""
+        dropped, draws = [], self.draws
+        for row, place in formed:
+            token = draws.tokens.item(row)
+            stands = place.take(token)
+            if stands == token:
+                continue
+            draws.nats[row] += draws.log_probability[row]
+            if stands >= 0:
+                own = float(log_probabilities(self._logits_CV[row - first])[stands])
+                draws.tokens[row], draws.log_probability[row] = stands, own
+                draws.nats[row] -= own
+                if draws.recent_RW is not None:
+                    draws.recent_RW[row, (draws.written[row] - 1) % WINDOW] = stands
+                continue
+            assert before is not None
+            for array, kept in zip(self._drawn(), before, strict=True):
+                array[row] = kept[row - first]
+            draws.written[row] -= 1
+            draws.position[row] -= np.uint64(1)
+            dropped.append(row)
+        return dropped
 
     def _adjust(self, row: int, adjusted: Adjusted) -> None:
         """The log-probability of the token drawn is that of the model itself."""

@@ -121,7 +121,7 @@ class Generation:
         ]
         self._of = {text.stream: text for text in self.texts}
         self._told: set[int] = set()
-        ends_early = not how_much.exact and model.eos is None and not sampling.stop
+        ends_early = not how_much.exact and model.eos is None and not sampling.stop and not sampling.asked
         self._rounds, self._early = 0, length - tolerance(length) if ends_early else length
         self._endings = {text.stream: Ending(model.tokenizer.declared.single) for text in self.texts}
 

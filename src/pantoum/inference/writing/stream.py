@@ -12,7 +12,7 @@ batch, because a round in another thread may move them to another row.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import NamedTuple, NoReturn, Protocol
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
 
 from pantoum.errors import PantoumError
 from pantoum.inference.state import State
@@ -21,6 +21,9 @@ from pantoum.kernels import Array, DrawRows
 from pantoum.network.network_state import NetworkState
 from pantoum.text.decoder import Decoder
 from pantoum.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:  # other texts do not need it
+    from pantoum.inference.forms.place import Place
 
 __all__ = ["Stream"]
 
@@ -56,10 +59,12 @@ class Stream:
         "_decoder",
         "_held",
         "_kept",
+        "_shown",
         "_stops",
         "adjusted",
         "careful",
         "parked",
+        "place",
         "row",
         "stopped",
     )
@@ -71,19 +76,23 @@ class Stream:
         stops: tuple[str, ...],
         decoder: Decoder | None,
         adjusted: Adjusted | None = None,
+        place: Place | None = None,
     ) -> None:
         self.stopped: str | None = None
-        """Why it ended before its length: ``stop`` or ``eos``."""
+        """Why it ended before its length: ``stop``, ``eos``, or ``form`` where its text has the form that was
+        asked for, and cannot or would not go on with it."""
         self.careful = bool(stops) or decoder is not None
         """Whether its tokens must pass through ``take``."""
         self.adjusted = adjusted
         """What it asks of the draw beyond the kernels' sampler."""
+        self.place = place
+        """Where its text stands in the form that it is to have."""
         self.parked: Parked | None = None
         """What it resumes from while it pauses."""
         self.row = row
         """Its place in the batch while it writes."""
         self._batch = batch
-        self._stops, self._decoder, self._held = stops, decoder, ""
+        self._stops, self._decoder, self._held, self._shown = stops, decoder, "", ""
         self._kept: tuple[int, float, float, State] | None = None
 
     def __reduce__(self) -> NoReturn:
@@ -167,7 +176,7 @@ class Stream:
     def _unstopped(self) -> int:
         """How many held characters cannot be part of a stop string; notes a stop string that is complete."""
         # The one that is complete first counts, so that it does not matter how the text is cut into tokens.
-        found = [(at + len(stop), at) for stop in self._stops if (at := self._held.find(stop)) >= 0]
+        found = [(at + len(stop), at) for stop in self._stops if (at := self._place_of(stop)) >= 0]
         if found:
             self.stopped = "stop"
             self._held = self._held[: min(found)[1]]
@@ -180,6 +189,17 @@ class Stream:
                     break
         return len(self._held) - begun
 
+    def _place_of(self, stop: str) -> int:
+        """Where a stop string stands, -1: nowhere. Where the text has a form, what is before it has it."""
+        at = self._held.find(stop)
+        while self.place is not None and at >= 0:
+            if self.place.form.matches(self._shown + self._held[:at]):
+                break
+            at = self._held.find(stop, at + 1)
+        return at
+
     def _show(self, size: int) -> str:
         shown, self._held = self._held[:size], self._held[size:]
+        if self.place is not None and self._stops:
+            self._shown += shown
         return shown

@@ -17,7 +17,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from functools import partial
-from typing import NamedTuple, NoReturn
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -30,7 +30,11 @@ from pantoum.inference.writing.adjusted import Adjusted
 from pantoum.inference.writing.batch_rows import BatchRows, columns
 from pantoum.inference.writing.stream import Stream
 from pantoum.network.network_state import NetworkState
+from pantoum.text.decoder import SPACE
 from pantoum.text.tokenizer import TokenTexts
+
+if TYPE_CHECKING:  # other texts do not need it
+    from pantoum.inference.forms.place import Place
 
 __all__ = ["StreamBatch", "StreamPiece"]
 
@@ -68,6 +72,8 @@ class StreamBatch:
         """Streams whose tokens must pass through ``take``; a round does not look at the others."""
         self._adjusted: dict[Stream, Adjusted] = {}
         """Those whose logits are changed, or whose tokens are recorded (``inference.writing.adjusted``)."""
+        self._formed: dict[Stream, Place] = {}
+        """Those whose texts are to have a form (``inference.forms``)."""
         self._texts = TokenTexts(model.tokenizer)
 
     def __len__(self) -> int:
@@ -106,12 +112,13 @@ class StreamBatch:
         require(fits, "sampling", sampling, "must be a SamplingConfig", "leave it out, or give one")
         state = State.start(self.model) if state is None else state
         network = State.required(state).for_model(self.model)
+        place = None if sampling.asked is None else self._place(sampling, state, length)
         adjusted = None
         if Adjusted.needed(sampling, alternatives):
             adjusted = Adjusted(sampling, self.model.vocab_size, alternatives)
         with self.lock:
             self._begin()
-            joined = self._join(state, network, length, sampling, seed, stream, adjusted)
+            joined = self._join(state, network, length, sampling, (seed, stream), adjusted, place)
             self._failed = False
         return joined
 
@@ -197,21 +204,37 @@ class StreamBatch:
         network: NetworkState,
         length: int,
         sampling: SamplingConfig,
-        seed: int,
-        stream: int,
+        numbers: tuple[int, int],
         adjusted: Adjusted | None,
+        place: Place | None,
     ) -> Stream:
+        """``numbers``: the seed and the number of the stream."""
         last = self.model.border if state.last_token is None else state.last_token
         decoder = self.model.tokenizer.decoder(pending=state.pending) if state.pending else None
         row = self._next_row()
-        joined = Stream(self, row, sampling.stop, decoder, adjusted)
+        if place is not None:
+            self._rows.mask(place.form.vocabulary.words)
+        joined = Stream(self, row, sampling.stop, decoder, adjusted, place)
         begins = last == self.model.eos  # a document begins: as in training, from zero
+        seed, stream = numbers
         values = {"tokens": last, "position": state.tokens_seen, "seed": seed, "stream": stream}
         self._rows.set(row, network.zero_where(np.array([begins])), {**values, **columns(sampling)}, length)
         self._add(joined)
-        if not length:
+        if not length or (place is not None and place.ended):
             self._leave(row)
         return joined
+
+    def _place(self, sampling: SamplingConfig, state: State, length: int) -> Place:
+        """The beginning of a text that is to have a form."""
+        from pantoum.inference.forms.place import Place
+        from pantoum.inference.forms.vocabulary import form_of
+
+        asked = sampling.asked
+        assert asked is not None
+        spaced = state.pending == SPACE and self.model.tokenizer.declared.spaces != "apart"
+        rule = "cannot begin within a character, and the state ends within one"
+        require(spaced or not state.pending, asked.kind, asked.text, rule, "feed the whole character")
+        return Place(form_of(self.model, asked), length, spaced)
 
     def _next_row(self) -> int:
         """The row after the last stream."""
@@ -227,19 +250,32 @@ class StreamBatch:
             self._adjusted[stream] = stream.adjusted
         if stream.careful:
             self._careful.add(stream)
+        if stream.place is not None:
+            self._formed[stream] = stream.place
 
     def _round(self) -> list[StreamPiece]:
         streams, count = self._streams, len(self._streams)
-        self._rows.advance(count, [(stream.row, own) for stream, own in self._adjusted.items()])
+        formed = [(stream.row, place) for stream, place in self._formed.items()]
+        asking = [(stream.row, own) for stream, own in self._adjusted.items()]
+        dropped = self._rows.advance(count, asking, formed)
         tokens: list[int] = self.draws.tokens[:count].tolist()
         texts: list[str | None] = list(map(self._texts.__getitem__, tokens))
         ended = self._at_borders(tokens)
+        for row in dropped:
+            ended[row], texts[row] = "form", ""
         for row in self._to_take(texts).difference(ended):
             texts[row] = self._take(streams[row], tokens[row])
             if streams[row].stopped is not None:
                 ended[row] = streams[row].stopped
+        for row, place in formed:
+            if place.ended:
+                ended.setdefault(row, "form")
         for row in self._rows.at_length(count):
-            ended.setdefault(row, None)
+            place = streams[row].place
+            if place is not None and place.to_go and row not in ended:
+                self._rows.lengthen(row, place.to_go)
+            else:
+                ended.setdefault(row, None)
         for row, why in ended.items():
             streams[row].stopped = why
             texts[row] = ("" if why == "eos" else texts[row] or "") + streams[row].finish()
@@ -279,6 +315,10 @@ class StreamBatch:
         leaving.end(self._state_of(row, leaving.pending))
         self._careful.discard(leaving)
         self._adjusted.pop(leaving, None)
+        if leaving.place is not None:
+            del self._formed[leaving]
+            if leaving.parked is None:
+                leaving.place.release()
         last = len(self._streams) - 1
         if row != last:
             self._rows.move(last, row)

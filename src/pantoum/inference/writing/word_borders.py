@@ -91,13 +91,25 @@ class _WordSampler:
         first_V = self._logits_CV[0].copy()  # a draw of one row takes its place
         for place in places:
             row, logits_V = first + place, first_V if place == 0 else self._logits_CV[place]
+            without, blank = self._borders.begins_V, self._borders.blank_V[before_B[place]]
+            if blank:
+                without = np.arange(len(without)) == before_B[place]
+            if not self._other_than(row, without):
+                continue
             recent_W = None if recent_BW is None else recent_BW[place]
-            if not self._borders.blank_V[before_B[place]]:
-                self._draw_again(row, logits_V, self._borders.begins_V, recent_W)
             # The most probable token is what it is, however long the run.
-            elif rows.temperature[row] > 0 and not self._goes_on(row, logits_V, recent_W):
-                self._draw_again(row, logits_V, int(before_B[place]), recent_W)
+            if blank and (rows.temperature[row] == 0.0 or self._goes_on(row, logits_V, recent_W)):
+                continue
+            self._draw_again(row, logits_V, without, recent_W)
         np.copyto(self._logits_CV[0], first_V)
+
+    def _other_than(self, row: int, without_V: Flags) -> bool:
+        """Whether the mask of a row allows a token that is not one of these."""
+        allowed_RM = self._rows.allowed_RM
+        if allowed_RM is None:
+            return True
+        bits = np.unpackbits(allowed_RM[row].astype("<u4").view(np.uint8), bitorder="little")
+        return bool((bits[: len(without_V)] > without_V).any())
 
     def _goes_on(self, row: int, logits_V: Array, recent_W: Array | None) -> bool:
         """Whether the token comes again by the model's own probability of it."""
@@ -115,7 +127,7 @@ class _WordSampler:
             rows.recent_RW[row] = recent_after_W
         return goes_on
 
-    def _draw_again(self, row: int, logits_V: Array, without: int | Flags, recent_W: Array | None) -> None:
+    def _draw_again(self, row: int, logits_V: Array, without: Flags, recent_W: Array | None) -> None:
         """Another token in the place of the one drawn, from what the model gives those that are not left out:
         its log-probability is that of the model itself."""
         rows, own_V, others_V = self._rows, log_probabilities(logits_V), logits_V.copy()

@@ -4,6 +4,7 @@ The equations stand in ``kernels/reference``, what the core promises in ``core/p
 made in docs/kernels.md.
 """
 
+from pantoum.kernels.native.contexts import context_decider, context_probabilities, read_contexts
 from pantoum.kernels.native.counts import mix_counts
 from pantoum.kernels.native.cross_entropy import (
     cross_entropy,
@@ -11,6 +12,7 @@ from pantoum.kernels.native.cross_entropy import (
     cross_entropy_of_logits,
 )
 from pantoum.kernels.native.dropout import dropout, dropout_scales
+from pantoum.kernels.native.frequencies import frequencies
 from pantoum.kernels.native.library import Library, core, missing
 from pantoum.kernels.native.product import (
     bias_gradient,
@@ -32,12 +34,15 @@ __all__ = [
     "adapt",
     "average",
     "bias_gradient",
+    "context_decider",
+    "context_probabilities",
     "core",
     "cross_entropy",
     "cross_entropy_gradient",
     "cross_entropy_of_logits",
     "dropout",
     "dropout_scales",
+    "frequencies",
     "global_norm",
     "linear",
     "linear_weight_gradient",
@@ -51,6 +56,7 @@ __all__ = [
     "pack",
     "pack_codes",
     "quantize",
+    "read_contexts",
     "rms_rows",
     "row_squares",
     "sampler",

@@ -25,11 +25,13 @@ class CoreSampler:
         banned_N = checked_tokens(banned_N, V, "banned_N")
         self._kept = banned_N, logits_CV, rows.arrays()
         self._most = C, len(rows)
+        assert rows.allowed_RM is None or 32 * rows.allowed_RM.shape[1] >= V
         self._operation, fill = core().operation("sample")
         self._arguments = fill(
             logits=logits_CV,
             banned=banned_N,
             recent=rows.recent_RW,
+            allowed=rows.allowed_RM,
             first=0,
             **{name: getattr(rows, name) for name in COLUMNS},
         )

@@ -3,6 +3,7 @@
 One file per operation and per cell. Every function works in float32 and float64 and states its equations.
 """
 
+from pantoum.kernels.reference.contexts import context_decider, context_probabilities, read_contexts
 from pantoum.kernels.reference.counts import mix_counts
 from pantoum.kernels.reference.cross_entropy import (
     cross_entropy,
@@ -10,6 +11,7 @@ from pantoum.kernels.reference.cross_entropy import (
     cross_entropy_of_logits,
 )
 from pantoum.kernels.reference.dropout import dropout, dropout_scales
+from pantoum.kernels.reference.frequencies import frequencies
 from pantoum.kernels.reference.product import (
     bias_gradient,
     linear,
@@ -34,11 +36,14 @@ __all__ = [
     "adapt",
     "average",
     "bias_gradient",
+    "context_decider",
+    "context_probabilities",
     "cross_entropy",
     "cross_entropy_gradient",
     "cross_entropy_of_logits",
     "dropout",
     "dropout_scales",
+    "frequencies",
     "global_norm",
     "linear",
     "linear_weight_gradient",
@@ -51,6 +56,7 @@ __all__ = [
     "pack",
     "pack_codes",
     "quantize",
+    "read_contexts",
     "rms_rows",
     "row_squares",
     "sampler",

@@ -1,10 +1,10 @@
 """The draw of the next token: logits and a uniform number in, a token out.
 
 In order, for each row: the repetition penalty on recent tokens (Keskar et al. 2019: a positive logit is
-divided, another multiplied), banned tokens out, the temperature, the K most probable, the smallest set
-that holds probability P, the floor at ``min_p`` of the best, then the inverse of the cumulative distribution
-at the uniform number. Each filter sees what the one before it left. Arithmetic is float64, ties go to the
-smaller token.
+divided, another multiplied), banned tokens and those that the mask of the row does not allow out, the
+temperature, the K most probable, the smallest set that holds probability P, the floor at ``min_p`` of the
+best, then the inverse of the cumulative distribution at the uniform number. Each filter sees what the one
+before it left. Arithmetic is float64, ties go to the smaller token.
 
 The uniform numbers are a pure function of (seed, stream, position): Philox4x32-10 (Salmon et al. 2011), a
 counter-based generator that needs 32-bit multiplications only and is the same in every language. No
@@ -70,6 +70,9 @@ class ReferenceSampler:
         if rows.recent_RW is not None:
             _penalise(x_BV, rows.recent_RW[at], rows.penalty[at])
         x_BV[:, self._banned_N] = -np.inf
+        if rows.allowed_RM is not None:
+            bytes_BM = rows.allowed_RM[at].astype("<u4").view(np.uint8)
+            x_BV[np.unpackbits(bytes_BM, axis=1, count=x_BV.shape[1], bitorder="little") == 0] = -np.inf
         top_B = x_BV.max(axis=1)
         if not np.isfinite(top_B).all():
             raise PantoumError(NOT_FINITE)

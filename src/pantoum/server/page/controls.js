@@ -2,6 +2,7 @@
 
 const $ = (id) => document.getElementById(id);
 const SLIDERS = [["temperature", "temperature", 2], ["top-p", "topP", 2], ["length", "length", 0]];
+const SWITCHES = ["auto", "suggest"];
 
 // `model`: what the server says of it, or undefined while nothing is known.
 export function show(settings, model) {
@@ -9,7 +10,7 @@ export function show(settings, model) {
     $(id).value = settings[name];
     $(`${id}-value`).textContent = Number(settings[name]).toFixed(digits);
   }
-  $("auto").checked = settings.auto;
+  for (const id of SWITCHES) $(id).checked = settings[id];
   $(`paint-${settings.paint}`).checked = true;
   $("layer").value = settings.layer;
   $("unit").value = settings.unit;
@@ -20,17 +21,18 @@ export function show(settings, model) {
   $("facts").textContent = `${model.members > 1 ? `${model.members} members of ` : ""}${model.layers} × ${model.hidden_size} ${model.cell.toUpperCase()}, ${model.vocabulary.toLocaleString("en")} symbols (${model.tokens})`;
 }
 
-// `act`: {sampling(), auto(), paint(), unit(layer, unit)}, each called when the settings have changed.
+// `act`: {sampling(), kept(), paint(), unit(layer, unit)}, each called when the settings have changed.
 export function listen(settings, act) {
   for (const [id, name] of SLIDERS)
     $(id).addEventListener("input", () => {
       settings()[name] = Number($(id).value);
       act.sampling();
     });
-  $("auto").addEventListener("change", () => {
-    settings().auto = $("auto").checked;
-    act.auto();
-  });
+  for (const id of SWITCHES)
+    $(id).addEventListener("change", () => {
+      settings()[id] = $(id).checked;
+      act.kept();
+    });
   for (const radio of document.getElementsByName("paint"))
     radio.addEventListener("change", () => {
       settings().paint = radio.value;

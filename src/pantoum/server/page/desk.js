@@ -18,6 +18,7 @@ import { loaded, saved } from "./state_file.js";
 import { figures } from "./told.js";
 import { legend, tints } from "./tint.js";
 import { draw } from "./tree.js";
+import { Words } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const text = $("text");
@@ -27,6 +28,7 @@ const kept = new Kept((message) => fail(new Failure(message)));
 const owner = new Owner({ owned, give: keep, changed: followed });
 const mirror = new Mirror($("mirror"), $("paper"), (each) => tints(each, settings().paint), moved);
 const alternatives = new Alternatives($("cards"), { take, fork: (words) => onFork(words), again });
+const nextWords = new Words($("words"), text, { model: () => model()?.id, wanted: () => settings().suggest && owner.owns });
 const readers = new Map(); // by the branch's id
 let branches = null;
 let known = []; // the server's models
@@ -332,12 +334,15 @@ controls.listen(settings, {
     branches.set();
     if (!$("alternatives").hidden) soon("slide", () => write(false, asked));
   },
-  auto: () => branches.set(),
+  kept: () => branches.set(),
   paint: painted,
   unit: pick,
 });
 
-text.addEventListener("input", () => changed());
+text.addEventListener("input", () => {
+  changed();
+  nextWords.typed();
+});
 document.addEventListener("selectionchange", () => branches && document.activeElement === text && !running.writing && !typing && told());
 document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {

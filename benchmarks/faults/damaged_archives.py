@@ -1,0 +1,148 @@
+"""Fault test 22: thousands of damaged archives are decompressed; no wrong byte, no crash, no hang.
+
+Each case is one damage (``damage.py``) of a good archive: of a text by a model, of lines by a model, or of a
+text by what learns from nothing. Read strictly it is refused by an ``ArchiveError`` of one line, read with
+``keep_going`` every piece that comes out is a frame of the good archives; both in seconds. With every fourth
+damage come drawn frames whose checksums match: what they say is their author's, so they may be read, but not
+beyond what they claim.
+
+    python benchmarks/faults/damaged_archives.py [--count 10000] [--seed 0] [--first 0] [--kind text] [--json]
+
+A case depends on the seed, the kind and its number only: ``--first`` goes on where a run was stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import json
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+from damage import damaged
+
+from pantoum.config import DecompressConfig, ModelConfig
+from pantoum.errors import ArchiveError, PantoumError
+from pantoum.formats import archive
+from pantoum.formats.archive import Frame, Header, Index, Kind
+from pantoum.inference.compressing import archiving, frames, learning, restoring
+from pantoum.inference.loaded_model import LoadedModel
+from pantoum.network import LanguageModel
+from pantoum.network.program import Program
+from pantoum.text.byte import ByteTokenizer
+
+SLOWEST = 5.0
+BLOCK = 300
+"""Bytes of a frame: an archive of a few kilobytes then has many."""
+KINDS = ("text", "lines", "learned")
+
+
+def model() -> LoadedModel:
+    """A small one with drawn weights."""
+    network = LanguageModel(257, config=ModelConfig("gru", 16, 1, 8), seed=1)
+    return LoadedModel(Program(network), ByteTokenizer(), sha256="ab" * 32)
+
+
+def text(seed: int) -> bytes:
+    """Some words in lines."""
+    draw = random.Random(seed)
+    words = [draw.choice(("cat", "dog", "mat", "ran", "sat", "12", "the\n")) for _ in range(900)]
+    return " ".join(words).encode()
+
+
+def made(kind: str, seed: int, loaded: LoadedModel) -> bytes:
+    """A good archive."""
+    given = None if kind == "learned" else loaded
+    return b"".join(archiving.compress(io.BytesIO(text(seed)), given, lines=kind == "lines", verify=False))
+
+
+def forged(draw: np.random.Generator, kind: str, loaded: LoadedModel) -> bytes:
+    """Frames of drawn numbers with checksums that match."""
+    header = Header("" if kind == "learned" else loaded.sha256, "lines" if kind == "lines" else None, 20)
+    index, body = Index(), b""
+    for _ in range(draw.integers(1, 4)):
+        numbers = draw.integers(0, [4, 300, 2**34][draw.integers(3)], draw.integers(1, 8)).tolist()
+        payload = archive.to_numbers(numbers) + draw.bytes(int(draw.integers(60)))
+        which = Kind(int(draw.integers(6)))
+        records = numbers[0] if which == Kind.RECORDS else 0
+        frame = Frame(which, int(draw.integers(2000)), crc32(payload), payload, records)
+        index.add(frame)
+        body += frame.head + frame.payload
+    return header.to_bytes() + body + index.to_bytes()
+
+
+def pieces(data: bytes, loaded: LoadedModel, **asked: Any) -> Iterator[bytes]:
+    """What comes out."""
+    return restoring.restore(io.BytesIO(data), loaded, DecompressConfig(**asked), [])
+
+
+def one_case(kind: str, number: int, seed: int, good: tuple[bytes, bytes], loaded: LoadedModel) -> list[str]:
+    """What is wrong with how one damage was answered."""
+    draw = np.random.default_rng([seed, KINDS.index(kind), number])
+    what, bad = damaged(draw, *good, number)
+    found, begun = [], time.perf_counter()
+    try:
+        size = sum(map(len, pieces(bad, loaded)))
+        found.append(f"{what}: read without an error, {size} bytes")
+    except ArchiveError as problem:
+        if "\n" in str(problem):
+            found.append(f"{what}: several lines: {problem}")
+    except Exception as problem:
+        found.append(f"{what}: {type(problem).__name__}: {problem}")
+    try:
+        wrong = [piece for piece in pieces(bad, loaded, keep_going=True) if piece not in one_case.known]  # type: ignore[attr-defined]
+        if wrong:
+            found.append(f"{what}: a piece that nobody has compressed: {wrong[0][:40]!r}")
+    except ArchiveError:
+        pass  # the header is damaged
+    except Exception as problem:
+        found.append(f"{what}, kept going: {type(problem).__name__}: {problem}")
+    if number % 4 == 0:
+        for asked in ({}, {"keep_going": True}, {"offset": 10}, {"record": 1}):
+            try:
+                for _ in pieces(forged(draw, kind, loaded), loaded, **asked):
+                    pass
+            except PantoumError:
+                pass
+            except Exception as problem:
+                found.append(f"forged, {asked}: {type(problem).__name__}: {problem}")
+    if (seconds := time.perf_counter() - begun) > SLOWEST:
+        found.append(f"{what}: {seconds:.1f} s")
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--count", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--kind", choices=KINDS)
+    parser.add_argument("--json", action="store_true")
+    given = parser.parse_args()
+    archiving.MOST_PLAIN = frames.TOKENS_A_LANE = BLOCK
+    learning.SLOTS = 12
+    loaded, faults, cases = model(), list[str](), Counter[str]()
+    for kind in [given.kind] if given.kind else KINDS:
+        good = made(kind, 1, loaded), made(kind, 2, loaded)
+        one_case.known = {piece for data in good for piece in pieces(data, loaded)}  # type: ignore[attr-defined]
+        for number in range(given.first, given.first + given.count):
+            cases[kind] += 1
+            faults += [
+                f"{kind} {number}: {fault}" for fault in one_case(kind, number, given.seed, good, loaded)
+            ]
+    report = {"cases": dict(cases), "faults": faults}
+    if given.json:
+        print(json.dumps(report, indent=1))
+    else:
+        print(f"{sum(cases.values()):,} damaged archives, {len(faults)} faults", *faults, sep="\n")
+    return int(bool(faults))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,261 @@
+"""Texts of a given form: whether all of them have it, and what a form costs.
+
+    python benchmarks/forms.py check [--texts 200] [--seed 1]
+    python benchmarks/forms.py rates [MODEL] [--seconds 3]
+
+``check`` writes texts of 50 expressions, 50 schemas and 10 grammars with models of random weights and every
+tokenizer, at lengths from the shortest one on, and looks at each with ``re``, ``jsonschema`` and ``lark``.
+``rates`` compares tokens per second of processor time with a form and without, in turns: one text, and 256.
+Without a model it is one of random weights and about 98 symbols, 2 x 128.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import lark
+import measured
+
+import pantoum
+from pantoum.errors import SettingError
+from pantoum.inference.loaded_model import LoadedModel
+from pantoum.model import Model
+from pantoum.network import LanguageModel
+from pantoum.network.program import Program
+from pantoum.text.bpe import BpeTokenizer
+from pantoum.text.byte import ByteTokenizer
+from pantoum.text.tokenizer import Tokenizer, learner
+
+TEXT = (
+    "".join(map(chr, range(32, 127))) * 2
+    + 'The cat sat on the mat.\nAnna, Bob & Zoë: {"name": "Anna", "age": 12, "tags": [true, null]}\n' * 20
+)
+KINDS = ("characters", "bytes", "bpe", "words", "words:whitespace")
+EXPRESSIONS = [
+    *(
+        "[A-Z][a-z]+",
+        "[A-Z][a-z]{3,7}",
+        r"\d{4}-\d\d-\d\d",
+        r"\w+",
+        r"\w+( \w+)*",
+        "(the|cat|sat)+",
+        ".*",
+        ".+",
+    ),
+    *(
+        "a{20}",
+        "[ab]{3,30}",
+        "(ab|ba)*c?",
+        "x?y?z?",
+        r"[^\n]{5,}",
+        r"\S+\s\S+",
+        r"(\w+, )*\w+",
+        "(?i)the cat",
+    ),
+    *(
+        r"[\w.]+@\w+\.[a-z]{2,3}",
+        r"\+?\d+( \d+){2,4}",
+        r"#[0-9a-f]{6}",
+        "(?:[01]{8} ){1,4}",
+        r"-?\d+(\.\d+)?",
+    ),
+    *(
+        r"\$\d{1,3}(,\d{3})*",
+        r"[A-Z]{2}\d{2}( [A-Z0-9]{4}){3}",
+        r"([a-z]+=\d+;)+",
+        r"\"[^\"]*\"",
+        r"\([^()]*\)",
+    ),
+    *(
+        "(a|b|cd)(e|f)g*",
+        "(([ab]c)*d)+",
+        "(?s:.{12})",
+        r"\W+",
+        r"[\s\d]+",
+        "(one|two|three)( (one|two|three))*",
+    ),
+    *("a|", "(a*b*)*", "(a?){3}b", "[a-c&&d]+", "[[]a]", r"\x41\u0042+", "Zo[eë]", "(?:a.c){2,}", "[]-]+x"),
+    *(
+        "[a-z]+?[0-9]??",
+        "(very )*good",
+        r"\d+ (cats?|dogs?)",
+        "No|Yes",
+        "[^aeiou]+",
+        r"(\d\d:){2}\d\d",
+        "~+|/+",
+    ),
+    *(r"[!-/:-@]+", "e(e|E)e", "q[u ]", "(?:ha){2,9}!"),
+]
+PARTS: list[dict[str, Any]] = [
+    {"type": "string"},
+    {"type": "integer"},
+    {"type": "number", "minimum": 0, "maximum": 50},
+    {"type": "boolean"},
+    {"enum": ["a", 1, None]},
+    {"type": "string", "maxLength": 4},
+    {"type": "string", "pattern": "^[a-z]+$"},
+    {"type": "array", "items": {"type": "integer"}, "maxItems": 3},
+    {"type": "object"},
+    {"anyOf": [{"type": "null"}, {"type": "string", "minLength": 2}]},
+]
+SCHEMAS: list[dict[str, Any]] = [
+    *PARTS,
+    *({"type": "array", "items": part, "minItems": 1, "maxItems": 4} for part in PARTS),
+    *({"type": "object", "properties": {"x": part}, "required": ["x"]} for part in PARTS),
+    *(
+        {"type": "object", "properties": {"name": one, "age": two}, "additionalProperties": False}
+        for one, two in zip(PARTS, PARTS[3:] + PARTS[:3], strict=True)
+    ),
+    *({"type": "array", "prefixItems": [part, {"const": "end"}], "items": False} for part in PARTS),
+]
+GRAMMARS = [
+    'start: sum\nsum: sum "+" part | part\npart: NUMBER | "(" sum ")"\nNUMBER: /[0-9]+/\n',
+    'start: "a" start "n" | "d"\n',
+    'start: (pair ",")* pair\npair: WORD "=" WORD\nWORD: /[a-z]{1,4}/\n',
+    'start: list\nlist: "(" (list | ATOM)* ")"\nATOM: /[a-z]/\n',
+    'start: line+\nline: KEY ":" VALUE ";"\nKEY: /[a-z]+/\nVALUE: /[0-9]+/\n',
+    'start: "if " cond " then " word\ncond: word "<" NUMBER\nword: /[a-z]+/\nNUMBER: /[0-9]+/\n',
+    'start: tag\ntag: "<a>" tag* "</a>" | "<b/>"\n',
+    'start: NAME (" & " NAME)*\nNAME: "Anna" | "Bob"\n',
+    'start: bits\nbits: "0" bits "0" | "1" bits "1" | "x"\n',
+    'start: WORD ("." | "!" | "?")\nWORD: /[A-Z][a-z]*/\n',
+]
+
+
+def model_of(kind: str, documents: str | None, size: int = 24) -> Model:
+    """A model of random weights."""
+    tokenizer: Tokenizer
+    if kind == "bytes":
+        tokenizer = ByteTokenizer(documents)
+    elif kind == "bpe":
+        tokenizer = BpeTokenizer([(n, n + 1) for n in (33, 65, 98, 102)] + [(11, 33), (98, 111)], documents)
+    else:
+        scholar = learner(kind, None, documents)
+        scholar.feed(TEXT)
+        tokenizer = scholar.learn()
+    network = LanguageModel(tokenizer.vocab_size, 16, hidden_size=size, num_layers=2, seed=3)
+    return Model(LoadedModel(Program(network), tokenizer, {}, sha256="ab" * 32))
+
+
+def is_of_grammar(grammar: str) -> Callable[[str], bool]:
+    """What says whether a text is of a grammar."""
+    parser = lark.Lark(grammar, parser="earley")
+
+    def found(text: str) -> bool:
+        try:
+            parser.parse(text)
+        except lark.exceptions.LarkError:
+            return False
+        return True
+
+    return found
+
+
+def is_json_of(schema: dict[str, Any]) -> Callable[[str], bool]:
+    """What says whether a text is JSON that a schema accepts."""
+    validator = jsonschema.validators.validator_for(schema, jsonschema.Draft202012Validator)(schema)
+    return lambda text: bool(validator.is_valid(json.loads(text)))
+
+
+def check(texts: int, seed: int) -> int:
+    """Texts of all forms; how many do not have theirs."""
+    forms: list[tuple[dict[str, Any], Callable[[str], object]]] = []
+    warnings.simplefilter("ignore")  # of what Python will read otherwise one day
+    forms += [({"matching": each}, re.compile(each).fullmatch) for each in EXPRESSIONS]
+    forms += [({"json_schema": each}, is_json_of(each)) for each in SCHEMAS]
+    forms += [({"grammar": each}, is_of_grammar(each)) for each in GRAMMARS]
+    wrong = written = 0
+    for kind in KINDS:
+        for documents in (None, "lines"):
+            model, none, begun = model_of(kind, documents), 0, time.process_time()
+            count = 0
+            for form, has in forms:
+                for length in (60, 15):
+                    try:
+                        found = model.generate(
+                            "", count=texts // 2, length=length, seed=seed, min_p=None, **form
+                        )
+                    except SettingError:
+                        none += 1
+                        continue
+                    count += len(found)
+                    for text in found:
+                        if not has(text):
+                            wrong += 1
+                            print(f"WRONG {kind} {documents} {form} {text!r}", flush=True)
+            written += count
+            seconds = time.process_time() - begun
+            print(f"{kind} {documents}: {count:,} texts, {none} forms none, {seconds:.0f} s", flush=True)
+    print(f"{written:,} texts of {len(forms)} forms, {wrong} wrong")
+    return wrong
+
+
+FORMS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "words": {"matching": r"[ A-Za-z,.!?;:'\n-]*"},
+    "lines": {"matching": r"([A-Z][a-z]*( [a-z]+)*[.!?]\n)+"},
+    "schema": {
+        "json_schema": {"type": "array", "minItems": 40, "items": {"type": "string", "pattern": "^[a-z ]+$"}}
+    },
+}
+
+
+def rates(name: Path | None, seconds: float) -> None:
+    """Tokens per second of processor time, of each form in turns."""
+    model = model_of("characters", None, size=128) if name is None else pantoum.load(name)
+    print(json.dumps(measured.machine()))
+    for count in (1, 256):
+        spent = dict.fromkeys(FORMS, 0.0)
+        tokens = dict.fromkeys(FORMS, 0)
+        for seed in range(100_000):
+            if min(spent.values()) >= seconds:
+                break
+            for form, asked in FORMS.items():
+                how_much = {"length": 400, "seed": seed, "count": count, "exact": True}
+                begun = time.process_time()
+                tokens[form] += written(model, {**how_much, **asked})
+                spent[form] += time.process_time() - begun
+        plain = tokens["plain"] / spent["plain"]
+        for form in FORMS:
+            rate = tokens[form] / spent[form]
+            print(f"{count:4} texts  {form:8} {rate:10,.0f} tokens/s  {rate / plain:.2f}", flush=True)
+
+
+def written(model: Model, settings: dict[str, Any]) -> int:
+    """Tokens of the texts of some settings."""
+    from pantoum.config import GenerationConfig, SamplingConfig
+
+    writing = model.generation("", GenerationConfig.of(settings), SamplingConfig.of(settings))
+    for _ in writing:
+        pass
+    return sum(text.tokens for text in writing.texts)
+
+
+def main(arguments: list[str]) -> int:
+    """Run a part."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("part", choices=("check", "rates"))
+    parser.add_argument("model", nargs="?", type=Path)
+    parser.add_argument("--texts", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=3.0)
+    asked = parser.parse_args(arguments)
+    if asked.part == "check":
+        return check(asked.texts, asked.seed) > 0
+    rates(asked.model, asked.seconds)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

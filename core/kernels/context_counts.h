@@ -1,0 +1,330 @@
+// What counted contexts say of a decision, and how they learn from it: runs, slots, matches, the chain.
+#pragma once
+
+#include "contexts.h"
+
+namespace pantoum {
+namespace PANTOUM_ISA {
+namespace {
+
+class ContextCounts {
+ public:
+  explicit ContextCounts(const pantoum_context_mixer_args& mixer)
+      : a(mixer),
+        now(*reinterpret_cast<Pending*>(mixer.pending)),
+        slot_shift(64 - bits_of(mixer.slot_count)),
+        run_shift(64 - bits_of(mixer.run_count)),
+        match_shift(64 - bits_of(mixer.match_count)),
+        history_mask(mixer.history_size - 1) {}
+
+  bool decided() const { return now.high - now.low == 1; }
+  int symbol() const { return a.symbols[now.low]; }
+  bool goes_right(int symbol) const { return a.places[symbol] >= a.middles[now.node]; }
+
+  void go(bool right) {
+    const Int middle = a.middles[now.node];
+    now.node += right ? middle - now.low : 1;
+    (right ? now.low : now.high) = middle;
+  }
+
+  // Learn how often what came, without predicting.
+  void count(bool right) {
+    ask_counts(a.middles[now.node]);
+    learn_counts(right, right ? 1.0f : 0.0f);
+  }
+
+  // The symbol is known.
+  void end(int symbol) {
+    for (int i = kFirstRun; i < kContexts; ++i) a.runs[now.run_places[i]] = run_after(now.runs[i], symbol);
+    follow(a.followed[recent(1) % kIndirect], symbol);
+    follow(a.followed[kIndirect + (chained(2) >> (64 - kIndirectBits))], symbol);
+    a.history[a.where[kRead]++ & history_mask] = symbol;
+    end_word(symbol);
+    for (int m = 0; m < kMatches; ++m) end_match(m, symbol);
+  }
+
+  // A document begins: what was read before is no context any more.
+  void reset() {
+    a.where[kBegun] = a.where[kLine] = a.where[kLineBefore] = a.where[kRead];
+    a.where[kWord] = a.where[kWord1] = a.where[kWord2] = a.where[kShape] = 0;
+    for (int m = 0; m < kMatches; ++m) a.where[kLong + m] = 0;
+  }
+
+ protected:
+  const pantoum_context_mixer_args& a;
+  Pending& now;
+
+  // The contexts of the next symbol.
+  void begin_counts() {
+    hash_contexts();
+    for (int i = kFirstRun; i < kContexts; ++i) find_run(i);
+    for (int m = 0; m < kMatches; ++m) now.expected[m] = a.where[kLong + m] ? at(a.where[kFound + m]) : -1;
+    now.node = now.low = 0;
+    now.high = static_cast<Int>(a.vocabulary);
+  }
+
+  // The symbol so many ago, as its number + 1; 0: none.
+  int recent(int back) const {
+    const Long place = a.where[kRead] - back;
+    return place >= a.where[kBegun] ? at(place) + 1 : 0;
+  }
+
+  // What the mixer is chosen by.
+  struct Asked {
+    int longest, sure, match, said;  // the longest order seen, runs of one symbol alone, the match and its symbol
+  };
+  static constexpr int kOfCounts = kContexts * kEach + 2 * kMatches + kChain;
+
+  Asked ask_counts(int middle) {
+    Asked asked{0, 0, 0, 0};
+    for (int i = 0; i < kContexts; ++i) ask_context(i, middle, asked);
+    float* x = now.inputs + kContexts * kEach;
+    for (int m = 0; m < kMatches; ++m, x += 2) ask_match(m, middle, x, asked);
+    ask_chain(x);
+    return asked;
+  }
+
+  void learn_counts(bool right, float y) {
+    for (int i = 0; i < kContexts; ++i) {
+      if (now.maps[i] < 0) continue;
+      learn_map(a.maps[now.maps[i]], right, kMapSlowest);
+      a.slots[now.slot_places[i]] = after(now.slots[i], right);
+      if (now.run_maps[i] >= 0) learn_map(a.maps[now.run_maps[i] >> 1], right == (now.run_maps[i] & 1), 1023);
+    }
+    for (int m = 0; m < kMatches; ++m)
+      if (now.match_maps[m] >= 0) learn_map(a.maps[now.match_maps[m] >> 1], right == (now.match_maps[m] & 1), 1023);
+    for (int j = 0; j < kChain; ++j) {
+      const Int map = now.maps[kChained[j]];
+      if (map < 0) continue;
+      const float step = (y - logistic(now.after[j])) * kChainRate;
+      a.links[2 * map] += step * now.before[j];
+      a.links[2 * map + 1] += step * 0.5f;
+    }
+  }
+
+ private:
+  const int slot_shift, run_shift, match_shift;
+  const Long history_mask;
+
+  int at(Long place) const { return a.history[place & history_mask]; }
+  U64 chained(int count) const {
+    U64 hash = 0;
+    for (int back = 1; back <= count; ++back) hash = (hash + static_cast<U64>(recent(back)) + 1) * kStep;
+    return hash;
+  }
+
+  void hash_contexts() {
+    U64 orders[12] = {0};
+    for (int back = 1; back < 12; ++back)
+      orders[back] = (orders[back - 1] + static_cast<U64>(recent(back)) + 1) * kStep;
+    const U64 word = static_cast<U64>(a.where[kWord]), word1 = static_cast<U64>(a.where[kWord1]),
+              word2 = static_cast<U64>(a.where[kWord2]), shape = static_cast<U64>(a.where[kShape]);
+    const U64 c1 = recent(1), c2 = recent(2), c3 = recent(3), c4 = recent(4), outside = word ? 0 : 16 * c1;
+    const Long line = a.where[kLine], above_place = a.where[kLineBefore] + a.where[kRead] - line;
+    const U64 above = above_place < line ? at(above_place) + 1 : 0;
+    const U64 one = a.followed[c1 % kIndirect] & 0xfffff,
+              two = a.followed[kIndirect + (orders[2] >> (64 - kIndirectBits))] & 0xfffff;
+    const U64 found[kContexts] = {0,
+                                  orders[1],
+                                  orders[2],
+                                  orders[3],
+                                  orders[4],
+                                  orders[5],
+                                  orders[6],
+                                  orders[8],
+                                  mix(word, 1 + outside),
+                                  mix(mix(word, 2 + outside), word1),
+                                  mix(mix(mix(word, 3 + outside), word1), word2),
+                                  mix(mix(c2, 4), c3),
+                                  mix(mix(word, 5), word2),
+                                  mix(mix(one, 6), c1),
+                                  mix(mix(two, 7), c1),
+                                  mix(mix(above, 8), c1),
+                                  mix(mix(mix(c1, 9), c3), c4),
+                                  mix(mix(shape & 0xffff, 10), c1),
+                                  mix(mix(mix(word, 11), c1), mix(word1, c2)),
+                                  mix(mix(mix(c2, 12), c3), c4)};
+    for (int i = 0; i < kContexts; ++i) now.hashes[i] = mix(found[i], 101 + static_cast<U64>(i));
+  }
+
+  // A run: a check of 24 bits, the symbol (24), whether nothing else ever came (1), how often in a row (15).
+  void find_run(int i) {
+    const U64 key = now.hashes[i] * kStep, check = key >> 8 & 0xffffff;
+    const Long first = static_cast<Long>(key >> run_shift);
+    U64 least = ~U64{0};
+    for (int way = 0; way < kWays; ++way) {
+      const U64 run = a.runs[first ^ way], count = run & 0x7fff;
+      if (count && run >> 40 == check) {
+        now.runs[i] = run;
+        now.run_places[i] = first ^ way;
+        return;
+      }
+      if (count < least) {
+        least = count;
+        now.run_places[i] = first ^ way;
+      }
+    }
+    now.runs[i] = check << 40;
+  }
+
+  static U64 run_after(U64 run, int symbol) {
+    const U64 count = run & 0x7fff, before = run >> 16 & 0xffffff, next = static_cast<U64>(symbol);
+    const U64 kept = run >> 40 << 40 | next << 16;
+    if (!count) return kept | 0x8000 | 1;
+    if (before != next) return kept | 1;
+    return kept | (run & 0x8000) | (count < 0x7fff ? count + 1 : count);
+  }
+
+  // A slot: a check (16), the chance of right by a slow rate (16) and a fast one (16), the last outcomes after a
+  // leading 1 (8), how often (8).
+  static U64 after(U64 slot, bool right) {
+    const int count = static_cast<int>(slot & 255);
+    const U64 outcomes = (slot >> 8 & 255) << 1 | (right ? 1 : 0);
+    Long slow = static_cast<Long>(slot >> 32 & 0xffff), fast = static_cast<Long>(slot >> 16 & 0xffff);
+    const Long target = right ? 65535 : 0;
+    slow += (target - slow) * share(count < kSlowest ? count : kSlowest) >> 16;
+    fast += (target - fast) * share(count < kFastest ? count : kFastest) >> 16;
+    return slot >> 48 << 48 | static_cast<U64>(slow) << 32 | static_cast<U64>(fast) << 16 |
+           (outcomes < 256 ? outcomes : 128 | (outcomes & 127)) << 8 | static_cast<U64>(count < 255 ? count + 1 : 255);
+  }
+  static Long share(int count) { return kShares.of[count]; }
+
+  // A map: a chance (22 bits) and how often (10).
+  static void learn_map(U32& map, bool right, int slowest) {
+    const Long chance = map >> 10, count = map & 1023;
+    const Long moved = chance + (((right ? 4194303 : 0) - chance) * share(static_cast<int>(count)) >> 16);
+    map = static_cast<U32>(moved) << 10 | static_cast<U32>(count < slowest ? count + 1 : count);
+  }
+  float logit_of(U32 map) const { return a.logits[map >> 20]; }
+  static float centred(U32 map) { return static_cast<float>(map >> 10) * (1.0f / 4194304.0f) - 0.5f; }
+
+  void ask_context(int i, int middle, Asked& asked) {
+    float* x = now.inputs + i * kEach;
+    x[0] = x[1] = x[2] = x[3] = x[4] = 0.0f;
+    now.maps[i] = now.run_maps[i] = -1;
+    const U64 run = i < kFirstRun ? 0 : now.runs[i], times = run & 0x7fff;
+    if (i >= kFirstRun && !times) return;
+    const int place = a.places[run >> 16 & 0xffffff];
+    const bool goes_on = times && now.low <= place && place < now.high, right = place >= middle, alone = run & 0x8000;
+    const U64 slot = find_slot(i);
+    U64 value = slot;
+    if (!(slot & 255) && goes_on && alone)
+      for (U64 time = 0; time < 3 && time < times; ++time) value = after(value, right);
+    now.slots[i] = value;
+    const int count = static_cast<int>(value & 255);
+    const int size = count < 8 ? 0 : count < 16 ? 1 : count < 48 ? 2 : 3;
+    now.maps[i] = static_cast<Int>(i * kStates + size * 256 + static_cast<int>(value >> 8 & 255));
+    const U32 map = a.maps[now.maps[i]];
+    x[0] = logit_of(map);
+    x[1] = centred(map) * 2.0f;
+    if (count) {
+      x[2] = a.logits[value >> 36 & 4095];
+      x[3] = (static_cast<float>(value >> 16 & 0xffff) * (1.0f / 65536.0f) - 0.5f) * 2.0f;
+      if (i < kOrders) asked.longest = i;
+    }
+    if (!goes_on) return;
+    const Int kept =
+        static_cast<Int>(kRunMaps) + i * kRunStates + static_cast<Int>(times < 31 ? times : 31) * 2 + alone;
+    const float said = logit_of(a.maps[kept]);
+    x[4] = right ? said : -said;
+    now.run_maps[i] = kept << 1 | right;
+    asked.sure += alone;
+  }
+
+  U64 find_slot(int i) {
+    const U64 key = (now.hashes[i] + static_cast<U64>(now.node + 1) * kMix) * kStep, check = key >> 8 & 0xffff;
+    const Long first = static_cast<Long>(key >> slot_shift);
+    U64 least = ~U64{0};
+    for (int way = 0; way < kWays; ++way) {
+      const U64 slot = a.slots[first ^ way], count = slot & 255;
+      if (count && slot >> 48 == check) {
+        now.slot_places[i] = first ^ way;
+        return slot;
+      }
+      if (count < least) {
+        least = count;
+        now.slot_places[i] = first ^ way;
+      }
+    }
+    return check << 48 | U64{32768} << 32 | U64{32768} << 16 | 1 << 8;
+  }
+
+  void ask_match(int m, int middle, float* x, Asked& asked) {
+    x[0] = x[1] = 0.0f;
+    now.match_maps[m] = -1;
+    if (now.expected[m] < 0) return;
+    const int place = a.places[now.expected[m]];
+    if (place < now.low || place >= now.high) return;
+    const Long length = a.where[kLong + m];
+    const int size = static_cast<int>(length < 16    ? length
+                                      : length < 32  ? 12 + length / 4
+                                      : length < 64  ? 16 + length / 8
+                                      : length < 512 ? 23 + length / 64
+                                                     : 31);
+    const Int kept = static_cast<Int>(kMatchMaps) + m * kMatchStates + size;
+    const bool right = place >= middle;
+    const float logit = logit_of(a.maps[kept]), chance = centred(a.maps[kept]) * 4.0f;
+    x[0] = right ? logit : -logit;
+    x[1] = right ? chance : -chance;
+    now.match_maps[m] = kept << 1 | right;
+    if (asked.match) return;
+    asked.match = size;
+    asked.said = now.expected[m] + 1;
+  }
+
+  // Each link: w0 * (what the link before says) + w1, by weights of the history of its context.
+  void ask_chain(float* x) {
+    float said = now.inputs[0];
+    for (int j = 0; j < kChain; ++j) {
+      if (j == kWords) said = now.after[kBeforeWords];
+      now.before[j] = said;
+      const Int map = now.maps[kChained[j]];
+      if (map >= 0) said = within(a.links[2 * map] * said + a.links[2 * map + 1], 12.0f);
+      x[j] = now.after[j] = said;
+    }
+  }
+
+  static void follow(U32& followed, int symbol) { followed = followed << 10 | (static_cast<U32>(symbol) & 1023); }
+
+  void end_word(int symbol) {
+    const int kind = a.kinds[symbol];
+    if (kind == 1 || (kind == 4 && !a.where[kWord])) {
+      a.where[kWord] =
+          static_cast<Long>(mix(static_cast<U64>(a.where[kWord]) + 0x1234567, static_cast<U64>(a.folds[symbol]) + 1));
+    } else if (a.where[kWord]) {
+      a.where[kWord2] = a.where[kWord1];
+      a.where[kWord1] = a.where[kWord];
+      a.where[kWord] = kind == 4 ? static_cast<Long>(mix(0x1234567, static_cast<U64>(a.folds[symbol]) + 1)) : 0;
+    }
+    if (kind == 3) {
+      a.where[kLineBefore] = a.where[kLine];
+      a.where[kLine] = a.where[kRead];
+    }
+    a.where[kShape] = (a.where[kShape] << 2 | (kind & 3)) & 0xffffffff;
+  }
+
+  void end_match(int m, int symbol) {
+    Long &found = a.where[kFound + m], &length = a.where[kLong + m];
+    if (length && at(found) == symbol) {
+      ++found;
+      length += length < 65535;
+    } else {
+      length = 0;
+    }
+    Int& last = a.matches[m * a.match_count + static_cast<Long>(chained(kLeast[m]) >> match_shift)];
+    const Long read = a.where[kRead], begun = a.where[kBegun];
+    if (!length && last) {
+      const Long candidate = last;
+      while (length < 32 && length < candidate && read - 1 - length >= begun &&
+             at(candidate - 1 - length) == at(read - 1 - length))
+        ++length;
+      if (length < kLeast[m]) length = 0;
+      found = candidate;
+    }
+    last = static_cast<Int>(read);
+  }
+};
+
+}  // namespace
+}  // namespace PANTOUM_ISA
+}  // namespace pantoum

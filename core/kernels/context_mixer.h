@@ -1,0 +1,149 @@
+// The mixer of what counted contexts and a network say of a decision.
+#pragma once
+
+#include "context_counts.h"
+
+namespace pantoum {
+namespace PANTOUM_ISA {
+namespace {
+
+class Contexts : public ContextCounts {
+ public:
+  using ContextCounts::ContextCounts;
+
+  // The contexts of the next symbol. The network gives logits or nothing.
+  void begin(const float* logits) {
+    add_up(logits);
+    begin_counts();
+  }
+
+  // The chance of 2^22 that the way goes right.
+  U32 chance() {
+    const int middle = a.middles[now.node];
+    const Asked asked = ask_counts(middle);
+    float* x = now.inputs + kOfCounts;
+    x[0] = x[1] = 0.0f;
+    x[2] = 0.4f;
+    if (now.network) {
+      const double right = a.masses[now.high] - a.masses[middle], left = a.masses[middle] - a.masses[now.low];
+      x[0] = within(log_of(right > 1e-30 ? static_cast<float>(right) : 1e-30f) -
+                        log_of(left > 1e-30 ? static_cast<float>(left) : 1e-30f),
+                    12.0f);
+      x[1] = (logistic(x[0]) - 0.5f) * 2.0f;
+    }
+    for (x += 3; x < now.inputs + kInputs; ++x) *x = 0.0f;
+    return mixed(asked);
+  }
+
+  // The way that was taken.
+  void learn(bool right) {
+    const float y = right ? 1.0f : 0.0f;
+    learn_counts(right, y);
+    learn_mixture(y);
+  }
+
+  // The probabilities of all symbols below the node, which make up `share`.
+  void spread(float share, float* probabilities) {
+    if (decided()) {
+      probabilities[symbol()] = share;
+      return;
+    }
+    const Int node = now.node, low = now.low, high = now.high;
+    const U32 right = chance();
+    for (int way = 0; way < 2; ++way) {
+      now.node = node, now.low = low, now.high = high;
+      go(way);
+      spread(share * (static_cast<float>(way ? right : 4194304u - right) * (1.0f / 4194304.0f)), probabilities);
+    }
+  }
+
+ private:
+  // The probabilities of the places before each, but for a factor.
+  void add_up(const float* logits) {
+    now.network = logits != nullptr;
+    if (!logits) return;
+    float top = logits[0];
+    for (Long v = 1; v < a.vocabulary; ++v) top = logits[v] > top ? logits[v] : top;
+    double sum = 0.0;
+    for (Long place = 0; place < a.vocabulary; ++place) {
+      a.masses[place] = sum;
+      const float below = logits[a.symbols[place]] - top;  // a NaN, too, is next to nothing
+      sum += static_cast<double>(exp_of(below > -80.0f ? below : -80.0f));
+    }
+    a.masses[a.vocabulary] = sum;
+  }
+
+  U32 mixed(const Asked& asked) {
+    const float guide = now.network ? now.inputs[kOfCounts] : now.inputs[3 * kEach];
+    const int sureness = static_cast<int>((within(guide, 7.9f) + 8.0f) * 2.0f);
+    const int c1 = recent(1), c2 = recent(2);
+    const Long shape = a.where[kShape];
+    const Long chosen[kSets] = {asked.match,
+                                now.node % kSetSizes[1],
+                                c1 % kSetSizes[2],
+                                asked.longest * 24 + (asked.sure < 23 ? asked.sure : 23),
+                                c2 % kSetSizes[4],
+                                shape & 255,
+                                asked.said % kSetSizes[6],
+                                sureness * 32 + asked.match};
+    Long base = 0;
+    for (int s = 0; s < kSets; ++s) {
+      now.weights[s] = (base + chosen[s]) * kInputs;
+      base += kSetSizes[s];
+      const float* w = a.weights + now.weights[s];
+      F16 sum = zero();
+      for (int j = 0; j < kInputs; j += kLanes) sum = sum + load(w + j) * load(now.inputs + j);
+      now.results[s] = within(sum_lanes(sum), 15.0f);
+      now.chances[s] = logistic(now.results[s]);
+    }
+    now.results[kSets] = now.inputs[kOfCounts];
+    float mean = 0.0f;
+    const int final_contexts[kFinals] = {asked.match, kMatchStates + c1 % kFinalContexts};
+    for (int f = 0; f < kFinals; ++f) {
+      now.finals[f] = final_contexts[f] * kResults;
+      float sum = 0.0f;
+      for (int s = 0; s < kResults; ++s) sum += a.finals[now.finals[f] + s] * now.results[s];
+      sum = within(sum, 15.0f);
+      now.final_chances[f] = logistic(sum);
+      mean += sum * 0.5f;
+    }
+    const float place = within(mean, 7.99f) * 2.0f + 16.0f;
+    const int knot = static_cast<int>(place);
+    now.between = place - static_cast<float>(knot);
+    const U64 node = static_cast<U64>(now.node), one = mix(mix(static_cast<U64>(c1), 5), node);
+    const U64 by[kCurves] = {one, mix(one, static_cast<U64>(c2)), mix(mix(now.hashes[3], 77), node)};
+    float corrected = 0.0f;
+    for (int c = 0; c < kCurves; ++c) {
+      const Long row = (Long{c} << kCurveBits) + static_cast<Long>(by[c] * kStep >> (64 - kCurveBits));
+      now.curves[c] = row * kKnots + knot;
+      const float* at_knot = a.curves + now.curves[c];
+      corrected += at_knot[0] * (1.0f - now.between) + at_knot[1] * now.between;
+    }
+    const float chance = logistic(mean) * (1.0f - kCurveShare) + corrected * (kCurveShare / kCurves);
+    const Int whole = static_cast<Int>(chance * 4194304.0f);
+    return static_cast<U32>(whole < 1 ? 1 : whole > 4194303 ? 4194303 : whole);
+  }
+
+  void learn_mixture(float y) {
+    const float slower = 1.0f / (1.0f + static_cast<float>(++a.where[kDecisions]) * kSlowing);
+    const float rate = kRate + kFirstRate * slower, final_rate = kFinalRate + kFirstFinalRate * slower;
+    for (int s = 0; s < kSets; ++s) {
+      float* w = a.weights + now.weights[s];
+      const F16 step = broadcast((y - now.chances[s]) * rate);
+      for (int j = 0; j < kInputs; j += kLanes) store(w + j, load(w + j) + step * load(now.inputs + j));
+    }
+    for (int f = 0; f < kFinals; ++f) {
+      const float step = (y - now.final_chances[f]) * final_rate;
+      for (int s = 0; s < kResults; ++s) a.finals[now.finals[f] + s] += step * now.results[s];
+    }
+    for (int c = 0; c < kCurves; ++c) {
+      float* knot = a.curves + now.curves[c];
+      knot[0] += (y - knot[0]) * (kCurveRate * (1.0f - now.between));
+      knot[1] += (y - knot[1]) * (kCurveRate * now.between);
+    }
+  }
+};
+
+}  // namespace
+}  // namespace PANTOUM_ISA
+}  // namespace pantoum

@@ -1,0 +1,140 @@
+// Counted contexts that learn while they read, and the mixer of what they say: the arithmetic of one decision.
+//
+// A symbol is a path of decisions, left or right, through a binary tree of all symbols. A context (what was read last,
+// as a hash) has a run: the symbol that came after it last, and how often in a row. A context that has one has a slot
+// for each node that was passed after it: the chance of right, by two rates, and the last outcomes. Maps learn what a
+// history of outcomes means. A chain corrects the prediction of the shorter context by the history of the longer one.
+// All predictions, among them that of a network, are mixed by logistic mixing (Mahoney 2005, "Adaptive weighing of
+// context models for lossless data compression"): sets of weights, each chosen by a small context, follow the gradient
+// of their own loss, a second layer mixes their results, and adaptive curves correct what comes out.
+//
+// Every number is made by sums, products and quotients in a fixed order, none of them fused: the bits are those of
+// kernels/reference/contexts.py on every path.
+#pragma once
+
+#include "kernels.h"
+#include "lanes.h"
+#include "reduce.h"
+
+namespace pantoum {
+namespace PANTOUM_ISA {
+namespace {
+
+using U32 = std::uint32_t;
+using U64 = std::uint64_t;
+using Int = std::int32_t;
+
+constexpr U64 kMix = 0x9E3779B97F4A7C15u, kStep = 0xD6E8FEB86659FD93u;
+
+// What there is of each thing; kernels/context_tables.py makes the arrays.
+constexpr int kContexts = 20, kFirstRun = 2;  // the contexts of no symbol and one have no run
+constexpr int kOrders = 8;                    // the first contexts: of the last symbols, more and more
+constexpr int kMatches = 2;
+constexpr int kChain = 11;
+constexpr int kChained[kChain] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 14};
+constexpr int kWords = 7, kBeforeWords = 3;  // the link of the chain at which words begin goes on from this one
+constexpr int kEach = 5;                     // predictions by a context
+constexpr int kInputs = 128;                 // of the mixer, a multiple of 16
+constexpr int kSets = 8;
+constexpr Long kSetSizes[kSets] = {32, 2048, 1024, 256, 1024, 256, 1024, 1024};
+constexpr int kStates = 1024, kRunStates = 64, kMatchStates = 32;
+constexpr Long kRunMaps = kContexts * kStates, kMatchMaps = kRunMaps + kContexts * kRunStates;
+constexpr int kFinals = 2, kFinalContexts = 1024;
+constexpr int kResults = kSets + 1;  // the mixer's results and the network
+constexpr int kCurves = 3, kCurveBits = 14, kKnots = 33;
+constexpr int kWays = 4;
+constexpr int kIndirect = 1024, kIndirectBits = 16;
+
+// How fast what learns.
+constexpr float kRate = 0.002f, kFirstRate = 0.02f, kSlowing = 0.0005f;
+constexpr float kFinalRate = 0.002f, kFirstFinalRate = 0.01f;
+constexpr float kChainRate = 0.02f;
+constexpr float kCurveRate = 0.02f, kCurveShare = 0.5f;
+constexpr int kSlowest = 250, kFastest = 12, kMapSlowest = 1023;
+constexpr int kLeast[kMatches] = {12, 6};  // symbols that a match begins with
+
+// Places of `where`.
+enum {
+  kRead,
+  kBegun,
+  kLine,
+  kLineBefore,
+  kWord,
+  kWord1,
+  kWord2,
+  kShape,
+  kDecisions,
+  kFound,
+  kLong = kFound + kMatches
+};
+
+inline float exp_of(float x) {
+  const float n = (x * 1.44269504f + 12582912.0f) - 12582912.0f;  // to the nearest
+  const float r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+  float y = 1.0f / 5040.0f * r + 1.0f / 720.0f;
+  y = y * r + 1.0f / 120.0f;
+  y = y * r + 1.0f / 24.0f;
+  y = y * r + 1.0f / 6.0f;
+  y = ((y * r + 0.5f) * r + 1.0f) * r + 1.0f;
+  U32 bits;
+  __builtin_memcpy(&bits, &y, sizeof y);
+  bits += static_cast<U32>(static_cast<Int>(n)) << 23;
+  __builtin_memcpy(&y, &bits, sizeof y);
+  return y;
+}
+
+// Of a positive normal number: x = 2^k m, m from sqrt(1/2) to sqrt(2), and log m by the series of artanh.
+inline float log_of(float x) {
+  U32 bits;
+  __builtin_memcpy(&bits, &x, sizeof x);
+  const Int k = static_cast<Int>(bits - 0x3f3504f3u) >> 23;
+  bits -= static_cast<U32>(k) << 23;
+  float m;
+  __builtin_memcpy(&m, &bits, sizeof m);
+  const float y = (m - 1.0f) / (m + 1.0f), z = y * y;
+  return static_cast<float>(k) * 0.69314718f +
+         y * (2.0f + z * (0.66666667f + z * (0.4f + z * (0.28571429f + z * 0.22222222f))));
+}
+
+inline float within(float x, float most) { return x > most ? most : x < -most ? -most : x; }
+inline float logistic(float x) { return 1.0f / (1.0f + exp_of(-x)); }
+inline U64 mix(U64 hash, U64 next) {
+  hash = (hash ^ next) * kMix;
+  return hash ^ hash >> 29;
+}
+inline int bits_of(Long size) { return 63 - __builtin_clzll(static_cast<U64>(size)); }
+
+// 2^16 / (n + 1.5): the mean of all outcomes so far, as if half of one each had been seen before.
+struct Shares {
+  Int of[1024];
+  constexpr Shares() : of() {
+    for (int n = 0; n < 1024; ++n) of[n] = 131072 / (2 * n + 3);
+  }
+};
+constexpr Shares kShares;
+
+// What is known between two symbols, and within one, where a symbol comes decision by decision.
+struct Pending {
+  U64 hashes[kContexts], runs[kContexts], slots[kContexts];
+  Long run_places[kContexts], slot_places[kContexts], weights[kSets], curves[kCurves];
+  Int maps[kContexts], run_maps[kContexts], expected[kMatches], match_maps[kMatches], finals[kFinals];
+  Int node, low, high, network;
+  float results[kResults], chances[kSets], final_chances[kFinals], before[kChain], after[kChain], between;
+  float inputs[kInputs];
+};
+
+constexpr Long weights_of_sets() {
+  Long sum = 0;
+  for (int s = 0; s < kSets; ++s) sum += kSetSizes[s] * kInputs;
+  return sum;
+}
+static_assert(kIndirect + (1 << kIndirectBits) == PANTOUM_CONTEXT_FOLLOWED);
+static_assert(kMatchMaps + kMatches * kMatchStates == PANTOUM_CONTEXT_MAPS);
+static_assert(kRunMaps == PANTOUM_CONTEXT_LINKS && weights_of_sets() == PANTOUM_CONTEXT_WEIGHTS);
+static_assert((kMatchStates + kFinalContexts) * kResults == PANTOUM_CONTEXT_FINALS);
+static_assert((kCurves << kCurveBits) * kKnots == PANTOUM_CONTEXT_CURVES);
+static_assert(kLong + kMatches <= PANTOUM_CONTEXT_WHERE && sizeof(Pending) <= 8 * PANTOUM_CONTEXT_PENDING);
+
+}  // namespace
+}  // namespace PANTOUM_ISA
+}  // namespace pantoum

@@ -1,0 +1,24 @@
+# The next word in bash: Alt-/ completes the word before the cursor, or adds the most probable next word.
+#
+#     PANTOUM_MODEL=runs/book; source examples/editors/complete.bash
+#
+# The model is started at the first use, once per shell.
+
+_pantoum_word() {
+  if [[ -z ${PANTOUM_WORDS_PID:-} ]] || ! kill -0 "$PANTOUM_WORDS_PID" 2>/dev/null; then
+    coproc PANTOUM_WORDS { pantoum complete "${PANTOUM_MODEL:?set it to a model}" --count 2 2>/dev/null; }
+  fi
+  local before=${READLINE_LINE:0:READLINE_POINT} after=${READLINE_LINE:READLINE_POINT} words begun
+  printf '%s\n' "${before//\\/\\\\}" >&"${PANTOUM_WORDS[1]}"
+  IFS=$'\t' read -r -t 5 -a words <&"${PANTOUM_WORDS[0]}" || return
+  [[ $before =~ [[:alnum:]_]+$ ]] && begun=${BASH_REMATCH[0]}
+  local word=${words[0]}
+  [[ $word != "$begun" ]] || word=${words[1]}  # what is there already is no help
+  [[ -n $word ]] || return
+  READLINE_LINE=${before%"$begun"}$word$after
+  READLINE_POINT=$((READLINE_POINT - ${#begun} + ${#word}))
+}
+
+if [[ $- == *i* ]]; then
+  bind -x '"\e/": _pantoum_word'
+fi

@@ -1,0 +1,56 @@
+"""``pantoum complete``: a text per line on stdin, the most probable next words on stdout.
+
+An editor, a shell or an input method starts it once and asks as often as it likes: the line that it writes is
+the text before the cursor, and the answer is one line. What the lines have in common is read once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from pantoum.cli.options import add_settings, given
+from pantoum.cli.output import Output
+from pantoum.config import CompleteConfig
+
+EXAMPLES = """examples:
+  printf 'I am go\\n' | pantoum complete runs/book
+  printf 'I am go\\n' | pantoum complete runs/book --count 5 --json
+  pantoum complete runs/book --adapt --model-out mine.safetensors < letters.txt
+
+The words of an answer stand between tabs. Where a line ends within a word, the answers are whole words that
+begin with what is there of it. In a line \\n, \\t and \\\\ stand for a new line, a tab and a backslash.
+"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("model", metavar="MODEL", help="a model file, or a run folder (its best model)")
+    add_settings(parser, CompleteConfig)
+    parser.add_argument(
+        "--json", action="store_true", help="answer with a JSON list of words and probabilities per line"
+    )
+
+
+def run(arguments: argparse.Namespace, output: Output) -> None:
+    """Answer line by line, each at once."""
+    config = CompleteConfig(**given(arguments, CompleteConfig))
+    import json
+
+    from pantoum import console, load
+
+    completer = console.completer(load(arguments.model), config)
+    for line in sys.stdin.buffer if sys.stdin is not None else ():
+        typed = line.rstrip(b"\r\n").decode("utf-8", "replace")
+        found = completer.words(_plain(typed))
+        if arguments.json:
+            output.write(json.dumps([one._asdict() for one in found], ensure_ascii=False) + "\n")
+        else:
+            output.write("\t".join(one.text for one in found) + "\n")
+    completer.finish()
+
+
+def _plain(line: str) -> str:
+    """A line without escapes."""
+    parts = line.split("\\\\")
+    return "\\".join(part.replace("\\n", "\n").replace("\\t", "\t") for part in parts)

@@ -1,0 +1,65 @@
+"""``pantoum decompress``: the files of archives, or parts of them."""
+
+from __future__ import annotations
+
+import argparse
+
+from pantoum.cli.compress import require_one_target
+from pantoum.cli.options import add_settings, given
+from pantoum.cli.output import Output
+from pantoum.config import DecompressConfig
+
+EXAMPLES = """examples:
+  pantoum decompress book.txt.pantoum
+  pantoum decompress today.log.pantoum --model app-int8.safetensors --out - | grep ERROR
+  pantoum decompress names.txt.pantoum --model runs/names --record 12 --out -
+  pantoum decompress book.txt.pantoum --test
+  pantoum decompress damaged.pantoum --keep-going --out rest.txt
+"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options."""
+    parser.add_argument("files", nargs="+", metavar="ARCHIVE", help="archives to read; - is stdin")
+    parser.add_argument(
+        "--model", metavar="MODEL", help="the model with which the archive was made, or its run folder"
+    )
+    parser.add_argument(
+        "--out",
+        metavar="F",
+        help="the file (default: ARCHIVE without .pantoum, of stdin stdout); - is stdout",
+    )
+    parser.add_argument("--test", action="store_true", help="read all of the archives, but write nothing")
+    add_settings(parser, DecompressConfig)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(arguments: argparse.Namespace, output: Output) -> int:
+    """Decompress the archives; 1 where something of them is lost."""
+    from pantoum import console, load
+
+    settings = DecompressConfig(**given(arguments, DecompressConfig))
+    if not arguments.test:
+        require_one_target(arguments)
+    model = None if arguments.model is None else load(arguments.model)
+    found = [
+        console.decompress_file(
+            name, model, arguments.out, settings, test=arguments.test, progress=not output.quiet
+        )
+        for name in arguments.files
+    ]
+    for each in found:
+        for lost in each["lost"]:
+            output.complain(f"pantoum decompress: {each['file']}: {lost}")
+    if arguments.json:
+        output.json({"files": found})
+        return int(any(each["lost"] for each in found))
+    for each in found:
+        what = (
+            f"{each['file']}: it is whole"
+            if each["out"] is None and not each["lost"]
+            else str(each["out"] or "read")
+        )
+        tell = output.say if each["out"] == "-" else output.answer
+        tell(f"{what}: {each['bytes']:,} bytes")
+    return int(any(each["lost"] for each in found))

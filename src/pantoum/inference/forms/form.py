@@ -1,0 +1,232 @@
+"""A form over the tokens of a model: matchers of it, and the shortest way from a place in it to an end.
+
+llguidance says which token may follow; whether an end is reached within the length is asked here. A search
+goes through the tokens level by level, with a few places of each level that allow different tokens. What it
+finds is an ending that was tried, so every text that keeps to one has the form. Whether there is no shorter
+one is not proven.
+
+Shapes: V symbols.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from pantoum.errors import SettingError
+from pantoum.inference.forms.grammar import ADVICE, grammar_of, library, matcher_of
+
+if TYPE_CHECKING:
+    from pantoum.config import Asked
+    from pantoum.inference.forms.vocabulary import Vocabulary
+
+__all__ = ["Form", "Way"]
+
+Way = tuple[int, ...]
+"""Tokens that lead to an end."""
+TRIALS_AT_FIRST, TRIALS = 50_000, 2_000
+"""Tokens that a search tries: before the first text, and while one is written (some 10 ms)."""
+MOST_TRIED = 128
+"""Tokens that are tried at one place: of more, the shortest one for each first byte."""
+REMEMBERED = 4
+"""Beginnings of ways that are kept for one mask."""
+MASKS = 1000
+"""Masks of which is kept which tokens tell what follows apart."""
+POOL = 256
+"""Matchers that are kept for the next texts: they know their automaton already."""
+
+
+class _Reached(NamedTuple):
+    """A place that a search has come to."""
+
+    matcher: Any
+    spaced: bool
+    way: Way
+    mask: bytes
+    idle: int
+    """Tokens after which the same could follow as before them: some of them do not lead on."""
+
+
+class Form:
+    """What the texts of one form share. Threads may share it."""
+
+    def __init__(self, vocabulary: Vocabulary, asked: Asked) -> None:
+        self.vocabulary, self.asked = vocabulary, asked
+        self._grammar = grammar_of(asked)
+        self._first = matcher_of(vocabulary.tokens, self._grammar, asked)
+        self._pool: list[Any] = []
+        self._shortest: dict[bool, Way] = {}
+        self._beginnings: dict[bytes, list[Way]] = {}
+        self._telling: dict[bytes, list[int]] = {}
+        self._reader: Any = None
+
+    def matcher(self) -> Any:
+        """A matcher at the beginning of a text."""
+        try:
+            return self._pool.pop()
+        except IndexError:
+            return self._first.deep_copy()
+
+    def give_back(self, matcher: Any) -> None:
+        """Nobody needs this matcher any more."""
+        if len(self._pool) < POOL and not matcher.is_error() and matcher.reset():
+            self._pool.append(matcher)
+
+    def shortest(self, spaced: bool) -> Way:
+        """The shortest text; ``SettingError`` where this vocabulary can write none."""
+        found = self._shortest.get(spaced)
+        if found is None:
+            found = self._shortest[spaced] = self._shortest_of_all(spaced)
+        return found
+
+    def matches(self, text: str) -> bool:
+        """Whether a whole text has the form."""
+        if self._reader is None:
+            made = _Bytes()
+            tokens = library(self.asked.kind).LLTokenizer(made, n_vocab=len(made.tokens), slices=[])
+            self._reader = matcher_of(tokens, self._grammar, self.asked)
+        reader, data = self._reader, list(text.encode("utf-8", "replace"))
+        reader.reset()
+        return bool(reader.try_consume_tokens(data) == len(data) and reader.is_accepting())
+
+    def is_way(self, matcher: Any, way: Way, spaced: bool) -> bool:
+        """Whether these tokens lead to an end."""
+        vocabulary = self.vocabulary
+        numbers = [*vocabulary.numbers(way, spaced), vocabulary.ends[-1]]
+        return bool(matcher.validate_tokens(numbers) == len(numbers))
+
+    def way(self, matcher: Any, spaced: bool, most: int, before: Way) -> Way | None:
+        """A way of at most so many tokens to an end. ``before``: the one from the place before. What was put
+        before that one at another place with the same mask is tried first."""
+        if most <= 0:
+            return None
+        mask = self.mask(matcher, spaced)
+        known = self._beginnings.setdefault(mask, [])
+        for beginning in known:
+            for rest in (before, before[1:], ()):
+                way = beginning + rest
+                if 0 < len(way) <= most and self.is_way(matcher, way, spaced):
+                    return way
+        found, *_ = self._search(matcher, spaced, most, TRIALS)
+        if found is not None:
+            known.insert(0, _beginning(found, before))
+            del known[REMEMBERED:]
+        return found
+
+    def mask(self, matcher: Any, spaced: bool) -> bytes:
+        """The bits of the tokens that may follow, of one kind of place."""
+        mask: bytes = matcher.compute_bitmask()
+        begin = self.vocabulary.shift // 8 if spaced else 0
+        return mask[begin : begin + 4 * self.vocabulary.words]
+
+    def _tokens_of(self, mask: bytes) -> list[int]:
+        """The tokens of a mask that are worth a trial."""
+        vocabulary = self.vocabulary
+        bits = np.unpackbits(np.frombuffer(mask, np.uint8), bitorder="little")[: vocabulary.size]
+        if vocabulary.border is not None:
+            bits[vocabulary.border] = 0
+        found = np.flatnonzero(bits)
+        if len(found) > MOST_TRIED:
+            found = found[vocabulary.by_size[found].argsort(kind="stable")]
+            found = found[np.sort(np.unique(vocabulary.first_bytes[found], return_index=True)[1])]
+        tokens: list[int] = found.tolist()
+        return tokens
+
+    def _search(self, matcher: Any, spaced: bool, most: int, trials: int) -> tuple[Way | None, Way, bool]:
+        """(a way to an end, if one was found; the longest way that was gone; whether all were tried)."""
+        found, farthest, tried = self._look(matcher, spaced, most, trials, self._telling)
+        if found is None and tried and self._telling:  # what told masks apart elsewhere may not do so here
+            return self._look(matcher, spaced, most, trials, {})
+        return found, farthest, tried
+
+    def _look(
+        self, matcher: Any, spaced: bool, most: int, trials: int, telling: dict[bytes, list[int]]
+    ) -> tuple[Way | None, Way, bool]:
+        """As ``_search``. ``telling``: of a mask, tokens of which each led to another mask."""
+        vocabulary = self.vocabulary
+        farthest: Way = ()
+        start = matcher.deep_copy()
+        level = [_Reached(start, spaced, farthest, self.mask(start, spaced), 0)]
+        for _ in range(most):
+            following: dict[tuple[bytes, bool], list[_Reached]] = {}
+            for one in level:
+                told: dict[bytes, int] = {}
+                tokens = telling.get(one.mask)
+                for token in self._tokens_of(one.mask) if tokens is None else tokens:
+                    trials -= 1
+                    if trials < 0:
+                        return None, farthest, False
+                    twin = one.matcher.deep_copy()
+                    if not twin.consume_token(token + vocabulary.shift if one.spaced else token):
+                        continue
+                    way, after = (*one.way, token), vocabulary.spaced_after(token)
+                    if twin.is_accepting():
+                        return way, farthest, True
+                    mask = self.mask(twin, after)
+                    if not twin.is_error():
+                        told.setdefault(mask, token)
+                        reached = _Reached(twin, after, way, mask, one.idle + (mask == one.mask))
+                        _keep(following.setdefault((mask, after), []), reached)
+                if tokens is None and len(telling) < MASKS:
+                    telling[one.mask] = list(told.values())
+            level = [one for alike in following.values() for one in alike]
+            if not level:
+                return None, farthest, True
+            farthest = level[0].way
+        return None, farthest, True
+
+    def _shortest_of_all(self, spaced: bool) -> Way:
+        matcher = self.matcher()
+        if matcher.is_accepting():
+            return ()
+        found, farthest, tried = self._search(matcher, spaced, TRIALS_AT_FIRST, TRIALS_AT_FIRST)
+        if found is not None:
+            return found
+        vocabulary = self.vocabulary
+        numbers = vocabulary.numbers(farthest, spaced)
+        text = b"".join(vocabulary.texts[number] for number in numbers).decode("utf-8", "replace")
+        matcher.try_consume_tokens(numbers)
+        needed = matcher.compute_ff_bytes().decode("utf-8", "replace")
+        rule = "has no text that this model can write"
+        rule += f": after {text!r}" if text else ": at its beginning"
+        rule += f" must come {needed!r}" if needed else " must come what the vocabulary lacks"
+        if not tried:
+            rule = f"has no text of fewer than {len(farthest):,} tokens that was found"
+        raise SettingError(self.asked.kind, self.asked.text, rule, ADVICE[self.asked.kind])
+
+
+def _keep(alike: list[_Reached], one: _Reached) -> None:
+    """One more place that goes on as these do: the one that was idle least stays, and the one that was most.
+    Where a text must only be long enough, it is the idle one that comes to its end."""
+    if len(alike) < 2:
+        alike.append(one)
+        alike.sort(key=lambda place: place.idle)
+    elif one.idle < alike[0].idle:
+        alike[0] = one
+    elif one.idle > alike[1].idle:
+        alike[1] = one
+
+
+def _beginning(way: Way, before: Way) -> Way:
+    """What a way has before it goes on as the one before, or as the end of that one."""
+    for rest in (before, before[1:]):
+        if rest and len(rest) < len(way) and way[-len(rest) :] == rest:
+            return way[: -len(rest)]
+    return way
+
+
+class _Bytes:
+    """Bytes as the tokens of llguidance."""
+
+    bos_token_id = None
+    is_tokenizer_wrapper = True
+    eos_token_id = 256
+    special_token_ids = (255, 256)  # no UTF-8 has the byte 255, which marks what is no text
+
+    def __init__(self) -> None:
+        self.tokens: Sequence[bytes] = [*(bytes([b]) for b in range(255)), b"<255>", b"<end>"]
+
+    def __call__(self, text: bytes) -> list[int]:
+        return list(text)

@@ -1,0 +1,90 @@
+"""What a person asks of a text, as a grammar of llguidance; what is wrong with it is told in a line."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from pantoum.errors import SettingError
+from pantoum.inference.forms.expression import in_rust
+
+if TYPE_CHECKING:
+    from pantoum.config import Asked
+
+__all__ = ["grammar_of", "library", "matcher_of"]
+
+FREELY = '%llguidance {"no_forcing": true}'
+"""What must come is written with any tokens, not those of one way to cut it."""
+STATES, ITEMS, SYMBOLS = 20_000, 20_000, 50_000
+"""Bounds of an automaton: states of its lexer (a kilobyte each), items of a step, symbols of a grammar."""
+FUEL = 400_000
+"""Steps that building an automaton may take: some 10 ms."""
+ADVICE = {
+    "matching": "give a simpler expression",
+    "json_schema": "change the schema",
+    "grammar": "mend it; docs/how-to/forms.md shows a whole one",
+    "choices": "give fewer or shorter ones",
+}
+
+
+def library(argument: str) -> Any:
+    """llguidance, which this setting needs."""
+    try:
+        import llguidance
+    except ImportError:
+        rule, advice = "needs the package llguidance, which is missing", "pip install 'pantoum[forms]'"
+        raise SettingError(argument, None, rule, advice, shown=False) from None
+    return llguidance
+
+
+def grammar_of(asked: Asked) -> str:
+    """The grammar of what is asked, in Lark."""
+    try:
+        asked.text.encode()
+    except UnicodeEncodeError:
+        rule = "has characters that no text has"
+        raise SettingError(asked.kind, asked.text, rule, "give it in UTF-8") from None
+    if asked.kind == "grammar":
+        return asked.text if "%llguidance" in asked.text else f"{asked.text}\n{FREELY}"
+    if asked.kind == "json_schema":
+        return f"start: %json {asked.text}\n{FREELY}"
+    expression = (
+        in_rust(asked.text, asked.kind)
+        if asked.kind == "matching"
+        else "|".join(map(_literal, json.loads(asked.text)))
+    )
+    found = json.loads(library(asked.kind).LLMatcher.grammar_from_regex(expression))
+    return f"{found['grammars'][0]['lark_grammar']}\n{FREELY}"
+
+
+def matcher_of(tokens: Any, grammar: str, asked: Asked) -> Any:
+    """A matcher at the beginning of a text; ``SettingError`` where there can be none."""
+    found = library(asked.kind)
+    limits = found.LLParserLimits(
+        initial_lexer_fuel=FUEL,
+        step_max_items=ITEMS,
+        max_lexer_states=STATES,
+        max_grammar_size=SYMBOLS,
+        verbose_errors=False,
+    )
+    matcher = found.LLMatcher(tokens, grammar, log_level=0, limits=limits)
+    if matcher.is_error():
+        raise _wrong(asked, matcher.get_error())
+    return matcher
+
+
+def _literal(text: str) -> str:
+    return "".join(f"\\x{{{ord(sign):x}}}" for sign in text)
+
+
+def _wrong(asked: Asked, message: str) -> SettingError:
+    """The error of a form that cannot be: what the library says, in one line."""
+    place = re.match(r"(?:at )?(\d+)\((\d+)\): ", message)
+    reason = re.search(r"^error: (.*)", message, re.MULTILINE)
+    told = reason[1] if reason is not None else message.partition("\n")[0]
+    if place is not None and reason is None:
+        told = told[place.end() :]
+    where = f" at line {place[1]}, column {place[2]}" if place is not None and asked.kind == "grammar" else ""
+    rule = f"cannot be kept to{where}: {' '.join(told.split())[:300]}"
+    return SettingError(asked.kind, asked.text, rule, ADVICE[asked.kind])

@@ -1,0 +1,163 @@
+"""Where one text stands in its form: which token may come next, and a way to an end within its length.
+
+A text always has a way to an end of at most as many tokens as are left to it. A token after which there is
+none is not taken: the first one of the way takes its place. So whatever the length, the text ends with its
+form, and no text comes to where nothing can follow.
+
+Whether a way still leads to an end after a token is asked of the automaton, except where the same tokens may
+follow as before and much of the length is left. Should such a way turn out to be none, the text goes the next
+one that is found, and if need be beyond its length: what is written has the form.
+
+Where a model has a token that ends a text, that token may come as soon as the text has the form. Without
+one the model ends it by leaving the form: where the text has the form, the next token is drawn among all, and
+if the form does not allow it, the text is at its end, and the token is not written. So the end is as probable
+as all that the model would write instead of going on.
+
+If the automaton grows beyond its bounds, the text goes the way that it has.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from pantoum.errors import SettingError
+from pantoum.inference.forms.form import Form, Way
+from pantoum.kernels import Array
+from pantoum.kernels.draw_rows import ALL
+
+__all__ = ["DROPPED", "Place"]
+
+DROPPED = -1
+"""In the place of a token: the text has ended before it."""
+UNASKED = 32
+"""Tokens after one another of which it is not asked whether the way still leads to an end."""
+RESERVE = 64
+"""Tokens that are left to a text, beside twice its way, where it is not asked."""
+
+
+class Place:
+    """The place of one text."""
+
+    __slots__ = ("_kept", "_left", "_mask", "_matcher", "_unasked", "_way", "ended", "form", "free", "spaced")
+
+    def __init__(self, form: Form, length: int, spaced: bool) -> None:
+        """``spaced``: a space is pending (``forms.vocabulary``)."""
+        self.form, self.spaced, self._left = form, spaced, length
+        self._way: Way = form.shortest(spaced)
+        needed = len(self._way)
+        if needed > length:
+            rule = f"is too short for {form.asked.kind}, whose shortest text has {needed:,} tokens"
+            raise SettingError("length", length, rule, f"give {needed:,} or more")
+        self._matcher: Any = form.matcher()
+        self._mask = b""
+        """The bits of the tokens that may come next, unless all may."""
+        self._kept, self._unasked = False, 0
+        """Whether the way from one place to the next stayed as it was, and for how many it was not asked."""
+        self.ended = False
+        """Whether the text has the form and cannot go on."""
+        self.free = False
+        """Whether the next token is drawn among all."""
+        self._settle(self._matcher.is_accepting())
+
+    @property
+    def to_go(self) -> int:
+        """Tokens that an end asks for at least, as far as is known."""
+        return len(self._way)
+
+    def allow(self, words_M: Array) -> None:
+        """Write which tokens may come next, as bits."""
+        if self.free:
+            words_M.fill(ALL)
+            return
+        words_M[:] = np.frombuffer(self._mask, np.uint32)
+
+    def take(self, token: int) -> int:
+        """The token that stands where this one was drawn: itself, the first one of the way, or
+        ``DROPPED``."""
+        vocabulary, matcher = self.form.vocabulary, self._matcher
+        if token == vocabulary.border:
+            return token
+        number = token + vocabulary.shift if self.spaced else token
+        if self.free:
+            if not matcher.try_consume_tokens((number,)):
+                return DROPPED
+        elif matcher is None or not matcher.consume_token(number):
+            self._matcher = None
+            return self._go_the_way()
+        self._left -= 1
+        accepting, before = matcher.is_accepting(), (self._mask, self.spaced)
+        self.spaced = vocabulary.spaced_after(token)
+        self._settle(accepting)
+        if accepting:
+            self._way = ()
+        elif not self._finds_way(token, before):
+            matcher.rollback(1)
+            self._left += 1
+            self._mask, self.spaced = before
+            return self._go_the_way()
+        return token
+
+    def release(self) -> None:
+        """The text has ended."""
+        if self._matcher is not None:
+            self.form.give_back(self._matcher)
+            self._matcher = None
+
+    def _go_the_way(self) -> int:
+        """The next token of the way is taken; the text ends where the way does."""
+        vocabulary, matcher = self.form.vocabulary, self._matcher
+        if not self._way:
+            return DROPPED if vocabulary.border is None else vocabulary.border
+        token, self._way = self._way[0], self._way[1:]
+        accepting = not self._way
+        if matcher is not None:
+            if matcher.consume_token(token + vocabulary.shift if self.spaced else token):
+                accepting = matcher.is_accepting()
+            else:
+                self._matcher = None
+        self._left -= 1
+        self.spaced = vocabulary.spaced_after(token)
+        self._settle(accepting)
+        return token
+
+    def _settle(self, accepting: bool) -> None:
+        """What may come next."""
+        without_border = accepting and self.form.vocabulary.border is None
+        self.ended = without_border and (self._matcher is None or self._matcher.is_stopped())
+        self.free = without_border and not self.ended
+        if without_border:
+            return
+        if self._matcher is not None:
+            self._mask = self.form.mask(self._matcher, self.spaced)
+            if self._matcher.is_error():
+                self._matcher = None
+        if self._matcher is None:
+            self._mask = self.form.vocabulary.only(self._way[0] if self._way else None)
+
+    def _finds_way(self, token: int, before: tuple[bytes, bool]) -> bool:
+        """Whether there is a way from the place after a token; the text has it then."""
+        form, matcher, way, left = self.form, self._matcher, self._way, self._left
+        rest = way[1:]
+        if way and way[0] == token:
+            self._way = rest
+            return True
+        if matcher is None:  # the automaton is too large from here on
+            return False
+        plenty = left >= 2 * len(way) + RESERVE and self._unasked < UNASKED
+        if way and plenty and before == (self._mask, self.spaced):
+            self._unasked += 1
+            return True
+        self._unasked = 0
+        for again in (self._kept, not self._kept):
+            known = way if again else rest
+            if known and len(known) <= left and form.is_way(matcher, known, self.spaced):
+                self._way, self._kept = known, again
+                return True
+        if left < len(way):  # as near to the end as that, others are not looked for
+            return False
+        found = form.way(matcher, self.spaced, left, way)
+        if found is not None:
+            self._way = found
+        return found is not None

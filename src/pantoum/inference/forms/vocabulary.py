@@ -1,0 +1,137 @@
+"""A tokenizer as llguidance reads it: the bytes that each token adds to a text.
+
+Where spaces belong to words, a token may add other bytes at one place than at another: a word that follows a
+space which the text has already, or one that brings the space between it and the word before. Such a
+tokenizer has two numbers per token: t, and t + ``shift`` where the text is *spaced* (what is pending of its
+decoder is a space).
+
+Shapes: V symbols.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from pantoum.inference.forms.grammar import library
+from pantoum.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from pantoum.config import Asked
+    from pantoum.inference.forms.form import Form
+    from pantoum.inference.loaded_model import LoadedModel
+
+__all__ = ["Vocabulary", "form_of"]
+
+KEPT = 64
+"""Forms of one tokenizer that are kept for the next texts."""
+WORD = 32
+"""Tokens per word of a mask."""
+END = b"<end>"
+"""The bytes of an end, which is no text."""
+
+
+class Vocabulary:
+    """The tokens of a model."""
+
+    def __init__(self, found: Any, model: LoadedModel) -> None:
+        """``found``: llguidance."""
+        tokenizer: Tokenizer = model.tokenizer
+        V, spaces = tokenizer.vocab_size, tokenizer.declared.spaces
+        own: list[bytes] = [tokenizer.decode_bytes([token]) for token in range(V)]
+        never = {*model.banned, *(t for t, text in enumerate(own) if not text or 0xFF in text)}
+        self.border = model.eos
+        """The token that ends a text; ``None`` where none does."""
+        self.breaks = tokenizer.eos if tokenizer.declared.ends_lines and model.eos is None else None
+        """The token after which no space is pending, though one is pending after all others."""
+        self.between = spaces == "between"
+        self.size = V
+        self.shift = 0 if spaces == "apart" else -(-V // WORD) * WORD
+        """What is added to the number of a token in a spaced text."""
+        texts = own
+        if self.shift:
+            spaced = [text.removeprefix(b" ") for text in own]
+            if self.between:
+                spaced = [b" " + text if token != tokenizer.eos else text for token, text in enumerate(own)]
+            texts = [*own, *[b""] * (self.shift - V), *spaced]
+            never |= {token for token, text in enumerate(texts) if not text}
+            never |= {token + self.shift for token in never if token < V}
+        ends = set() if self.border is None else {self.border, self.border + self.shift}
+        self.ends = [*sorted(ends), len(texts)]
+        """The numbers that stand for the end of a text. The last one is of no token."""
+        never |= set(self.ends)
+        self.words = -(-V // WORD)
+        """Words of a mask."""
+        self.texts = [*texts, END]
+        made = _Tokens([END if n in never else t for n, t in enumerate(self.texts)], self.ends[-1], never)
+        self.tokens: Any = found.LLTokenizer(made, n_vocab=len(self.texts), eos_token=self.ends, slices=[])
+        self.first_bytes = np.array([text[0] if text else 0 for text in own])
+        """The first byte of each token [V]."""
+        self.by_size = np.argsort(np.argsort([len(text) for text in own], kind="stable"))
+        """The rank of each token [V] by the length of its text."""
+        self._forms: OrderedDict[tuple[str, str], Form] = OrderedDict()
+
+    def form(self, asked: Asked) -> Form:
+        """The form of what is asked, which is made once."""
+        from pantoum.inference.forms.form import Form
+
+        key = (asked.kind, asked.text)
+        found = self._forms.get(key)
+        if found is None:
+            found = Form(self, asked)
+        self._forms[key] = found
+        self._forms.move_to_end(key)
+        while len(self._forms) > KEPT:
+            self._forms.popitem(last=False)
+        return found
+
+    def only(self, token: int | None) -> bytes:
+        """The mask of one token; ``None``: of the one that ends a text."""
+        bits = np.zeros(WORD * self.words, np.uint8)
+        allowed = self.border if token is None else token
+        assert allowed is not None
+        bits[allowed] = 1
+        return np.packbits(bits, bitorder="little").tobytes()
+
+    def spaced_after(self, token: int) -> bool:
+        """Whether a text is spaced after a token."""
+        return self.between and token != self.breaks and token != self.border
+
+    def numbers(self, tokens: Sequence[int], spaced: bool) -> list[int]:
+        """The numbers of tokens that follow one another."""
+        if not self.shift:
+            return list(tokens)
+        found = []
+        for token in tokens:
+            found.append(token + self.shift if spaced else token)
+            spaced = self.spaced_after(token)
+        return found
+
+
+_KNOWN: WeakKeyDictionary[Tokenizer, Vocabulary] = WeakKeyDictionary()
+
+
+def form_of(model: LoadedModel, asked: Asked) -> Form:
+    """The form of what is asked, over the tokens of a model."""
+    found = library(asked.kind)
+    vocabulary = _KNOWN.get(model.tokenizer)
+    if vocabulary is None:
+        vocabulary = _KNOWN[model.tokenizer] = Vocabulary(found, model)
+    return vocabulary.form(asked)
+
+
+class _Tokens:
+    """What llguidance asks of a tokenizer. It never encodes: texts are written token by token."""
+
+    bos_token_id = None
+    is_tokenizer_wrapper = True
+
+    def __init__(self, texts: Sequence[bytes], end: int, never: set[int]) -> None:
+        self.tokens, self.eos_token_id, self.special_token_ids = list(texts), end, sorted(never)
+
+    def __call__(self, text: bytes) -> list[int]:
+        return []

@@ -1,0 +1,142 @@
+"""``import``: a model of another program as a model file of ours, which computes the same.
+
+The file is known by how it begins: safetensors (a state_dict of PyTorch), HDF5 or an archive with it (Keras),
+a graph of ONNX, or the index of a checkpoint of TensorFlow 1. Nothing is unpickled. Where a text is given,
+both read its beginning, the source by its own numbers and in float64.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pantoum.config.plain import Plain
+from pantoum.errors import ModelFileError, SettingError
+from pantoum.formats import bounded, model_file
+from pantoum.formats.model_file import ModelFile
+from pantoum.inference.evaluate import evaluate
+from pantoum.inference.files.apart import require_apart
+from pantoum.inference.files.precision import plain
+from pantoum.inference.importing import bundle
+from pantoum.inference.importing.converted import converted
+from pantoum.inference.importing.source import Source
+from pantoum.inference.importing.vocabulary import Vocabulary, vocabulary_of
+from pantoum.inference.loaded_model import LoadedModel, of_content
+
+__all__ = ["import_model", "read_source"]
+
+HEAD = 9
+MOST_READ = 4096
+"""Tokens of a text that are read with both."""
+KINDS = (
+    "a state_dict in safetensors, a .weights.h5 or .keras file, an ONNX graph, or an index of TensorFlow 1"
+)
+
+
+def import_model(
+    file: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    vocabulary: str | os.PathLike[str] | None = None,
+    tokens: str | None = None,
+    texts: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Write the model of ``file`` into ``out``; the facts of it, for JSON."""
+    path, target = _found(Path(file)), Path(out)
+    require_apart("out", out, "the file that is imported", [path])
+    require_apart("out", out, "a text that is read", texts)
+    source = read_source(path)
+    known = None if vocabulary is None else Path(vocabulary)
+    words = vocabulary_of(len(source.bias_V), known, tokens, source.tokenizer)
+    card: dict[str, Plain] = {
+        "imported": {"from": source.program, "name": path.name, "sha256": _digest(path)}
+    }
+    content = converted(source, words, card)
+    notes = list(source.notes)
+    if words.left_out:
+        notes.append(f"no token of ours can be {', '.join(map(repr, words.left_out[:5]))}: they are left out")
+    loss = None
+    if texts:
+        loss, more = _losses(source, words, content, target, texts)
+        notes += more
+    sha256 = model_file.write(target, content)
+    return {
+        "out": os.fspath(out),
+        "from": source.program,
+        "bytes": target.stat().st_size,
+        "sha256": sha256,
+        "config": content.config,
+        "vocab_size": len(words.numbers_V),
+        "loss": loss,
+        "notes": notes,
+    }
+
+
+def read_source(path: Path) -> Source:
+    """The model of a file, by how it begins."""
+    with bounded.opened(path, ModelFileError) as (opened, _):
+        head = opened.read(HEAD)
+    if bundle.is_index(path):
+        from pantoum.inference.importing import from_tensorflow
+
+        return from_tensorflow.read(path)
+    if head[8:] == b"{":
+        from pantoum.inference.importing import from_torch
+
+        return from_torch.read(path)
+    from pantoum.inference.importing import from_keras
+
+    if head.startswith((from_keras.HDF5, from_keras.ARCHIVE)):
+        return from_keras.read(path)
+    if head.startswith(b"\x08"):  # the version of a protobuf's form
+        from pantoum.inference.importing import from_onnx
+
+        return from_onnx.read(path)
+    advice = f"give {KINDS}"
+    if head.startswith(b"\x80"):
+        advice = (
+            "it is pickled, and nothing is unpickled here: save its state_dict by safetensors.torch.save_file"
+        )
+    raise ModelFileError(
+        f"cannot import {str(path)!r}: it is none of the files that can be imported; {advice}"
+    )
+
+
+def _found(path: Path) -> Path:
+    """The file; a checkpoint of TensorFlow also goes by its name without an ending."""
+    index = path.with_name(f"{path.name}.index")
+    return index if not path.exists() and index.exists() else path
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        hasher = hashlib.sha256()
+        while part := file.read(bounded.READ_SIZE):
+            hasher.update(part)
+    return hasher.hexdigest()
+
+
+def _losses(
+    source: Source, words: Vocabulary, content: ModelFile, target: Path, texts: Sequence[str]
+) -> tuple[dict[str, Plain], list[str]]:
+    """The loss of the beginning of a text before and after, nats per token by ``carried``."""
+    from pantoum.data.prepare import prepare
+
+    prepared = prepare(list(texts), tokenizer=words.tokenizer, valid_fraction=0.0, out=None)
+    ours_N = prepared.train.tokens[: MOST_READ + 1].astype("int64")
+    theirs_N = words.numbers_V[ours_N]
+    if (theirs_N < 0).any():
+        rule = "has tokens that the vocabulary of the source lacks, so the two losses would not compare"
+        raise SettingError("text", list(texts), rule, "give a text that it can read")
+    model: LoadedModel = of_content(content, target, lambda: plain(content).parameters)
+    after = evaluate(model.program, ours_N.astype("uint32"), model.tokenizer, "carried", compress=False)
+    before = float(source.nats(theirs_N).mean())
+    found: dict[str, Plain] = {
+        "protocol": "carried",
+        "tokens": after.tokens,
+        "before": before,
+        "after": after.nats_per_token,
+    }
+    return found, prepared.notes

@@ -1,0 +1,189 @@
+"""The next word, or the rest of one that is begun: the most probable ones, with their probabilities.
+
+A word is a run of letters, digits and underscores. Where a token is a whole word its probability is that of
+the word. Elsewhere a word is several tokens, and a beam goes through the most probable beginnings side by
+side, as rows of one batch. The probability of a word is that of its tokens and of anything after them that
+ends it, summed over the ways in which tokens make it. No beginning that is left out by its probability could
+become a word that is more probable than those that are given; what the width of the beam leaves out could.
+
+Shapes: R rows of the beam, V symbols.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from math import exp, inf, log
+from typing import NamedTuple
+
+import numpy as np
+
+from pantoum.config import require, text, whole
+from pantoum.inference.finite import require_finite
+from pantoum.inference.loaded_model import LoadedModel
+from pantoum.inference.state import State
+from pantoum.kernels import Array
+from pantoum.network.stepping import stepper
+from pantoum.text.decoder import SPACE
+from pantoum.text.tokenizer import Tokenizer
+
+__all__ = ["Suggester", "Suggestion", "begun_word"]
+
+ROWS = 16
+"""Beginnings that are followed side by side."""
+MOST_TOKENS = 32
+"""Tokens of a word."""
+PARTS = re.compile(r"(\s*)([\w\ufffd]*)")
+"""White space before a word, and the word; bytes that make no character yet belong to one."""
+BEGUN = re.compile(r"\w+\Z")
+
+
+class Suggestion(NamedTuple):
+    """A word that may come next."""
+
+    text: str
+    """What would follow the text."""
+    probability: float
+
+
+class Beginning(NamedTuple):
+    """Some tokens of a word."""
+
+    text: str
+    score: float
+    """Natural logarithm of its probability."""
+    row: int
+    token: int
+    inside: bool
+    """Whether the word has begun."""
+
+
+def begun_word(prompt: str) -> tuple[str, str]:
+    """A text without the word that its end begins, and that word."""
+    found = BEGUN.search(prompt)
+    return (prompt, "") if found is None else (prompt[: found.start()], found[0])
+
+
+class Suggester:
+    """Suggests words after states of a model. One thread at a time may use it."""
+
+    def __init__(self, model: LoadedModel) -> None:
+        self._model, self._words = model, _Words(model.tokenizer, model.banned)
+        self._state = model.program.initial_state(ROWS)
+        self._tokens_R = np.zeros(ROWS, np.int32)
+        self._logits_RV = np.empty((ROWS, model.vocab_size), np.float32)
+        self._step = stepper(model.program, self._tokens_R, self._state, self._logits_RV)
+
+    def after(self, state: State, k: int, begun: str = "") -> list[Suggestion]:
+        """The ``k`` most probable words after a state, most probable first. ``begun``: letters of a word that
+        the state has not read; the words begin with them, and their probabilities are of such words."""
+        k, begun = whole(k, "k"), text(begun, "begun")
+        rule = "must be letters of one word"
+        require(
+            begun == "" or BEGUN.fullmatch(begun) is not None, "begun", begun, rule, "feed what is before it"
+        )
+        last = self._model.border if state.last_token is None else state.last_token
+        network = state.for_model(self._model)
+        if last == self._model.eos:
+            network = self._model.program.initial_state(1)
+        for array_RH, own_1H in zip(self._state.arrays, network.arrays, strict=True):
+            array_RH[0] = own_1H[0]
+        return self._found(Beginning("", 0.0, 0, last, False), k, begun, state.pending == SPACE)
+
+    def _found(self, first: Beginning, k: int, begun: str, spaced: bool) -> list[Suggestion]:
+        open_ones, found, covered = [first], dict[str, float](), 0.0 if begun else 1.0
+        for number in range(MOST_TOKENS):
+            logs = self._read(open_ones)
+            least = _least(found, k)
+            following: list[Beginning] = []
+            for row, (one, log_V) in enumerate(zip(open_ones, logs, strict=True)):
+                if one.inside and len(one.text) >= len(begun):
+                    ends = float(np.exp(log_V[self._words.ends]).sum())
+                    _add(found, one.text, exp(one.score) * ends)
+                need = begun[len(one.text) :]
+                allowed = self._words.following(one.inside, need, spaced and number == 0)
+                scores = one.score + log_V[allowed]
+                best = np.flatnonzero(scores > least)
+                if len(best) > ROWS:
+                    best = best[np.argpartition(-scores[best], ROWS - 1)[:ROWS]]
+                for token, score in zip(allowed[best].tolist(), scores[best].tolist(), strict=True):
+                    lead, part, ended = self._words.parts[token]
+                    if spaced and number == 0:
+                        lead = lead.removeprefix(" ")
+                    grown = one.text + lead + part
+                    if len(one.text) < len(begun) <= len(grown):
+                        covered += exp(score)
+                    if part and ended:
+                        _add(found, grown, exp(score))
+                    else:
+                        following.append(Beginning(grown, score, row, token, one.inside or bool(part)))
+            following.sort(key=lambda one: -one.score)
+            least = _least(found, k)
+            open_ones = [one for one in following[:ROWS] if one.score > least]
+            if not open_ones:
+                break
+        best_ones = sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))[:k]
+        return [Suggestion(word, min(1.0, p / covered)) for word, p in best_ones if p > 0.0]
+
+    @np.errstate(over="ignore", invalid="ignore")  # `require_finite` reports what overflows
+    def _read(self, ones: Sequence[Beginning]) -> Array:
+        """The logarithms of the probabilities of what follows each."""
+        parents = [one.row for one in ones]
+        for array_RH in self._state.arrays:
+            array_RH[: len(ones)] = array_RH[parents]
+        self._tokens_R[: len(ones)] = [one.token for one in ones]
+        self._step(0, len(ones))
+        logits = self._logits_RV[: len(ones)]
+        require_finite([logits])
+        logits -= logits.max(axis=1, keepdims=True)
+        logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        return logits
+
+
+class _Words:
+    """What each token is to a word."""
+
+    def __init__(self, tokenizer: Tokenizer, banned: Sequence[int]) -> None:
+        never = {*banned, tokenizer.eos}
+        texts = [tokenizer.decode([token]) for token in range(tokenizer.vocab_size)]
+        takes_whole = tokenizer.word_edges is not None or tokenizer.declared.spaces == "between"
+        self.parts: list[tuple[str, str, bool]] = []
+        """White space before it, letters of a word, and whether the word is at its end then."""
+        for own in texts:
+            found = PARTS.match(own)
+            assert found is not None
+            self.parts.append((found[1], found[2], takes_whole or found.end() < len(own)))
+        each = [
+            (token, *self.parts[token]) for token in range(len(texts)) if token not in never and texts[token]
+        ]
+        self._inside = np.array([t for t, lead, part, _ in each if part and not lead], np.int64)
+        self._at_first = np.array(
+            [t for t, lead, part, _ in each if part or PARTS.fullmatch(texts[t])], np.int64
+        )
+        self.ends = np.setdiff1d(np.arange(len(texts)), [*self._inside, *banned])
+        """Tokens that end a word."""
+
+    def following(self, inside: bool, need: str, spaced: bool) -> Array:
+        """Tokens that go on with a word, or begin one, and agree with the letters that it needs."""
+        tokens = self._inside if inside else self._at_first
+        if not need:
+            return tokens
+
+        def agrees(token: int) -> bool:
+            lead, part, ended = self.parts[token]
+            own = (lead.removeprefix(" ") if spaced else lead) + part
+            return own.startswith(need) or (own != "" and not ended and need.startswith(own))
+
+        return np.array([token for token in tokens.tolist() if agrees(token)], np.int64)
+
+
+def _add(found: dict[str, float], word: str, probability: float) -> None:
+    found[word] = found.get(word, 0.0) + probability
+
+
+def _least(found: dict[str, float], k: int) -> float:
+    """Logarithm of the probability below which a word is not among the k most probable ones."""
+    if len(found) < k:
+        return -inf
+    probability = sorted(found.values())[-k]
+    return log(probability) if probability > 0.0 else -inf

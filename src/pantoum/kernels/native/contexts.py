@@ -1,0 +1,100 @@
+"""Counted contexts that learn while they read, in the core: ``reference.contexts``.
+
+Shapes: T symbols, V of the vocabulary, Q decisions.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+import numpy as np
+
+from pantoum.kernels.context_tables import ContextTables
+from pantoum.kernels.native.library import core
+from pantoum.kernels.native.tables import checked_tokens
+from pantoum.kernels.types import Array
+
+__all__ = ["ContextDecider", "context_decider", "context_probabilities", "read_contexts"]
+
+
+def read_contexts(
+    tables: ContextTables,
+    tokens_T: Array,
+    given_TV: Array | None = None,
+    resets_T: Array | None = None,
+    predict: bool = True,
+    chances_Q: Array | None = None,
+) -> Array:
+    """Nats [T] of symbols, each before it was learned from, mixed with what a network gave; with ``predict``
+    false all are 0, and only how often what came is learned. ``chances_Q`` takes those of all decisions."""
+    V = len(tables.symbols)
+    tokens_T = checked_tokens(tokens_T, V, "tokens_T")
+    nats_T = np.zeros(len(tokens_T), np.float32)
+    core().call(
+        "read_contexts",
+        mixer=_struct(tables),
+        tokens=tokens_T,
+        given=None if given_TV is None else np.ascontiguousarray(given_TV, np.float32),
+        resets=None if resets_T is None else np.ascontiguousarray(resets_T, np.bool_),
+        nats=nats_T if predict else None,
+        chances=chances_Q,
+        vocabulary=V,
+    )
+    return nats_T
+
+
+def context_probabilities(tables: ContextTables, given_V: Array | None = None) -> Array:
+    """The probabilities [V] of the next symbol; nothing is learned."""
+    probabilities_V = np.empty(len(tables.symbols), np.float32)
+    core().call(
+        "context_probabilities", mixer=_struct(tables), given=_row(given_V), probabilities=probabilities_V
+    )
+    return probabilities_V
+
+
+class ContextDecider:
+    """Symbols decision by decision: a call changes one number of its arguments."""
+
+    def __init__(self, tables: ContextTables) -> None:
+        self._symbol, self._chance = np.zeros(1, np.int32), np.zeros(1, np.uint32)
+        self._kept = tables, _struct(tables)
+        self._operation, self._fill = core().operation("decide_context")
+        self._arguments = self._filled(None)
+
+    def begin(self, given_V: Array | None = None) -> int:
+        """The chance, of 2^22, that the first decision of the next symbol is right (1)."""
+        self._arguments = self._filled(_row(given_V))
+        return self.decide(-1)[0]
+
+    def decide(self, outcome: int) -> tuple[int, int]:
+        """(the chance of the next decision, -1) after this outcome of the one before, or where there is none,
+        (that of the one before, the symbol)."""
+        self._arguments.outcome = outcome
+        status = self._operation(self._arguments)
+        if status:
+            core().refuse("decide_context", status)
+        return int(self._chance[0]), int(self._symbol[0])
+
+    def _filled(self, given_V: Array | None) -> ctypes.Structure:
+        self._given = given_V
+        return self._fill(
+            mixer=self._kept[1],
+            given=given_V,
+            symbol=self._symbol,
+            chance=self._chance,
+            vocabulary=len(self._kept[0].symbols),
+            outcome=-1,
+        )
+
+
+def context_decider(tables: ContextTables) -> ContextDecider:
+    """What decodes symbols from decisions."""
+    return ContextDecider(tables)
+
+
+def _row(given_V: Array | None) -> Array | None:
+    return None if given_V is None else np.ascontiguousarray(given_V, np.float32)
+
+
+def _struct(tables: ContextTables) -> ctypes.Structure:
+    return core().struct("context_mixer", **tables.named())

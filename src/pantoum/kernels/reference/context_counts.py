@@ -1,0 +1,346 @@
+"""What counted contexts say of a decision, and how they learn from it: the specification of
+``core/kernels/context_counts.h``, in the same order and with the same bits.
+
+Integers are Python's, cut to 64 bits where a hash overflows; what is not an integer is float32.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pantoum.kernels import context_tables as sizes
+from pantoum.kernels.context_tables import (
+    BEGUN,
+    FOUND,
+    LINE,
+    LINE_BEFORE,
+    LONG,
+    READ,
+    SHAPE,
+    WORD0,
+    WORD1,
+    WORD2,
+    ContextTables,
+    logistic,
+)
+from pantoum.kernels.types import Array
+
+__all__ = ["BITS", "STEP", "WHOLE", "ContextCounts", "F", "mix", "within"]
+
+F = np.float32
+BITS = (1 << 64) - 1
+MIX, STEP, WORD = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93, 0x1234567
+WHOLE = 1 << 22
+CHAIN_RATE = F(0.02)
+SLOWEST, FASTEST, MAP_SLOWEST = 250, 12, 1023
+FIRST_RUN, ORDERS, WAYS = 2, 8, 4
+LEAST = (12, 6)
+CHAINED, WORDS, BEFORE_WORDS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 14), 7, 3
+SHARES = [131072 // (2 * n + 3) for n in range(1024)]
+
+
+def mix(code: int, following: int) -> int:
+    code = (code ^ following) * MIX & BITS
+    return code ^ code >> 29
+
+
+def within(x: np.float32, most: float) -> np.float32:
+    return F(most) if x > F(most) else F(-most) if x < F(-most) else x
+
+
+class ContextCounts:
+    """What a reader of these tables counts."""
+
+    def __init__(self, tables: ContextTables) -> None:
+        self.a = tables
+        self.where = tables.where
+        self.slot_shift, self.run_shift, self.match_shift = (
+            65 - len(bin(size)) + 2 for size in (len(tables.slots), len(tables.runs), tables.matches.shape[1])
+        )
+        self.mask = len(tables.history) - 1
+        self.node = self.low = self.high = 0
+        self.network = False
+
+    @property
+    def decided(self) -> bool:
+        return self.high - self.low == 1
+
+    @property
+    def symbol(self) -> int:
+        return int(self.a.symbols[self.low])
+
+    def goes_right(self, symbol: int) -> bool:
+        return bool(self.a.places[symbol] >= self.a.middles[self.node])
+
+    def go(self, right: bool) -> None:
+        middle = int(self.a.middles[self.node])
+        if right:
+            self.node, self.low = self.node + middle - self.low, middle
+        else:
+            self.node, self.high = self.node + 1, middle
+
+    def count(self, right: bool) -> None:
+        """Learn how often what came, without predicting."""
+        self._ask_counts(int(self.a.middles[self.node]))
+        self._learn_counts(right)
+
+    def end(self, symbol: int) -> None:
+        """The symbol is known."""
+        a = self.a
+        for i in range(FIRST_RUN, sizes.CONTEXTS):
+            a.runs[self.run_places[i]] = _run_after(self.runs[i], symbol)
+        for place in (
+            self._recent(1) % sizes.INDIRECT,
+            sizes.INDIRECT + (self._chained(2) >> 64 - sizes.INDIRECT_BITS),
+        ):
+            a.followed[place] = (int(a.followed[place]) << 10 | symbol & 1023) & 0xFFFFFFFF
+        a.history[int(self.where[READ]) & self.mask] = symbol
+        self.where[READ] += 1
+        self._end_word(symbol)
+        for m in range(sizes.MATCHES):
+            self._end_match(m, symbol)
+
+    def reset(self) -> None:
+        """A document begins: what was read before is no context any more."""
+        self.where[[BEGUN, LINE, LINE_BEFORE]] = self.where[READ]
+        self.where[[WORD0, WORD1, WORD2, SHAPE]] = 0
+        self.where[LONG : LONG + sizes.MATCHES] = 0
+
+    def _begin_counts(self) -> None:
+        a = self.a
+        self.hashes = [mix(code, 101 + i) for i, code in enumerate(self._codes())]
+        self.runs, self.run_places = [0] * sizes.CONTEXTS, [-1] * sizes.CONTEXTS
+        for i in range(FIRST_RUN, sizes.CONTEXTS):
+            self._find_run(i)
+        self.expected = [
+            self._at(int(self.where[FOUND + m])) if self.where[LONG + m] else -1 for m in range(sizes.MATCHES)
+        ]
+        self.node = self.low = 0
+        self.high = len(a.symbols)
+
+    def _at(self, place: int) -> int:
+        return int(self.a.history[place & self.mask])
+
+    def _recent(self, back: int) -> int:
+        place = int(self.where[READ]) - back
+        return self._at(place) + 1 if place >= self.where[BEGUN] else 0
+
+    def _chained(self, count: int) -> int:
+        code = 0
+        for back in range(1, count + 1):
+            code = (code + self._recent(back) + 1) * STEP & BITS
+        return code
+
+    def _codes(self) -> list[int]:
+        """What each context is, as a hash."""
+        a = self.a
+        orders = [self._chained(count) for count in range(12)]
+        word, word1, word2 = (int(self.where[place]) & BITS for place in (WORD0, WORD1, WORD2))
+        shape = int(self.where[SHAPE])
+        c1, c2, c3, c4 = (self._recent(back) for back in range(1, 5))
+        outside = 0 if word else 16 * c1
+        line = int(self.where[LINE])
+        above_place = int(self.where[LINE_BEFORE] + self.where[READ]) - line
+        above = self._at(above_place) + 1 if above_place < line else 0
+        one = int(a.followed[c1 % sizes.INDIRECT]) & 0xFFFFF
+        two = int(a.followed[sizes.INDIRECT + (orders[2] >> 64 - sizes.INDIRECT_BITS)]) & 0xFFFFF
+        return [
+            0,
+            *orders[1:7],
+            orders[8],
+            mix(word, 1 + outside),
+            mix(mix(word, 2 + outside), word1),
+            mix(mix(mix(word, 3 + outside), word1), word2),
+            mix(mix(c2, 4), c3),
+            mix(mix(word, 5), word2),
+            mix(mix(one, 6), c1),
+            mix(mix(two, 7), c1),
+            mix(mix(above, 8), c1),
+            mix(mix(mix(c1, 9), c3), c4),
+            mix(mix(shape & 0xFFFF, 10), c1),
+            mix(mix(mix(word, 11), c1), mix(word1, c2)),
+            mix(mix(mix(c2, 12), c3), c4),
+        ]
+
+    def _find_run(self, i: int) -> None:
+        key = self.hashes[i] * STEP & BITS
+        check, first, least = key >> 8 & 0xFFFFFF, key >> self.run_shift, BITS
+        self.runs[i] = check << 40
+        for way in range(WAYS):
+            run = int(self.a.runs[first ^ way])
+            if run & 0x7FFF and run >> 40 == check:
+                self.runs[i], self.run_places[i] = run, first ^ way
+                return
+            if run & 0x7FFF < least:
+                least, self.run_places[i] = run & 0x7FFF, first ^ way
+
+    def _find_slot(self, i: int) -> int:
+        key = (self.hashes[i] + (self.node + 1) * MIX) * STEP & BITS
+        check, first, least = key >> 8 & 0xFFFF, key >> self.slot_shift, BITS
+        for way in range(WAYS):
+            slot = int(self.a.slots[first ^ way])
+            if slot & 255 and slot >> 48 == check:
+                self.slot_places[i] = first ^ way
+                return slot
+            if slot & 255 < least:
+                least, self.slot_places[i] = slot & 255, first ^ way
+        return check << 48 | 32768 << 32 | 32768 << 16 | 1 << 8
+
+    def _ask_counts(self, middle: int) -> tuple[int, int, int, int]:
+        """(the longest order seen, runs of one symbol alone, the match, the symbol that it expects)."""
+        self.inputs = np.zeros(sizes.INPUTS, np.float32)
+        self.slots, self.slot_places = [0] * sizes.CONTEXTS, [-1] * sizes.CONTEXTS
+        self.maps, self.run_maps = [-1] * sizes.CONTEXTS, [-1] * sizes.CONTEXTS
+        longest = sure = match = said = 0
+        for i in range(sizes.CONTEXTS):
+            counted, alone = self._ask_context(i, middle)
+            longest = i if counted and i < ORDERS else longest
+            sure += alone
+        self.match_maps = [-1] * sizes.MATCHES
+        for m in range(sizes.MATCHES):
+            size = self._ask_match(m, middle)
+            if size and not match:
+                match, said = size, self.expected[m] + 1
+        self._ask_chain()
+        return longest, sure, match, said
+
+    def _ask_context(self, i: int, middle: int) -> tuple[bool, bool]:
+        a, x = self.a, self.inputs[i * sizes.EACH : (i + 1) * sizes.EACH]
+        run = self.runs[i]
+        times = run & 0x7FFF
+        if i >= FIRST_RUN and not times:
+            return False, False
+        place, alone = int(a.places[run >> 16 & 0xFFFFFF]), bool(run & 0x8000)
+        goes_on, right = bool(times) and self.low <= place < self.high, place >= middle
+        slot = self._find_slot(i)
+        if not slot & 255 and goes_on and alone:
+            for _ in range(min(3, times)):
+                slot = _slot_after(slot, right)
+        self.slots[i], count = slot, slot & 255
+        size = 0 if count < 8 else 1 if count < 16 else 2 if count < 48 else 3
+        self.maps[i] = i * sizes.STATES + size * 256 + (slot >> 8 & 255)
+        map_ = int(a.maps[self.maps[i]])
+        x[0], x[1] = a.logits[map_ >> 20], _centred(map_) * F(2.0)
+        if count:
+            x[2] = a.logits[slot >> 36 & 4095]
+            x[3] = (F(slot >> 16 & 0xFFFF) * F(1 / 65536) - F(0.5)) * F(2.0)
+        if not goes_on:
+            return bool(count), False
+        kept = sizes.RUN_MAPS + i * sizes.RUN_STATES + min(times, 31) * 2 + alone
+        said = a.logits[int(a.maps[kept]) >> 20]
+        x[4], self.run_maps[i] = said if right else -said, kept << 1 | right
+        return bool(count), alone
+
+    def _ask_match(self, m: int, middle: int) -> int:
+        a = self.a
+        if self.expected[m] < 0:
+            return 0
+        place = int(a.places[self.expected[m]])
+        if not self.low <= place < self.high:
+            return 0
+        length = int(self.where[LONG + m])
+        for limit, less, divisor in ((16, 0, 1), (32, 12, 4), (64, 16, 8), (512, 23, 64)):
+            if length < limit:
+                size = less + length // divisor
+                break
+        else:
+            size = 31
+        kept, right = sizes.MATCH_MAPS + m * sizes.MATCH_STATES + size, place >= middle
+        map_, sign = int(a.maps[kept]), F(1.0 if right else -1.0)
+        x = self.inputs[sizes.CONTEXTS * sizes.EACH + 2 * m :]
+        x[0], x[1] = sign * a.logits[map_ >> 20], sign * (_centred(map_) * F(4.0))
+        self.match_maps[m] = kept << 1 | right
+        return size
+
+    def _ask_chain(self) -> None:
+        said, links = self.inputs[0], self.a.links
+        self.before, self.after = np.zeros(sizes.CHAIN, np.float32), np.zeros(sizes.CHAIN, np.float32)
+        for j, context in enumerate(CHAINED):
+            if j == WORDS:
+                said = self.after[BEFORE_WORDS]
+            self.before[j], map_ = said, self.maps[context]
+            if map_ >= 0:
+                said = within(links[map_, 0] * said + links[map_, 1], 12.0)
+            self.after[j] = said
+        place = sizes.CONTEXTS * sizes.EACH + 2 * sizes.MATCHES
+        self.inputs[place : place + sizes.CHAIN] = self.after
+
+    def _learn_counts(self, right: bool) -> None:
+        a, y = self.a, F(right)
+        for i, kept in enumerate(self.maps):
+            if kept < 0:
+                continue
+            _learn_map(a.maps, kept, right, MAP_SLOWEST)
+            a.slots[self.slot_places[i]] = _slot_after(self.slots[i], right)
+            if self.run_maps[i] >= 0:
+                _learn_map(a.maps, self.run_maps[i] >> 1, right == (self.run_maps[i] & 1), 1023)
+        for kept in self.match_maps:
+            if kept >= 0:
+                _learn_map(a.maps, kept >> 1, right == (kept & 1), 1023)
+        for j, context in enumerate(CHAINED):
+            kept = self.maps[context]
+            if kept >= 0:
+                step = (y - logistic(self.after[j])) * CHAIN_RATE
+                a.links[kept, 0] += step * self.before[j]
+                a.links[kept, 1] += step * F(0.5)
+
+    def _end_word(self, symbol: int) -> None:
+        kind, where = int(self.a.kinds[symbol]), self.where
+        word, letter = int(where[WORD0]) & BITS, int(self.a.folds[symbol]) + 1
+        if kind == 1 or (kind == 4 and not word):
+            where[WORD0] = _signed(mix(word + WORD & BITS, letter))
+        elif word:
+            where[WORD2], where[WORD1] = where[WORD1], where[WORD0]
+            where[WORD0] = _signed(mix(WORD, letter)) if kind == 4 else 0
+        if kind == 3:
+            where[LINE_BEFORE], where[LINE] = where[LINE], where[READ]
+        where[SHAPE] = (int(where[SHAPE]) << 2 | kind & 3) & 0xFFFFFFFF
+
+    def _end_match(self, m: int, symbol: int) -> None:
+        where, read, begun = self.where, int(self.where[READ]), int(self.where[BEGUN])
+        length, found = int(where[LONG + m]), int(where[FOUND + m])
+        if length and self._at(found) == symbol:
+            found, length = found + 1, min(length + 1, 65535)
+        else:
+            length = 0
+        place = self._chained(LEAST[m]) >> self.match_shift
+        candidate = int(self.a.matches[m, place])
+        if not length and candidate:
+            most = min(32, candidate, read - begun)
+            while length < most and self._at(candidate - 1 - length) == self._at(read - 1 - length):
+                length += 1
+            length, found = 0 if length < LEAST[m] else length, candidate
+        where[LONG + m], where[FOUND + m] = length, found
+        self.a.matches[m, place] = read
+
+
+def _run_after(run: int, symbol: int) -> int:
+    count, kept = run & 0x7FFF, run >> 40 << 40 | symbol << 16
+    if not count:
+        return kept | 0x8001
+    if run >> 16 & 0xFFFFFF != symbol:
+        return kept | 1
+    return kept | run & 0x8000 | min(count + 1, 0x7FFF)
+
+
+def _slot_after(slot: int, right: bool) -> int:
+    count, outcomes = slot & 255, (slot >> 8 & 255) << 1 | right
+    slow, fast, target = slot >> 32 & 0xFFFF, slot >> 16 & 0xFFFF, 65535 * right
+    slow += (target - slow) * SHARES[min(count, SLOWEST)] >> 16
+    fast += (target - fast) * SHARES[min(count, FASTEST)] >> 16
+    outcomes = outcomes if outcomes < 256 else 128 | outcomes & 127
+    return slot >> 48 << 48 | slow << 32 | fast << 16 | outcomes << 8 | min(count + 1, 255)
+
+
+def _learn_map(maps: Array, place: int, right: bool, slowest: int) -> None:
+    chance, count = int(maps[place]) >> 10, int(maps[place]) & 1023
+    chance += ((WHOLE - 1) * right - chance) * SHARES[count] >> 16
+    maps[place] = chance << 10 | (count + 1 if count < slowest else count)
+
+
+def _centred(map_: int) -> np.float32:
+    return F(map_ >> 10) * F(1 / WHOLE) - F(0.5)
+
+
+def _signed(number: int) -> int:
+    return number - (1 << 64) if number >> 63 else number

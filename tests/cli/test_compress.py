@@ -1,0 +1,97 @@
+"""``pantoum compress`` and ``decompress``: files, pipes, parts, damage, and what is told."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pantoum.kernels import without_core
+
+pytest.importorskip("constriction")
+pytestmark = pytest.mark.skipif(without_core() is not None, reason="archives of models need the native core")
+Run = Callable[..., Any]
+
+
+def test_there_and_back(run: Run, trained: Path, text: Path, tmp_path: Path) -> None:
+    out, again = tmp_path / "a.pantoum", tmp_path / "a"
+    done = run("compress", text, "--model", trained, "--out", out)
+    assert done.code == 0 and "bits per byte; xz -6" in done.out and "the model has" in done.out
+    assert out.stat().st_size < text.stat().st_size * 0.7
+    assert run("decompress", out, "--model", trained).code == 0
+    assert again.read_bytes() == text.read_bytes()
+    told = run("info", out, "--verify").out
+    assert "archive" in told and "SHA-256" in told and "the checksums of all 1 frames" in told
+    assert json.loads(run("info", out, "--json").out)["plain_bytes"] == text.stat().st_size
+
+
+def test_several_files_each_have_an_archive(run: Run, trained: Path, text: Path, tmp_path: Path) -> None:
+    files = [tmp_path / "one.txt", tmp_path / "two.txt"]
+    for number, file in enumerate(files):
+        file.write_bytes(text.read_bytes()[number:])
+    done = run("compress", *files, "--model", trained, "--json")
+    assert [Path(each["out"]).name for each in json.loads(done.out)["files"]] == [
+        f"{f.name}.pantoum" for f in files
+    ]
+    tested = run("decompress", *(f"{file}.pantoum" for file in files), "--model", trained, "--test")
+    assert tested.code == 0 and tested.out.count("it is whole") == 2
+    refused = run("compress", *files, "--model", trained, "--out", tmp_path / "x")
+    assert refused.code == 1 and "--out" in refused.err
+
+
+def test_pipes(trained: Path, text: Path) -> None:
+    command = [sys.executable, "-m", "pantoum"]
+    there = [*command, "compress", "-", "--model", str(trained), "--quiet"]
+    archive = subprocess.run(there, input=text.read_bytes(), capture_output=True, check=True).stdout
+    back = [*command, "decompress", "-", "--model", str(trained), "--quiet"]
+    assert subprocess.run(back, input=archive, capture_output=True, check=True).stdout == text.read_bytes()
+    cut = subprocess.run(back, input=archive[:-3], capture_output=True, check=False)
+    assert cut.returncode == 1 and b"it is cut" in cut.stderr and cut.stderr.count(b"\n") == 1
+
+
+def test_records_and_parts(run: Run, trained: Path, text: Path, tmp_path: Path) -> None:
+    out, lines = tmp_path / "lines.pantoum", text.read_bytes().splitlines()
+    assert run("compress", text, "--model", trained, "--documents", "lines", "--out", out).code == 0
+    to = tmp_path / "to"
+    assert run("decompress", out, "--model", trained, "--record", 7, "--out", to).code == 0
+    assert to.read_bytes() == lines[7]
+    more = ["--offset", 100, "--length", 20]
+    assert run("decompress", out, "--model", trained, *more, "--out", to).code == 0
+    assert to.read_bytes() == text.read_bytes()[100:120]
+    assert run("decompress", out, "--model", trained, "--record", 7, *more, "--out", to).code == 1
+
+
+def test_mistakes_are_told_in_a_line(run: Run, trained: Path, text: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a.pantoum"
+    run("compress", text, "--model", trained, "--out", out)
+    kept = out.read_bytes()
+    for words, told in (
+        (["decompress", out], "it needs the model with SHA-256"),
+        (["decompress", text, "--out", tmp_path / "x"], "no archive of pantoum"),
+        (["decompress", text], "--out"),
+        (["decompress", tmp_path / "none.pantoum"], "no such file"),
+        (["compress", tmp_path / "none"], "no such file"),
+        (["compress", text, "--documents", "lines"], "needs a model"),
+        (["compress", text, "--out", text, "--model", trained], "would be lost"),
+        (["decompress", out, "--model", trained, "--max-output", 5], "more than 5 bytes"),
+        (["decompress", out, "--model", trained, "--keep-going", "--offset", 5], "whole"),
+    ):
+        done = run(*words)
+        assert done.code == 1 and told in done.err and len(done.lines) == 1, done
+    assert out.read_bytes() == kept and not (tmp_path / "x").exists()
+
+
+def test_damage_is_told_and_the_rest_is_saved(run: Run, trained: Path, text: Path, tmp_path: Path) -> None:
+    out, saved = tmp_path / "a.pantoum", tmp_path / "saved"
+    run("compress", text, "--model", trained, "--out", out)
+    data = bytearray(out.read_bytes())
+    data[-4] ^= 1
+    out.write_bytes(data)
+    assert run("decompress", out, "--model", trained, "--out", saved).code == 1 and not saved.exists()
+    done = run("decompress", out, "--model", trained, "--out", saved, "--keep-going")
+    assert done.code == 1 and "damaged or missing" in done.err and saved.read_bytes() == text.read_bytes()

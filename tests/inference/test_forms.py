@@ -1,0 +1,256 @@
+"""Texts of a given form: whatever the tokenizer, the length and the draws, what is written has it."""
+
+from __future__ import annotations
+
+import json
+import re
+import resource
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pantoum import PantoumError
+from pantoum.errors import SettingError
+from pantoum.inference.loaded_model import LoadedModel
+from pantoum.model import Model
+
+jsonschema = pytest.importorskip("jsonschema")
+lark = pytest.importorskip("lark")
+pytest.importorskip("llguidance")
+
+KINDS = [
+    ("characters", None),
+    ("characters", "lines"),
+    ("bytes", None),
+    ("bytes", "files"),
+    ("words", None),
+    ("words", "blank-lines"),
+    ("words:whitespace", None),
+    ("words:whitespace", "lines"),
+    ("bpe", None),
+    ("bpe", "lines"),
+]
+Make = Callable[..., LoadedModel]
+law = settings(deadline=None, max_examples=8, suppress_health_check=list(HealthCheck))
+SIGNS = "aehnrst 2é.,T"
+sets = st.sampled_from([r"\w", r"\s", r"\d", r"\W", ".", "[a-m]", "[^a-m]", r"[\s,]", "[aeé]", r"[^\W\d]"])
+atoms = st.one_of(st.text(SIGNS, min_size=1, max_size=4).map(re.escape), sets)
+times = st.sampled_from(["", "*", "+", "?", "{2}", "{1,3}", "{2,}", "*?", "??"])
+expressions = st.recursive(
+    atoms,
+    lambda inner: st.one_of(
+        st.lists(inner, min_size=1, max_size=3).map("".join),
+        st.lists(inner, min_size=2, max_size=3).map(lambda each: f"(?:{'|'.join(each)})"),
+        st.tuples(inner, times).map(lambda pair: f"(?:{pair[0]}){pair[1]}"),
+        inner.map(lambda one: f"(?i:{one})"),
+    ),
+    max_leaves=6,
+)
+
+
+def written(model: Model, length: int, seed: int, **form: object) -> list[str] | None:
+    """Texts of a form; ``None`` where the model can write none, or none of this length."""
+    try:
+        return model.generate("The ", count=3, length=length, seed=seed, min_p=None, **form)
+    except SettingError as problem:
+        assert re.search("that this model can write|is too short for|that was found", str(problem))
+        return None
+
+
+@pytest.mark.parametrize(("kind", "documents"), KINDS)
+@law
+@given(expression=expressions, length=st.integers(0, 20), seed=st.integers(0, 1000))
+def test_every_text_matches_an_expression(
+    make: Make, kind: str, documents: str | None, expression: str, length: int, seed: int
+) -> None:
+    for text in written(Model(make(kind, documents)), length, seed, matching=expression) or []:
+        assert re.fullmatch(expression, text), (expression, text)
+
+
+SCHEMAS = [
+    {"type": "object"},
+    {"type": "array", "items": {"type": ["integer", "null"]}, "maxItems": 3},
+    {
+        "type": "object",
+        "properties": {"a": {"type": "string", "maxLength": 5}, "b": {"enum": [1, True, None, "x"]}},
+        "required": ["b"],
+        "additionalProperties": False,
+    },
+    {"anyOf": [{"type": "boolean"}, {"type": "number", "minimum": 3, "maximum": 8}]},
+    {"$ref": "#/$defs/t", "$defs": {"t": {"type": "array", "items": {"$ref": "#/$defs/t"}, "maxItems": 2}}},
+]
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+@pytest.mark.parametrize("kind", ["bytes", "bpe"])
+@law
+@given(length=st.integers(1, 40), seed=st.integers(0, 1000))
+def test_every_text_is_json_of_a_schema(
+    make: Make, kind: str, schema: dict[str, object], length: int, seed: int
+) -> None:
+    for text in written(Model(make(kind)), length, seed, json_schema=schema) or []:
+        jsonschema.validate(json.loads(text), schema)
+
+
+GRAMMARS = [
+    'start: sum\nsum: sum "+" part | part\npart: NUMBER | "(" sum ")"\nNUMBER: /[0-9]+/\n',
+    'start: "a" start "n" | "d"\n',
+    'start: (pair ",")* pair\npair: WORD "=" WORD\nWORD: /[a-z]{1,4}/\n',
+]
+
+
+@pytest.mark.parametrize("grammar", GRAMMARS)
+@law
+@given(length=st.integers(1, 30), seed=st.integers(0, 1000))
+def test_every_text_is_of_a_grammar(make: Make, grammar: str, length: int, seed: int) -> None:
+    for text in written(Model(make("bytes")), length, seed, grammar=grammar) or []:
+        lark.Lark(grammar).parse(text)
+
+
+@pytest.mark.parametrize(("kind", "documents"), KINDS)
+@law
+@given(choices=st.lists(st.sampled_from(["The cat", "a", "The", "ran and ran!", "é", "zebra"]), min_size=1))
+def test_one_of_the_choices_is_written(
+    make: Make, kind: str, documents: str | None, choices: list[str]
+) -> None:
+    assert set(written(Model(make(kind, documents)), 20, 1, choices=choices) or choices) <= set(choices)
+
+
+@pytest.mark.parametrize(("kind", "documents"), KINDS)
+def test_a_text_with_a_form_is_the_same_in_any_batch(make: Make, kind: str, documents: str | None) -> None:
+    model = Model(make(kind, documents))
+    asked = {"matching": r"(?s:[T ]?\w+( ?\w+)*.*)", "length": 30, "min_p": None}
+    alone = [model.generate("The", seed=seed, **asked) for seed in range(5)]
+    batch = model.batch()
+    plain = model.generate("A", seed=9, length=50, exact=True)
+    streams = [batch.start("The", seed=seed, **asked) for seed in range(5)]
+    other = batch.start("A", seed=9, length=50)
+    batch.round()
+    batch.park(streams[1])
+    batch.park(other)
+    for _ in range(3):
+        batch.round()
+    batch.resume(streams[1])
+    batch.resume(other)
+    texts = dict.fromkeys([*streams, other], "")
+    again = model.batch()
+    found = dict.fromkeys((again.start("The", seed=seed, **asked) for seed in range(5)), "")
+    for stream, text in again:
+        found[stream] += text
+    assert list(found.values()) == alone
+    for stream, text in batch:
+        texts[stream] += text
+    assert all(one.endswith(text) for one, text in zip([*alone, plain], texts.values(), strict=True))
+
+
+def test_a_session_stands_after_the_text_that_left_its_form(make: Make) -> None:
+    model = Model(make("characters"))
+    session = model.session()
+    session.feed("The cat")
+    text = session.generate(length=200, seed=3, matching="[ a-z]*", min_p=None)
+    other = model.session()
+    other.feed("The cat" + text)
+    assert text and session.state.tokens_seen == other.state.tokens_seen
+    assert session.generate(20, seed=1) == other.generate(20, seed=1)
+
+
+def test_a_stop_string_counts_where_what_is_before_it_matches(make: Make) -> None:
+    model = Model(make("bytes"))
+    for seed in range(5):
+        texts = model.generate(count=5, seed=seed, length=60, matching="(ab|b)*c?a*", stop="b", min_p=None)
+        assert all(re.fullmatch("(ab|b)*c?a*", text) for text in texts)
+
+
+def test_greedy_penalties_bias_and_records_keep_to_a_form(make: Make) -> None:
+    model = Model(make("bytes"))
+    for more in (
+        {"greedy": True},
+        {"repetition_penalty": 3.0},
+        {"frequency_penalty": 2.0, "logit_bias": {98: -100.0, 99: 50.0}},
+        {"top_k": 1, "temperature": 5.0},
+        {"unique": True, "count": 3},
+        {"n_best": 2},
+    ):
+        found = model.generate("x", length=30, seed=1, matching="(a|b)+c", **more)
+        for one in found if isinstance(found, list) else [found]:
+            assert re.fullmatch("(a|b)+c", getattr(one, "text", one))
+
+
+@pytest.mark.parametrize("kind", [{"ngrams": (2, 3)}, {"members": 2}, {"cell": "lstm"}])
+def test_every_model_keeps_to_a_form(make: Make, kind: dict[str, Any]) -> None:
+    model = Model(make("characters", **kind))
+    found = model.generate("The cat sat ", count=3, length=30, seed=2, matching="[a-z]+( [a-z]+)+")
+    assert all(re.fullmatch("[a-z]+( [a-z]+)+", text) for text in found)
+
+
+def test_nats_are_those_of_the_model_itself(make: Make) -> None:
+    from pantoum.config import GenerationConfig, SamplingConfig
+
+    model = Model(make("characters", "lines"))
+    sampling = SamplingConfig(matching="[a-z]+( [a-z]+)+", min_p=None)
+    written = model.generation("", GenerationConfig(length=9, seed=4), sampling)
+    for _ in written:
+        pass
+    (text,) = written.texts
+    plain = model.score(text.text, by="token")
+    assert text.nats - sum(score.nats for score in plain) == pytest.approx(
+        0.0 if text.stopped is None else -text.stream.log_probability, abs=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    ("form", "told"),
+    [
+        ({"matching": "(a"}, "missing \\), unterminated subpattern at position 0"),
+        ({"matching": r"(a)\1"}, "a reference to a group"),
+        ({"matching": "Z{3}"}, "at its beginning must come"),
+        ({"matching": "[a-z]{40}"}, "length is 30: it is too short .* 40 tokens; give 40 or more"),
+        ({"json_schema": "{"}, "is not JSON: .* line 1 column 2"),
+        ({"json_schema": {"type": "strin"}}, "Invalid type: strin"),
+        ({"json_schema": {"not": {}}}, "Unimplemented keys"),
+        ({"grammar": 'start: "a" x\nx: foo'}, "at line 2, column 4: unknown name"),
+        ({"grammar": "strat: /a/"}, "no start rule found"),
+        ({"choices": []}, None),
+        ({"choices": [""]}, "must be a text that is not empty"),
+        ({"choices": ["a"], "matching": "a"}, "cannot be given together with matching"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_the_first_token(
+    characters: LoadedModel, form: dict[str, object], told: str | None
+) -> None:
+    batch = Model(characters).batch()
+    if told is None:
+        batch.start(length=30, **form)
+        return
+    with pytest.raises(PantoumError, match=told) as raised:
+        batch.start(length=30, **form)
+    assert "\n" not in str(raised.value) and len(batch) == 0
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"matching": "((((a{1,99}){1,99}){1,99}){1,99})"},
+        {"matching": "(a?){5000}a{5000}"},
+        {"matching": "(.*a){30}"},
+        {"matching": "(?:[ab]*a[ab]{18})c"},
+        {"matching": "(" * 90 + ")" * 90},
+        {"json_schema": json.loads('{"items":' * 60 + "{}" + "}" * 60)},
+        {"json_schema": {"type": "array", "minItems": 100_000}},
+        {"json_schema": {"type": "string", "minLength": 50_000, "maxLength": 90_000}},
+        {"grammar": "start: r40\n" + "".join(f"r{n + 1}: r{n} r{n}\n" for n in range(40)) + 'r0: "x" |\n'},
+        {"choices": ["a" * 400 + str(number) for number in range(500)]},
+    ],
+)
+def test_a_bomb_ends_soon(make: Make, form: dict[str, object]) -> None:
+    model, begun = Model(make("bytes")), time.process_time()
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with suppress(SettingError):
+        model.generate("a", length=100, seed=1, **form)
+    assert time.process_time() - begun < 4.0  # a second on a machine that does nothing else
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000

@@ -1,0 +1,130 @@
+"""The next word: exact where tokens are words, and found by a beam elsewhere."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from math import log
+
+import pytest
+
+from pantoum.errors import SettingError
+from pantoum.inference.loaded_model import LoadedModel
+from pantoum.inference.session import Session
+from pantoum.inference.suggest import BEGUN, begun_word
+from pantoum.model import Model
+
+Make = Callable[..., LoadedModel]
+LETTER = re.compile(r"\w")
+
+
+def test_of_words_the_suggestions_are_the_most_probable_words(make: Make) -> None:
+    model = Model(make("words"))
+    session = model.session()
+    session.feed("The cat ")
+    own = [one for one in session.predict(1000) if one.token > 1 and BEGUN.fullmatch(one.text.strip())]
+    of: dict[str, float] = {}
+    for one in own:
+        word = one.text.removeprefix(" ")
+        of[word] = of.get(word, 0.0) + one.probability
+    best = sorted(of.items(), key=lambda pair: -pair[1])[:4]
+    found = model.suggest("The cat ", 4)
+    assert [one.text for one in found] == [word for word, _ in best]
+    assert [one.probability for one in found] == pytest.approx([p for _, p in best], rel=1e-4)
+
+
+def test_of_words_those_that_begin_so_share_all_probability(make: Make) -> None:
+    found = Model(make("words")).suggest("The cat ra", 50)
+    assert {one.text for one in found} == {"ran"}
+    assert sum(one.probability for one in found) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_of_characters_a_probability_is_that_of_the_letters_and_an_end(make: Make) -> None:
+    model = Model(make("characters"))
+    for one in model.suggest("The ", 3):
+        session = model.session()
+        session.feed("The ")
+        expected = 1.0
+        for letter in one.text:
+            expected *= next(p.probability for p in session.predict(100) if p.text == letter)
+            session.feed(letter)
+        unknown = {0, 1}
+        expected *= sum(
+            p.probability
+            for p in session.predict(100)
+            if p.token not in unknown and not BEGUN.fullmatch(p.text)
+        )
+        assert one.probability == pytest.approx(expected, rel=1e-3)
+
+
+def test_of_characters_nothing_more_probable_is_missed(make: Make) -> None:
+    model = Model(make("characters"))
+    found = {one.text: one.probability for one in model.suggest("The ca", 3)}
+    least, all_words = min(found.values()), dict[str, float]()
+
+    def look(session: Session, word: str, probability: float) -> None:
+        if probability <= least:
+            return
+        after = [one for one in session.predict(100) if one.token > 1]
+        all_words[word] = probability * sum(
+            one.probability for one in after if not LETTER.fullmatch(one.text)
+        )
+        for one in after:
+            if LETTER.fullmatch(one.text):
+                twin = session.fork()
+                twin.feed(one.text)
+                look(twin, word + one.text, probability * one.probability)
+
+    session = model.session()
+    session.feed("The ca")
+    look(session, "ca", 1.0)
+    best = sorted(all_words.values(), reverse=True)[:3]
+    assert sorted(found.values(), reverse=True) == pytest.approx(best, rel=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:not in the model's vocabulary")
+@pytest.mark.parametrize("kind", ["bytes", "characters", "bpe", "words", "words:whitespace"])
+def test_words_are_whole_and_go_on_with_what_is_begun(make: Make, kind: str) -> None:
+    model = Model(make(kind))
+    for prompt in ("", "The ", "The", "The c", "The cat sat on the ma", "Th\n", "é "):
+        _, begun = begun_word(prompt)
+        found = model.suggest(prompt, 5)
+        probabilities = [one.probability for one in found]
+        assert probabilities == sorted(probabilities, reverse=True)
+        assert all(0.0 < p <= 1.0 for p in probabilities) and sum(probabilities) < 1.001
+        assert all(one.text.startswith(begun) for one in found)
+        assert len({one.text for one in found}) == len(found)
+
+
+def test_a_session_stays_where_it_is(make: Make) -> None:
+    session = Model(make("characters")).session()
+    session.feed("The ca")
+    before = bytes(session.state)
+    assert session.suggest(2) == session.fork().suggest(2)
+    assert bytes(session.state) == before
+    with pytest.raises(SettingError, match="begun"):
+        session.suggest(begun="two words")
+
+
+@pytest.mark.parametrize("kind", ["bytes", "characters", "bpe", "words"])
+@pytest.mark.parametrize("documents", [None, "lines"])
+def test_choices_are_as_probable_as_all_of_their_tokens(make: Make, kind: str, documents: str | None) -> None:
+    model = Model(make(kind, documents))
+    found = model.choices("The cat", [" sat on", " ran", " sat on the mat."])
+    assert sum(one.probability for one in found) == pytest.approx(1.0)
+    assert sum(one.probability_per_token for one in found) == pytest.approx(1.0)
+    for one in found:
+        session, expected = model.session(), 0.0
+        session.feed("The cat")
+        for token in model.tokenizer.encode(one.text).tolist():
+            expected += log(next(p.probability for p in session.predict(1000) if p.token == token))
+            session.feed([token])
+        assert one.log_probability == pytest.approx(expected, rel=1e-4)
+
+
+def test_choices_that_are_none_are_refused(make: Make) -> None:
+    model = Model(make("characters"))
+    with pytest.raises(SettingError, match="choices"):
+        model.choices("The", [])
+    with pytest.raises(SettingError, match="choices"):
+        model.choices("The", [""])

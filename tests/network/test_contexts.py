@@ -1,0 +1,146 @@
+"""Counted contexts that learn while they read: what they promise whatever the text."""
+
+from __future__ import annotations
+
+import zlib
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pantoum.kernels import without_core
+from pantoum.network.mixers.contexts import ContextMixer
+
+BYTES = [bytes([number]) for number in range(256)]
+pytestmark = pytest.mark.skipif(without_core() is not None, reason="the reference has the same bits, slowly")
+
+
+def mixer(beside: bool = False, slot_bits: int = 14) -> ContextMixer:
+    own = ContextMixer(BYTES, slot_bits=slot_bits)
+    if beside:
+        own.join()
+    return own
+
+
+def tokens_of(text: bytes) -> np.ndarray:
+    return np.frombuffer(text, np.uint8).astype(np.int64)
+
+
+VERSE = tokens_of(
+    b"The moon upon the water, the water on the stone,\nand nobody to tell it to, and nobody alone.\n" * 6
+)
+
+
+def test_what_was_said_before_is_expected_again() -> None:
+    nats_T = mixer().read(VERSE)
+    once = len(VERSE) // 6
+    assert nats_T[0] == pytest.approx(np.log(256), rel=0.1)
+    assert nats_T[once : 2 * once].mean() < 0.3 < 2.5 < nats_T[:once].mean()
+    assert nats_T[-once:].mean() < 0.02
+
+
+@settings(max_examples=6)
+@given(
+    cuts=st.lists(st.integers(1, len(VERSE) - 1), max_size=6),
+    resets=st.lists(st.integers(0, 200), max_size=3),
+)
+def test_however_the_text_is_cut_the_nats_are_the_same(cuts: list[int], resets: list[int]) -> None:
+    resets_T = np.isin(np.arange(len(VERSE)), resets)
+    parted, edges = mixer(), [0, *sorted(set(cuts)), len(VERSE)]
+    found = [parted.read(VERSE[start:end], None, resets_T[start:end]) for start, end in pairwise(edges)]
+    assert np.array_equal(np.concatenate(found), mixer().read(VERSE, None, resets_T))
+
+
+@settings(max_examples=12)
+@given(text=st.binary(max_size=60), beside=st.booleans())
+def test_what_is_coded_by_chances_is_decoded_by_them(text: bytes, beside: bool) -> None:
+    draw, tokens_T = np.random.default_rng(5), tokens_of(text)
+    logits_TV = draw.standard_normal((len(text), 256)).astype(np.float32) if beside else None
+    nats = mixer(beside).read(tokens_T, logits_TV).sum()
+    chances_Q = mixer(beside).chances(tokens_T, logits_TV)
+    assert len(chances_Q) == 8 * len(text)
+    assert nats == pytest.approx(-np.log((chances_Q >> 1) / 2**22).sum(), rel=1e-4)
+    decider, place, decoded = mixer(beside).decider(), 0, []
+    for t in range(len(text)):
+        right, symbol = decider.begin(None if logits_TV is None else logits_TV[t]), -1
+        while symbol < 0:
+            outcome = int(chances_Q[place] & 1)
+            assert chances_Q[place] >> 1 == (right if outcome else 2**22 - right)
+            right, symbol = decider.decide(outcome)
+            place += 1
+        decoded.append(symbol)
+    assert bytes(decoded) == text
+
+
+def test_the_probabilities_are_about_those_that_reading_then_gives() -> None:
+    """Not exactly: reading learns from each decision on the path of a symbol before the next."""
+    own = mixer()
+    own.read(VERSE[:300])
+    probabilities_V = own.probabilities()
+    assert abs(probabilities_V.sum() - 1) < 1e-5 and (probabilities_V > 0).all()
+    for symbol in (int(VERSE[300]), 7, 250):
+        nats = own.copy().read(np.array([symbol]))[0]
+        assert nats == pytest.approx(-np.log(probabilities_V[symbol]), rel=0.2, abs=1e-4)
+
+
+def test_before_anything_is_read_a_network_is_believed() -> None:
+    logits_TV = np.random.default_rng(2).standard_normal((1, 256)).astype(np.float32)
+    expected_V = np.exp(logits_TV[0].astype(np.float64))
+    found_V = mixer(beside=True).probabilities(logits_TV[0])
+    np.testing.assert_allclose(found_V, expected_V / expected_V.sum(), rtol=0.1)
+
+
+def test_a_document_does_not_look_back() -> None:
+    one, other = mixer(), mixer()
+    one.read(VERSE)
+    other.read(VERSE)
+    other.begin_document()
+    nats = [each.read(VERSE[:60]) for each in (one, other)]
+    assert nats[1][0] > 3 * nats[0][0] and nats[1][30:].sum() < 3  # what was learned stays
+
+
+def test_counting_is_learning_without_predicting() -> None:
+    own = mixer()
+    own.count(VERSE)
+    assert own.read(VERSE[:100]).mean() < 0.5 * mixer().read(VERSE[:100]).mean()
+
+
+def test_frequent_symbols_take_fewer_decisions() -> None:
+    counts_V = np.bincount(VERSE, minlength=256)
+    own = ContextMixer(BYTES, counts_V, slot_bits=14)
+    assert len(own.chances(VERSE)) < 5 * len(VERSE)
+
+
+def test_a_state_goes_on_as_the_reader_would_have() -> None:
+    own, other = mixer(), mixer()
+    own.read(VERSE[:200])
+    other.resume(own.kept())
+    assert sum(array.nbytes for array in own.kept().values()) < own.nbytes / 50
+    assert np.array_equal(own.copy().read(VERSE[200:]), other.read(VERSE[200:]))
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value"),
+    [
+        ("history", 3, 256),
+        ("where", 0, -1),
+        ("where", 9, 1 << 40),
+        ("weights", 5, np.nan),
+        ("runs", 7, 256 << 16),
+    ],
+)
+def test_a_forged_state_is_refused(name: str, place: int, value: float) -> None:
+    own = mixer()
+    own.read(VERSE[:50])
+    kept = own.kept()
+    forged = np.frombuffer(zlib.decompress(kept[name].tobytes()), getattr(own._tables, name).dtype).copy()
+    forged[place] = value
+    before = own.copy()
+    for data in (zlib.compress(forged.tobytes()), zlib.compress(forged.tobytes()[1:]), b"no"):
+        with pytest.raises(ValueError):
+            own.resume({**kept, name: np.frombuffer(data, np.uint8)})
+    with pytest.raises(KeyError):
+        own.resume({})
+    assert np.array_equal(own.read(VERSE[50:99]), before.read(VERSE[50:99]))

@@ -1,0 +1,59 @@
+"""Counted contexts in the core: the bits of their reference on every path, however a text is cut."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pantoum.kernels import native, reference
+from pantoum.kernels.context_tables import ContextTables
+from pantoum.network.mixers.contexts import ContextMixer
+
+V, T = 29, 180
+TEXTS = [bytes([97 + v]) for v in range(20)] + [b" ", b"\n", b"1", b".", b" a", b"A", b"\xc3\xa9", b"-", b""]
+
+
+def made(beside: bool) -> ContextTables:
+    counts_V = np.random.default_rng(1).integers(0, 100, V)
+    own = ContextMixer(TEXTS, counts_V, slot_bits=12)
+    if beside:
+        own.join()
+    return own._tables
+
+
+def text(seed: int = 2) -> np.ndarray:
+    """A text that repeats itself, not always."""
+    draw = np.random.default_rng(seed)
+    tokens_T = np.tile(draw.integers(0, V, 45), T // 45)
+    return np.where(draw.random(T) < 0.1, draw.integers(0, V, T), tokens_T)
+
+
+def logits() -> np.ndarray:
+    return (3 * np.random.default_rng(3).standard_normal((T, V))).astype(np.float32)
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_the_core_reads_with_the_bits_of_its_reference(path: str, beside: bool) -> None:
+    ours, theirs = made(beside), made(beside)
+    given_TV = logits() if beside else None
+    resets_T = np.arange(T) % 70 == 69
+    for part, predict in ((slice(0, 40), False), (slice(40, 41), True), (slice(41, T), True)):
+        given = None if given_TV is None or not predict else given_TV[part]
+        found, wanted = (
+            kernels.read_contexts(tables, text()[part], given, resets_T[part], predict)
+            for kernels, tables in ((native, ours), (reference, theirs))
+        )
+        assert found.tobytes() == wanted.tobytes() and (found.mean() > 0) == predict
+    for name, array in ours.named().items():
+        if name != "pending":  # scratch of the core
+            assert array.tobytes() == getattr(theirs, name).tobytes(), name
+    given = None if given_TV is None else given_TV[0]
+    before = ours.copy()
+    found, wanted = (
+        kernels.context_probabilities(tables, given)
+        for kernels, tables in ((native, ours), (reference, theirs))
+    )
+    assert found.tobytes() == wanted.tobytes() and abs(found.sum() - 1) < 1e-5 and (found > 0).all()
+    assert (
+        before.slots.tobytes() == ours.slots.tobytes() and before.weights.tobytes() == ours.weights.tobytes()
+    )
