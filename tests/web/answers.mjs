@@ -19,11 +19,6 @@ const CALLS = {
   },
   score: (model, text, by) => model.score(text, by),
   suggest: (model, prompt, k) => model.suggest(prompt, k),
-  feed(model, ...texts) {
-    const session = model.session();
-    const notes = texts.flatMap((text) => session.feed(text));
-    return { state: base64(session.state), notes };
-  },
   session(model, prompt, settings) {
     const session = model.session();
     session.feed(prompt);
@@ -31,11 +26,10 @@ const CALLS = {
     const fork = session.fork();
     const written = (one) => Array.from(one.generate({ ...settings }), ({ text }) => text).join("");
     const text = written(session);
-    const twin = written(fork);
+    const forked = written(fork);
     fork.rewind(before);
-    return { text, twin, again: written(fork), state: base64(session.state) };
+    return { text, forked, again: written(fork), state: base64(session.state) };
   },
-  encode: (model, text) => model.tokenizer.encode(text),
 };
 
 const answers = [];

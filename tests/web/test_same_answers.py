@@ -133,3 +133,18 @@ def test_with_counted_ngrams(write: Any, learn: Any, ask: Any, kind: str, docume
 @pytest.mark.filterwarnings("ignore")
 def test_of_every_tokenizer(write: Any, ask: Any) -> None:
     assert compare(ask, [write(kind, documents, form="coded") for kind, documents in KINDS]) > 200
+
+
+def test_sessions_fork_go_back_and_suggest(write: Any, ask: Any) -> None:
+    file = write("words", form="coded", ngrams=(2, 3))
+    session = pantoum.load(file).session()
+    session.feed("The cat ")
+    predicted = session.predict(3)
+    text = session.generate(30, seed=5)
+    state = base64.b64encode(bytes(session.state)).decode()
+    calls = [["session", "The cat ", {"length": 30, "seed": 5}], ["suggest", "The cat ", 3]]
+    ((written, suggested),) = ask([{"model": str(file), "calls": calls}])
+    assert written == {"text": text, "forked": text, "again": text, "state": state}
+    assert [one["token"] for one in suggested] == [one.token for one in predicted]
+    found = [one["probability"] for one in suggested]
+    assert found == pytest.approx([one.probability for one in predicted])
