@@ -304,7 +304,7 @@ class ContextCounts {
   }
 
   void end_match(int m, int symbol) {
-    Long &found = a.where[kFound + m], &length = a.where[kLong + m];
+    std::int64_t &found = a.where[kFound + m], &length = a.where[kLong + m];
     if (length && at(found) == symbol) {
       ++found;
       length += length < 65535;
