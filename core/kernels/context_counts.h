@@ -57,6 +57,7 @@ class ContextCounts {
   // The contexts of the next symbol.
   void begin_counts() {
     hash_contexts();
+    for (int i = kFirstRun; i < kContexts; ++i) __builtin_prefetch(a.runs + (now.hashes[i] * kStep >> run_shift));
     for (int i = kFirstRun; i < kContexts; ++i) find_run(i);
     for (int m = 0; m < kMatches; ++m) now.expected[m] = a.where[kLong + m] ? at(a.where[kFound + m]) : -1;
     now.node = now.low = 0;
@@ -76,6 +77,9 @@ class ContextCounts {
   static constexpr int kOfCounts = kContexts * kEach + 2 * kMatches + kChain;
 
   Asked ask_counts(int middle) {
+    // The tables are larger than any cache: all their lines are on the way before the first is needed.
+    for (int i = 0; i < kContexts; ++i)
+      if (i < kFirstRun || now.runs[i] & 0x7fff) __builtin_prefetch(a.slots + (slot_key(i) >> slot_shift));
     Asked asked{0, 0, 0, 0};
     for (int i = 0; i < kContexts; ++i) ask_context(i, middle, asked);
     float* x = now.inputs + kContexts * kEach;
@@ -231,8 +235,10 @@ class ContextCounts {
     asked.sure += alone;
   }
 
+  U64 slot_key(int i) const { return (now.hashes[i] + static_cast<U64>(now.node + 1) * kMix) * kStep; }
+
   U64 find_slot(int i) {
-    const U64 key = (now.hashes[i] + static_cast<U64>(now.node + 1) * kMix) * kStep, check = key >> 8 & 0xffff;
+    const U64 key = slot_key(i), check = key >> 8 & 0xffff;
     const Long first = static_cast<Long>(key >> slot_shift);
     U64 least = ~U64{0};
     for (int way = 0; way < kWays; ++way) {

@@ -339,7 +339,8 @@ def _learn_map(maps: Array, place: int, right: bool, slowest: int) -> None:
 
 
 def _centred(map_: int) -> np.float32:
-    return F(map_ >> 10) * F(1 / WHOLE) - F(0.5)
+    centred: np.float32 = F(map_ >> 10) * F(1 / WHOLE) - F(0.5)
+    return centred
 
 
 def _signed(number: int) -> int:
