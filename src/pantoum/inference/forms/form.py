@@ -17,12 +17,14 @@ import numpy as np
 
 from pantoum.errors import SettingError
 from pantoum.inference.forms.grammar import ADVICE, grammar_of, library, matcher_of
+from pantoum.inference.forms.vocabulary import TokenBytes
+from pantoum.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from pantoum.config import Asked
-    from pantoum.inference.forms.vocabulary import Vocabulary
+    from pantoum.inference.loaded_model import LoadedModel
 
-__all__ = ["Form", "Way"]
+__all__ = ["TokenForm", "Way", "token_form"]
 
 Way = tuple[int, ...]
 """Tokens that lead to an end."""
@@ -38,6 +40,8 @@ MASKS = 1000
 """Masks of which is kept which tokens tell what follows apart."""
 POOL = 256
 """Matchers that are kept for the next texts: they know their automaton already."""
+KEPT = 64
+"""Forms of one tokenizer that are kept for the next texts."""
 
 
 class _Reached(NamedTuple):
@@ -51,10 +55,10 @@ class _Reached(NamedTuple):
     """Tokens after which the same could follow as before them: some of them do not lead on."""
 
 
-class Form:
+class TokenForm:
     """What the texts of one form share. Threads may share it."""
 
-    def __init__(self, vocabulary: Vocabulary, asked: Asked) -> None:
+    def __init__(self, vocabulary: TokenBytes, asked: Asked) -> None:
         self.vocabulary, self.asked = vocabulary, asked
         self._grammar = grammar_of(asked)
         self._first = matcher_of(vocabulary.tokens, self._grammar, asked)
@@ -217,6 +221,28 @@ def _keep(alike: list[_Reached], one: _Reached) -> None:
         alike[0] = one
     elif one.idle > alike[1].idle:
         alike[1] = one
+
+
+_KNOWN: WeakKeyDictionary[Tokenizer, tuple[TokenBytes, OrderedDict[tuple[str, str], TokenForm]]]
+_KNOWN = WeakKeyDictionary()
+
+
+def token_form(model: LoadedModel, asked: Asked) -> TokenForm:
+    """The form of what is asked, over the tokens of a model; made once."""
+    found = library(asked.kind)
+    known = _KNOWN.get(model.tokenizer)
+    if known is None:
+        known = _KNOWN[model.tokenizer] = TokenBytes(found, model), OrderedDict()
+    vocabulary, forms = known
+    key = (asked.kind, asked.text)
+    form = forms.get(key)
+    if form is None:
+        form = TokenForm(vocabulary, asked)
+    forms[key] = form
+    forms.move_to_end(key)
+    while len(forms) > KEPT:
+        forms.popitem(last=False)
+    return form
 
 
 def _beginning(way: Way, before: Way) -> Way:
