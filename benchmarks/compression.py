@@ -60,7 +60,7 @@ def peers() -> dict[str, Both]:
     if ppmd := module("pyppmd"):
         found["ppmd"] = (
             lambda data: ppmd.compress(data, max_order=16, mem_size=64 << 20),
-            lambda data: ppmd.decompress_str(data, max_order=16, mem_size=64 << 20, encoding=None),
+            lambda data: ppmd.decompress(data, max_order=16, mem_size=64 << 20),
         )
     if shutil.which("zpaq"):
         found["zpaq -m5"] = zpaq, unzpaq

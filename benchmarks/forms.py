@@ -6,7 +6,7 @@
 ``check`` writes texts of 50 expressions, 50 schemas and 10 grammars with models of random weights and every
 tokenizer, at lengths from the shortest one on, and looks at each with ``re``, ``jsonschema`` and ``lark``.
 ``rates`` compares tokens per second of processor time with a form and without, in turns: one text, and 256.
-Without a model it is one of random weights and about 98 symbols, 2 x 128.
+Without a model it is two of random weights and about 98 symbols.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ GRAMMARS = [
 ]
 
 
-def model_of(kind: str, documents: str | None, size: int = 24) -> Model:
+def model_of(kind: str, documents: str | None, layers: int = 2, size: int = 24) -> Model:
     """A model of random weights."""
     tokenizer: Tokenizer
     if kind == "bytes":
@@ -142,7 +142,7 @@ def model_of(kind: str, documents: str | None, size: int = 24) -> Model:
         scholar = learner(kind, None, documents)
         scholar.feed(TEXT)
         tokenizer = scholar.learn()
-    network = LanguageModel(tokenizer.vocab_size, 16, hidden_size=size, num_layers=2, seed=3)
+    network = LanguageModel(tokenizer.vocab_size, 16, hidden_size=size, num_layers=layers, seed=3)
     return Model(LoadedModel(Program(network), tokenizer, {}, sha256="ab" * 32))
 
 
@@ -201,43 +201,49 @@ def check(texts: int, seed: int) -> int:
 
 FORMS: dict[str, dict[str, Any]] = {
     "plain": {},
-    "words": {"matching": r"[ A-Za-z,.!?;:'\n-]*"},
-    "lines": {"matching": r"([A-Z][a-z]*( [a-z]+)*[.!?]\n)+"},
+    "free": {"matching": "(?s:.*)"},
+    "words": {"matching": "([a-z]{1,9} )+END"},
     "schema": {
         "json_schema": {"type": "array", "minItems": 40, "items": {"type": "string", "pattern": "^[a-z ]+$"}}
     },
 }
+TURN = 0.25
+"""Seconds of processor time of a turn."""
 
 
 def rates(name: Path | None, seconds: float) -> None:
     """Tokens per second of processor time, of each form in turns."""
-    model = model_of("characters", None, size=128) if name is None else pantoum.load(name)
     print(json.dumps(measured.machine()))
-    for count in (1, 256):
-        spent = dict.fromkeys(FORMS, 0.0)
-        tokens = dict.fromkeys(FORMS, 0)
-        for seed in range(100_000):
-            if min(spent.values()) >= seconds:
-                break
-            for form, asked in FORMS.items():
-                how_much = {"length": 400, "seed": seed, "count": count, "exact": True}
-                begun = time.process_time()
-                tokens[form] += written(model, {**how_much, **asked})
-                spent[form] += time.process_time() - begun
-        plain = tokens["plain"] / spent["plain"]
-        for form in FORMS:
-            rate = tokens[form] / spent[form]
-            print(f"{count:4} texts  {form:8} {rate:10,.0f} tokens/s  {rate / plain:.2f}", flush=True)
+    models = {str(name): pantoum.load(name)} if name is not None else {}
+    for layers, size in ((2, 128), (3, 512)) if name is None else ():
+        models[f"{layers} x {size}"] = model_of("characters", None, layers, size)
+    for shape, model in models.items():
+        for count in (1, 256):
+            spent, tokens = dict.fromkeys(FORMS, 0.0), dict.fromkeys(FORMS, 0)
+            for turn in range(1 + max(1, round(seconds / TURN))):
+                for form, asked in FORMS.items():
+                    found = written(model, count, turn, asked)
+                    if turn:  # the first one makes the automaton
+                        tokens[form], spent[form] = tokens[form] + found[0], spent[form] + found[1]
+            plain = tokens["plain"] / spent["plain"]
+            for form in FORMS:
+                rate = tokens[form] / spent[form]
+                print(
+                    f"{shape} {count:4} texts  {form:8} {rate:10,.0f} tokens/s  {rate / plain:.2f}",
+                    flush=True,
+                )
 
 
-def written(model: Model, settings: dict[str, Any]) -> int:
-    """Tokens of the texts of some settings."""
-    from pantoum.config import GenerationConfig, SamplingConfig
-
-    writing = model.generation("", GenerationConfig.of(settings), SamplingConfig.of(settings))
-    for _ in writing:
-        pass
-    return sum(text.tokens for text in writing.texts)
+def written(model: Model, count: int, seed: int, asked: dict[str, Any]) -> tuple[int, float]:
+    """Tokens that were written in a turn, and its seconds."""
+    tokens, begun = 0, time.process_time()
+    batch = model.batch()
+    while (seconds := time.process_time() - begun) < TURN:
+        while len(batch) < count:
+            batch.start("The ", length=2000, seed=seed, stream=len(batch), **asked)
+        tokens += len(batch)
+        batch.round()
+    return tokens, seconds
 
 
 def main(arguments: list[str]) -> int:

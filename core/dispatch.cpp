@@ -22,7 +22,9 @@ PANTOUM_PATHS
 namespace {
 
 bool machine_has(const char* isa) {
-  if (std::strcmp(isa, "generic") == 0 || std::strcmp(isa, "neon") == 0) return true;
+  const bool anywhere =
+      std::strcmp(isa, "generic") == 0 || std::strcmp(isa, "neon") == 0 || std::strcmp(isa, "wasm") == 0;
+  if (anywhere) return true;
 #if defined(__x86_64__)
   __builtin_cpu_init();
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
@@ -59,7 +61,11 @@ std::atomic<const Kernels*> chosen{nullptr};
 const Kernels& kernels() {
   const Kernels* now = chosen.load(std::memory_order_acquire);
   if (!now) {
+#if defined(__wasm__)  // a page has no environment
+    const char* asked = nullptr;
+#else
     const char* asked = std::getenv("PANTOUM_ISA");
+#endif
     now = asked ? find(asked) : nullptr;
     if (!now) now = best();  // the Python side refuses a name that this machine has not got
     chosen.store(now, std::memory_order_release);

@@ -22,6 +22,7 @@ LAYER = {
     "ranks": 1,
     "data": 2,
     "network": 2,
+    "web": 2,
     "inference": 3,
     "report": 3,
     "batch": 4,

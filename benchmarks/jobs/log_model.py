@@ -1,12 +1,8 @@
 """A pantoum model as a detector of odd sequences: each event is a token, each sequence a document.
 
-The normal sequences of training are divided in ``FOLDS``; for each fold a model trains on the others, and
-gives the sequences of the fold their figures. So a threshold comes from normal sequences that no model had
-seen, and every sequence of training serves both. A sequence of the test has a figure from each model. Their
-mean is not distributed as the figure of one model is, so a threshold from the folds would let fewer normal
-sequences pass, or more, than it says. So a sequence is ranked among those of each fold by the model of the
-fold: its figure is the share of all that it exceeds (the cross-conformal predictor of Vovk, 2015). Ties go by
-the mean; the means alone are told, too.
+The normal sequences of training are divided in ``FOLDS``; for each fold a model trains on the others. A
+sequence of the fold itself gets the figure of this model, one of the test the mean of all: so the threshold
+comes from normal sequences that no model had seen, and every sequence of training serves both.
 
 The figure of a sequence is the mean, over all windows of ``WINDOW`` events, of 1 - P(window): the soft form
 of the share of n-grams that training lacks. It is bounded, so one impossible event does not outweigh a long
@@ -27,7 +23,7 @@ from numpy.typing import NDArray
 import pantoum
 from pantoum.model import Model
 
-__all__ = ["FOLDS", "Model", "by_folds", "settings_of"]
+__all__ = ["FIGURES", "Model", "by_folds", "settings_of"]
 
 FOLDS = 3
 WINDOW = 10
@@ -52,8 +48,7 @@ FIGURES: dict[str, Callable[[Nats], float]] = {
     "worst 8": lambda nats_T: float(windows(nats_T, 8).max() / min(8, len(nats_T))),
     "worst 100": lambda nats_T: float(windows(nats_T, 100).max() / min(100, len(nats_T))),
 }
-FIGURE, RANKED = "windows of 10", "windows of 10, ranked"
-"""The figure of the detector, and its name among the others, which lost."""
+"""Figures of a sequence; the first is the detector, the others lost."""
 
 
 def by_folds(
@@ -62,29 +57,18 @@ def by_folds(
     """(figures of the training sequences, held out; figures of each test), by the name of the figure."""
     tests = list(tests)
     different = list(dict.fromkeys(sequence for test in tests for sequence in test))
-    held: dict[str, list[Nats]] = {name: [] for name in FIGURES}
-    given: dict[str, list[Nats]] = {name: [] for name in FIGURES}
+    held: dict[str, list[float]] = {name: [] for name in FIGURES}
+    sums = {name: np.zeros(len(different)) for name in FIGURES}
     for fold in range(FOLDS):
         parts = [tuple(s for at, s in enumerate(train) if (at % FOLDS == fold) == of) for of in (False, True)]
         model = _trained(*parts, seed=seed)
-        for found, sequences in ((held, parts[1]), (given, different)):
-            for name, figures in _figures(model, sequences).items():
-                found[name].append(np.array(figures))
+        for name, figures in _figures(model, parts[1]).items():
+            held[name].extend(figures)
+        for name, figures in _figures(model, different).items():
+            sums[name] += np.array(figures) / FOLDS
     at = {sequence: place for place, sequence in enumerate(different)}
-    places = [[at[sequence] for sequence in test] for test in tests]
-    names = [RANKED, *FIGURES]
-    known = {name: np.mean(given[name], axis=0) for name in FIGURES}
-    known[RANKED] = ranks(held[FIGURE], given[FIGURE])
-    expected = {name: np.concatenate(held[name]) for name in FIGURES}
-    expected[RANKED] = np.arange(1, len(train) + 1) / len(train)
-    return {n: expected[n] for n in names}, [{n: known[n][place] for n in names} for place in places]
-
-
-def ranks(held: list[Nats], given: list[Nats]) -> Nats:
-    """The share of the held-out sequences that each sequence exceeds, by the models of their folds."""
-    pairs = zip(held, given, strict=True)
-    below = sum(np.searchsorted(np.sort(fold), figures, "left") for fold, figures in pairs)
-    return below / sum(map(len, held)) + 1e-6 * np.mean(given, axis=0)
+    found = [{name: sums[name][[at[s] for s in test]] for name in FIGURES} for test in tests]
+    return {name: np.array(figures) for name, figures in held.items()}, found
 
 
 def settings_of() -> dict[str, Any]:

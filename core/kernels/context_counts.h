@@ -57,6 +57,7 @@ class ContextCounts {
   // The contexts of the next symbol.
   void begin_counts() {
     hash_contexts();
+    for (int i = kFirstRun; i < kContexts; ++i) __builtin_prefetch(a.runs + (now.hashes[i] * kStep >> run_shift));
     for (int i = kFirstRun; i < kContexts; ++i) find_run(i);
     for (int m = 0; m < kMatches; ++m) now.expected[m] = a.where[kLong + m] ? at(a.where[kFound + m]) : -1;
     now.node = now.low = 0;
@@ -76,6 +77,9 @@ class ContextCounts {
   static constexpr int kOfCounts = kContexts * kEach + 2 * kMatches + kChain;
 
   Asked ask_counts(int middle) {
+    // The tables are larger than any cache: all their lines are on the way before the first is needed.
+    for (int i = 0; i < kContexts; ++i)
+      if (i < kFirstRun || now.runs[i] & 0x7fff) __builtin_prefetch(a.slots + (slot_key(i) >> slot_shift));
     Asked asked{0, 0, 0, 0};
     for (int i = 0; i < kContexts; ++i) ask_context(i, middle, asked);
     float* x = now.inputs + kContexts * kEach;
@@ -180,19 +184,19 @@ class ContextCounts {
   static U64 after(U64 slot, bool right) {
     const int count = static_cast<int>(slot & 255);
     const U64 outcomes = (slot >> 8 & 255) << 1 | (right ? 1 : 0);
-    Long slow = static_cast<Long>(slot >> 32 & 0xffff), fast = static_cast<Long>(slot >> 16 & 0xffff);
-    const Long target = right ? 65535 : 0;
+    auto slow = static_cast<std::int64_t>(slot >> 32 & 0xffff), fast = static_cast<std::int64_t>(slot >> 16 & 0xffff);
+    const std::int64_t target = right ? 65535 : 0;
     slow += (target - slow) * share(count < kSlowest ? count : kSlowest) >> 16;
     fast += (target - fast) * share(count < kFastest ? count : kFastest) >> 16;
     return slot >> 48 << 48 | static_cast<U64>(slow) << 32 | static_cast<U64>(fast) << 16 |
            (outcomes < 256 ? outcomes : 128 | (outcomes & 127)) << 8 | static_cast<U64>(count < 255 ? count + 1 : 255);
   }
-  static Long share(int count) { return kShares.of[count]; }
+  static std::int64_t share(int count) { return kShares.of[count]; }
 
   // A map: a chance (22 bits) and how often (10).
   static void learn_map(U32& map, bool right, int slowest) {
-    const Long chance = map >> 10, count = map & 1023;
-    const Long moved = chance + (((right ? 4194303 : 0) - chance) * share(static_cast<int>(count)) >> 16);
+    const std::int64_t chance = map >> 10, count = map & 1023;
+    const std::int64_t moved = chance + (((right ? 4194303 : 0) - chance) * share(static_cast<int>(count)) >> 16);
     map = static_cast<U32>(moved) << 10 | static_cast<U32>(count < slowest ? count + 1 : count);
   }
   float logit_of(U32 map) const { return a.logits[map >> 20]; }
@@ -231,8 +235,10 @@ class ContextCounts {
     asked.sure += alone;
   }
 
+  U64 slot_key(int i) const { return (now.hashes[i] + static_cast<U64>(now.node + 1) * kMix) * kStep; }
+
   U64 find_slot(int i) {
-    const U64 key = (now.hashes[i] + static_cast<U64>(now.node + 1) * kMix) * kStep, check = key >> 8 & 0xffff;
+    const U64 key = slot_key(i), check = key >> 8 & 0xffff;
     const Long first = static_cast<Long>(key >> slot_shift);
     U64 least = ~U64{0};
     for (int way = 0; way < kWays; ++way) {
@@ -289,12 +295,12 @@ class ContextCounts {
   void end_word(int symbol) {
     const int kind = a.kinds[symbol];
     if (kind == 1 || (kind == 4 && !a.where[kWord])) {
-      a.where[kWord] =
-          static_cast<Long>(mix(static_cast<U64>(a.where[kWord]) + 0x1234567, static_cast<U64>(a.folds[symbol]) + 1));
+      a.where[kWord] = static_cast<std::int64_t>(
+          mix(static_cast<U64>(a.where[kWord]) + 0x1234567, static_cast<U64>(a.folds[symbol]) + 1));
     } else if (a.where[kWord]) {
       a.where[kWord2] = a.where[kWord1];
       a.where[kWord1] = a.where[kWord];
-      a.where[kWord] = kind == 4 ? static_cast<Long>(mix(0x1234567, static_cast<U64>(a.folds[symbol]) + 1)) : 0;
+      a.where[kWord] = kind == 4 ? static_cast<std::int64_t>(mix(0x1234567, static_cast<U64>(a.folds[symbol]) + 1)) : 0;
     }
     if (kind == 3) {
       a.where[kLineBefore] = a.where[kLine];
@@ -304,7 +310,7 @@ class ContextCounts {
   }
 
   void end_match(int m, int symbol) {
-    Long &found = a.where[kFound + m], &length = a.where[kLong + m];
+    std::int64_t &found = a.where[kFound + m], &length = a.where[kLong + m];
     if (length && at(found) == symbol) {
       ++found;
       length += length < 65535;

@@ -9,7 +9,7 @@
 namespace pantoum {
 namespace PANTOUM_ISA {
 
-using Long = std::ptrdiff_t;
+using Long = std::ptrdiff_t;  // of sizes and places: in WebAssembly it has 32 bits
 
 inline Long least(Long a, Long b) { return a < b ? a : b; }
 inline Long up(Long a, Long b) { return (a + b - 1) / b; }

@@ -91,6 +91,33 @@ struct Int8VNNI : Int8 {
 };
 #endif
 
+// How the inner loop reads a vector of a panel and adds products with it.
+template <class P>
+struct Loop {
+  using Sum = typename P::Sum;
+  using Operand = F16;
+  static Operand read(const float* p) { return load(p); }
+  static Sum step(const char* a, Operand b, Sum sum) { return P::step(a, b, sum); }
+};
+#ifdef PANTOUM_HAS_WIDE_SUMS
+template <class P>
+struct WideLoop;
+template <>
+struct WideLoop<Float32> {
+  using Sum = WideF16;
+  using Operand = Wide16;
+  static Operand read(const float* p) { return load_wide(p); }
+  static Sum step(const char* a, const Operand& b, const Sum& sum) { return add_product(a, b, sum); }
+};
+template <>
+struct WideLoop<Int8> {
+  using Sum = WideI16;
+  using Operand = Wide16;
+  static Operand read(const float* p) { return load_wide_bytes(p); }
+  static Sum step(const char* a, const Operand& b, const Sum& sum) { return add_product(a, b, sum); }
+};
+#endif
+
 // Sums as `out` holds them: floats, or the bits of whole numbers.
 inline void read_sum(const float* p, F16& sum) { sum = load(p); }
 inline void read_sum(const float* p, I16& sum) { sum = bits(load(p)); }
@@ -98,6 +125,19 @@ inline void no_sum(F16& sum) { sum = zero(); }
 inline void no_sum(I16& sum) { sum = broadcast(0u); }
 inline void write_sum(float* p, F16 sum) { store(p, sum); }
 inline void write_sum(float* p, I16 sum) { store(p, from_bits(sum)); }
+template <class Sum>
+inline bool certain(const Sum&) {
+  return true;
+}
+#ifdef PANTOUM_HAS_WIDE_SUMS
+inline void read_sum(const float* p, WideF16& sum) { widen(load(p), sum); }
+inline void read_sum(const float* p, WideI16& sum) { widen(bits(load(p)), sum); }
+inline void no_sum(WideF16& sum) { widen(zero(), sum); }
+inline void no_sum(WideI16& sum) { widen(broadcast(0u), sum); }
+inline void write_sum(float* p, const WideF16& sum) { store(p, narrow(sum)); }
+inline void write_sum(float* p, const WideI16& sum) { store(p, from_bits(narrow(sum))); }
+inline bool certain(const WideF16& sum) { return !sum.doubt.any(); }
+#endif
 
 // The precisions whose products this path has; the others are those of its base (kernels.h).
 #if defined(PANTOUM_HAS_AMX)
@@ -124,11 +164,11 @@ struct TileArguments {
   bool resume;              // go on from what `out` holds (K in blocks), instead of zero
 };
 
-// `vectors`: those of each panel that hold columns at all. The results of the others are not written.
-template <class Precision, int rows, int panels, int vectors>
-[[gnu::noinline]] void tile(const TileArguments& t) {
+// Whether all sums are certain; otherwise nothing is written.
+template <class By, int rows, int panels, int vectors>
+[[gnu::always_inline]] inline bool tile_of(const TileArguments& t) {
   constexpr int columns = panels * vectors;
-  typename Precision::Sum sum[rows][columns];
+  typename By::Sum sum[rows][columns];
 #pragma GCC unroll 16
   for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 16
@@ -143,15 +183,15 @@ template <class Precision, int rows, int panels, int vectors>
   const char* a = t.a;
   const char* panel = t.panel;
   for (std::ptrdiff_t k = 0; k < t.steps; ++k) {
-    F16 b[columns];
+    typename By::Operand b[columns];
 #pragma GCC unroll 16
     for (int c = 0; c < columns; ++c)
-      b[c] = load(reinterpret_cast<const float*>(panel + (c / vectors) * next) + (c % vectors) * kLanes);
+      b[c] = By::read(reinterpret_cast<const float*>(panel + (c / vectors) * next) + (c % vectors) * kLanes);
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r) {
       const char* x = a + r * row;
 #pragma GCC unroll 16
-      for (int c = 0; c < columns; ++c) sum[r][c] = Precision::step(x, b[c], sum[r][c]);
+      for (int c = 0; c < columns; ++c) sum[r][c] = By::step(x, b[c], sum[r][c]);
     }
     a += step;
     panel += kStepBytes;
@@ -160,7 +200,22 @@ template <class Precision, int rows, int panels, int vectors>
   for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 16
     for (int c = 0; c < columns; ++c)
+      if (!certain(sum[r][c])) return false;
+#pragma GCC unroll 16
+  for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 16
+    for (int c = 0; c < columns; ++c)
       write_sum(t.out + r * t.out_row + (c / vectors) * t.out_next + (c % vectors) * kLanes, sum[r][c]);
+  return true;
+}
+
+// `vectors`: those of each panel that hold columns at all. The results of the others are not written.
+template <class Precision, int rows, int panels, int vectors>
+[[gnu::noinline]] void tile(const TileArguments& t) {
+#ifdef PANTOUM_HAS_WIDE_SUMS
+  if (tile_of<WideLoop<Precision>, rows, panels, vectors>(t)) return;
+#endif
+  tile_of<Loop<Precision>, rows, panels, vectors>(t);
 }
 
 }  // namespace PANTOUM_ISA

@@ -247,8 +247,8 @@ def export(
     text: Texts = (),
     progress: bool = False,
 ) -> dict[str, Any]:
-    """Write a model in another form: ``int8``, ``torch``, ``onnx``, ``hub`` (a folder), or, of its counted
-    n-grams alone, ``arpa``. ``text``: what int8 costs is measured on it."""
+    """Write a model in another form: ``int8``, ``torch``, ``onnx``, ``hub`` (a folder), ``html`` (a page that
+    writes), or, of its counted n-grams alone, ``arpa``. ``text``: what int8 costs is measured on it."""
     from pantoum.inference import export as exporting
 
     texts = listed(text, "text")

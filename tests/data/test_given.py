@@ -11,6 +11,7 @@ import pytest
 
 from pantoum.data.given import GivenText, as_files
 from pantoum.data.prepare import prepare
+from pantoum.errors import TextError
 
 ODD = [
     "%PDF-1.7 is how a document may begin",
@@ -43,3 +44,9 @@ def test_a_string_and_a_file_of_strings_are_text(tmp_path: Path) -> None:
 def test_bytes_are_read_as_a_file_of_them(tmp_path: Path) -> None:
     data = gzip.compress(b"The cat sat", mtime=0)
     assert read(data, None, tmp_path / "a") == read(io.BytesIO(data), None, tmp_path / "b") == "The cat sat"
+
+
+@pytest.mark.parametrize("text", ["", b""])
+def test_a_message_names_no_temporary_file(tmp_path: Path, text: GivenText) -> None:
+    with pytest.raises(TextError, match="there is nothing in 'text'; give a text"):
+        read(text, None, tmp_path)

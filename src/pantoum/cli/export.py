@@ -14,13 +14,14 @@ EXAMPLES = """examples:
   pantoum export runs/book --to onnx --out book.onnx
   pantoum export runs/book --to hub --out book-hub
   pantoum export runs/words --to arpa --out words.arpa
+  pantoum export runs/book --to html --out book.html
 """
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
     parser.add_argument("model", metavar="MODEL", help="a model file, or a run folder (its best model)")
-    parser.add_argument("--to", required=True, metavar="int8|torch|onnx|hub|arpa", help="the format")
+    parser.add_argument("--to", required=True, metavar="int8|torch|onnx|hub|arpa|html", help="the format")
     parser.add_argument("--out", required=True, metavar="F", help="the file to write; for hub, the folder")
     parser.add_argument(
         "--text",
@@ -54,5 +55,9 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
     if found.get("ngrams"):
         many = ", ".join(f"{size:,} of {order}" for order, size in enumerate(found["ngrams"], start=1))
         output.answer(f"n-grams by number of tokens: {many}; the network itself is not in the file")
+    if arguments.to == "html":
+        output.answer(
+            "one page: open it in any browser, without a network; it writes what `pantoum generate` writes"
+        )
     if arguments.to == "int8":
         output.next(f"pantoum generate {quoted(found['out'])}")

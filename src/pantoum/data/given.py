@@ -37,7 +37,8 @@ def as_files(text: GivenText, documents: str | None = None) -> Iterator[list[str
     with tempfile.TemporaryDirectory(prefix="pantoum-") as folder:
         parts = _parts(text)
         first = list(itertools.islice(parts, 1))
-        path = Path(folder, GIVEN if all(isinstance(part, str) for part in first) else "", NAME)
+        strings = all(isinstance(part, str) for part in first)
+        path = Path(folder, GIVEN if strings else f"{GIVEN}-of-bytes", NAME)
         path.parent.mkdir(exist_ok=True)
         written = map(as_bytes, itertools.chain(first, parts))
         if documents == "files":

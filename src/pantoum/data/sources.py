@@ -73,6 +73,8 @@ class Source:
         """What the person typed, as far as that is known."""
         if self.remote is not None:
             return self.remote.address
+        if any(part.startswith(GIVEN) for part in self.path.parts):
+            return self.name  # a temporary file, which nobody typed
         return "stdin" if self.name == STDIN else str(self.path)
 
 

@@ -331,7 +331,7 @@ class Adapter:
             reset_BT=reset_BT.astype(bool),
             candidates=None if sampler is None else sampler.draw(targets_BT.reshape(-1), step),
             exact=exact,
-            logits=exact and self._contexts is not None,
+            logits=exact and bool(self._contexts),
         )
         self._changed_U = changed_rows(self._network.config, result.gradients)
         self._rule.step(self._network.parameters, result.gradients, inputs_BT.size, self._pace)
@@ -348,11 +348,7 @@ class Adapter:
         if self._reading is None:
             self._reading = self._program(mixers=[self.model.program.counts, self._cache])
         *found, logits_BTV, self._state = self._reading.losses_beside_cache(
-            inputs_BT,
-            targets_BT,
-            self._state,
-            reset_BT=reset_BT.astype(bool),
-            logits=self._contexts is not None,
+            inputs_BT, targets_BT, self._state, reset_BT=reset_BT.astype(bool), logits=bool(self._contexts)
         )
         self._begun_3BT = np.concatenate([self._begun_3BT, text_3BT], axis=2)
         if self._begun_3BT.shape[2] == self.settings.chunk:

@@ -1,7 +1,8 @@
 """Words for a text that a person types: what was read of it is not read again, and it may be learned from.
 
-A text that goes on from the one before is the same text. When another one begins, the copy of the model that
-``adapt`` asks for learns from the one that is finished.
+A text that goes on from the one before is the same text, and so is one of which less than half was taken
+back. When another one begins, the copy of the model that ``adapt`` asks for learns from the one that is
+finished.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ class Completer:
 
     def words(self, typed: str) -> list[Suggestion]:
         """The most probable words after a text, or for the word that it ends within."""
-        goes_on = typed.startswith(self._typed) or (typed != "" and self._typed.startswith(typed))
-        if not goes_on:
+        taken_back = self._typed.startswith(typed) and 2 * len(typed) >= len(self._typed)
+        if not (typed.startswith(self._typed) or taken_back):
             self._learn()
         before, begun = begun_word(typed)
         if not before.startswith(self._read):

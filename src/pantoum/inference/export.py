@@ -3,7 +3,7 @@
 ``int8`` gives an ordinary model file (``convert``), whose cost in nats is measured where a text is given;
 ``torch`` a file for PyTorch (``torch_file``); ``onnx`` a graph for ONNX Runtime and others (``onnx_file``);
 ``hub`` a folder for the Hugging Face Hub (``hub``); ``arpa`` the counted n-grams by themselves
-(``arpa_file``).
+(``arpa_file``); ``html`` a page that writes without a network (``web.html_page``).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from pantoum.config import one_of, require
 from pantoum.config.plain import Plain
-from pantoum.formats import model_file
+from pantoum.formats import durable, model_file
 from pantoum.formats.model_file import ModelFile
 from pantoum.inference import to_int8
 from pantoum.inference.cache_settings import CARD_KEY
@@ -24,12 +24,13 @@ from pantoum.inference.files import arpa_file, hub, onnx_file, torch_file
 from pantoum.inference.files.apart import require_apart
 from pantoum.inference.files.named_texts import named_texts
 from pantoum.inference.files.precision import plain
-from pantoum.inference.loaded_model import checked, counts_of, load, model_path, of_content
+from pantoum.inference.loaded_model import MODEL_NAME, checked, counts_of, load, model_path, of_content
 from pantoum.text.tokenizer import from_spec
 
 __all__ = ["FORMS", "export"]
 
-FORMS = ("int8", "torch", "onnx", "hub", "arpa")
+CACHED = "the page writes without the cache, which `generate --cache` and others use"
+FORMS = ("int8", "torch", "onnx", "hub", "arpa", "html")
 
 
 def export(
@@ -76,6 +77,14 @@ def export(
         assert counted is not None
         sizes = arpa_file.write(target, counted.counts, from_spec(content.tokenizer))
         return {**told, "ngrams": sizes, "bytes": target.stat().st_size, "notes": []}
+    if to == "html":
+        from pantoum.web.html_page import page
+
+        # A file in a run folder has the name that all have: the folder's says which model it is.
+        name = path.parent.resolve().name if path.name == MODEL_NAME else path.stem
+        durable.write_file(target, page(name, content.card, content.config, path.read_bytes()))
+        notes = [CACHED] if CARD_KEY in content.card else []
+        return {**told, "bytes": target.stat().st_size, "notes": notes}
     made, notes = to_int8.to_int8(content), list[str]()
     if texts:
         measured, notes = _cost(path, made, texts, progress)

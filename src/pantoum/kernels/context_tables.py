@@ -130,7 +130,7 @@ def _first_maps() -> Array:
     return found.astype(np.uint32)
 
 
-def exp_of(x: Array) -> Array:
+def exp_of(x: Array | np.float32) -> Array:
     """exp x, float32, of -80 to 80."""
     kind = np.float32
     n = (x * kind(1.44269504) + kind(12582912.0)) - kind(12582912.0)
@@ -144,7 +144,7 @@ def exp_of(x: Array) -> Array:
     return found
 
 
-def log_of(x: Array) -> Array:
+def log_of(x: Array | np.float32) -> Array:
     """log x, float32, of positive normal numbers."""
     kind, bits = np.float32, np.asarray(x, np.float32).view(np.int32)
     k = (bits - np.int32(0x3F3504F3)) >> 23
@@ -156,7 +156,7 @@ def log_of(x: Array) -> Array:
     return found
 
 
-def logistic(x: Array) -> Array:
+def logistic(x: Array | np.float32) -> Array:
     """1 / (1 + exp -x), float32."""
     found: Array = np.float32(1.0) / (np.float32(1.0) + exp_of(-x))
     return found

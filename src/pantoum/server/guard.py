@@ -43,7 +43,7 @@ class Guard:
         self, app: ASGIApp, *, admission: Admission, metrics: Metrics, full: Callable[[], int | None]
     ) -> None:
         """``full``: where no text can be taken in, the seconds after which to ask again. A request for one is
-        then answered before it is read, so that a crowd costs those who are served next to nothing."""
+        then answered before it is parsed, so that a crowd costs those who are served next to nothing."""
         self._app, self._admission, self._metrics, self._full = app, admission, metrics, full
         self._parsing = asyncio.Lock()
 
@@ -73,6 +73,7 @@ class Guard:
             refused = self._admission.refusal(scope, headers, key)
             if refused is None and path_of(scope) in WRITING and (wait := self._full()) is not None:
                 refused = busy(wait)
+                await _discarded(receive)
             if refused is not None:
                 await answer(refused)(scope, receive, counted)
             elif scope["method"] == "POST":
@@ -151,6 +152,16 @@ class Guard:
                 "bytes": sent,
             }
             access.info("", extra={"fields": told})
+
+
+async def _discarded(receive: Receive) -> None:
+    """A body is taken and forgotten. A connection that is closed while a part of it is unread would be reset,
+    and its client would not see the answer."""
+    size, more = 0, True
+    while more and size <= MOST_BYTES:
+        message = await receive()
+        size += len(message.get("body", b""))
+        more = message.get("more_body", False)
 
 
 class _Bounded:

@@ -58,8 +58,9 @@ class ResponseText:
             "tools": [],
             "top_p": 1.0 if fields.top_p is None else fields.top_p,
             "truncation": "disabled",
-            "user": fields.user,
         }
+        if fields.user is not None:
+            self._head["user"] = fields.user
         notes = [note for prompt in request.prompts for note in prompt.notes]
         if notes:
             self._head["notes"] = notes

@@ -32,6 +32,8 @@ MOST_TRIED = 128
 """Tokens that are tried at one place: of more, the shortest one for each first byte."""
 REMEMBERED = 4
 """Beginnings of ways that are kept for one mask."""
+NEAR = 12
+"""Tokens after which a search looks whether the way from the place before goes on."""
 MASKS = 1000
 """Masks of which is kept which tokens tell what follows apart."""
 POOL = 256
@@ -109,7 +111,7 @@ class Form:
                 way = beginning + rest
                 if 0 < len(way) <= most and self.is_way(matcher, way, spaced):
                     return way
-        found, *_ = self._search(matcher, spaced, most, TRIALS)
+        found, *_ = self._search(_Reached(matcher, spaced, (), mask, 0), most, TRIALS, before)
         if found is not None:
             known.insert(0, _beginning(found, before))
             del known[REMEMBERED:]
@@ -134,21 +136,20 @@ class Form:
         tokens: list[int] = found.tolist()
         return tokens
 
-    def _search(self, matcher: Any, spaced: bool, most: int, trials: int) -> tuple[Way | None, Way, bool]:
-        """(a way to an end, if one was found; the longest way that was gone; whether all were tried)."""
-        found, farthest, tried = self._look(matcher, spaced, most, trials, self._telling)
+    def _search(self, begin: _Reached, most: int, trials: int, before: Way) -> tuple[Way | None, Way, bool]:
+        """(a way to an end, if one was found; the longest way that was gone; whether all were tried).
+        ``before``: a way that another place had; one that leads to where it goes on is enough."""
+        found, farthest, tried = self._look(begin, most, trials, before, self._telling)
         if found is None and tried and self._telling:  # what told masks apart elsewhere may not do so here
-            return self._look(matcher, spaced, most, trials, {})
+            return self._look(begin, most, trials, before, {})
         return found, farthest, tried
 
     def _look(
-        self, matcher: Any, spaced: bool, most: int, trials: int, telling: dict[bytes, list[int]]
+        self, begin: _Reached, most: int, trials: int, before: Way, telling: dict[bytes, list[int]]
     ) -> tuple[Way | None, Way, bool]:
         """As ``_search``. ``telling``: of a mask, tokens of which each led to another mask."""
-        vocabulary = self.vocabulary
-        farthest: Way = ()
-        start = matcher.deep_copy()
-        level = [_Reached(start, spaced, farthest, self.mask(start, spaced), 0)]
+        vocabulary, farthest = self.vocabulary, begin.way
+        level = [begin]
         for _ in range(most):
             following: dict[tuple[bytes, bool], list[_Reached]] = {}
             for one in level:
@@ -175,13 +176,22 @@ class Form:
             if not level:
                 return None, farthest, True
             farthest = level[0].way
+            for one in level if len(farthest) <= NEAR else ():
+                for rest in (before, before[1:], before[2:]):
+                    if (
+                        rest
+                        and len(farthest) + len(rest) <= most
+                        and self.is_way(one.matcher, rest, one.spaced)
+                    ):
+                        return one.way + rest, farthest, True
         return None, farthest, True
 
     def _shortest_of_all(self, spaced: bool) -> Way:
         matcher = self.matcher()
         if matcher.is_accepting():
             return ()
-        found, farthest, tried = self._search(matcher, spaced, TRIALS_AT_FIRST, TRIALS_AT_FIRST)
+        begin = _Reached(matcher, spaced, (), self.mask(matcher, spaced), 0)
+        found, farthest, tried = self._search(begin, TRIALS_AT_FIRST, TRIALS_AT_FIRST, ())
         if found is not None:
             return found
         vocabulary = self.vocabulary

@@ -271,9 +271,9 @@ class StreamBatch:
             if place.ended:
                 ended.setdefault(row, "form")
         for row in self._rows.at_length(count):
-            place = streams[row].place
-            if place is not None and place.to_go and row not in ended:
-                self._rows.lengthen(row, place.to_go)
+            own = streams[row].place
+            if own is not None and own.to_go and row not in ended:
+                self._rows.lengthen(row, own.to_go)
             else:
                 ended.setdefault(row, None)
         for row, why in ended.items():

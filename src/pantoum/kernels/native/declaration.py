@@ -92,6 +92,13 @@ class Declaration:
             kinds = [(each.name, ctypes.c_void_p if each.pointer else NUMBERS[each.kind]) for each in fields]
             self.structs[name] = type(name, (ctypes.Structure,), {"_fields_": kinds})
 
+    def kinds(self) -> dict[str, dict[str, str]]:
+        """The C types of the fields of every struct, ``*`` for an address."""
+        return {
+            name: {each.name: "*" if each.pointer else each.kind for each in fields}
+            for name, fields in self._fields.items()
+        }
+
     def filler(self, name: str) -> Filler:
         """The filler of a struct, compiled when it is first asked for."""
         if name not in self._fillers:

@@ -85,7 +85,7 @@ function changed(mine = true) {
   soon("read", read);
   typing = true;
   if (!mine) return;
-  if (text.selectionEnd === words.length) $("paper").scrollTop = $("paper").scrollHeight; // the paper grew after the cursor moved
+  if (at + inserted.length === words.length) $("paper").scrollTop = $("paper").scrollHeight; // the paper grew after the cursor moved
   keeping ??= setTimeout(keep, KEEP);
   if (settings().auto) soon("write", () => write(false));
 }

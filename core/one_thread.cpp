@@ -1,0 +1,17 @@
+// In place of threads.cpp where there are neither threads nor floating-point modes: WebAssembly.
+#include "threads.h"
+
+namespace pantoum {
+
+int thread_count() { return 1; }
+void set_thread_count(int) {}
+void set_own_thread_count(int) {}
+int run_job(Job job, void* context, int) { return job(context, 0, 1); }
+void Barrier::wait(int) {}
+FloatModes::FloatModes() : saved_(0) {}
+FloatModes::~FloatModes() { static_cast<void>(saved_); }
+
+}  // namespace pantoum
+
+// The one thread never ends: what it keeps (scratch.cpp) lives as long as the module.
+extern "C" int __cxa_thread_atexit(void (*)(void*), void*, void*) { return 0; }

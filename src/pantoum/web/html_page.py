@@ -1,0 +1,121 @@
+"""One page that writes: a model, the core and the library in one HTML file that asks nobody for anything.
+
+The modules of the library are put into one script each for the page and for its worker (``bundled``). Core
+and model are compressed and in base64. The page has a strict Content-Security-Policy: only this style, this
+script and a worker made of this file's text may run, and no address may be asked. What comes from a model
+(name, card, texts) is text, never markup.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import html
+import json
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pantoum.web.module import module
+
+__all__ = ["bundled", "page"]
+
+HERE = Path(__file__).parent
+PAGE = HERE / "page"
+IMPORT = re.compile(r'^import \{([^}]*)\} from "(\.[^"]*)";\n', re.MULTILINE)
+EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|class|const|let) (\w+))", re.MULTILINE)
+COMMENT = re.compile(r"^ *//.*\n|^ */\*\*(?:[^*]|\*(?!/))*\*/\n|/\*\*(?:[^*]|\*(?!/))*\*/ ?", re.MULTILINE)
+"""Comments on lines of their own, and types, which the page does not need."""
+
+
+def page(title: str, card: Mapping[str, Any], config: Mapping[str, Any], model: bytes) -> bytes:
+    """The page of a model file's bytes."""
+    style, script = _read(PAGE / "style.css"), bundled(PAGE / "page.js")
+    policy = (
+        f"default-src 'none'; script-src '{_hash(script)}' 'wasm-unsafe-eval'; style-src '{_hash(style)}'; "
+        "worker-src blob:; img-src data:; base-uri 'none'; form-action 'none'"
+    )
+    rows = "".join(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in _card(card, config))
+    parts = {
+        "policy": policy,
+        "title": _text(title),
+        "facts": _text(_facts(config)),
+        "card": rows,
+        "style": style,
+        "script": script,
+        "worker": bundled(HERE / "worker.js"),
+        "module": _packed(module()),
+        "model": _packed(model),
+    }
+    filled = re.sub(r"\{(\w+)\}", lambda place: parts[place[1]], _read(PAGE / "page.html"))
+    return filled.encode("utf-8")
+
+
+def bundled(entry: Path) -> str:
+    """A module and all that it imports as one script: each in a function of its own, in the order of need."""
+    script = '"use strict";\n' + "".join(map(_wrapped, _needed(entry.resolve(), {})))
+    assert "</script" not in script.lower() and "<!--" not in script
+    return script
+
+
+def _wrapped(file: Path) -> str:
+    """A module as a function that is called at once and returns what the module exports."""
+    text = COMMENT.sub("", _read(file))
+    text = IMPORT.sub(lambda found: f"const {{{found[1]}}} = {_name(file, found[2])};\n", text)
+    names, body = ", ".join(EXPORT.findall(text)), EXPORT.sub("", text)
+    return f"const {_name(file)} = (() => {{\n{body}return {{ {names} }};\n}})();\n"
+
+
+def _needed(file: Path, seen: dict[Path, None]) -> Iterator[Path]:
+    """The files that a module imports, then itself."""
+    if file in seen:
+        return
+    seen[file] = None
+    for _, other in IMPORT.findall(_read(file)):
+        yield from _needed((file.parent / other).resolve(), seen)
+    yield file
+
+
+def _name(file: Path, other: str = "") -> str:
+    """The name of a module in the script, as ``file`` itself or another one calls it."""
+    path = (file.parent / other).resolve() if other else file
+    return "$" + "$".join(path.relative_to(HERE).with_suffix("").parts)
+
+
+def _facts(config: Mapping[str, Any]) -> str:
+    members = config.get("members", 1)
+    of = f"{members} members of " if members > 1 else ""
+    cell, layers, units = (
+        str(config.get("cell", "gru")).upper(),
+        config.get("num_layers"),
+        config.get("hidden_size"),
+    )
+    return f"{cell}, {of}{layers} × {units} units"
+
+
+def _card(card: Mapping[str, Any], config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What is told of a model: rows for people, of whatever a card holds as single values."""
+    yield "network", _facts(config)
+    for name, value in card.items():
+        if isinstance(value, (str, int, float)) and not isinstance(value, bool):
+            yield name.replace("_", " "), f"{value:,.4g}" if isinstance(value, float) else str(value)
+        elif name in ("validation", "loss") and isinstance(value, Mapping):
+            yield name, json.dumps(value, ensure_ascii=False)
+
+
+def _packed(data: bytes) -> str:
+    return base64.b64encode(gzip.compress(data, 9, mtime=0)).decode("ascii")
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
+
+
+def _text(value: str) -> str:
+    return html.escape(value, quote=True)
+
+
+def _read(file: Path) -> str:
+    return file.read_text("utf-8")

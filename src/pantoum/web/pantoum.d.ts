@@ -1,0 +1,89 @@
+/** The library of pantoum for browsers and Node: what a model writes here is what `pantoum generate` writes. */
+
+/** A mistake of the caller, or a file that cannot be used; its message is a sentence for a person. */
+export class PantoumError extends Error {}
+
+/** Settings of the draw, with the names and defaults of `pantoum generate`. */
+export interface Sampling {
+  /** 0.9; 0: the most probable token. */
+  temperature?: number;
+  top_k?: number | null;
+  top_p?: number | null;
+  /** 0.05 */
+  min_p?: number | null;
+  /** On the last 64 tokens. */
+  repetition_penalty?: number | null;
+  greedy?: boolean;
+  stop?: string | string[];
+}
+
+export interface Settings extends Sampling {
+  prompt?: string;
+  /** Tokens at most; 500. */
+  length?: number;
+  seed?: number | bigint;
+  /** Of several texts of one seed, the number of this one; 0. */
+  stream?: number;
+  /** Whether exactly `length` tokens are written, even if that ends within a word. */
+  exact?: boolean;
+  /** Begins after this state, the bytes of Python's `State`. */
+  state?: Uint8Array;
+}
+
+/** Some characters, never a part of one, and what they cost the model. */
+export interface Piece {
+  text: string;
+  nats: number;
+}
+
+/** A text as it is written: iterate for its pieces. */
+export interface Writing extends Iterable<Piece> {
+  readonly text: string;
+  readonly tokens: number;
+  readonly nats: number;
+  readonly stopped: "stop" | "eos" | null;
+  readonly seed: bigint;
+  /** What the model does not know of the prompt. */
+  readonly notes: string[];
+}
+
+export interface Score {
+  text: string;
+  nats: number;
+  tokens: number;
+  /** The nats of its most surprising token. */
+  peak: number;
+}
+
+export interface Suggestion {
+  text: string;
+  token: number;
+  probability: number;
+}
+
+/** A stream of text with a model. */
+export class Session {
+  /** Where it stands: the bytes of Python's `State`, so that a session goes on there and back. */
+  readonly state: Uint8Array;
+  readonly tokensSeen: number;
+  feed(text: string): string[];
+  generate(settings?: Sampling & { length?: number; seed?: number | bigint }): Generator<Piece, string>;
+  suggest(k?: number): Suggestion[];
+  fork(): Session;
+  rewind(state: Uint8Array): void;
+}
+
+/** A trained model; it never changes. */
+export class Model {
+  readonly card: Record<string, unknown>;
+  readonly config: Record<string, unknown>;
+  readonly sha256: string;
+  readonly documents: null | "lines" | "files" | "blank-lines";
+  generate(settings?: Settings): Writing;
+  score(text: string, by?: "token" | "word" | "line"): Score[];
+  suggest(prompt: string, k?: number): Suggestion[];
+  session(state?: Uint8Array | null): Session;
+}
+
+/** A model from the bytes of its file; `module`: the bytes of `pantoum.wasm`, which lies beside the library. */
+export function load(model: ArrayBuffer | Uint8Array, options?: { module?: BufferSource }): Promise<Model>;
