@@ -95,7 +95,7 @@ def keys(browser: Any, url: str, size: int, slower: float, presses: int) -> dict
     page = context.new_page()
     page.set_default_timeout(60_000)
     wrong: list[str] = []
-    page.on("console", lambda message: message.text == "drawn" or wrong.append(message.text))
+    page.on("console", lambda message: wrong.extend([message.text] * (message.text != "drawn")))
     page.on("pageerror", lambda error: wrong.append(str(error)))
     try:
         page.goto(url)

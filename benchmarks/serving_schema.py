@@ -171,7 +171,8 @@ def main() -> None:
         with ours(str(Path(folder, "run")), folder) as process:
             described = process.client.get("/openapi.json").json()
             judge = Judge(process.url, described, raw["components"])
-            for operation in (found.ok() for found in schema.get_all_operations()):
+            operations: Any = schema.get_all_operations()
+            for operation in (found.ok() for found in operations):
                 ours_too = described["paths"].get(f"/v1{operation.path.replace('{model}', '{name}')}", {})
                 if operation.method.lower() not in ours_too or operation.method.upper() == "DELETE":
                     continue

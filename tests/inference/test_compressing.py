@@ -38,7 +38,7 @@ some_bytes = st.one_of(
         st.sampled_from(["The cat ", "sat", "\n", "\n\n\n", "\r\n", " ", "é", "\u2603"]), max_size=40
     ).map(lambda parts: "".join(parts).encode()),
 )
-drawn = settings(max_examples=15, suppress_health_check=list(HealthCheck))
+drawn = settings(max_examples=10, suppress_health_check=list(HealthCheck))
 
 
 @pytest.fixture(autouse=True)

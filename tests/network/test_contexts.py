@@ -92,7 +92,7 @@ def test_before_anything_is_read_a_network_is_believed() -> None:
     np.testing.assert_allclose(found_V, expected_V / expected_V.sum(), rtol=0.1)
 
 
-def test_a_document_does_not_look_back() -> None:
+def test_contexts_end_where_a_document_begins() -> None:
     one, other = mixer(), mixer()
     one.read(VERSE)
     other.read(VERSE)

@@ -112,13 +112,15 @@ def test_the_desk_goes_on_without_the_server_and_heals(desk: Any) -> None:
     desk.expect(text(desk.page)).to_have_value("The cat sat")
 
 
-def test_what_is_typed_without_a_network_is_read_as_soon_as_there_is_one(desk: Any) -> None:
+def test_what_is_typed_without_a_network_is_read_as_soon_as_there_is_one(
+    desk: Any, until: Callable[..., None]
+) -> None:
     text(desk.page).press_sequentially("The cat")
     desk.page.context.set_offline(True)
     text(desk.page).press_sequentially(" sat")
     desk.expect(desk.page.locator("#error-text")).to_contain_text("does not answer")
     kept = "Object.values(localStorage).some(words => words.endsWith('The cat sat'))"
-    desk.page.wait_for_function(kept)
+    until(lambda: desk.page.evaluate(kept))
     desk.page.context.set_offline(False)
     desk.expect(desk.page.locator("#error")).to_be_hidden()
     desk.expect(desk.page.locator("#status")).to_contain_text("“t” before the cursor")

@@ -39,7 +39,17 @@ from pantoum.text.tokenizer import Tokenizer, declared_size, from_spec
 if TYPE_CHECKING:
     from pantoum.network.mixers.count_mixture import CountMixture
 
-__all__ = ["HUB", "MODEL_NAME", "LoadedModel", "checked", "counts_of", "load", "model_path", "of_content"]
+__all__ = [
+    "HUB",
+    "MODEL_NAME",
+    "LoadedModel",
+    "checked",
+    "counts_of",
+    "load",
+    "model_path",
+    "of_bytes",
+    "of_content",
+]
 
 MODEL_NAME = "model.safetensors"
 """The name of the best model in its run folder."""
@@ -87,7 +97,7 @@ class LoadedModel:
     def __reduce__(self) -> tuple[Callable[[bytes, Path], LoadedModel], tuple[bytes, Path]]:
         data = self.file_bytes()
         assert self.path is not None
-        return _of_bytes, (data, self.path)
+        return of_bytes, (data, self.path)
 
     def file_bytes(self) -> bytes:
         """The bytes of its file; ``ModelFileError`` where the file is gone, or is now another model."""
@@ -251,7 +261,7 @@ def counts_of(extras: Mapping[str, Array], vocab_size: int, file: Path) -> Count
         raise ModelFileError(f"{file}: {problem}; use another copy of it, or train again") from None
 
 
-def _of_bytes(data: bytes, file: Path) -> LoadedModel:
+def of_bytes(data: bytes, file: Path) -> LoadedModel:
     """The model of the bytes of a file, which are kept: nothing depends on the file any more."""
     content = model_file.parsed(data, file)
     return of_content(content, file, partial(_parameters_in, data, file))

@@ -55,9 +55,9 @@ async def require_form(
         return
 
     def shortest() -> int:
-        from pantoum.inference.forms.vocabulary import form_of
+        from pantoum.inference.forms.form import token_form
 
-        return len(form_of(model, asked).shortest(False))
+        return len(token_form(model, asked).shortest(False))
 
     try:
         needed = await asyncio.to_thread(shortest)

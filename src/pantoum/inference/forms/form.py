@@ -17,12 +17,14 @@ import numpy as np
 
 from pantoum.errors import SettingError
 from pantoum.inference.forms.grammar import ADVICE, grammar_of, library, matcher_of
+from pantoum.inference.forms.vocabulary import TokenBytes
+from pantoum.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
     from pantoum.config import Asked
-    from pantoum.inference.forms.vocabulary import Vocabulary
+    from pantoum.inference.loaded_model import LoadedModel
 
-__all__ = ["Form", "Way"]
+__all__ = ["TokenForm", "Way", "token_form"]
 
 Way = tuple[int, ...]
 """Tokens that lead to an end."""
@@ -32,10 +34,14 @@ MOST_TRIED = 128
 """Tokens that are tried at one place: of more, the shortest one for each first byte."""
 REMEMBERED = 4
 """Beginnings of ways that are kept for one mask."""
+NEAR = 12
+"""Tokens after which a search looks whether the way from the place before goes on."""
 MASKS = 1000
 """Masks of which is kept which tokens tell what follows apart."""
 POOL = 256
 """Matchers that are kept for the next texts: they know their automaton already."""
+KEPT = 64
+"""Forms of one tokenizer that are kept for the next texts."""
 
 
 class _Reached(NamedTuple):
@@ -49,10 +55,10 @@ class _Reached(NamedTuple):
     """Tokens after which the same could follow as before them: some of them do not lead on."""
 
 
-class Form:
+class TokenForm:
     """What the texts of one form share. Threads may share it."""
 
-    def __init__(self, vocabulary: Vocabulary, asked: Asked) -> None:
+    def __init__(self, vocabulary: TokenBytes, asked: Asked) -> None:
         self.vocabulary, self.asked = vocabulary, asked
         self._grammar = grammar_of(asked)
         self._first = matcher_of(vocabulary.tokens, self._grammar, asked)
@@ -109,7 +115,7 @@ class Form:
                 way = beginning + rest
                 if 0 < len(way) <= most and self.is_way(matcher, way, spaced):
                     return way
-        found, *_ = self._search(matcher, spaced, most, TRIALS)
+        found, *_ = self._search(_Reached(matcher, spaced, (), mask, 0), most, TRIALS, before)
         if found is not None:
             known.insert(0, _beginning(found, before))
             del known[REMEMBERED:]
@@ -134,21 +140,20 @@ class Form:
         tokens: list[int] = found.tolist()
         return tokens
 
-    def _search(self, matcher: Any, spaced: bool, most: int, trials: int) -> tuple[Way | None, Way, bool]:
-        """(a way to an end, if one was found; the longest way that was gone; whether all were tried)."""
-        found, farthest, tried = self._look(matcher, spaced, most, trials, self._telling)
+    def _search(self, begin: _Reached, most: int, trials: int, before: Way) -> tuple[Way | None, Way, bool]:
+        """(a way to an end, if one was found; the longest way that was gone; whether all were tried).
+        ``before``: a way that another place had; one that leads to where it goes on is enough."""
+        found, farthest, tried = self._look(begin, most, trials, before, self._telling)
         if found is None and tried and self._telling:  # what told masks apart elsewhere may not do so here
-            return self._look(matcher, spaced, most, trials, {})
+            return self._look(begin, most, trials, before, {})
         return found, farthest, tried
 
     def _look(
-        self, matcher: Any, spaced: bool, most: int, trials: int, telling: dict[bytes, list[int]]
+        self, begin: _Reached, most: int, trials: int, before: Way, telling: dict[bytes, list[int]]
     ) -> tuple[Way | None, Way, bool]:
         """As ``_search``. ``telling``: of a mask, tokens of which each led to another mask."""
-        vocabulary = self.vocabulary
-        farthest: Way = ()
-        start = matcher.deep_copy()
-        level = [_Reached(start, spaced, farthest, self.mask(start, spaced), 0)]
+        vocabulary, farthest = self.vocabulary, begin.way
+        level = [begin]
         for _ in range(most):
             following: dict[tuple[bytes, bool], list[_Reached]] = {}
             for one in level:
@@ -175,13 +180,22 @@ class Form:
             if not level:
                 return None, farthest, True
             farthest = level[0].way
+            for one in level if len(farthest) <= NEAR else ():
+                for rest in (before, before[1:], before[2:]):
+                    if (
+                        rest
+                        and len(farthest) + len(rest) <= most
+                        and self.is_way(one.matcher, rest, one.spaced)
+                    ):
+                        return one.way + rest, farthest, True
         return None, farthest, True
 
     def _shortest_of_all(self, spaced: bool) -> Way:
         matcher = self.matcher()
         if matcher.is_accepting():
             return ()
-        found, farthest, tried = self._search(matcher, spaced, TRIALS_AT_FIRST, TRIALS_AT_FIRST)
+        begin = _Reached(matcher, spaced, (), self.mask(matcher, spaced), 0)
+        found, farthest, tried = self._search(begin, TRIALS_AT_FIRST, TRIALS_AT_FIRST, ())
         if found is not None:
             return found
         vocabulary = self.vocabulary
@@ -207,6 +221,28 @@ def _keep(alike: list[_Reached], one: _Reached) -> None:
         alike[0] = one
     elif one.idle > alike[1].idle:
         alike[1] = one
+
+
+_KNOWN: WeakKeyDictionary[Tokenizer, tuple[TokenBytes, OrderedDict[tuple[str, str], TokenForm]]]
+_KNOWN = WeakKeyDictionary()
+
+
+def token_form(model: LoadedModel, asked: Asked) -> TokenForm:
+    """The form of what is asked, over the tokens of a model; made once."""
+    found = library(asked.kind)
+    known = _KNOWN.get(model.tokenizer)
+    if known is None:
+        known = _KNOWN[model.tokenizer] = TokenBytes(found, model), OrderedDict()
+    vocabulary, forms = known
+    key = (asked.kind, asked.text)
+    form = forms.get(key)
+    if form is None:
+        form = TokenForm(vocabulary, asked)
+    forms[key] = form
+    forms.move_to_end(key)
+    while len(forms) > KEPT:
+        forms.popitem(last=False)
+    return form
 
 
 def _beginning(way: Way, before: Way) -> Way:

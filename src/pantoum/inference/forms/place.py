@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from pantoum.errors import SettingError
-from pantoum.inference.forms.form import Form, Way
+from pantoum.inference.forms.form import TokenForm, Way
 from pantoum.kernels import Array
 from pantoum.kernels.draw_rows import ALL
 
@@ -42,7 +42,7 @@ class Place:
 
     __slots__ = ("_kept", "_left", "_mask", "_matcher", "_unasked", "_way", "ended", "form", "free", "spaced")
 
-    def __init__(self, form: Form, length: int, spaced: bool) -> None:
+    def __init__(self, form: TokenForm, length: int, spaced: bool) -> None:
         """``spaced``: a space is pending (``forms.vocabulary``)."""
         self.form, self.spaced, self._left = form, spaced, length
         self._way: Way = form.shortest(spaced)

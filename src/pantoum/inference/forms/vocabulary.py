@@ -10,32 +10,25 @@ Shapes: V symbols.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from pantoum.inference.forms.grammar import library
 from pantoum.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    from pantoum.config import Asked
-    from pantoum.inference.forms.form import Form
     from pantoum.inference.loaded_model import LoadedModel
 
-__all__ = ["Vocabulary", "form_of"]
+__all__ = ["TokenBytes"]
 
-KEPT = 64
-"""Forms of one tokenizer that are kept for the next texts."""
 WORD = 32
 """Tokens per word of a mask."""
 END = b"<end>"
 """The bytes of an end, which is no text."""
 
 
-class Vocabulary:
+class TokenBytes:
     """The tokens of a model."""
 
     def __init__(self, found: Any, model: LoadedModel) -> None:
@@ -73,21 +66,6 @@ class Vocabulary:
         """The first byte of each token [V]."""
         self.by_size = np.argsort(np.argsort([len(text) for text in own], kind="stable"))
         """The rank of each token [V] by the length of its text."""
-        self._forms: OrderedDict[tuple[str, str], Form] = OrderedDict()
-
-    def form(self, asked: Asked) -> Form:
-        """The form of what is asked, which is made once."""
-        from pantoum.inference.forms.form import Form
-
-        key = (asked.kind, asked.text)
-        found = self._forms.get(key)
-        if found is None:
-            found = Form(self, asked)
-        self._forms[key] = found
-        self._forms.move_to_end(key)
-        while len(self._forms) > KEPT:
-            self._forms.popitem(last=False)
-        return found
 
     def only(self, token: int | None) -> bytes:
         """The mask of one token; ``None``: of the one that ends a text."""
@@ -110,18 +88,6 @@ class Vocabulary:
             found.append(token + self.shift if spaced else token)
             spaced = self.spaced_after(token)
         return found
-
-
-_KNOWN: WeakKeyDictionary[Tokenizer, Vocabulary] = WeakKeyDictionary()
-
-
-def form_of(model: LoadedModel, asked: Asked) -> Form:
-    """The form of what is asked, over the tokens of a model."""
-    found = library(asked.kind)
-    vocabulary = _KNOWN.get(model.tokenizer)
-    if vocabulary is None:
-        vocabulary = _KNOWN[model.tokenizer] = Vocabulary(found, model)
-    return vocabulary.form(asked)
 
 
 class _Tokens:

@@ -227,14 +227,14 @@ class StreamBatch:
     def _place(self, sampling: SamplingConfig, state: State, length: int) -> Place:
         """The beginning of a text that is to have a form."""
         from pantoum.inference.forms.place import Place
-        from pantoum.inference.forms.vocabulary import form_of
+        from pantoum.inference.forms.form import token_form
 
         asked = sampling.asked
         assert asked is not None
         spaced = state.pending == SPACE and self.model.tokenizer.declared.spaces != "apart"
         rule = "cannot begin within a character, and the state ends within one"
         require(spaced or not state.pending, asked.kind, asked.text, rule, "feed the whole character")
-        return Place(form_of(self.model, asked), length, spaced)
+        return Place(token_form(self.model, asked), length, spaced)
 
     def _next_row(self) -> int:
         """The row after the last stream."""

@@ -1,7 +1,7 @@
 """What counted contexts say of a decision, and how they learn from it: the specification of
 ``core/kernels/context_counts.h``, in the same order and with the same bits.
 
-Integers are Python's, cut to 64 bits where a hash overflows; what is not an integer is float32.
+Integers have any size, cut to 64 bits where a hash overflows; what is not an integer is float32.
 """
 
 from __future__ import annotations
