@@ -77,6 +77,6 @@ def test_prompts_come_from_a_file(tmp_path: Path) -> None:
     with pytest.raises(SettingError, match="line 1"):
         console.lines(str(strings), "prompts", 100)
     lines.write_text("\n\n")
-    with pytest.raises(SettingError, match="no prompt"):
+    with pytest.raises(SettingError, match="no line that is not empty"):
         console.lines(str(lines), "prompts", 100)
     assert issubclass(SettingError, pantoum.PantoumError)

@@ -74,12 +74,18 @@ def test_one_more_member_or_layer_leaves_the_others_as_they_were() -> None:
 
 
 def test_no_other_module_tells_a_parameter_from_its_name() -> None:
-    """``head`` and ``stack`` take their own weights by name; PyTorch's names are translated."""
+    """``head`` and ``stack`` take their own weights by name; the names of other programs are translated."""
     own = re.compile(
         r"[\"'](head\.(weight|bias|projection)|embedding\.weight|stack\.0|ngrams\.weight)|_(ih|hh)[\"']"
     )
     root = Path(pantoum.__file__).parent
-    known = {"network/spec.py", "network/head.py", "inference/files/torch_file.py"}
+    known = {
+        "network/spec.py",
+        "network/head.py",
+        "inference/files/torch_file.py",
+        "inference/files/onnx_file.py",
+    }
+    known |= {f"inference/importing/{name}.py" for name in ("converted", "from_torch")}
     found: dict[str, Any] = {
         str(file.relative_to(root)): own.findall(file.read_text(encoding="utf-8"))
         for folder in ("network", "training", "inference", "about", "report", "config")

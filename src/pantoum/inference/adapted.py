@@ -19,6 +19,7 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.state import State
 from pantoum.kernels import without_core
 from pantoum.kernels.context_tables import exp_of
+from pantoum.network.head import BIAS
 from pantoum.network.mixers.contexts import MOST_SYMBOLS, ContextMixer
 from pantoum.text.prompt import encode_prompt, space_held
 
@@ -30,7 +31,6 @@ MIXED = 1 << 17
 """Those of its end from which it also learns how to mix contexts, in twice the time."""
 PRIMED_SLOT_BITS = 24
 """160 MB of slots and runs: a megabyte of text fills them."""
-HEAD_BIAS = "head.bias"
 
 
 def adapter_of(
@@ -56,10 +56,10 @@ def contexts_beside(model: LoadedModel) -> ContextMixer | None:
     if tokens_T is not None:
         counts_V = np.bincount(tokens_T, minlength=model.vocab_size)
     else:  # about as often as the head finds them before it knows anything
-        bias_V = model.network.parameters[HEAD_BIAS].astype(np.float32)
-        counts_V = (exp_of(np.maximum(bias_V - bias_V.max(), np.float32(-12))) * np.float32(1 << 20)).astype(
-            np.int64
-        )
+        bias_V = model.network.parameters[BIAS].astype(np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # reading reports what is not finite
+            below_V = np.nan_to_num(bias_V - bias_V.max(), nan=-12.0, neginf=-12.0)
+        counts_V = (exp_of(np.maximum(below_V, np.float32(-12))) * np.float32(1 << 20)).astype(np.int64)
     if tokens_T is None:
         contexts = ContextMixer(texts, counts_V)
     else:

@@ -27,7 +27,7 @@ from pantoum.network.gradient import Gradient, Gradients
 from pantoum.network.packing import Packer, Weight, floats
 from pantoum.network.spec import named
 
-__all__ = ["Head", "changed_rows", "cross_entropy", "shared_weight"]
+__all__ = ["BIAS", "Head", "changed_rows", "cross_entropy", "shared_weight"]
 
 WEIGHT, BIAS, PROJECTION = "head.weight", "head.bias", "head.projection.weight"
 

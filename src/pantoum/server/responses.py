@@ -195,14 +195,19 @@ def routes(models: Models, signer: Signer) -> APIRouter:
         state = None if fields.state is None else signer.from_text(fields.state, served.model)
         prompt = await encode(served.model, served.template.prompt(messages_of(fields)), state, param="input")
         logprobs = fields.top_logprobs is not None or LOGPROBS in (fields.include or ())
-        request = await begin(
-            served,
-            writing,
-            [prompt],
-            length=CHAT_TOKENS if fields.max_output_tokens is None else fields.max_output_tokens,
-            state=state,
-            alternatives=(fields.top_logprobs or 0) if logprobs else None,
-        )
+        try:
+            request = await begin(
+                served,
+                writing,
+                [prompt],
+                length=CHAT_TOKENS if fields.max_output_tokens is None else fields.max_output_tokens,
+                state=state,
+                alternatives=(fields.top_logprobs or 0) if logprobs else None,
+            )
+        except RequestError as error:
+            if error.param == "response_format":  # its name here
+                error.param = "text"
+            raise
         written = ResponseText(request, fields, signer, logprobs)
         if fields.stream:
             return NamedEventStream(written.events(), request.cancel)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from pantoum.config import require
+from pantoum.config.tokens import TOKEN_KINDS, TokenKind, check_tokens
 from pantoum.errors import FormatError, SettingError
 from pantoum.formats import bounded
 from pantoum.kernels import Array
@@ -25,6 +26,8 @@ __all__ = ["Vocabulary", "vocabulary_of"]
 MOST_BYTES = 64 << 20
 ENDS = ("<eos>", "</s>", "<|endoftext|>", "[EOS]", "<EOS>")
 UNKNOWN = ("<unk>", "[UNK]", "<UNK>", "<|unk|>")
+LEARNED = [kind for kind in TOKEN_KINDS.values() if kind.size == "vocab_size"]
+"""The kinds whose tokens a list may give."""
 WRITTEN = {"\\n": "\n", "\\t": "\t", "\\r": "\r"}
 
 
@@ -51,9 +54,10 @@ def vocabulary_of(
             "use another copy",
         )
         return Vocabulary(from_spec(spec), np.arange(size))
+    declared = None if kind is None else check_tokens(kind)
     if file is None:
         rule = f"is missing: the model has {size:,} symbols, which may be anything"
-        bytes_only = size in (256, 257) and kind in (None, "bytes")
+        bytes_only = size in (256, 257) and (declared is None or declared.unit == "byte")
         require(bytes_only, "vocabulary", None, rule, "give --vocabulary FILE, its tokens in their order")
         tokenizer = from_spec({"kind": "bytes", "documents": None})
         first = 256 if size == 257 else -1
@@ -67,8 +71,10 @@ def vocabulary_of(
         "give the file that it was trained with",
     )
     single = sum(len(token) == 1 for token in tokens)
-    kind = kind or ("characters" if 2 * single > size else "words:whitespace")
-    return _numbered(tokens, kind)
+    if declared is None:
+        likely = (each.single if 2 * single > size else each.ends_lines for each in LEARNED)
+        declared = LEARNED[list(likely).index(True)]
+    return _numbered(tokens, declared)
 
 
 def _read(file: Path) -> list[str]:
@@ -95,30 +101,25 @@ def _read(file: Path) -> list[str]:
     return [str(token) for token in found]
 
 
-def _numbered(tokens: list[str], kind: str) -> Vocabulary:
+def _numbered(tokens: list[str], kind: TokenKind) -> Vocabulary:
     """The tokenizer of such tokens."""
-    require(
-        kind in ("characters", "words", "words:whitespace"),
-        "tokens",
-        kind,
-        "must be characters, words or words:whitespace where there is a vocabulary",
-        "leave it out",
-    )
+    rule = f"must be one of {', '.join(each.name for each in LEARNED)} where there is a vocabulary"
+    require(kind in LEARNED, "tokens", kind.written, rule, "leave it out")
     places: dict[str, int] = {}
     for number, token in enumerate(tokens):
         rule = "is in the vocabulary twice"
         require(token not in places, "vocabulary", token, rule, "give every symbol another token")
         places[token] = number
-    ends = ("\n", *ENDS) if kind == "words:whitespace" else ENDS
+    ends = ("\n", *ENDS) if kind.ends_lines else ENDS
     special = [next((places.pop(name) for name in names if name in places), -1) for names in (ends, UNKNOWN)]
-    fits = (lambda token: len(token) == 1) if kind == "characters" else bool
+    fits = (lambda token: len(token) == 1) if kind.single else bool
     others = [token for token in places if not fits(token)]
     for slot in (1, 0):  # what can be no token of ours, padding for example, takes a free number
         if special[slot] < 0 and others:
             special[slot] = places.pop(others.pop(0))
     left_out = tuple(others)
     pieces = [token for token in places if token not in left_out]
-    spec: dict[str, Any] = {"kind": kind, "documents": None}
-    spec |= {"characters": "".join(pieces)} if kind == "characters" else {"pieces": pieces}
+    spec: dict[str, Any] = {"kind": kind.name, "documents": None}
+    spec |= {"characters": "".join(pieces)} if kind.single else {"pieces": pieces}
     numbers = [*special, *(places[piece] for piece in pieces)]
     return Vocabulary(from_spec(spec), np.array(numbers), left_out)

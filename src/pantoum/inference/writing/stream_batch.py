@@ -226,8 +226,8 @@ class StreamBatch:
 
     def _place(self, sampling: SamplingConfig, state: State, length: int) -> Place:
         """The beginning of a text that is to have a form."""
-        from pantoum.inference.forms.place import Place
         from pantoum.inference.forms.form import token_form
+        from pantoum.inference.forms.place import Place
 
         asked = sampling.asked
         assert asked is not None
