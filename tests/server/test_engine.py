@@ -240,7 +240,7 @@ def test_a_client_that_goes_away_and_is_then_said_to_read_slowly_leaves_no_place
         while not slow.texts:
             await asyncio.sleep(0.001)
         engine.pause(slow)
-        while engine.taken:
+        while not slow.unplaced:
             await asyncio.sleep(0.001)
         engine.cancel(slow)
         engine.pause(slow)  # for what was on its way when the client went
