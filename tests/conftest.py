@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
@@ -30,6 +31,18 @@ def settle(environment: MutableMapping[str, str]) -> None:
 
 
 settle(os.environ)
+
+
+@pytest.fixture
+def hang_up() -> Iterator[None]:
+    """SIGHUP ends who hears it, also where ``nohup`` has started the tests."""
+    if not hasattr(signal, "SIGHUP"):
+        yield
+        return
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
 
 # A busy machine is no defect: an example may take as long as it needs.
 settings.register_profile("pantoum", deadline=None)

@@ -19,6 +19,8 @@ from pantoum.config import ScoreConfig
 from pantoum.errors import StateError
 from pantoum.inference import score_state
 
+pytestmark = pytest.mark.usefixtures("hang_up")
+
 Run = Callable[..., Any]
 LINES = [f"The cat number {n} sat on the mat, and dog {n * 7 % 10} ran at 10.0.0.{n}.\n" for n in range(40)]
 

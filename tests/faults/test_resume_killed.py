@@ -12,6 +12,8 @@ import pytest
 from pantoum.formats import checkpoint, metrics_file
 from pantoum.formats.durable import is_temporary
 
+pytestmark = pytest.mark.usefixtures("hang_up")
+
 STEPS = 40
 
 

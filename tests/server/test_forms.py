@@ -85,7 +85,7 @@ def test_chats_responses_and_sessions_have_forms(server: Any) -> None:
     chat = client.post("/v1/chat/completions", json={"messages": messages, **form}).json()
     assert chat["choices"][0]["message"]["content"] in form["guided_choice"]
     wrong = {"input": "The", "text": {"format": {"type": "json_schema", "name": "x", "schema": SCHEMA}}}
-    assert client.post("/v1/responses", json=wrong).json()["error"]["param"] == "response_format"
+    assert client.post("/v1/responses", json=wrong).json()["error"]["param"] == "text"
     session = client.post("/v1/sessions", json={"prompt": "The "}).json()["id"]
     written = client.post(f"/v1/sessions/{session}/generate", json={**form, "max_tokens": 9}).json()
     assert written["choices"][0]["text"] in form["guided_choice"]

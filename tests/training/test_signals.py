@@ -8,6 +8,8 @@ import pytest
 
 from pantoum.training.run.signals import StopSignals, ending_at_once
 
+pytestmark = pytest.mark.usefixtures("hang_up")
+
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
 def test_notes_the_first_signal_and_puts_the_handlers_back(name):

@@ -103,7 +103,8 @@ def _read(file: Path) -> list[str]:
 
 def _numbered(tokens: list[str], kind: TokenKind) -> Vocabulary:
     """The tokenizer of such tokens."""
-    rule = f"must be one of {', '.join(each.name for each in LEARNED)} where there is a vocabulary"
+    *others, last = [each.name for each in LEARNED]
+    rule = f"must be {', '.join(others)} or {last} where there is a vocabulary"
     require(kind in LEARNED, "tokens", kind.written, rule, "leave it out")
     places: dict[str, int] = {}
     for number, token in enumerate(tokens):
