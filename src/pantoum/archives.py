@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, cast
 from pantoum.config import CompressConfig, DecompressConfig
 from pantoum.errors import ArchiveError, SettingError
 from pantoum.formats import bounded, durable
-from pantoum.formats.archive import SUFFIX, Source
+from pantoum.formats.archive import SUFFIX, ArchiveSource
 from pantoum.inference.compressing import archiving, restoring
 from pantoum.inference.files.apart import require_apart
 from pantoum.inference.loaded_model import LoadedModel
@@ -30,7 +30,7 @@ STANDARD = "-"
 class Seen:
     """A source that tells how many bytes were read of it, and how many xz would make of them."""
 
-    def __init__(self, source: Source, compare: bool) -> None:
+    def __init__(self, source: ArchiveSource, compare: bool) -> None:
         self._source = source
         self._xz = lzma.LZMACompressor(preset=6) if compare else None
         self.read_bytes = self.xz_bytes = 0
@@ -109,7 +109,7 @@ def decompress_file(
         def chunks() -> Iterator[bytes]:
             nonlocal written
             given = source if _is_part(settings) else seen
-            for chunk in restoring.restore(cast(Source, given), model, settings, lost):
+            for chunk in restoring.restore(cast(ArchiveSource, given), model, settings, lost):
                 written += len(chunk)
                 if progress:
                     rate = size(written / max(1e-9, time.monotonic() - begun))

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from pantoum.config.keywords import Writing as WritingSettings
     from pantoum.data.given import GivenText
     from pantoum.inference.after_prompts import WrittenTexts
-    from pantoum.inference.choices import Choice
+    from pantoum.inference.choices import Continuation
     from pantoum.inference.evaluate import Evaluation
     from pantoum.inference.pairs import PairsFound
     from pantoum.inference.score import Score, Scorer
@@ -260,7 +260,7 @@ class Model:
         return session.suggest(k, begun=begun)
 
     @public
-    def choices(self, prompt: str, choices: Sequence[str], *, cache: int | None = None) -> list[Choice]:
+    def choices(self, prompt: str, choices: Sequence[str], *, cache: int | None = None) -> list[Continuation]:
         """How probable each of some continuations of a prompt is, in their order: alone, and as a share of
         all of them."""
         from pantoum.inference.choices import choices_after

@@ -30,7 +30,13 @@ if TYPE_CHECKING:
         truth,
         whole,
     )
-    from pantoum.config.sampling import Asked, CompleteConfig, GenerationConfig, SamplingConfig, StreamConfig
+    from pantoum.config.sampling import (
+        AskedForm,
+        CompleteConfig,
+        GenerationConfig,
+        SamplingConfig,
+        StreamConfig,
+    )
     from pantoum.config.score import UNITS, Alert, ScoreConfig
     from pantoum.config.serve import ServeSettings
     from pantoum.config.setting import declared
@@ -52,7 +58,7 @@ __all__ = [
     "UNITS",
     "VERSION",
     "Alert",
-    "Asked",
+    "AskedForm",
     "CellSpec",
     "CompleteConfig",
     "CompressConfig",
@@ -94,7 +100,7 @@ _HOMES = {
     "model_config": ("SHAPE", "DropoutConfig", "ModelConfig", "check_table", "table_words"),
     "reading_config": ("EvaluationConfig",),
     "rules": ("AUTO", "function", "nearest", "number", "one_of", "path", "require", "text", "truth", "whole"),
-    "sampling": ("Asked", "CompleteConfig", "GenerationConfig", "SamplingConfig", "StreamConfig"),
+    "sampling": ("AskedForm", "CompleteConfig", "GenerationConfig", "SamplingConfig", "StreamConfig"),
     "score": ("UNITS", "Alert", "ScoreConfig"),
     "serve": ("ServeSettings",),
     "setting": ("declared",),

@@ -11,10 +11,10 @@ from pantoum.config.reading_config import cache_size
 from pantoum.config.rules import number, path, require, text, texts, truth, whole
 from pantoum.config.setting import SettingGroup, setting
 
-__all__ = ["Asked", "CompleteConfig", "GenerationConfig", "SamplingConfig", "StreamConfig"]
+__all__ = ["AskedForm", "CompleteConfig", "GenerationConfig", "SamplingConfig", "StreamConfig"]
 
 
-class Asked(NamedTuple):
+class AskedForm(NamedTuple):
     """The form that a text is to have."""
 
     kind: str
@@ -136,14 +136,14 @@ class SamplingConfig(SettingGroup):
         require(len(given) < 2, given[-1] if given else "", "", rule, "leave one of them out")
 
     @cached_property
-    def asked(self) -> Asked | None:
+    def asked(self) -> AskedForm | None:
         """The form that every text has; ``None``: any."""
         import json
 
         for name in FORMS:
             value = getattr(self, name)
             if self.given(name):
-                return Asked(name, value if isinstance(value, str) else json.dumps(value))
+                return AskedForm(name, value if isinstance(value, str) else json.dumps(value))
         return None
 
 

@@ -49,12 +49,12 @@ __all__ = [
     "MOST_PLAIN",
     "MOST_RECORDS",
     "SUFFIX",
+    "ArchiveSource",
     "Frame",
     "Gap",
     "Header",
     "Index",
     "Kind",
-    "Source",
     "frame_at",
     "from_numbers",
     "is_archive",
@@ -113,7 +113,7 @@ class Kind(IntEnum):
         return self in (Kind.BEGUN, Kind.ADAPTED_BEGUN)
 
 
-class Source(Protocol):
+class ArchiveSource(Protocol):
     """What can be read: a file or a pipe."""
 
     def read(self, size: int, /) -> bytes | None:
@@ -121,7 +121,7 @@ class Source(Protocol):
         ...
 
 
-class Seekable(Source, Protocol):
+class Seekable(ArchiveSource, Protocol):
     """A file that can be read anywhere."""
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
@@ -238,7 +238,7 @@ def is_archive(start: bytes) -> bool:
     return start.startswith(MAGIC)
 
 
-def read_header(source: Source) -> Header:
+def read_header(source: ArchiveSource) -> Header:
     """The header; ``ArchiveError`` unless there is one."""
     start = _exactly(source, HEADER.size)
     _require(start[:8] == MAGIC, "it is no archive of pantoum", "decompress what `pantoum compress` wrote")
@@ -254,7 +254,7 @@ def read_header(source: Source) -> Header:
     return Header(digest.hex(), RECORDS[records], slots)
 
 
-def read(source: Source, header: Header, *, keep_going: bool = False) -> Iterator[Frame | Gap]:
+def read(source: ArchiveSource, header: Header, *, keep_going: bool = False) -> Iterator[Frame | Gap]:
     """The frames that follow the header, to the end of the archive. Damage is an ``ArchiveError``, or with
     ``keep_going`` a ``Gap``, after which the next whole frame comes."""
     window, index, whole = Window(source, len(header.to_bytes())), Index(), True
@@ -314,7 +314,7 @@ def frame_at(file: Seekable, offset: int) -> Frame:
 class Window:
     """The next bytes of an archive, as many as a frame can have."""
 
-    def __init__(self, source: Source, at: int) -> None:
+    def __init__(self, source: ArchiveSource, at: int) -> None:
         self._source, self._held = source, bytearray()
         self.at = at
         """Where in the archive the window begins."""
@@ -406,7 +406,7 @@ def _is_index(data: bytes) -> bool:
     return len(data) > 12 and data[0] == INDEX and crc32(data[:-4]) == int.from_bytes(data[-4:], "little")
 
 
-def _exactly(source: Source, size: int) -> bytes:
+def _exactly(source: ArchiveSource, size: int) -> bytes:
     """So many bytes, fewer only at the end of the source."""
     found = b""
     while len(found) < size:

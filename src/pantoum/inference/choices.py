@@ -21,10 +21,10 @@ from pantoum.inference.state import State
 from pantoum.kernels import Array
 from pantoum.text.prompt import encode_prompt, space_held
 
-__all__ = ["Choice", "choices_after"]
+__all__ = ["Continuation", "choices_after"]
 
 
-class Choice(NamedTuple):
+class Continuation(NamedTuple):
     """A continuation among others, and how probable it is."""
 
     text: str
@@ -37,7 +37,7 @@ class Choice(NamedTuple):
     """Its share where each counts as its tokens do on average."""
 
 
-def choices_after(model: LoadedModel, state: State, choices: Sequence[str]) -> list[Choice]:
+def choices_after(model: LoadedModel, state: State, choices: Sequence[str]) -> list[Continuation]:
     """The choices in their order."""
     each = texts(choices, "choices")
     require(bool(each), "choices", choices, "must have a text at least", "give a list of texts")
@@ -56,7 +56,7 @@ def choices_after(model: LoadedModel, state: State, choices: Sequence[str]) -> l
     logs_N = np.array([sum(one.log_probability for one in r.drawn if one is not None) for r in readings])
     sizes_N = np.array([len(reading.tokens_T) for reading in readings])
     columns = (each, logs_N.tolist(), sizes_N.tolist(), _shares(logs_N), _shares(logs_N / sizes_N))
-    return [Choice(*values) for values in zip(*columns, strict=True)]
+    return [Continuation(*values) for values in zip(*columns, strict=True)]
 
 
 def _last(model: LoadedModel, state: State) -> int:

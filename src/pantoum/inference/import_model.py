@@ -22,8 +22,8 @@ from pantoum.inference.files.apart import require_apart
 from pantoum.inference.files.precision import plain
 from pantoum.inference.importing import bundle
 from pantoum.inference.importing.converted import converted
-from pantoum.inference.importing.source import Source
-from pantoum.inference.importing.vocabulary import Vocabulary, vocabulary_of
+from pantoum.inference.importing.foreign_model import ForeignModel
+from pantoum.inference.importing.foreign_vocabulary import Vocabulary, vocabulary_of
 from pantoum.inference.loaded_model import LoadedModel, of_content
 
 __all__ = ["import_model", "read_source"]
@@ -74,7 +74,7 @@ def import_model(
     }
 
 
-def read_source(path: Path) -> Source:
+def read_source(path: Path) -> ForeignModel:
     """The model of a file, by how it begins."""
     with bounded.opened(path, ModelFileError) as (opened, _):
         head = opened.read(HEAD)
@@ -119,7 +119,7 @@ def _digest(path: Path) -> str:
 
 
 def _losses(
-    source: Source, words: Vocabulary, content: ModelFile, target: Path, texts: Sequence[str]
+    source: ForeignModel, words: Vocabulary, content: ModelFile, target: Path, texts: Sequence[str]
 ) -> tuple[dict[str, Plain], list[str]]:
     """The loss of the beginning of a text before and after, nats per token by ``carried``."""
     from pantoum.data.prepare import prepare

@@ -16,7 +16,7 @@ import numpy as np
 
 from pantoum.config import require
 from pantoum.formats.archive import Frame
-from pantoum.inference.compressing import learning, texts
+from pantoum.inference.compressing import block_texts, learning
 from pantoum.inference.compressing.coding import code_bytes, coder, require_core, total_of, words_of
 from pantoum.inference.compressing.frames import text_parts, text_payload
 from pantoum.inference.loaded_model import LoadedModel
@@ -24,13 +24,13 @@ from pantoum.kernels import Array, backend
 from pantoum.network.mixers.contexts import MOST_SYMBOLS, ContextMixer
 from pantoum.network.stepping import stepper
 
-__all__ = ["Reader"]
+__all__ = ["MixingReader"]
 
 AT_ONCE = 256
 """Tokens whose logits exist at once."""
 
 
-class Reader:
+class MixingReader:
     """A model and contexts beside it, and where they stand in a text."""
 
     def __init__(self, model: LoadedModel, slots: int) -> None:
@@ -50,7 +50,7 @@ class Reader:
 
     def encode(self, data: bytes) -> bytes | None:
         """The payload of the next bytes; ``None`` where the tokenizer cannot express them."""
-        found = texts.encoded(self._tokenizer, data)
+        found = block_texts.encoded(self._tokenizer, data)
         if found is None:
             return None
         tokens_T, literals = found
@@ -70,7 +70,7 @@ class Reader:
         tokens_T = np.empty(count, np.int32)
         for place, logits_V in enumerate(self._before(tokens_T)):
             tokens_T[place] = learning.decided(decoder, family, decider, logits_V)
-        return texts.decoded(self._tokenizer, tokens_T, literals, frame.plain)
+        return block_texts.decoded(self._tokenizer, tokens_T, literals, frame.plain)
 
     def _before(self, tokens_T: Array) -> Iterator[Array]:
         """The logits [V] before each token, which is looked at after they were given."""

@@ -13,9 +13,9 @@ from zlib import crc32
 
 from pantoum.config import require
 from pantoum.errors import ArchiveError, PantoumError, TextError
-from pantoum.formats.archive import MOST_PLAIN, Frame, Header, Index, Kind, Source
+from pantoum.formats.archive import MOST_PLAIN, ArchiveSource, Frame, Header, Index, Kind
 from pantoum.inference.compressing import frames, learning
-from pantoum.inference.compressing.adapting import Reader
+from pantoum.inference.compressing.adapting import MixingReader
 from pantoum.inference.compressing.learning import Learner
 from pantoum.inference.loaded_model import LoadedModel
 
@@ -34,7 +34,7 @@ Tell = Callable[[int, int], None]
 
 
 def compress(
-    source: Source,
+    source: ArchiveSource,
     model: LoadedModel | None,
     *,
     lines: bool = False,
@@ -93,7 +93,7 @@ def _written(header: Header, made: Iterable[Frame], tell: Tell | None) -> Iterat
     yield index.to_bytes()
 
 
-def _blocks(source: Source, border: bytes | None) -> Iterator[bytes]:
+def _blocks(source: ArchiveSource, border: bytes | None) -> Iterator[bytes]:
     """A text in blocks of a mebibyte, which end after a border if one is near."""
     held = b""
     while True:
@@ -164,7 +164,7 @@ def _adapted(model: LoadedModel, blocks: Iterable[bytes], verify: bool) -> Itera
     for number, block in enumerate(blocks):
         begins = number % FRAMES_A_CHAIN == 0
         if begins:
-            readers, begun = [Reader(model, learning.SLOTS) for _ in range(1 + verify)], False
+            readers, begun = [MixingReader(model, learning.SLOTS) for _ in range(1 + verify)], False
         payload = readers[0].encode(block)
         if payload is None:
             yield Frame(Kind.STORED, len(block), crc32(block), block)
@@ -176,7 +176,7 @@ def _adapted(model: LoadedModel, blocks: Iterable[bytes], verify: bool) -> Itera
         yield frame
 
 
-def _lines(source: Source) -> Iterator[tuple[list[bytes], bool]]:
+def _lines(source: ArchiveSource) -> Iterator[tuple[list[bytes], bool]]:
     """The lines of a text for one frame after the other, and whether the last of them is ended."""
     held = b""
     while True:

@@ -1,11 +1,11 @@
 """Tokens to bits and back: a model gives the frequencies of the next token, a range coder does the rest.
 
-Rows of tokens share a coder: ``Encoding`` knows its tokens, ``Decoding`` finds them out. ``side_by_side``
-takes many of both through one batch of the model, a token of each row at a time, and treats them alike: both
-see the same frequencies, because both get them from the same call. These are whole numbers, made by the core
-(its bits are the same on every machine, whatever else is in the batch) and exact in float32 up to 2^24. The
-coder (constriction) adds 1 to each and scales them by 1, so that every step from the logits to the bits is
-exact.
+Rows of tokens share a coder: ``LaneEncoding`` knows its tokens, ``LaneDecoding`` finds them out.
+``side_by_side`` takes many of both through one batch of the model, a token of each row at a time, and treats
+them alike: both see the same frequencies, because both get them from the same call. These are whole numbers,
+made by the core (its bits are the same on every machine, whatever else is in the batch) and exact in float32
+up to 2^24. The coder (constriction) adds 1 to each and scales them by 1, so that every step from the logits
+to the bits is exact.
 
 Shapes: R rows, T steps, V symbols.
 """
@@ -26,8 +26,8 @@ from pantoum.network.stepping import stepper
 
 __all__ = [
     "PRECISION",
-    "Decoding",
-    "Encoding",
+    "LaneDecoding",
+    "LaneEncoding",
     "Lanes",
     "code_bytes",
     "coder",
@@ -91,7 +91,7 @@ class Lanes:
         raise NotImplementedError
 
 
-class Encoding(Lanes):
+class LaneEncoding(Lanes):
     """Tokens on their way to bits."""
 
     def __init__(self, tokens: Array, rows: int = 1) -> None:
@@ -113,7 +113,7 @@ class Encoding(Lanes):
         return code_bytes(self._encoder)
 
 
-class Decoding(Lanes):
+class LaneDecoding(Lanes):
     """Tokens that are found out from bits."""
 
     def __init__(self, bits: bytes, count: int, rows: int = 1) -> None:

@@ -28,8 +28,8 @@ from pantoum.formats.archive import (
     refusal,
     to_numbers,
 )
-from pantoum.inference.compressing import texts
-from pantoum.inference.compressing.coding import Decoding, Encoding, rows_for, side_by_side
+from pantoum.inference.compressing import block_texts
+from pantoum.inference.compressing.coding import LaneDecoding, LaneEncoding, rows_for, side_by_side
 from pantoum.inference.loaded_model import LoadedModel
 
 __all__ = [
@@ -51,10 +51,12 @@ END = b"\n"
 
 def code_texts(model: LoadedModel, parts: Sequence[bytes]) -> list[Frame | None]:
     """A frame of each text, read side by side; ``None`` where the tokenizer cannot express it."""
-    units: list[tuple[Encoding, list[bytes]] | None] = []
+    units: list[tuple[LaneEncoding, list[bytes]] | None] = []
     for part in parts:
-        found = texts.encoded(model.tokenizer, part)
-        units.append(None if found is None else (Encoding(found[0], _lanes(model, len(found[0]))), found[1]))
+        found = block_texts.encoded(model.tokenizer, part)
+        units.append(
+            None if found is None else (LaneEncoding(found[0], _lanes(model, len(found[0]))), found[1])
+        )
     side_by_side(model, [unit[0] for unit in units if unit is not None])
     return [
         None
@@ -82,7 +84,7 @@ def text_payload(count: int, rows: int, literals: Sequence[bytes], bits: bytes) 
 def decode_texts(model: LoadedModel, frames: Sequence[Frame]) -> list[bytes | ArchiveError]:
     """The text of each frame, read side by side, or what is wrong with it."""
     found: list[bytes | ArchiveError] = [b""] * len(frames)
-    units: list[tuple[int, Decoding, list[bytes]]] = []
+    units: list[tuple[int, LaneDecoding, list[bytes]]] = []
     for place, frame in enumerate(frames):
         try:
             units.append((place, *_text_unit(model, frame)))
@@ -91,7 +93,7 @@ def decode_texts(model: LoadedModel, frames: Sequence[Frame]) -> list[bytes | Ar
     side_by_side(model, [unit for _, unit, _ in units])
     for place, unit, literals in units:
         try:
-            found[place] = texts.decoded(model.tokenizer, unit.checked(), literals, frames[place].plain)
+            found[place] = block_texts.decoded(model.tokenizer, unit.checked(), literals, frames[place].plain)
         except ArchiveError as problem:
             found[place] = problem
     return found
@@ -109,11 +111,11 @@ def text_parts(frame: Frame) -> tuple[int, int, list[bytes], bytes]:
     return count, rows, literals, frame.payload[at + size :]
 
 
-def _text_unit(model: LoadedModel, frame: Frame) -> tuple[Decoding, list[bytes]]:
+def _text_unit(model: LoadedModel, frame: Frame) -> tuple[LaneDecoding, list[bytes]]:
     count, rows, literals, bits = text_parts(frame)
     if rows > rows_for(model.vocab_size):
         raise refusal("its lanes cannot be")
-    return Decoding(bits, count, max(1, rows)), literals
+    return LaneDecoding(bits, count, max(1, rows)), literals
 
 
 def _literals(packed: bytes) -> list[bytes]:
@@ -133,8 +135,8 @@ def code_records(model: LoadedModel, records: Sequence[bytes], ended: bool | Non
     no lines."""
     units = []
     for record in records:
-        found = texts.encoded(model.tokenizer, record)
-        units.append(None if found is None or found[1] else Encoding(found[0]))
+        found = block_texts.encoded(model.tokenizer, record)
+        units.append(None if found is None or found[1] else LaneEncoding(found[0]))
     side_by_side(model, [unit for unit in units if unit is not None])
     tokens, codes = [], []
     for record, unit in zip(records, units, strict=True):
@@ -188,10 +190,10 @@ def columns_of(frame: Frame) -> Columns:
 def decode_records(model: LoadedModel, frame: Frame, columns: Columns, chosen: Sequence[int]) -> list[bytes]:
     """Some of the records of a frame; the others are not looked at."""
     codes = [frame.payload[columns.begins[k] : columns.begins[k + 1]] for k in chosen]
-    units = [Decoding(code, columns.tokens[k]) for code, k in zip(codes, chosen, strict=True)]
+    units = [LaneDecoding(code, columns.tokens[k]) for code, k in zip(codes, chosen, strict=True)]
     side_by_side(model, units)
     return [
-        texts.decoded(model.tokenizer, unit.checked(), (), MOST_PLAIN) if unit.count else code
+        block_texts.decoded(model.tokenizer, unit.checked(), (), MOST_PLAIN) if unit.count else code
         for unit, code in zip(units, codes, strict=True)
     ]
 

@@ -14,9 +14,9 @@ from zlib import crc32
 from pantoum.config import DecompressConfig, require
 from pantoum.errors import ArchiveError
 from pantoum.formats import archive
-from pantoum.formats.archive import Frame, Gap, Header, Kind, Seekable, Source
+from pantoum.formats.archive import ArchiveSource, Frame, Gap, Header, Kind, Seekable
 from pantoum.inference.compressing import frames
-from pantoum.inference.compressing.adapting import Reader
+from pantoum.inference.compressing.adapting import MixingReader
 from pantoum.inference.compressing.learning import Learner
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.network.mixers.contexts import MOST_SYMBOLS
@@ -28,7 +28,10 @@ SIDE_BY_SIDE = 4
 
 
 def restore(
-    source: Source, model: LoadedModel | None, settings: DecompressConfig, lost: list[str] | None = None
+    source: ArchiveSource,
+    model: LoadedModel | None,
+    settings: DecompressConfig,
+    lost: list[str] | None = None,
 ) -> Iterator[bytes]:
     """The bytes of an archive, or the part of them that is asked for. ``lost`` hears in words what is
     damaged, with ``keep_going``."""
@@ -55,7 +58,7 @@ class _Decompressor:
         self._header, self._model = header, model
         self._keep_going, self._most = settings.keep_going, settings.max_output
         self._learner: Learner | None = None
-        self._reader: Reader | None = None
+        self._reader: MixingReader | None = None
         self._seen = 0
         self.lost = lost
         """What could not be decoded, in words."""
@@ -130,7 +133,7 @@ class _Decompressor:
         if frame.kind == Kind.ADAPTED_BEGUN:
             if self._model is None or self._model.vocab_size > MOST_SYMBOLS:
                 raise archive.refusal("it has a frame that its model cannot have")
-            self._reader = Reader(self._model, self._header.slots)
+            self._reader = MixingReader(self._model, self._header.slots)
         if self._reader is None:
             raise archive.refusal("a frame builds on one that is lost")
         return self._reader.decode(frame)

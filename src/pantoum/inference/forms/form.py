@@ -19,11 +19,11 @@ import numpy as np
 
 from pantoum.errors import SettingError
 from pantoum.inference.forms.grammar import ADVICE, grammar_of, library, matcher_of
-from pantoum.inference.forms.vocabulary import TokenBytes
+from pantoum.inference.forms.token_bytes import TokenBytes
 from pantoum.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    from pantoum.config import Asked
+    from pantoum.config import AskedForm
     from pantoum.inference.loaded_model import LoadedModel
 
 __all__ = ["TokenForm", "Way", "token_form"]
@@ -60,7 +60,7 @@ class _Reached(NamedTuple):
 class TokenForm:
     """What the texts of one form share. Threads may share it."""
 
-    def __init__(self, vocabulary: TokenBytes, asked: Asked) -> None:
+    def __init__(self, vocabulary: TokenBytes, asked: AskedForm) -> None:
         self.vocabulary, self.asked = vocabulary, asked
         self._grammar = grammar_of(asked)
         self._first = matcher_of(vocabulary.tokens, self._grammar, asked)
@@ -229,7 +229,7 @@ _KNOWN: WeakKeyDictionary[Tokenizer, tuple[TokenBytes, OrderedDict[tuple[str, st
 _KNOWN = WeakKeyDictionary()
 
 
-def token_form(model: LoadedModel, asked: Asked) -> TokenForm:
+def token_form(model: LoadedModel, asked: AskedForm) -> TokenForm:
     """The form of what is asked, over the tokens of a model; made once."""
     found = library(asked.kind)
     known = _KNOWN.get(model.tokenizer)

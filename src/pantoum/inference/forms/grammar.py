@@ -10,7 +10,7 @@ from pantoum.errors import SettingError
 from pantoum.inference.forms.expression import in_rust
 
 if TYPE_CHECKING:
-    from pantoum.config import Asked
+    from pantoum.config import AskedForm
 
 __all__ = ["grammar_of", "library", "matcher_of"]
 
@@ -38,7 +38,7 @@ def library(argument: str) -> Any:
     return llguidance
 
 
-def grammar_of(asked: Asked) -> str:
+def grammar_of(asked: AskedForm) -> str:
     """The grammar of what is asked, in Lark."""
     try:
         asked.text.encode()
@@ -58,7 +58,7 @@ def grammar_of(asked: Asked) -> str:
     return f"{found['grammars'][0]['lark_grammar']}\n{FREELY}"
 
 
-def matcher_of(tokens: Any, grammar: str, asked: Asked) -> Any:
+def matcher_of(tokens: Any, grammar: str, asked: AskedForm) -> Any:
     """A matcher at the beginning of a text; ``SettingError`` where there can be none."""
     found = library(asked.kind)
     limits = found.LLParserLimits(
@@ -78,7 +78,7 @@ def _literal(text: str) -> str:
     return "".join(f"\\x{{{ord(sign):x}}}" for sign in text)
 
 
-def _wrong(asked: Asked, message: str) -> SettingError:
+def _wrong(asked: AskedForm, message: str) -> SettingError:
     """The error of a form that cannot be: what the library says, in one line."""
     place = re.match(r"(?:at )?(\d+)\((\d+)\): ", message)
     reason = re.search(r"^error: (.*)", message, re.MULTILINE)

@@ -27,7 +27,7 @@ from pantoum.inference.forms.form import TokenForm, Way
 from pantoum.kernels import Array
 from pantoum.kernels.draw_rows import ALL
 
-__all__ = ["DROPPED", "Place"]
+__all__ = ["DROPPED", "FormPlace"]
 
 DROPPED = -1
 """In the place of a token: the text has ended before it."""
@@ -37,13 +37,13 @@ RESERVE = 64
 """Tokens that are left to a text, beside twice its way, where it is not asked."""
 
 
-class Place:
+class FormPlace:
     """The place of one text."""
 
     __slots__ = ("_kept", "_left", "_mask", "_matcher", "_unasked", "_way", "ended", "form", "free", "spaced")
 
     def __init__(self, form: TokenForm, length: int, spaced: bool) -> None:
-        """``spaced``: a space is pending (``forms.vocabulary``)."""
+        """``spaced``: a space is pending (``forms.token_bytes``)."""
         self.form, self.spaced, self._left = form, spaced, length
         self._way: Way = form.shortest(spaced)
         needed = len(self._way)

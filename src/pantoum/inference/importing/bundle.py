@@ -29,7 +29,7 @@ DTYPES = {1: "<f4", 2: "<f8", 19: "<f2"}
 
 
 @dataclass(frozen=True)
-class Entry:
+class BundleEntry:
     """Where a tensor lies."""
 
     dtype: int
@@ -75,14 +75,14 @@ def read(index: Path) -> dict[str, Array]:
     return found
 
 
-def _entries(data: bytes) -> tuple[int, dict[str, Entry]]:
+def _entries(data: bytes) -> tuple[int, dict[str, BundleEntry]]:
     """(the number of data files, where each tensor lies)."""
     if len(data) < FOOTER or not data.endswith(MAGIC):
         raise ValueError("it is no index of a checkpoint")
     place, footer = 0, data[-FOOTER:]
     for _ in range(2):  # past the handle of the block of metadata
         _, place = _number(footer, place)
-    shards, found = 1, dict[str, Entry]()
+    shards, found = 1, dict[str, BundleEntry]()
     for _, handle in _block(data, *_handle(footer, place)):
         for key, value in _block(data, *_handle(handle, 0)):
             if key:
@@ -121,7 +121,7 @@ def _block(data: bytes, start: int, size: int) -> Iterator[tuple[bytes, bytes]]:
         place += length
 
 
-def _entry(data: bytes) -> Entry:
+def _entry(data: bytes) -> BundleEntry:
     """A ``BundleEntryProto``."""
     fields: dict[int, int | bytes] = {}
     for number, value in _fields(data):
@@ -134,7 +134,7 @@ def _entry(data: bytes) -> Entry:
         if number == 2 and isinstance(value, bytes):
             shape.append(int(dict(_fields(value)).get(1, 0)))
     numbers = [int(fields.get(number, 0)) for number in (1, 3, 4, 5)]
-    return Entry(numbers[0], tuple(shape), *numbers[1:])
+    return BundleEntry(numbers[0], tuple(shape), *numbers[1:])
 
 
 def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:

@@ -13,8 +13,8 @@ from pantoum.config import CELLS, ModelConfig
 from pantoum.config.plain import Plain
 from pantoum.errors import ModelFileError
 from pantoum.formats.model_file import ModelFile
-from pantoum.inference.importing.source import Source, SourceLayer, split
-from pantoum.inference.importing.vocabulary import Vocabulary
+from pantoum.inference.importing.foreign_model import ForeignModel, SourceLayer, split
+from pantoum.inference.importing.foreign_vocabulary import Vocabulary
 from pantoum.kernels import Array
 from pantoum.network.spec import number
 
@@ -25,7 +25,7 @@ EXPANDS, AND = 10, 16 << 20
 """What a model may become: ten times as many numbers, and 64 MB of them."""
 
 
-def converted(source: Source, vocabulary: Vocabulary, card: dict[str, Plain]) -> ModelFile:
+def converted(source: ForeignModel, vocabulary: Vocabulary, card: dict[str, Plain]) -> ModelFile:
     """The content of a model file."""
     numbers_V = vocabulary.numbers_V
     embedding_VE, tied = source.embedding_VE, source.tied

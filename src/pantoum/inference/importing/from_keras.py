@@ -23,7 +23,7 @@ import numpy as np
 
 from pantoum.errors import ModelFileError, SettingError
 from pantoum.formats import bounded, plain_json
-from pantoum.inference.importing.source import Source, SourceLayer, natural
+from pantoum.inference.importing.foreign_model import ForeignModel, SourceLayer, natural
 from pantoum.kernels import Array
 
 __all__ = ["ARCHIVE", "HDF5", "read"]
@@ -39,7 +39,7 @@ EXPANDS, AND = 10, 64 << 20
 Parts = Mapping[str, Mapping[int, Array]]
 
 
-def read(path: Path) -> Source:
+def read(path: Path) -> ForeignModel:
     """The model of such a file."""
     data = bounded.read_small(path, MOST_BYTES, ModelFileError)
     try:
@@ -106,7 +106,7 @@ def _arrays(data: bytes) -> dict[str, Array]:
     return found
 
 
-def _source(found: Mapping[str, Array], config: Mapping[str, dict[str, Any]], path: Path) -> Source:
+def _source(found: Mapping[str, Array], config: Mapping[str, dict[str, Any]], path: Path) -> ForeignModel:
     cells: dict[str, dict[int, Array]] = {}
     others: dict[str, dict[int, Array]] = {}
     for name, array in found.items():
@@ -128,7 +128,7 @@ def _source(found: Mapping[str, Array], config: Mapping[str, dict[str, Any]], pa
             f"cannot import {str(path)!r}: it has {len(dense)} dense layers and {len(tables)} embeddings; it "
             "must have one dense layer with a bias, and at most one embedding"
         )
-    return Source("Keras", made, tables[0] if tables else None, dense[0][0].T, dense[0][1])
+    return ForeignModel("Keras", made, tables[0] if tables else None, dense[0][0].T, dense[0][1])
 
 
 def _layer(parts: Mapping[int, Array], config: Mapping[str, Any], path: Path) -> SourceLayer:

@@ -18,7 +18,7 @@ from pantoum.config import CELLS
 from pantoum.errors import ModelFileError
 from pantoum.formats import bounded, plain_json
 from pantoum.inference.files.onnx_graph import onnx_package
-from pantoum.inference.importing.source import Source, SourceLayer
+from pantoum.inference.importing.foreign_model import ForeignModel, SourceLayer
 from pantoum.kernels import Array
 
 __all__ = ["layer_of", "read"]
@@ -85,7 +85,7 @@ class _Walk:
         self.head = weight, before if bias is None else before + bias.reshape(-1)
 
 
-def read(path: Path) -> Source:
+def read(path: Path) -> ForeignModel:
     """The model of such a file."""
     onnx = onnx_package("file", str(path))
     data = bounded.read_small(path, MOST_BYTES, ModelFileError)
@@ -102,7 +102,9 @@ def read(path: Path) -> Source:
         raise ModelFileError(f"cannot import {str(path)!r}: {problem}; export it again") from None
     embedding_VE = walk.tables[0] if walk.tables else None
     weight_HV, bias_V = walk.head
-    return Source("ONNX", tuple(walk.layers), embedding_VE, weight_HV.T, bias_V, tokenizer=_tokenizer(model))
+    return ForeignModel(
+        "ONNX", tuple(walk.layers), embedding_VE, weight_HV.T, bias_V, tokenizer=_tokenizer(model)
+    )
 
 
 def layer_of(kind: str, given: list[Array | None], own: dict[str, Any]) -> SourceLayer:

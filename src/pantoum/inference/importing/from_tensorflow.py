@@ -20,7 +20,7 @@ import numpy as np
 
 from pantoum.errors import ModelFileError
 from pantoum.inference.importing import bundle
-from pantoum.inference.importing.source import Source, SourceLayer, natural
+from pantoum.inference.importing.foreign_model import ForeignModel, SourceLayer, natural
 from pantoum.kernels import Array
 
 __all__ = ["read"]
@@ -37,7 +37,7 @@ FORGET = 1.0
 Parts = Mapping[str, Array]
 
 
-def read(index: Path) -> Source:
+def read(index: Path) -> ForeignModel:
     """The model of a checkpoint."""
     layers: dict[str, dict[str, Array]] = {}
     others: dict[str, Array] = {}
@@ -78,7 +78,7 @@ def read(index: Path) -> Source:
             f"cannot import {str(index)!r}: it has {len(tables)} possible embeddings, not one"
         )
     notes = ["forget_bias is taken to be 1, TensorFlow's default"] * (made[0].cell == "lstm")
-    return Source("TensorFlow 1", made, None if one_hot else tables[0], head_HV.T, bias_V, tuple(notes))
+    return ForeignModel("TensorFlow 1", made, None if one_hot else tables[0], head_HV.T, bias_V, tuple(notes))
 
 
 def _layer(place: str, parts: Parts) -> SourceLayer:

@@ -21,7 +21,7 @@ import numpy as np
 from pantoum.config import CELLS
 from pantoum.errors import ModelFileError
 from pantoum.formats import bounded, plain_json, tensor_layout
-from pantoum.inference.importing.source import Source, SourceLayer, natural
+from pantoum.inference.importing.foreign_model import ForeignModel, SourceLayer, natural
 from pantoum.kernels import Array
 
 __all__ = ["read", "read_arrays"]
@@ -33,7 +33,7 @@ EMBEDDING = re.compile(r"emb|enc|wte", re.IGNORECASE)
 FLOATS = ("F64", "F32", "F16", "BF16")
 
 
-def read(path: Path) -> Source:
+def read(path: Path) -> ForeignModel:
     """The model of such a file."""
     arrays, metadata = read_arrays(path)
     refused = next((name for name in arrays if REFUSED.search(name)), None)
@@ -52,7 +52,7 @@ def read(path: Path) -> Source:
     if not made:
         raise ModelFileError(f"cannot import {str(path)!r}: it has no weight_ih_l0; save a recurrent model")
     embedding_VE, head_VH, bias_V = _others(arrays, made[0].inputs, made[-1].units, path)
-    return Source("PyTorch", made, embedding_VE, head_VH, bias_V, tokenizer=_tokenizer(metadata))
+    return ForeignModel("PyTorch", made, embedding_VE, head_VH, bias_V, tokenizer=_tokenizer(metadata))
 
 
 def read_arrays(path: Path) -> tuple[dict[str, Array], dict[str, Any]]:

@@ -24,7 +24,7 @@ from pantoum.network.network_state import NetworkState
 from pantoum.network.stepping import stepper
 
 if TYPE_CHECKING:  # other models do not need it
-    from pantoum.inference.forms.place import Place
+    from pantoum.inference.forms.place import FormPlace
     from pantoum.inference.writing.word_borders import WordBorders
 
 __all__ = ["BatchRows", "columns"]
@@ -108,7 +108,10 @@ class BatchRows:
         self._bind()
 
     def advance(
-        self, count: int, adjusted: Sequence[tuple[int, Adjusted]], formed: Sequence[tuple[int, Place]] = ()
+        self,
+        count: int,
+        adjusted: Sequence[tuple[int, Adjusted]],
+        formed: Sequence[tuple[int, FormPlace]] = (),
     ) -> list[int]:
         """Read and draw a token for each of the first rows, a chunk at a time; the tokens drawn are those
         that are read next. ``adjusted``: rows whose logits are changed, or whose tokens are recorded.
@@ -147,7 +150,7 @@ class BatchRows:
         self._length_R[row] += tokens
         self._soonest = min(self._soonest, tokens) if self._soonest > 0 else tokens
 
-    def _before(self, first: int, rows: int, formed: Sequence[tuple[int, Place]]) -> list[Array] | None:
+    def _before(self, first: int, rows: int, formed: Sequence[tuple[int, FormPlace]]) -> list[Array] | None:
         """Let each row draw what its form allows; copies of what a draw changes where one may be dropped."""
         allowed_RM = self.draws.allowed_RM
         assert allowed_RM is not None
@@ -162,7 +165,7 @@ class BatchRows:
         return [*self._state.arrays, self.draws.tokens, self.draws.log_probability]
 
     def _keep_form(
-        self, first: int, formed: Sequence[tuple[int, Place]], before: list[Array] | None
+        self, first: int, formed: Sequence[tuple[int, FormPlace]], before: list[Array] | None
     ) -> list[int]:
         """Rows whose text had ended before the token that was drawn, which is taken back."""
         dropped, draws = [], self.draws

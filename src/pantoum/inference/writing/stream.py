@@ -23,7 +23,7 @@ from pantoum.text.decoder import Decoder
 from pantoum.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:  # other texts do not need it
-    from pantoum.inference.forms.place import Place
+    from pantoum.inference.forms.place import FormPlace
 
 __all__ = ["Stream"]
 
@@ -76,7 +76,7 @@ class Stream:
         stops: tuple[str, ...],
         decoder: Decoder | None,
         adjusted: Adjusted | None = None,
-        place: Place | None = None,
+        place: FormPlace | None = None,
     ) -> None:
         self.stopped: str | None = None
         """Why it ended before its length: ``stop``, ``eos``, or ``form`` where its text has the form that was

@@ -34,7 +34,7 @@ from pantoum.text.decoder import SPACE
 from pantoum.text.tokenizer import TokenTexts
 
 if TYPE_CHECKING:  # other texts do not need it
-    from pantoum.inference.forms.place import Place
+    from pantoum.inference.forms.place import FormPlace
 
 __all__ = ["StreamBatch", "StreamPiece"]
 
@@ -72,7 +72,7 @@ class StreamBatch:
         """Streams whose tokens must pass through ``take``; a round does not look at the others."""
         self._adjusted: dict[Stream, Adjusted] = {}
         """Those whose logits are changed, or whose tokens are recorded (``inference.writing.adjusted``)."""
-        self._formed: dict[Stream, Place] = {}
+        self._formed: dict[Stream, FormPlace] = {}
         """Those whose texts are to have a form (``inference.forms``)."""
         self._texts = TokenTexts(model.tokenizer)
 
@@ -206,7 +206,7 @@ class StreamBatch:
         sampling: SamplingConfig,
         numbers: tuple[int, int],
         adjusted: Adjusted | None,
-        place: Place | None,
+        place: FormPlace | None,
     ) -> Stream:
         """``numbers``: the seed and the number of the stream."""
         last = self.model.border if state.last_token is None else state.last_token
@@ -224,17 +224,17 @@ class StreamBatch:
             self._leave(row)
         return joined
 
-    def _place(self, sampling: SamplingConfig, state: State, length: int) -> Place:
+    def _place(self, sampling: SamplingConfig, state: State, length: int) -> FormPlace:
         """The beginning of a text that is to have a form."""
         from pantoum.inference.forms.form import token_form
-        from pantoum.inference.forms.place import Place
+        from pantoum.inference.forms.place import FormPlace
 
         asked = sampling.asked
         assert asked is not None
         spaced = state.pending == SPACE and self.model.tokenizer.declared.spaces != "apart"
         rule = "cannot begin within a character, and the state ends within one"
         require(spaced or not state.pending, asked.kind, asked.text, rule, "feed the whole character")
-        return Place(token_form(self.model, asked), length, spaced)
+        return FormPlace(token_form(self.model, asked), length, spaced)
 
     def _next_row(self) -> int:
         """The row after the last stream."""

@@ -14,7 +14,7 @@ from pantoum.kernels.native.library import core
 from pantoum.kernels.native.tables import checked_tokens
 from pantoum.kernels.types import Array
 
-__all__ = ["ContextDecider", "context_decider", "context_probabilities", "read_contexts"]
+__all__ = ["CoreContextDecider", "context_decider", "context_probabilities", "read_contexts"]
 
 
 def read_contexts(
@@ -52,7 +52,7 @@ def context_probabilities(tables: ContextTables, given_V: Array | None = None) -
     return probabilities_V
 
 
-class ContextDecider:
+class CoreContextDecider:
     """Symbols decision by decision: a call changes one number of its arguments."""
 
     def __init__(self, tables: ContextTables) -> None:
@@ -87,9 +87,9 @@ class ContextDecider:
         )
 
 
-def context_decider(tables: ContextTables) -> ContextDecider:
+def context_decider(tables: ContextTables) -> CoreContextDecider:
     """What decodes symbols from decisions."""
-    return ContextDecider(tables)
+    return CoreContextDecider(tables)
 
 
 def _row(given_V: Array | None) -> Array | None:

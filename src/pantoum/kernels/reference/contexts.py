@@ -39,7 +39,7 @@ def read_contexts(
 ) -> Array:
     """Nats [T] of symbols, each before it was learned from, mixed with what a network gave; with ``predict``
     false all are 0, and only how often what came is learned. ``chances_Q`` takes those of all decisions."""
-    reader, nats_T, place = Contexts(tables), np.zeros(len(tokens_T), np.float32), 0
+    reader, nats_T, place = MixedContexts(tables), np.zeros(len(tokens_T), np.float32), 0
     for t, symbol in enumerate(tokens_T.tolist()):
         if resets_T is not None and resets_T[t]:
             reader.reset()
@@ -65,7 +65,7 @@ def read_contexts(
 
 def context_probabilities(tables: ContextTables, given_V: Array | None = None) -> Array:
     """The probabilities [V] of the next symbol; nothing is learned."""
-    reader, probabilities_V = Contexts(tables), np.empty(len(tables.symbols), np.float32)
+    reader, probabilities_V = MixedContexts(tables), np.empty(len(tables.symbols), np.float32)
     reader.begin(given_V)
     for symbol, share in reader.spread(F(1.0)):
         probabilities_V[symbol] = share
@@ -76,7 +76,7 @@ class ContextDecider:
     """Symbols decision by decision."""
 
     def __init__(self, tables: ContextTables) -> None:
-        self._reader, self._chance = Contexts(tables), 0
+        self._reader, self._chance = MixedContexts(tables), 0
 
     def begin(self, given_V: Array | None = None) -> int:
         """The chance, of 2^22, that the first decision of the next symbol is right (1)."""
@@ -103,7 +103,7 @@ def context_decider(tables: ContextTables) -> ContextDecider:
     return ContextDecider(tables)
 
 
-class Contexts(ContextCounts):
+class MixedContexts(ContextCounts):
     """A reader of these tables."""
 
     def begin(self, given_V: Array | None) -> None:

@@ -18,7 +18,7 @@ from pantoum.errors import ModelFileError
 from pantoum.kernels import Array
 from pantoum.kernels.reference.cell import Given, equations
 
-__all__ = ["Source", "SourceLayer", "natural", "split"]
+__all__ = ["ForeignModel", "SourceLayer", "natural", "split"]
 
 ROWS_AT_ONCE = 256
 """Rows of logits that are in memory at once."""
@@ -77,7 +77,7 @@ class SourceLayer:
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class ForeignModel:
     """A model: tokens, embedding or one-hot vectors, layers, head."""
 
     program: str
