@@ -49,9 +49,9 @@ if TYPE_CHECKING:
     from pantoum.inference.after_prompts import WrittenTexts
     from pantoum.inference.choices import Continuation
     from pantoum.inference.evaluate import Evaluation
+    from pantoum.inference.next_word import Suggestion
     from pantoum.inference.pairs import PairsFound
     from pantoum.inference.score import Score, Scorer
-    from pantoum.inference.suggest import Suggestion
     from pantoum.pictured_scores import Scores
     from pantoum.texts import Texts
 
@@ -252,7 +252,7 @@ class Model:
     def suggest(self, prompt: str = "", k: int = 3) -> list[Suggestion]:
         """The ``k`` most probable words after a prompt, or those that begin with the letters that it ends
         with, most probable first."""
-        from pantoum.inference.suggest import begun_word
+        from pantoum.inference.next_word import begun_word
 
         before, begun = begun_word(text(prompt, "prompt"))
         session = self.session()

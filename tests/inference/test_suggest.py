@@ -10,8 +10,8 @@ import pytest
 
 from pantoum.errors import SettingError
 from pantoum.inference.loaded_model import LoadedModel
+from pantoum.inference.next_word import BEGUN, begun_word
 from pantoum.inference.session import Session
-from pantoum.inference.suggest import BEGUN, begun_word
 from pantoum.model import Model
 
 Make = Callable[..., LoadedModel]

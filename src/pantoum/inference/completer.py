@@ -10,9 +10,9 @@ from __future__ import annotations
 from pantoum.config import CompleteConfig
 from pantoum.inference.adapted import adapted_to, require_out
 from pantoum.inference.loaded_model import LoadedModel
+from pantoum.inference.next_word import Suggestion, begun_word
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
-from pantoum.inference.suggest import Suggestion, begun_word
 
 __all__ = ["Completer"]
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from pantoum.config.keywords import Sampling
-    from pantoum.inference.suggest import Suggester, Suggestion
+    from pantoum.inference.next_word import Suggester, Suggestion
 
 __all__ = ["Prediction", "Session"]
 
@@ -155,7 +155,7 @@ class Session:
     def suggest(self, k: int = 3, *, begun: str = "") -> list[Suggestion]:
         """The ``k`` most probable next words, most probable first. ``begun``: letters of a word that the
         session has not read; the words begin with them. Nothing is read or written."""
-        from pantoum.inference.suggest import Suggester
+        from pantoum.inference.next_word import Suggester
 
         if self._suggester is None:
             self._suggester = Suggester(self.model)

@@ -14,8 +14,8 @@ from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
 from pantoum.inference.loaded_model import LoadedModel
+from pantoum.inference.next_word import Suggester, Suggestion, begun_word
 from pantoum.inference.state import State
-from pantoum.inference.suggest import Suggester, Suggestion, begun_word
 from pantoum.server.caller import owned
 from pantoum.server.errors import RequestError
 from pantoum.server.fields import KnownFields
