@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -135,10 +136,14 @@ def made(trained: Path, text: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(autouse=True)
-def nothing_more_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    """``--follow`` would wait for ever: whoever typed it types Ctrl-C at the end of the log."""
+def nothing_more_is_written(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """``--follow`` would wait for ever: whoever typed it types Ctrl-C at the end of the log. A job in the
+    background of a shell ignores that, and the tests may be one."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     typed = SimpleNamespace(sleep=lambda seconds: signal.raise_signal(signal.SIGINT))
     monkeypatch.setattr(follow, "time", typed)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def ran(words: list[str], stdin: bytes) -> tuple[int, str]:

@@ -50,6 +50,7 @@ GIVEN = {
     "docs/how-to/other-machines.md": ("book",),
     "docs/how-to/pytorch.md": ("book",),
     "docs/how-to/python.md": ("book",),
+    "docs/how-to/web.md": ("book",),
     "docs/api.md": ("app", "names"),
 }
 """Runs that a page takes for granted, by the name of their text."""

@@ -11,9 +11,9 @@ from pantoum.errors import SettingError
 
 EXAMPLES = """examples:
   pantoum compress book.txt
-  pantoum compress today.log --model app-int8.safetensors
+  pantoum compress today.log --model runs/app
   pantoum compress names.txt --model runs/names --documents lines
-  tar c folder | pantoum compress - --out folder.tar.pantoum
+  tar c notes | pantoum compress - --out notes.tar.pantoum
 
 It is slow: xz and zstd are the better choice wherever speed matters. A file that was made with a model needs
 the very same model to be read, so keep both. The guide: docs/how-to/compress.md

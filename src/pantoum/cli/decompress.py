@@ -10,11 +10,11 @@ from pantoum.cli.output import Output
 from pantoum.config import DecompressConfig
 
 EXAMPLES = """examples:
-  pantoum decompress book.txt.pantoum
-  pantoum decompress today.log.pantoum --model app-int8.safetensors --out - | grep ERROR
+  pantoum decompress book.txt.pantoum --out again.txt
+  pantoum decompress today.log.pantoum --model runs/app --out - | grep ERROR
   pantoum decompress names.txt.pantoum --model runs/names --record 12 --out -
   pantoum decompress book.txt.pantoum --test
-  pantoum decompress damaged.pantoum --keep-going --out rest.txt
+  pantoum decompress book.txt.pantoum --keep-going --out rest.txt
 """
 
 
