@@ -29,8 +29,8 @@ from damage import damaged
 
 from pantoum.config import DecompressConfig, ModelConfig
 from pantoum.errors import ArchiveError, PantoumError
-from pantoum.formats import archive
-from pantoum.formats.archive import Frame, Header, Index, Kind
+from pantoum.formats import archive_parts
+from pantoum.formats.archive_parts import Frame, Header, Index, Kind
 from pantoum.inference.compressing import archiving, frames, learning, restoring
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.network import LanguageModel
@@ -69,7 +69,7 @@ def forged(draw: np.random.Generator, kind: str, loaded: LoadedModel) -> bytes:
     index, body = Index(), b""
     for _ in range(draw.integers(1, 4)):
         numbers = draw.integers(0, [4, 300, 2**34][draw.integers(3)], draw.integers(1, 8)).tolist()
-        payload = archive.to_numbers(numbers) + draw.bytes(int(draw.integers(60)))
+        payload = archive_parts.to_numbers(numbers) + draw.bytes(int(draw.integers(60)))
         which = Kind(int(draw.integers(6)))
         records = numbers[0] if which == Kind.RECORDS else 0
         frame = Frame(which, int(draw.integers(2000)), crc32(payload), payload, records)

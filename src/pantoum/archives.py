@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, cast
 from pantoum.config import CompressConfig, DecompressConfig
 from pantoum.errors import ArchiveError, SettingError
 from pantoum.formats import bounded, durable
-from pantoum.formats.archive import SUFFIX, ArchiveSource
+from pantoum.formats.archive_parts import SUFFIX, ArchiveSource
 from pantoum.inference.compressing import archiving, restoring
 from pantoum.inference.files.apart import require_apart
 from pantoum.inference.loaded_model import LoadedModel

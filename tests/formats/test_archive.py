@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pantoum.errors import ArchiveError
-from pantoum.formats import archive
-from pantoum.formats.archive import Frame, Gap, Header, Index, Kind
+from pantoum.formats import archive, archive_parts
+from pantoum.formats.archive_parts import Frame, Gap, Header, Index, Kind
 
 FRAMES = [
     Frame(Kind.BEGUN, 5, 0x01020304, b"abc"),
@@ -54,15 +54,15 @@ def test_bytes_give_the_frames_back(header: Header) -> None:
 
 @given(st.lists(st.integers(0, 2**35 - 1)))
 def test_numbers(numbers: list[int]) -> None:
-    data = archive.to_numbers(numbers)
-    assert archive.from_numbers(data) == (numbers, len(data))
-    assert archive.from_numbers(data + b"\x80", len(numbers)) == (numbers, len(data))
+    data = archive_parts.to_numbers(numbers)
+    assert archive_parts.from_numbers(data) == (numbers, len(data))
+    assert archive_parts.from_numbers(data + b"\x80", len(numbers)) == (numbers, len(data))
 
 
 @pytest.mark.parametrize("data", [b"\x80", b"\xff" * 6, b"\x81\x82"])
 def test_numbers_that_are_cut(data: bytes) -> None:
     with pytest.raises(ValueError, match="cut"):
-        archive.from_numbers(data, 1)
+        archive_parts.from_numbers(data, 1)
 
 
 def test_no_byte_can_change_unseen() -> None:

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from pantoum.config import DecompressConfig
 from pantoum.errors import ArchiveError, PantoumError, SettingError, TextError
-from pantoum.formats import archive
-from pantoum.formats.archive import Frame, Header, Index, Kind
+from pantoum.formats import archive, archive_parts
+from pantoum.formats.archive_parts import Frame, Header, Index, Kind
 from pantoum.inference.compressing import archiving, coding, frames, learning, restoring
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.kernels import without_core
@@ -286,10 +286,10 @@ def forged(model: LoadedModel, *given: Frame) -> bytes:
 def test_forged_frames_are_refused_in_words(make: Callable[..., LoadedModel], data: st.DataObject) -> None:
     model = make(data.draw(st.sampled_from(["characters", "words", "bpe"])))
     numbers = st.lists(st.integers(0, data.draw(st.sampled_from([9, 300, 2**34]))), max_size=9)
-    payload = archive.to_numbers(data.draw(numbers)) + data.draw(st.binary(max_size=40))
+    payload = archive_parts.to_numbers(data.draw(numbers)) + data.draw(st.binary(max_size=40))
     plain, kind = data.draw(st.integers(0, 400)), data.draw(st.sampled_from(list(Kind)))
     try:
-        records = archive.from_numbers(payload, 1)[0][0] if kind == Kind.RECORDS else 0
+        records = archive_parts.from_numbers(payload, 1)[0][0] if kind == Kind.RECORDS else 0
     except ValueError:
         return
     frame = Frame(kind, plain, data.draw(st.sampled_from([0, crc32(payload)])), payload, records)

@@ -26,7 +26,7 @@ def pairs(path: Path, pairs: list[tuple[str, str, str]]) -> str:
 
 
 def nats(model: LoadedModel, sentence: str) -> float:
-    """Of a sentence, token by token."""
+    """The surprisal of each token of a sentence, in nats."""
     session, total = Session(model), 0.0
     session.feed([model.border])
     for token in model.tokenizer.encode(sentence):

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from pantoum.config import require
-from pantoum.formats.archive import Frame
+from pantoum.formats.archive_parts import Frame
 from pantoum.inference.compressing import block_texts, learning
 from pantoum.inference.compressing.coding import code_bytes, coder, require_core, total_of, words_of
 from pantoum.inference.compressing.frames import text_parts, text_payload

@@ -13,7 +13,7 @@ from zlib import crc32
 
 from pantoum.config import require
 from pantoum.errors import ArchiveError, PantoumError, TextError
-from pantoum.formats.archive import MOST_PLAIN, ArchiveSource, Frame, Header, Index, Kind
+from pantoum.formats.archive_parts import MOST_PLAIN, ArchiveSource, Frame, Header, Index, Kind
 from pantoum.inference.compressing import frames, learning
 from pantoum.inference.compressing.adapting import MixingReader
 from pantoum.inference.compressing.learning import Learner

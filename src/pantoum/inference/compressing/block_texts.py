@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from pantoum.errors import ArchiveError
-from pantoum.formats.archive import refusal
+from pantoum.formats.archive_parts import refusal
 from pantoum.kernels import Array
 from pantoum.text.documents import mark
 from pantoum.text.numbers import joined

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from pantoum.errors import CoreError, SettingError
-from pantoum.formats.archive import refusal
+from pantoum.formats.archive_parts import refusal
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.kernels import Array, backend, without_core
 from pantoum.network.stepping import stepper

@@ -4,7 +4,7 @@ text     tokens, lanes, bytes of the literals; the literals, packed by zlib; the
 records, whether a line end follows the last one, bytes of the columns; the columns, packed by zlib; the code
 of each record
 
-Numbers are written as ``formats.archive`` does. A literal is the number of its bytes and these. The columns
+Numbers are written as ``formats.archive_parts`` does. A literal is the number of its bytes and these. The columns
 are the tokens of each record, then the bytes of the code of each; with no tokens the code is the record
 itself.
 
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from pantoum.errors import ArchiveError
-from pantoum.formats.archive import (
+from pantoum.formats.archive_parts import (
     MOST_PLAIN,
     MOST_RECORDS,
     Frame,

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pantoum.formats.archive import refusal
+from pantoum.formats.archive_parts import refusal
 from pantoum.inference.compressing.coding import PRECISION, code_bytes, coder, words_of
 from pantoum.kernels import Array
 from pantoum.network.mixers.contexts import ContextMixer

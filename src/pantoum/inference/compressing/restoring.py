@@ -13,8 +13,8 @@ from zlib import crc32
 
 from pantoum.config import DecompressConfig, require
 from pantoum.errors import ArchiveError
-from pantoum.formats import archive
-from pantoum.formats.archive import ArchiveSource, Frame, Gap, Header, Kind, Seekable
+from pantoum.formats import archive, archive_parts
+from pantoum.formats.archive_parts import ArchiveSource, Frame, Gap, Header, Kind, Seekable
 from pantoum.inference.compressing import frames
 from pantoum.inference.compressing.adapting import MixingReader
 from pantoum.inference.compressing.learning import Learner
@@ -40,7 +40,7 @@ def restore(
         if settings.record is not None:
             yield records(file, model, [settings.record])[0]
         else:
-            most = archive.MOST_BYTES if settings.length is None else settings.length
+            most = archive_parts.MOST_BYTES if settings.length is None else settings.length
             yield from _part(file, model, settings.offset or 0, most)
         return
     header = archive.read_header(source)
@@ -78,7 +78,7 @@ class _Decompressor:
                 self._most is not None
                 and self._seen + sum(one.plain for one in group) + frame.plain > self._most
             ):
-                raise archive.refusal(
+                raise archive_parts.refusal(
                     f"it stands for more than {self._most:,} bytes, the most that was asked for",
                     "give a larger max_output if you trust it",
                 )
@@ -95,7 +95,7 @@ class _Decompressor:
         if not group:
             return
         if self._model is None:
-            raise archive.refusal("it has a frame of a model, and names none")
+            raise archive_parts.refusal("it has a frame of a model, and names none")
         taken = list(group)
         group.clear()
         for frame, found in zip(taken, frames.decode_texts(self._model, taken), strict=True):
@@ -116,13 +116,13 @@ class _Decompressor:
             found = frames.decode_records(self._model, frame, columns, range(len(columns)))
             return frames.plain_of(found, columns.ended if self._header.records == "lines" else None)
         if not frame.kind.learns or not self._header.slots:
-            raise archive.refusal("it has a frame of a kind that its header excludes")
+            raise archive_parts.refusal("it has a frame of a kind that its header excludes")
         if frame.kind in (Kind.ADAPTED_BEGUN, Kind.ADAPTED):
             return self._adapted(frame)
         if frame.kind == Kind.BEGUN:
             self._learner = Learner(self._header.slots)
         if self._learner is None:
-            raise archive.refusal("a frame builds on one that is lost")
+            raise archive_parts.refusal("a frame builds on one that is lost")
         if frame.kind == Kind.LEARNED:
             self._learner.read(frame.payload)
             return frame.payload
@@ -132,10 +132,10 @@ class _Decompressor:
         """The bytes of a frame of the model with contexts beside it."""
         if frame.kind == Kind.ADAPTED_BEGUN:
             if self._model is None or self._model.vocab_size > MOST_SYMBOLS:
-                raise archive.refusal("it has a frame that its model cannot have")
+                raise archive_parts.refusal("it has a frame that its model cannot have")
             self._reader = MixingReader(self._model, self._header.slots)
         if self._reader is None:
-            raise archive.refusal("a frame builds on one that is lost")
+            raise archive_parts.refusal("a frame builds on one that is lost")
         return self._reader.decode(frame)
 
     def _checked(self, frame: Frame, found: bytes | ArchiveError) -> Iterator[bytes]:
@@ -144,7 +144,7 @@ class _Decompressor:
             if len(found) == frame.plain and crc32(found) == frame.crc:
                 yield found
                 return
-            found = archive.refusal("a frame does not decode to what was encoded")
+            found = archive_parts.refusal("a frame does not decode to what was encoded")
         if frame.kind.learns:
             self._learner = self._reader = None
         if not self._keep_going:
@@ -183,7 +183,7 @@ def records(file: Seekable, model: LoadedModel | None, numbers: Sequence[int] | 
     header, index = archive.read_index(file)
     _require_model(header, model)
     if header.records is None or model is None:
-        raise archive.refusal(
+        raise archive_parts.refusal(
             "it has no records, it is one text", "compress it with documents lines, or take a part by offset"
         )
     total = sum(index.records)
@@ -203,7 +203,7 @@ def records(file: Seekable, model: LoadedModel | None, numbers: Sequence[int] | 
             frame = archive.frame_at(file, place)
             columns = frames.columns_of(frame)
             if len(columns) != count:
-                raise archive.refusal("its index does not fit its frames")
+                raise archive_parts.refusal("its index does not fit its frames")
             decoded = frames.decode_records(model, frame, columns, own)
             found.update(zip((first + number for number in own), decoded, strict=True))
         first += count
@@ -215,9 +215,9 @@ def _require_model(header: Header, model: LoadedModel | None) -> None:
     if not header.model:
         return
     if model is None:
-        raise archive.refusal(f"it needs the model with SHA-256 {header.model}", "give it as model")
+        raise archive_parts.refusal(f"it needs the model with SHA-256 {header.model}", "give it as model")
     if model.sha256 != header.model:
-        raise archive.refusal(
+        raise archive_parts.refusal(
             f"it needs the model with SHA-256 {header.model}, this one has {model.sha256 or 'none'}",
             "give that one; `pantoum info` shows the SHA-256",
         )

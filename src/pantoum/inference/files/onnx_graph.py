@@ -18,7 +18,7 @@ from pantoum.kernels import Array
 __all__ = ["OPSET", "Graph", "Value", "onnx_package"]
 
 OPSET, IR_VERSION = 17, 8
-"""Of 2022, so that older readers know them."""
+"""The versions of operators and of the file format that ONNX had in 2022: older readers know them."""
 
 
 def onnx_package(argument: str, value: str) -> Any:

@@ -6,8 +6,8 @@ to the next; of a model of words it is a token, which has one figure. A *line* e
 belongs to the unit in which it begins. What is not complete yet waits for the next call; a unit without end
 is cut at ``LONGEST`` tokens.
 
-Everything is done a batch at a time, by NumPy: the texts of a batch are one array of code points. There is no
-Python step a token where each token's text is whole by itself.
+Everything is done a batch at a time, by NumPy: the texts of a batch are one array of code points. No Python
+runs per token where each token's text is whole by itself.
 
 Shape letters: T tokens, P pieces, U units, C code points.
 """
