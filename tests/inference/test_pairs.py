@@ -26,7 +26,7 @@ def pairs(path: Path, pairs: list[tuple[str, str, str]]) -> str:
 
 
 def nats(model: LoadedModel, sentence: str) -> float:
-    """The surprisal of each token of a sentence, in nats."""
+    """The nats of a sentence, which is read token by token."""
     session, total = Session(model), 0.0
     session.feed([model.border])
     for token in model.tokenizer.encode(sentence):
