@@ -4,9 +4,9 @@ text     tokens, lanes, bytes of the literals; the literals, packed by zlib; the
 records, whether a line end follows the last one, bytes of the columns; the columns, packed by zlib; the code
 of each record
 
-Numbers are written as in ``formats.archive_parts``. A literal is the number of its bytes and these. The columns
-are the tokens of each record, then the bytes of the code of each; with no tokens the code is the record
-itself.
+Numbers are written as in ``formats.archive_parts``. A literal is the number of its bytes and these. The
+columns are the tokens of each record, then the bytes of the code of each; with no tokens the code is the
+record itself.
 
 Shapes: see ``coding``.
 """
