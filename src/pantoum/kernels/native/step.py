@@ -46,7 +46,7 @@ class CoreStepper:
         after = [kind for kind in ("ngrams", "counts") if values[kind]]
         if len(states) != each * len(layers) + len(after):
             raise CoreError(
-                f"{len(states)} arrays of states for {len(layers)} layers of {cell.name}: give {each} a layer"
+                f"{len(states)} arrays of states for {len(layers)} layers of {cell.name}: give {each} per layer"
                 + "".join(f" and the {NAMES[kind]}'" for kind in after)
             )
         if len(layers) != L * members:
