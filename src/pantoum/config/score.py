@@ -91,8 +91,8 @@ class ScoreConfig(ReadingConfig):
     )
     alert_by: str = setting(
         "peak",
-        "what is compared with the threshold: the nats of the most surprising token; or, for sequences of events "
-        "as lines, the mean over all windows of 10 tokens of the probability of another window, from 0 to 1",
+        "what is compared with the threshold: the nats of the most surprising token; or, for lines that are "
+        "sequences of events, how unexpected its windows of 20 tokens are in the mean, from 0 to 1",
         partial(one_of, choices=("peak", "windows")),
         metavar="peak|windows",
     )

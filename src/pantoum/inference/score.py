@@ -56,7 +56,8 @@ class Score(NamedTuple):
     nats: float
     tokens: int
     peak: float
-    """Nats of its most surprising token; with ``alert_by="windows"`` how unexpected its windows are, 0 to 1."""
+    """Nats of its most surprising token; with ``alert_by="windows"`` how unexpected its windows are, from 0
+    to 1."""
     alert: bool = False
     """Whether the peak is beyond the threshold."""
     pieces: tuple[Piece, ...] = ()

@@ -14,6 +14,7 @@ Shape letters: T tokens, P pieces, U units, C code points.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -31,8 +32,9 @@ __all__ = ["Decoding", "Grouping", "Pieces"]
 
 LONGEST = 1 << 20
 """Tokens after which a word or line is given out although it has not ended."""
-WINDOW = 10
-"""Pieces of a window; its probability is the product of theirs."""
+WINDOW, OTHERS = 20, 5
+"""Pieces of a window, whose probability is the product of theirs. It is unexpected where five pieces, all
+equally probable, would make it as probable (docs/log/odd-lines.md)."""
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
 Codes = NDArray[np.uint32]
@@ -175,14 +177,16 @@ class Pieces:
         )
 
     def _of_windows(self, starts_U: Counts) -> Floats:
-        """The mean, over all windows of ``WINDOW`` pieces of a unit (a shorter unit is one), of 1 - P(window)."""
+        """The mean, over all windows of ``WINDOW`` pieces of a unit (a shorter unit is one), of the probability
+        that a window is of another source, where that gives each piece 1 / ``OTHERS``."""
         P = len(self)
         sizes_U = np.diff(np.append(starts_U, P))
         shortest_P = np.repeat(np.minimum(sizes_U, WINDOW), sizes_U)
         ends_P = np.arange(1, P + 1)
         whole_P = ends_P - np.repeat(starts_U, sizes_U) >= shortest_P
         sums = np.concatenate([[0.0], np.cumsum(self.peaks)])
-        found_P = -np.expm1(sums[np.maximum(ends_P - shortest_P, 0)] - sums[1:])
+        beyond_P = sums[1:] - sums[np.maximum(ends_P - shortest_P, 0)] - math.log(OTHERS) * shortest_P
+        found_P = 0.5 + 0.5 * np.tanh(0.5 * beyond_P)
         totals_U = np.add.reduceat(np.where(whole_P, found_P, 0.0), starts_U)
         means_U: Floats = totals_U / (sizes_U - np.minimum(sizes_U, WINDOW) + 1)
         return means_U

@@ -11,8 +11,8 @@ Twenty evaluations per run are enough. So that the curve of a short run is a cur
 evaluations and at least eight in all, as long as they take at most 6 % of the time. A save is due at least
 once in five minutes, for that is what a crash would cost.
 
-``Costs`` remembers what things took; ``reserve`` is what the last evaluation and saving will. A machine that
-became busy with something else since the last evaluation makes steps slower, and the reserve longer by as much.
+``Costs`` remembers what things took; ``reserve`` is what the last evaluation and saving will. Where a machine
+has become busy since the last evaluation, steps are slower, and the reserve is longer by as much.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ FORWARD = 0.4
 MOST_FORWARD = 0.5
 """The same share at most, whatever a short evaluation took: the rest of its time is not for its tokens."""
 SLOWEST = 4.0
-"""A step that takes more than so many times the mean counts as one that takes as long: a pause of the machine is
-not its pace, which shows within a few steps."""
+"""A step counts as at most so many times the mean: a pause of the machine is not its pace, which shows within
+a few steps."""
 LEAVING = 0.2
 """Seconds to write the page and to end the process."""
 CURVE_POINTS = 100
