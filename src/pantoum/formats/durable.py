@@ -166,7 +166,7 @@ def write_new(path: Path, data: Data, mode: int = 0o666) -> None:
         with suppress(OSError):
             system.close(descriptor)
         raise
-    with translated("write", path):
+    with translated("write", _meant(path)):
         system.close(descriptor)
 
 
