@@ -77,6 +77,7 @@ class Scoring(Reading, total=False):
     documents: bool
     alert: str | Number | None
     alert_text: Path | None
+    alert_by: str
     mask: bool
     ignore: Sequence[str]
 
