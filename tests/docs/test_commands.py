@@ -40,8 +40,9 @@ INSTALLS = ("pip ", "make ", "git clone", "pre-commit ", "python -m venv")
 QUICK = ("README.md",)
 SLOW = ("docs/index.md", "docs/tutorial.md", "docs/api.md", "docs/explanation/recipe.md")
 GUIDES = tuple(
-    f"docs/how-to/{page.name}"
-    for page in sorted((ROOT / "docs" / "how-to").glob("*.md"))
+    str(page.relative_to(ROOT))
+    for folder in ("how-to", "jobs")
+    for page in sorted((ROOT / "docs" / folder).glob("*.md"))
     if "\n```" in page.read_text("utf-8")
 )
 GIVEN = {
