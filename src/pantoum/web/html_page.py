@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pantoum.web.module import module
+from pantoum.web.module import Progress, module
 
 __all__ = ["bundled", "page"]
 
@@ -30,8 +30,14 @@ COMMENT = re.compile(r"^ *//.*\n|^ */\*\*(?:[^*]|\*(?!/))*\*/\n|/\*\*(?:[^*]|\*(
 """Comments on lines of their own, and types, which the page does not need."""
 
 
-def page(title: str, card: Mapping[str, Any], config: Mapping[str, Any], model: bytes) -> bytes:
-    """The page of a model file's bytes."""
+def page(
+    title: str,
+    card: Mapping[str, Any],
+    config: Mapping[str, Any],
+    model: bytes,
+    progress: Progress | None = None,
+) -> bytes:
+    """The page of a model file's bytes; ``progress`` hears of the core's files where it must be compiled."""
     style, script = _read(PAGE / "style.css"), bundled(PAGE / "page.js")
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}' 'wasm-unsafe-eval'; style-src '{_hash(style)}'; "
@@ -46,7 +52,7 @@ def page(title: str, card: Mapping[str, Any], config: Mapping[str, Any], model: 
         "style": style,
         "script": script,
         "worker": bundled(HERE / "worker.js"),
-        "module": _packed(module()),
+        "module": _packed(module(progress)),
         "model": _packed(model),
     }
     filled = re.sub(r"\{(\w+)\}", lambda place: parts[place[1]], _read(PAGE / "page.html"))
