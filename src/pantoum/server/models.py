@@ -114,7 +114,7 @@ class Models:
         engines = [one.engine for one in self._served.values()]
         if not engines or not all(engine.full for engine in engines):
             return None
-        return min(engine.retry.seconds() for engine in engines)
+        return min(engine.seconds_until() for engine in engines)
 
     def get(self, name: str | None) -> Served:
         """The model of this name; the first where none is named."""
