@@ -16,6 +16,8 @@ let trainer = null;
 let writer = null;
 /** @type {RemoteModel | null} */
 let model = null;
+/** Of the models that were asked for, the number of the last one: one before it that comes later is not taken. */
+let newest = 0;
 /** A file that was chosen in place of the text. @type {File | null} */
 let chosen = null;
 /** @type {{name: string, steps: number, tokens: number, curve: [number, number][], state: "trains" | "stopped" | "finished", saved: boolean} | null} */
@@ -86,6 +88,7 @@ async function train() {
     const steps = Number($("steps").value);
     const settings = { name, kind: $("kind").value || null, steps, units, layers, seed: Number($("seed").value) };
     trainer?.end();
+    forget();
     trainer = new Calls(worker("trainer"));
     const core = module();
     const facts = await trainer.ask("begin", [core, bytes, settings], { transfer: [core.buffer, bytes.buffer] });
@@ -149,10 +152,11 @@ function left(seconds) {
  * @param {number} step
  */
 async function load(file, step) {
-  const own = worker("worker");
+  const [own, number] = [worker("worker"), ++newest];
   try {
     const core = module();
     const loaded = await RemoteModel.load(own, core, file);
+    if (number !== newest) return own.terminate();
     writer?.terminate();
     [writer, model] = [own, loaded];
     await write(step);
@@ -160,6 +164,14 @@ async function load(file, step) {
     own.terminate();
     refuse(error);
   }
+}
+
+/** The model of an earlier run is gone. */
+function forget() {
+  newest += 1;
+  writer?.terminate();
+  writer = model = run = null;
+  $("sample").hidden = true;
 }
 
 /** @param {number} [step] what it writes is a sample of this step */

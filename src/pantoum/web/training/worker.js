@@ -4,8 +4,8 @@ import { Core } from "../core.js";
 import { expanded, told } from "../messages.js";
 import { Training } from "./training.js";
 
-/** Milliseconds between two reports, and samples of a run. */
-const [REPORTS, SAMPLES] = [200, 20];
+/** Milliseconds between two reports, and at least between two samples, of which a run has so many. */
+const [REPORTS, PAUSE, SAMPLES] = [200, 5000, 20];
 
 /** @type {Training} */
 let training;
@@ -21,13 +21,13 @@ const CALLS = {
   /** Trains until it is stopped, or to the end. */
   async run(/** @type {(report: any) => void} */ report) {
     running = true;
-    let [reported, seconds] = [performance.now(), 0];
+    let [reported, sampled, seconds] = [performance.now(), performance.now(), 0];
     /** @type {[number, number][]} */
     let losses = [];
     const tell = () => {
       const { step, tokens } = training;
       report({ losses, step, tokens, seconds });
-      losses = [];
+      [losses, seconds] = [[], 0];
       reported = performance.now();
     };
     try {
@@ -37,8 +37,11 @@ const CALLS = {
         seconds += (performance.now() - began) / 1000;
         losses.push([training.step, loss]);
         if (performance.now() - reported >= REPORTS) tell();
-        const sampled = training.step % Math.max(1, Math.floor(training.steps / SAMPLES)) === 0;
-        if (sampled && !training.finished) report({ model: training.file(), step: training.step });
+        const due = training.step % Math.max(1, Math.floor(training.steps / SAMPLES)) === 0 && performance.now() - sampled >= PAUSE;
+        if (due && !training.finished) {
+          report({ model: training.file(), step: training.step });
+          sampled = performance.now();
+        }
         await new Promise((resolve) => setTimeout(resolve));
       }
     } finally {
