@@ -44,7 +44,7 @@ def in_notebook() -> bool:
     return type(shell).__name__ == "ZMQInteractiveShell"
 
 
-def _told_on() -> TextIO | None:
+def _told_on() -> TextIO:
     """Where progress is told: stderr; in a notebook, which shows that in red as an error, stdout."""
     return sys.stdout if in_notebook() else sys.stderr
 
