@@ -1,6 +1,6 @@
 """When those who were turned away shall ask again.
 
-The engine says some times a second what its texts still take. From that follows when they end: they take
+The engine says several times per second what its texts still take. From that follows when they end: they take
 turns at the slots as ``server.slots`` lets them, so equal texts that came together also end together, and not
 one after the other. Whoever is turned away is told when a place will be free for them, if those who were
 turned away before come back when they were told to, and take theirs first. Nobody holds the place: it is an
@@ -23,7 +23,7 @@ __all__ = ["RetryAfter"]
 LONGEST = 30
 """Seconds that nobody is sent away beyond."""
 EVERY, STALE = 0.1, 0.5
-"""Seconds between two looks at the texts, and after which the last look says nothing any more."""
+"""Seconds between two observations of the texts, and after which the last one says nothing any more."""
 AGAIN = 0.05
 """Seconds between two estimates of all ends."""
 RECENT = 1 / 16
@@ -40,8 +40,8 @@ class RetryAfter:
         """What texts write of the tokens that they may write, and tokens that one takes: means."""
         self._rate = 0.0
         """Tokens that one slot takes per second where most are taken."""
-        self._looked: tuple[float, int | None] = (0.0, None)
-        """When the engine was looked at, and its tokens then, if most slots were taken."""
+        self._observed: tuple[float, int | None] = (0.0, None)
+        """When the engine was last observed, and its tokens then, if most slots were taken."""
         self._seen: tuple[float, list[float], float] = (-math.inf, [], 0.0)
         """When, the seconds of a slot that each text still takes, and those of one that comes."""
         self._made = -math.inf
@@ -59,17 +59,17 @@ class RetryAfter:
             self._share += RECENT * (written / length - self._share)
         self._tokens += (RECENT if self._tokens else 1.0) * (read + written - self._tokens)
 
-    def look(self, done: int, full: bool, left: Callable[[], Iterable[tuple[int, int, int]]]) -> None:
+    def observe(self, done: int, full: bool, left: Callable[[], Iterable[tuple[int, int, int]]]) -> None:
         """``done``: tokens so far; ``full``: whether most slots are taken; ``left``: of each text the tokens
         of its prompt that are still to be read, those written, and its limit, first where it has a slot."""
         now = self._clock()
-        since, before = self._looked
+        since, before = self._observed
         if now - since < EVERY:
             return
         if full and before is not None and done > before:
             rate = (done - before) / (now - since) / self._slots
             self._rate += (0.25 if self._rate else 1.0) * (rate - self._rate)
-        self._looked = now, done if full else None
+        self._observed = now, done if full else None
         if self._rate:
             share = self._share
             tokens = [read + max(1.0, share * most - wrote) for read, wrote, most in left()]
