@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from heapq import heapify, heappop, heappush
-from itertools import takewhile
 
 from pantoum.server.slots import SLICE
 
@@ -50,6 +49,8 @@ class RetryAfter:
         was estimated."""
         self._back: deque[float] = deque()
         """When those who were turned away will be back, soonest first."""
+        self._coming = Counter[int]()
+        """How many of them, by the second."""
 
     # What follows is for the engine's thread.
 
@@ -85,15 +86,14 @@ class RetryAfter:
         while self._back and self._back[0] <= now:
             self._back.popleft()
         wait = min(LONGEST, max(1, math.ceil(self._until(places + len(self._back), taken, now))))
-        while wait < LONGEST and self._together(now + wait) >= self._most:
+        # They come back together after whole seconds: there may be no more of them than there are places.
+        while wait < LONGEST and self._coming[int(now) + wait] >= self._most:
             wait += 1
+        self._coming = Counter({then: count for then, count in self._coming.items() if then > now})
+        self._coming[int(now) + wait] += 1
         # Estimates may fall; the order of the queue is kept.
         self._back.append(max(now + wait, self._back[-1] if self._back else 0.0))
         return wait
-
-    def _together(self, then: float) -> int:
-        """How many will have come back within the second before that; places are free whole seconds later."""
-        return sum(1 for _ in takewhile(lambda one: one > then - 1.0, reversed(self._back)))
 
     def _until(self, count: int, taken: int, now: float) -> float:
         """Seconds until so many places have become free."""
