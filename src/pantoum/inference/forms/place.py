@@ -102,6 +102,7 @@ class FormPlace:
             and spaced == self.spaced
             and self._unasked < UNASKED
             and self._left >= 2 * len(way) + RESERVE
+            and not self.form.wide
         ):
             self._unasked += 1
         elif not self._finds_way():
