@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pantoum.web.module import module
+from pantoum.web.module import Progress, module
 
 __all__ = ["bundled", "page", "training_page"]
 
@@ -30,21 +30,28 @@ COMMENT = re.compile(r"^ *//.*\n|^ */\*\*(?:[^*]|\*(?!/))*\*/\n|/\*\*(?:[^*]|\*(
 """Comments on lines of their own, and types, which the page does not need."""
 
 
-def page(title: str, card: Mapping[str, Any], config: Mapping[str, Any], model: bytes) -> bytes:
-    """The page of a model file's bytes."""
+def page(
+    title: str,
+    card: Mapping[str, Any],
+    config: Mapping[str, Any],
+    model: bytes,
+    progress: Progress | None = None,
+) -> bytes:
+    """The page of a model file's bytes; ``progress`` hears of the core's files where it must be compiled."""
     rows = "".join(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in _card(card, config))
     parts = {"title": _text(title), "facts": _text(_facts(config)), "card": rows, "model": _packed(model)}
-    return _filled(PAGE / "page.html", PAGE / "page.js", _read(PAGE / "style.css"), parts)
+    style, core = _read(PAGE / "style.css"), module(progress)
+    return _filled(PAGE / "page.html", PAGE / "page.js", style, core, parts)
 
 
 def training_page() -> bytes:
     """The page that trains a model of a text that is given to it."""
     style = _read(PAGE / "style.css") + _read(PLAY / "play.css")
     trainer = bundled(HERE / "training" / "worker.js")
-    return _filled(PLAY / "play.html", PLAY / "play.js", style, {"trainer": trainer})
+    return _filled(PLAY / "play.html", PLAY / "play.js", style, module(), {"trainer": trainer})
 
 
-def _filled(template: Path, entry: Path, style: str, parts: Mapping[str, str]) -> bytes:
+def _filled(template: Path, entry: Path, style: str, core: bytes, parts: Mapping[str, str]) -> bytes:
     """A page with its style, its script, the worker that writes, the core, and these parts."""
     script = bundled(entry)
     policy = (
@@ -52,8 +59,7 @@ def _filled(template: Path, entry: Path, style: str, parts: Mapping[str, str]) -
         "worker-src blob:; img-src data:; base-uri 'none'; form-action 'none'"
     )
     common = {"policy": policy, "style": style, "script": script}
-    core = {"worker": bundled(HERE / "worker.js"), "module": _packed(module())}
-    known = {**common, **core, **parts}
+    known = {**common, "worker": bundled(HERE / "worker.js"), "module": _packed(core), **parts}
     return re.sub(r"\{(\w+)\}", lambda place: known[place[1]], _read(template)).encode("utf-8")
 
 
