@@ -161,10 +161,10 @@ class Engine:
                 break
         self._telling.tell()
         done = self.counters["tokens_read"] + self.counters["tokens_written"]
-        self.retry.look(done, 2 * self._slots.taken > self.slots, self._left)
+        self.retry.observe(done, 2 * self._slots.taken > self.slots, self._left)
 
     def _left(self) -> Iterator[tuple[int, int, int]]:
-        """What every text that has a slot, or waits for one, still takes, as ``RetryAfter.look`` wants it."""
+        """What texts that have a slot, or wait for one, still take, as ``RetryAfter.observe`` wants it."""
         yield from (text.left for text in self._texts.values())
         for job in (*self._readings.jobs, *self._slots.waiting):
             yield from job.to_come()
