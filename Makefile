@@ -6,7 +6,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: demo test check check-tools sanitize dist release-check coverage docs site format bench bench-quality mutants clean help
+.PHONY: demo test check check-tools sanitize dist release-check coverage docs site gallery format bench bench-quality mutants clean help
 
 help:  ## what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 16
@@ -53,10 +53,14 @@ docs: $(STAMP)  ## write docs/cli.md and the man page from the parser
 	$(BIN)/python docs/make_cli.py
 
 site: $(STAMP)  ## build the documentation site in build/site; a broken link is an error
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'mkdocs-material>=9.5,<10' 'mkdocstrings[python]>=0.26'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'mkdocs-material>=9.5,<10' 'mkdocstrings[python]>=0.26' 'ziglang>=0.13'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 	@echo "its search needs an address: $(BIN)/python -m http.server --bind 127.0.0.1 --directory build/site 8800"
 	@echo "then open http://127.0.0.1:8800"
+
+gallery: $(STAMP)  ## three models as pages for the site, in build/gallery: ten minutes
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'ziglang>=0.13'
+	$(BIN)/python docs/make_gallery.py
 
 format: $(STAMP)  ## format Python, C++ and Markdown
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'ruff>=0.15' 'clang-format>=20' 'mdformat>=0.7.22' 'mdformat-tables>=1'

@@ -101,7 +101,7 @@ def onnx_writes(form: str, threads: int, quantised: bool = False) -> Work:
 
 
 def onnx_exported(model: str, threads: int) -> Work:
-    """The same loop around the file of ``pantoum export --to onnx``."""
+    """The same loop, in the precision of the model, around the file of ``pantoum export --to onnx``."""
     import onnxruntime
 
     from pantoum.inference.export import export

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import random
 from pathlib import Path
 
 import pytest
 
 import pantoum
 from pantoum.errors import SettingError
+from pantoum.inference import sentences
 from pantoum.rescoring import BeamModel, Model, State
 
 TEXT = "".join(f"the cat number {n} sat on the mat and dog {n * 7 % 10} ran\n" for n in range(40))
@@ -39,6 +41,18 @@ def test_a_sentence_is_its_words_and_its_end(path: Path) -> None:
         [model.score(text) for text in (sentence, "ran", "")], abs=1e-5
     )
     assert model.perplexity(sentence) == pytest.approx(10 ** (-model.score(sentence) / 7))
+
+
+def test_what_hypotheses_have_in_common_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, draw = Model(path), random.Random(1)
+    words = ["the", "cat", "sat", "ran", "dog", "zebra"]
+    lists = [" ".join(draw.choices(words, k=draw.randrange(9))) for _ in range(60)]
+    lists += [f"{text} {word}" for text in lists[:5] for word in words] + lists[:7] + ["", "the"]
+    alone = [model.scores([text])[0] for text in lists]
+    assert model.scores(lists) == pytest.approx(alone, abs=1e-5)
+    monkeypatch.setattr(sentences, "TOKENS_AT_ONCE", 40)
+    assert model.scores(lists) == pytest.approx(alone, abs=1e-5)
+    assert model.scores([]) == []
 
 
 def test_it_is_the_score_of_the_text(path: Path) -> None:

@@ -4,15 +4,14 @@ The normal sequences of training are divided in ``FOLDS``; for each fold a model
 sequence of the fold itself gets the figure of this model, one of the test the mean of all: so the threshold
 comes from normal sequences that no model had seen, and every sequence of training serves both.
 
-The figure of a sequence is the mean, over all windows of ``WINDOW`` events, of 1 - P(window): the soft form
-of the share of n-grams that training lacks. It is bounded, so one impossible event does not outweigh a long
-ordinary sequence, and an event that is new in an unknown neighbourhood counts once.
+The figures of a sequence are those that ``pantoum score`` gives: what ``--alert-by windows`` compares with a
+threshold, the detector (decision 056), and the mean nats of an event beside it.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,29 +25,10 @@ from pantoum.model import Model
 __all__ = ["FIGURES", "Model", "by_folds", "settings_of"]
 
 FOLDS = 3
-WINDOW = 10
+FIGURES = ("windows", "mean")
 TRAINING = {"steps": 300, "kneser_ney": 4}
 """Chosen by the loss on held-out normal sequences of ADFA-LD."""
 Nats = NDArray[np.float64]
-
-
-def windows(nats_T: Nats, count: int) -> Nats:
-    """The sums of all windows of so many events; of the whole where it is shorter."""
-    sums = np.concatenate([[0.0], np.cumsum(nats_T)])
-    count = min(count, len(nats_T))
-    found: Nats = sums[count:] - sums[:-count]
-    return found
-
-
-FIGURES: dict[str, Callable[[Nats], float]] = {
-    "windows of 10": lambda nats_T: float(-np.expm1(-windows(nats_T, WINDOW)).mean()),
-    "mean": lambda nats_T: float(nats_T.mean()),
-    "median": lambda nats_T: float(np.median(nats_T)),
-    "peak": lambda nats_T: float(nats_T.max()),
-    "worst 8": lambda nats_T: float(windows(nats_T, 8).max() / min(8, len(nats_T))),
-    "worst 100": lambda nats_T: float(windows(nats_T, 100).max() / min(100, len(nats_T))),
-}
-"""Figures of a sequence; the first is the detector, the others lost."""
 
 
 def by_folds(
@@ -73,7 +53,7 @@ def by_folds(
 
 def settings_of() -> dict[str, Any]:
     """What the report says of the detector."""
-    return {**TRAINING, "folds": FOLDS, "window": WINDOW, "tokens": "words:whitespace", "documents": "lines"}
+    return {**TRAINING, "folds": FOLDS, "tokens": "words:whitespace", "documents": "lines"}
 
 
 def _trained(train: Iterable[Sequence], valid: Iterable[Sequence], seed: int) -> Model:
@@ -95,15 +75,9 @@ def _trained(train: Iterable[Sequence], valid: Iterable[Sequence], seed: int) ->
 
 
 def _figures(model: Model, sequences: Iterable[Sequence]) -> dict[str, list[float]]:
-    found: dict[str, list[float]] = {name: [] for name in FIGURES}
-    nats: list[float] = []
-    for token in model.score_stream([_text(sequences)], by="token", streams=64):
-        nats.append(token.nats)
-        if token.text.endswith("\n"):
-            for name, figure in FIGURES.items():
-                found[name].append(figure(np.array(nats)))
-            nats.clear()
-    return found
+    scores = list(model.score_stream([_text(sequences)], alert_by="windows", streams=64))
+    means = [score.nats / score.tokens for score in scores]
+    return dict(zip(FIGURES, ([score.peak for score in scores], means), strict=True))
 
 
 def _text(sequences: Iterable[Sequence]) -> str:

@@ -156,7 +156,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=Path, metavar="PATH", help=what)
     parser.add_argument("--runs", type=int, default=25)
     parser.add_argument("--order", choices=("random", "chronological"), default="chronological")
-    parser.add_argument("--share", type=float, default=0.15, help="normal sequences above the threshold")
+    parser.add_argument("--share", type=float, default=0.2, help="normal sequences above the threshold")
     parser.add_argument("--log", type=Path, metavar="FILE", help="keep each run here, and do none again")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

@@ -1,13 +1,19 @@
 """The next word: how often it is among the first three, and how many keys a person saves.
 
-    python benchmarks/jobs/next_word.py TRAIN TEST MODEL... [--words 3000] [--adapt]
+    python benchmarks/jobs/next_word.py TRAIN TEST MODEL... [--words 3000] [--adapt] [--presage presage.xml]
 
-Each word of TEST (letters and digits, from its beginning on) is asked for after all that stands before it in
-the text. *First three*: the share of words that are suggested before a letter of them is typed. *Saved*: a
-person types letters until the word is suggested, then takes it with one key, which also writes the space
-(Trnka and McCoy 2008); a word that is never suggested costs its letters and a space. Beside the models stands
-an interpolated modified Kneser-Ney 5-gram of the words and signs of TRAIN. ``--adapt``: each model once more,
-which learns from each finished paragraph of TEST.
+Each word of TEST (letters and digits, from its beginning on; not the ``<unk>`` of a corpus) is asked for
+after all that stands before it in the text. *First three*: the share of words that are suggested before a
+letter of them is typed. *Saved*: a person types letters until the word is suggested, then takes it with one
+key, which also writes the space (Trnka and McCoy 2008); a word that is never suggested costs its letters and
+a space.
+Milliseconds are processor time per suggestion: the median and the 99th percentile.
+
+Beside the models stand an interpolated modified Kneser-Ney 5-gram of the words and signs of TRAIN and, with
+``--presage`` (the file ``presage.xml`` of Debian's package of this name, and ``text2ngram`` and
+``presage-words``, which ``presage_words.cpp`` is the source of, on the PATH), presage with its own predictors
+(n-grams, and words that were used recently). ``--adapt``: each model, and presage, once more, learning as the
+text goes on.
 """
 
 from __future__ import annotations
@@ -15,10 +21,15 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 
@@ -32,8 +43,9 @@ from pantoum.config import CompleteConfig
 from pantoum.inference.completer import Completer
 
 SUGGESTED = 3
-PIECES = re.compile(r"\w+|[^\w\s]|\n")
+PIECES = re.compile(r"<unk>|\w+|[^\w\s]|\n")
 WORD = re.compile(r"\w+")
+ASKED = re.compile(r"<unk>|(\w+)")
 Suggest = Callable[[str, str], list[str]]
 """The words that are suggested after a text, for a word of which some letters are typed."""
 
@@ -48,17 +60,16 @@ class Counted:
         tokens = np.array([self._number[piece] for piece in pieces], np.int64)
         self._model = ModifiedKneserNey(tokens, len(self._pieces))
         self._is_word = np.array([WORD.fullmatch(piece) is not None for piece in self._pieces])
-        self._known = ("", np.zeros(0))
+        self._before, self._ranked = "", list[str]()
 
     def suggest(self, before: str, begun: str) -> list[str]:
         """The most probable words."""
-        if self._known[0] != before:
-            self._known = before, self._distribution(before)
-        p_V = self._known[1]
-        fits = [
-            n for n in np.argsort(-p_V)[: 200 if not begun else None] if self._pieces[n].startswith(begun)
-        ]
-        return [self._pieces[n] for n in fits[:SUGGESTED]]
+        if not self._ranked or self._before != before:
+            p_V = self._distribution(before)
+            self._before = before
+            self._ranked = [self._pieces[n] for n in np.argsort(-p_V, kind="stable") if self._is_word[n]]
+        found = (word for word in self._ranked if word.startswith(begun))
+        return [word for word, _ in zip(found, range(SUGGESTED), strict=False)]
 
     def _distribution(self, before: str) -> np.ndarray:
         context = [self._number.get(piece, 0) for piece in PIECES.findall(before[-200:])[-4:]]
@@ -75,43 +86,75 @@ class Counted:
             begin, end = np.searchsorted(order.keys_G, [number[0] * V, (number[0] + 1) * V])
             p_V = p_V * order.given[number[0]]
             p_V[order.keys_G[begin:end] - number[0] * V] += order.taken_G[begin:end]
-        return np.where(self._is_word, p_V, 0.0)
+        return p_V
 
 
 def of_model(name: str, adapt: bool) -> Suggest:
-    """A model that suggests, and may learn from each paragraph that is finished."""
+    """A model that suggests, and may learn from each line that is finished."""
     completer = Completer(pantoum.load(name)._loaded, CompleteConfig(count=SUGGESTED, adapt=adapt))
-
-    def suggest(before: str, begun: str) -> list[str]:
-        typed = (before + begun).rpartition("\n\n")[2]  # a paragraph is a text of its own
-        return [one.text for one in completer.words(typed)]
-
-    return suggest
+    return lambda before, begun: [one.text for one in completer.words(before + begun)]
 
 
-def figures(text: str, words: int, suggest: Suggest) -> dict[str, float]:
+@contextmanager
+def presage(config: Path, train: Path, learn: bool) -> Iterator[Suggest]:
+    """presage with n-grams of 1 to 3 words of TRAIN; ``learn``: and with those of what is typed."""
+    with tempfile.TemporaryDirectory() as folder:
+        database = f"{folder}/ngrams.db"
+        for n in (1, 2, 3):
+            command = ["text2ngram", "-n", str(n), "-f", "sqlite", "-o", database, str(train)]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        tree = ElementTree.parse(config)
+        for path, value in {
+            "PredictorRegistry/PREDICTORS": "DefaultSmoothedNgramPredictor DefaultRecencyPredictor"
+            + " UserSmoothedNgramPredictor" * learn,
+            "ContextTracker/LOWERCASE_MODE": "no",
+            "Selector/SUGGESTIONS": str(SUGGESTED),
+            "Selector/REPEAT_SUGGESTIONS": "yes",
+            "Predictors/DefaultSmoothedNgramPredictor/DBFILENAME": database,
+            "Predictors/UserSmoothedNgramPredictor/DBFILENAME": f"{folder}/typed.db",
+        }.items():
+            found = tree.find(path)
+            assert found is not None, path
+            found.text = value
+        tree.write(f"{folder}/presage.xml")
+        command = ["presage-words", f"{folder}/presage.xml"]
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        ) as engine:
+            given, answers = engine.stdin, engine.stdout
+            assert given is not None and answers is not None
+
+            def suggest(before: str, begun: str) -> list[str]:
+                given.write((before + begun).replace("\n", " ") + "\n")
+                return answers.readline().rstrip("\n").split("\t")
+
+            yield suggest
+            given.close()
+
+
+def figures(text: str, words: int, suggest: Suggest) -> str:
     """The shares, and milliseconds of processor time per suggestion."""
-    hits = count = used = needed = asked = 0
-    begun = time.process_time()
-    for found in WORD.finditer(text):
+    hits = count = used = needed = 0
+    took = []
+    for found in ASKED.finditer(text):
         if count == words:
             break
-        word, before = found[0], text[: found.start()]
+        if found[1] is None:
+            continue
+        word, before = found[1], text[: found.start()]
         count, needed = count + 1, needed + len(word) + 1
         cost = len(word) + 1
         for typed in range(len(word)):
-            asked += 1
-            if word in suggest(before, word[:typed]):
+            begun = time.process_time()
+            suggested = suggest(before, word[:typed])
+            took.append(1e3 * (time.process_time() - begun))
+            if word in suggested:
                 hits += typed == 0
                 cost = typed + 1
                 break
-        used += min(cost, len(word) + 1)
-    return {
-        "words": count,
-        "first three": hits / count,
-        "saved": 1.0 - used / needed,
-        "ms": 1e3 * (time.process_time() - begun) / asked,
-    }
+        used += cost
+    median, last = np.quantile(took, [0.5, 0.99])
+    return f"{hits / count:7.1%} {1.0 - used / needed:7.1%} {count:6} {median:8.2f} {last:8.2f}"
 
 
 def main() -> None:
@@ -124,19 +167,23 @@ def main() -> None:
     parser.add_argument("models", nargs="*")
     parser.add_argument("--words", type=int, default=3000)
     parser.add_argument("--adapt", action="store_true")
+    parser.add_argument("--presage", type=Path, metavar="CONFIG")
     asked = parser.parse_args()
+    warnings.simplefilter("ignore")
     text = asked.test.read_text(encoding="utf-8")
     print(json.dumps(measured.machine()))
-    contestants: list[tuple[str, Suggest]] = [
-        ("Kneser-Ney 5-gram", Counted(asked.train.read_text(encoding="utf-8")).suggest)
-    ]
+    print(f"{'':44} first 3   saved  words   median  99 % ms")
+
+    def row(name: str, suggest: Suggest) -> None:
+        print(f"{name:44} {figures(text, asked.words, suggest)}", flush=True)
+
+    row("Kneser-Ney 5-gram", Counted(asked.train.read_text(encoding="utf-8")).suggest)
+    for learn in (False, True)[: 1 + asked.adapt] if asked.presage else ():
+        with presage(asked.presage, asked.train, learn) as suggest:
+            row("presage" + ", learning" * learn, suggest)
     for name in asked.models:
-        contestants.append((name, of_model(name, False)))
-        if asked.adapt:
-            contestants.append((f"{name} --adapt", of_model(name, True)))
-    for name, suggest in contestants:
-        row = figures(text, asked.words, suggest)
-        print(f"{name:40} {row['first three']:7.1%} {row['saved']:7.1%} {row['ms']:8.2f} ms", flush=True)
+        for adapt in (False, True)[: 1 + asked.adapt]:
+            row(name + " --adapt" * adapt, of_model(name, adapt))
 
 
 if __name__ == "__main__":

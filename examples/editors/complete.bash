@@ -2,11 +2,13 @@
 #
 #     PANTOUM_MODEL=runs/book; source examples/editors/complete.bash
 #
-# The model is started at the first use, once per shell.
+# The model is started at the first use, once per shell. PANTOUM_OPTIONS=--adapt lets it learn from the lines
+# in which it was asked.
 
 _pantoum_word() {
   if [[ -z ${PANTOUM_WORDS_PID:-} ]] || ! kill -0 "$PANTOUM_WORDS_PID" 2>/dev/null; then
-    coproc PANTOUM_WORDS { pantoum complete "${PANTOUM_MODEL:?set it to a model}" --count 2 2>/dev/null; }
+    : "${PANTOUM_MODEL:?set it to a model}"
+    { coproc PANTOUM_WORDS { pantoum complete "$PANTOUM_MODEL" --count 2 ${PANTOUM_OPTIONS:-}; }; } 2>/dev/null
   fi
   local before=${READLINE_LINE:0:READLINE_POINT} after=${READLINE_LINE:READLINE_POINT} words begun
   printf '%s\n' "${before//\\/\\\\}" >&"${PANTOUM_WORDS[1]}"

@@ -3,11 +3,13 @@
 "     let g:pantoum_model = 'runs/book'
 "     source examples/editors/pantoum.vim
 "
-" The model is started at the first use, once. It reads the 20 lines before the cursor.
+" The model is started at the first use, once. It reads the 20 lines before the cursor. To let it learn from
+" what you type: let g:pantoum_options = ['--adapt']
 
 function! s:Ask(text) abort
   if !exists('s:job') || job_status(s:job) !=# 'run'
-    let s:job = job_start(['pantoum', 'complete', g:pantoum_model, '--count', '9'], {'err_io': 'null'})
+    let l:command = ['pantoum', 'complete', g:pantoum_model, '--count', '9'] + get(g:, 'pantoum_options', [])
+    let s:job = job_start(l:command, {'err_io': 'null'})
   endif
   let l:channel = job_getchannel(s:job)
   let l:escaped = substitute(escape(a:text, '\'), "\n", '\\n', 'g')

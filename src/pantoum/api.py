@@ -252,7 +252,8 @@ def export(
     from pantoum.inference import export as exporting
 
     texts = listed(text, "text")
-    with counting("scoring", truth(progress, "progress") and bool(texts)) as count:
+    counted = "compiling the core for pages, once: file" if to == "html" else "scoring"
+    with counting(counted, truth(progress, "progress") and (to == "html" or bool(texts))) as count:
         found = exporting.export(path(model, "model"), to, path(out, "out"), texts, count)
     say(found.pop("notes", ()))
     return found

@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -54,6 +55,7 @@ class Model:
     @public
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._model = load(path)._loaded
+        self._encoded = lru_cache(1 << 16)(self._encode)
 
     def __contains__(self, word: str) -> bool:
         unk = self._model.tokenizer.unk
@@ -115,6 +117,9 @@ class Model:
         return np.concatenate([NO_TOKENS, *(self._tokens(word, place == 0) for place, word in words)])
 
     def _tokens(self, word: str, first: bool) -> Array:
+        return self._encoded(word, first)
+
+    def _encode(self, word: str, first: bool) -> Array:
         between = self._model.tokenizer.declared.spaces == "between"
         return self._model.tokenizer.encode(word if first or between else f" {word}").astype(np.int64)
 

@@ -11,6 +11,7 @@ pages use. Only three things are replaced, by commands of the same names that co
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import re
@@ -20,6 +21,7 @@ import signal
 import socket
 import subprocess
 import sys
+import zipfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -40,8 +42,9 @@ INSTALLS = ("pip ", "make ", "git clone", "pre-commit ", "python -m venv")
 QUICK = ("README.md",)
 SLOW = ("docs/index.md", "docs/tutorial.md", "docs/api.md", "docs/explanation/recipe.md")
 GUIDES = tuple(
-    f"docs/how-to/{page.name}"
-    for page in sorted((ROOT / "docs" / "how-to").glob("*.md"))
+    str(page.relative_to(ROOT))
+    for folder in ("how-to", "jobs")
+    for page in sorted((ROOT / "docs" / folder).glob("*.md"))
     if "\n```" in page.read_text("utf-8")
 )
 GIVEN = {
@@ -109,6 +112,13 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     syllables = ("Ma", "ri", "an", "na", "lo", "ren", "zo", "pet", "ra", "jo")
     names = sorted({a + b + c for a in syllables for b in syllables for c in syllables[3:]})
     (folder / "names.txt").write_text("\n".join(name.capitalize() for name in names[:300]) + "\n")
+    parts = ("CC(C)", "O=C(c1ccccc1)N", "Cc1ccc2c(c1)CCN(C(=O)O)C2", "NC(=O)c1cn[nH]c1", "FC(F)F")
+    molecules = ["SMILES,SPLIT", *(f"C{a}{b}{c},train" for a in parts for b in parts for c in parts)]
+    with zipfile.ZipFile(folder / "molsets-0.3.1-py3-none-any.whl", "w") as wheel:
+        packed = gzip.compress("\n".join(molecules).encode("ascii"))
+        wheel.writestr("moses/dataset/data/train.csv.gz", packed)
+    (folder / "makemore").mkdir()
+    (folder / "makemore" / "names.txt").write_text((folder / "names.txt").read_text().lower())
     lines = [f"10:{i // 60 % 60:02}:{i % 60:02} GET /page/{i * 7 % 13} 200\n" for i in range(1_200)]
     (folder / "loghub" / "OpenSSH").mkdir(parents=True)
     for name in ("app.log", "ordinary.log", "loghub/OpenSSH/OpenSSH_2k.log"):

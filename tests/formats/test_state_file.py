@@ -118,15 +118,15 @@ def test_foreign_bytes_are_refused_with_and_without_our_magic(data: bytes) -> No
     ("place", "value", "words"),
     [
         (8, b"\x02\x00", "its version is 2, this pantoum reads 1"),
-        (10, b"\x00\x00", "its number of arrays cannot be"),
-        (10, b"\xff\x03", "its number of arrays cannot be"),
-        (10, b"\xff\xff", "its number of arrays cannot be"),
+        (10, b"\x00\x00", "its number of arrays is impossible"),
+        (10, b"\xff\x03", "its number of arrays is impossible"),
+        (10, b"\xff\xff", "its number of arrays is impossible"),
         (10, b"\x01\x00", "its arrays do not fit its size"),
         (72, b"\xff\xff\xff\xff", "its arrays do not fit its size"),
-        (23, b"\x80", "its count of tokens cannot be"),
-        (56, b"\x10", "its undecoded bytes cannot be"),
-        (56, b"\x01", "its undecoded bytes cannot be"),
-        (71, b"\x01", "its undecoded bytes cannot be"),
+        (23, b"\x80", "its count of tokens is impossible"),
+        (56, b"\x10", "its undecoded bytes are impossible"),
+        (56, b"\x01", "its undecoded bytes are impossible"),
+        (71, b"\x01", "its undecoded bytes are impossible"),
         (80, b"\x00\x00\xc0\x7f", "it holds values that are not finite"),
         (84, b"\x00\x00\x80\xff", "it holds values that are not finite"),
     ],
@@ -177,7 +177,7 @@ def test_files_are_written_and_read_and_named_when_damaged(tmp_path: Path) -> No
         (b"x" * 200, "it is not a state of pantoum"),
         (b"PANTOUMS" + bytes(95), "it has 103 bytes"),
         (b"PANTOUMS" + bytes(200), "its checksum does not match: it is cut or was changed"),
-        (checked(b"PANTOUMS" + b"\x01" + bytes(63)), "its number of arrays cannot be"),
+        (checked(b"PANTOUMS" + b"\x01" + bytes(63)), "its number of arrays is impossible"),
     ],
 )
 def test_the_whole_of_a_refusal(data: bytes, words: str) -> None:
@@ -240,7 +240,7 @@ def test_a_state_that_could_not_be_read_is_not_written(
 def test_only_pending_bytes_that_are_counted_come_back() -> None:
     body = bytearray(state_file.to_bytes(record(pending=b"x" * 15))[:-32])
     body[56] = 14
-    with pytest.raises(StateError, match="its undecoded bytes cannot be"):
+    with pytest.raises(StateError, match="its undecoded bytes are impossible"):
         state_file.from_bytes(checked(bytes(body)))
     body[71] = 0
     assert state_file.from_bytes(checked(bytes(body))).pending == b"x" * 14

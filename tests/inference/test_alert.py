@@ -93,6 +93,14 @@ def test_what_is_no_threshold_is_refused(text: str) -> None:
         Alert.parse(text)
 
 
+def test_of_windows_the_highest_figure_is_the_threshold_of_a_rarer_share(characters: LoadedModel) -> None:
+    windows = ScoreConfig(alert="auto:0.1%", alert_by="windows", alert_text="ordinary.log")
+    nats, notes = threshold(characters, windows, Peaks(100, (1, 2), (0.91, 0.8)))
+    assert nats == 0.91 and "the threshold is the highest" in notes[0]
+    with pytest.raises(SettingError, match="learned from the peaks of the validation text; name a text"):
+        threshold(characters, ScoreConfig(alert="auto:1%", alert_by="windows"), None)
+
+
 def test_a_text_to_learn_from_needs_something_to_learn() -> None:
     with pytest.raises(SettingError, match=r"alert_text is 'a\.log'"):
         ScoreConfig(alert="9", alert_text="a.log")

@@ -254,3 +254,18 @@ def test_a_bomb_ends_soon(make: Make, form: dict[str, object]) -> None:
         model.generate("a", length=100, seed=1, **form)
     assert time.process_time() - begun < 4.0  # a second on a machine that does nothing else
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000
+
+
+@pytest.mark.parametrize("documents", [None, "lines"])
+@pytest.mark.parametrize("kind", ["bytes", "characters", "bpe", "words"])
+@pytest.mark.parametrize("pattern", [".*at on.*", r"The .+ on (.|\n){3,9} a.*", ".*.*ran, .* ran.*"])
+def test_what_is_spelled_out_comes_among_all_that_may(
+    make: Make, kind: str, documents: str | None, pattern: str
+) -> None:
+    model = Model(make(kind, documents))
+    try:
+        texts = [model.generate(matching=pattern, seed=seed, length=60, min_p=None) for seed in range(12)]
+    except SettingError as refusal:
+        assert kind == "words" and "no text" in str(refusal)
+    else:
+        assert all(re.fullmatch(pattern, text) for text in texts)

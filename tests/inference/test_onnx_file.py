@@ -18,6 +18,9 @@ from pantoum.formats.model_file import ModelFile
 from pantoum.inference.export import export
 from pantoum.inference.files import onnx_file
 from pantoum.inference.files.counts_file import arrays_of, with_weights
+from pantoum.inference.files.precision import plain
+from pantoum.inference.loaded_model import of_content
+from pantoum.inference.to_int8 import to_int8
 from pantoum.network import LanguageModel
 from pantoum.network.mixers.count_mixture import CountMixture
 from pantoum.network.mixers.counted_ngrams import Counts
@@ -123,6 +126,25 @@ def test_drawn_models_are_the_same(
     tmp_path: Path, shape: ModelConfig, vocab_size: int, batch_size: int, steps: list[int]
 ) -> None:
     require_same(content_of(shape, vocab_size), tmp_path / "m.onnx", batch_size, tuple(steps))
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_an_int8_model_has_the_probabilities_that_it_has_here(shape: ModelConfig, tmp_path: Path) -> None:
+    """Codes of the inputs are others, one scale for all of them, so logits differ by the steps of a code."""
+    content = to_int8(content_of(shape))
+    onnx_file.write(tmp_path / "m.onnx", content)
+    session, model = (
+        opened(tmp_path / "m.onnx"),
+        of_content(content, tmp_path / "m", lambda: plain(content).parameters),
+    )
+    state = model.program.initial_state(2)
+    tokens = np.random.default_rng(1).integers(0, model.vocab_size, (2, 5))
+    expected, _ = model.program.logits(tokens, state)
+    names = [given.name for given in session.get_inputs()][1:]
+    logits, *_ = session.run(None, {"tokens": tokens, **dict(zip(names, state.arrays, strict=True))})
+    assert np.abs(logits - expected).max() < 0.05 * max(1.0, np.abs(expected).max())
+    graph = onnx.load(str(tmp_path / "m.onnx")).graph
+    assert sum(array.data_type == onnx.TensorProto.INT8 for array in graph.initializer) >= shape.num_layers
 
 
 def test_the_file_says_what_it_is_and_is_the_same_each_time(tmp_path: Path) -> None:

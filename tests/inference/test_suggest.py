@@ -10,7 +10,7 @@ import pytest
 
 from pantoum.errors import SettingError
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.next_word import BEGUN, begun_word
+from pantoum.inference.next_word import WORD, begun_word
 from pantoum.inference.session import Session
 from pantoum.model import Model
 
@@ -22,7 +22,7 @@ def test_of_words_the_suggestions_are_the_most_probable_words(make: Make) -> Non
     model = Model(make("words"))
     session = model.session()
     session.feed("The cat ")
-    own = [one for one in session.predict(1000) if one.token > 1 and BEGUN.fullmatch(one.text.strip())]
+    own = [one for one in session.predict(1000) if one.token > 1 and WORD.fullmatch(one.text.strip())]
     of: dict[str, float] = {}
     for one in own:
         word = one.text.removeprefix(" ")
@@ -52,7 +52,7 @@ def test_of_characters_a_probability_is_that_of_the_letters_and_an_end(make: Mak
         expected *= sum(
             p.probability
             for p in session.predict(100)
-            if p.token not in unknown and not BEGUN.fullmatch(p.text)
+            if p.token not in unknown and not WORD.fullmatch(p.text)
         )
         assert one.probability == pytest.approx(expected, rel=1e-3)
 

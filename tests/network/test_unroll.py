@@ -180,7 +180,7 @@ def test_streams_split_over_two_calls_meet_the_same_masks(make_block: Make, rand
             {"initial_state": "zero"},
             r"state is 'str': it must be a state of this block; start from initial_state",
         ),
-        ({"lengths": [1, 2]}, r"lengths is \[1, 2\]: it must be 3 whole numbers; give one length a row"),
+        ({"lengths": [1, 2]}, r"lengths is \[1, 2\]: it must be 3 whole numbers; give one length per row"),
         ({"lengths": [1.0, 2.0, 3.0]}, r"lengths is \[1.0, 2.0, 3.0\]: it must be 3 whole numbers"),
         ({"lengths": [1, 2, 6]}, r"lengths is \[1, 2, 6\]: it must be from 0 to 5"),
         (

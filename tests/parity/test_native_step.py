@@ -123,7 +123,7 @@ def test_members_of_another_shape_are_refused(library: native.Library) -> None:
     parts = parts_of(LanguageModel(V, config=ModelConfig("gru", 10, 2, members=2)))
     tokens, logits_CV = np.zeros(3, np.int32), np.zeros((3, V), np.float32)
     states = [np.zeros((3, 10), np.float32)] * 4
-    with pytest.raises(CoreError, match="2 arrays of states for 4 layers of gru: give 1 a layer"):
+    with pytest.raises(CoreError, match="2 arrays of states for 4 layers of gru: give 1 per layer"):
         native.stepper(parts, tokens, states[:2], logits_CV)
     with pytest.raises(CoreError, match="2 members have 3 layers, the first 2"):
         native.stepper([*parts[:5], *parts[6:]], tokens, states[:3], logits_CV)
@@ -251,7 +251,7 @@ def test_ngrams_that_do_not_fit_are_refused_too(library: native.Library) -> None
     layers, recent = [np.zeros((3, 10), np.float32)] * 2, np.zeros((3, 3), np.float32)
     read_only = recent.copy()
     read_only.flags.writeable = False
-    with pytest.raises(CoreError, match="2 arrays of states for 2 layers of gru: give 1 a layer and the n"):
+    with pytest.raises(CoreError, match="2 arrays of states for 2 layers of gru: give 1 per layer and the n"):
         native.stepper(parts, tokens, layers, logits_CV)
     for wrong in (recent[:, :2], recent.astype(np.float64), recent.T, recent[:2], read_only):
         with pytest.raises(CoreError, match="recent is"):
@@ -270,5 +270,5 @@ def test_ngrams_that_do_not_fit_are_refused_too(library: native.Library) -> None
     ):
         with pytest.raises(CoreError, match=message):
             native.stepper(changed(parts, len(parts) - 1, **values), tokens, [*layers, recent], logits_CV)
-    with pytest.raises(CoreError, match=r"3 arrays of states for 2 layers of gru: give 1 a layer$"):
+    with pytest.raises(CoreError, match=r"3 arrays of states for 2 layers of gru: give 1 per layer$"):
         native.stepper(parts[:-1], tokens, [*layers, recent], logits_CV)

@@ -263,6 +263,47 @@ def test_an_exported_file_and_its_model_file_are_one_module(torch: Any, shape: s
         pantoum.torch.load(tmp_path / "text")
 
 
+@pytest.mark.parametrize("shape", [*CELLS, "members", "n-grams"])
+def test_a_module_is_saved_whole_and_copied(torch: Any, shape: str, tmp_path: Path) -> None:
+    from pantoum.torch import to_torch
+
+    module, tokens = to_torch(build(**SHAPES[shape])), torch.tensor(batch(0)[0])
+    torch.save(module, tmp_path / "m")
+    for again in (torch.load(tmp_path / "m", weights_only=False), copy.deepcopy(module)):
+        assert torch.equal(again(tokens)[0], module(tokens)[0])
+        assert set(again.state_dict()) == set(module.state_dict())
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_what_is_exported_goes_through_a_state_dict(torch: Any, shape: str, tmp_path: Path) -> None:
+    """Every network: as its file, as the state_dict of its module, saved and loaded by others' programs."""
+    from safetensors import safe_open
+    from safetensors.torch import load_file, save_file
+
+    import pantoum.torch
+
+    tokenizer = ByteTokenizer()
+    sizes = {"hidden_size": 7, "num_layers": 2, "embedding_size": 5}
+    network = LanguageModel(tokenizer.vocab_size, config=ModelConfig(**{**sizes, **SHAPES[shape]}))
+    content = ModelFile(network.config.spec(), dict(network.parameters), tokenizer.spec(), {})
+    model_file.write(tmp_path / "model", content)
+    told = export(tmp_path / "model", "torch", tmp_path / "exported")
+    module, tokens = pantoum.torch.load(tmp_path / "exported"), torch.tensor([[72, 0, 255, 9], [1, 2, 3, 4]])
+    save_file(module.state_dict(), tmp_path / "saved")
+    again = pantoum.torch.LanguageModule(tokenizer.vocab_size, module.config)
+    again.load_state_dict(load_file(tmp_path / "saved"))
+    assert torch.equal(again(tokens)[0], module(tokens)[0])
+    close(
+        module(tokens)[0].detach().numpy(),
+        Program(network).logits(tokens.numpy(), network.initial_state(2))[0],
+    )
+    with safe_open(tmp_path / "exported", "pt") as file:
+        assert file.metadata()["format"] == "pt"
+    if told["names"] == "pantoum.torch":
+        again.load_state_dict(load_file(tmp_path / "exported"))
+        assert torch.equal(again(tokens)[0], module(tokens)[0])
+
+
 def test_a_module_that_was_trained_becomes_a_model_again(torch: Any, tmp_path: Path) -> None:
     import pantoum
     from pantoum.errors import SettingError

@@ -43,3 +43,9 @@ def test_keys_of_a_newer_version_are_passed_over():
 def test_is_frozen():
     with pytest.raises(AttributeError):
         RECORD.step = 4
+
+
+def test_figures_are_what_has_a_curve():
+    figures = dataclasses.replace(RECORD, valid=1.25, gradient_norm=math.nan, sampled=True).figures
+    assert figures["valid"] == 1.25 and figures["loss"] == 2.5 and figures["tokens"] == 96
+    assert not {"step", "sampled", "gradient_norm", "sample", "phases"} & set(figures)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -161,7 +162,7 @@ class Process:
         except AssertionError:
             self.kill()
             raise
-        self.url = lines[0].split()[1].rstrip("/")
+        self.url = json.loads(lines[0])["message"].split()[1].rstrip("/")
         self.client = httpx.Client(base_url=self.url, timeout=PATIENCE)
 
     def kill(self) -> None:

@@ -154,15 +154,3 @@ def test_little_of_a_stream_waits_unsent_and_more_of_a_whole_answer(
         assert one.transport.get_write_buffer_limits()[1] == most
         client.close()
         until(lambda: not paused(hasty))
-
-
-def test_a_full_server_answers_also_a_large_request_whose_connection_ends_with_it(
-    hasty: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(type(hasty.engine), "full", True)
-    body = json.dumps({"prompt": ["x"] * 150_000})
-    head = f"Host: localhost\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
-    for _ in range(5):
-        with socket.create_connection(("127.0.0.1", int(hasty.url.rpartition(":")[2])), 10) as client:
-            client.sendall(f"POST /v1/completions HTTP/1.1\r\n{head}{body}".encode())
-            assert client.recv(100).startswith(b"HTTP/1.1 429")

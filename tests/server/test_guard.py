@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import socket
@@ -47,6 +48,45 @@ def test_a_body_beyond_a_megabyte_is_refused_also_without_its_length(server: Any
     assert server.client.post("/v1/completions", content=body).status_code == 413
     response = server.client.post("/v1/completions", content=iter([body[: 1 << 19], body[1 << 19 :]]))
     assert response.status_code == 413 and "1,048,576" in response.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/v1/completions", {}, 429),
+        ("/v1/nothing", {}, 404),
+        ("/v1/completions", {"host": "elsewhere.example"}, 403),
+        ("/v1/completions", {"content-length": "2000000"}, 413),
+    ],
+)
+def test_an_error_ends_when_the_body_was_taken_for_else_the_connection_is_reset(
+    server: Any, monkeypatch: pytest.MonkeyPatch, path: str, headers: dict[str, str], status: int
+) -> None:
+    monkeypatch.setattr(type(server.engine), "full", True)
+    told = asked_in_parts(server.app, path, headers, parts=5)
+    assert told.index(status) < len(told) - 1 and told[-2:] == ["taken", "end"] and told.count("taken") == 5
+    told = asked_in_parts(server.app, path, {**headers, "expect": "100-continue"}, parts=5)
+    assert told == [status, "end"]
+
+
+def asked_in_parts(app: Any, path: str, headers: dict[str, str], parts: int) -> list[Any]:
+    """In which order the parts of a request's body are taken, and its answer is given."""
+    told: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        if told.count("taken") == parts:
+            await asyncio.Event().wait()
+        told.append("taken")
+        return {"type": "http.request", "body": b" " * 9, "more_body": told.count("taken") < parts}
+
+    async def send(message: dict[str, Any]) -> None:
+        told.append(message.get("status", "end"))
+
+    given = [(name.encode(), value.encode()) for name, value in headers.items()]
+    scope = {"type": "http", "http_version": "1.1", "method": "POST", "path": path, "raw_path": path.encode()}
+    scope |= {"query_string": b"", "headers": given, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2)}
+    asyncio.run(app({**scope, "scheme": "http", "root_path": ""}, receive, send))
+    return told
 
 
 @pytest.mark.parametrize(

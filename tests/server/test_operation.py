@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import re
 import signal
 from collections.abc import Callable
@@ -35,6 +36,7 @@ def test_after_sigterm_requests_are_taken_for_the_delay(
     fresh = httpx.post(f"{one.url}/v1/completions", json={"max_tokens": 2}, timeout=60)
     assert fresh.status_code == 200
     assert one.stop() == 0, "a second signal ends it"
+    assert all(json.loads(line)["level"] for line in one.log.read_text().splitlines())
 
 
 def test_sighup_reads_the_keys_again(

@@ -1,9 +1,20 @@
 """When those who were turned away are asked to come back."""
 
+from __future__ import annotations
+
+from itertools import islice
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pantoum.server.retry import LONGEST, RetryAfter
+from pantoum.server.retry import LONGEST, STALE, RetryAfter, ends
+from pantoum.server.slots import SLICE
+
+RATE = 100
+"""Tokens per second of a slot."""
+LATER = 0.125
+"""Seconds after which there is a new look, and a new estimate."""
 
 
 class Clock:
@@ -14,66 +25,98 @@ class Clock:
         return self.now
 
 
-def emptied(clock: Clock, each: float) -> RetryAfter:
-    """One with 4 slots, whose texts took so many seconds for each slot."""
-    found = RetryAfter(4, clock)
-    for _ in range(20):
-        found.freed(4 * each)
+def looked_at(clock: Clock, *left: tuple[int, int, int]) -> RetryAfter:
+    """One with 4 slots, all in use, whose texts take so much more."""
+    found = RetryAfter(4, 40, clock)
+    for turn in range(2):
+        found.look(round(turn * 4 * RATE * LATER), True, lambda: left)
+        clock.now += LATER * (1 - turn)
     return found
 
 
-def test_a_server_that_has_freed_nothing_yet_says_one_second() -> None:
-    assert RetryAfter(4, Clock()).seconds() == 1
+def test_texts_that_began_together_and_take_turns_also_end_together() -> None:
+    texts = list(islice(ends([3.0] * 14, 3.0, 8), 14))
+    assert texts == sorted(texts)
+    assert texts[0] >= 3.0 and texts[4] > 5.0, "one after the other they would have ended after 1.9 s"
+    assert texts[-1] == pytest.approx(14 * 3.0 / 8, abs=2 * SLICE)
 
 
-def test_what_takes_long_is_told_also_for_many_places() -> None:
-    assert emptied(Clock(), 5.0).seconds() == 5
-    assert emptied(Clock(), 0.5).seconds(places=10) == 5
+def test_texts_that_are_shorter_than_a_turn_end_one_after_the_other() -> None:
+    texts = list(islice(ends([0.1] * 12, 0.1, 4), 24))
+    assert texts == pytest.approx([0.1 * (1 + n // 4) for n in range(24)])
 
 
-def test_an_idle_hour_before_the_crowd_changes_nothing() -> None:
-    clock = Clock()
-    retry = emptied(clock, 0.1)
-    clock.now += 3600.0
-    assert retry.seconds() == 1
-
-
-def test_where_no_place_becomes_free_it_is_told_longer() -> None:
-    clock = Clock()
-    retry = emptied(clock, 0.1)
-    assert retry.seconds() == 1
-    clock.now += 7.0
-    assert retry.seconds() == 7
-    retry.freed(0.4)
-    clock.now += 60.0
-    assert retry.seconds() == 1
-
-
-def test_an_end_that_is_overdue_is_not_multiplied_by_those_who_wait() -> None:
-    clock = Clock()
-    retry = emptied(clock, 0.03)
-    assert retry.seconds() == 1
-    clock.now += 0.3
-    assert max(retry.seconds() for _ in range(60)) <= 3
+def test_a_server_that_was_not_looked_at_says_one_second() -> None:
+    assert RetryAfter(4, 40, Clock()).seconds(9) == 1
 
 
 def test_those_turned_away_before_are_in_front() -> None:
     clock = Clock()
-    retry = emptied(clock, 0.1)
-    told = [retry.seconds() for _ in range(39)]
-    assert told[0] == 1 and told == sorted(told) and told[-1] == 4
-    clock.now += 10.0
-    retry.freed(0.4)
-    assert retry.seconds() == 1
+    retry = looked_at(clock, *[(0, 0, 2 * RATE)] * 8)
+    told = [retry.seconds(8) for _ in range(40)]
+    assert told[0] in (3, 4) and told == sorted(told) and told[-1] >= 2 * 40 / 4
+    clock.now += 60.0
+    assert retry.seconds(0) == 1
 
 
-@given(st.lists(st.tuples(st.booleans(), st.floats(0, 100)), max_size=80), st.integers(1, 10_000))
-def test_it_is_always_a_whole_number_within_bounds(events: list[tuple[bool, float]], places: int) -> None:
+def test_no_more_come_back_together_than_there_is_room_for() -> None:
     clock = Clock()
-    retry = RetryAfter(4, clock)
-    for freed, seconds in events:
-        clock.now += seconds
-        if freed:
-            retry.freed(seconds)
+    retry = looked_at(clock, *[(0, 0, 1)] * 44)
+    told = [retry.seconds(44) for _ in range(120)]
+    assert [told.count(wait) for wait in (1, 2, 3)] == [44, 44, 32], "all of them would have ended within 2 s"
+
+
+def test_who_wants_more_places_waits_for_as_many_ends() -> None:
+    clock = Clock()
+    left = [(0, 0, 2 * RATE)] * 4
+    assert looked_at(clock, *left).seconds(4) == 2
+    assert looked_at(clock, *left).seconds(4, places=12) == 6
+
+
+def test_what_is_read_and_what_is_written_already_count() -> None:
+    clock = Clock()
+    assert looked_at(clock, *[(5 * RATE, 0, RATE)] * 4).seconds(4) == 6
+    assert looked_at(clock, *[(0, 5 * RATE, 6 * RATE)] * 4).seconds(4) == 1
+
+
+def test_texts_that_end_before_their_limit_are_expected_to() -> None:
+    clock = Clock()
+    retry = looked_at(clock)
+    for _ in range(100):
+        retry.ended(5, RATE, 10 * RATE)
+    clock.now += LATER
+    retry.look(10**6, False, lambda: [(0, 0, 10 * RATE)] * 4)
+    assert retry.seconds(4) <= 2
+
+
+def test_those_that_came_after_the_last_look_count_too() -> None:
+    clock = Clock()
+    retry = looked_at(clock, *[(0, 0, RATE)] * 4)
+    retry.ended(0, 3 * RATE, 3 * RATE)
+    clock.now += LATER
+    retry.look(10**6, False, lambda: [(0, 0, RATE)])
+    assert retry.seconds(1) == 1
+    clock.now += LATER
+    assert 7 <= retry.seconds(9, places=8) <= 9
+    clock.now += STALE
+    assert retry.seconds(4) in (2, 3), "nobody knows how far they are: they may have begun now"
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["ask", "look", "end", "wait"]), st.integers(0, 10**6)), max_size=80),
+    st.integers(1, 10_000),
+)
+def test_it_is_always_a_whole_number_within_bounds(events: list[tuple[str, int]], places: int) -> None:
+    clock, done = Clock(), 0
+    retry = RetryAfter(4, 40, clock)
+    for what, number in events:
+        clock.now += LATER if what == "look" else 0.0
+        if what == "look":
+            done += number % 1000
+            retry.look(done, number % 3 > 0, lambda n=number: [(n, n // 7, n)] * (n % 9))  # type: ignore[misc]
+        elif what == "end":
+            retry.ended(number // 3, min(number, 9), number)
+        elif what == "wait":
+            clock.now += number / 10**5
         else:
-            assert 1 <= retry.seconds(places) <= LONGEST
+            assert 1 <= retry.seconds(number % 9, places) <= LONGEST

@@ -3,7 +3,7 @@
 import pytest
 
 from pantoum.training.run.budget import Span
-from pantoum.training.run.rhythm import ByClock, BySteps, Costs
+from pantoum.training.run.rhythm import LEAVING, ByClock, BySteps, Costs
 
 
 def due(rhythm, question, steps):
@@ -57,6 +57,52 @@ def test_the_reserve_is_what_the_end_was_measured_to_need():
     costs.evaluated(0.3, 1000)
     costs.saved(0.0)
     assert costs.reserve(2000) == pytest.approx(0.6 + 0.2)
+
+
+def test_a_machine_that_became_busy_needs_longer_for_the_end():
+    costs = Costs()
+    costs.stepped(0.1, 1000)
+    costs.evaluated(0.2, 10_000)
+    idle = costs.reserve(100_000) - LEAVING
+    for _ in range(30):
+        costs.stepped(0.3, 1000)
+    assert costs.reserve(100_000) - LEAVING == pytest.approx(3.0 * idle, rel=0.01)
+    costs.evaluated(0.6, 10_000)  # measured on the busy machine
+    assert costs.reserve(100_000) - LEAVING == pytest.approx(3.0 * idle, rel=0.01)
+
+
+def test_a_machine_that_paused_needs_no_longer():
+    costs = Costs()
+    costs.stepped(0.1, 1000)
+    costs.evaluated(0.2, 10_000)
+    costs.stepped(30.0, 1000)
+    assert costs.slower == pytest.approx(1.6) and costs.step == pytest.approx(0.16)
+    for _ in range(10):
+        costs.stepped(0.1, 1000)
+    assert costs.slower < 1.1
+
+
+@pytest.mark.parametrize("busy_from", range(0, 60, 3))
+def test_a_minute_is_kept_whenever_another_process_takes_half_of_the_machine(busy_from):
+    """Steps of 0.1 s, 6 s for the end, of which 1 s cannot be left out; twice as long on the busy machine."""
+    now, left, span, costs = 0.0, 5.0, Span(True, 0.0, 60.0), Costs(saved_bytes=int(20e6))
+    rhythm, step = ByClock(span, costs, 0.0, None), 0
+
+    def busy(seconds):
+        return seconds * (2.0 if now >= busy_from else 1.0)
+
+    while not span.over(step, now, step_seconds=costs.step, reserve=costs.reserve(100_000)):
+        took, step = busy(0.1), step + 1
+        now += took
+        costs.stepped(took, 4000)
+        if rhythm.evaluation_due(step, now):
+            costs.evaluated(busy(0.5), 10_000)
+            now += costs.evaluation
+            rhythm.evaluated(step, now)
+    assert now >= 45.0
+    while left > 0.0 and now < 62.0:  # later the reading is cut short
+        now, left = now + busy(0.1), left - 0.1
+    assert 57.0 <= now + busy(1.0) <= 66.0
 
 
 def test_a_short_evaluation_does_not_make_a_long_one_dear():

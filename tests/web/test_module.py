@@ -17,7 +17,7 @@ def places(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Path, Path]
     own.mkdir()
     monkeypatch.setattr(made, "HERE", own)
     monkeypatch.setattr(made, "_cache", lambda: cache)
-    monkeypatch.setattr(made, "compiled", lambda: b"new" + made._section())
+    monkeypatch.setattr(made, "compiled", lambda progress: b"new" + made._section())
     return own, cache
 
 
@@ -30,7 +30,7 @@ def test_it_tells_its_sources_and_its_structs() -> None:
 def test_it_is_compiled_once_and_kept(places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     data = made.module()
     assert data.startswith(b"new") and (places[0] / made.NAME).read_bytes() == data
-    monkeypatch.setattr(made, "compiled", lambda: pytest.fail("compiled again"))
+    monkeypatch.setattr(made, "compiled", lambda progress: pytest.fail("compiled again"))
     assert made.module() == data
 
 
@@ -57,3 +57,13 @@ def test_without_a_compiler_one_line_says_what_to_do(monkeypatch: pytest.MonkeyP
     with pytest.raises(PantoumError, match=r"pip install ziglang") as refused:
         made._clang([], "")
     assert "\n" not in str(refused.value)
+
+
+def test_the_seconds_of_compiling_are_counted_file_by_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(made, "_clang", lambda arguments, folder: None)
+    heard: list[tuple[int, int]] = []
+    made._make(tmp_path / "out", ("wasm",), [], lambda done, total: heard.append((done, total)))
+    files = len(heard)
+    assert files > 20 and heard == [(done, files) for done in range(1, files + 1)]

@@ -31,7 +31,8 @@ EXAMPLES = """examples:
 Each row has the nats of the unit, the nats of its most surprising token (the peak), its tokens, its place
 (file and line), that token with its column in the text, and the text. --alert marks with ! every unit whose
 peak is above a threshold; auto:0.1% is the threshold that 0.1% of the lines (tokens, words) of the validation
-text of the run exceed. With --exit-code the command exits with 3 if there was an alert.
+text of the run exceed. With --alert-by windows the figure of a unit's windows stands in the place of its peak.
+With --exit-code the command exits with 3 if there was an alert.
 """
 ALERTED = 3
 KNOWN_AFTER = 200
@@ -111,7 +112,7 @@ def run(arguments: argparse.Namespace, output: Output) -> int:
         log = FollowedLog(model, config, scorer, arguments.text, arguments.state_file)
     parts = [] if log is not None else console.parts(arguments.text, config.encoding)
     form = FORMS[arguments.format](config.by, scorer.threshold, arguments.text)
-    sums = ScoreSums(config.by, scorer.threshold, model.tokenizer.declared.unit)
+    sums = ScoreSums(config.by, scorer.threshold, model.tokenizer.declared.unit, config.alert_by)
     numbered = Numbered() if log is None else Numbered(log.first_line, log.starts)
     if arguments.text == "-" and is_terminal(sys.stdin):
         output.say("pantoum: type a text to score; Ctrl-D ends it (a file may be given as TEXT)")

@@ -40,6 +40,7 @@ class ScoreSums:
     threshold: float | None
     token: str = "token"
     """What a token of the model is."""
+    alert_by: str = "peak"
     units: int = 0
     tokens: int = 0
     nats: float = 0.0
@@ -74,7 +75,8 @@ class ScoreSums:
 
                 parts.append(f"perplexity {perplexity(self.nats_per_token)} per word")
         if self.threshold is not None:
-            parts.append(f"{many(self.alerts, 'alert')} above {self.threshold:.2f} nats")
+            above = f"{self.threshold:.2f} nats" if self.alert_by == "peak" else f"{self.threshold:.4f}"
+            parts.append(f"{many(self.alerts, 'alert')} above {above}")
         return "pantoum: " + ", ".join(parts)
 
 

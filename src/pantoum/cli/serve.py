@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import logging
 import os
+import sys
 
 from pantoum.cli.options import add_settings, from_environment, given
-from pantoum.cli.output import Output
+from pantoum.cli.output import Output, is_terminal
 from pantoum.config import ServeSettings
 from pantoum.errors import SettingError
 
@@ -48,4 +50,6 @@ def run(arguments: argparse.Namespace, output: Output) -> None:
 
     from pantoum.server.serve import serve
 
-    serve(arguments.model, settings, output.say, quiet=output.quiet)
+    # On a terminal a person reads where it listens; elsewhere every line is one of the log.
+    say = output.say if is_terminal(sys.stderr) else logging.getLogger("pantoum.server").info
+    serve(arguments.model, settings, say, quiet=output.quiet)

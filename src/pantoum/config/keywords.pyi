@@ -77,6 +77,7 @@ class Scoring(Reading, total=False):
     documents: bool
     alert: str | Number | None
     alert_text: Path | None
+    alert_by: str
     mask: bool
     ignore: Sequence[str]
 
@@ -142,5 +143,6 @@ class Training(Preparing, total=False):
     data: Path | None
     checkpoint_every: Whole | Auto
     keep_data: bool
+    tensorboard: bool
     resume: bool
     from_: Path | None

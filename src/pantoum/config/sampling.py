@@ -217,6 +217,6 @@ class CompleteConfig(SettingGroup):
 
     count: int = setting(3, "words that are suggested", partial(whole, most=MOST_WORDS), metavar="K")
     adapt: bool = setting(
-        False, "let a copy of the model learn from each text when the next one begins", truth
+        False, "let a copy of the model learn from what is typed, each line when it is finished", truth
     )
     model_out: str | None = setting(None, "save the adapted model in this file at the end", path, metavar="F")

@@ -58,7 +58,7 @@ class Place:
         device, inode, offset, lines = (_whole(plain[n]) for n in ("device", "inode", "offset", "lines"))
         place = Place(device, inode, offset, lines, bytes.fromhex(str(plain["tail"])).hex())
         if len(place.tail) // 2 != min(place.offset, TAIL):
-            raise ValueError("the place in the log cannot be")
+            raise ValueError("its place in the log is impossible")
         return place
 
     def is_in(self, file: FileIO) -> bool:
@@ -164,7 +164,7 @@ class Follower:
         later = [path for path, _ in files[at + 1 :]]
         packed = [path.name for path in later if path.suffix in PACKED]
         if packed:
-            warnings.warn(f"{', '.join(packed)}: compressed, so not read", UserWarning, stacklevel=3)
+            warnings.warn(f"not read, because compressed: {', '.join(packed)}", UserWarning, stacklevel=3)
         self._next.append((files[at][0], place))
         if files[at][0] != self._path:
             self._next.extend(
@@ -203,7 +203,7 @@ def _of_place(files: list[tuple[Path, os.stat_result]], place: Place) -> int | N
 
 def _whole(value: Plain) -> int:
     if not isinstance(value, int) or value < 0:
-        raise ValueError("the place in the log cannot be")
+        raise ValueError("its place in the log is impossible")
     return value
 
 

@@ -82,7 +82,7 @@ def read_header(source: ArchiveSource) -> Header:
     digest = _exactly(source, DIGEST if model else 0)
     require_whole(crc32(digest, crc32(start[:12])) == crc, "its header is damaged")
     fits = model <= 1 and records < len(RECORDS) and slots <= MOST_SLOTS and len(digest) == model * DIGEST
-    require_whole(fits, "its header cannot be")
+    require_whole(fits, "its header is impossible")
     return Header(digest.hex(), RECORDS[records], slots)
 
 

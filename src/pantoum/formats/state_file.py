@@ -102,12 +102,12 @@ def from_bytes(data: bytes, source: str = "the state") -> StateRecord:
     _, version, count, last, seen, model, pending_size, pending = HEAD.unpack_from(body)
     require(version == VERSION, f"its version is {version}, this pantoum reads {VERSION}")
     begin = HEAD.size + 4 * count
-    require(0 < count <= MOST_ARRAYS and begin <= len(body), "its number of arrays cannot be")
+    require(0 < count <= MOST_ARRAYS and begin <= len(body), "its number of arrays is impossible")
     sizes = [int(size) for size in np.frombuffer(body, "<u4", count, HEAD.size)]
     require(begin + 4 * sum(sizes) == len(body), "its arrays do not fit its size")
-    require(seen < 1 << 63, "its count of tokens cannot be")
+    require(seen < 1 << 63, "its count of tokens is impossible")
     fits = pending_size <= MOST_PENDING and not any(pending[pending_size:])
-    require(fits, "its undecoded bytes cannot be")
+    require(fits, "its undecoded bytes are impossible")
     layers = []
     for size in sizes:
         layers.append(np.frombuffer(body, "<f4", size, begin))

@@ -83,13 +83,18 @@ class Tensor:
     end: int
 
 
-def header_bytes(arrays: Mapping[str, tuple[str, Array]], metadata: str) -> tuple[bytes, list[str]]:
+def header_bytes(
+    arrays: Mapping[str, tuple[str, Array]], metadata: str, more: Mapping[str, str] | None = None
+) -> tuple[bytes, list[str]]:
     """The file's first bytes, length included, and the order in which the arrays follow.
 
-    ``arrays`` maps a name to its dtype's name and the array.
+    ``arrays`` maps a name to its dtype's name and the array; ``more``: what other programs look for in the
+    metadata, which only ``parse_any`` reads.
     """
     order = sorted(arrays, key=lambda name: (-np.dtype(DTYPES[arrays[name][0]]).itemsize, name))
-    parts = [METADATA_PREFIX + json.dumps(metadata).encode("ascii") + b"}"]
+    words = [json.dumps(metadata)]
+    words += [f"{json.dumps(key)}:{json.dumps(value)}" for key, value in (more or {}).items()]
+    parts = [METADATA_PREFIX + ",".join(words).encode("ascii") + b"}"]
     place = 0
     for name in order:
         dtype, array = arrays[name]

@@ -217,7 +217,7 @@ class Adapter:
         logs = {name: fitting(arrays, name, mixture.logs_K) for name, mixture in self._mixtures().items()}
         begun_3BT, counters = arrays["begun"], {name: float(kept[name]) for name in COUNTERS}
         if begun_3BT.dtype != np.int64 or begun_3BT.shape[:2] != (3, 1):
-            raise ValueError("begun does not fit the model")
+            raise ValueError("its unfinished chunk does not fit the model")
         if self._contexts is not None:
             self._contexts.resume(
                 {name[len(CONTEXTS) :]: array for name, array in arrays.items() if name.startswith(CONTEXTS)}

@@ -126,8 +126,8 @@ def _roots(model: LoadedModel) -> dict[str, Array]:
         found = model.extras.get(SCALE + name)
         if found is None:
             raise ModelFileError(
-                f"{_named(model)} has no {SCALE}{name}: --adapt needs the sizes of gradients that training "
-                "keeps in the file by now; train again, or on with `pantoum train TEXT --from MODEL`"
+                f"{_named(model)} has no {SCALE}{name}: --adapt needs the sizes of gradients, which older "
+                "versions did not save; train again, or go on with `pantoum train TEXT --from MODEL`"
             )
         if found.dtype != np.float32 or found.shape != (len(array),) or (found < 0).any():
             raise ModelFileError(

@@ -64,13 +64,14 @@ class Peaks:
         nats = np.ceil(falling_U[np.array(ranks, np.int64) - 1] * DIGITS) / DIGITS
         return Peaks(len(falling_U), tuple(ranks), tuple(nats.tolist()))
 
-    def threshold(self, share: float) -> float | None:
-        """Nats that at most this share of the units exceeds; ``None`` where there were no units."""
+    def threshold(self, share: float, beyond: bool = True) -> float | None:
+        """Nats that at most this share of the units exceeds; ``None`` where there were no units. ``beyond``:
+        extrapolated where the share is less than one unit."""
         if not self.units:
             return None
         allowed = share * self.units
         nats = max(zip(self.ranks, self.nats, strict=True), key=lambda at: (at[0] - 1 <= allowed) * at[0])[1]
-        return nats + max(0.0, -math.log(allowed))
+        return nats + max(0.0, -math.log(allowed)) if beyond else nats
 
     def plain(self) -> dict[str, Plain]:
         """For a card."""
@@ -135,6 +136,8 @@ def threshold(
         source = "the validation text"
         if config.documents and not model.documents:
             raise _refusal(config, "is learned from the validation text read as one stream, not line by line")
+        if config.alert_by != "peak":
+            raise _refusal(config, "is learned from the peaks of the validation text")
         if config.mask or config.ignore:
             raise _refusal(config, "is learned from the validation text with everything in it judged")
         ordinary = _kept(model.card, config.by)
@@ -144,15 +147,16 @@ def threshold(
             "needs figures of a validation text, and this model file has none (it is older, "
             "or its run was not finished, or had no validation text)",
         )
-    nats = ordinary.threshold(alert.share)
+    nats = ordinary.threshold(alert.share, beyond=config.alert_by == "peak")
     if nats is None:
         raise _refusal(config, f"cannot be learned: {source} is empty")
-    few = alert.share * ordinary.units < 1
-    note = (
-        f"{source} has {ordinary.units:,} {config.by}s, less than one of which is {100 * alert.share:g}%: "
-        f"the threshold of {nats:.2f} nats is extrapolated from the highest peak, {ordinary.nats[0]:.2f}"
-    )
-    return nats, [note] if few else []
+    if alert.share * ordinary.units >= 1:
+        return nats, []
+    how = f"the threshold of {nats:.2f} nats is extrapolated from the highest peak, {ordinary.nats[0]:.2f}"
+    if config.alert_by != "peak":
+        how = f"the threshold is the highest of their figures, {nats:.4f}"
+    few = f"{source} has {ordinary.units:,} {config.by}s, less than one of which is {100 * alert.share:g}%"
+    return nats, [f"{few}: {how}"]
 
 
 def _kept(card: Mapping[str, Plain], by: str) -> Peaks | None:

@@ -1,18 +1,25 @@
 """Words for a text that a person types: what was read of it is not read again, and it may be learned from.
 
-A text that goes on from the one before is the same text, and so is one of which less than half was taken
-back. When another one begins, the copy of the model that ``adapt`` asks for learns from the one that is
-finished.
+A text that goes on from the one before is the same text; so is one of which less than half was taken back,
+and one that has lost lines at its beginning, such as the last lines before the cursor of an editor. With
+``adapt`` a copy of the model learns from each line that was typed, when the line, or its text, is finished.
+What stands before the line in which a text first comes was not typed now, and is only read.
 """
 
 from __future__ import annotations
 
+import dataclasses
+
+import numpy as np
+
 from pantoum.config import CompleteConfig
-from pantoum.inference.adapted import adapted_to, require_out
+from pantoum.inference.adapt import Adapter
+from pantoum.inference.adapted import require_out
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.next_word import Suggestion, begun_word
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
+from pantoum.text.prompt import encode_prompt
 
 __all__ = ["Completer"]
 
@@ -22,32 +29,65 @@ class Completer:
 
     def __init__(self, model: LoadedModel, config: CompleteConfig) -> None:
         require_out(model, config.adapt, config.model_out)
-        self._model, self._config = model, config
+        self._config = config
         self._session, self._read, self._typed = Session(model), "", ""
+        self._learned = 0
+        """Where in the text the first line begins that was not learned from."""
+        self._adapter = Adapter(model) if config.adapt else None
+        self._last_learned: int | None = None
+        """The last token that the adapter has read of this text."""
 
     def words(self, typed: str) -> list[Suggestion]:
         """The most probable words after a text, or for the word that it ends within."""
-        taken_back = self._typed.startswith(typed) and 2 * len(typed) >= len(self._typed)
-        if not (typed.startswith(self._typed) or taken_back):
-            self._learn()
+        self._follow(typed)
         before, begun = begun_word(typed)
         if not before.startswith(self._read):
-            self._session.rewind(State.start(self._model))
+            self._session.rewind(State.start(self._session.model))
             self._read = ""
         self._session.feed(before[len(self._read) :])
-        self._read, self._typed = before, typed
+        self._read = before
         return self._session.suggest(self._config.count, begun=begun)
 
     def finish(self) -> None:
         """No more is typed."""
-        self._learn()
-        if self._config.model_out is not None:
-            adapted_to(self._model, "", State.start(self._model), self._config.model_out)
+        self._learn(self._typed[self._learned :], ended=True)
+        if self._adapter is not None and self._config.model_out is not None:
+            self._adapter.write(self._config.model_out, [{"name": "what was typed"}])
 
-    def _learn(self) -> None:
-        """The text is finished."""
-        if self._config.adapt and self._typed:
-            text = self._typed + "\n" * (self._model.tokenizer.documents == "lines")
-            self._model, _ = adapted_to(self._model, text, State.start(self._model))
-            self._session, self._read = Session(self._model), ""
-        self._typed = ""
+    def _follow(self, typed: str) -> None:
+        """From the text before to this one."""
+        former = self._typed
+        gone = former.find(typed[: typed.find("\n") + 1]) if "\n" in typed else -1
+        if gone > 0 and typed.startswith(former[gone:]) and not typed.startswith(former):
+            former, self._read = former[gone:], self._read[gone:]
+            self._learned = max(0, self._learned - gone)
+        taken_back = former.startswith(typed) and 2 * len(typed) >= len(former)
+        lines = typed.rfind("\n") + 1
+        if not former or not (typed.startswith(former) or taken_back):
+            self._learn(former[self._learned :], ended=True)
+            self._learned = lines
+        elif lines > self._learned:
+            self._learn(typed[self._learned : lines])
+            self._learned = lines
+        self._typed = typed
+
+    def _learn(self, text: str, *, ended: bool = False) -> None:
+        """Learn from a part of the text; ``ended``: its last one. Weights change with each whole chunk."""
+        adapter, last = self._adapter, self._last_learned
+        if ended:
+            self._last_learned = None
+        if adapter is None or not text:
+            return
+        ids_T, _ = encode_prompt(adapter.model.tokenizer, text if text.endswith("\n") else text + "\n")
+        targets_T = ids_T.astype(np.int64)
+        inputs_T = np.concatenate([[adapter.model.border if last is None else last], targets_T[:-1]])
+        reset_T = inputs_T == (-1 if adapter.model.eos is None else adapter.model.eos)
+        reset_T[0] |= last is None
+        learned = adapter.tokens
+        adapter.read(inputs_T[None], targets_T[None], reset_T[None])
+        if not ended:
+            self._last_learned = int(targets_T[-1])
+        if adapter.tokens > learned:
+            model = adapter.adapted(ended=False)
+            state = dataclasses.replace(self._session.state, model_sha256=model.sha256)
+            self._session = Session(model, state)

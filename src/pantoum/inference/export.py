@@ -82,7 +82,7 @@ def export(
 
         # A file in a run folder has the name that all have: the folder's says which model it is.
         name = path.parent.resolve().name if path.name == MODEL_NAME else path.stem
-        durable.write_file(target, page(name, content.card, content.config, path.read_bytes()))
+        durable.write_file(target, page(name, content.card, content.config, path.read_bytes(), progress))
         notes = [CACHED] if CARD_KEY in content.card else []
         return {**told, "bytes": target.stat().st_size, "notes": notes}
     made, notes = to_int8.to_int8(content), list[str]()

@@ -56,7 +56,9 @@ def import_model(
     content = converted(source, words, card)
     notes = list(source.notes)
     if words.left_out:
-        notes.append(f"no token of ours can be {', '.join(map(repr, words.left_out[:5]))}: they are left out")
+        notes.append(
+            f"left out, because no token can stand for them: {', '.join(map(repr, words.left_out[:5]))}"
+        )
     loss = None
     if texts:
         loss, more = _losses(source, words, content, target, texts)

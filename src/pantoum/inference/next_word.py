@@ -12,7 +12,9 @@ Shapes: R rows of the beam, V symbols.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from functools import lru_cache
 from math import exp, inf, log
 from typing import NamedTuple
 
@@ -33,9 +35,10 @@ ROWS = 16
 """Beginnings that are followed side by side."""
 MOST_TOKENS = 32
 """Tokens of a word."""
+LAST = "\U0010ffff"
 PARTS = re.compile(r"(\s*)([\w\ufffd]*)")
 """White space before a word, and the word; bytes that make no character yet belong to one."""
-BEGUN = re.compile(r"\w+\Z")
+WORD = re.compile(r"\w+")
 
 
 class Suggestion(NamedTuple):
@@ -59,16 +62,18 @@ class Beginning(NamedTuple):
 
 
 def begun_word(prompt: str) -> tuple[str, str]:
-    """A text without the word that its end begins, and that word."""
-    found = BEGUN.search(prompt)
-    return (prompt, "") if found is None else (prompt[: found.start()], found[0])
+    """A text without the word that its end begins, and that word. Looks at this word alone."""
+    at = len(prompt)
+    while at and (prompt[at - 1].isalnum() or prompt[at - 1] == "_"):
+        at -= 1
+    return prompt[:at], prompt[at:]
 
 
 class Suggester:
     """Suggests words after states of a model. One thread at a time may use it."""
 
     def __init__(self, model: LoadedModel) -> None:
-        self._model, self._words = model, _Words(model.tokenizer, model.banned)
+        self._model, self._words = model, _words(model.tokenizer, tuple(model.banned))
         self._state = model.program.initial_state(ROWS)
         self._tokens_R = np.zeros(ROWS, np.int32)
         self._logits_RV = np.empty((ROWS, model.vocab_size), np.float32)
@@ -80,7 +85,7 @@ class Suggester:
         k, begun = whole(k, "k"), text(begun, "begun")
         rule = "must be letters of one word"
         require(
-            begun == "" or BEGUN.fullmatch(begun) is not None, "begun", begun, rule, "feed what is before it"
+            begun == "" or WORD.fullmatch(begun) is not None, "begun", begun, rule, "feed what is before it"
         )
         last = self._model.border if state.last_token is None else state.last_token
         network = state.for_model(self._model)
@@ -140,6 +145,26 @@ class Suggester:
         return logits
 
 
+class _Beginnings:
+    """Tokens by the letters with which they begin a word, or go on with one."""
+
+    def __init__(self, texts: Sequence[tuple[str, int, bool]]) -> None:
+        """``texts``: what a token writes, the token, whether the word is at its end then."""
+        ranked = sorted(texts)
+        self._texts = [own for own, _, _ in ranked]
+        self._tokens = np.array([token for _, token, _ in ranked], np.int64)
+        self._goes_on = np.array([not ended for _, _, ended in ranked], np.bool_)
+
+    def agreeing(self, need: str) -> Array:
+        """Tokens that write at least these letters, or the first of them in a word that goes on."""
+        parts = []
+        for length in range(1, len(need)):
+            same = slice(bisect_left(self._texts, need[:length]), bisect_right(self._texts, need[:length]))
+            parts.append(self._tokens[same][self._goes_on[same]])
+        least, most = bisect_left(self._texts, need), bisect_left(self._texts, need + LAST)
+        return np.concatenate([*parts, self._tokens[least:most]])
+
+
 class _Words:
     """What each token is to a word."""
 
@@ -156,25 +181,32 @@ class _Words:
         each = [
             (token, *self.parts[token]) for token in range(len(texts)) if token not in never and texts[token]
         ]
-        self._inside = np.array([t for t, lead, part, _ in each if part and not lead], np.int64)
-        self._at_first = np.array(
-            [t for t, lead, part, _ in each if part or PARTS.fullmatch(texts[t])], np.int64
+        inside = [(part, token, ended) for token, lead, part, ended in each if part and not lead]
+        first = [
+            (lead, part, token, ended)
+            for token, lead, part, ended in each
+            if part or PARTS.fullmatch(texts[token])
+        ]
+        self._inside = np.array([token for _, token, _ in inside], np.int64)
+        self._first = np.array([token for _, _, token, _ in first], np.int64)
+        self._by_inside = _Beginnings(inside)
+        self._by_first = _Beginnings([(lead + part, token, ended) for lead, part, token, ended in first])
+        self._by_spaced = _Beginnings(
+            [(lead.removeprefix(" ") + part, token, ended) for lead, part, token, ended in first]
         )
         self.ends = np.setdiff1d(np.arange(len(texts)), [*self._inside, *banned])
         """Tokens that end a word."""
 
     def following(self, inside: bool, need: str, spaced: bool) -> Array:
         """Tokens that go on with a word, or begin one, and agree with the letters that it needs."""
-        tokens = self._inside if inside else self._at_first
         if not need:
-            return tokens
+            return self._inside if inside else self._first
+        by = self._by_inside if inside else self._by_spaced if spaced else self._by_first
+        return by.agreeing(need)
 
-        def agrees(token: int) -> bool:
-            lead, part, ended = self.parts[token]
-            own = (lead.removeprefix(" ") if spaced else lead) + part
-            return own.startswith(need) or (own != "" and not ended and need.startswith(own))
 
-        return np.array([token for token in tokens.tolist() if agrees(token)], np.int64)
+_words = lru_cache(maxsize=2)(_Words)
+"""A large vocabulary takes a tenth of a second; a copy of a model that learns has the same one."""
 
 
 def _add(found: dict[str, float], word: str, probability: float) -> None:

@@ -56,7 +56,8 @@ class Score(NamedTuple):
     nats: float
     tokens: int
     peak: float
-    """Nats of its most surprising token."""
+    """Nats of its most surprising token; with ``alert_by="windows"`` how unexpected its windows are, from 0
+    to 1."""
     alert: bool = False
     """Whether the peak is beyond the threshold."""
     pieces: tuple[Piece, ...] = ()
@@ -158,7 +159,8 @@ class Scorer:
             following = OneStream(reader, model.border, resets_V)
         self._following = following or Segments(model.program, config.streams, model.border, resets_V)
         self._tokenizer, self._originals = model.tokenizer, Originals(model.tokenizer)
-        self._decoding, self._grouping = Decoding(model.tokenizer), Grouping(config.by, model.tokenizer)
+        self._decoding = Decoding(model.tokenizer)
+        self._grouping = Grouping(config.by, model.tokenizer, config.alert_by == "windows")
         pattern = ignored(config.mask, config.ignore)
         self._ignored = None if pattern is None else Ignored(pattern)
         self.by, self.threshold = config.by, threshold

@@ -66,7 +66,7 @@ class Block(ABC):
         x_BE = np.asarray(x_BE)
         if x_BE.ndim != 2:
             raise SettingError(
-                "x_BE", x_BE.shape, f"must have the shape [B, {self.input_size}]", "give one input a stream"
+                "x_BE", x_BE.shape, f"must have the shape [B, {self.input_size}]", "give one input per stream"
             )
         outputs_BTH, state = self.scan(x_BE[:, None], state)
         return outputs_BTH[:, 0], state
@@ -341,5 +341,5 @@ def _check_cells(cells: tuple[Cell, ...]) -> None:
             "cells",
             f"{len(cells)} with one repeated",
             "must be different: each layer has its own weights",
-            "build one cell a layer",
+            "build one cell per layer",
         )

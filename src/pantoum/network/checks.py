@@ -59,7 +59,7 @@ def check_lengths(lengths: object, batch_size: int, steps: int) -> Array | None:
     lengths = np.asarray(lengths)
     if lengths.shape != (batch_size,) or lengths.dtype.kind not in "iu":
         raise SettingError(
-            "lengths", lengths.tolist(), f"must be {batch_size} whole numbers", "give one length a row"
+            "lengths", lengths.tolist(), f"must be {batch_size} whole numbers", "give one length per row"
         )
     if lengths.min() < 0 or lengths.max() > steps:
         raise SettingError(

@@ -60,6 +60,12 @@ class Report:
     ended: str | None = None
     """``finished``, ``stopped`` or ``failed`` on the last record of a session that ended by itself."""
 
+    @property
+    def figures(self) -> dict[str, float]:
+        """What has a curve over the steps, by its name: for programs that draw them."""
+        values = {name: value for name, value in self.to_dict().items() if isinstance(value, (int, float))}
+        return {name: value for name, value in values.items() if name not in ("step", "sampled")}
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for one line of JSON: what is not finite becomes ``None``, which JSON has."""
         plain: dict[str, Any] = {}

@@ -17,7 +17,7 @@ from pantoum.config import ServeSettings
 from pantoum.server.errors import RequestError
 from pantoum.server.keys import Key, Keyring
 
-__all__ = ["MOST_BYTES", "Admission", "path_of", "too_large"]
+__all__ = ["MOST_BYTES", "SAFE", "Admission", "path_of", "too_large"]
 
 MOST_BYTES = 1 << 20
 """The largest request body, in bytes."""

@@ -20,12 +20,13 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.writing.stream import Stream
 from pantoum.inference.writing.stream_batch import StreamBatch
+from pantoum.server.caller import client
 from pantoum.server.job import Ended, Failed, FullError, Job, JobText, Read, StoppedError
 from pantoum.server.readings import Readings
 from pantoum.server.retry import RetryAfter
@@ -35,7 +36,7 @@ from pantoum.server.telling import Telling
 __all__ = ["Engine"]
 
 WRITE_TURN = 0.004
-"""Seconds that texts are written before prompts are read on, where both wait."""
+"""Seconds that texts are written before prompts are read on."""
 
 
 class Engine:
@@ -47,9 +48,8 @@ class Engine:
         """Tokens read and written, texts begun and ended; changed by the engine's thread alone."""
         self.taken = 0
         """Slots and places that are taken, as the event loop counts them."""
-        self._of: Counter[str] = Counter()
-        """Those of each client."""
-        self.retry = RetryAfter(slots)
+        self._of: Counter[str] = Counter()  # by client
+        self.retry = RetryAfter(slots, places)
         self._telling = Telling(loop)
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._batch = StreamBatch(model)
@@ -66,17 +66,18 @@ class Engine:
 
     @property
     def full(self) -> bool:
-        """Whether it can take no other text now."""
-        return self.taken >= self.slots + self.places
+        """Whether it can take no other text of this client now."""
+        return self._lacking(client(), 1) > 0
+
+    def seconds_until(self, texts: int = 1) -> int:
+        """The seconds after which this client, which was turned away, shall ask again for so many texts."""
+        return self.retry.seconds(self.taken, max(1, self._lacking(client(), texts)))
 
     def submit(self, job: Job) -> None:
         """Take a job, or raise ``FullError`` or ``StoppedError``."""
         if self.stopped:
             raise StoppedError
-        most = self.slots + self.places
-        if 2 * self._of[job.client] > most:  # who has most of it leaves some to others
-            most -= self.places // 4
-        if self.taken + job.slots > most:
+        if self._lacking(job.client, job.slots) > 0:
             raise FullError
         self._take(job, job.slots)
         self._commands.put(lambda: self._slots.wait(job))
@@ -110,14 +111,18 @@ class Engine:
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
-    def _take(self, job: Job, slots: int, had: float = 0.0) -> None:
-        """Count slots and places. ``had``: seconds for which one that is free again had a slot."""
+    def _lacking(self, whose: str, texts: int) -> int:
+        """Slots and places that must become free before a client can have so many texts more."""
+        most = self.slots + self.places
+        kept = self.places // 4 if 2 * self._of[whose] > most else 0  # who has most leaves some to others
+        return self.taken + texts - most + kept
+
+    def _take(self, job: Job, slots: int) -> None:
+        """Count slots and places."""
         self.taken += slots
         self._of[job.client] += slots
         if not self._of[job.client]:
             del self._of[job.client]
-        if had:
-            self.retry.freed(had)
 
     # What follows runs in the engine's thread.
 
@@ -152,11 +157,17 @@ class Engine:
         while self._texts:
             self._write()
             now = time.monotonic()
-            if (self._readings.jobs and now >= until) or self._slots.may_change(now):
-                break
-            if not self._commands.empty():
+            if now >= until or self._slots.may_change(now) or not self._commands.empty():
                 break
         self._telling.tell()
+        done = self.counters["tokens_read"] + self.counters["tokens_written"]
+        self.retry.look(done, 2 * self._slots.taken > self.slots, self._left)
+
+    def _left(self) -> Iterator[tuple[int, int, int]]:
+        """What every text that has a slot, or waits for one, still takes, as ``RetryAfter.look`` wants it."""
+        yield from (text.left for text in self._texts.values())
+        for job in (*self._readings.jobs, *self._slots.waiting):
+            yield from job.to_come()
 
     def _admit(self) -> None:
         """Slots go to those that wait for one."""
@@ -174,8 +185,8 @@ class Engine:
 
     def _make_room(self, waiting: Job) -> bool:
         """Whether a text or a reading gives up its slot for a job that waits. Its own job waits then, too."""
-        now = time.monotonic()
-        found = self._slots.who_makes_room(waiting, [*self._texts.values(), *self._readings.jobs], now)
+        having = [*self._texts.values(), *self._readings.jobs]
+        found = self._slots.who_makes_room(waiting, having, time.monotonic())
         if found is None:
             return False
         if isinstance(found, JobText):
@@ -227,6 +238,7 @@ class Engine:
             self._slots.give_back(job)
             self._active.discard(job)
             self._freed(job, 1)
+            self.retry.ended(len(job.reading.tokens_T), 0, 0)
             return
         try:
             stream = self._batch.join(
@@ -270,7 +282,6 @@ class Engine:
     def _leave(self, text: JobText) -> None:
         """A text is not written any more, and gives its slot back."""
         del self._texts[text.stream]
-        text.job.had += time.monotonic() - text.since
         text.job.texts.remove(text)
         self._slots.give_back(text.job)
 
@@ -279,6 +290,7 @@ class Engine:
         self._telling.gather(text)
         job, stream = text.job, text.stream
         self.counters["texts_ended"] += 1
+        self.retry.ended(0 if text.index else len(job.reading.tokens_T), *text.left[1:])
         ended = Ended(text.index, stream.stopped, stream.tokens, stream.nats, stream.state)
         self._telling.post(job, ended)
         if not job.held and job.begun == job.streams and not job.parked:
@@ -383,5 +395,4 @@ class Engine:
 
     def _freed(self, job: Job, slots: int) -> None:
         if slots:
-            had, job.had = job.had, 0.0
-            self._telling.call(lambda: self._take(job, -slots, had))
+            self._telling.call(lambda: self._take(job, -slots))

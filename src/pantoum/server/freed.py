@@ -1,8 +1,9 @@
 """Memory that is free goes back to the system.
 
 Large arrays are mapped by themselves and go back at once. What a thread took in small pieces stays with the
-allocator, in an arena of that thread, and a model that is replaced every hour has another thread each time.
-glibc gives all of it back when it is asked to; other allocators do it by themselves.
+allocator, in an arena of that thread: after a crowd some tens of megabytes, and a model that is replaced every
+hour has another thread each time. glibc gives all of it back when it is asked to; other allocators do it by
+themselves.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import gc
 
-__all__ = ["give_back"]
+__all__ = ["give_back", "trim"]
 
 
 def give_back() -> None:
@@ -18,8 +19,13 @@ def give_back() -> None:
     gc.unfreeze()  # what the server began with may be among it
     gc.collect()
     gc.freeze()
+    trim()
+
+
+def trim() -> None:
+    """Give free memory back. It takes some milliseconds, in which other threads run."""
     try:
-        trim = ctypes.CDLL(None).malloc_trim
-    except (OSError, AttributeError):
+        asked = ctypes.CDLL(None).malloc_trim
+    except (OSError, AttributeError, TypeError):  # no glibc; Windows has no library without a name
         return
-    trim(0)
+    asked(0)

@@ -20,7 +20,7 @@ from functools import partial
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pantoum.server.admission import MOST_BYTES, Admission, path_of, too_large
+from pantoum.server.admission import MOST_BYTES, SAFE, Admission, path_of, too_large
 from pantoum.server.caller import CALLER, Caller, unpaid
 from pantoum.server.errors import answer, busy, stopping
 from pantoum.server.keys import Key
@@ -31,6 +31,8 @@ __all__ = ["Guard"]
 access = logging.getLogger("pantoum.access")
 LARGE = 1 << 15
 """Bytes from which bodies are parsed one at a time."""
+DISCARDED = 16 * MOST_BYTES
+"""Bytes of a body that are taken where nobody wants it."""
 WRITING = ("/v1/completions", "/v1/chat/completions", "/v1/responses")
 REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 """Numbers of requests that are taken over from clients."""
@@ -59,6 +61,9 @@ class Guard:
         caller = self._caller(scope, headers, key, begun)
         CALLER.set(caller)
         shown = (b"x-request-id", caller.request_id.encode())
+        body = _Bounded(receive, self._turn)
+        # Who waits for a word before its body sends none after an error.
+        coming = scope["method"] not in SAFE and b"expect" not in headers
 
         async def counted(message: Message) -> None:
             nonlocal status, sent
@@ -67,17 +72,18 @@ class Guard:
                 message = {**message, "headers": [*message.get("headers", ()), shown]}
             elif message["type"] == "http.response.body":
                 sent += len(message.get("body", b""))
+                if coming and status >= 400 and not message.get("more_body", False):
+                    await body.discard()
             await send(message)
 
         try:
             refused = self._admission.refusal(scope, headers, key)
             if refused is None and path_of(scope) in WRITING and (wait := self._full()) is not None:
                 refused = busy(wait)
-                await _discarded(receive)
             if refused is not None:
-                await answer(refused)(scope, receive, counted)
+                await answer(refused)(scope, body, counted)
             elif scope["method"] == "POST":
-                await self._while_present(scope, _Bounded(receive, self._turn), counted)
+                await self._while_present(scope, body, counted)
             else:
                 await self._app(scope, receive, counted)
         except asyncio.CancelledError:
@@ -154,16 +160,6 @@ class Guard:
             access.info("", extra={"fields": told})
 
 
-async def _discarded(receive: Receive) -> None:
-    """A body is taken and forgotten. A connection that is closed while a part of it is unread would be reset,
-    and its client would not see the answer."""
-    size, more = 0, True
-    while more and size <= MOST_BYTES:
-        message = await receive()
-        size += len(message.get("body", b""))
-        more = message.get("more_body", False)
-
-
 class _Bounded:
     """A request's body, ``MOST_BYTES`` at most. ``turn`` is awaited before a large one is given out."""
 
@@ -175,13 +171,23 @@ class _Bounded:
         message = await self._receive()
         if message["type"] == "http.request":
             self._size += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
+            if whole and LARGE < self._size <= MOST_BYTES:
+                await self._turn()
+            if whole:
+                self._read.set()
             if self._size > MOST_BYTES:
                 raise HTTPException(413, too_large().message)
-            if not message.get("more_body", False):
-                if self._size > LARGE:
-                    await self._turn()
-                self._read.set()
         return message
+
+    async def discard(self) -> None:
+        """Take what is left of it and forget it, before an error ends. A connection that is closed while a
+        part of its request is unread would be reset, and its client would not see the answer."""
+        while not self._read.is_set() and self._size <= DISCARDED:
+            message = await self._receive()
+            self._size += len(message.get("body", b""))
+            if not message.get("more_body", False):  # the end, or the client has gone
+                self._read.set()
 
     async def gone(self) -> None:
         """Wait until the client has gone away, when all of the body was read."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -200,8 +200,6 @@ class Job:
     """When its reading got the slot that it has."""
     held: int = 0
     """Slots that it has."""
-    had: float = 0.0
-    """Seconds for which its reading and its texts had slots, since one of them ended."""
     begun: int = 0
     """Texts that were begun."""
     texts: list[JobText] = field(default_factory=list)
@@ -224,6 +222,13 @@ class Job:
         """Slots that it takes."""
         return max(1, self.streams)
 
+    def to_come(self) -> Iterator[tuple[int, int, int]]:
+        """Of each text that has no slot: tokens of the prompt to be read, tokens written, its limit."""
+        yield from (text.left for text in self.parked)
+        most = 0 if self.writing is None else self.writing.length
+        for number in range(self.begun, self.slots):
+            yield 0 if number else self.reading.left, 0, most
+
     @property
     def done(self) -> bool:
         """Whether its last event has arrived."""
@@ -243,3 +248,9 @@ class JobText:
         """Whether its first characters were told."""
         self.since = time.monotonic()
         """When it got the slot that it has."""
+
+    @property
+    def left(self) -> tuple[int, int, int]:
+        """Tokens of its prompt to be read, tokens written, its limit."""
+        assert self.job.writing is not None
+        return 0, self.stream.tokens, self.job.writing.length

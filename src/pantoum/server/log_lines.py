@@ -43,3 +43,4 @@ def log_to_stderr(quiet: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(handlers=[handler], level=logging.WARNING if quiet else logging.INFO)
+    logging.captureWarnings(True)

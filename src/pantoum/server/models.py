@@ -22,7 +22,7 @@ from pantoum.server.aside import Turns
 from pantoum.server.chat import PLAIN, ChatTemplate
 from pantoum.server.engine import Engine
 from pantoum.server.errors import RequestError
-from pantoum.server.freed import give_back
+from pantoum.server.freed import give_back, trim
 from pantoum.server.job import Inbox, Job
 from pantoum.server.model_specs import ModelSpec, spec_of
 
@@ -31,6 +31,8 @@ __all__ = ["Models", "Served"]
 log = logging.getLogger("pantoum.server")
 CHECK_EVERY = 1.0
 """Seconds between two looks at a model's file."""
+TRIM_EVERY = 30.0
+"""Seconds after which free memory goes back to the system."""
 GRACE = 30.0
 """Seconds for which a model that was replaced takes what requests that have begun still ask of it."""
 Mark = tuple[int, int, int]
@@ -114,7 +116,7 @@ class Models:
         engines = [one.engine for one in self._served.values()]
         if not engines or not all(engine.full for engine in engines):
             return None
-        return min(engine.retry.seconds() for engine in engines)
+        return min(engine.seconds_until() for engine in engines)
 
     def get(self, name: str | None) -> Served:
         """The model of this name; the first where none is named."""
@@ -171,12 +173,16 @@ class Models:
         return total
 
     async def watch(self) -> None:
-        """Reload what changes, until cancelled."""
+        """Reload what changes, and give free memory back, until cancelled."""
+        trimmed = time.monotonic()
         while True:
             await asyncio.sleep(CHECK_EVERY)
             for served in self.engines():
                 await self._look(served)
             await self._retire()
+            if time.monotonic() - trimmed >= TRIM_EVERY:
+                await asyncio.to_thread(trim)
+                trimmed = time.monotonic()
 
     async def _retire(self) -> None:
         """Let engines end that were replaced long enough ago, and give their memory back."""

@@ -39,7 +39,6 @@ class Readings:
     def remove(self, job: Job) -> None:
         """A job is not read any more, or not for now."""
         self.jobs.remove(job)
-        job.had += time.monotonic() - job.since
 
     def turn(self, alone: bool) -> tuple[int, list[Job]]:
         """One turn: how many tokens were read, and the jobs whose prompts were read to their ends. ``alone``:

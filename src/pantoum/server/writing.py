@@ -70,15 +70,15 @@ def submit(served: Served, jobs: Sequence[Job]) -> None:
     """Hand jobs to the model's engine: all of them, or none and an error."""
     slots = sum(job.slots for job in jobs)
     require_places(served, slots)
-    taken: list[Job] = []
+    engine, taken = served.engine, list[Job]()
     try:
         for job in jobs:
-            served.engine.submit(job)
+            engine.submit(job)
             taken.append(job)
     except FullError:
         cancel(served, taken)
-        engine = served.engine
-        raise busy(engine.retry.seconds(slots), f" (this request needs {slots})") from None
+        wait = engine.seconds_until(slots - sum(job.slots for job in taken))  # theirs are still taken
+        raise busy(wait, f" (this request needs {slots})") from None
     except StoppedError:
         cancel(served, taken)
         raise stopping() from None

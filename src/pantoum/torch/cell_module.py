@@ -11,6 +11,8 @@ Shapes: T time steps, B rows (streams), E inputs, H units, G gate rows, P places
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear, pad
@@ -47,6 +49,14 @@ class CellModule(nn.Module):
         """Whether pantoum's core computes on a CPU; false: PyTorch alone, as on a GPU."""
         self.fused = True
         """False: neither the core nor what PyTorch has for a whole chunk, but always the loop."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Of a copy, also by pickle: functions are made again."""
+        return {name: own for name, own in vars(self).items() if name not in ("_step", "_plain_step")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._step = self._plain_step = step_of(self.spec)
 
     def compile_step(self) -> None:
         """From now on a time step of the loop is one compiled function, where it is computed by the loop."""

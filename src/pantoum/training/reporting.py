@@ -20,6 +20,7 @@ from pantoum.inference.score import Scorer
 from pantoum.inference.state import State
 from pantoum.inference.writing.generation import Generation, completed
 from pantoum.report import page
+from pantoum.report.event_file import EventFile
 from pantoum.report.record import Report
 from pantoum.report.story import Story
 from pantoum.training.assembly import TrainingRun
@@ -51,13 +52,15 @@ class Reporter:
         folder: RunFolder,
         on_report: Callable[[Report], None] | None = None,
         on_note: Callable[[str], None] | None = None,
+        events: EventFile | None = None,
     ) -> None:
+        """``events``: a file of the records for TensorBoard."""
         self.history: list[Report] = []
         """The records of this session."""
         self.notes: list[str] = []
         """Everything noted in this session."""
         self._folder = folder
-        self._on_report, self._on_note = on_report, on_note
+        self._on_report, self._on_note, self._events = on_report, on_note, events
         self._untold: list[str] = []
         self._said: set[str] = set()
         self._config: Mapping[str, Plain] | None = None
@@ -130,6 +133,11 @@ class Reporter:
             metrics_file.append(self._folder.metrics, report.to_dict())
         except StorageError as problem:
             self.note_once("metrics", f"the log cannot be written, training goes on: {problem}")
+        if self._events is not None:
+            try:
+                self._events.write(report)
+            except OSError as problem:
+                self.note_once("events", f"TensorBoard cannot be told, training goes on: {problem}")
         if self._on_report is not None:
             self._safely(self._on_report, report)
 

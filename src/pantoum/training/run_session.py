@@ -12,7 +12,7 @@ settings that it began with. A folder that another job has made is never entered
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import Protocol
 
@@ -22,6 +22,7 @@ from pantoum.errors import RunError, StorageError
 from pantoum.formats import checkpoint, durable
 from pantoum.ranks.interface import Ranks
 from pantoum.ranks.single import SingleRank
+from pantoum.report import event_file
 from pantoum.report.record import Report
 from pantoum.training.assembly import TrainingEngine
 from pantoum.training.begin import TrainingCommand, begin
@@ -70,6 +71,8 @@ def train(
     """
     clock, ranks = Clock(started), SingleRank() if ranks is None else ranks
     settings, texts = (settings, texts) if job is None else _after_restart(job, settings, texts)
+    if settings.tensorboard:
+        event_file.require_package()
     settings, texts = run_named(for_ranks(settings, ranks.count), texts)
     asked = TrainingCommand(settings, texts, clock, command, ranks, engine)
     folder = find(settings, texts) if settings.resume else create(settings, texts)
@@ -89,8 +92,9 @@ def train(
             raise
         if isinstance(run, Finished):
             return of_finished(folder, run.state)
-        reporter = Reporter(folder, on_report, on_note)
-        with StopSignals() as stop:
+        events = event_file.EventFile(folder.path, run.state.step) if settings.tensorboard else None
+        reporter = Reporter(folder, on_report, on_note, events)
+        with StopSignals() as stop, nullcontext() if events is None else closing(events):
             trainer = Trainer(run, clock, reporter, stop, settings.stop_after)
             trainer.train()
         if run.state.finished:

@@ -1,7 +1,7 @@
-"""One page that writes: a model, the core and the library in one HTML file that asks nobody for anything.
+"""Pages that ask nobody for anything: one that writes, with a model in it, and one that trains a model.
 
-The modules of the library are put into one script each for the page and for its worker (``bundled``). Core
-and model are compressed and in base64. The page has a strict Content-Security-Policy: only this style, this
+The modules of the library are put into one script each for the page and for its workers (``bundled``). Core
+and model are compressed and in base64. A page has a strict Content-Security-Policy: only this style, this
 script and a worker made of this file's text may run, and no address may be asked. What comes from a model
 (name, card, texts) is text, never markup.
 """
@@ -18,39 +18,49 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from pantoum.web.module import module
+from pantoum.web.module import Progress, module
 
-__all__ = ["bundled", "page"]
+__all__ = ["bundled", "page", "training_page"]
 
 HERE = Path(__file__).parent
-PAGE = HERE / "page"
+PAGE, PLAY = HERE / "page", HERE / "play"
 IMPORT = re.compile(r'^import \{([^}]*)\} from "(\.[^"]*)";\n', re.MULTILINE)
 EXPORT = re.compile(r"^export (?=(?:async )?(?:function\*?|class|const|let) (\w+))", re.MULTILINE)
 COMMENT = re.compile(r"^ *//.*\n|^ */\*\*(?:[^*]|\*(?!/))*\*/\n|/\*\*(?:[^*]|\*(?!/))*\*/ ?", re.MULTILINE)
 """Comments on lines of their own, and types, which the page does not need."""
 
 
-def page(title: str, card: Mapping[str, Any], config: Mapping[str, Any], model: bytes) -> bytes:
-    """The page of a model file's bytes."""
-    style, script = _read(PAGE / "style.css"), bundled(PAGE / "page.js")
+def page(
+    title: str,
+    card: Mapping[str, Any],
+    config: Mapping[str, Any],
+    model: bytes,
+    progress: Progress | None = None,
+) -> bytes:
+    """The page of a model file's bytes; ``progress`` hears of the core's files where it must be compiled."""
+    rows = "".join(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in _card(card, config))
+    parts = {"title": _text(title), "facts": _text(_facts(config)), "card": rows, "model": _packed(model)}
+    style, core = _read(PAGE / "style.css"), module(progress)
+    return _filled(PAGE / "page.html", PAGE / "page.js", style, core, parts)
+
+
+def training_page() -> bytes:
+    """The page that trains a model of a text that is given to it."""
+    style = _read(PAGE / "style.css") + _read(PLAY / "play.css")
+    trainer = bundled(HERE / "training" / "worker.js")
+    return _filled(PLAY / "play.html", PLAY / "play.js", style, module(), {"trainer": trainer})
+
+
+def _filled(template: Path, entry: Path, style: str, core: bytes, parts: Mapping[str, str]) -> bytes:
+    """A page with its style, its script, the worker that writes, the core, and these parts."""
+    script = bundled(entry)
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}' 'wasm-unsafe-eval'; style-src '{_hash(style)}'; "
         "worker-src blob:; img-src data:; base-uri 'none'; form-action 'none'"
     )
-    rows = "".join(f"<dt>{_text(name)}</dt><dd>{_text(value)}</dd>" for name, value in _card(card, config))
-    parts = {
-        "policy": policy,
-        "title": _text(title),
-        "facts": _text(_facts(config)),
-        "card": rows,
-        "style": style,
-        "script": script,
-        "worker": bundled(HERE / "worker.js"),
-        "module": _packed(module()),
-        "model": _packed(model),
-    }
-    filled = re.sub(r"\{(\w+)\}", lambda place: parts[place[1]], _read(PAGE / "page.html"))
-    return filled.encode("utf-8")
+    common = {"policy": policy, "style": style, "script": script}
+    known = {**common, "worker": bundled(HERE / "worker.js"), "module": _packed(core), **parts}
+    return re.sub(r"\{(\w+)\}", lambda place: known[place[1]], _read(template)).encode("utf-8")
 
 
 def bundled(entry: Path) -> str:

@@ -1,12 +1,14 @@
-// The library: load(model) gives a Model. In Node and in browsers, without a build.
+// The library: load(model) gives a Model, train(text) a Training that makes one. In Node and in browsers, without a build.
 
 import { Core } from "./core.js";
 import { Model } from "./model.js";
+import { Training } from "./training/training.js";
 
 export { Core } from "./core.js";
 export { PantoumError } from "./errors.js";
 export { Model } from "./model.js";
 export { Session } from "./session.js";
+export { Training } from "./training/training.js";
 
 const MODULE = new URL("pantoum.wasm", import.meta.url);
 
@@ -17,9 +19,26 @@ const MODULE = new URL("pantoum.wasm", import.meta.url);
  * @returns {Promise<Model>}
  */
 export async function load(model, { module } = {}) {
-  const core = await Core.load(module ?? (await beside()));
-  // Node's Buffer is a Uint8Array with other methods.
-  return Model.load(core, ArrayBuffer.isView(model) ? new Uint8Array(model.buffer, model.byteOffset, model.byteLength) : new Uint8Array(model));
+  return Model.load(await Core.load(module ?? (await beside())), plain(model));
+}
+
+/**
+ * A training run on the bytes of a text, at its start: `next` makes a step, `file` gives the model.
+ * @param {ArrayBuffer | Uint8Array} text
+ * @param {import("./training/training.js").TrainSettings} [settings]
+ * @param {{module?: BufferSource}} [options]
+ * @returns {Promise<Training>}
+ */
+export async function train(text, settings, { module } = {}) {
+  return new Training(await Core.load(module ?? (await beside())), plain(text), settings);
+}
+
+/**
+ * Node's Buffer is a Uint8Array with other methods.
+ * @param {ArrayBuffer | Uint8Array} bytes
+ */
+function plain(bytes) {
+  return ArrayBuffer.isView(bytes) ? new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength) : new Uint8Array(bytes);
 }
 
 /** @returns {Promise<BufferSource>} */

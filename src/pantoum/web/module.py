@@ -20,6 +20,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,10 @@ from pantoum.errors import PantoumError, StorageError
 from pantoum.formats import durable
 from pantoum.kernels.native.declaration import Declaration
 
-__all__ = ["about", "compiled", "module"]
+__all__ = ["Progress", "about", "compiled", "module"]
+
+Progress = Callable[[int, int], None]
+"""Hears how many files of how many are compiled."""
 
 HERE = Path(__file__).parent
 NAME, HEADER = "pantoum.wasm", "pantoum_core.h"
@@ -51,7 +55,7 @@ LETTERS = {"*": "p", "int32_t": "i", "uint32_t": "u", "int64_t": "l", "uint64_t"
 """The types of fields as the module tells them."""
 
 
-def module() -> bytes:
+def module(progress: Progress | None = None) -> bytes:
     """The module; ``PantoumError`` says in one line what is missing."""
     wanted = _fingerprint()
     for folder in (HERE, _cache()):
@@ -60,7 +64,7 @@ def module() -> bytes:
             data = file.read_bytes()
             if wanted in (None, about(data).get("sources")):
                 return data
-    made = compiled()
+    made = compiled(progress)
     for folder in (HERE, _cache()):
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -71,7 +75,7 @@ def module() -> bytes:
     return made
 
 
-def compiled() -> bytes:
+def compiled(progress: Progress | None = None) -> bytes:
     """The module, compiled now."""
     if CORE is None:
         raise PantoumError("this installation lacks the sources of the module for browsers: install it again")
@@ -80,11 +84,11 @@ def compiled() -> bytes:
     linked = ["-mexec-model=reactor", "-Wl,--strip-all", f"-Wl,--max-memory={MOST_MEMORY}"]
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, NAME)
-        _make(out, ("wasm",), [*linked, *(f"-Wl,--export={name}" for name in names)])
+        _make(out, ("wasm",), [*linked, *(f"-Wl,--export={name}" for name in names)], progress)
         return out.read_bytes() + _section()
 
 
-def _make(out: Path, paths: tuple[str, ...], more: list[str]) -> None:
+def _make(out: Path, paths: tuple[str, ...], more: list[str], progress: Progress | None = None) -> None:
     """Compile the core with these paths (folders of ``core/arch``, best last), and link it."""
     assert CORE is not None
     listed = "".join(f" X({path})" for path in paths)
@@ -99,7 +103,9 @@ def _make(out: Path, paths: tuple[str, ...], more: list[str]) -> None:
             source, own = units[number]
             _clang([*FLAGS, *own, "-c", str(source), "-o", objects[number]], folder)
 
-        pool.map(compile_one, range(len(units)), chunksize=1)
+        for done, _ in enumerate(pool.imap_unordered(compile_one, range(len(units))), start=1):
+            if progress is not None:
+                progress(done, len(units))
         _clang([*FLAGS, *objects, *more, "-o", str(out)], folder)
 
 

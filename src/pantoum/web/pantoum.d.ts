@@ -1,4 +1,5 @@
-/** The library of pantoum for browsers and Node: what a model writes here is what `pantoum generate` writes. */
+/** The library of pantoum for browsers and Node: what a model writes here is what `pantoum generate` writes, and a model
+ * that is trained here is the file of `pantoum train`. */
 
 /** A mistake of the caller, or a file that cannot be used; its message is a sentence for a person. */
 export class PantoumError extends Error {}
@@ -87,3 +88,40 @@ export class Model {
 
 /** A model from the bytes of its file; `module`: the bytes of `pantoum.wasm`, which lies beside the library. */
 export function load(model: ArrayBuffer | Uint8Array, options?: { module?: BufferSource }): Promise<Model>;
+
+/** What a training run is asked for; the rest is what `pantoum train` chooses. */
+export interface TrainSettings {
+  /** The name of the text's file, which the card of the model tells; text.txt. */
+  name?: string;
+  /** What a token is; null, the default: a character, or a byte where there are more than 510 different characters. */
+  kind?: "characters" | "bytes" | null;
+  /** 1000 */
+  steps?: number;
+  /** Units of each layer; 128. */
+  units?: number;
+  /** Layers of GRU; 2. */
+  layers?: number;
+  seed?: number | bigint;
+}
+
+/** A training run of `pantoum train --valid-fraction 0`, step by step. */
+export class Training {
+  readonly steps: number;
+  readonly step: number;
+  /** Tokens trained on. */
+  readonly tokens: number;
+  readonly parameters: number;
+  readonly kind: "characters" | "bytes";
+  readonly notes: string[];
+  readonly curve: { step: number; tokens: number; loss: number | null }[];
+  readonly finished: boolean;
+  /** The command that makes the same file. */
+  readonly command: string;
+  /** One step; the mean loss of its batch in nats per token, before the update. */
+  next(): number;
+  /** The model as it is now, the bytes of model.safetensors. */
+  file(): Uint8Array;
+}
+
+/** A training run on the bytes of a text, at its start. */
+export function train(text: ArrayBuffer | Uint8Array, settings?: TrainSettings, options?: { module?: BufferSource }): Promise<Training>;

@@ -6,7 +6,7 @@ import { PantoumError } from "./errors.js";
 /** @typedef {{resolve: (value: any) => void, reject: (error: Error) => void, onPieces?: (pieces: Piece[]) => void}} Waiting */
 
 /** Calls that a worker answers. */
-class Calls {
+export class Calls {
   /** @param {Worker} worker */
   constructor(worker) {
     this._worker = worker;
@@ -28,10 +28,15 @@ class Calls {
     };
   }
 
+  /** Ends the worker; nobody waits for it any longer. */
+  end() {
+    this._worker.terminate();
+  }
+
   /**
    * @param {string} call
    * @param {any[]} given
-   * @param {{onPieces?: (pieces: Piece[]) => void, signal?: AbortSignal, transfer?: Transferable[]}} [options]
+   * @param {{onPieces?: (pieces: any) => void, signal?: AbortSignal, transfer?: Transferable[]}} [options]
    * @returns {Promise<any>}
    */
   ask(call, given, { onPieces, signal, transfer = [] } = {}) {

@@ -67,13 +67,13 @@ export function stateOf(bytes) {
   fits(view.getUint16(8, true) === 1, "its version is another one");
   const count = view.getUint16(10, true);
   let at = HEAD + 4 * count;
-  fits(count > 0 && count <= MOST_ARRAYS && at <= end, "its number of arrays cannot be");
+  fits(count > 0 && count <= MOST_ARRAYS && at <= end, "its number of arrays is impossible");
   const sizes = Array.from({ length: count }, (_, i) => view.getUint32(HEAD + 4 * i, true));
   fits(at + 4 * sizes.reduce((sum, size) => sum + size, 0) === end, "its arrays do not fit its size");
   const seen = view.getBigUint64(16, true);
-  fits(seen <= BigInt(Number.MAX_SAFE_INTEGER), "its count of tokens cannot be");
+  fits(seen <= BigInt(Number.MAX_SAFE_INTEGER), "its count of tokens is impossible");
   const pending = bytes[56];
-  fits(pending <= MOST_PENDING && bytes.subarray(57 + pending, HEAD).every((byte) => byte === 0), "its undecoded bytes cannot be");
+  fits(pending <= MOST_PENDING && bytes.subarray(57 + pending, HEAD).every((byte) => byte === 0), "its undecoded bytes are impossible");
   const layers = sizes.map((size) => {
     const layer = new Float32Array(bytes.slice(at, at + 4 * size).buffer);
     at += 4 * size;

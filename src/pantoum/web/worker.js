@@ -4,6 +4,7 @@
 import { Core } from "./core.js";
 import { PantoumError } from "./errors.js";
 import { Generation } from "./generation.js";
+import { expanded, told } from "./messages.js";
 import { Model } from "./model.js";
 import { samplingOf } from "./sampling.js";
 
@@ -115,21 +116,4 @@ function known(session) {
   const found = sessions.get(session);
   if (!found) throw new PantoumError("this session was closed: begin another one");
   return found;
-}
-
-/**
- * What was compressed by gzip, as a page holds it.
- * @param {Uint8Array} data
- */
-async function expanded(data) {
-  if (data[0] !== 0x1f || data[1] !== 0x8b) return data;
-  const stream = new Blob([/** @type {BlobPart} */ (data)]).stream().pipeThrough(new DecompressionStream("gzip"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
-}
-
-/** @param {unknown} error */
-function told(error) {
-  if (error instanceof PantoumError) return error.message;
-  if (error instanceof RangeError) return "there is not enough memory for this model: close other tabs, or use a smaller model";
-  return `the model failed: ${error instanceof Error ? error.message : error}`;
 }

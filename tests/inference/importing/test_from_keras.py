@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from pantoum.errors import ModelFileError
 from pantoum.inference.import_model import import_model, read_source
@@ -76,38 +78,43 @@ def test_arrays_in_other_files_and_two_directions_are_refused(tmp_path: Path, al
             import_model(path, tmp_path / "n", alphabet(tmp_path, 9))
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # those of Keras
-@pytest.mark.parametrize("ending", ["m.weights.h5", "m.keras"])
-def test_models_of_keras_have_the_same_logits(
-    tmp_path: Path, alphabet: Alphabet, imported: Imported, ending: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def keras(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     pytest.importorskip("torch")
     monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "torch"))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    keras = pytest.importorskip("keras")
-    random = np.random.default_rng(0)
-    for number in range(25):
-        V, E, H, layers = (int(random.integers(*bounds)) for bounds in ((4, 20), (1, 9), (1, 14), (1, 4)))
-        after = bool(number % 2)
-        makers = {
-            "GRU": lambda H=H, after=after: keras.layers.GRU(H, return_sequences=True, reset_after=after),
-            "LSTM": lambda H=H: keras.layers.LSTM(H, return_sequences=True),
-            "SimpleRNN": lambda H=H: keras.layers.SimpleRNN(H, return_sequences=True),
-        }
-        for make in makers.values():
-            cells = [make() for _ in range(layers)]
-            model = keras.Sequential([keras.layers.Embedding(V, E), *cells, keras.layers.Dense(V)])
-            model.build((2, 7))
-            for variable in model.weights:
-                if str(variable.dtype).startswith("float"):
-                    variable.assign(random.standard_normal(variable.shape) / 2)
-            path = tmp_path / ending
-            model.save(path) if ending.endswith(".keras") else model.save_weights(path)
-            tokens = random.integers(0, V, (2, 7))
-            expected = np.asarray(model(tokens).detach().cpu())
-            found = imported(path, tmp_path, tokens, alphabet(tmp_path, V))
-            np.testing.assert_allclose(found, expected, atol=2e-5)
+    return pytest.importorskip("keras")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # those of Keras
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.sampled_from(["GRU", "GRU before", "LSTM", "SimpleRNN"]),
+    st.tuples(st.integers(4, 20), st.integers(1, 9), st.integers(1, 14), st.integers(1, 3)),
+    st.sampled_from(["m.weights.h5", "m.keras"]),
+    st.integers(0, 99),
+)
+def test_drawn_models_of_keras_have_the_same_logits(
+    tmp_path: Path, alphabet: Alphabet, imported: Imported, keras: Any,
+    kind: str, sizes: tuple[int, int, int, int], ending: str, seed: int,
+) -> None:  # fmt: skip
+    (V, E, H, layers), random = sizes, np.random.default_rng(seed)
+    after = {"reset_after": "before" not in kind} if "GRU" in kind else {}
+    make = getattr(keras.layers, kind.split()[0])
+    cells = [make(H, return_sequences=True, **after) for _ in range(layers)]
+    model = keras.Sequential([keras.layers.Embedding(V, E), *cells, keras.layers.Dense(V)])
+    model.build((2, 7))
+    for variable in model.weights:
+        if str(variable.dtype).startswith("float"):
+            wide = max(2, variable.shape[0]) ** 0.5
+            variable.assign(random.standard_normal(variable.shape) / wide)
+    path = tmp_path / ending
+    model.save(path) if ending.endswith(".keras") else model.save_weights(path)
+    tokens = random.integers(0, V, (2, 7))
+    expected = np.asarray(model(tokens).detach().cpu())
+    found = imported(path, tmp_path, tokens, alphabet(tmp_path, V))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_other_activations_are_refused(tmp_path: Path, alphabet: Alphabet) -> None:

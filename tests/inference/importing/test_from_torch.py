@@ -170,3 +170,42 @@ def test_drawn_modules_have_the_same_logits(
         expected = module["out"](module["rnn"](x)[0]).numpy()
     found = imported(tmp_path / "m", tmp_path, tokens.numpy(), alphabet(tmp_path, V))
     np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.oracle
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.integers(4, 30), st.integers(1, 9), st.lists(st.integers(1, 14), max_size=3), st.booleans(),
+    st.integers(0, 99),
+)  # fmt: skip
+def test_drawn_awd_lstms_have_the_same_logits(
+    tmp_path: Path, alphabet: Alphabet, imported: Imported,
+    V: int, E: int, between: list[int], tied: bool, seed: int,
+) -> None:  # fmt: skip
+    """Layers from the size of the embedding to others and back to it, each dropped weight beside its own."""
+    torch = pytest.importorskip("torch")
+    torch.manual_seed(seed)
+    sizes = [E, *between, E]
+    rnns = [torch.nn.LSTM(a, b, batch_first=True) for a, b in itertools.pairwise(sizes)]
+    encoder, decoder = torch.nn.Embedding(V, E), torch.nn.Linear(E, V)
+    if tied:
+        decoder.weight = encoder.weight
+    arrays = {
+        "encoder.weight": encoder.weight,
+        "decoder.bias": decoder.bias,
+        "decoder.weight": decoder.weight,
+    }
+    for place, layer in enumerate(rnns):
+        for name, tensor in layer.named_parameters():
+            arrays[f"rnns.{place}.module.{name}"] = tensor
+        arrays[f"rnns.{place}.weight_hh_l0_raw"] = layer.weight_hh_l0
+        arrays[f"rnns.{place}.module.weight_hh_l0"] = layer.weight_hh_l0 * 0
+    safetensors.numpy.save_file({n: a.detach().numpy().copy() for n, a in arrays.items()}, tmp_path / "m")
+    tokens = torch.randint(0, V, (2, 8))
+    with torch.no_grad():
+        x = encoder(tokens)
+        for layer in rnns:
+            x, _ = layer(x)
+        expected = decoder(x).numpy()
+    found = imported(tmp_path / "m", tmp_path, tokens.numpy(), alphabet(tmp_path, V))
+    np.testing.assert_allclose(found, expected, atol=1e-5)

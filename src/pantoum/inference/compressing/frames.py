@@ -104,7 +104,7 @@ def text_parts(frame: Frame) -> tuple[int, int, list[bytes], bytes]:
     try:
         (count, rows, size), at = from_numbers(frame.payload, 3)
         if count > frame.plain or rows > MOST_LANES or bool(rows) != bool(count):
-            raise ValueError("its tokens cannot be")
+            raise ValueError("its count of tokens is impossible")
         literals = _literals(frame.payload[at : at + size]) if size else []
     except (ValueError, zlib.error) as problem:
         raise refusal(problem) from None
@@ -114,7 +114,7 @@ def text_parts(frame: Frame) -> tuple[int, int, list[bytes], bytes]:
 def _text_unit(model: LoadedModel, frame: Frame) -> tuple[LaneDecoding, list[bytes]]:
     count, rows, literals, bits = text_parts(frame)
     if rows > rows_for(model.vocab_size):
-        raise refusal("its lanes cannot be")
+        raise refusal("its count of lanes is impossible")
     return LaneDecoding(bits, count, max(1, rows)), literals
 
 
@@ -124,7 +124,7 @@ def _literals(packed: bytes) -> list[bytes]:
         (size,), used = from_numbers(data[at : at + 5], 1)
         at += used
         if size > len(data) - at:
-            raise ValueError("its literals are cut")
+            raise ValueError("its bytes without a token are cut")
         found.append(data[at : at + size])
         at += size
     return found
@@ -175,12 +175,12 @@ def columns_of(frame: Frame) -> Columns:
     try:
         (count, ended, size), at = from_numbers(frame.payload, 3)
         if count > MOST_RECORDS or ended > 1:
-            raise ValueError("its records cannot be")
+            raise ValueError("its count of records is impossible")
         numbers, _ = from_numbers(_unpacked(frame.payload[at : at + size], 10 * count))
         if len(numbers) != 2 * count or at + size + sum(numbers[count:]) != len(frame.payload):
             raise ValueError("its columns do not fit")
         if sum(numbers[:count]) > MOST_PLAIN:
-            raise ValueError("its tokens cannot be")
+            raise ValueError("its count of tokens is impossible")
     except (ValueError, zlib.error) as problem:
         raise refusal(problem) from None
     begins = list(accumulate(numbers[count:], initial=at + size))
@@ -203,5 +203,5 @@ def _unpacked(data: bytes, most: int) -> bytes:
     unpacking = zlib.decompressobj()
     found = unpacking.decompress(data, most + 1)
     if len(found) > most or not unpacking.eof or unpacking.unused_data:
-        raise ValueError("its packed numbers cannot be")
+        raise ValueError("its packed numbers are impossible")
     return found

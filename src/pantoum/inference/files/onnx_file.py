@@ -25,10 +25,11 @@ from pantoum.config import CELLS, CellSpec, ModelConfig, require
 from pantoum.formats import durable, plain_json
 from pantoum.formats.model_file import COUNTS, ModelFile
 from pantoum.inference.files.onnx_graph import Graph, Value, onnx_package
-from pantoum.inference.files.precision import plain, shape_of
+from pantoum.inference.files.precision import plain, shape_of, weights
 from pantoum.kernels import Array
 from pantoum.kernels.reference.cell import Given, equations
 from pantoum.network.mixers.ngrams import MULTIPLIER
+from pantoum.network.packing import Codes, floats
 from pantoum.network.parameters import under
 from pantoum.network.spec import TABLE, named, prefix, state_of
 
@@ -39,7 +40,8 @@ MOST_BYTES = 2**31 - 2**20
 """What one file can hold: a protobuf of 2 GiB."""
 LAST = 2**63 - 1
 """The end of a slice that has none."""
-Arrays = Mapping[str, Array]
+Arrays = Mapping[str, Any]
+"""Arrays by their names; of an int8 model some are ``Codes``."""
 
 
 def write(path: Path, content: ModelFile) -> None:
@@ -52,11 +54,13 @@ def write(path: Path, content: ModelFile) -> None:
         "has no operator that looks up counted n-grams, which this model has",
         "use --to torch, or train without --kneser-ney",
     )
-    shape, _ = shape_of(content.config)
-    parameters = plain(content).parameters
+    shape, precision = shape_of(content.config)
+    parameters: dict[str, Any] = dict(plain(content).parameters)
     size = sum(array.nbytes for array in parameters.values())
     rule = f"holds at most 2 GiB in a file, and this model has {size:,} bytes"
     require(size < MOST_BYTES, "to", "onnx", rule, "use --to torch")
+    if precision == "int8":
+        parameters |= {name: one for name, one in weights(content).items() if isinstance(one, Codes)}
     graph = Graph(onnx)
     made = _network(graph, shape, parameters)
     about = {
@@ -93,10 +97,10 @@ def _network(graph: Graph, shape: ModelConfig, parameters: Arrays) -> Any:
     hidden_TBH = outputs[0] if len(outputs) == 1 else graph.node("Concat", *outputs, axis=2)
     hidden_BTH = graph.node("Transpose", hidden_TBH, perm=[1, 0, 2])
     if "head.projection.weight" in parameters:
-        projection = parameters["head.projection.weight"].T
-        hidden_BTH = graph.node("MatMul", hidden_BTH, graph.constant("head.projection", projection))
-    logits_BTV = graph.node("MatMul", hidden_BTH, _head(graph, shape, parameters))
-    logits_BTV += graph.constant("head.bias", parameters["head.bias"])
+        hidden_BTH = _product(graph, hidden_BTH, "head.projection", parameters["head.projection.weight"])
+    logits_BTV = _head(graph, shape, parameters, hidden_BTH) + graph.constant(
+        "head.bias", parameters["head.bias"]
+    )
     for table in named(shape, "table"):
         added_BTV, recent_BK = _ngrams(
             graph, shape, tokens_BT, Value(graph, next(left).name), parameters[table]
@@ -116,22 +120,33 @@ def _inputs(graph: Graph, tokens_TB: Value, shape: ModelConfig, parameters: Arra
     """What the first layer of a member takes."""
     if shape.embedding_size is not None:
         name = f"{own}embedding.weight"
-        return graph.node("Gather", graph.constant(name, parameters[name]), tokens_TB)
+        return graph.node("Gather", graph.constant(name, floats(parameters[name])), tokens_TB)
     values = graph.constant("off_on", np.array([0, 1], np.float32))
     return graph.node("OneHot", tokens_TB, graph.number(len(parameters["head.bias"])), values)
 
 
-def _head(graph: Graph, shape: ModelConfig, parameters: Arrays) -> Value:
-    """The weight of the head, transposed; a tied one is made of the embeddings, which the file has once."""
+def _product(graph: Graph, x: Value, name: str, weight: Array | Codes) -> Value:
+    """The product of x [..., K] with a weight [G,K]; if that is codes, with codes of x, which the graph makes
+    where it runs: one scale for all of x, as ONNX has it."""
+    if not isinstance(weight, Codes):
+        return graph.node("MatMul", x, graph.constant(name, weight.T))
+    codes, scale, zero = graph.nodes_of("DynamicQuantizeLinear", [x], 3)
+    sums = graph.node("MatMulInteger", codes, graph.constant(name, weight.codes_GK.T), zero)
+    scales_G = graph.constant(f"{name}.scale", weight.scales_G)
+    return graph.node("Cast", sums, to=graph.onnx.TensorProto.FLOAT) * (scale * scales_G)
+
+
+def _head(graph: Graph, shape: ModelConfig, parameters: Arrays, hidden_BTH: Value) -> Value:
+    """The product with the head; a tied one is made of the embeddings, which the file has once."""
     if not shape.tied:
-        return graph.constant("head.weight", parameters["head.weight"].T)
-    tables = [graph.constant(name, parameters[name]) for name in named(shape, "input")]
+        return _product(graph, hidden_BTH, "head.weight", parameters["head.weight"])
+    tables = [graph.constant(name, floats(parameters[name])) for name in named(shape, "input")]
     weight = graph.node("Transpose", *tables, perm=[1, 0]) if len(tables) == 1 else None
     if weight is None:
         share = graph.constant("share", np.array(len(tables), np.float32))
         weight = graph.node("Div", graph.node("Concat", *tables, axis=1), share)
         weight = graph.node("Transpose", weight, perm=[1, 0])
-    return weight
+    return graph.node("MatMul", hidden_BTH, weight)
 
 
 def layer_nodes(
@@ -139,15 +154,15 @@ def layer_nodes(
 ) -> tuple[Value, list[Value]]:
     """(outputs [T,B,H], the state after the last step)."""
     own = under(before, parameters)
-    units = len(own["weight_ih"]) // len(cell.gates)
-    if cell.onnx is None:
+    units = own["weight_ih"].shape[0] // len(cell.gates)
+    if cell.onnx is None or isinstance(own["weight_ih"], Codes):
         return _scanned(graph, cell, x_TBI, state, before, own)
     operator, order = cell.onnx
     gates = "".join(cell.gates)
     bias_hh = own.get("bias_hh", np.zeros_like(own["bias_ih"]))
     bias = np.concatenate([by_gates(own["bias_ih"], gates, order), by_gates(bias_hh, gates, order)])
-    weights = [by_gates(own[name], gates, order) for name in ("weight_ih", "weight_hh")]
-    arrays = zip(("weight_ih", "weight_hh", "bias"), (*weights, bias), strict=True)
+    both = [by_gates(own[name], gates, order) for name in ("weight_ih", "weight_hh")]
+    arrays = zip(("weight_ih", "weight_hh", "bias"), (*both, bias), strict=True)
     constants = [graph.constant(before + name, array[None]) for name, array in arrays]
     first = [graph.node("Unsqueeze", part, graph.numbers(0)) for part in state]
     attributes = {"linear_before_reset": int(cell.biased)} if operator == "GRU" else {}
@@ -161,14 +176,16 @@ def layer_nodes(
 def _scanned(
     graph: Graph, cell: CellSpec, x_TBI: Value, state: list[Value], before: str, own: Arrays
 ) -> tuple[Value, list[Value]]:
-    """A cell without an operator: the input projection at once, then its equations, step by step."""
-    units, bias = len(own["weight_ih"]) // len(cell.gates), own["bias_ih"].copy()
+    """A cell without an operator, or in codes, which none of them takes: the input projection at once, then
+    its equations, step by step."""
+    units, bias = own["weight_ih"].shape[0] // len(cell.gates), own["bias_ih"].copy()
     last_bias = own.get("bias_hh")
     if last_bias is not None:  # but for the part that is not merely added
         merely = len(bias) - units if cell.biased else len(bias)
         bias[:merely] += last_bias[:merely]
-    weight = graph.constant(f"{before}weight_ih", own["weight_ih"].T)
-    x_TBG = graph.node("MatMul", x_TBI, weight) + graph.constant(f"{before}bias", bias)
+    x_TBG = _product(graph, x_TBI, f"{before}weight_ih", own["weight_ih"]) + graph.constant(
+        f"{before}bias", bias
+    )
     body = Graph(graph.onnx, before)
     parts = [Value(body, f"{before}before.{name}") for name in cell.state]
     found = _step(body, cell, Value(body, f"{before}x"), parts, own, units)
@@ -220,8 +237,7 @@ def _step(
             begun = of_cell.early(given(sums))
             operand = begun.operand  # type: ignore[assignment]  # a value in place of an array
         rows = own["weight_hh"][place * units : (place + gates) * units]
-        weight = body.constant(f"{body.prefix}weight_hh_{number}", rows.T)
-        sums += split(body.node("MatMul", operand, weight), gates)
+        sums += split(_product(body, operand, f"{body.prefix}weight_hh_{number}", rows), gates)
         place += gates
     found: Any = of_cell.forward(given(sums, () if begun is None else begun.gates))
     return [found.h] if found.c is None else [found.h, found.c]

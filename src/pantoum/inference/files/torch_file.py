@@ -53,6 +53,8 @@ __all__ = [
 
 FORMAT, VERSION = "pantoum for torch", 1
 TORCH_NAMES, OUR_NAMES = "torch.nn", "pantoum.torch"
+FOR_TORCH = {"format": "pt"}
+"""What programs that read files for PyTorch, such as transformers, look for in the metadata."""
 EMBEDDING = "embedding.weight"
 MOST_IDENTITY = 4096
 """The largest vocabulary whose one-hot inputs are written as an identity."""
@@ -112,10 +114,10 @@ def write(path: Path, content: ModelFile) -> str:
     arrays = {name: ("F32", array) for name, array in found.items()}
     arrays |= {name: (COUNTED[array.dtype.name], array) for name, array in counts.items()}
     try:
-        header, order = tensor_layout.header_bytes(arrays, plain_json.encode(about).decode())
+        header, order = tensor_layout.header_bytes(arrays, plain_json.encode(about).decode(), FOR_TORCH)
     except ValueError:  # the tokenizer: by its bytes, its escapes or its parts
         header, order = tensor_layout.header_bytes(
-            arrays, plain_json.encode({**about, "tokenizer": None}).decode()
+            arrays, plain_json.encode({**about, "tokenizer": None}).decode(), FOR_TORCH
         )
     durable.write_file(path, [header, *tensor_layout.data_chunks(arrays, order)])
     return names
@@ -147,8 +149,8 @@ def _parsed(path: Path) -> tuple[dict[str, Any], list[tensor_layout.Tensor], Any
     data = bounded.read_small(path, MOST_BYTES, ModelFileError)
     length = tensor_layout.header_length(data[:8], len(data))
     rest = np.frombuffer(data, np.uint8)[8 + length :]
-    text, tensors = tensor_layout.parse(data[8 : 8 + length], rest.size)
-    about: Any = plain_json.decode(text.encode())
+    metadata, tensors = tensor_layout.parse_any(data[8 : 8 + length], rest.size)
+    about: Any = plain_json.decode(str(metadata.get("pantoum")).encode())
     if not isinstance(about, dict) or about.get("format") != FORMAT or about.get("version") != VERSION:
         raise ValueError("it was not written by `pantoum export --to torch`")
     return about, tensors, rest

@@ -19,6 +19,7 @@ import numpy as np
 
 from pantoum.errors import SettingError
 from pantoum.inference.forms.grammar import ADVICE, grammar_of, library, matcher_of
+from pantoum.inference.forms.literals import way_through
 from pantoum.inference.forms.token_bytes import TokenBytes
 from pantoum.text.tokenizer import Tokenizer
 
@@ -69,6 +70,9 @@ class TokenForm:
         self._beginnings: dict[bytes, list[Way]] = {}
         self._telling: dict[bytes, list[int]] = {}
         self._reader: Any = None
+        self.wide = False
+        """Whether so much may follow that no search finds its way to an end: only what the expression spells
+        out does, and a place after which the same may follow can be another one."""
 
     def matcher(self) -> Any:
         """A matcher at the beginning of a text."""
@@ -110,6 +114,10 @@ class TokenForm:
         before that one at another place with the same mask is tried first."""
         if most <= 0:
             return None
+        if self.wide:
+            text = self.shortest(spaced)
+            rests = (text[begin:] for begin in range(len(text) - 1, -1, -1))
+            return next((rest for rest in rests if self.is_way(matcher, rest, spaced)), None)
         mask = self.mask(matcher, spaced)
         known = self._beginnings.setdefault(mask, [])
         for beginning in known:
@@ -129,7 +137,7 @@ class TokenForm:
         begin = self.vocabulary.shift // 8 if spaced else 0
         return mask[begin : begin + 4 * self.vocabulary.words]
 
-    def _tokens_of(self, mask: bytes) -> list[int]:
+    def tokens_after(self, mask: bytes) -> list[int]:
         """The tokens of a mask that are worth a trial."""
         vocabulary = self.vocabulary
         bits = np.unpackbits(np.frombuffer(mask, np.uint8), bitorder="little")[: vocabulary.size]
@@ -161,7 +169,7 @@ class TokenForm:
             for one in level:
                 told: dict[bytes, int] = {}
                 tokens = telling.get(one.mask)
-                for token in self._tokens_of(one.mask) if tokens is None else tokens:
+                for token in self.tokens_after(one.mask) if tokens is None else tokens:
                     trials -= 1
                     if trials < 0:
                         return None, farthest, False
@@ -197,9 +205,14 @@ class TokenForm:
         if matcher.is_accepting():
             return ()
         begin = _Reached(matcher, spaced, (), self.mask(matcher, spaced), 0)
-        found, farthest, tried = self._search(begin, TRIALS_AT_FIRST, TRIALS_AT_FIRST, ())
+        through = way_through(self, spaced) if self.asked.kind == "matching" else None
+        most = TRIALS_AT_FIRST if through is None else len(through) - 1
+        found, farthest, tried = self._search(begin, most, TRIALS_AT_FIRST, ())
         if found is not None:
             return found
+        if through is not None:
+            self.wide = True
+            return through
         vocabulary = self.vocabulary
         numbers = vocabulary.numbers(farthest, spaced)
         text = b"".join(vocabulary.texts[number] for number in numbers).decode("utf-8", "replace")

@@ -145,7 +145,7 @@ class FormPlace:
             return True
         if matcher is None:  # the automaton is too large from here on
             return False
-        plenty = left >= 2 * len(way) + RESERVE and self._unasked < UNASKED
+        plenty = left >= 2 * len(way) + RESERVE and self._unasked < UNASKED and not form.wide
         if way and plenty and before == (self._mask, self.spaced):
             self._unasked += 1
             return True

@@ -118,7 +118,7 @@ def cross_entropy_gradient(
 def _results(hidden_NH: Array, targets_N: Array, vocab_size: int) -> tuple[Array, Array, Array]:
     targets_N = checked_tokens(targets_N, vocab_size, "targets_N")
     if len(targets_N) != len(hidden_NH):
-        raise CoreError(f"targets_N has {len(targets_N)} targets for {len(hidden_NH)} rows: give one a row")
+        raise CoreError(f"targets_N has {len(targets_N)} targets for {len(hidden_NH)} rows: give one per row")
     return targets_N, np.empty(len(targets_N), np.float32), np.empty(len(targets_N), np.int32)
 
 

@@ -133,7 +133,7 @@ def scan_vjp(
     number, panels = _weights(cell, weight_hh, H, True)
     if number != tape.precision:
         raise CoreError(
-            "weight_hh has another precision than the scan's: go back with the matrix that went there"
+            "weight_hh has another precision than in the forward scan: give the matrix that was given there"
         )
     d_projection_TBG: Array = np.empty((T, B, G), np.float32) if out is None else out
     parts = d_state if isinstance(d_state, tuple) else (d_state,) * len(cell.state)

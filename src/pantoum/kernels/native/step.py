@@ -46,8 +46,8 @@ class CoreStepper:
         after = [kind for kind in ("ngrams", "counts") if values[kind]]
         if len(states) != each * len(layers) + len(after):
             raise CoreError(
-                f"{len(states)} arrays of states for {len(layers)} layers of {cell.name}: give {each} a layer"
-                + "".join(f" and the {NAMES[kind]}'" for kind in after)
+                f"{len(states)} arrays of states for {len(layers)} layers of {cell.name}: "
+                f"give {each} per layer" + "".join(f" and the {NAMES[kind]}'" for kind in after)
             )
         if len(layers) != L * members:
             raise CoreError(f"{members} members have {len(layers)} layers, the first {L}: give one shape")

@@ -11,7 +11,8 @@ Twenty evaluations per run are enough. So that the curve of a short run is a cur
 evaluations and at least eight in all, as long as they take at most 6 % of the time. A save is due at least
 once in five minutes, for that is what a crash would cost.
 
-``Costs`` remembers what things took; ``reserve`` is what the last evaluation and saving will.
+``Costs`` remembers what things took; ``reserve`` is what the last evaluation and saving will. Where a machine
+has become busy since the last evaluation, steps are slower, and the reserve is longer by as much.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ FORWARD = 0.4
 """Seconds of a token scored, as a share of a token trained: a guess until an evaluation was measured."""
 MOST_FORWARD = 0.5
 """The same share at most, whatever a short evaluation took: the rest of its time is not for its tokens."""
+SLOWEST = 4.0
+"""A step counts as at most so many times the mean: a pause of the machine is not its pace, which shows within
+a few steps."""
 LEAVING = 0.2
 """Seconds to write the page and to end the process."""
 CURVE_POINTS = 100
@@ -55,11 +59,14 @@ class Costs:
         """A token scored."""
         self._begun = 0.0
         """What an evaluation takes besides its tokens: buffers, packing, the first one's imports."""
+        self._paced = 0.0
+        """A token trained, when the last evaluation was measured."""
         self.saving = saved_bytes / SAVED_BYTES_PER_SECOND
         self.sampling: float | None = None
 
     def stepped(self, seconds: float, tokens: int) -> None:
         """An update took so long. The first steps make buffers, so they are soon forgotten."""
+        seconds = min(seconds, SLOWEST * self.step) if self.step else seconds
         self.step = seconds if self.step == 0.0 else self.step + 0.2 * (seconds - self.step)
         self.token = self.step / tokens
 
@@ -70,6 +77,7 @@ class Costs:
             min(seconds / tokens, MOST_FORWARD * self._exact * self.token) if self.token else seconds / tokens
         )
         self._begun = seconds - self.scored * tokens
+        self._paced = self.token
 
     def saved(self, seconds: float) -> None:
         """Saving took so long, the part in the background included."""
@@ -77,12 +85,18 @@ class Costs:
 
     def reserve(self, scored_at_the_end: int) -> float:
         """Seconds kept back for the last evaluation of so many tokens, and the last save."""
-        return self._begun + self.a_token_scored * scored_at_the_end + 1.5 * self.saving + LEAVING
+        scoring = self._begun * self.slower + self.a_token_scored * scored_at_the_end
+        return scoring + 1.5 * self.saving + LEAVING
+
+    @property
+    def slower(self) -> float:
+        """Times that steps take of what they took at the last evaluation; at least 1."""
+        return max(1.0, self.token / self._paced) if self._paced else 1.0
 
     @property
     def a_token_scored(self) -> float:
-        """Seconds of one, measured or, before the first evaluation, guessed."""
-        return self.token * FORWARD * self._exact if self.scored is None else self.scored
+        """Seconds of one, as measured at the pace of now or, before the first evaluation, guessed."""
+        return self.token * FORWARD * self._exact if self.scored is None else self.scored * self.slower
 
 
 class BySteps:

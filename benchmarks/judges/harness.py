@@ -1,0 +1,144 @@
+"""lm-evaluation-harness against a server, in both ways: its own client, and our adapter.
+
+    pip install 'lm_eval[api]'
+    python benchmarks/judges/harness.py
+
+A small model is trained and served. Three tasks from local files, of the kinds that the harness has, are run
+by its command with `--model local-completions`, which finds the tokenizer at the server, and by
+`examples/server_lm_eval.py`. Both must report what the model itself gives in this process. Prints a table;
+exits with 1 if a figure differs.
+
+The harness wants a token before the first one of a whole text, which models of characters do not have: its
+client is told to take a line break (`custom_prefix_token_id`). Our adapter does not score the first token.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+TEXT = "".join(f"The cat number {n} sat on the mat, and dog {n * 7 % 10} ran.\n" for n in range(400))
+PAGE = TEXT[:1500]
+SENTENCES = [f"The cat number {n} sat on" for n in range(30)]
+ENDINGS = [" the mat", " and ran", " number 4"]
+WRITTEN = 20
+
+
+def tasks(folder: Path, expected: list[str]) -> None:
+    """The tasks, and what they ask."""
+    asked = {
+        "choices": [{"text": one, "endings": ENDINGS, "right": n % 3} for n, one in enumerate(SENTENCES)],
+        "written": [{"text": one, "next": wanted} for one, wanted in zip(SENTENCES, expected, strict=True)],
+        "whole": [{"page": PAGE}],
+    }
+    settings: dict[str, dict[str, Any]] = {
+        "choices": {
+            "output_type": "multiple_choice",
+            "doc_to_text": "{{text}}",
+            "doc_to_choice": "{{endings}}",
+            "doc_to_target": "{{right}}",
+            "target_delimiter": "",
+            "metric_list": [{"metric": "acc"}],
+        },
+        "written": {
+            "output_type": "generate_until",
+            "doc_to_text": "{{text}}",
+            "doc_to_target": "{{next}}",
+            "generation_kwargs": {"until": ["\n"], "max_gen_toks": WRITTEN, "do_sample": False},
+            "metric_list": [{"metric": "exact_match"}],
+        },
+        "whole": {
+            "output_type": "loglikelihood_rolling",
+            "doc_to_text": "",
+            "doc_to_target": "{{page}}",
+            "metric_list": [{"metric": "bits_per_byte"}],
+        },
+    }
+    for name, documents in asked.items():
+        file = folder / f"{name}.jsonl"
+        file.write_text("".join(json.dumps(one) + "\n" for one in documents))
+        source = {"task": name, "dataset_path": "json", "test_split": "test"}
+        kwargs = {"dataset_kwargs": {"data_files": {"test": str(file)}}}
+        (folder / f"{name}.yaml").write_text(json.dumps({**source, **kwargs, **settings[name]}))
+
+
+def figures(results: dict[str, dict[str, Any]]) -> list[float]:
+    """The figures of the three tasks."""
+    names = (("choices", "acc,none"), ("written", "exact_match,none"), ("whole", "bits_per_byte,none"))
+    return [float(results[task][metric]) for task, metric in names]
+
+
+def by_client(url: str, model: str, prefix: int, folder: Path) -> list[float]:
+    """Of the command of the harness."""
+    served = f"base_url={url}/v1/completions,model={model},max_length=2048,custom_prefix_token_id={prefix}"
+    command = [sys.executable, "-m", "lm_eval", "--model", "local-completions", "--model_args", served]
+    command += ["--tasks", "choices,written,whole", "--include_path", str(folder)]
+    subprocess.run([*command, "--output_path", str(folder / "out")], check=True)
+    (found,) = (folder / "out").rglob("results_*.json")
+    return figures(json.loads(found.read_text())["results"])
+
+
+def by_adapter(url: str, folder: Path) -> list[float]:
+    """Of our adapter."""
+    command = [sys.executable, str(ROOT / "examples" / "server_lm_eval.py"), "--url", url]
+    command += ["--tasks", "choices,written,whole", "--include_path", str(folder)]
+    out = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return figures(json.loads(out[out.index("{\n") :]))
+
+
+def by_model(model: Any, begin: int) -> list[float]:
+    """Of the model itself, whose scores begin after a line break; ``begin``: the first token that counts."""
+    bits = 1.4426950408889634
+
+    def nats(text: str, begin: int) -> float:
+        return float(sum(token.nats for token in model.score(text, by="token").items[begin:]))
+
+    def best(text: str) -> int:
+        scored = [nats(text + ending, len(text) - 1) for ending in ENDINGS]
+        return scored.index(min(scored))
+
+    right = [best(one) == n % 3 for n, one in enumerate(SENTENCES)]
+    return [sum(right) / len(right), 1.0, nats(PAGE, begin) * bits / len(PAGE)]
+
+
+def main() -> None:
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    from serving_process import ours
+
+    import pantoum
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        os.environ.update(HF_HOME=str(folder / "hf"), HF_DATASETS_OFFLINE="1", PYTHONPATH=str(ROOT / "src"))
+        (folder / "text.txt").write_text(TEXT)
+        run = str(folder / "cats")
+        pantoum.train(str(folder / "text.txt"), run=run, steps=200, hidden_size=32, progress=False)
+        model = pantoum.load(run)
+        written = [model.generate(one, length=WRITTEN, temperature=0, exact=True) for one in SENTENCES]
+        expected = [one.partition("\n")[0] for one in written]
+        tasks(folder, expected)
+        with ours(run, name) as process:
+            prefix = process.post("/tokenize", prompt="\n")["tokens"][0]
+            rows = {
+                "local-completions": by_client(process.url, "cats", prefix, folder),
+                "examples/server_lm_eval.py": by_adapter(process.url, folder),
+            }
+    alike = True
+    print(f"{'':28} choices: acc  written: exact  whole: bits per byte  alone")
+    for name, found in rows.items():
+        own = by_model(model, 0 if name.startswith("local") else 1)
+        same = all(abs(one - other) < 1e-4 for one, other in zip(found, own, strict=True))
+        alike = alike and same
+        told = "as the model" if same else f"the model: {own}"
+        print(f"{name:28} {found[0]:12.4f} {found[1]:15.4f} {found[2]:21.5f}  {told}")
+    sys.exit(not alike)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+r"""What an expression spells out, and a way to an end through it.
+
+Where an expression allows anything (``.*c1ccccc1.*``), every token may follow, and no search that looks at
+what may follow finds its way to an end. The pieces that the expression spells out are that way: each of them
+is tried as one step, in the order in which they stand.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pantoum.inference.forms.form import TokenForm, Way
+
+__all__ = ["literals", "way_through"]
+
+PART = re.compile(
+    r"\\(?P<sign>[^\w])|(?P<other>\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?:\?(?:P<\w+>|[a-zA-Z-]*:?))?|[)|.^$])"
+    r"|(?P<count>[*?]|\{\d*,?\d*\})|(?P<plus>\+)|(?P<plain>.)",
+    re.DOTALL,
+)
+MOST_LITERALS, MOST_STEPS, MOST_TRIALS = 16, 64, 50_000
+MOST_ALIKE, MOST_SINCE = 4, 3
+"""Places that are kept of those after which the same may follow, as many tokens after the same piece; and
+after how many such tokens it does not matter how many there were."""
+
+
+def literals(pattern: str) -> list[str]:
+    """The longest pieces of an expression that stand for themselves, in their order."""
+    found, run = list[str](), ""
+    for part in PART.finditer(pattern):
+        if part["count"]:
+            run = run[:-1]
+        sign = part["sign"] or part["plain"]
+        if sign:
+            run += sign
+        elif run:
+            found.append(run)
+            run = ""
+    pieces = [*found, run] if run else found
+    longest = sorted(range(len(pieces)), key=lambda at: -len(pieces[at]))[:MOST_LITERALS]
+    return [pieces[at] for at in sorted(longest)]
+
+
+def way_through(form: TokenForm, spaced: bool) -> Way | None:
+    """A way from the beginning to an end; ``None`` where none was found."""
+    steps = [tokens for piece in literals(form.asked.text) if (tokens := _tokens_of(form, piece))]
+    trials, level = MOST_TRIALS, [(form.matcher(), spaced, (), (0, 0))]
+    for _ in range(MOST_STEPS):
+        ends, following = list[Any](), dict[Any, Any]()
+        for matcher, is_spaced, way, (index, since) in level:
+            after = (index, min(since + 1, MOST_SINCE))
+            singles = [((token,), after) for token in form.tokens_after(form.mask(matcher, is_spaced))]
+            spelled = [(tokens, (at + 1, 0)) for at, tokens in enumerate(steps) if at >= index]
+            for tokens, after in (*singles, *spelled):
+                trials -= 1
+                twin, numbers = matcher.deep_copy(), form.vocabulary.numbers(tokens, is_spaced)
+                if trials < 0 or twin.try_consume_tokens(numbers) < len(numbers):
+                    continue
+                place = (twin, form.vocabulary.spaced_after(tokens[-1]), (*way, *tokens), after)
+                if twin.is_accepting():
+                    ends.append(place[2])
+                elif not twin.is_error():
+                    alike = following.setdefault((form.mask(twin, place[1]), place[1], after), [])
+                    alike.append(place)
+                    alike.sort(key=lambda one: len(one[2]))
+                    del alike[MOST_ALIKE:]
+        if ends:
+            return min(ends, key=len)
+        level = [one for alike in following.values() for one in alike]
+    return None
+
+
+def _tokens_of(form: TokenForm, piece: str) -> Way:
+    """A text as tokens, always the longest that fits; empty where the vocabulary lacks some of it."""
+    numbers, data, found = form.vocabulary.by_text, piece.encode("utf-8", "replace"), list[int]()
+    while data:
+        size = next((n for n in range(min(len(data), 64), 0, -1) if data[:n] in numbers), 0)
+        if not size:
+            return ()
+        found.append(numbers[data[:size]])
+        data = data[size:]
+    return tuple(found)

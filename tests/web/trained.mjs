@@ -1,0 +1,17 @@
+// Trains as the page does, for tests in Python: a JSON list of {text (base64), settings, stop_after} on stdin; for each
+// the command that makes the same file, and the file (base64), or an error.
+import { readFileSync } from "node:fs";
+import { train } from "../../src/pantoum/web/index.js";
+
+const module = readFileSync(process.argv[2]);
+const answers = [];
+for (const { text, settings, stop_after: stopAfter = Infinity } of JSON.parse(readFileSync(0, "utf8"))) {
+  try {
+    const training = await train(Buffer.from(text, "base64"), settings, { module });
+    while (!training.finished && training.step < stopAfter) training.next();
+    answers.push({ command: training.command, file: Buffer.from(training.file()).toString("base64"), notes: training.notes });
+  } catch (error) {
+    answers.push({ error: error.message, kind: error.name });
+  }
+}
+process.stdout.write(JSON.stringify(answers));
