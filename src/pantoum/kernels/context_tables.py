@@ -78,7 +78,7 @@ class ContextTables:
 
 
 def tables(symbols: Array, middles: Array, kinds: Array, folds: Array, slot_bits: int) -> ContextTables:
-    """Those of a reader that has read nothing, with 2^slot_bits slots."""
+    """Those of a reader that has read nothing, with 2^slot_bits pairs of slots."""
     V = len(symbols)
     places = np.empty(V, np.int32)
     places[symbols] = np.arange(V)

@@ -21,7 +21,7 @@ from pantoum.network.mixers.contexts import ContextMixer
 __all__ = ["SLOTS", "Learner", "code", "decided", "memory_of"]
 
 SLOTS = 22
-"""The base-2 logarithm of the slots of the contexts: 78 MB."""
+"""The base-2 logarithm of the pairs of slots of the contexts: 78 MB."""
 AT_ONCE = 1 << 14
 """Bytes whose decisions are coded at once."""
 PARTS = 22
@@ -30,7 +30,7 @@ WHOLE, SCALE = 1 << PRECISION, 1 << PRECISION - PARTS
 
 
 def memory_of(slots: int) -> int:
-    """The bytes that contexts of 2^``slots`` slots take."""
+    """The bytes that contexts of 2^``slots`` pairs of slots take."""
     return 10 * (1 << slots) + 36_000_000
 
 

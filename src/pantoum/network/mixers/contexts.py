@@ -42,7 +42,7 @@ __all__ = ["MOST_SYMBOLS", "ContextMixer"]
 MOST_SYMBOLS = 1 << 13
 """The largest vocabulary that a path through a tree is worth while for."""
 SLOT_BITS = 22
-"""2^22 slots of eight bytes, and a quarter as many runs: 40 MB, and 20 MB of other arrays."""
+"""2^22 pairs of slots, and a quarter as many runs: 40 MB, and 36 MB of other arrays."""
 CHANGING = (
     *("slots", "runs", "matches", "history", "followed", "maps", "links", "weights", "finals", "curves"),
     "where",
