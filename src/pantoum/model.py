@@ -12,7 +12,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from pantoum.config import (
@@ -29,17 +29,16 @@ from pantoum.config import (
 )
 from pantoum.config import path as checked
 from pantoum.config.calls import public, taking
-from pantoum.errors import SettingError
+from pantoum.inference.cache_settings import with_cache
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.loaded_model import load as load_model
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
 from pantoum.inference.writing.generation import Candidate, completed
 from pantoum.text.tokenizer import Tokenizer
+from pantoum.texts import listed_parts, listed_prompts, require_kind, say
 
 if TYPE_CHECKING:
-    from typing import TypeAlias
-
     from typing_extensions import Unpack
 
     from pantoum.batch import ModelBatch
@@ -53,9 +52,7 @@ if TYPE_CHECKING:
     from pantoum.inference.pairs import PairsFound
     from pantoum.inference.score import Score, Scorer
     from pantoum.pictured_scores import Scores
-    from pantoum.texts import Texts
-
-    Prompts: TypeAlias = list[str] | tuple[str, ...]
+    from pantoum.texts import Prompts, Texts
 
 __all__ = ["Model", "load"]
 
@@ -126,7 +123,7 @@ class Model:
     def session(self, state: State | None = None, *, cache: int | None = None) -> Session:
         """A stream of text of its own, from its beginning or from a state. ``cache``: mix the model with a
         cache of so many tokens, which its states contain."""
-        return Session(self._with_cache(cache), state)
+        return Session(with_cache(self._loaded, cache), state)
 
     @public
     def batch(self) -> ModelBatch:
@@ -212,7 +209,7 @@ class Model:
         ``Candidate`` with its log-probability."""
         given: dict[str, Any] = {**settings, "count": 1 if count is None else count, "n_best": n_best}
         how_much, sampling = GenerationConfig.of(given), SamplingConfig.of(given)
-        prompts = _prompts(prompt)
+        prompts = listed_prompts(prompt)
         found: list[list[str | Candidate]] = [[] for _ in prompts]
         for one in completed(self.generation(prompts, how_much, sampling, state=state)).texts:
             written = one.text if n_best is None else Candidate(one.text, -one.nats, one.tokens)
@@ -243,10 +240,10 @@ class Model:
         ``novel``, ``n_best``) a piece is a whole text."""
         from pantoum.inference.after_prompts import write_after
 
-        prompts = _prompts(prompt)
-        _require_kind(how_much, GenerationConfig, "how_much")
-        _require_kind(sampling, SamplingConfig, "sampling")
-        return write_after(self._with_cache(how_much.cache), prompts, how_much, sampling, state)
+        prompts = listed_prompts(prompt)
+        require_kind(how_much, GenerationConfig, "how_much")
+        require_kind(sampling, SamplingConfig, "sampling")
+        return write_after(with_cache(self._loaded, how_much.cache), prompts, how_much, sampling, state)
 
     @public
     def suggest(self, prompt: str = "", k: int = 3) -> list[Suggestion]:
@@ -285,11 +282,11 @@ class Model:
         from pantoum.inference.adapted import adapter_of
         from pantoum.inference.evaluate import evaluate
         from pantoum.inference.scoring.protocols import parse_protocol
-        from pantoum.texts import counting, named, say
+        from pantoum.texts import counting, named
 
         parse_protocol(protocol)
         asked = EvaluationConfig.of({**settings})
-        model = self._with_cache(asked.cache)
+        model = with_cache(self._loaded, asked.cache)
         with named(texts, text, self.documents) as names:
             adapter = adapter_of(model, asked.adapt, asked.model_out, names)
             prepared = prepare_texts(
@@ -332,57 +329,27 @@ class Model:
         from pantoum.pictured_scores import Scores
 
         scorer = self.scorer(ScoreConfig.of({"by": by, **settings}), pieces=True)
-        return Scores(scorer.by, tuple(scorer.read(_iterable(parts))), scorer.threshold)
+        return Scores(scorer.by, tuple(scorer.read(listed_parts(parts))), scorer.threshold)
 
     @taking(ScoreConfig)
     def score_stream(
         self, parts: Iterable[str | bytes], by: str = "line", **settings: Unpack[Scoring]
     ) -> Iterator[Score]:
         """The same, each score as soon as it is known; memory does not grow with the text."""
-        return self.scorer(ScoreConfig.of({"by": by, **settings})).read(_iterable(parts))
+        return self.scorer(ScoreConfig.of({"by": by, **settings})).read(listed_parts(parts))
 
     @public
     def scorer(self, config: ScoreConfig, *, pieces: bool = False, named: str | None = None) -> Scorer:
         """A scorer of a text that grows: ``feed`` and ``finish``, or ``batches``. ``pieces=True``: each score
         also holds the texts and nats of its tokens. ``named``: the name of the text, for the card of an
         adapted model."""
-        from dataclasses import replace
+        from pantoum.inference.asked_scorer import asked_scorer
 
-        from pantoum.inference.adapted import adapter_of
-        from pantoum.inference.alert import peaks_of, threshold
-        from pantoum.inference.kept_model import KeptModel
-        from pantoum.inference.score import Scorer
-        from pantoum.inference.scoring.protocols import SIDE_BY_SIDE
-        from pantoum.texts import say
-
-        _require_kind(config, ScoreConfig, "config")
+        require_kind(config, ScoreConfig, "config")
         pieces, named = truth(pieces, "pieces"), None if named is None else text(named, "named")
-        model = self._with_cache(config.cache)
-        adapter = adapter_of(model, config.adapt, config.model_out, [named, config.alert_text])
-        ordinary = None
-        if config.alert_text is not None:
-            from pantoum.data import text_parts
-
-            reading = replace(
-                config,
-                alert=None,
-                alert_text=None,
-                adapt=False,
-                cache=None,
-                streams=max(config.streams, SIDE_BY_SIDE),
-            )
-            ordinary = peaks_of(
-                Scorer(self._loaded, reading).read(text_parts.parts(config.alert_text, config.encoding))
-            )
-        nats, notes = threshold(self._loaded, config, ordinary)
-        if config.documents and self.documents is not None:
-            notes.append(f"documents has no effect: this model's documents are {self.documents} already")
+        scorer, notes = asked_scorer(self._loaded, config, pieces, named)
         say(notes)
-        if adapter is None:
-            return Scorer(model, config, threshold=nats, pieces=pieces)
-        texts = [] if named is None else [{"name": PurePath(named).name}]
-        kept = None if config.model_out is None else KeptModel(adapter, config.model_out, texts)
-        return Scorer(model, config, threshold=nats, pieces=pieces, reader=adapter, kept=kept)
+        return scorer
 
     @taking(CompressConfig)
     def compress(self, data: bytes, **settings: Unpack[Compressing]) -> bytes:
@@ -403,8 +370,6 @@ class Model:
         asked, lost = DecompressConfig.of({**settings}), list[str]()
         source = io.BytesIO(archiving.given_bytes(archive, "archive"))
         found = b"".join(restoring.restore(source, self._loaded, asked, lost))
-        from pantoum.texts import say
-
         say(lost)
         return found
 
@@ -424,43 +389,6 @@ class Model:
 
         source = io.BytesIO(archiving.given_bytes(archive, "archive"))
         return restoring.records(source, self._loaded, numbers)
-
-    def _with_cache(self, size: int | None) -> LoadedModel:
-        """The model, with a cache of the last ``size`` tokens where one is asked for."""
-        if size is None:
-            return self._loaded
-        from pantoum.inference.cache_settings import with_cache
-
-        return with_cache(self._loaded, size)
-
-
-def _require_kind(value: object, kind: type[Any], argument: str) -> None:
-    require(isinstance(value, kind), argument, value, f"must be a {kind.__name__}", "give one")
-
-
-def _prompts(given: str | Iterable[str]) -> list[str]:
-    """One prompt, or several."""
-    if isinstance(given, str):
-        return [given]
-    rule, advice = "must be a text or texts, at least one", "give a str or a list of them"
-    try:
-        each = iter(() if isinstance(given, bytes) else given)
-    except TypeError:  # also of what claims to be iterable, such as an array of no dimension
-        each = iter(())
-    prompts = [text(one, "prompt") for one in each]
-    require(bool(prompts), "prompt", given, rule, advice)
-    return prompts
-
-
-def _iterable(parts: Iterable[str | bytes]) -> Iterable[str | bytes]:
-    """The parts of a text; a text in one piece is one part."""
-    if isinstance(parts, (str, bytes)):
-        return [parts]
-    try:
-        return iter(parts)
-    except TypeError:
-        rule = "must be texts or bytes, one after the other"
-        raise SettingError("parts", parts, rule, "give a list or an open file") from None
 
 
 @public
