@@ -1,10 +1,9 @@
 """A trained model as Python users see it: it writes, scores, evaluates and compresses, and its sessions hold
 all state.
 
-A thin layer over ``inference``: the options of the command line as keywords, texts given as files, a picture
-for a notebook. Nothing here trains, and nothing a model does changes it. Every argument is checked here, so
-that a mistake is a ``SettingError`` that names it. What only some calls need is imported when they are made:
-a program that only generates loads neither scoring nor adapting.
+A thin layer over ``inference``: the options of the command line as keywords, texts given as files. Nothing
+here trains. Every argument is checked here, so that a mistake is a ``SettingError`` that names it. What only
+some calls need is imported when they are made: who only generates loads neither scoring nor adapting.
 """
 
 from __future__ import annotations
@@ -29,25 +28,24 @@ from pantoum.config import (
 )
 from pantoum.config import path as checked
 from pantoum.config.calls import public, taking
-from pantoum.inference.cache_settings import with_cache
+from pantoum.formats import durable
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.loaded_model import load as load_model
 from pantoum.inference.session import Session
 from pantoum.inference.state import State
 from pantoum.inference.writing.generation import Candidate, completed
 from pantoum.text.tokenizer import Tokenizer
-from pantoum.texts import listed_parts, listed_prompts, require_kind, say
+from pantoum.texts import counting, listed, listed_parts, listed_prompts, named, require_kind, say
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from pantoum.batch import ModelBatch
-    from pantoum.config.keywords import Compressing, Decompressing, Reading, Scoring, Streaming
-    from pantoum.config.keywords import Writing as WritingSettings
+    from pantoum.config.keywords import Compressing, Decompressing, Reading, Scoring, Streaming, Writing
     from pantoum.data.given import GivenText
     from pantoum.inference.after_prompts import WrittenTexts
     from pantoum.inference.choices import Continuation
-    from pantoum.inference.evaluate import Evaluation
+    from pantoum.inference.evaluation import Evaluation
     from pantoum.inference.next_word import Suggestion
     from pantoum.inference.pairs import PairsFound
     from pantoum.inference.score import Score, Scorer
@@ -115,15 +113,13 @@ class Model:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to a file, by a temporary file and a rename: the same bytes, so that its states
         stay valid."""
-        from pantoum.formats import durable
-
         durable.write_file(checked(path, "path"), self._loaded.file_bytes())
 
     @public
     def session(self, state: State | None = None, *, cache: int | None = None) -> Session:
         """A stream of text of its own, from its beginning or from a state. ``cache``: mix the model with a
         cache of so many tokens, which its states contain."""
-        return Session(with_cache(self._loaded, cache), state)
+        return Session(self._with_cache(cache), state)
 
     @public
     def batch(self) -> ModelBatch:
@@ -141,7 +137,7 @@ class Model:
         state: State | None = None,
         count: None = None,
         n_best: None = None,
-        **settings: Unpack[WritingSettings],
+        **settings: Unpack[Writing],
     ) -> str: ...
     @overload
     def generate(
@@ -151,7 +147,7 @@ class Model:
         state: State | None = None,
         count: int,
         n_best: None = None,
-        **settings: Unpack[WritingSettings],
+        **settings: Unpack[Writing],
     ) -> list[str]: ...
     @overload
     def generate(
@@ -161,7 +157,7 @@ class Model:
         state: State | None = None,
         count: int | None = None,
         n_best: int,
-        **settings: Unpack[WritingSettings],
+        **settings: Unpack[Writing],
     ) -> list[Candidate]: ...
     @overload
     def generate(
@@ -171,7 +167,7 @@ class Model:
         state: State | None = None,
         count: None = None,
         n_best: None = None,
-        **settings: Unpack[WritingSettings],
+        **settings: Unpack[Writing],
     ) -> list[str]: ...
     @overload
     def generate(
@@ -181,7 +177,7 @@ class Model:
         state: State | None = None,
         count: int,
         n_best: None = None,
-        **settings: Unpack[WritingSettings],
+        **settings: Unpack[Writing],
     ) -> list[list[str]]: ...
     @overload
     def generate(
@@ -191,7 +187,7 @@ class Model:
         state: State | None = None,
         count: int | None = None,
         n_best: int,
-        **settings: Unpack[WritingSettings],
+        **settings: Unpack[Writing],
     ) -> list[list[Candidate]]: ...
 
     @taking(GenerationConfig, SamplingConfig)
@@ -202,7 +198,7 @@ class Model:
         state: State | None = None,
         count: int | None = None,
         n_best: int | None = None,
-        **settings: Unpack[WritingSettings],
+        **settings: Unpack[Writing],
     ) -> Any:
         """The continuation of a prompt, or of a state and a prompt; of several prompts one each. With
         ``count`` a list of that many; with ``n_best`` the most probable of these, best first, each a
@@ -243,7 +239,7 @@ class Model:
         prompts = listed_prompts(prompt)
         require_kind(how_much, GenerationConfig, "how_much")
         require_kind(sampling, SamplingConfig, "sampling")
-        return write_after(with_cache(self._loaded, how_much.cache), prompts, how_much, sampling, state)
+        return write_after(self._with_cache(how_much.cache), prompts, how_much, sampling, state)
 
     @public
     def suggest(self, prompt: str = "", k: int = 3) -> list[Suggestion]:
@@ -280,13 +276,12 @@ class Model:
         takes it). ``protocol``: ``carried``, ``segments:N``, ``windows:N``."""
         from pantoum.data.prepare import prepare as prepare_texts
         from pantoum.inference.adapted import adapter_of
-        from pantoum.inference.evaluate import evaluate
+        from pantoum.inference.evaluation import evaluate
         from pantoum.inference.scoring.protocols import parse_protocol
-        from pantoum.texts import counting, named
 
         parse_protocol(protocol)
         asked = EvaluationConfig.of({**settings})
-        model = with_cache(self._loaded, asked.cache)
+        model = self._with_cache(asked.cache)
         with named(texts, text, self.documents) as names:
             adapter = adapter_of(model, asked.adapt, asked.model_out, names)
             prepared = prepare_texts(
@@ -312,7 +307,6 @@ class Model:
         """How often the good sentence of two is more probable than the bad one: files of minimal pairs in the
         form of BLiMP, or folders of such files."""
         from pantoum.inference.pairs import judge
-        from pantoum.texts import listed
 
         names = listed(files, "files")
         require(bool(names), "files", names, "must be at least one file of pairs", "give one")
@@ -389,6 +383,14 @@ class Model:
 
         source = io.BytesIO(archiving.given_bytes(archive, "archive"))
         return restoring.records(source, self._loaded, numbers)
+
+    def _with_cache(self, size: int | None) -> LoadedModel:
+        """The model, with a cache of the last ``size`` tokens where one is asked for."""
+        if size is None:
+            return self._loaded
+        from pantoum.inference.cache_settings import with_cache
+
+        return with_cache(self._loaded, size)
 
 
 @public

@@ -21,7 +21,7 @@ from pantoum.inference import adapt
 from pantoum.inference.adapt import Adapter, Settings
 from pantoum.inference.adapt_rule import Rule, settings_for
 from pantoum.inference.adapted import adapter_of
-from pantoum.inference.evaluate import evaluate
+from pantoum.inference.evaluation import evaluate
 from pantoum.inference.files.named_texts import FIRST_KEPT, LAST_KEPT
 from pantoum.inference.loaded_model import LoadedModel, load
 from pantoum.inference.mixture import Mixture

@@ -22,7 +22,7 @@ def asked_scorer(
 ) -> tuple[Scorer, list[str]]:
     """(the scorer, what a person should know of it). ``pieces``: each score holds its tokens; ``named``: the
     name of the text that will be read, for the card of an adapted model."""
-    read = with_cache(model, config.cache)
+    read = model if config.cache is None else with_cache(model, config.cache)
     adapter = adapter_of(read, config.adapt, config.model_out, [named, config.alert_text])
     nats, notes = threshold(model, config, _ordinary_peaks(model, config))
     if config.documents and model.tokenizer.documents is not None:

@@ -84,10 +84,8 @@ def tuned(
     }
 
 
-def with_cache(model: LoadedModel, size: int | None) -> LoadedModel:
-    """The model with a cache of the last ``size`` tokens; as it is where none is asked for."""
-    if size is None:
-        return model
+def with_cache(model: LoadedModel, size: int) -> LoadedModel:
+    """The model with a cache of the last ``size`` tokens."""
     size = whole(size, "cache", most=MOST_CACHE)
     said = model.card.get(CARD_KEY)
     if not isinstance(said, Mapping):
