@@ -35,7 +35,7 @@ class Seen:
         self._xz = lzma.LZMACompressor(preset=6) if compare else None
         self.read_bytes = self.xz_bytes = 0
 
-    def read(self, count: int) -> bytes:
+    def read(self, count: int = -1) -> bytes:
         """Read on."""
         data = self._source.read(count) or b""
         self.read_bytes += len(data)

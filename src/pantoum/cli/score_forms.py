@@ -14,7 +14,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 from pantoum.cli.output import is_terminal
 from pantoum.config.plain import Plain
@@ -99,25 +99,6 @@ class Numbered:
             found.append((line - self._starts[max(0, bisect_left(self._starts, line) - 1)], score))
             self._line += ends
         return found
-
-
-class ScoreForm(Protocol):
-    """Writes scores as they come."""
-
-    needs_pieces: bool
-    """Whether each score must come with its tokens."""
-
-    def begin(self) -> str:
-        """What comes before all scores."""
-        ...
-
-    def rows(self, scores: Sequence[tuple[int, Score]]) -> str:
-        """Some scores, each with its line number."""
-        ...
-
-    def end(self, sums: ScoreSums) -> str:
-        """What comes after all scores."""
-        ...
 
 
 class TextForm:
@@ -315,6 +296,8 @@ def _json(value: dict[str, Plain]) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
+ScoreForm: TypeAlias = TextForm | Tsv | Json | JsonLines | Html
+"""Writes scores, each with its line number, as they come; with ``needs_pieces``, each with its tokens too."""
 FORMS: dict[str, Callable[[str, float | None, str], ScoreForm]] = {
     "text": TextForm,
     "tsv": Tsv,

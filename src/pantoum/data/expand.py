@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pantoum.data.forms import HEAD, Form, form_of
 from pantoum.errors import TextError
@@ -30,29 +30,6 @@ MEMORY_TIMES, MEMORY, MOST_MEMORY = 10, 68 << 20, 256 << 20
 MOST_WINDOW = 27
 """The logarithm of the largest window of zstd that its own command reads unasked."""
 ZSTD_ADVICE = "pip install 'pantoum[zstd]' reads it, or unpack it: zstd -d FILE"
-
-
-class Decompressor(Protocol):
-    """What ``bz2``, ``lzma`` and ``compression.zstd`` have in common."""
-
-    @property
-    def eof(self) -> bool:
-        """Whether the end of the stream was reached."""
-        ...
-
-    @property
-    def needs_input(self) -> bool:
-        """Whether nothing more comes out without more input."""
-        ...
-
-    @property
-    def unused_data(self) -> bytes:
-        """What follows the end of the stream."""
-        ...
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        """At most ``max_length`` bytes of the content."""
-        ...
 
 
 class _Gzip:
@@ -74,6 +51,10 @@ class _Gzip:
         found = self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
         self.needs_input = not self._zlib.unconsumed_tail and len(found) < max_length
         return found
+
+
+if TYPE_CHECKING:
+    Decompressor: TypeAlias = bz2.BZ2Decompressor | lzma.LZMADecompressor | _Gzip
 
 
 class Bound:

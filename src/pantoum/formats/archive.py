@@ -34,6 +34,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from typing import BinaryIO
 from zlib import crc32
 
 from pantoum.formats.archive_parts import (
@@ -54,7 +55,6 @@ from pantoum.formats.archive_parts import (
     Header,
     Index,
     Kind,
-    Seekable,
     from_numbers,
     refusal,
     require_whole,
@@ -109,7 +109,7 @@ def read(source: ArchiveSource, header: Header, *, keep_going: bool = False) -> 
             return
 
 
-def read_index(file: Seekable) -> tuple[Header, Index]:
+def read_index(file: BinaryIO) -> tuple[Header, Index]:
     """The header and the index of a file, without what is between them."""
     file.seek(0)
     header = read_header(file)
@@ -134,7 +134,7 @@ def read_index(file: Seekable) -> tuple[Header, Index]:
     return header, found
 
 
-def frame_at(file: Seekable, offset: int) -> Frame:
+def frame_at(file: BinaryIO, offset: int) -> Frame:
     """The frame that begins there."""
     file.seek(offset)
     frame = Window(file, offset).frame()

@@ -7,12 +7,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import accumulate
-from typing import Protocol
+from typing import TYPE_CHECKING, TypeAlias
 from zlib import crc32
 
 import numpy as np
 
 from pantoum.errors import ArchiveError
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsRead
 
 __all__ = [
     "DIGEST",
@@ -36,7 +39,6 @@ __all__ = [
     "Header",
     "Index",
     "Kind",
-    "Seekable",
     "from_numbers",
     "refusal",
     "require_whole",
@@ -58,6 +60,8 @@ DIGEST = 32
 MOST_BYTES = 2**63 - 1
 USE_ANOTHER = "use another copy of it, or save what is whole with keep_going"
 RECORDS = (None, "lines", "list")
+ArchiveSource: TypeAlias = "SupportsRead[bytes | None]"
+"""What can be read: a file or a pipe."""
 
 
 class Kind(IntEnum):
@@ -89,22 +93,6 @@ class Kind(IntEnum):
     def begins(self) -> bool:
         """Whether this one builds on none before."""
         return self in (Kind.BEGUN, Kind.ADAPTED_BEGUN)
-
-
-class ArchiveSource(Protocol):
-    """What can be read: a file or a pipe."""
-
-    def read(self, size: int, /) -> bytes | None:
-        """At most so many bytes; none at the end."""
-        ...
-
-
-class Seekable(ArchiveSource, Protocol):
-    """A file that can be read anywhere."""
-
-    def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Go to a place; where that is."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 import torch
 
 from pantoum.config.launcher import torchrun_count
 from pantoum.errors import SettingError
 from pantoum.torch.torch_backend import TorchBackend
+from pantoum.training.assembly import TrainingEngine
 from pantoum.training.recipe.recipe import Recipe
 from pantoum.training.update.backend import LocalBackend, SharedBackend
 
-__all__ = ["TorchEngine", "engine"]
+__all__ = ["engine"]
 
 
-def engine(device: str) -> TorchEngine | None:
+def engine(device: str) -> TrainingEngine | None:
     """The engine of ``cpu``, ``cuda`` or ``auto``; ``None``: the core, which ``auto`` takes without a GPU. On
     several ranks each takes the GPU of its number on its machine."""
     if device == "cpu" or (device == "auto" and not torch.cuda.is_available()):
-        return TorchEngine(device) if device == "cpu" else None
+        return _on(device) if device == "cpu" else None
     if not torch.cuda.is_available():
         raise SettingError(
             "device",
@@ -29,7 +29,7 @@ def engine(device: str) -> TorchEngine | None:
             "leave it out to train on this machine's processor",
         )
     if torchrun_count() == 1:
-        return TorchEngine("cuda")
+        return _on("cuda")
     place, gpus = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
     if place >= gpus:
         raise SettingError(
@@ -39,32 +39,21 @@ def engine(device: str) -> TorchEngine | None:
             f"start {gpus} ranks per machine",
         )
     torch.cuda.set_device(place)
-    return TorchEngine(f"cuda:{place}")
+    return _on(f"cuda:{place}")
 
 
-@dataclass(frozen=True)
-class TorchEngine:
+def _on(device: str) -> TrainingEngine:
     """PyTorch on a device."""
+    kind = torch.device(device).type
+    where = f"the GPU {torch.cuda.get_device_name()}" if kind == "cuda" else "the CPU"
+    note = (
+        f"trains in PyTorch {torch.__version__} on {where}; losses agree with those of the core within "
+        "rounding, bits do not; evaluations use the core"
+    )
 
-    device: str
-
-    @property
-    def name(self) -> str:
-        """What all ranks of a run must have in common."""
-        return f"PyTorch {torch.__version__}, {torch.device(self.device).type}"
-
-    @property
-    def note(self) -> str:
-        """What a person should know of the run."""
-        on_gpu = torch.device(self.device).type == "cuda"
-        where = f"the GPU {torch.cuda.get_device_name()}" if on_gpu else "the CPU"
-        return (
-            f"trains in PyTorch {torch.__version__} on {where}; losses agree with those of the core within "
-            "rounding, bits do not; evaluations use the core"
-        )
-
-    def take_over(self, local: LocalBackend, recipe: Recipe, vocab_size: int) -> SharedBackend:
-        """A backend with all arrays of the core's."""
-        backend = TorchBackend(recipe, vocab_size, self.device)
+    def take_over(local: LocalBackend, recipe: Recipe, vocab_size: int) -> SharedBackend:
+        backend = TorchBackend(recipe, vocab_size, device)
         backend.restore(local.snapshot())
         return backend
+
+    return TrainingEngine(f"PyTorch {torch.__version__}, {kind}", note, take_over)

@@ -10,10 +10,14 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import distributed
 
-__all__ = ["TorchrunJob", "attempt_prefix", "may_restart", "open_store", "torchrun_job"]
+if TYPE_CHECKING:
+    from pantoum.training.run_session import LauncherJob
+
+__all__ = ["attempt_prefix", "may_restart", "open_store", "torchrun_job"]
 
 PATIENCE = 20.0
 """Seconds to reach the store, which is there before any process is started."""
@@ -40,31 +44,20 @@ def may_restart() -> bool:
     return _number("TORCHELASTIC_RESTART_COUNT") < _number("TORCHELASTIC_MAX_RESTARTS")
 
 
-def torchrun_job() -> TorchrunJob | None:
-    """The job of this rank 0; ``None`` where restarts are not asked for, or nothing outlives them."""
+def torchrun_job() -> LauncherJob | None:
+    """The job of this rank 0, whose run stands under a key that restarts do not change; ``None`` where
+    restarts are not asked for, or nothing outlives them."""
     if not _number("TORCHELASTIC_MAX_RESTARTS") or not _of_the_launcher():
         return None
     try:
-        return TorchrunJob(open_store(0, PATIENCE))
+        store = open_store(0, PATIENCE)
     except (KeyError, ValueError, RuntimeError):
         return None
+    from pantoum.training.run_session import LauncherJob
 
-
-class TorchrunJob:
-    """The run of a job (a ``LauncherJob``), remembered under a key that restarts do not change."""
-
-    def __init__(self, store: distributed.Store) -> None:
-        self._store = store
-        self._key = f"pantoum/{os.environ.get('TORCHELASTIC_RUN_ID')}/run"
-
-    @property
-    def run(self) -> Path | None:
-        """The folder of the run that this job has made."""
-        return Path(os.fsdecode(self._store.get(self._key))) if self._store.check([self._key]) else None
-
-    def remember(self, run: Path) -> None:
-        """This job has made this folder."""
-        self._store.set(self._key, os.fsencode(run))
+    key = f"pantoum/{os.environ.get('TORCHELASTIC_RUN_ID')}/run"
+    made = Path(os.fsdecode(store.get(key))) if store.check([key]) else None
+    return LauncherJob(made, lambda run: store.set(key, os.fsencode(run)))
 
 
 def _of_the_launcher() -> bool:

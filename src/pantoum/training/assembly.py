@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from itertools import chain
-from typing import Protocol
 
 import numpy as np
 
@@ -53,23 +53,17 @@ __all__ = [
 CARRIED, STREAMS = "carried.", "streams"
 
 
-class TrainingEngine(Protocol):
+@dataclass(frozen=True)
+class TrainingEngine:
     """What can take the place of the core in a run (``--device``): another implementation of the training
     backend, which is made from the core's at the same step."""
 
-    @property
-    def name(self) -> str:
-        """What all ranks of a run must have in common."""
-        ...
-
-    @property
-    def note(self) -> str:
-        """What a person should know of the run."""
-        ...
-
-    def take_over(self, local: LocalBackend, recipe: Recipe, vocab_size: int) -> SharedBackend:
-        """A backend with all arrays of the core's."""
-        ...
+    name: str
+    """What all ranks of a run must have in common."""
+    note: str
+    """What a person should know of the run."""
+    take_over: Callable[[LocalBackend, Recipe, int], SharedBackend]
+    """A backend of this recipe and vocabulary size with all arrays of the core's."""
 
 
 class TrainingRun:

@@ -51,7 +51,6 @@ class Reporter:
         self,
         folder: RunFolder,
         on_report: Callable[[Report], None] | None = None,
-        on_note: Callable[[str], None] | None = None,
         events: EventFile | None = None,
     ) -> None:
         """``events``: a file of the records for TensorBoard."""
@@ -60,7 +59,7 @@ class Reporter:
         self.notes: list[str] = []
         """Everything noted in this session."""
         self._folder = folder
-        self._on_report, self._on_note, self._events = on_report, on_note, events
+        self._on_report, self._events = on_report, events
         self._untold: list[str] = []
         self._said: set[str] = set()
         self._config: Mapping[str, Plain] | None = None
@@ -74,8 +73,6 @@ class Reporter:
         """Something a person should be told: now, and with the next record."""
         self.notes.append(text)
         self._untold.append(text)
-        if self._on_note is not None:
-            self._safely(self._on_note, text)
 
     def note_once(self, kind: str, text: str) -> None:
         """A note that is not repeated."""
@@ -139,7 +136,10 @@ class Reporter:
             except OSError as problem:
                 self.note_once("events", f"TensorBoard cannot be told, training goes on: {problem}")
         if self._on_report is not None:
-            self._safely(self._on_report, report)
+            try:
+                self._on_report(report)
+            except OSError:  # the terminal is gone
+                self._on_report = None
 
     def forget(self) -> None:
         """The run went back: updates since the last record do not count."""
@@ -167,13 +167,6 @@ class Reporter:
             durable.write_file(self._folder.page, page.render(story).encode())
         except PantoumError as problem:
             self.note_once("page", f"report.html cannot be written, training goes on: {problem}")
-
-    def _safely(self, tell: Callable[[Any], None], what: Any) -> None:
-        """Tell, unless the terminal is gone: then tell no more."""
-        try:
-            tell(what)
-        except OSError:
-            self._on_report = self._on_note = None
 
 
 def passage(model: LoadedModel, valid: Any) -> Passage:

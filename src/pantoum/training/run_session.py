@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import closing, nullcontext, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from pantoum.config import OF_ONE_COMMAND, TrainSettings
 from pantoum.data import prepared_folder
@@ -35,19 +35,17 @@ from pantoum.training.run.signals import StopSignals, ending_at_once
 from pantoum.training.together import for_ranks
 from pantoum.training.trainer import Trainer
 
-__all__ = ["train"]
+__all__ = ["LauncherJob", "train"]
 
 
-class LauncherJob(Protocol):
+@dataclass(frozen=True)
+class LauncherJob:
     """What the launcher remembers from one start of the command to the next."""
 
-    @property
-    def run(self) -> Path | None:
-        """The folder of the run that this job has made."""
-        ...
-
-    def remember(self, run: Path) -> None:
-        """This job has made this folder."""
+    run: Path | None
+    """The folder of the run that this job has made."""
+    remember: Callable[[Path], object]
+    """Called with the folder that it makes."""
 
 
 def train(
@@ -55,7 +53,6 @@ def train(
     texts: Sequence[str] = (),
     *,
     on_report: Callable[[Report], None] | None = None,
-    on_note: Callable[[str], None] | None = None,
     started: float | None = None,
     command: Sequence[str] = (),
     ranks: Ranks | None = None,
@@ -93,7 +90,7 @@ def train(
         if isinstance(run, Finished):
             return of_finished(folder, run.state)
         events = event_file.EventFile(folder.path, run.state.step) if settings.tensorboard else None
-        reporter = Reporter(folder, on_report, on_note, events)
+        reporter = Reporter(folder, on_report, events)
         with StopSignals() as stop, nullcontext() if events is None else closing(events):
             trainer = Trainer(run, clock, reporter, stop, settings.stop_after)
             trainer.train()

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
-from typing import cast
+from typing import BinaryIO, cast
 from zlib import crc32
 
 from pantoum.config import DecompressConfig, require
 from pantoum.errors import ArchiveError
 from pantoum.formats import archive, archive_parts
-from pantoum.formats.archive_parts import ArchiveSource, Frame, Gap, Header, Kind, Seekable
+from pantoum.formats.archive_parts import ArchiveSource, Frame, Gap, Header, Kind
 from pantoum.inference.compressing import frames
 from pantoum.inference.compressing.adapting import MixingReader
 from pantoum.inference.compressing.learning import Learner
@@ -36,7 +36,7 @@ def restore(
     """The bytes of an archive, or the part of them that is asked for. ``lost`` hears in words what is
     damaged, with ``keep_going``."""
     if settings.record is not None or settings.offset is not None or settings.length is not None:
-        file = cast(Seekable, source)
+        file = cast(BinaryIO, source)
         if settings.record is not None:
             yield records(file, model, [settings.record])[0]
         else:
@@ -152,7 +152,7 @@ class _Decompressor:
         self.lost.append(f"bytes {begin:,} to {self._seen:,} of the text: {found}")
 
 
-def _part(file: Seekable, model: LoadedModel | None, offset: int, length: int) -> Iterator[bytes]:
+def _part(file: BinaryIO, model: LoadedModel | None, offset: int, length: int) -> Iterator[bytes]:
     """``length`` bytes of the text from ``offset`` on, fewer at its end; only the frames that they need are
     read."""
     header, index = archive.read_index(file)
@@ -178,7 +178,7 @@ def _part(file: Seekable, model: LoadedModel | None, offset: int, length: int) -
         place += len(piece)
 
 
-def records(file: Seekable, model: LoadedModel | None, numbers: Sequence[int] | None = None) -> list[bytes]:
+def records(file: BinaryIO, model: LoadedModel | None, numbers: Sequence[int] | None = None) -> list[bytes]:
     """Records by number, or all of them; no others are decoded."""
     header, index = archive.read_index(file)
     _require_model(header, model)
