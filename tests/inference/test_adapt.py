@@ -25,7 +25,6 @@ from pantoum.inference.evaluation import evaluate
 from pantoum.inference.files.named_texts import FIRST_KEPT, LAST_KEPT
 from pantoum.inference.loaded_model import LoadedModel, load
 from pantoum.inference.mixture import Mixture
-from pantoum.inference.score import Scorer
 from pantoum.inference.scoring.protocols import ROWS
 from pantoum.inference.scoring.reader import PlainReader
 from pantoum.kernels import without_core
@@ -509,7 +508,7 @@ def test_only_one_text_in_order_can_be_followed(characters: LoadedModel) -> None
     with pytest.raises(SettingError, match="must be carried with --adapt"):
         evaluate(characters.program, ids_T, characters.tokenizer, "segments:4", adapter=adapter)
     with pytest.raises(SettingError, match="streams"):
-        Scorer(characters, ScoreConfig(streams=2), reader=adapter)
+        ScoreConfig(streams=2, adapt=True)
 
 
 BIAS = "adapt.head.bias"

@@ -12,6 +12,7 @@ from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.score import Scorer
 from pantoum.inference.scoring import reader as reading
 from pantoum.inference.scoring.reader import PlainReader, Reader
+from pantoum.inference.scoring.segments import OneStream
 
 
 def tokens(model: LoadedModel, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
@@ -55,5 +56,6 @@ def test_a_scorer_reads_through_the_reader_that_it_is_given(
             return 2 * self._plain.losses(*arguments)
 
     plain = [s.nats for s in Scorer(characters).read(["The cat"])]
-    doubled = [s.nats for s in Scorer(characters, reader=Doubled()).read(["The cat"])]
+    following = OneStream(Doubled(), characters.border, None)
+    doubled = [s.nats for s in Scorer(characters, following=following).read(["The cat"])]
     assert doubled == pytest.approx([2 * nats for nats in plain])

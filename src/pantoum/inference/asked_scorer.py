@@ -11,8 +11,9 @@ from pantoum.inference.alert import Peaks, peaks_of, threshold
 from pantoum.inference.cache_settings import with_cache
 from pantoum.inference.kept_model import KeptModel
 from pantoum.inference.loaded_model import LoadedModel
-from pantoum.inference.score import Scorer
+from pantoum.inference.score import Scorer, resets
 from pantoum.inference.scoring.protocols import SIDE_BY_SIDE
+from pantoum.inference.scoring.segments import OneStream
 
 __all__ = ["asked_scorer"]
 
@@ -33,7 +34,8 @@ def asked_scorer(
         return Scorer(read, config, threshold=nats, pieces=pieces), notes
     texts = [] if named is None else [{"name": PurePath(named).name}]
     kept = None if config.model_out is None else KeptModel(adapter, config.model_out, texts)
-    return Scorer(read, config, threshold=nats, pieces=pieces, reader=adapter, kept=kept), notes
+    following = OneStream(adapter, read.border, resets(read, config.documents))
+    return Scorer(read, config, threshold=nats, pieces=pieces, following=following, kept=kept), notes
 
 
 def _ordinary_peaks(model: LoadedModel, config: ScoreConfig) -> Peaks | None:

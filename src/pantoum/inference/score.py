@@ -33,7 +33,7 @@ from pantoum.inference.kept_model import KeptModel
 from pantoum.inference.loaded_model import LoadedModel
 from pantoum.inference.scoring.ignored import Ignored
 from pantoum.inference.scoring.originals import Originals
-from pantoum.inference.scoring.reader import PlainReader, Reader
+from pantoum.inference.scoring.reader import PlainReader
 from pantoum.inference.scoring.segments import Following, OneStream, Scored, Segments
 from pantoum.inference.scoring.units import Decoding, Grouping, Pieces
 from pantoum.kernels import Array
@@ -128,11 +128,10 @@ class ScoredText:
 
 
 class Scorer:
-    """Scores a text as it comes. ``reader`` reads it (the model as it is), in one stream; ``following`` gives
-    the nats in place of a reader.
+    """Scores a text as it comes. ``following`` gives the nats, in place of the model as it is.
 
     ``threshold`` marks what is beyond it; ``pieces`` keeps each unit's text by token, for a picture;
-    ``kept`` saves what the reader learns, meanwhile and once when nothing more will be read."""
+    ``kept`` saves what is learned, meanwhile and once when nothing more will be read."""
 
     def __init__(
         self,
@@ -141,22 +140,13 @@ class Scorer:
         *,
         threshold: float | None = None,
         pieces: bool = False,
-        reader: Reader | None = None,
         following: Following | None = None,
         kept: KeptModel | None = None,
     ) -> None:
         config = ScoreConfig() if config is None else config
-        require(
-            reader is None or config.streams == 1,
-            "streams",
-            config.streams,
-            "must be 1 where a reader of one stream is given",
-            "leave one of the two out",
-        )
         resets_V = resets(model, config.documents)
         if following is None and config.streams == 1:
-            reader = PlainReader(model) if reader is None else reader
-            following = OneStream(reader, model.border, resets_V)
+            following = OneStream(PlainReader(model), model.border, resets_V)
         self._following = following or Segments(model.program, config.streams, model.border, resets_V)
         self._tokenizer, self._originals = model.tokenizer, Originals(model.tokenizer)
         self._decoding = Decoding(model.tokenizer)

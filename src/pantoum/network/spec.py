@@ -18,7 +18,7 @@ Shapes: V symbols, E embedding, H units, K members, R rows of a table.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
 from types import MappingProxyType
@@ -137,24 +137,23 @@ def of_cell(
     layer: int = 0,
     *,
     one_hot: bool = False,
-    before: str = "",
     member: int | None = None,
 ) -> Iterator[Parameter]:
     """The parameters of a cell, under PyTorch's names."""
     gates, place, spread = len(cell.gates), (1, layer), units**-0.5
-    ih = f"{before}weight_ih", (gates * units, input_size)
+    ih = "weight_ih", (gates * units, input_size)
     if one_hot:
         yield Parameter(*ih, "input", member, by_columns=True, place=place, spread=spread)
     else:
         yield Parameter(*ih, "map", member, gates, place=place, spread=spread)
     if cell.products:
-        name = f"{before}weight_hh"
-        yield Parameter(name, (gates * units, units), "map", member, gates, place=place, spread=spread)
+        shape = gates * units, units
+        yield Parameter("weight_hh", shape, "map", member, gates, place=place, spread=spread)
     starts = {cell.gates.index(gate) * units: value for gate, value in cell.biases.items()}
     for name, counts in (("bias_ih", 1), ("bias_hh", 0))[: 1 + cell.hidden_bias]:
         values = tuple((slice(start, start + units), counts * value) for start, value in starts.items())
-        shape = (gates * units,)
-        yield Parameter(before + name, shape, "vector", member, place=place, spread=spread, values=values)
+        size = (gates * units,)
+        yield Parameter(name, size, "vector", member, place=place, spread=spread, values=values)
 
 
 def _of_member(config: ModelConfig, vocab_size: int, place: int) -> Iterator[Parameter]:
@@ -166,15 +165,9 @@ def _of_member(config: ModelConfig, vocab_size: int, place: int) -> Iterator[Par
         yield Parameter(f"{own}embedding.weight", shape, "input", place, place=(0,), spread=spread)
     for layer in range(config.num_layers):
         below = H if layer else (E or vocab_size)
-        yield from of_cell(
-            CELLS[config.cell],
-            below,
-            H,
-            layer,
-            one_hot=E is None and layer == 0,
-            before=f"{own}stack.{layer}.",
-            member=place,
-        )
+        one_hot = E is None and layer == 0
+        for each in of_cell(CELLS[config.cell], below, H, layer, one_hot=one_hot, member=place):
+            yield replace(each, name=f"{own}stack.{layer}.{each.name}")
 
 
 def _shared(config: ModelConfig, vocab_size: int) -> Iterator[Parameter]:

@@ -124,7 +124,9 @@ async def begin(
     if length:
         await require_form(served.model, request, sampling_of(request), length)
     await served.turns.take(size, served.settings.timeout)
-    return Request(served, request, prompts, length=length, state=state, alternatives=alternatives, echo=echo)
+    seed = draw_seed() if request.seed is None or request.seed < 0 else request.seed
+    writing = Writing(length, sampling_of(request), seed, count, alternatives)
+    return Request(served, prompts, writing, state, echo)
 
 
 def cancel(served: Served, jobs: Sequence[Job]) -> None:
@@ -139,35 +141,28 @@ class Request:
     def __init__(
         self,
         served: Served,
-        request: WritingRequest,
         prompts: Sequence[Prompt],
-        *,
-        length: int,
-        state: State | None = None,
-        alternatives: int | None = None,
-        echo: bool = False,
+        writing: Writing,
+        state: State | None,
+        echo: bool,
     ) -> None:
+        """``writing``: what follows each prompt; with a length of 0 the prompts are only read."""
         self.served, self.prompts, self.echo = served, prompts, echo
-        self.alternatives = alternatives
-        self.count, most = request.n or 1, served.engine.slots
+        self.alternatives, self.seed = writing.alternatives, writing.seed
+        self.count, most = writing.count, served.engine.slots
         if self.count > most:
             raise RequestError(
                 400, f"n is beyond the {most} texts that this server writes at once", param="n"
             )
-        self.seed = draw_seed() if request.seed is None or request.seed < 0 else request.seed
-        sampling = sampling_of(request)
-        writing = None
-        if length:
-            writing = Writing(length, sampling, self.seed, self.count, alternatives)
         self.inbox = served.inbox()
         self.choices: list[Choice] = []
         self._pending = b"" if state is None else state.pending
         self._recorded: dict[Choice, Recorded] = {}
         """The tokens of each text whose prompt was read."""
         for number, prompt in enumerate(prompts):
-            wanted = alternatives if echo else None
+            wanted = writing.alternatives if echo else None
             reading = Reading(served.model, state, prompt.tokens_T, alternatives=wanted, held=prompt.held)
-            self.inbox.job(reading, writing)
+            self.inbox.job(reading, writing if writing.length else None)
             for k in range(self.count):
                 self.choices.append(Choice(number * self.count + k, number))
         submit(served, self.inbox.jobs)

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -164,7 +164,7 @@ def _filler(name: str, fields: list[Field], struct: type[ctypes.Structure]) -> F
         "struct": struct,
         "address": address,
         "addressof": ctypes.addressof,
-        "refuse": partial(_refuse, name),
+        "refuse": partial(_refuse, name, {each.name: each for each in arrays}),
     }
     exec(compile(source, f"<the core's {name}>", "exec"), names)
     filler: Filler = names[name]
@@ -191,23 +191,17 @@ def _check(field: Field) -> list[str]:
 
 
 def _refusal(field: Field, shape: str) -> str:
-    return (
-        f"refuse({field.name!r}, {field.name}, {field.name}_dtype, {field.written}, {field.sizes}, {shape})"
-    )
+    return f"refuse({field.name!r}, {field.name}, {shape})"
 
 
 def _refuse(
-    struct: str,
-    name: str,
-    array: Array,
-    dtype: np.dtype[np.generic],
-    written: bool,
-    sizes: tuple[str, ...],
-    shape: tuple[int, ...] | None,
+    struct: str, fields: Mapping[str, Field], name: str, array: Array, shape: tuple[int, ...] | None
 ) -> NoReturn:
     """The error of an array that does not fit."""
-    order = ", not writable in C order" if written and not array.flags.carray else ""
-    right = f"[{', '.join(sizes)}]" + ("" if shape is None else f" = {shape}")
+    field = fields[name]
+    dtype = np.dtype(field.element)
+    order = ", not writable in C order" if field.written and not array.flags.carray else ""
+    right = f"[{', '.join(field.sizes or ())}]" + ("" if shape is None else f" = {shape}")
     raise CoreError(
         f"{struct}: {name} is {array.dtype} of shape {array.shape} with strides {array.strides}{order}: the "
         f"core takes {dtype} of shape {right} in C order; convert it with np.ascontiguousarray"
