@@ -20,7 +20,9 @@ PART = re.compile(
     r"|(?P<count>[*?]|\{\d*,?\d*\})|(?P<plus>\+)|(?P<plain>.)",
     re.DOTALL,
 )
-MOST_LITERALS, MOST_STEPS, MOST_TRIALS = 16, 64, 50_000
+MOST_LITERALS, MOST_STEPS, MOST_TRIALS = 16, 64, 20_000
+MOST_SINGLES = 16
+"""Tokens that are tried at a place, letters and digits first."""
 MOST_ALIKE, MOST_SINCE = 4, 3
 """Places that are kept of those after which the same may follow, as many tokens after the same piece; and
 after how many such tokens it does not matter how many there were."""
@@ -51,7 +53,11 @@ def way_through(form: TokenForm, spaced: bool) -> Way | None:
         ends, following = list[Any](), dict[Any, Any]()
         for matcher, is_spaced, way, (index, since) in level:
             after = (index, min(since + 1, MOST_SINCE))
-            singles = [((token,), after) for token in form.tokens_after(form.mask(matcher, is_spaced))]
+            plain = sorted(
+                form.tokens_after(form.mask(matcher, is_spaced)),
+                key=lambda token: not form.vocabulary.texts[token].isalnum(),
+            )
+            singles = [((token,), after) for token in plain[:MOST_SINGLES]]
             spelled = [(tokens, (at + 1, 0)) for at, tokens in enumerate(steps) if at >= index]
             for tokens, after in (*singles, *spelled):
                 trials -= 1
