@@ -11,9 +11,11 @@ import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pantoum.inference.forms.form import TokenForm, Way
+    from pantoum.inference.forms.form import TokenForm
 
 __all__ = ["literals", "way_through"]
+
+Way = tuple[int, ...]
 
 PART = re.compile(
     r"\\(?P<sign>[^\w])|(?P<other>\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\((?:\?(?:P<\w+>|[a-zA-Z-]*:?))?|[)|.^$])"
@@ -50,7 +52,7 @@ def way_through(form: TokenForm, spaced: bool) -> Way | None:
     steps = [tokens for piece in literals(form.asked.text) if (tokens := _tokens_of(form, piece))]
     trials, level = MOST_TRIALS, [(form.matcher(), spaced, (), (0, 0))]
     for _ in range(MOST_STEPS):
-        ends, following = list[Any](), dict[Any, Any]()
+        ends, following = list[Way](), dict[Any, Any]()
         for matcher, is_spaced, way, (index, since) in level:
             after = (index, min(since + 1, MOST_SINCE))
             plain = sorted(
