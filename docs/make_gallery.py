@@ -64,6 +64,8 @@ def main() -> None:
     parser.add_argument("--only", choices=sorted(KINDS), help="one page alone")
     arguments = parser.parse_args()
     OUT.mkdir(parents=True, exist_ok=True)
+    if arguments.only == "book" and arguments.book is None:
+        parser.error("--only book needs --book FILE")
     known = [name for name in KINDS if name != "book" or arguments.book is not None]
     for name in [arguments.only] if arguments.only else known:
         with tempfile.TemporaryDirectory() as scratch:
